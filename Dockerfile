@@ -1,0 +1,30 @@
+# The base stays the same in both stages, so that the environment moves as it is.
+ARG PYTHON=python:3.13-slim-bookworm
+
+FROM ${PYTHON} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /opt/build && python -m venv /opt/routing-sync
+COPY requirements.lock requirements-build.lock /src/
+RUN /opt/build/bin/pip install --require-hashes --only-binary :all: -r /src/requirements-build.lock \
+ && /opt/routing-sync/bin/pip install --require-hashes --only-binary :all: -r /src/requirements.lock
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY commands commands
+COPY sync sync
+COPY handlers handlers
+COPY worker worker
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
+ && /opt/routing-sync/bin/pip install --no-deps --no-index /wheel/*.whl \
+ && /opt/routing-sync/bin/pip uninstall --yes pip
+
+FROM ${PYTHON}
+# Probes come from outside the container: its own loopback is of no use to them.
+ENV PATH=/opt/routing-sync/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HTTP_HOST=0.0.0.0
+COPY --from=build /opt/routing-sync /opt/routing-sync
+WORKDIR /var/empty
+USER 10001:10001
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
+  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ.get('HTTP_PORT', '8080')}/healthz\", timeout=4)"]
+ENTRYPOINT ["routing-sync"]
+CMD ["run"]

@@ -1,0 +1,95 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+# Where python3 is too old, another on the PATH may do. A PYTHON that was asked for is taken or refused.
+PYTHONS := $(if $(filter file,$(origin PYTHON)),$(PYTHON) python3.13 python3.12 python3.11,$(PYTHON))
+ARGS ?=
+DOCKER ?= yes
+
+BIN := .venv/bin
+SETUP := .venv/.stamp
+LOCALSTACK_SETUP := .venv-localstack/.stamp
+LOCKS := requirements.lock requirements-dev.lock requirements-build.lock localstack/localstack.lock
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --generate-hashes \
+	--no-emit-index-url --no-annotate --python-version 3.11 $(if $(UPGRADE),--upgrade)
+# The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
+UV_INSTALL := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --require-hashes
+
+.PHONY: help demo test check run localstack e2e fmt docs lock clean setup localstack-setup
+
+help: ## What can be made
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(SETUP) ## The whole worker on this machine, in a minute, without Docker
+	@$(BIN)/python localstack/demo.py $(ARGS)
+
+test: $(SETUP) ## The quick tests (ARGS="-k name" picks)
+	@$(BIN)/pytest -q -n 2 --dist worksteal $(ARGS)
+
+check: $(SETUP) ## Format, lint, types, who may import whom, locks
+	@echo "format" && $(BIN)/ruff format --quiet --check . || { echo "unformatted files: run \`make fmt\`" >&2; exit 1; }
+	@echo "lint" && $(BIN)/ruff check --quiet .
+	@echo "types" && $(BIN)/mypy
+	@echo "imports" && $(BIN)/lint-imports --no-logo
+	@echo "locks" && if grep -nE '://|^ *--(extra-)?index|^ *--find-links|^ *--trusted-host| @ ' $(LOCKS); \
+		then echo "a lock names where packages come from: run \`make lock\`" >&2; exit 1; fi
+
+run: $(SETUP) ## The worker against what `make localstack` started
+	@test -f .local/env || { echo "nothing to run against: start \`make localstack\` in another terminal first" >&2; exit 1; }
+	@set -a; source .local/env; set +a; exec $(BIN)/routing-sync run $(ARGS)
+
+localstack: $(SETUP) ## SNS, SQS and MongoDB here until Ctrl-C (DOCKER=no: without)
+	@if [ "$(DOCKER)" = no ] || ! docker compose version >/dev/null 2>&1 || ! docker info >/dev/null 2>&1; \
+		then $(MAKE) localstack-setup; fi
+	@exec $(BIN)/python localstack/up.py $(if $(filter no,$(DOCKER)),--no-docker) $(ARGS)
+
+e2e: $(SETUP) $(LOCALSTACK_SETUP) ## The worker, killed and restarted, on LocalStack and a real MongoDB
+	@$(BIN)/pytest -q -m e2e tests/e2e $(ARGS)
+
+fmt: $(SETUP) ## Format, and mend what can be mended
+	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
+
+docs: $(SETUP) ## Make the generated page docs/permutations.md anew
+	@$(BIN)/python -m commands.permutations > docs/permutations.md
+
+lock: $(SETUP) ## Make the locks anew after a change of dependencies (UPGRADE=1: newest releases)
+	@$(COMPILE) pyproject.toml -o requirements.lock
+	@$(COMPILE) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@$(COMPILE) -c requirements-dev.lock <(printf 'hatchling\nuv\n') -o requirements-build.lock
+	@$(COMPILE) localstack/localstack-constraints.txt -o localstack/localstack.lock
+
+clean: ## Remove environments, caches and local state
+	@rm -rf .venv .venv-localstack .local dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup: $(SETUP)
+	@:
+
+localstack-setup: $(LOCALSTACK_SETUP)
+	@:
+
+$(SETUP): requirements-build.lock requirements-dev.lock pyproject.toml
+	@for python in $(PYTHONS); do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	[ -n "$${found:-}" ] || { echo "Python 3.11 or newer is needed: install it, or name it with \`make PYTHON=...\`" >&2; exit 1; }; \
+	$$found -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "$$found has no venv: install it, e.g. \`apt-get install python3-venv\`" >&2; exit 1; }; \
+	echo "Setting up .venv with $$($$found --version) (once, less than a minute) ..."; \
+	$(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $$found -m venv --clear .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-build.lock
+	@$(UV_INSTALL) --python $(BIN)/python -r requirements-dev.lock 2>/dev/null || \
+		$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(LOCALSTACK_SETUP): localstack/localstack.lock | $(SETUP)
+	@echo "Setting up LocalStack in .venv-localstack (once) ..."
+	@$(BIN)/python -m venv --clear .venv-localstack
+	@$(UV_INSTALL) --python .venv-localstack/bin/python -r $< 2>/dev/null || \
+		.venv-localstack/bin/pip install -qq --disable-pip-version-check --require-hashes -r $< || \
+		{ echo "LocalStack 4.9.2 could not be installed: it is known to work with Python 3.11 to 3.13" >&2; exit 1; }
+	@touch $@

@@ -1,0 +1,17 @@
+"""Instants as every record of this system writes them: ISO 8601, UTC, milliseconds."""
+
+from datetime import UTC, datetime
+
+
+def parse_instant(text: str) -> datetime | None:
+    """An aware instant in UTC, or None where `text` is not ISO 8601 with a zone."""
+    try:
+        instant = datetime.fromisoformat(text)
+        return instant.astimezone(UTC) if instant.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def format_instant(instant: datetime) -> str:
+    """`2022-03-02T19:13:26.158Z`, cut off below the millisecond."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

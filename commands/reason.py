@@ -1,0 +1,21 @@
+"""Why something was written or was not: the one shape in which every reason travels.
+
+Left out: prose. Codes are stable and searched for; what they mean stands in the docs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """`{action, code, meta}` as in an event's `routingReasons` and in the audit record (domain.md, *Reason codes*)."""
+
+    action: str
+    code: str
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_wire(self) -> dict[str, Any]:
+        """The JSON shape of the event and of the audit record."""
+        return {"action": self.action, "code": self.code, "meta": dict(self.meta)}

@@ -1,0 +1,138 @@
+"""What a change of status entails for the timing records, worked out once from the status before to the one after.
+
+| the status | then |
+|---|---|
+| becomes queued | `lastRevision = {enteredQueueAt}`; `resourceFirstQueueTime` once |
+| leaves queued | `lastRevision.queueTime`, `.queueBusinessTime` |
+| becomes ivr / leaves ivr | `ivr.enteredAt` / `ivr.time`, `.businessTime` grow by the stay, `enteredAt` goes |
+| becomes routed | `lastRevision.routedAt`, `resourceFirstRouteTime` once |
+| becomes assigned | `lastRevision.acceptedAt`, `resourceFirstAssignTime` once |
+| becomes wrap-up | `wrapUp.enteredAt`; from assigned `handle.time` grows |
+| leaves wrap-up | `wrapUp.time` grows by the stay |
+| becomes completed | `completedAt`; from assigned `handle.time` grows |
+
+Milliseconds throughout; a stay whose entry is not known, or that a clock turned back would make negative, counts as 0.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from commands.work_item import Handle, Pass, Status, Stay, WorkItem
+
+Calendar = Callable[[datetime, datetime], int]
+"""Business milliseconds between two instants."""
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def elapsed_ms(since: datetime | None, now: datetime) -> int:
+    """Milliseconds since an instant, rounded down, 0 where it is not known or lies ahead."""
+    return max((now - since) // _MILLISECOND, 0) if since is not None else 0
+
+
+def always_open(since: datetime, until: datetime) -> int:
+    """The calendar of a business that never closes."""
+    return elapsed_ms(since, until)
+
+
+def enter_queue(item: WorkItem, *, now: datetime, entered_at: datetime | None) -> WorkItem:
+    """A new way through the queue begins, at `entered_at` where the update keeps an older place."""
+    entered = entered_at or now
+    return replace(
+        item,
+        queued_count=item.queued_count + 1,
+        first_enter_queue_at=item.first_enter_queue_at or entered,
+        last_revision=Pass(entered_queue_at=entered),
+    )
+
+
+def with_timings(before: WorkItem, after: WorkItem, *, now: datetime, calendar: Calendar) -> WorkItem:
+    """`after` with what the change of status entails; `after` itself where the status stays."""
+    if before.status is after.status:
+        return after
+    return _become(before, _leave(before, after, now, calendar), now)
+
+
+def _leave(before: WorkItem, item: WorkItem, now: datetime, calendar: Calendar) -> WorkItem:
+    match before.status:
+        case Status.QUEUED:
+            entered = before.last_revision.entered_queue_at if before.last_revision else None
+            last = replace(
+                item.last_revision or Pass(),
+                queue_time_ms=elapsed_ms(entered, now),
+                queue_business_time_ms=_business_ms(entered, now, calendar),
+            )
+            return replace(item, last_revision=last)
+        case Status.IVR:
+            stay = item.ivr or Stay()
+            return replace(item, ivr=_grown(stay, now, calendar, business=True, entered_at=None))
+        case Status.WRAP_UP:
+            stay = item.wrap_up or Stay()
+            return replace(item, wrap_up=_grown(stay, now, calendar, business=False, entered_at=stay.entered_at))
+        case Status.ASSIGNED if item.status in (Status.WRAP_UP, Status.COMPLETED):
+            return replace(item, handle=_handled(before, now))
+        case _:
+            return item
+
+
+def _become(before: WorkItem, item: WorkItem, now: datetime) -> WorkItem:
+    since_created = elapsed_ms(item.resource_created_at, now) if item.resource_created_at else None
+    match item.status:
+        case Status.QUEUED:
+            first = item.resource_first_queue_time_ms
+            kept = item.last_revision.entered_queue_at if item.last_revision else None
+            return replace(
+                item,
+                last_revision=Pass(entered_queue_at=kept),
+                resource_first_queue_time_ms=since_created if first is None else first,
+            )
+        case Status.IVR:
+            return replace(item, ivr=replace(item.ivr or Stay(), entered_at=now))
+        case Status.ROUTED:
+            first = item.resource_first_route_time_ms
+            return replace(
+                item,
+                last_revision=replace(item.last_revision or Pass(), routed_at=now),
+                resource_first_route_time_ms=since_created if first is None else first,
+            )
+        case Status.ASSIGNED:
+            return _become_assigned(before, item, now, since_created)
+        case Status.WRAP_UP:
+            return replace(item, wrap_up=replace(item.wrap_up or Stay(), entered_at=now))
+        case Status.COMPLETED:
+            return replace(item, completed_at=now)
+
+
+def _become_assigned(before: WorkItem, item: WorkItem, now: datetime, since_created: int | None) -> WorkItem:
+    first = item.resource_first_assign_time_ms
+    item = replace(item, resource_first_assign_time_ms=since_created if first is None else first)
+    last = item.last_revision or Pass()
+    if before.status is Status.WRAP_UP:
+        # Back from wrap-up the item is the one accepted before: the time up to here was counted when it went there.
+        accepted = last.accepted_at or now
+        handle = replace(item.handle or Handle(), resumed_at=now)
+        return replace(item, last_revision=replace(last, accepted_at=accepted), handle=handle)
+    return replace(item, last_revision=replace(last, accepted_at=now))
+
+
+def _handled(before: WorkItem, now: datetime) -> Handle:
+    handle = before.handle or Handle()
+    accepted_at = before.last_revision.accepted_at if before.last_revision else None
+    since = max((at for at in (accepted_at, handle.resumed_at) if at is not None), default=None)
+    return replace(handle, time_ms=(handle.time_ms or 0) + elapsed_ms(since, now))
+
+
+def _grown(stay: Stay, now: datetime, calendar: Calendar, *, business: bool, entered_at: datetime | None) -> Stay:
+    return replace(
+        stay,
+        time_ms=(stay.time_ms or 0) + elapsed_ms(stay.entered_at, now),
+        business_time_ms=(stay.business_time_ms or 0) + _business_ms(stay.entered_at, now, calendar)
+        if business
+        else stay.business_time_ms,
+        entered_at=entered_at,
+    )
+
+
+def _business_ms(since: datetime | None, now: datetime, calendar: Calendar) -> int:
+    return max(calendar(since, now), 0) if since is not None and since < now else 0

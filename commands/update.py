@@ -1,0 +1,280 @@
+"""A work-item update: what may be asked of a work-item, parsed from the forms in which it is sent.
+
+Nested keys (`{"queue": {"id": q}}`) and dotted ones (`{"queue.id": q}`) mean the same. Every fault is reported at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final, Literal
+
+from commands.instant import format_instant, parse_instant
+from commands.refusal import Refusal, RefusalCode
+from commands.work_item import STATUS_ALIASES, Status
+
+
+class Unset(Enum):
+    """The one value that says that an update does not speak of a field; None says that it clears it."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+
+_FIELDS: Final = ("queue", "assignedTo", "status", "paused", "routed", "accepted", "rev")
+# What a sync's update says besides: the revision of the conversation that it knew. Carried, never acted on.
+_CARRIED: Final = ("resource",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueChoice:
+    """The queue an update names, by id or by key; `entered_at` keeps an older place in it."""
+
+    id: str | None = None
+    key: str | None = None
+    rule: str | None = None
+    entered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """`routed`: the item was offered to a user, or comes back from one."""
+
+    kind: Literal["to", "rejectedBy", "timedOut"]
+    user: str
+    session: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """`accepted`: a user took the item."""
+
+    by: str
+    session: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """A parsed update; at least one field besides `rev` is set. `resume` comes from the sync alone (rule B10)."""
+
+    queue: QueueChoice | Unset | None = UNSET
+    assigned_to: str | Unset | None = UNSET
+    status: Literal[Status.WRAP_UP, Status.COMPLETED] | Unset = UNSET
+    paused: bool | Unset = UNSET
+    routed: Offer | Unset = UNSET
+    accepted: Acceptance | Unset = UNSET
+    resume: bool = False
+    rev: int | Unset = UNSET
+
+    def as_wire(self) -> dict[str, Any]:
+        """The update as JSON with nested keys, without `rev`."""
+        wire: dict[str, Any] = {}
+        if not isinstance(self.queue, Unset):
+            wire["queue"] = _queue_as_wire(self.queue)
+        if not isinstance(self.assigned_to, Unset):
+            wire["assignedTo"] = self.assigned_to
+        if not isinstance(self.status, Unset):
+            wire["status"] = self.status.value
+        if not isinstance(self.paused, Unset):
+            wire["paused"] = self.paused
+        if not isinstance(self.routed, Unset):
+            wire["routed"] = _with_session({self.routed.kind: self.routed.user}, self.routed.session)
+        if not isinstance(self.accepted, Unset):
+            wire["accepted"] = _with_session({"by": self.accepted.by}, self.accepted.session)
+        if self.resume:
+            wire["resume"] = True
+        return wire
+
+
+def parse_update(raw: object, *, from_sync: bool = False) -> Update | Refusal:
+    """Read an update from JSON; `INVALID_UPDATE` names every fault, `UNSUPPORTED_COMBINATION` both fields.
+
+    `resume` is read only where the update comes from the sync.
+    """
+    if not isinstance(raw, Mapping):
+        return _invalid([f"the update must be an object, not {_shown(raw)}"])
+    reader = _Reader()
+    nested = reader.nested(raw)
+    known = (*_FIELDS, "resume") if from_sync else _FIELDS
+    for name in nested:
+        if name not in (*known, *_CARRIED):
+            reader.fault(f"unknown field {name!r}: an update may have {', '.join(known)}")
+    update = Update(
+        queue=reader.queue(nested["queue"]) if "queue" in nested else UNSET,
+        assigned_to=reader.user("assignedTo", nested["assignedTo"]) if "assignedTo" in nested else UNSET,
+        status=reader.status(nested["status"]) if "status" in nested else UNSET,
+        paused=reader.flag("paused", nested["paused"]) if "paused" in nested else UNSET,
+        routed=reader.offer(nested["routed"]) if "routed" in nested else UNSET,
+        accepted=reader.acceptance(nested["accepted"]) if "accepted" in nested else UNSET,
+        resume=from_sync and reader.flag("resume", nested.get("resume", False)) is True,
+        rev=reader.revision(nested["rev"]) if "rev" in nested else UNSET,
+    )
+    if not reader.faults and not update.as_wire():
+        reader.fault(f"the update is empty: name at least one of {', '.join(_FIELDS[:-1])}")
+    if reader.faults:
+        return _invalid(reader.faults)
+    return _unsupported(update) or update
+
+
+def _unsupported(update: Update) -> Refusal | None:
+    names = list(update.as_wire())
+    alone = "routed" if "routed" in names else "accepted" if "accepted" in names else None
+    if alone is None:
+        return None
+    clashing = [name for name in names if name != alone and not (alone == "accepted" and name == "paused")]
+    if not clashing:
+        return None
+    return Refusal(
+        code=RefusalCode.UNSUPPORTED_COMBINATION,
+        message=f"{alone!r} cannot go with {', '.join(map(repr, clashing))}: send them as two updates",
+    )
+
+
+def _invalid(faults: list[str]) -> Refusal:
+    return Refusal(code=RefusalCode.INVALID_UPDATE, message="; ".join(faults))
+
+
+def _shown(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 40 else f"{shown[:37]}..."
+
+
+def _queue_as_wire(queue: QueueChoice | None) -> dict[str, Any] | None:
+    if queue is None:
+        return None
+    wire: dict[str, Any] = {"id": queue.id} if queue.id is not None else {"key": queue.key}
+    if queue.rule is not None:
+        wire["rule"] = queue.rule
+    if queue.entered_at is not None:
+        wire["enteredAt"] = format_instant(queue.entered_at)
+    return wire
+
+
+def _with_session(wire: dict[str, Any], session: str | None) -> dict[str, Any]:
+    return wire if session is None else {**wire, "workSession": session}
+
+
+class _Reader:
+    """Reads the fields of one update and gathers every fault on the way."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+
+    def fault(self, message: str) -> None:
+        self.faults.append(message)
+
+    def nested(self, raw: Mapping[Any, Any]) -> dict[str, Any]:
+        """Dotted keys folded into nested ones; the same field said twice is a fault."""
+        nested: dict[str, Any] = {}
+        dotted: dict[str, dict[str, Any]] = {}
+        for key, value in raw.items():
+            head, dot, tail = str(key).partition(".")
+            if dot:
+                dotted.setdefault(head, {})[tail] = value
+            else:
+                nested[head] = value
+        for head, parts in dotted.items():
+            whole = nested.get(head, {})
+            if not isinstance(whole, Mapping) or any(part in whole for part in parts):
+                self.fault(f"{head!r} is said twice, nested and dotted: say it once")
+            else:
+                nested[head] = {**whole, **parts}
+        return nested
+
+    def queue(self, value: object) -> QueueChoice | None:
+        if value is None:
+            return None
+        if isinstance(value, str):
+            return QueueChoice(id=self._id("queue", value))
+        parts = self._object("queue", value, ("id", "key", "rule", "enteredAt"), "null, an id or an object")
+        if parts is None:
+            return None
+        if parts.get("id") is None and parts.get("key") is None:
+            if "id" not in parts:
+                self.fault("'queue' names no queue: give its id or key, or null to leave the queue")
+            elif len([part for part in parts if parts[part] is not None]) > 0:
+                self.fault("'queue.id' is null, so 'queue' can have no other part")
+            return None
+        if parts.get("id") is not None and parts.get("key") is not None:
+            self.fault("'queue' has an id and a key: give one of them")
+        return QueueChoice(
+            id=self._optional_id("queue.id", parts.get("id")),
+            key=self._optional_id("queue.key", parts.get("key")),
+            rule=self._optional_id("queue.rule", parts.get("rule")),
+            entered_at=self._instant("queue.enteredAt", parts.get("enteredAt")),
+        )
+
+    def user(self, name: str, value: object) -> str | None:
+        return self._optional_id(name, value, "null or a user id")
+
+    def status(self, value: object) -> Literal[Status.WRAP_UP, Status.COMPLETED] | Unset:
+        match STATUS_ALIASES.get(value) if isinstance(value, str) else None:
+            case Status.WRAP_UP:
+                return Status.WRAP_UP
+            case Status.COMPLETED:
+                return Status.COMPLETED
+            case _:
+                self.fault(f"'status' cannot be set to {_shown(value)}: only to 'wrap-up' or 'completed'")
+                return UNSET
+
+    def flag(self, name: str, value: object) -> bool | Unset:
+        if isinstance(value, bool):
+            return value
+        self.fault(f"{name!r} must be true or false, not {_shown(value)}")
+        return UNSET
+
+    def revision(self, value: object) -> int | Unset:
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+        self.fault(f"'rev' must be a whole number above 0, not {_shown(value)}")
+        return UNSET
+
+    def offer(self, value: object) -> Offer | Unset:
+        parts = self._object("routed", value, ("to", "rejectedBy", "timedOut", "workSession"), "an object")
+        if parts is None:
+            return UNSET
+        said = [kind for kind in ("to", "rejectedBy", "timedOut") if kind in parts]
+        if len(said) != 1:
+            self.fault("'routed' must have exactly one of 'to', 'rejectedBy', 'timedOut'")
+            return UNSET
+        kind: Literal["to", "rejectedBy", "timedOut"] = (
+            "to" if said == ["to"] else "rejectedBy" if said == ["rejectedBy"] else "timedOut"
+        )
+        if kind != "to" and "workSession" in parts:
+            self.fault("'routed.workSession' goes with 'routed.to' alone")
+        session = self._optional_id("routed.workSession", parts.get("workSession"))
+        return Offer(kind=kind, user=self._id(f"routed.{kind}", parts[kind]), session=session)
+
+    def acceptance(self, value: object) -> Acceptance | Unset:
+        parts = self._object("accepted", value, ("by", "workSession"), "an object")
+        if parts is None:
+            return UNSET
+        session = self._optional_id("accepted.workSession", parts.get("workSession"))
+        return Acceptance(by=self._id("accepted.by", parts.get("by")), session=session)
+
+    def _object(self, name: str, value: object, known: tuple[str, ...], wanted: str) -> Mapping[str, Any] | None:
+        if not isinstance(value, Mapping):
+            self.fault(f"{name!r} must be {wanted}, not {_shown(value)}")
+            return None
+        for part in value:
+            if part not in known:
+                self.fault(f"unknown field '{name}.{part}': {name!r} may have {', '.join(known)}")
+        return value
+
+    def _id(self, name: str, value: object, wanted: str = "an id") -> str:
+        if isinstance(value, str) and value:
+            return value
+        self.fault(f"{name!r} must be {wanted}, not {_shown(value)}")
+        return ""
+
+    def _optional_id(self, name: str, value: object, wanted: str = "null or an id") -> str | None:
+        return None if value is None else self._id(name, value, wanted)
+
+    def _instant(self, name: str, value: object) -> datetime | None:
+        if value is None:
+            return None
+        instant = parse_instant(value) if isinstance(value, str) else None
+        if instant is None:
+            self.fault(f"{name!r} must be an ISO 8601 time with a zone, not {_shown(value)}")
+        return instant

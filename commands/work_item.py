@@ -1,0 +1,98 @@
+"""The work-item and its timing records, as the commands see them.
+
+Left out: its conversation, and every field no command reads or writes; the document keeps those untouched.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+
+class Status(StrEnum):
+    """Where a work-item is; active is every status but completed."""
+
+    IVR = "ivr"
+    QUEUED = "queued"
+    ROUTED = "routed"
+    ASSIGNED = "assigned"
+    WRAP_UP = "wrap-up"
+    COMPLETED = "completed"
+
+
+STATUS_ALIASES: Final = {
+    **{status.value: status for status in Status},
+    "complete": Status.COMPLETED,
+    "wrapUp": Status.WRAP_UP,
+    "wrapup": Status.WRAP_UP,
+}
+"""Statuses as accepted on input (domain.md, *Words*); stored are the values alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """`lastRevision`: the timings of the work-item's current way through the queue, milliseconds."""
+
+    entered_queue_at: datetime | None = None
+    queue_time_ms: int | None = None
+    queue_business_time_ms: int | None = None
+    routed_at: datetime | None = None
+    accepted_at: datetime | None = None
+    other: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """`ivr` or `wrapUp`: the time spent in a status over all stays, milliseconds; `entered_at` while in it."""
+
+    entered_at: datetime | None = None
+    time_ms: int | None = None
+    business_time_ms: int | None = None
+    other: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handle:
+    """`handle`: the time agents worked on the item, milliseconds; `resumed_at` when wrap-up led back to assigned."""
+
+    time_ms: int | None = None
+    resumed_at: datetime | None = None
+    other: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkItem:
+    """One work-item at one revision. Users, queues, rules, sessions and teams are ids; None is none."""
+
+    id: str
+    rev: int
+    status: Status
+    number: int = 0
+    assigned_to: str | None = None
+    accepted_by: str | None = None
+    queue: str | None = None
+    rule: str | None = None
+    routed_to: str | None = None
+    session: str | None = None
+    team: str | None = None
+    paused: bool = False
+    item_size: int | None = None
+    priority: int | None = None
+    queued_count: int = 0
+    first_enter_queue_at: datetime | None = None
+    last_revision: Pass | None = None
+    ivr: Stay | None = None
+    wrap_up: Stay | None = None
+    handle: Handle | None = None
+    resource_created_at: datetime | None = None
+    resource_first_queue_time_ms: int | None = None
+    resource_first_route_time_ms: int | None = None
+    resource_first_assign_time_ms: int | None = None
+    completed_at: datetime | None = None
+    updated_at: datetime | None = None
+
+    @property
+    def active(self) -> bool:
+        """True until the work-item is completed."""
+        return self.status is not Status.COMPLETED

@@ -1,0 +1,112 @@
+"""The use case: a batch of events in, outcomes and audit records out.
+
+One load, one decision a conversation, one commit; where a plan loses against another writer, that conversation alone
+is read and decided again, with a growing, jittered delay, so that it never holds up the rest for long.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from handlers.decide import Options, Planned, failed, plan_pair, skip_own
+from handlers.event import Event
+from handlers.outcome import Handled
+from handlers.ports import Chance, Clock, Committed, Ids, Pair, Plan, PlanRejected, Store, StoreAway, Want
+from handlers.snapshot import Unreadable
+from handlers.want import want_of
+
+CONFLICT: Final = "CONFLICT"
+"""Why a message comes back: its conversation was written by others faster than it could be decided."""
+REJECTED: Final = "PLAN_REJECTED"
+"""Why a message comes back: the store cannot hold what it leads to."""
+UNREADABLE: Final = "STORED_DOCUMENT_UNREADABLE"
+"""Why a message comes back: somebody has stored what is no conversation or no work-item."""
+
+_BACKOFF_SECONDS: Final = 0.01
+_BACKOFF_SECONDS_MAX: Final = 1.0
+
+
+class BatchHandler:
+    """Handles batches; holds nothing between them."""
+
+    def __init__(self, *, store: Store, clock: Clock, ids: Ids, chance: Chance, options: Options) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._chance = chance
+        self._options = options
+
+    async def handle(self, events: Sequence[Event], ends: dict[int, Handled] | None = None) -> list[Handled]:
+        """Each event's end, in the order of `events`.
+
+        Raises StoreAway: hand the batch in again, with the same `ends` (by the event's `id()`). They are filled as
+        conversations come to their end, so that what was written before the store went away is told of, once.
+        """
+        ends = {} if ends is None else ends
+        by_conversation: dict[str, list[Event]] = {}
+        for event in events:
+            if id(event) in ends:
+                continue
+            if event.ours and self._options.own_syncs_stored:
+                ends[id(event)] = skip_own(event, now=self._clock.now(), options=self._options)
+            else:
+                by_conversation.setdefault(event.conversation_id, []).append(event)
+        if by_conversation:
+            await self._handle_conversations(by_conversation, ends)
+        return [ends[id(event)] for event in events]
+
+    async def _handle_conversations(self, by_conversation: dict[str, list[Event]], ends: dict[int, Handled]) -> None:
+        lost: list[str] = []
+        away = False
+        planned, fates = await self._attempt(by_conversation)
+        for one, fate in zip(planned, fates, strict=True):
+            if fate is Committed.CONFLICT:
+                lost.append(one.plan.conversation_id)
+            elif fate is Committed.AWAY:
+                away = True
+            else:
+                _note(ends, self._ended(one, fate))
+        if away:
+            raise StoreAway("the store went away in the middle of a batch")
+        # One by one: whoever met another writer is likely to meet it again, and must not take the others along.
+        for conversation_id in lost:
+            _note(ends, await self._handle_alone(conversation_id, by_conversation[conversation_id]))
+
+    async def _handle_alone(self, conversation_id: str, events: list[Event]) -> list[Handled]:
+        for attempt in range(self._options.conflict_attempts_max):
+            ceiling = min(_BACKOFF_SECONDS * 2**attempt, _BACKOFF_SECONDS_MAX)
+            await self._clock.sleep(ceiling * self._chance.random())
+            planned, fates = await self._attempt({conversation_id: events})
+            if fates[0] is not Committed.CONFLICT:
+                return self._ended(planned[0], fates[0])
+        detail = f"lost {self._options.conflict_attempts_max + 1} times against other writers"
+        return [failed(event, CONFLICT, detail, now=self._clock.now(), options=self._options) for event in events]
+
+    async def _attempt(
+        self, by_conversation: dict[str, list[Event]]
+    ) -> tuple[list[Planned], Sequence[Committed | PlanRejected]]:
+        wants: list[Want] = [want_of(conversation_id, events) for conversation_id, events in by_conversation.items()]
+        pairs = await self._store.load(wants)
+        now = self._clock.now()
+        planned = [
+            self._plan(conversation_id, pairs[conversation_id], events, now)
+            for conversation_id, events in by_conversation.items()
+        ]
+        return planned, await self._store.commit([one.plan for one in planned])
+
+    def _plan(self, conversation_id: str, pair: Pair, events: list[Event], now: datetime) -> Planned:
+        try:
+            return plan_pair(conversation_id, pair, events, now=now, ids=self._ids, options=self._options)
+        except Unreadable as fault:
+            ends = [failed(event, UNREADABLE, str(fault), now=now, options=self._options) for event in events]
+            return Planned(plan=Plan(conversation_id=conversation_id), handled=tuple(ends))
+
+    def _ended(self, planned: Planned, fate: Committed | PlanRejected) -> list[Handled]:
+        if isinstance(fate, PlanRejected):
+            now = self._clock.now()
+            return [failed(one.event, REJECTED, fate.reason, now=now, options=self._options) for one in planned.handled]
+        return list(planned.handled)
+
+
+def _note(ends: dict[int, Handled], handled: Sequence[Handled]) -> None:
+    ends.update((id(one.event), one) for one in handled)

@@ -1,0 +1,85 @@
+"""Conversations and work-items in the flat form of `decide` (interfaces.md), to documents and back.
+
+There the relationships are plain ids (`assignedTo`, `session`, `routedTo`, …), `queue` is `{id, rule?}` or null, and
+everything else is an attribute under its own name.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from handlers.ports import Document
+from handlers.snapshot import document_of, related, relationship
+from handlers.wire import ConversationData, WorkItemData
+
+_IDS: Final = {
+    "assignedTo": "assignedTo",
+    "acceptedBy": "acceptedBy",
+    "routedTo": "routedTo",
+    "session": "workSession",
+    "team": "team",
+}
+"""Flat name to relationship."""
+_ALWAYS: Final = ("assignedTo", "queue", "paused")
+
+
+def conversation_document(flat: Mapping[str, Any]) -> Document:
+    """The document of a flat conversation; raises ValidationError with every fault."""
+    attributes = {name: value for name, value in flat.items() if name not in ("id", "queue")}
+    attributes.setdefault("rev", 1)
+    data = {
+        "id": flat.get("id", "conversation"),
+        "type": "conversation",
+        "attributes": attributes,
+        "relationships": {"queue": _link("queue", _part(flat.get("queue"), "id"))},
+    }
+    checked = ConversationData.model_validate(data)
+    return document_of(data, org=None, rev=checked.attributes.rev)
+
+
+def work_item_document(flat: Mapping[str, Any]) -> Document:
+    """The document of a flat work-item; raises ValidationError with every fault."""
+    queue = flat.get("queue")
+    links = {
+        **{wire: _link(wire, flat.get(name)) for name, wire in _IDS.items()},
+        "queue": _link("queue", _part(queue, "id")),
+        "rule": _link("rule", _part(queue, "rule") if isinstance(queue, Mapping) else None),
+    }
+    attributes = {name: value for name, value in flat.items() if name not in (*_IDS, "id", "queue", "resource")}
+    attributes.setdefault("rev", 1)
+    data = {
+        "id": flat.get("id", "work-item"),
+        "type": "work_item",
+        "attributes": attributes,
+        "relationships": {
+            **{name: link for name, link in links.items() if link is not None},
+            "resource": {"data": {"type": "conversation", "id": _part(flat.get("resource"), "id") or "conversation"}},
+        },
+    }
+    checked = WorkItemData.model_validate(data)
+    return document_of(data, org=None, rev=checked.attributes.rev)
+
+
+def flat_work_item(document: Document, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A work-item's document in flat form: what it has, and null for what `asked` had and it has no more."""
+    queue, rule = related(document, "queue"), related(document, "rule")
+    flat: dict[str, Any] = {
+        "id": document["_id"],
+        **document["attributes"],
+        **{name: related(document, wire) for name, wire in _IDS.items()},
+        "queue": None if queue is None else {"id": queue} if rule is None else {"id": queue, "rule": rule},
+        "paused": bool(document["attributes"].get("paused")),
+    }
+    if "resource" in asked:
+        flat["resource"] = asked["resource"]
+    return {name: value for name, value in flat.items() if value is not None or name in asked or name in _ALWAYS}
+
+
+def _part(value: object, name: str) -> object:
+    return value.get(name) if isinstance(value, Mapping) else value
+
+
+def _link(name: str, target: object) -> dict[str, Any] | None:
+    if isinstance(target, str):
+        return relationship(name, target)
+    # A wrong type stays what it is: the check of the whole snapshot names it with its path.
+    return None if target is None else {"data": {"id": target}}

@@ -1,0 +1,57 @@
+"""JSON values: limits on what comes from outside, and when two of them are the same."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+INT64_MIN: Final = -(2**63)
+INT64_MAX: Final = 2**63 - 1
+
+
+def depth_of(body: Any, *, stop_above: int) -> int:
+    """How deep objects and lists nest, 1 for a flat one; stops counting above `stop_above`. No recursion."""
+    depth = 0
+    level = [body]
+    while level and depth <= stop_above:
+        below: list[Any] = []
+        for node in level:
+            if isinstance(node, dict):
+                below.extend(value for value in node.values() if isinstance(value, dict | list))
+            elif isinstance(node, list):
+                below.extend(value for value in node if isinstance(value, dict | list))
+        depth += 1
+        level = below
+    return depth
+
+
+def unstorable(body: Any) -> str | None:
+    """Why the store could not keep `body`: a number beyond 64 bits, or a name with a null character. Else None."""
+    nodes = [body]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict):
+            if any("\0" in name for name in node):
+                return "a name with a null character"
+            nodes.extend(node.values())
+        elif isinstance(node, list):
+            nodes.extend(node)
+        elif isinstance(node, int) and not INT64_MIN <= node <= INT64_MAX:
+            return "a number beyond 64 bits"
+    return None
+
+
+def spellable(name: str) -> bool:
+    """Whether a dotted path can spell a name: no dot in it, no leading `$`, not empty."""
+    return bool(name) and "." not in name and not name.startswith("$")
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equality as JSON has it: true is not 1, false not 0, however deep."""
+    if one is other:
+        return True
+    if isinstance(one, bool) or isinstance(other, bool):
+        return False
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)

@@ -1,0 +1,98 @@
+"""A message's body to an event: the one place where bytes from outside become something the rules may see."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from commands.instant import parse_instant
+from handlers.envelope import Unwrapped, is_notification, parse_json, too_large, unwrap
+from handlers.event import Event, Fault, Malformed, Unsupported
+from handlers.faults import fault_of
+from handlers.head import Head
+from handlers.json_tree import spellable, unstorable
+from handlers.registry import read_snapshot
+from handlers.trace import trace_of
+from handlers.wire import EventEnvelope, ReasonMeta, meta_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How large a body may be, and how deep it may nest."""
+
+    bytes_max: int = 262_144
+    depth_max: int = 64
+
+
+DEFAULT_LIMITS: Final = Limits()
+_QUOTED: Final = 6
+"""How much larger JSON quoting makes a text at most: six characters for one."""
+
+
+def read_message(
+    body: str, attributes: Mapping[str, Any] | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Event | Unsupported | Malformed:
+    """A queue message's body, wrapped by SNS or raw, or captured. `attributes`: the message's own, for the trace."""
+    large = too_large(body, limits.bytes_max)
+    # A notification quotes the message, which makes it larger: there the message itself is measured.
+    if large is not None and (len(body) > _QUOTED * limits.bytes_max or '"Notification"' not in body):
+        return large
+    parsed = parse_json(body, "the body", depth_max=limits.depth_max)
+    if isinstance(parsed, Malformed):
+        return parsed
+    if large is not None and not is_notification(parsed):
+        return large
+    return read_object(parsed, attributes=attributes, limits=limits)
+
+
+def read_object(
+    thing: object, *, attributes: Mapping[str, Any] | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Event | Unsupported | Malformed:
+    """The same for any of the five shapes, already parsed."""
+    unwrapped = unwrap(thing, depth_max=limits.depth_max, bytes_max=limits.bytes_max)
+    if isinstance(unwrapped, Malformed):
+        return unwrapped
+    try:
+        envelope = EventEnvelope.model_validate(unwrapped.event)
+    except ValidationError as fault:
+        return fault_of(fault)
+    carried = trace_of({"MessageAttributes": attributes}) if attributes else None
+    result = _read(unwrapped, envelope, unwrapped.trace or carried)
+    # Last, so that a revision of that kind is told of as the bad revision it is; and only of what could be stored.
+    why = _unstorable(unwrapped.event) if isinstance(result, Event) else None
+    return result if why is None else Malformed(code=Fault.INVALID_FIELD, reason=f"the event holds {why}")
+
+
+def _unstorable(event: Mapping[str, Any]) -> str | None:
+    if not all(spellable(name) for name in event["data"]):
+        return "a name beside `attributes` that has a dot, begins with $ or is empty"
+    return unstorable(event)
+
+
+def _read(
+    unwrapped: Unwrapped, envelope: EventEnvelope, trace: Mapping[str, str] | None
+) -> Event | Unsupported | Malformed:
+    said = (unwrapped.published or {}).get("publishedAt")
+    published_at = said if said is not None else envelope.createdAt
+    instant = parse_instant(published_at) if isinstance(published_at, str) else None
+    if published_at is not None and instant is None:
+        return Malformed(code=Fault.INVALID_FIELD, reason="publishedAt: not an ISO 8601 time with a zone")
+    metas = _metas(envelope)
+    if isinstance(metas, Malformed):
+        return metas
+    head = Head(envelope=envelope, data=unwrapped.event["data"], published_at=instant, trace=trace, metas=metas)
+    return read_snapshot(head)
+
+
+def _metas(envelope: EventEnvelope) -> tuple[ReasonMeta, ...] | Malformed:
+    """What the routing reasons say of who knew what."""
+    metas: list[ReasonMeta] = []
+    for index, reason in enumerate(envelope.routingReasons or ()):
+        try:
+            meta = meta_of(reason)
+        except ValidationError as fault:
+            return fault_of(fault, at=("routingReasons", str(index), "meta"))
+        if meta is not None:
+            metas.append(meta)
+    return tuple(metas)

@@ -1,0 +1,144 @@
+"""What the use case needs from outside: a store, a clock, ids. Adapters in `worker/` provide them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any, Protocol
+
+from commands.session import Move
+from commands.surroundings import Surroundings
+from sync.gates import Trigger
+from sync.state import SyncState
+
+Document = Mapping[str, Any]
+"""A stored conversation or work-item: the event's `data` with `_id`, `org`, `rev` on top (domain.md, *Documents*)."""
+
+
+class StoreAway(Exception):
+    """The store cannot be reached or cannot write. No message's fault: wait, then do the whole batch again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """What one conversation's events make it necessary to load, besides what its stored documents name."""
+
+    conversation_id: str
+    work_item_ids: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
+    queues: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A conversation with its active work-item, the wanted ones, its sync state, and the queues and sessions of the
+    whole batch. What is not stored is None, or missing."""
+
+    conversation: Document | None = None
+    work_items: tuple[Document, ...] = ()
+    state: SyncState = field(default_factory=SyncState)
+    around: Surroundings = field(default_factory=Surroundings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentWrite:
+    """One document's write. `before` is the document as loaded, and the write holds only while its `rev` still
+    stands; None: the document is new, and the write holds only while there is none."""
+
+    before: Document | None
+    after: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """An outbox entry: the event that tells of a write. `id` is stable however often it is published."""
+
+    id: str
+    conversation_id: str
+    side: Trigger
+    message: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that one conversation's events lead to: committed whole or not at all.
+
+    `state` None: unchanged; else it holds only while the stored version is `state.version - 1` (0: none stored).
+    """
+
+    conversation_id: str
+    conversation: DocumentWrite | None = None
+    work_items: tuple[DocumentWrite, ...] = ()
+    state: SyncState | None = None
+    revisions: tuple[Document, ...] = ()
+    moves: tuple[Move, ...] = ()
+    announcements: tuple[Announcement, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """True where there is nothing to write."""
+        return self.conversation is None and not self.work_items and self.state is None
+
+
+class Committed(Enum):
+    """A plan's fate."""
+
+    COMMITTED = "committed"
+    CONFLICT = "conflict"
+    AWAY = "away"
+    """The store went away before this plan's turn, or on it, after others had met their fate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRejected:
+    """The fate of a plan that the store can never take: a document too large, or a value it cannot hold. Nothing of it
+    was written. `reason` never holds a customer's content."""
+
+    conversation_id: str
+    reason: str
+
+
+class Store(Protocol):
+    """The documents, the sync state, the sessions and the outbox.
+
+    `load` costs a constant number of round trips, however many conversations it is asked for; so does `commit` where
+    no plan conflicts. Both raise `StoreAway`.
+    """
+
+    async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
+        """The pairs by conversation id, one for every want."""
+        ...
+
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+        """Each plan's fate, in order. A conflict leaves nothing of its plan: load and decide again. Raises StoreAway
+        only where no plan has met its fate; else the rest is `AWAY`."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, so that tests can own it."""
+
+    def now(self) -> datetime:
+        """Aware, UTC, cut off below the millisecond."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Ids(Protocol):
+    """Fresh ids."""
+
+    def new(self) -> str:
+        """24 hexadecimal digits, never given before."""
+        ...
+
+
+class Chance(Protocol):
+    """Randomness for jitter."""
+
+    def random(self) -> float:
+        """From 0 up to, not including, 1."""
+        ...

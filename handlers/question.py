@@ -1,0 +1,188 @@
+"""The questions of `decide`: one JSON object in, one decision out, by the very rules and commands of the worker."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from commands.engine import Applied, Command, Refused, Unchanged, execute, not_executed
+from commands.instant import parse_instant
+from commands.queue import Queue
+from commands.refusal import Refusal
+from commands.session import Held, Session, apply_moves
+from commands.surroundings import Surroundings
+from commands.update import parse_update
+from commands.way import Engine, Way
+from handlers.faults import fault_of
+from handlers.flat import conversation_document, flat_work_item, work_item_document
+from handlers.ports import Document
+from handlers.snapshot import changes_between, conversation_of, with_work_item, work_item_of
+from handlers.wire import Count, Id, Instant
+from sync.reconcile import decide_legacy
+
+
+class BadQuestion(Exception):
+    """A question that cannot be answered; the message names every fault."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class _SyncQuestion(_Part):
+    kind: Literal["sync"]
+    policy: Literal["legacy"]
+    trigger: Literal["conversation", "work-item"]
+    conversation: dict[str, Any] | None = None
+    workItem: dict[str, Any] | None = None
+    state: dict[str, Any] | None = None
+
+
+class _Queue(_Part):
+    id: Id
+    key: str | None = None
+    itemSize: Count | None = None
+    priority: int | None = None
+
+
+class _Held(_Part):
+    id: Id
+    itemSize: Count = 0
+
+
+class _Session(_Part):
+    id: Id
+    user: Id
+    active: bool = True
+    capacity: Count = 0
+    workItems: list[_Held] = Field(default_factory=list)
+    pausedWorkItems: list[_Held] = Field(default_factory=list)
+    pendingItem: Id | None = None
+
+
+class _CommandQuestion(_Part):
+    kind: Literal["command"]
+    engine: Literal["composed", "legacy"] = "composed"
+    workItem: dict[str, Any]
+    update: Any
+    queues: list[_Queue] = Field(default_factory=list)
+    sessions: list[_Session] = Field(default_factory=list)
+    now: Instant | None = None
+
+
+def answer(question: object, *, now: datetime) -> dict[str, Any]:
+    """The decision on a parsed question, in the shape of interfaces.md; `now` where it names none. BadQuestion."""
+    kind = question.get("kind") if isinstance(question, Mapping) else None
+    try:
+        match kind:
+            case "sync":
+                return _answer_sync(_SyncQuestion.model_validate(question))
+            case "command":
+                return _answer_command(_CommandQuestion.model_validate(question), now)
+            case _:
+                raise BadQuestion("kind: must be 'sync' or 'command'")
+    except ValidationError as fault:
+        raise BadQuestion(fault_of(fault).reason) from fault
+
+
+def _answer_sync(question: _SyncQuestion) -> dict[str, Any]:
+    conversation, item = question.conversation, question.workItem
+    decision = decide_legacy(
+        trigger=question.trigger,
+        conversation=None if conversation is None else conversation_of(_document("conversation", conversation)),
+        item=None if item is None else work_item_of(_document("workItem", item)),
+    )
+    return {
+        "outcome": "applied" if decision.applies else "skipped",
+        "direction": decision.direction,
+        "updatedConversation": decision.conversation_fields,
+        "updatedWorkItem": decision.work_item_fields,
+        "reasons": [reason.as_wire() for reason in decision.reasons],
+        "suppressed": [field.as_wire() for field in decision.suppressed],
+    }
+
+
+def _answer_command(question: _CommandQuestion, now: datetime) -> dict[str, Any]:
+    way = Way(engine=Engine(question.engine))
+    before = _document("workItem", question.workItem)
+    item = work_item_of(before)
+    sessions = {session.id: _session(session) for session in question.sessions}
+    queues = {
+        queue.id: Queue(id=queue.id, key=queue.key, item_size=queue.itemSize, priority=queue.priority)
+        for queue in question.queues
+    }
+    update = parse_update(question.update, from_sync=True)
+    if isinstance(update, Refusal):
+        return _commanded("refused", question, before, command=not_executed(), refusal=update)
+    at = (parse_instant(question.now) if question.now else None) or now
+    result = execute(item, update, around=Surroundings(queues=queues, sessions=sessions), now=at, way=way)
+    match result:
+        case Refused(refusal=refusal, command=command):
+            return _commanded("refused", question, before, command=command, refusal=refusal)
+        case Unchanged(command=command):
+            return _commanded("unchanged", question, before, command=command)
+        case Applied(after=after, command=command, move=move):
+            moved = apply_moves(sessions, [move] if move else [])
+            document = with_work_item(before, item, after)
+            answered = _commanded("applied", question, document, command=command)
+            return {
+                **answered,
+                "changes": changes_between(before, document),
+                "sessions": [_session_as_wire(session) for session in moved.values()],
+            }
+
+
+def _commanded(
+    outcome: str,
+    question: _CommandQuestion,
+    document: Document,
+    *,
+    command: Command,
+    refusal: Refusal | None = None,
+) -> dict[str, Any]:
+    return {
+        "outcome": outcome,
+        "workItem": flat_work_item(document, question.workItem),
+        "changes": {"attributes": {}, "relationships": {}},
+        "sessions": [],
+        "command": {
+            "engine": command.engine.value,
+            "name": command.name,
+            "actions": list(command.actions),
+            "composed": command.composed,
+        },
+        "refusal": None if refusal is None else {"code": refusal.code.value, "message": refusal.message},
+    }
+
+
+def _document(name: str, flat: Mapping[str, Any]) -> Document:
+    build = conversation_document if name == "conversation" else work_item_document
+    try:
+        return build(flat)
+    except ValidationError as fault:
+        raise BadQuestion(fault_of(fault, at=(name,)).reason) from fault
+
+
+def _session(session: _Session) -> Session:
+    return Session(
+        id=session.id,
+        user=session.user,
+        active=session.active,
+        capacity=session.capacity,
+        work_items=tuple(Held(id=held.id, item_size=held.itemSize) for held in session.workItems),
+        paused_work_items=tuple(Held(id=held.id, item_size=held.itemSize) for held in session.pausedWorkItems),
+        pending_item=session.pendingItem,
+    )
+
+
+def _session_as_wire(session: Session) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "user": session.user,
+        "active": session.active,
+        "capacity": session.capacity,
+        "workItems": [{"id": held.id, "itemSize": held.item_size} for held in session.work_items],
+        "pausedWorkItems": [{"id": held.id, "itemSize": held.item_size} for held in session.paused_work_items],
+        "pendingItem": session.pending_item,
+    }

@@ -1,0 +1,42 @@
+"""The trace an event belongs to: `dd` as the logs write it, or the tracer's `_datadog` message attribute."""
+
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+
+def trace_of(thing: Mapping[str, Any]) -> dict[str, str] | None:
+    """`{trace_id, span_id}` of one wrapper of an event, or None. A trace that cannot be read is no fault."""
+    dd = thing.get("dd")
+    if isinstance(dd, Mapping) and isinstance(dd.get("trace_id"), str):
+        return {key: dd[key] for key in ("trace_id", "span_id") if isinstance(dd.get(key), str)}
+    attributes = thing.get("MessageAttributes")
+    carrier = attributes.get("_datadog") if isinstance(attributes, Mapping) else None
+    if not isinstance(carrier, Mapping):
+        return None
+    value = carrier.get("Value") or carrier.get("StringValue") or carrier.get("BinaryValue")
+    if carrier.get("Type") == "Binary" and isinstance(value, str):
+        # A notification spells binary attributes, which is how tracers send theirs through SNS, in base64.
+        value = _decoded(value)
+    return _from_headers(value)
+
+
+def _decoded(text: str) -> bytes | None:
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        return None
+
+
+def _from_headers(text: object) -> dict[str, str] | None:
+    try:
+        headers = orjson.loads(text) if isinstance(text, str | bytes) else None
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(headers, dict) or not isinstance(headers.get("x-datadog-trace-id"), str):
+        return None
+    trace: dict[str, str] = {"trace_id": headers["x-datadog-trace-id"]}
+    parent = headers.get("x-datadog-parent-id")
+    return {**trace, "span_id": parent} if isinstance(parent, str) else trace

@@ -1,0 +1,241 @@
+"""A local server as a child process: started, awaited, stopped, killed, suspended; never left behind.
+
+What the embedded MongoDB, LocalStack and moto's server have in common. Leaves out what each of them needs on its
+command line and how each tells that it is ready. Every fault is a `ServerError` of one line that names the remedy.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+ROOT = Path(__file__).resolve().parent.parent
+_WATCHDOG = Path(__file__).resolve().parent / "watchdog.py"
+_POLL_S = 0.05
+
+
+class ServerError(Exception):
+    """A local server could not be started or reached; the message is one line with the remedy."""
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def port_taken(port: int) -> bool:
+    """Whether something listens on that port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class ServerProcess(ABC):
+    """One server on one port of 127.0.0.1, the same port and data across `start`, `stop`, `kill` and `start` again.
+
+    `with` starts it and closes it; `close` also removes temporary data. If this process dies, even by SIGKILL, so does
+    the server. All calls block: from a coroutine, go through `asyncio.to_thread`.
+    """
+
+    name: str
+    ready_within_s: float = 60
+
+    def __init__(self, *, port: int | None = None, data: Path | None = None) -> None:
+        """`port`: a free one if not given. `data`: a folder that is kept; a temporary one if not given."""
+        self.port = free_port() if port is None else port
+        self._data_given = data
+        self._data: Path | None = data
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
+
+    @abstractmethod
+    def _command(self) -> Sequence[str]:
+        """The command line; `ServerError` if the program is not there."""
+
+    @abstractmethod
+    def _answers(self) -> bool:
+        """Whether the server can be used now; asked again and again until it can."""
+
+    def _environment(self) -> Mapping[str, str]:
+        """Variables on top of this process's own."""
+        return {}
+
+    def _explain(self, output: str) -> str | None:  # noqa: ARG002 - for the servers that know their cases
+        """The one line for a server that ended while starting, if its output is a known case."""
+        return None
+
+    @property
+    def data(self) -> Path:
+        """The folder of the server's data and log."""
+        if self._data is None:
+            self._data = Path(tempfile.mkdtemp(prefix=f"routing-sync-{self.name.lower()}-"))
+        self._data.mkdir(parents=True, exist_ok=True)
+        return self._data
+
+    @property
+    def log(self) -> Path:
+        """The file of the server's own output, of its last start."""
+        return self.data / f"{self.name.lower()}.log"
+
+    @property
+    def pid(self) -> int:
+        """The server's process id; `ServerError` if it does not run."""
+        if self._process is None or not self.running:
+            raise ServerError(f"{self.name} on port {self.port} is not running: start() it first")
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there, suspended or not."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start and wait until it can be used. Nothing happens if it already runs."""
+        if self.running:
+            return
+        self._forget()
+        if port_taken(self.port):
+            raise ServerError(f"{self.name}: port {self.port} is taken: stop what listens there or choose another port")
+        command = self._command()
+        with self.log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self._environment()},
+                # Not this process's folder: a server must find its own packages, not this project's folders.
+                cwd=self.data,
+                # A group of its own, so that Ctrl-C reaches us, who stop it in order, and not the server.
+                start_new_session=True,
+            )
+        self._watch(self._process.pid)
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self, *, grace_s: float = 10) -> None:
+        """SIGTERM, and SIGKILL after `grace_s`; the data stays for the next start."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            self._signal(signal.SIGCONT)
+            self._signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=grace_s)
+            except subprocess.TimeoutExpired:
+                self._signal(signal.SIGKILL)
+                process.wait()
+        self._forget()
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would end it; the data stays for the next start."""
+        if self._process is not None and self._process.poll() is None:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+        self._forget()
+
+    def suspend(self) -> None:
+        """SIGSTOP: the connections stay open and nothing answers, until `resume`."""
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT, after `suspend`."""
+        os.killpg(self.pid, signal.SIGCONT)
+
+    def close(self) -> None:
+        """Stop, and remove the data if it is temporary."""
+        if self._data is not None and self._data_given is None:
+            # Nobody will read it again, so there is nothing to end in order.
+            self.kill()
+            shutil.rmtree(self._data, ignore_errors=True)
+            self._data = None
+        else:
+            self.stop()
+
+    def wait(self) -> int:
+        """Wait until the server ends by itself; its exit status."""
+        return 0 if self._process is None else self._process.wait()
+
+    def __enter__(self) -> Self:
+        """Start."""
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + self.ready_within_s
+        while not self._answers():
+            if not self.running:
+                output = self.log.read_text(errors="replace")
+                last = output.strip().splitlines()[-1][:300] if output.strip() else "it printed nothing"
+                raise ServerError(self._explain(output) or f"{self.name} ended while starting: {last}")
+            if time.monotonic() > deadline:
+                raise ServerError(
+                    f"{self.name} on port {self.port} was not ready within {self.ready_within_s:.0f} s: "
+                    "see whether the machine is overloaded, then try again"
+                )
+            time.sleep(_POLL_S)
+
+    def _watch(self, pid: int) -> None:
+        temporary = [] if self._data_given is not None else [str(self.data)]
+        self._watchdog = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_WATCHDOG), str(pid), *temporary],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _forget(self) -> None:
+        """Tell the watchdog that there is nothing left to end, and take its exit status."""
+        watchdog, self._watchdog = self._watchdog, None
+        if watchdog is not None:
+            with contextlib.suppress(BrokenPipeError):
+                watchdog.communicate(b".")
+        self._process = None
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+
+def stop_on_signals() -> None:
+    """Make SIGINT and SIGTERM a `KeyboardInterrupt`, also where a shell in the background had SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def run_until_interrupted(server: ServerProcess, address: str) -> int:
+    """What the scripts do when run by hand: start, say where, serve until Ctrl-C or SIGTERM; the exit status."""
+    stop_on_signals()
+    try:
+        with server:
+            print(address, flush=True)
+            return server.wait()
+    except ServerError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0

@@ -1,0 +1,78 @@
+"""The audit record as data: one a handled event, saying what was done and why (domain.md, *The audit record*).
+
+Left out: the line's envelope (`hostname`, `pid`, `time`, …), which the log writes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+from commands.engine import Command
+from commands.reason import Reason
+from sync.reconcile import Suppressed
+from sync.rule import Direction, Policy
+
+AUDIT_MESSAGE: Final = "CONVERSATION_SYNC_AUDIT"
+
+
+class Outcome(StrEnum):
+    """What became of a handled event. `refused`: by the commands. `failed`: a fault, the message is tried again."""
+
+    APPLIED = "applied"
+    SKIPPED = "skipped"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """One event's record. Revisions are as read; `lag_ms` is publishedAt to handled, milliseconds."""
+
+    event: Mapping[str, Any]
+    outcome: Outcome
+    trigger: Literal["conversation", "work-item", "gap", "sweep"]
+    policy: Policy
+    reasons: tuple[Reason, ...]
+    conversation_id: str | None
+    work_item_id: str | None = None
+    direction: Direction | None = None
+    suppressed: tuple[Suppressed, ...] = ()
+    updated_conversation: Mapping[str, Any] | None = None
+    updated_work_item: Mapping[str, Any] | None = None
+    command: Command | None = None
+    conversation_rev: int | None = None
+    work_item_rev: int | None = None
+    lag_ms: int | None = None
+    trace: Mapping[str, Any] | None = None
+
+    def as_wire(self) -> dict[str, Any]:
+        """The record's keys in JSON shape, in the order in which a person reads them."""
+        command = self.command
+        return {
+            "conversationId": self.conversation_id,
+            "workItemId": self.work_item_id,
+            "outcome": self.outcome.value,
+            "direction": self.direction,
+            "updatedConversation": None if self.updated_conversation is None else dict(self.updated_conversation),
+            "updatedWorkItem": None if self.updated_work_item is None else dict(self.updated_work_item),
+            "reasons": [reason.as_wire() for reason in self.reasons],
+            "suppressed": [field.as_wire() for field in self.suppressed],
+            "command": None
+            if command is None
+            else {
+                "engine": command.engine.value,
+                "name": command.name,
+                "actions": list(command.actions),
+                "fields": list(command.fields),
+                **({"dropped": list(command.dropped)} if command.dropped else {}),
+            },
+            "event": dict(self.event),
+            "trigger": self.trigger,
+            "policy": self.policy.value,
+            "shadow": None,
+            "conversationRev": self.conversation_rev,
+            "workItemRev": self.work_item_rev,
+            "lagMs": self.lag_ms,
+            "dd": dict(self.trace) if self.trace is not None else {},
+        }

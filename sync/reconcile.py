@@ -1,0 +1,85 @@
+"""A pair and what happened to it in, a decision out. Pure: nothing is written here, no clock is asked.
+
+Policy `legacy`: the event's own direction only, on the pair as it is stored now (sync-rules.md, *Policy legacy*).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from commands.reason import Reason
+from commands.work_item import WorkItem
+from sync.conversation import Conversation
+from sync.field import Field
+from sync.forward import work_item_writes
+from sync.gates import Skip, Trigger, first_closed
+from sync.reverse import conversation_writes
+from sync.rule import Direction, Policy, merged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppressed:
+    """A field a rule asked for and the policy refused; `legacy` refuses none."""
+
+    field: Field
+    code: str
+    conversation_rev: int
+    known_rev: int
+
+    def as_wire(self) -> dict[str, Any]:
+        """The audit's shape."""
+        return {
+            "field": self.field,
+            "code": self.code,
+            "conversationRev": self.conversation_rev,
+            "knownRev": self.known_rev,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to write on either side and why; skipped where both sides are None."""
+
+    direction: Direction | None
+    conversation_fields: Mapping[str, Any] | None
+    work_item_fields: Mapping[str, Any] | None
+    reasons: tuple[Reason, ...]
+    suppressed: tuple[Suppressed, ...] = ()
+
+    @property
+    def applies(self) -> bool:
+        """True where a rule wrote."""
+        return self.conversation_fields is not None or self.work_item_fields is not None
+
+
+def skipped(skip: Skip) -> Decision:
+    """The decision to write nothing."""
+    return Decision(direction=None, conversation_fields=None, work_item_fields=None, reasons=(skip.reason(),))
+
+
+def decide_legacy(
+    *,
+    trigger: Trigger,
+    conversation: Conversation | None,
+    item: WorkItem | None,
+    rev: int | None = None,
+    is_sync: bool = False,
+    supported: bool = True,
+) -> Decision:
+    """Policy `legacy`: gates, then table B on a conversation's event, table A on a work-item's."""
+    closed = first_closed(
+        supported=supported, is_sync=is_sync, trigger=trigger, rev=rev, conversation=conversation, item=item
+    )
+    if closed is not None or conversation is None or item is None:
+        return skipped(closed or Skip.NO_ACTIVE_WORK_ITEM)
+    forward = trigger == "conversation"
+    writes = work_item_writes(conversation, item) if forward else conversation_writes(conversation, item)
+    if not writes:
+        return skipped(Skip.IN_SYNC)
+    fields = merged(writes)
+    return Decision(
+        direction="forward" if forward else "reverse",
+        conversation_fields=None if forward else fields,
+        work_item_fields=fields if forward else None,
+        reasons=tuple(write.reason(Policy.LEGACY) for write in writes),
+    )

@@ -1,0 +1,42 @@
+"""What a rule yields: one shared field's write and why. A write without a reason cannot be built."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+from commands.reason import Reason
+from sync.field import Field
+
+
+class Policy(StrEnum):
+    """Who decides which side is newer (sync-rules.md). `causal` is a policy of its own and takes its place here."""
+
+    LEGACY = "legacy"
+
+
+Direction = Literal["forward", "reverse", "both"]
+"""forward: conversation → work-item; reverse: work-item → conversation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """A rule that fired: `fields` are what it adds to the conversation's write or to the work-item's update."""
+
+    rule: str
+    field: Field
+    fields: Mapping[str, Any]
+    action: Literal["SYNC_CONVERSATION", "SYNC_WORK_ITEM"]
+    code: str
+
+    def reason(self, policy: Policy) -> Reason:
+        """Why the field was written, as it stands in the event and in the audit."""
+        return Reason(action=self.action, code=self.code, meta={"rule": self.rule, "policy": policy.value})
+
+
+def merged(writes: Iterable[Write]) -> dict[str, Any]:
+    """All writes as one; of two that set the same key the later stands."""
+    fields: dict[str, Any] = {}
+    for write in writes:
+        fields.update(write.fields)
+    return fields

@@ -1,0 +1,30 @@
+"""Which revisions have been observed, as unbroken runs: `((1, 6), (8, 8))`."""
+
+from typing import Final
+
+Runs = tuple[tuple[int, int], ...]
+
+RUNS_MAX: Final = 64
+
+
+def with_revision(runs: Runs, rev: int) -> Runs:
+    """`runs` with `rev` in it; `runs` itself where it was. Beyond 64 runs the lowest gap is closed."""
+    if contains(runs, rev):
+        return runs
+    merged: list[tuple[int, int]] = []
+    low = high = rev
+    for start, end in runs:
+        if end + 1 < low or start > high + 1:
+            merged.append((start, end))
+        else:
+            low, high = min(low, start), max(high, end)
+    merged.append((low, high))
+    merged.sort()
+    if len(merged) > RUNS_MAX:
+        merged[:2] = [(merged[0][0], merged[1][1])]
+    return tuple(merged)
+
+
+def contains(runs: Runs, rev: int) -> bool:
+    """True where the revision has been observed."""
+    return any(start <= rev <= end for start, end in runs)

@@ -1,0 +1,179 @@
+"""The sync state of one conversation: which revisions were observed, and who last wrote each field knowing what.
+
+Observing commutes and may be repeated: whatever order events come in, and however often, the state ends the same.
+`legacy` keeps it without asking it, so that policies can be switched at any time (sync-rules.md, *State*, steps 1
+and 4).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from commands.work_item import Status, WorkItem
+from sync.conversation import Conversation, ConversationStatus
+from sync.field import FIELDS, Field
+from sync.gates import Trigger
+from sync.runs import Runs, with_revision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewed:
+    """The conversation's value of a field, and the revision that had it."""
+
+    value: Any
+    rev: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncState:
+    """One document of `sync_states`. `version` 0: not stored yet. Fields missing in a mapping are 0, or not viewed."""
+
+    version: int = 0
+    conversation_observed: Runs = ()
+    work_item: str | None = None
+    work_item_number: int = 0
+    work_item_observed: Runs = ()
+    view: Mapping[Field, Viewed] = field(default_factory=dict)
+    changed: Mapping[Field, int] = field(default_factory=dict)
+    known: Mapping[Field, int] = field(default_factory=dict)
+    known_at: Mapping[Field, int] = field(default_factory=dict)
+    waiting_since: datetime | None = None
+    deleted_rev: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What one event says of its document, whatever becomes of it.
+
+    `fields`: the shared fields it changed. `knew`: the conversation revision that a work-item's write knew.
+    `values`: a conversation's shared values after it. `deletion`: the conversation was deleted.
+    """
+
+    side: Trigger
+    rev: int
+    is_sync: bool
+    fields: frozenset[Field] = frozenset()
+    knew: int | None = None
+    values: Mapping[Field, Any] = field(default_factory=dict)
+    deletion: bool = False
+    work_item: str | None = None
+    work_item_number: int = 0
+
+
+def observe(state: SyncState, seen: Observation) -> SyncState:
+    """The state after the event; the very same object where the event is no news."""
+    return _observe_conversation(state, seen) if seen.side == "conversation" else _observe_work_item(state, seen)
+
+
+def _observe_conversation(state: SyncState, seen: Observation) -> SyncState:
+    deleted = max(state.deleted_rev or 0, seen.rev) if seen.deletion else state.deleted_rev
+    changed = state.changed if seen.is_sync else _raised(state.changed, seen.fields, seen.rev)
+    return _unless_same(
+        state,
+        replace(
+            state,
+            conversation_observed=with_revision(state.conversation_observed, seen.rev),
+            view=_viewed(
+                state.view, {name: seen.values[name] for name in seen.fields if name in seen.values}, seen.rev
+            ),
+            changed=changed,
+            deleted_rev=deleted,
+        ),
+    )
+
+
+def _observe_work_item(state: SyncState, seen: Observation) -> SyncState:
+    state = _for_work_item(state, seen.work_item, seen.work_item_number)
+    if state.work_item != seen.work_item:
+        return state
+    known, known_at = dict(state.known), dict(state.known_at)
+    if not seen.is_sync and seen.knew is not None:
+        for name in seen.fields:
+            if seen.rev > known_at.get(name, 0):
+                known[name], known_at[name] = seen.knew, seen.rev
+    observed = with_revision(state.work_item_observed, seen.rev)
+    return _unless_same(state, replace(state, work_item_observed=observed, known=known, known_at=known_at))
+
+
+def reconciled(
+    state: SyncState, conversation: Conversation, item: WorkItem, *, wrote: Trigger | None = None
+) -> SyncState:
+    """The state after a reconcile that left the pair as given, having written the side `wrote`, if any.
+
+    The sync's own write counts as observed; what was only read does not, for its event may still tell of somebody
+    unseen. Wherever the two sides agree the work-item knows the conversation's revision; on the others both stay, so
+    that whoever was newer remains so (step 4). A work-item of an older history leaves no mark.
+    """
+    state = _for_work_item(state, item.id, item.number)
+    if state.work_item != item.id:
+        return state
+    known, known_at = dict(state.known), dict(state.known_at)
+    for name in FIELDS:
+        if agree(name, conversation, item):
+            known[name], known_at[name] = conversation.rev, item.rev
+    conversation_observed, work_item_observed = state.conversation_observed, state.work_item_observed
+    if wrote == "conversation":
+        conversation_observed = with_revision(conversation_observed, conversation.rev)
+    elif wrote == "work-item":
+        work_item_observed = with_revision(work_item_observed, item.rev)
+    return _unless_same(
+        state,
+        replace(
+            state,
+            conversation_observed=conversation_observed,
+            work_item_observed=work_item_observed,
+            view=_viewed(state.view, shared_values(conversation), conversation.rev),
+            known=known,
+            known_at=known_at,
+        ),
+    )
+
+
+def agree(name: Field, conversation: Conversation, item: WorkItem) -> bool:
+    """True where both records say the same of a shared field (step 4, *To agree*)."""
+    match name:
+        case "assignee":
+            users = conversation.assigned_users
+            return item.assigned_to in users if item.assigned_to is not None else not users
+        case "queue":
+            return conversation.queue == item.queue
+        case "status":
+            return (conversation.status is ConversationStatus.DONE) is (not item.active)
+        case "ended":
+            return conversation.ended is (item.status is Status.WRAP_UP)
+        case "paused":
+            return (conversation.status is ConversationStatus.SNOOZED) is item.paused
+
+
+def shared_values(conversation: Conversation) -> dict[Field, Any]:
+    """The conversation's value of every shared field, as `view` keeps them."""
+    return {
+        "assignee": list(conversation.assigned_users),
+        "queue": conversation.queue,
+        "status": "deleted" if conversation.deleted else conversation.status is ConversationStatus.DONE,
+        "ended": conversation.ended,
+        "paused": conversation.status is ConversationStatus.SNOOZED,
+    }
+
+
+def _for_work_item(state: SyncState, work_item: str | None, number: int) -> SyncState:
+    """A new work-item starts a new history; an event of an older one belongs to none."""
+    if state.work_item == work_item or (state.work_item is not None and number <= state.work_item_number):
+        return state
+    return replace(state, work_item=work_item, work_item_number=number, work_item_observed=(), known={}, known_at={})
+
+
+def _raised(revs: Mapping[Field, int], names: Iterable[Field], rev: int) -> Mapping[Field, int]:
+    return {**revs, **{name: max(revs.get(name, 0), rev) for name in names}}
+
+
+def _viewed(view: Mapping[Field, Viewed], values: Mapping[Field, Any], rev: int) -> Mapping[Field, Viewed]:
+    news = {
+        name: Viewed(value=value, rev=rev) for name, value in values.items() if name not in view or rev > view[name].rev
+    }
+    return {**view, **news}
+
+
+def _unless_same(before: SyncState, after: SyncState) -> SyncState:
+    return before if after == before else after

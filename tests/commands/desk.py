@@ -1,0 +1,178 @@
+"""Items that share sessions, updates that come to them from everywhere, and the sessions as the moves leave them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import product
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from commands.engine import Applied, Refused, Unchanged, execute
+from commands.session import Session, Spot, apply_moves
+from commands.surroundings import Surroundings
+from commands.way import COMPOSED, Engine, Origin, Way
+from commands.work_item import Status, Stay, WorkItem
+from tests.commands.items import AROUND, LEGACY, T0, Json, parsed
+
+ITEMS: Final = ("w1", "w2", "w3")
+SESSIONS: Final[Mapping[str, Session]] = {
+    "s1": Session(id="s1", user="u1", capacity=4),
+    "s1b": Session(id="s1b", user="u1", capacity=9),
+    "s2": Session(id="s2", user="u2", capacity=1),
+    "s3": Session(id="s3", user="u3", capacity=7, active=False),
+}
+KEPT: Final = "2022-03-02T18:00:00.000Z"
+"""A place in a queue that an update keeps: an hour before the desk opens."""
+
+ROLLED_OUT: Final = Way(engine=Engine.LEGACY, composed_updates=frozenset({"assignedTo:null", "queue:id", "paused"}))
+LIMITED: Final = Way(fields_max={Origin.API: 1, Origin.ROUTER: 2})
+WAYS: Final = ((COMPOSED,), (LEGACY,), (COMPOSED, LEGACY, ROLLED_OUT, LIMITED))
+"""An engine for the whole sequence; or engines switched, rolled out and back while the items live on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    item: str
+    update: Json
+    seconds: int
+    way: Way = COMPOSED
+    origin: Origin = Origin.SYNC
+
+
+_ABSENT: Final = "absent"
+_USERS: Final = ("u1", "u2", "u3")
+_SESSIONS_WANTED: Final[tuple[Json, ...]] = ({}, {"workSession": "s1b"}, {"workSession": "s2"}, {"workSession": "s3"})
+_QUEUES: Final = (
+    _ABSENT,
+    None,
+    {"id": "q1"},
+    {"id": "q2", "rule": "r2"},
+    {"key": "plain"},
+    {"key": "no such key"},
+    {"id": "unknown"},
+    {"id": "q1", "enteredAt": KEPT},
+)
+
+
+def _combined(*fields: tuple[str, Sequence[Any]]) -> list[Json]:
+    """Updates of every combination of these values."""
+    drawn = product(*(values for _, values in fields))
+    named = [zip((name for name, _ in fields), values, strict=True) for values in drawn]
+    updates = [{name: value for name, value in update if value != _ABSENT} for update in named]
+    return [update for update in updates if update]
+
+
+# Drawn from lists, not built value by value: that is where the time would go.
+_CHANGES: Final = _combined(
+    ("queue", _QUEUES),
+    ("assignedTo", (_ABSENT, None, *_USERS)),
+    ("status", (_ABSENT, "wrap-up")),
+    ("paused", (_ABSENT, True, False)),
+)
+_ENDS: Final = _combined(
+    ("queue", (_ABSENT, None, {"id": "q2"})), ("assignedTo", (_ABSENT, None, "u2")), ("status", ("completed",))
+)
+_RESUMES: Final = _combined(
+    ("resume", (True,)),
+    ("queue", (_ABSENT, None, {"id": "q2"})),
+    ("assignedTo", (_ABSENT, None, "u2")),
+    ("paused", (_ABSENT, True, False)),
+)
+_OFFERS: Final = [{"routed": {"to": user, **wanted}} for user, wanted in product(_USERS, _SESSIONS_WANTED)]
+_PUT_BACKS: Final = [{"routed": {kind: user}} for kind, user in product(("rejectedBy", "timedOut"), _USERS)]
+_ACCEPTANCES: Final = [
+    {"accepted": {"by": user, **wanted}, **paused}
+    for user, wanted, paused in product(_USERS, _SESSIONS_WANTED, ({}, {"paused": True}))
+]
+# A queue and an agent at work, so that items come to be offered, handled, wrapped up and taken up again.
+_WORK: Final[list[Json]] = [
+    {"queue": {"id": "q1"}},
+    {"assignedTo": "u1"},
+    {"status": "wrap-up"},
+    {"resume": True},
+    {"status": "wrap-up"},
+    {"resume": True},
+    {"routed": {"to": "u1"}},
+    {"paused": True},
+]
+_updates = st.one_of(
+    *(st.sampled_from(some) for some in (_WORK, _WORK, _CHANGES + _ENDS, _CHANGES, _OFFERS, _PUT_BACKS)),
+    st.sampled_from([*_RESUMES, *_ACCEPTANCES]),
+)
+
+
+def sequences(*, earliest: int = -3) -> st.SearchStrategy[list[Step]]:
+    """Updates one after another, `earliest` seconds apart or more: below zero a clock is turned back now and then."""
+
+    def steps(ways: Sequence[Way], shortest: int) -> st.SearchStrategy[list[Step]]:
+        step = st.builds(
+            Step,
+            item=st.sampled_from(["w1", "w1", "w1", "w2", "w3"]),
+            update=_updates,
+            seconds=st.integers(min_value=earliest, max_value=60),
+            way=st.sampled_from(ways),
+            origin=st.sampled_from(Origin),
+        )
+        return st.lists(step, min_size=shortest, max_size=30)
+
+    # Left to itself, Hypothesis prefers a handful of steps; what goes wrong late needs more.
+    return st.tuples(st.sampled_from(WAYS), st.sampled_from([0, 15])).flatmap(lambda drawn: steps(*drawn))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What became of a step. `after` is `before` where nothing was written."""
+
+    step: Step
+    before: WorkItem
+    after: WorkItem
+    result: Applied | Unchanged | Refused
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    items: dict[str, WorkItem]
+    sessions: dict[str, Session] = field(default_factory=lambda: dict(SESSIONS))
+    now: datetime = T0
+
+    def take(self, step: Step) -> Taken:
+        self.now += timedelta(seconds=step.seconds)
+        before = self.items[step.item]
+        around = Surroundings(queues=AROUND.queues, sessions=self.sessions)
+        update = parsed(step.update)
+        result = execute(before, update, around=around, now=self.now, way=step.way, origin=step.origin)
+        if isinstance(result, Applied):
+            self.items[step.item] = result.after
+            self.sessions |= apply_moves(self.sessions, [result.move] if result.move else [])
+        return Taken(step=step, before=before, after=self.items[step.item], result=result)
+
+    def places(self) -> dict[str, list[tuple[str, Spot, int]]]:
+        """Where each item is listed, and with what size."""
+        found: dict[str, list[tuple[str, Spot, int]]] = {item: [] for item in ITEMS}
+        for session in self.sessions.values():
+            for held in session.work_items:
+                found[held.id].append((session.id, Spot.WORK_ITEMS, held.item_size))
+            for held in session.paused_work_items:
+                found[held.id].append((session.id, Spot.PAUSED_WORK_ITEMS, held.item_size))
+            if session.pending_item is not None:
+                found[session.pending_item].append((session.id, Spot.PENDING_ITEM, 0))
+        return found
+
+
+def desk() -> Desk:
+    """Three items in ivr, of different sizes, made as the desk opens."""
+    sizes = {"w1": 1, "w2": None, "w3": 3}
+    return Desk(
+        items={
+            item: WorkItem(
+                id=item,
+                rev=1,
+                status=Status.IVR,
+                item_size=sizes[item],
+                resource_created_at=T0,
+                ivr=Stay(entered_at=T0, other={"note": item}),
+            )
+            for item in ITEMS
+        }
+    )

@@ -1,0 +1,215 @@
+"""Work-items, queues and sessions in the JSON shape of `decide`, and the way from there to the commands and back."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from commands.engine import Applied, Refused, execute
+from commands.instant import format_instant, parse_instant
+from commands.queue import Queue
+from commands.refusal import Refusal, RefusalCode
+from commands.session import Held, Session, apply_moves
+from commands.surroundings import Surroundings
+from commands.update import Update, parse_update
+from commands.way import COMPOSED, Engine, Way
+from commands.work_item import Pass, Status, WorkItem
+
+Json = dict[str, Any]
+
+T0: Final = datetime(2022, 3, 2, 19, 0, tzinfo=UTC)
+NOW: Final = datetime(2022, 3, 2, 19, 13, 26, 158_000, tzinfo=UTC)
+NOW_TEXT: Final = "2022-03-02T19:13:26.158Z"
+T0_TEXT: Final = "2022-03-02T19:00:00.000Z"
+
+QUEUES: Final[tuple[Json, ...]] = (
+    {"id": "q1", "key": "sales", "itemSize": 2, "priority": 3},
+    {"id": "q2", "key": "support", "itemSize": 5, "priority": 1},
+    {"id": "q3", "key": "plain", "itemSize": None, "priority": None},
+)
+SESSIONS: Final[tuple[Json, ...]] = tuple(
+    {
+        "id": f"s{number}",
+        "user": f"u{number}",
+        "active": number != 3,
+        "capacity": 6,
+        "workItems": [{"id": "other", "itemSize": 4}] if number == 2 else [],
+        "pausedWorkItems": [],
+        "pendingItem": None,
+    }
+    for number in (1, 2, 3)
+)
+"""u1 and u2 have an active session, u3 none."""
+
+
+def item_json(**told: Any) -> Json:
+    """A work-item in ivr, told otherwise."""
+    return {
+        "id": "w",
+        "rev": 7,
+        "status": "ivr",
+        "assignedTo": None,
+        "acceptedBy": None,
+        "queue": None,
+        "rule": None,
+        "routedTo": None,
+        "session": None,
+        "team": None,
+        "paused": False,
+        "itemSize": 1,
+        "priority": 9,
+        "queuedCount": 0,
+        "firstEnterQueueAt": None,
+        "enteredQueueAt": None,
+        "updatedAt": None,
+        **told,
+    }
+
+
+def at(text: str | None) -> datetime | None:
+    return None if text is None else parse_instant(text)
+
+
+def text_of(instant: datetime | None) -> str | None:
+    return None if instant is None else format_instant(instant)
+
+
+def item_of(told: Json) -> WorkItem:
+    return WorkItem(
+        id=told["id"],
+        rev=told["rev"],
+        status=Status(told["status"]),
+        assigned_to=told["assignedTo"],
+        accepted_by=told["acceptedBy"],
+        queue=told["queue"],
+        rule=told["rule"],
+        routed_to=told["routedTo"],
+        session=told["session"],
+        team=told["team"],
+        paused=told["paused"],
+        item_size=told["itemSize"],
+        priority=told["priority"],
+        queued_count=told["queuedCount"],
+        first_enter_queue_at=at(told["firstEnterQueueAt"]),
+        last_revision=Pass(entered_queue_at=at(told["enteredQueueAt"])) if told["enteredQueueAt"] else None,
+        updated_at=at(told["updatedAt"]),
+    )
+
+
+def json_of(item: WorkItem) -> Json:
+    return {
+        "id": item.id,
+        "rev": item.rev,
+        "status": item.status.value,
+        "assignedTo": item.assigned_to,
+        "acceptedBy": item.accepted_by,
+        "queue": item.queue,
+        "rule": item.rule,
+        "routedTo": item.routed_to,
+        "session": item.session,
+        "team": item.team,
+        "paused": item.paused,
+        "itemSize": item.item_size,
+        "priority": item.priority,
+        "queuedCount": item.queued_count,
+        "firstEnterQueueAt": text_of(item.first_enter_queue_at),
+        "enteredQueueAt": text_of(item.last_revision.entered_queue_at) if item.last_revision else None,
+        "updatedAt": text_of(item.updated_at),
+    }
+
+
+def session_of(told: Json) -> Session:
+    return Session(
+        id=told["id"],
+        user=told["user"],
+        active=told["active"],
+        capacity=told["capacity"],
+        work_items=tuple(Held(id=held["id"], item_size=held["itemSize"]) for held in told["workItems"]),
+        paused_work_items=tuple(Held(id=held["id"], item_size=held["itemSize"]) for held in told["pausedWorkItems"]),
+        pending_item=told["pendingItem"],
+    )
+
+
+def json_of_session(session: Session) -> Json:
+    return {
+        "id": session.id,
+        "user": session.user,
+        "active": session.active,
+        "capacity": session.capacity,
+        "workItems": [{"id": held.id, "itemSize": held.item_size} for held in session.work_items],
+        "pausedWorkItems": [{"id": held.id, "itemSize": held.item_size} for held in session.paused_work_items],
+        "pendingItem": session.pending_item,
+        "used": session.used_capacity,
+        "free": session.free_capacity,
+        "routable": session.routable,
+    }
+
+
+def queue_of(told: Json) -> Queue:
+    return Queue(id=told["id"], key=told["key"], item_size=told["itemSize"], priority=told["priority"])
+
+
+AROUND: Final = Surroundings(
+    queues={told["id"]: queue_of(told) for told in QUEUES},
+    sessions={told["id"]: session_of(told) for told in SESSIONS},
+)
+
+
+def parsed(raw: Json) -> Update:
+    """An update that must be readable; `resume` is read as the sync's."""
+    update = parse_update(raw, from_sync="resume" in raw)
+    assert isinstance(update, Update), update
+    return update
+
+
+LEGACY: Final = Way(engine=Engine.LEGACY)
+
+
+def done(
+    item: WorkItem, raw: Json, *, around: Surroundings = AROUND, now: datetime = NOW, way: Way = COMPOSED
+) -> WorkItem:
+    """The work-item after an update that must be applied."""
+    result = execute(item, parsed(raw), around=around, now=now, way=way)
+    assert isinstance(result, Applied), result
+    return result.after
+
+
+def refused(item: WorkItem, raw: Json, *, way: Way = COMPOSED) -> Refusal:
+    """The refusal of an update that must be refused, at whichever door."""
+    update = parse_update(raw, from_sync="resume" in raw)
+    if isinstance(update, Refusal):
+        return update
+    result = execute(item, update, around=AROUND, now=NOW, way=way)
+    assert isinstance(result, Refused), result
+    return result.refusal
+
+
+def code_of(item: WorkItem, raw: Json) -> RefusalCode:
+    return refused(item, raw).code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """What became of an update, in JSON; `name` and `dropped` are the command's."""
+
+    refusal: str | None
+    item: Json
+    sessions: list[Json]
+    name: str
+    dropped: tuple[str, ...]
+
+
+def end_of(told: Json, raw: Json, sessions: list[Session], *, way: Way = COMPOSED) -> End:
+    """Carry out an update on a work-item in JSON and its sessions."""
+    around = Surroundings(queues=AROUND.queues, sessions={session.id: session for session in sessions})
+    result = execute(item_of(told), parsed(raw), around=around, now=NOW, way=way)
+    after, item = dict(around.sessions), told
+    if isinstance(result, Applied):
+        after.update(apply_moves(after, [result.move] if result.move else []))
+        item = json_of(result.after)
+    return End(
+        refusal=result.refusal.code.value if isinstance(result, Refused) else None,
+        item=item,
+        sessions=[json_of_session(one) for one in after.values()],
+        name=result.command.name,
+        dropped=result.command.dropped,
+    )

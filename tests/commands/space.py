@@ -1,0 +1,152 @@
+"""The space of the exhaustive comparisons: every work-item there can be, every update, and an oracle's word on each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final, Protocol
+
+from commands.way import COMPOSED, Way
+from tests.commands.items import NOW_TEXT, QUEUES, SESSIONS, T0_TEXT, Json, end_of, item_json, session_of
+from tests.oracle import commands_oracle
+
+ACTIVE: Final = ("ivr", "queued", "routed", "assigned", "wrap-up")
+ABSENT: Final = "absent"
+MISMATCHES_SHOWN: Final = 6
+
+
+def work_items() -> Iterator[Json]:
+    """Every status × queue × assignee × session × paused; consistent or not, the store may hold it."""
+    for status, queue, user, session, paused in product(
+        ACTIVE, (None, "q1"), (None, "u1"), (None, "s1"), (False, True)
+    ):
+        offered = status == "routed"
+        queued_before = queue is not None
+        yield item_json(
+            status=status,
+            assignedTo=user,
+            acceptedBy=user,
+            queue=queue,
+            rule="r1" if queue else None,
+            routedTo="u1" if offered else None,
+            session=session,
+            team="t1" if user else None,
+            paused=paused,
+            itemSize=2 if queue else 1,
+            priority=3 if queue else 9,
+            queuedCount=1 if queued_before else 0,
+            firstEnterQueueAt=T0_TEXT if queued_before else None,
+            enteredQueueAt=T0_TEXT if queued_before else None,
+        )
+
+
+def combinations(queues: tuple[Any, ...], users: tuple[Any, ...], flags: tuple[bool, ...]) -> list[Json]:
+    """Updates of queue × assignedTo × status × paused, each absent too, but not all of them."""
+    updates = []
+    for values in product((ABSENT, *queues), (ABSENT, *users), (ABSENT, "wrap-up", "completed"), (ABSENT, *flags)):
+        named = zip(("queue", "assignedTo", "status", "paused"), values, strict=True)
+        update: Json = {name: value for name, value in named if value != ABSENT}
+        if update:
+            updates.append(update)
+    return updates
+
+
+EIGHTY: Final = combinations((None, {"id": "q2"}), (None, "u2"), (True, False))
+"""The text's 80: null or another queue, null or another user."""
+
+MORE: Final = combinations(
+    (None, {"id": "q1"}, {"id": "q2", "rule": "r2"}, {"id": "q3"}, {"id": "unknown"}), (None, "u1", "u2", "u3"), ()
+)
+"""The same queue, a queue with a rule, one that sets no size, an unknown one; the same user, one without a session.
+
+Without `paused`, which meets every queue and assignee in EIGHTY already."""
+
+ALONE: Final[list[Json]] = [
+    {"queue": "q2"},
+    {"queue": {"key": "support"}},
+    {"queue": {"key": "no such key"}},
+    {"queue": {"id": None}},
+    {"queue": {"id": "q1", "rule": "r9"}},
+    {"queue": {"id": "q2", "enteredAt": "2022-03-02T18:00:00.000Z"}},
+    {"queue": {"id": "q2", "enteredAt": "2022-03-02T18:00:00.000Z"}, "assignedTo": None},
+    *({"routed": {kind: user}} for kind, user in product(("to", "rejectedBy", "timedOut"), ("u1", "u2", "u3"))),
+    {"routed": {"to": "u2", "workSession": "s2"}},
+    {"routed": {"to": "u2", "workSession": "s1"}},
+    *({"accepted": {"by": user}} for user in ("u1", "u2", "u3")),
+    {"accepted": {"by": "u2", "workSession": "s2"}},
+    {"accepted": {"by": "u2", "workSession": "s9"}},
+    *({"accepted": {"by": user}, "paused": paused} for user, paused in product(("u1", "u2"), (True, False))),
+    *({"paused": True, "rev": rev} for rev in (7, 6, 8)),
+    *({"routed": {"to": "u1"}, "rev": rev} for rev in (7, 6, 8)),
+]
+"""The rows that go with no other field, and the ways to say a queue."""
+
+RESUMED: Final[list[Json]] = [
+    {"resume": True},
+    *(
+        {"resume": True, **beside}
+        for beside in combinations((None, {"id": "q2"}), (None, "u1", "u2"), (True,))
+        if "status" not in beside
+    ),
+]
+"""B10, alone and with what the other rules of B may add to the same update."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    item: Json
+    update: Json
+
+
+def points(updates: list[Json]) -> Iterator[Point]:
+    for item, update in product(work_items(), updates):
+        yield Point(item=item, update=update)
+
+
+def sessions_around(item: Json) -> list[Json]:
+    """The sessions before the update, the item at the place its fields say."""
+    return commands_oracle.sessions_with(item, list(SESSIONS))
+
+
+class Oracle(Protocol):
+    """A reading of the text: the refusal, or the work-item after; and what else it predicts of the command."""
+
+    def carry_out(self, before: Json, update: Json, *, queues: list[Json], sessions: list[Json], now: str) -> Json: ...
+
+
+def check(updates: list[Json], oracle: Oracle, way: Way = COMPOSED) -> int:
+    """How many points were asked; fails with the first that differ."""
+    asked = 0
+    wrong: list[str] = []
+    for point in points(updates):
+        asked += 1
+        before = sessions_around(point.item)
+        expected = oracle.carry_out(
+            point.item, point.update, queues=list(QUEUES), sessions=list(SESSIONS), now=NOW_TEXT
+        )
+        found = end_of(point.item, point.update, [session_of(session) for session in before], way=way)
+        if expected.get("refusal") or found.refusal:
+            agreed = expected.get("refusal") == found.refusal
+            differing: Json = {} if agreed else {"refusal": (expected, found.refusal)}
+        else:
+            after = expected["workItem"]
+            differing = {name: (after[name], found.item[name]) for name in after if after[name] != found.item[name]}
+            sessions_after = commands_oracle.sessions_with(after, list(SESSIONS))
+            if sessions_after != found.sessions:
+                differing["sessions"] = (places(sessions_after), places(found.sessions))
+        for name, told in (("name", found.name), ("dropped", list(found.dropped))):
+            if expected.get(name, told) != told:
+                differing[name] = (expected[name], told)
+        if differing:
+            wrong.append(f"{point.update} on {brief(point.item)}\n  (text, code): {differing}")
+    assert not wrong, f"{len(wrong)} of {asked} differ; the first:\n" + "\n".join(wrong[:MISMATCHES_SHOWN])
+    return asked
+
+
+def brief(item: Json) -> str:
+    names = ("status", "queue", "assignedTo", "routedTo", "session", "paused")
+    return " ".join(f"{name}={item[name]}" for name in names)
+
+
+def places(sessions: list[Json]) -> Json:
+    names = ("workItems", "pausedWorkItems", "pendingItem", "used", "free", "routable")
+    return {session["id"]: [session[name] for name in names] for session in sessions}

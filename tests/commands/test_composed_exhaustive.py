@@ -1,0 +1,114 @@
+"""The composed engine against the second reading of its table: all combinations, from every work-item there can be."""
+
+from functools import cache
+from itertools import permutations, product
+
+from commands.engine import Applied, Unchanged, execute
+from commands.work_item import Status, WorkItem
+from tests.commands.items import AROUND, NOW, Json, item_of, json_of, parsed
+from tests.commands.space import ALONE, EIGHTY, MISMATCHES_SHOWN, MORE, RESUMED, brief, check, work_items
+from tests.oracle import commands_oracle
+
+
+def test_the_eighty_combinations_in_all_five_statuses() -> None:
+    assert len(EIGHTY) == 80
+    assert check(EIGHTY, commands_oracle) == 80 * 80
+
+
+def test_the_same_queue_the_same_user_unknown_queues_and_users_without_a_session() -> None:
+    assert len(MORE) == 6 * 5 * 3 - 1
+    assert check(MORE, commands_oracle) == 89 * 80
+
+
+def test_routed_accepted_put_back_and_the_ways_to_name_a_queue() -> None:
+    assert check(ALONE, commands_oracle) == len(ALONE) * 80
+
+
+def test_resume_alone_and_with_what_the_sync_sends_beside_it() -> None:
+    assert check(RESUMED, commands_oracle) == len(RESUMED) * 80
+
+
+@cache
+def every_result() -> list[tuple[WorkItem, Json, WorkItem | None]]:
+    """Each point's work-item before, update, and work-item after; None where nothing changed or it was refused."""
+    results = []
+    items = [item_of(item) for item in work_items()]
+    for update in (*EIGHTY, *MORE, *ALONE, *RESUMED):
+        asked = parsed(update)
+        for before in items:
+            end = execute(before, asked, around=AROUND, now=NOW)
+            results.append((before, update, end.after if isinstance(end, Applied) else None))
+    return results
+
+
+def test_the_order_of_the_fields_is_irrelevant() -> None:
+    several = [update for update in EIGHTY if len(update) > 1]
+    for update in several:
+        # What is parsed the same is carried out the same: the commands see nothing else of the update.
+        for shuffled in permutations(update.items()):
+            assert parsed(dict(shuffled)) == parsed(update), shuffled
+
+
+def test_the_same_update_again_changes_nothing() -> None:
+    again: list[str] = []
+    for before, update, after in every_result():
+        put_back = "routed" in update and "to" not in update["routed"]
+        if after is None or not after.active or put_back or took_no_session_the_first_time(before, update):
+            continue
+        # What expects the revision before is a conflict the second time, and is meant to be.
+        repeated = {name: value for name, value in update.items() if name != "rev"}
+        second = execute(after, parsed(repeated), around=AROUND, now=NOW)
+        if isinstance(second, Applied):
+            again.append(
+                f"{update} on {brief(json_of(before))}\n  {brief(json_of(after))}\n  {brief(json_of(second.after))}"
+            )
+    assert not again, f"{len(again)} change something; the first:\n" + "\n".join(again[:MISMATCHES_SHOWN])
+
+
+def took_no_session_the_first_time(before: WorkItem, update: Json) -> bool:
+    """The table's one exception. An agent who had no session when the item was assigned has one now: from assigned
+    the same user is *nothing*, from wrap-up it is *assign*. So the first update wraps up, and the second takes the
+    session."""
+    return (
+        before.status is Status.ASSIGNED
+        and before.session is None
+        and before.assigned_to == update.get("assignedTo")
+        and update.get("status") == "wrap-up"
+    )
+
+
+def test_a_result_is_fit_as_the_next_input() -> None:
+    """No update fails on what another one left: statuses, places and counters stay in what the commands know."""
+    sample: list[Json] = [
+        {"queue": None, "assignedTo": None},
+        {"queue": {"id": "q2"}, "assignedTo": "u2"},
+        {"status": "completed"},
+    ]
+    seen = {repr(after): after for _, _, after in every_result() if after is not None and after.active}
+    assert len(seen) > 500
+    for after, update in product(seen.values(), sample):
+        end = execute(after, parsed(update), around=AROUND, now=NOW)
+        assert isinstance(end, Applied | Unchanged), (after, update, end)
+
+
+def test_nothing_that_an_update_says_is_dropped() -> None:
+    """After every combination each field says what was asked, but for what a later field of the same update undid."""
+    for before, update, after in every_result():
+        item = after or before
+        if not {"queue", "assignedTo", "status", "paused"}.issuperset(update) or named_unknown_key(update):
+            continue
+        if "queue" in update:
+            asked = update["queue"]
+            assert item.queue == (asked["id"] if isinstance(asked, dict) and "id" in asked else item.queue), update
+        if "assignedTo" in update:
+            assert item.assigned_to == update["assignedTo"], update
+        if "status" in update:
+            assert item.status.value == update["status"], update
+        if "paused" in update:
+            assert item.paused is update["paused"], update
+        if item.status in (Status.IVR, Status.QUEUED):
+            assert item.routed_to is None, update
+
+
+def named_unknown_key(update: Json) -> bool:
+    return isinstance(update.get("queue"), dict) and "key" in update["queue"]

@@ -1,0 +1,283 @@
+"""What holds after any sequence of updates, from every origin, by both engines, on items that share sessions.
+
+A few seconds of them in `make test`; thousands with `HYPOTHESIS_PROFILE=deep`.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from hypothesis import event, example, given
+
+from commands.engine import Applied, Refused, Unchanged
+from commands.instant import parse_instant
+from commands.refusal import RefusalCode
+from commands.session import Move, Spot, apply_moves, move_between, place_of
+from commands.update import QueueChoice
+from commands.way import COMPOSED, Engine
+from commands.work_item import Status, WorkItem
+from tests.commands.desk import SESSIONS, Desk, Step, Taken, desk, sequences
+from tests.commands.items import AROUND, LEGACY, T0, Json, parsed
+
+SAID_ONCE: Final = (
+    "first_enter_queue_at",
+    "resource_created_at",
+    "resource_first_queue_time_ms",
+    "resource_first_route_time_ms",
+    "resource_first_assign_time_ms",
+    "completed_at",
+)
+ONLY_GROW: Final = ("ivr", "ivr business", "wrapUp", "handle")
+
+
+def check_places(state: Desk) -> None:
+    """The lists agree with the places, and no item is in two of them."""
+    for item, listed in state.places().items():
+        assert len(listed) <= 1, f"{item} is listed twice: {listed}"
+        place = place_of(state.items[item])
+        expected = [] if place is None else [(place.session, place.spot, place.item_size)]
+        if place is not None and place.spot is Spot.PENDING_ITEM:
+            # A session has one pending item: an offer made on top of another takes its place.
+            assert listed in (expected, []), item
+        else:
+            assert listed == expected, item
+
+
+def check_capacity(state: Desk) -> None:
+    """Used is the sum of the parts, counted from the items; free is what is left."""
+    for session in state.sessions.values():
+        placed = [place_of(item) for item in state.items.values()]
+        here = [place for place in placed if place is not None and place.session == session.id]
+        assert session.used_capacity == sum(place.item_size for place in here if place.spot is Spot.WORK_ITEMS)
+        assert len(session.paused_work_items) == sum(place.spot is Spot.PAUSED_WORK_ITEMS for place in here)
+        assert 0 <= session.free_capacity <= session.capacity
+
+
+def check_item(before: WorkItem, after: WorkItem) -> None:
+    """Counters only grow, what is said once stays, and no time is negative or lost."""
+    assert after.rev == before.rev + 1
+    assert after.queued_count in (before.queued_count, before.queued_count + 1)
+    for name in SAID_ONCE:
+        said = getattr(before, name)
+        assert said is None or getattr(after, name) == said, f"{name} is said once"
+    earlier, later = times(before), times(after)
+    assert all(value >= 0 for value in later.values()), later
+    for name in ONLY_GROW:
+        assert later.get(name, 0) >= earlier.get(name, 0), f"{name} only grows"
+    for record in ("ivr", "wrap_up", "handle"):
+        kept, now = getattr(before, record), getattr(after, record)
+        assert kept is None or now.other == kept.other, f"of {record} nothing is lost"
+    check_pass(before, after)
+    if not after.active:
+        assert (after.session, place_of(after)) == (None, None)
+        assert after.completed_at is not None
+
+
+def check_pass(before: WorkItem, after: WorkItem) -> None:
+    """`lastRevision` is begun anew as the table says: where the item enters a queue or is put back into it."""
+    anew = after.status is Status.QUEUED and (
+        before.status is not Status.QUEUED or after.queued_count > before.queued_count
+    )
+    old, new = before.last_revision, after.last_revision
+    if anew:
+        assert new is not None
+        assert (new.queue_time_ms, new.queue_business_time_ms, new.routed_at, new.accepted_at) == (None,) * 4
+        return
+    if old is None:
+        return
+    assert new is not None
+    assert new.entered_queue_at == old.entered_queue_at
+    assert new.other == old.other
+    for name, becomes in (("routed_at", Status.ROUTED), ("accepted_at", Status.ASSIGNED)):
+        if getattr(old, name) is not None and getattr(new, name) != getattr(old, name):
+            assert before.status is not after.status is becomes, f"{name} is said again"
+            assert before.status is not Status.WRAP_UP or name == "routed_at", (
+                "back from wrap-up it is the same handling"
+            )
+            assert getattr(new, name) is not None
+    for name in ("queue_time_ms", "queue_business_time_ms"):
+        assert getattr(old, name) is None or getattr(new, name) == getattr(old, name), f"{name} is not lost"
+
+
+def check_told(taken: Taken) -> None:
+    """Every change has its reason, and what writes nothing has changed nothing."""
+    step, result, update = taken.step, taken.result, parsed(taken.step.update)
+    command = result.command
+    assert command.origin is step.origin
+    assert command.fields == tuple(update.as_wire())
+    assert command.composed is (command.engine is Engine.COMPOSED)
+    assert set(command.dropped) < set(command.fields)
+    assert not (command.composed and command.dropped)
+    match result:
+        case Applied(after=after, reason=reason):
+            same_but_for_the_revision = replace(after, rev=taken.before.rev, updated_at=taken.before.updated_at)
+            assert same_but_for_the_revision != taken.before, "a revision for nothing"
+            assert reason.meta["data"] == {**update.as_wire(), "rev": taken.before.rev}
+            assert command.actions, "a change without an action"
+            assert reason.meta["actions"] == list(command.actions)
+            assert reason.meta["composed"] is command.composed
+            assert reason.meta["commandName"] == command.name
+            assert result.move == move_between(taken.before, after)
+        case Unchanged():
+            assert taken.after is taken.before
+            assert not command.composed or command.actions == (), "actions that changed nothing"
+        case Refused(refusal=refusal):
+            assert taken.after is taken.before
+            assert command.actions == ()
+            assert refusal.message
+            assert (
+                (refusal.code is RefusalCode.WORK_ITEM_COMPLETED) or taken.before.active or "fields" in refusal.message
+            )
+
+
+def times(item: WorkItem) -> dict[str, int]:
+    """Every duration that an item holds, milliseconds."""
+    last, ivr, wrap_up, handle = item.last_revision, item.ivr, item.wrap_up, item.handle
+    said: dict[str, int | None] = {
+        "queue": last.queue_time_ms if last else None,
+        "queue business": last.queue_business_time_ms if last else None,
+        "ivr": ivr.time_ms if ivr else None,
+        "ivr business": ivr.business_time_ms if ivr else None,
+        "wrapUp": wrap_up.time_ms if wrap_up else None,
+        "handle": handle.time_ms if handle else None,
+        "first queue": item.resource_first_queue_time_ms,
+        "first route": item.resource_first_route_time_ms,
+        "first assign": item.resource_first_assign_time_ms,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+OFFERED_AND_WRAPPED_UP: Final[list[tuple[Json, ...]]] = [
+    ({"queue": {"id": "q1"}}, {"routed": {"to": "u1"}}, {"assignedTo": "u2", "status": "wrap-up"}, {"paused": True}),
+    ({"queue": {"id": "q1"}}, {"routed": {"to": "u1"}}, {"status": "wrap-up"}, {"assignedTo": None}, {"resume": True}),
+]
+
+
+def by(way: Any, updates: tuple[Json, ...]) -> list[Step]:
+    return [Step(item="w1", update=update, seconds=1, way=way) for update in updates]
+
+
+@example(told=by(COMPOSED, OFFERED_AND_WRAPPED_UP[0]))
+@example(told=by(LEGACY, OFFERED_AND_WRAPPED_UP[0]))
+@example(told=by(COMPOSED, OFFERED_AND_WRAPPED_UP[1]))
+@example(told=by(LEGACY, OFFERED_AND_WRAPPED_UP[1]))
+@given(told=sequences())
+def test_any_sequence_of_updates_on_items_that_share_sessions(told: list[Step]) -> None:
+    state = desk()
+    for step in told:
+        taken = state.take(step)
+        event(f"{type(taken.result).__name__} by {taken.result.command.engine.value}")
+        check_told(taken)
+        if isinstance(taken.result, Applied):
+            check_item(taken.before, taken.after)
+        check_places(state)
+        check_capacity(state)
+
+
+@given(told=sequences())
+def test_all_moves_at_once_end_where_they_end_one_by_one(told: list[Step]) -> None:
+    """A transaction applies a batch's moves together."""
+    one_by_one = desk()
+    moves: list[Move] = []
+    for step in told:
+        result = one_by_one.take(step).result
+        moves += [result.move] if isinstance(result, Applied) and result.move else []
+    assert dict(SESSIONS) | apply_moves(SESSIONS, moves) == one_by_one.sessions
+
+
+@given(told=sequences())
+def test_what_the_composed_way_has_done_it_does_not_do_again(told: list[Step]) -> None:
+    """At the same instant, as the same origin: no revision, no event, no second count."""
+    state = desk()
+    for step in told:
+        first = state.take(step)
+        put_back = "routed" in step.update and "to" not in step.update["routed"]
+        if not isinstance(first.result, Applied) or not first.result.command.composed:
+            continue
+        if put_back or not first.after.active:
+            continue
+        if took_no_session_the_first_time(first) or found_the_same_queue_the_first_time(first):
+            continue
+        second = state.take(replace(step, seconds=0))
+        assert isinstance(second.result, Unchanged), (first, second)
+
+
+def took_no_session_the_first_time(taken: Taken) -> bool:
+    """The table's one exception (test_composed_exhaustive.py): *the same user: nothing* where the user had no session
+    then, and has one now; from wrap-up it is *assign*, and takes it."""
+    update, before = taken.step.update, taken.before
+    same_user = before.status is Status.ASSIGNED and before.assigned_to == update.get("assignedTo")
+    return same_user and update.get("status") == "wrap-up"
+
+
+def found_the_same_queue_the_first_time(taken: Taken) -> bool:
+    """Its like: *the same queue: nothing* while queued, even where the queue has another size or priority by now; once
+    the item is out of the queue, *changeQueue* takes them."""
+    choice, before = parsed(taken.step.update).queue, taken.before
+    if not isinstance(choice, QueueChoice) or before.status is not Status.QUEUED:
+        return False
+    known = AROUND.queues.get(before.queue or "")
+    if known is None or AROUND.chosen_queue(choice) != known.id:
+        return False
+    return (before.item_size, before.priority) != (
+        known.item_size or before.item_size,
+        known.priority or before.priority,
+    )
+
+
+@dataclass(slots=True)
+class Ledger:
+    """An item's times, kept by hand: how long it was in which status, and since when it waits."""
+
+    since: datetime = T0
+    waits_since: datetime | None = None
+    spent: Counter[str] = field(default_factory=Counter)
+    first: dict[str, int] = field(default_factory=dict)
+
+    def note(self, taken: Taken, now: datetime) -> None:
+        before, after = taken.before, taken.after
+        if after.queued_count > before.queued_count:
+            kept = (taken.step.update.get("queue") or {}).get("enteredAt")
+            self.waits_since = parse_instant(kept) if kept else now
+        if before.status is after.status:
+            return
+        if before.status is Status.IVR:
+            self.spent["ivr"] += milliseconds(now - self.since)
+        elif before.status is Status.WRAP_UP:
+            self.spent["wrapUp"] += milliseconds(now - self.since)
+        elif before.status is Status.ASSIGNED and after.status in (Status.WRAP_UP, Status.COMPLETED):
+            self.spent["handle"] += milliseconds(now - self.since)
+        elif before.status is Status.QUEUED:
+            waited = milliseconds(now - self.waits_since) if self.waits_since else 0
+            assert after.last_revision is not None
+            assert after.last_revision.queue_time_ms == after.last_revision.queue_business_time_ms == waited
+        self.since = now
+        self.first.setdefault(after.status.value, milliseconds(now - T0))
+
+
+def milliseconds(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)
+
+
+@example(
+    told=by(
+        COMPOSED,
+        ({"assignedTo": "u1"}, {"status": "wrap-up"}, {"resume": True}, {"status": "wrap-up"}, {"status": "completed"}),
+    )
+)
+@given(told=sequences(earliest=0))
+def test_no_time_is_lost_and_none_is_counted_twice(told: list[Step]) -> None:
+    """By clocks that only go forward, every record says what a ledger kept by hand says."""
+    state, ledgers = desk(), {item: Ledger() for item in desk().items}
+    for step in told:
+        taken = state.take(step)
+        ledger = ledgers[step.item]
+        ledger.note(taken, state.now)
+        said = times(taken.after)
+        assert {name: said.get(name, 0) for name in ("ivr", "wrapUp", "handle")} == {
+            name: ledger.spent[name] for name in ("ivr", "wrapUp", "handle")
+        }
+        assert said.get("ivr business", 0) == said.get("ivr", 0)
+        for name, status in (("first queue", "queued"), ("first route", "routed"), ("first assign", "assigned")):
+            assert said.get(name) == ledger.first.get(status), name

@@ -1,0 +1,112 @@
+"""Places on work-sessions: a function of the work-item, so that nothing can drift (commands.md, *Sessions*)."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from commands.session import Held, Move, Place, Session, Spot, apply_moves, move_between, place_of
+from commands.surroundings import Surroundings
+from commands.work_item import Status, WorkItem
+from tests.commands.items import AROUND
+
+
+def a(status: Status = Status.ASSIGNED, **told: Any) -> WorkItem:
+    return WorkItem(**{"id": "w", "rev": 1, "status": status, "session": "s1", "item_size": 2, **told})
+
+
+class TestPlace:
+    @pytest.mark.parametrize(
+        ("status", "paused", "place"),
+        [
+            (Status.IVR, False, None),
+            (Status.QUEUED, False, None),
+            (Status.ROUTED, False, Place(session="s1", spot=Spot.PENDING_ITEM, item_size=0)),
+            (Status.ROUTED, True, Place(session="s1", spot=Spot.PENDING_ITEM, item_size=0)),
+            (Status.ASSIGNED, False, Place(session="s1", spot=Spot.WORK_ITEMS, item_size=2)),
+            (Status.ASSIGNED, True, Place(session="s1", spot=Spot.PAUSED_WORK_ITEMS, item_size=2)),
+            (Status.WRAP_UP, False, Place(session="s1", spot=Spot.WORK_ITEMS, item_size=2)),
+            (Status.WRAP_UP, True, Place(session="s1", spot=Spot.PAUSED_WORK_ITEMS, item_size=2)),
+            (Status.COMPLETED, False, None),
+        ],
+    )
+    def test_by_status_and_pause(self, status: Status, paused: bool, place: Place | None) -> None:
+        assert place_of(a(status, paused=paused)) == place
+        assert place_of(a(status, paused=paused, session=None)) is None
+
+    def test_of_no_item(self) -> None:
+        assert place_of(None) is None
+
+    def test_a_move_is_the_difference(self) -> None:
+        here, there = place_of(a()), place_of(a(session="s2"))
+        assert move_between(a(), a(session="s2")) == Move(work_item="w", leave=here, take=there)
+        assert move_between(None, a()) == Move(work_item="w", leave=None, take=here)
+        assert move_between(a(), a(Status.COMPLETED)) == Move(work_item="w", leave=here, take=None)
+        assert move_between(a(), a(Status.WRAP_UP, rev=2)) is None
+        assert move_between(None, a(Status.IVR)) is None
+
+    def test_another_size_is_another_place(self) -> None:
+        move = move_between(a(), a(item_size=5))
+        assert move is not None
+        assert move.leave is not None
+        assert move.take is not None
+        assert (move.leave.item_size, move.take.item_size) == (2, 5)
+
+
+class TestSession:
+    def test_capacity_in_use_is_the_sum_over_the_items_not_the_paused_ones(self) -> None:
+        held = (Held(id="a", item_size=2), Held(id="b", item_size=3))
+        paused = (Held(id="c", item_size=50),)
+        session = Session(id="s", user="u", capacity=9, work_items=held, paused_work_items=paused, pending_item="d")
+        assert (session.used_capacity, session.free_capacity) == (5, 4)
+
+    @pytest.mark.parametrize(
+        ("capacity", "used", "free"), [(5, 0, 5), (5, 5, 0), (5, 9, 0), (0, 0, 0), (0, 3, 0), (5, -2, 5), (-1, 0, 0)]
+    )
+    def test_free_is_never_below_zero_nor_above_the_total(self, capacity: int, used: int, free: int) -> None:
+        session = Session(id="s", user="u", capacity=capacity, work_items=(Held(id="a", item_size=used),))
+        assert session.free_capacity == free
+
+    def test_a_pending_item_takes_no_capacity_but_locks_the_session(self) -> None:
+        session = Session(id="s", user="u", capacity=5, pending_item="w")
+        assert session.free_capacity == 5
+        assert not session.routable
+        assert replace(session, pending_item=None).routable
+        assert not replace(session, pending_item=None, active=False).routable
+
+    def test_moves_change_the_sessions_they_name_and_no_other(self) -> None:
+        sessions = {name: Session(id=name, user="u", capacity=5) for name in ("s1", "s2", "s3")}
+        taken = apply_moves(sessions, [m for m in [move_between(None, a())] if m])
+        assert taken == {"s1": replace(sessions["s1"], work_items=(Held(id="w", item_size=2),))}
+        moved = apply_moves({**sessions, **taken}, [m for m in [move_between(a(), a(session="s2"))] if m])
+        assert moved["s1"] == sessions["s1"]
+        assert moved["s2"].work_items == (Held(id="w", item_size=2),)
+        assert set(moved) == {"s1", "s2"}
+
+    def test_moves_there_and_back_change_nothing(self) -> None:
+        sessions = {"s1": Session(id="s1", user="u", capacity=5)}
+        moves = [m for m in [move_between(None, a()), move_between(a(), a(Status.IVR))] if m]
+        assert apply_moves(sessions, moves) == {}
+
+    def test_a_session_that_is_not_known_is_passed_over(self) -> None:
+        assert apply_moves({}, [m for m in [move_between(None, a())] if m]) == {}
+
+    def test_another_items_offer_is_left_alone_when_one_is_withdrawn(self) -> None:
+        sessions = {"s1": Session(id="s1", user="u", pending_item="another")}
+        assert apply_moves(sessions, [m for m in [move_between(a(Status.ROUTED), a(Status.IVR))] if m]) == {}
+
+
+class TestChoice:
+    def test_an_active_session_of_the_user(self) -> None:
+        assert AROUND.session_for("u1") == "s1"
+        assert AROUND.session_for("u1", "s2") == "s1"
+        assert AROUND.session_for("u2", "s2") == "s2"
+        assert AROUND.session_for("u3") is None
+        assert AROUND.session_for("u3", "s3") is None
+        assert AROUND.session_for("nobody") is None
+
+    def test_the_wanted_one_of_several(self) -> None:
+        sessions = {name: Session(id=name, user="u") for name in ("s2", "s1", "s3")}
+        around = Surroundings(sessions=sessions)
+        assert around.session_for("u") == "s1"
+        assert around.session_for("u", "s3") == "s3"

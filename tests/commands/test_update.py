@@ -1,0 +1,242 @@
+"""What an update may contain (commands.md): nested and dotted keys, aliases, and every fault named at once."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from commands.refusal import Refusal, RefusalCode
+from commands.update import UNSET, Acceptance, Offer, QueueChoice, Update, parse_update
+from commands.work_item import Status
+from tests.commands.items import Json, parsed
+
+
+def faults(raw: object, *, from_sync: bool = False) -> list[str]:
+    """The faults of an update that must be refused as invalid."""
+    refusal = parse_update(raw, from_sync=from_sync)
+    assert isinstance(refusal, Refusal), refusal
+    assert refusal.code is RefusalCode.INVALID_UPDATE
+    return refusal.message.split("; ")
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"queue": None}, Update(queue=None)),
+        ({"queue": {"id": None}}, Update(queue=None)),
+        ({"queue": "q1"}, Update(queue=QueueChoice(id="q1"))),
+        ({"queue": {"id": "q1"}}, Update(queue=QueueChoice(id="q1"))),
+        ({"queue": {"key": "sales"}}, Update(queue=QueueChoice(key="sales"))),
+        ({"queue": {"id": "q1", "rule": "r1"}}, Update(queue=QueueChoice(id="q1", rule="r1"))),
+        (
+            {"queue": {"id": "q1", "enteredAt": "2022-03-02T19:13:26.158Z"}},
+            Update(queue=QueueChoice(id="q1", entered_at=datetime(2022, 3, 2, 19, 13, 26, 158_000, tzinfo=UTC))),
+        ),
+        (
+            {"queue": {"key": "sales", "enteredAt": "2022-03-02T20:13:26+01:00"}},
+            Update(queue=QueueChoice(key="sales", entered_at=datetime(2022, 3, 2, 19, 13, 26, tzinfo=UTC))),
+        ),
+        ({"assignedTo": None}, Update(assigned_to=None)),
+        ({"assignedTo": "u1"}, Update(assigned_to="u1")),
+        ({"status": "wrap-up"}, Update(status=Status.WRAP_UP)),
+        ({"status": "completed"}, Update(status=Status.COMPLETED)),
+        ({"paused": True}, Update(paused=True)),
+        ({"paused": False}, Update(paused=False)),
+        ({"routed": {"to": "u1"}}, Update(routed=Offer(kind="to", user="u1"))),
+        ({"routed": {"to": "u1", "workSession": "s"}}, Update(routed=Offer(kind="to", user="u1", session="s"))),
+        ({"routed": {"rejectedBy": "u1"}}, Update(routed=Offer(kind="rejectedBy", user="u1"))),
+        ({"routed": {"timedOut": "u1"}}, Update(routed=Offer(kind="timedOut", user="u1"))),
+        ({"accepted": {"by": "u1"}}, Update(accepted=Acceptance(by="u1"))),
+        ({"accepted": {"by": "u1", "workSession": "s"}}, Update(accepted=Acceptance(by="u1", session="s"))),
+        ({"accepted": {"by": "u1"}, "paused": True}, Update(accepted=Acceptance(by="u1"), paused=True)),
+        ({"paused": True, "rev": 3}, Update(paused=True, rev=3)),
+    ],
+    ids=str,
+)
+def test_read(raw: Json, expected: Update) -> None:
+    assert parse_update(raw) == expected
+
+
+def test_a_field_that_is_not_named_is_not_cleared() -> None:
+    assert parsed({"paused": True}).assigned_to is UNSET
+    assert parsed({"paused": True}).queue is UNSET
+
+
+@pytest.mark.parametrize(
+    ("alias", "status"),
+    [("wrapUp", "wrap-up"), ("wrapup", "wrap-up"), ("complete", "completed")],
+)
+def test_aliases(alias: str, status: str) -> None:
+    assert parse_update({"status": alias}) == parse_update({"status": status})
+
+
+@pytest.mark.parametrize(
+    ("dotted", "nested"),
+    [
+        ({"queue.id": None}, {"queue": {"id": None}}),
+        ({"queue.id": "q1"}, {"queue": {"id": "q1"}}),
+        ({"queue.id": "q1", "queue.rule": "r1"}, {"queue": {"id": "q1", "rule": "r1"}}),
+        ({"queue": {"id": "q1"}, "queue.rule": "r1"}, {"queue": {"id": "q1", "rule": "r1"}}),
+        ({"queue.rule": "r1", "queue": {"id": "q1"}}, {"queue": {"id": "q1", "rule": "r1"}}),
+        ({"queue.key": "sales", "assignedTo": None}, {"queue": {"key": "sales"}, "assignedTo": None}),
+        ({"routed.to": "u1", "routed.workSession": "s"}, {"routed": {"to": "u1", "workSession": "s"}}),
+        ({"routed.rejectedBy": "u1"}, {"routed": {"rejectedBy": "u1"}}),
+        ({"routed.timedOut": "u1"}, {"routed": {"timedOut": "u1"}}),
+        ({"accepted.by": "u1", "paused": True}, {"accepted": {"by": "u1"}, "paused": True}),
+    ],
+    ids=str,
+)
+def test_dotted_keys_mean_the_same_as_nested_ones(dotted: Json, nested: Json) -> None:
+    assert parse_update(dotted) == parse_update(nested)
+    assert isinstance(parse_update(dotted), Update)
+
+
+@pytest.mark.parametrize(
+    ("raw", "named"),
+    [
+        ({}, "empty"),
+        ({"rev": 3}, "empty"),
+        ([], "object"),
+        (None, "object"),
+        ("queue", "object"),
+        ({"colour": "red"}, "colour"),
+        ({"Status": "completed"}, "Status"),
+        ({"resume": True}, "resume"),
+        ({"queue": 5}, "queue"),
+        ({"queue": ""}, "queue"),
+        ({"queue": []}, "queue"),
+        ({"queue": {}}, "queue"),
+        ({"queue": {"rule": "r1"}}, "queue"),
+        ({"queue": {"id": 5}}, "queue.id"),
+        ({"queue": {"id": "q1", "name": "x"}}, "queue.name"),
+        ({"queue": {"id": "q1", "key": "sales"}}, "queue"),
+        ({"queue": {"id": None, "rule": "r1"}}, "queue"),
+        ({"queue": {"id": "q1", "rule": 1}}, "queue.rule"),
+        ({"queue": {"id": "q1", "enteredAt": "yesterday"}}, "queue.enteredAt"),
+        ({"queue": {"id": "q1", "enteredAt": "2022-03-02T19:13:26"}}, "queue.enteredAt"),
+        ({"queue": {"id": "q1", "enteredAt": 1646248406158}}, "queue.enteredAt"),
+        ({"queue": "q1", "queue.rule": "r1"}, "queue"),
+        ({"queue": {"id": "q1"}, "queue.id": "q2"}, "queue"),
+        ({"assignedTo": 5}, "assignedTo"),
+        ({"assignedTo": ""}, "assignedTo"),
+        ({"assignedTo": ["u1"]}, "assignedTo"),
+        ({"status": "open"}, "status"),
+        ({"status": "queued"}, "status"),
+        ({"status": "Completed"}, "status"),
+        ({"status": None}, "status"),
+        ({"status": ["completed"]}, "status"),
+        ({"paused": None}, "paused"),
+        ({"paused": "true"}, "paused"),
+        ({"paused": 1}, "paused"),
+        ({"paused.x": True}, "paused"),
+        ({"routed": {}}, "routed"),
+        ({"routed": None}, "routed"),
+        ({"routed": "u1"}, "routed"),
+        ({"routed": {"to": "u1", "timedOut": "u1"}}, "routed"),
+        ({"routed": {"to": None}}, "routed.to"),
+        ({"routed": {"to": 5}}, "routed.to"),
+        ({"routed": {"to": "u1", "colour": 1}}, "routed.colour"),
+        ({"routed": {"timedOut": "u1", "workSession": "s"}}, "routed.workSession"),
+        ({"accepted": {}}, "accepted.by"),
+        ({"accepted": None}, "accepted"),
+        ({"accepted": {"by": "u1", "workSession": 5}}, "accepted.workSession"),
+        ({"paused": True, "rev": 0}, "rev"),
+        ({"paused": True, "rev": -1}, "rev"),
+        ({"paused": True, "rev": True}, "rev"),
+        ({"paused": True, "rev": "3"}, "rev"),
+        ({"paused": True, "rev": None}, "rev"),
+    ],
+    ids=str,
+)
+def test_a_fault_is_refused_and_named(raw: Any, named: str) -> None:
+    [fault] = faults(raw)
+    assert named in fault
+
+
+def test_every_fault_is_named_at_once() -> None:
+    named = faults(
+        {
+            "colour": "red",
+            "queue": {"id": 5, "enteredAt": "x", "name": "y"},
+            "assignedTo": 7,
+            "status": "open",
+            "paused": "yes",
+            "routed": {"to": 3},
+            "accepted": {"by": None},
+            "rev": 0,
+        }
+    )
+    for field in (
+        "colour", "queue.id", "queue.enteredAt", "queue.name", "assignedTo", "status", "paused", "routed.to",
+        "accepted.by", "rev",
+    ):  # fmt: skip
+        assert any(field in fault for fault in named), field
+    assert len(named) == 10
+
+
+def test_a_fault_shows_a_long_value_shortened() -> None:
+    [fault] = faults({"status": "x" * 5000})
+    assert len(fault) < 200
+
+
+def test_resume_is_the_syncs_alone() -> None:
+    assert parse_update({"resume": True}, from_sync=True) == Update(resume=True)
+    assert "resume" in faults({"resume": True})[0]
+    assert "resume" in faults({"resume": "yes"}, from_sync=True)[0]
+    assert "empty" in faults({"resume": False}, from_sync=True)[0]
+
+
+def test_what_a_sync_knew_travels_beside_the_update_and_is_no_field_of_it() -> None:
+    assert parse_update({"paused": True, "resource": {"rev": 4}}, from_sync=True) == Update(paused=True)
+
+
+ids = st.sampled_from(["u1", "q1", "r1", "s1"])
+instants = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001 – Hypothesis adds the zone
+    lambda instant: instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+)
+choices = st.one_of(
+    st.builds(QueueChoice, id=ids, rule=st.none() | ids, entered_at=st.none() | instants),
+    st.builds(QueueChoice, key=ids, rule=st.none() | ids, entered_at=st.none() | instants),
+)
+plain_updates = st.builds(
+    Update,
+    queue=st.just(UNSET) | st.none() | choices,
+    assigned_to=st.just(UNSET) | st.none() | ids,
+    status=st.sampled_from([UNSET, Status.WRAP_UP, Status.COMPLETED]),
+    paused=st.just(UNSET) | st.booleans(),
+).filter(lambda update: bool(update.as_wire()))
+lonely_updates = st.one_of(
+    st.builds(Update, routed=st.builds(Offer, kind=st.just("to"), user=ids, session=st.none() | ids)),
+    st.builds(Update, routed=st.builds(Offer, kind=st.sampled_from(["rejectedBy", "timedOut"]), user=ids)),
+    st.builds(
+        Update,
+        accepted=st.builds(Acceptance, by=ids, session=st.none() | ids),
+        paused=st.just(UNSET) | st.booleans(),
+    ),
+)
+
+
+@given(plain_updates | lonely_updates)
+def test_an_update_written_out_and_read_again_is_the_same(update: Update) -> None:
+    assert parse_update(update.as_wire()) == update
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+names = st.sampled_from(
+    ["queue", "queue.id", "queue.key", "assignedTo", "status", "paused", "routed", "routed.to", "accepted", "rev",
+     "resource", "resume", "queue.", ".id", "."]
+)  # fmt: skip
+
+
+@given(st.dictionaries(names | st.text(max_size=6), json_values, max_size=5), st.booleans())
+def test_whatever_is_sent_is_read_or_refused_and_never_raises(raw: Json, from_sync: bool) -> None:
+    result = parse_update(raw, from_sync=from_sync)
+    assert isinstance(result, Update | Refusal)
+    if isinstance(result, Refusal):
+        assert result.message

@@ -1,0 +1,29 @@
+"""What every suite may ask for."""
+
+import os
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import settings
+
+from mongod import Mongod
+
+# `HYPOTHESIS_PROFILE=deep pytest tests/commands/test_properties.py`: thousands of sequences. A test that sets its own
+# number of examples keeps it.
+settings.register_profile("quick", deadline=None, max_examples=60)
+settings.register_profile("deep", deadline=None, max_examples=5_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+class _TestableMongod(Mongod):
+    """With fail points, through which a test makes the server fail a command."""
+
+    def _command(self) -> Sequence[str]:
+        return [*super()._command(), "--setParameter", "enableTestCommands=1"]
+
+
+@pytest.fixture(scope="session")
+def mongod() -> Iterator[Mongod]:
+    """A real MongoDB, one for the whole session: a test takes a database of its own."""
+    with _TestableMongod() as server:
+        yield server

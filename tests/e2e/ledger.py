@@ -1,0 +1,109 @@
+"""What a run wrote, as MongoDB saw it: every committed transaction, read back from a change stream."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pymongo.change_stream import DatabaseChangeStream
+from pymongo.database import Database
+
+from commands.session import Spot, place_of
+from handlers.snapshot import work_item_of
+
+_DOCUMENTS = ("conversations", "work_items")
+Revision = tuple[str, int]
+"""A document's id and one of its revisions."""
+
+
+class Ledger:
+    """Watches a database from its making on; read it when the run is over."""
+
+    def __init__(self, database: Database[dict[str, Any]]) -> None:
+        self.database = database
+        self.stream: DatabaseChangeStream[dict[str, Any]] = database.watch(full_document="updateLookup")
+        self.written: dict[Any, set[Revision]] = {}
+        self.announced: dict[Any, dict[str, Revision]] = {}
+
+    def read(self) -> None:
+        """Take in all that has been committed, transaction by transaction."""
+        while (change := self.stream.try_next()) is not None:
+            if "txnNumber" not in change:
+                continue
+            transaction = (change["lsid"]["id"], change["txnNumber"])
+            collection = change["ns"]["coll"]
+            if collection in _DOCUMENTS:
+                revision = self._revision(change)
+                if revision is not None:
+                    self.written.setdefault(transaction, set()).add(revision)
+            elif collection == "outbox" and change["operationType"] == "insert":
+                entry = change["fullDocument"]
+                self.announced.setdefault(transaction, {})[entry["_id"]] = announced_revision(entry["message"])
+
+    def _revision(self, change: Mapping[str, Any]) -> Revision | None:
+        """The revision the worker wrote; None where the write only took an outside snapshot in."""
+        key = change["documentKey"]["_id"]
+        if change["operationType"] in ("insert", "replace"):
+            document = change["fullDocument"]
+            outside, rev = document["attributes"]["outsideRev"], document["rev"]
+        else:
+            fields = change["updateDescription"]["updatedFields"]
+            rev = fields["rev"]
+            outside = fields.get("attributes.outsideRev")
+        return (key, rev) if rev != outside else None
+
+    def unannounced(self) -> set[Revision]:
+        """Revisions the worker wrote without putting an event of them into the outbox in the same transaction."""
+        return {
+            revision
+            for transaction, revisions in self.written.items()
+            for revision in revisions - set(self.announced.get(transaction, {}).values())
+        }
+
+    def announcement_ids(self) -> list[str]:
+        """The ids of all events ever put into the outbox."""
+        return [each for entries in self.announced.values() for each in entries]
+
+    def announced_revisions(self) -> list[Revision]:
+        """What they announce."""
+        return [revision for entries in self.announced.values() for revision in entries.values()]
+
+
+def announced_revision(message: str) -> Revision:
+    """The document and revision that an outbound event tells of."""
+    data = json.loads(message)["body"]["data"]
+    return data["id"], data["attributes"]["rev"]
+
+
+def half_written(database: Database[dict[str, Any]]) -> list[str]:
+    """Documents whose parts do not fit together."""
+    found = []
+    for collection in _DOCUMENTS:
+        for document in database[collection].find():
+            attributes = document["attributes"]
+            fits = document["rev"] == attributes["rev"] and attributes["outsideRev"] <= document["rev"]
+            if collection == "work_items":
+                fits = fits and document["active"] is (attributes["status"] != "completed")
+            if not fits:
+                found.append(document["_id"])
+    return found
+
+
+def misplaced(database: Database[dict[str, Any]]) -> dict[str, Any]:
+    """Sessions whose lists are not what the work-items say: `{session: (as stored, as it should be)}`."""
+    empty: dict[str, Any] = {Spot.WORK_ITEMS: set(), Spot.PAUSED_WORK_ITEMS: set(), Spot.PENDING_ITEM: set()}
+    sessions = list(database["work_sessions"].find())
+    wanted = {session["_id"]: {spot: set(items) for spot, items in empty.items()} for session in sessions}
+    for document in database["work_items"].find():
+        place = place_of(work_item_of(document))
+        if place is not None:
+            wanted[place.session][place.spot].add((document["_id"], place.item_size))
+    differing = {}
+    for session in sessions:
+        stored = {
+            spot: {(held["id"], held["itemSize"]) for held in session[spot]}
+            for spot in (Spot.WORK_ITEMS, Spot.PAUSED_WORK_ITEMS)
+        }
+        stored[Spot.PENDING_ITEM] = {(session["pendingItem"], 0)} if session["pendingItem"] else set()
+        if stored != wanted[session["_id"]]:
+            differing[session["_id"]] = (stored, wanted[session["_id"]])
+    return differing

@@ -1,0 +1,45 @@
+"""Both captured incidents through SNS, SQS, the worker, MongoDB and back: what `make demo` shows, on LocalStack."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from tests.e2e.conftest import Stage
+from tests.e2e.worker_process import COMMAND
+
+CAPTURED = Path(__file__).parent.parent / "fixtures" / "captured"
+
+
+def test_the_outside_writes_of_both_incidents_end_as_they_must(stage: Stage) -> None:
+    worker = stage.worker()
+    worker.wait_ready()
+    for incident in sorted(CAPTURED.iterdir()):
+        for line in (incident / "events.ndjson").read_text().splitlines():
+            one = stage.folder / "one.ndjson"
+            one.write_text(line)
+            done = subprocess.run(
+                [COMMAND, "publish", "--outside-only", str(one)],
+                env={**os.environ, **stage.variables},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            stage.wait_drained(within_s=30)
+    lost = stage.database["conversations"].find_one({"_id": "621fc1d36a39b4aa389cb72b"})
+    assert lost is not None
+    assert lost["attributes"]["assignedUsers"] == ["61a6a83fdf1e2d21501a77c1"]
+    item = stage.database["work_items"].find_one({"_id": "621fc1d5cb4ca800935aa935"})
+    assert item is not None
+    assert item["relationships"]["assignedTo"]["data"]["id"] == "61a6a83fdf1e2d21501a77c1"
+    assert item["relationships"]["queue"]["data"]["id"] == lost["relationships"]["queue"]["data"]["id"]
+    unassigned = stage.database["work_items"].find_one({"_id": "60277f56264a9600131673d4"})
+    assert unassigned is not None
+    assert unassigned["attributes"]["status"] == "queued"
+    assert "assignedTo" not in unassigned["relationships"]
+    # The trace of the event that caused a write stands in its announcement and in its audit line.
+    (sync,) = stage.announced()
+    assert sync["dd"]["trace_id"] == "4400790063371993808"
+    applied = [line for line in worker.audits() if line["outcome"] == "applied"]
+    assert [line["dd"]["trace_id"] for line in applied] == ["4400790063371993808"]
+    assert worker.terminate()[0] == 0

@@ -1,0 +1,61 @@
+"""MongoDB or SNS away: no message is lost, none becomes a dead letter, the worker neither dies nor claims readiness."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+from mongod import Mongod
+from server_process import free_port
+from tests.e2e.conftest import Stage
+from tests.e2e.outside import Outside, body
+from tests.e2e.worker_process import wait_until
+
+
+def test_mongodb_away_and_back(staged: Callable[[str], Iterator[Stage]]) -> None:
+    outside = Outside(3)
+    messages = [message for number in range(10) for message in outside.pair(number, 6)]
+    with Mongod() as mongod, closing(staged(mongod.uri)) as stages:  # type: ignore[type-var]
+        stage = next(stages)
+        worker = stage.worker(STORE_DEADLINE_SECONDS="2")
+        worker.wait_ready()
+        mongod.kill()
+        stage.publish(messages)
+        wait_until(
+            lambda: worker.http("/readyz")[0] == 503, within_s=30, what=lambda: "the worker says it is not ready"
+        )
+        assert worker.http("/healthz")[0] == 200
+        assert worker.process.poll() is None
+        mongod.start()
+        worker.wait_ready()
+        stage.wait_drained(within_s=60)
+        assert stage.dead_letters() == []
+        handled = {line["event"]["id"] for line in worker.audits()}
+        assert {message["body"]["id"] for message in messages} <= handled
+        assert worker.terminate()[0] == 0
+
+
+def test_mongodb_away_at_the_start(staged: Callable[[str], Iterator[Stage]]) -> None:
+    with Mongod() as mongod, closing(staged(mongod.uri)) as stages:  # type: ignore[type-var]
+        stage = next(stages)
+        mongod.kill()
+        worker = stage.worker(STORE_DEADLINE_SECONDS="2")
+        wait_until(lambda: worker.http("/healthz")[0] == 200, within_s=30, what=lambda: "the worker lives")
+        assert worker.http("/readyz")[0] == 503
+        mongod.start()
+        worker.wait_ready()
+        assert worker.terminate()[0] == 0
+
+
+def test_what_sns_refused_is_published_by_the_next_worker(stage: Stage) -> None:
+    outside = Outside(11)
+    messages = [message for number in range(10) for message in outside.pair(number, 10)]
+    stage.send([body(message) for message in messages])
+    deaf = stage.worker(AWS_ENDPOINT_URL_SNS=f"http://127.0.0.1:{free_port()}")
+    wait_until(lambda: stage.depth() == 0, within_s=60, what=lambda: f"{stage.depth()} messages are left")
+    waiting = {entry["_id"] for entry in stage.database["outbox"].find()}
+    assert waiting, "the run was to have the worker write"
+    assert stage.announced() == []
+    assert deaf.terminate()[0] == 0
+
+    stage.worker()
+    stage.wait_drained(within_s=60)
+    assert {message["id"] for message in stage.announced()} >= waiting

@@ -1,0 +1,89 @@
+"""SIGTERM under load: the worker is gone within its deadline, and nothing in flight is lost or done twice."""
+
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+from mongod import Mongod
+from tests.e2e.conftest import Stage
+from tests.e2e.outside import Outside, queues, sessions
+from tests.e2e.worker_process import wait_until
+
+SHUTDOWN_SECONDS = 10
+MARGIN_S = 2.5
+"""For the process itself to start ending and to end, on a machine with two busy cores."""
+
+
+def test_sigterm_under_load_settles_what_is_in_hand_and_hands_the_rest_back(stage: Stage) -> None:
+    outside = Outside(7)
+    messages = [message for number in range(40) for message in outside.pair(number, 14)]
+    stage.database["work_sessions"].insert_many(sessions())
+    stage.database["queues"].insert_many(queues())
+    # Longer than the whole test: what is not handed back would not come again, and the queue would not empty.
+    patient = {"VisibilityTimeout": "600"}
+    stage.sqs.set_queue_attributes(QueueUrl=stage.variables["SQS_QUEUE_URL"], Attributes=patient)
+    stage.publish(messages)
+
+    first = stage.worker(SHUTDOWN_SECONDS=str(SHUTDOWN_SECONDS))
+    wait_until(lambda: len(first.audits()) > 60, within_s=30, what=lambda: "the worker is under load")
+    status, took_s = first.terminate()
+    assert status == 0
+    assert took_s < SHUTDOWN_SECONDS + MARGIN_S
+    assert stage.depth() > 0, "the stop was to come in the middle"
+
+    second = stage.worker()
+    stage.wait_drained(within_s=60)
+    assert second.terminate()[0] == 0
+    assert stage.dead_letters() == []
+    times = Counter(
+        line["event"]["id"]
+        for worker in (first, second)
+        for line in worker.audits()
+        if line["event"]["client"] == "outside"
+    )
+    assert set(times) == {message["body"]["id"] for message in messages}
+    assert [event for event, number in times.items() if number > 1] == []
+
+
+def test_sigterm_ends_an_idle_worker_at_once(stage: Stage) -> None:
+    worker = stage.worker()
+    worker.wait_ready()
+    status, took_s = worker.terminate()
+    assert status == 0
+    assert took_s < 5, "the long poll of an idle worker is not waited for"
+
+
+def test_a_second_signal_does_not_wait(staged: Callable[[str], Iterator[Stage]]) -> None:
+    """A hanging MongoDB keeps work in hand, and the first signal would wait a minute for it."""
+    outside = Outside(5)
+    with Mongod() as mongod, closing(staged(mongod.uri)) as stages:  # type: ignore[type-var]
+        stage = next(stages)
+        worker = stage.worker(SHUTDOWN_SECONDS="60", STORE_DEADLINE_SECONDS="30")
+        worker.wait_ready()
+        mongod.suspend()
+        stage.publish(list(outside.pair(1, 4)))
+        wait_until(lambda: stage.in_flight() > 0, within_s=30, what=lambda: "messages are in hand")
+        worker.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: worker.says("stopping"), within_s=10, what=lambda: "the first signal is heard")
+        worker.process.send_signal(signal.SIGTERM)
+        assert worker.process.wait(timeout=5) == 128 + signal.SIGTERM
+        mongod.resume()
+
+
+def test_a_hanging_mongodb_does_not_hold_up_the_stop(staged: Callable[[str], Iterator[Stage]]) -> None:
+    outside = Outside(6)
+    with Mongod() as mongod, closing(staged(mongod.uri)) as stages:  # type: ignore[type-var]
+        stage = next(stages)
+        worker = stage.worker(SHUTDOWN_SECONDS="6", STORE_DEADLINE_SECONDS="30")
+        worker.wait_ready()
+        mongod.suspend()
+        stage.publish(list(outside.pair(1, 4)))
+        wait_until(lambda: stage.in_flight() > 0, within_s=30, what=lambda: "messages are in hand")
+        status, took_s = worker.terminate()
+        assert status == 0
+        assert took_s < 6 + MARGIN_S
+        mongod.resume()
+        second = stage.worker()
+        stage.wait_drained(within_s=60)
+        assert second.terminate()[0] == 0

@@ -1,0 +1,94 @@
+"""The worker as a process: started as the container starts it, watched by its log, stopped or killed."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+COMMAND = str(Path(sys.executable).parent / "routing-sync")
+POLL_S = 0.05
+
+
+def wait_until(holds: Callable[[], bool], *, within_s: float, what: Callable[[], str]) -> None:
+    """Until `holds`; else fail and say `what` is so instead."""
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what()}"
+        # The worker is another process on real servers: there is no time to own here.
+        time.sleep(POLL_S)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class WorkerProcess:
+    """One worker; its log is kept in `folder`."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path, name: str) -> None:
+        self.log = folder / f"{name}.log"
+        self.http_port = free_port()
+        self._out = self.log.open("wb")
+        self.process = subprocess.Popen(
+            [COMMAND, "run"],
+            env={**os.environ, **environment, "HTTP_PORT": str(self.http_port)},
+            stdin=subprocess.DEVNULL,
+            stdout=self._out,
+            stderr=subprocess.STDOUT,
+        )
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The log's lines so far; a line cut off by a kill is left out."""
+        whole = self.log.read_bytes().rpartition(b"\n")[0].splitlines()
+        return [json.loads(line) for line in whole if line.startswith(b"{")]
+
+    def audits(self) -> list[dict[str, Any]]:
+        return [line for line in self.lines() if line["msg"] == "CONVERSATION_SYNC_AUDIT"]
+
+    def says(self, message: str) -> bool:
+        return any(line["msg"] == message for line in self.lines())
+
+    def ready(self) -> bool:
+        return self.http("/readyz")[0] == 200
+
+    def http(self, path: str) -> tuple[int, dict[str, Any]]:
+        """Status and body; status 0 where nothing listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, json.loads(refusal.read())
+        except OSError:
+            return 0, {}
+
+    def wait_ready(self) -> None:
+        wait_until(self.ready, within_s=30, what=lambda: f"the worker is ready: {self.log.read_text()[-2000:]}")
+
+    def terminate(self, *, within_s: float = 40) -> tuple[int, float]:
+        """SIGTERM; the exit status and the seconds it took."""
+        begun = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(timeout=within_s)
+        return status, time.monotonic() - begun
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.kill()
+        self._out.close()

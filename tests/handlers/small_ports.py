@@ -1,0 +1,42 @@
+"""Time, ids and chance as the tests own them: each a few lines, none of them surprising."""
+
+from datetime import UTC, datetime, timedelta
+
+START = datetime(2024, 5, 6, 7, 8, 9, 250_000, tzinfo=UTC)
+"""When the tests' clock begins, and the events of `wire_events` are published."""
+
+
+class HandClock:
+    """Stands still until it is told to sleep, or moved by hand."""
+
+    def __init__(self, at: datetime = START + timedelta(minutes=1)) -> None:
+        self.at = at
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at += timedelta(milliseconds=int(seconds * 1000))
+
+
+class CountedIds:
+    """1, 2, 3, … as 24 hexadecimal digits."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def new(self) -> str:
+        self.given += 1
+        return f"{self.given:024x}"
+
+
+class FixedChance:
+    """The same draw every time."""
+
+    def __init__(self, draw: float = 0.5) -> None:
+        self.draw = draw
+
+    def random(self) -> float:
+        return self.draw

@@ -1,0 +1,199 @@
+"""What others and the store do to a batch: lost races, plans that cannot be held, a store that is away."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from handlers.batch import CONFLICT, REJECTED
+from handlers.outcome import Handled, Retry
+from handlers.ports import Store, StoreAway
+from handlers.snapshot import document_of
+from tests.handlers.wire_events import Json, conversation, event, read, work_item
+from tests.handlers.world import (
+    AwayStore,
+    DisturbedStore,
+    HalfAwayStore,
+    LosingStore,
+    RejectingStore,
+    World,
+    WrappedStore,
+    code_of,
+)
+
+ASSIGNED = event(conversation(4, users=("u-1",)))
+BESIDE = event(conversation(4, key="c-2", users=("u-2",)))
+
+
+def two_pairs(wrapped: Callable[[Store], Store] | None = None, **options: Any) -> World:
+    return World(wrapped, **options).put(
+        conversation(3), work_item(7), conversation(3, key="c-2"), work_item(7, key="w-2", of="c-2")
+    )
+
+
+def put_item(world: World, data: Json) -> None:
+    world.store.put_work_item(document_of(data, org="org-1", rev=data["attributes"]["rev"]))
+
+
+class TestConflict:
+    async def test_the_loser_is_decided_again_on_what_the_other_wrote(self) -> None:
+        world = two_pairs(
+            lambda inner: DisturbedStore(
+                inner, {1: lambda: put_item(world, work_item(8, status="queued", queue="q-1"))}
+            )
+        )
+        end = await world.one(ASSIGNED)
+        assert code_of(end) == "APPLIED"
+        assert end.audit.work_item_rev == 8
+        assert end.audit.updated_work_item == {"assignedTo": "u-1", "queue": None, "rev": 8}
+        assert (world.w().rev, world.w().assigned_to) == (9, "u-1")
+        assert len(world.announced()) == 1
+
+    async def test_from_the_gates_on(self) -> None:
+        """Meanwhile the work-item was completed: no rule is asked again."""
+        world = two_pairs(
+            lambda inner: DisturbedStore(inner, {1: lambda: put_item(world, work_item(8, status="completed"))})
+        )
+        assert code_of(await world.one(ASSIGNED)) == "NO_ACTIVE_WORK_ITEM"
+        assert world.announced() == []
+        assert world.w().rev == 8
+
+    async def test_meanwhile_somebody_did_the_same(self) -> None:
+        world = two_pairs(
+            lambda inner: DisturbedStore(
+                inner, {1: lambda: put_item(world, work_item(8, status="assigned", user="u-1"))}
+            )
+        )
+        assert code_of(await world.one(ASSIGNED)) == "IN_SYNC"
+        assert world.announced() == []
+
+    async def test_it_takes_nobody_along(self) -> None:
+        stores: list[LosingStore] = []
+
+        def losing(inner: Store) -> Store:
+            stores.append(LosingStore(inner, "c-1", times=2))
+            return stores[0]
+
+        world = two_pairs(losing)
+        ends = await world.take(ASSIGNED, BESIDE)
+        assert [code_of(end) for end in ends] == ["APPLIED", "APPLIED"]
+        assert stores[0].commits == [["c-1", "c-2"], ["c-1"], ["c-1"]]
+        assert stores[0].loads == [["c-1", "c-2"], ["c-1"], ["c-1"]]
+        assert len(world.announced()) == 2
+
+    async def test_the_delays_grow_up_to_a_limit(self) -> None:
+        world = two_pairs(lambda inner: LosingStore(inner, "c-1", times=9))
+        assert code_of(await world.one(ASSIGNED)) == "APPLIED"
+        assert world.clock.slept == [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5]
+
+    @pytest.mark.parametrize("attempts", [0, 1, 3, 10])
+    async def test_bounded_then_the_message_comes_again(self, attempts: int) -> None:
+        stores: list[LosingStore] = []
+
+        def losing(inner: Store) -> Store:
+            stores.append(LosingStore(inner, "c-1", times=99))
+            return stores[0]
+
+        world = two_pairs(losing, conflict_attempts_max=attempts)
+        ends = await world.take(ASSIGNED, BESIDE, event(conversation(5)))
+        assert [end.outcome for end in ends if end.event.conversation_id == "c-1"] == [Retry(reason=CONFLICT)] * 2
+        assert code_of(ends[1]) == "APPLIED"
+        assert len(stores[0].commits) == attempts + 1
+        audit = ends[0].audit.as_wire()
+        assert (audit["outcome"], audit["direction"], audit["updatedWorkItem"]) == ("failed", None, None)
+        assert audit["reasons"] == [
+            {
+                "action": "FAULT",
+                "code": CONFLICT,
+                "meta": {"detail": f"lost {attempts + 1} times against other writers"},
+            }
+        ]
+        assert world.w().rev == 7
+        assert len(world.announced()) == 1
+
+    async def test_another_worker_took_the_same_event_meanwhile(self) -> None:
+        world = two_pairs(lambda inner: DisturbedStore(inner, {1: lambda: None}))
+        other = World(lambda _: world.store)
+        await other.one(ASSIGNED)
+        assert code_of(await world.one(ASSIGNED)) == "IN_SYNC"
+        assert len(world.announced()) == 1
+        assert world.w().rev == 8
+
+
+async def test_what_the_store_can_never_hold_comes_again_and_harms_nobody() -> None:
+    world = two_pairs(lambda inner: RejectingStore(inner, "c-1"))
+    ends = await world.take(ASSIGNED, BESIDE, event(conversation(5)))
+    assert [end.outcome for end in ends if end.event.conversation_id == "c-1"] == [Retry(reason=REJECTED)] * 2
+    assert code_of(ends[1]) == "APPLIED"
+    assert ends[0].audit.outcome == "failed"
+    assert ends[0].audit.reasons[0].meta == {"detail": "17825792 bytes"}
+    assert ends[0].announcements == ()
+    assert (world.c().rev, world.w().rev, world.w("w-2").assigned_to) == (3, 7, "u-2")
+    assert world.clock.slept == []
+
+
+class TestStoreAway:
+    @pytest.mark.parametrize("at", ["load", "commit"])
+    async def test_it_propagates_and_nothing_is_written(self, at: str) -> None:
+        world = two_pairs(lambda inner: AwayStore(inner, at))
+        stored = world.stored()
+        with pytest.raises(StoreAway):
+            await world.take(ASSIGNED, BESIDE)
+        assert world.stored() == stored
+        assert world.places() == set()
+
+    async def test_the_whole_batch_may_be_handed_in_again(self) -> None:
+        """Away after the first of two had been committed alone."""
+        away = iter([False, True, False, False, False])
+
+        class Flaky(WrappedStore):
+            async def load(self, wants: Any) -> Any:
+                if next(away, False):
+                    raise StoreAway("no server")
+                return await super().load(wants)
+
+        world = two_pairs(lambda inner: Flaky(LosingStore(inner, "c-1", times=1)))
+        with pytest.raises(StoreAway):
+            await world.take(ASSIGNED, BESIDE)
+        ends = await world.take(ASSIGNED, BESIDE)
+        assert [code_of(end) for end in ends] == ["APPLIED", "IN_SYNC"]
+        assert len(world.announced()) == 2
+
+    async def test_our_own_syncs_are_not_kept_from_their_end_by_it(self) -> None:
+        ours = event(work_item(4), isSync=True, routingReasons=[{"action": "SYNC_WORK_ITEM"}])
+        world = World(lambda inner: AwayStore(inner, "load"))
+        assert code_of(await world.one(ours)) == "IS_SYNC"
+
+
+@pytest.mark.parametrize("wrong", [{"status": "archived"}, {"status": None}, {}], ids=repr)
+async def test_a_stored_document_that_cannot_be_read_harms_nobody_else(wrong: Json) -> None:
+    """Other services write them too. Their fault is their pair's, not that of whoever shares its batch."""
+    world = two_pairs()
+    world.store.put_conversation({"_id": "c-1", "org": "org-1", "rev": 9, "type": "conversation", "attributes": wrong})
+    ends = await world.take(ASSIGNED, BESIDE)
+    assert isinstance(ends[0].outcome, Retry)
+    assert code_of(ends[1]) == "APPLIED"
+
+
+async def test_what_was_written_before_the_store_went_away_is_told_of_once() -> None:
+    world = two_pairs(HalfAwayStore)
+    events = [read(ASSIGNED), read(BESIDE)]
+    ends: dict[int, Handled] = {}
+    with pytest.raises(StoreAway):
+        await world.handler.handle(events, ends)
+    assert [code_of(end) for end in ends.values()] == ["APPLIED"]
+    told = await world.handler.handle(events, ends)
+    assert [code_of(end) for end in told] == ["APPLIED", "APPLIED"]
+    assert [len(end.announcements) for end in told] == [1, 1]
+    assert len(world.announced()) == 2
+
+
+@pytest.mark.parametrize("spoilt", ["workItemNumber", "rev", "org"])
+async def test_a_stored_work_item_without_what_it_should_have_is_no_fault_of_our_code(spoilt: str) -> None:
+    world = two_pairs()
+    document = dict(document_of(work_item(7), org="org-1", rev=7))
+    del document[spoilt]
+    world.store.put_work_item(document)
+    newer = event(work_item(8, status="queued"))
+    [end] = await world.take(newer)
+    assert code_of(end) in {"IN_SYNC", "STORED_DOCUMENT_UNREADABLE"}

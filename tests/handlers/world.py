@@ -1,0 +1,199 @@
+"""A store, a clock, ids and the handler on top: what a batch test needs, and what it wants to read afterwards."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from commands.session import Place, Session, Spot, place_of
+from commands.work_item import WorkItem
+from handlers.batch import BatchHandler
+from handlers.decide import Options
+from handlers.event import Event
+from handlers.outcome import Done, Handled, Retry
+from handlers.ports import Committed, Document, Pair, Plan, PlanRejected, Store, StoreAway, Want
+from handlers.snapshot import conversation_of, document_of, work_item_of
+from sync.conversation import Conversation
+from tests.handlers.small_ports import CountedIds, FixedChance, HandClock
+from tests.handlers.wire_events import ORG, Json, read
+from worker.collection import Collection
+from worker.memory_store import MemoryStore
+
+USERS: Final = ("u-1", "u-2")
+"""Each has a session: u-1 has s-1."""
+
+
+class World:
+    """One store with a session for each of `USERS`, and the handler on it, or on a wrapper of it."""
+
+    def __init__(self, wrapped: Callable[[Store], Store] | None = None, **options: Any) -> None:
+        self.store = MemoryStore()
+        self.clock = HandClock()
+        self.ids = CountedIds()
+        for user in USERS:
+            self.store.put_session(Session(id=f"s-{user[2:]}", user=user, capacity=10))
+        self.handler = BatchHandler(
+            store=wrapped(self.store) if wrapped else self.store,
+            clock=self.clock,
+            ids=self.ids,
+            chance=FixedChance(),
+            options=Options(**options),
+        )
+
+    def put(self, *snapshots: Json) -> "World":
+        """Store them as their owner would have."""
+        for data in snapshots:
+            document = document_of(data, org=ORG, rev=data["attributes"]["rev"])
+            if data["type"] == "conversation":
+                self.store.put_conversation(document)
+            else:
+                self.store.put_work_item(document)
+        return self
+
+    async def take(self, *things: object) -> list[Handled]:
+        """Read every event and handle them as one batch."""
+        return await self.handle([read(thing) for thing in things])
+
+    async def handle(self, events: Sequence[Event]) -> list[Handled]:
+        ends = await self.handler.handle(events)
+        assert [end.event for end in ends] == list(events)
+        return ends
+
+    async def one(self, thing: object) -> Handled:
+        """Handle a batch of one."""
+        [end] = await self.take(thing)
+        return end
+
+    def c(self, key: str = "c-1") -> Conversation:
+        document = self.store.conversation(key)
+        assert document is not None
+        return conversation_of(document)
+
+    def w(self, key: str = "w-1") -> WorkItem:
+        document = self.store.work_item(key)
+        assert document is not None
+        return work_item_of(document)
+
+    def announced(self) -> list[Json]:
+        """The outbox, as messages."""
+        return [orjson.loads(entry["message"]) for entry in self.store.documents(Collection.OUTBOX)]
+
+    def stored(self) -> dict[Collection, Sequence[Document]]:
+        """All there is but sessions and queues."""
+        return {collection: self.store.documents(collection) for collection in Collection}
+
+    def places(self) -> set[tuple[str, Place]]:
+        """What the sessions hold."""
+        held: set[tuple[str, Place]] = set()
+        for user in USERS:
+            session = self.store.session(f"s-{user[2:]}")
+            assert session is not None
+            for spot, entries in (
+                (Spot.WORK_ITEMS, session.work_items),
+                (Spot.PAUSED_WORK_ITEMS, session.paused_work_items),
+            ):
+                assert len({entry.id for entry in entries}) == len(entries)
+                held |= {(each.id, Place(session=session.id, spot=spot, item_size=each.item_size)) for each in entries}
+            if session.pending_item is not None:
+                place = Place(session=session.id, spot=Spot.PENDING_ITEM, item_size=0)
+                held.add((session.pending_item, place))
+        return held
+
+    def places_said(self) -> set[tuple[str, Place]]:
+        """What the stored work-items say."""
+        items = [work_item_of(document) for document in self.store.documents(Collection.WORK_ITEMS)]
+        places = ((item.id, place_of(item)) for item in items)
+        return {(key, place) for key, place in places if place is not None}
+
+
+def code_of(end: Handled) -> str:
+    """The reason of an outcome; for a skip its gate, for a retry its fault."""
+    assert isinstance(end.outcome, Done | Retry)
+    return end.outcome.reason
+
+
+class WrappedStore:
+    """A store that passes everything on, and counts."""
+
+    def __init__(self, inner: Store) -> None:
+        self.inner = inner
+        self.loads: list[list[str]] = []
+        self.commits: list[list[str]] = []
+
+    async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
+        self.loads.append([want.conversation_id for want in wants])
+        return await self.inner.load(wants)
+
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+        self.commits.append([plan.conversation_id for plan in plans])
+        return await self.inner.commit(plans)
+
+
+class DisturbedStore(WrappedStore):
+    """Before the n-th commit, counted from 1, somebody else writes: `meanwhile[n]` is called."""
+
+    def __init__(self, inner: Store, meanwhile: Mapping[int, Callable[[], object]]) -> None:
+        super().__init__(inner)
+        self.meanwhile = meanwhile
+
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+        self.meanwhile.get(len(self.commits) + 1, lambda: None)()
+        return await super().commit(plans)
+
+
+class LosingStore(WrappedStore):
+    """Every plan of one conversation loses, the first `times` times."""
+
+    def __init__(self, inner: Store, conversation_id: str, times: int) -> None:
+        super().__init__(inner)
+        self.conversation_id = conversation_id
+        self.times = times
+
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+        loses = {plan.conversation_id for plan in plans if plan.conversation_id == self.conversation_id}
+        if not loses or self.times == 0:
+            return await super().commit(plans)
+        self.times -= 1
+        self.commits.append([plan.conversation_id for plan in plans])
+        fates = iter(await self.inner.commit([plan for plan in plans if plan.conversation_id not in loses]))
+        return [Committed.CONFLICT if plan.conversation_id in loses else next(fates) for plan in plans]
+
+
+class RejectingStore(WrappedStore):
+    """Can never hold what one conversation leads to."""
+
+    def __init__(self, inner: Store, conversation_id: str) -> None:
+        super().__init__(inner)
+        self.conversation_id = conversation_id
+
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+        rest = iter(await super().commit([plan for plan in plans if plan.conversation_id != self.conversation_id]))
+        rejected = PlanRejected(conversation_id=self.conversation_id, reason="17825792 bytes")
+        return [rejected if plan.conversation_id == self.conversation_id else next(rest) for plan in plans]
+
+
+class AwayStore(WrappedStore):
+    """Is away at `load`, or at `commit`."""
+
+    def __init__(self, inner: Store, at: str) -> None:
+        super().__init__(inner)
+        self.at = at
+
+    async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
+        if self.at == "load":
+            raise StoreAway("no server")
+        return await super().load(wants)
+
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+        if self.at == "commit":
+            raise StoreAway("no primary")
+        return await super().commit(plans)
+
+
+class HalfAwayStore(WrappedStore):
+    """Goes away once, in the middle of the first commit: the first plan is in, the others never had their turn."""
+
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+        if self.commits:
+            return await super().commit(plans)
+        return [*await super().commit(plans[:1]), *(Committed.AWAY for _ in plans[1:])]

@@ -1,0 +1,96 @@
+"""Pairs in the JSON shape of `decide`, and the way from there to the calculators and back."""
+
+from typing import Any
+
+from commands.work_item import Status, WorkItem
+from sync.conversation import Conversation, ConversationStatus
+from sync.gates import Trigger
+from sync.reconcile import Decision, decide_legacy
+
+Json = dict[str, Any]
+
+
+def c(**told: Any) -> Json:
+    """An open conversation that nobody has, in no queue."""
+    base = {"id": "c", "rev": 3, "status": "open", "assignedUsers": [], "queue": None, "ended": False, "deleted": False}
+    return {**base, **told}
+
+
+def w(**told: Any) -> Json:
+    """A work-item in ivr that nobody has, in no queue."""
+    return {"id": "w", "rev": 5, "status": "ivr", "assignedTo": None, "queue": None, "paused": False, **told}
+
+
+def conversation_of(told: Json | None) -> Conversation | None:
+    if told is None:
+        return None
+    return Conversation(
+        id=told["id"],
+        rev=told["rev"],
+        status=ConversationStatus(told["status"]),
+        assigned_users=tuple(told["assignedUsers"]),
+        queue=told["queue"]["id"] if told["queue"] else None,
+        ended=told["ended"],
+        deleted=told["deleted"],
+    )
+
+
+def work_item_of(told: Json | None) -> WorkItem | None:
+    if told is None:
+        return None
+    return WorkItem(
+        id=told["id"],
+        rev=told["rev"],
+        status=Status(told["status"]),
+        assigned_to=told["assignedTo"],
+        queue=told["queue"]["id"] if told["queue"] else None,
+        paused=told["paused"],
+    )
+
+
+def question(trigger: Trigger, conversation: Json | None, item: Json | None, event: Json | None = None) -> Json:
+    return {
+        "kind": "sync",
+        "policy": "legacy",
+        "trigger": trigger,
+        "conversation": conversation,
+        "workItem": item,
+        "state": None,
+        "event": event,
+    }
+
+
+def answer(asked: Json) -> Json:
+    """What `decide_legacy` says."""
+    event = asked["event"] or {}
+    return as_json(
+        decide_legacy(
+            trigger=asked["trigger"],
+            conversation=conversation_of(asked["conversation"]),
+            item=work_item_of(asked["workItem"]),
+            rev=event.get("rev"),
+            is_sync=event.get("isSync", False),
+            supported=event.get("supported", True),
+        )
+    )
+
+
+def as_json(decision: Decision) -> Json:
+    conversation, item = decision.conversation_fields, decision.work_item_fields
+    return {
+        "outcome": "applied" if decision.applies else "skipped",
+        "direction": decision.direction,
+        "updatedConversation": None if conversation is None else dict(conversation),
+        "updatedWorkItem": None if item is None else dict(item),
+        "reasons": [reason.as_wire() for reason in decision.reasons],
+        "suppressed": [field.as_wire() for field in decision.suppressed],
+    }
+
+
+def in_any_order(told: Json) -> Json:
+    """The answer with its reasons sorted: the text gives them no order."""
+    return {**told, "reasons": sorted(told["reasons"], key=repr)}
+
+
+def rules_of(told: Json) -> set[str]:
+    return {reason["meta"]["rule"] for reason in told["reasons"] if "rule" in reason["meta"]}

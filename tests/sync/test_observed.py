@@ -1,0 +1,112 @@
+"""Only what was observed, or written by the sync itself, counts as observed (sync-rules.md, steps 1, 2 and 4).
+
+Told by whole decisions: a document that was only *read* may have been written by somebody whose event is still on its
+way. Were its revision taken for observed, the causal policy would believe that every conversation revision is seen and
+call the work-item newer: that is how the assignment of 2022-03-02 was lost.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from handlers.decide import Options, Planned, plan_pair
+from handlers.event import Event
+from handlers.ports import Document, Pair
+from handlers.snapshot import document_of
+from sync.gates import Trigger
+from sync.runs import contains
+from sync.state import SyncState
+
+NOW: Final = datetime(2022, 3, 2, 19, 13, 27, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class CountedIds:
+    given: int = field(default=0)
+
+    def new(self) -> str:
+        self.given += 1
+        return f"{self.given:024x}"
+
+
+def conversation_data(rev: int, **attributes: Any) -> dict[str, Any]:
+    return {
+        "id": "c",
+        "type": "conversation",
+        "attributes": {"status": "open", "assignedUsers": [], "ended": False, "rev": rev, **attributes},
+        "relationships": {},
+    }
+
+
+def work_item_data(rev: int, **attributes: Any) -> dict[str, Any]:
+    told = {"resourceType": "conversation", "status": "ivr", "paused": False, "workItemNumber": 1, "rev": rev}
+    return {
+        "id": "w",
+        "type": "work_item",
+        "attributes": {**told, **attributes},
+        "relationships": {"resource": {"data": {"type": "conversation", "id": "c"}}},
+    }
+
+
+def stored(data: dict[str, Any]) -> Document:
+    return document_of(data, org="o", rev=data["attributes"]["rev"])
+
+
+def event_of(data: dict[str, Any]) -> Event:
+    side: Trigger = "work-item" if data["type"] == "work_item" else "conversation"
+    return Event(
+        id="e",
+        name=f"kustomer.{side}.update",
+        side=side,
+        org="o",
+        partition="o",
+        conversation_id="c",
+        document_id=data["id"],
+        rev=data["attributes"]["rev"],
+        data=data,
+        client="router",
+        is_sync=False,
+        ours=False,
+        published_at=NOW,
+        work_item_number=1 if side == "work-item" else 0,
+    )
+
+
+def decided(conversation: dict[str, Any], item: dict[str, Any], *, comes: dict[str, Any]) -> Planned:
+    """One document's event comes; the other stands in the store as another service left it, its event on the way."""
+    pair = Pair(conversation=stored(conversation), work_items=(stored(item),), state=SyncState())
+    return plan_pair("c", pair, [event_of(comes)], now=NOW, ids=CountedIds(), options=Options())
+
+
+def test_a_conversation_that_was_only_read_is_not_observed() -> None:
+    # Somebody assigned the conversation (revision 6); that event has not come. In ivr no rule of A takes it away.
+    item = work_item_data(2)
+    planned = decided(conversation_data(6, assignedUsers=["u1"]), item, comes=item)
+    assert planned.handled[0].audit.reasons[0].code == "IN_SYNC"
+    assert planned.plan.conversation is None
+    state = planned.plan.state
+    assert state is not None
+    assert contains(state.work_item_observed, 2)
+    assert not contains(state.conversation_observed, 6)
+
+
+def test_a_work_item_that_was_only_read_is_not_observed() -> None:
+    # The queue rules wrote revision 2, and say in its event which conversation they knew; that event has not come.
+    conversation = conversation_data(6)
+    planned = decided(conversation, work_item_data(2), comes=conversation)
+    assert planned.handled[0].audit.reasons[0].code == "IN_SYNC"
+    state = planned.plan.state
+    assert state is not None
+    assert contains(state.conversation_observed, 6)
+    assert not contains(state.work_item_observed, 2)
+
+
+def test_a_conversation_that_the_sync_wrote_is_observed_as_written_and_not_as_read() -> None:
+    item = work_item_data(2, status="wrap-up")
+    planned = decided(conversation_data(6, assignedUsers=["u1"]), item, comes=item)
+    assert planned.plan.conversation is not None
+    assert planned.plan.conversation.after["rev"] == 7
+    state = planned.plan.state
+    assert state is not None
+    assert contains(state.conversation_observed, 7)
+    assert not contains(state.conversation_observed, 6)

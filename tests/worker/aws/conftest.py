@@ -1,0 +1,90 @@
+"""moto's server for the suite, with queues and topics of their own for every test."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from moto_server import MotoServer
+from worker.aws import sns_client, sqs_client
+from worker.aws_endpoint import AwsEndpoint
+from worker.clock import SystemClock
+from worker.provisioning import Blueprint, Provisioned, provision
+from worker.sqs import SqsQueue
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sns.client import SNSClient
+    from types_aiobotocore_sqs.client import SQSClient
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[MotoServer]:
+    with MotoServer() as server:
+        yield server
+
+
+@dataclass(slots=True)
+class Aws:
+    """Clients of moto's server, and what a test makes of them."""
+
+    sns: "SNSClient"
+    sqs: "SQSClient"
+    endpoint: AwsEndpoint
+
+    async def provisioned(self, **wanted: Any) -> Provisioned:
+        """Queues and topics of this test's own."""
+        return await provision(self.sns, self.sqs, Blueprint(prefix=f"test-{next(_numbers)}", **wanted))
+
+    async def queue(self, *, fifo: bool) -> tuple[str, str]:
+        """A queue of this test's own and its dead-letter queue, without topics: their URLs."""
+        name = f"test-{next(_numbers)}"
+        kind: Any = {"FifoQueue": "true"} if fifo else {}
+        ending = ".fifo" if fifo else ""
+        dead_url = (await self.sqs.create_queue(QueueName=f"{name}-dead{ending}", Attributes=kind))["QueueUrl"]
+        found = await self.sqs.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["QueueArn"])
+        redrive = json.dumps({"deadLetterTargetArn": found["Attributes"]["QueueArn"], "maxReceiveCount": 9})
+        wanted: Any = {**kind, "RedrivePolicy": redrive, "VisibilityTimeout": "60"}
+        return (await self.sqs.create_queue(QueueName=f"{name}{ending}", Attributes=wanted))["QueueUrl"], dead_url
+
+    def adapter(self, url: str, dead_url: str) -> SqsQueue:
+        """The adapter of that queue."""
+        return SqsQueue(client=self.sqs, polling=self.sqs, url=url, dead_letter_url=dead_url, clock=SystemClock())
+
+    async def taken(self, url: str) -> list[dict[str, Any]]:
+        """What is visible in a queue."""
+        answer: Any = await self.sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["All"],
+            WaitTimeSeconds=0,
+        )
+        return list(answer.get("Messages", []))
+
+
+@asynccontextmanager
+async def opened(moto: MotoServer) -> AsyncIterator[Aws]:
+    """Clients of that server."""
+    endpoint = AwsEndpoint(region="us-east-1", url=moto.endpoint)
+    async with AsyncExitStack() as stack:
+        sns = await stack.enter_async_context(sns_client(endpoint))
+        sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_seconds=10, connections_max=5))
+        yield Aws(sns, sqs, endpoint)
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+
+
+@pytest.fixture
+async def aws(moto: MotoServer) -> AsyncIterator[Aws]:
+    async with opened(moto) as clients:
+        yield clients

@@ -1,0 +1,59 @@
+"""Provisioning: twice is the same, and what was changed by hand is mended."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.worker.aws.conftest import Aws
+from worker.provisioning import Blueprint, provision
+
+
+async def _attributes(aws: Aws, url: str) -> dict[str, Any]:
+    answer: Any = await aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    return dict(answer["Attributes"])
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+async def test_twice_is_the_same_and_changes_nothing(aws: Aws, fifo: bool) -> None:
+    blueprint = Blueprint(prefix=f"twice-{fifo}", fifo=fifo)
+    first = await provision(aws.sns, aws.sqs, blueprint)
+    assert len(first.changes) == 7
+    second = await provision(aws.sns, aws.sqs, blueprint)
+    assert second.changes == ()
+    assert second.variables() == first.variables()
+    assert all(value.endswith(".fifo") == fifo for value in first.variables().values())
+    subscribed = (await aws.sns.list_subscriptions_by_topic(TopicArn=first.work_item_topic_arn))["Subscriptions"]
+    assert len(subscribed) == 1
+
+
+async def test_what_differs_is_mended(aws: Aws) -> None:
+    made = await provision(aws.sns, aws.sqs, Blueprint(prefix="mend"))
+    await aws.sqs.set_queue_attributes(
+        QueueUrl=made.queue_url, Attributes={"VisibilityTimeout": "5", "ReceiveMessageWaitTimeSeconds": "0"}
+    )
+    again = await provision(aws.sns, aws.sqs, Blueprint(prefix="mend", raw=True, receive_count_max=3))
+    attributes = await _attributes(aws, made.queue_url)
+    assert attributes["VisibilityTimeout"] == "60"
+    assert json.loads(attributes["RedrivePolicy"])["maxReceiveCount"] in (3, "3")
+    assert "queue mend-routing-sync: ReceiveMessageWaitTimeSeconds, RedrivePolicy, VisibilityTimeout mended" in (
+        again.changes
+    )
+    (subscription,) = (await aws.sns.list_subscriptions_by_topic(TopicArn=made.conversation_topic_arn))["Subscriptions"]
+    found = await aws.sns.get_subscription_attributes(SubscriptionArn=subscription["SubscriptionArn"])
+    assert found["Attributes"]["RawMessageDelivery"] == "true"
+
+
+async def test_the_topics_may_send_and_the_policy_of_others_stays(aws: Aws) -> None:
+    made = await provision(aws.sns, aws.sqs, Blueprint(prefix="policy"))
+    ours = json.loads((await _attributes(aws, made.queue_url))["Policy"])["Statement"]
+    assert ours[0]["Condition"]["ArnEquals"]["aws:SourceArn"] == [
+        made.conversation_topic_arn,
+        made.work_item_topic_arn,
+    ]
+    other = {"Sid": "other", "Effect": "Allow", "Principal": "*", "Action": "sqs:ReceiveMessage", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [other]})
+    await aws.sqs.set_queue_attributes(QueueUrl=made.queue_url, Attributes={"Policy": policy})
+    await provision(aws.sns, aws.sqs, Blueprint(prefix="policy"))
+    found = json.loads((await _attributes(aws, made.queue_url))["Policy"])["Statement"]
+    assert [statement["Sid"] for statement in found] == ["other", "routing-sync-topics"]

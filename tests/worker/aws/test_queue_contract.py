@@ -1,0 +1,169 @@
+"""One contract for the queue port: what holds for SQS' adapter holds for the stand-in that other tests work with."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from tests.worker.aws.conftest import Aws, opened
+from tests.worker.fake_clock import FakeClock
+from tests.worker.stand_in_queue import StandInQueue
+from worker.message import Message
+from worker.queue import DeadLetter, Hide, Queue
+
+Send = Callable[..., Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A queue under test, how to put something into it, and its dead letters as (body, attributes, group)."""
+
+    queue: Queue
+    send: Send
+    dead: Callable[[], Awaitable[list[tuple[str, dict[str, str], str | None]]]]
+
+    async def receive(self) -> Sequence[Message]:
+        return await self.queue.receive(wait_seconds=0)
+
+
+def _stand_in(*, fifo: bool) -> Bench:
+    queue = StandInQueue(FakeClock())
+    queue.facts = replace(queue.facts, fifo=fifo)
+
+    async def send(body: str, **more: Any) -> object:
+        return queue.send(body, **more)
+
+    async def dead() -> list[tuple[str, dict[str, str], str | None]]:
+        return [
+            (letter.body, {name: value["StringValue"] for name, value in letter.attributes.items()}, letter.group)
+            for letter in queue.dead
+        ]
+
+    return Bench(queue, send, dead)
+
+
+async def _sqs(aws: Aws, *, fifo: bool) -> Bench:
+    url, dead_url = await aws.queue(fifo=fifo)
+
+    async def send(body: str, group: str | None = None, attributes: Any = None) -> object:
+        grouped: Any = {"MessageGroupId": group, "MessageDeduplicationId": body} if group else {}
+        return await aws.sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes or {}, **grouped)
+
+    async def dead() -> list[tuple[str, dict[str, str], str | None]]:
+        return [
+            (
+                one["Body"],
+                {name: value["StringValue"] for name, value in one.get("MessageAttributes", {}).items()},
+                one["Attributes"].get("MessageGroupId"),
+            )
+            for one in await aws.taken(dead_url)
+        ]
+
+    return Bench(aws.adapter(url, dead_url), send, dead)
+
+
+async def _bench(request: pytest.FixtureRequest, *, fifo: bool) -> AsyncIterator[Bench]:
+    if request.param == "stand-in":
+        yield _stand_in(fifo=fifo)
+        return
+    async with opened(request.getfixturevalue("moto")) as aws:
+        yield await _sqs(aws, fifo=fifo)
+
+
+@pytest.fixture(params=["stand-in", "sqs"])
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    async for one in _bench(request, fifo=False):
+        yield one
+
+
+@pytest.fixture(params=["stand-in", "sqs"])
+async def fifo(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    async for one in _bench(request, fifo=True):
+        yield one
+
+
+async def test_a_message_comes_with_all_that_is_asked_for(bench: Bench) -> None:
+    attribute = {"DataType": "String", "StringValue": "v"}
+    await bench.send("hello", attributes={"a": attribute})
+    (message,) = await bench.receive()
+    assert message.body == "hello"
+    assert message.attributes["a"]["StringValue"] == "v"
+    assert message.receive_count == 1
+    assert message.group is None
+
+
+async def test_an_empty_queue_yields_nothing(bench: Bench) -> None:
+    assert await bench.receive() == []
+
+
+async def test_at_most_ten_come_at_once_and_what_was_received_is_hidden(bench: Bench) -> None:
+    for number in range(12):
+        await bench.send(str(number))
+    assert len(await bench.receive()) == 10
+    assert len(await bench.receive()) == 2
+    assert await bench.receive() == []
+
+
+async def test_what_is_deleted_does_not_come_again(bench: Bench) -> None:
+    await bench.send("a")
+    (message,) = await bench.receive()
+    assert await bench.queue.delete_batch([message.receipt]) == [None]
+
+
+async def test_hidden_for_no_time_it_comes_again_at_once_and_is_counted(bench: Bench) -> None:
+    await bench.send("a")
+    (first,) = await bench.receive()
+    assert await bench.queue.hide_batch([Hide(receipt=first.receipt, seconds=0)]) == [None]
+    (second,) = await bench.receive()
+    assert (second.id, second.receive_count) == (first.id, 2)
+    assert second.receipt != first.receipt
+
+
+async def test_hidden_for_longer_it_stays_away(bench: Bench) -> None:
+    await bench.send("a")
+    (message,) = await bench.receive()
+    assert await bench.queue.hide_batch([Hide(receipt=message.receipt, seconds=600)]) == [None]
+    assert await bench.receive() == []
+
+
+async def test_a_bad_entry_is_refused_alone(bench: Bench) -> None:
+    await bench.send("a")
+    (message,) = await bench.receive()
+    bad, good = await bench.queue.hide_batch(
+        [Hide(receipt="none", seconds=5), Hide(receipt=message.receipt, seconds=5)]
+    )
+    assert bad is not None
+    assert (bad.final, good) == (True, None)
+
+
+async def test_a_dead_letter_keeps_body_and_attributes_and_its_source_stays(bench: Bench) -> None:
+    await bench.send("bad")
+    (message,) = await bench.receive()
+    why = {"error_code": {"DataType": "String", "StringValue": "NOT_JSON"}}
+    letters = [DeadLetter(body="bad", attributes=why), DeadLetter(body="worse", attributes={})]
+    assert await bench.queue.dead_letter_batch(letters) == [None, None]
+    assert sorted(await bench.dead()) == [("bad", {"error_code": "NOT_JSON"}, None), ("worse", {}, None)]
+    assert await bench.queue.hide_batch([Hide(receipt=message.receipt, seconds=0)]) == [None]
+    assert [one.body for one in await bench.receive()] == ["bad"]
+
+
+async def test_large_dead_letters_are_sent(bench: Bench) -> None:
+    letters = [DeadLetter(body=str(number) * 200_000, attributes={}) for number in range(3)]
+    assert await bench.queue.dead_letter_batch(letters) == [None, None, None]
+    assert len(await bench.dead()) == 3
+
+
+async def test_fifo_groups_are_told_and_locked_while_in_hand(fifo: Bench) -> None:
+    for body, group in (("a", "g1"), ("b", "g1"), ("c", "g2")):
+        await fifo.send(body, group=group)
+    received = await fifo.receive()
+    assert {message.body: message.group for message in received} == {"a": "g1", "b": "g1", "c": "g2"}
+    await fifo.send("d", group="g1")
+    assert await fifo.receive() == []
+
+
+async def test_fifo_dead_letters_have_a_group(fifo: Bench) -> None:
+    letter = DeadLetter(body="bad", attributes={}, group="g1", deduplication="m1")
+    assert await fifo.queue.dead_letter_batch([letter]) == [None]
+    assert await fifo.dead() == [("bad", {}, "g1")]

@@ -1,0 +1,96 @@
+"""What the adapters make of AWS' troubles, and the facts that a worker must know before it starts."""
+
+import socket
+
+import pytest
+
+from tests.worker.aws.conftest import Aws
+from worker.aws import Misconfigured, QueueAway, TopicsAway, sns_client, sqs_client
+from worker.aws_endpoint import AwsEndpoint
+from worker.clock import SystemClock
+from worker.sns import SnsTopics
+from worker.sqs import SqsQueue, read_facts
+from worker.topic import topic_message
+
+
+def _nowhere() -> AwsEndpoint:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return AwsEndpoint(region="us-east-1", url=f"http://127.0.0.1:{probe.getsockname()[1]}")
+
+
+async def test_the_facts_of_a_queue_are_read(aws: Aws) -> None:
+    made = await aws.provisioned(visibility_seconds=77, receive_count_max=4)
+    facts = await read_facts(aws.sqs, made.queue_url)
+    assert (facts.visibility_seconds, facts.receive_count_max, facts.fifo) == (77, 4, False)
+    assert facts.dead_letter_url == made.dead_letter_queue_url
+    assert facts.dead_letter_bytes_max >= 262_144
+    assert (await read_facts(aws.sqs, (await aws.provisioned(fifo=True)).queue_url)).fifo
+
+
+async def test_a_queue_without_redrive_policy_is_refused_with_the_remedy(aws: Aws) -> None:
+    url = (await aws.sqs.create_queue(QueueName="bare"))["QueueUrl"]
+    with pytest.raises(Misconfigured, match=r"no redrive policy.*routing-sync provision"):
+        await read_facts(aws.sqs, url)
+
+
+async def test_no_such_queue_is_a_clear_line_at_start(aws: Aws) -> None:
+    with pytest.raises(Misconfigured, match=r"SQS_QUEUE_URL .*/none: QueueDoesNotExist"):
+        await read_facts(aws.sqs, f"{aws.endpoint.url}/123456789012/none")
+
+
+async def test_later_the_same_is_only_the_queue_being_away(aws: Aws) -> None:
+    url = f"{aws.endpoint.url}/123456789012/none"
+    queue = SqsQueue(client=aws.sqs, polling=aws.sqs, url=url, dead_letter_url=url, clock=SystemClock())
+    with pytest.raises(QueueAway):
+        await queue.receive(wait_seconds=0)
+    with pytest.raises(QueueAway):
+        await queue.delete_batch(["x"])
+
+
+async def test_what_cannot_be_reached_is_away(aws: Aws) -> None:
+    endpoint = _nowhere()
+    async with (
+        sqs_client(endpoint, read_timeout_seconds=1, connections_max=1) as sqs,
+        sns_client(endpoint, read_timeout_seconds=1) as sns,
+    ):
+        with pytest.raises(QueueAway):
+            await read_facts(sqs, f"{endpoint.url}/123456789012/none")
+        with pytest.raises(TopicsAway):
+            await SnsTopics(sns).publish(
+                "arn:aws:sns:us-east-1:123456789012:t", [topic_message(id="a", group="c", text="{}")]
+            )
+
+
+async def test_without_credentials_the_worker_does_not_start(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    async with sqs_client(aws.endpoint, read_timeout_seconds=5, connections_max=1) as sqs:
+        with pytest.raises(Misconfigured, match="no AWS credentials"):
+            await read_facts(sqs, f"{aws.endpoint.url}/123456789012/none")
+
+
+async def test_a_published_message_arrives_wrapped_or_raw_with_its_attributes(aws: Aws) -> None:
+    text = '{"id":"a","name":"kustomer.conversation.update","dd":{"trace_id":"12"}}'
+    for raw in (False, True):
+        made = await aws.provisioned(raw=raw)
+        message = topic_message(id="a", group="c1", text=text)
+        assert await SnsTopics(aws.sns).publish(made.conversation_topic_arn, [message]) == [None]
+        (arrived,) = await aws.taken(made.queue_url)
+        if raw:
+            assert arrived["Body"] == text
+            assert arrived["MessageAttributes"]["name"]["StringValue"] == "kustomer.conversation.update"
+        else:
+            assert '"_datadog"' in arrived["Body"]
+
+
+async def test_on_a_fifo_topic_a_message_has_its_conversation_as_group_and_is_taken_once(aws: Aws) -> None:
+    made = await aws.provisioned(fifo=True)
+    messages = [topic_message(id="a", group="c1", text="{}"), topic_message(id="b", group="c2", text="{}")]
+    for _ in range(2):
+        assert await SnsTopics(aws.sns).publish(made.work_item_topic_arn, messages) == [None, None]
+    groups = [one["Attributes"]["MessageGroupId"] for one in await aws.taken(made.queue_url)]
+    assert sorted(groups) == ["c1", "c2"]

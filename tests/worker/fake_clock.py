@@ -1,0 +1,70 @@
+"""A clock that stands still until the test moves it, and a chance that never surprises."""
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+T0 = datetime(2024, 5, 6, 7, 8, 9, 123_000, tzinfo=UTC)
+
+
+async def breathe(times: int = 50) -> None:
+    """Let every task that can go on go on."""
+    for _ in range(times):
+        await asyncio.sleep(0)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let tasks go on until `holds`."""
+    for _ in range(10_000):
+        if holds():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never came to hold")
+
+
+class FakeClock:
+    """Time is what `advance` says; a sleep ends when its time comes."""
+
+    def __init__(self) -> None:
+        self._now = T0
+        self._sleepers: list[tuple[datetime, int, asyncio.Event]] = []
+        self._numbers = count()
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        woken = asyncio.Event()
+        heapq.heappush(self._sleepers, (self._now + timedelta(seconds=seconds), next(self._numbers), woken))
+        await woken.wait()
+
+    async def advance(self, seconds: float) -> None:
+        """Move on, waking each sleeper at its time."""
+        await breathe()
+        end = self._now + timedelta(seconds=seconds)
+        while self._sleepers and self._sleepers[0][0] <= end:
+            self._now, _, woken = heapq.heappop(self._sleepers)
+            woken.set()
+            await breathe()
+        self._now = end
+        await breathe()
+
+
+class Hasty(FakeClock):
+    """Sleeps take no time to wait for, but move the clock."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self._now += timedelta(seconds=seconds)
+        await asyncio.sleep(0)
+
+
+class Even:
+    """Always the same chance: a delay of JitteredDelay is then three quarters of its ceiling."""
+
+    def random(self) -> float:
+        return 0.5

@@ -1,0 +1,131 @@
+"""A queue in memory that behaves as the port says, and fails when it is told to."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+from handlers.ports import Clock
+from worker.aws import QueueAway, Refused
+from worker.message import Message
+from worker.queue import ENTRIES_MAX, Answers, DeadLetter, Hide, QueueFacts
+
+LATER = Refused(code="InternalError", reason="try again", final=False)
+NEVER = Refused(code="ReceiptHandleIsInvalid", reason="no such delivery", final=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Stored:
+    id: str
+    body: str
+    attributes: dict[str, dict[str, Any]]
+    group: str | None
+    visible_at: datetime
+    receives: int = 0
+    receipt: str | None = None
+
+
+@dataclass(slots=True)
+class StandInQueue:
+    """`answers` are given to the calls of one kind in turn before it behaves: an exception, or what to refuse."""
+
+    clock: Clock
+    facts: QueueFacts = field(
+        default_factory=lambda: QueueFacts(
+            visibility_seconds=60,
+            receive_count_max=10,
+            fifo=False,
+            dead_letter_url="dead",
+            dead_letter_bytes_max=262_144,
+        )
+    )
+    dead: list[DeadLetter] = field(default_factory=list)
+    calls: list[tuple[str, int]] = field(default_factory=list)
+    hidden: list[Hide] = field(default_factory=list)
+    refusals: dict[str, deque[Refused | QueueAway | None]] = field(default_factory=dict)
+    _stored: list[_Stored] = field(default_factory=list)
+    _numbers: Any = field(default_factory=lambda: count(1))
+
+    def send(self, body: str, *, group: str | None = None, attributes: dict[str, dict[str, Any]] | None = None) -> str:
+        message_id = f"m{next(self._numbers)}"
+        self._stored.append(
+            _Stored(id=message_id, body=body, attributes=attributes or {}, group=group, visible_at=self.clock.now())
+        )
+        return message_id
+
+    def refuse(self, action: str, *answers: Refused | QueueAway | None) -> None:
+        """The next entries of that action get these answers; QueueAway is the answer to a whole call."""
+        self.refusals.setdefault(action, deque()).extend(answers)
+
+    @property
+    def left(self) -> list[str]:
+        return [stored.id for stored in self._stored]
+
+    def visible_in_seconds(self, message_id: str) -> float:
+        stored = next(one for one in self._stored if one.id == message_id)
+        return max((stored.visible_at - self.clock.now()).total_seconds(), 0)
+
+    async def receive(self, *, wait_seconds: int) -> Sequence[Message]:
+        self._check("receive", 1)
+        now = self.clock.now()
+        locked = {stored.group for stored in self._stored if stored.group and stored.visible_at > now}
+        ready = [stored for stored in self._stored if stored.visible_at <= now and stored.group not in locked]
+        if not ready and wait_seconds:
+            await self.clock.sleep(wait_seconds)
+        return [self._deliver(stored) for stored in ready[:ENTRIES_MAX]]
+
+    def _deliver(self, stored: _Stored) -> Message:
+        now = self.clock.now()
+        stored.receives += 1
+        stored.receipt = f"{stored.id}-r{stored.receives}"
+        stored.visible_at = now + timedelta(seconds=self.facts.visibility_seconds)
+        return Message(
+            id=stored.id,
+            receipt=stored.receipt,
+            body=stored.body,
+            attributes=stored.attributes,
+            receive_count=stored.receives,
+            received_at=now,
+            group=stored.group,
+        )
+
+    async def delete_batch(self, receipts: Sequence[str]) -> Answers:
+        answers = self._check("delete", len(receipts))
+        for place, receipt in enumerate(receipts):
+            if answers[place] is None:
+                answers[place] = None if self._find(receipt) else NEVER
+                self._stored = [stored for stored in self._stored if stored.receipt != receipt]
+        return answers
+
+    async def hide_batch(self, hides: Sequence[Hide]) -> Answers:
+        answers = self._check("hide", len(hides))
+        for place, hide in enumerate(hides):
+            stored = self._find(hide.receipt)
+            if answers[place] is None and stored is not None:
+                stored.visible_at = self.clock.now() + timedelta(seconds=hide.seconds)
+                self.hidden.append(hide)
+            elif answers[place] is None:
+                answers[place] = NEVER
+        return answers
+
+    async def dead_letter_batch(self, letters: Sequence[DeadLetter]) -> Answers:
+        answers = self._check("dead_letter", len(letters))
+        self.dead.extend(letter for letter, answer in zip(letters, answers, strict=True) if answer is None)
+        return answers
+
+    def _find(self, receipt: str) -> _Stored | None:
+        return next((stored for stored in self._stored if stored.receipt == receipt), None)
+
+    def _check(self, action: str, entries: int) -> list[Refused | None]:
+        assert entries <= ENTRIES_MAX, "SQS takes no more in one call"
+        self.calls.append((action, entries))
+        waiting = self.refusals.get(action, deque())
+        answers: list[Refused | None] = []
+        for _ in range(entries):
+            answer = waiting.popleft() if waiting else None
+            if isinstance(answer, QueueAway):
+                raise answer
+            answers.append(answer)
+        return answers

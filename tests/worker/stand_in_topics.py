@@ -1,0 +1,32 @@
+"""Topics in memory: they take what SNS would, and answer as told."""
+
+import asyncio
+from collections.abc import Sequence
+
+from worker.aws import Refused, TopicsAway
+from worker.topic import BYTES_MAX, ENTRIES_MAX, TopicMessage
+
+
+class StandInTopics:
+    """Takes messages, or answers as told."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, list[TopicMessage]]] = []
+        self.answers: dict[str, list[Refused]] = {}
+        self.away = False
+        self.refusing: set[str] = set()
+        self.gate: asyncio.Event | None = None
+
+    async def publish(self, arn: str, messages: Sequence[TopicMessage]) -> Sequence[Refused | None]:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.away or arn in self.refusing:
+            raise TopicsAway("connection refused")
+        assert len(messages) <= ENTRIES_MAX
+        assert sum(message.size_bytes for message in messages) <= BYTES_MAX
+        self.calls.append((arn, list(messages)))
+        return [self.answers[one.id].pop(0) if self.answers.get(one.id) else None for one in messages]
+
+    @property
+    def published(self) -> list[str]:
+        return [message.id for _, messages in self.calls for message in messages]

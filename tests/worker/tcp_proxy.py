@@ -1,0 +1,84 @@
+"""A TCP proxy that can lose answers: the request gets through, and the connection breaks before the answer does."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Self
+
+
+class TcpProxy:
+    """Between a client and one port of this machine."""
+
+    def __init__(self, target_port: int) -> None:
+        self._target_port = target_port
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._word: bytes | None = None
+        self._losses = 0
+        self.lost = 0
+
+    def lose_answers(self, word: bytes, times: int = 1_000_000) -> None:
+        """Lose the answers to the next `times` requests that hold the word."""
+        self._word, self._losses = word, times
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            async with self._closing(writer):
+                there, back = await asyncio.open_connection("127.0.0.1", self._target_port)
+                async with self._closing(back):
+                    await self._carry(reader, writer, there, back)
+
+    async def _carry(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        there: asyncio.StreamReader,
+        back: asyncio.StreamWriter,
+    ) -> None:
+        """Until one side closes, or an answer is to be lost."""
+        losing = asyncio.Event()
+
+        async def requests() -> None:
+            while data := await reader.read(65536):
+                if self._word is not None and self._losses > 0 and self._word in data:
+                    self._losses -= 1
+                    losing.set()
+                back.write(data)
+
+        async def answers() -> None:
+            while data := await there.read(65536):
+                if losing.is_set():
+                    self.lost += 1
+                    return
+                writer.write(data)
+
+        ways = [asyncio.create_task(requests()), asyncio.create_task(answers())]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def _closing(self, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()

@@ -1,0 +1,91 @@
+"""Capture files: three ways to write them, and faults that name file and line and stop nothing."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from worker.captures import CHARACTERS_MAX, Capture, CaptureFault, captures_of, read_captures
+
+EVENT = {"id": "e1", "name": "kustomer.conversation.update", "data": {"id": "c1", "tags": [1, {"deep": []}]}}
+LINE = json.dumps(EVENT)
+
+
+def _read(text: str) -> list[object]:
+    """Of each value its line; of each fault its text."""
+    found = captures_of("f", text.encode().splitlines(keepends=True))
+    return [one.line if isinstance(one, Capture) else str(one) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (f"{LINE}\n{LINE}\n", [1, 2]),
+        (f"{LINE}\n\n\n{LINE}", [1, 4]),
+        (f"[{LINE},\n{LINE}]", [1, 2]),
+        (f"[{LINE},{LINE}]", [1, 1]),
+        (f"{LINE}{LINE} {LINE}\n{LINE}", [1, 1, 1, 2]),
+        (json.dumps(EVENT, indent=2) + "\n" + LINE, [1, 14]),
+        (json.dumps([EVENT, EVENT], indent=2), [2, 15]),
+        (json.dumps([EVENT, EVENT], indent=0), [2, 15]),
+        (json.dumps([EVENT], indent="\t").replace("\n", "\r\n"), [2]),
+        ("\ufeff" + LINE, [1]),
+        ("", []),
+        ("[]", []),
+    ],
+)
+def test_every_way_to_write_events_is_read(text: str, lines: list[int]) -> None:
+    assert _read(text) == lines
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"{LINE}\nhello\n{LINE}", [1, "f:2: not JSON: Expecting value (column 1)", 3]),
+        (f'{{"id": "e1", "na\n{LINE}', ["f:1: the value is not finished", 2]),
+        (f'{{"a": 1,\n"b": 2,\n{LINE}\n', ["f:1: the value is not finished", 3]),
+        (f"{LINE}\n{LINE[:-5]}", [1, "f:2: the value is not finished"]),
+        (f'{{\n "a": 1\n "b": 2,\n "c": {{\n}}\n}}\n{LINE}', ["f:3: not JSON: Expecting ',' delimiter (column 2)", 7]),
+        (f'5\n"text"\n{LINE}', ["f:1: an event is a JSON object, this is a int",
+                                 "f:2: an event is a JSON object, this is a str", 3]),
+        ('{"a":' * 200_000 + f"\n{LINE}", ["f:1: nested too deep", 2]),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_told_and_the_rest_goes_on(text: str, expected: list[object]) -> None:
+    assert _read(text) == expected
+
+
+def test_bytes_that_are_no_text_are_told() -> None:
+    found = [str(one) for one in captures_of("f", [b"\xff\xfe\n", LINE.encode()]) if isinstance(one, CaptureFault)]
+    assert found == ["f:1: not UTF-8"]
+
+
+def test_a_value_without_end_is_given_up() -> None:
+    found = captures_of("f", [b'{"a": "' + b"x" * CHARACTERS_MAX + b"\n", LINE.encode()])
+    assert [one.line if isinstance(one, Capture) else one.message for one in found] == [
+        f"longer than {CHARACTERS_MAX} characters",
+        2,
+    ]
+
+
+def test_lines_are_read_as_they_are_asked_for() -> None:
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield LINE.encode() + b"\n"
+
+    found = captures_of("f", endless())
+    assert [next(found) for _ in range(3)] == [Capture(file="f", line=n, value=EVENT) for n in (1, 2, 3)]
+
+
+def test_a_file_that_cannot_be_opened_is_a_fault(tmp_path: Path) -> None:
+    (fault,) = read_captures(tmp_path / "none.ndjson")
+    assert str(fault) == f"{tmp_path}/none.ndjson: cannot be read: No such file or directory"
+
+
+def test_the_captured_incidents_are_read_whole() -> None:
+    folder = Path(__file__).parents[1] / "fixtures" / "captured"
+    for file in sorted(folder.glob("*/events.ndjson")):
+        found = list(read_captures(file))
+        assert all(isinstance(one, Capture) for one in found)
+        assert len(found) == len(file.read_text().splitlines())

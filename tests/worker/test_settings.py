@@ -1,0 +1,106 @@
+"""Settings: every fault at once, each with its remedy, and no secret repeated."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from worker.settings import SettingFaults, Settings, read_settings, setting_rows, settings_table
+
+GOOD = {
+    "AWS_REGION": "us-east-1",
+    "SNS_CONVERSATION_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:conversation-events",
+    "SNS_WORK_ITEM_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:work-item-events.fifo",
+    "SQS_QUEUE_URL": "http://127.0.0.1:4566/123456789012/routing-sync",
+    "MONGODB_URI": "mongodb://127.0.0.1:27017/?replicaSet=rs0",
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for row in setting_rows():
+        monkeypatch.delenv(row.name, raising=False)
+
+
+def _read(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Settings | SettingFaults:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return read_settings(Settings)
+
+
+def _faults(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> list[str]:
+    found = _read(monkeypatch, variables)
+    assert isinstance(found, SettingFaults)
+    return list(found.lines)
+
+
+def test_what_is_required_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _read(monkeypatch, GOOD)
+    assert isinstance(settings, Settings)
+    assert (settings.receivers, settings.lanes, settings.batch_max, settings.in_hand_max) == (4, 8, 50, 400)
+    assert settings.state_from_events is True
+    assert settings.statsd_host is None
+
+
+def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _read(monkeypatch, {**GOOD, "AWS_ENDPOINT_URL": "", "LANES": ""})
+    assert isinstance(settings, Settings)
+    assert settings.aws_endpoint_url is None
+    assert settings.lanes == 8
+
+
+def test_all_faults_come_together_and_name_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = _faults(
+        monkeypatch,
+        {
+            "RECEIVERS": "99",
+            "LANES": "eight",
+            "STATE_FROM_EVENTS": "maybe",
+            "SYNC_POLICY": "guess",
+            "IN_HAND_MAX": "5",
+            "LOG_LEVEL": "loud",
+            "SNS_WORK_ITEM_TOPIC_ARN": "work-items",
+        },
+    )
+    found = {line.partition(":")[0]: line for line in lines}
+    assert set(found) == {
+        "AWS_REGION", "SNS_CONVERSATION_TOPIC_ARN", "SNS_WORK_ITEM_TOPIC_ARN", "SQS_QUEUE_URL", "MONGODB_URI",
+        "RECEIVERS", "LANES", "STATE_FROM_EVENTS", "SYNC_POLICY", "IN_HAND_MAX", "LOG_LEVEL",
+    }  # fmt: skip
+    assert "set it to a whole number from 1 to 64" in found["RECEIVERS"]
+    assert "set it to true or false" in found["STATE_FROM_EVENTS"]
+    assert "set it to legacy" in found["SYNC_POLICY"]
+    assert "debug or info or warning or error" in found["LOG_LEVEL"]
+    assert "routing-sync provision --env" in found["SQS_QUEUE_URL"]
+    assert all("\n" not in line for line in lines)
+
+
+def test_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = _faults(monkeypatch, {**GOOD, "MONGODB_URI": "postgres://me:hunter2@host"})
+    assert lines[0].startswith("MONGODB_URI: ")
+    assert "hunter2" not in "".join(lines)
+    monkeypatch.setenv("MONGODB_URI", "mongodb://me:hunter2@host")
+    assert "hunter2" not in repr(read_settings(Settings))
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"RECEIVERS": "10", "IN_HAND_MAX": "50"}, "IN_HAND_MAX: it is less than the 100 that RECEIVERS may receive"),
+        ({"RETRY_FIRST_SECONDS": "60", "RETRY_MAX_SECONDS": "5"}, "RETRY_MAX_SECONDS: it is less than RETRY_FIRST"),
+    ],
+)
+def test_settings_that_contradict_each_other(
+    monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], says: str
+) -> None:
+    lines = _faults(monkeypatch, {**GOOD, **variables})
+    assert len(lines) == 1
+    assert lines[0].startswith(says)
+
+
+def test_the_table_tells_every_variable_once() -> None:
+    names = [row.name for row in setting_rows()]
+    assert names == [name.upper() for name in Settings.model_fields]
+    table = settings_table()
+    assert all(table.count(f"| `{name}` |") == 1 for name in names)
+    assert "| `MONGODB_URI` | required |" in table
+    assert all(row.meaning for row in setting_rows())

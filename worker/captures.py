@@ -1,0 +1,141 @@
+"""Reads captured events: NDJSON, one JSON array, or JSON values one after another, of any of the five shapes.
+
+Read line by line, so that NDJSON of any size takes the memory of one line. A value may go over several lines; what
+cannot be read is a fault with file and line, and the rest goes on: a line that is an event by itself ends a value
+before it that was never finished.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+CHARACTERS_MAX: Final = 8_388_608
+"""One value's length: more is no event."""
+
+_BETWEEN: Final = " \t\r\n,[]"
+"""What may stand between two values; so an array of events is read like events one after another."""
+_DECODER: Final = json.JSONDecoder()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """One captured value and where it begins."""
+
+    file: str
+    line: int
+    value: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureFault:
+    """What could not be read, and where."""
+
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.message}"
+
+
+def read_captures(path: Path) -> Iterator[Capture | CaptureFault]:
+    """All of a file, in order; a file that cannot be opened is a fault at line 0."""
+    try:
+        with path.open("rb") as lines:
+            yield from captures_of(str(path), lines)
+    except OSError as error:
+        yield CaptureFault(file=str(path), line=0, message=f"cannot be read: {error.strerror}")
+
+
+def captures_of(file: str, lines: Iterable[bytes]) -> Iterator[Capture | CaptureFault]:
+    """The values of `lines`; `file` is the name that faults show."""
+    scan = _Scan(file)
+    for number, raw in enumerate(lines, start=1):
+        try:
+            text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            yield from scan.give_up()
+            yield CaptureFault(file=file, line=number, message="not UTF-8")
+            continue
+        yield from scan.feed(text, number)
+    yield from scan.give_up()
+
+
+class _Scan:
+    """Holds the beginning of a value that is not finished yet."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._held: list[str] = []
+        self._length = 0
+        self._began = 0
+        self._skipping = False
+
+    def feed(self, text: str, line: int) -> Iterator[Capture | CaptureFault]:
+        if self._held and _is_event_line(text):
+            yield from self.give_up()
+        if self._skipping and not text.startswith(("{", "[")):
+            return
+        self._skipping = False
+        if not self._held:
+            self._began = line
+        self._held.append(text)
+        self._length += len(text)
+        if self._length > CHARACTERS_MAX:
+            yield from self._drop(self._began, f"longer than {CHARACTERS_MAX} characters")
+        # An event ends with a bracket; looking at every line would be work for nothing.
+        elif len(self._held) == 1 or text.rstrip(_BETWEEN).endswith("}"):
+            yield from self._take()
+
+    def give_up(self) -> Iterator[CaptureFault]:
+        """What is held will never be finished."""
+        if self._held:
+            yield from self._drop(self._began, "the value is not finished")
+            self._skipping = False
+
+    def _take(self) -> Iterator[Capture | CaptureFault]:
+        text, position = "".join(self._held), 0
+        while True:
+            position += len(text) - position - len(text[position:].lstrip(_BETWEEN))
+            line = self._began + text.count("\n", 0, position)
+            if position == len(text):
+                self._held, self._length = [], 0
+                return
+            try:
+                value, position = _DECODER.raw_decode(text, position)
+            except json.JSONDecodeError as error:
+                if error.pos >= len(text.rstrip()):
+                    self._held, self._length, self._began = [text[position:]], len(text) - position, line
+                else:
+                    where = self._began + error.lineno - 1
+                    yield from self._drop(where, f"not JSON: {error.msg} (column {error.colno})")
+                return
+            except RecursionError:
+                yield from self._drop(line, "nested too deep")
+                return
+            if isinstance(value, dict):
+                yield Capture(file=self._file, line=line, value=value)
+            else:
+                message = f"an event is a JSON object, this is a {type(value).__name__}"
+                yield CaptureFault(file=self._file, line=line, message=message)
+
+    def _drop(self, line: int, message: str) -> Iterator[CaptureFault]:
+        # The rest of a value over several lines makes no sense by itself.
+        self._skipping = len(self._held) > 1
+        self._held, self._length = [], 0
+        yield CaptureFault(file=self._file, line=line, message=message)
+
+
+def _is_event_line(text: str) -> bool:
+    """Whether the line is, by itself, an object with the keys of one of the five shapes."""
+    line = text.rstrip(" \t\r\n,]")
+    if not (line.startswith("{") and line.endswith("}")):
+        return False
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return "Body" in value or "Message" in value or "body" in value or ("data" in value and "name" in value)

@@ -1,0 +1,67 @@
+"""`routing-sync decide`: questions in, one JSON object a line, decisions out in the same order."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import orjson
+import typer
+
+from handlers.envelope import parse_json
+from handlers.event import Malformed
+from handlers.message import DEFAULT_LIMITS
+from handlers.question import BadQuestion, answer
+
+FILES = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[FILE]…", help="Files with questions; standard input if none is named, or for `-`."),
+]
+JSON = Annotated[bool, typer.Option("--json", help="Accepted for symmetry: decisions are always JSON.")]
+
+
+def decide(files: FILES = None, as_json: JSON = False) -> None:  # noqa: ARG001 - decisions are always JSON
+    """Read questions, one JSON object a line, and print the decisions: for tests, dry runs and scripts.
+
+    A question is about a pair ({"kind": "sync", …}) or about an update ({"kind": "command", …}). A line that cannot
+    be read is answered with {"error": …}, the rest goes on, and the exit status is 1.
+    """
+    failed = False
+    for source in files or [Path("-")]:
+        try:
+            with sys.stdin.buffer if str(source) == "-" else source.open("rb") as lines:
+                failed = _decide_all(lines, sys.stdout.buffer) or failed
+        except OSError as fault:
+            typer.echo(f"routing-sync decide: cannot read {source}: {fault.strerror}", err=True)
+            failed = True
+    raise typer.Exit(1 if failed else 0)
+
+
+def _decide_all(lines: Iterable[bytes], out: BinaryIO) -> bool:
+    failed = False
+    for answered in answers(lines):
+        failed = failed or "error" in answered
+        out.write(orjson.dumps(answered) + b"\n")
+        out.flush()
+    return failed
+
+
+def answers(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """One answer for every line that is not blank, in order."""
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        question = parse_json(line, "the question", depth_max=DEFAULT_LIMITS.depth_max)
+        if isinstance(question, Malformed):
+            yield {"error": {"line": number, "message": question.reason}}
+            continue
+        try:
+            yield answer(question, now=_now())
+        except BadQuestion as fault:
+            yield {"error": {"line": number, "message": str(fault)}}
+
+
+def _now() -> datetime:
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -1,0 +1,225 @@
+"""The lanes: a conversation always goes to the same one, so that a process never conflicts with itself.
+
+A lane takes all that waits as one batch: handle, tell, settle, publish. Messages that are no event of ours have a
+lane of their own, which never asks the store. While the store is away a lane keeps its batch and tries again; while
+our code has a fault, the batch is taken apart by conversation and only the one that meets the fault goes back.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+from zlib import crc32
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+
+from handlers.event import Event, Malformed, Unsupported
+from handlers.outcome import Done, Handled, Outcome, Poison, Retry
+from handlers.ports import Announcement, Clock, StoreAway
+from sync.gates import Skip
+from sync.rule import Policy
+from worker.aws import first_line
+from worker.code_fault import CodeFault, or_fault
+from worker.delay import JitteredDelay
+from worker.handled_line import tell_handled, tell_unsupported
+from worker.health import Health
+from worker.logs import fault_fields
+from worker.message import Message
+from worker.metrics import Metric
+from worker.outage import Outage
+from worker.settle import EARLIER_WENT_BACK, Settlement
+from worker.telemetry import Telemetry
+
+READ_FAULT: Final = "READ_FAULT"
+"""Why a message comes back: our code could not even read it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A message with what it was read as."""
+
+    message: Message
+    read: Event | Unsupported | Malformed | CodeFault
+
+    @property
+    def name(self) -> str | None:
+        """The event's name, where it could be read."""
+        return self.read.name if isinstance(self.read, Event | Unsupported) else None
+
+
+class Handler(Protocol):
+    """What a lane does with its events (handlers/batch.py)."""
+
+    async def handle(self, events: Sequence[Event], ends: dict[int, Handled]) -> list[Handled]:
+        """Each event's end, in order; raises StoreAway, and goes on with the same `ends`."""
+        ...
+
+
+class Settler(Protocol):
+    """Where a lane's messages end (settle.py)."""
+
+    async def settle(self, settlements: Sequence[Settlement]) -> frozenset[str]:
+        """Settle; the FIFO groups of which something went back."""
+        ...
+
+
+class Announcer(Protocol):
+    """Where a lane's announcements go (publisher.py)."""
+
+    def offer(self, announcements: Sequence[Announcement]) -> None:
+        """Take them or leave them to the relay; never waits."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneParts:
+    """What every lane works with. `failed` makes the end of an event that met a fault in our code; `store_pause` is
+    the delay between tries while the store is away."""
+
+    handler: Handler
+    policy: Policy
+    failed: Callable[[Event, Exception], Handled]
+    settler: Settler
+    announcer: Announcer
+    outage: Outage
+    store_pause: JitteredDelay
+    health: Health
+    clock: Clock
+    telemetry: Telemetry
+
+
+class Lanes:
+    """`count` lanes for events and one for the rest; a batch holds up to `batch_max` messages."""
+
+    def __init__(self, *, count: int, batch_max: int, parts: LaneParts) -> None:
+        self._lanes = [_Lane(batch_max, parts) for _ in range(count)]
+        self._aside = _Lane(batch_max, parts)
+
+    def put(self, entry: Entry) -> None:
+        """Line up behind what came before."""
+        lane = self._aside
+        if isinstance(entry.read, Event):
+            lane = self._lanes[crc32(entry.read.conversation_id.encode()) % len(self._lanes)]
+        lane.put(entry)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for lane in (*self._lanes, self._aside):
+                tasks.create_task(lane.run())
+
+    async def idle(self) -> None:
+        """Wait until every lane is empty and no batch is under way."""
+        for lane in (*self._lanes, self._aside):
+            await lane.idle.wait()
+
+
+class _Lane:
+    def __init__(self, batch_max: int, parts: LaneParts) -> None:
+        self._batch_max = batch_max
+        self._parts = parts
+        self._waiting: deque[Entry] = deque()
+        self._some = asyncio.Event()
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    def put(self, entry: Entry) -> None:
+        self._waiting.append(entry)
+        self.idle.clear()
+        self._some.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._some.wait()
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max))]
+            await self._work(batch)
+            if not self._waiting:
+                self._some.clear()
+                self.idle.set()
+
+    async def _work(self, batch: Sequence[Entry]) -> None:
+        parts = self._parts
+        events = [entry.read for entry in batch if isinstance(entry.read, Event)]
+        ends: dict[int, Handled] = {}
+        handled = await self._handle(events, ends) if events else []
+        ends.update((id(one.event), one) for one in handled)
+        # Before settling: a kill in between then repeats an audit line, where it would have lost the only one.
+        for one in handled:
+            tell_handled(one, parts.telemetry)
+        for entry in batch:
+            if isinstance(entry.read, Unsupported):
+                tell_unsupported(entry.read, parts.policy, parts.telemetry)
+        went_back = await parts.settler.settle([self._settlement(entry, ends) for entry in batch])
+        await self._send_followers_back(went_back)
+        parts.announcer.offer([announcement for one in handled for announcement in one.announcements])
+        parts.health.progress()
+
+    async def _handle(self, events: Sequence[Event], ends: dict[int, Handled]) -> list[Handled]:
+        began = self._parts.clock.now()
+        done = await or_fault(self._until_the_store_answers(events, ends))
+        metrics = self._parts.telemetry.metrics
+        if not isinstance(done, CodeFault):
+            metrics.distribution(Metric.BATCH_SIZE, len(events))
+            seconds = (self._parts.clock.now() - began).total_seconds()
+            metrics.distribution(Metric.BATCH_DURATION, seconds * 1_000)
+            return done
+        metrics.count(Metric.BATCH_FAULT)
+        by_conversation: dict[str, list[Event]] = {}
+        for event in events:
+            by_conversation.setdefault(event.conversation_id, []).append(event)
+        self._parts.telemetry.log.error(
+            "a batch met a fault in our code",
+            conversations=sorted(by_conversation),
+            events=len(events),
+            **fault_fields(done.error),
+        )
+        if len(by_conversation) == 1:
+            return [self._parts.failed(event, done.error) for event in events]
+        return [one for some in by_conversation.values() for one in await self._handle(some, ends)]
+
+    async def _until_the_store_answers(self, events: Sequence[Event], ends: dict[int, Handled]) -> list[Handled]:
+        outage = self._parts.outage
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(StoreAway),
+            wait=self._parts.store_pause,
+            before_sleep=lambda state: outage.begins(_why(state)),
+            sleep=outage.over_within,
+        )
+        handled: list[Handled] = await retrying(self._parts.handler.handle, events, ends)
+        # A batch that went through at once may not have asked the store at all.
+        if retrying.statistics["attempt_number"] > 1:
+            outage.ends()
+        return handled
+
+    def _settlement(self, entry: Entry, ends: dict[int, Handled]) -> Settlement:
+        outcome: Outcome
+        match entry.read:
+            case Event():
+                outcome = ends[id(entry.read)].outcome
+            case Unsupported():
+                outcome = Done(reason=Skip.UNSUPPORTED_EVENT.value)
+            case Malformed(code=code, reason=reason):
+                outcome = Poison(code=code, reason=reason)
+            case CodeFault(error=error):
+                self._parts.telemetry.log.error(
+                    "a message met a fault in our code", messageId=entry.message.id, **fault_fields(error)
+                )
+                outcome = Retry(reason=READ_FAULT)
+        return Settlement(message=entry.message, outcome=outcome, event=entry.name)
+
+    async def _send_followers_back(self, groups: frozenset[str]) -> None:
+        """FIFO: what waits here of a group that went back must not overtake it."""
+        if not groups:
+            return
+        followers = [entry for entry in self._waiting if entry.message.group in groups]
+        self._waiting = deque(entry for entry in self._waiting if entry.message.group not in groups)
+        back = Retry(reason=EARLIER_WENT_BACK)
+        await self._parts.settler.settle(
+            [Settlement(message=entry.message, outcome=back, event=entry.name) for entry in followers]
+        )
+
+
+def _why(state: RetryCallState) -> str:
+    error = state.outcome.exception() if state.outcome else None
+    return first_line(error) if error else "no answer"

@@ -1,0 +1,120 @@
+"""One JSON object a line on standard output, with the keys that existing log searches use (domain.md).
+
+Left out, always: bodies and customers' content. A fault is told by its type and the lines of our code it went
+through, for its message may quote what it choked on.
+"""
+
+import json
+import logging
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final
+
+import orjson
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+from commands.instant import format_instant
+from handlers.ports import Clock
+from sync.audit import AUDIT_MESSAGE
+
+Log = FilteringBoundLogger
+
+NAME: Final = "routing-worker"
+LEVELS: Final = {"debug": 20, "info": 30, "warning": 40, "error": 50, "critical": 60}
+"""Bunyan's numbers."""
+
+_THRESHOLDS: Final = {
+    "debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who writes the lines."""
+
+    service: str = NAME
+    version: str = "unknown"
+    hostname: str = socket.gethostname()
+    pid: int = os.getpid()
+
+
+def open_log(*, level: str, origin: Origin, clock: Clock, to: BinaryIO | None = None) -> Log:
+    """A log that writes to `to` (standard output if not given); libraries' warnings go there too."""
+    log: Log = structlog.wrap_logger(
+        structlog.BytesLogger(to if to is not None else sys.stdout.buffer),
+        processors=[_enveloped(origin, clock), structlog.processors.JSONRenderer(serializer=_dumps)],
+        wrapper_class=structlog.make_filtering_bound_logger(_THRESHOLDS[level]),
+        context_class=dict,
+    )
+    return log
+
+
+def take_in_libraries(log: Log) -> None:
+    """Warnings of libraries become lines of `log`, instead of text on standard error."""
+    root = logging.getLogger()
+    root.handlers = [_Libraries(log)]
+    root.setLevel(logging.WARNING)
+
+
+def write_audit(log: Log, wire: Mapping[str, Any]) -> None:
+    """The audit record of one handled event, as `Audit.as_wire()` has it."""
+    # structlog calls the message itself `event`.
+    log.info(AUDIT_MESSAGE, **{("event_" if key == "event" else key): value for key, value in wire.items()})
+
+
+def fault_fields(error: BaseException) -> dict[str, Any]:
+    """What a log line says of a fault in our code."""
+    frames = traceback.extract_tb(error.__traceback__)[-8:]
+    return {
+        "error": type(error).__qualname__,
+        "stack": [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames],
+    }
+
+
+def _enveloped(origin: Origin, clock: Clock) -> Processor:
+    head = {"name": NAME, "hostname": origin.hostname, "pid": origin.pid}
+
+    def process(_: object, method: str, fields: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        message = fields.pop("event")
+        dd = fields.pop("dd", None) or {}
+        said = {("event" if key == "event_" else key): value for key, value in fields.items()}
+        return {
+            **head,
+            "level": LEVELS.get(method, LEVELS["error"]),
+            **said,
+            "msg": message,
+            "time": format_instant(clock.now()),
+            "v": 0,
+            "dd": {"service": origin.service, "version": origin.version, **_trace(dd)},
+        }
+
+    return process
+
+
+def _trace(dd: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: dd[key] for key in ("trace_id", "span_id") if key in dd}
+
+
+def _dumps(line: Mapping[str, Any], **_: object) -> bytes:
+    try:
+        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        # A number beyond 64 bits or half a surrogate pair: rare, and no reason to lose the line or the worker.
+        return json.dumps(line, default=str).encode()
+
+
+class _Libraries(logging.Handler):
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        method = record.levelname.lower()
+        say = getattr(self._log, method if method in LEVELS else "error")
+        fault = fault_fields(record.exc_info[1]) if record.exc_info and record.exc_info[1] else {}
+        say(record.getMessage().partition("\n")[0], logger=record.name, **fault)

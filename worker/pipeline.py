@@ -1,0 +1,222 @@
+"""The worker's parts, put together in one place, and how they live and end together.
+
+Nothing is read from the environment here and nothing connected: what reaches outside is given.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from handlers.batch import BatchHandler
+from handlers.decide import Options, failed
+from handlers.event import Event
+from handlers.message import Limits
+from handlers.outcome import Handled
+from handlers.ports import Chance, Clock, Ids, Store
+from worker.aws import QueueAway
+from worker.delay import JitteredDelay
+from worker.health import Health
+from worker.heartbeat import Heartbeat
+from worker.in_hand import InHand
+from worker.lanes import LaneParts, Lanes
+from worker.outage import Outage
+from worker.outbox import Outbox
+from worker.publisher import Publisher
+from worker.queue import ENTRIES_MAX, Hide, Queue, QueueFacts
+from worker.receivers import ReceiverParts, Receivers
+from worker.relay import Relay, Rounds
+from worker.settings import Settings
+from worker.settle import Settle
+from worker.stopping import Stopping
+from worker.telemetry import Telemetry
+from worker.topic import Topics
+
+UNEXPECTED: Final = "UNEXPECTED"
+"""The reason code of a fault in our code."""
+_HAND_BACK_SECONDS_MAX: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What the pipeline reaches outside."""
+
+    queue: Queue
+    facts: QueueFacts
+    topics: Topics
+    store: Store
+    outbox: Outbox
+    clock: Clock
+    ids: Ids
+    chance: Chance
+
+
+class Pipeline:
+    """From the queue through the store and back out to the topics."""
+
+    def __init__(self, *, settings: Settings, outside: Outside, health: Health, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._queue = outside.queue
+        self._health = health
+        self._telemetry = telemetry
+        self._in_hand = InHand(
+            count_max=settings.in_hand_max,
+            visibility_seconds=outside.facts.visibility_seconds,
+            clock=outside.clock,
+        )
+        self._heartbeat = Heartbeat(
+            queue=outside.queue, in_hand=self._in_hand, clock=outside.clock, telemetry=telemetry
+        )
+        call_pause = JitteredDelay(
+            first_seconds=settings.call_retry_first_seconds,
+            max_seconds=settings.call_retry_max_seconds,
+            chance=outside.chance,
+        )
+        outage = Outage(clock=outside.clock, health=health, telemetry=telemetry)
+        self._settle = self._settling(outside, call_pause)
+        self._publisher = self._publishing(outside, call_pause)
+        self._relay = self._relaying(outside, outage)
+        self._lanes = Lanes(count=settings.lanes, batch_max=settings.batch_max, parts=self._lane_parts(outside, outage))
+        self._receivers = Receivers(
+            count=settings.receivers,
+            parts=ReceiverParts(
+                queue=outside.queue,
+                in_hand=self._in_hand,
+                lanes=self._lanes,
+                limits=Limits(bytes_max=settings.event_bytes_max, depth_max=settings.event_depth_max),
+                outage=outage,
+                health=health,
+                pause=call_pause,
+                clock=outside.clock,
+                telemetry=telemetry,
+            ),
+        )
+
+    def _settling(self, outside: Outside, pause: JitteredDelay) -> Settle:
+        return Settle(
+            queue=outside.queue,
+            facts=outside.facts,
+            in_hand=self._in_hand,
+            clock=outside.clock,
+            retry=JitteredDelay(
+                first_seconds=self._settings.retry_first_seconds,
+                max_seconds=self._settings.retry_max_seconds,
+                chance=outside.chance,
+            ),
+            pause=pause,
+            telemetry=self._telemetry,
+        )
+
+    def _publishing(self, outside: Outside, pause: JitteredDelay) -> Publisher:
+        settings = self._settings
+        return Publisher(
+            topics=outside.topics,
+            arns={
+                "conversation": settings.sns_conversation_topic_arn,
+                "work-item": settings.sns_work_item_topic_arn,
+            },
+            outbox=outside.outbox,
+            clock=outside.clock,
+            pause=pause,
+            telemetry=self._telemetry,
+            waiting_max=settings.publish_waiting_max,
+        )
+
+    def _relaying(self, outside: Outside, outage: Outage) -> Relay:
+        settings = self._settings
+        return Relay(
+            outbox=outside.outbox,
+            publisher=self._publisher,
+            rounds=Rounds(interval_seconds=settings.relay_interval_seconds, age_seconds=settings.relay_age_seconds),
+            outage=outage,
+            clock=outside.clock,
+            chance=outside.chance,
+            telemetry=self._telemetry,
+        )
+
+    def _lane_parts(self, outside: Outside, outage: Outage) -> LaneParts:
+        settings, clock = self._settings, outside.clock
+        options = Options(policy=settings.sync_policy, way=settings.way, state_from_events=settings.state_from_events)
+
+        def failed_end(event: Event, error: Exception) -> Handled:
+            return failed(event, UNEXPECTED, type(error).__qualname__, now=clock.now(), options=options)
+
+        return LaneParts(
+            handler=BatchHandler(
+                store=outside.store, clock=clock, ids=outside.ids, chance=outside.chance, options=options
+            ),
+            policy=settings.sync_policy,
+            failed=failed_end,
+            settler=self._settle,
+            announcer=self._publisher,
+            outage=outage,
+            store_pause=JitteredDelay(
+                first_seconds=settings.store_retry_first_seconds,
+                max_seconds=settings.store_retry_max_seconds,
+                chance=outside.chance,
+            ),
+            health=self._health,
+            clock=clock,
+            telemetry=self._telemetry,
+        )
+
+    async def run(self, stopping: Stopping) -> None:
+        """Work until asked to stop, then finish in order. A part that dies of a fault in our code ends them all: an
+        ExceptionGroup."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                services = [
+                    tasks.create_task(_endless("heartbeat", self._heartbeat.run)),
+                    tasks.create_task(_endless("settle", self._settle.run)),
+                    tasks.create_task(_endless("publisher", self._publisher.run)),
+                    tasks.create_task(_endless("relay", self._relay.run)),
+                ]
+                lanes = tasks.create_task(_endless("lanes", self._lanes.run))
+                receivers = tasks.create_task(_endless("receivers", self._receivers.run))
+                self._health.well("pipelines")
+                await stopping.asked()
+                self._health.fault("pipelines", "stopping")
+                await self._finish(receivers, lanes)
+                for service in services:
+                    service.cancel()
+        except BaseExceptionGroup:
+            await self._drop()
+            raise
+
+    async def _finish(self, receivers: "asyncio.Task[None]", lanes: "asyncio.Task[None]") -> None:
+        """Receive no more, finish what is in hand, give back what cannot be finished in time, announce the rest."""
+        total_seconds = self._settings.shutdown_seconds
+        reserve_seconds = min(total_seconds / 4, _HAND_BACK_SECONDS_MAX)
+        await self._receivers.stop()
+        await _cancelled(receivers)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(total_seconds - reserve_seconds):
+                await self._lanes.idle()
+        await _cancelled(lanes)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(reserve_seconds):
+                left = self._in_hand.messages
+                if left:
+                    self._telemetry.log.warning("not finished in time, handed back", count=len(left))
+                    await self._settle.hand_back(left)
+                await self._publisher.idle.wait()
+
+    async def _drop(self) -> None:
+        """Give back what is in hand, with what is left of the parts: the queue itself."""
+        messages = self._in_hand.messages
+        with contextlib.suppress(QueueAway, TimeoutError):
+            async with asyncio.timeout(_HAND_BACK_SECONDS_MAX):
+                for start in range(0, len(messages), ENTRIES_MAX):
+                    some = messages[start : start + ENTRIES_MAX]
+                    await self._queue.hide_batch([Hide(receipt=message.receipt, seconds=0) for message in some])
+
+
+async def _endless(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    await work()
+    raise RuntimeError(f"{name} ended by itself")
+
+
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,129 @@
+"""Plans as writes: the steps of one transaction, in their order, for whichever store carries them out.
+
+New documents come first and the contended ones, conversations and sessions, last, so that they are held for the
+shortest time. The one exception is a new work-item, which comes after the changes of the old ones: a conversation has
+one active work-item, and the old one must have let go. For the same reason a change that completes precedes one that
+activates.
+
+There is at most one step a collection and kind, however many plans there are.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from handlers.paths import Paths, changed_paths
+from handlers.ports import DocumentWrite, Plan
+from handlers.state_document import state_document
+from worker.announcement_document import announcement_document
+from worker.collection import Collection
+from worker.session_change import SessionChange, session_changes
+
+COMMIT_ID: Final = "commitId"
+"""The field of a sync state that names the transaction which wrote it last: proof that a commit was done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inserts:
+    """New documents; the step holds only if none of them is there."""
+
+    collection: Collection
+    documents: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One document's change, which holds only while its field `guard` still is `stands`."""
+
+    id: str
+    guard: str
+    stands: int | None
+    paths: Paths
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """Changes of stored documents; the step holds only if all of them do."""
+
+    collection: Collection
+    changes: Sequence[Change]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionChanges:
+    """Changes of sessions; those that are not stored are passed over."""
+
+    changes: Sequence[SessionChange]
+
+
+Step = Inserts | Changes | SessionChanges
+
+
+def check_plan(plan: Plan) -> None:
+    """`ValueError` for a plan that writes without writing the state: nothing would tell it from a lost one."""
+    writes = (plan.conversation, *plan.work_items, *plan.revisions, *plan.moves, *plan.announcements)
+    if plan.state is None and any(write is not None for write in writes):
+        raise ValueError(f"the plan of conversation {plan.conversation_id} writes and leaves the sync state as it was")
+
+
+def steps_of(plans: Sequence[Plan], commit_id: str) -> tuple[Step, ...]:
+    """The steps that carry out all of `plans`, each of which has at most one write a document."""
+    conversations = [plan.conversation for plan in plans if plan.conversation is not None]
+    work_items = [write for plan in plans for write in plan.work_items]
+    steps: tuple[Step, ...] = (
+        Inserts(
+            collection=Collection.OUTBOX,
+            documents=[announcement_document(entry) for plan in plans for entry in plan.announcements],
+        ),
+        Inserts(
+            collection=Collection.WORK_ITEM_REVISIONS,
+            documents=[revision for plan in plans for revision in plan.revisions],
+        ),
+        Inserts(collection=Collection.SYNC_STATES, documents=list(_new_states(plans, commit_id))),
+        Inserts(collection=Collection.CONVERSATIONS, documents=_new(conversations)),
+        Changes(collection=Collection.SYNC_STATES, changes=list(_state_changes(plans, commit_id))),
+        Changes(
+            collection=Collection.WORK_ITEMS,
+            changes=_changed(sorted(work_items, key=lambda write: bool(write.after.get("active")))),
+        ),
+        Inserts(collection=Collection.WORK_ITEMS, documents=_new(work_items)),
+        Changes(collection=Collection.CONVERSATIONS, changes=_changed(conversations)),
+        SessionChanges(changes=session_changes(move for plan in plans for move in plan.moves)),
+    )
+    return tuple(step for step in steps if _does_something(step))
+
+
+def _does_something(step: Step) -> bool:
+    return bool(step.documents if isinstance(step, Inserts) else step.changes)
+
+
+def _new_states(plans: Sequence[Plan], commit_id: str) -> Iterator[dict[str, Any]]:
+    for plan in plans:
+        if plan.state is not None and plan.state.version == 1:
+            yield {**state_document(plan.conversation_id, plan.state), COMMIT_ID: commit_id}
+
+
+def _state_changes(plans: Sequence[Plan], commit_id: str) -> Iterator[Change]:
+    for plan in plans:
+        if plan.state is not None and plan.state.version != 1:
+            document = {**state_document(plan.conversation_id, plan.state), COMMIT_ID: commit_id}
+            del document["_id"]
+            paths = Paths(set=document, unset=())
+            yield Change(id=plan.conversation_id, guard="version", stands=plan.state.version - 1, paths=paths)
+
+
+def _new(writes: Iterable[DocumentWrite]) -> list[Mapping[str, Any]]:
+    return [write.after for write in writes if write.before is None]
+
+
+def _changed(writes: Iterable[DocumentWrite]) -> list[Change]:
+    return [
+        Change(
+            id=write.after["_id"],
+            guard="rev",
+            stands=write.before.get("rev"),
+            paths=changed_paths(write.before, write.after),
+        )
+        for write in writes
+        if write.before is not None
+    ]

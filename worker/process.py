@@ -1,0 +1,275 @@
+"""The process `routing-sync run`: connects, waits for what is away, works, and ends in order.
+
+What is away at start is waited for, not ready meanwhile; what is set up wrongly ends the process with one line.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import PyMongoError
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+
+from handlers.ports import Clock, StoreAway
+from worker.aws import AwsAway, Misconfigured, first_line, sns_client, sqs_client
+from worker.clock import ObjectIds, SystemClock
+from worker.delay import JitteredDelay
+from worker.health import Health, Part, served
+from worker.logs import Log, Origin, fault_fields, open_log, take_in_libraries
+from worker.metrics import Metrics, NoMetrics, StatsdMetrics, StoreMetrics, resolved
+from worker.mongo_database import Client
+from worker.mongo_fault import StoreUnfit
+from worker.mongo_outbox import MongoOutbox
+from worker.mongo_store import MongoStore
+from worker.pipeline import Outside, Pipeline
+from worker.queue import QueueFacts
+from worker.receivers import LONG_POLL_SECONDS
+from worker.settings import Settings
+from worker.sns import SnsTopics, check_topic
+from worker.sqs import SqsQueue, read_facts
+from worker.stopping import Stopping
+from worker.telemetry import Telemetry
+
+TRANSACTION_LIFETIME_SECONDS_MAX: Final = 10
+_CLOSE_SECONDS_MAX: Final = 1.0
+"""Above it, a killed worker's locks hold up the others for longer than anybody likes: worth a warning."""
+
+T = TypeVar("T")
+
+
+class WorkerFailed(Exception):
+    """The worker ended for a reason that is not a signal; the message is one line for a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Clients:
+    polling: Any
+    settling: Any
+    topics: Any
+    mongo: Client
+
+
+async def run_worker(settings: Settings) -> None:
+    """Work until a signal. Raises WorkerFailed."""
+    clock = SystemClock()
+    origin = Origin(service=settings.dd_service, version=settings.dd_version)
+    log = open_log(level=settings.log_level, origin=origin, clock=clock)
+    take_in_libraries(log)
+    try:
+        # A group of one, so that whatever ends the process comes out in one shape.
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_Process(settings, clock, log).run())
+    except BaseExceptionGroup as group:
+        raise WorkerFailed(_why(_leaves(group), log)) from group
+
+
+def _why(errors: Sequence[BaseException], log: Log) -> str:
+    """The one line for a person; the log gets all."""
+    for error in errors:
+        if isinstance(error, Misconfigured | StoreUnfit):
+            log.error("cannot start", reason=str(error))
+            return str(error)
+    for error in errors:
+        log.error("stopped by a fault in our code", **fault_fields(error))
+    fields = fault_fields(errors[0])
+    return f"stopped by a fault in our code: {fields['error']} at {(fields['stack'] or ['?'])[-1]}"
+
+
+class _Process:
+    def __init__(self, settings: Settings, clock: Clock, log: Log) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._log = log
+        self._stopping = Stopping(log)
+        self._health = Health(clock=clock, silence_seconds_max=settings.silence_seconds)
+        self._pause = JitteredDelay(
+            first_seconds=settings.call_retry_first_seconds,
+            max_seconds=settings.call_retry_max_seconds,
+            chance=random,
+        )
+
+    async def run(self) -> None:
+        self._stopping.listen()
+        settings = self._settings
+        metrics = await _metrics(settings, self._log)
+        telemetry = Telemetry(metrics=metrics, log=self._log)
+        try:
+            async with AsyncExitStack() as stack:
+                http = served(self._health, host=settings.http_host, port=settings.http_port)
+                port = await stack.enter_async_context(http)
+                self._log.info("worker starting", httpHost=settings.http_host, httpPort=port)
+                clients = await stack.enter_async_context(_connected(settings))
+                await self._work(clients, telemetry)
+            self._log.info("worker stopped")
+        finally:
+            metrics.close()
+
+    async def _work(self, clients: _Clients, telemetry: Telemetry) -> None:
+        settings = self._settings
+        store = MongoStore(
+            clients.mongo,
+            settings.mongodb_database,
+            clock=self._clock,
+            ids=ObjectIds(),
+            deadline_s=settings.store_deadline_seconds,
+            observer=StoreMetrics(telemetry.metrics),
+        )
+        facts = await self._unless_stopped(self._start(clients, store))
+        if facts is None:
+            return
+        outside = Outside(
+            queue=SqsQueue(
+                client=clients.settling,
+                polling=clients.polling,
+                url=settings.sqs_queue_url,
+                dead_letter_url=facts.dead_letter_url,
+                clock=self._clock,
+            ),
+            facts=facts,
+            topics=SnsTopics(clients.topics),
+            store=store,
+            outbox=MongoOutbox(clients.mongo, settings.mongodb_database, deadline_s=settings.store_deadline_seconds),
+            clock=self._clock,
+            ids=ObjectIds(),
+            chance=random,
+        )
+        pipeline = Pipeline(settings=settings, outside=outside, health=self._health, telemetry=telemetry)
+        self._log.info("worker started", policy=settings.sync_policy.value, fifo=facts.fifo, lanes=settings.lanes)
+        await pipeline.run(self._stopping)
+
+    async def _start(self, clients: _Clients, store: MongoStore) -> QueueFacts:
+        """Wait for both and find out what the operator should know."""
+
+        async def ready_store() -> int | None:
+            lifetime_seconds = await store.check_server()
+            await store.ensure_indexes()
+            return lifetime_seconds
+
+        async def queue_facts() -> QueueFacts:
+            return await read_facts(clients.settling, self._settings.sqs_queue_url)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._check_topics(clients))
+            reading = tasks.create_task(self._eventually("queue", queue_facts))
+            readying = tasks.create_task(self._eventually("store", ready_store))
+        self._warn(reading.result(), readying.result())
+        return reading.result()
+
+    async def _check_topics(self, clients: _Clients) -> None:
+        """A topic that is not there would only delay announcements for ever: better said at once."""
+        for variable in ("SNS_CONVERSATION_TOPIC_ARN", "SNS_WORK_ITEM_TOPIC_ARN"):
+            doubt = await check_topic(clients.topics, getattr(self._settings, variable.lower()), variable)
+            if doubt is not None:
+                self._log.warning("topic not checked", variable=variable, reason=doubt)
+
+    def _warn(self, facts: QueueFacts, lifetime_seconds: int | None) -> None:
+        if lifetime_seconds is not None and lifetime_seconds > TRANSACTION_LIFETIME_SECONDS_MAX:
+            self._log.warning(
+                "MongoDB's transactionLifetimeLimitSeconds is long: a killed worker's locks hold others up so long",
+                seconds=lifetime_seconds,
+                secondsMax=TRANSACTION_LIFETIME_SECONDS_MAX,
+            )
+        if facts.visibility_seconds < 2 * self._settings.store_deadline_seconds:
+            self._log.warning(
+                "the queue's visibility timeout is shorter than twice STORE_DEADLINE_SECONDS: raise it",
+                visibilitySeconds=facts.visibility_seconds,
+                storeDeadlineSeconds=self._settings.store_deadline_seconds,
+            )
+
+    async def _eventually(self, part: Part, work: Callable[[], Awaitable[T]]) -> T:
+        def note(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            reason = first_line(error) if error else "no answer"
+            self._health.fault(part, reason)
+            self._log.error("not there yet, waiting for it", part=part, reason=reason)
+
+        found: T = await AsyncRetrying(
+            retry=retry_if_exception_type((AwsAway, StoreAway)),
+            wait=self._pause,
+            before_sleep=note,
+            sleep=self._clock.sleep,
+        )(work)
+        self._health.well(part)
+        return found
+
+    async def _unless_stopped(self, work: Awaitable[T]) -> T | None:
+        """What the work yields, or None where the worker is asked to stop before."""
+        working = asyncio.ensure_future(work)
+        stopping = asyncio.ensure_future(self._stopping.asked())
+        try:
+            await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            working.cancel()
+            await asyncio.wait([working])
+            return None
+        finally:
+            stopping.cancel()
+            working.cancel()
+
+
+async def _metrics(settings: Settings, log: Log) -> Metrics:
+    if settings.statsd_host is None:
+        return NoMetrics()
+    address = await resolved(settings.statsd_host, settings.statsd_port)
+    if address is None:
+        log.warning("no metrics: STATSD_HOST cannot be resolved", host=settings.statsd_host)
+        return NoMetrics()
+    return StatsdMetrics(
+        address=address,
+        port=settings.statsd_port,
+        service=settings.dd_service,
+        version=settings.dd_version,
+        environment=settings.dd_env,
+    )
+
+
+@asynccontextmanager
+async def _connected(settings: Settings) -> AsyncIterator[_Clients]:
+    """Clients of everything outside, none of which has been asked yet. Raises Misconfigured."""
+    async with AsyncExitStack() as stack:
+        mongo = await stack.enter_async_context(_mongo_client(settings))
+        polling = sqs_client(
+            settings.sqs_endpoint, read_timeout_seconds=LONG_POLL_SECONDS + 10, connections_max=settings.receivers
+        )
+        settling = sqs_client(settings.sqs_endpoint, read_timeout_seconds=10, connections_max=30)
+        yield _Clients(
+            polling=await stack.enter_async_context(polling),
+            settling=await stack.enter_async_context(settling),
+            topics=await stack.enter_async_context(sns_client(settings.sns_endpoint)),
+            mongo=mongo,
+        )
+
+
+@asynccontextmanager
+async def _mongo_client(settings: Settings) -> AsyncIterator[Client]:
+    deadline_ms = round(settings.store_deadline_seconds * 1_000)
+    try:
+        client: Client = AsyncMongoClient(
+            settings.mongodb_uri.get_secret_value(),
+            appname="routing-sync",
+            serverSelectionTimeoutMS=min(deadline_ms, 5_000),
+            connectTimeoutMS=min(deadline_ms, 5_000),
+        )
+    except (PyMongoError, ValueError) as error:
+        # Its text may quote the connection string.
+        raise Misconfigured(f"MONGODB_URI: it cannot be read ({type(error).__name__}): check its form") from error
+    try:
+        yield client
+    finally:
+        # A server that hangs is not waited for: what it is told here is a courtesy.
+        with contextlib.suppress(TimeoutError, PyMongoError):
+            async with asyncio.timeout(_CLOSE_SECONDS_MAX):
+                await client.close()
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    leaves: list[BaseException] = []
+    for error in group.exceptions:
+        leaves.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    return leaves

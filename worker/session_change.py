@@ -1,0 +1,95 @@
+"""Moves on work-sessions, merged: what happens to one session in a transaction, whatever number of items move.
+
+The end is that of the moves one after the other (`commands.session.apply_moves`), said in two steps that a database can
+carry out on a session it has not read: first everything that goes, then everything that comes. An item that takes a
+place leaves that very place first, so that a new size replaces the old and a repeated move changes nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from commands.session import Held, Move, Place, Session, Spot
+
+LISTS = (Spot.WORK_ITEMS, Spot.PAUSED_WORK_ITEMS)
+"""The spots that are lists of entries with an id and a size; the third holds one id or none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionChange:
+    """What one session's moves come to.
+
+    `pulled`: ids to remove from each list; `added`: entries to append to it, in order. `pending_leaves`: the pending
+    item goes if it is one of these. `pending`: a one-tuple of what the pending item becomes whatever it was.
+    """
+
+    session: str
+    pulled: Mapping[Spot, tuple[str, ...]]
+    added: Mapping[Spot, tuple[Held, ...]]
+    pending_leaves: tuple[str, ...]
+    pending: tuple[()] | tuple[str | None]
+
+
+def session_changes(moves: Iterable[Move]) -> tuple[SessionChange, ...]:
+    """One change for every session that the moves name, in the order of the sessions' ids."""
+    drafts: dict[str, _Draft] = {}
+    for move in moves:
+        if move.leave is not None:
+            drafts.setdefault(move.leave.session, _Draft()).leave(move.leave, move.work_item)
+        if move.take is not None:
+            drafts.setdefault(move.take.session, _Draft()).take(move.take, move.work_item)
+    return tuple(drafts[session].change(session) for session in sorted(drafts))
+
+
+def changed_session(session: Session, change: SessionChange) -> Session:
+    """The session after the change."""
+    pending = None if session.pending_item in change.pending_leaves else session.pending_item
+    return replace(
+        session,
+        work_items=_changed(session.work_items, Spot.WORK_ITEMS, change),
+        paused_work_items=_changed(session.paused_work_items, Spot.PAUSED_WORK_ITEMS, change),
+        pending_item=change.pending[0] if change.pending else pending,
+    )
+
+
+def _changed(entries: tuple[Held, ...], spot: Spot, change: SessionChange) -> tuple[Held, ...]:
+    pulled = change.pulled.get(spot, ())
+    return (*(held for held in entries if held.id not in pulled), *change.added.get(spot, ()))
+
+
+class _Draft:
+    """One session's change while it is put together."""
+
+    def __init__(self) -> None:
+        self._pulled: dict[Spot, dict[str, None]] = {spot: {} for spot in LISTS}
+        self._added: dict[Spot, dict[str, int]] = {spot: {} for spot in LISTS}
+        self._pending_leaves: dict[str, None] = {}
+        self._pending: tuple[()] | tuple[str | None] = ()
+
+    def leave(self, place: Place, item: str) -> None:
+        if place.spot is not Spot.PENDING_ITEM:
+            self._pulled[place.spot][item] = None
+            self._added[place.spot].pop(item, None)
+        elif self._pending == ():
+            self._pending_leaves[item] = None
+        elif self._pending == (item,):
+            self._pending = (None,)
+
+    def take(self, place: Place, item: str) -> None:
+        if place.spot is Spot.PENDING_ITEM:
+            self._pending = (item,)
+            return
+        self.leave(place, item)
+        self._added[place.spot][item] = place.item_size
+
+    def change(self, session: str) -> SessionChange:
+        return SessionChange(
+            session=session,
+            pulled={spot: tuple(ids) for spot, ids in self._pulled.items() if ids},
+            added={
+                spot: tuple(Held(id=item, item_size=size) for item, size in sizes.items())
+                for spot, sizes in self._added.items()
+                if sizes
+            },
+            pending_leaves=() if self._pending else tuple(self._pending_leaves),
+            pending=self._pending,
+        )

@@ -1,0 +1,286 @@
+"""The worker's settings: environment variables, all faults reported together, and the table that the docs show.
+
+Each variable's name is the field's, in capitals. An empty variable counts as not set. Leaves out AWS credentials,
+which the AWS library finds by itself.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, Literal, TypeVar
+
+from annotated_types import Ge, Le
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from commands.way import UPDATE_NAMES, Engine, Origin, Way
+from sync.rule import Policy
+from worker.aws_endpoint import AwsEndpoint
+from worker.queue import ENTRIES_MAX
+
+_PROVISIONED: Final = "`routing-sync provision --env` prints it"
+
+
+class AwsSettings(BaseSettings):
+    """Where AWS is."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    aws_region: str = Field(description="AWS region of queue and topics", min_length=1)
+    aws_endpoint_url: str | None = Field(
+        None, description="address of LocalStack or moto; not set: AWS itself", pattern=r"^https?://[^/\s]+"
+    )
+
+    aws_endpoint_url_sqs: str | None = Field(
+        None, description="the same for SQS alone; not set: AWS_ENDPOINT_URL", pattern=r"^https?://[^/\s]+"
+    )
+    aws_endpoint_url_sns: str | None = Field(
+        None, description="the same for SNS alone; not set: AWS_ENDPOINT_URL", pattern=r"^https?://[^/\s]+"
+    )
+
+    @property
+    def sqs_endpoint(self) -> AwsEndpoint:
+        """Where SQS is."""
+        return AwsEndpoint(region=self.aws_region, url=self.aws_endpoint_url_sqs or self.aws_endpoint_url)
+
+    @property
+    def sns_endpoint(self) -> AwsEndpoint:
+        """Where SNS is."""
+        return AwsEndpoint(region=self.aws_region, url=self.aws_endpoint_url_sns or self.aws_endpoint_url)
+
+
+class TopicSettings(AwsSettings):
+    """Where events are published."""
+
+    sns_conversation_topic_arn: str = Field(
+        description="topic of conversation events", pattern=r"^arn:[\w-]+:sns:[\w-]*:\d*:[\w.-]+$"
+    )
+    sns_work_item_topic_arn: str = Field(
+        description="topic of work-item events", pattern=r"^arn:[\w-]+:sns:[\w-]*:\d*:[\w.-]+$"
+    )
+
+
+class Settings(TopicSettings):
+    """All that `routing-sync run` reads."""
+
+    sqs_queue_url: str = Field(description="queue to work on; it must have a redrive policy", pattern=r"^https?://\S+$")
+    mongodb_uri: SecretStr = Field(description="connection string of a replica set or a sharded cluster")
+    mongodb_database: str = Field(
+        "routing", description="database", min_length=1, max_length=63, pattern=r'^[^/\\. "$*<>:|?]+$'
+    )
+    sync_policy: Policy = Field(Policy.LEGACY, description="who decides which side is newer")
+    command_engine: Engine = Field(Engine.COMPOSED, description="how an update is carried out")
+    composed_updates: str = Field(
+        "", description=f"with the legacy engine: updates carried out the composed way, of {', '.join(UPDATE_NAMES)}"
+    )
+    max_fields: str = Field("", description="most fields an update may have, by origin: api=2,router=3")
+    state_from_events: bool = Field(True, description="apply an event's snapshot to the store where it is newer")
+    receivers: int = Field(4, ge=1, le=64, description="receivers side by side, ten messages a call")
+    lanes: int = Field(8, ge=1, le=256, description="lanes side by side; a conversation always takes the same")
+    batch_max: int = Field(50, ge=1, le=500, description="messages a lane takes as one batch at most")
+    in_hand_max: int = Field(400, ge=10, le=100_000, description="messages in hand at most, then receiving waits")
+    shutdown_seconds: float = Field(20, ge=1, le=600, description="seconds to finish what is in hand when stopped")
+    store_deadline_seconds: float = Field(10, ge=1, le=300, description="seconds one attempt on the store may take")
+    store_retry_first_seconds: float = Field(0.5, ge=0.05, le=60, description="first delay while the store is away")
+    store_retry_max_seconds: float = Field(15, ge=0.1, le=300, description="longest delay while the store is away")
+    retry_first_seconds: float = Field(2, ge=0, le=900, description="first delay of a message that comes back")
+    retry_max_seconds: float = Field(900, ge=1, le=43_200, description="longest delay of a message that comes back")
+    call_retry_first_seconds: float = Field(0.2, ge=0.01, le=60, description="first delay after an AWS call failed")
+    call_retry_max_seconds: float = Field(15, ge=0.1, le=300, description="longest delay after AWS calls failed")
+    event_bytes_max: int = Field(262_144, ge=1_024, le=1_048_576, description="largest message body read, bytes")
+    # MongoDB keeps no more than 100 levels, and an event is stored some levels down.
+    event_depth_max: int = Field(64, ge=8, le=90, description="deepest nesting read, levels")
+    relay_age_seconds: float = Field(30, ge=0, le=86_400, description="age of outbox entries that the relay takes")
+    relay_interval_seconds: float = Field(5, ge=0.05, le=3_600, description="seconds between two rounds of the relay")
+    publish_waiting_max: int = Field(2_000, ge=1, le=100_000, description="events waiting to be announced in memory")
+    silence_seconds: float = Field(90, ge=30, le=3_600, description="without progress for longer: not ready")
+    http_host: str = Field("127.0.0.1", description="address that serves /healthz and /readyz", min_length=1)
+    http_port: int = Field(8080, ge=0, le=65_535, description="its port; 0: a free one, told in the log")
+    statsd_host: str | None = Field(None, description="host of the Datadog agent; not set: no metrics")
+    statsd_port: int = Field(8125, ge=1, le=65_535, description="its UDP port")
+    dd_service: str = Field("routing-worker", description="service named in logs and metrics", min_length=1)
+    dd_version: str = Field("unknown", description="version named in logs and metrics", min_length=1)
+    dd_env: str | None = Field(None, description="environment named in metrics")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
+
+    @field_validator("log_level", "sync_policy", "command_engine", mode="before")
+    @classmethod
+    def _in_lower_case(cls, value: Any) -> Any:
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("mongodb_uri")
+    @classmethod
+    def _is_connection_string(cls, value: SecretStr) -> SecretStr:
+        if not re.match(r"mongodb(\+srv)?://\S+$", value.get_secret_value()):
+            raise ValueError("it is no MongoDB connection string")
+        return value
+
+    @field_validator("composed_updates")
+    @classmethod
+    def _are_updates(cls, value: str) -> str:
+        unknown = sorted(set(_listed(value)) - set(UPDATE_NAMES))
+        if unknown:
+            raise ValueError(f"it names {', '.join(unknown)}, which are no updates")
+        return value
+
+    @field_validator("max_fields")
+    @classmethod
+    def _are_origins_with_numbers(cls, value: str) -> str:
+        parts = [part.partition("=") for part in _listed(value)]
+        bad = [
+            "".join(part) for part in parts if part[0] not in set(Origin) or not part[2].isdecimal() or int(part[2]) < 1
+        ]
+        origins = [origin for origin, _, _ in parts]
+        twice = sorted({origin for origin in origins if origins.count(origin) > 1})
+        if bad:
+            raise ValueError(f"{', '.join(map(repr, bad))} is no origin with a number above 0")
+        if twice:
+            raise ValueError(f"more than one limit for {', '.join(twice)}")
+        return value
+
+    @property
+    def way(self) -> Way:
+        """How updates are carried out."""
+        parts = (part.partition("=") for part in _listed(self.max_fields))
+        return Way(
+            engine=self.command_engine,
+            composed_updates=frozenset(_listed(self.composed_updates)),
+            fields_max={Origin(origin): int(most) for origin, _, most in parts},
+        )
+
+    @field_validator("in_hand_max")
+    @classmethod
+    def _has_room_for_receivers(cls, value: int, info: ValidationInfo) -> int:
+        needed = ENTRIES_MAX * info.data.get("receivers", 1)
+        if value < needed:
+            raise ValueError(f"it is less than the {needed} that RECEIVERS may receive at once")
+        return value
+
+    @field_validator("store_retry_max_seconds", "retry_max_seconds", "call_retry_max_seconds")
+    @classmethod
+    def _is_no_less_than_the_first(cls, value: float, info: ValidationInfo) -> float:
+        first = str(info.field_name).replace("_max_", "_first_")
+        if value < info.data.get(first, 0):
+            raise ValueError(f"it is less than {first.upper()}")
+        return value
+
+
+def _listed(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingFaults:
+    """All that is wrong with the environment: a line each, naming the variable, what is wrong, and the remedy."""
+
+    lines: tuple[str, ...]
+
+
+def read_settings(kind: type[S]) -> S | SettingFaults:
+    """The settings of that kind from the environment, or every fault at once. No value is repeated: some are secret."""
+    try:
+        return kind()
+    except ValidationError as faults:
+        return SettingFaults(lines=tuple(_line(kind, dict(fault)) for fault in faults.errors(include_input=False)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingRow:
+    """One variable for the docs."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+def setting_rows() -> list[SettingRow]:
+    """Every variable that `routing-sync run` reads, in the order of this file."""
+    return [
+        SettingRow(name=name.upper(), default=_default(field), meaning=_meaning(field))
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def settings_table() -> str:
+    """The rows as a table in Markdown: what the README shows, checked by a test."""
+    rows = [f"| `{row.name}` | {row.default} | {row.meaning} |" for row in setting_rows()]
+    return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
+def _line(kind: type[BaseSettings], fault: dict[str, Any]) -> str:
+    name = str(fault["loc"][0]) if fault["loc"] else ""
+    field = kind.model_fields.get(name)
+    if field is None:
+        return str(fault["msg"])
+    return f"{name.upper()}: {_wrong(fault)}: {_remedy(name, field)}"
+
+
+def _wrong(fault: dict[str, Any]) -> str:
+    match fault["type"]:
+        case "missing":
+            return "it is not set"
+        case "value_error":
+            return str(fault["ctx"]["error"])
+        case "literal_error" | "enum":
+            return "it is none of the choices"
+        case "string_pattern_mismatch":
+            return "it does not look like one"
+        case _:
+            return str(fault["msg"]).partition(",")[0].replace("Input", "it")
+
+
+def _remedy(name: str, field: FieldInfo) -> str:
+    if name in {"sqs_queue_url", "sns_conversation_topic_arn", "sns_work_item_topic_arn"}:
+        return f"set it to the {field.description}; {_PROVISIONED}"
+    if name == "mongodb_uri":
+        return "set it to mongodb://HOST:PORT/?replicaSet=NAME or mongodb+srv://HOST"
+    if name.startswith("aws_endpoint_url"):
+        return "set it to http://HOST:PORT, or unset it"
+    if name == "composed_updates":
+        return f"list any of {', '.join(UPDATE_NAMES)}"
+    if name == "max_fields":
+        return f"list {', '.join(f'{origin.value}=NUMBER' for origin in Origin)}, or some of them"
+    choices = _choices(field)
+    if choices:
+        return f"set it to {' or '.join(choices)}"
+    bounds = _bounds(field)
+    if bounds:
+        return f"set it to a {'whole ' if field.annotation is int else ''}number {bounds}"
+    return f"set it ({field.description})"
+
+
+def _choices(field: FieldInfo) -> list[str]:
+    kind: Any = field.annotation
+    if kind is bool:
+        return ["true", "false"]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return [str(member.value) for member in kind]
+    return [str(choice) for choice in getattr(kind, "__args__", ()) if isinstance(choice, str)]
+
+
+def _bounds(field: FieldInfo) -> str:
+    low = next((bound.ge for bound in field.metadata if isinstance(bound, Ge)), None)
+    high = next((bound.le for bound in field.metadata if isinstance(bound, Le)), None)
+    return f"from {low} to {high}" if low is not None and high is not None else ""
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if field.default is None:
+        return "not set"
+    if field.default == "":
+        return "none"
+    default = field.default.value if isinstance(field.default, Enum) else field.default
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+def _meaning(field: FieldInfo) -> str:
+    choices = [] if field.annotation is bool else _choices(field)
+    kinds = f" ({', '.join(choices)})" if choices else ""
+    bounds = _bounds(field)
+    return f"{field.description}{kinds}{f' ({bounds})' if bounds else ''}"

@@ -1,0 +1,190 @@
+"""SQS: the adapter of the port `Queue`, and the facts about a queue that the worker must know before it starts."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import orjson
+from botocore.exceptions import ClientError
+
+from handlers.ports import Clock
+from worker.aws import Misconfigured, QueueAway, Refused, code_of, first_line, throttled, translated
+from worker.message import Message
+from worker.message_size import size_bytes
+from worker.queue import ENTRIES_MAX, Answers, DeadLetter, Hide, QueueFacts
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs.client import SQSClient
+    from types_aiobotocore_sqs.type_defs import MessageTypeDef
+
+BATCH_BYTES_MAX: Final = 262_144
+"""What one call may carry in total; a larger single message goes alone."""
+
+T = TypeVar("T")
+
+
+class SqsQueue:
+    """One queue with its dead-letter queue.
+
+    `polling` has a read timeout above the long poll's; `client` a short one and its own connections, so that long
+    polls never keep settlements waiting.
+    """
+
+    def __init__(
+        self, *, client: "SQSClient", polling: "SQSClient", url: str, dead_letter_url: str, clock: Clock
+    ) -> None:
+        self._client = client
+        self._polling = polling
+        self._url = url
+        self._dead_letter_url = dead_letter_url
+        self._clock = clock
+
+    async def receive(self, *, wait_seconds: int) -> Sequence[Message]:
+        """Up to ten messages; waits up to `wait_seconds` for the first."""
+        with translated("receiving from SQS", QueueAway):
+            answer = await self._polling.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=ENTRIES_MAX,
+                WaitTimeSeconds=wait_seconds,
+                MessageSystemAttributeNames=["ApproximateReceiveCount", "MessageGroupId"],
+                MessageAttributeNames=["All"],
+            )
+        now = self._clock.now()
+        return [_message(wire, now) for wire in answer.get("Messages", [])]
+
+    async def delete_batch(self, receipts: Sequence[str]) -> Answers:
+        """Settle for good."""
+
+        async def call(some: Sequence[str]) -> Mapping[str, Any]:
+            return await self._client.delete_message_batch(
+                QueueUrl=self._url,
+                Entries=[{"Id": str(index), "ReceiptHandle": receipt} for index, receipt in enumerate(some)],
+            )
+
+        return await _batched("deleting from SQS", receipts, call)
+
+    async def hide_batch(self, hides: Sequence[Hide]) -> Answers:
+        """Change when messages are seen again."""
+
+        async def call(some: Sequence[Hide]) -> Mapping[str, Any]:
+            return await self._client.change_message_visibility_batch(
+                QueueUrl=self._url,
+                Entries=[
+                    {"Id": str(index), "ReceiptHandle": hide.receipt, "VisibilityTimeout": hide.seconds}
+                    for index, hide in enumerate(some)
+                ],
+            )
+
+        return await _batched("changing visibility in SQS", hides, call)
+
+    async def dead_letter_batch(self, letters: Sequence[DeadLetter]) -> Answers:
+        """Send to the dead-letter queue; the source message stays."""
+
+        async def call(some: Sequence[DeadLetter]) -> Mapping[str, Any]:
+            entries: Any = [_entry(index, letter) for index, letter in enumerate(some)]
+            return await self._client.send_message_batch(QueueUrl=self._dead_letter_url, Entries=entries)
+
+        answers: list[Refused | None] = []
+        for some in _within_bytes(letters):
+            answers.extend(await _batched("sending to the dead-letter queue", some, call))
+        return answers
+
+
+async def read_facts(client: "SQSClient", url: str) -> QueueFacts:
+    """What the queue is. Raises QueueAway, and Misconfigured where the worker must not start on it."""
+    attributes = await _attributes(client, url, what=f"SQS_QUEUE_URL {url}")
+    try:
+        redrive = orjson.loads(attributes.get("RedrivePolicy", "null"))
+    except orjson.JSONDecodeError:
+        redrive = None
+    if not isinstance(redrive, dict) or "deadLetterTargetArn" not in redrive:
+        raise Misconfigured(
+            f"the queue {url} has no redrive policy, so messages that can never succeed would come back for ever: "
+            "give it a dead-letter queue (`routing-sync provision` does)"
+        )
+    dead_letter_url = await _url_of(client, str(redrive["deadLetterTargetArn"]))
+    dead_letters = await _attributes(client, dead_letter_url, what=f"the dead-letter queue {dead_letter_url}")
+    return QueueFacts(
+        visibility_seconds=int(attributes.get("VisibilityTimeout", 30)),
+        receive_count_max=int(redrive.get("maxReceiveCount", 10)),
+        fifo=attributes.get("FifoQueue") == "true" or url.endswith(".fifo"),
+        dead_letter_url=dead_letter_url,
+        dead_letter_bytes_max=int(dead_letters.get("MaximumMessageSize", BATCH_BYTES_MAX)),
+    )
+
+
+async def _attributes(client: "SQSClient", url: str, *, what: str) -> Mapping[str, str]:
+    try:
+        with translated(what, QueueAway, at_start=True):
+            answer = await client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    except ClientError as error:
+        raise Misconfigured(f"{what}: {first_line(error)}") from error
+    return {str(name): value for name, value in answer.get("Attributes", {}).items()}
+
+
+async def _url_of(client: "SQSClient", arn: str) -> str:
+    account, name = arn.split(":")[-2:]
+    try:
+        with translated(f"the dead-letter queue {name}", QueueAway, at_start=True):
+            answer = await client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
+    except ClientError as error:
+        raise Misconfigured(f"the dead-letter queue {name}: {first_line(error)}") from error
+    return answer["QueueUrl"]
+
+
+async def _batched(
+    what: str, entries: Sequence[T], call: Callable[[Sequence[T]], Awaitable[Mapping[str, Any]]]
+) -> Answers:
+    """One call; where AWS refuses the call as a whole, each entry alone, so that one cannot harm the others."""
+    try:
+        with translated(what, QueueAway):
+            answer = await call(entries)
+    except ClientError as error:
+        if len(entries) == 1:
+            return [Refused(code=code_of(error), reason=first_line(error), final=True)]
+        return [(await _batched(what, [entry], call))[0] for entry in entries]
+    failed = {int(failure["Id"]): failure for failure in answer.get("Failed") or []}
+    return [_refused(failed[index]) if index in failed else None for index in range(len(entries))]
+
+
+def _refused(failure: Mapping[str, Any]) -> Refused:
+    code = str(failure.get("Code", "Unknown")).rpartition(".")[2]
+    final = bool(failure.get("SenderFault")) and not throttled(code)
+    return Refused(code=code, reason=str(failure.get("Message", "")), final=final)
+
+
+def _message(wire: "MessageTypeDef", now: datetime) -> Message:
+    system = wire.get("Attributes", {})
+    return Message(
+        id=wire["MessageId"],
+        receipt=wire["ReceiptHandle"],
+        body=wire.get("Body", ""),
+        attributes={name: dict(value) for name, value in wire.get("MessageAttributes", {}).items()},
+        receive_count=int(system.get("ApproximateReceiveCount", "1")),
+        received_at=now,
+        group=system.get("MessageGroupId"),
+    )
+
+
+def _entry(index: int, letter: DeadLetter) -> dict[str, Any]:
+    entry: dict[str, Any] = {"Id": str(index), "MessageBody": letter.body}
+    if letter.attributes:
+        entry["MessageAttributes"] = letter.attributes
+    if letter.group is not None:
+        entry["MessageGroupId"] = letter.group
+    if letter.deduplication is not None:
+        entry["MessageDeduplicationId"] = letter.deduplication
+    return entry
+
+
+def _within_bytes(letters: Sequence[DeadLetter]) -> list[list[DeadLetter]]:
+    calls: list[list[DeadLetter]] = []
+    total = 0
+    for letter in letters:
+        size = size_bytes(letter.body, letter.attributes)
+        if not calls or total + size > BATCH_BYTES_MAX:
+            calls.append([])
+            total = 0
+        calls[-1].append(letter)
+        total += size
+    return calls

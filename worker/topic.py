@@ -1,0 +1,70 @@
+"""The topics as the worker sees them: a port, and how messages are packed into calls. Adapter: `worker/sns.py`."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import orjson
+
+from worker.aws import Refused
+from worker.message_size import size_bytes
+
+ENTRIES_MAX: Final = 10
+"""Messages that SNS takes in one call."""
+BYTES_MAX: Final = 262_144
+"""Bytes that SNS takes in one message, and in all messages of one call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicMessage:
+    """A published message on its way to a topic. `id` is stable however often it is sent; `group` orders on FIFO."""
+
+    id: str
+    group: str
+    text: str
+    attributes: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def size_bytes(self) -> int:
+        """What SNS counts: the text and the attributes."""
+        return size_bytes(self.text, self.attributes)
+
+
+class Topics(Protocol):
+    """SNS. Raises `TopicsAway` where it cannot be used now."""
+
+    async def publish(self, arn: str, messages: Sequence[TopicMessage]) -> Sequence[Refused | None]:
+        """One call with what `packed` put together; each message's answer in order, None where it was taken."""
+        ...
+
+
+def topic_message(*, id: str, group: str, text: str) -> TopicMessage:  # noqa: A002 - the message's id, as its field
+    """The message for a published message's JSON, with the attributes that others filter and trace by."""
+    published = orjson.loads(text)
+    attributes: dict[str, Mapping[str, Any]] = {}
+    if isinstance(published.get("name"), str) and published["name"]:
+        attributes["name"] = {"DataType": "String", "StringValue": published["name"]}
+    dd = published.get("dd")
+    if isinstance(dd, dict) and isinstance(dd.get("trace_id"), str):
+        carrier = {"x-datadog-trace-id": dd["trace_id"], "x-datadog-parent-id": str(dd.get("span_id") or "0")}
+        attributes["_datadog"] = {"DataType": "String", "StringValue": orjson.dumps(carrier).decode()}
+    return TopicMessage(id=id, group=group, text=text, attributes=attributes)
+
+
+def packed(messages: Iterable[TopicMessage]) -> Iterator[list[TopicMessage]]:
+    """Calls that SNS takes, in order; each message must be within `BYTES_MAX` by itself."""
+    call: list[TopicMessage] = []
+    total_bytes = 0
+    for message in messages:
+        if call and (len(call) == ENTRIES_MAX or total_bytes + message.size_bytes > BYTES_MAX):
+            yield call
+            call, total_bytes = [], 0
+        call.append(message)
+        total_bytes += message.size_bytes
+    if call:
+        yield call
+
+
+def is_fifo(arn: str) -> bool:
+    """Whether that topic or queue keeps order by group."""
+    return arn.endswith(".fifo")
