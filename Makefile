@@ -18,7 +18,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 # The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
 UV_INSTALL := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --require-hashes
 
-.PHONY: help demo test check run localstack e2e fmt docs lock clean setup localstack-setup
+.PHONY: help demo test check run localstack e2e exhaustive simulate fmt docs lock clean setup localstack-setup
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ localstack: $(SETUP) ## SNS, SQS and MongoDB here until Ctrl-C (DOCKER=no: witho
 
 e2e: $(SETUP) $(LOCALSTACK_SETUP) ## The worker, killed and restarted, on LocalStack and a real MongoDB
 	@$(BIN)/pytest -q -m e2e tests/e2e $(ARGS)
+
+exhaustive: $(SETUP) ## Every interleaving of so many outside writes, checked (WRITES=2)
+	@$(BIN)/python -m tests.causality.exhaustive --writes $(or $(WRITES),2) $(ARGS)
+
+simulate: $(SETUP) ## Seeded fleets in virtual time: late, lost and doubled events, crashes (SEEDS=100)
+	@$(BIN)/python -m tests.causality.simulate --seeds $(or $(SEEDS),100) $(ARGS)
 
 fmt: $(SETUP) ## Format, and mend what can be mended
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .

@@ -5,12 +5,15 @@ is read and decided again, with a growing, jittered delay, so that it never hold
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from handlers.decide import Options, Planned, failed, plan_pair, skip_own
+from handlers.decide import Planned, plan_gap, plan_pair
+from handlers.ending import failed, failed_poll, skip_own
 from handlers.event import Event
-from handlers.outcome import Handled
+from handlers.lateness import IN_TIME
+from handlers.options import Options
+from handlers.outcome import Handled, Polled
 from handlers.ports import Chance, Clock, Committed, Ids, Pair, Plan, PlanRejected, Store, StoreAway, Want
 from handlers.snapshot import Unreadable
 from handlers.want import want_of
@@ -54,6 +57,29 @@ class BatchHandler:
         if by_conversation:
             await self._handle_conversations(by_conversation, ends)
         return [ends[id(event)] for event in events]
+
+    async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta = IN_TIME) -> list[Polled]:
+        """Reconcile pairs that have waited too long; what was decided of them. `late`: how long events are under way.
+
+        Those that meet another writer are left to the next time. Raises StoreAway.
+        """
+        pairs = await self._store.load([Want(conversation_id=each) for each in conversation_ids])
+        now = self._clock.now()
+        planned: list[tuple[Plan, Polled | None]] = []
+        for each in conversation_ids:
+            try:
+                one = plan_gap(each, pairs[each], now=now, late=late, ids=self._ids, options=self._options)
+            except Unreadable as fault:
+                one = Plan(conversation_id=each), failed_poll(each, UNREADABLE, str(fault), options=self._options)
+            planned.append(one)
+        fates = await self._store.commit([plan for plan, _ in planned])
+        told: list[Polled] = []
+        for (_, polled), fate in zip(planned, fates, strict=True):
+            if isinstance(fate, PlanRejected):
+                told.append(failed_poll(fate.conversation_id, REJECTED, fate.reason, options=self._options))
+            elif polled is not None and fate is Committed.COMMITTED:
+                told.append(polled)
+        return told
 
     async def _handle_conversations(self, by_conversation: dict[str, list[Event]], ends: dict[int, Handled]) -> None:
         lost: list[str] = []

@@ -18,6 +18,7 @@ def read_conversation_event(head: Head) -> Event:
         conversation_id=data.id,
         document_id=data.id,
         rev=data.attributes.rev,
+        creation=head.is_create,
         deletion=deletion,
         fields=frozenset({"status"}) if deletion else _fields(head),
         values=shared_values(conversation_of(document)),

@@ -1,6 +1,6 @@
 """One conversation's pair while its events are taken in: the documents as loaded, and as they will be."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -20,8 +20,9 @@ from handlers.snapshot import (
     work_item_of,
 )
 from sync.conversation import Conversation, ConversationStatus
+from sync.field import Field
 from sync.gates import Trigger
-from sync.state import SyncState, observe, reconciled
+from sync.state import SyncState, for_pair, observe, reconciled, stored, unless_restored
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,12 +44,12 @@ class Draft:
     def __init__(self, conversation_id: str, pair: Pair) -> None:
         self.conversation_id = conversation_id
         self.around: Surroundings = pair.around
-        self.state: SyncState = pair.state
         self._loaded_state = pair.state
         self._conversation = _Slot(loaded=pair.conversation, current=pair.conversation)
         self._work_items = {document["_id"]: _Slot(loaded=document, current=document) for document in pair.work_items}
         self._revisions: list[Document] = []
         self._announcements: list[Announcement] = []
+        self.state: SyncState = self._unless_restored(pair.state)
 
     # What the rules see
 
@@ -65,8 +66,8 @@ class Draft:
         return conversation
 
     def work_item(self, event: Event) -> WorkItem | None:
-        """The pair's work-item: the active one; on a work-item's own event that one, completed or not, unless it has
-        been superseded by another."""
+        """What legacy asks about: on a conversation's event the active work-item; on a work-item's own event that one,
+        completed or not, unless it has been superseded by another."""
         if event.side == "conversation":
             active = self._active()
             return None if active is None else work_item_of(active)
@@ -75,6 +76,12 @@ class Draft:
             return None
         item = work_item_of(slot.current)
         return None if item.number < self.state.work_item_number else item
+
+    def pair_item(self) -> WorkItem | None:
+        """The pair's work-item: the active one, else the one that the state names."""
+        slot = self._work_items.get(self.state.work_item or "")
+        document = self._active() or (slot.current if slot is not None else None)
+        return None if document is None else work_item_of(document)
 
     def document(self, event: Event) -> Document | None:
         """The stored document that the event is about."""
@@ -85,6 +92,10 @@ class Draft:
 
     def observe(self, event: Event) -> None:
         """Take the event's revision, and what it says of the shared fields, into the state."""
+        active = self._active()
+        if active is not None:
+            # It is the pair's now, whichever numbers the two have: what is observed next may be of it.
+            self.state = for_pair(self.state, work_item_of(active))
         self.state = observe(self.state, event.observation())
 
     def awaits_predecessor(self, event: Event) -> bool:
@@ -138,9 +149,28 @@ class Draft:
         """Put an event into the outbox."""
         self._announcements.append(announcement)
 
-    def note_reconciled(self, conversation: Conversation, item: WorkItem, *, wrote: Trigger | None = None) -> None:
-        """The rules were asked, and left the pair like this, having written one side or none."""
-        self.state = reconciled(self.state, conversation, item, wrote=wrote)
+    def note_reconciled(
+        self,
+        item: WorkItem,
+        *,
+        now: datetime,
+        wrote: Collection[Trigger] = (),
+        asked: frozenset[Field] = frozenset(),
+        undecided: frozenset[Field] = frozenset(),
+    ) -> None:
+        """The rules were asked, and left the pair like this, having written these sides."""
+        conversation = self.conversation()
+        assert conversation is not None, "no rule is asked without a conversation"
+        self.state = reconciled(self.state, conversation, item, now=now, wrote=wrote, asked=asked, undecided=undecided)
+
+    def note_no_pair(self) -> None:
+        """There is nothing left that could wait."""
+        if self.state.waiting_since is not None:
+            self.state = replace(self.state, waiting_since=None)
+
+    def note_stored(self, now: datetime) -> None:
+        """To be called once, at the end: what the store will hold."""
+        self.state = stored(self.state, self.conversation(), self.pair_item(), now=now)
 
     def plan(self) -> Plan:
         """All of it, as one plan; an empty one where nothing changed."""
@@ -156,6 +186,16 @@ class Draft:
             revisions=tuple(self._revisions),
             moves=tuple(self._moves(work_items)),
             announcements=tuple(self._announcements),
+        )
+
+    def _unless_restored(self, state: SyncState) -> SyncState:
+        conversation = self._conversation.loaded
+        slot = self._work_items.get(state.work_item or "")
+        item = slot.loaded if slot is not None else None
+        return unless_restored(
+            state,
+            conversation_rev=_rev(conversation),
+            work_item_rev=_rev(item),
         )
 
     def _active(self) -> Document | None:
@@ -189,3 +229,10 @@ class Draft:
             "lastRevision": document["attributes"]["lastRevision"],
             "updatedAt": document["attributes"]["updatedAt"],
         }
+
+
+def _rev(document: Document | None) -> int | None:
+    if document is None:
+        return None
+    with reading(document):
+        return int(document["rev"])

@@ -60,6 +60,7 @@ class Event:
     is_sync: bool
     ours: bool
     published_at: datetime | None
+    creation: bool = False
     deletion: bool = False
     fields: frozenset[Field] = frozenset()
     values: Mapping[Field, Any] = field(default_factory=dict)
@@ -87,6 +88,7 @@ class Event:
             fields=self.fields,
             knew=self.knew,
             values=self.values,
+            creation=self.creation,
             deletion=self.deletion,
             work_item=self.document_id if item else None,
             work_item_number=self.work_item_number,

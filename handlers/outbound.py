@@ -1,6 +1,7 @@
 """The event that announces a write of ours: the same envelope as everybody's, saying what changed and why."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,13 +23,28 @@ _NAMES: Final[dict[Trigger, str]] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """What an announcement takes over from what caused the write."""
+
+    conversation_id: str
+    org: str | None = None
+    partition: str | None = None
+    trace: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, event: Event) -> "Cause":
+        """The event as a cause."""
+        return cls(conversation_id=event.conversation_id, org=event.org, partition=event.partition, trace=event.trace)
+
+
 def announce(
     side: Trigger,
     *,
     before: Document,
     after: Document,
     reasons: Iterable[Reason],
-    cause: Event,
+    cause: Cause,
     now: datetime,
     ids: Ids,
 ) -> Announcement:

@@ -41,3 +41,11 @@ class Handled:
     outcome: Done | Retry
     audit: Audit
     announcements: tuple[Announcement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polled:
+    """What became of a pair that no event asked about."""
+
+    audit: Audit
+    announcements: tuple[Announcement, ...] = ()

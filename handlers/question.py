@@ -14,12 +14,21 @@ from commands.session import Held, Session, apply_moves
 from commands.surroundings import Surroundings
 from commands.update import parse_update
 from commands.way import Engine, Way
+from commands.work_item import WorkItem
 from handlers.faults import fault_of
 from handlers.flat import conversation_document, flat_work_item, work_item_document
 from handlers.ports import Document
 from handlers.snapshot import changes_between, conversation_of, with_work_item, work_item_of
 from handlers.wire import Count, Id, Instant
-from sync.reconcile import decide_legacy
+from sync.causal import decide_causal
+from sync.causality import Ages, evidence
+from sync.conversation import Conversation
+from sync.field import FIELDS
+from sync.field import Field as SharedField
+from sync.gates import Skip, first_closed
+from sync.reconcile import decide_legacy, skipped
+from sync.rule import Policy
+from sync.state import SyncState
 
 
 class BadQuestion(Exception):
@@ -30,13 +39,18 @@ class _Part(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+class _State(_Part):
+    changed: dict[SharedField, Count] = Field(default_factory=dict)
+    known: dict[SharedField, Count] = Field(default_factory=dict)
+
+
 class _SyncQuestion(_Part):
     kind: Literal["sync"]
-    policy: Literal["legacy"]
+    policy: Literal["legacy", "causal"]
     trigger: Literal["conversation", "work-item"]
     conversation: dict[str, Any] | None = None
     workItem: dict[str, Any] | None = None
-    state: dict[str, Any] | None = None
+    state: _State | None = None
 
 
 class _Queue(_Part):
@@ -77,7 +91,7 @@ def answer(question: object, *, now: datetime) -> dict[str, Any]:
     try:
         match kind:
             case "sync":
-                return _answer_sync(_SyncQuestion.model_validate(question))
+                return _answer_sync(_SyncQuestion.model_validate(question), now)
             case "command":
                 return _answer_command(_CommandQuestion.model_validate(question), now)
             case _:
@@ -86,21 +100,50 @@ def answer(question: object, *, now: datetime) -> dict[str, Any]:
         raise BadQuestion(fault_of(fault).reason) from fault
 
 
-def _answer_sync(question: _SyncQuestion) -> dict[str, Any]:
-    conversation, item = question.conversation, question.workItem
-    decision = decide_legacy(
+def _answer_sync(question: _SyncQuestion, now: datetime) -> dict[str, Any]:
+    conversation = None
+    if question.conversation is not None:
+        conversation = conversation_of(_document("conversation", question.conversation))
+    item = None if question.workItem is None else work_item_of(_document("workItem", question.workItem))
+    if question.policy == "legacy":
+        return decide_legacy(trigger=question.trigger, conversation=conversation, item=item).as_wire()
+    closed = first_closed(
+        supported=True,
+        is_sync=False,
         trigger=question.trigger,
-        conversation=None if conversation is None else conversation_of(_document("conversation", conversation)),
-        item=None if item is None else work_item_of(_document("workItem", item)),
+        rev=None,
+        conversation=conversation,
+        item=item,
+        policy=Policy.CAUSAL,
     )
-    return {
-        "outcome": "applied" if decision.applies else "skipped",
-        "direction": decision.direction,
-        "updatedConversation": decision.conversation_fields,
-        "updatedWorkItem": decision.work_item_fields,
-        "reasons": [reason.as_wire() for reason in decision.reasons],
-        "suppressed": [field.as_wire() for field in decision.suppressed],
-    }
+    if closed is not None or conversation is None or item is None:
+        return skipped(closed or Skip.NO_ACTIVE_WORK_ITEM).as_wire()
+    state = _state(question, conversation, item)
+    # Nothing is old and everything observed: a question is about who is newer, not about what is on its way.
+    seen = evidence(state, conversation, item, ages=Ages(), asking=None)
+    return decide_causal(seen, around=Surroundings(), now=now).decision.as_wire()
+
+
+def _state(question: _SyncQuestion, conversation: Conversation, item: WorkItem) -> SyncState:
+    """The state a question gives; none given is a first sight, and every field goes the trigger's way."""
+    every = dict.fromkeys(FIELDS, conversation.rev)
+    changed: Mapping[SharedField, int] = {}
+    known: Mapping[SharedField, int] = {}
+    if question.state is not None:
+        changed, known = question.state.changed, question.state.known
+    elif question.trigger == "conversation":
+        changed = every
+    else:
+        known = every
+    return SyncState(
+        conversation_observed=((0, conversation.rev),),
+        work_item=item.id,
+        work_item_number=item.number,
+        work_item_observed=((0, item.rev),),
+        reconciled=True,
+        changed=changed,
+        known=known,
+    )
 
 
 def _answer_command(question: _CommandQuestion, now: datetime) -> dict[str, Any]:

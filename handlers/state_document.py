@@ -1,10 +1,11 @@
 """The sync state as a document of `sync_states`, and back. Both stores keep it in this form."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from commands.instant import format_instant, parse_instant
-from sync.runs import Runs
+from sync.runs import Runs, highest
 from sync.state import SyncState, Viewed
 
 
@@ -13,11 +14,16 @@ def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
     return {
         "_id": conversation_id,
         "version": state.version,
-        "conversation": {"observed": [list(run) for run in state.conversation_observed]},
+        "conversation": {
+            "observed": [list(run) for run in state.conversation_observed],
+            "rev": state.conversation_rev,
+        },
         "workItem": {
             "id": state.work_item,
             "number": state.work_item_number,
             "observed": [list(run) for run in state.work_item_observed],
+            "rev": state.work_item_rev,
+            "reconciled": state.reconciled,
         },
         "view": {name: {"value": seen.value, "rev": seen.rev} for name, seen in state.view.items()},
         "changed": dict(state.changed),
@@ -25,6 +31,7 @@ def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
         "knownAt": dict(state.known_at),
         "waitingSince": format_instant(state.waiting_since) if state.waiting_since else None,
         "deletedRev": state.deleted_rev,
+        "finishedAt": format_instant(state.finished_at) if state.finished_at else None,
     }
 
 
@@ -32,20 +39,31 @@ def state_of(document: Mapping[str, Any] | None) -> SyncState:
     """The state a document holds; the empty one for none."""
     if document is None:
         return SyncState()
-    waiting_since = document.get("waitingSince")
+    conversation, item = document["conversation"], document["workItem"]
+    conversation_observed, work_item_observed = _runs(conversation["observed"]), _runs(item["observed"])
     return SyncState(
         version=document["version"],
-        conversation_observed=_runs(document["conversation"]["observed"]),
-        work_item=document["workItem"]["id"],
-        work_item_number=document["workItem"]["number"],
-        work_item_observed=_runs(document["workItem"]["observed"]),
+        conversation_observed=conversation_observed,
+        # A state that does not say: what was observed was stored.
+        conversation_rev=conversation.get("rev", highest(conversation_observed)),
+        work_item=item["id"],
+        work_item_number=item["number"],
+        work_item_observed=work_item_observed,
+        work_item_rev=item.get("rev", highest(work_item_observed)),
+        reconciled=item.get("reconciled", bool(document["known"])),
         view={name: Viewed(value=seen["value"], rev=seen["rev"]) for name, seen in document["view"].items()},
         changed=document["changed"],
         known=document["known"],
         known_at=document["knownAt"],
-        waiting_since=parse_instant(waiting_since) if waiting_since else None,
+        waiting_since=_instant(document, "waitingSince"),
         deleted_rev=document.get("deletedRev"),
+        finished_at=_instant(document, "finishedAt"),
     )
+
+
+def _instant(document: Mapping[str, Any], name: str) -> datetime | None:
+    text = document.get(name)
+    return parse_instant(text) if text else None
 
 
 def _runs(runs: list[list[int]]) -> Runs:

@@ -67,7 +67,7 @@ class Worker:
 
     def audit_of(self, event_id: str) -> dict[str, Any] | None:
         """The record of an event, if it has been handled."""
-        return next((record for record in self.audits if record["event"]["id"] == event_id), None)
+        return next((record for record in self.audits if (record["event"] or {}).get("id") == event_id), None)
 
     def stop(self) -> int:
         """SIGTERM, and the exit status."""

@@ -187,13 +187,29 @@ class _Writers:
         key = ("work_items", self.work_item_id)
         return self.step(what, "work-item", lambda read: _written(read(*key), "routing-api", changed))
 
+    def overtaking(self, late: str, later: Mapping[str, Any], early: str, earlier: Mapping[str, Any]) -> Iterator[Step]:
+        """Two writes whose events come in the wrong order."""
+        kept: list[Message] = []
+
+        def overtakes(read: Read) -> Message:
+            kept.append(_written(read("conversations", self.conversation_id), "api", earlier))
+            return _written(kept[0]["body"]["data"], "api", later)
+
+        yield self.step(late, "conversation", overtakes)
+        yield self.step(early, "conversation", lambda _: kept[0])
+
 
 def _call(scene: str) -> Iterator[Step]:
     """What the predecessor's cleaner died of every five minutes: assigned, then not, and no queue on either side."""
     call = _Writers(scene=scene, conversation_id=CALL, work_item_id=CALL_ITEM)
-    yield call.opened("Anna calls a customer: a conversation of hers", assignedUsers=[ANNA], channels=["voice"])
+    yield call.opened("a customer calls: a conversation, nobody's yet", channels=["voice"])
     yield call.made("a work-item is made of it, ivr")
-    yield call.conversation("Anna notes the number: no rule's business, but both are looked at", subject="call")
+    yield from call.overtaking(
+        "Anna notes the number; the event before, in which she took the call, is not here yet",
+        {"subject": "call"},
+        "and here it is: Anna takes the call",
+        {"assignedUsers": [ANNA]},
+    )
     yield call.conversation("Anna is taken off it, and there is no queue anywhere", assignedUsers=[])
 
 
@@ -201,7 +217,6 @@ def _chat(scene: str) -> Iterator[Step]:
     chat = _Writers(scene=scene, conversation_id=CHAT, work_item_id=CHAT_ITEM)
     yield chat.opened("a customer opens a chat", channels=["chat"])
     yield chat.made("a work-item is made of it, ivr")
-    yield chat.conversation("the chat is put into queue sales", queue=SALES)
     yield chat.work_item("queue rules put the work-item into queue sales", status="queued", queue=SALES)
     yield chat.conversation("a workflow assigns Anna", assignedUsers=[ANNA])
     yield chat.conversation("Anna snoozes the chat", status="snoozed")
@@ -211,6 +226,8 @@ def _chat(scene: str) -> Iterator[Step]:
     yield chat.work_item("the router assigns Ben", status="assigned", assignedTo=BEN, workSession=f"session-{BEN}")
     yield chat.opened("the very first event is delivered again", channels=["chat"])
     yield chat.conversation("the customer ends the chat", ended=True)
+    yield chat.conversation("and comes back: the chat is not ended any more", ended=False)
+    yield chat.conversation("the customer ends it for good", ended=True)
     yield chat.work_item("Ben completes the work-item", status="completed", workSession=None)
     yield chat.step("an event that is none of ours", "conversation", lambda _: _foreign())
     yield chat.step(
@@ -221,8 +238,12 @@ def _chat(scene: str) -> Iterator[Step]:
 _numbers = count(1)
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 def _published(event: Message) -> Message:
-    now = format_instant(datetime.now(UTC))
+    now = format_instant(_now())
     number = next(_numbers)
     return {
         "id": f"message-{number}",
@@ -250,7 +271,7 @@ def _written(before: Data, client: str, changed: Mapping[str, Any]) -> Message:
             relationships.pop(name, None)
         else:
             relationships[name] = relationship(name, value)
-    attributes |= {"rev": attributes["rev"] + 1, "updatedAt": format_instant(datetime.now(UTC))}
+    attributes |= {"rev": attributes["rev"] + 1, "updatedAt": format_instant(_now())}
     after = {**before, "attributes": attributes, "relationships": relationships}
     kind = "conversation" if before["type"] == "conversation" else "work-item"
     changes = changes_between(before, after)
@@ -259,14 +280,14 @@ def _written(before: Data, client: str, changed: Mapping[str, Any]) -> Message:
 
 
 def _conversation_data(key: str, attributes: Mapping[str, Any]) -> Data:
-    usual = {"status": "open", "assignedUsers": [], "ended": False, "rev": 1}
+    usual = {"status": "open", "assignedUsers": [], "ended": False, "rev": 1, "updatedAt": format_instant(_now())}
     return {"id": key, "type": "conversation", "attributes": {**usual, **attributes}, "relationships": {}}
 
 
 def _item_data(key: str, conversation: str) -> Data:
     attributes = {"resourceType": "conversation", "status": "ivr", "paused": False, "rev": 1}
     attributes |= {"itemSize": 1, "priority": 1, "queuedCount": 0, "workItemNumber": 1, "resourceRev": 1}
-    attributes["resourceCreatedAt"] = format_instant(datetime.now(UTC))
+    attributes["resourceCreatedAt"] = attributes["updatedAt"] = format_instant(_now())
     resource = {"data": {"type": "conversation", "id": conversation}}
     return {"id": key, "type": "work_item", "attributes": attributes, "relationships": {"resource": resource}}
 

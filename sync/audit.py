@@ -27,9 +27,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """One event's record. Revisions are as read; `lag_ms` is publishedAt to handled, milliseconds."""
+    """One event's record. Revisions are as read; `lag_ms` is publishedAt to handled, milliseconds.
 
-    event: Mapping[str, Any]
+    `event` None: no event asked. `shadow`: what causal would have done, where it differs from what legacy did.
+    """
+
+    event: Mapping[str, Any] | None
     outcome: Outcome
     trigger: Literal["conversation", "work-item", "gap", "sweep"]
     policy: Policy
@@ -45,6 +48,7 @@ class Audit:
     work_item_rev: int | None = None
     lag_ms: int | None = None
     trace: Mapping[str, Any] | None = None
+    shadow: Mapping[str, Any] | None = None
 
     def as_wire(self) -> dict[str, Any]:
         """The record's keys in JSON shape, in the order in which a person reads them."""
@@ -67,10 +71,10 @@ class Audit:
                 "fields": list(command.fields),
                 **({"dropped": list(command.dropped)} if command.dropped else {}),
             },
-            "event": dict(self.event),
+            "event": None if self.event is None else dict(self.event),
             "trigger": self.trigger,
             "policy": self.policy.value,
-            "shadow": None,
+            "shadow": None if self.shadow is None else dict(self.shadow),
             "conversationRev": self.conversation_rev,
             "workItemRev": self.work_item_rev,
             "lagMs": self.lag_ms,

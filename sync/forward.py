@@ -9,11 +9,12 @@
 | B5 | paused | open | paused | `paused: false` |
 | B6 | status | done | not completed | `status: completed` |
 | B7 | ended | `ended`, and open | not wrap-up | `status: wrap-up` |
-| B8 | queue | queue differs from W's | queued or assigned | `queue: C's queue, or null` |
+| B8 | queue | queue differs from W's | queued or assigned (causal: any active status) | `queue: C's queue, or null` |
 | B9 | status | deleted | active | `status: completed`, and nothing else |
+| B10 (causal) | ended | open, not ended | wrap-up | `resume: true` |
 
 All fields go into one update, which the commands carry out together. Where B6 and B7 both write the status, completed
-stands. Source: sync-rules.md, table B, policy legacy.
+stands. Source: sync-rules.md, table B.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,20 +23,20 @@ from typing import Any
 from commands.work_item import Status, WorkItem
 from sync.conversation import Conversation, ConversationStatus
 from sync.field import Field
-from sync.rule import Write
+from sync.rule import Policy, Write
 
 
-def work_item_writes(conversation: Conversation, item: WorkItem) -> tuple[Write, ...]:
-    """The writes to the work-item that rules B1–B9 ask for, at most one a field; none for a completed one."""
+def work_item_writes(conversation: Conversation, item: WorkItem, policy: Policy) -> tuple[Write, ...]:
+    """The writes to the work-item that rules B1–B10 ask for, at most one a field; none for a completed one."""
     if not item.active:
         return ()
     if conversation.deleted:
         return (_write("B9", "status", {"status": "completed"}, "CONVERSATION_DELETED"),)
     return (
         *_assignee(conversation, item),
-        *_queue(conversation, item),
+        *_queue(conversation, item, policy),
         *_paused(conversation, item),
-        *_ended(conversation, item),
+        *_ended(conversation, item, policy),
         # Last, so that completed stands over B7's wrap-up.
         *_status(conversation),
     )
@@ -54,8 +55,9 @@ def _assignee(conversation: Conversation, item: WorkItem) -> Iterator[Write]:
             yield _write("B3", "assignee", {"assignedTo": None}, "CONVERSATION_UNASSIGNED")
 
 
-def _queue(conversation: Conversation, item: WorkItem) -> Iterator[Write]:
-    if conversation.queue == item.queue or item.status not in (Status.QUEUED, Status.ASSIGNED):
+def _queue(conversation: Conversation, item: WorkItem, policy: Policy) -> Iterator[Write]:
+    in_reach = policy is Policy.CAUSAL or item.status in (Status.QUEUED, Status.ASSIGNED)
+    if conversation.queue == item.queue or not in_reach:
         return
     if conversation.queue is not None:
         yield _write("B8", "queue", {"queue": {"id": conversation.queue}}, "CONVERSATION_QUEUE_CHANGED")
@@ -70,10 +72,13 @@ def _paused(conversation: Conversation, item: WorkItem) -> Iterator[Write]:
         yield _write("B5", "paused", {"paused": False}, "CONVERSATION_UNSNOOZED")
 
 
-def _ended(conversation: Conversation, item: WorkItem) -> Iterator[Write]:
-    open_and_ended = conversation.ended and conversation.status is ConversationStatus.OPEN
-    if open_and_ended and item.status is not Status.WRAP_UP:
+def _ended(conversation: Conversation, item: WorkItem, policy: Policy) -> Iterator[Write]:
+    if conversation.status is not ConversationStatus.OPEN:
+        return
+    if conversation.ended and item.status is not Status.WRAP_UP:
         yield _write("B7", "ended", {"status": "wrap-up"}, "CONVERSATION_ENDED")
+    elif policy is Policy.CAUSAL and not conversation.ended and item.status is Status.WRAP_UP:
+        yield _write("B10", "ended", {"resume": True}, "CONVERSATION_RESUMED")
 
 
 def _status(conversation: Conversation) -> Iterator[Write]:

@@ -1,6 +1,7 @@
 """A pair and what happened to it in, a decision out. Pure: nothing is written here, no clock is asked.
 
 Policy `legacy`: the event's own direction only, on the pair as it is stored now (sync-rules.md, *Policy legacy*).
+Policy `causal` has a file of its own (causal.py).
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,10 @@ from sync.rule import Direction, Policy, merged
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suppressed:
-    """A field a rule asked for and the policy refused; `legacy` refuses none."""
+    """A field a rule asked for and the policy refused; `legacy` refuses none.
+
+    `conversation_rev`: the revision that last changed the field; `known_rev`: the one the work-item's write knew.
+    """
 
     field: Field
     code: str
@@ -51,10 +55,27 @@ class Decision:
         """True where a rule wrote."""
         return self.conversation_fields is not None or self.work_item_fields is not None
 
+    def as_wire(self) -> dict[str, Any]:
+        """The decision in JSON shape, as `decide` prints it."""
+        return {
+            "outcome": "applied" if self.applies else "skipped",
+            "direction": self.direction,
+            "updatedConversation": self.conversation_fields,
+            "updatedWorkItem": self.work_item_fields,
+            "reasons": [reason.as_wire() for reason in self.reasons],
+            "suppressed": [field.as_wire() for field in self.suppressed],
+        }
 
-def skipped(skip: Skip) -> Decision:
+
+def skipped(skip: Skip, *, suppressed: tuple[Suppressed, ...] = ()) -> Decision:
     """The decision to write nothing."""
-    return Decision(direction=None, conversation_fields=None, work_item_fields=None, reasons=(skip.reason(),))
+    return Decision(
+        direction=None,
+        conversation_fields=None,
+        work_item_fields=None,
+        reasons=(skip.reason(),),
+        suppressed=suppressed,
+    )
 
 
 def decide_legacy(
@@ -68,12 +89,19 @@ def decide_legacy(
 ) -> Decision:
     """Policy `legacy`: gates, then table B on a conversation's event, table A on a work-item's."""
     closed = first_closed(
-        supported=supported, is_sync=is_sync, trigger=trigger, rev=rev, conversation=conversation, item=item
+        supported=supported,
+        is_sync=is_sync,
+        trigger=trigger,
+        rev=rev,
+        conversation=conversation,
+        item=item,
+        policy=Policy.LEGACY,
     )
     if closed is not None or conversation is None or item is None:
         return skipped(closed or Skip.NO_ACTIVE_WORK_ITEM)
     forward = trigger == "conversation"
-    writes = work_item_writes(conversation, item) if forward else conversation_writes(conversation, item)
+    rules = work_item_writes if forward else conversation_writes
+    writes = rules(conversation, item, Policy.LEGACY)
     if not writes:
         return skipped(Skip.IN_SYNC)
     fields = merged(writes)

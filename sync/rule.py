@@ -10,8 +10,9 @@ from sync.field import Field
 
 
 class Policy(StrEnum):
-    """Who decides which side is newer (sync-rules.md). `causal` is a policy of its own and takes its place here."""
+    """Who decides which side is newer (sync-rules.md): the sync state, or nobody."""
 
+    CAUSAL = "causal"
     LEGACY = "legacy"
 
 

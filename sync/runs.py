@@ -28,3 +28,13 @@ def with_revision(runs: Runs, rev: int) -> Runs:
 def contains(runs: Runs, rev: int) -> bool:
     """True where the revision has been observed."""
     return any(start <= rev <= end for start, end in runs)
+
+
+def covers(runs: Runs, low: int, high: int) -> bool:
+    """True where every revision from `low` to `high` has been observed; of none of them, too."""
+    return low > high or any(start <= low and high <= end for start, end in runs)
+
+
+def highest(runs: Runs) -> int:
+    """The highest revision observed; 0 for none."""
+    return runs[-1][1] if runs else 0

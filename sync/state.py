@@ -2,10 +2,10 @@
 
 Observing commutes and may be repeated: whatever order events come in, and however often, the state ends the same.
 `legacy` keeps it without asking it, so that policies can be switched at any time (sync-rules.md, *State*, steps 1
-and 4).
+and 4). Who asks it is causality.py.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -27,19 +27,28 @@ class Viewed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncState:
-    """One document of `sync_states`. `version` 0: not stored yet. Fields missing in a mapping are 0, or not viewed."""
+    """One document of `sync_states`. `version` 0: not stored yet. Fields missing in a mapping are 0, or not viewed.
+
+    `…_rev`: the highest revision known to have been stored; a lower one in the store means a restored database.
+    `reconciled`: the rules were asked about this pair before. `finished_at`: when its end was first seen, None while
+    it goes on.
+    """
 
     version: int = 0
     conversation_observed: Runs = ()
+    conversation_rev: int = 0
     work_item: str | None = None
     work_item_number: int = 0
     work_item_observed: Runs = ()
+    work_item_rev: int = 0
+    reconciled: bool = False
     view: Mapping[Field, Viewed] = field(default_factory=dict)
     changed: Mapping[Field, int] = field(default_factory=dict)
     known: Mapping[Field, int] = field(default_factory=dict)
     known_at: Mapping[Field, int] = field(default_factory=dict)
     waiting_since: datetime | None = None
     deleted_rev: int | None = None
+    finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +56,8 @@ class Observation:
     """What one event says of its document, whatever becomes of it.
 
     `fields`: the shared fields it changed. `knew`: the conversation revision that a work-item's write knew.
-    `values`: a conversation's shared values after it. `deletion`: the conversation was deleted.
+    `values`: a conversation's shared values after it. `creation`: it had none before, so that all of them are told of
+    without any having changed. `deletion`: the conversation was deleted.
     """
 
     side: Trigger
@@ -56,6 +66,7 @@ class Observation:
     fields: frozenset[Field] = frozenset()
     knew: int | None = None
     values: Mapping[Field, Any] = field(default_factory=dict)
+    creation: bool = False
     deletion: bool = False
     work_item: str | None = None
     work_item_number: int = 0
@@ -69,14 +80,13 @@ def observe(state: SyncState, seen: Observation) -> SyncState:
 def _observe_conversation(state: SyncState, seen: Observation) -> SyncState:
     deleted = max(state.deleted_rev or 0, seen.rev) if seen.deletion else state.deleted_rev
     changed = state.changed if seen.is_sync else _raised(state.changed, seen.fields, seen.rev)
+    told_of = {name: value for name, value in seen.values.items() if seen.creation or name in seen.fields}
     return _unless_same(
         state,
         replace(
             state,
             conversation_observed=with_revision(state.conversation_observed, seen.rev),
-            view=_viewed(
-                state.view, {name: seen.values[name] for name in seen.fields if name in seen.values}, seen.rev
-            ),
+            view=_viewed(state.view, told_of, seen.rev),
             changed=changed,
             deleted_rev=deleted,
         ),
@@ -97,37 +107,77 @@ def _observe_work_item(state: SyncState, seen: Observation) -> SyncState:
 
 
 def reconciled(
-    state: SyncState, conversation: Conversation, item: WorkItem, *, wrote: Trigger | None = None
+    state: SyncState,
+    conversation: Conversation,
+    item: WorkItem,
+    *,
+    now: datetime,
+    wrote: Collection[Trigger] = (),
+    asked: frozenset[Field] = frozenset(),
+    undecided: frozenset[Field] = frozenset(),
 ) -> SyncState:
-    """The state after a reconcile that left the pair as given, having written the side `wrote`, if any.
+    """The state after a reconcile that left the pair as given, having written the sides `wrote`.
 
-    The sync's own write counts as observed; what was only read does not, for its event may still tell of somebody
+    The sync's own writes count as observed; what was only read does not, for its event may still tell of somebody
     unseen. Wherever the two sides agree the work-item knows the conversation's revision; on the others both stay, so
-    that whoever was newer remains so (step 4). A work-item of an older history leaves no mark.
+    that whoever was newer remains so (step 4). Of the fields of which nobody could say who is newer, `undecided`, those
+    on which a rule was `asked` and the sides still differ wait; none of those is viewed, for the conversation's value
+    may be one that an unseen write has changed. A work-item of an older history leaves no mark.
     """
-    state = _for_work_item(state, item.id, item.number)
+    state = for_pair(state, item)
     if state.work_item != item.id:
         return state
     known, known_at = dict(state.known), dict(state.known_at)
-    for name in FIELDS:
-        if agree(name, conversation, item):
-            known[name], known_at[name] = conversation.rev, item.rev
+    agreed = {name for name in FIELDS if agree(name, conversation, item)}
+    for name in agreed:
+        known[name], known_at[name] = conversation.rev, item.rev
     conversation_observed, work_item_observed = state.conversation_observed, state.work_item_observed
-    if wrote == "conversation":
+    if "conversation" in wrote:
         conversation_observed = with_revision(conversation_observed, conversation.rev)
-    elif wrote == "work-item":
+    if "work-item" in wrote:
         work_item_observed = with_revision(work_item_observed, item.rev)
+    waits = bool(asked & undecided - agreed)
+    views = {name: value for name, value in shared_values(conversation).items() if name not in undecided - agreed}
     return _unless_same(
         state,
         replace(
             state,
             conversation_observed=conversation_observed,
             work_item_observed=work_item_observed,
-            view=_viewed(state.view, shared_values(conversation), conversation.rev),
+            reconciled=True,
+            view=_viewed(state.view, views, conversation.rev),
             known=known,
             known_at=known_at,
+            waiting_since=(state.waiting_since or now) if waits else None,
         ),
     )
+
+
+def stored(state: SyncState, conversation: Conversation | None, item: WorkItem | None, *, now: datetime) -> SyncState:
+    """The state that has noted which revisions the store holds, and whether the pair has come to its end."""
+    ours = item is not None and item.id == state.work_item
+    # A deleted conversation that never had a work-item is over as well.
+    over = (ours and item is not None and not item.active) or (item is None and state.deleted_rev is not None)
+    return _unless_same(
+        state,
+        replace(
+            state,
+            conversation_rev=max(state.conversation_rev, conversation.rev if conversation else 0),
+            work_item_rev=max(state.work_item_rev, item.rev) if item and ours else state.work_item_rev,
+            finished_at=(state.finished_at or now) if over else None,
+        ),
+    )
+
+
+def unless_restored(state: SyncState, *, conversation_rev: int | None, work_item_rev: int | None) -> SyncState:
+    """The state, or an empty one where the store holds less than it once did: a restored database (*Old news*).
+
+    The revisions are those of the stored conversation and of the stored work-item that the state names, None where
+    there is none.
+    """
+    conversation_fell = conversation_rev is not None and conversation_rev < state.conversation_rev
+    work_item_fell = work_item_rev is not None and work_item_rev < state.work_item_rev
+    return SyncState(version=state.version) if conversation_fell or work_item_fell else state
 
 
 def agree(name: Field, conversation: Conversation, item: WorkItem) -> bool:
@@ -157,11 +207,32 @@ def shared_values(conversation: Conversation) -> dict[Field, Any]:
     }
 
 
+def for_pair(state: SyncState, item: WorkItem) -> SyncState:
+    """The state as the pair with `item` finds it: of a work-item not met before, nothing is known yet."""
+    if state.work_item == item.id or item.number < state.work_item_number:
+        return state
+    return _new_history(state, item.id, item.number)
+
+
 def _for_work_item(state: SyncState, work_item: str | None, number: int) -> SyncState:
     """A new work-item starts a new history; an event of an older one belongs to none."""
     if state.work_item == work_item or (state.work_item is not None and number <= state.work_item_number):
         return state
-    return replace(state, work_item=work_item, work_item_number=number, work_item_observed=(), known={}, known_at={})
+    return _new_history(state, work_item, number)
+
+
+def _new_history(state: SyncState, work_item: str | None, number: int) -> SyncState:
+    return replace(
+        state,
+        work_item=work_item,
+        work_item_number=number,
+        work_item_observed=(),
+        work_item_rev=0,
+        reconciled=False,
+        known={},
+        known_at={},
+        finished_at=None,
+    )
 
 
 def _raised(revs: Mapping[Field, int], names: Iterable[Field], rev: int) -> Mapping[Field, int]:

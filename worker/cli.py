@@ -15,6 +15,7 @@ VERBS: Final = {
     "run": ("worker.cli_run", "run"),
     "provision": ("worker.cli_provision", "provision"),
     "publish": ("worker.cli_publish", "publish"),
+    "replay": ("worker.cli_replay", "replay"),
     "decide": ("worker.cli_decide", "decide"),
 }
 """Verb → module and function: a new verb is one module and one line here."""

@@ -2,7 +2,7 @@
 
 from commands.engine import Command
 from handlers.event import Unsupported
-from handlers.outcome import Handled
+from handlers.outcome import Handled, Polled
 from sync.audit import Audit, Outcome
 from sync.gates import Skip
 from sync.rule import Policy
@@ -15,22 +15,19 @@ def tell_handled(handled: Handled, telemetry: Telemetry) -> None:
     """One audit line, and its figures."""
     audit, metrics = handled.audit, telemetry.metrics
     event = event_tag(handled.event.name)
-    write_audit(telemetry.log, audit.as_wire())
+    _tell(audit, event, telemetry)
     if audit.lag_ms is not None:
         metrics.distribution(Metric.LAG, audit.lag_ms, event=event)
-    if audit.command is not None:
-        _tell_used(audit.command, metrics)
-    if audit.outcome is Outcome.REFUSED:
-        metrics.count(Metric.REFUSED, event=event)
-    if audit.outcome is Outcome.APPLIED:
-        for reason in audit.reasons:
-            rule = reason.meta.get("rule")
-            if isinstance(rule, str):
-                metrics.count(Metric.APPLIED, direction=audit.direction or "none", rule=rule, event=event)
     if not handled.event.supported:
         metrics.count(Metric.UNSUPPORTED)
-    for suppressed in audit.suppressed:
-        metrics.count(Metric.SUPPRESSED, code=suppressed.code)
+    if audit.shadow is not None:
+        metrics.count(Metric.SHADOW_DIFFERS, event=event)
+
+
+def tell_polled(polled: Polled, telemetry: Telemetry) -> None:
+    """The same for a pair that no event asked about."""
+    _tell(polled.audit, "none", telemetry)
+    telemetry.metrics.count(Metric.GAP_CLOSED, outcome=polled.audit.outcome.value)
 
 
 def tell_unsupported(event: Unsupported, policy: Policy, telemetry: Telemetry) -> None:
@@ -45,6 +42,22 @@ def tell_unsupported(event: Unsupported, policy: Policy, telemetry: Telemetry) -
     )
     write_audit(telemetry.log, {**audit.as_wire(), "trigger": None})
     telemetry.metrics.count(Metric.UNSUPPORTED)
+
+
+def _tell(audit: Audit, event: str, telemetry: Telemetry) -> None:
+    metrics = telemetry.metrics
+    write_audit(telemetry.log, audit.as_wire())
+    if audit.command is not None:
+        _tell_used(audit.command, metrics)
+    if audit.outcome is Outcome.REFUSED:
+        metrics.count(Metric.REFUSED, event=event)
+    if audit.outcome is Outcome.APPLIED:
+        for reason in audit.reasons:
+            rule = reason.meta.get("rule")
+            if isinstance(rule, str):
+                metrics.count(Metric.APPLIED, direction=audit.direction or "none", rule=rule, event=event)
+    for suppressed in audit.suppressed:
+        metrics.count(Metric.SUPPRESSED, code=suppressed.code, field=suppressed.field)
 
 
 def _tell_used(command: Command, metrics: Metrics) -> None:

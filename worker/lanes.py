@@ -15,11 +15,13 @@ from zlib import crc32
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from handlers.event import Event, Malformed, Unsupported
+from handlers.lateness import lateness
 from handlers.outcome import Done, Handled, Outcome, Poison, Retry
 from handlers.ports import Announcement, Clock, StoreAway
 from sync.gates import Skip
 from sync.rule import Policy
 from worker.aws import first_line
+from worker.backlog_lag import BacklogLag
 from worker.code_fault import CodeFault, or_fault
 from worker.delay import JitteredDelay
 from worker.handled_line import tell_handled, tell_unsupported
@@ -83,6 +85,7 @@ class LaneParts:
     settler: Settler
     announcer: Announcer
     outage: Outage
+    lag: BacklogLag
     store_pause: JitteredDelay
     health: Health
     clock: Clock
@@ -157,6 +160,7 @@ class _Lane:
 
     async def _handle(self, events: Sequence[Event], ends: dict[int, Handled]) -> list[Handled]:
         began = self._parts.clock.now()
+        self._parts.lag.note(lateness(events, began))
         done = await or_fault(self._until_the_store_answers(events, ends))
         metrics = self._parts.telemetry.metrics
         if not isinstance(done, CodeFault):

@@ -13,6 +13,7 @@ from typing import Any, Final
 import bson
 from pymongo.errors import DocumentTooLarge
 
+from commands.instant import format_instant, parse_instant
 from commands.queue import Queue
 from commands.session import Session
 from commands.surroundings import Surroundings
@@ -22,6 +23,7 @@ from handlers.state_document import state_of
 from sync.state import SyncState
 from worker.announcement_document import EntryStatus, announcement_of
 from worker.collection import Collection
+from worker.journal import Journal
 from worker.mongo_fault import UNENCODABLE, End, Ended, ended
 from worker.outbox import Backlog
 from worker.pair_reading import (
@@ -34,12 +36,13 @@ from worker.pair_reading import (
 )
 from worker.plan_steps import Changes, Inserts, Step, check_plan, steps_of
 from worker.session_change import SessionChange, changed_session
+from worker.waiting import WaitingBacklog
 
 DOCUMENT_BYTES_MAX: Final = 16 * 1024 * 1024
 
 
 class MemoryStore:
-    """`handlers.ports.Store` and `worker.outbox.Outbox` at once, and a way in and out for tests."""
+    """`handlers.ports.Store`, `worker.outbox.Outbox`, `worker.waiting.WaitingPairs` at once, and a way in and out."""
 
     def __init__(self) -> None:
         """Empty."""
@@ -47,7 +50,16 @@ class MemoryStore:
         self._active: dict[Any, str] = {}
         self._queues: dict[str, Queue] = {}
         self._sessions: dict[str, Session] = {}
-        self._journal = _Journal()
+        self._journal = Journal()
+
+    def copy(self) -> "MemoryStore":
+        """Another store that holds the same and goes its own way; the documents, never changed in place, are shared."""
+        other = MemoryStore()
+        other._documents = {collection: dict(documents) for collection, documents in self._documents.items()}
+        other._active = dict(self._active)
+        other._queues = dict(self._queues)
+        other._sessions = dict(self._sessions)
+        return other
 
     # Store
 
@@ -104,6 +116,24 @@ class MemoryStore:
             set_aside=len(self._documents[Collection.OUTBOX]) - len(waiting),
         )
 
+    # Waiting pairs
+
+    async def waiting_longer(self, than: datetime, limit: int) -> Sequence[str]:
+        """The conversations of at most `limit` pairs that wait since before `than`, oldest first."""
+        return [state["_id"] for state in self._stamped("waitingSince", than, limit)]
+
+    async def waiting_backlog(self) -> WaitingBacklog:
+        """All that wait now."""
+        since = [text for state in self._states.values() if (text := state["waitingSince"]) is not None]
+        return WaitingBacklog(count=len(since), oldest=parse_instant(min(since)) if since else None)
+
+    async def forget(self, before: datetime, limit: int) -> int:
+        """Remove the states of at most `limit` pairs that finished before `before`; how many went."""
+        over = self._stamped("finishedAt", before, limit)
+        for state in over:
+            del self._states[state["_id"]]
+        return len(over)
+
     # For tests, simulations and replay: what is there from the start, and what came of it
 
     def put_conversation(self, document: Document) -> None:
@@ -135,7 +165,7 @@ class MemoryStore:
 
     def state(self, conversation_id: str) -> SyncState:
         """As stored; the empty one where there is none."""
-        return state_of(self._documents[Collection.SYNC_STATES].get(conversation_id))
+        return state_of(self._states.get(conversation_id))
 
     def session(self, session_id: str) -> Session | None:
         """As stored; None: not stored."""
@@ -225,37 +255,19 @@ class MemoryStore:
         stored = self._documents[collection]
         return {key: stored[key] for key in ids if key in stored}
 
+    @property
+    def _states(self) -> dict[str, Document]:
+        return self._documents[Collection.SYNC_STATES]
+
+    def _stamped(self, name: str, before: datetime, limit: int) -> list[Document]:
+        """At most `limit` states with that stamp from before then, oldest first; as text the stamps compare alike."""
+        end = format_instant(before)
+        found = (state for state in self._states.values() if state[name] is not None and state[name] < end)
+        return heapq.nsmallest(limit, found, key=lambda state: str(state[name]))
+
     def _waiting(self) -> list[Announcement]:
         entries = self._documents[Collection.OUTBOX].values()
         return [announcement_of(entry) for entry in entries if entry["status"] == EntryStatus.WAITING.value]
-
-
-class _Journal:
-    """What the tables held before, so that it can be taken back."""
-
-    def __init__(self) -> None:
-        self._before: list[tuple[dict[Any, Any], Any, Any]] = []
-
-    def write(self, table: dict[Any, Any], key: Any, value: Any) -> None:
-        """Write into the table; None removes."""
-        self._before.append((table, key, table.get(key)))
-        self._put(table, key, value)
-
-    def keep(self) -> None:
-        """All that was written stays."""
-        self._before.clear()
-
-    def take_back(self) -> None:
-        """All that was written since the last `keep` never was."""
-        while self._before:
-            self._put(*self._before.pop())
-
-    @staticmethod
-    def _put(table: dict[Any, Any], key: Any, value: Any) -> None:
-        if value is None:
-            table.pop(key, None)
-        else:
-            table[key] = value
 
 
 def _applied(document: Document, paths: Paths) -> Document:

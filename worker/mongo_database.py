@@ -4,6 +4,8 @@ Leaves out documents and queries.
 """
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from datetime import UTC
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailur
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from worker.cancellation import cancellation_kept
 from worker.collection import Collection
 from worker.mongo_fault import StoreUnfit, away
 
@@ -25,12 +28,32 @@ MAJORITY: Final = WriteConcern("majority")
 
 _ACTIVE: Final = {"active": True}
 
+
+def stamped(name: str) -> dict[str, Any]:
+    """The condition that a document has the stamp, ISO text. A query must say it, too, to be answered by its index."""
+    return {name: {"$type": "string"}}
+
+
 _INDEXES: Final = {
-    Collection.WORK_ITEMS: IndexModel(
-        [("conversationId", ASCENDING)], name="one_active_a_conversation", unique=True, partialFilterExpression=_ACTIVE
-    ),
-    Collection.WORK_SESSIONS: IndexModel([("user", ASCENDING)], name="active_by_user", partialFilterExpression=_ACTIVE),
-    Collection.OUTBOX: IndexModel([("status", ASCENDING), ("createdAt", ASCENDING)], name="by_status_and_age"),
+    Collection.WORK_ITEMS: [
+        IndexModel(
+            [("conversationId", ASCENDING)],
+            name="one_active_a_conversation",
+            unique=True,
+            partialFilterExpression=_ACTIVE,
+        )
+    ],
+    Collection.WORK_SESSIONS: [
+        IndexModel([("user", ASCENDING)], name="active_by_user", partialFilterExpression=_ACTIVE)
+    ],
+    # Most states neither wait nor are finished: these two hold few of them.
+    Collection.SYNC_STATES: [
+        IndexModel(
+            [("waitingSince", ASCENDING)], name="waiting_by_age", partialFilterExpression=stamped("waitingSince")
+        ),
+        IndexModel([("finishedAt", ASCENDING)], name="finished_by_age", partialFilterExpression=stamped("finishedAt")),
+    ],
+    Collection.OUTBOX: [IndexModel([("status", ASCENDING), ("createdAt", ASCENDING)], name="by_status_and_age")],
 }
 
 # An index on what a database already holds takes as long as it takes; start-up must end all the same.
@@ -57,6 +80,16 @@ def database_of(client: Client, name: str) -> Database:
     )
 
 
+@contextlib.contextmanager
+def within(deadline_s: float) -> Iterator[None]:
+    """Within the deadline, or `StoreAway`; a cancellation is not lost."""
+    try:
+        with cancellation_kept(), pymongo.timeout(deadline_s):
+            yield
+    except PyMongoError as error:
+        raise away(error) from error
+
+
 async def ensure_indexes(database: Database) -> None:
     """Make the collections, since a transaction should find them there, and exactly the indexes that the queries use.
 
@@ -69,7 +102,7 @@ async def ensure_indexes(database: Database) -> None:
             missing = [each for each in Collection if each not in there and each not in _INDEXES]
             await asyncio.gather(
                 *(_create(database, each) for each in missing),
-                *(database[each].create_indexes([index]) for each, index in _INDEXES.items()),
+                *(database[each].create_indexes(indexes) for each, indexes in _INDEXES.items()),
             )
     except DuplicateKeyError as error:
         raise StoreUnfit(

@@ -1,20 +1,15 @@
 """The outbox on MongoDB."""
 
-import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-import pymongo
 from pymongo import ASCENDING
-from pymongo.errors import PyMongoError
 
 from handlers.ports import Announcement
 from worker.announcement_document import EntryStatus, announcement_of
-from worker.cancellation import cancellation_kept
 from worker.collection import Collection
-from worker.mongo_database import Client, database_of
-from worker.mongo_fault import away
+from worker.mongo_database import Client, database_of, within
 from worker.outbox import Backlog
 
 
@@ -29,7 +24,7 @@ class MongoOutbox:
     async def waiting(self, older_than: datetime, limit: int, *, skip: int = 0) -> Sequence[Announcement]:
         """At most `limit` entries created before `older_than`, oldest first, none that was set aside."""
         query = {"status": EntryStatus.WAITING.value, "createdAt": {"$lt": older_than}}
-        with self._translated():
+        with within(self._deadline_s):
             found = self._entries.find(query, sort=[("createdAt", ASCENDING)], skip=skip, limit=limit, batch_size=limit)
             return [announcement_of(document) for document in await found.to_list()]
 
@@ -37,12 +32,12 @@ class MongoOutbox:
         """Remove them; one that is gone already is gone."""
         gone = list(ids)
         if gone:
-            with self._translated():
+            with within(self._deadline_s):
                 await self._entries.delete_many({"_id": {"$in": gone}})
 
     async def set_aside(self, entry_id: str, reason: str) -> None:
         """Keep it, with the reason, and let it wait no more; nothing happens if it is gone."""
-        with self._translated():
+        with within(self._deadline_s):
             change = {"$set": {"status": EntryStatus.SET_ASIDE.value, "reason": reason}}
             await self._entries.update_one({"_id": entry_id}, change)
 
@@ -52,7 +47,7 @@ class MongoOutbox:
             {"$match": {"status": {"$in": [status.value for status in EntryStatus]}}},
             {"$group": {"_id": "$status", "count": {"$sum": 1}, "oldest": {"$min": "$createdAt"}}},
         ]
-        with self._translated():
+        with within(self._deadline_s):
             groups = {group["_id"]: group async for group in await self._entries.aggregate(by_status)}
         waiting = groups.get(EntryStatus.WAITING.value)
         set_aside = groups.get(EntryStatus.SET_ASIDE.value)
@@ -61,12 +56,3 @@ class MongoOutbox:
             oldest=waiting["oldest"] if waiting else None,
             set_aside=set_aside["count"] if set_aside else 0,
         )
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Within the deadline, or `StoreAway`."""
-        try:
-            with cancellation_kept(), pymongo.timeout(self._deadline_s):
-                yield
-        except PyMongoError as error:
-            raise away(error) from error

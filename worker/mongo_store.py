@@ -23,8 +23,8 @@ from handlers.ports import Clock, Committed, Ids, Pair, Plan, PlanRejected, Stor
 from worker import mongo_database
 from worker.cancellation import cancellation_kept
 from worker.collection import Collection
-from worker.mongo_database import MAJORITY, Client, database_of
-from worker.mongo_fault import FAULTS, End, Ended, away, ended, result_unknown
+from worker.mongo_database import MAJORITY, Client, database_of, within
+from worker.mongo_fault import FAULTS, End, Ended, ended, result_unknown
 from worker.mongo_reading import read_pairs
 from worker.mongo_writing import write_steps
 from worker.plan_steps import COMMIT_ID, Step, check_plan, steps_of
@@ -77,11 +77,8 @@ class MongoStore:
 
     async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
         """The pairs by conversation id, one for every want, in two rounds. Raises `StoreAway`."""
-        try:
-            with cancellation_kept(), pymongo.timeout(self._deadline_s):
-                return await read_pairs(self._database, wants)
-        except PyMongoError as error:
-            raise away(error) from error
+        with within(self._deadline_s):
+            return await read_pairs(self._database, wants)
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
         """Each plan's fate, in order. Raises `StoreAway`, and then nothing is known to be committed."""
@@ -175,12 +172,9 @@ class MongoStore:
         # A majority read may lag behind a commit whose majority was not waited for; this one waits for it itself.
         states = self._database.get_collection(Collection.SYNC_STATES, read_concern=ReadConcern("linearizable"))
         query = {"_id": {"$in": [plan.conversation_id for plan in plans]}, COMMIT_ID: commit_id}
-        try:
-            with cancellation_kept(), pymongo.timeout(self._deadline_s):
-                await self._end_on_server(session)
-                found = await states.find_one(query, {"_id": True})
-        except PyMongoError as error:
-            raise away(error) from error
+        with within(self._deadline_s):
+            await self._end_on_server(session)
+            found = await states.find_one(query, {"_id": True})
         return Ended(end=End.DISTURBED if found is None else End.COMMITTED)
 
     async def _end_on_server(self, session: AsyncClientSession) -> None:

@@ -1,7 +1,7 @@
 """Whether the store is away, for all who must know: receivers pause, readiness says so, metrics count it.
 
 Whoever asks the store tells here how it went. It takes one answer to end an outage, and somebody always asks: the
-lanes that keep a batch, and the relay at its rounds.
+lanes that keep a batch, and the relay and the gap poll at their rounds.
 """
 
 import asyncio

@@ -5,18 +5,22 @@ Nothing is read from the environment here and nothing connected: what reaches ou
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from handlers.batch import BatchHandler
-from handlers.decide import Options, failed
+from handlers.ending import failed
 from handlers.event import Event
 from handlers.message import Limits
+from handlers.options import Options, PolicyInUse
 from handlers.outcome import Handled
 from handlers.ports import Chance, Clock, Ids, Store
 from worker.aws import QueueAway
+from worker.backlog_lag import BacklogLag
 from worker.delay import JitteredDelay
+from worker.forgetting import Forgetting
+from worker.gap_poll import GapPoll
 from worker.health import Health
 from worker.heartbeat import Heartbeat
 from worker.in_hand import InHand
@@ -32,6 +36,7 @@ from worker.settle import Settle
 from worker.stopping import Stopping
 from worker.telemetry import Telemetry
 from worker.topic import Topics
+from worker.waiting import WaitingPairs
 
 UNEXPECTED: Final = "UNEXPECTED"
 """The reason code of a fault in our code."""
@@ -47,6 +52,7 @@ class Outside:
     topics: Topics
     store: Store
     outbox: Outbox
+    waiting: WaitingPairs
     clock: Clock
     ids: Ids
     chance: Chance
@@ -74,9 +80,29 @@ class Pipeline:
             chance=outside.chance,
         )
         outage = Outage(clock=outside.clock, health=health, telemetry=telemetry)
+        self._lag = BacklogLag(outside.clock)
+        self._options = Options(
+            policy=settings.sync_policy,
+            way=settings.way,
+            state_from_events=settings.state_from_events,
+            gap_seconds=settings.sync_gap_seconds,
+            repair_foreign_syncs=settings.repair_foreign_syncs,
+        )
+        self._handler = BatchHandler(
+            store=outside.store, clock=outside.clock, ids=outside.ids, chance=outside.chance, options=self._options
+        )
         self._settle = self._settling(outside, call_pause)
         self._publisher = self._publishing(outside, call_pause)
         self._relay = self._relaying(outside, outage)
+        self._gap_poll = self._polling(outside, outage)
+        self._forgetting = Forgetting(
+            pairs=outside.waiting,
+            days=settings.state_days,
+            outage=outage,
+            clock=outside.clock,
+            chance=outside.chance,
+            telemetry=telemetry,
+        )
         self._lanes = Lanes(count=settings.lanes, batch_max=settings.batch_max, parts=self._lane_parts(outside, outage))
         self._receivers = Receivers(
             count=settings.receivers,
@@ -135,22 +161,33 @@ class Pipeline:
             telemetry=self._telemetry,
         )
 
+    def _polling(self, outside: Outside, outage: Outage) -> GapPoll:
+        return GapPoll(
+            pairs=outside.waiting,
+            closer=self._handler,
+            announcer=self._publisher,
+            gap_seconds=self._settings.sync_gap_seconds,
+            lag=self._lag,
+            outage=outage,
+            clock=outside.clock,
+            chance=outside.chance,
+            telemetry=self._telemetry,
+        )
+
     def _lane_parts(self, outside: Outside, outage: Outage) -> LaneParts:
-        settings, clock = self._settings, outside.clock
-        options = Options(policy=settings.sync_policy, way=settings.way, state_from_events=settings.state_from_events)
+        settings, clock, options = self._settings, outside.clock, self._options
 
         def failed_end(event: Event, error: Exception) -> Handled:
             return failed(event, UNEXPECTED, type(error).__qualname__, now=clock.now(), options=options)
 
         return LaneParts(
-            handler=BatchHandler(
-                store=outside.store, clock=clock, ids=outside.ids, chance=outside.chance, options=options
-            ),
-            policy=settings.sync_policy,
+            handler=self._handler,
+            policy=settings.sync_policy.applied,
             failed=failed_end,
             settler=self._settle,
             announcer=self._publisher,
             outage=outage,
+            lag=self._lag,
             store_pause=JitteredDelay(
                 first_seconds=settings.store_retry_first_seconds,
                 max_seconds=settings.store_retry_max_seconds,
@@ -166,12 +203,7 @@ class Pipeline:
         ExceptionGroup."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                services = [
-                    tasks.create_task(_endless("heartbeat", self._heartbeat.run)),
-                    tasks.create_task(_endless("settle", self._settle.run)),
-                    tasks.create_task(_endless("publisher", self._publisher.run)),
-                    tasks.create_task(_endless("relay", self._relay.run)),
-                ]
+                services = [tasks.create_task(_endless(name, work)) for name, work in self._services()]
                 lanes = tasks.create_task(_endless("lanes", self._lanes.run))
                 receivers = tasks.create_task(_endless("receivers", self._receivers.run))
                 self._health.well("pipelines")
@@ -183,6 +215,15 @@ class Pipeline:
         except BaseExceptionGroup:
             await self._drop()
             raise
+
+    def _services(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        yield "heartbeat", self._heartbeat.run
+        yield "settle", self._settle.run
+        yield "publisher", self._publisher.run
+        yield "relay", self._relay.run
+        yield "forgetting", self._forgetting.run
+        if self._options.policy is PolicyInUse.CAUSAL:
+            yield "gap poll", self._gap_poll.run
 
     async def _finish(self, receivers: "asyncio.Task[None]", lanes: "asyncio.Task[None]") -> None:
         """Receive no more, finish what is in hand, give back what cannot be finished in time, announce the rest."""

@@ -15,6 +15,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
+from handlers.options import PolicyInUse
 from handlers.ports import Clock, StoreAway
 from worker.aws import AwsAway, Misconfigured, first_line, sns_client, sqs_client
 from worker.clock import ObjectIds, SystemClock
@@ -26,6 +27,7 @@ from worker.mongo_database import Client
 from worker.mongo_fault import StoreUnfit
 from worker.mongo_outbox import MongoOutbox
 from worker.mongo_store import MongoStore
+from worker.mongo_waiting import MongoWaitingPairs
 from worker.pipeline import Outside, Pipeline
 from worker.queue import QueueFacts
 from worker.receivers import LONG_POLL_SECONDS
@@ -134,6 +136,9 @@ class _Process:
             topics=SnsTopics(clients.topics),
             store=store,
             outbox=MongoOutbox(clients.mongo, settings.mongodb_database, deadline_s=settings.store_deadline_seconds),
+            waiting=MongoWaitingPairs(
+                clients.mongo, settings.mongodb_database, deadline_s=settings.store_deadline_seconds
+            ),
             clock=self._clock,
             ids=ObjectIds(),
             chance=random,
@@ -156,9 +161,19 @@ class _Process:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._check_topics(clients))
             reading = tasks.create_task(self._eventually("queue", queue_facts))
-            readying = tasks.create_task(self._eventually("store", ready_store))
-        self._warn(reading.result(), readying.result())
-        return reading.result()
+        facts = reading.result()
+        self._check_gap(facts)
+        # Only then: the driver leaves a socket open where it is told to stop while it connects.
+        self._warn(facts, await self._eventually("store", ready_store))
+        return facts
+
+    def _check_gap(self, facts: QueueFacts) -> None:
+        settings = self._settings
+        if settings.sync_policy is not PolicyInUse.LEGACY and settings.sync_gap_seconds <= facts.visibility_seconds:
+            raise Misconfigured(
+                f"SYNC_GAP_SECONDS {settings.sync_gap_seconds:g}: it must be more than the queue's visibility timeout "
+                f"({facts.visibility_seconds} s), for an event in hand is not lost: raise it or shorten the timeout"
+            )
 
     async def _check_topics(self, clients: _Clients) -> None:
         """A topic that is not there would only delay announcements for ever: better said at once."""

@@ -32,7 +32,7 @@ class Blueprint:
     prefix: str = ""
     fifo: bool = False
     raw: bool = False
-    visibility_seconds: int = 60
+    visibility_seconds: int = 30
     receive_count_max: int = 10
 
     def named(self, name: str) -> str:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from handlers.ports import Announcement, Chance, Clock, StoreAway
+from handlers.ports import Announcement, Chance, Clock
 from sync.gates import Trigger
 from worker.metrics import Metric
 from worker.outage import Outage
 from worker.outbox import Outbox
 from worker.publisher import Publisher
+from worker.store_rounds import store_rounds
 from worker.telemetry import Telemetry
 
 TAKEN_MAX: Final = 100
@@ -30,7 +31,7 @@ class Rounds:
 
 
 class Relay:
-    """One for the process. Its rounds also tell whether the store answers, when no lane asks it."""
+    """One for the process."""
 
     def __init__(
         self,
@@ -52,15 +53,14 @@ class Relay:
         self._telemetry = telemetry
 
     async def run(self) -> None:
-        """Rounds until cancelled, jittered so that workers started together do not stay together."""
-        while True:
-            await self._clock.sleep(self._rounds.interval_seconds * (0.5 + self._chance.random()))
-            try:
-                await self.round()
-            except StoreAway as away:
-                self._outage.begins(str(away))
-            else:
-                self._outage.ends()
+        """Rounds until cancelled."""
+        await store_rounds(
+            self.round,
+            interval_seconds=self._rounds.interval_seconds,
+            outage=self._outage,
+            clock=self._clock,
+            chance=self._chance,
+        )
 
     async def round(self) -> None:
         """Publish all that has waited long enough. Raises StoreAway."""

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from commands.way import UPDATE_NAMES, Engine, Origin, Way
-from sync.rule import Policy
+from handlers.options import GAP_SECONDS, PolicyInUse
 from worker.aws_endpoint import AwsEndpoint
 from worker.queue import ENTRIES_MAX
 
@@ -69,8 +69,21 @@ class Settings(TopicSettings):
     mongodb_database: str = Field(
         "routing", description="database", min_length=1, max_length=63, pattern=r'^[^/\\. "$*<>:|?]+$'
     )
-    sync_policy: Policy = Field(Policy.LEGACY, description="who decides which side is newer")
     command_engine: Engine = Field(Engine.COMPOSED, description="how an update is carried out")
+    sync_policy: PolicyInUse = Field(
+        PolicyInUse.CAUSAL, description="who decides which side is newer; causal and shadow need the composed engine"
+    )
+    sync_gap_seconds: float = Field(
+        GAP_SECONDS,
+        ge=1,
+        le=86_400,
+        description="a document not written for so many seconds has no event in flight; more than the queue's "
+        "visibility timeout",
+    )
+    repair_foreign_syncs: bool = Field(
+        False, description="a sync that is not ours asks the rules too: for a fleet with the predecessor in it"
+    )
+    state_days: int = Field(30, ge=1, le=3_650, description="days that the sync state of a completed pair is kept")
     composed_updates: str = Field(
         "", description=f"with the legacy engine: updates carried out the composed way, of {', '.join(UPDATE_NAMES)}"
     )
@@ -108,6 +121,14 @@ class Settings(TopicSettings):
     @classmethod
     def _in_lower_case(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("sync_policy")
+    @classmethod
+    def _has_its_engine(cls, value: PolicyInUse, info: ValidationInfo) -> PolicyInUse:
+        engine = info.data.get("command_engine")
+        if value is not PolicyInUse.LEGACY and engine is Engine.LEGACY:
+            raise ValueError(f"{value.value} needs the composed engine")
+        return value
 
     @field_validator("mongodb_uri")
     @classmethod
@@ -216,6 +237,8 @@ def _line(kind: type[BaseSettings], fault: dict[str, Any]) -> str:
     field = kind.model_fields.get(name)
     if field is None:
         return str(fault["msg"])
+    if name == "sync_policy" and fault["type"] == "value_error":
+        return f"SYNC_POLICY: {_wrong(fault)}: set COMMAND_ENGINE to composed, or SYNC_POLICY to legacy"
     return f"{name.upper()}: {_wrong(fault)}: {_remedy(name, field)}"
 
 
@@ -276,6 +299,8 @@ def _default(field: FieldInfo) -> str:
     if field.default == "":
         return "none"
     default = field.default.value if isinstance(field.default, Enum) else field.default
+    if isinstance(default, float):
+        default = f"{default:g}"
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 

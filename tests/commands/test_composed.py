@@ -42,6 +42,12 @@ class TestQueue:
     def test_the_same_queue_while_queued_is_nothing(self) -> None:
         assert isinstance(execute(a(Status.QUEUED), parsed({"queue": "q1"}), around=AROUND, now=NOW), Unchanged)
 
+    def test_the_same_queue_while_queued_is_nothing_even_where_it_has_another_size_by_now(self) -> None:
+        before = a(Status.QUEUED, item_size=1, priority=9)
+        assert isinstance(execute(before, parsed({"queue": "q1"}), around=AROUND, now=NOW), Unchanged)
+        item = done(before, {"queue": {"id": "q1", "rule": "r2"}})
+        assert (item.rule, item.item_size, item.priority, item.queued_count) == ("r2", 1, 9, 1)
+
     def test_the_same_queue_by_key_while_queued_is_nothing(self) -> None:
         update = parsed({"queue": {"key": "sales"}})
         assert isinstance(execute(a(Status.QUEUED), update, around=AROUND, now=NOW), Unchanged)
@@ -328,6 +334,30 @@ def test_every_code_of_the_text_but_the_funnels_own_is_known() -> None:
 
 
 class TestWhatIsToldOfAnUpdate:
+    @pytest.mark.parametrize(
+        ("status", "update", "actions"),
+        [
+            (Status.QUEUED, {"queue": None}, ("changeQueue", "setStatus")),
+            (Status.QUEUED, {"queue": {"id": "q1", "rule": "r2"}}, ("changeQueue",)),
+            (Status.IVR, {"queue": "q1"}, ("changeQueue", "setStatus", "enterQueue")),
+            (Status.IVR, {"assignedTo": "u1", "paused": True}, ("assign", "setStatus", "pause")),
+            (Status.ASSIGNED, {"assignedTo": None}, ("unassign", "setStatus")),
+            (Status.QUEUED, {"routed": {"to": "u1"}}, ("route", "setStatus")),
+            (Status.ROUTED, {"routed": {"to": "u2"}}, ("route",)),
+            (Status.ROUTED, {"routed": {"rejectedBy": "u1"}}, ("unroute", "setStatus")),
+            (Status.ASSIGNED, {"status": "wrap-up"}, ("setStatus",)),
+        ],
+        ids=str,
+    )
+    def test_the_actions_that_changed_something_by_the_names_of_the_text(
+        self, status: Status, update: Json, actions: tuple[str, ...]
+    ) -> None:
+        assert execute(a(status), parsed(update), around=AROUND, now=NOW).command.actions == actions
+
+    def test_unpause_is_an_action_of_its_own(self) -> None:
+        result = execute(a(Status.ASSIGNED, paused=True), parsed({"paused": False}), around=AROUND, now=NOW)
+        assert result.command.actions == ("unpause",)
+
     def test_one_revision_on_and_now(self) -> None:
         item = done(a(Status.IVR), {"queue": "q1", "assignedTo": "u1", "status": "wrap-up", "paused": True})
         assert (item.rev, item.updated_at) == (8, NOW)

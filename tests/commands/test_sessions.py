@@ -7,8 +7,9 @@ import pytest
 
 from commands.session import Held, Move, Place, Session, Spot, apply_moves, move_between, place_of
 from commands.surroundings import Surroundings
+from commands.way import COMPOSED, Way
 from commands.work_item import Status, WorkItem
-from tests.commands.items import AROUND
+from tests.commands.items import AROUND, LEGACY, Json, done
 
 
 def a(status: Status = Status.ASSIGNED, **told: Any) -> WorkItem:
@@ -61,7 +62,8 @@ class TestSession:
         assert (session.used_capacity, session.free_capacity) == (5, 4)
 
     @pytest.mark.parametrize(
-        ("capacity", "used", "free"), [(5, 0, 5), (5, 5, 0), (5, 9, 0), (0, 0, 0), (0, 3, 0), (5, -2, 5), (-1, 0, 0)]
+        ("capacity", "used", "free"),
+        [(5, 0, 5), (5, 5, 0), (5, 9, 0), (0, 0, 0), (0, 3, 0), (5, -2, 5), (0, -2, 0), (-1, 0, 0)],
     )
     def test_free_is_never_below_zero_nor_above_the_total(self, capacity: int, used: int, free: int) -> None:
         session = Session(id="s", user="u", capacity=capacity, work_items=(Held(id="a", item_size=used),))
@@ -110,3 +112,13 @@ class TestChoice:
         around = Surroundings(sessions=sessions)
         assert around.session_for("u") == "s1"
         assert around.session_for("u", "s3") == "s3"
+
+    @pytest.mark.parametrize("way", [COMPOSED, LEGACY], ids=lambda way: way.engine.value)
+    @pytest.mark.parametrize("update", [{"routed": {"to": "u"}}, {"accepted": {"by": "u"}}], ids=str)
+    def test_an_offer_and_an_acceptance_may_name_one_of_several(self, update: Json, way: Way) -> None:
+        around = Surroundings(sessions={name: Session(id=name, user="u") for name in ("s1", "s2")})
+        [(field, told)] = update.items()
+        wanted = {field: {**told, "workSession": "s2"}}
+        item = a(Status.QUEUED, session=None)
+        assert done(item, update, around=around, way=way).session == "s1"
+        assert done(item, wanted, around=around, way=way).session == "s2"

@@ -165,6 +165,18 @@ class TestWrapUpAndHandle:
         assert item.last_revision is not None
         assert item.last_revision.accepted_at == T0 + SECOND
 
+    def test_the_stay_in_wrap_up_has_no_business_time_and_keeps_its_entry(self) -> None:
+        """The table takes the entry away from ivr alone, and gives business time to nothing but queue and ivr."""
+        item = then(a(Status.IVR), (1, {"status": "wrap-up"}), (3, {"resume": True}))
+        assert item.wrap_up == Stay(entered_at=T0 + SECOND, time_ms=2000, business_time_ms=None)
+
+    def test_a_resume_to_assigned_of_what_nobody_accepted_before_is_the_acceptance(self) -> None:
+        waiting = a(Status.WRAP_UP, assigned_to="u1", last_revision=Pass(entered_queue_at=T0))
+        item = then(waiting, (3, {"resume": True}), (5, {"status": "completed"}))
+        assert item.last_revision == Pass(entered_queue_at=T0, accepted_at=T0 + 3 * SECOND)
+        assert item.handle is not None
+        assert item.handle.time_ms == 2000
+
     def test_after_another_acceptance_the_handle_time_counts_from_that(self) -> None:
         item = then(
             a(Status.IVR, queue="q1"),

@@ -188,6 +188,15 @@ def test_resume_is_the_syncs_alone() -> None:
     assert "empty" in faults({"resume": False}, from_sync=True)[0]
 
 
+def test_who_does_not_say_that_it_is_the_sync_is_not() -> None:
+    assert isinstance(parse_update({"resume": True}), Refusal)
+
+
+def test_a_resume_written_out_and_read_again_is_the_same() -> None:
+    assert Update(resume=True, paused=False).as_wire() == {"paused": False, "resume": True}
+    assert parse_update(Update(resume=True).as_wire(), from_sync=True) == Update(resume=True)
+
+
 def test_what_a_sync_knew_travels_beside_the_update_and_is_no_field_of_it() -> None:
     assert parse_update({"paused": True, "resource": {"rev": 4}}, from_sync=True) == Update(paused=True)
 

@@ -21,18 +21,18 @@ def test_sigterm_under_load_settles_what_is_in_hand_and_hands_the_rest_back(stag
     stage.database["work_sessions"].insert_many(sessions())
     stage.database["queues"].insert_many(queues())
     # Longer than the whole test: what is not handed back would not come again, and the queue would not empty.
-    patient = {"VisibilityTimeout": "600"}
+    patient, gap = {"VisibilityTimeout": "600"}, "900"
     stage.sqs.set_queue_attributes(QueueUrl=stage.variables["SQS_QUEUE_URL"], Attributes=patient)
     stage.publish(messages)
 
-    first = stage.worker(SHUTDOWN_SECONDS=str(SHUTDOWN_SECONDS))
+    first = stage.worker(SHUTDOWN_SECONDS=str(SHUTDOWN_SECONDS), SYNC_GAP_SECONDS=gap)
     wait_until(lambda: len(first.audits()) > 60, within_s=30, what=lambda: "the worker is under load")
     status, took_s = first.terminate()
     assert status == 0
     assert took_s < SHUTDOWN_SECONDS + MARGIN_S
     assert stage.depth() > 0, "the stop was to come in the middle"
 
-    second = stage.worker()
+    second = stage.worker(SYNC_GAP_SECONDS=gap)
     stage.wait_drained(within_s=60)
     assert second.terminate()[0] == 0
     assert stage.dead_letters() == []

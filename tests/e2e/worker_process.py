@@ -54,7 +54,8 @@ class WorkerProcess:
         return [json.loads(line) for line in whole if line.startswith(b"{")]
 
     def audits(self) -> list[dict[str, Any]]:
-        return [line for line in self.lines() if line["msg"] == "CONVERSATION_SYNC_AUDIT"]
+        """The records of events; what the poll decided without one is left out."""
+        return [line for line in self.lines() if line["msg"] == "CONVERSATION_SYNC_AUDIT" and line["event"] is not None]
 
     def says(self, message: str) -> bool:
         return any(line["msg"] == message for line in self.lines())

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from handlers.event import Event
+from handlers.options import PolicyInUse
 from handlers.outcome import Done
 from sync.runs import contains
 from tests.handlers.wire_events import CAPTURED, LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE, Json, captured, read
@@ -34,7 +35,7 @@ def recorded_audit() -> Json:
 @pytest.mark.parametrize("together", [True, False], ids=["one-batch", "one-by-one"])
 class TestInPublishedOrder:
     async def test_2021_the_un_assignment_queues_the_work_item_again(self, together: bool) -> None:
-        world = World()
+        world = World(policy=PolicyInUse.LEGACY)
         batch = events(UNASSIGN_WITHOUT_QUEUE)
         ends = await world.handle(batch) if together else [(await world.handle([each]))[0] for each in batch]
         assert [code_of(end) for end in ends] == [
@@ -55,7 +56,7 @@ class TestInPublishedOrder:
         assert message["dd"]["trace_id"] == "5482557376363344829"
 
     async def test_2022_the_workflows_assignment_reaches_the_work_item(self, together: bool) -> None:
-        world = World()
+        world = World(policy=PolicyInUse.LEGACY)
         batch = outside(LOST_ASSIGNMENT)
         ends = await world.handle(batch) if together else [(await world.handle([each]))[0] for each in batch]
         assert [code_of(end) for end in ends] == ["NO_CONVERSATION", "NO_CONVERSATION", "APPLIED"]
@@ -64,7 +65,7 @@ class TestInPublishedOrder:
         assert (world.w(ITEM_2022).status, world.w(ITEM_2022).assigned_to) == ("assigned", AGENT_2022)
 
     async def test_2022_with_the_predecessors_sync_it_is_gone_from_the_conversation(self, together: bool) -> None:
-        world = World()
+        world = World(policy=PolicyInUse.LEGACY)
         batch = events(LOST_ASSIGNMENT)
         ends = await world.handle(batch) if together else [(await world.handle([each]))[0] for each in batch]
         assert code_of(ends[3]) == "IS_SYNC"
@@ -79,7 +80,7 @@ async def test_2022_the_lost_update_when_the_work_items_event_comes_late(stored:
     has just read, 6, so its write holds: the assignment is gone, and its own event, when it comes, is stale. This is
     the very write that production recorded in its audit."""
     _, queued, assigned = outside(LOST_ASSIGNMENT)
-    world = World()
+    world = World(policy=PolicyInUse.LEGACY)
     if stored:
         world.put(dict(assigned.data), dict(queued.data))
     else:
@@ -98,7 +99,7 @@ async def test_2022_what_each_order_of_delivery_leads_to() -> None:
     """The three outside events, one by one from an empty store: the end depends on the order, which is the flaw."""
     ends: dict[tuple[int, ...], tuple[tuple[str, ...], str | None]] = {}
     for order in permutations(range(3)):
-        world = World()
+        world = World(policy=PolicyInUse.LEGACY)
         for number in order:
             await world.handle([outside(LOST_ASSIGNMENT)[number]])
         ends[order] = (world.c(CONVERSATION_2022).assigned_users, world.w(ITEM_2022).assigned_to)
@@ -116,11 +117,11 @@ async def test_2022_what_each_order_of_delivery_leads_to() -> None:
 @pytest.mark.parametrize("incident", [LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE])
 async def test_shuffled_within_one_batch_nothing_changes(incident: str) -> None:
     batch = events(incident)
-    straight = World()
+    straight = World(policy=PolicyInUse.LEGACY)
     await straight.handle(batch)
     orders = list(permutations(batch))
     for order in orders[:: max(len(orders) // 24, 1)]:
-        world = World()
+        world = World(policy=PolicyInUse.LEGACY)
         await world.handle(order)
         assert world.stored() == straight.stored()
 
@@ -129,7 +130,7 @@ async def test_shuffled_within_one_batch_nothing_changes(incident: str) -> None:
 async def test_shuffled_one_by_one_every_event_has_its_end_and_every_revision_its_observation(incident: str) -> None:
     orders = list(permutations(events(incident)))
     for order in orders[:: max(len(orders) // 24, 1)]:
-        world = World()
+        world = World(policy=PolicyInUse.LEGACY)
         for each in order:
             [end] = await world.handle([each])
             assert isinstance(end.outcome, Done)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from handlers.event import Event
 from handlers.message import read_message
+from handlers.options import PolicyInUse
 from handlers.outcome import Done, Handled, Retry
 from sync.conversation import ConversationStatus
 from tests.handlers.test_message_properties import mutated
@@ -19,10 +20,11 @@ from worker.collection import Collection
 
 PAIRS: Final = 3
 WRITES_MAX: Final = 12
-HOW: Final = settings(max_examples=25, deadline=None)
+HOW: Final = settings(max_examples=30, deadline=None)
 
 users = st.sampled_from([(), ("u-1",), ("u-2",), ("u-2", "u-1"), ("u-9",)])
 queues = st.sampled_from([None, "q-1", "q-2"])
+policies = st.sampled_from(PolicyInUse)
 sync_of_theirs = st.sampled_from([False, False, False, True])
 
 
@@ -104,10 +106,10 @@ def documents_announced(world: World) -> Counter[tuple[str, int]]:
     return Counter((body["data"]["id"], body["data"]["attributes"]["rev"]) for body in bodies)
 
 
-@given(taken=batches())
+@given(taken=batches(), policy=policies)
 @HOW
-def test_whatever_comes_in_whatever_batches(taken: list[list[Json]]) -> None:
-    world = World()
+def test_whatever_comes_in_whatever_batches(taken: list[list[Json]], policy: PolicyInUse) -> None:
+    world = World(policy=policy)
     ends = asyncio.run(run(world, taken))
 
     messages = world.announced()
@@ -139,11 +141,11 @@ def test_whatever_comes_in_whatever_batches(taken: list[list[Json]]) -> None:
         assert document["rev"] >= (world.store.state(document["_id"]).deleted_rev or 0)
 
 
-@given(taken=batches())
-@settings(HOW, max_examples=8)
-def test_everything_again_settles(taken: list[list[Json]]) -> None:
+@given(taken=batches(), policy=policies)
+@settings(HOW, max_examples=12)
+def test_everything_again_settles(taken: list[list[Json]], policy: PolicyInUse) -> None:
     """Delivered again and again, everything comes to rest: our writes raise revisions, so the events become stale."""
-    world = World()
+    world = World(policy=policy)
 
     async def until_quiet() -> int:
         for again in range(12):
@@ -156,9 +158,9 @@ def test_everything_again_settles(taken: list[list[Json]]) -> None:
     assert asyncio.run(until_quiet()) < 99
 
 
-@given(line=mutated())
+@given(line=mutated(), policy=policies)
 @settings(max_examples=30, deadline=None)
-def test_whatever_can_be_read_can_be_handled(line: Json) -> None:
+def test_whatever_can_be_read_can_be_handled(line: Json, policy: PolicyInUse) -> None:
     """An event from outside never brings the handler down: beside it in the batch are others."""
     result = read_message(text(line))
     if not isinstance(result, Event):
@@ -166,7 +168,7 @@ def test_whatever_can_be_read_can_be_handled(line: Json) -> None:
     beside = read(event(conversation(2, key="beside")))
 
     async def handled() -> list[Handled]:
-        world = World(own_syncs_stored=False)
+        world = World(policy=policy, own_syncs_stored=False)
         ends = await world.handle([result, beside])
         key = result.conversation_id
         other: list[Any] = [

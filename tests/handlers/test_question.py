@@ -128,9 +128,6 @@ class TestSync:
         rich = {**W, "acceptedBy": "u-9", "session": "s", "lastRevision": {"queueTime": 3}, "resource": {"id": "c"}}
         assert ask({**SYNC, "workItem": rich}) == ask(SYNC)
 
-    def test_causal_is_answered_by_a_clear_error(self) -> None:
-        assert fault({**SYNC, "policy": "causal"}) == "policy: Input should be 'legacy'"
-
 
 class TestCommand:
     def test_applied(self) -> None:

@@ -1,6 +1,7 @@
 """The forms in which the store is written: the paths that a write sets, and the sync state as a document."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -162,6 +163,10 @@ states = st.builds(
     known_at=by_field,
     waiting_since=st.none() | instants,
     deleted_rev=st.none() | revs,
+    conversation_rev=revs,
+    work_item_rev=revs,
+    reconciled=st.booleans(),
+    finished_at=st.none() | instants,
 )
 
 
@@ -176,6 +181,23 @@ class TestStateDocument:
     def test_none_is_the_empty_state(self) -> None:
         assert state_of(None) == SyncState()
 
+    def test_one_written_before_there_were_more_names_says_what_follows_from_the_others(self) -> None:
+        """What was observed was stored, and what is known was reconciled."""
+        state = SyncState(
+            version=2,
+            conversation_observed=((1, 6), (8, 8)),
+            work_item="w-1",
+            work_item_observed=((1, 2),),
+            known={"queue": 5},
+            known_at={"queue": 2},
+        )
+        old: Any = orjson.loads(orjson.dumps(state_document("c-1", state)))
+        for holder, name in ((old["conversation"], "rev"), (old["workItem"], "rev"), (old["workItem"], "reconciled")):
+            del holder[name]
+        del old["finishedAt"]
+        assert state_of(old) == replace(state, conversation_rev=8, work_item_rev=2, reconciled=True)
+        assert not state_of({**old, "known": {}}).reconciled
+
     def test_what_the_store_adds_is_passed_over(self) -> None:
         document: Mapping[str, Any] = {**state_document("c-1", SyncState(version=3)), "commitId": "x"}
         assert state_of(document) == SyncState(version=3)
@@ -184,24 +206,29 @@ class TestStateDocument:
         state = SyncState(
             version=2,
             conversation_observed=((1, 6), (8, 8)),
+            conversation_rev=8,
             work_item="w-1",
             work_item_number=1,
             work_item_observed=((1, 2),),
+            work_item_rev=3,
+            reconciled=True,
             view={"queue": Viewed(value="q-1", rev=6)},
             changed={"queue": 6},
             known={"queue": 5},
             known_at={"queue": 2},
             waiting_since=datetime(2024, 5, 6, tzinfo=UTC),
+            finished_at=datetime(2024, 5, 7, tzinfo=UTC),
         )
         assert state_document("c-1", state) == {
             "_id": "c-1",
             "version": 2,
-            "conversation": {"observed": [[1, 6], [8, 8]]},
-            "workItem": {"id": "w-1", "number": 1, "observed": [[1, 2]]},
+            "conversation": {"observed": [[1, 6], [8, 8]], "rev": 8},
+            "workItem": {"id": "w-1", "number": 1, "observed": [[1, 2]], "rev": 3, "reconciled": True},
             "view": {"queue": {"value": "q-1", "rev": 6}},
             "changed": {"queue": 6},
             "known": {"queue": 5},
             "knownAt": {"queue": 2},
             "waitingSince": "2024-05-06T00:00:00.000Z",
             "deletedRev": None,
+            "finishedAt": "2024-05-07T00:00:00.000Z",
         }

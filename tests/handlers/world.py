@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
+import pytest
 
 from commands.session import Place, Session, Spot, place_of
 from commands.work_item import WorkItem
 from handlers.batch import BatchHandler
-from handlers.decide import Options
 from handlers.event import Event
+from handlers.options import Options, PolicyInUse
 from handlers.outcome import Done, Handled, Retry
 from handlers.ports import Committed, Document, Pair, Plan, PlanRejected, Store, StoreAway, Want
 from handlers.snapshot import conversation_of, document_of, work_item_of
@@ -19,6 +20,9 @@ from tests.handlers.wire_events import ORG, Json, read
 from worker.collection import Collection
 from worker.memory_store import MemoryStore
 
+EITHER_POLICY: Final = pytest.mark.parametrize(
+    "policy", [PolicyInUse.CAUSAL, PolicyInUse.LEGACY], ids=lambda policy: policy.value
+)
 USERS: Final = ("u-1", "u-2")
 """Each has a session: u-1 has s-1."""
 
@@ -32,8 +36,9 @@ class World:
         self.ids = CountedIds()
         for user in USERS:
             self.store.put_session(Session(id=f"s-{user[2:]}", user=user, capacity=10))
+        self.outer: Store = wrapped(self.store) if wrapped else self.store
         self.handler = BatchHandler(
-            store=wrapped(self.store) if wrapped else self.store,
+            store=self.outer,
             clock=self.clock,
             ids=self.ids,
             chance=FixedChance(),

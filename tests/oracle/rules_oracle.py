@@ -1,7 +1,8 @@
-"""Tables A and B and the gates of sync-rules.md for policy `legacy`, read a second time.
+"""Tables A and B of sync-rules.md, and the gates for policy `legacy`, read a second time.
 
-Written from the text alone, on plain dicts in the JSON shape of `decide` (interfaces.md). It imports nothing of ours
-and is laid out so that each line can be held against a row of the text; speed and elegance are of no interest here.
+What policy `causal` makes of the tables stands in causal_oracle.py. Written from the text alone, on plain dicts in the
+JSON shape of `decide` (interfaces.md). It imports nothing of ours and is laid out so that each line can be held against
+a row of the text; speed and elegance are of no interest here.
 """
 
 from typing import Any
@@ -25,20 +26,24 @@ CODES = {
     "B7": ("SYNC_WORK_ITEM", "CONVERSATION_ENDED"),
     "B8": ("SYNC_WORK_ITEM", None),
     "B9": ("SYNC_WORK_ITEM", "CONVERSATION_DELETED"),
+    "B10": ("SYNC_WORK_ITEM", "CONVERSATION_RESUMED"),
 }
 """Action and code of every rule (domain.md, *Reason codes*); B8 has two codes."""
 
 
-def table_a(c: Json, w: Json) -> list[tuple[str, Json]]:
+def table_a(c: Json, w: Json, policy: str = "legacy") -> list[tuple[str, Json]]:
     """The rules of A that fire, with what each writes to the conversation."""
+    causal = policy == "causal"
     if c["deleted"]:
         return []
     if w["status"] == "completed":
         return [("A1", {"status": "done"})] if c["status"] != "done" else []
     fired: list[tuple[str, Json]] = []
-    if w["assignedTo"] is not None and c["assignedUsers"] == []:
+    u = w["assignedTo"]
+    if u is not None and (u not in c["assignedUsers"] if causal else c["assignedUsers"] == []):
         fired.append(("A2", {"assignedUsers": [w["assignedTo"]]}))
-    if w["status"] == "queued" and w["assignedTo"] is None and c["assignedUsers"] != []:
+    waits_for_an_agent = w["status"] == "queued" or (causal and w["status"] == "routed")
+    if waits_for_an_agent and w["assignedTo"] is None and c["assignedUsers"] != []:
         fired.append(("A3", {"assignedUsers": []}))
     if w["status"] == "wrap-up" and c["ended"] is False:
         fired.append(("A4", {"ended": True}))
@@ -49,8 +54,9 @@ def table_a(c: Json, w: Json) -> list[tuple[str, Json]]:
     return fired
 
 
-def table_b(c: Json, w: Json) -> list[tuple[str, Json]]:  # noqa: C901 – one `if` a row of the text
+def table_b(c: Json, w: Json, policy: str = "legacy") -> list[tuple[str, Json]]:  # noqa: C901 – one `if` a row
     """The rules of B that fire, with what each adds to the work-item's update; B6 last, so that completed stands."""
+    causal = policy == "causal"
     if w["status"] == "completed":
         return []
     if c["deleted"]:
@@ -69,8 +75,10 @@ def table_b(c: Json, w: Json) -> list[tuple[str, Json]]:  # noqa: C901 – one `
         fired.append(("B5", {"paused": False}))
     if c["ended"] and c["status"] == "open" and w["status"] != "wrap-up":
         fired.append(("B7", {"status": "wrap-up"}))
-    if queue_id(c) != queue_id(w) and w["status"] in ("queued", "assigned"):
+    if queue_id(c) != queue_id(w) and (causal or w["status"] in ("queued", "assigned")):
         fired.append(("B8", {"queue": None if c["queue"] is None else {"id": c["queue"]["id"]}}))
+    if causal and c["status"] == "open" and not c["ended"] and w["status"] == "wrap-up":
+        fired.append(("B10", {"resume": True}))
     if c["status"] == "done":
         fired.append(("B6", {"status": "completed"}))
     return fired
@@ -130,7 +138,7 @@ def closed_gate(question: Json) -> str | None:
     return None
 
 
-def skipped(code: str) -> Json:
+def skipped(code: str, suppressed: list[Json] | None = None) -> Json:
     """An answer that writes nothing."""
     return {
         "outcome": "skipped",
@@ -138,13 +146,13 @@ def skipped(code: str) -> Json:
         "updatedConversation": None,
         "updatedWorkItem": None,
         "reasons": [{"action": "SKIP_SYNC", "code": code, "meta": {}}],
-        "suppressed": [],
+        "suppressed": suppressed or [],
     }
 
 
-def reason(rule: str, fields: Json) -> Json:
+def reason(rule: str, fields: Json, policy: str = "legacy") -> Json:
     """Why a rule wrote."""
     action, code = CODES[rule]
     if code is None:
         code = "CONVERSATION_QUEUE_REMOVED" if fields["queue"] is None else "CONVERSATION_QUEUE_CHANGED"
-    return {"action": action, "code": code, "meta": {"rule": rule, "policy": "legacy"}}
+    return {"action": action, "code": code, "meta": {"rule": rule, "policy": policy}}

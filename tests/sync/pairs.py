@@ -1,13 +1,22 @@
 """Pairs in the JSON shape of `decide`, and the way from there to the calculators and back."""
 
-from typing import Any
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
 
+from commands.surroundings import Surroundings
 from commands.work_item import Status, WorkItem
+from sync.causal import decide_causal
+from sync.causality import Ages, Newer, evidence
 from sync.conversation import Conversation, ConversationStatus
+from sync.field import Field
 from sync.gates import Trigger
 from sync.reconcile import Decision, decide_legacy
+from sync.state import SyncState
 
 Json = dict[str, Any]
+
+NOW: Final = datetime(2024, 5, 6, tzinfo=UTC)
 
 
 def c(**told: Any) -> Json:
@@ -85,6 +94,36 @@ def as_json(decision: Decision) -> Json:
         "reasons": [reason.as_wire() for reason in decision.reasons],
         "suppressed": [field.as_wire() for field in decision.suppressed],
     }
+
+
+def causal_answer(conversation: Json, item: Json, newer: Mapping[Field, Newer]) -> Json:
+    """What `decide_causal` says where each field is newer on the side told: `CHANGED` and `KNOWN` say how."""
+    one, other = conversation_of(conversation), work_item_of(item)
+    assert one is not None
+    assert other is not None
+    seen = evidence(state_in_which(newer), one, other, ages=Ages(), asking=None)
+    return as_json(decide_causal(seen, around=Surroundings(), now=NOW).decision)
+
+
+def state_in_which(newer: Mapping[Field, Newer]) -> SyncState:
+    """A state of `c()` and `w()` that makes each field newer on the side told.
+
+    Revision 4 of the work-item has not been observed, so that a field waits whose last known writer came before it.
+    """
+    return SyncState(
+        conversation_observed=((1, 3),),
+        work_item="w",
+        work_item_observed=((1, 3), (5, 5)),
+        reconciled=True,
+        changed={name: CHANGED[side] for name, side in newer.items()},
+        known={name: KNOWN[side] for name, side in newer.items()},
+        known_at={name: 3 if side is Newer.NOBODY_KNOWS else 4 for name, side in newer.items()},
+    )
+
+
+CHANGED: Final = {Newer.CONVERSATION: 3, Newer.WORK_ITEM: 2, Newer.NOBODY_KNOWS: 3}
+KNOWN: Final = {Newer.CONVERSATION: 2, Newer.WORK_ITEM: 2, Newer.NOBODY_KNOWS: 1}
+"""The conversation revision that changed a field last, and the one that the work-item's write knew."""
 
 
 def in_any_order(told: Json) -> Json:

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from handlers.decide import Options, Planned, plan_pair
+import pytest
+
+from handlers.decide import Planned, plan_pair
 from handlers.event import Event
+from handlers.options import Options, PolicyInUse
 from handlers.ports import Document, Pair
 from handlers.snapshot import document_of
 from sync.gates import Trigger
@@ -18,6 +21,7 @@ from sync.runs import contains
 from sync.state import SyncState
 
 NOW: Final = datetime(2022, 3, 2, 19, 13, 27, tzinfo=UTC)
+EVERY_POLICY: Final = pytest.mark.parametrize("policy", list(PolicyInUse), ids=lambda policy: policy.value)
 
 
 @dataclass(slots=True)
@@ -72,16 +76,19 @@ def event_of(data: dict[str, Any]) -> Event:
     )
 
 
-def decided(conversation: dict[str, Any], item: dict[str, Any], *, comes: dict[str, Any]) -> Planned:
+def decided(
+    conversation: dict[str, Any], item: dict[str, Any], *, comes: dict[str, Any], policy: PolicyInUse
+) -> Planned:
     """One document's event comes; the other stands in the store as another service left it, its event on the way."""
     pair = Pair(conversation=stored(conversation), work_items=(stored(item),), state=SyncState())
-    return plan_pair("c", pair, [event_of(comes)], now=NOW, ids=CountedIds(), options=Options())
+    return plan_pair("c", pair, [event_of(comes)], now=NOW, ids=CountedIds(), options=Options(policy=policy))
 
 
-def test_a_conversation_that_was_only_read_is_not_observed() -> None:
+@EVERY_POLICY
+def test_a_conversation_that_was_only_read_is_not_observed(policy: PolicyInUse) -> None:
     # Somebody assigned the conversation (revision 6); that event has not come. In ivr no rule of A takes it away.
     item = work_item_data(2)
-    planned = decided(conversation_data(6, assignedUsers=["u1"]), item, comes=item)
+    planned = decided(conversation_data(6, assignedUsers=["u1"]), item, comes=item, policy=policy)
     assert planned.handled[0].audit.reasons[0].code == "IN_SYNC"
     assert planned.plan.conversation is None
     state = planned.plan.state
@@ -90,10 +97,11 @@ def test_a_conversation_that_was_only_read_is_not_observed() -> None:
     assert not contains(state.conversation_observed, 6)
 
 
-def test_a_work_item_that_was_only_read_is_not_observed() -> None:
+@EVERY_POLICY
+def test_a_work_item_that_was_only_read_is_not_observed(policy: PolicyInUse) -> None:
     # The queue rules wrote revision 2, and say in its event which conversation they knew; that event has not come.
     conversation = conversation_data(6)
-    planned = decided(conversation, work_item_data(2), comes=conversation)
+    planned = decided(conversation, work_item_data(2), comes=conversation, policy=policy)
     assert planned.handled[0].audit.reasons[0].code == "IN_SYNC"
     state = planned.plan.state
     assert state is not None
@@ -101,9 +109,10 @@ def test_a_work_item_that_was_only_read_is_not_observed() -> None:
     assert not contains(state.work_item_observed, 2)
 
 
-def test_a_conversation_that_the_sync_wrote_is_observed_as_written_and_not_as_read() -> None:
+@EVERY_POLICY
+def test_a_conversation_that_the_sync_wrote_is_observed_as_written_and_not_as_read(policy: PolicyInUse) -> None:
     item = work_item_data(2, status="wrap-up")
-    planned = decided(conversation_data(6, assignedUsers=["u1"]), item, comes=item)
+    planned = decided(conversation_data(6, assignedUsers=["u1"]), item, comes=item, policy=policy)
     assert planned.plan.conversation is not None
     assert planned.plan.conversation.after["rev"] == 7
     state = planned.plan.state

@@ -15,8 +15,10 @@ from worker.memory_store import MemoryStore
 from worker.mongo_database import Client, database_of
 from worker.mongo_outbox import MongoOutbox
 from worker.mongo_store import MongoStore
+from worker.mongo_waiting import MongoWaitingPairs
 from worker.outbox import Outbox
 from worker.surroundings_document import session_document, session_of
+from worker.waiting import WaitingPairs
 
 DEADLINE_S = 5.0
 
@@ -27,6 +29,9 @@ class Bench(Protocol):
 
     @property
     def outbox(self) -> Outbox: ...
+
+    @property
+    def waiting(self) -> WaitingPairs: ...
 
     async def put(
         self,
@@ -62,6 +67,7 @@ class MemoryBench:
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.outbox = self.store
+        self.waiting = self.store
 
     async def put(
         self,
@@ -143,6 +149,7 @@ class MongoBench:
             client, name, clock=SystemClock(), ids=ObjectIds(), deadline_s=DEADLINE_S, observer=self.watch
         )
         self.outbox = MongoOutbox(client, name, deadline_s=DEADLINE_S)
+        self.waiting = MongoWaitingPairs(client, name, deadline_s=DEADLINE_S)
         self.database = database_of(client, name)
 
     async def put(

@@ -20,7 +20,7 @@ from commands.surroundings import Surroundings
 from commands.update import Update, parse_update
 from commands.way import COMPOSED, Engine, Origin, Way
 from handlers.batch import BatchHandler
-from handlers.decide import Options
+from handlers.options import Options, PolicyInUse
 from handlers.outcome import Done, Handled
 from handlers.ports import Committed, Document, Pair, Plan, PlanRejected, Store, Want
 from handlers.snapshot import document_of, with_work_item, work_item_of
@@ -75,7 +75,12 @@ class Life:
         self.clock = HandClock()
         self.store = Recorded(bench.store)
         self.handler = BatchHandler(
-            store=self.store, clock=self.clock, ids=CountedIds(), chance=FixedChance(), options=Options(way=way)
+            store=self.store,
+            clock=self.clock,
+            ids=CountedIds(),
+            chance=FixedChance(),
+            # The commands are looked at here: legacy asks table B alone, and needs no engine in particular.
+            options=Options(policy=PolicyInUse.LEGACY, way=way),
         )
         self.documents: dict[str, Document] = {}
         self.revisions: dict[str, Any] = {}

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from handlers.decide import Options, failed, skip_own
+from handlers.ending import failed, skip_own
 from handlers.event import Event
 from handlers.message import Limits
+from handlers.options import Options, PolicyInUse
 from handlers.outcome import Handled, Retry
 from handlers.ports import Announcement, StoreAway
 from sync.rule import Policy
@@ -18,6 +19,7 @@ from tests.worker.ear import Ear
 from tests.worker.fake_clock import T0, Even, FakeClock, breathe, until
 from tests.worker.stand_in_queue import StandInQueue
 from worker.aws import QueueAway
+from worker.backlog_lag import BacklogLag
 from worker.delay import JitteredDelay
 from worker.health import Health
 from worker.in_hand import InHand
@@ -27,7 +29,7 @@ from worker.outage import Outage
 from worker.receivers import ReceiverParts, Receivers
 from worker.settle import EARLIER_WENT_BACK, Settle
 
-OPTIONS = Options(policy=Policy.LEGACY)
+OPTIONS = Options(policy=PolicyInUse.LEGACY)
 
 
 def body(conversation: str, rev: int = 1) -> str:
@@ -94,7 +96,8 @@ class Line:
             batch_max=batch_max,
             parts=LaneParts(
                 handler=self.script, policy=Policy.LEGACY, failed=self._failed, settler=self.settle, announcer=self,
-                outage=self.outage, store_pause=pause, health=self.health, clock=clock, telemetry=self.ear.telemetry,
+                outage=self.outage, lag=BacklogLag(clock), store_pause=pause, health=self.health, clock=clock,
+                telemetry=self.ear.telemetry,
             ),
         )  # fmt: skip
         self.receivers = Receivers(

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from handlers.decide import Options, skip_own
+from handlers.ending import skip_own
 from handlers.event import Event, Unsupported
+from handlers.options import Options
 from sync.rule import Policy
 from tests.worker.ear import Ear
 from tests.worker.fake_clock import T0, FakeClock

@@ -11,6 +11,7 @@ import pytest
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import PyMongoError
 
+from commands.instant import format_instant
 from commands.queue import Queue
 from handlers.ports import Committed, DocumentWrite, StoreAway, Want
 from mongod import Mongod
@@ -20,7 +21,7 @@ from tests.worker.store_bench import Commands, MongoBench, everything, ids
 from tests.worker.tcp_proxy import TcpProxy
 from worker.clock import ObjectIds, SystemClock
 from worker.collection import Collection
-from worker.mongo_database import Client
+from worker.mongo_database import Client, stamped
 from worker.mongo_fault import StoreUnfit
 from worker.mongo_store import MongoStore
 
@@ -115,6 +116,18 @@ def _stages(plan: Mapping[str, Any]) -> Iterator[str]:
         ),
         (Collection.WORK_SESSIONS, {"user": {"$in": ["u1", "u2"]}, "active": True}, {}),
         (Collection.OUTBOX, {"status": "waiting", "createdAt": {"$lt": T0}}, {"createdAt": 1}),
+        (Collection.SYNC_STATES, stamped("waitingSince"), {}),
+        (
+            Collection.SYNC_STATES,
+            {"waitingSince": {"$type": "string", "$lt": format_instant(T0)}},
+            {"waitingSince": 1},
+        ),
+        (Collection.SYNC_STATES, {"finishedAt": {"$type": "string", "$lt": format_instant(T0)}}, {"finishedAt": 1}),
+        (
+            Collection.SYNC_STATES,
+            {"_id": {"$in": ["c1", "c2"]}, "finishedAt": {"$type": "string", "$lt": format_instant(T0)}},
+            {},
+        ),
     ],
     ids=str,
 )
@@ -130,16 +143,17 @@ async def test_every_query_has_its_index(
     assert not stages & {"COLLSCAN", "SORT"}
 
 
-async def test_indexes_are_made_once_and_are_those_three(mongo: MongoBench) -> None:
+async def test_indexes_are_made_once_and_are_those_five(mongo: MongoBench) -> None:
     await asyncio.gather(mongo.store.ensure_indexes(), mongo.store.ensure_indexes())
     assert sorted(await mongo.database.list_collection_names()) == sorted(Collection)
     made = {
-        collection.value: list((await mongo.database[collection].index_information()).keys() - {"_id_"})
+        collection.value: sorted((await mongo.database[collection].index_information()).keys() - {"_id_"})
         for collection in Collection
     }
     assert {name: indexes for name, indexes in made.items() if indexes} == {
         "work_items": ["one_active_a_conversation"],
         "work_sessions": ["active_by_user"],
+        "sync_states": ["finished_by_age", "waiting_by_age"],
         "outbox": ["by_status_and_age"],
     }
 

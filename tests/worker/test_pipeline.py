@@ -5,13 +5,17 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from handlers.options import PolicyInUse
 from handlers.ports import Pair, StoreAway, Want
+from sync.state import SyncState
 from tests.worker.ear import Ear
 from tests.worker.fake_clock import Even, FakeClock, breathe, until
+from tests.worker.plans import state_plan
 from tests.worker.stand_in_queue import StandInQueue
 from tests.worker.stand_in_topics import StandInTopics
 from worker.aws import QueueAway
@@ -19,6 +23,7 @@ from worker.clock import ObjectIds
 from worker.health import Health
 from worker.memory_store import MemoryStore
 from worker.message import Message
+from worker.metrics import Metric
 from worker.pipeline import Outside, Pipeline
 from worker.settings import Settings
 from worker.stopping import Stopping
@@ -82,7 +87,12 @@ class Plant:
 
 
 @asynccontextmanager
-async def _plant(*bodies: str, queue: StandInQueue | None = None, away: bool = False) -> AsyncIterator[Plant]:
+async def _plant(
+    *bodies: str,
+    queue: StandInQueue | None = None,
+    away: bool = False,
+    policy: PolicyInUse = PolicyInUse.CAUSAL,
+) -> AsyncIterator[Plant]:
     clock, ear, topics, store = FakeClock(), Ear(), StandInTopics(), MoodyStore()
     store.away = away
     queue = queue or StandInQueue(clock)
@@ -96,11 +106,12 @@ async def _plant(*bodies: str, queue: StandInQueue | None = None, away: bool = F
         sns_work_item_topic_arn="arn:aws:sns:us-east-1:1:work-items",
         sqs_queue_url="http://queue/1/q",
         mongodb_uri="mongodb://nowhere",
+        sync_policy=policy,
         receivers=1,
         shutdown_seconds=1,
     )
     outside = Outside(
-        queue=queue, facts=queue.facts, topics=topics, store=store, outbox=store,
+        queue=queue, facts=queue.facts, topics=topics, store=store, outbox=store, waiting=store,
         clock=clock, ids=ObjectIds(), chance=Even(),
     )  # fmt: skip
     pipeline = Pipeline(settings=settings, outside=outside, health=health, telemetry=ear.telemetry)
@@ -163,3 +174,38 @@ async def test_sns_and_sqs_being_away_end_nothing() -> None:
         assert not plant.running.done()
         await plant.stop()
     assert plant.running.exception() is None
+
+
+async def test_what_waits_for_an_event_that_does_not_come_is_decided_by_the_poll_and_published() -> None:
+    now = "2024-05-06T07:08:09.123Z"
+    asks = json.loads(body("conversation", "c1", 4, {"status": "open", "assignedUsers": ["u1"], "updatedAt": now}))
+    asks["body"]["changes"] = {"attributes": {"assignedUsers": {"op": "replace", "before": [], "after": ["u1"]}}}
+    # Of the work-item's first two revisions no event comes.
+    item = json.loads(WORK_ITEM)
+    item["body"]["data"]["attributes"] |= {"rev": 3, "updatedAt": now}
+    item["body"]["changes"] = {"attributes": {"priority": {"op": "replace", "before": 1, "after": 2}}}
+    async with _plant(json.dumps(item), json.dumps(asks)) as plant:
+        await until(lambda: plant.queue.left == [])
+        await breathe()
+        assert plant.topics.published == []
+        await plant.clock.advance(59)
+        assert plant.ear.gauges[Metric.WAITING.value] == 1
+        assert plant.topics.published == []
+        await plant.clock.advance(17)
+        await until(lambda: len(plant.topics.published) == 1)
+        await plant.stop()
+    applied = [line for line in plant.ear.lines if line.get("outcome") == "applied"]
+    assert [(line["trigger"], line["event"]) for line in applied] == [("gap", None)]
+
+
+@pytest.mark.parametrize("policy", [PolicyInUse.LEGACY, PolicyInUse.SHADOW])
+async def test_under_the_other_policies_nobody_looks_for_who_waits_and_states_are_forgotten_all_the_same(
+    policy: PolicyInUse,
+) -> None:
+    async with _plant(policy=policy) as plant:
+        finished = SyncState(version=1, finished_at=plant.clock.now() - timedelta(days=31))
+        await plant.store.commit([state_plan("c9", state=finished)])
+        await plant.clock.advance(1_201)
+        assert Metric.WAITING.value not in plant.ear.gauges
+        assert plant.store.state("c9").version == 0
+        await plant.stop()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from handlers.options import PolicyInUse
 from worker.settings import SettingFaults, Settings, read_settings, setting_rows, settings_table
 
 GOOD = {
@@ -68,10 +69,24 @@ def test_all_faults_come_together_and_name_the_remedy(monkeypatch: pytest.Monkey
     }  # fmt: skip
     assert "set it to a whole number from 1 to 64" in found["RECEIVERS"]
     assert "set it to true or false" in found["STATE_FROM_EVENTS"]
-    assert "set it to legacy" in found["SYNC_POLICY"]
+    assert "set it to causal or legacy or shadow" in found["SYNC_POLICY"]
     assert "debug or info or warning or error" in found["LOG_LEVEL"]
     assert "routing-sync provision --env" in found["SQS_QUEUE_URL"]
     assert all("\n" not in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("variables", "policy"),
+    [
+        ({}, PolicyInUse.CAUSAL),
+        ({"SYNC_POLICY": "Shadow"}, PolicyInUse.SHADOW),
+        ({"SYNC_POLICY": "legacy", "COMMAND_ENGINE": "legacy"}, PolicyInUse.LEGACY),
+    ],
+)
+def test_the_policy(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], policy: PolicyInUse) -> None:
+    settings = _read(monkeypatch, {**GOOD, **variables})
+    assert isinstance(settings, Settings)
+    assert settings.sync_policy is policy
 
 
 def test_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +101,14 @@ def test_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     ("variables", "says"),
     [
         ({"RECEIVERS": "10", "IN_HAND_MAX": "50"}, "IN_HAND_MAX: it is less than the 100 that RECEIVERS may receive"),
+        (
+            {"COMMAND_ENGINE": "legacy"},
+            "SYNC_POLICY: causal needs the composed engine: set COMMAND_ENGINE to composed, or SYNC_POLICY to legacy",
+        ),
+        (
+            {"COMMAND_ENGINE": "legacy", "SYNC_POLICY": "Shadow"},
+            "SYNC_POLICY: shadow needs the composed engine: set COMMAND_ENGINE to composed, or SYNC_POLICY to legacy",
+        ),
         ({"RETRY_FIRST_SECONDS": "60", "RETRY_MAX_SECONDS": "5"}, "RETRY_MAX_SECONDS: it is less than RETRY_FIRST"),
     ],
 )

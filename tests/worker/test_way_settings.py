@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from commands.way import COMPOSED, UPDATE_NAMES, Engine, Origin, Way
+from handlers.options import PolicyInUse
 from handlers.outcome import Handled
 from tests.handlers.wire_events import Json, conversation, event, work_item
 from tests.handlers.world import World, code_of
@@ -15,6 +16,8 @@ from tests.worker.test_settings import GOOD
 from worker.handled_line import tell_handled
 from worker.metrics import Metric
 from worker.settings import SettingFaults, Settings, read_settings, setting_rows
+
+LEGACY_SET = {"COMMAND_ENGINE": "legacy", "SYNC_POLICY": "legacy"}
 
 
 @pytest.fixture(autouse=True)
@@ -51,22 +54,22 @@ class TestGood:
 
     @pytest.mark.parametrize("engine", Engine, ids=lambda engine: engine.value)
     def test_the_engine(self, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
-        assert way_of(monkeypatch, COMMAND_ENGINE=engine.value) == Way(engine=engine)
+        assert way_of(monkeypatch, COMMAND_ENGINE=engine.value, SYNC_POLICY="legacy") == Way(engine=engine)
 
     @pytest.mark.parametrize("text", ["LEGACY", "Legacy"])
     def test_the_engine_in_any_case(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-        assert way_of(monkeypatch, COMMAND_ENGINE=text).engine is Engine.LEGACY
+        assert way_of(monkeypatch, COMMAND_ENGINE=text, SYNC_POLICY="legacy").engine is Engine.LEGACY
 
     @pytest.mark.parametrize("name", UPDATE_NAMES)
     def test_every_update_can_be_rolled_out(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-        way = way_of(monkeypatch, COMMAND_ENGINE="legacy", COMPOSED_UPDATES=name)
+        way = way_of(monkeypatch, **LEGACY_SET, COMPOSED_UPDATES=name)
         assert way == Way(engine=Engine.LEGACY, composed_updates=frozenset({name}))
 
     @pytest.mark.parametrize(
         "text", ["queue:null,assignedTo:null", " queue:null , assignedTo:null ", "assignedTo:null,,queue:null,"]
     )
     def test_several(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-        way = way_of(monkeypatch, COMMAND_ENGINE="legacy", COMPOSED_UPDATES=text)
+        way = way_of(monkeypatch, **LEGACY_SET, COMPOSED_UPDATES=text)
         assert way.composed_updates == {"queue:null", "assignedTo:null"}
 
     @pytest.mark.parametrize(
@@ -128,7 +131,10 @@ class TestFaults:
 
 async def synced(way: Way, **told: Any) -> Handled:
     """What becomes of an event of a conversation whose work-item u-1 has."""
-    world = World(way=way).put(conversation(3), work_item(3, status="assigned", user="u-1", session="s-1"))
+    policy = PolicyInUse.LEGACY if way.engine is Engine.LEGACY else PolicyInUse.CAUSAL
+    world = World(way=way, policy=policy).put(
+        conversation(3), work_item(3, status="assigned", user="u-1", session="s-1")
+    )
     return await world.one(event(conversation(4, **told)))
 
 

@@ -116,6 +116,10 @@ def test_it_works_until_sigterm_and_exits_0(mongod: Mongod, started: list[Worker
         ("SQS_QUEUE_URL=$SQS_DEAD_LETTER_QUEUE_URL", "the queue http.* has no redrive policy"),
         ("SNS_WORK_ITEM_TOPIC_ARN=${SNS_WORK_ITEM_TOPIC_ARN}-none", "SNS_WORK_ITEM_TOPIC_ARN: there is no topic arn"),
         ("MONGODB_URI=mongodb://user:hunter2@[broken", "MONGODB_URI: it cannot be read"),
+        (
+            "SYNC_GAP_SECONDS=30",
+            r"SYNC_GAP_SECONDS 30: it must be more than the queue's visibility timeout \(30 s\)",
+        ),
         ("HTTP_HOST=203.0.113.1", "HTTP_HOST 203.0.113.1, HTTP_PORT 0: "),
     ],
 )
@@ -132,6 +136,18 @@ def test_what_is_set_up_wrongly_is_one_clear_line_and_exit_1(
     assert re.match(f"routing-sync run: {says}", line)
     assert json.loads(out.splitlines()[-1])["msg"] == "cannot start"
     assert "hunter2" not in out + errors
+
+
+@pytest.mark.usefixtures("environment", "_logging_as_it_was")
+def test_a_policy_without_its_engine_is_one_line_with_the_remedy_and_exit_2(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1:1")
+    monkeypatch.setenv("SYNC_POLICY", "causal")
+    monkeypatch.setenv("COMMAND_ENGINE", "legacy")
+    assert run(["run"]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("routing-sync run: SYNC_POLICY: causal needs the composed engine: set COMMAND_ENGINE to")
 
 
 def test_a_second_signal_exits_at_once() -> None:

@@ -34,7 +34,7 @@ async def test_what_differs_is_mended(aws: Aws) -> None:
     )
     again = await provision(aws.sns, aws.sqs, Blueprint(prefix="mend", raw=True, receive_count_max=3))
     attributes = await _attributes(aws, made.queue_url)
-    assert attributes["VisibilityTimeout"] == "60"
+    assert attributes["VisibilityTimeout"] == "30"
     assert json.loads(attributes["RedrivePolicy"])["maxReceiveCount"] in (3, "3")
     assert "queue mend-routing-sync: ReceiveMessageWaitTimeSeconds, RedrivePolicy, VisibilityTimeout mended" in (
         again.changes

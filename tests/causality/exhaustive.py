@@ -1,0 +1,126 @@
+"""The exhaustive check and its table: `make exhaustive WRITES=2`.
+
+Every interleaving of outside writes, deliveries and what else may happen, on the worker's own handlers and in-memory
+store; the contract checked wherever all is quiet. Exit status 1 where causal breaks it.
+"""
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from handlers.options import Options, PolicyInUse
+from tests.causality.node import Budget
+from tests.causality.outside import CONVERSATION_WRITES, WORK_ITEM_WRITES
+from tests.causality.search import Found, search
+from tests.causality.starts import PAIRS, start
+
+FEW_CONVERSATION_WRITES: Final = ("assign u2", "un-assign", "queue q2", "no queue", "done", "end", "snooze", "delete")
+FEW_WORK_ITEM_WRITES: Final = ("assign u2", "un-assign", "queue q2", "no queue", "complete", "wrap up")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """One row of the table. `known`: the start is observed; kinds of writes: all where none are named."""
+
+    name: str
+    policy: PolicyInUse = PolicyInUse.CAUSAL
+    known: bool = True
+    old: bool = False
+    repair: bool = False
+    extras: tuple[tuple[str, Any], ...] = ()
+    conversation_kinds: tuple[str, ...] = ()
+    work_item_kinds: tuple[str, ...] = ()
+
+    def budget(self, writes: int) -> Budget:
+        """What may happen in it. Beyond three writes of fewer kinds, for the number of states."""
+        of_conversation = FEW_CONVERSATION_WRITES if writes > 3 else tuple(CONVERSATION_WRITES)
+        of_item = FEW_WORK_ITEM_WRITES if writes > 3 else tuple(WORK_ITEM_WRITES)
+        return Budget(
+            # What else may happen multiplies the states: then one write less, beyond two.
+            writes=writes - 1 if self.extras and writes > 2 else writes,
+            conversation_kinds=self.conversation_kinds or of_conversation,
+            work_item_kinds=self.work_item_kinds or of_item,
+            **dict(self.extras),
+        )
+
+    @property
+    def may_wait(self) -> bool:
+        """True where an event may be missing for good: then the poll ends the waiting."""
+        return not self.known or "losses" in dict(self.extras)
+
+
+WORLDS: Final = (
+    World(name="observed from the start"),
+    World(name="nothing observed, written lately", known=False),
+    World(name="nothing observed, written long ago", known=False, old=True),
+    World(name="writes that do not say what they knew", extras=(("silent", True),)),
+    World(name="one event delivered again", extras=(("repeats", 1),)),
+    World(name="two workers on one pair", extras=(("meetings", 1),)),
+    World(name="one sync of the predecessor's", repair=True, extras=(("foreign", 1),)),
+    World(name="one event lost", extras=(("losses", 1),)),
+    World(name="observed from the start", policy=PolicyInUse.LEGACY),
+    World(name="nothing observed, written lately", policy=PolicyInUse.LEGACY, known=False),
+)
+
+
+def look(world: World, pair: str, writes: int, *, to_the_first: bool = False) -> Found:
+    """Search one world from one pair."""
+    options = Options(policy=world.policy, repair_foreign_syncs=world.repair)
+    first = start(pair, observed=world.known, old=world.old, options=options, budget=world.budget(writes))
+    # Legacy waits for nothing, and nobody polls.
+    may_wait = world.may_wait or world.policy is PolicyInUse.LEGACY
+    return search([first], may_wait=may_wait, to_the_first=to_the_first)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Search all worlds; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--writes", type=int, default=2, help="outside writes at most (default 2)")
+    parser.add_argument("--pairs", nargs="+", choices=PAIRS, default=list(PAIRS), help="starting pairs (default all)")
+    parser.add_argument("--worlds", nargs="+", type=int, default=range(len(WORLDS)), help="rows by number, from 0")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    asked = parser.parse_args(arguments)
+    began = time.monotonic()
+    tasks = [(number, pair, asked.writes) for number in asked.worlds for pair in asked.pairs]
+    found = {number: Found() for number in asked.worlds}
+    console, progress = Console(width=100), Console(stderr=True)
+    with multiprocessing.get_context("spawn").Pool(asked.processes) as pool:
+        for turn, (number, one) in enumerate(pool.imap_unordered(_task, tasks), start=1):
+            found[number].add(one)
+            if progress.is_terminal:
+                progress.print(f"{turn} of {len(tasks)} searches, {time.monotonic() - began:.0f} s", end="\r")
+    console.print(_table(found, asked.writes))
+    for number, one in found.items():
+        if one.bad and WORLDS[number].policy is PolicyInUse.CAUSAL:
+            for steps, said in one.examples:
+                console.print(f"\n[{number}] " + "\n    ".join((*steps, f"→ {said}")), markup=False)
+    console.print(f"{sum(one.states for one in found.values()):,} states in {time.monotonic() - began:.0f} s")
+    return int(any(one.bad for number, one in found.items() if WORLDS[number].policy is PolicyInUse.CAUSAL))
+
+
+def _task(task: tuple[int, str, int]) -> tuple[int, Found]:
+    number, pair, writes = task
+    return number, look(WORLDS[number], pair, writes)
+
+
+def _table(found: dict[int, Found], writes: int) -> Table:
+    table = Table(title=f"up to {writes} outside writes, in every order, from {len(PAIRS)} pairs")
+    for name in ("policy", "world", "writes", "states", "end states", "in violation"):
+        table.add_column(name, justify="left" if name in ("policy", "world") else "right")
+    for number, one in found.items():
+        world = WORLDS[number]
+        row = (world.policy.value, world.name, str(world.budget(writes).writes))
+        table.add_row(*row, f"{one.states:,}", f"{one.ends:,}", f"{one.bad:,}")
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

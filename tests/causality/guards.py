@@ -1,0 +1,112 @@
+"""Each guard of the algorithm, switched off: what the code is without it, and a world in which that shows.
+
+`python -m tests.causality.guards NAME` searches that world with whatever code it finds, up to the first violation; exit
+status 1 where it finds one. The tests run it on a copy of the code in which the guard is missing.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tests.causality.exhaustive import World, look
+
+_OBSERVED: Final = World(name="observed")
+_ASSIGNEE: Final = World(
+    name="the assignee alone",
+    conversation_kinds=("assign u2", "un-assign"),
+    work_item_kinds=("assign u2", "un-assign"),
+)
+_FOREIGN: Final = World(name="with a sync of the predecessor's", extras=(("foreign", 1),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """`text` stands once in `file`; `without` is what stands there when the guard is off."""
+
+    file: str
+    text: str
+    without: str
+    pair: str = "assigned"
+    writes: int = 2
+    world: World = _OBSERVED
+
+
+GUARDS: Final[Mapping[str, Guard]] = {
+    "waiting for the work-item": Guard(
+        file="sync/causality.py",
+        text="if not self.ages.work_item and not covers(",
+        without="if False and not covers(",
+    ),
+    "waiting for the conversation": Guard(
+        file="sync/causality.py",
+        text="if self.ages.conversation or covers(seen.conversation_observed, known + 1, self.conversation.rev):",
+        without="if True:",
+    ),
+    "wake-up by a late event": Guard(
+        file="handlers/pair_sight.py",
+        text="    if state.version == 0:\n        return False\n",
+        without="    return False\n",
+    ),
+    "wake-up by a sync's event": Guard(
+        file="handlers/pair_sight.py",
+        text="releases=self.draft.state.waiting_since is not None",
+        without="releases=False",
+        world=_FOREIGN,
+    ),
+    "known from the event": Guard(
+        file="handlers/work_item_event.py",
+        text="knew=_knew(head, data.attributes.resourceRev),",
+        without="knew=None,",
+    ),
+    "knownAt": Guard(
+        file="sync/state.py",
+        text="if seen.rev > known_at.get(name, 0):",
+        without="if True:",
+        writes=3,
+        world=_ASSIGNEE,
+    ),
+    "the conditional write": Guard(
+        file="worker/memory_store.py",
+        text="if stored is None or after is None or stored.get(guard) != stands:",
+        without="if stored is None or after is None:",
+        world=World(name="two workers", extras=(("meetings", 1),)),
+    ),
+    "the second direction": Guard(
+        file="handlers/pair_sight.py",
+        text="        return decide_causal(seen, around=self.draft.around, now=self.now, way=self.options.way)\n",
+        without=(
+            "        from dataclasses import replace\n"
+            "        both = decide_causal(seen, around=self.draft.around, now=self.now, way=self.options.way)\n"
+            "        if asking is not None and asking.side == 'conversation':\n"
+            "            return replace(both, decision=replace(both.decision, conversation_fields=None))\n"
+            "        return replace(both, forward=None, decision=replace(both.decision, work_item_fields=None))\n"
+        ),
+    ),
+    "table B before table A": Guard(
+        file="sync/causal.py",
+        text="after = forward.after if isinstance(forward, Applied) else item",
+        without="after = item",
+        pair="ivr, conversation assigned",
+    ),
+    "known that stays where no rule of B carries": Guard(
+        file="sync/state.py",
+        text="    for name in agreed:\n        known[name]",
+        without="    for name in FIELDS:\n        known[name]",
+        pair="snoozed",
+        writes=3,
+    ),
+}
+
+
+def main(name: str) -> int:
+    """Search; the exit status."""
+    guard = GUARDS[name]
+    found = look(guard.world, guard.pair, guard.writes, to_the_first=True)
+    for steps, said in found.examples:
+        sys.stdout.write("\n".join((*steps, f"→ {said}")) + "\n")
+    return int(bool(found.bad))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

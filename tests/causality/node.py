@@ -1,0 +1,383 @@
+"""One state of the world, and every step out of it: the project's own handlers on its own in-memory store.
+
+A step is an outside write, a delivery, a repeated delivery, a delivery that meets another step between its load and its
+commit (two workers), a sync of the predecessor's, the creation of a work-item, or the loss of an event.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+from commands.engine import Applied, execute
+from commands.refusal import Refusal
+from commands.surroundings import Surroundings
+from commands.update import parse_update
+from handlers.batch import BatchHandler
+from handlers.event import Event
+from handlers.options import Options
+from handlers.outcome import Retry
+from handlers.ports import Document, Store
+from handlers.snapshot import conversation_of, with_conversation, work_item_of
+from handlers.snapshot import with_work_item as work_item_written
+from sync.contract import History, Violation, sync_writes_max, violations, work_item_values
+from sync.reconcile import decide_legacy
+from sync.state import SyncState, shared_values
+from tests.causality.outside import (
+    NOW,
+    conversation_writes,
+    noted,
+    told,
+    work_item_created,
+    work_item_writes,
+)
+from tests.causality.ports import AnyIds, FixedClock, Meeting, NoJitter, done
+from worker.collection import Collection
+from worker.memory_store import MemoryStore
+
+C: Final = "c"
+Step = tuple[str, Callable[["Node"], None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much may still happen, and of which kinds."""
+
+    writes: int
+    conversation_kinds: tuple[str, ...]
+    work_item_kinds: tuple[str, ...]
+    creations: bool = True
+    silent: bool = False
+    late: bool = True
+    repeats: int = 0
+    meetings: int = 0
+    foreign: int = 0
+    losses: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Node:
+    """The world. `pending`: events not delivered yet; `seen`: delivered ones; `steps`: how it came to this."""
+
+    store: MemoryStore
+    options: Options
+    budget: Budget
+    start_rev: int
+    pending: tuple[Event, ...] = ()
+    seen: tuple[Event, ...] = ()
+    history: History = field(default_factory=History)
+    outside: int = 0
+    syncs: int = 0
+    lost: bool = False
+    without_lost: History | None = None
+    steps: tuple[str, ...] = ()
+
+    # What it is
+
+    def key(self) -> tuple[Any, ...]:
+        """What tells it from others: nodes of one key have the same future."""
+        conversation = conversation_of(self._conversation())
+        items = self.store.documents(Collection.WORK_ITEMS)
+        state = self.store.state(C)
+        return (
+            (
+                conversation.rev,
+                conversation.status,
+                conversation.assigned_users,
+                conversation.queue,
+                conversation.ended,
+                conversation.deleted,
+                conversation.updated_at is None,
+            ),
+            tuple(_item_key(item) for item in items),
+            _state_key(state),
+            frozenset(map(_told_key, self.pending)),
+            frozenset(map(_told_key, self.seen)) if self.budget.repeats else None,
+            self.budget,
+            _history_key(self.history),
+            None if self.without_lost is None else _history_key(self.without_lost),
+        )
+
+    def quiet(self) -> bool:
+        """True where nothing is on its way any more; the budget may have something left."""
+        return not self.pending
+
+    def settled(self) -> "Node":
+        """The world after the poll has looked, long after; itself where nothing waits. Where an event was lost, a last
+        write that concerns no shared field comes first: the poll looks at nobody of whom nobody asks any more."""
+        node = self
+        if self.lost:
+            node = self._copy("conversation: something else")
+            node._touch()
+        if not node.waits():
+            return node
+        node = node._copy("the poll looks")
+        handler = self._handler(node.store, NOW + timedelta(days=1))
+        done(handler.close_gaps([C]))
+        node._count_syncs()
+        return node
+
+    def violations(self) -> tuple[Violation, ...]:
+        """What is broken, all being quiet. Of a lost event's fields either side may have them: it took along what the
+        work-item knew, unless a reconcile knew as much."""
+        conversation, item = conversation_of(self._conversation()), self._item()
+        broken = violations(self.history, conversation, item)
+        if self.without_lost is not None:
+            without = {each.field for each in violations(self.without_lost, conversation, item)}
+            broken = tuple(each for each in broken if each.field in without)
+        return broken
+
+    def loops(self) -> bool:
+        """Whether syncs caused syncs."""
+        return self.syncs > sync_writes_max(self.outside)
+
+    def waits(self) -> bool:
+        return self.store.state(C).waiting_since is not None
+
+    # Where it can go
+
+    def successors(self) -> Iterator["Node"]:
+        """Every world one step on."""
+        for name, act in self._steps():
+            node = self._copy(name)
+            act(node)
+            yield node
+            if self.budget.meetings:
+                yield from self._meetings(name, act)
+
+    def _steps(self) -> Iterator[Step]:
+        yield from self._deliveries()
+        if self.budget.writes:
+            yield from self._writes()
+        if self.budget.foreign:
+            for event in (*self.pending, *self.seen):
+                yield f"the predecessor takes {_told(event)}", partial(Node._foreign, event=event)
+        if self.budget.losses:
+            for event in self.pending:
+                yield f"lose {_told(event)}", partial(Node._lose, event=event)
+
+    def _deliveries(self) -> Iterator[Step]:
+        for event in self.pending:
+            yield f"deliver {_told(event)}", partial(Node._deliver, event=event)
+        if self.budget.repeats:
+            for event in self.seen:
+                yield f"deliver again {_told(event)}", partial(Node._repeat, event=event)
+
+    def _meetings(self, name: str, other: Callable[["Node"], None]) -> Iterator["Node"]:
+        """A worker has loaded the pair for some event; then this happens; then it commits."""
+        for event in self.pending:
+            if name == f"deliver {_told(event)}":
+                continue
+            node = self._copy(f"deliver {_told(event)}, meanwhile: {name}")
+            node.budget = replace(node.budget, meetings=node.budget.meetings - 1)
+            node._deliver(event, meanwhile=partial(other, node))
+            yield node
+
+    def _writes(self) -> Iterator[Step]:
+        document = self._conversation()
+        for name, _ in conversation_writes(document, self.budget.conversation_kinds):
+            yield f"conversation: {name}", partial(Node._write_conversation, name=name)
+        item = self._item_document()
+        if item is None:
+            if self.budget.creations:
+                for knew in self._knowable():
+                    yield f"new work-item, knows {knew}", partial(Node._create, knew=knew)
+            return
+        knowable: list[int | None] = [*self._knowable(), *([None] if self.budget.silent else [])]
+        for name, _ in work_item_writes(item, self.budget.work_item_kinds):
+            for read in knowable:
+                yield f"work-item: {name}, knows {read}", partial(Node._write_item, name=name, knew=read)
+
+    def _knowable(self) -> Sequence[int]:
+        now = self._conversation()["rev"]
+        return range(self.start_rev, now + 1) if self.budget.late else (now,)
+
+    # The steps themselves
+
+    def _write_conversation(self, name: str) -> None:
+        before = self._conversation()
+        found = dict(conversation_writes(before, (name,)))
+        if name not in found:
+            return
+        self.store.put_conversation(found[name])
+        self._tell(told(before, found[name]))
+
+    def _write_item(self, name: str, knew: int | None) -> None:
+        before = self._item_document()
+        found = dict(work_item_writes(before, (name,))) if before is not None else {}
+        if name not in found:
+            return
+        self.store.put_work_item(found[name])
+        self._tell(told(before, found[name], knew=knew), knew)
+
+    def _touch(self) -> None:
+        before = self._conversation()
+        after = with_conversation(before, {}, now=NOW)
+        self.store.put_conversation(after)
+        event = told(before, after)
+        self.pending = (event,)
+        self._deliver(event)
+
+    def _create(self, knew: int) -> None:
+        if self._item_document() is not None:
+            return
+        number = len(self.store.documents(Collection.WORK_ITEMS)) + 1
+        document = work_item_created(C, number, knew)
+        self.store.put_work_item(document)
+        self.history = replace(self.history, work_item={})
+        self._tell(told(None, document, knew=knew), knew)
+
+    def _tell(self, event: Event, knew: int | None = None) -> None:
+        self.budget = replace(self.budget, writes=self.budget.writes - 1)
+        self.outside += 1
+        self.pending = (*self.pending, event)
+        document = self._conversation() if event.side == "conversation" else self.store.work_item(event.document_id)
+        assert document is not None
+        self.history = noted(self.history, event, document, knew)
+        if self.without_lost is not None:
+            self.without_lost = noted(self.without_lost, event, document, knew)
+
+    def _deliver(self, event: Event, meanwhile: Callable[[], None] | None = None) -> None:
+        if event not in self.pending:
+            return
+        self.pending = tuple(each for each in self.pending if each is not event)
+        self.seen = (*self.seen, event)
+        store: Store = self.store if meanwhile is None else Meeting(self.store, meanwhile)
+        ends = done(self._handler(store).handle([event]))
+        if isinstance(ends[0].outcome, Retry):
+            self.pending = (*self.pending, event)
+        self._count_syncs()
+
+    def _repeat(self, event: Event) -> None:
+        self.budget = replace(self.budget, repeats=self.budget.repeats - 1)
+        done(self._handler(self.store).handle([event]))
+        self._count_syncs()
+
+    def _lose(self, event: Event) -> None:
+        self.budget = replace(self.budget, losses=self.budget.losses - 1)
+        self.lost = True
+        if event.side == "work-item":
+            unknown = {
+                name: replace(wrote, knew=None)
+                for name, wrote in self.history.work_item.items()
+                if wrote.rev == event.rev
+            }
+            self.without_lost = self.history.noted(event.side, unknown, unknown)
+
+    def _foreign(self, event: Event) -> None:
+        """The predecessor handles the event: legacy rules, a sync without a reason, and its own event."""
+        self.budget = replace(self.budget, foreign=self.budget.foreign - 1)
+        before, document = self._conversation(), self._item_document()
+        if document is None:
+            return
+        item = work_item_of(document)
+        decision = decide_legacy(
+            trigger=event.side, conversation=conversation_of(before), item=item, rev=event.rev, is_sync=event.is_sync
+        )
+        if decision.conversation_fields is not None:
+            after = with_conversation(before, decision.conversation_fields, now=NOW)
+            self.store.put_conversation(after)
+            self._note_foreign(told(before, after, sync=True))
+        if decision.work_item_fields is not None:
+            update = parse_update(decision.work_item_fields, from_sync=True)
+            assert not isinstance(update, Refusal)
+            result = execute(item, update, around=Surroundings(), now=NOW)
+            if isinstance(result, Applied):
+                written = work_item_written(document, item, result.after)
+                self.store.put_work_item(written)
+                self._note_foreign(told(document, written, sync=True))
+
+    def _note_foreign(self, event: Event) -> None:
+        """What the predecessor wrote over is gone before anybody saw it: that much cannot be promised."""
+        self.pending = (*self.pending, event)
+        written = self.history.conversation if event.side == "conversation" else self.history.work_item
+        values = self._values(event)
+        kept = {name: replace(written[name], value=values[name]) for name in event.fields if name in written}
+        self.history = self.history.noted(event.side, kept, kept)
+
+    def _values(self, event: Event) -> Mapping[Any, Any]:
+        if event.side == "conversation":
+            return shared_values(conversation_of(self._conversation()))
+        document = self.store.work_item(event.document_id)
+        assert document is not None
+        return work_item_values(work_item_of(document))
+
+    def _count_syncs(self) -> None:
+        outbox = [entry["_id"] for entry in self.store.documents(Collection.OUTBOX)]
+        self.syncs += len(outbox)
+        done(self.store.sent(outbox))
+
+    # What it is made of
+
+    def _handler(self, store: Store, at: datetime = NOW) -> BatchHandler:
+        return BatchHandler(store=store, clock=FixedClock(at), ids=AnyIds(), chance=NoJitter(), options=self.options)
+
+    def _copy(self, step: str) -> "Node":
+        return Node(
+            store=self.store.copy(),
+            options=self.options,
+            budget=self.budget,
+            start_rev=self.start_rev,
+            pending=self.pending,
+            seen=self.seen,
+            history=self.history,
+            outside=self.outside,
+            syncs=self.syncs,
+            lost=self.lost,
+            without_lost=self.without_lost,
+            steps=(*self.steps, step),
+        )
+
+    def _conversation(self) -> Document:
+        document = self.store.conversation(C)
+        assert document is not None
+        return document
+
+    def _item_document(self) -> Document | None:
+        return next((item for item in self.store.documents(Collection.WORK_ITEMS) if item["active"]), None)
+
+    def _item(self) -> Any:
+        """The pair's work-item: the active one, else the latest."""
+        items = sorted(
+            self.store.documents(Collection.WORK_ITEMS), key=lambda item: (item["active"], item["workItemNumber"])
+        )
+        return work_item_of(items[-1]) if items else None
+
+
+def _told(event: Event) -> str:
+    sync = " (sync)" if event.is_sync else ""
+    return f"{event.document_id} {event.rev}{sync}"
+
+
+def _told_key(event: Event) -> tuple[Any, ...]:
+    return event.side, event.document_id, event.rev, event.knew, event.fields
+
+
+def _item_key(document: Document) -> tuple[Any, ...]:
+    item = work_item_of(document)
+    return item.id, item.rev, item.status, item.assigned_to, item.queue, item.paused, item.updated_at is None
+
+
+def _state_key(state: SyncState) -> tuple[Any, ...]:
+    return (
+        state.version == 0,
+        state.conversation_observed,
+        state.work_item,
+        state.work_item_observed,
+        state.reconciled,
+        tuple(sorted((k, repr(v.value), v.rev) for k, v in state.view.items())),
+        tuple(sorted(state.changed.items())),
+        tuple(sorted(state.known.items())),
+        tuple(sorted(state.known_at.items())),
+        state.waiting_since is None,
+        state.deleted_rev,
+    )
+
+
+def _history_key(history: History) -> tuple[Any, ...]:
+    of_conversation, of_item = sorted(history.conversation.items()), sorted(history.work_item.items())
+    return (
+        tuple((name, wrote.rev, repr(wrote.value), repr(wrote.outdone)) for name, wrote in of_conversation),
+        tuple((name, wrote.rev, wrote.knew, repr(wrote.value)) for name, wrote in of_item),
+    )

@@ -1,0 +1,168 @@
+"""The services outside: what they write to either document, and the event that tells of it.
+
+A conversation is edited field by field, a work-item through the commands, as the router and the API do it. Whoever
+writes a work-item says which conversation revision it had read: the current one, or an older one where it read early
+and wrote late.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from commands.engine import Applied, execute
+from commands.instant import format_instant
+from commands.session import Session
+from commands.surroundings import Surroundings
+from commands.update import Update, parse_update
+from commands.way import Origin
+from handlers.event import Event
+from handlers.message import read_object
+from handlers.ports import Document
+from handlers.snapshot import changes_between, conversation_of, data_of, document_of, with_conversation, work_item_of
+from handlers.snapshot import with_work_item as work_item_written
+from sync.contract import History, Wrote, work_item_values
+from sync.field import Field
+from sync.state import shared_values
+
+NOW: Final = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
+"""When everything happens: documents written in a run are young for all of it."""
+
+Fields = Mapping[str, Any]
+
+CONVERSATION_WRITES: Final[Mapping[str, Fields]] = {
+    "assign u1": {"assignedUsers": ["u1"]},
+    "assign u2": {"assignedUsers": ["u2"]},
+    "un-assign": {"assignedUsers": []},
+    "queue q1": {"queue": {"id": "q1"}},
+    "queue q2": {"queue": {"id": "q2"}},
+    "no queue": {"queue": {"id": None}},
+    "done": {"status": "done"},
+    "open": {"status": "open"},
+    "snooze": {"status": "snoozed"},
+    "end": {"ended": True},
+    "re-open": {"status": "open", "ended": False},
+    "delete": {"deleted": True},
+}
+WORK_ITEM_WRITES: Final[Mapping[str, Fields]] = {
+    "assign u1": {"assignedTo": "u1"},
+    "assign u2": {"assignedTo": "u2"},
+    "un-assign": {"assignedTo": None},
+    "queue q1": {"queue": "q1"},
+    "queue q2": {"queue": "q2"},
+    "no queue": {"queue": None},
+    "complete": {"status": "completed"},
+    "wrap up": {"status": "wrap-up"},
+    "pause": {"paused": True},
+}
+
+
+def conversation_written(before: Document, fields: Fields, now: datetime = NOW) -> Document | None:
+    """The conversation after an edit; None where the edit changes nothing, or where it is deleted already."""
+    if conversation_of(before).deleted:
+        return None
+    after = with_conversation(before, fields, now=now)
+    same = all(
+        _queue(before) == value["id"] if name == "queue" else before["attributes"].get(name) == value
+        for name, value in fields.items()
+    )
+    return None if same else after
+
+
+def work_item_updated(
+    before: Document, fields: Fields, now: datetime = NOW, sessions: Mapping[str, Session] | None = None
+) -> Document | None:
+    """The work-item after an update; None where the commands refuse it or it changes nothing."""
+    item = work_item_of(before)
+    update = parse_update(fields)
+    assert isinstance(update, Update)
+    result = execute(item, update, around=Surroundings(sessions=sessions or {}), now=now, origin=Origin.API)
+    return work_item_written(before, item, result.after) if isinstance(result, Applied) else None
+
+
+def work_item_created(of: str, number: int, knew: int, now: datetime = NOW, key: str | None = None) -> Document:
+    """A new work-item of the conversation, made from its revision `knew`, in ivr."""
+    data = {
+        "id": key or f"w{number}",
+        "type": "work_item",
+        "attributes": {
+            "rev": 1,
+            "status": "ivr",
+            "resourceType": "conversation",
+            "resourceRev": knew,
+            "paused": False,
+            "workItemNumber": number,
+            "updatedAt": format_instant(now),
+        },
+        "relationships": {"resource": {"data": {"id": of, "type": "conversation"}}},
+    }
+    return document_of(data, org="org", rev=1)
+
+
+def told(before: Document | None, after: Document, *, knew: int | None = None, sync: bool = False) -> Event:
+    """The event of an outside write, or of the predecessor's sync, which gives no reason."""
+    kind = "conversation" if after["type"] == "conversation" else "work-item"
+    what = "create" if before is None else "update"
+    reasons = [] if knew is None else [{"action": "UPDATE_COMMAND", "code": "X", "meta": {"conversationRev": knew}}]
+    event = read_object(
+        {
+            "id": f"{after['_id']}-{after['rev']}",
+            "name": f"kustomer.{kind}.{what}",
+            "org": "org",
+            "data": data_of(after),
+            "createdAt": after["attributes"]["updatedAt"],
+            "changes": None if before is None else changes_between(before, after),
+            "client": "predecessor" if sync else "api",
+            "isSync": sync,
+            "routingReasons": reasons,
+        }
+    )
+    assert isinstance(event, Event), event
+    return event
+
+
+def conversation_writes(
+    before: Document, names: tuple[str, ...], now: datetime = NOW
+) -> Iterator[tuple[str, Document]]:
+    """Every edit of these that changes something."""
+    for name in names:
+        after = conversation_written(before, CONVERSATION_WRITES[name], now)
+        if after is not None:
+            yield name, after
+
+
+def work_item_writes(
+    before: Document, names: tuple[str, ...], now: datetime = NOW, sessions: Mapping[str, Session] | None = None
+) -> Iterator[tuple[str, Document]]:
+    """Every update of these that changes something."""
+    for name in names:
+        after = work_item_updated(before, WORK_ITEM_WRITES[name], now, sessions)
+        if after is not None:
+            yield name, after
+
+
+def noted(history: History, event: Event, after: Document, knew: int | None) -> History:
+    """The history with an outside write: the fields it changed, with their values after it, and what it knew."""
+    values: Mapping[Any, Any]
+    if event.side == "conversation":
+        values = shared_values(conversation_of(after))
+    else:
+        values = work_item_values(work_item_of(after))
+    # A conversation has one attribute for being done and being snoozed: who writes the one has seen the other.
+    both = event.side == "conversation" and "status" in event.fields and not event.deletion
+    fields: set[Field] = set(event.fields)
+    if both:
+        fields.add("paused")
+    wrote = {name: Wrote(rev=event.rev, value=values[name], knew=knew) for name in fields}
+    return history.noted(event.side, fields, wrote)
+
+
+def without_knowledge(history: History, lost: Event) -> History:
+    """The history where the lost event's write does not say what it knew: either side may have its fields then."""
+    written = history.work_item.items()
+    unsaid = {name: replace(wrote, knew=None) for name, wrote in written if wrote.rev == lost.rev}
+    return history.noted("work-item", unsaid, unsaid)
+
+
+def _queue(document: Document) -> str | None:
+    return conversation_of(document).queue

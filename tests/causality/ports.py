@@ -1,0 +1,68 @@
+"""What the handlers need from outside, as the exhaustive check owns it: nothing waits, and time stands still."""
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from handlers.ports import Committed, Pair, Plan, PlanRejected, Want
+from tests.causality.outside import NOW
+from worker.memory_store import MemoryStore
+
+T = TypeVar("T")
+
+
+class FixedClock:
+    """Time stands still: nothing that is written in a run grows old."""
+
+    def __init__(self, at: datetime = NOW) -> None:
+        self.at = at
+
+    def now(self) -> datetime:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        """Nothing."""
+
+
+class AnyIds:
+    """Ids go into the outbox and the history of revisions alone, where nobody compares them here."""
+
+    def __init__(self) -> None:
+        self._given = 0
+
+    def new(self) -> str:
+        self._given += 1
+        return f"{self._given:024x}"
+
+
+class NoJitter:
+    """Whoever conflicts tries again at once."""
+
+    def random(self) -> float:
+        return 0.0
+
+
+class Meeting:
+    """A store on which something else happens before the first commit: another worker, or an outside write."""
+
+    def __init__(self, inner: MemoryStore, happens: Callable[[], None]) -> None:
+        self._inner = inner
+        self._happens: Callable[[], None] | None = happens
+
+    async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
+        return await self._inner.load(wants)
+
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+        happens, self._happens = self._happens, None
+        if happens is not None:
+            happens()
+        return await self._inner.commit(plans)
+
+
+def done(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end what never waits for anything."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # a coroutine's result has no type here
+    raise AssertionError("the in-memory store waits for nothing")

@@ -1,0 +1,91 @@
+"""What lies between the services and the workers: a queue that is late, out of order and repeats itself, and a store
+behind a network that fails before and after it commits."""
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from handlers.event import Event
+from handlers.ports import Committed, Pair, Plan, PlanRejected, StoreAway, Want
+from tests.causality.tally import Dials, Tally
+from tests.causality.virtual_time import VirtualTime
+from worker.memory_store import MemoryStore
+
+
+class UnreliableQueue:
+    """A standard queue at its worst; in some runs it delivers nothing for longer than any gap, while all write."""
+
+    def __init__(self, dials: Dials, random: Random, time: VirtualTime) -> None:
+        self.dials, self.random, self.time = dials, random, time
+        self._visible: list[Event] = []
+        self._on_the_way = 0
+        stops = random.random() < dials.outage
+        self._delivers_from_s = random.random() * dials.outage_s if stops else 0.0
+
+    @property
+    def empty(self) -> bool:
+        """True where nothing is there and nothing is coming."""
+        return not self._visible and not self._on_the_way
+
+    def send(self, event: Event) -> None:
+        """After a while; sometimes long after, sometimes twice."""
+        for _ in range(2 if self.random.random() < self.dials.duplicate else 1):
+            long_after = self.random.random() < self.dials.long_delay
+            most_s = self.dials.gap_s * 0.5 if long_after else self.dials.delay_s
+            self._come(event, self.random.random() * most_s)
+
+    def give_back(self, events: Sequence[Event]) -> None:
+        """Nobody deleted them: they come again."""
+        for event in events:
+            self._come(event, self.dials.visibility_s)
+
+    def take(self) -> list[Event]:
+        """Some, in no order; never the same object twice in one batch."""
+        if self.time.passed_s < self._delivers_from_s:
+            return []
+        self.random.shuffle(self._visible)
+        taken: dict[int, Event] = {}
+        while self._visible and len(taken) < self.dials.batch_max and id(self._visible[-1]) not in taken:
+            event = self._visible.pop()
+            taken[id(event)] = event
+        return list(taken.values())
+
+    def _come(self, event: Event, after_s: float) -> None:
+        self._on_the_way += 1
+        self.time.begin(self._arrive(event), after_s=after_s)
+
+    async def _arrive(self, event: Event) -> None:
+        self._on_the_way -= 1
+        self._visible.append(event)
+
+
+class ShakyStore:
+    """Every call takes time, so that others come in between; some fail before, some after they were done."""
+
+    def __init__(self, inner: MemoryStore, queue: UnreliableQueue, tally: Tally) -> None:
+        """On the same network as the queue."""
+        self._inner, self._tally = inner, tally
+        self._dials, self._random, self._time = queue.dials, queue.random, queue.time
+
+    async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
+        await self._pass()
+        self._fail(self._dials.away_before)
+        pairs = await self._inner.load(wants)
+        await self._pass()
+        return pairs
+
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+        await self._pass()
+        self._fail(self._dials.away_before)
+        fates = await self._inner.commit(plans)
+        self._tally.conflicts += sum(fate is Committed.CONFLICT for fate in fates)
+        await self._pass()
+        self._fail(self._dials.away_after)
+        return fates
+
+    async def _pass(self) -> None:
+        await self._time.sleep(self._random.random() * self._dials.call_s)
+
+    def _fail(self, chance: float) -> None:
+        if self._random.random() < chance:
+            self._tally.away += 1
+            raise StoreAway("drawn")

@@ -1,0 +1,146 @@
+"""One seeded run of a whole fleet in virtual time: outside writers, an unreliable queue, workers that crash between any
+two steps, and a store that fails before and after it commits. The worker's own handlers decide, on the in-memory store.
+
+Everything is drawn from one seed: seed and commit replay a run exactly.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from random import Random
+
+import orjson
+
+from commands.session import place_of
+from handlers.batch import BatchHandler
+from handlers.event import Event
+from handlers.options import Options, PolicyInUse
+from handlers.outcome import Handled, Retry
+from handlers.ports import Store, StoreAway
+from handlers.snapshot import work_item_of
+from sync.contract import sync_writes_max
+from tests.causality.outside import NOW
+from tests.causality.ports import AnyIds
+from tests.causality.queue_and_store import ShakyStore, UnreliableQueue
+from tests.causality.services import Services
+from tests.causality.tally import Dials, Tally
+from tests.causality.virtual_time import VirtualTime
+from worker.collection import Collection
+from worker.memory_store import MemoryStore
+
+
+class Run:
+    """One seed."""
+
+    def __init__(self, seed: int, dials: Dials, policy: PolicyInUse = PolicyInUse.CAUSAL) -> None:
+        self._seed, self._dials, self._random = seed, dials, Random(seed)
+        self._time = VirtualTime(start=NOW)
+        self._store = MemoryStore()
+        self._tally = Tally(seeds=1)
+        self._queue = UnreliableQueue(dials, self._random, self._time)
+        self._options = Options(policy=policy, gap_seconds=dials.gap_s)
+        self._ids = AnyIds()
+        self._services = Services(
+            dials=dials,
+            random=self._random,
+            time=self._time,
+            store=self._store,
+            queue=self._queue,
+            tally=self._tally,
+        )
+
+    def run(self) -> Tally:
+        """Play it to the end, then look at everything."""
+        self._services.begin()
+        for _ in range(self._dials.workers):
+            self._hire()
+        self._time.run()
+        self._services.write_once_more()
+        self._hire()
+        self._time.run()
+        self._poll()
+        self._judge()
+        return self._tally
+
+    # The workers
+
+    def _hire(self) -> None:
+        batch: list[Event] = []
+        self._time.begin(self._work(batch), crashed=lambda: self._crashes(batch))
+
+    def _crashes(self, batch: list[Event]) -> bool:
+        """What it had in hand comes back when its visibility lapses, and another worker is started."""
+        if self._random.random() >= self._dials.crash:
+            return False
+        self._tally.crashes += 1
+        self._queue.give_back(batch)
+        batch.clear()
+        self._hire()
+        return True
+
+    async def _work(self, batch: list[Event]) -> None:
+        store = ShakyStore(self._store, self._queue, self._tally)
+        handler = self._handler(store)
+        while self._services.writing or not self._queue.empty or batch:
+            await self._time.sleep(self._random.random())
+            batch.extend(self._queue.take())
+            if not batch:
+                continue
+            self._tally.deliveries += len(batch)
+            handled = await self._handle(handler, batch)
+            self._queue.give_back([one.event for one in handled if isinstance(one.outcome, Retry)])
+            # Deleting them from the queue is a step of its own: a crash before it means that they come again.
+            await self._time.sleep(0.01)
+            batch.clear()
+
+    async def _handle(self, handler: BatchHandler, batch: Sequence[Event]) -> list[Handled]:
+        """Again and again while the store is away, as a lane does."""
+        ends: dict[int, Handled] = {}
+        while True:
+            try:
+                return await handler.handle(batch, ends)
+            except StoreAway:
+                await self._time.sleep(1)
+
+    def _poll(self) -> None:
+        """Long after, for whom an event never came."""
+        self._time.pass_by(10 * self._dials.gap_s)
+        waiting = [key for key in self._services.cases if self._store.state(key).waiting_since is not None]
+        self._tally.gaps += len(waiting)
+        self._time.begin(self._close_gaps(waiting))
+        self._time.run()
+
+    async def _close_gaps(self, waiting: Sequence[str]) -> None:
+        await self._handler(self._store).close_gaps(waiting)
+
+    def _handler(self, store: Store) -> BatchHandler:
+        return BatchHandler(store=store, clock=self._time, ids=self._ids, chance=self._random, options=self._options)
+
+    # The end
+
+    def _judge(self) -> None:
+        announced = self._announced()
+        self._tally.syncs += announced.total()
+        for key, case in self._services.cases.items():
+            self._say(f"{key} {each}" for each in self._services.wrong(case))
+            if announced[key] > sync_writes_max(case.writes):
+                self._say([f"{key} 3 loops: {announced[key]} syncs of {case.writes} writes"])
+        items = [work_item_of(document) for document in self._store.documents(Collection.WORK_ITEMS)]
+        places = sorted(item.id for item in items if place_of(item) is not None)
+        sessions = self._services.sessions()
+        held = sorted(each.id for session in sessions for each in (*session.work_items, *session.paused_work_items))
+        if held != places:
+            self._say([f"sessions hold {held}, work-items say {places}"])
+
+    def _announced(self) -> Counter[str]:
+        """Sync writes by conversation; each must stand in the outbox once, by document and revision."""
+        revisions: Counter[tuple[str, int]] = Counter()
+        conversations: Counter[str] = Counter()
+        for entry in self._store.documents(Collection.OUTBOX):
+            data = orjson.loads(entry["message"])["body"]["data"]
+            revisions[data["id"], data["attributes"]["rev"]] += 1
+            conversations[entry["conversationId"]] += 1
+        self._say(f"{key} revision {rev} announced twice" for (key, rev), times in revisions.items() if times > 1)
+        return conversations
+
+    def _say(self, wrong: Iterable[str]) -> None:
+        self._tally.wrong.extend(f"seed {self._seed}: {each}" for each in wrong)

@@ -1,0 +1,24 @@
+"""The simulation within a small bound; `make simulate` has the large one."""
+
+from handlers.options import PolicyInUse
+from tests.causality.simulation import Run
+from tests.causality.tally import Dials
+
+SMALL = Dials(conversations=(30, 40), crash=0.05, lost=0.05)
+
+
+def test_seeded_fleets_keep_the_contract() -> None:
+    for seed in range(4):
+        tally = Run(seed, SMALL).run()
+        assert tally.wrong == []
+        # What is not drawn is not tested.
+        assert min(tally.syncs, tally.crashes, tally.away, tally.lost) > 0
+
+
+def test_a_seed_replays_its_run_exactly() -> None:
+    assert Run(7, SMALL).run() == Run(7, SMALL).run()
+    assert Run(7, SMALL).run() != Run(8, SMALL).run()
+
+
+def test_it_finds_what_legacy_loses() -> None:
+    assert Run(1, SMALL, PolicyInUse.LEGACY).run().wrong

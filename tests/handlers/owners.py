@@ -1,0 +1,75 @@
+"""The services that own a pair's documents: they write into the store, and their events come when a test says so."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from commands.instant import format_instant
+from handlers.options import Options
+from handlers.snapshot import data_of
+from tests.handlers.small_ports import START
+from tests.handlers.wire_events import Json, changes, conversation, event, link, work_item
+from tests.handlers.world import World
+
+PAST_THE_GAP: Final = timedelta(seconds=Options().gap_seconds + 1)
+
+_LINKED: Final = {
+    "queue": ("queue", "queue"),
+    "user": ("assignedTo", "user"),
+    "session": ("workSession", "work_session"),
+}
+
+
+class Owners:
+    """Of c-1 and w-1. A second goes by with every write."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def begin(self, c: Mapping[str, Any] | None = None, w: Mapping[str, Any] | None = None) -> "Owners":
+        """Both at revision 1, the work-item's create knew the conversation's; both events have been handled."""
+        await self.world.take(self.c(**(c or {})), self.w(knew=1, **(w or {})))
+        return self
+
+    def c(self, *, sync: bool = False, what: str | None = None, **told: Any) -> Json:
+        """The conversation's next revision: `users`, `queue`, any attribute. `sync`: by the predecessor."""
+        if "users" in told:
+            told["assignedUsers"] = list(told.pop("users"))
+        data, changed = self._next(self.world.store.conversation("c-1"), conversation(1), told)
+        return self._written(data, changed, what=what, isSync=sync)
+
+    def w(self, *, knew: int | None = None, sync: bool = False, **told: Any) -> Json:
+        """The work-item's next revision: `user`, `queue`, `session`, any attribute. `knew`: the conversation's."""
+        data, changed = self._next(self.world.store.work_item("w-1"), work_item(1), told)
+        if changed is None:
+            data["attributes"]["resourceRev"] = knew
+        reasons = [{"action": "QUEUE_WORK_ITEM", "code": "QUEUE_RULES_HIT", "meta": {"conversationRev": knew}}]
+        return self._written(data, changed, isSync=sync, routingReasons=reasons if knew is not None else [])
+
+    def pass_the_gap(self) -> None:
+        """All that is stored becomes old news."""
+        self.world.clock.at += PAST_THE_GAP
+
+    def _next(
+        self, document: Mapping[str, Any] | None, first: Json, told: Mapping[str, Any]
+    ) -> tuple[Json, Json | None]:
+        before: Json = first if document is None else data_of(document)
+        linked = {_LINKED[name][0]: link(_LINKED[name][1], told[name]) for name in told if name in _LINKED}
+        plain = {name: value for name, value in told.items() if name not in _LINKED}
+        self.world.clock.at += timedelta(seconds=1)
+        attributes = {**before["attributes"], **plain, "updatedAt": format_instant(self.world.clock.now())}
+        if document is not None:
+            attributes["rev"] = before["attributes"]["rev"] + 1
+        data = {**before, "attributes": attributes, "relationships": {**before["relationships"], **linked}}
+        was = {name: (before["attributes"].get(name), value) for name, value in plain.items()}
+        return data, None if document is None else changes(was, tuple(linked))
+
+    def _written(self, data: Json, changed: Json | None, **told: Any) -> Json:
+        self.world.put(data)
+        at = (self.world.clock.now() - START).total_seconds()
+        return event(data, at=at, changes=changed, **told)
+
+
+async def begun(c: Mapping[str, Any] | None = None, w: Mapping[str, Any] | None = None, **options: Any) -> Owners:
+    """A pair in a world of its own, both documents told of."""
+    return await Owners(World(**options)).begin(c, w)

@@ -1,0 +1,164 @@
+"""Policy `causal` beside others: the predecessor's syncs, deletions, and `shadow` (sync-rules.md, *The predecessor's
+syncs*, *Policy in use*)."""
+
+from typing import Any
+
+import pytest
+
+from handlers.options import PolicyInUse
+from tests.handlers.owners import Owners, begun
+from tests.handlers.wire_events import changes, conversation, event
+from tests.handlers.world import World, code_of
+
+
+class TestThePredecessorsSyncs:
+    """In a mixed fleet: a late sync of the predecessor's takes the agent away that everybody has."""
+
+    async def broken(self, **options: Any) -> tuple[Owners, Any]:
+        owners = await begun(**options)
+        await owners.world.one(owners.c(users=["u-1"]))
+        assert owners.world.w().assigned_to == "u-1"
+        return owners, owners.c(sync=True, users=[])
+
+    async def test_they_are_observed_and_change_neither_changed_nor_known(self) -> None:
+        owners, sync = await self.broken()
+        before = owners.world.store.state("c-1")
+        assert code_of(await owners.world.one(sync)) == "IS_SYNC"
+        after = owners.world.store.state("c-1")
+        assert (after.changed, after.known, after.known_at) == (before.changed, before.known, before.known_at)
+        assert after.conversation_observed == ((1, 3),)
+        assert after.view["assignee"].value == []
+
+    async def test_they_cause_nothing(self) -> None:
+        owners, sync = await self.broken()
+        await owners.world.one(sync)
+        assert (owners.world.c().assigned_users, owners.world.w().assigned_to) == ((), "u-1")
+
+    async def test_repaired_they_are_reconciled_like_an_outside_event(self) -> None:
+        owners, sync = await self.broken(repair_foreign_syncs=True)
+        end = await owners.world.one(sync)
+        assert [reason.meta["rule"] for reason in end.audit.reasons] == ["A2"]
+        assert (owners.world.c().assigned_users, owners.world.w().assigned_to) == (("u-1",), "u-1")
+        assert owners.world.store.state("c-1").changed == {"assignee": 2}
+
+    async def test_a_stale_duplicate_of_one_causes_nothing(self) -> None:
+        owners, sync = await self.broken(repair_foreign_syncs=True)
+        await owners.world.one(sync)
+        before = owners.world.stored()
+        assert code_of(await owners.world.one(sync)) == "STALE_REV"
+        assert owners.world.stored() == before
+
+    @pytest.mark.parametrize("repair", [True, False])
+    async def test_ours_are_never_repaired(self, repair: bool) -> None:
+        owners = await begun(repair_foreign_syncs=repair, own_syncs_stored=False)
+        await owners.world.one(owners.w(knew=1, user="u-1", status="assigned"))
+        [ours] = owners.world.announced()
+        owners.w(sync=True, user="u-2")
+        assert code_of(await owners.world.one(ours)) == "IS_SYNC"
+        assert owners.world.c().assigned_users == ("u-1",)
+
+
+class TestADeletion:
+    async def test_completes_and_takes_nothing_from_the_work_item(self) -> None:
+        owners = await begun()
+        deleted, taken = owners.c(what="delete", deleted=True), owners.w(knew=1, user="u-1", status="assigned")
+        ends = await owners.world.take(deleted, taken)
+        assert [reason.meta["rule"] for reason in ends[1].audit.reasons] == ["B9"]
+        assert ends[1].audit.updated_conversation is None
+        assert (owners.world.w().status, owners.world.c().rev) == ("completed", 2)
+
+    async def test_waits_for_nobody(self) -> None:
+        """Neither for the conversation's revision 2 nor for the work-item's, of which no event has come."""
+        owners = await begun()
+        owners.c(users=["u-1"])
+        owners.w(knew=1, priority=3)
+        await owners.world.one(owners.c(what="delete", deleted=True))
+        assert not owners.world.w().active
+
+    async def test_no_late_event_brings_it_back_or_opens_its_work_item(self) -> None:
+        owners = await begun()
+        late = owners.c(users=["u-1"])
+        await owners.world.one(owners.c(what="delete", deleted=True))
+        item = owners.world.w()
+        assert code_of(await owners.world.one(late)) == "NO_ACTIVE_WORK_ITEM"
+        assert (owners.world.c().deleted, owners.world.w()) == (True, item)
+
+    async def test_its_tombstone_buries_what_was_never_stored(self) -> None:
+        world = World()
+        await world.one(event(conversation(4), "delete"))
+        await world.one(event(conversation(3, users=("u-1",))))
+        assert (world.c().deleted, world.store.state("c-1").deleted_rev) == (True, 4)
+
+
+class TestARestoredDatabase:
+    """The store holds less than it once did: what was observed since never happened."""
+
+    async def test_the_state_begins_anew(self) -> None:
+        owners = await begun()
+        world = owners.world
+        await world.take(owners.c(users=["u-1"]), owners.c(queue="q-1"))
+        version = world.store.state("c-1").version
+        world.put(conversation(2))
+        await world.one(event(conversation(3, users=("u-2",)), changes=changes({"assignedUsers": ([], ["u-2"])})))
+        state = world.store.state("c-1")
+        assert (state.version, state.conversation_observed, state.changed) == (version + 1, ((3, 3),), {"assignee": 3})
+        # What is known of the work-item is gone as well; once it is old news, nothing of it can be on its way.
+        owners.pass_the_gap()
+        await world.handler.close_gaps(["c-1"])
+        assert world.w().assigned_to == "u-2"
+
+    async def test_not_where_an_event_runs_ahead_of_the_store(self) -> None:
+        owners = await begun(state_from_events=False)
+        world = owners.world
+        ahead = event(conversation(9), changes=changes({"preview": ("a", "b")}))
+        await world.one(ahead)
+        await world.one(owners.c(users=["u-1"]))
+        assert world.store.state("c-1").conversation_observed == ((1, 2), (9, 9))
+
+
+class TestShadow:
+    """Legacy is applied, causal computed beside it."""
+
+    async def test_where_they_differ_the_audit_says_what_causal_would_have_done(self) -> None:
+        """The incident of 2022-03-02: the work-item's event comes late, and knew nothing of the assignment."""
+        owners = await begun(policy=PolicyInUse.SHADOW)
+        queued, assigned = owners.w(knew=1, queue="q-1", status="queued"), owners.c(users=["u-1"], queue="q-1")
+        end = await owners.world.one(queued)
+        assert end.audit.policy == "legacy"
+        assert end.audit.updated_conversation == {"assignedUsers": [], "rev": 2}
+        assert owners.world.c().assigned_users == ()
+        told = end.audit.as_wire()["shadow"]
+        assert (told["outcome"], told["updatedConversation"], told["updatedWorkItem"]) == ("skipped", None, None)
+        assert told["reasons"] == [{"action": "SKIP_SYNC", "code": "AWAITING_EARLIER_EVENT", "meta": {}}]
+        assert {each["field"]: each["code"] for each in told["suppressed"]} == {"assignee": "FIELD_WAITS"}
+        assert code_of(await owners.world.one(assigned)) == "STALE_REV"
+
+    async def test_where_both_would_write_the_same_there_is_nothing_to_tell(self) -> None:
+        owners = await begun(policy=PolicyInUse.SHADOW)
+        end = await owners.world.one(owners.c(users=["u-1"]))
+        assert (code_of(end), end.audit.shadow) == ("APPLIED", None)
+        assert [reason.meta["policy"] for reason in end.audit.reasons] == ["legacy"]
+        end = await owners.world.one(owners.c(preview="a"))
+        assert (code_of(end), end.audit.shadow) == ("IN_SYNC", None)
+
+    async def test_causal_alone_would_have_resumed(self) -> None:
+        owners = await begun({"ended": True}, {"status": "wrap-up"}, policy=PolicyInUse.SHADOW)
+        end = await owners.world.one(owners.c(ended=False))
+        assert code_of(end) == "IN_SYNC"
+        assert end.audit.shadow is not None
+        assert end.audit.shadow["updatedWorkItem"] == {"resume": True}
+        assert owners.world.w().status == "wrap-up"
+
+    async def test_it_stores_and_announces_what_legacy_does(self) -> None:
+        told = {}
+        for policy in (PolicyInUse.SHADOW, PolicyInUse.LEGACY):
+            owners = await begun(policy=policy)
+            queued, assigned = owners.w(knew=1, queue="q-1", status="queued"), owners.c(users=["u-1"])
+            await owners.world.take(queued, owners.c(ended=True))
+            await owners.world.one(assigned)
+            # A write that announced nothing: causal would take it for a change.
+            owners.c(users=["u-2"])
+            owners.pass_the_gap()
+            await owners.world.one(owners.w(knew=2, priority=3))
+            told[policy] = owners.world.stored()
+        assert told[PolicyInUse.SHADOW] == told[PolicyInUse.LEGACY]

@@ -1,0 +1,49 @@
+"""What events say to the sync state, and pairs for it, each in a line."""
+
+from functools import reduce
+from typing import Any, Final
+
+from commands.work_item import Status, WorkItem
+from sync.conversation import Conversation, ConversationStatus
+from sync.field import FIELDS, Field
+from sync.state import Observation, SyncState, observe
+
+EMPTY: Final = SyncState()
+
+
+def conversation_event(
+    rev: int, *fields: Field, sync: bool = False, deletion: bool = False, **values: Any
+) -> Observation:
+    """A conversation's event that changed `fields`; values not told are made up from the revision."""
+    told: dict[Field, Any] = {name: f"{name} at {rev}" for name in FIELDS}
+    told.update({name: values[name] for name in FIELDS if name in values})
+    return Observation(
+        side="conversation", rev=rev, is_sync=sync, fields=frozenset(fields), values=told, deletion=deletion
+    )
+
+
+def work_item_event(
+    rev: int, *fields: Field, knew: int | None = None, sync: bool = False, item: str = "w1", number: int = 1
+) -> Observation:
+    """An event of the first work-item, told otherwise."""
+    return Observation(
+        side="work-item",
+        rev=rev,
+        is_sync=sync,
+        fields=frozenset(fields),
+        knew=knew,
+        work_item=item,
+        work_item_number=number,
+    )
+
+
+def seen(*events: Observation, state: SyncState = EMPTY) -> SyncState:
+    return reduce(observe, events, state)
+
+
+def a_conversation(**told: Any) -> Conversation:
+    return Conversation(**{"id": "c", "rev": 6, "status": ConversationStatus.OPEN, **told})
+
+
+def a_work_item(**told: Any) -> WorkItem:
+    return WorkItem(**{"id": "w1", "rev": 3, "status": Status.IVR, "number": 1, **told})

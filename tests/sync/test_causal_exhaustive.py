@@ -1,0 +1,81 @@
+"""Policy `causal`, each field newer on either side or waiting, against the second reading of sync-rules.md.
+
+All fields newer on one side, at every point: tests/handlers/test_question_space.py.
+"""
+
+import random
+from collections.abc import Iterable, Mapping
+from itertools import product
+from typing import Final
+
+from hypothesis import settings
+
+from sync.causality import Newer
+from sync.field import FIELDS, Field
+from tests.oracle import causal_oracle, points, rules_oracle
+from tests.oracle.causal_oracle import FIELD_OF, in_order_of_the_tables
+from tests.sync.pairs import CHANGED, KNOWN, Json, causal_answer
+
+CONTESTED: Final[tuple[Field, ...]] = ("assignee", "queue", "status", "ended")
+"""Not `paused`: the conversation always has it, whatever the state says."""
+DEEP: Final = settings.default is not None and settings.default.max_examples >= 5_000
+"""`HYPOTHESIS_PROFILE=deep`: every pair, not some."""
+MISMATCHES_SHOWN: Final = 5
+
+Sides = Mapping[Field, Newer]
+
+
+def check(asked: Iterable[tuple[Json, Json, Sides]]) -> int:
+    """How many questions were asked; fails with the first answers that differ."""
+    count = 0
+    wrong: list[str] = []
+    for c, w, newer in asked:
+        count += 1
+        changed = {str(name): CHANGED[side] for name, side in newer.items()}
+        known = {str(name): KNOWN[side] for name, side in newer.items()}
+        sides = {str(name): side.value for name, side in newer.items()}
+        expected = causal_oracle.reconcile(c, w, sides, changed, known)
+        found = causal_answer(c, w, newer)
+        if expected != found and in_order_of_the_tables(expected) != in_order_of_the_tables(found):
+            wrong.append(f"{c}\n{w}\n{newer}\n  the text: {expected}\n  the code: {found}")
+    assert not wrong, f"{len(wrong)} of {count} differ; the first:\n" + "\n".join(wrong[:MISMATCHES_SHOWN])
+    return count
+
+
+def ways(sides: tuple[Newer, ...]) -> list[Sides]:
+    """Every way to give the contested fields to the sides; `paused` to the work-item, which must not matter."""
+    return [
+        {**dict(zip(CONTESTED, each, strict=True)), "paused": Newer.WORK_ITEM}
+        for each in product(sides, repeat=len(CONTESTED))
+    ]
+
+
+def telling_pairs() -> list[tuple[Json, Json]]:
+    """Those on which rules of two contested fields and more fire, shuffled; every pair in the deep profile."""
+    every = list(points.pairs())
+    telling = every if DEEP else [pair for pair in every if len(fields_asked(*pair)) > 1]
+    random.Random(1).shuffle(telling)
+    return telling
+
+
+def fields_asked(c: Json, w: Json) -> set[str]:
+    fired = (*rules_oracle.table_a(c, w, "causal"), *rules_oracle.table_b(c, w, "causal"))
+    return {FIELD_OF[rule] for rule, _ in fired} - {"paused"}
+
+
+def test_a1_to_a6_and_b1_to_b10_with_each_field_newer_on_either_side() -> None:
+    both = ways((Newer.CONVERSATION, Newer.WORK_ITEM))
+    some = telling_pairs()[:: 1 if DEEP else 2]
+    assert check((c, w, newer) for (c, w), newer in product(some, both)) >= 466 * 16
+
+
+def test_with_every_way_in_which_fields_may_wait() -> None:
+    some = telling_pairs()[:: 1 if DEEP else 16]
+    every = [way for way in ways(tuple(Newer)) if Newer.NOBODY_KNOWS in way.values()]
+    assert len(every) == 3**4 - 2**4
+    assert check((c, w, newer) for (c, w), newer in product(some, every)) >= 59 * 65
+
+
+def test_every_field_waits_at_every_point() -> None:
+    all_wait = dict.fromkeys(FIELDS, Newer.NOBODY_KNOWS)
+    assert check((c, w, all_wait) for c, w in points.pairs()) == points.COUNT

@@ -1,0 +1,196 @@
+"""Policy `causal` by rule id: what each writes where its side is newer, and what is suppressed where it is not."""
+
+from typing import Any, Final
+
+import pytest
+
+from sync.causality import Newer
+from sync.field import FIELDS, Field
+from tests.sync.pairs import CHANGED, KNOWN, Json, c, causal_answer, rules_of, w
+from tests.sync.test_rules import DOES_NOT_FIRE, FIRES, Q1, Q2
+
+C_NEWER: Final[dict[Field, Newer]] = dict.fromkeys(FIELDS, Newer.CONVERSATION)
+W_NEWER: Final[dict[Field, Newer]] = dict.fromkeys(FIELDS, Newer.WORK_ITEM)
+ALL_WAIT: Final[dict[Field, Newer]] = dict.fromkeys(FIELDS, Newer.NOBODY_KNOWS)
+
+WIDER = [
+    # id, C, W, the write, its code: where legacy has nothing to say
+    ("A2-another", c(assignedUsers=["u2"]), w(status="assigned", assignedTo="u1"), {"assignedUsers": ["u1"]},
+     "WORK_ITEM_ASSIGNED"),
+    ("A3-routed", c(assignedUsers=["u1"]), w(status="routed"), {"assignedUsers": []}, "WORK_ITEM_QUEUED_UNASSIGNED"),
+    ("B8-ivr", c(queue=Q2), w(status="ivr", queue=Q1), {"queue": {"id": "q2"}}, "CONVERSATION_QUEUE_CHANGED"),
+    ("B8-routed", c(queue=Q2), w(status="routed", queue=Q1), {"queue": {"id": "q2"}}, "CONVERSATION_QUEUE_CHANGED"),
+    ("B8-wrap-up", c(queue=Q2, ended=True), w(status="wrap-up", queue=Q1), {"queue": {"id": "q2"}},
+     "CONVERSATION_QUEUE_CHANGED"),
+    ("B8-routed-removed", c(), w(status="routed", queue=Q1), {"queue": None}, "CONVERSATION_QUEUE_REMOVED"),
+    ("B10", c(), w(status="wrap-up"), {"resume": True}, "CONVERSATION_RESUMED"),
+]  # fmt: skip
+
+LEFT = [
+    # id and why not, C, W
+    ("A2-one-of-them", c(assignedUsers=["u2", "u1"]), w(status="assigned", assignedTo="u1")),
+    ("A3-ivr", c(assignedUsers=["u1"]), w(status="ivr")),
+    ("A3-wrap-up", c(assignedUsers=["u1"]), w(status="wrap-up")),
+    ("B8-completed", c(queue=Q2), w(status="completed", queue=Q1)),
+    ("B8-deleted", c(queue=Q2, deleted=True), w(status="queued", queue=Q1)),
+    ("B10-ended", c(ended=True), w(status="wrap-up")),
+    ("B10-snoozed", c(status="snoozed"), w(status="wrap-up")),
+    ("B10-done", c(status="done"), w(status="wrap-up")),
+    ("B10-deleted", c(deleted=True), w(status="wrap-up")),
+    ("B10-assigned", c(), w(status="assigned")),
+]
+WIDENED = {"A2-has-another", "B8-ivr"}
+"""Nearest pairs on which legacy leaves what causal writes, besides those that say so."""
+LEFT_BY_BOTH = [case for case in DOES_NOT_FIRE if not case[0].endswith("is-causal-only") and case[0] not in WIDENED]
+
+
+def identity(case: str) -> str:
+    return case.split("-", maxsplit=1)[0]
+
+
+def own_side(rule: str) -> dict[Field, Newer]:
+    return C_NEWER if rule.startswith("B") else W_NEWER
+
+
+@pytest.mark.parametrize(
+    ("case", "conversation", "item", "write", "code"),
+    [*FIRES, *WIDER],
+    ids=[f"{case[0]}-fires" for case in (*FIRES, *WIDER)],
+)
+def test_a_rule_fires_where_its_side_is_newer_and_says_why(
+    case: str, conversation: Json, item: Json, write: dict[str, Any], code: str
+) -> None:
+    rule = identity(case)
+    told = causal_answer(conversation, item, own_side(rule))
+    forward = rule.startswith("B")
+    action = "SYNC_WORK_ITEM" if forward else "SYNC_CONVERSATION"
+    assert (told["outcome"], told["direction"]) == ("applied", "forward" if forward else "reverse")
+    assert write.items() <= told["updatedWorkItem" if forward else "updatedConversation"].items()
+    assert told["updatedConversation" if forward else "updatedWorkItem"] is None
+    assert {"action": action, "code": code, "meta": {"rule": rule, "policy": "causal"}} in told["reasons"]
+
+
+@pytest.mark.parametrize(
+    ("case", "conversation", "item", "write", "code"), WIDER, ids=[f"{case[0]}-alone" for case in WIDER]
+)
+def test_where_causal_is_wider_the_rule_fires_alone(
+    case: str, conversation: Json, item: Json, write: dict[str, Any], code: str
+) -> None:
+    told = causal_answer(conversation, item, own_side(case))
+    assert rules_of(told) == {identity(case)}
+    assert (told["updatedWorkItem"] or told["updatedConversation"]) == write
+
+
+@pytest.mark.parametrize(
+    ("case", "conversation", "item"), [*LEFT, *LEFT_BY_BOTH], ids=[case[0] for case in (*LEFT, *LEFT_BY_BOTH)]
+)
+def test_a_rule_does_not_fire_on_the_nearest_pair(case: str, conversation: Json, item: Json) -> None:
+    assert identity(case) not in rules_of(causal_answer(conversation, item, own_side(case)))
+
+
+@pytest.mark.parametrize(
+    ("case", "conversation", "item"),
+    [case[:3] for case in (*FIRES, *WIDER)],
+    ids=[case[0] for case in (*FIRES, *WIDER)],
+)
+def test_a_rule_is_shut_where_the_other_side_is_newer(case: str, conversation: Json, item: Json) -> None:
+    rule = identity(case)
+    other = W_NEWER if rule.startswith("B") else C_NEWER
+    # What the conversation always has: `paused`, and its own deletion.
+    always = rule in ("B4", "B5", "B9")
+    assert (rule in rules_of(causal_answer(conversation, item, other))) is always
+    assert (rule in rules_of(causal_answer(conversation, item, ALL_WAIT))) is always
+
+
+class TestWhatIsSuppressed:
+    C: Final = c(assignedUsers=["u2"])
+    W: Final = w(status="assigned", assignedTo="u1")
+
+    @pytest.mark.parametrize(
+        ("newer", "code"),
+        [
+            (Newer.CONVERSATION, "CONVERSATION_IS_NEWER"),
+            (Newer.WORK_ITEM, "WORK_ITEM_IS_NEWER"),
+            (Newer.NOBODY_KNOWS, "FIELD_WAITS"),
+        ],
+    )
+    def test_once_a_field_with_what_was_changed_and_known(self, newer: Newer, code: str) -> None:
+        told = causal_answer(self.C, self.W, {**C_NEWER, "assignee": newer})
+        assert told["suppressed"] == [
+            {"field": "assignee", "code": code, "conversationRev": CHANGED[newer], "knownRev": KNOWN[newer]}
+        ]
+
+    def test_where_both_tables_ask_either_may_write_and_never_both(self) -> None:
+        assert rules_of(causal_answer(self.C, self.W, C_NEWER)) == {"B1"}
+        assert rules_of(causal_answer(self.C, self.W, W_NEWER)) == {"A2"}
+        assert rules_of(causal_answer(self.C, self.W, ALL_WAIT)) == set()
+
+    def test_what_the_newer_side_cannot_carry_is_told_all_the_same(self) -> None:
+        """A work-item un-assigned in ivr un-assigns nobody, and the conversation's agent is not put back on it."""
+        told = causal_answer(c(assignedUsers=["u1"]), w(status="ivr"), W_NEWER)
+        assert told["reasons"] == [{"action": "SKIP_SYNC", "code": "IN_SYNC", "meta": {}}]
+        assert [each["code"] for each in told["suppressed"]] == ["WORK_ITEM_IS_NEWER"]
+
+    def test_of_the_pair_as_it_was_read(self) -> None:
+        """Only after the queue was synced forward would A3 ask; it did not when the pair was read."""
+        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**C_NEWER, "assignee": Newer.NOBODY_KNOWS})
+        assert rules_of(told) == {"B8"}
+        assert {(each["field"], each["code"]) for each in told["suppressed"]} == {
+            ("assignee", "FIELD_WAITS"),
+            ("queue", "CONVERSATION_IS_NEWER"),
+        }
+
+
+class TestAwaiting:
+    def test_every_field_that_differs_waits(self) -> None:
+        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), ALL_WAIT)
+        assert told["reasons"] == [{"action": "SKIP_SYNC", "code": "AWAITING_EARLIER_EVENT", "meta": {}}]
+
+    def test_not_where_nothing_differs(self) -> None:
+        assert causal_answer(c(), w(), ALL_WAIT)["reasons"][0]["code"] == "IN_SYNC"
+
+    def test_not_where_one_of_them_is_decided_but_cannot_be_carried(self) -> None:
+        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**ALL_WAIT, "assignee": Newer.WORK_ITEM})
+        assert told["reasons"][0]["code"] == "IN_SYNC"
+
+    def test_the_decided_ones_are_written_whatever_waits(self) -> None:
+        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**ALL_WAIT, "queue": Newer.CONVERSATION})
+        assert rules_of(told) == {"B8"}
+
+    def test_a_snooze_never_waits(self) -> None:
+        assert rules_of(causal_answer(c(status="snoozed"), w(), ALL_WAIT)) == {"B4"}
+
+    def test_a_deletion_never_waits(self) -> None:
+        assert rules_of(causal_answer(c(deleted=True, assignedUsers=["u1"]), w(), ALL_WAIT)) == {"B9"}
+
+
+class TestBFirstThenA:
+    """A is asked about the work-item as the commands will have left it."""
+
+    def test_a_queue_synced_forward_makes_an_ivr_item_queued_and_only_then_a3_applies(self) -> None:
+        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**C_NEWER, "assignee": Newer.WORK_ITEM})
+        assert [reason["meta"]["rule"] for reason in told["reasons"]] == ["B8", "A3"]
+        assert told["direction"] == "both"
+        assert told["updatedWorkItem"] == {"queue": {"id": "q1"}}
+        assert told["updatedConversation"] == {"assignedUsers": []}
+
+    def test_a_resumed_item_is_no_longer_in_wrap_up_when_a_is_asked(self) -> None:
+        told = causal_answer(
+            c(assignedUsers=["u1"]), w(status="wrap-up", queue=Q1), {**W_NEWER, "ended": Newer.CONVERSATION}
+        )
+        assert [reason["meta"]["rule"] for reason in told["reasons"]] == ["B10", "A3", "A5"]
+
+    def test_a_completed_one_takes_no_more_than_a1(self) -> None:
+        told = causal_answer(
+            c(status="done", queue=Q1), w(status="queued", queue=Q2), {**W_NEWER, "status": Newer.CONVERSATION}
+        )
+        assert [reason["meta"]["rule"] for reason in told["reasons"]] == ["B6"]
+        assert told["updatedConversation"] is None
+
+    def test_a_field_is_never_written_on_both_sides(self) -> None:
+        told = causal_answer(
+            c(assignedUsers=["u1"], queue=Q1), w(status="assigned", assignedTo="u2", queue=Q2),
+            {**C_NEWER, "queue": Newer.WORK_ITEM},
+        )  # fmt: skip
+        assert told["updatedWorkItem"] == {"assignedTo": "u1"}
+        assert told["updatedConversation"] == {"queue": {"id": "q2"}}

@@ -1,0 +1,54 @@
+"""The sync state at its edges: a shared field's value, what *newer* excludes, how a gap is closed (sync-rules.md)."""
+
+from typing import Any
+
+import pytest
+
+from sync.conversation import Conversation, ConversationStatus
+from sync.runs import RUNS_MAX, contains, with_revision
+from sync.state import Observation, SyncState, observe, shared_values
+
+NOTHING: dict[str, Any] = {"assignee": [], "queue": None, "status": False, "ended": False, "paused": False}
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({}, {}),
+        ({"assigned_users": ("u2", "u1")}, {"assignee": ["u2", "u1"]}),
+        ({"queue": "q1"}, {"queue": "q1"}),
+        ({"status": ConversationStatus.DONE}, {"status": True}),
+        ({"deleted": True}, {"status": "deleted"}),
+        ({"deleted": True, "status": ConversationStatus.DONE}, {"status": "deleted"}),
+        ({"ended": True}, {"ended": True}),
+        ({"status": ConversationStatus.SNOOZED}, {"paused": True}),
+    ],
+    ids=str,
+)
+def test_what_a_conversation_says_of_the_shared_fields(told: dict[str, Any], says: dict[str, Any]) -> None:
+    conversation = Conversation(**{"id": "c", "rev": 6, "status": ConversationStatus.OPEN, **told})
+    assert shared_values(conversation) == {**NOTHING, **says}
+
+
+def test_an_event_of_the_revision_that_was_reconciled_does_not_take_back_what_is_known_since() -> None:
+    """`known[f]` is set by an event that is *newer* than `knownAt[f]`: one that comes late, of revision 3, is not."""
+    reconciled = SyncState(work_item="w1", work_item_number=1, known={"queue": 6}, known_at={"queue": 3})
+    late = Observation(
+        side="work-item",
+        rev=3,
+        is_sync=False,
+        fields=frozenset({"queue"}),
+        knew=4,
+        work_item="w1",
+        work_item_number=1,
+    )
+    after = observe(reconciled, late)
+    assert (after.known, after.known_at) == ({"queue": 6}, {"queue": 3})
+    assert after.work_item_observed == ((3, 3),)
+
+
+def test_the_lowest_gap_is_closed_from_the_beginning_of_the_lowest_run() -> None:
+    runs = ((1, 6), *((rev, rev) for rev in range(10, 10 + 2 * (RUNS_MAX - 1), 2)))
+    beyond = with_revision(runs, 1000)
+    assert beyond[0] == (1, 10)
+    assert all(contains(beyond, rev) for rev in (1, 6, 8, 10, 1000))

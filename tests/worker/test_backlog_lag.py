@@ -1,0 +1,47 @@
+"""How late events come: of a batch, and as the poll hears of it."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from handlers.event import Event
+from handlers.lateness import IN_TIME, lateness
+from tests.handlers.small_ports import START, HandClock
+from tests.handlers.wire_events import conversation, event, read
+from worker.backlog_lag import BacklogLag
+
+
+def _published(ago: timedelta | None) -> Event:
+    return replace(read(event(conversation())), published_at=None if ago is None else START - ago)
+
+
+@pytest.mark.parametrize(
+    ("ago", "late"),
+    [
+        ([], IN_TIME),
+        ([None], IN_TIME),
+        ([timedelta(seconds=3), timedelta(minutes=5), None], timedelta(minutes=5)),
+        # A clock that is behind.
+        ([timedelta(seconds=-3)], IN_TIME),
+        ([timedelta(days=14)], timedelta(days=14)),
+        # A capture, played again: no queue keeps a message so long.
+        ([timedelta(days=14, milliseconds=1), timedelta(seconds=1)], timedelta(seconds=1)),
+    ],
+)
+def test_a_batch_is_as_late_as_its_latest_event(ago: list[timedelta | None], late: timedelta) -> None:
+    assert lateness(map(_published, ago), START) == late
+
+
+def test_the_most_of_the_last_minute_counts() -> None:
+    clock = HandClock()
+    lag = BacklogLag(clock)
+    assert lag.now() == IN_TIME
+    lag.note(timedelta(seconds=90))
+    lag.note(timedelta(seconds=2))
+    clock.at += timedelta(seconds=60)
+    assert lag.now() == timedelta(seconds=90)
+    clock.at += timedelta(milliseconds=1)
+    assert lag.now() == IN_TIME
+    lag.note(timedelta(seconds=2))
+    assert lag.now() == timedelta(seconds=2)

@@ -1,0 +1,70 @@
+"""Who wrote what outside, as a replay goes on, and whether the contract of sync-rules.md holds at its end."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
+
+from handlers.snapshot import conversation_of, work_item_of
+from sync.contract import History, Wrote, sync_writes_max, violations, work_item_values
+from sync.field import Field
+from sync.state import shared_values
+from worker.replay_shelf import Standing
+from worker.replay_writes import Reenacted
+
+NO_LOOPS: Final = 3
+"""The contract's third point."""
+
+Writes = Mapping[Field, Wrote]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """The outside writes so far: the last one of every field, of each work-item by itself, and how many there were."""
+
+    count: int = 0
+    conversation: Writes = field(default_factory=dict)
+    work_items: Mapping[str, Writes] = field(default_factory=dict)
+
+    def with_write(self, reenacted: Reenacted) -> "Outside":
+        """One more."""
+        event, document = reenacted.event, reenacted.document
+        values = (
+            shared_values(conversation_of(document))
+            if event.side == "conversation"
+            else work_item_values(work_item_of(document))
+        )
+        news = {name: Wrote(rev=event.rev, value=values[name], knew=event.knew) for name in event.fields}
+        counted = replace(self, count=self.count + 1)
+        if event.side == "conversation":
+            return replace(counted, conversation={**self.conversation, **news})
+        before = self.work_items.get(event.document_id, {})
+        return replace(counted, work_items={**self.work_items, event.document_id: {**before, **news}})
+
+    def broken(self, standing: Standing, sync_writes: int) -> list[Mapping[str, Any]]:
+        """What of the contract does not hold at the end, in the shape of interfaces.md; point 3 has no field."""
+        conversation, item = standing.conversation, standing.work_item
+        of_item = {} if item is None else self.work_items.get(item["_id"], {})
+        found = violations(
+            History(conversation=self.conversation, work_item=of_item),
+            None if conversation is None else conversation_of(conversation),
+            None if item is None else work_item_of(item),
+        )
+        told: list[Mapping[str, Any]] = [violation.as_wire() for violation in found]
+        most = sync_writes_max(self.count)
+        if sync_writes > most:
+            told.append({"point": NO_LOOPS, "field": None, "expected": most, "found": sync_writes})
+        return told
+
+    def as_json(self) -> dict[str, Any]:
+        """For the shelf."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> "Outside":
+        """From the shelf."""
+        items = {key: _writes(writes) for key, writes in kept["work_items"].items()}
+        return cls(count=kept["count"], conversation=_writes(kept["conversation"]), work_items=items)
+
+
+def _writes(kept: Mapping[Field, Any]) -> Writes:
+    return {name: Wrote(**wrote) for name, wrote in kept.items()}

@@ -1,0 +1,229 @@
+"""What a replay prints: JSON of interfaces.md, or lines for people. Nothing in it comes from the machine or its
+clock."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, BinaryIO
+
+import orjson
+
+from commands.instant import format_instant
+from worker.logs import Origin, open_log, write_audit
+from worker.replay_clock import ReplayClock
+from worker.replay_flat import flat_conversation, flat_work_item
+from worker.replay_recorded import Line
+from worker.replay_shelf import Standing
+
+ORIGIN = Origin(hostname="replay", pid=0)
+"""Who writes the audit lines, on every machine."""
+
+Flat = Mapping[str, Any]
+
+
+class Report(ABC):
+    """Takes what was found, piece by piece, and prints it to `to`."""
+
+    def __init__(self, to: BinaryIO) -> None:
+        self.to = to
+
+    @abstractmethod
+    def decided(self, line: Line) -> None:
+        """One decision."""
+
+    @abstractmethod
+    def final(self, standings: Iterable[tuple[str, Standing]], violations: Sequence[tuple[str, Flat]]) -> None:
+        """How it ended, and which promises are broken then."""
+
+    @abstractmethod
+    def explored(self, explored: Flat) -> None:
+        """One conversation's exploration, as interfaces.md has it, with the conversation's id."""
+
+    def line(self, text: str) -> None:
+        """One line of text."""
+        self.to.write(text.encode("utf-8", "backslashreplace") + b"\n")
+
+
+class JsonReport(Report):
+    """One object a line."""
+
+    def __init__(self, to: BinaryIO) -> None:
+        super().__init__(to)
+        self._clock = ReplayClock()
+        self._log = open_log(level="info", origin=ORIGIN, clock=self._clock, to=to)
+
+    def decided(self, line: Line) -> None:
+        """The audit record, with its envelope."""
+        self._clock.at = line.at
+        write_audit(self._log, line.wire)
+
+    def final(self, standings: Iterable[tuple[str, Standing]], violations: Sequence[tuple[str, Flat]]) -> None:
+        """`final` last; before it `violations`, if there are any."""
+        if violations:
+            told = [{"conversation": conversation, **violation} for conversation, violation in violations]
+            self.line(_dumps({"violations": told}))
+        items: dict[str, bytes] = {}
+        # Written piece by piece: there may be many.
+        self.to.write(b'{"final":{"conversations":{')
+        separator = b""
+        for conversation_id, standing in standings:
+            items.update((document["_id"], orjson.dumps(flat_work_item(document))) for document in standing.work_items)
+            if standing.conversation is not None:
+                self.to.write(
+                    separator + _entry(conversation_id, orjson.dumps(flat_conversation(standing.conversation)))
+                )
+                separator = b","
+        self.to.write(b'},"workItems":{' + b",".join(_entry(key, item) for key, item in items.items()) + b"}}}\n")
+
+    def explored(self, explored: Flat) -> None:
+        """One object."""
+        self.line(_dumps({"explore": explored}))
+
+
+class TextReport(Report):
+    """For people."""
+
+    def decided(self, line: Line) -> None:
+        """A line that says what was decided, and one for each thing written, held back or recorded."""
+        self.line(f"{format_instant(line.at)}  {asked(line.wire)}: {outcome(line.wire)}")
+        for detail in details(line.wire):
+            self.line(f"    {detail}")
+        if line.recorded is not None:
+            revs = ", ".join(str(event["rev"]) for event in line.recorded["events"])
+            self.line(f"    recorded: {'; '.join(writes(line.recorded))} (rev {revs})")
+
+    def final(self, standings: Iterable[tuple[str, Standing]], violations: Sequence[tuple[str, Flat]]) -> None:
+        """The pairs, each with what of the contract it breaks."""
+        broken: dict[str, list[Flat]] = {}
+        for conversation_id, violation in violations:
+            broken.setdefault(conversation_id, []).append(violation)
+        self.line("")
+        self.line("in the end")
+        for conversation_id, standing in standings:
+            self.line(f"  conversation {conversation_id}: {conversation_text(standing)}")
+            for document in standing.work_items:
+                self.line(f"  work-item {document['_id']}: {work_item_text(flat_work_item(document))}")
+            for violation in broken.get(conversation_id, ()):
+                self.line(f"    breaks the contract: {violation_text(violation)}")
+
+    def explored(self, explored: Flat) -> None:
+        """The end states, each with the shortest way there."""
+        ends = explored["endStates"]
+        broken = sum(end["count"] for end in ends if end["violations"])
+        self.line(
+            f"conversation {explored['conversation']} under {explored['policy']}: {explored['interleavings']} "
+            f"interleavings, {len(ends)} end {'state' if len(ends) == 1 else 'states'}, "
+            f"{f'{broken} interleavings break the contract' if broken else 'the contract holds in all'}"
+        )
+        for number, end in enumerate(ends, start=1):
+            self._end_state(number, end, explored["interleavings"])
+
+    def _end_state(self, number: int, end: Flat, of: int) -> None:
+        self.line("")
+        self.line(f"  {number}. {end['count']} of {of}")
+        if end["conversation"] is not None:
+            self.line(f"     conversation: {_conversation_text(end['conversation'])}")
+        if end["workItem"] is not None:
+            self.line(f"     work-item: {work_item_text(end['workItem'])}")
+        for violation in end["violations"]:
+            self.line(f"     breaks the contract: {violation_text(violation)}")
+        self.line("     for example:")
+        audits = iter(end["audit"])
+        for step in end["example"]:
+            if step.startswith("write"):
+                self.line(f"       {step}")
+                continue
+            audit = next(audits)
+            self.line(f"       {step}: {outcome(audit)}")
+            for detail in details(audit):
+                self.line(f"           {detail}")
+
+
+def asked(wire: Flat) -> str:
+    """Who asked for the decision."""
+    event = wire["event"]
+    if event is None:
+        return f"{wire['trigger']} poll of conversation {wire['conversationId']}"
+    if wire["conversationId"] is None:
+        return f"{event['name']} {event['id']}"
+    side = wire["trigger"]
+    key = wire["workItemId"] if side == "work-item" else wire["conversationId"]
+    by = f" by {event['client']}" if event["client"] else ""
+    return f"{side} {key} rev {event['rev']}{by}"
+
+
+def outcome(wire: Flat) -> str:
+    """What was decided and by which rules, or why nothing was."""
+    told = [
+        f"{rule} {reason['code']}" if (rule := reason["meta"].get("rule")) else reason["code"]
+        for reason in wire["reasons"]
+    ]
+    return f"{wire['outcome']}: {', '.join(told)}"
+
+
+def details(wire: Flat) -> list[str]:
+    """What was written, and what was held back."""
+    held = [
+        f"held back: {field['field']} {field['code']} "
+        f"(changed at {field['conversationRev']}, known {field['knownRev']})"
+        for field in wire["suppressed"]
+    ]
+    shadow = [] if not wire.get("shadow") else [f"causal would: {'; '.join(writes(wire['shadow'])) or 'write nothing'}"]
+    return [*writes(wire), *held, *shadow]
+
+
+def writes(wire: Flat) -> list[str]:
+    """What is written to either side, in the names of the audit."""
+    told = []
+    for name, side in (("updatedConversation", "conversation"), ("updatedWorkItem", "work-item")):
+        written = wire[name]
+        if written is not None:
+            fields = {key: value for key, value in written.items() if key != "rev"}
+            against = f" against rev {written['rev']}" if "rev" in written else ""
+            told.append(f"{side}{against} {json.dumps(fields)}")
+    return told
+
+
+def conversation_text(standing: Standing) -> str:
+    """A conversation in a few words."""
+    if standing.conversation is None:
+        return "not in the capture"
+    return _conversation_text(flat_conversation(standing.conversation))
+
+
+def _conversation_text(flat: Flat) -> str:
+    told = ["deleted" if flat["deleted"] else flat["status"], *(["ended"] if flat["ended"] else [])]
+    users = ", ".join(flat["assignedUsers"])
+    told += [f"assigned to {users}" if users else "unassigned", _queue_text(flat), f"rev {flat['rev']}"]
+    return ", ".join(told)
+
+
+def work_item_text(flat: Flat) -> str:
+    """A work-item in a few words."""
+    told = [flat["status"], *(["paused"] if flat["paused"] else [])]
+    told += [f"assigned to {flat['assignedTo']}" if flat["assignedTo"] else "unassigned", _queue_text(flat)]
+    return ", ".join([*told, f"rev {flat['rev']}"])
+
+
+def violation_text(violation: Flat) -> str:
+    """A broken promise in a few words."""
+    expected, found = json.dumps(violation["expected"]), json.dumps(violation["found"])
+    if violation["field"] is None:
+        return f"point {violation['point']}: {found} writes of ours, at most {expected}"
+    return f"point {violation['point']}: {violation['field']} should be {expected}, is {found}"
+
+
+def _queue_text(flat: Flat) -> str:
+    return f"queue {flat['queue']['id']}" if flat["queue"] else "no queue"
+
+
+def _entry(key: str, value: bytes) -> bytes:
+    return _dumps(key).encode() + b":" + value
+
+
+def _dumps(thing: object) -> str:
+    try:
+        return orjson.dumps(thing).decode()
+    except TypeError:
+        # Half a surrogate pair: rare, and no reason to lose the line.
+        return json.dumps(thing, default=str)
