@@ -4,7 +4,6 @@ Pure: of the pair as it was read, of what was observed, and of how old the two d
 causal*, steps 2 and 3, *Old news*, *First sight*).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import assert_never

@@ -53,9 +53,7 @@ class History:
             for name, last in self.conversation.items()
             if name in news and (news[name].knew or 0) >= last.rev
         }
-        return replace(
-            self, conversation={**self.conversation, **outdone}, work_item={**self.work_item, **news}
-        )
+        return replace(self, conversation={**self.conversation, **outdone}, work_item={**self.work_item, **news})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +132,12 @@ def _owner(history: History, name: Field, conversation: Conversation) -> _Owner:
         return _Owner.CONVERSATION
     if by_item is None:
         return _Owner.EITHER if by_conversation is None else _Owner.CONVERSATION
+    if by_conversation is None:
+        return _Owner.WORK_ITEM
     if by_item.knew is None:
         # It is taken to know what the last reconcile knew, which depends on the order of deliveries.
         return _Owner.EITHER
-    if by_conversation is None or by_item.knew >= by_conversation.rev:
-        return _Owner.WORK_ITEM
-    return _Owner.CONVERSATION
+    return _Owner.WORK_ITEM if by_item.knew >= by_conversation.rev else _Owner.CONVERSATION
 
 
 def _stands(wrote: Wrote, name: Field, conversation: Conversation, item: WorkItem) -> bool:

@@ -3,7 +3,6 @@
 Idempotent: whatever is there already stays, and the end is the same however often it runs. Nothing is ever removed.
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -95,7 +94,9 @@ class _Provisioning:
             wanted |= {"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
         url, arn = await self._queue(name, wanted)
         await self._allow(url, arn, topics)
-        await asyncio.gather(*(self._subscribe(topic, arn) for topic in topics))
+        # One after the other: a stand-in's list of subscriptions does not bear being read while it is written.
+        for topic in topics:
+            await self._subscribe(topic, arn)
         return Provisioned(
             queue_url=url,
             dead_letter_queue_url=dead_url,

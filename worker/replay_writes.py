@@ -74,7 +74,8 @@ def reenact(
     `revisions` are the conversation's; `at` is the time, should the event not say when it was published.
     """
     written_at = format_instant(captured.published_at or at)
-    data = _created(captured, revisions) if before is None else _changed(captured, raw, before, written_at)
+    data = _created(captured, revisions) if before is None else _changed(captured, raw, before)
+    data["attributes"]["updatedAt"] = written_at
     changes = raw.get("changes") if before is None else changes_between(before, data)
     message = {
         "id": captured.id,
@@ -126,13 +127,12 @@ def _created(captured: Event, revisions: Revisions) -> dict[str, Any]:
     return {**data, "attributes": attributes}
 
 
-def _changed(captured: Event, raw: Mapping[str, Any], before: Document, written_at: str) -> dict[str, Any]:
+def _changed(captured: Event, raw: Mapping[str, Any], before: Document) -> dict[str, Any]:
     data = data_of(before)
     for level in _LEVELS:
         after = captured.data.get(level) or {}
         data[level] = _with(data.get(level) or {}, level, raw, lambda name, _, after=after: after.get(name))
     data["attributes"]["rev"] = before["rev"] + 1
-    data["attributes"]["updatedAt"] = written_at
     return data
 
 

@@ -67,7 +67,6 @@ WORLDS: Final = (
     World(name="one sync of the predecessor's", repair=True, extras=(("foreign", 1),)),
     World(name="one event lost", extras=(("losses", 1),)),
     World(name="observed from the start", policy=PolicyInUse.LEGACY),
-    World(name="nothing observed, written lately", policy=PolicyInUse.LEGACY, known=False),
 )
 
 

@@ -23,9 +23,9 @@ def _copy_without(guard: Guard, target: Path) -> None:
     package, _, name = guard.file.partition("/")
     (target / package).unlink()
     (target / package).mkdir()
+    # Its compiled modules, too: they are valid for the very same sources, and for the others made anew.
     for each in (ROOT / package).iterdir():
-        if each.name != "__pycache__":
-            (target / package / each.name).symlink_to(each)
+        (target / package / each.name).symlink_to(each)
     text = (ROOT / guard.file).read_text()
     assert text.count(guard.text) == 1, f"{guard.file} has the guard once: {guard.text!r}"
     (target / package / name).unlink()

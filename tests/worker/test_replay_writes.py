@@ -88,6 +88,8 @@ class TestDoneAgain:
         again = done_again(event(work_item(1, resourceRev=4)), None, Revisions(5))
         assert (again.event.rev, again.event.knew, again.document["attributes"]["resourceRev"]) == (1, 5, 5)
         assert len(again.event.fields) == 5
+        # Written just now, so that its event may still be in flight, whatever its snapshot says or leaves out.
+        assert parse_instant(again.document["attributes"]["updatedAt"]) == again.event.published_at
 
     def test_a_deletion_stays_one(self) -> None:
         again = done_again(event(conversation(6), "delete"), conversation(9))
