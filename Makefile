@@ -18,7 +18,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 # The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
 UV_INSTALL := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --require-hashes
 
-.PHONY: help demo test check run localstack e2e exhaustive simulate fmt docs lock clean setup localstack-setup
+.PHONY: help demo test check run localstack e2e exhaustive simulate fuzz fmt docs lock clean setup localstack-setup
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,13 +29,14 @@ demo: $(SETUP) ## The whole worker on this machine, in a minute, without Docker
 test: $(SETUP) ## The quick tests (ARGS="-k name" picks)
 	@$(BIN)/pytest -q -n 2 --dist worksteal $(ARGS)
 
-check: $(SETUP) ## Format, lint, types, who may import whom, locks
+check: $(SETUP) ## Format, lint, types, who may import whom, locks, known vulnerabilities
 	@echo "format" && $(BIN)/ruff format --quiet --check . || { echo "unformatted files: run \`make fmt\`" >&2; exit 1; }
 	@echo "lint" && $(BIN)/ruff check --quiet .
 	@echo "types" && $(BIN)/mypy
 	@echo "imports" && $(BIN)/lint-imports --no-logo
 	@echo "locks" && if grep -nE '://|^ *--(extra-)?index|^ *--find-links|^ *--trusted-host| @ ' $(LOCKS); \
 		then echo "a lock names where packages come from: run \`make lock\`" >&2; exit 1; fi
+	@echo "audit" && $(BIN)/python deploy/audit.py requirements.lock
 
 run: $(SETUP) ## The worker against what `make localstack` started
 	@test -f .local/env || { echo "nothing to run against: start \`make localstack\` in another terminal first" >&2; exit 1; }
@@ -54,6 +55,10 @@ exhaustive: $(SETUP) ## Every interleaving of so many outside writes, checked (W
 
 simulate: $(SETUP) ## Seeded fleets in virtual time: late, lost and doubled events, crashes (SEEDS=100)
 	@$(BIN)/python -m tests.causality.simulate --seeds $(or $(SEEDS),100) $(ARGS)
+
+fuzz: $(SETUP) ## Bad input by number, wherever bytes enter (INPUTS=100000 SEED=1 TARGET=envelope)
+	@$(BIN)/python -m tests.fuzz.fuzz --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),1) --first $(or $(FROM),0) \
+		$(if $(TARGET),--target $(TARGET)) $(ARGS)
 
 fmt: $(SETUP) ## Format, and mend what can be mended
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .

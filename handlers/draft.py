@@ -101,13 +101,12 @@ class Draft:
     def awaits_predecessor(self, event: Event) -> bool:
         """True where the event is of a new active work-item and the one before it is not completed here yet."""
         active = self._active()
-        return (
-            event.side == "work-item"
-            and active is not None
-            and self._superseded(event)
-            and event.work_item_number > (active.get("workItemNumber") or 0)
-            and self._snapshot(event)["active"]
-        )
+        if event.side != "work-item" or active is None or not self._superseded(event):
+            return False
+        number = active.get("workItemNumber") or 0
+        # Where numbers do not tell, a create is of a later one: the one before it was there already.
+        later = event.work_item_number > number or (event.creation and event.work_item_number in (0, number))
+        return later and self.document(event) is None and bool(self._snapshot(event)["active"])
 
     def take_in(self, event: Event) -> None:
         """Apply the snapshot where the store has no such document or an older one; never otherwise."""

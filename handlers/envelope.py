@@ -19,6 +19,13 @@ from handlers.json_tree import depth_of
 from handlers.trace import trace_of
 
 _LONG_NUMBER: Final = re.compile(r"\d{19}")
+_NAMES: Final = frozenset({
+    "Attributes", "Body", "Message", "MessageAttributes", "MessageId", "ReceiptHandle", "Records", "Subject",
+    "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type", "body", "changes", "client", "createdAt", "data", "dd",
+    "hostname", "id", "isSync", "level", "msg", "name", "org", "partition", "pid", "producer", "publishedAt",
+    "routingReasons", "time", "v", "version",
+})  # fmt: skip
+"""Keys that a reason may name. Any other may be what a customer wrote: it is counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,5 +101,7 @@ def parse_json(text: object, where: str, *, depth_max: int) -> Any | Malformed:
 
 
 def _keys(thing: Mapping[str, Any]) -> str:
-    names = sorted(str(key)[:24] for key in thing)
-    return ", ".join(names[:8]) + (", …" if len(names) > 8 else "") if names else "(none)"
+    names = sorted(thing.keys() & _NAMES)
+    unknown = len(thing) - len(names)
+    told = [*names, *([f"{unknown} unknown"] if unknown else [])]
+    return ", ".join(told) if told else "(none)"

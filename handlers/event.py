@@ -1,15 +1,19 @@
 """An event as the use case sees it, and the two other things that a message can turn out to be."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from commands.instant import format_instant
 from sync.field import Field
 from sync.gates import Trigger
 from sync.state import Observation
+
+_CLIENT: Final = re.compile(r"[\w.:/@-]{1,64}")
+"""What a service is called. Anything else in its place may be anybody's words, and is not told."""
 
 
 class Fault(StrEnum):
@@ -100,7 +104,7 @@ class Event:
             "id": self.id,
             "name": self.name,
             "rev": self.rev,
-            "client": self.client,
+            "client": self.client if self.client and _CLIENT.fullmatch(self.client) else None,
             "isSync": self.is_sync,
             "publishedAt": format_instant(self.published_at) if self.published_at else None,
         }

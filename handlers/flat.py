@@ -30,7 +30,7 @@ def conversation_document(flat: Mapping[str, Any]) -> Document:
         "id": flat.get("id", "conversation"),
         "type": "conversation",
         "attributes": attributes,
-        "relationships": {"queue": _link("queue", _part(flat.get("queue"), "id"))},
+        "relationships": {"queue": _link("queue", _queue_id(flat.get("queue")))},
     }
     checked = ConversationData.model_validate(data)
     return document_of(data, org=None, rev=checked.attributes.rev)
@@ -41,7 +41,7 @@ def work_item_document(flat: Mapping[str, Any]) -> Document:
     queue = flat.get("queue")
     links = {
         **{wire: _link(wire, flat.get(name)) for name, wire in _IDS.items()},
-        "queue": _link("queue", _part(queue, "id")),
+        "queue": _link("queue", _queue_id(queue)),
         "rule": _link("rule", _part(queue, "rule") if isinstance(queue, Mapping) else None),
     }
     attributes = {name: value for name, value in flat.items() if name not in (*_IDS, "id", "queue", "resource")}
@@ -72,6 +72,11 @@ def flat_work_item(document: Document, asked: Mapping[str, Any]) -> dict[str, An
     if "resource" in asked:
         flat["resource"] = asked["resource"]
     return {name: value for name, value in flat.items() if value is not None or name in asked or name in _ALWAYS}
+
+
+def _queue_id(queue: object) -> object:
+    # An object without an id is no queue; it stays what it is, or it would count as leaving the queue.
+    return queue.get("id", queue) if isinstance(queue, Mapping) else queue
 
 
 def _part(value: object, name: str) -> object:

@@ -15,8 +15,9 @@ from commands.surroundings import Surroundings
 from commands.update import parse_update
 from commands.way import Engine, Way
 from commands.work_item import WorkItem
-from handlers.faults import fault_of
+from handlers.faults import told
 from handlers.flat import conversation_document, flat_work_item, work_item_document
+from handlers.json_tree import unstorable
 from handlers.ports import Document
 from handlers.snapshot import changes_between, conversation_of, with_work_item, work_item_of
 from handlers.wire import Count, Id, Instant
@@ -39,9 +40,16 @@ class _Part(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+class _Observed(_Part):
+    conversation: list[tuple[Count, Count]] = Field(default_factory=list, strict=False)
+    workItem: list[tuple[Count, Count]] = Field(default_factory=list, strict=False)
+
+
 class _State(_Part):
     changed: dict[SharedField, Count] = Field(default_factory=dict)
     known: dict[SharedField, Count] = Field(default_factory=dict)
+    knownAt: dict[SharedField, Count] = Field(default_factory=dict)
+    observed: _Observed | None = None
 
 
 class _SyncQuestion(_Part):
@@ -88,6 +96,9 @@ class _CommandQuestion(_Part):
 def answer(question: object, *, now: datetime) -> dict[str, Any]:
     """The decision on a parsed question, in the shape of interfaces.md; `now` where it names none. BadQuestion."""
     kind = question.get("kind") if isinstance(question, Mapping) else None
+    why = unstorable(question)
+    if why is not None:
+        raise BadQuestion(f"the question holds {why}")
     try:
         match kind:
             case "sync":
@@ -97,7 +108,7 @@ def answer(question: object, *, now: datetime) -> dict[str, Any]:
             case _:
                 raise BadQuestion("kind: must be 'sync' or 'command'")
     except ValidationError as fault:
-        raise BadQuestion(fault_of(fault).reason) from fault
+        raise BadQuestion(told(fault)) from fault
 
 
 def _answer_sync(question: _SyncQuestion, now: datetime) -> dict[str, Any]:
@@ -119,7 +130,7 @@ def _answer_sync(question: _SyncQuestion, now: datetime) -> dict[str, Any]:
     if closed is not None or conversation is None or item is None:
         return skipped(closed or Skip.NO_ACTIVE_WORK_ITEM).as_wire()
     state = _state(question, conversation, item)
-    # Nothing is old and everything observed: a question is about who is newer, not about what is on its way.
+    # Nothing is old, and what the state does not say is observed: else a question would be about what is on its way.
     seen = evidence(state, conversation, item, ages=Ages(), asking=None)
     return decide_causal(seen, around=Surroundings(), now=now).decision.as_wire()
 
@@ -135,14 +146,17 @@ def _state(question: _SyncQuestion, conversation: Conversation, item: WorkItem) 
         changed = every
     else:
         known = every
+    given = question.state or _State()
+    observed = given.observed
     return SyncState(
-        conversation_observed=((0, conversation.rev),),
+        conversation_observed=((0, conversation.rev),) if observed is None else tuple(sorted(observed.conversation)),
         work_item=item.id,
         work_item_number=item.number,
-        work_item_observed=((0, item.rev),),
+        work_item_observed=((0, item.rev),) if observed is None else tuple(sorted(observed.workItem)),
         reconciled=True,
         changed=changed,
         known=known,
+        known_at=given.knownAt,
     )
 
 
@@ -204,7 +218,7 @@ def _document(name: str, flat: Mapping[str, Any]) -> Document:
     try:
         return build(flat)
     except ValidationError as fault:
-        raise BadQuestion(fault_of(fault, at=(name,)).reason) from fault
+        raise BadQuestion(told(fault, at=(name,))) from fault
 
 
 def _session(session: _Session) -> Session:

@@ -36,25 +36,28 @@ def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
 
 
 def state_of(document: Mapping[str, Any] | None) -> SyncState:
-    """The state a document holds; the empty one for none."""
+    """The state a document holds; the empty one for none. What it does not say is 0, or none."""
     if document is None:
         return SyncState()
-    conversation, item = document["conversation"], document["workItem"]
-    conversation_observed, work_item_observed = _runs(conversation["observed"]), _runs(item["observed"])
+    conversation, item = document.get("conversation") or {}, document.get("workItem") or {}
+    conversation_observed, work_item_observed = _runs(conversation.get("observed")), _runs(item.get("observed"))
+    known = document.get("known") or {}
+    view = document.get("view") or {}
     return SyncState(
         version=document["version"],
         conversation_observed=conversation_observed,
         # A state that does not say: what was observed was stored.
         conversation_rev=conversation.get("rev", highest(conversation_observed)),
-        work_item=item["id"],
-        work_item_number=item["number"],
+        # Whoever has written it: by what is no id, nothing is looked up.
+        work_item=item["id"] if isinstance(item.get("id"), str) else None,
+        work_item_number=item.get("number", 0),
         work_item_observed=work_item_observed,
         work_item_rev=item.get("rev", highest(work_item_observed)),
-        reconciled=item.get("reconciled", bool(document["known"])),
-        view={name: Viewed(value=seen["value"], rev=seen["rev"]) for name, seen in document["view"].items()},
-        changed=document["changed"],
-        known=document["known"],
-        known_at=document["knownAt"],
+        reconciled=item.get("reconciled", bool(known)),
+        view={name: Viewed(value=seen["value"], rev=seen["rev"]) for name, seen in view.items()},
+        changed=document.get("changed") or {},
+        known=known,
+        known_at=document.get("knownAt") or {},
         waiting_since=_instant(document, "waitingSince"),
         deleted_rev=document.get("deletedRev"),
         finished_at=_instant(document, "finishedAt"),
@@ -66,5 +69,5 @@ def _instant(document: Mapping[str, Any], name: str) -> datetime | None:
     return parse_instant(text) if text else None
 
 
-def _runs(runs: list[list[int]]) -> Runs:
-    return tuple((start, end) for start, end in runs)
+def _runs(runs: list[list[int]] | None) -> Runs:
+    return tuple((start, end) for start, end in runs or ())

@@ -217,3 +217,7 @@ class EventEnvelope(_Wire):
     isSync: bool | None = None
     changes: Changes | None = None
     routingReasons: list[RoutingReason] | None = None
+
+
+NAMES: Final = frozenset(name for model in _Wire.__subclasses__() for name in model.model_fields)
+"""Every modelled name: the only names in an event that are certainly not a customer's words."""

@@ -23,6 +23,7 @@ def read_work_item_event(head: Head) -> Event | Unsupported:
         conversation_id=resource.id,
         document_id=data.id,
         rev=data.attributes.rev,
+        creation=head.is_create,
         fields=frozenset(FIELDS) if head.is_create else _fields(head),
         knew=_knew(head, data.attributes.resourceRev),
         work_item_number=data.attributes.workItemNumber or 0,

@@ -18,7 +18,6 @@ from commands.work_item import Status, WorkItem
 from sync.conversation import Conversation, ConversationStatus
 from sync.field import FIELDS, Field
 from sync.forward import work_item_writes
-from sync.gates import Trigger
 from sync.reverse import conversation_writes
 from sync.rule import Policy
 from sync.state import agree, shared_values
@@ -43,15 +42,25 @@ class History:
     conversation: Mapping[Field, Wrote] = field(default_factory=dict)
     work_item: Mapping[Field, Wrote] = field(default_factory=dict)
 
-    def noted(self, side: Trigger, names: Iterable[Field], wrote: Mapping[Field, Wrote]) -> "History":
-        """The history with one more outside write, of these fields."""
-        news = {name: wrote[name] for name in names}
-        if side == "conversation":
-            return replace(self, conversation={**self.conversation, **news})
+    def after_conversation(self, rev: int, fields: Iterable[Field], values: Mapping[Field, Any]) -> "History":
+        """One more outside write, of these fields, with the conversation's values after it."""
+        names = set(fields)
+        if "status" in names:
+            # One attribute holds both: who writes the one has seen the other.
+            names.add("paused")
+        news = {name: Wrote(rev=rev, value=values[name]) for name in names}
+        return replace(self, conversation={**self.conversation, **news})
+
+    def after_work_item(
+        self, rev: int, fields: Iterable[Field], values: Mapping[Field, Any], *, knew: int | None
+    ) -> "History":
+        """One more outside write, of these fields, with the work-item's values after it, by somebody who knew that
+        conversation revision."""
+        news = {name: Wrote(rev=rev, value=values[name], knew=knew) for name in fields}
         outdone = {
             name: replace(last, outdone=(*last.outdone, _as_conversations(name, news[name].value)))
             for name, last in self.conversation.items()
-            if name in news and (news[name].knew or 0) >= last.rev
+            if name in news and (knew or 0) >= last.rev
         }
         return replace(self, conversation={**self.conversation, **outdone}, work_item={**self.work_item, **news})
 

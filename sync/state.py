@@ -154,10 +154,13 @@ def reconciled(
 
 
 def stored(state: SyncState, conversation: Conversation | None, item: WorkItem | None, *, now: datetime) -> SyncState:
-    """The state that has noted which revisions the store holds, and whether the pair has come to its end."""
+    """The state that has noted which revisions the store holds, and whether the pair has come to its end: nobody works
+    on either record any more."""
     ours = item is not None and item.id == state.work_item
-    # A deleted conversation that never had a work-item is over as well.
-    over = (ours and item is not None and not item.active) or (item is None and state.deleted_rev is not None)
+    # A conversation that was re-opened is not: its state still says that this is newer than the completion.
+    closed = conversation is None or conversation.deleted or conversation.status is ConversationStatus.DONE
+    nobody = conversation is None and item is None
+    over = closed and not nobody and (item is None or (ours and not item.active))
     return _unless_same(
         state,
         replace(

@@ -116,6 +116,10 @@ class _Scan:
             except RecursionError:
                 yield from self._drop(line, "nested too deep")
                 return
+            except ValueError:
+                # Python itself refuses to count so far.
+                yield from self._drop(line, "a number of too many digits")
+                return
             if isinstance(value, dict):
                 yield Capture(file=self._file, line=line, value=value)
             else:

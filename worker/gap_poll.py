@@ -78,7 +78,11 @@ class GapPoll:
     async def round(self) -> None:
         """Ask the rules about all that have waited long enough, once each. Raises StoreAway."""
         await self._measure()
-        longer_than = self._clock.now() - self._gap - self._lag.now()
+        late = self._lag.now()
+        if late is None:
+            # The queue does not answer: what is in it nobody knows.
+            return
+        longer_than = self._clock.now() - self._gap - late
         asked: set[str] = set()
         still_waiting = 0
         while True:
@@ -90,21 +94,21 @@ class GapPoll:
             still_waiting = len(found) - len(new)
             page = new[:PAGE]
             if page:
-                await self._close(page)
+                await self._close(page, late)
                 asked.update(page)
             if len(new) <= PAGE and len(found) < limit:
                 return
 
-    async def _close(self, page: Sequence[str]) -> None:
+    async def _close(self, page: Sequence[str], late: timedelta) -> None:
         telemetry = self._telemetry
-        done = await or_fault(self._closer.close_gaps(page, self._lag.now()))
+        done = await or_fault(self._closer.close_gaps(page, late))
         if isinstance(done, CodeFault):
             telemetry.metrics.count(Metric.BATCH_FAULT)
             telemetry.log.error(
                 "the poll met a fault in our code", conversations=sorted(page), **fault_fields(done.error)
             )
             for each in page if len(page) > 1 else ():
-                await self._close([each])
+                await self._close([each], late)
             return
         for polled in done:
             tell_polled(polled, telemetry)

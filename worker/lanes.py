@@ -144,6 +144,9 @@ class _Lane:
     async def _work(self, batch: Sequence[Entry]) -> None:
         parts = self._parts
         events = [entry.read for entry in batch if isinstance(entry.read, Event)]
+        # One that comes again says nothing of the queue: it was held back by us.
+        first_time = (entry.read for entry in batch if entry.message.receive_count == 1)
+        parts.lag.note(lateness((each for each in first_time if isinstance(each, Event)), parts.clock.now()))
         ends: dict[int, Handled] = {}
         handled = await self._handle(events, ends) if events else []
         ends.update((id(one.event), one) for one in handled)
@@ -160,7 +163,6 @@ class _Lane:
 
     async def _handle(self, events: Sequence[Event], ends: dict[int, Handled]) -> list[Handled]:
         began = self._parts.clock.now()
-        self._parts.lag.note(lateness(events, began))
         done = await or_fault(self._until_the_store_answers(events, ends))
         metrics = self._parts.telemetry.metrics
         if not isinstance(done, CodeFault):

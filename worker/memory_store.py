@@ -26,14 +26,7 @@ from worker.collection import Collection
 from worker.journal import Journal
 from worker.mongo_fault import UNENCODABLE, End, Ended, ended
 from worker.outbox import Backlog
-from worker.pair_reading import (
-    FirstReading,
-    named_queues,
-    named_users,
-    named_work_items,
-    pairs_of,
-    wanted_work_items,
-)
+from worker.pair_reading import Reading, named_queues, named_users, named_work_items, pairs_of
 from worker.plan_steps import Changes, Inserts, Step, check_plan, steps_of
 from worker.session_change import SessionChange, changed_session
 from worker.waiting import WaitingBacklog
@@ -67,18 +60,18 @@ class MemoryStore:
         """The pairs by conversation id, one for every want."""
         ids = [want.conversation_id for want in wants]
         active = [self._active[key] for key in ids if key in self._active]
-        first = FirstReading(
+        states = self._found(Collection.SYNC_STATES, ids)
+        reading = Reading(
+            states=states,
             conversations=self._found(Collection.CONVERSATIONS, ids),
-            states=self._found(Collection.SYNC_STATES, ids),
-            work_items=self._found(Collection.WORK_ITEMS, (*active, *wanted_work_items(wants))),
+            work_items=self._found(Collection.WORK_ITEMS, (*active, *named_work_items(wants, states))),
         )
-        more = self._found(Collection.WORK_ITEMS, named_work_items(first))
-        users = set(named_users(wants, first))
+        users = set(named_users(wants, reading))
         around = Surroundings(
-            queues={key: self._queues[key] for key in named_queues(wants, first) if key in self._queues},
+            queues={key: self._queues[key] for key in named_queues(wants, reading) if key in self._queues},
             sessions={key: each for key, each in self._sessions.items() if each.active and each.user in users},
         )
-        return pairs_of(wants, first, more.values(), around)
+        return pairs_of(wants, reading, around)
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
         """Each plan's fate, in order."""

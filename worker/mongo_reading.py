@@ -1,4 +1,4 @@
-"""The reads of a batch on MongoDB: two rounds, each of them side by side, whatever the number of conversations.
+"""The reads of a batch on MongoDB: three rounds, side by side within each, whatever the number of conversations.
 
 Every query is answered by an index and has a limit. `$or` is planned branch by branch, so that its first branch walks
 the partial index of active work-items and its second one `_id`.
@@ -11,15 +11,7 @@ from typing import Any, Final
 from handlers.ports import Pair, Want
 from worker.collection import Collection
 from worker.mongo_database import Database
-from worker.pair_reading import (
-    FirstReading,
-    named_queues,
-    named_users,
-    named_work_items,
-    pairs_of,
-    surroundings_of,
-    wanted_work_items,
-)
+from worker.pair_reading import Reading, named_queues, named_users, named_work_items, pairs_of, surroundings_of
 
 # One is the rule; the bound is for a database gone wrong.
 _ACTIVE_SESSIONS_A_USER_MAX: Final = 16
@@ -34,19 +26,18 @@ _Documents = list[dict[str, Any]]
 async def read_pairs(database: Database, wants: Sequence[Want]) -> dict[str, Pair]:
     """A pair for every want. Raises what pymongo raises."""
     ids = sorted({want.conversation_id for want in wants})
-    wanted = wanted_work_items(wants)
-    conversations, states, work_items = await _together(
+    # First, and by itself: see `Reading`.
+    states = _keyed(await _by_id(database, Collection.SYNC_STATES, ids))
+    conversations, work_items = await _together(
         _by_id(database, Collection.CONVERSATIONS, ids),
-        _by_id(database, Collection.SYNC_STATES, ids),
-        _work_items(database, ids, wanted),
+        _work_items(database, ids, named_work_items(wants, states)),
     )
-    first = FirstReading(conversations=_keyed(conversations), states=_keyed(states), work_items=_keyed(work_items))
-    more, queues, sessions = await _together(
-        _by_id(database, Collection.WORK_ITEMS, named_work_items(first)),
-        _by_id(database, Collection.QUEUES, named_queues(wants, first), _QUEUE),
-        _sessions(database, named_users(wants, first)),
+    reading = Reading(states=states, conversations=_keyed(conversations), work_items=_keyed(work_items))
+    queues, sessions = await _together(
+        _by_id(database, Collection.QUEUES, named_queues(wants, reading), _QUEUE),
+        _sessions(database, named_users(wants, reading)),
     )
-    return pairs_of(wants, first, more, surroundings_of(queues, sessions))
+    return pairs_of(wants, reading, surroundings_of(queues, sessions))
 
 
 async def _together(*reads: Any) -> list[_Documents]:

@@ -76,7 +76,7 @@ class MongoStore:
         await mongo_database.ensure_indexes(self._database)
 
     async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
-        """The pairs by conversation id, one for every want, in two rounds. Raises `StoreAway`."""
+        """The pairs by conversation id, one for every want, in three rounds. Raises `StoreAway`."""
         with within(self._deadline_s):
             return await read_pairs(self._database, wants)
 

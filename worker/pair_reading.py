@@ -14,37 +14,37 @@ from worker.surroundings_document import queue_of, session_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FirstReading:
-    """What the wants alone lead to: by `_id` conversations and state documents, and work-items, the active ones of the
-    conversations and the wanted."""
+class Reading:
+    """By `_id`: state documents, conversations, and work-items, the active ones of the conversations, the wanted and
+    those that the states name.
 
-    conversations: Mapping[str, Document]
+    States are read first: documents that are newer than their state meet its version when they are written, while a
+    state newer than its documents would have them judged by what they do not hold yet.
+    """
+
     states: Mapping[str, Document]
+    conversations: Mapping[str, Document]
     work_items: Mapping[str, Document]
 
 
-def wanted_work_items(wants: Iterable[Want]) -> list[str]:
-    """The work-items that the wants name."""
-    return sorted(set().union(*(want.work_item_ids for want in wants)))
+def named_work_items(wants: Iterable[Want], states: Mapping[str, Document]) -> list[str]:
+    """The work-items that the wants name, and those that the states do: the pair's, where it is completed."""
+    wanted = set[str]().union(*(want.work_item_ids for want in wants))
+    named = (document["workItem"]["id"] for document in states.values())
+    return sorted(wanted.union(key for key in named if isinstance(key, str)))
 
 
-def named_work_items(first: FirstReading) -> list[str]:
-    """The work-items that the states name and that were not read yet: the pair's, where it is completed."""
-    named = {document["workItem"]["id"] for document in first.states.values()}
-    return sorted(named - first.work_items.keys() - {None})
-
-
-def named_queues(wants: Iterable[Want], first: FirstReading) -> list[str]:
+def named_queues(wants: Iterable[Want], reading: Reading) -> list[str]:
     """The queues that the wants, the conversations and the work-items name."""
     wanted = set[str]().union(*(want.queues for want in wants))
-    documents = (*first.conversations.values(), *first.work_items.values())
+    documents = (*reading.conversations.values(), *reading.work_items.values())
     return sorted(wanted.union(*map(_queue, documents)))
 
 
-def named_users(wants: Iterable[Want], first: FirstReading) -> list[str]:
+def named_users(wants: Iterable[Want], reading: Reading) -> list[str]:
     """The users that the wants name and those the conversations are assigned to."""
     wanted = set[str]().union(*(want.users for want in wants))
-    return sorted(wanted.union(*map(_assigned_users, first.conversations.values())))
+    return sorted(wanted.union(*map(_assigned_users, reading.conversations.values())))
 
 
 def surroundings_of(queues: Iterable[Mapping[str, Any]], sessions: Iterable[Mapping[str, Any]]) -> Surroundings:
@@ -55,29 +55,25 @@ def surroundings_of(queues: Iterable[Mapping[str, Any]], sessions: Iterable[Mapp
     )
 
 
-def pairs_of(
-    wants: Sequence[Want], first: FirstReading, more: Iterable[Document], around: Surroundings
-) -> dict[str, Pair]:
-    """A pair for every want: its active work-item, the wanted ones and the one its state names (`more` holds those
-    that the first reading did not), in the order of their ids."""
-    work_items = {**first.work_items, **{document["_id"]: document for document in more}}
-    active = {item["conversationId"]: key for key, item in work_items.items() if item.get("active") is True}
-    return {want.conversation_id: _pair(want, first, work_items, active, around) for want in wants}
+def pairs_of(wants: Sequence[Want], reading: Reading, around: Surroundings) -> dict[str, Pair]:
+    """A pair for every want: its active work-item, the wanted ones and the one its state names, in the order of their
+    ids."""
+    active = {
+        conversation: key
+        for key, item in reading.work_items.items()
+        if item.get("active") is True and isinstance(conversation := item.get("conversationId"), str)
+    }
+    return {want.conversation_id: _pair(want, reading, active, around) for want in wants}
 
 
-def _pair(
-    want: Want,
-    first: FirstReading,
-    work_items: Mapping[str, Document],
-    active: Mapping[str, str],
-    around: Surroundings,
-) -> Pair:
+def _pair(want: Want, reading: Reading, active: Mapping[str, str], around: Surroundings) -> Pair:
     key = want.conversation_id
-    state = state_of(first.states.get(key))
+    state = state_of(reading.states.get(key))
     ids = {active.get(key), state.work_item, *want.work_item_ids} - {None}
+    found = reading.work_items
     return Pair(
-        conversation=first.conversations.get(key),
-        work_items=tuple(work_items[item] for item in sorted(filter(None, ids)) if item in work_items),
+        conversation=reading.conversations.get(key),
+        work_items=tuple(found[item] for item in sorted(filter(None, ids)) if item in found),
         state=state,
         around=around,
     )

@@ -112,6 +112,7 @@ class Pipeline:
                 lanes=self._lanes,
                 limits=Limits(bytes_max=settings.event_bytes_max, depth_max=settings.event_depth_max),
                 outage=outage,
+                lag=self._lag,
                 health=health,
                 pause=call_pause,
                 clock=outside.clock,

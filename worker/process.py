@@ -4,15 +4,12 @@ What is away at start is waited for, not ready meanwhile; what is set up wrongly
 """
 
 import asyncio
-import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from pymongo import AsyncMongoClient
-from pymongo.errors import PyMongoError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from handlers.options import PolicyInUse
@@ -23,6 +20,7 @@ from worker.delay import JitteredDelay
 from worker.health import Health, Part, served
 from worker.logs import Log, Origin, fault_fields, open_log, take_in_libraries
 from worker.metrics import Metrics, NoMetrics, StatsdMetrics, StoreMetrics, resolved
+from worker.mongo_client import mongo_client
 from worker.mongo_database import Client
 from worker.mongo_fault import StoreUnfit
 from worker.mongo_outbox import MongoOutbox
@@ -38,7 +36,6 @@ from worker.stopping import Stopping
 from worker.telemetry import Telemetry
 
 TRANSACTION_LIFETIME_SECONDS_MAX: Final = 10
-_CLOSE_SECONDS_MAX: Final = 1.0
 """Above it, a killed worker's locks hold up the others for longer than anybody likes: worth a warning."""
 
 T = TypeVar("T")
@@ -248,7 +245,7 @@ async def _metrics(settings: Settings, log: Log) -> Metrics:
 async def _connected(settings: Settings) -> AsyncIterator[_Clients]:
     """Clients of everything outside, none of which has been asked yet. Raises Misconfigured."""
     async with AsyncExitStack() as stack:
-        mongo = await stack.enter_async_context(_mongo_client(settings))
+        mongo = await stack.enter_async_context(mongo_client(settings.mongodb_uri, settings.store_deadline_seconds))
         polling = sqs_client(
             settings.sqs_endpoint, read_timeout_seconds=LONG_POLL_SECONDS + 10, connections_max=settings.receivers
         )
@@ -259,28 +256,6 @@ async def _connected(settings: Settings) -> AsyncIterator[_Clients]:
             topics=await stack.enter_async_context(sns_client(settings.sns_endpoint)),
             mongo=mongo,
         )
-
-
-@asynccontextmanager
-async def _mongo_client(settings: Settings) -> AsyncIterator[Client]:
-    deadline_ms = round(settings.store_deadline_seconds * 1_000)
-    try:
-        client: Client = AsyncMongoClient(
-            settings.mongodb_uri.get_secret_value(),
-            appname="routing-sync",
-            serverSelectionTimeoutMS=min(deadline_ms, 5_000),
-            connectTimeoutMS=min(deadline_ms, 5_000),
-        )
-    except (PyMongoError, ValueError) as error:
-        # Its text may quote the connection string.
-        raise Misconfigured(f"MONGODB_URI: it cannot be read ({type(error).__name__}): check its form") from error
-    try:
-        yield client
-    finally:
-        # A server that hangs is not waited for: what it is told here is a courtesy.
-        with contextlib.suppress(TimeoutError, PyMongoError):
-            async with asyncio.timeout(_CLOSE_SECONDS_MAX):
-                await client.close()
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -14,6 +14,7 @@ from handlers.event import Event, Malformed, Unsupported
 from handlers.message import Limits, read_message
 from handlers.ports import Clock
 from worker.aws import QueueAway
+from worker.backlog_lag import BacklogLag
 from worker.code_fault import or_fault
 from worker.delay import JitteredDelay
 from worker.health import Health
@@ -39,6 +40,7 @@ class ReceiverParts:
     lanes: Lanes
     limits: Limits
     outage: Outage
+    lag: BacklogLag
     health: Health
     pause: JitteredDelay
     clock: Clock
@@ -123,6 +125,7 @@ class Receivers:
 
     def _note_answer(self) -> None:
         self._failures = 0
+        self._parts.lag.heard()
         self._parts.health.well("queue")
         self._parts.health.progress()
 

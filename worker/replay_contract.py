@@ -28,24 +28,23 @@ class Outside:
     def with_write(self, reenacted: Reenacted) -> "Outside":
         """One more."""
         event, document = reenacted.event, reenacted.document
-        values = (
-            shared_values(conversation_of(document))
-            if event.side == "conversation"
-            else work_item_values(work_item_of(document))
-        )
-        news = {name: Wrote(rev=event.rev, value=values[name], knew=event.knew) for name in event.fields}
         counted = replace(self, count=self.count + 1)
         if event.side == "conversation":
-            return replace(counted, conversation={**self.conversation, **news})
-        before = self.work_items.get(event.document_id, {})
-        return replace(counted, work_items={**self.work_items, event.document_id: {**before, **news}})
+            history = self._history(None).after_conversation(
+                event.rev, event.fields, shared_values(conversation_of(document))
+            )
+            return replace(counted, conversation=history.conversation)
+        history = self._history(event.document_id).after_work_item(
+            event.rev, event.fields, work_item_values(work_item_of(document)), knew=event.knew
+        )
+        work_items = {**self.work_items, event.document_id: history.work_item}
+        return replace(counted, conversation=history.conversation, work_items=work_items)
 
     def broken(self, standing: Standing, sync_writes: int) -> list[Mapping[str, Any]]:
         """What of the contract does not hold at the end, in the shape of interfaces.md; point 3 has no field."""
         conversation, item = standing.conversation, standing.work_item
-        of_item = {} if item is None else self.work_items.get(item["_id"], {})
         found = violations(
-            History(conversation=self.conversation, work_item=of_item),
+            self._history(None if item is None else item["_id"]),
             None if conversation is None else conversation_of(conversation),
             None if item is None else work_item_of(item),
         )
@@ -54,6 +53,9 @@ class Outside:
         if sync_writes > most:
             told.append({"point": NO_LOOPS, "field": None, "expected": most, "found": sync_writes})
         return told
+
+    def _history(self, work_item: str | None) -> History:
+        return History(conversation=self.conversation, work_item=self.work_items.get(work_item or "", {}))
 
     def as_json(self) -> dict[str, Any]:
         """For the shelf."""
@@ -67,4 +69,4 @@ class Outside:
 
 
 def _writes(kept: Mapping[Field, Any]) -> Writes:
-    return {name: Wrote(**wrote) for name, wrote in kept.items()}
+    return {name: Wrote(**{**wrote, "outdone": tuple(wrote["outdone"])}) for name, wrote in kept.items()}

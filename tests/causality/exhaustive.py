@@ -66,6 +66,10 @@ WORLDS: Final = (
     World(name="two workers on one pair", extras=(("meetings", 1),)),
     World(name="one sync of the predecessor's", repair=True, extras=(("foreign", 1),)),
     World(name="one event lost", extras=(("losses", 1),)),
+    World(name="nothing observed, delivered again", known=False, extras=(("repeats", 1),)),
+    World(name="nothing observed, two workers", known=False, extras=(("meetings", 1),)),
+    World(name="nothing observed, the predecessor", known=False, repair=True, extras=(("foreign", 1),)),
+    World(name="nothing observed, one event lost", known=False, extras=(("losses", 1),)),
     World(name="observed from the start", policy=PolicyInUse.LEGACY),
 )
 

@@ -4,35 +4,34 @@ A step is an outside write, a delivery, a repeated delivery, a delivery that mee
 commit (two workers), a sync of the predecessor's, the creation of a work-item, or the loss of an event.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from commands.engine import Applied, execute
-from commands.refusal import Refusal
-from commands.surroundings import Surroundings
-from commands.update import parse_update
+from commands.work_item import WorkItem
 from handlers.batch import BatchHandler
 from handlers.event import Event
+from handlers.message import read_message
 from handlers.options import Options
 from handlers.outcome import Retry
 from handlers.ports import Document, Store
 from handlers.snapshot import conversation_of, with_conversation, work_item_of
-from handlers.snapshot import with_work_item as work_item_written
-from sync.contract import History, Violation, sync_writes_max, violations, work_item_values
-from sync.reconcile import decide_legacy
-from sync.state import SyncState, shared_values
+from sync.contract import History, Violation, sync_writes_max, violations
+from tests.causality.keys import conversation_key, history_key, state_key, told_key, work_item_key
 from tests.causality.outside import (
     NOW,
     conversation_writes,
     noted,
     told,
+    without_any_knowledge,
+    without_knowledge,
     work_item_created,
     work_item_writes,
 )
 from tests.causality.ports import AnyIds, FixedClock, Meeting, NoJitter, done
+from tests.causality.predecessor import predecessors_writes, written_over
 from worker.collection import Collection
 from worker.memory_store import MemoryStore
 
@@ -58,17 +57,20 @@ class Budget:
 
 @dataclass(slots=True, kw_only=True)
 class Node:
-    """The world. `pending`: events not delivered yet; `seen`: delivered ones; `steps`: how it came to this."""
+    """The world. `known`: the start was observed; `pending`: events not delivered yet; `seen`: delivered ones; `steps`:
+    how it came to this."""
 
     store: MemoryStore
     options: Options
     budget: Budget
     start_rev: int
+    known: bool = True
     pending: tuple[Event, ...] = ()
     seen: tuple[Event, ...] = ()
     history: History = field(default_factory=History)
     outside: int = 0
     syncs: int = 0
+    announced: tuple[str, ...] = ()
     lost: bool = False
     without_lost: History | None = None
     steps: tuple[str, ...] = ()
@@ -77,26 +79,16 @@ class Node:
 
     def key(self) -> tuple[Any, ...]:
         """What tells it from others: nodes of one key have the same future."""
-        conversation = conversation_of(self._conversation())
-        items = self.store.documents(Collection.WORK_ITEMS)
-        state = self.store.state(C)
         return (
-            (
-                conversation.rev,
-                conversation.status,
-                conversation.assigned_users,
-                conversation.queue,
-                conversation.ended,
-                conversation.deleted,
-                conversation.updated_at is None,
-            ),
-            tuple(_item_key(item) for item in items),
-            _state_key(state),
-            frozenset(map(_told_key, self.pending)),
-            frozenset(map(_told_key, self.seen)) if self.budget.repeats else None,
+            conversation_key(self._conversation()),
+            tuple(map(work_item_key, self.store.documents(Collection.WORK_ITEMS))),
+            state_key(self.store.state(C)),
+            frozenset(map(told_key, self.pending)),
+            frozenset(map(told_key, self.seen)) if self.budget.repeats or self.budget.foreign else None,
             self.budget,
-            _history_key(self.history),
-            None if self.without_lost is None else _history_key(self.without_lost),
+            self.lost,
+            history_key(self.history),
+            None if self.without_lost is None else history_key(self.without_lost),
         )
 
     def quiet(self) -> bool:
@@ -124,13 +116,20 @@ class Node:
         conversation, item = conversation_of(self._conversation()), self._item()
         broken = violations(self.history, conversation, item)
         if self.without_lost is not None:
-            without = {each.field for each in violations(self.without_lost, conversation, item)}
+            # Of fields that were never seen before nobody can say whether a lost write changed them.
+            history = self.without_lost if self.known else without_any_knowledge(self.without_lost)
+            without = {each.field for each in violations(history, conversation, item)}
             broken = tuple(each for each in broken if each.field in without)
         return broken
 
     def loops(self) -> bool:
-        """Whether syncs caused syncs."""
-        return self.syncs > sync_writes_max(self.outside)
+        """Whether syncs caused syncs: there are too many, or taken in as anybody's they lead to another."""
+        if self.syncs > sync_writes_max(self.outside):
+            return True
+        node = self._copy("our own syncs come back")
+        node.options = replace(self.options, own_syncs_stored=False)
+        done(node._handler(node.store).handle([_event_of(message) for message in self.announced]))
+        return bool(node.store.documents(Collection.OUTBOX))
 
     def waits(self) -> bool:
         return self.store.state(C).waiting_since is not None
@@ -165,14 +164,16 @@ class Node:
                 yield f"deliver again {_told(event)}", partial(Node._repeat, event=event)
 
     def _meetings(self, name: str, other: Callable[["Node"], None]) -> Iterator["Node"]:
-        """A worker has loaded the pair for some event; then this happens; then it commits."""
+        """A worker has loaded the pair for some event, or the state alone; then this happens; then it goes on."""
         for event in self.pending:
             if name == f"deliver {_told(event)}":
                 continue
-            node = self._copy(f"deliver {_told(event)}, meanwhile: {name}")
-            node.budget = replace(node.budget, meetings=node.budget.meetings - 1)
-            node._deliver(event, meanwhile=partial(other, node))
-            yield node
+            for within_load in (True, False):
+                when = "while it loads" if within_load else "before it commits"
+                node = self._copy(f"deliver {_told(event)}, {when}: {name}")
+                node.budget = replace(node.budget, meetings=node.budget.meetings - 1)
+                node._deliver(event, Meeting(node.store, partial(other, node), within_load=within_load))
+                yield node
 
     def _writes(self) -> Iterator[Step]:
         document = self._conversation()
@@ -238,13 +239,12 @@ class Node:
         if self.without_lost is not None:
             self.without_lost = noted(self.without_lost, event, document, knew)
 
-    def _deliver(self, event: Event, meanwhile: Callable[[], None] | None = None) -> None:
+    def _deliver(self, event: Event, meeting: Meeting | None = None) -> None:
         if event not in self.pending:
             return
         self.pending = tuple(each for each in self.pending if each is not event)
         self.seen = (*self.seen, event)
-        store: Store = self.store if meanwhile is None else Meeting(self.store, meanwhile)
-        ends = done(self._handler(store).handle([event]))
+        ends = done(self._handler(meeting or self.store).handle([event]))
         if isinstance(ends[0].outcome, Retry):
             self.pending = (*self.pending, event)
         self._count_syncs()
@@ -257,56 +257,31 @@ class Node:
     def _lose(self, event: Event) -> None:
         self.budget = replace(self.budget, losses=self.budget.losses - 1)
         self.lost = True
+        self.pending = tuple(each for each in self.pending if each is not event)
+        without = self.without_lost or self.history
         if event.side == "work-item":
-            unknown = {
-                name: replace(wrote, knew=None)
-                for name, wrote in self.history.work_item.items()
-                if wrote.rev == event.rev
-            }
-            self.without_lost = self.history.noted(event.side, unknown, unknown)
+            self.without_lost = without_knowledge(without, event)
+        else:
+            self.without_lost = without
 
     def _foreign(self, event: Event) -> None:
-        """The predecessor handles the event: legacy rules, a sync without a reason, and its own event."""
+        """The predecessor handles the event."""
         self.budget = replace(self.budget, foreign=self.budget.foreign - 1)
-        before, document = self._conversation(), self._item_document()
-        if document is None:
+        item = self._item_document()
+        if item is None:
             return
-        item = work_item_of(document)
-        decision = decide_legacy(
-            trigger=event.side, conversation=conversation_of(before), item=item, rev=event.rev, is_sync=event.is_sync
-        )
-        if decision.conversation_fields is not None:
-            after = with_conversation(before, decision.conversation_fields, now=NOW)
-            self.store.put_conversation(after)
-            self._note_foreign(told(before, after, sync=True))
-        if decision.work_item_fields is not None:
-            update = parse_update(decision.work_item_fields, from_sync=True)
-            assert not isinstance(update, Refusal)
-            result = execute(item, update, around=Surroundings(), now=NOW)
-            if isinstance(result, Applied):
-                written = work_item_written(document, item, result.after)
-                self.store.put_work_item(written)
-                self._note_foreign(told(document, written, sync=True))
-
-    def _note_foreign(self, event: Event) -> None:
-        """What the predecessor wrote over is gone before anybody saw it: that much cannot be promised."""
-        self.pending = (*self.pending, event)
-        written = self.history.conversation if event.side == "conversation" else self.history.work_item
-        values = self._values(event)
-        kept = {name: replace(written[name], value=values[name]) for name in event.fields if name in written}
-        self.history = self.history.noted(event.side, kept, kept)
-
-    def _values(self, event: Event) -> Mapping[Any, Any]:
-        if event.side == "conversation":
-            return shared_values(conversation_of(self._conversation()))
-        document = self.store.work_item(event.document_id)
-        assert document is not None
-        return work_item_values(work_item_of(document))
+        for before, after in predecessors_writes(event, self._conversation(), item):
+            put = self.store.put_conversation if after["type"] == "conversation" else self.store.put_work_item
+            put(after)
+            sync = told(before, after, sync=True)
+            self.pending = (*self.pending, sync)
+            self.history = written_over(self.history, sync, after)
 
     def _count_syncs(self) -> None:
-        outbox = [entry["_id"] for entry in self.store.documents(Collection.OUTBOX)]
-        self.syncs += len(outbox)
-        done(self.store.sent(outbox))
+        entries = self.store.documents(Collection.OUTBOX)
+        self.syncs += len(entries)
+        self.announced = (*self.announced, *(entry["message"] for entry in entries))
+        done(self.store.sent([entry["_id"] for entry in entries]))
 
     # What it is made of
 
@@ -319,11 +294,13 @@ class Node:
             options=self.options,
             budget=self.budget,
             start_rev=self.start_rev,
+            known=self.known,
             pending=self.pending,
             seen=self.seen,
             history=self.history,
             outside=self.outside,
             syncs=self.syncs,
+            announced=self.announced,
             lost=self.lost,
             without_lost=self.without_lost,
             steps=(*self.steps, step),
@@ -337,7 +314,7 @@ class Node:
     def _item_document(self) -> Document | None:
         return next((item for item in self.store.documents(Collection.WORK_ITEMS) if item["active"]), None)
 
-    def _item(self) -> Any:
+    def _item(self) -> WorkItem | None:
         """The pair's work-item: the active one, else the latest."""
         items = sorted(
             self.store.documents(Collection.WORK_ITEMS), key=lambda item: (item["active"], item["workItemNumber"])
@@ -350,34 +327,7 @@ def _told(event: Event) -> str:
     return f"{event.document_id} {event.rev}{sync}"
 
 
-def _told_key(event: Event) -> tuple[Any, ...]:
-    return event.side, event.document_id, event.rev, event.knew, event.fields
-
-
-def _item_key(document: Document) -> tuple[Any, ...]:
-    item = work_item_of(document)
-    return item.id, item.rev, item.status, item.assigned_to, item.queue, item.paused, item.updated_at is None
-
-
-def _state_key(state: SyncState) -> tuple[Any, ...]:
-    return (
-        state.version == 0,
-        state.conversation_observed,
-        state.work_item,
-        state.work_item_observed,
-        state.reconciled,
-        tuple(sorted((k, repr(v.value), v.rev) for k, v in state.view.items())),
-        tuple(sorted(state.changed.items())),
-        tuple(sorted(state.known.items())),
-        tuple(sorted(state.known_at.items())),
-        state.waiting_since is None,
-        state.deleted_rev,
-    )
-
-
-def _history_key(history: History) -> tuple[Any, ...]:
-    of_conversation, of_item = sorted(history.conversation.items()), sorted(history.work_item.items())
-    return (
-        tuple((name, wrote.rev, repr(wrote.value), repr(wrote.outdone)) for name, wrote in of_conversation),
-        tuple((name, wrote.rev, wrote.knew, repr(wrote.value)) for name, wrote in of_item),
-    )
+def _event_of(message: str) -> Event:
+    event = read_message(message)
+    assert isinstance(event, Event)
+    return event

@@ -21,8 +21,7 @@ from handlers.message import read_object
 from handlers.ports import Document
 from handlers.snapshot import changes_between, conversation_of, data_of, document_of, with_conversation, work_item_of
 from handlers.snapshot import with_work_item as work_item_written
-from sync.contract import History, Wrote, work_item_values
-from sync.field import Field
+from sync.contract import History, work_item_values
 from sync.state import shared_values
 
 NOW: Final = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -143,25 +142,22 @@ def work_item_writes(
 
 def noted(history: History, event: Event, after: Document, knew: int | None) -> History:
     """The history with an outside write: the fields it changed, with their values after it, and what it knew."""
-    values: Mapping[Any, Any]
     if event.side == "conversation":
-        values = shared_values(conversation_of(after))
-    else:
-        values = work_item_values(work_item_of(after))
-    # A conversation has one attribute for being done and being snoozed: who writes the one has seen the other.
-    both = event.side == "conversation" and "status" in event.fields and not event.deletion
-    fields: set[Field] = set(event.fields)
-    if both:
-        fields.add("paused")
-    wrote = {name: Wrote(rev=event.rev, value=values[name], knew=knew) for name in fields}
-    return history.noted(event.side, fields, wrote)
+        return history.after_conversation(event.rev, event.fields, shared_values(conversation_of(after)))
+    return history.after_work_item(event.rev, event.fields, work_item_values(work_item_of(after)), knew=knew)
 
 
 def without_knowledge(history: History, lost: Event) -> History:
     """The history where the lost event's write does not say what it knew: either side may have its fields then."""
-    written = history.work_item.items()
-    unsaid = {name: replace(wrote, knew=None) for name, wrote in written if wrote.rev == lost.rev}
-    return history.noted("work-item", unsaid, unsaid)
+    items = history.work_item.items()
+    unsaid = {name: replace(wrote, knew=None) if wrote.rev == lost.rev else wrote for name, wrote in items}
+    return replace(history, work_item=unsaid)
+
+
+def without_any_knowledge(history: History) -> History:
+    """The history where no write of the work-item says what it knew."""
+    items = history.work_item.items()
+    return replace(history, work_item={name: replace(wrote, knew=None) for name, wrote in items})
 
 
 def _queue(document: Document) -> str | None:

@@ -1,6 +1,7 @@
 """What the handlers need from outside, as the exhaustive check owns it: nothing waits, and time stands still."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -43,20 +44,29 @@ class NoJitter:
 
 
 class Meeting:
-    """A store on which something else happens before the first commit: another worker, or an outside write."""
+    """A store on which something else happens once, another worker's commit or an outside write: between the reading of
+    the sync state and that of the documents, or between the load and the commit."""
 
-    def __init__(self, inner: MemoryStore, happens: Callable[[], None]) -> None:
+    def __init__(self, inner: MemoryStore, happens: Callable[[], None], *, within_load: bool) -> None:
         self._inner = inner
         self._happens: Callable[[], None] | None = happens
+        self._within_load = within_load
 
     async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
-        return await self._inner.load(wants)
+        pairs = await self._inner.load(wants)
+        if not self._within_load or self._happens is None:
+            return pairs
+        self._now()
+        return {key: replace(pair, state=pairs[key].state) for key, pair in (await self._inner.load(wants)).items()}
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+        self._now()
+        return await self._inner.commit(plans)
+
+    def _now(self) -> None:
         happens, self._happens = self._happens, None
         if happens is not None:
             happens()
-        return await self._inner.commit(plans)
 
 
 def done(work: Coroutine[Any, Any, T]) -> T:

@@ -2,6 +2,7 @@
 behind a network that fails before and after it commits."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 from handlers.event import Event
@@ -26,6 +27,11 @@ class UnreliableQueue:
         """True where nothing is there and nothing is coming."""
         return not self._visible and not self._on_the_way
 
+    @property
+    def answers(self) -> bool:
+        """False while it stands still."""
+        return self.time.passed_s >= self._delivers_from_s
+
     def send(self, event: Event) -> None:
         """After a while; sometimes long after, sometimes twice."""
         for _ in range(2 if self.random.random() < self.dials.duplicate else 1):
@@ -40,7 +46,7 @@ class UnreliableQueue:
 
     def take(self) -> list[Event]:
         """Some, in no order; never the same object twice in one batch."""
-        if self.time.passed_s < self._delivers_from_s:
+        if not self.answers:
             return []
         self.random.shuffle(self._visible)
         taken: dict[int, Event] = {}
@@ -71,7 +77,10 @@ class ShakyStore:
         self._fail(self._dials.away_before)
         pairs = await self._inner.load(wants)
         await self._pass()
-        return pairs
+        # The documents are read after the states: others may have come in between.
+        documents = await self._inner.load(wants)
+        await self._pass()
+        return {key: replace(pair, state=pairs[key].state) for key, pair in documents.items()}
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
         await self._pass()

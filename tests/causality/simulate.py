@@ -32,6 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     console.print(_table(total))
     for said in total.wrong[:20]:
         console.print(said, markup=False)
+    console.print("every pair converged, nothing lost, no loops" if not total.wrong else "the contract is broken")
     console.print(f"seeds {asked.first} to {asked.first + asked.seeds - 1} in {time.monotonic() - began:.0f} s")
     return int(bool(total.wrong))
 

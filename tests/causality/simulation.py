@@ -4,8 +4,10 @@ two steps, and a store that fails before and after it commits. The worker's own 
 Everything is drawn from one seed: seed and commit replay a run exactly.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from random import Random
 
 import orjson
@@ -13,6 +15,7 @@ import orjson
 from commands.session import place_of
 from handlers.batch import BatchHandler
 from handlers.event import Event
+from handlers.lateness import IN_TIME, lateness
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import Handled, Retry
 from handlers.ports import Store, StoreAway
@@ -24,6 +27,7 @@ from tests.causality.queue_and_store import ShakyStore, UnreliableQueue
 from tests.causality.services import Services
 from tests.causality.tally import Dials, Tally
 from tests.causality.virtual_time import VirtualTime
+from worker.backlog_lag import BacklogLag
 from worker.collection import Collection
 from worker.memory_store import MemoryStore
 
@@ -39,6 +43,7 @@ class Run:
         self._queue = UnreliableQueue(dials, self._random, self._time)
         self._options = Options(policy=policy, gap_seconds=dials.gap_s)
         self._ids = AnyIds()
+        self._lag = BacklogLag(self._time)
         self._services = Services(
             dials=dials,
             random=self._random,
@@ -53,6 +58,7 @@ class Run:
         self._services.begin()
         for _ in range(self._dials.workers):
             self._hire()
+        self._time.begin(self._poll_rounds())
         self._time.run()
         self._services.write_once_more()
         self._hire()
@@ -82,9 +88,12 @@ class Run:
         handler = self._handler(store)
         while self._services.writing or not self._queue.empty or batch:
             await self._time.sleep(self._random.random())
+            if self._queue.answers:
+                self._lag.heard()
             batch.extend(self._queue.take())
             if not batch:
                 continue
+            self._lag.note(lateness(batch, self._time.now()))
             self._tally.deliveries += len(batch)
             handled = await self._handle(handler, batch)
             self._queue.give_back([one.event for one in handled if isinstance(one.outcome, Retry)])
@@ -101,16 +110,31 @@ class Run:
             except StoreAway:
                 await self._time.sleep(1)
 
+    async def _poll_rounds(self) -> None:
+        """Beside the workers, as long as they work; it may meet them, and the store may fail it."""
+        handler = self._handler(ShakyStore(self._store, self._queue, self._tally))
+        while self._services.writing or not self._queue.empty:
+            await self._time.sleep(self._dials.gap_s / 4 * (0.5 + self._random.random()))
+            late = self._lag.now()
+            waiting = [] if late is None else self._waiting(timedelta(seconds=self._dials.gap_s) + late)
+            with contextlib.suppress(StoreAway):
+                await handler.close_gaps(waiting, late or IN_TIME)
+
     def _poll(self) -> None:
         """Long after, for whom an event never came."""
         self._time.pass_by(10 * self._dials.gap_s)
-        waiting = [key for key in self._services.cases if self._store.state(key).waiting_since is not None]
+        waiting = self._waiting(IN_TIME)
         self._tally.gaps += len(waiting)
         self._time.begin(self._close_gaps(waiting))
         self._time.run()
 
     async def _close_gaps(self, waiting: Sequence[str]) -> None:
         await self._handler(self._store).close_gaps(waiting)
+
+    def _waiting(self, longer_than: timedelta) -> list[str]:
+        stamps = ((key, self._store.state(key).waiting_since) for key in self._services.cases)
+        before = self._time.now() - longer_than
+        return [key for key, since in stamps if since is not None and since < before]
 
     def _handler(self, store: Store) -> BatchHandler:
         return BatchHandler(store=store, clock=self._time, ids=self._ids, chance=self._random, options=self._options)

@@ -1,13 +1,15 @@
 """Where the searches begin: pairs in agreement, one that no rule brings into agreement, and no work-item at all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from commands.instant import format_instant
 from handlers.options import Options
 from handlers.ports import Plan
 from handlers.snapshot import conversation_of, document_of, work_item_of
-from sync.state import SyncState, reconciled
+from sync.contract import History, Wrote, work_item_values
+from sync.field import FIELDS
+from sync.state import SyncState, agree, reconciled, shared_values
 from tests.causality.node import Budget, C, Node
 from tests.causality.outside import NOW
 from tests.causality.ports import done
@@ -60,13 +62,25 @@ def start(pair: str, *, observed: bool, old: bool, options: Options, budget: Bud
     store.put_conversation(conversation)
     if item is not None:
         store.put_work_item(item)
-    return Node(store=store, options=options, budget=budget, start_rev=REV)
+    history = _held_at_the_start(conversation, item, observed=observed)
+    return Node(store=store, options=options, budget=budget, start_rev=REV, known=observed, history=history)
 
 
-def starts(*, observed: bool, old: bool, options: Options, budget: Budget) -> Iterator[Node]:
-    """One for every pair."""
-    for pair in PAIRS:
-        yield start(pair, observed=observed, old=old, options=options, budget=budget)
+def _held_at_the_start(conversation: Any, item: Any, *, observed: bool) -> History:
+    """What nobody writes must stay, too. Where the two differ and nothing was observed, nobody can say who is right."""
+    if item is None:
+        return History()
+    of_conversation, of_item = conversation_of(conversation), work_item_of(item)
+    values = work_item_values(of_item)
+    return History(
+        conversation={name: Wrote(rev=1, value=value) for name, value in shared_values(of_conversation).items()},
+        work_item={
+            name: Wrote(
+                rev=1, value=values[name], knew=REV if observed or agree(name, of_conversation, of_item) else None
+            )
+            for name in FIELDS
+        },
+    )
 
 
 def _put_observed(store: MemoryStore, conversation: Any, item: Any) -> None:

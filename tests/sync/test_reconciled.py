@@ -215,10 +215,15 @@ class TestStored:
         assert stored(over, None, a_work_item(status=Status.COMPLETED), now=later).finished_at == NOW
         assert stored(over, None, a_work_item(), now=later).finished_at is None
 
-    def test_a_deleted_conversation_that_never_had_a_work_item_is_over_too(self) -> None:
-        buried = seen(conversation_event(6, "status", deletion=True))
-        assert stored(buried, None, None, now=NOW).finished_at == NOW
-        assert stored(buried, None, a_work_item(), now=NOW).finished_at is None
+    @pytest.mark.parametrize("ended", [{"deleted": True}, {"status": ConversationStatus.DONE}])
+    def test_a_closed_conversation_that_never_had_a_work_item_is_over_too(self, ended: dict[str, Any]) -> None:
+        conversation = a_conversation(rev=6, **ended)
+        assert stored(EMPTY, conversation, None, now=NOW).finished_at == NOW
+        assert stored(self.OURS, conversation, a_work_item(), now=NOW).finished_at is None
+
+    def test_a_reopened_one_is_not_over_for_its_state_says_that_it_is_newer_than_the_completion(self) -> None:
+        completed = a_work_item(status=Status.COMPLETED)
+        assert stored(self.OURS, a_conversation(rev=6), completed, now=NOW).finished_at is None
 
 
 class TestRestoredDatabase:

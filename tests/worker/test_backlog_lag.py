@@ -36,12 +36,31 @@ def test_a_batch_is_as_late_as_its_latest_event(ago: list[timedelta | None], lat
 def test_the_most_of_the_last_minute_counts() -> None:
     clock = HandClock()
     lag = BacklogLag(clock)
+    lag.heard()
     assert lag.now() == IN_TIME
     lag.note(timedelta(seconds=90))
     lag.note(timedelta(seconds=2))
     clock.at += timedelta(seconds=60)
+    lag.heard()
     assert lag.now() == timedelta(seconds=90)
     clock.at += timedelta(milliseconds=1)
     assert lag.now() == IN_TIME
     lag.note(timedelta(seconds=2))
     assert lag.now() == timedelta(seconds=2)
+
+
+def test_while_the_queue_is_silent_nobody_knows() -> None:
+    clock = HandClock()
+    lag = BacklogLag(clock)
+    assert lag.now() is None
+    lag.heard()
+    lag.note(timedelta(minutes=10))
+    clock.at += timedelta(minutes=5)
+    assert lag.now() is None
+    lag.heard()
+    # What it said before the silence still holds, for what is left of its minute.
+    assert lag.now() == timedelta(minutes=10)
+    for _ in range(2):
+        clock.at += timedelta(seconds=31)
+        lag.heard()
+    assert lag.now() == IN_TIME

@@ -89,3 +89,10 @@ def test_the_captured_incidents_are_read_whole() -> None:
         found = list(read_captures(file))
         assert all(isinstance(one, Capture) for one in found)
         assert len(found) == len(file.read_text().splitlines())
+
+
+def test_a_number_that_python_does_not_count_to_is_a_fault_and_the_rest_goes_on() -> None:
+    lines = [b'{"data": ' + b"8" * 5_000 + b"}\n", b'{"name": "n", "data": {}}\n']
+    fault, capture = captures_of("file", lines)
+    assert str(fault) == "file:1: a number of too many digits"
+    assert isinstance(capture, Capture)

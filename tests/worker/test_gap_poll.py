@@ -68,6 +68,7 @@ class Desk:
         self.asked: list[list[str]] = []
         self.faulty: set[str] = set()
         self.lag = BacklogLag(self.clock)
+        self.lag.heard()
         self.poll = GapPoll(
             pairs=self.store, closer=self, announcer=self, lag=self.lag, gap_seconds=60, outage=self.outage,
             clock=self.clock, chance=Even(), telemetry=self.ear.telemetry,
@@ -108,6 +109,7 @@ class Desk:
 
     async def later(self, seconds: float) -> None:
         await self.clock.advance(seconds)
+        self.lag.heard()
 
 
 @pytest.fixture
@@ -142,6 +144,13 @@ async def test_while_the_queue_is_behind_nobody_is_decided_without_the_events_in
     await desk.later(60)
     await desk.poll.round()
     assert desk.waiting("c-1") == []
+
+
+async def test_while_the_queue_is_silent_nobody_is_decided(desk: Desk) -> None:
+    await desk.waits()
+    await desk.clock.advance(600)
+    await desk.poll.round()
+    assert (desk.asked, desk.waiting("c-1")) == ([], ["c-1"])
 
 
 async def test_a_young_one_waits_on_and_is_measured(desk: Desk) -> None:

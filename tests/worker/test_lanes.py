@@ -91,12 +91,13 @@ class Line:
             queue=self.queue, facts=self.queue.facts, in_hand=self.in_hand, clock=clock,
             retry=pause, pause=pause, telemetry=self.ear.telemetry,
         )  # fmt: skip
+        self.lag = BacklogLag(clock)
         self.lanes = Lanes(
             count=lanes,
             batch_max=batch_max,
             parts=LaneParts(
                 handler=self.script, policy=Policy.LEGACY, failed=self._failed, settler=self.settle, announcer=self,
-                outage=self.outage, lag=BacklogLag(clock), store_pause=pause, health=self.health, clock=clock,
+                outage=self.outage, lag=self.lag, store_pause=pause, health=self.health, clock=clock,
                 telemetry=self.ear.telemetry,
             ),
         )  # fmt: skip
@@ -104,7 +105,7 @@ class Line:
             count=1,
             parts=ReceiverParts(
                 queue=self.queue, in_hand=self.in_hand, lanes=self.lanes, limits=Limits(), outage=self.outage,
-                health=self.health, pause=pause, clock=clock, telemetry=self.ear.telemetry,
+                lag=self.lag, health=self.health, pause=pause, clock=clock, telemetry=self.ear.telemetry,
             ),
         )  # fmt: skip
         self._tasks: list[asyncio.Task[None]] = []

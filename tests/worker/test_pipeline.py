@@ -2,31 +2,21 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from handlers.options import PolicyInUse
-from handlers.ports import Pair, StoreAway, Want
 from sync.state import SyncState
-from tests.worker.ear import Ear
-from tests.worker.fake_clock import Even, FakeClock, breathe, until
+from tests.worker.fake_clock import FakeClock, breathe, until
 from tests.worker.plans import state_plan
+from tests.worker.plant import plant
 from tests.worker.stand_in_queue import StandInQueue
-from tests.worker.stand_in_topics import StandInTopics
 from worker.aws import QueueAway
-from worker.clock import ObjectIds
-from worker.health import Health
-from worker.memory_store import MemoryStore
 from worker.message import Message
 from worker.metrics import Metric
-from worker.pipeline import Outside, Pipeline
-from worker.settings import Settings
-from worker.stopping import Stopping
 
 
 def body(kind: str, key: str, rev: int, attributes: dict[str, Any], **relationships: str) -> str:
@@ -48,17 +38,6 @@ WORK_ITEM = body(
 )  # fmt: skip
 
 
-class MoodyStore(MemoryStore):
-    """A store in memory that can be away."""
-
-    away = False
-
-    async def load(self, wants: Sequence[Want]) -> dict[str, Pair]:
-        if self.away:
-            raise StoreAway("no primary")
-        return dict(await super().load(wants))
-
-
 class BrokenQueue(StandInQueue):
     """Its second call to receive meets a fault in our code."""
 
@@ -68,112 +47,56 @@ class BrokenQueue(StandInQueue):
         return await super().receive(wait_seconds=wait_seconds)
 
 
-@dataclass(slots=True)
-class Plant:
-    clock: FakeClock
-    queue: StandInQueue
-    topics: StandInTopics
-    store: MoodyStore
-    health: Health
-    ear: Ear
-    stopping: Stopping
-    running: "asyncio.Task[None]"
-
-    async def stop(self) -> None:
-        # The long poll is no longer fresh: it may be cut off.
-        await self.clock.advance(3)
-        self.stopping.ask()
-        await self.running
-
-
-@asynccontextmanager
-async def _plant(
-    *bodies: str,
-    queue: StandInQueue | None = None,
-    away: bool = False,
-    policy: PolicyInUse = PolicyInUse.CAUSAL,
-) -> AsyncIterator[Plant]:
-    clock, ear, topics, store = FakeClock(), Ear(), StandInTopics(), MoodyStore()
-    store.away = away
-    queue = queue or StandInQueue(clock)
-    queue.clock = clock
-    for one in bodies:
-        queue.send(one)
-    health = Health(clock=clock, silence_seconds_max=90)
-    settings = Settings(
-        aws_region="us-east-1",
-        sns_conversation_topic_arn="arn:aws:sns:us-east-1:1:conversations",
-        sns_work_item_topic_arn="arn:aws:sns:us-east-1:1:work-items",
-        sqs_queue_url="http://queue/1/q",
-        mongodb_uri="mongodb://nowhere",
-        sync_policy=policy,
-        receivers=1,
-        shutdown_seconds=1,
-    )
-    outside = Outside(
-        queue=queue, facts=queue.facts, topics=topics, store=store, outbox=store, waiting=store,
-        clock=clock, ids=ObjectIds(), chance=Even(),
-    )  # fmt: skip
-    pipeline = Pipeline(settings=settings, outside=outside, health=health, telemetry=ear.telemetry)
-    stopping = Stopping(ear.telemetry.log)
-    running = asyncio.create_task(pipeline.run(stopping))
-    try:
-        yield Plant(clock, queue, topics, store, health, ear, stopping, running)
-    finally:
-        running.cancel()
-        await asyncio.wait([running])
-
-
 async def test_a_message_is_handled_settled_and_its_sync_published() -> None:
-    async with _plant(WORK_ITEM, CONVERSATION) as plant:
-        await until(lambda: len(plant.topics.published) == 1)
-        assert plant.queue.left == []
-        ((arn, (message,)),) = plant.topics.calls
+    async with plant(WORK_ITEM, CONVERSATION) as works:
+        await until(lambda: len(works.topics.published) == 1)
+        assert works.queue.left == []
+        ((arn, (message,)),) = works.topics.calls
         assert arn.endswith(":work-items")
         published = json.loads(message.text)
         assert (message.group, published["body"]["isSync"], published["body"]["data"]["id"]) == ("c1", True, "w1")
-        await plant.stop()
-    assert (await plant.store.backlog()).count == 0
-    assert [line["outcome"] for line in plant.ear.lines if "outcome" in line] == ["skipped", "applied"]
+        await works.stop()
+    assert (await works.store.backlog()).count == 0
+    assert [line["outcome"] for line in works.ear.lines if "outcome" in line] == ["skipped", "applied"]
 
 
 async def test_asked_to_stop_it_finishes_what_is_in_hand_first() -> None:
-    async with _plant(WORK_ITEM, CONVERSATION) as plant:
-        plant.topics.gate = asyncio.Event()
-        await until(lambda: plant.queue.left == [])
-        stopping = asyncio.create_task(plant.stop())
+    async with plant(WORK_ITEM, CONVERSATION) as works:
+        works.topics.gate = asyncio.Event()
+        await until(lambda: works.queue.left == [])
+        stopping = asyncio.create_task(works.stop())
         await breathe()
-        plant.topics.gate.set()
+        works.topics.gate.set()
         await stopping
-    assert len(plant.topics.published) == 1
+    assert len(works.topics.published) == 1
 
 
 async def test_what_cannot_be_finished_in_time_is_handed_back() -> None:
-    async with _plant(WORK_ITEM, CONVERSATION, away=True) as plant:
-        await until(lambda: "store away, receiving pauses" in plant.ear.said)
-        await plant.stop()
-    assert [plant.queue.visible_in_seconds(one) for one in plant.queue.left] == [0, 0]
-    assert plant.queue.dead == []
-    assert "not finished in time, handed back" in plant.ear.said
+    async with plant(WORK_ITEM, CONVERSATION, away=True) as works:
+        await until(lambda: "store away, receiving pauses" in works.ear.said)
+        await works.stop()
+    assert [works.queue.visible_in_seconds(one) for one in works.queue.left] == [0, 0]
+    assert works.queue.dead == []
+    assert "not finished in time, handed back" in works.ear.said
 
 
 async def test_a_part_that_dies_of_a_fault_in_our_code_ends_all_and_hands_back_what_is_in_hand() -> None:
     queue = BrokenQueue(FakeClock())
-    async with _plant(WORK_ITEM, CONVERSATION, queue=queue, away=True) as plant:
+    async with plant(WORK_ITEM, CONVERSATION, queue=queue, away=True) as works:
         with pytest.raises(BaseExceptionGroup) as raised:
-            await plant.running
+            await works.running
     assert raised.group_contains(RuntimeError, match="a bug")
-    assert [plant.queue.visible_in_seconds(one) for one in plant.queue.left] == [0, 0]
+    assert [works.queue.visible_in_seconds(one) for one in works.queue.left] == [0, 0]
 
 
 async def test_sns_and_sqs_being_away_end_nothing() -> None:
-    async with _plant() as plant:
-        plant.queue.refuse("receive", *[QueueAway("away")] * 3)
-        plant.topics.away = True
-        await until(lambda: plant.health.answer()["checks"]["pipelines"]["ok"])
-        assert not plant.running.done()
-        await plant.stop()
-    assert plant.running.exception() is None
+    async with plant() as works:
+        works.queue.refuse("receive", *[QueueAway("away")] * 3)
+        works.topics.away = True
+        await until(lambda: works.health.answer()["checks"]["pipelines"]["ok"])
+        assert not works.running.done()
+        await works.stop()
+    assert works.running.exception() is None
 
 
 async def test_what_waits_for_an_event_that_does_not_come_is_decided_by_the_poll_and_published() -> None:
@@ -184,17 +107,17 @@ async def test_what_waits_for_an_event_that_does_not_come_is_decided_by_the_poll
     item = json.loads(WORK_ITEM)
     item["body"]["data"]["attributes"] |= {"rev": 3, "updatedAt": now}
     item["body"]["changes"] = {"attributes": {"priority": {"op": "replace", "before": 1, "after": 2}}}
-    async with _plant(json.dumps(item), json.dumps(asks)) as plant:
-        await until(lambda: plant.queue.left == [])
+    async with plant(json.dumps(item), json.dumps(asks)) as works:
+        await until(lambda: works.queue.left == [])
         await breathe()
-        assert plant.topics.published == []
-        await plant.clock.advance(59)
-        assert plant.ear.gauges[Metric.WAITING.value] == 1
-        assert plant.topics.published == []
-        await plant.clock.advance(17)
-        await until(lambda: len(plant.topics.published) == 1)
-        await plant.stop()
-    applied = [line for line in plant.ear.lines if line.get("outcome") == "applied"]
+        assert works.topics.published == []
+        await works.clock.advance(59)
+        assert works.ear.gauges[Metric.WAITING.value] == 1
+        assert works.topics.published == []
+        await works.clock.advance(17)
+        await until(lambda: len(works.topics.published) == 1)
+        await works.stop()
+    applied = [line for line in works.ear.lines if line.get("outcome") == "applied"]
     assert [(line["trigger"], line["event"]) for line in applied] == [("gap", None)]
 
 
@@ -202,10 +125,10 @@ async def test_what_waits_for_an_event_that_does_not_come_is_decided_by_the_poll
 async def test_under_the_other_policies_nobody_looks_for_who_waits_and_states_are_forgotten_all_the_same(
     policy: PolicyInUse,
 ) -> None:
-    async with _plant(policy=policy) as plant:
-        finished = SyncState(version=1, finished_at=plant.clock.now() - timedelta(days=31))
-        await plant.store.commit([state_plan("c9", state=finished)])
-        await plant.clock.advance(1_201)
-        assert Metric.WAITING.value not in plant.ear.gauges
-        assert plant.store.state("c9").version == 0
-        await plant.stop()
+    async with plant(policy=policy) as works:
+        finished = SyncState(version=1, finished_at=works.clock.now() - timedelta(days=31))
+        await works.store.commit([state_plan("c9", state=finished)])
+        await works.clock.advance(1_201)
+        assert Metric.WAITING.value not in works.ear.gauges
+        assert works.store.state("c9").version == 0
+        await works.stop()

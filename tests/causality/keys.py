@@ -1,0 +1,60 @@
+"""What tells one state of the world from another: states of one key have the same future."""
+
+from typing import Any
+
+from handlers.event import Event
+from handlers.ports import Document
+from handlers.snapshot import conversation_of, work_item_of
+from sync.contract import History
+from sync.state import SyncState
+
+
+def conversation_key(document: Document) -> tuple[Any, ...]:
+    """Times apart from whether there is one: all writes of a run are of one instant."""
+    found = conversation_of(document)
+    return (
+        found.rev,
+        found.status,
+        found.assigned_users,
+        found.queue,
+        found.ended,
+        found.deleted,
+        found.updated_at is None,
+    )
+
+
+def told_key(event: Event) -> tuple[Any, ...]:
+    """An event, with all that observing it brings."""
+    return event.side, event.document_id, event.rev, event.knew, event.fields, repr(event.values)
+
+
+def work_item_key(document: Document) -> tuple[Any, ...]:
+    """The same of a work-item."""
+    item = work_item_of(document)
+    return item.id, item.rev, item.status, item.assigned_to, item.queue, item.paused, item.updated_at is None
+
+
+def state_key(state: SyncState) -> tuple[Any, ...]:
+    """The sync state but for its version."""
+    return (
+        state.version == 0,
+        state.conversation_observed,
+        state.work_item,
+        state.work_item_observed,
+        state.reconciled,
+        tuple(sorted((k, repr(v.value), v.rev) for k, v in state.view.items())),
+        tuple(sorted(state.changed.items())),
+        tuple(sorted(state.known.items())),
+        tuple(sorted(state.known_at.items())),
+        state.waiting_since is None,
+        state.deleted_rev,
+    )
+
+
+def history_key(history: History) -> tuple[Any, ...]:
+    """What is true."""
+    of_conversation, of_item = sorted(history.conversation.items()), sorted(history.work_item.items())
+    return (
+        tuple((name, wrote.rev, repr(wrote.value), repr(wrote.outdone)) for name, wrote in of_conversation),
+        tuple((name, wrote.rev, wrote.knew, repr(wrote.value)) for name, wrote in of_item),
+    )

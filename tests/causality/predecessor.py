@@ -1,0 +1,55 @@
+"""The predecessor in a mixed fleet: legacy rules, and syncs that give no reason."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from commands.engine import Applied, execute
+from commands.refusal import Refusal
+from commands.surroundings import Surroundings
+from commands.update import parse_update
+from handlers.event import Event
+from handlers.ports import Document
+from handlers.snapshot import conversation_of, with_conversation, with_work_item, work_item_of
+from sync.contract import History, work_item_values
+from sync.reconcile import decide_legacy
+from sync.state import shared_values
+from tests.causality.outside import NOW
+
+
+def predecessors_writes(
+    event: Event, conversation: Document, work_item: Document
+) -> Iterator[tuple[Document, Document]]:
+    """What it makes of the event: documents before and after."""
+    item = work_item_of(work_item)
+    decision = decide_legacy(
+        trigger=event.side,
+        conversation=conversation_of(conversation),
+        item=item,
+        rev=event.rev,
+        is_sync=event.is_sync,
+    )
+    if decision.conversation_fields is not None:
+        yield conversation, with_conversation(conversation, decision.conversation_fields, now=NOW)
+    if decision.work_item_fields is not None:
+        update = parse_update(decision.work_item_fields, from_sync=True)
+        assert not isinstance(update, Refusal)
+        result = execute(item, update, around=Surroundings(), now=NOW)
+        if isinstance(result, Applied):
+            yield work_item, with_work_item(work_item, item, result.after)
+
+
+def written_over(history: History, sync: Event, after: Document) -> History:
+    """What the predecessor wrote over is gone before anybody saw it: that much cannot be promised."""
+    if sync.side == "conversation":
+        values = shared_values(conversation_of(after))
+        kept = {
+            name: replace(wrote, value=values[name]) if name in sync.fields else wrote
+            for name, wrote in history.conversation.items()
+        }
+        return replace(history, conversation=kept)
+    values = work_item_values(work_item_of(after))
+    kept = {
+        name: replace(wrote, value=values[name]) if name in sync.fields else wrote
+        for name, wrote in history.work_item.items()
+    }
+    return replace(history, work_item=kept)

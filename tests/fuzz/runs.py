@@ -1,0 +1,72 @@
+"""Inputs by number: each is made of the seed, its target and its number alone, so that any of them can be had again."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+from tests.fuzz.targets import TARGETS
+
+INPUT_SECONDS_MAX: Final = 1.0
+"""CPU time that one input may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """An input that did not end as it must, and how to have it again."""
+
+    target: str
+    seed: int
+    number: int
+    what: str
+
+    def __str__(self) -> str:
+        again = f"make fuzz TARGET={self.target} SEED={self.seed} FROM={self.number} INPUTS=1"
+        return f"{self.target}, input {self.number} of seed {self.seed}: {self.what}\n  again: {again}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What became of some inputs of one target."""
+
+    ends: Counter[str] = field(default_factory=Counter)
+    slowest_ms: float = 0.0
+    slowest: int = -1
+    cpu_seconds: float = 0.0
+    violations: list[Violation] = field(default_factory=list)
+
+    def add(self, other: "Tally") -> None:
+        """Take in another's."""
+        self.ends += other.ends
+        self.cpu_seconds += other.cpu_seconds
+        self.violations += other.violations
+        if other.slowest_ms > self.slowest_ms:
+            self.slowest_ms, self.slowest = other.slowest_ms, other.slowest
+
+    @property
+    def inputs(self) -> int:
+        """How many there were."""
+        return self.ends.total() + len(self.violations)
+
+
+def run(target: str, seed: int, numbers: Iterable[int]) -> Tally:
+    """Feed the inputs of these numbers in, one after another; none stops the others."""
+    tally, feed = Tally(), TARGETS[target]
+    began = time.thread_time()
+    for number in numbers:
+        start = time.thread_time()
+        try:
+            tally.ends[feed(Random(f"{seed}/{target}/{number}"))] += 1
+        except Exception as fault:  # noqa: BLE001 - any exception at all is what this looks for
+            what = f"{type(fault).__name__}: {str(fault)[:200]}"
+            tally.violations.append(Violation(target=target, seed=seed, number=number, what=what))
+        seconds = time.thread_time() - start
+        if seconds * 1_000 > tally.slowest_ms:
+            tally.slowest_ms, tally.slowest = seconds * 1_000, number
+        if seconds > INPUT_SECONDS_MAX:
+            what = f"it took {seconds:.1f} s"
+            tally.violations.append(Violation(target=target, seed=seed, number=number, what=what))
+    tally.cpu_seconds = time.thread_time() - began
+    return tally

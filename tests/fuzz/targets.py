@@ -1,0 +1,243 @@
+"""The places where bytes from outside enter, each with what must hold of whatever comes.
+
+A target makes the input of a number, feeds it in and says how it ended; `AssertionError` or any other exception out of
+it is a violation.
+"""
+
+import json
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from random import Random
+from typing import Any, Final
+
+import bson
+import orjson
+
+from commands.refusal import Refusal
+from commands.update import Update, parse_update
+from handlers.event import Event, Fault, Malformed, Unsupported
+from handlers.message import read_message
+from handlers.outcome import Done, Retry
+from handlers.ports import Pair, Want
+from tests.fuzz.mutation import MARK, Mutator, dumped
+from tests.handlers.malformed import CONTENT, MALFORMED, good
+from tests.handlers.test_question import COMMAND, SYNC
+from tests.handlers.wire_events import (
+    LOST_ASSIGNMENT,
+    UNASSIGN_WITHOUT_QUEUE,
+    captured,
+    conversation,
+    event,
+    notification,
+    queued,
+    read,
+    work_item,
+)
+from tests.handlers.world import World, WrappedStore
+from worker.captures import Capture, CaptureFault, captures_of
+from worker.cli_decide import answers
+
+REASON_CHARACTERS_MAX: Final = 2_000
+
+_PAIR: Final = (
+    event(conversation(1, queue="q-1")),
+    event(work_item(1, queue="q-1", status="queued")),
+    event(conversation(2, queue="q-1", users=("u-1",))),
+    event(work_item(2, queue="q-1", user="u-1", session="s-1", status="assigned")),
+)
+_IN_ORDER: Final = (
+    *captured(LOST_ASSIGNMENT), *captured(UNASSIGN_WITHOUT_QUEUE), good("conversation"), good("work-item"), *_PAIR,
+)  # fmt: skip
+_EVENTS: Final = tuple(dumped(one) for one in _IN_ORDER)
+_NEIGHBOURS: Final = tuple(read(one) for one in _IN_ORDER)
+_BAD: Final = tuple(kind.body.encode("utf-8", "surrogatepass") for kind in MALFORMED)
+_QUESTIONS: Final = tuple(
+    dumped(question)
+    for question in (
+        SYNC,
+        {**SYNC, "policy": "causal"},
+        {**SYNC, "policy": "causal", "state": {"changed": {"assignee": 2}, "known": {"queue": 3}}},
+        {
+            **SYNC,
+            "policy": "causal",
+            "state": {"knownAt": {"queue": 2}, "observed": {"conversation": [[1, 2], [4, 4]], "workItem": [[1, 5]]}},
+        },
+        COMMAND,
+        {**COMMAND, "engine": "legacy"},
+    )
+)
+_UPDATES: Final = tuple(
+    dumped(update)
+    for update in (
+        {"queue": {"id": "q-1", "rule": "r", "enteredAt": "2024-05-06T07:08:09.250Z"}, "assignedTo": None, "rev": 3},
+        {"queue.key": "k", "status": "wrap-up", "paused": True},
+        {"routed": {"to": "u-1", "workSession": "s-1"}},
+        {"routed.timedOut": "u-1"},
+        {"accepted": {"by": "u-1", "workSession": "s-1"}, "paused": False},
+        {"resume": True, "resource": {"rev": 4}},
+    )
+)
+
+
+def envelope_bytes(random: Random) -> bytes:
+    """A body: an event or a malformed one, changed, in any of the five shapes."""
+    mutator = Mutator(random)
+    if random.randrange(8) == 0:
+        return mutator.text(random.choice(_BAD))
+    tree = orjson.loads(random.choice(_EVENTS))
+    if random.randrange(10):
+        tree = mutator.tree(tree)
+    tree = _wrapped(tree, random, mutator)
+    raw = dumped(tree)
+    return mutator.text(raw) if random.randrange(4) == 0 else raw
+
+
+def _wrapped(tree: Any, random: Random, mutator: Mutator) -> Any:
+    carrier = {"_datadog": {"Type": "String", "Value": mutator.atom()}}
+    match random.randrange(6):
+        case 0:
+            return notification(_text(tree), MessageAttributes=carrier)
+        case 1:
+            return queued(_text(tree), MessageAttributes=carrier)
+        case 2:
+            return queued(_text(notification(_text(tree))))
+        case 3:
+            return mutator.tree(queued(_text(mutator.tree(notification(_text(tree))))))
+        case _:
+            return tree
+
+
+def _text(tree: Any) -> str:
+    return dumped(tree).decode()
+
+
+def envelope(random: Random) -> str:
+    """A message's body to an event, an unsupported one or a dead letter."""
+    end = _read(random)
+    if isinstance(end, Event):
+        orjson.dumps([end.as_audit(), dict(end.data)])
+        assert end.rev >= 1
+        for key in (end.id, end.conversation_id, end.document_id):
+            assert isinstance(key, str), "an id that is none would go into a query"
+            assert key
+    return _told(end)
+
+
+def _read(random: Random) -> Event | Unsupported | Malformed:
+    return read_message(envelope_bytes(random).decode("utf-8", "surrogateescape"))
+
+
+def _told(end: Event | Unsupported | Malformed) -> str:
+    match end:
+        case Malformed(code=code, reason=reason):
+            assert isinstance(code, Fault)
+            shows_nothing(reason)
+            return code.value
+        case Unsupported():
+            return "unsupported"
+        case Event():
+            return "event"
+    raise AssertionError(f"it ended as {end!r}")
+
+
+def shows_nothing(reason: str) -> None:
+    """What people read of a message that cannot be handled has none of the customer's words."""
+    assert MARK not in reason
+    assert CONTENT[:6] not in reason
+    assert 0 < len(reason) < REASON_CHARACTERS_MAX
+
+
+def events(random: Random) -> str:
+    """Whatever can be read is handled under causal, and what comes of it can be stored, announced and told."""
+    end = _read(random)
+    if isinstance(end, Event):
+        batch = [*random.sample(_NEIGHBOURS, random.randrange(4)), end]
+        random.shuffle(batch)
+        _at_once(_handled(batch))
+    return _told(end)
+
+
+def _at_once(work: Coroutine[Any, Any, None]) -> None:
+    """Nothing in memory has to be waited for, so that no loop is needed."""
+    try:
+        work.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("it waits for something")
+
+
+class _Asked(WrappedStore):
+    """Lets through only what a query may hold."""
+
+    async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
+        for want in wants:
+            for asked in (want.conversation_id, *want.work_item_ids, *want.queues, *want.users):
+                assert isinstance(asked, str), "an id that is none would go into a query"
+        return await super().load(wants)
+
+
+async def _handled(batch: list[Event]) -> None:
+    world = World(_Asked)
+    for one in await world.handle(batch):
+        assert isinstance(one.outcome, Done | Retry)
+        orjson.dumps(one.audit.as_wire())
+    for documents in world.stored().values():
+        for document in documents:
+            bson.encode(document)
+            # By these, documents are asked for.
+            assert isinstance(document["_id"], str)
+            assert isinstance(document.get("conversationId", ""), str)
+    orjson.dumps(world.announced())
+
+
+def updates(random: Random) -> str:
+    """An update from JSON: parsed, or refused with every fault; what was parsed can be written again."""
+    raw = dumped(Mutator(random).tree(orjson.loads(random.choice(_UPDATES))))
+    update = parse_update(json.loads(raw), from_sync=random.random() < 0.5)
+    if isinstance(update, Refusal):
+        assert update.message
+        return f"refused {update.code.value}"
+    assert isinstance(update, Update)
+    again = parse_update(update.as_wire(), from_sync=True)
+    assert isinstance(again, Update), "what was read can be said again"
+    assert again.as_wire() == update.as_wire()
+    return "update"
+
+
+def decide(random: Random) -> str:
+    """A line of `decide` to a decision, or to one error that has no value of the line in it."""
+    mutator = Mutator(random)
+    raw = dumped(mutator.tree(orjson.loads(random.choice(_QUESTIONS))))
+    if random.randrange(4) == 0:
+        raw = mutator.text(raw)
+    told = list(answers([raw.replace(b"\n", b" ")]))
+    orjson.dumps(told)
+    assert len(told) <= 1
+    return "error" if told and "error" in told[0] else "decision"
+
+
+def captures(random: Random) -> str:
+    """A file of captures to values and faults."""
+    mutator = Mutator(random)
+    lines = [envelope_bytes(random) if random.randrange(3) == 0 else random.choice(_EVENTS) for _ in range(3)]
+    between = random.choice((b"\n", b",\n", b"", b"\n\n", b"]\n[", b"\xff\n"))
+    raw = between.join(lines)
+    if random.randrange(2) == 0:
+        raw = mutator.text(raw)
+    found = list(captures_of("file", raw.splitlines(keepends=True)))
+    for one in found:
+        if isinstance(one, CaptureFault):
+            shows_nothing(one.message)
+        else:
+            assert isinstance(one, Capture)
+    return "captures with faults" if any(isinstance(one, CaptureFault) for one in found) else "captures"
+
+
+Target = Callable[[Random], str]
+
+TARGETS: Final[Mapping[str, Target]] = {
+    "envelope": envelope,
+    "events": events,
+    "updates": updates,
+    "decide": decide,
+    "captures": captures,
+}

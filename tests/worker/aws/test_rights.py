@@ -1,0 +1,133 @@
+"""The IAM policies of `deploy/` hold the calls that the code makes: nothing is missing, and there is nothing more."""
+
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import worker
+import worker.provisioning
+from server_process import ROOT
+from tests.worker.aws.conftest import Aws
+from worker.provisioning import Blueprint, provision
+from worker.queue import DeadLetter, Hide
+from worker.sns import SnsTopics, check_topic
+from worker.sqs import SqsQueue, read_facts
+from worker.topic import topic_message
+
+PLACEHOLDER = re.compile(
+    r"arn:aws:(sqs|sns):REGION:ACCOUNT:(QUEUE|DEAD_LETTER_QUEUE|CONVERSATION_TOPIC|WORK_ITEM_TOPIC)"
+)
+WITHOUT_A_RESOURCE = {"sns:GetSubscriptionAttributes", "sns:ListTopics", "sns:SetSubscriptionAttributes"}
+"""Actions that IAM cannot limit to a topic."""
+
+
+def policy(name: str) -> list[dict[str, Any]]:
+    """The statements of one."""
+    statements: list[dict[str, Any]] = json.loads((ROOT / "deploy" / name).read_text())["Statement"]
+    return statements
+
+
+def actions(name: str) -> set[str]:
+    return {action for statement in policy(name) for action in statement["Action"]}
+
+
+def action_of(service: str, operation: str) -> str:
+    """IAM has one action for a call and its batch."""
+    return f"{service}:{operation.removesuffix('Batch')}"
+
+
+class Calls:
+    """What the clients called, by botocore's own events."""
+
+    def __init__(self, *clients: Any) -> None:
+        self.made: set[tuple[str, str]] = set()
+        for client in clients:
+            client.meta.events.register("before-call", self._note)
+
+    def _note(self, model: Any, **_: object) -> None:
+        self.made.add((model.service_model.service_name, model.name))
+
+    @property
+    def actions(self) -> set[str]:
+        return {action_of(*call) for call in self.made}
+
+
+async def _work(aws: Aws, url: str, dead_url: str, topics: tuple[str, ...]) -> set[str]:
+    """Everything the adapters can do; the names of their methods."""
+    await read_facts(aws.sqs, url)
+    for topic in topics:
+        assert await check_topic(aws.sns, topic, "SNS_TOPIC_ARN") is None
+        assert await SnsTopics(aws.sns).publish(topic, [topic_message(id="a", group="c", text="{}")]) == [None]
+    queue = aws.adapter(url, dead_url)
+    (message, *_) = await queue.receive(wait_seconds=0)
+    await queue.hide_batch([Hide(receipt=message.receipt, seconds=30)])
+    await queue.dead_letter_batch([DeadLetter(body="{}", attributes={})])
+    await queue.delete_batch([message.receipt])
+    return {"receive", "hide_batch", "dead_letter_batch", "delete_batch", "publish"}
+
+
+async def test_the_workers_policy_is_what_the_worker_calls(aws: Aws) -> None:
+    made = await aws.provisioned()
+    calls = Calls(aws.sqs, aws.sns)
+    used = await _work(
+        aws, made.queue_url, made.dead_letter_queue_url, (made.conversation_topic_arn, made.work_item_topic_arn)
+    )
+    methods = {name for kind in (SqsQueue, SnsTopics) for name in vars(kind) if not name.startswith("_")}
+    assert used == methods, "a new call of an adapter is to be made here, too"
+    assert calls.actions == actions("iam-policy.json")
+
+
+async def test_provisions_policy_is_what_provision_calls(aws: Aws) -> None:
+    """First with nothing there, then with everything there and different."""
+    calls = Calls(aws.sqs, aws.sns)
+    await provision(aws.sns, aws.sqs, Blueprint(prefix="rights"))
+    await provision(aws.sns, aws.sqs, Blueprint(prefix="rights", raw=True, visibility_seconds=77))
+    assert calls.actions == actions("iam-provision.json")
+
+
+def _called(aws: Aws, sources: Iterator[str]) -> set[str]:
+    """The operations of the two clients that a source names, as methods or as pages of a list."""
+    found: set[str] = set()
+    for source in sources:
+        for service, client in (("sqs", aws.sqs), ("sns", aws.sns)):
+            for method, operation in client.meta.method_to_api_mapping.items():
+                if re.search(rf'\.{method}\(|get_paginator\("{method}"\)', source):
+                    found.add(action_of(service, operation))
+    return found
+
+
+async def test_no_other_file_calls_anything_else(aws: Aws) -> None:
+    """What was recorded is all there is: whoever calls AWS elsewhere, or more, must say so in the policy."""
+    provisioning: ModuleType = worker.provisioning
+    files = Path(inspect.getfile(worker)).parent.glob("*.py")
+    rest = (file.read_text() for file in files if file.name != "provisioning.py")
+    assert _called(aws, rest) == actions("iam-policy.json")
+    assert _called(aws, iter([inspect.getsource(provisioning)])) == actions("iam-provision.json")
+
+
+@pytest.mark.parametrize("name", ["iam-policy.json", "iam-provision.json"])
+def test_every_right_is_for_a_named_resource(name: str) -> None:
+    for statement in policy(name):
+        assert statement["Effect"] == "Allow"
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        if resources == ["*"]:
+            assert set(statement["Action"]) <= WITHOUT_A_RESOURCE
+            continue
+        services = {action.partition(":")[0] for action in statement["Action"]}
+        for resource in resources:
+            found = PLACEHOLDER.fullmatch(resource)
+            assert found is not None, resource
+            assert services == {found[1]}
+
+
+def test_the_worker_can_make_or_change_no_queue_and_no_topic() -> None:
+    assert not [
+        action for action in actions("iam-policy.json") if re.search(r":(Create|Set|Add|Delete(?!Message))", action)
+    ]
+    assert "*" not in json.dumps(policy("iam-policy.json"))
