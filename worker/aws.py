@@ -130,6 +130,11 @@ async def sqs_client(
         yield client
 
 
+async def find_credentials() -> Any:
+    """The library's, by its default chain, renewed by it; None where it finds none. Raises what the library raises."""
+    return await get_session().get_credentials()
+
+
 @asynccontextmanager
 async def sns_client(
     endpoint: AwsEndpoint, *, read_timeout_seconds: float = 10, connections_max: int = 10

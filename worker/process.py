@@ -14,10 +14,11 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from handlers.options import PolicyInUse
 from handlers.ports import Clock, StoreAway
-from worker.aws import AwsAway, Misconfigured, first_line, sns_client, sqs_client
+from worker.aws import AwsAway, Misconfigured, find_credentials, first_line, sns_client, sqs_client
 from worker.clock import ObjectIds, SystemClock
 from worker.delay import JitteredDelay
 from worker.health import Health, Part, served
+from worker.lean_sqs import LeanSqs, lean_sqs
 from worker.logs import Log, Origin, fault_fields, open_log, take_in_libraries
 from worker.metrics import Metrics, NoMetrics, StatsdMetrics, StoreMetrics, resolved
 from worker.mongo_client import mongo_client
@@ -37,6 +38,7 @@ from worker.telemetry import Telemetry
 
 TRANSACTION_LIFETIME_SECONDS_MAX: Final = 10
 """Above it, a killed worker's locks hold up the others for longer than anybody likes: worth a warning."""
+_SETTLING_CONNECTIONS: Final = 30
 
 T = TypeVar("T")
 
@@ -47,6 +49,7 @@ class WorkerFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Clients:
+    sqs: Any
     polling: Any
     settling: Any
     topics: Any
@@ -102,7 +105,7 @@ class _Process:
                 http = served(self._health, host=settings.http_host, port=settings.http_port)
                 port = await stack.enter_async_context(http)
                 self._log.info("worker starting", httpHost=settings.http_host, httpPort=port)
-                clients = await stack.enter_async_context(_connected(settings))
+                clients = await stack.enter_async_context(_connected(settings, self._clock))
                 await self._work(clients, telemetry)
             self._log.info("worker stopped")
         finally:
@@ -123,8 +126,9 @@ class _Process:
             return
         outside = Outside(
             queue=SqsQueue(
-                client=clients.settling,
+                client=clients.sqs,
                 polling=clients.polling,
+                settling=clients.settling,
                 url=settings.sqs_queue_url,
                 dead_letter_url=facts.dead_letter_url,
                 clock=self._clock,
@@ -153,7 +157,7 @@ class _Process:
             return lifetime_seconds
 
         async def queue_facts() -> QueueFacts:
-            return await read_facts(clients.settling, self._settings.sqs_queue_url)
+            return await read_facts(clients.sqs, self._settings.sqs_queue_url)
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._check_topics(clients))
@@ -242,17 +246,41 @@ async def _metrics(settings: Settings, log: Log) -> Metrics:
 
 
 @asynccontextmanager
-async def _connected(settings: Settings) -> AsyncIterator[_Clients]:
+async def _connected(settings: Settings, clock: Clock) -> AsyncIterator[_Clients]:
     """Clients of everything outside, none of which has been asked yet. Raises Misconfigured."""
     async with AsyncExitStack() as stack:
         mongo = await stack.enter_async_context(mongo_client(settings.mongodb_uri, settings.store_deadline_seconds))
-        polling = sqs_client(
-            settings.sqs_endpoint, read_timeout_seconds=LONG_POLL_SECONDS + 10, connections_max=settings.receivers
+        sqs = await stack.enter_async_context(
+            sqs_client(settings.sqs_endpoint, read_timeout_seconds=10, connections_max=_SETTLING_CONNECTIONS)
         )
-        settling = sqs_client(settings.sqs_endpoint, read_timeout_seconds=10, connections_max=30)
+        polling_seconds = LONG_POLL_SECONDS + 10
+        polling: Any
+        settling: Any = sqs
+        if settings.sqs_transport == "lean":
+
+            async def lean(read_timeout_s: float, connections_max: int) -> LeanSqs:
+                opened = lean_sqs(
+                    url=sqs.meta.endpoint_url,
+                    region=sqs.meta.region_name,
+                    find_credentials=find_credentials,
+                    clock=clock,
+                    read_timeout_s=read_timeout_s,
+                    connections_max=connections_max,
+                )
+                return await stack.enter_async_context(opened)
+
+            polling = await lean(polling_seconds, settings.receivers)
+            settling = await lean(10, _SETTLING_CONNECTIONS)
+        else:
+            polling = await stack.enter_async_context(
+                sqs_client(
+                    settings.sqs_endpoint, read_timeout_seconds=polling_seconds, connections_max=settings.receivers
+                )
+            )
         yield _Clients(
-            polling=await stack.enter_async_context(polling),
-            settling=await stack.enter_async_context(settling),
+            sqs=sqs,
+            polling=polling,
+            settling=settling,
             topics=await stack.enter_async_context(sns_client(settings.sns_endpoint)),
             mongo=mongo,
         )

@@ -65,6 +65,9 @@ class Settings(TopicSettings):
     """All that `routing-sync run` reads."""
 
     sqs_queue_url: str = Field(description="queue to work on; it must have a redrive policy", pattern=r"^https?://\S+$")
+    sqs_transport: Literal["lean", "library"] = Field(
+        "lean", description="how messages are received and settled: by signed requests of our own, or by AWS's library"
+    )
     mongodb_uri: SecretStr = Field(description="connection string of a replica set or a sharded cluster")
     mongodb_database: str = Field(
         "routing", description="database", min_length=1, max_length=63, pattern=r'^[^/\\. "$*<>:|?]+$'
@@ -117,7 +120,7 @@ class Settings(TopicSettings):
     dd_env: str | None = Field(None, description="environment named in metrics")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
 
-    @field_validator("log_level", "sync_policy", "command_engine", mode="before")
+    @field_validator("log_level", "sync_policy", "command_engine", "sqs_transport", mode="before")
     @classmethod
     def _in_lower_case(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs.client import SQSClient
     from types_aiobotocore_sqs.type_defs import MessageTypeDef
 
+    from worker.lean_sqs import LeanSqs
+
+    HotCalls = SQSClient | LeanSqs
+    """Who makes the calls that are made all the time."""
+
 BATCH_BYTES_MAX: Final = 262_144
 """What one call may carry in total; a larger single message goes alone."""
 
@@ -26,15 +31,23 @@ T = TypeVar("T")
 class SqsQueue:
     """One queue with its dead-letter queue.
 
-    `polling` has a read timeout above the long poll's; `client` a short one and its own connections, so that long
-    polls never keep settlements waiting.
+    `polling` has a read timeout above the long poll's; `settling` a short one and its own connections, so that long
+    polls never keep settlements waiting. `client` sends what is rare.
     """
 
     def __init__(
-        self, *, client: "SQSClient", polling: "SQSClient", url: str, dead_letter_url: str, clock: Clock
+        self,
+        *,
+        client: "SQSClient",
+        polling: "HotCalls",
+        settling: "HotCalls",
+        url: str,
+        dead_letter_url: str,
+        clock: Clock,
     ) -> None:
         self._client = client
         self._polling = polling
+        self._settling = settling
         self._url = url
         self._dead_letter_url = dead_letter_url
         self._clock = clock
@@ -56,7 +69,7 @@ class SqsQueue:
         """Settle for good."""
 
         async def call(some: Sequence[str]) -> Mapping[str, Any]:
-            return await self._client.delete_message_batch(
+            return await self._settling.delete_message_batch(
                 QueueUrl=self._url,
                 Entries=[{"Id": str(index), "ReceiptHandle": receipt} for index, receipt in enumerate(some)],
             )
@@ -67,7 +80,7 @@ class SqsQueue:
         """Change when messages are seen again."""
 
         async def call(some: Sequence[Hide]) -> Mapping[str, Any]:
-            return await self._client.change_message_visibility_batch(
+            return await self._settling.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
                     {"Id": str(index), "ReceiptHandle": hide.receipt, "VisibilityTimeout": hide.seconds}

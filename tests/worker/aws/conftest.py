@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from moto_server import MotoServer
-from worker.aws import sns_client, sqs_client
+from worker.aws import find_credentials, sns_client, sqs_client
 from worker.aws_endpoint import AwsEndpoint
 from worker.clock import SystemClock
+from worker.lean_sqs import LeanSqs, lean_sqs
 from worker.provisioning import Blueprint, Provisioned, provision
 from worker.sqs import SqsQueue
 
@@ -36,6 +37,7 @@ class Aws:
     sns: "SNSClient"
     sqs: "SQSClient"
     endpoint: AwsEndpoint
+    hot: "SQSClient | LeanSqs"
 
     async def provisioned(self, **wanted: Any) -> Provisioned:
         """Queues and topics of this test's own."""
@@ -54,7 +56,14 @@ class Aws:
 
     def adapter(self, url: str, dead_url: str) -> SqsQueue:
         """The adapter of that queue."""
-        return SqsQueue(client=self.sqs, polling=self.sqs, url=url, dead_letter_url=dead_url, clock=SystemClock())
+        return SqsQueue(
+            client=self.sqs,
+            polling=self.hot,
+            settling=self.hot,
+            url=url,
+            dead_letter_url=dead_url,
+            clock=SystemClock(),
+        )
 
     async def taken(self, url: str) -> list[dict[str, Any]]:
         """What is visible in a queue."""
@@ -69,13 +78,25 @@ class Aws:
 
 
 @asynccontextmanager
-async def opened(moto: MotoServer) -> AsyncIterator[Aws]:
-    """Clients of that server."""
+async def opened(moto: MotoServer, *, lean: bool = False) -> AsyncIterator[Aws]:
+    """Clients of that server; `lean`: messages are received and settled without the library."""
     endpoint = AwsEndpoint(region="us-east-1", url=moto.endpoint)
     async with AsyncExitStack() as stack:
         sns = await stack.enter_async_context(sns_client(endpoint))
         sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_seconds=10, connections_max=5))
-        yield Aws(sns, sqs, endpoint)
+        hot: SQSClient | LeanSqs = sqs
+        if lean:
+            hot = await stack.enter_async_context(
+                lean_sqs(
+                    url=moto.endpoint,
+                    region=endpoint.region,
+                    find_credentials=find_credentials,
+                    clock=SystemClock(),
+                    read_timeout_s=10,
+                    connections_max=5,
+                )
+            )
+        yield Aws(sns, sqs, endpoint, hot)
 
 
 @pytest.fixture(autouse=True)

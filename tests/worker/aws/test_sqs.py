@@ -41,7 +41,9 @@ async def test_no_such_queue_is_a_clear_line_at_start(aws: Aws) -> None:
 
 async def test_later_the_same_is_only_the_queue_being_away(aws: Aws) -> None:
     url = f"{aws.endpoint.url}/123456789012/none"
-    queue = SqsQueue(client=aws.sqs, polling=aws.sqs, url=url, dead_letter_url=url, clock=SystemClock())
+    queue = SqsQueue(
+        client=aws.sqs, polling=aws.sqs, settling=aws.sqs, url=url, dead_letter_url=url, clock=SystemClock()
+    )
     with pytest.raises(QueueAway):
         await queue.receive(wait_seconds=0)
     with pytest.raises(QueueAway):
