@@ -12,13 +12,16 @@ DOCKER ?= yes
 BIN := .venv/bin
 SETUP := .venv/.stamp
 LOCALSTACK_SETUP := .venv-localstack/.stamp
+BENCH_SETUP := .venv-bench/.stamp
+# fanferro, one of those that `make bench` measures beside the worker, needs 3.12.
+BENCH_PYTHONS ?= python3.12 python3.13 python3.14 $(wildcard $(HOME)/.pyenv/versions/3.1[2-4]*/bin/python)
 LOCKS := requirements.lock requirements-dev.lock requirements-build.lock localstack/localstack.lock
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --generate-hashes \
 	--no-emit-index-url --no-annotate --python-version 3.11 $(if $(UPGRADE),--upgrade)
 # The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
 UV_INSTALL := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --require-hashes
 
-.PHONY: help demo test check run localstack e2e exhaustive simulate fuzz fmt docs lock clean setup localstack-setup
+.PHONY: help demo test check run localstack e2e exhaustive simulate fuzz bench bench-lock fmt docs lock clean setup localstack-setup
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +63,10 @@ fuzz: $(SETUP) ## Bad input by number, wherever bytes enter (INPUTS=100000 SEED=
 	@$(BIN)/python -m tests.fuzz.fuzz --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),1) --first $(or $(FROM),0) \
 		$(if $(TARGET),--target $(TARGET)) $(ARGS)
 
+bench: $(SETUP) $(BENCH_SETUP) ## What an event costs, beside other consumers (MESSAGES=2000 ROUNDS=3 ONLY=bare,ours)
+	@$(BIN)/python -m tests.bench.bench $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(ONLY),--only $(ONLY)) $(if $(KINDS),--kinds $(KINDS)) $(ARGS)
+
 fmt: $(SETUP) ## Format, and mend what can be mended
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
 
@@ -72,8 +79,12 @@ lock: $(SETUP) ## Make the locks anew after a change of dependencies (UPGRADE=1:
 	@$(COMPILE) -c requirements-dev.lock <(printf 'hatchling\nuv\n') -o requirements-build.lock
 	@$(COMPILE) localstack/localstack-constraints.txt -o localstack/localstack.lock
 
+bench-lock: $(SETUP) ## Make the lock of the benchmark's other consumers anew (UPGRADE=1: newest releases)
+	@UV_CUSTOM_COMPILE_COMMAND="make bench-lock" $(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-annotate \
+		--python-version 3.12 $(if $(UPGRADE),--upgrade) tests/bench/peers.in -o tests/bench/peers.lock
+
 clean: ## Remove environments, caches and local state
-	@rm -rf .venv .venv-localstack .local dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-localstack .venv-bench .local dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup: $(SETUP)
@@ -103,4 +114,19 @@ $(LOCALSTACK_SETUP): localstack/localstack.lock | $(SETUP)
 	@$(UV_INSTALL) --python .venv-localstack/bin/python -r $< 2>/dev/null || \
 		.venv-localstack/bin/pip install -qq --disable-pip-version-check --require-hashes -r $< || \
 		{ echo "LocalStack 4.9.2 could not be installed: it is known to work with Python 3.11 to 3.13" >&2; exit 1; }
+	@touch $@
+
+# Without a Python that they need, `make bench` says which it leaves out.
+$(BENCH_SETUP): tests/bench/peers.lock | $(SETUP)
+	@mkdir -p .venv-bench; for python in $(BENCH_PYTHONS); do \
+		if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -n "$${found:-}" ]; then \
+		echo "Setting up the other consumers in .venv-bench with $$($$found --version) (once) ..."; \
+		$$found -m venv --clear .venv-bench; \
+		UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --python .venv-bench/bin/python -r $< 2>/dev/null || \
+			.venv-bench/bin/pip install -qq --disable-pip-version-check -r $<; \
+	else \
+		echo "No Python 3.12 or newer here: the other consumers are left out (BENCH_PYTHONS=... names one)" >&2; \
+	fi
 	@touch $@

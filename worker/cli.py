@@ -18,7 +18,8 @@ VERBS: Final = {
     "replay": ("worker.cli_replay", "replay"),
     "decide": ("worker.cli_decide", "decide"),
 }
-"""Verb → module and function: a new verb is one module and one line here."""
+"""Verb → module and function: a new verb is one module and one line here. A module's `HELP` is shown in the place of
+the function's docstring."""
 
 _CLICK_ERROR: Final[type[Exception]] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException" and issubclass(kind, Exception)
@@ -39,7 +40,8 @@ class Verbs(TyperGroup):
             return None
         module, function = VERBS[cmd_name]
         one = typer.Typer(add_completion=False, rich_markup_mode=None)
-        one.command(cmd_name)(getattr(import_module(module), function))
+        verb = import_module(module)
+        one.command(cmd_name, help=getattr(verb, "HELP", None))(getattr(verb, function))
         return typer.main.get_command(one)
 
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, Final
 
 import orjson
 import typer
@@ -19,6 +19,29 @@ FILES = Annotated[
     typer.Argument(metavar="[FILE]…", help="Files with questions; standard input if none is named, or for `-`."),
 ]
 JSON = Annotated[bool, typer.Option("--json", help="Accepted for symmetry: decisions are always JSON.")]
+
+EXAMPLES: Final = (
+    '{"kind": "sync", "policy": "causal", "trigger": "conversation", '
+    '"conversation": {"rev": 6, "status": "open", "assignedUsers": ["anna"]}, "workItem": {"rev": 2, "status": "queued"}, '
+    '"state": {"changed": {"assignee": 6}, "known": {"assignee": 4}}}',
+    '{"kind": "command", "workItem": {"status": "assigned", "assignedTo": "anna"}, "update": {"assignedTo": null}}',
+)
+"""A question of each kind."""
+# Behind \\b the lines are left as they are: a question broken in two would be two.
+HELP: Final = f"""Read questions, one a line, and print the decisions, one a line: for tests, dry runs and scripts.
+
+A question is one JSON object on one line, about a pair (sync) or about an update (command):
+
+\b
+{EXAMPLES[0]}
+\b
+{EXAMPLES[1]}
+
+`state` says who knew what; without it the pair is a first sight, and every field goes the trigger's way. Without
+`observed` in it (as in {{"conversation": [[1, 6]], "workItem": [[1, 3]]}}) all revisions count as observed.
+
+A line that cannot be read is answered with {{"error": …}}, the rest goes on, and the exit status is 1.
+"""
 
 
 def decide(files: FILES = None, as_json: JSON = False) -> None:  # noqa: ARG001 - decisions are always JSON

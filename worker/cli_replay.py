@@ -36,7 +36,11 @@ CONVERSATION = Annotated[str | None, typer.Option(metavar="ID", help="This conve
 DUPLICATES = Annotated[int, typer.Option(min=0, max=10, help="explore: deliver up to so many events once more.")]
 STATES = Annotated[int, typer.Option(min=1, help="explore: give a conversation up after so many states.")]
 FAIL = Annotated[
-    bool, typer.Option("--fail-on-violation", help="simulate, explore: exit status 1 where the contract is broken.")
+    bool,
+    typer.Option(
+        "--fail-on-violation",
+        help="Exit status 1 where the contract is broken; observe writes nothing, so nothing can be.",
+    ),
 ]
 JSON = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
@@ -66,8 +70,8 @@ def replay(  # noqa: PLR0917 - options, which nobody passes by position
         raise typer.BadParameter(f"policy {policy.value} needs the composed engine; with legacy say --policy legacy")
     if duplicates and mode is not Mode.EXPLORE:
         raise typer.BadParameter("--duplicates belongs to --mode explore")
-    if fail_on_violation and mode is Mode.OBSERVE:
-        raise typer.BadParameter("--fail-on-violation belongs to --mode simulate or explore")
+    if _is_a_word(files[0]):
+        raise typer.BadParameter(f"{files[0]} is no mode ({', '.join(Mode)}) and no file here")
     asked = Asked(
         # A capture may hold syncs of ours, and no store here has made them.
         options=Options(policy=policy, way=Way(engine=engine), own_syncs_stored=False),
@@ -82,15 +86,19 @@ def replay(  # noqa: PLR0917 - options, which nobody passes by position
 def _mode(mode: Mode | None, flags: list[Mode], files: list[Path]) -> tuple[Mode, list[Path]]:
     """The mode, however it was named, and the files."""
     named = {*flags, *([mode] if mode is not None else [])}
-    first = str(files[0])
-    if first in set(Mode) and not files[0].exists():
-        named.add(Mode(first))
+    while files and str(files[0]) in set(Mode) and not files[0].exists():
+        named.add(Mode(str(files[0])))
         files = files[1:]
     if len(named) > 1:
         raise typer.BadParameter(f"one mode at a time, not {' and '.join(sorted(named))}")
     if not files:
         raise typer.BadParameter("name the files to replay, or - for standard input")
     return next(iter(named), Mode.OBSERVE), files
+
+
+def _is_a_word(file: Path) -> bool:
+    """Whether it looks like a mistyped mode rather than a file that is not there."""
+    return str(file) != "-" and not file.suffix and len(file.parts) == 1 and not file.exists()
 
 
 def _run(asked: Asked, mode: Mode, files: list[Path], *, as_json: bool) -> Ended:
@@ -109,8 +117,8 @@ def _complain(line: str) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[], None]]:
-    """Counts aloud where a person watches."""
-    if not sys.stderr.isatty():
+    """Counts aloud where a person watches; not where the results go to the same screen, or both stand on one line."""
+    if not sys.stderr.isatty() or sys.stdout.isatty():
         yield lambda: None
         return
     from rich.console import Console  # noqa: PLC0415 - only where a person watches

@@ -30,7 +30,7 @@ from worker.replay_input import Captured, ReplayInput
 from worker.replay_observe import Observer
 from worker.replay_order import HELD_MAX, in_order
 from worker.replay_recorded import Line, Recorded
-from worker.replay_report import Report
+from worker.replay_report import Report, contract_text
 from worker.replay_setting import Mode, Setting
 from worker.replay_simulate import Simulator
 from worker.replay_starts import Starts
@@ -77,6 +77,8 @@ class Replay:
         self._advance = advance
         self._setting = Setting(options=asked.options)
         self._ended = Ended()
+        self._met = {Captured: 0, Unsupported: 0}
+        self._differ = 0
 
     async def run(self, mode: Mode) -> Ended:
         """Do it."""
@@ -88,6 +90,16 @@ class Replay:
             case Mode.EXPLORE:
                 await self._explore()
         return self._ended
+
+    def _is_of_nothing(self, *, foreign: bool = False) -> bool:
+        """True, once it is said, where there was no event; `foreign`: one that is none of ours is one."""
+        if self._met[Captured] or (foreign and self._met[Unsupported]):
+            return False
+        of = f"event of conversation {self._asked.conversation}" if self._asked.conversation is not None else "events"
+        ours = " of conversations and work-items" if self._met[Unsupported] else ""
+        self._ended.faults += 1
+        self._complain(f"no {of}{ours} in {self._source.name}")
+        return True
 
     async def _observe(self) -> None:
         recorded = Recorded(self._tell_with_recorded, self._asked.held_max)
@@ -103,7 +115,16 @@ class Replay:
                 recorded.add_sync(found)
         await observer.finish()
         recorded.finish()
-        self._report.final(observer.standings(), ())
+        self._is_of_nothing(foreign=True)
+        self._report.final(
+            observer.standings(), (), heading="in the end, as captured, and what we make of the last event"
+        )
+        if self._differ:
+            self._report.remark(
+                f"what the captured worker did differs from ours at {self._differ} "
+                f"{'event' if self._differ == 1 else 'events'}: --json shows it under recorded; "
+                "`replay explore` shows every order"
+            )
 
     async def _simulate(self) -> None:
         starts = Starts()
@@ -123,7 +144,10 @@ class Replay:
         await simulator.finish()
         violations = list(simulator.violations())
         self._ended.violations = len(violations)
+        nothing = self._is_of_nothing()
         self._report.final(simulator.standings(), violations)
+        if not nothing:
+            self._report.remark(contract_text(violations))
 
     async def _explore(self) -> None:
         starts = Starts()
@@ -132,6 +156,7 @@ class Replay:
             if isinstance(found, Captured):
                 starts.see(found)
                 captured.setdefault(found.event.conversation_id, []).append(found)
+        self._is_of_nothing()
         for conversation_id, events in captured.items():
             writes = {
                 (one.event.document_id, one.event.rev): one
@@ -175,6 +200,7 @@ class Replay:
             if isinstance(found, CaptureFault):
                 self._fault(found)
             else:
+                self._met[type(found)] += 1
                 yield found
 
     def _fault(self, fault: CaptureFault) -> None:
@@ -186,6 +212,7 @@ class Replay:
         self._complain(f"conversation {conversation_id}: {why}")
 
     def _tell_with_recorded(self, line: Line) -> None:
+        self._differ += line.differs
         line.wire = {**line.wire, "recorded": line.recorded}
         self._report.decided(line)
 

@@ -53,6 +53,11 @@ class ReplayInput:
         for kept in self._kept.values():
             kept.close()
 
+    @property
+    def name(self) -> str:
+        """The files, for people."""
+        return ", ".join(map(_name, self._files))
+
     def found(self, conversation: str | None = None) -> Iterator[Found]:
         """Everything, or what is of one conversation, and every fault. To be read to the end before asking again."""
         for file in self._files:
@@ -63,7 +68,7 @@ class ReplayInput:
                     yield found
 
     def _captures(self, file: Path) -> Iterator[Capture | CaptureFault]:
-        name = STANDARD_INPUT if str(file) == "-" else str(file)
+        name = _name(file)
         if file in self._kept:
             self._kept[file].seek(0)
             yield from captures_of(name, self._kept[file])
@@ -86,6 +91,10 @@ class ReplayInput:
         for line in lines:
             kept.write(line)
             yield line
+
+
+def _name(file: Path) -> str:
+    return STANDARD_INPUT if str(file) == "-" else str(file)
 
 
 def _read(capture: Capture) -> Found:

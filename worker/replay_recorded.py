@@ -20,6 +20,8 @@ _ATTRIBUTES: Final = {
 }
 _RELATIONSHIPS: Final = {"conversation": ("queue",), "work-item": ("queue", "assignedTo")}
 _UPDATED: Final = {"conversation": "updatedConversation", "work-item": "updatedWorkItem"}
+_FOLLOWS: Final = frozenset({"status", "ended", "deleted", "paused"})
+"""What a write of other fields may bring with it: no difference by itself."""
 _CAUSE: Final[Mapping[Trigger, Trigger]] = {"conversation": "work-item", "work-item": "conversation"}
 
 
@@ -31,6 +33,14 @@ class Line:
     at: datetime
     event: tuple[str, Trigger] | None = None
     recorded: dict[str, Any] | None = field(default=None)
+
+
+    @property
+    def differs(self) -> bool:
+        """Whether what was recorded is something else than what we decided. Where nothing was, nobody knows."""
+        if self.recorded is None:
+            return False
+        return any(_differ(self.recorded[name] or {}, self.wire[name] or {}) for name in _UPDATED.values())
 
 
 class Recorded:
@@ -73,6 +83,21 @@ class Recorded:
         if line.event is not None and self._latest[line.event] is line:
             del self._latest[line.event]
         self._hand_on(line)
+
+
+def _differ(recorded: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
+    """A field that ours empties and the record does not name was empty before."""
+    names = {*recorded, *ours} - {"rev"}
+    return any(
+        _plain(recorded.get(name)) != _plain(ours.get(name)) or (name in recorded and name not in ours)
+        for name in names
+        if name in ours or name not in _FOLLOWS
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A queue's id without its object; what is empty is None."""
+    return (value.get("id") if isinstance(value, Mapping) else value) or None
 
 
 def _written(raw: Mapping[str, Any], side: Trigger) -> dict[str, Any]:

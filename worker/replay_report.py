@@ -4,7 +4,7 @@ clock."""
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import orjson
 
@@ -20,6 +20,17 @@ ORIGIN = Origin(hostname="replay", pid=0)
 
 Flat = Mapping[str, Any]
 
+_NAMES: Final[Mapping[str, frozenset[str]]] = {
+    "assignee": frozenset({"assignedTo", "assignedUsers"}),
+    "queue": frozenset({"queue"}),
+    "status": frozenset({"status"}),
+    "ended": frozenset({"status", "ended"}),
+    "paused": frozenset({"paused"}),
+}
+"""The names by which either side's update writes a shared field."""
+_TOLD_MAX: Final = 3
+"""So many broken promises are named in one line."""
+
 
 class Report(ABC):
     """Takes what was found, piece by piece, and prints it to `to`."""
@@ -32,8 +43,18 @@ class Report(ABC):
         """One decision."""
 
     @abstractmethod
-    def final(self, standings: Iterable[tuple[str, Standing]], violations: Sequence[tuple[str, Flat]]) -> None:
+    def final(
+        self,
+        standings: Iterable[tuple[str, Standing]],
+        violations: Sequence[tuple[str, Flat]],
+        *,
+        heading: str = "in the end",
+    ) -> None:
         """How it ended, and which promises are broken then."""
+
+    @abstractmethod
+    def remark(self, text: str) -> None:
+        """A last line for people."""
 
     @abstractmethod
     def explored(self, explored: Flat) -> None:
@@ -57,7 +78,13 @@ class JsonReport(Report):
         self._clock.at = line.at
         write_audit(self._log, line.wire)
 
-    def final(self, standings: Iterable[tuple[str, Standing]], violations: Sequence[tuple[str, Flat]]) -> None:
+    def final(
+        self,
+        standings: Iterable[tuple[str, Standing]],
+        violations: Sequence[tuple[str, Flat]],
+        *,
+        heading: str = "",  # noqa: ARG002 - for people
+    ) -> None:
         """`final` last; before it `violations`, if there are any."""
         if violations:
             told = [{"conversation": conversation, **violation} for conversation, violation in violations]
@@ -74,6 +101,9 @@ class JsonReport(Report):
                 )
                 separator = b","
         self.to.write(b'},"workItems":{' + b",".join(_entry(key, item) for key, item in items.items()) + b"}}}\n")
+
+    def remark(self, text: str) -> None:
+        """Nothing: it is all in the objects."""
 
     def explored(self, explored: Flat) -> None:
         """One object."""
@@ -92,19 +122,31 @@ class TextReport(Report):
             revs = ", ".join(str(event["rev"]) for event in line.recorded["events"])
             self.line(f"    recorded: {'; '.join(writes(line.recorded))} (rev {revs})")
 
-    def final(self, standings: Iterable[tuple[str, Standing]], violations: Sequence[tuple[str, Flat]]) -> None:
-        """The pairs, each with what of the contract it breaks."""
+    def final(
+        self,
+        standings: Iterable[tuple[str, Standing]],
+        violations: Sequence[tuple[str, Flat]],
+        *,
+        heading: str = "in the end",
+    ) -> None:
+        """The pairs, each with what of the contract it breaks; nothing of none."""
         broken: dict[str, list[Flat]] = {}
         for conversation_id, violation in violations:
             broken.setdefault(conversation_id, []).append(violation)
-        self.line("")
-        self.line("in the end")
-        for conversation_id, standing in standings:
+        for number, (conversation_id, standing) in enumerate(standings):
+            if not number:
+                self.line("")
+                self.line(heading)
             self.line(f"  conversation {conversation_id}: {conversation_text(standing)}")
             for document in standing.work_items:
                 self.line(f"  work-item {document['_id']}: {work_item_text(flat_work_item(document))}")
             for violation in broken.get(conversation_id, ()):
                 self.line(f"    breaks the contract: {violation_text(violation)}")
+
+    def remark(self, text: str) -> None:
+        """After an empty line."""
+        self.line("")
+        self.line(text)
 
     def explored(self, explored: Flat) -> None:
         """The end states, each with the shortest way there."""
@@ -166,10 +208,33 @@ def details(wire: Flat) -> list[str]:
     held = [
         f"held back: {field['field']} {field['code']} "
         f"(changed at {field['conversationRev']}, known {field['knownRev']})"
-        for field in wire["suppressed"]
+        for field in _held_back(wire)
     ]
-    shadow = [] if not wire.get("shadow") else [f"causal would: {'; '.join(writes(wire['shadow'])) or 'write nothing'}"]
+    shadow = [f"causal would: {_shadow_text(wire['shadow'])}"] if wire.get("shadow") else []
     return [*writes(wire), *held, *shadow]
+
+
+def _held_back(wire: Flat) -> list[Flat]:
+    """The fields on which a rule was not allowed to write, but for those that the newer side's own rule carried."""
+    return [field for field in wire["suppressed"] if not _carried(wire, field)]
+
+
+def _carried(wire: Flat, field: Flat) -> bool:
+    names = _NAMES[field["field"]]
+    match field["code"]:
+        case "CONVERSATION_IS_NEWER":
+            return not names.isdisjoint(wire["updatedWorkItem"] or ())
+        case "WORK_ITEM_IS_NEWER":
+            return not names.isdisjoint(wire["updatedConversation"] or ())
+        case _:
+            return False
+
+
+def _shadow_text(shadow: Flat) -> str:
+    """What causal would have written, or why nothing, and what it would have held back."""
+    told = "; ".join(writes(shadow)) or f"write nothing: {', '.join(reason['code'] for reason in shadow['reasons'])}"
+    held = ", ".join(f"{field['field']} {field['code']}" for field in _held_back(shadow))
+    return f"{told} ({held})" if held else told
 
 
 def writes(wire: Flat) -> list[str]:
@@ -211,6 +276,15 @@ def violation_text(violation: Flat) -> str:
     if violation["field"] is None:
         return f"point {violation['point']}: {found} writes of ours, at most {expected}"
     return f"point {violation['point']}: {violation['field']} should be {expected}, is {found}"
+
+
+def contract_text(violations: Sequence[tuple[str, Flat]]) -> str:
+    """Whether the contract holds, and what breaks it, in one line."""
+    if not violations:
+        return "the contract holds"
+    told = [f"conversation {key}: {violation_text(violation)}" for key, violation in violations[:_TOLD_MAX]]
+    more = len(violations) - len(told)
+    return f"the contract is broken: {'; '.join([*told, *([f'and {more} more'] if more else [])])}"
 
 
 def _queue_text(flat: Flat) -> str:

@@ -4,6 +4,7 @@ Each variable's name is the field's, in capitals. An empty variable counts as no
 which the AWS library finds by itself.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -20,6 +21,8 @@ from worker.aws_endpoint import AwsEndpoint
 from worker.queue import ENTRIES_MAX
 
 _PROVISIONED: Final = "`routing-sync provision --env` prints it"
+_SHOWN_MAX: Final = 60
+"""So many characters of a rejected value are shown."""
 
 
 class AwsSettings(BaseSettings):
@@ -160,7 +163,7 @@ class Settings(TopicSettings):
         if bad:
             raise ValueError(f"{', '.join(map(repr, bad))} is no origin with a number above 0")
         if twice:
-            raise ValueError(f"more than one limit for {', '.join(twice)}")
+            raise ValueError(f"it has more than one limit for {', '.join(twice)}")
         return value
 
     @property
@@ -205,7 +208,7 @@ class SettingFaults:
 
 
 def read_settings(kind: type[S]) -> S | SettingFaults:
-    """The settings of that kind from the environment, or every fault at once. No value is repeated: some are secret."""
+    """The settings of that kind from the environment, or every fault at once. No secret is repeated."""
     try:
         return kind()
     except ValidationError as faults:
@@ -242,7 +245,21 @@ def _line(kind: type[BaseSettings], fault: dict[str, Any]) -> str:
         return str(fault["msg"])
     if name == "sync_policy" and fault["type"] == "value_error":
         return f"SYNC_POLICY: {_wrong(fault)}: set COMMAND_ENGINE to composed, or SYNC_POLICY to legacy"
-    return f"{name.upper()}: {_wrong(fault)}: {_remedy(name, field)}"
+    wrong = re.sub(r"^it (?!is not set)", lambda _: f"{_given(name, field)} ", _wrong(fault))
+    return f"{name.upper()}: {wrong}: {_remedy(name, field)}"
+
+
+def _given(name: str, field: FieldInfo) -> str:
+    """The rejected value, for people: as it was set, cut off; a secret is "it"."""
+    if field.annotation is SecretStr:
+        return "it"
+    # The fault's own input may be what a validator has made of it, or all variables together.
+    value = next((value for variable, value in os.environ.items() if variable.lower() == name), None)
+    if value is None:
+        return f"{field.default} (the default)"
+    # Somebody's connection string in the wrong variable.
+    told = repr(re.sub(r"://\S*@", "://***@", value))
+    return told if len(told) <= _SHOWN_MAX else f"{told[: _SHOWN_MAX - 1]}…"
 
 
 def _wrong(fault: dict[str, Any]) -> str:
@@ -256,7 +273,7 @@ def _wrong(fault: dict[str, Any]) -> str:
         case "string_pattern_mismatch":
             return "it does not look like one"
         case _:
-            return str(fault["msg"]).partition(",")[0].replace("Input", "it")
+            return re.sub(r"^(Input|String) ", "it ", str(fault["msg"]).partition(",")[0])
 
 
 def _remedy(name: str, field: FieldInfo) -> str:

@@ -19,14 +19,15 @@ from handlers.outcome import Retry
 from handlers.ports import Document, Store
 from handlers.snapshot import conversation_of, with_conversation, work_item_of
 from sync.contract import History, Violation, sync_writes_max, violations
+from sync.field import FIELDS, Field
 from tests.causality.keys import conversation_key, history_key, state_key, told_key, work_item_key
 from tests.causality.outside import (
     NOW,
     conversation_writes,
     noted,
     told,
-    without_any_knowledge,
     without_knowledge,
+    without_knowledge_of,
     work_item_created,
     work_item_writes,
 )
@@ -73,6 +74,7 @@ class Node:
     announced: tuple[str, ...] = ()
     lost: bool = False
     without_lost: History | None = None
+    unsure: frozenset[Field] = frozenset()
     steps: tuple[str, ...] = ()
 
     # What it is
@@ -87,6 +89,7 @@ class Node:
             frozenset(map(told_key, self.seen)) if self.budget.repeats or self.budget.foreign else None,
             self.budget,
             self.lost,
+            self.unsure,
             history_key(self.history),
             None if self.without_lost is None else history_key(self.without_lost),
         )
@@ -116,8 +119,9 @@ class Node:
         conversation, item = conversation_of(self._conversation()), self._item()
         broken = violations(self.history, conversation, item)
         if self.without_lost is not None:
-            # Of fields that were never seen before nobody can say whether a lost write changed them.
-            history = self.without_lost if self.known else without_any_knowledge(self.without_lost)
+            # When a lost write changed a field nobody can say, nor whether it changed one that was never seen before.
+            unsure = self.unsure if self.known else frozenset(FIELDS)
+            history = without_knowledge_of(self.without_lost, unsure)
             without = {each.field for each in violations(history, conversation, item)}
             broken = tuple(each for each in broken if each.field in without)
         return broken
@@ -263,6 +267,7 @@ class Node:
             self.without_lost = without_knowledge(without, event)
         else:
             self.without_lost = without
+            self.unsure = event.fields
 
     def _foreign(self, event: Event) -> None:
         """The predecessor handles the event."""
@@ -303,6 +308,7 @@ class Node:
             announced=self.announced,
             lost=self.lost,
             without_lost=self.without_lost,
+            unsure=self.unsure,
             steps=(*self.steps, step),
         )
 

@@ -5,7 +5,7 @@ writes a work-item says which conversation revision it had read: the current one
 and wrote late.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,6 +22,7 @@ from handlers.ports import Document
 from handlers.snapshot import changes_between, conversation_of, data_of, document_of, with_conversation, work_item_of
 from handlers.snapshot import with_work_item as work_item_written
 from sync.contract import History, work_item_values
+from sync.field import Field
 from sync.state import shared_values
 
 NOW: Final = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -154,10 +155,11 @@ def without_knowledge(history: History, lost: Event) -> History:
     return replace(history, work_item=unsaid)
 
 
-def without_any_knowledge(history: History) -> History:
-    """The history where no write of the work-item says what it knew."""
+def without_knowledge_of(history: History, fields: Collection[Field]) -> History:
+    """The history where no write of the work-item says what it knew of these fields."""
     items = history.work_item.items()
-    return replace(history, work_item={name: replace(wrote, knew=None) for name, wrote in items})
+    unsaid = {name: replace(wrote, knew=None) if name in fields else wrote for name, wrote in items}
+    return replace(history, work_item=unsaid)
 
 
 def _queue(document: Document) -> str | None:

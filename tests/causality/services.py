@@ -11,6 +11,7 @@ from handlers.event import Event
 from handlers.ports import Document
 from handlers.snapshot import conversation_of, document_of, with_conversation, work_item_of
 from sync.contract import History, violations
+from sync.field import Field
 from tests.causality.outside import (
     CONVERSATION_WRITES,
     WORK_ITEM_WRITES,
@@ -18,6 +19,7 @@ from tests.causality.outside import (
     noted,
     told,
     without_knowledge,
+    without_knowledge_of,
     work_item_created,
     work_item_writes,
 )
@@ -33,11 +35,13 @@ _WORK_ITEM_KINDS: Final = tuple(WORK_ITEM_WRITES)
 
 @dataclass(slots=True)
 class Case:
-    """What is true of one conversation. `without_lost`: the same, but for what a lost event's write knew."""
+    """What is true of one conversation. `without_lost`: the same, but for what a lost event's write knew; `unsure`: the
+    fields that lost events of the conversation changed, of which nobody can say when."""
 
     key: str
     history: History = field(default_factory=History)
     without_lost: History | None = None
+    unsure: frozenset[Field] = frozenset()
     writes: int = 0
     lost_some: bool = False
     items: int = 0
@@ -77,7 +81,8 @@ class Services:
         conversation, item = conversation_of(self.conversation(case.key)), self._pair_item(case)
         broken = violations(case.history, conversation, item)
         if case.without_lost is not None:
-            without = {each.field for each in violations(case.without_lost, conversation, item)}
+            history = without_knowledge_of(case.without_lost, case.unsure)
+            without = {each.field for each in violations(history, conversation, item)}
             broken = tuple(each for each in broken if each.field in without)
         said = [f"{each.point} {each.field}: {each.expected!r} expected, {each.found!r} found" for each in broken]
         if self.store.state(case.key).waiting_since is not None:
@@ -160,6 +165,8 @@ class Services:
         case.without_lost = case.without_lost or case.history
         if event.side == "work-item":
             case.without_lost = without_knowledge(case.without_lost, event)
+        else:
+            case.unsure |= event.fields
 
     def _active(self, case: Case) -> Document | None:
         last = self.store.work_item(f"{case.key}-w{case.items}")
