@@ -64,7 +64,7 @@ fuzz: $(SETUP) ## Bad input by number, wherever bytes enter (INPUTS=100000 SEED=
 		$(if $(TARGET),--target $(TARGET)) $(ARGS)
 
 bench: $(SETUP) $(BENCH_SETUP) ## What an event costs, beside other consumers (MESSAGES=2000 ROUNDS=3 ONLY=bare,ours)
-	@$(BIN)/python -m tests.bench.bench $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	@PYTHONPATH=localstack $(BIN)/python -m tests.bench.bench $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(KINDS),--kinds $(KINDS)) $(ARGS)
 
 fmt: $(SETUP) ## Format, and mend what can be mended

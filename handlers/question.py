@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -40,9 +40,13 @@ class _Part(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+_Run = Annotated[tuple[Count, Count], Field(strict=False)]
+"""The first and the last revision of an unbroken run; JSON has it as a list."""
+
+
 class _Observed(_Part):
-    conversation: list[tuple[Count, Count]] = Field(default_factory=list, strict=False)
-    workItem: list[tuple[Count, Count]] = Field(default_factory=list, strict=False)
+    conversation: list[_Run] = Field(default_factory=list)
+    workItem: list[_Run] = Field(default_factory=list)
 
 
 class _State(_Part):

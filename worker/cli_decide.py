@@ -21,13 +21,16 @@ FILES = Annotated[
 JSON = Annotated[bool, typer.Option("--json", help="Accepted for symmetry: decisions are always JSON.")]
 
 EXAMPLES: Final = (
-    '{"kind": "sync", "policy": "causal", "trigger": "conversation", '
-    '"conversation": {"rev": 6, "status": "open", "assignedUsers": ["anna"]}, "workItem": {"rev": 2, "status": "queued"}, '
-    '"state": {"changed": {"assignee": 6}, "known": {"assignee": 4}}}',
+    (
+        '{"kind": "sync", "policy": "causal", "trigger": "conversation", '
+        '"conversation": {"rev": 6, "status": "open", "assignedUsers": ["anna"]}, '
+        '"workItem": {"rev": 2, "status": "queued"}, '
+        '"state": {"changed": {"assignee": 6}, "known": {"assignee": 4}}}'
+    ),
     '{"kind": "command", "workItem": {"status": "assigned", "assignedTo": "anna"}, "update": {"assignedTo": null}}',
 )
 """A question of each kind."""
-# Behind \\b the lines are left as they are: a question broken in two would be two.
+# Behind \b the lines are left as they are: a question broken in two would be two.
 HELP: Final = f"""Read questions, one a line, and print the decisions, one a line: for tests, dry runs and scripts.
 
 A question is one JSON object on one line, about a pair (sync) or about an update (command):

@@ -34,7 +34,6 @@ class Line:
     event: tuple[str, Trigger] | None = None
     recorded: dict[str, Any] | None = field(default=None)
 
-
     @property
     def differs(self) -> bool:
         """Whether what was recorded is something else than what we decided. Where nothing was, nobody knows."""

@@ -24,7 +24,7 @@ _NAMES: Final[Mapping[str, frozenset[str]]] = {
     "assignee": frozenset({"assignedTo", "assignedUsers"}),
     "queue": frozenset({"queue"}),
     "status": frozenset({"status"}),
-    "ended": frozenset({"status", "ended"}),
+    "ended": frozenset({"status", "ended", "resume"}),
     "paused": frozenset({"paused"}),
 }
 """The names by which either side's update writes a shared field."""

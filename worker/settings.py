@@ -21,6 +21,8 @@ from worker.aws_endpoint import AwsEndpoint
 from worker.queue import ENTRIES_MAX
 
 _PROVISIONED: Final = "`routing-sync provision --env` prints it"
+_CREDENTIALS: Final = re.compile(r"://\S*@")
+"""Those of a connection string, in whichever variable it stands by mistake."""
 _SHOWN_MAX: Final = 60
 """So many characters of a rejected value are shown."""
 
@@ -246,7 +248,7 @@ def _line(kind: type[BaseSettings], fault: dict[str, Any]) -> str:
     if name == "sync_policy" and fault["type"] == "value_error":
         return f"SYNC_POLICY: {_wrong(fault)}: set COMMAND_ENGINE to composed, or SYNC_POLICY to legacy"
     wrong = re.sub(r"^it (?!is not set)", lambda _: f"{_given(name, field)} ", _wrong(fault))
-    return f"{name.upper()}: {wrong}: {_remedy(name, field)}"
+    return f"{name.upper()}: {_CREDENTIALS.sub('://***@', wrong)}: {_remedy(name, field)}"
 
 
 def _given(name: str, field: FieldInfo) -> str:
@@ -257,8 +259,7 @@ def _given(name: str, field: FieldInfo) -> str:
     value = next((value for variable, value in os.environ.items() if variable.lower() == name), None)
     if value is None:
         return f"{field.default} (the default)"
-    # Somebody's connection string in the wrong variable.
-    told = repr(re.sub(r"://\S*@", "://***@", value))
+    told = repr(_CREDENTIALS.sub("://***@", value))
     return told if len(told) <= _SHOWN_MAX else f"{told[: _SHOWN_MAX - 1]}…"
 
 

@@ -1,5 +1,7 @@
 """The README's tables are those of the code: a rule, gate or setting that changes in one place changes in both."""
 
+import re
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -50,6 +52,13 @@ def test_the_permutations_are_those_of_the_engines() -> None:
 
 def test_the_settings_are_all_there() -> None:
     assert table_after("settings") == settings_table().strip().splitlines()
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))], ids=lambda page: page.name
+)
+def test_nothing_is_left_to_be_filled_in(page: Path) -> None:
+    assert re.findall(r"@[A-Z]+@", page.read_text()) == []
 
 
 def test_the_composed_table_names_every_field_of_an_update() -> None:

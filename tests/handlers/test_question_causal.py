@@ -113,3 +113,33 @@ def test_a_state_that_cannot_be_read_names_its_fault(state: object, says: str) -
     assert says in fault({**CAUSAL, "state": state})
     with pytest.raises(BadQuestion):
         ask({**CAUSAL, "state": state})
+
+
+class TestWaiting:
+    """A state that says what was observed: then a field may wait, as it does in the worker."""
+
+    QUESTION: Final[Json] = {
+        "kind": "sync",
+        "policy": "causal",
+        "trigger": "work-item",
+        "conversation": {"id": "c", "rev": 6, "status": "open", "assignedUsers": ["u"], "queue": {"id": "q"}},
+        "workItem": {"id": "w", "rev": 2, "status": "queued", "queue": {"id": "q"}},
+    }
+
+    @pytest.mark.parametrize(
+        ("observed", "code"),
+        [
+            ({"conversation": [[1, 5]], "workItem": [[1, 2]]}, "AWAITING_EARLIER_EVENT"),
+            ({"conversation": [[1, 6]], "workItem": [[2, 2]]}, "AWAITING_EARLIER_EVENT"),
+            ({"conversation": [[4, 4], [6, 6]], "workItem": [[1, 2]]}, "WORK_ITEM_QUEUED_UNASSIGNED"),
+        ],
+    )
+    def test_for_what_was_not_observed(self, observed: dict[str, Any], code: str) -> None:
+        state = {"changed": {}, "known": {"assignee": 5}, "observed": observed}
+        told = ask({**self.QUESTION, "state": state})
+        assert [reason["code"] for reason in told["reasons"]] == [code]
+
+    def test_not_for_a_work_items_revision_that_said_it(self) -> None:
+        observed = {"conversation": [[1, 6]], "workItem": [[2, 2]]}
+        state = {"known": {"assignee": 5}, "knownAt": {"assignee": 1}, "observed": observed}
+        assert ask({**self.QUESTION, "state": state})["outcome"] == "applied"

@@ -19,6 +19,9 @@ from tests.worker.replays import (
     incident,
     replay,
 )
+from worker.replay_clock import EPOCH
+from worker.replay_recorded import Line
+from worker.replay_report import contract_text, details
 
 __all__ = ["replay"]
 
@@ -167,6 +170,100 @@ class TestExplore:
     def test_a_broken_contract_fails_where_that_is_asked_for(self, replay: Runner) -> None:
         arguments = ["explore", "--policy", "legacy", "--fail-on-violation"]
         assert replay(*arguments, incident(LOST_ASSIGNMENT)).status == 1
+
+
+class TestTheLastLine:
+    HINT = (
+        "what the captured worker did differs from ours at 1 event: --json shows it under recorded; "
+        "`replay explore` shows every order"
+    )
+
+    def test_of_observe_says_where_the_captured_worker_differs(self, replay: Runner) -> None:
+        lines = replay(incident(LOST_ASSIGNMENT)).out.splitlines()
+        assert lines[-1] == self.HINT
+        assert "in the end, as captured, and what we make of the last event" in lines
+
+    def test_of_observe_says_nothing_where_nothing_was_recorded(self, replay: Runner) -> None:
+        assert "captured worker" not in replay(incident(UNASSIGN_WITHOUT_QUEUE)).out
+
+    @pytest.mark.parametrize("style", ["--json", None])
+    def test_of_observe_is_for_people(self, replay: Runner, style: str | None) -> None:
+        out = replay(*([style] if style else []), incident(LOST_ASSIGNMENT)).out
+        assert ("captured worker" in out) is (style is None)
+
+    @pytest.mark.parametrize(
+        ("recorded", "ours", "differs"),
+        [
+            (None, {"assignedTo": "a"}, False),
+            ({"assignedTo": "a", "status": "assigned"}, {"assignedTo": "a"}, False),
+            ({"queue": {"id": None}}, {"queue": None}, False),
+            ({"queue": {"id": "q"}}, {"queue": {"id": "q"}, "assignedTo": None}, False),
+            ({"queue": {"id": "q"}}, {"queue": {"id": "q"}, "assignedTo": "a"}, True),
+            ({"assignedTo": None}, None, True),
+            ({"assignedTo": "a"}, {"assignedTo": "b"}, True),
+            ({"status": "completed"}, {"status": "wrap-up"}, True),
+        ],
+    )
+    def test_compares_what_was_written(self, recorded: Json | None, ours: Json | None, differs: bool) -> None:
+        wire = {"updatedConversation": None, "updatedWorkItem": ours and {**ours, "rev": 3}}
+        line = Line(wire=wire, at=EPOCH)
+        if recorded is not None:
+            line.recorded = {"updatedConversation": None, "updatedWorkItem": {**recorded, "rev": 4}, "events": []}
+        assert line.differs is differs
+
+    def test_of_simulate_says_that_the_contract_holds(self, replay: Runner) -> None:
+        assert replay("simulate", incident(LOST_ASSIGNMENT)).out.splitlines()[-2:] == ["", "the contract holds"]
+
+    def test_of_simulate_says_what_breaks_it(self) -> None:
+        broken = {"point": 2, "field": "queue", "expected": "q", "found": None}
+        told = 'point 2: queue should be "q", is null'
+        assert contract_text([("c-1", broken)]) == f"the contract is broken: conversation c-1: {told}"
+        many = contract_text([(f"c-{number}", broken) for number in range(5)])
+        assert many.endswith(f"conversation c-2: {told}; and 2 more")
+
+    def test_a_contract_of_an_observed_capture_is_never_broken(self, replay: Runner) -> None:
+        asked = replay("--fail-on-violation", incident(LOST_ASSIGNMENT))
+        assert (asked.status, asked.out) == (0, replay(incident(LOST_ASSIGNMENT)).out)
+
+
+class TestHeldBack:
+    def test_is_not_told_where_the_newer_sides_rule_wrote_the_field(self, replay: Runner) -> None:
+        file = incident(UNASSIGN_WITHOUT_QUEUE)
+        held = [line.strip() for line in replay(file).out.splitlines() if "held back" in line]
+        assert held == ["held back: queue FIELD_WAITS (changed at 0, known 8)"]
+        assert sum(len(audit["suppressed"]) for audit in replay("--json", file).audits) == 3
+
+    @pytest.mark.parametrize(
+        ("code", "conversation", "item", "told"),
+        [
+            ("CONVERSATION_IS_NEWER", None, {"assignedTo": None}, False),
+            ("CONVERSATION_IS_NEWER", None, {"queue": None}, True),
+            ("CONVERSATION_IS_NEWER", {"assignedUsers": []}, None, True),
+            ("WORK_ITEM_IS_NEWER", {"assignedUsers": []}, None, False),
+            ("WORK_ITEM_IS_NEWER", None, None, True),
+            ("FIELD_WAITS", {"assignedUsers": []}, None, True),
+        ],
+    )
+    def test_is_told_of_every_other_field(
+        self, code: str, conversation: Json | None, item: Json | None, told: bool
+    ) -> None:
+        suppressed = [{"field": "assignee", "code": code, "conversationRev": 2, "knownRev": 1}]
+        wire = {"updatedConversation": conversation, "updatedWorkItem": item, "suppressed": suppressed}
+        assert any(line.startswith("held back: assignee") for line in details(wire)) is told
+
+    def test_shadow_says_why(self, replay: Runner) -> None:
+        out = replay("--policy", "shadow", incident(UNASSIGN_WITHOUT_QUEUE)).out
+        assert '    causal would: work-item {"assignedTo": null} (queue FIELD_WAITS)\n' in out
+        simulated = replay("simulate", "--policy", "shadow", incident(LOST_ASSIGNMENT)).out
+        nothing = {
+            "updatedConversation": None,
+            "updatedWorkItem": None,
+            "reasons": [{"code": "AWAITING_EARLIER_EVENT", "meta": {}}],
+            "suppressed": [{"field": "assignee", "code": "FIELD_WAITS", "conversationRev": 0, "knownRev": 5}],
+        }
+        wire: Json = {"updatedConversation": None, "updatedWorkItem": None, "suppressed": [], "shadow": nothing}
+        assert details(wire) == ["causal would: write nothing: AWAITING_EARLIER_EVENT (assignee FIELD_WAITS)"]
+        assert "write nothing\n" not in simulated
 
 
 def test_people_can_read_it(replay: Runner) -> None:

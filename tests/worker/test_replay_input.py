@@ -24,6 +24,7 @@ from tests.handlers.wire_events import (
 )
 from tests.worker.replays import CONVERSATION_2022, Runner, incident, replay
 from worker.captures import CaptureFault
+from worker.cli import run
 from worker.replay_input import Captured, ReplayInput
 from worker.replay_order import in_order
 
@@ -102,7 +103,9 @@ def test_an_event_that_is_none_of_ours_is_acknowledged(replay: Runner) -> None:
     [audit] = replayed.audits
     assert (replayed.status, audit["reasons"][0]["code"], audit["trigger"]) == (0, "UNSUPPORTED_EVENT", None)
     assert replayed.final == {"conversations": {}, "workItems": {}}
-    assert replay("simulate", "--json", replay.file([foreign])).audits == []
+    simulated = replay("simulate", "--json", replay.file([foreign]))
+    assert (simulated.status, simulated.audits) == (1, [])
+    assert simulated.err == [f"no events of conversations and work-items in {replay.folder}/capture.ndjson"]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,9 @@ def test_an_event_that_is_none_of_ours_is_acknowledged(replay: Runner) -> None:
         (["--engine", "legacy", "f"], "policy causal needs the composed engine"),
         (["--engine", "legacy", "--policy", "shadow", "f"], "policy shadow needs the composed engine"),
         (["--duplicates", "1", "f"], "--duplicates belongs to --mode explore"),
-        (["--fail-on-violation", "f"], "--fail-on-violation belongs to"),
+        (["bogus", "f"], "bogus is no mode (observe, simulate, explore) and no file here"),
+        (["--simulate", "bogus"], "bogus is no mode (observe, simulate, explore) and no file here"),
+        (["explore", "simulate", "f"], "one mode at a time, not explore and simulate"),
         (["explore", "--duplicates", "-1", "f"], "Invalid value for '--duplicates'"),
     ],
 )
@@ -127,6 +132,63 @@ def test_wrong_usage_is_one_line_and_exit_2(replay: Runner, arguments: list[str]
     [line] = replayed.err
     assert line.startswith("routing-sync replay: ")
     assert says in line
+
+
+def test_a_file_may_have_a_modes_name_or_none_like_a_files(
+    replay: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("explore", "capture"):
+        replay.file(captured(LOST_ASSIGNMENT), name)
+        assert replay("--json", name).out == replay("--json", incident(LOST_ASSIGNMENT)).out
+    assert replay("none.ndjson").err[0].startswith("none.ndjson: cannot be read")
+
+
+@pytest.mark.parametrize("mode", ["observe", "simulate", "explore"])
+class TestNothing:
+    def test_of_a_conversation_is_said(self, replay: Runner, mode: str) -> None:
+        file = incident(LOST_ASSIGNMENT)
+        replayed = replay(mode, "--conversation", "nope", file, file)
+        assert (replayed.status, replayed.out) == (1, "")
+        assert replayed.err == [f"no event of conversation nope in {file}, {file}"]
+
+    @pytest.mark.parametrize("held", ["", "\n", "[]"])
+    def test_of_a_file_is_said(self, replay: Runner, mode: str, held: str) -> None:
+        file = replay.folder / "empty.ndjson"
+        file.write_text(held)
+        replayed = replay(mode, str(file))
+        assert (replayed.status, replayed.out, replayed.err) == (1, "", [f"no events in {file}"])
+
+    def test_of_what_cannot_be_read_is_said_last(self, replay: Runner, mode: str) -> None:
+        file = replay.file([{"a": 1}])
+        replayed = replay(mode, file)
+        assert (replayed.status, replayed.out) == (1, "")
+        assert replayed.err[0].startswith(f"{file}:1: NOT_AN_EVENT")
+        assert replayed.err[1:] == [f"no events in {file}"]
+
+    def test_of_standard_input_is_said(self, replay: Runner, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+        assert replay(mode, "-").err == ["no events in standard input"]
+
+
+class _Screen(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("mode", ["observe", "simulate", "explore"])
+@pytest.mark.parametrize("watched", [True, False], ids=["both", "stderr"])
+def test_progress_and_results_are_not_on_one_screen(
+    replay: Runner, monkeypatch: pytest.MonkeyPatch, mode: str, watched: bool
+) -> None:
+    expected = replay(mode, incident(LOST_ASSIGNMENT)).out
+    kept, out = io.BytesIO(), io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", _Screen(kept, write_through=True))
+    monkeypatch.setattr(sys, "stdout", (_Screen if watched else io.TextIOWrapper)(out))
+    monkeypatch.setenv("TERM", "xterm")
+    assert run(["replay", mode, incident(LOST_ASSIGNMENT)]) == 0
+    assert out.getvalue().decode() == expected
+    assert (b"replaying" in kept.getvalue()) is not watched
 
 
 def test_the_legacy_engine_goes_with_the_legacy_policy(replay: Runner) -> None:

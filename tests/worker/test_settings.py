@@ -100,7 +100,7 @@ def test_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({"RECEIVERS": "10", "IN_HAND_MAX": "50"}, "IN_HAND_MAX: it is less than the 100 that RECEIVERS may receive"),
+        ({"RECEIVERS": "10", "IN_HAND_MAX": "50"}, "IN_HAND_MAX: '50' is less than the 100 that RECEIVERS may"),
         (
             {"COMMAND_ENGINE": "legacy"},
             "SYNC_POLICY: causal needs the composed engine: set COMMAND_ENGINE to composed, or SYNC_POLICY to legacy",
@@ -109,7 +109,10 @@ def test_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
             {"COMMAND_ENGINE": "legacy", "SYNC_POLICY": "Shadow"},
             "SYNC_POLICY: shadow needs the composed engine: set COMMAND_ENGINE to composed, or SYNC_POLICY to legacy",
         ),
-        ({"RETRY_FIRST_SECONDS": "60", "RETRY_MAX_SECONDS": "5"}, "RETRY_MAX_SECONDS: it is less than RETRY_FIRST"),
+        (
+            {"RETRY_FIRST_SECONDS": "60", "RETRY_MAX_SECONDS": "5"},
+            "RETRY_MAX_SECONDS: '5' is less than RETRY_FIRST",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other(
@@ -118,6 +121,37 @@ def test_settings_that_contradict_each_other(
     lines = _faults(monkeypatch, {**GOOD, **variables})
     assert len(lines) == 1
     assert lines[0].startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        (
+            {"SYNC_POLICY": '"Causal"'},
+            "SYNC_POLICY: '\"Causal\"' is none of the choices: set it to causal or legacy or shadow",
+        ),
+        ({"LANES": "eight"}, "LANES: 'eight' should be a valid integer: set it to a whole number from 1 to 256"),
+        ({"LANES": "0"}, "LANES: '0' should be greater than or equal to 1: "),
+        ({"MONGODB_DATABASE": "a.b"}, "MONGODB_DATABASE: 'a.b' does not look like one: "),
+        ({"MONGODB_DATABASE": "x" * 99}, f"MONGODB_DATABASE: '{'x' * 58}… should have at most 63 characters: "),
+        (
+            {"RECEIVERS": "60"},
+            "IN_HAND_MAX: 400 (the default) is less than the 600 that RECEIVERS may receive ",
+        ),
+        ({"MAX_FIELDS": "api=1,api=2"}, "MAX_FIELDS: 'api=1,api=2' has more than one limit for api: "),
+        ({"LOG_LEVEL": "a\nb"}, "LOG_LEVEL: 'a\\nb' is none of the choices: "),
+    ],
+)
+def test_what_is_wrong_is_repeated(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], says: str) -> None:
+    [line] = _faults(monkeypatch, {**GOOD, **variables})
+    assert line.startswith(says)
+
+
+@pytest.mark.parametrize("name", ["MONGODB_DATABASE", "SQS_QUEUE_URL", "MAX_FIELDS", "COMPOSED_UPDATES"])
+def test_a_secret_in_the_wrong_variable_is_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    [line] = _faults(monkeypatch, {**GOOD, name: "mongodb://me:hunter2@host"})
+    assert "mongodb://***@host" in line
+    assert "hunter2" not in line
 
 
 def test_the_table_tells_every_variable_once() -> None:
