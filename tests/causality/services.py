@@ -45,6 +45,7 @@ class Case:
     writes: int = 0
     lost_some: bool = False
     items: int = 0
+    items_heard_of: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -159,6 +160,8 @@ class Services:
             case.without_lost = noted(case.without_lost, event, after, knew)
         if self.random.random() >= self.dials.lost:
             self.queue.send(event)
+            if event.side == "work-item":
+                case.items_heard_of = case.items
             return
         self.tally.lost += 1
         case.lost_some = True
@@ -173,5 +176,7 @@ class Services:
         return last if last is not None and last["active"] else None
 
     def _pair_item(self, case: Case) -> WorkItem | None:
+        """The latest; but of a completed one of which no event ever came nobody can know."""
         last = self.store.work_item(f"{case.key}-w{case.items}")
-        return None if last is None else work_item_of(last)
+        unheard = case.items > case.items_heard_of
+        return None if last is None or (unheard and not last["active"]) else work_item_of(last)
