@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 class Dials:
     """Ranges are drawn from; chances are per run, event, step of a worker or call; seconds are virtual."""
 
-    conversations: tuple[int, int] = (100, 200)
+    conversations: tuple[int, int] = (100, 120)
     writes: tuple[int, int] = (1, 3)
     writing_s: float = 8.0
     reading_late_s: float = 3.0
