@@ -1,0 +1,37 @@
+"""The bare loop, 1.0 of every ratio: aiobotocore, four receivers of ten, orjson, batch delete, nothing else."""
+
+import asyncio
+import os
+from typing import Any, Final
+
+import orjson
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+
+RECEIVERS: Final = 4
+
+
+async def receive_forever(client: Any, url: str) -> None:
+    """One receiver."""
+    while True:
+        answer = await client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=20)
+        messages = answer.get("Messages", [])
+        for message in messages:
+            orjson.loads(orjson.loads(message["Body"])["Message"])
+        if messages:
+            entries = [{"Id": str(n), "ReceiptHandle": one["ReceiptHandle"]} for n, one in enumerate(messages)]
+            await client.delete_message_batch(QueueUrl=url, Entries=entries)
+
+
+async def main() -> None:
+    """Receive until killed."""
+    session: Any = get_session()
+    config = AioConfig(max_pool_connections=2 * RECEIVERS)
+    opened = session.create_client("sqs", region_name=os.environ["AWS_REGION"], config=config)
+    async with opened as client, asyncio.TaskGroup() as tasks:
+        for _ in range(RECEIVERS):
+            tasks.create_task(receive_forever(client, os.environ["SQS_QUEUE_URL"]))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

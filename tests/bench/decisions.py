@@ -1,0 +1,145 @@
+"""What deciding costs by itself, in this process, without queue, store and wire: microseconds of CPU an event.
+
+The measure is `orjson.loads` of the same body and of the message in it: nobody can read an event for less.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, Final
+
+import orjson
+
+from handlers.decide import plan_pair
+from handlers.draft import Draft
+from handlers.ending import skip_own
+from handlers.event import Event
+from handlers.message import read_message
+from handlers.options import Options
+from handlers.outcome import Handled
+from handlers.ports import Pair
+from handlers.want import want_of
+from tests.bench.workload import Kind, workload
+from worker.clock import ObjectIds, SystemClock
+from worker.collection import Collection
+from worker.handled_line import tell_handled
+from worker.logs import Origin, open_log
+from worker.metrics import NoMetrics
+from worker.pair_reading import Reading, pairs_of, surroundings_of
+from worker.telemetry import Telemetry
+
+_OPTIONS: Final = Options()
+_CLOCK: Final = SystemClock()
+_IDS: Final = ObjectIds()
+EVENTS: Final = 60
+_KINDS: Final = (Kind.OWN, Kind.UNSHARED, Kind.SYNCS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step on events of one kind. `ratio` is to `orjson.loads` of the same bodies."""
+
+    kind: Kind
+    name: str
+    us: float
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    body: str
+    event: Event
+    pair: Pair | None
+    handled: Handled
+
+
+def decisions(*, seed: int, events: int = EVENTS, seconds: float = 0.5) -> list[Step]:
+    """Every step of every kind; the best of many passes, which take `seconds` a step."""
+    found: list[Step] = []
+    for kind in _KINDS:
+        cases = _cases(kind, seed, events)
+        json_us = _us(_loads, cases, seconds)
+        found.append(Step(kind=kind, name="orjson.loads", us=json_us, ratio=1.0))
+        for name, step in _STEPS.items():
+            if kind is Kind.OWN and name in _OF_PAIRS:
+                continue
+            us = _us(step, cases, seconds)
+            found.append(Step(kind=kind, name=name, us=us, ratio=us / json_us))
+    return found
+
+
+def _cases(kind: Kind, seed: int, events: int) -> list[_Case]:
+    load = workload(kind, events, seed=seed, warm_up=0)
+    cases = []
+    for body in load.bodies:
+        event = read_message(body)
+        assert isinstance(event, Event), event
+        pair = None if kind is Kind.OWN else _pair(event, load.documents)
+        case = _Case(body=body, event=event, pair=pair, handled=skip_own(event, now=_CLOCK.now(), options=_OPTIONS))
+        if pair is not None:
+            [handled] = _plan(case).handled
+            case = _Case(body=body, event=event, pair=pair, handled=handled)
+        cases.append(case)
+    return cases
+
+
+def _pair(event: Event, documents: Mapping[Collection, Sequence[Mapping[str, Any]]]) -> Pair:
+    keyed = {collection: {one["_id"]: dict(one) for one in some} for collection, some in documents.items()}
+    key = event.conversation_id
+    items = [one for one in keyed[Collection.WORK_ITEMS].values() if one["conversationId"] == key]
+    reading = Reading(
+        states=keyed[Collection.SYNC_STATES],
+        conversations=keyed[Collection.CONVERSATIONS],
+        work_items={one["_id"]: one for one in items},
+    )
+    around = surroundings_of(list(keyed[Collection.QUEUES].values()), list(keyed[Collection.WORK_SESSIONS].values()))
+    return pairs_of([want_of(key, [event])], reading, around)[key]
+
+
+def _loads(case: _Case) -> object:
+    return orjson.loads(orjson.loads(case.body)["Message"])
+
+
+def _read(case: _Case) -> object:
+    return read_message(case.body)
+
+
+def _observe(case: _Case) -> object:
+    assert case.pair is not None
+    draft = Draft(case.event.conversation_id, case.pair)
+    draft.take_in(case.event)
+    draft.observe(case.event)
+    return draft
+
+
+def _plan(case: _Case) -> Any:
+    assert case.pair is not None
+    return plan_pair(case.event.conversation_id, case.pair, [case.event], now=_CLOCK.now(), ids=_IDS, options=_OPTIONS)
+
+
+def _audit(case: _Case) -> object:
+    tell_handled(case.handled, _TELEMETRY)
+    return None
+
+
+_SINK: Final = BytesIO()
+_TELEMETRY: Final = Telemetry(metrics=NoMetrics(), log=open_log(level="info", origin=Origin(), clock=_CLOCK, to=_SINK))
+_STEPS: Final[Mapping[str, Callable[[_Case], object]]] = {
+    "parse (read_message)": _read,
+    "observe (draft, snapshot, state)": _observe,
+    "observe and reconcile (plan_pair)": _plan,
+    "audit line (tell_handled)": _audit,
+}
+_OF_PAIRS: Final = ("observe (draft, snapshot, state)", "observe and reconcile (plan_pair)")
+
+
+def _us(step: Callable[[_Case], object], cases: Sequence[_Case], seconds: float) -> float:
+    best, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        began = time.process_time_ns()
+        for case in cases:
+            step(case)
+        best = min(best, time.process_time_ns() - began)
+        _SINK.seek(0)
+    return best / len(cases) / 1_000

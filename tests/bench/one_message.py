@@ -1,0 +1,73 @@
+"""Our own handlers, one message and one transaction at a time: what a handler for any message-at-a-time consumer is.
+
+The same reads, writes, announcements and audit lines as the worker's, each for one message alone.
+"""
+
+import os
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from pydantic import SecretStr
+
+from handlers.batch import BatchHandler
+from handlers.event import Event
+from handlers.message import read_message
+from handlers.options import Options
+from worker.aws import sns_client
+from worker.aws_endpoint import AwsEndpoint
+from worker.clock import ObjectIds, SystemClock
+from worker.handled_line import tell_handled
+from worker.logs import Origin, open_log
+from worker.metrics import NoMetrics
+from worker.mongo_client import mongo_client
+from worker.mongo_outbox import MongoOutbox
+from worker.mongo_store import MongoStore
+from worker.sns import SnsTopics
+from worker.telemetry import Telemetry
+from worker.topic import topic_message
+
+_DEADLINE_S = 10.0
+
+
+def endpoint(service: str) -> AwsEndpoint:
+    """Where a service is, from the environment."""
+    return AwsEndpoint(region=os.environ["AWS_REGION"], url=os.environ[f"AWS_ENDPOINT_URL_{service}"])
+
+
+class OneMessage:
+    """`handle` comes back when the message may be deleted."""
+
+    def __init__(self, *, handler: BatchHandler, outbox: MongoOutbox, topics: SnsTopics, telemetry: Telemetry) -> None:
+        self._handler = handler
+        self._outbox = outbox
+        self._topics = topics
+        self._telemetry = telemetry
+
+    async def handle(self, body: str) -> None:
+        """One body, as SNS wrapped it or as it was published. Raises what goes wrong."""
+        event = read_message(body)
+        assert isinstance(event, Event), event
+        [handled] = await self._handler.handle([event])
+        tell_handled(handled, self._telemetry)
+        for one in handled.announcements:
+            arn = os.environ[f"SNS_{one.side.upper().replace('-', '_')}_TOPIC_ARN"]
+            await self._topics.publish(arn, [topic_message(id=one.id, group=one.conversation_id, text=one.message)])
+            await self._outbox.sent([one.id])
+
+
+@asynccontextmanager
+async def one_message() -> AsyncIterator[OneMessage]:
+    """The handler on the store and the topics that the environment names."""
+    clock, database = SystemClock(), os.environ["MONGODB_DATABASE"]
+    async with AsyncExitStack() as stack:
+        mongo = await stack.enter_async_context(mongo_client(SecretStr(os.environ["MONGODB_URI"]), _DEADLINE_S))
+        topics = SnsTopics(await stack.enter_async_context(sns_client(endpoint("SNS"))))
+        store = MongoStore(mongo, database, clock=clock, ids=ObjectIds(), deadline_s=_DEADLINE_S)
+        await store.ensure_indexes()
+        yield OneMessage(
+            handler=BatchHandler(store=store, clock=clock, ids=ObjectIds(), chance=random, options=Options()),
+            outbox=MongoOutbox(mongo, database, deadline_s=_DEADLINE_S),
+            topics=topics,
+            telemetry=Telemetry(metrics=NoMetrics(), log=open_log(level="info", origin=Origin(), clock=clock)),
+        )

@@ -1,0 +1,77 @@
+"""The figures as tables for a person."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from rich import box
+from rich.table import Table
+
+from tests.bench.decisions import Step
+from tests.bench.rounds import Cell
+from tests.bench.worker_profile import Profile
+from tests.bench.workload import Kind
+
+_PACKAGES_SHOWN: Final = 18
+_FUNCTIONS_SHOWN: Final = 30
+
+
+def cost_table(cells: Sequence[Cell], *, messages: int, rounds: int) -> Table:
+    """CPU by consumer and load, the ratio to the bare loop beside it."""
+    title = "CPU seconds of the consumer's process per 1,000 messages, and as ratio to the bare loop"
+    rows = {(cell.consumer, cell.kind): _told(cell.cpu_s_per_1000, cell.cpu) for cell in cells}
+    return _by_kind(f"{title} ({messages:,} messages a run, medians of {rounds})", rows)
+
+
+def wall_table(cells: Sequence[Cell]) -> Table:
+    """The same for the time that passed."""
+    rows = {(cell.consumer, cell.kind): _told(cell.wall_s_per_1000, cell.wall) for cell in cells}
+    return _by_kind("Wall seconds per 1,000 messages, and as ratio to the bare loop", rows)
+
+
+def _told(seconds: float, ratio: float) -> str:
+    return f"{seconds:.3f} s {ratio:6.2f}"
+
+
+def _by_kind(title: str, cells: Mapping[tuple[str, Kind], str]) -> Table:
+    table = _table(title)
+    kinds = [kind for kind in Kind if any(kind is one for _, one in cells)]
+    table.add_column("")
+    for kind in kinds:
+        table.add_column(kind.value, justify="right")
+    for name in dict.fromkeys(name for name, _ in cells):
+        table.add_row(name, *(cells.get((name, kind), "–") for kind in kinds))
+    return table
+
+
+def _table(title: str) -> Table:
+    # Of a form that can be taken over into docs/benchmarks.md as it is.
+    return Table(title=title, title_justify="left", box=box.MARKDOWN)
+
+
+def decisions_table(steps: Sequence[Step]) -> Table:
+    """Microseconds an event, and ratios to `orjson.loads` of the same body."""
+    rows = {(step.name, step.kind): f"{step.us:,.1f} µs {step.ratio:6.1f}" for step in steps}
+    return _by_kind("Decisions alone: microseconds of CPU an event, and as ratio to orjson.loads of its body", rows)
+
+
+def packages_table(profiles: Mapping[Kind, Profile]) -> Table:
+    """Shares of the worker's CPU time by package."""
+    shares = {(one.name, kind): one.share for kind, profile in profiles.items() for one in profile.packages}
+    title = "Where the worker's time goes, by package (cProfile, C code put to its caller)"
+    return _by_kind(title, _dearest(shares, profiles, _PACKAGES_SHOWN))
+
+
+def functions_table(profiles: Mapping[Kind, Profile]) -> Table:
+    """The functions that take most themselves."""
+    shares = {(one.name, kind): one.share for kind, profile in profiles.items() for one in profile.functions}
+    return _by_kind("The functions that take most themselves", _dearest(shares, profiles, _FUNCTIONS_SHOWN))
+
+
+def _dearest(
+    shares: Mapping[tuple[str, Kind], float], kinds: Iterable[Kind], shown_max: int
+) -> dict[tuple[str, Kind], str]:
+    greatest: dict[str, float] = {}
+    for (name, _), share in shares.items():
+        greatest[name] = max(share, greatest.get(name, 0))
+    shown = sorted(greatest, key=lambda name: -greatest[name])[:shown_max]
+    return {(name, kind): f"{shares.get((name, kind), 0):.1%}" for kind in kinds for name in shown}
