@@ -18,7 +18,7 @@ def formatter(taskiq: Any) -> Any:
 
         def dumps(self, message: Any) -> Any:
             """Never asked: nothing is sent here."""
-            raise NotImplementedError
+            raise TypeError("nothing is sent here")
 
         def loads(self, message: bytes) -> Any:
             """A message is a call of the one task."""
