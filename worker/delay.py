@@ -24,8 +24,22 @@ class JitteredDelay(wait_base):
         """Seconds to wait after the attempt that `retry_state` describes."""
         return self._growth(retry_state) * (0.5 + self._chance.random() / 2)
 
+    @property
+    def once_tried(self) -> wait_base:
+        """The same for those who made the first attempt themselves: where it mostly succeeds, tenacity's machinery
+        costs more than what it repeats."""
+        return _OnceTried(self)
+
     def after(self, attempt: int) -> float:
         """Seconds to wait after the attempt of that number, the first being 1."""
         state = RetryCallState(_RETRYING, None, (), {})
         state.attempt_number = max(attempt, 1)
         return self(state)
+
+
+class _OnceTried(wait_base):
+    def __init__(self, delay: JitteredDelay) -> None:
+        self._delay = delay
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        return self._delay.after(retry_state.attempt_number + 1)

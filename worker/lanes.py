@@ -185,17 +185,21 @@ class _Lane:
         return [one for some in by_conversation.values() for one in await self._handle(some, ends)]
 
     async def _until_the_store_answers(self, events: Sequence[Event], ends: dict[int, Handled]) -> list[Handled]:
-        outage = self._parts.outage
+        outage, handle = self._parts.outage, self._parts.handler.handle
+        try:
+            # A batch that goes through at once may not ask the store at all, and says nothing of it.
+            return await handle(events, ends)
+        except StoreAway as away:
+            outage.begins(first_line(away))
+            await outage.over_within(self._parts.store_pause.after(1))
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(StoreAway),
-            wait=self._parts.store_pause,
+            wait=self._parts.store_pause.once_tried,
             before_sleep=lambda state: outage.begins(_why(state)),
             sleep=outage.over_within,
         )
-        handled: list[Handled] = await retrying(self._parts.handler.handle, events, ends)
-        # A batch that went through at once may not have asked the store at all.
-        if retrying.statistics["attempt_number"] > 1:
-            outage.ends()
+        handled: list[Handled] = await retrying(handle, events, ends)
+        outage.ends()
         return handled
 
     def _settlement(self, entry: Entry, ends: dict[int, Handled]) -> Settlement:

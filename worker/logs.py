@@ -45,12 +45,13 @@ class Origin:
 
 def open_log(*, level: str, origin: Origin, clock: Clock, to: BinaryIO | None = None) -> Log:
     """A log that writes to `to` (standard output if not given); libraries' warnings go there too."""
+    # Bound once: what `wrap_logger` gives binds anew at every line.
     log: Log = structlog.wrap_logger(
         structlog.BytesLogger(to if to is not None else sys.stdout.buffer),
         processors=[_enveloped(origin, clock), structlog.processors.JSONRenderer(serializer=_dumps)],
         wrapper_class=structlog.make_filtering_bound_logger(_THRESHOLDS[level]),
         context_class=dict,
-    )
+    ).bind()
     return log
 
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from handlers.event import Event, Malformed, Unsupported
 from handlers.message import Limits, read_message
 from handlers.ports import Clock
 from worker.aws import QueueAway
 from worker.backlog_lag import BacklogLag
-from worker.code_fault import or_fault
+from worker.code_fault import CodeFault, or_fault
 from worker.delay import JitteredDelay
 from worker.health import Health
 from worker.in_hand import InHand
@@ -117,11 +116,23 @@ class Receivers:
         self._note_answer()
         if received:
             parts.telemetry.metrics.count(Metric.RECEIVED, len(received))
-        for message in received:
-            parts.lanes.put(Entry(message=message, read=await or_fault(self._read(message))))
+            for entry in await self._entries(received):
+                parts.lanes.put(entry)
 
-    async def _read(self, message: Message) -> Event | Unsupported | Malformed:
-        return read_message(message.body, message.attributes, self._parts.limits)
+    async def _entries(self, received: Sequence[Message]) -> Sequence[Entry]:
+        entries = await or_fault(self._read(received))
+        if not isinstance(entries, CodeFault):
+            return entries
+        if len(received) == 1:
+            return [Entry(message=received[0], read=entries)]
+        # One by one, so that only the one that meets the fault goes back.
+        return [entry for message in received for entry in await self._entries([message])]
+
+    async def _read(self, received: Sequence[Message]) -> Sequence[Entry]:
+        limits = self._parts.limits
+        return [
+            Entry(message=message, read=read_message(message.body, message.attributes, limits)) for message in received
+        ]
 
     def _note_answer(self) -> None:
         self._failures = 0

@@ -12,6 +12,7 @@ one would. On a FIFO queue a message that goes back takes the later ones of its 
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar, assert_never
@@ -83,11 +84,13 @@ class Settle:
         final = self._in_group_order(await self._dead_letter(settlements))
         gone = [one for one in final if not isinstance(one.outcome, Retry)]
         back = [one for one in final if isinstance(one.outcome, Retry)]
-        await asyncio.gather(self._delete(gone), self._send_back(back))
+        if back:
+            await asyncio.gather(self._delete(gone), self._send_back(back))
+        else:
+            await self._delete(gone)
         # Only now: what is cut short before this line is still in hand, and is handed back.
         await self._in_hand.release(one.message.receipt for one in settlements)
-        for one in final:
-            self._tell(one)
+        self._tell(final)
         return frozenset(one.message.group for one in back if self._facts.fifo and one.message.group)
 
     async def hand_back(self, messages: Sequence[Message]) -> None:
@@ -100,6 +103,8 @@ class Settle:
     async def _dead_letter(self, settlements: Sequence[Settlement]) -> list[Settlement]:
         """The settlements, those whose letter could not be sent turned into `Retry`."""
         poisoned = [(one, one.outcome) for one in settlements if isinstance(one.outcome, Poison)]
+        if not poisoned:
+            return list(settlements)
         letters: list[DeadLetter] = []
         for one, poison in poisoned:
             written = write_letter(one.message, poison, self._facts)
@@ -119,10 +124,12 @@ class Settle:
         ]
 
     def _in_group_order(self, settlements: Iterable[Settlement]) -> list[Settlement]:
+        if not self._facts.fifo:
+            return list(settlements)
         ordered: list[Settlement] = []
         went_back: dict[str, float] = {}
         for one in settlements:
-            group = one.message.group if self._facts.fifo else None
+            group = one.message.group
             if group is not None and group in went_back and not isinstance(one.outcome, Poison):
                 retry = Retry(reason=EARLIER_WENT_BACK, after_s=went_back[group])
                 ordered.append(replace(one, outcome=retry))
@@ -152,6 +159,8 @@ class Settle:
 
     async def _insist(self, action: str, tens: Tens[E], entries: Sequence[E]) -> dict[int, str]:
         """Send entries, those that failed a few times; the codes of those that SQS would not take, by index."""
+        if not entries:
+            return {}
         left = dict(enumerate(entries))
         failed: dict[int, str] = {}
 
@@ -166,13 +175,15 @@ class Settle:
                     del left[index]
             return bool(left)
 
-        await AsyncRetrying(
-            stop=stop_after_attempt(_TRIES),
-            wait=self._pause,
-            retry=retry_if_result(bool),
-            retry_error_callback=_give_up,
-            sleep=self._clock.sleep,
-        )(once)
+        if await once():
+            await self._clock.sleep(self._pause.after(1))
+            await AsyncRetrying(
+                stop=stop_after_attempt(_TRIES - 1),
+                wait=self._pause.once_tried,
+                retry=retry_if_result(bool),
+                retry_error_callback=_give_up,
+                sleep=self._clock.sleep,
+            )(once)
         for code in failed.values():
             self._telemetry.metrics.count(Metric.UNSETTLED, action=action, code=code)
         if failed:
@@ -182,23 +193,32 @@ class Settle:
             )
         return failed
 
-    def _tell(self, one: Settlement) -> None:
+    def _tell(self, settlements: Iterable[Settlement]) -> None:
+        # A count for each kind, not for each message: the agent's client builds a text for every call.
+        told: Counter[tuple[str, str | None, str]] = Counter()
+        for one in settlements:
+            outcome, reason = self._tell_one(one)
+            told[outcome, one.event, reason] += 1
+        for (outcome, event, reason), count in told.items():
+            self._telemetry.metrics.count(Metric.OUTCOME, count, outcome=outcome, event=event_tag(event), reason=reason)
+
+    def _tell_one(self, one: Settlement) -> tuple[str, str]:
+        """The log's line, and what the metric is to say: the outcome and its reason."""
         metrics, log = self._telemetry.metrics, self._telemetry.log
-        event = event_tag(one.event)
         about = {"messageId": one.message.id, "receiveCount": one.message.receive_count}
         match one.outcome:
             case Done(reason=reason):
-                metrics.count(Metric.OUTCOME, outcome="done", event=event, reason=reason)
                 log.debug("message done", reason=reason, **about)
+                return "done", reason
             case Retry(reason=reason):
-                metrics.count(Metric.OUTCOME, outcome="retry", event=event, reason=reason)
                 log.warning("message goes back", reason=reason, **about)
                 if self._facts.receive_count_max - one.message.receive_count <= NEAR_RECEIVE_MAX:
                     metrics.count(Metric.NEAR_RECEIVE_MAX)
+                return "retry", reason
             case Poison(code=code, reason=reason):
-                metrics.count(Metric.OUTCOME, outcome="poison", event=event, reason=code.value)
                 metrics.count(Metric.DEAD_LETTER, code=code.value)
                 log.warning("message dead-lettered", code=code.value, reason=reason, **about)
+                return "poison", code.value
             case _:
                 assert_never(one.outcome)
 

@@ -17,6 +17,21 @@ AWAY = "AWAY"
 """The code of an entry that could not be sent, because the queue is away."""
 
 
+class _Asked:
+    """What one caller asked, and its answers as they come; `done` once all are there, or the caller is gone."""
+
+    def __init__(self, count: int) -> None:
+        self.answers: list[Refused | None] = [None] * count
+        self.left = count
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def answer(self, index: int, answer: Refused | None) -> None:
+        self.answers[index] = answer
+        self.left -= 1
+        if self.left == 0 and not self.done.done():
+            self.done.set_result(None)
+
+
 class Tens(Generic[E]):
     """One kind of call. `run` must be running for `send` to come back."""
 
@@ -24,18 +39,18 @@ class Tens(Generic[E]):
         self._call = call
         self._calls_max = calls_max
         self._calls = 0
-        self._waiting: deque[tuple[E, asyncio.Future[Refused | None]]] = deque()
+        self._waiting: deque[tuple[E, int, _Asked]] = deque()
         self._changed = asyncio.Event()
 
     async def send(self, entries: Sequence[E]) -> Answers:
         """Each entry's answer, in order; the queue being away is an answer too (code `AWAY`)."""
-        futures: list[asyncio.Future[Refused | None]] = []
-        for entry in entries:
-            future: asyncio.Future[Refused | None] = asyncio.get_running_loop().create_future()
-            futures.append(future)
-            self._waiting.append((entry, future))
+        if not entries:
+            return []
+        asked = _Asked(len(entries))
+        self._waiting.extend((entry, index, asked) for index, entry in enumerate(entries))
         self._changed.set()
-        return await asyncio.gather(*futures)
+        await asked.done
+        return asked.answers
 
     async def run(self) -> None:
         """Send what comes, until cancelled."""
@@ -53,16 +68,15 @@ class Tens(Generic[E]):
             return False
         return len(self._waiting) >= ENTRIES_MAX or self._calls == 0
 
-    async def _send(self, some: list[tuple[E, asyncio.Future[Refused | None]]]) -> None:
+    async def _send(self, some: list[tuple[E, int, _Asked]]) -> None:
         # Who asked may have been cancelled meanwhile: then nobody waits for the answer.
-        some = [(entry, future) for entry, future in some if not future.done()]
+        some = [one for one in some if not one[2].done.done()]
         try:
-            answers = await self._call([entry for entry, _ in some]) if some else []
+            answers = await self._call([entry for entry, _, _ in some]) if some else []
         except QueueAway as away:
             answers = [Refused(code=AWAY, reason=str(away), final=False)] * len(some)
         finally:
             self._calls -= 1
             self._changed.set()
-        for (_, future), answer in zip(some, answers, strict=True):
-            if not future.done():
-                future.set_result(answer)
+        for (_, index, asked), answer in zip(some, answers, strict=True):
+            asked.answer(index, answer)
