@@ -49,6 +49,8 @@ class Draft:
         self._work_items = {document["_id"]: _Slot(loaded=document, current=document) for document in pair.work_items}
         self._revisions: list[Document] = []
         self._announcements: list[Announcement] = []
+        self._conversations: dict[int, tuple[Document, Conversation]] = {}
+        self._items: dict[int, tuple[Document, WorkItem]] = {}
         self.state: SyncState = self._unless_restored(pair.state)
 
     # What the rules see
@@ -60,7 +62,7 @@ class Draft:
             if deleted_rev is None:
                 return None
             return Conversation(id=self.conversation_id, rev=deleted_rev, status=ConversationStatus.OPEN, deleted=True)
-        conversation = conversation_of(document)
+        conversation = self._conversation_in(document)
         if deleted_rev is not None and deleted_rev >= conversation.rev:
             return replace(conversation, deleted=True)
         return conversation
@@ -70,18 +72,18 @@ class Draft:
         completed or not, unless it has been superseded by another."""
         if event.side == "conversation":
             active = self._active()
-            return None if active is None else work_item_of(active)
+            return None if active is None else self._item_in(active)
         slot = self._work_items.get(event.document_id)
         if slot is None or slot.current is None or self._superseded(event):
             return None
-        item = work_item_of(slot.current)
+        item = self._item_in(slot.current)
         return None if item.number < self.state.work_item_number else item
 
     def pair_item(self) -> WorkItem | None:
         """The pair's work-item: the active one, else the one that the state names."""
         slot = self._work_items.get(self.state.work_item or "")
         document = self._active() or (slot.current if slot is not None else None)
-        return None if document is None else work_item_of(document)
+        return None if document is None else self._item_in(document)
 
     def document(self, event: Event) -> Document | None:
         """The stored document that the event is about."""
@@ -95,7 +97,7 @@ class Draft:
         active = self._active()
         if active is not None:
             # It is the pair's now, whichever numbers the two have: what is observed next may be of it.
-            self.state = for_pair(self.state, work_item_of(active))
+            self.state = for_pair(self.state, self._item_in(active))
         self.state = observe(self.state, event.observation())
 
     def awaits_predecessor(self, event: Event) -> bool:
@@ -197,6 +199,20 @@ class Draft:
             work_item_rev=_rev(item),
         )
 
+    # Read once each: a document in the draft is replaced, never changed. Kept beside the noun, it keeps its identity.
+
+    def _conversation_in(self, document: Document) -> Conversation:
+        known = self._conversations.get(id(document))
+        if known is None:
+            known = self._conversations[id(document)] = document, conversation_of(document)
+        return known[1]
+
+    def _item_in(self, document: Document) -> WorkItem:
+        known = self._items.get(id(document))
+        if known is None:
+            known = self._items[id(document)] = document, work_item_of(document)
+        return known[1]
+
     def _active(self) -> Document | None:
         for slot in self._work_items.values():
             if slot.current is not None and slot.current.get("active"):
@@ -212,7 +228,7 @@ class Draft:
         return document_of(event.data, org=event.org, rev=event.rev, deletion=event.deletion)
 
     def _moves(self, writes: tuple[DocumentWrite, ...]) -> list[Move]:
-        pairs = [(work_item_of(w.before) if w.before else None, work_item_of(w.after)) for w in writes]
+        pairs = [(self._item_in(w.before) if w.before else None, self._item_in(w.after)) for w in writes]
         moves = (move_between(before, after) for before, after in pairs)
         return [move for move in moves if move is not None]
 

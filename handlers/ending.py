@@ -1,7 +1,8 @@
 """How an event ends: its outcome and its audit record, put together in one place."""
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from commands.reason import Reason
 from commands.timings import elapsed_ms
@@ -13,14 +14,26 @@ from sync.gates import Skip
 from sync.reconcile import Decision, skipped
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The pair as it was read, as far as an audit tells of it."""
+
+    work_item_id: str | None = None
+    conversation_rev: int | None = None
+    work_item_rev: int | None = None
+
+
+_UNSEEN: Final = Seen()
+
+
 def skip_own(event: Event, *, now: datetime, options: Options) -> Handled:
     """Our own sync, come back: stored and observed by the transaction that made it, and the cause of nothing."""
     return skipped_end(event, skipped(Skip.IS_SYNC), now=now, options=options)
 
 
-def skipped_end(event: Event, decision: Decision, *, now: datetime, options: Options) -> Handled:
+def skipped_end(event: Event, decision: Decision, *, now: datetime, options: Options, seen: Seen = _UNSEEN) -> Handled:
     """The end of an event that led to no write."""
-    audit = audit_of(event, Outcome.SKIPPED, decision, now=now, options=options)
+    audit = audit_of(event, Outcome.SKIPPED, decision, now=now, options=options, seen=seen)
     return Handled(event=event, outcome=Done(reason=decision.reasons[0].code), audit=audit)
 
 
@@ -30,8 +43,10 @@ def failed(event: Event, code: str, detail: str, *, now: datetime, options: Opti
     return Handled(event=event, outcome=Retry(reason=code), audit=audit)
 
 
-def audit_of(event: Event, outcome: Outcome, decision: Decision, *, now: datetime, options: Options) -> Audit:
-    """What is known of an event and its decision; revisions and writes are for the caller to add."""
+def audit_of(
+    event: Event, outcome: Outcome, decision: Decision, *, now: datetime, options: Options, seen: Seen = _UNSEEN
+) -> Audit:
+    """What is known of an event and its decision; writes are for the caller to add."""
     return Audit(
         event=event.as_audit(),
         outcome=outcome,
@@ -41,7 +56,9 @@ def audit_of(event: Event, outcome: Outcome, decision: Decision, *, now: datetim
         reasons=decision.reasons,
         suppressed=decision.suppressed,
         conversation_id=event.conversation_id,
-        work_item_id=event.document_id if event.side == "work-item" else None,
+        work_item_id=event.document_id if event.side == "work-item" else seen.work_item_id,
+        conversation_rev=seen.conversation_rev,
+        work_item_rev=seen.work_item_rev,
         lag_ms=elapsed_ms(event.published_at, now) if event.published_at else None,
         trace=event.trace,
     )
@@ -54,7 +71,13 @@ def failed_poll(conversation_id: str, code: str, detail: str, *, options: Option
 
 
 def polled(
-    conversation_id: str, outcome: Outcome, decision: Decision, *, trigger: Literal["gap", "sweep"], options: Options
+    conversation_id: str,
+    outcome: Outcome,
+    decision: Decision,
+    *,
+    trigger: Literal["gap", "sweep"],
+    options: Options,
+    seen: Seen = _UNSEEN,
 ) -> Audit:
     """The record of a decision that no event asked for."""
     return Audit(
@@ -66,6 +89,9 @@ def polled(
         reasons=decision.reasons,
         suppressed=decision.suppressed,
         conversation_id=conversation_id,
+        work_item_id=seen.work_item_id,
+        conversation_rev=seen.conversation_rev,
+        work_item_rev=seen.work_item_rev,
     )
 
 

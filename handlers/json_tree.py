@@ -46,12 +46,23 @@ def spellable(name: str) -> bool:
 
 def same(one: Any, other: Any) -> bool:
     """Equality as JSON has it: true is not 1, false not 0, however deep."""
+    # In C for nearly all: what Python finds unequal is so, and what is equal and looks the same holds no such pair.
+    if one is other:
+        return True
+    if type(one) is type(other) is str:
+        return bool(one == other)
+    if one != other:
+        return False
+    return repr(one) == repr(other) or _same(one, other)
+
+
+def _same(one: Any, other: Any) -> bool:
     if one is other:
         return True
     if isinstance(one, bool) or isinstance(other, bool):
         return False
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(same(value, other[name]) for name, value in one.items())
+        return one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
+        return len(one) == len(other) and all(map(_same, one, other))
     return bool(one == other)

@@ -11,7 +11,7 @@ from typing import Final
 from commands.engine import Applied, Refused
 from commands.reason import Reason
 from handlers.draft import Draft
-from handlers.ending import audit_of, failed, polled, skipped_end
+from handlers.ending import Seen, audit_of, failed, polled, skipped_end
 from handlers.event import Event
 from handlers.lateness import lateness
 from handlers.options import Options
@@ -77,8 +77,15 @@ class Together:
         announcements, outcome, decision = self._write(reconciled, sight, cause)
         if outcome is Outcome.SKIPPED and self._draft.state.waiting_since is not None:
             return None
-        audit = polled(self._draft.conversation_id, outcome, decision, trigger="gap", options=self._options)
-        audit = _with_writes(_with_pair(audit, sight), reconciled, sight)
+        audit = polled(
+            self._draft.conversation_id,
+            outcome,
+            decision,
+            trigger="gap",
+            options=self._options,
+            seen=_seen(None, sight),
+        )
+        audit = _with_writes(audit, reconciled, sight)
         return Polled(audit=audit, announcements=announcements)
 
     def _reconcile(
@@ -91,8 +98,9 @@ class Together:
         wrote = outcome is not Outcome.SKIPPED
         for event in asking:
             if event is decider and wrote:
-                audit = audit_of(event, outcome, decision, now=self._now, options=self._options)
-                audit = _with_writes(_with_pair(audit, sight), reconciled, sight)
+                seen = _seen(event, sight)
+                audit = audit_of(event, outcome, decision, now=self._now, options=self._options, seen=seen)
+                audit = _with_writes(audit, reconciled, sight)
                 reason = "APPLIED" if outcome is Outcome.APPLIED else decision.reasons[-1].code
                 end = Handled(event=event, outcome=Done(reason=reason), audit=audit, announcements=announcements)
             else:
@@ -142,8 +150,7 @@ class Together:
         return tuple(announcements), outcome, decision
 
     def _skipped(self, event: Event, decision: Decision, sight: PairSight) -> Handled:
-        end = skipped_end(event, decision, now=self._now, options=self._options)
-        return replace(end, audit=_with_pair(end.audit, sight))
+        return skipped_end(event, decision, now=self._now, options=self._options, seen=_seen(event, sight))
 
     def _sight(self, late: timedelta) -> PairSight:
         return PairSight.of(self._draft, now=self._now, late=late, options=self._options)
@@ -164,13 +171,13 @@ def awaiting_predecessor(event: Event, *, now: datetime, options: Options) -> Ha
     return failed(event, AWAITING_PREDECESSOR, detail, now=now, options=options)
 
 
-def _with_pair(audit: Audit, sight: PairSight) -> Audit:
+def _seen(event: Event | None, sight: PairSight) -> Seen:
     conversation, item = sight.conversation, sight.item
-    return replace(
-        audit,
-        work_item_id=item.id if item and audit.work_item_id is None else audit.work_item_id,
+    other = event is not None and event.side == "work-item" and (item is None or event.document_id != item.id)
+    return Seen(
+        work_item_id=item.id if item else None,
         conversation_rev=conversation.rev if conversation else None,
-        work_item_rev=item.rev if item and audit.work_item_id in (None, item.id) else None,
+        work_item_rev=item.rev if item and not other else None,
     )
 
 

@@ -51,8 +51,10 @@ def decide_causal(seen: Evidence, *, around: Surroundings, now: datetime, way: W
     a_asks = conversation_writes(conversation, item, Policy.CAUSAL)
     b_writes = _open(b_asks, newer, Newer.CONVERSATION)
     forward = _carried_out(seen, b_writes, around=around, now=now, way=way)
-    after = forward.after if isinstance(forward, Applied) else item
-    a_writes = _open(conversation_writes(conversation, after, Policy.CAUSAL), newer, Newer.WORK_ITEM)
+    a_asks_then = (
+        conversation_writes(conversation, forward.after, Policy.CAUSAL) if isinstance(forward, Applied) else a_asks
+    )
+    a_writes = _open(a_asks_then, newer, Newer.WORK_ITEM)
     if not isinstance(forward, Applied | Refused):
         b_writes = ()
     closed = [

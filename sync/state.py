@@ -81,15 +81,12 @@ def _observe_conversation(state: SyncState, seen: Observation) -> SyncState:
     deleted = max(state.deleted_rev or 0, seen.rev) if seen.deletion else state.deleted_rev
     changed = state.changed if seen.is_sync else _raised(state.changed, seen.fields, seen.rev)
     told_of = {name: value for name, value in seen.values.items() if seen.creation or name in seen.fields}
-    return _unless_same(
+    return _with(
         state,
-        replace(
-            state,
-            conversation_observed=with_revision(state.conversation_observed, seen.rev),
-            view=_viewed(state.view, told_of, seen.rev),
-            changed=changed,
-            deleted_rev=deleted,
-        ),
+        conversation_observed=with_revision(state.conversation_observed, seen.rev),
+        view=_viewed(state.view, told_of, seen.rev),
+        changed=changed,
+        deleted_rev=deleted,
     )
 
 
@@ -103,7 +100,7 @@ def _observe_work_item(state: SyncState, seen: Observation) -> SyncState:
             if seen.rev > known_at.get(name, 0):
                 known[name], known_at[name] = seen.knew, seen.rev
     observed = with_revision(state.work_item_observed, seen.rev)
-    return _unless_same(state, replace(state, work_item_observed=observed, known=known, known_at=known_at))
+    return _with(state, work_item_observed=observed, known=known, known_at=known_at)
 
 
 def reconciled(
@@ -138,18 +135,15 @@ def reconciled(
         work_item_observed = with_revision(work_item_observed, item.rev)
     waits = bool(asked & undecided - agreed)
     views = {name: value for name, value in shared_values(conversation).items() if name not in undecided - agreed}
-    return _unless_same(
+    return _with(
         state,
-        replace(
-            state,
-            conversation_observed=conversation_observed,
-            work_item_observed=work_item_observed,
-            reconciled=True,
-            view=_viewed(state.view, views, conversation.rev),
-            known=known,
-            known_at=known_at,
-            waiting_since=(state.waiting_since or now) if waits else None,
-        ),
+        conversation_observed=conversation_observed,
+        work_item_observed=work_item_observed,
+        reconciled=True,
+        view=_viewed(state.view, views, conversation.rev),
+        known=known,
+        known_at=known_at,
+        waiting_since=(state.waiting_since or now) if waits else None,
     )
 
 
@@ -161,14 +155,11 @@ def stored(state: SyncState, conversation: Conversation | None, item: WorkItem |
     closed = conversation is None or conversation.deleted or conversation.status is ConversationStatus.DONE
     nobody = conversation is None and item is None
     over = closed and not nobody and (item is None or (ours and not item.active))
-    return _unless_same(
+    return _with(
         state,
-        replace(
-            state,
-            conversation_rev=max(state.conversation_rev, conversation.rev if conversation else 0),
-            work_item_rev=max(state.work_item_rev, item.rev) if item and ours else state.work_item_rev,
-            finished_at=(state.finished_at or now) if over else None,
-        ),
+        conversation_rev=max(state.conversation_rev, conversation.rev if conversation else 0),
+        work_item_rev=max(state.work_item_rev, item.rev) if item and ours else state.work_item_rev,
+        finished_at=(state.finished_at or now) if over else None,
     )
 
 
@@ -246,8 +237,11 @@ def _viewed(view: Mapping[Field, Viewed], values: Mapping[Field, Any], rev: int)
     news = {
         name: Viewed(value=value, rev=rev) for name, value in values.items() if name not in view or rev > view[name].rev
     }
-    return {**view, **news}
+    return {**view, **news} if news else view
 
 
-def _unless_same(before: SyncState, after: SyncState) -> SyncState:
-    return before if after == before else after
+def _with(state: SyncState, **changes: Any) -> SyncState:
+    """The state with these changes; the very same object where they change nothing."""
+    if all(getattr(state, name) == value for name, value in changes.items()):
+        return state
+    return replace(state, **changes)
