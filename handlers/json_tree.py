@@ -1,5 +1,6 @@
 """JSON values: limits on what comes from outside, and when two of them are the same."""
 
+import marshal
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -46,14 +47,27 @@ def spellable(name: str) -> bool:
 
 def same(one: Any, other: Any) -> bool:
     """Equality as JSON has it: true is not 1, false not 0, however deep."""
-    # In C for nearly all: what Python finds unequal is so, and what is equal and looks the same holds no such pair.
     if one is other:
         return True
-    if type(one) is type(other) is str:
+    kind = type(one)
+    if kind is type(other) and kind in _SCALARS:
         return bool(one == other)
-    if one != other:
+    # What Python finds unequal is so; what it finds equal may hold true for 1 somewhere, which the bytes would tell.
+    return one == other and (alike(one, other) or _same(one, other))
+
+
+def alike(one: Any, other: Any) -> bool:
+    """True where both are surely the same, told by C in one go; False says nothing."""
+    try:
+        # Of this version equal values of equal types have equal bytes; later ones write what is shared by reference.
+        return marshal.dumps(one, _MARSHAL) == marshal.dumps(other, _MARSHAL)
+    except ValueError:
+        # A type of the store's driver.
         return False
-    return repr(one) == repr(other) or _same(one, other)
+
+
+_SCALARS: Final = frozenset({str, int, bool, float})
+_MARSHAL: Final = 2
 
 
 def _same(one: Any, other: Any) -> bool:

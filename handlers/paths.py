@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from handlers.json_tree import same, spellable
+from handlers.json_tree import alike, same, spellable
 from handlers.ports import Document
 
 _NESTED: Final = ("attributes", "relationships")
@@ -28,7 +28,9 @@ def changed_paths(before: Document, after: Document) -> Paths:
     for name in before.keys() | after.keys():
         old, new = before.get(name), after.get(name)
         if name in _NESTED and isinstance(old, Mapping) and isinstance(new, Mapping):
-            _nested(name, old, new, to_set, unset)
+            # Most writes leave the relationships as they are.
+            if not alike(old, new):
+                _nested(name, old, new, to_set, unset)
         elif name not in after:
             unset.append(name)
         elif name not in before or not same(old, new):
