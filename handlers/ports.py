@@ -21,18 +21,23 @@ class StoreAway(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Want:
-    """What one conversation's events make it necessary to load, besides what its stored documents name."""
+    """What one conversation's events make it necessary to load, besides what its stored documents name.
+
+    `unanimous`: they are the conversation's own, and each tells of just these users and queues. Where both stored
+    documents say so, too, no command can meet a queue or a session, and none need be read.
+    """
 
     conversation_id: str
     work_item_ids: frozenset[str] = frozenset()
     users: frozenset[str] = frozenset()
     queues: frozenset[str] = frozenset()
+    unanimous: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A conversation with its active work-item, the wanted ones, its sync state, and the queues and sessions of the
-    whole batch. What is not stored is None, or missing."""
+    """A conversation with its active work-item, the wanted ones, its sync state, and the queues and sessions that any
+    command of the batch can meet. What is not stored is None, or missing."""
 
     conversation: Document | None = None
     work_items: tuple[Document, ...] = ()

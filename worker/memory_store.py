@@ -26,7 +26,7 @@ from worker.collection import Collection
 from worker.journal import Journal
 from worker.mongo_fault import UNENCODABLE, End, Ended, ended
 from worker.outbox import Backlog
-from worker.pair_reading import Reading, named_queues, named_users, named_work_items, pairs_of
+from worker.pair_reading import Reading, named_around, named_work_items, pairs_of
 from worker.plan_steps import Changes, Inserts, Step, check_plan, steps_of
 from worker.session_change import SessionChange, changed_session
 from worker.waiting import WaitingBacklog
@@ -66,10 +66,10 @@ class MemoryStore:
             conversations=self._found(Collection.CONVERSATIONS, ids),
             work_items=self._found(Collection.WORK_ITEMS, (*active, *named_work_items(wants, states))),
         )
-        users = set(named_users(wants, reading))
+        named = named_around(wants, reading)
         around = Surroundings(
-            queues={key: self._queues[key] for key in named_queues(wants, reading) if key in self._queues},
-            sessions={key: each for key, each in self._sessions.items() if each.active and each.user in users},
+            queues={key: self._queues[key] for key in named.queues if key in self._queues},
+            sessions={key: each for key, each in self._sessions.items() if each.active and each.user in named.users},
         )
         return pairs_of(wants, reading, around)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from handlers.ports import Pair, Want
 from worker.collection import Collection
 from worker.mongo_database import Database
-from worker.pair_reading import Reading, named_queues, named_users, named_work_items, pairs_of, surroundings_of
+from worker.pair_reading import Reading, named_around, named_work_items, pairs_of, surroundings_of
 
 # One is the rule; the bound is for a database gone wrong.
 _ACTIVE_SESSIONS_A_USER_MAX: Final = 16
@@ -33,9 +33,9 @@ async def read_pairs(database: Database, wants: Sequence[Want]) -> dict[str, Pai
         _work_items(database, ids, named_work_items(wants, states)),
     )
     reading = Reading(states=states, conversations=_keyed(conversations), work_items=_keyed(work_items))
+    around = named_around(wants, reading)
     queues, sessions = await _together(
-        _by_id(database, Collection.QUEUES, named_queues(wants, reading), _QUEUE),
-        _sessions(database, named_users(wants, reading)),
+        _by_id(database, Collection.QUEUES, around.queues, _QUEUE), _sessions(database, around.users)
     )
     return pairs_of(wants, reading, surroundings_of(queues, sessions))
 

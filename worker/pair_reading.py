@@ -34,17 +34,44 @@ def named_work_items(wants: Iterable[Want], states: Mapping[str, Document]) -> l
     return sorted(wanted.union(key for key in named if isinstance(key, str)))
 
 
-def named_queues(wants: Iterable[Want], reading: Reading) -> list[str]:
-    """The queues that the wants, the conversations and the work-items name."""
-    wanted = set[str]().union(*(want.queues for want in wants))
-    documents = (*reading.conversations.values(), *reading.work_items.values())
-    return sorted(wanted.union(*map(_queue, documents)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """The queues and the users whose sessions a batch's commands can meet."""
+
+    queues: Sequence[str]
+    users: Sequence[str]
 
 
-def named_users(wants: Iterable[Want], reading: Reading) -> list[str]:
-    """The users that the wants name and those the conversations are assigned to."""
-    wanted = set[str]().union(*(want.users for want in wants))
-    return sorted(wanted.union(*map(_assigned_users, reading.conversations.values())))
+def named_around(wants: Iterable[Want], reading: Reading) -> Named:
+    """What the wants and the stored documents name, of those pairs that do not agree on all of it already."""
+    active = _active(reading)
+    queues: set[str] = set()
+    users: set[str] = set()
+    for want in wants:
+        conversation = reading.conversations.get(want.conversation_id)
+        items = _items(want, reading, active)
+        if _agreed(want, conversation, items):
+            continue
+        queues.update(want.queues, *map(_queue, items))
+        users.update(want.users)
+        if conversation is not None:
+            queues.update(_queue(conversation))
+            users.update(_assigned_users(conversation))
+    return Named(queues=sorted(queues), users=sorted(users))
+
+
+def _agreed(want: Want, conversation: Document | None, items: Iterable[Document]) -> bool:
+    """True where the events and the stored documents name the same user and queue: most events change neither."""
+    if not want.unanimous or conversation is None:
+        return False
+    if _assigned_users(conversation) != want.users or _queue(conversation) != want.queues:
+        return False
+    return all(_queue(item) == want.queues and _is_with(item, want.users) for item in items)
+
+
+def _is_with(item: Document, users: frozenset[str]) -> bool:
+    assigned = _linked(item, "assignedTo")
+    return bool(assigned & users) if users else not assigned
 
 
 def surroundings_of(queues: Iterable[Mapping[str, Any]], sessions: Iterable[Mapping[str, Any]]) -> Surroundings:
@@ -58,33 +85,47 @@ def surroundings_of(queues: Iterable[Mapping[str, Any]], sessions: Iterable[Mapp
 def pairs_of(wants: Sequence[Want], reading: Reading, around: Surroundings) -> dict[str, Pair]:
     """A pair for every want: its active work-item, the wanted ones and the one its state names, in the order of their
     ids."""
-    active = {
-        conversation: key
-        for key, item in reading.work_items.items()
-        if item.get("active") is True and isinstance(conversation := item.get("conversationId"), str)
-    }
+    active = _active(reading)
     return {want.conversation_id: _pair(want, reading, active, around) for want in wants}
 
 
 def _pair(want: Want, reading: Reading, active: Mapping[str, str], around: Surroundings) -> Pair:
-    key = want.conversation_id
-    state = state_of(reading.states.get(key))
-    ids = {active.get(key), state.work_item, *want.work_item_ids} - {None}
-    found = reading.work_items
     return Pair(
-        conversation=reading.conversations.get(key),
-        work_items=tuple(found[item] for item in sorted(filter(None, ids)) if item in found),
-        state=state,
+        conversation=reading.conversations.get(want.conversation_id),
+        work_items=_items(want, reading, active),
+        state=state_of(reading.states.get(want.conversation_id)),
         around=around,
     )
 
 
+def _active(reading: Reading) -> dict[str, str]:
+    """The active work-items by conversation."""
+    return {
+        conversation: key
+        for key, item in reading.work_items.items()
+        if item.get("active") is True and isinstance(conversation := item.get("conversationId"), str)
+    }
+
+
+def _items(want: Want, reading: Reading, active: Mapping[str, str]) -> tuple[Document, ...]:
+    key, found = want.conversation_id, reading.work_items
+    state = reading.states.get(key)
+    named = None if state is None else state["workItem"]["id"]
+    ids = {active.get(key), named if isinstance(named, str) else None, *want.work_item_ids} - {None}
+    return tuple(found[item] for item in sorted(filter(None, ids)) if item in found)
+
+
 def _queue(document: Document) -> set[str]:
-    match document.get("relationships"):
-        case {"queue": {"data": {"id": str(queue)}}}:
-            return {queue}
-        case _:
-            return set()
+    return _linked(document, "queue")
+
+
+def _linked(document: Document, name: str) -> set[str]:
+    """The id that a relationship names; whoever wrote the document, by what is no id nothing is looked up."""
+    links = document.get("relationships")
+    link = links.get(name) if isinstance(links, Mapping) else None
+    data = link.get("data") if isinstance(link, Mapping) else None
+    key = data.get("id") if isinstance(data, Mapping) else None
+    return {key} if isinstance(key, str) else set()
 
 
 def _assigned_users(conversation: Document) -> set[str]:

@@ -68,6 +68,17 @@ async def test_a_batch_costs_the_same_however_many_conversations(mongo: MongoBen
 
 
 @KEYS
+async def test_where_queue_and_agent_stay_neither_queues_nor_sessions_are_read(mongo: MongoBench, pairs: int) -> None:
+    keys = [f"c-{number}" for number in range(pairs)]
+    await _stored(mongo, keys)
+    handler = _handler(mongo, HandClock())
+    said = changes({"preview": ("before", "after")})
+    await handler.handle([read(event(conversation(2, key=key, queue="q-1"), changes=said)) for key in keys])
+    # Then the new states, and the conversations' snapshots.
+    assert mongo.commands.take() == [*["find"] * 3, "insert", "update", "commitTransaction"]
+
+
+@KEYS
 async def test_a_round_of_the_poll_costs_the_same_however_many_wait(mongo: MongoBench, pairs: int) -> None:
     keys = [f"c-{number}" for number in range(pairs)]
     await _stored(mongo, keys)

@@ -79,6 +79,29 @@ async def test_the_queues_and_active_sessions_of_the_whole_batch_surround_every_
     assert pairs["c1"].around.sessions == {each.id: each for each in sessions[:2]}
 
 
+@pytest.mark.parametrize(
+    ("item_queue", "want", "around"),
+    [
+        pytest.param("q1", {"unanimous": True}, False, id="agreed"),
+        pytest.param("q2", {"unanimous": True}, True, id="the work-item differs"),
+        pytest.param("q1", {"unanimous": True, "queues": frozenset({"q2"})}, True, id="the events differ"),
+        pytest.param("q1", {"unanimous": True, "users": frozenset({"u1"})}, True, id="the events have an agent"),
+        pytest.param("q1", {"unanimous": False}, True, id="the events are not of one mind"),
+    ],
+)
+async def test_pairs_that_agree_with_their_events_need_no_surroundings(
+    bench: Bench, item_queue: str, want: dict[str, Any], *, around: bool
+) -> None:
+    await bench.put(
+        conversations=[in_queue(conversation("c1"), "q1")],
+        work_items=[in_queue(work_item("w1", "c1"), item_queue)],
+        queues=[Queue(id="q1"), Queue(id="q2")],
+        sessions=[session("s1", "u1")],
+    )
+    wanted = Want(**{"conversation_id": "c1", "queues": frozenset({"q1"}), **want})
+    assert bool((await bench.store.load([wanted]))["c1"].around.queues) is around
+
+
 async def test_a_state_comes_back_as_it_was_written(bench: Bench) -> None:
     state = SyncState(
         version=1,
