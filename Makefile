@@ -21,7 +21,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 # The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
 UV_INSTALL := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --require-hashes
 
-.PHONY: help demo test check run localstack e2e exhaustive simulate fuzz bench bench-lock fmt docs lock clean setup localstack-setup
+.PHONY: help demo test check run localstack e2e faults exhaustive simulate fuzz bench bench-lock fmt docs lock clean setup localstack-setup
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ localstack: $(SETUP) ## SNS, SQS and MongoDB here until Ctrl-C (DOCKER=no: witho
 
 e2e: $(SETUP) $(LOCALSTACK_SETUP) ## The worker, killed and restarted, on LocalStack and a real MongoDB
 	@$(BIN)/pytest -q -m e2e tests/e2e $(ARGS)
+
+faults: $(SETUP) $(LOCALSTACK_SETUP) ## Kills, outages, slow and full stores, under load (SEED=1 KILLS=40 ARGS="-k name")
+	@FAULT_SEED=$(or $(SEED),1) FAULT_KILLS=$(or $(KILLS),40) $(BIN)/pytest -v -s -m faults tests/faults $(ARGS)
 
 exhaustive: $(SETUP) ## Every interleaving of so many outside writes, checked (WRITES=2)
 	@$(BIN)/python -m tests.causality.exhaustive --writes $(or $(WRITES),2) $(ARGS)

@@ -101,24 +101,29 @@ def work_item_created(of: str, number: int, knew: int, now: datetime = NOW, key:
 
 def told(before: Document | None, after: Document, *, knew: int | None = None, sync: bool = False) -> Event:
     """The event of an outside write, or of the predecessor's sync, which gives no reason."""
+    event = read_object(told_wire(before, after, knew=knew, sync=sync))
+    assert isinstance(event, Event), event
+    return event
+
+
+def told_wire(
+    before: Document | None, after: Document, *, knew: int | None = None, sync: bool = False
+) -> dict[str, Any]:
+    """The same as it is published."""
     kind = "conversation" if after["type"] == "conversation" else "work-item"
     what = "create" if before is None else "update"
     reasons = [] if knew is None else [{"action": "UPDATE_COMMAND", "code": "X", "meta": {"conversationRev": knew}}]
-    event = read_object(
-        {
-            "id": f"{after['_id']}-{after['rev']}",
-            "name": f"kustomer.{kind}.{what}",
-            "org": "org",
-            "data": data_of(after),
-            "createdAt": after["attributes"]["updatedAt"],
-            "changes": None if before is None else changes_between(before, after),
-            "client": "predecessor" if sync else "api",
-            "isSync": sync,
-            "routingReasons": reasons,
-        }
-    )
-    assert isinstance(event, Event), event
-    return event
+    return {
+        "id": f"{after['_id']}-{after['rev']}",
+        "name": f"kustomer.{kind}.{what}",
+        "org": "org",
+        "data": data_of(after),
+        "createdAt": after["attributes"]["updatedAt"],
+        "changes": None if before is None else changes_between(before, after),
+        "client": "predecessor" if sync else "api",
+        "isSync": sync,
+        "routingReasons": reasons,
+    }
 
 
 def conversation_writes(

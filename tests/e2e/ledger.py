@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pymongo.change_stream import DatabaseChangeStream
 from pymongo.database import Database
 
 from commands.session import Spot, place_of
@@ -16,19 +15,28 @@ Revision = tuple[str, int]
 
 
 class Ledger:
-    """Watches a database from its making on; read it when the run is over."""
+    """What a database saw from this object's making on; read it when the run is over.
+
+    Nothing is open meanwhile, so that the server may be restarted in between.
+    """
 
     def __init__(self, database: Database[dict[str, Any]]) -> None:
         self.database = database
-        self.stream: DatabaseChangeStream[dict[str, Any]] = database.watch(full_document="updateLookup")
+        self.since = database.command("ping")["operationTime"]
         self.written: dict[Any, set[Revision]] = {}
         self.announced: dict[Any, dict[str, Revision]] = {}
 
     def read(self) -> None:
         """Take in all that has been committed, transaction by transaction."""
-        while (change := self.stream.try_next()) is not None:
-            if "txnNumber" not in change:
-                continue
+        end = self.database["ledger_ends"].insert_one({}).inserted_id
+        with self.database.watch(full_document="updateLookup", start_at_operation_time=self.since) as stream:
+            for change in stream:
+                if change["documentKey"]["_id"] == end:
+                    return
+                self._take(change)
+
+    def _take(self, change: Mapping[str, Any]) -> None:
+        if "txnNumber" in change:
             transaction = (change["lsid"]["id"], change["txnNumber"])
             collection = change["ns"]["coll"]
             if collection in _DOCUMENTS:

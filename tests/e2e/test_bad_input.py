@@ -1,7 +1,7 @@
 """Every kind of malformed message ends in the dead-letter queue with its reason; the rest of its batch is unharmed."""
 
-from tests.e2e.conftest import Stage
 from tests.e2e.outside import Outside, body
+from tests.e2e.stage import Stage
 from tests.e2e.worker_process import wait_until
 from tests.handlers.malformed import MALFORMED
 

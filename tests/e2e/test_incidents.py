@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.e2e.conftest import Stage
+from tests.e2e.stage import Stage
 from tests.e2e.worker_process import COMMAND
 
 CAPTURED = Path(__file__).parent.parent / "fixtures" / "captured"

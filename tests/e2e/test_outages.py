@@ -1,20 +1,19 @@
 """MongoDB or SNS away: no message is lost, none becomes a dead letter, the worker neither dies nor claims readiness."""
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from mongod import Mongod
 from server_process import free_port
-from tests.e2e.conftest import Stage
 from tests.e2e.outside import Outside, body
+from tests.e2e.stage import Stage
 from tests.e2e.worker_process import wait_until
 
 
-def test_mongodb_away_and_back(staged: Callable[[str], Iterator[Stage]]) -> None:
+def test_mongodb_away_and_back(staged: Callable[[str], AbstractContextManager[Stage]]) -> None:
     outside = Outside(3)
     messages = [message for number in range(10) for message in outside.pair(number, 6)]
-    with Mongod() as mongod, closing(staged(mongod.uri)) as stages:  # type: ignore[type-var]
-        stage = next(stages)
+    with Mongod() as mongod, staged(mongod.uri) as stage:
         worker = stage.worker(STORE_DEADLINE_SECONDS="2")
         worker.wait_ready()
         mongod.kill()
@@ -33,9 +32,8 @@ def test_mongodb_away_and_back(staged: Callable[[str], Iterator[Stage]]) -> None
         assert worker.terminate()[0] == 0
 
 
-def test_mongodb_away_at_the_start(staged: Callable[[str], Iterator[Stage]]) -> None:
-    with Mongod() as mongod, closing(staged(mongod.uri)) as stages:  # type: ignore[type-var]
-        stage = next(stages)
+def test_mongodb_away_at_the_start(staged: Callable[[str], AbstractContextManager[Stage]]) -> None:
+    with Mongod() as mongod, staged(mongod.uri) as stage:
         mongod.kill()
         worker = stage.worker(STORE_DEADLINE_SECONDS="2")
         wait_until(lambda: worker.http("/healthz")[0] == 200, within_s=30, what=lambda: "the worker lives")

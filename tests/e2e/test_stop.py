@@ -2,12 +2,12 @@
 
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from mongod import Mongod
-from tests.e2e.conftest import Stage
 from tests.e2e.outside import Outside, queues, sessions
+from tests.e2e.stage import Stage
 from tests.e2e.worker_process import wait_until
 
 SHUTDOWN_SECONDS = 10
@@ -54,11 +54,10 @@ def test_sigterm_ends_an_idle_worker_at_once(stage: Stage) -> None:
     assert took_s < 5, "the long poll of an idle worker is not waited for"
 
 
-def test_a_second_signal_does_not_wait(staged: Callable[[str], Iterator[Stage]]) -> None:
+def test_a_second_signal_does_not_wait(staged: Callable[[str], AbstractContextManager[Stage]]) -> None:
     """A hanging MongoDB keeps work in hand, and the first signal would wait a minute for it."""
     outside = Outside(5)
-    with Mongod() as mongod, closing(staged(mongod.uri)) as stages:  # type: ignore[type-var]
-        stage = next(stages)
+    with Mongod() as mongod, staged(mongod.uri) as stage:
         worker = stage.worker(SHUTDOWN_SECONDS="60", STORE_DEADLINE_SECONDS="30")
         worker.wait_ready()
         mongod.suspend()
@@ -71,10 +70,9 @@ def test_a_second_signal_does_not_wait(staged: Callable[[str], Iterator[Stage]])
         mongod.resume()
 
 
-def test_a_hanging_mongodb_does_not_hold_up_the_stop(staged: Callable[[str], Iterator[Stage]]) -> None:
+def test_a_hanging_mongodb_does_not_hold_up_the_stop(staged: Callable[[str], AbstractContextManager[Stage]]) -> None:
     outside = Outside(6)
-    with Mongod() as mongod, closing(staged(mongod.uri)) as stages:  # type: ignore[type-var]
-        stage = next(stages)
+    with Mongod() as mongod, staged(mongod.uri) as stage:
         worker = stage.worker(SHUTDOWN_SECONDS="6", STORE_DEADLINE_SECONDS="30")
         worker.wait_ready()
         mongod.suspend()

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from tests.e2e.conftest import Stage
 from tests.e2e.ledger import Ledger, half_written, misplaced
 from tests.e2e.outside import Outside, queues, sessions
+from tests.e2e.stage import Stage
 from tests.e2e.worker_process import WorkerProcess, wait_until
 
 PAIRS = 40

@@ -1,0 +1,160 @@
+"""One test's stage: queues, topics and a database of its own on given servers, and the workers it starts."""
+
+import contextlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from tests.e2e.worker_process import COMMAND, WorkerProcess, wait_until
+
+_numbers = count(1)
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """Everything of one test: where the servers are, what was provisioned, the workers."""
+
+    variables: dict[str, str]
+    folder: Path
+    database: Database[dict[str, Any]]
+    sqs: Any
+    sns: Any
+    spy_url: str
+    workers: list[WorkerProcess] = field(default_factory=list)
+
+    def worker(self, **variables: str) -> WorkerProcess:
+        """Start another worker on the same queue."""
+        worker = WorkerProcess({**self.variables, **variables}, self.folder, f"worker-{len(self.workers) + 1}")
+        self.workers.append(worker)
+        return worker
+
+    def publish(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """To the topics, as the producers would, in tens."""
+        for side in ("conversation", "work-item"):
+            topic = self.variables[f"SNS_{side.replace('-', '_').upper()}_TOPIC_ARN"]
+            own = [each for each in messages if f".{side}." in each["name"]]
+            for start in range(0, len(own), 10):
+                entries = [
+                    {"Id": str(number), "Message": json.dumps(each)}
+                    for number, each in enumerate(own[start : start + 10])
+                ]
+                assert not self.sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)["Failed"]
+
+    def send(self, bodies: Sequence[str]) -> None:
+        """Straight into the queue, in tens."""
+        for start in range(0, len(bodies), 10):
+            entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(bodies[start : start + 10])]
+            answer = self.sqs.send_message_batch(QueueUrl=self.variables["SQS_QUEUE_URL"], Entries=entries)
+            assert not answer.get("Failed")
+
+    def depth(self, url: str | None = None) -> int:
+        """Messages in a queue, in flight included."""
+        names = [
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
+        ]
+        answer = self.sqs.get_queue_attributes(QueueUrl=url or self.variables["SQS_QUEUE_URL"], AttributeNames=names)
+        return sum(int(value) for value in answer["Attributes"].values())
+
+    def in_flight(self) -> int:
+        """Messages that a worker has in hand."""
+        name = "ApproximateNumberOfMessagesNotVisible"
+        answer = self.sqs.get_queue_attributes(QueueUrl=self.variables["SQS_QUEUE_URL"], AttributeNames=[name])
+        return int(answer["Attributes"][name])
+
+    def drained(self) -> bool:
+        return self.depth() == 0 and self.database["outbox"].count_documents({}) == 0
+
+    def wait_drained(self, *, within_s: float) -> None:
+        wait_until(
+            self.drained,
+            within_s=within_s,
+            what=lambda: f"{self.depth()} messages and {self.database['outbox'].count_documents({})} events are left",
+        )
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        return self.take_all(self.variables["SQS_DEAD_LETTER_QUEUE_URL"])
+
+    def announced(self) -> list[dict[str, Any]]:
+        """The syncs that the worker has published so far, as another subscriber of the topics got them."""
+        messages = [json.loads(json.loads(each["Body"])["Message"]) for each in self.take_all(self.spy_url)]
+        return [message for message in messages if message["body"].get("isSync") is True]
+
+    def take_all(self, url: str) -> list[dict[str, Any]]:
+        taken: list[dict[str, Any]] = []
+        while True:
+            answer = self.sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], WaitTimeSeconds=0
+            )
+            messages = answer.get("Messages", [])
+            if not messages:
+                return taken
+            taken.extend(messages)
+            entries = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(messages)]
+            self.sqs.delete_message_batch(QueueUrl=url, Entries=entries)
+
+
+@contextlib.contextmanager
+def staged_on(
+    aws: Mapping[str, str], mongodb_uri: str, folder: Path, *, name: str = "e2e", receive_count_max: int = 20
+) -> Iterator[Stage]:
+    """Make everything under names of its own; at the end no worker is left."""
+    name = f"{name}-{os.getpid()}-{next(_numbers)}"
+    variables = {
+        **aws,
+        "MONGODB_URI": mongodb_uri,
+        "MONGODB_DATABASE": name,
+        "RELAY_AGE_SECONDS": "5",
+    }
+    variables |= _provisioned(variables, name, receive_count_max)
+    session = botocore.session.get_session()
+    where: dict[str, Any] = {
+        "region_name": aws["AWS_REGION"],
+        "endpoint_url": aws["AWS_ENDPOINT_URL"],
+        "aws_access_key_id": aws["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": aws["AWS_SECRET_ACCESS_KEY"],
+    }
+    sqs: Any = session.create_client("sqs", **where)
+    sns: Any = session.create_client("sns", **where)
+    spy_url = sqs.create_queue(QueueName=f"{name}-spy")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=spy_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    for topic in ("SNS_CONVERSATION_TOPIC_ARN", "SNS_WORK_ITEM_TOPIC_ARN"):
+        # Syncs alone: what the test itself publishes is known.
+        only = {"FilterPolicyScope": "MessageBody", "FilterPolicy": json.dumps({"body": {"isSync": [True]}})}
+        sns.subscribe(TopicArn=variables[topic], Protocol="sqs", Endpoint=arn, Attributes=only)
+    client: MongoClient[dict[str, Any]] = MongoClient(mongodb_uri, tz_aware=True)
+    stage = Stage(variables=variables, folder=folder, database=client[name], sqs=sqs, sns=sns, spy_url=spy_url)
+    try:
+        yield stage
+    finally:
+        for worker in stage.workers:
+            worker.close()
+        client.close()
+        sqs.close()
+        sns.close()
+
+
+def _provisioned(variables: Mapping[str, str], name: str, receive_count_max: int) -> dict[str, str]:
+    done = subprocess.run(
+        [
+            *(COMMAND, "provision", "--json", "--prefix", name),
+            *("--visibility-timeout", "10", "--max-receive-count", str(receive_count_max)),
+        ],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    printed: dict[str, str] = json.loads(done.stdout)
+    return printed

@@ -1,0 +1,157 @@
+"""The one audit at the end of every fault run: what must be so, whatever had happened.
+
+| point | how it is seen |
+|---|---|
+| every message settled or a dead letter | an empty queue; an audit line for each event; reasons on the letters |
+| every pair converged, no write lost | `sync.contract` on the history of outside writes; no field waits |
+| every write announced | in its own transaction (change stream), once, and seen on the topic under the same id |
+| every session place right, nothing half-written | the sessions' lists from the work-items |
+| nothing handled after its settlement | one `message done` a message, but for those whose delete may have failed |
+"""
+
+from collections import Counter
+from collections.abc import Collection as AnyOf
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from handlers.snapshot import conversation_of, work_item_of
+from sync.contract import sync_writes_max, violations
+from tests.e2e.ledger import Ledger, half_written, misplaced
+from tests.e2e.stage import Stage
+from tests.faults.load import Load
+from tests.faults.outside_services import Case
+
+_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lines:
+    """What all workers of a run logged. They log at level `debug`."""
+
+    lines: Sequence[dict[str, Any]]
+
+    def events(self) -> Iterator[str]:
+        """Of every audit line that an event caused."""
+        for line in self.lines:
+            if line["msg"] == "CONVERSATION_SYNC_AUDIT" and line["event"] is not None:
+                yield line["event"]["id"]
+
+    def said(self, *messages: str) -> Iterator[dict[str, Any]]:
+        """The lines with one of these messages."""
+        return (line for line in self.lines if line["msg"] in messages)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What a run came to."""
+
+    messages: int
+    outside_writes: int
+    syncs: int
+    dead_letters: int
+    redeliveries: int
+
+
+def audit(
+    stage: Stage, load: Load, ledger: Ledger, lines: Lines, *, delete_may_have_failed: AnyOf[str] = frozenset()
+) -> Figures:
+    """Everything, all being quiet; raises AssertionError with all that is wrong.
+
+    `delete_may_have_failed`: ids of messages whose delete SQS did not acknowledge, the only ones that may come again.
+    """
+    ledger.read()
+    announced = stage.announced()
+    letters = stage.dead_letters()
+    wrong = [
+        *_unsettled(stage, load, lines),
+        *_letters_wrong(load, letters),
+        *_pairs_wrong(stage, load, ledger),
+        *_unannounced(ledger, announced),
+        *(f"half-written: {each}" for each in half_written(stage.database)),
+        *(f"session {key}: stored, due: {pair}" for key, pair in misplaced(stage.database).items()),
+        *_settled_again(lines, delete_may_have_failed),
+        *(f"a fault in our code: {line}" for line in lines.said(*_CODE_FAULTS)),
+    ]
+    assert not wrong, "\n".join([f"{len(wrong)} things are wrong", *wrong[:_SHOWN]])
+    return Figures(
+        messages=load.published + load.post.poisoned.total() + len(announced),
+        outside_writes=load.services.writes,
+        syncs=len(ledger.announcement_ids()),
+        dead_letters=len(letters),
+        redeliveries=sum(line["receiveCount"] > 1 for line in lines.said(*_SETTLED)),
+    )
+
+
+_CODE_FAULTS = (
+    "a batch met a fault in our code",
+    "a message met a fault in our code",
+    "the poll met a fault in our code",
+    "stopped by a fault in our code",
+)
+_SETTLED = ("message done", "message dead-lettered")
+
+
+def _unsettled(stage: Stage, load: Load, lines: Lines) -> Iterator[str]:
+    if not stage.drained():
+        yield f"{stage.depth()} messages and {stage.database['outbox'].count_documents({})} announcements are left"
+    missing = load.post.event_ids - set(lines.events())
+    yield from (f"event {each} is in no audit line" for each in sorted(missing))
+
+
+def _letters_wrong(load: Load, letters: Iterable[dict[str, Any]]) -> Iterator[str]:
+    sources: dict[str, set[str]] = {}
+    for letter in letters:
+        attributes = letter.get("MessageAttributes", {})
+        said = {name: value.get("StringValue") for name, value in attributes.items()}
+        if not said.get("error_code") or not said.get("error_reason"):
+            yield f"a dead letter without its reason: {letter['Body'][:200]}"
+        # A kill between letter and delete makes a second letter of the same message.
+        sources.setdefault(letter["Body"], set()).add(str(said.get("source_message_id")))
+    found = {body: len(ids) for body, ids in sources.items()}
+    if found != dict(load.post.poisoned):
+        yield f"dead letters are not the poison that was sent: {sum(found.values())} of {load.post.poisoned.total()}"
+
+
+def _pairs_wrong(stage: Stage, load: Load, ledger: Ledger) -> Iterator[str]:
+    database = stage.database
+    conversations = {document["_id"]: document for document in database["conversations"].find()}
+    items = {document["_id"]: document for document in database["work_items"].find()}
+    states = {document["_id"]: document for document in database["sync_states"].find()}
+    syncs = Counter(_conversation_of(document) for document, _ in ledger.announced_revisions())
+    for case in load.services.cases.values():
+        if case.writes == 0:
+            continue
+        yield from _broken(case, conversations[case.key], items.get(case.item_key))
+        if isinstance(states[case.key].get("waitingSince"), str):
+            yield f"{case.key}: a field waits, and every event was delivered"
+        if syncs[case.key] > sync_writes_max(case.writes):
+            yield f"{case.key}: {syncs[case.key]} sync writes of {case.writes} outside writes"
+
+
+def _broken(case: Case, conversation: dict[str, Any], item: dict[str, Any] | None) -> Iterator[str]:
+    pair = conversation_of(conversation), None if item is None else work_item_of(item)
+    for each in violations(case.history, *pair):
+        yield f"{case.key} {each.point} {each.field}: {each.expected!r} expected, {each.found!r} found"
+
+
+def _conversation_of(document: str) -> str:
+    return document.partition("-")[0]
+
+
+def _unannounced(ledger: Ledger, announced: Iterable[dict[str, Any]]) -> Iterator[str]:
+    yield from (f"written and not announced: {each}" for each in sorted(ledger.unannounced()))
+    times = Counter(ledger.announced_revisions())
+    yield from (f"announced {count} times: {each}" for each, count in times.items() if count > 1)
+    seen = {message["id"] for message in announced}
+    stored = set(ledger.announcement_ids())
+    yield from (f"announcement {each} did not come out" for each in sorted(stored - seen))
+    yield from (f"announcement {each} came out of nowhere" for each in sorted(seen - stored))
+
+
+def _settled_again(lines: Lines, delete_may_have_failed: AnyOf[str]) -> Iterator[str]:
+    """A message is settled with its log line, after its delete was answered."""
+    done = Counter(line["messageId"] for line in lines.said(*_SETTLED))
+    for message_id, times in done.items():
+        if times > 1 and message_id not in delete_may_have_failed:
+            yield f"message {message_id} was handled {times} times, each of them settled"

@@ -1,0 +1,85 @@
+"""Servers, runs and the table at the end for the fault suite (`make faults`). `FAULT_SEED` and `FAULT_KILLS` set it."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from localstack_server import LocalStack
+from mongod import Mongod
+from tests.e2e.stage import staged_on
+from tests.faults.fault_run import FaultRun, fault_run
+
+RECEIVE_COUNT_MAX = 1_000
+"""However often a worker is killed, no message is to be given up by SQS itself."""
+
+_RUNS = pytest.StashKey[list[FaultRun]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_RUNS] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.faults)
+
+
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    runs = config.stash[_RUNS]
+    if not runs:
+        return
+    rows = [run.row() for run in runs]
+    table = Table(title="faults")
+    for column in rows[0]:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console(width=200).print(table)
+
+
+@pytest.fixture(scope="session")
+def seed() -> int:
+    return int(os.environ.get("FAULT_SEED", "1"))
+
+
+@pytest.fixture(scope="session")
+def kills() -> int:
+    return int(os.environ.get("FAULT_KILLS", "40"))
+
+
+@pytest.fixture(scope="session")
+def localstack() -> Iterator[LocalStack]:
+    with LocalStack() as server:
+        yield server
+
+
+@pytest.fixture
+def run_on(
+    localstack: LocalStack, tmp_path: Path, seed: int, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., FaultRun]]:
+    """Begins a run on the MongoDB at this address."""
+    with ExitStack() as stack:
+
+        def begin(uri: str, **options: Any) -> FaultRun:
+            stage = stack.enter_context(
+                staged_on(localstack.environment, uri, tmp_path, name="fault", receive_count_max=RECEIVE_COUNT_MAX)
+            )
+            name = request.node.name.removeprefix("test_")
+            run = stack.enter_context(fault_run(stage, uri=uri, name=name, seed=seed, **options))
+            request.config.stash[_RUNS].append(run)
+            return run
+
+        yield begin
+
+
+@pytest.fixture
+def run(run_on: Callable[..., FaultRun], mongod: Mongod) -> FaultRun:
+    """A run on the session's MongoDB."""
+    return run_on(mongod.uri)

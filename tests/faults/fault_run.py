@@ -1,0 +1,116 @@
+"""One fault run: a load, workers, a fault made by the test, then quiet, the end of all workers, and the audit."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from tests.e2e.ledger import Ledger
+from tests.e2e.stage import Stage
+from tests.e2e.worker_process import WorkerProcess
+from tests.faults.audit import Figures, Lines, audit
+from tests.faults.load import Load
+from tests.faults.outside_services import session_documents
+from tests.faults.statsd_ear import StatsdEar
+from worker.metrics import Metric
+
+# Longer than any fault: what the audit is to see is decided by events alone, never by the poll in their place.
+GAP_SECONDS = 3_600
+_QUIET_S = 1.0
+
+
+@dataclass(slots=True, kw_only=True)
+class FaultRun:
+    """What a test works with."""
+
+    name: str
+    seed: int
+    random: Random
+    stage: Stage
+    load: Load
+    ledger: Ledger
+    ear: StatsdEar
+    began: float = field(default_factory=time.monotonic)
+    kills: int = 0
+    figures: Figures | None = None
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def workers(self, count: int = 2, **variables: str) -> list[WorkerProcess]:
+        """Start so many, and wait until they are ready."""
+        started = [self.stage.worker(**variables) for _ in range(count)]
+        for worker in started:
+            worker.wait_ready()
+        return started
+
+    def say(self, text: str) -> None:
+        """Progress, for whoever looks on."""
+        sys.stdout.write(f"    {time.monotonic() - self.began:6.1f} s  {text}\n")
+        sys.stdout.flush()
+
+    def finish(self, *, within_s: float = 90, delete_may_have_failed: Collection[str] = frozenset()) -> Figures:
+        """End the load, wait until all is quiet, stop the workers in order, look at everything."""
+        self.load.stop()
+        self.say(f"{self.load.published} messages published, waiting for quiet")
+        self._wait_quiet(within_s)
+        for worker in self.stage.workers:
+            if worker.process.poll() is None:
+                status, _ = worker.terminate()
+                assert status == 0, f"the worker ended with {status}: {worker.log.read_text()[-2_000:]}"
+        lines = Lines(lines=[line for worker in self.stage.workers for line in worker.lines()])
+        self.figures = audit(self.stage, self.load, self.ledger, lines, delete_may_have_failed=delete_may_have_failed)
+        self.say("audited")
+        return self.figures
+
+    def _wait_quiet(self, within_s: float) -> None:
+        """An announcement leaves the outbox and only then comes back as a message: quiet is to last."""
+        deadline = time.monotonic() + within_s
+        since = time.monotonic()
+        while time.monotonic() - since < _QUIET_S:
+            if not self.stage.drained():
+                since = time.monotonic()
+                left = f"{self.stage.depth()} messages, {self.stage.database['outbox'].count_documents({})} events left"
+                assert since < deadline, f"not quiet within {within_s:.0f} s: {left}"
+            time.sleep(0.1)
+
+    def row(self) -> dict[str, Any]:
+        """What the table at the end shows."""
+        figures = self.figures
+        return {
+            "case": self.name,
+            "messages": figures.messages if figures else self.load.post.published,
+            "syncs": figures.syncs if figures else "",
+            "kills": self.kills,
+            "redelivered": figures.redeliveries if figures else "",
+            "conflicts": self.ear.count(Metric.CONFLICT),
+            "seconds": f"{time.monotonic() - self.began:.0f}",
+            "seed": self.seed,
+            "": "; ".join(f"{name} {value}" for name, value in self.notes.items()),
+        }
+
+
+@contextlib.contextmanager
+def fault_run(
+    stage: Stage, *, uri: str, name: str, seed: int, pairs: int = 60, per_second: float = 40
+) -> Iterator[FaultRun]:
+    """The load has begun inside, and is ended whatever happens."""
+    stage.database["work_sessions"].insert_many(session_documents())
+    with StatsdEar() as ear:
+        stage.variables |= {
+            "LOG_LEVEL": "debug",
+            "STATSD_HOST": "127.0.0.1",
+            "STATSD_PORT": str(ear.port),
+            "SYNC_GAP_SECONDS": str(GAP_SECONDS),
+        }
+        load = Load(stage, uri=uri, seed=seed, pairs=pairs, per_second=per_second)
+        run = FaultRun(
+            name=name, seed=seed, random=Random(seed), stage=stage, load=load, ledger=Ledger(stage.database), ear=ear
+        )
+        run.say(f"{name}: seed {seed}")
+        load.start()
+        try:
+            yield run
+        finally:
+            load.abandon()

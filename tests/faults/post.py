@@ -1,0 +1,103 @@
+"""How the events of the services outside come to the topics: late, in any order, some of them twice, none of them lost.
+
+Poison is mixed in, straight into the queue. SNS and SQS may be away: then it waits and tries again.
+"""
+
+import asyncio
+import heapq
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, Final
+from zlib import crc32
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from commands.instant import format_instant
+from tests.e2e.stage import Stage
+from tests.handlers.malformed import MALFORMED
+
+_LATE: Final = 0.3
+_LATE_S_MAX: Final = 2.0
+_TWICE: Final = 0.1
+_TWICE_S_MAX: Final = 6.0
+_ROUND_S: Final = 0.05
+
+# What SQS itself does not take cannot come this way.
+_POISON: Final = [kind for kind in MALFORMED if kind.sendable and len(kind.body) < 10_000]
+
+
+@dataclass(slots=True, kw_only=True)
+class Post:
+    """`run` carries what is posted, until `ended` and empty. `poison_every`: one poison message for so many events."""
+
+    stage: Stage
+    random: Random
+    poison_every: int = 40
+    published: int = 0
+    poisoned: Counter[str] = field(default_factory=Counter)
+    event_ids: set[str] = field(default_factory=set)
+    ended: bool = False
+    abandoned: bool = False
+    _due: list[tuple[float, int, dict[str, Any]]] = field(default_factory=list)
+    _count: int = 0
+
+    def post(self, event: dict[str, Any]) -> None:
+        """An event just made: on its way now or later, once or twice."""
+        self.event_ids.add(event["id"])
+        late_s = self.random.random() * _LATE_S_MAX if self.random.random() < _LATE else 0.0
+        self._push(event, late_s)
+        if self.random.random() < _TWICE:
+            self._push(event, late_s + self.random.random() * _TWICE_S_MAX)
+
+    async def run(self) -> None:
+        """Carry."""
+        while not self.abandoned and (self._due or not self.ended):
+            now = time.monotonic()
+            due = []
+            while self._due and (self._due[0][0] <= now or self.ended):
+                due.append(heapq.heappop(self._due)[2])
+            if due:
+                await self._insist([_wrapped(event) for event in due])
+                self.published += len(due)
+            await self._poison(len(due))
+            await asyncio.sleep(_ROUND_S)
+
+    def _push(self, event: dict[str, Any], after_s: float) -> None:
+        self._count += 1
+        heapq.heappush(self._due, (time.monotonic() + after_s, self._count, event))
+
+    async def _poison(self, events: int) -> None:
+        for _ in range(events):
+            if self.random.random() < 1 / self.poison_every:
+                body = self.random.choice(_POISON).body
+                if await self._done(lambda body=body: self.stage.send([body])):
+                    self.poisoned[body] += 1
+
+    async def _insist(self, messages: Sequence[dict[str, Any]]) -> None:
+        # What was published before the fault is published again: one more event that comes twice.
+        while not (await self._done(lambda: self.stage.publish(messages)) or self.abandoned):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+
+    async def _done(self, work: Any) -> bool:
+        try:
+            await asyncio.to_thread(work)
+        except (BotoCoreError, ClientError):
+            return False
+        return True
+
+
+def _wrapped(event: dict[str, Any]) -> dict[str, Any]:
+    """As the producers publish it; `publishedAt` is when they meant to, however late it comes."""
+    return {
+        "id": f"message-{event['id']}",
+        "name": event["name"],
+        "partition": "org",
+        "body": event,
+        "publishedAt": format_instant(datetime.now(UTC)),
+        "version": 3,
+        "dd": {"trace_id": str(crc32(event["id"].encode())), "span_id": "1"},
+    }

@@ -1,0 +1,52 @@
+"""Hears the workers' metrics, as the Datadog agent would: counts added up, the highest of each gauge."""
+
+import socket
+import threading
+from collections import Counter
+from typing import Self
+
+from worker.metrics import Metric
+
+
+class StatsdEar:
+    """A UDP port of this machine; `with` it, point STATSD_PORT at `port`, and read."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.settimeout(0.2)
+        self.port: int = self._socket.getsockname()[1]
+        self.counts: Counter[str] = Counter()
+        self.highest: dict[str, float] = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+
+    def count(self, metric: Metric) -> int:
+        """Over all tags and workers."""
+        return self.counts[metric.value]
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._socket.close()
+
+    def _listen(self) -> None:
+        while not self._ended.is_set():
+            try:
+                packet = self._socket.recv(65_536)
+            except TimeoutError:
+                continue
+            for line in packet.decode().splitlines():
+                self._hear(line)
+
+    def _hear(self, line: str) -> None:
+        name, _, rest = line.partition(":")
+        value, _, kind = rest.partition("|")
+        if kind.startswith("c"):
+            self.counts[name] += int(float(value))
+        elif kind.startswith("g"):
+            self.highest[name] = max(self.highest.get(name, 0.0), float(value))
