@@ -4,7 +4,7 @@ One load, one decision a conversation, one commit; where a plan loses against an
 is read and decided again, with a growing, jittered delay, so that it never holds up the rest for long.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -29,6 +29,10 @@ _BACKOFF_SECONDS: Final = 0.01
 _BACKOFF_SECONDS_MAX: Final = 1.0
 
 
+def _nobody_waits() -> None:
+    """All ends are taken at once."""
+
+
 class BatchHandler:
     """Handles batches; holds nothing between them."""
 
@@ -39,8 +43,14 @@ class BatchHandler:
         self._chance = chance
         self._options = options
 
-    async def handle(self, events: Sequence[Event], ends: dict[int, Handled] | None = None) -> list[Handled]:
-        """Each event's end, in the order of `events`.
+    async def handle(
+        self,
+        events: Sequence[Event],
+        ends: dict[int, Handled] | None = None,
+        some_ended: Callable[[], None] = _nobody_waits,
+    ) -> list[Handled]:
+        """Each event's end, in the order of `events`. `some_ended` is called while others than those in `ends` take
+        their time: they met other writers, or the store went away before their turn.
 
         Raises StoreAway: hand the batch in again, with the same `ends` (by the event's `id()`). They are filled as
         conversations come to their end, so that what was written before the store went away is told of, once.
@@ -55,7 +65,7 @@ class BatchHandler:
             else:
                 by_conversation.setdefault(event.conversation_id, []).append(event)
         if by_conversation:
-            await self._handle_conversations(by_conversation, ends)
+            await self._handle_conversations(by_conversation, ends, some_ended)
         return [ends[id(event)] for event in events]
 
     async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta = IN_TIME) -> list[Polled]:
@@ -81,7 +91,9 @@ class BatchHandler:
                 told.append(polled)
         return told
 
-    async def _handle_conversations(self, by_conversation: dict[str, list[Event]], ends: dict[int, Handled]) -> None:
+    async def _handle_conversations(
+        self, by_conversation: dict[str, list[Event]], ends: dict[int, Handled], some_ended: Callable[[], None]
+    ) -> None:
         lost: list[str] = []
         away = False
         planned, fates = await self._attempt(by_conversation)
@@ -93,9 +105,11 @@ class BatchHandler:
             else:
                 _note(ends, self._ended(one, fate))
         if away:
+            some_ended()
             raise StoreAway("the store went away in the middle of a batch")
         # One by one: whoever met another writer is likely to meet it again, and must not take the others along.
         for conversation_id in lost:
+            some_ended()
             _note(ends, await self._handle_alone(conversation_id, by_conversation[conversation_id]))
 
     async def _handle_alone(self, conversation_id: str, events: list[Event]) -> list[Handled]:

@@ -1,13 +1,14 @@
 """The lanes: a conversation always goes to the same one, so that a process never conflicts with itself.
 
-A lane takes all that waits as one batch: handle, tell, settle, publish. Messages that are no event of ours have a
+A lane takes all that waits as one batch: handle, tell, settle, publish. Where a conversation meets other writers, the
+others of its batch are told, settled and published while it is tried again. Messages that are no event of ours have a
 lane of their own, which never asks the store. While the store is away a lane keeps its batch and tries again; while
 our code has a fault, the batch is taken apart by conversation and only the one that meets the fault goes back.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 from zlib import crc32
@@ -53,8 +54,11 @@ class Entry:
 class Handler(Protocol):
     """What a lane does with its events (handlers/batch.py)."""
 
-    async def handle(self, events: Sequence[Event], ends: dict[int, Handled]) -> list[Handled]:
-        """Each event's end, in order; raises StoreAway, and goes on with the same `ends`."""
+    async def handle(
+        self, events: Sequence[Event], ends: dict[int, Handled], some_ended: Callable[[], None]
+    ) -> list[Handled]:
+        """Each event's end, in order; raises StoreAway, and goes on with the same `ends`. Calls `some_ended` when
+        `ends` has some and the rest may take its time."""
         ...
 
 
@@ -76,10 +80,11 @@ class Announcer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneParts:
-    """What every lane works with. `failed` makes the end of an event that met a fault in our code; `store_pause` is
-    the delay between tries while the store is away."""
+    """What every lane works with. `fifo`: the queue keeps groups in order. `failed` makes the end of an event that met
+    a fault in our code; `store_pause` is the delay between tries while the store is away."""
 
     handler: Handler
+    fifo: bool
     policy: Policy
     failed: Callable[[Event, Exception], Handled]
     settler: Settler
@@ -148,22 +153,49 @@ class _Lane:
         first_time = (entry.read for entry in batch if entry.message.receive_count == 1)
         parts.lag.note(lateness((each for each in first_time if isinstance(each, Event)), parts.clock.now()))
         ends: dict[int, Handled] = {}
-        handled = await self._handle(events, ends) if events else []
-        ends.update((id(one.event), one) for one in handled)
+        left = list(batch)
+
+        def finish_ended() -> None:
+            nonlocal left
+            ended, left = self._parted(left, ends)
+            if ended:
+                finishing.create_task(self._finish(ended, ends))
+
+        async with asyncio.TaskGroup() as finishing:
+            if events:
+                handled = await self._handle(events, ends, finish_ended)
+                ends.update((id(one.event), one) for one in handled)
+            await self._finish(left, ends)
+
+    def _parted(self, entries: Sequence[Entry], ends: Mapping[int, Handled]) -> tuple[list[Entry], list[Entry]]:
+        """What has come to its end, and the rest. Of a FIFO queue nothing goes first that would overtake its group."""
+        open_groups = {entry.message.group for entry in entries if self._parts.fifo and id(entry.read) not in ends}
+        parted: tuple[list[Entry], list[Entry]] = ([], [])
+        for entry in entries:
+            waits = id(entry.read) not in ends or entry.message.group in open_groups
+            parted[waits].append(entry)
+        return parted
+
+    async def _finish(self, entries: Sequence[Entry], ends: Mapping[int, Handled]) -> None:
+        """Tell, settle and publish what has come to its end."""
+        parts = self._parts
+        handled = [ends[id(entry.read)] for entry in entries if isinstance(entry.read, Event)]
         # Before settling: a kill in between then repeats an audit line, where it would have lost the only one.
         for one in handled:
             tell_handled(one, parts.telemetry)
-        for entry in batch:
+        for entry in entries:
             if isinstance(entry.read, Unsupported):
                 tell_unsupported(entry.read, parts.policy, parts.telemetry)
-        went_back = await parts.settler.settle([self._settlement(entry, ends) for entry in batch])
+        went_back = await parts.settler.settle([self._settlement(entry, ends) for entry in entries])
         await self._send_followers_back(went_back)
         parts.announcer.offer([announcement for one in handled for announcement in one.announcements])
         parts.health.progress()
 
-    async def _handle(self, events: Sequence[Event], ends: dict[int, Handled]) -> list[Handled]:
+    async def _handle(
+        self, events: Sequence[Event], ends: dict[int, Handled], some_ended: Callable[[], None]
+    ) -> list[Handled]:
         began = self._parts.clock.now()
-        done = await or_fault(self._until_the_store_answers(events, ends))
+        done = await or_fault(self._until_the_store_answers(events, ends, some_ended))
         metrics = self._parts.telemetry.metrics
         if not isinstance(done, CodeFault):
             metrics.distribution(Metric.BATCH_SIZE, len(events))
@@ -182,13 +214,15 @@ class _Lane:
         )
         if len(by_conversation) == 1:
             return [self._parts.failed(event, done.error) for event in events]
-        return [one for some in by_conversation.values() for one in await self._handle(some, ends)]
+        return [one for some in by_conversation.values() for one in await self._handle(some, ends, some_ended)]
 
-    async def _until_the_store_answers(self, events: Sequence[Event], ends: dict[int, Handled]) -> list[Handled]:
+    async def _until_the_store_answers(
+        self, events: Sequence[Event], ends: dict[int, Handled], some_ended: Callable[[], None]
+    ) -> list[Handled]:
         outage, handle = self._parts.outage, self._parts.handler.handle
         try:
             # A batch that goes through at once may not ask the store at all, and says nothing of it.
-            return await handle(events, ends)
+            return await handle(events, ends, some_ended)
         except StoreAway as away:
             outage.begins(first_line(away))
             await outage.over_within(self._parts.store_pause.after(1))
@@ -198,11 +232,11 @@ class _Lane:
             before_sleep=lambda state: outage.begins(_why(state)),
             sleep=outage.over_within,
         )
-        handled: list[Handled] = await retrying(handle, events, ends)
+        handled: list[Handled] = await retrying(handle, events, ends, some_ended)
         outage.ends()
         return handled
 
-    def _settlement(self, entry: Entry, ends: dict[int, Handled]) -> Settlement:
+    def _settlement(self, entry: Entry, ends: Mapping[int, Handled]) -> Settlement:
         outcome: Outcome
         match entry.read:
             case Event():

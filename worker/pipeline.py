@@ -183,6 +183,7 @@ class Pipeline:
 
         return LaneParts(
             handler=self._handler,
+            fifo=outside.facts.fifo,
             policy=settings.sync_policy.applied,
             failed=failed_end,
             settler=self._settle,

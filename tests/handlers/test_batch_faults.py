@@ -1,5 +1,6 @@
 """What others and the store do to a batch: lost races, plans that cannot be held, a store that is away."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -186,6 +187,20 @@ async def test_what_was_written_before_the_store_went_away_is_told_of_once() -> 
     assert [code_of(end) for end in told] == ["APPLIED", "APPLIED"]
     assert [len(end.announcements) for end in told] == [1, 1]
     assert len(world.announced()) == 2
+
+
+@pytest.mark.parametrize("meets", [lambda inner: LosingStore(inner, "c-1", times=1), HalfAwayStore])
+async def test_whoever_asks_is_told_while_others_take_their_time(meets: Callable[[Store], Store]) -> None:
+    world = two_pairs(meets)
+    ends: dict[int, Handled] = {}
+    told: list[list[str]] = []
+
+    def some_ended() -> None:
+        told.append([code_of(end) for end in ends.values()])
+
+    with contextlib.suppress(StoreAway):
+        await world.handler.handle([read(ASSIGNED), read(BESIDE)], ends, some_ended)
+    assert told == [["APPLIED"]]
 
 
 @pytest.mark.parametrize("spoilt", ["workItemNumber", "rev", "org"])

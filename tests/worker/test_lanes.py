@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -50,9 +50,12 @@ class Script:
         self.away = 0
         self.faulty: set[str] = set()
         self.again: set[str] = set()
+        self.contended: dict[str, asyncio.Event] = {}
         self.gate: asyncio.Event | None = None
 
-    async def handle(self, events: Sequence[Event], ends: dict[int, Handled]) -> list[Handled]:
+    async def handle(
+        self, events: Sequence[Event], ends: dict[int, Handled], some_ended: Callable[[], None]
+    ) -> list[Handled]:
         if self.gate is not None:
             await self.gate.wait()
         if self.away:
@@ -61,6 +64,10 @@ class Script:
         self.batches.append([event.id for event in events])
         if self.faulty & {event.conversation_id for event in events}:
             raise KeyError("a customer's words")
+        ends.update((id(event), self._end(event)) for event in events if event.conversation_id not in self.contended)
+        for conversation in self.contended.keys() & {event.conversation_id for event in events}:
+            some_ended()
+            await self.contended[conversation].wait()
         return [self._end(event) for event in events]
 
     def _end(self, event: Event) -> Handled:
@@ -96,8 +103,9 @@ class Line:
             count=lanes,
             batch_max=batch_max,
             parts=LaneParts(
-                handler=self.script, policy=Policy.LEGACY, failed=self._failed, settler=self.settle, announcer=self,
-                outage=self.outage, lag=self.lag, store_pause=pause, health=self.health, clock=clock,
+                handler=self.script, fifo=fifo, policy=Policy.LEGACY, failed=self._failed,
+                settler=self.settle, announcer=self, outage=self.outage, lag=self.lag, store_pause=pause,
+                health=self.health, clock=clock,
                 telemetry=self.ear.telemetry,
             ),
         )  # fmt: skip
@@ -269,6 +277,40 @@ async def test_fifo_what_waits_behind_a_message_that_goes_back_goes_back_too() -
     await line.clock.advance(60)
     await line.drained()
     assert line.script.batches[1:] == [["c1-2", "c1-3"], ["c1-4"]]
+    await line.stop()
+
+
+async def test_a_contended_conversation_holds_up_nobody_else_of_its_batch() -> None:
+    line = Line(FakeClock(), lanes=1)
+    line.script.gate, line.script.contended = asyncio.Event(), {"c2": asyncio.Event()}
+    for conversation in ("c1", "c2", "c3", "c2"):
+        line.queue.send(body(conversation))
+    line.start()
+    await until(lambda: len(line.in_hand) == 4)
+    line.script.gate.set()
+    await until(lambda: line.queue.left == ["m2", "m4"])
+    assert [audit["conversationId"] for audit in line.audits] == ["c1", "c3"]
+    await until(lambda: line.offered == ["a-c1-1", "a-c3-1"])
+    assert len(line.in_hand) == 2
+    line.script.contended["c2"].set()
+    await line.drained()
+    assert [audit["conversationId"] for audit in line.audits] == ["c1", "c3", "c2", "c2"]
+    await line.stop()
+
+
+async def test_fifo_nothing_overtakes_a_contended_message_of_its_group() -> None:
+    line = Line(FakeClock(), fifo=True, lanes=1)
+    line.script.gate, line.script.contended = asyncio.Event(), {"c2": asyncio.Event()}
+    line.script.again = {"c2-1"}
+    for conversation, group in (("c1", "g1"), ("c2", "g1"), ("c3", "g1"), ("c4", "g2")):
+        line.queue.send(body(conversation), group=group)
+    line.start()
+    await until(lambda: len(line.in_hand) == 4)
+    line.script.gate.set()
+    await until(lambda: line.queue.left == ["m1", "m2", "m3"])
+    line.script.contended["c2"].set()
+    await until(lambda: len(line.in_hand) == 0)
+    assert line.queue.left == ["m2", "m3"], "what comes after it in its group went back with it"
     await line.stop()
 
 
