@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 BATCH_BYTES_MAX: Final = 262_144
 """What one call may carry in total; a larger single message goes alone."""
+_UNTOLD: Final[Mapping[str, Any]] = {"Code": "NOT_TOLD", "Message": "the answer does not say what became of it"}
+"""The library takes whatever comes with status 200 for an answer, a page of a box in between, too."""
 
 T = TypeVar("T")
 
@@ -156,8 +158,9 @@ async def _batched(
         if len(entries) == 1:
             return [Refused(code=code_of(error), reason=first_line(error), final=True)]
         return [(await _batched(what, [entry], call))[0] for entry in entries]
+    done = {int(one["Id"]) for one in answer.get("Successful") or []}
     failed = {int(failure["Id"]): failure for failure in answer.get("Failed") or []}
-    return [_refused(failed[index]) if index in failed else None for index in range(len(entries))]
+    return [None if index in done else _refused(failed.get(index, _UNTOLD)) for index in range(len(entries))]
 
 
 def _refused(failure: Mapping[str, Any]) -> Refused:
