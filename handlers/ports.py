@@ -125,7 +125,11 @@ class Clock(Protocol):
     """Time, so that tests can own it."""
 
     def now(self) -> datetime:
-        """Aware, UTC, cut off below the millisecond."""
+        """Aware, UTC, cut off below the millisecond. Whoever sets the machine's clock moves it."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since whenever, which nobody sets: for how long ago, and how much longer."""
         ...
 
     async def sleep(self, seconds: float) -> None:

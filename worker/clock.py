@@ -1,6 +1,7 @@
 """Time and ids as the process has them; tests bring their own (handlers/ports.py)."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 
 from bson import ObjectId
@@ -13,6 +14,10 @@ class SystemClock:
         """Aware, UTC, cut off below the millisecond: what is stored and logged has no more digits."""
         now = datetime.now(UTC)
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    def monotonic(self) -> float:
+        """Seconds that no setting of the machine's clock moves."""
+        return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

@@ -6,7 +6,6 @@ Asking costs nothing: the answer is what the parts told last, and parts that say
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Any, Final, Literal
 
 import orjson
@@ -26,7 +25,7 @@ class Health:
         self._clock = clock
         self._silence_seconds_max = silence_seconds_max
         self._faults: dict[Part, str | None] = dict.fromkeys(PARTS, "starting")
-        self._progress_at: datetime = clock.now()
+        self._progress_at = clock.monotonic()
 
     def well(self, part: Part) -> None:
         """The part answers."""
@@ -38,12 +37,12 @@ class Health:
 
     def progress(self) -> None:
         """Something was received, or a long poll came back empty, or something was settled."""
-        self._progress_at = self._clock.now()
+        self._progress_at = self._clock.monotonic()
 
     def answer(self) -> dict[str, Any]:
         """`{ready, checks: {part: {ok, reason}}}`."""
         checks: dict[str, Any] = {part: _check(self._faults[part]) for part in PARTS}
-        silence_seconds = int((self._clock.now() - self._progress_at).total_seconds())
+        silence_seconds = int(self._clock.monotonic() - self._progress_at)
         silent = silence_seconds > self._silence_seconds_max
         checks["progress"] = _check(f"nothing received or settled for {silence_seconds} s" if silent else None)
         return {"ready": all(check["ok"] for check in checks.values()), "checks": checks}

@@ -43,7 +43,7 @@ class Heartbeat:
         self._telemetry.metrics.gauge(Metric.IN_HAND, len(self._in_hand))
 
     async def _extend(self, receipts: Sequence[str]) -> None:
-        asked_at = self._clock.now()
+        asked_at = self._clock.monotonic()
         seconds = self._in_hand.visibility_seconds
         try:
             answers = await self._queue.hide_batch([Hide(receipt=receipt, seconds=seconds) for receipt in receipts])

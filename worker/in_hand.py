@@ -7,7 +7,6 @@ visibility (heartbeat.py) and who settles (settle.py).
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from handlers.ports import Clock
 from worker.message import Message
@@ -16,7 +15,8 @@ from worker.message import Message
 @dataclass(slots=True, kw_only=True)
 class _Held:
     message: Message
-    visible_again: datetime
+    visible_again: float
+    """By the clock that nobody sets."""
 
 
 class InHand:
@@ -46,7 +46,7 @@ class InHand:
 
     async def take(self, messages: Iterable[Message], *, reserved: int) -> None:
         """Messages just received come in; the rest of the room is free again."""
-        again = self._clock.now() + timedelta(seconds=self.visibility_seconds)
+        again = self._clock.monotonic() + self.visibility_seconds
         for message in messages:
             self._held[message.receipt] = _Held(message=message, visible_again=again)
         await self.give_up(reserved)
@@ -69,12 +69,12 @@ class InHand:
 
     def lapsing(self) -> list[str]:
         """Receipts of the messages whose time is half over."""
-        limit = self._clock.now() + timedelta(seconds=self.visibility_seconds / 2)
+        limit = self._clock.monotonic() + self.visibility_seconds / 2
         return [receipt for receipt, held in self._held.items() if held.visible_again <= limit]
 
-    def extended(self, receipts: Sequence[str], *, asked_at: datetime) -> None:
-        """Hidden for a whole timeout from `asked_at` on."""
-        again = asked_at + timedelta(seconds=self.visibility_seconds)
+    def extended(self, receipts: Sequence[str], *, asked_at: float) -> None:
+        """Hidden for a whole timeout from `asked_at` (monotonic) on."""
+        again = asked_at + self.visibility_seconds
         for receipt in receipts:
             if receipt in self._held:
                 self._held[receipt].visible_again = again

@@ -194,12 +194,12 @@ class _Lane:
     async def _handle(
         self, events: Sequence[Event], ends: dict[int, Handled], some_ended: Callable[[], None]
     ) -> list[Handled]:
-        began = self._parts.clock.now()
+        began = self._parts.clock.monotonic()
         done = await or_fault(self._until_the_store_answers(events, ends, some_ended))
         metrics = self._parts.telemetry.metrics
         if not isinstance(done, CodeFault):
             metrics.distribution(Metric.BATCH_SIZE, len(events))
-            seconds = (self._parts.clock.now() - began).total_seconds()
+            seconds = self._parts.clock.monotonic() - began
             metrics.distribution(Metric.BATCH_DURATION, seconds * 1_000)
             return done
         metrics.count(Metric.BATCH_FAULT)

@@ -84,9 +84,15 @@ class MemoryStore:
 
     # Outbox
 
-    async def waiting(self, older_than: datetime, limit: int, *, skip: int = 0) -> Sequence[Announcement]:
-        """At most `limit` entries created before `older_than`, oldest first, none that was set aside."""
-        entries = (entry for entry in self._waiting() if entry.created_at < older_than)
+    async def waiting(
+        self, older_than: datetime, limit: int, *, skip: int = 0, or_after: datetime | None = None
+    ) -> Sequence[Announcement]:
+        """At most `limit` entries created before `older_than` or after `or_after`, oldest first."""
+        entries = (
+            entry
+            for entry in self._waiting()
+            if entry.created_at < older_than or (or_after is not None and entry.created_at > or_after)
+        )
         return heapq.nsmallest(skip + limit, entries, key=lambda entry: entry.created_at)[skip:]
 
     async def sent(self, ids: Iterable[str]) -> None:

@@ -21,9 +21,14 @@ class MongoOutbox:
         self._entries = database_of(client, database)[Collection.OUTBOX]
         self._deadline_s = deadline_s
 
-    async def waiting(self, older_than: datetime, limit: int, *, skip: int = 0) -> Sequence[Announcement]:
-        """At most `limit` entries created before `older_than`, oldest first, none that was set aside."""
-        query = {"status": EntryStatus.WAITING.value, "createdAt": {"$lt": older_than}}
+    async def waiting(
+        self, older_than: datetime, limit: int, *, skip: int = 0, or_after: datetime | None = None
+    ) -> Sequence[Announcement]:
+        """At most `limit` entries created before `older_than` or after `or_after`, oldest first."""
+        ages: list[dict[str, Any]] = [{"createdAt": {"$lt": older_than}}]
+        if or_after is not None:
+            ages.append({"createdAt": {"$gt": or_after}})
+        query = {"status": EntryStatus.WAITING.value, "$or": ages}
         with within(self._deadline_s):
             found = self._entries.find(query, sort=[("createdAt", ASCENDING)], skip=skip, limit=limit, batch_size=limit)
             return [announcement_of(document) for document in await found.to_list()]

@@ -116,7 +116,7 @@ class MongoStore:
     async def _transaction(self, plans: Sequence[Plan]) -> Ended:
         """All of `plans` in one transaction; never ends UNKNOWN. Raises `StoreAway`."""
         commit_id = self._ids.new()
-        started = self._clock.now()
+        started = self._clock.monotonic()
         session = self._client.start_session(causal_consistency=False)
         committed = False
         try:
@@ -126,7 +126,7 @@ class MongoStore:
             committed = result.end is End.COMMITTED
         finally:
             await self._leave(session)
-            self._observer.transaction_seconds((self._clock.now() - started).total_seconds())
+            self._observer.transaction_seconds(self._clock.monotonic() - started)
             if not committed:
                 self._observer.aborted(len(plans))
         return result

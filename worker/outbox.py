@@ -23,9 +23,11 @@ class Backlog:
 class Outbox(Protocol):
     """The entries left to publish. Every call raises `StoreAway` where the store is away, and may be repeated."""
 
-    async def waiting(self, older_than: datetime, limit: int, *, skip: int = 0) -> Sequence[Announcement]:
-        """At most `limit` (1 or more) entries created before `older_than`, oldest first, none that was set aside;
-        the oldest `skip` of them are left out."""
+    async def waiting(
+        self, older_than: datetime, limit: int, *, skip: int = 0, or_after: datetime | None = None
+    ) -> Sequence[Announcement]:
+        """At most `limit` (1 or more) entries created before `older_than` (or after `or_after`, by a clock that was
+        ahead), oldest first, none that was set aside; the oldest `skip` of them are left out."""
         ...
 
     async def sent(self, ids: Iterable[str]) -> None:

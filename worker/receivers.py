@@ -7,7 +7,6 @@ one is safe at any moment, but what SQS had given to a cut-off call comes back o
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from handlers.message import Limits, read_message
@@ -48,7 +47,7 @@ class ReceiverParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Call:
-    began: datetime
+    began: float
     over: asyncio.Event
 
 
@@ -75,8 +74,8 @@ class Receivers:
         one that has waited for longer has found the queue empty.
         """
         self._stopping = True
-        now = self._parts.clock.now()
-        ages = {call: (now - call.began).total_seconds() for call in self._calls}
+        now = self._parts.clock.monotonic()
+        ages = {call: now - call.began for call in self._calls}
         fresh = {call: FRESH_SECONDS - age for call, age in ages.items() if age < FRESH_SECONDS}
         if fresh:
             waits = [asyncio.ensure_future(call.over.wait()) for call in fresh]
@@ -93,7 +92,7 @@ class Receivers:
                 await parts.in_hand.give_up(ENTRIES_MAX)
                 # Until cancelled.
                 await asyncio.Event().wait()
-            call = _Call(began=parts.clock.now(), over=asyncio.Event())
+            call = _Call(began=parts.clock.monotonic(), over=asyncio.Event())
             self._calls.add(call)
             away: QueueAway | None = None
             try:

@@ -1,7 +1,8 @@
 """Publishes what a crash, an overflow or an outage left in the outbox, and measures what waits there.
 
 It takes entries older than an age, so that it does not compete with the publisher of a worker that lives. Two workers'
-relays may take the same entry: it is then announced twice, by the same id.
+relays may take the same entry: it is then announced twice, by the same id. Of an entry from the future, written before
+the clock was set back or by a worker whose clock is ahead, nobody knows the age: it is taken, too.
 """
 
 from collections.abc import Sequence
@@ -65,12 +66,12 @@ class Relay:
     async def round(self) -> None:
         """Publish all that has waited long enough. Raises StoreAway."""
         await self._measure()
-        older_than = self._clock.now() - timedelta(seconds=self._rounds.age_seconds)
+        now, age = self._clock.now(), timedelta(seconds=self._rounds.age_seconds)
         stuck: set[Trigger] = set()
         skip = 0
         # What does not clear is skipped, so that a topic that refuses does not hold up the other one.
         while len(stuck) < len(_SIDES):
-            found = await self._outbox.waiting(older_than, TAKEN_MAX, skip=skip)
+            found = await self._outbox.waiting(now - age, TAKEN_MAX, skip=skip, or_after=now + age)
             cleared = 0
             for side in _SIDES:
                 if side not in stuck:

@@ -29,6 +29,10 @@ class ReplayClock:
         """Aware, UTC."""
         return self.at
 
+    def monotonic(self) -> float:
+        """Seconds, as `now` shows them."""
+        return (self.at - EPOCH).total_seconds()
+
     async def sleep(self, seconds: float) -> None:
         """Nobody else writes in a replay, so there is nothing to wait for."""
 

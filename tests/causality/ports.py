@@ -21,6 +21,9 @@ class FixedClock:
     def now(self) -> datetime:
         return self.at
 
+    def monotonic(self) -> float:
+        return 0.0
+
     async def sleep(self, seconds: float) -> None:
         """Nothing."""
 

@@ -35,6 +35,9 @@ class VirtualTime:
         """To the millisecond, as the worker's clock."""
         return self.start + timedelta(milliseconds=int(self.passed_s * 1000))
 
+    def monotonic(self) -> float:
+        return self.passed_s
+
     async def sleep(self, seconds: float) -> None:
         """Let others go on for so long."""
         await _Pause(seconds)

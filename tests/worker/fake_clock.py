@@ -29,12 +29,20 @@ class FakeClock:
 
     def __init__(self) -> None:
         self._now = T0
+        self._put_off = timedelta()
         self._sleepers: list[tuple[datetime, int, asyncio.Event]] = []
         self._numbers = count()
         self.slept: list[float] = []
 
     def now(self) -> datetime:
-        return self._now
+        return self._now + self._put_off
+
+    def monotonic(self) -> float:
+        return (self._now - T0).total_seconds()
+
+    def put(self, seconds: float) -> None:
+        """Somebody sets it, forward or back; no time passes."""
+        self._put_off += timedelta(seconds=seconds)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -22,7 +21,8 @@ class _Stored:
     body: str
     attributes: dict[str, dict[str, Any]]
     group: str | None
-    visible_at: datetime
+    visible_at: float
+    """By the queue's own clock, which nobody sets."""
     receives: int = 0
     receipt: str | None = None
 
@@ -51,7 +51,9 @@ class StandInQueue:
     def send(self, body: str, *, group: str | None = None, attributes: dict[str, dict[str, Any]] | None = None) -> str:
         message_id = f"m{next(self._numbers)}"
         self._stored.append(
-            _Stored(id=message_id, body=body, attributes=attributes or {}, group=group, visible_at=self.clock.now())
+            _Stored(
+                id=message_id, body=body, attributes=attributes or {}, group=group, visible_at=self.clock.monotonic()
+            )
         )
         return message_id
 
@@ -65,11 +67,11 @@ class StandInQueue:
 
     def visible_in_seconds(self, message_id: str) -> float:
         stored = next(one for one in self._stored if one.id == message_id)
-        return max((stored.visible_at - self.clock.now()).total_seconds(), 0)
+        return max(stored.visible_at - self.clock.monotonic(), 0)
 
     async def receive(self, *, wait_seconds: int) -> Sequence[Message]:
         self._check("receive", 1)
-        now = self.clock.now()
+        now = self.clock.monotonic()
         locked = {stored.group for stored in self._stored if stored.group and stored.visible_at > now}
         ready = [stored for stored in self._stored if stored.visible_at <= now and stored.group not in locked]
         if not ready and wait_seconds:
@@ -77,17 +79,16 @@ class StandInQueue:
         return [self._deliver(stored) for stored in ready[:ENTRIES_MAX]]
 
     def _deliver(self, stored: _Stored) -> Message:
-        now = self.clock.now()
         stored.receives += 1
         stored.receipt = f"{stored.id}-r{stored.receives}"
-        stored.visible_at = now + timedelta(seconds=self.facts.visibility_seconds)
+        stored.visible_at = self.clock.monotonic() + self.facts.visibility_seconds
         return Message(
             id=stored.id,
             receipt=stored.receipt,
             body=stored.body,
             attributes=stored.attributes,
             receive_count=stored.receives,
-            received_at=now,
+            received_at=self.clock.now(),
             group=stored.group,
         )
 
@@ -104,7 +105,7 @@ class StandInQueue:
         for place, hide in enumerate(hides):
             stored = self._find(hide.receipt)
             if answers[place] is None and stored is not None:
-                stored.visible_at = self.clock.now() + timedelta(seconds=hide.seconds)
+                stored.visible_at = self.clock.monotonic() + hide.seconds
                 self.hidden.append(hide)
             elif answers[place] is None:
                 answers[place] = NEVER

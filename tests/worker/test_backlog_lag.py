@@ -9,6 +9,7 @@ from handlers.event import Event
 from handlers.lateness import IN_TIME, lateness
 from tests.handlers.small_ports import START, HandClock
 from tests.handlers.wire_events import conversation, event, read
+from tests.worker.fake_clock import FakeClock
 from worker.backlog_lag import BacklogLag
 
 
@@ -64,3 +65,15 @@ def test_while_the_queue_is_silent_nobody_knows() -> None:
         clock.at += timedelta(seconds=31)
         lag.heard()
     assert lag.now() == IN_TIME
+
+
+@pytest.mark.parametrize("jump_seconds", [-3_600, 3_600])
+async def test_a_clock_that_is_set_is_no_silence_of_the_queue(jump_seconds: float) -> None:
+    clock = FakeClock()
+    lag = BacklogLag(clock)
+    lag.heard()
+    lag.note(timedelta(seconds=9))
+    clock.put(jump_seconds)
+    assert lag.now() == timedelta(seconds=9)
+    await clock.advance(61)
+    assert lag.now() is None

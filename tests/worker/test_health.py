@@ -46,6 +46,16 @@ async def test_it_is_ready_when_every_part_is_and_says_which_is_not() -> None:
         assert (await _ask(port, "/readyz"))[0] == 200
 
 
+async def test_a_clock_that_is_set_neither_makes_silence_nor_hides_it() -> None:
+    clock = FakeClock()
+    health = Health(clock=clock, silence_seconds_max=90)
+    clock.put(3_600)
+    assert health.answer()["checks"]["progress"]["ok"]
+    clock.put(-7_200)
+    await clock.advance(91)
+    assert not health.answer()["checks"]["progress"]["ok"]
+
+
 async def test_a_port_that_is_taken_is_one_clear_line() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

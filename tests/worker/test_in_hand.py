@@ -115,3 +115,15 @@ async def test_visibility_that_is_lost_is_counted_once_and_the_message_stays_in_
         await hand.heartbeat.beat()
     assert hand.ear.total(Metric.VISIBILITY_LOST) == 1
     assert len(hand.in_hand) == 1
+
+
+@pytest.mark.parametrize("jump_seconds", [-86_400, -5, 3_600])
+async def test_a_clock_that_is_set_does_not_let_visibility_lapse(hand: Hand, jump_seconds: float) -> None:
+    await hand.take(2)
+    await hand.clock.advance(10)
+    hand.clock.put(jump_seconds)
+    await hand.heartbeat.beat()
+    assert hand.queue.hidden == []
+    await hand.clock.advance(20)
+    await hand.heartbeat.beat()
+    assert len(hand.queue.hidden) == 2

@@ -71,6 +71,13 @@ async def test_asked_to_stop_it_finishes_what_is_in_hand_first() -> None:
     assert len(works.topics.published) == 1
 
 
+async def test_a_clock_that_was_set_back_does_not_hold_up_the_stop() -> None:
+    async with plant() as works:
+        await works.clock.advance(3)
+        works.clock.put(-3_600)
+        await asyncio.wait_for(works.stop(), timeout=5)
+
+
 async def test_what_cannot_be_finished_in_time_is_handed_back() -> None:
     async with plant(WORK_ITEM, CONVERSATION, away=True) as works:
         await until(lambda: "store away, receiving pauses" in works.ear.said)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -49,9 +49,15 @@ class Box:
         if self.away:
             raise StoreAway("no primary")
 
-    async def waiting(self, older_than: object, limit: int, *, skip: int = 0) -> Sequence[Announcement]:
+    async def waiting(
+        self, older_than: datetime, limit: int, *, skip: int = 0, or_after: datetime | None = None
+    ) -> Sequence[Announcement]:
         self._check()
-        found = [one for one in self.entries.values() if one.created_at < older_than]  # type: ignore[operator]
+        found = [
+            one
+            for one in self.entries.values()
+            if one.created_at < older_than or (or_after is not None and one.created_at > or_after)
+        ]
         return sorted(found, key=lambda one: one.created_at)[skip : skip + limit]
 
     async def sent(self, ids: Sequence[str]) -> None:
@@ -176,6 +182,14 @@ async def test_the_relay_sends_what_a_crash_left_and_what_is_young_waits() -> No
     assert desk.ear.counts[Metric.RELAYED.value] == 250
     assert desk.ear.gauges[Metric.OUTBOX_BACKLOG.value] == 251
     assert desk.ear.gauges[Metric.OUTBOX_OLDEST.value] == 280
+
+
+async def test_what_was_written_before_the_clock_was_set_back_does_not_wait_until_then() -> None:
+    desk = Desk()
+    desk.box.put(announcement("stuck"), announcement("young", age_seconds=3_600))
+    desk.clock.put(-3_600)
+    await desk.relay.round()
+    assert desk.topics.published == ["stuck"]
 
 
 async def test_the_relay_leaves_alone_what_the_publisher_still_has() -> None:

@@ -377,6 +377,15 @@ async def test_the_outbox_gives_the_oldest_first_and_forgets_what_was_sent(bench
     assert [entry.id for entry in await bench.outbox.waiting(later, 10)] == ["a2", "a3"]
 
 
+async def test_the_outbox_gives_what_is_from_the_future_where_it_is_asked_for(bench: Bench) -> None:
+    entries = [announcement(f"a{n}", at=T0 + timedelta(seconds=n)) for n in (1, 2, 3, 4)]
+    await bench.store.commit([state_plan(announcements=tuple(entries))])
+    before, after = T0 + timedelta(seconds=2), T0 + timedelta(seconds=3)
+    assert [entry.id for entry in await bench.outbox.waiting(before, 10, or_after=after)] == ["a1", "a4"]
+    assert [entry.id for entry in await bench.outbox.waiting(before, 10, skip=1, or_after=after)] == ["a4"]
+    assert [entry.id for entry in await bench.outbox.waiting(before, 1, or_after=after)] == ["a1"]
+
+
 async def test_what_is_set_aside_is_kept_with_its_reason_and_blocks_nothing(bench: Bench) -> None:
     assert await bench.outbox.backlog() == Backlog(count=0, oldest=None, set_aside=0)
     entries = tuple(announcement(f"a{n}", at=T0 + timedelta(seconds=n)) for n in (1, 2, 3))
