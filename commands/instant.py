@@ -7,6 +7,8 @@ def parse_instant(text: str) -> datetime | None:
     """An aware instant in UTC, or None where `text` is not ISO 8601 with a zone."""
     try:
         instant = datetime.fromisoformat(text)
+        if instant.tzinfo is UTC:
+            return instant
         return instant.astimezone(UTC) if instant.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
@@ -14,4 +16,5 @@ def parse_instant(text: str) -> datetime | None:
 
 def format_instant(instant: datetime) -> str:
     """`2022-03-02T19:13:26.158Z`, cut off below the millisecond."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -57,11 +57,12 @@ class BatchHandler:
         """
         ends = {} if ends is None else ends
         by_conversation: dict[str, list[Event]] = {}
+        now = self._clock.now()
         for event in events:
             if id(event) in ends:
                 continue
             if event.ours and self._options.own_syncs_stored:
-                ends[id(event)] = skip_own(event, now=self._clock.now(), options=self._options)
+                ends[id(event)] = skip_own(event, now=now, options=self._options)
             else:
                 by_conversation.setdefault(event.conversation_id, []).append(event)
         if by_conversation:

@@ -6,12 +6,13 @@ from typing import Final, Literal
 
 from commands.reason import Reason
 from commands.timings import elapsed_ms
-from handlers.event import Event
+from handlers.event import Event, Unsupported
 from handlers.options import Options
 from handlers.outcome import Done, Handled, Polled, Retry
 from sync.audit import Audit, Outcome
 from sync.gates import Skip
 from sync.reconcile import Decision, skipped
+from sync.rule import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,18 @@ def skipped_end(event: Event, decision: Decision, *, now: datetime, options: Opt
     """The end of an event that led to no write."""
     audit = audit_of(event, Outcome.SKIPPED, decision, now=now, options=options, seen=seen)
     return Handled(event=event, outcome=Done(reason=decision.reasons[0].code), audit=audit)
+
+
+def unsupported(event: Unsupported, policy: Policy) -> Audit:
+    """The record of an event that is none of ours: acknowledged, and nobody's trigger."""
+    return Audit(
+        event={"id": event.id, "name": event.name, "rev": None, "client": None, "isSync": None, "publishedAt": None},
+        outcome=Outcome.SKIPPED,
+        trigger=None,
+        policy=policy,
+        reasons=skipped(Skip.UNSUPPORTED_EVENT).reasons,
+        conversation_id=None,
+    )
 
 
 def failed(event: Event, code: str, detail: str, *, now: datetime, options: Options) -> Handled:

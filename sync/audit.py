@@ -29,12 +29,13 @@ class Outcome(StrEnum):
 class Audit:
     """One event's record. Revisions are as read; `lag_ms` is publishedAt to handled, milliseconds.
 
-    `event` None: no event asked. `shadow`: what causal would have done, where it differs from what legacy did.
+    `event` None: no event asked; `trigger` None: the event is of neither side. `shadow`: what causal would
+    have done, where it differs from what legacy did.
     """
 
     event: Mapping[str, Any] | None
     outcome: Outcome
-    trigger: Literal["conversation", "work-item", "gap", "sweep"]
+    trigger: Literal["conversation", "work-item", "gap", "sweep"] | None
     policy: Policy
     reasons: tuple[Reason, ...]
     conversation_id: str | None

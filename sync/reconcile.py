@@ -5,8 +5,8 @@ Policy `causal` has a file of its own (causal.py).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from commands.reason import Reason
 from commands.work_item import WorkItem
@@ -69,13 +69,15 @@ class Decision:
 
 def skipped(skip: Skip, *, suppressed: tuple[Suppressed, ...] = ()) -> Decision:
     """The decision to write nothing."""
-    return Decision(
-        direction=None,
-        conversation_fields=None,
-        work_item_fields=None,
-        reasons=(skip.reason(),),
-        suppressed=suppressed,
-    )
+    plain = _SKIPPED[skip]
+    return replace(plain, suppressed=suppressed) if suppressed else plain
+
+
+# Made once each: most events end with one of these.
+_SKIPPED: Final = {
+    skip: Decision(direction=None, conversation_fields=None, work_item_fields=None, reasons=(skip.reason(),))
+    for skip in Skip
+}
 
 
 def decide_legacy(

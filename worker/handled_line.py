@@ -1,52 +1,49 @@
 """What the log and the metrics tell of a handled event, from its audit record."""
 
+from collections.abc import Sequence
+
 from commands.engine import Command
+from handlers.ending import unsupported
 from handlers.event import Unsupported
 from handlers.outcome import Handled, Polled
 from sync.audit import Audit, Outcome
-from sync.gates import Skip
 from sync.rule import Policy
-from worker.logs import write_audit
+from worker.logs import write_audits
 from worker.metrics import Metric, Metrics, event_tag
 from worker.telemetry import Telemetry
 
 
-def tell_handled(handled: Handled, telemetry: Telemetry) -> None:
-    """One audit line, and its figures."""
-    audit, metrics = handled.audit, telemetry.metrics
-    event = event_tag(handled.event.name)
-    _tell(audit, event, telemetry)
-    if audit.lag_ms is not None:
-        metrics.distribution(Metric.LAG, audit.lag_ms, event=event)
-    if not handled.event.supported:
-        metrics.count(Metric.UNSUPPORTED)
-    if audit.shadow is not None:
-        metrics.count(Metric.SHADOW_DIFFERS, event=event)
+def tell_handled(handled: Sequence[Handled], telemetry: Telemetry) -> None:
+    """One audit line each, and their figures."""
+    if handled:
+        write_audits(telemetry.log, (one.audit.as_wire() for one in handled))
+    metrics = telemetry.metrics
+    for one in handled:
+        audit, event = one.audit, event_tag(one.event.name)
+        _count(audit, event, metrics)
+        if audit.lag_ms is not None:
+            metrics.distribution(Metric.LAG, audit.lag_ms, event=event)
+        if not one.event.supported:
+            metrics.count(Metric.UNSUPPORTED)
+        if audit.shadow is not None:
+            metrics.count(Metric.SHADOW_DIFFERS, event=event)
 
 
 def tell_polled(polled: Polled, telemetry: Telemetry) -> None:
     """The same for a pair that no event asked about."""
-    _tell(polled.audit, "none", telemetry)
+    write_audits(telemetry.log, [polled.audit.as_wire()])
+    _count(polled.audit, "none", telemetry.metrics)
     telemetry.metrics.count(Metric.GAP_CLOSED, outcome=polled.audit.outcome.value)
 
 
-def tell_unsupported(event: Unsupported, policy: Policy, telemetry: Telemetry) -> None:
-    """One audit line for an event that is none of ours: acknowledged, and nobody's trigger."""
-    audit = Audit(
-        event={"id": event.id, "name": event.name, "rev": None, "client": None, "isSync": None, "publishedAt": None},
-        outcome=Outcome.SKIPPED,
-        trigger="conversation",
-        policy=policy,
-        reasons=(Skip.UNSUPPORTED_EVENT.reason(),),
-        conversation_id=None,
-    )
-    write_audit(telemetry.log, {**audit.as_wire(), "trigger": None})
-    telemetry.metrics.count(Metric.UNSUPPORTED)
+def tell_unsupported(events: Sequence[Unsupported], policy: Policy, telemetry: Telemetry) -> None:
+    """One audit line each for events that are none of ours: acknowledged, and nobody's trigger."""
+    if events:
+        write_audits(telemetry.log, (unsupported(event, policy).as_wire() for event in events))
+        telemetry.metrics.count(Metric.UNSUPPORTED, len(events))
 
 
-def _tell(audit: Audit, event: str, telemetry: Telemetry) -> None:
-    metrics = telemetry.metrics
-    write_audit(telemetry.log, audit.as_wire())
+def _count(audit: Audit, event: str, metrics: Metrics) -> None:
     if audit.command is not None:
         _tell_used(audit.command, metrics)
     if audit.outcome is Outcome.REFUSED:

@@ -181,11 +181,9 @@ class _Lane:
         parts = self._parts
         handled = [ends[id(entry.read)] for entry in entries if isinstance(entry.read, Event)]
         # Before settling: a kill in between then repeats an audit line, where it would have lost the only one.
-        for one in handled:
-            tell_handled(one, parts.telemetry)
-        for entry in entries:
-            if isinstance(entry.read, Unsupported):
-                tell_unsupported(entry.read, parts.policy, parts.telemetry)
+        tell_handled(handled, parts.telemetry)
+        unsupported = [entry.read for entry in entries if isinstance(entry.read, Unsupported)]
+        tell_unsupported(unsupported, parts.policy, parts.telemetry)
         went_back = await parts.settler.settle([self._settlement(entry, ends) for entry in entries])
         await self._send_followers_back(went_back)
         parts.announcer.offer([announcement for one in handled for announcement in one.announcements])

@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
@@ -28,6 +28,7 @@ NAME: Final = "routing-worker"
 LEVELS: Final = {"debug": 20, "info": 30, "warning": 40, "error": 50, "critical": 60}
 """Bunyan's numbers."""
 
+_AUDITS: Final = "audits"
 _THRESHOLDS: Final = {
     "debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR,
 }  # fmt: skip
@@ -48,7 +49,7 @@ def open_log(*, level: str, origin: Origin, clock: Clock, to: BinaryIO | None = 
     # Bound once: what `wrap_logger` gives binds anew at every line.
     log: Log = structlog.wrap_logger(
         structlog.BytesLogger(to if to is not None else sys.stdout.buffer),
-        processors=[_enveloped(origin, clock), structlog.processors.JSONRenderer(serializer=_dumps)],
+        processors=[_rendered(origin, clock)],
         wrapper_class=structlog.make_filtering_bound_logger(_THRESHOLDS[level]),
         context_class=dict,
     ).bind()
@@ -62,10 +63,10 @@ def take_in_libraries(log: Log) -> None:
     root.setLevel(logging.WARNING)
 
 
-def write_audit(log: Log, wire: Mapping[str, Any]) -> None:
-    """The audit record of one handled event, as `Audit.as_wire()` has it."""
-    # structlog calls the message itself `event`.
-    log.info(AUDIT_MESSAGE, **{("event_" if key == "event" else key): value for key, value in wire.items()})
+def write_audits(log: Log, wires: Iterable[Mapping[str, Any]]) -> None:
+    """The audit records of handled events, as `Audit.as_wire()` has them: a line each, and all in one go, for they are
+    most of what is logged."""
+    log.info(AUDIT_MESSAGE, **{_AUDITS: wires})
 
 
 def fault_fields(error: BaseException) -> dict[str, Any]:
@@ -77,22 +78,22 @@ def fault_fields(error: BaseException) -> dict[str, Any]:
     }
 
 
-def _enveloped(origin: Origin, clock: Clock) -> Processor:
+def _rendered(origin: Origin, clock: Clock) -> Processor:
+    """Lines as bytes, without the last one's end, which the logger adds."""
     head = {"name": NAME, "hostname": origin.hostname, "pid": origin.pid}
+    service = {"service": origin.service, "version": origin.version}
 
-    def process(_: object, method: str, fields: MutableMapping[str, Any]) -> Mapping[str, Any]:
-        message = fields.pop("event")
-        dd = fields.pop("dd", None) or {}
-        said = {("event" if key == "event_" else key): value for key, value in fields.items()}
-        return {
-            **head,
-            "level": LEVELS.get(method, LEVELS["error"]),
-            **said,
-            "msg": message,
-            "time": format_instant(clock.now()),
-            "v": 0,
-            "dd": {"service": origin.service, "version": origin.version, **_trace(dd)},
-        }
+    def process(_: object, method: str, fields: MutableMapping[str, Any]) -> bytes:
+        message, time = fields.pop("event"), format_instant(clock.now())
+
+        def line(said: Mapping[str, Any]) -> bytes:
+            whole = {**head, "level": LEVELS.get(method, LEVELS["error"]), **said}
+            dd = whole.pop("dd", None) or {}
+            whole.update(msg=message, time=time, v=0, dd={**service, **_trace(dd)})
+            return _dumps(whole)
+
+        audits = fields.pop(_AUDITS, None)
+        return line(fields) if audits is None else b"\n".join(map(line, audits))
 
     return process
 
@@ -101,7 +102,7 @@ def _trace(dd: Mapping[str, Any]) -> dict[str, Any]:
     return {key: dd[key] for key in ("trace_id", "span_id") if key in dd}
 
 
-def _dumps(line: Mapping[str, Any], **_: object) -> bytes:
+def _dumps(line: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:

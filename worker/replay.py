@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from handlers.ending import unsupported
 from handlers.event import Unsupported
 from handlers.options import Options
 from handlers.outcome import Handled, Polled
-from sync.audit import Audit, Outcome
-from sync.gates import Skip
+from sync.audit import Audit
 from worker.captures import CaptureFault
 from worker.replay_clock import EPOCH
 from worker.replay_explore import EndState, Exploration, TooManyStates
@@ -107,7 +107,8 @@ class Replay:
         at = EPOCH
         for found in self._found():
             if isinstance(found, Unsupported):
-                recorded.add(Line(wire=self._unsupported(found), at=at))
+                audit = unsupported(found, self._asked.options.policy.applied)
+                recorded.add(Line(wire=_wire(audit), at=at))
                 continue
             await observer.take(found)
             at = found.event.published_at or at
@@ -216,36 +217,16 @@ class Replay:
         line.wire = {**line.wire, "recorded": line.recorded}
         self._report.decided(line)
 
-    def _unsupported(self, event: Unsupported) -> dict[str, Any]:
-        """The record of an event that is none of ours, as the worker logs it."""
-        audit = Audit(
-            event={
-                "id": event.id,
-                "name": event.name,
-                "rev": None,
-                "client": None,
-                "isSync": None,
-                "publishedAt": None,
-            },
-            outcome=Outcome.SKIPPED,
-            trigger="conversation",
-            policy=self._asked.options.policy.applied,
-            reasons=(Skip.UNSUPPORTED_EVENT.reason(),),
-            conversation_id=None,
-            lag_ms=0,
-        )
-        return {**audit.as_wire(), "trigger": None}
-
 
 def _line(end: Handled | Polled, captured: Captured | None, at: datetime) -> Line:
     asked = captured is not None and not captured.event.is_sync
     event = (captured.event.conversation_id, captured.event.side) if captured is not None and asked else None
-    return Line(wire=_wire(end), at=at, event=event)
+    return Line(wire=_wire(end.audit), at=at, event=event)
 
 
-def _wire(end: Handled | Polled) -> dict[str, Any]:
+def _wire(audit: Audit) -> dict[str, Any]:
     # How long it took is the machine's; so that outputs compare it is nothing.
-    return {**end.audit.as_wire(), "lagMs": 0}
+    return {**audit.as_wire(), "lagMs": 0}
 
 
 async def _end_state(story: Story, exploration: Exploration, end: EndState) -> dict[str, Any]:
@@ -258,6 +239,8 @@ async def _end_state(story: Story, exploration: Exploration, end: EndState) -> d
         "violations": list(end.violations),
         "example": [story.named(step) for step in end.example],
         "audit": [
-            _wire(one) for step, one in zip(end.example, handled, strict=True) if one is not None and step[0] != WRITE
+            _wire(one.audit)
+            for step, one in zip(end.example, handled, strict=True)
+            if one is not None and step[0] != WRITE
         ],
     }

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final
 import orjson
 
 from commands.instant import format_instant
-from worker.logs import Origin, open_log, write_audit
+from worker.logs import Origin, open_log, write_audits
 from worker.replay_clock import ReplayClock
 from worker.replay_flat import flat_conversation, flat_work_item
 from worker.replay_recorded import Line
@@ -76,7 +76,7 @@ class JsonReport(Report):
     def decided(self, line: Line) -> None:
         """The audit record, with its envelope."""
         self._clock.at = line.at
-        write_audit(self._log, line.wire)
+        write_audits(self._log, [line.wire])
 
     def final(
         self,

@@ -119,7 +119,7 @@ def _plan(case: _Case) -> Any:
 
 
 def _audit(case: _Case) -> object:
-    tell_handled(case.handled, _TELEMETRY)
+    tell_handled([case.handled], _TELEMETRY)
     return None
 
 

@@ -49,7 +49,7 @@ class OneMessage:
         event = read_message(body)
         assert isinstance(event, Event), event
         [handled] = await self._handler.handle([event])
-        tell_handled(handled, self._telemetry)
+        tell_handled([handled], self._telemetry)
         for one in handled.announcements:
             arn = os.environ[f"SNS_{one.side.upper().replace('-', '_')}_TOPIC_ARN"]
             await self._topics.publish(arn, [topic_message(id=one.id, group=one.conversation_id, text=one.message)])

@@ -71,7 +71,7 @@ def test_a_line_has_the_keys_and_the_levels_of_the_old_logs() -> None:
 
 def test_an_audit_line_has_exactly_its_keys() -> None:
     ear = Ear()
-    tell_handled(skip_own(_event(), now=T0, options=Options()), ear.telemetry)
+    tell_handled([skip_own(_event(), now=T0, options=Options())], ear.telemetry)
     (line,) = ear.lines
     assert list(line) == AUDIT
     assert line["msg"] == "CONVERSATION_SYNC_AUDIT"
@@ -82,7 +82,7 @@ def test_an_audit_line_has_exactly_its_keys() -> None:
 
 def test_an_event_that_is_none_of_ours_has_an_audit_line_too() -> None:
     ear = Ear()
-    tell_unsupported(Unsupported(id="e9", name="kustomer.tag.update"), Policy.LEGACY, ear.telemetry)
+    tell_unsupported([Unsupported(id="e9", name="kustomer.tag.update")], Policy.LEGACY, ear.telemetry)
     (line,) = ear.lines
     assert list(line) == AUDIT
     assert (line["conversationId"], line["trigger"]) == (None, None)

@@ -176,20 +176,20 @@ class TestUsage:
     )
     async def test_fields_count_origin_engine_and_way(self, way: Way, told: dict[str, Any], tags: str) -> None:
         ear = Ear()
-        tell_handled(await synced(way, **told), ear.telemetry)
+        tell_handled([await synced(way, **told)], ear.telemetry)
         assert used(ear) == {tags: 1}
 
     async def test_the_fields_of_a_refused_update_are_counted_too(self) -> None:
         ear = Ear()
         end = await synced(Way(fields_max={Origin.SYNC: 2}), users=("u-2",), queue="q-1", status="snoozed")
         assert code_of(end) == "TOO_MANY_FIELDS"
-        tell_handled(end, ear.telemetry)
+        tell_handled([end], ear.telemetry)
         assert used(ear) == {"composed=true count=3 engine=composed fields=assignedTo+paused+queue origin=sync": 1}
         assert ear.total(Metric.REFUSED) == 1
 
     async def test_an_event_that_asks_nothing_of_the_commands_counts_nothing(self) -> None:
         ear = Ear()
-        tell_handled(await synced(COMPOSED, users=("u-1",)), ear.telemetry)
+        tell_handled([await synced(COMPOSED, users=("u-1",))], ear.telemetry)
         assert ear.total(Metric.COMMAND_USED) == 0
 
     @pytest.mark.parametrize("origin", Origin, ids=lambda origin: origin.value)
@@ -199,13 +199,13 @@ class TestUsage:
         assert end.audit.command is not None
         command = replace(end.audit.command, origin=origin, fields=("status", "queue", "paused"))
         for _ in range(2):
-            tell_handled(replace(end, audit=replace(end.audit, command=command)), ear.telemetry)
+            tell_handled([replace(end, audit=replace(end.audit, command=command))], ear.telemetry)
         tags = f"composed=true count=3 engine=composed fields=paused+queue+status origin={origin.value}"
         assert used(ear) == {tags: 2}
 
     async def test_the_audit_line_says_the_way_and_what_was_dropped_is_what_is_missing(self) -> None:
         ear = Ear()
-        tell_handled(await synced(LEGACY, users=(), status="snoozed"), ear.telemetry)
+        tell_handled([await synced(LEGACY, users=(), status="snoozed")], ear.telemetry)
         [line] = ear.lines
         assert line["command"]["engine"] == "legacy"
         assert line["command"]["name"] == "dequeueCommandParams"
