@@ -1,43 +1,43 @@
 """Conversation events: the snapshot checked, and which shared fields the write changed."""
 
+from typing import Final
+
 from handlers.event import Event
 from handlers.head import Head
-from handlers.snapshot import conversation_of, document_of
+from handlers.shape import check_of
 from handlers.wire import ConversationData
 from sync.field import Field
-from sync.state import shared_values
+
+_check_data: Final = check_of(ConversationData)
 
 
 def read_conversation_event(head: Head) -> Event:
     """The event of a conversation; a deletion is one by name or by `deleted: true`."""
-    data = ConversationData.model_validate(head.data)
-    deletion = head.envelope.name.endswith(".delete") or data.attributes.deleted is True
-    document = document_of(head.data, org=head.envelope.org, rev=data.attributes.rev, deletion=deletion)
+    wire = head.wire
+    data = wire["data"]
+    _check_data(data)
+    deletion = wire["name"].endswith(".delete") or data["attributes"].get("deleted") is True
     return head.event(
         "conversation",
-        conversation_id=data.id,
-        document_id=data.id,
-        rev=data.attributes.rev,
-        creation=head.is_create,
+        conversation_id=data["id"],
         deletion=deletion,
         fields=frozenset({"status"}) if deletion else _fields(head),
-        values=shared_values(conversation_of(document)),
     )
 
 
 def _fields(head: Head) -> frozenset[Field]:
+    attributes, relationships = head.changed()
     fields: set[Field] = set()
-    if head.attribute_change("assignedUsers"):
+    if "assignedUsers" in attributes:
         fields.add("assignee")
-    if head.relationship_changed("queue"):
+    if "queue" in relationships:
         fields.add("queue")
-    if head.attribute_change("ended"):
+    if "ended" in attributes:
         fields.add("ended")
-    if head.attribute_change("deleted"):
+    if "deleted" in attributes:
         fields.add("status")
-    status = head.attribute_change("status")
-    if status is not None:
-        before, after = status
+    if "status" in attributes:
+        before, after = attributes["status"].get("before"), attributes["status"].get("after")
         # One attribute holds two shared fields: being done, and being snoozed.
         if (before == "done") is not (after == "done"):
             fields.add("status")

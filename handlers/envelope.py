@@ -6,19 +6,15 @@
 A flag never says which; so a queue may mix raw and wrapped delivery, and a capture may hold any of them.
 """
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
 from handlers.event import Fault, Malformed
+from handlers.json_text import Parsed, exact, loads, too_deep
 from handlers.json_tree import depth_of
 from handlers.trace import trace_of
 
-_LONG_NUMBER: Final = re.compile(r"\d{19}")
 _NAMES: Final = frozenset({
     "Attributes", "Body", "Message", "MessageAttributes", "MessageId", "ReceiptHandle", "Records", "Subject",
     "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type", "body", "changes", "client", "createdAt", "data", "dd",
@@ -28,13 +24,17 @@ _NAMES: Final = frozenset({
 """Keys that a reason may name. Any other may be what a customer wrote: it is counted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Unwrapped:
-    """The event, and what its wrappers say: the published message (None: a bare event) and the trace."""
+    """The event, and what its wrappers say: the published message (None: a bare event) and the trace.
+
+    `plain`: no number in it is beyond 64 bits and no name has a null character; False says nothing.
+    """
 
     event: Mapping[str, Any]
     published: Mapping[str, Any] | None
     trace: Mapping[str, str] | None
+    plain: bool
 
 
 def unwrap(thing: object, *, depth_max: int, bytes_max: int) -> Unwrapped | Malformed:
@@ -44,32 +44,60 @@ def unwrap(thing: object, *, depth_max: int, bytes_max: int) -> Unwrapped | Malf
     """
     if depth_of(thing, stop_above=depth_max) > depth_max:
         return Malformed(code=Fault.TOO_DEEP, reason=f"nests deeper than {depth_max} levels")
+    return unwrap_parsed((thing, False), depth_max=depth_max, bytes_max=bytes_max)
+
+
+def unwrap_parsed(parsed: Parsed, *, depth_max: int, bytes_max: int) -> Unwrapped | Malformed:
+    """The same for what is known not to be too deep."""
+    thing, plain = parsed
     trace: Mapping[str, str] | None = None
     published: Mapping[str, Any] | None = None
-    while isinstance(thing, Mapping):
+    while isinstance(thing, dict):
         trace = trace or trace_of(thing)
-        if "Body" in thing and ("MessageId" in thing or "ReceiptHandle" in thing):
-            inner = parse_json(thing["Body"], "Body", depth_max=depth_max)
-        elif is_notification(thing):
-            inner = too_large(thing["Message"], bytes_max) or parse_json(
-                thing["Message"], "Message", depth_max=depth_max
-            )
-        elif isinstance(thing.get("body"), Mapping):
+        quoted = _quoted(thing)
+        if quoted is not None:
+            where, text = quoted
+            large = too_large(text, bytes_max) if where == "Message" else None
+            inner = large or parse_shape(text, where, depth_max=depth_max)
+            if isinstance(inner, Malformed):
+                return inner
+            thing, plain = inner
+        elif isinstance(thing.get("body"), dict):
             # A log line's body is the published message, a published message's body is the event.
-            published, inner = thing, thing["body"]
-        elif isinstance(thing.get("data"), Mapping) and "name" in thing:
-            return Unwrapped(event=thing, published=published, trace=trace)
+            published, thing = thing, thing["body"]
+        elif isinstance(thing.get("data"), dict) and "name" in thing:
+            return Unwrapped(event=thing, published=published, trace=trace, plain=plain)
         else:
             return Malformed(code=Fault.NOT_AN_EVENT, reason=f"keys {_keys(thing)} are those of no known shape")
-        if isinstance(inner, Malformed):
-            return inner
-        thing = inner
     return Malformed(code=Fault.NOT_AN_EVENT, reason=f"an event is a JSON object, this is a {type(thing).__name__}")
+
+
+def parse_shape(text: object, where: str, *, depth_max: int) -> Parsed | Malformed:
+    """JSON text of any of the five shapes, parsed and not too deep."""
+    tree = loads(text, where, depth_max=depth_max)
+    if isinstance(tree, Malformed):
+        return tree
+    assert isinstance(text, str | bytes), "else it could not be parsed"
+    quoted = _quoted(tree) if isinstance(tree, dict) else None
+    if quoted is None or not isinstance(quoted[1], str):
+        return exact(tree, text, where, depth_max=depth_max)
+    # Beside the text that it quotes a wrapper has a dozen values: to walk those takes a fifth of what it takes to look
+    # through the text, and none of its numbers is ever asked for.
+    return too_deep(where, depth_max) if depth_of(tree, stop_above=depth_max) > depth_max else (tree, False)
+
+
+def _quoted(thing: Mapping[str, Any]) -> tuple[str, object] | None:
+    """Where a wrapper quotes, and what; None for what is no wrapper."""
+    if "Body" in thing and ("MessageId" in thing or "ReceiptHandle" in thing):
+        return "Body", thing["Body"]
+    if thing.get("Type") == "Notification" and "Message" in thing:
+        return "Message", thing["Message"]
+    return None
 
 
 def is_notification(thing: object) -> bool:
     """Whether this is what SNS wraps a published message in."""
-    return isinstance(thing, Mapping) and thing.get("Type") == "Notification" and "Message" in thing
+    return isinstance(thing, dict) and thing.get("Type") == "Notification" and "Message" in thing
 
 
 def too_large(text: object, bytes_max: int) -> Malformed | None:
@@ -80,24 +108,6 @@ def too_large(text: object, bytes_max: int) -> Malformed | None:
     if size <= bytes_max:
         return None
     return Malformed(code=Fault.TOO_LARGE, reason=f"{size} bytes, the limit is {bytes_max}")
-
-
-def parse_json(text: object, where: str, *, depth_max: int) -> Any | Malformed:
-    """JSON text, parsed and not too deep; `NOT_JSON` says where it stood, not what it was."""
-    if not isinstance(text, str | bytes):
-        return Malformed(code=Fault.NOT_AN_EVENT, reason=f"{where} must be JSON text, not {type(text).__name__}")
-    try:
-        parsed = orjson.loads(text)
-    except orjson.JSONDecodeError as fault:
-        if "depth" in fault.msg or "ecursion" in fault.msg:
-            return Malformed(code=Fault.TOO_DEEP, reason=f"{where} nests deeper than {depth_max} levels")
-        return Malformed(code=Fault.NOT_JSON, reason=f"{where} is not JSON: {fault.msg.split(':')[0]}")
-    if depth_of(parsed, stop_above=depth_max) > depth_max:
-        return Malformed(code=Fault.TOO_DEEP, reason=f"{where} nests deeper than {depth_max} levels")
-    if _LONG_NUMBER.search(text if isinstance(text, str) else text.decode()):
-        # orjson rounds what is beyond 64 bits; read exactly, it can be refused instead of changed.
-        return json.loads(text)
-    return parsed
 
 
 def _keys(thing: Mapping[str, Any]) -> str:

@@ -1,18 +1,19 @@
 """A message's body to an event: the one place where bytes from outside become something the rules may see."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from commands.instant import parse_instant
-from handlers.envelope import Unwrapped, is_notification, parse_json, too_large, unwrap
+from handlers.envelope import Unwrapped, is_notification, parse_shape, too_large, unwrap, unwrap_parsed
 from handlers.event import Event, Fault, Malformed, Unsupported
 from handlers.faults import fault_of
 from handlers.head import Head
-from handlers.json_tree import spellable, unstorable
+from handlers.json_tree import all_spellable, unstorable
 from handlers.registry import read_snapshot
+from handlers.shape import check_of
 from handlers.trace import trace_of
 from handlers.wire import EventEnvelope, ReasonMeta, meta_of
 
@@ -26,6 +27,7 @@ class Limits:
 
 
 DEFAULT_LIMITS: Final = Limits()
+_check_envelope: Final = check_of(EventEnvelope)
 _QUOTED: Final = 6
 """How much larger JSON quoting makes a text at most: six characters for one."""
 
@@ -38,61 +40,59 @@ def read_message(
     # A notification quotes the message, which makes it larger: there the message itself is measured.
     if large is not None and (len(body) > _QUOTED * limits.bytes_max or '"Notification"' not in body):
         return large
-    parsed = parse_json(body, "the body", depth_max=limits.depth_max)
+    parsed = parse_shape(body, "the body", depth_max=limits.depth_max)
     if isinstance(parsed, Malformed):
         return parsed
-    if large is not None and not is_notification(parsed):
+    if large is not None and not is_notification(parsed[0]):
         return large
-    return read_object(parsed, attributes=attributes, limits=limits)
+    return _read(unwrap_parsed(parsed, depth_max=limits.depth_max, bytes_max=limits.bytes_max), attributes)
 
 
 def read_object(
     thing: object, *, attributes: Mapping[str, Any] | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> Event | Unsupported | Malformed:
     """The same for any of the five shapes, already parsed."""
-    unwrapped = unwrap(thing, depth_max=limits.depth_max, bytes_max=limits.bytes_max)
+    return _read(unwrap(thing, depth_max=limits.depth_max, bytes_max=limits.bytes_max), attributes)
+
+
+def _read(unwrapped: Unwrapped | Malformed, attributes: Mapping[str, Any] | None) -> Event | Unsupported | Malformed:
     if isinstance(unwrapped, Malformed):
         return unwrapped
+    wire, published = unwrapped.event, unwrapped.published
     try:
-        envelope = EventEnvelope.model_validate(unwrapped.event)
+        _check_envelope(wire)
     except ValidationError as fault:
         return fault_of(fault)
-    carried = trace_of({"MessageAttributes": attributes}) if attributes else None
-    result = _read(unwrapped, envelope, unwrapped.trace or carried)
-    # Last, so that a revision of that kind is told of as the bad revision it is; and only of what could be stored.
-    why = _unstorable(unwrapped.event) if isinstance(result, Event) else None
-    return result if why is None else Malformed(code=Fault.INVALID_FIELD, reason=f"the event holds {why}")
-
-
-def _unstorable(event: Mapping[str, Any]) -> str | None:
-    if not all(spellable(name) for name in event["data"]):
-        return "a name beside `attributes` that has a dot, begins with $ or is empty"
-    return unstorable(event)
-
-
-def _read(
-    unwrapped: Unwrapped, envelope: EventEnvelope, trace: Mapping[str, str] | None
-) -> Event | Unsupported | Malformed:
-    said = (unwrapped.published or {}).get("publishedAt")
-    published_at = said if said is not None else envelope.createdAt
+    said = published.get("publishedAt") if published is not None else None
+    published_at = said if said is not None else wire.get("createdAt")
     instant = parse_instant(published_at) if isinstance(published_at, str) else None
     if published_at is not None and instant is None:
         return Malformed(code=Fault.INVALID_FIELD, reason="publishedAt: not an ISO 8601 time with a zone")
-    metas = _metas(envelope)
+    reasons = wire.get("routingReasons") or ()
+    metas = _metas(reasons)
     if isinstance(metas, Malformed):
         return metas
-    head = Head(envelope=envelope, data=unwrapped.event["data"], published_at=instant, trace=trace, metas=metas)
-    return read_snapshot(head)
+    trace = unwrapped.trace or (trace_of({"MessageAttributes": attributes}) if attributes else None)
+    result = read_snapshot(Head(wire=wire, published_at=instant, trace=trace, reasons=reasons, metas=metas))
+    # Last, so that a revision of that kind is told of as the bad revision it is; and only of what could be stored.
+    why = _unstorable(wire, unwrapped.plain) if isinstance(result, Event) else None
+    return result if why is None else Malformed(code=Fault.INVALID_FIELD, reason=f"the event holds {why}")
 
 
-def _metas(envelope: EventEnvelope) -> tuple[ReasonMeta, ...] | Malformed:
+def _metas(reasons: Sequence[Mapping[str, Any]]) -> Sequence[ReasonMeta] | Malformed:
     """What the routing reasons say of who knew what."""
     metas: list[ReasonMeta] = []
-    for index, reason in enumerate(envelope.routingReasons or ()):
+    for index, reason in enumerate(reasons):
         try:
             meta = meta_of(reason)
         except ValidationError as fault:
             return fault_of(fault, at=("routingReasons", str(index), "meta"))
         if meta is not None:
             metas.append(meta)
-    return tuple(metas)
+    return metas
+
+
+def _unstorable(wire: Mapping[str, Any], plain: bool) -> str | None:
+    if not all_spellable(wire["data"]):
+        return "a name beside `attributes` that has a dot, begins with $ or is empty"
+    return None if plain else unstorable(wire)

@@ -32,17 +32,19 @@ _OBSERVED: Final[Mapping[object, Reader]] = {
 
 def read_snapshot(head: Head) -> Event | Unsupported | Malformed:
     """The event that its name or, failing that, its snapshot's type makes it."""
-    reader = HANDLED.get(head.envelope.name)
+    wire = head.wire
+    reader = HANDLED.get(wire["name"])
     if reader is not None:
         try:
             return reader(head)
         except ValidationError as fault:
             return fault_of(fault, at=("data",))
-    observer = _OBSERVED.get(head.data.get("type")) if isinstance(head.data.get("type"), str) else None
+    kind = wire["data"].get("type")
+    observer = _OBSERVED.get(kind) if isinstance(kind, str) else None
     if observer is not None:
         try:
             return observer(head.unsupported())
         except ValidationError:
             # Not ours to judge: whatever its snapshot should look like, no revision can be read from this one.
             pass
-    return Unsupported(id=head.envelope.id, name=head.envelope.name)
+    return Unsupported(id=wire["id"], name=wire["name"])

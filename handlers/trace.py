@@ -13,11 +13,11 @@ _ID: Final = re.compile(r"[0-9a-fA-F]{1,64}")
 def trace_of(thing: Mapping[str, Any]) -> dict[str, str] | None:
     """`{trace_id, span_id}` of one wrapper of an event, or None. A trace that cannot be read is no fault."""
     dd = thing.get("dd")
-    if isinstance(dd, Mapping) and _is_id(dd.get("trace_id")):
+    if isinstance(dd, dict) and _is_id(dd.get("trace_id")):
         return {key: value for key in ("trace_id", "span_id") if _is_id(value := dd.get(key))}
     attributes = thing.get("MessageAttributes")
-    carrier = attributes.get("_datadog") if isinstance(attributes, Mapping) else None
-    if not isinstance(carrier, Mapping):
+    carrier = attributes.get("_datadog") if isinstance(attributes, dict) else None
+    if not isinstance(carrier, dict):
         return None
     value = carrier.get("Value") or carrier.get("StringValue") or carrier.get("BinaryValue")
     if carrier.get("Type") == "Binary" and isinstance(value, str):

@@ -3,6 +3,7 @@
 Everything else is kept as it came and never looked at. Source: domain.md, *Events*.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -13,14 +14,15 @@ REV_MAX: Final = 2**53 - 1
 """The largest revision that every producer can count to."""
 
 
-def _is_instant(text: str) -> str:
+def is_instant(text: str) -> str:
+    """The text, where it is an instant; else a ValueError."""
     if parse_instant(text) is None:
         raise ValueError("not an ISO 8601 time with a zone")
     return text
 
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
-Instant = Annotated[str, AfterValidator(_is_instant)]
+Instant = Annotated[str, AfterValidator(is_instant)]
 Revision = Annotated[int, Field(ge=1, le=REV_MAX)]
 Count = Annotated[int, Field(ge=0, le=REV_MAX)]
 
@@ -191,16 +193,20 @@ class RoutingReason(_Wire):
 
 _KNOWING: Final = ("QUEUE_WORK_ITEM", "UPDATE_COMMAND")
 """The actions whose `meta` is modelled."""
+_WATERMARKS: Final = frozenset(ReasonMeta.model_fields)
 
 
-def meta_of(reason: RoutingReason) -> ReasonMeta | None:
-    """Who knew what. Of a modelled action a wrong type raises ValidationError; of any other it is not ours to judge."""
-    if reason.meta is None:
+def meta_of(reason: Mapping[str, Any]) -> ReasonMeta | None:
+    """Who knew what, of a routing reason as `RoutingReason` has it. Of a modelled action a wrong type raises
+    ValidationError; of any other it is not ours to judge."""
+    meta = reason.get("meta")
+    # Those of our own syncs, of which most events are, say nothing of it.
+    if meta is None or (isinstance(meta, dict) and _WATERMARKS.isdisjoint(meta)):
         return None
     try:
-        return ReasonMeta.model_validate(reason.meta)
+        return ReasonMeta.model_validate(meta)
     except ValidationError:
-        if reason.action in _KNOWING:
+        if reason.get("action") in _KNOWING:
             raise
         return None
 

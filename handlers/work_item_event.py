@@ -1,46 +1,50 @@
 """Work-item events: the snapshot checked, which shared fields the write changed, and which conversation it knew."""
 
+from typing import Final
+
 from commands.work_item import STATUS_ALIASES, Status
 from handlers.event import Event, Unsupported
 from handlers.head import Head
+from handlers.shape import check_of
 from handlers.wire import WorkItemData
 from sync.field import FIELDS, Field
+
+_check_data: Final = check_of(WorkItemData)
 
 
 def read_work_item_event(head: Head) -> Event | Unsupported:
     """The event of a work-item; one whose resource is no conversation is none of ours."""
-    attributes = head.data.get("attributes")
+    wire = head.wire
+    data = wire["data"]
+    attributes = data.get("attributes")
     kind = attributes.get("resourceType") if isinstance(attributes, dict) else None
     if isinstance(kind, str) and kind not in ("", "conversation"):
         # Of whatever else it is, nothing need be as a conversation's work-item must be.
-        return Unsupported(id=head.envelope.id, name=head.envelope.name)
-    data = WorkItemData.model_validate(head.data)
-    resource = data.relationships.resource.data
-    if not data.attributes.resourceType and resource.type not in (None, "conversation"):
-        return Unsupported(id=head.envelope.id, name=head.envelope.name)
+        return Unsupported(id=wire["id"], name=wire["name"])
+    _check_data(data)
+    attributes, resource = data["attributes"], data["relationships"]["resource"]["data"]
+    if not attributes.get("resourceType") and resource.get("type") not in (None, "conversation"):
+        return Unsupported(id=wire["id"], name=wire["name"])
     return head.event(
         "work-item",
-        conversation_id=resource.id,
-        document_id=data.id,
-        rev=data.attributes.rev,
-        creation=head.is_create,
+        conversation_id=resource["id"],
         fields=frozenset(FIELDS) if head.is_create else _fields(head),
-        knew=_knew(head, data.attributes.resourceRev),
-        work_item_number=data.attributes.workItemNumber or 0,
+        knew=_knew(head, attributes.get("resourceRev")),
+        work_item_number=attributes.get("workItemNumber") or 0,
     )
 
 
 def _fields(head: Head) -> frozenset[Field]:
+    attributes, relationships = head.changed()
     fields: set[Field] = set()
-    if head.relationship_changed("assignedTo"):
+    if "assignedTo" in relationships:
         fields.add("assignee")
-    if head.relationship_changed("queue"):
+    if "queue" in relationships:
         fields.add("queue")
-    if head.attribute_change("paused"):
+    if "paused" in attributes:
         fields.add("paused")
-    status = head.attribute_change("status")
-    if status is not None:
-        before, after = status
+    if "status" in attributes:
+        before, after = attributes["status"].get("before"), attributes["status"].get("after")
         # From ivr to queued neither completed nor wrap-up changes, so neither shared field does.
         if _is(before, Status.COMPLETED) is not _is(after, Status.COMPLETED):
             fields.add("status")

@@ -9,8 +9,8 @@ from typing import Annotated, Any, BinaryIO, Final
 import orjson
 import typer
 
-from handlers.envelope import parse_json
 from handlers.event import Malformed
+from handlers.json_text import parse_json
 from handlers.message import DEFAULT_LIMITS
 from handlers.question import BadQuestion, answer
 
@@ -78,12 +78,12 @@ def answers(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        question = parse_json(line, "the question", depth_max=DEFAULT_LIMITS.depth_max)
-        if isinstance(question, Malformed):
-            yield {"error": {"line": number, "message": question.reason}}
+        parsed = parse_json(line, "the question", depth_max=DEFAULT_LIMITS.depth_max)
+        if isinstance(parsed, Malformed):
+            yield {"error": {"line": number, "message": parsed.reason}}
             continue
         try:
-            yield answer(question, now=_now())
+            yield answer(parsed[0], now=_now())
         except BadQuestion as fault:
             yield {"error": {"line": number, "message": str(fault)}}
 
