@@ -27,6 +27,8 @@ from handlers.ports import Clock
 
 _TARGET: Final = "AmazonSQS."
 _CONTENT_TYPE: Final = "application/x-amz-json-1.0"
+_READ_BYTES: Final = 1 << 20
+"""More than ten messages mostly are: an answer is then read without a pause."""
 _TRIES: Final = 2
 _SERVER_ERROR: Final = 500
 _SKEW_TOLERATED: Final = timedelta(minutes=4)
@@ -195,7 +197,13 @@ async def lean_sqs(
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=read_timeout_s)
     connector = aiohttp.TCPConnector(limit=connections_max)
     spared = ("Accept-Encoding", "User-Agent", "Accept", "Content-Type")
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout, skip_auto_headers=spared) as http:
+    async with aiohttp.ClientSession(
+        connector=connector,
+        timeout=timeout,
+        skip_auto_headers=spared,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        read_bufsize=_READ_BYTES,
+    ) as http:
         yield LeanSqs(http=http, url=url, region=region, find_credentials=find_credentials, clock=clock)
 
 

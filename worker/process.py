@@ -4,6 +4,7 @@ What is away at start is waited for, not ready meanwhile; what is set up wrongly
 """
 
 import asyncio
+import gc
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -82,6 +83,14 @@ def _why(errors: Sequence[BaseException], log: Log) -> str:
     return f"stopped by a fault in our code: {fields['error']} at {(fields['stack'] or ['?'])[-1]}"
 
 
+def _collect_seldom() -> None:
+    """What is there by now lives as long as the process: no collection need look at it again. And since reference
+    counts free nearly all that a message leaves, collections can be rarer: together a sixth of what a message costs."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 class _Process:
     def __init__(self, settings: Settings, clock: Clock, log: Log) -> None:
         self._settings = settings
@@ -145,6 +154,7 @@ class _Process:
             chance=random,
         )
         pipeline = Pipeline(settings=settings, outside=outside, health=self._health, telemetry=telemetry)
+        _collect_seldom()
         self._log.info("worker started", policy=settings.sync_policy.value, fifo=facts.fifo, lanes=settings.lanes)
         await pipeline.run(self._stopping)
 
