@@ -98,16 +98,21 @@ class LaneParts:
 
 
 class Lanes:
-    """`count` lanes for events and one for the rest; a batch holds up to `batch_max` messages."""
+    """`count` lanes for what asks the store and one for the rest; a batch holds up to `batch_max` messages."""
 
     def __init__(self, *, count: int, batch_max: int, parts: LaneParts) -> None:
         self._lanes = [_Lane(batch_max, parts) for _ in range(count)]
         self._aside = _Lane(batch_max, parts)
+        self._fifo = parts.fifo
 
     def put(self, entry: Entry) -> None:
-        """Line up behind what came before."""
+        """Line up behind what came before.
+
+        A sync of our own asks the store nothing and has no order to keep but a message group's: with its like it makes
+        larger batches, and it waits for nobody's store.
+        """
         lane = self._aside
-        if isinstance(entry.read, Event):
+        if isinstance(entry.read, Event) and (self._fifo or not entry.read.ours):
             lane = self._lanes[crc32(entry.read.conversation_id.encode()) % len(self._lanes)]
         lane.put(entry)
 
