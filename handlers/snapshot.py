@@ -68,25 +68,37 @@ class Unreadable(Exception):
     """A stored document that is not what it should be: written by somebody else, and its own pair's trouble alone."""
 
 
+_ODD: Final = (KeyError, ValueError, TypeError, AttributeError)
+"""What reading raises where a document is not as it should be."""
+
+
 @contextmanager
 def reading(document: Document) -> Iterator[None]:
     """Reads from a stored document; what is not as it should be raises Unreadable."""
     try:
         yield
-    except (KeyError, ValueError, TypeError, AttributeError) as fault:
-        raise Unreadable(f"{document.get('_id')} in the store cannot be read: {type(fault).__name__}") from fault
+    except _ODD as fault:
+        raise _unreadable(document, fault) from fault
+
+
+def _unreadable(document: Document, fault: Exception) -> Unreadable:
+    return Unreadable(f"{document.get('_id')} in the store cannot be read: {type(fault).__name__}")
 
 
 def conversation_of(document: Document) -> Conversation:
     """The conversation a document holds. Raises Unreadable."""
-    with reading(document):
+    try:
         return _conversation_of(document)
+    except _ODD as fault:
+        raise _unreadable(document, fault) from fault
 
 
 def work_item_of(document: Document) -> WorkItem:
     """The work-item a document holds. Raises Unreadable."""
-    with reading(document):
+    try:
         return _work_item_of(document)
+    except _ODD as fault:
+        raise _unreadable(document, fault) from fault
 
 
 def _conversation_of(document: Document) -> Conversation:
@@ -120,7 +132,8 @@ def with_conversation(document: Document, fields: Mapping[str, Any], *, now: dat
 
 def _work_item_of(document: Document) -> WorkItem:
     attributes = document["attributes"]
-    links: Any = {link.field: related(document, link.name) for link in _LINKS}
+    relationships = document.get("relationships") or {}
+    links: Any = {link.field: _named(relationships, link.name) for link in _LINKS}
     return WorkItem(
         id=document["_id"],
         rev=document["rev"],
@@ -174,7 +187,12 @@ def changes_between(before: Document, after: Document) -> dict[str, dict[str, An
 
 def related(document: Mapping[str, Any], name: str) -> str | None:
     """The id a relationship names, or None."""
-    data = ((document.get("relationships") or {}).get(name) or {}).get("data")
+    return _named(document.get("relationships") or {}, name)
+
+
+def _named(relationships: Mapping[str, Any], name: str) -> str | None:
+    link = relationships.get(name)
+    data = link.get("data") if link else None
     return data["id"] if data else None
 
 
@@ -229,11 +247,16 @@ def _handle_of(record: Mapping[str, Any] | None) -> Handle | None:
 
 
 def _record_fields(record: Mapping[str, Any], times: Mapping[str, str], counts: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        **{field: _instant(record.get(name)) for name, field in times.items()},
-        **{field: record.get(name) for name, field in counts.items()},
-        "other": {name: value for name, value in record.items() if name not in times and name not in counts},
-    }
+    fields: dict[str, Any] = {}
+    other: dict[str, Any] = {}
+    for name, value in record.items():
+        if name in times:
+            fields[times[name]] = _instant(value)
+        elif name in counts:
+            fields[counts[name]] = value
+        else:
+            other[name] = value
+    return {**fields, "other": other}
 
 
 def _record(record: Pass | Stay | Handle, times: Mapping[str, str], counts: Mapping[str, str]) -> dict[str, Any]:
