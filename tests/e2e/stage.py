@@ -85,10 +85,20 @@ class Stage:
     def dead_letters(self) -> list[dict[str, Any]]:
         return self.take_all(self.variables["SQS_DEAD_LETTER_QUEUE_URL"])
 
-    def announced(self) -> list[dict[str, Any]]:
-        """The syncs that the worker has published so far, as another subscriber of the topics got them."""
-        messages = [json.loads(json.loads(each["Body"])["Message"]) for each in self.take_all(self.spy_url)]
-        return [message for message in messages if message["body"].get("isSync") is True]
+    def announced(self, *, until: Callable[[set[str]], object] = lambda _: True) -> list[dict[str, Any]]:
+        """The syncs that the worker has published so far, as another subscriber of the topics got them.
+
+        SNS takes a message first and passes it on afterwards; `until` says of the ids whether enough have arrived.
+        """
+        syncs: list[dict[str, Any]] = []
+
+        def enough() -> bool:
+            messages = [json.loads(json.loads(each["Body"])["Message"]) for each in self.take_all(self.spy_url)]
+            syncs.extend(message for message in messages if message["body"].get("isSync") is True)
+            return bool(until({message["id"] for message in syncs}))
+
+        wait_until(enough, within_s=30, what=lambda: f"{len(syncs)} announcements have arrived")
+        return syncs
 
     def take_all(self, url: str) -> list[dict[str, Any]]:
         taken: list[dict[str, Any]] = []

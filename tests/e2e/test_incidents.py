@@ -38,7 +38,7 @@ def test_the_outside_writes_of_both_incidents_end_as_they_must(stage: Stage) -> 
     assert unassigned["attributes"]["status"] == "queued"
     assert "assignedTo" not in unassigned["relationships"]
     # The trace of the event that caused a write stands in its announcement and in its audit line.
-    (sync,) = stage.announced()
+    (sync,) = stage.announced(until=bool)
     assert sync["dd"]["trace_id"] == "4400790063371993808"
     applied = [line for line in worker.audits() if line["outcome"] == "applied"]
     assert [line["dd"]["trace_id"] for line in applied] == ["4400790063371993808"]

@@ -50,6 +50,7 @@ def test_a_kill_under_load_loses_nothing_and_leaves_nothing_half_done(stage: Sta
     assert len(ledger.announcement_ids()) > PAIRS, "the run was to have the worker write"
     assert ledger.unannounced() == set()
     assert [each for each, times in Counter(ledger.announced_revisions()).items() if times > 1] == []
-    published = {message["id"]: message for message in stage.announced()}
-    assert set(published) == set(ledger.announcement_ids())
+    announced = set(ledger.announcement_ids())
+    published = {message["id"]: message for message in stage.announced(until=announced.issubset)}
+    assert set(published) == announced
     assert stage.database["outbox"].count_documents({}) == 0
