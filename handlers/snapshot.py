@@ -209,13 +209,20 @@ def _with_link(relationships: Mapping[str, Any], link: _Link, target: str | None
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
-    for name in (*before, *(name for name in after if name not in before)):
-        old, new = before.get(name), after.get(name)
-        if same(old, new):
-            continue
-        op = "add" if old is None else "remove" if new is None else "replace"
-        changes[name] = {"op": op, "before": old, "after": new}
+    for name, old in before.items():
+        new = after.get(name)
+        # Most of it is the very same object, which a write takes over as it is.
+        if old is not new and not same(old, new):
+            changes[name] = _change(old, new)
+    for name, new in after.items():
+        if new is not None and name not in before:
+            changes[name] = _change(None, new)
     return changes
+
+
+def _change(old: Any, new: Any) -> dict[str, Any]:
+    op = "add" if old is None else "remove" if new is None else "replace"
+    return {"op": op, "before": old, "after": new}
 
 
 def _instant(text: str | None) -> datetime | None:
