@@ -76,7 +76,7 @@ class Metric(StrEnum):
     RELAYED = "routing_sync.outbox.relayed"
     """Announcements that the relay found waiting."""
     SET_ASIDE = "routing_sync.outbox.set_aside"
-    """Announcements that can never be published [reason: too_large, refused]."""
+    """Announcements that can never be published [reason: too_large, unreadable, refused]."""
     OUTBOX_BACKLOG = "routing_sync.outbox.backlog"
     """Gauge: entries waiting."""
     OUTBOX_OLDEST = "routing_sync.outbox.oldest_s"

@@ -91,10 +91,15 @@ class Publisher:
         round_ = _Round(sent=[], refused={})
         by_arn: dict[str, list[TopicMessage]] = {}
         for one in announcements:
-            message = topic_message(id=one.id, group=one.conversation_id, text=one.message)
+            try:
+                message = topic_message(id=one.id, group=one.conversation_id, text=one.message)
+            except ValueError as fault:
+                self._set_aside(one.id, f"UNREADABLE: {fault}", "unreadable", round_)
+                continue
             if message.size_bytes > BYTES_MAX:
-                round_.refused[one.id] = f"TOO_LARGE: {message.size_bytes} bytes, SNS takes {BYTES_MAX}"
-                self._telemetry.metrics.count(Metric.SET_ASIDE, reason="too_large")
+                self._set_aside(
+                    one.id, f"TOO_LARGE: {message.size_bytes} bytes, SNS takes {BYTES_MAX}", "too_large", round_
+                )
             else:
                 by_arn.setdefault(self._arns[one.side], []).append(message)
         for arn, messages in by_arn.items():
@@ -102,16 +107,21 @@ class Publisher:
         return await self._clear(round_)
 
     async def _publish_to(self, arn: str, messages: Sequence[TopicMessage], round_: _Round) -> None:
-        # Two calls side by side could turn the order of a group round.
-        places = asyncio.Semaphore(1 if is_fifo(arn) else _CALLS_MAX)
+        calls = list(packed(messages))
+        if is_fifo(arn):
+            # Two calls side by side could turn the order of a group round.
+            for call in calls:
+                await self._call(arn, call, round_)
+            return
+        places = asyncio.Semaphore(_CALLS_MAX)
 
         async def one(call: list[TopicMessage]) -> None:
             async with places:
                 await self._call(arn, call, round_)
 
-        async with asyncio.TaskGroup() as calls:
-            for call in packed(messages):
-                calls.create_task(one(call))
+        async with asyncio.TaskGroup() as tasks:
+            for call in calls:
+                tasks.create_task(one(call))
 
     async def _call(self, arn: str, messages: list[TopicMessage], round_: _Round) -> None:
         left = list(messages)
@@ -124,23 +134,23 @@ class Publisher:
                 if refused is None:
                     round_.sent.append(message.id)
                 elif refused.final:
-                    round_.refused[message.id] = f"{refused.code}: {refused.reason}"
-                    self._telemetry.metrics.count(Metric.SET_ASIDE, reason="refused")
+                    self._set_aside(message.id, f"{refused.code}: {refused.reason}", "refused", round_)
                 else:
                     again.append(message)
                     codes.add(refused.code)
             left[:] = again
             return bool(left)
 
-        retrying = AsyncRetrying(
-            stop=stop_after_attempt(_TRIES),
-            wait=self._pause,
-            retry=retry_if_result(bool),
-            retry_error_callback=_give_up,
-            sleep=self._clock.sleep,
-        )
         try:
-            await retrying(once)
+            if await once():
+                await self._clock.sleep(self._pause.after(1))
+                await AsyncRetrying(
+                    stop=stop_after_attempt(_TRIES - 1),
+                    wait=self._pause.once_tried,
+                    retry=retry_if_result(bool),
+                    retry_error_callback=_give_up,
+                    sleep=self._clock.sleep,
+                )(once)
         except TopicsAway as away:
             self._telemetry.log.warning("topics away, left to the relay", count=len(left), reason=str(away))
             self._left(len(left), "topics_away")
@@ -163,6 +173,10 @@ class Publisher:
             self._left(len(round_.sent) + len(round_.refused), "store_away")
             return 0
         return len(round_.sent) + len(round_.refused)
+
+    def _set_aside(self, announcement_id: str, reason: str, kind: str, round_: _Round) -> None:
+        round_.refused[announcement_id] = reason
+        self._telemetry.metrics.count(Metric.SET_ASIDE, reason=kind)
 
     def _left(self, count: int, reason: str) -> None:
         if count:

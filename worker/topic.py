@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import orjson
 
@@ -17,17 +17,16 @@ BYTES_MAX: Final = 262_144
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicMessage:
-    """A published message on its way to a topic. `id` is stable however often it is sent; `group` orders on FIFO."""
+    """A published message on its way to a topic. `id` is stable however often it is sent; `group` orders on FIFO.
+
+    `size_bytes` is what SNS counts: the text and the attributes.
+    """
 
     id: str
     group: str
     text: str
-    attributes: Mapping[str, Mapping[str, Any]]
-
-    @property
-    def size_bytes(self) -> int:
-        """What SNS counts: the text and the attributes."""
-        return size_bytes(self.text, self.attributes)
+    attributes: Mapping[str, Mapping[str, str]]
+    size_bytes: int
 
 
 class Topics(Protocol):
@@ -39,16 +38,21 @@ class Topics(Protocol):
 
 
 def topic_message(*, id: str, group: str, text: str) -> TopicMessage:  # noqa: A002 - the message's id, as its field
-    """The message for a published message's JSON, with the attributes that others filter and trace by."""
+    """The message for a published message's JSON, with the attributes that others filter and trace by.
+
+    Raises ValueError where the text is no JSON object, or holds a lone surrogate, which no UTF-8 can spell.
+    """
     published = orjson.loads(text)
-    attributes: dict[str, Mapping[str, Any]] = {}
+    if not isinstance(published, dict):
+        raise ValueError(f"no object, but {type(published).__name__}")
+    attributes: dict[str, Mapping[str, str]] = {}
     if isinstance(published.get("name"), str) and published["name"]:
         attributes["name"] = {"DataType": "String", "StringValue": published["name"]}
     dd = published.get("dd")
     if isinstance(dd, dict) and isinstance(dd.get("trace_id"), str):
         carrier = {"x-datadog-trace-id": dd["trace_id"], "x-datadog-parent-id": str(dd.get("span_id") or "0")}
         attributes["_datadog"] = {"DataType": "String", "StringValue": orjson.dumps(carrier).decode()}
-    return TopicMessage(id=id, group=group, text=text, attributes=attributes)
+    return TopicMessage(id=id, group=group, text=text, attributes=attributes, size_bytes=size_bytes(text, attributes))
 
 
 def packed(messages: Iterable[TopicMessage]) -> Iterator[list[TopicMessage]]:

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 
 from worker.aws import Refused, TopicsAway
-from worker.topic import BYTES_MAX, ENTRIES_MAX, TopicMessage
+from worker.topic import BYTES_MAX, ENTRIES_MAX, TopicMessage, is_fifo
 
 
 class StandInTopics:
-    """Takes messages, or answers as told."""
+    """Takes messages, on a FIFO topic each only once, or answers as told."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, list[TopicMessage]]] = []
@@ -24,7 +24,8 @@ class StandInTopics:
             raise TopicsAway("connection refused")
         assert len(messages) <= ENTRIES_MAX
         assert sum(message.size_bytes for message in messages) <= BYTES_MAX
-        self.calls.append((arn, list(messages)))
+        known = set(self.published) if is_fifo(arn) else set()
+        self.calls.append((arn, [one for one in messages if one.id not in known]))
         return [self.answers[one.id].pop(0) if self.answers.get(one.id) else None for one in messages]
 
     @property

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -136,6 +137,17 @@ async def test_an_event_above_the_limit_is_set_aside_and_blocks_nothing(desk: De
     assert desk.topics.published == ["small"]
     assert desk.box.aside["big"].startswith("TOO_LARGE: ")
     assert desk.ear.counts[f"{Metric.SET_ASIDE.value} reason=too_large"] == 1
+
+
+@pytest.mark.parametrize("text", ['{"id": "\ud800"}', "{", "[1]"], ids=["surrogate", "cut", "list"])
+async def test_what_cannot_be_read_is_set_aside_and_blocks_nothing(desk: Desk, text: str) -> None:
+    bad = replace(announcement("bad"), message=text)
+    desk.publisher.offer(desk.box.put(bad, announcement("good")))
+    await desk.publisher.idle.wait()
+    assert desk.topics.published == ["good"]
+    assert desk.box.aside["bad"].startswith("UNREADABLE: ")
+    assert desk.ear.counts[f"{Metric.SET_ASIDE.value} reason=unreadable"] == 1
+    assert desk.box.entries == {}
 
 
 async def test_what_sns_refuses_is_tried_again_set_aside_or_left_to_the_relay(desk: Desk) -> None:
