@@ -6,31 +6,27 @@ What is away at start is waited for, not ready meanwhile; what is set up wrongly
 import asyncio
 import gc
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Final, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from handlers.options import PolicyInUse
 from handlers.ports import Clock, StoreAway
-from worker.aws import AwsAway, Misconfigured, find_credentials, first_line, sns_client, sqs_client
+from worker.aws import AwsAway, Misconfigured, first_line
+from worker.clients import Clients, connected
 from worker.clock import ObjectIds, SystemClock
 from worker.delay import JitteredDelay
 from worker.health import Health, Part, served
-from worker.lean_sqs import LeanSqs, lean_sqs
 from worker.logs import Log, Origin, fault_fields, open_log, take_in_libraries
 from worker.metrics import Metrics, NoMetrics, StatsdMetrics, StoreMetrics, resolved
-from worker.mongo_client import mongo_client
-from worker.mongo_database import Client
 from worker.mongo_fault import StoreUnfit
 from worker.mongo_outbox import MongoOutbox
 from worker.mongo_store import MongoStore
 from worker.mongo_waiting import MongoWaitingPairs
 from worker.pipeline import Outside, Pipeline
 from worker.queue import QueueFacts
-from worker.receivers import LONG_POLL_SECONDS
 from worker.settings import Settings
 from worker.sns import SnsTopics, check_topic
 from worker.sqs import SqsQueue, read_facts
@@ -39,22 +35,12 @@ from worker.telemetry import Telemetry
 
 TRANSACTION_LIFETIME_SECONDS_MAX: Final = 10
 """Above it, a killed worker's locks hold up the others for longer than anybody likes: worth a warning."""
-_SETTLING_CONNECTIONS: Final = 30
 
 T = TypeVar("T")
 
 
 class WorkerFailed(Exception):
     """The worker ended for a reason that is not a signal; the message is one line for a person."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Clients:
-    sqs: Any
-    polling: Any
-    settling: Any
-    topics: Any
-    mongo: Client
 
 
 async def run_worker(settings: Settings) -> None:
@@ -114,13 +100,13 @@ class _Process:
                 http = served(self._health, host=settings.http_host, port=settings.http_port)
                 port = await stack.enter_async_context(http)
                 self._log.info("worker starting", httpHost=settings.http_host, httpPort=port)
-                clients = await stack.enter_async_context(_connected(settings, self._clock))
+                clients = await stack.enter_async_context(connected(settings, self._clock))
                 await self._work(clients, telemetry)
             self._log.info("worker stopped")
         finally:
             metrics.close()
 
-    async def _work(self, clients: _Clients, telemetry: Telemetry) -> None:
+    async def _work(self, clients: Clients, telemetry: Telemetry) -> None:
         settings = self._settings
         store = MongoStore(
             clients.mongo,
@@ -143,7 +129,7 @@ class _Process:
                 clock=self._clock,
             ),
             facts=facts,
-            topics=SnsTopics(clients.topics),
+            topics=SnsTopics(clients.publishing),
             store=store,
             outbox=MongoOutbox(clients.mongo, settings.mongodb_database, deadline_s=settings.store_deadline_seconds),
             waiting=MongoWaitingPairs(
@@ -158,7 +144,7 @@ class _Process:
         self._log.info("worker started", policy=settings.sync_policy.value, fifo=facts.fifo, lanes=settings.lanes)
         await pipeline.run(self._stopping)
 
-    async def _start(self, clients: _Clients, store: MongoStore) -> QueueFacts:
+    async def _start(self, clients: Clients, store: MongoStore) -> QueueFacts:
         """Wait for both and find out what the operator should know."""
 
         async def ready_store() -> int | None:
@@ -186,10 +172,10 @@ class _Process:
                 f"({facts.visibility_seconds} s), for an event in hand is not lost: raise it or shorten the timeout"
             )
 
-    async def _check_topics(self, clients: _Clients) -> None:
+    async def _check_topics(self, clients: Clients) -> None:
         """A topic that is not there would only delay announcements for ever: better said at once."""
         for variable in ("SNS_CONVERSATION_TOPIC_ARN", "SNS_WORK_ITEM_TOPIC_ARN"):
-            doubt = await check_topic(clients.topics, getattr(self._settings, variable.lower()), variable)
+            doubt = await check_topic(clients.sns, getattr(self._settings, variable.lower()), variable)
             if doubt is not None:
                 self._log.warning("topic not checked", variable=variable, reason=doubt)
 
@@ -253,47 +239,6 @@ async def _metrics(settings: Settings, log: Log) -> Metrics:
         version=settings.dd_version,
         environment=settings.dd_env,
     )
-
-
-@asynccontextmanager
-async def _connected(settings: Settings, clock: Clock) -> AsyncIterator[_Clients]:
-    """Clients of everything outside, none of which has been asked yet. Raises Misconfigured."""
-    async with AsyncExitStack() as stack:
-        mongo = await stack.enter_async_context(mongo_client(settings.mongodb_uri, settings.store_deadline_seconds))
-        sqs = await stack.enter_async_context(
-            sqs_client(settings.sqs_endpoint, read_timeout_seconds=10, connections_max=_SETTLING_CONNECTIONS)
-        )
-        polling_seconds = LONG_POLL_SECONDS + 10
-        polling: Any
-        settling: Any = sqs
-        if settings.sqs_transport == "lean":
-
-            async def lean(read_timeout_s: float, connections_max: int) -> LeanSqs:
-                opened = lean_sqs(
-                    url=sqs.meta.endpoint_url,
-                    region=sqs.meta.region_name,
-                    find_credentials=find_credentials,
-                    clock=clock,
-                    read_timeout_s=read_timeout_s,
-                    connections_max=connections_max,
-                )
-                return await stack.enter_async_context(opened)
-
-            polling = await lean(polling_seconds, settings.receivers)
-            settling = await lean(10, _SETTLING_CONNECTIONS)
-        else:
-            polling = await stack.enter_async_context(
-                sqs_client(
-                    settings.sqs_endpoint, read_timeout_seconds=polling_seconds, connections_max=settings.receivers
-                )
-            )
-        yield _Clients(
-            sqs=sqs,
-            polling=polling,
-            settling=settling,
-            topics=await stack.enter_async_context(sns_client(settings.sns_endpoint)),
-            mongo=mongo,
-        )
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -73,6 +73,9 @@ class Settings(TopicSettings):
     sqs_transport: Literal["lean", "library"] = Field(
         "lean", description="how messages are received and settled: by signed requests of our own, or by AWS's library"
     )
+    sns_transport: Literal["lean", "library"] = Field(
+        "lean", description="how events are published: by signed requests of our own, or by AWS's library"
+    )
     mongodb_uri: SecretStr = Field(description="connection string of a replica set or a sharded cluster")
     mongodb_database: str = Field(
         "routing", description="database", min_length=1, max_length=63, pattern=r'^[^/\\. "$*<>:|?]+$'

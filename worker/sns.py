@@ -11,19 +11,23 @@ from worker.topic import TopicMessage, is_fifo
 if TYPE_CHECKING:
     from types_aiobotocore_sns.client import SNSClient
 
+    from worker.lean_sns import LeanSns
+
 _ABSENT: Final = frozenset({"NotFound", "NotFoundException"})
 _NEVER: Final = frozenset({"InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid"})
+_UNTOLD: Final = Refused(code="NOT_TOLD", reason="the answer does not say what became of it", final=False)
 
 
 class SnsTopics:
     """Publishes in batches; a FIFO topic gets group and deduplication id."""
 
-    def __init__(self, client: "SNSClient") -> None:
+    def __init__(self, client: "SNSClient | LeanSns") -> None:
         self._client = client
 
     async def publish(self, arn: str, messages: Sequence[TopicMessage]) -> Sequence[Refused | None]:
         """One call; where SNS refuses it as a whole, each message alone, so that one cannot harm the others."""
-        entries: Any = [_entry(index, message, fifo=is_fifo(arn)) for index, message in enumerate(messages)]
+        fifo = is_fifo(arn)
+        entries: Any = [_entry(index, message, fifo=fifo) for index, message in enumerate(messages)]
         try:
             with translated(f"publishing to {arn}", TopicsAway):
                 answer = await self._client.publish_batch(TopicArn=arn, PublishBatchRequestEntries=entries)
@@ -31,8 +35,10 @@ class SnsTopics:
             if len(messages) == 1:
                 return [Refused(code=code_of(error), reason=first_line(error), final=code_of(error) in _NEVER)]
             return [(await self.publish(arn, [message]))[0] for message in messages]
-        failed = {int(failure["Id"]): failure for failure in answer.get("Failed") or []}
-        return [_refused(failed[index]) if index in failed else None for index in range(len(messages))]
+        # Only what SNS says it took leaves the outbox: what answers in SNS's place says nothing of the kind.
+        answers: dict[str | None, Refused | None] = {one.get("Id"): None for one in answer.get("Successful") or ()}
+        answers.update({one.get("Id"): _refused(one) for one in answer.get("Failed") or ()})
+        return [answers.get(entry["Id"], _UNTOLD) for entry in entries]
 
 
 async def check_topic(client: "SNSClient", arn: str, variable: str) -> str | None:

@@ -38,7 +38,11 @@ OURS: Final = Consumer(name="ours", command=(str(Path(_HERE).parent / "routing-s
 ALL: Final[Sequence[Consumer]] = (
     BARE,
     OURS,
-    Consumer(name="ours-library", command=OURS.command, variables={"SQS_TRANSPORT": "library"}),
+    Consumer(
+        name="ours-library",
+        command=OURS.command,
+        variables={"SQS_TRANSPORT": "library", "SNS_TRANSPORT": "library"},
+    ),
     Consumer(name="one-by-one", command=(_HERE, "-m", "tests.bench.consume_one_by_one"), alone=True),
     Consumer(name="fanferro", command=(_PEER, "-m", "tests.bench.peer_fanferro"), alone=True),
     Consumer(

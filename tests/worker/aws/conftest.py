@@ -13,8 +13,10 @@ from moto_server import MotoServer
 from worker.aws import find_credentials, sns_client, sqs_client
 from worker.aws_endpoint import AwsEndpoint
 from worker.clock import SystemClock
-from worker.lean_sqs import LeanSqs, lean_sqs
+from worker.lean_sns import LeanSns
+from worker.lean_sqs import LeanSqs
 from worker.provisioning import Blueprint, Provisioned, provision
+from worker.signed_call import Place, http_session
 from worker.sqs import SqsQueue
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Aws:
     sqs: "SQSClient"
     endpoint: AwsEndpoint
     hot: "SQSClient | LeanSqs"
+    publishing: "SNSClient | LeanSns"
 
     async def provisioned(self, **wanted: Any) -> Provisioned:
         """Queues and topics of this test's own."""
@@ -79,24 +82,25 @@ class Aws:
 
 @asynccontextmanager
 async def opened(moto: MotoServer, *, lean: bool = False) -> AsyncIterator[Aws]:
-    """Clients of that server; `lean`: messages are received and settled without the library."""
+    """Clients of that server; `lean`: messages are received, settled and published without the library."""
     endpoint = AwsEndpoint(region="us-east-1", url=moto.endpoint)
     async with AsyncExitStack() as stack:
+
+        async def place(service: str) -> Place:
+            return Place(
+                service=service,
+                url=moto.endpoint,
+                region=endpoint.region,
+                http=await stack.enter_async_context(http_session(read_timeout_s=10, connections_max=5)),
+                find_credentials=find_credentials,
+                clock=SystemClock(),
+            )
+
         sns = await stack.enter_async_context(sns_client(endpoint))
         sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_seconds=10, connections_max=5))
-        hot: SQSClient | LeanSqs = sqs
-        if lean:
-            hot = await stack.enter_async_context(
-                lean_sqs(
-                    url=moto.endpoint,
-                    region=endpoint.region,
-                    find_credentials=find_credentials,
-                    clock=SystemClock(),
-                    read_timeout_s=10,
-                    connections_max=5,
-                )
-            )
-        yield Aws(sns, sqs, endpoint, hot)
+        hot: SQSClient | LeanSqs = LeanSqs(await place("sqs")) if lean else sqs
+        publishing: SNSClient | LeanSns = LeanSns(await place("sns")) if lean else sns
+        yield Aws(sns, sqs, endpoint, hot, publishing)
 
 
 @pytest.fixture(autouse=True)

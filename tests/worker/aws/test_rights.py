@@ -63,7 +63,7 @@ async def _work(aws: Aws, url: str, dead_url: str, topics: tuple[str, ...]) -> s
     await read_facts(aws.sqs, url)
     for topic in topics:
         assert await check_topic(aws.sns, topic, "SNS_TOPIC_ARN") is None
-        assert await SnsTopics(aws.sns).publish(topic, [topic_message(id="a", group="c", text="{}")]) == [None]
+        assert await SnsTopics(aws.publishing).publish(topic, [topic_message(id="a", group="c", text="{}")]) == [None]
     queue = aws.adapter(url, dead_url)
     (message, *_) = await queue.receive(wait_seconds=0)
     await queue.hide_batch([Hide(receipt=message.receipt, seconds=30)])
@@ -109,6 +109,19 @@ async def test_no_other_file_calls_anything_else(aws: Aws) -> None:
     rest = (file.read_text() for file in files if file.name != "provisioning.py")
     assert _called(aws, rest) == actions("iam-policy.json")
     assert _called(aws, iter([inspect.getsource(provisioning)])) == actions("iam-provision.json")
+
+
+def test_what_is_called_without_the_library_is_in_the_policy_too() -> None:
+    called: dict[str, set[str]] = {}
+    for file in Path(inspect.getfile(worker)).parent.glob("lean_*.py"):
+        service = file.stem.removeprefix("lean_")
+        operations = re.findall(r'call\("(\w+)"', file.read_text())
+        called[service] = {action_of(service, operation) for operation in operations}
+    assert called == {
+        "sqs": {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"},
+        "sns": {"sns:Publish"},
+    }
+    assert set().union(*called.values()) <= actions("iam-policy.json")
 
 
 @pytest.mark.parametrize("name", ["iam-policy.json", "iam-provision.json"])

@@ -1,0 +1,89 @@
+"""A service that answers as it is told, and the credentials to ask it with."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from botocore.credentials import ReadOnlyCredentials
+
+from tests.handlers.small_ports import HandClock
+from worker.signed_call import Credentials, Place, http_session
+
+Answer = tuple[int, Any, dict[str, str]]
+"""A status, a body (bytes, or what is to become JSON), and headers."""
+
+
+@dataclass(slots=True)
+class Rotating:
+    """Credentials that are others at every call."""
+
+    given: int = 0
+
+    async def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        self.given += 1
+        return ReadOnlyCredentials(f"key-{self.given}", "secret", None)
+
+
+@dataclass(slots=True)
+class Script:
+    """The answers still to give, None to hang up; and what was asked."""
+
+    answers: list[Answer | None]
+    asked: list[bytes] = field(default_factory=list)
+    headers: list[Any] = field(default_factory=list)
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.asked.append(await request.read())
+        self.headers.append(request.headers)
+        answer = self.answers.pop(0)
+        if answer is None:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        status, body, headers = answer
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return web.Response(status=status, body=content, headers=headers)
+
+
+@asynccontextmanager
+async def place(
+    service: str, url: str, *, found: Callable[[], Awaitable[Credentials | None]], clock: HandClock | None = None
+) -> AsyncIterator[Place]:
+    """Whoever is at that address."""
+    async with http_session(read_timeout_s=5, connections_max=2) as http:
+        yield Place(
+            service=service,
+            url=url,
+            region="us-east-1",
+            http=http,
+            find_credentials=found,
+            clock=clock or HandClock(),
+        )
+
+
+@asynccontextmanager
+async def scripted(
+    service: str, answers: Sequence[Answer | None], clock: HandClock | None = None
+) -> AsyncIterator[tuple[Place, Script]]:
+    """A server on this script."""
+    script = Script(list(answers))
+    rotating = Rotating()
+
+    async def found() -> Credentials:
+        return rotating
+
+    app = web.Application()
+    app.router.add_post("/", script.handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        async with place(service, url, found=found, clock=clock) as there:
+            yield there, script
+    finally:
+        await runner.cleanup()

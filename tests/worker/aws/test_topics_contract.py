@@ -1,0 +1,128 @@
+"""One contract for the topics' port: by the library, the lean way, and for the stand-in that other tests work with."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.worker.aws.conftest import Aws, opened
+from tests.worker.stand_in_topics import StandInTopics
+from worker.aws import TopicsAway
+from worker.sns import SnsTopics
+from worker.topic import BYTES_MAX, TopicMessage, Topics, packed, topic_message
+
+NAME = "kustomer.conversation.update"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Topics under test, one of them by its address, one that is not there, and what arrived: (text, attributes)."""
+
+    topics: Topics
+    arn: str
+    none: str
+    arrived: Callable[[], Awaitable[list[tuple[str, dict[str, str]]]]]
+
+    async def publish(self, *messages: TopicMessage) -> None:
+        answers = [one for call in packed(messages) for one in await self.topics.publish(self.arn, call)]
+        assert answers == [None] * len(messages)
+
+
+def _values(attributes: Any) -> dict[str, str]:
+    return {name: value["StringValue"] for name, value in attributes.items()}
+
+
+def _stand_in(*, fifo: bool) -> Bench:
+    topics = StandInTopics()
+    arn, none = ("arn:t.fifo", "arn:none.fifo") if fifo else ("arn:t", "arn:none")
+    topics.refusing = {none}
+
+    async def arrived() -> list[tuple[str, dict[str, str]]]:
+        return [(one.text, _values(one.attributes)) for _, some in topics.calls for one in some]
+
+    return Bench(topics, arn, none, arrived)
+
+
+async def _sns(aws: Aws, *, fifo: bool) -> Bench:
+    made = await aws.provisioned(raw=True, fifo=fifo)
+    arn = made.conversation_topic_arn
+
+    async def arrived() -> list[tuple[str, dict[str, str]]]:
+        found: list[tuple[str, dict[str, str]]] = []
+        while some := await aws.taken(made.queue_url):
+            found += [(one["Body"], _values(one.get("MessageAttributes", {}))) for one in some]
+            entries: Any = [{"Id": str(n), "ReceiptHandle": one["ReceiptHandle"]} for n, one in enumerate(some)]
+            await aws.sqs.delete_message_batch(QueueUrl=made.queue_url, Entries=entries)
+        return found
+
+    return Bench(SnsTopics(aws.publishing), arn, f"{arn.removesuffix('.fifo')}-none{'.fifo' if fifo else ''}", arrived)
+
+
+async def _bench(request: pytest.FixtureRequest, *, fifo: bool) -> AsyncIterator[Bench]:
+    if request.param == "stand-in":
+        yield _stand_in(fifo=fifo)
+        return
+    async with opened(request.getfixturevalue("moto"), lean=request.param == "lean") as aws:
+        yield await _sns(aws, fifo=fifo)
+
+
+@pytest.fixture(params=["stand-in", "library", "lean"])
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    async for one in _bench(request, fifo=False):
+        yield one
+
+
+@pytest.fixture(params=["stand-in", "library", "lean"])
+async def fifo(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    async for one in _bench(request, fifo=True):
+        yield one
+
+
+def message(key: str, **more: Any) -> TopicMessage:
+    return topic_message(id=key, group="c1", text=json.dumps({"id": key, **more}, ensure_ascii=False))
+
+
+async def test_a_message_arrives_as_it_was_with_its_attributes(bench: Bench) -> None:
+    odd = message("a", name=NAME, text='+&%=;/?:@ "\\\r\n\t<>é你📦', dd={"trace_id": "12", "span_id": "34"})
+    await bench.publish(odd)
+    [(text, attributes)] = await bench.arrived()
+    assert text == odd.text
+    assert attributes == {
+        "name": NAME,
+        "_datadog": '{"x-datadog-trace-id":"12","x-datadog-parent-id":"34"}',
+    }
+
+
+async def test_a_message_needs_no_attributes(bench: Bench) -> None:
+    await bench.publish(message("a"))
+    assert await bench.arrived() == [('{"id": "a"}', {})]
+
+
+async def test_ten_go_at_once(bench: Bench) -> None:
+    some = [message(str(number)) for number in range(10)]
+    await bench.publish(*some)
+    assert sorted(text for text, _ in await bench.arrived()) == sorted(one.text for one in some)
+
+
+@pytest.mark.parametrize("filler", ["x", '"', "你"])
+async def test_the_largest_message_that_is_allowed_is_taken(bench: Bench, filler: str) -> None:
+    frame_bytes = message("a", filler="").size_bytes
+    spelt_bytes = message("a", filler=filler).size_bytes - frame_bytes
+    largest = message("a", filler=filler * ((BYTES_MAX - frame_bytes) // spelt_bytes))
+    assert BYTES_MAX - 3 < largest.size_bytes <= BYTES_MAX
+    await bench.publish(largest)
+    assert [len(text) for text, _ in await bench.arrived()] == [len(largest.text)]
+
+
+async def test_a_topic_that_is_not_there_is_away(bench: Bench) -> None:
+    with pytest.raises(TopicsAway):
+        await bench.topics.publish(bench.none, [message("a")])
+
+
+async def test_fifo_messages_keep_their_order_and_are_taken_once(fifo: Bench) -> None:
+    some = [message(str(number)) for number in range(4)]
+    await fifo.publish(*some)
+    await fifo.publish(*some[2:])
+    assert [text for text, _ in await fifo.arrived()] == [one.text for one in some]

@@ -1,0 +1,76 @@
+"""Clients of everything outside, each with connections of its own, and which of them the settings choose."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from handlers.ports import Clock
+from worker.aws import find_credentials, sns_client, sqs_client
+from worker.lean_sns import LeanSns
+from worker.lean_sqs import LeanSqs
+from worker.mongo_client import mongo_client
+from worker.mongo_database import Client
+from worker.receivers import LONG_POLL_SECONDS
+from worker.settings import Settings
+from worker.signed_call import Place, http_session
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sns.client import SNSClient
+    from types_aiobotocore_sqs.client import SQSClient
+
+_CALL_SECONDS_MAX: Final = 10
+_POLL_SECONDS_MAX: Final = LONG_POLL_SECONDS + 10
+_SETTLING_CONNECTIONS: Final = 30
+_PUBLISHING_CONNECTIONS: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clients:
+    """`sqs` and `sns` are the library's, for what is rare; the others make the calls that are made all the time."""
+
+    sqs: "SQSClient"
+    polling: "SQSClient | LeanSqs"
+    settling: "SQSClient | LeanSqs"
+    sns: "SNSClient"
+    publishing: "SNSClient | LeanSns"
+    mongo: Client
+
+
+@asynccontextmanager
+async def connected(settings: Settings, clock: Clock) -> AsyncIterator[Clients]:
+    """Clients none of which has been asked yet. Raises Misconfigured."""
+    async with AsyncExitStack() as stack:
+
+        async def sqs_opened(read_timeout_s: float, connections_max: int) -> "SQSClient":
+            opened = sqs_client(
+                settings.sqs_endpoint, read_timeout_seconds=read_timeout_s, connections_max=connections_max
+            )
+            return await stack.enter_async_context(opened)
+
+        async def place(client: Any, service: str, read_timeout_s: float, connections_max: int) -> Place:
+            """Where the library's client finds the service."""
+            http = http_session(read_timeout_s=read_timeout_s, connections_max=connections_max)
+            return Place(
+                service=service,
+                url=client.meta.endpoint_url,
+                region=client.meta.region_name,
+                http=await stack.enter_async_context(http),
+                find_credentials=find_credentials,
+                clock=clock,
+            )
+
+        mongo = await stack.enter_async_context(mongo_client(settings.mongodb_uri, settings.store_deadline_seconds))
+        sqs = await sqs_opened(_CALL_SECONDS_MAX, _SETTLING_CONNECTIONS)
+        polling: SQSClient | LeanSqs
+        settling: SQSClient | LeanSqs = sqs
+        if settings.sqs_transport == "lean":
+            polling = LeanSqs(await place(sqs, "sqs", _POLL_SECONDS_MAX, settings.receivers))
+            settling = LeanSqs(await place(sqs, "sqs", _CALL_SECONDS_MAX, _SETTLING_CONNECTIONS))
+        else:
+            polling = await sqs_opened(_POLL_SECONDS_MAX, settings.receivers)
+        sns = await stack.enter_async_context(sns_client(settings.sns_endpoint))
+        publishing: SNSClient | LeanSns = sns
+        if settings.sns_transport == "lean":
+            publishing = LeanSns(await place(sns, "sns", _CALL_SECONDS_MAX, _PUBLISHING_CONNECTIONS))
+        yield Clients(sqs=sqs, polling=polling, settling=settling, sns=sns, publishing=publishing, mongo=mongo)
