@@ -21,7 +21,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 # The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
 UV_INSTALL := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --require-hashes
 
-.PHONY: help demo test check run localstack e2e faults exhaustive simulate fuzz bench bench-lock fmt docs lock clean setup localstack-setup
+.PHONY: help demo test check run localstack e2e faults exhaustive simulate fuzz bench bench-growth bench-lock scale fmt docs lock clean setup localstack-setup
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,13 @@ fuzz: $(SETUP) ## Bad input by number, wherever bytes enter (INPUTS=100000 SEED=
 bench: $(SETUP) $(BENCH_SETUP) ## What an event costs, beside other consumers (MESSAGES=1000 ROUNDS=3 ONLY=ours)
 	@PYTHONPATH=localstack $(BIN)/python -m tests.bench.bench $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(KINDS),--kinds $(KINDS)) $(ARGS)
+
+bench-growth: $(SETUP) ## The same with more of everything (PARTS=lanes,store,heat,history,memory,costs MESSAGES=1000 ROUNDS=3)
+	@PYTHONPATH=localstack $(BIN)/python -m tests.bench.growth $(if $(PARTS),--parts $(PARTS)) \
+		$(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(ARGS)
+
+scale: $(SETUP) ## What was measured, taken to 1,000, 10,000 and 100,000 events a second, with quotas and prices
+	@$(BIN)/python -m tests.bench.scale $(if $(FIGURES),--figures $(FIGURES)) $(ARGS)
 
 fmt: $(SETUP) ## Format, and mend what can be mended
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .

@@ -5,7 +5,8 @@ SQS, the query protocol for SNS). Left out: redelivery of what nobody settled, s
 about correctness, which the end-to-end suite does with the same client code on LocalStack.
 
 Its own side door, `/bench/<queue>/…`: `stage` takes bodies, `release` makes them visible at once, `done` answers when
-all are deleted and so many events published, with the wall seconds that took; `drop` forgets the queue.
+all are deleted and so many events published, with the wall seconds that took; `polled` answers when so many receivers
+wait; `drop` forgets the queue.
 """
 
 import argparse
@@ -99,8 +100,10 @@ class Endpoint:
                 taker.answer(b"{}")
             case "done":
                 queue.tell_when_done(taker, int(parse_qs(path.query)["published"][0]))
+            case "polled":
+                queue.tell_when_polled(taker, int(parse_qs(path.query)["pollers"][0]))
             case "drop":
-                self._queues.pop(name)
+                self._queues.pop(name, None)
                 taker.answer(b"{}")
             case _:
                 taker.answer(b"{}")

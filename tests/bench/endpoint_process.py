@@ -51,6 +51,10 @@ class BenchEndpoint(ServerProcess):
         """Wait for two seconds until all are deleted and so many events are published; else TimeoutError."""
         return Drained(**self._ask(queue, f"done?published={published}"))
 
+    def polled(self, queue: str, *, pollers: int) -> None:
+        """Wait for two seconds until so many receivers wait for messages; else TimeoutError."""
+        self._ask(queue, f"polled?pollers={pollers}")
+
     def drop(self, queue: str) -> None:
         """Forget a queue with its messages."""
         self._ask(queue, "drop")

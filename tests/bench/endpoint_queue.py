@@ -11,6 +11,8 @@ import orjson
 
 _PADDING = "A" * 150
 """Real receipt handles are long, and a delete carries ten of them."""
+EMPTY = "ReceiveMessage, empty"
+"""Counts, among the calls, those to receive that brought nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class BenchQueue:
     def __init__(self, name: str) -> None:
         self.name = name
         self.calls: Counter[str] = Counter()
-        self._rendered: list[bytes] = []
+        self._count = 0
+        self._rendered: dict[int, bytes] = {}
         self._staged: list[int] = []
         self._ready: deque[int] = deque()
         self._left: set[int] = set()
@@ -36,11 +39,12 @@ class BenchQueue:
         self._released_at = self._settled_at = 0.0
         self._published = 0
         self._asking: tuple[Taker, int] | None = None
+        self._expecting: tuple[Taker, int] | None = None
 
     def stage(self, bodies: Sequence[str]) -> None:
         """Render messages, visible to nobody yet."""
         for body in bodies:
-            number = len(self._rendered)
+            number, self._count = self._count, self._count + 1
             message = {
                 "MessageId": f"{number:08x}-0000-4000-8000-000000000000",
                 "ReceiptHandle": f"{number}-{_PADDING}",
@@ -48,7 +52,7 @@ class BenchQueue:
                 "Body": body,
                 "Attributes": {"ApproximateReceiveCount": "1"},
             }
-            self._rendered.append(orjson.dumps(message))
+            self._rendered[number] = orjson.dumps(message)
             self._staged.append(number)
 
     def release(self) -> None:
@@ -68,12 +72,15 @@ class BenchQueue:
             return
         timer = asyncio.get_running_loop().call_later(wait_s, self._give_up)
         self._pollers.append((taker, count, timer))
+        self._tell_polled()
 
     def delete(self, receipts: Sequence[str]) -> None:
         """They are settled."""
         for receipt in receipts:
             number = _number(receipt)
             self._left.discard(number)
+            # However long a run, only what is still to be handled is kept.
+            self._rendered.pop(number, None)
             if number in self._back:
                 self._back.pop(number).cancel()
         self._settled()
@@ -87,6 +94,7 @@ class BenchQueue:
 
     def published(self, count: int) -> None:
         """Events went out to the topics."""
+        self.calls["PublishBatch"] += 1
         self._published += count
         self._settled()
 
@@ -94,6 +102,18 @@ class BenchQueue:
         """Answer when nothing is left and so many events were published."""
         self._asking = taker, published
         self._tell()
+
+    def tell_when_polled(self, taker: Taker, pollers: int) -> None:
+        """Answer when so many receivers wait for messages."""
+        self._expecting = taker, pollers
+        self._tell_polled()
+
+    def _tell_polled(self) -> None:
+        if self._expecting is None or sum(each.there() for each, _, _ in self._pollers) < self._expecting[1]:
+            return
+        taker, _ = self._expecting
+        self._expecting = None
+        taker.answer(b"{}")
 
     def _settled(self) -> None:
         self._settled_at = perf_counter()
@@ -133,6 +153,7 @@ class BenchQueue:
     def _deliver(self, taker: Taker, count: int) -> None:
         some = [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
         if not some:
+            self.calls[EMPTY] += 1
             taker.answer(b"{}")
             return
         taker.answer(b'{"Messages":[%b]}' % b",".join([self._rendered[number] for number in some]))

@@ -1,61 +1,25 @@
-"""One run: a store made ready, a consumer started and warmed up, the queue released at once, CPU and wall read.
-
-CPU is user and system time of the consumer's process, all its threads, from the release to the last deletion and the
-last announcement; starting up and warming up are not in it.
-"""
+"""One run: a store made ready, a consumer started and warmed up, the queue released at once, CPU and wall read."""
 
 import contextlib
-import os
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from pymongo import MongoClient
 
 from localstack_server import aws_environment
 from mongod import Mongod
 from server_process import ROOT
-from tests.bench.consumers import BARE, Consumer
-from tests.bench.endpoint_process import BenchEndpoint, Drained
-from tests.bench.workload import Workload
-from worker.collection import Collection
+from tests.bench.consumers import Consumer
+from tests.bench.endpoint_process import BenchEndpoint
+from tests.bench.fleet import Figures, Fleet, Process, RunFailed, running
+from tests.bench.workload import Documents, Workload
 
 _ARN: Final = "arn:aws:sns:us-east-1:000000000000:"
-_TAIL: Final = 2_000
-_DRAINED_WITHIN_S: Final = 180
-_CLEARED_WITHIN_S: Final = 20
 _numbers = count(1)
 
-Process = subprocess.Popen[bytes]
 Watcher = Callable[[Process], None]
-
-
-class RunFailed(Exception):
-    """A consumer did not empty its queue; the message ends with the last of what it printed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """What a run took; `calls` are those to SQS, by action."""
-
-    messages: int
-    cpu_s: float
-    wall_s: float
-    calls: Mapping[str, int]
-
-    @property
-    def cpu_s_per_1000(self) -> float:
-        """CPU seconds of the consumer's process per 1,000 messages."""
-        return self.cpu_s / self.messages * 1_000
-
-    @property
-    def wall_s_per_1000(self) -> float:
-        """Wall seconds per 1,000 messages."""
-        return self.wall_s / self.messages * 1_000
 
 
 def _nothing(_: Process) -> None:
@@ -83,61 +47,49 @@ class Bench:
 
         `extra`: variables of the consumer's own. Raises RunFailed.
         """
-        queue = f"bench-{next(_numbers)}"
-        database = self.mongo[queue]
-        for collection, documents in load.documents.items():
-            database[collection].insert_many([dict(one) for one in documents], ordered=False)
-        try:
-            with _running(consumer, {**self._environment(queue), **consumer.variables, **(extra or {})}) as (
-                process,
-                output,
-            ):
-                try:
-                    self._warm_up(process, queue, load)
-                    begin(process)
-                    figures = self._drain(process, queue, load)
-                    end(process)
-                    return figures
-                except TimeoutError as error:
-                    output.seek(0)
-                    told = output.read()[-_TAIL:].decode(errors="replace")
-                    raise RunFailed(f"{consumer.name} did not empty its queue ({load.kind.value}):\n{told}") from error
-        finally:
-            self.endpoint.drop(queue)
-            self.mongo.drop_database(queue)
-
-    def _warm_up(self, process: Process, queue: str, load: Workload) -> None:
-        self.endpoint.stage(queue, load.warm_up)
-        self.endpoint.release(queue)
-        self._drained(process, queue, load.warm_up_announced)
-        self._wait_cleared(queue)
-        self.endpoint.stage(queue, load.bodies)
-
-    def _drain(self, process: Process, queue: str, load: Workload) -> Figures:
-        began = _cpu_s(process)
-        self.endpoint.release(queue)
-        drained = self._drained(process, queue, load.announced)
-        self._wait_cleared(queue)
-        cpu_s = _cpu_s(process) - began
-        return Figures(messages=len(load.bodies), cpu_s=cpu_s, wall_s=drained.wall_s, calls=drained.calls)
-
-    def _drained(self, process: Process, queue: str, published: int) -> Drained:
-        # The bare loop announces nothing, and is waited for by its deletions alone.
-        published = 0 if process.args == BARE.command else published
-        deadline = time.monotonic() + _DRAINED_WITHIN_S
-        while True:
+        with self.place() as queue:
+            self.fill(queue, load.documents)
             try:
-                return self.endpoint.drained(queue, published=published)
-            except TimeoutError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise
+                with self.fleet(consumer, queue, extra=extra) as fleet:
+                    fleet.warm_up(load)
+                    begin(fleet.processes[0])
+                    figures = fleet.drain(messages=len(load.bodies), announced=load.announced)
+                    end(fleet.processes[0])
+                    return figures
+            except RunFailed as fault:
+                raise RunFailed(f"{load.kind.value}: {fault}") from fault
 
-    def _wait_cleared(self, database: str) -> None:
-        """Until nothing is left in the outbox: taking it out is part of the work."""
-        deadline = time.monotonic() + _CLEARED_WITHIN_S
-        while self.mongo[database][Collection.OUTBOX].find_one() is not None:
-            if time.monotonic() > deadline:
-                raise TimeoutError
+    @contextlib.contextmanager
+    def place(self) -> Iterator[str]:
+        """The name of a queue and of a database that are there until the end."""
+        name = f"bench-{next(_numbers)}"
+        try:
+            yield name
+        finally:
+            self.endpoint.drop(name)
+            self.mongo.drop_database(name)
+
+    def fill(self, database: str, documents_by_collection: Documents) -> None:
+        """Store what a load needs."""
+        for collection, documents in documents_by_collection.items():
+            if documents:
+                self.mongo[database][collection].insert_many([dict(one) for one in documents], ordered=False)
+
+    @contextlib.contextmanager
+    def fleet(
+        self, consumer: Consumer, queue: str, *, processes: int = 1, extra: Mapping[str, str] | None = None
+    ) -> Iterator[Fleet]:
+        """That many processes of a consumer on a queue and the database of the same name."""
+        variables = {**self._environment(queue), **consumer.variables, **(extra or {})}
+        with contextlib.ExitStack() as stack:
+            yield Fleet(
+                consumer,
+                queue,
+                endpoint=self.endpoint,
+                mongod=self.mongod,
+                mongo=self.mongo,
+                running=[stack.enter_context(running(consumer, variables)) for _ in range(processes)],
+            )
 
     def _environment(self, queue: str) -> dict[str, str]:
         return {
@@ -161,26 +113,3 @@ def bench(*, latency_ms: float) -> Iterator[Bench]:
         mongo: MongoClient[dict[str, Any]] = MongoClient(mongod.uri)
         with mongo:
             yield Bench(endpoint=endpoint, mongod=mongod, mongo=mongo)
-
-
-@contextlib.contextmanager
-def _running(consumer: Consumer, variables: Mapping[str, str]) -> Iterator[tuple[Process, IO[bytes]]]:
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            consumer.command,
-            env={**os.environ, **variables},
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield process, output
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _cpu_s(process: Process) -> float:
-    """User and system seconds of a process, all threads. Linux numbers the CPU clocks of others this way."""
-    return time.clock_gettime((~process.pid << 3) | 2)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.consumers import Consumer
-from tests.bench.measure import Bench, RunFailed
+from tests.bench.fleet import RunFailed
+from tests.bench.measure import Bench
 from tests.bench.rounds import Asked
 from tests.bench.worker_profile import Profile, profile_of
 from tests.bench.workload import Kind, workload

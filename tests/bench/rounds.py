@@ -9,7 +9,8 @@ from random import Random
 from statistics import median
 
 from tests.bench.consumers import BARE, Consumer
-from tests.bench.measure import Bench, Figures, RunFailed
+from tests.bench.fleet import Figures, RunFailed
+from tests.bench.measure import Bench
 from tests.bench.workload import Kind, workload
 
 _ALONE_SHARE = {Kind.OWN: 1.0, Kind.UNSHARED: 0.25, Kind.SYNCS: 0.25, Kind.MIX: 0.5}

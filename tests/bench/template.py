@@ -25,7 +25,7 @@ CONVERSATION: Final = "@C@-the-conversation-@C@"
 WORK_ITEM: Final = "@W@-the-work-item-id-@W@"
 EVENT: Final = "@E@-the-event-its-id-@E@"
 AGENT: Final = "@A@-the-agent-its-id-@A@"
-OTHER_AGENT: Final = "@O@-the-other-agent-@O@"
+OTHER_AGENT: Final = "@O@-another-agent-id-@O@"
 
 _UPDATE: Final = "kustomer.conversation.update"
 _STORED: Final = (Collection.CONVERSATIONS, Collection.WORK_ITEMS, Collection.SYNC_STATES)

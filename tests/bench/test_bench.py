@@ -9,7 +9,7 @@ import pytest
 from tests.bench.decisions import decisions
 from tests.bench.endpoint_process import BenchEndpoint
 from tests.bench.template import template
-from tests.bench.workload import Kind, workload
+from tests.bench.workload import Kind, names_of, workload
 from worker.aws import sqs_client
 from worker.aws_endpoint import AwsEndpoint
 from worker.clock import SystemClock
@@ -38,6 +38,10 @@ def test_bodies_have_the_size_that_productions_have(name: str) -> None:
     body = template(name).body
     assert 3_100 < len(orjson.loads(body)["Message"]) < 3_600
     assert 4_400 < len(body) < 5_200
+
+
+def test_names_are_as_long_as_the_ids_that_take_their_places() -> None:
+    assert all(len(name) == len(key) for name, key in names_of(12).items())
 
 
 def test_a_mix_has_its_shares_and_a_pair_for_every_event_that_needs_one() -> None:

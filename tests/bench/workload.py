@@ -5,11 +5,12 @@ further pair is the same text with other ids. Each pair has one event, so that n
 together, and agents of its own, so that no two transactions meet on a session unless `agents` says otherwise.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
+from itertools import count as count_up
 from random import Random
 from typing import Any, Final
 
@@ -22,6 +23,9 @@ from worker.collection import Collection
 
 WARM_UP: Final = 200
 """Messages before the clock starts: connections, caches, first polls."""
+
+
+Documents = Mapping[Collection, Sequence[Mapping[str, Any]]]
 
 
 class Kind(StrEnum):
@@ -48,7 +52,7 @@ class Workload:
     """`warm_up` and `bodies` are queue messages' bodies; `announced` is how many events the latter lead to."""
 
     kind: Kind
-    documents: Mapping[Collection, Sequence[Mapping[str, Any]]]
+    documents: Documents
     warm_up: Sequence[str]
     warm_up_announced: int
     bodies: Sequence[str]
@@ -73,12 +77,18 @@ def workload(
     agents: int | None = None,
     warm_up: int = WARM_UP,
     now: datetime | None = None,
+    numbers: Iterable[int] | None = None,
 ) -> Workload:
-    """`messages` of one kind, and the store they need. `agents`: that many have all the pairs; None: two a pair."""
+    """`messages` of one kind, and the store they need. `agents`: that many have all the pairs; None: two a pair.
+
+    `numbers`: those of the pairs, one an event; None: from 0 on.
+    """
     now = datetime.now(UTC) if now is None else now
     chance = Random(f"{seed}/{kind.value}")
     made = _Made(chance=chance, agents=agents, now=now)
-    for number, part in enumerate(_parts(kind, warm_up + messages, chance)):
+    parts = _parts(kind, warm_up + messages, chance)
+    # In this order: of numbers that others go on with none is taken in vain.
+    for part, number in zip(parts, count_up() if numbers is None else numbers, strict=False):
         _make(made, number, part)
     documents = {collection: list(kept.values()) for collection, kept in made.documents.items()}
     return Workload(
@@ -102,28 +112,33 @@ def _parts(kind: Kind, count: int, chance: Random) -> Iterator[Kind]:
 
 
 def _make(made: _Made, number: int, part: Kind) -> None:
-    key = f"{number:016x}"
     one, other = (number if made.agents is None else made.chance.randrange(made.agents) for _ in range(2))
-    names = {
-        CONVERSATION: f"c0c0c0c0{key}",
-        WORK_ITEM: f"d0d0d0d0{key}",
-        EVENT: f"e0e0e0e0{key}",
-        AGENT: f"a0a0a0a0{one:016x}",
-        OTHER_AGENT: f"b0b0b0b0{other:016x}",
-    }
     form = template(_SYNCS[number % len(_SYNCS)] if part is Kind.SYNCS else part.name.lower())
-    filled = partial(_filled, names={**names, wire.NOW: format_instant(made.now)})
-    made.bodies.append(filled(form.body).decode())
+    names = {**names_of(number, agent=one, other_agent=other), wire.NOW: format_instant(made.now)}
+    fill = partial(filled, names=names)
+    made.bodies.append(fill(form.body).decode())
     made.announced.append(form.announces)
     if part is Kind.OWN:
         # Ours come back from our own store, and no consumer looks there for them.
         return
     for collection, text in form.documents:
-        document = orjson.loads(filled(text))
+        document = orjson.loads(fill(text))
         made.documents.setdefault(collection, {}).setdefault(document["_id"], document)
 
 
-def _filled(text: bytes, names: Mapping[str, str]) -> bytes:
+def names_of(number: int, *, agent: int | None = None, other_agent: int | None = None) -> dict[str, str]:
+    """A pair's ids in the places of their names, of the same length. An agent's number is the pair's, if not given."""
+    return {
+        CONVERSATION: f"c0c0c0c0{number:016x}",
+        WORK_ITEM: f"d0d0d0d0{number:016x}",
+        EVENT: f"e0e0e0e0{number:016x}",
+        AGENT: f"a0a0a0a0{number if agent is None else agent:016x}",
+        OTHER_AGENT: f"b0b0b0b0{number if other_agent is None else other_agent:016x}",
+    }
+
+
+def filled(text: bytes, names: Mapping[str, str]) -> bytes:
+    """The text with every name replaced."""
     for name, value in names.items():
         text = text.replace(name.encode(), value.encode())
     return text
