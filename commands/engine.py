@@ -3,13 +3,14 @@
 Refused, unchanged or applied; only an applied one has a new revision, a reason and session moves.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from commands.composed import COMMAND_NAME, compose
 from commands.funnel import Row, funnel
 from commands.reason import Reason
+from commands.record import record
 from commands.refusal import Refusal, RefusalCode
 from commands.session import Move, move_between
 from commands.surroundings import Surroundings
@@ -19,7 +20,7 @@ from commands.way import COMPOSED, Engine, Origin, Way
 from commands.work_item import WorkItem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Command:
     """Which way an update took: the audit's `command`. `dropped`: fields that the funnel did not honour."""
 
@@ -32,7 +33,7 @@ class Command:
     dropped: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Applied:
     """The work-item after, one revision on; `reason` says what was asked, `move` what the sessions see of it."""
 
@@ -42,14 +43,14 @@ class Applied:
     move: Move | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Unchanged:
     """The update asks for what is so already: nothing to write, no revision, no event."""
 
     command: Command
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Refused:
     """Nothing may be written."""
 

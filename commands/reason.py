@@ -4,11 +4,13 @@ Left out: prose. Codes are stable and searched for; what they mean stands in the
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from commands.record import record
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@record
 class Reason:
     """`{action, code, meta}` as in an event's `routingReasons` and in the audit record (domain.md, *Reason codes*)."""
 

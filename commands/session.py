@@ -5,9 +5,10 @@ after: leave one, take the other. Nothing is counted up or down, so nothing can 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
+from commands.record import record
 from commands.work_item import Status, WorkItem
 
 
@@ -19,7 +20,7 @@ class Spot(StrEnum):
     PENDING_ITEM = "pendingItem"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Place:
     """One item's place: which session, which of its lists, and the capacity it is listed with."""
 
@@ -28,7 +29,7 @@ class Place:
     item_size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Move:
     """One item leaves a place, takes a place, or both; never neither."""
 
@@ -37,7 +38,7 @@ class Move:
     take: Place | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Held:
     """An entry in a session's list."""
 
@@ -45,7 +46,7 @@ class Held:
     item_size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Session:
     """One agent's stretch of work. Counts and capacity in use are derived from the lists, never stored."""
 

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, Final, Literal
 
 from commands.instant import format_instant, parse_instant
+from commands.record import record
 from commands.refusal import Refusal, RefusalCode
 from commands.work_item import STATUS_ALIASES, Status
 
@@ -27,7 +28,7 @@ _FIELDS: Final = ("queue", "assignedTo", "status", "paused", "routed", "accepted
 _CARRIED: Final = ("resource",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class QueueChoice:
     """The queue an update names, by id or by key; `entered_at` keeps an older place in it."""
 
@@ -54,7 +55,7 @@ class Acceptance:
     session: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Update:
     """A parsed update; at least one field besides `rev` is set. `resume` comes from the sync alone (rule B10)."""
 

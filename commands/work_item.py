@@ -4,10 +4,12 @@ Left out: its conversation, and every field no command reads or writes; the docu
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
+
+from commands.record import record
 
 
 class Status(StrEnum):
@@ -30,7 +32,7 @@ STATUS_ALIASES: Final = {
 """Statuses as accepted on input (domain.md, *Words*); stored are the values alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Pass:
     """`lastRevision`: the timings of the work-item's current way through the queue, milliseconds."""
 
@@ -42,7 +44,7 @@ class Pass:
     other: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Stay:
     """`ivr` or `wrapUp`: the time spent in a status over all stays, milliseconds; `entered_at` while in it."""
 
@@ -52,7 +54,7 @@ class Stay:
     other: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Handle:
     """`handle`: the time agents worked on the item, milliseconds; `resumed_at` when wrap-up led back to assigned."""
 
@@ -61,7 +63,7 @@ class Handle:
     other: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WorkItem:
     """One work-item at one revision. Users, queues, rules, sessions and teams are ids; None is none."""
 

@@ -1,10 +1,10 @@
 """A pair and its events to one plan and an audit record each. Nothing is awaited and nothing written here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
+from commands.record import record
 from handlers.draft import Draft
 from handlers.event import Event
 from handlers.one_by_one import OneByOne
@@ -14,7 +14,7 @@ from handlers.ports import Ids, Pair, Plan
 from handlers.together import Together
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Planned:
     """One conversation's plan, and what becomes of each of its events once it is committed."""
 

@@ -1,10 +1,10 @@
 """How an event ends: its outcome and its audit record, put together in one place."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
 from commands.reason import Reason
+from commands.record import record
 from commands.timings import elapsed_ms
 from handlers.event import Event, Unsupported
 from handlers.options import Options
@@ -15,7 +15,7 @@ from sync.reconcile import Decision, skipped
 from sync.rule import Policy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Seen:
     """The pair as it was read, as far as an audit tells of it."""
 

@@ -1,7 +1,6 @@
 """The event that announces a write of ours: the same envelope as everybody's, saying what changed and why."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,6 +8,7 @@ import orjson
 
 from commands.instant import format_instant
 from commands.reason import Reason
+from commands.record import record
 from handlers.event import Event
 from handlers.ports import Announcement, Document, Ids
 from handlers.snapshot import changes_between, data_of
@@ -23,7 +23,7 @@ _NAMES: Final[dict[Trigger, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Cause:
     """What an announcement takes over from what caused the write."""
 

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
+from commands.record import record
 from handlers.event import Event, Fault
 from handlers.ports import Announcement
 from sync.audit import Audit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Done:
     """Handled, or nothing to handle: delete the message."""
 
@@ -33,7 +34,7 @@ class Poison:
 Outcome = Done | Retry | Poison
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Handled:
     """One event's end: its outcome, its audit record, and what was put into the outbox for it."""
 

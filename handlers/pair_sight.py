@@ -1,9 +1,9 @@
 """A pair in the draft as policy `causal` sees it: its gates, its evidence, its decision. Nothing is written here."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from commands.record import record
 from commands.work_item import WorkItem
 from handlers.draft import Draft
 from handlers.event import Event
@@ -27,7 +27,7 @@ def is_news(draft: Draft, event: Event) -> bool:
     return event.document_id != state.work_item or not contains(state.work_item_observed, event.rev)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PairSight:
     """The pair as it stands once the events at hand are taken in and observed."""
 

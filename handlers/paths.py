@@ -1,16 +1,16 @@
 """Which paths of a document a write changes: so that a write sets those, never the whole document."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from commands.record import record
 from handlers.json_tree import alike, same, spellable
 from handlers.ports import Document
 
 _NESTED: Final = ("attributes", "relationships")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Paths:
     """Dotted paths to set, with their values, and paths to unset."""
 

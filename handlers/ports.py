@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
+from commands.record import record
 from commands.session import Move
 from commands.surroundings import Surroundings
 from sync.gates import Trigger
@@ -19,7 +20,7 @@ class StoreAway(Exception):
     """The store cannot be reached or cannot write. No message's fault: wait, then do the whole batch again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Want:
     """What one conversation's events make it necessary to load, besides what its stored documents name.
 
@@ -34,7 +35,7 @@ class Want:
     unanimous: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Pair:
     """A conversation with its active work-item, the wanted ones, its sync state, and the queues and sessions that any
     command of the batch can meet. What is not stored is None, or missing."""
@@ -45,7 +46,7 @@ class Pair:
     around: Surroundings = field(default_factory=Surroundings)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DocumentWrite:
     """One document's write. `before` is the document as loaded, and the write holds only while its `rev` still
     stands; None: the document is new, and the write holds only while there is none."""
@@ -54,7 +55,7 @@ class DocumentWrite:
     after: Document
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Announcement:
     """An outbox entry: the event that tells of a write. `id` is stable however often it is published."""
 
@@ -65,7 +66,7 @@ class Announcement:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Plan:
     """All that one conversation's events lead to: committed whole or not at all.
 

@@ -1,19 +1,19 @@
 """What a decision writes: the two documents in the draft, and the events that announce it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from commands.engine import Applied
 from commands.reason import Reason
+from commands.record import record
 from commands.work_item import WorkItem
 from handlers.draft import Draft
 from handlers.outbound import Cause, announce
 from handlers.ports import Announcement, Ids
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Writing:
     """One decision's writes, each with its announcement in the draft's outbox."""
 

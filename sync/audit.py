@@ -4,12 +4,12 @@ Left out: the line's envelope (`hostname`, `pid`, `time`, …), which the log wr
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal
 
 from commands.engine import Command
 from commands.reason import Reason
+from commands.record import record
 from sync.reconcile import Suppressed
 from sync.rule import Direction, Policy
 
@@ -25,7 +25,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Audit:
     """One event's record. Revisions are as read; `lag_ms` is publishedAt to handled, milliseconds.
 

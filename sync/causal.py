@@ -5,11 +5,11 @@ forward can make an unassigned ivr work-item queued, and only then A3 applies. P
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from commands.engine import Applied, Refused, Unchanged, execute
+from commands.record import record
 from commands.refusal import Refusal
 from commands.surroundings import Surroundings
 from commands.update import parse_update
@@ -29,7 +29,7 @@ _SUPPRESSED_AS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Reconciled:
     """A decision, and what it leaves behind.
 

@@ -4,10 +4,11 @@ Pure: of the pair as it was read, of what was observed, and of how old the two d
 causal*, steps 2 and 3, *Old news*, *First sight*).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import assert_never
 
+from commands.record import record
 from commands.work_item import WorkItem
 from sync.conversation import Conversation
 from sync.field import FIELDS, Field
@@ -24,7 +25,7 @@ class Newer(Enum):
     NOBODY_KNOWS = "waits"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Asking:
     """The event that asks, or several of one batch: the newest one's side and revision, and what all of them said.
 
@@ -36,7 +37,7 @@ class Asking:
     spoken: frozenset[Field] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Ages:
     """Whether a document is old news: not written for so long that no event of it can be left in flight."""
 
@@ -44,7 +45,7 @@ class Ages:
     work_item: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Evidence:
     """All that is known of a pair when it is reconciled.
 

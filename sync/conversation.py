@@ -1,8 +1,9 @@
 """The conversation, as the rules see it. Left out: everything agents and customers see beyond the shared fields."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from commands.record import record
 
 
 class ConversationStatus(StrEnum):
@@ -13,7 +14,7 @@ class ConversationStatus(StrEnum):
     DONE = "done"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Conversation:
     """One conversation at one revision; users and queue are ids."""
 

@@ -5,10 +5,11 @@ Policy `causal` has a file of its own (causal.py).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from commands.reason import Reason
+from commands.record import record
 from commands.work_item import WorkItem
 from sync.conversation import Conversation
 from sync.field import Field
@@ -18,7 +19,7 @@ from sync.reverse import conversation_writes
 from sync.rule import Direction, Policy, merged
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Suppressed:
     """A field a rule asked for and the policy refused; `legacy` refuses none.
 
@@ -40,7 +41,7 @@ class Suppressed:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Decision:
     """What to write on either side and why; skipped where both sides are None."""
 

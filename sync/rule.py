@@ -1,11 +1,11 @@
 """What a rule yields: one shared field's write and why. A write without a reason cannot be built."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
 from commands.reason import Reason
+from commands.record import record
 from sync.field import Field
 
 
@@ -20,7 +20,7 @@ Direction = Literal["forward", "reverse", "both"]
 """forward: conversation → work-item; reverse: work-item → conversation."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Write:
     """A rule that fired: `fields` are what it adds to the conversation's write or to the work-item's update."""
 

@@ -6,11 +6,12 @@ and 4). Who asks it is causality.py.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
+from commands.record import record
 from commands.work_item import Status, WorkItem
 from sync.conversation import Conversation, ConversationStatus
 from sync.field import FIELDS, Field
@@ -18,7 +19,7 @@ from sync.gates import Trigger
 from sync.runs import Runs, with_revision
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Viewed:
     """The conversation's value of a field, and the revision that had it."""
 
@@ -26,7 +27,7 @@ class Viewed:
     rev: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SyncState:
     """One document of `sync_states`. `version` 0: not stored yet. Fields missing in a mapping are 0, or not viewed.
 
@@ -52,7 +53,7 @@ class SyncState:
     finished_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Observation:
     """What one event says of its document, whatever becomes of it.
 

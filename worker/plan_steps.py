@@ -9,9 +9,9 @@ There is at most one step a collection and kind, however many plans there are.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from commands.record import record
 from handlers.paths import Paths, changed_paths
 from handlers.ports import DocumentWrite, Plan
 from handlers.state_document import state_document
@@ -23,7 +23,7 @@ COMMIT_ID: Final = "commitId"
 """The field of a sync state that names the transaction which wrote it last: proof that a commit was done."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Inserts:
     """New documents; the step holds only if none of them is there."""
 
@@ -31,7 +31,7 @@ class Inserts:
     documents: Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Change:
     """One document's change, which holds only while its field `guard` still is `stands`."""
 
@@ -41,7 +41,7 @@ class Change:
     paths: Paths
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Changes:
     """Changes of stored documents; the step holds only if all of them do."""
 
@@ -49,7 +49,7 @@ class Changes:
     changes: Sequence[Change]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SessionChanges:
     """Changes of sessions; those that are not stored are passed over."""
 

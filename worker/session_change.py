@@ -6,15 +6,16 @@ place leaves that very place first, so that a new size replaces the old and a re
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from commands.record import record
 from commands.session import Held, Move, Place, Session, Spot
 
 LISTS = (Spot.WORK_ITEMS, Spot.PAUSED_WORK_ITEMS)
 """The spots that are lists of entries with an id and a size; the third holds one id or none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SessionChange:
     """What one session's moves come to.
 

@@ -1,6 +1,7 @@
 """Where the searches begin: pairs in agreement, one that no rule brings into agreement, and no work-item at all."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from commands.instant import format_instant
@@ -96,12 +97,8 @@ def _put_observed(store: MemoryStore, conversation: Any, item: Any) -> None:
             work_item_rev=ITEM_REV,
         )
         state = reconciled(state, conversation_of(conversation), of_item, now=NOW)
-    plan = Plan(conversation_id=C, state=SyncState(**{**_fields(state), "version": 1}))
+    plan = Plan(conversation_id=C, state=replace(state, version=1))
     done(store.commit([plan]))
-
-
-def _fields(state: SyncState) -> dict[str, Any]:
-    return {name: getattr(state, name) for name in SyncState.__slots__}
 
 
 def _item(of_item: dict[str, Any], updated_at: dict[str, str]) -> Any:
