@@ -1,8 +1,9 @@
 """JSON values: limits on what comes from outside, and when two of them are the same."""
 
-import marshal
 from collections.abc import Collection, Mapping
 from typing import Any, Final
+
+import orjson
 
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
@@ -60,22 +61,41 @@ def same(one: Any, other: Any) -> bool:
     kind = type(one)
     if kind is type(other) and kind in _SCALARS:
         return bool(one == other)
-    # What Python finds unequal is so; what it finds equal may hold true for 1 somewhere, which the bytes would tell.
-    return one == other and (alike(one, other) or _same(one, other))
+    # What Python finds unequal is so; what it finds equal may hold true for 1 somewhere, which the text tells.
+    return one == other and (_alike(one, other) or _same(one, other))
 
 
-def alike(one: Any, other: Any) -> bool:
-    """True where both are surely the same, told by C in one go; False says nothing."""
+def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The names that `new` has and `old` has not, or has otherwise: what is not `same`."""
+    names = []
+    equal_old: dict[str, Any] = {}
+    equal_new: dict[str, Any] = {}
+    for name, value in new.items():
+        was = old.get(name, _ABSENT)
+        if was is value:
+            continue
+        if was != value:
+            names.append(name)
+        elif type(value) is not type(was) or type(value) not in _SCALARS:
+            equal_old[name], equal_new[name] = was, value
+    # Whether true stands for 1 in any of it is asked of all at once: to ask of each takes three times as long.
+    if equal_new and not _alike(equal_old, equal_new):
+        names.extend(name for name, value in equal_new.items() if not same(equal_old[name], value))
+    return names
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """True where two values that Python finds equal are surely the same, told by C in one go; False says nothing."""
     try:
-        # Of this version equal values of equal types have equal bytes; later ones write what is shared by reference.
-        return marshal.dumps(one, _MARSHAL) == marshal.dumps(other, _MARSHAL)
-    except ValueError:
+        # Equal values can differ only in true for 1, which JSON writes as two things. In a quarter of marshal's time.
+        return orjson.dumps(one) == orjson.dumps(other)
+    except TypeError:
         # A type of the store's driver.
         return False
 
 
+_ABSENT: Final = object()
 _SCALARS: Final = frozenset({str, int, bool, float})
-_MARSHAL: Final = 2
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -70,46 +70,48 @@ def steps_of(plans: Sequence[Plan], commit_id: str) -> tuple[Step, ...]:
     """The steps that carry out all of `plans`, each of which has at most one write a document."""
     conversations = [plan.conversation for plan in plans if plan.conversation is not None]
     work_items = [write for plan in plans for write in plan.work_items]
-    steps: tuple[Step, ...] = (
-        Inserts(
-            collection=Collection.OUTBOX,
-            documents=[announcement_document(entry) for plan in plans for entry in plan.announcements],
-        ),
-        Inserts(
-            collection=Collection.WORK_ITEM_REVISIONS,
-            documents=[revision for plan in plans for revision in plan.revisions],
-        ),
-        Inserts(collection=Collection.SYNC_STATES, documents=list(_new_states(plans, commit_id))),
-        Inserts(collection=Collection.CONVERSATIONS, documents=_new(conversations)),
-        Changes(collection=Collection.SYNC_STATES, changes=list(_state_changes(plans, commit_id))),
-        Changes(
-            collection=Collection.WORK_ITEMS,
-            changes=_changed(sorted(work_items, key=lambda write: bool(write.after.get("active")))),
-        ),
-        Inserts(collection=Collection.WORK_ITEMS, documents=_new(work_items)),
-        Changes(collection=Collection.CONVERSATIONS, changes=_changed(conversations)),
-        SessionChanges(changes=session_changes(move for plan in plans for move in plan.moves)),
+    new_states, state_changes = _states(plans, commit_id)
+    inserts: tuple[tuple[Collection, Sequence[Mapping[str, Any]]], ...] = (
+        (Collection.OUTBOX, [announcement_document(entry) for plan in plans for entry in plan.announcements]),
+        (Collection.WORK_ITEM_REVISIONS, [revision for plan in plans for revision in plan.revisions]),
+        (Collection.SYNC_STATES, new_states),
+        (Collection.CONVERSATIONS, _new(conversations)),
     )
-    return tuple(step for step in steps if _does_something(step))
+    steps: list[Step] = [Inserts(collection=name, documents=documents) for name, documents in inserts if documents]
+    if state_changes:
+        steps.append(Changes(collection=Collection.SYNC_STATES, changes=state_changes))
+    if work_items:
+        steps.extend(_work_item_steps(work_items))
+    if changed := _changed(conversations):
+        steps.append(Changes(collection=Collection.CONVERSATIONS, changes=changed))
+    if moves := [move for plan in plans for move in plan.moves]:
+        steps.append(SessionChanges(changes=session_changes(moves)))
+    return tuple(steps)
 
 
-def _does_something(step: Step) -> bool:
-    return bool(step.documents if isinstance(step, Inserts) else step.changes)
+def _work_item_steps(writes: Sequence[DocumentWrite]) -> Iterator[Step]:
+    changed = _changed(sorted(writes, key=lambda write: bool(write.after.get("active"))))
+    if changed:
+        yield Changes(collection=Collection.WORK_ITEMS, changes=changed)
+    if new := _new(writes):
+        yield Inserts(collection=Collection.WORK_ITEMS, documents=new)
 
 
-def _new_states(plans: Sequence[Plan], commit_id: str) -> Iterator[dict[str, Any]]:
+def _states(plans: Sequence[Plan], commit_id: str) -> tuple[list[dict[str, Any]], list[Change]]:
+    new: list[dict[str, Any]] = []
+    changes: list[Change] = []
     for plan in plans:
-        if plan.state is not None and plan.state.version == 1:
-            yield {**state_document(plan.conversation_id, plan.state), COMMIT_ID: commit_id}
-
-
-def _state_changes(plans: Sequence[Plan], commit_id: str) -> Iterator[Change]:
-    for plan in plans:
-        if plan.state is not None and plan.state.version != 1:
-            document = {**state_document(plan.conversation_id, plan.state), COMMIT_ID: commit_id}
+        if plan.state is None:
+            continue
+        document = state_document(plan.conversation_id, plan.state)
+        document[COMMIT_ID] = commit_id
+        if plan.state.version == 1:
+            new.append(document)
+        else:
             del document["_id"]
             paths = Paths(set=document, unset=())
-            yield Change(id=plan.conversation_id, guard="version", stands=plan.state.version - 1, paths=paths)
+            changes.append(Change(id=plan.conversation_id, guard="version", stands=plan.state.version - 1, paths=paths))
+    return new, changes
 
 
 def _new(writes: Iterable[DocumentWrite]) -> list[Mapping[str, Any]]:
