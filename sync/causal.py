@@ -49,11 +49,14 @@ def decide_causal(seen: Evidence, *, around: Surroundings, now: datetime, way: W
     newer = {name: seen.newer(name) for name in FIELDS}
     b_asks = work_item_writes(conversation, item, Policy.CAUSAL)
     a_asks = conversation_writes(conversation, item, Policy.CAUSAL)
+    undecided = frozenset([name for name in FIELDS if newer[name] is Newer.NOBODY_KNOWS])
+    if not b_asks and not a_asks:
+        # So it is with most events.
+        return Reconciled(decision=skipped(Skip.IN_SYNC), forward=None, asked=frozenset(), undecided=undecided)
     b_writes = _open(b_asks, newer, Newer.CONVERSATION)
     forward = _carried_out(seen, b_writes, around=around, now=now, way=way)
-    a_asks_then = (
-        conversation_writes(conversation, forward.after, Policy.CAUSAL) if isinstance(forward, Applied) else a_asks
-    )
+    after = forward.after if isinstance(forward, Applied) else item
+    a_asks_then = a_asks if after is item else conversation_writes(conversation, after, Policy.CAUSAL)
     a_writes = _open(a_asks_then, newer, Newer.WORK_ITEM)
     if not isinstance(forward, Applied | Refused):
         b_writes = ()
@@ -62,7 +65,6 @@ def decide_causal(seen: Evidence, *, around: Surroundings, now: datetime, way: W
         *(write for write in a_asks if newer[write.field] is not Newer.WORK_ITEM),
     ]
     asked = frozenset(write.field for write in (*b_asks, *a_asks, *a_writes))
-    undecided = frozenset(name for name in FIELDS if newer[name] is Newer.NOBODY_KNOWS)
     suppressed = _suppressed(seen, closed, newer)
     return Reconciled(
         decision=_decision(b_writes, a_writes, suppressed, all_wait=bool(asked) and asked <= undecided),

@@ -20,7 +20,7 @@ from sync.field import FIELDS, Field
 from sync.forward import work_item_writes
 from sync.reverse import conversation_writes
 from sync.rule import Policy
-from sync.state import agree, shared_values
+from sync.state import agreed_fields, shared_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +112,7 @@ def violations(history: History, conversation: Conversation | None, item: WorkIt
     b_fields = {write.field for write in work_item_writes(conversation, item, Policy.CAUSAL)}
     a_fields = {write.field for write in conversation_writes(conversation, item, Policy.CAUSAL)}
     values, item_values = shared_values(conversation), work_item_values(item)
+    agreed = agreed_fields(conversation, item)
     broken: list[Violation] = []
     for name in FIELDS:
         wrote = history.conversation.get(name)
@@ -130,7 +131,7 @@ def violations(history: History, conversation: Conversation | None, item: WorkIt
             broken.append(Violation(point=CONVERGED, field=name, expected=values[name], found=item_values[name]))
         elif owner is _Owner.WORK_ITEM and carried_back:
             broken.append(Violation(point=CONVERGED, field=name, expected=item_values[name], found=values[name]))
-        elif owner is _Owner.EITHER and carried_back and carried_on and not agree(name, conversation, item):
+        elif owner is _Owner.EITHER and carried_back and carried_on and name not in agreed:
             broken.append(Violation(point=CONVERGED, field=name, expected=values[name], found=item_values[name]))
     return tuple(broken)
 

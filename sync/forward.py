@@ -17,7 +17,7 @@ All fields go into one update, which the commands carry out together. Where B6 a
 stands. Source: sync-rules.md, table B.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from commands.work_item import Status, WorkItem
@@ -32,58 +32,62 @@ def work_item_writes(conversation: Conversation, item: WorkItem, policy: Policy)
         return ()
     if conversation.deleted:
         return (_write("B9", "status", {"status": "completed"}, "CONVERSATION_DELETED"),)
-    return (
-        *_assignee(conversation, item),
-        *_queue(conversation, item, policy),
-        *_paused(conversation, item),
-        *_ended(conversation, item, policy),
+    asked = (
+        _assignee(conversation, item),
+        _queue(conversation, item, policy),
+        _paused(conversation, item),
+        _ended(conversation, item, policy),
         # Last, so that completed stands over B7's wrap-up.
-        *_status(conversation),
+        _status(conversation),
     )
+    return tuple(filter(None, asked))
 
 
-def _assignee(conversation: Conversation, item: WorkItem) -> Iterator[Write]:
+def _assignee(conversation: Conversation, item: WorkItem) -> Write | None:
     users = conversation.assigned_users
     if users:
-        if item.assigned_to not in users:
-            yield _write("B1", "assignee", {"assignedTo": users[0]}, "CONVERSATION_ASSIGNED")
-    elif item.assigned_to is not None:
-        if conversation.queue is None and item.queue is None:
-            # Both fields: the legacy funnel can un-assign a work-item without a queue only by de-queueing it.
-            yield _write("B2", "assignee", {"assignedTo": None, "queue": None}, "CONVERSATION_UNASSIGNED")
-        else:
-            yield _write("B3", "assignee", {"assignedTo": None}, "CONVERSATION_UNASSIGNED")
+        if item.assigned_to in users:
+            return None
+        return _write("B1", "assignee", {"assignedTo": users[0]}, "CONVERSATION_ASSIGNED")
+    if item.assigned_to is None:
+        return None
+    if conversation.queue is None and item.queue is None:
+        # Both fields: the legacy funnel can un-assign a work-item without a queue only by de-queueing it.
+        return _write("B2", "assignee", {"assignedTo": None, "queue": None}, "CONVERSATION_UNASSIGNED")
+    return _write("B3", "assignee", {"assignedTo": None}, "CONVERSATION_UNASSIGNED")
 
 
-def _queue(conversation: Conversation, item: WorkItem, policy: Policy) -> Iterator[Write]:
+def _queue(conversation: Conversation, item: WorkItem, policy: Policy) -> Write | None:
     in_reach = policy is Policy.CAUSAL or item.status in (Status.QUEUED, Status.ASSIGNED)
     if conversation.queue == item.queue or not in_reach:
-        return
+        return None
     if conversation.queue is not None:
-        yield _write("B8", "queue", {"queue": {"id": conversation.queue}}, "CONVERSATION_QUEUE_CHANGED")
-    else:
-        yield _write("B8", "queue", {"queue": None}, "CONVERSATION_QUEUE_REMOVED")
+        return _write("B8", "queue", {"queue": {"id": conversation.queue}}, "CONVERSATION_QUEUE_CHANGED")
+    return _write("B8", "queue", {"queue": None}, "CONVERSATION_QUEUE_REMOVED")
 
 
-def _paused(conversation: Conversation, item: WorkItem) -> Iterator[Write]:
+def _paused(conversation: Conversation, item: WorkItem) -> Write | None:
     if conversation.status is ConversationStatus.SNOOZED and not item.paused:
-        yield _write("B4", "paused", {"paused": True}, "CONVERSATION_SNOOZED")
-    elif conversation.status is ConversationStatus.OPEN and item.paused:
-        yield _write("B5", "paused", {"paused": False}, "CONVERSATION_UNSNOOZED")
+        return _write("B4", "paused", {"paused": True}, "CONVERSATION_SNOOZED")
+    if conversation.status is ConversationStatus.OPEN and item.paused:
+        return _write("B5", "paused", {"paused": False}, "CONVERSATION_UNSNOOZED")
+    return None
 
 
-def _ended(conversation: Conversation, item: WorkItem, policy: Policy) -> Iterator[Write]:
+def _ended(conversation: Conversation, item: WorkItem, policy: Policy) -> Write | None:
     if conversation.status is not ConversationStatus.OPEN:
-        return
+        return None
     if conversation.ended and item.status is not Status.WRAP_UP:
-        yield _write("B7", "ended", {"status": "wrap-up"}, "CONVERSATION_ENDED")
-    elif policy is Policy.CAUSAL and not conversation.ended and item.status is Status.WRAP_UP:
-        yield _write("B10", "ended", {"resume": True}, "CONVERSATION_RESUMED")
+        return _write("B7", "ended", {"status": "wrap-up"}, "CONVERSATION_ENDED")
+    if policy is Policy.CAUSAL and not conversation.ended and item.status is Status.WRAP_UP:
+        return _write("B10", "ended", {"resume": True}, "CONVERSATION_RESUMED")
+    return None
 
 
-def _status(conversation: Conversation) -> Iterator[Write]:
+def _status(conversation: Conversation) -> Write | None:
     if conversation.status is ConversationStatus.DONE:
-        yield _write("B6", "status", {"status": "completed"}, "CONVERSATION_DONE")
+        return _write("B6", "status", {"status": "completed"}, "CONVERSATION_DONE")
+    return None
 
 
 def _write(rule: str, field: Field, fields: Mapping[str, Any], code: str) -> Write:

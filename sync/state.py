@@ -5,7 +5,7 @@ Observing commutes and may be repeated: whatever order events come in, and howev
 and 4). Who asks it is causality.py.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import field, fields, replace
 from datetime import datetime
 from operator import attrgetter
@@ -127,7 +127,7 @@ def reconciled(
     if state.work_item != item.id:
         return state
     known, known_at = dict(state.known), dict(state.known_at)
-    agreed = {name for name in FIELDS if agree(name, conversation, item)}
+    agreed = agreed_fields(conversation, item)
     for name in agreed:
         known[name], known_at[name] = conversation.rev, item.rev
     conversation_observed, work_item_observed = state.conversation_observed, state.work_item_observed
@@ -135,8 +135,10 @@ def reconciled(
         conversation_observed = with_revision(conversation_observed, conversation.rev)
     if "work-item" in wrote:
         work_item_observed = with_revision(work_item_observed, item.rev)
-    waits = bool(asked & undecided - agreed)
-    views = {name: value for name, value in shared_values(conversation).items() if name not in undecided - agreed}
+    open_still = undecided - agreed
+    views = shared_values(conversation)
+    for name in open_still:
+        del views[name]
     return _with(
         state,
         conversation_observed=conversation_observed,
@@ -145,7 +147,7 @@ def reconciled(
         view=_viewed(state.view, views, conversation.rev),
         known=known,
         known_at=known_at,
-        waiting_since=(state.waiting_since or now) if waits else None,
+        waiting_since=(state.waiting_since or now) if asked & open_still else None,
     )
 
 
@@ -176,20 +178,18 @@ def unless_restored(state: SyncState, *, conversation_rev: int | None, work_item
     return SyncState(version=state.version) if conversation_fell or work_item_fell else state
 
 
-def agree(name: Field, conversation: Conversation, item: WorkItem) -> bool:
-    """True where both records say the same of a shared field (step 4, *To agree*)."""
-    match name:
-        case "assignee":
-            users = conversation.assigned_users
-            return item.assigned_to in users if item.assigned_to is not None else not users
-        case "queue":
-            return conversation.queue == item.queue
-        case "status":
-            return (conversation.status is ConversationStatus.DONE) is (not item.active)
-        case "ended":
-            return conversation.ended is (item.status is Status.WRAP_UP)
-        case "paused":
-            return (conversation.status is ConversationStatus.SNOOZED) is item.paused
+def agreed_fields(conversation: Conversation, item: WorkItem) -> frozenset[Field]:
+    """The shared fields of which both records say the same (step 4, *To agree*)."""
+    users, user, status = conversation.assigned_users, item.assigned_to, conversation.status
+    assignee = user in users if user is not None else not users
+    queue = conversation.queue == item.queue
+    closed = (status is ConversationStatus.DONE) is (item.status is Status.COMPLETED)
+    ended = conversation.ended is (item.status is Status.WRAP_UP)
+    paused = (status is ConversationStatus.SNOOZED) is item.paused
+    if assignee and queue and closed and ended and paused:
+        return _EVERY
+    agreed = zip(FIELDS, (assignee, queue, closed, ended, paused), strict=True)
+    return frozenset([name for name, same in agreed if same])
 
 
 def shared_values(conversation: Conversation) -> dict[Field, Any]:
@@ -231,24 +231,28 @@ def _new_history(state: SyncState, work_item: str | None, number: int) -> SyncSt
     )
 
 
-def _raised(revs: Mapping[Field, int], names: Iterable[Field], rev: int) -> Mapping[Field, int]:
-    return {**revs, **{name: max(revs.get(name, 0), rev) for name in names}}
+def _raised(revs: Mapping[Field, int], names: Collection[Field], rev: int) -> Mapping[Field, int]:
+    return {**revs, **{name: max(revs.get(name, 0), rev) for name in names}} if names else revs
 
 
 def _viewed(view: Mapping[Field, Viewed], values: Mapping[Field, Any], rev: int) -> Mapping[Field, Viewed]:
-    news = {
-        name: Viewed(value=value, rev=rev) for name, value in values.items() if name not in view or rev > view[name].rev
-    }
+    news = {}
+    for name, value in values.items():
+        known = view.get(name)
+        if known is None or rev > known.rev:
+            news[name] = Viewed(value=value, rev=rev)
     return {**view, **news} if news else view
 
 
 def _with(state: SyncState, **changes: Any) -> SyncState:
     """The state with these changes; the very same object where they change nothing."""
-    if all(getattr(state, name) == value for name, value in changes.items()):
-        return state
-    return SyncState(**{**dict(zip(_NAMES, _values_of(state), strict=True)), **changes})
+    for name, value in changes.items():
+        if getattr(state, name) != value:
+            return SyncState(**{**dict(zip(_NAMES, _values_of(state), strict=True)), **changes})
+    return state
 
 
 # In half of the time of `replace`, which is asked several times an event.
 _NAMES: Final = tuple(each.name for each in fields(SyncState))
 _values_of: Final = attrgetter(*_NAMES)
+_EVERY: Final = frozenset(FIELDS)

@@ -10,7 +10,7 @@ from handlers.ports import Plan
 from handlers.snapshot import conversation_of, document_of, work_item_of
 from sync.contract import History, Wrote, work_item_values
 from sync.field import FIELDS
-from sync.state import SyncState, agree, reconciled, shared_values
+from sync.state import SyncState, agreed_fields, reconciled, shared_values
 from tests.causality.node import Budget, C, Node
 from tests.causality.outside import NOW
 from tests.causality.ports import done
@@ -72,12 +72,15 @@ def _held_at_the_start(conversation: Any, item: Any, *, observed: bool) -> Histo
     if item is None:
         return History()
     of_conversation, of_item = conversation_of(conversation), work_item_of(item)
+    agreed = agreed_fields(of_conversation, of_item)
     values = work_item_values(of_item)
     return History(
         conversation={name: Wrote(rev=1, value=value) for name, value in shared_values(of_conversation).items()},
         work_item={
             name: Wrote(
-                rev=1, value=values[name], knew=REV if observed or agree(name, of_conversation, of_item) else None
+                rev=1,
+                value=values[name],
+                knew=REV if observed or name in agreed else None,
             )
             for name in FIELDS
         },

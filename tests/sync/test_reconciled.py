@@ -13,7 +13,7 @@ from sync.conversation import Conversation, ConversationStatus
 from sync.field import FIELDS, Field
 from sync.gates import Trigger
 from sync.runs import contains
-from sync.state import SyncState, Viewed, agree, observe, reconciled, shared_values, stored, unless_restored
+from sync.state import SyncState, Viewed, agreed_fields, observe, reconciled, shared_values, stored, unless_restored
 from tests.sync.observations import EMPTY, a_conversation, a_work_item, conversation_event, seen, work_item_event
 
 NOW: Final = datetime(2024, 5, 6, tzinfo=UTC)
@@ -116,7 +116,7 @@ class TestAgree:
         ],
     )
     def test_by_field(self, name: Field, conversation: dict[str, Any], item: dict[str, Any], expected: bool) -> None:
-        assert agree(name, a_conversation(**conversation), a_work_item(**item)) is expected
+        assert (name in agreed_fields(a_conversation(**conversation), a_work_item(**item))) is expected
 
 
 class TestOfAnotherWorkItem:
