@@ -64,7 +64,7 @@ class Metric(StrEnum):
     CONFLICT = "routing_sync.store.conflict"
     """Plans that lost against another writer."""
     TRANSACTION_ABORTED = "routing_sync.store.transaction_aborted"
-    """Transactions that did not commit [batch: many, whose plans were then tried one by one; one]."""
+    """Transactions that did not commit [batch: many, whose halves were then tried; one]."""
     STORE_PAUSE = "routing_sync.store.pause"
     """Times that receiving stopped because the store was away."""
     QUEUE_AWAY = "routing_sync.queue.away"

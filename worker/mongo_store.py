@@ -1,7 +1,7 @@
 """The store on MongoDB.
 
-A batch is one transaction. Where that does not commit, each plan is tried once more in a transaction of its own, so
-that one that loses takes no other with it. Not the driver's `with_transaction`, which goes on for minutes.
+A batch is one transaction. Where that does not commit, its halves are tried, and their halves, so that a plan that
+loses takes no other with it. Not the driver's `with_transaction`, which goes on for minutes.
 
 A commit whose answer is missing is repeated, which the server takes for the same commit. If it stays unknown, the
 transaction is ended on the server and its mark looked for in the sync states: in, or not in. And if a commit should
@@ -84,26 +84,31 @@ class MongoStore:
         """Each plan's fate, in order. Raises `StoreAway`, and then nothing is known to be committed."""
         for plan in plans:
             check_plan(plan)
-        fates: list[Committed | PlanRejected] = [Committed.COMMITTED] * len(plans)
-        places = [place for place, plan in enumerate(plans) if not plan.empty]
-        if not places:
-            return fates
-        result = await self._transaction([plans[place] for place in places])
-        if result.end is End.COMMITTED:
-            return fates
-        # A plan that was alone and lost has nothing to gain from being tried as it is.
-        again = len(places) > 1 or result.end is End.DISTURBED
-        for turn, place in enumerate(places):
-            if again:
-                try:
-                    result = await self._transaction([plans[place]])
-                except StoreAway:
-                    if turn == 0:
-                        raise
-                    # The others' fates must not be lost with it: they are done, and somebody has to tell of them.
-                    return [Committed.AWAY if at in places[turn:] else fate for at, fate in enumerate(fates)]
-            fates[place] = self._fate(plans[place], result)
-        return fates
+        full = [plan for plan in plans if not plan.empty]
+        fates: dict[str, Committed | PlanRejected] = {}
+        try:
+            if full:
+                await self._commit_all(full, fates)
+        except StoreAway:
+            # The others' fates must not be lost with it: they are done, and somebody has to tell of them.
+            if not fates:
+                raise
+        return [
+            Committed.COMMITTED if plan.empty else fates.get(plan.conversation_id, Committed.AWAY) for plan in plans
+        ]
+
+    async def _commit_all(self, plans: Sequence[Plan], fates: dict[str, Committed | PlanRejected]) -> None:
+        """In one transaction, or else by halves, so that those who lose are found in few; fates by conversation."""
+        result = await self._transaction(plans)
+        if len(plans) > 1 and result.end is not End.COMMITTED:
+            middle = len(plans) // 2
+            await self._commit_all(plans[:middle], fates)
+            await self._commit_all(plans[middle:], fates)
+            return
+        if result.end is End.DISTURBED:
+            # Alone, too, it may have met somebody by chance; one that has lost gains nothing from being tried as it is.
+            result = await self._transaction(plans)
+        fates.update((plan.conversation_id, self._fate(plan, result)) for plan in plans)
 
     def _fate(self, plan: Plan, result: Ended) -> Committed | PlanRejected:
         if result.end is End.COMMITTED:

@@ -208,6 +208,17 @@ async def test_of_two_workers_on_one_conversation_exactly_one_wins(mongo: MongoB
     assert (await loaded(mongo)).state.version == 11
 
 
+async def test_one_that_loses_is_found_by_halves(mongo: MongoBench) -> None:
+    keys = [f"c{number}" for number in range(8)]
+    await mongo.store.commit([first_plan(key) for key in keys])
+    pairs = await mongo.store.load([Want(conversation_id=key) for key in keys])
+    plans = [next_plan(pairs[key]) for key in keys]
+    assert await mongo.store.commit(plans[5:6]) == [COMMITTED]
+    fates = await mongo.store.commit(plans)
+    assert fates == [COMMITTED] * 5 + [CONFLICT] + [COMMITTED] * 2
+    assert mongo.watch.aborts == [8, 4, 2, 1]
+
+
 async def test_a_session_whose_lists_are_null_takes_and_gives_back_an_item(mongo: MongoBench) -> None:
     """Another service wrote it: that must not send the pair's messages to the dead letters."""
     null = {"_id": "s1", "user": "u1", "active": True, "workItems": None, "pausedWorkItems": None}

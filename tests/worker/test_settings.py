@@ -37,7 +37,7 @@ def _faults(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> li
 def test_what_is_required_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _read(monkeypatch, GOOD)
     assert isinstance(settings, Settings)
-    assert (settings.receivers, settings.lanes, settings.batch_max, settings.in_hand_max) == (4, 8, 50, 400)
+    assert (settings.receivers, settings.lanes, settings.batch_max, settings.in_hand_max) == (4, 4, 100, 400)
     assert settings.state_from_events is True
     assert settings.statsd_host is None
 
@@ -46,7 +46,7 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _read(monkeypatch, {**GOOD, "AWS_ENDPOINT_URL": "", "LANES": ""})
     assert isinstance(settings, Settings)
     assert settings.aws_endpoint_url is None
-    assert settings.lanes == 8
+    assert settings.lanes == 4
 
 
 def test_all_faults_come_together_and_name_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
