@@ -81,6 +81,14 @@ class Outside:
                 before, item = item, self._write(item, self._work_item_change())
                 yield self._update("work-item", before, item)
 
+    def conversation(self, number: int) -> Iterator[dict[str, Any]]:
+        """A conversation alone: its create, then one edit after the other, of a field that no rule looks at."""
+        conversation = conversation_data(number)
+        yield self.message("kustomer.conversation.create", conversation, None)
+        while True:
+            before, conversation = conversation, self._write(conversation, {"subject": f"changed {self._count}"})
+            yield self._update("conversation", before, conversation)
+
     def message(self, name: str, data: Mapping[str, Any], changes: object, *, is_sync: bool = False) -> dict[str, Any]:
         self._count += 1
         at = format_instant(_START + timedelta(milliseconds=10 * self._count))

@@ -29,11 +29,12 @@ class Stage:
     sqs: Any
     sns: Any
     spy_url: str
+    kind: type[WorkerProcess] = WorkerProcess
     workers: list[WorkerProcess] = field(default_factory=list)
 
     def worker(self, **variables: str) -> WorkerProcess:
         """Start another worker on the same queue."""
-        worker = WorkerProcess({**self.variables, **variables}, self.folder, f"worker-{len(self.workers) + 1}")
+        worker = self.kind({**self.variables, **variables}, self.folder, f"worker-{len(self.workers) + 1}")
         self.workers.append(worker)
         return worker
 

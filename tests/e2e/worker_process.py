@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 COMMAND = str(Path(sys.executable).parent / "routing-sync")
 POLL_S = 0.05
@@ -33,20 +33,34 @@ def free_port() -> int:
         return port
 
 
+class Running(Protocol):
+    """Of `subprocess.Popen`, what is needed."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int, /) -> None: ...
+    def kill(self) -> None: ...
+
+
 class WorkerProcess:
     """One worker; its log is kept in `folder`."""
 
     def __init__(self, environment: Mapping[str, str], folder: Path, name: str) -> None:
         self.log = folder / f"{name}.log"
         self.http_port = free_port()
-        self._out = self.log.open("wb")
-        self.process = subprocess.Popen(
-            [COMMAND, "run"],
-            env={**os.environ, **environment, "HTTP_PORT": str(self.http_port)},
-            stdin=subprocess.DEVNULL,
-            stdout=self._out,
-            stderr=subprocess.STDOUT,
-        )
+        self.process = self._start({**environment, "HTTP_PORT": str(self.http_port)})
+
+    def _start(self, environment: Mapping[str, str]) -> Running:
+        with self.log.open("wb") as out:
+            return subprocess.Popen(
+                [COMMAND, "run"],
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
 
     def lines(self) -> list[dict[str, Any]]:
         """The log's lines so far; a line cut off by a kill is left out."""
@@ -92,4 +106,3 @@ class WorkerProcess:
     def close(self) -> None:
         if self.process.poll() is None:
             self.kill()
-        self._out.close()

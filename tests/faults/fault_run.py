@@ -13,6 +13,7 @@ from tests.e2e.stage import Stage
 from tests.e2e.worker_process import WorkerProcess
 from tests.faults.audit import Figures, Lines, audit
 from tests.faults.load import Load
+from tests.faults.nursery import ForkedWorker
 from tests.faults.outside_services import session_documents
 from tests.faults.statsd_ear import StatsdEar
 from worker.metrics import Metric
@@ -34,6 +35,7 @@ class FaultRun:
     ledger: Ledger
     ear: StatsdEar
     began: float = field(default_factory=time.monotonic)
+    took_s: float = 0.0
     kills: int = 0
     figures: Figures | None = None
     notes: dict[str, str] = field(default_factory=dict)
@@ -54,17 +56,18 @@ class FaultRun:
         """End the load, wait until all is quiet, stop the workers in order, look at everything."""
         self.load.stop()
         self.say(f"{self.load.published} messages published, waiting for quiet")
-        self._wait_quiet(within_s)
+        self.wait_quiet(within_s=within_s)
         for worker in self.stage.workers:
             if worker.process.poll() is None:
                 status, _ = worker.terminate()
                 assert status == 0, f"the worker ended with {status}: {worker.log.read_text()[-2_000:]}"
         lines = Lines(lines=[line for worker in self.stage.workers for line in worker.lines()])
         self.figures = audit(self.stage, self.load, self.ledger, lines, delete_may_have_failed=delete_may_have_failed)
+        self.took_s = time.monotonic() - self.began
         self.say("audited")
         return self.figures
 
-    def _wait_quiet(self, within_s: float) -> None:
+    def wait_quiet(self, *, within_s: float) -> None:
         """An announcement leaves the outbox and only then comes back as a message: quiet is to last."""
         deadline = time.monotonic() + within_s
         since = time.monotonic()
@@ -85,7 +88,7 @@ class FaultRun:
             "kills": self.kills,
             "redelivered": figures.redeliveries if figures else "",
             "conflicts": self.ear.count(Metric.CONFLICT),
-            "seconds": f"{time.monotonic() - self.began:.0f}",
+            "seconds": f"{self.took_s:.0f}",
             "seed": self.seed,
             "": "; ".join(f"{name} {value}" for name, value in self.notes.items()),
         }
@@ -96,6 +99,7 @@ def fault_run(
     stage: Stage, *, uri: str, name: str, seed: int, pairs: int = 60, per_second: float = 40
 ) -> Iterator[FaultRun]:
     """The load has begun inside, and is ended whatever happens."""
+    stage.kind = ForkedWorker
     stage.database["work_sessions"].insert_many(session_documents())
     with StatsdEar() as ear:
         stage.variables |= {

@@ -1,0 +1,144 @@
+"""A proxy between the workers and MongoDB that knows its messages: slow, or losing a commit or the answer to it.
+
+A connection is cut where a message is lost, as a network or a server would do it. A lost request was never carried
+out; one whose answer was lost always was: the proxy has seen the server give it.
+"""
+
+import asyncio
+import contextlib
+import struct
+import threading
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final, Self
+
+_HEADER: Final = struct.Struct("<iiii")
+_COMMIT: Final = b"commitTransaction\x00"
+_START_S: Final = 10.0
+
+
+@dataclass(slots=True)
+class Harm:
+    """What is done now; the test sets it while the workers work. Chances are per commit, `latency_s` per request."""
+
+    latency_s: float = 0.0
+    lose_request: float = 0.0
+    lose_answer: float = 0.0
+
+
+@dataclass(slots=True)
+class _Link:
+    """One connection, both ways; `lost` are the requests whose answers are to be lost."""
+
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+    lost: set[int] = field(default_factory=set)
+
+
+class MongoProxy:
+    """On a port of its own, in a thread of its own, while `with` lasts."""
+
+    def __init__(self, target_port: int, random: Random) -> None:
+        self.harm = Harm()
+        self.commits = 0
+        self.lost_requests = 0
+        self.lost_answers = 0
+        self.port = 0
+        self._target_port = target_port
+        self._random = random
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._links: set[asyncio.Task[None]] = set()
+
+    @property
+    def uri(self) -> str:
+        """For the workers: they are not to find the way around."""
+        return f"mongodb://127.0.0.1:{self.port}/?directConnection=true"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(_START_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with contextlib.closing(self._loop):
+            self._loop.run_until_complete(self._serve())
+
+    async def _serve(self) -> None:
+        self._ended = asyncio.Event()
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._ended.wait()
+        server.close()
+        for link in self._links:
+            link.cancel()
+        await asyncio.gather(*self._links, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._links.add(task)
+        task.add_done_callback(self._links.discard)
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            there, back = await self._connected(writer)
+            link = _Link(client=writer, server=back)
+            await self._carry(self._requests(reader, link), self._answers(there, link))
+            for one in (writer, back):
+                one.close()
+
+    async def _connected(self, writer: asyncio.StreamWriter) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            return await asyncio.open_connection("127.0.0.1", self._target_port)
+        except OSError:
+            writer.close()
+            raise
+
+    async def _carry(self, *ways: Coroutine[Any, Any, None]) -> None:
+        """Until one way ends: the other's connection then ends, too."""
+        tasks = [asyncio.ensure_future(way) for way in ways]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _requests(self, reader: asyncio.StreamReader, link: _Link) -> None:
+        while True:
+            number, message = await _read(reader)
+            if _COMMIT in message[:64]:
+                self.commits += 1
+                if self._random.random() < self.harm.lose_request:
+                    self.lost_requests += 1
+                    return
+                if self._random.random() < self.harm.lose_answer:
+                    link.lost.add(number)
+            if self.harm.latency_s:
+                await asyncio.sleep(self.harm.latency_s)
+            link.server.write(message)
+
+    async def _answers(self, reader: asyncio.StreamReader, link: _Link) -> None:
+        while True:
+            _, message = await _read(reader)
+            answers = _HEADER.unpack_from(message)[2]
+            if answers in link.lost:
+                self.lost_answers += 1
+                return
+            link.client.write(message)
+
+
+async def _read(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """One message of the wire protocol, whole, with its number."""
+    try:
+        header = await reader.readexactly(_HEADER.size)
+        length, number, _, _ = _HEADER.unpack(header)
+        return number, header + await reader.readexactly(length - _HEADER.size)
+    except asyncio.IncompleteReadError as ended:
+        raise ConnectionResetError from ended

@@ -1,0 +1,86 @@
+"""Three mongods that vote: a primary that steps down or dies has a successor."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from mongod import REPLICA_SET, Mongod
+
+_ELECTED_S = 60.0
+
+
+class _Member(Mongod):
+    """One of three. The set is made by whoever has them all."""
+
+    def _command(self) -> Sequence[str]:
+        return [*super()._command(), "--setParameter", "enableTestCommands=1"]
+
+    def _answers(self) -> bool:
+        try:
+            with self._direct() as client:
+                client.admin.command("ping")
+        except PyMongoError:
+            return False
+        return True
+
+
+class ReplicaSet:
+    """Started and elected inside `with`; `members` can be killed and started one by one."""
+
+    def __init__(self) -> None:
+        self.members = [_Member() for _ in range(3)]
+        self._stack = contextlib.ExitStack()
+
+    @property
+    def uri(self) -> str:
+        hosts = ",".join(f"127.0.0.1:{member.port}" for member in self.members)
+        return f"mongodb://{hosts}/?replicaSet={REPLICA_SET}"
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            for member in self.members:
+                stack.enter_context(member)
+            self._initiate()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def primary(self) -> _Member:
+        """Whoever is it now, waited for."""
+        deadline = time.monotonic() + _ELECTED_S
+        while True:
+            for member in self.members:
+                with contextlib.suppress(PyMongoError), self._client(member) as client:
+                    if member.running and client.admin.command("hello").get("isWritablePrimary"):
+                        return member
+            assert time.monotonic() < deadline, f"no primary within {_ELECTED_S:.0f} s"
+            time.sleep(0.1)
+
+    def step_down(self) -> None:
+        """The primary steps down at once, and another one is elected."""
+        before = self.primary()
+        with self._client(before) as client:
+            client.admin.command("replSetStepDown", 10, force=True)
+        deadline = time.monotonic() + _ELECTED_S
+        while self.primary() is before:
+            assert time.monotonic() < deadline, "the primary did not change"
+
+    def _initiate(self) -> None:
+        members = [{"_id": number, "host": f"127.0.0.1:{member.port}"} for number, member in enumerate(self.members)]
+        config = {"_id": REPLICA_SET, "members": members, "settings": {"electionTimeoutMillis": 1_000}}
+        with self._client(self.members[0]) as client:
+            client.admin.command("replSetInitiate", config)
+        self.primary()
+
+    @contextlib.contextmanager
+    def _client(self, member: _Member) -> Iterator[MongoClient[dict[str, Any]]]:
+        with MongoClient[dict[str, Any]](
+            "127.0.0.1", member.port, directConnection=True, serverSelectionTimeoutMS=1_000, socketTimeoutMS=10_000
+        ) as client:
+            yield client

@@ -1,0 +1,79 @@
+"""MongoDB's disk is full: it ends, or refuses to write; once there is room again all is as it was."""
+
+import contextlib
+import errno
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from mongod import Mongod
+from tests.faults.fault_run import FaultRun
+
+_DISK_MB = 450
+_BLOCK = bytes(1_048_576)
+
+
+class _EagerMongod(Mongod):
+    """Writes to its disk every second, and so meets the end of it."""
+
+    def _command(self) -> Sequence[str]:
+        return [*super()._command(), "--syncdelay", "1"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, or the test is skipped: only root may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MB}m", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no `mount` here")
+    if done.returncode != 0:
+        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_the_disk_is_full(run_on: Callable[..., FaultRun], small_disk: Path) -> None:
+    filler = small_disk / "filler"
+    with _EagerMongod(data=small_disk / "data") as mongod:
+        run = run_on(mongod.uri)
+        workers = run.workers(2, STORE_DEADLINE_SECONDS="3", STORE_RETRY_MAX_SECONDS="2")
+        run.load.wait_published(100, within_s=60)
+        _fill(filler)
+        run.say("the disk is full")
+        deadline = time.monotonic() + 60
+        while not all(worker.http("/readyz")[0] == 503 for worker in workers):
+            assert time.monotonic() < deadline, "the workers were to see that MongoDB cannot write"
+            _fill(filler)
+            time.sleep(0.2)
+        run.notes["mongod"] = "refused" if mongod.running else "ended by itself"
+        time.sleep(3)
+        for worker in workers:
+            assert worker.process.poll() is None
+            assert worker.http("/healthz")[0] == 200
+        filler.unlink()
+        mongod.kill()
+        mongod.start()
+        for worker in workers:
+            worker.wait_ready()
+        run.finish()
+
+
+def _fill(filler: Path) -> None:
+    """Every byte that is left."""
+    with filler.open("ab", buffering=0) as out, contextlib.suppress(OSError):
+        try:
+            while True:
+                out.write(_BLOCK)
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+            while True:
+                out.write(b"0" * 512)

@@ -1,0 +1,141 @@
+"""A store slower than the queue, and one conversation that everybody wants: the rest goes on."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from commands.instant import parse_instant
+from mongod import Mongod
+from tests.e2e.outside import Outside, body
+from tests.e2e.worker_process import WorkerProcess, wait_until
+from tests.faults.fault_run import FaultRun
+from tests.faults.mongo_proxy import MongoProxy
+
+IN_HAND_MAX = 60
+GROWTH_MB_MAX = 25.0
+BATCH = 10
+PROMPT_S = 2.0
+# Shorter than MongoDB lets a transaction live in these suites.
+HELD_S = 4.0
+
+
+def rss_mb(worker: WorkerProcess) -> float:
+    pages = int(Path(f"/proc/{worker.process.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1_048_576
+
+
+def test_a_store_slower_than_the_queue(run: FaultRun, mongod: Mongod) -> None:
+    with MongoProxy(mongod.port, Random(run.seed)) as proxy:
+        run.load.wait_published(300, within_s=90)
+        proxy.harm.latency_s = 0.4
+        sizes = {"IN_HAND_MAX": str(IN_HAND_MAX), "RECEIVERS": "2", "LANES": "4", "BATCH_MAX": "10"}
+        [worker] = run.workers(1, MONGODB_URI=proxy.uri, **sizes)
+        in_hand, memory_mb = [], []
+        for _ in range(40):
+            time.sleep(0.5)
+            in_hand.append(run.stage.in_flight())
+            memory_mb.append(rss_mb(worker))
+            # Slow is not away.
+            assert worker.http("/readyz") == (200, {"ready": True, "checks": dict.fromkeys(_PARTS, {"ok": True})})
+        assert run.stage.depth() > IN_HAND_MAX, "the store was to be slower than the queue"
+        assert max(in_hand) <= IN_HAND_MAX
+        assert max(in_hand) > IN_HAND_MAX // 2, "there was to be pressure"
+        growth_mb = max(memory_mb) - memory_mb[4]
+        assert growth_mb < GROWTH_MB_MAX
+        run.notes |= {"in hand": str(max(in_hand)), "RSS": f"{max(memory_mb):.0f} MB, grew {growth_mb:.1f}"}
+        proxy.harm.latency_s = 0.0
+        assert run.finish().redeliveries == 0, "what waits in hand stays hidden from others"
+
+
+_PARTS = ("queue", "store", "pipelines", "progress")
+
+
+@contextlib.contextmanager
+def held(database: Database[dict[str, Any]], key: str) -> Iterator[None]:
+    """A transaction of somebody else's has written the conversation and does not end."""
+    with database.client.start_session() as session, session.start_transaction():
+        database["conversations"].update_one({"_id": key}, {"$set": {"held": True}}, session=session)
+        yield
+        session.abort_transaction()
+
+
+@contextlib.contextmanager
+def hammered(database: Database[dict[str, Any]], key: str) -> Iterator[None]:
+    """Somebody else writes the conversation, as fast as it goes."""
+    ended = threading.Event()
+
+    def hammer() -> None:
+        while not ended.is_set():
+            database["conversations"].update_one({"_id": key}, {"$inc": {"hammered": 1}})
+
+    thread = threading.Thread(target=hammer, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("contended", [held, hammered])
+def test_one_conversation_holds_up_no_other_of_its_batch(run: FaultRun, contended: Callable[..., Any]) -> None:
+    """One batch, in one lane: the nine that nobody else wants are settled while the tenth is not."""
+    stage = run.stage
+    [worker] = run.workers(1, LANES="1")
+    run.load.wait_published(100, within_s=60)
+    outside = Outside(run.seed)
+    streams = [outside.conversation(number) for number in range(BATCH)]
+    stage.publish([next(stream) for stream in streams])
+    stored = {"_id": {"$in": [f"conversation-{number}" for number in range(BATCH)]}}
+    wait_until(
+        lambda: stage.database["conversations"].count_documents(stored) == BATCH,
+        within_s=30,
+        what=lambda: "the conversations are there",
+    )
+    slowest_s, hot_s = [], []
+    for _ in range(3):
+        with contended(stage.database, "conversation-0"):
+            os.kill(worker.process.pid, signal.SIGSTOP)
+            ids = _sent(run, [body(next(stream)) for stream in streams])
+            began = time.time()
+            os.kill(worker.process.pid, signal.SIGCONT)
+            wait_until(lambda: _done(worker).keys() >= set(ids[1:]), within_s=30, what=lambda: "nine are settled")
+            time.sleep(max(0.0, began + HELD_S - time.time()))
+        wait_until(lambda: ids[0] in _done(worker), within_s=60, what=lambda: "the tenth is settled")
+        done = _done(worker)
+        slowest_s.append(max(done[each].timestamp() for each in ids[1:]) - began)
+        hot_s.append(done[ids[0]].timestamp() - began)
+    run.notes |= {"nine within": f"{max(slowest_s):.2f} s", "tenth after": f"{max(hot_s):.2f} s"}
+    if contended is held:
+        assert min(hot_s) > HELD_S - 0.5, "the tenth was to be held"
+    assert max(slowest_s) < PROMPT_S
+    run.finish()
+
+
+def _sent(run: FaultRun, bodies: list[str]) -> list[str]:
+    """All of them in one call; the ids that the queue gives them."""
+    entries = [{"Id": str(number), "MessageBody": text} for number, text in enumerate(bodies)]
+    answer = run.stage.sqs.send_message_batch(QueueUrl=run.stage.variables["SQS_QUEUE_URL"], Entries=entries)
+    ids = {int(each["Id"]): each["MessageId"] for each in answer["Successful"]}
+    return [ids[number] for number in range(len(bodies))]
+
+
+def _done(worker: WorkerProcess) -> Mapping[str, datetime]:
+    """When each message was settled."""
+    times = {}
+    for line in worker.lines():
+        if line["msg"] == "message done":
+            at = parse_instant(line["time"])
+            assert at is not None
+            times[line["messageId"]] = at
+    return times
