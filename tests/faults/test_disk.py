@@ -1,7 +1,6 @@
 """MongoDB's disk is full: it ends, or refuses to write; once there is room again all is as it was."""
 
 import contextlib
-import errno
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -69,11 +68,9 @@ def test_the_disk_is_full(run_on: Callable[..., FaultRun], small_disk: Path) -> 
 
 def _fill(filler: Path) -> None:
     """Every byte that is left."""
-    with filler.open("ab", buffering=0) as out, contextlib.suppress(OSError):
-        try:
-            while True:
-                out.write(_BLOCK)
-        except OSError as error:
-            assert error.errno == errno.ENOSPC
-            while True:
-                out.write(b"0" * 512)
+    with filler.open("ab", buffering=0) as out:
+        for block in (_BLOCK, _BLOCK[:512]):
+            # Until there is no room for one more.
+            with contextlib.suppress(OSError):
+                while True:
+                    out.write(block)

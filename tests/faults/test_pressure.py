@@ -24,6 +24,7 @@ from tests.faults.mongo_proxy import MongoProxy
 IN_HAND_MAX = 60
 GROWTH_MB_MAX = 25.0
 BATCH = 10
+ROUNDS = 3
 PROMPT_S = 2.0
 # Shorter than MongoDB lets a transaction live in these suites.
 HELD_S = 4.0
@@ -46,7 +47,7 @@ def test_a_store_slower_than_the_queue(run: FaultRun, mongod: Mongod) -> None:
             in_hand.append(run.stage.in_flight())
             memory_mb.append(rss_mb(worker))
             # Slow is not away.
-            assert worker.http("/readyz") == (200, {"ready": True, "checks": dict.fromkeys(_PARTS, {"ok": True})})
+            assert worker.http("/readyz") == (200, {"ready": True, "checks": {part: {"ok": True} for part in _PARTS}})
         assert run.stage.depth() > IN_HAND_MAX, "the store was to be slower than the queue"
         assert max(in_hand) <= IN_HAND_MAX
         assert max(in_hand) > IN_HAND_MAX // 2, "there was to be pressure"
@@ -102,24 +103,29 @@ def test_one_conversation_holds_up_no_other_of_its_batch(run: FaultRun, contende
         within_s=30,
         what=lambda: "the conversations are there",
     )
-    slowest_s, hot_s = [], []
-    for _ in range(3):
-        with contended(stage.database, "conversation-0"):
-            os.kill(worker.process.pid, signal.SIGSTOP)
-            ids = _sent(run, [body(next(stream)) for stream in streams])
-            began = time.time()
-            os.kill(worker.process.pid, signal.SIGCONT)
-            wait_until(lambda: _done(worker).keys() >= set(ids[1:]), within_s=30, what=lambda: "nine are settled")
-            time.sleep(max(0.0, began + HELD_S - time.time()))
-        wait_until(lambda: ids[0] in _done(worker), within_s=60, what=lambda: "the tenth is settled")
-        done = _done(worker)
-        slowest_s.append(max(done[each].timestamp() for each in ids[1:]) - began)
-        hot_s.append(done[ids[0]].timestamp() - began)
-    run.notes |= {"nine within": f"{max(slowest_s):.2f} s", "tenth after": f"{max(hot_s):.2f} s"}
+    rounds = [
+        _settled_after_s(run, worker, contended, [body(next(stream)) for stream in streams]) for _ in range(ROUNDS)
+    ]
+    nine_s, tenth_s = [max(others) for _, *others in rounds], [tenth for tenth, *_ in rounds]
+    run.notes |= {"nine within": f"{max(nine_s):.2f} s", "tenth after": f"{max(tenth_s):.2f} s"}
     if contended is held:
-        assert min(hot_s) > HELD_S - 0.5, "the tenth was to be held"
-    assert max(slowest_s) < PROMPT_S
+        assert min(tenth_s) > HELD_S - 0.5, "the tenth was to be held"
+    assert max(nine_s) < PROMPT_S
     run.finish()
+
+
+def _settled_after_s(run: FaultRun, worker: WorkerProcess, contended: Any, bodies: list[str]) -> list[float]:
+    """How long each took, while the first one's conversation is contended."""
+    with contended(run.stage.database, "conversation-0"):
+        os.kill(worker.process.pid, signal.SIGSTOP)
+        ids = _sent(run, bodies)
+        began = time.time()
+        os.kill(worker.process.pid, signal.SIGCONT)
+        wait_until(lambda: _done(worker).keys() >= set(ids[1:]), within_s=30, what=lambda: "nine are settled")
+        time.sleep(max(0.0, began + HELD_S - time.time()))
+    wait_until(lambda: ids[0] in _done(worker), within_s=60, what=lambda: "the tenth is settled")
+    done = _done(worker)
+    return [done[each].timestamp() - began for each in ids]
 
 
 def _sent(run: FaultRun, bodies: list[str]) -> list[str]:
