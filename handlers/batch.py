@@ -4,7 +4,7 @@ One load, one decision a conversation, one commit; where a plan loses against an
 is read and decided again, with a growing, jittered delay, so that it never holds up the rest for long.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -28,9 +28,8 @@ UNREADABLE: Final = "STORED_DOCUMENT_UNREADABLE"
 _BACKOFF_SECONDS: Final = 0.01
 _BACKOFF_SECONDS_MAX: Final = 1.0
 
-
-def _nobody_waits() -> None:
-    """All ends are taken at once."""
+Contended = Callable[[Sequence[Event]], None]
+"""Takes the events of a conversation that met another writer."""
 
 
 class BatchHandler:
@@ -47,10 +46,12 @@ class BatchHandler:
         self,
         events: Sequence[Event],
         ends: dict[int, Handled] | None = None,
-        some_ended: Callable[[], None] = _nobody_waits,
+        contended: Contended | None = None,
     ) -> list[Handled]:
-        """Each event's end, in the order of `events`. `some_ended` is called while others than those in `ends` take
-        their time: they met other writers, or the store went away before their turn.
+        """Each event's end, in the order of `events`.
+
+        Where `contended` is given it gets the events of each conversation that met another writer, for `again`: they
+        have no end yet, and hold up none of the others.
 
         Raises StoreAway: hand the batch in again, with the same `ends` (by the event's `id()`). They are filled as
         conversations come to their end, so that what was written before the store went away is told of, once.
@@ -66,8 +67,19 @@ class BatchHandler:
             else:
                 by_conversation.setdefault(event.conversation_id, []).append(event)
         if by_conversation:
-            await self._handle_conversations(by_conversation, ends, some_ended)
-        return [ends[id(event)] for event in events]
+            await self._handle_conversations(by_conversation, ends, contended)
+        return [ends[id(event)] for event in events if id(event) in ends]
+
+    async def again(self, events: Sequence[Event]) -> list[Handled]:
+        """The ends of one conversation's events that met another writer: alone, several times. Raises StoreAway."""
+        for attempt in range(self._options.conflict_attempts_max):
+            ceiling = min(_BACKOFF_SECONDS * 2**attempt, _BACKOFF_SECONDS_MAX)
+            await self._clock.sleep(ceiling * self._chance.random())
+            planned, fates = await self._attempt({events[0].conversation_id: events})
+            if fates[0] is not Committed.CONFLICT:
+                return self._ended(planned[0], fates[0])
+        detail = f"lost {self._options.conflict_attempts_max + 1} times against other writers"
+        return [failed(event, CONFLICT, detail, now=self._clock.now(), options=self._options) for event in events]
 
     async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta = IN_TIME) -> list[Polled]:
         """Reconcile pairs that have waited too long; what was decided of them. `late`: how long events are under way.
@@ -93,7 +105,7 @@ class BatchHandler:
         return told
 
     async def _handle_conversations(
-        self, by_conversation: dict[str, list[Event]], ends: dict[int, Handled], some_ended: Callable[[], None]
+        self, by_conversation: dict[str, list[Event]], ends: dict[int, Handled], contended: Contended | None
     ) -> None:
         lost: list[str] = []
         away = False
@@ -106,25 +118,16 @@ class BatchHandler:
             else:
                 _note(ends, self._ended(one, fate))
         if away:
-            some_ended()
             raise StoreAway("the store went away in the middle of a batch")
         # One by one: whoever met another writer is likely to meet it again, and must not take the others along.
         for conversation_id in lost:
-            some_ended()
-            _note(ends, await self._handle_alone(conversation_id, by_conversation[conversation_id]))
-
-    async def _handle_alone(self, conversation_id: str, events: list[Event]) -> list[Handled]:
-        for attempt in range(self._options.conflict_attempts_max):
-            ceiling = min(_BACKOFF_SECONDS * 2**attempt, _BACKOFF_SECONDS_MAX)
-            await self._clock.sleep(ceiling * self._chance.random())
-            planned, fates = await self._attempt({conversation_id: events})
-            if fates[0] is not Committed.CONFLICT:
-                return self._ended(planned[0], fates[0])
-        detail = f"lost {self._options.conflict_attempts_max + 1} times against other writers"
-        return [failed(event, CONFLICT, detail, now=self._clock.now(), options=self._options) for event in events]
+            if contended is None:
+                _note(ends, await self.again(by_conversation[conversation_id]))
+            else:
+                contended(by_conversation[conversation_id])
 
     async def _attempt(
-        self, by_conversation: dict[str, list[Event]]
+        self, by_conversation: Mapping[str, Sequence[Event]]
     ) -> tuple[list[Planned], Sequence[Committed | PlanRejected]]:
         wants: list[Want] = [want_of(conversation_id, events) for conversation_id, events in by_conversation.items()]
         pairs = await self._store.load(wants)
@@ -135,7 +138,7 @@ class BatchHandler:
         ]
         return planned, await self._store.commit([one.plan for one in planned])
 
-    def _plan(self, conversation_id: str, pair: Pair, events: list[Event], now: datetime) -> Planned:
+    def _plan(self, conversation_id: str, pair: Pair, events: Sequence[Event], now: datetime) -> Planned:
         try:
             return plan_pair(conversation_id, pair, events, now=now, ids=self._ids, options=self._options)
         except Unreadable as fault:

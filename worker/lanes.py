@@ -1,20 +1,22 @@
 """The lanes: a conversation always goes to the same one, so that a process never conflicts with itself.
 
-A lane takes all that waits as one batch: handle, tell, settle, publish. Where a conversation meets other writers, the
-others of its batch are told, settled and published while it is tried again. Messages that are no event of ours have a
-lane of their own, which never asks the store. While the store is away a lane keeps its batch and tries again; while
-our code has a fault, the batch is taken apart by conversation and only the one that meets the fault goes back.
+A lane takes all that waits as one batch: handle, tell, settle, publish. One that meets other writers is tried
+again beside the lane, which goes on without it; what else comes of that conversation waits. Messages that are no event
+of ours have a lane of their own, which never asks the store. While the store is away a lane keeps its batch and tries
+again; while our code has a fault, the batch is taken apart by conversation and only the one that meets it goes back.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 from zlib import crc32
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
+from handlers.batch import Contended
 from handlers.event import Event, Malformed, Unsupported
 from handlers.lateness import lateness
 from handlers.outcome import Done, Handled, Outcome, Poison, Retry
@@ -36,6 +38,8 @@ from worker.telemetry import Telemetry
 
 READ_FAULT: Final = "READ_FAULT"
 """Why a message comes back: our code could not even read it."""
+_CONTENDED_MAX: Final = 4
+"""So many contended conversations of a lane are tried again at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +58,13 @@ class Entry:
 class Handler(Protocol):
     """What a lane does with its events (handlers/batch.py)."""
 
-    async def handle(
-        self, events: Sequence[Event], ends: dict[int, Handled], some_ended: Callable[[], None]
-    ) -> list[Handled]:
-        """Each event's end, in order; raises StoreAway, and goes on with the same `ends`. Calls `some_ended` when
-        `ends` has some and the rest may take its time."""
+    async def handle(self, events: Sequence[Event], ends: dict[int, Handled], contended: Contended) -> list[Handled]:
+        """Each event's end, in order; raises StoreAway, and goes on with the same `ends`. `contended` gets those of a
+        conversation that met another writer, which have no end yet."""
+        ...
+
+    async def again(self, events: Sequence[Event]) -> list[Handled]:
+        """Their ends: one conversation's, after all. Raises StoreAway."""
         ...
 
 
@@ -134,6 +140,8 @@ class _Lane:
         self._parts = parts
         self._waiting: deque[Entry] = deque()
         self._some = asyncio.Event()
+        self._contended: set[str] = set()
+        self._places = asyncio.Semaphore(_CONTENDED_MAX)
         self.idle = asyncio.Event()
         self.idle.set()
 
@@ -143,34 +151,76 @@ class _Lane:
         self._some.set()
 
     async def run(self) -> None:
-        while True:
-            await self._some.wait()
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max))]
-            await self._work(batch)
-            if not self._waiting:
-                self._some.clear()
-                self.idle.set()
+        async with asyncio.TaskGroup() as beside:
+            while True:
+                await self._some.wait()
+                batch = self._next()
+                if batch:
+                    await self._work(batch, beside)
+                if not batch or not self._waiting:
+                    self._some.clear()
+                    self._note_idle()
 
-    async def _work(self, batch: Sequence[Entry]) -> None:
+    def _next(self) -> list[Entry]:
+        """As many as a batch holds, the oldest first, but for conversations that are tried again beside the lane."""
+        if not self._contended:
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max))]
+        batch: list[Entry] = []
+        kept: deque[Entry] = deque()
+        for entry in self._waiting:
+            fits = len(batch) < self._batch_max and _conversation(entry) not in self._contended
+            (batch if fits else kept).append(entry)
+        self._waiting = kept
+        return batch
+
+    def _note_idle(self) -> None:
+        if not self._waiting and not self._contended and not self._some.is_set():
+            self.idle.set()
+
+    async def _work(self, batch: Sequence[Entry], beside: asyncio.TaskGroup) -> None:
         parts = self._parts
         events = [entry.read for entry in batch if isinstance(entry.read, Event)]
         # One that comes again says nothing of the queue: it was held back by us.
         first_time = (entry.read for entry in batch if entry.message.receive_count == 1)
         parts.lag.note(lateness((each for each in first_time if isinstance(each, Event)), parts.clock.now()))
         ends: dict[int, Handled] = {}
-        left = list(batch)
+        contended: list[Sequence[Event]] = []
+        if events:
+            handled = await self._handle(events, ends, contended.append)
+            ends.update((id(one.event), one) for one in handled)
+        if not contended:
+            await self._finish(batch, ends)
+            return
+        ended, left = self._parted(batch, ends)
+        await self._finish(ended, ends)
+        if parts.fifo:
+            # What follows in a group must not be begun before it is known whether this goes back.
+            await self._handle_again(contended, left, ends)
+            return
+        for some in contended:
+            self._contended.add(some[0].conversation_id)
+            own = [entry for entry in left if _conversation(entry) == some[0].conversation_id]
+            beside.create_task(self._go_on_beside(some, own, ends))
 
-        def finish_ended() -> None:
-            nonlocal left
-            ended, left = self._parted(left, ends)
-            if ended:
-                finishing.create_task(self._finish(ended, ends))
+    async def _go_on_beside(self, events: Sequence[Event], entries: Sequence[Entry], ends: dict[int, Handled]) -> None:
+        async with self._places:
+            await self._handle_again([events], entries, ends)
+        self._contended.discard(events[0].conversation_id)
+        if self._waiting:
+            self._some.set()
+        self._note_idle()
 
-        async with asyncio.TaskGroup() as finishing:
-            if events:
-                handled = await self._handle(events, ends, finish_ended)
-                ends.update((id(one.event), one) for one in handled)
-            await self._finish(left, ends)
+    async def _handle_again(
+        self, contended: Sequence[Sequence[Event]], entries: Sequence[Entry], ends: dict[int, Handled]
+    ) -> None:
+        """Conversations that met other writers, one after the other, and then the end of all these entries."""
+        for events in contended:
+            done = await or_fault(self._until_the_store_answers(partial(self._parts.handler.again, events)))
+            if isinstance(done, CodeFault):
+                self._tell_fault(events, done)
+                done = [self._parts.failed(event, done.error) for event in events]
+            ends.update((id(one.event), one) for one in done)
+        await self._finish(entries, ends)
 
     def _parted(self, entries: Sequence[Entry], ends: Mapping[int, Handled]) -> tuple[list[Entry], list[Entry]]:
         """What has come to its end, and the rest. Of a FIFO queue nothing goes first that would overtake its group."""
@@ -194,18 +244,24 @@ class _Lane:
         parts.announcer.offer([announcement for one in handled for announcement in one.announcements])
         parts.health.progress()
 
-    async def _handle(
-        self, events: Sequence[Event], ends: dict[int, Handled], some_ended: Callable[[], None]
-    ) -> list[Handled]:
+    async def _handle(self, events: Sequence[Event], ends: dict[int, Handled], contended: Contended) -> list[Handled]:
         began = self._parts.clock.monotonic()
-        done = await or_fault(self._until_the_store_answers(events, ends, some_ended))
+        handle = partial(self._parts.handler.handle, events, ends, contended)
+        done = await or_fault(self._until_the_store_answers(handle))
         metrics = self._parts.telemetry.metrics
         if not isinstance(done, CodeFault):
             metrics.distribution(Metric.BATCH_SIZE, len(events))
             seconds = self._parts.clock.monotonic() - began
             metrics.distribution(Metric.BATCH_DURATION, seconds * 1_000)
             return done
-        metrics.count(Metric.BATCH_FAULT)
+        by_conversation = self._tell_fault(events, done)
+        if len(by_conversation) == 1:
+            return [self._parts.failed(event, done.error) for event in events]
+        return [one for some in by_conversation.values() for one in await self._handle(some, ends, contended)]
+
+    def _tell_fault(self, events: Sequence[Event], fault: CodeFault) -> dict[str, list[Event]]:
+        """The events by conversation."""
+        self._parts.telemetry.metrics.count(Metric.BATCH_FAULT)
         by_conversation: dict[str, list[Event]] = {}
         for event in events:
             by_conversation.setdefault(event.conversation_id, []).append(event)
@@ -213,19 +269,15 @@ class _Lane:
             "a batch met a fault in our code",
             conversations=sorted(by_conversation),
             events=len(events),
-            **fault_fields(done.error),
+            **fault_fields(fault.error),
         )
-        if len(by_conversation) == 1:
-            return [self._parts.failed(event, done.error) for event in events]
-        return [one for some in by_conversation.values() for one in await self._handle(some, ends, some_ended)]
+        return by_conversation
 
-    async def _until_the_store_answers(
-        self, events: Sequence[Event], ends: dict[int, Handled], some_ended: Callable[[], None]
-    ) -> list[Handled]:
-        outage, handle = self._parts.outage, self._parts.handler.handle
+    async def _until_the_store_answers(self, work: Callable[[], Awaitable[list[Handled]]]) -> list[Handled]:
+        outage = self._parts.outage
         try:
             # A batch that goes through at once may not ask the store at all, and says nothing of it.
-            return await handle(events, ends, some_ended)
+            return await work()
         except StoreAway as away:
             outage.begins(first_line(away))
             await outage.over_within(self._parts.store_pause.after(1))
@@ -235,7 +287,7 @@ class _Lane:
             before_sleep=lambda state: outage.begins(_why(state)),
             sleep=outage.over_within,
         )
-        handled: list[Handled] = await retrying(handle, events, ends, some_ended)
+        handled: list[Handled] = await retrying(work)
         outage.ends()
         return handled
 
@@ -265,6 +317,10 @@ class _Lane:
         await self._parts.settler.settle(
             [Settlement(message=entry.message, outcome=back, event=entry.name) for entry in followers]
         )
+
+
+def _conversation(entry: Entry) -> str | None:
+    return entry.read.conversation_id if isinstance(entry.read, Event) else None
 
 
 def _why(state: RetryCallState) -> str:

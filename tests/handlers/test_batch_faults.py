@@ -1,12 +1,12 @@
 """What others and the store do to a batch: lost races, plans that cannot be held, a store that is away."""
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from handlers.batch import CONFLICT, REJECTED
+from handlers.event import Event
 from handlers.outcome import Handled, Retry
 from handlers.ports import Store, StoreAway
 from handlers.snapshot import document_of
@@ -189,18 +189,14 @@ async def test_what_was_written_before_the_store_went_away_is_told_of_once() -> 
     assert len(world.announced()) == 2
 
 
-@pytest.mark.parametrize("meets", [lambda inner: LosingStore(inner, "c-1", times=1), HalfAwayStore])
-async def test_whoever_asks_is_told_while_others_take_their_time(meets: Callable[[Store], Store]) -> None:
-    world = two_pairs(meets)
-    ends: dict[int, Handled] = {}
-    told: list[list[str]] = []
-
-    def some_ended() -> None:
-        told.append([code_of(end) for end in ends.values()])
-
-    with contextlib.suppress(StoreAway):
-        await world.handler.handle([read(ASSIGNED), read(BESIDE)], ends, some_ended)
-    assert told == [["APPLIED"]]
+async def test_who_met_another_writer_is_left_to_whoever_asks_for_it() -> None:
+    world = two_pairs(lambda inner: LosingStore(inner, "c-1", times=2))
+    contended: list[Sequence[Event]] = []
+    ends = await world.handler.handle([read(ASSIGNED), read(BESIDE)], None, contended.append)
+    assert [(end.event.conversation_id, code_of(end)) for end in ends] == [("c-2", "APPLIED")]
+    [events] = contended
+    ends = await world.handler.again(events)
+    assert [(end.event.conversation_id, code_of(end)) for end in ends] == [("c-1", "APPLIED")]
 
 
 @pytest.mark.parametrize("spoilt", ["workItemNumber", "rev", "org"])

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from handlers.batch import Contended
 from handlers.ending import failed, skip_own
 from handlers.event import Event
 from handlers.message import Limits
@@ -49,13 +50,12 @@ class Script:
         self.batches: list[list[str]] = []
         self.away = 0
         self.faulty: set[str] = set()
-        self.again: set[str] = set()
+        self.back: set[str] = set()
         self.contended: dict[str, asyncio.Event] = {}
+        self.faulty_again: set[str] = set()
         self.gate: asyncio.Event | None = None
 
-    async def handle(
-        self, events: Sequence[Event], ends: dict[int, Handled], some_ended: Callable[[], None]
-    ) -> list[Handled]:
+    async def handle(self, events: Sequence[Event], ends: dict[int, Handled], contended: Contended) -> list[Handled]:
         if self.gate is not None:
             await self.gate.wait()
         if self.away:
@@ -64,15 +64,20 @@ class Script:
         self.batches.append([event.id for event in events])
         if self.faulty & {event.conversation_id for event in events}:
             raise KeyError("a customer's words")
-        ends.update((id(event), self._end(event)) for event in events if event.conversation_id not in self.contended)
-        for conversation in self.contended.keys() & {event.conversation_id for event in events}:
-            some_ended()
-            await self.contended[conversation].wait()
+        for conversation in sorted(self.contended.keys() & {event.conversation_id for event in events}):
+            contended([event for event in events if event.conversation_id == conversation])
+        return [self._end(event) for event in events if event.conversation_id not in self.contended]
+
+    async def again(self, events: Sequence[Event]) -> list[Handled]:
+        (conversation,) = {event.conversation_id for event in events}
+        await self.contended[conversation].wait()
+        if conversation in self.faulty_again:
+            raise KeyError("a customer's words")
         return [self._end(event) for event in events]
 
     def _end(self, event: Event) -> Handled:
         end = skip_own(event, now=T0, options=OPTIONS)
-        if event.id in self.again:
+        if event.id in self.back:
             return replace(end, outcome=Retry(reason="CONFLICT"))
         said = Announcement(
             id=f"a-{event.id}", conversation_id=event.conversation_id, side="conversation", message="{}", created_at=T0
@@ -262,7 +267,7 @@ async def test_the_queue_being_away_is_waited_for_with_a_growing_delay() -> None
 async def test_fifo_what_waits_behind_a_message_that_goes_back_goes_back_too() -> None:
     line = Line(FakeClock(), fifo=True, lanes=1, batch_max=2)
     line.script.gate = asyncio.Event()
-    line.script.again = {"c1-2"}
+    line.script.back = {"c1-2"}
     for rev in range(1, 5):
         line.queue.send(body("c1", rev), group="c1")
     line.start()
@@ -273,35 +278,56 @@ async def test_fifo_what_waits_behind_a_message_that_goes_back_goes_back_too() -
     assert line.script.batches == [["c1-1", "c1-2"]]
     name = f"{Metric.OUTCOME.value} event=kustomer.conversation.update outcome=retry reason={EARLIER_WENT_BACK}"
     await until(lambda: line.ear.counts[name] == 2)
-    line.script.again = set()
+    line.script.back = set()
     await line.clock.advance(60)
     await line.drained()
     assert line.script.batches[1:] == [["c1-2", "c1-3"], ["c1-4"]]
     await line.stop()
 
 
-async def test_a_contended_conversation_holds_up_nobody_else_of_its_batch() -> None:
+async def test_a_contended_conversation_holds_up_nobody_else() -> None:
+    """Neither of its batch nor of those after it; its own later messages wait for it."""
     line = Line(FakeClock(), lanes=1)
-    line.script.gate, line.script.contended = asyncio.Event(), {"c2": asyncio.Event()}
-    for conversation in ("c1", "c2", "c3", "c2"):
+    line.script.contended = {"c2": asyncio.Event()}
+    for conversation in ("c1", "c2", "c3"):
         line.queue.send(body(conversation))
     line.start()
-    await until(lambda: len(line.in_hand) == 4)
-    line.script.gate.set()
-    await until(lambda: line.queue.left == ["m2", "m4"])
-    assert [audit["conversationId"] for audit in line.audits] == ["c1", "c3"]
+    await until(lambda: line.queue.left == ["m2"])
     await until(lambda: line.offered == ["a-c1-1", "a-c3-1"])
-    assert len(line.in_hand) == 2
-    line.script.contended["c2"].set()
+    for conversation in ("c2", "c1", "c2"):
+        line.queue.send(body(conversation, 2))
+    await line.clock.advance(25)
+    await until(lambda: line.queue.left == ["m2", "m4", "m6"])
+    assert len(line.in_hand) == 3
+    assert [audit["event"]["id"] for audit in line.audits] == ["c1-1", "c3-1", "c1-2"]
+    idle = asyncio.ensure_future(line.lanes.idle())
+    await breathe()
+    assert not idle.done()
+    line.script.contended.pop("c2").set()
     await line.drained()
-    assert [audit["conversationId"] for audit in line.audits] == ["c1", "c3", "c2", "c2"]
+    await idle
+    assert [audit["event"]["id"] for audit in line.audits][3:] == ["c2-1", "c2-2", "c2-2"]
+    await line.stop()
+
+
+async def test_a_fault_in_our_code_beside_the_lane_sends_back_its_own_conversation_only() -> None:
+    line = Line(FakeClock(), lanes=1)
+    line.script.contended, line.script.faulty_again = {"c2": asyncio.Event()}, {"c2"}
+    line.script.contended["c2"].set()
+    for conversation in ("c1", "c2"):
+        line.queue.send(body(conversation))
+    line.start()
+    await until(lambda: len(line.audits) == 2)
+    assert {audit["conversationId"]: audit["outcome"] for audit in line.audits} == {"c1": "skipped", "c2": "failed"}
+    await line.lanes.idle()
+    assert line.queue.left == ["m2"]
     await line.stop()
 
 
 async def test_fifo_nothing_overtakes_a_contended_message_of_its_group() -> None:
     line = Line(FakeClock(), fifo=True, lanes=1)
     line.script.gate, line.script.contended = asyncio.Event(), {"c2": asyncio.Event()}
-    line.script.again = {"c2-1"}
+    line.script.back = {"c2-1"}
     for conversation, group in (("c1", "g1"), ("c2", "g1"), ("c3", "g1"), ("c4", "g2")):
         line.queue.send(body(conversation), group=group)
     line.start()
