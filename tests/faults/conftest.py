@@ -18,6 +18,12 @@ from tests.faults.fault_run import FaultRun, fault_run
 RECEIVE_COUNT_MAX = 1_000
 """However often a worker is killed, no message is to be given up by SQS itself."""
 
+# The driver leaves a socket open where it is told to stop while it connects: the load's own, when MongoDB is away.
+_NOT_OURS = (
+    "ignore:unclosed <socket:ResourceWarning",
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning",
+)
+
 _RUNS = pytest.StashKey[list[FaultRun]]()
 
 
@@ -29,6 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.faults)
+            for warning in _NOT_OURS:
+                item.add_marker(pytest.mark.filterwarnings(warning))
 
 
 def pytest_terminal_summary(config: pytest.Config) -> None:
@@ -71,7 +79,7 @@ def run_on(
             stage = stack.enter_context(
                 staged_on(localstack.environment, uri, tmp_path, name="fault", receive_count_max=RECEIVE_COUNT_MAX)
             )
-            name = request.node.name.removeprefix("test_")
+            name = request.node.name.removeprefix("test_").replace("_", " ")
             run = stack.enter_context(fault_run(stage, uri=uri, name=name, seed=seed, **options))
             request.config.stash[_RUNS].append(run)
             return run
