@@ -25,7 +25,6 @@ IN_HAND_MAX = 60
 GROWTH_MB_MAX = 25.0
 BATCH = 10
 ROUNDS = 3
-PROMPT_S = 2.0
 # Shorter than MongoDB lets a transaction live in these suites.
 HELD_S = 4.0
 
@@ -62,6 +61,12 @@ _PARTS = ("queue", "store", "pipelines", "progress")
 
 
 @contextlib.contextmanager
+def uncontended(_: Database[dict[str, Any]], __: str) -> Iterator[None]:
+    """Nobody else wants it."""
+    yield
+
+
+@contextlib.contextmanager
 def held(database: Database[dict[str, Any]], key: str) -> Iterator[None]:
     """A transaction of somebody else's has written the conversation and does not end."""
     with database.client.start_session() as session, session.start_transaction():
@@ -89,8 +94,11 @@ def hammered(database: Database[dict[str, Any]], key: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("contended", [held, hammered])
-def test_one_conversation_holds_up_no_other_of_its_batch(run: FaultRun, contended: Callable[..., Any]) -> None:
-    """One batch, in one lane: the nine that nobody else wants are settled while the tenth is not."""
+def test_one_conversation_holds_up_no_other(
+    run_on: Callable[..., FaultRun], mongod: Mongod, contended: Callable[..., Any]
+) -> None:
+    """In one lane: the nine that nobody else wants are settled about as soon as without the tenth's trouble."""
+    run = run_on(mongod.uri, pairs=30, per_second=10)
     stage = run.stage
     [worker] = run.workers(1, LANES="1")
     run.load.wait_published(100, within_s=60)
@@ -103,14 +111,15 @@ def test_one_conversation_holds_up_no_other_of_its_batch(run: FaultRun, contende
         within_s=30,
         what=lambda: "the conversations are there",
     )
-    rounds = [
-        _settled_after_s(run, worker, contended, [body(next(stream)) for stream in streams]) for _ in range(ROUNDS)
-    ]
-    nine_s, tenth_s = [max(others) for _, *others in rounds], [tenth for tenth, *_ in rounds]
-    run.notes |= {"nine within": f"{max(nine_s):.2f} s", "tenth after": f"{max(tenth_s):.2f} s"}
+    kinds: list[Any] = [uncontended, contended] * ROUNDS
+    rounds = [(kind, _settled_after_s(run, worker, kind, [body(next(each)) for each in streams])) for kind in kinds]
+    free_s = max(max(nine) for kind, (_, *nine) in rounds if kind is uncontended)
+    nine_s = max(max(nine) for kind, (_, *nine) in rounds if kind is contended)
+    tenth_s = [tenth for kind, (tenth, *_) in rounds if kind is contended]
+    run.notes |= {"nine within": f"{nine_s:.2f} s", "else": f"{free_s:.2f} s", "tenth after": f"{max(tenth_s):.2f} s"}
     if contended is held:
         assert min(tenth_s) > HELD_S - 0.5, "the tenth was to be held"
-    assert max(nine_s) < PROMPT_S
+    assert nine_s < free_s + HELD_S / 2
     run.finish()
 
 
@@ -122,7 +131,8 @@ def _settled_after_s(run: FaultRun, worker: WorkerProcess, contended: Any, bodie
         began = time.time()
         os.kill(worker.process.pid, signal.SIGCONT)
         wait_until(lambda: _done(worker).keys() >= set(ids[1:]), within_s=30, what=lambda: "nine are settled")
-        time.sleep(max(0.0, began + HELD_S - time.time()))
+        if contended is held:
+            time.sleep(max(0.0, began + HELD_S - time.time()))
     wait_until(lambda: ids[0] in _done(worker), within_s=60, what=lambda: "the tenth is settled")
     done = _done(worker)
     return [done[each].timestamp() - began for each in ids]
