@@ -47,6 +47,11 @@ class FaultRun:
             worker.wait_ready()
         return started
 
+    @property
+    def pauses(self) -> int:
+        """How often a worker found MongoDB away and paused."""
+        return self.ear.count(Metric.STORE_PAUSE)
+
     def say(self, text: str) -> None:
         """Progress, for whoever looks on."""
         sys.stdout.write(f"    {time.monotonic() - self.began:6.1f} s  {text}\n")
@@ -88,6 +93,7 @@ class FaultRun:
             "kills": self.kills,
             "redelivered": figures.redeliveries if figures else "",
             "conflicts": self.ear.count(Metric.CONFLICT),
+            "pauses": self.pauses,
             "seconds": f"{self.took_s:.0f}",
             "seed": self.seed,
             "": "; ".join(f"{name} {value}" for name, value in self.notes.items()),

@@ -35,6 +35,7 @@ def test_mongod_killed_and_restarted(run: FaultRun, mongod: Mongod) -> None:
         for worker in workers:
             worker.wait_ready()
     run.finish()
+    assert run.pauses > 0
 
 
 def test_primary_stepped_down_and_killed(run_on: RunOn) -> None:
@@ -78,6 +79,7 @@ def test_mongodb_slow(run: FaultRun, mongod: Mongod) -> None:
             proxy.harm.latency_s = latency_s
             time.sleep(5)
         run.finish()
+        assert run.pauses > 0, "some batches were to take longer than they may"
 
 
 def test_mongodb_silent_past_every_deadline(run: FaultRun, mongod: Mongod) -> None:
@@ -94,11 +96,14 @@ def test_mongodb_silent_past_every_deadline(run: FaultRun, mongod: Mongod) -> No
         for worker in workers:
             worker.wait_ready()
     run.finish()
+    assert run.pauses >= 2 * 2
 
 
 def test_connections_run_out(run: FaultRun, mongod: Mongod) -> None:
     """Two for thirty-two lanes, and nobody waits for one longer than the fifth of a second."""
     uri = f"{mongod.uri}&maxPoolSize=2&waitQueueTimeoutMS=200"
-    run.workers(2, MONGODB_URI=uri, LANES="32", **IMPATIENT)
+    workers = run.workers(2, MONGODB_URI=uri, LANES="32", **IMPATIENT)
     run.load.wait_published(400, within_s=90)
     run.finish()
+    lines = [line for worker in workers for line in worker.lines()]
+    assert any("maxPoolSize" in line.get("reason", "") for line in lines), "connections were to run out"
