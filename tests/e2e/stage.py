@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import botocore.session
 from pymongo import MongoClient
@@ -29,6 +30,7 @@ class Stage:
     sqs: Any
     sns: Any
     spy_url: str
+    provisioning: "Provisioning"
     kind: type[WorkerProcess] = WorkerProcess
     workers: list[WorkerProcess] = field(default_factory=list)
 
@@ -45,7 +47,7 @@ class Stage:
             own = [each for each in messages if f".{side}." in each["name"]]
             for start in range(0, len(own), 10):
                 entries = [
-                    {"Id": str(number), "Message": json.dumps(each)}
+                    {"Id": str(number), "Message": json.dumps(each)} | _grouped(topic, _conversation_of(each))
                     for number, each in enumerate(own[start : start + 10])
                 ]
                 assert not self.sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)["Failed"]
@@ -53,9 +55,18 @@ class Stage:
     def send(self, bodies: Sequence[str]) -> None:
         """Straight into the queue, in tens."""
         for start in range(0, len(bodies), 10):
-            entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(bodies[start : start + 10])]
-            answer = self.sqs.send_message_batch(QueueUrl=self.variables["SQS_QUEUE_URL"], Entries=entries)
+            url = self.variables["SQS_QUEUE_URL"]
+            entries = [
+                {"Id": str(n), "MessageBody": body} | _grouped(url, str(next(_numbers)))
+                for n, body in enumerate(bodies[start : start + 10])
+            ]
+            answer = self.sqs.send_message_batch(QueueUrl=url, Entries=entries)
             assert not answer.get("Failed")
+
+    def provision_again(self) -> None:
+        """After the servers have lost everything: the same queues and topics by the same names."""
+        assert self.provisioning.done(self.variables).items() <= self.variables.items()
+        assert _spy(self.sqs, self.sns, self.variables, self.provisioning) == self.spy_url
 
     def depth(self, url: str | None = None) -> int:
         """Messages in a queue, in flight included."""
@@ -117,17 +128,24 @@ class Stage:
 
 @contextlib.contextmanager
 def staged_on(
-    aws: Mapping[str, str], mongodb_uri: str, folder: Path, *, name: str = "e2e", receive_count_max: int = 20
+    aws: Mapping[str, str],
+    mongodb_uri: str,
+    folder: Path,
+    *,
+    name: str = "e2e",
+    receive_count_max: int = 20,
+    fifo: bool = False,
 ) -> Iterator[Stage]:
     """Make everything under names of its own; at the end no worker is left."""
     name = f"{name}-{os.getpid()}-{next(_numbers)}"
+    provisioning = Provisioning(name=name, receive_count_max=receive_count_max, fifo=fifo)
     variables = {
         **aws,
         "MONGODB_URI": mongodb_uri,
         "MONGODB_DATABASE": name,
         "RELAY_AGE_SECONDS": "5",
     }
-    variables |= _provisioned(variables, name, receive_count_max)
+    variables |= provisioning.done(variables)
     session = botocore.session.get_session()
     where: dict[str, Any] = {
         "region_name": aws["AWS_REGION"],
@@ -137,14 +155,17 @@ def staged_on(
     }
     sqs: Any = session.create_client("sqs", **where)
     sns: Any = session.create_client("sns", **where)
-    spy_url = sqs.create_queue(QueueName=f"{name}-spy")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=spy_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    for topic in ("SNS_CONVERSATION_TOPIC_ARN", "SNS_WORK_ITEM_TOPIC_ARN"):
-        # Syncs alone: what the test itself publishes is known.
-        only = {"FilterPolicyScope": "MessageBody", "FilterPolicy": json.dumps({"body": {"isSync": [True]}})}
-        sns.subscribe(TopicArn=variables[topic], Protocol="sqs", Endpoint=arn, Attributes=only)
+    spy_url = _spy(sqs, sns, variables, provisioning)
     client: MongoClient[dict[str, Any]] = MongoClient(mongodb_uri, tz_aware=True)
-    stage = Stage(variables=variables, folder=folder, database=client[name], sqs=sqs, sns=sns, spy_url=spy_url)
+    stage = Stage(
+        variables=variables,
+        folder=folder,
+        database=client[name],
+        sqs=sqs,
+        sns=sns,
+        spy_url=spy_url,
+        provisioning=provisioning,
+    )
     try:
         yield stage
     finally:
@@ -155,17 +176,51 @@ def staged_on(
         sns.close()
 
 
-def _provisioned(variables: Mapping[str, str], name: str, receive_count_max: int) -> dict[str, str]:
-    done = subprocess.run(
-        [
-            *(COMMAND, "provision", "--json", "--prefix", name),
-            *("--visibility-timeout", "10", "--max-receive-count", str(receive_count_max)),
-        ],
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    printed: dict[str, str] = json.loads(done.stdout)
-    return printed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provisioning:
+    """What `routing-sync provision` is asked for."""
+
+    name: str
+    receive_count_max: int
+    fifo: bool
+
+    def done(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """Made, or mended; the variables that name it all."""
+        done = subprocess.run(
+            [
+                *(COMMAND, "provision", "--json", "--prefix", self.name),
+                *("--visibility-timeout", "10", "--max-receive-count", str(self.receive_count_max)),
+                *(("--fifo",) if self.fifo else ()),
+            ],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        printed: dict[str, str] = json.loads(done.stdout)
+        return printed
+
+
+def _spy(sqs: Any, sns: Any, variables: Mapping[str, str], provisioning: Provisioning) -> str:
+    """Another subscriber of both topics; its queue."""
+    kind = {"FifoQueue": "true"} if provisioning.fifo else {}
+    name = f"{provisioning.name}-spy{'.fifo' if provisioning.fifo else ''}"
+    url = str(sqs.create_queue(QueueName=name, Attributes=kind)["QueueUrl"])
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    for topic in ("SNS_CONVERSATION_TOPIC_ARN", "SNS_WORK_ITEM_TOPIC_ARN"):
+        # Syncs alone: what the test itself publishes is known.
+        only = {"FilterPolicyScope": "MessageBody", "FilterPolicy": json.dumps({"body": {"isSync": [True]}})}
+        sns.subscribe(TopicArn=variables[topic], Protocol="sqs", Endpoint=arn, Attributes=only)
+    return url
+
+
+def _grouped(where: str, group: str) -> dict[str, str]:
+    """What a FIFO topic or queue asks for besides; nothing is ever taken for a repetition."""
+    return {"MessageGroupId": group, "MessageDeduplicationId": uuid4().hex} if where.endswith(".fifo") else {}
+
+
+def _conversation_of(message: Mapping[str, Any]) -> str:
+    data = message["body"]["data"]
+    resource = data["relationships"].get("resource", {}).get("data", data)
+    return str(resource["id"])

@@ -11,7 +11,7 @@
 
 from collections import Counter
 from collections.abc import Collection as AnyOf
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,14 +54,21 @@ class Figures:
 
 
 def audit(
-    stage: Stage, load: Load, ledger: Ledger, lines: Lines, *, delete_may_have_failed: AnyOf[str] = frozenset()
+    stage: Stage,
+    load: Load,
+    ledger: Ledger,
+    lines: Lines,
+    *,
+    delete_may_have_failed: AnyOf[str] = frozenset(),
+    announced: Sequence[Mapping[str, Any]] | None = None,
 ) -> Figures:
     """Everything, all being quiet; raises AssertionError with all that is wrong.
 
     `delete_may_have_failed`: ids of messages whose delete SQS did not acknowledge, the only ones that may come again.
+    `announced`: what came out on the topics, where it was not the stage's own subscriber who heard it.
     """
     ledger.read()
-    announced = stage.announced()
+    announced = stage.announced() if announced is None else announced
     letters = stage.dead_letters()
     wrong = [
         *_unsettled(stage, load, lines),
@@ -139,7 +146,7 @@ def _conversation_of(document: str) -> str:
     return document.partition("-")[0]
 
 
-def _unannounced(ledger: Ledger, announced: Iterable[dict[str, Any]]) -> Iterator[str]:
+def _unannounced(ledger: Ledger, announced: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     yield from (f"written and not announced: {each}" for each in sorted(ledger.unannounced()))
     times = Counter(ledger.announced_revisions())
     yield from (f"announced {count} times: {each}" for each, count in times.items() if count > 1)

@@ -13,6 +13,7 @@ from rich.table import Table
 from localstack_server import LocalStack
 from mongod import Mongod
 from tests.e2e.stage import staged_on
+from tests.faults.aws_proxy import AwsProxy
 from tests.faults.fault_run import FaultRun, fault_run
 
 RECEIVE_COUNT_MAX = 1_000
@@ -22,8 +23,12 @@ RECEIVE_COUNT_MAX = 1_000
 _NOT_OURS = (
     "ignore:unclosed <socket:ResourceWarning",
     "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning",
+    "ignore:unclosed transport <_SelectorSocketTransport:ResourceWarning",
+    "ignore:Exception ignored in. <function _SelectorTransport.__del__:pytest.PytestUnraisableExceptionWarning",
 )
 
+_QUICK = {"test_aws_proxy.py"}
+"""What tests the suite's own parts belongs to the quick suite."""
 _RUNS = pytest.StashKey[list[FaultRun]]()
 
 
@@ -33,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if Path(__file__).parent in item.path.parents and item.path.name not in _QUICK:
             item.add_marker(pytest.mark.faults)
             for warning in _NOT_OURS:
                 item.add_marker(pytest.mark.filterwarnings(warning))
@@ -75,10 +80,10 @@ def run_on(
     """Begins a run on the MongoDB at this address."""
     with ExitStack() as stack:
 
-        def begin(uri: str, **options: Any) -> FaultRun:
-            stage = stack.enter_context(
-                staged_on(localstack.environment, uri, tmp_path, name="fault", receive_count_max=RECEIVE_COUNT_MAX)
-            )
+        def begin(uri: str, *, fifo: bool = False, **options: Any) -> FaultRun:
+            aws, most = localstack.environment, RECEIVE_COUNT_MAX
+            staged = staged_on(aws, uri, tmp_path, name="fault", receive_count_max=most, fifo=fifo)
+            stage = stack.enter_context(staged)
             name = request.node.name.removeprefix("test_").replace("_", " ")
             run = stack.enter_context(fault_run(stage, uri=uri, name=name, seed=seed, **options))
             request.config.stash[_RUNS].append(run)
@@ -91,3 +96,15 @@ def run_on(
 def run(run_on: Callable[..., FaultRun], mongod: Mongod) -> FaultRun:
     """A run on the session's MongoDB."""
     return run_on(mongod.uri)
+
+
+@pytest.fixture
+def proxy(run: FaultRun, localstack: LocalStack, seed: int) -> Iterator[AwsProxy]:
+    """Between the workers of this run and SQS and SNS; the load goes past it."""
+    with AwsProxy(localstack.endpoint, seed=seed) as between:
+        run.stage.variables |= {
+            "AWS_ENDPOINT_URL_SQS": between.url,
+            "AWS_ENDPOINT_URL_SNS": between.url,
+            "CALL_RETRY_MAX_SECONDS": "1",
+        }
+        yield between

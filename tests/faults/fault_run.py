@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -57,7 +57,13 @@ class FaultRun:
         sys.stdout.write(f"    {time.monotonic() - self.began:6.1f} s  {text}\n")
         sys.stdout.flush()
 
-    def finish(self, *, within_s: float = 90, delete_may_have_failed: Collection[str] = frozenset()) -> Figures:
+    def finish(
+        self,
+        *,
+        within_s: float = 90,
+        delete_may_have_failed: Collection[str] = frozenset(),
+        announced: Sequence[Mapping[str, Any]] | None = None,
+    ) -> Figures:
         """End the load, wait until all is quiet, stop the workers in order, look at everything."""
         self.load.stop()
         self.say(f"{self.load.published} messages published, waiting for quiet")
@@ -67,7 +73,14 @@ class FaultRun:
                 status, _ = worker.terminate()
                 assert status == 0, f"the worker ended with {status}: {worker.log.read_text()[-2_000:]}"
         lines = Lines(lines=[line for worker in self.stage.workers for line in worker.lines()])
-        self.figures = audit(self.stage, self.load, self.ledger, lines, delete_may_have_failed=delete_may_have_failed)
+        self.figures = audit(
+            self.stage,
+            self.load,
+            self.ledger,
+            lines,
+            delete_may_have_failed=delete_may_have_failed,
+            announced=announced,
+        )
         self.took_s = time.monotonic() - self.began
         self.say("audited")
         return self.figures

@@ -27,7 +27,7 @@ _TWICE_S_MAX: Final = 6.0
 _ROUND_S: Final = 0.05
 
 # What SQS itself does not take cannot come this way.
-_POISON: Final = [kind for kind in MALFORMED if kind.sendable and len(kind.body) < 10_000]
+POISON: Final = [kind for kind in MALFORMED if kind.sendable and len(kind.body) < 10_000]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,6 +42,9 @@ class Post:
     event_ids: set[str] = field(default_factory=set)
     ended: bool = False
     abandoned: bool = False
+    again: bool = False
+    """All that was published so far is to be published once more."""
+    _published: list[dict[str, Any]] = field(default_factory=list)
     _due: list[tuple[float, int, dict[str, Any]]] = field(default_factory=list)
     _count: int = 0
 
@@ -58,10 +61,15 @@ class Post:
         while not self.abandoned and (self._due or not self.ended):
             now = time.monotonic()
             due = []
+            if self.again:
+                self.again = False
+                for event in self._published:
+                    self._push(event, self.random.random() * _LATE_S_MAX)
             while self._due and (self._due[0][0] <= now or self.ended):
                 due.append(heapq.heappop(self._due)[2])
             if due:
                 await self._insist([_wrapped(event) for event in due])
+                self._published.extend(due)
                 self.published += len(due)
             await self._poison(len(due))
             await asyncio.sleep(_ROUND_S)
@@ -73,7 +81,7 @@ class Post:
     async def _poison(self, events: int) -> None:
         for _ in range(events):
             if self.random.random() < 1 / self.poison_every:
-                body = self.random.choice(_POISON).body
+                body = self.random.choice(POISON).body
                 if await self._done(lambda body=body: self.stage.send([body])):
                     self.poisoned[body] += 1
 

@@ -1,0 +1,118 @@
+"""SQS failing under load: each call refused, throttled, cut off; batches failing in part; answers lost; SQS away."""
+
+import time
+from collections import Counter
+
+from localstack_server import LocalStack
+from tests.faults.aws_call import EntryFault
+from tests.faults.aws_fault import (
+    SQS_FAILING,
+    SQS_THROTTLING,
+    SQS_UNAVAILABLE,
+    Belie,
+    Cut,
+    FailEntries,
+    Fault,
+    Garbage,
+    Hang,
+    LoseAnswer,
+)
+from tests.faults.aws_proxy import AwsProxy
+from tests.faults.fault_run import FaultRun
+from tests.faults.proxy_record import deliveries, handled_again
+from worker.metrics import Metric
+
+ACTIONS = ("ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch")
+WHOLE: tuple[Fault, ...] = (SQS_FAILING, SQS_UNAVAILABLE, SQS_THROTTLING, Cut(), Garbage())
+
+
+def both_transports(run: FaultRun, **variables: str) -> None:
+    """One worker that signs by itself, and one that leaves everything to the library."""
+    run.workers(1, SQS_TRANSPORT="lean", **variables)
+    run.workers(1, SQS_TRANSPORT="library", **variables)
+
+
+def finish(run: FaultRun, proxy: AwsProxy, *, within_s: float = 90) -> None:
+    """The end of a run behind the proxy, which knows which messages SQS rightly delivered again."""
+    run.load.stop()
+    run.stage.wait_drained(within_s=within_s)
+    run.finish(within_s=within_s, delete_may_have_failed=handled_again(proxy.calls))
+
+
+def set_visibility(run: FaultRun, seconds: int) -> None:
+    """Before the workers start: they read it then."""
+    run.stage.sqs.set_queue_attributes(
+        QueueUrl=run.stage.variables["SQS_QUEUE_URL"], Attributes={"VisibilityTimeout": str(seconds)}
+    )
+
+
+def test_each_call_to_sqs_fails_for_a_while(run: FaultRun, proxy: AwsProxy) -> None:
+    set_visibility(run, 4)
+    run.load.post.poison_every = 5
+    both_transports(run)
+    hits: Counter[str] = Counter()
+    for fault in WHOLE:
+        # Deletes that fail keep messages in hand, so that visibility has to be extended, which fails as well.
+        for actions in (ACTIONS[:1], ACTIONS[1:]):
+            troubles = [proxy.put(fault, action, share=0.8) for action in actions]
+            time.sleep(1.5)
+            for action, trouble in zip(actions, troubles, strict=True):
+                proxy.lift(trouble)
+                hits[action] += trouble.hits
+    assert min(hits[action] for action in ACTIONS) > 0, hits
+    finish(run, proxy)
+    assert run.ear.count(Metric.QUEUE_AWAY) > 0
+    run.notes["calls failed"] = str(hits.total())
+
+
+def test_batches_fail_in_part_and_answers_are_lost(run: FaultRun, proxy: AwsProxy) -> None:
+    both_transports(run)
+    half = FailEntries(share=0.6)
+    never = FailEntries(share=0.3, fault=EntryFault(code="ReceiptHandleIsInvalid", sender=True))
+    for fault, share in (
+        (half, 1.0),
+        (never, 1.0),
+        (LoseAnswer(), 0.5),
+        (Belie(status=500, code="InternalError"), 0.5),
+    ):
+        with proxy.failing(fault, "DeleteMessageBatch", share=share) as trouble:
+            time.sleep(4)
+        assert trouble.hits > 0
+    finish(run, proxy)
+
+    deletes = proxy.calls_of("DeleteMessageBatch")
+    tries = Counter(entry["ReceiptHandle"] for call in deletes for entry in call.entries)
+    failed_tries = {
+        entry["ReceiptHandle"]
+        for call in deletes
+        if isinstance(call.fault, FailEntries) and not call.fault.fault.sender
+        for entry in call.entries
+        if entry["Id"] in call.failed
+    }
+    assert failed_tries
+    assert all(tries[receipt] > 1 for receipt in failed_tries), "an entry that fails is tried again"
+    # Told and not deleted, to the end of all tries: that is what the metric counts.
+    unsettled = [one for one in deliveries(proxy.calls).values() if one.tries and one.deleted_at is None]
+    assert unsettled
+    assert run.ear.count(Metric.UNSETTLED) == len(unsettled)
+    run.notes["unsettled"] = str(len(unsettled))
+
+
+def test_sqs_and_sns_are_away_hang_and_come_back(run: FaultRun, proxy: AwsProxy, localstack: LocalStack) -> None:
+    both_transports(run)
+    run.load.wait_published(100, within_s=30)
+    with proxy.away():
+        time.sleep(4)
+    with proxy.failing(Hang()):
+        time.sleep(4)
+    # Longer than a worker waits for the answer to anything but a long poll.
+    localstack.suspend()
+    try:
+        time.sleep(12)
+        assert all(worker.process.poll() is None for worker in run.stage.workers)
+    finally:
+        localstack.resume()
+    time.sleep(2)
+    finish(run, proxy)
+    assert all(line["msg"] != "stopped by a fault in our code" for w in run.stage.workers for line in w.lines())
+    assert run.ear.count(Metric.QUEUE_AWAY) > 0

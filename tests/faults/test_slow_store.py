@@ -1,0 +1,51 @@
+"""The store slower than the visibility timeout: the heartbeat keeps what is in hand; where it fails, all is well."""
+
+import time
+from collections import Counter
+
+from mongod import Mongod
+from tests.e2e.worker_process import wait_until
+from tests.faults.aws_fault import SQS_FAILING
+from tests.faults.aws_proxy import AwsProxy
+from tests.faults.fault_run import FaultRun
+from tests.faults.test_queue_faults import finish, set_visibility
+from worker.metrics import Metric
+
+VISIBILITY_S = 5
+PAUSE_S = 9
+
+
+def _delivered(proxy: AwsProxy) -> Counter[str]:
+    return Counter(each for call in proxy.calls_of("ReceiveMessage") for each in call.delivered.values())
+
+
+def test_visibility_is_kept_under_a_slow_store_and_lapses_without_a_heartbeat(
+    run: FaultRun, proxy: AwsProxy, mongod: Mongod
+) -> None:
+    set_visibility(run, VISIBILITY_S)
+    # No outage: the store is slow, and does not fail.
+    run.workers(2, STORE_DEADLINE_SECONDS="30")
+    run.load.wait_published(100, within_s=60)
+    mongod.suspend()
+    try:
+        wait_until(lambda: run.stage.in_flight() > 0, within_s=10, what=lambda: "messages are in hand")
+        time.sleep(PAUSE_S)
+        kept = proxy.calls_of("ChangeMessageVisibilityBatch")
+        assert any(call.carried_out for call in kept)
+        assert max(_delivered(proxy).values()) == 1, "what is in hand is hidden from the other worker"
+    finally:
+        mongod.resume()
+    run.load.wait_published(run.load.published + 100, within_s=60)
+    mongod.suspend()
+    try:
+        wait_until(lambda: run.stage.in_flight() > 0, within_s=10, what=lambda: "messages are in hand")
+        with proxy.failing(SQS_FAILING, "ChangeMessageVisibilityBatch") as trouble:
+            time.sleep(PAUSE_S)
+        assert trouble.hits > 0
+        again = sum(times > 1 for times in _delivered(proxy).values())
+        assert again > 0, "without a heartbeat the other worker was to get them, too"
+    finally:
+        mongod.resume()
+    finish(run, proxy)
+    run.notes["delivered twice"] = str(again)
+    run.notes["visibility lost"] = str(run.ear.count(Metric.VISIBILITY_LOST))

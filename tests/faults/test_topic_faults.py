@@ -1,0 +1,67 @@
+"""SNS failing under load: nothing that is settled waits for it, and in the end every announcement is out."""
+
+import time
+
+from tests.faults.aws_call import EntryFault
+from tests.faults.aws_fault import (
+    SNS_FAILING,
+    SNS_FORBIDDING,
+    SNS_SLOW_DOWN,
+    SNS_THROTTLING,
+    SNS_UNAVAILABLE,
+    Cut,
+    FailEntries,
+    Fault,
+    Hang,
+    LoseAnswer,
+)
+from tests.faults.aws_proxy import AwsProxy
+from tests.faults.fault_run import FaultRun
+from tests.faults.proxy_record import deliveries
+from tests.faults.test_queue_faults import finish
+from worker.metrics import Metric
+
+FAULTS: tuple[Fault, ...] = (
+    SNS_FAILING,
+    SNS_UNAVAILABLE,
+    SNS_THROTTLING,
+    SNS_SLOW_DOWN,
+    SNS_FORBIDDING,
+    FailEntries(share=0.5),
+    FailEntries(share=0.5, fault=EntryFault(code="AuthorizationError", sender=True)),
+    Cut(),
+    LoseAnswer(),
+)
+HANGS_S = 12.0
+SETTLED_WITHIN_S = 8.0
+"""From a worker's hand to its delete, on a busy machine. What waited for a hanging SNS would take longer."""
+
+
+def test_sns_refuses_and_nothing_waits_for_it(run: FaultRun, proxy: AwsProxy) -> None:
+    run.workers(2)
+    run.load.wait_published(100, within_s=60)
+    began = time.monotonic()
+    for fault in FAULTS:
+        with proxy.failing(fault, "PublishBatch", "Publish") as trouble:
+            time.sleep(1.5)
+        assert trouble.hits > 0
+    with proxy.failing(Hang(), "PublishBatch", "Publish") as trouble:
+        time.sleep(HANGS_S)
+    assert trouble.hits > 0
+    ended = time.monotonic()
+    assert run.stage.database["outbox"].count_documents({}) > 0, "the relay was to have something left to do"
+    finish(run, proxy)
+
+    held_s = [
+        one.deleted_at - one.at
+        for one in deliveries(proxy.calls).values()
+        if began < one.at < ended and one.deleted_at is not None
+    ]
+    assert len(held_s) > 100
+    slow = max(held_s)
+    run.notes["slowest settlement"] = f"{slow:.1f} s"
+    assert slow < SETTLED_WITHIN_S
+    assert run.ear.count(Metric.PUBLISH_LEFT) > 0
+    assert run.ear.count(Metric.RELAYED) > 0
+    # Refused for a while is not refused for good.
+    assert run.ear.count(Metric.SET_ASIDE) == 0
