@@ -89,7 +89,7 @@ class WorkerProcess:
             return 0, {}
 
     def wait_ready(self) -> None:
-        wait_until(self.ready, within_s=30, what=lambda: f"the worker is ready: {self.log.read_text()[-2000:]}")
+        wait_until(self.ready, within_s=90, what=lambda: f"the worker is ready: {self.log.read_text()[-2000:]}")
 
     def terminate(self, *, within_s: float = 40) -> tuple[int, float]:
         """SIGTERM; the exit status and the seconds it took."""

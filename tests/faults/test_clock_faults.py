@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.worker_process import WorkerProcess
+from tests.e2e.worker_process import WorkerProcess, wait_until
 from tests.faults.aws_fault import OffClock
 from tests.faults.aws_proxy import AwsProxy
 from tests.faults.fault_run import FaultRun
 from tests.faults.test_queue_faults import finish
-from worker.metrics import Metric
 
 _JUMPS_S = (3_600, -3_600, 86_400, -2, -5, 0)
 _NO_LIBRARY = "libfaketime is not here: `apt-get install faketime`"
@@ -48,24 +47,31 @@ def test_the_clock_of_a_worker_jumps(run: FaultRun, proxy: AwsProxy) -> None:
     run.stage.kind = WorkerProcess
     (jumping,) = run.workers(1, **fake)
     run.workers(1)
-    years = {line["time"][:13] for line in jumping.lines()}
+    hours = {line["time"][:13] for line in jumping.lines()}
     with proxy.failing(OffClock(by=timedelta())):
         for seconds in _JUMPS_S:
             jump(seconds)
             time.sleep(3)
             assert jumping.ready(), f"after a jump to {seconds:+d} s: {jumping.http('/readyz')[1]}"
-    assert len({line["time"][:13] for line in jumping.lines()} - years) >= 3, "its clock was to have jumped"
+    assert len({line["time"][:13] for line in jumping.lines()} - hours) >= 3, "its clock was to have jumped"
     finish(run, proxy)
-    assert run.ear.count(Metric.VISIBILITY_LOST) == 0
+    # The log says it: the thread that sends metrics does not survive libfaketime.
+    assert not any(line["msg"].startswith("visibility lost") for line in jumping.lines())
 
 
 def test_the_clock_of_the_service_is_off(run: FaultRun, proxy: AwsProxy) -> None:
     run.workers(2)
     for minutes in (20, -20, 1_440):
         with proxy.failing(OffClock(by=timedelta(minutes=minutes))):
-            # Until the workers have found out, every one of their calls is refused.
             begun = time.monotonic()
-            time.sleep(2)
-        deletes = [call for call in proxy.calls_of("DeleteMessageBatch") if call.at > begun and call.carried_out]
-        assert deletes, f"with {minutes} minutes between, nothing was settled"
+            # Refused at first: then the workers go by the service's clock.
+            wait_until(
+                lambda begun=begun: _settled_since(proxy, begun) > 20,  # type: ignore[misc]
+                within_s=30,
+                what=lambda minutes=minutes: f"messages are settled with {minutes} minutes between",  # type: ignore[misc]
+            )
     finish(run, proxy)
+
+
+def _settled_since(proxy: AwsProxy, at: float) -> int:
+    return sum(when > at for when in proxy.deleted().values())

@@ -23,7 +23,7 @@ def test_nothing_overtakes_a_message_of_its_group_that_went_back(
     with AwsProxy(localstack.endpoint, seed=seed) as proxy:
         run.stage.variables |= {"AWS_ENDPOINT_URL_SQS": proxy.url, "AWS_ENDPOINT_URL_SNS": proxy.url}
         documents = run.stage.database["conversations"]
-        documents.insert_one({"_id": GROUP, "rev": 0, "attributes": "no attributes at all"})
+        documents.insert_one({"_id": GROUP, "org": "org", "rev": 99, "attributes": "none"})
         run.stage.publish([_conversation(rev) for rev in REVISIONS])
         run.workers(2, RETRY_FIRST_SECONDS="1", RETRY_MAX_SECONDS="2")
         with (
