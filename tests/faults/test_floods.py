@@ -25,16 +25,16 @@ def test_every_second_message_is_poison(run: FaultRun, proxy: AwsProxy) -> None:
     run.load.post.poison_every = 1
     run.workers(2)
     kinds = {kind.body for kind in POISON}
-    # By chance: nearly all of them, and most of them several times.
+    # By chance: most of them, and many of them several times.
     wait_until(
-        lambda: len(run.load.post.poisoned) > 0.9 * len(kinds),
+        lambda: len(run.load.post.poisoned) > 0.75 * len(kinds),
         within_s=120,
         what=lambda: f"{len(run.load.post.poisoned)} of {len(kinds)} kinds of poison were sent",
     )
     finish(run, proxy)
     figures = run.figures
     assert figures is not None
-    assert figures.dead_letters > 0.9 * len(kinds)
+    assert figures.dead_letters > 0.75 * len(kinds)
     bad, good = run.ear.count(Metric.DEAD_LETTER), run.ear.count(Metric.RECEIVED)
     assert bad / good > 0.3
     held_s = sorted(one.deleted_at - one.at for one in deliveries(proxy.calls).values() if one.deleted_at is not None)
