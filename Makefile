@@ -51,7 +51,7 @@ localstack: $(SETUP) ## SNS, SQS and MongoDB here until Ctrl-C (DOCKER=no: witho
 	@exec $(BIN)/python localstack/up.py $(if $(filter no,$(DOCKER)),--no-docker) $(ARGS)
 
 e2e: $(SETUP) $(LOCALSTACK_SETUP) ## The worker, killed and restarted, on LocalStack and a real MongoDB
-	@$(BIN)/pytest -q -m e2e tests/e2e $(ARGS)
+	@$(BIN)/pytest -q -m e2e tests/e2e tests/bench $(ARGS)
 
 faults: $(SETUP) $(LOCALSTACK_SETUP) ## Kills, outages, slow and full stores, under load (SEED=1 KILLS=40 ARGS="-k name")
 	@FAULT_SEED=$(or $(SEED),1) FAULT_KILLS=$(or $(KILLS),40) $(BIN)/python -m pytest -v -s -m faults tests/faults $(ARGS)

@@ -128,7 +128,7 @@ class Settings(TopicSettings):
     dd_env: str | None = Field(None, description="environment named in metrics")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
 
-    @field_validator("log_level", "sync_policy", "command_engine", "sqs_transport", mode="before")
+    @field_validator("log_level", "sync_policy", "command_engine", "sqs_transport", "sns_transport", mode="before")
     @classmethod
     def _in_lower_case(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value

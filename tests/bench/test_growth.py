@@ -64,11 +64,13 @@ def test_many_pairs_are_those_that_a_load_meets(bench: Bench) -> None:
     assert sum(told) == 3 * DOCUMENTS_A_PAIR
 
 
+@pytest.mark.e2e
 def test_hot_conversations_end_at_their_last_revision_whichever_of_two_processes_had_them(bench: Bench) -> None:
     [row] = measure_heat(bench, messages=100, rounds=1, seed=1, heats=[True], processes=[2])
     assert row.rate_per_s > 0
 
 
+@pytest.mark.e2e
 def test_a_history_with_gaps_keeps_no_more_runs_than_agreed(bench: Bench) -> None:
     history = history_of(bench, 70, 2)
     assert (history.last_rev, history.runs) == (140, 64)
@@ -76,6 +78,7 @@ def test_a_history_with_gaps_keeps_no_more_runs_than_agreed(bench: Bench) -> Non
     assert set(history.documents) >= {Collection.CONVERSATIONS, Collection.SYNC_STATES}
 
 
+@pytest.mark.e2e
 def test_mongod_looks_at_no_document_that_is_not_wanted(bench: Bench) -> None:
     every = examined_on_few(bench, messages=30, seed=1, few=1_500)
     found = [each for each in every if each.operation == "query" and each.found]
@@ -86,6 +89,7 @@ def test_mongod_looks_at_no_document_that_is_not_wanted(bench: Bench) -> None:
         assert each.documents_a_found <= (2 if each.collection == Collection.WORK_ITEMS else 1), each
 
 
+@pytest.mark.e2e
 def test_memory_is_read_after_every_wave(bench: Bench) -> None:
     memory = measure_memory(bench, messages=200, seed=1, wave=100)
     assert [each.messages for each in memory.readings] == [100, 200]

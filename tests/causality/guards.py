@@ -56,7 +56,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
     ),
     "known from the event": Guard(
         file="handlers/work_item_event.py",
-        text="knew=_knew(head, data.attributes.resourceRev),",
+        text='knew=_knew(head, attributes.get("resourceRev")),',
         without="knew=None,",
     ),
     "knownAt": Guard(
