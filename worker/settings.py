@@ -103,7 +103,7 @@ class Settings(TopicSettings):
     receivers: int = Field(4, ge=1, le=64, description="receivers side by side, ten messages a call")
     lanes: int = Field(4, ge=1, le=256, description="lanes side by side; a conversation always takes the same")
     batch_max: int = Field(100, ge=1, le=500, description="messages a lane takes as one batch at most")
-    in_hand_max: int = Field(400, ge=10, le=100_000, description="messages in hand at most, then receiving waits")
+    in_hand_max: int = Field(800, ge=10, le=100_000, description="messages in hand at most, then receiving waits")
     shutdown_seconds: float = Field(20, ge=1, le=600, description="seconds to finish what is in hand when stopped")
     store_deadline_seconds: float = Field(10, ge=1, le=300, description="seconds one attempt on the store may take")
     store_retry_first_seconds: float = Field(0.5, ge=0.05, le=60, description="first delay while the store is away")
