@@ -34,9 +34,9 @@ MEMBERS: Final = 3
 """Of a replica set, each in an availability zone of its own."""
 OTHER_ZONE: Final = 2 / 3
 """Of the traffic between workers and primaries."""
-LANES: Final = 8
+LANES: Final = 4
 RECEIVERS: Final = 4
-IN_HAND_MAX: Final = 400
+IN_HAND_MAX: Final = 800
 MESSAGE_BYTES: Final = 3_300
 KEPT_DAYS: Final = 30
 
