@@ -136,7 +136,7 @@ def test_settings_that_contradict_each_other(
         ({"MONGODB_DATABASE": "x" * 99}, f"MONGODB_DATABASE: '{'x' * 58}… should have at most 63 characters: "),
         (
             {"RECEIVERS": "60", "IN_HAND_MAX": "400"},
-            "IN_HAND_MAX: 400 is less than the 600 that RECEIVERS may receive ",
+            "IN_HAND_MAX: '400' is less than the 600 that RECEIVERS may receive ",
         ),
         ({"MAX_FIELDS": "api=1,api=2"}, "MAX_FIELDS: 'api=1,api=2' has more than one limit for api: "),
         ({"LOG_LEVEL": "a\nb"}, "LOG_LEVEL: 'a\\nb' is none of the choices: "),
