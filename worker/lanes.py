@@ -16,6 +16,7 @@ from zlib import crc32
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
+from commands.record import record
 from handlers.batch import Contended
 from handlers.event import Event, Malformed, Unsupported
 from handlers.lateness import lateness
@@ -42,7 +43,7 @@ _CONTENDED_MAX: Final = 4
 """So many contended conversations of a lane are tried again at a time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Entry:
     """A message with what it was read as."""
 

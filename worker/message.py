@@ -1,12 +1,13 @@
 """A message as SQS delivered it: what is in the worker's hand until it is settled."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from commands.record import record
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@record
 class Message:
     """One delivery. `receipt` names the delivery, `id` the message; a message delivered again has a new receipt.
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from commands.record import record
 from worker.aws import Refused
 from worker.message import Message
 
@@ -28,7 +29,7 @@ class QueueFacts:
     dead_letter_bytes_max: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Hide:
     """A message to be seen again in `seconds`: 0 at once."""
 

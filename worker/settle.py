@@ -14,11 +14,12 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeVar, assert_never
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt
 
+from commands.record import record
 from handlers.outcome import Done, Outcome, Poison, Retry
 from handlers.ports import Clock
 from worker.dead_letter import write_letter
@@ -39,7 +40,7 @@ _TRIES: Final = 4
 E = TypeVar("E")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Settlement:
     """A message and what became of it. `event` is the event's name where it could be read."""
 

@@ -1,11 +1,11 @@
 """The topics as the worker sees them: a port, and how messages are packed into calls. Adapter: `worker/sns.py`."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 import orjson
 
+from commands.record import record
 from worker.aws import Refused
 from worker.message_size import size_bytes
 
@@ -15,7 +15,7 @@ BYTES_MAX: Final = 262_144
 """Bytes that SNS takes in one message, and in all messages of one call."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TopicMessage:
     """A published message on its way to a topic. `id` is stable however often it is sent; `group` orders on FIFO.
 
