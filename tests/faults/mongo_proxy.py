@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import struct
 import threading
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, Self
@@ -87,18 +87,11 @@ class MongoProxy:
         self._links.add(task)
         task.add_done_callback(self._links.discard)
         with contextlib.suppress(OSError, asyncio.CancelledError):
-            there, back = await self._connected(writer)
-            link = _Link(client=writer, server=back)
-            await self._carry(self._requests(reader, link), self._answers(there, link))
-            for one in (writer, back):
-                one.close()
-
-    async def _connected(self, writer: asyncio.StreamWriter) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        try:
-            return await asyncio.open_connection("127.0.0.1", self._target_port)
-        except OSError:
-            writer.close()
-            raise
+            async with _closing(writer):
+                there, back = await asyncio.open_connection("127.0.0.1", self._target_port)
+                async with _closing(back):
+                    link = _Link(client=writer, server=back)
+                    await self._carry(self._requests(reader, link), self._answers(there, link))
 
     async def _carry(self, *ways: Coroutine[Any, Any, None]) -> None:
         """Until one way ends: the other's connection then ends, too."""
@@ -132,6 +125,17 @@ class MongoProxy:
                 self.lost_answers += 1
                 return
             link.client.write(message)
+
+
+@contextlib.asynccontextmanager
+async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        # Unsent bytes are not waited for: whoever reads them may be suspended.
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 async def _read(reader: asyncio.StreamReader) -> tuple[int, bytes]:

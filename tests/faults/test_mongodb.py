@@ -100,10 +100,13 @@ def test_mongodb_silent_past_every_deadline(run: FaultRun, mongod: Mongod) -> No
 
 
 def test_connections_run_out(run: FaultRun, mongod: Mongod) -> None:
-    """Two for thirty-two lanes, and nobody waits for one longer than the fifth of a second."""
-    uri = f"{mongod.uri}&maxPoolSize=2&waitQueueTimeoutMS=200"
-    workers = run.workers(2, MONGODB_URI=uri, LANES="32", **IMPATIENT)
-    run.load.wait_published(400, within_s=90)
-    run.finish()
+    """Two for thirty-two lanes, each command takes its time, and nobody waits longer than the fifth of a second."""
+    with MongoProxy(mongod.port, Random(run.seed)) as proxy:
+        uri = f"{proxy.uri}&maxPoolSize=2&waitQueueTimeoutMS=200"
+        workers = run.workers(2, MONGODB_URI=uri, LANES="32", **IMPATIENT)
+        proxy.harm.latency_s = 0.1
+        run.load.wait_published(400, within_s=90)
+        proxy.harm.latency_s = 0.0
+        run.finish()
     lines = [line for worker in workers for line in worker.lines()]
     assert any("maxPoolSize" in line.get("reason", "") for line in lines), "connections were to run out"
