@@ -3,9 +3,8 @@
 None of them touches the status, a timing or a counter: what a change of status entails is worked out once, at the end.
 """
 
-from dataclasses import replace
-
 from commands.queue import Queue
+from commands.record import replace
 from commands.work_item import WorkItem
 
 

@@ -17,11 +17,11 @@ Order: queue → assignedTo → status → paused; "queued or ivr" asks for the 
 actions set the same field the later one stands. Source: commands.md, *The composed engine*.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from commands import actions
+from commands.record import replace
 from commands.refusal import Refusal, RefusalCode
 from commands.surroundings import Surroundings
 from commands.timings import Calendar, enter_queue, with_timings

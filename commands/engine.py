@@ -3,14 +3,13 @@
 Refused, unchanged or applied; only an applied one has a new revision, a reason and session moves.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from commands.composed import COMMAND_NAME, compose
 from commands.funnel import Row, funnel
 from commands.reason import Reason
-from commands.record import record
+from commands.record import record, replace
 from commands.refusal import Refusal, RefusalCode
 from commands.session import Move, move_between
 from commands.surroundings import Surroundings

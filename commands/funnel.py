@@ -19,11 +19,12 @@ Source: commands.md, *The legacy funnel*.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from commands.actions import change_queue
+from commands.record import replace
 from commands.refusal import Refusal, RefusalCode
 from commands.surroundings import Surroundings
 from commands.timings import Calendar, enter_queue, with_timings

@@ -5,8 +5,11 @@ takes 8.8 µs to build frozen and 1.9 so. Whoever sets a field of one fails `mak
 none of these has need; what is made seldom or put into sets is an ordinary frozen dataclass.
 """
 
-from dataclasses import dataclass
-from typing import TypeVar, dataclass_transform
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cache
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
 
@@ -15,3 +18,20 @@ T = TypeVar("T")
 def record(cls: type[T]) -> type[T]:
     """`dataclass(slots=True, kw_only=True)`, frozen for the type checker."""
     return dataclass(slots=True, kw_only=True)(cls)
+
+
+if TYPE_CHECKING:
+    # To mypy it is `replace`, whose arguments it checks against the record's fields.
+    from dataclasses import replace as replace  # noqa: PLC0414
+else:
+
+    def replace(value: Any, /, **changes: Any) -> Any:
+        """`dataclasses.replace` in half of its time, for records of two fields or more: they are read in one go."""
+        names, values_of = _fields_of(type(value))
+        return type(value)(**{**dict(zip(names, values_of(value), strict=True)), **changes})
+
+
+@cache
+def _fields_of(cls: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    names = tuple(each.name for each in fields(cls))
+    return names, attrgetter(*names)

@@ -15,9 +15,9 @@ Milliseconds throughout; a stay whose entry is not known, or that a clock turned
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
+from commands.record import replace
 from commands.work_item import Handle, Pass, Status, Stay, WorkItem
 
 Calendar = Callable[[datetime, datetime], int]

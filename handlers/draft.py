@@ -1,11 +1,12 @@
 """One conversation's pair while its events are taken in: the documents as loaded, and as they will be."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from commands.engine import Applied
+from commands.record import replace
 from commands.session import Move, move_between
 from commands.surroundings import Surroundings
 from commands.work_item import WorkItem
@@ -14,7 +15,8 @@ from handlers.ports import Announcement, Document, DocumentWrite, Pair, Plan
 from handlers.snapshot import (
     conversation_of,
     document_of,
-    reading,
+    is_older,
+    rev_of,
     with_conversation,
     with_work_item,
     work_item_of,
@@ -113,10 +115,8 @@ class Draft:
     def take_in(self, event: Event) -> None:
         """Apply the snapshot where the store has no such document or an older one; never otherwise."""
         stored = self.document(event)
-        if stored is not None:
-            with reading(stored):
-                if stored["rev"] >= event.rev:
-                    return
+        if stored is not None and not is_older(stored, event.rev):
+            return
         snapshot = self._snapshot(event)
         if event.side == "conversation":
             buried = self.state.deleted_rev
@@ -142,6 +142,8 @@ class Draft:
         document = slot.current
         assert document is not None, "a work-item is written only after it was read"
         slot.current = with_work_item(document, before, applied.after)
+        # What would be read out of it is what was just put in.
+        self._items[id(slot.current)] = slot.current, applied.after
         if applied.after.last_revision != before.last_revision:
             self._revisions.append(self._revision_record(slot.current))
         return document, slot.current
@@ -247,7 +249,4 @@ class Draft:
 
 
 def _rev(document: Document | None) -> int | None:
-    if document is None:
-        return None
-    with reading(document):
-        return int(document["rev"])
+    return None if document is None else rev_of(document)

@@ -3,12 +3,12 @@ computed beside it, on the same pair, and told where it differs.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from commands.engine import Applied, Refused, Unchanged, execute
 from commands.reason import Reason
+from commands.record import replace
 from commands.refusal import Refusal
 from commands.update import parse_update
 from commands.work_item import WorkItem

@@ -3,8 +3,7 @@
 What no noun models stays in the document untouched; of a timing record the parts not modelled stay beside the others.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -72,11 +71,18 @@ _ODD: Final = (KeyError, ValueError, TypeError, AttributeError)
 """What reading raises where a document is not as it should be."""
 
 
-@contextmanager
-def reading(document: Document) -> Iterator[None]:
-    """Reads from a stored document; what is not as it should be raises Unreadable."""
+def rev_of(document: Document) -> int:
+    """A stored document's revision. Raises Unreadable."""
     try:
-        yield
+        return int(document["rev"])
+    except _ODD as fault:
+        raise _unreadable(document, fault) from fault
+
+
+def is_older(document: Document, rev: int) -> bool:
+    """True where the stored document is of an earlier revision. Raises Unreadable."""
+    try:
+        return bool(document["rev"] < rev)
     except _ODD as fault:
         raise _unreadable(document, fault) from fault
 

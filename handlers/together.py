@@ -4,12 +4,12 @@ The decision belongs to the newest event that asks. The others that asked, too, 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from commands.engine import Applied, Refused
 from commands.reason import Reason
+from commands.record import replace
 from handlers.draft import Draft
 from handlers.ending import Seen, audit_of, failed, polled, skipped_end
 from handlers.event import Event

@@ -4,11 +4,10 @@ Pure: of the pair as it was read, of what was observed, and of how old the two d
 causal*, steps 2 and 3, *Old news*, *First sight*).
 """
 
-from dataclasses import replace
 from enum import Enum
 from typing import assert_never
 
-from commands.record import record
+from commands.record import record, replace
 from commands.work_item import WorkItem
 from sync.conversation import Conversation
 from sync.field import FIELDS, Field

@@ -5,11 +5,10 @@ Policy `causal` has a file of its own (causal.py).
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from commands.reason import Reason
-from commands.record import record
+from commands.record import record, replace
 from commands.work_item import WorkItem
 from sync.conversation import Conversation
 from sync.field import Field
