@@ -75,7 +75,7 @@ def execute(
     """
     asked = update.as_wire()
     row = way.row_for(update)
-    refusal = _refusal_before(item, update, way, origin)
+    refusal = _refusal_before(item, update, tuple(asked), way, origin)
     result = refusal or _carry_out(item, update, row, around=around, now=now, calendar=calendar)
     if isinstance(result, Refusal):
         return Refused(command=_command(row, (), tuple(asked), origin), refusal=result)
@@ -102,8 +102,7 @@ def _carry_out(
     return after if isinstance(after, Refusal) else (after, (row.command,))
 
 
-def _refusal_before(item: WorkItem, update: Update, way: Way, origin: Origin) -> Refusal | None:
-    names = tuple(update.as_wire())
+def _refusal_before(item: WorkItem, update: Update, names: tuple[str, ...], way: Way, origin: Origin) -> Refusal | None:
     most = way.fields_max.get(origin)
     if most is not None and len(names) > most:
         return Refusal(

@@ -119,10 +119,10 @@ def parse_update(raw: object, *, from_sync: bool = False) -> Update | Refusal:
 
 
 def _unsupported(update: Update) -> Refusal | None:
-    names = list(update.as_wire())
-    alone = "routed" if "routed" in names else "accepted" if "accepted" in names else None
-    if alone is None:
+    if isinstance(update.routed, Unset) and isinstance(update.accepted, Unset):
         return None
+    names = list(update.as_wire())
+    alone = "routed" if "routed" in names else "accepted"
     clashing = [name for name in names if name != alone and not (alone == "accepted" and name == "paused")]
     if not clashing:
         return None
