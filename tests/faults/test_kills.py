@@ -37,7 +37,7 @@ def test_killed_at_random_moments(run: FaultRun, kills: int) -> None:
         if run.kills % 20 == 0:
             run.say(f"{run.kills} kills, {run.load.published} messages published")
     run.notes["killed at work"] = str(at_work)
-    assert at_work > kills * 0.8
+    assert at_work > kills / 2
     assert run.finish(within_s=120).syncs > 0
 
 
