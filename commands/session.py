@@ -5,7 +5,7 @@ after: leave one, take the other. Nothing is counted up or down, so nothing can 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from commands.record import record
@@ -20,7 +20,7 @@ class Spot(StrEnum):
     PENDING_ITEM = "pendingItem"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Place:
     """One item's place: which session, which of its lists, and the capacity it is listed with."""
 
@@ -38,7 +38,7 @@ class Move:
     take: Place | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Held:
     """An entry in a session's list."""
 
