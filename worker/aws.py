@@ -27,6 +27,7 @@ from botocore.exceptions import (
 from botocore.loaders import create_loader
 from botocore.parsers import ResponseParserError
 
+from worker.aws_answer import Parsers
 from worker.aws_endpoint import AwsEndpoint
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ async def _client(
     # The session's own types need the stubs of every service.
     session: Any = get_session()
     session.register_component("data_loader", _LOADER)
+    session.register_component("response_parser_factory", Parsers())
     try:
         opened = session.create_client(service, region_name=endpoint.region, endpoint_url=endpoint.url, config=config)
         client = await opened.__aenter__()

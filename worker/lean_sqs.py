@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 
+from worker.aws_answer import reading
 from worker.signed_call import Place, SignedCalls
 
 _CONTENT_TYPE: Final = "application/x-amz-json-1.0"
@@ -23,10 +24,11 @@ class LeanSqs:
     async def receive_message(self, **parameters: Any) -> Mapping[str, Any]:
         """Messages as SQS gives them."""
         answer = await self._call("ReceiveMessage", parameters)
-        for message in answer.get("Messages") or ():
-            for attribute in (message.get("MessageAttributes") or {}).values():
-                if "BinaryValue" in attribute:
-                    attribute["BinaryValue"] = base64.b64decode(attribute["BinaryValue"])
+        with reading():
+            for message in answer.get("Messages") or ():
+                for attribute in (message.get("MessageAttributes") or {}).values():
+                    if "BinaryValue" in attribute:
+                        attribute["BinaryValue"] = base64.b64decode(attribute["BinaryValue"])
         return answer
 
     async def delete_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:  # noqa: N803 - SQS's names

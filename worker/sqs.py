@@ -9,13 +9,13 @@ from botocore.exceptions import ClientError
 
 from handlers.ports import Clock
 from worker.aws import Misconfigured, QueueAway, Refused, code_of, first_line, throttled, translated
+from worker.aws_answer import reading
 from worker.message import Message
 from worker.message_size import size_bytes
 from worker.queue import ENTRIES_MAX, Answers, DeadLetter, Hide, QueueFacts
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs.client import SQSClient
-    from types_aiobotocore_sqs.type_defs import MessageTypeDef
 
     from worker.lean_sqs import LeanSqs
 
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 BATCH_BYTES_MAX: Final = 262_144
 """What one call may carry in total; a larger single message goes alone."""
-_UNTOLD: Final[Mapping[str, Any]] = {"Code": "NOT_TOLD", "Message": "the answer does not say what became of it"}
-"""The library takes whatever comes with status 200 for an answer, a page of a box in between, too."""
+_UNTOLD: Final = Refused(code="NOT_TOLD", reason="the answer does not say what became of it", final=False)
 
 T = TypeVar("T")
 
@@ -57,15 +56,16 @@ class SqsQueue:
     async def receive(self, *, wait_seconds: int) -> Sequence[Message]:
         """Up to ten messages; waits up to `wait_seconds` for the first."""
         with translated("receiving from SQS", QueueAway):
-            answer = await self._polling.receive_message(
+            answer: Any = await self._polling.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=ENTRIES_MAX,
                 WaitTimeSeconds=wait_seconds,
                 MessageSystemAttributeNames=["ApproximateReceiveCount", "MessageGroupId"],
                 MessageAttributeNames=["All"],
             )
-        now = self._clock.now()
-        return [_message(wire, now) for wire in answer.get("Messages", [])]
+            now = self._clock.now()
+            with reading():
+                return [_message(wire, now) for wire in answer.get("Messages") or []]
 
     async def delete_batch(self, receipts: Sequence[str]) -> Answers:
         """Settle for good."""
@@ -131,20 +131,22 @@ async def read_facts(client: "SQSClient", url: str) -> QueueFacts:
 async def _attributes(client: "SQSClient", url: str, *, what: str) -> Mapping[str, str]:
     try:
         with translated(what, QueueAway, at_start=True):
-            answer = await client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+            answer: Any = await client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+            with reading():
+                return {name: _text(value) for name, value in answer.get("Attributes", {}).items()}
     except ClientError as error:
         raise Misconfigured(f"{what}: {first_line(error)}") from error
-    return {str(name): value for name, value in answer.get("Attributes", {}).items()}
 
 
 async def _url_of(client: "SQSClient", arn: str) -> str:
     account, name = arn.split(":")[-2:]
     try:
         with translated(f"the dead-letter queue {name}", QueueAway, at_start=True):
-            answer = await client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
+            answer: Any = await client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
+            with reading():
+                return _text(answer["QueueUrl"])
     except ClientError as error:
         raise Misconfigured(f"the dead-letter queue {name}: {first_line(error)}") from error
-    return answer["QueueUrl"]
 
 
 async def _batched(
@@ -154,13 +156,20 @@ async def _batched(
     try:
         with translated(what, QueueAway):
             answer = await call(entries)
+            with reading():
+                told = _told(answer)
     except ClientError as error:
         if len(entries) == 1:
             return [Refused(code=code_of(error), reason=first_line(error), final=True)]
         return [(await _batched(what, [entry], call))[0] for entry in entries]
-    done = {int(one["Id"]) for one in answer.get("Successful") or []}
-    failed = {int(failure["Id"]): failure for failure in answer.get("Failed") or []}
-    return [None if index in done else _refused(failed.get(index, _UNTOLD)) for index in range(len(entries))]
+    return [told.get(str(index), _UNTOLD) for index in range(len(entries))]
+
+
+def _told(answer: Mapping[str, Any]) -> dict[Any, Refused | None]:
+    """What became of each entry, by its id."""
+    told: dict[Any, Refused | None] = {one.get("Id"): None for one in answer.get("Successful") or ()}
+    told.update({one.get("Id"): _refused(one) for one in answer.get("Failed") or ()})
+    return told
 
 
 def _refused(failure: Mapping[str, Any]) -> Refused:
@@ -169,17 +178,24 @@ def _refused(failure: Mapping[str, Any]) -> Refused:
     return Refused(code=code, reason=str(failure.get("Message", "")), final=final)
 
 
-def _message(wire: "MessageTypeDef", now: datetime) -> Message:
-    system = wire.get("Attributes", {})
+def _message(wire: Mapping[str, Any], now: datetime) -> Message:
+    system = wire.get("Attributes") or {}
+    group = system.get("MessageGroupId")
     return Message(
-        id=wire["MessageId"],
-        receipt=wire["ReceiptHandle"],
-        body=wire.get("Body", ""),
-        attributes={name: dict(value) for name, value in wire.get("MessageAttributes", {}).items()},
+        id=_text(wire["MessageId"]),
+        receipt=_text(wire["ReceiptHandle"]),
+        body=_text(wire["Body"]),
+        attributes={name: dict(value) for name, value in (wire.get("MessageAttributes") or {}).items()},
         receive_count=int(system.get("ApproximateReceiveCount", "1")),
         received_at=now,
-        group=system.get("MessageGroupId"),
+        group=None if group is None else _text(group),
     )
+
+
+def _text(found: Any) -> str:
+    if not isinstance(found, str):
+        raise TypeError(f"a text is {type(found).__name__}")
+    return found
 
 
 def _entry(index: int, letter: DeadLetter) -> dict[str, Any]:

@@ -76,7 +76,7 @@ async def scripted(
         return rotating
 
     app = web.Application()
-    app.router.add_post("/", script.handle)
+    app.router.add_post("/{path:.*}", script.handle)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -1,17 +1,13 @@
 """What the adapters make of AWS' troubles, and the facts that a worker must know before it starts."""
 
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
-from aiohttp import web
 
 from tests.worker.aws.conftest import Aws
 from worker.aws import Misconfigured, QueueAway, TopicsAway, sns_client, sqs_client
 from worker.aws_endpoint import AwsEndpoint
 from worker.clock import SystemClock
-from worker.queue import DeadLetter, Hide
 from worker.sns import SnsTopics
 from worker.sqs import SqsQueue, read_facts
 from worker.topic import topic_message
@@ -100,46 +96,3 @@ async def test_on_a_fifo_topic_a_message_has_its_conversation_as_group_and_is_ta
         assert await SnsTopics(aws.sns).publish(made.work_item_topic_arn, messages) == [None, None]
     groups = [one["Attributes"]["MessageGroupId"] for one in await aws.taken(made.queue_url)]
     assert sorted(groups) == ["c1", "c2"]
-
-
-@asynccontextmanager
-async def _page_in_between() -> AsyncIterator[AwsEndpoint]:
-    """What answers everything with a page, and with status 200."""
-
-    async def page(_: web.Request) -> web.Response:
-        return web.Response(text="<html><body>Please sign in</body></html>", content_type="text/html")
-
-    app = web.Application()
-    app.router.add_post("/{path:.*}", page)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield AwsEndpoint(region="us-east-1", url=f"http://127.0.0.1:{runner.addresses[0][1]}")
-    finally:
-        await runner.cleanup()
-
-
-async def test_what_an_answer_does_not_name_was_not_done() -> None:
-    """A message must not be deleted for such a page, nor a letter count as sent."""
-    async with (
-        _page_in_between() as endpoint,
-        sqs_client(endpoint, read_timeout_seconds=5, connections_max=1) as sqs,
-    ):
-        url = f"{endpoint.url}/123456789012/any"
-        queue = SqsQueue(client=sqs, polling=sqs, settling=sqs, url=url, dead_letter_url=url, clock=SystemClock())
-        for answers in (
-            await queue.delete_batch(["r"]),
-            await queue.hide_batch([Hide(receipt="r", seconds=1)]),
-            await queue.dead_letter_batch([DeadLetter(body="b", attributes={})]),
-        ):
-            assert [(refused and refused.code, refused and refused.final) for refused in answers] == [
-                ("NOT_TOLD", False)
-            ]
-
-
-async def test_a_page_in_between_is_the_topics_being_away() -> None:
-    message = topic_message(id="id", group="conversation", text='{"name": "n"}')
-    async with _page_in_between() as endpoint, sns_client(endpoint) as sns:
-        with pytest.raises(TopicsAway):
-            await SnsTopics(sns).publish("arn:aws:sns:us-east-1:123456789012:any", [message])
