@@ -49,8 +49,7 @@ _REFUSED: Final = frozenset({
 })  # fmt: skip
 _REFUSED_PREFIXES: Final = ("Kms", "KMS")
 """The queue's key is disabled, pending deletion, not ours: an operator's to mend, whichever it is."""
-_UNREACHABLE: Final = (ConnectionError, HTTPClientError, ResponseParserError, KeyError, OSError)
-"""KeyError: what botocore's parser makes of a well-formed page that is no answer, from a box in between."""
+_UNREACHABLE: Final = (ConnectionError, HTTPClientError, ResponseParserError, OSError)
 _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError)
 
 _LOADER: Final = create_loader()

@@ -7,7 +7,8 @@ from typing import Any, Literal
 import pytest
 
 from tests.worker.aws.scripted_service import Answer, Script, scripted
-from worker.aws import AwsAway, QueueAway, TopicsAway, sns_client, sqs_client
+from worker.aws import AwsAway, QueueAway, TopicsAway, sns_client, sqs_client, translated
+from worker.aws_answer import reading
 from worker.aws_endpoint import AwsEndpoint
 from worker.clock import SystemClock
 from worker.lean_sns import LeanSns
@@ -156,3 +157,11 @@ async def test_what_is_no_answer_of_a_topic_publishes_nothing(way: Way) -> None:
         topics = SnsTopics(LeanSns(place) if way == "lean" else sns)
         calls = [(body, topics.publish("arn:aws:sns:us-east-1:123456789012:any", [message])) for body in bodies]
         assert [body for body, call in calls if not await _away(call, TopicsAway)] == []
+
+
+@pytest.mark.parametrize("fault", [KeyError("ours"), TypeError("ours"), AttributeError("ours")], ids=repr)
+def test_the_same_exceptions_outside_of_an_answer_are_a_fault_of_ours(fault: Exception) -> None:
+    with pytest.raises(type(fault), match="ours"), translated("working", QueueAway):
+        raise fault
+    with pytest.raises(QueueAway, match="ours"), translated("working", QueueAway), reading():
+        raise fault
