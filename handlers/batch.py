@@ -119,7 +119,7 @@ class BatchHandler:
                 _note(ends, self._ended(one, fate))
         if away:
             raise StoreAway("the store went away in the middle of a batch")
-        # One by one: whoever met another writer is likely to meet it again, and must not take the others along.
+        # Each alone: whoever met another writer is likely to meet it again, and must not take the others along.
         for conversation_id in lost:
             if contended is None:
                 _note(ends, await self.again(by_conversation[conversation_id]))

@@ -24,7 +24,8 @@ from worker.gap_poll import GapPoll
 from worker.health import Health
 from worker.heartbeat import Heartbeat
 from worker.in_hand import InHand
-from worker.lanes import LaneParts, Lanes
+from worker.lane import LaneParts
+from worker.lanes import Lanes
 from worker.outage import Outage
 from worker.outbox import Outbox
 from worker.publisher import Publisher

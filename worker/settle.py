@@ -81,7 +81,21 @@ class Settle:
                 calls.create_task(tens.run())
 
     async def settle(self, settlements: Sequence[Settlement]) -> frozenset[str]:
-        """Settle; the FIFO groups of which something went back. Afterwards none of the messages is in hand."""
+        """Settle; the FIFO groups of which something went back. Afterwards none of the messages is in hand.
+
+        What is no poison does not wait for the dead letters, unless it shares a FIFO group with one.
+        """
+        poison = [one for one in settlements if isinstance(one.outcome, Poison)]
+        if not poison:
+            return await self._end(settlements)
+        groups = {one.message.group for one in poison if self._facts.fifo}
+        behind = [one for one in settlements if isinstance(one.outcome, Poison) or one.message.group in groups]
+        held = {id(one) for one in behind}
+        ahead = [one for one in settlements if id(one) not in held]
+        went_back = await asyncio.gather(self._end(ahead), self._end(behind))
+        return frozenset[str]().union(*went_back)
+
+    async def _end(self, settlements: Sequence[Settlement]) -> frozenset[str]:
         final = self._in_group_order(await self._dead_letter(settlements))
         gone = [one for one in final if not isinstance(one.outcome, Retry)]
         back = [one for one in final if isinstance(one.outcome, Retry)]

@@ -19,12 +19,13 @@ from sync.rule import Policy
 from tests.worker.ear import Ear
 from tests.worker.fake_clock import T0, Even, FakeClock, breathe, until
 from tests.worker.stand_in_queue import StandInQueue
-from worker.aws import QueueAway
+from worker.aws import QueueAway, Refused
 from worker.backlog_lag import BacklogLag
 from worker.delay import JitteredDelay
 from worker.health import Health
 from worker.in_hand import InHand
-from worker.lanes import LaneParts, Lanes
+from worker.lane import LaneParts
+from worker.lanes import Lanes
 from worker.metrics import Metric
 from worker.outage import Outage
 from worker.receivers import ReceiverParts, Receivers
@@ -351,3 +352,36 @@ async def test_idle_waits_for_the_batch_under_way(line: Line) -> None:
     line.script.gate.set()
     await idle
     assert line.queue.left == []
+
+
+async def test_a_dead_letter_queue_that_refuses_holds_up_no_sync_of_our_own() -> None:
+    line = Line(FakeClock())
+    line.queue.refuse("dead_letter", *[Refused(code="Throttled", reason="", final=False)] * 50)
+    line.queue.send("{nonsense")
+    line.queue.send(_own("c1"))
+    line.start()
+    await breathe()
+    assert line.queue.left == ["m1"]
+    await line.stop()
+
+
+async def test_fifo_contended_conversations_do_not_wait_for_each_other() -> None:
+    line = Line(FakeClock(), fifo=True, lanes=1)
+    line.script.gate = asyncio.Event()
+    line.script.contended = {"c1": asyncio.Event(), "c2": asyncio.Event()}
+    for conversation in line.script.contended:
+        line.queue.send(body(conversation), group=conversation)
+    line.start()
+    await until(lambda: len(line.in_hand) == 2)
+    line.script.gate.set()
+    await breathe()
+    line.script.contended["c1"].set()
+    await breathe()
+    assert line.queue.left == ["m2"]
+    await line.stop()
+
+
+def _own(conversation: str) -> str:
+    """A sync of our own, come back."""
+    reasons = [{"action": "SYNC_CONVERSATION", "code": "WORK_ITEM_ASSIGNED"}]
+    return json.dumps({**json.loads(body(conversation)), "isSync": True, "routingReasons": reasons})

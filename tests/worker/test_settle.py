@@ -203,3 +203,17 @@ async def test_no_body_is_ever_logged(desk: Desk) -> None:
     await desk.settle_all(messages, DONE, AGAIN, DEAD)
     assert "words" not in str(desk.ear.lines)
     assert "more" not in str(desk.ear.lines)
+
+
+async def test_what_is_no_poison_does_not_wait_for_the_dead_letters(desk: Desk) -> None:
+    messages = await desk.receive("good", "bad")
+    desk.queue.refuse("dead_letter", LATER, LATER)
+    await desk.settle_all(messages, DONE, DEAD)
+    assert [action for action, _ in desk.queue.calls if action != "receive"][:2] == ["delete", "dead_letter"]
+
+
+async def test_fifo_what_shares_a_group_with_poison_waits_for_its_letter(fifo: Desk) -> None:
+    messages = await fifo.receive("bad", "good", group="g")
+    fifo.queue.refuse("dead_letter", *[LATER] * 4)
+    assert await fifo.settle_all(messages, DEAD, DONE) == {"g"}
+    assert [action for action, _ in fifo.queue.calls if action != "receive"] == [*["dead_letter"] * 4, "hide"]

@@ -1,0 +1,307 @@
+"""One lane: it takes all that waits as one batch, and handles, tells, settles and publishes it.
+
+A conversation that meets other writers is tried again beside the lane, which goes on without it; what else comes of
+that conversation waits. While the store is away a lane keeps its batch and tries again; while our code has a fault, the
+batch is taken apart by conversation and only the one that meets it goes back.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+
+from commands.record import record
+from handlers.batch import Contended
+from handlers.event import Event, Malformed, Unsupported
+from handlers.lateness import lateness
+from handlers.outcome import Done, Handled, Outcome, Poison, Retry
+from handlers.ports import Announcement, Clock, StoreAway
+from sync.gates import Skip
+from sync.rule import Policy
+from worker.aws import first_line
+from worker.backlog_lag import BacklogLag
+from worker.code_fault import CodeFault, or_fault
+from worker.delay import JitteredDelay
+from worker.handled_line import tell_handled, tell_unsupported
+from worker.health import Health
+from worker.logs import fault_fields
+from worker.message import Message
+from worker.metrics import Metric
+from worker.outage import Outage
+from worker.settle import EARLIER_WENT_BACK, Settlement
+from worker.telemetry import Telemetry
+
+READ_FAULT: Final = "READ_FAULT"
+"""Why a message comes back: our code could not even read it."""
+_CONTENDED_MAX: Final = 4
+"""So many contended conversations of a lane are tried again at a time."""
+
+
+@record
+class Entry:
+    """A message with what it was read as."""
+
+    message: Message
+    read: Event | Unsupported | Malformed | CodeFault
+
+    @property
+    def name(self) -> str | None:
+        """The event's name, where it could be read."""
+        return self.read.name if isinstance(self.read, Event | Unsupported) else None
+
+
+class Handler(Protocol):
+    """What a lane does with its events (handlers/batch.py)."""
+
+    async def handle(self, events: Sequence[Event], ends: dict[int, Handled], contended: Contended) -> list[Handled]:
+        """Each event's end, in order; raises StoreAway, and goes on with the same `ends`. `contended` gets those of a
+        conversation that met another writer, which have no end yet."""
+        ...
+
+    async def again(self, events: Sequence[Event]) -> list[Handled]:
+        """Their ends: one conversation's, after all. Raises StoreAway."""
+        ...
+
+
+class Settler(Protocol):
+    """Where a lane's messages end (settle.py)."""
+
+    async def settle(self, settlements: Sequence[Settlement]) -> frozenset[str]:
+        """Settle; the FIFO groups of which something went back."""
+        ...
+
+
+class Announcer(Protocol):
+    """Where a lane's announcements go (publisher.py)."""
+
+    def offer(self, announcements: Sequence[Announcement]) -> None:
+        """Take them or leave them to the relay; never waits."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneParts:
+    """What every lane works with. `fifo`: the queue keeps groups in order. `failed` makes the end of an event that met
+    a fault in our code; `store_pause` is the delay between tries while the store is away."""
+
+    handler: Handler
+    fifo: bool
+    policy: Policy
+    failed: Callable[[Event, Exception], Handled]
+    settler: Settler
+    announcer: Announcer
+    outage: Outage
+    lag: BacklogLag
+    store_pause: JitteredDelay
+    health: Health
+    clock: Clock
+    telemetry: Telemetry
+
+
+class Lane:
+    """A queue of its own, and the work on it. `idle` is set while nothing waits and nothing is under way."""
+
+    def __init__(self, batch_max: int, parts: LaneParts) -> None:
+        self._batch_max = batch_max
+        self._parts = parts
+        self._waiting: deque[Entry] = deque()
+        self._some = asyncio.Event()
+        self._contended: set[str] = set()
+        self._places = asyncio.Semaphore(_CONTENDED_MAX)
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    def put(self, entry: Entry) -> None:
+        """Line up behind what came before."""
+        self._waiting.append(entry)
+        self.idle.clear()
+        self._some.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as beside:
+            while True:
+                await self._some.wait()
+                batch = self._next()
+                if batch:
+                    await self._work(batch, beside)
+                if not batch or not self._waiting:
+                    self._some.clear()
+                    self._note_idle()
+
+    def _next(self) -> list[Entry]:
+        """As many as a batch holds, the oldest first, but for conversations that are tried again beside the lane."""
+        if not self._contended:
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max))]
+        batch: list[Entry] = []
+        kept: deque[Entry] = deque()
+        for entry in self._waiting:
+            fits = len(batch) < self._batch_max and _conversation(entry) not in self._contended
+            (batch if fits else kept).append(entry)
+        self._waiting = kept
+        return batch
+
+    def _note_idle(self) -> None:
+        if not self._waiting and not self._contended and not self._some.is_set():
+            self.idle.set()
+
+    async def _work(self, batch: Sequence[Entry], beside: asyncio.TaskGroup) -> None:
+        parts = self._parts
+        events = [entry.read for entry in batch if isinstance(entry.read, Event)]
+        # One that comes again says nothing of the queue: it was held back by us.
+        first_time = (entry.read for entry in batch if entry.message.receive_count == 1)
+        parts.lag.note(lateness((each for each in first_time if isinstance(each, Event)), parts.clock.now()))
+        ends: dict[int, Handled] = {}
+        contended: list[Sequence[Event]] = []
+        if events:
+            handled = await self._handle(events, ends, contended.append)
+            ends.update((id(one.event), one) for one in handled)
+        if not contended:
+            await self._finish(batch, ends)
+            return
+        ended, left = self._parted(batch, ends)
+        await self._finish(ended, ends)
+        if parts.fifo:
+            # What follows in a group must not be begun before it is known whether this goes back.
+            await self._handle_again(contended, left, ends)
+            return
+        for some in contended:
+            self._contended.add(some[0].conversation_id)
+            own = [entry for entry in left if _conversation(entry) == some[0].conversation_id]
+            beside.create_task(self._go_on_beside(some, own, ends))
+
+    async def _go_on_beside(self, events: Sequence[Event], entries: Sequence[Entry], ends: dict[int, Handled]) -> None:
+        async with self._places:
+            await self._handle_again([events], entries, ends)
+        self._contended.discard(events[0].conversation_id)
+        if self._waiting:
+            self._some.set()
+        self._note_idle()
+
+    async def _handle_again(
+        self, contended: Sequence[Sequence[Event]], entries: Sequence[Entry], ends: dict[int, Handled]
+    ) -> None:
+        """Conversations that met other writers, one after the other, and the end of these entries as it comes."""
+        left = list(entries)
+        for events in contended:
+            done = await or_fault(self._until_the_store_answers(partial(self._parts.handler.again, events)))
+            if isinstance(done, CodeFault):
+                self._tell_fault(events, done)
+                done = [self._parts.failed(event, done.error) for event in events]
+            ends.update((id(one.event), one) for one in done)
+            ended, left = self._parted(left, ends)
+            await self._finish(ended, ends)
+
+    def _parted(self, entries: Sequence[Entry], ends: Mapping[int, Handled]) -> tuple[list[Entry], list[Entry]]:
+        """What has come to its end, and the rest. Of a FIFO queue nothing goes first that would overtake its group."""
+        open_groups = {entry.message.group for entry in entries if self._parts.fifo and _is_open(entry, ends)}
+        parted: tuple[list[Entry], list[Entry]] = ([], [])
+        for entry in entries:
+            waits = _is_open(entry, ends) or entry.message.group in open_groups
+            parted[waits].append(entry)
+        return parted
+
+    async def _finish(self, entries: Sequence[Entry], ends: Mapping[int, Handled]) -> None:
+        """Tell, settle and publish what has come to its end."""
+        parts = self._parts
+        handled = [ends[id(entry.read)] for entry in entries if isinstance(entry.read, Event)]
+        # Before settling: a kill in between then repeats an audit line, where it would have lost the only one.
+        tell_handled(handled, parts.telemetry)
+        unsupported = [entry.read for entry in entries if isinstance(entry.read, Unsupported)]
+        tell_unsupported(unsupported, parts.policy, parts.telemetry)
+        went_back = await parts.settler.settle([self._settlement(entry, ends) for entry in entries])
+        await self._send_followers_back(went_back)
+        parts.announcer.offer([announcement for one in handled for announcement in one.announcements])
+        parts.health.progress()
+
+    async def _handle(self, events: Sequence[Event], ends: dict[int, Handled], contended: Contended) -> list[Handled]:
+        began = self._parts.clock.monotonic()
+        handle = partial(self._parts.handler.handle, events, ends, contended)
+        done = await or_fault(self._until_the_store_answers(handle))
+        metrics = self._parts.telemetry.metrics
+        if not isinstance(done, CodeFault):
+            metrics.distribution(Metric.BATCH_SIZE, len(events))
+            seconds = self._parts.clock.monotonic() - began
+            metrics.distribution(Metric.BATCH_DURATION, seconds * 1_000)
+            return done
+        by_conversation = self._tell_fault(events, done)
+        if len(by_conversation) == 1:
+            return [self._parts.failed(event, done.error) for event in events]
+        return [one for some in by_conversation.values() for one in await self._handle(some, ends, contended)]
+
+    def _tell_fault(self, events: Sequence[Event], fault: CodeFault) -> dict[str, list[Event]]:
+        """The events by conversation."""
+        self._parts.telemetry.metrics.count(Metric.BATCH_FAULT)
+        by_conversation: dict[str, list[Event]] = {}
+        for event in events:
+            by_conversation.setdefault(event.conversation_id, []).append(event)
+        self._parts.telemetry.log.error(
+            "a batch met a fault in our code",
+            conversations=sorted(by_conversation),
+            events=len(events),
+            **fault_fields(fault.error),
+        )
+        return by_conversation
+
+    async def _until_the_store_answers(self, work: Callable[[], Awaitable[list[Handled]]]) -> list[Handled]:
+        outage = self._parts.outage
+        try:
+            # A batch that goes through at once may not ask the store at all, and says nothing of it.
+            return await work()
+        except StoreAway as away:
+            outage.begins(first_line(away))
+            await outage.over_within(self._parts.store_pause.after(1))
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(StoreAway),
+            wait=self._parts.store_pause.once_tried,
+            before_sleep=lambda state: outage.begins(_why(state)),
+            sleep=outage.over_within,
+        )
+        handled: list[Handled] = await retrying(work)
+        outage.ends()
+        return handled
+
+    def _settlement(self, entry: Entry, ends: Mapping[int, Handled]) -> Settlement:
+        outcome: Outcome
+        match entry.read:
+            case Event():
+                outcome = ends[id(entry.read)].outcome
+            case Unsupported():
+                outcome = Done(reason=Skip.UNSUPPORTED_EVENT.value)
+            case Malformed(code=code, reason=reason):
+                outcome = Poison(code=code, reason=reason)
+            case CodeFault(error=error):
+                self._parts.telemetry.log.error(
+                    "a message met a fault in our code", messageId=entry.message.id, **fault_fields(error)
+                )
+                outcome = Retry(reason=READ_FAULT)
+        return Settlement(message=entry.message, outcome=outcome, event=entry.name)
+
+    async def _send_followers_back(self, groups: frozenset[str]) -> None:
+        """FIFO: what waits here of a group that went back must not overtake it."""
+        if not groups:
+            return
+        followers = [entry for entry in self._waiting if entry.message.group in groups]
+        self._waiting = deque(entry for entry in self._waiting if entry.message.group not in groups)
+        back = Retry(reason=EARLIER_WENT_BACK)
+        await self._parts.settler.settle(
+            [Settlement(message=entry.message, outcome=back, event=entry.name) for entry in followers]
+        )
+
+
+def _conversation(entry: Entry) -> str | None:
+    return entry.read.conversation_id if isinstance(entry.read, Event) else None
+
+
+def _why(state: RetryCallState) -> str:
+    error = state.outcome.exception() if state.outcome else None
+    return first_line(error) if error else "no answer"
+
+
+def _is_open(entry: Entry, ends: Mapping[int, Handled]) -> bool:
+    """True for an event that has not come to its end; what is no event has none to come to."""
+    return isinstance(entry.read, Event) and id(entry.read) not in ends
