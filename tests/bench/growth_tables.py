@@ -117,7 +117,7 @@ def costs_table(costs: Sequence[Cost]) -> Table:
 
 
 def _table(title: str, *columns: str) -> Table:
-    # Of a form that can be taken over into docs/benchmarks.md as it is.
+    # Of a form that can be taken over into docs/growth.md as it is.
     table = Table(title=title, title_justify="left", box=box.MARKDOWN)
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left")
