@@ -93,7 +93,7 @@ def translated(what: str, away: type[AwsAway], *, at_start: bool = False) -> Ite
     except ClientError as error:
         code, status = code_of(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         line = f"{what}: {code}: {error.response.get('Error', {}).get('Message', '')}"
-        if code in _THROTTLED or status >= 500 or status == 429:
+        if code in _THROTTLED or _untold(code) or status >= 500 or status == 429:
             raise away(line) from error
         if code in _REFUSED or code.startswith(_REFUSED_PREFIXES) or status in {401, 403}:
             raise (Misconfigured if at_start else away)(line) from error
@@ -109,6 +109,11 @@ def code_of(error: ClientError) -> str:
     """The error code without the namespace that SQS' older protocol puts before it."""
     code = str(error.response.get("Error", {}).get("Code", "Unknown")).rpartition(".")[2]
     return "QueueDoesNotExist" if code == "NonExistentQueue" else code
+
+
+def _untold(code: str) -> bool:
+    """AWS tells a code. Where none is told, somebody between us answers, and the library puts a number or nothing."""
+    return code.isdigit() or code in {"", "Unknown"}
 
 
 def throttled(code: str) -> bool:

@@ -44,11 +44,10 @@ NO_MESSAGES = [
 
 
 @asynccontextmanager
-async def _queue(way: Way, *bodies: Any) -> AsyncIterator[tuple[SqsQueue, Script]]:
-    """A queue where these come with status 200."""
+async def _queue(way: Way, *found: Any) -> AsyncIterator[tuple[SqsQueue, Script]]:
+    """A queue where this comes: whole answers, or bodies with status 200."""
     async with AsyncExitStack() as stack:
-        answers: list[Answer] = [(200, body, {}) for body in bodies]
-        place, script = await stack.enter_async_context(scripted("sqs", answers))
+        place, script = await stack.enter_async_context(scripted("sqs", [_answer(one) for one in found]))
         endpoint = AwsEndpoint(region="us-east-1", url=place.url)
         sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_seconds=5, connections_max=1))
         hot = LeanSqs(place) if way == "lean" else sqs
@@ -57,6 +56,19 @@ async def _queue(way: Way, *bodies: Any) -> AsyncIterator[tuple[SqsQueue, Script
             SqsQueue(client=sqs, polling=hot, settling=hot, url=url, dead_letter_url=url, clock=SystemClock()),
             script,
         )
+
+
+@asynccontextmanager
+async def _topics(way: Way, *found: Any) -> AsyncIterator[SnsTopics]:
+    async with (
+        scripted("sns", [_answer(one) for one in found]) as (place, _),
+        sns_client(AwsEndpoint(region="us-east-1", url=place.url)) as sns,
+    ):
+        yield SnsTopics(LeanSns(place) if way == "lean" else sns)
+
+
+def _answer(found: Any) -> Answer:
+    return found if isinstance(found, tuple) else (200, found, {})
 
 
 async def _away(call: Awaitable[object], away: type[AwsAway] = QueueAway) -> bool:
@@ -150,13 +162,22 @@ async def test_a_queue_that_does_not_say_what_it_is_is_waited_for(bodies: list[A
 async def test_what_is_no_answer_of_a_topic_publishes_nothing(way: Way) -> None:
     message = topic_message(id="id", group="conversation", text='{"name": "n"}')
     bodies = [PAGE, b"{}", b"", b"<a/>", b"<a><b/></a>", b"\xff\xfe"]
-    async with (
-        scripted("sns", [(200, body, {}) for body in bodies]) as (place, _),
-        sns_client(AwsEndpoint(region="us-east-1", url=place.url)) as sns,
-    ):
-        topics = SnsTopics(LeanSns(place) if way == "lean" else sns)
+    async with _topics(way, *bodies) as topics:
         calls = [(body, topics.publish("arn:aws:sns:us-east-1:123456789012:any", [message])) for body in bodies]
         assert [body for body, call in calls if not await _away(call, TopicsAway)] == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_refusal_without_a_code_of_awss_is_the_service_being_away(way: Way) -> None:
+    """An entry would count as refused for good, and refused polls would end the worker."""
+    message = topic_message(id="id", group="conversation", text='{"name": "n"}')
+    pages: list[Answer] = [(status, body, {}) for status in (302, 400, 404, 407) for body in (PAGE, b"")]
+    async with _queue(way, *pages, *pages) as (queue, _):
+        assert [page for page in pages if not await _away(queue.receive(wait_seconds=0))] == []
+        assert [page for page in pages if not await _away(queue.delete_batch(["r"]))] == []
+    async with _topics(way, *pages) as topics:
+        calls = [(page, topics.publish("arn:aws:sns:us-east-1:123456789012:any", [message])) for page in pages]
+        assert [page for page, call in calls if not await _away(call, TopicsAway)] == []
 
 
 @pytest.mark.parametrize("fault", [KeyError("ours"), TypeError("ours"), AttributeError("ours")], ids=repr)
