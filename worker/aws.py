@@ -8,6 +8,8 @@
 Whatever else AWS answers is a fault in our code and stays botocore's own exception.
 """
 
+import os
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -141,6 +143,26 @@ async def find_credentials() -> Any:
     return await get_session().get_credentials()
 
 
+def ca_bundle(session: Any) -> str | None:
+    """The file of certificates to trust in place of the usual, None where none is set. Raises Misconfigured."""
+    # The library would not take an empty variable for one that is not set.
+    try:
+        told = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or ""
+    except BotoCoreError as error:
+        raise Misconfigured(f"AWS's configuration: {first_line(error)}") from error
+    path = str(told).strip()
+    if not path:
+        return None
+    try:
+        # The library would read it at the first call only, and go on as if AWS were away.
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise Misconfigured(
+            f"AWS_CA_BUNDLE {path}: {first_line(error)}: it must be a file of PEM certificates"
+        ) from error
+    return path
+
+
 @asynccontextmanager
 async def sns_client(
     endpoint: AwsEndpoint, *, read_timeout_seconds: float = 10, connections_max: int = 10
@@ -165,8 +187,11 @@ async def _client(
     session: Any = get_session()
     session.register_component("data_loader", _LOADER)
     session.register_component("response_parser_factory", Parsers())
+    verify = ca_bundle(session) or True
     try:
-        opened = session.create_client(service, region_name=endpoint.region, endpoint_url=endpoint.url, config=config)
+        opened = session.create_client(
+            service, region_name=endpoint.region, endpoint_url=endpoint.url, config=config, verify=verify
+        )
         client = await opened.__aenter__()
     except (BotoCoreError, ValueError) as error:
         raise Misconfigured(f"{service}: {first_line(error)}: check AWS_REGION and AWS_ENDPOINT_URL") from error

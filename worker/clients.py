@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from handlers.ports import Clock
 from worker.aws import find_credentials, sns_client, sqs_client
+from worker.aws_network import proxy_of, trusted
 from worker.lean_sns import LeanSns
 from worker.lean_sqs import LeanSqs
 from worker.mongo_client import mongo_client
@@ -40,6 +41,7 @@ class Clients:
 @asynccontextmanager
 async def connected(settings: Settings, clock: Clock) -> AsyncIterator[Clients]:
     """Clients none of which has been asked yet. Raises Misconfigured."""
+    tls = trusted()
     async with AsyncExitStack() as stack:
 
         async def sqs_opened(read_timeout_s: float, connections_max: int) -> "SQSClient":
@@ -50,10 +52,13 @@ async def connected(settings: Settings, clock: Clock) -> AsyncIterator[Clients]:
 
         async def place(client: Any, service: str, read_timeout_s: float, connections_max: int) -> Place:
             """Where the library's client finds the service."""
-            http = http_session(read_timeout_s=read_timeout_s, connections_max=connections_max)
+            url = client.meta.endpoint_url
+            http = http_session(
+                proxy=proxy_of(url), tls=tls, read_timeout_s=read_timeout_s, connections_max=connections_max
+            )
             return Place(
                 service=service,
-                url=client.meta.endpoint_url,
+                url=url,
                 region=client.meta.region_name,
                 http=await stack.enter_async_context(http),
                 find_credentials=find_credentials,

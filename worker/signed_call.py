@@ -11,6 +11,7 @@ know which way was taken. Leaves out what one protocol has and another has not: 
 
 import hashlib
 import hmac
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +20,14 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import aiohttp
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ProxyConnectionError,
+    SSLError,
+)
 from yarl import URL
 
 from handlers.ports import Clock
@@ -150,7 +158,7 @@ class SignedCalls(Generic[A]):
             except (aiohttp.ClientError, TimeoutError) as error:
                 if tries_left and isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError):
                     continue
-                raise EndpointConnectionError(endpoint_url=str(self._url), error=error) from error
+                raise self._unreachable(error) from error
             answer = self._reader.read(content)
             if status < 300 and answer is not None:
                 return answer
@@ -171,6 +179,16 @@ class SignedCalls(Generic[A]):
         async with place.http.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
             return response.status, response.headers, await response.read()
 
+    def _unreachable(self, error: Exception) -> BotoCoreError:
+        """As the library tells it; of a proxy no more than where it is, for its address may hold a password."""
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            return ProxyConnectionError(proxy_url=f"{error.request_info.real_url.origin()}: {error.status}")
+        if isinstance(error, aiohttp.ClientProxyConnectionError):
+            return ProxyConnectionError(proxy_url=f"{error.host}:{error.port}")
+        if isinstance(error, aiohttp.ClientSSLError):
+            return SSLError(endpoint_url=str(self._url), error=error)
+        return EndpointConnectionError(endpoint_url=str(self._url), error=error)
+
     def _learns_skew(self, code: str, headers: Mapping[str, str]) -> bool:
         """True where our clock was the fault; from now on the service's is gone by."""
         if code not in _SKEWED:
@@ -186,14 +204,17 @@ class SignedCalls(Generic[A]):
 
 
 @asynccontextmanager
-async def http_session(*, read_timeout_s: float, connections_max: int) -> AsyncIterator[aiohttp.ClientSession]:
-    """Connections of its own, closed at the end."""
+async def http_session(
+    *, proxy: URL | None, tls: ssl.SSLContext | bool, read_timeout_s: float, connections_max: int
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Connections of its own, closed at the end. `tls`: whose certificates are trusted, True for the system's."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=read_timeout_s)
-    connector = aiohttp.TCPConnector(limit=connections_max)
+    connector = aiohttp.TCPConnector(limit=connections_max, ssl=tls)
     spared = ("Accept-Encoding", "User-Agent", "Accept", "Content-Type")
     async with aiohttp.ClientSession(
         connector=connector,
         timeout=timeout,
+        proxy=proxy,
         skip_auto_headers=spared,
         cookie_jar=aiohttp.DummyCookieJar(),
         read_bufsize=_READ_BYTES,

@@ -91,7 +91,9 @@ async def opened(moto: MotoServer, *, lean: bool = False) -> AsyncIterator[Aws]:
                 service=service,
                 url=moto.endpoint,
                 region=endpoint.region,
-                http=await stack.enter_async_context(http_session(read_timeout_s=10, connections_max=5)),
+                http=await stack.enter_async_context(
+                    http_session(proxy=None, tls=True, read_timeout_s=10, connections_max=5)
+                ),
                 find_credentials=find_credentials,
                 clock=SystemClock(),
             )

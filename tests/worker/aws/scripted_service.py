@@ -1,6 +1,7 @@
 """A service that answers as it is told, and the credentials to ask it with."""
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -53,7 +54,7 @@ async def place(
     service: str, url: str, *, found: Callable[[], Awaitable[Credentials | None]], clock: HandClock | None = None
 ) -> AsyncIterator[Place]:
     """Whoever is at that address."""
-    async with http_session(read_timeout_s=5, connections_max=2) as http:
+    async with http_session(proxy=None, tls=True, read_timeout_s=5, connections_max=2) as http:
         yield Place(
             service=service,
             url=url,
@@ -66,7 +67,11 @@ async def place(
 
 @asynccontextmanager
 async def scripted(
-    service: str, answers: Sequence[Answer | None], clock: HandClock | None = None
+    service: str,
+    answers: Sequence[Answer | None],
+    clock: HandClock | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[tuple[Place, Script]]:
     """A server on this script."""
     script = Script(list(answers))
@@ -79,10 +84,10 @@ async def scripted(
     app.router.add_post("/{path:.*}", script.handle)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     try:
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
         async with place(service, url, found=found, clock=clock) as there:
             yield there, script
     finally:
