@@ -83,20 +83,29 @@ class Settle:
     async def settle(self, settlements: Sequence[Settlement]) -> frozenset[str]:
         """Settle; the FIFO groups of which something went back. Afterwards none of the messages is in hand.
 
-        What is no poison does not wait for the dead letters, unless it shares a FIFO group with one.
+        What is no poison does not wait for the dead letters, unless it follows one in its FIFO group.
         """
-        poison = [one for one in settlements if isinstance(one.outcome, Poison)]
-        if not poison:
-            return await self._end(settlements)
-        groups = {one.message.group for one in poison if self._facts.fifo}
-        behind = [one for one in settlements if isinstance(one.outcome, Poison) or one.message.group in groups]
-        held = {id(one) for one in behind}
-        ahead = [one for one in settlements if id(one) not in held]
-        went_back = await asyncio.gather(self._end(ahead), self._end(behind))
+        final = self._in_group_order(settlements)
+        if not any(isinstance(one.outcome, Poison) for one in final):
+            return await self._end(final)
+        first, then = self._parted(final)
+        went_back = await asyncio.gather(self._end(first), self._end_with_letters(then))
         return frozenset[str]().union(*went_back)
 
-    async def _end(self, settlements: Sequence[Settlement]) -> frozenset[str]:
-        final = self._in_group_order(await self._dead_letter(settlements))
+    def _parted(self, settlements: Iterable[Settlement]) -> tuple[list[Settlement], list[Settlement]]:
+        """What waits for no dead letter, and the rest."""
+        poisoned: set[str | None] = set()
+        parted: tuple[list[Settlement], list[Settlement]] = ([], [])
+        for one in settlements:
+            if isinstance(one.outcome, Poison) and self._facts.fifo:
+                poisoned.add(one.message.group)
+            parted[isinstance(one.outcome, Poison) or one.message.group in poisoned].append(one)
+        return parted
+
+    async def _end_with_letters(self, settlements: Sequence[Settlement]) -> frozenset[str]:
+        return await self._end(self._in_group_order(await self._dead_letter(settlements)))
+
+    async def _end(self, final: Sequence[Settlement]) -> frozenset[str]:
         gone = [one for one in final if not isinstance(one.outcome, Retry)]
         back = [one for one in final if isinstance(one.outcome, Retry)]
         if back:
@@ -104,7 +113,7 @@ class Settle:
         else:
             await self._delete(gone)
         # Only now: what is cut short before this line is still in hand, and is handed back.
-        await self._in_hand.release(one.message.receipt for one in settlements)
+        await self._in_hand.release(one.message.receipt for one in final)
         self._tell(final)
         return frozenset(one.message.group for one in back if self._facts.fifo and one.message.group)
 
@@ -118,8 +127,6 @@ class Settle:
     async def _dead_letter(self, settlements: Sequence[Settlement]) -> list[Settlement]:
         """The settlements, those whose letter could not be sent turned into `Retry`."""
         poisoned = [(one, one.outcome) for one in settlements if isinstance(one.outcome, Poison)]
-        if not poisoned:
-            return list(settlements)
         letters: list[DeadLetter] = []
         for one, poison in poisoned:
             written = write_letter(one.message, poison, self._facts)
@@ -138,9 +145,9 @@ class Settle:
             for one in settlements
         ]
 
-    def _in_group_order(self, settlements: Iterable[Settlement]) -> list[Settlement]:
+    def _in_group_order(self, settlements: Sequence[Settlement]) -> Sequence[Settlement]:
         if not self._facts.fifo:
-            return list(settlements)
+            return settlements
         ordered: list[Settlement] = []
         went_back: dict[str, float] = {}
         for one in settlements:

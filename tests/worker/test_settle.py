@@ -206,14 +206,37 @@ async def test_no_body_is_ever_logged(desk: Desk) -> None:
 
 
 async def test_what_is_no_poison_does_not_wait_for_the_dead_letters(desk: Desk) -> None:
-    messages = await desk.receive("good", "bad")
+    messages = await desk.receive("good", "bad", "busy")
     desk.queue.refuse("dead_letter", LATER, LATER)
-    await desk.settle_all(messages, DONE, DEAD)
-    assert [action for action, _ in desk.queue.calls if action != "receive"][:2] == ["delete", "dead_letter"]
+    await desk.settle_all(messages, DONE, DEAD, AGAIN)
+    calls = [action for action, _ in desk.queue.calls if action != "receive"]
+    assert sorted(calls[:3]) == ["dead_letter", "delete", "hide"], "side by side"
+    assert calls[3:] == ["dead_letter", "dead_letter", "delete"]
+    assert desk.queue.left == ["m3"]
+    assert len(desk.in_hand) == 0
 
 
-async def test_fifo_what_shares_a_group_with_poison_waits_for_its_letter(fifo: Desk) -> None:
-    messages = await fifo.receive("bad", "good", group="g")
+async def test_fifo_what_follows_poison_in_its_group_waits_for_its_letter(fifo: Desk) -> None:
+    messages = await fifo.receive("early", "bad", "late", group="g")
+    fifo.queue.refuse("dead_letter", *[LATER] * 4)
+    assert await fifo.settle_all(messages, DONE, DEAD, DONE) == {"g"}
+    calls = [action for action, _ in fifo.queue.calls if action != "receive"]
+    assert calls == ["delete", *["dead_letter"] * 4, "hide"]
+    assert fifo.queue.left == ["m2", "m3"]
+    assert [hide.seconds for hide in fifo.queue.hidden] == [2, 2]
+
+
+async def test_fifo_another_group_does_not_wait_for_a_letter(fifo: Desk) -> None:
+    messages = [*await fifo.receive("bad", group="g"), *await fifo.receive("good", group="h")]
     fifo.queue.refuse("dead_letter", *[LATER] * 4)
     assert await fifo.settle_all(messages, DEAD, DONE) == {"g"}
-    assert [action for action, _ in fifo.queue.calls if action != "receive"] == [*["dead_letter"] * 4, "hide"]
+    assert [action for action, _ in fifo.queue.calls if action != "receive"][:2] == ["delete", "dead_letter"]
+    assert fifo.queue.left == ["m1"]
+
+
+async def test_fifo_what_goes_back_before_poison_takes_those_after_it_along(fifo: Desk) -> None:
+    messages = await fifo.receive("busy", "bad", "late", group="g")
+    assert await fifo.settle_all(messages, AGAIN, DEAD, DONE) == {"g"}
+    assert fifo.queue.left == ["m1", "m3"]
+    assert [letter.body for letter in fifo.queue.dead] == ["bad"]
+    assert fifo.ear.counts[f"{Metric.OUTCOME.value} event=other outcome=retry reason={EARLIER_WENT_BACK}"] == 1
