@@ -7,6 +7,7 @@ from typing import Any
 
 from localstack_server import LocalStack
 from mongod import Mongod
+from tests.e2e.worker_process import wait_until
 from tests.faults.aws_fault import Belie, FailEntries
 from tests.faults.aws_proxy import AwsProxy
 from tests.faults.fault_run import FaultRun
@@ -26,6 +27,8 @@ def test_nothing_overtakes_a_message_of_its_group_that_went_back(
         documents.insert_one({"_id": GROUP, "org": "org", "rev": 99, "attributes": "none"})
         run.stage.publish([_conversation(rev) for rev in REVISIONS])
         run.workers(2, RETRY_FIRST_SECONDS="1", RETRY_MAX_SECONDS="2")
+        # On a busy machine the workers take their time to start.
+        wait_until(lambda: bool(_lines(run)), within_s=90, what=lambda: "the group was not met")
         with (
             proxy.failing(FailEntries(share=0.2), "DeleteMessageBatch"),
             proxy.failing(Belie(status=500, code="InternalError"), "DeleteMessageBatch", share=0.1),
