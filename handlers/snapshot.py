@@ -6,6 +6,7 @@ What no noun models stays in the document untouched; of a timing record the part
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from commands.instant import format_instant, parse_instant
@@ -139,7 +140,11 @@ def with_conversation(document: Document, fields: Mapping[str, Any], *, now: dat
 def _work_item_of(document: Document) -> WorkItem:
     attributes = document["attributes"]
     relationships = document.get("relationships") or {}
-    links: Any = {link.field: _named(relationships, link.name) for link in _LINKS}
+    linked: Any = {
+        link.field: data["id"]
+        for link in _LINKS
+        if (there := relationships.get(link.name)) and (data := there.get("data"))
+    }
     return WorkItem(
         id=document["_id"],
         rev=document["rev"],
@@ -160,21 +165,20 @@ def _work_item_of(document: Document) -> WorkItem:
         resource_first_assign_time_ms=attributes.get("resourceFirstAssignTime"),
         completed_at=_instant(attributes.get("completedAt")),
         updated_at=_instant(attributes.get("updatedAt")),
-        **links,
+        **linked,
     )
 
 
 def with_work_item(document: Document, before: WorkItem, after: WorkItem) -> dict[str, Any]:
     """The document after a change of its work-item from `before` to `after`: only what changed is written anew."""
     attributes = dict(document["attributes"])
-    for field, name, encode in _ATTRIBUTES:
-        old, new = getattr(before, field), getattr(after, field)
-        if old != new:
+    for (_, name, encode), old, new in zip(_ATTRIBUTES, _attributes(before), _attributes(after), strict=True):
+        if old is not new and old != new:
             attributes[name] = None if new is None else encode(new)
     relationships = document.get("relationships") or {}
-    for link in _LINKS:
-        if getattr(before, link.field) != getattr(after, link.field):
-            relationships = _with_link(relationships, link, getattr(after, link.field))
+    for link, old, new in zip(_LINKS, _links(before), _links(after), strict=True):
+        if old != new:
+            relationships = _with_link(relationships, link, new)
     return {
         **document,
         "rev": after.rev,
@@ -214,15 +218,11 @@ def _with_link(relationships: Mapping[str, Any], link: _Link, target: str | None
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
-    for name, old in before.items():
-        new = after.get(name)
-        # Most of it is the very same object, which a write takes over as it is.
-        if old is not new and not same(old, new):
-            changes[name] = _change(old, new)
-    for name, new in after.items():
-        if new is not None and name not in before:
-            changes[name] = _change(None, new)
+    # Most of it is the very same object, which a write takes over as it is.
+    touched = [(name, old, new) for name, old in before.items() if (new := after.get(name)) is not old]
+    changes = {name: _change(old, new) for name, old, new in touched if not same(old, new)}
+    brought = [name for name in after if name not in before]
+    changes.update((name, _change(None, after[name])) for name in brought if after[name] is not None)
     return changes
 
 
@@ -316,3 +316,5 @@ _ATTRIBUTES: Final[tuple[tuple[str, str, Callable[[Any], Any]], ...]] = (
     ("completed_at", "completedAt", format_instant),
     ("updated_at", "updatedAt", format_instant),
 )
+_attributes: Final = attrgetter(*(field for field, _, _ in _ATTRIBUTES))
+_links: Final = attrgetter(*(link.field for link in _LINKS))

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from commands.engine import Applied, Refused, Unchanged, execute
-from commands.record import record
+from commands.record import record, replace
 from commands.refusal import Refusal
 from commands.surroundings import Surroundings
 from commands.update import parse_update
@@ -21,6 +21,7 @@ from sync.gates import Skip
 from sync.reconcile import Decision, Suppressed, skipped
 from sync.reverse import conversation_writes
 from sync.rule import Direction, Policy, Write, merged
+from sync.state import all_agree
 
 _SUPPRESSED_AS: Final = {
     Newer.CONVERSATION: "CONVERSATION_IS_NEWER",
@@ -34,7 +35,7 @@ class Reconciled:
     """A decision, and what it leaves behind.
 
     `forward`: what the commands made of table B's update, None where it asked nothing. `asked`: the fields on which a
-    rule fired. `undecided`: those of which nobody could say who is newer.
+    rule fired. `undecided`: those of which nobody could say who is newer; not told where all fields agree.
     """
 
     decision: Decision
@@ -43,16 +44,23 @@ class Reconciled:
     undecided: frozenset[Field]
 
 
+_NOTHING_ASKED: Final = Reconciled(
+    decision=skipped(Skip.IN_SYNC), forward=None, asked=frozenset(), undecided=frozenset()
+)
+
+
 def decide_causal(seen: Evidence, *, around: Surroundings, now: datetime, way: Way = COMPOSED) -> Reconciled:
     """Ask both tables. The gates were passed before."""
     conversation, item = seen.conversation, seen.item
-    newer = {name: seen.newer(name) for name in FIELDS}
     b_asks = work_item_writes(conversation, item, Policy.CAUSAL)
     a_asks = conversation_writes(conversation, item, Policy.CAUSAL)
+    if not b_asks and not a_asks and all_agree(conversation, item):
+        # So it is with most events: who is newer, and of which fields nobody knows, changes nothing.
+        return _NOTHING_ASKED
+    newer = {name: seen.newer(name) for name in FIELDS}
     undecided = frozenset([name for name in FIELDS if newer[name] is Newer.NOBODY_KNOWS])
     if not b_asks and not a_asks:
-        # So it is with most events.
-        return Reconciled(decision=skipped(Skip.IN_SYNC), forward=None, asked=frozenset(), undecided=undecided)
+        return replace(_NOTHING_ASKED, undecided=undecided)
     b_writes = _open(b_asks, newer, Newer.CONVERSATION)
     forward = _carried_out(seen, b_writes, around=around, now=now, way=way)
     after = forward.after if isinstance(forward, Applied) else item

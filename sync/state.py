@@ -177,6 +177,11 @@ def unless_restored(state: SyncState, *, conversation_rev: int | None, work_item
     return SyncState(version=state.version) if conversation_fell or work_item_fell else state
 
 
+def all_agree(conversation: Conversation, item: WorkItem) -> bool:
+    """True where both records say the same of every shared field."""
+    return agreed_fields(conversation, item) is _EVERY
+
+
 def agreed_fields(conversation: Conversation, item: WorkItem) -> frozenset[Field]:
     """The shared fields of which both records say the same (step 4, *To agree*)."""
     users, user, status = conversation.assigned_users, item.assigned_to, conversation.status

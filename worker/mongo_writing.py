@@ -1,10 +1,10 @@
-"""The steps of a transaction as MongoDB's commands: one a step, two for the sessions, all in unordered bulks."""
+"""The steps of a transaction as MongoDB's commands: one a step."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
-from pymongo import InsertOne, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import BulkWriteError
 
 from commands.session import Spot
 from handlers.paths import Paths
@@ -29,51 +29,72 @@ async def write_steps(database: Database, session: AsyncClientSession, steps: Se
 async def _write(database: Database, session: AsyncClientSession, step: Step) -> bool:
     match step:
         case Inserts():
-            inserts = [InsertOne(dict(document)) for document in step.documents]
-            await database[step.collection].bulk_write(inserts, ordered=False, session=session)
+            await _command(database, session, "insert", step.collection, "documents", step.documents)
             return True
         case Changes():
             updates = [_update(change) for change in step.changes]
-            result = await database[step.collection].bulk_write(updates, ordered=False, session=session)
-            # A bulk in a transaction tells only the total: one missing is enough to know that not all hold.
-            return result.matched_count == len(updates)
+            matched = await _command(database, session, "update", step.collection, "updates", updates)
+            # Only the total is told: one missing is enough to know that not all hold.
+            return matched == len(updates)
         case SessionChanges():
-            for updates in (list(_leaves(step.changes)), list(_takes(step.changes))):
-                if updates:
-                    await database[Collection.WORK_SESSIONS].bulk_write(updates, ordered=False, session=session)
+            updates = [*_leaves(step.changes), *_takes(step.changes)]
+            await _command(database, session, "update", Collection.WORK_SESSIONS, "updates", updates, ordered=True)
             return True
         case _:
             assert_never(step)
 
 
-def _update(change: Change) -> UpdateOne:
-    return UpdateOne({"_id": change.id, change.guard: change.stands}, _operators(change.paths))
+async def _command(
+    database: Database,
+    session: AsyncClientSession,
+    name: str,
+    collection: Collection,
+    key: str,
+    values: Sequence[Mapping[str, Any]],
+    *,
+    ordered: bool = False,
+) -> int:
+    """One command for all of them, as the server has it: a bulk of the driver's costs half as much again. How many it
+    met. More than one command can hold raises `DocumentTooLarge`, as a document does, and halves of it fit."""
+    answer = await database.command({name: collection.value, key: values, "ordered": ordered}, session=session)
+    if "writeErrors" in answer:
+        raise BulkWriteError(answer)
+    return int(answer["n"])
+
+
+def _update(change: Change) -> dict[str, Any]:
+    return _one({"_id": change.id, change.guard: change.stands}, _operators(change.paths))
+
+
+def _one(query: Mapping[str, Any], operators: Mapping[str, Any]) -> dict[str, Any]:
+    return {"q": query, "u": operators}
 
 
 def _operators(paths: Paths) -> dict[str, Any]:
     """An empty `$set` changes nothing and is still conditional; an empty `$unset` is left out."""
-    unset = {"$unset": dict.fromkeys(paths.unset, "")} if paths.unset else {}
-    return {"$set": dict(paths.set), **unset}
+    if not paths.unset:
+        return {"$set": paths.set}
+    return {"$set": paths.set, "$unset": dict.fromkeys(paths.unset, "")}
 
 
-def _leaves(changes: Sequence[SessionChange]) -> Iterator[UpdateOne]:
+def _leaves(changes: Sequence[SessionChange]) -> Iterator[dict[str, Any]]:
     for change in changes:
         for spot, ids in change.pulled.items():
             # Other services write sessions too: of a list that is none there is nothing to pull.
             theirs = {"_id": change.session, spot.value: {"$type": "array"}}
-            yield UpdateOne(theirs, {"$pull": {spot.value: {"id": {"$in": list(ids)}}}})
+            yield _one(theirs, {"$pull": {spot.value: {"id": {"$in": list(ids)}}}})
         if change.pending_leaves:
             theirs = {"_id": change.session, Spot.PENDING_ITEM.value: {"$in": list(change.pending_leaves)}}
-            yield UpdateOne(theirs, {"$set": {Spot.PENDING_ITEM.value: None}})
+            yield _one(theirs, {"$set": {Spot.PENDING_ITEM.value: None}})
 
 
-def _takes(changes: Sequence[SessionChange]) -> Iterator[UpdateOne]:
+def _takes(changes: Sequence[SessionChange]) -> Iterator[dict[str, Any]]:
     for change in changes:
         for spot, entries in change.added.items():
             held = [held_document(entry) for entry in entries]
             theirs = {"_id": change.session}
             # Null is no list to add to; null or missing, the list begins here. Either order of the two is fine.
-            yield UpdateOne({**theirs, spot.value: None}, {"$set": {spot.value: held}})
-            yield UpdateOne({**theirs, spot.value: {"$type": "array"}}, {"$addToSet": {spot.value: {"$each": held}}})
+            yield _one({**theirs, spot.value: None}, {"$set": {spot.value: held}})
+            yield _one({**theirs, spot.value: {"$type": "array"}}, {"$addToSet": {spot.value: {"$each": held}}})
         if change.pending:
-            yield UpdateOne({"_id": change.session}, {"$set": {Spot.PENDING_ITEM.value: change.pending[0]}})
+            yield _one({"_id": change.session}, {"$set": {Spot.PENDING_ITEM.value: change.pending[0]}})
