@@ -32,6 +32,7 @@ from worker.receivers import ReceiverParts, Receivers
 from worker.settle import EARLIER_WENT_BACK, Settle
 
 OPTIONS = Options(policy=PolicyInUse.LEGACY)
+FOREIGN = json.dumps({"id": "e9", "name": "kustomer.tag.update", "data": {"id": "t", "type": "tag"}})
 
 
 def body(conversation: str, rev: int = 1) -> str:
@@ -186,7 +187,7 @@ async def test_bad_and_foreign_messages_end_at_once_and_harm_nobody(line: Line) 
     line.script.gate = asyncio.Event()
     line.queue.send(body("c1"))
     line.queue.send("{nonsense")
-    line.queue.send(json.dumps({"id": "e9", "name": "kustomer.tag.update", "data": {"id": "t", "type": "tag"}}))
+    line.queue.send(FOREIGN)
     line.start()
     # The event's own lane is held up: the other two do not wait for it.
     await until(lambda: line.queue.left == ["m1"])
@@ -354,11 +355,12 @@ async def test_idle_waits_for_the_batch_under_way(line: Line) -> None:
     assert line.queue.left == []
 
 
-async def test_a_dead_letter_queue_that_refuses_holds_up_no_sync_of_our_own() -> None:
-    line = Line(FakeClock())
+@pytest.mark.parametrize("fifo", [False, True])
+async def test_a_dead_letter_queue_that_refuses_holds_up_nothing_else(fifo: bool) -> None:
+    line = Line(FakeClock(), fifo=fifo, batch_max=1)
     line.queue.refuse("dead_letter", *[Refused(code="Throttled", reason="", final=False)] * 50)
-    line.queue.send("{nonsense")
-    line.queue.send(_own("c1"))
+    for text in ("{nonsense", _own("c1"), FOREIGN):
+        line.queue.send(text)
     line.start()
     await breathe()
     assert line.queue.left == ["m1"]
