@@ -1,11 +1,12 @@
 """How long to wait before the next try: tenacity's exponential growth, jittered so that workers do not move in step."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from tenacity import AsyncRetrying, RetryCallState
 from tenacity.wait import wait_base, wait_exponential
 
-from handlers.ports import Chance
+from handlers.ports import Chance, Clock
 
 _RETRYING: Final = AsyncRetrying()
 
@@ -24,12 +25,6 @@ class JitteredDelay(wait_base):
         """Seconds to wait after the attempt that `retry_state` describes."""
         return self._growth(retry_state) * (0.5 + self._chance.random() / 2)
 
-    @property
-    def once_tried(self) -> wait_base:
-        """The same for those who made the first attempt themselves: where it mostly succeeds, tenacity's machinery
-        costs more than what it repeats."""
-        return _OnceTried(self)
-
     def after(self, attempt: int) -> float:
         """Seconds to wait after the attempt of that number, the first being 1."""
         state = RetryCallState(_RETRYING, None, (), {})
@@ -37,9 +32,14 @@ class JitteredDelay(wait_base):
         return self(state)
 
 
-class _OnceTried(wait_base):
-    def __init__(self, delay: JitteredDelay) -> None:
-        self._delay = delay
+async def until_done(
+    once: Callable[[], Awaitable[bool]], *, tries_max: int, pause: JitteredDelay, clock: Clock
+) -> None:
+    """Call `once` until it says that it is done, `tries_max` times at most, with a pause in between.
 
-    def __call__(self, retry_state: RetryCallState) -> float:
-        return self._delay.after(retry_state.attempt_number + 1)
+    A plain loop: the first try mostly does it, and tenacity's machinery costs more than what it would repeat.
+    """
+    attempt = 1
+    while not await once() and attempt < tries_max:
+        await clock.sleep(pause.after(attempt))
+        attempt += 1

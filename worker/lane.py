@@ -7,22 +7,19 @@ batch is taken apart by conversation and only the one that meets it goes back.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from commands.record import record
 from handlers.batch import Contended
 from handlers.event import Event, Malformed, Unsupported
 from handlers.lateness import lateness
 from handlers.outcome import Done, Handled, Outcome, Poison, Retry
-from handlers.ports import Announcement, Clock, StoreAway
+from handlers.ports import Announcement, Clock
 from sync.gates import Skip
 from sync.rule import Policy
-from worker.aws import first_line
 from worker.backlog_lag import BacklogLag
 from worker.code_fault import CodeFault, or_fault
 from worker.delay import JitteredDelay
@@ -188,7 +185,8 @@ class Lane:
         """Conversations that met other writers, one after the other, and the end of these entries as it comes."""
         left = list(entries)
         for events in contended:
-            done = await or_fault(self._until_the_store_answers(partial(self._parts.handler.again, events)))
+            again = partial(self._parts.handler.again, events)
+            done = await or_fault(self._parts.outage.outlasted(again, self._parts.store_pause))
             if isinstance(done, CodeFault):
                 self._tell_fault(events, done)
                 done = [self._parts.failed(event, done.error) for event in events]
@@ -221,7 +219,7 @@ class Lane:
     async def _handle(self, events: Sequence[Event], ends: dict[int, Handled], contended: Contended) -> list[Handled]:
         began = self._parts.clock.monotonic()
         handle = partial(self._parts.handler.handle, events, ends, contended)
-        done = await or_fault(self._until_the_store_answers(handle))
+        done = await or_fault(self._parts.outage.outlasted(handle, self._parts.store_pause))
         metrics = self._parts.telemetry.metrics
         if not isinstance(done, CodeFault):
             metrics.distribution(Metric.BATCH_SIZE, len(events))
@@ -246,24 +244,6 @@ class Lane:
             **fault_fields(fault.error),
         )
         return by_conversation
-
-    async def _until_the_store_answers(self, work: Callable[[], Awaitable[list[Handled]]]) -> list[Handled]:
-        outage = self._parts.outage
-        try:
-            # A batch that goes through at once may not ask the store at all, and says nothing of it.
-            return await work()
-        except StoreAway as away:
-            outage.begins(first_line(away))
-            await outage.over_within(self._parts.store_pause.after(1))
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(StoreAway),
-            wait=self._parts.store_pause.once_tried,
-            before_sleep=lambda state: outage.begins(_why(state)),
-            sleep=outage.over_within,
-        )
-        handled: list[Handled] = await retrying(work)
-        outage.ends()
-        return handled
 
     def _settlement(self, entry: Entry, ends: Mapping[int, Handled]) -> Settlement:
         outcome: Outcome
@@ -295,11 +275,6 @@ class Lane:
 
 def _conversation(entry: Entry) -> str | None:
     return entry.read.conversation_id if isinstance(entry.read, Event) else None
-
-
-def _why(state: RetryCallState) -> str:
-    error = state.outcome.exception() if state.outcome else None
-    return first_line(error) if error else "no answer"
 
 
 def _is_open(entry: Entry, ends: Mapping[int, Handled]) -> bool:

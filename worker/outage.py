@@ -5,11 +5,17 @@ lanes that keep a batch, and the relay and the gap poll at their rounds.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from handlers.ports import Clock
+from handlers.ports import Clock, StoreAway
+from worker.aws import first_line
+from worker.delay import JitteredDelay
 from worker.health import Health
 from worker.metrics import Metric
 from worker.telemetry import Telemetry
+
+T = TypeVar("T")
 
 
 class Outage:
@@ -41,8 +47,24 @@ class Outage:
         """Wait until the store is not away."""
         await self._over.wait()
 
-    async def over_within(self, seconds: float) -> None:
-        """Wait so many seconds, or less where somebody finds the store back before."""
+    async def outlasted(self, work: Callable[[], Awaitable[T]], pause: JitteredDelay) -> T:
+        """What the work on the store yields, begun anew after a pause for as long as it raises StoreAway."""
+        attempt = 1
+        while True:
+            try:
+                done = await work()
+            except StoreAway as away:
+                self.begins(first_line(away))
+                await self._over_within(pause.after(attempt))
+                attempt += 1
+            else:
+                # What goes through at once may not have asked the store at all, and says nothing of it.
+                if attempt > 1:
+                    self.ends()
+                return done
+
+    async def _over_within(self, seconds: float) -> None:
+        # Or less, where somebody finds the store back before.
         waits = [asyncio.ensure_future(self._over.wait()), asyncio.ensure_future(self._clock.sleep(seconds))]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

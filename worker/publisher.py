@@ -10,12 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt
-
 from handlers.ports import Announcement, Clock, StoreAway
 from sync.gates import Trigger
 from worker.aws import TopicsAway
-from worker.delay import JitteredDelay
+from worker.delay import JitteredDelay, until_done
 from worker.metrics import Metric
 from worker.outbox import Outbox
 from worker.telemetry import Telemetry
@@ -139,18 +137,10 @@ class Publisher:
                     again.append(message)
                     codes.add(refused.code)
             left[:] = again
-            return bool(left)
+            return not left
 
         try:
-            if await once():
-                await self._clock.sleep(self._pause.after(1))
-                await AsyncRetrying(
-                    stop=stop_after_attempt(_TRIES - 1),
-                    wait=self._pause.once_tried,
-                    retry=retry_if_result(bool),
-                    retry_error_callback=_give_up,
-                    sleep=self._clock.sleep,
-                )(once)
+            await until_done(once, tries_max=_TRIES, pause=self._pause, clock=self._clock)
         except TopicsAway as away:
             self._telemetry.log.warning("topics away, left to the relay", count=len(left), reason=str(away))
             self._left(len(left), "topics_away")
@@ -181,7 +171,3 @@ class Publisher:
     def _left(self, count: int, reason: str) -> None:
         if count:
             self._telemetry.metrics.count(Metric.PUBLISH_LEFT, count, reason=reason)
-
-
-def _give_up(_: RetryCallState) -> bool:
-    return True

@@ -17,13 +17,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar, assert_never
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt
-
 from commands.record import record
 from handlers.outcome import Done, Outcome, Poison, Retry
 from handlers.ports import Clock
 from worker.dead_letter import write_letter
-from worker.delay import JitteredDelay
+from worker.delay import JitteredDelay, until_done
 from worker.in_hand import InHand
 from worker.message import Message
 from worker.metrics import Metric, event_tag
@@ -195,17 +193,9 @@ class Settle:
                     failed.pop(index, None)
                 if refused is None or refused.final:
                     del left[index]
-            return bool(left)
+            return not left
 
-        if await once():
-            await self._clock.sleep(self._pause.after(1))
-            await AsyncRetrying(
-                stop=stop_after_attempt(_TRIES - 1),
-                wait=self._pause.once_tried,
-                retry=retry_if_result(bool),
-                retry_error_callback=_give_up,
-                sleep=self._clock.sleep,
-            )(once)
+        await until_done(once, tries_max=_TRIES, pause=self._pause, clock=self._clock)
         for code in failed.values():
             self._telemetry.metrics.count(Metric.UNSETTLED, action=action, code=code)
         if failed:
@@ -243,7 +233,3 @@ class Settle:
                 return "poison", code.value
             case _:
                 assert_never(one.outcome)
-
-
-def _give_up(_: RetryCallState) -> bool:
-    return True
