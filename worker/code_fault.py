@@ -4,12 +4,16 @@ It becomes a value, so that the batch can be taken apart and the rest of it goes
 exceptions (`StoreAway`, `AwsAway`), which pass through; so does being cancelled.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from handlers.event import Event
 from handlers.ports import StoreAway
 from worker.aws import AwsAway
+from worker.logs import fault_fields
+from worker.metrics import Metric
+from worker.telemetry import Telemetry
 
 T = TypeVar("T")
 
@@ -29,3 +33,18 @@ async def or_fault(work: Awaitable[T]) -> T | CodeFault:
         raise
     except Exception as error:  # noqa: BLE001 - argued for in this file's head
         return CodeFault(error=error)
+
+
+def tell_fault(events: Sequence[Event], fault: CodeFault, telemetry: Telemetry) -> dict[str, list[Event]]:
+    """Log and count what these events met; the events by conversation."""
+    telemetry.metrics.count(Metric.BATCH_FAULT)
+    by_conversation: dict[str, list[Event]] = {}
+    for event in events:
+        by_conversation.setdefault(event.conversation_id, []).append(event)
+    telemetry.log.error(
+        "a batch met a fault in our code",
+        conversations=sorted(by_conversation),
+        events=len(events),
+        **fault_fields(fault.error),
+    )
+    return by_conversation

@@ -13,7 +13,7 @@ from handlers.ports import Chance, Clock
 from worker.backlog_lag import BacklogLag
 from worker.code_fault import CodeFault, or_fault
 from worker.handled_line import tell_polled
-from worker.lane import Announcer
+from worker.lane_parts import Announcer
 from worker.logs import fault_fields
 from worker.metrics import Metric
 from worker.outage import Outage

@@ -7,96 +7,26 @@ batch is taken apart by conversation and only the one that meets it goes back.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
-from commands.record import record
 from handlers.batch import Contended
 from handlers.event import Event, Malformed, Unsupported
 from handlers.lateness import lateness
 from handlers.outcome import Done, Handled, Outcome, Poison, Retry
-from handlers.ports import Announcement, Clock
 from sync.gates import Skip
-from sync.rule import Policy
-from worker.backlog_lag import BacklogLag
-from worker.code_fault import CodeFault, or_fault
-from worker.delay import JitteredDelay
+from worker.code_fault import CodeFault, or_fault, tell_fault
 from worker.handled_line import tell_handled, tell_unsupported
-from worker.health import Health
+from worker.lane_parts import Entry, LaneParts
 from worker.logs import fault_fields
-from worker.message import Message
 from worker.metrics import Metric
-from worker.outage import Outage
 from worker.settle import EARLIER_WENT_BACK, Settlement
-from worker.telemetry import Telemetry
 
 READ_FAULT: Final = "READ_FAULT"
 """Why a message comes back: our code could not even read it."""
 _CONTENDED_MAX: Final = 4
 """So many contended conversations of a lane are tried again at a time."""
-
-
-@record
-class Entry:
-    """A message with what it was read as."""
-
-    message: Message
-    read: Event | Unsupported | Malformed | CodeFault
-
-    @property
-    def name(self) -> str | None:
-        """The event's name, where it could be read."""
-        return self.read.name if isinstance(self.read, Event | Unsupported) else None
-
-
-class Handler(Protocol):
-    """What a lane does with its events (handlers/batch.py)."""
-
-    async def handle(self, events: Sequence[Event], ends: dict[int, Handled], contended: Contended) -> list[Handled]:
-        """Each event's end, in order; raises StoreAway, and goes on with the same `ends`. `contended` gets those of a
-        conversation that met another writer, which have no end yet."""
-        ...
-
-    async def again(self, events: Sequence[Event]) -> list[Handled]:
-        """Their ends: one conversation's, after all. Raises StoreAway."""
-        ...
-
-
-class Settler(Protocol):
-    """Where a lane's messages end (settle.py)."""
-
-    async def settle(self, settlements: Sequence[Settlement]) -> frozenset[str]:
-        """Settle; the FIFO groups of which something went back."""
-        ...
-
-
-class Announcer(Protocol):
-    """Where a lane's announcements go (publisher.py)."""
-
-    def offer(self, announcements: Sequence[Announcement]) -> None:
-        """Take them or leave them to the relay; never waits."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneParts:
-    """What every lane works with. `fifo`: the queue keeps groups in order. `failed` makes the end of an event that met
-    a fault in our code; `store_pause` is the delay between tries while the store is away."""
-
-    handler: Handler
-    fifo: bool
-    policy: Policy
-    failed: Callable[[Event, Exception], Handled]
-    settler: Settler
-    announcer: Announcer
-    outage: Outage
-    lag: BacklogLag
-    store_pause: JitteredDelay
-    health: Health
-    clock: Clock
-    telemetry: Telemetry
 
 
 class Lane:
@@ -188,7 +118,7 @@ class Lane:
             again = partial(self._parts.handler.again, events)
             done = await or_fault(self._parts.outage.outlasted(again, self._parts.store_pause))
             if isinstance(done, CodeFault):
-                self._tell_fault(events, done)
+                tell_fault(events, done, self._parts.telemetry)
                 done = [self._parts.failed(event, done.error) for event in events]
             ends.update((id(one.event), one) for one in done)
             ended, left = self._parted(left, ends)
@@ -226,24 +156,10 @@ class Lane:
             seconds = self._parts.clock.monotonic() - began
             metrics.distribution(Metric.BATCH_DURATION, seconds * 1_000)
             return done
-        by_conversation = self._tell_fault(events, done)
+        by_conversation = tell_fault(events, done, self._parts.telemetry)
         if len(by_conversation) == 1:
             return [self._parts.failed(event, done.error) for event in events]
         return [one for some in by_conversation.values() for one in await self._handle(some, ends, contended)]
-
-    def _tell_fault(self, events: Sequence[Event], fault: CodeFault) -> dict[str, list[Event]]:
-        """The events by conversation."""
-        self._parts.telemetry.metrics.count(Metric.BATCH_FAULT)
-        by_conversation: dict[str, list[Event]] = {}
-        for event in events:
-            by_conversation.setdefault(event.conversation_id, []).append(event)
-        self._parts.telemetry.log.error(
-            "a batch met a fault in our code",
-            conversations=sorted(by_conversation),
-            events=len(events),
-            **fault_fields(fault.error),
-        )
-        return by_conversation
 
     def _settlement(self, entry: Entry, ends: Mapping[int, Handled]) -> Settlement:
         outcome: Outcome

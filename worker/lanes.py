@@ -7,7 +7,8 @@ import asyncio
 from zlib import crc32
 
 from handlers.event import Event, Malformed
-from worker.lane import Entry, Lane, LaneParts
+from worker.lane import Lane
+from worker.lane_parts import Entry, LaneParts
 
 
 class Lanes:

@@ -24,7 +24,7 @@ from worker.gap_poll import GapPoll
 from worker.health import Health
 from worker.heartbeat import Heartbeat
 from worker.in_hand import InHand
-from worker.lane import LaneParts
+from worker.lane_parts import LaneParts
 from worker.lanes import Lanes
 from worker.outage import Outage
 from worker.outbox import Outbox

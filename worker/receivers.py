@@ -17,7 +17,7 @@ from worker.code_fault import CodeFault, or_fault
 from worker.delay import JitteredDelay
 from worker.health import Health
 from worker.in_hand import InHand
-from worker.lane import Entry
+from worker.lane_parts import Entry
 from worker.lanes import Lanes
 from worker.message import Message
 from worker.metrics import Metric

@@ -24,7 +24,7 @@ from worker.backlog_lag import BacklogLag
 from worker.delay import JitteredDelay
 from worker.health import Health
 from worker.in_hand import InHand
-from worker.lane import LaneParts
+from worker.lane_parts import LaneParts
 from worker.lanes import Lanes
 from worker.metrics import Metric
 from worker.outage import Outage
