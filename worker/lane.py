@@ -1,8 +1,8 @@
 """One lane: it takes all that waits as one batch, and handles, tells, settles and publishes it.
 
-A conversation that meets other writers is tried again beside the lane, which goes on without it; what else comes of
-that conversation waits. While the store is away a lane keeps its batch and tries again; while our code has a fault, the
-batch is taken apart by conversation and only the one that meets it goes back.
+A conversation that meets other writers is tried again beside the lane, which goes on without it (contention.py). While
+the store is away a lane keeps its batch and tries again; while our code has a fault, the batch is taken apart by
+conversation and only the one that meets it goes back.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from handlers.lateness import lateness
 from handlers.outcome import Done, Handled, Outcome, Poison, Retry
 from sync.gates import Skip
 from worker.code_fault import CodeFault, or_fault, tell_fault
+from worker.contention import Contention, parted
 from worker.handled_line import tell_handled, tell_unsupported
 from worker.lane_parts import Entry, LaneParts
 from worker.logs import fault_fields
@@ -25,8 +26,6 @@ from worker.settle import EARLIER_WENT_BACK, Settlement
 
 READ_FAULT: Final = "READ_FAULT"
 """Why a message comes back: our code could not even read it."""
-_CONTENDED_MAX: Final = 4
-"""So many contended conversations of a lane are tried again at a time."""
 
 
 class Lane:
@@ -37,8 +36,7 @@ class Lane:
         self._parts = parts
         self._waiting: deque[Entry] = deque()
         self._some = asyncio.Event()
-        self._contended: set[str] = set()
-        self._places = asyncio.Semaphore(_CONTENDED_MAX)
+        self._contention = Contention(parts, finish=self._finish, freed=self._go_on)
         self.idle = asyncio.Event()
         self.idle.set()
 
@@ -61,19 +59,31 @@ class Lane:
                     self._note_idle()
 
     def _next(self) -> list[Entry]:
-        """As many as a batch holds, the oldest first, but for conversations that are tried again beside the lane."""
-        if not self._contended:
+        """As many as a batch holds, the oldest first, but for what waits for a conversation that is tried again."""
+        if not self._contention.held:
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max))]
         batch: list[Entry] = []
         kept: deque[Entry] = deque()
+        held = set(self._contention.held)
         for entry in self._waiting:
-            fits = len(batch) < self._batch_max and _conversation(entry) not in self._contended
-            (batch if fits else kept).append(entry)
+            ties = entry.ties(fifo=self._parts.fifo)
+            if len(batch) < self._batch_max and held.isdisjoint(ties):
+                batch.append(entry)
+            else:
+                # It must be overtaken by nothing either.
+                held |= ties
+                kept.append(entry)
         self._waiting = kept
         return batch
 
+    def _go_on(self) -> None:
+        """Something that waited for a conversation may wait no longer."""
+        if self._waiting:
+            self._some.set()
+        self._note_idle()
+
     def _note_idle(self) -> None:
-        if not self._waiting and not self._contended and not self._some.is_set():
+        if not self._waiting and not self._contention.held and not self._some.is_set():
             self.idle.set()
 
     async def _work(self, batch: Sequence[Entry], beside: asyncio.TaskGroup) -> None:
@@ -90,53 +100,14 @@ class Lane:
         if not contended:
             await self._finish(batch, ends)
             return
-        ended, left = self._parted(batch, ends)
+        ended, left = parted(batch, ends, fifo=parts.fifo)
+        self._contention.begin(left, ends, beside)
         await self._finish(ended, ends)
-        if parts.fifo:
-            # What follows in a group must not be begun before it is known whether this goes back.
-            await self._handle_again(contended, left, ends)
-            return
-        for some in contended:
-            self._contended.add(some[0].conversation_id)
-            own = [entry for entry in left if _conversation(entry) == some[0].conversation_id]
-            beside.create_task(self._go_on_beside(some, own, ends))
-
-    async def _go_on_beside(self, events: Sequence[Event], entries: Sequence[Entry], ends: dict[int, Handled]) -> None:
-        async with self._places:
-            await self._handle_again([events], entries, ends)
-        self._contended.discard(events[0].conversation_id)
-        if self._waiting:
-            self._some.set()
-        self._note_idle()
-
-    async def _handle_again(
-        self, contended: Sequence[Sequence[Event]], entries: Sequence[Entry], ends: dict[int, Handled]
-    ) -> None:
-        """Conversations that met other writers, one after the other, and the end of these entries as it comes."""
-        left = list(entries)
-        for events in contended:
-            again = partial(self._parts.handler.again, events)
-            done = await or_fault(self._parts.outage.outlasted(again, self._parts.store_pause))
-            if isinstance(done, CodeFault):
-                tell_fault(events, done, self._parts.telemetry)
-                done = [self._parts.failed(event, done.error) for event in events]
-            ends.update((id(one.event), one) for one in done)
-            ended, left = self._parted(left, ends)
-            await self._finish(ended, ends)
-
-    def _parted(self, entries: Sequence[Entry], ends: Mapping[int, Handled]) -> tuple[list[Entry], list[Entry]]:
-        """What has come to its end, and the rest. Of a FIFO queue nothing goes first that would overtake its group."""
-        open_groups = {entry.message.group for entry in entries if self._parts.fifo and _is_open(entry, ends)}
-        parted: tuple[list[Entry], list[Entry]] = ([], [])
-        for entry in entries:
-            waits = _is_open(entry, ends) or entry.message.group in open_groups
-            parted[waits].append(entry)
-        return parted
 
     async def _finish(self, entries: Sequence[Entry], ends: Mapping[int, Handled]) -> None:
-        """Tell, settle and publish what has come to its end."""
+        """Tell, settle and publish what has come to its end. An event without an end goes back untouched."""
         parts = self._parts
-        handled = [ends[id(entry.read)] for entry in entries if isinstance(entry.read, Event)]
+        handled = [ends[id(entry.read)] for entry in entries if id(entry.read) in ends]
         # Before settling: a kill in between then repeats an audit line, where it would have lost the only one.
         tell_handled(handled, parts.telemetry)
         unsupported = [entry.read for entry in entries if isinstance(entry.read, Unsupported)]
@@ -165,7 +136,8 @@ class Lane:
         outcome: Outcome
         match entry.read:
             case Event():
-                outcome = ends[id(entry.read)].outcome
+                end = ends.get(id(entry.read))
+                outcome = Retry(reason=EARLIER_WENT_BACK) if end is None else end.outcome
             case Unsupported():
                 outcome = Done(reason=Skip.UNSUPPORTED_EVENT.value)
             case Malformed(code=code, reason=reason):
@@ -187,12 +159,3 @@ class Lane:
         await self._parts.settler.settle(
             [Settlement(message=entry.message, outcome=back, event=entry.name) for entry in followers]
         )
-
-
-def _conversation(entry: Entry) -> str | None:
-    return entry.read.conversation_id if isinstance(entry.read, Event) else None
-
-
-def _is_open(entry: Entry, ends: Mapping[int, Handled]) -> bool:
-    """True for an event that has not come to its end; what is no event has none to come to."""
-    return isinstance(entry.read, Event) and id(entry.read) not in ends

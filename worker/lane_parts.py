@@ -32,6 +32,12 @@ class Entry:
         """The event's name, where it could be read."""
         return self.read.name if isinstance(self.read, Event | Unsupported) else None
 
+    def ties(self, *, fifo: bool) -> frozenset[str]:
+        """What messages have in common of which one may have to wait for the other: the conversation and, of a FIFO
+        queue, the message group. The two share their names: a group named like a conversation is mostly its own."""
+        conversation = self.read.conversation_id if isinstance(self.read, Event) else None
+        return frozenset(each for each in (conversation, self.message.group if fifo else None) if each)
+
 
 class Handler(Protocol):
     """What a lane does with its events (handlers/batch.py)."""

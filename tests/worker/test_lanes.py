@@ -1,152 +1,15 @@
 """Lanes and receivers: batches by conversation, the store away, a fault in our code, and nothing lost over either."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 
-from handlers.batch import Contended
-from handlers.ending import failed, skip_own
-from handlers.event import Event
-from handlers.message import Limits
-from handlers.options import Options, PolicyInUse
-from handlers.outcome import Handled, Retry
-from handlers.ports import Announcement, StoreAway
-from sync.rule import Policy
-from tests.worker.ear import Ear
-from tests.worker.fake_clock import T0, Even, FakeClock, breathe, until
-from tests.worker.stand_in_queue import StandInQueue
+from tests.worker.fake_clock import FakeClock, breathe, until
+from tests.worker.line import FOREIGN, Line, body, own
 from worker.aws import QueueAway, Refused
-from worker.backlog_lag import BacklogLag
-from worker.delay import JitteredDelay
-from worker.health import Health
-from worker.in_hand import InHand
-from worker.lane_parts import LaneParts
-from worker.lanes import Lanes
 from worker.metrics import Metric
-from worker.outage import Outage
-from worker.receivers import ReceiverParts, Receivers
-from worker.settle import EARLIER_WENT_BACK, Settle
-
-OPTIONS = Options(policy=PolicyInUse.LEGACY)
-FOREIGN = json.dumps({"id": "e9", "name": "kustomer.tag.update", "data": {"id": "t", "type": "tag"}})
-
-
-def body(conversation: str, rev: int = 1) -> str:
-    data = {
-        "id": conversation,
-        "type": "conversation",
-        "attributes": {"status": "open", "assignedUsers": [], "rev": rev},
-        "relationships": {},
-    }
-    return json.dumps({"id": f"{conversation}-{rev}", "name": "kustomer.conversation.update", "data": data})
-
-
-class Script:
-    """A handler that does what the test says: raise, come back, or be done with it."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[str]] = []
-        self.away = 0
-        self.faulty: set[str] = set()
-        self.back: set[str] = set()
-        self.contended: dict[str, asyncio.Event] = {}
-        self.faulty_again: set[str] = set()
-        self.gate: asyncio.Event | None = None
-
-    async def handle(self, events: Sequence[Event], ends: dict[int, Handled], contended: Contended) -> list[Handled]:
-        if self.gate is not None:
-            await self.gate.wait()
-        if self.away:
-            self.away -= 1
-            raise StoreAway("no primary")
-        self.batches.append([event.id for event in events])
-        if self.faulty & {event.conversation_id for event in events}:
-            raise KeyError("a customer's words")
-        for conversation in sorted(self.contended.keys() & {event.conversation_id for event in events}):
-            contended([event for event in events if event.conversation_id == conversation])
-        return [self._end(event) for event in events if event.conversation_id not in self.contended]
-
-    async def again(self, events: Sequence[Event]) -> list[Handled]:
-        (conversation,) = {event.conversation_id for event in events}
-        await self.contended[conversation].wait()
-        if conversation in self.faulty_again:
-            raise KeyError("a customer's words")
-        return [self._end(event) for event in events]
-
-    def _end(self, event: Event) -> Handled:
-        end = skip_own(event, now=T0, options=OPTIONS)
-        if event.id in self.back:
-            return replace(end, outcome=Retry(reason="CONFLICT"))
-        said = Announcement(
-            id=f"a-{event.id}", conversation_id=event.conversation_id, side="conversation", message="{}", created_at=T0
-        )
-        return replace(end, announcements=(said,))
-
-
-class Line:
-    """Queue, receivers, lanes and settling, with a scripted handler."""
-
-    def __init__(self, clock: FakeClock, *, fifo: bool = False, batch_max: int = 50, lanes: int = 4) -> None:
-        self.clock, self.ear, self.script = clock, Ear(), Script()
-        self.queue = StandInQueue(clock)
-        self.queue.facts = replace(self.queue.facts, fifo=fifo)
-        self.health = Health(clock=clock, silence_seconds_max=90)
-        self.health.well("pipelines")
-        self.health.well("store")
-        self.in_hand = InHand(count_max=200, visibility_seconds=60, clock=clock)
-        self.outage = Outage(clock=clock, health=self.health, telemetry=self.ear.telemetry)
-        self.offered: list[str] = []
-        pause = JitteredDelay(first_seconds=1, max_seconds=8, chance=Even())
-        self.settle = Settle(
-            queue=self.queue, facts=self.queue.facts, in_hand=self.in_hand, clock=clock,
-            retry=pause, pause=pause, telemetry=self.ear.telemetry,
-        )  # fmt: skip
-        self.lag = BacklogLag(clock)
-        self.lanes = Lanes(
-            count=lanes,
-            batch_max=batch_max,
-            parts=LaneParts(
-                handler=self.script, fifo=fifo, policy=Policy.LEGACY, failed=self._failed,
-                settler=self.settle, announcer=self, outage=self.outage, lag=self.lag, store_pause=pause,
-                health=self.health, clock=clock,
-                telemetry=self.ear.telemetry,
-            ),
-        )  # fmt: skip
-        self.receivers = Receivers(
-            count=1,
-            parts=ReceiverParts(
-                queue=self.queue, in_hand=self.in_hand, lanes=self.lanes, limits=Limits(), outage=self.outage,
-                lag=self.lag, health=self.health, pause=pause, clock=clock, telemetry=self.ear.telemetry,
-            ),
-        )  # fmt: skip
-        self._tasks: list[asyncio.Task[None]] = []
-
-    def _failed(self, event: Event, error: Exception) -> Handled:
-        return failed(event, "UNEXPECTED", type(error).__name__, now=T0, options=OPTIONS)
-
-    def offer(self, announcements: Sequence[Announcement]) -> None:
-        self.offered.extend(one.id for one in announcements)
-
-    def start(self) -> None:
-        runs = [self.settle.run(), self.lanes.run(), self.receivers.run()]
-        self._tasks = [asyncio.ensure_future(run) for run in runs]
-
-    async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks)
-
-    async def drained(self) -> None:
-        await until(lambda: not self.queue.left)
-        await self.lanes.idle()
-
-    @property
-    def audits(self) -> list[dict[str, Any]]:
-        return [line for line in self.ear.lines if line["msg"] == "CONVERSATION_SYNC_AUDIT"]
+from worker.settle import EARLIER_WENT_BACK
 
 
 @pytest.fixture
@@ -287,61 +150,6 @@ async def test_fifo_what_waits_behind_a_message_that_goes_back_goes_back_too() -
     await line.stop()
 
 
-async def test_a_contended_conversation_holds_up_nobody_else() -> None:
-    """Neither of its batch nor of those after it; its own later messages wait for it."""
-    line = Line(FakeClock(), lanes=1)
-    line.script.contended = {"c2": asyncio.Event()}
-    for conversation in ("c1", "c2", "c3"):
-        line.queue.send(body(conversation))
-    line.start()
-    await until(lambda: line.queue.left == ["m2"])
-    await until(lambda: line.offered == ["a-c1-1", "a-c3-1"])
-    for conversation in ("c2", "c1", "c2"):
-        line.queue.send(body(conversation, 2))
-    await line.clock.advance(25)
-    await until(lambda: line.queue.left == ["m2", "m4", "m6"])
-    assert len(line.in_hand) == 3
-    assert [audit["event"]["id"] for audit in line.audits] == ["c1-1", "c3-1", "c1-2"]
-    idle = asyncio.ensure_future(line.lanes.idle())
-    await breathe()
-    assert not idle.done()
-    line.script.contended.pop("c2").set()
-    await line.drained()
-    await idle
-    assert [audit["event"]["id"] for audit in line.audits][3:] == ["c2-1", "c2-2", "c2-2"]
-    await line.stop()
-
-
-async def test_a_fault_in_our_code_beside_the_lane_sends_back_its_own_conversation_only() -> None:
-    line = Line(FakeClock(), lanes=1)
-    line.script.contended, line.script.faulty_again = {"c2": asyncio.Event()}, {"c2"}
-    line.script.contended["c2"].set()
-    for conversation in ("c1", "c2"):
-        line.queue.send(body(conversation))
-    line.start()
-    await until(lambda: len(line.audits) == 2)
-    assert {audit["conversationId"]: audit["outcome"] for audit in line.audits} == {"c1": "skipped", "c2": "failed"}
-    await line.lanes.idle()
-    assert line.queue.left == ["m2"]
-    await line.stop()
-
-
-async def test_fifo_nothing_overtakes_a_contended_message_of_its_group() -> None:
-    line = Line(FakeClock(), fifo=True, lanes=1)
-    line.script.gate, line.script.contended = asyncio.Event(), {"c2": asyncio.Event()}
-    line.script.back = {"c2-1"}
-    for conversation, group in (("c1", "g1"), ("c2", "g1"), ("c3", "g1"), ("c4", "g2")):
-        line.queue.send(body(conversation), group=group)
-    line.start()
-    await until(lambda: len(line.in_hand) == 4)
-    line.script.gate.set()
-    await until(lambda: line.queue.left == ["m1", "m2", "m3"])
-    line.script.contended["c2"].set()
-    await until(lambda: len(line.in_hand) == 0)
-    assert line.queue.left == ["m2", "m3"], "what comes after it in its group went back with it"
-    await line.stop()
-
-
 async def test_idle_waits_for_the_batch_under_way(line: Line) -> None:
     line.script.gate = asyncio.Event()
     line.queue.send(body("c1"))
@@ -359,31 +167,9 @@ async def test_idle_waits_for_the_batch_under_way(line: Line) -> None:
 async def test_a_dead_letter_queue_that_refuses_holds_up_nothing_else(fifo: bool) -> None:
     line = Line(FakeClock(), fifo=fifo, batch_max=1)
     line.queue.refuse("dead_letter", *[Refused(code="Throttled", reason="", final=False)] * 50)
-    for text in ("{nonsense", _own("c1"), FOREIGN):
+    for text in ("{nonsense", own("c1"), FOREIGN):
         line.queue.send(text)
     line.start()
     await breathe()
     assert line.queue.left == ["m1"]
     await line.stop()
-
-
-async def test_fifo_contended_conversations_do_not_wait_for_each_other() -> None:
-    line = Line(FakeClock(), fifo=True, lanes=1)
-    line.script.gate = asyncio.Event()
-    line.script.contended = {"c1": asyncio.Event(), "c2": asyncio.Event()}
-    for conversation in line.script.contended:
-        line.queue.send(body(conversation), group=conversation)
-    line.start()
-    await until(lambda: len(line.in_hand) == 2)
-    line.script.gate.set()
-    await breathe()
-    line.script.contended["c1"].set()
-    await breathe()
-    assert line.queue.left == ["m2"]
-    await line.stop()
-
-
-def _own(conversation: str) -> str:
-    """A sync of our own, come back."""
-    reasons = [{"action": "SYNC_CONVERSATION", "code": "WORK_ITEM_ASSIGNED"}]
-    return json.dumps({**json.loads(body(conversation)), "isSync": True, "routingReasons": reasons})
