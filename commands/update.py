@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, Final, Literal
 
 from commands.instant import format_instant, parse_instant
-from commands.record import record
+from commands.record import record, replace
 from commands.refusal import Refusal, RefusalCode
 from commands.work_item import STATUS_ALIASES, Status
 
@@ -88,6 +88,9 @@ class Update:
         return wire
 
 
+_NOTHING: Final = Update()
+
+
 def parse_update(raw: object, *, from_sync: bool = False) -> Update | Refusal:
     """Read an update from JSON; `INVALID_UPDATE` names every fault, `UNSUPPORTED_COMBINATION` both fields.
 
@@ -111,7 +114,7 @@ def parse_update(raw: object, *, from_sync: bool = False) -> Update | Refusal:
         resume=from_sync and reader.flag("resume", nested.get("resume", False)) is True,
         rev=reader.revision(nested["rev"]) if "rev" in nested else UNSET,
     )
-    if not reader.faults and not update.as_wire():
+    if not reader.faults and replace(update, rev=UNSET) == _NOTHING:
         reader.fault(f"the update is empty: name at least one of {', '.join(_FIELDS[:-1])}")
     if reader.faults:
         return _invalid(reader.faults)

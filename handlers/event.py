@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from commands.instant import format_instant
-from handlers.snapshot import conversation_of, document_of
+from commands.record import replace
+from handlers.snapshot import conversation_of
 from sync.field import Field
 from sync.gates import Trigger
 from sync.state import Observation, shared_values
@@ -79,8 +80,8 @@ class Event:
         """A conversation's shared values after the write. Made when asked for: nobody asks it of our own syncs."""
         if self.side == "work-item":
             return {}
-        document = document_of(self.data, org=self.org, rev=self.rev, deletion=self.deletion)
-        return shared_values(conversation_of(document))
+        snapshot = conversation_of({**self.data, "_id": self.document_id, "rev": self.rev})
+        return shared_values(replace(snapshot, deleted=True) if self.deletion else snapshot)
 
     def observation(self) -> Observation:
         """What the event says to the sync state."""

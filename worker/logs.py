@@ -84,12 +84,13 @@ def _rendered(origin: Origin, clock: Clock) -> Processor:
     service = {"service": origin.service, "version": origin.version}
 
     def process(_: object, method: str, fields: MutableMapping[str, Any]) -> bytes:
-        message, time = fields.pop("event"), format_instant(clock.now())
+        before = {**head, "level": LEVELS.get(method, LEVELS["error"])}
+        after = {"msg": fields.pop("event"), "time": format_instant(clock.now()), "v": 0}
 
         def line(said: Mapping[str, Any]) -> bytes:
-            whole = {**head, "level": LEVELS.get(method, LEVELS["error"]), **said}
-            dd = whole.pop("dd", None) or {}
-            whole.update(msg=message, time=time, v=0, dd={**service, **_trace(dd)})
+            whole = {**before, **said}
+            dd = whole.pop("dd", None)
+            whole.update(after, dd={**service, **_trace(dd)} if dd else service)
             return _dumps(whole)
 
         audits = fields.pop(_AUDITS, None)
@@ -104,9 +105,10 @@ def _trace(dd: Mapping[str, Any]) -> dict[str, Any]:
 
 def _dumps(line: Mapping[str, Any]) -> bytes:
     try:
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(line, default=str)
     except TypeError:
-        # A number beyond 64 bits or half a surrogate pair: rare, and no reason to lose the line or the worker.
+        # A number beyond 64 bits, half a surrogate pair, a key that is no text: rare, and no reason to lose the line or
+        # the worker.
         return json.dumps(line, default=str).encode()
 
 

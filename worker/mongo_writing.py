@@ -29,34 +29,33 @@ async def write_steps(database: Database, session: AsyncClientSession, steps: Se
 async def _write(database: Database, session: AsyncClientSession, step: Step) -> bool:
     match step:
         case Inserts():
-            await _command(database, session, "insert", step.collection, "documents", step.documents)
+            await _command(database, session, {"insert": step.collection.value, "documents": step.documents})
             return True
         case Changes():
             updates = [_update(change) for change in step.changes]
-            matched = await _command(database, session, "update", step.collection, "updates", updates)
+            matched = await _command(database, session, {"update": step.collection.value, "updates": updates})
             # Only the total is told: one missing is enough to know that not all hold.
             return matched == len(updates)
         case SessionChanges():
             updates = [*_leaves(step.changes), *_takes(step.changes)]
-            await _command(database, session, "update", Collection.WORK_SESSIONS, "updates", updates, ordered=True)
+            # In order: what goes, goes first.
+            await _command(
+                database, session, {"update": Collection.WORK_SESSIONS.value, "updates": updates}, ordered=True
+            )
             return True
         case _:
             assert_never(step)
 
 
 async def _command(
-    database: Database,
-    session: AsyncClientSession,
-    name: str,
-    collection: Collection,
-    key: str,
-    values: Sequence[Mapping[str, Any]],
-    *,
-    ordered: bool = False,
+    database: Database, session: AsyncClientSession, command: Mapping[str, Any], *, ordered: bool = False
 ) -> int:
-    """One command for all of them, as the server has it: a bulk of the driver's costs half as much again. How many it
-    met. More than one command can hold raises `DocumentTooLarge`, as a document does, and halves of it fit."""
-    answer = await database.command({name: collection.value, key: values, "ordered": ordered}, session=session)
+    """A write command as the server has it; how many documents it met.
+
+    A bulk of the driver's costs half as much again. More than one command can hold raises `DocumentTooLarge`, as a
+    document does; its halves fit.
+    """
+    answer = await database.command({**command, "ordered": ordered}, session=session)
     if "writeErrors" in answer:
         raise BulkWriteError(answer)
     return int(answer["n"])
