@@ -109,6 +109,9 @@ async def opened(moto: MotoServer, *, lean: bool = False) -> AsyncIterator[Aws]:
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
+    # The machine's own: nothing here speaks TLS to the world, and every client would read the whole file.
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
