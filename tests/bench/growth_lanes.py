@@ -16,7 +16,7 @@ from tests.bench.workload import Kind, workload
 COUNTS: Final = (1, 2, 4, 8)
 LATENCIES_MS: Final = (0.0, 10.0)
 PROCESSES: Final = (1, 2)
-_LANES: Final = 4
+_LANES: Final = 2
 _RECEIVERS: Final = 4
 """The settings as they ship, while the other one is varied."""
 

@@ -34,7 +34,7 @@ MEMBERS: Final = 3
 """Of a replica set, each in an availability zone of its own."""
 OTHER_ZONE: Final = 2 / 3
 """Of the traffic between workers and primaries."""
-LANES: Final = 4
+LANES: Final = 2
 RECEIVERS: Final = 4
 IN_HAND_MAX: Final = 800
 MESSAGE_BYTES: Final = 3_300

@@ -37,7 +37,7 @@ def _faults(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> li
 def test_what_is_required_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _read(monkeypatch, GOOD)
     assert isinstance(settings, Settings)
-    assert (settings.receivers, settings.lanes, settings.batch_max, settings.in_hand_max) == (4, 4, 100, 800)
+    assert (settings.receivers, settings.lanes, settings.batch_max, settings.in_hand_max) == (4, 2, 200, 800)
     assert settings.state_from_events is True
     assert settings.statsd_host is None
 
