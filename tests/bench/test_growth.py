@@ -48,8 +48,8 @@ def test_ratios_are_made_within_a_round_and_their_median_is_shown() -> None:
 def test_the_smallest_shape_comes_first_and_the_shipped_one_is_among_them() -> None:
     found = shapes()
     assert found[0] == Shape(lanes=1, receivers=1, processes=1)
-    assert Shape(lanes=4, receivers=4, processes=2) in found
-    assert len(found) == len(set(found)) == 20
+    assert Shape(lanes=2, receivers=4, processes=2) in found
+    assert len(found) == len(set(found)) == 18
 
 
 def test_many_pairs_are_those_that_a_load_meets(bench: Bench) -> None:

@@ -46,7 +46,7 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _read(monkeypatch, {**GOOD, "AWS_ENDPOINT_URL": "", "LANES": ""})
     assert isinstance(settings, Settings)
     assert settings.aws_endpoint_url is None
-    assert settings.lanes == 4
+    assert settings.lanes == 2
 
 
 def test_all_faults_come_together_and_name_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
