@@ -23,6 +23,7 @@ class Heartbeat:
         self._in_hand = in_hand
         self._clock = clock
         self._telemetry = telemetry
+        self._refused: set[str] = set()
         self._lost: set[str] = set()
 
     async def run(self) -> None:
@@ -32,14 +33,16 @@ class Heartbeat:
             await self.beat()
 
     async def beat(self) -> None:
-        """Extend all that is half over."""
+        """Extend all that is half over, and tell of what is over."""
+        self._refused = {receipt for receipt in self._refused if self._in_hand.holds(receipt)}
         self._lost = {receipt for receipt in self._lost if self._in_hand.holds(receipt)}
-        due = [receipt for receipt in self._in_hand.lapsing() if receipt not in self._lost]
+        due = [receipt for receipt in self._in_hand.lapsing() if receipt not in self._refused]
         for start in range(0, len(due), ENTRIES_MAX):
             # What was settled while the tens before were on their way must not be hidden again.
             some = [receipt for receipt in due[start : start + ENTRIES_MAX] if self._in_hand.holds(receipt)]
             if some:
                 await self._extend(some)
+        self._tell_lost(self._in_hand.lapsed(), "LAPSED")
         self._telemetry.metrics.gauge(Metric.IN_HAND, len(self._in_hand))
 
     async def _extend(self, receipts: Sequence[str]) -> None:
@@ -54,6 +57,16 @@ class Heartbeat:
         self._in_hand.extended([receipt for receipt, refused in pairs if refused is None], asked_at=asked_at)
         for receipt, refused in pairs:
             if refused is not None and refused.final and self._in_hand.holds(receipt):
-                self._lost.add(receipt)
-                self._telemetry.metrics.count(Metric.VISIBILITY_LOST)
-                self._telemetry.log.warning("visibility lost, another worker may get the message", code=refused.code)
+                # It would be refused again.
+                self._refused.add(receipt)
+                self._tell_lost([receipt], refused.code)
+
+    def _tell_lost(self, receipts: Sequence[str], code: str) -> None:
+        """Once a delivery: another worker may get the message now, or will."""
+        lost = [receipt for receipt in receipts if receipt not in self._lost]
+        self._lost.update(lost)
+        if lost:
+            self._telemetry.metrics.count(Metric.VISIBILITY_LOST, len(lost))
+            self._telemetry.log.warning(
+                "visibility lost, another worker may get the messages", count=len(lost), code=code
+            )

@@ -69,7 +69,14 @@ class InHand:
 
     def lapsing(self) -> list[str]:
         """Receipts of the messages whose time is half over."""
-        limit = self._clock.monotonic() + self.visibility_seconds / 2
+        return self._over_in(self.visibility_seconds / 2)
+
+    def lapsed(self) -> list[str]:
+        """Receipts of the messages whose time is over."""
+        return self._over_in(0)
+
+    def _over_in(self, seconds: float) -> list[str]:
+        limit = self._clock.monotonic() + seconds
         return [receipt for receipt, held in self._held.items() if held.visible_again <= limit]
 
     def extended(self, receipts: Sequence[str], *, asked_at: float) -> None:

@@ -117,6 +117,18 @@ async def test_visibility_that_is_lost_is_counted_once_and_the_message_stays_in_
     assert len(hand.in_hand) == 1
 
 
+async def test_visibility_that_lapses_while_the_queue_is_away_is_counted_once_and_asked_for_again(hand: Hand) -> None:
+    await hand.take(12)
+    hand.queue.refuse("hide", *[QueueAway("away")] * 8)
+    for seconds, lost in ((30, 0), (29, 0), (1, 12), (5, 12)):
+        await hand.clock.advance(seconds)
+        await hand.heartbeat.beat()
+        assert hand.ear.total(Metric.VISIBILITY_LOST) == lost
+    await hand.heartbeat.beat()
+    assert len(hand.queue.hidden) == 12
+    assert hand.ear.total(Metric.VISIBILITY_LOST) == 12
+
+
 @pytest.mark.parametrize("jump_seconds", [-86_400, -5, 3_600])
 async def test_a_clock_that_is_set_does_not_let_visibility_lapse(hand: Hand, jump_seconds: float) -> None:
     await hand.take(2)
