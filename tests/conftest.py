@@ -24,6 +24,6 @@ class _TestableMongod(Mongod):
 
 @pytest.fixture(scope="session")
 def mongod() -> Iterator[Mongod]:
-    """A real MongoDB, one for the whole session: a test takes a database of its own."""
+    """A real MongoDB, one for the whole session."""
     with _TestableMongod() as server:
         yield server

@@ -164,11 +164,11 @@ async def test_every_query_has_its_index(
     assert not stages & {"COLLSCAN", "SORT"}
 
 
-async def test_indexes_are_made_once_and_are_those_five(mongo: MongoBench) -> None:
-    await asyncio.gather(mongo.store.ensure_indexes(), mongo.store.ensure_indexes())
-    assert sorted(await mongo.database.list_collection_names()) == sorted(Collection)
+async def test_indexes_are_made_once_and_are_those_five(new_mongo: MongoBench) -> None:
+    await asyncio.gather(new_mongo.store.ensure_indexes(), new_mongo.store.ensure_indexes())
+    assert sorted(await new_mongo.database.list_collection_names()) == sorted(Collection)
     made = {
-        collection.value: sorted((await mongo.database[collection].index_information()).keys() - {"_id_"})
+        collection.value: sorted((await new_mongo.database[collection].index_information()).keys() - {"_id_"})
         for collection in Collection
     }
     assert {name: indexes for name, indexes in made.items() if indexes} == {
@@ -179,16 +179,16 @@ async def test_indexes_are_made_once_and_are_those_five(mongo: MongoBench) -> No
     }
 
 
-async def test_data_that_forbids_an_index_is_said_so(mongo: MongoBench) -> None:
-    items = mongo.database[Collection.WORK_ITEMS]
+async def test_data_that_forbids_an_index_is_said_so(new_mongo: MongoBench) -> None:
+    items = new_mongo.database[Collection.WORK_ITEMS]
     await items.drop_indexes()
     await items.insert_many([work_item("w1", "c1"), work_item("w2", "c1")])
     with pytest.raises(StoreUnfit, match="more than one active work-item"):
-        await mongo.store.ensure_indexes()
+        await new_mongo.store.ensure_indexes()
     await items.delete_one({"_id": "w2"})
     await items.create_index([("conversationId", 1)], name="one_active_a_conversation")
     with pytest.raises(StoreUnfit, match="another index"):
-        await mongo.store.ensure_indexes()
+        await new_mongo.store.ensure_indexes()
 
 
 async def test_queues_and_sessions_of_other_services_are_read_as_they_are(mongo: MongoBench) -> None:
