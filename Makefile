@@ -3,6 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+# Where it is set, as images do, every process would compile all it imports, for seconds each.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 # Where python3 is too old, another on the PATH may do. A PYTHON that was asked for is taken or refused.
 PYTHONS := $(if $(filter file,$(origin PYTHON)),$(PYTHON) python3.13 python3.12 python3.11,$(PYTHON))
