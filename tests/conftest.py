@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from mongod import Mongod
+from moto_server import MotoServer
 
 # `HYPOTHESIS_PROFILE=deep pytest tests/commands/test_properties.py`: thousands of sequences. A test that sets its own
 # number of examples keeps it.
@@ -33,4 +34,11 @@ class _TestableMongod(Mongod):
 def mongod() -> Iterator[Mongod]:
     """A real MongoDB, one for the whole session."""
     with _TestableMongod() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[MotoServer]:
+    """SNS and SQS, one for the whole session: a test takes queues and topics of its own."""
+    with MotoServer() as server:
         yield server

@@ -198,18 +198,17 @@ class End:
     dropped: tuple[str, ...]
 
 
-def end_of(told: Json, raw: Json, sessions: list[Session], *, way: Way = COMPOSED) -> End:
-    """Carry out an update on a work-item in JSON and its sessions."""
-    around = Surroundings(queues=AROUND.queues, sessions={session.id: session for session in sessions})
-    result = execute(item_of(told), parsed(raw), around=around, now=NOW, way=way)
-    after, item = dict(around.sessions), told
+def end_of(before: WorkItem, update: Update, around: Surroundings, *, way: Way = COMPOSED) -> End:
+    """Carry out an update on a work-item, its sessions around it."""
+    result = execute(before, update, around=around, now=NOW, way=way)
+    sessions, after = dict(around.sessions), before
     if isinstance(result, Applied):
-        after.update(apply_moves(after, [result.move] if result.move else []))
-        item = json_of(result.after)
+        sessions.update(apply_moves(sessions, [result.move] if result.move else []))
+        after = result.after
     return End(
         refusal=result.refusal.code.value if isinstance(result, Refused) else None,
-        item=item,
-        sessions=[json_of_session(one) for one in after.values()],
+        item=json_of(after),
+        sessions=[json_of_session(one) for one in sessions.values()],
         name=result.command.name,
         dropped=result.command.dropped,
     )

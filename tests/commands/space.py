@@ -2,11 +2,26 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from typing import Any, Final, Protocol
 
+from commands.surroundings import Surroundings
 from commands.way import COMPOSED, Way
-from tests.commands.items import NOW_TEXT, QUEUES, SESSIONS, T0_TEXT, Json, end_of, item_json, session_of
+from commands.work_item import WorkItem
+from tests.commands.items import (
+    AROUND,
+    NOW_TEXT,
+    QUEUES,
+    SESSIONS,
+    T0_TEXT,
+    Json,
+    end_of,
+    item_json,
+    item_of,
+    parsed,
+    session_of,
+)
 from tests.oracle import commands_oracle
 
 ACTIVE: Final = ("ivr", "queued", "routed", "assigned", "wrap-up")
@@ -92,19 +107,28 @@ RESUMED: Final[list[Json]] = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    item: Json
-    update: Json
+class Start:
+    """A work-item, and the sessions with it at the place its fields say."""
+
+    told: Json
+    item: WorkItem
+    around: Surroundings
 
 
-def points(updates: list[Json]) -> Iterator[Point]:
-    for item, update in product(work_items(), updates):
-        yield Point(item=item, update=update)
-
-
-def sessions_around(item: Json) -> list[Json]:
-    """The sessions before the update, the item at the place its fields say."""
-    return commands_oracle.sessions_with(item, list(SESSIONS))
+@cache
+def starts() -> tuple[Start, ...]:
+    """One for every work-item there can be."""
+    return tuple(
+        Start(
+            told=told,
+            item=item_of(told),
+            around=Surroundings(
+                queues=AROUND.queues,
+                sessions={one["id"]: session_of(one) for one in commands_oracle.sessions_with(told, list(SESSIONS))},
+            ),
+        )
+        for told in work_items()
+    )
 
 
 class Oracle(Protocol):
@@ -117,27 +141,27 @@ def check(updates: list[Json], oracle: Oracle, way: Way = COMPOSED) -> int:
     """How many points were asked; fails with the first that differ."""
     asked = 0
     wrong: list[str] = []
-    for point in points(updates):
-        asked += 1
-        before = sessions_around(point.item)
-        expected = oracle.carry_out(
-            point.item, point.update, queues=list(QUEUES), sessions=list(SESSIONS), now=NOW_TEXT
-        )
-        found = end_of(point.item, point.update, [session_of(session) for session in before], way=way)
-        if expected.get("refusal") or found.refusal:
-            agreed = expected.get("refusal") == found.refusal
-            differing: Json = {} if agreed else {"refusal": (expected, found.refusal)}
-        else:
-            after = expected["workItem"]
-            differing = {name: (after[name], found.item[name]) for name in after if after[name] != found.item[name]}
-            sessions_after = commands_oracle.sessions_with(after, list(SESSIONS))
-            if sessions_after != found.sessions:
-                differing["sessions"] = (places(sessions_after), places(found.sessions))
-        for name, told in (("name", found.name), ("dropped", list(found.dropped))):
-            if expected.get(name, told) != told:
-                differing[name] = (expected[name], told)
-        if differing:
-            wrong.append(f"{point.update} on {brief(point.item)}\n  (text, code): {differing}")
+    queues, sessions = list(QUEUES), list(SESSIONS)
+    for update in updates:
+        read = parsed(update)
+        for start in starts():
+            asked += 1
+            expected = oracle.carry_out(start.told, update, queues=queues, sessions=sessions, now=NOW_TEXT)
+            found = end_of(start.item, read, start.around, way=way)
+            if expected.get("refusal") or found.refusal:
+                agreed = expected.get("refusal") == found.refusal
+                differing: Json = {} if agreed else {"refusal": (expected, found.refusal)}
+            else:
+                after = expected["workItem"]
+                differing = {name: (after[name], found.item[name]) for name in after if after[name] != found.item[name]}
+                sessions_after = commands_oracle.sessions_with(after, sessions)
+                if sessions_after != found.sessions:
+                    differing["sessions"] = (places(sessions_after), places(found.sessions))
+            for name, told in (("name", found.name), ("dropped", list(found.dropped))):
+                if expected.get(name, told) != told:
+                    differing[name] = (expected[name], told)
+            if differing:
+                wrong.append(f"{update} on {brief(start.told)}\n  (text, code): {differing}")
     assert not wrong, f"{len(wrong)} of {asked} differ; the first:\n" + "\n".join(wrong[:MISMATCHES_SHOWN])
     return asked
 

@@ -5,8 +5,8 @@ from itertools import permutations, product
 
 from commands.engine import Applied, Unchanged, execute
 from commands.work_item import Status, WorkItem
-from tests.commands.items import AROUND, NOW, Json, item_of, json_of, parsed
-from tests.commands.space import ALONE, EIGHTY, MISMATCHES_SHOWN, MORE, RESUMED, brief, check, work_items
+from tests.commands.items import AROUND, NOW, Json, json_of, parsed
+from tests.commands.space import ALONE, EIGHTY, MISMATCHES_SHOWN, MORE, RESUMED, brief, check, starts
 from tests.oracle import commands_oracle
 
 
@@ -32,12 +32,11 @@ def test_resume_alone_and_with_what_the_sync_sends_beside_it() -> None:
 def every_result() -> list[tuple[WorkItem, Json, WorkItem | None]]:
     """Each point's work-item before, update, and work-item after; None where nothing changed or it was refused."""
     results = []
-    items = [item_of(item) for item in work_items()]
     for update in (*EIGHTY, *MORE, *ALONE, *RESUMED):
         asked = parsed(update)
-        for before in items:
-            end = execute(before, asked, around=AROUND, now=NOW)
-            results.append((before, update, end.after if isinstance(end, Applied) else None))
+        for start in starts():
+            end = execute(start.item, asked, around=AROUND, now=NOW)
+            results.append((start.item, update, end.after if isinstance(end, Applied) else None))
     return results
 
 

@@ -41,9 +41,9 @@ _numbers = count(1)
 
 
 @pytest.fixture(scope="module")
-def moto() -> Iterator[MotoServer]:
-    with MotoServer() as server:
-        yield server
+def session() -> Any:
+    """It has read AWS's descriptions of its services, which are large."""
+    return botocore.session.get_session()
 
 
 @dataclass(slots=True)
@@ -80,8 +80,7 @@ class Scene:
 
 
 @pytest.fixture
-def scene(moto: MotoServer) -> Iterator[Scene]:
-    session = botocore.session.get_session()
+def scene(moto: MotoServer, session: Any) -> Iterator[Scene]:
     config = Config(retries={"total_max_attempts": 1}, read_timeout=20)
 
     def client(service: str, url: str) -> Any:

@@ -5,6 +5,7 @@ who may not read customers' messages.
 """
 
 import copy
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +18,8 @@ from tests.handlers.wire_events import Json, conversation, event, notification, 
 CONTENT: Final = "Ada-Lovelace-says-hello"
 """What customers wrote."""
 BYTES_MAX: Final = 262_144
+
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\U0010ffff]")
 
 GONE: Final = object()
 """In place of a value: the key is taken away."""
@@ -34,9 +37,7 @@ class Kind:
     @property
     def sendable(self) -> bool:
         """False where SQS itself would not take the body: empty, too large, or no characters of XML 1.0."""
-        if not self.body or any(ord(char) < 32 and char not in "\t\n\r" for char in self.body):
-            return False
-        if any(0xD800 <= ord(char) <= 0xDFFF for char in self.body):
+        if not self.body or _NOT_XML.search(self.body):
             return False
         return len(self.body.encode()) <= BYTES_MAX
 

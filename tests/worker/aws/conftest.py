@@ -1,7 +1,7 @@
-"""moto's server for the suite, with queues and topics of their own for every test."""
+"""Clients of moto's server, with queues and topics of their own for every test."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs.client import SQSClient
 
 _numbers = count(1)
-
-
-@pytest.fixture(scope="session")
-def moto() -> Iterator[MotoServer]:
-    with MotoServer() as server:
-        yield server
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """The command line against moto's server: what it prints, publishes, complains of, and exits with."""
 
 import json
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,15 @@ def made(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     return variables
 
 
+@cache
+def _session() -> Any:
+    """It has read AWS's description of SQS, which is large."""
+    return botocore.session.get_session()
+
+
 def _queued(moto: MotoServer, url: str) -> list[dict[str, Any]]:
-    session = botocore.session.get_session()
     environment = moto.environment
-    sqs: Any = session.create_client(
+    sqs: Any = _session().create_client(
         "sqs",
         region_name=environment["AWS_REGION"],
         endpoint_url=moto.endpoint,
