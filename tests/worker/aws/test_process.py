@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import count
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +21,6 @@ from worker.cli import run
 from worker.settings import setting_rows
 
 COMMAND = str(Path(sys.executable).parent / "routing-sync")
-_numbers = count(1)
 
 
 class Worker:
@@ -64,17 +64,24 @@ class Worker:
         self.process.communicate()
 
 
+@pytest.fixture(scope="module")
+def made(moto: MotoServer) -> dict[str, str]:
+    """Queues and topics of these tests. One of them sends something, and it is taken and deleted."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as out:
+        for name, value in moto.environment.items():
+            patch.setenv(name, value)
+        assert run(["provision", "--json", "--prefix", "process"]) == 0
+    variables: dict[str, str] = json.loads(out.getvalue())
+    return variables
+
+
 @pytest.fixture
-def environment(moto: MotoServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    """The environment of a worker with queues of its own and no store yet."""
+def environment(moto: MotoServer, made: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of a worker with queues and no store yet."""
     for row in setting_rows():
         monkeypatch.delenv(row.name, raising=False)
-    number = next(_numbers)
-    variables = {**moto.environment, "HTTP_PORT": "0", "MONGODB_DATABASE": f"process_{number}"}
+    variables = {**moto.environment, **made, "HTTP_PORT": "0", "MONGODB_DATABASE": "process"}
     for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert run(["provision", "--json", "--prefix", f"process-{number}"]) == 0
-    for name, value in json.loads(capfd.readouterr().out).items():
         monkeypatch.setenv(name, value)
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.worker.aws.conftest import Aws, opened
 from tests.worker.stand_in_topics import StandInTopics
 from worker.aws import TopicsAway
+from worker.provisioning import Provisioned
 from worker.sns import SnsTopics
 from worker.topic import BYTES_MAX, TopicMessage, Topics, packed, topic_message
 
@@ -45,8 +46,19 @@ def _stand_in(*, fifo: bool) -> Bench:
     return Bench(topics, arn, none, arrived)
 
 
-async def _sns(aws: Aws, *, fifo: bool) -> Bench:
-    made = await aws.provisioned(raw=True, fifo=fifo)
+@pytest.fixture(scope="module")
+def kept() -> list[Provisioned]:
+    """The one topic for all, once it is made."""
+    return []
+
+
+async def _sns(aws: Aws, kept: list[Provisioned], *, fifo: bool) -> Bench:
+    if fifo or not kept:
+        made = await aws.provisioned(raw=True, fifo=fifo)
+        # What a FIFO topic has taken once it does not take again, in another test either.
+        kept += [] if fifo else [made]
+    else:
+        made = kept[0]
     arn = made.conversation_topic_arn
 
     async def arrived() -> list[tuple[str, dict[str, str]]]:
@@ -65,7 +77,10 @@ async def _bench(request: pytest.FixtureRequest, *, fifo: bool) -> AsyncIterator
         yield _stand_in(fifo=fifo)
         return
     async with opened(request.getfixturevalue("moto"), lean=request.param == "lean") as aws:
-        yield await _sns(aws, fifo=fifo)
+        bench = await _sns(aws, request.getfixturevalue("kept"), fifo=fifo)
+        # What a test left that failed.
+        await bench.arrived()
+        yield bench
 
 
 @pytest.fixture(params=["stand-in", "library", "lean"])
