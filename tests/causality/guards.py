@@ -37,6 +37,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
         file="sync/causality.py",
         text="if not self.ages.work_item and not covers(",
         without="if False and not covers(",
+        world=_ASSIGNEE,
     ),
     "waiting for the conversation": Guard(
         file="sync/causality.py",
@@ -52,12 +53,14 @@ GUARDS: Final[Mapping[str, Guard]] = {
         file="handlers/pair_sight.py",
         text="releases=self.draft.state.waiting_since is not None",
         without="releases=False",
+        pair="snoozed",
         world=_FOREIGN,
     ),
     "known from the event": Guard(
         file="handlers/work_item_event.py",
         text='knew=_knew(head, attributes.get("resourceRev")),',
         without="knew=None,",
+        world=_ASSIGNEE,
     ),
     "knownAt": Guard(
         file="sync/state.py",

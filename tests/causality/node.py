@@ -130,6 +130,8 @@ class Node:
         """Whether syncs caused syncs: there are too many, or taken in as anybody's they lead to another."""
         if self.syncs > sync_writes_max(self.outside):
             return True
+        if not self.announced:
+            return False
         node = self._copy("our own syncs come back")
         node.options = replace(self.options, own_syncs_stored=False)
         done(node._handler(node.store).handle([_event_of(message) for message in self.announced]))
