@@ -12,7 +12,6 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from aiobotocore.config import AioConfig
@@ -72,15 +71,6 @@ class TopicsAway(AwsAway):
 
 class Misconfigured(Exception):
     """The worker cannot start as it is set up; the message is one line with the remedy."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """One entry of a batch that AWS did not take. `final`: it will not take it at another try either."""
-
-    code: str
-    reason: str
-    final: bool
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from commands.record import record
-from worker.aws import Refused
 from worker.message import Message
+from worker.refused import Refused
 
 ENTRIES_MAX: Final = 10
 """Entries that SQS takes in one call."""

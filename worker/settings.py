@@ -4,13 +4,11 @@ Each variable's name is the field's, in capitals. An empty variable counts as no
 which the AWS library finds by itself.
 """
 
-import os
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from annotated_types import Ge, Le
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,12 +17,7 @@ from commands.way import UPDATE_NAMES, Engine, Origin, Way
 from handlers.options import GAP_SECONDS, PolicyInUse
 from worker.aws_endpoint import AwsEndpoint
 from worker.queue import ENTRIES_MAX
-
-_PROVISIONED: Final = "`routing-sync provision --env` prints it"
-_CREDENTIALS: Final = re.compile(r"://\S*@")
-"""Those of a connection string, in whichever variable it stands by mistake."""
-_SHOWN_MAX: Final = 60
-"""So many characters of a rejected value are shown."""
+from worker.setting_fault import Unfit, bounds_of, choices_of, fault_line
 
 
 class AwsSettings(BaseSettings):
@@ -138,7 +131,9 @@ class Settings(TopicSettings):
     def _has_its_engine(cls, value: PolicyInUse, info: ValidationInfo) -> PolicyInUse:
         engine = info.data.get("command_engine")
         if value is not PolicyInUse.LEGACY and engine is Engine.LEGACY:
-            raise ValueError(f"{value.value} needs the composed engine")
+            raise Unfit(
+                f"{value.value} needs the composed engine", "set COMMAND_ENGINE to composed, or SYNC_POLICY to legacy"
+            )
         return value
 
     @field_validator("mongodb_uri")
@@ -184,17 +179,25 @@ class Settings(TopicSettings):
     @field_validator("in_hand_max")
     @classmethod
     def _has_room_for_receivers(cls, value: int, info: ValidationInfo) -> int:
-        needed = ENTRIES_MAX * info.data.get("receivers", 1)
+        receivers = info.data.get("receivers", 1)
+        needed = ENTRIES_MAX * receivers
         if value < needed:
-            raise ValueError(f"it is less than the {needed} that RECEIVERS may receive at once")
+            raise Unfit(
+                f"it is less than {needed}, {ENTRIES_MAX} for each of RECEIVERS {receivers}",
+                f"set it to at least {needed}, or RECEIVERS to at most {value // ENTRIES_MAX}",
+            )
         return value
 
     @field_validator("store_retry_max_seconds", "retry_max_seconds", "call_retry_max_seconds")
     @classmethod
     def _is_no_less_than_the_first(cls, value: float, info: ValidationInfo) -> float:
         first = str(info.field_name).replace("_max_", "_first_")
-        if value < info.data.get(first, 0):
-            raise ValueError(f"it is less than {first.upper()}")
+        least = info.data.get(first, 0)
+        if value < least:
+            raise Unfit(
+                f"it is less than {first.upper()} {least:g}",
+                f"set it to at least {least:g}, or {first.upper()} to at most {value:g}",
+            )
         return value
 
 
@@ -217,7 +220,7 @@ def read_settings(kind: type[S]) -> S | SettingFaults:
     try:
         return kind()
     except ValidationError as faults:
-        return SettingFaults(lines=tuple(_line(kind, dict(fault)) for fault in faults.errors(include_input=False)))
+        return SettingFaults(lines=tuple(fault_line(kind, dict(fault)) for fault in faults.errors(include_input=False)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,78 +246,6 @@ def settings_table() -> str:
     return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows]) + "\n"
 
 
-def _line(kind: type[BaseSettings], fault: dict[str, Any]) -> str:
-    name = str(fault["loc"][0]) if fault["loc"] else ""
-    field = kind.model_fields.get(name)
-    if field is None:
-        return str(fault["msg"])
-    if name == "sync_policy" and fault["type"] == "value_error":
-        return f"SYNC_POLICY: {_wrong(fault)}: set COMMAND_ENGINE to composed, or SYNC_POLICY to legacy"
-    wrong = re.sub(r"^it (?!is not set)", lambda _: f"{_given(name, field)} ", _wrong(fault))
-    return f"{name.upper()}: {_CREDENTIALS.sub('://***@', wrong)}: {_remedy(name, field)}"
-
-
-def _given(name: str, field: FieldInfo) -> str:
-    """The rejected value, for people: as it was set, cut off; a secret is "it"."""
-    if field.annotation is SecretStr:
-        return "it"
-    # The fault's own input may be what a validator has made of it, or all variables together.
-    value = next((value for variable, value in os.environ.items() if variable.lower() == name), None)
-    if value is None:
-        return f"{field.default} (the default)"
-    told = repr(_CREDENTIALS.sub("://***@", value))
-    return told if len(told) <= _SHOWN_MAX else f"{told[: _SHOWN_MAX - 1]}…"
-
-
-def _wrong(fault: dict[str, Any]) -> str:
-    match fault["type"]:
-        case "missing":
-            return "it is not set"
-        case "value_error":
-            return str(fault["ctx"]["error"])
-        case "literal_error" | "enum":
-            return "it is none of the choices"
-        case "string_pattern_mismatch":
-            return "it does not look like one"
-        case _:
-            return re.sub(r"^(Input|String) ", "it ", str(fault["msg"]).partition(",")[0])
-
-
-def _remedy(name: str, field: FieldInfo) -> str:
-    if name in {"sqs_queue_url", "sns_conversation_topic_arn", "sns_work_item_topic_arn"}:
-        return f"set it to the {field.description}; {_PROVISIONED}"
-    if name == "mongodb_uri":
-        return "set it to mongodb://HOST:PORT/?replicaSet=NAME or mongodb+srv://HOST"
-    if name.startswith("aws_endpoint_url"):
-        return "set it to http://HOST:PORT, or unset it"
-    if name == "composed_updates":
-        return f"list any of {', '.join(UPDATE_NAMES)}"
-    if name == "max_fields":
-        return f"list {', '.join(f'{origin.value}=NUMBER' for origin in Origin)}, or some of them"
-    choices = _choices(field)
-    if choices:
-        return f"set it to {' or '.join(choices)}"
-    bounds = _bounds(field)
-    if bounds:
-        return f"set it to a {'whole ' if field.annotation is int else ''}number {bounds}"
-    return f"set it ({field.description})"
-
-
-def _choices(field: FieldInfo) -> list[str]:
-    kind: Any = field.annotation
-    if kind is bool:
-        return ["true", "false"]
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return [str(member.value) for member in kind]
-    return [str(choice) for choice in getattr(kind, "__args__", ()) if isinstance(choice, str)]
-
-
-def _bounds(field: FieldInfo) -> str:
-    low = next((bound.ge for bound in field.metadata if isinstance(bound, Ge)), None)
-    high = next((bound.le for bound in field.metadata if isinstance(bound, Le)), None)
-    return f"from {low} to {high}" if low is not None and high is not None else ""
-
-
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
@@ -329,7 +260,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _meaning(field: FieldInfo) -> str:
-    choices = [] if field.annotation is bool else _choices(field)
+    choices = [] if field.annotation is bool else choices_of(field)
     kinds = f" ({', '.join(choices)})" if choices else ""
-    bounds = _bounds(field)
+    bounds = bounds_of(field)
     return f"{field.description}{kinds}{f' ({bounds})' if bounds else ''}"

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from worker.aws import Misconfigured, Refused, TopicsAway, code_of, first_line, throttled, translated
+from worker.aws import Misconfigured, TopicsAway, code_of, first_line, throttled, translated
+from worker.refused import Refused
 from worker.topic import TopicMessage, is_fifo
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ import orjson
 from botocore.exceptions import ClientError
 
 from handlers.ports import Clock
-from worker.aws import Misconfigured, QueueAway, Refused, code_of, first_line, throttled, translated
+from worker.aws import Misconfigured, QueueAway, code_of, first_line, throttled, translated
 from worker.aws_answer import reading
 from worker.message import Message
 from worker.message_size import size_bytes
 from worker.queue import ENTRIES_MAX, Answers, DeadLetter, Hide, QueueFacts
+from worker.refused import Refused
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs.client import SQSClient

@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from worker.aws import QueueAway, Refused
+from worker.aws import QueueAway
 from worker.queue import ENTRIES_MAX, Answers
+from worker.refused import Refused
 
 E = TypeVar("E")
 AWAY = "AWAY"

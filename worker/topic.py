@@ -6,8 +6,8 @@ from typing import Final, Protocol
 import orjson
 
 from commands.record import record
-from worker.aws import Refused
 from worker.message_size import size_bytes
+from worker.refused import Refused
 
 ENTRIES_MAX: Final = 10
 """Messages that SNS takes in one call."""

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from worker.aws import Refused, TopicsAway
+from worker.aws import TopicsAway
+from worker.refused import Refused
 from worker.topic import BYTES_MAX, ENTRIES_MAX, TopicMessage, is_fifo
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from tests.worker.fake_clock import FakeClock, breathe, until
 from tests.worker.line import FOREIGN, Line, body, own
-from worker.aws import QueueAway, Refused
+from worker.aws import QueueAway
 from worker.metrics import Metric
+from worker.refused import Refused
 from worker.settle import EARLIER_WENT_BACK
 
 

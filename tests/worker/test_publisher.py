@@ -12,13 +12,13 @@ from handlers.ports import Announcement, StoreAway
 from tests.worker.ear import Ear
 from tests.worker.fake_clock import T0, Even, FakeClock, Hasty, breathe
 from tests.worker.stand_in_topics import StandInTopics
-from worker.aws import Refused
 from worker.delay import JitteredDelay
 from worker.health import Health
 from worker.metrics import Metric
 from worker.outage import Outage
 from worker.outbox import Backlog
 from worker.publisher import Publisher
+from worker.refused import Refused
 from worker.relay import Relay, Rounds
 from worker.topic import BYTES_MAX, packed, topic_message
 

@@ -100,7 +100,13 @@ def test_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({"RECEIVERS": "10", "IN_HAND_MAX": "50"}, "IN_HAND_MAX: '50' is less than the 100 that RECEIVERS may"),
+        (
+            {"RECEIVERS": "10", "IN_HAND_MAX": "55"},
+            (
+                "IN_HAND_MAX: '55' is less than 100, 10 for each of RECEIVERS 10: "
+                "set it to at least 100, or RECEIVERS to at most 5"
+            ),
+        ),
         (
             {"COMMAND_ENGINE": "legacy"},
             "SYNC_POLICY: causal needs the composed engine: set COMMAND_ENGINE to composed, or SYNC_POLICY to legacy",
@@ -111,7 +117,17 @@ def test_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             {"RETRY_FIRST_SECONDS": "60", "RETRY_MAX_SECONDS": "5"},
-            "RETRY_MAX_SECONDS: '5' is less than RETRY_FIRST",
+            (
+                "RETRY_MAX_SECONDS: '5' is less than RETRY_FIRST_SECONDS 60: "
+                "set it to at least 60, or RETRY_FIRST_SECONDS to at most 5"
+            ),
+        ),
+        (
+            {"STORE_RETRY_FIRST_SECONDS": "20.5"},
+            (
+                "STORE_RETRY_MAX_SECONDS: 15 (the default) is less than STORE_RETRY_FIRST_SECONDS 20.5: "
+                "set it to at least 20.5, or STORE_RETRY_FIRST_SECONDS to at most 15"
+            ),
         ),
     ],
 )
@@ -119,8 +135,7 @@ def test_settings_that_contradict_each_other(
     monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], says: str
 ) -> None:
     lines = _faults(monkeypatch, {**GOOD, **variables})
-    assert len(lines) == 1
-    assert lines[0].startswith(says)
+    assert lines == [says]
 
 
 @pytest.mark.parametrize(
@@ -134,10 +149,6 @@ def test_settings_that_contradict_each_other(
         ({"LANES": "0"}, "LANES: '0' should be greater than or equal to 1: "),
         ({"MONGODB_DATABASE": "a.b"}, "MONGODB_DATABASE: 'a.b' does not look like one: "),
         ({"MONGODB_DATABASE": "x" * 99}, f"MONGODB_DATABASE: '{'x' * 58}… should have at most 63 characters: "),
-        (
-            {"RECEIVERS": "60", "IN_HAND_MAX": "400"},
-            "IN_HAND_MAX: '400' is less than the 600 that RECEIVERS may receive ",
-        ),
         ({"MAX_FIELDS": "api=1,api=2"}, "MAX_FIELDS: 'api=1,api=2' has more than one limit for api: "),
         ({"LOG_LEVEL": "a\nb"}, "LOG_LEVEL: 'a\\nb' is none of the choices: "),
     ],

@@ -11,8 +11,9 @@ from botocore.serialize import create_serializer
 from moto_server import MotoServer
 from tests.worker.aws.conftest import Aws, opened
 from tests.worker.aws.scripted_service import scripted
-from worker.aws import Refused, TopicsAway
+from worker.aws import TopicsAway
 from worker.lean_sns import LeanSns
+from worker.refused import Refused
 from worker.sns import SnsTopics
 from worker.topic import topic_message
 
