@@ -111,38 +111,42 @@ class _Provisioning:
     async def _topic(self, name: str) -> str:
         async for page in self._sns.get_paginator("list_topics").paginate():
             for topic in page.get("Topics", []):
-                arn: str = topic["TopicArn"]
+                arn: str = _told(topic, "TopicArn", "SNS ListTopics")
                 if arn.rpartition(":")[2] == name:
                     return arn
         attributes = {"FifoTopic": "true", "ContentBasedDeduplication": "false"} if self._blueprint.fifo else {}
         self._changes.append(f"topic {name}: made")
-        return (await self._sns.create_topic(Name=name, Attributes=attributes))["TopicArn"]
+        made: str = _told(await self._sns.create_topic(Name=name, Attributes=attributes), "TopicArn", "SNS CreateTopic")
+        return made
 
     async def _queue(self, name: str, wanted: Mapping[str, str]) -> tuple[str, str]:
         url = await self._queue_url(name)
         if url is None:
             kind = {"FifoQueue": "true"} if self._blueprint.fifo else {}
             attributes: Any = {**kind, **wanted}
-            url = (await self._sqs.create_queue(QueueName=name, Attributes=attributes))["QueueUrl"]
+            made = await self._sqs.create_queue(QueueName=name, Attributes=attributes)
+            url = str(_told(made, "QueueUrl", "SQS CreateQueue"))
             self._changes.append(f"queue {name}: made")
         found = await self._attributes(url)
         differing: Any = {key: value for key, value in wanted.items() if not _same(found.get(key), value)}
         if differing:
             await self._sqs.set_queue_attributes(QueueUrl=url, Attributes=differing)
             self._changes.append(f"queue {name}: {', '.join(sorted(differing))} mended")
-        return url, found["QueueArn"]
+        return url, _told(found, "QueueArn", "SQS GetQueueAttributes")
 
     async def _queue_url(self, name: str) -> str | None:
         try:
-            return (await self._sqs.get_queue_url(QueueName=name))["QueueUrl"]
+            found = await self._sqs.get_queue_url(QueueName=name)
         except ClientError as error:
             if code_of(error) == "QueueDoesNotExist":
                 return None
             raise
+        return str(_told(found, "QueueUrl", "SQS GetQueueUrl"))
 
     async def _attributes(self, url: str) -> dict[str, str]:
         answer = await self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-        return {str(name): value for name, value in answer["Attributes"].items()}
+        attributes: dict[str, str] = _told(answer, "Attributes", "SQS GetQueueAttributes")
+        return attributes
 
     async def _allow(self, url: str, arn: str, topics: list[str]) -> None:
         """The topics may send to the queue; statements of others stay."""
@@ -174,7 +178,8 @@ class _Provisioning:
             self._changes.append(f"subscription to {name}: made")
             return
         answer = await self._sns.get_subscription_attributes(SubscriptionArn=subscription)
-        if answer["Attributes"].get("RawMessageDelivery", "false") != raw:
+        attributes = _told(answer, "Attributes", "SNS GetSubscriptionAttributes")
+        if attributes.get("RawMessageDelivery", "false") != raw:
             await self._sns.set_subscription_attributes(
                 SubscriptionArn=subscription, AttributeName="RawMessageDelivery", AttributeValue=raw
             )
@@ -186,6 +191,13 @@ class _Provisioning:
                 if one.get("Endpoint") == queue_arn and one.get("SubscriptionArn", "").startswith("arn:"):
                     return one["SubscriptionArn"]
         return None
+
+
+def _told(answer: Mapping[str, Any], key: str, call: str) -> Any:
+    """What AWS always answers. Raises Misconfigured where it is missing: then it is not AWS that answers."""
+    if key not in answer:
+        raise Misconfigured(f"{call}: the answer has no {key}: see what answers at AWS_ENDPOINT_URL")
+    return answer[key]
 
 
 def _same(found: str | None, wanted: str) -> bool:

@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from tests.worker.aws.conftest import Aws
+from tests.worker.aws.scripted_service import scripted
+from worker.aws import Misconfigured, sqs_client
+from worker.aws_endpoint import AwsEndpoint
 from worker.provisioning import Blueprint, provision
 
 
@@ -57,3 +60,25 @@ async def test_the_topics_may_send_and_the_policy_of_others_stays(aws: Aws) -> N
     await provision(aws.sns, aws.sqs, Blueprint(prefix="policy"))
     found = json.loads((await _attributes(aws, made.queue_url))["Policy"])["Statement"]
     assert [statement["Sid"] for statement in found] == ["other", "routing-sync-topics"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        (["{}"], "SQS GetQueueUrl: the answer has no QueueUrl"),
+        (['{"QueueUrl": "http://127.0.0.1:1/1/dead"}', "{}"], "SQS GetQueueAttributes: the answer has no Attributes"),
+        (
+            ['{"QueueUrl": "http://127.0.0.1:1/1/dead"}', '{"Attributes": {"MessageRetentionPeriod": "1209600"}}'],
+            "SQS GetQueueAttributes: the answer has no QueueArn",
+        ),
+    ],
+)
+async def test_an_answer_without_what_was_asked_for_names_the_call(aws: Aws, answers: list[str], says: str) -> None:
+    """Whoever answers at that address, it is not SQS."""
+    async with (
+        scripted("sqs", [(200, answer.encode(), {}) for answer in answers]) as (place, script),
+        sqs_client(AwsEndpoint(region="us-east-1", url=place.url), read_timeout_seconds=5, connections_max=1) as sqs,
+    ):
+        with pytest.raises(Misconfigured, match=says):
+            await provision(aws.sns, sqs, Blueprint(prefix="nobody"))
+        assert script.answers == []
