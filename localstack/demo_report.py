@@ -14,6 +14,10 @@ from demo_story import Pair, short
 _STYLES = {"applied": "green", "skipped": "dim", "refused": "yellow", "failed": "red", "dead letter": "magenta"}
 
 
+_WIDE = 110
+"""Columns from which on an outcome and its reason fit into a line each, beside two sentences."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One outside event, and the audit record of it; None: it became a dead letter."""
@@ -79,10 +83,15 @@ class Report:
     def show(self, console: Console) -> None:
         """Print it for a person."""
         events = Table(title="What each event led to", title_justify="left", show_lines=False, expand=True)
-        events.add_column("what happened outside", ratio=5)
-        events.add_column("the worker", no_wrap=True)
-        events.add_column("wrote", ratio=3)
-        events.add_column("why", no_wrap=True)
+        events.add_column("what happened outside", overflow="fold", ratio=5)
+        if console.width < _WIDE:
+            # Each has its longest word; what happened outside gets the rest.
+            for name, width in (("the worker", 8), ("wrote", 13), ("why", 26)):
+                events.add_column(name, overflow="fold", width=width)
+        else:
+            events.add_column("the worker", no_wrap=True)
+            events.add_column("wrote", ratio=3)
+            events.add_column("why", no_wrap=True)
         scene = ""
         for row in self.rows:
             if row.scene != scene:
