@@ -16,6 +16,9 @@ BIN := .venv/bin
 SETUP := .venv/.stamp
 LOCALSTACK_SETUP := .venv-localstack/.stamp
 BENCH_SETUP := .venv-bench/.stamp
+# Those that `make bench` measures beside the worker, and that have packages of their own.
+PEERS := fanferro tomodachi taskiq
+COMMA := ,
 # fanferro, one of those that `make bench` measures beside the worker, needs 3.12.
 BENCH_PYTHONS ?= python3.12 python3.13 python3.14 $(wildcard $(HOME)/.pyenv/versions/3.1[2-4]*/bin/python)
 LOCKS := requirements.lock requirements-dev.lock requirements-build.lock localstack/localstack.lock tests/bench/peers.lock
@@ -69,7 +72,7 @@ fuzz: $(SETUP) ## Bad input by number, wherever bytes enter (INPUTS=100000 SEED=
 	@$(BIN)/python -m tests.fuzz.fuzz --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),1) --first $(or $(FROM),0) \
 		$(if $(TARGET),--target $(TARGET)) $(ARGS)
 
-bench: $(SETUP) $(BENCH_SETUP) ## What an event costs, beside other consumers (MESSAGES=1000 ROUNDS=3 ONLY=ours)
+bench: $(SETUP) $(if $(ONLY),$(if $(filter $(PEERS),$(subst $(COMMA), ,$(ONLY))),$(BENCH_SETUP)),$(BENCH_SETUP)) ## What an event costs, beside other consumers (MESSAGES=1000 ROUNDS=3 ONLY=ours)
 	@PYTHONPATH=localstack $(BIN)/python -m tests.bench.bench $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(KINDS),--kinds $(KINDS)) $(ARGS)
 

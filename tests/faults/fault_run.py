@@ -97,17 +97,17 @@ class FaultRun:
             time.sleep(0.1)
 
     def row(self) -> dict[str, Any]:
-        """What the table at the end shows."""
+        """What the table at the end shows. Without figures it was interrupted or failed, and proves nothing."""
         figures = self.figures
         return {
-            "case": self.name,
+            "case": self.name if figures else f"{self.name}: NOT FINISHED",
             "messages": figures.messages if figures else self.load.post.published,
             "syncs": figures.syncs if figures else "",
             "kills": self.kills,
             "redelivered": figures.redeliveries if figures else "",
             "conflicts": self.ear.count(Metric.CONFLICT),
             "pauses": self.pauses,
-            "seconds": f"{self.took_s:.0f}",
+            "seconds": f"{self.took_s:.0f}" if figures else "",
             "seed": self.seed,
             "": "; ".join(f"{name} {value}" for name, value in self.notes.items()),
         }
