@@ -17,10 +17,16 @@ settings.register_profile("deep", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+def pytest_collection() -> None:
+    """What is collected is no garbage: it is not looked for meanwhile."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """What was collected stays to the end: whoever looks for garbage need not look through half a million objects."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 class _TestableMongod(Mongod):
