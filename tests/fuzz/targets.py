@@ -19,7 +19,8 @@ from handlers.message import read_message
 from handlers.outcome import Done, Retry
 from handlers.ports import Pair, Want
 from tests.fuzz.mutation import MARK, Mutator, dumped
-from tests.handlers.malformed import CONTENT, MALFORMED, good
+from tests.handlers.malformed import MALFORMED
+from tests.handlers.malformed_kind import CONTENT, good
 from tests.handlers.test_question import COMMAND, SYNC
 from tests.handlers.wire_events import (
     LOST_ASSIGNMENT,

@@ -10,7 +10,7 @@ from handlers.event import Event, Fault, Malformed
 from handlers.message import read_message
 from handlers.question import BadQuestion, answer
 from handlers.want import want_of
-from tests.handlers.malformed import good
+from tests.handlers.malformed_kind import good
 from tests.handlers.test_question import COMMAND, NOW, SYNC, C, W
 from tests.handlers.wire_events import Json, text
 

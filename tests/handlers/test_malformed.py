@@ -10,17 +10,14 @@ from pydantic import BaseModel
 from handlers.event import Event, Fault, Malformed
 from handlers.message import Limits, read_message
 from handlers.wire import ConversationData, EventEnvelope, WorkItemData
-from tests.handlers.malformed import (
-    CONTENT,
-    MALFORMED,
+from tests.handlers.malformed import MALFORMED
+from tests.handlers.malformed_fields import (
     WRONG_IN_A_CONVERSATION,
     WRONG_IN_A_REASON,
     WRONG_IN_A_WORK_ITEM,
     WRONG_IN_THE_EVENT,
-    Kind,
-    altered,
-    good,
 )
+from tests.handlers.malformed_kind import CONTENT, Kind, altered, good
 from tests.handlers.wire_events import text
 
 REASON_CHARACTERS_MAX = 2_000

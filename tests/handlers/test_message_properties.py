@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from handlers.event import Event, Malformed, Unsupported
 from handlers.message import read_message, read_object
-from tests.handlers.malformed import good
+from tests.handlers.malformed_kind import good
 from tests.handlers.wire_events import (
     LOST_ASSIGNMENT,
     UNASSIGN_WITHOUT_QUEUE,

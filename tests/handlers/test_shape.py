@@ -10,14 +10,8 @@ from pydantic import BaseModel, ValidationError
 from commands.instant import parse_instant
 from handlers.shape import check_of
 from handlers.wire import ConversationData, EventEnvelope, WorkItemData
-from tests.handlers.malformed import (
-    GONE,
-    WRONG_IN_A_CONVERSATION,
-    WRONG_IN_A_WORK_ITEM,
-    WRONG_IN_THE_EVENT,
-    altered,
-    good,
-)
+from tests.handlers.malformed_fields import WRONG_IN_A_CONVERSATION, WRONG_IN_A_WORK_ITEM, WRONG_IN_THE_EVENT
+from tests.handlers.malformed_kind import GONE, altered, good
 
 ODD: Final[tuple[Any, ...]] = (None, True, 0, 1, -1, 2.0, 2**53, "", "x", "x\0", "y" * 257, [], {}, [None], GONE)
 """In the place of any value: what a check less strict than the model would let through."""

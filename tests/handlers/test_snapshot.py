@@ -27,7 +27,7 @@ from handlers.snapshot import (
     work_item_of,
 )
 from sync.conversation import Conversation, ConversationStatus
-from tests.handlers.malformed import good
+from tests.handlers.malformed_kind import good
 from tests.handlers.test_message_properties import json_values
 from tests.handlers.wire_events import (
     LOST_ASSIGNMENT,

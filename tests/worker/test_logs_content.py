@@ -12,7 +12,8 @@ from typing import Any, Final
 import pytest
 
 from handlers.ports import Committed, Pair, Plan, PlanRejected, Want
-from tests.handlers.malformed import CONTENT, MALFORMED, altered, good
+from tests.handlers.malformed import MALFORMED
+from tests.handlers.malformed_kind import CONTENT, altered, good
 from tests.handlers.test_message_properties import ways
 from tests.handlers.wire_events import Json, conversation, event, notification, published, queued, text, work_item
 from tests.worker.fake_clock import until

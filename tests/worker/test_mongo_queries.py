@@ -14,7 +14,7 @@ from handlers.state_document import state_document
 from handlers.want import want_of
 from mongod import Mongod
 from sync.state import SyncState
-from tests.handlers.malformed import altered, good
+from tests.handlers.malformed_kind import altered, good
 from tests.handlers.wire_events import text
 from tests.worker.store_bench import Commands, MongoBench
 from worker.collection import Collection
