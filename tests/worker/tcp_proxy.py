@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Self
+
+from tests.worker.tcp_server import TcpServer
 
 
-class TcpProxy:
+class TcpProxy(TcpServer):
     """Between a client and one port of this machine."""
 
     def __init__(self, target_port: int) -> None:
+        super().__init__()
         self._target_port = target_port
-        self._tasks: set[asyncio.Task[None]] = set()
         self._word: bytes | None = None
         self._losses = 0
         self.lost = 0
@@ -20,22 +21,7 @@ class TcpProxy:
         """Lose the answers to the next `times` requests that hold the word."""
         self._word, self._losses = word, times
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port: int = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.CancelledError):
             async with self._closing(writer):
                 there, back = await asyncio.open_connection("127.0.0.1", self._target_port)
