@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pymongo
+from pymongo import ReadPreference
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
@@ -142,6 +143,8 @@ class MongoStore:
                 await session.start_transaction(
                     read_concern=ReadConcern("snapshot"),
                     write_concern=MAJORITY,
+                    # Whatever the connection string prefers for reading: a transaction is the primary's.
+                    read_preference=ReadPreference.PRIMARY,
                     # Within `timeout` the driver sends what is left of it instead; never more than this.
                     max_commit_time_ms=round(self._deadline_s * 1000),
                 )

@@ -16,7 +16,7 @@ from commands.queue import Queue
 from handlers.ports import Committed, DocumentWrite, StoreAway, Want
 from mongod import Mongod
 from tests.handlers.small_ports import HandClock
-from tests.worker.plans import T0, changed, first_plan, held, loaded, next_plan, session, work_item
+from tests.worker.plans import T0, announcement, changed, first_plan, held, loaded, next_plan, session, work_item
 from tests.worker.store_bench import Commands, MongoBench, everything, ids
 from tests.worker.tcp_proxy import TcpProxy
 from worker.clock import ObjectIds, SystemClock
@@ -81,7 +81,7 @@ async def test_the_number_of_commands_does_not_grow(mongo: MongoBench, conversat
     assert (mongo.watch.aborts, mongo.watch.conflicts, mongo.watch.transactions) == ([], 0, 2)
 
 
-async def test_a_batch_larger_than_a_command_can_be_goes_by_halves(mongo: MongoBench) -> None:
+async def test_more_than_a_command_can_hold_goes_in_several_of_one_transaction(mongo: MongoBench) -> None:
     keys = [f"c{number}" for number in range(8)]
     assert await mongo.store.commit([first_plan(key) for key in keys]) == [COMMITTED] * 8
     mongo.commands.take()
@@ -94,12 +94,26 @@ async def test_a_batch_larger_than_a_command_can_be_goes_by_halves(mongo: MongoB
         for key in keys
         for item in pairs[key].work_items
     ]
-
-    # Eight times three megabytes are more than the sixteen that a command holds, four are not.
     assert await mongo.store.commit(large) == [COMMITTED] * 8
-    assert mongo.commands.take().count("commitTransaction") == 2
+    assert mongo.commands.take().count("commitTransaction") == 1
     kept = await mongo.store.load([Want(conversation_id=key) for key in keys])
     assert all(kept[key].work_items[0]["attributes"]["note"] == "x" * 3_000_000 for key in keys)
+
+
+async def test_so_does_a_plan_by_itself(mongo: MongoBench) -> None:
+    many = tuple(replace(announcement(f"a{number}"), message="x" * 1_000_000) for number in range(20))
+    assert await mongo.store.commit([replace(first_plan(), announcements=many)]) == [COMMITTED]
+    assert await mongo.database[Collection.OUTBOX].count_documents({}) == 20
+
+
+@pytest.mark.parametrize("preference", ["secondaryPreferred", "nearest"])
+async def test_a_preference_for_reading_elsewhere_does_not_keep_it_from_writing(
+    mongod: Mongod, mongo: MongoBench, preference: str
+) -> None:
+    uri = f"{mongod.uri}{'&' if '?' in mongod.uri else '?'}readPreference={preference}"
+    client: Client = AsyncMongoClient(uri)
+    async with client:
+        assert await _store(client, mongo).commit([first_plan()]) == [COMMITTED]
 
 
 async def test_nothing_to_look_for_is_not_looked_for(mongo: MongoBench) -> None:
