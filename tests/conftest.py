@@ -3,12 +3,15 @@
 import gc
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from mongod import Mongod
 from moto_server import MotoServer
+
+_HERE = Path(__file__).parent
 
 # `HYPOTHESIS_PROFILE=deep pytest tests/commands/test_properties.py`: thousands of sequences. A test that sets its own
 # number of examples keeps it.
@@ -20,6 +23,16 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 def pytest_collection() -> None:
     """What is collected is no garbage: it is not looked for meanwhile."""
     gc.disable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of two processes the first begins at the start, the second in the middle, and whoever is done takes over from the
+    end. So what needs servers begins in the middle: one process alone starts them."""
+    served = [item for item in items if item.path.relative_to(_HERE).parts[0] in ("faults", "worker")]
+    others = [item for item in items if item.path.relative_to(_HERE).parts[0] not in ("faults", "worker")]
+    middle = len(items) // 2
+    items[:] = [*others[:middle], *served, *others[middle:]]
 
 
 def pytest_collection_finish() -> None:
