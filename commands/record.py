@@ -16,7 +16,8 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def record(cls: type[T]) -> type[T]:
-    """`dataclass(slots=True, kw_only=True)`, frozen for the type checker, hashed as what is frozen."""
+    """A dataclass with slots, hashed as what is frozen; frozen and built by keywords alone for the type checker only:
+    `replace` gives the values in their order."""
     return dataclass(slots=True, unsafe_hash=True)(cls)
 
 
