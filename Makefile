@@ -87,7 +87,7 @@ fmt: $(SETUP) ## Format, and mend what can be mended
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
 
 docs: $(SETUP) ## Make the generated page docs/permutations.md anew
-	@$(BIN)/python -m commands.permutations > docs/permutations.md
+	@$(BIN)/python -m docs.generators.permutations > docs/permutations.md
 
 lock: $(SETUP) ## Make the locks anew after a change of dependencies (UPGRADE=1: newest releases)
 	@$(COMPILE) pyproject.toml -o requirements.lock

@@ -3,7 +3,7 @@
 None of them touches the status, a timing or a counter: what a change of status entails is worked out once, at the end.
 """
 
-from commands.queue import Queue
+from commands.context import Queue
 from commands.record import replace
 from commands.work_item import WorkItem
 

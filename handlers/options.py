@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from commands.way import COMPOSED, Way
+from commands.rollout import COMPOSED, Way
 from sync.rule import Policy
 
 GAP_SECONDS: Final = 60.0

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from commands.record import record
-from handlers.event import Event, Fault
+from handlers.events.event import Event, Fault
 from handlers.ports import Announcement
 from sync.audit import Audit
 

@@ -6,9 +6,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
+from commands.context import Surroundings
 from commands.record import record
 from commands.session import Move
-from commands.surroundings import Surroundings
 from sync.gates import Trigger
 from sync.state import SyncState
 

@@ -25,7 +25,7 @@ from rich.console import Console
 from demo_report import Report, Row, keep_picture
 from demo_story import PAIRS, QUEUES, SESSIONS, Step, story
 from env_file import provisioned
-from handlers.snapshot import data_of
+from handlers.documents.document import data_of
 from mongod import Mongod
 from moto_server import MotoServer
 from server_process import ServerError

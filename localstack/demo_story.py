@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 from commands.instant import format_instant
-from handlers.snapshot import changes_between, relationship
+from handlers.documents.document import changes_between, relationship
 from server_process import ROOT
 
 CAPTURED = ROOT / "tests" / "fixtures" / "captured"

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, Literal
 
-from commands.engine import Command
+from commands.execute import Command
 from commands.reason import Reason
 from commands.record import record
-from sync.reconcile import Suppressed
+from sync.decision import Suppressed
 from sync.rule import Direction, Policy
 
 AUDIT_MESSAGE: Final = "CONVERSATION_SYNC_AUDIT"

@@ -15,11 +15,10 @@ from enum import Enum
 from typing import Any, Final
 
 from commands.work_item import Status, WorkItem
-from sync.conversation import Conversation, ConversationStatus
-from sync.field import FIELDS, Field
-from sync.forward import work_item_writes
-from sync.reverse import conversation_writes
+from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.rule import Policy
+from sync.rules_forward import work_item_writes
+from sync.rules_reverse import conversation_writes
 from sync.state import agreed_fields, shared_values
 
 

@@ -1,9 +1,18 @@
-"""The conversation, as the rules see it. Left out: everything agents and customers see beyond the shared fields."""
+"""The conversation as the rules see it, and the fields that it shares with its work-item.
+
+Leaves out everything else that agents and customers see of a conversation.
+"""
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final, Literal
 
 from commands.record import record
+
+Field = Literal["assignee", "queue", "status", "ended", "paused"]
+"""`status`: done or completed, or not. `ended`: ended or wrap-up, or not. `paused`: snoozed or paused, or not."""
+
+FIELDS: Final[tuple[Field, ...]] = ("assignee", "queue", "status", "ended", "paused")
 
 
 class ConversationStatus(StrEnum):

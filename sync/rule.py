@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from commands.reason import Reason
 from commands.record import record
-from sync.field import Field
+from sync.conversation import Field
 
 
 class Policy(StrEnum):

@@ -12,10 +12,9 @@ from typing import Any, Final
 
 from commands.record import record, replace
 from commands.work_item import Status, WorkItem
-from sync.conversation import Conversation, ConversationStatus
-from sync.field import FIELDS, Field
+from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.gates import Trigger
-from sync.runs import Runs, with_revision
+from sync.revision_runs import Runs, with_revision
 
 
 @record

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from handlers.ports import Clock
-from worker.aws import find_credentials, sns_client, sqs_client
-from worker.aws_network import proxy_of, trusted
-from worker.lean_sns import LeanSns
-from worker.lean_sqs import LeanSqs
-from worker.mongo_client import mongo_client
-from worker.mongo_database import Client
-from worker.receivers import LONG_POLL_SECONDS
+from worker.aws.clients import find_credentials, sns_client, sqs_client
+from worker.aws.http_calls import Place, http_session
+from worker.aws.network import proxy_of, trusted
+from worker.aws.sns_http import LeanSns
+from worker.aws.sqs_http import LeanSqs
+from worker.mongo.client import mongo_client
+from worker.mongo.database import Client
+from worker.ports import LONG_POLL_SECONDS
 from worker.settings import Settings
-from worker.signed_call import Place, http_session
 
 if TYPE_CHECKING:
     from types_aiobotocore_sns.client import SNSClient

@@ -9,35 +9,32 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from handlers.batch import BatchHandler
-from handlers.ending import failed
-from handlers.event import Event
-from handlers.message import Limits
+from handlers.batch_handler import BatchHandler
+from handlers.events.event import Event
+from handlers.events.parser import Limits
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import Handled
+from handlers.planning.audit_records import failed
 from handlers.ports import Chance, Clock, Ids, Store
-from worker.aws import QueueAway
-from worker.backlog_lag import BacklogLag
-from worker.delay import JitteredDelay
-from worker.forgetting import Forgetting
-from worker.gap_poll import GapPoll
-from worker.health import Health
-from worker.heartbeat import Heartbeat
-from worker.in_hand import InHand
-from worker.lane_parts import LaneParts
-from worker.lanes import Lanes
-from worker.outage import Outage
-from worker.outbox import Outbox
-from worker.publisher import Publisher
-from worker.queue import ENTRIES_MAX, Hide, Queue, QueueFacts
-from worker.receivers import ReceiverParts, Receivers
-from worker.relay import Relay, Rounds
+from worker.consumer.in_flight import InHand
+from worker.consumer.lane_context import LaneParts
+from worker.consumer.lanes import Lanes
+from worker.consumer.queue_lag import BacklogLag
+from worker.consumer.receivers import ReceiverParts, Receivers
+from worker.consumer.settlement import Settle
+from worker.consumer.visibility import Heartbeat
+from worker.errors import QueueAway
+from worker.outbox.publisher import Publisher
+from worker.outbox.relay import Relay, Rounds
+from worker.ports import ENTRIES_MAX, Hide, Outbox, Queue, QueueFacts, Topics, WaitingPairs
+from worker.runtime.backoff import JitteredDelay
+from worker.runtime.shutdown_signal import Stopping
+from worker.runtime.store_availability import Outage
 from worker.settings import Settings
-from worker.settle import Settle
-from worker.stopping import Stopping
-from worker.telemetry import Telemetry
-from worker.topic import Topics
-from worker.waiting import WaitingPairs
+from worker.sweeps.gap_poll import GapPoll
+from worker.sweeps.state_expiry import Forgetting
+from worker.telemetry.health import Health
+from worker.telemetry.metrics import Telemetry
 
 UNEXPECTED: Final = "UNEXPECTED"
 """The reason code of a fault in our code."""

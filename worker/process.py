@@ -14,33 +14,27 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from handlers.options import PolicyInUse
 from handlers.ports import Clock, StoreAway
-from worker.aws import AwsAway, Misconfigured, first_line
+from worker.aws.sns import SnsTopics, check_topic
+from worker.aws.sqs import SqsQueue, read_facts
 from worker.clients import Clients, connected
-from worker.clock import ObjectIds, SystemClock
-from worker.delay import JitteredDelay
-from worker.health import Health, Part, served
-from worker.logs import Log, Origin, fault_fields, open_log, take_in_libraries
-from worker.metrics import Metrics, NoMetrics, StatsdMetrics, StoreMetrics, resolved
-from worker.mongo_fault import StoreUnfit
-from worker.mongo_outbox import MongoOutbox
-from worker.mongo_store import MongoStore
-from worker.mongo_waiting import MongoWaitingPairs
+from worker.errors import AwsAway, Misconfigured, StoreUnfit, WorkerFailed, first_line
+from worker.mongo.outbox import MongoOutbox
+from worker.mongo.store import MongoStore
+from worker.mongo.waiting_pairs import MongoWaitingPairs
 from worker.pipeline import Outside, Pipeline
-from worker.queue import QueueFacts
+from worker.ports import QueueFacts
+from worker.runtime.backoff import JitteredDelay
+from worker.runtime.clock import ObjectIds, SystemClock
+from worker.runtime.shutdown_signal import Stopping
 from worker.settings import Settings
-from worker.sns import SnsTopics, check_topic
-from worker.sqs import SqsQueue, read_facts
-from worker.stopping import Stopping
-from worker.telemetry import Telemetry
+from worker.telemetry.health import Health, Part, served
+from worker.telemetry.logs import Log, Origin, fault_fields, open_log, take_in_libraries
+from worker.telemetry.metrics import Metrics, NoMetrics, StatsdMetrics, StoreMetrics, Telemetry, resolved
 
 TRANSACTION_LIFETIME_SECONDS_MAX: Final = 10
 """Above it, a killed worker's locks hold up the others for longer than anybody likes: worth a warning."""
 
 T = TypeVar("T")
-
-
-class WorkerFailed(Exception):
-    """The worker ended for a reason that is not a signal; the message is one line for a person."""
 
 
 async def run_worker(settings: Settings) -> None:

@@ -13,11 +13,10 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from commands.way import UPDATE_NAMES, Engine, Origin, Way
+from commands.rollout import UPDATE_NAMES, Engine, Origin, Way
 from handlers.options import GAP_SECONDS, PolicyInUse
-from worker.aws_endpoint import AwsEndpoint
-from worker.queue import ENTRIES_MAX
-from worker.setting_fault import Unfit, bounds_of, choices_of, fault_line
+from worker.ports import ENTRIES_MAX, AwsEndpoint
+from worker.settings_errors import Unfit, bounds_of, choices_of, fault_line
 
 
 class AwsSettings(BaseSettings):

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.bench.consume_bare import RECEIVERS
 from tests.bench.one_message import OneMessage, endpoint, one_message
-from worker.aws import sqs_client
+from worker.aws.clients import sqs_client
 
 
 async def receive_forever(client: Any, handler: OneMessage) -> None:

@@ -11,23 +11,22 @@ from typing import Any, Final
 
 import orjson
 
-from handlers.decide import plan_pair
-from handlers.draft import Draft
-from handlers.ending import skip_own
-from handlers.event import Event
-from handlers.message import read_message
+from handlers.events.event import Event
+from handlers.events.parser import read_message
 from handlers.options import Options
 from handlers.outcome import Handled
+from handlers.planning.audit_records import skip_own
+from handlers.planning.event_batch import want_of
+from handlers.planning.pair_draft import Draft
+from handlers.planning.planner import plan_pair
 from handlers.ports import Pair
-from handlers.want import want_of
 from tests.bench.workload import Kind, workload
-from worker.clock import ObjectIds, SystemClock
-from worker.collection import Collection
-from worker.handled_line import tell_handled
-from worker.logs import Origin, open_log
-from worker.metrics import NoMetrics
-from worker.pair_reading import Reading, pairs_of, surroundings_of
-from worker.telemetry import Telemetry
+from worker.runtime.clock import ObjectIds, SystemClock
+from worker.store.documents import Collection
+from worker.store.pair_assembly import Reading, pairs_of, surroundings_of
+from worker.telemetry.audit_log import tell_handled
+from worker.telemetry.logs import Origin, open_log
+from worker.telemetry.metrics import NoMetrics, Telemetry
 
 _OPTIONS: Final = Options()
 _CLOCK: Final = SystemClock()

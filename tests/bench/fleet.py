@@ -23,7 +23,7 @@ from tests.bench.consumers import BARE, Consumer
 from tests.bench.endpoint_process import BenchEndpoint, Drained
 from tests.bench.store_use import StoreUse, cpu_s
 from tests.bench.workload import Workload
-from worker.collection import Collection
+from worker.store.documents import Collection
 
 _TAIL: Final = 2_000
 _DRAINED_WITHIN_S: Final = 180

@@ -15,7 +15,7 @@ from tests.bench.consumers import OURS
 from tests.bench.fleet import Figures, RunFailed
 from tests.bench.long_history import FIRST_REV, bodies_of, documents_of
 from tests.bench.measure import Bench
-from worker.collection import Collection
+from worker.store.documents import Collection
 
 HOT: Final = 10
 _RECEIVERS: Final = 4

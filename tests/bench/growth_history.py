@@ -20,7 +20,7 @@ from tests.bench.fleet import Figures
 from tests.bench.long_history import FIRST_REV, bodies_of, documents_of
 from tests.bench.measure import Bench
 from tests.bench.workload import filled, names_of
-from worker.collection import Collection
+from worker.store.documents import Collection
 
 SHORT: Final = 10
 LONG: Final = 10_000

@@ -12,7 +12,7 @@ from typing import Final
 from tests.bench.consumers import OURS
 from tests.bench.measure import Bench
 from tests.bench.workload import WARM_UP, Kind, workload
-from worker.collection import Collection
+from worker.store.documents import Collection
 
 WAVE: Final = 10_000
 FLAT_SHARE_MAX: Final = 0.02

@@ -15,7 +15,7 @@ from commands.instant import format_instant
 from tests.bench import wire
 from tests.bench.template import AGENT, CONVERSATION, EVENT, template
 from tests.bench.workload import Documents, filled, names_of
-from worker.collection import Collection
+from worker.store.documents import Collection
 
 FIRST_REV: Final = 2
 """The first revision after what is prepared."""

@@ -15,7 +15,7 @@ from commands.instant import format_instant
 from tests.bench import wire
 from tests.bench.template import template
 from tests.bench.workload import filled, names_of
-from worker.collection import Collection
+from worker.store.documents import Collection
 
 DOCUMENTS_A_PAIR: Final = len(template("unshared").documents)
 """A conversation, its work-item, their sync state, two agents' sessions."""

@@ -10,22 +10,21 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from pydantic import SecretStr
 
-from handlers.batch import BatchHandler
-from handlers.event import Event
-from handlers.message import read_message
+from handlers.batch_handler import BatchHandler
+from handlers.events.event import Event
+from handlers.events.parser import read_message
 from handlers.options import Options
-from worker.aws import sns_client
-from worker.aws_endpoint import AwsEndpoint
-from worker.clock import ObjectIds, SystemClock
-from worker.handled_line import tell_handled
-from worker.logs import Origin, open_log
-from worker.metrics import NoMetrics
-from worker.mongo_client import mongo_client
-from worker.mongo_outbox import MongoOutbox
-from worker.mongo_store import MongoStore
-from worker.sns import SnsTopics
-from worker.telemetry import Telemetry
-from worker.topic import topic_message
+from worker.aws.clients import sns_client
+from worker.aws.sns import SnsTopics
+from worker.mongo.client import mongo_client
+from worker.mongo.outbox import MongoOutbox
+from worker.mongo.store import MongoStore
+from worker.outbox.topic_message import topic_message
+from worker.ports import AwsEndpoint
+from worker.runtime.clock import ObjectIds, SystemClock
+from worker.telemetry.audit_log import tell_handled
+from worker.telemetry.logs import Origin, open_log
+from worker.telemetry.metrics import NoMetrics, Telemetry
 
 _DEADLINE_S = 10.0
 

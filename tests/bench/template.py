@@ -7,19 +7,18 @@ from typing import Any, Final
 
 import orjson
 
+from commands.context import Queue
 from commands.instant import format_instant
-from commands.queue import Queue
 from commands.session import Held, Session
-from handlers.batch import BatchHandler
-from handlers.event import Event
-from handlers.message import read_object
+from handlers.batch_handler import BatchHandler
+from handlers.events.event import Event
+from handlers.events.parser import read_object
 from handlers.options import Options
 from handlers.outcome import Handled
 from tests.bench import wire
 from tests.handlers.small_ports import START, CountedIds, FixedChance, HandClock
-from worker.collection import Collection
-from worker.memory_store import MemoryStore
-from worker.surroundings_document import session_document
+from worker.store.documents import Collection, session_document
+from worker.store.memory import MemoryStore
 
 CONVERSATION: Final = "@C@-the-conversation-@C@"
 WORK_ITEM: Final = "@W@-the-work-item-id-@W@"

@@ -10,11 +10,11 @@ from tests.bench.decisions import decisions
 from tests.bench.endpoint_process import BenchEndpoint
 from tests.bench.template import template
 from tests.bench.workload import Kind, names_of, workload
-from worker.aws import sqs_client
-from worker.aws_endpoint import AwsEndpoint
-from worker.clock import SystemClock
-from worker.collection import Collection
-from worker.sqs import SqsQueue, read_facts
+from worker.aws.clients import sqs_client
+from worker.aws.sqs import SqsQueue, read_facts
+from worker.ports import AwsEndpoint
+from worker.runtime.clock import SystemClock
+from worker.store.documents import Collection
 
 
 @pytest.fixture

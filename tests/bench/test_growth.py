@@ -20,7 +20,7 @@ from tests.bench.many_pairs import DOCUMENTS_A_PAIR, put_pairs
 from tests.bench.measure import Bench
 from tests.bench.store_use import StoreUse
 from tests.bench.workload import Kind, workload
-from worker.collection import Collection
+from worker.store.documents import Collection
 
 
 @pytest.fixture

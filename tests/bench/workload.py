@@ -19,7 +19,7 @@ import orjson
 from commands.instant import format_instant
 from tests.bench import wire
 from tests.bench.template import AGENT, CONVERSATION, EVENT, OTHER_AGENT, WORK_ITEM, template
-from worker.collection import Collection
+from worker.store.documents import Collection
 
 WARM_UP: Final = 200
 """Messages before the clock starts: connections, caches, first polls."""

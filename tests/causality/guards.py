@@ -34,30 +34,30 @@ class Guard:
 
 GUARDS: Final[Mapping[str, Guard]] = {
     "waiting for the work-item": Guard(
-        file="sync/causality.py",
+        file="sync/evidence.py",
         text="if not self.ages.work_item and not covers(",
         without="if False and not covers(",
         world=_ASSIGNEE,
     ),
     "waiting for the conversation": Guard(
-        file="sync/causality.py",
+        file="sync/evidence.py",
         text="if self.ages.conversation or covers(seen.conversation_observed, known + 1, self.conversation.rev):",
         without="if True:",
     ),
     "wake-up by a late event": Guard(
-        file="handlers/pair_sight.py",
+        file="handlers/planning/pair_view.py",
         text="    if state.version == 0:\n        return False\n",
         without="    return False\n",
     ),
     "wake-up by a sync's event": Guard(
-        file="handlers/pair_sight.py",
+        file="handlers/planning/pair_view.py",
         text="releases=self.draft.state.waiting_since is not None",
         without="releases=False",
         pair="snoozed",
         world=_FOREIGN,
     ),
     "known from the event": Guard(
-        file="handlers/work_item_event.py",
+        file="handlers/events/readers.py",
         text='knew=_knew(head, attributes.get("resourceRev")),',
         without="knew=None,",
         world=_ASSIGNEE,
@@ -70,13 +70,13 @@ GUARDS: Final[Mapping[str, Guard]] = {
         world=_ASSIGNEE,
     ),
     "the conditional write": Guard(
-        file="worker/memory_store.py",
+        file="worker/store/memory.py",
         text="if stored is None or after is None or stored.get(guard) != stands:",
         without="if stored is None or after is None:",
         world=World(name="two workers", extras=(("meetings", 1),)),
     ),
     "the second direction": Guard(
-        file="handlers/pair_sight.py",
+        file="handlers/planning/pair_view.py",
         text="        return decide_causal(seen, around=self.draft.around, now=self.now, way=self.options.way)\n",
         without=(
             "        from dataclasses import replace\n"
@@ -87,7 +87,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
         ),
     ),
     "table B before table A": Guard(
-        file="sync/causal.py",
+        file="sync/policy_causal.py",
         text="after = forward.after if isinstance(forward, Applied) else item",
         without="after = item",
         pair="ivr, conversation assigned",

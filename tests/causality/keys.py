@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from handlers.event import Event
+from handlers.documents.nouns import conversation_of, work_item_of
+from handlers.events.event import Event
 from handlers.ports import Document
-from handlers.snapshot import conversation_of, work_item_of
 from sync.contract import History
 from sync.state import SyncState
 

@@ -11,15 +11,15 @@ from functools import partial
 from typing import Any, Final
 
 from commands.work_item import WorkItem
-from handlers.batch import BatchHandler
-from handlers.event import Event
-from handlers.message import read_message
+from handlers.batch_handler import BatchHandler
+from handlers.documents.nouns import conversation_of, with_conversation, work_item_of
+from handlers.events.event import Event
+from handlers.events.parser import read_message
 from handlers.options import Options
 from handlers.outcome import Retry
 from handlers.ports import Document, Store
-from handlers.snapshot import conversation_of, with_conversation, work_item_of
 from sync.contract import History, Violation, sync_writes_max, violations
-from sync.field import FIELDS, Field
+from sync.conversation import FIELDS, Field
 from tests.causality.keys import conversation_key, history_key, state_key, told_key, work_item_key
 from tests.causality.outside import (
     NOW,
@@ -33,8 +33,8 @@ from tests.causality.outside import (
 )
 from tests.causality.ports import AnyIds, FixedClock, Meeting, NoJitter, done
 from tests.causality.predecessor import predecessors_writes, written_over
-from worker.collection import Collection
-from worker.memory_store import MemoryStore
+from worker.store.documents import Collection
+from worker.store.memory import MemoryStore
 
 C: Final = "c"
 Step = tuple[str, Callable[["Node"], None]]

@@ -10,19 +10,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from commands.engine import Applied, execute
+from commands.context import Surroundings
+from commands.execute import Applied, execute
 from commands.instant import format_instant
+from commands.rollout import Origin
 from commands.session import Session
-from commands.surroundings import Surroundings
 from commands.update import Update, parse_update
-from commands.way import Origin
-from handlers.event import Event
-from handlers.message import read_object
+from handlers.documents.document import changes_between, data_of, document_of
+from handlers.documents.nouns import conversation_of, with_conversation, work_item_of
+from handlers.documents.nouns import with_work_item as work_item_written
+from handlers.events.event import Event
+from handlers.events.parser import read_object
 from handlers.ports import Document
-from handlers.snapshot import changes_between, conversation_of, data_of, document_of, with_conversation, work_item_of
-from handlers.snapshot import with_work_item as work_item_written
 from sync.contract import History, work_item_values
-from sync.field import Field
+from sync.conversation import Field
 from sync.state import shared_values
 
 NOW: Final = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)

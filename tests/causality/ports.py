@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from handlers.ports import Committed, Pair, Plan, PlanRejected, Want
 from tests.causality.outside import NOW
-from worker.memory_store import MemoryStore
+from worker.store.memory import MemoryStore
 
 T = TypeVar("T")
 

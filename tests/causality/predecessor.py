@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from commands.engine import Applied, execute
+from commands.context import Surroundings
+from commands.execute import Applied, execute
 from commands.refusal import Refusal
-from commands.surroundings import Surroundings
 from commands.update import parse_update
-from handlers.event import Event
+from handlers.documents.nouns import conversation_of, with_conversation, with_work_item, work_item_of
+from handlers.events.event import Event
 from handlers.ports import Document
-from handlers.snapshot import conversation_of, with_conversation, with_work_item, work_item_of
 from sync.contract import History, work_item_values
-from sync.reconcile import decide_legacy
+from sync.policy_legacy import decide_legacy
 from sync.state import shared_values
 from tests.causality.outside import NOW
 

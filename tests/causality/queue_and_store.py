@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
-from handlers.event import Event
+from handlers.events.event import Event
 from handlers.ports import Committed, Pair, Plan, PlanRejected, StoreAway, Want
 from tests.causality.tally import Dials, Tally
 from tests.causality.virtual_time import VirtualTime
-from worker.memory_store import MemoryStore
+from worker.store.memory import MemoryStore
 
 
 class UnreliableQueue:

@@ -7,11 +7,12 @@ from typing import Any, Final
 from commands.instant import format_instant
 from commands.session import Session, apply_moves, move_between
 from commands.work_item import WorkItem
-from handlers.event import Event
+from handlers.documents.document import document_of
+from handlers.documents.nouns import conversation_of, with_conversation, work_item_of
+from handlers.events.event import Event
 from handlers.ports import Document
-from handlers.snapshot import conversation_of, document_of, with_conversation, work_item_of
 from sync.contract import History, violations
-from sync.field import Field
+from sync.conversation import Field
 from tests.causality.outside import (
     CONVERSATION_WRITES,
     WORK_ITEM_WRITES,
@@ -26,7 +27,7 @@ from tests.causality.outside import (
 from tests.causality.queue_and_store import UnreliableQueue
 from tests.causality.tally import Dials, Tally
 from tests.causality.virtual_time import VirtualTime
-from worker.memory_store import MemoryStore
+from worker.store.memory import MemoryStore
 
 USERS: Final = ("u1", "u2")
 _CONVERSATION_KINDS: Final = tuple(CONVERSATION_WRITES)

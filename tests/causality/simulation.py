@@ -13,13 +13,13 @@ from random import Random
 import orjson
 
 from commands.session import place_of
-from handlers.batch import BatchHandler
-from handlers.event import Event
-from handlers.lateness import IN_TIME, lateness
+from handlers.batch_handler import BatchHandler
+from handlers.documents.nouns import work_item_of
+from handlers.events.event import Event
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import Handled, Retry
+from handlers.planning.event_batch import IN_TIME, lateness
 from handlers.ports import Store, StoreAway
-from handlers.snapshot import work_item_of
 from sync.contract import sync_writes_max
 from tests.causality.outside import NOW
 from tests.causality.ports import AnyIds
@@ -27,9 +27,9 @@ from tests.causality.queue_and_store import ShakyStore, UnreliableQueue
 from tests.causality.services import Services
 from tests.causality.tally import Dials, Tally
 from tests.causality.virtual_time import VirtualTime
-from worker.backlog_lag import BacklogLag
-from worker.collection import Collection
-from worker.memory_store import MemoryStore
+from worker.consumer.queue_lag import BacklogLag
+from worker.store.documents import Collection
+from worker.store.memory import MemoryStore
 
 
 class Run:

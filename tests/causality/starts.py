@@ -5,16 +5,17 @@ from dataclasses import replace
 from typing import Any, Final
 
 from commands.instant import format_instant
+from handlers.documents.document import document_of
+from handlers.documents.nouns import conversation_of, work_item_of
 from handlers.options import Options
 from handlers.ports import Plan
-from handlers.snapshot import conversation_of, document_of, work_item_of
 from sync.contract import History, Wrote, work_item_values
-from sync.field import FIELDS
+from sync.conversation import FIELDS
 from sync.state import SyncState, agreed_fields, reconciled, shared_values
 from tests.causality.node import Budget, C, Node
 from tests.causality.outside import NOW
 from tests.causality.ports import done
-from worker.memory_store import MemoryStore
+from worker.store.memory import MemoryStore
 
 REV: Final = 5
 ITEM_REV: Final = 3

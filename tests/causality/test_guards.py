@@ -23,16 +23,18 @@ def _copy_without(guard: Guard, target: Path) -> None:
     """The code as it is, but for the guard."""
     for name in (*PACKAGES, "tests"):
         (target / name).symlink_to(ROOT / name, target_is_directory=True)
-    package, _, name = guard.file.partition("/")
-    (target / package).unlink()
-    (target / package).mkdir()
-    # Its compiled modules, too: they are valid for the very same sources, and for the others made anew.
-    for each in (ROOT / package).iterdir():
-        (target / package / each.name).symlink_to(each)
+    # Every folder on the way to the file is a real one, and all else in it a link: so its compiled modules are kept.
+    folder = Path()
+    for part in Path(guard.file).parent.parts:
+        folder /= part
+        (target / folder).unlink()
+        (target / folder).mkdir()
+        for each in (ROOT / folder).iterdir():
+            (target / folder / each.name).symlink_to(each)
     text = (ROOT / guard.file).read_text()
     assert text.count(guard.text) == 1, f"{guard.file} has the guard once: {guard.text!r}"
-    (target / package / name).unlink()
-    (target / package / name).write_text(text.replace(guard.text, guard.without))
+    (target / guard.file).unlink()
+    (target / guard.file).write_text(text.replace(guard.text, guard.without))
 
 
 def _ours() -> dict[str, ModuleType]:

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from commands.engine import Applied, Refused, Unchanged, execute
+from commands.context import Surroundings
+from commands.execute import Applied, Refused, Unchanged, execute
+from commands.rollout import COMPOSED, Engine, Origin, Way
 from commands.session import Session, Spot, apply_moves
-from commands.surroundings import Surroundings
-from commands.way import COMPOSED, Engine, Origin, Way
 from commands.work_item import Status, Stay, WorkItem
 from tests.commands.items import AROUND, LEGACY, T0, Json, parsed
 

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from commands.engine import Applied, Refused, execute
+from commands.context import Queue, Surroundings
+from commands.execute import Applied, Refused, execute
 from commands.instant import format_instant, parse_instant
-from commands.queue import Queue
 from commands.refusal import Refusal, RefusalCode
+from commands.rollout import COMPOSED, Engine, Way
 from commands.session import Held, Session, apply_moves
-from commands.surroundings import Surroundings
 from commands.update import Update, parse_update
-from commands.way import COMPOSED, Engine, Way
 from commands.work_item import Pass, Status, WorkItem
 
 Json = dict[str, Any]

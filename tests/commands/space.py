@@ -6,8 +6,8 @@ from functools import cache
 from itertools import product
 from typing import Any, Final, Protocol
 
-from commands.surroundings import Surroundings
-from commands.way import COMPOSED, Way
+from commands.context import Surroundings
+from commands.rollout import COMPOSED, Way
 from commands.work_item import WorkItem
 from tests.commands.items import (
     AROUND,

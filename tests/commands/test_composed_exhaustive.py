@@ -3,7 +3,7 @@
 from functools import cache
 from itertools import permutations, product
 
-from commands.engine import Applied, Unchanged, execute
+from commands.execute import Applied, Unchanged, execute
 from commands.work_item import Status, WorkItem
 from tests.commands.items import AROUND, NOW, Json, json_of, parsed
 from tests.commands.space import ALONE, EIGHTY, MISMATCHES_SHOWN, MORE, RESUMED, brief, check, starts

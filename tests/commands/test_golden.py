@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import pytest
 
-from commands.engine import Applied, execute
-from commands.surroundings import Surroundings
-from commands.way import COMPOSED, Way
-from handlers.snapshot import changes_between, document_of, with_work_item, work_item_of
+from commands.context import Surroundings
+from commands.execute import Applied, execute
+from commands.rollout import COMPOSED, Way
+from handlers.documents.document import changes_between, document_of
+from handlers.documents.nouns import with_work_item, work_item_of
 from tests.commands.items import LEGACY, NOW, Json, at, parsed
 
 CAPTURED: Final = Path(__file__).parents[1] / "fixtures" / "captured"

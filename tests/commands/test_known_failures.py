@@ -9,11 +9,11 @@ from typing import Final
 
 import pytest
 
-from commands.engine import Applied, Command, Refused, Unchanged, execute
+from commands.context import Surroundings
+from commands.execute import Applied, Command, Refused, Unchanged, execute
 from commands.refusal import RefusalCode
+from commands.rollout import COMPOSED, Way
 from commands.session import Held, Session, Spot, apply_moves, move_between, place_of
-from commands.surroundings import Surroundings
-from commands.way import COMPOSED, Way
 from commands.work_item import Pass, Status, WorkItem
 from tests.commands.items import AROUND, LEGACY, NOW, T0, Json, parsed
 from tests.commands.space import EIGHTY

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from hypothesis import event, example, given
 
-from commands.engine import Applied, Refused, Unchanged
+from commands.execute import Applied, Refused, Unchanged
 from commands.instant import parse_instant
 from commands.refusal import RefusalCode
+from commands.rollout import COMPOSED, Engine
 from commands.session import Move, Spot, apply_moves, move_between, place_of
 from commands.update import QueueChoice
-from commands.way import COMPOSED, Engine
 from commands.work_item import Status, WorkItem
 from tests.commands.desk import SESSIONS, Desk, Step, Taken, desk, sequences
 from tests.commands.items import AROUND, LEGACY, T0, Json, parsed

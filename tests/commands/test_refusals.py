@@ -8,8 +8,8 @@ from typing import Any, Final
 import pytest
 
 from commands.refusal import Refusal, RefusalCode
+from commands.rollout import COMPOSED, Origin, Way
 from commands.update import parse_update
-from commands.way import COMPOSED, Origin, Way
 from commands.work_item import Status
 from tests.commands.items import LEGACY, Json, refused
 from tests.commands.stages import a

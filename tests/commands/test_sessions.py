@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from commands.context import Surroundings
+from commands.rollout import COMPOSED, Way
 from commands.session import Held, Move, Place, Session, Spot, apply_moves, move_between, place_of
-from commands.surroundings import Surroundings
-from commands.way import COMPOSED, Way
 from commands.work_item import Status, WorkItem
 from tests.commands.items import AROUND, LEGACY, Json, done
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from commands.engine import Applied, execute
+from commands.execute import Applied, execute
 from commands.timings import always_open, elapsed_ms
 from commands.work_item import Handle, Pass, Status, Stay, WorkItem
 from tests.commands.items import AROUND, NOW, T0, Json, done, parsed

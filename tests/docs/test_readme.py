@@ -6,11 +6,11 @@ from types import ModuleType
 
 import pytest
 
-import commands.composed
-import sync.forward
+import commands.composed_engine
 import sync.gates
-import sync.reverse
-from commands.permutations import page
+import sync.rules_forward
+import sync.rules_reverse
+from docs.generators.permutations import page
 from server_process import ROOT
 from worker.settings import settings_table
 
@@ -35,7 +35,7 @@ def table_of(module: ModuleType) -> list[str]:
 
 @pytest.mark.parametrize(
     ("mark", "module", "rows"),
-    [("rules A", sync.reverse, 6), ("rules B", sync.forward, 10), ("gates", sync.gates, 7)],
+    [("rules A", sync.rules_reverse, 6), ("rules B", sync.rules_forward, 10), ("gates", sync.gates, 7)],
     ids=["A", "B", "gates"],
 )
 def test_the_readmes_tables_are_the_codes(mark: str, module: ModuleType, rows: int) -> None:
@@ -62,6 +62,6 @@ def test_nothing_is_left_to_be_filled_in(page: Path) -> None:
 
 
 def test_the_composed_table_names_every_field_of_an_update() -> None:
-    told = "\n".join(table_of(commands.composed))
+    told = "\n".join(table_of(commands.composed_engine))
     for name in ("queue", "assignedTo", "status", "paused", "resume", "routed", "accepted"):
         assert f"`{name}" in told

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from handlers.snapshot import conversation_of, work_item_of
+from handlers.documents.nouns import conversation_of, work_item_of
 from sync.contract import sync_writes_max, violations
 from tests.e2e.ledger import Ledger, half_written, misplaced
 from tests.e2e.stage import Stage

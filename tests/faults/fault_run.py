@@ -16,7 +16,7 @@ from tests.faults.load import Load
 from tests.faults.nursery import ForkedWorker
 from tests.faults.outside_services import session_documents
 from tests.faults.statsd_ear import StatsdEar
-from worker.metrics import Metric
+from worker.telemetry.metrics import Metric
 
 # Longer than any fault: what the audit is to see is decided by events alone, never by the poll in their place.
 GAP_SECONDS = 3_600

@@ -13,10 +13,10 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from tests.e2e.worker_process import WorkerProcess
-from worker.cli import run
+from worker.cli.main import run
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.faults.nursery", "worker.process", "worker.cli_run"])
+_FORKS.set_forkserver_preload(["tests.faults.nursery", "worker.process", "worker.cli.run"])
 
 
 class _Forked:

@@ -20,10 +20,11 @@ from pymongo.read_concern import ReadConcern
 
 from commands.instant import format_instant
 from commands.session import Session, move_between
-from handlers.event import Event
-from handlers.message import read_object
+from handlers.documents.document import document_of
+from handlers.documents.nouns import work_item_of
+from handlers.events.event import Event
+from handlers.events.parser import read_object
 from handlers.ports import Document, DocumentWrite, Plan
-from handlers.snapshot import document_of, work_item_of
 from sync.contract import History
 from tests.causality.outside import (
     CONVERSATION_WRITES,
@@ -35,10 +36,10 @@ from tests.causality.outside import (
     work_item_updated,
 )
 from tests.faults.post import Post
-from worker.collection import Collection
-from worker.mongo_database import MAJORITY
-from worker.mongo_writing import write_steps
-from worker.plan_steps import steps_of
+from worker.mongo.database import MAJORITY
+from worker.mongo.writes import write_steps
+from worker.store.documents import Collection
+from worker.store.transaction_steps import steps_of
 
 USERS: Final = 16
 _WRITERS: Final = 6

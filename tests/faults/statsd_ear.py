@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 from typing import Self
 
-from worker.metrics import Metric
+from worker.telemetry.metrics import Metric
 
 
 class StatsdEar:

@@ -11,7 +11,7 @@ from tests.faults.fault_run import FaultRun
 from tests.faults.post import POISON
 from tests.faults.proxy_record import deliveries
 from tests.faults.test_queue_faults import finish
-from worker.metrics import Metric
+from worker.telemetry.metrics import Metric
 
 LARGE_BYTES = 240_000
 LARGE = 60

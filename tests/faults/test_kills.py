@@ -4,7 +4,7 @@ import time
 
 from tests.e2e.worker_process import WorkerProcess, wait_until
 from tests.faults.fault_run import FaultRun
-from worker.metrics import Metric
+from worker.telemetry.metrics import Metric
 
 SHUTDOWN_SECONDS = 6
 MARGIN_S = 2.5

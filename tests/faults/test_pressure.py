@@ -20,7 +20,7 @@ from tests.e2e.outside import Outside, body
 from tests.e2e.worker_process import WorkerProcess, wait_until
 from tests.faults.fault_run import FaultRun
 from tests.faults.mongo_proxy import MongoProxy
-from worker.metrics import Metric
+from worker.telemetry.metrics import Metric
 
 IN_HAND_MAX = 60
 GROWTH_MB_MAX = 25.0

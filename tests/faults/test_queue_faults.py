@@ -21,7 +21,7 @@ from tests.faults.aws_fault import (
 from tests.faults.aws_proxy import AwsProxy, Trouble
 from tests.faults.fault_run import FaultRun
 from tests.faults.proxy_record import deliveries, handled_again
-from worker.metrics import Metric
+from worker.telemetry.metrics import Metric
 
 ACTIONS = ("ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch")
 WHOLE: tuple[Fault, ...] = (SQS_FAILING, SQS_UNAVAILABLE, SQS_THROTTLING, Cut(), Garbage())

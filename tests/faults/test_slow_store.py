@@ -9,7 +9,7 @@ from tests.faults.aws_fault import SQS_FAILING
 from tests.faults.aws_proxy import AwsProxy
 from tests.faults.fault_run import FaultRun
 from tests.faults.test_queue_faults import finish, set_visibility
-from worker.metrics import Metric
+from worker.telemetry.metrics import Metric
 
 VISIBILITY_S = 5
 PAUSE_S = 9

@@ -19,7 +19,7 @@ from tests.faults.aws_proxy import AwsProxy
 from tests.faults.fault_run import FaultRun
 from tests.faults.proxy_record import deliveries
 from tests.faults.test_queue_faults import both_transports, finish, until_met
-from worker.metrics import Metric
+from worker.telemetry.metrics import Metric
 
 FAULTS: tuple[Fault, ...] = (
     SNS_FAILING,

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from handlers.event import Fault
+from handlers.events.event import Fault
 from tests.fuzz.runs import Tally, run
 from tests.fuzz.targets import TARGETS
 

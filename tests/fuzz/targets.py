@@ -14,14 +14,14 @@ import orjson
 
 from commands.refusal import Refusal
 from commands.update import Update, parse_update
-from handlers.event import Event, Fault, Malformed, Unsupported
-from handlers.message import read_message
+from handlers.events.event import Event, Fault, Malformed, Unsupported
+from handlers.events.parser import read_message
 from handlers.outcome import Done, Retry
 from handlers.ports import Pair, Want
 from tests.fuzz.mutation import MARK, Mutator, dumped
-from tests.handlers.malformed import MALFORMED
-from tests.handlers.malformed_kind import CONTENT, good
-from tests.handlers.test_question import COMMAND, SYNC
+from tests.handlers.dry_run.test_question import COMMAND, SYNC
+from tests.handlers.events.malformed import MALFORMED
+from tests.handlers.events.malformed_kind import CONTENT, good
 from tests.handlers.wire_events import (
     LOST_ASSIGNMENT,
     UNASSIGN_WITHOUT_QUEUE,
@@ -35,7 +35,7 @@ from tests.handlers.wire_events import (
 )
 from tests.handlers.world import World, WrappedStore
 from worker.captures import Capture, CaptureFault, captures_of
-from worker.cli_decide import answers
+from worker.cli.decide import answers
 
 REASON_CHARACTERS_MAX: Final = 2_000
 

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from handlers.event import Fault
+from handlers.events.event import Fault
 from tests.fuzz.fuzz import SHARES, chunks
 from tests.fuzz.runs import run
 from tests.fuzz.targets import TARGETS, envelope_bytes, shows_nothing

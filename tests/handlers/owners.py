@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from commands.instant import format_instant
+from handlers.documents.document import data_of
 from handlers.options import Options
-from handlers.snapshot import data_of
 from tests.handlers.small_ports import START
 from tests.handlers.wire_events import Json, changes, conversation, event, link, work_item
 from tests.handlers.world import World

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from handlers.batch import CONFLICT, REJECTED
-from handlers.event import Event
+from handlers.batch_handler import CONFLICT, REJECTED
+from handlers.documents.document import document_of
+from handlers.events.event import Event
 from handlers.outcome import Handled, Retry
 from handlers.ports import Store, StoreAway
-from handlers.snapshot import document_of
 from tests.handlers.wire_events import Json, conversation, event, read, work_item
 from tests.handlers.world import (
     AwayStore,

@@ -5,10 +5,10 @@ from itertools import permutations
 import orjson
 import pytest
 
-from handlers.event import Event
+from handlers.events.event import Event
 from handlers.options import PolicyInUse
 from handlers.outcome import Done
-from sync.runs import contains
+from sync.revision_runs import contains
 from tests.handlers.wire_events import CAPTURED, LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE, Json, captured, read
 from tests.handlers.world import World, code_of
 

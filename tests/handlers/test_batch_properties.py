@@ -8,15 +8,15 @@ from typing import Any, Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.event import Event
-from handlers.message import read_message
+from handlers.events.event import Event
+from handlers.events.parser import read_message
 from handlers.options import PolicyInUse
 from handlers.outcome import Done, Handled, Retry
 from sync.conversation import ConversationStatus
-from tests.handlers.test_message_properties import mutated
+from tests.handlers.events.test_parser_properties import mutated
 from tests.handlers.wire_events import Json, conversation, event, read, text, work_item
 from tests.handlers.world import USERS, World
-from worker.collection import Collection
+from worker.store.documents import Collection
 
 PAIRS: Final = 3
 WRITES_MAX: Final = 12

@@ -11,8 +11,8 @@ from typing import Any, Final
 import orjson
 
 from commands.instant import format_instant
-from handlers.event import Event, Malformed, Unsupported
-from handlers.message import read_object
+from handlers.events.event import Event, Malformed, Unsupported
+from handlers.events.parser import read_object
 from tests.handlers.small_ports import START
 
 Json = dict[str, Any]

@@ -8,17 +8,18 @@ import pytest
 
 from commands.session import Place, Session, Spot, place_of
 from commands.work_item import WorkItem
-from handlers.batch import BatchHandler
-from handlers.event import Event
+from handlers.batch_handler import BatchHandler
+from handlers.documents.document import document_of
+from handlers.documents.nouns import conversation_of, work_item_of
+from handlers.events.event import Event
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import Done, Handled, Retry
 from handlers.ports import Committed, Document, Pair, Plan, PlanRejected, Store, StoreAway, Want
-from handlers.snapshot import conversation_of, document_of, work_item_of
 from sync.conversation import Conversation
 from tests.handlers.small_ports import CountedIds, FixedChance, HandClock
 from tests.handlers.wire_events import ORG, Json, read
-from worker.collection import Collection
-from worker.memory_store import MemoryStore
+from worker.store.documents import Collection
+from worker.store.memory import MemoryStore
 
 EITHER_POLICY: Final = pytest.mark.parametrize(
     "policy", [PolicyInUse.CAUSAL, PolicyInUse.LEGACY], ids=lambda policy: policy.value

@@ -4,8 +4,7 @@ from functools import reduce
 from typing import Any, Final
 
 from commands.work_item import Status, WorkItem
-from sync.conversation import Conversation, ConversationStatus
-from sync.field import FIELDS, Field
+from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.state import Observation, SyncState, observe
 
 EMPTY: Final = SyncState()

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from commands.surroundings import Surroundings
+from commands.context import Surroundings
 from commands.work_item import Status, WorkItem
-from sync.causal import decide_causal
-from sync.causality import Ages, Newer, evidence
-from sync.conversation import Conversation, ConversationStatus
-from sync.field import Field
+from sync.conversation import Conversation, ConversationStatus, Field
+from sync.decision import Decision
+from sync.evidence import Ages, Newer, evidence
 from sync.gates import Trigger
-from sync.reconcile import Decision, decide_legacy
+from sync.policy_causal import decide_causal
+from sync.policy_legacy import decide_legacy
 from sync.state import SyncState
 
 Json = dict[str, Any]

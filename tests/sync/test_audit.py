@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import Final
 
-from commands.engine import Command
+from commands.execute import Command
 from commands.reason import Reason
-from commands.way import Engine
+from commands.rollout import Engine
 from sync.audit import AUDIT_MESSAGE, Audit, Outcome
-from sync.reconcile import Suppressed
+from sync.decision import Suppressed
 from sync.rule import Policy
 
 COMMAND: Final = Command(

@@ -10,8 +10,8 @@ from typing import Final
 
 from hypothesis import settings
 
-from sync.causality import Newer
-from sync.field import FIELDS, Field
+from sync.conversation import FIELDS, Field
+from sync.evidence import Newer
 from tests.oracle import causal_oracle, points, rules_oracle
 from tests.oracle.causal_oracle import FIELD_OF, in_order_of_the_tables
 from tests.sync.pairs import CHANGED, KNOWN, Json, causal_answer

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import pytest
 
-from sync.causality import Newer
-from sync.field import FIELDS, Field
+from sync.conversation import FIELDS, Field
+from sync.evidence import Newer
 from tests.sync.pairs import CHANGED, KNOWN, Json, c, causal_answer, rules_of, w
 from tests.sync.test_rules import DOES_NOT_FIRE, FIRES, Q1, Q2
 

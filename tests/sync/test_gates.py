@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from commands.reason import Reason
+from sync.decision import Decision, skipped
 from sync.gates import Skip, Trigger
-from sync.reconcile import Decision, decide_legacy, skipped
+from sync.policy_legacy import decide_legacy
 from tests.sync.pairs import Json, answer, c, conversation_of, question, w, work_item_of
 
 TO_WRITE: dict[Trigger, tuple[Json, Json]] = {

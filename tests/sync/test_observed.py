@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import pytest
 
-from handlers.decide import Planned, plan_pair
-from handlers.event import Event
+from handlers.documents.document import document_of
+from handlers.events.event import Event
 from handlers.options import Options, PolicyInUse
+from handlers.planning.planner import Planned, plan_pair
 from handlers.ports import Document, Pair
-from handlers.snapshot import document_of
 from sync.gates import Trigger
-from sync.runs import contains
+from sync.revision_runs import contains
 from sync.state import SyncState
 
 NOW: Final = datetime(2022, 3, 2, 19, 13, 27, tzinfo=UTC)

@@ -9,10 +9,9 @@ from typing import Any, Final
 import pytest
 
 from commands.work_item import Status, WorkItem
-from sync.conversation import Conversation, ConversationStatus
-from sync.field import FIELDS, Field
+from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.gates import Trigger
-from sync.runs import contains
+from sync.revision_runs import contains
 from sync.state import SyncState, Viewed, agreed_fields, observe, reconciled, shared_values, stored, unless_restored
 from tests.sync.observations import EMPTY, a_conversation, a_work_item, conversation_event, seen, work_item_event
 

@@ -8,11 +8,10 @@ from typing import Final
 import pytest
 
 from commands.work_item import WorkItem
-from sync.conversation import Conversation
-from sync.field import Field
-from sync.forward import work_item_writes
-from sync.reverse import conversation_writes
+from sync.conversation import Conversation, Field
 from sync.rule import Policy
+from sync.rules_forward import work_item_writes
+from sync.rules_reverse import conversation_writes
 from tests.sync.pairs import Json, c, conversation_of, w, work_item_of
 from tests.sync.test_rules import FIRES
 

@@ -6,7 +6,7 @@ from typing import Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.field import FIELDS
+from sync.conversation import FIELDS
 from sync.state import Observation, Viewed, observe
 from tests.sync.observations import EMPTY, conversation_event, seen, work_item_event
 

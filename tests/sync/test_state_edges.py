@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sync.conversation import Conversation, ConversationStatus
-from sync.runs import RUNS_MAX, contains, with_revision
+from sync.revision_runs import RUNS_MAX, contains, with_revision
 from sync.state import Observation, SyncState, observe, shared_values
 
 NOTHING: dict[str, Any] = {"assignee": [], "queue": None, "status": False, "ended": False, "paused": False}

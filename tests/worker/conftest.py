@@ -10,9 +10,9 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from mongod import Mongod
-from tests.worker.store_bench import Bench, Commands, MemoryBench, MongoBench
-from worker.collection import Collection
-from worker.mongo_database import Client
+from tests.worker.store.store_bench import Bench, Commands, MemoryBench, MongoBench
+from worker.mongo.database import Client
+from worker.store.documents import Collection
 
 _numbers = count(1)
 
@@ -52,3 +52,12 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
         return
     async with _mongo_bench(request.getfixturevalue("mongod"), "test") as bench:
         yield bench
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    # The machine's own: nothing here speaks TLS to the world, and every client would read the whole file.
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)

@@ -7,10 +7,8 @@ from itertools import count
 from typing import Any
 
 from handlers.ports import Clock
-from worker.aws import QueueAway
-from worker.message import Message
-from worker.queue import ENTRIES_MAX, Answers, DeadLetter, Hide, QueueFacts
-from worker.refused import Refused
+from worker.errors import QueueAway
+from worker.ports import ENTRIES_MAX, Answers, DeadLetter, Hide, Message, QueueFacts, Refused
 
 LATER = Refused(code="InternalError", reason="try again", final=False)
 NEVER = Refused(code="ReceiptHandleIsInvalid", reason="no such delivery", final=True)

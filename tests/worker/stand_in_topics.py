@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
-from worker.aws import TopicsAway
-from worker.refused import Refused
-from worker.topic import BYTES_MAX, ENTRIES_MAX, TopicMessage, is_fifo
+from worker.errors import TopicsAway
+from worker.outbox.topic_message import BYTES_MAX, ENTRIES_MAX
+from worker.ports import Refused, TopicMessage, is_fifo
 
 
 class StandInTopics:

@@ -11,12 +11,12 @@ import pytest
 from handlers.options import PolicyInUse
 from sync.state import SyncState
 from tests.worker.fake_clock import FakeClock, breathe, until
-from tests.worker.plans import state_plan
-from tests.worker.plant import plant
+from tests.worker.pipeline_bench import plant
 from tests.worker.stand_in_queue import StandInQueue
-from worker.aws import QueueAway
-from worker.message import Message
-from worker.metrics import Metric
+from tests.worker.store.plans import state_plan
+from worker.errors import QueueAway
+from worker.ports import Message
+from worker.telemetry.metrics import Metric
 
 
 def body(kind: str, key: str, rev: int, attributes: dict[str, Any], **relationships: str) -> str:

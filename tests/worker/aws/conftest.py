@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from moto_server import MotoServer
-from worker.aws import find_credentials, sns_client, sqs_client
-from worker.aws_endpoint import AwsEndpoint
-from worker.clock import SystemClock
-from worker.lean_sns import LeanSns
-from worker.lean_sqs import LeanSqs
-from worker.provisioning import Blueprint, Provisioned, provision
-from worker.signed_call import Place, http_session
-from worker.sqs import SqsQueue
+from worker.aws.clients import find_credentials, sns_client, sqs_client
+from worker.aws.http_calls import Place, http_session
+from worker.aws.provisioning import Blueprint, Provisioned, provision
+from worker.aws.sns_http import LeanSns
+from worker.aws.sqs import SqsQueue
+from worker.aws.sqs_http import LeanSqs
+from worker.ports import AwsEndpoint
+from worker.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
     from types_aiobotocore_sns.client import SNSClient
@@ -97,15 +97,6 @@ async def opened(moto: MotoServer, *, lean: bool = False) -> AsyncIterator[Aws]:
         hot: SQSClient | LeanSqs = LeanSqs(await place("sqs")) if lean else sqs
         publishing: SNSClient | LeanSns = LeanSns(await place("sns")) if lean else sns
         yield Aws(sns, sqs, endpoint, hot, publishing)
-
-
-@pytest.fixture(autouse=True)
-def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    # The machine's own: nothing here speaks TLS to the world, and every client would read the whole file.
-    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

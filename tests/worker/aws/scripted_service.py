@@ -11,7 +11,8 @@ from aiohttp import web
 from botocore.credentials import ReadOnlyCredentials
 
 from tests.handlers.small_ports import HandClock
-from worker.signed_call import Credentials, Place, http_session
+from worker.aws.http_calls import Place, http_session
+from worker.aws.sigv4 import Credentials
 
 Answer = tuple[int, Any, dict[str, str]]
 """A status, a body (bytes, or what is to become JSON), and headers."""

@@ -7,9 +7,10 @@ import pytest
 
 from tests.worker.aws.conftest import Aws
 from tests.worker.aws.scripted_service import scripted
-from worker.aws import Misconfigured, sqs_client
-from worker.aws_endpoint import AwsEndpoint
-from worker.provisioning import Blueprint, provision
+from worker.aws.clients import sqs_client
+from worker.aws.provisioning import Blueprint, provision
+from worker.errors import Misconfigured
+from worker.ports import AwsEndpoint
 
 
 async def _attributes(aws: Aws, url: str) -> dict[str, Any]:

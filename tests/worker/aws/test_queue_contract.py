@@ -9,8 +9,7 @@ import pytest
 from tests.worker.aws.conftest import Aws, opened
 from tests.worker.fake_clock import FakeClock
 from tests.worker.stand_in_queue import StandInQueue
-from worker.message import Message
-from worker.queue import DeadLetter, Hide, Queue
+from worker.ports import DeadLetter, Hide, Message, Queue
 
 Send = Callable[..., Awaitable[object]]
 

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 import worker
-import worker.provisioning
+import worker.aws.provisioning
 from server_process import ROOT
 from tests.worker.aws.conftest import Aws
-from worker.provisioning import Blueprint, provision
-from worker.queue import DeadLetter, Hide
-from worker.sns import SnsTopics, check_topic
-from worker.sqs import SqsQueue, read_facts
-from worker.topic import topic_message
+from worker.aws.provisioning import Blueprint, provision
+from worker.aws.sns import SnsTopics, check_topic
+from worker.aws.sqs import SqsQueue, read_facts
+from worker.outbox.topic_message import topic_message
+from worker.ports import DeadLetter, Hide
 
 PLACEHOLDER = re.compile(
     r"arn:aws:(sqs|sns):REGION:ACCOUNT:(QUEUE|DEAD_LETTER_QUEUE|CONVERSATION_TOPIC|WORK_ITEM_TOPIC)"
@@ -104,8 +104,8 @@ def _called(aws: Aws, sources: Iterator[str]) -> set[str]:
 
 async def test_no_other_file_calls_anything_else(aws: Aws) -> None:
     """What was recorded is all there is: whoever calls AWS elsewhere, or more, must say so in the policy."""
-    provisioning: ModuleType = worker.provisioning
-    files = Path(inspect.getfile(worker)).parent.glob("*.py")
+    provisioning: ModuleType = worker.aws.provisioning
+    files = Path(inspect.getfile(worker)).parent.rglob("*.py")
     rest = (file.read_text() for file in files if file.name != "provisioning.py")
     assert _called(aws, rest) == actions("iam-policy.json")
     assert _called(aws, iter([inspect.getsource(provisioning)])) == actions("iam-provision.json")
@@ -113,8 +113,8 @@ async def test_no_other_file_calls_anything_else(aws: Aws) -> None:
 
 def test_what_is_called_without_the_library_is_in_the_policy_too() -> None:
     called: dict[str, set[str]] = {}
-    for file in Path(inspect.getfile(worker)).parent.glob("lean_*.py"):
-        service = file.stem.removeprefix("lean_")
+    for file in (Path(inspect.getfile(worker)).parent / "aws").glob("*_http.py"):
+        service = file.stem.removesuffix("_http")
         operations = re.findall(r'call\("(\w+)"', file.read_text())
         called[service] = {action_of(service, operation) for operation in operations}
     assert called == {

@@ -5,12 +5,13 @@ import socket
 import pytest
 
 from tests.worker.aws.conftest import Aws
-from worker.aws import Misconfigured, QueueAway, TopicsAway, sns_client, sqs_client
-from worker.aws_endpoint import AwsEndpoint
-from worker.clock import SystemClock
-from worker.sns import SnsTopics
-from worker.sqs import SqsQueue, read_facts
-from worker.topic import topic_message
+from worker.aws.clients import sns_client, sqs_client
+from worker.aws.sns import SnsTopics
+from worker.aws.sqs import SqsQueue, read_facts
+from worker.errors import Misconfigured, QueueAway, TopicsAway
+from worker.outbox.topic_message import topic_message
+from worker.ports import AwsEndpoint
+from worker.runtime.clock import SystemClock
 
 
 def _nowhere() -> AwsEndpoint:

@@ -9,10 +9,11 @@ import pytest
 
 from tests.worker.aws.conftest import Aws, opened
 from tests.worker.stand_in_topics import StandInTopics
-from worker.aws import TopicsAway
-from worker.provisioning import Provisioned
-from worker.sns import SnsTopics
-from worker.topic import BYTES_MAX, TopicMessage, Topics, packed, topic_message
+from worker.aws.provisioning import Provisioned
+from worker.aws.sns import SnsTopics
+from worker.errors import TopicsAway
+from worker.outbox.topic_message import BYTES_MAX, packed, topic_message
+from worker.ports import TopicMessage, Topics
 
 NAME = "kustomer.conversation.update"
 

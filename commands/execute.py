@@ -1,0 +1,150 @@
+"""An update, carried out: the one door to the commands.
+
+Refused, unchanged or applied; only an applied one has a new revision, a reason and session moves.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from commands.composed_engine import COMMAND_NAME, compose
+from commands.context import Surroundings
+from commands.legacy_engine import Row, funnel
+from commands.reason import Reason
+from commands.record import record, replace
+from commands.refusal import Refusal, RefusalCode
+from commands.rollout import COMPOSED, Engine, Origin, Way
+from commands.session import Move, move_between
+from commands.timings import Calendar, always_open
+from commands.update import Unset, Update
+from commands.work_item import WorkItem
+
+
+@record
+class Command:
+    """Which way an update took: the audit's `command`. `dropped`: fields that the funnel did not honour."""
+
+    engine: Engine
+    name: str
+    actions: tuple[str, ...]
+    fields: tuple[str, ...]
+    composed: bool
+    origin: Origin = Origin.SYNC
+    dropped: tuple[str, ...] = ()
+
+
+@record
+class Applied:
+    """The work-item after, one revision on; `reason` says what was asked, `move` what the sessions see of it."""
+
+    after: WorkItem
+    command: Command
+    reason: Reason
+    move: Move | None
+
+
+@record
+class Unchanged:
+    """The update asks for what is so already: nothing to write, no revision, no event."""
+
+    command: Command
+
+
+@record
+class Refused:
+    """Nothing may be written."""
+
+    command: Command
+    refusal: Refusal
+
+
+def execute(
+    item: WorkItem,
+    update: Update,
+    *,
+    around: Surroundings,
+    now: datetime,
+    knew: int | None = None,
+    calendar: Calendar = always_open,
+    way: Way = COMPOSED,
+    origin: Origin = Origin.SYNC,
+) -> Applied | Unchanged | Refused:
+    """Carry out `update` on `item` at `now`.
+
+    `knew` is the conversation revision the asker knew: it goes into the reason as `meta.data.resource.rev`, where the
+    causal policy of whoever reads the event finds it. Refusal codes: `RefusalCode`.
+    """
+    asked = update.as_wire()
+    row = way.row_for(update)
+    refusal = _refusal_before(item, update, tuple(asked), way, origin)
+    result = refusal or _carry_out(item, update, row, around=around, now=now, calendar=calendar)
+    if isinstance(result, Refusal):
+        return Refused(command=_command(row, (), tuple(asked), origin), refusal=result)
+    after, actions = result
+    if after == item:
+        return Unchanged(command=_command(row, (), tuple(asked), origin))
+    command = _command(row, actions, tuple(asked), origin)
+    after = replace(after, rev=item.rev + 1, updated_at=now)
+    reason = _reason(asked, item.rev, knew, command)
+    return Applied(after=after, command=command, reason=reason, move=move_between(item, after))
+
+
+def not_executed(origin: Origin = Origin.SYNC) -> Command:
+    """The command of an update that could not even be read."""
+    return _command(None, (), (), origin)
+
+
+def _carry_out(
+    item: WorkItem, update: Update, row: Row | None, *, around: Surroundings, now: datetime, calendar: Calendar
+) -> tuple[WorkItem, tuple[str, ...]] | Refusal:
+    if row is None:
+        return compose(item, update, around=around, now=now, calendar=calendar)
+    after = funnel(item, update, row, around=around, now=now, calendar=calendar)
+    return after if isinstance(after, Refusal) else (after, (row.command,))
+
+
+def _refusal_before(item: WorkItem, update: Update, names: tuple[str, ...], way: Way, origin: Origin) -> Refusal | None:
+    most = way.fields_max.get(origin)
+    if most is not None and len(names) > most:
+        return Refusal(
+            code=RefusalCode.TOO_MANY_FIELDS,
+            message=f"an update from {origin.value!r} may have {most} fields, this one has {len(names)} "
+            f"({', '.join(names)}): send them as several updates",
+        )
+    if not isinstance(update.rev, Unset) and update.rev != item.rev:
+        return Refusal(
+            code=RefusalCode.REVISION_CONFLICT,
+            message=f"'rev' is {update.rev}, but work-item {item.id} is at revision {item.rev}: read it again",
+        )
+    if not item.active:
+        return Refusal(
+            code=RefusalCode.WORK_ITEM_COMPLETED,
+            message=f"work-item {item.id} is completed and takes no {', '.join(names)}: "
+            "only a new work-item can be worked on",
+        )
+    return None
+
+
+def _command(row: Row | None, actions: tuple[str, ...], fields: tuple[str, ...], origin: Origin) -> Command:
+    return Command(
+        engine=Engine.COMPOSED if row is None else Engine.LEGACY,
+        name=COMMAND_NAME if row is None else row.command_name,
+        actions=actions,
+        fields=fields,
+        composed=row is None,
+        origin=origin,
+        dropped=() if row is None else tuple(name for name in fields if name not in row.honours),
+    )
+
+
+def _reason(asked: dict[str, Any], rev: int, knew: int | None, command: Command) -> Reason:
+    data = {**asked, "rev": rev} if knew is None else {**asked, "rev": rev, "resource": {"rev": knew}}
+    return Reason(
+        action="UPDATE_COMMAND",
+        code="WORK_ITEM_UPDATE_CMD",
+        meta={
+            "data": data,
+            "commandName": command.name,
+            "composed": command.composed,
+            "actions": list(command.actions),
+        },
+    )

@@ -1,0 +1,155 @@
+"""The use case: a batch of events in, outcomes and audit records out.
+
+One load, one decision a conversation, one commit; where a plan loses against another writer, that conversation alone
+is read and decided again, with a growing, jittered delay, so that it never holds up the rest for long.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from handlers.documents.document import Unreadable
+from handlers.events.event import Event
+from handlers.options import Options
+from handlers.outcome import Handled, Polled
+from handlers.planning.audit_records import failed, failed_poll, skip_own
+from handlers.planning.event_batch import IN_TIME, want_of
+from handlers.planning.planner import Planned, plan_gap, plan_pair
+from handlers.ports import Chance, Clock, Committed, Ids, Pair, Plan, PlanRejected, Store, StoreAway, Want
+
+CONFLICT: Final = "CONFLICT"
+"""Why a message comes back: its conversation was written by others faster than it could be decided."""
+REJECTED: Final = "PLAN_REJECTED"
+"""Why a message comes back: the store cannot hold what it leads to."""
+UNREADABLE: Final = "STORED_DOCUMENT_UNREADABLE"
+"""Why a message comes back: somebody has stored what is no conversation or no work-item."""
+
+_BACKOFF_SECONDS: Final = 0.01
+_BACKOFF_SECONDS_MAX: Final = 1.0
+
+Contended = Callable[[Sequence[Event]], None]
+"""Takes the events of a conversation that met another writer."""
+
+
+class BatchHandler:
+    """Handles batches; holds nothing between them."""
+
+    def __init__(self, *, store: Store, clock: Clock, ids: Ids, chance: Chance, options: Options) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._chance = chance
+        self._options = options
+
+    async def handle(
+        self,
+        events: Sequence[Event],
+        ends: dict[int, Handled] | None = None,
+        contended: Contended | None = None,
+    ) -> list[Handled]:
+        """Each event's end, in the order of `events`.
+
+        Where `contended` is given it gets the events of each conversation that met another writer, for `again`: they
+        have no end yet, and hold up none of the others.
+
+        Raises StoreAway: hand the batch in again, with the same `ends` (by the event's `id()`). They are filled as
+        conversations come to their end, so that what was written before the store went away is told of, once.
+        """
+        ends = {} if ends is None else ends
+        by_conversation: dict[str, list[Event]] = {}
+        now = self._clock.now()
+        for event in events:
+            if id(event) in ends:
+                continue
+            if event.ours and self._options.own_syncs_stored:
+                ends[id(event)] = skip_own(event, now=now, options=self._options)
+            else:
+                by_conversation.setdefault(event.conversation_id, []).append(event)
+        if by_conversation:
+            await self._handle_conversations(by_conversation, ends, contended)
+        return [ends[id(event)] for event in events if id(event) in ends]
+
+    async def again(self, events: Sequence[Event]) -> list[Handled]:
+        """The ends of one conversation's events that met another writer: alone, several times. Raises StoreAway."""
+        for attempt in range(self._options.conflict_attempts_max):
+            ceiling = min(_BACKOFF_SECONDS * 2**attempt, _BACKOFF_SECONDS_MAX)
+            await self._clock.sleep(ceiling * self._chance.random())
+            planned, fates = await self._attempt({events[0].conversation_id: events})
+            if fates[0] is not Committed.CONFLICT:
+                return self._ended(planned[0], fates[0])
+        detail = f"lost {self._options.conflict_attempts_max + 1} times against other writers"
+        return [failed(event, CONFLICT, detail, now=self._clock.now(), options=self._options) for event in events]
+
+    async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta = IN_TIME) -> list[Polled]:
+        """Reconcile pairs that have waited too long; what was decided of them. `late`: how long events are under way.
+
+        Those that meet another writer are left to the next time. Raises StoreAway.
+        """
+        pairs = await self._store.load([Want(conversation_id=each) for each in conversation_ids])
+        now = self._clock.now()
+        planned: list[tuple[Plan, Polled | None]] = []
+        for each in conversation_ids:
+            try:
+                one = plan_gap(each, pairs[each], now=now, late=late, ids=self._ids, options=self._options)
+            except Unreadable as fault:
+                one = Plan(conversation_id=each), failed_poll(each, UNREADABLE, str(fault), options=self._options)
+            planned.append(one)
+        fates = await self._store.commit([plan for plan, _ in planned])
+        told: list[Polled] = []
+        for (_, polled), fate in zip(planned, fates, strict=True):
+            if isinstance(fate, PlanRejected):
+                told.append(failed_poll(fate.conversation_id, REJECTED, fate.reason, options=self._options))
+            elif polled is not None and fate is Committed.COMMITTED:
+                told.append(polled)
+        return told
+
+    async def _handle_conversations(
+        self, by_conversation: dict[str, list[Event]], ends: dict[int, Handled], contended: Contended | None
+    ) -> None:
+        lost: list[str] = []
+        away = False
+        planned, fates = await self._attempt(by_conversation)
+        for one, fate in zip(planned, fates, strict=True):
+            if fate is Committed.CONFLICT:
+                lost.append(one.plan.conversation_id)
+            elif fate is Committed.AWAY:
+                away = True
+            else:
+                _note(ends, self._ended(one, fate))
+        if away:
+            raise StoreAway("the store went away in the middle of a batch")
+        # Each alone: whoever met another writer is likely to meet it again, and must not take the others along.
+        for conversation_id in lost:
+            if contended is None:
+                _note(ends, await self.again(by_conversation[conversation_id]))
+            else:
+                contended(by_conversation[conversation_id])
+
+    async def _attempt(
+        self, by_conversation: Mapping[str, Sequence[Event]]
+    ) -> tuple[list[Planned], Sequence[Committed | PlanRejected]]:
+        wants: list[Want] = [want_of(conversation_id, events) for conversation_id, events in by_conversation.items()]
+        pairs = await self._store.load(wants)
+        now = self._clock.now()
+        planned = [
+            self._plan(conversation_id, pairs[conversation_id], events, now)
+            for conversation_id, events in by_conversation.items()
+        ]
+        return planned, await self._store.commit([one.plan for one in planned])
+
+    def _plan(self, conversation_id: str, pair: Pair, events: Sequence[Event], now: datetime) -> Planned:
+        try:
+            return plan_pair(conversation_id, pair, events, now=now, ids=self._ids, options=self._options)
+        except Unreadable as fault:
+            ends = [failed(event, UNREADABLE, str(fault), now=now, options=self._options) for event in events]
+            return Planned(plan=Plan(conversation_id=conversation_id), handled=tuple(ends))
+
+    def _ended(self, planned: Planned, fate: Committed | PlanRejected) -> list[Handled]:
+        if isinstance(fate, PlanRejected):
+            now = self._clock.now()
+            return [failed(one.event, REJECTED, fate.reason, now=now, options=self._options) for one in planned.handled]
+        return list(planned.handled)
+
+
+def _note(ends: dict[int, Handled], handled: Sequence[Handled]) -> None:
+    ends.update((id(one.event), one) for one in handled)

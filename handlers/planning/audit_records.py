@@ -1,0 +1,113 @@
+"""How an event ends: its outcome and its audit record, put together in one place."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from commands.reason import Reason
+from commands.record import record
+from commands.timings import elapsed_ms
+from handlers.events.event import Event, Unsupported
+from handlers.options import Options
+from handlers.outcome import Done, Handled, Polled, Retry
+from sync.audit import Audit, Outcome
+from sync.decision import Decision, skipped
+from sync.gates import Skip
+from sync.rule import Policy
+
+
+@record
+class Seen:
+    """The pair as it was read, as far as an audit tells of it."""
+
+    work_item_id: str | None = None
+    conversation_rev: int | None = None
+    work_item_rev: int | None = None
+
+
+_UNSEEN: Final = Seen()
+
+
+def skip_own(event: Event, *, now: datetime, options: Options) -> Handled:
+    """Our own sync, come back: stored and observed by the transaction that made it, and the cause of nothing."""
+    return skipped_end(event, skipped(Skip.IS_SYNC), now=now, options=options)
+
+
+def skipped_end(event: Event, decision: Decision, *, now: datetime, options: Options, seen: Seen = _UNSEEN) -> Handled:
+    """The end of an event that led to no write."""
+    audit = audit_of(event, Outcome.SKIPPED, decision, now=now, options=options, seen=seen)
+    return Handled(event=event, outcome=Done(reason=decision.reasons[0].code), audit=audit)
+
+
+def unsupported(event: Unsupported, policy: Policy) -> Audit:
+    """The record of an event that is none of ours: acknowledged, and nobody's trigger."""
+    return Audit(
+        event={"id": event.id, "name": event.name, "rev": None, "client": None, "isSync": None, "publishedAt": None},
+        outcome=Outcome.SKIPPED,
+        trigger=None,
+        policy=policy,
+        reasons=skipped(Skip.UNSUPPORTED_EVENT).reasons,
+        conversation_id=None,
+    )
+
+
+def failed(event: Event, code: str, detail: str, *, now: datetime, options: Options) -> Handled:
+    """A fault: the message is tried again."""
+    audit = audit_of(event, Outcome.FAILED, _fault(code, detail), now=now, options=options)
+    return Handled(event=event, outcome=Retry(reason=code), audit=audit)
+
+
+def audit_of(
+    event: Event, outcome: Outcome, decision: Decision, *, now: datetime, options: Options, seen: Seen = _UNSEEN
+) -> Audit:
+    """What is known of an event and its decision; writes are for the caller to add."""
+    return Audit(
+        event=event.as_audit(),
+        outcome=outcome,
+        trigger=event.side,
+        policy=options.policy.applied,
+        direction=decision.direction,
+        reasons=decision.reasons,
+        suppressed=decision.suppressed,
+        conversation_id=event.conversation_id,
+        work_item_id=event.document_id if event.side == "work-item" else seen.work_item_id,
+        conversation_rev=seen.conversation_rev,
+        work_item_rev=seen.work_item_rev,
+        lag_ms=elapsed_ms(event.published_at, now) if event.published_at else None,
+        trace=event.trace,
+    )
+
+
+def failed_poll(conversation_id: str, code: str, detail: str, *, options: Options) -> Polled:
+    """A fault that the poll met: it looks again."""
+    decision = _fault(code, detail)
+    return Polled(audit=polled(conversation_id, Outcome.FAILED, decision, trigger="gap", options=options))
+
+
+def polled(
+    conversation_id: str,
+    outcome: Outcome,
+    decision: Decision,
+    *,
+    trigger: Literal["gap", "sweep"],
+    options: Options,
+    seen: Seen = _UNSEEN,
+) -> Audit:
+    """The record of a decision that no event asked for."""
+    return Audit(
+        event=None,
+        outcome=outcome,
+        trigger=trigger,
+        policy=options.policy.applied,
+        direction=decision.direction,
+        reasons=decision.reasons,
+        suppressed=decision.suppressed,
+        conversation_id=conversation_id,
+        work_item_id=seen.work_item_id,
+        conversation_rev=seen.conversation_rev,
+        work_item_rev=seen.work_item_rev,
+    )
+
+
+def _fault(code: str, detail: str) -> Decision:
+    reason = Reason(action="FAULT", code=code, meta={"detail": detail})
+    return Decision(direction=None, conversation_fields=None, work_item_fields=None, reasons=(reason,))

@@ -1,0 +1,127 @@
+"""Policy `causal`: both calculators on one pair, each only where its side is newer (sync-rules.md, steps 2 and 3).
+
+Table B goes first, through the commands; table A is then asked about the work-item as it will be: a queue synced
+forward can make an unassigned ivr work-item queued, and only then A3 applies. Pure.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from commands.context import Surroundings
+from commands.execute import Applied, Refused, Unchanged, execute
+from commands.record import record, replace
+from commands.refusal import Refusal
+from commands.rollout import COMPOSED, Way
+from commands.update import parse_update
+from sync.conversation import FIELDS, Field
+from sync.decision import Decision, Suppressed, skipped
+from sync.evidence import Evidence, Newer
+from sync.gates import Skip
+from sync.rule import Direction, Policy, Write, merged
+from sync.rules_forward import work_item_writes
+from sync.rules_reverse import conversation_writes
+from sync.state import all_agree
+
+_SUPPRESSED_AS: Final = {
+    Newer.CONVERSATION: "CONVERSATION_IS_NEWER",
+    Newer.WORK_ITEM: "WORK_ITEM_IS_NEWER",
+    Newer.NOBODY_KNOWS: "FIELD_WAITS",
+}
+
+
+@record
+class Reconciled:
+    """A decision, and what it leaves behind.
+
+    `forward`: what the commands made of table B's update, None where it asked nothing. `asked`: the fields on which a
+    rule fired. `undecided`: those of which nobody could say who is newer; not told where all fields agree.
+    """
+
+    decision: Decision
+    forward: Applied | Unchanged | Refused | None
+    asked: frozenset[Field]
+    undecided: frozenset[Field]
+
+
+_NOTHING_ASKED: Final = Reconciled(
+    decision=skipped(Skip.IN_SYNC), forward=None, asked=frozenset(), undecided=frozenset()
+)
+
+
+def decide_causal(seen: Evidence, *, around: Surroundings, now: datetime, way: Way = COMPOSED) -> Reconciled:
+    """Ask both tables. The gates were passed before."""
+    conversation, item = seen.conversation, seen.item
+    b_asks = work_item_writes(conversation, item, Policy.CAUSAL)
+    a_asks = conversation_writes(conversation, item, Policy.CAUSAL)
+    if not b_asks and not a_asks and all_agree(conversation, item):
+        # So it is with most events: who is newer, and of which fields nobody knows, changes nothing.
+        return _NOTHING_ASKED
+    newer = {name: seen.newer(name) for name in FIELDS}
+    undecided = frozenset([name for name in FIELDS if newer[name] is Newer.NOBODY_KNOWS])
+    if not b_asks and not a_asks:
+        return replace(_NOTHING_ASKED, undecided=undecided)
+    b_writes = _open(b_asks, newer, Newer.CONVERSATION)
+    forward = _carried_out(seen, b_writes, around=around, now=now, way=way)
+    after = forward.after if isinstance(forward, Applied) else item
+    a_asks_then = a_asks if after is item else conversation_writes(conversation, after, Policy.CAUSAL)
+    a_writes = _open(a_asks_then, newer, Newer.WORK_ITEM)
+    if not isinstance(forward, Applied | Refused):
+        b_writes = ()
+    closed = [
+        *(write for write in b_asks if newer[write.field] is not Newer.CONVERSATION),
+        *(write for write in a_asks if newer[write.field] is not Newer.WORK_ITEM),
+    ]
+    asked = frozenset(write.field for write in (*b_asks, *a_asks, *a_writes))
+    suppressed = _suppressed(seen, closed, newer)
+    return Reconciled(
+        decision=_decision(b_writes, a_writes, suppressed, all_wait=bool(asked) and asked <= undecided),
+        forward=forward,
+        asked=asked,
+        undecided=undecided,
+    )
+
+
+def _open(writes: Iterable[Write], newer: dict[Field, Newer], side: Newer) -> tuple[Write, ...]:
+    return tuple(write for write in writes if newer[write.field] is side)
+
+
+def _carried_out(
+    seen: Evidence, writes: tuple[Write, ...], *, around: Surroundings, now: datetime, way: Way
+) -> Applied | Unchanged | Refused | None:
+    if not writes:
+        return None
+    update = parse_update(merged(writes), from_sync=True)
+    assert not isinstance(update, Refusal), f"rules B ask only for what the commands read: {update}"
+    return execute(seen.item, update, around=around, now=now, knew=seen.conversation.rev, way=way)
+
+
+def _suppressed(found: Evidence, closed: Iterable[Write], newer: dict[Field, Newer]) -> tuple[Suppressed, ...]:
+    """One a field, however many rules asked for it."""
+    fields = {write.field for write in closed}
+    return tuple(
+        Suppressed(
+            field=name,
+            code=_SUPPRESSED_AS[newer[name]],
+            conversation_rev=found.seen.changed.get(name, 0),
+            known_rev=found.seen.known.get(name, 0),
+        )
+        for name in FIELDS
+        if name in fields
+    )
+
+
+def _decision(
+    b_writes: tuple[Write, ...], a_writes: tuple[Write, ...], suppressed: tuple[Suppressed, ...], *, all_wait: bool
+) -> Decision:
+    if not b_writes and not a_writes:
+        skip = Skip.AWAITING_EARLIER_EVENT if all_wait else Skip.IN_SYNC
+        return skipped(skip, suppressed=suppressed)
+    direction: Direction = "both" if b_writes and a_writes else "forward" if b_writes else "reverse"
+    return Decision(
+        direction=direction,
+        conversation_fields=merged(a_writes) if a_writes else None,
+        work_item_fields=merged(b_writes) if b_writes else None,
+        reasons=tuple(write.reason(Policy.CAUSAL) for write in (*b_writes, *a_writes)),
+        suppressed=suppressed,
+    )

@@ -1,0 +1,68 @@
+"""Rules A: what a work-item has to say to its conversation (reverse sync). Pure.
+
+| id | field | when W | and C | write to C |
+|---|---|---|---|---|
+| A1 | status | completed | status is not done | `status: done` |
+| A2 | assignee | has `assignedTo` u | has no assigned user (causal: u is not among them) | `assignedUsers: [u]` |
+| A3 | assignee | is queued (causal: or routed), has no `assignedTo` | has assigned users | `assignedUsers: []` |
+| A4 | ended | wrap-up | `ended` is false | `ended: true` |
+| A5 | queue | has queue q | has another queue or none | `queue: {id: q}` |
+| A6 | queue | has no queue | has a queue | `queue: {id: null}` |
+
+For a completed W only A1 is looked at; a deleted C takes no write. No rule sets `ended: false`, none writes `paused`.
+The causal policy decides the direction first, which is why its rules may be wider. Source: sync-rules.md, table A.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from commands.work_item import Status, WorkItem
+from sync.conversation import Conversation, ConversationStatus, Field
+from sync.rule import Policy, Write
+
+
+def conversation_writes(conversation: Conversation, item: WorkItem, policy: Policy) -> tuple[Write, ...]:
+    """The writes to the conversation that rules A1–A6 ask for, at most one a field."""
+    if conversation.deleted:
+        return ()
+    if not item.active:
+        asked: tuple[Write | None, ...] = (_a1(conversation),)
+    else:
+        asked = (_assignee(conversation, item, policy), _a4(conversation, item), _queue(conversation, item))
+    return tuple(filter(None, asked))
+
+
+def _a1(conversation: Conversation) -> Write | None:
+    if conversation.status is ConversationStatus.DONE:
+        return None
+    return _write("A1", "status", {"status": "done"}, "WORK_ITEM_COMPLETED")
+
+
+def _assignee(conversation: Conversation, item: WorkItem, policy: Policy) -> Write | None:
+    causal = policy is Policy.CAUSAL
+    users = conversation.assigned_users
+    if item.assigned_to is not None:
+        if not users or (causal and item.assigned_to not in users):
+            return _write("A2", "assignee", {"assignedUsers": [item.assigned_to]}, "WORK_ITEM_ASSIGNED")
+    # Not while ivr: queue rules are about to queue the work-item, and then A3 speaks.
+    elif users and (item.status is Status.QUEUED or (causal and item.status is Status.ROUTED)):
+        return _write("A3", "assignee", {"assignedUsers": []}, "WORK_ITEM_QUEUED_UNASSIGNED")
+    return None
+
+
+def _a4(conversation: Conversation, item: WorkItem) -> Write | None:
+    if item.status is Status.WRAP_UP and not conversation.ended:
+        return _write("A4", "ended", {"ended": True}, "WORK_ITEM_WRAP_UP")
+    return None
+
+
+def _queue(conversation: Conversation, item: WorkItem) -> Write | None:
+    if item.queue == conversation.queue:
+        return None
+    if item.queue is not None:
+        return _write("A5", "queue", {"queue": {"id": item.queue}}, "WORK_ITEM_QUEUE_CHANGED")
+    return _write("A6", "queue", {"queue": {"id": None}}, "WORK_ITEM_QUEUE_REMOVED")
+
+
+def _write(rule: str, field: Field, fields: Mapping[str, Any], code: str) -> Write:
+    return Write(rule=rule, field=field, fields=fields, action="SYNC_CONVERSATION", code=code)

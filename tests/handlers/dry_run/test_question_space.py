@@ -1,0 +1,71 @@
+"""`decide` against the second reading of sync-rules.md, through JSON, on every point of the finite space."""
+
+import random
+from collections.abc import Callable, Iterable
+from itertools import product
+from typing import Final
+
+import orjson
+
+from tests.handlers.dry_run.test_question import SYNC
+from tests.handlers.wire_events import Json
+from tests.oracle import causal_oracle, points, rules_oracle
+from tests.oracle.causal_oracle import FIELDS, in_order_of_the_tables
+from tests.oracle.rules_oracle import table_a, table_b
+from worker.cli.decide import answers
+
+TRIGGERS: Final = ("conversation", "work-item")
+MISMATCHES_SHOWN: Final = 3
+
+
+def asked_of(policy: str) -> list[Json]:
+    """Every pair and either trigger, with no state."""
+    return [
+        {**SYNC, "policy": policy, "trigger": trigger, "conversation": c, "workItem": w}
+        for (c, w), trigger in product(points.pairs(), TRIGGERS)
+    ]
+
+
+def check(questions: Iterable[Json], oracle: Callable[[Json], Json]) -> int:
+    """How many were asked, through JSON as from the command line: one line a question, one line an answer."""
+    asked = list(questions)
+    found = answers(orjson.dumps(question) for question in asked)
+    wrong: list[str] = []
+    for question, told in zip(asked, found, strict=True):
+        expected = oracle(question)
+        heard = orjson.loads(orjson.dumps(told))
+        if heard != expected and in_order_of_the_tables(heard) != in_order_of_the_tables(expected):
+            wrong.append(f"{question}\n  the text: {expected}\n  decide: {heard}")
+    assert not wrong, f"{len(wrong)} of {len(asked)} differ; the first:\n" + "\n".join(wrong[:MISMATCHES_SHOWN])
+    return len(asked)
+
+
+def test_legacy_agrees_with_the_oracle_on_every_point_of_the_finite_space() -> None:
+    assert check(asked_of("legacy"), rules_oracle.decide) == 2 * points.COUNT
+
+
+def test_causal_at_first_sight_agrees_with_the_oracle_on_every_point_of_the_finite_space() -> None:
+    assert check(asked_of("causal"), causal_oracle.decide) == 2 * points.COUNT
+
+
+def test_causal_with_a_state_agrees_with_the_oracle() -> None:
+    """Any revisions, known before and after the change, some not told; the trigger tells nothing. Each direction's
+    combinations at every point: tests/sync/test_causal_exhaustive.py."""
+    draw = random.Random(7)
+
+    def some() -> dict[str, int]:
+        return {field: draw.randint(0, 3) for field in FIELDS if draw.random() < 0.8}
+
+    telling = [(c, w) for c, w in points.pairs() if len(table_a(c, w, "causal") + table_b(c, w, "causal")) > 1]
+    questions = [
+        {
+            **SYNC,
+            "policy": "causal",
+            "trigger": draw.choice(TRIGGERS),
+            "conversation": c,
+            "workItem": w,
+            "state": {"changed": some(), "known": some()},
+        }
+        for c, w in telling
+    ]
+    assert check(questions, causal_oracle.decide) > 1_000

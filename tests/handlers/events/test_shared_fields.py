@@ -1,0 +1,150 @@
+"""What a write changed of the shared fields, and which conversation revision a work-item's write knew."""
+
+from typing import Any
+
+import pytest
+
+from sync.conversation import FIELDS
+from tests.handlers.wire_events import (
+    LOST_ASSIGNMENT,
+    UNASSIGN_WITHOUT_QUEUE,
+    Json,
+    captured,
+    changes,
+    conversation,
+    event,
+    read,
+    work_item,
+)
+
+META_KNEW: list[tuple[str, list[Json] | None, int | None]] = [
+    ("conversationRev", [{"meta": {"conversationRev": 4}}], 4),
+    ("resource.rev", [{"meta": {"data": {"rev": 1, "resource": {"rev": 5}}}}], 5),
+    ("conversationRev-before-resource.rev", [{"meta": {"conversationRev": 4, "data": {"resource": {"rev": 5}}}}], 4),
+    (
+        "conversationRev-of-a-later-reason-before-resource.rev-of-an-earlier",
+        [{"meta": {"data": {"resource": {"rev": 5}}}}, {"meta": {"conversationRev": 4}}],
+        4,
+    ),
+    ("the-first-of-two", [{"meta": {"conversationRev": 4}}, {"meta": {"conversationRev": 6}}], 4),
+    ("none-says", [{"action": "X"}, {"meta": None}, {"meta": {"data": None}}, {"meta": {"data": {"rev": 1}}}], None),
+    ("no-reasons", [], None),
+    ("null", None, None),
+]
+
+
+class TestWhatAWorkItemWriteKnew:
+    @pytest.mark.parametrize(("reasons", "knew"), [case[1:] for case in META_KNEW], ids=[case[0] for case in META_KNEW])
+    def test_on_an_update(self, reasons: list[Json] | None, knew: int | None) -> None:
+        assert read(event(work_item(3, resourceRev=2), routingReasons=reasons)).knew == knew
+
+    @pytest.mark.parametrize(("reasons", "knew"), [case[1:] for case in META_KNEW], ids=[case[0] for case in META_KNEW])
+    def test_on_a_create_resource_rev_comes_last(self, reasons: list[Json] | None, knew: int | None) -> None:
+        assert read(event(work_item(1, resourceRev=2), routingReasons=reasons)).knew == (knew or 2)
+
+    def test_a_create_that_does_not_say(self) -> None:
+        assert read(event(work_item(1))).knew is None
+
+    def test_the_captured_writes(self) -> None:
+        assert [read(line).knew for line in captured(LOST_ASSIGNMENT)] == [4, 4, None, None]
+        assert [read(line).knew for line in captured(UNASSIGN_WITHOUT_QUEUE)] == [8, None, None, None, None, None]
+
+
+CONVERSATION_FIELDS: list[tuple[str, dict[str, tuple[Any, Any]], tuple[str, ...], set[str]]] = [
+    ("nothing", {}, (), set()),
+    ("unmodelled", {"preview": ("a", "b"), "updatedAt": (None, None), "rev": (1, 2)}, ("brand", "customer"), set()),
+    ("assignedUsers", {"assignedUsers": ([], ["u"])}, (), {"assignee"}),
+    ("queue", {}, ("queue",), {"queue"}),
+    ("ended", {"ended": (False, True)}, (), {"ended"}),
+    ("open-to-done", {"status": ("open", "done")}, (), {"status"}),
+    ("done-to-open", {"status": ("done", "open")}, (), {"status"}),
+    ("open-to-snoozed", {"status": ("open", "snoozed")}, (), {"paused"}),
+    ("snoozed-to-open", {"status": ("snoozed", "open")}, (), {"paused"}),
+    ("snoozed-to-done", {"status": ("snoozed", "done")}, (), {"paused", "status"}),
+    ("done-to-snoozed", {"status": ("done", "snoozed")}, (), {"paused", "status"}),
+    ("none-to-open", {"status": (None, "open")}, (), set()),
+    ("undeleted", {"deleted": (True, False)}, (), {"status"}),
+    (
+        "all",
+        {"status": ("snoozed", "done"), "assignedUsers": ([], []), "ended": (None, True)},
+        ("queue",),
+        set(FIELDS),
+    ),
+]
+WORK_ITEM_FIELDS: list[tuple[str, dict[str, tuple[Any, Any]], tuple[str, ...], set[str]]] = [
+    ("nothing", {}, (), set()),
+    ("unmodelled", {"priority": (1, 2), "lastRevision": ({}, {})}, ("rule", "acceptedBy", "workSession"), set()),
+    ("assignedTo", {}, ("assignedTo",), {"assignee"}),
+    ("queue", {}, ("queue",), {"queue"}),
+    ("paused", {"paused": (False, True)}, (), {"paused"}),
+    ("ivr-to-queued", {"status": ("ivr", "queued")}, (), set()),
+    ("queued-to-assigned", {"status": ("queued", "assigned")}, (), set()),
+    ("assigned-to-wrap-up", {"status": ("assigned", "wrap-up")}, (), {"ended"}),
+    ("assigned-to-wrapUp", {"status": ("assigned", "wrapUp")}, (), {"ended"}),
+    ("wrapup-to-wrap-up", {"status": ("wrapup", "wrap-up")}, (), set()),
+    ("wrap-up-to-assigned", {"status": ("wrap-up", "assigned")}, (), {"ended"}),
+    ("assigned-to-completed", {"status": ("assigned", "completed")}, (), {"status"}),
+    ("assigned-to-complete", {"status": ("assigned", "complete")}, (), {"status"}),
+    ("complete-to-completed", {"status": ("complete", "completed")}, (), set()),
+    ("wrap-up-to-completed", {"status": ("wrap-up", "completed")}, (), {"status", "ended"}),
+    ("all", {"status": ("wrap-up", "completed"), "paused": (True, False)}, ("queue", "assignedTo"), set(FIELDS)),
+]
+
+
+class TestSharedFieldsThatAWriteChanged:
+    @pytest.mark.parametrize(
+        ("attributes", "relationships", "fields"),
+        [case[1:] for case in CONVERSATION_FIELDS],
+        ids=[case[0] for case in CONVERSATION_FIELDS],
+    )
+    def test_conversation(self, attributes: Any, relationships: Any, fields: set[str]) -> None:
+        assert read(event(conversation(3), changes=changes(attributes, relationships))).fields == fields
+
+    @pytest.mark.parametrize(
+        ("attributes", "relationships", "fields"),
+        [case[1:] for case in WORK_ITEM_FIELDS],
+        ids=[case[0] for case in WORK_ITEM_FIELDS],
+    )
+    def test_work_item(self, attributes: Any, relationships: Any, fields: set[str]) -> None:
+        assert read(event(work_item(3), changes=changes(attributes, relationships))).fields == fields
+
+    @pytest.mark.parametrize(
+        "told", [None, {}, {"attributes": None, "relationships": None}, {"attributes": {}}], ids=repr
+    )
+    def test_no_changes_change_nothing(self, told: Json | None) -> None:
+        assert read(event(conversation(3), changes=told)).fields == set()
+        assert read(event(work_item(3), changes=told)).fields == set()
+
+    def test_a_conversations_create_changes_nothing_a_work_items_all(self) -> None:
+        assert read(event(conversation(1))).fields == set()
+        assert read(event(work_item(1))).fields == set(FIELDS)
+
+    def test_a_deletion_changes_the_status_alone(self) -> None:
+        found = read(event(conversation(3), "delete", changes=changes({"assignedUsers": ([], ["u"])}, ("queue",))))
+        assert found.fields == {"status"}
+
+    def test_the_conversations_values(self) -> None:
+        found = read(event(conversation(3, queue="q-1", users=("u-2", "u-1"), status="snoozed", ended=True)))
+        assert found.values == {
+            "assignee": ["u-2", "u-1"],
+            "queue": "q-1",
+            "status": False,
+            "ended": True,
+            "paused": True,
+        }
+
+    def test_the_captured_writes(self) -> None:
+        assert [read(line).fields for line in captured(LOST_ASSIGNMENT)] == [
+            set(FIELDS),
+            {"queue"},
+            {"assignee"},
+            {"assignee"},
+        ]
+        assert [read(line).fields for line in captured(UNASSIGN_WITHOUT_QUEUE)] == [
+            set(FIELDS),
+            {"queue"},
+            {"queue"},
+            {"queue"},
+            {"assignee"},
+            {"assignee"},
+        ]

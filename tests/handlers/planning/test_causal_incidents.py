@@ -1,0 +1,144 @@
+"""The captured incidents under policy `causal`: every order of delivery, as the events come and after the poll."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from handlers.events.event import Event
+from handlers.outcome import Done
+from tests.handlers.owners import PAST_THE_GAP
+from tests.handlers.test_batch_incidents import (
+    AGENT_2022,
+    CONVERSATION_2021,
+    CONVERSATION_2022,
+    ITEM_2021,
+    ITEM_2022,
+    QUEUE_2021,
+    QUEUE_2022,
+    events,
+    outside,
+)
+from tests.handlers.wire_events import LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE
+from tests.handlers.world import World, code_of
+
+
+def in_time(batch: Sequence[Event], **options: Any) -> World:
+    """A world in which the last of the events was published a second ago."""
+    world = World(**options)
+    world.clock.at = max(event.published_at for event in batch if event.published_at) + timedelta(seconds=1)
+    return world
+
+
+def stored_by_their_owners(world: World, batch: Sequence[Event]) -> World:
+    """Each document as its last write left it: in production its events come after it."""
+    for event in sorted(batch, key=lambda event: event.rev):
+        world.put(dict(event.data))
+    return world
+
+
+async def deliver(world: World, batch: Sequence[Event]) -> None:
+    for event in batch:
+        [end] = await world.handle([event])
+        assert isinstance(end.outcome, Done)
+
+
+async def poll(world: World, conversation_id: str) -> None:
+    """Once all that is stored has become old news."""
+    world.clock.at += PAST_THE_GAP
+    await world.handler.close_gaps([conversation_id])
+    assert world.store.state(conversation_id).waiting_since is None
+
+
+def orders(batch: list[Event]) -> Iterator[list[Event]]:
+    return (list(order) for order in permutations(batch))
+
+
+def check_2022(world: World) -> None:
+    c, w = world.c(CONVERSATION_2022), world.w(ITEM_2022)
+    assert (c.assigned_users, c.queue) == ((AGENT_2022,), QUEUE_2022)
+    assert (w.assigned_to, w.queue, w.status) == (AGENT_2022, QUEUE_2022, "assigned")
+
+
+def check_2021(world: World) -> None:
+    c, w = world.c(CONVERSATION_2021), world.w(ITEM_2021)
+    assert (c.assigned_users, c.queue, c.rev) == ((), QUEUE_2021, 19)
+    assert (w.assigned_to, w.queue, w.status) == (None, QUEUE_2021, "queued")
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["stored-by-their-owners", "from-events-alone"])
+class Test2022TheLostAssignment:
+    async def test_every_order_of_the_outside_writes_keeps_both_sides_assigned_and_the_queue(
+        self, stored: bool
+    ) -> None:
+        batch = outside(LOST_ASSIGNMENT)
+        for order in orders(batch):
+            world = in_time(batch)
+            if stored:
+                stored_by_their_owners(world, batch)
+            await deliver(world, order)
+            assert world.c(CONVERSATION_2022).assigned_users == (AGENT_2022,)
+            assert world.w(ITEM_2022).assigned_to == AGENT_2022
+            if stored:
+                check_2022(world)
+                assert len(world.announced()) == 1
+            # From events alone our write may take the revision of one whose event has not come: then the queue waits.
+            await poll(world, CONVERSATION_2022)
+            check_2022(world)
+            assert world.c(CONVERSATION_2022).rev == 6
+
+    async def test_in_one_batch(self, stored: bool) -> None:
+        batch = outside(LOST_ASSIGNMENT)
+        for order in orders(batch):
+            world = stored_by_their_owners(in_time(batch), batch) if stored else in_time(batch)
+            await world.handle(order)
+            check_2022(world)
+
+    async def test_the_work_items_event_alone_takes_nobody_away(self, stored: bool) -> None:
+        """It knew revision 4; what lies between there and the stored revision 6 has not been seen."""
+        _, queued, assigned = outside(LOST_ASSIGNMENT)
+        world = in_time([queued, assigned])
+        if stored:
+            stored_by_their_owners(world, [queued, assigned])
+        else:
+            await world.handle([assigned])
+        [end] = await world.handle([queued])
+        assert code_of(end) == "AWAITING_EARLIER_EVENT"
+        assert world.c(CONVERSATION_2022).assigned_users == (AGENT_2022,)
+
+
+@pytest.mark.parametrize("repair", [True, False], ids=["repaired", "left"])
+async def test_2022_what_the_predecessors_late_sync_breaks(repair: bool) -> None:
+    batch = events(LOST_ASSIGNMENT)
+    world = in_time(batch, repair_foreign_syncs=repair)
+    await deliver(world, batch)
+    if repair:
+        check_2022(world)
+    else:
+        assert (world.c(CONVERSATION_2022).assigned_users, world.w(ITEM_2022).assigned_to) == ((), AGENT_2022)
+
+
+class Test2021TheUnAssignment:
+    async def test_every_order_of_the_outside_writes_leaves_it_queued_and_nobodys(self) -> None:
+        batch = outside(UNASSIGN_WITHOUT_QUEUE)
+        for order in orders(batch):
+            world = in_time(batch)
+            await deliver(world, order)
+            check_2021(world)
+            await poll(world, CONVERSATION_2021)
+            check_2021(world)
+            assert world.announced() == []
+
+    async def test_every_order_of_all_events_ends_queued_and_nobodys(self) -> None:
+        """The predecessor's syncs took the queue away and assigned the work-item; then the un-assignment came. Who
+        gave the conversation its queue was not captured, so it takes the poll to put the work-item back into it."""
+        batch = events(UNASSIGN_WITHOUT_QUEUE)
+        for order in list(orders(batch))[::12]:
+            world = stored_by_their_owners(in_time(batch), batch)
+            await deliver(world, order)
+            assert (world.c(CONVERSATION_2021).assigned_users, world.w(ITEM_2021).assigned_to) == ((), None)
+            assert world.c(CONVERSATION_2021).queue == QUEUE_2021
+            await poll(world, CONVERSATION_2021)
+            check_2021(world)

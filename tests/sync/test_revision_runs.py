@@ -1,0 +1,59 @@
+"""Observed revisions as unbroken runs (sync-rules.md, *State*)."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sync.revision_runs import RUNS_MAX, Runs, contains, with_revision
+
+
+def built(revs: Iterable[int]) -> Runs:
+    runs: Runs = ()
+    for rev in revs:
+        runs = with_revision(runs, rev)
+    return runs
+
+
+class TestRuns:
+    def test_unbroken_runs(self) -> None:
+        assert built([1, 2, 3, 4, 5, 6, 8]) == ((1, 6), (8, 8))
+        assert built([8, 6, 5, 1, 4, 3, 2]) == ((1, 6), (8, 8))
+        assert built([1, 3, 2]) == ((1, 3),)
+
+    def test_at_most_64_the_lowest_gap_is_closed(self) -> None:
+        runs = built(range(10, 10 + 2 * RUNS_MAX, 2))
+        assert (RUNS_MAX, len(runs)) == (64, 64)
+        beyond = with_revision(runs, 1000)
+        assert len(beyond) == 64
+        assert beyond[0] == (10, 12)
+        assert beyond[1:] == (*runs[2:], (1000, 1000))
+
+    def test_a_revision_below_all_of_64_runs_closes_its_own_gap(self) -> None:
+        runs = built(range(10, 10 + 2 * RUNS_MAX, 2))
+        assert with_revision(runs, 1) == ((1, 10), *runs[1:])
+
+    def test_a_revision_in_the_closed_gap_is_no_news(self) -> None:
+        beyond = with_revision(built(range(10, 10 + 2 * RUNS_MAX, 2)), 1000)
+        assert with_revision(beyond, 11) is beyond
+
+    @given(st.lists(st.integers(min_value=1, max_value=80), max_size=60))
+    def test_they_hold_what_was_put_in_and_nothing_else(self, revs: list[int]) -> None:
+        runs = built(revs)
+        assert {rev for rev in range(100) if contains(runs, rev)} == set(revs)
+        assert list(runs) == sorted(runs)
+        assert all(end + 1 < start for (_, end), (start, _) in pairwise(runs))
+
+    @given(st.data(), st.frozensets(st.integers(min_value=1, max_value=80), max_size=40))
+    def test_whatever_order_they_come_in(self, data: st.DataObject, revs: frozenset[int]) -> None:
+        shuffled = data.draw(st.permutations(sorted(revs)))
+        assert built(shuffled) == built(sorted(revs))
+
+    @settings(deadline=None)
+    @given(st.lists(st.integers(min_value=1, max_value=2000), max_size=300))
+    def test_beyond_64_nothing_observed_is_forgotten(self, revs: list[int]) -> None:
+        runs = built(revs)
+        assert len(runs) <= RUNS_MAX
+        assert all(contains(runs, rev) for rev in revs)
+        assert all(end + 1 < start for (_, end), (start, _) in pairwise(runs))

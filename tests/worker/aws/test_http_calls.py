@@ -1,0 +1,187 @@
+"""Calls made without the library, whichever the service: signed as it signs, and what is done when they go wrong."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import NoCredentialsError
+
+from tests.handlers.small_ports import HandClock
+from tests.worker.aws.scripted_service import Answer, place, scripted
+from worker.aws.errors import translated
+from worker.aws.http_calls import Place
+from worker.aws.sigv4 import Signer
+from worker.aws.sns_http import LeanSns
+from worker.aws.sqs_http import LeanSqs
+from worker.errors import AwsAway, QueueAway, TopicsAway
+
+NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
+FORM = "application/x-www-form-urlencoded; charset=utf-8"
+
+
+@pytest.mark.parametrize("token", [None, "a-session-token"])
+@pytest.mark.parametrize(
+    ("service", "headers"),
+    [
+        ("sqs", {"content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.ReceiveMessage"}),
+        ("sns", {"content-type": FORM}),
+    ],
+)
+def test_it_signs_as_the_library_does(service: str, headers: dict[str, str], token: str | None) -> None:
+    keys = ReadOnlyCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", token)
+    host, body = f"{service}.eu-central-1.amazonaws.com", b'{"QueueUrl":"q"}'
+    ours = Signer(region="eu-central-1", service=service).headers(
+        {**headers, "host": host}, body=body, keys=keys, at=NOW
+    )
+    request = AWSRequest(method="POST", url=f"https://{host}/", data=body, headers=headers)
+    request.context["timestamp"] = "20240506T070809Z"
+    theirs = SigV4Auth(keys, service, "eu-central-1")
+    request.headers["X-Amz-Date"] = "20240506T070809Z"
+    if token:
+        request.headers["X-Amz-Security-Token"] = token
+    signed = theirs.signature(theirs.string_to_sign(request, theirs.canonical_request(request)), request)
+    assert ours["authorization"].rpartition("Signature=")[2] == signed
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One of the two: how to ask it, a good answer, and how it words an error."""
+
+    service: str
+    away: type[AwsAway]
+    good: Answer
+    error: Callable[[str], Any]
+    call: Callable[[Place], Callable[[], Any]]
+
+    async def ask(self, there: Place) -> Any:
+        return await self.asking(there)()
+
+    def asking(self, there: Place) -> Callable[[], Any]:
+        """Asks whenever it is called, always by the same client."""
+        call = self.call(there)
+
+        async def ask() -> Any:
+            with translated("asking", self.away):
+                return await call()
+
+        return ask
+
+
+def _sqs(there: Place) -> Callable[[], Any]:
+    sqs = LeanSqs(there)
+    return lambda: sqs.receive_message(QueueUrl="q")
+
+
+def _sns(there: Place) -> Callable[[], Any]:
+    sns = LeanSns(there)
+    return lambda: sns.publish_batch(TopicArn="t", PublishBatchRequestEntries=[{"Id": "0", "Message": "m"}])
+
+
+def _xml_error(code: str) -> bytes:
+    return (
+        '<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type>'
+        f"<Code>{code}</Code><Message>slow</Message></Error><RequestId>r</RequestId></ErrorResponse>"
+    ).encode()
+
+
+def _json_error(code: str) -> dict[str, str]:
+    return {"__type": f"com.amazonaws.sqs#{code}", "message": "slow"}
+
+
+SQS = Way("sqs", QueueAway, (200, {"Messages": [{"MessageId": "m"}]}, {}), _json_error, _sqs)
+TAKEN = (
+    b'<PublishBatchResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishBatchResult><Failed/><Successful>'
+    b"<member><MessageId>m</MessageId><Id>0</Id></member></Successful></PublishBatchResult></PublishBatchResponse>"
+)
+SNS = Way("sns", TopicsAway, (200, TAKEN, {}), _xml_error, _sns)
+
+
+@pytest.fixture(params=[SQS, SNS], ids=["sqs", "sns"])
+def way(request: pytest.FixtureRequest) -> Way:
+    found: Way = request.param
+    return found
+
+
+@pytest.mark.parametrize("first", [None, (503, b"<html>busy</html>", {}), (500, b"", {})])
+async def test_a_call_that_breaks_or_a_service_that_fails_is_asked_once_more(way: Way, first: Answer | None) -> None:
+    async with scripted(way.service, [first, way.good]) as (there, script):
+        answer = await way.ask(there)
+        assert [one["MessageId"] for one in answer.get("Messages") or answer["Successful"]] == ["m"]
+        assert len(script.asked) == 2
+        assert script.asked[0] == script.asked[1] != b""
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [None, None],
+        [(503, b"", {}), (503, b"", {})],
+        [(200, b"<html>", {})],
+        [(200, b"\xff\xfe", {})],
+        [(403, b"<html>proxy", {})],
+        [(404, {"error": "blocked"}, {})],
+        [(404, b"<html><body>blocked</body></html>", {})],
+        [(302, b"", {"Location": "http://127.0.0.1:9/"})],
+    ],
+    ids=["broken", "failing", "garbage", "no-text", "proxy", "proxys-json", "proxys-xhtml", "elsewhere"],
+)
+async def test_what_does_not_get_better_is_the_service_being_away(way: Way, answers: list[Answer | None]) -> None:
+    async with scripted(way.service, answers) as (there, script):
+        with pytest.raises(way.away):
+            await way.ask(there)
+        assert script.answers == []
+
+
+@pytest.mark.parametrize("code", ["RequestThrottled", "Throttling", "ExpiredToken", "InvalidClientTokenId"])
+async def test_throttling_and_keys_that_ran_out_are_the_service_being_away(way: Way, code: str) -> None:
+    async with scripted(way.service, [(400, way.error(code), {})]) as (there, script):
+        with pytest.raises(way.away, match=f"{code}: slow"):
+            await way.ask(there)
+        assert script.answers == []
+
+
+async def test_each_call_is_signed_with_the_credentials_that_hold_now(way: Way) -> None:
+    async with scripted(way.service, [way.good, way.good]) as (there, script):
+        ask = way.asking(there)
+        await ask()
+        await ask()
+        used = [each["authorization"].partition("Credential=")[2].partition("/")[0] for each in script.headers]
+        assert used == ["key-1", "key-2"]
+
+
+async def test_a_clock_that_is_off_is_allowed_for_by_the_services_own(way: Way) -> None:
+    clock = HandClock()
+    theirs = clock.now() + timedelta(minutes=20)
+    skewed = (403, way.error("SignatureDoesNotMatch"), {"Date": format_datetime(theirs, usegmt=True)})
+    async with scripted(way.service, [skewed, way.good, way.good], clock) as (there, script):
+        ask = way.asking(there)
+        await ask()
+        await ask()
+        assert [each["x-amz-date"][9:13] for each in script.headers] == ["0709", "0729", "0729"]
+
+
+@pytest.mark.parametrize("date", [None, "yesterday"], ids=["now", "none"])
+async def test_a_wrong_secret_is_no_matter_of_clocks(way: Way, date: str | None) -> None:
+    clock = HandClock()
+    told = {"Date": date or format_datetime(clock.now(), usegmt=True)}
+    refused = (403, way.error("InvalidSignatureException"), told)
+    async with scripted(way.service, [refused], clock) as (there, _):
+        with pytest.raises(way.away, match="InvalidSignatureException"):
+            await way.ask(there)
+
+
+async def test_without_credentials_it_says_what_to_set(way: Way) -> None:
+    async def nothing() -> None:
+        return None
+
+    async with place(way.service, "http://127.0.0.1:9", found=nothing) as there:
+        with pytest.raises(NoCredentialsError):
+            await way.call(there)()
+        with pytest.raises(way.away, match="AWS_ACCESS_KEY_ID"):
+            await way.ask(there)

@@ -1,0 +1,210 @@
+"""A proxy and certificates of one's own hold for AWS, whether it is called by its library or without."""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from tests.worker.aws.http_proxy import HttpProxy, own_certificate
+from tests.worker.aws.scripted_service import Answer, scripted
+from worker.aws.network import proxy_of
+from worker.aws.sqs import SqsQueue
+from worker.clients import connected
+from worker.errors import Misconfigured, QueueAway
+from worker.runtime.clock import SystemClock
+from worker.settings import Settings
+
+Transport = Literal["lean", "library"]
+BOTH: tuple[Transport, ...] = ("lean", "library")
+SQS = "https://sqs.eu-central-1.amazonaws.com"
+ARN = "arn:aws:sns:us-east-1:123456789012:any"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
+    return own_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@asynccontextmanager
+async def _queue(url: str, transport: Transport) -> AsyncIterator[SqsQueue]:
+    """That service's queue by the worker's own clients."""
+    settings = Settings(
+        aws_region="us-east-1",
+        aws_endpoint_url=url,
+        sqs_queue_url=f"{url}/123456789012/q",
+        sns_conversation_topic_arn=ARN,
+        sns_work_item_topic_arn=ARN,
+        sqs_transport=transport,
+        mongodb_uri="mongodb://127.0.0.1:9/",
+    )
+    async with connected(settings, SystemClock()) as clients:
+        yield SqsQueue(
+            client=clients.sqs,
+            polling=clients.polling,
+            settling=clients.settling,
+            url=settings.sqs_queue_url,
+            dead_letter_url=settings.sqs_queue_url,
+            clock=SystemClock(),
+        )
+
+
+@pytest.mark.parametrize(
+    ("variables", "proxy"),
+    [
+        ({}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128"}, "http://proxy:3128"),
+        ({"https_proxy": "http://proxy:3128"}, "http://proxy:3128"),
+        ({"HTTPS_PROXY": "proxy:3128"}, "http://proxy:3128"),
+        ({"HTTPS_PROXY": "//proxy:3128"}, "http://proxy:3128"),
+        ({"HTTPS_PROXY": "https://proxy"}, "https://proxy"),
+        ({"HTTPS_PROXY": ""}, None),
+        ({"HTTP_PROXY": "http://proxy:3128"}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "localhost,.amazonaws.com"}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "*"}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "example.com"}, "http://proxy:3128"),
+    ],
+    ids=str,
+)
+def test_the_proxy_is_the_environments(
+    variables: dict[str, str], proxy: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = proxy_of(SQS)
+    assert (found and str(found).rstrip("/")) == proxy
+
+
+@pytest.mark.parametrize("told", ["socks5://me:hunter2@proxy:1080", "http://", "http://me:hunter2@proxy:port"])
+def test_what_is_no_http_proxy_is_a_clear_line_without_its_password(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", told)
+    with pytest.raises(Misconfigured, match=r"^HTTPS_PROXY: .*http://HOST:PORT$"):
+        proxy_of(SQS)
+
+
+@pytest.mark.parametrize("transport", BOTH)
+async def test_certificates_of_ones_own_are_trusted_when_they_are_told(
+    transport: Transport, certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file, tls = certificate
+    config = tmp_path / "config"
+    config.write_text(f"[default]\nca_bundle = {file}\n")
+    for name, value in (("AWS_CA_BUNDLE", file), ("REQUESTS_CA_BUNDLE", file), ("AWS_CONFIG_FILE", config)):
+        with monkeypatch.context() as patched:
+            patched.setenv(name, str(value))
+            async with scripted("sqs", [(200, {}, {})], tls=tls) as (there, _), _queue(there.url, transport) as queue:
+                assert await queue.receive(wait_seconds=0) == []
+
+
+@pytest.mark.parametrize("transport", BOTH)
+@pytest.mark.parametrize("told", [None, "", " "])
+async def test_others_are_not(
+    transport: Transport,
+    told: str | None,
+    certificate: tuple[Path, ssl.SSLContext],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if told is not None:
+        monkeypatch.setenv("AWS_CA_BUNDLE", told)
+    async with scripted("sqs", [], tls=certificate[1]) as (there, script), _queue(there.url, transport) as queue:
+        with pytest.raises(QueueAway, match="certificate"):
+            await queue.receive(wait_seconds=0)
+        assert script.asked == []
+
+
+@pytest.mark.parametrize("transport", BOTH)
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+async def test_a_file_that_holds_no_certificates_is_a_clear_line_at_start(
+    transport: Transport, content: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "authorities.pem"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
+    with pytest.raises(Misconfigured, match=rf"^AWS_CA_BUNDLE {file}: .*: it must be a file of PEM certificates$"):
+        async with _queue("http://127.0.0.1:9", transport):
+            pass
+
+
+async def test_a_profile_that_is_not_there_is_a_clear_line_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "none")
+    with pytest.raises(Misconfigured, match=r"profile \(none\) could not be found"):
+        async with _queue("http://127.0.0.1:9", "lean"):
+            pass
+
+
+@pytest.mark.parametrize("transport", BOTH)
+async def test_calls_go_through_the_proxys_tunnel(
+    transport: Transport, certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, tls = certificate
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
+    answers: list[Answer] = [(200, {}, {}), (200, {"Successful": [{"Id": "0"}]}, {})]
+    async with HttpProxy() as proxy, scripted("sqs", answers, tls=tls) as (there, _):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:hunter2@{proxy.address}")
+        async with _queue(there.url, transport) as queue:
+            assert await queue.receive(wait_seconds=0) == []
+            assert await queue.delete_batch(["r"]) == [None]
+        # A connection for polls, and one for settling.
+        first, second = proxy.heads
+        assert first == second
+        assert first.startswith(f"CONNECT {there.url.removeprefix('https://')} ")
+        assert "Proxy-Authorization: Basic bWU6aHVudGVyMg==" in first
+
+
+@pytest.mark.parametrize("transport", BOTH)
+async def test_calls_that_need_no_proxy_do_without(
+    transport: Transport, certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, tls = certificate
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    async with HttpProxy() as proxy, scripted("sqs", [(200, {}, {})], tls=tls) as (there, _):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
+        async with _queue(there.url, transport) as queue:
+            assert await queue.receive(wait_seconds=0) == []
+        assert proxy.heads == []
+
+
+@pytest.mark.parametrize("transport", BOTH)
+async def test_without_tls_the_proxy_is_asked_itself(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted("sqs", [(200, {}, {})]) as (proxy, script):
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("http://", "http://me:hunter2@"))
+        async with _queue("http://127.0.0.1:9", transport) as queue:
+            assert await queue.receive(wait_seconds=0) == []
+        (headers,) = script.headers
+        assert headers["Host"] == "127.0.0.1:9"
+        assert headers["Proxy-Authorization"] == "Basic bWU6aHVudGVyMg=="
+
+
+@pytest.mark.parametrize("transport", BOTH)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_proxy_that_refuses_is_the_queue_being_away_and_its_password_stays_unsaid(
+    scheme: str, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with HttpProxy(status=407) as proxy:
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://me:hunter2@{proxy.address}")
+        async with _queue(f"{scheme}://127.0.0.1:9", transport) as queue:
+            with pytest.raises(QueueAway) as raised:
+                await queue.receive(wait_seconds=0)
+        assert "hunter2" not in str(raised.value)
+        assert proxy.heads != []
+
+
+async def test_a_proxy_that_is_away_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter2@127.0.0.1:9")
+    async with _queue("https://127.0.0.1:8", "lean") as queue:
+        with pytest.raises(QueueAway, match=r"proxy URL: \"127\.0\.0\.1:9\"$"):
+            await queue.receive(wait_seconds=0)

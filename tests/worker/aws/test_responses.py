@@ -1,0 +1,189 @@
+"""What comes with status 200 and is no answer: the service is away, whichever way it is called, and nothing is lost."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Literal
+
+import pytest
+
+from tests.worker.aws.scripted_service import Answer, Script, scripted
+from worker.aws.clients import sns_client, sqs_client
+from worker.aws.errors import translated
+from worker.aws.responses import reading
+from worker.aws.sns import SnsTopics
+from worker.aws.sns_http import LeanSns
+from worker.aws.sqs import SqsQueue, read_facts
+from worker.aws.sqs_http import LeanSqs
+from worker.errors import AwsAway, QueueAway, TopicsAway
+from worker.outbox.topic_message import topic_message
+from worker.ports import Answers, AwsEndpoint, DeadLetter, Hide
+from worker.runtime.clock import SystemClock
+
+Way = Literal["library", "lean"]
+WAYS: tuple[Way, ...] = ("library", "lean")
+PAGE = b"<html><body>Please sign in</body></html>"
+NO_OBJECTS: list[Any] = [PAGE, b"[]", b'"yes"', b"null", b'{"Messages": [', b"\xff\xfe"]
+MESSAGE = {"MessageId": "m", "ReceiptHandle": "r", "Body": "b"}
+NO_MESSAGES = [
+    "yes",
+    5,
+    {"a": 1},
+    [None],
+    ["m"],
+    [{}],
+    [{**MESSAGE, "MessageId": 5}],
+    [{**MESSAGE, "ReceiptHandle": None}],
+    [{"MessageId": "m", "ReceiptHandle": "r"}],
+    [{**MESSAGE, "Body": {"a": "b"}}],
+    [{**MESSAGE, "Attributes": "yes"}],
+    [{**MESSAGE, "Attributes": {"ApproximateReceiveCount": "often"}}],
+    [{**MESSAGE, "Attributes": {"MessageGroupId": ["g"]}}],
+    [{**MESSAGE, "MessageAttributes": ["a"]}],
+    [{**MESSAGE, "MessageAttributes": {"a": "yes"}}],
+    [{**MESSAGE, "MessageAttributes": {"a": {"BinaryValue": "a"}}}],
+]
+
+
+@asynccontextmanager
+async def _queue(way: Way, *found: Any) -> AsyncIterator[tuple[SqsQueue, Script]]:
+    """A queue where this comes: whole answers, or bodies with status 200."""
+    async with AsyncExitStack() as stack:
+        place, script = await stack.enter_async_context(scripted("sqs", [_answer(one) for one in found]))
+        endpoint = AwsEndpoint(region="us-east-1", url=place.url)
+        sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_seconds=5, connections_max=1))
+        hot = LeanSqs(place) if way == "lean" else sqs
+        url = f"{place.url}/123456789012/any"
+        yield (
+            SqsQueue(client=sqs, polling=hot, settling=hot, url=url, dead_letter_url=url, clock=SystemClock()),
+            script,
+        )
+
+
+@asynccontextmanager
+async def _topics(way: Way, *found: Any) -> AsyncIterator[SnsTopics]:
+    async with (
+        scripted("sns", [_answer(one) for one in found]) as (place, _),
+        sns_client(AwsEndpoint(region="us-east-1", url=place.url)) as sns,
+    ):
+        yield SnsTopics(LeanSns(place) if way == "lean" else sns)
+
+
+def _answer(found: Any) -> Answer:
+    return found if isinstance(found, tuple) else (200, found, {})
+
+
+async def _away(call: Awaitable[object], away: type[AwsAway] = QueueAway) -> bool:
+    try:
+        await call
+    except away:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_what_is_no_message_was_not_received(way: Way) -> None:
+    """An empty queue would be asked again at once, and a fault in our code would end the worker."""
+    bodies = [*NO_OBJECTS, *({"Messages": one} for one in NO_MESSAGES)]
+    async with _queue(way, *bodies) as (queue, script):
+        assert [body for body in bodies if not await _away(queue.receive(wait_seconds=0))] == []
+        assert script.answers == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_answer_without_messages_is_an_empty_queue(way: Way) -> None:
+    bodies = [b"", {}, {"Messages": None}, {"Messages": []}]
+    async with _queue(way, *bodies) as (queue, _):
+        assert [await queue.receive(wait_seconds=0) for _ in bodies] == [[], [], [], []]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_message_may_come_with_nothing_but_what_it_must_have(way: Way) -> None:
+    async with _queue(way, {"Messages": [MESSAGE]}) as (queue, _):
+        (message,) = await queue.receive(wait_seconds=0)
+        assert (message.id, message.receipt, message.body) == ("m", "r", "b")
+        assert (message.attributes, message.receive_count, message.group) == ({}, 1, None)
+
+
+def _settling(queue: SqsQueue) -> list[Callable[[], Awaitable[Answers]]]:
+    return [
+        lambda: queue.delete_batch(["r"]),
+        lambda: queue.hide_batch([Hide(receipt="r", seconds=1)]),
+        lambda: queue.dead_letter_batch([DeadLetter(body="b", attributes={})]),
+    ]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_what_says_nothing_of_entries_settles_none(way: Way) -> None:
+    odd: list[Any] = ["yes", 5, [None], ["0"], [{"Id": []}]]
+    bodies = [*NO_OBJECTS, *({part: one} for part in ("Successful", "Failed") for one in odd)]
+    async with _queue(way, *bodies, *bodies, *bodies) as (queue, script):
+        for call in _settling(queue):
+            assert [body for body in bodies if not await _away(call())] == []
+        assert script.answers == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_what_an_answer_does_not_name_was_not_done(way: Way) -> None:
+    """A message must not be deleted for it, nor a letter count as sent."""
+    bodies: list[Any] = [b"", {}, {"Messages": []}, {"Successful": None, "Failed": None}]
+    ids: list[tuple[str, Any]] = [("id", "0"), ("Id", 0), ("Id", "1"), ("Id", None)]
+    bodies += [{"Successful": [{key: value}]} for key, value in ids]
+    async with _queue(way, *bodies, *bodies, *bodies) as (queue, _):
+        for call in _settling(queue):
+            answers = [(body, await call()) for body in bodies]
+            told = [(body, [one and (one.code, one.final) for one in some]) for body, some in answers]
+            assert [(body, what) for body, what in told if what != [("NOT_TOLD", False)]] == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_each_entry_has_the_answer_to_its_id(way: Way) -> None:
+    body = {"Failed": [{"Id": "2", "Code": "Odd", "SenderFault": True}], "Successful": [{"Id": "1"}, {"Id": "0"}]}
+    async with _queue(way, body) as (queue, _):
+        answers = await queue.delete_batch(["a", "b", "c"])
+        assert [refused and refused.code for refused in answers] == [None, None, "Odd"]
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [[PAGE], [{"Attributes": "yes"}], [{"Attributes": {"VisibilityTimeout": 30}}]]
+    + [[{"Attributes": {"RedrivePolicy": '{"deadLetterTargetArn": "a:b:c"}'}}, one] for one in ({}, {"QueueUrl": 5})],
+    ids=repr,
+)
+async def test_a_queue_that_does_not_say_what_it_is_is_waited_for(bodies: list[Any]) -> None:
+    async with AsyncExitStack() as stack:
+        place, script = await stack.enter_async_context(scripted("sqs", [(200, body, {}) for body in bodies]))
+        endpoint = AwsEndpoint(region="us-east-1", url=place.url)
+        sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_seconds=5, connections_max=1))
+        with pytest.raises(QueueAway):
+            await read_facts(sqs, f"{place.url}/123456789012/any")
+        assert script.answers == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_what_is_no_answer_of_a_topic_publishes_nothing(way: Way) -> None:
+    message = topic_message(id="id", group="conversation", text='{"name": "n"}')
+    bodies = [PAGE, b"{}", b"", b"<a/>", b"<a><b/></a>", b"\xff\xfe"]
+    async with _topics(way, *bodies) as topics:
+        calls = [(body, topics.publish("arn:aws:sns:us-east-1:123456789012:any", [message])) for body in bodies]
+        assert [body for body, call in calls if not await _away(call, TopicsAway)] == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_refusal_without_a_code_of_awss_is_the_service_being_away(way: Way) -> None:
+    """An entry would count as refused for good, and refused polls would end the worker."""
+    message = topic_message(id="id", group="conversation", text='{"name": "n"}')
+    pages: list[Answer] = [(status, body, {}) for status in (302, 400, 404, 407) for body in (PAGE, b"")]
+    async with _queue(way, *pages, *pages) as (queue, _):
+        assert [page for page in pages if not await _away(queue.receive(wait_seconds=0))] == []
+        assert [page for page in pages if not await _away(queue.delete_batch(["r"]))] == []
+    async with _topics(way, *pages) as topics:
+        calls = [(page, topics.publish("arn:aws:sns:us-east-1:123456789012:any", [message])) for page in pages]
+        assert [page for page, call in calls if not await _away(call, TopicsAway)] == []
+
+
+@pytest.mark.parametrize("fault", [KeyError("ours"), TypeError("ours"), AttributeError("ours")], ids=repr)
+def test_the_same_exceptions_outside_of_an_answer_are_a_fault_of_ours(fault: Exception) -> None:
+    with pytest.raises(type(fault), match="ours"), translated("working", QueueAway):
+        raise fault
+    with pytest.raises(QueueAway, match="ours"), translated("working", QueueAway), reading():
+        raise fault

@@ -1,0 +1,43 @@
+"""The lean way to SQS: what its protocol has of its own (the rest: test_signed_call.py, test_queue_contract.py)."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from moto_server import MotoServer
+from tests.worker.aws.conftest import Aws, opened
+from tests.worker.aws.scripted_service import scripted
+from worker.aws.sqs_http import LeanSqs
+
+
+async def test_what_is_asked_is_json_under_the_operations_name() -> None:
+    async with scripted("sqs", [(200, {}, {})]) as (there, script):
+        assert (
+            await LeanSqs(there).delete_message_batch(QueueUrl="q", Entries=[{"Id": "0", "ReceiptHandle": "r"}]) == {}
+        )
+        assert json.loads(script.asked[0]) == {"QueueUrl": "q", "Entries": [{"Id": "0", "ReceiptHandle": "r"}]}
+        assert script.headers[0]["x-amz-target"] == "AmazonSQS.DeleteMessageBatch"
+        assert script.headers[0]["content-type"] == "application/x-amz-json-1.0"
+
+
+async def test_binary_attributes_come_as_bytes() -> None:
+    attributes = {"a": {"DataType": "Binary", "BinaryValue": "AAE="}, "b": {"DataType": "String", "StringValue": "v"}}
+    async with scripted("sqs", [(200, {"Messages": [{"MessageAttributes": attributes}]}, {})]) as (there, _):
+        (message,) = (await LeanSqs(there).receive_message(QueueUrl="q"))["Messages"]
+        assert message["MessageAttributes"]["a"]["BinaryValue"] == b"\0\1"
+        assert message["MessageAttributes"]["b"]["StringValue"] == "v"
+
+
+async def test_errors_are_the_librarys(moto: MotoServer) -> None:
+    async def told(aws: Aws) -> tuple[str, int]:
+        with pytest.raises(ClientError) as raised:
+            await aws.hot.delete_message_batch(
+                QueueUrl=f"{moto.endpoint}/123456789012/none", Entries=[{"Id": "0", "ReceiptHandle": "r"}]
+            )
+        response: Any = raised.value.response
+        return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+
+    async with opened(moto) as library, opened(moto, lean=True) as lean:
+        assert await told(lean) == await told(library)

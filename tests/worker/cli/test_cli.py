@@ -1,0 +1,188 @@
+"""The command line against moto's server: what it prints, publishes, complains of, and exits with."""
+
+import json
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+
+from moto_server import MotoServer
+from worker.cli.main import run
+from worker.settings import setting_rows
+
+_numbers = count(1)
+
+
+def _event(key: str, rev: int, *, kind: str = "conversation", is_sync: bool | None = None) -> dict[str, Any]:
+    name = "kustomer.conversation.update" if kind == "conversation" else "kustomer.work-item.update"
+    related = {} if kind == "conversation" else {"resource": {"data": {"id": "c1", "type": "conversation"}}}
+    data = {"id": key, "type": kind, "attributes": {"rev": rev}, "relationships": related}
+    event = {"id": f"{key}-{rev}", "name": name, "data": data, "isSync": is_sync, "createdAt": "2024-05-06T07:08:09Z"}
+    return {"id": f"p-{key}-{rev}", "name": name, "body": event, "publishedAt": "2024-05-06T07:08:09Z", "version": 3}
+
+
+@pytest.fixture
+def environment(moto: MotoServer, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for row in setting_rows():
+        monkeypatch.delenv(row.name, raising=False)
+    for name, value in moto.environment.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.fixture
+def made(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Queues and topics of the test's own, in the environment."""
+    assert run(["provision", "--json", "--prefix", f"cli-{next(_numbers)}"]) == 0
+    variables: dict[str, str] = json.loads(capsys.readouterr().out)
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    return variables
+
+
+@cache
+def _session() -> Any:
+    """It has read AWS's description of SQS, which is large."""
+    return botocore.session.get_session()
+
+
+def _queued(moto: MotoServer, url: str) -> list[dict[str, Any]]:
+    environment = moto.environment
+    sqs: Any = _session().create_client(
+        "sqs",
+        region_name=environment["AWS_REGION"],
+        endpoint_url=moto.endpoint,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    taken: list[dict[str, Any]] = []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0).get("Messages"):
+        taken.extend(json.loads(message["Body"]) for message in messages)
+    sqs.close()
+    return taken
+
+
+@pytest.mark.usefixtures("environment")
+def test_provision_prints_json_or_lines_for_a_shell(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [
+        "SQS_QUEUE_URL", "SQS_DEAD_LETTER_QUEUE_URL", "SNS_CONVERSATION_TOPIC_ARN", "SNS_WORK_ITEM_TOPIC_ARN",
+    ]  # fmt: skip
+    assert run(["provision", "--json", "--prefix", "print"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert list(printed) == names
+    assert run(["provision", "--env", "--prefix", "print"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"export {name}={printed[name]}" for name in names]
+
+
+def test_publish_sends_each_event_to_its_topic_with_its_trace(
+    moto: MotoServer, made: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dd = {"trace_id": "12", "span_id": "34", "service": "routing-api"}
+    logged = {"name": "event", "body": _event("c1", 1), "producer": "SNSEventProducer", "dd": dd}
+    bare = _event("w1", 1, kind="work_item")["body"]
+    wrapped = {"MessageId": "m", "Body": json.dumps({"Type": "Notification", "Message": json.dumps(_event("c1", 2))})}
+    file = tmp_path / "events.ndjson"
+    file.write_text("\n".join(json.dumps(one) for one in (logged, bare, wrapped)))
+    assert run(["publish", str(file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"published": 3, "leftOut": 0, "failed": 0}
+    arrived = {json.loads(one["Message"])["id"]: one for one in _queued(moto, made["SQS_QUEUE_URL"])}
+    assert set(arrived) == {"p-c1-1", "w1-1", "p-c1-2"}
+    first = json.loads(arrived["p-c1-1"]["Message"])
+    assert first["dd"] == dd
+    assert first["body"] == _event("c1", 1)["body"]
+    assert "x-datadog-trace-id" in arrived["p-c1-1"]["MessageAttributes"]["_datadog"]["Value"]
+    assert arrived["w1-1"]["TopicArn"] == made["SNS_WORK_ITEM_TOPIC_ARN"]
+    assert json.loads(arrived["w1-1"]["Message"])["version"] == 3
+
+
+@pytest.mark.usefixtures("made")
+def test_publish_leaves_syncs_out_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "events.json"
+    syncs = (None, False, True)
+    file.write_text(json.dumps([_event("c1", rev, is_sync=sync) for rev, sync in enumerate(syncs, start=1)]))
+    assert run(["publish", "--outside-only", str(file)]) == 0
+    assert capsys.readouterr().out == "2 published, 1 left out, 0 failed\n"
+
+
+def test_publish_to_a_topic_that_is_not_there_says_from_where_on_nothing_went_out(
+    made: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_text("\n".join(json.dumps(_event("c1", rev)) for rev in range(1, 25)))
+    monkeypatch.setenv("SNS_CONVERSATION_TOPIC_ARN", made["SNS_CONVERSATION_TOPIC_ARN"] + "-none")
+    assert run(["publish", str(file)]) == 1
+    said = capsys.readouterr()
+    assert said.out == "0 published, 0 left out, 24 failed\n"
+    (line,) = said.err.splitlines()
+    assert line.startswith(f"{file}:1: publishing to arn")
+    assert line.endswith("neither this nor what follows on its topic was published")
+
+
+def test_publish_tells_what_fails_and_goes_on(
+    moto: MotoServer, made: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "events.ndjson"
+    foreign = {"id": "e", "name": "kustomer.tag.update", "data": {"id": "t", "type": "tag"}}
+    large = _event("c1", 1)
+    large["body"]["data"]["attributes"]["preview"] = "x" * 262_144
+    lines = [json.dumps(_event("c1", 1)), "{nonsense", json.dumps({"a": 1}), json.dumps(foreign), json.dumps(large)]
+    lines += [json.dumps(_event("c1", rev)) for rev in range(2, 25)]
+    file.write_text("\n".join(lines))
+    assert run(["publish", str(file), str(tmp_path / "none")]) == 1
+    said = capsys.readouterr()
+    assert said.out == "24 published, 0 left out, 5 failed\n"
+    places = [line.partition(": ")[0] for line in said.err.splitlines()]
+    assert places == [*(f"{file}:{line}" for line in (2, 3, 4, 5)), f"{tmp_path}/none"]
+    assert len(_queued(moto, made["SQS_QUEUE_URL"])) == 24
+
+
+@pytest.mark.usefixtures("environment")
+def test_settings_faults_come_together_and_exit_2(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("LANES", "many")
+    assert run(["run"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("routing-sync run: ") for line in lines)
+    assert {line.split()[2].rstrip(":") for line in lines} == {
+        "SNS_CONVERSATION_TOPIC_ARN", "SNS_WORK_ITEM_TOPIC_ARN", "SQS_QUEUE_URL", "MONGODB_URI", "LANES",
+    }  # fmt: skip
+
+
+def test_an_endpoint_that_does_not_answer_is_one_clear_line(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert run(["provision"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("routing-sync provision: SNS and SQS: Could not connect")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["guess"], "routing-sync: No such command 'guess'."),
+        (["publish"], "routing-sync publish: Missing argument"),
+        (
+            ["provision", "--visibility-timeout", "3"],
+            "routing-sync provision: Invalid value for '--visibility-timeout'",
+        ),
+        (["provision", "--what"], "routing-sync provision: No such option"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(says)
+
+
+def test_help_tells_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    told = capsys.readouterr().out
+    assert all(f"  {verb} " in told for verb in ("run", "provision", "publish", "decide"))

@@ -1,0 +1,163 @@
+"""Queue, receivers, lanes and settling, with a handler that does what a test says."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from handlers.batch_handler import Contended
+from handlers.events.event import Event
+from handlers.events.parser import Limits
+from handlers.options import Options, PolicyInUse
+from handlers.outcome import Handled, Retry
+from handlers.planning.audit_records import failed, skip_own
+from handlers.ports import Announcement, StoreAway
+from sync.rule import Policy
+from tests.worker.fake_clock import T0, Even, FakeClock, until
+from tests.worker.stand_in_queue import StandInQueue
+from tests.worker.telemetry_recorder import Ear
+from worker.consumer.in_flight import InHand
+from worker.consumer.lane_context import LaneParts
+from worker.consumer.lanes import Lanes
+from worker.consumer.queue_lag import BacklogLag
+from worker.consumer.receivers import ReceiverParts, Receivers
+from worker.consumer.settlement import Settle
+from worker.runtime.backoff import JitteredDelay
+from worker.runtime.store_availability import Outage
+from worker.telemetry.health import Health
+
+OPTIONS = Options(policy=PolicyInUse.LEGACY)
+FOREIGN = json.dumps({"id": "e9", "name": "kustomer.tag.update", "data": {"id": "t", "type": "tag"}})
+
+
+def body(conversation: str, rev: int = 1) -> str:
+    data = {
+        "id": conversation,
+        "type": "conversation",
+        "attributes": {"status": "open", "assignedUsers": [], "rev": rev},
+        "relationships": {},
+    }
+    return json.dumps({"id": f"{conversation}-{rev}", "name": "kustomer.conversation.update", "data": data})
+
+
+def own(conversation: str) -> str:
+    """A sync of our own, come back."""
+    reasons = [{"action": "SYNC_CONVERSATION", "code": "WORK_ITEM_ASSIGNED"}]
+    return json.dumps({**json.loads(body(conversation)), "isSync": True, "routingReasons": reasons})
+
+
+class Script:
+    """A handler that does what the test says: raise, come back, or be done with it. `tried` are conversations that met
+    other writers, as they are begun again; each ends when its event in `contended` is set."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.tried: list[str] = []
+        self.away = 0
+        self.faulty: set[str] = set()
+        self.back: set[str] = set()
+        self.contended: dict[str, asyncio.Event] = {}
+        self.faulty_again: set[str] = set()
+        self.gate: asyncio.Event | None = None
+
+    async def handle(self, events: Sequence[Event], ends: dict[int, Handled], contended: Contended) -> list[Handled]:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.away:
+            self.away -= 1
+            raise StoreAway("no primary")
+        self.batches.append([event.id for event in events])
+        if self.faulty & {event.conversation_id for event in events}:
+            raise KeyError("a customer's words")
+        for conversation in sorted(self.contended.keys() & {event.conversation_id for event in events}):
+            contended([event for event in events if event.conversation_id == conversation])
+        return [self._end(event) for event in events if event.conversation_id not in self.contended]
+
+    def contend(self, *conversations: str) -> None:
+        """These meet other writers."""
+        self.contended = {conversation: asyncio.Event() for conversation in conversations}
+
+    def let(self, *conversations: str) -> None:
+        """These meet nobody any more."""
+        for conversation in conversations:
+            self.contended[conversation].set()
+
+    async def again(self, events: Sequence[Event]) -> list[Handled]:
+        (conversation,) = {event.conversation_id for event in events}
+        self.tried.append(conversation)
+        await self.contended[conversation].wait()
+        if conversation in self.faulty_again:
+            raise KeyError("a customer's words")
+        return [self._end(event) for event in events]
+
+    def _end(self, event: Event) -> Handled:
+        end = skip_own(event, now=T0, options=OPTIONS)
+        if event.id in self.back:
+            return replace(end, outcome=Retry(reason="CONFLICT"))
+        said = Announcement(
+            id=f"a-{event.id}", conversation_id=event.conversation_id, side="conversation", message="{}", created_at=T0
+        )
+        return replace(end, announcements=(said,))
+
+
+class Line:
+    """Queue, receivers, lanes and settling, with a scripted handler."""
+
+    def __init__(self, clock: FakeClock, *, fifo: bool = False, batch_max: int = 50, lanes: int = 4) -> None:
+        self.clock, self.ear, self.script = clock, Ear(), Script()
+        self.queue = StandInQueue(clock)
+        self.queue.facts = replace(self.queue.facts, fifo=fifo)
+        self.health = Health(clock=clock, silence_seconds_max=90)
+        self.health.well("pipelines")
+        self.health.well("store")
+        self.in_hand = InHand(count_max=200, visibility_seconds=60, clock=clock)
+        self.outage = Outage(clock=clock, health=self.health, telemetry=self.ear.telemetry)
+        self.offered: list[str] = []
+        pause = JitteredDelay(first_seconds=1, max_seconds=8, chance=Even())
+        self.settle = Settle(
+            queue=self.queue, facts=self.queue.facts, in_hand=self.in_hand, clock=clock,
+            retry=pause, pause=pause, telemetry=self.ear.telemetry,
+        )  # fmt: skip
+        self.lag = BacklogLag(clock)
+        self.lanes = Lanes(
+            count=lanes,
+            batch_max=batch_max,
+            parts=LaneParts(
+                handler=self.script, fifo=fifo, policy=Policy.LEGACY, failed=self._failed,
+                settler=self.settle, announcer=self, outage=self.outage, lag=self.lag, store_pause=pause,
+                health=self.health, clock=clock,
+                telemetry=self.ear.telemetry,
+            ),
+        )  # fmt: skip
+        self.receivers = Receivers(
+            count=1,
+            parts=ReceiverParts(
+                queue=self.queue, in_hand=self.in_hand, lanes=self.lanes, limits=Limits(), outage=self.outage,
+                lag=self.lag, health=self.health, pause=pause, clock=clock, telemetry=self.ear.telemetry,
+            ),
+        )  # fmt: skip
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _failed(self, event: Event, error: Exception) -> Handled:
+        return failed(event, "UNEXPECTED", type(error).__name__, now=T0, options=OPTIONS)
+
+    def offer(self, announcements: Sequence[Announcement]) -> None:
+        self.offered.extend(one.id for one in announcements)
+
+    def start(self) -> None:
+        runs = [self.settle.run(), self.lanes.run(), self.receivers.run()]
+        self._tasks = [asyncio.ensure_future(run) for run in runs]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+
+    async def drained(self) -> None:
+        await until(lambda: not self.queue.left)
+        await self.lanes.idle()
+
+    @property
+    def audits(self) -> list[dict[str, Any]]:
+        return [line for line in self.ear.lines if line["msg"] == "CONVERSATION_SYNC_AUDIT"]

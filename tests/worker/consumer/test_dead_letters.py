@@ -1,0 +1,96 @@
+"""Dead letters: say why, fit, and are taken by SQS."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers.events.event import Fault
+from handlers.outcome import Poison
+from tests.worker.fake_clock import T0
+from worker.consumer.dead_letters import ATTRIBUTES_MAX, REASON_BYTES_MAX, shortened, write_letter
+from worker.ports import Message, QueueFacts, size_bytes
+
+FACTS = QueueFacts(
+    visibility_seconds=60, receive_count_max=10, fifo=False, dead_letter_url="dead", dead_letter_bytes_max=262_144
+)
+MESSAGE = Message(id="m1", receipt="r1", body="{nonsense", attributes={}, receive_count=1, received_at=T0)
+POISON = Poison(code=Fault.NOT_JSON, reason="the body is not JSON")
+
+
+def _values(attributes: Any) -> dict[str, str]:
+    return {name: value["StringValue"] for name, value in attributes.items()}
+
+
+def test_it_says_why_it_is_dead_and_keeps_its_body() -> None:
+    written = write_letter(MESSAGE, POISON, FACTS)
+    assert written.explained
+    assert written.letter.body == "{nonsense"
+    assert _values(written.letter.attributes) == {
+        "error_code": "NOT_JSON",
+        "error_reason": "the body is not JSON",
+        "source_message_id": "m1",
+        "received_at": "2024-05-06T07:08:09.123Z",
+    }
+    assert (written.letter.group, written.letter.deduplication) == (None, None)
+
+
+def test_on_fifo_it_has_group_and_deduplication_id() -> None:
+    facts = replace(FACTS, fifo=True)
+    grouped = write_letter(replace(MESSAGE, group="c1"), POISON, facts).letter
+    assert (grouped.group, grouped.deduplication) == ("c1", "m1")
+    assert write_letter(MESSAGE, POISON, facts).letter.group == "m1"
+
+
+def test_its_own_attributes_go_along_while_there_is_room() -> None:
+    own = {f"a{n}": {"DataType": "String", "StringValue": "x", "StringListValues": []} for n in range(9)}
+    letter = write_letter(replace(MESSAGE, attributes=own), POISON, FACTS).letter
+    assert len(letter.attributes) == ATTRIBUTES_MAX
+    assert letter.attributes["a0"] == {"DataType": "String", "StringValue": "x"}
+    redriven = {"error_code": {"DataType": "String", "StringValue": "TOO_DEEP"}}
+    assert (
+        _values(write_letter(replace(MESSAGE, attributes=redriven), POISON, FACTS).letter.attributes)["error_code"]
+        == "NOT_JSON"
+    )
+
+
+def test_a_body_that_leaves_little_room_shortens_the_reason() -> None:
+    body = "x" * (FACTS.dead_letter_bytes_max - 160)
+    written = write_letter(replace(MESSAGE, body=body), replace(POISON, reason="because " * 50), FACTS)
+    reason = _values(written.letter.attributes)["error_reason"]
+    assert reason.endswith("…")
+    assert size_bytes(body, written.letter.attributes) == FACTS.dead_letter_bytes_max
+
+
+def test_a_body_that_leaves_no_room_goes_without_attributes() -> None:
+    written = write_letter(replace(MESSAGE, body="x" * FACTS.dead_letter_bytes_max), POISON, FACTS)
+    assert not written.explained
+    assert written.letter.attributes == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_max", "expected"),
+    [
+        ("plain", 5, "plain"),
+        ("plain", 4, "p…"),
+        ("null \0 bell \a", 100, "null \ufffd bell \ufffd"),
+        ("ééé", 5, "é…"),
+        ("half \ud800 pair", 100, "half \ufffd pair"),
+        ("anything", 3, ""),
+        ("anything", -20, ""),
+    ],
+)
+def test_shortening(text: str, bytes_max: int, expected: str) -> None:
+    assert shortened(text, bytes_max) == expected
+
+
+@given(body=st.integers(0, 1_200), reason=st.text(max_size=400), limit=st.integers(1_024, 1_300))
+def test_it_always_fits(body: int, reason: str, limit: int) -> None:
+    facts = replace(FACTS, dead_letter_bytes_max=limit)
+    message = replace(MESSAGE, body="x" * min(body, limit))
+    letter = write_letter(message, replace(POISON, reason=reason), facts).letter
+    assert size_bytes(letter.body, letter.attributes) <= limit
+    assert all(value["StringValue"] for value in letter.attributes.values())
+    assert len(shortened(reason, REASON_BYTES_MAX).encode()) <= REASON_BYTES_MAX

@@ -1,0 +1,79 @@
+"""How late events come: of a batch, and as the poll hears of it."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from handlers.events.event import Event
+from handlers.planning.event_batch import IN_TIME, lateness
+from tests.handlers.small_ports import START, HandClock
+from tests.handlers.wire_events import conversation, event, read
+from tests.worker.fake_clock import FakeClock
+from worker.consumer.queue_lag import BacklogLag
+
+
+def _published(ago: timedelta | None) -> Event:
+    return replace(read(event(conversation())), published_at=None if ago is None else START - ago)
+
+
+@pytest.mark.parametrize(
+    ("ago", "late"),
+    [
+        ([], IN_TIME),
+        ([None], IN_TIME),
+        ([timedelta(seconds=3), timedelta(minutes=5), None], timedelta(minutes=5)),
+        # A clock that is behind.
+        ([timedelta(seconds=-3)], IN_TIME),
+        ([timedelta(days=14)], timedelta(days=14)),
+        # A capture, played again: no queue keeps a message so long.
+        ([timedelta(days=14, milliseconds=1), timedelta(seconds=1)], timedelta(seconds=1)),
+    ],
+)
+def test_a_batch_is_as_late_as_its_latest_event(ago: list[timedelta | None], late: timedelta) -> None:
+    assert lateness(map(_published, ago), START) == late
+
+
+def test_the_most_of_the_last_minute_counts() -> None:
+    clock = HandClock()
+    lag = BacklogLag(clock)
+    lag.heard()
+    assert lag.now() == IN_TIME
+    lag.note(timedelta(seconds=90))
+    lag.note(timedelta(seconds=2))
+    clock.at += timedelta(seconds=60)
+    lag.heard()
+    assert lag.now() == timedelta(seconds=90)
+    clock.at += timedelta(milliseconds=1)
+    assert lag.now() == IN_TIME
+    lag.note(timedelta(seconds=2))
+    assert lag.now() == timedelta(seconds=2)
+
+
+def test_while_the_queue_is_silent_nobody_knows() -> None:
+    clock = HandClock()
+    lag = BacklogLag(clock)
+    assert lag.now() is None
+    lag.heard()
+    lag.note(timedelta(minutes=10))
+    clock.at += timedelta(minutes=5)
+    assert lag.now() is None
+    lag.heard()
+    # What it said before the silence still holds, for what is left of its minute.
+    assert lag.now() == timedelta(minutes=10)
+    for _ in range(2):
+        clock.at += timedelta(seconds=31)
+        lag.heard()
+    assert lag.now() == IN_TIME
+
+
+@pytest.mark.parametrize("jump_seconds", [-3_600, 3_600])
+async def test_a_clock_that_is_set_is_no_silence_of_the_queue(jump_seconds: float) -> None:
+    clock = FakeClock()
+    lag = BacklogLag(clock)
+    lag.heard()
+    lag.note(timedelta(seconds=9))
+    clock.put(jump_seconds)
+    assert lag.now() == timedelta(seconds=9)
+    await clock.advance(61)
+    assert lag.now() is None

@@ -1,0 +1,104 @@
+"""What policy `causal` costs on MongoDB: the sync state is one read and one write a batch, however many conversations
+there are; a round of the poll is a batch like any other.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from commands.context import Queue
+from commands.session import Session
+from handlers.batch_handler import BatchHandler
+from handlers.documents.document import document_of
+from handlers.events.event import Event
+from handlers.options import Options
+from sync.audit import Outcome
+from tests.handlers.small_ports import FixedChance, HandClock
+from tests.handlers.wire_events import ORG, Json, changes, conversation, event, read, work_item
+from tests.worker.store.store_bench import MongoBench
+from worker.mongo.waiting_pairs import MongoWaitingPairs
+from worker.runtime.clock import ObjectIds
+
+KEYS = pytest.mark.parametrize("pairs", [1, 40])
+
+
+def _assigned(key: str, rev: int, user: str, **attributes: str) -> Json:
+    said = changes({"assignedUsers": ([], [user])})
+    return event(conversation(rev, key=key, users=(user,), queue="q-1", **attributes), changes=said)
+
+
+async def _stored(mongo: MongoBench, keys: Sequence[str]) -> None:
+    """Pairs as their owners have written them, without a sync state."""
+    items = [work_item(1, key=f"w-{key}", of=key, queue="q-1", status="queued") for key in keys]
+    await mongo.put(
+        conversations=[document_of(conversation(1, key=key, queue="q-1"), org=ORG, rev=1) for key in keys],
+        work_items=[document_of(item, org=ORG, rev=1) for item in items],
+        queues=[Queue(id="q-1")],
+        sessions=[Session(id=f"s-{n}", user=f"u-{n}", capacity=1_000) for n in (1, 2)],
+    )
+    mongo.commands.take()
+
+
+def _handler(mongo: MongoBench, clock: HandClock) -> BatchHandler:
+    return BatchHandler(store=mongo.store, clock=clock, ids=ObjectIds(), chance=FixedChance(), options=Options())
+
+
+async def _applied(handler: BatchHandler, events: Sequence[Event]) -> None:
+    ends = await handler.handle(events)
+    assert {end.audit.outcome for end in ends} == {Outcome.APPLIED}
+
+
+@KEYS
+async def test_a_batch_costs_the_same_however_many_conversations(mongo: MongoBench, pairs: int) -> None:
+    keys = [f"c-{number}" for number in range(pairs)]
+    await _stored(mongo, keys)
+    handler = _handler(mongo, HandClock())
+
+    await _applied(handler, [read(_assigned(key, 2, "u-1")) for key in keys])
+    # Conversations, states, work-items; then queues, sessions.
+    reads = ["find"] * 5
+    # Outbox, revisions, new states; work-items, conversations, leaves and takes of sessions; commit.
+    assert mongo.commands.take() == [*reads, *["insert"] * 3, *["update"] * 3, "commitTransaction"]
+
+    await _applied(handler, [read(_assigned(key, 3, "u-2")) for key in keys])
+    # The states are changed now, and the timings of the pass are not.
+    assert mongo.commands.take() == [*reads, "insert", *["update"] * 4, "commitTransaction"]
+    assert mongo.watch.aborts == []
+
+
+@KEYS
+async def test_where_queue_and_agent_stay_neither_queues_nor_sessions_are_read(mongo: MongoBench, pairs: int) -> None:
+    keys = [f"c-{number}" for number in range(pairs)]
+    await _stored(mongo, keys)
+    handler = _handler(mongo, HandClock())
+    said = changes({"preview": ("before", "after")})
+    await handler.handle([read(event(conversation(2, key=key, queue="q-1"), changes=said)) for key in keys])
+    # Then the new states, and the conversations' snapshots.
+    assert mongo.commands.take() == [*["find"] * 3, "insert", "update", "commitTransaction"]
+
+
+@KEYS
+async def test_a_round_of_the_poll_costs_the_same_however_many_wait(mongo: MongoBench, pairs: int) -> None:
+    keys = [f"c-{number}" for number in range(pairs)]
+    await _stored(mongo, keys)
+    clock = HandClock()
+    handler, waiting = _handler(mongo, clock), MongoWaitingPairs(mongo.client, mongo.database.name, deadline_s=5)
+    now = clock.now().isoformat()
+    for key in keys:
+        # Of the work-item's second revision no event comes.
+        said = changes({"priority": (1, 2)})
+        item = work_item(3, key=f"w-{key}", of=key, queue="q-1", status="queued", updatedAt=now)
+        await handler.handle([read(event(item, changes=said)), read(_assigned(key, 2, "u-1", updatedAt=now))])
+    clock.at += timedelta(seconds=61)
+    mongo.commands.take()
+
+    assert (await waiting.waiting_backlog()).count == pairs
+    found = await waiting.waiting_longer(clock.now() - timedelta(seconds=60), 100)
+    assert sorted(found) == sorted(keys)
+    assert mongo.commands.take() == ["aggregate", "find"]
+    told = await handler.close_gaps(found)
+    assert {polled.audit.outcome for polled in told} == {Outcome.APPLIED}
+    # The conversations stay as they are.
+    assert mongo.commands.take() == [*["find"] * 5, *["insert"] * 2, *["update"] * 3, "commitTransaction"]
+    assert (await waiting.waiting_backlog()).count == 0

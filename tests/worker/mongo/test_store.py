@@ -1,0 +1,435 @@
+"""What only a server can do to a store: cost round trips, come between, lose answers, be away, be the wrong one."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pymongo import AsyncMongoClient, MongoClient
+from pymongo.errors import PyMongoError
+
+from commands.context import Queue
+from commands.instant import format_instant
+from handlers.ports import Committed, DocumentWrite, StoreAway, Want
+from mongod import Mongod
+from tests.handlers.small_ports import HandClock
+from tests.worker.store.plans import T0, announcement, changed, first_plan, held, loaded, next_plan, session, work_item
+from tests.worker.store.store_bench import Commands, MongoBench, everything, ids
+from tests.worker.tcp_proxy import TcpProxy
+from worker.errors import StoreUnfit
+from worker.mongo.database import Client, stamped
+from worker.mongo.store import MongoStore
+from worker.runtime.clock import ObjectIds, SystemClock
+from worker.store.documents import Collection
+
+COMMITTED, CONFLICT = Committed.COMMITTED, Committed.CONFLICT
+
+
+def _store(client: Client, bench: MongoBench, deadline_s: float = 5) -> MongoStore:
+    """A store of its own on the bench's database, whose repeats wait for nobody."""
+    return MongoStore(
+        client, bench.database.name, clock=HandClock(), ids=ObjectIds(), deadline_s=deadline_s, observer=bench.watch
+    )
+
+
+@asynccontextmanager
+async def _failing(bench: MongoBench, command: str, times: int | None = None, **how: Any) -> AsyncIterator[None]:
+    """The server fails a command of the bench's client, so many times or always."""
+    mode: Any = "alwaysOn" if times is None else {"times": times}
+    data = {"failCommands": [command], **how}
+    await bench.client.admin.command({"configureFailPoint": "failCommand", "mode": mode, "data": data})
+    try:
+        yield
+    finally:
+        await bench.client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+        bench.commands.take()
+
+
+# Round trips
+
+
+@pytest.mark.parametrize("conversations", [1, 40, 150])
+async def test_the_number_of_commands_does_not_grow(mongo: MongoBench, conversations: int) -> None:
+    keys = [f"c{number}" for number in range(conversations)]
+    await mongo.put(sessions=[session("s1", "u1")], queues=[Queue(id=f"q-{key}") for key in keys])
+    mongo.commands.take()
+
+    assert await mongo.store.commit([first_plan(key) for key in keys]) == [COMMITTED] * conversations
+    # Outbox, revisions, states, conversations, work-items; the session; commit.
+    assert mongo.commands.take() == [*["insert"] * 5, "update", "commitTransaction"]
+
+    wants = [Want(conversation_id=key, users=frozenset({"u1"}), queues=frozenset({f"q-{key}"})) for key in keys]
+    pairs = await mongo.store.load(wants)
+    assert len(pairs["c0"].around.queues) == conversations
+    mongo_reads = mongo.commands.take()
+    # Conversations, states, work-items; then queues, sessions.
+    assert mongo_reads == ["find"] * 5
+
+    plans = [
+        replace(
+            next_plan(pairs[key]),
+            work_items=(DocumentWrite(before=pairs[key].work_items[0], after=changed(pairs[key].work_items[0])),),
+        )
+        for key in keys
+    ]
+    assert await mongo.store.commit(plans) == [COMMITTED] * conversations
+    # Outbox, revisions; states, work-items, conversations, sessions; commit.
+    assert mongo.commands.take() == [*["insert"] * 2, *["update"] * 4, "commitTransaction"]
+    assert (mongo.watch.aborts, mongo.watch.conflicts, mongo.watch.transactions) == ([], 0, 2)
+
+
+async def test_more_than_a_command_can_hold_goes_in_several_of_one_transaction(mongo: MongoBench) -> None:
+    keys = [f"c{number}" for number in range(8)]
+    assert await mongo.store.commit([first_plan(key) for key in keys]) == [COMMITTED] * 8
+    mongo.commands.take()
+    pairs = await mongo.store.load([Want(conversation_id=key) for key in keys])
+    large = [
+        replace(
+            next_plan(pairs[key]),
+            work_items=(DocumentWrite(before=item, after=changed(item, note="x" * 3_000_000)),),
+        )
+        for key in keys
+        for item in pairs[key].work_items
+    ]
+    assert await mongo.store.commit(large) == [COMMITTED] * 8
+    assert mongo.commands.take().count("commitTransaction") == 1
+    kept = await mongo.store.load([Want(conversation_id=key) for key in keys])
+    assert all(kept[key].work_items[0]["attributes"]["note"] == "x" * 3_000_000 for key in keys)
+
+
+async def test_so_does_a_plan_by_itself(mongo: MongoBench) -> None:
+    many = tuple(replace(announcement(f"a{number}"), message="x" * 1_000_000) for number in range(20))
+    assert await mongo.store.commit([replace(first_plan(), announcements=many)]) == [COMMITTED]
+    assert await mongo.database[Collection.OUTBOX].count_documents({}) == 20
+
+
+@pytest.mark.parametrize("preference", ["secondaryPreferred", "nearest"])
+async def test_a_preference_for_reading_elsewhere_does_not_keep_it_from_writing(
+    mongod: Mongod, mongo: MongoBench, preference: str
+) -> None:
+    uri = f"{mongod.uri}{'&' if '?' in mongod.uri else '?'}readPreference={preference}"
+    client: Client = AsyncMongoClient(uri)
+    async with client:
+        assert await _store(client, mongo).commit([first_plan()]) == [COMMITTED]
+
+
+async def test_nothing_to_look_for_is_not_looked_for(mongo: MongoBench) -> None:
+    await mongo.store.load([])
+    assert mongo.commands.take() == []
+    await mongo.store.load([Want(conversation_id="c1")])
+    assert mongo.commands.take() == ["find"] * 3
+
+
+async def test_a_completed_work_item_that_the_state_names_costs_no_further_command(mongo: MongoBench) -> None:
+    await mongo.store.commit([first_plan()])
+    await mongo.put(work_items=[work_item("w-c1", "c1", rev=2, active=False)])
+    mongo.commands.take()
+    assert [item["rev"] for item in (await loaded(mongo)).work_items] == [2]
+    assert mongo.commands.take() == ["find"] * 3
+
+
+def _stages(plan: Mapping[str, Any]) -> Iterator[str]:
+    """The names of a query plan's stages, this one's and those below."""
+    if "stage" in plan:
+        yield plan["stage"]
+    below: list[Any] = [plan.get("inputStage"), *plan.get("inputStages", ()), *plan.get("shards", ())]
+    for stage in below:
+        if stage:
+            yield from _stages(stage)
+
+
+@pytest.mark.parametrize(
+    ("collection", "query", "sort"),
+    [
+        (
+            Collection.WORK_ITEMS,
+            {"$or": [{"conversationId": {"$in": ["c1", "c2"]}, "active": True}, {"_id": {"$in": ["w1", "w2"]}}]},
+            {},
+        ),
+        (Collection.WORK_SESSIONS, {"user": {"$in": ["u1", "u2"]}, "active": True}, {}),
+        (Collection.OUTBOX, {"status": "waiting", "createdAt": {"$lt": T0}}, {"createdAt": 1}),
+        (Collection.SYNC_STATES, stamped("waitingSince"), {}),
+        (
+            Collection.SYNC_STATES,
+            {"waitingSince": {"$type": "string", "$lt": format_instant(T0)}},
+            {"waitingSince": 1},
+        ),
+        (Collection.SYNC_STATES, {"finishedAt": {"$type": "string", "$lt": format_instant(T0)}}, {"finishedAt": 1}),
+        (
+            Collection.SYNC_STATES,
+            {"_id": {"$in": ["c1", "c2"]}, "finishedAt": {"$type": "string", "$lt": format_instant(T0)}},
+            {},
+        ),
+    ],
+    ids=str,
+)
+async def test_every_query_has_its_index(
+    mongo: MongoBench, collection: Collection, query: dict[str, Any], sort: dict[str, Any]
+) -> None:
+    await mongo.put(work_items=[work_item(f"w{number}", f"c{number}") for number in range(20)])
+    explained = await mongo.database.command(
+        {"explain": {"find": collection.value, "filter": query, "sort": sort, "limit": 10}}
+    )
+    stages = set(_stages(explained["queryPlanner"]["winningPlan"]))
+    assert "IXSCAN" in stages
+    assert not stages & {"COLLSCAN", "SORT"}
+
+
+async def test_indexes_are_made_once_and_are_those_five(new_mongo: MongoBench) -> None:
+    await asyncio.gather(new_mongo.store.ensure_indexes(), new_mongo.store.ensure_indexes())
+    assert sorted(await new_mongo.database.list_collection_names()) == sorted(Collection)
+    made = {
+        collection.value: sorted((await new_mongo.database[collection].index_information()).keys() - {"_id_"})
+        for collection in Collection
+    }
+    assert {name: indexes for name, indexes in made.items() if indexes} == {
+        "work_items": ["one_active_a_conversation"],
+        "work_sessions": ["active_by_user"],
+        "sync_states": ["finished_by_age", "waiting_by_age"],
+        "outbox": ["by_status_and_age"],
+    }
+
+
+async def test_data_that_forbids_an_index_is_said_so(new_mongo: MongoBench) -> None:
+    items = new_mongo.database[Collection.WORK_ITEMS]
+    await items.drop_indexes()
+    await items.insert_many([work_item("w1", "c1"), work_item("w2", "c1")])
+    with pytest.raises(StoreUnfit, match="more than one active work-item"):
+        await new_mongo.store.ensure_indexes()
+    await items.delete_one({"_id": "w2"})
+    await items.create_index([("conversationId", 1)], name="one_active_a_conversation")
+    with pytest.raises(StoreUnfit, match="another index"):
+        await new_mongo.store.ensure_indexes()
+
+
+async def test_queues_and_sessions_of_other_services_are_read_as_they_are(mongo: MongoBench) -> None:
+    await mongo.database[Collection.QUEUES].insert_many(
+        [
+            {"_id": "q1", "attributes": {"key": "one", "itemSize": 2.0, "priority": True}},
+            {"_id": "q2", "key": 7, "itemSize": "2", "attributes": None},
+        ]
+    )
+    await mongo.database[Collection.WORK_SESSIONS].insert_many(
+        [
+            {"_id": "s1", "user": "u1", "active": True, "workItems": [{"id": "w1"}, {"itemSize": 1}, "w2"]},
+            {"_id": "s2", "user": "u1", "active": True, "capacity": float("nan"), "pausedWorkItems": None},
+        ]
+    )
+    want = Want(conversation_id="c1", users=frozenset({"u1"}), queues=frozenset({"q1", "q2"}))
+    around = (await mongo.store.load([want]))["c1"].around
+    assert around.queues == {"q1": Queue(id="q1", key="one", item_size=2), "q2": Queue(id="q2")}
+    assert around.sessions == {
+        "s1": replace(session("s1", "u1"), capacity=0, work_items=(held("w1"),)),
+        "s2": replace(session("s2", "u1"), capacity=0),
+    }
+
+
+# Others come between
+
+
+async def test_of_two_workers_on_one_conversation_exactly_one_wins(mongo: MongoBench, mongod: Mongod) -> None:
+    await mongo.store.commit([first_plan()])
+    other_client: Client = AsyncMongoClient(mongod.uri)
+    async with other_client:
+        other = _store(other_client, mongo)
+        for _ in range(10):
+            plan = next_plan(await loaded(mongo))
+            rival = replace(plan, announcements=(), revisions=())
+            fates = await asyncio.gather(mongo.store.commit([plan]), other.commit([rival]))
+            assert sorted(fate.name for (fate,) in fates if isinstance(fate, Committed)) == ["COMMITTED", "CONFLICT"]
+    assert (await loaded(mongo)).state.version == 11
+
+
+async def test_one_that_loses_is_found_by_halves(mongo: MongoBench) -> None:
+    keys = [f"c{number}" for number in range(8)]
+    await mongo.store.commit([first_plan(key) for key in keys])
+    pairs = await mongo.store.load([Want(conversation_id=key) for key in keys])
+    plans = [next_plan(pairs[key]) for key in keys]
+    assert await mongo.store.commit(plans[5:6]) == [COMMITTED]
+    fates = await mongo.store.commit(plans)
+    assert fates == [COMMITTED] * 5 + [CONFLICT] + [COMMITTED] * 2
+    assert mongo.watch.aborts == [8, 4, 2, 1]
+
+
+async def test_a_session_whose_lists_are_null_takes_and_gives_back_an_item(mongo: MongoBench) -> None:
+    """Another service wrote it: that must not send the pair's messages to the dead letters."""
+    null = {"_id": "s1", "user": "u1", "active": True, "workItems": None, "pausedWorkItems": None}
+    await mongo.database[Collection.WORK_SESSIONS].insert_one(null)
+    assert await mongo.store.commit([first_plan("c1")]) == [COMMITTED]
+    kept = await mongo.session("s1")
+    assert kept is not None
+    assert kept.work_items == (held("w-c1"),)
+
+
+async def test_workers_that_share_a_session_both_get_through(mongo: MongoBench, mongod: Mongod) -> None:
+    await mongo.put(sessions=[session("s1", "u1")])
+    async with _failing(mongo, "update", times=1, errorCode=112):
+        assert await mongo.store.commit([first_plan(f"c{number}") for number in range(3)]) == [COMMITTED] * 3
+    assert mongo.watch.aborts == [3]
+    async with _failing(mongo, "update", times=1, errorCode=112):
+        assert await mongo.store.commit([first_plan("c9")]) == [COMMITTED]
+    assert mongo.watch.conflicts == 0
+    kept = await mongo.session("s1")
+    assert kept is not None
+    assert [entry.id for entry in kept.work_items] == ["w-c0", "w-c1", "w-c2", "w-c9"]
+
+
+async def test_a_cancelled_commit_leaves_no_locks_and_nothing_else(mongo: MongoBench) -> None:
+    await mongo.store.commit([first_plan()])
+    pair = await loaded(mongo)
+    before = await everything(mongo)
+    async with _failing(mongo, "update", times=1, blockConnection=True, blockTimeMS=400):
+        updating = mongo.commands.under_way("update")
+        committing = asyncio.ensure_future(mongo.store.commit([next_plan(pair)]))
+        await updating.wait()
+        committing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await committing
+    assert await everything(mongo) == before
+    started = time.monotonic()
+    assert await mongo.store.commit([next_plan(pair)]) == [COMMITTED]
+    # The server's own limit is five seconds.
+    assert time.monotonic() - started < 2
+
+
+# Answers are lost
+
+
+async def test_an_unknown_commit_is_repeated(mongo: MongoBench) -> None:
+    store = _store(mongo.client, mongo)
+    unknown = {"writeConcernError": {"code": 64, "errmsg": "timed out"}}
+    async with _failing(mongo, "commitTransaction", times=2, **unknown):
+        assert await store.commit([first_plan()]) == [COMMITTED]
+        assert mongo.commands.take().count("commitTransaction") == 3
+    assert await ids(mongo, Collection.OUTBOX) == ["a-c1-1"]
+
+
+async def test_a_commit_that_stays_unknown_is_found_out_to_be_in(mongo: MongoBench) -> None:
+    await mongo.put(sessions=[session("s1", "u1")])
+    store = _store(mongo.client, mongo)
+    async with _failing(mongo, "commitTransaction", writeConcernError={"code": 64, "errmsg": "timed out"}):
+        assert await store.commit([first_plan("c1"), first_plan("c2")]) == [COMMITTED] * 2
+        assert mongo.commands.take()[-2:] == ["killSessions", "find"]
+    assert await ids(mongo, Collection.OUTBOX) == ["a-c1-1", "a-c2-1"]
+    assert await mongo.session("s1") == session("s1", "u1", work_items=(held("w-c1"), held("w-c2")))
+    assert mongo.watch.aborts == []
+
+
+async def test_a_commit_that_never_arrives_is_found_out_to_be_out(mongo: MongoBench) -> None:
+    store = _store(mongo.client, mongo, deadline_s=0.7)
+    before = await everything(mongo)
+    async with _failing(mongo, "commitTransaction", closeConnection=True):
+        assert await store.commit([first_plan()]) == [CONFLICT]
+    assert await everything(mongo) == before
+    # And holds nothing on the server that another would have to wait for.
+    assert await mongo.store.commit([first_plan()]) == [COMMITTED]
+
+
+@pytest.mark.parametrize("times", [1, 1000], ids=["once", "always"])
+async def test_a_commit_whose_answer_is_lost_is_done_once(mongo: MongoBench, mongod: Mongod, times: int) -> None:
+    await mongo.put(sessions=[session("s1", "u1")])
+    async with TcpProxy(mongod.port) as proxy:
+        client: Client = AsyncMongoClient("127.0.0.1", proxy.port, directConnection=True)
+        async with client:
+            proxy.lose_answers(b"commitTransaction", times)
+            assert await _store(client, mongo, deadline_s=1).commit([first_plan()]) == [COMMITTED]
+            assert proxy.lost >= 1
+    assert await ids(mongo, Collection.OUTBOX) == ["a-c1-1"]
+    assert await mongo.session("s1") == session("s1", "u1", work_items=(held("w-c1"),))
+    assert (await loaded(mongo)).state.version == 1
+
+
+# MongoDB is away, or the wrong one
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        ("insert", 13, "credentials"),
+        ("insert", 50, "deadline"),
+        ("update", 14031, "disk is full"),
+        ("update", 10107, "no primary"),
+        ("commitTransaction", 18, "credentials"),
+        ("find", 13, "credentials"),
+        # Reads are repeated until the deadline: what ends the last repeat is a matter of moments.
+        ("find", 10107, "no primary|reached|deadline"),
+    ],
+    ids=str,
+)
+async def test_a_server_that_refuses_is_away(
+    mongo: MongoBench, mongod: Mongod, command: str, code: int, says: str
+) -> None:
+    await mongo.put(sessions=[session("s1", "u1")])
+    before = await everything(mongo)
+    store = _store(mongo.client, mongo, deadline_s=0.7)
+    async with _failing(mongo, command, errorCode=code):
+        with pytest.raises(StoreAway, match=says) as away:
+            await (store.load([Want(conversation_id="c1")]) if command == "find" else store.commit([first_plan()]))
+    assert str(mongod.port) not in str(away.value)
+    assert "127.0.0.1" not in str(away.value)
+    assert await everything(mongo) == before
+
+
+async def test_a_killed_server_is_away_in_bounded_time_and_then_back() -> None:
+    commands = Commands()
+    with Mongod() as server:
+        client: Client = AsyncMongoClient(server.uri, event_listeners=[commands])
+        async with client:
+            bench = MongoBench(client, "killed", commands)
+            await bench.store.ensure_indexes()
+            store = MongoStore(client, "killed", clock=SystemClock(), ids=ObjectIds(), deadline_s=0.4)
+            assert await bench.store.commit([first_plan()]) == [COMMITTED]
+            pair = await loaded(bench)
+            server.kill()
+            for call in (
+                store.commit([next_plan(pair)]),
+                store.load([Want(conversation_id="c1")]),
+                store.check_server(),
+            ):
+                started = time.monotonic()
+                with pytest.raises(StoreAway, match=r"reached|broke") as away:
+                    await call
+                assert time.monotonic() - started < 2
+                assert str(server.port) not in str(away.value)
+            server.start()
+            assert await bench.store.commit([next_plan(pair)]) == [COMMITTED]
+            assert (await bench.outbox.backlog()).count == 2
+
+
+async def test_the_server_tells_how_long_a_transaction_may_live(mongo: MongoBench) -> None:
+    assert await mongo.store.check_server() == 5
+    async with _failing(mongo, "getParameter", errorCode=13):
+        assert await mongo.store.check_server() is None
+
+
+class _Alone(Mongod):
+    """A server that is in no replica set."""
+
+    @property
+    def uri(self) -> str:
+        return f"mongodb://127.0.0.1:{self.port}"
+
+    def _command(self) -> Sequence[str]:
+        return [part for part in super()._command() if part not in ("--replSet", "rs0")]
+
+    def _answers(self) -> bool:
+        try:
+            with MongoClient[dict[str, Any]](self.uri, serverSelectionTimeoutMS=1_000) as client:
+                return bool(client.admin.command("ping")["ok"])
+        except PyMongoError:
+            return False
+
+
+async def test_a_server_without_transactions_is_unfit() -> None:
+    with _Alone() as server:
+        client: Client = AsyncMongoClient(server.uri)
+        async with client:
+            store = MongoStore(client, "alone", clock=SystemClock(), ids=ObjectIds(), deadline_s=5)
+            with pytest.raises(StoreUnfit, match="replica set"):
+                await store.check_server()
+            await store.ensure_indexes()
+            with pytest.raises(StoreAway, match="no replica set"):
+                await store.commit([first_plan()])

@@ -1,0 +1,89 @@
+"""The whole pipeline on stand-ins, running until the test lets go of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from handlers.options import PolicyInUse
+from handlers.ports import Pair, StoreAway, Want
+from tests.worker.fake_clock import Even, FakeClock
+from tests.worker.stand_in_queue import StandInQueue
+from tests.worker.stand_in_topics import StandInTopics
+from tests.worker.telemetry_recorder import Ear
+from worker.pipeline import Outside, Pipeline
+from worker.runtime.clock import ObjectIds
+from worker.runtime.shutdown_signal import Stopping
+from worker.settings import Settings
+from worker.store.memory import MemoryStore
+from worker.telemetry.health import Health
+
+
+class MoodyStore(MemoryStore):
+    """A store in memory that can be away."""
+
+    away = False
+
+    async def load(self, wants: Sequence[Want]) -> dict[str, Pair]:
+        if self.away:
+            raise StoreAway("no primary")
+        return dict(await super().load(wants))
+
+
+@dataclass(slots=True)
+class Plant:
+    clock: FakeClock
+    queue: StandInQueue
+    topics: StandInTopics
+    store: MoodyStore
+    health: Health
+    ear: Ear
+    stopping: Stopping
+    running: "asyncio.Task[None]"
+
+    async def stop(self) -> None:
+        # The long poll is no longer fresh: it may be cut off.
+        await self.clock.advance(3)
+        self.stopping.ask()
+        await self.running
+
+
+@asynccontextmanager
+async def plant(
+    *bodies: str,
+    queue: StandInQueue | None = None,
+    away: bool = False,
+    policy: PolicyInUse = PolicyInUse.CAUSAL,
+    store: MoodyStore | None = None,
+) -> AsyncIterator[Plant]:
+    """A running pipeline with these messages in its queue."""
+    clock, ear, topics = FakeClock(), Ear(), StandInTopics()
+    store = store or MoodyStore()
+    store.away = away
+    queue = queue or StandInQueue(clock)
+    queue.clock = clock
+    for one in bodies:
+        queue.send(one)
+    health = Health(clock=clock, silence_seconds_max=90)
+    settings = Settings(
+        aws_region="us-east-1",
+        sns_conversation_topic_arn="arn:aws:sns:us-east-1:1:conversations",
+        sns_work_item_topic_arn="arn:aws:sns:us-east-1:1:work-items",
+        sqs_queue_url="http://queue/1/q",
+        mongodb_uri="mongodb://nowhere",
+        sync_policy=policy,
+        receivers=1,
+        shutdown_seconds=1,
+    )
+    outside = Outside(
+        queue=queue, facts=queue.facts, topics=topics, store=store, outbox=store, waiting=store,
+        clock=clock, ids=ObjectIds(), chance=Even(),
+    )  # fmt: skip
+    pipeline = Pipeline(settings=settings, outside=outside, health=health, telemetry=ear.telemetry)
+    stopping = Stopping(ear.telemetry.log)
+    running = asyncio.create_task(pipeline.run(stopping))
+    try:
+        yield Plant(clock, queue, topics, store, health, ear, stopping, running)
+    finally:
+        running.cancel()
+        await asyncio.wait([running])

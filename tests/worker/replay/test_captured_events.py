@@ -1,0 +1,243 @@
+"""What a replay reads, what it says of what it cannot read, and in which order it takes the rest."""
+
+import io
+import json
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handlers.events.event import Unsupported
+from tests.handlers.wire_events import (
+    LOST_ASSIGNMENT,
+    Json,
+    captured,
+    conversation,
+    event,
+    log_line,
+    notification,
+    published,
+    queued,
+    work_item,
+)
+from tests.worker.replay.replays import CONVERSATION_2022, Runner, incident, replay
+from worker.captures import CaptureFault
+from worker.cli.main import run
+from worker.replay.captured_events import Captured, ReplayInput
+from worker.replay.write_order import in_order
+
+__all__ = ["replay"]
+
+
+def shaped() -> list[Json]:
+    """The incident of 2022, each event in a shape of its own."""
+    bare = [line["body"] for line in captured(LOST_ASSIGNMENT)]
+    return [log_line(bare[0]), notification(bare[1]), queued(notification(bare[2])), bare[3]]
+
+
+def found(*files: Path, stdin: bytes = b"") -> list[Captured | Unsupported | CaptureFault]:
+    with ReplayInput(files, io.BytesIO(stdin)) as source:
+        first = list(source.found())
+        assert list(source.found()) == first
+    return first
+
+
+@pytest.mark.parametrize("write", [
+    lambda things: "\n".join(map(json.dumps, things)),
+    json.dumps,
+    lambda things: json.dumps(things, indent=2),
+    lambda things: "".join(map(json.dumps, things)),
+], ids=["NDJSON", "array", "array-over-lines", "concatenated"])  # fmt: skip
+@pytest.mark.parametrize("mode", ["observe", "simulate"])
+def test_any_shape_written_any_way_is_the_same(replay: Runner, write: Any, mode: str) -> None:
+    file = replay.folder / "capture"
+    file.write_text(write(shaped()))
+    replayed = replay("--mode", mode, "--json", str(file))
+    straight = replay("--mode", mode, "--json", incident(LOST_ASSIGNMENT))
+    assert (replayed.status, replayed.err) == (0, [])
+    assert replayed.final == straight.final
+    assert [audit["event"] for audit in replayed.audits] == [audit["event"] for audit in straight.audits]
+
+
+def test_bare_events_are_read_too(replay: Runner) -> None:
+    file = replay.file(line["body"]["body"] for line in captured(LOST_ASSIGNMENT))
+    assert replay("simulate", "--json", file).final["conversations"][CONVERSATION_2022]["assignedUsers"]
+
+
+@pytest.mark.parametrize("mode", ["observe", "simulate", "explore"])
+def test_what_cannot_be_read_is_told_once_with_file_and_line_and_the_rest_goes_on(replay: Runner, mode: str) -> None:
+    good = [json.dumps(line) for line in captured(LOST_ASSIGNMENT)]
+    bad = event(conversation(1, key=CONVERSATION_2022) | {"attributes": {"rev": "seven", "status": "open"}})
+    file = replay.folder / "broken.ndjson"
+    file.write_text("\n".join([good[0], "{nonsense", good[1], '{"a": 1}', json.dumps(bad), *good[2:]]))
+    replayed = replay("--mode", mode, "--json", str(file), str(replay.folder / "none"))
+    assert replayed.status == 1
+    assert [line.split(": ")[:2] for line in replayed.err] == [
+        [f"{file}:2", "not JSON"],
+        [f"{file}:4", "NOT_AN_EVENT"],
+        [f"{file}:5", "BAD_REVISION"],
+        [f"{replay.folder}/none", "cannot be read"],
+    ]
+    assert replayed.out == replay("--mode", mode, "--json", incident(LOST_ASSIGNMENT)).out
+
+
+@pytest.mark.parametrize("mode", ["observe", "simulate"])
+def test_a_dash_is_standard_input(replay: Runner, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    piped = io.TextIOWrapper(io.BytesIO(Path(incident(LOST_ASSIGNMENT)).read_bytes()))
+    monkeypatch.setattr(sys, "stdin", piped)
+    assert replay("--mode", mode, "--json", "-").out == replay("--mode", mode, "--json", incident(LOST_ASSIGNMENT)).out
+
+
+def test_standard_input_can_be_read_twice_and_its_faults_say_where() -> None:
+    lines = [json.dumps(captured(LOST_ASSIGNMENT)[0]), "hello"]
+    one, fault = found(Path("-"), stdin="\n".join(lines).encode())
+    assert isinstance(one, Captured)
+    assert str(fault) == "standard input:2: not JSON: Expecting value (column 1)"
+
+
+def test_an_event_that_is_none_of_ours_is_acknowledged(replay: Runner) -> None:
+    foreign = event({"id": "m-1", "type": "message", "attributes": {}}, "create", name="kustomer.message.create")
+    replayed = replay("--json", replay.file([foreign]))
+    [audit] = replayed.audits
+    assert (replayed.status, audit["reasons"][0]["code"], audit["trigger"]) == (0, "UNSUPPORTED_EVENT", None)
+    assert replayed.final == {"conversations": {}, "workItems": {}}
+    simulated = replay("simulate", "--json", replay.file([foreign]))
+    assert (simulated.status, simulated.audits) == (1, [])
+    assert simulated.err == [f"no events of conversations and work-items in {replay.folder}/capture.ndjson"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "Missing argument"),
+        (["explore"], "name the files to replay"),
+        (["--mode", "guess", "f"], "'guess' is not one of 'observe', 'simulate', 'explore'"),
+        (["--simulate", "--explore", "f"], "one mode at a time, not explore and simulate"),
+        (["explore", "--mode", "observe", "f"], "one mode at a time"),
+        (["--policy", "guess", "f"], "'guess' is not one of"),
+        (["--engine", "legacy", "f"], "policy causal needs the composed engine"),
+        (["--engine", "legacy", "--policy", "shadow", "f"], "policy shadow needs the composed engine"),
+        (["--duplicates", "1", "f"], "--duplicates belongs to --mode explore"),
+        (["bogus", "f"], "bogus is no mode (observe, simulate, explore) and no file here"),
+        (["--simulate", "bogus"], "bogus is no mode (observe, simulate, explore) and no file here"),
+        (["explore", "simulate", "f"], "one mode at a time, not explore and simulate"),
+        (["explore", "--duplicates", "-1", "f"], "Invalid value for '--duplicates'"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(replay: Runner, arguments: list[str], says: str) -> None:
+    replayed = replay(*arguments)
+    assert replayed.status == 2
+    [line] = replayed.err
+    assert line.startswith("routing-sync replay: ")
+    assert says in line
+
+
+def test_a_file_may_have_a_modes_name_or_none_like_a_files(
+    replay: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("explore", "capture"):
+        replay.file(captured(LOST_ASSIGNMENT), name)
+        assert replay("--json", name).out == replay("--json", incident(LOST_ASSIGNMENT)).out
+    assert replay("none.ndjson").err[0].startswith("none.ndjson: cannot be read")
+
+
+@pytest.mark.parametrize("mode", ["observe", "simulate", "explore"])
+class TestNothing:
+    def test_of_a_conversation_is_said(self, replay: Runner, mode: str) -> None:
+        file = incident(LOST_ASSIGNMENT)
+        replayed = replay(mode, "--conversation", "nope", file, file)
+        assert (replayed.status, replayed.out) == (1, "")
+        assert replayed.err == [f"no event of conversation nope in {file}, {file}"]
+
+    @pytest.mark.parametrize("held", ["", "\n", "[]"])
+    def test_of_a_file_is_said(self, replay: Runner, mode: str, held: str) -> None:
+        file = replay.folder / "empty.ndjson"
+        file.write_text(held)
+        replayed = replay(mode, str(file))
+        assert (replayed.status, replayed.out, replayed.err) == (1, "", [f"no events in {file}"])
+
+    def test_of_what_cannot_be_read_is_said_last(self, replay: Runner, mode: str) -> None:
+        file = replay.file([{"a": 1}])
+        replayed = replay(mode, file)
+        assert (replayed.status, replayed.out) == (1, "")
+        assert replayed.err[0].startswith(f"{file}:1: NOT_AN_EVENT")
+        assert replayed.err[1:] == [f"no events in {file}"]
+
+    def test_of_standard_input_is_said(self, replay: Runner, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+        assert replay(mode, "-").err == ["no events in standard input"]
+
+
+class _Screen(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("mode", ["observe", "simulate", "explore"])
+@pytest.mark.parametrize("watched", [True, False], ids=["both", "stderr"])
+def test_progress_and_results_are_not_on_one_screen(
+    replay: Runner, monkeypatch: pytest.MonkeyPatch, mode: str, watched: bool
+) -> None:
+    expected = replay(mode, incident(LOST_ASSIGNMENT)).out
+    kept, out = io.BytesIO(), io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", _Screen(kept, write_through=True))
+    monkeypatch.setattr(sys, "stdout", (_Screen if watched else io.TextIOWrapper)(out))
+    monkeypatch.setenv("TERM", "xterm")
+    assert run(["replay", mode, incident(LOST_ASSIGNMENT)]) == 0
+    assert out.getvalue().decode() == expected
+    assert (b"replaying" in kept.getvalue()) is not watched
+
+
+def test_the_legacy_engine_goes_with_the_legacy_policy(replay: Runner) -> None:
+    replayed = replay("--engine", "legacy", "--policy", "legacy", "--json", "--simulate", incident(LOST_ASSIGNMENT))
+    assert replayed.audits[-1]["command"]["engine"] == "legacy"
+
+
+class TestOrder:
+    def order(self, *things: Json, held_max: int | None = None) -> list[str]:
+        read = [each for each in found_of(things) if isinstance(each, Captured)]
+        return [f"{each.event.side[0]}{each.event.rev}" for each in in_order(read, held_max)]
+
+    def test_is_that_of_publication(self) -> None:
+        late, early = event(conversation(4), at=2.0), event(work_item(2), at=1.0)
+        assert self.order(late, early) == ["w2", "c4"]
+
+    def test_a_document_goes_by_revision(self) -> None:
+        things = [event(conversation(5), at=1.0), event(conversation(4), at=2.0), event(work_item(2), at=1.5)]
+        assert self.order(*things) == ["c4", "w2", "c5"]
+
+    def test_nobody_knows_what_was_not_written(self) -> None:
+        knows = event(work_item(2), at=1.0, routingReasons=[{"meta": {"conversationRev": 5}}])
+        things = [knows, event(conversation(4), at=2.0), event(conversation(5), at=3.0), event(conversation(6), at=4.0)]
+        assert self.order(*things) == ["c4", "c5", "w2", "c6"]
+
+    def test_an_event_without_a_time_stays_where_it_is(self) -> None:
+        timeless = event(work_item(2))
+        del timeless["createdAt"]
+        things = [event(conversation(4), at=1.0), timeless, event(conversation(5), at=2.0)]
+        assert self.order(*things) == ["c4", "w2", "c5"]
+
+    def test_what_is_held_is_bounded(self) -> None:
+        things = [event(conversation(rev), at=float(rev)) for rev in (3, 4, 5, 6, 2)]
+        assert self.order(*things, held_max=2) == ["c3", "c4", "c2", "c5", "c6"]
+
+    def test_every_event_comes_once(self) -> None:
+        chance = random.Random(7)
+        things = [
+            event(work_item(rev), at=chance.random(), routingReasons=[{"meta": {"conversationRev": rev}}])
+            if chance.random() < 0.5
+            else event(conversation(rev), at=chance.random())
+            for rev in range(1, 60)
+        ]
+        read = [each for each in found_of(things) if isinstance(each, Captured)]
+        for held_max in (0, 3, 20, None):
+            assert {id(each) for each in in_order(read, held_max)} == {id(each) for each in read}
+
+
+def found_of(things: Any) -> list[Captured | Unsupported | CaptureFault]:
+    text = "\n".join(json.dumps(published(thing) if "createdAt" in thing else thing) for thing in things)
+    with ReplayInput([Path("-")], io.BytesIO(text.encode())) as source:
+        return list(source.found())

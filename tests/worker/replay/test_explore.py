@@ -1,0 +1,146 @@
+"""Every order of delivery, counted and compared with orders made one by one."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from handlers.documents.nouns import conversation_of
+from handlers.dry_run.flat_form import conversation_document, work_item_document
+from handlers.options import Options, PolicyInUse
+from tests.handlers.wire_events import LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE, Json, conversation, event, work_item
+from tests.worker.replay.replays import Runner, incident, replay
+from tests.worker.replay.test_reenactment import change, changed
+from worker.replay.captured_events import Captured, ReplayInput
+from worker.replay.contract_check import Outside
+from worker.replay.explore import Exploration
+from worker.replay.initial_state import Starts
+from worker.replay.pair_archive import Standing
+from worker.replay.state_space import AGAIN, DELIVER, WRITE, Step, Story
+from worker.replay.write_order import in_order
+
+__all__ = ["replay"]
+
+
+def orders(writes: int, again: int) -> Iterator[tuple[Step, ...]]:
+    """Every sequence, put together naively."""
+
+    def go(way: tuple[Step, ...], written: int, pending: frozenset[int], left: int) -> Iterator[tuple[Step, ...]]:
+        if written == writes and not pending:
+            yield way
+        if written < writes:
+            yield from go((*way, (WRITE, written)), written + 1, pending | {written}, left)
+        for each in pending:
+            yield from go((*way, (DELIVER, each)), written, pending - {each}, left)
+        for each in range(written if left else 0):
+            if each not in pending:
+                yield from go((*way, (AGAIN, each)), written, pending, left - 1)
+
+    return go((), 0, frozenset(), again)
+
+
+def story_of(file: str, policy: PolicyInUse) -> Story:
+    with ReplayInput([Path(file)]) as source:
+        found = [one for one in source.found() if isinstance(one, Captured)]
+    starts = Starts()
+    for one in found:
+        starts.see(one)
+    writes = tuple(one for one in in_order(found, held_max=None) if not one.event.is_sync)
+    key = writes[0].event.conversation_id
+    return Story(key, writes, starts.standing(key), Options(policy=policy, own_syncs_stored=False))
+
+
+@pytest.mark.parametrize(
+    ("name", "policy", "again"),
+    [
+        (LOST_ASSIGNMENT, PolicyInUse.LEGACY, 0),
+        (LOST_ASSIGNMENT, PolicyInUse.LEGACY, 1),
+        (LOST_ASSIGNMENT, PolicyInUse.CAUSAL, 1),
+        (UNASSIGN_WITHOUT_QUEUE, PolicyInUse.LEGACY, 0),
+    ],
+)
+async def test_the_search_finds_what_every_order_by_itself_leads_to(name: str, policy: PolicyInUse, again: int) -> None:
+    story = story_of(incident(name), policy)
+    by_itself: Counter[tuple[object, ...]] = Counter()
+    for order in orders(len(story.writes), again):
+        state = await story.start(again)
+        for step in order:
+            state, _ = await story.after(state, step)
+        standing = story.standing(await story.polled(state))
+        assert standing.conversation is not None
+        assert standing.work_item is not None
+        seen, item = conversation_of(standing.conversation), standing.work_item["relationships"]
+        by_itself[
+            seen.assigned_users, seen.queue, str(item.get("assignedTo")), str(item.get("queue", {}).get("data"))
+        ] += 1
+    ends = await Exploration(story, duplicates=again, states_max=10_000, advance=lambda: None).run()
+    assert sorted(end.count for end in ends) == sorted(by_itself.values())
+    assert [end.count for end in ends] == sorted((end.count for end in ends), reverse=True)
+
+
+@pytest.mark.parametrize(("duplicates", "interleavings"), [(0, 15), (1, 120), (2, 610)])
+def test_events_may_be_delivered_again(replay: Runner, duplicates: int, interleavings: int) -> None:
+    replayed = replay("explore", "--json", "--duplicates", str(duplicates), incident(LOST_ASSIGNMENT))
+    [explored] = replayed.explored
+    assert explored["interleavings"] == interleavings == sum(1 for _ in orders(3, duplicates))
+    [end] = explored["endStates"]
+    assert (end["violations"], len(end["example"])) == ([], 6)
+
+
+def test_a_redelivery_is_told_as_one(replay: Runner) -> None:
+    """Two writes of the conversation, and a work-item that knew neither: where a repeated event hurts legacy."""
+    things = [
+        event(conversation(1), at=0.0),
+        event(work_item(1, resourceRev=1), at=0.1),
+        event(conversation(2, users=("u-1",)), at=0.2, changes=changed({"assignedUsers": change([], ["u-1"])})),
+    ]
+    file = replay.file(things)
+    [explored] = replay("explore", "--json", "--duplicates", "1", "--policy", "legacy", file).explored
+    assert explored["interleavings"] == 120
+    for end in explored["endStates"]:
+        assert all(step.split()[0] in ("write", "deliver") for step in end["example"])
+        # Nothing of it needs a second delivery, so no example has one.
+        assert len(end["example"]) == 6
+
+
+def test_one_conversation_is_one_object(replay: Runner) -> None:
+    files = [incident(LOST_ASSIGNMENT), incident(UNASSIGN_WITHOUT_QUEUE)]
+    explored = replay("explore", "--json", *files).explored
+    assert [each["interleavings"] for each in explored] == [15, 105]
+
+
+def test_too_many_states_say_what_to_do_and_the_next_goes_on(replay: Runner) -> None:
+    files = [incident(UNASSIGN_WITHOUT_QUEUE), incident(LOST_ASSIGNMENT)]
+    replayed = replay("explore", "--json", "--states-max", "40", *files)
+    assert replayed.status == 1
+    [line] = replayed.err
+    assert line.startswith("conversation 60277f53d72347298d9446cb: more than 40 states of 4 outside writes: choose a")
+    assert "--conversation" in line
+    assert [each["interleavings"] for each in replayed.explored] == [15]
+
+
+def test_a_longer_story_takes_far_fewer_states_than_it_has_orders(replay: Runner) -> None:
+    users: list[list[str]] = [["u-1"], ["u-2"], [], ["u-1"]]
+    writes = [
+        event(
+            conversation(rev, users=tuple(after)),
+            at=float(rev),
+            changes=changed({"assignedUsers": change(before, after)}),
+        )
+        for rev, (before, after) in enumerate(pairwise([[], *users]), start=2)
+    ]
+    file = replay.file([event(conversation(1)), event(work_item(1, resourceRev=1), at=0.5), *writes])
+    replayed = replay("explore", "--json", "--states-max", "600", "--fail-on-violation", file)
+    [explored] = replayed.explored
+    assert (replayed.status, explored["interleavings"]) == (0, 3 * 5 * 7 * 9 * 11)
+    assert [end["workItem"]["assignedTo"] for end in explored["endStates"]] == ["u-1"]
+
+
+def test_a_loop_breaks_the_third_point() -> None:
+    flat: Json = {"id": "c-1", "rev": 9, "status": "open", "assignedUsers": [], "queue": None}
+    item: Json = {"id": "w-1", "rev": 1, "status": "ivr", "assignedTo": None, "queue": None}
+    standing = Standing(conversation=conversation_document(flat), work_items=(work_item_document(item),))
+    assert Outside(count=2).broken(standing, 4) == []
+    assert Outside(count=2).broken(standing, 5) == [{"point": 3, "field": None, "expected": 4, "found": 5}]

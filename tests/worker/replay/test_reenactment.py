@@ -1,0 +1,185 @@
+"""A captured write done again: what it was before, what it becomes, and which revision it knew."""
+
+from typing import Any
+
+import pytest
+
+from commands.instant import parse_instant
+from handlers.documents.document import document_of
+from handlers.events.parser import read_object
+from tests.handlers.wire_events import ORG, Json, conversation, event, read, work_item
+from tests.worker.replay.replays import Runner, replay
+from worker.replay.clock import EPOCH
+from worker.replay.reenactment import Reenacted, Revisions, reenact, start_of
+
+__all__ = ["replay"]
+
+
+def change(before: Any, after: Any) -> Json:
+    return {"op": "replace", "before": before, "after": after}
+
+
+def changed(attributes: Json | None = None, relationships: Json | None = None) -> Json:
+    return {"attributes": attributes or {}, "relationships": relationships or {}}
+
+
+def done_again(thing: Json, before: Json | None, revisions: Revisions | None = None) -> Reenacted:
+    document = None if before is None else document_of(before, org=ORG, rev=before["attributes"]["rev"])
+    return reenact(read(thing), thing, document, revisions=revisions or Revisions(), at=EPOCH)
+
+
+class TestStart:
+    def test_is_the_first_snapshot_with_its_changes_taken_back(self) -> None:
+        queue = {"data": {"type": "queue", "id": "q-2"}}
+        changes = changed(
+            {
+                "status": change("open", "done"),
+                "ended": {"op": "add", "after": True},
+                "updatedAt": change("2024-05-06T07:00:00.000Z", "2024-05-06T07:08:00.000Z"),
+            },
+            {"queue": {"op": "remove", "before": queue, "after": None}},
+        )
+        thing = event(conversation(6, status="done", ended=True), changes=changes)
+        start = start_of(read(thing), thing)
+        assert start is not None
+        assert (start["rev"], start["attributes"]["rev"]) == (5, 5)
+        assert (start["attributes"]["status"], "ended" in start["attributes"]) == ("open", False)
+        assert start["attributes"]["updatedAt"] == "2024-05-06T07:00:00.000Z"
+        assert start["relationships"]["queue"] == queue
+
+    @pytest.mark.parametrize("thing", [event(work_item(1)), event(conversation(1), "update")], ids=["create", "rev-1"])
+    def test_of_a_document_that_was_made_is_nothing(self, thing: Json) -> None:
+        assert start_of(read(thing), thing) is None
+
+    def test_of_changes_that_do_not_tell_is_what_is_there(self) -> None:
+        thing = event(conversation(6), changes=changed({"status": {"op": "add", "after": "open"}}))
+        start = start_of(read(thing), thing)
+        assert start is not None
+        assert (start["rev"], start["attributes"]["status"]) == (5, "open")
+
+    def test_of_a_deleted_conversation_was_not_deleted(self) -> None:
+        thing = event(conversation(6, deleted=True), "delete")
+        start = start_of(read(thing), thing)
+        assert start is not None
+        assert "deleted" not in start["attributes"]
+
+
+class TestDoneAgain:
+    def test_only_what_changed_is_written_onto_the_simulated_document(self) -> None:
+        thing = event(
+            conversation(6, users=("u-1",), queue="captured", subject="new"),
+            changes=changed({"assignedUsers": change([], ["u-1"]), "subject": change("old", "new")}),
+            at=1.0,
+        )
+        again = done_again(thing, conversation(9, queue="ours", ended=True))
+        attributes = again.document["attributes"]
+        assert (again.event.rev, attributes["rev"], again.document["rev"]) == (10, 10, 10)
+        assert (attributes["assignedUsers"], attributes["subject"], attributes["ended"]) == (["u-1"], "new", True)
+        assert again.document["relationships"]["queue"]["data"]["id"] == "ours"
+        assert parse_instant(attributes["updatedAt"]) == again.event.published_at
+        assert (again.event.id, again.event.client) == (thing["id"], "api")
+        assert again.event.fields == frozenset({"assignee"})
+
+    def test_what_is_so_already_is_no_change(self) -> None:
+        thing = event(conversation(6), changes=changed({"assignedUsers": change(["u-1"], [])}))
+        assert done_again(thing, conversation(9)).event.fields == frozenset()
+
+    def test_a_create_makes_the_document(self) -> None:
+        again = done_again(event(work_item(1, resourceRev=4)), None, Revisions(5))
+        assert (again.event.rev, again.event.knew, again.document["attributes"]["resourceRev"]) == (1, 5, 5)
+        assert len(again.event.fields) == 5
+        # Written just now, so that its event may still be in flight, whatever its snapshot says or leaves out.
+        assert parse_instant(again.document["attributes"]["updatedAt"]) == again.event.published_at
+
+    def test_a_deletion_stays_one(self) -> None:
+        again = done_again(event(conversation(6), "delete"), conversation(9))
+        assert (again.event.deletion, again.document["attributes"]["deleted"]) == (True, True)
+        assert read_object(again.message) == again.event
+
+
+class TestTranslation:
+    revisions = Revisions(5, [(6, 8), (9, 11)])
+
+    @pytest.mark.parametrize(
+        ("named", "simulated"),
+        [(1, 5), (5, 5), (6, 8), (7, 8), (8, 8), (9, 11), (40, 11)],
+        ids=["older", "start", "a-write", "a-sync", "unknown", "another", "not-yet"],
+    )
+    def test_is_to_the_newest_write_that_was_named_or_came_before(self, named: int, simulated: int) -> None:
+        assert self.revisions.translated(named) == simulated
+
+    @pytest.mark.parametrize(
+        "reasons",
+        [
+            [{"action": "QUEUE_WORK_ITEM", "meta": {"conversationRev": 7, "other": 1}}],
+            [{"action": "UPDATE_COMMAND", "meta": {"data": {"rev": 1, "resource": {"rev": 7, "id": "c-1"}}}}],
+        ],
+        ids=["conversationRev", "resource.rev"],
+    )
+    def test_of_what_the_reasons_name(self, reasons: list[Json]) -> None:
+        thing = event(work_item(3), routingReasons=reasons, changes=changed({"paused": change(False, True)}))
+        again = done_again(thing, work_item(2), self.revisions)
+        assert again.event.knew == 8
+        told = again.message["body"]["routingReasons"][0]["meta"]
+        assert told.get("other") == reasons[0]["meta"].get("other")
+        assert told.get("data", {}).get("rev") == reasons[0]["meta"].get("data", {}).get("rev")
+
+    def test_of_a_create(self) -> None:
+        assert done_again(event(work_item(1, resourceRev=9)), None, self.revisions).event.knew == 11
+
+
+def story(*, knew: int) -> list[Json]:
+    """An agent is assigned at revision 3 and another at 4; a work-item un-assigned by someone who knew `knew`."""
+    first, second = ("u-1",), ("u-2",)
+    return [
+        event(conversation(1), at=0.0),
+        event(work_item(1, resourceRev=1), at=0.1),
+        # Revision 2 was a sync of the worker that made the capture.
+        event(conversation(2, queue="q-1"), at=0.2, isSync=True, changes=changed(None, {"queue": change(None, {})})),
+        event(conversation(3, users=first), at=0.3, changes=changed({"assignedUsers": change([], ["u-1"])})),
+        event(conversation(4, users=second), at=0.4, changes=changed({"assignedUsers": change(["u-1"], ["u-2"])})),
+        event(
+            work_item(5, status="queued", queue="q-1"),
+            at=0.5,
+            routingReasons=[{"meta": {"conversationRev": knew}}],
+            changes=changed(
+                {"status": change("assigned", "queued")},
+                {"assignedTo": change({"data": {"id": "u-2"}}, None), "queue": change(None, {"data": {"id": "q-1"}})},
+            ),
+        ),
+    ]
+
+
+@pytest.mark.parametrize(("knew", "users"), [(4, []), (3, ["u-2"]), (2, ["u-2"])])
+def test_who_knew_what_decides_in_the_simulation_too(replay: Runner, knew: int, users: list[str]) -> None:
+    replayed = replay("simulate", "--json", "--fail-on-violation", replay.file(story(knew=knew)))
+    assert (replayed.status, replayed.err) == (0, [])
+    assert replayed.final["conversations"]["c-1"]["assignedUsers"] == users
+    assert replayed.final["workItems"]["w-1"]["assignedTo"] == (users[0] if users else None)
+
+
+def test_a_write_that_was_captured_twice_is_done_once(replay: Runner) -> None:
+    things = story(knew=4)
+    once = replay("simulate", "--json", replay.file(things))
+    assert replay("simulate", "--json", replay.file([*things, *things])).out == once.out
+    assert replay("explore", "--json", replay.file([*things, *things])).explored[0]["interleavings"] == 945
+
+
+@pytest.mark.parametrize("mode", ["observe", "simulate"])
+def test_a_new_work_item_waits_for_the_end_of_the_one_before_it(replay: Runner, mode: str) -> None:
+    """In the capture a sync completed it; in the simulation ours does, once the conversation is done."""
+    done = changed({"status": change("open", "done")})
+    completed = changed({"status": change("ivr", "completed")})
+    things = [
+        event(conversation(1), at=0.0),
+        event(work_item(1, resourceRev=1), at=0.1),
+        event(work_item(1, key="w-2", number=2, resourceRev=1), at=0.2),
+        event(conversation(2, status="done"), at=0.3, changes=done),
+        event(work_item(2, status="completed"), at=0.4, isSync=True, changes=completed),
+    ]
+    replayed = replay("--mode", mode, "--json", replay.file(things))
+    assert replayed.status == 0
+    failed = [audit["reasons"][0]["code"] for audit in replayed.audits if audit["outcome"] == "failed"]
+    assert failed[0] == "AWAITING_PREDECESSOR"
+    # It was made for a conversation that was not done yet; when its event comes again, that one is.
+    assert [replayed.final["workItems"][key]["status"] for key in ("w-1", "w-2")] == ["completed", "completed"]

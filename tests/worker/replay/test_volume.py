@@ -1,0 +1,77 @@
+"""A capture of any size takes the memory of its conversations, never that of its events.
+
+`python -m tests.worker.test_replay_volume EVENTS CONVERSATIONS` prints such a capture, to measure a large one by hand.
+"""
+
+import gc
+import json
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from handlers.options import Options
+from tests.handlers.wire_events import Json, conversation, event, link, work_item
+from tests.worker.replay.test_reenactment import change, changed
+from worker.replay.captured_events import ReplayInput
+from worker.replay.environment import Mode
+from worker.replay.modes import Asked, Ended, Replay
+from worker.replay.reports.json import JsonReport
+
+
+def capture(events: int, conversations: int) -> Iterator[Json]:
+    """Conversations side by side: each made, its work-item made, then written in turns."""
+    for number in range(events):
+        turn, which = divmod(number, conversations)
+        yield _event(turn, f"c-{which}", f"w-{which}", at=number * 0.02)
+
+
+def _event(turn: int, of: str, item: str, *, at: float) -> Json:
+    # A snapshot carries more than anybody here looks at.
+    preview = "x" * 800
+    if turn == 0:
+        return event(conversation(1, key=of, queue="q-1", preview=preview), at=at)
+    if turn == 1:
+        return event(work_item(1, key=item, of=of, queue="q-1", status="queued", resourceRev=1), at=at)
+    rev = (turn + 2) // 2
+    if turn % 2 == 0:
+        before, after = ([], ["u-1"]) if rev % 2 == 0 else (["u-1"], [])
+        data = conversation(rev, key=of, queue="q-1", users=tuple(after), preview=preview)
+        return event(data, at=at, changes=changed({"assignedUsers": change(before, after)}))
+    data = work_item(rev, key=item, of=of, queue="q-1", status="queued", priority=turn)
+    return event(
+        data, at=at, changes=changed({"priority": change(turn - 2, turn)}, {"team": change(None, link("t", "1"))})
+    )
+
+
+@pytest.mark.parametrize("mode", [Mode.OBSERVE, Mode.SIMULATE])
+async def test_what_is_held_does_not_grow_with_the_events(tmp_path: Path, mode: Mode) -> None:
+    file = tmp_path / "capture.ndjson"
+    file.write_text("".join(json.dumps(thing) + "\n" for thing in capture(400, 10)))
+    held: list[int] = []
+    # What other tests left is neither looked through nor counted.
+    gc.collect()
+    gc.freeze()
+    steps = count(1)
+
+    def advance() -> None:
+        if next(steps) % 50 == 0:
+            gc.collect()
+            held.append(len(gc.get_objects()))
+
+    asked = Asked(options=Options(own_syncs_stored=False), held_max=20)
+    complaints: list[str] = []
+    with (tmp_path / "out").open("wb") as out, ReplayInput([file]) as source:
+        replay = Replay(asked, source, JsonReport(out), complain=complaints.append, advance=advance)
+        assert await replay.run(mode) == Ended()
+    assert complaints == []
+    # An event is some fifty objects; the last two hundred leave nothing behind.
+    assert len(held) >= 8
+    assert held[-1] < held[-5] + 1_000
+
+
+if __name__ == "__main__":
+    for thing in capture(int(sys.argv[1]), int(sys.argv[2])):
+        sys.stdout.write(json.dumps(thing) + "\n")

@@ -1,0 +1,113 @@
+"""Documents and plans as the store's tests want them: small, whole, and saying what is special about them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from commands.session import Held, Move, Place, Session, Spot
+from handlers.ports import Announcement, Document, DocumentWrite, Pair, Plan, Want
+from sync.state import SyncState
+from tests.worker.store.store_bench import Bench
+
+T0 = datetime(2024, 5, 6, 7, 8, 9, 123_000, tzinfo=UTC)
+
+
+def conversation(key: str, rev: int = 1, **attributes: Any) -> dict[str, Any]:
+    return {
+        "_id": key,
+        "org": "o1",
+        "rev": rev,
+        "type": "conversation",
+        "attributes": {"status": "open", **attributes},
+        "relationships": {},
+    }
+
+
+def work_item(
+    key: str, conversation_id: str, rev: int = 1, *, active: bool = True, **attributes: Any
+) -> dict[str, Any]:
+    return {
+        "_id": key,
+        "org": "o1",
+        "rev": rev,
+        "conversationId": conversation_id,
+        "active": active,
+        "workItemNumber": 1,
+        "type": "work_item",
+        "attributes": {"status": "queued" if active else "completed", **attributes},
+        "relationships": {},
+    }
+
+
+def in_queue(document: Mapping[str, Any], queue: str) -> dict[str, Any]:
+    return {**document, "relationships": {"queue": {"data": {"id": queue, "type": "queue"}}}}
+
+
+def changed(document: Document, **attributes: Any) -> dict[str, Any]:
+    """The next revision; an attribute of None goes."""
+    after = {**document["attributes"], **attributes}
+    kept = {name: value for name, value in after.items() if value is not None}
+    return {**document, "rev": document["rev"] + 1, "attributes": kept}
+
+
+def announcement(key: str, conversation_id: str = "c1", at: datetime = T0) -> Announcement:
+    return Announcement(id=key, conversation_id=conversation_id, side="work-item", message="{}", created_at=at)
+
+
+def place(session: str, spot: Spot = Spot.WORK_ITEMS, size: int = 1) -> Place:
+    return Place(session=session, spot=spot, item_size=size)
+
+
+def move(item: str, leave: Place | None, take: Place | None) -> Move:
+    return Move(work_item=item, leave=leave, take=take)
+
+
+def session(key: str, user: str, **fields: Any) -> Session:
+    return Session(id=key, user=user, capacity=3, **fields)
+
+
+def held(item: str, size: int = 1) -> Held:
+    return Held(id=item, item_size=size)
+
+
+def first_plan(key: str = "c1", **fields: Any) -> Plan:
+    """One that makes a conversation, its work-item, its state and everything else that belongs to it."""
+    item = f"w-{key}"
+    return replace(
+        Plan(
+            conversation_id=key,
+            conversation=DocumentWrite(before=None, after=conversation(key)),
+            work_items=(DocumentWrite(before=None, after=work_item(item, key)),),
+            state=SyncState(version=1, work_item=item, conversation_observed=((1, 1),)),
+            revisions=({"_id": f"{item}:1", "workItemId": item},),
+            moves=(move(item, None, place("s1")),),
+            announcements=(announcement(f"a-{key}-1", key),),
+        ),
+        **fields,
+    )
+
+
+def next_plan(pair: Pair, **attributes: Any) -> Plan:
+    """One that changes a loaded conversation, announces it, and moves its work-item aside on the session."""
+    before = pair.conversation
+    assert before is not None
+    key, rev = before["_id"], before["rev"] + 1
+    item = f"w-{key}"
+    return Plan(
+        conversation_id=key,
+        conversation=DocumentWrite(before=before, after=changed(before, **{"status": "snoozed", **attributes})),
+        state=replace(pair.state, version=pair.state.version + 1),
+        revisions=({"_id": f"{item}:{rev}", "workItemId": item},),
+        moves=(move(item, place("s1"), place("s1", Spot.PAUSED_WORK_ITEMS)),),
+        announcements=(announcement(f"a-{key}-{rev}", key, T0 + timedelta(minutes=rev)),),
+    )
+
+
+def state_plan(key: str = "c1", version: int = 1, **fields: Any) -> Plan:
+    """One that writes the state, and of the rest what the test names."""
+    return replace(Plan(conversation_id=key, state=SyncState(version=version)), **fields)
+
+
+async def loaded(bench: Bench, key: str = "c1") -> Pair:
+    return (await bench.store.load([Want(conversation_id=key)]))[key]

@@ -1,0 +1,195 @@
+"""What both stores promise, in one suite for the two of them (handlers/ports.py): loading and committing.
+
+Conditions, sessions and the outbox have files of their own beside this one.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from commands.context import Queue
+from handlers.ports import Committed, DocumentWrite, Pair, Plan, Want
+from sync.state import SyncState, Viewed
+from tests.worker.store.plans import (
+    T0,
+    announcement,
+    changed,
+    conversation,
+    first_plan,
+    held,
+    in_queue,
+    loaded,
+    next_plan,
+    session,
+    state_plan,
+    work_item,
+)
+from tests.worker.store.store_bench import Bench, everything
+from worker.store.documents import Collection
+
+COMMITTED, CONFLICT = Committed.COMMITTED, Committed.CONFLICT
+
+
+# Load
+
+
+async def test_to_want_nothing_is_to_load_nothing(bench: Bench) -> None:
+    assert await bench.store.load([]) == {}
+
+
+async def test_what_is_missing_makes_an_empty_pair(bench: Bench) -> None:
+    want = Want(
+        conversation_id="c1", work_item_ids=frozenset({"w1"}), users=frozenset({"u1"}), queues=frozenset({"q1"})
+    )
+    assert await bench.store.load([want]) == {"c1": Pair()}
+
+
+async def test_a_pair_has_the_active_work_item_the_wanted_and_the_one_its_state_names(bench: Bench) -> None:
+    items = [work_item("w1", "c1", active=False), work_item("w2", "c1", active=False), work_item("w3", "c1")]
+    await bench.put(work_items=[*items, work_item("w0", "c1", active=False), work_item("w4", "c2")])
+    await bench.store.commit([state_plan(state=SyncState(version=1, work_item="w1"))])
+    pairs = await bench.store.load([Want(conversation_id="c1", work_item_ids=frozenset({"w2"}))])
+    assert pairs["c1"].work_items == tuple(items)
+
+
+async def test_the_queues_and_active_sessions_of_the_whole_batch_surround_every_pair(bench: Bench) -> None:
+    queues = [Queue(id="q1", key="one", item_size=2, priority=5), Queue(id="q2"), Queue(id="q3"), Queue(id="q4")]
+    sessions = [
+        session("s1", "u1", work_items=(held("w1", 2),), paused_work_items=(held("w2"),), pending_item="w3"),
+        session("s2", "u2"),
+        replace(session("s3", "u1"), active=False),
+        session("s4", "u4"),
+    ]
+    await bench.put(
+        conversations=[in_queue(conversation("c1", assignedUsers=["u1"]), "q1"), conversation("c2")],
+        work_items=[in_queue(work_item("w1", "c1"), "q2")],
+        queues=queues,
+        sessions=sessions,
+    )
+    wants = [
+        Want(conversation_id="c1"),
+        Want(conversation_id="c2", users=frozenset({"u2"}), queues=frozenset({"q3"})),
+    ]
+    pairs = await bench.store.load(wants)
+    assert pairs["c1"].around == pairs["c2"].around
+    assert pairs["c1"].around.queues == {queue.id: queue for queue in queues[:3]}
+    assert pairs["c1"].around.sessions == {each.id: each for each in sessions[:2]}
+
+
+@pytest.mark.parametrize(
+    ("item_queue", "want", "around"),
+    [
+        pytest.param("q1", {"unanimous": True}, False, id="agreed"),
+        pytest.param("q2", {"unanimous": True}, True, id="the work-item differs"),
+        pytest.param("q1", {"unanimous": True, "queues": frozenset({"q2"})}, True, id="the events differ"),
+        pytest.param("q1", {"unanimous": True, "users": frozenset({"u1"})}, True, id="the events have an agent"),
+        pytest.param("q1", {"unanimous": False}, True, id="the events are not of one mind"),
+    ],
+)
+async def test_pairs_that_agree_with_their_events_need_no_surroundings(
+    bench: Bench, item_queue: str, want: dict[str, Any], *, around: bool
+) -> None:
+    await bench.put(
+        conversations=[in_queue(conversation("c1"), "q1")],
+        work_items=[in_queue(work_item("w1", "c1"), item_queue)],
+        queues=[Queue(id="q1"), Queue(id="q2")],
+        sessions=[session("s1", "u1")],
+    )
+    wanted = Want(**{"conversation_id": "c1", "queues": frozenset({"q1"}), **want})
+    assert bool((await bench.store.load([wanted]))["c1"].around.queues) is around
+
+
+async def test_a_state_comes_back_as_it_was_written(bench: Bench) -> None:
+    state = SyncState(
+        version=1,
+        conversation_observed=((1, 6), (8, 8)),
+        work_item="w1",
+        work_item_number=2,
+        work_item_observed=((1, 2),),
+        view={"assignee": Viewed(value=["u1"], rev=3), "queue": Viewed(value=None, rev=4)},
+        changed={"status": 5},
+        known={"ended": 6},
+        known_at={"ended": 2},
+        waiting_since=T0,
+        deleted_rev=8,
+    )
+    assert await bench.store.commit([state_plan(state=state)]) == [COMMITTED]
+    assert (await loaded(bench)).state == state
+    later = replace(state, version=2, changed={}, waiting_since=None)
+    assert await bench.store.commit([state_plan(state=later)]) == [COMMITTED]
+    assert (await loaded(bench)).state == later
+
+
+# Commit
+
+
+async def test_nothing_to_commit(bench: Bench) -> None:
+    before = await everything(bench)
+    assert await bench.store.commit([]) == []
+    assert await bench.store.commit([Plan(conversation_id="c1")]) == [COMMITTED]
+    assert await everything(bench) == before
+
+
+async def test_a_new_pair_is_written_with_all_that_belongs_to_it(bench: Bench) -> None:
+    await bench.put(sessions=[session("s1", "u1")])
+    assert await bench.store.commit([first_plan()]) == [COMMITTED]
+    pair = await loaded(bench)
+    assert pair.conversation == conversation("c1")
+    assert pair.work_items == (work_item("w-c1", "c1"),)
+    assert pair.state.version == 1
+    assert await bench.session("s1") == session("s1", "u1", work_items=(held("w-c1"),))
+    assert await bench.documents(Collection.WORK_ITEM_REVISIONS) == [{"_id": "w-c1:1", "workItemId": "w-c1"}]
+    assert await bench.documents(Collection.OUTBOX) == [
+        {
+            "_id": "a-c1-1",
+            "conversationId": "c1",
+            "side": "work-item",
+            "message": "{}",
+            "createdAt": T0,
+            "status": "waiting",
+        }
+    ]
+
+
+async def test_a_plan_that_writes_and_leaves_the_state_alone_is_a_fault_of_ours(bench: Bench) -> None:
+    plan = Plan(conversation_id="c1", announcements=(announcement("a1"),))
+    with pytest.raises(ValueError, match="c1 writes and leaves the sync state"):
+        await bench.store.commit([plan])
+
+
+async def test_a_change_writes_what_changed_and_leaves_what_others_wrote(bench: Bench) -> None:
+    await bench.store.commit([first_plan()])
+    pair = await loaded(bench)
+    assert pair.conversation is not None
+    # Someone else's write that does not raise the revision.
+    await bench.put(conversations=[{**pair.conversation, "note": "kept", "attributes": {"status": "open", "tag": 1}}])
+    assert await bench.store.commit([next_plan(pair)]) == [COMMITTED]
+    assert (await loaded(bench)).conversation == {
+        **conversation("c1", rev=2, status="snoozed", tag=1),
+        "note": "kept",
+    }
+
+
+async def test_what_is_gone_is_unset(bench: Bench) -> None:
+    before = {**in_queue(conversation("c1", name="n", ended=True), "q1"), "old": 1}
+    after = {**changed(before, name=None), "relationships": {}}
+    del after["old"]
+    await bench.put(conversations=[before])
+    write = DocumentWrite(before=before, after=after)
+    assert await bench.store.commit([state_plan(conversation=write)]) == [COMMITTED]
+    assert await bench.documents(Collection.CONVERSATIONS) == [after]
+
+
+@pytest.mark.parametrize("names", [("a.b", "$c"), ("", "d"), ("$set", "a.b.c"), ("$id", "e")], ids=str)
+async def test_names_that_a_path_cannot_spell(bench: Bench, names: tuple[str, str]) -> None:
+    custom: dict[str, Any] = {names[0]: {names[1]: [{names[0]: 1}]}}
+    before = conversation("c1", **custom)
+    assert await bench.store.commit([state_plan(conversation=DocumentWrite(before=None, after=before))]) == [COMMITTED]
+    after = changed(before, **{names[0]: 2, names[1]: {names[0]: 3}})
+    write = DocumentWrite(before=before, after=after)
+    assert await bench.store.commit([state_plan(version=2, conversation=write)]) == [COMMITTED]
+    gone = changed(after, **dict.fromkeys(names))
+    write = DocumentWrite(before=after, after=gone)
+    assert await bench.store.commit([state_plan(version=3, conversation=write)]) == [COMMITTED]
+    assert await bench.documents(Collection.CONVERSATIONS) == [conversation("c1", rev=3)]

@@ -1,0 +1,91 @@
+"""What both stores promise of waiting and of finished pairs, in one suite for the two of them (worker/waiting.py)."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from handlers.ports import Committed
+from sync.state import SyncState
+from tests.worker.store.plans import T0, first_plan, loaded, next_plan, state_plan
+from tests.worker.store.store_bench import Bench, ids
+from worker.ports import WaitingBacklog
+from worker.store.documents import Collection
+
+COMMITTED, CONFLICT = Committed.COMMITTED, Committed.CONFLICT
+LATER = T0 + timedelta(hours=1)
+
+
+def _at(minutes: float) -> datetime:
+    return T0 + timedelta(minutes=minutes)
+
+
+async def _states(bench: Bench, **states: SyncState) -> None:
+    plans = [state_plan(key, state=replace(state, version=1)) for key, state in states.items()]
+    assert await bench.store.commit(plans) == [COMMITTED] * len(plans)
+
+
+def _waits(minutes: float) -> SyncState:
+    return SyncState(waiting_since=_at(minutes))
+
+
+def _finished(minutes: float) -> SyncState:
+    return SyncState(finished_at=_at(minutes))
+
+
+async def test_nothing_waits(bench: Bench) -> None:
+    await _states(bench, c1=SyncState(), c2=_finished(1))
+    assert await bench.waiting.waiting_longer(LATER, 10) == []
+    assert await bench.waiting.waiting_backlog() == WaitingBacklog(count=0, oldest=None)
+
+
+async def test_the_longest_waiting_come_first_and_no_more_than_asked_for(bench: Bench) -> None:
+    await _states(bench, c1=_waits(3), c2=_waits(1), c3=SyncState(), c4=_waits(2), c5=_waits(4))
+    assert await bench.waiting.waiting_longer(_at(4), 10) == ["c2", "c4", "c1"]
+    assert await bench.waiting.waiting_longer(_at(4), 2) == ["c2", "c4"]
+    assert await bench.waiting.waiting_backlog() == WaitingBacklog(count=4, oldest=_at(1))
+
+
+async def test_to_have_waited_since_then_is_not_to_have_waited_longer(bench: Bench) -> None:
+    await _states(bench, c1=_waits(1))
+    assert await bench.waiting.waiting_longer(_at(1), 10) == []
+    assert await bench.waiting.waiting_longer(_at(1) + timedelta(milliseconds=1), 10) == ["c1"]
+
+
+async def test_what_waits_no_more_is_gone_from_both(bench: Bench) -> None:
+    await _states(bench, c1=_waits(1), c2=_waits(2))
+    await bench.store.commit([state_plan("c1", version=2)])
+    assert await bench.waiting.waiting_longer(LATER, 10) == ["c2"]
+    assert await bench.waiting.waiting_backlog() == WaitingBacklog(count=1, oldest=_at(2))
+
+
+async def test_states_of_pairs_that_finished_before_are_forgotten_the_oldest_first(bench: Bench) -> None:
+    await _states(bench, c1=_finished(3), c2=_finished(1), c3=SyncState(), c4=_waits(0), c5=_finished(2))
+    assert await bench.waiting.forget(_at(1), 10) == 0
+    assert await bench.waiting.forget(_at(3), 1) == 1
+    assert await ids(bench, Collection.SYNC_STATES) == ["c1", "c3", "c4", "c5"]
+    assert await bench.waiting.forget(_at(3), 10) == 1
+    assert await bench.waiting.forget(_at(3), 10) == 0
+    assert await ids(bench, Collection.SYNC_STATES) == ["c1", "c3", "c4"]
+
+
+async def test_only_the_state_is_forgotten_and_a_new_one_may_follow(bench: Bench) -> None:
+    await bench.store.commit([replace(first_plan(), state=replace(_finished(1), version=1))])
+    assert await bench.waiting.forget(LATER, 10) == 1
+    pair = await loaded(bench)
+    assert (pair.conversation is None, pair.state) == (False, SyncState())
+    assert await bench.store.commit([next_plan(pair)]) == [COMMITTED]
+    assert (await loaded(bench)).state.version == 1
+
+
+async def test_a_state_that_is_forgotten_between_load_and_commit_is_a_conflict(bench: Bench) -> None:
+    await bench.store.commit([replace(first_plan(), state=replace(_finished(1), version=1))])
+    pair = await loaded(bench)
+    await bench.waiting.forget(LATER, 10)
+    assert await bench.store.commit([next_plan(pair)]) == [CONFLICT]
+    assert await ids(bench, Collection.SYNC_STATES) == []
+
+
+async def test_a_pair_that_goes_on_is_not_forgotten(bench: Bench) -> None:
+    await _states(bench, c1=_finished(1))
+    await bench.store.commit([state_plan("c1", version=2)])
+    assert await bench.waiting.forget(LATER, 10) == 0
+    assert await ids(bench, Collection.SYNC_STATES) == ["c1"]

@@ -1,0 +1,297 @@
+"""The poll: who waits too long is decided without the event, told of and announced; who does not goes on waiting."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from commands.instant import format_instant
+from handlers.batch_handler import BatchHandler
+from handlers.options import Options
+from handlers.outcome import Polled
+from handlers.ports import Announcement, Committed, Plan, PlanRejected, StoreAway
+from sync.state import SyncState
+from tests.handlers.wire_events import changes, conversation, event, read, work_item
+from tests.worker.fake_clock import T0, Even, FakeClock, Hasty, breathe
+from tests.worker.store.plans import state_plan
+from tests.worker.telemetry_recorder import Ear
+from worker.consumer.queue_lag import BacklogLag
+from worker.ports import WaitingBacklog
+from worker.runtime.clock import ObjectIds
+from worker.runtime.store_availability import Outage
+from worker.store.memory import MemoryStore
+from worker.sweeps.gap_poll import PAGE, GapPoll
+from worker.sweeps.state_expiry import FORGOTTEN_MAX, Forgetting
+from worker.telemetry.health import Health
+from worker.telemetry.metrics import Metric
+
+
+class Store(MemoryStore):
+    """One that can be away, and on which something may happen just before a commit."""
+
+    away = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+        self.before_commit: Callable[[], object] = lambda: None
+
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+        self.before_commit()
+        return await super().commit(plans)
+
+    async def waiting_backlog(self) -> WaitingBacklog:
+        if self.away:
+            raise StoreAway("no primary")
+        return await super().waiting_backlog()
+
+    async def waiting_longer(self, than: Any, limit: int) -> Sequence[str]:
+        self.asked.append(limit)
+        return await super().waiting_longer(than, limit)
+
+
+class Desk:
+    """A poll and what it works with; nothing is put in the way of the handler that the lanes have, too."""
+
+    def __init__(self, clock: FakeClock | None = None) -> None:
+        self.clock, self.ear, self.store = clock or FakeClock(), Ear(), Store()
+        self.handler = BatchHandler(
+            store=self.store, clock=self.clock, ids=ObjectIds(), chance=Even(), options=Options()
+        )
+        self.health = Health(clock=self.clock, silence_seconds_max=90)
+        self.outage = Outage(clock=self.clock, health=self.health, telemetry=self.ear.telemetry)
+        self.offered: list[Announcement] = []
+        self.told_when_offered: list[int] = []
+        self.asked: list[list[str]] = []
+        self.faulty: set[str] = set()
+        self.lag = BacklogLag(self.clock)
+        self.lag.heard()
+        self.poll = GapPoll(
+            pairs=self.store, closer=self, announcer=self, lag=self.lag, gap_seconds=60, outage=self.outage,
+            clock=self.clock, chance=Even(), telemetry=self.ear.telemetry,
+        )  # fmt: skip
+
+    async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta) -> list[Polled]:
+        self.asked.append(list(conversation_ids))
+        if self.faulty & set(conversation_ids):
+            raise KeyError("a customer's words")
+        return await self.handler.close_gaps(conversation_ids, late)
+
+    def offer(self, announcements: Sequence[Announcement]) -> None:
+        self.offered.extend(announcements)
+        self.told_when_offered.append(len(self.audits))
+
+    @property
+    def audits(self) -> list[dict[str, Any]]:
+        return [line for line in self.ear.lines if line["msg"] == "CONVERSATION_SYNC_AUDIT"]
+
+    async def waits(self, key: str = "c-1") -> None:
+        """An assignment that waits: of the work-item's first revision no event has come."""
+        now = format_instant(self.clock.now())
+        item = event(work_item(2, key=f"w-{key}", of=key, updatedAt=now), changes=changes({"priority": (1, 2)}))
+        asks = event(
+            conversation(2, key=key, users=("u-1",), updatedAt=now), changes=changes({"assignedUsers": ([], ["u-1"])})
+        )
+        ends = await self.handler.handle([read(item), read(asks)])
+        assert [end.audit.reasons[0].code for end in ends][-1] == "AWAITING_EARLIER_EVENT"
+
+    def waiting(self, *keys: str) -> list[str]:
+        return [key for key in keys if self.store.state(key).waiting_since is not None]
+
+    def assigned(self, key: str = "c-1") -> str | None:
+        item = self.store.work_item(f"w-{key}")
+        assert item is not None
+        target = item["relationships"].get("assignedTo")
+        return target and str(target["data"]["id"])
+
+    async def later(self, seconds: float) -> None:
+        await self.clock.advance(seconds)
+        self.lag.heard()
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+async def test_a_gap_that_is_old_enough_is_closed_told_of_and_announced(desk: Desk) -> None:
+    await desk.waits()
+    await desk.later(61)
+    await desk.poll.round()
+    assert desk.assigned() == "u-1"
+    assert desk.waiting("c-1") == []
+    (audit,) = desk.audits
+    assert (audit["trigger"], audit["outcome"], audit["event"]) == ("gap", "applied", None)
+    assert (audit["conversationId"], audit["workItemId"], audit["policy"]) == ("c-1", "w-c-1", "causal")
+    assert [reason["meta"]["rule"] for reason in audit["reasons"]] == ["B1"]
+    assert [one.conversation_id for one in desk.offered] == ["c-1"]
+    # Told before it is announced: a kill in between then repeats nothing and loses nothing but a delay.
+    assert desk.told_when_offered == [1]
+    assert desk.ear.counts[f"{Metric.GAP_CLOSED.value} outcome=applied"] == 1
+    assert desk.ear.counts[f"{Metric.APPLIED.value} direction=forward event=none rule=B1"] == 1
+    assert [waiting.id for waiting in await desk.store.waiting(T0 + timedelta(days=1), 9)] == [desk.offered[0].id]
+
+
+async def test_while_the_queue_is_behind_nobody_is_decided_without_the_events_in_it(desk: Desk) -> None:
+    await desk.waits()
+    await desk.later(61)
+    desk.lag.note(timedelta(seconds=50))
+    await desk.poll.round()
+    assert (desk.asked, desk.waiting("c-1")) == ([], ["c-1"])
+    await desk.later(60)
+    await desk.poll.round()
+    assert desk.waiting("c-1") == []
+
+
+async def test_while_the_queue_is_silent_nobody_is_decided(desk: Desk) -> None:
+    await desk.waits()
+    await desk.clock.advance(600)
+    await desk.poll.round()
+    assert (desk.asked, desk.waiting("c-1")) == ([], ["c-1"])
+
+
+async def test_a_young_one_waits_on_and_is_measured(desk: Desk) -> None:
+    await desk.waits()
+    await desk.later(45)
+    await desk.poll.round()
+    assert (desk.asked, desk.audits, desk.waiting("c-1")) == ([], [], ["c-1"])
+    assert desk.ear.gauges == {Metric.WAITING.value: 1, Metric.WAITING_OLDEST.value: 45}
+
+
+async def test_with_nobody_waiting_the_gauges_say_so(desk: Desk) -> None:
+    await desk.poll.round()
+    assert desk.ear.gauges == {Metric.WAITING.value: 0, Metric.WAITING_OLDEST.value: 0}
+    assert desk.offered == []
+
+
+async def test_one_whose_documents_are_written_all_the_time_waits_on_and_is_asked_once_a_round(desk: Desk) -> None:
+    await desk.waits()
+    await desk.later(61)
+    item = desk.store.work_item("w-c-1")
+    assert item is not None
+    young = {**item["attributes"], "updatedAt": format_instant(desk.clock.now())}
+    desk.store.put_work_item({**item, "attributes": young})
+    await desk.poll.round()
+    assert (desk.asked, desk.waiting("c-1"), desk.audits) == ([["c-1"]], ["c-1"], [])
+    await desk.later(61)
+    await desk.poll.round()
+    assert desk.assigned() == "u-1"
+
+
+async def test_many_are_closed_in_pages(desk: Desk) -> None:
+    keys = [f"c-{number:03}" for number in range(2 * PAGE + 30)]
+    for key in keys:
+        await desk.waits(key)
+    await desk.later(61)
+    await desk.poll.round()
+    assert [len(page) for page in desk.asked] == [PAGE, PAGE, 30]
+    assert sorted(key for page in desk.asked for key in page) == keys
+    assert {desk.assigned(key) for key in keys} == {"u-1"}
+    assert desk.ear.total(Metric.GAP_CLOSED) == len(keys)
+
+
+async def test_those_that_still_wait_hide_nobody_and_are_not_asked_twice_in_a_round(desk: Desk) -> None:
+    """States without documents' news: what stands there cannot be read, and the poll cannot end their wait."""
+    stuck = [f"s-{number:03}" for number in range(3 * PAGE + 7)]
+    for key in stuck:
+        desk.store.put_conversation({"_id": key, "rev": "seven"})
+    waits = SyncState(version=1, waiting_since=T0 - timedelta(minutes=1))
+    await desk.store.commit([state_plan(key, state=waits) for key in stuck])
+    await desk.waits()
+    await desk.later(61)
+    await desk.poll.round()
+    asked = [key for page in desk.asked for key in page]
+    assert sorted(asked) == sorted([*stuck, "c-1"])
+    assert desk.waiting(*stuck) == stuck
+    assert desk.assigned() == "u-1"
+    # No more is read than those that still wait and two pages.
+    assert max(desk.store.asked) <= len(stuck) + 2 * PAGE
+
+
+async def test_one_that_meets_another_writer_is_left_to_the_next_round(desk: Desk) -> None:
+    await desk.waits("c-1")
+    await desk.waits("c-2")
+    await desk.later(61)
+
+    def another_writes() -> None:
+        desk.store.before_commit = lambda: None
+        item = desk.store.work_item("w-c-1")
+        assert item is not None
+        desk.store.put_work_item({**item, "rev": 3})
+
+    desk.store.before_commit = another_writes
+    await desk.poll.round()
+    assert (desk.assigned("c-1"), desk.assigned("c-2")) == (None, "u-1")
+    assert [audit["conversationId"] for audit in desk.audits] == ["c-2"]
+    await desk.poll.round()
+    assert desk.assigned("c-1") == "u-1"
+    assert [audit["conversationId"] for audit in desk.audits] == ["c-2", "c-1"]
+
+
+async def test_a_pair_that_meets_a_fault_in_our_code_takes_nobody_along(desk: Desk) -> None:
+    for key in ("c-1", "c-2", "c-3"):
+        await desk.waits(key)
+    desk.faulty = {"c-2"}
+    await desk.later(61)
+    await desk.poll.round()
+    assert desk.asked == [["c-1", "c-2", "c-3"], ["c-1"], ["c-2"], ["c-3"]]
+    assert desk.waiting("c-1", "c-2", "c-3") == ["c-2"]
+    faults = [line for line in desk.ear.lines if line["msg"] == "the poll met a fault in our code"]
+    assert [line["conversations"] for line in faults] == [["c-1", "c-2", "c-3"], ["c-2"]]
+    assert "customer" not in str(faults)
+    assert desk.ear.counts[Metric.BATCH_FAULT.value] == 2
+
+
+async def test_its_rounds_come_within_fifteen_seconds_and_tell_whether_the_store_answers() -> None:
+    desk = Desk()
+    running = asyncio.ensure_future(desk.poll.run())
+    desk.store.away = True
+    await desk.later(16)
+    assert desk.clock.slept[0] == 15
+    assert not desk.health.answer()["checks"]["store"]["ok"]
+    desk.store.away = False
+    await desk.later(16)
+    assert desk.health.answer()["checks"]["store"]["ok"]
+    running.cancel()
+    await breathe()
+
+
+def _forgetting(desk: Desk) -> Forgetting:
+    return Forgetting(
+        pairs=desk.store, days=30, outage=desk.outage, clock=desk.clock, chance=Even(), telemetry=desk.ear.telemetry
+    )
+
+
+async def _finished(desk: Desk, days_ago: float, *keys: str) -> None:
+    state = SyncState(version=1, finished_at=desk.clock.now() - timedelta(days=days_ago))
+    await desk.store.commit([state_plan(key, state=replace(state)) for key in keys])
+
+
+async def test_states_of_pairs_long_finished_are_forgotten(desk: Desk) -> None:
+    await desk.waits()
+    await _finished(desk, 31, "c-old")
+    await _finished(desk, 29, "c-young")
+    await _forgetting(desk).round()
+    assert [desk.store.state(key).version for key in ("c-old", "c-young", "c-1")] == [0, 1, 1]
+    assert desk.ear.lines[-1]["count"] == 1
+
+
+async def test_a_years_states_are_forgotten_bit_by_bit(desk: Desk) -> None:
+    keys = [f"c-{number}" for number in range(2 * FORGOTTEN_MAX + 1)]
+    await _finished(desk, 365, *keys)
+    await _forgetting(desk).round()
+    assert all(desk.store.state(key).version == 0 for key in keys)
+    assert desk.ear.lines[-1]["count"] == len(keys)
+
+
+async def test_forgetting_comes_a_few_times_an_hour_and_says_nothing_of_nothing() -> None:
+    desk = Desk(Hasty())
+    running = asyncio.ensure_future(_forgetting(desk).run())
+    await breathe(5)
+    running.cancel()
+    await breathe()
+    assert set(desk.clock.slept) == {1200}
+    assert desk.ear.lines == []

@@ -1,0 +1,66 @@
+"""`/healthz` and `/readyz` over HTTP: ready only where everything is, and says what is not."""
+
+import socket
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.worker.fake_clock import FakeClock
+from worker.errors import Misconfigured
+from worker.telemetry.health import PARTS, Health, served
+
+
+async def _ask(port: int, path: str) -> tuple[int, dict[str, Any]]:
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as answer:
+        return answer.status, await answer.json()
+
+
+async def test_a_worker_that_starts_lives_and_is_not_ready() -> None:
+    health = Health(clock=FakeClock(), silence_seconds_max=90)
+    async with served(health, host="127.0.0.1", port=0) as port:
+        assert await _ask(port, "/healthz") == (200, {"status": "alive"})
+        status, said = await _ask(port, "/readyz")
+        assert status == 503
+        assert said["checks"]["queue"] == {"ok": False, "reason": "starting"}
+
+
+async def test_it_is_ready_when_every_part_is_and_says_which_is_not() -> None:
+    clock = FakeClock()
+    health = Health(clock=clock, silence_seconds_max=90)
+    for part in PARTS:
+        health.well(part)
+    async with served(health, host="127.0.0.1", port=0) as port:
+        status, said = await _ask(port, "/readyz")
+        assert (status, said["ready"]) == (200, True)
+        health.fault("store", "MongoDB is away: no primary")
+        status, said = await _ask(port, "/readyz")
+        assert status == 503
+        assert said["checks"]["store"] == {"ok": False, "reason": "MongoDB is away: no primary"}
+        assert said["checks"]["queue"] == {"ok": True}
+        health.well("store")
+        await clock.advance(91)
+        status, said = await _ask(port, "/readyz")
+        assert (status, said["checks"]["progress"]["ok"]) == (503, False)
+        health.progress()
+        assert (await _ask(port, "/readyz"))[0] == 200
+
+
+async def test_a_clock_that_is_set_neither_makes_silence_nor_hides_it() -> None:
+    clock = FakeClock()
+    health = Health(clock=clock, silence_seconds_max=90)
+    clock.put(3_600)
+    assert health.answer()["checks"]["progress"]["ok"]
+    clock.put(-7_200)
+    await clock.advance(91)
+    assert not health.answer()["checks"]["progress"]["ok"]
+
+
+async def test_a_port_that_is_taken_is_one_clear_line() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(Misconfigured, match=f"HTTP_PORT {port}: .*choose another port"):
+            async with served(Health(clock=FakeClock(), silence_seconds_max=90), host="127.0.0.1", port=port):
+                pass

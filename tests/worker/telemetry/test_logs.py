@@ -1,0 +1,114 @@
+"""Log lines: one JSON object each, with the keys that existing searches use."""
+
+import json
+import logging
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import pytest
+
+from handlers.events.event import Event, Unsupported
+from handlers.options import Options
+from handlers.planning.audit_records import skip_own
+from sync.rule import Policy
+from tests.worker.fake_clock import T0, FakeClock
+from tests.worker.telemetry_recorder import Ear
+from worker.telemetry.audit_log import tell_handled, tell_unsupported
+from worker.telemetry.logs import Origin, fault_fields, open_log, take_in_libraries
+from worker.telemetry.metrics import Metric
+
+ENVELOPE = ["name", "hostname", "pid", "level"]
+AUDIT = [
+    *ENVELOPE, "conversationId", "workItemId", "outcome", "direction", "updatedConversation", "updatedWorkItem",
+    "reasons", "suppressed", "command", "event", "trigger", "policy", "shadow", "conversationRev", "workItemRev",
+    "lagMs", "msg", "time", "v", "dd",
+]  # fmt: skip
+
+
+def _event() -> Event:
+    return Event(
+        id="e1", name="kustomer.conversation.update", side="conversation", org="o", partition="o",
+        conversation_id="c1", document_id="c1", rev=3, data={}, client="api", is_sync=False, ours=False,
+        published_at=T0, trace={"trace_id": "12", "span_id": "34"},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def _logging_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+
+
+def _lines(out: BytesIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_a_line_has_the_keys_and_the_levels_of_the_old_logs() -> None:
+    out = BytesIO()
+    origin = Origin(service="routing-worker", version="1.2.3", hostname="host", pid=7)
+    log = open_log(level="info", origin=origin, clock=FakeClock(), to=out)
+    log.debug("not told")
+    log.info("told", count=3)
+    log.warning("told louder")
+    log.error("loudest")
+    assert _lines(out)[0] == {
+        "name": "routing-worker",
+        "hostname": "host",
+        "pid": 7,
+        "level": 30,
+        "count": 3,
+        "msg": "told",
+        "time": "2024-05-06T07:08:09.123Z",
+        "v": 0,
+        "dd": {"service": "routing-worker", "version": "1.2.3"},
+    }
+    assert [line["level"] for line in _lines(out)] == [30, 40, 50]
+
+
+def test_an_audit_line_has_exactly_its_keys() -> None:
+    ear = Ear()
+    tell_handled([skip_own(_event(), now=T0, options=Options())], ear.telemetry)
+    (line,) = ear.lines
+    assert list(line) == AUDIT
+    assert line["msg"] == "CONVERSATION_SYNC_AUDIT"
+    assert line["event"]["id"] == "e1"
+    assert line["dd"] == {"service": "routing-worker", "version": "unknown", "trace_id": "12", "span_id": "34"}
+    assert ear.counts[f"{Metric.LAG.value} event=kustomer.conversation.update"] == 1
+
+
+def test_an_event_that_is_none_of_ours_has_an_audit_line_too() -> None:
+    ear = Ear()
+    tell_unsupported([Unsupported(id="e9", name="kustomer.tag.update")], Policy.LEGACY, ear.telemetry)
+    (line,) = ear.lines
+    assert list(line) == AUDIT
+    assert (line["conversationId"], line["trigger"]) == (None, None)
+
+
+def test_what_json_cannot_hold_costs_neither_the_line_nor_the_worker() -> None:
+    ear = Ear()
+    ear.telemetry.log.info("odd", number=2**70, text="half \ud800 pair", thing=T0)
+    (line,) = ear.lines
+    assert line["number"] == 2**70
+
+
+def test_a_fault_is_told_by_its_type_and_place_never_by_its_text() -> None:
+    with pytest.raises(ValueError, match="words") as raised:
+        int("a customer's words")
+    fields = fault_fields(raised.value)
+    assert fields["error"] == "ValueError"
+    assert fields["stack"][-1].startswith("test_logs.py:")
+    assert "words" not in str(fields)
+
+
+@pytest.mark.usefixtures("_logging_as_it_was")
+def test_libraries_warnings_are_lines_too() -> None:
+    out = BytesIO()
+    take_in_libraries(open_log(level="info", origin=Origin(), clock=FakeClock(), to=out))
+    logging.getLogger("some.library").info("not told")
+    logging.getLogger("some.library").warning("told %s\nand more", "once")
+    (line,) = _lines(out)
+    assert (line["msg"], line["logger"], line["level"]) == ("told once", "some.library", 40)

@@ -1,0 +1,49 @@
+"""Hears what the parts tell: metrics counted, log lines parsed."""
+
+import json
+from collections import Counter
+from io import BytesIO
+from typing import Any
+
+from tests.worker.fake_clock import FakeClock
+from worker.telemetry.logs import Origin, open_log
+from worker.telemetry.metrics import Metric, Telemetry
+
+
+class Ear:
+    """Telemetry for the parts, and what came through it."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.gauges: dict[str, float] = {}
+        self._out = BytesIO()
+        log = open_log(level="debug", origin=Origin(hostname="host", pid=7), clock=FakeClock(), to=self._out)
+        self.telemetry = Telemetry(metrics=self, log=log)
+
+    def count(self, metric: Metric, value: int = 1, **tags: str) -> None:
+        self.counts[_name(metric, tags)] += value
+
+    def gauge(self, metric: Metric, value: float, **tags: str) -> None:
+        self.gauges[_name(metric, tags)] = value
+
+    def distribution(self, metric: Metric, value: float, **tags: str) -> None:
+        self.counts[_name(metric, tags)] += 1
+
+    def close(self) -> None:
+        pass
+
+    def total(self, metric: Metric) -> int:
+        """Over all tags."""
+        return sum(value for name, value in self.counts.items() if name.partition(" ")[0] == metric.value)
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._out.getvalue().splitlines()]
+
+    @property
+    def said(self) -> list[str]:
+        return [line["msg"] for line in self.lines]
+
+
+def _name(metric: Metric, tags: dict[str, str]) -> str:
+    return " ".join([metric.value, *(f"{name}={tags[name]}" for name in sorted(tags))])

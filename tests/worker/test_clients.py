@@ -1,0 +1,43 @@
+"""Which client makes the calls that are made all the time is the operator's to choose, for each service by itself."""
+
+from typing import Any, Literal
+
+import pytest
+
+from moto_server import MotoServer
+from worker.aws.sns import SnsTopics
+from worker.aws.sns_http import LeanSns
+from worker.aws.sqs_http import LeanSqs
+from worker.clients import connected
+from worker.outbox.topic_message import topic_message
+from worker.runtime.clock import SystemClock
+from worker.settings import Settings
+
+Transport = Literal["lean", "library"]
+ARN = "arn:aws:sns:us-east-1:123456789012:clients"
+
+
+@pytest.mark.parametrize(("sqs", "sns"), [("lean", "library"), ("library", "lean")])
+async def test_each_service_is_called_the_way_that_is_set(moto: MotoServer, sqs: Transport, sns: Transport) -> None:
+    settings = Settings(
+        aws_region="us-east-1",
+        aws_endpoint_url=moto.endpoint,
+        sqs_queue_url=f"{moto.endpoint}/123456789012/q",
+        sns_conversation_topic_arn=ARN,
+        sns_work_item_topic_arn=ARN,
+        sqs_transport=sqs,
+        sns_transport=sns,
+        mongodb_uri="mongodb://127.0.0.1:9/",
+    )
+    async with connected(settings, SystemClock()) as clients:
+        polling: Any = clients.polling
+        assert isinstance(polling, LeanSqs) == (sqs == "lean")
+        assert (clients.settling is clients.sqs) == (sqs == "library")
+        assert clients.polling is not clients.settling
+        assert isinstance(clients.publishing, LeanSns) == (sns == "lean")
+        assert (clients.publishing is clients.sns) == (sns == "library")
+        queue = (await clients.sqs.create_queue(QueueName="clients"))["QueueUrl"]
+        assert not (await polling.receive_message(QueueUrl=queue)).get("Messages")
+        await clients.sns.create_topic(Name="clients")
+        message = topic_message(id="a", group="c", text="{}")
+        assert await SnsTopics(clients.publishing).publish(ARN, [message]) == [None]

@@ -1,0 +1,185 @@
+"""The worker as a process of its own: signals, exit statuses, and what it says while something is away."""
+
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from mongod import Mongod
+from moto_server import MotoServer
+from worker.cli.main import run
+from worker.settings import setting_rows
+
+COMMAND = str(Path(sys.executable).parent / "routing-sync")
+
+
+class Worker:
+    """The process; its log is read line by line, which is how a test waits for it."""
+
+    def __init__(self, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [COMMAND, "run"],
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[dict[str, Any]] = []
+
+    def wait_for(self, message: str) -> dict[str, Any]:
+        """The next line that says so."""
+        for line in self._out:
+            self.lines.append(json.loads(line))
+            if self.lines[-1]["msg"] == message:
+                return self.lines[-1]
+        raise AssertionError(
+            f"it ended without saying {message!r}: {self.process.stderr and self.process.stderr.read()}"
+        )
+
+    @property
+    def _out(self) -> IO[str]:
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def end(self, *signals: signal.Signals) -> tuple[int, str]:
+        """Exit status and standard error."""
+        for number in signals:
+            self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=30)
+        return self.process.returncode, errors
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture(scope="module")
+def made(moto: MotoServer) -> dict[str, str]:
+    """Queues and topics of these tests. One of them sends something, and it is taken and deleted."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as out:
+        for name, value in moto.environment.items():
+            patch.setenv(name, value)
+        assert run(["provision", "--json", "--prefix", "process"]) == 0
+    variables: dict[str, str] = json.loads(out.getvalue())
+    return variables
+
+
+@pytest.fixture
+def environment(moto: MotoServer, made: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of a worker with queues and no store yet."""
+    for row in setting_rows():
+        monkeypatch.delenv(row.name, raising=False)
+    variables = {**moto.environment, **made, "HTTP_PORT": "0", "MONGODB_DATABASE": "process"}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def _logging_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def started() -> Iterator[list[Worker]]:
+    workers: list[Worker] = []
+    yield workers
+    for worker in workers:
+        worker.close()
+
+
+@pytest.mark.usefixtures("environment")
+def test_it_works_until_sigterm_and_exits_0(mongod: Mongod, started: list[Worker], tmp_path: Path) -> None:
+    worker = Worker(MONGODB_URI=mongod.uri, DD_VERSION="1.2.3")
+    started.append(worker)
+    data: dict[str, Any] = {"id": "c1", "type": "conversation", "attributes": {"rev": 1, "status": "open"}}
+    file = tmp_path / "events.ndjson"
+    file.write_text(json.dumps({"id": "e1", "name": "kustomer.conversation.update", "data": data}))
+    assert run(["publish", str(file)]) == 0
+    worker.wait_for("worker started")
+    audit = worker.wait_for("CONVERSATION_SYNC_AUDIT")
+    assert (audit["event"]["id"], audit["dd"]["version"]) == ("e1", "1.2.3")
+    assert worker.end(signal.SIGTERM) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("SQS_QUEUE_URL=$AWS_ENDPOINT_URL/123456789012/none", "SQS_QUEUE_URL http.*/none: QueueDoesNotExist"),
+        ("SQS_QUEUE_URL=$SQS_DEAD_LETTER_QUEUE_URL", "the queue http.* has no redrive policy"),
+        ("SNS_WORK_ITEM_TOPIC_ARN=${SNS_WORK_ITEM_TOPIC_ARN}-none", "SNS_WORK_ITEM_TOPIC_ARN: there is no topic arn"),
+        ("MONGODB_URI=mongodb://user:hunter2@[broken", "MONGODB_URI: it cannot be read"),
+        (
+            "SYNC_GAP_SECONDS=30",
+            r"SYNC_GAP_SECONDS 30: it must be more than the queue's visibility timeout \(30 s\)",
+        ),
+        ("HTTP_HOST=203.0.113.1", "HTTP_HOST 203.0.113.1, HTTP_PORT 0: "),
+    ],
+)
+@pytest.mark.usefixtures("environment", "_logging_as_it_was")
+def test_what_is_set_up_wrongly_is_one_clear_line_and_exit_1(
+    mongod: Mongod, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], wrong: str, says: str
+) -> None:
+    monkeypatch.setenv("MONGODB_URI", mongod.uri)
+    name, _, value = wrong.partition("=")
+    monkeypatch.setenv(name, os.path.expandvars(value))
+    assert run(["run"]) == 1
+    out, errors = capfd.readouterr()
+    (line,) = errors.splitlines()
+    assert re.match(f"routing-sync run: {says}", line)
+    assert json.loads(out.splitlines()[-1])["msg"] == "cannot start"
+    assert "hunter2" not in out + errors
+
+
+@pytest.mark.usefixtures("environment", "_logging_as_it_was")
+def test_a_policy_without_its_engine_is_one_line_with_the_remedy_and_exit_2(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1:1")
+    monkeypatch.setenv("SYNC_POLICY", "causal")
+    monkeypatch.setenv("COMMAND_ENGINE", "legacy")
+    assert run(["run"]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("routing-sync run: SYNC_POLICY: causal needs the composed engine: set COMMAND_ENGINE to")
+
+
+def test_a_second_signal_exits_at_once() -> None:
+    deaf = """
+import asyncio, sys
+from worker.clock import SystemClock
+from worker.logs import Origin, open_log
+from worker.stopping import Stopping
+
+async def main():
+    stopping = Stopping(open_log(level="info", origin=Origin(), clock=SystemClock()))
+    stopping.listen()
+    print("listening", flush=True)
+    await stopping.asked()
+    print("asked", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+    process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "listening\n"
+    process.send_signal(signal.SIGINT)
+    while process.stdout.readline() != "asked\n":
+        pass
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert process.returncode == 128 + signal.SIGTERM

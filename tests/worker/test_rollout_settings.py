@@ -1,0 +1,213 @@
+"""COMMAND_ENGINE, COMPOSED_UPDATES and MAX_FIELDS; and what the figures tell of the updates that came."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from commands.rollout import COMPOSED, UPDATE_NAMES, Engine, Origin, Way
+from handlers.options import PolicyInUse
+from handlers.outcome import Handled
+from tests.handlers.wire_events import Json, conversation, event, work_item
+from tests.handlers.world import World, code_of
+from tests.worker.telemetry_recorder import Ear
+from tests.worker.test_settings import GOOD
+from worker.settings import SettingFaults, Settings, read_settings, setting_rows
+from worker.telemetry.audit_log import tell_handled
+from worker.telemetry.metrics import Metric
+
+LEGACY_SET = {"COMMAND_ENGINE": "legacy", "SYNC_POLICY": "legacy"}
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for row in setting_rows():
+        monkeypatch.delenv(row.name, raising=False)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+
+
+def read(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Settings | SettingFaults:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return read_settings(Settings)
+
+
+def way_of(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Way:
+    settings = read(monkeypatch, variables)
+    assert isinstance(settings, Settings), settings
+    return settings.way
+
+
+def faults(monkeypatch: pytest.MonkeyPatch, **variables: str) -> list[str]:
+    found = read(monkeypatch, variables)
+    assert isinstance(found, SettingFaults)
+    return list(found.lines)
+
+
+class TestGood:
+    def test_by_default_everything_goes_the_composed_way_and_nothing_is_limited(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert way_of(monkeypatch) == COMPOSED
+
+    @pytest.mark.parametrize("engine", Engine, ids=lambda engine: engine.value)
+    def test_the_engine(self, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
+        assert way_of(monkeypatch, COMMAND_ENGINE=engine.value, SYNC_POLICY="legacy") == Way(engine=engine)
+
+    @pytest.mark.parametrize("text", ["LEGACY", "Legacy"])
+    def test_the_engine_in_any_case(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+        assert way_of(monkeypatch, COMMAND_ENGINE=text, SYNC_POLICY="legacy").engine is Engine.LEGACY
+
+    @pytest.mark.parametrize("name", UPDATE_NAMES)
+    def test_every_update_can_be_rolled_out(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        way = way_of(monkeypatch, **LEGACY_SET, COMPOSED_UPDATES=name)
+        assert way == Way(engine=Engine.LEGACY, composed_updates=frozenset({name}))
+
+    @pytest.mark.parametrize(
+        "text", ["queue:null,assignedTo:null", " queue:null , assignedTo:null ", "assignedTo:null,,queue:null,"]
+    )
+    def test_several(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+        way = way_of(monkeypatch, **LEGACY_SET, COMPOSED_UPDATES=text)
+        assert way.composed_updates == {"queue:null", "assignedTo:null"}
+
+    @pytest.mark.parametrize(
+        ("text", "most"),
+        [
+            ("api=2", {Origin.API: 2}),
+            ("api=2,router=3", {Origin.API: 2, Origin.ROUTER: 3}),
+            (" router=1 , sync=4,", {Origin.ROUTER: 1, Origin.SYNC: 4}),
+            ("", {}),
+        ],
+    )
+    def test_most_fields_by_origin(
+        self, monkeypatch: pytest.MonkeyPatch, text: str, most: Mapping[Origin, int]
+    ) -> None:
+        assert way_of(monkeypatch, MAX_FIELDS=text).fields_max == most
+
+
+class TestFaults:
+    def test_all_come_together_each_with_its_remedy(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        lines = faults(monkeypatch, COMMAND_ENGINE="funnel", COMPOSED_UPDATES="queue:none", MAX_FIELDS="everyone=2")
+        found = {line.partition(":")[0]: line for line in lines}
+        assert set(found) == {"COMMAND_ENGINE", "COMPOSED_UPDATES", "MAX_FIELDS"}
+        assert len(lines) == 3
+        assert "set it to composed or legacy" in found["COMMAND_ENGINE"]
+        assert "queue:none" in found["COMPOSED_UPDATES"]
+        assert all(name in found["COMPOSED_UPDATES"] for name in UPDATE_NAMES)
+        assert "'everyone=2' is no origin with a number above 0" in found["MAX_FIELDS"]
+        assert all(f"{origin.value}=NUMBER" in found["MAX_FIELDS"] for origin in Origin)
+
+    @pytest.mark.parametrize("text", ["both", "funnel", "composed,legacy", "1"])
+    def test_an_engine_there_is_not(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+        assert [line.partition(":")[0] for line in faults(monkeypatch, COMMAND_ENGINE=text)] == ["COMMAND_ENGINE"]
+
+    def test_all_unknown_updates_are_named_and_no_known_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        [line] = faults(monkeypatch, COMPOSED_UPDATES="zebra,queue:null,assignedTo,Paused")
+        assert line.startswith(
+            "COMPOSED_UPDATES: 'zebra,queue:null,assignedTo,Paused' names Paused, assignedTo, zebra, which are no"
+        )
+
+    @pytest.mark.parametrize(
+        "text", ["api", "api=", "=2", "api=0", "api=-1", "api=2.5", "api=two", "api=²", "API=2", "api=2;router=3", "2"]
+    )
+    def test_what_is_no_limit(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+        [line] = faults(monkeypatch, MAX_FIELDS=text)
+        assert line.startswith(f"MAX_FIELDS: {text!r} is no origin with a number above 0")
+
+    def test_a_bad_limit_among_good_ones(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        [line] = faults(monkeypatch, MAX_FIELDS="sync=4,api=none,router=3")
+        assert "'api=none'" in line
+
+    def test_every_bad_limit_is_named_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        [line] = faults(monkeypatch, MAX_FIELDS="api=none,everyone=2,router=3")
+        assert "'api=none'" in line
+        assert "'everyone=2'" in line
+
+    def test_an_origin_that_is_limited_twice_is_a_fault(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Which of the two would stand is chance, and another one at the next start."""
+        [line] = faults(monkeypatch, MAX_FIELDS="api=2,api=3")
+        assert line.startswith("MAX_FIELDS: ")
+
+
+async def synced(way: Way, **told: Any) -> Handled:
+    """What becomes of an event of a conversation whose work-item u-1 has."""
+    policy = PolicyInUse.LEGACY if way.engine is Engine.LEGACY else PolicyInUse.CAUSAL
+    world = World(way=way, policy=policy).put(
+        conversation(3), work_item(3, status="assigned", user="u-1", session="s-1")
+    )
+    return await world.one(event(conversation(4, **told)))
+
+
+def used(ear: Ear) -> dict[str, int]:
+    metric = Metric.COMMAND_USED.value
+    return {name.removeprefix(f"{metric} "): count for name, count in ear.counts.items() if name.startswith(metric)}
+
+
+LEGACY = Way(engine=Engine.LEGACY)
+SNOOZED: Json = {"users": ("u-1",), "status": "snoozed"}
+"""A conversation of the work-item's agent."""
+
+
+class TestUsage:
+    @pytest.mark.parametrize(
+        ("way", "told", "tags"),
+        [
+            (COMPOSED, SNOOZED, "composed=true count=1 engine=composed fields=paused origin=sync"),
+            (LEGACY, SNOOZED, "composed=false count=1 engine=legacy fields=paused origin=sync"),
+            (
+                replace(LEGACY, composed_updates=frozenset({"paused"})),
+                SNOOZED,
+                "composed=true count=1 engine=composed fields=paused origin=sync",
+            ),
+            (
+                COMPOSED,
+                {"users": ("u-2",), "queue": "q-1", "status": "snoozed"},
+                "composed=true count=3 engine=composed fields=assignedTo+paused+queue origin=sync",
+            ),
+            (
+                LEGACY,
+                {"users": (), "status": "snoozed"},
+                "composed=false count=3 engine=legacy fields=assignedTo+paused+queue origin=sync",
+            ),
+        ],
+        ids=["composed", "legacy", "rolled out", "three", "three, legacy"],
+    )
+    async def test_fields_count_origin_engine_and_way(self, way: Way, told: dict[str, Any], tags: str) -> None:
+        ear = Ear()
+        tell_handled([await synced(way, **told)], ear.telemetry)
+        assert used(ear) == {tags: 1}
+
+    async def test_the_fields_of_a_refused_update_are_counted_too(self) -> None:
+        ear = Ear()
+        end = await synced(Way(fields_max={Origin.SYNC: 2}), users=("u-2",), queue="q-1", status="snoozed")
+        assert code_of(end) == "TOO_MANY_FIELDS"
+        tell_handled([end], ear.telemetry)
+        assert used(ear) == {"composed=true count=3 engine=composed fields=assignedTo+paused+queue origin=sync": 1}
+        assert ear.total(Metric.REFUSED) == 1
+
+    async def test_an_event_that_asks_nothing_of_the_commands_counts_nothing(self) -> None:
+        ear = Ear()
+        tell_handled([await synced(COMPOSED, users=("u-1",))], ear.telemetry)
+        assert ear.total(Metric.COMMAND_USED) == 0
+
+    @pytest.mark.parametrize("origin", Origin, ids=lambda origin: origin.value)
+    async def test_updates_are_told_apart_by_where_they_came_from(self, origin: Origin) -> None:
+        ear = Ear()
+        end = await synced(COMPOSED, **SNOOZED)
+        assert end.audit.command is not None
+        command = replace(end.audit.command, origin=origin, fields=("status", "queue", "paused"))
+        for _ in range(2):
+            tell_handled([replace(end, audit=replace(end.audit, command=command))], ear.telemetry)
+        tags = f"composed=true count=3 engine=composed fields=paused+queue+status origin={origin.value}"
+        assert used(ear) == {tags: 2}
+
+    async def test_the_audit_line_says_the_way_and_what_was_dropped_is_what_is_missing(self) -> None:
+        ear = Ear()
+        tell_handled([await synced(LEGACY, users=(), status="snoozed")], ear.telemetry)
+        [line] = ear.lines
+        assert line["command"]["engine"] == "legacy"
+        assert line["command"]["name"] == "dequeueCommandParams"
+        assert line["command"]["actions"] == ["DeQueue"]
+        assert sorted(line["command"]["fields"]) == ["assignedTo", "paused", "queue"]

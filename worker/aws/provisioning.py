@@ -1,0 +1,210 @@
+"""Makes topics, queue, dead-letter queue and subscriptions, and mends those whose attributes differ.
+
+Idempotent: whatever is there already stays, and the end is the same however often it runs. Nothing is ever removed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from botocore.exceptions import ClientError
+
+from worker.aws.errors import code_of, translated
+from worker.errors import Misconfigured, QueueAway, first_line
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sns.client import SNSClient
+    from types_aiobotocore_sqs.client import SQSClient
+
+
+RETENTION_SECONDS: Final = 1_209_600
+"""How long queues keep messages: 14 days, the longest SQS has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blueprint:
+    """What is wanted. Every name gets the prefix, and on FIFO `.fifo` where it lacks it."""
+
+    conversation_topic: str = "conversation-events"
+    work_item_topic: str = "work-item-events"
+    queue: str = "routing-sync"
+    dead_letter_queue: str = "routing-sync-dead-letters"
+    prefix: str = ""
+    fifo: bool = False
+    raw: bool = False
+    visibility_seconds: int = 30
+    receive_count_max: int = 10
+
+    def named(self, name: str) -> str:
+        """A name as AWS wants it."""
+        name = f"{self.prefix}-{name}" if self.prefix else name
+        return f"{name}.fifo" if self.fifo and not name.endswith(".fifo") else name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provisioned:
+    """Where everything is, and what had to be made or mended."""
+
+    queue_url: str
+    dead_letter_queue_url: str
+    conversation_topic_arn: str
+    work_item_topic_arn: str
+    changes: tuple[str, ...]
+
+    def variables(self) -> dict[str, str]:
+        """The worker's environment variables."""
+        return {
+            "SQS_QUEUE_URL": self.queue_url,
+            "SQS_DEAD_LETTER_QUEUE_URL": self.dead_letter_queue_url,
+            "SNS_CONVERSATION_TOPIC_ARN": self.conversation_topic_arn,
+            "SNS_WORK_ITEM_TOPIC_ARN": self.work_item_topic_arn,
+        }
+
+
+async def provision(sns: "SNSClient", sqs: "SQSClient", blueprint: Blueprint) -> Provisioned:
+    """Make and mend. Raises Misconfigured, QueueAway."""
+    try:
+        with translated("SNS and SQS", QueueAway, at_start=True):
+            return await _Provisioning(sns, sqs, blueprint).run()
+    except ClientError as error:
+        raise Misconfigured(first_line(error)) from error
+
+
+class _Provisioning:
+    def __init__(self, sns: "SNSClient", sqs: "SQSClient", blueprint: Blueprint) -> None:
+        self._sns = sns
+        self._sqs = sqs
+        self._blueprint = blueprint
+        self._changes: list[str] = []
+
+    async def run(self) -> Provisioned:
+        blueprint = self._blueprint
+        topics = [await self._topic(blueprint.named(name)) for name in self._topic_names()]
+        common = {"MessageRetentionPeriod": str(RETENTION_SECONDS)}
+        dead_url, dead_arn = await self._queue(blueprint.named(blueprint.dead_letter_queue), common)
+        name = blueprint.named(blueprint.queue)
+        redrive = {"deadLetterTargetArn": dead_arn, "maxReceiveCount": blueprint.receive_count_max}
+        wanted = {
+            **common,
+            "VisibilityTimeout": str(blueprint.visibility_seconds),
+            "ReceiveMessageWaitTimeSeconds": "20",
+            "RedrivePolicy": orjson.dumps(redrive).decode(),
+        }
+        if blueprint.fifo:
+            # Order within a conversation is all that is asked for; so each group has the full throughput.
+            wanted |= {"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
+        url, arn = await self._queue(name, wanted)
+        await self._allow(url, arn, topics)
+        # One after the other: a stand-in's list of subscriptions does not bear being read while it is written.
+        for topic in topics:
+            await self._subscribe(topic, arn)
+        return Provisioned(
+            queue_url=url,
+            dead_letter_queue_url=dead_url,
+            conversation_topic_arn=topics[0],
+            work_item_topic_arn=topics[1],
+            changes=tuple(self._changes),
+        )
+
+    def _topic_names(self) -> tuple[str, str]:
+        return self._blueprint.conversation_topic, self._blueprint.work_item_topic
+
+    async def _topic(self, name: str) -> str:
+        async for page in self._sns.get_paginator("list_topics").paginate():
+            for topic in page.get("Topics", []):
+                arn: str = _told(topic, "TopicArn", "SNS ListTopics")
+                if arn.rpartition(":")[2] == name:
+                    return arn
+        attributes = {"FifoTopic": "true", "ContentBasedDeduplication": "false"} if self._blueprint.fifo else {}
+        self._changes.append(f"topic {name}: made")
+        made: str = _told(await self._sns.create_topic(Name=name, Attributes=attributes), "TopicArn", "SNS CreateTopic")
+        return made
+
+    async def _queue(self, name: str, wanted: Mapping[str, str]) -> tuple[str, str]:
+        url = await self._queue_url(name)
+        if url is None:
+            kind = {"FifoQueue": "true"} if self._blueprint.fifo else {}
+            attributes: Any = {**kind, **wanted}
+            made = await self._sqs.create_queue(QueueName=name, Attributes=attributes)
+            url = str(_told(made, "QueueUrl", "SQS CreateQueue"))
+            self._changes.append(f"queue {name}: made")
+        found = await self._attributes(url)
+        differing: Any = {key: value for key, value in wanted.items() if not _same(found.get(key), value)}
+        if differing:
+            await self._sqs.set_queue_attributes(QueueUrl=url, Attributes=differing)
+            self._changes.append(f"queue {name}: {', '.join(sorted(differing))} mended")
+        return url, _told(found, "QueueArn", "SQS GetQueueAttributes")
+
+    async def _queue_url(self, name: str) -> str | None:
+        try:
+            found = await self._sqs.get_queue_url(QueueName=name)
+        except ClientError as error:
+            if code_of(error) == "QueueDoesNotExist":
+                return None
+            raise
+        return str(_told(found, "QueueUrl", "SQS GetQueueUrl"))
+
+    async def _attributes(self, url: str) -> dict[str, str]:
+        answer = await self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        attributes: dict[str, str] = _told(answer, "Attributes", "SQS GetQueueAttributes")
+        return attributes
+
+    async def _allow(self, url: str, arn: str, topics: list[str]) -> None:
+        """The topics may send to the queue; statements of others stay."""
+        ours: dict[str, Any] = {
+            "Sid": "routing-sync-topics",
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topics}},
+        }
+        found = orjson.loads((await self._attributes(url)).get("Policy") or "{}")
+        statements = found.get("Statement", [])
+        others = [one for one in statements if one.get("Sid") != ours["Sid"]]
+        if ours in statements:
+            return
+        policy = {"Version": "2012-10-17", **found, "Statement": [*others, ours]}
+        await self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": orjson.dumps(policy).decode()})
+        self._changes.append("queue policy: topics may send")
+
+    async def _subscribe(self, topic: str, queue_arn: str) -> None:
+        raw = str(self._blueprint.raw).lower()
+        subscription = await self._subscription(topic, queue_arn)
+        name = topic.rpartition(":")[2]
+        if subscription is None:
+            await self._sns.subscribe(
+                TopicArn=topic, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": raw}
+            )
+            self._changes.append(f"subscription to {name}: made")
+            return
+        answer = await self._sns.get_subscription_attributes(SubscriptionArn=subscription)
+        attributes = _told(answer, "Attributes", "SNS GetSubscriptionAttributes")
+        if attributes.get("RawMessageDelivery", "false") != raw:
+            await self._sns.set_subscription_attributes(
+                SubscriptionArn=subscription, AttributeName="RawMessageDelivery", AttributeValue=raw
+            )
+            self._changes.append(f"subscription to {name}: RawMessageDelivery mended")
+
+    async def _subscription(self, topic: str, queue_arn: str) -> str | None:
+        async for page in self._sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic):
+            for one in page.get("Subscriptions", []):
+                if one.get("Endpoint") == queue_arn and one.get("SubscriptionArn", "").startswith("arn:"):
+                    return one["SubscriptionArn"]
+        return None
+
+
+def _told(answer: Mapping[str, Any], key: str, call: str) -> Any:
+    """What AWS always answers. Raises Misconfigured where it is missing: then it is not AWS that answers."""
+    if key not in answer:
+        raise Misconfigured(f"{call}: the answer has no {key}: see what answers at AWS_ENDPOINT_URL")
+    return answer[key]
+
+
+def _same(found: str | None, wanted: str) -> bool:
+    """Whether two attributes mean the same: JSON by value, and numbers in it written as text or not."""
+    if found is None or not wanted.startswith("{"):
+        return found == wanted
+    left, right = orjson.loads(found), orjson.loads(wanted)
+    return {key: str(value) for key, value in left.items()} == {key: str(value) for key, value in right.items()}

@@ -1,0 +1,93 @@
+"""`routing-sync decide`: questions in, one JSON object a line, decisions out in the same order."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Final
+
+import orjson
+import typer
+
+from handlers.dry_run.question import BadQuestion, answer
+from handlers.events.event import Malformed
+from handlers.events.json_text import parse_json
+from handlers.events.parser import DEFAULT_LIMITS
+
+FILES = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[FILE]…", help="Files with questions; standard input if none is named, or for `-`."),
+]
+JSON = Annotated[bool, typer.Option("--json", help="Accepted for symmetry: decisions are always JSON.")]
+
+EXAMPLES: Final = (
+    (
+        '{"kind": "sync", "policy": "causal", "trigger": "conversation", '
+        '"conversation": {"rev": 6, "status": "open", "assignedUsers": ["anna"]}, '
+        '"workItem": {"rev": 2, "status": "queued"}, '
+        '"state": {"changed": {"assignee": 6}, "known": {"assignee": 4}}}'
+    ),
+    '{"kind": "command", "workItem": {"status": "assigned", "assignedTo": "anna"}, "update": {"assignedTo": null}}',
+)
+"""A question of each kind."""
+# Behind \b the lines are left as they are: a question broken in two would be two.
+HELP: Final = f"""Read questions, one a line, and print the decisions, one a line: for tests, dry runs and scripts.
+
+A question is one JSON object on one line, about a pair (sync) or about an update (command):
+
+\b
+{EXAMPLES[0]}
+\b
+{EXAMPLES[1]}
+
+`state` says who knew what; without it the pair is a first sight, and every field goes the trigger's way. Without
+`observed` in it (as in {{"conversation": [[1, 6]], "workItem": [[1, 3]]}}) all revisions count as observed.
+
+A line that cannot be read is answered with {{"error": …}}, the rest goes on, and the exit status is 1.
+"""
+
+
+def decide(files: FILES = None, as_json: JSON = False) -> None:  # noqa: ARG001 - decisions are always JSON
+    """Read questions, one JSON object a line, and print the decisions: for tests, dry runs and scripts.
+
+    A question is about a pair ({"kind": "sync", …}) or about an update ({"kind": "command", …}). A line that cannot
+    be read is answered with {"error": …}, the rest goes on, and the exit status is 1.
+    """
+    failed = False
+    for source in files or [Path("-")]:
+        try:
+            with sys.stdin.buffer if str(source) == "-" else source.open("rb") as lines:
+                failed = _decide_all(lines, sys.stdout.buffer) or failed
+        except OSError as fault:
+            typer.echo(f"routing-sync decide: cannot read {source}: {fault.strerror}", err=True)
+            failed = True
+    raise typer.Exit(1 if failed else 0)
+
+
+def _decide_all(lines: Iterable[bytes], out: BinaryIO) -> bool:
+    failed = False
+    for answered in answers(lines):
+        failed = failed or "error" in answered
+        out.write(orjson.dumps(answered) + b"\n")
+        out.flush()
+    return failed
+
+
+def answers(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """One answer for every line that is not blank, in order."""
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        parsed = parse_json(line, "the question", depth_max=DEFAULT_LIMITS.depth_max)
+        if isinstance(parsed, Malformed):
+            yield {"error": {"line": number, "message": parsed.reason}}
+            continue
+        try:
+            yield answer(parsed[0], now=_now())
+        except BadQuestion as fault:
+            yield {"error": {"line": number, "message": str(fault)}}
+
+
+def _now() -> datetime:
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

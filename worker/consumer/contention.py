@@ -1,0 +1,106 @@
+"""Conversations of a lane that met other writers: tried again side by side, beside the lane, which goes on meanwhile.
+
+What may have to go back with one of them waits for it: what else comes of its conversation and, of a FIFO queue, of its
+message groups. Left out: how a conversation is tried again (handlers/batch.py).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from handlers.events.event import Event
+from handlers.outcome import Handled, Retry
+from worker.consumer.lane_context import Entry, LaneParts
+from worker.runtime.unexpected import CodeFault, or_fault, tell_fault
+
+_TRIED_MAX: Final = 4
+"""So many of a lane are tried at a time."""
+
+Ends = Mapping[int, Handled]
+"""Each event's end, by the event's `id()`."""
+
+
+class Contention:
+    """`finish` tells, settles and publishes what has come to its end; `freed` hears that what waited may go on.
+
+    `held` are the ties of all that is tried (`Entry.ties`): what has one of them must wait.
+    """
+
+    def __init__(
+        self,
+        parts: LaneParts,
+        *,
+        finish: Callable[[Sequence[Entry], Ends], Awaitable[None]],
+        freed: Callable[[], None],
+    ) -> None:
+        self._parts = parts
+        self._finish = finish
+        self._freed = freed
+        self._places = asyncio.Semaphore(_TRIED_MAX)
+        self.held: set[str] = set()
+
+    def begin(self, entries: Sequence[Entry], ends: dict[int, Handled], tasks: asyncio.TaskGroup) -> None:
+        """Try what is left of a batch, in tasks; `ends` is filled as conversations come to their end."""
+        for ties in self._knots(entries):
+            self.held |= ties
+            knot = [entry for entry in entries if not ties.isdisjoint(entry.ties(fifo=self._parts.fifo))]
+            tasks.create_task(self._try(knot, ties, ends))
+
+    def _knots(self, entries: Iterable[Entry]) -> list[frozenset[str]]:
+        """The ties of those that depend on each other, if only through a third; mostly those of one conversation."""
+        knots: list[frozenset[str]] = []
+        for entry in entries:
+            ties = entry.ties(fifo=self._parts.fifo)
+            met = [knot for knot in knots if not knot.isdisjoint(ties)]
+            knots = [knot for knot in knots if knot.isdisjoint(ties)]
+            knots.append(ties.union(*met))
+        return knots
+
+    async def _try(self, knot: Sequence[Entry], ties: frozenset[str], ends: dict[int, Handled]) -> None:
+        """One conversation after the other, in their order; each entry ends as soon as it may."""
+        async with self._places:
+            left = knot
+            while events := _first(left, ends):
+                ends.update((id(one.event), one) for one in await self._again(events))
+                ended, left = parted(left, ends, fifo=self._parts.fifo)
+                await self._finish(ended, ends)
+        self.held -= ties
+        self._freed()
+
+    async def _again(self, events: Sequence[Event]) -> list[Handled]:
+        parts = self._parts
+        done = await or_fault(parts.outage.outlasted(partial(parts.handler.again, events), parts.store_pause))
+        if isinstance(done, CodeFault):
+            tell_fault(events, done, parts.telemetry)
+            return [parts.failed(event, done.error) for event in events]
+        return done
+
+
+def parted(entries: Iterable[Entry], ends: Ends, *, fifo: bool) -> tuple[list[Entry], list[Entry]]:
+    """What has come to its end, and the rest.
+
+    In a group of a FIFO queue, all that follows an event without an end waits for it, and all that follows one that
+    goes back has come to its end: it goes back, too, whether it has an end of its own or not.
+    """
+    back: set[str] = set()
+    waiting: set[str] = set()
+    ended: list[Entry] = []
+    left: list[Entry] = []
+    for entry in entries:
+        group = entry.message.group if fifo else None
+        end = ends.get(id(entry.read))
+        is_open = end is None and isinstance(entry.read, Event)
+        waits = group not in back and (is_open or group in waiting)
+        (left if waits else ended).append(entry)
+        if group is not None and waits:
+            waiting.add(group)
+        elif group is not None and end is not None and isinstance(end.outcome, Retry):
+            back.add(group)
+    return ended, left
+
+
+def _first(entries: Iterable[Entry], ends: Ends) -> list[Event]:
+    """The events without an end of the conversation that comes first."""
+    events = [entry.read for entry in entries if isinstance(entry.read, Event) and id(entry.read) not in ends]
+    return [event for event in events if event.conversation_id == events[0].conversation_id]

@@ -1,0 +1,200 @@
+"""One lane: it takes all that waits as one batch, and handles, tells, settles and publishes it.
+
+A conversation that meets other writers is tried again beside the lane, which goes on without it (contention.py). While
+the store is away a lane keeps its batch and tries again; while our code has a fault, the batch is taken apart by
+conversation and only the one that meets it goes back.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
+from zlib import crc32
+
+from handlers.batch_handler import Contended
+from handlers.events.event import Event, Malformed, Unsupported
+from handlers.outcome import Done, Handled, Outcome, Poison, Retry
+from handlers.planning.event_batch import lateness
+from sync.gates import Skip
+from worker.consumer.contention import Contention, parted
+from worker.consumer.lane_context import Entry, LaneParts
+from worker.consumer.settlement import EARLIER_WENT_BACK, Settlement
+from worker.runtime.unexpected import CodeFault, or_fault, tell_fault
+from worker.telemetry.audit_log import tell_handled, tell_unsupported
+from worker.telemetry.logs import fault_fields
+from worker.telemetry.metrics import Metric
+
+READ_FAULT: Final = "READ_FAULT"
+"""Why a message comes back: our code could not even read it."""
+
+
+class Lane:
+    """A queue of its own, and the work on it. `idle` is set while nothing waits and nothing is under way."""
+
+    def __init__(self, batch_max: int, parts: LaneParts) -> None:
+        self._batch_max = batch_max
+        self._parts = parts
+        self._waiting: deque[Entry] = deque()
+        self._some = asyncio.Event()
+        self._contention = Contention(parts, finish=self._finish, freed=self._go_on)
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    def put(self, entry: Entry) -> None:
+        """Line up behind what came before."""
+        self._waiting.append(entry)
+        self.idle.clear()
+        self._some.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as beside:
+            while True:
+                await self._some.wait()
+                batch = self._next()
+                if batch:
+                    await self._work(batch, beside)
+                if not batch or not self._waiting:
+                    self._some.clear()
+                    self._note_idle()
+
+    def _next(self) -> list[Entry]:
+        """As many as a batch holds, the oldest first, but for what waits for a conversation that is tried again."""
+        if not self._contention.held:
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max))]
+        batch: list[Entry] = []
+        kept: deque[Entry] = deque()
+        held = set(self._contention.held)
+        for entry in self._waiting:
+            ties = entry.ties(fifo=self._parts.fifo)
+            if len(batch) < self._batch_max and held.isdisjoint(ties):
+                batch.append(entry)
+            else:
+                # It must be overtaken by nothing either.
+                held |= ties
+                kept.append(entry)
+        self._waiting = kept
+        return batch
+
+    def _go_on(self) -> None:
+        """Something that waited for a conversation may wait no longer."""
+        if self._waiting:
+            self._some.set()
+        self._note_idle()
+
+    def _note_idle(self) -> None:
+        if not self._waiting and not self._contention.held and not self._some.is_set():
+            self.idle.set()
+
+    async def _work(self, batch: Sequence[Entry], beside: asyncio.TaskGroup) -> None:
+        parts = self._parts
+        events = [entry.read for entry in batch if isinstance(entry.read, Event)]
+        # One that comes again says nothing of the queue: it was held back by us.
+        first_time = (entry.read for entry in batch if entry.message.receive_count == 1)
+        parts.lag.note(lateness((each for each in first_time if isinstance(each, Event)), parts.clock.now()))
+        ends: dict[int, Handled] = {}
+        contended: list[Sequence[Event]] = []
+        if events:
+            handled = await self._handle(events, ends, contended.append)
+            ends.update((id(one.event), one) for one in handled)
+        if not contended:
+            await self._finish(batch, ends)
+            return
+        ended, left = parted(batch, ends, fifo=parts.fifo)
+        self._contention.begin(left, ends, beside)
+        await self._finish(ended, ends)
+
+    async def _finish(self, entries: Sequence[Entry], ends: Mapping[int, Handled]) -> None:
+        """Tell, settle and publish what has come to its end. An event without an end goes back untouched."""
+        parts = self._parts
+        handled = [ends[id(entry.read)] for entry in entries if id(entry.read) in ends]
+        # Before settling: a kill in between then repeats an audit line, where it would have lost the only one.
+        tell_handled(handled, parts.telemetry)
+        unsupported = [entry.read for entry in entries if isinstance(entry.read, Unsupported)]
+        tell_unsupported(unsupported, parts.policy, parts.telemetry)
+        went_back = await parts.settler.settle([self._settlement(entry, ends) for entry in entries])
+        await self._send_followers_back(went_back)
+        parts.announcer.offer([announcement for one in handled for announcement in one.announcements])
+        parts.health.progress()
+
+    async def _handle(self, events: Sequence[Event], ends: dict[int, Handled], contended: Contended) -> list[Handled]:
+        began = self._parts.clock.monotonic()
+        handle = partial(self._parts.handler.handle, events, ends, contended)
+        done = await or_fault(self._parts.outage.outlasted(handle, self._parts.store_pause))
+        metrics = self._parts.telemetry.metrics
+        if not isinstance(done, CodeFault):
+            metrics.distribution(Metric.BATCH_SIZE, len(events))
+            seconds = self._parts.clock.monotonic() - began
+            metrics.distribution(Metric.BATCH_DURATION, seconds * 1_000)
+            return done
+        by_conversation = tell_fault(events, done, self._parts.telemetry)
+        if len(by_conversation) == 1:
+            return [self._parts.failed(event, done.error) for event in events]
+        return [one for some in by_conversation.values() for one in await self._handle(some, ends, contended)]
+
+    def _settlement(self, entry: Entry, ends: Mapping[int, Handled]) -> Settlement:
+        outcome: Outcome
+        match entry.read:
+            case Event():
+                end = ends.get(id(entry.read))
+                outcome = Retry(reason=EARLIER_WENT_BACK) if end is None else end.outcome
+            case Unsupported():
+                outcome = Done(reason=Skip.UNSUPPORTED_EVENT.value)
+            case Malformed(code=code, reason=reason):
+                outcome = Poison(code=code, reason=reason)
+            case CodeFault(error=error):
+                self._parts.telemetry.log.error(
+                    "a message met a fault in our code", messageId=entry.message.id, **fault_fields(error)
+                )
+                outcome = Retry(reason=READ_FAULT)
+        return Settlement(message=entry.message, outcome=outcome, event=entry.name)
+
+    async def _send_followers_back(self, groups: frozenset[str]) -> None:
+        """FIFO: what waits here of a group that went back must not overtake it."""
+        if not groups:
+            return
+        followers = [entry for entry in self._waiting if entry.message.group in groups]
+        self._waiting = deque(entry for entry in self._waiting if entry.message.group not in groups)
+        back = Retry(reason=EARLIER_WENT_BACK)
+        await self._parts.settler.settle(
+            [Settlement(message=entry.message, outcome=back, event=entry.name) for entry in followers]
+        )
+
+
+class Lanes:
+    """`count` lanes for what asks the store; a batch holds up to `batch_max` messages.
+
+    Two more never ask it. What is no event of ours has no order to keep, a sync of our own none but a message group's:
+    together they make larger batches, and they wait for nobody's store. What is malformed is by itself, and holds up
+    nothing else while the dead-letter queue refuses it.
+    """
+
+    def __init__(self, *, count: int, batch_max: int, parts: LaneParts) -> None:
+        self._for_pairs = [Lane(batch_max, parts) for _ in range(count)]
+        self._for_storeless = Lane(batch_max, parts)
+        self._for_malformed = Lane(batch_max, parts)
+        self._all = (*self._for_pairs, self._for_storeless, self._for_malformed)
+        self._fifo = parts.fifo
+
+    def put(self, entry: Entry) -> None:
+        """Line up behind what came before."""
+        self._lane(entry.read).put(entry)
+
+    def _lane(self, read: object) -> Lane:
+        if isinstance(read, Malformed):
+            return self._for_malformed
+        if not isinstance(read, Event) or (read.ours and not self._fifo):
+            return self._for_storeless
+        return self._for_pairs[crc32(read.conversation_id.encode()) % len(self._for_pairs)]
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for lane in self._all:
+                tasks.create_task(lane.run())
+
+    async def idle(self) -> None:
+        """Wait until every lane is empty and no batch is under way."""
+        for lane in self._all:
+            await lane.idle.wait()

@@ -1,0 +1,62 @@
+"""The outbox on MongoDB."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo import ASCENDING
+
+from handlers.ports import Announcement
+from worker.mongo.database import Client, database_of, within
+from worker.ports import Backlog
+from worker.store.documents import Collection, EntryStatus, announcement_of
+
+
+class MongoOutbox:
+    """`worker.outbox.Outbox`; `deadline_s` bounds each call, which is one command."""
+
+    def __init__(self, client: Client, database: str, *, deadline_s: float) -> None:
+        """The client stays its owner's: it is not closed here."""
+        self._entries = database_of(client, database)[Collection.OUTBOX]
+        self._deadline_s = deadline_s
+
+    async def waiting(
+        self, older_than: datetime, limit: int, *, skip: int = 0, or_after: datetime | None = None
+    ) -> Sequence[Announcement]:
+        """At most `limit` entries created before `older_than` or after `or_after`, oldest first."""
+        ages: list[dict[str, Any]] = [{"createdAt": {"$lt": older_than}}]
+        if or_after is not None:
+            ages.append({"createdAt": {"$gt": or_after}})
+        query = {"status": EntryStatus.WAITING.value, "$or": ages}
+        with within(self._deadline_s):
+            found = self._entries.find(query, sort=[("createdAt", ASCENDING)], skip=skip, limit=limit, batch_size=limit)
+            return [announcement_of(document) for document in await found.to_list()]
+
+    async def sent(self, ids: Iterable[str]) -> None:
+        """Remove them; one that is gone already is gone."""
+        gone = list(ids)
+        if gone:
+            with within(self._deadline_s):
+                await self._entries.delete_many({"_id": {"$in": gone}})
+
+    async def set_aside(self, entry_id: str, reason: str) -> None:
+        """Keep it, with the reason, and let it wait no more; nothing happens if it is gone."""
+        with within(self._deadline_s):
+            change = {"$set": {"status": EntryStatus.SET_ASIDE.value, "reason": reason}}
+            await self._entries.update_one({"_id": entry_id}, change)
+
+    async def backlog(self) -> Backlog:
+        """What is left now; read from the index alone."""
+        by_status: list[dict[str, Any]] = [
+            {"$match": {"status": {"$in": [status.value for status in EntryStatus]}}},
+            {"$group": {"_id": "$status", "count": {"$sum": 1}, "oldest": {"$min": "$createdAt"}}},
+        ]
+        with within(self._deadline_s):
+            groups = {group["_id"]: group async for group in await self._entries.aggregate(by_status)}
+        waiting = groups.get(EntryStatus.WAITING.value)
+        set_aside = groups.get(EntryStatus.SET_ASIDE.value)
+        return Backlog(
+            count=waiting["count"] if waiting else 0,
+            oldest=waiting["oldest"] if waiting else None,
+            set_aside=set_aside["count"] if set_aside else 0,
+        )

@@ -1,0 +1,62 @@
+"""The waiting and the finished pairs on MongoDB: `sync_states` by its two partial indexes.
+
+The stamps are ISO text of one fixed form, which compares like the instants it stands for.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo import ASCENDING
+
+from commands.instant import format_instant, parse_instant
+from worker.mongo.database import Client, database_of, stamped, within
+from worker.ports import WaitingBacklog
+from worker.store.documents import Collection
+
+
+class MongoWaitingPairs:
+    """`worker.waiting.WaitingPairs`; `deadline_s` bounds each call."""
+
+    def __init__(self, client: Client, database: str, *, deadline_s: float) -> None:
+        """The client stays its owner's: it is not closed here."""
+        self._states = database_of(client, database)[Collection.SYNC_STATES]
+        self._deadline_s = deadline_s
+
+    async def waiting_longer(self, than: datetime, limit: int) -> Sequence[str]:
+        """The conversations of at most `limit` pairs that wait since before `than`, oldest first."""
+        with within(self._deadline_s):
+            return await self._oldest("waitingSince", than, limit)
+
+    async def waiting_backlog(self) -> WaitingBacklog:
+        """All that wait now; read from the index alone."""
+        counted: list[dict[str, Any]] = [
+            {"$match": stamped("waitingSince")},
+            {"$group": {"_id": None, "count": {"$sum": 1}, "oldest": {"$min": "$waitingSince"}}},
+        ]
+        with within(self._deadline_s):
+            groups = await (await self._states.aggregate(counted)).to_list()
+        if not groups:
+            return WaitingBacklog(count=0, oldest=None)
+        return WaitingBacklog(count=groups[0]["count"], oldest=parse_instant(groups[0]["oldest"]))
+
+    async def forget(self, before: datetime, limit: int) -> int:
+        """Remove the states of at most `limit` pairs that finished before `before`; how many went."""
+        with within(self._deadline_s):
+            over = await self._oldest("finishedAt", before, limit)
+            if not over:
+                return 0
+            # Asked again, for it may have been written since: each is removed as it stands, or not at all.
+            return (
+                await self._states.delete_many({"_id": {"$in": over}, **_before("finishedAt", before)})
+            ).deleted_count
+
+    async def _oldest(self, name: str, before: datetime, limit: int) -> list[str]:
+        found = self._states.find(
+            _before(name, before), {"_id": True}, sort=[(name, ASCENDING)], limit=limit, batch_size=limit
+        )
+        return [document["_id"] for document in await found.to_list()]
+
+
+def _before(name: str, instant: datetime) -> dict[str, Any]:
+    return {name: {**stamped(name)[name], "$lt": format_instant(instant)}}

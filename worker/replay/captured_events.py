@@ -1,0 +1,108 @@
+"""What a replay reads: captured events with the place where each was found, as often as it is asked for.
+
+`simulate` has to know what the documents were before the first event, so it reads everything twice. What can be read
+only once, standard input or a pipe, is kept in a temporary file meanwhile, never in memory.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+from handlers.events.envelope import unwrap
+from handlers.events.event import Event, Malformed, Unsupported
+from handlers.events.parser import DEFAULT_LIMITS, read_object
+from worker.captures import Capture, CaptureFault, captures_of, read_captures
+
+STANDARD_INPUT = "standard input"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Captured:
+    """An event that was read, and where it was found."""
+
+    event: Event
+    capture: Capture
+
+    def raw(self) -> Mapping[str, Any]:
+        """The event as it came, without its wrappers."""
+        unwrapped = unwrap(self.capture.value, depth_max=DEFAULT_LIMITS.depth_max, bytes_max=DEFAULT_LIMITS.bytes_max)
+        assert not isinstance(unwrapped, Malformed), "it has been read before"
+        return unwrapped.event
+
+
+Found = Captured | Unsupported | CaptureFault
+
+
+class ReplayInput:
+    """Files, `-` for standard input, in their order."""
+
+    def __init__(self, files: Sequence[Path], stdin: BinaryIO | None = None) -> None:
+        self._files = files
+        self._stdin = stdin
+        self._kept: dict[Path, IO[bytes]] = {}
+
+    def __enter__(self) -> "ReplayInput":
+        """To be used in a `with`: temporary files go in the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is kept."""
+        for kept in self._kept.values():
+            kept.close()
+
+    @property
+    def name(self) -> str:
+        """The files, for people."""
+        return ", ".join(map(_name, self._files))
+
+    def found(self, conversation: str | None = None) -> Iterator[Found]:
+        """Everything, or what is of one conversation, and every fault. To be read to the end before asking again."""
+        for file in self._files:
+            for one in self._captures(file):
+                found = one if isinstance(one, CaptureFault) else _read(one)
+                of = found.event.conversation_id if isinstance(found, Captured) else None
+                if conversation is None or of == conversation or isinstance(found, CaptureFault):
+                    yield found
+
+    def _captures(self, file: Path) -> Iterator[Capture | CaptureFault]:
+        name = _name(file)
+        if file in self._kept:
+            self._kept[file].seek(0)
+            yield from captures_of(name, self._kept[file])
+        elif str(file) == "-":
+            yield from captures_of(name, self._keeping(file, self._stdin or sys.stdin.buffer))
+        elif file.is_file() or not file.exists():
+            yield from read_captures(file)
+        else:
+            yield from self._read_once(file, name)
+
+    def _read_once(self, file: Path, name: str) -> Iterator[Capture | CaptureFault]:
+        try:
+            with file.open("rb") as lines:
+                yield from captures_of(name, self._keeping(file, lines))
+        except OSError as error:
+            yield CaptureFault(file=name, line=0, message=f"cannot be read: {error.strerror}")
+
+    def _keeping(self, file: Path, lines: BinaryIO) -> Iterator[bytes]:
+        kept = self._kept[file] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the input
+        for line in lines:
+            kept.write(line)
+            yield line
+
+
+def _name(file: Path) -> str:
+    return STANDARD_INPUT if str(file) == "-" else str(file)
+
+
+def _read(capture: Capture) -> Found:
+    read = read_object(capture.value)
+    match read:
+        case Event():
+            return Captured(event=read, capture=capture)
+        case Malformed(code=code, reason=reason):
+            return CaptureFault(file=capture.file, line=capture.line, message=f"{code.value}: {reason}")
+        case Unsupported():
+            return read

@@ -1,0 +1,247 @@
+"""A replay: captured events through the rules, offline, on stores in memory. Nothing is read from or written to a
+server.
+
+| mode | what | see |
+|---|---|---|
+| observe | every event as it was captured, and what our rules decide beside it | replay_observe.py |
+| simulate | the outside writes done again, our syncs in the place of the captured ones | replay_simulate.py |
+| explore | the same in every order in which the events could have been delivered | replay_explore.py |
+
+The first two take a capture of any size; the third holds the outside events of the conversations it explores. Two
+replays of the same capture print the same bytes: time, ids and chance are the capture's (replay_clock.py). Work-
+sessions and queues are in no capture, so no work-item takes a place on one.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from handlers.dry_run.flat_form import shown_conversation, shown_work_item
+from handlers.events.event import Unsupported
+from handlers.options import Options
+from handlers.outcome import Handled, Polled
+from handlers.planning.audit_records import unsupported
+from sync.audit import Audit
+from worker.captures import CaptureFault
+from worker.replay.captured_events import Captured, ReplayInput
+from worker.replay.clock import EPOCH
+from worker.replay.environment import Mode, Setting
+from worker.replay.explore import EndState, Exploration, TooManyStates
+from worker.replay.initial_state import Starts
+from worker.replay.observe import Observer
+from worker.replay.recorded_syncs import Line, Recorded
+from worker.replay.reenactment import NotReenacted
+from worker.replay.reports.report import Report
+from worker.replay.reports.text import contract_text
+from worker.replay.simulate import Simulator
+from worker.replay.state_space import WRITE, Story
+from worker.replay.write_order import HELD_MAX, in_order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a replay is asked to do. `conversation`: that one alone. `held_max`: how many events are held to put them in
+    order, and to see what was recorded about them."""
+
+    options: Options
+    conversation: str | None = None
+    duplicates: int = 0
+    states_max: int = 200_000
+    held_max: int = HELD_MAX
+
+
+@dataclass(slots=True, kw_only=True)
+class Ended:
+    """What the exit status is made of."""
+
+    faults: int = 0
+    violations: int = 0
+
+
+class Replay:
+    """One replay. `complain` takes a line for standard error, `advance` is called for every step of the work."""
+
+    def __init__(
+        self,
+        asked: Asked,
+        source: ReplayInput,
+        report: Report,
+        *,
+        complain: Callable[[str], None],
+        advance: Callable[[], None],
+    ) -> None:
+        self._asked = asked
+        self._source = source
+        self._report = report
+        self._complain = complain
+        self._advance = advance
+        self._setting = Setting(options=asked.options)
+        self._ended = Ended()
+        self._met = {Captured: 0, Unsupported: 0}
+        self._differ = 0
+
+    async def run(self, mode: Mode) -> Ended:
+        """Do it."""
+        match mode:
+            case Mode.OBSERVE:
+                await self._observe()
+            case Mode.SIMULATE:
+                await self._simulate()
+            case Mode.EXPLORE:
+                await self._explore()
+        return self._ended
+
+    def _is_of_nothing(self, *, foreign: bool = False) -> bool:
+        """True, once it is said, where there was no event; `foreign`: one that is none of ours is one."""
+        if self._met[Captured] or (foreign and self._met[Unsupported]):
+            return False
+        of = f"event of conversation {self._asked.conversation}" if self._asked.conversation is not None else "events"
+        ours = " of conversations and work-items" if self._met[Unsupported] else ""
+        self._ended.faults += 1
+        self._complain(f"no {of}{ours} in {self._source.name}")
+        return True
+
+    async def _observe(self) -> None:
+        recorded = Recorded(self._tell_with_recorded, self._asked.held_max)
+        observer = Observer(self._setting, lambda end, captured, at: recorded.add(_line(end, captured, at)))
+        at = EPOCH
+        for found in self._found():
+            if isinstance(found, Unsupported):
+                audit = unsupported(found, self._asked.options.policy.applied)
+                recorded.add(Line(wire=_wire(audit), at=at))
+                continue
+            await observer.take(found)
+            at = found.event.published_at or at
+            if found.event.is_sync:
+                recorded.add_sync(found)
+        await observer.finish()
+        recorded.finish()
+        self._is_of_nothing(foreign=True)
+        self._report.final(
+            observer.standings(), (), heading="in the end, as captured, and what we make of the last event"
+        )
+        if self._differ:
+            self._report.remark(
+                f"what the captured worker did differs from ours at {self._differ} "
+                f"{'event' if self._differ == 1 else 'events'}: --json shows it under recorded; "
+                "`replay explore` shows every order"
+            )
+
+    async def _simulate(self) -> None:
+        starts = Starts()
+        for seen in self._source.found(self._asked.conversation):
+            self._advance()
+            if isinstance(seen, Captured):
+                starts.see(seen)
+        simulator = Simulator(
+            self._setting,
+            starts,
+            lambda end, captured, at: self._report.decided(_line(end, captured, at)),
+            self._fault,
+        )
+        outside = (found for found in self._found() if isinstance(found, Captured))
+        for captured in in_order(outside, self._asked.held_max):
+            await simulator.take(captured)
+        await simulator.finish()
+        violations = list(simulator.violations())
+        self._ended.violations = len(violations)
+        nothing = self._is_of_nothing()
+        self._report.final(simulator.standings(), violations)
+        if not nothing:
+            self._report.remark(contract_text(violations))
+
+    async def _explore(self) -> None:
+        starts = Starts()
+        captured: dict[str, list[Captured]] = {}
+        for found in self._found():
+            if isinstance(found, Captured):
+                starts.see(found)
+                captured.setdefault(found.event.conversation_id, []).append(found)
+        self._is_of_nothing()
+        for conversation_id, events in captured.items():
+            writes = {
+                (one.event.document_id, one.event.rev): one
+                for one in in_order(events, held_max=None)
+                if not one.event.is_sync
+            }
+            standing = starts.standing(conversation_id)
+            story = Story(conversation_id, tuple(writes.values()), standing, self._asked.options)
+            try:
+                await self._explore_one(story)
+            except TooManyStates:
+                self._complain_of(
+                    conversation_id,
+                    f"more than {self._asked.states_max} states of {len(writes)} outside writes: choose a conversation "
+                    "with fewer by --conversation, a shorter part of the capture, or raise --states-max",
+                )
+            except NotReenacted as why:
+                self._complain_of(conversation_id, str(why))
+
+    async def _explore_one(self, story: Story) -> None:
+        exploration = Exploration(
+            story,
+            duplicates=self._asked.duplicates,
+            states_max=self._asked.states_max,
+            advance=self._advance,
+        )
+        ends = await exploration.run()
+        self._ended.violations += sum(len(end.violations) for end in ends)
+        self._report.explored(
+            {
+                "conversation": story.conversation_id,
+                "policy": self._asked.options.policy.value,
+                "interleavings": sum(end.count for end in ends),
+                "endStates": [await _end_state(story, exploration, end) for end in ends],
+            }
+        )
+
+    def _found(self) -> Iterator[Captured | Unsupported]:
+        for found in self._source.found(self._asked.conversation):
+            self._advance()
+            if isinstance(found, CaptureFault):
+                self._fault(found)
+            else:
+                self._met[type(found)] += 1
+                yield found
+
+    def _fault(self, fault: CaptureFault) -> None:
+        self._ended.faults += 1
+        self._complain(str(fault))
+
+    def _complain_of(self, conversation_id: str, why: str) -> None:
+        self._ended.faults += 1
+        self._complain(f"conversation {conversation_id}: {why}")
+
+    def _tell_with_recorded(self, line: Line) -> None:
+        self._differ += line.differs
+        line.wire = {**line.wire, "recorded": line.recorded}
+        self._report.decided(line)
+
+
+def _line(end: Handled | Polled, captured: Captured | None, at: datetime) -> Line:
+    asked = captured is not None and not captured.event.is_sync
+    event = (captured.event.conversation_id, captured.event.side) if captured is not None and asked else None
+    return Line(wire=_wire(end.audit), at=at, event=event)
+
+
+def _wire(audit: Audit) -> dict[str, Any]:
+    # How long it took is the machine's; so that outputs compare it is nothing.
+    return {**audit.as_wire(), "lagMs": 0}
+
+
+async def _end_state(story: Story, exploration: Exploration, end: EndState) -> dict[str, Any]:
+    handled, standing = await exploration.handled(end.example)
+    conversation, item = standing.conversation, standing.work_item
+    return {
+        "count": end.count,
+        "conversation": None if conversation is None else shown_conversation(conversation),
+        "workItem": None if item is None else shown_work_item(item),
+        "violations": list(end.violations),
+        "example": [story.named(step) for step in end.example],
+        "audit": [
+            _wire(one.audit)
+            for step, one in zip(end.example, handled, strict=True)
+            if one is not None and step[0] != WRITE
+        ],
+    }

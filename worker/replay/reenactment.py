@@ -1,0 +1,172 @@
+"""A captured outside write done again, on a document that our own syncs have led elsewhere than the capture's.
+
+The write keeps its ids, its client, its reasons and its time; of the document it changes the names that its `changes`
+tell, to the values that its snapshot has. Revisions are those of the simulated document, so every conversation
+revision that a work-item's write names is translated to the simulated revision of the same write: of the newest
+captured one up to the named, or, where the capture knows none so old, of the start.
+"""
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from commands.instant import format_instant
+from handlers.documents.document import Unreadable, changes_between, data_of, document_of
+from handlers.documents.nouns import conversation_of, work_item_of
+from handlers.events.event import Event, Malformed, Unsupported
+from handlers.events.parser import read_object
+from handlers.ports import Document
+
+_LEVELS = ("attributes", "relationships")
+
+
+class NotReenacted(Exception):
+    """A write that makes no sense on the simulated document; the message says why."""
+
+
+class Revisions:
+    """A document's captured revisions that outside writes made, and what each is in the simulation.
+
+    `start`: the revision that it had before the capture, 0 for none.
+    """
+
+    def __init__(self, start: int = 0, pairs: Iterable[tuple[int, int]] = ()) -> None:
+        self._start = start
+        self._captured = array("q")
+        self._simulated = array("q")
+        for captured, simulated in pairs:
+            self.add(captured, simulated)
+
+    def add(self, captured: int, simulated: int) -> None:
+        """One more write."""
+        place = bisect_right(self._captured, captured)
+        self._captured.insert(place, captured)
+        self._simulated.insert(place, simulated)
+
+    def has(self, captured: int) -> bool:
+        """Whether the write was done again before."""
+        place = bisect_right(self._captured, captured)
+        return place > 0 and self._captured[place - 1] == captured
+
+    def translated(self, rev: int) -> int:
+        """The simulated revision of the newest write up to this one; the start's before any."""
+        place = bisect_right(self._captured, rev)
+        # Of a conversation that begins later than its work-item there is no revision to name; none is 0.
+        return self._simulated[place - 1] if place else max(self._start, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reenacted:
+    """A write as it is in the simulation: the document after it, and the event that announces it."""
+
+    event: Event
+    document: Document
+    message: Mapping[str, Any]
+
+
+def reenact(
+    captured: Event, raw: Mapping[str, Any], before: Document | None, *, revisions: Revisions, at: datetime
+) -> Reenacted:
+    """The write on the document as it stands, None where there is none: then it makes it. Raises NotReenacted.
+
+    `revisions` are the conversation's; `at` is the time, should the event not say when it was published.
+    """
+    written_at = format_instant(captured.published_at or at)
+    data = _created(captured, revisions) if before is None else _changed(captured, raw, before)
+    data["attributes"]["updatedAt"] = written_at
+    changes = raw.get("changes") if before is None else changes_between(before, data)
+    message = {
+        "id": captured.id,
+        "name": captured.name,
+        "partition": captured.partition,
+        "body": {
+            **raw,
+            "data": data,
+            "changes": changes,
+            "routingReasons": _translated(raw.get("routingReasons"), revisions),
+        },
+        "publishedAt": written_at,
+        "version": 3,
+        "dd": captured.trace,
+    }
+    event = read_object(message)
+    if isinstance(event, Malformed | Unsupported):
+        why = event.reason if isinstance(event, Malformed) else "it is no event of a pair"
+        raise NotReenacted(f"cannot be done again: {why}")
+    document = document_of(data, org=captured.org, rev=event.rev, deletion=captured.deletion)
+    return Reenacted(event=event, document=document, message=message)
+
+
+def start_of(event: Event, raw: Mapping[str, Any]) -> Document | None:
+    """The document before the write of its first snapshot; None: the write made it."""
+    if event.name.endswith(".create") or event.rev == 1:
+        return None
+    data: dict[str, Any] = dict(event.data)
+    for level in _LEVELS:
+        data[level] = _with(data.get(level) or {}, level, raw, lambda _, change: change.get("before"))
+    data["attributes"]["rev"] = event.rev - 1
+    if event.deletion:
+        data["attributes"].pop("deleted", None)
+    try:
+        start = document_of(data, org=event.org, rev=event.rev - 1)
+        conversation_of(start) if event.side == "conversation" else work_item_of(start)
+    except (Unreadable, KeyError, ValueError, TypeError):
+        # Its `changes` do not say what was there before: then it was what is there now.
+        attributes = {**event.data["attributes"], "rev": event.rev - 1}
+        return document_of({**event.data, "attributes": attributes}, org=event.org, rev=event.rev - 1)
+    return start
+
+
+def _created(captured: Event, revisions: Revisions) -> dict[str, Any]:
+    data = dict(captured.data)
+    attributes = dict(data["attributes"])
+    if captured.side == "work-item" and attributes.get("resourceRev") is not None:
+        attributes["resourceRev"] = revisions.translated(attributes["resourceRev"])
+    return {**data, "attributes": attributes}
+
+
+def _changed(captured: Event, raw: Mapping[str, Any], before: Document) -> dict[str, Any]:
+    data = data_of(before)
+    for level in _LEVELS:
+        after = captured.data.get(level) or {}
+        data[level] = _with(data.get(level) or {}, level, raw, lambda name, _, after=after: after.get(name))
+    data["attributes"]["rev"] = before["rev"] + 1
+    return data
+
+
+def _with(names: Mapping[str, Any], level: str, raw: Mapping[str, Any], value_of: Any) -> dict[str, Any]:
+    """What stands under `level`, every name in the event's `changes` having another value; None: not there."""
+    changed = dict(names)
+    for name, change in ((raw.get("changes") or {}).get(level) or {}).items():
+        value = value_of(name, change)
+        if value is None:
+            changed.pop(name, None)
+        else:
+            changed[name] = value
+    return changed
+
+
+def _translated(reasons: Any, revisions: Revisions) -> Any:
+    """The routing reasons, with every conversation revision they name translated."""
+    if not reasons:
+        return reasons
+    return [
+        {**reason, "meta": _translated_meta(reason["meta"], revisions)}
+        if isinstance(reason.get("meta"), Mapping)
+        else reason
+        for reason in reasons
+    ]
+
+
+def _translated_meta(meta: Mapping[str, Any], revisions: Revisions) -> dict[str, Any]:
+    translated = dict(meta)
+    match meta:
+        case {"conversationRev": int(rev)}:
+            translated["conversationRev"] = revisions.translated(rev)
+    match meta:
+        case {"data": {"resource": {"rev": int(rev), **resource}, **data}}:
+            translated["data"] = {**data, "resource": {**resource, "rev": revisions.translated(rev)}}
+    return translated

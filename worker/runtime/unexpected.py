@@ -1,0 +1,49 @@
+"""The one place that catches what nobody expected: a fault in our code, met while working on a batch.
+
+It becomes a value, so that the batch can be taken apart and the rest of it goes on. What is expected has its own
+exceptions (`StoreAway`, `AwsAway`), which pass through; so does being cancelled.
+"""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from handlers.events.event import Event
+from handlers.ports import StoreAway
+from worker.errors import AwsAway
+from worker.telemetry.logs import fault_fields
+from worker.telemetry.metrics import Metric, Telemetry
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeFault:
+    """A fault in our code."""
+
+    error: Exception
+
+
+async def or_fault(work: Awaitable[T]) -> T | CodeFault:
+    """What the work on a batch yields, or the fault it met."""
+    try:
+        return await work
+    except (StoreAway, AwsAway):
+        raise
+    except Exception as error:  # noqa: BLE001 - argued for in this file's head
+        return CodeFault(error=error)
+
+
+def tell_fault(events: Sequence[Event], fault: CodeFault, telemetry: Telemetry) -> dict[str, list[Event]]:
+    """Log and count what these events met; the events by conversation."""
+    telemetry.metrics.count(Metric.BATCH_FAULT)
+    by_conversation: dict[str, list[Event]] = {}
+    for event in events:
+        by_conversation.setdefault(event.conversation_id, []).append(event)
+    telemetry.log.error(
+        "a batch met a fault in our code",
+        conversations=sorted(by_conversation),
+        events=len(events),
+        **fault_fields(fault.error),
+    )
+    return by_conversation

@@ -1,0 +1,47 @@
+"""Which paths of a document a write changes: so that a write sets those, never the whole document."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from commands.record import record
+from handlers.documents.json_values import all_spellable, differing
+from handlers.ports import Document
+
+_NESTED: Final = ("attributes", "relationships")
+
+
+@record
+class Paths:
+    """Dotted paths to set, with their values, and paths to unset."""
+
+    set: Mapping[str, Any]
+    unset: tuple[str, ...]
+
+
+def changed_paths(before: Document, after: Document) -> Paths:
+    """The difference of two documents, one level into `attributes` and `relationships`.
+
+    A changed name that a path cannot spell (with a dot, a leading `$`, or empty) sets the whole level instead.
+    """
+    to_set: dict[str, Any] = {}
+    unset = [name for name in before if name not in after]
+    for name in differing(before, after):
+        old, new = before.get(name), after[name]
+        if name in _NESTED and isinstance(old, Mapping) and isinstance(new, Mapping):
+            _nested(name, old, new, to_set, unset)
+        else:
+            to_set[name] = new
+    return Paths(set=to_set, unset=tuple(unset))
+
+
+def _nested(
+    level: str, old: Mapping[str, Any], new: Mapping[str, Any], to_set: dict[str, Any], unset: list[str]
+) -> None:
+    changed = differing(old, new)
+    gone = [name for name in old if name not in new]
+    if not all_spellable((*changed, *gone)):
+        to_set[level] = dict(new)
+        return
+    for name in changed:
+        to_set[f"{level}.{name}"] = new[name]
+    unset.extend(f"{level}.{name}" for name in gone)

@@ -1,0 +1,73 @@
+"""The sync state as a document of `sync_states`, and back. Both stores keep it in this form."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from commands.instant import format_instant, parse_instant
+from sync.revision_runs import Runs, highest
+from sync.state import SyncState, Viewed
+
+
+def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
+    """The document (sync-rules.md, *State*), `_id` the conversation's id."""
+    return {
+        "_id": conversation_id,
+        "version": state.version,
+        "conversation": {
+            "observed": [list(run) for run in state.conversation_observed],
+            "rev": state.conversation_rev,
+        },
+        "workItem": {
+            "id": state.work_item,
+            "number": state.work_item_number,
+            "observed": [list(run) for run in state.work_item_observed],
+            "rev": state.work_item_rev,
+            "reconciled": state.reconciled,
+        },
+        "view": {name: {"value": seen.value, "rev": seen.rev} for name, seen in state.view.items()},
+        "changed": dict(state.changed),
+        "known": dict(state.known),
+        "knownAt": dict(state.known_at),
+        "waitingSince": format_instant(state.waiting_since) if state.waiting_since else None,
+        "deletedRev": state.deleted_rev,
+        "finishedAt": format_instant(state.finished_at) if state.finished_at else None,
+    }
+
+
+def state_of(document: Mapping[str, Any] | None) -> SyncState:
+    """The state a document holds; the empty one for none. What it does not say is 0, or none."""
+    if document is None:
+        return SyncState()
+    conversation, item = document.get("conversation") or {}, document.get("workItem") or {}
+    conversation_observed, work_item_observed = _runs(conversation.get("observed")), _runs(item.get("observed"))
+    known = document.get("known") or {}
+    view = document.get("view") or {}
+    return SyncState(
+        version=document["version"],
+        conversation_observed=conversation_observed,
+        # A state that does not say: what was observed was stored.
+        conversation_rev=conversation.get("rev", highest(conversation_observed)),
+        # Whoever has written it: by what is no id, nothing is looked up.
+        work_item=item["id"] if isinstance(item.get("id"), str) else None,
+        work_item_number=item.get("number", 0),
+        work_item_observed=work_item_observed,
+        work_item_rev=item.get("rev", highest(work_item_observed)),
+        reconciled=item.get("reconciled", bool(known)),
+        view={name: Viewed(value=seen["value"], rev=seen["rev"]) for name, seen in view.items()},
+        changed=document.get("changed") or {},
+        known=known,
+        known_at=document.get("knownAt") or {},
+        waiting_since=_instant(document, "waitingSince"),
+        deleted_rev=document.get("deletedRev"),
+        finished_at=_instant(document, "finishedAt"),
+    )
+
+
+def _instant(document: Mapping[str, Any], name: str) -> datetime | None:
+    text = document.get(name)
+    return parse_instant(text) if text else None
+
+
+def _runs(runs: list[list[int]] | None) -> Runs:
+    return tuple((start, end) for start, end in runs or ())
