@@ -10,6 +10,8 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from mongod import Mongod
+from moto_server import MotoServer
+from tests.worker.moto_clients import Aws, opened
 from tests.worker.store.store_bench import Bench, Commands, MemoryBench, MongoBench
 from worker.mongo.database import Client
 from worker.store.documents import Collection
@@ -61,3 +63,9 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     # The machine's own: nothing here speaks TLS to the world, and every client would read the whole file.
     for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+async def aws(moto: MotoServer) -> AsyncIterator[Aws]:
+    async with opened(moto) as clients:
+        yield clients

@@ -160,9 +160,9 @@ def test_a_policy_without_its_engine_is_one_line_with_the_remedy_and_exit_2(
 def test_a_second_signal_exits_at_once() -> None:
     deaf = """
 import asyncio, sys
-from worker.clock import SystemClock
-from worker.logs import Origin, open_log
-from worker.stopping import Stopping
+from worker.runtime.clock import SystemClock
+from worker.telemetry.logs import Origin, open_log
+from worker.runtime.shutdown_signal import Stopping
 
 async def main():
     stopping = Stopping(open_log(level="info", origin=Origin(), clock=SystemClock()))

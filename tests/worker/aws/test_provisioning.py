@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.worker.aws.conftest import Aws
 from tests.worker.aws.scripted_service import scripted
+from tests.worker.moto_clients import Aws
 from worker.aws.clients import sqs_client
 from worker.aws.provisioning import Blueprint, provision
 from worker.errors import Misconfigured

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.worker.aws.conftest import Aws, opened
 from tests.worker.fake_clock import FakeClock
+from tests.worker.moto_clients import Aws, opened
 from tests.worker.stand_in_queue import StandInQueue
 from worker.ports import DeadLetter, Hide, Message, Queue
 

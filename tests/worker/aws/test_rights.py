@@ -13,7 +13,7 @@ import pytest
 import worker
 import worker.aws.provisioning
 from server_process import ROOT
-from tests.worker.aws.conftest import Aws
+from tests.worker.moto_clients import Aws
 from worker.aws.provisioning import Blueprint, provision
 from worker.aws.sns import SnsTopics, check_topic
 from worker.aws.sqs import SqsQueue, read_facts

@@ -9,8 +9,8 @@ from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
 from moto_server import MotoServer
-from tests.worker.aws.conftest import Aws, opened
 from tests.worker.aws.scripted_service import scripted
+from tests.worker.moto_clients import Aws, opened
 from worker.aws.sns import SnsTopics
 from worker.aws.sns_http import LeanSns
 from worker.errors import TopicsAway

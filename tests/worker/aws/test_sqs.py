@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tests.worker.aws.conftest import Aws
+from tests.worker.moto_clients import Aws
 from worker.aws.clients import sns_client, sqs_client
 from worker.aws.sns import SnsTopics
 from worker.aws.sqs import SqsQueue, read_facts

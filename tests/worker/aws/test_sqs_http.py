@@ -7,8 +7,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from moto_server import MotoServer
-from tests.worker.aws.conftest import Aws, opened
 from tests.worker.aws.scripted_service import scripted
+from tests.worker.moto_clients import Aws, opened
 from worker.aws.sqs_http import LeanSqs
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.worker.aws.conftest import Aws, opened
+from tests.worker.moto_clients import Aws, opened
 from tests.worker.stand_in_topics import StandInTopics
 from worker.aws.provisioning import Provisioned
 from worker.aws.sns import SnsTopics

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from moto_server import MotoServer
 from worker.aws.clients import find_credentials, sns_client, sqs_client
 from worker.aws.http_calls import Place, http_session
@@ -97,9 +95,3 @@ async def opened(moto: MotoServer, *, lean: bool = False) -> AsyncIterator[Aws]:
         hot: SQSClient | LeanSqs = LeanSqs(await place("sqs")) if lean else sqs
         publishing: SNSClient | LeanSns = LeanSns(await place("sns")) if lean else sns
         yield Aws(sns, sqs, endpoint, hot, publishing)
-
-
-@pytest.fixture
-async def aws(moto: MotoServer) -> AsyncIterator[Aws]:
-    async with opened(moto) as clients:
-        yield clients
