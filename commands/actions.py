@@ -3,12 +3,12 @@
 None of them touches the status, a timing or a counter: what a change of status entails is worked out once, at the end.
 """
 
-from commands.context import Queue
+from commands.context import RoutingQueue
 from commands.record import replace
 from commands.work_item import WorkItem
 
 
-def change_queue(item: WorkItem, queue: str, rule: str | None, known: Queue | None) -> WorkItem:
+def change_queue(item: WorkItem, queue: str, rule: str | None, known: RoutingQueue | None) -> WorkItem:
     """`changeQueue(q)`: id and rule; size and priority from the queue, as they were where it is not known.
 
     The rule belongs to the queue: another queue without a rule clears it, the same queue keeps it.

@@ -21,7 +21,7 @@ from datetime import datetime
 from typing import Final
 
 from commands import actions
-from commands.context import Surroundings
+from commands.context import CommandContext
 from commands.record import replace
 from commands.refusal import Refusal, RefusalCode
 from commands.timings import Calendar, enter_queue, with_timings
@@ -32,10 +32,10 @@ COMMAND_NAME: Final = "composedCommandParams"
 
 
 def compose(
-    item: WorkItem, update: Update, *, around: Surroundings, now: datetime, calendar: Calendar
+    item: WorkItem, update: Update, *, context: CommandContext, now: datetime, calendar: Calendar
 ) -> tuple[WorkItem, tuple[str, ...]] | Refusal:
     """The work-item after the update, timings included, and the names of the actions that changed something."""
-    work = _Work(item, around)
+    work = _Work(item, context)
     refusal = work.offer(update.routed) if not isinstance(update.routed, Unset) else None
     if refusal is None and not isinstance(update.queue, Unset):
         refusal = work.queue(update.queue)
@@ -58,10 +58,10 @@ def compose(
 class _Work:
     """One update being carried out: the item so far, and what was done to it."""
 
-    def __init__(self, item: WorkItem, around: Surroundings) -> None:
+    def __init__(self, item: WorkItem, context: CommandContext) -> None:
         self.before = item
         self.item = item
-        self.around = around
+        self.context = context
         self.done: list[str] = []
         self.put_back = False
         self.unrouted = False
@@ -88,14 +88,14 @@ class _Work:
                 self.unroute()
                 self.become(Status.IVR)
             return None
-        queue = self.around.chosen_queue(choice)
+        queue = self.context.chosen_queue(choice)
         if isinstance(queue, Refusal):
             return queue
         if self.before.status is Status.QUEUED and self.before.queue == queue:
             # The same queue is no new place in it; a rule that the update names is taken all the same.
             self.do("changeQueue", replace(self.item, rule=choice.rule or self.item.rule))
             return None
-        known = self.around.queues.get(queue)
+        known = self.context.queues.get(queue)
         self.do("changeQueue", actions.change_queue(self.item, queue, choice.rule, known))
         if self.before.status in (Status.IVR, Status.ROUTED):
             self.unroute()
@@ -119,7 +119,7 @@ class _Work:
         if offer.kind == "to":
             if self.before.status not in (Status.QUEUED, Status.ROUTED):
                 return self._refused(RefusalCode.NOT_QUEUED, "routed.to", "queue it first")
-            self.do("route", actions.route(self.item, offer.user, self.around.session_for(offer.user, offer.session)))
+            self.do("route", actions.route(self.item, offer.user, self.context.session_for(offer.user, offer.session)))
             self.become(Status.ROUTED)
             return None
         if self.before.status is not Status.ROUTED:
@@ -155,7 +155,7 @@ class _Work:
 
     def _assign(self, user: str, session: str | None) -> None:
         self.unroute()
-        self.do("assign", actions.assign(self.item, user, self.around.session_for(user, session)))
+        self.do("assign", actions.assign(self.item, user, self.context.session_for(user, session)))
         if self.before.status is not Status.WRAP_UP:
             self.become(Status.ASSIGNED)
 

@@ -9,7 +9,7 @@ from commands.update import QueueChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Queue:
+class RoutingQueue:
     """A queue; None for a size or priority that the queue does not set."""
 
     id: str
@@ -19,10 +19,10 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class CommandContext:
     """Queues and sessions by id, as read."""
 
-    queues: Mapping[str, Queue] = field(default_factory=dict)
+    queues: Mapping[str, RoutingQueue] = field(default_factory=dict)
     sessions: Mapping[str, Session] = field(default_factory=dict)
 
     def chosen_queue(self, choice: QueueChoice) -> str | Refusal:

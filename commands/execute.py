@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from commands.composed_engine import COMMAND_NAME, compose
-from commands.context import Surroundings
-from commands.legacy_engine import Row, funnel
+from commands.context import CommandContext
+from commands.legacy_engine import FunnelRow, funnel
 from commands.reason import Reason
 from commands.record import record, replace
 from commands.refusal import Refusal, RefusalCode
-from commands.rollout import COMPOSED, Engine, Origin, Way
-from commands.session import Move, move_between
+from commands.rollout import COMPOSED, Engine, EngineRollout, UpdateOrigin
+from commands.session import SessionMove, move_between
 from commands.timings import Calendar, always_open
 from commands.update import Unset, Update
 from commands.work_item import WorkItem
@@ -28,7 +28,7 @@ class Command:
     actions: tuple[str, ...]
     fields: tuple[str, ...]
     composed: bool
-    origin: Origin = Origin.SYNC
+    origin: UpdateOrigin = UpdateOrigin.SYNC
     dropped: tuple[str, ...] = ()
 
 
@@ -39,7 +39,7 @@ class Applied:
     after: WorkItem
     command: Command
     reason: Reason
-    move: Move | None
+    move: SessionMove | None
 
 
 @record
@@ -61,12 +61,12 @@ def execute(
     item: WorkItem,
     update: Update,
     *,
-    around: Surroundings,
+    context: CommandContext,
     now: datetime,
     knew: int | None = None,
     calendar: Calendar = always_open,
-    way: Way = COMPOSED,
-    origin: Origin = Origin.SYNC,
+    rollout: EngineRollout = COMPOSED,
+    origin: UpdateOrigin = UpdateOrigin.SYNC,
 ) -> Applied | Unchanged | Refused:
     """Carry out `update` on `item` at `now`.
 
@@ -74,9 +74,9 @@ def execute(
     causal policy of whoever reads the event finds it. Refusal codes: `RefusalCode`.
     """
     asked = update.as_wire()
-    row = way.row_for(update)
-    refusal = _refusal_before(item, update, tuple(asked), way, origin)
-    result = refusal or _carry_out(item, update, row, around=around, now=now, calendar=calendar)
+    row = rollout.row_for(update)
+    refusal = _refusal_before(item, update, tuple(asked), rollout, origin)
+    result = refusal or _carry_out(item, update, row, context=context, now=now, calendar=calendar)
     if isinstance(result, Refusal):
         return Refused(command=_command(row, (), tuple(asked), origin), refusal=result)
     after, actions = result
@@ -88,22 +88,24 @@ def execute(
     return Applied(after=after, command=command, reason=reason, move=move_between(item, after))
 
 
-def not_executed(origin: Origin = Origin.SYNC) -> Command:
+def not_executed(origin: UpdateOrigin = UpdateOrigin.SYNC) -> Command:
     """The command of an update that could not even be read."""
     return _command(None, (), (), origin)
 
 
 def _carry_out(
-    item: WorkItem, update: Update, row: Row | None, *, around: Surroundings, now: datetime, calendar: Calendar
+    item: WorkItem, update: Update, row: FunnelRow | None, *, context: CommandContext, now: datetime, calendar: Calendar
 ) -> tuple[WorkItem, tuple[str, ...]] | Refusal:
     if row is None:
-        return compose(item, update, around=around, now=now, calendar=calendar)
-    after = funnel(item, update, row, around=around, now=now, calendar=calendar)
+        return compose(item, update, context=context, now=now, calendar=calendar)
+    after = funnel(item, update, row, context=context, now=now, calendar=calendar)
     return after if isinstance(after, Refusal) else (after, (row.command,))
 
 
-def _refusal_before(item: WorkItem, update: Update, names: tuple[str, ...], way: Way, origin: Origin) -> Refusal | None:
-    most = way.fields_max.get(origin)
+def _refusal_before(
+    item: WorkItem, update: Update, names: tuple[str, ...], rollout: EngineRollout, origin: UpdateOrigin
+) -> Refusal | None:
+    most = rollout.fields_max.get(origin)
     if most is not None and len(names) > most:
         return Refusal(
             code=RefusalCode.TOO_MANY_FIELDS,
@@ -124,7 +126,7 @@ def _refusal_before(item: WorkItem, update: Update, names: tuple[str, ...], way:
     return None
 
 
-def _command(row: Row | None, actions: tuple[str, ...], fields: tuple[str, ...], origin: Origin) -> Command:
+def _command(row: FunnelRow | None, actions: tuple[str, ...], fields: tuple[str, ...], origin: UpdateOrigin) -> Command:
     return Command(
         engine=Engine.COMPOSED if row is None else Engine.LEGACY,
         name=COMMAND_NAME if row is None else row.command_name,

@@ -24,7 +24,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from commands.actions import change_queue
-from commands.context import Surroundings
+from commands.context import CommandContext
 from commands.record import replace
 from commands.refusal import Refusal, RefusalCode
 from commands.timings import Calendar, enter_queue, with_timings
@@ -33,19 +33,19 @@ from commands.work_item import Status, WorkItem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _CommandRequest:
     """What a command may look at."""
 
     update: Update
-    around: Surroundings
+    context: CommandContext
     now: datetime
 
 
-_Command = Callable[[WorkItem, _Asked], WorkItem | Refusal]
+_Command = Callable[[WorkItem, _CommandRequest], WorkItem | Refusal]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class FunnelRow:
     """One row of the table. `honours`: the fields of the update that are not dropped."""
 
     update: str
@@ -59,24 +59,24 @@ class Row:
         return f"{self.command[0].lower()}{self.command[1:]}CommandParams".replace("deQueue", "dequeue")
 
 
-def _de_queue(item: WorkItem, _: _Asked) -> WorkItem:
+def _de_queue(item: WorkItem, _: _CommandRequest) -> WorkItem:
     return replace(_released(item), queue=None, rule=None, status=Status.IVR)
 
 
-def _queue(item: WorkItem, asked: _Asked) -> WorkItem | Refusal:
+def _queue(item: WorkItem, asked: _CommandRequest) -> WorkItem | Refusal:
     choice = asked.update.queue
     assert isinstance(choice, QueueChoice), "the row matches only a queue that is named"
-    queue = asked.around.chosen_queue(choice)
+    queue = asked.context.chosen_queue(choice)
     if isinstance(queue, Refusal):
         return queue
-    known = asked.around.queues.get(queue)
+    known = asked.context.queues.get(queue)
     if item.status is Status.ASSIGNED:
         return _honouring_paused(change_queue(item, queue, choice.rule, None), asked)
     queued = replace(_released(change_queue(item, queue, choice.rule, known)), status=Status.QUEUED)
     return _honouring_paused(enter_queue(queued, now=asked.now, entered_at=choice.entered_at), asked)
 
 
-def _re_queue(item: WorkItem, asked: _Asked) -> WorkItem | Refusal:
+def _re_queue(item: WorkItem, asked: _CommandRequest) -> WorkItem | Refusal:
     queue = item.queue or _queue_of_last_revision(item)
     if queue is None:
         return Refusal(
@@ -88,69 +88,69 @@ def _re_queue(item: WorkItem, asked: _Asked) -> WorkItem | Refusal:
     return _honouring_paused(enter_queue(queued, now=asked.now, entered_at=None), asked)
 
 
-def _route(item: WorkItem, asked: _Asked) -> WorkItem:
+def _route(item: WorkItem, asked: _CommandRequest) -> WorkItem:
     offer = asked.update.routed
     assert isinstance(offer, Offer), "the row matches only an offer"
-    session = asked.around.session_for(offer.user, offer.session)
+    session = asked.context.session_for(offer.user, offer.session)
     return replace(item, status=Status.ROUTED, routed_to=offer.user, session=session, assigned_to=None)
 
 
-def _accept(item: WorkItem, asked: _Asked) -> WorkItem:
+def _accept(item: WorkItem, asked: _CommandRequest) -> WorkItem:
     accepted = asked.update.accepted
     assert not isinstance(accepted, Unset), "the row matches only an acceptance"
     return _assigned(item, accepted.by, accepted.session, asked)
 
 
-def _assign(item: WorkItem, asked: _Asked) -> WorkItem:
+def _assign(item: WorkItem, asked: _CommandRequest) -> WorkItem:
     user = asked.update.assigned_to
     assert isinstance(user, str), "the row matches only a user"
     return _assigned(item, user, None, asked)
 
 
-def _put_back(item: WorkItem, _: _Asked) -> WorkItem:
+def _put_back(item: WorkItem, _: _CommandRequest) -> WorkItem:
     status = Status.QUEUED if item.queue else Status.IVR
     return replace(item, status=status, routed_to=None, session=None, assigned_to=None)
 
 
-def _wrap_up(item: WorkItem, _: _Asked) -> WorkItem:
+def _wrap_up(item: WorkItem, _: _CommandRequest) -> WorkItem:
     return replace(item, status=Status.WRAP_UP)
 
 
-def _complete(item: WorkItem, _: _Asked) -> WorkItem:
+def _complete(item: WorkItem, _: _CommandRequest) -> WorkItem:
     return replace(item, status=Status.COMPLETED, session=None)
 
 
-def _pause(item: WorkItem, asked: _Asked) -> WorkItem:
+def _pause(item: WorkItem, asked: _CommandRequest) -> WorkItem:
     return _honouring_paused(item, asked)
 
 
 FUNNEL: Final = (
-    Row(update="queue:null", command="DeQueue", honours=("queue",), carry_out=_de_queue),
-    Row(update="queue:id", command="Queue", honours=("queue", "paused"), carry_out=_queue),
-    Row(update="assignedTo:null", command="Queue", honours=("assignedTo", "paused"), carry_out=_re_queue),
-    Row(update="routed.to", command="Route", honours=("routed",), carry_out=_route),
-    Row(update="accepted.by", command="Assign", honours=("accepted", "paused"), carry_out=_accept),
-    Row(update="assignedTo:id", command="Assign", honours=("assignedTo", "paused"), carry_out=_assign),
-    Row(update="routed.rejectedBy", command="PutBack", honours=("routed",), carry_out=_put_back),
-    Row(update="routed.timedOut", command="PutBack", honours=("routed",), carry_out=_put_back),
-    Row(update="status:wrap-up", command="WrapUp", honours=("status",), carry_out=_wrap_up),
-    Row(update="status:completed", command="Complete", honours=("status",), carry_out=_complete),
-    Row(update="paused", command="Pause", honours=("paused",), carry_out=_pause),
+    FunnelRow(update="queue:null", command="DeQueue", honours=("queue",), carry_out=_de_queue),
+    FunnelRow(update="queue:id", command="Queue", honours=("queue", "paused"), carry_out=_queue),
+    FunnelRow(update="assignedTo:null", command="Queue", honours=("assignedTo", "paused"), carry_out=_re_queue),
+    FunnelRow(update="routed.to", command="Route", honours=("routed",), carry_out=_route),
+    FunnelRow(update="accepted.by", command="Assign", honours=("accepted", "paused"), carry_out=_accept),
+    FunnelRow(update="assignedTo:id", command="Assign", honours=("assignedTo", "paused"), carry_out=_assign),
+    FunnelRow(update="routed.rejectedBy", command="PutBack", honours=("routed",), carry_out=_put_back),
+    FunnelRow(update="routed.timedOut", command="PutBack", honours=("routed",), carry_out=_put_back),
+    FunnelRow(update="status:wrap-up", command="WrapUp", honours=("status",), carry_out=_wrap_up),
+    FunnelRow(update="status:completed", command="Complete", honours=("status",), carry_out=_complete),
+    FunnelRow(update="paused", command="Pause", honours=("paused",), carry_out=_pause),
 )
 """The rows, in order; `update` is also the name by which `COMPOSED_UPDATES` takes an update out of the funnel."""
 
 
-def row_of(update: Update) -> Row | None:
+def row_of(update: Update) -> FunnelRow | None:
     """The first row that matches; None for an update of `resume` alone, which the funnel never knew."""
     says = _said(update)
     return next((row for row in FUNNEL if row.update in says), None)
 
 
 def funnel(
-    item: WorkItem, update: Update, row: Row, *, around: Surroundings, now: datetime, calendar: Calendar
+    item: WorkItem, update: Update, row: FunnelRow, *, context: CommandContext, now: datetime, calendar: Calendar
 ) -> WorkItem | Refusal:
     """The work-item after the row's command, timings included."""
-    after = row.carry_out(item, _Asked(update=update, around=around, now=now))
+    after = row.carry_out(item, _CommandRequest(update=update, context=context, now=now))
     return after if isinstance(after, Refusal) else with_timings(item, after, now=now, calendar=calendar)
 
 
@@ -175,13 +175,13 @@ def _released(item: WorkItem) -> WorkItem:
     return replace(item, assigned_to=None, session=None, team=None)
 
 
-def _assigned(item: WorkItem, user: str, session: str | None, asked: _Asked) -> WorkItem:
-    placed = asked.around.session_for(user, session)
+def _assigned(item: WorkItem, user: str, session: str | None, asked: _CommandRequest) -> WorkItem:
+    placed = asked.context.session_for(user, session)
     assigned = replace(item, status=Status.ASSIGNED, assigned_to=user, accepted_by=user, session=placed)
     return _honouring_paused(assigned, asked)
 
 
-def _honouring_paused(item: WorkItem, asked: _Asked) -> WorkItem:
+def _honouring_paused(item: WorkItem, asked: _CommandRequest) -> WorkItem:
     return item if isinstance(asked.update.paused, Unset) else replace(item, paused=asked.update.paused)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from commands.legacy_engine import FUNNEL, Row, row_of
+from commands.legacy_engine import FUNNEL, FunnelRow, row_of
 from commands.update import Update
 
 
@@ -16,7 +16,7 @@ class Engine(StrEnum):
     LEGACY = "legacy"
 
 
-class Origin(StrEnum):
+class UpdateOrigin(StrEnum):
     """Where an update came from: the sync itself, an API user, or the router."""
 
     SYNC = "sync"
@@ -29,15 +29,15 @@ UPDATE_NAMES: Final = tuple(row.update for row in FUNNEL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class EngineRollout:
     """`composed_updates`: updates that take the composed way while the rest stays in the funnel. `fields_max`: how many
     fields an update from an origin may have; an origin that is not named may send any number."""
 
     engine: Engine = Engine.COMPOSED
     composed_updates: frozenset[str] = frozenset()
-    fields_max: Mapping[Origin, int] = field(default_factory=dict)
+    fields_max: Mapping[UpdateOrigin, int] = field(default_factory=dict)
 
-    def row_for(self, update: Update) -> Row | None:
+    def row_for(self, update: Update) -> FunnelRow | None:
         """The funnel's row that carries the update out, or None where the composed engine does."""
         if self.engine is Engine.COMPOSED:
             return None
@@ -45,5 +45,5 @@ class Way:
         return None if row is None or row.update in self.composed_updates else row
 
 
-COMPOSED: Final = Way()
+COMPOSED: Final = EngineRollout()
 """The default: everything the composed way."""

@@ -12,7 +12,7 @@ from commands.record import record
 from commands.work_item import Status, WorkItem
 
 
-class Spot(StrEnum):
+class SessionSlot(StrEnum):
     """The lists of a session an item can be in; each item is in at most one, on at most one session."""
 
     WORK_ITEMS = "workItems"
@@ -21,25 +21,25 @@ class Spot(StrEnum):
 
 
 @record
-class Place:
+class SessionPlace:
     """One item's place: which session, which of its lists, and the capacity it is listed with."""
 
     session: str
-    spot: Spot
+    spot: SessionSlot
     item_size: int
 
 
 @record
-class Move:
+class SessionMove:
     """One item leaves a place, takes a place, or both; never neither."""
 
     work_item: str
-    leave: Place | None
-    take: Place | None
+    leave: SessionPlace | None
+    take: SessionPlace | None
 
 
 @record
-class Held:
+class SessionEntry:
     """An entry in a session's list."""
 
     id: str
@@ -54,8 +54,8 @@ class Session:
     user: str
     active: bool = True
     capacity: int = 0
-    work_items: tuple[Held, ...] = ()
-    paused_work_items: tuple[Held, ...] = ()
+    work_items: tuple[SessionEntry, ...] = ()
+    paused_work_items: tuple[SessionEntry, ...] = ()
     pending_item: str | None = None
 
     @property
@@ -77,7 +77,7 @@ class Session:
 DEFAULT_ITEM_SIZE = 1
 
 
-def place_of(item: WorkItem | None) -> Place | None:
+def place_of(item: WorkItem | None) -> SessionPlace | None:
     """Where the item stands on a session, or None for nowhere.
 
     Assigned or wrap-up: among the session's items, or its paused ones. Routed: its pending item. Else nowhere.
@@ -86,23 +86,23 @@ def place_of(item: WorkItem | None) -> Place | None:
         return None
     size = DEFAULT_ITEM_SIZE if item.item_size is None else item.item_size
     if item.status in (Status.ASSIGNED, Status.WRAP_UP):
-        spot = Spot.PAUSED_WORK_ITEMS if item.paused else Spot.WORK_ITEMS
-        return Place(session=item.session, spot=spot, item_size=size)
+        spot = SessionSlot.PAUSED_WORK_ITEMS if item.paused else SessionSlot.WORK_ITEMS
+        return SessionPlace(session=item.session, spot=spot, item_size=size)
     if item.status is Status.ROUTED:
         # A pending item takes no capacity: it is listed by its id alone.
-        return Place(session=item.session, spot=Spot.PENDING_ITEM, item_size=0)
+        return SessionPlace(session=item.session, spot=SessionSlot.PENDING_ITEM, item_size=0)
     return None
 
 
-def move_between(before: WorkItem | None, after: WorkItem) -> Move | None:
+def move_between(before: WorkItem | None, after: WorkItem) -> SessionMove | None:
     """The session change that a change of the work-item entails, or None."""
     leave, take = place_of(before), place_of(after)
     if leave == take:
         return None
-    return Move(work_item=after.id, leave=leave, take=take)
+    return SessionMove(work_item=after.id, leave=leave, take=take)
 
 
-def apply_moves(sessions: Mapping[str, Session], moves: Iterable[Move]) -> dict[str, Session]:
+def apply_moves(sessions: Mapping[str, Session], moves: Iterable[SessionMove]) -> dict[str, Session]:
     """The sessions that `moves` change, after them. Sessions not in `sessions` are passed over."""
     changed: dict[str, Session] = {}
     for move in moves:
@@ -115,24 +115,24 @@ def apply_moves(sessions: Mapping[str, Session], moves: Iterable[Move]) -> dict[
     return {key: session for key, session in changed.items() if session != sessions[key]}
 
 
-def _without(session: Session, place: Place, item: str) -> Session:
+def _without(session: Session, place: SessionPlace, item: str) -> Session:
     match place.spot:
-        case Spot.WORK_ITEMS:
+        case SessionSlot.WORK_ITEMS:
             return replace(session, work_items=tuple(held for held in session.work_items if held.id != item))
-        case Spot.PAUSED_WORK_ITEMS:
+        case SessionSlot.PAUSED_WORK_ITEMS:
             rest = tuple(held for held in session.paused_work_items if held.id != item)
             return replace(session, paused_work_items=rest)
-        case Spot.PENDING_ITEM:
+        case SessionSlot.PENDING_ITEM:
             return replace(session, pending_item=None if session.pending_item == item else session.pending_item)
 
 
-def _with(session: Session, place: Place, item: str) -> Session:
+def _with(session: Session, place: SessionPlace, item: str) -> Session:
     without = _without(session, place, item)
-    held = Held(id=item, item_size=place.item_size)
+    held = SessionEntry(id=item, item_size=place.item_size)
     match place.spot:
-        case Spot.WORK_ITEMS:
+        case SessionSlot.WORK_ITEMS:
             return replace(without, work_items=(*without.work_items, held))
-        case Spot.PAUSED_WORK_ITEMS:
+        case SessionSlot.PAUSED_WORK_ITEMS:
             return replace(without, paused_work_items=(*without.paused_work_items, held))
-        case Spot.PENDING_ITEM:
+        case SessionSlot.PENDING_ITEM:
             return replace(without, pending_item=item)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from commands.record import replace
-from commands.work_item import Handle, Pass, Status, Stay, WorkItem
+from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem
 
 Calendar = Callable[[datetime, datetime], int]
 """Business milliseconds between two instants."""
@@ -43,7 +43,7 @@ def enter_queue(item: WorkItem, *, now: datetime, entered_at: datetime | None) -
         item,
         queued_count=item.queued_count + 1,
         first_enter_queue_at=item.first_enter_queue_at or entered,
-        last_revision=Pass(entered_queue_at=entered),
+        last_revision=QueuePass(entered_queue_at=entered),
     )
 
 
@@ -59,16 +59,16 @@ def _leave(before: WorkItem, item: WorkItem, now: datetime, calendar: Calendar) 
         case Status.QUEUED:
             entered = before.last_revision.entered_queue_at if before.last_revision else None
             last = replace(
-                item.last_revision or Pass(),
+                item.last_revision or QueuePass(),
                 queue_time_ms=elapsed_ms(entered, now),
                 queue_business_time_ms=_business_ms(entered, now, calendar),
             )
             return replace(item, last_revision=last)
         case Status.IVR:
-            stay = item.ivr or Stay()
+            stay = item.ivr or StatusDuration()
             return replace(item, ivr=_grown(stay, now, calendar, business=True, entered_at=None))
         case Status.WRAP_UP:
-            stay = item.wrap_up or Stay()
+            stay = item.wrap_up or StatusDuration()
             return replace(item, wrap_up=_grown(stay, now, calendar, business=False, entered_at=stay.entered_at))
         case Status.ASSIGNED if item.status in (Status.WRAP_UP, Status.COMPLETED):
             return replace(item, handle=_handled(before, now))
@@ -84,22 +84,22 @@ def _become(before: WorkItem, item: WorkItem, now: datetime) -> WorkItem:
             kept = item.last_revision.entered_queue_at if item.last_revision else None
             return replace(
                 item,
-                last_revision=Pass(entered_queue_at=kept),
+                last_revision=QueuePass(entered_queue_at=kept),
                 resource_first_queue_time_ms=since_created if first is None else first,
             )
         case Status.IVR:
-            return replace(item, ivr=replace(item.ivr or Stay(), entered_at=now))
+            return replace(item, ivr=replace(item.ivr or StatusDuration(), entered_at=now))
         case Status.ROUTED:
             first = item.resource_first_route_time_ms
             return replace(
                 item,
-                last_revision=replace(item.last_revision or Pass(), routed_at=now),
+                last_revision=replace(item.last_revision or QueuePass(), routed_at=now),
                 resource_first_route_time_ms=since_created if first is None else first,
             )
         case Status.ASSIGNED:
             return _become_assigned(before, item, now, since_created)
         case Status.WRAP_UP:
-            return replace(item, wrap_up=replace(item.wrap_up or Stay(), entered_at=now))
+            return replace(item, wrap_up=replace(item.wrap_up or StatusDuration(), entered_at=now))
         case Status.COMPLETED:
             return replace(item, completed_at=now)
 
@@ -107,23 +107,25 @@ def _become(before: WorkItem, item: WorkItem, now: datetime) -> WorkItem:
 def _become_assigned(before: WorkItem, item: WorkItem, now: datetime, since_created: int | None) -> WorkItem:
     first = item.resource_first_assign_time_ms
     item = replace(item, resource_first_assign_time_ms=since_created if first is None else first)
-    last = item.last_revision or Pass()
+    last = item.last_revision or QueuePass()
     if before.status is Status.WRAP_UP:
         # Back from wrap-up the item is the one accepted before: the time up to here was counted when it went there.
         accepted = last.accepted_at or now
-        handle = replace(item.handle or Handle(), resumed_at=now)
+        handle = replace(item.handle or HandleDuration(), resumed_at=now)
         return replace(item, last_revision=replace(last, accepted_at=accepted), handle=handle)
     return replace(item, last_revision=replace(last, accepted_at=now))
 
 
-def _handled(before: WorkItem, now: datetime) -> Handle:
-    handle = before.handle or Handle()
+def _handled(before: WorkItem, now: datetime) -> HandleDuration:
+    handle = before.handle or HandleDuration()
     accepted_at = before.last_revision.accepted_at if before.last_revision else None
     since = max((at for at in (accepted_at, handle.resumed_at) if at is not None), default=None)
     return replace(handle, time_ms=(handle.time_ms or 0) + elapsed_ms(since, now))
 
 
-def _grown(stay: Stay, now: datetime, calendar: Calendar, *, business: bool, entered_at: datetime | None) -> Stay:
+def _grown(
+    stay: StatusDuration, now: datetime, calendar: Calendar, *, business: bool, entered_at: datetime | None
+) -> StatusDuration:
     return replace(
         stay,
         time_ms=(stay.time_ms or 0) + elapsed_ms(stay.entered_at, now),

@@ -33,7 +33,7 @@ STATUS_ALIASES: Final = {
 
 
 @record
-class Pass:
+class QueuePass:
     """`lastRevision`: the timings of the work-item's current way through the queue, milliseconds."""
 
     entered_queue_at: datetime | None = None
@@ -45,7 +45,7 @@ class Pass:
 
 
 @record
-class Stay:
+class StatusDuration:
     """`ivr` or `wrapUp`: the time spent in a status over all stays, milliseconds; `entered_at` while in it."""
 
     entered_at: datetime | None = None
@@ -55,7 +55,7 @@ class Stay:
 
 
 @record
-class Handle:
+class HandleDuration:
     """`handle`: the time agents worked on the item, milliseconds; `resumed_at` when wrap-up led back to assigned."""
 
     time_ms: int | None = None
@@ -83,10 +83,10 @@ class WorkItem:
     priority: int | None = None
     queued_count: int = 0
     first_enter_queue_at: datetime | None = None
-    last_revision: Pass | None = None
-    ivr: Stay | None = None
-    wrap_up: Stay | None = None
-    handle: Handle | None = None
+    last_revision: QueuePass | None = None
+    ivr: StatusDuration | None = None
+    wrap_up: StatusDuration | None = None
+    handle: HandleDuration | None = None
     resource_created_at: datetime | None = None
     resource_first_queue_time_ms: int | None = None
     resource_first_route_time_ms: int | None = None

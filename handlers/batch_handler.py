@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from handlers.documents.document import Unreadable
+from handlers.documents.document import UnreadableDocument
 from handlers.events.event import Event
 from handlers.options import Options
-from handlers.outcome import Handled, Polled
+from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.audit_records import failed, failed_poll, skip_own
-from handlers.planning.event_batch import IN_TIME, want_of
-from handlers.planning.planner import Planned, plan_gap, plan_pair
-from handlers.ports import Chance, Clock, Committed, Ids, Pair, Plan, PlanRejected, Store, StoreAway, Want
+from handlers.planning.event_batch import IN_TIME, load_request_of
+from handlers.planning.planner import PlannedPair, plan_gap, plan_pair
+from handlers.ports import Chance, Clock, Committed, Ids, LoadRequest, Pair, Plan, PlanRejected, Store, StoreAway
 
 CONFLICT: Final = "CONFLICT"
 """Why a message comes back: its conversation was written by others faster than it could be decided."""
@@ -44,9 +44,9 @@ class BatchHandler:
     async def handle(
         self,
         events: Sequence[Event],
-        ends: dict[int, Handled] | None = None,
+        ends: dict[int, HandledEvent] | None = None,
         contended: Contended | None = None,
-    ) -> list[Handled]:
+    ) -> list[HandledEvent]:
         """Each event's end, in the order of `events`.
 
         Where `contended` is given it gets the events of each conversation that met another writer, for `again`: they
@@ -69,7 +69,7 @@ class BatchHandler:
             await self._handle_conversations(by_conversation, ends, contended)
         return [ends[id(event)] for event in events if id(event) in ends]
 
-    async def again(self, events: Sequence[Event]) -> list[Handled]:
+    async def again(self, events: Sequence[Event]) -> list[HandledEvent]:
         """The ends of one conversation's events that met another writer: alone, several times. Raises StoreAway."""
         for attempt in range(self._options.conflict_attempts_max):
             ceiling = min(_BACKOFF_SECONDS * 2**attempt, _BACKOFF_SECONDS_MAX)
@@ -80,22 +80,22 @@ class BatchHandler:
         detail = f"lost {self._options.conflict_attempts_max + 1} times against other writers"
         return [failed(event, CONFLICT, detail, now=self._clock.now(), options=self._options) for event in events]
 
-    async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta = IN_TIME) -> list[Polled]:
+    async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta = IN_TIME) -> list[PolledPair]:
         """Reconcile pairs that have waited too long; what was decided of them. `late`: how long events are under way.
 
         Those that meet another writer are left to the next time. Raises StoreAway.
         """
-        pairs = await self._store.load([Want(conversation_id=each) for each in conversation_ids])
+        pairs = await self._store.load([LoadRequest(conversation_id=each) for each in conversation_ids])
         now = self._clock.now()
-        planned: list[tuple[Plan, Polled | None]] = []
+        planned: list[tuple[Plan, PolledPair | None]] = []
         for each in conversation_ids:
             try:
                 one = plan_gap(each, pairs[each], now=now, late=late, ids=self._ids, options=self._options)
-            except Unreadable as fault:
+            except UnreadableDocument as fault:
                 one = Plan(conversation_id=each), failed_poll(each, UNREADABLE, str(fault), options=self._options)
             planned.append(one)
         fates = await self._store.commit([plan for plan, _ in planned])
-        told: list[Polled] = []
+        told: list[PolledPair] = []
         for (_, polled), fate in zip(planned, fates, strict=True):
             if isinstance(fate, PlanRejected):
                 told.append(failed_poll(fate.conversation_id, REJECTED, fate.reason, options=self._options))
@@ -104,7 +104,7 @@ class BatchHandler:
         return told
 
     async def _handle_conversations(
-        self, by_conversation: dict[str, list[Event]], ends: dict[int, Handled], contended: Contended | None
+        self, by_conversation: dict[str, list[Event]], ends: dict[int, HandledEvent], contended: Contended | None
     ) -> None:
         lost: list[str] = []
         away = False
@@ -127,9 +127,11 @@ class BatchHandler:
 
     async def _attempt(
         self, by_conversation: Mapping[str, Sequence[Event]]
-    ) -> tuple[list[Planned], Sequence[Committed | PlanRejected]]:
-        wants: list[Want] = [want_of(conversation_id, events) for conversation_id, events in by_conversation.items()]
-        pairs = await self._store.load(wants)
+    ) -> tuple[list[PlannedPair], Sequence[Committed | PlanRejected]]:
+        requests: list[LoadRequest] = [
+            load_request_of(conversation_id, events) for conversation_id, events in by_conversation.items()
+        ]
+        pairs = await self._store.load(requests)
         now = self._clock.now()
         planned = [
             self._plan(conversation_id, pairs[conversation_id], events, now)
@@ -137,19 +139,19 @@ class BatchHandler:
         ]
         return planned, await self._store.commit([one.plan for one in planned])
 
-    def _plan(self, conversation_id: str, pair: Pair, events: Sequence[Event], now: datetime) -> Planned:
+    def _plan(self, conversation_id: str, pair: Pair, events: Sequence[Event], now: datetime) -> PlannedPair:
         try:
             return plan_pair(conversation_id, pair, events, now=now, ids=self._ids, options=self._options)
-        except Unreadable as fault:
+        except UnreadableDocument as fault:
             ends = [failed(event, UNREADABLE, str(fault), now=now, options=self._options) for event in events]
-            return Planned(plan=Plan(conversation_id=conversation_id), handled=tuple(ends))
+            return PlannedPair(plan=Plan(conversation_id=conversation_id), handled=tuple(ends))
 
-    def _ended(self, planned: Planned, fate: Committed | PlanRejected) -> list[Handled]:
+    def _ended(self, planned: PlannedPair, fate: Committed | PlanRejected) -> list[HandledEvent]:
         if isinstance(fate, PlanRejected):
             now = self._clock.now()
             return [failed(one.event, REJECTED, fate.reason, now=now, options=self._options) for one in planned.handled]
         return list(planned.handled)
 
 
-def _note(ends: dict[int, Handled], handled: Sequence[Handled]) -> None:
+def _note(ends: dict[int, HandledEvent], handled: Sequence[HandledEvent]) -> None:
     ends.update((id(one.event), one) for one in handled)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from commands.rollout import COMPOSED, Way
+from commands.rollout import COMPOSED, EngineRollout
 from sync.rule import Policy
 
 GAP_SECONDS: Final = 60.0
@@ -30,7 +30,7 @@ class Options:
     sync that is not ours asks the rules like an outside event."""
 
     policy: PolicyInUse = PolicyInUse.CAUSAL
-    way: Way = COMPOSED
+    rollout: EngineRollout = COMPOSED
     state_from_events: bool = True
     own_syncs_stored: bool = True
     conflict_attempts_max: int = 10

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from commands.record import record
-from handlers.events.event import Event, Fault
+from handlers.events.event import Event, RejectionCode
 from handlers.ports import Announcement
-from sync.audit import Audit
+from sync.audit import AuditRecord
 
 
 @record
@@ -27,26 +27,26 @@ class Retry:
 class Poison:
     """Can never succeed: to the dead-letter queue, with code and reason."""
 
-    code: Fault
+    code: RejectionCode
     reason: str
 
 
-Outcome = Done | Retry | Poison
+MessageOutcome = Done | Retry | Poison
 
 
 @record
-class Handled:
+class HandledEvent:
     """One event's end: its outcome, its audit record, and what was put into the outbox for it."""
 
     event: Event
     outcome: Done | Retry
-    audit: Audit
+    audit: AuditRecord
     announcements: tuple[Announcement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Polled:
+class PolledPair:
     """What became of a pair that no event asked about."""
 
-    audit: Audit
+    audit: AuditRecord
     announcements: tuple[Announcement, ...] = ()

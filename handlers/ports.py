@@ -6,10 +6,10 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
-from commands.context import Surroundings
+from commands.context import CommandContext
 from commands.record import record
-from commands.session import Move
-from sync.gates import Trigger
+from commands.session import SessionMove
+from sync.gates import Side
 from sync.state import SyncState
 
 Document = Mapping[str, Any]
@@ -21,7 +21,7 @@ class StoreAway(Exception):
 
 
 @record
-class Want:
+class LoadRequest:
     """What one conversation's events make it necessary to load, besides what its stored documents name.
 
     `unanimous`: they are the conversation's own, and each tells of just these users and queues. Where both stored
@@ -43,7 +43,7 @@ class Pair:
     conversation: Document | None = None
     work_items: tuple[Document, ...] = ()
     state: SyncState = field(default_factory=SyncState)
-    around: Surroundings = field(default_factory=Surroundings)
+    context: CommandContext = field(default_factory=CommandContext)
 
 
 @record
@@ -61,7 +61,7 @@ class Announcement:
 
     id: str
     conversation_id: str
-    side: Trigger
+    side: Side
     message: str
     created_at: datetime
 
@@ -78,7 +78,7 @@ class Plan:
     work_items: tuple[DocumentWrite, ...] = ()
     state: SyncState | None = None
     revisions: tuple[Document, ...] = ()
-    moves: tuple[Move, ...] = ()
+    moves: tuple[SessionMove, ...] = ()
     announcements: tuple[Announcement, ...] = ()
 
     @property
@@ -112,7 +112,7 @@ class Store(Protocol):
     no plan conflicts. Both raise `StoreAway`.
     """
 
-    async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
+    async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:
         """The pairs by conversation id, one for every want."""
         ...
 

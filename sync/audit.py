@@ -16,7 +16,7 @@ from sync.rule import Direction, Policy
 AUDIT_MESSAGE: Final = "CONVERSATION_SYNC_AUDIT"
 
 
-class Outcome(StrEnum):
+class AuditOutcome(StrEnum):
     """What became of a handled event. `refused`: by the commands. `failed`: a fault, the message is tried again."""
 
     APPLIED = "applied"
@@ -26,7 +26,7 @@ class Outcome(StrEnum):
 
 
 @record
-class Audit:
+class AuditRecord:
     """One event's record. Revisions are as read; `lag_ms` is publishedAt to handled, milliseconds.
 
     `event` None: no event asked; `trigger` None: the event is of neither side. `shadow`: what causal would
@@ -34,7 +34,7 @@ class Audit:
     """
 
     event: Mapping[str, Any] | None
-    outcome: Outcome
+    outcome: AuditOutcome
     trigger: Literal["conversation", "work-item", "gap", "sweep"] | None
     policy: Policy
     reasons: tuple[Reason, ...]

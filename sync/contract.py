@@ -23,7 +23,7 @@ from sync.state import agreed_fields, shared_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wrote:
+class LastWrite:
     """The last outside write of a field: at which revision, what, and for a work-item's which conversation revision it
     knew, None where it does not say. `outdone`: for a conversation's, the values of the work-item's writes that knew
     it; where a later one knew less, the field holds any of these, for they may have been carried over in between."""
@@ -35,27 +35,27 @@ class Wrote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class FieldHistory:
     """Who wrote which field last, on either side; syncs are nobody's writes."""
 
-    conversation: Mapping[Field, Wrote] = field(default_factory=dict)
-    work_item: Mapping[Field, Wrote] = field(default_factory=dict)
+    conversation: Mapping[Field, LastWrite] = field(default_factory=dict)
+    work_item: Mapping[Field, LastWrite] = field(default_factory=dict)
 
-    def after_conversation(self, rev: int, fields: Iterable[Field], values: Mapping[Field, Any]) -> "History":
+    def after_conversation(self, rev: int, fields: Iterable[Field], values: Mapping[Field, Any]) -> "FieldHistory":
         """One more outside write, of these fields, with the conversation's values after it."""
         names = set(fields)
         if "status" in names:
             # One attribute holds both: who writes the one has seen the other.
             names.add("paused")
-        news = {name: Wrote(rev=rev, value=values[name]) for name in names}
+        news = {name: LastWrite(rev=rev, value=values[name]) for name in names}
         return replace(self, conversation={**self.conversation, **news})
 
     def after_work_item(
         self, rev: int, fields: Iterable[Field], values: Mapping[Field, Any], *, knew: int | None
-    ) -> "History":
+    ) -> "FieldHistory":
         """One more outside write, of these fields, with the work-item's values after it, by somebody who knew that
         conversation revision."""
-        news = {name: Wrote(rev=rev, value=values[name], knew=knew) for name in fields}
+        news = {name: LastWrite(rev=rev, value=values[name], knew=knew) for name in fields}
         outdone = {
             name: replace(last, outdone=(*last.outdone, _as_conversations(name, news[name].value)))
             for name, last in self.conversation.items()
@@ -104,7 +104,9 @@ def sync_writes_max(outside_writes: int) -> int:
     return 2 * outside_writes
 
 
-def violations(history: History, conversation: Conversation | None, item: WorkItem | None) -> tuple[Violation, ...]:
+def violations(
+    history: FieldHistory, conversation: Conversation | None, item: WorkItem | None
+) -> tuple[Violation, ...]:
     """Every broken promise, in the order of the fields; none where there is no pair."""
     if conversation is None or item is None:
         return ()
@@ -135,7 +137,7 @@ def violations(history: History, conversation: Conversation | None, item: WorkIt
     return tuple(broken)
 
 
-def _owner(history: History, name: Field, conversation: Conversation) -> _Owner:
+def _owner(history: FieldHistory, name: Field, conversation: Conversation) -> _Owner:
     by_conversation, by_item = history.conversation.get(name), history.work_item.get(name)
     if name == "paused" or (name == "status" and conversation.deleted):
         return _Owner.CONVERSATION
@@ -149,7 +151,7 @@ def _owner(history: History, name: Field, conversation: Conversation) -> _Owner:
     return _Owner.WORK_ITEM if by_item.knew >= by_conversation.rev else _Owner.CONVERSATION
 
 
-def _stands(wrote: Wrote, name: Field, conversation: Conversation, item: WorkItem) -> bool:
+def _stands(wrote: LastWrite, name: Field, conversation: Conversation, item: WorkItem) -> bool:
     """Whether the work-item still has what was written to it. Once it is completed it only keeps that."""
     over = not item.active or conversation.deleted
     return (name != "status" and over) or work_item_values(item)[name] == wrote.value

@@ -10,33 +10,33 @@ from typing import assert_never
 from commands.record import record, replace
 from commands.work_item import WorkItem
 from sync.conversation import FIELDS, Conversation, Field
-from sync.gates import Trigger
+from sync.gates import Side
 from sync.revision_runs import covers
 from sync.state import SyncState, for_pair, shared_values
 
 
-class Newer(Enum):
-    """Whose value of a field stands. `NOBODY_KNOWS`: an event that decides it is on its way, so the field waits."""
+class NewerSide(Enum):
+    """Whose value of a field stands. `UNDECIDED`: an event that decides it is on its way, so the field waits."""
 
     CONVERSATION = "conversation"
     WORK_ITEM = "work-item"
-    NOBODY_KNOWS = "waits"
+    UNDECIDED = "waits"
 
 
 @record
-class Asking:
+class Trigger:
     """The event that asks, or several of one batch: the newest one's side and revision, and what all of them said.
 
     `spoken`: the fields that a conversation's events changed, or of which a work-item's events say what they knew.
     """
 
-    side: Trigger
+    side: Side
     rev: int
     spoken: frozenset[Field] = frozenset()
 
 
 @record
-class Ages:
+class DocumentAges:
     """Whether a document is old news: not written for so long that no event of it can be left in flight."""
 
     conversation: bool = False
@@ -54,26 +54,26 @@ class Evidence:
     seen: SyncState
     conversation: Conversation
     item: WorkItem
-    ages: Ages
+    ages: DocumentAges
 
-    def newer(self, name: Field) -> Newer:
+    def newer(self, name: Field) -> NewerSide:
         """Who has the field. The conversation always has `paused`, and a deletion."""
         if name == "paused" or (name == "status" and self.conversation.deleted):
-            return Newer.CONVERSATION
+            return NewerSide.CONVERSATION
         seen, known = self.seen, self.seen.known.get(name, 0)
         unseen_from = seen.known_at.get(name, 0) + 1
         if not self.ages.work_item and not covers(seen.work_item_observed, unseen_from, self.item.rev):
             # A write of the work-item that nobody has seen may have known more.
-            return Newer.NOBODY_KNOWS
+            return NewerSide.UNDECIDED
         if seen.changed.get(name, 0) > known:
-            return Newer.CONVERSATION
+            return NewerSide.CONVERSATION
         if self.ages.conversation or covers(seen.conversation_observed, known + 1, self.conversation.rev):
-            return Newer.WORK_ITEM
-        return Newer.NOBODY_KNOWS
+            return NewerSide.WORK_ITEM
+        return NewerSide.UNDECIDED
 
 
 def evidence(
-    state: SyncState, conversation: Conversation, item: WorkItem, *, ages: Ages, asking: Asking | None
+    state: SyncState, conversation: Conversation, item: WorkItem, *, ages: DocumentAges, asking: Trigger | None
 ) -> Evidence:
     """What is known now; `asking` None: no event asks, a poll does."""
     state = for_pair(state, item)
@@ -107,11 +107,11 @@ def _never_viewed(state: SyncState, conversation: Conversation) -> dict[Field, i
     }
 
 
-def _other_is_old(side: Trigger, ages: Ages) -> bool:
+def _other_is_old(side: Side, ages: DocumentAges) -> bool:
     return ages.work_item if side == "conversation" else ages.conversation
 
 
-def _at_first_sight(state: SyncState, conversation: Conversation, asking: Asking) -> SyncState:
+def _at_first_sight(state: SyncState, conversation: Conversation, asking: Trigger) -> SyncState:
     """Where the event says nothing, its own way, as in legacy. None of it is kept."""
     silent = [name for name in FIELDS if name not in asking.spoken]
     match asking.side:

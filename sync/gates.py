@@ -21,7 +21,7 @@ from commands.work_item import WorkItem
 from sync.conversation import Conversation, ConversationStatus
 from sync.rule import Policy
 
-Trigger = Literal["conversation", "work-item"]
+Side = Literal["conversation", "work-item"]
 """Whose event asks."""
 
 
@@ -45,7 +45,7 @@ def first_closed(
     *,
     supported: bool,
     is_sync: bool,
-    trigger: Trigger,
+    trigger: Side,
     rev: int | None,
     conversation: Conversation | None,
     item: WorkItem | None,
@@ -71,7 +71,7 @@ def first_closed(
     return None
 
 
-def _is_pair(trigger: Trigger, conversation: Conversation, item: WorkItem, policy: Policy) -> bool:
+def _is_pair(trigger: Side, conversation: Conversation, item: WorkItem, policy: Policy) -> bool:
     untaken = conversation.status is not ConversationStatus.DONE and not conversation.deleted
     # A completion is taken in by A1, and legacy asks table A on the work-item's own event only.
     asks_table_a = policy is Policy.CAUSAL or trigger == "work-item"

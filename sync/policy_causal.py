@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from commands.context import Surroundings
+from commands.context import CommandContext
 from commands.execute import Applied, Refused, Unchanged, execute
 from commands.record import record, replace
 from commands.refusal import Refusal
-from commands.rollout import COMPOSED, Way
+from commands.rollout import COMPOSED, EngineRollout
 from commands.update import parse_update
 from sync.conversation import FIELDS, Field
 from sync.decision import Decision, Suppressed, skipped
-from sync.evidence import Evidence, Newer
+from sync.evidence import Evidence, NewerSide
 from sync.gates import Skip
 from sync.rule import Direction, Policy, Write, merged
 from sync.rules_forward import work_item_writes
@@ -24,14 +24,14 @@ from sync.rules_reverse import conversation_writes
 from sync.state import all_agree
 
 _SUPPRESSED_AS: Final = {
-    Newer.CONVERSATION: "CONVERSATION_IS_NEWER",
-    Newer.WORK_ITEM: "WORK_ITEM_IS_NEWER",
-    Newer.NOBODY_KNOWS: "FIELD_WAITS",
+    NewerSide.CONVERSATION: "CONVERSATION_IS_NEWER",
+    NewerSide.WORK_ITEM: "WORK_ITEM_IS_NEWER",
+    NewerSide.UNDECIDED: "FIELD_WAITS",
 }
 
 
 @record
-class Reconciled:
+class CausalDecision:
     """A decision, and what it leaves behind.
 
     `forward`: what the commands made of table B's update, None where it asked nothing. `asked`: the fields on which a
@@ -44,12 +44,14 @@ class Reconciled:
     undecided: frozenset[Field]
 
 
-_NOTHING_ASKED: Final = Reconciled(
+_NOTHING_ASKED: Final = CausalDecision(
     decision=skipped(Skip.IN_SYNC), forward=None, asked=frozenset(), undecided=frozenset()
 )
 
 
-def decide_causal(seen: Evidence, *, around: Surroundings, now: datetime, way: Way = COMPOSED) -> Reconciled:
+def decide_causal(
+    seen: Evidence, *, context: CommandContext, now: datetime, rollout: EngineRollout = COMPOSED
+) -> CausalDecision:
     """Ask both tables. The gates were passed before."""
     conversation, item = seen.conversation, seen.item
     b_asks = work_item_writes(conversation, item, Policy.CAUSAL)
@@ -58,23 +60,23 @@ def decide_causal(seen: Evidence, *, around: Surroundings, now: datetime, way: W
         # So it is with most events: who is newer, and of which fields nobody knows, changes nothing.
         return _NOTHING_ASKED
     newer = {name: seen.newer(name) for name in FIELDS}
-    undecided = frozenset([name for name in FIELDS if newer[name] is Newer.NOBODY_KNOWS])
+    undecided = frozenset([name for name in FIELDS if newer[name] is NewerSide.UNDECIDED])
     if not b_asks and not a_asks:
         return replace(_NOTHING_ASKED, undecided=undecided)
-    b_writes = _open(b_asks, newer, Newer.CONVERSATION)
-    forward = _carried_out(seen, b_writes, around=around, now=now, way=way)
+    b_writes = _open(b_asks, newer, NewerSide.CONVERSATION)
+    forward = _carried_out(seen, b_writes, context=context, now=now, rollout=rollout)
     after = forward.after if isinstance(forward, Applied) else item
     a_asks_then = a_asks if after is item else conversation_writes(conversation, after, Policy.CAUSAL)
-    a_writes = _open(a_asks_then, newer, Newer.WORK_ITEM)
+    a_writes = _open(a_asks_then, newer, NewerSide.WORK_ITEM)
     if not isinstance(forward, Applied | Refused):
         b_writes = ()
     closed = [
-        *(write for write in b_asks if newer[write.field] is not Newer.CONVERSATION),
-        *(write for write in a_asks if newer[write.field] is not Newer.WORK_ITEM),
+        *(write for write in b_asks if newer[write.field] is not NewerSide.CONVERSATION),
+        *(write for write in a_asks if newer[write.field] is not NewerSide.WORK_ITEM),
     ]
     asked = frozenset(write.field for write in (*b_asks, *a_asks, *a_writes))
     suppressed = _suppressed(seen, closed, newer)
-    return Reconciled(
+    return CausalDecision(
         decision=_decision(b_writes, a_writes, suppressed, all_wait=bool(asked) and asked <= undecided),
         forward=forward,
         asked=asked,
@@ -82,21 +84,21 @@ def decide_causal(seen: Evidence, *, around: Surroundings, now: datetime, way: W
     )
 
 
-def _open(writes: Iterable[Write], newer: dict[Field, Newer], side: Newer) -> tuple[Write, ...]:
+def _open(writes: Iterable[Write], newer: dict[Field, NewerSide], side: NewerSide) -> tuple[Write, ...]:
     return tuple(write for write in writes if newer[write.field] is side)
 
 
 def _carried_out(
-    seen: Evidence, writes: tuple[Write, ...], *, around: Surroundings, now: datetime, way: Way
+    seen: Evidence, writes: tuple[Write, ...], *, context: CommandContext, now: datetime, rollout: EngineRollout
 ) -> Applied | Unchanged | Refused | None:
     if not writes:
         return None
     update = parse_update(merged(writes), from_sync=True)
     assert not isinstance(update, Refusal), f"rules B ask only for what the commands read: {update}"
-    return execute(seen.item, update, around=around, now=now, knew=seen.conversation.rev, way=way)
+    return execute(seen.item, update, context=context, now=now, knew=seen.conversation.rev, rollout=rollout)
 
 
-def _suppressed(found: Evidence, closed: Iterable[Write], newer: dict[Field, Newer]) -> tuple[Suppressed, ...]:
+def _suppressed(found: Evidence, closed: Iterable[Write], newer: dict[Field, NewerSide]) -> tuple[Suppressed, ...]:
     """One a field, however many rules asked for it."""
     fields = {write.field for write in closed}
     return tuple(

@@ -7,7 +7,7 @@ Policy `causal` has a file of its own (causal.py).
 from commands.work_item import WorkItem
 from sync.conversation import Conversation
 from sync.decision import Decision, skipped
-from sync.gates import Skip, Trigger, first_closed
+from sync.gates import Side, Skip, first_closed
 from sync.rule import Policy, merged
 from sync.rules_forward import work_item_writes
 from sync.rules_reverse import conversation_writes
@@ -15,7 +15,7 @@ from sync.rules_reverse import conversation_writes
 
 def decide_legacy(
     *,
-    trigger: Trigger,
+    trigger: Side,
     conversation: Conversation | None,
     item: WorkItem | None,
     rev: int | None = None,

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-Runs = tuple[tuple[int, int], ...]
+RevisionRuns = tuple[tuple[int, int], ...]
 
 RUNS_MAX: Final = 64
 
 
-def with_revision(runs: Runs, rev: int) -> Runs:
+def with_revision(runs: RevisionRuns, rev: int) -> RevisionRuns:
     """`runs` with `rev` in it; `runs` itself where it was. Beyond 64 runs the lowest gap is closed."""
     if contains(runs, rev):
         return runs
@@ -25,7 +25,7 @@ def with_revision(runs: Runs, rev: int) -> Runs:
     return tuple(merged)
 
 
-def contains(runs: Runs, rev: int) -> bool:
+def contains(runs: RevisionRuns, rev: int) -> bool:
     """True where the revision has been observed."""
     # There is mostly one run, and `any` would take three times as long over it.
     for start, end in runs:  # noqa: SIM110
@@ -34,7 +34,7 @@ def contains(runs: Runs, rev: int) -> bool:
     return False
 
 
-def covers(runs: Runs, low: int, high: int) -> bool:
+def covers(runs: RevisionRuns, low: int, high: int) -> bool:
     """True where every revision from `low` to `high` has been observed; of none of them, too."""
     if low > high:
         return True
@@ -44,6 +44,6 @@ def covers(runs: Runs, low: int, high: int) -> bool:
     return False
 
 
-def highest(runs: Runs) -> int:
+def highest(runs: RevisionRuns) -> int:
     """The highest revision observed; 0 for none."""
     return runs[-1][1] if runs else 0

@@ -13,12 +13,12 @@ from typing import Any, Final
 from commands.record import record, replace
 from commands.work_item import Status, WorkItem
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
-from sync.gates import Trigger
-from sync.revision_runs import Runs, with_revision
+from sync.gates import Side
+from sync.revision_runs import RevisionRuns, with_revision
 
 
 @record
-class Viewed:
+class ViewedValue:
     """The conversation's value of a field, and the revision that had it."""
 
     value: Any
@@ -35,14 +35,14 @@ class SyncState:
     """
 
     version: int = 0
-    conversation_observed: Runs = ()
+    conversation_observed: RevisionRuns = ()
     conversation_rev: int = 0
     work_item: str | None = None
     work_item_number: int = 0
-    work_item_observed: Runs = ()
+    work_item_observed: RevisionRuns = ()
     work_item_rev: int = 0
     reconciled: bool = False
-    view: Mapping[Field, Viewed] = field(default_factory=dict)
+    view: Mapping[Field, ViewedValue] = field(default_factory=dict)
     changed: Mapping[Field, int] = field(default_factory=dict)
     known: Mapping[Field, int] = field(default_factory=dict)
     known_at: Mapping[Field, int] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Observation:
     without any having changed. `deletion`: the conversation was deleted.
     """
 
-    side: Trigger
+    side: Side
     rev: int
     is_sync: bool
     fields: frozenset[Field] = frozenset()
@@ -103,13 +103,13 @@ def _observe_work_item(state: SyncState, seen: Observation) -> SyncState:
     return _with(state, work_item_observed=observed, known=known, known_at=known_at)
 
 
-def reconciled(
+def after_reconcile(
     state: SyncState,
     conversation: Conversation,
     item: WorkItem,
     *,
     now: datetime,
-    wrote: Collection[Trigger] = (),
+    wrote: Collection[Side] = (),
     asked: frozenset[Field] = frozenset(),
     undecided: frozenset[Field] = frozenset(),
 ) -> SyncState:
@@ -149,7 +149,9 @@ def reconciled(
     )
 
 
-def stored(state: SyncState, conversation: Conversation | None, item: WorkItem | None, *, now: datetime) -> SyncState:
+def with_stored_revisions(
+    state: SyncState, conversation: Conversation | None, item: WorkItem | None, *, now: datetime
+) -> SyncState:
     """The state that has noted which revisions the store holds, and whether the pair has come to its end: nobody works
     on either record any more."""
     ours = item is not None and item.id == state.work_item
@@ -165,7 +167,7 @@ def stored(state: SyncState, conversation: Conversation | None, item: WorkItem |
     )
 
 
-def unless_restored(state: SyncState, *, conversation_rev: int | None, work_item_rev: int | None) -> SyncState:
+def reset_if_restored(state: SyncState, *, conversation_rev: int | None, work_item_rev: int | None) -> SyncState:
     """The state, or an empty one where the store holds less than it once did: a restored database (*Old news*).
 
     The revisions are those of the stored conversation and of the stored work-item that the state names, None where
@@ -238,12 +240,12 @@ def _raised(revs: Mapping[Field, int], names: Collection[Field], rev: int) -> Ma
     return {**revs, **{name: max(revs.get(name, 0), rev) for name in names}} if names else revs
 
 
-def _viewed(view: Mapping[Field, Viewed], values: Mapping[Field, Any], rev: int) -> Mapping[Field, Viewed]:
+def _viewed(view: Mapping[Field, ViewedValue], values: Mapping[Field, Any], rev: int) -> Mapping[Field, ViewedValue]:
     news = {}
     for name, value in values.items():
         known = view.get(name)
         if known is None or rev > known.rev:
-            news[name] = Viewed(value=value, rev=rev)
+            news[name] = ViewedValue(value=value, rev=rev)
     return {**view, **news} if news else view
 
 

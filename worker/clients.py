@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from handlers.ports import Clock
 from worker.aws.clients import find_credentials, sns_client, sqs_client
-from worker.aws.http_calls import Place, http_session
+from worker.aws.http_calls import ServiceEndpoint, http_session
 from worker.aws.network import proxy_of, trusted
-from worker.aws.sns_http import LeanSns
-from worker.aws.sqs_http import LeanSqs
+from worker.aws.sns_http import SnsHttp
+from worker.aws.sqs_http import SqsHttp
 from worker.mongo.client import mongo_client
 from worker.mongo.database import Client
 from worker.ports import LONG_POLL_SECONDS
@@ -31,10 +31,10 @@ class Clients:
     """`sqs` and `sns` are the library's, for what is rare; the others make the calls that are made all the time."""
 
     sqs: "SQSClient"
-    polling: "SQSClient | LeanSqs"
-    settling: "SQSClient | LeanSqs"
+    polling: "SQSClient | SqsHttp"
+    settling: "SQSClient | SqsHttp"
     sns: "SNSClient"
-    publishing: "SNSClient | LeanSns"
+    publishing: "SNSClient | SnsHttp"
     mongo: Client
 
 
@@ -50,13 +50,13 @@ async def connected(settings: Settings, clock: Clock) -> AsyncIterator[Clients]:
             )
             return await stack.enter_async_context(opened)
 
-        async def place(client: Any, service: str, read_timeout_s: float, connections_max: int) -> Place:
+        async def place(client: Any, service: str, read_timeout_s: float, connections_max: int) -> ServiceEndpoint:
             """Where the library's client finds the service."""
             url = client.meta.endpoint_url
             http = http_session(
                 proxy=proxy_of(url), tls=tls, read_timeout_s=read_timeout_s, connections_max=connections_max
             )
-            return Place(
+            return ServiceEndpoint(
                 service=service,
                 url=url,
                 region=client.meta.region_name,
@@ -67,15 +67,15 @@ async def connected(settings: Settings, clock: Clock) -> AsyncIterator[Clients]:
 
         mongo = await stack.enter_async_context(mongo_client(settings.mongodb_uri, settings.store_deadline_seconds))
         sqs = await sqs_opened(_CALL_SECONDS_MAX, _SETTLING_CONNECTIONS)
-        polling: SQSClient | LeanSqs
-        settling: SQSClient | LeanSqs = sqs
+        polling: SQSClient | SqsHttp
+        settling: SQSClient | SqsHttp = sqs
         if settings.sqs_transport == "lean":
-            polling = LeanSqs(await place(sqs, "sqs", _POLL_SECONDS_MAX, settings.receivers))
-            settling = LeanSqs(await place(sqs, "sqs", _CALL_SECONDS_MAX, _SETTLING_CONNECTIONS))
+            polling = SqsHttp(await place(sqs, "sqs", _POLL_SECONDS_MAX, settings.receivers))
+            settling = SqsHttp(await place(sqs, "sqs", _CALL_SECONDS_MAX, _SETTLING_CONNECTIONS))
         else:
             polling = await sqs_opened(_POLL_SECONDS_MAX, settings.receivers)
         sns = await stack.enter_async_context(sns_client(settings.sns_endpoint))
-        publishing: SNSClient | LeanSns = sns
+        publishing: SNSClient | SnsHttp = sns
         if settings.sns_transport == "lean":
-            publishing = LeanSns(await place(sns, "sns", _CALL_SECONDS_MAX, _PUBLISHING_CONNECTIONS))
+            publishing = SnsHttp(await place(sns, "sns", _CALL_SECONDS_MAX, _PUBLISHING_CONNECTIONS))
         yield Clients(sqs=sqs, polling=polling, settling=settling, sns=sns, publishing=publishing, mongo=mongo)

@@ -13,26 +13,26 @@ from handlers.batch_handler import BatchHandler
 from handlers.events.event import Event
 from handlers.events.parser import Limits
 from handlers.options import Options, PolicyInUse
-from handlers.outcome import Handled
+from handlers.outcome import HandledEvent
 from handlers.planning.audit_records import failed
 from handlers.ports import Chance, Clock, Ids, Store
-from worker.consumer.in_flight import InHand
-from worker.consumer.lane_context import LaneParts
+from worker.consumer.in_flight import InFlight
+from worker.consumer.lane_context import LaneContext
 from worker.consumer.lanes import Lanes
-from worker.consumer.queue_lag import BacklogLag
-from worker.consumer.receivers import ReceiverParts, Receivers
-from worker.consumer.settlement import Settle
-from worker.consumer.visibility import Heartbeat
+from worker.consumer.queue_lag import QueueLag
+from worker.consumer.receivers import ReceiverContext, Receivers
+from worker.consumer.settlement import Settler
+from worker.consumer.visibility import VisibilityExtender
 from worker.errors import QueueAway
 from worker.outbox.publisher import Publisher
 from worker.outbox.relay import Relay, Rounds
-from worker.ports import ENTRIES_MAX, Hide, Outbox, Queue, QueueFacts, Topics, WaitingPairs
-from worker.runtime.backoff import JitteredDelay
-from worker.runtime.shutdown_signal import Stopping
-from worker.runtime.store_availability import Outage
+from worker.ports import ENTRIES_MAX, MessageQueue, Outbox, QueueFacts, Topics, VisibilityChange, WaitingPairs
+from worker.runtime.backoff import JitteredBackoff
+from worker.runtime.shutdown_signal import ShutdownSignal
+from worker.runtime.store_availability import StoreAvailability
 from worker.settings import Settings
 from worker.sweeps.gap_poll import GapPoll
-from worker.sweeps.state_expiry import Forgetting
+from worker.sweeps.state_expiry import StateExpiry
 from worker.telemetry.health import Health
 from worker.telemetry.metrics import Telemetry
 
@@ -42,10 +42,10 @@ _HAND_BACK_SECONDS_MAX: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
+class Adapters:
     """What the pipeline reaches outside."""
 
-    queue: Queue
+    queue: MessageQueue
     facts: QueueFacts
     topics: Topics
     store: Store
@@ -59,29 +59,29 @@ class Outside:
 class Pipeline:
     """From the queue through the store and back out to the topics."""
 
-    def __init__(self, *, settings: Settings, outside: Outside, health: Health, telemetry: Telemetry) -> None:
+    def __init__(self, *, settings: Settings, outside: Adapters, health: Health, telemetry: Telemetry) -> None:
         self._settings = settings
         self._queue = outside.queue
         self._health = health
         self._telemetry = telemetry
-        self._in_hand = InHand(
+        self._in_flight = InFlight(
             count_max=settings.in_hand_max,
             visibility_seconds=outside.facts.visibility_seconds,
             clock=outside.clock,
         )
-        self._heartbeat = Heartbeat(
-            queue=outside.queue, in_hand=self._in_hand, clock=outside.clock, telemetry=telemetry
+        self._visibility = VisibilityExtender(
+            queue=outside.queue, in_flight=self._in_flight, clock=outside.clock, telemetry=telemetry
         )
-        call_pause = JitteredDelay(
+        call_pause = JitteredBackoff(
             first_seconds=settings.call_retry_first_seconds,
             max_seconds=settings.call_retry_max_seconds,
             chance=outside.chance,
         )
-        outage = Outage(clock=outside.clock, health=health, telemetry=telemetry)
-        self._lag = BacklogLag(outside.clock)
+        store_availability = StoreAvailability(clock=outside.clock, health=health, telemetry=telemetry)
+        self._lag = QueueLag(outside.clock)
         self._options = Options(
             policy=settings.sync_policy,
-            way=settings.way,
+            rollout=settings.rollout,
             state_from_events=settings.state_from_events,
             gap_seconds=settings.sync_gap_seconds,
             repair_foreign_syncs=settings.repair_foreign_syncs,
@@ -91,25 +91,27 @@ class Pipeline:
         )
         self._settle = self._settling(outside, call_pause)
         self._publisher = self._publishing(outside, call_pause)
-        self._relay = self._relaying(outside, outage)
-        self._gap_poll = self._polling(outside, outage)
-        self._forgetting = Forgetting(
+        self._relay = self._relaying(outside, store_availability)
+        self._gap_poll = self._polling(outside, store_availability)
+        self._state_expiry = StateExpiry(
             pairs=outside.waiting,
             days=settings.state_days,
-            outage=outage,
+            store_availability=store_availability,
             clock=outside.clock,
             chance=outside.chance,
             telemetry=telemetry,
         )
-        self._lanes = Lanes(count=settings.lanes, batch_max=settings.batch_max, parts=self._lane_parts(outside, outage))
+        self._lanes = Lanes(
+            count=settings.lanes, batch_max=settings.batch_max, parts=self._lane_context(outside, store_availability)
+        )
         self._receivers = Receivers(
             count=settings.receivers,
-            parts=ReceiverParts(
+            parts=ReceiverContext(
                 queue=outside.queue,
-                in_hand=self._in_hand,
+                in_flight=self._in_flight,
                 lanes=self._lanes,
                 limits=Limits(bytes_max=settings.event_bytes_max, depth_max=settings.event_depth_max),
-                outage=outage,
+                store_availability=store_availability,
                 lag=self._lag,
                 health=health,
                 pause=call_pause,
@@ -118,13 +120,13 @@ class Pipeline:
             ),
         )
 
-    def _settling(self, outside: Outside, pause: JitteredDelay) -> Settle:
-        return Settle(
+    def _settling(self, outside: Adapters, pause: JitteredBackoff) -> Settler:
+        return Settler(
             queue=outside.queue,
             facts=outside.facts,
-            in_hand=self._in_hand,
+            in_flight=self._in_flight,
             clock=outside.clock,
-            retry=JitteredDelay(
+            retry=JitteredBackoff(
                 first_seconds=self._settings.retry_first_seconds,
                 max_seconds=self._settings.retry_max_seconds,
                 chance=outside.chance,
@@ -133,7 +135,7 @@ class Pipeline:
             telemetry=self._telemetry,
         )
 
-    def _publishing(self, outside: Outside, pause: JitteredDelay) -> Publisher:
+    def _publishing(self, outside: Adapters, pause: JitteredBackoff) -> Publisher:
         settings = self._settings
         return Publisher(
             topics=outside.topics,
@@ -148,47 +150,47 @@ class Pipeline:
             waiting_max=settings.publish_waiting_max,
         )
 
-    def _relaying(self, outside: Outside, outage: Outage) -> Relay:
+    def _relaying(self, outside: Adapters, store_availability: StoreAvailability) -> Relay:
         settings = self._settings
         return Relay(
             outbox=outside.outbox,
             publisher=self._publisher,
             rounds=Rounds(interval_seconds=settings.relay_interval_seconds, age_seconds=settings.relay_age_seconds),
-            outage=outage,
+            store_availability=store_availability,
             clock=outside.clock,
             chance=outside.chance,
             telemetry=self._telemetry,
         )
 
-    def _polling(self, outside: Outside, outage: Outage) -> GapPoll:
+    def _polling(self, outside: Adapters, store_availability: StoreAvailability) -> GapPoll:
         return GapPoll(
             pairs=outside.waiting,
             closer=self._handler,
             announcer=self._publisher,
             gap_seconds=self._settings.sync_gap_seconds,
             lag=self._lag,
-            outage=outage,
+            store_availability=store_availability,
             clock=outside.clock,
             chance=outside.chance,
             telemetry=self._telemetry,
         )
 
-    def _lane_parts(self, outside: Outside, outage: Outage) -> LaneParts:
+    def _lane_context(self, outside: Adapters, store_availability: StoreAvailability) -> LaneContext:
         settings, clock, options = self._settings, outside.clock, self._options
 
-        def failed_end(event: Event, error: Exception) -> Handled:
+        def failed_end(event: Event, error: Exception) -> HandledEvent:
             return failed(event, UNEXPECTED, type(error).__qualname__, now=clock.now(), options=options)
 
-        return LaneParts(
+        return LaneContext(
             handler=self._handler,
             fifo=outside.facts.fifo,
             policy=settings.sync_policy.applied,
             failed=failed_end,
             settler=self._settle,
             announcer=self._publisher,
-            outage=outage,
+            store_availability=store_availability,
             lag=self._lag,
-            store_pause=JitteredDelay(
+            store_pause=JitteredBackoff(
                 first_seconds=settings.store_retry_first_seconds,
                 max_seconds=settings.store_retry_max_seconds,
                 chance=outside.chance,
@@ -198,7 +200,7 @@ class Pipeline:
             telemetry=self._telemetry,
         )
 
-    async def run(self, stopping: Stopping) -> None:
+    async def run(self, stopping: ShutdownSignal) -> None:
         """Work until asked to stop, then finish in order. A part that dies of a fault in our code ends them all: an
         ExceptionGroup."""
         try:
@@ -217,11 +219,11 @@ class Pipeline:
             raise
 
     def _services(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
-        yield "heartbeat", self._heartbeat.run
+        yield "heartbeat", self._visibility.run
         yield "settle", self._settle.run
         yield "publisher", self._publisher.run
         yield "relay", self._relay.run
-        yield "forgetting", self._forgetting.run
+        yield "forgetting", self._state_expiry.run
         if self._options.policy is PolicyInUse.CAUSAL:
             yield "gap poll", self._gap_poll.run
 
@@ -237,7 +239,7 @@ class Pipeline:
         await _cancelled(lanes)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(reserve_seconds):
-                left = self._in_hand.messages
+                left = self._in_flight.messages
                 if left:
                     self._telemetry.log.warning("not finished in time, handed back", count=len(left))
                     await self._settle.hand_back(left)
@@ -245,12 +247,14 @@ class Pipeline:
 
     async def _drop(self) -> None:
         """Give back what is in hand, with what is left of the parts: the queue itself."""
-        messages = self._in_hand.messages
+        messages = self._in_flight.messages
         with contextlib.suppress(QueueAway, TimeoutError):
             async with asyncio.timeout(_HAND_BACK_SECONDS_MAX):
                 for start in range(0, len(messages), ENTRIES_MAX):
                     some = messages[start : start + ENTRIES_MAX]
-                    await self._queue.hide_batch([Hide(receipt=message.receipt, seconds=0) for message in some])
+                    await self._queue.change_visibility_batch(
+                        [VisibilityChange(receipt=message.receipt, seconds=0) for message in some]
+                    )
 
 
 async def _endless(name: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -55,7 +55,7 @@ def size_bytes(body: str, attributes: Mapping[str, Mapping[str, Any]]) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class RefusedEntry:
     """One entry of a batch that AWS did not take. `final`: it will not take it at another try either."""
 
     code: str
@@ -75,7 +75,7 @@ class QueueFacts:
 
 
 @record
-class Hide:
+class VisibilityChange:
     """A message to be seen again in `seconds`: 0 at once."""
 
     receipt: str
@@ -92,25 +92,25 @@ class DeadLetter:
     deduplication: str | None = None
 
 
-Answers = Sequence[Refused | None]
+EntryResults = Sequence[RefusedEntry | None]
 
 
-class Queue(Protocol):
+class MessageQueue(Protocol):
     """One queue and its dead-letter queue. Batches hold at most `ENTRIES_MAX` entries."""
 
     async def receive(self, *, wait_seconds: int) -> Sequence[Message]:
         """Up to ten messages; waits up to `wait_seconds` for the first."""
         ...
 
-    async def delete_batch(self, receipts: Sequence[str]) -> Answers:
+    async def delete_batch(self, receipts: Sequence[str]) -> EntryResults:
         """Settle for good."""
         ...
 
-    async def hide_batch(self, hides: Sequence[Hide]) -> Answers:
+    async def change_visibility_batch(self, changes: Sequence[VisibilityChange]) -> EntryResults:
         """Change when messages are seen again."""
         ...
 
-    async def dead_letter_batch(self, letters: Sequence[DeadLetter]) -> Answers:
+    async def dead_letter_batch(self, letters: Sequence[DeadLetter]) -> EntryResults:
         """Send to the dead-letter queue; the source message stays."""
         ...
 
@@ -132,7 +132,7 @@ class TopicMessage:
 class Topics(Protocol):
     """SNS. Raises `TopicsAway` where it cannot be used now."""
 
-    async def publish(self, arn: str, messages: Sequence[TopicMessage]) -> Sequence[Refused | None]:
+    async def publish(self, arn: str, messages: Sequence[TopicMessage]) -> Sequence[RefusedEntry | None]:
         """One call with what `packed` put together; each message's answer in order, None where it was taken."""
         ...
 
@@ -143,7 +143,7 @@ def is_fifo(arn: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
+class OutboxBacklog:
     """What is left in the outbox: how many wait, since when the oldest, and how many were set aside."""
 
     count: int
@@ -169,7 +169,7 @@ class Outbox(Protocol):
         """Keep it, with the reason, and let it wait no more; nothing happens if it is gone."""
         ...
 
-    async def backlog(self) -> Backlog:
+    async def backlog(self) -> OutboxBacklog:
         """What is left now."""
         ...
 

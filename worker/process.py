@@ -21,14 +21,14 @@ from worker.errors import AwsAway, Misconfigured, StoreUnfit, WorkerFailed, firs
 from worker.mongo.outbox import MongoOutbox
 from worker.mongo.store import MongoStore
 from worker.mongo.waiting_pairs import MongoWaitingPairs
-from worker.pipeline import Outside, Pipeline
+from worker.pipeline import Adapters, Pipeline
 from worker.ports import QueueFacts
-from worker.runtime.backoff import JitteredDelay
+from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.clock import ObjectIds, SystemClock
-from worker.runtime.shutdown_signal import Stopping
+from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings import Settings
 from worker.telemetry.health import Health, Part, served
-from worker.telemetry.logs import Log, Origin, fault_fields, open_log, take_in_libraries
+from worker.telemetry.logs import Log, LogIdentity, error_fields, open_log, redirect_library_logs
 from worker.telemetry.metrics import Metrics, NoMetrics, StatsdMetrics, StoreMetrics, Telemetry, resolved
 
 TRANSACTION_LIFETIME_SECONDS_MAX: Final = 10
@@ -40,9 +40,9 @@ T = TypeVar("T")
 async def run_worker(settings: Settings) -> None:
     """Work until a signal. Raises WorkerFailed."""
     clock = SystemClock()
-    origin = Origin(service=settings.dd_service, version=settings.dd_version)
+    origin = LogIdentity(service=settings.dd_service, version=settings.dd_version)
     log = open_log(level=settings.log_level, origin=origin, clock=clock)
-    take_in_libraries(log)
+    redirect_library_logs(log)
     try:
         # A group of one, so that whatever ends the process comes out in one shape.
         async with asyncio.TaskGroup() as tasks:
@@ -58,8 +58,8 @@ def _why(errors: Sequence[BaseException], log: Log) -> str:
             log.error("cannot start", reason=str(error))
             return str(error)
     for error in errors:
-        log.error("stopped by a fault in our code", **fault_fields(error))
-    fields = fault_fields(errors[0])
+        log.error("stopped by a fault in our code", **error_fields(error))
+    fields = error_fields(errors[0])
     return f"stopped by a fault in our code: {fields['error']} at {(fields['stack'] or ['?'])[-1]}"
 
 
@@ -76,9 +76,9 @@ class _Process:
         self._settings = settings
         self._clock = clock
         self._log = log
-        self._stopping = Stopping(log)
+        self._stopping = ShutdownSignal(log)
         self._health = Health(clock=clock, silence_seconds_max=settings.silence_seconds)
-        self._pause = JitteredDelay(
+        self._pause = JitteredBackoff(
             first_seconds=settings.call_retry_first_seconds,
             max_seconds=settings.call_retry_max_seconds,
             chance=random,
@@ -113,7 +113,7 @@ class _Process:
         facts = await self._unless_stopped(self._start(clients, store))
         if facts is None:
             return
-        outside = Outside(
+        outside = Adapters(
             queue=SqsQueue(
                 client=clients.sqs,
                 polling=clients.polling,

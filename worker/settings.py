@@ -13,10 +13,10 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from commands.rollout import UPDATE_NAMES, Engine, Origin, Way
+from commands.rollout import UPDATE_NAMES, Engine, EngineRollout, UpdateOrigin
 from handlers.options import GAP_SECONDS, PolicyInUse
 from worker.ports import ENTRIES_MAX, AwsEndpoint
-from worker.settings_errors import Unfit, bounds_of, choices_of, fault_line
+from worker.settings_errors import MismatchedSetting, bounds_of, choices_of, setting_error_line
 
 
 class AwsSettings(BaseSettings):
@@ -130,7 +130,7 @@ class Settings(TopicSettings):
     def _has_its_engine(cls, value: PolicyInUse, info: ValidationInfo) -> PolicyInUse:
         engine = info.data.get("command_engine")
         if value is not PolicyInUse.LEGACY and engine is Engine.LEGACY:
-            raise Unfit(
+            raise MismatchedSetting(
                 f"{value.value} needs the composed engine", "set COMMAND_ENGINE to composed, or SYNC_POLICY to legacy"
             )
         return value
@@ -155,7 +155,9 @@ class Settings(TopicSettings):
     def _are_origins_with_numbers(cls, value: str) -> str:
         parts = [part.partition("=") for part in _listed(value)]
         bad = [
-            "".join(part) for part in parts if part[0] not in set(Origin) or not part[2].isdecimal() or int(part[2]) < 1
+            "".join(part)
+            for part in parts
+            if part[0] not in set(UpdateOrigin) or not part[2].isdecimal() or int(part[2]) < 1
         ]
         origins = [origin for origin, _, _ in parts]
         twice = sorted({origin for origin in origins if origins.count(origin) > 1})
@@ -166,13 +168,13 @@ class Settings(TopicSettings):
         return value
 
     @property
-    def way(self) -> Way:
+    def rollout(self) -> EngineRollout:
         """How updates are carried out."""
         parts = (part.partition("=") for part in _listed(self.max_fields))
-        return Way(
+        return EngineRollout(
             engine=self.command_engine,
             composed_updates=frozenset(_listed(self.composed_updates)),
-            fields_max={Origin(origin): int(most) for origin, _, most in parts},
+            fields_max={UpdateOrigin(origin): int(most) for origin, _, most in parts},
         )
 
     @field_validator("in_hand_max")
@@ -181,7 +183,7 @@ class Settings(TopicSettings):
         receivers = info.data.get("receivers", 1)
         needed = ENTRIES_MAX * receivers
         if value < needed:
-            raise Unfit(
+            raise MismatchedSetting(
                 f"it is less than {needed}, {ENTRIES_MAX} for each of RECEIVERS {receivers}",
                 f"set it to at least {needed}, or RECEIVERS to at most {value // ENTRIES_MAX}",
             )
@@ -193,7 +195,7 @@ class Settings(TopicSettings):
         first = str(info.field_name).replace("_max_", "_first_")
         least = info.data.get(first, 0)
         if value < least:
-            raise Unfit(
+            raise MismatchedSetting(
                 f"it is less than {first.upper()} {least:g}",
                 f"set it to at least {least:g}, or {first.upper()} to at most {value:g}",
             )
@@ -208,18 +210,20 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SettingFaults:
+class SettingErrors:
     """All that is wrong with the environment: a line each, naming the variable, what is wrong, and the remedy."""
 
     lines: tuple[str, ...]
 
 
-def read_settings(kind: type[S]) -> S | SettingFaults:
+def read_settings(kind: type[S]) -> S | SettingErrors:
     """The settings of that kind from the environment, or every fault at once. No secret is repeated."""
     try:
         return kind()
     except ValidationError as faults:
-        return SettingFaults(lines=tuple(fault_line(kind, dict(fault)) for fault in faults.errors(include_input=False)))
+        return SettingErrors(
+            lines=tuple(setting_error_line(kind, dict(fault)) for fault in faults.errors(include_input=False))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from commands.rollout import UPDATE_NAMES, Origin
+from commands.rollout import UPDATE_NAMES, UpdateOrigin
 
 _PROVISIONED: Final = "`routing-sync provision --env` prints it"
 _CREDENTIALS: Final = re.compile(r"://\S*@")
@@ -22,7 +22,7 @@ _SHOWN_MAX: Final = 60
 """So many characters of a rejected value are shown."""
 
 
-class Unfit(ValueError):
+class MismatchedSetting(ValueError):
     """A value that does not fit another setting's. `remedy`: what to set; the bounds do not say it."""
 
     def __init__(self, wrong: str, remedy: str) -> None:
@@ -30,14 +30,14 @@ class Unfit(ValueError):
         self.remedy = remedy
 
 
-def fault_line(kind: type[BaseSettings], fault: dict[str, Any]) -> str:
+def setting_error_line(kind: type[BaseSettings], fault: dict[str, Any]) -> str:
     """One of pydantic's errors as a line: the variable, what is wrong, the remedy. No secret is repeated."""
     name = str(fault["loc"][0]) if fault["loc"] else ""
     field = kind.model_fields.get(name)
     if field is None:
         return str(fault["msg"])
     error = fault.get("ctx", {}).get("error")
-    remedy = error.remedy if isinstance(error, Unfit) else _remedy(name, field)
+    remedy = error.remedy if isinstance(error, MismatchedSetting) else _remedy(name, field)
     wrong = re.sub(r"^it (?!is not set)", lambda _: f"{_given(name, field)} ", _wrong(fault))
     return f"{name.upper()}: {_CREDENTIALS.sub('://***@', wrong)}: {remedy}"
 
@@ -78,7 +78,7 @@ def _remedy(name: str, field: FieldInfo) -> str:
     if name == "composed_updates":
         return f"list any of {', '.join(UPDATE_NAMES)}"
     if name == "max_fields":
-        return f"list {', '.join(f'{origin.value}=NUMBER' for origin in Origin)}, or some of them"
+        return f"list {', '.join(f'{origin.value}=NUMBER' for origin in UpdateOrigin)}, or some of them"
     choices = choices_of(field)
     if choices:
         return f"set it to {' or '.join(choices)}"

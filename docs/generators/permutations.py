@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from itertools import product
 from typing import Any, Final
 
-from commands.context import Surroundings
+from commands.context import CommandContext
 from commands.execute import Applied, Command, Refused, Unchanged, execute
 from commands.refusal import Refusal
-from commands.rollout import COMPOSED, Engine, Way
+from commands.rollout import COMPOSED, Engine, EngineRollout
 from commands.session import Session, place_of
 from commands.update import Update, parse_update
-from commands.work_item import Pass, Status, WorkItem
+from commands.work_item import QueuePass, Status, WorkItem
 
 _NOW: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 _ABSENT: Final = object()
@@ -25,10 +25,10 @@ _VALUES: Final[dict[str, tuple[Any, ...]]] = {
     "status": (_ABSENT, "wrap-up", "completed"),
     "paused": (_ABSENT, True, False),
 }
-_AROUND: Final = Surroundings(
+_AROUND: Final = CommandContext(
     sessions={user: Session(id=f"{user}'s", user=user, capacity=5) for user in ("anna", "ben")}
 )
-_LEGACY: Final = Way(engine=Engine.LEGACY)
+_LEGACY: Final = EngineRollout(engine=Engine.LEGACY)
 _HEAD: Final = """# Permutations
 
 Every update of `queue`, `assignedTo`, `status` and `paused`, 80 combinations, in every active status: what the composed
@@ -62,7 +62,7 @@ def item_in(status: Status) -> WorkItem:
         accepted_by="anna" if held else None,
         routed_to="anna" if routed else None,
         session="anna's" if held or routed else None,
-        last_revision=Pass(entered_queue_at=_NOW),
+        last_revision=QueuePass(entered_queue_at=_NOW),
     )
 
 
@@ -95,8 +95,8 @@ def _row(item: WorkItem, raw: dict[str, Any]) -> str:
     return f"| {asked} | {actions} | {result} | {', '.join(old.actions) or '–'} | {old_result} | {dropped} |"
 
 
-def _told(item: WorkItem, update: Update, way: Way) -> tuple[Command, str]:
-    match execute(item, update, around=_AROUND, now=_NOW, way=way):
+def _told(item: WorkItem, update: Update, rollout: EngineRollout) -> tuple[Command, str]:
+    match execute(item, update, context=_AROUND, now=_NOW, rollout=rollout):
         case Applied(after=after, command=command):
             return command, _state(after)
         case Unchanged(command=command):

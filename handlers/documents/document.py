@@ -60,7 +60,7 @@ def data_of(document: Document) -> dict[str, Any]:
     return {"id": document["_id"], **{key: value for key, value in document.items() if key not in _ON_TOP}}
 
 
-class Unreadable(Exception):
+class UnreadableDocument(Exception):
     """A stored document that is not what it should be: written by somebody else, and its own pair's trouble alone."""
 
 
@@ -84,8 +84,8 @@ def is_older(document: Document, rev: int) -> bool:
         raise _unreadable(document, fault) from fault
 
 
-def _unreadable(document: Document, fault: Exception) -> Unreadable:
-    return Unreadable(f"{document.get('_id')} in the store cannot be read: {type(fault).__name__}")
+def _unreadable(document: Document, fault: Exception) -> UnreadableDocument:
+    return UnreadableDocument(f"{document.get('_id')} in the store cannot be read: {type(fault).__name__}")
 
 
 def changes_between(before: Document, after: Document) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from commands.instant import format_instant, parse_instant
-from commands.work_item import STATUS_ALIASES, Handle, Pass, Stay, WorkItem
+from commands.work_item import STATUS_ALIASES, HandleDuration, QueuePass, StatusDuration, WorkItem
 from handlers.documents.document import _LINKS, _ODD, _QUEUE_LINK, _unreadable, _with_link, related
 from handlers.ports import Document
 from sync.conversation import Conversation, ConversationStatus
@@ -125,16 +125,16 @@ _HANDLE_TIMES: Final = {"resumedAt": "resumed_at"}
 _HANDLE_COUNTS: Final = {"time": "time_ms"}
 
 
-def _pass_of(record: Mapping[str, Any] | None) -> Pass | None:
-    return None if record is None else Pass(**_record_fields(record, _PASS_TIMES, _PASS_COUNTS))
+def _pass_of(record: Mapping[str, Any] | None) -> QueuePass | None:
+    return None if record is None else QueuePass(**_record_fields(record, _PASS_TIMES, _PASS_COUNTS))
 
 
-def _stay_of(record: Mapping[str, Any] | None) -> Stay | None:
-    return None if record is None else Stay(**_record_fields(record, _STAY_TIMES, _STAY_COUNTS))
+def _stay_of(record: Mapping[str, Any] | None) -> StatusDuration | None:
+    return None if record is None else StatusDuration(**_record_fields(record, _STAY_TIMES, _STAY_COUNTS))
 
 
-def _handle_of(record: Mapping[str, Any] | None) -> Handle | None:
-    return None if record is None else Handle(**_record_fields(record, _HANDLE_TIMES, _HANDLE_COUNTS))
+def _handle_of(record: Mapping[str, Any] | None) -> HandleDuration | None:
+    return None if record is None else HandleDuration(**_record_fields(record, _HANDLE_TIMES, _HANDLE_COUNTS))
 
 
 def _record_fields(record: Mapping[str, Any], times: Mapping[str, str], counts: Mapping[str, str]) -> dict[str, Any]:
@@ -150,7 +150,9 @@ def _record_fields(record: Mapping[str, Any], times: Mapping[str, str], counts: 
     return {**fields, "other": other}
 
 
-def _record(record: Pass | Stay | Handle, times: Mapping[str, str], counts: Mapping[str, str]) -> dict[str, Any]:
+def _record(
+    record: QueuePass | StatusDuration | HandleDuration, times: Mapping[str, str], counts: Mapping[str, str]
+) -> dict[str, Any]:
     instants = {name: getattr(record, field) for name, field in times.items()}
     numbers = {name: getattr(record, field) for name, field in counts.items()}
     return {
@@ -164,15 +166,15 @@ def _as_is(value: Any) -> Any:
     return value
 
 
-def _pass_record(record: Pass) -> dict[str, Any]:
+def _pass_record(record: QueuePass) -> dict[str, Any]:
     return _record(record, _PASS_TIMES, _PASS_COUNTS)
 
 
-def _stay_record(record: Stay) -> dict[str, Any]:
+def _stay_record(record: StatusDuration) -> dict[str, Any]:
     return _record(record, _STAY_TIMES, _STAY_COUNTS)
 
 
-def _handle_record(record: Handle) -> dict[str, Any]:
+def _handle_record(record: HandleDuration) -> dict[str, Any]:
     return _record(record, _HANDLE_TIMES, _HANDLE_COUNTS)
 
 

@@ -6,25 +6,25 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from commands.context import Queue, Surroundings
+from commands.context import CommandContext, RoutingQueue
 from commands.execute import Applied, Command, Refused, Unchanged, execute, not_executed
 from commands.instant import parse_instant
 from commands.refusal import Refusal
-from commands.rollout import Engine, Way
-from commands.session import Held, Session, apply_moves
+from commands.rollout import Engine, EngineRollout
+from commands.session import Session, SessionEntry, apply_moves
 from commands.update import parse_update
 from commands.work_item import WorkItem
 from handlers.documents.document import changes_between
 from handlers.documents.json_values import unstorable
 from handlers.documents.nouns import conversation_of, with_work_item, work_item_of
 from handlers.dry_run.flat_form import conversation_document, flat_work_item, work_item_document
-from handlers.events.schema import Count, Id, Instant
+from handlers.events.schema import Id, Instant, WholeNumber
 from handlers.events.validation import told
 from handlers.ports import Document
 from sync.conversation import FIELDS, Conversation
 from sync.conversation import Field as SharedField
 from sync.decision import skipped
-from sync.evidence import Ages, evidence
+from sync.evidence import DocumentAges, evidence
 from sync.gates import Skip, first_closed
 from sync.policy_causal import decide_causal
 from sync.policy_legacy import decide_legacy
@@ -40,7 +40,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-_Run = Annotated[tuple[Count, Count], Field(strict=False)]
+_Run = Annotated[tuple[WholeNumber, WholeNumber], Field(strict=False)]
 """The first and the last revision of an unbroken run; JSON has it as a list."""
 
 
@@ -50,9 +50,9 @@ class _Observed(_Part):
 
 
 class _State(_Part):
-    changed: dict[SharedField, Count] = Field(default_factory=dict)
-    known: dict[SharedField, Count] = Field(default_factory=dict)
-    knownAt: dict[SharedField, Count] = Field(default_factory=dict)
+    changed: dict[SharedField, WholeNumber] = Field(default_factory=dict)
+    known: dict[SharedField, WholeNumber] = Field(default_factory=dict)
+    knownAt: dict[SharedField, WholeNumber] = Field(default_factory=dict)
     observed: _Observed | None = None
 
 
@@ -65,25 +65,25 @@ class _SyncQuestion(_Part):
     state: _State | None = None
 
 
-class _Queue(_Part):
+class _RoutingQueue(_Part):
     id: Id
     key: str | None = None
-    itemSize: Count | None = None
+    itemSize: WholeNumber | None = None
     priority: int | None = None
 
 
-class _Held(_Part):
+class _SessionEntry(_Part):
     id: Id
-    itemSize: Count = 0
+    itemSize: WholeNumber = 0
 
 
 class _Session(_Part):
     id: Id
     user: Id
     active: bool = True
-    capacity: Count = 0
-    workItems: list[_Held] = Field(default_factory=list)
-    pausedWorkItems: list[_Held] = Field(default_factory=list)
+    capacity: WholeNumber = 0
+    workItems: list[_SessionEntry] = Field(default_factory=list)
+    pausedWorkItems: list[_SessionEntry] = Field(default_factory=list)
     pendingItem: Id | None = None
 
 
@@ -92,7 +92,7 @@ class _CommandQuestion(_Part):
     engine: Literal["composed", "legacy"] = "composed"
     workItem: dict[str, Any]
     update: Any
-    queues: list[_Queue] = Field(default_factory=list)
+    queues: list[_RoutingQueue] = Field(default_factory=list)
     sessions: list[_Session] = Field(default_factory=list)
     now: Instant | None = None
 
@@ -135,8 +135,8 @@ def _answer_sync(question: _SyncQuestion, now: datetime) -> dict[str, Any]:
         return skipped(closed or Skip.NO_ACTIVE_WORK_ITEM).as_wire()
     state = _state(question, conversation, item)
     # Nothing is old, and what the state does not say is observed: else a question would be about what is on its way.
-    seen = evidence(state, conversation, item, ages=Ages(), asking=None)
-    return decide_causal(seen, around=Surroundings(), now=now).decision.as_wire()
+    seen = evidence(state, conversation, item, ages=DocumentAges(), asking=None)
+    return decide_causal(seen, context=CommandContext(), now=now).decision.as_wire()
 
 
 def _state(question: _SyncQuestion, conversation: Conversation, item: WorkItem) -> SyncState:
@@ -165,19 +165,19 @@ def _state(question: _SyncQuestion, conversation: Conversation, item: WorkItem) 
 
 
 def _answer_command(question: _CommandQuestion, now: datetime) -> dict[str, Any]:
-    way = Way(engine=Engine(question.engine))
+    rollout = EngineRollout(engine=Engine(question.engine))
     before = _document("workItem", question.workItem)
     item = work_item_of(before)
     sessions = {session.id: _session(session) for session in question.sessions}
     queues = {
-        queue.id: Queue(id=queue.id, key=queue.key, item_size=queue.itemSize, priority=queue.priority)
+        queue.id: RoutingQueue(id=queue.id, key=queue.key, item_size=queue.itemSize, priority=queue.priority)
         for queue in question.queues
     }
     update = parse_update(question.update, from_sync=True)
     if isinstance(update, Refusal):
         return _commanded("refused", question, before, command=not_executed(), refusal=update)
     at = (parse_instant(question.now) if question.now else None) or now
-    result = execute(item, update, around=Surroundings(queues=queues, sessions=sessions), now=at, way=way)
+    result = execute(item, update, context=CommandContext(queues=queues, sessions=sessions), now=at, rollout=rollout)
     match result:
         case Refused(refusal=refusal, command=command):
             return _commanded("refused", question, before, command=command, refusal=refusal)
@@ -231,8 +231,8 @@ def _session(session: _Session) -> Session:
         user=session.user,
         active=session.active,
         capacity=session.capacity,
-        work_items=tuple(Held(id=held.id, item_size=held.itemSize) for held in session.workItems),
-        paused_work_items=tuple(Held(id=held.id, item_size=held.itemSize) for held in session.pausedWorkItems),
+        work_items=tuple(SessionEntry(id=held.id, item_size=held.itemSize) for held in session.workItems),
+        paused_work_items=tuple(SessionEntry(id=held.id, item_size=held.itemSize) for held in session.pausedWorkItems),
         pending_item=session.pendingItem,
     )
 

@@ -15,8 +15,8 @@ from typing import Any, Final, TypeGuard
 import orjson
 
 from handlers.documents.json_values import depth_of
-from handlers.events.event import Fault, Malformed
-from handlers.events.json_text import Parsed, exact, loads, too_deep
+from handlers.events.event import Malformed, RejectionCode
+from handlers.events.json_text import ParsedJson, exact, loads, too_deep
 
 _NAMES: Final = frozenset({
     "Attributes", "Body", "Message", "MessageAttributes", "MessageId", "ReceiptHandle", "Records", "Subject",
@@ -28,7 +28,7 @@ _NAMES: Final = frozenset({
 
 
 @dataclass(slots=True, kw_only=True)
-class Unwrapped:
+class UnwrappedEvent:
     """The event, and what its wrappers say: the published message (None: a bare event) and the trace.
 
     `plain`: no number in it is beyond 64 bits and no name has a null character; False says nothing.
@@ -40,17 +40,17 @@ class Unwrapped:
     plain: bool
 
 
-def unwrap(thing: object, *, depth_max: int, bytes_max: int) -> Unwrapped | Malformed:
+def unwrap(thing: object, *, depth_max: int, bytes_max: int) -> UnwrappedEvent | Malformed:
     """Any of the five shapes, parsed, down to the event; a fault where it is none, or too large, or too deep.
 
     Size is that of the published message: what a wrapper adds to it by quoting is no fault of the message.
     """
     if depth_of(thing, stop_above=depth_max) > depth_max:
-        return Malformed(code=Fault.TOO_DEEP, reason=f"nests deeper than {depth_max} levels")
+        return Malformed(code=RejectionCode.TOO_DEEP, reason=f"nests deeper than {depth_max} levels")
     return unwrap_parsed((thing, False), depth_max=depth_max, bytes_max=bytes_max)
 
 
-def unwrap_parsed(parsed: Parsed, *, depth_max: int, bytes_max: int) -> Unwrapped | Malformed:
+def unwrap_parsed(parsed: ParsedJson, *, depth_max: int, bytes_max: int) -> UnwrappedEvent | Malformed:
     """The same for what is known not to be too deep."""
     thing, plain = parsed
     trace: Mapping[str, str] | None = None
@@ -69,13 +69,15 @@ def unwrap_parsed(parsed: Parsed, *, depth_max: int, bytes_max: int) -> Unwrappe
             # A log line's body is the published message, a published message's body is the event.
             published, thing = thing, thing["body"]
         elif isinstance(thing.get("data"), dict) and "name" in thing:
-            return Unwrapped(event=thing, published=published, trace=trace, plain=plain)
+            return UnwrappedEvent(event=thing, published=published, trace=trace, plain=plain)
         else:
-            return Malformed(code=Fault.NOT_AN_EVENT, reason=f"keys {_keys(thing)} are those of no known shape")
-    return Malformed(code=Fault.NOT_AN_EVENT, reason=f"an event is a JSON object, this is a {type(thing).__name__}")
+            return Malformed(code=RejectionCode.NOT_AN_EVENT, reason=f"keys {_keys(thing)} are those of no known shape")
+    return Malformed(
+        code=RejectionCode.NOT_AN_EVENT, reason=f"an event is a JSON object, this is a {type(thing).__name__}"
+    )
 
 
-def parse_shape(text: object, where: str, *, depth_max: int) -> Parsed | Malformed:
+def parse_shape(text: object, where: str, *, depth_max: int) -> ParsedJson | Malformed:
     """JSON text of any of the five shapes, parsed and not too deep."""
     tree = loads(text, where, depth_max=depth_max)
     if isinstance(tree, Malformed):
@@ -110,7 +112,7 @@ def too_large(text: object, bytes_max: int) -> Malformed | None:
     size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
     if size <= bytes_max:
         return None
-    return Malformed(code=Fault.TOO_LARGE, reason=f"{size} bytes, the limit is {bytes_max}")
+    return Malformed(code=RejectionCode.TOO_LARGE, reason=f"{size} bytes, the limit is {bytes_max}")
 
 
 def _keys(thing: Mapping[str, Any]) -> str:

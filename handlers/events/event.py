@@ -11,14 +11,14 @@ from commands.instant import format_instant
 from commands.record import replace
 from handlers.documents.nouns import conversation_of
 from sync.conversation import Field
-from sync.gates import Trigger
+from sync.gates import Side
 from sync.state import Observation, shared_values
 
 _CLIENT: Final = re.compile(r"[\w.:/@-]{1,64}")
 """What a service is called. Anything else in its place may be anybody's words, and is not told."""
 
 
-class Fault(StrEnum):
+class RejectionCode(StrEnum):
     """Why a message can never be handled: the dead letter's `error_code` (domain.md, *Dead letters*)."""
 
     NOT_JSON = "NOT_JSON"
@@ -33,12 +33,12 @@ class Fault(StrEnum):
 class Malformed:
     """A message that can never succeed; `reason` names every fault, never a customer's content."""
 
-    code: Fault
+    code: RejectionCode
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unsupported:
+class UnsupportedEvent:
     """A well-formed event that is none of ours: acknowledged and counted."""
 
     id: str | None
@@ -56,7 +56,7 @@ class Event:
 
     id: str
     name: str
-    side: Trigger
+    side: Side
     org: str | None
     partition: str | None
     conversation_id: str

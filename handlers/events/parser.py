@@ -8,9 +8,17 @@ from pydantic import ValidationError
 
 from commands.instant import parse_instant
 from handlers.documents.json_values import all_spellable, unstorable
-from handlers.events.envelope import Unwrapped, is_notification, parse_shape, too_large, trace_of, unwrap, unwrap_parsed
-from handlers.events.event import Event, Fault, Malformed, Unsupported
-from handlers.events.readers import Head, read_snapshot
+from handlers.events.envelope import (
+    UnwrappedEvent,
+    is_notification,
+    parse_shape,
+    too_large,
+    trace_of,
+    unwrap,
+    unwrap_parsed,
+)
+from handlers.events.event import Event, Malformed, RejectionCode, UnsupportedEvent
+from handlers.events.readers import ParsedEnvelope, read_snapshot
 from handlers.events.schema import EventEnvelope, ReasonMeta, meta_of
 from handlers.events.validation import check_of, fault_of
 
@@ -31,7 +39,7 @@ _QUOTED: Final = 6
 
 def read_message(
     body: str, attributes: Mapping[str, Any] | None = None, limits: Limits = DEFAULT_LIMITS
-) -> Event | Unsupported | Malformed:
+) -> Event | UnsupportedEvent | Malformed:
     """A queue message's body, wrapped by SNS or raw, or captured. `attributes`: the message's own, for the trace."""
     large = too_large(body, limits.bytes_max)
     # A notification quotes the message, which makes it larger: there the message itself is measured.
@@ -47,12 +55,14 @@ def read_message(
 
 def read_object(
     thing: object, *, attributes: Mapping[str, Any] | None = None, limits: Limits = DEFAULT_LIMITS
-) -> Event | Unsupported | Malformed:
+) -> Event | UnsupportedEvent | Malformed:
     """The same for any of the five shapes, already parsed."""
     return _read(unwrap(thing, depth_max=limits.depth_max, bytes_max=limits.bytes_max), attributes)
 
 
-def _read(unwrapped: Unwrapped | Malformed, attributes: Mapping[str, Any] | None) -> Event | Unsupported | Malformed:
+def _read(
+    unwrapped: UnwrappedEvent | Malformed, attributes: Mapping[str, Any] | None
+) -> Event | UnsupportedEvent | Malformed:
     if isinstance(unwrapped, Malformed):
         return unwrapped
     wire, published = unwrapped.event, unwrapped.published
@@ -64,16 +74,16 @@ def _read(unwrapped: Unwrapped | Malformed, attributes: Mapping[str, Any] | None
     published_at = said if said is not None else wire.get("createdAt")
     instant = parse_instant(published_at) if isinstance(published_at, str) else None
     if published_at is not None and instant is None:
-        return Malformed(code=Fault.INVALID_FIELD, reason="publishedAt: not an ISO 8601 time with a zone")
+        return Malformed(code=RejectionCode.INVALID_FIELD, reason="publishedAt: not an ISO 8601 time with a zone")
     reasons = wire.get("routingReasons") or ()
     metas = _metas(reasons)
     if isinstance(metas, Malformed):
         return metas
     trace = unwrapped.trace or (trace_of({"MessageAttributes": attributes}) if attributes else None)
-    result = read_snapshot(Head(wire=wire, published_at=instant, trace=trace, reasons=reasons, metas=metas))
+    result = read_snapshot(ParsedEnvelope(wire=wire, published_at=instant, trace=trace, reasons=reasons, metas=metas))
     # Last, so that a revision of that kind is told of as the bad revision it is; and only of what could be stored.
     why = _unstorable(wire, unwrapped.plain) if isinstance(result, Event) else None
-    return result if why is None else Malformed(code=Fault.INVALID_FIELD, reason=f"the event holds {why}")
+    return result if why is None else Malformed(code=RejectionCode.INVALID_FIELD, reason=f"the event holds {why}")
 
 
 def _metas(reasons: Sequence[Mapping[str, Any]]) -> Sequence[ReasonMeta] | Malformed:

@@ -8,15 +8,15 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from commands.work_item import STATUS_ALIASES, Status
-from handlers.events.event import Event, Malformed, Unsupported
+from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.schema import ConversationData, ReasonMeta, WorkItemData
 from handlers.events.validation import check_of, fault_of
 from sync.conversation import FIELDS, Field
-from sync.gates import Trigger
+from sync.gates import Side
 
 
 @dataclass(slots=True, kw_only=True)
-class Head:
+class ParsedEnvelope:
     """What is known of an event before its snapshot is read. `wire` is the event itself, as `EventEnvelope` has it.
 
     Made for every message: not frozen for the reason that Event is not.
@@ -29,13 +29,13 @@ class Head:
     metas: Sequence[ReasonMeta]
     supported: bool = True
 
-    def unsupported(self) -> "Head":
+    def unsupported(self) -> "ParsedEnvelope":
         """The same event, of which only the revision counts."""
         return replace(self, supported=False)
 
     def event(
         self,
-        side: Trigger,
+        side: Side,
         *,
         conversation_id: str,
         fields: frozenset[Field],
@@ -92,7 +92,7 @@ class Head:
 _check_conversation: Final = check_of(ConversationData)
 
 
-def read_conversation_event(head: Head) -> Event:
+def read_conversation_event(head: ParsedEnvelope) -> Event:
     """The event of a conversation; a deletion is one by name or by `deleted: true`."""
     wire = head.wire
     data = wire["data"]
@@ -106,7 +106,7 @@ def read_conversation_event(head: Head) -> Event:
     )
 
 
-def _changed_by_conversation(head: Head) -> frozenset[Field]:
+def _changed_by_conversation(head: ParsedEnvelope) -> frozenset[Field]:
     attributes, relationships = head.changed()
     fields: set[Field] = set()
     if "assignedUsers" in attributes:
@@ -130,7 +130,7 @@ def _changed_by_conversation(head: Head) -> frozenset[Field]:
 _check_work_item: Final = check_of(WorkItemData)
 
 
-def read_work_item_event(head: Head) -> Event | Unsupported:
+def read_work_item_event(head: ParsedEnvelope) -> Event | UnsupportedEvent:
     """The event of a work-item; one whose resource is no conversation is none of ours."""
     wire = head.wire
     data = wire["data"]
@@ -138,11 +138,11 @@ def read_work_item_event(head: Head) -> Event | Unsupported:
     kind = attributes.get("resourceType") if isinstance(attributes, dict) else None
     if isinstance(kind, str) and kind not in ("", "conversation"):
         # Of whatever else it is, nothing need be as a conversation's work-item must be.
-        return Unsupported(id=wire["id"], name=wire["name"])
+        return UnsupportedEvent(id=wire["id"], name=wire["name"])
     _check_work_item(data)
     attributes, resource = data["attributes"], data["relationships"]["resource"]["data"]
     if not attributes.get("resourceType") and resource.get("type") not in (None, "conversation"):
-        return Unsupported(id=wire["id"], name=wire["name"])
+        return UnsupportedEvent(id=wire["id"], name=wire["name"])
     return head.event(
         "work-item",
         conversation_id=resource["id"],
@@ -152,7 +152,7 @@ def read_work_item_event(head: Head) -> Event | Unsupported:
     )
 
 
-def _changed_by_work_item(head: Head) -> frozenset[Field]:
+def _changed_by_work_item(head: ParsedEnvelope) -> frozenset[Field]:
     attributes, relationships = head.changed()
     fields: set[Field] = set()
     if "assignedTo" in relationships:
@@ -175,7 +175,7 @@ def _is(value: object, status: Status) -> bool:
     return isinstance(value, str) and STATUS_ALIASES.get(value) is status
 
 
-def _knew(head: Head, resource_rev: int | None) -> int | None:
+def _knew(head: ParsedEnvelope, resource_rev: int | None) -> int | None:
     """The conversation revision the write knew (domain.md, in its order); None where it does not say."""
     for meta in head.metas:
         if meta.conversationRev is not None:
@@ -187,10 +187,10 @@ def _knew(head: Head, resource_rev: int | None) -> int | None:
     return resource_rev if head.is_create else None
 
 
-Reader = Callable[[Head], Event | Unsupported]
+SnapshotReader = Callable[[ParsedEnvelope], Event | UnsupportedEvent]
 """Reads an event's snapshot; raises ValidationError for a modelled field of the wrong type."""
 
-HANDLED: Final[Mapping[str, Reader]] = {
+HANDLED: Final[Mapping[str, SnapshotReader]] = {
     "kustomer.conversation.create": read_conversation_event,
     "kustomer.conversation.update": read_conversation_event,
     "kustomer.conversation.delete": read_conversation_event,
@@ -198,7 +198,7 @@ HANDLED: Final[Mapping[str, Reader]] = {
     "kustomer.work-item.update": read_work_item_event,
 }
 
-_OBSERVED: Final[Mapping[object, Reader]] = {
+_OBSERVED: Final[Mapping[object, SnapshotReader]] = {
     "conversation": read_conversation_event,
     "work_item": read_work_item_event,
     "work-item": read_work_item_event,
@@ -206,7 +206,7 @@ _OBSERVED: Final[Mapping[object, Reader]] = {
 """By `data.type`: an event of another name still has its revision observed (sync-rules.md, *Old news*)."""
 
 
-def read_snapshot(head: Head) -> Event | Unsupported | Malformed:
+def read_snapshot(head: ParsedEnvelope) -> Event | UnsupportedEvent | Malformed:
     """The event that its name or, failing that, its snapshot's type makes it."""
     wire = head.wire
     reader = HANDLED.get(wire["name"])
@@ -223,4 +223,4 @@ def read_snapshot(head: Head) -> Event | Unsupported | Malformed:
         except ValidationError:
             # Not ours to judge: whatever its snapshot should look like, no revision can be read from this one.
             pass
-    return Unsupported(id=wire["id"], name=wire["name"])
+    return UnsupportedEvent(id=wire["id"], name=wire["name"])

@@ -24,14 +24,14 @@ def is_instant(text: str) -> str:
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
 Instant = Annotated[str, AfterValidator(is_instant)]
 Revision = Annotated[int, Field(ge=1, le=REV_MAX)]
-Count = Annotated[int, Field(ge=0, le=REV_MAX)]
+WholeNumber = Annotated[int, Field(ge=0, le=REV_MAX)]
 
 
 class _Wire(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
-class Target(_Wire):
+class LinkTarget(_Wire):
     """What a relationship names."""
 
     id: Id
@@ -41,7 +41,7 @@ class Target(_Wire):
 class Relationship(_Wire):
     """One relationship; `data` null: it names nothing."""
 
-    data: Target | None = None
+    data: LinkTarget | None = None
 
 
 class ConversationAttributes(_Wire):
@@ -102,11 +102,11 @@ class WorkItemAttributes(_Wire):
     resourceType: str | None = None
     status: Literal["ivr", "queued", "routed", "assigned", "wrap-up", "wrapUp", "wrapup", "completed", "complete"]
     paused: bool | None = None
-    workItemNumber: Count | None = None
+    workItemNumber: WholeNumber | None = None
     resourceRev: Revision | None = None
-    itemSize: Count | None = None
+    itemSize: WholeNumber | None = None
     priority: int | None = None
-    queuedCount: Count | None = None
+    queuedCount: WholeNumber | None = None
     firstEnterQueueAt: Instant | None = None
     resourceCreatedAt: Instant | None = None
     resourceFirstQueueTime: int | None = None
@@ -123,7 +123,7 @@ class WorkItemAttributes(_Wire):
 class Resource(_Wire):
     """What the work-item is about; never nothing."""
 
-    data: Target
+    data: LinkTarget
 
 
 class WorkItemRelationships(_Wire):
@@ -149,7 +149,7 @@ class WorkItemData(_Wire):
     relationships: WorkItemRelationships
 
 
-class Change(_Wire):
+class FieldChange(_Wire):
     """One changed name."""
 
     op: Literal["add", "replace", "remove"] | None = None
@@ -157,11 +157,11 @@ class Change(_Wire):
     after: Any = None
 
 
-class Changes(_Wire):
+class EventChanges(_Wire):
     """`changes`: by name, what was before and after."""
 
-    attributes: dict[str, Change] | None = None
-    relationships: dict[str, Change] | None = None
+    attributes: dict[str, FieldChange] | None = None
+    relationships: dict[str, FieldChange] | None = None
 
 
 class KnownResource(_Wire):
@@ -221,7 +221,7 @@ class EventEnvelope(_Wire):
     createdAt: Instant | None = None
     client: str | None = None
     isSync: bool | None = None
-    changes: Changes | None = None
+    changes: EventChanges | None = None
     routingReasons: list[RoutingReason] | None = None
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, SchemaValidator
 from pydantic_core.core_schema import str_schema, typed_dict_field, typed_dict_schema, union_schema
 
-from handlers.events.event import Fault, Malformed
+from handlers.events.event import Malformed, RejectionCode
 from handlers.events.schema import NAMES, is_instant
 
 _SHOWN_MAX = 10
@@ -18,7 +18,9 @@ def fault_of(fault: ValidationError, *, at: tuple[str, ...] = ()) -> Malformed:
     somebody may have made up, stands as `*`."""
     revision = any(error["loc"] == ("attributes", "rev") for error in _errors(fault))
     lines = [f"{'.'.join([*at, *(_shown(part) for part in error['loc'])])}: {error['msg']}" for error in _errors(fault)]
-    return Malformed(code=Fault.BAD_REVISION if revision else Fault.INVALID_FIELD, reason=_joined(lines))
+    return Malformed(
+        code=RejectionCode.BAD_REVISION if revision else RejectionCode.INVALID_FIELD, reason=_joined(lines)
+    )
 
 
 def told(fault: ValidationError, *, at: tuple[str, ...] = ()) -> str:

@@ -13,14 +13,14 @@ from commands.record import record
 from commands.work_item import WorkItem
 from handlers.documents.document import changes_between, data_of
 from handlers.events.event import Event
-from handlers.planning.pair_draft import Draft
+from handlers.planning.pair_draft import PairDraft
 from handlers.ports import Announcement, Document, Ids
-from sync.gates import Trigger
+from sync.gates import Side
 
 CLIENT: Final = "routing-worker"
 """Who we are in events and logs; the name that existing searches use."""
 
-_NAMES: Final[dict[Trigger, str]] = {
+_NAMES: Final[dict[Side, str]] = {
     "conversation": "kustomer.conversation.update",
     "work-item": "kustomer.work-item.update",
 }
@@ -42,7 +42,7 @@ class Cause:
 
 
 def announce(
-    side: Trigger,
+    side: Side,
     *,
     before: Document,
     after: Document,
@@ -99,7 +99,7 @@ def _as_stored(value: Any) -> Any:
 class Writing:
     """One decision's writes, each with its announcement in the draft's outbox."""
 
-    draft: Draft
+    draft: PairDraft
     cause: Cause
     now: datetime
     ids: Ids

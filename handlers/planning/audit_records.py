@@ -6,17 +6,17 @@ from typing import Final, Literal
 from commands.reason import Reason
 from commands.record import record
 from commands.timings import elapsed_ms
-from handlers.events.event import Event, Unsupported
+from handlers.events.event import Event, UnsupportedEvent
 from handlers.options import Options
-from handlers.outcome import Done, Handled, Polled, Retry
-from sync.audit import Audit, Outcome
+from handlers.outcome import Done, HandledEvent, PolledPair, Retry
+from sync.audit import AuditOutcome, AuditRecord
 from sync.decision import Decision, skipped
 from sync.gates import Skip
 from sync.rule import Policy
 
 
 @record
-class Seen:
+class PairRevisions:
     """The pair as it was read, as far as an audit tells of it."""
 
     work_item_id: str | None = None
@@ -24,25 +24,27 @@ class Seen:
     work_item_rev: int | None = None
 
 
-_UNSEEN: Final = Seen()
+_UNSEEN: Final = PairRevisions()
 
 
-def skip_own(event: Event, *, now: datetime, options: Options) -> Handled:
+def skip_own(event: Event, *, now: datetime, options: Options) -> HandledEvent:
     """Our own sync, come back: stored and observed by the transaction that made it, and the cause of nothing."""
     return skipped_end(event, skipped(Skip.IS_SYNC), now=now, options=options)
 
 
-def skipped_end(event: Event, decision: Decision, *, now: datetime, options: Options, seen: Seen = _UNSEEN) -> Handled:
+def skipped_end(
+    event: Event, decision: Decision, *, now: datetime, options: Options, seen: PairRevisions = _UNSEEN
+) -> HandledEvent:
     """The end of an event that led to no write."""
-    audit = audit_of(event, Outcome.SKIPPED, decision, now=now, options=options, seen=seen)
-    return Handled(event=event, outcome=Done(reason=decision.reasons[0].code), audit=audit)
+    audit = audit_of(event, AuditOutcome.SKIPPED, decision, now=now, options=options, seen=seen)
+    return HandledEvent(event=event, outcome=Done(reason=decision.reasons[0].code), audit=audit)
 
 
-def unsupported(event: Unsupported, policy: Policy) -> Audit:
+def unsupported(event: UnsupportedEvent, policy: Policy) -> AuditRecord:
     """The record of an event that is none of ours: acknowledged, and nobody's trigger."""
-    return Audit(
+    return AuditRecord(
         event={"id": event.id, "name": event.name, "rev": None, "client": None, "isSync": None, "publishedAt": None},
-        outcome=Outcome.SKIPPED,
+        outcome=AuditOutcome.SKIPPED,
         trigger=None,
         policy=policy,
         reasons=skipped(Skip.UNSUPPORTED_EVENT).reasons,
@@ -50,17 +52,23 @@ def unsupported(event: Unsupported, policy: Policy) -> Audit:
     )
 
 
-def failed(event: Event, code: str, detail: str, *, now: datetime, options: Options) -> Handled:
+def failed(event: Event, code: str, detail: str, *, now: datetime, options: Options) -> HandledEvent:
     """A fault: the message is tried again."""
-    audit = audit_of(event, Outcome.FAILED, _fault(code, detail), now=now, options=options)
-    return Handled(event=event, outcome=Retry(reason=code), audit=audit)
+    audit = audit_of(event, AuditOutcome.FAILED, _fault(code, detail), now=now, options=options)
+    return HandledEvent(event=event, outcome=Retry(reason=code), audit=audit)
 
 
 def audit_of(
-    event: Event, outcome: Outcome, decision: Decision, *, now: datetime, options: Options, seen: Seen = _UNSEEN
-) -> Audit:
+    event: Event,
+    outcome: AuditOutcome,
+    decision: Decision,
+    *,
+    now: datetime,
+    options: Options,
+    seen: PairRevisions = _UNSEEN,
+) -> AuditRecord:
     """What is known of an event and its decision; writes are for the caller to add."""
-    return Audit(
+    return AuditRecord(
         event=event.as_audit(),
         outcome=outcome,
         trigger=event.side,
@@ -77,23 +85,23 @@ def audit_of(
     )
 
 
-def failed_poll(conversation_id: str, code: str, detail: str, *, options: Options) -> Polled:
+def failed_poll(conversation_id: str, code: str, detail: str, *, options: Options) -> PolledPair:
     """A fault that the poll met: it looks again."""
     decision = _fault(code, detail)
-    return Polled(audit=polled(conversation_id, Outcome.FAILED, decision, trigger="gap", options=options))
+    return PolledPair(audit=polled(conversation_id, AuditOutcome.FAILED, decision, trigger="gap", options=options))
 
 
 def polled(
     conversation_id: str,
-    outcome: Outcome,
+    outcome: AuditOutcome,
     decision: Decision,
     *,
     trigger: Literal["gap", "sweep"],
     options: Options,
-    seen: Seen = _UNSEEN,
-) -> Audit:
+    seen: PairRevisions = _UNSEEN,
+) -> AuditRecord:
     """The record of a decision that no event asked for."""
-    return Audit(
+    return AuditRecord(
         event=None,
         outcome=outcome,
         trigger=trigger,

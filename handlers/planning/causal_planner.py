@@ -12,34 +12,34 @@ from commands.reason import Reason
 from commands.record import replace
 from handlers.events.event import Event
 from handlers.options import Options
-from handlers.outcome import Done, Handled, Polled
+from handlers.outcome import Done, HandledEvent, PolledPair
 from handlers.planning.announcements import Cause, Writing
-from handlers.planning.audit_records import Seen, audit_of, failed, polled, skipped_end
+from handlers.planning.audit_records import PairRevisions, audit_of, failed, polled, skipped_end
 from handlers.planning.event_batch import lateness
-from handlers.planning.pair_draft import Draft
-from handlers.planning.pair_view import PairSight, is_news
+from handlers.planning.pair_draft import PairDraft
+from handlers.planning.pair_view import PairView, is_news
 from handlers.ports import Announcement, Ids
-from sync.audit import Audit, Outcome
+from sync.audit import AuditOutcome, AuditRecord
 from sync.decision import Decision, skipped
-from sync.gates import Skip, Trigger
-from sync.policy_causal import Reconciled
+from sync.gates import Side, Skip
+from sync.policy_causal import CausalDecision
 
 AWAITING_PREDECESSOR: Final = "AWAITING_PREDECESSOR"
 """Why a new work-item's event comes back: the conversation's work-item before it is not completed here yet."""
 
 
-class Together:
+class CausalPlanner:
     """One conversation's events, or none: then the poll asks."""
 
-    def __init__(self, draft: Draft, *, now: datetime, ids: Ids, options: Options) -> None:
+    def __init__(self, draft: PairDraft, *, now: datetime, ids: Ids, options: Options) -> None:
         self._draft = draft
         self._now = now
         self._ids = ids
         self._options = options
 
-    def handle(self, events: Sequence[Event]) -> list[Handled]:
+    def handle(self, events: Sequence[Event]) -> list[HandledEvent]:
         """The ends of the events, in their order."""
-        ends: dict[int, Handled] = {}
+        ends: dict[int, HandledEvent] = {}
         news: dict[int, bool] = {}
         for event in events:
             if awaits_predecessor(self._draft, event, self._options):
@@ -49,32 +49,32 @@ class Together:
                 self._draft.take_in(event)
             news[id(event)] = is_news(self._draft, event)
             self._draft.observe(event)
-        sight = self._sight(lateness(events, self._now))
+        view = self._view(lateness(events, self._now))
         asking = []
         for event in events:
             if id(event) in ends:
                 continue
-            closed = sight.closed(event, news=news[id(event)])
+            closed = view.closed(event, news=news[id(event)])
             if closed is None:
                 asking.append(event)
             else:
                 if closed in (Skip.NO_CONVERSATION, Skip.NO_ACTIVE_WORK_ITEM):
-                    self._note_if_no_pair(sight)
-                ends[id(event)] = self._skipped(event, skipped(closed), sight)
+                    self._note_if_no_pair(view)
+                ends[id(event)] = self._skipped(event, skipped(closed), view)
         if asking:
-            self._reconcile(asking, events, sight, ends)
+            self._reconcile(asking, events, view, ends)
         return [ends[id(event)] for event in events]
 
-    def close_gap(self, late: timedelta) -> Polled | None:
+    def close_gap(self, late: timedelta) -> PolledPair | None:
         """What the poll finds, None where there is nothing to tell: no pair, or a field that still waits."""
-        sight = self._sight(late)
-        if sight.closed(None) is not None:
+        view = self._view(late)
+        if view.closed(None) is not None:
             self._draft.note_no_pair()
             return None
-        reconciled = sight.decide(None, ())
+        reconciled = view.decide(None, ())
         cause = Cause(conversation_id=self._draft.conversation_id)
-        announcements, outcome, decision = self._write(reconciled, sight, cause)
-        if outcome is Outcome.SKIPPED and self._draft.state.waiting_since is not None:
+        announcements, outcome, decision = self._write(reconciled, view, cause)
+        if outcome is AuditOutcome.SKIPPED and self._draft.state.waiting_since is not None:
             return None
         audit = polled(
             self._draft.conversation_id,
@@ -82,35 +82,33 @@ class Together:
             decision,
             trigger="gap",
             options=self._options,
-            seen=_seen(None, sight),
+            seen=_seen(None, view),
         )
-        audit = _with_writes(audit, reconciled, sight)
-        return Polled(audit=audit, announcements=announcements)
+        audit = _with_writes(audit, reconciled, view)
+        return PolledPair(audit=audit, announcements=announcements)
 
     def _reconcile(
-        self, asking: Sequence[Event], events: Sequence[Event], sight: PairSight, ends: dict[int, Handled]
+        self, asking: Sequence[Event], events: Sequence[Event], view: PairView, ends: dict[int, HandledEvent]
     ) -> None:
-        active = [event for event in asking if not sight.is_passive(event)]
+        active = [event for event in asking if not view.is_passive(event)]
         decider = (active or asking)[-1]
-        reconciled = sight.decide(decider if active else None, events)
-        announcements, outcome, decision = self._write(reconciled, sight, Cause.of(decider))
-        wrote = outcome is not Outcome.SKIPPED
+        reconciled = view.decide(decider if active else None, events)
+        announcements, outcome, decision = self._write(reconciled, view, Cause.of(decider))
+        wrote = outcome is not AuditOutcome.SKIPPED
         for event in asking:
             if event is decider and wrote:
-                seen = _seen(event, sight)
+                seen = _seen(event, view)
                 audit = audit_of(event, outcome, decision, now=self._now, options=self._options, seen=seen)
-                audit = _with_writes(audit, reconciled, sight)
-                reason = "APPLIED" if outcome is Outcome.APPLIED else decision.reasons[-1].code
-                end = Handled(event=event, outcome=Done(reason=reason), audit=audit, announcements=announcements)
+                audit = _with_writes(audit, reconciled, view)
+                reason = "APPLIED" if outcome is AuditOutcome.APPLIED else decision.reasons[-1].code
+                end = HandledEvent(event=event, outcome=Done(reason=reason), audit=audit, announcements=announcements)
             else:
-                end = self._skipped(event, self._bystander(event, decider, decision, sight, wrote=wrote), sight)
+                end = self._skipped(event, self._bystander(event, decider, decision, view, wrote=wrote), view)
             ends[id(event)] = end
 
-    def _bystander(
-        self, event: Event, decider: Event, decision: Decision, sight: PairSight, *, wrote: bool
-    ) -> Decision:
+    def _bystander(self, event: Event, decider: Event, decision: Decision, view: PairView, *, wrote: bool) -> Decision:
         """The decision as an event sees it that wrote nothing."""
-        if sight.is_passive(event):
+        if view.is_passive(event):
             skip = Skip.IS_SYNC if event.supported else Skip.UNSUPPORTED_EVENT
             return replace(skipped(skip), suppressed=() if wrote else decision.suppressed)
         if not wrote:
@@ -119,75 +117,75 @@ class Together:
         return replace(skipped(Skip.IN_SYNC), reasons=(with_decider,))
 
     def _write(
-        self, reconciled: Reconciled, sight: PairSight, cause: Cause
-    ) -> tuple[tuple[Announcement, ...], Outcome, Decision]:
+        self, reconciled: CausalDecision, view: PairView, cause: Cause
+    ) -> tuple[tuple[Announcement, ...], AuditOutcome, Decision]:
         """Both sides' writes into the draft: the work-item's first, as they were decided."""
-        assert sight.item is not None
-        decision, item = reconciled.decision, sight.item
+        assert view.item is not None
+        decision, item = reconciled.decision, view.item
         writing = Writing(draft=self._draft, cause=cause, now=self._now, ids=self._ids)
-        wrote: list[Trigger] = []
+        wrote: list[Side] = []
         announcements: list[Announcement] = []
-        outcome = Outcome.SKIPPED
+        outcome = AuditOutcome.SKIPPED
         if isinstance(reconciled.forward, Applied):
             reasons = tuple(reason for reason in decision.reasons if reason.action == "SYNC_WORK_ITEM")
             announcements.append(writing.work_item(item, reconciled.forward, reasons))
             wrote.append("work-item")
-            item, outcome = reconciled.forward.after, Outcome.APPLIED
+            item, outcome = reconciled.forward.after, AuditOutcome.APPLIED
         elif isinstance(reconciled.forward, Refused):
             refusal = reconciled.forward.refusal
             told = Reason(action="UPDATE_COMMAND", code=refusal.code.value, meta={"message": refusal.message})
             decision = replace(decision, reasons=(*decision.reasons, told))
-            outcome = Outcome.REFUSED
+            outcome = AuditOutcome.REFUSED
         if decision.conversation_fields is not None:
             reasons = tuple(reason for reason in decision.reasons if reason.action == "SYNC_CONVERSATION")
             announcements.append(writing.conversation(decision.conversation_fields, reasons))
             wrote.append("conversation")
-            outcome = Outcome.APPLIED
+            outcome = AuditOutcome.APPLIED
         self._draft.note_reconciled(
             item, now=self._now, wrote=wrote, asked=reconciled.asked, undecided=reconciled.undecided
         )
         return tuple(announcements), outcome, decision
 
-    def _skipped(self, event: Event, decision: Decision, sight: PairSight) -> Handled:
-        return skipped_end(event, decision, now=self._now, options=self._options, seen=_seen(event, sight))
+    def _skipped(self, event: Event, decision: Decision, view: PairView) -> HandledEvent:
+        return skipped_end(event, decision, now=self._now, options=self._options, seen=_seen(event, view))
 
-    def _sight(self, late: timedelta) -> PairSight:
-        return PairSight.of(self._draft, now=self._now, late=late, options=self._options)
+    def _view(self, late: timedelta) -> PairView:
+        return PairView.of(self._draft, now=self._now, late=late, options=self._options)
 
-    def _note_if_no_pair(self, sight: PairSight) -> None:
-        if sight.closed(None) is not None:
+    def _note_if_no_pair(self, view: PairView) -> None:
+        if view.closed(None) is not None:
             self._draft.note_no_pair()
 
 
-def awaits_predecessor(draft: Draft, event: Event, options: Options) -> bool:
+def awaits_predecessor(draft: PairDraft, event: Event, options: Options) -> bool:
     """True where the event's snapshot cannot be stored yet: one active work-item a conversation."""
     return event.supported and options.state_from_events and draft.awaits_predecessor(event)
 
 
-def awaiting_predecessor(event: Event, *, now: datetime, options: Options) -> Handled:
+def awaiting_predecessor(event: Event, *, now: datetime, options: Options) -> HandledEvent:
     """The end of such an event: it comes again."""
     detail = "the work-item before it is still active"
     return failed(event, AWAITING_PREDECESSOR, detail, now=now, options=options)
 
 
-def _seen(event: Event | None, sight: PairSight) -> Seen:
-    conversation, item = sight.conversation, sight.item
+def _seen(event: Event | None, view: PairView) -> PairRevisions:
+    conversation, item = view.conversation, view.item
     other = event is not None and event.side == "work-item" and (item is None or event.document_id != item.id)
-    return Seen(
+    return PairRevisions(
         work_item_id=item.id if item else None,
         conversation_rev=conversation.rev if conversation else None,
         work_item_rev=item.rev if item and not other else None,
     )
 
 
-def _with_writes(audit: Audit, reconciled: Reconciled, sight: PairSight) -> Audit:
-    assert sight.conversation is not None
-    assert sight.item is not None
+def _with_writes(audit: AuditRecord, reconciled: CausalDecision, view: PairView) -> AuditRecord:
+    assert view.conversation is not None
+    assert view.item is not None
     decision = reconciled.decision
     of_conversation, of_item = decision.conversation_fields, decision.work_item_fields
     return replace(
         audit,
-        updated_conversation=None if of_conversation is None else {**of_conversation, "rev": sight.conversation.rev},
-        updated_work_item=None if of_item is None else {**of_item, "rev": sight.item.rev},
+        updated_conversation=None if of_conversation is None else {**of_conversation, "rev": view.conversation.rev},
+        updated_work_item=None if of_item is None else {**of_item, "rev": view.item.rev},
         command=None if reconciled.forward is None else reconciled.forward.command,
     )

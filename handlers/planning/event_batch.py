@@ -6,13 +6,13 @@ from typing import Final
 
 from handlers.documents.document import related
 from handlers.events.event import Event
-from handlers.ports import Want
+from handlers.ports import LoadRequest
 
 
-def want_of(conversation_id: str, events: Sequence[Event]) -> Want:
+def load_request_of(conversation_id: str, events: Sequence[Event]) -> LoadRequest:
     """The work-items the events are about, and the users and queues that their snapshots bring in."""
     said = [_said(event) for event in events if event.side == "conversation"]
-    return Want(
+    return LoadRequest(
         conversation_id=conversation_id,
         work_item_ids=frozenset(event.document_id for event in events if event.side == "work-item"),
         users=frozenset[str]().union(*(users for users, _ in said)),

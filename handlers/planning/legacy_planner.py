@@ -14,35 +14,35 @@ from commands.update import parse_update
 from commands.work_item import WorkItem
 from handlers.events.event import Event
 from handlers.options import Options, PolicyInUse
-from handlers.outcome import Done, Handled
+from handlers.outcome import Done, HandledEvent
 from handlers.planning.announcements import Cause, Writing
 from handlers.planning.audit_records import audit_of, skipped_end
 from handlers.planning.causal_planner import awaiting_predecessor, awaits_predecessor
 from handlers.planning.event_batch import lateness
-from handlers.planning.pair_draft import Draft
-from handlers.planning.pair_view import PairSight, is_news
+from handlers.planning.pair_draft import PairDraft
+from handlers.planning.pair_view import PairView, is_news
 from handlers.ports import Announcement, Ids
-from sync.audit import Audit, Outcome
+from sync.audit import AuditOutcome, AuditRecord
 from sync.conversation import Conversation
 from sync.decision import Decision, skipped
 from sync.gates import Skip
 from sync.policy_legacy import decide_legacy
 
 
-class OneByOne:
+class LegacyPlanner:
     """One conversation's events."""
 
-    def __init__(self, draft: Draft, *, now: datetime, ids: Ids, options: Options) -> None:
+    def __init__(self, draft: PairDraft, *, now: datetime, ids: Ids, options: Options) -> None:
         self._draft = draft
         self._now = now
         self._ids = ids
         self._options = options
 
-    def handle(self, events: Sequence[Event]) -> list[Handled]:
+    def handle(self, events: Sequence[Event]) -> list[HandledEvent]:
         """The ends of the events, in their order."""
         return [self._handle(event) for event in events]
 
-    def _handle(self, event: Event) -> Handled:
+    def _handle(self, event: Event) -> HandledEvent:
         draft = self._draft
         if awaits_predecessor(draft, event, self._options):
             return awaiting_predecessor(event, now=self._now, options=self._options)
@@ -74,18 +74,18 @@ class OneByOne:
         """What causal would decide, of which nothing is kept."""
         state = self._draft.state
         late = lateness((event,), self._now)
-        sight = PairSight.of(self._draft, now=self._now, late=late, options=self._options)
-        closed = sight.closed(event, news=news)
+        view = PairView.of(self._draft, now=self._now, late=late, options=self._options)
+        closed = view.closed(event, news=news)
         if closed is not None:
             return skipped(closed)
-        asking = None if sight.is_passive(event) else event
-        decision = sight.decide(asking, (event,)).decision
+        asking = None if view.is_passive(event) else event
+        decision = view.decide(asking, (event,)).decision
         self._draft.state = state
         return decision
 
     def _carry_out(
         self, event: Event, decision: Decision, conversation: Conversation | None, item: WorkItem | None
-    ) -> Handled:
+    ) -> HandledEvent:
         if conversation is None or item is None:
             return self._skipped(event, decision)
         writing = Writing(draft=self._draft, cause=Cause.of(event), now=self._now, ids=self._ids)
@@ -100,19 +100,21 @@ class OneByOne:
             self._draft.note_reconciled(item, now=self._now)
         return self._skipped(event, decision)
 
-    def _forward(self, event: Event, decision: Decision, writing: Writing, knew: int, item: WorkItem) -> Handled:
+    def _forward(self, event: Event, decision: Decision, writing: Writing, knew: int, item: WorkItem) -> HandledEvent:
         fields = decision.work_item_fields or {}
         update = parse_update(fields, from_sync=True)
         assert not isinstance(update, Refusal), f"rules B ask only for what the commands read: {update}"
-        result = execute(item, update, around=self._draft.around, now=self._now, knew=knew, way=self._options.way)
+        result = execute(
+            item, update, context=self._draft.context, now=self._now, knew=knew, rollout=self._options.rollout
+        )
         asked = {**fields, "rev": item.rev}
         match result:
             case Refused(refusal=refusal, command=command):
                 reason = Reason(action="UPDATE_COMMAND", code=refusal.code.value, meta={"message": refusal.message})
                 told = replace(decision, reasons=(*decision.reasons, reason))
-                audit = self._audit(event, Outcome.REFUSED, told)
+                audit = self._audit(event, AuditOutcome.REFUSED, told)
                 audit = replace(audit, updated_work_item=asked, command=command)
-                return Handled(event=event, outcome=Done(reason=refusal.code.value), audit=audit)
+                return HandledEvent(event=event, outcome=Done(reason=refusal.code.value), audit=audit)
             case Unchanged(command=command):
                 self._draft.note_reconciled(item, now=self._now)
                 end = self._skipped(event, skipped(Skip.IN_SYNC))
@@ -122,14 +124,14 @@ class OneByOne:
                 self._draft.note_reconciled(changed, now=self._now, wrote=["work-item"])
                 return self._applied(event, decision, announcement, updated_work_item=asked, command=command)
 
-    def _applied(self, event: Event, decision: Decision, announcement: Announcement, **written: Any) -> Handled:
-        audit = replace(self._audit(event, Outcome.APPLIED, decision), **written)
-        return Handled(event=event, outcome=Done(reason="APPLIED"), audit=audit, announcements=(announcement,))
+    def _applied(self, event: Event, decision: Decision, announcement: Announcement, **written: Any) -> HandledEvent:
+        audit = replace(self._audit(event, AuditOutcome.APPLIED, decision), **written)
+        return HandledEvent(event=event, outcome=Done(reason="APPLIED"), audit=audit, announcements=(announcement,))
 
-    def _skipped(self, event: Event, decision: Decision) -> Handled:
+    def _skipped(self, event: Event, decision: Decision) -> HandledEvent:
         return skipped_end(event, decision, now=self._now, options=self._options)
 
-    def _audit(self, event: Event, outcome: Outcome, decision: Decision) -> Audit:
+    def _audit(self, event: Event, outcome: AuditOutcome, decision: Decision) -> AuditRecord:
         return audit_of(event, outcome, decision, now=self._now, options=self._options)
 
 

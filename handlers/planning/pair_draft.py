@@ -5,22 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from commands.context import Surroundings
+from commands.context import CommandContext
 from commands.execute import Applied
 from commands.record import replace
-from commands.session import Move, move_between
+from commands.session import SessionMove, move_between
 from commands.work_item import WorkItem
 from handlers.documents.document import document_of, is_older, rev_of
 from handlers.documents.nouns import conversation_of, with_conversation, with_work_item, work_item_of
 from handlers.events.event import Event
 from handlers.ports import Announcement, Document, DocumentWrite, Pair, Plan
 from sync.conversation import Conversation, ConversationStatus, Field
-from sync.gates import Trigger
-from sync.state import SyncState, for_pair, observe, reconciled, stored, unless_restored
+from sync.gates import Side
+from sync.state import SyncState, after_reconcile, for_pair, observe, reset_if_restored, with_stored_revisions
 
 
 @dataclass(slots=True, kw_only=True)
-class _Slot:
+class _DraftDocument:
     """A document: as loaded, None for not stored, and as it will be."""
 
     loaded: Document | None
@@ -32,15 +32,17 @@ class _Slot:
         return DocumentWrite(before=self.loaded, after=self.current)
 
 
-class Draft:
+class PairDraft:
     """Collects what one conversation's events change, and becomes its plan."""
 
     def __init__(self, conversation_id: str, pair: Pair) -> None:
         self.conversation_id = conversation_id
-        self.around: Surroundings = pair.around
+        self.context: CommandContext = pair.context
         self._loaded_state = pair.state
-        self._conversation = _Slot(loaded=pair.conversation, current=pair.conversation)
-        self._work_items = {document["_id"]: _Slot(loaded=document, current=document) for document in pair.work_items}
+        self._conversation = _DraftDocument(loaded=pair.conversation, current=pair.conversation)
+        self._work_items = {
+            document["_id"]: _DraftDocument(loaded=document, current=document) for document in pair.work_items
+        }
         self._revisions: list[Document] = []
         self._announcements: list[Announcement] = []
         self._conversations: dict[int, tuple[Document, Conversation]] = {}
@@ -106,8 +108,8 @@ class Draft:
 
     def take_in(self, event: Event) -> None:
         """Apply the snapshot where the store has no such document or an older one; never otherwise."""
-        stored = self.document(event)
-        if stored is not None and not is_older(stored, event.rev):
+        with_stored_revisions = self.document(event)
+        if with_stored_revisions is not None and not is_older(with_stored_revisions, event.rev):
             return
         snapshot = self._snapshot(event)
         if event.side == "conversation":
@@ -115,7 +117,7 @@ class Draft:
             if buried is None or event.deletion or event.rev > buried:
                 self._conversation.current = snapshot
         elif not (self._superseded(event) and snapshot["active"]):
-            slot = self._work_items.setdefault(event.document_id, _Slot(loaded=None, current=None))
+            slot = self._work_items.setdefault(event.document_id, _DraftDocument(loaded=None, current=None))
             slot.current = snapshot
 
     # What the decisions write
@@ -149,14 +151,16 @@ class Draft:
         item: WorkItem,
         *,
         now: datetime,
-        wrote: Collection[Trigger] = (),
+        wrote: Collection[Side] = (),
         asked: frozenset[Field] = frozenset(),
         undecided: frozenset[Field] = frozenset(),
     ) -> None:
         """The rules were asked, and left the pair like this, having written these sides."""
         conversation = self.conversation()
         assert conversation is not None, "no rule is asked without a conversation"
-        self.state = reconciled(self.state, conversation, item, now=now, wrote=wrote, asked=asked, undecided=undecided)
+        self.state = after_reconcile(
+            self.state, conversation, item, now=now, wrote=wrote, asked=asked, undecided=undecided
+        )
 
     def note_no_pair(self) -> None:
         """There is nothing left that could wait."""
@@ -165,7 +169,7 @@ class Draft:
 
     def note_stored(self, now: datetime) -> None:
         """To be called once, at the end: what the store will hold."""
-        self.state = stored(self.state, self.conversation(), self.pair_item(), now=now)
+        self.state = with_stored_revisions(self.state, self.conversation(), self.pair_item(), now=now)
 
     def plan(self) -> Plan:
         """All of it, as one plan; an empty one where nothing changed."""
@@ -187,7 +191,7 @@ class Draft:
         conversation = self._conversation.loaded
         slot = self._work_items.get(state.work_item or "")
         item = slot.loaded if slot is not None else None
-        return unless_restored(
+        return reset_if_restored(
             state,
             conversation_rev=_rev(conversation),
             work_item_rev=_rev(item),
@@ -221,7 +225,7 @@ class Draft:
     def _snapshot(self, event: Event) -> dict[str, Any]:
         return document_of(event.data, org=event.org, rev=event.rev, deletion=event.deletion)
 
-    def _moves(self, writes: tuple[DocumentWrite, ...]) -> list[Move]:
+    def _moves(self, writes: tuple[DocumentWrite, ...]) -> list[SessionMove]:
         pairs = [(self._item_in(w.before) if w.before else None, self._item_in(w.after)) for w in writes]
         moves = (move_between(before, after) for before, after in pairs)
         return [move for move in moves if move is not None]

@@ -7,16 +7,16 @@ from commands.record import record
 from commands.work_item import WorkItem
 from handlers.events.event import Event
 from handlers.options import Options
-from handlers.planning.pair_draft import Draft
+from handlers.planning.pair_draft import PairDraft
 from sync.conversation import Conversation, Field
-from sync.evidence import Ages, Asking, evidence
+from sync.evidence import DocumentAges, Trigger, evidence
 from sync.gates import Skip, first_closed
-from sync.policy_causal import Reconciled, decide_causal
+from sync.policy_causal import CausalDecision, decide_causal
 from sync.revision_runs import contains
 from sync.rule import Policy
 
 
-def is_news(draft: Draft, event: Event) -> bool:
+def is_news(draft: PairDraft, event: Event) -> bool:
     """True where a state existed that has not observed the event. To be asked before it is observed."""
     state = draft.state
     if state.version == 0:
@@ -27,23 +27,23 @@ def is_news(draft: Draft, event: Event) -> bool:
 
 
 @record
-class PairSight:
+class PairView:
     """The pair as it stands once the events at hand are taken in and observed."""
 
-    draft: Draft
+    draft: PairDraft
     conversation: Conversation | None
     item: WorkItem | None
-    ages: Ages
+    ages: DocumentAges
     now: datetime
     options: Options
 
     @classmethod
-    def of(cls, draft: Draft, *, now: datetime, late: timedelta, options: Options) -> "PairSight":
+    def of(cls, draft: PairDraft, *, now: datetime, late: timedelta, options: Options) -> "PairView":
         """Look at the draft. `late`: how long events are under way at the moment."""
         conversation, item = draft.conversation(), draft.pair_item()
         # What was written while events were held up has its event behind them.
         written_before = now - late - timedelta(seconds=options.gap_seconds)
-        ages = Ages(
+        ages = DocumentAges(
             conversation=conversation is not None and _is_old(conversation.updated_at, written_before),
             work_item=item is not None and _is_old(item.updated_at, written_before),
         )
@@ -62,7 +62,7 @@ class PairSight:
         is_sync = event.is_sync and not self._is_repaired(event)
         return self._first_closed(event, supported=event.supported, is_sync=is_sync, news=news)
 
-    def decide(self, asking: Event | None, events: Iterable[Event]) -> Reconciled:
+    def decide(self, asking: Event | None, events: Iterable[Event]) -> CausalDecision:
         """Both tables' decision; every gate was open. `asking` None: the poll asks, or an event that only releases."""
         assert self.conversation is not None
         assert self.item is not None
@@ -74,10 +74,10 @@ class PairSight:
             self.conversation,
             self.item,
             ages=self.ages,
-            asking=None if asking is None else Asking(side=asking.side, rev=asking.rev, spoken=spoken),
+            asking=None if asking is None else Trigger(side=asking.side, rev=asking.rev, spoken=spoken),
         )
         self.draft.state = seen.state
-        return decide_causal(seen, around=self.draft.around, now=self.now, way=self.options.way)
+        return decide_causal(seen, context=self.draft.context, now=self.now, rollout=self.options.rollout)
 
     def _first_closed(self, event: Event | None, *, supported: bool, is_sync: bool, news: bool) -> Skip | None:
         item = self.item

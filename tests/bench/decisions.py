@@ -14,18 +14,18 @@ import orjson
 from handlers.events.event import Event
 from handlers.events.parser import read_message
 from handlers.options import Options
-from handlers.outcome import Handled
+from handlers.outcome import HandledEvent
 from handlers.planning.audit_records import skip_own
-from handlers.planning.event_batch import want_of
-from handlers.planning.pair_draft import Draft
+from handlers.planning.event_batch import load_request_of
+from handlers.planning.pair_draft import PairDraft
 from handlers.planning.planner import plan_pair
 from handlers.ports import Pair
 from tests.bench.workload import Kind, workload
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.store.documents import Collection
-from worker.store.pair_assembly import Reading, pairs_of, surroundings_of
-from worker.telemetry.audit_log import tell_handled
-from worker.telemetry.logs import Origin, open_log
+from worker.store.pair_assembly import BatchDocuments, context_of, pairs_of
+from worker.telemetry.audit_log import log_handled
+from worker.telemetry.logs import LogIdentity, open_log
 from worker.telemetry.metrics import NoMetrics, Telemetry
 
 _OPTIONS: Final = Options()
@@ -50,7 +50,7 @@ class _Case:
     body: str
     event: Event
     pair: Pair | None
-    handled: Handled
+    handled: HandledEvent
 
 
 def decisions(*, seed: int, events: int = EVENTS, seconds: float = 0.5) -> list[Step]:
@@ -87,13 +87,13 @@ def _pair(event: Event, documents: Mapping[Collection, Sequence[Mapping[str, Any
     keyed = {collection: {one["_id"]: dict(one) for one in some} for collection, some in documents.items()}
     key = event.conversation_id
     items = [one for one in keyed[Collection.WORK_ITEMS].values() if one["conversationId"] == key]
-    reading = Reading(
+    reading = BatchDocuments(
         states=keyed[Collection.SYNC_STATES],
         conversations=keyed[Collection.CONVERSATIONS],
         work_items={one["_id"]: one for one in items},
     )
-    around = surroundings_of(list(keyed[Collection.QUEUES].values()), list(keyed[Collection.WORK_SESSIONS].values()))
-    return pairs_of([want_of(key, [event])], reading, around)[key]
+    context = context_of(list(keyed[Collection.QUEUES].values()), list(keyed[Collection.WORK_SESSIONS].values()))
+    return pairs_of([load_request_of(key, [event])], reading, context)[key]
 
 
 def _loads(case: _Case) -> object:
@@ -106,7 +106,7 @@ def _read(case: _Case) -> object:
 
 def _observe(case: _Case) -> object:
     assert case.pair is not None
-    draft = Draft(case.event.conversation_id, case.pair)
+    draft = PairDraft(case.event.conversation_id, case.pair)
     draft.take_in(case.event)
     draft.observe(case.event)
     return draft
@@ -118,12 +118,14 @@ def _plan(case: _Case) -> Any:
 
 
 def _audit(case: _Case) -> object:
-    tell_handled([case.handled], _TELEMETRY)
+    log_handled([case.handled], _TELEMETRY)
     return None
 
 
 _SINK: Final = BytesIO()
-_TELEMETRY: Final = Telemetry(metrics=NoMetrics(), log=open_log(level="info", origin=Origin(), clock=_CLOCK, to=_SINK))
+_TELEMETRY: Final = Telemetry(
+    metrics=NoMetrics(), log=open_log(level="info", origin=LogIdentity(), clock=_CLOCK, to=_SINK)
+)
 _STEPS: Final[Mapping[str, Callable[[_Case], object]]] = {
     "parse (read_message)": _read,
     "observe (draft, snapshot, state)": _observe,

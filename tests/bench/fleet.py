@@ -101,7 +101,7 @@ class Fleet:
 
     def wait_polled(self, receivers: int) -> None:
         """Until every process waits for messages with so many receivers: none is still starting up."""
-        self._insist(lambda: self._endpoint.polled(self._queue, pollers=receivers * len(self._running)))
+        self._send_with_retries(lambda: self._endpoint.polled(self._queue, pollers=receivers * len(self._running)))
 
     def warm_up(self, load: Workload) -> None:
         """Connections, caches, first polls; then the load is behind the curtain."""
@@ -137,9 +137,9 @@ class Fleet:
     def _drained(self, published: int, *, within_s: float = _DRAINED_WITHIN_S) -> Drained:
         # The bare loop announces nothing, and is waited for by its deletions alone.
         wanted = 0 if self._consumer.name == BARE.name else published
-        return self._insist(lambda: self._endpoint.drained(self._queue, published=wanted), within_s)
+        return self._send_with_retries(lambda: self._endpoint.drained(self._queue, published=wanted), within_s)
 
-    def _insist(self, ask: Callable[[], T], within_s: float = _DRAINED_WITHIN_S) -> T:
+    def _send_with_retries(self, ask: Callable[[], T], within_s: float = _DRAINED_WITHIN_S) -> T:
         deadline = time.monotonic() + within_s
         while True:
             try:

@@ -22,8 +22,8 @@ from worker.mongo.store import MongoStore
 from worker.outbox.topic_message import topic_message
 from worker.ports import AwsEndpoint
 from worker.runtime.clock import ObjectIds, SystemClock
-from worker.telemetry.audit_log import tell_handled
-from worker.telemetry.logs import Origin, open_log
+from worker.telemetry.audit_log import log_handled
+from worker.telemetry.logs import LogIdentity, open_log
 from worker.telemetry.metrics import NoMetrics, Telemetry
 
 _DEADLINE_S = 10.0
@@ -48,7 +48,7 @@ class OneMessage:
         event = read_message(body)
         assert isinstance(event, Event), event
         [handled] = await self._handler.handle([event])
-        tell_handled([handled], self._telemetry)
+        log_handled([handled], self._telemetry)
         for one in handled.announcements:
             arn = os.environ[f"SNS_{one.side.upper().replace('-', '_')}_TOPIC_ARN"]
             await self._topics.publish(arn, [topic_message(id=one.id, group=one.conversation_id, text=one.message)])
@@ -68,5 +68,5 @@ async def one_message() -> AsyncIterator[OneMessage]:
             handler=BatchHandler(store=store, clock=clock, ids=ObjectIds(), chance=random, options=Options()),
             outbox=MongoOutbox(mongo, database, deadline_s=_DEADLINE_S),
             topics=topics,
-            telemetry=Telemetry(metrics=NoMetrics(), log=open_log(level="info", origin=Origin(), clock=clock)),
+            telemetry=Telemetry(metrics=NoMetrics(), log=open_log(level="info", origin=LogIdentity(), clock=clock)),
         )

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import orjson
 
-from commands.context import Queue
+from commands.context import RoutingQueue
 from commands.instant import format_instant
-from commands.session import Held, Session
+from commands.session import Session, SessionEntry
 from handlers.batch_handler import BatchHandler
 from handlers.events.event import Event
 from handlers.events.parser import read_object
 from handlers.options import Options
-from handlers.outcome import Handled
+from handlers.outcome import HandledEvent
 from tests.bench import wire
 from tests.handlers.small_ports import START, CountedIds, FixedChance, HandClock
 from worker.store.documents import Collection, session_document
@@ -113,7 +113,7 @@ class _World:
                 id=wire.session_of(agent),
                 user=agent,
                 capacity=10,
-                work_items=(Held(id=WORK_ITEM, item_size=1),) if agent == AGENT else (),
+                work_items=(SessionEntry(id=WORK_ITEM, item_size=1),) if agent == AGENT else (),
             )
             for agent in (AGENT, OTHER_AGENT)
         ]
@@ -121,12 +121,12 @@ class _World:
         for session in self._sessions:
             self._store.put_session(session)
         for queue in wire.queues():
-            self._store.put_queue(Queue(id=queue["_id"], key=queue["key"], item_size=1, priority=1))
+            self._store.put_queue(RoutingQueue(id=queue["_id"], key=queue["key"], item_size=1, priority=1))
         self._handler = BatchHandler(
             store=self._store, clock=HandClock(START), ids=CountedIds(), chance=FixedChance(), options=Options()
         )
 
-    async def take(self, message: dict[str, Any]) -> Handled:
+    async def take(self, message: dict[str, Any]) -> HandledEvent:
         """One event, read and handled."""
         read = read_object(orjson.loads(orjson.dumps(message).replace(wire.NOW.encode(), _AT)))
         assert isinstance(read, Event), read

@@ -77,10 +77,10 @@ GUARDS: Final[Mapping[str, Guard]] = {
     ),
     "the second direction": Guard(
         file="handlers/planning/pair_view.py",
-        text="        return decide_causal(seen, around=self.draft.around, now=self.now, way=self.options.way)\n",
+        text="        return decide_causal(seen, context=self.draft.context, now=self.now, rollout=self.options.rollout)\n",
         without=(
             "        from dataclasses import replace\n"
-            "        both = decide_causal(seen, around=self.draft.around, now=self.now, way=self.options.way)\n"
+            "        both = decide_causal(seen, context=self.draft.context, now=self.now, rollout=self.options.rollout)\n"
             "        if asking is not None and asking.side == 'conversation':\n"
             "            return replace(both, decision=replace(both.decision, conversation_fields=None))\n"
             "        return replace(both, forward=None, decision=replace(both.decision, work_item_fields=None))\n"

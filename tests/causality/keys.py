@@ -5,7 +5,7 @@ from typing import Any
 from handlers.documents.nouns import conversation_of, work_item_of
 from handlers.events.event import Event
 from handlers.ports import Document
-from sync.contract import History
+from sync.contract import FieldHistory
 from sync.state import SyncState
 
 
@@ -51,7 +51,7 @@ def state_key(state: SyncState) -> tuple[Any, ...]:
     )
 
 
-def history_key(history: History) -> tuple[Any, ...]:
+def history_key(history: FieldHistory) -> tuple[Any, ...]:
     """What is true."""
     of_conversation, of_item = sorted(history.conversation.items()), sorted(history.work_item.items())
     return (

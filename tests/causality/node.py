@@ -18,7 +18,7 @@ from handlers.events.parser import read_message
 from handlers.options import Options
 from handlers.outcome import Retry
 from handlers.ports import Document, Store
-from sync.contract import History, Violation, sync_writes_max, violations
+from sync.contract import FieldHistory, Violation, sync_writes_max, violations
 from sync.conversation import FIELDS, Field
 from tests.causality.keys import conversation_key, history_key, state_key, told_key, work_item_key
 from tests.causality.outside import (
@@ -68,12 +68,12 @@ class Node:
     known: bool = True
     pending: tuple[Event, ...] = ()
     seen: tuple[Event, ...] = ()
-    history: History = field(default_factory=History)
+    history: FieldHistory = field(default_factory=FieldHistory)
     outside: int = 0
     syncs: int = 0
     announced: tuple[str, ...] = ()
     lost: bool = False
-    without_lost: History | None = None
+    without_lost: FieldHistory | None = None
     unsure: frozenset[Field] = frozenset()
     steps: tuple[str, ...] = ()
 

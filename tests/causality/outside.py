@@ -10,10 +10,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from commands.context import Surroundings
+from commands.context import CommandContext
 from commands.execute import Applied, execute
 from commands.instant import format_instant
-from commands.rollout import Origin
+from commands.rollout import UpdateOrigin
 from commands.session import Session
 from commands.update import Update, parse_update
 from handlers.documents.document import changes_between, data_of, document_of
@@ -22,7 +22,7 @@ from handlers.documents.nouns import with_work_item as work_item_written
 from handlers.events.event import Event
 from handlers.events.parser import read_object
 from handlers.ports import Document
-from sync.contract import History, work_item_values
+from sync.contract import FieldHistory, work_item_values
 from sync.conversation import Field
 from sync.state import shared_values
 
@@ -77,7 +77,7 @@ def work_item_updated(
     item = work_item_of(before)
     update = parse_update(fields)
     assert isinstance(update, Update)
-    result = execute(item, update, around=Surroundings(sessions=sessions or {}), now=now, origin=Origin.API)
+    result = execute(item, update, context=CommandContext(sessions=sessions or {}), now=now, origin=UpdateOrigin.API)
     return work_item_written(before, item, result.after) if isinstance(result, Applied) else None
 
 
@@ -147,21 +147,21 @@ def work_item_writes(
             yield name, after
 
 
-def noted(history: History, event: Event, after: Document, knew: int | None) -> History:
+def noted(history: FieldHistory, event: Event, after: Document, knew: int | None) -> FieldHistory:
     """The history with an outside write: the fields it changed, with their values after it, and what it knew."""
     if event.side == "conversation":
         return history.after_conversation(event.rev, event.fields, shared_values(conversation_of(after)))
     return history.after_work_item(event.rev, event.fields, work_item_values(work_item_of(after)), knew=knew)
 
 
-def without_knowledge(history: History, lost: Event) -> History:
+def without_knowledge(history: FieldHistory, lost: Event) -> FieldHistory:
     """The history where the lost event's write does not say what it knew: either side may have its fields then."""
     items = history.work_item.items()
     unsaid = {name: replace(wrote, knew=None) if wrote.rev == lost.rev else wrote for name, wrote in items}
     return replace(history, work_item=unsaid)
 
 
-def without_knowledge_of(history: History, fields: Collection[Field]) -> History:
+def without_knowledge_of(history: FieldHistory, fields: Collection[Field]) -> FieldHistory:
     """The history where no write of the work-item says what it knew of these fields."""
     items = history.work_item.items()
     unsaid = {name: replace(wrote, knew=None) if name in fields else wrote for name, wrote in items}

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from handlers.ports import Committed, Pair, Plan, PlanRejected, Want
+from handlers.ports import Committed, LoadRequest, Pair, Plan, PlanRejected
 from tests.causality.outside import NOW
 from worker.store.memory import MemoryStore
 
@@ -55,12 +55,12 @@ class Meeting:
         self._happens: Callable[[], None] | None = happens
         self._within_load = within_load
 
-    async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
-        pairs = await self._inner.load(wants)
+    async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:
+        pairs = await self._inner.load(requests)
         if not self._within_load or self._happens is None:
             return pairs
         self._now()
-        return {key: replace(pair, state=pairs[key].state) for key, pair in (await self._inner.load(wants)).items()}
+        return {key: replace(pair, state=pairs[key].state) for key, pair in (await self._inner.load(requests)).items()}
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
         self._now()

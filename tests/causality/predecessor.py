@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from commands.context import Surroundings
+from commands.context import CommandContext
 from commands.execute import Applied, execute
 from commands.refusal import Refusal
 from commands.update import parse_update
 from handlers.documents.nouns import conversation_of, with_conversation, with_work_item, work_item_of
 from handlers.events.event import Event
 from handlers.ports import Document
-from sync.contract import History, work_item_values
+from sync.contract import FieldHistory, work_item_values
 from sync.policy_legacy import decide_legacy
 from sync.state import shared_values
 from tests.causality.outside import NOW
@@ -33,12 +33,12 @@ def predecessors_writes(
     if decision.work_item_fields is not None:
         update = parse_update(decision.work_item_fields, from_sync=True)
         assert not isinstance(update, Refusal)
-        result = execute(item, update, around=Surroundings(), now=NOW)
+        result = execute(item, update, context=CommandContext(), now=NOW)
         if isinstance(result, Applied):
             yield work_item, with_work_item(work_item, item, result.after)
 
 
-def written_over(history: History, sync: Event, after: Document) -> History:
+def written_over(history: FieldHistory, sync: Event, after: Document) -> FieldHistory:
     """What the predecessor wrote over is gone before anybody saw it: that much cannot be promised."""
     if sync.side == "conversation":
         values = shared_values(conversation_of(after))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 
 from handlers.events.event import Event
-from handlers.ports import Committed, Pair, Plan, PlanRejected, StoreAway, Want
+from handlers.ports import Committed, LoadRequest, Pair, Plan, PlanRejected, StoreAway
 from tests.causality.tally import Dials, Tally
 from tests.causality.virtual_time import VirtualTime
 from worker.store.memory import MemoryStore
@@ -19,7 +19,7 @@ class UnreliableQueue:
         self.dials, self.random, self.time = dials, random, time
         self._visible: list[Event] = []
         self._on_the_way = 0
-        stops = random.random() < dials.outage
+        stops = random.random() < dials.store_availability
         self._delivers_from_s = random.random() * dials.outage_s if stops else 0.0
 
     @property
@@ -72,13 +72,13 @@ class ShakyStore:
         self._inner, self._tally = inner, tally
         self._dials, self._random, self._time = queue.dials, queue.random, queue.time
 
-    async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
+    async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:
         await self._pass()
         self._fail(self._dials.away_before)
-        pairs = await self._inner.load(wants)
+        pairs = await self._inner.load(requests)
         await self._pass()
         # The documents are read after the states: others may have come in between.
-        documents = await self._inner.load(wants)
+        documents = await self._inner.load(requests)
         await self._pass()
         return {key: replace(pair, state=pairs[key].state) for key, pair in documents.items()}
 

@@ -11,7 +11,7 @@ from handlers.documents.document import document_of
 from handlers.documents.nouns import conversation_of, with_conversation, work_item_of
 from handlers.events.event import Event
 from handlers.ports import Document
-from sync.contract import History, violations
+from sync.contract import FieldHistory, violations
 from sync.conversation import Field
 from tests.causality.outside import (
     CONVERSATION_WRITES,
@@ -40,8 +40,8 @@ class Case:
     fields that lost events of the conversation changed, of which nobody can say when."""
 
     key: str
-    history: History = field(default_factory=History)
-    without_lost: History | None = None
+    history: FieldHistory = field(default_factory=FieldHistory)
+    without_lost: FieldHistory | None = None
     unsure: frozenset[Field] = frozenset()
     writes: int = 0
     lost_some: bool = False

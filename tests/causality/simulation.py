@@ -17,7 +17,7 @@ from handlers.batch_handler import BatchHandler
 from handlers.documents.nouns import work_item_of
 from handlers.events.event import Event
 from handlers.options import Options, PolicyInUse
-from handlers.outcome import Handled, Retry
+from handlers.outcome import HandledEvent, Retry
 from handlers.planning.event_batch import IN_TIME, lateness
 from handlers.ports import Store, StoreAway
 from sync.contract import sync_writes_max
@@ -27,7 +27,7 @@ from tests.causality.queue_and_store import ShakyStore, UnreliableQueue
 from tests.causality.services import Services
 from tests.causality.tally import Dials, Tally
 from tests.causality.virtual_time import VirtualTime
-from worker.consumer.queue_lag import BacklogLag
+from worker.consumer.queue_lag import QueueLag
 from worker.store.documents import Collection
 from worker.store.memory import MemoryStore
 
@@ -43,7 +43,7 @@ class Run:
         self._queue = UnreliableQueue(dials, self._random, self._time)
         self._options = Options(policy=policy, gap_seconds=dials.gap_s)
         self._ids = AnyIds()
-        self._lag = BacklogLag(self._time)
+        self._lag = QueueLag(self._time)
         self._services = Services(
             dials=dials,
             random=self._random,
@@ -101,9 +101,9 @@ class Run:
             await self._time.sleep(0.01)
             batch.clear()
 
-    async def _handle(self, handler: BatchHandler, batch: Sequence[Event]) -> list[Handled]:
+    async def _handle(self, handler: BatchHandler, batch: Sequence[Event]) -> list[HandledEvent]:
         """Again and again while the store is away, as a lane does."""
-        ends: dict[int, Handled] = {}
+        ends: dict[int, HandledEvent] = {}
         while True:
             try:
                 return await handler.handle(batch, ends)

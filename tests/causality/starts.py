@@ -9,9 +9,9 @@ from handlers.documents.document import document_of
 from handlers.documents.nouns import conversation_of, work_item_of
 from handlers.options import Options
 from handlers.ports import Plan
-from sync.contract import History, Wrote, work_item_values
+from sync.contract import FieldHistory, LastWrite, work_item_values
 from sync.conversation import FIELDS
-from sync.state import SyncState, agreed_fields, reconciled, shared_values
+from sync.state import SyncState, after_reconcile, agreed_fields, shared_values
 from tests.causality.node import Budget, C, Node
 from tests.causality.outside import NOW
 from tests.causality.ports import done
@@ -68,17 +68,17 @@ def start(pair: str, *, observed: bool, old: bool, options: Options, budget: Bud
     return Node(store=store, options=options, budget=budget, start_rev=REV, known=observed, history=history)
 
 
-def _held_at_the_start(conversation: Any, item: Any, *, observed: bool) -> History:
+def _held_at_the_start(conversation: Any, item: Any, *, observed: bool) -> FieldHistory:
     """What nobody writes must stay, too. Where the two differ and nothing was observed, nobody can say who is right."""
     if item is None:
-        return History()
+        return FieldHistory()
     of_conversation, of_item = conversation_of(conversation), work_item_of(item)
     agreed = agreed_fields(of_conversation, of_item)
     values = work_item_values(of_item)
-    return History(
-        conversation={name: Wrote(rev=1, value=value) for name, value in shared_values(of_conversation).items()},
+    return FieldHistory(
+        conversation={name: LastWrite(rev=1, value=value) for name, value in shared_values(of_conversation).items()},
         work_item={
-            name: Wrote(
+            name: LastWrite(
                 rev=1,
                 value=values[name],
                 knew=REV if observed or name in agreed else None,
@@ -100,7 +100,7 @@ def _put_observed(store: MemoryStore, conversation: Any, item: Any) -> None:
             work_item_observed=((1, ITEM_REV),),
             work_item_rev=ITEM_REV,
         )
-        state = reconciled(state, conversation_of(conversation), of_item, now=NOW)
+        state = after_reconcile(state, conversation_of(conversation), of_item, now=NOW)
     plan = Plan(conversation_id=C, state=replace(state, version=1))
     done(store.commit([plan]))
 

@@ -21,7 +21,7 @@ class Dials:
     away_after: float = 0.02
     visibility_s: float = 10.0
     gap_s: float = 60.0
-    outage: float = 0.3
+    store_availability: float = 0.3
     outage_s: float = 200.0
     workers: int = 4
     batch_max: int = 30

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from commands.context import Surroundings
+from commands.context import CommandContext
 from commands.execute import Applied, Refused, Unchanged, execute
-from commands.rollout import COMPOSED, Engine, Origin, Way
-from commands.session import Session, Spot, apply_moves
-from commands.work_item import Status, Stay, WorkItem
+from commands.rollout import COMPOSED, Engine, EngineRollout, UpdateOrigin
+from commands.session import Session, SessionSlot, apply_moves
+from commands.work_item import Status, StatusDuration, WorkItem
 from tests.commands.items import AROUND, LEGACY, T0, Json, parsed
 
 ITEMS: Final = ("w1", "w2", "w3")
@@ -25,8 +25,10 @@ SESSIONS: Final[Mapping[str, Session]] = {
 KEPT: Final = "2022-03-02T18:00:00.000Z"
 """A place in a queue that an update keeps: an hour before the desk opens."""
 
-ROLLED_OUT: Final = Way(engine=Engine.LEGACY, composed_updates=frozenset({"assignedTo:null", "queue:id", "paused"}))
-LIMITED: Final = Way(fields_max={Origin.API: 1, Origin.ROUTER: 2})
+ROLLED_OUT: Final = EngineRollout(
+    engine=Engine.LEGACY, composed_updates=frozenset({"assignedTo:null", "queue:id", "paused"})
+)
+LIMITED: Final = EngineRollout(fields_max={UpdateOrigin.API: 1, UpdateOrigin.ROUTER: 2})
 WAYS: Final = ((COMPOSED,), (LEGACY,), (COMPOSED, LEGACY, ROLLED_OUT, LIMITED))
 """An engine for the whole sequence; or engines switched, rolled out and back while the items live on."""
 
@@ -36,8 +38,8 @@ class Step:
     item: str
     update: Json
     seconds: int
-    way: Way = COMPOSED
-    origin: Origin = Origin.SYNC
+    rollout: EngineRollout = COMPOSED
+    origin: UpdateOrigin = UpdateOrigin.SYNC
 
 
 _ABSENT: Final = "absent"
@@ -105,14 +107,14 @@ _updates = st.one_of(
 def sequences(*, earliest: int = -3) -> st.SearchStrategy[list[Step]]:
     """Updates one after another, `earliest` seconds apart or more: below zero a clock is turned back now and then."""
 
-    def steps(ways: Sequence[Way], shortest: int) -> st.SearchStrategy[list[Step]]:
+    def steps(ways: Sequence[EngineRollout], shortest: int) -> st.SearchStrategy[list[Step]]:
         step = st.builds(
             Step,
             item=st.sampled_from(["w1", "w1", "w1", "w2", "w3"]),
             update=_updates,
             seconds=st.integers(min_value=earliest, max_value=60),
-            way=st.sampled_from(ways),
-            origin=st.sampled_from(Origin),
+            rollout=st.sampled_from(ways),
+            origin=st.sampled_from(UpdateOrigin),
         )
         return st.lists(step, min_size=shortest, max_size=30)
 
@@ -139,24 +141,24 @@ class Desk:
     def take(self, step: Step) -> Taken:
         self.now += timedelta(seconds=step.seconds)
         before = self.items[step.item]
-        around = Surroundings(queues=AROUND.queues, sessions=self.sessions)
+        context = CommandContext(queues=AROUND.queues, sessions=self.sessions)
         update = parsed(step.update)
-        result = execute(before, update, around=around, now=self.now, way=step.way, origin=step.origin)
+        result = execute(before, update, context=context, now=self.now, rollout=step.rollout, origin=step.origin)
         if isinstance(result, Applied):
             self.items[step.item] = result.after
             self.sessions |= apply_moves(self.sessions, [result.move] if result.move else [])
         return Taken(step=step, before=before, after=self.items[step.item], result=result)
 
-    def places(self) -> dict[str, list[tuple[str, Spot, int]]]:
+    def places(self) -> dict[str, list[tuple[str, SessionSlot, int]]]:
         """Where each item is listed, and with what size."""
-        found: dict[str, list[tuple[str, Spot, int]]] = {item: [] for item in ITEMS}
+        found: dict[str, list[tuple[str, SessionSlot, int]]] = {item: [] for item in ITEMS}
         for session in self.sessions.values():
             for held in session.work_items:
-                found[held.id].append((session.id, Spot.WORK_ITEMS, held.item_size))
+                found[held.id].append((session.id, SessionSlot.WORK_ITEMS, held.item_size))
             for held in session.paused_work_items:
-                found[held.id].append((session.id, Spot.PAUSED_WORK_ITEMS, held.item_size))
+                found[held.id].append((session.id, SessionSlot.PAUSED_WORK_ITEMS, held.item_size))
             if session.pending_item is not None:
-                found[session.pending_item].append((session.id, Spot.PENDING_ITEM, 0))
+                found[session.pending_item].append((session.id, SessionSlot.PENDING_ITEM, 0))
         return found
 
 
@@ -171,7 +173,7 @@ def desk() -> Desk:
                 status=Status.IVR,
                 item_size=sizes[item],
                 resource_created_at=T0,
-                ivr=Stay(entered_at=T0, other={"note": item}),
+                ivr=StatusDuration(entered_at=T0, other={"note": item}),
             )
             for item in ITEMS
         }

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from commands.context import Queue, Surroundings
+from commands.context import CommandContext, RoutingQueue
 from commands.execute import Applied, Refused, execute
 from commands.instant import format_instant, parse_instant
 from commands.refusal import Refusal, RefusalCode
-from commands.rollout import COMPOSED, Engine, Way
-from commands.session import Held, Session, apply_moves
+from commands.rollout import COMPOSED, Engine, EngineRollout
+from commands.session import Session, SessionEntry, apply_moves
 from commands.update import Update, parse_update
-from commands.work_item import Pass, Status, WorkItem
+from commands.work_item import QueuePass, Status, WorkItem
 
 Json = dict[str, Any]
 
@@ -89,7 +89,7 @@ def item_of(told: Json) -> WorkItem:
         priority=told["priority"],
         queued_count=told["queuedCount"],
         first_enter_queue_at=at(told["firstEnterQueueAt"]),
-        last_revision=Pass(entered_queue_at=at(told["enteredQueueAt"])) if told["enteredQueueAt"] else None,
+        last_revision=QueuePass(entered_queue_at=at(told["enteredQueueAt"])) if told["enteredQueueAt"] else None,
         updated_at=at(told["updatedAt"]),
     )
 
@@ -122,8 +122,10 @@ def session_of(told: Json) -> Session:
         user=told["user"],
         active=told["active"],
         capacity=told["capacity"],
-        work_items=tuple(Held(id=held["id"], item_size=held["itemSize"]) for held in told["workItems"]),
-        paused_work_items=tuple(Held(id=held["id"], item_size=held["itemSize"]) for held in told["pausedWorkItems"]),
+        work_items=tuple(SessionEntry(id=held["id"], item_size=held["itemSize"]) for held in told["workItems"]),
+        paused_work_items=tuple(
+            SessionEntry(id=held["id"], item_size=held["itemSize"]) for held in told["pausedWorkItems"]
+        ),
         pending_item=told["pendingItem"],
     )
 
@@ -143,11 +145,11 @@ def json_of_session(session: Session) -> Json:
     }
 
 
-def queue_of(told: Json) -> Queue:
-    return Queue(id=told["id"], key=told["key"], item_size=told["itemSize"], priority=told["priority"])
+def queue_of(told: Json) -> RoutingQueue:
+    return RoutingQueue(id=told["id"], key=told["key"], item_size=told["itemSize"], priority=told["priority"])
 
 
-AROUND: Final = Surroundings(
+AROUND: Final = CommandContext(
     queues={told["id"]: queue_of(told) for told in QUEUES},
     sessions={told["id"]: session_of(told) for told in SESSIONS},
 )
@@ -160,24 +162,29 @@ def parsed(raw: Json) -> Update:
     return update
 
 
-LEGACY: Final = Way(engine=Engine.LEGACY)
+LEGACY: Final = EngineRollout(engine=Engine.LEGACY)
 
 
 def done(
-    item: WorkItem, raw: Json, *, around: Surroundings = AROUND, now: datetime = NOW, way: Way = COMPOSED
+    item: WorkItem,
+    raw: Json,
+    *,
+    context: CommandContext = AROUND,
+    now: datetime = NOW,
+    rollout: EngineRollout = COMPOSED,
 ) -> WorkItem:
     """The work-item after an update that must be applied."""
-    result = execute(item, parsed(raw), around=around, now=now, way=way)
+    result = execute(item, parsed(raw), context=context, now=now, rollout=rollout)
     assert isinstance(result, Applied), result
     return result.after
 
 
-def refused(item: WorkItem, raw: Json, *, way: Way = COMPOSED) -> Refusal:
+def refused(item: WorkItem, raw: Json, *, rollout: EngineRollout = COMPOSED) -> Refusal:
     """The refusal of an update that must be refused, at whichever door."""
     update = parse_update(raw, from_sync="resume" in raw)
     if isinstance(update, Refusal):
         return update
-    result = execute(item, update, around=AROUND, now=NOW, way=way)
+    result = execute(item, update, context=AROUND, now=NOW, rollout=rollout)
     assert isinstance(result, Refused), result
     return result.refusal
 
@@ -197,10 +204,10 @@ class End:
     dropped: tuple[str, ...]
 
 
-def end_of(before: WorkItem, update: Update, around: Surroundings, *, way: Way = COMPOSED) -> End:
+def end_of(before: WorkItem, update: Update, context: CommandContext, *, rollout: EngineRollout = COMPOSED) -> End:
     """Carry out an update on a work-item, its sessions around it."""
-    result = execute(before, update, around=around, now=NOW, way=way)
-    sessions, after = dict(around.sessions), before
+    result = execute(before, update, context=context, now=NOW, rollout=rollout)
+    sessions, after = dict(context.sessions), before
     if isinstance(result, Applied):
         sessions.update(apply_moves(sessions, [result.move] if result.move else []))
         after = result.after

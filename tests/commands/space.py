@@ -6,8 +6,8 @@ from functools import cache
 from itertools import product
 from typing import Any, Final, Protocol
 
-from commands.context import Surroundings
-from commands.rollout import COMPOSED, Way
+from commands.context import CommandContext
+from commands.rollout import COMPOSED, EngineRollout
 from commands.work_item import WorkItem
 from tests.commands.items import (
     AROUND,
@@ -112,7 +112,7 @@ class Start:
 
     told: Json
     item: WorkItem
-    around: Surroundings
+    context: CommandContext
 
 
 @cache
@@ -122,7 +122,7 @@ def starts() -> tuple[Start, ...]:
         Start(
             told=told,
             item=item_of(told),
-            around=Surroundings(
+            context=CommandContext(
                 queues=AROUND.queues,
                 sessions={one["id"]: session_of(one) for one in commands_oracle.sessions_with(told, list(SESSIONS))},
             ),
@@ -137,7 +137,7 @@ class Oracle(Protocol):
     def carry_out(self, before: Json, update: Json, *, queues: list[Json], sessions: list[Json], now: str) -> Json: ...
 
 
-def check(updates: list[Json], oracle: Oracle, way: Way = COMPOSED) -> int:
+def check(updates: list[Json], oracle: Oracle, rollout: EngineRollout = COMPOSED) -> int:
     """How many points were asked; fails with the first that differ."""
     asked = 0
     wrong: list[str] = []
@@ -147,7 +147,7 @@ def check(updates: list[Json], oracle: Oracle, way: Way = COMPOSED) -> int:
         for start in starts():
             asked += 1
             expected = oracle.carry_out(start.told, update, queues=queues, sessions=sessions, now=NOW_TEXT)
-            found = end_of(start.item, read, start.around, way=way)
+            found = end_of(start.item, read, start.context, rollout=rollout)
             if expected.get("refusal") or found.refusal:
                 agreed = expected.get("refusal") == found.refusal
                 differing: Json = {} if agreed else {"refusal": (expected, found.refusal)}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from commands.work_item import Pass, Status, WorkItem
+from commands.work_item import QueuePass, Status, WorkItem
 from tests.commands.items import T0
 
 ACTIVE = [status for status in Status if status is not Status.COMPLETED]
@@ -16,7 +16,7 @@ def a(status: Status, **told: Any) -> WorkItem:
     base: dict[str, Any] = {"id": "w", "rev": 7, "status": status, "item_size": 1, "priority": 9}
     if status in (Status.QUEUED, Status.ROUTED):
         base |= {"queue": "q1", "rule": "r1", "queued_count": 1, "first_enter_queue_at": T0}
-        base |= {"last_revision": Pass(entered_queue_at=T0), "item_size": 2, "priority": 3}
+        base |= {"last_revision": QueuePass(entered_queue_at=T0), "item_size": 2, "priority": 3}
     if status is Status.ROUTED:
         base |= {"routed_to": "u1", "session": "s1"}
     if status in (Status.ASSIGNED, Status.WRAP_UP):

@@ -7,7 +7,7 @@ import pytest
 
 from commands.execute import Applied, Refused, Unchanged, execute
 from commands.refusal import RefusalCode
-from commands.work_item import Pass, Status, WorkItem
+from commands.work_item import QueuePass, Status, WorkItem
 from tests.commands.items import AROUND, NOW, T0, Json, code_of, done, parsed, refused
 from tests.commands.stages import ACTIVE, EVERY_STATUS, a
 
@@ -31,26 +31,26 @@ class TestQueue:
         assert (item.queue, item.rule, item.status, item.queued_count) == ("q1", "r1", Status.QUEUED, 1)
         assert (item.item_size, item.priority) == (2, 3)
         assert item.first_enter_queue_at == NOW
-        assert item.last_revision == Pass(entered_queue_at=NOW)
+        assert item.last_revision == QueuePass(entered_queue_at=NOW)
 
     def test_another_queue_while_queued_is_entered_anew(self) -> None:
         item = done(a(Status.QUEUED), {"queue": "q2"})
         assert (item.queue, item.rule, item.status, item.queued_count) == ("q2", None, Status.QUEUED, 2)
         assert item.first_enter_queue_at == T0
-        assert item.last_revision == Pass(entered_queue_at=NOW)
+        assert item.last_revision == QueuePass(entered_queue_at=NOW)
 
     def test_the_same_queue_while_queued_is_nothing(self) -> None:
-        assert isinstance(execute(a(Status.QUEUED), parsed({"queue": "q1"}), around=AROUND, now=NOW), Unchanged)
+        assert isinstance(execute(a(Status.QUEUED), parsed({"queue": "q1"}), context=AROUND, now=NOW), Unchanged)
 
     def test_the_same_queue_while_queued_is_nothing_even_where_it_has_another_size_by_now(self) -> None:
         before = a(Status.QUEUED, item_size=1, priority=9)
-        assert isinstance(execute(before, parsed({"queue": "q1"}), around=AROUND, now=NOW), Unchanged)
+        assert isinstance(execute(before, parsed({"queue": "q1"}), context=AROUND, now=NOW), Unchanged)
         item = done(before, {"queue": {"id": "q1", "rule": "r2"}})
         assert (item.rule, item.item_size, item.priority, item.queued_count) == ("r2", 1, 9, 1)
 
     def test_the_same_queue_by_key_while_queued_is_nothing(self) -> None:
         update = parsed({"queue": {"key": "sales"}})
-        assert isinstance(execute(a(Status.QUEUED), update, around=AROUND, now=NOW), Unchanged)
+        assert isinstance(execute(a(Status.QUEUED), update, context=AROUND, now=NOW), Unchanged)
 
     def test_a_queue_from_routed_takes_the_offer_back(self) -> None:
         item = done(a(Status.ROUTED), {"queue": "q2"})
@@ -66,7 +66,7 @@ class TestQueue:
     def test_a_place_is_kept_where_the_update_says_so(self) -> None:
         kept = T0 - timedelta(hours=1)
         item = done(a(Status.IVR), {"queue": {"id": "q1", "enteredAt": "2022-03-02T18:00:00.000Z"}})
-        assert item.last_revision == Pass(entered_queue_at=kept)
+        assert item.last_revision == QueuePass(entered_queue_at=kept)
         assert item.first_enter_queue_at == kept
 
     def test_an_unknown_id_is_kept_with_size_and_priority_as_they_were(self) -> None:
@@ -96,7 +96,7 @@ class TestAssignee:
             None,
         )
         assert (item.queued_count, item.first_enter_queue_at) == (2, T0)
-        assert item.last_revision == Pass(entered_queue_at=NOW)
+        assert item.last_revision == QueuePass(entered_queue_at=NOW)
 
     def test_unassign_from_assigned_without_a_queue_goes_to_ivr(self) -> None:
         """The incident of 2021-02-13: the cleaner's `{assignedTo: null}` on a work-item that has no queue."""
@@ -131,7 +131,7 @@ class TestAssignee:
 
     def test_the_same_user_is_nothing(self) -> None:
         update = parsed({"assignedTo": "u1"})
-        assert isinstance(execute(a(Status.ASSIGNED), update, around=AROUND, now=NOW), Unchanged)
+        assert isinstance(execute(a(Status.ASSIGNED), update, context=AROUND, now=NOW), Unchanged)
 
     def test_assign_in_wrap_up_stays_there(self) -> None:
         item = done(a(Status.WRAP_UP), {"assignedTo": "u2"})
@@ -176,7 +176,7 @@ class TestStatus:
 
     def test_wrap_up_twice_is_nothing(self) -> None:
         update = parsed({"status": "wrap-up"})
-        assert isinstance(execute(a(Status.WRAP_UP), update, around=AROUND, now=NOW), Unchanged)
+        assert isinstance(execute(a(Status.WRAP_UP), update, context=AROUND, now=NOW), Unchanged)
 
     def test_wrap_up_from_routed_takes_the_offer_back(self) -> None:
         item = done(a(Status.ROUTED), {"status": "wrapUp"})
@@ -191,23 +191,23 @@ class TestStatus:
         before = a(status)
         item = done(before, {"paused": True})
         assert (item.paused, item.status, item.session) == (True, status, before.session)
-        assert isinstance(execute(before, parsed({"paused": False}), around=AROUND, now=NOW), Unchanged)
+        assert isinstance(execute(before, parsed({"paused": False}), context=AROUND, now=NOW), Unchanged)
 
 
 class TestResumeB10:
     @pytest.mark.parametrize("status", [status for status in ACTIVE if status is not Status.WRAP_UP])
     def test_nothing_outside_wrap_up(self, status: Status) -> None:
-        assert isinstance(execute(a(status), parsed({"resume": True}), around=AROUND, now=NOW), Unchanged)
+        assert isinstance(execute(a(status), parsed({"resume": True}), context=AROUND, now=NOW), Unchanged)
 
     def test_with_an_assignee_assigned_and_accepted_as_before(self) -> None:
-        item = done(a(Status.WRAP_UP, last_revision=Pass(accepted_at=T0)), {"resume": True})
+        item = done(a(Status.WRAP_UP, last_revision=QueuePass(accepted_at=T0)), {"resume": True})
         assert (item.status, item.assigned_to, item.session) == (Status.ASSIGNED, "u1", "s1")
-        assert item.last_revision == Pass(accepted_at=T0)
+        assert item.last_revision == QueuePass(accepted_at=T0)
 
     def test_without_an_assignee_queued_and_entered(self) -> None:
         item = done(a(Status.WRAP_UP, assigned_to=None, session=None, queue="q1"), {"resume": True})
         assert (item.status, item.queued_count) == (Status.QUEUED, 1)
-        assert item.last_revision == Pass(entered_queue_at=NOW)
+        assert item.last_revision == QueuePass(entered_queue_at=NOW)
 
     def test_without_either_ivr(self) -> None:
         item = done(a(Status.WRAP_UP, assigned_to=None, session=None), {"resume": True})
@@ -244,7 +244,7 @@ class TestRouting:
         item = done(a(Status.ROUTED), {"routed": {kind: "u1"}})
         assert (item.status, item.routed_to, item.session) == (Status.QUEUED, None, None)
         assert (item.queued_count, item.first_enter_queue_at) == (1, T0)
-        assert item.last_revision == Pass(entered_queue_at=T0)
+        assert item.last_revision == QueuePass(entered_queue_at=T0)
 
     def test_put_back_without_a_queue_goes_to_ivr(self) -> None:
         item = done(a(Status.ROUTED, queue=None, rule=None), {"routed": {"timedOut": "u1"}})
@@ -352,10 +352,10 @@ class TestWhatIsToldOfAnUpdate:
     def test_the_actions_that_changed_something_by_the_names_of_the_text(
         self, status: Status, update: Json, actions: tuple[str, ...]
     ) -> None:
-        assert execute(a(status), parsed(update), around=AROUND, now=NOW).command.actions == actions
+        assert execute(a(status), parsed(update), context=AROUND, now=NOW).command.actions == actions
 
     def test_unpause_is_an_action_of_its_own(self) -> None:
-        result = execute(a(Status.ASSIGNED, paused=True), parsed({"paused": False}), around=AROUND, now=NOW)
+        result = execute(a(Status.ASSIGNED, paused=True), parsed({"paused": False}), context=AROUND, now=NOW)
         assert result.command.actions == ("unpause",)
 
     def test_one_revision_on_and_now(self) -> None:
@@ -363,7 +363,9 @@ class TestWhatIsToldOfAnUpdate:
         assert (item.rev, item.updated_at) == (8, NOW)
 
     def test_the_reason_says_what_was_asked_which_way_was_taken_and_what_was_known(self) -> None:
-        result = execute(a(Status.IVR), parsed({"queue.id": "q1", "queue.rule": "r1"}), around=AROUND, now=NOW, knew=19)
+        result = execute(
+            a(Status.IVR), parsed({"queue.id": "q1", "queue.rule": "r1"}), context=AROUND, now=NOW, knew=19
+        )
         assert isinstance(result, Applied)
         reason = result.reason.as_wire()
         assert (reason["action"], reason["code"]) == ("UPDATE_COMMAND", "WORK_ITEM_UPDATE_CMD")
@@ -373,12 +375,12 @@ class TestWhatIsToldOfAnUpdate:
         assert reason["meta"]["commandName"] == result.command.name
 
     def test_what_was_known_is_left_out_where_nobody_said(self) -> None:
-        result = execute(a(Status.IVR), parsed({"paused": True}), around=AROUND, now=NOW)
+        result = execute(a(Status.IVR), parsed({"paused": True}), context=AROUND, now=NOW)
         assert isinstance(result, Applied)
         assert result.reason.meta["data"] == {"paused": True, "rev": 7}
 
     def test_a_refusal_names_the_fields_and_no_action(self) -> None:
-        result = execute(a(Status.IVR), parsed({"routed": {"to": "u1"}}), around=AROUND, now=NOW)
+        result = execute(a(Status.IVR), parsed({"routed": {"to": "u1"}}), context=AROUND, now=NOW)
         assert isinstance(result, Refused)
         assert (result.command.fields, result.command.actions) == (("routed",), ())
 

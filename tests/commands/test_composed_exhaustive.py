@@ -35,7 +35,7 @@ def every_result() -> list[tuple[WorkItem, Json, WorkItem | None]]:
     for update in (*EIGHTY, *MORE, *ALONE, *RESUMED):
         asked = parsed(update)
         for start in starts():
-            end = execute(start.item, asked, around=AROUND, now=NOW)
+            end = execute(start.item, asked, context=AROUND, now=NOW)
             results.append((start.item, update, end.after if isinstance(end, Applied) else None))
     return results
 
@@ -56,7 +56,7 @@ def test_the_same_update_again_changes_nothing() -> None:
             continue
         # What expects the revision before is a conflict the second time, and is meant to be.
         repeated = {name: value for name, value in update.items() if name != "rev"}
-        second = execute(after, parsed(repeated), around=AROUND, now=NOW)
+        second = execute(after, parsed(repeated), context=AROUND, now=NOW)
         if isinstance(second, Applied):
             again.append(
                 f"{update} on {brief(json_of(before))}\n  {brief(json_of(after))}\n  {brief(json_of(second.after))}"
@@ -86,7 +86,7 @@ def test_a_result_is_fit_as_the_next_input() -> None:
     seen = {repr(after): after for _, _, after in every_result() if after is not None and after.active}
     assert len(seen) > 500
     for after, update in product(seen.values(), sample):
-        end = execute(after, parsed(update), around=AROUND, now=NOW)
+        end = execute(after, parsed(update), context=AROUND, now=NOW)
         assert isinstance(end, Applied | Unchanged), (after, update, end)
 
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import pytest
 
-from commands.context import Surroundings
+from commands.context import CommandContext
 from commands.execute import Applied, execute
-from commands.rollout import COMPOSED, Way
+from commands.rollout import COMPOSED, EngineRollout
 from handlers.documents.document import changes_between, document_of
 from handlers.documents.nouns import with_work_item, work_item_of
 from tests.commands.items import LEGACY, NOW, Json, at, parsed
@@ -53,7 +53,7 @@ TRANSITIONS: Final = {
 }
 
 
-EVERY_ENGINE: Final = pytest.mark.parametrize("way", [COMPOSED, LEGACY], ids=lambda way: way.engine.value)
+EVERY_ENGINE: Final = pytest.mark.parametrize("rollout", [COMPOSED, LEGACY], ids=lambda rollout: rollout.engine.value)
 
 
 def work_item_events(incident: str) -> dict[int, Json]:
@@ -63,7 +63,7 @@ def work_item_events(incident: str) -> dict[int, Json]:
     return {event["data"]["attributes"]["rev"]: event for event in events if event["data"]["type"] == "work_item"}
 
 
-def reproduced(transition: Transition, way: Way) -> tuple[dict[str, Any], dict[str, Any]]:
+def reproduced(transition: Transition, rollout: EngineRollout) -> tuple[dict[str, Any], dict[str, Any]]:
     """The captured changes of the next revision, and those that the commands make."""
     events = work_item_events(transition.incident)
     before, captured = events[transition.rev], events[transition.rev + 1]
@@ -71,7 +71,7 @@ def reproduced(transition: Transition, way: Way) -> tuple[dict[str, Any], dict[s
     item = work_item_of(document)
     now = at(captured["data"]["attributes"]["updatedAt"])
     assert now is not None
-    result = execute(item, parsed(transition.update), around=Surroundings(), now=now, way=way)
+    result = execute(item, parsed(transition.update), context=CommandContext(), now=now, rollout=rollout)
     assert isinstance(result, Applied), result
     after = with_work_item(document, item, result.after)
     return plain(captured["changes"]), plain(changes_between(document, after))
@@ -108,17 +108,17 @@ def without_what_may_be_added(captured: dict[str, Any], found: dict[str, Any]) -
 
 @EVERY_ENGINE
 @pytest.mark.parametrize("transition", TRANSITIONS.values(), ids=TRANSITIONS)
-def test_every_captured_change_is_reproduced(transition: Transition, way: Way) -> None:
-    captured, found = reproduced(transition, way)
+def test_every_captured_change_is_reproduced(transition: Transition, rollout: EngineRollout) -> None:
+    captured, found = reproduced(transition, rollout)
     assert captured
     assert without_what_may_be_added(captured, found) == captured
 
 
 @EVERY_ENGINE
-def test_what_is_added_is_what_the_old_system_did_not_write(way: Way) -> None:
+def test_what_is_added_is_what_the_old_system_did_not_write(rollout: EngineRollout) -> None:
     added = {}
     for name, transition in TRANSITIONS.items():
-        captured, found = reproduced(transition, way)
+        captured, found = reproduced(transition, rollout)
         added[name] = {path: found[path]["after"] for path in found if path not in captured}
     assert added == {
         "2021-1-dequeue": {"attributes.ivr": {"enteredAt": "2021-02-13T07:27:22.681Z"}},
@@ -132,7 +132,7 @@ def test_what_is_added_is_what_the_old_system_did_not_write(way: Way) -> None:
 
 
 @EVERY_ENGINE
-def test_the_five_in_a_row_end_where_the_incident_of_2021_ended(way: Way) -> None:
+def test_the_five_in_a_row_end_where_the_incident_of_2021_ended(rollout: EngineRollout) -> None:
     """Each on the result of the one before: times of stays in ivr are known now, the rest is as captured."""
     events = work_item_events(UNASSIGN_2021)
     document: Any = document_of(events[1]["data"], org=events[1]["org"], rev=1)
@@ -142,7 +142,7 @@ def test_the_five_in_a_row_end_where_the_incident_of_2021_ended(way: Way) -> Non
         now = at(events[transition.rev + 1]["data"]["attributes"]["updatedAt"])
         assert now is not None
         item = work_item_of(document)
-        result = execute(item, parsed(transition.update), around=Surroundings(), now=now, way=way)
+        result = execute(item, parsed(transition.update), context=CommandContext(), now=now, rollout=rollout)
         assert isinstance(result, Applied), result
         document = with_work_item(document, item, result.after)
     last = events[5]["data"]
@@ -157,7 +157,7 @@ def test_the_funnel_gives_its_command_the_captured_name_and_drops_nothing() -> N
         events = work_item_events(transition.incident)
         document = document_of(events[transition.rev]["data"], org=None, rev=transition.rev)
         update = parsed(transition.update)
-        command = execute(work_item_of(document), update, around=Surroundings(), now=NOW, way=LEGACY).command
+        command = execute(work_item_of(document), update, context=CommandContext(), now=NOW, rollout=LEGACY).command
         assert command.dropped == ()
         names[name] = command.name
         told = [reason["meta"] for reason in events[transition.rev + 1].get("routingReasons") or []]

@@ -9,17 +9,17 @@ from typing import Final
 
 import pytest
 
-from commands.context import Surroundings
+from commands.context import CommandContext
 from commands.execute import Applied, Command, Refused, Unchanged, execute
 from commands.refusal import RefusalCode
-from commands.rollout import COMPOSED, Way
-from commands.session import Held, Session, Spot, apply_moves, move_between, place_of
-from commands.work_item import Pass, Status, WorkItem
+from commands.rollout import COMPOSED, EngineRollout
+from commands.session import Session, SessionEntry, SessionSlot, apply_moves, move_between, place_of
+from commands.work_item import QueuePass, Status, WorkItem
 from tests.commands.items import AROUND, LEGACY, NOW, T0, Json, parsed
 from tests.commands.space import EIGHTY
 from tests.commands.stages import ACTIVE, EVERY_STATUS, a
 
-EVERY_ENGINE: Final = pytest.mark.parametrize("way", [COMPOSED, LEGACY], ids=lambda way: way.engine.value)
+EVERY_ENGINE: Final = pytest.mark.parametrize("rollout", [COMPOSED, LEGACY], ids=lambda rollout: rollout.engine.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +32,15 @@ class Ended:
     sessions: dict[str, Session]
 
     @property
-    def spot(self) -> tuple[str, Spot] | None:
+    def spot(self) -> tuple[str, SessionSlot] | None:
         """The one list that the item is in, by the sessions' word."""
         found = [
             (session.id, spot)
             for session in self.sessions.values()
             for spot, listed in (
-                (Spot.WORK_ITEMS, [held.id for held in session.work_items]),
-                (Spot.PAUSED_WORK_ITEMS, [held.id for held in session.paused_work_items]),
-                (Spot.PENDING_ITEM, [session.pending_item]),
+                (SessionSlot.WORK_ITEMS, [held.id for held in session.work_items]),
+                (SessionSlot.PAUSED_WORK_ITEMS, [held.id for held in session.paused_work_items]),
+                (SessionSlot.PENDING_ITEM, [session.pending_item]),
             )
             if self.item.id in listed
         ]
@@ -55,10 +55,10 @@ def sessions_with(item: WorkItem) -> dict[str, Session]:
     return sessions | apply_moves(sessions, [move] if move else [])
 
 
-def ended(item: WorkItem, update: Json, way: Way) -> Ended:
+def ended(item: WorkItem, update: Json, rollout: EngineRollout) -> Ended:
     sessions = sessions_with(item)
-    around = Surroundings(queues=AROUND.queues, sessions=sessions)
-    result = execute(item, parsed(update), around=around, now=NOW, way=way)
+    context = CommandContext(queues=AROUND.queues, sessions=sessions)
+    result = execute(item, parsed(update), context=context, now=NOW, rollout=rollout)
     match result:
         case Refused(command=command, refusal=refusal):
             return Ended(item=item, command=command, refusal=refusal.code, sessions=sessions)
@@ -106,7 +106,7 @@ class TestUnassignWithoutAQueue:
         assert (new.item.assigned_to, new.command.dropped) == (None, ())
 
     def test_where_the_pass_names_the_queue_the_funnel_went_back_to_it(self) -> None:
-        item = a(Status.ASSIGNED, last_revision=Pass(other={"queue": "q2"}))
+        item = a(Status.ASSIGNED, last_revision=QueuePass(other={"queue": "q2"}))
         old, new = both(item, {"assignedTo": None})
         assert (old.item.status, old.item.queue) == (Status.QUEUED, "q2")
         assert (new.item.status, new.item.queue) == (Status.IVR, None)
@@ -131,7 +131,7 @@ class TestWrapUp:
         old, new = both(a(Status.WRAP_UP, queue="q1"), {"queue": "q2"})
         assert (old.item.status, old.item.queue, old.item.assigned_to, old.spot) == (Status.QUEUED, "q2", None, None)
         assert (new.item.status, new.item.queue, new.item.assigned_to) == (Status.WRAP_UP, "q2", "u1")
-        assert (new.spot, new.item.queued_count) == (("s1", Spot.WORK_ITEMS), 0)
+        assert (new.spot, new.item.queued_count) == (("s1", SessionSlot.WORK_ITEMS), 0)
 
     def test_re_queued_and_unassigned(self) -> None:
         old, new = both(a(Status.WRAP_UP, queue="q1"), {"queue": "q2", "assignedTo": None})
@@ -147,7 +147,7 @@ class TestWrapUp:
         old, new = both(a(Status.WRAP_UP), {"assignedTo": "u2"})
         assert (old.item.status, new.item.status) == (Status.ASSIGNED, Status.WRAP_UP)
         assert old.item.assigned_to == new.item.assigned_to == "u2"
-        assert old.spot == new.spot == ("s2", Spot.WORK_ITEMS)
+        assert old.spot == new.spot == ("s2", SessionSlot.WORK_ITEMS)
 
 
 class TestPauseTogetherWithMore:
@@ -157,13 +157,13 @@ class TestPauseTogetherWithMore:
         old, new = both(a(Status.ASSIGNED, queue="q1"), {"queue": "q2", "paused": True})
         for end in (old, new):
             assert (end.item.queue, end.item.paused) == ("q2", True)
-            assert end.spot == ("s1", Spot.PAUSED_WORK_ITEMS)
+            assert end.spot == ("s1", SessionSlot.PAUSED_WORK_ITEMS)
 
     def test_with_queue_null_while_assigned(self) -> None:
         old, new = both(a(Status.ASSIGNED, queue="q1"), {"queue": None, "paused": True})
         assert (old.item.paused, old.command.dropped, old.item.status) == (False, ("paused",), Status.IVR)
         assert (new.item.paused, new.command.dropped, new.item.status) == (True, (), Status.ASSIGNED)
-        assert new.spot == ("s1", Spot.PAUSED_WORK_ITEMS)
+        assert new.spot == ("s1", SessionSlot.PAUSED_WORK_ITEMS)
         assert new.sessions["s1"].used_capacity == 0
 
     def test_with_queue_null_while_queued(self) -> None:
@@ -175,7 +175,7 @@ class TestPauseTogetherWithMore:
     def test_with_an_assignment(self, status: Status) -> None:
         for end in both(a(status), {"assignedTo": "u2", "paused": True}):
             assert (end.item.status, end.item.assigned_to, end.item.paused) == (Status.ASSIGNED, "u2", True)
-            assert end.spot == ("s2", Spot.PAUSED_WORK_ITEMS)
+            assert end.spot == ("s2", SessionSlot.PAUSED_WORK_ITEMS)
             assert end.sessions["s2"].used_capacity == 4, "another item's, and none of this one"
 
     def test_with_an_assignment_and_a_queue(self) -> None:
@@ -183,7 +183,7 @@ class TestPauseTogetherWithMore:
         old, new = both(a(Status.QUEUED), update)
         assert (old.item.assigned_to, old.item.status, old.command.dropped) == (None, Status.QUEUED, ("assignedTo",))
         assert (new.item.assigned_to, new.item.status, new.item.paused) == ("u1", Status.ASSIGNED, True)
-        assert new.spot == ("s1", Spot.PAUSED_WORK_ITEMS)
+        assert new.spot == ("s1", SessionSlot.PAUSED_WORK_ITEMS)
 
     def test_with_an_unassignment(self) -> None:
         for end in both(a(Status.ASSIGNED, queue="q1"), {"assignedTo": None, "paused": True}):
@@ -208,20 +208,22 @@ class TestPauseTogetherWithMore:
 
     def test_taken_up_again_with_an_end(self) -> None:
         old, new = both(a(Status.ASSIGNED, paused=True), {"status": "wrap-up", "paused": False})
-        assert (old.item.paused, old.spot) == (True, ("s1", Spot.PAUSED_WORK_ITEMS))
-        assert (new.item.paused, new.spot) == (False, ("s1", Spot.WORK_ITEMS))
+        assert (old.item.paused, old.spot) == (True, ("s1", SessionSlot.PAUSED_WORK_ITEMS))
+        assert (new.item.paused, new.spot) == (False, ("s1", SessionSlot.WORK_ITEMS))
 
 
 class TestQueueChangedWhileAssigned:
     """Without re-queueing: the agent keeps it, and the customer enters no queue."""
 
     def test_the_agent_keeps_it_and_no_queue_is_entered(self) -> None:
-        item = a(Status.ASSIGNED, queue="q1", queued_count=1, last_revision=Pass(entered_queue_at=T0, accepted_at=T0))
+        item = a(
+            Status.ASSIGNED, queue="q1", queued_count=1, last_revision=QueuePass(entered_queue_at=T0, accepted_at=T0)
+        )
         for end in both(item, {"queue": {"id": "q2", "rule": "r2"}}):
             assert (end.item.queue, end.item.rule) == ("q2", "r2")
             assert (end.item.status, end.item.assigned_to) == (Status.ASSIGNED, "u1")
             assert (end.item.queued_count, end.item.last_revision) == (1, item.last_revision)
-            assert end.spot == ("s1", Spot.WORK_ITEMS)
+            assert end.spot == ("s1", SessionSlot.WORK_ITEMS)
 
     def test_the_funnel_left_the_old_queue_s_size_so_that_the_session_counted_wrong(self) -> None:
         old, new = both(a(Status.ASSIGNED, queue="q1"), {"queue": "q2"})
@@ -231,13 +233,17 @@ class TestQueueChangedWhileAssigned:
     def test_the_queue_left_while_assigned_took_the_agent_off(self) -> None:
         old, new = both(a(Status.ASSIGNED, queue="q1", rule="r1"), {"queue": None})
         assert (old.item.status, old.item.assigned_to, old.spot) == (Status.IVR, None, None)
-        assert (new.item.status, new.item.assigned_to, new.spot) == (Status.ASSIGNED, "u1", ("s1", Spot.WORK_ITEMS))
+        assert (new.item.status, new.item.assigned_to, new.spot) == (
+            Status.ASSIGNED,
+            "u1",
+            ("s1", SessionSlot.WORK_ITEMS),
+        )
         assert (new.item.queue, new.item.rule) == (None, None)
 
     def test_the_new_queue_is_the_one_that_an_unassignment_goes_back_to(self) -> None:
-        for way in (LEGACY, COMPOSED):
-            moved = ended(a(Status.ASSIGNED, queue="q1"), {"queue": "q2"}, way)
-            end = ended(moved.item, {"assignedTo": None}, way)
+        for rollout in (LEGACY, COMPOSED):
+            moved = ended(a(Status.ASSIGNED, queue="q1"), {"queue": "q2"}, rollout)
+            end = ended(moved.item, {"assignedTo": None}, rollout)
             assert (end.item.status, end.item.queue, end.item.queued_count) == (Status.QUEUED, "q2", 1)
 
 
@@ -252,23 +258,23 @@ class TestRoutedToWrapUp:
             assert end.item.status is Status.WRAP_UP
             assert end.sessions["s1"].pending_item is None
             assert end.sessions["s1"].routable
-        assert (old.item.routed_to, old.spot) == ("u1", ("s1", Spot.WORK_ITEMS)), "an item that nobody took up"
+        assert (old.item.routed_to, old.spot) == ("u1", ("s1", SessionSlot.WORK_ITEMS)), "an item that nobody took up"
         assert old.sessions["s1"].used_capacity == 2
         assert (new.item.routed_to, new.item.session, new.spot) == (None, None, None)
         assert new.sessions["s1"].used_capacity == 0
 
     @EVERY_ENGINE
     @pytest.mark.parametrize("update", EIGHTY, ids=str)
-    def test_whatever_ends_an_offer_frees_the_place(self, update: Json, way: Way) -> None:
-        end = ended(a(Status.ROUTED), update, way)
+    def test_whatever_ends_an_offer_frees_the_place(self, update: Json, rollout: EngineRollout) -> None:
+        end = ended(a(Status.ROUTED), update, rollout)
         pending = end.sessions["s1"].pending_item
         assert (pending == "w") is (end.item.status is Status.ROUTED)
 
     @EVERY_ENGINE
-    def test_an_offer_of_another_item_is_left_alone(self, way: Way) -> None:
+    def test_an_offer_of_another_item_is_left_alone(self, rollout: EngineRollout) -> None:
         sessions = {"s1": Session(id="s1", user="u1", capacity=6, pending_item="another")}
-        around = Surroundings(queues=AROUND.queues, sessions=sessions)
-        result = execute(a(Status.ROUTED), parsed({"status": "wrap-up"}), around=around, now=NOW, way=way)
+        context = CommandContext(queues=AROUND.queues, sessions=sessions)
+        result = execute(a(Status.ROUTED), parsed({"status": "wrap-up"}), context=context, now=NOW, rollout=rollout)
         assert isinstance(result, Applied)
         assert result.move is not None
         changed = apply_moves(sessions, [result.move])
@@ -280,45 +286,45 @@ class TestCounts:
 
     @EVERY_ENGINE
     @EVERY_STATUS
-    def test_the_paused_count_is_never_negative(self, status: Status, way: Way) -> None:
+    def test_the_paused_count_is_never_negative(self, status: Status, rollout: EngineRollout) -> None:
         for paused, update in product((False, True), EIGHTY):
-            end = ended(a(status, paused=paused), update, way)
+            end = ended(a(status, paused=paused), update, rollout)
             place = place_of(end.item)
             for session in end.sessions.values():
-                mine = place is not None and (place.session, place.spot) == (session.id, Spot.PAUSED_WORK_ITEMS)
+                mine = place is not None and (place.session, place.spot) == (session.id, SessionSlot.PAUSED_WORK_ITEMS)
                 assert len(session.paused_work_items) == int(mine), (update, session)
 
     @EVERY_ENGINE
-    def test_unpausing_what_no_session_lists_as_paused_takes_nothing_away(self, way: Way) -> None:
+    def test_unpausing_what_no_session_lists_as_paused_takes_nothing_away(self, rollout: EngineRollout) -> None:
         """The list may be wrong, by somebody else's hand: the item is where it belongs afterwards, once."""
         item = a(Status.ASSIGNED, paused=True)
-        sessions = {"s1": Session(id="s1", user="u1", capacity=6, work_items=(Held(id="w", item_size=1),))}
-        around = Surroundings(sessions=sessions)
-        result = execute(item, parsed({"paused": False}), around=around, now=NOW, way=way)
+        sessions = {"s1": Session(id="s1", user="u1", capacity=6, work_items=(SessionEntry(id="w", item_size=1),))}
+        context = CommandContext(sessions=sessions)
+        result = execute(item, parsed({"paused": False}), context=context, now=NOW, rollout=rollout)
         assert isinstance(result, Applied)
         assert result.move is not None
         after = sessions | apply_moves(sessions, [result.move])
-        assert (len(after["s1"].paused_work_items), after["s1"].work_items) == (0, (Held(id="w", item_size=1),))
+        assert (len(after["s1"].paused_work_items), after["s1"].work_items) == (0, (SessionEntry(id="w", item_size=1),))
 
     @EVERY_ENGINE
     @EVERY_STATUS
     @pytest.mark.parametrize("size", [None, 0, 1, 6, 7, 1000])
     def test_free_capacity_is_never_above_the_total_nor_below_zero(
-        self, status: Status, size: int | None, way: Way
+        self, status: Status, size: int | None, rollout: EngineRollout
     ) -> None:
         for paused, update in product((False, True), EIGHTY):
-            end = ended(a(status, paused=paused, item_size=size), update, way)
+            end = ended(a(status, paused=paused, item_size=size), update, rollout)
             for session in end.sessions.values():
                 assert 0 <= session.free_capacity <= session.capacity
 
     @EVERY_ENGINE
-    def test_pausing_and_unpausing_again_and_again_comes_out_even(self, way: Way) -> None:
+    def test_pausing_and_unpausing_again_and_again_comes_out_even(self, rollout: EngineRollout) -> None:
         item = a(Status.ASSIGNED)
         sessions = sessions_with(item)
         before = dict(sessions)
         for paused in (True, True, False, False) * 3:
-            around = Surroundings(sessions=sessions)
-            result = execute(item, parsed({"paused": paused}), around=around, now=NOW, way=way)
+            context = CommandContext(sessions=sessions)
+            result = execute(item, parsed({"paused": paused}), context=context, now=NOW, rollout=rollout)
             if isinstance(result, Applied):
                 item = result.after
                 sessions |= apply_moves(sessions, [result.move] if result.move else [])

@@ -11,9 +11,9 @@ from commands.execute import Applied, Command, Refused, Unchanged, execute
 from commands.legacy_engine import FUNNEL
 from commands.refusal import RefusalCode
 from commands.rollout import UPDATE_NAMES
-from commands.session import Spot, place_of
+from commands.session import SessionSlot, place_of
 from commands.update import Update, parse_update
-from commands.work_item import Handle, Pass, Status, Stay, WorkItem
+from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem
 from tests.commands.items import AROUND, LEGACY, NOW, T0, Json, done, parsed, refused
 from tests.commands.space import ALONE, EIGHTY, MORE, RESUMED, check
 from tests.commands.stages import ACTIVE, EVERY_STATUS, a
@@ -61,11 +61,11 @@ COMMAND_NAMES: Final = {
 
 
 def told(item: WorkItem, update: Json) -> Command:
-    return execute(item, parsed(update), around=AROUND, now=NOW, way=LEGACY).command
+    return execute(item, parsed(update), context=AROUND, now=NOW, rollout=LEGACY).command
 
 
 def funnelled(item: WorkItem, update: Json, **more: Any) -> WorkItem:
-    return done(item, update, way=LEGACY, **more)
+    return done(item, update, rollout=LEGACY, **more)
 
 
 class TestAgainstTheText:
@@ -118,7 +118,7 @@ class TestRows:
         assert told(a(Status.ASSIGNED), update).dropped == ("assignedTo", "status", "resume")
 
     def test_the_command_is_the_action_and_the_reason_says_so(self) -> None:
-        result = execute(a(Status.IVR), parsed({"queue": "q1"}), around=AROUND, now=NOW, way=LEGACY, knew=4)
+        result = execute(a(Status.IVR), parsed({"queue": "q1"}), context=AROUND, now=NOW, rollout=LEGACY, knew=4)
         assert isinstance(result, Applied)
         assert result.command.actions == ("Queue",)
         assert result.reason.as_wire() == {
@@ -134,7 +134,11 @@ class TestRows:
 
     def test_a_refusal_tells_the_way_and_what_would_have_been_dropped(self) -> None:
         result = execute(
-            a(Status.ASSIGNED), parsed({"assignedTo": None, "status": "wrap-up"}), around=AROUND, now=NOW, way=LEGACY
+            a(Status.ASSIGNED),
+            parsed({"assignedTo": None, "status": "wrap-up"}),
+            context=AROUND,
+            now=NOW,
+            rollout=LEGACY,
         )
         assert isinstance(result, Refused)
         assert (result.command.name, result.command.actions) == ("queueCommandParams", ())
@@ -146,13 +150,13 @@ class TestRows:
             (Status.ASSIGNED, {"paused": False}),
             (Status.WRAP_UP, {"status": "wrap-up"}),
         ):
-            assert isinstance(execute(a(status), parsed(update), around=AROUND, now=NOW, way=LEGACY), Unchanged)
+            assert isinstance(execute(a(status), parsed(update), context=AROUND, now=NOW, rollout=LEGACY), Unchanged)
 
 
 class TestNoQueue:
     @EVERY_STATUS
     def test_unassign_without_a_queue_is_a_named_refusal(self, status: Status) -> None:
-        refusal = refused(a(status, queue=None, rule=None), {"assignedTo": None, "paused": True}, way=LEGACY)
+        refusal = refused(a(status, queue=None, rule=None), {"assignedTo": None, "paused": True}, rollout=LEGACY)
         assert refusal.code is RefusalCode.NO_QUEUE
         for word in ("'assignedTo'", f"which is {status.value}", "no queue", "name a 'queue'"):
             assert word in refusal.message
@@ -160,22 +164,22 @@ class TestNoQueue:
     @EVERY_STATUS
     @pytest.mark.parametrize("named", ["q2", {"id": "q2"}], ids=["id", "object"])
     def test_the_queue_that_last_revision_names_is_gone_back_to(self, status: Status, named: object) -> None:
-        item = a(status, queue=None, rule=None, last_revision=Pass(entered_queue_at=T0, other={"queue": named}))
+        item = a(status, queue=None, rule=None, last_revision=QueuePass(entered_queue_at=T0, other={"queue": named}))
         after = funnelled(item, {"assignedTo": None})
         assert (after.status, after.queue, after.assigned_to) == (Status.QUEUED, "q2", None)
-        assert after.last_revision == Pass(entered_queue_at=NOW) or status is Status.QUEUED
+        assert after.last_revision == QueuePass(entered_queue_at=NOW) or status is Status.QUEUED
 
     def test_the_queue_it_has_comes_first(self) -> None:
-        item = a(Status.ASSIGNED, queue="q1", last_revision=Pass(other={"queue": "q2"}))
+        item = a(Status.ASSIGNED, queue="q1", last_revision=QueuePass(other={"queue": "q2"}))
         assert funnelled(item, {"assignedTo": None}).queue == "q1"
 
     @pytest.mark.parametrize("named", [None, "", {}, {"id": None}, {"id": ""}, 5, ["q2"]], ids=repr)
     def test_what_names_no_queue_is_none(self, named: object) -> None:
-        item = a(Status.ASSIGNED, last_revision=Pass(other={"queue": named}))
-        assert refused(item, {"assignedTo": None}, way=LEGACY).code is RefusalCode.NO_QUEUE
+        item = a(Status.ASSIGNED, last_revision=QueuePass(other={"queue": named}))
+        assert refused(item, {"assignedTo": None}, rollout=LEGACY).code is RefusalCode.NO_QUEUE
 
     def test_an_unknown_queue_key_is_refused_as_everywhere(self) -> None:
-        refusal = refused(a(Status.IVR), {"queue": {"key": "unheard-of"}}, way=LEGACY)
+        refusal = refused(a(Status.IVR), {"queue": {"key": "unheard-of"}}, rollout=LEGACY)
         assert refusal.code is RefusalCode.UNKNOWN_QUEUE
 
 
@@ -184,32 +188,35 @@ class TestTimings:
 
     def test_dequeue_ends_the_wait_and_begins_a_stay_in_ivr(self) -> None:
         after = funnelled(a(Status.QUEUED), {"queue": None})
-        assert after.last_revision == Pass(
+        assert after.last_revision == QueuePass(
             entered_queue_at=T0, queue_time_ms=QUARTER_PAST, queue_business_time_ms=QUARTER_PAST
         )
-        assert after.ivr == Stay(entered_at=NOW)
+        assert after.ivr == StatusDuration(entered_at=NOW)
 
     def test_put_back_keeps_the_place_and_the_wait_goes_on(self) -> None:
         offered = funnelled(a(Status.QUEUED), {"routed": {"to": "u1"}}, now=T0 + timedelta(seconds=5))
         back = funnelled(offered, {"routed": {"timedOut": "u1"}})
         assert (back.status, back.queue, back.queued_count) == (Status.QUEUED, "q1", 1)
-        assert back.last_revision == Pass(entered_queue_at=T0)
+        assert back.last_revision == QueuePass(entered_queue_at=T0)
         taken = funnelled(back, {"assignedTo": "u1"})
-        assert taken.last_revision == Pass(
+        assert taken.last_revision == QueuePass(
             entered_queue_at=T0, queue_time_ms=QUARTER_PAST, queue_business_time_ms=QUARTER_PAST, accepted_at=NOW
         )
 
     def test_a_place_is_kept_where_the_update_says_so(self) -> None:
         kept = T0 - timedelta(hours=1)
         after = funnelled(a(Status.IVR), {"queue": {"id": "q1", "enteredAt": "2022-03-02T18:00:00.000Z"}})
-        assert (after.last_revision, after.first_enter_queue_at) == (Pass(entered_queue_at=kept), kept)
+        assert (after.last_revision, after.first_enter_queue_at) == (QueuePass(entered_queue_at=kept), kept)
 
     def test_wrap_up_and_completed_count_what_was_handled(self) -> None:
-        item = a(Status.ASSIGNED, last_revision=Pass(accepted_at=T0))
+        item = a(Status.ASSIGNED, last_revision=QueuePass(accepted_at=T0))
         wrapped = funnelled(item, {"status": "wrap-up"})
-        assert (wrapped.handle, wrapped.wrap_up) == (Handle(time_ms=QUARTER_PAST), Stay(entered_at=NOW))
+        assert (wrapped.handle, wrapped.wrap_up) == (
+            HandleDuration(time_ms=QUARTER_PAST),
+            StatusDuration(entered_at=NOW),
+        )
         completed = funnelled(item, {"status": "completed"})
-        assert (completed.handle, completed.completed_at) == (Handle(time_ms=QUARTER_PAST), NOW)
+        assert (completed.handle, completed.completed_at) == (HandleDuration(time_ms=QUARTER_PAST), NOW)
 
 
 class TestFlaws:
@@ -236,7 +243,7 @@ class TestFlaws:
         place = place_of(after)
         assert after.paused is False
         assert place is not None
-        assert place.spot is Spot.WORK_ITEMS
+        assert place.spot is SessionSlot.WORK_ITEMS
 
     def test_an_assigned_item_loses_its_agent_when_it_leaves_the_queue(self) -> None:
         after = funnelled(a(Status.ASSIGNED, queue="q1"), {"queue": None})
@@ -250,7 +257,7 @@ class TestFlaws:
 
     def test_the_same_queue_is_entered_anew_and_the_place_in_it_is_lost(self) -> None:
         after = funnelled(a(Status.QUEUED), {"queue": "q1"})
-        assert (after.queued_count, after.last_revision) == (2, Pass(entered_queue_at=NOW))
+        assert (after.queued_count, after.last_revision) == (2, QueuePass(entered_queue_at=NOW))
 
     @pytest.mark.parametrize("status", [Status.IVR, Status.QUEUED], ids=lambda status: status.value)
     def test_unassigning_what_is_nobodys_enters_the_queue_anew(self, status: Status) -> None:
@@ -281,7 +288,7 @@ class TestFlaws:
     def test_wrap_up_from_routed_puts_the_offered_item_among_the_agents_items(self) -> None:
         place = place_of(funnelled(a(Status.ROUTED), {"status": "wrap-up"}))
         assert place is not None
-        assert (place.session, place.spot) == ("s1", Spot.WORK_ITEMS)
+        assert (place.session, place.spot) == ("s1", SessionSlot.WORK_ITEMS)
 
     @EVERY_STATUS
     def test_an_item_is_offered_from_every_status(self, status: Status) -> None:
@@ -302,11 +309,11 @@ class TestFlaws:
 def test_a_completed_item_is_no_business_of_any_row() -> None:
     completed = replace(a(Status.ASSIGNED), status=Status.COMPLETED)
     for update in SAYING.values():
-        assert refused(completed, update, way=LEGACY).code is RefusalCode.WORK_ITEM_COMPLETED
+        assert refused(completed, update, rollout=LEGACY).code is RefusalCode.WORK_ITEM_COMPLETED
 
 
 def test_every_row_works_in_every_status() -> None:
     for status in ACTIVE:
         for update in SAYING.values():
-            result = execute(a(status, queue="q1"), parsed(update), around=AROUND, now=NOW, way=LEGACY)
+            result = execute(a(status, queue="q1"), parsed(update), context=AROUND, now=NOW, rollout=LEGACY)
             assert isinstance(result, Applied | Unchanged), (status, update)

@@ -14,7 +14,7 @@ from commands.execute import Applied, Refused, Unchanged
 from commands.instant import parse_instant
 from commands.refusal import RefusalCode
 from commands.rollout import COMPOSED, Engine
-from commands.session import Move, Spot, apply_moves, move_between, place_of
+from commands.session import SessionMove, SessionSlot, apply_moves, move_between, place_of
 from commands.update import QueueChoice
 from commands.work_item import Status, WorkItem
 from tests.commands.desk import SESSIONS, Desk, Step, Taken, desk, sequences
@@ -37,7 +37,7 @@ def check_places(state: Desk) -> None:
         assert len(listed) <= 1, f"{item} is listed twice: {listed}"
         place = place_of(state.items[item])
         expected = [] if place is None else [(place.session, place.spot, place.item_size)]
-        if place is not None and place.spot is Spot.PENDING_ITEM:
+        if place is not None and place.spot is SessionSlot.PENDING_ITEM:
             # A session has one pending item: an offer made on top of another takes its place.
             assert listed in (expected, []), item
         else:
@@ -49,8 +49,8 @@ def check_capacity(state: Desk) -> None:
     for session in state.sessions.values():
         placed = [place_of(item) for item in state.items.values()]
         here = [place for place in placed if place is not None and place.session == session.id]
-        assert session.used_capacity == sum(place.item_size for place in here if place.spot is Spot.WORK_ITEMS)
-        assert len(session.paused_work_items) == sum(place.spot is Spot.PAUSED_WORK_ITEMS for place in here)
+        assert session.used_capacity == sum(place.item_size for place in here if place.spot is SessionSlot.WORK_ITEMS)
+        assert len(session.paused_work_items) == sum(place.spot is SessionSlot.PAUSED_WORK_ITEMS for place in here)
         assert 0 <= session.free_capacity <= session.capacity
 
 
@@ -154,8 +154,8 @@ OFFERED_AND_WRAPPED_UP: Final[list[tuple[Json, ...]]] = [
 ]
 
 
-def by(way: Any, updates: tuple[Json, ...]) -> list[Step]:
-    return [Step(item="w1", update=update, seconds=1, way=way) for update in updates]
+def by(rollout: Any, updates: tuple[Json, ...]) -> list[Step]:
+    return [Step(item="w1", update=update, seconds=1, rollout=rollout) for update in updates]
 
 
 @example(told=by(COMPOSED, OFFERED_AND_WRAPPED_UP[0]))
@@ -179,7 +179,7 @@ def test_any_sequence_of_updates_on_items_that_share_sessions(told: list[Step]) 
 def test_all_moves_at_once_end_where_they_end_one_by_one(told: list[Step]) -> None:
     """A transaction applies a batch's moves together."""
     one_by_one = desk()
-    moves: list[Move] = []
+    moves: list[SessionMove] = []
     for step in told:
         result = one_by_one.take(step).result
         moves += [result.move] if isinstance(result, Applied) and result.move else []

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from commands.refusal import Refusal, RefusalCode
-from commands.rollout import COMPOSED, Origin, Way
+from commands.rollout import COMPOSED, EngineRollout, UpdateOrigin
 from commands.update import parse_update
 from commands.work_item import Status
 from tests.commands.items import LEGACY, Json, refused
@@ -53,10 +53,10 @@ INVALID: Final[list[tuple[Any, str]]] = [
      "'status' cannot be set to 'open': only to 'wrap-up' or 'completed'; 'paused' must be true or false, not 1"),
 ]  # fmt: skip
 
-NOT_CARRIED_OUT: Final[list[tuple[RefusalCode, Status, Json, Way, str]]] = [
+NOT_CARRIED_OUT: Final[list[tuple[RefusalCode, Status, Json, EngineRollout, str]]] = [
     (RefusalCode.UNSUPPORTED_COMBINATION, Status.ROUTED, {"routed": {"to": "u1"}, "queue": None, "paused": True},
      COMPOSED, "'routed' cannot go with 'queue', 'paused': send them as two updates"),
-    (RefusalCode.TOO_MANY_FIELDS, Status.IVR, {"queue": "q1", "paused": True}, Way(fields_max={Origin.SYNC: 1}),
+    (RefusalCode.TOO_MANY_FIELDS, Status.IVR, {"queue": "q1", "paused": True}, EngineRollout(fields_max={UpdateOrigin.SYNC: 1}),
      "an update from 'sync' may have 1 fields, this one has 2 (queue, paused): send them as several updates"),
     (RefusalCode.REVISION_CONFLICT, Status.IVR, {"paused": True, "rev": 6}, COMPOSED,
      "'rev' is 6, but work-item w is at revision 7: read it again"),
@@ -82,10 +82,14 @@ def test_what_cannot_be_read(raw: Any, sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "update", "way", "sentence"), NOT_CARRIED_OUT, ids=[case[0].value for case in NOT_CARRIED_OUT]
+    ("code", "status", "update", "rollout", "sentence"),
+    NOT_CARRIED_OUT,
+    ids=[case[0].value for case in NOT_CARRIED_OUT],
 )
-def test_what_is_not_carried_out(code: RefusalCode, status: Status, update: Json, way: Way, sentence: str) -> None:
-    assert refused(a(status), update, way=way) == Refusal(code=code, message=sentence)
+def test_what_is_not_carried_out(
+    code: RefusalCode, status: Status, update: Json, rollout: EngineRollout, sentence: str
+) -> None:
+    assert refused(a(status), update, rollout=rollout) == Refusal(code=code, message=sentence)
 
 
 def test_every_code_is_here() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from commands.execute import Applied, Refused, Unchanged, execute, not_executed
 from commands.refusal import Refusal, RefusalCode
-from commands.rollout import COMPOSED, UPDATE_NAMES, Engine, Origin, Way
+from commands.rollout import COMPOSED, UPDATE_NAMES, Engine, EngineRollout, UpdateOrigin
 from commands.work_item import Status, WorkItem
 from tests.commands.items import AROUND, LEGACY, NOW, Json, done, parsed
 from tests.commands.stages import a
@@ -16,38 +16,38 @@ from tests.commands.test_legacy_engine import COMMAND_NAMES, SAYING
 FOUR: Final[Json] = {"queue": "q2", "assignedTo": "u2", "status": "wrap-up", "paused": True}
 
 
-def rolled_out(*updates: str) -> Way:
-    return Way(engine=Engine.LEGACY, composed_updates=frozenset(updates))
+def rolled_out(*updates: str) -> EngineRollout:
+    return EngineRollout(engine=Engine.LEGACY, composed_updates=frozenset(updates))
 
 
-def limited(**most: int) -> Way:
-    return Way(fields_max={Origin(origin): number for origin, number in most.items()})
+def limited(**most: int) -> EngineRollout:
+    return EngineRollout(fields_max={UpdateOrigin(origin): number for origin, number in most.items()})
 
 
 def carried_out(
-    update: Json, way: Way, *, item: WorkItem | None = None, origin: Origin = Origin.SYNC
+    update: Json, rollout: EngineRollout, *, item: WorkItem | None = None, origin: UpdateOrigin = UpdateOrigin.SYNC
 ) -> Applied | Unchanged | Refused:
     item = a(Status.ROUTED) if item is None else item
-    return execute(item, parsed(update), around=AROUND, now=NOW, way=way, origin=origin)
+    return execute(item, parsed(update), context=AROUND, now=NOW, rollout=rollout, origin=origin)
 
 
-def refusal_of(update: Json, way: Way, origin: Origin = Origin.SYNC) -> Refusal | None:
-    result = carried_out(update, way, origin=origin)
+def refusal_of(update: Json, rollout: EngineRollout, origin: UpdateOrigin = UpdateOrigin.SYNC) -> Refusal | None:
+    result = carried_out(update, rollout, origin=origin)
     return result.refusal if isinstance(result, Refused) else None
 
 
 class TestEngine:
     def test_composed_is_the_default(self) -> None:
-        assert Way() == COMPOSED
-        result = execute(a(Status.IVR), parsed({"paused": True}), around=AROUND, now=NOW)
+        assert EngineRollout() == COMPOSED
+        result = execute(a(Status.IVR), parsed({"paused": True}), context=AROUND, now=NOW)
         assert (result.command.engine, result.command.composed) == (Engine.COMPOSED, True)
 
     @pytest.mark.parametrize("name", UPDATE_NAMES)
-    @pytest.mark.parametrize("way", [COMPOSED, LEGACY], ids=["composed", "legacy"])
-    def test_the_way_stands_in_the_command_and_in_the_reason(self, name: str, way: Way) -> None:
-        result = carried_out(SAYING[name], way)
-        composed = way is COMPOSED
-        assert result.command.engine is way.engine
+    @pytest.mark.parametrize("rollout", [COMPOSED, LEGACY], ids=["composed", "legacy"])
+    def test_the_way_stands_in_the_command_and_in_the_reason(self, name: str, rollout: EngineRollout) -> None:
+        result = carried_out(SAYING[name], rollout)
+        composed = rollout is COMPOSED
+        assert result.command.engine is rollout.engine
         assert result.command.composed is composed
         assert result.command.name == ("composedCommandParams" if composed else COMMAND_NAMES[name])
         assert isinstance(result, Applied)
@@ -57,14 +57,14 @@ class TestEngine:
         assert result.command.actions
 
     def test_the_way_is_told_of_an_update_that_is_refused_or_changes_nothing(self) -> None:
-        for way in (COMPOSED, LEGACY):
-            refused = carried_out({"paused": True, "rev": 6}, way)
+        for rollout in (COMPOSED, LEGACY):
+            refused = carried_out({"paused": True, "rev": 6}, rollout)
             assert isinstance(refused, Refused)
-            unchanged = carried_out({"paused": False}, way)
+            unchanged = carried_out({"paused": False}, rollout)
             assert isinstance(unchanged, Unchanged)
             for result in (refused, unchanged):
-                assert result.command.engine is way.engine
-                assert result.command.composed is (way is COMPOSED)
+                assert result.command.engine is rollout.engine
+                assert result.command.composed is (rollout is COMPOSED)
                 assert result.command.fields == ("paused",)
 
     def test_the_composed_way_drops_nothing(self) -> None:
@@ -72,37 +72,37 @@ class TestEngine:
         assert carried_out(FOUR, LEGACY).command.dropped == ("assignedTo", "status")
 
     def test_resume_alone_takes_the_composed_way_with_either_engine(self) -> None:
-        for way in (COMPOSED, LEGACY):
-            result = carried_out({"resume": True}, way, item=a(Status.WRAP_UP))
+        for rollout in (COMPOSED, LEGACY):
+            result = carried_out({"resume": True}, rollout, item=a(Status.WRAP_UP))
             assert isinstance(result, Applied)
             assert (result.command.engine, result.command.composed) == (Engine.COMPOSED, True)
             assert result.after.status is Status.ASSIGNED
 
     def test_an_update_that_cannot_be_read_is_no_engine_s_and_has_no_fields(self) -> None:
-        command = not_executed(Origin.API)
-        assert (command.fields, command.actions, command.dropped, command.origin) == ((), (), (), Origin.API)
+        command = not_executed(UpdateOrigin.API)
+        assert (command.fields, command.actions, command.dropped, command.origin) == ((), (), (), UpdateOrigin.API)
 
 
 class TestRollOut:
     @pytest.mark.parametrize("name", UPDATE_NAMES)
     def test_one_update_takes_the_composed_way_and_the_rest_stays(self, name: str) -> None:
-        way = rolled_out(name)
+        rollout = rolled_out(name)
         for other, update in SAYING.items():
-            command = carried_out(update, way).command
+            command = carried_out(update, rollout).command
             assert command.composed is (other == name), other
             assert command.engine is (Engine.COMPOSED if other == name else Engine.LEGACY)
             assert command.name == ("composedCommandParams" if other == name else COMMAND_NAMES[other])
 
     @pytest.mark.parametrize("name", UPDATE_NAMES)
     def test_all_but_one(self, name: str) -> None:
-        way = rolled_out(*(set(UPDATE_NAMES) - {name}))
-        assert [row for row, update in SAYING.items() if not carried_out(update, way).command.composed] == [name]
+        rollout = rolled_out(*(set(UPDATE_NAMES) - {name}))
+        assert [row for row, update in SAYING.items() if not carried_out(update, rollout).command.composed] == [name]
 
     @pytest.mark.parametrize("status", [status for status in Status if status is not Status.COMPLETED])
     def test_all_of_them_are_the_composed_engine(self, status: Status) -> None:
-        way, item = rolled_out(*UPDATE_NAMES), a(status, queue="q1")
+        rollout, item = rolled_out(*UPDATE_NAMES), a(status, queue="q1")
         for update in (*SAYING.values(), FOUR):
-            assert carried_out(update, way, item=item) == carried_out(update, COMPOSED, item=item)
+            assert carried_out(update, rollout, item=item) == carried_out(update, COMPOSED, item=item)
 
     def test_an_update_of_several_goes_the_way_of_the_row_that_would_win(self) -> None:
         """A roll-out of `assignedTo:null` does not take `queue:null` with it, and drops what the funnel drops."""
@@ -124,44 +124,44 @@ class TestRollOut:
         refused = carried_out(update, rolled_out("queue:null"), item=item)
         assert isinstance(refused, Refused)
         assert refused.refusal.code is RefusalCode.NO_QUEUE
-        assert done(item, update, way=rolled_out("assignedTo:null")).status is Status.IVR
+        assert done(item, update, rollout=rolled_out("assignedTo:null")).status is Status.IVR
 
     def test_the_composed_engine_needs_no_roll_out(self) -> None:
-        way = Way(engine=Engine.COMPOSED, composed_updates=frozenset({"paused"}))
-        assert all(carried_out(update, way).command.composed for update in SAYING.values())
+        rollout = EngineRollout(engine=Engine.COMPOSED, composed_updates=frozenset({"paused"}))
+        assert all(carried_out(update, rollout).command.composed for update in SAYING.values())
 
 
 class TestMostFields:
-    @pytest.mark.parametrize("origin", Origin, ids=lambda origin: origin.value)
+    @pytest.mark.parametrize("origin", UpdateOrigin, ids=lambda origin: origin.value)
     @pytest.mark.parametrize("engine", Engine, ids=lambda engine: engine.value)
     def test_more_are_refused_by_origin_and_the_message_names_fields_and_remedy(
-        self, origin: Origin, engine: Engine
+        self, origin: UpdateOrigin, engine: Engine
     ) -> None:
-        way = replace(limited(**{origin.value: 2}), engine=engine)
+        rollout = replace(limited(**{origin.value: 2}), engine=engine)
         update = {"queue": "q2", "assignedTo": "u2", "paused": True}
-        refusal = refusal_of(update, way, origin)
+        refusal = refusal_of(update, rollout, origin)
         assert refusal is not None
         assert refusal.code is RefusalCode.TOO_MANY_FIELDS
         for word in (repr(origin.value), "2 fields", "has 3", "queue, assignedTo, paused", "send them as several"):
             assert word in refusal.message
-        for other in Origin:
+        for other in UpdateOrigin:
             if other is not origin:
-                assert refusal_of(update, way, other) is None, f"{other} is not limited"
+                assert refusal_of(update, rollout, other) is None, f"{other} is not limited"
 
     @pytest.mark.parametrize("most", [1, 2, 3, 4])
     def test_as_many_as_allowed_are_allowed(self, most: int) -> None:
         for count in range(1, 5):
             update = dict(list(FOUR.items())[:count])
-            refusal = refusal_of(update, limited(api=most), Origin.API)
+            refusal = refusal_of(update, limited(api=most), UpdateOrigin.API)
             assert (refusal is None) is (count <= most), update
 
     def test_each_origin_has_its_own(self) -> None:
-        way = limited(api=1, router=2)
+        rollout = limited(api=1, router=2)
         update = {"queue": "q2", "paused": True}
-        assert refusal_of(update, way, Origin.API) is not None
-        assert refusal_of(update, way, Origin.ROUTER) is None
-        assert refusal_of(FOUR, way, Origin.ROUTER) is not None
-        assert refusal_of(FOUR, way, Origin.SYNC) is None
+        assert refusal_of(update, rollout, UpdateOrigin.API) is not None
+        assert refusal_of(update, rollout, UpdateOrigin.ROUTER) is None
+        assert refusal_of(FOUR, rollout, UpdateOrigin.ROUTER) is not None
+        assert refusal_of(FOUR, rollout, UpdateOrigin.SYNC) is None
 
     def test_the_revision_is_no_field_and_resume_is_one(self) -> None:
         assert refusal_of({"paused": True, "rev": 7}, limited(sync=1)) is None
@@ -171,19 +171,22 @@ class TestMostFields:
 
     def test_a_queue_s_parts_are_one_field(self) -> None:
         update = {"queue.id": "q2", "queue.rule": "r2", "queue.enteredAt": "2022-03-02T18:00:00.000Z"}
-        assert refusal_of(update, limited(api=1), Origin.API) is None
+        assert refusal_of(update, limited(api=1), UpdateOrigin.API) is None
 
     def test_it_comes_before_what_the_work_item_has_to_say(self) -> None:
         completed = a(Status.COMPLETED)
-        result = carried_out({**FOUR, "rev": 1}, limited(api=3), item=completed, origin=Origin.API)
+        result = carried_out({**FOUR, "rev": 1}, limited(api=3), item=completed, origin=UpdateOrigin.API)
         assert isinstance(result, Refused)
         assert result.refusal.code is RefusalCode.TOO_MANY_FIELDS
         assert result.command.fields == tuple(FOUR)
 
-    @pytest.mark.parametrize("origin", Origin, ids=lambda origin: origin.value)
-    def test_where_an_update_came_from_stands_in_its_command(self, origin: Origin) -> None:
+    @pytest.mark.parametrize("origin", UpdateOrigin, ids=lambda origin: origin.value)
+    def test_where_an_update_came_from_stands_in_its_command(self, origin: UpdateOrigin) -> None:
         for update in ({"paused": True}, {"paused": False}, {"paused": True, "rev": 1}):
             assert carried_out(update, COMPOSED, origin=origin).command.origin is origin
 
     def test_where_nobody_says_it_came_from_the_sync(self) -> None:
-        assert execute(a(Status.IVR), parsed({"paused": True}), around=AROUND, now=NOW).command.origin is Origin.SYNC
+        assert (
+            execute(a(Status.IVR), parsed({"paused": True}), context=AROUND, now=NOW).command.origin
+            is UpdateOrigin.SYNC
+        )

@@ -5,9 +5,18 @@ from typing import Any
 
 import pytest
 
-from commands.context import Surroundings
-from commands.rollout import COMPOSED, Way
-from commands.session import Held, Move, Place, Session, Spot, apply_moves, move_between, place_of
+from commands.context import CommandContext
+from commands.rollout import COMPOSED, EngineRollout
+from commands.session import (
+    Session,
+    SessionEntry,
+    SessionMove,
+    SessionPlace,
+    SessionSlot,
+    apply_moves,
+    move_between,
+    place_of,
+)
 from commands.work_item import Status, WorkItem
 from tests.commands.items import AROUND, LEGACY, Json, done
 
@@ -22,16 +31,16 @@ class TestPlace:
         [
             (Status.IVR, False, None),
             (Status.QUEUED, False, None),
-            (Status.ROUTED, False, Place(session="s1", spot=Spot.PENDING_ITEM, item_size=0)),
-            (Status.ROUTED, True, Place(session="s1", spot=Spot.PENDING_ITEM, item_size=0)),
-            (Status.ASSIGNED, False, Place(session="s1", spot=Spot.WORK_ITEMS, item_size=2)),
-            (Status.ASSIGNED, True, Place(session="s1", spot=Spot.PAUSED_WORK_ITEMS, item_size=2)),
-            (Status.WRAP_UP, False, Place(session="s1", spot=Spot.WORK_ITEMS, item_size=2)),
-            (Status.WRAP_UP, True, Place(session="s1", spot=Spot.PAUSED_WORK_ITEMS, item_size=2)),
+            (Status.ROUTED, False, SessionPlace(session="s1", spot=SessionSlot.PENDING_ITEM, item_size=0)),
+            (Status.ROUTED, True, SessionPlace(session="s1", spot=SessionSlot.PENDING_ITEM, item_size=0)),
+            (Status.ASSIGNED, False, SessionPlace(session="s1", spot=SessionSlot.WORK_ITEMS, item_size=2)),
+            (Status.ASSIGNED, True, SessionPlace(session="s1", spot=SessionSlot.PAUSED_WORK_ITEMS, item_size=2)),
+            (Status.WRAP_UP, False, SessionPlace(session="s1", spot=SessionSlot.WORK_ITEMS, item_size=2)),
+            (Status.WRAP_UP, True, SessionPlace(session="s1", spot=SessionSlot.PAUSED_WORK_ITEMS, item_size=2)),
             (Status.COMPLETED, False, None),
         ],
     )
-    def test_by_status_and_pause(self, status: Status, paused: bool, place: Place | None) -> None:
+    def test_by_status_and_pause(self, status: Status, paused: bool, place: SessionPlace | None) -> None:
         assert place_of(a(status, paused=paused)) == place
         assert place_of(a(status, paused=paused, session=None)) is None
 
@@ -40,9 +49,9 @@ class TestPlace:
 
     def test_a_move_is_the_difference(self) -> None:
         here, there = place_of(a()), place_of(a(session="s2"))
-        assert move_between(a(), a(session="s2")) == Move(work_item="w", leave=here, take=there)
-        assert move_between(None, a()) == Move(work_item="w", leave=None, take=here)
-        assert move_between(a(), a(Status.COMPLETED)) == Move(work_item="w", leave=here, take=None)
+        assert move_between(a(), a(session="s2")) == SessionMove(work_item="w", leave=here, take=there)
+        assert move_between(None, a()) == SessionMove(work_item="w", leave=None, take=here)
+        assert move_between(a(), a(Status.COMPLETED)) == SessionMove(work_item="w", leave=here, take=None)
         assert move_between(a(), a(Status.WRAP_UP, rev=2)) is None
         assert move_between(None, a(Status.IVR)) is None
 
@@ -56,8 +65,8 @@ class TestPlace:
 
 class TestSession:
     def test_capacity_in_use_is_the_sum_over_the_items_not_the_paused_ones(self) -> None:
-        held = (Held(id="a", item_size=2), Held(id="b", item_size=3))
-        paused = (Held(id="c", item_size=50),)
+        held = (SessionEntry(id="a", item_size=2), SessionEntry(id="b", item_size=3))
+        paused = (SessionEntry(id="c", item_size=50),)
         session = Session(id="s", user="u", capacity=9, work_items=held, paused_work_items=paused, pending_item="d")
         assert (session.used_capacity, session.free_capacity) == (5, 4)
 
@@ -66,7 +75,7 @@ class TestSession:
         [(5, 0, 5), (5, 5, 0), (5, 9, 0), (0, 0, 0), (0, 3, 0), (5, -2, 5), (0, -2, 0), (-1, 0, 0)],
     )
     def test_free_is_never_below_zero_nor_above_the_total(self, capacity: int, used: int, free: int) -> None:
-        session = Session(id="s", user="u", capacity=capacity, work_items=(Held(id="a", item_size=used),))
+        session = Session(id="s", user="u", capacity=capacity, work_items=(SessionEntry(id="a", item_size=used),))
         assert session.free_capacity == free
 
     def test_a_pending_item_takes_no_capacity_but_locks_the_session(self) -> None:
@@ -79,10 +88,10 @@ class TestSession:
     def test_moves_change_the_sessions_they_name_and_no_other(self) -> None:
         sessions = {name: Session(id=name, user="u", capacity=5) for name in ("s1", "s2", "s3")}
         taken = apply_moves(sessions, [m for m in [move_between(None, a())] if m])
-        assert taken == {"s1": replace(sessions["s1"], work_items=(Held(id="w", item_size=2),))}
+        assert taken == {"s1": replace(sessions["s1"], work_items=(SessionEntry(id="w", item_size=2),))}
         moved = apply_moves({**sessions, **taken}, [m for m in [move_between(a(), a(session="s2"))] if m])
         assert moved["s1"] == sessions["s1"]
-        assert moved["s2"].work_items == (Held(id="w", item_size=2),)
+        assert moved["s2"].work_items == (SessionEntry(id="w", item_size=2),)
         assert set(moved) == {"s1", "s2"}
 
     def test_moves_there_and_back_change_nothing(self) -> None:
@@ -109,16 +118,16 @@ class TestChoice:
 
     def test_the_wanted_one_of_several(self) -> None:
         sessions = {name: Session(id=name, user="u") for name in ("s2", "s1", "s3")}
-        around = Surroundings(sessions=sessions)
-        assert around.session_for("u") == "s1"
-        assert around.session_for("u", "s3") == "s3"
+        context = CommandContext(sessions=sessions)
+        assert context.session_for("u") == "s1"
+        assert context.session_for("u", "s3") == "s3"
 
-    @pytest.mark.parametrize("way", [COMPOSED, LEGACY], ids=lambda way: way.engine.value)
+    @pytest.mark.parametrize("rollout", [COMPOSED, LEGACY], ids=lambda rollout: rollout.engine.value)
     @pytest.mark.parametrize("update", [{"routed": {"to": "u"}}, {"accepted": {"by": "u"}}], ids=str)
-    def test_an_offer_and_an_acceptance_may_name_one_of_several(self, update: Json, way: Way) -> None:
-        around = Surroundings(sessions={name: Session(id=name, user="u") for name in ("s1", "s2")})
+    def test_an_offer_and_an_acceptance_may_name_one_of_several(self, update: Json, rollout: EngineRollout) -> None:
+        context = CommandContext(sessions={name: Session(id=name, user="u") for name in ("s1", "s2")})
         [(field, told)] = update.items()
         wanted = {field: {**told, "workSession": "s2"}}
         item = a(Status.QUEUED, session=None)
-        assert done(item, update, around=around, way=way).session == "s1"
-        assert done(item, wanted, around=around, way=way).session == "s2"
+        assert done(item, update, context=context, rollout=rollout).session == "s1"
+        assert done(item, wanted, context=context, rollout=rollout).session == "s2"

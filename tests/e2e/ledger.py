@@ -6,7 +6,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from commands.session import Spot, place_of
+from commands.session import SessionSlot, place_of
 from handlers.documents.nouns import work_item_of
 
 _DOCUMENTS = ("conversations", "work_items")
@@ -98,7 +98,11 @@ def half_written(database: Database[dict[str, Any]]) -> list[str]:
 
 def misplaced(database: Database[dict[str, Any]]) -> dict[str, Any]:
     """Sessions whose lists are not what the work-items say: `{session: (as stored, as it should be)}`."""
-    empty: dict[str, Any] = {Spot.WORK_ITEMS: set(), Spot.PAUSED_WORK_ITEMS: set(), Spot.PENDING_ITEM: set()}
+    empty: dict[str, Any] = {
+        SessionSlot.WORK_ITEMS: set(),
+        SessionSlot.PAUSED_WORK_ITEMS: set(),
+        SessionSlot.PENDING_ITEM: set(),
+    }
     sessions = list(database["work_sessions"].find())
     wanted = {session["_id"]: {spot: set(items) for spot, items in empty.items()} for session in sessions}
     for document in database["work_items"].find():
@@ -109,9 +113,9 @@ def misplaced(database: Database[dict[str, Any]]) -> dict[str, Any]:
     for session in sessions:
         stored = {
             spot: {(held["id"], held["itemSize"]) for held in session[spot]}
-            for spot in (Spot.WORK_ITEMS, Spot.PAUSED_WORK_ITEMS)
+            for spot in (SessionSlot.WORK_ITEMS, SessionSlot.PAUSED_WORK_ITEMS)
         }
-        stored[Spot.PENDING_ITEM] = {(session["pendingItem"], 0)} if session["pendingItem"] else set()
+        stored[SessionSlot.PENDING_ITEM] = {(session["pendingItem"], 0)} if session["pendingItem"] else set()
         if stored != wanted[session["_id"]]:
             differing[session["_id"]] = (stored, wanted[session["_id"]])
     return differing

@@ -25,7 +25,7 @@ from handlers.documents.nouns import work_item_of
 from handlers.events.event import Event
 from handlers.events.parser import read_object
 from handlers.ports import Document, DocumentWrite, Plan
-from sync.contract import History
+from sync.contract import FieldHistory
 from tests.causality.outside import (
     CONVERSATION_WRITES,
     WORK_ITEM_WRITES,
@@ -79,7 +79,7 @@ class Case:
     random: Random
     conversation_writes: Mapping[str, Any]
     work_item_writes: Mapping[str, Any]
-    history: History = field(default_factory=History)
+    history: FieldHistory = field(default_factory=FieldHistory)
     writes: int = 0
     items: int = 0
     seen: list[int] = field(default_factory=list)

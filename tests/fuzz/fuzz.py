@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from handlers.events.event import Fault
+from handlers.events.event import RejectionCode
 from tests.fuzz.runs import Tally, run
 from tests.fuzz.targets import TARGETS
 
@@ -115,7 +115,7 @@ def _table(tallies: dict[str, Tally], seed: int, seconds: float) -> Table:
 
 
 def _ends(tally: Tally) -> str:
-    letters = {code.value for code in Fault}
+    letters = {code.value for code in RejectionCode}
     lines = [f"{end} {count:,}" for end, count in tally.ends.most_common() if end not in letters]
     dead = [f"{end} {count:,}" for end, count in tally.ends.most_common() if end in letters]
     return "\n".join([*lines, *([f"dead letters: {', '.join(dead)}"] if dead else [])])

@@ -14,10 +14,10 @@ import orjson
 
 from commands.refusal import Refusal
 from commands.update import Update, parse_update
-from handlers.events.event import Event, Fault, Malformed, Unsupported
+from handlers.events.event import Event, Malformed, RejectionCode, UnsupportedEvent
 from handlers.events.parser import read_message
 from handlers.outcome import Done, Retry
-from handlers.ports import Pair, Want
+from handlers.ports import LoadRequest, Pair
 from tests.fuzz.mutation import MARK, Mutator, dumped
 from tests.handlers.dry_run.test_question import COMMAND, SYNC
 from tests.handlers.events.malformed import MALFORMED
@@ -123,17 +123,17 @@ def envelope(random: Random) -> str:
     return _told(end)
 
 
-def _read(random: Random) -> Event | Unsupported | Malformed:
+def _read(random: Random) -> Event | UnsupportedEvent | Malformed:
     return read_message(envelope_bytes(random).decode("utf-8", "surrogateescape"))
 
 
-def _told(end: Event | Unsupported | Malformed) -> str:
+def _told(end: Event | UnsupportedEvent | Malformed) -> str:
     match end:
         case Malformed(code=code, reason=reason):
-            assert isinstance(code, Fault)
+            assert isinstance(code, RejectionCode)
             shows_nothing(reason)
             return code.value
-        case Unsupported():
+        case UnsupportedEvent():
             return "unsupported"
         case Event():
             return "event"
@@ -169,7 +169,7 @@ def _at_once(work: Coroutine[Any, Any, None]) -> None:
 class _Asked(WrappedStore):
     """Lets through only what a query may hold."""
 
-    async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
+    async def load(self, wants: Sequence[LoadRequest]) -> Mapping[str, Pair]:
         for want in wants:
             for asked in (want.conversation_id, *want.work_item_ids, *want.queues, *want.users):
                 assert isinstance(asked, str), "an id that is none would go into a query"

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from handlers.events.event import Fault
+from handlers.events.event import RejectionCode
 from tests.fuzz.fuzz import SHARES, chunks
 from tests.fuzz.runs import run
 from tests.fuzz.targets import TARGETS, envelope_bytes, shows_nothing
@@ -22,7 +22,7 @@ def test_none_raises_hangs_or_shows_content(target: str) -> None:
 def test_every_end_is_met() -> None:
     """Else the inputs would be all of one kind, and the run would say little."""
     ends = run("envelope", 7, range(1_000)).ends
-    assert set(ends) == {"event", "unsupported", *(code.value for code in Fault)}
+    assert set(ends) == {"event", "unsupported", *(code.value for code in RejectionCode)}
 
 
 def test_an_input_can_be_had_again() -> None:

@@ -8,7 +8,7 @@ import pytest
 from handlers.batch_handler import CONFLICT, REJECTED
 from handlers.documents.document import document_of
 from handlers.events.event import Event
-from handlers.outcome import Handled, Retry
+from handlers.outcome import HandledEvent, Retry
 from handlers.ports import Store, StoreAway
 from tests.handlers.wire_events import Json, conversation, event, read, work_item
 from tests.handlers.world import (
@@ -179,7 +179,7 @@ async def test_a_stored_document_that_cannot_be_read_harms_nobody_else(wrong: Js
 async def test_what_was_written_before_the_store_went_away_is_told_of_once() -> None:
     world = two_pairs(HalfAwayStore)
     events = [read(ASSIGNED), read(BESIDE)]
-    ends: dict[int, Handled] = {}
+    ends: dict[int, HandledEvent] = {}
     with pytest.raises(StoreAway):
         await world.handler.handle(events, ends)
     assert [code_of(end) for end in ends.values()] == ["APPLIED"]

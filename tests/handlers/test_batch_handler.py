@@ -7,7 +7,7 @@ import pytest
 from commands.instant import format_instant
 from handlers.options import PolicyInUse
 from handlers.outcome import Done
-from sync.audit import Outcome
+from sync.audit import AuditOutcome
 from tests.handlers.wire_events import Json, changes, conversation, event, work_item
 from tests.handlers.world import EITHER_POLICY, World, code_of
 from worker.store.documents import Collection
@@ -71,7 +71,7 @@ async def test_gate(gate: Gate, policy: PolicyInUse) -> None:
     world = World(policy=policy).put(*gate.stored)
     end = await world.one(gate.event)
     assert end.outcome == Done(reason=gate.code)
-    assert end.audit.outcome is Outcome.SKIPPED
+    assert end.audit.outcome is AuditOutcome.SKIPPED
     assert [reason.as_wire() for reason in end.audit.reasons] == [
         {"action": "SKIP_SYNC", "code": gate.code, "meta": {}}
     ]

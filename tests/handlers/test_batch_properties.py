@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from handlers.events.event import Event
 from handlers.events.parser import read_message
 from handlers.options import PolicyInUse
-from handlers.outcome import Done, Handled, Retry
+from handlers.outcome import Done, HandledEvent, Retry
 from sync.conversation import ConversationStatus
 from tests.handlers.events.test_parser_properties import mutated
 from tests.handlers.wire_events import Json, conversation, event, read, text, work_item
@@ -90,9 +90,9 @@ def never_down(before: Mapping[str, int], after: Mapping[str, int]) -> bool:
     return all(after.get(key, 0) >= rev for key, rev in before.items())
 
 
-async def run(world: World, taken: list[list[Json]]) -> list[Handled]:
+async def run(world: World, taken: list[list[Json]]) -> list[HandledEvent]:
     """Handle all batches, and look after each."""
-    ends: list[Handled] = []
+    ends: list[HandledEvent] = []
     for batch in taken:
         before = revisions(world)
         ends += await world.take(*batch)
@@ -167,7 +167,7 @@ def test_whatever_can_be_read_can_be_handled(line: Json, policy: PolicyInUse) ->
         return
     beside = read(event(conversation(2, key="beside")))
 
-    async def handled() -> list[Handled]:
+    async def handled() -> list[HandledEvent]:
         world = World(policy=policy, own_syncs_stored=False)
         ends = await world.handle([result, beside])
         key = result.conversation_id

@@ -2,7 +2,7 @@
 
 import pytest
 
-from commands.session import Place, Spot
+from commands.session import SessionPlace, SessionSlot
 from handlers.options import PolicyInUse
 from handlers.outcome import Done
 from handlers.ports import Store
@@ -158,8 +158,8 @@ class TestDeletion:
         assert not world.c().deleted
 
 
-def held(spot: Spot, session: str = "s-1", item_size: int = 1) -> set[tuple[str, Place]]:
-    return {("w-1", Place(session=session, spot=spot, item_size=item_size))}
+def held(spot: SessionSlot, session: str = "s-1", item_size: int = 1) -> set[tuple[str, SessionPlace]]:
+    return {("w-1", SessionPlace(session=session, spot=spot, item_size=item_size))}
 
 
 @EITHER_POLICY
@@ -167,19 +167,22 @@ class TestSessions:
     async def test_a_snapshot_that_we_apply_takes_its_place(self, policy: PolicyInUse) -> None:
         world = World(policy=policy)
         await world.one(event(work_item(2, status="assigned", user="u-1", session="s-1", itemSize=3)))
-        assert world.places() == held(Spot.WORK_ITEMS, item_size=3)
+        assert world.places() == held(SessionSlot.WORK_ITEMS, item_size=3)
 
     async def test_and_moves(self, policy: PolicyInUse) -> None:
         world = World(policy=policy)
         steps = [
-            (work_item(2, status="routed", session="s-1"), held(Spot.PENDING_ITEM, item_size=0)),
-            (work_item(3, status="assigned", user="u-1", session="s-1"), held(Spot.WORK_ITEMS)),
+            (work_item(2, status="routed", session="s-1"), held(SessionSlot.PENDING_ITEM, item_size=0)),
+            (work_item(3, status="assigned", user="u-1", session="s-1"), held(SessionSlot.WORK_ITEMS)),
             (
                 work_item(4, status="assigned", user="u-1", session="s-1", itemSize=2),
-                held(Spot.WORK_ITEMS, item_size=2),
+                held(SessionSlot.WORK_ITEMS, item_size=2),
             ),
-            (work_item(5, status="wrap-up", user="u-1", session="s-1", paused=True), held(Spot.PAUSED_WORK_ITEMS)),
-            (work_item(6, status="assigned", user="u-2", session="s-2"), held(Spot.WORK_ITEMS, "s-2")),
+            (
+                work_item(5, status="wrap-up", user="u-1", session="s-1", paused=True),
+                held(SessionSlot.PAUSED_WORK_ITEMS),
+            ),
+            (work_item(6, status="assigned", user="u-2", session="s-2"), held(SessionSlot.WORK_ITEMS, "s-2")),
             (work_item(7, status="completed", user="u-2"), set()),
         ]
         for snapshot, places in steps:
@@ -195,11 +198,11 @@ class TestSessions:
     async def test_a_command_moves_too(self, policy: PolicyInUse) -> None:
         world = World(policy=policy)
         await world.take(event(work_item(2), at=0), event(conversation(2, users=("u-1",)), at=1))
-        assert (world.w().session, world.places()) == ("s-1", held(Spot.WORK_ITEMS))
+        assert (world.w().session, world.places()) == ("s-1", held(SessionSlot.WORK_ITEMS))
         await world.one(event(conversation(3, users=("u-1",), status="snoozed"), at=2))
-        assert world.places() == held(Spot.PAUSED_WORK_ITEMS)
+        assert world.places() == held(SessionSlot.PAUSED_WORK_ITEMS)
         await world.one(event(conversation(4, users=("u-2",)), at=3))
-        assert world.places() == held(Spot.WORK_ITEMS, "s-2")
+        assert world.places() == held(SessionSlot.WORK_ITEMS, "s-2")
         await world.one(event(conversation(5, status="done"), at=4))
         assert world.places() == set()
 
@@ -210,7 +213,7 @@ class TestSessions:
             event(work_item(3, status="assigned", user="u-1", session="s-1", paused=True), at=1),
             event(conversation(4, users=("u-2",)), at=2),
         )
-        assert world.places() == held(Spot.WORK_ITEMS, "s-2") == world.places_said()
+        assert world.places() == held(SessionSlot.WORK_ITEMS, "s-2") == world.places_said()
 
     async def test_an_agent_without_a_session_gets_the_assignment_all_the_same(self, policy: PolicyInUse) -> None:
         world = World(policy=policy).put(work_item(2))

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from commands.instant import format_instant
-from handlers.events.event import Event, Malformed, Unsupported
+from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import read_object
 from tests.handlers.small_ports import START
 
@@ -162,9 +162,9 @@ def read(thing: object) -> Event:
     return result
 
 
-def read_unsupported(thing: object) -> Unsupported:
+def read_unsupported(thing: object) -> UnsupportedEvent:
     result = read_object(thing)
-    assert isinstance(result, Unsupported), result
+    assert isinstance(result, UnsupportedEvent), result
     return result
 
 

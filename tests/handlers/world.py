@@ -6,15 +6,15 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from commands.session import Place, Session, Spot, place_of
+from commands.session import Session, SessionPlace, SessionSlot, place_of
 from commands.work_item import WorkItem
 from handlers.batch_handler import BatchHandler
 from handlers.documents.document import document_of
 from handlers.documents.nouns import conversation_of, work_item_of
 from handlers.events.event import Event
 from handlers.options import Options, PolicyInUse
-from handlers.outcome import Done, Handled, Retry
-from handlers.ports import Committed, Document, Pair, Plan, PlanRejected, Store, StoreAway, Want
+from handlers.outcome import Done, HandledEvent, Retry
+from handlers.ports import Committed, Document, LoadRequest, Pair, Plan, PlanRejected, Store, StoreAway
 from sync.conversation import Conversation
 from tests.handlers.small_ports import CountedIds, FixedChance, HandClock
 from tests.handlers.wire_events import ORG, Json, read
@@ -56,16 +56,16 @@ class World:
                 self.store.put_work_item(document)
         return self
 
-    async def take(self, *things: object) -> list[Handled]:
+    async def take(self, *things: object) -> list[HandledEvent]:
         """Read every event and handle them as one batch."""
         return await self.handle([read(thing) for thing in things])
 
-    async def handle(self, events: Sequence[Event]) -> list[Handled]:
+    async def handle(self, events: Sequence[Event]) -> list[HandledEvent]:
         ends = await self.handler.handle(events)
         assert [end.event for end in ends] == list(events)
         return ends
 
-    async def one(self, thing: object) -> Handled:
+    async def one(self, thing: object) -> HandledEvent:
         """Handle a batch of one."""
         [end] = await self.take(thing)
         return end
@@ -88,31 +88,33 @@ class World:
         """All there is but sessions and queues."""
         return {collection: self.store.documents(collection) for collection in Collection}
 
-    def places(self) -> set[tuple[str, Place]]:
+    def places(self) -> set[tuple[str, SessionPlace]]:
         """What the sessions hold."""
-        held: set[tuple[str, Place]] = set()
+        held: set[tuple[str, SessionPlace]] = set()
         for user in USERS:
             session = self.store.session(f"s-{user[2:]}")
             assert session is not None
             for spot, entries in (
-                (Spot.WORK_ITEMS, session.work_items),
-                (Spot.PAUSED_WORK_ITEMS, session.paused_work_items),
+                (SessionSlot.WORK_ITEMS, session.work_items),
+                (SessionSlot.PAUSED_WORK_ITEMS, session.paused_work_items),
             ):
                 assert len({entry.id for entry in entries}) == len(entries)
-                held |= {(each.id, Place(session=session.id, spot=spot, item_size=each.item_size)) for each in entries}
+                held |= {
+                    (each.id, SessionPlace(session=session.id, spot=spot, item_size=each.item_size)) for each in entries
+                }
             if session.pending_item is not None:
-                place = Place(session=session.id, spot=Spot.PENDING_ITEM, item_size=0)
+                place = SessionPlace(session=session.id, spot=SessionSlot.PENDING_ITEM, item_size=0)
                 held.add((session.pending_item, place))
         return held
 
-    def places_said(self) -> set[tuple[str, Place]]:
+    def places_said(self) -> set[tuple[str, SessionPlace]]:
         """What the stored work-items say."""
         items = [work_item_of(document) for document in self.store.documents(Collection.WORK_ITEMS)]
         places = ((item.id, place_of(item)) for item in items)
         return {(key, place) for key, place in places if place is not None}
 
 
-def code_of(end: Handled) -> str:
+def code_of(end: HandledEvent) -> str:
     """The reason of an outcome; for a skip its gate, for a retry its fault."""
     assert isinstance(end.outcome, Done | Retry)
     return end.outcome.reason
@@ -126,7 +128,7 @@ class WrappedStore:
         self.loads: list[list[str]] = []
         self.commits: list[list[str]] = []
 
-    async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
+    async def load(self, wants: Sequence[LoadRequest]) -> Mapping[str, Pair]:
         self.loads.append([want.conversation_id for want in wants])
         return await self.inner.load(wants)
 
@@ -185,7 +187,7 @@ class AwayStore(WrappedStore):
         super().__init__(inner)
         self.at = at
 
-    async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
+    async def load(self, wants: Sequence[LoadRequest]) -> Mapping[str, Pair]:
         if self.at == "load":
             raise StoreAway("no server")
         return await super().load(wants)

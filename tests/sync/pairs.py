@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from commands.context import Surroundings
+from commands.context import CommandContext
 from commands.work_item import Status, WorkItem
 from sync.conversation import Conversation, ConversationStatus, Field
 from sync.decision import Decision
-from sync.evidence import Ages, Newer, evidence
-from sync.gates import Trigger
+from sync.evidence import DocumentAges, NewerSide, evidence
+from sync.gates import Side
 from sync.policy_causal import decide_causal
 from sync.policy_legacy import decide_legacy
 from sync.state import SyncState
@@ -57,7 +57,7 @@ def work_item_of(told: Json | None) -> WorkItem | None:
     )
 
 
-def question(trigger: Trigger, conversation: Json | None, item: Json | None, event: Json | None = None) -> Json:
+def question(trigger: Side, conversation: Json | None, item: Json | None, event: Json | None = None) -> Json:
     return {
         "kind": "sync",
         "policy": "legacy",
@@ -96,16 +96,16 @@ def as_json(decision: Decision) -> Json:
     }
 
 
-def causal_answer(conversation: Json, item: Json, newer: Mapping[Field, Newer]) -> Json:
+def causal_answer(conversation: Json, item: Json, newer: Mapping[Field, NewerSide]) -> Json:
     """What `decide_causal` says where each field is newer on the side told: `CHANGED` and `KNOWN` say how."""
     one, other = conversation_of(conversation), work_item_of(item)
     assert one is not None
     assert other is not None
-    seen = evidence(state_in_which(newer), one, other, ages=Ages(), asking=None)
-    return as_json(decide_causal(seen, around=Surroundings(), now=NOW).decision)
+    seen = evidence(state_in_which(newer), one, other, ages=DocumentAges(), asking=None)
+    return as_json(decide_causal(seen, context=CommandContext(), now=NOW).decision)
 
 
-def state_in_which(newer: Mapping[Field, Newer]) -> SyncState:
+def state_in_which(newer: Mapping[Field, NewerSide]) -> SyncState:
     """A state of `c()` and `w()` that makes each field newer on the side told.
 
     Revision 4 of the work-item has not been observed, so that a field waits whose last known writer came before it.
@@ -117,12 +117,12 @@ def state_in_which(newer: Mapping[Field, Newer]) -> SyncState:
         reconciled=True,
         changed={name: CHANGED[side] for name, side in newer.items()},
         known={name: KNOWN[side] for name, side in newer.items()},
-        known_at={name: 3 if side is Newer.NOBODY_KNOWS else 4 for name, side in newer.items()},
+        known_at={name: 3 if side is NewerSide.UNDECIDED else 4 for name, side in newer.items()},
     )
 
 
-CHANGED: Final = {Newer.CONVERSATION: 3, Newer.WORK_ITEM: 2, Newer.NOBODY_KNOWS: 3}
-KNOWN: Final = {Newer.CONVERSATION: 2, Newer.WORK_ITEM: 2, Newer.NOBODY_KNOWS: 1}
+CHANGED: Final = {NewerSide.CONVERSATION: 3, NewerSide.WORK_ITEM: 2, NewerSide.UNDECIDED: 3}
+KNOWN: Final = {NewerSide.CONVERSATION: 2, NewerSide.WORK_ITEM: 2, NewerSide.UNDECIDED: 1}
 """The conversation revision that changed a field last, and the one that the work-item's write knew."""
 
 

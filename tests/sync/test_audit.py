@@ -6,7 +6,7 @@ from typing import Final
 from commands.execute import Command
 from commands.reason import Reason
 from commands.rollout import Engine
-from sync.audit import AUDIT_MESSAGE, Audit, Outcome
+from sync.audit import AUDIT_MESSAGE, AuditOutcome, AuditRecord
 from sync.decision import Suppressed
 from sync.rule import Policy
 
@@ -18,9 +18,9 @@ COMMAND: Final = Command(
     composed=False,
     dropped=("status",),
 )
-FULL: Final = Audit(
+FULL: Final = AuditRecord(
     event={"id": "e1", "rev": 3},
-    outcome=Outcome.APPLIED,
+    outcome=AuditOutcome.APPLIED,
     trigger="conversation",
     policy=Policy.LEGACY,
     reasons=(Reason(action="SYNC_WORK_ITEM", code="CONVERSATION_QUEUE_CHANGED", meta={"rule": "B8"}),),
@@ -70,8 +70,8 @@ def test_a_record_that_says_all_there_is_to_say() -> None:
 
 
 def test_what_there_is_not_is_null_and_no_key_is_left_out() -> None:
-    bare = Audit(
-        event={}, outcome=Outcome.SKIPPED, trigger="gap", policy=Policy.LEGACY, reasons=(), conversation_id=None
+    bare = AuditRecord(
+        event={}, outcome=AuditOutcome.SKIPPED, trigger="gap", policy=Policy.LEGACY, reasons=(), conversation_id=None
     ).as_wire()
     assert set(bare) == set(FULL.as_wire())
     assert {name: value for name, value in bare.items() if value is not None} == {

@@ -11,7 +11,7 @@ from typing import Final
 from hypothesis import settings
 
 from sync.conversation import FIELDS, Field
-from sync.evidence import Newer
+from sync.evidence import NewerSide
 from tests.oracle import causal_oracle, points, rules_oracle
 from tests.oracle.causal_oracle import FIELD_OF, in_order_of_the_tables
 from tests.sync.pairs import CHANGED, KNOWN, Json, causal_answer
@@ -22,7 +22,7 @@ DEEP: Final = settings.default is not None and settings.default.max_examples >= 
 """`HYPOTHESIS_PROFILE=deep`: every pair, not some."""
 MISMATCHES_SHOWN: Final = 5
 
-Sides = Mapping[Field, Newer]
+Sides = Mapping[Field, NewerSide]
 
 
 def check(asked: Iterable[tuple[Json, Json, Sides]]) -> int:
@@ -42,10 +42,10 @@ def check(asked: Iterable[tuple[Json, Json, Sides]]) -> int:
     return count
 
 
-def ways(sides: tuple[Newer, ...]) -> list[Sides]:
+def ways(sides: tuple[NewerSide, ...]) -> list[Sides]:
     """Every way to give the contested fields to the sides; `paused` to the work-item, which must not matter."""
     return [
-        {**dict(zip(CONTESTED, each, strict=True)), "paused": Newer.WORK_ITEM}
+        {**dict(zip(CONTESTED, each, strict=True)), "paused": NewerSide.WORK_ITEM}
         for each in product(sides, repeat=len(CONTESTED))
     ]
 
@@ -64,18 +64,18 @@ def fields_asked(c: Json, w: Json) -> set[str]:
 
 
 def test_a1_to_a6_and_b1_to_b10_with_each_field_newer_on_either_side() -> None:
-    both = ways((Newer.CONVERSATION, Newer.WORK_ITEM))
+    both = ways((NewerSide.CONVERSATION, NewerSide.WORK_ITEM))
     some = telling_pairs()[:: 1 if DEEP else 2]
     assert check((c, w, newer) for (c, w), newer in product(some, both)) >= 466 * 16
 
 
 def test_with_every_way_in_which_fields_may_wait() -> None:
     some = telling_pairs()[:: 1 if DEEP else 16]
-    every = [way for way in ways(tuple(Newer)) if Newer.NOBODY_KNOWS in way.values()]
+    every = [rollout for rollout in ways(tuple(NewerSide)) if NewerSide.UNDECIDED in rollout.values()]
     assert len(every) == 3**4 - 2**4
     assert check((c, w, newer) for (c, w), newer in product(some, every)) >= 59 * 65
 
 
 def test_every_field_waits_at_every_point() -> None:
-    all_wait = dict.fromkeys(FIELDS, Newer.NOBODY_KNOWS)
+    all_wait = dict.fromkeys(FIELDS, NewerSide.UNDECIDED)
     assert check((c, w, all_wait) for c, w in points.pairs()) == points.COUNT

@@ -6,7 +6,7 @@ import pytest
 
 from commands.work_item import Status
 from sync.conversation import ConversationStatus
-from sync.gates import Skip, Trigger, first_closed
+from sync.gates import Side, Skip, first_closed
 from sync.rule import Policy
 from tests.sync.observations import a_conversation, a_work_item
 
@@ -19,10 +19,10 @@ OPEN: Final[dict[str, Any]] = {
     "policy": Policy.CAUSAL,
 }
 BOTH = pytest.mark.parametrize("trigger", ["conversation", "work-item"])
-STALE: Final[dict[Trigger, int]] = {"conversation": 5, "work-item": 2}
+STALE: Final[dict[Side, int]] = {"conversation": 5, "work-item": 2}
 
 
-def closed(trigger: Trigger, **told: Any) -> Skip | None:
+def closed(trigger: Side, **told: Any) -> Skip | None:
     return first_closed(**{**OPEN, "trigger": trigger, **told})
 
 
@@ -41,10 +41,10 @@ class TestEveryGate:
         ],
         ids=lambda told: getattr(told, "value", None) or "-".join(told or ["open"]),
     )
-    def test_by_its_code(self, trigger: Trigger, told: dict[str, Any], skip: Skip | None) -> None:
+    def test_by_its_code(self, trigger: Side, told: dict[str, Any], skip: Skip | None) -> None:
         assert closed(trigger, **told) is skip
 
-    def test_the_first_closed_gate_names_the_reason(self, trigger: Trigger) -> None:
+    def test_the_first_closed_gate_names_the_reason(self, trigger: Side) -> None:
         told: dict[str, Any] = {"supported": False, "is_sync": True, "conversation": None, "item": None, "rev": 1}
         order = [closed(trigger, **told)]
         for opened in ("supported", "is_sync", "conversation", "item", "rev"):
@@ -60,27 +60,27 @@ class TestWhatMayReleaseAFieldThatWaits:
     """A sync's event, or one of an unsupported name, is observed: it may be the one that decides."""
 
     @pytest.mark.parametrize("told", [{"is_sync": True}, {"supported": False}], ids=["sync", "unsupported"])
-    def test_it_passes_where_a_field_waits(self, trigger: Trigger, told: dict[str, Any]) -> None:
+    def test_it_passes_where_a_field_waits(self, trigger: Side, told: dict[str, Any]) -> None:
         assert closed(trigger, **told, releases=True) is None
 
     @pytest.mark.parametrize("told", [{"is_sync": True}, {"supported": False}], ids=["sync", "unsupported"])
-    def test_even_a_stale_one(self, trigger: Trigger, told: dict[str, Any]) -> None:
+    def test_even_a_stale_one(self, trigger: Side, told: dict[str, Any]) -> None:
         assert closed(trigger, **told, releases=True, rev=STALE[trigger]) is None
 
-    def test_not_before_there_is_a_pair(self, trigger: Trigger) -> None:
+    def test_not_before_there_is_a_pair(self, trigger: Side) -> None:
         assert closed(trigger, is_sync=True, releases=True, conversation=None) is Skip.NO_CONVERSATION
         assert closed(trigger, is_sync=True, releases=True, item=None) is Skip.NO_ACTIVE_WORK_ITEM
 
-    def test_a_stale_duplicate_of_an_outside_event_releases_nothing(self, trigger: Trigger) -> None:
+    def test_a_stale_duplicate_of_an_outside_event_releases_nothing(self, trigger: Side) -> None:
         assert closed(trigger, releases=True, rev=STALE[trigger]) is Skip.STALE_REV
 
 
 @BOTH
 class TestStaleButNews:
-    def test_it_is_reconciled(self, trigger: Trigger) -> None:
+    def test_it_is_reconciled(self, trigger: Side) -> None:
         assert closed(trigger, rev=STALE[trigger], news=True) is None
 
-    def test_a_syncs_is_not(self, trigger: Trigger) -> None:
+    def test_a_syncs_is_not(self, trigger: Side) -> None:
         assert closed(trigger, rev=STALE[trigger], news=True, is_sync=True) is Skip.IS_SYNC
 
 
@@ -88,10 +88,10 @@ class TestStaleButNews:
 class TestACompletionStillToBeTakenIn:
     COMPLETED: Final = a_work_item(status=Status.COMPLETED)
 
-    def test_on_either_sides_event(self, trigger: Trigger) -> None:
+    def test_on_either_sides_event(self, trigger: Side) -> None:
         assert closed(trigger, item=self.COMPLETED) is None
 
     @pytest.mark.parametrize("told", [{"status": ConversationStatus.DONE}, {"deleted": True}], ids=["done", "deleted"])
-    def test_not_where_the_conversation_is(self, trigger: Trigger, told: dict[str, Any]) -> None:
+    def test_not_where_the_conversation_is(self, trigger: Side, told: dict[str, Any]) -> None:
         over = a_conversation(rev=6, **told)
         assert closed(trigger, item=self.COMPLETED, conversation=over) is Skip.NO_ACTIVE_WORK_ITEM

@@ -5,13 +5,13 @@ from typing import Any, Final
 import pytest
 
 from sync.conversation import FIELDS, Field
-from sync.evidence import Newer
+from sync.evidence import NewerSide
 from tests.sync.pairs import CHANGED, KNOWN, Json, c, causal_answer, rules_of, w
 from tests.sync.test_rules import DOES_NOT_FIRE, FIRES, Q1, Q2
 
-C_NEWER: Final[dict[Field, Newer]] = dict.fromkeys(FIELDS, Newer.CONVERSATION)
-W_NEWER: Final[dict[Field, Newer]] = dict.fromkeys(FIELDS, Newer.WORK_ITEM)
-ALL_WAIT: Final[dict[Field, Newer]] = dict.fromkeys(FIELDS, Newer.NOBODY_KNOWS)
+C_NEWER: Final[dict[Field, NewerSide]] = dict.fromkeys(FIELDS, NewerSide.CONVERSATION)
+W_NEWER: Final[dict[Field, NewerSide]] = dict.fromkeys(FIELDS, NewerSide.WORK_ITEM)
+ALL_WAIT: Final[dict[Field, NewerSide]] = dict.fromkeys(FIELDS, NewerSide.UNDECIDED)
 
 WIDER = [
     # id, C, W, the write, its code: where legacy has nothing to say
@@ -48,7 +48,7 @@ def identity(case: str) -> str:
     return case.split("-", maxsplit=1)[0]
 
 
-def own_side(rule: str) -> dict[Field, Newer]:
+def own_side(rule: str) -> dict[Field, NewerSide]:
     return C_NEWER if rule.startswith("B") else W_NEWER
 
 
@@ -109,12 +109,12 @@ class TestWhatIsSuppressed:
     @pytest.mark.parametrize(
         ("newer", "code"),
         [
-            (Newer.CONVERSATION, "CONVERSATION_IS_NEWER"),
-            (Newer.WORK_ITEM, "WORK_ITEM_IS_NEWER"),
-            (Newer.NOBODY_KNOWS, "FIELD_WAITS"),
+            (NewerSide.CONVERSATION, "CONVERSATION_IS_NEWER"),
+            (NewerSide.WORK_ITEM, "WORK_ITEM_IS_NEWER"),
+            (NewerSide.UNDECIDED, "FIELD_WAITS"),
         ],
     )
-    def test_once_a_field_with_what_was_changed_and_known(self, newer: Newer, code: str) -> None:
+    def test_once_a_field_with_what_was_changed_and_known(self, newer: NewerSide, code: str) -> None:
         told = causal_answer(self.C, self.W, {**C_NEWER, "assignee": newer})
         assert told["suppressed"] == [
             {"field": "assignee", "code": code, "conversationRev": CHANGED[newer], "knownRev": KNOWN[newer]}
@@ -133,7 +133,7 @@ class TestWhatIsSuppressed:
 
     def test_of_the_pair_as_it_was_read(self) -> None:
         """Only after the queue was synced forward would A3 ask; it did not when the pair was read."""
-        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**C_NEWER, "assignee": Newer.NOBODY_KNOWS})
+        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**C_NEWER, "assignee": NewerSide.UNDECIDED})
         assert rules_of(told) == {"B8"}
         assert {(each["field"], each["code"]) for each in told["suppressed"]} == {
             ("assignee", "FIELD_WAITS"),
@@ -150,11 +150,11 @@ class TestAwaiting:
         assert causal_answer(c(), w(), ALL_WAIT)["reasons"][0]["code"] == "IN_SYNC"
 
     def test_not_where_one_of_them_is_decided_but_cannot_be_carried(self) -> None:
-        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**ALL_WAIT, "assignee": Newer.WORK_ITEM})
+        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**ALL_WAIT, "assignee": NewerSide.WORK_ITEM})
         assert told["reasons"][0]["code"] == "IN_SYNC"
 
     def test_the_decided_ones_are_written_whatever_waits(self) -> None:
-        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**ALL_WAIT, "queue": Newer.CONVERSATION})
+        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**ALL_WAIT, "queue": NewerSide.CONVERSATION})
         assert rules_of(told) == {"B8"}
 
     def test_a_snooze_never_waits(self) -> None:
@@ -168,7 +168,7 @@ class TestBFirstThenA:
     """A is asked about the work-item as the commands will have left it."""
 
     def test_a_queue_synced_forward_makes_an_ivr_item_queued_and_only_then_a3_applies(self) -> None:
-        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**C_NEWER, "assignee": Newer.WORK_ITEM})
+        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**C_NEWER, "assignee": NewerSide.WORK_ITEM})
         assert [reason["meta"]["rule"] for reason in told["reasons"]] == ["B8", "A3"]
         assert told["direction"] == "both"
         assert told["updatedWorkItem"] == {"queue": {"id": "q1"}}
@@ -176,13 +176,13 @@ class TestBFirstThenA:
 
     def test_a_resumed_item_is_no_longer_in_wrap_up_when_a_is_asked(self) -> None:
         told = causal_answer(
-            c(assignedUsers=["u1"]), w(status="wrap-up", queue=Q1), {**W_NEWER, "ended": Newer.CONVERSATION}
+            c(assignedUsers=["u1"]), w(status="wrap-up", queue=Q1), {**W_NEWER, "ended": NewerSide.CONVERSATION}
         )
         assert [reason["meta"]["rule"] for reason in told["reasons"]] == ["B10", "A3", "A5"]
 
     def test_a_completed_one_takes_no_more_than_a1(self) -> None:
         told = causal_answer(
-            c(status="done", queue=Q1), w(status="queued", queue=Q2), {**W_NEWER, "status": Newer.CONVERSATION}
+            c(status="done", queue=Q1), w(status="queued", queue=Q2), {**W_NEWER, "status": NewerSide.CONVERSATION}
         )
         assert [reason["meta"]["rule"] for reason in told["reasons"]] == ["B6"]
         assert told["updatedConversation"] is None
@@ -190,7 +190,7 @@ class TestBFirstThenA:
     def test_a_field_is_never_written_on_both_sides(self) -> None:
         told = causal_answer(
             c(assignedUsers=["u1"], queue=Q1), w(status="assigned", assignedTo="u2", queue=Q2),
-            {**C_NEWER, "queue": Newer.WORK_ITEM},
+            {**C_NEWER, "queue": NewerSide.WORK_ITEM},
         )  # fmt: skip
         assert told["updatedWorkItem"] == {"assignedTo": "u1"}
         assert told["updatedConversation"] == {"queue": {"id": "q2"}}

@@ -9,22 +9,22 @@ from typing import Any, Final
 import pytest
 
 from sync.conversation import FIELDS, ConversationStatus, Field
-from sync.evidence import Ages, Asking, Evidence, Newer, evidence
-from sync.revision_runs import Runs, with_revision
-from sync.state import Observation, reconciled
+from sync.evidence import DocumentAges, Evidence, NewerSide, Trigger, evidence
+from sync.revision_runs import RevisionRuns, with_revision
+from sync.state import Observation, after_reconcile
 from tests.sync.observations import EMPTY, a_conversation, a_work_item, conversation_event, seen, work_item_event
 
-YOUNG: Final = Ages()
-C_OLD: Final = Ages(conversation=True)
-W_OLD: Final = Ages(work_item=True)
-C, W, WAITS = Newer.CONVERSATION, Newer.WORK_ITEM, Newer.NOBODY_KNOWS
+YOUNG: Final = DocumentAges()
+C_OLD: Final = DocumentAges(conversation=True)
+W_OLD: Final = DocumentAges(work_item=True)
+C, W, WAITS = NewerSide.CONVERSATION, NewerSide.WORK_ITEM, NewerSide.UNDECIDED
 
 CREATED: Final = work_item_event(1, *FIELDS, knew=4)
 """The work-item's create, which knew the conversation's revision 4."""
 
 
 def given(
-    *events: Observation, conversation_rev: int = 6, item_rev: int = 3, ages: Ages = YOUNG, **told: Any
+    *events: Observation, conversation_rev: int = 6, item_rev: int = 3, ages: DocumentAges = YOUNG, **told: Any
 ) -> Evidence:
     """The pair at these revisions, reconciled before unless told otherwise, after these events."""
     state = replace(seen(*events), reconciled=told.pop("reconciled_before", True))
@@ -97,7 +97,7 @@ class TestTheFieldWaits:
         assert about.newer("assignee") is WAITS
 
     @pytest.mark.parametrize("ages", [YOUNG, C_OLD, W_OLD])
-    def test_never_paused(self, ages: Ages) -> None:
+    def test_never_paused(self, ages: DocumentAges) -> None:
         assert given(ages=ages).newer("paused") is C
 
     def test_never_a_deletion(self) -> None:
@@ -117,16 +117,16 @@ def some_revisions(high: int) -> Iterator[frozenset[int]]:
     return (frozenset(each) for each in chain.from_iterable(combinations(revs, size) for size in range(high + 1)))
 
 
-def runs_of(revs: frozenset[int]) -> Runs:
-    runs: Runs = ()
+def runs_of(revs: frozenset[int]) -> RevisionRuns:
+    runs: RevisionRuns = ()
     for rev in revs:
         runs = with_revision(runs, rev)
     return runs
 
 
 def as_the_text_has_it(
-    observed: tuple[frozenset[int], frozenset[int]], changed: int, known: int, known_at: int, ages: Ages
-) -> Newer:
+    observed: tuple[frozenset[int], frozenset[int]], changed: int, known: int, known_at: int, ages: DocumentAges
+) -> NewerSide:
     """Step 2 with the conversation at revision 3 and the work-item at revision 3."""
     of_c = frozenset({1, 2, 3}) if ages.conversation else observed[0]
     of_w = frozenset({1, 2, 3}) if ages.work_item else observed[1]
@@ -137,11 +137,11 @@ def as_the_text_has_it(
     return W if all(rev in of_c for rev in range(known + 1, 4)) else WAITS
 
 
-@pytest.mark.parametrize("ages", [YOUNG, W_OLD, C_OLD, Ages(conversation=True, work_item=True)], ids=str)
-def test_step_2_whatever_was_observed_changed_and_known(ages: Ages) -> None:
+@pytest.mark.parametrize("ages", [YOUNG, W_OLD, C_OLD, DocumentAges(conversation=True, work_item=True)], ids=str)
+def test_step_2_whatever_was_observed_changed_and_known(ages: DocumentAges) -> None:
     conversation, item = a_conversation(rev=3, queue="q1"), a_work_item(rev=3)
     # Viewed as it is stored, so that its age says no more than that all was observed.
-    viewed = reconciled(EMPTY, conversation, item, now=datetime(2024, 5, 6, tzinfo=UTC))
+    viewed = after_reconcile(EMPTY, conversation, item, now=datetime(2024, 5, 6, tzinfo=UTC))
     for of_c, of_w in product(list(some_revisions(3)), list(some_revisions(3))):
         for changed, known, known_at in product(range(4), repeat=3):
             state = replace(
@@ -167,7 +167,7 @@ CHANGES: Final[list[tuple[Field, dict[str, Any]]]] = [
 
 class TestOldNews:
     def test_an_old_conversations_revisions_count_as_observed(self) -> None:
-        state = reconciled(EMPTY, a_conversation(rev=4), a_work_item(rev=1), now=datetime(2024, 5, 6, tzinfo=UTC))
+        state = after_reconcile(EMPTY, a_conversation(rev=4), a_work_item(rev=1), now=datetime(2024, 5, 6, tzinfo=UTC))
         about = evidence(state, a_conversation(rev=9), a_work_item(rev=1), ages=C_OLD, asking=None)
         assert {name: about.newer(name) for name in FIELDS} == {**dict.fromkeys(FIELDS, W), "paused": C}
         young = evidence(state, a_conversation(rev=9), a_work_item(rev=1), ages=YOUNG, asking=None)
@@ -184,13 +184,13 @@ class TestOldNews:
     def test_a_value_that_differs_from_the_view_counts_as_changed_at_the_stored_revision(
         self, name: Field, told: dict[str, Any]
     ) -> None:
-        state = reconciled(EMPTY, a_conversation(rev=4), a_work_item(rev=1), now=datetime(2024, 5, 6, tzinfo=UTC))
+        state = after_reconcile(EMPTY, a_conversation(rev=4), a_work_item(rev=1), now=datetime(2024, 5, 6, tzinfo=UTC))
         about = evidence(state, a_conversation(rev=9, **told), a_work_item(rev=1), ages=C_OLD, asking=None)
         assert about.state.changed == {name: 9}
         assert {other for other in FIELDS if about.newer(other) is C} == {name, "paused"}
 
     def test_only_in_an_old_document(self) -> None:
-        state = reconciled(EMPTY, a_conversation(rev=4), a_work_item(rev=1), now=datetime(2024, 5, 6, tzinfo=UTC))
+        state = after_reconcile(EMPTY, a_conversation(rev=4), a_work_item(rev=1), now=datetime(2024, 5, 6, tzinfo=UTC))
         about = evidence(state, a_conversation(rev=9, queue="q1"), a_work_item(rev=1), ages=W_OLD, asking=None)
         assert about.state.changed == {}
         assert about.newer("queue") is WAITS
@@ -207,20 +207,20 @@ class TestOldNews:
 class TestFirstSight:
     """Never reconciled, and the other document is old news: what the event does not tell goes its own way."""
 
-    def at_first(self, *events: Observation, asking: Asking, ages: Ages, **told: Any) -> Evidence:
+    def at_first(self, *events: Observation, asking: Trigger, ages: DocumentAges, **told: Any) -> Evidence:
         return given(*events, reconciled_before=False, asking=asking, ages=ages, **told)
 
     def test_of_a_conversations_event_it_is_newer_in_every_field(self) -> None:
-        about = self.at_first(conversation_event(6), asking=Asking(side="conversation", rev=6), ages=W_OLD)
+        about = self.at_first(conversation_event(6), asking=Trigger(side="conversation", rev=6), ages=W_OLD)
         assert {about.newer(name) for name in FIELDS} == {C}
 
     def test_of_a_work_items_event_it_is_newer_in_every_field_but_paused(self) -> None:
-        about = self.at_first(work_item_event(3), asking=Asking(side="work-item", rev=3), ages=C_OLD)
+        about = self.at_first(work_item_event(3), asking=Trigger(side="work-item", rev=3), ages=C_OLD)
         assert {name for name in FIELDS if about.newer(name) is W} == {*FIELDS} - {"paused"}
 
     def test_what_the_work_items_event_says_that_it_knew_stands(self) -> None:
         spoken = frozenset[Field]({"queue"})
-        asking = Asking(side="work-item", rev=3, spoken=spoken)
+        asking = Trigger(side="work-item", rev=3, spoken=spoken)
         about = self.at_first(
             work_item_event(3, "queue", knew=4), conversation_event(6, "queue", "assignee"), asking=asking, ages=C_OLD
         )
@@ -228,7 +228,7 @@ class TestFirstSight:
 
     def test_what_the_conversations_event_says_that_it_changed_stands(self) -> None:
         """The work-item's write knew that very revision; of the other fields nobody said anything."""
-        asking = Asking(side="conversation", rev=6, spoken=frozenset({"queue"}))
+        asking = Trigger(side="conversation", rev=6, spoken=frozenset({"queue"}))
         about = self.at_first(
             work_item_event(3, "queue", knew=6), conversation_event(6, "queue"), asking=asking, ages=W_OLD
         )
@@ -236,15 +236,15 @@ class TestFirstSight:
 
     @pytest.mark.parametrize(
         ("asking", "ages"),
-        [(Asking(side="conversation", rev=6), C_OLD), (Asking(side="work-item", rev=3), W_OLD)],
+        [(Trigger(side="conversation", rev=6), C_OLD), (Trigger(side="work-item", rev=3), W_OLD)],
         ids=["conversation", "work-item"],
     )
-    def test_not_where_the_other_document_is_young(self, asking: Asking, ages: Ages) -> None:
+    def test_not_where_the_other_document_is_young(self, asking: Trigger, ages: DocumentAges) -> None:
         about = self.at_first(conversation_event(6), work_item_event(3), asking=asking, ages=ages)
         assert about.newer("queue") is WAITS
 
     def test_not_where_the_pair_was_reconciled_before(self) -> None:
-        asking = Asking(side="conversation", rev=6)
+        asking = Trigger(side="conversation", rev=6)
         about = given(CREATED, conversation_event(6), asking=asking, ages=W_OLD)
         assert about.newer("queue") is WAITS
 
@@ -254,10 +254,10 @@ class TestFirstSight:
 
     @pytest.mark.parametrize(
         ("asking", "ages"),
-        [(Asking(side="conversation", rev=6), W_OLD), (Asking(side="work-item", rev=3), C_OLD)],
+        [(Trigger(side="conversation", rev=6), W_OLD), (Trigger(side="work-item", rev=3), C_OLD)],
         ids=["conversation", "work-item"],
     )
-    def test_nothing_of_it_is_recorded(self, asking: Asking, ages: Ages) -> None:
+    def test_nothing_of_it_is_recorded(self, asking: Trigger, ages: DocumentAges) -> None:
         before = seen(CREATED, conversation_event(5, "queue", queue=None))
         about = evidence(before, a_conversation(), a_work_item(), ages=ages, asking=asking)
         assert about.state == before
@@ -271,7 +271,7 @@ class TestAnotherWorkItem:
         about = evidence(state, a_conversation(), new, ages=YOUNG, asking=None)
         assert (about.state.work_item, about.state.reconciled) == ("w2", False)
         assert about.newer("queue") is WAITS
-        first = Asking(side="work-item", rev=1)
+        first = Trigger(side="work-item", rev=1)
         assert evidence(state, a_conversation(), new, ages=C_OLD, asking=first).newer("queue") is W
 
     def test_of_one_before_the_states_nothing_is_known_either(self) -> None:

@@ -9,11 +9,11 @@ import pytest
 
 from commands.reason import Reason
 from sync.decision import Decision, skipped
-from sync.gates import Skip, Trigger
+from sync.gates import Side, Skip
 from sync.policy_legacy import decide_legacy
 from tests.sync.pairs import Json, answer, c, conversation_of, question, w, work_item_of
 
-TO_WRITE: dict[Trigger, tuple[Json, Json]] = {
+TO_WRITE: dict[Side, tuple[Json, Json]] = {
     "conversation": (c(assignedUsers=["u1"]), w()),
     "work-item": (c(), w(assignedTo="u1")),
 }
@@ -38,41 +38,41 @@ def code(asked: Json) -> str | None:
 
 @BOTH
 class TestEveryGate:
-    def test_unsupported_event(self, trigger: Trigger) -> None:
+    def test_unsupported_event(self, trigger: Side) -> None:
         assert code(question(trigger, *TO_WRITE[trigger], {"supported": False})) == "UNSUPPORTED_EVENT"
         assert code(question(trigger, *TO_WRITE[trigger], {"supported": True})) is None
 
-    def test_is_sync(self, trigger: Trigger) -> None:
+    def test_is_sync(self, trigger: Side) -> None:
         assert code(question(trigger, *TO_WRITE[trigger], {"isSync": True})) == "IS_SYNC"
         assert code(question(trigger, *TO_WRITE[trigger], {"isSync": False})) is None
 
-    def test_no_conversation(self, trigger: Trigger) -> None:
+    def test_no_conversation(self, trigger: Side) -> None:
         conversation, item = TO_WRITE[trigger]
         assert code(question(trigger, None, item)) == "NO_CONVERSATION"
         assert code(question(trigger, conversation, item)) is None
 
-    def test_no_active_work_item(self, trigger: Trigger) -> None:
+    def test_no_active_work_item(self, trigger: Side) -> None:
         conversation, item = TO_WRITE[trigger]
         assert code(question(trigger, conversation, None)) == "NO_ACTIVE_WORK_ITEM"
         assert code(question(trigger, conversation, item)) is None
 
-    def test_stale_rev(self, trigger: Trigger) -> None:
+    def test_stale_rev(self, trigger: Side) -> None:
         stored = 3 if trigger == "conversation" else 5
         assert code(question(trigger, *TO_WRITE[trigger], {"rev": stored - 1})) == "STALE_REV"
         assert code(question(trigger, *TO_WRITE[trigger], {"rev": stored})) is None
         assert code(question(trigger, *TO_WRITE[trigger], {"rev": stored + 1})) is None
 
-    def test_stale_rev_asks_for_the_events_own_document_only(self, trigger: Trigger) -> None:
-        other_is_far_ahead: dict[Trigger, tuple[dict[str, Any], dict[str, Any]]] = {
+    def test_stale_rev_asks_for_the_events_own_document_only(self, trigger: Side) -> None:
+        other_is_far_ahead: dict[Side, tuple[dict[str, Any], dict[str, Any]]] = {
             "conversation": (TO_WRITE[trigger][0], {**TO_WRITE[trigger][1], "rev": 90}),
             "work-item": ({**TO_WRITE[trigger][0], "rev": 90}, TO_WRITE[trigger][1]),
         }
         assert code(question(trigger, *other_is_far_ahead[trigger], {"rev": 5})) is None
 
-    def test_in_sync(self, trigger: Trigger) -> None:
+    def test_in_sync(self, trigger: Side) -> None:
         assert code(question(trigger, c(), w())) == "IN_SYNC"
 
-    def test_the_first_closed_gate_names_the_reason(self, trigger: Trigger) -> None:
+    def test_the_first_closed_gate_names_the_reason(self, trigger: Side) -> None:
         all_closed = {"supported": False, "isSync": True, "rev": 1}
         assert code(question(trigger, None, None, all_closed)) == "UNSUPPORTED_EVENT"
         assert code(question(trigger, None, None, {**all_closed, "supported": True})) == "IS_SYNC"

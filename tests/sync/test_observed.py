@@ -14,9 +14,9 @@ import pytest
 from handlers.documents.document import document_of
 from handlers.events.event import Event
 from handlers.options import Options, PolicyInUse
-from handlers.planning.planner import Planned, plan_pair
+from handlers.planning.planner import PlannedPair, plan_pair
 from handlers.ports import Document, Pair
-from sync.gates import Trigger
+from sync.gates import Side
 from sync.revision_runs import contains
 from sync.state import SyncState
 
@@ -57,7 +57,7 @@ def stored(data: dict[str, Any]) -> Document:
 
 
 def event_of(data: dict[str, Any]) -> Event:
-    side: Trigger = "work-item" if data["type"] == "work_item" else "conversation"
+    side: Side = "work-item" if data["type"] == "work_item" else "conversation"
     return Event(
         id="e",
         name=f"kustomer.{side}.update",
@@ -78,7 +78,7 @@ def event_of(data: dict[str, Any]) -> Event:
 
 def decided(
     conversation: dict[str, Any], item: dict[str, Any], *, comes: dict[str, Any], policy: PolicyInUse
-) -> Planned:
+) -> PlannedPair:
     """One document's event comes; the other stands in the store as another service left it, its event on the way."""
     pair = Pair(conversation=stored(conversation), work_items=(stored(item),), state=SyncState())
     return plan_pair("c", pair, [event_of(comes)], now=NOW, ids=CountedIds(), options=Options(policy=policy))

@@ -10,9 +10,18 @@ import pytest
 
 from commands.work_item import Status, WorkItem
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
-from sync.gates import Trigger
+from sync.gates import Side
 from sync.revision_runs import contains
-from sync.state import SyncState, Viewed, agreed_fields, observe, reconciled, shared_values, stored, unless_restored
+from sync.state import (
+    SyncState,
+    ViewedValue,
+    after_reconcile,
+    agreed_fields,
+    observe,
+    reset_if_restored,
+    shared_values,
+    with_stored_revisions,
+)
 from tests.sync.observations import EMPTY, a_conversation, a_work_item, conversation_event, seen, work_item_event
 
 NOW: Final = datetime(2024, 5, 6, tzinfo=UTC)
@@ -24,12 +33,12 @@ def settled(
     conversation: Conversation,
     item: WorkItem,
     *,
-    wrote: Collection[Trigger] = (),
+    wrote: Collection[Side] = (),
     asked: frozenset[Field] = frozenset(),
     undecided: frozenset[Field] = frozenset(),
 ) -> SyncState:
     """After a reconcile, now."""
-    return reconciled(state, conversation, item, now=NOW, wrote=wrote, asked=asked, undecided=undecided)
+    return after_reconcile(state, conversation, item, now=NOW, wrote=wrote, asked=asked, undecided=undecided)
 
 
 class TestReconciled:
@@ -59,13 +68,15 @@ class TestReconciled:
     def test_the_view_is_the_conversation_as_it_was_left(self) -> None:
         conversation = a_conversation(rev=6, assigned_users=("u1", "u2"), queue="q1", ended=True)
         after = settled(EMPTY, conversation, a_work_item())
-        assert after.view == {name: Viewed(value=value, rev=6) for name, value in shared_values(conversation).items()}
+        assert after.view == {
+            name: ViewedValue(value=value, rev=6) for name, value in shared_values(conversation).items()
+        }
 
     def test_a_view_of_a_higher_revision_stands(self) -> None:
         before = seen(conversation_event(9, "queue", queue="q9"))
         after = settled(before, a_conversation(rev=6, queue="q1"), a_work_item())
-        assert after.view["queue"] == Viewed(value="q9", rev=9)
-        assert after.view["ended"] == Viewed(value=False, rev=6)
+        assert after.view["queue"] == ViewedValue(value="q9", rev=9)
+        assert after.view["ended"] == ViewedValue(value=False, rev=6)
 
     def test_changed_is_for_outside_writes_alone(self) -> None:
         before = seen(conversation_event(5, "queue"))
@@ -169,18 +180,18 @@ class TestWaiting:
     def test_the_value_of_an_undecided_field_that_differs_is_not_viewed(self) -> None:
         after = self.after(self.QUEUE, self.QUEUE)
         assert "queue" not in after.view
-        assert after.view["ended"] == Viewed(value=False, rev=6)
+        assert after.view["ended"] == ViewedValue(value=False, rev=6)
 
     def test_nor_where_no_rule_asked_for_it(self) -> None:
         assert "queue" not in self.after(frozenset(), self.QUEUE).view
 
     def test_an_older_view_of_it_stands(self) -> None:
         before = seen(conversation_event(4, "queue", queue="q0"))
-        assert self.after(self.QUEUE, self.QUEUE, before).view["queue"] == Viewed(value="q0", rev=4)
+        assert self.after(self.QUEUE, self.QUEUE, before).view["queue"] == ViewedValue(value="q0", rev=4)
 
     def test_the_value_of_an_undecided_field_on_which_both_agree_is_viewed(self) -> None:
         after = settled(EMPTY, a_conversation(queue="q1"), a_work_item(queue="q1"), undecided=self.QUEUE)
-        assert after.view["queue"] == Viewed(value="q1", rev=6)
+        assert after.view["queue"] == ViewedValue(value="q1", rev=6)
         assert after.known["queue"] == 6
 
     def test_what_it_knew_stays_as_it_was(self) -> None:
@@ -195,40 +206,40 @@ class TestStored:
     OURS: Final = seen(work_item_event(1))
 
     def test_the_highest_revisions_ever_stored(self) -> None:
-        once = stored(self.OURS, a_conversation(rev=6), a_work_item(rev=3), now=NOW)
+        once = with_stored_revisions(self.OURS, a_conversation(rev=6), a_work_item(rev=3), now=NOW)
         assert (once.conversation_rev, once.work_item_rev) == (6, 3)
-        again = stored(once, a_conversation(rev=5), a_work_item(rev=2), now=NOW)
+        again = with_stored_revisions(once, a_conversation(rev=5), a_work_item(rev=2), now=NOW)
         assert again is once
 
     def test_nothing_of_what_is_not_stored(self) -> None:
-        assert stored(self.OURS, None, None, now=NOW) is self.OURS
+        assert with_stored_revisions(self.OURS, None, None, now=NOW) is self.OURS
 
     def test_of_another_work_item_nothing(self) -> None:
         other = a_work_item(id="w0", rev=9, status=Status.COMPLETED)
-        assert stored(self.OURS, None, other, now=NOW) is self.OURS
+        assert with_stored_revisions(self.OURS, None, other, now=NOW) is self.OURS
 
     def test_the_end_is_when_it_was_first_seen_and_none_while_it_goes_on(self) -> None:
-        over = stored(self.OURS, None, a_work_item(status=Status.COMPLETED), now=NOW)
+        over = with_stored_revisions(self.OURS, None, a_work_item(status=Status.COMPLETED), now=NOW)
         assert over.finished_at == NOW
         later = NOW + timedelta(days=1)
-        assert stored(over, None, a_work_item(status=Status.COMPLETED), now=later).finished_at == NOW
-        assert stored(over, None, a_work_item(), now=later).finished_at is None
+        assert with_stored_revisions(over, None, a_work_item(status=Status.COMPLETED), now=later).finished_at == NOW
+        assert with_stored_revisions(over, None, a_work_item(), now=later).finished_at is None
 
     @pytest.mark.parametrize("ended", [{"deleted": True}, {"status": ConversationStatus.DONE}])
     def test_a_closed_conversation_that_never_had_a_work_item_is_over_too(self, ended: dict[str, Any]) -> None:
         conversation = a_conversation(rev=6, **ended)
-        assert stored(EMPTY, conversation, None, now=NOW).finished_at == NOW
-        assert stored(self.OURS, conversation, a_work_item(), now=NOW).finished_at is None
+        assert with_stored_revisions(EMPTY, conversation, None, now=NOW).finished_at == NOW
+        assert with_stored_revisions(self.OURS, conversation, a_work_item(), now=NOW).finished_at is None
 
     def test_a_reopened_one_is_not_over_for_its_state_says_that_it_is_newer_than_the_completion(self) -> None:
         completed = a_work_item(status=Status.COMPLETED)
-        assert stored(self.OURS, a_conversation(rev=6), completed, now=NOW).finished_at is None
+        assert with_stored_revisions(self.OURS, a_conversation(rev=6), completed, now=NOW).finished_at is None
 
 
 class TestRestoredDatabase:
     """A stored `rev` below what has been observed resets the state (*Old news*)."""
 
-    STATE: Final = stored(
+    STATE: Final = with_stored_revisions(
         seen(conversation_event(6, *FIELDS), work_item_event(3, *FIELDS, knew=6), state=SyncState(version=7)),
         a_conversation(rev=6),
         a_work_item(rev=3),
@@ -237,14 +248,14 @@ class TestRestoredDatabase:
 
     @pytest.mark.parametrize(("conversation", "item"), [(5, 3), (6, 2), (1, 1), (5, None), (None, 2)])
     def test_of_all_it_held_only_the_version_stays(self, conversation: int | None, item: int | None) -> None:
-        after = unless_restored(self.STATE, conversation_rev=conversation, work_item_rev=item)
+        after = reset_if_restored(self.STATE, conversation_rev=conversation, work_item_rev=item)
         assert after == SyncState(version=7)
 
     @pytest.mark.parametrize(("conversation", "item"), [(6, 3), (7, 9), (None, None), (None, 3), (6, None)])
     def test_no_lower_revision_no_reset(self, conversation: int | None, item: int | None) -> None:
-        assert unless_restored(self.STATE, conversation_rev=conversation, work_item_rev=item) is self.STATE
+        assert reset_if_restored(self.STATE, conversation_rev=conversation, work_item_rev=item) is self.STATE
 
     def test_what_was_observed_before_it_was_stored_is_no_sign_of_it(self) -> None:
         """`STATE_FROM_EVENTS=false`: an event may come before its owner's write can be read."""
         ahead = seen(conversation_event(9))
-        assert unless_restored(ahead, conversation_rev=8, work_item_rev=None) is ahead
+        assert reset_if_restored(ahead, conversation_rev=8, work_item_rev=None) is ahead

@@ -6,11 +6,11 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.revision_runs import RUNS_MAX, Runs, contains, with_revision
+from sync.revision_runs import RUNS_MAX, RevisionRuns, contains, with_revision
 
 
-def built(revs: Iterable[int]) -> Runs:
-    runs: Runs = ()
+def built(revs: Iterable[int]) -> RevisionRuns:
+    runs: RevisionRuns = ()
     for rev in revs:
         runs = with_revision(runs, rev)
     return runs

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sync.gates import Trigger
+from sync.gates import Side
 from tests.sync.pairs import Json, answer, c, question, rules_of, w
 
 Q1, Q2 = {"id": "q1"}, {"id": "q2"}
@@ -116,7 +116,7 @@ TOGETHER = [
 
 
 def ask(rule: str, conversation: Json, item: Json) -> Json:
-    trigger: Trigger = "work-item" if rule.startswith("A") else "conversation"
+    trigger: Side = "work-item" if rule.startswith("A") else "conversation"
     return answer(question(trigger, conversation, item))
 
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Final
 
-from sync.gates import Trigger
+from sync.gates import Side
 from tests.oracle import rules_oracle
 from tests.sync.pairs import Json, answer, c, in_any_order, question, w
 
-TRIGGERS: Final[tuple[Trigger, ...]] = ("conversation", "work-item")
+TRIGGERS: Final[tuple[Side, ...]] = ("conversation", "work-item")
 QUEUES: Final = (None, {"id": "q1"}, {"id": "q2"})
 ASSIGNED_USERS: Final[tuple[list[str], ...]] = ([], ["u1"], ["u2", "u1"], ["u3"])
 MISMATCHES_SHOWN: Final = 5

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync.conversation import FIELDS
-from sync.state import Observation, Viewed, observe
+from sync.state import Observation, ViewedValue, observe
 from tests.sync.observations import EMPTY, conversation_event, seen, work_item_event
 
 ALL: Final = frozenset(FIELDS)
@@ -29,16 +29,16 @@ class TestObserveAConversationsEvent:
     def test_a_syncs_event_changes_the_view_and_not_changed(self) -> None:
         state = seen(conversation_event(4, "assignee"), conversation_event(7, "assignee", sync=True))
         assert state.changed == {"assignee": 4}
-        assert state.view == {"assignee": Viewed(value="assignee at 7", rev=7)}
+        assert state.view == {"assignee": ViewedValue(value="assignee at 7", rev=7)}
         assert state.conversation_observed == ((4, 4), (7, 7))
 
     def test_the_view_is_of_the_changed_fields_alone(self) -> None:
         state = seen(conversation_event(4, "ended", ended=True))
-        assert state.view == {"ended": Viewed(value=True, rev=4)}
+        assert state.view == {"ended": ViewedValue(value=True, rev=4)}
 
     def test_the_view_of_the_higher_revision_stands(self) -> None:
         state = seen(conversation_event(6, "queue", queue="q6"), conversation_event(4, "queue", queue="q4"))
-        assert state.view == {"queue": Viewed(value="q6", rev=6)}
+        assert state.view == {"queue": ViewedValue(value="q6", rev=6)}
 
     def test_it_says_nothing_of_what_the_work_item_knew(self) -> None:
         state = seen(conversation_event(4, *FIELDS))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from moto_server import MotoServer
 from worker.aws.clients import find_credentials, sns_client, sqs_client
-from worker.aws.http_calls import Place, http_session
+from worker.aws.http_calls import ServiceEndpoint, http_session
 from worker.aws.provisioning import Blueprint, Provisioned, provision
-from worker.aws.sns_http import LeanSns
+from worker.aws.sns_http import SnsHttp
 from worker.aws.sqs import SqsQueue
-from worker.aws.sqs_http import LeanSqs
+from worker.aws.sqs_http import SqsHttp
 from worker.ports import AwsEndpoint
 from worker.runtime.clock import SystemClock
 
@@ -31,8 +31,8 @@ class Aws:
     sns: "SNSClient"
     sqs: "SQSClient"
     endpoint: AwsEndpoint
-    hot: "SQSClient | LeanSqs"
-    publishing: "SNSClient | LeanSns"
+    hot: "SQSClient | SqsHttp"
+    publishing: "SNSClient | SnsHttp"
 
     async def provisioned(self, **wanted: Any) -> Provisioned:
         """Queues and topics of this test's own."""
@@ -78,8 +78,8 @@ async def opened(moto: MotoServer, *, lean: bool = False) -> AsyncIterator[Aws]:
     endpoint = AwsEndpoint(region="us-east-1", url=moto.endpoint)
     async with AsyncExitStack() as stack:
 
-        async def place(service: str) -> Place:
-            return Place(
+        async def place(service: str) -> ServiceEndpoint:
+            return ServiceEndpoint(
                 service=service,
                 url=moto.endpoint,
                 region=endpoint.region,
@@ -92,6 +92,6 @@ async def opened(moto: MotoServer, *, lean: bool = False) -> AsyncIterator[Aws]:
 
         sns = await stack.enter_async_context(sns_client(endpoint))
         sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_seconds=10, connections_max=5))
-        hot: SQSClient | LeanSqs = LeanSqs(await place("sqs")) if lean else sqs
-        publishing: SNSClient | LeanSns = LeanSns(await place("sns")) if lean else sns
+        hot: SQSClient | SqsHttp = SqsHttp(await place("sqs")) if lean else sqs
+        publishing: SNSClient | SnsHttp = SnsHttp(await place("sns")) if lean else sns
         yield Aws(sns, sqs, endpoint, hot, publishing)

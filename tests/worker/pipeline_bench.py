@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from handlers.options import PolicyInUse
-from handlers.ports import Pair, StoreAway, Want
+from handlers.ports import LoadRequest, Pair, StoreAway
 from tests.worker.fake_clock import Even, FakeClock
 from tests.worker.stand_in_queue import StandInQueue
 from tests.worker.stand_in_topics import StandInTopics
-from tests.worker.telemetry_recorder import Ear
-from worker.pipeline import Outside, Pipeline
+from tests.worker.telemetry_recorder import TelemetryRecorder
+from worker.pipeline import Adapters, Pipeline
 from worker.runtime.clock import ObjectIds
-from worker.runtime.shutdown_signal import Stopping
+from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings import Settings
 from worker.store.memory import MemoryStore
 from worker.telemetry.health import Health
@@ -24,10 +24,10 @@ class MoodyStore(MemoryStore):
 
     away = False
 
-    async def load(self, wants: Sequence[Want]) -> dict[str, Pair]:
+    async def load(self, requests: Sequence[LoadRequest]) -> dict[str, Pair]:
         if self.away:
             raise StoreAway("no primary")
-        return dict(await super().load(wants))
+        return dict(await super().load(requests))
 
 
 @dataclass(slots=True)
@@ -37,8 +37,8 @@ class Plant:
     topics: StandInTopics
     store: MoodyStore
     health: Health
-    ear: Ear
-    stopping: Stopping
+    ear: TelemetryRecorder
+    stopping: ShutdownSignal
     running: "asyncio.Task[None]"
 
     async def stop(self) -> None:
@@ -57,7 +57,7 @@ async def plant(
     store: MoodyStore | None = None,
 ) -> AsyncIterator[Plant]:
     """A running pipeline with these messages in its queue."""
-    clock, ear, topics = FakeClock(), Ear(), StandInTopics()
+    clock, ear, topics = FakeClock(), TelemetryRecorder(), StandInTopics()
     store = store or MoodyStore()
     store.away = away
     queue = queue or StandInQueue(clock)
@@ -75,12 +75,12 @@ async def plant(
         receivers=1,
         shutdown_seconds=1,
     )
-    outside = Outside(
+    outside = Adapters(
         queue=queue, facts=queue.facts, topics=topics, store=store, outbox=store, waiting=store,
         clock=clock, ids=ObjectIds(), chance=Even(),
     )  # fmt: skip
     pipeline = Pipeline(settings=settings, outside=outside, health=health, telemetry=ear.telemetry)
-    stopping = Stopping(ear.telemetry.log)
+    stopping = ShutdownSignal(ear.telemetry.log)
     running = asyncio.create_task(pipeline.run(stopping))
     try:
         yield Plant(clock, queue, topics, store, health, ear, stopping, running)

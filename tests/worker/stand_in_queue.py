@@ -8,10 +8,10 @@ from typing import Any
 
 from handlers.ports import Clock
 from worker.errors import QueueAway
-from worker.ports import ENTRIES_MAX, Answers, DeadLetter, Hide, Message, QueueFacts, Refused
+from worker.ports import ENTRIES_MAX, DeadLetter, EntryResults, Message, QueueFacts, RefusedEntry, VisibilityChange
 
-LATER = Refused(code="InternalError", reason="try again", final=False)
-NEVER = Refused(code="ReceiptHandleIsInvalid", reason="no such delivery", final=True)
+LATER = RefusedEntry(code="InternalError", reason="try again", final=False)
+NEVER = RefusedEntry(code="ReceiptHandleIsInvalid", reason="no such delivery", final=True)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,8 +42,8 @@ class StandInQueue:
     )
     dead: list[DeadLetter] = field(default_factory=list)
     calls: list[tuple[str, int]] = field(default_factory=list)
-    hidden: list[Hide] = field(default_factory=list)
-    refusals: dict[str, deque[Refused | QueueAway | None]] = field(default_factory=dict)
+    hidden: list[VisibilityChange] = field(default_factory=list)
+    refusals: dict[str, deque[RefusedEntry | QueueAway | None]] = field(default_factory=dict)
     _stored: list[_Stored] = field(default_factory=list)
     _numbers: Any = field(default_factory=lambda: count(1))
 
@@ -56,7 +56,7 @@ class StandInQueue:
         )
         return message_id
 
-    def refuse(self, action: str, *answers: Refused | QueueAway | None) -> None:
+    def refuse(self, action: str, *answers: RefusedEntry | QueueAway | None) -> None:
         """The next entries of that action get these answers; QueueAway is the answer to a whole call."""
         self.refusals.setdefault(action, deque()).extend(answers)
 
@@ -91,7 +91,7 @@ class StandInQueue:
             group=stored.group,
         )
 
-    async def delete_batch(self, receipts: Sequence[str]) -> Answers:
+    async def delete_batch(self, receipts: Sequence[str]) -> EntryResults:
         answers = self._check("delete", len(receipts))
         for place, receipt in enumerate(receipts):
             if answers[place] is None:
@@ -99,9 +99,9 @@ class StandInQueue:
                 self._stored = [stored for stored in self._stored if stored.receipt != receipt]
         return answers
 
-    async def hide_batch(self, hides: Sequence[Hide]) -> Answers:
-        answers = self._check("hide", len(hides))
-        for place, hide in enumerate(hides):
+    async def change_visibility_batch(self, changes: Sequence[VisibilityChange]) -> EntryResults:
+        answers = self._check("hide", len(changes))
+        for place, hide in enumerate(changes):
             stored = self._find(hide.receipt)
             if answers[place] is None and stored is not None:
                 stored.visible_at = self.clock.monotonic() + hide.seconds
@@ -110,7 +110,7 @@ class StandInQueue:
                 answers[place] = NEVER
         return answers
 
-    async def dead_letter_batch(self, letters: Sequence[DeadLetter]) -> Answers:
+    async def dead_letter_batch(self, letters: Sequence[DeadLetter]) -> EntryResults:
         answers = self._check("dead_letter", len(letters))
         self.dead.extend(letter for letter, answer in zip(letters, answers, strict=True) if answer is None)
         return answers
@@ -118,11 +118,11 @@ class StandInQueue:
     def _find(self, receipt: str) -> _Stored | None:
         return next((stored for stored in self._stored if stored.receipt == receipt), None)
 
-    def _check(self, action: str, entries: int) -> list[Refused | None]:
+    def _check(self, action: str, entries: int) -> list[RefusedEntry | None]:
         assert entries <= ENTRIES_MAX, "SQS takes no more in one call"
         self.calls.append((action, entries))
         waiting = self.refusals.get(action, deque())
-        answers: list[Refused | None] = []
+        answers: list[RefusedEntry | None] = []
         for _ in range(entries):
             answer = waiting.popleft() if waiting else None
             if isinstance(answer, QueueAway):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from worker.errors import TopicsAway
 from worker.outbox.topic_message import BYTES_MAX, ENTRIES_MAX
-from worker.ports import Refused, TopicMessage, is_fifo
+from worker.ports import RefusedEntry, TopicMessage, is_fifo
 
 
 class StandInTopics:
@@ -13,12 +13,12 @@ class StandInTopics:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, list[TopicMessage]]] = []
-        self.answers: dict[str, list[Refused]] = {}
+        self.answers: dict[str, list[RefusedEntry]] = {}
         self.away = False
         self.refusing: set[str] = set()
         self.gate: asyncio.Event | None = None
 
-    async def publish(self, arn: str, messages: Sequence[TopicMessage]) -> Sequence[Refused | None]:
+    async def publish(self, arn: str, messages: Sequence[TopicMessage]) -> Sequence[RefusedEntry | None]:
         if self.gate is not None:
             await self.gate.wait()
         if self.away or arn in self.refusing:

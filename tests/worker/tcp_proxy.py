@@ -56,8 +56,8 @@ class TcpProxy(TcpServer):
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
-                way.cancel()
+            for rollout in ways:
+                rollout.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
 
     @contextlib.asynccontextmanager

@@ -6,18 +6,18 @@ from io import BytesIO
 from typing import Any
 
 from tests.worker.fake_clock import FakeClock
-from worker.telemetry.logs import Origin, open_log
+from worker.telemetry.logs import LogIdentity, open_log
 from worker.telemetry.metrics import Metric, Telemetry
 
 
-class Ear:
+class TelemetryRecorder:
     """Telemetry for the parts, and what came through it."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.gauges: dict[str, float] = {}
         self._out = BytesIO()
-        log = open_log(level="debug", origin=Origin(hostname="host", pid=7), clock=FakeClock(), to=self._out)
+        log = open_log(level="debug", origin=LogIdentity(hostname="host", pid=7), clock=FakeClock(), to=self._out)
         self.telemetry = Telemetry(metrics=self, log=log)
 
     def count(self, metric: Metric, value: int = 1, **tags: str) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from moto_server import MotoServer
 from worker.aws.sns import SnsTopics
-from worker.aws.sns_http import LeanSns
-from worker.aws.sqs_http import LeanSqs
+from worker.aws.sns_http import SnsHttp
+from worker.aws.sqs_http import SqsHttp
 from worker.clients import connected
 from worker.outbox.topic_message import topic_message
 from worker.runtime.clock import SystemClock
@@ -31,10 +31,10 @@ async def test_each_service_is_called_the_way_that_is_set(moto: MotoServer, sqs:
     )
     async with connected(settings, SystemClock()) as clients:
         polling: Any = clients.polling
-        assert isinstance(polling, LeanSqs) == (sqs == "lean")
+        assert isinstance(polling, SqsHttp) == (sqs == "lean")
         assert (clients.settling is clients.sqs) == (sqs == "library")
         assert clients.polling is not clients.settling
-        assert isinstance(clients.publishing, LeanSns) == (sns == "lean")
+        assert isinstance(clients.publishing, SnsHttp) == (sns == "lean")
         assert (clients.publishing is clients.sns) == (sns == "library")
         queue = (await clients.sqs.create_queue(QueueName="clients"))["QueueUrl"]
         assert not (await polling.receive_message(QueueUrl=queue)).get("Messages")

@@ -161,11 +161,11 @@ def test_a_second_signal_exits_at_once() -> None:
     deaf = """
 import asyncio, sys
 from worker.runtime.clock import SystemClock
-from worker.telemetry.logs import Origin, open_log
-from worker.runtime.shutdown_signal import Stopping
+from worker.telemetry.logs import LogIdentity, open_log
+from worker.runtime.shutdown_signal import ShutdownSignal
 
 async def main():
-    stopping = Stopping(open_log(level="info", origin=Origin(), clock=SystemClock()))
+    stopping = ShutdownSignal(open_log(level="info", origin=LogIdentity(), clock=SystemClock()))
     stopping.listen()
     print("listening", flush=True)
     await stopping.asked()

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from commands.rollout import COMPOSED, UPDATE_NAMES, Engine, Origin, Way
+from commands.rollout import COMPOSED, UPDATE_NAMES, Engine, EngineRollout, UpdateOrigin
 from handlers.options import PolicyInUse
-from handlers.outcome import Handled
+from handlers.outcome import HandledEvent
 from tests.handlers.wire_events import Json, conversation, event, work_item
 from tests.handlers.world import World, code_of
-from tests.worker.telemetry_recorder import Ear
+from tests.worker.telemetry_recorder import TelemetryRecorder
 from tests.worker.test_settings import GOOD
-from worker.settings import SettingFaults, Settings, read_settings, setting_rows
-from worker.telemetry.audit_log import tell_handled
+from worker.settings import SettingErrors, Settings, read_settings, setting_rows
+from worker.telemetry.audit_log import log_handled
 from worker.telemetry.metrics import Metric
 
 LEGACY_SET = {"COMMAND_ENGINE": "legacy", "SYNC_POLICY": "legacy"}
@@ -28,21 +28,21 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def read(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Settings | SettingFaults:
+def read(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Settings | SettingErrors:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return read_settings(Settings)
 
 
-def way_of(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Way:
+def way_of(monkeypatch: pytest.MonkeyPatch, **variables: str) -> EngineRollout:
     settings = read(monkeypatch, variables)
     assert isinstance(settings, Settings), settings
-    return settings.way
+    return settings.rollout
 
 
 def faults(monkeypatch: pytest.MonkeyPatch, **variables: str) -> list[str]:
     found = read(monkeypatch, variables)
-    assert isinstance(found, SettingFaults)
+    assert isinstance(found, SettingErrors)
     return list(found.lines)
 
 
@@ -54,7 +54,7 @@ class TestGood:
 
     @pytest.mark.parametrize("engine", Engine, ids=lambda engine: engine.value)
     def test_the_engine(self, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
-        assert way_of(monkeypatch, COMMAND_ENGINE=engine.value, SYNC_POLICY="legacy") == Way(engine=engine)
+        assert way_of(monkeypatch, COMMAND_ENGINE=engine.value, SYNC_POLICY="legacy") == EngineRollout(engine=engine)
 
     @pytest.mark.parametrize("text", ["LEGACY", "Legacy"])
     def test_the_engine_in_any_case(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -62,27 +62,27 @@ class TestGood:
 
     @pytest.mark.parametrize("name", UPDATE_NAMES)
     def test_every_update_can_be_rolled_out(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-        way = way_of(monkeypatch, **LEGACY_SET, COMPOSED_UPDATES=name)
-        assert way == Way(engine=Engine.LEGACY, composed_updates=frozenset({name}))
+        rollout = way_of(monkeypatch, **LEGACY_SET, COMPOSED_UPDATES=name)
+        assert rollout == EngineRollout(engine=Engine.LEGACY, composed_updates=frozenset({name}))
 
     @pytest.mark.parametrize(
         "text", ["queue:null,assignedTo:null", " queue:null , assignedTo:null ", "assignedTo:null,,queue:null,"]
     )
     def test_several(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-        way = way_of(monkeypatch, **LEGACY_SET, COMPOSED_UPDATES=text)
-        assert way.composed_updates == {"queue:null", "assignedTo:null"}
+        rollout = way_of(monkeypatch, **LEGACY_SET, COMPOSED_UPDATES=text)
+        assert rollout.composed_updates == {"queue:null", "assignedTo:null"}
 
     @pytest.mark.parametrize(
         ("text", "most"),
         [
-            ("api=2", {Origin.API: 2}),
-            ("api=2,router=3", {Origin.API: 2, Origin.ROUTER: 3}),
-            (" router=1 , sync=4,", {Origin.ROUTER: 1, Origin.SYNC: 4}),
+            ("api=2", {UpdateOrigin.API: 2}),
+            ("api=2,router=3", {UpdateOrigin.API: 2, UpdateOrigin.ROUTER: 3}),
+            (" router=1 , sync=4,", {UpdateOrigin.ROUTER: 1, UpdateOrigin.SYNC: 4}),
             ("", {}),
         ],
     )
     def test_most_fields_by_origin(
-        self, monkeypatch: pytest.MonkeyPatch, text: str, most: Mapping[Origin, int]
+        self, monkeypatch: pytest.MonkeyPatch, text: str, most: Mapping[UpdateOrigin, int]
     ) -> None:
         assert way_of(monkeypatch, MAX_FIELDS=text).fields_max == most
 
@@ -97,7 +97,7 @@ class TestFaults:
         assert "queue:none" in found["COMPOSED_UPDATES"]
         assert all(name in found["COMPOSED_UPDATES"] for name in UPDATE_NAMES)
         assert "'everyone=2' is no origin with a number above 0" in found["MAX_FIELDS"]
-        assert all(f"{origin.value}=NUMBER" in found["MAX_FIELDS"] for origin in Origin)
+        assert all(f"{origin.value}=NUMBER" in found["MAX_FIELDS"] for origin in UpdateOrigin)
 
     @pytest.mark.parametrize("text", ["both", "funnel", "composed,legacy", "1"])
     def test_an_engine_there_is_not(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -131,28 +131,28 @@ class TestFaults:
         assert line.startswith("MAX_FIELDS: ")
 
 
-async def synced(way: Way, **told: Any) -> Handled:
+async def synced(rollout: EngineRollout, **told: Any) -> HandledEvent:
     """What becomes of an event of a conversation whose work-item u-1 has."""
-    policy = PolicyInUse.LEGACY if way.engine is Engine.LEGACY else PolicyInUse.CAUSAL
-    world = World(way=way, policy=policy).put(
+    policy = PolicyInUse.LEGACY if rollout.engine is Engine.LEGACY else PolicyInUse.CAUSAL
+    world = World(rollout=rollout, policy=policy).put(
         conversation(3), work_item(3, status="assigned", user="u-1", session="s-1")
     )
     return await world.one(event(conversation(4, **told)))
 
 
-def used(ear: Ear) -> dict[str, int]:
+def used(ear: TelemetryRecorder) -> dict[str, int]:
     metric = Metric.COMMAND_USED.value
     return {name.removeprefix(f"{metric} "): count for name, count in ear.counts.items() if name.startswith(metric)}
 
 
-LEGACY = Way(engine=Engine.LEGACY)
+LEGACY = EngineRollout(engine=Engine.LEGACY)
 SNOOZED: Json = {"users": ("u-1",), "status": "snoozed"}
 """A conversation of the work-item's agent."""
 
 
 class TestUsage:
     @pytest.mark.parametrize(
-        ("way", "told", "tags"),
+        ("rollout", "told", "tags"),
         [
             (COMPOSED, SNOOZED, "composed=true count=1 engine=composed fields=paused origin=sync"),
             (LEGACY, SNOOZED, "composed=false count=1 engine=legacy fields=paused origin=sync"),
@@ -174,38 +174,42 @@ class TestUsage:
         ],
         ids=["composed", "legacy", "rolled out", "three", "three, legacy"],
     )
-    async def test_fields_count_origin_engine_and_way(self, way: Way, told: dict[str, Any], tags: str) -> None:
-        ear = Ear()
-        tell_handled([await synced(way, **told)], ear.telemetry)
+    async def test_fields_count_origin_engine_and_way(
+        self, rollout: EngineRollout, told: dict[str, Any], tags: str
+    ) -> None:
+        ear = TelemetryRecorder()
+        log_handled([await synced(rollout, **told)], ear.telemetry)
         assert used(ear) == {tags: 1}
 
     async def test_the_fields_of_a_refused_update_are_counted_too(self) -> None:
-        ear = Ear()
-        end = await synced(Way(fields_max={Origin.SYNC: 2}), users=("u-2",), queue="q-1", status="snoozed")
+        ear = TelemetryRecorder()
+        end = await synced(
+            EngineRollout(fields_max={UpdateOrigin.SYNC: 2}), users=("u-2",), queue="q-1", status="snoozed"
+        )
         assert code_of(end) == "TOO_MANY_FIELDS"
-        tell_handled([end], ear.telemetry)
+        log_handled([end], ear.telemetry)
         assert used(ear) == {"composed=true count=3 engine=composed fields=assignedTo+paused+queue origin=sync": 1}
         assert ear.total(Metric.REFUSED) == 1
 
     async def test_an_event_that_asks_nothing_of_the_commands_counts_nothing(self) -> None:
-        ear = Ear()
-        tell_handled([await synced(COMPOSED, users=("u-1",))], ear.telemetry)
+        ear = TelemetryRecorder()
+        log_handled([await synced(COMPOSED, users=("u-1",))], ear.telemetry)
         assert ear.total(Metric.COMMAND_USED) == 0
 
-    @pytest.mark.parametrize("origin", Origin, ids=lambda origin: origin.value)
-    async def test_updates_are_told_apart_by_where_they_came_from(self, origin: Origin) -> None:
-        ear = Ear()
+    @pytest.mark.parametrize("origin", UpdateOrigin, ids=lambda origin: origin.value)
+    async def test_updates_are_told_apart_by_where_they_came_from(self, origin: UpdateOrigin) -> None:
+        ear = TelemetryRecorder()
         end = await synced(COMPOSED, **SNOOZED)
         assert end.audit.command is not None
         command = replace(end.audit.command, origin=origin, fields=("status", "queue", "paused"))
         for _ in range(2):
-            tell_handled([replace(end, audit=replace(end.audit, command=command))], ear.telemetry)
+            log_handled([replace(end, audit=replace(end.audit, command=command))], ear.telemetry)
         tags = f"composed=true count=3 engine=composed fields=paused+queue+status origin={origin.value}"
         assert used(ear) == {tags: 2}
 
     async def test_the_audit_line_says_the_way_and_what_was_dropped_is_what_is_missing(self) -> None:
-        ear = Ear()
-        tell_handled([await synced(LEGACY, users=(), status="snoozed")], ear.telemetry)
+        ear = TelemetryRecorder()
+        log_handled([await synced(LEGACY, users=(), status="snoozed")], ear.telemetry)
         [line] = ear.lines
         assert line["command"]["engine"] == "legacy"
         assert line["command"]["name"] == "dequeueCommandParams"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from handlers.options import PolicyInUse
-from worker.settings import SettingFaults, Settings, read_settings, setting_rows, settings_table
+from worker.settings import SettingErrors, Settings, read_settings, setting_rows, settings_table
 
 GOOD = {
     "AWS_REGION": "us-east-1",
@@ -22,7 +22,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(row.name, raising=False)
 
 
-def _read(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Settings | SettingFaults:
+def _read(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Settings | SettingErrors:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return read_settings(Settings)
@@ -30,7 +30,7 @@ def _read(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Sett
 
 def _faults(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> list[str]:
     found = _read(monkeypatch, variables)
-    assert isinstance(found, SettingFaults)
+    assert isinstance(found, SettingErrors)
     return list(found.lines)
 
 

@@ -47,7 +47,7 @@ A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ServiceEndpoint:
     """A service, and what is needed to call it. The session stays its owner's."""
 
     service: str
@@ -58,7 +58,7 @@ class Place:
     clock: Clock
 
 
-class Reader(Protocol[A]):
+class ResponseReader(Protocol[A]):
     """How a protocol's answers are read."""
 
     def read(self, content: bytes) -> A | None:
@@ -73,7 +73,7 @@ class Reader(Protocol[A]):
 class SignedCalls(Generic[A]):
     """Calls to one service."""
 
-    def __init__(self, place: Place, reader: Reader[A]) -> None:
+    def __init__(self, place: ServiceEndpoint, reader: ResponseReader[A]) -> None:
         self._place = place
         self._reader = reader
         self._url = URL(place.url).with_path("/")

@@ -7,26 +7,26 @@ from botocore.exceptions import ClientError
 
 from worker.aws.errors import code_of, throttled, translated
 from worker.errors import Misconfigured, TopicsAway, first_line
-from worker.ports import Refused, TopicMessage, is_fifo
+from worker.ports import RefusedEntry, TopicMessage, is_fifo
 
 if TYPE_CHECKING:
     from types_aiobotocore_sns.client import SNSClient
 
-    from worker.aws.sns_http import LeanSns
+    from worker.aws.sns_http import SnsHttp
 
 
 _ABSENT: Final = frozenset({"NotFound", "NotFoundException"})
 _NEVER: Final = frozenset({"InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid"})
-_UNTOLD: Final = Refused(code="NOT_TOLD", reason="the answer does not say what became of it", final=False)
+_UNTOLD: Final = RefusedEntry(code="NOT_TOLD", reason="the answer does not say what became of it", final=False)
 
 
 class SnsTopics:
     """Publishes in batches; a FIFO topic gets group and deduplication id."""
 
-    def __init__(self, client: "SNSClient | LeanSns") -> None:
+    def __init__(self, client: "SNSClient | SnsHttp") -> None:
         self._client = client
 
-    async def publish(self, arn: str, messages: Sequence[TopicMessage]) -> Sequence[Refused | None]:
+    async def publish(self, arn: str, messages: Sequence[TopicMessage]) -> Sequence[RefusedEntry | None]:
         """One call; where SNS refuses it as a whole, each message alone, so that one cannot harm the others."""
         fifo = is_fifo(arn)
         entries: Any = [_entry(index, message, fifo=fifo) for index, message in enumerate(messages)]
@@ -35,10 +35,10 @@ class SnsTopics:
                 answer = await self._client.publish_batch(TopicArn=arn, PublishBatchRequestEntries=entries)
         except ClientError as error:
             if len(messages) == 1:
-                return [Refused(code=code_of(error), reason=first_line(error), final=code_of(error) in _NEVER)]
+                return [RefusedEntry(code=code_of(error), reason=first_line(error), final=code_of(error) in _NEVER)]
             return [(await self.publish(arn, [message]))[0] for message in messages]
         # Only what SNS says it took leaves the outbox: what answers in SNS's place says nothing of the kind.
-        answers: dict[str | None, Refused | None] = {one.get("Id"): None for one in answer.get("Successful") or ()}
+        answers: dict[str | None, RefusedEntry | None] = {one.get("Id"): None for one in answer.get("Successful") or ()}
         answers.update({one.get("Id"): _refused(one) for one in answer.get("Failed") or ()})
         return [answers.get(entry["Id"], _UNTOLD) for entry in entries]
 
@@ -56,11 +56,11 @@ async def check_topic(client: "SNSClient", arn: str, variable: str) -> str | Non
     return None
 
 
-def _refused(failure: Any) -> Refused:
+def _refused(failure: Any) -> RefusedEntry:
     code = str(failure.get("Code", "Unknown"))
     # A fault of the sender's may be one of rights or keys, which an operator mends; only a bad message stays bad.
     final = bool(failure.get("SenderFault")) and code in _NEVER and not throttled(code)
-    return Refused(code=code, reason=str(failure.get("Message", "")), final=final)
+    return RefusedEntry(code=code, reason=str(failure.get("Message", "")), final=final)
 
 
 def _entry(index: int, message: TopicMessage, *, fifo: bool) -> dict[str, Any]:

@@ -10,17 +10,17 @@ from xml.etree import ElementTree as ET
 
 from botocore.parsers import ResponseParserError
 
-from worker.aws.http_calls import Place, SignedCalls
+from worker.aws.http_calls import ServiceEndpoint, SignedCalls
 
 _HEADERS: Final = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
 _ANSWER_BYTES_MAX: Final = 262_144
 """An answer to ten entries takes two thousand bytes, and some more where it gives reasons."""
 
 
-class LeanSns:
+class SnsHttp:
     """The call, by the name and with the parameters and the answer of the library's client."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: ServiceEndpoint) -> None:
         self._calls = SignedCalls(place, _Xml())
 
     async def publish_batch(

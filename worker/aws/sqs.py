@@ -11,19 +11,28 @@ from handlers.ports import Clock
 from worker.aws.errors import code_of, throttled, translated
 from worker.aws.responses import reading
 from worker.errors import Misconfigured, QueueAway, first_line
-from worker.ports import ENTRIES_MAX, Answers, DeadLetter, Hide, Message, QueueFacts, Refused, size_bytes
+from worker.ports import (
+    ENTRIES_MAX,
+    DeadLetter,
+    EntryResults,
+    Message,
+    QueueFacts,
+    RefusedEntry,
+    VisibilityChange,
+    size_bytes,
+)
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs.client import SQSClient
 
-    from worker.aws.sqs_http import LeanSqs
+    from worker.aws.sqs_http import SqsHttp
 
-    HotCalls = SQSClient | LeanSqs
+    HotCalls = SQSClient | SqsHttp
     """Who makes the calls that are made all the time."""
 
 BATCH_BYTES_MAX: Final = 262_144
 """What one call may carry in total; a larger single message goes alone."""
-_UNTOLD: Final = Refused(code="NOT_TOLD", reason="the answer does not say what became of it", final=False)
+_UNTOLD: Final = RefusedEntry(code="NOT_TOLD", reason="the answer does not say what became of it", final=False)
 
 T = TypeVar("T")
 
@@ -66,7 +75,7 @@ class SqsQueue:
             with reading():
                 return [_message(wire, now) for wire in answer.get("Messages") or []]
 
-    async def delete_batch(self, receipts: Sequence[str]) -> Answers:
+    async def delete_batch(self, receipts: Sequence[str]) -> EntryResults:
         """Settle for good."""
 
         async def call(some: Sequence[str]) -> Mapping[str, Any]:
@@ -77,10 +86,10 @@ class SqsQueue:
 
         return await _batched("deleting from SQS", receipts, call)
 
-    async def hide_batch(self, hides: Sequence[Hide]) -> Answers:
+    async def change_visibility_batch(self, changes: Sequence[VisibilityChange]) -> EntryResults:
         """Change when messages are seen again."""
 
-        async def call(some: Sequence[Hide]) -> Mapping[str, Any]:
+        async def call(some: Sequence[VisibilityChange]) -> Mapping[str, Any]:
             return await self._settling.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
@@ -89,16 +98,16 @@ class SqsQueue:
                 ],
             )
 
-        return await _batched("changing visibility in SQS", hides, call)
+        return await _batched("changing visibility in SQS", changes, call)
 
-    async def dead_letter_batch(self, letters: Sequence[DeadLetter]) -> Answers:
+    async def dead_letter_batch(self, letters: Sequence[DeadLetter]) -> EntryResults:
         """Send to the dead-letter queue; the source message stays."""
 
         async def call(some: Sequence[DeadLetter]) -> Mapping[str, Any]:
             entries: Any = [_entry(index, letter) for index, letter in enumerate(some)]
             return await self._client.send_message_batch(QueueUrl=self._dead_letter_url, Entries=entries)
 
-        answers: list[Refused | None] = []
+        answers: list[RefusedEntry | None] = []
         for some in _within_bytes(letters):
             answers.extend(await _batched("sending to the dead-letter queue", some, call))
         return answers
@@ -150,7 +159,7 @@ async def _url_of(client: "SQSClient", arn: str) -> str:
 
 async def _batched(
     what: str, entries: Sequence[T], call: Callable[[Sequence[T]], Awaitable[Mapping[str, Any]]]
-) -> Answers:
+) -> EntryResults:
     """One call; where AWS refuses the call as a whole, each entry alone, so that one cannot harm the others."""
     try:
         with translated(what, QueueAway):
@@ -159,22 +168,22 @@ async def _batched(
                 told = _told(answer)
     except ClientError as error:
         if len(entries) == 1:
-            return [Refused(code=code_of(error), reason=first_line(error), final=True)]
+            return [RefusedEntry(code=code_of(error), reason=first_line(error), final=True)]
         return [(await _batched(what, [entry], call))[0] for entry in entries]
     return [told.get(str(index), _UNTOLD) for index in range(len(entries))]
 
 
-def _told(answer: Mapping[str, Any]) -> dict[Any, Refused | None]:
+def _told(answer: Mapping[str, Any]) -> dict[Any, RefusedEntry | None]:
     """What became of each entry, by its id."""
-    told: dict[Any, Refused | None] = {one.get("Id"): None for one in answer.get("Successful") or ()}
+    told: dict[Any, RefusedEntry | None] = {one.get("Id"): None for one in answer.get("Successful") or ()}
     told.update({one.get("Id"): _refused(one) for one in answer.get("Failed") or ()})
     return told
 
 
-def _refused(failure: Mapping[str, Any]) -> Refused:
+def _refused(failure: Mapping[str, Any]) -> RefusedEntry:
     code = str(failure.get("Code", "Unknown")).rpartition(".")[2]
     final = bool(failure.get("SenderFault")) and not throttled(code)
-    return Refused(code=code, reason=str(failure.get("Message", "")), final=final)
+    return RefusedEntry(code=code, reason=str(failure.get("Message", "")), final=final)
 
 
 def _message(wire: Mapping[str, Any], now: datetime) -> Message:

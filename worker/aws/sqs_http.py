@@ -9,16 +9,16 @@ from typing import Any, Final
 
 import orjson
 
-from worker.aws.http_calls import Place, SignedCalls
+from worker.aws.http_calls import ServiceEndpoint, SignedCalls
 from worker.aws.responses import reading
 
 _CONTENT_TYPE: Final = "application/x-amz-json-1.0"
 
 
-class LeanSqs:
+class SqsHttp:
     """The three calls, by the names and with the parameters and answers of the library's client."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: ServiceEndpoint) -> None:
         self._calls = SignedCalls(place, _Json())
 
     async def receive_message(self, **parameters: Any) -> Mapping[str, Any]:

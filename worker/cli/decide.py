@@ -14,7 +14,7 @@ from handlers.events.event import Malformed
 from handlers.events.json_text import parse_json
 from handlers.events.parser import DEFAULT_LIMITS
 
-FILES = Annotated[
+QUESTION_FILES = Annotated[
     list[Path] | None,
     typer.Argument(metavar="[FILE]…", help="Files with questions; standard input if none is named, or for `-`."),
 ]
@@ -47,7 +47,7 @@ A line that cannot be read is answered with {{"error": …}}, the rest goes on, 
 """
 
 
-def decide(files: FILES = None, as_json: JSON = False) -> None:  # noqa: ARG001 - decisions are always JSON
+def decide(files: QUESTION_FILES = None, as_json: JSON = False) -> None:  # noqa: ARG001 - decisions are always JSON
     """Read questions, one JSON object a line, and print the decisions: for tests, dry runs and scripts.
 
     A question is about a pair ({"kind": "sync", …}) or about an update ({"kind": "command", …}). A line that cannot

@@ -23,7 +23,7 @@ from worker.outbox.topic_message import BYTES_MAX, ENTRIES_MAX, packed, topic_me
 from worker.ports import AwsEndpoint, TopicMessage, Topics
 from worker.settings import TopicSettings
 
-FILES = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Captured events; `-` is standard input.")]
+EVENT_FILES = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Captured events; `-` is standard input.")]
 OUTSIDE_ONLY = Annotated[bool, typer.Option("--outside-only", help="Leave syncs (isSync true) out.")]
 JSON = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
@@ -31,7 +31,7 @@ _TRIES: Final = 3
 _WORK_ITEM_TYPES: Final = frozenset({"work_item", "work-item"})
 
 
-def publish(files: FILES, outside_only: OUTSIDE_ONLY = False, as_json: JSON = False) -> None:
+def publish(files: EVENT_FILES, outside_only: OUTSIDE_ONLY = False, as_json: JSON = False) -> None:
     """Publish captured events to their topics, in the order in which they stand.
 
     Any of the five shapes, as NDJSON, as a JSON array or one after another. What cannot be read or published is told
@@ -58,7 +58,7 @@ def publish(files: FILES, outside_only: OUTSIDE_ONLY = False, as_json: JSON = Fa
 
 
 @dataclass(slots=True, kw_only=True)
-class Count:
+class PublishTally:
     """How many events went which way."""
 
     published: int = 0
@@ -71,7 +71,7 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class OutgoingEvent:
     """An event on its way: the topic's side, the message, and where it was read."""
 
     side: str
@@ -80,16 +80,16 @@ class Outgoing:
 
 
 @dataclass(slots=True, kw_only=True)
-class Sender:
+class EventSender:
     """Gathers events into calls of ten a topic and sends them; tells faults with file and line."""
 
     topics: Topics
     arns: Mapping[str, str]
-    count: Count
-    waiting: dict[str, list[Outgoing]] = field(default_factory=dict)
+    count: PublishTally
+    waiting: dict[str, list[OutgoingEvent]] = field(default_factory=dict)
     away: set[str] = field(default_factory=set)
 
-    async def add(self, outgoing: Outgoing) -> None:
+    async def add(self, outgoing: OutgoingEvent) -> None:
         """Send when ten of a topic are together; once a topic is away, the rest of it is only counted."""
         if outgoing.side in self.away:
             self.count.failed += 1
@@ -112,7 +112,7 @@ class Sender:
                 self.away.add(side)
                 return
 
-    async def _call(self, arn: str, some: list[Outgoing]) -> None:
+    async def _call(self, arn: str, some: list[OutgoingEvent]) -> None:
         for attempt in range(1, _TRIES + 1):
             answers = await self.topics.publish(arn, [one.message for one in some])
             refused = [(one, answer) for one, answer in zip(some, answers, strict=True) if answer is not None]
@@ -134,10 +134,10 @@ async def _publish(
     *,
     outside_only: bool,
     advance: Callable[[], None],
-) -> Count:
-    count = Count()
+) -> PublishTally:
+    count = PublishTally()
     async with sns_client(endpoint) as client:
-        sender = Sender(topics=SnsTopics(client), arns=arns, count=count)
+        sender = EventSender(topics=SnsTopics(client), arns=arns, count=count)
         for capture in _captures(files):
             advance()
             if isinstance(capture, CaptureFault):
@@ -155,7 +155,7 @@ async def _publish(
     return count
 
 
-def outgoing_of(capture: Capture, *, outside_only: bool) -> Outgoing | str | None:
+def outgoing_of(capture: Capture, *, outside_only: bool) -> OutgoingEvent | str | None:
     """The event as its producer would publish it; None where it is left out, a line where it cannot be published."""
     unwrapped = unwrap(capture.value, depth_max=DEFAULT_LIMITS.depth_max, bytes_max=DEFAULT_LIMITS.bytes_max)
     if isinstance(unwrapped, Malformed):
@@ -177,7 +177,7 @@ def outgoing_of(capture: Capture, *, outside_only: bool) -> Outgoing | str | Non
     )
     if message.size_bytes > BYTES_MAX:
         return f"{message.size_bytes} bytes, SNS takes {BYTES_MAX}"
-    return Outgoing(side=side, message=message, capture=capture)
+    return OutgoingEvent(side=side, message=message, capture=capture)
 
 
 def _side(event: Mapping[str, Any]) -> str | None:
@@ -219,11 +219,11 @@ def _captures(files: list[Path]) -> Iterator[Capture | CaptureFault]:
             yield from read_captures(file)
 
 
-def _tell(count: Count, capture: Capture, message: str) -> None:
+def _tell(count: PublishTally, capture: Capture, message: str) -> None:
     _say(count, str(CaptureFault(file=capture.file, line=capture.line, message=message)))
 
 
-def _say(count: Count, line: str) -> None:
+def _say(count: PublishTally, line: str) -> None:
     count.failed += 1
     sys.stderr.write(line + "\n")
 

@@ -9,20 +9,20 @@ from typing import Annotated
 
 import typer
 
-from commands.rollout import Engine, Way
+from commands.rollout import Engine, EngineRollout
 from handlers.options import Options, PolicyInUse
 from worker.replay.captured_events import ReplayInput
-from worker.replay.environment import Mode
-from worker.replay.modes import Asked, Ended, Replay
+from worker.replay.environment import ReplayMode
+from worker.replay.modes import Replay, ReplayRequest, ReplayResult
 from worker.replay.reports.json import JsonReport
 from worker.replay.reports.text import TextReport
 
-FILES = Annotated[
+CAPTURE_FILES = Annotated[
     list[Path],
     typer.Argument(metavar="FILE…", help="Captured events; `-` is standard input. The mode may be named before them."),
 ]
 MODE = Annotated[
-    Mode | None,
+    ReplayMode | None,
     typer.Option(
         help="observe: as it happened, and what our rules decide; simulate: outside writes done again, our syncs in "
         "the place of the captured; explore: in every order of delivery.  [default: observe]"
@@ -47,7 +47,7 @@ JSON = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 def replay(  # noqa: PLR0917 - options, which nobody passes by position
-    files: FILES,
+    files: CAPTURE_FILES,
     mode: MODE = None,
     observe: OBSERVE = False,
     simulate: SIMULATE = False,
@@ -65,17 +65,17 @@ def replay(  # noqa: PLR0917 - options, which nobody passes by position
     Any of the five shapes, as NDJSON, as a JSON array or one after another. What cannot be read is told with file and
     line, the rest goes on, and the exit status is 1.
     """
-    flags = {Mode.OBSERVE: observe, Mode.SIMULATE: simulate, Mode.EXPLORE: explore}
+    flags = {ReplayMode.OBSERVE: observe, ReplayMode.SIMULATE: simulate, ReplayMode.EXPLORE: explore}
     mode, files = _mode(mode, [each for each, given in flags.items() if given], files)
     if policy is not PolicyInUse.LEGACY and engine is Engine.LEGACY:
         raise typer.BadParameter(f"policy {policy.value} needs the composed engine; with legacy say --policy legacy")
-    if duplicates and mode is not Mode.EXPLORE:
+    if duplicates and mode is not ReplayMode.EXPLORE:
         raise typer.BadParameter("--duplicates belongs to --mode explore")
     if _is_a_word(files[0]):
-        raise typer.BadParameter(f"{files[0]} is no mode ({', '.join(Mode)}) and no file here")
-    asked = Asked(
+        raise typer.BadParameter(f"{files[0]} is no mode ({', '.join(ReplayMode)}) and no file here")
+    asked = ReplayRequest(
         # A capture may hold syncs of ours, and no store here has made them.
-        options=Options(policy=policy, way=Way(engine=engine), own_syncs_stored=False),
+        options=Options(policy=policy, rollout=EngineRollout(engine=engine), own_syncs_stored=False),
         conversation=conversation,
         duplicates=duplicates,
         states_max=states_max,
@@ -84,17 +84,17 @@ def replay(  # noqa: PLR0917 - options, which nobody passes by position
     raise typer.Exit(1 if ended.faults or (fail_on_violation and ended.violations) else 0)
 
 
-def _mode(mode: Mode | None, flags: list[Mode], files: list[Path]) -> tuple[Mode, list[Path]]:
+def _mode(mode: ReplayMode | None, flags: list[ReplayMode], files: list[Path]) -> tuple[ReplayMode, list[Path]]:
     """The mode, however it was named, and the files."""
     named = {*flags, *([mode] if mode is not None else [])}
-    while files and str(files[0]) in set(Mode) and not files[0].exists():
-        named.add(Mode(str(files[0])))
+    while files and str(files[0]) in set(ReplayMode) and not files[0].exists():
+        named.add(ReplayMode(str(files[0])))
         files = files[1:]
     if len(named) > 1:
         raise typer.BadParameter(f"one mode at a time, not {' and '.join(sorted(named))}")
     if not files:
         raise typer.BadParameter("name the files to replay, or - for standard input")
-    return next(iter(named), Mode.OBSERVE), files
+    return next(iter(named), ReplayMode.OBSERVE), files
 
 
 def _is_a_word(file: Path) -> bool:
@@ -102,7 +102,7 @@ def _is_a_word(file: Path) -> bool:
     return str(file) != "-" and not file.suffix and len(file.parts) == 1 and not file.exists()
 
 
-def _run(asked: Asked, mode: Mode, files: list[Path], *, as_json: bool) -> Ended:
+def _run(asked: ReplayRequest, mode: ReplayMode, files: list[Path], *, as_json: bool) -> ReplayResult:
     out = sys.stdout.buffer
     report = JsonReport(out) if as_json else TextReport(out)
     with ReplayInput(files) as source, _progress() as advance:

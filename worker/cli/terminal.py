@@ -6,7 +6,7 @@ from typing import TypeVar
 import typer
 from pydantic_settings import BaseSettings
 
-from worker.settings import SettingFaults, read_settings
+from worker.settings import SettingErrors, read_settings
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -14,7 +14,7 @@ S = TypeVar("S", bound=BaseSettings)
 def settings_or_exit(kind: type[S], verb: str) -> S:
     """The settings; never returns where they are wrong."""
     settings = read_settings(kind)
-    if isinstance(settings, SettingFaults):
+    if isinstance(settings, SettingErrors):
         for line in settings.lines:
             sys.stderr.write(f"routing-sync {verb}: {line}\n")
         raise typer.Exit(2)

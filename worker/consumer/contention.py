@@ -10,28 +10,28 @@ from functools import partial
 from typing import Final
 
 from handlers.events.event import Event
-from handlers.outcome import Handled, Retry
-from worker.consumer.lane_context import Entry, LaneParts
-from worker.runtime.unexpected import CodeFault, or_fault, tell_fault
+from handlers.outcome import HandledEvent, Retry
+from worker.consumer.lane_context import LaneContext, LaneEntry
+from worker.runtime.unexpected import UnexpectedError, catch_unexpected, log_unexpected
 
 _TRIED_MAX: Final = 4
 """So many of a lane are tried at a time."""
 
-Ends = Mapping[int, Handled]
+Ends = Mapping[int, HandledEvent]
 """Each event's end, by the event's `id()`."""
 
 
 class Contention:
     """`finish` tells, settles and publishes what has come to its end; `freed` hears that what waited may go on.
 
-    `held` are the ties of all that is tried (`Entry.ties`): what has one of them must wait.
+    `held` are the ties of all that is tried (`LaneEntry.ties`): what has one of them must wait.
     """
 
     def __init__(
         self,
-        parts: LaneParts,
+        parts: LaneContext,
         *,
-        finish: Callable[[Sequence[Entry], Ends], Awaitable[None]],
+        finish: Callable[[Sequence[LaneEntry], Ends], Awaitable[None]],
         freed: Callable[[], None],
     ) -> None:
         self._parts = parts
@@ -40,14 +40,14 @@ class Contention:
         self._places = asyncio.Semaphore(_TRIED_MAX)
         self.held: set[str] = set()
 
-    def begin(self, entries: Sequence[Entry], ends: dict[int, Handled], tasks: asyncio.TaskGroup) -> None:
+    def begin(self, entries: Sequence[LaneEntry], ends: dict[int, HandledEvent], tasks: asyncio.TaskGroup) -> None:
         """Try what is left of a batch, in tasks; `ends` is filled as conversations come to their end."""
         for ties in self._knots(entries):
             self.held |= ties
             knot = [entry for entry in entries if not ties.isdisjoint(entry.ties(fifo=self._parts.fifo))]
             tasks.create_task(self._try(knot, ties, ends))
 
-    def _knots(self, entries: Iterable[Entry]) -> list[frozenset[str]]:
+    def _knots(self, entries: Iterable[LaneEntry]) -> list[frozenset[str]]:
         """The ties of those that depend on each other, if only through a third; mostly those of one conversation."""
         knots: list[frozenset[str]] = []
         for entry in entries:
@@ -57,7 +57,7 @@ class Contention:
             knots.append(ties.union(*met))
         return knots
 
-    async def _try(self, knot: Sequence[Entry], ties: frozenset[str], ends: dict[int, Handled]) -> None:
+    async def _try(self, knot: Sequence[LaneEntry], ties: frozenset[str], ends: dict[int, HandledEvent]) -> None:
         """One conversation after the other, in their order; each entry ends as soon as it may."""
         async with self._places:
             left = knot
@@ -68,16 +68,18 @@ class Contention:
         self.held -= ties
         self._freed()
 
-    async def _again(self, events: Sequence[Event]) -> list[Handled]:
+    async def _again(self, events: Sequence[Event]) -> list[HandledEvent]:
         parts = self._parts
-        done = await or_fault(parts.outage.outlasted(partial(parts.handler.again, events), parts.store_pause))
-        if isinstance(done, CodeFault):
-            tell_fault(events, done, parts.telemetry)
+        done = await catch_unexpected(
+            parts.store_availability.outlasted(partial(parts.handler.again, events), parts.store_pause)
+        )
+        if isinstance(done, UnexpectedError):
+            log_unexpected(events, done, parts.telemetry)
             return [parts.failed(event, done.error) for event in events]
         return done
 
 
-def parted(entries: Iterable[Entry], ends: Ends, *, fifo: bool) -> tuple[list[Entry], list[Entry]]:
+def parted(entries: Iterable[LaneEntry], ends: Ends, *, fifo: bool) -> tuple[list[LaneEntry], list[LaneEntry]]:
     """What has come to its end, and the rest.
 
     In a group of a FIFO queue, all that follows an event without an end waits for it, and all that follows one that
@@ -85,8 +87,8 @@ def parted(entries: Iterable[Entry], ends: Ends, *, fifo: bool) -> tuple[list[En
     """
     back: set[str] = set()
     waiting: set[str] = set()
-    ended: list[Entry] = []
-    left: list[Entry] = []
+    ended: list[LaneEntry] = []
+    left: list[LaneEntry] = []
     for entry in entries:
         group = entry.message.group if fifo else None
         end = ends.get(id(entry.read))
@@ -100,7 +102,7 @@ def parted(entries: Iterable[Entry], ends: Ends, *, fifo: bool) -> tuple[list[En
     return ended, left
 
 
-def _first(entries: Iterable[Entry], ends: Ends) -> list[Event]:
+def _first(entries: Iterable[LaneEntry], ends: Ends) -> list[Event]:
     """The events without an end of the conversation that comes first."""
     events = [entry.read for entry in entries if isinstance(entry.read, Event) and id(entry.read) not in ends]
     return [event for event in events if event.conversation_id == events[0].conversation_id]

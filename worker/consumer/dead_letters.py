@@ -22,14 +22,14 @@ _REFUSED_BY_SQS: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U0001000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WrittenLetter:
     """The letter, and whether it says why it is dead."""
 
     letter: DeadLetter
     explained: bool
 
 
-def write_letter(message: Message, poison: Poison, facts: QueueFacts) -> Written:
+def write_letter(message: Message, poison: Poison, facts: QueueFacts) -> WrittenLetter:
     """The dead letter of `message`, within the dead-letter queue's size limit."""
     room_bytes = facts.dead_letter_bytes_max - size_bytes(message.body, {})
     why = _why(message, poison, room_bytes)
@@ -44,7 +44,7 @@ def write_letter(message: Message, poison: Poison, facts: QueueFacts) -> Written
         group=(message.group or message.id) if facts.fifo else None,
         deduplication=message.id if facts.fifo else None,
     )
-    return Written(letter=letter, explained=bool(why))
+    return WrittenLetter(letter=letter, explained=bool(why))
 
 
 def _why(message: Message, poison: Poison, room_bytes: int) -> Mapping[str, Mapping[str, Any]]:

@@ -13,20 +13,20 @@ from worker.ports import Message
 
 
 @dataclass(slots=True, kw_only=True)
-class _Held:
+class _InFlightMessage:
     message: Message
     visible_again: float
     """By the clock that nobody sets."""
 
 
-class InHand:
+class InFlight:
     """The registry. `visibility_seconds` is the queue's: how long a delivery stays hidden from others."""
 
     def __init__(self, *, count_max: int, visibility_seconds: int, clock: Clock) -> None:
         self.visibility_seconds = visibility_seconds
         self._count_max = count_max
         self._clock = clock
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, _InFlightMessage] = {}
         self._reserved = 0
         self._changed = asyncio.Condition()
 
@@ -48,7 +48,7 @@ class InHand:
         """Messages just received come in; the rest of the room is free again."""
         again = self._clock.monotonic() + self.visibility_seconds
         for message in messages:
-            self._held[message.receipt] = _Held(message=message, visible_again=again)
+            self._held[message.receipt] = _InFlightMessage(message=message, visible_again=again)
         await self.give_up(reserved)
 
     async def give_up(self, reserved: int) -> None:

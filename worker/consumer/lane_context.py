@@ -6,31 +6,31 @@ from typing import Protocol
 
 from commands.record import record
 from handlers.batch_handler import Contended
-from handlers.events.event import Event, Malformed, Unsupported
-from handlers.outcome import Handled
+from handlers.events.event import Event, Malformed, UnsupportedEvent
+from handlers.outcome import HandledEvent
 from handlers.ports import Clock
 from sync.rule import Policy
-from worker.consumer.queue_lag import BacklogLag
+from worker.consumer.queue_lag import QueueLag
 from worker.consumer.settlement import Settlement
 from worker.ports import Announcer, Message
-from worker.runtime.backoff import JitteredDelay
-from worker.runtime.store_availability import Outage
-from worker.runtime.unexpected import CodeFault
+from worker.runtime.backoff import JitteredBackoff
+from worker.runtime.store_availability import StoreAvailability
+from worker.runtime.unexpected import UnexpectedError
 from worker.telemetry.health import Health
 from worker.telemetry.metrics import Telemetry
 
 
 @record
-class Entry:
+class LaneEntry:
     """A message with what it was read as."""
 
     message: Message
-    read: Event | Unsupported | Malformed | CodeFault
+    read: Event | UnsupportedEvent | Malformed | UnexpectedError
 
     @property
     def name(self) -> str | None:
         """The event's name, where it could be read."""
-        return self.read.name if isinstance(self.read, Event | Unsupported) else None
+        return self.read.name if isinstance(self.read, Event | UnsupportedEvent) else None
 
     def ties(self, *, fifo: bool) -> frozenset[str]:
         """What messages have in common of which one may have to wait for the other: the conversation and, of a FIFO
@@ -39,20 +39,22 @@ class Entry:
         return frozenset(each for each in (conversation, self.message.group if fifo else None) if each)
 
 
-class Handler(Protocol):
+class EventHandler(Protocol):
     """What a lane does with its events (handlers/batch.py)."""
 
-    async def handle(self, events: Sequence[Event], ends: dict[int, Handled], contended: Contended) -> list[Handled]:
+    async def handle(
+        self, events: Sequence[Event], ends: dict[int, HandledEvent], contended: Contended
+    ) -> list[HandledEvent]:
         """Each event's end, in order; raises StoreAway, and goes on with the same `ends`. `contended` gets those of a
         conversation that met another writer, which have no end yet."""
         ...
 
-    async def again(self, events: Sequence[Event]) -> list[Handled]:
+    async def again(self, events: Sequence[Event]) -> list[HandledEvent]:
         """Their ends: one conversation's, after all. Raises StoreAway."""
         ...
 
 
-class Settler(Protocol):
+class MessageSettler(Protocol):
     """Where a lane's messages end (settle.py)."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> frozenset[str]:
@@ -61,19 +63,19 @@ class Settler(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LaneParts:
+class LaneContext:
     """What every lane works with. `fifo`: the queue keeps groups in order. `failed` makes the end of an event that met
     a fault in our code; `store_pause` is the delay between tries while the store is away."""
 
-    handler: Handler
+    handler: EventHandler
     fifo: bool
     policy: Policy
-    failed: Callable[[Event, Exception], Handled]
-    settler: Settler
+    failed: Callable[[Event, Exception], HandledEvent]
+    settler: MessageSettler
     announcer: Announcer
-    outage: Outage
-    lag: BacklogLag
-    store_pause: JitteredDelay
+    store_availability: StoreAvailability
+    lag: QueueLag
+    store_pause: JitteredBackoff
     health: Health
     clock: Clock
     telemetry: Telemetry

@@ -13,16 +13,16 @@ from typing import Final
 from zlib import crc32
 
 from handlers.batch_handler import Contended
-from handlers.events.event import Event, Malformed, Unsupported
-from handlers.outcome import Done, Handled, Outcome, Poison, Retry
+from handlers.events.event import Event, Malformed, UnsupportedEvent
+from handlers.outcome import Done, HandledEvent, MessageOutcome, Poison, Retry
 from handlers.planning.event_batch import lateness
 from sync.gates import Skip
 from worker.consumer.contention import Contention, parted
-from worker.consumer.lane_context import Entry, LaneParts
+from worker.consumer.lane_context import LaneContext, LaneEntry
 from worker.consumer.settlement import EARLIER_WENT_BACK, Settlement
-from worker.runtime.unexpected import CodeFault, or_fault, tell_fault
-from worker.telemetry.audit_log import tell_handled, tell_unsupported
-from worker.telemetry.logs import fault_fields
+from worker.runtime.unexpected import UnexpectedError, catch_unexpected, log_unexpected
+from worker.telemetry.audit_log import log_handled, log_unsupported
+from worker.telemetry.logs import error_fields
 from worker.telemetry.metrics import Metric
 
 READ_FAULT: Final = "READ_FAULT"
@@ -32,16 +32,16 @@ READ_FAULT: Final = "READ_FAULT"
 class Lane:
     """A queue of its own, and the work on it. `idle` is set while nothing waits and nothing is under way."""
 
-    def __init__(self, batch_max: int, parts: LaneParts) -> None:
+    def __init__(self, batch_max: int, parts: LaneContext) -> None:
         self._batch_max = batch_max
         self._parts = parts
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[LaneEntry] = deque()
         self._some = asyncio.Event()
         self._contention = Contention(parts, finish=self._finish, freed=self._go_on)
         self.idle = asyncio.Event()
         self.idle.set()
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: LaneEntry) -> None:
         """Line up behind what came before."""
         self._waiting.append(entry)
         self.idle.clear()
@@ -59,12 +59,12 @@ class Lane:
                     self._some.clear()
                     self._note_idle()
 
-    def _next(self) -> list[Entry]:
+    def _next(self) -> list[LaneEntry]:
         """As many as a batch holds, the oldest first, but for what waits for a conversation that is tried again."""
         if not self._contention.held:
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max))]
-        batch: list[Entry] = []
-        kept: deque[Entry] = deque()
+        batch: list[LaneEntry] = []
+        kept: deque[LaneEntry] = deque()
         held = set(self._contention.held)
         for entry in self._waiting:
             ties = entry.ties(fifo=self._parts.fifo)
@@ -87,13 +87,13 @@ class Lane:
         if not self._waiting and not self._contention.held and not self._some.is_set():
             self.idle.set()
 
-    async def _work(self, batch: Sequence[Entry], beside: asyncio.TaskGroup) -> None:
+    async def _work(self, batch: Sequence[LaneEntry], beside: asyncio.TaskGroup) -> None:
         parts = self._parts
         events = [entry.read for entry in batch if isinstance(entry.read, Event)]
         # One that comes again says nothing of the queue: it was held back by us.
         first_time = (entry.read for entry in batch if entry.message.receive_count == 1)
         parts.lag.note(lateness((each for each in first_time if isinstance(each, Event)), parts.clock.now()))
-        ends: dict[int, Handled] = {}
+        ends: dict[int, HandledEvent] = {}
         contended: list[Sequence[Event]] = []
         if events:
             handled = await self._handle(events, ends, contended.append)
@@ -105,47 +105,49 @@ class Lane:
         self._contention.begin(left, ends, beside)
         await self._finish(ended, ends)
 
-    async def _finish(self, entries: Sequence[Entry], ends: Mapping[int, Handled]) -> None:
+    async def _finish(self, entries: Sequence[LaneEntry], ends: Mapping[int, HandledEvent]) -> None:
         """Tell, settle and publish what has come to its end. An event without an end goes back untouched."""
         parts = self._parts
         handled = [ends[id(entry.read)] for entry in entries if id(entry.read) in ends]
         # Before settling: a kill in between then repeats an audit line, where it would have lost the only one.
-        tell_handled(handled, parts.telemetry)
-        unsupported = [entry.read for entry in entries if isinstance(entry.read, Unsupported)]
-        tell_unsupported(unsupported, parts.policy, parts.telemetry)
+        log_handled(handled, parts.telemetry)
+        unsupported = [entry.read for entry in entries if isinstance(entry.read, UnsupportedEvent)]
+        log_unsupported(unsupported, parts.policy, parts.telemetry)
         went_back = await parts.settler.settle([self._settlement(entry, ends) for entry in entries])
         await self._send_followers_back(went_back)
         parts.announcer.offer([announcement for one in handled for announcement in one.announcements])
         parts.health.progress()
 
-    async def _handle(self, events: Sequence[Event], ends: dict[int, Handled], contended: Contended) -> list[Handled]:
+    async def _handle(
+        self, events: Sequence[Event], ends: dict[int, HandledEvent], contended: Contended
+    ) -> list[HandledEvent]:
         began = self._parts.clock.monotonic()
         handle = partial(self._parts.handler.handle, events, ends, contended)
-        done = await or_fault(self._parts.outage.outlasted(handle, self._parts.store_pause))
+        done = await catch_unexpected(self._parts.store_availability.outlasted(handle, self._parts.store_pause))
         metrics = self._parts.telemetry.metrics
-        if not isinstance(done, CodeFault):
+        if not isinstance(done, UnexpectedError):
             metrics.distribution(Metric.BATCH_SIZE, len(events))
             seconds = self._parts.clock.monotonic() - began
             metrics.distribution(Metric.BATCH_DURATION, seconds * 1_000)
             return done
-        by_conversation = tell_fault(events, done, self._parts.telemetry)
+        by_conversation = log_unexpected(events, done, self._parts.telemetry)
         if len(by_conversation) == 1:
             return [self._parts.failed(event, done.error) for event in events]
         return [one for some in by_conversation.values() for one in await self._handle(some, ends, contended)]
 
-    def _settlement(self, entry: Entry, ends: Mapping[int, Handled]) -> Settlement:
-        outcome: Outcome
+    def _settlement(self, entry: LaneEntry, ends: Mapping[int, HandledEvent]) -> Settlement:
+        outcome: MessageOutcome
         match entry.read:
             case Event():
                 end = ends.get(id(entry.read))
                 outcome = Retry(reason=EARLIER_WENT_BACK) if end is None else end.outcome
-            case Unsupported():
+            case UnsupportedEvent():
                 outcome = Done(reason=Skip.UNSUPPORTED_EVENT.value)
             case Malformed(code=code, reason=reason):
                 outcome = Poison(code=code, reason=reason)
-            case CodeFault(error=error):
+            case UnexpectedError(error=error):
                 self._parts.telemetry.log.error(
-                    "a message met a fault in our code", messageId=entry.message.id, **fault_fields(error)
+                    "a message met a fault in our code", messageId=entry.message.id, **error_fields(error)
                 )
                 outcome = Retry(reason=READ_FAULT)
         return Settlement(message=entry.message, outcome=outcome, event=entry.name)
@@ -170,14 +172,14 @@ class Lanes:
     nothing else while the dead-letter queue refuses it.
     """
 
-    def __init__(self, *, count: int, batch_max: int, parts: LaneParts) -> None:
+    def __init__(self, *, count: int, batch_max: int, parts: LaneContext) -> None:
         self._for_pairs = [Lane(batch_max, parts) for _ in range(count)]
         self._for_storeless = Lane(batch_max, parts)
         self._for_malformed = Lane(batch_max, parts)
         self._all = (*self._for_pairs, self._for_storeless, self._for_malformed)
         self._fifo = parts.fifo
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: LaneEntry) -> None:
         """Line up behind what came before."""
         self._lane(entry.read).put(entry)
 

@@ -13,7 +13,7 @@ from handlers.ports import Clock
 _REMEMBERED_SECONDS: Final = 60
 
 
-class BacklogLag:
+class QueueLag:
     """One for the process: the receivers and the lanes note, the poll asks."""
 
     def __init__(self, clock: Clock) -> None:

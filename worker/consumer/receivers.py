@@ -11,15 +11,15 @@ from typing import Final
 
 from handlers.events.parser import Limits, read_message
 from handlers.ports import Clock
-from worker.consumer.in_flight import InHand
-from worker.consumer.lane_context import Entry
+from worker.consumer.in_flight import InFlight
+from worker.consumer.lane_context import LaneEntry
 from worker.consumer.lanes import Lanes
-from worker.consumer.queue_lag import BacklogLag
+from worker.consumer.queue_lag import QueueLag
 from worker.errors import QueueAway
-from worker.ports import ENTRIES_MAX, LONG_POLL_SECONDS, Message, Queue
-from worker.runtime.backoff import JitteredDelay
-from worker.runtime.store_availability import Outage
-from worker.runtime.unexpected import CodeFault, or_fault
+from worker.ports import ENTRIES_MAX, LONG_POLL_SECONDS, Message, MessageQueue
+from worker.runtime.backoff import JitteredBackoff
+from worker.runtime.store_availability import StoreAvailability
+from worker.runtime.unexpected import UnexpectedError, catch_unexpected
 from worker.telemetry.health import Health
 from worker.telemetry.metrics import Metric, Telemetry
 
@@ -28,23 +28,23 @@ FRESH_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiverParts:
+class ReceiverContext:
     """What every receiver works with. `pause` is the delay between tries while SQS is away."""
 
-    queue: Queue
-    in_hand: InHand
+    queue: MessageQueue
+    in_flight: InFlight
     lanes: Lanes
     limits: Limits
-    outage: Outage
-    lag: BacklogLag
+    store_availability: StoreAvailability
+    lag: QueueLag
     health: Health
-    pause: JitteredDelay
+    pause: JitteredBackoff
     clock: Clock
     telemetry: Telemetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Call:
+class _ReceiveCall:
     began: float
     over: asyncio.Event
 
@@ -52,11 +52,11 @@ class _Call:
 class Receivers:
     """`count` of them side by side."""
 
-    def __init__(self, *, count: int, parts: ReceiverParts) -> None:
+    def __init__(self, *, count: int, parts: ReceiverContext) -> None:
         self._count = count
         self._parts = parts
         self._failures = 0
-        self._calls: set[_Call] = set()
+        self._calls: set[_ReceiveCall] = set()
         self._stopping = False
 
     async def run(self) -> None:
@@ -84,13 +84,13 @@ class Receivers:
     async def _receive_forever(self) -> None:
         parts = self._parts
         while True:
-            await parts.outage.over()
-            await parts.in_hand.reserve(ENTRIES_MAX)
+            await parts.store_availability.over()
+            await parts.in_flight.reserve(ENTRIES_MAX)
             if self._stopping:
-                await parts.in_hand.give_up(ENTRIES_MAX)
+                await parts.in_flight.give_up(ENTRIES_MAX)
                 # Until cancelled.
                 await asyncio.Event().wait()
-            call = _Call(began=parts.clock.monotonic(), over=asyncio.Event())
+            call = _ReceiveCall(began=parts.clock.monotonic(), over=asyncio.Event())
             self._calls.add(call)
             away: QueueAway | None = None
             try:
@@ -109,26 +109,27 @@ class Receivers:
         try:
             received = await parts.queue.receive(wait_seconds=LONG_POLL_SECONDS)
         finally:
-            await parts.in_hand.take(received, reserved=ENTRIES_MAX)
+            await parts.in_flight.take(received, reserved=ENTRIES_MAX)
         self._note_answer()
         if received:
             parts.telemetry.metrics.count(Metric.RECEIVED, len(received))
             for entry in await self._entries(received):
                 parts.lanes.put(entry)
 
-    async def _entries(self, received: Sequence[Message]) -> Sequence[Entry]:
-        entries = await or_fault(self._read(received))
-        if not isinstance(entries, CodeFault):
+    async def _entries(self, received: Sequence[Message]) -> Sequence[LaneEntry]:
+        entries = await catch_unexpected(self._read(received))
+        if not isinstance(entries, UnexpectedError):
             return entries
         if len(received) == 1:
-            return [Entry(message=received[0], read=entries)]
+            return [LaneEntry(message=received[0], read=entries)]
         # One by one, so that only the one that meets the fault goes back.
         return [entry for message in received for entry in await self._entries([message])]
 
-    async def _read(self, received: Sequence[Message]) -> Sequence[Entry]:
+    async def _read(self, received: Sequence[Message]) -> Sequence[LaneEntry]:
         limits = self._parts.limits
         return [
-            Entry(message=message, read=read_message(message.body, message.attributes, limits)) for message in received
+            LaneEntry(message=message, read=read_message(message.body, message.attributes, limits))
+            for message in received
         ]
 
     def _note_answer(self) -> None:

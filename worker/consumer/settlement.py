@@ -18,13 +18,13 @@ from dataclasses import replace
 from typing import Final, TypeVar, assert_never
 
 from commands.record import record
-from handlers.outcome import Done, Outcome, Poison, Retry
+from handlers.outcome import Done, MessageOutcome, Poison, Retry
 from handlers.ports import Clock
-from worker.consumer.call_batcher import Tens
+from worker.consumer.call_batcher import CallBatcher
 from worker.consumer.dead_letters import write_letter
-from worker.consumer.in_flight import InHand
-from worker.ports import VISIBILITY_SECONDS_MAX, DeadLetter, Hide, Message, Queue, QueueFacts
-from worker.runtime.backoff import JitteredDelay, until_done
+from worker.consumer.in_flight import InFlight
+from worker.ports import VISIBILITY_SECONDS_MAX, DeadLetter, Message, MessageQueue, QueueFacts, VisibilityChange
+from worker.runtime.backoff import JitteredBackoff, retry_until_done
 from worker.telemetry.metrics import Metric, Telemetry, event_tag
 
 EARLIER_WENT_BACK: Final = "EARLIER_OF_GROUP_WENT_BACK"
@@ -41,40 +41,40 @@ class Settlement:
     """A message and what became of it. `event` is the event's name where it could be read."""
 
     message: Message
-    outcome: Outcome
+    outcome: MessageOutcome
     event: str | None = None
 
 
-class Settle:
+class Settler:
     """One for the whole process; `run` must be running."""
 
     def __init__(
         self,
         *,
-        queue: Queue,
+        queue: MessageQueue,
         facts: QueueFacts,
-        in_hand: InHand,
+        in_flight: InFlight,
         clock: Clock,
-        retry: JitteredDelay,
-        pause: JitteredDelay,
+        retry: JitteredBackoff,
+        pause: JitteredBackoff,
         telemetry: Telemetry,
     ) -> None:
         """`retry` is the delay of a message that comes back, `pause` that of a call to SQS that failed."""
         self._facts = facts
-        self._in_hand = in_hand
+        self._in_flight = in_flight
         self._clock = clock
         self._retry = retry
         self._pause = pause
         self._telemetry = telemetry
-        self._deletes = Tens[str](queue.delete_batch)
-        self._hides = Tens[Hide](queue.hide_batch)
-        self._letters = Tens[DeadLetter](queue.dead_letter_batch)
+        self._deletes = CallBatcher[str](queue.delete_batch)
+        self._visibility_changes = CallBatcher[VisibilityChange](queue.change_visibility_batch)
+        self._letters = CallBatcher[DeadLetter](queue.dead_letter_batch)
 
     async def run(self) -> None:
         """Send settlements in tens, until cancelled."""
         async with asyncio.TaskGroup() as calls:
-            for tens in (self._deletes, self._hides, self._letters):
-                calls.create_task(tens.run())
+            for batcher in (self._deletes, self._visibility_changes, self._letters):
+                calls.create_task(batcher.run())
 
     async def settle(self, settlements: Sequence[Settlement]) -> frozenset[str]:
         """Settle; the FIFO groups of which something went back. Afterwards none of the messages is in hand.
@@ -109,15 +109,17 @@ class Settle:
         else:
             await self._delete(gone)
         # Only now: what is cut short before this line is still in hand, and is handed back.
-        await self._in_hand.release(one.message.receipt for one in final)
+        await self._in_flight.release(one.message.receipt for one in final)
         self._tell(final)
         return frozenset(one.message.group for one in back if self._facts.fifo and one.message.group)
 
     async def hand_back(self, messages: Sequence[Message]) -> None:
         """Give messages back unhandled, visible at once."""
         receipts = [message.receipt for message in messages]
-        await self._in_hand.release(receipts)
-        await self._insist("hide", self._hides, [Hide(receipt=receipt, seconds=0) for receipt in receipts])
+        await self._in_flight.release(receipts)
+        await self._send_with_retries(
+            "hide", self._visibility_changes, [VisibilityChange(receipt=receipt, seconds=0) for receipt in receipts]
+        )
         self._telemetry.metrics.count(Metric.HANDED_BACK, len(receipts))
 
     async def _dead_letter(self, settlements: Sequence[Settlement]) -> list[Settlement]:
@@ -134,7 +136,7 @@ class Settle:
                     code=poison.code.value,
                     reason=poison.reason,
                 )
-        failed = await self._insist("dead_letter", self._letters, letters)
+        failed = await self._send_with_retries("dead_letter", self._letters, letters)
         unsent = {poisoned[index][0].message.receipt for index in failed}
         return [
             replace(one, outcome=Retry(reason=DEAD_LETTER_FAILED)) if one.message.receipt in unsent else one
@@ -159,23 +161,23 @@ class Settle:
         return ordered
 
     async def _delete(self, settlements: Sequence[Settlement]) -> None:
-        await self._insist("delete", self._deletes, [one.message.receipt for one in settlements])
+        await self._send_with_retries("delete", self._deletes, [one.message.receipt for one in settlements])
 
     async def _send_back(self, settlements: Sequence[Settlement]) -> None:
         # Out of the heartbeat's sight first: it must not hide them for longer than is asked for here.
-        await self._in_hand.release(one.message.receipt for one in settlements)
-        hides = [
-            Hide(receipt=one.message.receipt, seconds=math.ceil(self._seconds(one.message, one.outcome)))
+        await self._in_flight.release(one.message.receipt for one in settlements)
+        changes = [
+            VisibilityChange(receipt=one.message.receipt, seconds=math.ceil(self._seconds(one.message, one.outcome)))
             for one in settlements
             if isinstance(one.outcome, Retry)
         ]
-        await self._insist("hide", self._hides, hides)
+        await self._send_with_retries("hide", self._visibility_changes, changes)
 
     def _seconds(self, message: Message, retry: Retry) -> float:
         seconds = self._retry.after(message.receive_count) if retry.after_s is None else retry.after_s
         return min(max(seconds, 0), VISIBILITY_SECONDS_MAX)
 
-    async def _insist(self, action: str, tens: Tens[E], entries: Sequence[E]) -> dict[int, str]:
+    async def _send_with_retries(self, action: str, batcher: CallBatcher[E], entries: Sequence[E]) -> dict[int, str]:
         """Send entries, those that failed a few times; the codes of those that SQS would not take, by index."""
         if not entries:
             return {}
@@ -184,7 +186,7 @@ class Settle:
 
         async def once() -> bool:
             indexes = list(left)
-            for index, refused in zip(indexes, await tens.send([left[index] for index in indexes]), strict=True):
+            for index, refused in zip(indexes, await batcher.send([left[index] for index in indexes]), strict=True):
                 if refused is not None:
                     failed[index] = refused.code
                 else:
@@ -193,7 +195,7 @@ class Settle:
                     del left[index]
             return not left
 
-        await until_done(once, tries_max=_TRIES, pause=self._pause, clock=self._clock)
+        await retry_until_done(once, tries_max=_TRIES, pause=self._pause, clock=self._clock)
         for code in failed.values():
             self._telemetry.metrics.count(Metric.UNSETTLED, action=action, code=code)
         if failed:

@@ -8,18 +8,18 @@ conditional writes make harmless, so it is only counted.
 from collections.abc import Sequence
 
 from handlers.ports import Clock
-from worker.consumer.in_flight import InHand
+from worker.consumer.in_flight import InFlight
 from worker.errors import QueueAway
-from worker.ports import ENTRIES_MAX, Hide, Queue
+from worker.ports import ENTRIES_MAX, MessageQueue, VisibilityChange
 from worker.telemetry.metrics import Metric, Telemetry
 
 
-class Heartbeat:
+class VisibilityExtender:
     """One for the whole process."""
 
-    def __init__(self, *, queue: Queue, in_hand: InHand, clock: Clock, telemetry: Telemetry) -> None:
+    def __init__(self, *, queue: MessageQueue, in_flight: InFlight, clock: Clock, telemetry: Telemetry) -> None:
         self._queue = queue
-        self._in_hand = in_hand
+        self._in_flight = in_flight
         self._clock = clock
         self._telemetry = telemetry
         self._refused: set[str] = set()
@@ -28,34 +28,36 @@ class Heartbeat:
     async def run(self) -> None:
         """Beat until cancelled, six times within a visibility timeout: a beat that fails leaves time for others."""
         while True:
-            await self._clock.sleep(max(self._in_hand.visibility_seconds / 6, 0.5))
+            await self._clock.sleep(max(self._in_flight.visibility_seconds / 6, 0.5))
             await self.beat()
 
     async def beat(self) -> None:
         """Extend all that is half over, and tell of what is over."""
-        self._refused = {receipt for receipt in self._refused if self._in_hand.holds(receipt)}
-        self._lost = {receipt for receipt in self._lost if self._in_hand.holds(receipt)}
-        due = [receipt for receipt in self._in_hand.lapsing() if receipt not in self._refused]
+        self._refused = {receipt for receipt in self._refused if self._in_flight.holds(receipt)}
+        self._lost = {receipt for receipt in self._lost if self._in_flight.holds(receipt)}
+        due = [receipt for receipt in self._in_flight.lapsing() if receipt not in self._refused]
         for start in range(0, len(due), ENTRIES_MAX):
             # What was settled while the tens before were on their way must not be hidden again.
-            some = [receipt for receipt in due[start : start + ENTRIES_MAX] if self._in_hand.holds(receipt)]
+            some = [receipt for receipt in due[start : start + ENTRIES_MAX] if self._in_flight.holds(receipt)]
             if some:
                 await self._extend(some)
-        self._tell_lost(self._in_hand.lapsed(), "LAPSED")
-        self._telemetry.metrics.gauge(Metric.IN_HAND, len(self._in_hand))
+        self._tell_lost(self._in_flight.lapsed(), "LAPSED")
+        self._telemetry.metrics.gauge(Metric.IN_HAND, len(self._in_flight))
 
     async def _extend(self, receipts: Sequence[str]) -> None:
         asked_at = self._clock.monotonic()
-        seconds = self._in_hand.visibility_seconds
+        seconds = self._in_flight.visibility_seconds
         try:
-            answers = await self._queue.hide_batch([Hide(receipt=receipt, seconds=seconds) for receipt in receipts])
+            answers = await self._queue.change_visibility_batch(
+                [VisibilityChange(receipt=receipt, seconds=seconds) for receipt in receipts]
+            )
         except QueueAway as away:
             self._telemetry.log.warning("visibility not extended, trying again", reason=str(away), count=len(receipts))
             return
         pairs = list(zip(receipts, answers, strict=True))
-        self._in_hand.extended([receipt for receipt, refused in pairs if refused is None], asked_at=asked_at)
+        self._in_flight.extended([receipt for receipt, refused in pairs if refused is None], asked_at=asked_at)
         for receipt, refused in pairs:
-            if refused is not None and refused.final and self._in_hand.holds(receipt):
+            if refused is not None and refused.final and self._in_flight.holds(receipt):
                 # It would be refused again.
                 self._refused.add(receipt)
                 self._tell_lost([receipt], refused.code)

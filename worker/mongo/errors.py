@@ -18,7 +18,7 @@ from pymongo.errors import (
 )
 
 from handlers.ports import StoreAway
-from worker.store.transaction_steps import End, Ended
+from worker.store.transaction_steps import TransactionEnd, TransactionResult
 
 UNENCODABLE: Final = (BSONError, OverflowError, UnicodeEncodeError, RecursionError)
 """What encoding a document raises: the only faults of pymongo's that are a document's own."""
@@ -98,14 +98,14 @@ def away(fault: PyMongoError) -> StoreAway:
     return StoreAway(line)
 
 
-def ended(fault: Exception) -> Ended:
+def ended(fault: Exception) -> TransactionResult:
     """How a fault (one of `FAULTS`) ended the transaction that met it; raises `StoreAway` where no plan is to blame."""
     if isinstance(fault, UNENCODABLE):
-        return Ended(end=End.REJECTED, reason=_unencodable(fault))
+        return TransactionResult(end=TransactionEnd.REJECTED, reason=_unencodable(fault))
     if not isinstance(fault, PyMongoError):
         raise fault
     if result_unknown(fault):
-        return Ended(end=End.UNKNOWN)
+        return TransactionResult(end=TransactionEnd.UNKNOWN)
     if isinstance(fault, OperationFailure):
         known = _ended_by_server(fault)
         if known is not None:
@@ -118,20 +118,22 @@ def result_unknown(fault: BaseException) -> bool:
     return isinstance(fault, PyMongoError) and fault.has_error_label("UnknownTransactionCommitResult")
 
 
-def _ended_by_server(fault: OperationFailure) -> Ended | None:
+def _ended_by_server(fault: OperationFailure) -> TransactionResult | None:
     """None for a fault that no plan is to blame for."""
     errors: list[dict[str, Any]] = (
         (fault.details or {}).get("writeErrors", []) if isinstance(fault, BulkWriteError) else []
     )
     codes = {error["code"] for error in errors} or {fault.code}
     if _DUPLICATE_KEY in codes:
-        return Ended(end=End.LOST)
+        return TransactionResult(end=TransactionEnd.LOST)
     if _WRITE_CONFLICT in codes or fault.has_error_label("TransientTransactionError"):
-        return Ended(end=End.DISTURBED)
+        return TransactionResult(end=TransactionEnd.DISTURBED)
     for code in sorted(codes & _TOO_MUCH.keys()):
-        return Ended(end=End.REJECTED, reason=_TOO_MUCH[code])
+        return TransactionResult(end=TransactionEnd.REJECTED, reason=_TOO_MUCH[code])
     if errors and not codes & _REMEDIES.keys():
-        return Ended(end=End.REJECTED, reason=f"MongoDB refuses the document (code {min(codes)})")
+        return TransactionResult(
+            end=TransactionEnd.REJECTED, reason=f"MongoDB refuses the document (code {min(codes)})"
+        )
     return None
 
 

@@ -8,7 +8,7 @@ from pymongo import ASCENDING
 
 from handlers.ports import Announcement
 from worker.mongo.database import Client, database_of, within
-from worker.ports import Backlog
+from worker.ports import OutboxBacklog
 from worker.store.documents import Collection, EntryStatus, announcement_of
 
 
@@ -45,7 +45,7 @@ class MongoOutbox:
             change = {"$set": {"status": EntryStatus.SET_ASIDE.value, "reason": reason}}
             await self._entries.update_one({"_id": entry_id}, change)
 
-    async def backlog(self) -> Backlog:
+    async def backlog(self) -> OutboxBacklog:
         """What is left now; read from the index alone."""
         by_status: list[dict[str, Any]] = [
             {"$match": {"status": {"$in": [status.value for status in EntryStatus]}}},
@@ -55,7 +55,7 @@ class MongoOutbox:
             groups = {group["_id"]: group async for group in await self._entries.aggregate(by_status)}
         waiting = groups.get(EntryStatus.WAITING.value)
         set_aside = groups.get(EntryStatus.SET_ASIDE.value)
-        return Backlog(
+        return OutboxBacklog(
             count=waiting["count"] if waiting else 0,
             oldest=waiting["oldest"] if waiting else None,
             set_aside=set_aside["count"] if set_aside else 0,

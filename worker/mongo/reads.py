@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from handlers.ports import Pair, Want
+from handlers.ports import LoadRequest, Pair
 from worker.mongo.database import Database
 from worker.store.documents import Collection
-from worker.store.pair_assembly import Reading, named_around, named_work_items, pairs_of, surroundings_of
+from worker.store.pair_assembly import BatchDocuments, context_of, named_context, named_work_items, pairs_of
 
 # One is the rule; the bound is for a database gone wrong.
 _ACTIVE_SESSIONS_A_USER_MAX: Final = 16
@@ -23,21 +23,21 @@ _SESSION: Final = ("user", "active", "capacity", "workItems", "pausedWorkItems",
 _Documents = list[dict[str, Any]]
 
 
-async def read_pairs(database: Database, wants: Sequence[Want]) -> dict[str, Pair]:
+async def read_pairs(database: Database, requests: Sequence[LoadRequest]) -> dict[str, Pair]:
     """A pair for every want. Raises what pymongo raises."""
-    ids = sorted({want.conversation_id for want in wants})
-    # First, and by itself: see `Reading`.
+    ids = sorted({request.conversation_id for request in requests})
+    # First, and by itself: see `BatchDocuments`.
     states = _keyed(await _by_id(database, Collection.SYNC_STATES, ids))
     conversations, work_items = await _together(
         _by_id(database, Collection.CONVERSATIONS, ids),
-        _work_items(database, ids, named_work_items(wants, states)),
+        _work_items(database, ids, named_work_items(requests, states)),
     )
-    reading = Reading(states=states, conversations=_keyed(conversations), work_items=_keyed(work_items))
-    around = named_around(wants, reading)
+    reading = BatchDocuments(states=states, conversations=_keyed(conversations), work_items=_keyed(work_items))
+    context = named_context(requests, reading)
     queues, sessions = await _together(
-        _by_id(database, Collection.QUEUES, around.queues, _QUEUE), _sessions(database, around.users)
+        _by_id(database, Collection.QUEUES, context.queues, _QUEUE), _sessions(database, context.users)
     )
-    return pairs_of(wants, reading, surroundings_of(queues, sessions))
+    return pairs_of(requests, reading, context_of(queues, sessions))
 
 
 async def _together(*reads: Any) -> list[_Documents]:

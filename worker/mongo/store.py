@@ -20,14 +20,21 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
-from handlers.ports import Clock, Committed, Ids, Pair, Plan, PlanRejected, StoreAway, Want
+from handlers.ports import Clock, Committed, Ids, LoadRequest, Pair, Plan, PlanRejected, StoreAway
 from worker.mongo import database as mongo_database
 from worker.mongo.database import MAJORITY, Client, cancellation_kept, database_of, within
 from worker.mongo.errors import FAULTS, ended, result_unknown
 from worker.mongo.reads import read_pairs
 from worker.mongo.writes import write_steps
 from worker.store.documents import Collection
-from worker.store.transaction_steps import COMMIT_ID, End, Ended, Step, check_plan, steps_of
+from worker.store.transaction_steps import (
+    COMMIT_ID,
+    TransactionEnd,
+    TransactionResult,
+    TransactionStep,
+    check_plan,
+    steps_of,
+)
 from worker.telemetry.metrics import NOBODY, StoreObserver
 
 _COMMITS_MAX: Final = 6
@@ -75,10 +82,10 @@ class MongoStore:
         """
         await mongo_database.ensure_indexes(self._database)
 
-    async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
+    async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:
         """The pairs by conversation id, one for every want, in three rounds. Raises `StoreAway`."""
         with within(self._deadline_s):
-            return await read_pairs(self._database, wants)
+            return await read_pairs(self._database, requests)
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
         """Each plan's fate, in order. Raises `StoreAway`, and then nothing is known to be committed."""
@@ -100,25 +107,25 @@ class MongoStore:
     async def _commit_all(self, plans: Sequence[Plan], fates: dict[str, Committed | PlanRejected]) -> None:
         """In one transaction, or else by halves, so that those who lose are found in few; fates by conversation."""
         result = await self._transaction(plans)
-        if len(plans) > 1 and result.end is not End.COMMITTED:
+        if len(plans) > 1 and result.end is not TransactionEnd.COMMITTED:
             middle = len(plans) // 2
             await self._commit_all(plans[:middle], fates)
             await self._commit_all(plans[middle:], fates)
             return
-        if result.end is End.DISTURBED:
+        if result.end is TransactionEnd.DISTURBED:
             # Alone, too, it may have met somebody by chance; one that has lost gains nothing from being tried as it is.
             result = await self._transaction(plans)
         fates.update((plan.conversation_id, self._fate(plan, result)) for plan in plans)
 
-    def _fate(self, plan: Plan, result: Ended) -> Committed | PlanRejected:
-        if result.end is End.COMMITTED:
+    def _fate(self, plan: Plan, result: TransactionResult) -> Committed | PlanRejected:
+        if result.end is TransactionEnd.COMMITTED:
             return Committed.COMMITTED
-        if result.end is End.REJECTED:
+        if result.end is TransactionEnd.REJECTED:
             return PlanRejected(conversation_id=plan.conversation_id, reason=result.reason)
         self._observer.conflict()
         return Committed.CONFLICT
 
-    async def _transaction(self, plans: Sequence[Plan]) -> Ended:
+    async def _transaction(self, plans: Sequence[Plan]) -> TransactionResult:
         """All of `plans` in one transaction; never ends UNKNOWN. Raises `StoreAway`."""
         commit_id = self._ids.new()
         started = self._clock.monotonic()
@@ -126,9 +133,9 @@ class MongoStore:
         committed = False
         try:
             result = await self._attempt(session, steps_of(plans, commit_id))
-            if result.end is End.UNKNOWN:
+            if result.end is TransactionEnd.UNKNOWN:
                 result = await self._find_out(session, plans, commit_id)
-            committed = result.end is End.COMMITTED
+            committed = result.end is TransactionEnd.COMMITTED
         finally:
             await self._leave(session)
             self._observer.transaction_seconds(self._clock.monotonic() - started)
@@ -136,7 +143,7 @@ class MongoStore:
                 self._observer.aborted(len(plans))
         return result
 
-    async def _attempt(self, session: AsyncClientSession, steps: Sequence[Step]) -> Ended:
+    async def _attempt(self, session: AsyncClientSession, steps: Sequence[TransactionStep]) -> TransactionResult:
         try:
             with pymongo.timeout(self._deadline_s):
                 await session.start_transaction(
@@ -151,12 +158,12 @@ class MongoStore:
                 with cancellation_kept():
                     held = await write_steps(self._database, session, steps)
                 if not held:
-                    return Ended(end=End.LOST)
+                    return TransactionResult(end=TransactionEnd.LOST)
                 with cancellation_kept():
                     await self._commit(session)
         except FAULTS as fault:
             return ended(fault)
-        return Ended(end=End.COMMITTED)
+        return TransactionResult(end=TransactionEnd.COMMITTED)
 
     async def _commit(self, session: AsyncClientSession) -> None:
         """Commit, again and again while the result is unknown and the deadline has not passed."""
@@ -171,7 +178,7 @@ class MongoStore:
             with attempt:
                 await session.commit_transaction()
 
-    async def _find_out(self, session: AsyncClientSession, plans: Sequence[Plan], commit_id: str) -> Ended:
+    async def _find_out(self, session: AsyncClientSession, plans: Sequence[Plan], commit_id: str) -> TransactionResult:
         """Whether the transaction with this id is in. One found state tells for all: it is in whole or not at all.
 
         Not found: not in, or written over since, which the conditions of the next attempt tell apart.
@@ -182,7 +189,7 @@ class MongoStore:
         with within(self._deadline_s):
             await self._end_on_server(session)
             found = await states.find_one(query, {"_id": True})
-        return Ended(end=End.DISTURBED if found is None else End.COMMITTED)
+        return TransactionResult(end=TransactionEnd.DISTURBED if found is None else TransactionEnd.COMMITTED)
 
     async def _end_on_server(self, session: AsyncClientSession) -> None:
         """End the transaction if it is still open, so that it cannot be committed after we looked. Not permitted, or

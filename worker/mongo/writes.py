@@ -6,15 +6,21 @@ from typing import Any, assert_never
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import BulkWriteError, DocumentTooLarge
 
-from commands.session import Spot
+from commands.session import SessionSlot
 from worker.mongo.database import Database
-from worker.store.changed_paths import Paths
+from worker.store.changed_paths import ChangedPaths
 from worker.store.documents import Collection, held_document
 from worker.store.session_changes import SessionChange
-from worker.store.transaction_steps import Change, Changes, Inserts, SessionChanges, Step
+from worker.store.transaction_steps import (
+    DocumentChange,
+    DocumentChanges,
+    DocumentInserts,
+    SessionChanges,
+    TransactionStep,
+)
 
 
-async def write_steps(database: Database, session: AsyncClientSession, steps: Sequence[Step]) -> bool:
+async def write_steps(database: Database, session: AsyncClientSession, steps: Sequence[TransactionStep]) -> bool:
     """Carry the steps out; False as soon as one does not hold, and then the transaction must be aborted.
 
     Raises what pymongo raises: a duplicate key is one more way of not holding.
@@ -25,13 +31,13 @@ async def write_steps(database: Database, session: AsyncClientSession, steps: Se
     return True
 
 
-async def _write(database: Database, session: AsyncClientSession, step: Step) -> bool:
+async def _write(database: Database, session: AsyncClientSession, step: TransactionStep) -> bool:
     match step:
-        case Inserts():
+        case DocumentInserts():
             documents = [dict(document) for document in step.documents]
             await database[step.collection].insert_many(documents, ordered=False, session=session)
             return True
-        case Changes():
+        case DocumentChanges():
             updates = [_update(change) for change in step.changes]
             matched = await _carry_out(database, session, step.collection, updates)
             # Only the total is told: one missing is enough to know that not all hold.
@@ -70,7 +76,7 @@ async def _carry_out(
     return int(answer["n"])
 
 
-def _update(change: Change) -> dict[str, Any]:
+def _update(change: DocumentChange) -> dict[str, Any]:
     return _one({"_id": change.id, change.guard: change.stands}, _operators(change.paths))
 
 
@@ -78,7 +84,7 @@ def _one(query: Mapping[str, Any], operators: Mapping[str, Any]) -> dict[str, An
     return {"q": query, "u": operators}
 
 
-def _operators(paths: Paths) -> dict[str, Any]:
+def _operators(paths: ChangedPaths) -> dict[str, Any]:
     """An empty `$set` changes nothing and is still conditional; an empty `$unset` is left out."""
     if not paths.unset:
         return {"$set": paths.set}
@@ -92,8 +98,8 @@ def _leaves(changes: Sequence[SessionChange]) -> Iterator[dict[str, Any]]:
             theirs = {"_id": change.session, spot.value: {"$type": "array"}}
             yield _one(theirs, {"$pull": {spot.value: {"id": {"$in": list(ids)}}}})
         if change.pending_leaves:
-            theirs = {"_id": change.session, Spot.PENDING_ITEM.value: {"$in": list(change.pending_leaves)}}
-            yield _one(theirs, {"$set": {Spot.PENDING_ITEM.value: None}})
+            theirs = {"_id": change.session, SessionSlot.PENDING_ITEM.value: {"$in": list(change.pending_leaves)}}
+            yield _one(theirs, {"$set": {SessionSlot.PENDING_ITEM.value: None}})
 
 
 def _takes(changes: Sequence[SessionChange]) -> Iterator[dict[str, Any]]:
@@ -105,4 +111,4 @@ def _takes(changes: Sequence[SessionChange]) -> Iterator[dict[str, Any]]:
             yield _one({**theirs, spot.value: None}, {"$set": {spot.value: held}})
             yield _one({**theirs, spot.value: {"$type": "array"}}, {"$addToSet": {spot.value: {"$each": held}}})
         if change.pending:
-            yield _one({"_id": change.session}, {"$set": {Spot.PENDING_ITEM.value: change.pending[0]}})
+            yield _one({"_id": change.session}, {"$set": {SessionSlot.PENDING_ITEM.value: change.pending[0]}})

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from handlers.ports import Announcement, Clock, StoreAway
-from sync.gates import Trigger
+from sync.gates import Side
 from worker.errors import TopicsAway
 from worker.outbox.topic_message import BYTES_MAX, packed, topic_message
 from worker.ports import Outbox, TopicMessage, Topics, is_fifo
-from worker.runtime.backoff import JitteredDelay, until_done
+from worker.runtime.backoff import JitteredBackoff, retry_until_done
 from worker.telemetry.metrics import Metric, Telemetry
 
 TAKEN_MAX: Final = 100
@@ -38,10 +38,10 @@ class Publisher:
         self,
         *,
         topics: Topics,
-        arns: Mapping[Trigger, str],
+        arns: Mapping[Side, str],
         outbox: Outbox,
         clock: Clock,
-        pause: JitteredDelay,
+        pause: JitteredBackoff,
         telemetry: Telemetry,
         waiting_max: int,
     ) -> None:
@@ -139,7 +139,7 @@ class Publisher:
             return not left
 
         try:
-            await until_done(once, tries_max=_TRIES, pause=self._pause, clock=self._clock)
+            await retry_until_done(once, tries_max=_TRIES, pause=self._pause, clock=self._clock)
         except TopicsAway as away:
             self._telemetry.log.warning("topics away, left to the relay", count=len(left), reason=str(away))
             self._left(len(left), "topics_away")

@@ -11,14 +11,14 @@ from datetime import timedelta
 from typing import Final
 
 from handlers.ports import Announcement, Chance, Clock
-from sync.gates import Trigger
+from sync.gates import Side
 from worker.outbox.publisher import Publisher
 from worker.ports import Outbox
-from worker.runtime.store_availability import Outage, store_rounds
+from worker.runtime.store_availability import StoreAvailability, run_rounds
 from worker.telemetry.metrics import Metric, Telemetry
 
 TAKEN_MAX: Final = 100
-_SIDES: Final[tuple[Trigger, ...]] = ("conversation", "work-item")
+_SIDES: Final[tuple[Side, ...]] = ("conversation", "work-item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Relay:
         outbox: Outbox,
         publisher: Publisher,
         rounds: Rounds,
-        outage: Outage,
+        store_availability: StoreAvailability,
         clock: Clock,
         chance: Chance,
         telemetry: Telemetry,
@@ -46,17 +46,17 @@ class Relay:
         self._outbox = outbox
         self._publisher = publisher
         self._rounds = rounds
-        self._outage = outage
+        self._store_availability = store_availability
         self._clock = clock
         self._chance = chance
         self._telemetry = telemetry
 
     async def run(self) -> None:
         """Rounds until cancelled."""
-        await store_rounds(
+        await run_rounds(
             self.round,
             interval_seconds=self._rounds.interval_seconds,
-            outage=self._outage,
+            store_availability=self._store_availability,
             clock=self._clock,
             chance=self._chance,
         )
@@ -65,7 +65,7 @@ class Relay:
         """Publish all that has waited long enough. Raises StoreAway."""
         await self._measure()
         now, age = self._clock.now(), timedelta(seconds=self._rounds.age_seconds)
-        stuck: set[Trigger] = set()
+        stuck: set[Side] = set()
         skip = 0
         # What does not clear is skipped, so that a topic that refuses does not hold up the other one.
         while len(stuck) < len(_SIDES):
@@ -78,7 +78,7 @@ class Relay:
             if len(found) < TAKEN_MAX:
                 return
 
-    async def _publish(self, entries: Sequence[Announcement], stuck: set[Trigger]) -> int:
+    async def _publish(self, entries: Sequence[Announcement], stuck: set[Side]) -> int:
         """Publish one side's entries; how many need no more looking after. A side of which none clears is stuck."""
         ours = [one for one in entries if not self._publisher.has(one.id)]
         if not ours:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from handlers.events.envelope import unwrap
-from handlers.events.event import Event, Malformed, Unsupported
+from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import DEFAULT_LIMITS, read_object
 from worker.captures import Capture, CaptureFault, captures_of, read_captures
 
@@ -20,7 +20,7 @@ STANDARD_INPUT = "standard input"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Captured:
+class CapturedEvent:
     """An event that was read, and where it was found."""
 
     event: Event
@@ -33,7 +33,7 @@ class Captured:
         return unwrapped.event
 
 
-Found = Captured | Unsupported | CaptureFault
+Found = CapturedEvent | UnsupportedEvent | CaptureFault
 
 
 class ReplayInput:
@@ -63,7 +63,7 @@ class ReplayInput:
         for file in self._files:
             for one in self._captures(file):
                 found = one if isinstance(one, CaptureFault) else _read(one)
-                of = found.event.conversation_id if isinstance(found, Captured) else None
+                of = found.event.conversation_id if isinstance(found, CapturedEvent) else None
                 if conversation is None or of == conversation or isinstance(found, CaptureFault):
                     yield found
 
@@ -101,8 +101,8 @@ def _read(capture: Capture) -> Found:
     read = read_object(capture.value)
     match read:
         case Event():
-            return Captured(event=read, capture=capture)
+            return CapturedEvent(event=read, capture=capture)
         case Malformed(code=code, reason=reason):
             return CaptureFault(file=capture.file, line=capture.line, message=f"{code.value}: {reason}")
-        case Unsupported():
+        case UnsupportedEvent():
             return read

@@ -5,27 +5,27 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from handlers.documents.nouns import conversation_of, work_item_of
-from sync.contract import History, Wrote, sync_writes_max, violations, work_item_values
+from sync.contract import FieldHistory, LastWrite, sync_writes_max, violations, work_item_values
 from sync.conversation import Field
 from sync.state import shared_values
-from worker.replay.pair_archive import Standing
-from worker.replay.reenactment import Reenacted
+from worker.replay.pair_archive import PairState
+from worker.replay.reenactment import ReenactedWrite
 
 NO_LOOPS: Final = 3
 """The contract's third point."""
 
-Writes = Mapping[Field, Wrote]
+Writes = Mapping[Field, LastWrite]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
+class OutsideWrites:
     """The outside writes so far: the last one of every field, of each work-item by itself, and how many there were."""
 
     count: int = 0
     conversation: Writes = field(default_factory=dict)
     work_items: Mapping[str, Writes] = field(default_factory=dict)
 
-    def with_write(self, reenacted: Reenacted) -> "Outside":
+    def with_write(self, reenacted: ReenactedWrite) -> "OutsideWrites":
         """One more."""
         event, document = reenacted.event, reenacted.document
         counted = replace(self, count=self.count + 1)
@@ -40,9 +40,9 @@ class Outside:
         work_items = {**self.work_items, event.document_id: history.work_item}
         return replace(counted, conversation=history.conversation, work_items=work_items)
 
-    def broken(self, standing: Standing, sync_writes: int) -> list[Mapping[str, Any]]:
+    def broken(self, pair_state: PairState, sync_writes: int) -> list[Mapping[str, Any]]:
         """What of the contract does not hold at the end, in the shape of interfaces.md; point 3 has no field."""
-        conversation, item = standing.conversation, standing.work_item
+        conversation, item = pair_state.conversation, pair_state.work_item
         found = violations(
             self._history(None if item is None else item["_id"]),
             None if conversation is None else conversation_of(conversation),
@@ -54,19 +54,19 @@ class Outside:
             told.append({"point": NO_LOOPS, "field": None, "expected": most, "found": sync_writes})
         return told
 
-    def _history(self, work_item: str | None) -> History:
-        return History(conversation=self.conversation, work_item=self.work_items.get(work_item or "", {}))
+    def _history(self, work_item: str | None) -> FieldHistory:
+        return FieldHistory(conversation=self.conversation, work_item=self.work_items.get(work_item or "", {}))
 
     def as_json(self) -> dict[str, Any]:
         """For the shelf."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> "Outside":
+    def from_json(cls, kept: Mapping[str, Any]) -> "OutsideWrites":
         """From the shelf."""
         items = {key: _writes(writes) for key, writes in kept["work_items"].items()}
         return cls(count=kept["count"], conversation=_writes(kept["conversation"]), work_items=items)
 
 
 def _writes(kept: Mapping[Field, Any]) -> Writes:
-    return {name: Wrote(**{**wrote, "outdone": tuple(wrote["outdone"])}) for name, wrote in kept.items()}
+    return {name: LastWrite(**{**wrote, "outdone": tuple(wrote["outdone"])}) for name, wrote in kept.items()}

@@ -10,21 +10,21 @@ from commands.instant import parse_instant
 from handlers.batch_handler import BatchHandler
 from handlers.events.event import Event
 from handlers.options import Options
-from handlers.outcome import Handled, Polled
+from handlers.outcome import HandledEvent, PolledPair
 from handlers.ports import Document
-from worker.replay.captured_events import Captured
+from worker.replay.captured_events import CapturedEvent
 from worker.replay.clock import CountedIds, NoChance, ReplayClock
-from worker.replay.pair_archive import Standing
+from worker.replay.pair_archive import PairState
 from worker.store.memory import MemoryStore
 
 TRIES_MAX: Final = 5
 """How often an event comes again that ended with a fault: with each later event of its conversation."""
 
-Tell = Callable[[Handled | Polled, Captured | None, datetime], None]
+DecisionSink = Callable[[HandledEvent | PolledPair, CapturedEvent | None, datetime], None]
 """Takes a decision, the event that asked and the time."""
 
 
-class Mode(StrEnum):
+class ReplayMode(StrEnum):
     """What is done with the events (interfaces.md, *replay*)."""
 
     OBSERVE = "observe"
@@ -33,7 +33,7 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class ReplayEnvironment:
     """What all conversations of a replay share."""
 
     options: Options
@@ -43,22 +43,22 @@ class Setting:
         """The handler at that time."""
         return BatchHandler(store=store, clock=ReplayClock(at), ids=self.ids, chance=NoChance(), options=self.options)
 
-    async def handle(self, event: Event, store: MemoryStore, at: datetime) -> Handled:
+    async def handle(self, event: Event, store: MemoryStore, at: datetime) -> HandledEvent:
         """One event's end."""
         [end] = await self.handler(store, at).handle([event])
         return end
 
-    async def poll(self, conversation_id: str, store: MemoryStore, at: datetime) -> Polled | None:
+    async def poll(self, conversation_id: str, store: MemoryStore, at: datetime) -> PolledPair | None:
         """What the poll makes of the pair; None: nothing to tell."""
         polled = await self.handler(store, at).close_gaps([conversation_id])
         return polled[0] if polled else None
 
-    def poll_due(self, standing: Standing) -> datetime | None:
+    def poll_due(self, pair_state: PairState) -> datetime | None:
         """When the poll would take the pair up: no event of it can be in flight any more. None: nothing waits."""
-        since = standing.state.waiting_since
+        since = pair_state.state.waiting_since
         if since is None:
             return None
-        documents = [standing.conversation, standing.work_item]
+        documents = [pair_state.conversation, pair_state.work_item]
         written = [at for document in documents if document is not None and (at := updated_at(document)) is not None]
         return max([since, *written]) + timedelta(seconds=self.options.gap_seconds, milliseconds=1)
 

@@ -12,12 +12,12 @@ from functools import reduce
 from typing import Any
 
 from handlers.dry_run.flat_form import shown_conversation, shown_work_item
-from handlers.outcome import Handled, Retry
-from worker.replay.contract_check import Outside
-from worker.replay.pair_archive import Standing
-from worker.replay.state_space import AGAIN, State, Step, Story
+from handlers.outcome import HandledEvent, Retry
+from worker.replay.contract_check import OutsideWrites
+from worker.replay.pair_archive import PairState
+from worker.replay.state_space import AGAIN, ExplorationState, ExplorationStep, WriteHistory
 
-Way = tuple[Step, ...]
+StepPath = tuple[ExplorationStep, ...]
 
 
 class TooManyStates(Exception):
@@ -29,13 +29,13 @@ class EndState:
     """Interleavings that end alike; the documents are those of the example, the shortest way there."""
 
     count: int
-    standing: Standing
+    pair_state: PairState
     violations: tuple[Mapping[str, Any], ...]
-    example: Way
+    example: StepPath
     sync_writes: int
 
     @property
-    def rank(self) -> tuple[int, int, Way]:
+    def rank(self) -> tuple[int, int, StepPath]:
         """The least is the one to show: the fewest steps, then the fewest writes of ours, then writes first."""
         return (len(self.example), self.sync_writes, self.example)
 
@@ -44,16 +44,16 @@ class EndState:
 class _Reached:
     """A state, how many ways lead to it, and the first of them."""
 
-    state: State
+    state: ExplorationState
     count: int
-    way: Way
+    path: StepPath
 
 
 class Exploration:
     """One conversation's search. `advance` is called for every state."""
 
-    def __init__(self, story: Story, *, duplicates: int, states_max: int, advance: Callable[[], None]) -> None:
-        self._story = story
+    def __init__(self, history: WriteHistory, *, duplicates: int, states_max: int, advance: Callable[[], None]) -> None:
+        self._history = history
         self._duplicates = duplicates
         self._states_max = states_max
         self._advance = advance
@@ -62,20 +62,20 @@ class Exploration:
 
     async def run(self) -> list[EndState]:
         """The end states, most frequent first. Raises TooManyStates and NotReenacted."""
-        start = _Reached(state=await self._story.start(self._duplicates), count=1, way=())
-        layer: dict[object, _Reached] = {self._story.key(start.state): start}
+        start = _Reached(state=await self._history.start(self._duplicates), count=1, path=())
+        layer: dict[object, _Reached] = {self._history.key(start.state): start}
         while layer:
             layer = await self._next(layer)
         return sorted(self._ends.values(), key=lambda end: (-end.count, end.rank))
 
-    async def handled(self, way: Way) -> tuple[list[Handled | None], Standing]:
+    async def handled(self, path: StepPath) -> tuple[list[HandledEvent | None], PairState]:
         """What came of each step of a way, None for a write, and how the pair stands at its end."""
-        state = await self._story.start(self._duplicates)
-        ends: list[Handled | None] = []
-        for step in way:
-            state, end = await self._story.after(state, step)
+        state = await self._history.start(self._duplicates)
+        ends: list[HandledEvent | None] = []
+        for step in path:
+            state, end = await self._history.after(state, step)
             ends.append(end)
-        return ends, self._story.standing(await self._story.polled(state))
+        return ends, self._history.pair_state(await self._history.polled(state))
 
     async def _next(self, layer: Mapping[object, _Reached]) -> dict[object, _Reached]:
         following: dict[object, _Reached] = {}
@@ -85,28 +85,30 @@ class Exploration:
             if self._states > self._states_max:
                 raise TooManyStates
             blocked = True
-            for step in self._story.steps(reached.state):
-                state, end = await self._story.after(reached.state, step)
+            for step in self._history.steps(reached.state):
+                state, end = await self._history.after(reached.state, step)
                 if end is not None and isinstance(end.outcome, Retry):
                     continue
                 blocked = blocked and step[0] == AGAIN
-                _meet(following, self._story.key(state), state, reached, step)
+                _meet(following, self._history.key(state), state, reached, step)
             if blocked:
                 await self._note_end(reached)
         return following
 
     async def _note_end(self, reached: _Reached) -> None:
-        state = await self._story.polled(reached.state)
-        standing = self._story.standing(state)
-        told = tuple(reduce(Outside.with_write, state.written, Outside()).broken(standing, state.sync_writes))
+        state = await self._history.polled(reached.state)
+        pair_state = self._history.pair_state(state)
+        told = tuple(
+            reduce(OutsideWrites.with_write, state.written, OutsideWrites()).broken(pair_state, state.sync_writes)
+        )
         end = EndState(
             count=reached.count,
-            standing=standing,
+            pair_state=pair_state,
             violations=told,
-            example=reached.way,
+            example=reached.path,
             sync_writes=state.sync_writes,
         )
-        key = json.dumps([_alike(standing), told], sort_keys=True)
+        key = json.dumps([_alike(pair_state), told], sort_keys=True)
         known = self._ends.get(key)
         if known is None:
             self._ends[key] = end
@@ -114,30 +116,32 @@ class Exploration:
             first = min(known, end, key=lambda each: each.rank)
             self._ends[key] = EndState(
                 count=known.count + end.count,
-                standing=first.standing,
+                pair_state=first.pair_state,
                 violations=told,
                 example=first.example,
                 sync_writes=first.sync_writes,
             )
 
 
-def _meet(following: dict[object, _Reached], key: object, state: State, reached: _Reached, step: Step) -> None:
-    way = (*reached.way, step)
+def _meet(
+    following: dict[object, _Reached], key: object, state: ExplorationState, reached: _Reached, step: ExplorationStep
+) -> None:
+    path = (*reached.path, step)
     met = following.get(key)
     if met is None:
-        following[key] = _Reached(state=state, count=reached.count, way=way)
+        following[key] = _Reached(state=state, count=reached.count, path=path)
     else:
-        first = met if met.way <= way else _Reached(state=state, count=0, way=way)
-        following[key] = _Reached(state=first.state, count=met.count + reached.count, way=first.way)
+        first = met if met.path <= path else _Reached(state=state, count=0, path=path)
+        following[key] = _Reached(state=first.state, count=met.count + reached.count, path=first.path)
 
 
 _NOT_COMPARED = frozenset({"id", "rev"})
 _COMPARED_OF_ITEM = ("status", "assignedTo", "queue", "paused")
 
 
-def _alike(standing: Standing) -> list[Any]:
+def _alike(pair_state: PairState) -> list[Any]:
     """What two ends have in common that are shown as one: neither revisions nor times nor how often it was queued."""
-    conversation, item = standing.conversation, standing.work_item
+    conversation, item = pair_state.conversation, pair_state.work_item
     of_conversation = None
     if conversation is not None:
         flat = shown_conversation(conversation)

@@ -18,29 +18,29 @@ from datetime import datetime
 from typing import Any
 
 from handlers.dry_run.flat_form import shown_conversation, shown_work_item
-from handlers.events.event import Unsupported
+from handlers.events.event import UnsupportedEvent
 from handlers.options import Options
-from handlers.outcome import Handled, Polled
+from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.audit_records import unsupported
-from sync.audit import Audit
+from sync.audit import AuditRecord
 from worker.captures import CaptureFault
-from worker.replay.captured_events import Captured, ReplayInput
+from worker.replay.captured_events import CapturedEvent, ReplayInput
 from worker.replay.clock import EPOCH
-from worker.replay.environment import Mode, Setting
+from worker.replay.environment import ReplayEnvironment, ReplayMode
 from worker.replay.explore import EndState, Exploration, TooManyStates
-from worker.replay.initial_state import Starts
+from worker.replay.initial_state import InitialStates
 from worker.replay.observe import Observer
-from worker.replay.recorded_syncs import Line, Recorded
+from worker.replay.recorded_syncs import DecisionLine, RecordedSyncs
 from worker.replay.reenactment import NotReenacted
 from worker.replay.reports.report import Report
 from worker.replay.reports.text import contract_text
 from worker.replay.simulate import Simulator
-from worker.replay.state_space import WRITE, Story
+from worker.replay.state_space import WRITE, WriteHistory
 from worker.replay.write_order import HELD_MAX, in_order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ReplayRequest:
     """What a replay is asked to do. `conversation`: that one alone. `held_max`: how many events are held to put them in
     order, and to see what was recorded about them."""
 
@@ -52,7 +52,7 @@ class Asked:
 
 
 @dataclass(slots=True, kw_only=True)
-class Ended:
+class ReplayResult:
     """What the exit status is made of."""
 
     faults: int = 0
@@ -64,7 +64,7 @@ class Replay:
 
     def __init__(
         self,
-        asked: Asked,
+        asked: ReplayRequest,
         source: ReplayInput,
         report: Report,
         *,
@@ -76,40 +76,40 @@ class Replay:
         self._report = report
         self._complain = complain
         self._advance = advance
-        self._setting = Setting(options=asked.options)
-        self._ended = Ended()
-        self._met = {Captured: 0, Unsupported: 0}
+        self._environment = ReplayEnvironment(options=asked.options)
+        self._ended = ReplayResult()
+        self._met = {CapturedEvent: 0, UnsupportedEvent: 0}
         self._differ = 0
 
-    async def run(self, mode: Mode) -> Ended:
+    async def run(self, mode: ReplayMode) -> ReplayResult:
         """Do it."""
         match mode:
-            case Mode.OBSERVE:
+            case ReplayMode.OBSERVE:
                 await self._observe()
-            case Mode.SIMULATE:
+            case ReplayMode.SIMULATE:
                 await self._simulate()
-            case Mode.EXPLORE:
+            case ReplayMode.EXPLORE:
                 await self._explore()
         return self._ended
 
     def _is_of_nothing(self, *, foreign: bool = False) -> bool:
         """True, once it is said, where there was no event; `foreign`: one that is none of ours is one."""
-        if self._met[Captured] or (foreign and self._met[Unsupported]):
+        if self._met[CapturedEvent] or (foreign and self._met[UnsupportedEvent]):
             return False
         of = f"event of conversation {self._asked.conversation}" if self._asked.conversation is not None else "events"
-        ours = " of conversations and work-items" if self._met[Unsupported] else ""
+        ours = " of conversations and work-items" if self._met[UnsupportedEvent] else ""
         self._ended.faults += 1
         self._complain(f"no {of}{ours} in {self._source.name}")
         return True
 
     async def _observe(self) -> None:
-        recorded = Recorded(self._tell_with_recorded, self._asked.held_max)
-        observer = Observer(self._setting, lambda end, captured, at: recorded.add(_line(end, captured, at)))
+        recorded = RecordedSyncs(self._tell_with_recorded, self._asked.held_max)
+        observer = Observer(self._environment, lambda end, captured, at: recorded.add(_line(end, captured, at)))
         at = EPOCH
         for found in self._found():
-            if isinstance(found, Unsupported):
+            if isinstance(found, UnsupportedEvent):
                 audit = unsupported(found, self._asked.options.policy.applied)
-                recorded.add(Line(wire=_wire(audit), at=at))
+                recorded.add(DecisionLine(wire=_wire(audit), at=at))
                 continue
             await observer.take(found)
             at = found.event.published_at or at
@@ -119,7 +119,7 @@ class Replay:
         recorded.finish()
         self._is_of_nothing(foreign=True)
         self._report.final(
-            observer.standings(), (), heading="in the end, as captured, and what we make of the last event"
+            observer.pair_states(), (), heading="in the end, as captured, and what we make of the last event"
         )
         if self._differ:
             self._report.remark(
@@ -129,34 +129,34 @@ class Replay:
             )
 
     async def _simulate(self) -> None:
-        starts = Starts()
+        initial_states = InitialStates()
         for seen in self._source.found(self._asked.conversation):
             self._advance()
-            if isinstance(seen, Captured):
-                starts.see(seen)
+            if isinstance(seen, CapturedEvent):
+                initial_states.see(seen)
         simulator = Simulator(
-            self._setting,
-            starts,
+            self._environment,
+            initial_states,
             lambda end, captured, at: self._report.decided(_line(end, captured, at)),
             self._fault,
         )
-        outside = (found for found in self._found() if isinstance(found, Captured))
+        outside = (found for found in self._found() if isinstance(found, CapturedEvent))
         for captured in in_order(outside, self._asked.held_max):
             await simulator.take(captured)
         await simulator.finish()
         violations = list(simulator.violations())
         self._ended.violations = len(violations)
         nothing = self._is_of_nothing()
-        self._report.final(simulator.standings(), violations)
+        self._report.final(simulator.pair_states(), violations)
         if not nothing:
             self._report.remark(contract_text(violations))
 
     async def _explore(self) -> None:
-        starts = Starts()
-        captured: dict[str, list[Captured]] = {}
+        initial_states = InitialStates()
+        captured: dict[str, list[CapturedEvent]] = {}
         for found in self._found():
-            if isinstance(found, Captured):
-                starts.see(found)
+            if isinstance(found, CapturedEvent):
+                initial_states.see(found)
                 captured.setdefault(found.event.conversation_id, []).append(found)
         self._is_of_nothing()
         for conversation_id, events in captured.items():
@@ -165,10 +165,10 @@ class Replay:
                 for one in in_order(events, held_max=None)
                 if not one.event.is_sync
             }
-            standing = starts.standing(conversation_id)
-            story = Story(conversation_id, tuple(writes.values()), standing, self._asked.options)
+            pair_state = initial_states.pair_state(conversation_id)
+            history = WriteHistory(conversation_id, tuple(writes.values()), pair_state, self._asked.options)
             try:
-                await self._explore_one(story)
+                await self._explore_one(history)
             except TooManyStates:
                 self._complain_of(
                     conversation_id,
@@ -178,9 +178,9 @@ class Replay:
             except NotReenacted as why:
                 self._complain_of(conversation_id, str(why))
 
-    async def _explore_one(self, story: Story) -> None:
+    async def _explore_one(self, history: WriteHistory) -> None:
         exploration = Exploration(
-            story,
+            history,
             duplicates=self._asked.duplicates,
             states_max=self._asked.states_max,
             advance=self._advance,
@@ -189,14 +189,14 @@ class Replay:
         self._ended.violations += sum(len(end.violations) for end in ends)
         self._report.explored(
             {
-                "conversation": story.conversation_id,
+                "conversation": history.conversation_id,
                 "policy": self._asked.options.policy.value,
                 "interleavings": sum(end.count for end in ends),
-                "endStates": [await _end_state(story, exploration, end) for end in ends],
+                "endStates": [await _end_state(history, exploration, end) for end in ends],
             }
         )
 
-    def _found(self) -> Iterator[Captured | Unsupported]:
+    def _found(self) -> Iterator[CapturedEvent | UnsupportedEvent]:
         for found in self._source.found(self._asked.conversation):
             self._advance()
             if isinstance(found, CaptureFault):
@@ -213,32 +213,32 @@ class Replay:
         self._ended.faults += 1
         self._complain(f"conversation {conversation_id}: {why}")
 
-    def _tell_with_recorded(self, line: Line) -> None:
+    def _tell_with_recorded(self, line: DecisionLine) -> None:
         self._differ += line.differs
         line.wire = {**line.wire, "recorded": line.recorded}
         self._report.decided(line)
 
 
-def _line(end: Handled | Polled, captured: Captured | None, at: datetime) -> Line:
+def _line(end: HandledEvent | PolledPair, captured: CapturedEvent | None, at: datetime) -> DecisionLine:
     asked = captured is not None and not captured.event.is_sync
     event = (captured.event.conversation_id, captured.event.side) if captured is not None and asked else None
-    return Line(wire=_wire(end.audit), at=at, event=event)
+    return DecisionLine(wire=_wire(end.audit), at=at, event=event)
 
 
-def _wire(audit: Audit) -> dict[str, Any]:
+def _wire(audit: AuditRecord) -> dict[str, Any]:
     # How long it took is the machine's; so that outputs compare it is nothing.
     return {**audit.as_wire(), "lagMs": 0}
 
 
-async def _end_state(story: Story, exploration: Exploration, end: EndState) -> dict[str, Any]:
-    handled, standing = await exploration.handled(end.example)
-    conversation, item = standing.conversation, standing.work_item
+async def _end_state(history: WriteHistory, exploration: Exploration, end: EndState) -> dict[str, Any]:
+    handled, pair_state = await exploration.handled(end.example)
+    conversation, item = pair_state.conversation, pair_state.work_item
     return {
         "count": end.count,
         "conversation": None if conversation is None else shown_conversation(conversation),
         "workItem": None if item is None else shown_work_item(item),
         "violations": list(end.violations),
-        "example": [story.named(step) for step in end.example],
+        "example": [history.named(step) for step in end.example],
         "audit": [
             _wire(one.audit)
             for step, one in zip(end.example, handled, strict=True)

@@ -20,31 +20,31 @@ from commands.instant import format_instant, parse_instant
 from handlers.events.event import Event
 from handlers.events.parser import read_object
 from handlers.outcome import Retry
-from handlers.planning.event_batch import want_of
-from handlers.planning.pair_draft import Draft
-from sync.audit import Outcome
+from handlers.planning.event_batch import load_request_of
+from handlers.planning.pair_draft import PairDraft
+from sync.audit import AuditOutcome
 from sync.conversation import FIELDS
-from worker.replay.captured_events import Captured
+from worker.replay.captured_events import CapturedEvent
 from worker.replay.clock import EPOCH, later
-from worker.replay.environment import TRIES_MAX, Setting, Tell
-from worker.replay.pair_archive import Shelf, Standing
+from worker.replay.environment import TRIES_MAX, DecisionSink, ReplayEnvironment
+from worker.replay.pair_archive import PairArchive, PairState
 from worker.store.memory import MemoryStore
 
 
 class Observer:
     """Takes captured events one at a time."""
 
-    def __init__(self, setting: Setting, tell: Tell) -> None:
-        self._setting = setting
+    def __init__(self, environment: ReplayEnvironment, tell: DecisionSink) -> None:
+        self._environment = environment
         self._tell = tell
-        self._shelf = Shelf()
+        self._archive = PairArchive()
 
-    async def take(self, captured: Captured) -> None:
+    async def take(self, captured: CapturedEvent) -> None:
         """The next event, and whatever came due before it."""
         conversation_id = captured.event.conversation_id
-        seen = _Seen.taken(self._shelf.take(conversation_id))
+        seen = _Seen.taken(self._archive.take(conversation_id))
         at = later(seen.at, captured.event.published_at)
-        due = self._setting.poll_due(seen.decided)
+        due = self._environment.poll_due(seen.decided)
         if due is not None and due <= at:
             await self._poll(conversation_id, seen, due)
         seen.at = at
@@ -54,50 +54,50 @@ class Observer:
             event = read_object(thing)
             assert isinstance(event, Event), "it has been read before"
             await self._one(seen, event, thing, captured, tries=tries + 1)
-        self._shelf.put(conversation_id, seen.as_json(conversation_id))
+        self._archive.put(conversation_id, seen.as_json(conversation_id))
 
     async def finish(self) -> None:
         """No more events come: what waits is decided by the poll."""
-        for conversation_id in self._shelf:
-            seen = _Seen.taken(self._shelf.take(conversation_id))
-            due = self._setting.poll_due(seen.decided)
+        for conversation_id in self._archive:
+            seen = _Seen.taken(self._archive.take(conversation_id))
+            due = self._environment.poll_due(seen.decided)
             if due is not None:
                 await self._poll(conversation_id, seen, due)
-                self._shelf.put(conversation_id, seen.as_json(conversation_id))
+                self._archive.put(conversation_id, seen.as_json(conversation_id))
 
-    def standings(self) -> Iterator[tuple[str, Standing]]:
+    def pair_states(self) -> Iterator[tuple[str, PairState]]:
         """Every conversation as it stands."""
-        for conversation_id in self._shelf:
-            yield conversation_id, _Seen.taken(self._shelf.take(conversation_id)).decided
+        for conversation_id in self._archive:
+            yield conversation_id, _Seen.taken(self._archive.take(conversation_id)).decided
 
-    async def _one(self, seen: "_Seen", event: Event, thing: Any, captured: Captured, *, tries: int) -> None:
+    async def _one(self, seen: "_Seen", event: Event, thing: Any, captured: CapturedEvent, *, tries: int) -> None:
         key = event.conversation_id
         store = await seen.captured.store(key)
         trial = store.copy()
-        end = await self._setting.handle(event, trial, seen.at)
+        end = await self._environment.handle(event, trial, seen.at)
         if isinstance(end.outcome, Retry) and tries < TRIES_MAX:
             seen.again.append((tries, thing))
-        wrote = end.audit.outcome is Outcome.APPLIED
+        wrote = end.audit.outcome is AuditOutcome.APPLIED
         if not event.is_sync or wrote or tries > 1:
             self._tell(end, captured if tries == 1 else None, seen.at)
         if wrote:
             await _note(store, key, event, seen.at)
         elif event.is_sync and trial.state(key).waiting_since is None:
             await _note(trial, key, None, seen.at)
-        seen.captured = Standing.of(key, store if wrote else trial)
-        seen.decided = Standing.of(key, trial)
+        seen.captured = PairState.of(key, store if wrote else trial)
+        seen.decided = PairState.of(key, trial)
 
     async def _poll(self, conversation_id: str, seen: "_Seen", due: datetime) -> None:
         seen.at = later(seen.at, due)
         trial = await seen.decided.store(conversation_id)
-        polled = await self._setting.poll(conversation_id, trial, seen.at)
+        polled = await self._environment.poll(conversation_id, trial, seen.at)
         if polled is None:
             return
         self._tell(polled, None, seen.at)
-        seen.decided = Standing.of(conversation_id, trial)
+        seen.decided = PairState.of(conversation_id, trial)
         store = await seen.captured.store(conversation_id)
         await _note(store, conversation_id, None, seen.at)
-        seen.captured = Standing.of(conversation_id, store)
+        seen.captured = PairState.of(conversation_id, store)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,8 +105,8 @@ class _Seen:
     """One conversation: as it was captured, and as our last decision left it. `again`: events whose end was a fault,
     and how often each was tried."""
 
-    captured: Standing = field(default_factory=Standing)
-    decided: Standing = field(default_factory=Standing)
+    captured: PairState = field(default_factory=PairState)
+    decided: PairState = field(default_factory=PairState)
     at: datetime = EPOCH
     again: list[tuple[int, Any]] = field(default_factory=list)
 
@@ -115,9 +115,9 @@ class _Seen:
         """From the shelf; None: not met yet."""
         seen = cls()
         if kept is not None:
-            seen.captured = seen.decided = Standing.from_json(kept["captured"])
+            seen.captured = seen.decided = PairState.from_json(kept["captured"])
             if kept["decided"] is not None:
-                seen.decided = Standing.from_json(kept["decided"])
+                seen.decided = PairState.from_json(kept["decided"])
             seen.at = parse_instant(kept["at"]) or EPOCH
             seen.again = [(tries, thing) for tries, thing in kept["again"]]
         return seen
@@ -136,8 +136,8 @@ class _Seen:
 async def _note(store: MemoryStore, conversation_id: str, event: Event | None, at: datetime) -> None:
     """The event's snapshot and revision, and on which fields the pair as it was captured agrees; no rule is asked."""
     events = [] if event is None else [event]
-    pairs = await store.load([want_of(conversation_id, events)])
-    draft = Draft(conversation_id, pairs[conversation_id])
+    pairs = await store.load([load_request_of(conversation_id, events)])
+    draft = PairDraft(conversation_id, pairs[conversation_id])
     if event is not None:
         if event.supported:
             draft.take_in(event)

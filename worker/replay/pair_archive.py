@@ -22,7 +22,7 @@ _QUICK: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class PairState:
     """All that is stored of one conversation."""
 
     conversation: Document | None = None
@@ -30,7 +30,7 @@ class Standing:
     state: SyncState = field(default_factory=SyncState)
 
     @classmethod
-    def of(cls, conversation_id: str, store: MemoryStore) -> "Standing":
+    def of(cls, conversation_id: str, store: MemoryStore) -> "PairState":
         """As the store has it, which must hold no other conversation."""
         return cls(
             conversation=store.conversation(conversation_id),
@@ -66,14 +66,14 @@ class Standing:
         }
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> "Standing":
+    def from_json(cls, kept: Mapping[str, Any]) -> "PairState":
         """From the shelf."""
         return cls(
             conversation=kept["conversation"], work_items=tuple(kept["workItems"]), state=state_of(kept["state"])
         )
 
 
-class Shelf:
+class PairArchive:
     """One JSON object a conversation, in the order in which they came."""
 
     def __init__(self) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sync.gates import Trigger
-from worker.replay.captured_events import Captured
+from sync.gates import Side
+from worker.replay.captured_events import CapturedEvent
 
 _ATTRIBUTES: Final = {
     "conversation": ("status", "assignedUsers", "ended", "deleted"),
@@ -22,16 +22,16 @@ _RELATIONSHIPS: Final = {"conversation": ("queue",), "work-item": ("queue", "ass
 _UPDATED: Final = {"conversation": "updatedConversation", "work-item": "updatedWorkItem"}
 _FOLLOWS: Final = frozenset({"status", "ended", "deleted", "paused"})
 """What a write of other fields may bring with it: no difference by itself."""
-_CAUSE: Final[Mapping[Trigger, Trigger]] = {"conversation": "work-item", "work-item": "conversation"}
+_CAUSE: Final[Mapping[Side, Side]] = {"conversation": "work-item", "work-item": "conversation"}
 
 
 @dataclass(slots=True, kw_only=True)
-class Line:
+class DecisionLine:
     """A decision to be told, the time, and what was recorded about its event; `event` None: no captured one asked."""
 
     wire: Mapping[str, Any]
     at: datetime
-    event: tuple[str, Trigger] | None = None
+    event: tuple[str, Side] | None = None
     recorded: dict[str, Any] | None = field(default=None)
 
     @property
@@ -42,16 +42,16 @@ class Line:
         return any(_differ(self.recorded[name] or {}, self.wire[name] or {}) for name in _UPDATED.values())
 
 
-class Recorded:
+class RecordedSyncs:
     """Holds lines back until what follows them is known; hands them on in their order."""
 
-    def __init__(self, hand_on: Callable[[Line], None], held_max: int) -> None:
+    def __init__(self, hand_on: Callable[[DecisionLine], None], held_max: int) -> None:
         self._hand_on = hand_on
         self._held_max = held_max
-        self._held: deque[Line] = deque()
-        self._latest: dict[tuple[str, Trigger], Line] = {}
+        self._held: deque[DecisionLine] = deque()
+        self._latest: dict[tuple[str, Side], DecisionLine] = {}
 
-    def add(self, line: Line) -> None:
+    def add(self, line: DecisionLine) -> None:
         """The next decision."""
         self._held.append(line)
         if line.event is not None:
@@ -59,7 +59,7 @@ class Recorded:
         if len(self._held) > self._held_max:
             self._release()
 
-    def add_sync(self, captured: Captured) -> None:
+    def add_sync(self, captured: CapturedEvent) -> None:
         """A captured sync: it belongs to the event that caused it, if that is still at hand."""
         event = captured.event
         line = self._latest.get((event.conversation_id, _CAUSE[event.side]))
@@ -99,7 +99,7 @@ def _plain(value: Any) -> Any:
     return (value.get("id") if isinstance(value, Mapping) else value) or None
 
 
-def _written(raw: Mapping[str, Any], side: Trigger) -> dict[str, Any]:
+def _written(raw: Mapping[str, Any], side: Side) -> dict[str, Any]:
     """The shared fields that a sync changed, in the names of the audit."""
     changes = raw.get("changes") or {}
     attributes, relationships = changes.get("attributes") or {}, changes.get("relationships") or {}

@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import Any
 
 from commands.instant import format_instant
-from handlers.documents.document import Unreadable, changes_between, data_of, document_of
+from handlers.documents.document import UnreadableDocument, changes_between, data_of, document_of
 from handlers.documents.nouns import conversation_of, work_item_of
-from handlers.events.event import Event, Malformed, Unsupported
+from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import read_object
 from handlers.ports import Document
 
@@ -59,7 +59,7 @@ class Revisions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reenacted:
+class ReenactedWrite:
     """A write as it is in the simulation: the document after it, and the event that announces it."""
 
     event: Event
@@ -69,7 +69,7 @@ class Reenacted:
 
 def reenact(
     captured: Event, raw: Mapping[str, Any], before: Document | None, *, revisions: Revisions, at: datetime
-) -> Reenacted:
+) -> ReenactedWrite:
     """The write on the document as it stands, None where there is none: then it makes it. Raises NotReenacted.
 
     `revisions` are the conversation's; `at` is the time, should the event not say when it was published.
@@ -93,11 +93,11 @@ def reenact(
         "dd": captured.trace,
     }
     event = read_object(message)
-    if isinstance(event, Malformed | Unsupported):
+    if isinstance(event, Malformed | UnsupportedEvent):
         why = event.reason if isinstance(event, Malformed) else "it is no event of a pair"
         raise NotReenacted(f"cannot be done again: {why}")
     document = document_of(data, org=captured.org, rev=event.rev, deletion=captured.deletion)
-    return Reenacted(event=event, document=document, message=message)
+    return ReenactedWrite(event=event, document=document, message=message)
 
 
 def start_of(event: Event, raw: Mapping[str, Any]) -> Document | None:
@@ -113,7 +113,7 @@ def start_of(event: Event, raw: Mapping[str, Any]) -> Document | None:
     try:
         start = document_of(data, org=event.org, rev=event.rev - 1)
         conversation_of(start) if event.side == "conversation" else work_item_of(start)
-    except (Unreadable, KeyError, ValueError, TypeError):
+    except (UnreadableDocument, KeyError, ValueError, TypeError):
         # Its `changes` do not say what was there before: then it was what is there now.
         attributes = {**event.data["attributes"], "rev": event.rev - 1}
         return document_of({**event.data, "attributes": attributes}, org=event.org, rev=event.rev - 1)

@@ -16,29 +16,35 @@ from handlers.events.parser import read_object
 from handlers.outcome import Retry
 from handlers.ports import Document
 from worker.captures import CaptureFault
-from worker.replay.captured_events import Captured
+from worker.replay.captured_events import CapturedEvent
 from worker.replay.clock import EPOCH, later
-from worker.replay.contract_check import Outside
-from worker.replay.environment import TRIES_MAX, Setting, Tell
-from worker.replay.initial_state import Starts
-from worker.replay.pair_archive import Shelf, Standing
-from worker.replay.reenactment import NotReenacted, Reenacted, Revisions, reenact
+from worker.replay.contract_check import OutsideWrites
+from worker.replay.environment import TRIES_MAX, DecisionSink, ReplayEnvironment
+from worker.replay.initial_state import InitialStates
+from worker.replay.pair_archive import PairArchive, PairState
+from worker.replay.reenactment import NotReenacted, ReenactedWrite, Revisions, reenact
 from worker.store.memory import MemoryStore
 
 
 class Simulator:
-    """Takes captured events one at a time, in order; `starts` has seen them all."""
+    """Takes captured events one at a time, in order; `initial_states` has seen them all."""
 
-    def __init__(self, setting: Setting, starts: Starts, tell: Tell, fault: Callable[[CaptureFault], None]) -> None:
-        self._setting = setting
-        self._starts = starts
+    def __init__(
+        self,
+        environment: ReplayEnvironment,
+        initial_states: InitialStates,
+        tell: DecisionSink,
+        fault: Callable[[CaptureFault], None],
+    ) -> None:
+        self._environment = environment
+        self._initial_states = initial_states
         self._tell = tell
         self._fault = fault
-        self._shelf = Shelf()
+        self._archive = PairArchive()
         self._revisions: dict[str, Revisions] = {}
         """By document. Grows with the conversation, and only here, so it is not put on the shelf each time."""
 
-    async def take(self, captured: Captured) -> None:
+    async def take(self, captured: CapturedEvent) -> None:
         """The next event: a sync is left out, and so is a write that was done again before."""
         event = captured.event
         conversation_id = event.conversation_id
@@ -51,42 +57,42 @@ class Simulator:
             except NotReenacted as why:
                 where = captured.capture
                 self._fault(CaptureFault(file=where.file, line=where.line, message=str(why)))
-        self._shelf.put(conversation_id, life.as_json(conversation_id))
+        self._archive.put(conversation_id, life.as_json(conversation_id))
 
     async def finish(self) -> None:
         """No more events come: what waits is decided by the poll."""
-        for conversation_id in self._shelf:
+        for conversation_id in self._archive:
             life = self._life(conversation_id)
-            due = self._setting.poll_due(life.standing)
+            due = self._environment.poll_due(life.pair_state)
             if due is not None:
                 life.at = await self._polled(conversation_id, life, due)
-                self._shelf.put(conversation_id, life.as_json(conversation_id))
+                self._archive.put(conversation_id, life.as_json(conversation_id))
 
-    def standings(self) -> Iterator[tuple[str, Standing]]:
+    def pair_states(self) -> Iterator[tuple[str, PairState]]:
         """Every conversation as it stands."""
-        for conversation_id in self._shelf:
-            yield conversation_id, self._life(conversation_id).standing
+        for conversation_id in self._archive:
+            yield conversation_id, self._life(conversation_id).pair_state
 
     def violations(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Every broken promise, in the shape of interfaces.md, with its conversation's id."""
-        for conversation_id in self._shelf:
+        for conversation_id in self._archive:
             life = self._life(conversation_id)
-            for violation in life.outside.broken(life.standing, life.sync_writes):
+            for violation in life.outside.broken(life.pair_state, life.sync_writes):
                 yield conversation_id, violation
 
     def _life(self, conversation_id: str) -> "_Life":
-        kept = self._shelf.take(conversation_id)
+        kept = self._archive.take(conversation_id)
         if kept is not None:
             return _Life.taken(kept)
-        standing = self._starts.standing(conversation_id)
-        for document in (standing.conversation, *standing.work_items):
+        pair_state = self._initial_states.pair_state(conversation_id)
+        for document in (pair_state.conversation, *pair_state.work_items):
             if document is not None:
                 self._revisions[document["_id"]] = Revisions(document["rev"])
-        return _Life(standing=standing)
+        return _Life(pair_state=pair_state)
 
-    async def _write(self, captured: Captured, life: "_Life", written: Revisions) -> None:
+    async def _write(self, captured: CapturedEvent, life: "_Life", written: Revisions) -> None:
         key = captured.event.conversation_id
-        store = await life.standing.store(key)
+        store = await life.pair_state.store(key)
         before = document_in(store, captured.event)
         of_conversation = self._revisions.get(key) or Revisions()
         reenacted = reenact(captured.event, captured.raw(), before, revisions=of_conversation, at=life.at)
@@ -99,7 +105,7 @@ class Simulator:
             event = read_object(message)
             assert isinstance(event, Event), "it has been read before"
             await self._deliver(life, store, event, message, None, tries=tries + 1)
-        life.standing = Standing.of(key, store)
+        life.pair_state = PairState.of(key, store)
 
     async def _deliver(
         self,
@@ -107,11 +113,11 @@ class Simulator:
         store: MemoryStore,
         event: Event,
         message: Mapping[str, Any],
-        captured: Captured | None,
+        captured: CapturedEvent | None,
         *,
         tries: int,
     ) -> None:
-        end = await self._setting.handle(event, store, life.at)
+        end = await self._environment.handle(event, store, life.at)
         if isinstance(end.outcome, Retry) and tries < TRIES_MAX:
             life.again.append((tries, message))
         life.sync_writes += len(end.announcements)
@@ -119,15 +125,15 @@ class Simulator:
 
     async def _polled(self, conversation_id: str, life: "_Life", at: datetime) -> datetime:
         """The time `at`, once the poll has been where it would have been before."""
-        due = self._setting.poll_due(life.standing)
+        due = self._environment.poll_due(life.pair_state)
         if due is None or due > at:
             return at
-        store = await life.standing.store(conversation_id)
-        polled = await self._setting.poll(conversation_id, store, due)
+        store = await life.pair_state.store(conversation_id)
+        polled = await self._environment.poll(conversation_id, store, due)
         if polled is not None:
             self._tell(polled, None, due)
             life.sync_writes += len(polled.announcements)
-            life.standing = Standing.of(conversation_id, store)
+            life.pair_state = PairState.of(conversation_id, store)
         return at
 
 
@@ -135,9 +141,9 @@ class Simulator:
 class _Life:
     """One conversation in the simulation. `again`: events whose end was a fault, and how often each was tried."""
 
-    standing: Standing
+    pair_state: PairState
     at: datetime = EPOCH
-    outside: Outside = field(default_factory=Outside)
+    outside: OutsideWrites = field(default_factory=OutsideWrites)
     sync_writes: int = 0
     again: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
 
@@ -145,9 +151,9 @@ class _Life:
     def taken(cls, kept: Mapping[str, Any]) -> "_Life":
         """From the shelf."""
         return cls(
-            standing=Standing.from_json(kept["standing"]),
+            pair_state=PairState.from_json(kept["pair_state"]),
             at=parse_instant(kept["at"]) or EPOCH,
-            outside=Outside.from_json(kept["outside"]),
+            outside=OutsideWrites.from_json(kept["outside"]),
             sync_writes=kept["syncWrites"],
             again=[(tries, message) for tries, message in kept["again"]],
         )
@@ -155,7 +161,7 @@ class _Life:
     def as_json(self, conversation_id: str) -> dict[str, Any]:
         """For the shelf."""
         return {
-            "standing": self.standing.as_json(conversation_id),
+            "pair_state": self.pair_state.as_json(conversation_id),
             "at": format_instant(self.at),
             "outside": self.outside.as_json(),
             "syncWrites": self.sync_writes,
@@ -169,7 +175,7 @@ def document_in(store: MemoryStore, event: Event) -> Document | None:
     return read(event.document_id)
 
 
-def put(store: MemoryStore, reenacted: Reenacted) -> None:
+def put(store: MemoryStore, reenacted: ReenactedWrite) -> None:
     """Store the write, as the document's owner would.
 
     A second active work-item is refused, as it is in the worker: its event comes again once the first is completed.

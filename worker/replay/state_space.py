@@ -14,14 +14,14 @@ from commands.work_item import WorkItem
 from handlers.documents.nouns import conversation_of, work_item_of
 from handlers.events.event import Event
 from handlers.options import Options
-from handlers.outcome import Handled, Retry
+from handlers.outcome import HandledEvent, Retry
 from handlers.ports import Document
 from sync.conversation import Conversation
-from worker.replay.captured_events import Captured
+from worker.replay.captured_events import CapturedEvent
 from worker.replay.clock import EPOCH, CountedIds, later
-from worker.replay.environment import Setting
-from worker.replay.pair_archive import Standing
-from worker.replay.reenactment import Reenacted, Revisions, reenact
+from worker.replay.environment import ReplayEnvironment
+from worker.replay.pair_archive import PairState
+from worker.replay.reenactment import ReenactedWrite, Revisions, reenact
 from worker.replay.simulate import document_in, put
 from worker.store.memory import MemoryStore
 from worker.store.state_document import state_document
@@ -29,42 +29,46 @@ from worker.store.state_document import state_document
 NOTHING_IS_OLD_SECONDS = 1e9
 """An order of events is explored as if all of it fell into the time in which an event may be in flight."""
 
-Step = tuple[int, int]
+ExplorationStep = tuple[int, int]
 """What is done, `WRITE`, `DELIVER` or `AGAIN`, and the number of the outside write."""
 WRITE, DELIVER, AGAIN = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class ExplorationState:
     """`pending`: the writes whose events were not delivered yet; `again`: how many may be delivered once more.
 
     `sync_writes` is told by the documents' revisions, so it is no part of the key.
     """
 
     store: MemoryStore
-    written: tuple[Reenacted, ...] = ()
+    written: tuple[ReenactedWrite, ...] = ()
     pending: frozenset[int] = frozenset()
     again: int = 0
     sync_writes: int = 0
     at: datetime = EPOCH
 
 
-class Story:
+class WriteHistory:
     """One conversation's outside writes in the order in which they were captured, and how each step is done."""
 
-    def __init__(self, conversation_id: str, writes: tuple[Captured, ...], start: Standing, options: Options) -> None:
+    def __init__(
+        self, conversation_id: str, writes: tuple[CapturedEvent, ...], start: PairState, options: Options
+    ) -> None:
         self.conversation_id = conversation_id
         self.writes = writes
         self._start = start
         # Ids end up in no document that a rule looks at.
-        self._setting = Setting(options=replace(options, gap_seconds=NOTHING_IS_OLD_SECONDS), ids=CountedIds())
-        self._poll = Setting(options=options, ids=CountedIds())
+        self._environment = ReplayEnvironment(
+            options=replace(options, gap_seconds=NOTHING_IS_OLD_SECONDS), ids=CountedIds()
+        )
+        self._poll = ReplayEnvironment(options=options, ids=CountedIds())
 
-    async def start(self, again: int) -> State:
+    async def start(self, again: int) -> ExplorationState:
         """Before anything was written outside."""
-        return State(store=await self._start.store(self.conversation_id), again=again)
+        return ExplorationState(store=await self._start.store(self.conversation_id), again=again)
 
-    def steps(self, state: State) -> list[Step]:
+    def steps(self, state: ExplorationState) -> list[ExplorationStep]:
         """What can come next: a write first, then the deliveries, in the order of the writes."""
         number = len(state.written)
         steps = [(WRITE, number)] if number < len(self.writes) else []
@@ -73,13 +77,15 @@ class Story:
             steps += [(AGAIN, each) for each in range(number) if each not in state.pending]
         return steps
 
-    async def after(self, state: State, step: Step) -> tuple[State, Handled | None]:
+    async def after(
+        self, state: ExplorationState, step: ExplorationStep
+    ) -> tuple[ExplorationState, HandledEvent | None]:
         """The state after a step, and a delivery's end. The state given stays as it is. Raises NotReenacted."""
         what, number = step
         if what == WRITE:
             return self._write(state, number), None
         store = state.store.copy()
-        end = await self._setting.handle(state.written[number].event, store, state.at)
+        end = await self._environment.handle(state.written[number].event, store, state.at)
         await store.sent([entry.id for entry in end.announcements])
         # A message that ended with a fault comes back: it is as if it had not been delivered.
         delivered = not isinstance(end.outcome, Retry)
@@ -92,9 +98,9 @@ class Story:
         )
         return after, end
 
-    async def polled(self, state: State) -> State:
+    async def polled(self, state: ExplorationState) -> ExplorationState:
         """The state once the poll has taken up what waits though everything was delivered."""
-        due = self._poll.poll_due(self.standing(state))
+        due = self._poll.poll_due(self.pair_state(state))
         if due is None:
             return state
         store = state.store.copy()
@@ -102,23 +108,23 @@ class Story:
         writes = len(polled.announcements) if polled is not None else 0
         return replace(state, store=store, sync_writes=state.sync_writes + writes)
 
-    def standing(self, state: State) -> Standing:
+    def pair_state(self, state: ExplorationState) -> PairState:
         """What is stored."""
-        return Standing.of(self.conversation_id, state.store)
+        return PairState.of(self.conversation_id, state.store)
 
-    def key(self, state: State) -> object:
+    def key(self, state: ExplorationState) -> object:
         """The same for two states that go on alike."""
-        standing = self.standing(state)
+        pair_state = self.pair_state(state)
         return (
-            None if standing.conversation is None else _timeless(conversation_of(standing.conversation)),
-            frozenset(_timeless_item(work_item_of(document)) for document in standing.work_items),
-            _state_key(self.conversation_id, standing),
+            None if pair_state.conversation is None else _timeless(conversation_of(pair_state.conversation)),
+            frozenset(_timeless_item(work_item_of(document)) for document in pair_state.work_items),
+            _state_key(self.conversation_id, pair_state),
             tuple(map(_write_key, state.written)),
             state.pending,
             state.again,
         )
 
-    def named(self, step: Step) -> str:
+    def named(self, step: ExplorationStep) -> str:
         """The step as a person reads it; the revision is the captured one."""
         what, number = step
         event = self.writes[number].event
@@ -127,7 +133,7 @@ class Story:
         verb, suffix = ("write", "") if what == WRITE else ("deliver", " again" if what == AGAIN else "")
         return f"{verb} {event.side} {event.rev}{which}{suffix}"
 
-    def _write(self, state: State, number: int) -> State:
+    def _write(self, state: ExplorationState, number: int) -> ExplorationState:
         captured = self.writes[number]
         at = later(state.at, captured.event.published_at)
         store = state.store.copy()
@@ -136,7 +142,7 @@ class Story:
         put(store, reenacted)
         return replace(state, store=store, written=(*state.written, reenacted), pending=state.pending | {number}, at=at)
 
-    def _revisions(self, state: State) -> Revisions:
+    def _revisions(self, state: ExplorationState) -> Revisions:
         start = self._start.conversation
         done = zip(self.writes, state.written, strict=False)
         pairs = [(one.event.rev, did.event.rev) for one, did in done if one.event.side == "conversation"]
@@ -164,13 +170,13 @@ def _timeless_item(item: WorkItem) -> WorkItem:
     )
 
 
-def _state_key(conversation_id: str, standing: Standing) -> str:
-    document = state_document(conversation_id, standing.state)
+def _state_key(conversation_id: str, pair_state: PairState) -> str:
+    document = state_document(conversation_id, pair_state.state)
     known = {name: bool(document.pop(name)) for name in ("version", "waitingSince", "finishedAt")}
     return json.dumps([document, known], sort_keys=True)
 
 
-def _write_key(reenacted: Reenacted) -> str:
+def _write_key(reenacted: ReenactedWrite) -> str:
     """What a delivery, the contract and a later write that names it could see of a write."""
     event = reenacted.event
     seen: Mapping[str, Any] = {

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from worker.replay.captured_events import Captured
+from worker.replay.captured_events import CapturedEvent
 from worker.replay.clock import EPOCH
 
 HELD_MAX: Final = 1_000
@@ -18,7 +18,7 @@ HELD_MAX: Final = 1_000
 _Slot = tuple[datetime, int, str]
 
 
-def in_order(captured: Iterable[Captured], held_max: int | None) -> Iterator[Captured]:
+def in_order(captured: Iterable[CapturedEvent], held_max: int | None) -> Iterator[CapturedEvent]:
     """The same events, each once; `held_max` None: put right whatever the distance."""
     order = _Order()
     for one in captured:
@@ -35,11 +35,11 @@ class _Order:
     def __init__(self) -> None:
         self.held = 0
         self._slots: list[_Slot] = []
-        self._waiting: dict[str, list[tuple[int, int, Captured]]] = {}
+        self._waiting: dict[str, list[tuple[int, int, CapturedEvent]]] = {}
         self._number = 0
         self._at = EPOCH
 
-    def add(self, captured: Captured) -> None:
+    def add(self, captured: CapturedEvent) -> None:
         event = captured.event
         # One that does not say when keeps its place among its neighbours.
         self._at = event.published_at or self._at
@@ -48,7 +48,7 @@ class _Order:
         heapq.heappush(self._slots, (self._at, self._number, event.document_id))
         heapq.heappush(self._waiting.setdefault(event.document_id, []), (event.rev, self._number, captured))
 
-    def next(self) -> Iterator[Captured]:
+    def next(self) -> Iterator[CapturedEvent]:
         """What comes next: one event with what it knew, or none where a slot's event went ahead of it."""
         _, _, document = heapq.heappop(self._slots)
         if document not in self._waiting:
@@ -59,7 +59,7 @@ class _Order:
             yield self._take(conversation)
         yield captured
 
-    def _take(self, document: str) -> Captured:
+    def _take(self, document: str) -> CapturedEvent:
         waiting = self._waiting[document]
         _, _, captured = heapq.heappop(waiting)
         if not waiting:

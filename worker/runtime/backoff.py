@@ -11,7 +11,7 @@ from handlers.ports import Chance, Clock
 _RETRYING: Final = AsyncRetrying()
 
 
-class JitteredDelay(wait_base):
+class JitteredBackoff(wait_base):
     """Doubles from `first_seconds` up to `max_seconds`; each delay falls between half of that and all of it.
 
     Serves tenacity as its `wait`, and answers for a count that was kept elsewhere, such as SQS' receive count.
@@ -32,8 +32,8 @@ class JitteredDelay(wait_base):
         return self(state)
 
 
-async def until_done(
-    once: Callable[[], Awaitable[bool]], *, tries_max: int, pause: JitteredDelay, clock: Clock
+async def retry_until_done(
+    once: Callable[[], Awaitable[bool]], *, tries_max: int, pause: JitteredBackoff, clock: Clock
 ) -> None:
     """Call `once` until it says that it is done, `tries_max` times at most, with a pause in between.
 

@@ -10,7 +10,7 @@ from worker.telemetry.logs import Log
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-class Stopping:
+class ShutdownSignal:
     """Whether the worker was asked to stop."""
 
     def __init__(self, log: Log) -> None:

@@ -10,14 +10,14 @@ from typing import TypeVar
 
 from handlers.ports import Chance, Clock, StoreAway
 from worker.errors import first_line
-from worker.runtime.backoff import JitteredDelay
+from worker.runtime.backoff import JitteredBackoff
 from worker.telemetry.health import Health
 from worker.telemetry.metrics import Metric, Telemetry
 
 T = TypeVar("T")
 
 
-class Outage:
+class StoreAvailability:
     """One for the whole process."""
 
     def __init__(self, *, clock: Clock, health: Health, telemetry: Telemetry) -> None:
@@ -46,7 +46,7 @@ class Outage:
         """Wait until the store is not away."""
         await self._over.wait()
 
-    async def outlasted(self, work: Callable[[], Awaitable[T]], pause: JitteredDelay) -> T:
+    async def outlasted(self, work: Callable[[], Awaitable[T]], pause: JitteredBackoff) -> T:
         """What the work on the store yields, begun anew after a pause for as long as it raises StoreAway."""
         attempt = 1
         while True:
@@ -72,8 +72,13 @@ class Outage:
                 wait.cancel()
 
 
-async def store_rounds(
-    work: Callable[[], Awaitable[None]], *, interval_seconds: float, outage: Outage, clock: Clock, chance: Chance
+async def run_rounds(
+    work: Callable[[], Awaitable[None]],
+    *,
+    interval_seconds: float,
+    store_availability: StoreAvailability,
+    clock: Clock,
+    chance: Chance,
 ) -> None:
     """Rounds until cancelled, jittered so that workers started together do not stay together."""
     while True:
@@ -81,6 +86,6 @@ async def store_rounds(
         try:
             await work()
         except StoreAway as away:
-            outage.begins(str(away))
+            store_availability.begins(str(away))
         else:
-            outage.ends()
+            store_availability.ends()

@@ -11,30 +11,30 @@ from typing import TypeVar
 from handlers.events.event import Event
 from handlers.ports import StoreAway
 from worker.errors import AwsAway
-from worker.telemetry.logs import fault_fields
+from worker.telemetry.logs import error_fields
 from worker.telemetry.metrics import Metric, Telemetry
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CodeFault:
+class UnexpectedError:
     """A fault in our code."""
 
     error: Exception
 
 
-async def or_fault(work: Awaitable[T]) -> T | CodeFault:
+async def catch_unexpected(work: Awaitable[T]) -> T | UnexpectedError:
     """What the work on a batch yields, or the fault it met."""
     try:
         return await work
     except (StoreAway, AwsAway):
         raise
     except Exception as error:  # noqa: BLE001 - argued for in this file's head
-        return CodeFault(error=error)
+        return UnexpectedError(error=error)
 
 
-def tell_fault(events: Sequence[Event], fault: CodeFault, telemetry: Telemetry) -> dict[str, list[Event]]:
+def log_unexpected(events: Sequence[Event], fault: UnexpectedError, telemetry: Telemetry) -> dict[str, list[Event]]:
     """Log and count what these events met; the events by conversation."""
     telemetry.metrics.count(Metric.BATCH_FAULT)
     by_conversation: dict[str, list[Event]] = {}
@@ -44,6 +44,6 @@ def tell_fault(events: Sequence[Event], fault: CodeFault, telemetry: Telemetry) 
         "a batch met a fault in our code",
         conversations=sorted(by_conversation),
         events=len(events),
-        **fault_fields(fault.error),
+        **error_fields(fault.error),
     )
     return by_conversation

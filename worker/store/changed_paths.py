@@ -11,14 +11,14 @@ _NESTED: Final = ("attributes", "relationships")
 
 
 @record
-class Paths:
+class ChangedPaths:
     """Dotted paths to set, with their values, and paths to unset."""
 
     set: Mapping[str, Any]
     unset: tuple[str, ...]
 
 
-def changed_paths(before: Document, after: Document) -> Paths:
+def changed_paths(before: Document, after: Document) -> ChangedPaths:
     """The difference of two documents, one level into `attributes` and `relationships`.
 
     A changed name that a path cannot spell (with a dot, a leading `$`, or empty) sets the whole level instead.
@@ -31,7 +31,7 @@ def changed_paths(before: Document, after: Document) -> Paths:
             _nested(name, old, new, to_set, unset)
         else:
             to_set[name] = new
-    return Paths(set=to_set, unset=tuple(unset))
+    return ChangedPaths(set=to_set, unset=tuple(unset))
 
 
 def _nested(

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from commands.context import Queue
-from commands.session import DEFAULT_ITEM_SIZE, Held, Session
+from commands.context import RoutingQueue
+from commands.session import DEFAULT_ITEM_SIZE, Session, SessionEntry
 from handlers.ports import Announcement
 
 
-def queue_of(document: Mapping[str, Any]) -> Queue:
+def queue_of(document: Mapping[str, Any]) -> RoutingQueue:
     """The queue; its fields may stand on top or under `attributes`, the top going first."""
     attributes = document.get("attributes")
     fields = {**attributes, **document} if isinstance(attributes, Mapping) else document
-    return Queue(
+    return RoutingQueue(
         id=document["_id"],
         key=_text(fields.get("key")),
         item_size=_whole(fields.get("itemSize")),
@@ -55,22 +55,22 @@ def session_document(session: Session, org: str | None = None) -> dict[str, Any]
     }
 
 
-def held_document(held: Held) -> dict[str, Any]:
+def held_document(held: SessionEntry) -> dict[str, Any]:
     """An entry of a session's list."""
     return {"id": held.id, "itemSize": held.item_size}
 
 
-def _held(entries: object) -> tuple[Held, ...]:
+def _held(entries: object) -> tuple[SessionEntry, ...]:
     if not isinstance(entries, list):
         return ()
     return tuple(entry for entry in map(_entry, entries) if entry is not None)
 
 
-def _entry(entry: object) -> Held | None:
+def _entry(entry: object) -> SessionEntry | None:
     match entry:
         case {"id": str(item), **rest}:
             size = _whole(rest.get("itemSize"))
-            return Held(id=item, item_size=DEFAULT_ITEM_SIZE if size is None else size)
+            return SessionEntry(id=item, item_size=DEFAULT_ITEM_SIZE if size is None else size)
         case _:
             return None
 

@@ -13,20 +13,28 @@ from typing import Any, Final
 import bson
 from pymongo.errors import DocumentTooLarge
 
-from commands.context import Queue, Surroundings
+from commands.context import CommandContext, RoutingQueue
 from commands.instant import format_instant, parse_instant
 from commands.session import Session
-from handlers.ports import Announcement, Committed, Document, Pair, Plan, PlanRejected, Want
+from handlers.ports import Announcement, Committed, Document, LoadRequest, Pair, Plan, PlanRejected
 from sync.state import SyncState
 from worker.mongo.errors import UNENCODABLE, ended
-from worker.ports import Backlog, WaitingBacklog
-from worker.store.changed_paths import Paths
+from worker.ports import OutboxBacklog, WaitingBacklog
+from worker.store.changed_paths import ChangedPaths
 from worker.store.documents import Collection, EntryStatus, announcement_of
 from worker.store.journal import Journal
-from worker.store.pair_assembly import Reading, named_around, named_work_items, pairs_of
+from worker.store.pair_assembly import BatchDocuments, named_context, named_work_items, pairs_of
 from worker.store.session_changes import SessionChange, changed_session
 from worker.store.state_document import state_of
-from worker.store.transaction_steps import Changes, End, Ended, Inserts, Step, check_plan, steps_of
+from worker.store.transaction_steps import (
+    DocumentChanges,
+    DocumentInserts,
+    TransactionEnd,
+    TransactionResult,
+    TransactionStep,
+    check_plan,
+    steps_of,
+)
 
 DOCUMENT_BYTES_MAX: Final = 16 * 1024 * 1024
 
@@ -38,7 +46,7 @@ class MemoryStore:
         """Empty."""
         self._documents: dict[Collection, dict[str, Document]] = {collection: {} for collection in Collection}
         self._active: dict[Any, str] = {}
-        self._queues: dict[str, Queue] = {}
+        self._queues: dict[str, RoutingQueue] = {}
         self._sessions: dict[str, Session] = {}
         self._journal = Journal()
 
@@ -53,29 +61,29 @@ class MemoryStore:
 
     # Store
 
-    async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
+    async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:
         """The pairs by conversation id, one for every want."""
-        ids = [want.conversation_id for want in wants]
+        ids = [request.conversation_id for request in requests]
         active = [self._active[key] for key in ids if key in self._active]
         states = self._found(Collection.SYNC_STATES, ids)
-        reading = Reading(
+        reading = BatchDocuments(
             states=states,
             conversations=self._found(Collection.CONVERSATIONS, ids),
-            work_items=self._found(Collection.WORK_ITEMS, (*active, *named_work_items(wants, states))),
+            work_items=self._found(Collection.WORK_ITEMS, (*active, *named_work_items(requests, states))),
         )
-        named = named_around(wants, reading)
-        around = Surroundings(
+        named = named_context(requests, reading)
+        context = CommandContext(
             queues={key: self._queues[key] for key in named.queues if key in self._queues},
             sessions={key: each for key, each in self._sessions.items() if each.active and each.user in named.users},
         )
-        return pairs_of(wants, reading, around)
+        return pairs_of(requests, reading, context)
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
         """Each plan's fate, in order."""
         for plan in plans:
             check_plan(plan)
         full = [plan for plan in plans if not plan.empty]
-        if self._attempt(full).end is End.COMMITTED:
+        if self._attempt(full).end is TransactionEnd.COMMITTED:
             return [Committed.COMMITTED] * len(plans)
         return [self._fate(plan) for plan in plans]
 
@@ -103,10 +111,10 @@ class MemoryStore:
         if entry_id in entries:
             entries[entry_id] = {**entries[entry_id], "status": EntryStatus.SET_ASIDE.value, "reason": reason}
 
-    async def backlog(self) -> Backlog:
+    async def backlog(self) -> OutboxBacklog:
         """What is left now."""
         waiting = self._waiting()
-        return Backlog(
+        return OutboxBacklog(
             count=len(waiting),
             oldest=min((entry.created_at for entry in waiting), default=None),
             set_aside=len(self._documents[Collection.OUTBOX]) - len(waiting),
@@ -143,7 +151,7 @@ class MemoryStore:
             raise ValueError(f"conversation {document.get('conversationId')} has another active work-item")
         self._journal.keep()
 
-    def put_queue(self, queue: Queue) -> None:
+    def put_queue(self, queue: RoutingQueue) -> None:
         """Store it, whatever was there."""
         self._queues[queue.id] = queue
 
@@ -178,31 +186,31 @@ class MemoryStore:
             return Committed.COMMITTED
         result = self._attempt([plan])
         match result.end:
-            case End.COMMITTED:
+            case TransactionEnd.COMMITTED:
                 return Committed.COMMITTED
-            case End.REJECTED:
+            case TransactionEnd.REJECTED:
                 return PlanRejected(conversation_id=plan.conversation_id, reason=result.reason)
             case _:
                 return Committed.CONFLICT
 
-    def _attempt(self, plans: Sequence[Plan]) -> Ended:
+    def _attempt(self, plans: Sequence[Plan]) -> TransactionResult:
         """All of `plans`, or nothing of them."""
-        result = Ended(end=End.COMMITTED)
+        result = TransactionResult(end=TransactionEnd.COMMITTED)
         try:
             if not all(self._carry_out(step) for step in steps_of(plans, commit_id="")):
-                result = Ended(end=End.LOST)
+                result = TransactionResult(end=TransactionEnd.LOST)
         except UNENCODABLE as fault:
             result = ended(fault)
-        if result.end is End.COMMITTED:
+        if result.end is TransactionEnd.COMMITTED:
             self._journal.keep()
         else:
             self._journal.take_back()
         return result
 
-    def _carry_out(self, step: Step) -> bool:
-        if isinstance(step, Inserts):
+    def _carry_out(self, step: TransactionStep) -> bool:
+        if isinstance(step, DocumentInserts):
             return all(self._insert(step.collection, document) for document in step.documents)
-        if isinstance(step, Changes):
+        if isinstance(step, DocumentChanges):
             return all(
                 self._change(step.collection, each.id, each.guard, each.stands, each.paths) for each in step.changes
             )
@@ -216,7 +224,7 @@ class MemoryStore:
             return False
         return self._write_document(collection, document)
 
-    def _change(self, collection: Collection, key: str, guard: str, stands: int | None, paths: Paths) -> bool:
+    def _change(self, collection: Collection, key: str, guard: str, stands: int | None, paths: ChangedPaths) -> bool:
         stored = self._documents[collection].get(key)
         after = stored if stored is None else _applied(stored, paths)
         _check_encodable(paths.set if after is None else after)
@@ -266,7 +274,7 @@ class MemoryStore:
         return [announcement_of(entry) for entry in entries if entry["status"] == EntryStatus.WAITING.value]
 
 
-def _applied(document: Document, paths: Paths) -> Document:
+def _applied(document: Document, paths: ChangedPaths) -> Document:
     """The document with the paths set and unset, one level below the top at most, as `changed_paths` makes them."""
     after = dict(document)
     for path, value in paths.set.items():

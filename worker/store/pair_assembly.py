@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from commands.context import Surroundings
-from handlers.ports import Document, Pair, Want
+from commands.context import CommandContext
+from handlers.ports import Document, LoadRequest, Pair
 from worker.store.documents import queue_of, session_of
 from worker.store.state_document import state_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class BatchDocuments:
     """By `_id`: state documents, conversations, and work-items, the active ones of the conversations, the wanted and
     those that the states name.
 
@@ -27,46 +27,46 @@ class Reading:
     work_items: Mapping[str, Document]
 
 
-def named_work_items(wants: Iterable[Want], states: Mapping[str, Document]) -> list[str]:
+def named_work_items(requests: Iterable[LoadRequest], states: Mapping[str, Document]) -> list[str]:
     """The work-items that the wants name, and those that the states do: the pair's, where it is completed."""
-    wanted = set[str]().union(*(want.work_item_ids for want in wants))
+    wanted = set[str]().union(*(request.work_item_ids for request in requests))
     named = (document["workItem"]["id"] for document in states.values())
     return sorted(wanted.union(key for key in named if isinstance(key, str)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class NamedContext:
     """The queues and the users whose sessions a batch's commands can meet."""
 
     queues: Sequence[str]
     users: Sequence[str]
 
 
-def named_around(wants: Iterable[Want], reading: Reading) -> Named:
+def named_context(requests: Iterable[LoadRequest], reading: BatchDocuments) -> NamedContext:
     """What the wants and the stored documents name, of those pairs that do not agree on all of it already."""
     active = _active(reading)
     queues: set[str] = set()
     users: set[str] = set()
-    for want in wants:
-        conversation = reading.conversations.get(want.conversation_id)
-        items = _items(want, reading, active)
-        if _agreed(want, conversation, items):
+    for request in requests:
+        conversation = reading.conversations.get(request.conversation_id)
+        items = _items(request, reading, active)
+        if _agreed(request, conversation, items):
             continue
-        queues.update(want.queues, *map(_queue, items))
-        users.update(want.users)
+        queues.update(request.queues, *map(_queue, items))
+        users.update(request.users)
         if conversation is not None:
             queues.update(_queue(conversation))
             users.update(_assigned_users(conversation))
-    return Named(queues=sorted(queues), users=sorted(users))
+    return NamedContext(queues=sorted(queues), users=sorted(users))
 
 
-def _agreed(want: Want, conversation: Document | None, items: Iterable[Document]) -> bool:
+def _agreed(request: LoadRequest, conversation: Document | None, items: Iterable[Document]) -> bool:
     """True where the events and the stored documents name the same user and queue: most events change neither."""
-    if not want.unanimous or conversation is None:
+    if not request.unanimous or conversation is None:
         return False
-    if _assigned_users(conversation) != want.users or _queue(conversation) != want.queues:
+    if _assigned_users(conversation) != request.users or _queue(conversation) != request.queues:
         return False
-    return all(_queue(item) == want.queues and _is_with(item, want.users) for item in items)
+    return all(_queue(item) == request.queues and _is_with(item, request.users) for item in items)
 
 
 def _is_with(item: Document, users: frozenset[str]) -> bool:
@@ -74,31 +74,31 @@ def _is_with(item: Document, users: frozenset[str]) -> bool:
     return bool(assigned & users) if users else not assigned
 
 
-def surroundings_of(queues: Iterable[Mapping[str, Any]], sessions: Iterable[Mapping[str, Any]]) -> Surroundings:
+def context_of(queues: Iterable[Mapping[str, Any]], sessions: Iterable[Mapping[str, Any]]) -> CommandContext:
     """The surroundings that the documents of queues and sessions make."""
-    return Surroundings(
+    return CommandContext(
         queues={document["_id"]: queue_of(document) for document in queues},
         sessions={session.id: session for session in map(session_of, sessions) if session is not None},
     )
 
 
-def pairs_of(wants: Sequence[Want], reading: Reading, around: Surroundings) -> dict[str, Pair]:
+def pairs_of(requests: Sequence[LoadRequest], reading: BatchDocuments, context: CommandContext) -> dict[str, Pair]:
     """A pair for every want: its active work-item, the wanted ones and the one its state names, in the order of their
     ids."""
     active = _active(reading)
-    return {want.conversation_id: _pair(want, reading, active, around) for want in wants}
+    return {request.conversation_id: _pair(request, reading, active, context) for request in requests}
 
 
-def _pair(want: Want, reading: Reading, active: Mapping[str, str], around: Surroundings) -> Pair:
+def _pair(request: LoadRequest, reading: BatchDocuments, active: Mapping[str, str], context: CommandContext) -> Pair:
     return Pair(
-        conversation=reading.conversations.get(want.conversation_id),
-        work_items=_items(want, reading, active),
-        state=state_of(reading.states.get(want.conversation_id)),
-        around=around,
+        conversation=reading.conversations.get(request.conversation_id),
+        work_items=_items(request, reading, active),
+        state=state_of(reading.states.get(request.conversation_id)),
+        context=context,
     )
 
 
-def _active(reading: Reading) -> dict[str, str]:
+def _active(reading: BatchDocuments) -> dict[str, str]:
     """The active work-items by conversation."""
     return {
         conversation: key
@@ -107,11 +107,11 @@ def _active(reading: Reading) -> dict[str, str]:
     }
 
 
-def _items(want: Want, reading: Reading, active: Mapping[str, str]) -> tuple[Document, ...]:
-    key, found = want.conversation_id, reading.work_items
+def _items(request: LoadRequest, reading: BatchDocuments, active: Mapping[str, str]) -> tuple[Document, ...]:
+    key, found = request.conversation_id, reading.work_items
     state = reading.states.get(key)
     named = None if state is None else state["workItem"]["id"]
-    ids = {active.get(key), named if isinstance(named, str) else None, *want.work_item_ids} - {None}
+    ids = {active.get(key), named if isinstance(named, str) else None, *request.work_item_ids} - {None}
     return tuple(found[item] for item in sorted(filter(None, ids)) if item in found)
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from commands.record import record
-from commands.session import Held, Move, Place, Session, Spot
+from commands.session import Session, SessionEntry, SessionMove, SessionPlace, SessionSlot
 
-LISTS = (Spot.WORK_ITEMS, Spot.PAUSED_WORK_ITEMS)
+LISTS = (SessionSlot.WORK_ITEMS, SessionSlot.PAUSED_WORK_ITEMS)
 """The spots that are lists of entries with an id and a size; the third holds one id or none."""
 
 
@@ -24,20 +24,20 @@ class SessionChange:
     """
 
     session: str
-    pulled: Mapping[Spot, tuple[str, ...]]
-    added: Mapping[Spot, tuple[Held, ...]]
+    pulled: Mapping[SessionSlot, tuple[str, ...]]
+    added: Mapping[SessionSlot, tuple[SessionEntry, ...]]
     pending_leaves: tuple[str, ...]
     pending: tuple[()] | tuple[str | None]
 
 
-def session_changes(moves: Iterable[Move]) -> tuple[SessionChange, ...]:
+def session_changes(moves: Iterable[SessionMove]) -> tuple[SessionChange, ...]:
     """One change for every session that the moves name, in the order of the sessions' ids."""
-    drafts: dict[str, _Draft] = {}
+    drafts: dict[str, _SessionChangeDraft] = {}
     for move in moves:
         if move.leave is not None:
-            drafts.setdefault(move.leave.session, _Draft()).leave(move.leave, move.work_item)
+            drafts.setdefault(move.leave.session, _SessionChangeDraft()).leave(move.leave, move.work_item)
         if move.take is not None:
-            drafts.setdefault(move.take.session, _Draft()).take(move.take, move.work_item)
+            drafts.setdefault(move.take.session, _SessionChangeDraft()).take(move.take, move.work_item)
     return tuple(drafts[session].change(session) for session in sorted(drafts))
 
 
@@ -46,28 +46,28 @@ def changed_session(session: Session, change: SessionChange) -> Session:
     pending = None if session.pending_item in change.pending_leaves else session.pending_item
     return replace(
         session,
-        work_items=_changed(session.work_items, Spot.WORK_ITEMS, change),
-        paused_work_items=_changed(session.paused_work_items, Spot.PAUSED_WORK_ITEMS, change),
+        work_items=_changed(session.work_items, SessionSlot.WORK_ITEMS, change),
+        paused_work_items=_changed(session.paused_work_items, SessionSlot.PAUSED_WORK_ITEMS, change),
         pending_item=change.pending[0] if change.pending else pending,
     )
 
 
-def _changed(entries: tuple[Held, ...], spot: Spot, change: SessionChange) -> tuple[Held, ...]:
+def _changed(entries: tuple[SessionEntry, ...], spot: SessionSlot, change: SessionChange) -> tuple[SessionEntry, ...]:
     pulled = change.pulled.get(spot, ())
     return (*(held for held in entries if held.id not in pulled), *change.added.get(spot, ()))
 
 
-class _Draft:
+class _SessionChangeDraft:
     """One session's change while it is put together."""
 
     def __init__(self) -> None:
-        self._pulled: dict[Spot, dict[str, None]] = {spot: {} for spot in LISTS}
-        self._added: dict[Spot, dict[str, int]] = {spot: {} for spot in LISTS}
+        self._pulled: dict[SessionSlot, dict[str, None]] = {spot: {} for spot in LISTS}
+        self._added: dict[SessionSlot, dict[str, int]] = {spot: {} for spot in LISTS}
         self._pending_leaves: dict[str, None] = {}
         self._pending: tuple[()] | tuple[str | None] = ()
 
-    def leave(self, place: Place, item: str) -> None:
-        if place.spot is not Spot.PENDING_ITEM:
+    def leave(self, place: SessionPlace, item: str) -> None:
+        if place.spot is not SessionSlot.PENDING_ITEM:
             self._pulled[place.spot][item] = None
             self._added[place.spot].pop(item, None)
         elif self._pending == ():
@@ -75,8 +75,8 @@ class _Draft:
         elif self._pending == (item,):
             self._pending = (None,)
 
-    def take(self, place: Place, item: str) -> None:
-        if place.spot is Spot.PENDING_ITEM:
+    def take(self, place: SessionPlace, item: str) -> None:
+        if place.spot is SessionSlot.PENDING_ITEM:
             self._pending = (item,)
             return
         self.leave(place, item)
@@ -87,7 +87,7 @@ class _Draft:
             session=session,
             pulled={spot: tuple(ids) for spot, ids in self._pulled.items() if ids},
             added={
-                spot: tuple(Held(id=item, item_size=size) for item, size in sizes.items())
+                spot: tuple(SessionEntry(id=item, item_size=size) for item, size in sizes.items())
                 for spot, sizes in self._added.items()
                 if sizes
             },

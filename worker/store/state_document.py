@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from commands.instant import format_instant, parse_instant
-from sync.revision_runs import Runs, highest
-from sync.state import SyncState, Viewed
+from sync.revision_runs import RevisionRuns, highest
+from sync.state import SyncState, ViewedValue
 
 
 def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def state_of(document: Mapping[str, Any] | None) -> SyncState:
         work_item_observed=work_item_observed,
         work_item_rev=item.get("rev", highest(work_item_observed)),
         reconciled=item.get("reconciled", bool(known)),
-        view={name: Viewed(value=seen["value"], rev=seen["rev"]) for name, seen in view.items()},
+        view={name: ViewedValue(value=seen["value"], rev=seen["rev"]) for name, seen in view.items()},
         changed=document.get("changed") or {},
         known=known,
         known_at=document.get("knownAt") or {},
@@ -69,5 +69,5 @@ def _instant(document: Mapping[str, Any], name: str) -> datetime | None:
     return parse_instant(text) if text else None
 
 
-def _runs(runs: list[list[int]] | None) -> Runs:
+def _runs(runs: list[list[int]] | None) -> RevisionRuns:
     return tuple((start, end) for start, end in runs or ())

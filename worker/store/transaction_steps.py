@@ -15,13 +15,13 @@ from typing import Any, Final
 
 from commands.record import record
 from handlers.ports import DocumentWrite, Plan
-from worker.store.changed_paths import Paths, changed_paths
+from worker.store.changed_paths import ChangedPaths, changed_paths
 from worker.store.documents import Collection, announcement_document
 from worker.store.session_changes import SessionChange, session_changes
 from worker.store.state_document import state_document
 
 
-class End(Enum):
+class TransactionEnd(Enum):
     """How a transaction ended."""
 
     COMMITTED = auto()
@@ -36,10 +36,10 @@ class End(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class TransactionResult:
     """A transaction's end; `reason` says why it was rejected."""
 
-    end: End
+    end: TransactionEnd
     reason: str = ""
 
 
@@ -48,7 +48,7 @@ COMMIT_ID: Final = "commitId"
 
 
 @record
-class Inserts:
+class DocumentInserts:
     """New documents; the step holds only if none of them is there."""
 
     collection: Collection
@@ -56,21 +56,21 @@ class Inserts:
 
 
 @record
-class Change:
+class DocumentChange:
     """One document's change, which holds only while its field `guard` still is `stands`."""
 
     id: str
     guard: str
     stands: int | None
-    paths: Paths
+    paths: ChangedPaths
 
 
 @record
-class Changes:
+class DocumentChanges:
     """Changes of stored documents; the step holds only if all of them do."""
 
     collection: Collection
-    changes: Sequence[Change]
+    changes: Sequence[DocumentChange]
 
 
 @record
@@ -80,7 +80,7 @@ class SessionChanges:
     changes: Sequence[SessionChange]
 
 
-Step = Inserts | Changes | SessionChanges
+TransactionStep = DocumentInserts | DocumentChanges | SessionChanges
 
 
 def check_plan(plan: Plan) -> None:
@@ -90,7 +90,7 @@ def check_plan(plan: Plan) -> None:
         raise ValueError(f"the plan of conversation {plan.conversation_id} writes and leaves the sync state as it was")
 
 
-def steps_of(plans: Sequence[Plan], commit_id: str) -> tuple[Step, ...]:
+def steps_of(plans: Sequence[Plan], commit_id: str) -> tuple[TransactionStep, ...]:
     """The steps that carry out all of `plans`, each of which has at most one write a document."""
     conversations = [plan.conversation for plan in plans if plan.conversation is not None]
     work_items = [write for plan in plans for write in plan.work_items]
@@ -101,29 +101,31 @@ def steps_of(plans: Sequence[Plan], commit_id: str) -> tuple[Step, ...]:
         (Collection.SYNC_STATES, new_states),
         (Collection.CONVERSATIONS, _new(conversations)),
     )
-    steps: list[Step] = [Inserts(collection=name, documents=documents) for name, documents in inserts if documents]
+    steps: list[TransactionStep] = [
+        DocumentInserts(collection=name, documents=documents) for name, documents in inserts if documents
+    ]
     if state_changes:
-        steps.append(Changes(collection=Collection.SYNC_STATES, changes=state_changes))
+        steps.append(DocumentChanges(collection=Collection.SYNC_STATES, changes=state_changes))
     if work_items:
         steps.extend(_work_item_steps(work_items))
     if changed := _changed(conversations):
-        steps.append(Changes(collection=Collection.CONVERSATIONS, changes=changed))
+        steps.append(DocumentChanges(collection=Collection.CONVERSATIONS, changes=changed))
     if moves := [move for plan in plans for move in plan.moves]:
         steps.append(SessionChanges(changes=session_changes(moves)))
     return tuple(steps)
 
 
-def _work_item_steps(writes: Sequence[DocumentWrite]) -> Iterator[Step]:
+def _work_item_steps(writes: Sequence[DocumentWrite]) -> Iterator[TransactionStep]:
     changed = _changed(sorted(writes, key=lambda write: bool(write.after.get("active"))))
     if changed:
-        yield Changes(collection=Collection.WORK_ITEMS, changes=changed)
+        yield DocumentChanges(collection=Collection.WORK_ITEMS, changes=changed)
     if new := _new(writes):
-        yield Inserts(collection=Collection.WORK_ITEMS, documents=new)
+        yield DocumentInserts(collection=Collection.WORK_ITEMS, documents=new)
 
 
-def _states(plans: Sequence[Plan], commit_id: str) -> tuple[list[dict[str, Any]], list[Change]]:
+def _states(plans: Sequence[Plan], commit_id: str) -> tuple[list[dict[str, Any]], list[DocumentChange]]:
     new: list[dict[str, Any]] = []
-    changes: list[Change] = []
+    changes: list[DocumentChange] = []
     for plan in plans:
         if plan.state is None:
             continue
@@ -133,8 +135,10 @@ def _states(plans: Sequence[Plan], commit_id: str) -> tuple[list[dict[str, Any]]
             new.append(document)
         else:
             del document["_id"]
-            paths = Paths(set=document, unset=())
-            changes.append(Change(id=plan.conversation_id, guard="version", stands=plan.state.version - 1, paths=paths))
+            paths = ChangedPaths(set=document, unset=())
+            changes.append(
+                DocumentChange(id=plan.conversation_id, guard="version", stands=plan.state.version - 1, paths=paths)
+            )
     return new, changes
 
 
@@ -142,9 +146,9 @@ def _new(writes: Iterable[DocumentWrite]) -> list[Mapping[str, Any]]:
     return [write.after for write in writes if write.before is None]
 
 
-def _changed(writes: Iterable[DocumentWrite]) -> list[Change]:
+def _changed(writes: Iterable[DocumentWrite]) -> list[DocumentChange]:
     return [
-        Change(
+        DocumentChange(
             id=write.after["_id"],
             guard="rev",
             stands=write.before.get("rev"),

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
-from handlers.outcome import Polled
+from handlers.outcome import PolledPair
 from handlers.ports import Chance, Clock
-from worker.consumer.queue_lag import BacklogLag
+from worker.consumer.queue_lag import QueueLag
 from worker.ports import Announcer, WaitingPairs
-from worker.runtime.store_availability import Outage, store_rounds
-from worker.runtime.unexpected import CodeFault, or_fault
-from worker.telemetry.audit_log import tell_polled
-from worker.telemetry.logs import fault_fields
+from worker.runtime.store_availability import StoreAvailability, run_rounds
+from worker.runtime.unexpected import UnexpectedError, catch_unexpected
+from worker.telemetry.audit_log import log_polled
+from worker.telemetry.logs import error_fields
 from worker.telemetry.metrics import Metric, Telemetry
 
 PAGE: Final = 50
@@ -26,7 +26,7 @@ _INTERVAL_SECONDS_MAX: Final = 15.0
 class GapCloser(Protocol):
     """Who decides the pairs (handlers/batch.py)."""
 
-    async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta) -> list[Polled]:
+    async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta) -> list[PolledPair]:
         """What was decided of them, events being so late; the rest is left to the next time. Raises StoreAway."""
         ...
 
@@ -44,9 +44,9 @@ class GapPoll:
         pairs: WaitingPairs,
         closer: GapCloser,
         announcer: Announcer,
-        lag: BacklogLag,
+        lag: QueueLag,
         gap_seconds: float,
-        outage: Outage,
+        store_availability: StoreAvailability,
         clock: Clock,
         chance: Chance,
         telemetry: Telemetry,
@@ -57,17 +57,17 @@ class GapPoll:
         self._lag = lag
         self._gap = timedelta(seconds=gap_seconds)
         self._interval_seconds = min(gap_seconds / 4, _INTERVAL_SECONDS_MAX)
-        self._outage = outage
+        self._store_availability = store_availability
         self._clock = clock
         self._chance = chance
         self._telemetry = telemetry
 
     async def run(self) -> None:
         """Rounds until cancelled."""
-        await store_rounds(
+        await run_rounds(
             self.round,
             interval_seconds=self._interval_seconds,
-            outage=self._outage,
+            store_availability=self._store_availability,
             clock=self._clock,
             chance=self._chance,
         )
@@ -98,17 +98,17 @@ class GapPoll:
 
     async def _close(self, page: Sequence[str], late: timedelta) -> None:
         telemetry = self._telemetry
-        done = await or_fault(self._closer.close_gaps(page, late))
-        if isinstance(done, CodeFault):
+        done = await catch_unexpected(self._closer.close_gaps(page, late))
+        if isinstance(done, UnexpectedError):
             telemetry.metrics.count(Metric.BATCH_FAULT)
             telemetry.log.error(
-                "the poll met a fault in our code", conversations=sorted(page), **fault_fields(done.error)
+                "the poll met a fault in our code", conversations=sorted(page), **error_fields(done.error)
             )
             for each in page if len(page) > 1 else ():
                 await self._close([each], late)
             return
         for polled in done:
-            tell_polled(polled, telemetry)
+            log_polled(polled, telemetry)
         self._announcer.offer([announcement for polled in done for announcement in polled.announcements])
 
     async def _measure(self) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from handlers.ports import Chance, Clock
 from worker.ports import WaitingPairs
-from worker.runtime.store_availability import Outage, store_rounds
+from worker.runtime.store_availability import StoreAvailability, run_rounds
 from worker.telemetry.metrics import Telemetry
 
 FORGOTTEN_MAX: Final = 1_000
@@ -16,7 +16,7 @@ FORGOTTEN_MAX: Final = 1_000
 _INTERVAL_SECONDS: Final = 1_200.0
 
 
-class Forgetting:
+class StateExpiry:
     """One for the process; several workers' may remove the same states."""
 
     def __init__(
@@ -24,22 +24,26 @@ class Forgetting:
         *,
         pairs: WaitingPairs,
         days: int,
-        outage: Outage,
+        store_availability: StoreAvailability,
         clock: Clock,
         chance: Chance,
         telemetry: Telemetry,
     ) -> None:
         self._pairs = pairs
         self._age = timedelta(days=days)
-        self._outage = outage
+        self._store_availability = store_availability
         self._clock = clock
         self._chance = chance
         self._telemetry = telemetry
 
     async def run(self) -> None:
         """Rounds until cancelled."""
-        await store_rounds(
-            self.round, interval_seconds=_INTERVAL_SECONDS, outage=self._outage, clock=self._clock, chance=self._chance
+        await run_rounds(
+            self.round,
+            interval_seconds=_INTERVAL_SECONDS,
+            store_availability=self._store_availability,
+            clock=self._clock,
+            chance=self._chance,
         )
 
     async def round(self) -> None:

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 from commands.execute import Command
-from handlers.events.event import Unsupported
-from handlers.outcome import Handled, Polled
+from handlers.events.event import UnsupportedEvent
+from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.audit_records import unsupported
-from sync.audit import Audit, Outcome
+from sync.audit import AuditOutcome, AuditRecord
 from sync.rule import Policy
 from worker.telemetry.logs import write_audits
 from worker.telemetry.metrics import Metric, Metrics, Telemetry, event_tag
 
 
-def tell_handled(handled: Sequence[Handled], telemetry: Telemetry) -> None:
+def log_handled(handled: Sequence[HandledEvent], telemetry: Telemetry) -> None:
     """One audit line each, and their figures."""
     if handled:
         write_audits(telemetry.log, (one.audit.as_wire() for one in handled))
@@ -28,26 +28,26 @@ def tell_handled(handled: Sequence[Handled], telemetry: Telemetry) -> None:
             metrics.count(Metric.SHADOW_DIFFERS, event=event)
 
 
-def tell_polled(polled: Polled, telemetry: Telemetry) -> None:
+def log_polled(polled: PolledPair, telemetry: Telemetry) -> None:
     """The same for a pair that no event asked about."""
     write_audits(telemetry.log, [polled.audit.as_wire()])
     _count(polled.audit, "none", telemetry.metrics)
     telemetry.metrics.count(Metric.GAP_CLOSED, outcome=polled.audit.outcome.value)
 
 
-def tell_unsupported(events: Sequence[Unsupported], policy: Policy, telemetry: Telemetry) -> None:
+def log_unsupported(events: Sequence[UnsupportedEvent], policy: Policy, telemetry: Telemetry) -> None:
     """One audit line each for events that are none of ours: acknowledged, and nobody's trigger."""
     if events:
         write_audits(telemetry.log, (unsupported(event, policy).as_wire() for event in events))
         telemetry.metrics.count(Metric.UNSUPPORTED, len(events))
 
 
-def _count(audit: Audit, event: str, metrics: Metrics) -> None:
+def _count(audit: AuditRecord, event: str, metrics: Metrics) -> None:
     if audit.command is not None:
         _tell_used(audit.command, metrics)
-    if audit.outcome is Outcome.REFUSED:
+    if audit.outcome is AuditOutcome.REFUSED:
         metrics.count(Metric.REFUSED, event=event)
-    if audit.outcome is Outcome.APPLIED:
+    if audit.outcome is AuditOutcome.APPLIED:
         for reason in audit.reasons:
             rule = reason.meta.get("rule")
             if isinstance(rule, str):

@@ -35,7 +35,7 @@ _THRESHOLDS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class LogIdentity:
     """Who writes the lines."""
 
     service: str = NAME
@@ -44,7 +44,7 @@ class Origin:
     pid: int = os.getpid()
 
 
-def open_log(*, level: str, origin: Origin, clock: Clock, to: BinaryIO | None = None) -> Log:
+def open_log(*, level: str, origin: LogIdentity, clock: Clock, to: BinaryIO | None = None) -> Log:
     """A log that writes to `to` (standard output if not given); libraries' warnings go there too."""
     # Bound once: what `wrap_logger` gives binds anew at every line.
     log: Log = structlog.wrap_logger(
@@ -56,7 +56,7 @@ def open_log(*, level: str, origin: Origin, clock: Clock, to: BinaryIO | None = 
     return log
 
 
-def take_in_libraries(log: Log) -> None:
+def redirect_library_logs(log: Log) -> None:
     """Warnings of libraries become lines of `log`, instead of text on standard error."""
     root = logging.getLogger()
     root.handlers = [_Libraries(log)]
@@ -69,7 +69,7 @@ def write_audits(log: Log, wires: Iterable[Mapping[str, Any]]) -> None:
     log.info(AUDIT_MESSAGE, **{_AUDITS: wires})
 
 
-def fault_fields(error: BaseException) -> dict[str, Any]:
+def error_fields(error: BaseException) -> dict[str, Any]:
     """What a log line says of a fault in our code."""
     frames = traceback.extract_tb(error.__traceback__)[-8:]
     return {
@@ -78,7 +78,7 @@ def fault_fields(error: BaseException) -> dict[str, Any]:
     }
 
 
-def _rendered(origin: Origin, clock: Clock) -> Processor:
+def _rendered(origin: LogIdentity, clock: Clock) -> Processor:
     """Lines as bytes, without the last one's end, which the logger adds."""
     head = {"name": NAME, "hostname": origin.hostname, "pid": origin.pid}
     service = {"service": origin.service, "version": origin.version}
@@ -120,5 +120,5 @@ class _Libraries(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         method = record.levelname.lower()
         say = getattr(self._log, method if method in LEVELS else "error")
-        fault = fault_fields(record.exc_info[1]) if record.exc_info and record.exc_info[1] else {}
+        fault = error_fields(record.exc_info[1]) if record.exc_info and record.exc_info[1] else {}
         say(record.getMessage().partition("\n")[0], logger=record.name, **fault)

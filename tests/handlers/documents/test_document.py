@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commands.composed_engine import compose
-from commands.context import Surroundings
+from commands.context import CommandContext
 from commands.execute import Applied, execute
 from commands.timings import always_open
 from commands.update import parse_update
-from commands.work_item import Handle, Pass, Status, Stay, WorkItem
+from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem
 from handlers.documents.document import changes_between, data_of, document_of, related, relationship
 from handlers.documents.nouns import conversation_of, with_conversation, with_work_item, work_item_of
 from handlers.ports import Document
@@ -140,12 +140,12 @@ class TestNouns:
             priority=1,
             queued_count=1,
             first_enter_queue_at=at,
-            last_revision=Pass(
+            last_revision=QueuePass(
                 entered_queue_at=at, queue_time_ms=1, queue_business_time_ms=1, routed_at=at, accepted_at=at
             ),
-            ivr=Stay(entered_at=at, time_ms=1, business_time_ms=1),
-            wrap_up=Stay(entered_at=at, time_ms=1, business_time_ms=1),
-            handle=Handle(time_ms=1, resumed_at=at),
+            ivr=StatusDuration(entered_at=at, time_ms=1, business_time_ms=1),
+            wrap_up=StatusDuration(entered_at=at, time_ms=1, business_time_ms=1),
+            handle=HandleDuration(time_ms=1, resumed_at=at),
             resource_created_at=at,
             resource_first_queue_time_ms=1,
             resource_first_route_time_ms=1,
@@ -230,7 +230,7 @@ class TestWithWorkItem:
         before = stored(told)
         item = work_item_of(before)
         parsed: Any = parse_update(update)
-        result = execute(item, parsed, around=Surroundings(), now=NOW)
+        result = execute(item, parsed, context=CommandContext(), now=NOW)
         if not isinstance(result, Applied):
             assert item == work_item_of(before)
             return
@@ -242,7 +242,7 @@ class TestWithWorkItem:
         unmodelled = {name: before["attributes"].get(name) for name in ("custom", "resourceType", "resourceRev")}
         assert {name: after["attributes"].get(name) for name in unmodelled} == unmodelled
         assert after["relationships"]["resource"] == before["relationships"]["resource"]
-        assert compose(item, parsed, around=Surroundings(), now=NOW, calendar=always_open)
+        assert compose(item, parsed, context=CommandContext(), now=NOW, calendar=always_open)
 
     def test_nothing_changed_nothing_written(self) -> None:
         for told in (FULL, work_item(2, status="wrapup"), work_item(2, status="complete")):
@@ -255,7 +255,7 @@ class TestWithWorkItem:
         before = stored(told)
         item = work_item_of(before)
         parsed: Any = parse_update({"assignedTo": "u-1"})
-        result = execute(item, parsed, around=Surroundings(), now=NOW)
+        result = execute(item, parsed, context=CommandContext(), now=NOW)
         assert isinstance(result, Applied)
         attributes = with_work_item(before, item, result.after)["attributes"]
         assert attributes["ivr"] == {"time": 5, "note": "x"}

@@ -14,28 +14,28 @@ from handlers.documents.document import data_of
 from handlers.events.event import Event, Malformed
 from handlers.events.parser import read_object
 from sync.conversation import FIELDS
-from sync.revision_runs import Runs, with_revision
-from sync.state import SyncState, Viewed
+from sync.revision_runs import RevisionRuns, with_revision
+from sync.state import SyncState, ViewedValue
 from tests.handlers.events.test_parser_properties import scalars
 from tests.handlers.wire_events import Json, conversation, event
 from tests.handlers.world import World
-from worker.store.changed_paths import Paths, changed_paths
+from worker.store.changed_paths import ChangedPaths, changed_paths
 from worker.store.state_document import state_document, state_of
 
 
-def applied(document: Json, paths: Paths) -> Json:
+def applied(document: Json, paths: ChangedPaths) -> Json:
     """What MongoDB makes of `$set` and `$unset` with these paths: every dot steps into a level."""
     after: Json = orjson.loads(orjson.dumps(document))
     for path, value in paths.set.items():
-        *way, last = path.split(".")
+        *rollout, last = path.split(".")
         level = after
-        for step in way:
+        for step in rollout:
             level = level.setdefault(step, {})
         level[last] = value
     for path in paths.unset:
-        *way, last = path.split(".")
+        *rollout, last = path.split(".")
         level = after
-        for step in way:
+        for step in rollout:
             level = level.get(step, {})
         level.pop(last, None)
     return after
@@ -77,34 +77,34 @@ class TestPaths:
             "attributes": {"status": "done", "old": 1, "new": None},
             "relationships": {"q": 1},
         }
-        assert changed_paths(before, after) == Paths(
+        assert changed_paths(before, after) == ChangedPaths(
             set={"rev": 2, "attributes.status": "done", "attributes.new": None}, unset=("attributes.gone",)
         )
 
     def test_nothing_changed_nothing_set(self) -> None:
         document = {"_id": "c", "attributes": {"a.b": 1, "$c": 2}, "relationships": None}
-        assert changed_paths(document, dict(document)) == Paths(set={}, unset=())
+        assert changed_paths(document, dict(document)) == ChangedPaths(set={}, unset=())
 
     @pytest.mark.parametrize("name", ["a.b", "$set", ".", "", "a."])
     @pytest.mark.parametrize("old", [{}, {"x": 1}], ids=["new", "changed"])
     def test_a_name_that_no_path_can_spell_sets_the_whole_level(self, name: str, old: Json) -> None:
         before = {"attributes": {"kept": 1, **({name: 0} if old else {})}, "relationships": {"q": 1}}
         after = {"attributes": {"kept": 1, name: 1}, "relationships": {"q": 2}}
-        expected = Paths(set={"attributes": after["attributes"], "relationships.q": 2}, unset=())
+        expected = ChangedPaths(set={"attributes": after["attributes"], "relationships.q": 2}, unset=())
         assert changed_paths(before, after) == expected
         gone = changed_paths(after, {"attributes": {"kept": 1}, "relationships": {"q": 2}})
-        assert gone == Paths(set={"attributes": {"kept": 1}}, unset=())
+        assert gone == ChangedPaths(set={"attributes": {"kept": 1}}, unset=())
 
     def test_such_a_name_that_did_not_change_disturbs_nobody(self) -> None:
         before, after = {"attributes": {"a.b": 1, "c": 1}}, {"attributes": {"a.b": 1, "c": 2}}
-        assert changed_paths(before, after) == Paths(set={"attributes.c": 2}, unset=())
+        assert changed_paths(before, after) == ChangedPaths(set={"attributes.c": 2}, unset=())
 
     @pytest.mark.parametrize(("before", "after"), [(None, {"q": 1}), ({"q": 1}, None), ({"q": 1}, 7)], ids=repr)
     def test_a_level_that_comes_or_goes_is_set_as_a_whole(self, before: Any, after: Any) -> None:
-        assert changed_paths({"relationships": before}, {"relationships": after}) == Paths(
+        assert changed_paths({"relationships": before}, {"relationships": after}) == ChangedPaths(
             set={"relationships": after}, unset=()
         )
-        assert changed_paths({"relationships": before}, {}) == Paths(set={}, unset=("relationships",))
+        assert changed_paths({"relationships": before}, {}) == ChangedPaths(set={}, unset=("relationships",))
 
     @pytest.mark.parametrize("name", ["a.b", "$set", ""])
     async def test_a_name_on_top_that_no_path_can_spell_is_stored_as_it_came_or_refused(self, name: str) -> None:
@@ -136,8 +136,8 @@ class TestPaths:
         assert not {path for path in (*paths.set, *paths.unset) if "." in path and path.split(".")[0] in tops}
 
 
-def runs_of(revs: list[int]) -> Runs:
-    runs: Runs = ()
+def runs_of(revs: list[int]) -> RevisionRuns:
+    runs: RevisionRuns = ()
     for rev in revs:
         runs = with_revision(runs, rev)
     return runs
@@ -157,7 +157,7 @@ states = st.builds(
     work_item=st.none() | st.text(min_size=1, max_size=8),
     work_item_number=st.integers(min_value=0, max_value=9),
     work_item_observed=observed,
-    view=st.dictionaries(fields, st.builds(Viewed, value=values, rev=revs)),
+    view=st.dictionaries(fields, st.builds(ViewedValue, value=values, rev=revs)),
     changed=by_field,
     known=by_field,
     known_at=by_field,
@@ -212,7 +212,7 @@ class TestStateDocument:
             work_item_observed=((1, 2),),
             work_item_rev=3,
             reconciled=True,
-            view={"queue": Viewed(value="q-1", rev=6)},
+            view={"queue": ViewedValue(value="q-1", rev=6)},
             changed={"queue": 6},
             known={"queue": 5},
             known_at={"queue": 2},

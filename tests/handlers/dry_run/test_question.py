@@ -335,9 +335,9 @@ class TestLines:
     @settings(max_examples=30, deadline=None)
     def test_whatever_is_asked_one_answer_a_line(self, which: Json, value: Any, data: st.DataObject) -> None:
         question = copy.deepcopy(which)
-        *way, last = data.draw(st.sampled_from(list(ways(which))))
+        *rollout, last = data.draw(st.sampled_from(list(ways(which))))
         node: Any = question
-        for step in way:
+        for step in rollout:
             node = node[step]
         node[last] = value
         [told] = answers([orjson.dumps(question)])

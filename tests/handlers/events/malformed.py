@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import orjson
 
-from handlers.events.event import Fault
+from handlers.events.event import RejectionCode
 from tests.handlers.events.malformed_fields import ids, missing_fields, revisions, wrong_fields
 from tests.handlers.events.malformed_kind import BYTES_MAX, CONTENT, GONE, Kind, altered, good
 from tests.handlers.wire_events import Json, notification, queued, text
@@ -36,12 +36,12 @@ def _not_json() -> Iterator[Kind]:
         "base64": "eyJuYW1lIjoia3VzdG9tZXIuY29udmVyc2F0aW9uLnVwZGF0ZSJ9",
     }
     for name, body in bodies.items():
-        yield Kind(id=f"not-json:{name}", body=body, code=Fault.NOT_JSON, says="the body is not JSON")
+        yield Kind(id=f"not-json:{name}", body=body, code=RejectionCode.NOT_JSON, says="the body is not JSON")
     inner = {"prose": CONTENT, "empty": "", "truncated": whole[:-2]}
     for name, body in inner.items():
         says = "Message is not JSON"
-        yield Kind(id=f"sns:not-json:{name}", body=text(notification(body)), code=Fault.NOT_JSON, says=says)
-    yield Kind(id="sqs:not-json", body=text(queued(CONTENT)), code=Fault.NOT_JSON, says="Body is not JSON")
+        yield Kind(id=f"sns:not-json:{name}", body=text(notification(body)), code=RejectionCode.NOT_JSON, says=says)
+    yield Kind(id="sqs:not-json", body=text(queued(CONTENT)), code=RejectionCode.NOT_JSON, says="Body is not JSON")
 
 
 def _not_an_event() -> Iterator[Kind]:
@@ -81,7 +81,7 @@ def _not_an_event() -> Iterator[Kind]:
         "log-line-of-another-kind": ({"name": "audit", "msg": CONTENT, "level": 30}, "keys level, msg, name are"),
     }
     for name, (thing, says) in bodies.items():
-        yield Kind(id=f"not-an-event:{name}", body=text(thing), code=Fault.NOT_AN_EVENT, says=says)
+        yield Kind(id=f"not-an-event:{name}", body=text(thing), code=RejectionCode.NOT_AN_EVENT, says=says)
 
 
 def _limits() -> Iterator[Kind]:
@@ -103,7 +103,7 @@ def _limits() -> Iterator[Kind]:
         "in-both": text(queued(notification(deep_object))),
     }
     for name, body in deep.items():
-        yield Kind(id=f"too-deep:{name}", body=body, code=Fault.TOO_DEEP, says="nests deeper than 64 levels")
+        yield Kind(id=f"too-deep:{name}", body=body, code=RejectionCode.TOO_DEEP, says="nests deeper than 64 levels")
     large = {
         "bytes": text(altered(good(), "body.data.attributes.preview", CONTENT + "x" * BYTES_MAX)),
         "multibyte": text(altered(good(), "body.data.attributes.preview", CONTENT + "é" * (BYTES_MAX // 2))),
@@ -111,7 +111,7 @@ def _limits() -> Iterator[Kind]:
         "surrogates": "\ud800" * 90_000,
     }
     for name, body in large.items():
-        yield Kind(id=f"too-large:{name}", body=body, code=Fault.TOO_LARGE, says="the limit is 262144")
+        yield Kind(id=f"too-large:{name}", body=body, code=RejectionCode.TOO_LARGE, says="the limit is 262144")
 
 
 def _unstorable() -> Iterator[Kind]:
@@ -119,12 +119,12 @@ def _unstorable() -> Iterator[Kind]:
     for name, path in numbers.items():
         body = text(altered(good(), f"body.{path}", [{"sum": 2**63}]))
         says = "a number beyond 64 bits"
-        yield Kind(id=f"unstorable:{name}", body=body, code=Fault.INVALID_FIELD, says=says)
+        yield Kind(id=f"unstorable:{name}", body=body, code=RejectionCode.INVALID_FIELD, says=says)
     names = {"attribute": "data.attributes", "nested": "data.relationships", "data": "data", "event": "meta"}
     for name, path in names.items():
         body = text(altered(good(), f"body.{path}.{CONTENT}\0" if path != "meta" else "body.meta", {f"{CONTENT}\0": 1}))
         says = "a name with a null character"
-        yield Kind(id=f"null-in-a-name:{name}", body=body, code=Fault.INVALID_FIELD, says=says)
+        yield Kind(id=f"null-in-a-name:{name}", body=body, code=RejectionCode.INVALID_FIELD, says=says)
 
 
 def _published_at() -> Iterator[Kind]:
@@ -135,7 +135,7 @@ def _published_at() -> Iterator[Kind]:
         ("empty", ""),
     ):
         body = text(altered(good(), "publishedAt", value))
-        yield Kind(id=f"publishedAt:{name}", body=body, code=Fault.INVALID_FIELD, says="publishedAt: ")
+        yield Kind(id=f"publishedAt:{name}", body=body, code=RejectionCode.INVALID_FIELD, says="publishedAt: ")
 
 
 def _wrapped() -> Iterator[Kind]:
@@ -150,12 +150,12 @@ def _wrapped() -> Iterator[Kind]:
     }
     for name, thing in wraps.items():
         says = "data.attributes.status: "
-        yield Kind(id=f"wrapped:{name}", body=text(thing), code=Fault.INVALID_FIELD, says=says)
+        yield Kind(id=f"wrapped:{name}", body=text(thing), code=RejectionCode.INVALID_FIELD, says=says)
     several = altered(altered(wrong, "body.data.attributes.rev", "3"), "body.data.attributes.ended", CONTENT)
     yield Kind(
         id="several-faults",
         body=orjson.dumps(several).decode(),
-        code=Fault.BAD_REVISION,
+        code=RejectionCode.BAD_REVISION,
         says="data.attributes.ended: ",
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from handlers.events.event import Fault
+from handlers.events.event import RejectionCode
 from tests.handlers.events.malformed_kind import CONTENT, GONE, Kind, altered, good
 from tests.handlers.wire_events import text
 
@@ -114,7 +114,7 @@ def wrong_fields() -> Iterator[Kind]:
     ):
         for path, value in table.items():
             body = text(altered(good(side), f"body.{path}", value))
-            yield Kind(id=f"{side}:{path}", body=body, code=Fault.INVALID_FIELD, says=f"{path}: ")
+            yield Kind(id=f"{side}:{path}", body=body, code=RejectionCode.INVALID_FIELD, says=f"{path}: ")
 
 
 MISSING: Final[Mapping[str, tuple[str, ...]]] = {
@@ -136,7 +136,7 @@ def missing_fields() -> Iterator[Kind]:
         for path in paths:
             for what, value in (("missing", GONE), ("null", None)):
                 body = text(altered(good(side), f"body.{path}", value))
-                yield Kind(id=f"{side}:{path}:{what}", body=body, code=Fault.INVALID_FIELD, says=f"{path}: ")
+                yield Kind(id=f"{side}:{path}:{what}", body=body, code=RejectionCode.INVALID_FIELD, says=f"{path}: ")
 
 
 def ids() -> Iterator[Kind]:
@@ -144,7 +144,7 @@ def ids() -> Iterator[Kind]:
     for path in ("id", "org", "data.id", "data.attributes.assignedUsers.0", "data.relationships.queue.data.id"):
         for what, value in wrong.items():
             body = text(altered(good(), f"body.{path}", value))
-            yield Kind(id=f"id:{path}:{what}", body=body, code=Fault.INVALID_FIELD, says=f"{path}: ")
+            yield Kind(id=f"id:{path}:{what}", body=body, code=RejectionCode.INVALID_FIELD, says=f"{path}: ")
 
 
 def revisions() -> Iterator[Kind]:
@@ -163,6 +163,8 @@ def revisions() -> Iterator[Kind]:
     for side in ("conversation", "work-item"):
         for what, value in wrong.items():
             body = text(altered(good(side), "body.data.attributes.rev", value))
-            yield Kind(id=f"{side}:rev:{what}", body=body, code=Fault.BAD_REVISION, says="data.attributes.rev: ")
+            yield Kind(
+                id=f"{side}:rev:{what}", body=body, code=RejectionCode.BAD_REVISION, says="data.attributes.rev: "
+            )
     huge = text(good()).replace('"rev":2,', '"rev":1e30,')
-    yield Kind(id="rev:1e30", body=huge, code=Fault.BAD_REVISION, says="data.attributes.rev: ")
+    yield Kind(id="rev:1e30", body=huge, code=RejectionCode.BAD_REVISION, says="data.attributes.rev: ")

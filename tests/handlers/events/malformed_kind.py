@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from handlers.events.event import Fault
+from handlers.events.event import RejectionCode
 from tests.handlers.wire_events import Json, conversation, event, published, work_item
 
 CONTENT: Final = "Ada-Lovelace-says-hello"
@@ -28,7 +28,7 @@ class Kind:
 
     id: str
     body: str
-    code: Fault
+    code: RejectionCode
     says: str
 
     @property
@@ -96,9 +96,9 @@ _GOOD: Final = {"conversation": _full_conversation(), "work-item": _full_work_it
 
 def altered(message: Json, path: str, value: Any) -> Json:
     """The message with the value at a dotted path replaced, added, or taken away (`GONE`)."""
-    *way, last = path.split(".")
+    *rollout, last = path.split(".")
     node: Any = message
-    for step in way:
+    for step in rollout:
         node = node[int(step)] if isinstance(node, list) else node[step]
     if value is GONE:
         del node[last]

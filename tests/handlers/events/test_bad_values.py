@@ -7,9 +7,9 @@ import pytest
 from commands.refusal import Refusal, RefusalCode
 from commands.update import parse_update
 from handlers.dry_run.question import BadQuestion, answer
-from handlers.events.event import Event, Fault, Malformed
+from handlers.events.event import Event, Malformed, RejectionCode
 from handlers.events.parser import read_message
-from handlers.planning.event_batch import want_of
+from handlers.planning.event_batch import load_request_of
 from tests.handlers.dry_run.test_question import COMMAND, NOW, SYNC, C, W
 from tests.handlers.events.malformed_kind import good
 from tests.handlers.wire_events import Json, text
@@ -34,19 +34,19 @@ class TestSaidTwice:
         read = read_message(last)
         assert isinstance(read, Event), read
         assert read.conversation_id == "c-1"
-        assert want_of(read.conversation_id, [read]).conversation_id == "c-1"
+        assert load_request_of(read.conversation_id, [read]).conversation_id == "c-1"
 
     @pytest.mark.parametrize("beyond", ["", f',"long":"{"1" * 20}"'], ids=["one reader", "the other"])
     def test_a_bad_last_one_is_not_saved_by_a_good_first(self, beyond: str) -> None:
         whole = text(good()).replace(OF_DATA, BAD_LAST + beyond)
         read = read_message(whole)
         assert isinstance(read, Malformed)
-        assert (read.code, read.reason.partition(":")[0]) == (Fault.INVALID_FIELD, "data.id")
+        assert (read.code, read.reason.partition(":")[0]) == (RejectionCode.INVALID_FIELD, "data.id")
 
     def test_a_revision_too(self) -> None:
         read = read_message(text(good()).replace('"rev":2,', '"rev":2,"rev":{"$inc":1},'))
         assert isinstance(read, Malformed)
-        assert read.code is Fault.BAD_REVISION
+        assert read.code is RejectionCode.BAD_REVISION
 
 
 @pytest.mark.parametrize("value", OPERATORS, ids=repr)

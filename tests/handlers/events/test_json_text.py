@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.documents.json_values import unstorable
-from handlers.events.event import Fault, Malformed
-from handlers.events.json_text import Parsed, parse_json
+from handlers.events.event import Malformed, RejectionCode
+from handlers.events.json_text import ParsedJson, parse_json
 
 LONG = 12345678901234567890123
 values = st.recursive(
@@ -27,7 +27,7 @@ values = st.recursive(
 layouts = st.sampled_from([(None, (",", ":")), (None, (", ", ": ")), (2, (",", ":")), (1, (" ,", "\t:\r\n"))])
 
 
-def parsed(text: str | bytes, depth_max: int = 64) -> Parsed:
+def parsed(text: str | bytes, depth_max: int = 64) -> ParsedJson:
     result = parse_json(text, "it", depth_max=depth_max)
     assert not isinstance(result, Malformed), result
     return result
@@ -80,4 +80,4 @@ def test_many_brackets_are_not_deep(text: str) -> None:
 @pytest.mark.parametrize("text", ["[" * 65 + "]" * 65, '{"a":' * 65 + "1" + "}" * 65, "[{}," + "[" * 64 + "]" * 65])
 def test_what_nests_deeper_than_it_may_is_told(text: str) -> None:
     result = parse_json(text, "it", depth_max=64)
-    assert result == Malformed(code=Fault.TOO_DEEP, reason="it nests deeper than 64 levels")
+    assert result == Malformed(code=RejectionCode.TOO_DEEP, reason="it nests deeper than 64 levels")

@@ -7,7 +7,7 @@ from typing import Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
-from handlers.events.event import Event, Fault, Malformed
+from handlers.events.event import Event, Malformed, RejectionCode
 from handlers.events.parser import Limits, read_message
 from handlers.events.schema import ConversationData, EventEnvelope, WorkItemData
 from tests.handlers.events.malformed import MALFORMED
@@ -39,7 +39,7 @@ def test_ids_are_unique() -> None:
 
 
 def test_every_code_is_met() -> None:
-    assert {kind.code for kind in MALFORMED} == set(Fault)
+    assert {kind.code for kind in MALFORMED} == set(RejectionCode)
 
 
 def test_the_messages_they_were_made_from_are_in_order() -> None:
@@ -136,4 +136,4 @@ def test_whole_numbers_that_64_bits_cannot_hold_are_refused_not_rounded(number: 
     body = text(good()).replace(f'"{CONTENT}"', str(number))
     result = read_message(body)
     assert isinstance(result, Malformed), "a customer's number would be stored and announced as another one"
-    assert result.code is Fault.INVALID_FIELD
+    assert result.code is RejectionCode.INVALID_FIELD

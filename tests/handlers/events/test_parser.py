@@ -7,7 +7,7 @@ import pytest
 from commands.instant import format_instant
 from handlers.documents.document import document_of
 from handlers.documents.nouns import work_item_of
-from handlers.events.event import Unsupported
+from handlers.events.event import UnsupportedEvent
 from handlers.events.parser import read_message, read_object
 from tests.handlers.small_ports import START
 from tests.handlers.wire_events import (
@@ -171,7 +171,7 @@ class TestSupport:
     )
     def test_another_name_is_unsupported(self, name: str) -> None:
         thing = {**BARE, "name": name, "data": {"id": "m-1", "type": "message", "attributes": {"rev": "x"}}}
-        assert read_unsupported(thing) == Unsupported(id=BARE["id"], name=name)
+        assert read_unsupported(thing) == UnsupportedEvent(id=BARE["id"], name=name)
 
     @pytest.mark.parametrize(
         "data", [{}, {"type": None}, {"type": ["conversation"]}, {"type": {}}, {"id": 7}], ids=repr
@@ -182,7 +182,7 @@ class TestSupport:
     @pytest.mark.parametrize("kind", ["message", "email", "", "Conversation"])
     def test_a_work_item_of_another_resource_type_is_unsupported(self, kind: str) -> None:
         found = read_object(event(work_item(3, resourceType=kind)))
-        assert isinstance(found, Unsupported) is (kind != "")
+        assert isinstance(found, UnsupportedEvent) is (kind != "")
 
     def test_a_work_item_whose_resource_is_of_another_type_is_unsupported(self) -> None:
         data = work_item(3, resourceType=None)

@@ -8,7 +8,7 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.events.event import Event, Malformed, Unsupported
+from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import read_message, read_object
 from tests.handlers.events.malformed_kind import good
 from tests.handlers.wire_events import (
@@ -24,7 +24,7 @@ from tests.handlers.wire_events import (
 FEW: Final = settings(max_examples=40, deadline=None)
 MORE: Final = settings(max_examples=50, deadline=None)
 
-ENDS: Final = (Event, Unsupported, Malformed)
+ENDS: Final = (Event, UnsupportedEvent, Malformed)
 
 scalars = (
     st.none()
@@ -70,9 +70,9 @@ def mutated(draw: st.DrawFn) -> Json:
     number = draw(st.integers(min_value=0, max_value=len(LINES) - 1))
     line = copy.deepcopy(LINES[number])
     for _ in range(draw(st.integers(min_value=1, max_value=3))):
-        *way, last = draw(st.sampled_from(WAYS[number]))
+        *rollout, last = draw(st.sampled_from(WAYS[number]))
         node: Any = line
-        for step in way:
+        for step in rollout:
             keys: Any = range(len(node)) if isinstance(node, list) else node if isinstance(node, dict) else ()
             node = node[step] if step in keys else None
         if isinstance(node, dict) and last in node:

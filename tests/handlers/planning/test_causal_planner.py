@@ -5,9 +5,9 @@ from itertools import permutations
 
 import pytest
 
-from commands.rollout import Origin, Way
+from commands.rollout import EngineRollout, UpdateOrigin
 from handlers.outcome import Done
-from sync.audit import Outcome
+from sync.audit import AuditOutcome
 from tests.handlers.owners import Owners, begun
 from tests.handlers.wire_events import changes, conversation, event, work_item
 from tests.handlers.world import World, code_of
@@ -32,7 +32,7 @@ class TestOneBatch:
         owners = await begun()
         ends = await owners.world.take(owners.c(users=["u-1"]), owners.c(queue="q-1"))
         assert [code_of(end) for end in ends] == ["IN_SYNC", "APPLIED"]
-        assert [end.audit.outcome for end in ends] == [Outcome.SKIPPED, Outcome.APPLIED]
+        assert [end.audit.outcome for end in ends] == [AuditOutcome.SKIPPED, AuditOutcome.APPLIED]
         assert [reason.as_wire() for reason in ends[0].audit.reasons] == [
             {"action": "SKIP_SYNC", "code": "IN_SYNC", "meta": {"decidedWith": ends[1].event.id}}
         ]
@@ -65,7 +65,7 @@ class TestOneBatch:
         queue, taken = owners.c(queue="q-1"), owners.w(knew=1, user="u-1", status="assigned")
         ends = await world.take(queue, taken)
         audit = ends[1].audit
-        assert (audit.direction, audit.outcome) == ("both", Outcome.APPLIED)
+        assert (audit.direction, audit.outcome) == ("both", AuditOutcome.APPLIED)
         assert [reason.meta["rule"] for reason in audit.reasons] == ["B8", "A2"]
         assert audit.updated_work_item == {"queue": {"id": "q-1"}, "rev": 2}
         assert audit.updated_conversation == {"assignedUsers": ["u-1"], "rev": 2}
@@ -198,18 +198,18 @@ class TestRefused:
     """The commands refuse what has more fields than the operator allows: told, and nothing of it written."""
 
     async def test_it_is_told_with_its_code_and_leaves_the_work_item_alone(self) -> None:
-        owners = await begun(way=Way(fields_max={Origin.SYNC: 2}))
+        owners = await begun(rollout=EngineRollout(fields_max={UpdateOrigin.SYNC: 2}))
         world = owners.world
         end = await world.one(owners.c(users=["u-1"], queue="q-1", status="snoozed"))
         assert end.outcome == Done(reason="TOO_MANY_FIELDS")
-        assert end.audit.outcome is Outcome.REFUSED
+        assert end.audit.outcome is AuditOutcome.REFUSED
         assert [reason.meta.get("rule") for reason in end.audit.reasons] == ["B1", "B8", "B4", None]
         assert end.audit.reasons[-1].code == "TOO_MANY_FIELDS"
         assert set(end.audit.updated_work_item or {}) == {"assignedTo", "queue", "paused", "rev"}
         assert (world.w().rev, world.announced()) == (1, [])
 
     async def test_the_conversation_stays_newer_so_that_the_next_event_asks_again(self) -> None:
-        owners = await begun(way=Way(fields_max={Origin.SYNC: 2}))
+        owners = await begun(rollout=EngineRollout(fields_max={UpdateOrigin.SYNC: 2}))
         world = owners.world
         await world.one(owners.c(users=["u-1"], queue="q-1", status="snoozed"))
         end = await world.one(owners.c(status="open"))
@@ -217,10 +217,12 @@ class TestRefused:
         assert (world.w().assigned_to, world.w().queue) == ("u-1", "q-1")
 
     async def test_what_the_work_item_has_to_say_is_written_all_the_same(self) -> None:
-        owners = await begun(w={"user": "u-1", "status": "assigned"}, way=Way(fields_max={Origin.SYNC: 1}))
+        owners = await begun(
+            w={"user": "u-1", "status": "assigned"}, rollout=EngineRollout(fields_max={UpdateOrigin.SYNC: 1})
+        )
         world = owners.world
         assert world.c().assigned_users == ("u-1",)
         snoozed, ended = owners.c(queue="q-1", status="snoozed"), owners.w(knew=2, status="wrap-up")
         end = (await world.take(snoozed, ended))[1]
-        assert end.audit.outcome is Outcome.APPLIED
+        assert end.audit.outcome is AuditOutcome.APPLIED
         assert (world.w().rev, world.c().ended) == (2, True)

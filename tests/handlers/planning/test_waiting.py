@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from handlers.outcome import Handled
+from handlers.outcome import HandledEvent
 from handlers.ports import Store
-from sync.audit import Outcome
+from sync.audit import AuditOutcome
 from tests.handlers.owners import Owners, begun
 from tests.handlers.wire_events import Json, conversation
 from tests.handlers.world import LosingStore, World, code_of
 
 
-def rules(end: Handled) -> list[Any]:
+def rules(end: HandledEvent) -> list[Any]:
     return [reason.meta.get("rule") for reason in end.audit.reasons]
 
 
-def suppressed(end: Handled) -> dict[str, str]:
+def suppressed(end: HandledEvent) -> dict[str, str]:
     return {str(each.field): each.code for each in end.audit.suppressed}
 
 
@@ -30,7 +30,7 @@ class TestAwaitingAnEarlierEvent:
         on_its_way = owners.c(**earlier)
         end = await owners.world.one(owners.w(knew=1, queue="q-1", status="queued"))
         assert code_of(end) == "AWAITING_EARLIER_EVENT"
-        assert (end.audit.outcome, suppressed(end)) == (Outcome.SKIPPED, {"queue": "FIELD_WAITS"})
+        assert (end.audit.outcome, suppressed(end)) == (AuditOutcome.SKIPPED, {"queue": "FIELD_WAITS"})
         assert owners.world.announced() == []
         assert owners.world.store.state("c-1").waiting_since == owners.world.clock.now()
         return owners, on_its_way
@@ -147,7 +147,7 @@ class TestThePoll:
         owners.pass_the_gap()
         [polled] = await world.handler.close_gaps(["c-1"])
         audit = polled.audit
-        assert (audit.trigger, audit.event, audit.outcome) == ("gap", None, Outcome.APPLIED)
+        assert (audit.trigger, audit.event, audit.outcome) == ("gap", None, AuditOutcome.APPLIED)
         assert (audit.conversation_id, audit.work_item_id, audit.direction) == ("c-1", "w-1", "both")
         assert [reason.meta["rule"] for reason in audit.reasons] == ["B1", "A5"]
         assert (audit.conversation_rev, audit.work_item_rev) == (2, 2)
@@ -212,8 +212,8 @@ class TestThePoll:
         owners.pass_the_gap()
         ends = await owners.world.handler.close_gaps(["c-2", "c-1"])
         assert {end.audit.conversation_id: end.audit.outcome for end in ends} == {
-            "c-1": Outcome.APPLIED,
-            "c-2": Outcome.FAILED,
+            "c-1": AuditOutcome.APPLIED,
+            "c-2": AuditOutcome.FAILED,
         }
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from botocore.credentials import ReadOnlyCredentials
 
 from tests.handlers.small_ports import HandClock
-from worker.aws.http_calls import Place, http_session
+from worker.aws.http_calls import ServiceEndpoint, http_session
 from worker.aws.sigv4 import Credentials
 
 Answer = tuple[int, Any, dict[str, str]]
@@ -53,10 +53,10 @@ class Script:
 @asynccontextmanager
 async def place(
     service: str, url: str, *, found: Callable[[], Awaitable[Credentials | None]], clock: HandClock | None = None
-) -> AsyncIterator[Place]:
+) -> AsyncIterator[ServiceEndpoint]:
     """Whoever is at that address."""
     async with http_session(proxy=None, tls=True, read_timeout_s=5, connections_max=2) as http:
-        yield Place(
+        yield ServiceEndpoint(
             service=service,
             url=url,
             region="us-east-1",
@@ -73,7 +73,7 @@ async def scripted(
     clock: HandClock | None = None,
     *,
     tls: ssl.SSLContext | None = None,
-) -> AsyncIterator[tuple[Place, Script]]:
+) -> AsyncIterator[tuple[ServiceEndpoint, Script]]:
     """A server on this script."""
     script = Script(list(answers))
     rotating = Rotating()

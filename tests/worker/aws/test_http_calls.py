@@ -15,10 +15,10 @@ from botocore.exceptions import NoCredentialsError
 from tests.handlers.small_ports import HandClock
 from tests.worker.aws.scripted_service import Answer, place, scripted
 from worker.aws.errors import translated
-from worker.aws.http_calls import Place
+from worker.aws.http_calls import ServiceEndpoint
 from worker.aws.sigv4 import Signer
-from worker.aws.sns_http import LeanSns
-from worker.aws.sqs_http import LeanSqs
+from worker.aws.sns_http import SnsHttp
+from worker.aws.sqs_http import SqsHttp
 from worker.errors import AwsAway, QueueAway, TopicsAway
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -57,12 +57,12 @@ class Way:
     away: type[AwsAway]
     good: Answer
     error: Callable[[str], Any]
-    call: Callable[[Place], Callable[[], Any]]
+    call: Callable[[ServiceEndpoint], Callable[[], Any]]
 
-    async def ask(self, there: Place) -> Any:
+    async def ask(self, there: ServiceEndpoint) -> Any:
         return await self.asking(there)()
 
-    def asking(self, there: Place) -> Callable[[], Any]:
+    def asking(self, there: ServiceEndpoint) -> Callable[[], Any]:
         """Asks whenever it is called, always by the same client."""
         call = self.call(there)
 
@@ -73,13 +73,13 @@ class Way:
         return ask
 
 
-def _sqs(there: Place) -> Callable[[], Any]:
-    sqs = LeanSqs(there)
+def _sqs(there: ServiceEndpoint) -> Callable[[], Any]:
+    sqs = SqsHttp(there)
     return lambda: sqs.receive_message(QueueUrl="q")
 
 
-def _sns(there: Place) -> Callable[[], Any]:
-    sns = LeanSns(there)
+def _sns(there: ServiceEndpoint) -> Callable[[], Any]:
+    sns = SnsHttp(there)
     return lambda: sns.publish_batch(TopicArn="t", PublishBatchRequestEntries=[{"Id": "0", "Message": "m"}])
 
 
@@ -103,15 +103,17 @@ SNS = Way("sns", TopicsAway, (200, TAKEN, {}), _xml_error, _sns)
 
 
 @pytest.fixture(params=[SQS, SNS], ids=["sqs", "sns"])
-def way(request: pytest.FixtureRequest) -> Way:
+def rollout(request: pytest.FixtureRequest) -> Way:
     found: Way = request.param
     return found
 
 
 @pytest.mark.parametrize("first", [None, (503, b"<html>busy</html>", {}), (500, b"", {})])
-async def test_a_call_that_breaks_or_a_service_that_fails_is_asked_once_more(way: Way, first: Answer | None) -> None:
-    async with scripted(way.service, [first, way.good]) as (there, script):
-        answer = await way.ask(there)
+async def test_a_call_that_breaks_or_a_service_that_fails_is_asked_once_more(
+    rollout: Way, first: Answer | None
+) -> None:
+    async with scripted(rollout.service, [first, rollout.good]) as (there, script):
+        answer = await rollout.ask(there)
         assert [one["MessageId"] for one in answer.get("Messages") or answer["Successful"]] == ["m"]
         assert len(script.asked) == 2
         assert script.asked[0] == script.asked[1] != b""
@@ -131,57 +133,57 @@ async def test_a_call_that_breaks_or_a_service_that_fails_is_asked_once_more(way
     ],
     ids=["broken", "failing", "garbage", "no-text", "proxy", "proxys-json", "proxys-xhtml", "elsewhere"],
 )
-async def test_what_does_not_get_better_is_the_service_being_away(way: Way, answers: list[Answer | None]) -> None:
-    async with scripted(way.service, answers) as (there, script):
-        with pytest.raises(way.away):
-            await way.ask(there)
+async def test_what_does_not_get_better_is_the_service_being_away(rollout: Way, answers: list[Answer | None]) -> None:
+    async with scripted(rollout.service, answers) as (there, script):
+        with pytest.raises(rollout.away):
+            await rollout.ask(there)
         assert script.answers == []
 
 
 @pytest.mark.parametrize("code", ["RequestThrottled", "Throttling", "ExpiredToken", "InvalidClientTokenId"])
-async def test_throttling_and_keys_that_ran_out_are_the_service_being_away(way: Way, code: str) -> None:
-    async with scripted(way.service, [(400, way.error(code), {})]) as (there, script):
-        with pytest.raises(way.away, match=f"{code}: slow"):
-            await way.ask(there)
+async def test_throttling_and_keys_that_ran_out_are_the_service_being_away(rollout: Way, code: str) -> None:
+    async with scripted(rollout.service, [(400, rollout.error(code), {})]) as (there, script):
+        with pytest.raises(rollout.away, match=f"{code}: slow"):
+            await rollout.ask(there)
         assert script.answers == []
 
 
-async def test_each_call_is_signed_with_the_credentials_that_hold_now(way: Way) -> None:
-    async with scripted(way.service, [way.good, way.good]) as (there, script):
-        ask = way.asking(there)
+async def test_each_call_is_signed_with_the_credentials_that_hold_now(rollout: Way) -> None:
+    async with scripted(rollout.service, [rollout.good, rollout.good]) as (there, script):
+        ask = rollout.asking(there)
         await ask()
         await ask()
         used = [each["authorization"].partition("Credential=")[2].partition("/")[0] for each in script.headers]
         assert used == ["key-1", "key-2"]
 
 
-async def test_a_clock_that_is_off_is_allowed_for_by_the_services_own(way: Way) -> None:
+async def test_a_clock_that_is_off_is_allowed_for_by_the_services_own(rollout: Way) -> None:
     clock = HandClock()
     theirs = clock.now() + timedelta(minutes=20)
-    skewed = (403, way.error("SignatureDoesNotMatch"), {"Date": format_datetime(theirs, usegmt=True)})
-    async with scripted(way.service, [skewed, way.good, way.good], clock) as (there, script):
-        ask = way.asking(there)
+    skewed = (403, rollout.error("SignatureDoesNotMatch"), {"Date": format_datetime(theirs, usegmt=True)})
+    async with scripted(rollout.service, [skewed, rollout.good, rollout.good], clock) as (there, script):
+        ask = rollout.asking(there)
         await ask()
         await ask()
         assert [each["x-amz-date"][9:13] for each in script.headers] == ["0709", "0729", "0729"]
 
 
 @pytest.mark.parametrize("date", [None, "yesterday"], ids=["now", "none"])
-async def test_a_wrong_secret_is_no_matter_of_clocks(way: Way, date: str | None) -> None:
+async def test_a_wrong_secret_is_no_matter_of_clocks(rollout: Way, date: str | None) -> None:
     clock = HandClock()
     told = {"Date": date or format_datetime(clock.now(), usegmt=True)}
-    refused = (403, way.error("InvalidSignatureException"), told)
-    async with scripted(way.service, [refused], clock) as (there, _):
-        with pytest.raises(way.away, match="InvalidSignatureException"):
-            await way.ask(there)
+    refused = (403, rollout.error("InvalidSignatureException"), told)
+    async with scripted(rollout.service, [refused], clock) as (there, _):
+        with pytest.raises(rollout.away, match="InvalidSignatureException"):
+            await rollout.ask(there)
 
 
-async def test_without_credentials_it_says_what_to_set(way: Way) -> None:
+async def test_without_credentials_it_says_what_to_set(rollout: Way) -> None:
     async def nothing() -> None:
         return None
 
-    async with place(way.service, "http://127.0.0.1:9", found=nothing) as there:
+    async with place(rollout.service, "http://127.0.0.1:9", found=nothing) as there:
         with pytest.raises(NoCredentialsError):
-            await way.call(there)()
-        with pytest.raises(way.away, match="AWS_ACCESS_KEY_ID"):
-            await way.ask(there)
+            await rollout.call(there)()
+        with pytest.raises(rollout.away, match="AWS_ACCESS_KEY_ID"):
+            await rollout.ask(there)

@@ -9,7 +9,7 @@ import pytest
 from tests.worker.fake_clock import FakeClock
 from tests.worker.moto_clients import Aws, opened
 from tests.worker.stand_in_queue import StandInQueue
-from worker.ports import DeadLetter, Hide, Message, Queue
+from worker.ports import DeadLetter, Message, MessageQueue, VisibilityChange
 
 Send = Callable[..., Awaitable[object]]
 
@@ -18,7 +18,7 @@ Send = Callable[..., Awaitable[object]]
 class Bench:
     """A queue under test, how to put something into it, and its dead letters as (body, attributes, group)."""
 
-    queue: Queue
+    queue: MessageQueue
     send: Send
     dead: Callable[[], Awaitable[list[tuple[str, dict[str, str], str | None]]]]
 
@@ -113,7 +113,7 @@ async def test_what_is_deleted_does_not_come_again(bench: Bench) -> None:
 async def test_hidden_for_no_time_it_comes_again_at_once_and_is_counted(bench: Bench) -> None:
     await bench.send("a")
     (first,) = await bench.receive()
-    assert await bench.queue.hide_batch([Hide(receipt=first.receipt, seconds=0)]) == [None]
+    assert await bench.queue.change_visibility_batch([VisibilityChange(receipt=first.receipt, seconds=0)]) == [None]
     (second,) = await bench.receive()
     assert (second.id, second.receive_count) == (first.id, 2)
     assert second.receipt != first.receipt
@@ -122,15 +122,15 @@ async def test_hidden_for_no_time_it_comes_again_at_once_and_is_counted(bench: B
 async def test_hidden_for_longer_it_stays_away(bench: Bench) -> None:
     await bench.send("a")
     (message,) = await bench.receive()
-    assert await bench.queue.hide_batch([Hide(receipt=message.receipt, seconds=600)]) == [None]
+    assert await bench.queue.change_visibility_batch([VisibilityChange(receipt=message.receipt, seconds=600)]) == [None]
     assert await bench.receive() == []
 
 
 async def test_a_bad_entry_is_refused_alone(bench: Bench) -> None:
     await bench.send("a")
     (message,) = await bench.receive()
-    bad, good = await bench.queue.hide_batch(
-        [Hide(receipt="none", seconds=5), Hide(receipt=message.receipt, seconds=5)]
+    bad, good = await bench.queue.change_visibility_batch(
+        [VisibilityChange(receipt="none", seconds=5), VisibilityChange(receipt=message.receipt, seconds=5)]
     )
     assert bad is not None
     assert (bad.final, good) == (True, None)
@@ -143,7 +143,7 @@ async def test_a_dead_letter_keeps_body_and_attributes_and_its_source_stays(benc
     letters = [DeadLetter(body="bad", attributes=why), DeadLetter(body="worse", attributes={})]
     assert await bench.queue.dead_letter_batch(letters) == [None, None]
     assert sorted(await bench.dead()) == [("bad", {"error_code": "NOT_JSON"}, None), ("worse", {}, None)]
-    assert await bench.queue.hide_batch([Hide(receipt=message.receipt, seconds=0)]) == [None]
+    assert await bench.queue.change_visibility_batch([VisibilityChange(receipt=message.receipt, seconds=0)]) == [None]
     assert [one.body for one in await bench.receive()] == ["bad"]
 
 

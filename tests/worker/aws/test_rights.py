@@ -18,7 +18,7 @@ from worker.aws.provisioning import Blueprint, provision
 from worker.aws.sns import SnsTopics, check_topic
 from worker.aws.sqs import SqsQueue, read_facts
 from worker.outbox.topic_message import topic_message
-from worker.ports import DeadLetter, Hide
+from worker.ports import DeadLetter, VisibilityChange
 
 PLACEHOLDER = re.compile(
     r"arn:aws:(sqs|sns):REGION:ACCOUNT:(QUEUE|DEAD_LETTER_QUEUE|CONVERSATION_TOPIC|WORK_ITEM_TOPIC)"
@@ -66,10 +66,10 @@ async def _work(aws: Aws, url: str, dead_url: str, topics: tuple[str, ...]) -> s
         assert await SnsTopics(aws.publishing).publish(topic, [topic_message(id="a", group="c", text="{}")]) == [None]
     queue = aws.adapter(url, dead_url)
     (message, *_) = await queue.receive(wait_seconds=0)
-    await queue.hide_batch([Hide(receipt=message.receipt, seconds=30)])
+    await queue.change_visibility_batch([VisibilityChange(receipt=message.receipt, seconds=30)])
     await queue.dead_letter_batch([DeadLetter(body="{}", attributes={})])
     await queue.delete_batch([message.receipt])
-    return {"receive", "hide_batch", "dead_letter_batch", "delete_batch", "publish"}
+    return {"receive", "change_visibility_batch", "dead_letter_batch", "delete_batch", "publish"}
 
 
 async def test_the_workers_policy_is_what_the_worker_calls(aws: Aws) -> None:

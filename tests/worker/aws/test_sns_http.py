@@ -12,10 +12,10 @@ from moto_server import MotoServer
 from tests.worker.aws.scripted_service import scripted
 from tests.worker.moto_clients import Aws, opened
 from worker.aws.sns import SnsTopics
-from worker.aws.sns_http import LeanSns
+from worker.aws.sns_http import SnsHttp
 from worker.errors import TopicsAway
 from worker.outbox.topic_message import topic_message
-from worker.ports import Refused
+from worker.ports import RefusedEntry
 
 if TYPE_CHECKING:
     from types_aiobotocore_sns.client import SNSClient
@@ -61,7 +61,7 @@ async def test_the_form_is_the_librarys(aws: Aws, more: dict[str, str]) -> None:
     asked: Any = {"TopicArn": TOPIC, "PublishBatchRequestEntries": _entries(**more)}
     theirs = create_serializer("query").serialize_to_request(asked, _operation(aws.sns))
     async with scripted("sns", [(200, _answer(_took(0, 1)), {})]) as (there, script):
-        await LeanSns(there).publish_batch(**asked)
+        await SnsHttp(there).publish_batch(**asked)
         assert script.asked == [urlencode(theirs["body"]).encode()]
         assert script.headers[0]["content-type"] == theirs["headers"]["Content-Type"]
         assert dict(parse_qsl(script.asked[0].decode()))["PublishBatchRequestEntries.member.1.Message"] == TEXT
@@ -81,19 +81,19 @@ async def test_answers_are_read_as_the_library_reads_them(aws: Aws, content: byt
     told = {"status_code": 200, "headers": {}, "body": content}
     theirs = create_parser("query").parse(told, _operation(aws.sns).output_shape)
     async with scripted("sns", [(200, content, {})]) as (there, _):
-        ours = await LeanSns(there).publish_batch(TopicArn=TOPIC, PublishBatchRequestEntries=[])
+        ours = await SnsHttp(there).publish_batch(TopicArn=TOPIC, PublishBatchRequestEntries=[])
         assert ours == {name: theirs[name] for name in ("Successful", "Failed")}
 
 
 async def _published(content: bytes, messages: int = 3) -> Any:
     async with scripted("sns", [(200, content, {})]) as (there, _):
         some = [topic_message(id=f"m{number}", group="c", text="{}") for number in range(messages)]
-        return await SnsTopics(LeanSns(there)).publish(TOPIC, some)
+        return await SnsTopics(SnsHttp(there)).publish(TOPIC, some)
 
 
 async def test_each_message_has_its_own_answer() -> None:
     bad, later, taken = await _published(_answer(_took(2), _failed(0, "InvalidParameter") + _failed(1, "KMSDisabled")))
-    assert bad == Refused(code="InvalidParameter", reason="a <b> & 你", final=True)
+    assert bad == RefusedEntry(code="InvalidParameter", reason="a <b> & 你", final=True)
     assert later is not None
     assert (later.code, later.final, taken) == ("KMSDisabled", False, None)
 

@@ -9,13 +9,13 @@ from botocore.exceptions import ClientError
 from moto_server import MotoServer
 from tests.worker.aws.scripted_service import scripted
 from tests.worker.moto_clients import Aws, opened
-from worker.aws.sqs_http import LeanSqs
+from worker.aws.sqs_http import SqsHttp
 
 
 async def test_what_is_asked_is_json_under_the_operations_name() -> None:
     async with scripted("sqs", [(200, {}, {})]) as (there, script):
         assert (
-            await LeanSqs(there).delete_message_batch(QueueUrl="q", Entries=[{"Id": "0", "ReceiptHandle": "r"}]) == {}
+            await SqsHttp(there).delete_message_batch(QueueUrl="q", Entries=[{"Id": "0", "ReceiptHandle": "r"}]) == {}
         )
         assert json.loads(script.asked[0]) == {"QueueUrl": "q", "Entries": [{"Id": "0", "ReceiptHandle": "r"}]}
         assert script.headers[0]["x-amz-target"] == "AmazonSQS.DeleteMessageBatch"
@@ -25,7 +25,7 @@ async def test_what_is_asked_is_json_under_the_operations_name() -> None:
 async def test_binary_attributes_come_as_bytes() -> None:
     attributes = {"a": {"DataType": "Binary", "BinaryValue": "AAE="}, "b": {"DataType": "String", "StringValue": "v"}}
     async with scripted("sqs", [(200, {"Messages": [{"MessageAttributes": attributes}]}, {})]) as (there, _):
-        (message,) = (await LeanSqs(there).receive_message(QueueUrl="q"))["Messages"]
+        (message,) = (await SqsHttp(there).receive_message(QueueUrl="q"))["Messages"]
         assert message["MessageAttributes"]["a"]["BinaryValue"] == b"\0\1"
         assert message["MessageAttributes"]["b"]["StringValue"] == "v"
 

@@ -10,21 +10,21 @@ from handlers.batch_handler import Contended
 from handlers.events.event import Event
 from handlers.events.parser import Limits
 from handlers.options import Options, PolicyInUse
-from handlers.outcome import Handled, Retry
+from handlers.outcome import HandledEvent, Retry
 from handlers.planning.audit_records import failed, skip_own
 from handlers.ports import Announcement, StoreAway
 from sync.rule import Policy
 from tests.worker.fake_clock import T0, Even, FakeClock, until
 from tests.worker.stand_in_queue import StandInQueue
-from tests.worker.telemetry_recorder import Ear
-from worker.consumer.in_flight import InHand
-from worker.consumer.lane_context import LaneParts
+from tests.worker.telemetry_recorder import TelemetryRecorder
+from worker.consumer.in_flight import InFlight
+from worker.consumer.lane_context import LaneContext
 from worker.consumer.lanes import Lanes
-from worker.consumer.queue_lag import BacklogLag
-from worker.consumer.receivers import ReceiverParts, Receivers
-from worker.consumer.settlement import Settle
-from worker.runtime.backoff import JitteredDelay
-from worker.runtime.store_availability import Outage
+from worker.consumer.queue_lag import QueueLag
+from worker.consumer.receivers import ReceiverContext, Receivers
+from worker.consumer.settlement import Settler
+from worker.runtime.backoff import JitteredBackoff
+from worker.runtime.store_availability import StoreAvailability
 from worker.telemetry.health import Health
 
 OPTIONS = Options(policy=PolicyInUse.LEGACY)
@@ -61,7 +61,9 @@ class Script:
         self.faulty_again: set[str] = set()
         self.gate: asyncio.Event | None = None
 
-    async def handle(self, events: Sequence[Event], ends: dict[int, Handled], contended: Contended) -> list[Handled]:
+    async def handle(
+        self, events: Sequence[Event], ends: dict[int, HandledEvent], contended: Contended
+    ) -> list[HandledEvent]:
         if self.gate is not None:
             await self.gate.wait()
         if self.away:
@@ -83,7 +85,7 @@ class Script:
         for conversation in conversations:
             self.contended[conversation].set()
 
-    async def again(self, events: Sequence[Event]) -> list[Handled]:
+    async def again(self, events: Sequence[Event]) -> list[HandledEvent]:
         (conversation,) = {event.conversation_id for event in events}
         self.tried.append(conversation)
         await self.contended[conversation].wait()
@@ -91,7 +93,7 @@ class Script:
             raise KeyError("a customer's words")
         return [self._end(event) for event in events]
 
-    def _end(self, event: Event) -> Handled:
+    def _end(self, event: Event) -> HandledEvent:
         end = skip_own(event, now=T0, options=OPTIONS)
         if event.id in self.back:
             return replace(end, outcome=Retry(reason="CONFLICT"))
@@ -105,41 +107,41 @@ class Line:
     """Queue, receivers, lanes and settling, with a scripted handler."""
 
     def __init__(self, clock: FakeClock, *, fifo: bool = False, batch_max: int = 50, lanes: int = 4) -> None:
-        self.clock, self.ear, self.script = clock, Ear(), Script()
+        self.clock, self.ear, self.script = clock, TelemetryRecorder(), Script()
         self.queue = StandInQueue(clock)
         self.queue.facts = replace(self.queue.facts, fifo=fifo)
         self.health = Health(clock=clock, silence_seconds_max=90)
         self.health.well("pipelines")
         self.health.well("store")
-        self.in_hand = InHand(count_max=200, visibility_seconds=60, clock=clock)
-        self.outage = Outage(clock=clock, health=self.health, telemetry=self.ear.telemetry)
+        self.in_flight = InFlight(count_max=200, visibility_seconds=60, clock=clock)
+        self.store_availability = StoreAvailability(clock=clock, health=self.health, telemetry=self.ear.telemetry)
         self.offered: list[str] = []
-        pause = JitteredDelay(first_seconds=1, max_seconds=8, chance=Even())
-        self.settle = Settle(
-            queue=self.queue, facts=self.queue.facts, in_hand=self.in_hand, clock=clock,
+        pause = JitteredBackoff(first_seconds=1, max_seconds=8, chance=Even())
+        self.settle = Settler(
+            queue=self.queue, facts=self.queue.facts, in_flight=self.in_flight, clock=clock,
             retry=pause, pause=pause, telemetry=self.ear.telemetry,
         )  # fmt: skip
-        self.lag = BacklogLag(clock)
+        self.lag = QueueLag(clock)
         self.lanes = Lanes(
             count=lanes,
             batch_max=batch_max,
-            parts=LaneParts(
+            parts=LaneContext(
                 handler=self.script, fifo=fifo, policy=Policy.LEGACY, failed=self._failed,
-                settler=self.settle, announcer=self, outage=self.outage, lag=self.lag, store_pause=pause,
+                settler=self.settle, announcer=self, store_availability=self.store_availability, lag=self.lag, store_pause=pause,
                 health=self.health, clock=clock,
                 telemetry=self.ear.telemetry,
             ),
         )  # fmt: skip
         self.receivers = Receivers(
             count=1,
-            parts=ReceiverParts(
-                queue=self.queue, in_hand=self.in_hand, lanes=self.lanes, limits=Limits(), outage=self.outage,
+            parts=ReceiverContext(
+                queue=self.queue, in_flight=self.in_flight, lanes=self.lanes, limits=Limits(), store_availability=self.store_availability,
                 lag=self.lag, health=self.health, pause=pause, clock=clock, telemetry=self.ear.telemetry,
             ),
         )  # fmt: skip
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _failed(self, event: Event, error: Exception) -> Handled:
+    def _failed(self, event: Event, error: Exception) -> HandledEvent:
         return failed(event, "UNEXPECTED", type(error).__name__, now=T0, options=OPTIONS)
 
     def offer(self, announcements: Sequence[Announcement]) -> None:

@@ -22,7 +22,7 @@ async def test_a_contended_conversation_holds_up_nobody_else() -> None:
         line.queue.send(body(conversation, 2))
     await line.clock.advance(25)
     await until(lambda: line.queue.left == ["m2", "m4", "m6"])
-    assert len(line.in_hand) == 3
+    assert len(line.in_flight) == 3
     assert [audit["event"]["id"] for audit in line.audits] == ["c1-1", "c3-1", "c1-2"]
     idle = asyncio.ensure_future(line.lanes.idle())
     await breathe()
@@ -83,9 +83,9 @@ async def test_fifo_a_contended_group_holds_up_its_own_messages_only() -> None:
     line.queue.send(body("c2"), group="c2")
     line.start()
     await until(lambda: line.queue.left == ["m1", "m2", "m3"])
-    await until(lambda: len(line.in_hand) == 3)
+    await until(lambda: len(line.in_flight) == 3)
     line.script.let("c1")
-    await until(lambda: len(line.in_hand) == 0)
+    await until(lambda: len(line.in_flight) == 0)
     assert line.queue.left == ["m1", "m2", "m3"]
     assert line.script.batches == [["c1-1", "c1-2"], ["c2-1"]], "what waited was not begun"
     line.script.back, line.script.contended = set(), {}
@@ -97,10 +97,10 @@ async def test_fifo_a_contended_group_holds_up_its_own_messages_only() -> None:
 
 async def test_fifo_nothing_overtakes_a_contended_message_of_its_group() -> None:
     line = _met({"c1": "g1", "c2": "g1", "c3": "g1", "c4": "g2"}, contended=["c2"], back={"c2-1"})
-    await until(lambda: len(line.in_hand) == 2)
+    await until(lambda: len(line.in_flight) == 2)
     assert line.queue.left == ["m2", "m3"]
     line.script.let("c2")
-    await until(lambda: len(line.in_hand) == 0)
+    await until(lambda: len(line.in_flight) == 0)
     assert line.queue.left == ["m2", "m3"], "what comes after it in its group went back with it"
     await line.stop()
 
@@ -125,7 +125,7 @@ async def test_fifo_what_follows_one_that_goes_back_is_not_tried(contended: list
     await until(lambda: len(line.audits) == 2)
     await line.lanes.idle()
     assert line.queue.left == ["m1", "m2", "m3"]
-    assert (line.script.tried, len(line.in_hand)) == (contended[:-1], 0), "c2 went back untouched"
+    assert (line.script.tried, len(line.in_flight)) == (contended[:-1], 0), "c2 went back untouched"
     # What was written together with the first try is told of, though it goes back as well.
     assert sorted(audit["event"]["id"] for audit in line.audits) == ["c1-1", "c3-1"]
     assert line.offered == ["a-c3-1"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.events.event import Fault
+from handlers.events.event import RejectionCode
 from handlers.outcome import Poison
 from tests.worker.fake_clock import T0
 from worker.consumer.dead_letters import ATTRIBUTES_MAX, REASON_BYTES_MAX, shortened, write_letter
@@ -17,7 +17,7 @@ FACTS = QueueFacts(
     visibility_seconds=60, receive_count_max=10, fifo=False, dead_letter_url="dead", dead_letter_bytes_max=262_144
 )
 MESSAGE = Message(id="m1", receipt="r1", body="{nonsense", attributes={}, receive_count=1, received_at=T0)
-POISON = Poison(code=Fault.NOT_JSON, reason="the body is not JSON")
+POISON = Poison(code=RejectionCode.NOT_JSON, reason="the body is not JSON")
 
 
 def _values(attributes: Any) -> dict[str, str]:

@@ -6,9 +6,9 @@ import pytest
 
 from tests.worker.fake_clock import FakeClock, breathe
 from tests.worker.stand_in_queue import LATER, NEVER, StandInQueue
-from tests.worker.telemetry_recorder import Ear
-from worker.consumer.in_flight import InHand
-from worker.consumer.visibility import Heartbeat
+from tests.worker.telemetry_recorder import TelemetryRecorder
+from worker.consumer.in_flight import InFlight
+from worker.consumer.visibility import VisibilityExtender
 from worker.errors import QueueAway
 from worker.ports import Message
 from worker.telemetry.metrics import Metric
@@ -18,11 +18,11 @@ class Hand:
     """Messages taken from a queue of 60 s visibility, and the heartbeat that keeps them."""
 
     def __init__(self) -> None:
-        self.clock, self.ear = FakeClock(), Ear()
+        self.clock, self.ear = FakeClock(), TelemetryRecorder()
         self.queue = StandInQueue(self.clock)
-        self.in_hand = InHand(count_max=30, visibility_seconds=60, clock=self.clock)
-        self.heartbeat = Heartbeat(
-            queue=self.queue, in_hand=self.in_hand, clock=self.clock, telemetry=self.ear.telemetry
+        self.in_flight = InFlight(count_max=30, visibility_seconds=60, clock=self.clock)
+        self.heartbeat = VisibilityExtender(
+            queue=self.queue, in_flight=self.in_flight, clock=self.clock, telemetry=self.ear.telemetry
         )
 
     async def take(self, count: int) -> list[Message]:
@@ -30,9 +30,9 @@ class Hand:
             self.queue.send("x")
         received: list[Message] = []
         while len(received) < count:
-            await self.in_hand.reserve(10)
+            await self.in_flight.reserve(10)
             some = await self.queue.receive(wait_seconds=0)
-            await self.in_hand.take(some, reserved=10)
+            await self.in_flight.take(some, reserved=10)
             received.extend(some)
         return received
 
@@ -44,33 +44,33 @@ def hand() -> Hand:
 
 async def test_receivers_wait_while_too_much_is_in_hand(hand: Hand) -> None:
     messages = await hand.take(25)
-    waiting = asyncio.create_task(hand.in_hand.reserve(10))
+    waiting = asyncio.create_task(hand.in_flight.reserve(10))
     await breathe()
     assert not waiting.done()
-    await hand.in_hand.release(message.receipt for message in messages[:4])
+    await hand.in_flight.release(message.receipt for message in messages[:4])
     await breathe()
     assert not waiting.done()
-    await hand.in_hand.release(message.receipt for message in messages[:5])
+    await hand.in_flight.release(message.receipt for message in messages[:5])
     await waiting
 
 
 async def test_room_that_is_reserved_counts_until_it_is_given_up(hand: Hand) -> None:
     for _ in range(3):
-        await hand.in_hand.reserve(10)
-    waiting = asyncio.create_task(hand.in_hand.reserve(10))
+        await hand.in_flight.reserve(10)
+    waiting = asyncio.create_task(hand.in_flight.reserve(10))
     await breathe()
     assert not waiting.done()
-    await hand.in_hand.give_up(10)
+    await hand.in_flight.give_up(10)
     await waiting
 
 
 async def test_a_receiver_cancelled_at_the_door_leaves_no_reservation(hand: Hand) -> None:
     await hand.take(25)
-    waiting = asyncio.create_task(hand.in_hand.reserve(10))
+    waiting = asyncio.create_task(hand.in_flight.reserve(10))
     await breathe()
     waiting.cancel()
     await asyncio.wait([waiting])
-    await asyncio.wait_for(hand.in_hand.reserve(5), timeout=1)
+    await asyncio.wait_for(hand.in_flight.reserve(5), timeout=1)
 
 
 async def test_visibility_is_extended_in_tens_from_half_of_its_time_on(hand: Hand) -> None:
@@ -89,7 +89,7 @@ async def test_visibility_is_extended_in_tens_from_half_of_its_time_on(hand: Han
 
 async def test_what_was_settled_is_not_extended(hand: Hand) -> None:
     messages = await hand.take(2)
-    await hand.in_hand.release([messages[0].receipt])
+    await hand.in_flight.release([messages[0].receipt])
     await hand.clock.advance(40)
     await hand.heartbeat.beat()
     assert [hide.receipt for hide in hand.queue.hidden] == [messages[1].receipt]
@@ -114,7 +114,7 @@ async def test_visibility_that_is_lost_is_counted_once_and_the_message_stays_in_
     for _ in range(3):
         await hand.heartbeat.beat()
     assert hand.ear.total(Metric.VISIBILITY_LOST) == 1
-    assert len(hand.in_hand) == 1
+    assert len(hand.in_flight) == 1
 
 
 async def test_visibility_that_lapses_while_the_queue_is_away_is_counted_once_and_asked_for_again(hand: Hand) -> None:

@@ -9,7 +9,7 @@ from tests.worker.consumer.consumer_bench import FOREIGN, Line, body, own
 from tests.worker.fake_clock import FakeClock, breathe, until
 from worker.consumer.settlement import EARLIER_WENT_BACK
 from worker.errors import QueueAway
-from worker.ports import Refused
+from worker.ports import RefusedEntry
 from worker.telemetry.metrics import Metric
 
 
@@ -40,7 +40,7 @@ async def test_a_lane_takes_all_that_waits_up_to_its_maximum() -> None:
     for rev in range(1, 32):
         line.queue.send(body("c1", rev))
     line.start()
-    await until(lambda: len(line.in_hand) == 31)
+    await until(lambda: len(line.in_flight) == 31)
     line.script.gate.set()
     await line.drained()
     assert [len(batch) for batch in line.script.batches] == [15, 15, 1]
@@ -94,7 +94,7 @@ async def test_an_outage_that_somebody_else_sees_end_wakes_the_lanes() -> None:
     line.start()
     await breathe()
     assert line.queue.left == ["m1"]
-    line.outage.ends()
+    line.store_availability.ends()
     await line.drained()
     await line.stop()
 
@@ -137,9 +137,9 @@ async def test_fifo_what_waits_behind_a_message_that_goes_back_goes_back_too() -
     for rev in range(1, 5):
         line.queue.send(body("c1", rev), group="c1")
     line.start()
-    await until(lambda: len(line.in_hand) == 4)
+    await until(lambda: len(line.in_flight) == 4)
     line.script.gate.set()
-    await until(lambda: len(line.in_hand) == 0)
+    await until(lambda: len(line.in_flight) == 0)
     assert line.queue.left == ["m2", "m3", "m4"]
     assert line.script.batches == [["c1-1", "c1-2"]]
     name = f"{Metric.OUTCOME.value} event=kustomer.conversation.update outcome=retry reason={EARLIER_WENT_BACK}"
@@ -155,7 +155,7 @@ async def test_idle_waits_for_the_batch_under_way(line: Line) -> None:
     line.script.gate = asyncio.Event()
     line.queue.send(body("c1"))
     line.start()
-    await until(lambda: len(line.in_hand) == 1)
+    await until(lambda: len(line.in_flight) == 1)
     idle = asyncio.ensure_future(line.lanes.idle())
     await breathe()
     assert not idle.done()
@@ -167,7 +167,7 @@ async def test_idle_waits_for_the_batch_under_way(line: Line) -> None:
 @pytest.mark.parametrize("fifo", [False, True])
 async def test_a_dead_letter_queue_that_refuses_holds_up_nothing_else(fifo: bool) -> None:
     line = Line(FakeClock(), fifo=fifo, batch_max=1)
-    line.queue.refuse("dead_letter", *[Refused(code="Throttled", reason="", final=False)] * 50)
+    line.queue.refuse("dead_letter", *[RefusedEntry(code="Throttled", reason="", final=False)] * 50)
     for text in ("{nonsense", own("c1"), FOREIGN):
         line.queue.send(text)
     line.start()

@@ -10,7 +10,7 @@ from handlers.planning.event_batch import IN_TIME, lateness
 from tests.handlers.small_ports import START, HandClock
 from tests.handlers.wire_events import conversation, event, read
 from tests.worker.fake_clock import FakeClock
-from worker.consumer.queue_lag import BacklogLag
+from worker.consumer.queue_lag import QueueLag
 
 
 def _published(ago: timedelta | None) -> Event:
@@ -36,7 +36,7 @@ def test_a_batch_is_as_late_as_its_latest_event(ago: list[timedelta | None], lat
 
 def test_the_most_of_the_last_minute_counts() -> None:
     clock = HandClock()
-    lag = BacklogLag(clock)
+    lag = QueueLag(clock)
     lag.heard()
     assert lag.now() == IN_TIME
     lag.note(timedelta(seconds=90))
@@ -52,7 +52,7 @@ def test_the_most_of_the_last_minute_counts() -> None:
 
 def test_while_the_queue_is_silent_nobody_knows() -> None:
     clock = HandClock()
-    lag = BacklogLag(clock)
+    lag = QueueLag(clock)
     assert lag.now() is None
     lag.heard()
     lag.note(timedelta(minutes=10))
@@ -70,7 +70,7 @@ def test_while_the_queue_is_silent_nobody_knows() -> None:
 @pytest.mark.parametrize("jump_seconds", [-3_600, 3_600])
 async def test_a_clock_that_is_set_is_no_silence_of_the_queue(jump_seconds: float) -> None:
     clock = FakeClock()
-    lag = BacklogLag(clock)
+    lag = QueueLag(clock)
     lag.heard()
     lag.note(timedelta(seconds=9))
     clock.put(jump_seconds)

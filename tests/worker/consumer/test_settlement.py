@@ -7,29 +7,29 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from handlers.events.event import Fault
-from handlers.outcome import Done, Outcome, Poison, Retry
+from handlers.events.event import RejectionCode
+from handlers.outcome import Done, MessageOutcome, Poison, Retry
 from tests.worker.fake_clock import Even, Hasty
 from tests.worker.stand_in_queue import LATER, NEVER, StandInQueue
-from tests.worker.telemetry_recorder import Ear
-from worker.consumer.in_flight import InHand
-from worker.consumer.settlement import DEAD_LETTER_FAILED, EARLIER_WENT_BACK, Settle, Settlement
+from tests.worker.telemetry_recorder import TelemetryRecorder
+from worker.consumer.in_flight import InFlight
+from worker.consumer.settlement import DEAD_LETTER_FAILED, EARLIER_WENT_BACK, Settlement, Settler
 from worker.errors import QueueAway
 from worker.ports import Message
-from worker.runtime.backoff import JitteredDelay
+from worker.runtime.backoff import JitteredBackoff
 from worker.telemetry.metrics import Metric
 
 DONE = Done(reason="APPLIED")
 AGAIN = Retry(reason="CONFLICT")
-DEAD = Poison(code=Fault.NOT_JSON, reason="the body is not JSON")
+DEAD = Poison(code=RejectionCode.NOT_JSON, reason="the body is not JSON")
 
 
 @dataclass(slots=True)
 class Desk:
     queue: StandInQueue
-    in_hand: InHand
-    settle: Settle
-    ear: Ear
+    in_flight: InFlight
+    settle: Settler
+    ear: TelemetryRecorder
     clock: Hasty
 
     async def receive(self, *bodies: str, group: str | None = None) -> list[Message]:
@@ -37,33 +37,33 @@ class Desk:
             self.queue.send(body, group=group)
         received: list[Message] = []
         while some := await self.queue.receive(wait_seconds=0):
-            await self.in_hand.reserve(10)
-            await self.in_hand.take(some, reserved=10)
+            await self.in_flight.reserve(10)
+            await self.in_flight.take(some, reserved=10)
             received.extend(some)
         return received
 
-    async def settle_all(self, messages: Sequence[Message], *outcomes: Outcome) -> frozenset[str]:
+    async def settle_all(self, messages: Sequence[Message], *outcomes: MessageOutcome) -> frozenset[str]:
         pairs = zip(messages, outcomes, strict=True)
         return await self.settle.settle([Settlement(message=message, outcome=outcome) for message, outcome in pairs])
 
 
 @asynccontextmanager
 async def _desk(*, fifo: bool = False) -> AsyncIterator[Desk]:
-    clock, ear = Hasty(), Ear()
+    clock, ear = Hasty(), TelemetryRecorder()
     queue = StandInQueue(clock)
     queue.facts = replace(queue.facts, fifo=fifo)
-    in_hand = InHand(count_max=1_000, visibility_seconds=60, clock=clock)
-    settle = Settle(
+    in_flight = InFlight(count_max=1_000, visibility_seconds=60, clock=clock)
+    settle = Settler(
         queue=queue,
         facts=queue.facts,
-        in_hand=in_hand,
+        in_flight=in_flight,
         clock=clock,
-        retry=JitteredDelay(first_seconds=2, max_seconds=900, chance=Even()),
-        pause=JitteredDelay(first_seconds=0.2, max_seconds=1, chance=Even()),
+        retry=JitteredBackoff(first_seconds=2, max_seconds=900, chance=Even()),
+        pause=JitteredBackoff(first_seconds=0.2, max_seconds=1, chance=Even()),
         telemetry=ear.telemetry,
     )
     running = asyncio.create_task(settle.run())
-    yield Desk(queue, in_hand, settle, ear, clock)
+    yield Desk(queue, in_flight, settle, ear, clock)
     running.cancel()
     await asyncio.wait([running])
 
@@ -86,7 +86,7 @@ async def test_done_is_deleted_retry_is_hidden_poison_is_dead_lettered_and_delet
     assert desk.queue.left == ["m2"]
     assert desk.queue.visible_in_seconds("m2") == 2
     assert [letter.body for letter in desk.queue.dead] == ["c"]
-    assert len(desk.in_hand) == 0
+    assert len(desk.in_flight) == 0
     name = Metric.OUTCOME.value
     assert desk.ear.counts[f"{name} event=other outcome=done reason=APPLIED"] == 1
     assert desk.ear.counts[f"{name} event=other outcome=retry reason=CONFLICT"] == 1
@@ -128,7 +128,7 @@ async def test_what_sqs_will_never_take_is_left_to_redelivery_and_counted(desk: 
     assert desk.queue.left == ["m1"]
     assert [call for call in desk.queue.calls if call[0] == "delete"] == [("delete", 2)]
     assert desk.ear.counts[f"{Metric.UNSETTLED.value} action=delete code=ReceiptHandleIsInvalid"] == 1
-    assert len(desk.in_hand) == 0
+    assert len(desk.in_flight) == 0
 
 
 async def test_the_queue_being_away_is_outlived_or_left_to_redelivery(desk: Desk) -> None:
@@ -172,7 +172,7 @@ async def test_handing_back_makes_messages_visible_at_once(desk: Desk) -> None:
     messages = await desk.receive(*"abcdefghijkl")
     await desk.settle.hand_back(messages)
     assert {desk.queue.visible_in_seconds(message.id) for message in messages} == {0}
-    assert len(desk.in_hand) == 0
+    assert len(desk.in_flight) == 0
     assert desk.ear.total(Metric.HANDED_BACK) == 12
 
 
@@ -213,7 +213,7 @@ async def test_what_is_no_poison_does_not_wait_for_the_dead_letters(desk: Desk) 
     assert sorted(calls[:3]) == ["dead_letter", "delete", "hide"], "side by side"
     assert calls[3:] == ["dead_letter", "dead_letter", "delete"]
     assert desk.queue.left == ["m3"]
-    assert len(desk.in_hand) == 0
+    assert len(desk.in_flight) == 0
 
 
 async def test_fifo_what_follows_poison_in_its_group_waits_for_its_letter(fifo: Desk) -> None:

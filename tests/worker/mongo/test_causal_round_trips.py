@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from commands.context import Queue
+from commands.context import RoutingQueue
 from commands.session import Session
 from handlers.batch_handler import BatchHandler
 from handlers.documents.document import document_of
 from handlers.events.event import Event
 from handlers.options import Options
-from sync.audit import Outcome
+from sync.audit import AuditOutcome
 from tests.handlers.small_ports import FixedChance, HandClock
 from tests.handlers.wire_events import ORG, Json, changes, conversation, event, read, work_item
 from tests.worker.store.store_bench import MongoBench
@@ -34,7 +34,7 @@ async def _stored(mongo: MongoBench, keys: Sequence[str]) -> None:
     await mongo.put(
         conversations=[document_of(conversation(1, key=key, queue="q-1"), org=ORG, rev=1) for key in keys],
         work_items=[document_of(item, org=ORG, rev=1) for item in items],
-        queues=[Queue(id="q-1")],
+        queues=[RoutingQueue(id="q-1")],
         sessions=[Session(id=f"s-{n}", user=f"u-{n}", capacity=1_000) for n in (1, 2)],
     )
     mongo.commands.take()
@@ -46,7 +46,7 @@ def _handler(mongo: MongoBench, clock: HandClock) -> BatchHandler:
 
 async def _applied(handler: BatchHandler, events: Sequence[Event]) -> None:
     ends = await handler.handle(events)
-    assert {end.audit.outcome for end in ends} == {Outcome.APPLIED}
+    assert {end.audit.outcome for end in ends} == {AuditOutcome.APPLIED}
 
 
 @KEYS
@@ -98,7 +98,7 @@ async def test_a_round_of_the_poll_costs_the_same_however_many_wait(mongo: Mongo
     assert sorted(found) == sorted(keys)
     assert mongo.commands.take() == ["aggregate", "find"]
     told = await handler.close_gaps(found)
-    assert {polled.audit.outcome for polled in told} == {Outcome.APPLIED}
+    assert {polled.audit.outcome for polled in told} == {AuditOutcome.APPLIED}
     # The conversations stay as they are.
     assert mongo.commands.take() == [*["find"] * 5, *["insert"] * 2, *["update"] * 3, "commitTransaction"]
     assert (await waiting.waiting_backlog()).count == 0

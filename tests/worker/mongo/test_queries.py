@@ -9,8 +9,8 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 
 from handlers.events.event import Event, Malformed
 from handlers.events.parser import read_message
-from handlers.planning.event_batch import want_of
-from handlers.ports import Want
+from handlers.planning.event_batch import load_request_of
+from handlers.ports import LoadRequest
 from mongod import Mongod
 from sync.state import SyncState
 from tests.handlers.events.malformed_kind import altered, good
@@ -53,8 +53,8 @@ def test_operators_and_dots_where_anything_goes_are_data_and_nothing_is_asked_fo
         altered(whole, path, _at(whole, path) | odd)
     read = read_message(text(whole))
     assert isinstance(read, Event), read
-    want = want_of(read.conversation_id, [read])
-    assert not [name for name in _strings(want) if "$" in name or "." in name]
+    request = load_request_of(read.conversation_id, [read])
+    assert not [name for name in _strings(request) if "$" in name or "." in name]
 
 
 @pytest.mark.parametrize("name", ["$where", "a.b", "", "$set"])
@@ -69,8 +69,8 @@ def _at(thing: Any, path: str) -> Any:
     return thing
 
 
-def _strings(want: Want) -> list[str]:
-    return [want.conversation_id, *want.work_item_ids, *want.users, *want.queues]
+def _strings(request: LoadRequest) -> list[str]:
+    return [request.conversation_id, *request.work_item_ids, *request.users, *request.queues]
 
 
 class Filters(CommandListener):
@@ -133,7 +133,7 @@ async def test_an_id_of_another_kind_in_a_stored_document_is_never_asked_for(mon
         state["workItem"]["id"] = value
         await bench.database[Collection.SYNC_STATES].replace_one({"_id": "c-1"}, state, upsert=True)
         filters.sent.clear()
-        pairs = await bench.store.load([Want(conversation_id="c-1", work_item_ids=frozenset({"w-1"}))])
+        pairs = await bench.store.load([LoadRequest(conversation_id="c-1", work_item_ids=frozenset({"w-1"}))])
     assert [item["_id"] for item in pairs["c-1"].work_items] == ["w-1"]
     assert filters.sent
     for sent in filters.sent:

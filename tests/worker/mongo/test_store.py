@@ -11,9 +11,9 @@ import pytest
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import PyMongoError
 
-from commands.context import Queue
+from commands.context import RoutingQueue
 from commands.instant import format_instant
-from handlers.ports import Committed, DocumentWrite, StoreAway, Want
+from handlers.ports import Committed, DocumentWrite, LoadRequest, StoreAway
 from mongod import Mongod
 from tests.handlers.small_ports import HandClock
 from tests.worker.store.plans import T0, announcement, changed, first_plan, held, loaded, next_plan, session, work_item
@@ -54,16 +54,18 @@ async def _failing(bench: MongoBench, command: str, times: int | None = None, **
 @pytest.mark.parametrize("conversations", [1, 40, 150])
 async def test_the_number_of_commands_does_not_grow(mongo: MongoBench, conversations: int) -> None:
     keys = [f"c{number}" for number in range(conversations)]
-    await mongo.put(sessions=[session("s1", "u1")], queues=[Queue(id=f"q-{key}") for key in keys])
+    await mongo.put(sessions=[session("s1", "u1")], queues=[RoutingQueue(id=f"q-{key}") for key in keys])
     mongo.commands.take()
 
     assert await mongo.store.commit([first_plan(key) for key in keys]) == [COMMITTED] * conversations
     # Outbox, revisions, states, conversations, work-items; the session; commit.
     assert mongo.commands.take() == [*["insert"] * 5, "update", "commitTransaction"]
 
-    wants = [Want(conversation_id=key, users=frozenset({"u1"}), queues=frozenset({f"q-{key}"})) for key in keys]
-    pairs = await mongo.store.load(wants)
-    assert len(pairs["c0"].around.queues) == conversations
+    requests = [
+        LoadRequest(conversation_id=key, users=frozenset({"u1"}), queues=frozenset({f"q-{key}"})) for key in keys
+    ]
+    pairs = await mongo.store.load(requests)
+    assert len(pairs["c0"].context.queues) == conversations
     mongo_reads = mongo.commands.take()
     # Conversations, states, work-items; then queues, sessions.
     assert mongo_reads == ["find"] * 5
@@ -85,7 +87,7 @@ async def test_more_than_a_command_can_hold_goes_in_several_of_one_transaction(m
     keys = [f"c{number}" for number in range(8)]
     assert await mongo.store.commit([first_plan(key) for key in keys]) == [COMMITTED] * 8
     mongo.commands.take()
-    pairs = await mongo.store.load([Want(conversation_id=key) for key in keys])
+    pairs = await mongo.store.load([LoadRequest(conversation_id=key) for key in keys])
     large = [
         replace(
             next_plan(pairs[key]),
@@ -96,7 +98,7 @@ async def test_more_than_a_command_can_hold_goes_in_several_of_one_transaction(m
     ]
     assert await mongo.store.commit(large) == [COMMITTED] * 8
     assert mongo.commands.take().count("commitTransaction") == 1
-    kept = await mongo.store.load([Want(conversation_id=key) for key in keys])
+    kept = await mongo.store.load([LoadRequest(conversation_id=key) for key in keys])
     assert all(kept[key].work_items[0]["attributes"]["note"] == "x" * 3_000_000 for key in keys)
 
 
@@ -119,7 +121,7 @@ async def test_a_preference_for_reading_elsewhere_does_not_keep_it_from_writing(
 async def test_nothing_to_look_for_is_not_looked_for(mongo: MongoBench) -> None:
     await mongo.store.load([])
     assert mongo.commands.take() == []
-    await mongo.store.load([Want(conversation_id="c1")])
+    await mongo.store.load([LoadRequest(conversation_id="c1")])
     assert mongo.commands.take() == ["find"] * 3
 
 
@@ -218,10 +220,10 @@ async def test_queues_and_sessions_of_other_services_are_read_as_they_are(mongo:
             {"_id": "s2", "user": "u1", "active": True, "capacity": float("nan"), "pausedWorkItems": None},
         ]
     )
-    want = Want(conversation_id="c1", users=frozenset({"u1"}), queues=frozenset({"q1", "q2"}))
-    around = (await mongo.store.load([want]))["c1"].around
-    assert around.queues == {"q1": Queue(id="q1", key="one", item_size=2), "q2": Queue(id="q2")}
-    assert around.sessions == {
+    request = LoadRequest(conversation_id="c1", users=frozenset({"u1"}), queues=frozenset({"q1", "q2"}))
+    context = (await mongo.store.load([request]))["c1"].context
+    assert context.queues == {"q1": RoutingQueue(id="q1", key="one", item_size=2), "q2": RoutingQueue(id="q2")}
+    assert context.sessions == {
         "s1": replace(session("s1", "u1"), capacity=0, work_items=(held("w1"),)),
         "s2": replace(session("s2", "u1"), capacity=0),
     }
@@ -246,7 +248,7 @@ async def test_of_two_workers_on_one_conversation_exactly_one_wins(mongo: MongoB
 async def test_one_that_loses_is_found_by_halves(mongo: MongoBench) -> None:
     keys = [f"c{number}" for number in range(8)]
     await mongo.store.commit([first_plan(key) for key in keys])
-    pairs = await mongo.store.load([Want(conversation_id=key) for key in keys])
+    pairs = await mongo.store.load([LoadRequest(conversation_id=key) for key in keys])
     plans = [next_plan(pairs[key]) for key in keys]
     assert await mongo.store.commit(plans[5:6]) == [COMMITTED]
     fates = await mongo.store.commit(plans)
@@ -367,7 +369,9 @@ async def test_a_server_that_refuses_is_away(
     store = _store(mongo.client, mongo, deadline_s=0.7)
     async with _failing(mongo, command, errorCode=code):
         with pytest.raises(StoreAway, match=says) as away:
-            await (store.load([Want(conversation_id="c1")]) if command == "find" else store.commit([first_plan()]))
+            await (
+                store.load([LoadRequest(conversation_id="c1")]) if command == "find" else store.commit([first_plan()])
+            )
     assert str(mongod.port) not in str(away.value)
     assert "127.0.0.1" not in str(away.value)
     assert await everything(mongo) == before
@@ -386,7 +390,7 @@ async def test_a_killed_server_is_away_in_bounded_time_and_then_back() -> None:
             server.kill()
             for call in (
                 store.commit([next_plan(pair)]),
-                store.load([Want(conversation_id="c1")]),
+                store.load([LoadRequest(conversation_id="c1")]),
                 store.check_server(),
             ):
                 started = time.monotonic()

@@ -11,18 +11,18 @@ import pytest
 from handlers.ports import Announcement, StoreAway
 from tests.worker.fake_clock import T0, Even, FakeClock, Hasty, breathe
 from tests.worker.stand_in_topics import StandInTopics
-from tests.worker.telemetry_recorder import Ear
+from tests.worker.telemetry_recorder import TelemetryRecorder
 from worker.outbox.publisher import Publisher
 from worker.outbox.relay import Relay, Rounds
 from worker.outbox.topic_message import BYTES_MAX, packed, topic_message
-from worker.ports import Backlog, Refused
-from worker.runtime.backoff import JitteredDelay
-from worker.runtime.store_availability import Outage
+from worker.ports import OutboxBacklog, RefusedEntry
+from worker.runtime.backoff import JitteredBackoff
+from worker.runtime.store_availability import StoreAvailability
 from worker.telemetry.health import Health
 from worker.telemetry.metrics import Metric
 
-LATER = Refused(code="InternalError", reason="try again", final=False)
-NEVER = Refused(code="InvalidParameter", reason="bad message", final=True)
+LATER = RefusedEntry(code="InternalError", reason="try again", final=False)
+NEVER = RefusedEntry(code="InvalidParameter", reason="bad message", final=True)
 
 
 def announcement(key: str, *, side: str = "conversation", size: int = 0, age_seconds: float = 0) -> Announcement:
@@ -70,21 +70,21 @@ class Box:
         self.aside[key] = reason
         self.entries.pop(key, None)
 
-    async def backlog(self) -> Backlog:
+    async def backlog(self) -> OutboxBacklog:
         self._check()
         ages = [one.created_at for one in self.entries.values()]
-        return Backlog(count=len(ages), oldest=min(ages, default=None), set_aside=len(self.aside))
+        return OutboxBacklog(count=len(ages), oldest=min(ages, default=None), set_aside=len(self.aside))
 
 
 class Desk:
     def __init__(self, *, waiting_max: int = 100, clock: FakeClock | None = None) -> None:
-        self.clock, self.ear, self.box, self.topics = clock or Hasty(), Ear(), Box(), StandInTopics()
+        self.clock, self.ear, self.box, self.topics = clock or Hasty(), TelemetryRecorder(), Box(), StandInTopics()
         self.publisher = Publisher(
             topics=self.topics,
             arns={"conversation": "arn:conversations", "work-item": "arn:work-items"},
             outbox=self.box,  # type: ignore[arg-type]
             clock=self.clock,
-            pause=JitteredDelay(first_seconds=0.1, max_seconds=1, chance=Even()),
+            pause=JitteredBackoff(first_seconds=0.1, max_seconds=1, chance=Even()),
             telemetry=self.ear.telemetry,
             waiting_max=waiting_max,
         )
@@ -93,7 +93,7 @@ class Desk:
             outbox=self.box,  # type: ignore[arg-type]
             publisher=self.publisher,
             rounds=Rounds(interval_seconds=5, age_seconds=30),
-            outage=Outage(clock=self.clock, health=self.health, telemetry=self.ear.telemetry),
+            store_availability=StoreAvailability(clock=self.clock, health=self.health, telemetry=self.ear.telemetry),
             clock=self.clock,
             chance=Even(),
             telemetry=self.ear.telemetry,

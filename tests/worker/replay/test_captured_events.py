@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from handlers.events.event import Unsupported
+from handlers.events.event import UnsupportedEvent
 from tests.handlers.wire_events import (
     LOST_ASSIGNMENT,
     Json,
@@ -25,7 +25,7 @@ from tests.handlers.wire_events import (
 from tests.worker.replay.replays import CONVERSATION_2022, Runner, incident, replay
 from worker.captures import CaptureFault
 from worker.cli.main import run
-from worker.replay.captured_events import Captured, ReplayInput
+from worker.replay.captured_events import CapturedEvent, ReplayInput
 from worker.replay.write_order import in_order
 
 __all__ = ["replay"]
@@ -37,7 +37,7 @@ def shaped() -> list[Json]:
     return [log_line(bare[0]), notification(bare[1]), queued(notification(bare[2])), bare[3]]
 
 
-def found(*files: Path, stdin: bytes = b"") -> list[Captured | Unsupported | CaptureFault]:
+def found(*files: Path, stdin: bytes = b"") -> list[CapturedEvent | UnsupportedEvent | CaptureFault]:
     with ReplayInput(files, io.BytesIO(stdin)) as source:
         first = list(source.found())
         assert list(source.found()) == first
@@ -93,7 +93,7 @@ def test_a_dash_is_standard_input(replay: Runner, mode: str, monkeypatch: pytest
 def test_standard_input_can_be_read_twice_and_its_faults_say_where() -> None:
     lines = [json.dumps(captured(LOST_ASSIGNMENT)[0]), "hello"]
     one, fault = found(Path("-"), stdin="\n".join(lines).encode())
-    assert isinstance(one, Captured)
+    assert isinstance(one, CapturedEvent)
     assert str(fault) == "standard input:2: not JSON: Expecting value (column 1)"
 
 
@@ -198,7 +198,7 @@ def test_the_legacy_engine_goes_with_the_legacy_policy(replay: Runner) -> None:
 
 class TestOrder:
     def order(self, *things: Json, held_max: int | None = None) -> list[str]:
-        read = [each for each in found_of(things) if isinstance(each, Captured)]
+        read = [each for each in found_of(things) if isinstance(each, CapturedEvent)]
         return [f"{each.event.side[0]}{each.event.rev}" for each in in_order(read, held_max)]
 
     def test_is_that_of_publication(self) -> None:
@@ -232,12 +232,12 @@ class TestOrder:
             else event(conversation(rev), at=chance.random())
             for rev in range(1, 60)
         ]
-        read = [each for each in found_of(things) if isinstance(each, Captured)]
+        read = [each for each in found_of(things) if isinstance(each, CapturedEvent)]
         for held_max in (0, 3, 20, None):
             assert {id(each) for each in in_order(read, held_max)} == {id(each) for each in read}
 
 
-def found_of(things: Any) -> list[Captured | Unsupported | CaptureFault]:
+def found_of(things: Any) -> list[CapturedEvent | UnsupportedEvent | CaptureFault]:
     text = "\n".join(json.dumps(published(thing) if "createdAt" in thing else thing) for thing in things)
     with ReplayInput([Path("-")], io.BytesIO(text.encode())) as source:
         return list(source.found())

@@ -13,43 +13,45 @@ from handlers.options import Options, PolicyInUse
 from tests.handlers.wire_events import LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE, Json, conversation, event, work_item
 from tests.worker.replay.replays import Runner, incident, replay
 from tests.worker.replay.test_reenactment import change, changed
-from worker.replay.captured_events import Captured, ReplayInput
-from worker.replay.contract_check import Outside
+from worker.replay.captured_events import CapturedEvent, ReplayInput
+from worker.replay.contract_check import OutsideWrites
 from worker.replay.explore import Exploration
-from worker.replay.initial_state import Starts
-from worker.replay.pair_archive import Standing
-from worker.replay.state_space import AGAIN, DELIVER, WRITE, Step, Story
+from worker.replay.initial_state import InitialStates
+from worker.replay.pair_archive import PairState
+from worker.replay.state_space import AGAIN, DELIVER, WRITE, ExplorationStep, WriteHistory
 from worker.replay.write_order import in_order
 
 __all__ = ["replay"]
 
 
-def orders(writes: int, again: int) -> Iterator[tuple[Step, ...]]:
+def orders(writes: int, again: int) -> Iterator[tuple[ExplorationStep, ...]]:
     """Every sequence, put together naively."""
 
-    def go(way: tuple[Step, ...], written: int, pending: frozenset[int], left: int) -> Iterator[tuple[Step, ...]]:
+    def go(
+        rollout: tuple[ExplorationStep, ...], written: int, pending: frozenset[int], left: int
+    ) -> Iterator[tuple[ExplorationStep, ...]]:
         if written == writes and not pending:
-            yield way
+            yield rollout
         if written < writes:
-            yield from go((*way, (WRITE, written)), written + 1, pending | {written}, left)
+            yield from go((*rollout, (WRITE, written)), written + 1, pending | {written}, left)
         for each in pending:
-            yield from go((*way, (DELIVER, each)), written, pending - {each}, left)
+            yield from go((*rollout, (DELIVER, each)), written, pending - {each}, left)
         for each in range(written if left else 0):
             if each not in pending:
-                yield from go((*way, (AGAIN, each)), written, pending, left - 1)
+                yield from go((*rollout, (AGAIN, each)), written, pending, left - 1)
 
     return go((), 0, frozenset(), again)
 
 
-def story_of(file: str, policy: PolicyInUse) -> Story:
+def story_of(file: str, policy: PolicyInUse) -> WriteHistory:
     with ReplayInput([Path(file)]) as source:
-        found = [one for one in source.found() if isinstance(one, Captured)]
-    starts = Starts()
+        found = [one for one in source.found() if isinstance(one, CapturedEvent)]
+    initial_states = InitialStates()
     for one in found:
-        starts.see(one)
+        initial_states.see(one)
     writes = tuple(one for one in in_order(found, held_max=None) if not one.event.is_sync)
     key = writes[0].event.conversation_id
-    return Story(key, writes, starts.standing(key), Options(policy=policy, own_syncs_stored=False))
+    return WriteHistory(key, writes, initial_states.pair_state(key), Options(policy=policy, own_syncs_stored=False))
 
 
 @pytest.mark.parametrize(
@@ -62,20 +64,20 @@ def story_of(file: str, policy: PolicyInUse) -> Story:
     ],
 )
 async def test_the_search_finds_what_every_order_by_itself_leads_to(name: str, policy: PolicyInUse, again: int) -> None:
-    story = story_of(incident(name), policy)
+    history = story_of(incident(name), policy)
     by_itself: Counter[tuple[object, ...]] = Counter()
-    for order in orders(len(story.writes), again):
-        state = await story.start(again)
+    for order in orders(len(history.writes), again):
+        state = await history.start(again)
         for step in order:
-            state, _ = await story.after(state, step)
-        standing = story.standing(await story.polled(state))
-        assert standing.conversation is not None
-        assert standing.work_item is not None
-        seen, item = conversation_of(standing.conversation), standing.work_item["relationships"]
+            state, _ = await history.after(state, step)
+        pair_state = history.pair_state(await history.polled(state))
+        assert pair_state.conversation is not None
+        assert pair_state.work_item is not None
+        seen, item = conversation_of(pair_state.conversation), pair_state.work_item["relationships"]
         by_itself[
             seen.assigned_users, seen.queue, str(item.get("assignedTo")), str(item.get("queue", {}).get("data"))
         ] += 1
-    ends = await Exploration(story, duplicates=again, states_max=10_000, advance=lambda: None).run()
+    ends = await Exploration(history, duplicates=again, states_max=10_000, advance=lambda: None).run()
     assert sorted(end.count for end in ends) == sorted(by_itself.values())
     assert [end.count for end in ends] == sorted((end.count for end in ends), reverse=True)
 
@@ -141,6 +143,6 @@ def test_a_longer_story_takes_far_fewer_states_than_it_has_orders(replay: Runner
 def test_a_loop_breaks_the_third_point() -> None:
     flat: Json = {"id": "c-1", "rev": 9, "status": "open", "assignedUsers": [], "queue": None}
     item: Json = {"id": "w-1", "rev": 1, "status": "ivr", "assignedTo": None, "queue": None}
-    standing = Standing(conversation=conversation_document(flat), work_items=(work_item_document(item),))
-    assert Outside(count=2).broken(standing, 4) == []
-    assert Outside(count=2).broken(standing, 5) == [{"point": 3, "field": None, "expected": 4, "found": 5}]
+    pair_state = PairState(conversation=conversation_document(flat), work_items=(work_item_document(item),))
+    assert OutsideWrites(count=2).broken(pair_state, 4) == []
+    assert OutsideWrites(count=2).broken(pair_state, 5) == [{"point": 3, "field": None, "expected": 4, "found": 5}]

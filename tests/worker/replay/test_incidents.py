@@ -20,7 +20,7 @@ from tests.worker.replay.replays import (
     replay,
 )
 from worker.replay.clock import EPOCH
-from worker.replay.recorded_syncs import Line
+from worker.replay.recorded_syncs import DecisionLine
 from worker.replay.reports.text import contract_text, details
 
 __all__ = ["replay"]
@@ -206,7 +206,7 @@ class TestTheLastLine:
     )
     def test_compares_what_was_written(self, recorded: Json | None, ours: Json | None, differs: bool) -> None:
         wire = {"updatedConversation": None, "updatedWorkItem": ours and {**ours, "rev": 3}}
-        line = Line(wire=wire, at=EPOCH)
+        line = DecisionLine(wire=wire, at=EPOCH)
         if recorded is not None:
             line.recorded = {"updatedConversation": None, "updatedWorkItem": {**recorded, "rev": 4}, "events": []}
         assert line.differs is differs

@@ -10,7 +10,7 @@ from handlers.events.parser import read_object
 from tests.handlers.wire_events import ORG, Json, conversation, event, read, work_item
 from tests.worker.replay.replays import Runner, replay
 from worker.replay.clock import EPOCH
-from worker.replay.reenactment import Reenacted, Revisions, reenact, start_of
+from worker.replay.reenactment import ReenactedWrite, Revisions, reenact, start_of
 
 __all__ = ["replay"]
 
@@ -23,7 +23,7 @@ def changed(attributes: Json | None = None, relationships: Json | None = None) -
     return {"attributes": attributes or {}, "relationships": relationships or {}}
 
 
-def done_again(thing: Json, before: Json | None, revisions: Revisions | None = None) -> Reenacted:
+def done_again(thing: Json, before: Json | None, revisions: Revisions | None = None) -> ReenactedWrite:
     document = None if before is None else document_of(before, org=ORG, rev=before["attributes"]["rev"])
     return reenact(read(thing), thing, document, revisions=revisions or Revisions(), at=EPOCH)
 
@@ -128,7 +128,7 @@ class TestTranslation:
         assert done_again(event(work_item(1, resourceRev=9)), None, self.revisions).event.knew == 11
 
 
-def story(*, knew: int) -> list[Json]:
+def history(*, knew: int) -> list[Json]:
     """An agent is assigned at revision 3 and another at 4; a work-item un-assigned by someone who knew `knew`."""
     first, second = ("u-1",), ("u-2",)
     return [
@@ -152,14 +152,14 @@ def story(*, knew: int) -> list[Json]:
 
 @pytest.mark.parametrize(("knew", "users"), [(4, []), (3, ["u-2"]), (2, ["u-2"])])
 def test_who_knew_what_decides_in_the_simulation_too(replay: Runner, knew: int, users: list[str]) -> None:
-    replayed = replay("simulate", "--json", "--fail-on-violation", replay.file(story(knew=knew)))
+    replayed = replay("simulate", "--json", "--fail-on-violation", replay.file(history(knew=knew)))
     assert (replayed.status, replayed.err) == (0, [])
     assert replayed.final["conversations"]["c-1"]["assignedUsers"] == users
     assert replayed.final["workItems"]["w-1"]["assignedTo"] == (users[0] if users else None)
 
 
 def test_a_write_that_was_captured_twice_is_done_once(replay: Runner) -> None:
-    things = story(knew=4)
+    things = history(knew=4)
     once = replay("simulate", "--json", replay.file(things))
     assert replay("simulate", "--json", replay.file([*things, *things])).out == once.out
     assert replay("explore", "--json", replay.file([*things, *things])).explored[0]["interleavings"] == 945

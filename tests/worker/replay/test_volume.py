@@ -16,8 +16,8 @@ from handlers.options import Options
 from tests.handlers.wire_events import Json, conversation, event, link, work_item
 from tests.worker.replay.test_reenactment import change, changed
 from worker.replay.captured_events import ReplayInput
-from worker.replay.environment import Mode
-from worker.replay.modes import Asked, Ended, Replay
+from worker.replay.environment import ReplayMode
+from worker.replay.modes import Replay, ReplayRequest, ReplayResult
 from worker.replay.reports.json import JsonReport
 
 
@@ -46,8 +46,8 @@ def _event(turn: int, of: str, item: str, *, at: float) -> Json:
     )
 
 
-@pytest.mark.parametrize("mode", [Mode.OBSERVE, Mode.SIMULATE])
-async def test_what_is_held_does_not_grow_with_the_events(tmp_path: Path, mode: Mode) -> None:
+@pytest.mark.parametrize("mode", [ReplayMode.OBSERVE, ReplayMode.SIMULATE])
+async def test_what_is_held_does_not_grow_with_the_events(tmp_path: Path, mode: ReplayMode) -> None:
     file = tmp_path / "capture.ndjson"
     file.write_text("".join(json.dumps(thing) + "\n" for thing in capture(400, 10)))
     held: list[int] = []
@@ -61,11 +61,11 @@ async def test_what_is_held_does_not_grow_with_the_events(tmp_path: Path, mode: 
             gc.collect()
             held.append(len(gc.get_objects()))
 
-    asked = Asked(options=Options(own_syncs_stored=False), held_max=20)
+    asked = ReplayRequest(options=Options(own_syncs_stored=False), held_max=20)
     complaints: list[str] = []
     with (tmp_path / "out").open("wb") as out, ReplayInput([file]) as source:
         replay = Replay(asked, source, JsonReport(out), complain=complaints.append, advance=advance)
-        assert await replay.run(mode) == Ended()
+        assert await replay.run(mode) == ReplayResult()
     assert complaints == []
     # An event is some fifty objects; the last two hundred leave nothing behind.
     assert len(held) >= 8

@@ -5,18 +5,18 @@ from random import Random
 import pytest
 
 from tests.worker.fake_clock import Even, Hasty
-from worker.runtime.backoff import JitteredDelay, until_done
+from worker.runtime.backoff import JitteredBackoff, retry_until_done
 
 
 @pytest.mark.parametrize(
     ("attempt", "seconds"), [(-1, 1.5), (0, 1.5), (1, 1.5), (2, 3), (5, 24), (12, 675), (5_000, 675)]
 )
 def test_it_doubles_up_to_its_maximum(attempt: int, seconds: float) -> None:
-    assert JitteredDelay(first_seconds=2, max_seconds=900, chance=Even()).after(attempt) == seconds
+    assert JitteredBackoff(first_seconds=2, max_seconds=900, chance=Even()).after(attempt) == seconds
 
 
 def test_it_falls_between_half_of_its_ceiling_and_all_of_it() -> None:
-    delay = JitteredDelay(first_seconds=8, max_seconds=900, chance=Random(7))
+    delay = JitteredBackoff(first_seconds=8, max_seconds=900, chance=Random(7))
     drawn = [delay.after(1) for _ in range(500)]
     assert 4 <= min(drawn) < 4.2
     assert 7.8 < max(drawn) <= 8
@@ -33,7 +33,7 @@ async def test_it_is_tried_until_done_or_often_enough_with_a_growing_pause(
         tries += 1
         return tries == tries_needed
 
-    await until_done(
-        once, tries_max=4, pause=JitteredDelay(first_seconds=2, max_seconds=900, chance=Even()), clock=clock
+    await retry_until_done(
+        once, tries_max=4, pause=JitteredBackoff(first_seconds=2, max_seconds=900, chance=Even()), clock=clock
     )
     assert (tries, clock.slept) == (min(tries_needed, 4), slept)

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from commands.session import Held, Move, Place, Session, Spot
-from handlers.ports import Announcement, Document, DocumentWrite, Pair, Plan, Want
+from commands.session import Session, SessionEntry, SessionMove, SessionPlace, SessionSlot
+from handlers.ports import Announcement, Document, DocumentWrite, LoadRequest, Pair, Plan
 from sync.state import SyncState
 from tests.worker.store.store_bench import Bench
 
@@ -55,20 +55,20 @@ def announcement(key: str, conversation_id: str = "c1", at: datetime = T0) -> An
     return Announcement(id=key, conversation_id=conversation_id, side="work-item", message="{}", created_at=at)
 
 
-def place(session: str, spot: Spot = Spot.WORK_ITEMS, size: int = 1) -> Place:
-    return Place(session=session, spot=spot, item_size=size)
+def place(session: str, spot: SessionSlot = SessionSlot.WORK_ITEMS, size: int = 1) -> SessionPlace:
+    return SessionPlace(session=session, spot=spot, item_size=size)
 
 
-def move(item: str, leave: Place | None, take: Place | None) -> Move:
-    return Move(work_item=item, leave=leave, take=take)
+def move(item: str, leave: SessionPlace | None, take: SessionPlace | None) -> SessionMove:
+    return SessionMove(work_item=item, leave=leave, take=take)
 
 
 def session(key: str, user: str, **fields: Any) -> Session:
     return Session(id=key, user=user, capacity=3, **fields)
 
 
-def held(item: str, size: int = 1) -> Held:
-    return Held(id=item, item_size=size)
+def held(item: str, size: int = 1) -> SessionEntry:
+    return SessionEntry(id=item, item_size=size)
 
 
 def first_plan(key: str = "c1", **fields: Any) -> Plan:
@@ -99,7 +99,7 @@ def next_plan(pair: Pair, **attributes: Any) -> Plan:
         conversation=DocumentWrite(before=before, after=changed(before, **{"status": "snoozed", **attributes})),
         state=replace(pair.state, version=pair.state.version + 1),
         revisions=({"_id": f"{item}:{rev}", "workItemId": item},),
-        moves=(move(item, place("s1"), place("s1", Spot.PAUSED_WORK_ITEMS)),),
+        moves=(move(item, place("s1"), place("s1", SessionSlot.PAUSED_WORK_ITEMS)),),
         announcements=(announcement(f"a-{key}-{rev}", key, T0 + timedelta(minutes=rev)),),
     )
 
@@ -110,4 +110,4 @@ def state_plan(key: str = "c1", version: int = 1, **fields: Any) -> Plan:
 
 
 async def loaded(bench: Bench, key: str = "c1") -> Pair:
-    return (await bench.store.load([Want(conversation_id=key)]))[key]
+    return (await bench.store.load([LoadRequest(conversation_id=key)]))[key]

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
-from commands.context import Queue
+from commands.context import RoutingQueue
 from commands.session import Session
 from handlers.ports import Document, Store
 from worker.mongo.database import Client, database_of
@@ -36,7 +36,7 @@ class Bench(Protocol):
         *,
         conversations: Iterable[Document] = (),
         work_items: Iterable[Document] = (),
-        queues: Iterable[Queue] = (),
+        queues: Iterable[RoutingQueue] = (),
         sessions: Iterable[Session] = (),
     ) -> None: ...
 
@@ -72,7 +72,7 @@ class MemoryBench:
         *,
         conversations: Iterable[Document] = (),
         work_items: Iterable[Document] = (),
-        queues: Iterable[Queue] = (),
+        queues: Iterable[RoutingQueue] = (),
         sessions: Iterable[Session] = (),
     ) -> None:
         for conversation in conversations:
@@ -155,7 +155,7 @@ class MongoBench:
         *,
         conversations: Iterable[Document] = (),
         work_items: Iterable[Document] = (),
-        queues: Iterable[Queue] = (),
+        queues: Iterable[RoutingQueue] = (),
         sessions: Iterable[Session] = (),
     ) -> None:
         queue_documents = [

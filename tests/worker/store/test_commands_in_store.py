@@ -13,30 +13,30 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from commands.context import Queue, Surroundings
+from commands.context import CommandContext, RoutingQueue
 from commands.execute import Applied, Refused, Unchanged, execute
-from commands.rollout import COMPOSED, Engine, Origin, Way
-from commands.session import Place, Session, Spot, place_of
+from commands.rollout import COMPOSED, Engine, EngineRollout, UpdateOrigin
+from commands.session import Session, SessionPlace, SessionSlot, place_of
 from commands.update import Update, parse_update
 from handlers.batch_handler import BatchHandler
 from handlers.documents.document import document_of
 from handlers.documents.nouns import with_work_item, work_item_of
 from handlers.options import Options, PolicyInUse
-from handlers.outcome import Done, Handled
-from handlers.ports import Committed, Document, Pair, Plan, PlanRejected, Store, Want
-from sync.audit import Outcome
+from handlers.outcome import Done, HandledEvent
+from handlers.ports import Committed, Document, LoadRequest, Pair, Plan, PlanRejected, Store
+from sync.audit import AuditOutcome
 from tests.handlers.small_ports import CountedIds, FixedChance, HandClock
 from tests.handlers.wire_events import ORG, Json, conversation, event, read, work_item
 from tests.worker.store.store_bench import Bench
 from worker.store.documents import Collection
 
-LEGACY: Final = Way(engine=Engine.LEGACY)
-ROLLED_OUT: Final = Way(engine=Engine.LEGACY, composed_updates=frozenset({"assignedTo:null", "paused"}))
-BOTH_ENGINES: Final = pytest.mark.parametrize("way", [COMPOSED, LEGACY], ids=["composed", "legacy"])
+LEGACY: Final = EngineRollout(engine=Engine.LEGACY)
+ROLLED_OUT: Final = EngineRollout(engine=Engine.LEGACY, composed_updates=frozenset({"assignedTo:null", "paused"}))
+BOTH_ENGINES: Final = pytest.mark.parametrize("rollout", [COMPOSED, LEGACY], ids=["composed", "legacy"])
 QUEUES: Final = {
-    "q-1": Queue(id="q-1", key="one", item_size=2, priority=3),
-    "q-2": Queue(id="q-2", key="two", item_size=5, priority=1),
-    "q-3": Queue(id="q-3"),
+    "q-1": RoutingQueue(id="q-1", key="one", item_size=2, priority=3),
+    "q-2": RoutingQueue(id="q-2", key="two", item_size=5, priority=1),
+    "q-3": RoutingQueue(id="q-3"),
 }
 SESSIONS: Final = {
     "s-1": Session(id="s-1", user="u-1", capacity=10),
@@ -52,8 +52,8 @@ class Recorded:
     inner: Store
     committed: list[Plan] = field(default_factory=list)
 
-    async def load(self, wants: Sequence[Want]) -> Mapping[str, Pair]:
-        return await self.inner.load(wants)
+    async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:
+        return await self.inner.load(requests)
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
         fates = await self.inner.commit(plans)
@@ -69,9 +69,9 @@ class Recorded:
 class Life:
     """A store under the handler, and the model beside it."""
 
-    def __init__(self, bench: Bench, way: Way) -> None:
+    def __init__(self, bench: Bench, rollout: EngineRollout) -> None:
         self.bench = bench
-        self.way = way
+        self.rollout = rollout
         self.clock = HandClock()
         self.store = Recorded(bench.store)
         self.handler = BatchHandler(
@@ -80,7 +80,7 @@ class Life:
             ids=CountedIds(),
             chance=FixedChance(),
             # The commands are looked at here: legacy asks table B alone, and needs no engine in particular.
-            options=Options(policy=PolicyInUse.LEGACY, way=way),
+            options=Options(policy=PolicyInUse.LEGACY, rollout=rollout),
         )
         self.documents: dict[str, Document] = {}
         self.revisions: dict[str, Any] = {}
@@ -105,7 +105,7 @@ class Life:
     def item(self, key: str = "w-1") -> Document:
         return self.documents[key]
 
-    async def take(self, *things: Json) -> list[Handled]:
+    async def take(self, *things: Json) -> list[HandledEvent]:
         """Handle a batch, an event a conversation; then hold the store against the model."""
         self.clock.at += timedelta(seconds=7)
         events = [read(thing) for thing in things]
@@ -117,7 +117,7 @@ class Life:
         await self._compare()
         return ends
 
-    def _predict(self, end: Handled, data: Json) -> None:
+    def _predict(self, end: HandledEvent, data: Json) -> None:
         self.documents[data["id"]] = document_of(data, org=ORG, rev=data["attributes"]["rev"])
         asked = end.audit.updated_work_item
         if asked is None:
@@ -128,16 +128,16 @@ class Life:
         before = self.documents[key]
         item, update = work_item_of(before), parse_update(asked, from_sync=True)
         assert isinstance(update, Update), update
-        around = Surroundings(queues=QUEUES, sessions=SESSIONS)
+        context = CommandContext(queues=QUEUES, sessions=SESSIONS)
         knew = data["attributes"]["rev"]
-        result = execute(item, update, around=around, now=self.clock.now(), knew=knew, way=self.way)
+        result = execute(item, update, context=context, now=self.clock.now(), knew=knew, rollout=self.rollout)
         assert result.command == end.audit.command
         if isinstance(result, Refused):
-            assert end.audit.outcome is Outcome.REFUSED
+            assert end.audit.outcome is AuditOutcome.REFUSED
             assert not end.announcements
             return
         assert isinstance(result, Applied), "what changes nothing is told as in sync, without an update"
-        assert end.audit.outcome is Outcome.APPLIED
+        assert end.audit.outcome is AuditOutcome.APPLIED
         after = with_work_item(before, item, result.after)
         self.documents[key] = after
         if result.after.last_revision != item.last_revision:
@@ -171,35 +171,35 @@ class Life:
             assert body["routingReasons"][-1] == expected["reason"]
             assert body["isSync"] is True
 
-    async def _listed(self) -> set[tuple[str, Place]]:
+    async def _listed(self) -> set[tuple[str, SessionPlace]]:
         """Where the sessions list the items; each once."""
-        found: list[tuple[str, Place]] = []
+        found: list[tuple[str, SessionPlace]] = []
         for key in SESSIONS:
             session = await self.bench.session(key)
             assert session is not None
             used = sum(held.item_size for held in session.work_items)
             assert (session.used_capacity, session.free_capacity) == (used, max(session.capacity - used, 0))
             for spot, held in (
-                (Spot.WORK_ITEMS, session.work_items),
-                (Spot.PAUSED_WORK_ITEMS, session.paused_work_items),
+                (SessionSlot.WORK_ITEMS, session.work_items),
+                (SessionSlot.PAUSED_WORK_ITEMS, session.paused_work_items),
             ):
-                found += [(each.id, Place(session=key, spot=spot, item_size=each.item_size)) for each in held]
+                found += [(each.id, SessionPlace(session=key, spot=spot, item_size=each.item_size)) for each in held]
             if session.pending_item is not None:
-                place = Place(session=key, spot=Spot.PENDING_ITEM, item_size=0)
+                place = SessionPlace(session=key, spot=SessionSlot.PENDING_ITEM, item_size=0)
                 found.append((session.pending_item, place))
         assert len({item for item, _ in found}) == len(found), "an item is in one list of one session"
         return set(found)
 
 
-def placed(documents: Iterable[Document]) -> set[tuple[str, Place]]:
+def placed(documents: Iterable[Document]) -> set[tuple[str, SessionPlace]]:
     """Where the documents say that the items are."""
     items = [work_item_of(document) for document in documents if document["type"] == "work_item"]
     return {(item.id, place) for item in items if (place := place_of(item)) is not None}
 
 
 @BOTH_ENGINES
-async def test_the_life_of_a_conversation(bench: Bench, way: Way) -> None:
-    life = await Life(bench, way).begin()
+async def test_the_life_of_a_conversation(bench: Bench, rollout: EngineRollout) -> None:
+    life = await Life(bench, rollout).begin()
     await life.take(life.c(queue="q-1"))
     await life.take(life.w(queue="q-1", status="queued", itemSize=2))
     for told in (
@@ -217,13 +217,13 @@ async def test_the_life_of_a_conversation(bench: Bench, way: Way) -> None:
     ):
         await life.take(life.c(**told))
     # The conversation was done, and its queue another one: the funnel changed the queue, and dropped the end.
-    assert life.item()["active"] is (way is not COMPOSED)
+    assert life.item()["active"] is (rollout is not COMPOSED)
     assert len(life.announced) >= 7
 
 
 @BOTH_ENGINES
-async def test_an_offer_ends_in_wrap_up_and_the_pending_place_is_free(bench: Bench, way: Way) -> None:
-    life = await Life(bench, way).begin()
+async def test_an_offer_ends_in_wrap_up_and_the_pending_place_is_free(bench: Bench, rollout: EngineRollout) -> None:
+    life = await Life(bench, rollout).begin()
     await life.take(life.c(queue="q-1"))
     offered = life.w(queue="q-1", status="routed", session="s-1")
     offered["data"]["relationships"]["routedTo"] = {"data": {"type": "user", "id": "u-1"}}
@@ -235,18 +235,18 @@ async def test_an_offer_ends_in_wrap_up_and_the_pending_place_is_free(bench: Ben
     session = await bench.session("s-1")
     assert session is not None
     assert (session.pending_item, session.routable) == (None, True)
-    assert [held.id for held in session.work_items] == ([] if way is COMPOSED else ["w-1"])
+    assert [held.id for held in session.work_items] == ([] if rollout is COMPOSED else ["w-1"])
 
 
 @BOTH_ENGINES
-async def test_what_the_funnel_refuses_is_stored_as_it_was(bench: Bench, way: Way) -> None:
+async def test_what_the_funnel_refuses_is_stored_as_it_was(bench: Bench, rollout: EngineRollout) -> None:
     """The incident of 2021-02-13, of a work-item that has no queue though its conversation has one."""
-    life = await Life(bench, way).begin()
+    life = await Life(bench, rollout).begin()
     await life.take(life.c(queue="q-1", users=("u-1",)))
     await life.take(life.w(user="u-1", session="s-1", status="wrap-up"))
     before = life.item()
     [end] = await life.take(life.c(queue="q-1"))
-    if way is LEGACY:
+    if rollout is LEGACY:
         assert (end.outcome, life.item()) == (Done(reason="NO_QUEUE"), before)
     else:
         assert (life.item()["rev"], life.item()["attributes"]["status"]) == (before["rev"] + 1, "wrap-up")
@@ -254,9 +254,9 @@ async def test_what_the_funnel_refuses_is_stored_as_it_was(bench: Bench, way: Wa
 
 
 @BOTH_ENGINES
-async def test_what_is_so_already_writes_nothing(bench: Bench, way: Way) -> None:
+async def test_what_is_so_already_writes_nothing(bench: Bench, rollout: EngineRollout) -> None:
     """A snooze told twice is one write: neither the rules nor the commands have anything to ask for."""
-    life = await Life(bench, way).begin()
+    life = await Life(bench, rollout).begin()
     await life.take(life.c(users=("u-1",)))
     await life.take(life.w(user="u-1", session="s-1", status="assigned"))
     await life.take(life.c(users=("u-1",), status="snoozed"))
@@ -264,12 +264,14 @@ async def test_what_is_so_already_writes_nothing(bench: Bench, way: Way) -> None
     [end] = await life.take(life.c(users=("u-1",), status="snoozed"))
     assert end.outcome == Done(reason="IN_SYNC")
     assert (life.item(), len(life.announced)) == (before, told)
-    again = execute(work_item_of(before), Update(paused=True), around=Surroundings(), now=life.clock.now(), way=way)
+    again = execute(
+        work_item_of(before), Update(paused=True), context=CommandContext(), now=life.clock.now(), rollout=rollout
+    )
     assert isinstance(again, Unchanged)
 
 
 async def test_too_many_fields_from_the_sync_are_refused_and_nothing_is_written(bench: Bench) -> None:
-    life = await Life(bench, Way(fields_max={Origin.SYNC: 2})).begin()
+    life = await Life(bench, EngineRollout(fields_max={UpdateOrigin.SYNC: 2})).begin()
     await life.take(life.c(users=("u-1",)))
     await life.take(life.w(user="u-1", session="s-1", status="assigned"))
     before = life.item()
@@ -327,9 +329,9 @@ class Day:
         )
 
 
-@pytest.mark.parametrize("way", [COMPOSED, LEGACY, ROLLED_OUT], ids=["composed", "legacy", "rolled out"])
-async def test_whatever_happens_on_a_day(bench: Bench, way: Way) -> None:
-    life = await Life(bench, way).begin()
+@pytest.mark.parametrize("rollout", [COMPOSED, LEGACY, ROLLED_OUT], ids=["composed", "legacy", "rolled out"])
+async def test_whatever_happens_on_a_day(bench: Bench, rollout: EngineRollout) -> None:
+    life = await Life(bench, rollout).begin()
     day = Day(life, seed=3)
     for _ in range(15):
         await life.take(*day.batch())

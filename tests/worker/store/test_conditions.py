@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from handlers.ports import Committed, DocumentWrite, Pair, Plan, PlanRejected, Want
+from handlers.ports import Committed, DocumentWrite, LoadRequest, Pair, Plan, PlanRejected
 from sync.state import SyncState
 from tests.worker.store.plans import (
     changed,
@@ -101,7 +101,7 @@ async def test_a_work_item_takes_over_from_another(bench: Bench) -> None:
 async def test_a_conflict_takes_no_other_plan_with_it(bench: Bench) -> None:
     await bench.put(sessions=[session("s1", "u1")])
     await bench.store.commit([first_plan("c1"), first_plan("c2"), first_plan("c3")])
-    pairs = await bench.store.load([Want(conversation_id=key) for key in ("c1", "c2", "c3")])
+    pairs = await bench.store.load([LoadRequest(conversation_id=key) for key in ("c1", "c2", "c3")])
     await bench.put(conversations=[conversation("c2", rev=5)])
     plans = [next_plan(pairs["c1"]), next_plan(pairs["c2"]), Plan(conversation_id="c4"), next_plan(pairs["c3"])]
     assert await bench.store.commit(plans) == [COMMITTED, CONFLICT, COMMITTED, COMMITTED]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from commands.context import Queue
-from handlers.ports import Committed, DocumentWrite, Pair, Plan, Want
-from sync.state import SyncState, Viewed
+from commands.context import RoutingQueue
+from handlers.ports import Committed, DocumentWrite, LoadRequest, Pair, Plan
+from sync.state import SyncState, ViewedValue
 from tests.worker.store.plans import (
     T0,
     announcement,
@@ -39,22 +39,27 @@ async def test_to_want_nothing_is_to_load_nothing(bench: Bench) -> None:
 
 
 async def test_what_is_missing_makes_an_empty_pair(bench: Bench) -> None:
-    want = Want(
+    load_request = LoadRequest(
         conversation_id="c1", work_item_ids=frozenset({"w1"}), users=frozenset({"u1"}), queues=frozenset({"q1"})
     )
-    assert await bench.store.load([want]) == {"c1": Pair()}
+    assert await bench.store.load([load_request]) == {"c1": Pair()}
 
 
 async def test_a_pair_has_the_active_work_item_the_wanted_and_the_one_its_state_names(bench: Bench) -> None:
     items = [work_item("w1", "c1", active=False), work_item("w2", "c1", active=False), work_item("w3", "c1")]
     await bench.put(work_items=[*items, work_item("w0", "c1", active=False), work_item("w4", "c2")])
     await bench.store.commit([state_plan(state=SyncState(version=1, work_item="w1"))])
-    pairs = await bench.store.load([Want(conversation_id="c1", work_item_ids=frozenset({"w2"}))])
+    pairs = await bench.store.load([LoadRequest(conversation_id="c1", work_item_ids=frozenset({"w2"}))])
     assert pairs["c1"].work_items == tuple(items)
 
 
 async def test_the_queues_and_active_sessions_of_the_whole_batch_surround_every_pair(bench: Bench) -> None:
-    queues = [Queue(id="q1", key="one", item_size=2, priority=5), Queue(id="q2"), Queue(id="q3"), Queue(id="q4")]
+    queues = [
+        RoutingQueue(id="q1", key="one", item_size=2, priority=5),
+        RoutingQueue(id="q2"),
+        RoutingQueue(id="q3"),
+        RoutingQueue(id="q4"),
+    ]
     sessions = [
         session("s1", "u1", work_items=(held("w1", 2),), paused_work_items=(held("w2"),), pending_item="w3"),
         session("s2", "u2"),
@@ -67,18 +72,18 @@ async def test_the_queues_and_active_sessions_of_the_whole_batch_surround_every_
         queues=queues,
         sessions=sessions,
     )
-    wants = [
-        Want(conversation_id="c1"),
-        Want(conversation_id="c2", users=frozenset({"u2"}), queues=frozenset({"q3"})),
+    requests = [
+        LoadRequest(conversation_id="c1"),
+        LoadRequest(conversation_id="c2", users=frozenset({"u2"}), queues=frozenset({"q3"})),
     ]
-    pairs = await bench.store.load(wants)
-    assert pairs["c1"].around == pairs["c2"].around
-    assert pairs["c1"].around.queues == {queue.id: queue for queue in queues[:3]}
-    assert pairs["c1"].around.sessions == {each.id: each for each in sessions[:2]}
+    pairs = await bench.store.load(requests)
+    assert pairs["c1"].context == pairs["c2"].context
+    assert pairs["c1"].context.queues == {queue.id: queue for queue in queues[:3]}
+    assert pairs["c1"].context.sessions == {each.id: each for each in sessions[:2]}
 
 
 @pytest.mark.parametrize(
-    ("item_queue", "want", "around"),
+    ("item_queue", "load_request", "context"),
     [
         pytest.param("q1", {"unanimous": True}, False, id="agreed"),
         pytest.param("q2", {"unanimous": True}, True, id="the work-item differs"),
@@ -88,16 +93,16 @@ async def test_the_queues_and_active_sessions_of_the_whole_batch_surround_every_
     ],
 )
 async def test_pairs_that_agree_with_their_events_need_no_surroundings(
-    bench: Bench, item_queue: str, want: dict[str, Any], *, around: bool
+    bench: Bench, item_queue: str, load_request: dict[str, Any], *, context: bool
 ) -> None:
     await bench.put(
         conversations=[in_queue(conversation("c1"), "q1")],
         work_items=[in_queue(work_item("w1", "c1"), item_queue)],
-        queues=[Queue(id="q1"), Queue(id="q2")],
+        queues=[RoutingQueue(id="q1"), RoutingQueue(id="q2")],
         sessions=[session("s1", "u1")],
     )
-    wanted = Want(**{"conversation_id": "c1", "queues": frozenset({"q1"}), **want})
-    assert bool((await bench.store.load([wanted]))["c1"].around.queues) is around
+    wanted = LoadRequest(**{"conversation_id": "c1", "queues": frozenset({"q1"}), **load_request})
+    assert bool((await bench.store.load([wanted]))["c1"].context.queues) is context
 
 
 async def test_a_state_comes_back_as_it_was_written(bench: Bench) -> None:
@@ -107,7 +112,7 @@ async def test_a_state_comes_back_as_it_was_written(bench: Bench) -> None:
         work_item="w1",
         work_item_number=2,
         work_item_observed=((1, 2),),
-        view={"assignee": Viewed(value=["u1"], rev=3), "queue": Viewed(value=None, rev=4)},
+        view={"assignee": ViewedValue(value=["u1"], rev=3), "queue": ViewedValue(value=None, rev=4)},
         changed={"status": 5},
         known={"ended": 6},
         known_at={"ended": 2},

@@ -5,7 +5,7 @@ from datetime import timedelta
 from handlers.ports import Committed
 from tests.worker.store.plans import T0, announcement, state_plan
 from tests.worker.store.store_bench import Bench, ids
-from worker.ports import Backlog
+from worker.ports import OutboxBacklog
 from worker.store.documents import Collection
 
 COMMITTED, CONFLICT = Committed.COMMITTED, Committed.CONFLICT
@@ -32,13 +32,13 @@ async def test_the_outbox_gives_what_is_from_the_future_where_it_is_asked_for(be
 
 
 async def test_what_is_set_aside_is_kept_with_its_reason_and_blocks_nothing(bench: Bench) -> None:
-    assert await bench.outbox.backlog() == Backlog(count=0, oldest=None, set_aside=0)
+    assert await bench.outbox.backlog() == OutboxBacklog(count=0, oldest=None, set_aside=0)
     entries = tuple(announcement(f"a{n}", at=T0 + timedelta(seconds=n)) for n in (1, 2, 3))
     await bench.store.commit([state_plan(announcements=entries)])
-    assert await bench.outbox.backlog() == Backlog(count=3, oldest=entries[0].created_at, set_aside=0)
+    assert await bench.outbox.backlog() == OutboxBacklog(count=3, oldest=entries[0].created_at, set_aside=0)
     await bench.outbox.set_aside("a1", "too large")
     await bench.outbox.set_aside("never there", "too large")
-    assert await bench.outbox.backlog() == Backlog(count=2, oldest=entries[1].created_at, set_aside=1)
+    assert await bench.outbox.backlog() == OutboxBacklog(count=2, oldest=entries[1].created_at, set_aside=1)
     assert [entry.id for entry in await bench.outbox.waiting(T0 + timedelta(hours=1), 1)] == ["a2"]
     kept = (await bench.documents(Collection.OUTBOX))[0]
     assert (kept["_id"], kept["status"], kept["reason"]) == ("a1", "set-aside", "too large")

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from commands.session import Move, Place, Session, Spot, apply_moves
-from handlers.ports import DocumentWrite, Pair, Plan, Want
+from commands.session import Session, SessionMove, SessionPlace, SessionSlot, apply_moves
+from handlers.ports import DocumentWrite, LoadRequest, Pair, Plan
 from tests.worker.store.plans import announcement, changed, conversation, held, session, work_item
 from tests.worker.store.store_bench import Bench, MemoryBench, MongoBench, everything
 from worker.store.session_changes import changed_session, session_changes
@@ -17,9 +17,9 @@ SESSIONS = ("s1", "s2")
 _runs = count(1)
 
 places = st.builds(
-    Place,
+    SessionPlace,
     session=st.sampled_from([*SESSIONS, "nowhere"]),
-    spot=st.sampled_from(Spot),
+    spot=st.sampled_from(SessionSlot),
     item_size=st.integers(min_value=1, max_value=3),
 )
 # Never neither: a move leaves a place, takes one, or both.
@@ -27,9 +27,9 @@ _item = st.sampled_from("ab")
 moves = st.tuples(_item, places, places | st.none()) | st.tuples(_item, st.none(), places)
 
 
-def _move(drawn: tuple[str, Place | None, Place | None], prefix: str = "") -> Move:
+def _move(drawn: tuple[str, SessionPlace | None, SessionPlace | None], prefix: str = "") -> SessionMove:
     item, leave, take = drawn
-    return Move(
+    return SessionMove(
         work_item=prefix + item,
         leave=leave and replace(leave, session=prefix + leave.session),
         take=take and replace(take, session=prefix + take.session),
@@ -102,15 +102,15 @@ def _plan(key: str, drawn: dict[str, Any], pair: Pair, prefix: str, number: int)
 
 async def _load(bench: Bench, prefix: str) -> Any:
     items = ("w1", "w2", "w3")
-    wants = [
-        Want(
+    requests = [
+        LoadRequest(
             conversation_id=prefix + key,
             work_item_ids=frozenset(f"{prefix}{key}-{item}" for item in items),
             users=frozenset({prefix + "u"}),
         )
         for key in ("c1", "c2", "c3")
     ]
-    return await bench.store.load(wants)
+    return await bench.store.load(requests)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from commands.session import Spot
+from commands.session import SessionSlot
 from handlers.ports import Committed
 from tests.worker.store.plans import held, move, place, session, state_plan
 from tests.worker.store.store_bench import Bench
@@ -24,7 +24,7 @@ async def test_an_item_goes_from_one_session_to_another(bench: Bench) -> None:
 
 
 async def test_an_item_is_paused_and_taken_up_again(bench: Bench) -> None:
-    paused = place("s1", Spot.PAUSED_WORK_ITEMS)
+    paused = place("s1", SessionSlot.PAUSED_WORK_ITEMS)
     await bench.put(sessions=[session("s1", "u1", work_items=(held("w1"),))])
     await _moved(bench, move("w1", place("s1"), paused))
     assert await bench.session("s1") == session("s1", "u1", paused_work_items=(held("w1"),))
@@ -33,7 +33,7 @@ async def test_an_item_is_paused_and_taken_up_again(bench: Bench) -> None:
 
 
 async def test_a_pending_item_leaves_only_as_itself(bench: Bench) -> None:
-    pending = place("s1", Spot.PENDING_ITEM, 0)
+    pending = place("s1", SessionSlot.PENDING_ITEM, 0)
     await bench.put(sessions=[session("s1", "u1")])
     await _moved(bench, move("w1", None, pending))
     assert await bench.session("s1") == session("s1", "u1", pending_item="w1")

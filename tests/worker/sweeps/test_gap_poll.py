@@ -11,20 +11,20 @@ import pytest
 from commands.instant import format_instant
 from handlers.batch_handler import BatchHandler
 from handlers.options import Options
-from handlers.outcome import Polled
+from handlers.outcome import PolledPair
 from handlers.ports import Announcement, Committed, Plan, PlanRejected, StoreAway
 from sync.state import SyncState
 from tests.handlers.wire_events import changes, conversation, event, read, work_item
 from tests.worker.fake_clock import T0, Even, FakeClock, Hasty, breathe
 from tests.worker.store.plans import state_plan
-from tests.worker.telemetry_recorder import Ear
-from worker.consumer.queue_lag import BacklogLag
+from tests.worker.telemetry_recorder import TelemetryRecorder
+from worker.consumer.queue_lag import QueueLag
 from worker.ports import WaitingBacklog
 from worker.runtime.clock import ObjectIds
-from worker.runtime.store_availability import Outage
+from worker.runtime.store_availability import StoreAvailability
 from worker.store.memory import MemoryStore
 from worker.sweeps.gap_poll import PAGE, GapPoll
-from worker.sweeps.state_expiry import FORGOTTEN_MAX, Forgetting
+from worker.sweeps.state_expiry import FORGOTTEN_MAX, StateExpiry
 from worker.telemetry.health import Health
 from worker.telemetry.metrics import Metric
 
@@ -57,24 +57,24 @@ class Desk:
     """A poll and what it works with; nothing is put in the way of the handler that the lanes have, too."""
 
     def __init__(self, clock: FakeClock | None = None) -> None:
-        self.clock, self.ear, self.store = clock or FakeClock(), Ear(), Store()
+        self.clock, self.ear, self.store = clock or FakeClock(), TelemetryRecorder(), Store()
         self.handler = BatchHandler(
             store=self.store, clock=self.clock, ids=ObjectIds(), chance=Even(), options=Options()
         )
         self.health = Health(clock=self.clock, silence_seconds_max=90)
-        self.outage = Outage(clock=self.clock, health=self.health, telemetry=self.ear.telemetry)
+        self.store_availability = StoreAvailability(clock=self.clock, health=self.health, telemetry=self.ear.telemetry)
         self.offered: list[Announcement] = []
         self.told_when_offered: list[int] = []
         self.asked: list[list[str]] = []
         self.faulty: set[str] = set()
-        self.lag = BacklogLag(self.clock)
+        self.lag = QueueLag(self.clock)
         self.lag.heard()
         self.poll = GapPoll(
-            pairs=self.store, closer=self, announcer=self, lag=self.lag, gap_seconds=60, outage=self.outage,
+            pairs=self.store, closer=self, announcer=self, lag=self.lag, gap_seconds=60, store_availability=self.store_availability,
             clock=self.clock, chance=Even(), telemetry=self.ear.telemetry,
         )  # fmt: skip
 
-    async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta) -> list[Polled]:
+    async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta) -> list[PolledPair]:
         self.asked.append(list(conversation_ids))
         if self.faulty & set(conversation_ids):
             raise KeyError("a customer's words")
@@ -259,9 +259,14 @@ async def test_its_rounds_come_within_fifteen_seconds_and_tell_whether_the_store
     await breathe()
 
 
-def _forgetting(desk: Desk) -> Forgetting:
-    return Forgetting(
-        pairs=desk.store, days=30, outage=desk.outage, clock=desk.clock, chance=Even(), telemetry=desk.ear.telemetry
+def _state_expiry(desk: Desk) -> StateExpiry:
+    return StateExpiry(
+        pairs=desk.store,
+        days=30,
+        store_availability=desk.store_availability,
+        clock=desk.clock,
+        chance=Even(),
+        telemetry=desk.ear.telemetry,
     )
 
 
@@ -274,7 +279,7 @@ async def test_states_of_pairs_long_finished_are_forgotten(desk: Desk) -> None:
     await desk.waits()
     await _finished(desk, 31, "c-old")
     await _finished(desk, 29, "c-young")
-    await _forgetting(desk).round()
+    await _state_expiry(desk).round()
     assert [desk.store.state(key).version for key in ("c-old", "c-young", "c-1")] == [0, 1, 1]
     assert desk.ear.lines[-1]["count"] == 1
 
@@ -282,14 +287,14 @@ async def test_states_of_pairs_long_finished_are_forgotten(desk: Desk) -> None:
 async def test_a_years_states_are_forgotten_bit_by_bit(desk: Desk) -> None:
     keys = [f"c-{number}" for number in range(2 * FORGOTTEN_MAX + 1)]
     await _finished(desk, 365, *keys)
-    await _forgetting(desk).round()
+    await _state_expiry(desk).round()
     assert all(desk.store.state(key).version == 0 for key in keys)
     assert desk.ear.lines[-1]["count"] == len(keys)
 
 
 async def test_forgetting_comes_a_few_times_an_hour_and_says_nothing_of_nothing() -> None:
     desk = Desk(Hasty())
-    running = asyncio.ensure_future(_forgetting(desk).run())
+    running = asyncio.ensure_future(_state_expiry(desk).run())
     await breathe(5)
     running.cancel()
     await breathe()

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from handlers.events.event import Event, Unsupported
+from handlers.events.event import Event, UnsupportedEvent
 from handlers.options import Options
 from handlers.planning.audit_records import skip_own
 from sync.rule import Policy
 from tests.worker.fake_clock import T0, FakeClock
-from tests.worker.telemetry_recorder import Ear
-from worker.telemetry.audit_log import tell_handled, tell_unsupported
-from worker.telemetry.logs import Origin, fault_fields, open_log, take_in_libraries
+from tests.worker.telemetry_recorder import TelemetryRecorder
+from worker.telemetry.audit_log import log_handled, log_unsupported
+from worker.telemetry.logs import LogIdentity, error_fields, open_log, redirect_library_logs
 from worker.telemetry.metrics import Metric
 
 ENVELOPE = ["name", "hostname", "pid", "level"]
@@ -49,7 +49,7 @@ def _lines(out: BytesIO) -> list[dict[str, Any]]:
 
 def test_a_line_has_the_keys_and_the_levels_of_the_old_logs() -> None:
     out = BytesIO()
-    origin = Origin(service="routing-worker", version="1.2.3", hostname="host", pid=7)
+    origin = LogIdentity(service="routing-worker", version="1.2.3", hostname="host", pid=7)
     log = open_log(level="info", origin=origin, clock=FakeClock(), to=out)
     log.debug("not told")
     log.info("told", count=3)
@@ -70,8 +70,8 @@ def test_a_line_has_the_keys_and_the_levels_of_the_old_logs() -> None:
 
 
 def test_an_audit_line_has_exactly_its_keys() -> None:
-    ear = Ear()
-    tell_handled([skip_own(_event(), now=T0, options=Options())], ear.telemetry)
+    ear = TelemetryRecorder()
+    log_handled([skip_own(_event(), now=T0, options=Options())], ear.telemetry)
     (line,) = ear.lines
     assert list(line) == AUDIT
     assert line["msg"] == "CONVERSATION_SYNC_AUDIT"
@@ -81,15 +81,15 @@ def test_an_audit_line_has_exactly_its_keys() -> None:
 
 
 def test_an_event_that_is_none_of_ours_has_an_audit_line_too() -> None:
-    ear = Ear()
-    tell_unsupported([Unsupported(id="e9", name="kustomer.tag.update")], Policy.LEGACY, ear.telemetry)
+    ear = TelemetryRecorder()
+    log_unsupported([UnsupportedEvent(id="e9", name="kustomer.tag.update")], Policy.LEGACY, ear.telemetry)
     (line,) = ear.lines
     assert list(line) == AUDIT
     assert (line["conversationId"], line["trigger"]) == (None, None)
 
 
 def test_what_json_cannot_hold_costs_neither_the_line_nor_the_worker() -> None:
-    ear = Ear()
+    ear = TelemetryRecorder()
     ear.telemetry.log.info("odd", number=2**70, text="half \ud800 pair", thing=T0)
     (line,) = ear.lines
     assert line["number"] == 2**70
@@ -98,7 +98,7 @@ def test_what_json_cannot_hold_costs_neither_the_line_nor_the_worker() -> None:
 def test_a_fault_is_told_by_its_type_and_place_never_by_its_text() -> None:
     with pytest.raises(ValueError, match="words") as raised:
         int("a customer's words")
-    fields = fault_fields(raised.value)
+    fields = error_fields(raised.value)
     assert fields["error"] == "ValueError"
     assert fields["stack"][-1].startswith("test_logs.py:")
     assert "words" not in str(fields)
@@ -107,7 +107,7 @@ def test_a_fault_is_told_by_its_type_and_place_never_by_its_text() -> None:
 @pytest.mark.usefixtures("_logging_as_it_was")
 def test_libraries_warnings_are_lines_too() -> None:
     out = BytesIO()
-    take_in_libraries(open_log(level="info", origin=Origin(), clock=FakeClock(), to=out))
+    redirect_library_logs(open_log(level="info", origin=LogIdentity(), clock=FakeClock(), to=out))
     logging.getLogger("some.library").info("not told")
     logging.getLogger("some.library").warning("told %s\nand more", "once")
     (line,) = _lines(out)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from handlers.ports import Committed, Pair, Plan, PlanRejected, Want
+from handlers.ports import Committed, LoadRequest, Pair, Plan, PlanRejected
 from tests.handlers.events.malformed import MALFORMED
 from tests.handlers.events.malformed_kind import CONTENT, altered, good
 from tests.handlers.events.test_parser_properties import ways
@@ -73,8 +73,8 @@ def broken() -> Iterator[str]:
     """A mark in the place of every value of an event, and of every name; and bodies that are no events at all."""
     for side in ("conversation", "work-item"):
         whole = good(side)
-        for way in ways(whole):
-            path = ".".join(map(str, way))
+        for rollout in ways(whole):
+            path = ".".join(map(str, rollout))
             yield text(altered(good(side), path, {"$ne": WORDS, MARK: MARK}))
             yield text(altered(good(side), path, WORDS * 100))
             yield text(altered(altered(good(side), "body.data.attributes.rev", MARK), path, [WORDS]))
@@ -121,7 +121,7 @@ class Buggy(MoodyStore):
         super().__init__()
         self._fault = fault
 
-    async def load(self, wants: Sequence[Want]) -> dict[str, Pair]:
+    async def load(self, wants: Sequence[LoadRequest]) -> dict[str, Pair]:
         raise self._fault()
 
 

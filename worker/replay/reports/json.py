@@ -8,12 +8,12 @@ import orjson
 
 from handlers.dry_run.flat_form import shown_conversation, shown_work_item
 from worker.replay.clock import ReplayClock
-from worker.replay.pair_archive import Standing
-from worker.replay.recorded_syncs import Line
+from worker.replay.pair_archive import PairState
+from worker.replay.recorded_syncs import DecisionLine
 from worker.replay.reports.report import Flat, Report
-from worker.telemetry.logs import Origin, open_log, write_audits
+from worker.telemetry.logs import LogIdentity, open_log, write_audits
 
-ORIGIN = Origin(hostname="replay", pid=0)
+ORIGIN = LogIdentity(hostname="replay", pid=0)
 """Who writes the audit lines, on every machine."""
 
 
@@ -25,14 +25,14 @@ class JsonReport(Report):
         self._clock = ReplayClock()
         self._log = open_log(level="info", origin=ORIGIN, clock=self._clock, to=to)
 
-    def decided(self, line: Line) -> None:
+    def decided(self, line: DecisionLine) -> None:
         """The audit record, with its envelope."""
         self._clock.at = line.at
         write_audits(self._log, [line.wire])
 
     def final(
         self,
-        standings: Iterable[tuple[str, Standing]],
+        pair_states: Iterable[tuple[str, PairState]],
         violations: Sequence[tuple[str, Flat]],
         *,
         heading: str = "",  # noqa: ARG002 - for people
@@ -45,11 +45,13 @@ class JsonReport(Report):
         # Written piece by piece: there may be many.
         self.to.write(b'{"final":{"conversations":{')
         separator = b""
-        for conversation_id, standing in standings:
-            items.update((document["_id"], orjson.dumps(shown_work_item(document))) for document in standing.work_items)
-            if standing.conversation is not None:
+        for conversation_id, pair_state in pair_states:
+            items.update(
+                (document["_id"], orjson.dumps(shown_work_item(document))) for document in pair_state.work_items
+            )
+            if pair_state.conversation is not None:
                 self.to.write(
-                    separator + _entry(conversation_id, orjson.dumps(shown_conversation(standing.conversation)))
+                    separator + _entry(conversation_id, orjson.dumps(shown_conversation(pair_state.conversation)))
                 )
                 separator = b","
         self.to.write(b'},"workItems":{' + b",".join(_entry(key, item) for key, item in items.items()) + b"}}}\n")

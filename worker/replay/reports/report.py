@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 
-from worker.replay.pair_archive import Standing
-from worker.replay.recorded_syncs import Line
+from worker.replay.pair_archive import PairState
+from worker.replay.recorded_syncs import DecisionLine
 
 Flat = Mapping[str, Any]
 
@@ -17,13 +17,13 @@ class Report(ABC):
         self.to = to
 
     @abstractmethod
-    def decided(self, line: Line) -> None:
+    def decided(self, line: DecisionLine) -> None:
         """One decision."""
 
     @abstractmethod
     def final(
         self,
-        standings: Iterable[tuple[str, Standing]],
+        pair_states: Iterable[tuple[str, PairState]],
         violations: Sequence[tuple[str, Flat]],
         *,
         heading: str = "in the end",

@@ -7,8 +7,8 @@ from typing import Final
 
 from commands.instant import format_instant
 from handlers.dry_run.flat_form import shown_conversation, shown_work_item
-from worker.replay.pair_archive import Standing
-from worker.replay.recorded_syncs import Line
+from worker.replay.pair_archive import PairState
+from worker.replay.recorded_syncs import DecisionLine
 from worker.replay.reports.report import Flat, Report
 
 _NAMES: Final[Mapping[str, frozenset[str]]] = {
@@ -26,7 +26,7 @@ _TOLD_MAX: Final = 3
 class TextReport(Report):
     """For people."""
 
-    def decided(self, line: Line) -> None:
+    def decided(self, line: DecisionLine) -> None:
         """A line that says what was decided, and one for each thing written, held back or recorded."""
         self.line(f"{format_instant(line.at)}  {asked(line.wire)}: {outcome(line.wire)}")
         for detail in details(line.wire):
@@ -37,7 +37,7 @@ class TextReport(Report):
 
     def final(
         self,
-        standings: Iterable[tuple[str, Standing]],
+        pair_states: Iterable[tuple[str, PairState]],
         violations: Sequence[tuple[str, Flat]],
         *,
         heading: str = "in the end",
@@ -46,12 +46,12 @@ class TextReport(Report):
         broken: dict[str, list[Flat]] = {}
         for conversation_id, violation in violations:
             broken.setdefault(conversation_id, []).append(violation)
-        for number, (conversation_id, standing) in enumerate(standings):
+        for number, (conversation_id, pair_state) in enumerate(pair_states):
             if not number:
                 self.line("")
                 self.line(heading)
-            self.line(f"  conversation {conversation_id}: {conversation_text(standing)}")
-            for document in standing.work_items:
+            self.line(f"  conversation {conversation_id}: {conversation_text(pair_state)}")
+            for document in pair_state.work_items:
                 self.line(f"  work-item {document['_id']}: {work_item_text(shown_work_item(document))}")
             for violation in broken.get(conversation_id, ()):
                 self.line(f"    breaks the contract: {violation_text(violation)}")
@@ -162,11 +162,11 @@ def writes(wire: Flat) -> list[str]:
     return told
 
 
-def conversation_text(standing: Standing) -> str:
+def conversation_text(pair_state: PairState) -> str:
     """A conversation in a few words."""
-    if standing.conversation is None:
+    if pair_state.conversation is None:
         return "not in the capture"
-    return _conversation_text(shown_conversation(standing.conversation))
+    return _conversation_text(shown_conversation(pair_state.conversation))
 
 
 def _conversation_text(flat: Flat) -> str:
