@@ -3,8 +3,9 @@
 None of them touches the status, a timing or a counter: what a change of status entails is worked out once, at the end.
 """
 
+from msgspec.structs import replace
+
 from commands.context import RoutingQueue
-from commands.record import replace
 from commands.work_item import WorkItem
 
 

@@ -20,9 +20,10 @@ actions set the same field the later one stands. Source: commands.md, *The compo
 from datetime import datetime
 from typing import Final
 
+from msgspec.structs import replace
+
 from commands import actions
 from commands.context import CommandContext
-from commands.record import replace
 from commands.refusal import Refusal, RefusalCode
 from commands.timings import Calendar, enter_queue, with_timings
 from commands.update import Offer, QueueChoice, Unset, Update

@@ -1,15 +1,15 @@
 """What a command may know besides its work-item: the queues and the sessions it could meet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from commands.refusal import Refusal, RefusalCode
 from commands.session import Session
 from commands.update import QueueChoice
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoutingQueue:
+class RoutingQueue(Struct, frozen=True, kw_only=True):
     """A queue; None for a size or priority that the queue does not set."""
 
     id: str
@@ -18,8 +18,7 @@ class RoutingQueue:
     priority: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandContext:
+class CommandContext(Struct, frozen=True, kw_only=True):
     """Queues and sessions by id, as read."""
 
     queues: Mapping[str, RoutingQueue] = field(default_factory=dict)

@@ -6,11 +6,13 @@ Refused, unchanged or applied; only an applied one has a new revision, a reason 
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from commands.composed_engine import COMMAND_NAME, compose
 from commands.context import CommandContext
 from commands.legacy_engine import FunnelRow, funnel
 from commands.reason import Reason
-from commands.record import record, replace
 from commands.refusal import Refusal, RefusalCode
 from commands.rollout import COMPOSED, Engine, EngineRollout, UpdateOrigin
 from commands.session import SessionMove, move_between
@@ -19,8 +21,7 @@ from commands.update import Unset, Update
 from commands.work_item import WorkItem
 
 
-@record
-class Command:
+class Command(Struct, frozen=True, kw_only=True):
     """Which way an update took: the audit's `command`. `dropped`: fields that the funnel did not honour."""
 
     engine: Engine
@@ -32,8 +33,7 @@ class Command:
     dropped: tuple[str, ...] = ()
 
 
-@record
-class Applied:
+class Applied(Struct, frozen=True, kw_only=True):
     """The work-item after, one revision on; `reason` says what was asked, `move` what the sessions see of it."""
 
     after: WorkItem
@@ -42,15 +42,13 @@ class Applied:
     move: SessionMove | None
 
 
-@record
-class Unchanged:
+class Unchanged(Struct, frozen=True, kw_only=True):
     """The update asks for what is so already: nothing to write, no revision, no event."""
 
     command: Command
 
 
-@record
-class Refused:
+class Refused(Struct, frozen=True, kw_only=True):
     """Nothing may be written."""
 
     command: Command

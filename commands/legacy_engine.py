@@ -19,21 +19,21 @@ Source: commands.md, *The legacy funnel*.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from commands.actions import change_queue
 from commands.context import CommandContext
-from commands.record import replace
 from commands.refusal import Refusal, RefusalCode
 from commands.timings import Calendar, enter_queue, with_timings
 from commands.update import Offer, QueueChoice, Unset, Update
 from commands.work_item import Status, WorkItem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _CommandRequest:
+class _CommandRequest(Struct, frozen=True, kw_only=True):
     """What a command may look at."""
 
     update: Update
@@ -44,8 +44,7 @@ class _CommandRequest:
 _Command = Callable[[WorkItem, _CommandRequest], WorkItem | Refusal]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunnelRow:
+class FunnelRow(Struct, frozen=True, kw_only=True):
     """One row of the table. `honours`: the fields of the update that are not dropped."""
 
     update: str

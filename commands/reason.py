@@ -4,14 +4,12 @@ Left out: prose. Codes are stable and searched for; what they mean stands in the
 """
 
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Any
 
-from commands.record import record
+from msgspec import Struct, field
 
 
-@record
-class Reason:
+class Reason(Struct, frozen=True, kw_only=True):
     """`{action, code, meta}` as in an event's `routingReasons` and in the audit record (domain.md, *Reason codes*)."""
 
     action: str

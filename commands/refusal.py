@@ -1,7 +1,8 @@
 """A refused update is a value, not an exception: the caller must say what becomes of it."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class RefusalCode(StrEnum):
@@ -19,8 +20,7 @@ class RefusalCode(StrEnum):
     NOT_ROUTED_TO_USER = "NOT_ROUTED_TO_USER"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(Struct, frozen=True, kw_only=True):
     """Nothing was written; `message` names the field, the status and the remedy."""
 
     code: RefusalCode

@@ -1,9 +1,10 @@
 """Which way an update is carried out, and who may ask for how much: how a team rolls the composed engine out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct, field
 
 from commands.legacy_engine import FUNNEL, FunnelRow, row_of
 from commands.update import Update
@@ -28,8 +29,7 @@ UPDATE_NAMES: Final = tuple(row.update for row in FUNNEL)
 """What `COMPOSED_UPDATES` may name: the rows of the funnel."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineRollout:
+class EngineRollout(Struct, frozen=True, kw_only=True):
     """`composed_updates`: updates that take the composed way while the rest stays in the funnel. `fields_max`: how many
     fields an update from an origin may have; an origin that is not named may send any number."""
 

@@ -5,10 +5,11 @@ after: leave one, take the other. Nothing is counted up or down, so nothing can 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from enum import StrEnum
 
-from commands.record import record
+from msgspec import Struct
+from msgspec.structs import replace
+
 from commands.work_item import Status, WorkItem
 
 
@@ -20,8 +21,7 @@ class SessionSlot(StrEnum):
     PENDING_ITEM = "pendingItem"
 
 
-@record
-class SessionPlace:
+class SessionPlace(Struct, frozen=True, kw_only=True):
     """One item's place: which session, which of its lists, and the capacity it is listed with."""
 
     session: str
@@ -29,8 +29,7 @@ class SessionPlace:
     item_size: int
 
 
-@record
-class SessionMove:
+class SessionMove(Struct, frozen=True, kw_only=True):
     """One item leaves a place, takes a place, or both; never neither."""
 
     work_item: str
@@ -38,16 +37,14 @@ class SessionMove:
     take: SessionPlace | None
 
 
-@record
-class SessionEntry:
+class SessionEntry(Struct, frozen=True, kw_only=True):
     """An entry in a session's list."""
 
     id: str
     item_size: int
 
 
-@record
-class Session:
+class Session(Struct, frozen=True, kw_only=True):
     """One agent's stretch of work. Counts and capacity in use are derived from the lists, never stored."""
 
     id: str

@@ -17,7 +17,8 @@ Milliseconds throughout; a stay whose entry is not known, or that a clock turned
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from commands.record import replace
+from msgspec.structs import replace
+
 from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem
 
 Calendar = Callable[[datetime, datetime], int]

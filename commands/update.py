@@ -4,13 +4,14 @@ Nested keys (`{"queue": {"id": q}}`) and dotted ones (`{"queue.id": q}`) mean th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any, Final, Literal
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from commands.instant import format_instant, parse_instant
-from commands.record import record, replace
 from commands.refusal import Refusal, RefusalCode
 from commands.work_item import STATUS_ALIASES, Status
 
@@ -28,8 +29,7 @@ _FIELDS: Final = ("queue", "assignedTo", "status", "paused", "routed", "accepted
 _CARRIED: Final = ("resource",)
 
 
-@record
-class QueueChoice:
+class QueueChoice(Struct, frozen=True, kw_only=True):
     """The queue an update names, by id or by key; `entered_at` keeps an older place in it."""
 
     id: str | None = None
@@ -38,8 +38,7 @@ class QueueChoice:
     entered_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class Offer(Struct, frozen=True, kw_only=True):
     """`routed`: the item was offered to a user, or comes back from one."""
 
     kind: Literal["to", "rejectedBy", "timedOut"]
@@ -47,16 +46,14 @@ class Offer:
     session: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acceptance:
+class Acceptance(Struct, frozen=True, kw_only=True):
     """`accepted`: a user took the item."""
 
     by: str
     session: str | None = None
 
 
-@record
-class Update:
+class Update(Struct, frozen=True, kw_only=True):
     """A parsed update; at least one field besides `rev` is set. `resume` comes from the sync alone (rule B10)."""
 
     queue: QueueChoice | Unset | None = UNSET

@@ -4,12 +4,11 @@ Left out: its conversation, and every field no command reads or writes; the docu
 """
 
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from commands.record import record
+from msgspec import Struct, field
 
 
 class Status(StrEnum):
@@ -32,8 +31,7 @@ STATUS_ALIASES: Final = {
 """Statuses as accepted on input (domain.md, *Words*); stored are the values alone."""
 
 
-@record
-class QueuePass:
+class QueuePass(Struct, frozen=True, kw_only=True):
     """`lastRevision`: the timings of the work-item's current way through the queue, milliseconds."""
 
     entered_queue_at: datetime | None = None
@@ -44,8 +42,7 @@ class QueuePass:
     other: Mapping[str, Any] = field(default_factory=dict)
 
 
-@record
-class StatusDuration:
+class StatusDuration(Struct, frozen=True, kw_only=True):
     """`ivr` or `wrapUp`: the time spent in a status over all stays, milliseconds; `entered_at` while in it."""
 
     entered_at: datetime | None = None
@@ -54,8 +51,7 @@ class StatusDuration:
     other: Mapping[str, Any] = field(default_factory=dict)
 
 
-@record
-class HandleDuration:
+class HandleDuration(Struct, frozen=True, kw_only=True):
     """`handle`: the time agents worked on the item, milliseconds; `resumed_at` when wrap-up led back to assigned."""
 
     time_ms: int | None = None
@@ -63,8 +59,7 @@ class HandleDuration:
     other: Mapping[str, Any] = field(default_factory=dict)
 
 
-@record
-class WorkItem:
+class WorkItem(Struct, frozen=True, kw_only=True):
     """One work-item at one revision. Users, queues, rules, sessions and teams are ids; None is none."""
 
     id: str

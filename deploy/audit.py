@@ -8,8 +8,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 NOT_REACHED: Final = "not audited: the advisory service cannot be reached"
 
@@ -20,8 +21,7 @@ _COMMAND: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """What to say, and whether the check passes."""
 
     lines: tuple[str, ...]

@@ -1,8 +1,9 @@
 """How decisions are made: what a deployment chooses."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from commands.rollout import COMPOSED, EngineRollout
 from sync.rule import Policy
@@ -24,8 +25,7 @@ class PolicyInUse(StrEnum):
         return Policy.CAUSAL if self is PolicyInUse.CAUSAL else Policy.LEGACY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """`own_syncs_stored`: our own syncs come back from our own store, so they need no look. `repair_foreign_syncs`: a
     sync that is not ours asks the rules like an outside event."""
 

@@ -1,30 +1,26 @@
 """What becomes of a message. Settling turns each into a queue action, a metric and a log line (worker/settle.py)."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
-from commands.record import record
 from handlers.events.event import Event, RejectionCode
 from handlers.ports import Announcement
 from sync.audit import AuditRecord
 
 
-@record
-class Done:
+class Done(Struct, frozen=True, kw_only=True):
     """Handled, or nothing to handle: delete the message."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class Retry(Struct, frozen=True, kw_only=True):
     """May succeed later: make the message visible again after a growing delay, or after `after_s` seconds."""
 
     reason: str
     after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Poison:
+class Poison(Struct, frozen=True, kw_only=True):
     """Can never succeed: to the dead-letter queue, with code and reason."""
 
     code: RejectionCode
@@ -34,8 +30,7 @@ class Poison:
 MessageOutcome = Done | Retry | Poison
 
 
-@record
-class HandledEvent:
+class HandledEvent(Struct, frozen=True, kw_only=True):
     """One event's end: its outcome, its audit record, and what was put into the outbox for it."""
 
     event: Event
@@ -44,8 +39,7 @@ class HandledEvent:
     announcements: tuple[Announcement, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolledPair:
+class PolledPair(Struct, frozen=True, kw_only=True):
     """What became of a pair that no event asked about."""
 
     audit: AuditRecord

@@ -1,13 +1,13 @@
 """What the use case needs from outside: a store, a clock, ids. Adapters in `worker/` provide them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
+from msgspec import Struct, field
+
 from commands.context import CommandContext
-from commands.record import record
 from commands.session import SessionMove
 from sync.gates import Side
 from sync.state import SyncState
@@ -20,8 +20,7 @@ class StoreAway(Exception):
     """The store cannot be reached or cannot write. No message's fault: wait, then do the whole batch again."""
 
 
-@record
-class LoadRequest:
+class LoadRequest(Struct, frozen=True, kw_only=True):
     """What one conversation's events make it necessary to load, besides what its stored documents name.
 
     `unanimous`: they are the conversation's own, and each tells of just these users and queues. Where both stored
@@ -35,8 +34,7 @@ class LoadRequest:
     unanimous: bool = False
 
 
-@record
-class Pair:
+class Pair(Struct, frozen=True, kw_only=True):
     """A conversation with its active work-item, the wanted ones, its sync state, and the queues and sessions that any
     command of the batch can meet. What is not stored is None, or missing."""
 
@@ -46,8 +44,7 @@ class Pair:
     context: CommandContext = field(default_factory=CommandContext)
 
 
-@record
-class DocumentWrite:
+class DocumentWrite(Struct, frozen=True, kw_only=True):
     """One document's write. `before` is the document as loaded, and the write holds only while its `rev` still
     stands; None: the document is new, and the write holds only while there is none."""
 
@@ -55,8 +52,7 @@ class DocumentWrite:
     after: Document
 
 
-@record
-class Announcement:
+class Announcement(Struct, frozen=True, kw_only=True):
     """An outbox entry: the event that tells of a write. `id` is stable however often it is published."""
 
     id: str
@@ -66,8 +62,7 @@ class Announcement:
     created_at: datetime
 
 
-@record
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """All that one conversation's events lead to: committed whole or not at all.
 
     `state` None: unchanged; else it holds only while the stored version is `state.version - 1` (0: none stored).
@@ -96,8 +91,7 @@ class Committed(Enum):
     """The store went away before this plan's turn, or on it, after others had met their fate."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRejected:
+class PlanRejected(Struct, frozen=True, kw_only=True):
     """The fate of a plan that the store can never take: a document too large, or a value it cannot hold. Nothing of it
     was written. `reason` never holds a customer's content."""
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, Literal
 
+from msgspec import Struct
+
 from commands.execute import Command
 from commands.reason import Reason
-from commands.record import record
 from sync.decision import Suppressed
 from sync.rule import Direction, Policy
 
@@ -25,8 +26,7 @@ class AuditOutcome(StrEnum):
     FAILED = "failed"
 
 
-@record
-class AuditRecord:
+class AuditRecord(Struct, frozen=True, kw_only=True):
     """One event's record. Revisions are as read; `lag_ms` is publishedAt to handled, milliseconds.
 
     `event` None: no event asked; `trigger` None: the event is of neither side. `shadow`: what causal would

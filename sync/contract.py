@@ -10,9 +10,11 @@ policies are held to the tables of the causal one. Point 3, no loops, is about t
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from commands.work_item import Status, WorkItem
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
@@ -22,8 +24,7 @@ from sync.rules_reverse import conversation_writes
 from sync.state import agreed_fields, shared_values
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastWrite:
+class LastWrite(Struct, frozen=True, kw_only=True):
     """The last outside write of a field: at which revision, what, and for a work-item's which conversation revision it
     knew, None where it does not say. `outdone`: for a conversation's, the values of the work-item's writes that knew
     it; where a later one knew less, the field holds any of these, for they may have been carried over in between."""
@@ -34,8 +35,7 @@ class LastWrite:
     outdone: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldHistory:
+class FieldHistory(Struct, frozen=True, kw_only=True):
     """Who wrote which field last, on either side; syncs are nobody's writes."""
 
     conversation: Mapping[Field, LastWrite] = field(default_factory=dict)
@@ -64,8 +64,7 @@ class FieldHistory:
         return replace(self, conversation={**self.conversation, **outdone}, work_item={**self.work_item, **news})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Violation:
+class Violation(Struct, frozen=True, kw_only=True):
     """A broken promise: what should be there and what is."""
 
     point: int

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal
 
-from commands.record import record
+from msgspec import Struct
 
 Field = Literal["assignee", "queue", "status", "ended", "paused"]
 """`status`: done or completed, or not. `ended`: ended or wrap-up, or not. `paused`: snoozed or paused, or not."""
@@ -23,8 +23,7 @@ class ConversationStatus(StrEnum):
     DONE = "done"
 
 
-@record
-class Conversation:
+class Conversation(Struct, frozen=True, kw_only=True):
     """One conversation at one revision; users and queue are ids."""
 
     id: str

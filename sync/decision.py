@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from commands.reason import Reason
-from commands.record import record, replace
 from sync.conversation import Field
 from sync.gates import Skip
 from sync.rule import Direction
 
 
-@record
-class Suppressed:
+class Suppressed(Struct, frozen=True, kw_only=True):
     """A field a rule asked for and the policy refused; `legacy` refuses none.
 
     `conversation_rev`: the revision that last changed the field; `known_rev`: the one the work-item's write knew.
@@ -32,8 +33,7 @@ class Suppressed:
         }
 
 
-@record
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """What to write on either side and why; skipped where both sides are None."""
 
     direction: Direction | None

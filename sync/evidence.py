@@ -7,7 +7,9 @@ causal*, steps 2 and 3, *Old news*, *First sight*).
 from enum import Enum
 from typing import assert_never
 
-from commands.record import record, replace
+from msgspec import Struct
+from msgspec.structs import replace
+
 from commands.work_item import WorkItem
 from sync.conversation import FIELDS, Conversation, Field
 from sync.gates import Side
@@ -23,8 +25,7 @@ class NewerSide(Enum):
     UNDECIDED = "waits"
 
 
-@record
-class Trigger:
+class Trigger(Struct, frozen=True, kw_only=True):
     """The event that asks, or several of one batch: the newest one's side and revision, and what all of them said.
 
     `spoken`: the fields that a conversation's events changed, or of which a work-item's events say what they knew.
@@ -35,16 +36,14 @@ class Trigger:
     spoken: frozenset[Field] = frozenset()
 
 
-@record
-class DocumentAges:
+class DocumentAges(Struct, frozen=True, kw_only=True):
     """Whether a document is old news: not written for so long that no event of it can be left in flight."""
 
     conversation: bool = False
     work_item: bool = False
 
 
-@record
-class Evidence:
+class Evidence(Struct, frozen=True, kw_only=True):
     """All that is known of a pair when it is reconciled.
 
     `state` is what stays known, whatever is decided; `seen` is what this one decision goes by.

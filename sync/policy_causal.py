@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from commands.context import CommandContext
 from commands.execute import Applied, Refused, Unchanged, execute
-from commands.record import record, replace
 from commands.refusal import Refusal
 from commands.rollout import COMPOSED, EngineRollout
 from commands.update import parse_update
@@ -30,8 +32,7 @@ _SUPPRESSED_AS: Final = {
 }
 
 
-@record
-class CausalDecision:
+class CausalDecision(Struct, frozen=True, kw_only=True):
     """A decision, and what it leaves behind.
 
     `forward`: what the commands made of table B's update, None where it asked nothing. `asked`: the fields on which a

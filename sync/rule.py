@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Literal
 
+from msgspec import Struct
+
 from commands.reason import Reason
-from commands.record import record
 from sync.conversation import Field
 
 
@@ -20,8 +21,7 @@ Direction = Literal["forward", "reverse", "both"]
 """forward: conversation → work-item; reverse: work-item → conversation."""
 
 
-@record
-class Write:
+class Write(Struct, frozen=True, kw_only=True):
     """A rule that fired: `fields` are what it adds to the conversation's write or to the work-item's update."""
 
     rule: str

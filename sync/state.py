@@ -6,27 +6,26 @@ and 4). Who asks it is causality.py.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import field
 from datetime import datetime
 from typing import Any, Final
 
-from commands.record import record, replace
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from commands.work_item import Status, WorkItem
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.gates import Side
 from sync.revision_runs import RevisionRuns, with_revision
 
 
-@record
-class ViewedValue:
+class ViewedValue(Struct, frozen=True, kw_only=True):
     """The conversation's value of a field, and the revision that had it."""
 
     value: Any
     rev: int
 
 
-@record
-class SyncState:
+class SyncState(Struct, frozen=True, kw_only=True):
     """One document of `sync_states`. `version` 0: not stored yet. Fields missing in a mapping are 0, or not viewed.
 
     `…_rev`: the highest revision known to have been stored; a lower one in the store means a restored database.
@@ -51,8 +50,7 @@ class SyncState:
     finished_at: datetime | None = None
 
 
-@record
-class Observation:
+class Observation(Struct, frozen=True, kw_only=True):
     """What one event says of its document, whatever becomes of it.
 
     `fields`: the shared fields it changed. `knew`: the conversation revision that a work-item's write knew.

@@ -7,9 +7,10 @@ before it that was never finished.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 CHARACTERS_MAX: Final = 8_388_608
 """One value's length: more is no event."""
@@ -19,8 +20,7 @@ _BETWEEN: Final = " \t\r\n,[]"
 _DECODER: Final = json.JSONDecoder()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capture:
+class Capture(Struct, frozen=True, kw_only=True):
     """One captured value and where it begins."""
 
     file: str
@@ -28,8 +28,7 @@ class Capture:
     value: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaptureFault:
+class CaptureFault(Struct, frozen=True, kw_only=True):
     """What could not be read, and where."""
 
     file: str

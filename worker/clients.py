@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from handlers.ports import Clock
 from worker.aws.clients import find_credentials, sns_client, sqs_client
@@ -26,8 +27,7 @@ _SETTLING_CONNECTIONS: Final = 30
 _PUBLISHING_CONNECTIONS: Final = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clients:
+class Clients(Struct, frozen=True, kw_only=True):
     """`sqs` and `sns` are the library's, for what is rare; the others make the calls that are made all the time."""
 
     sqs: "SQSClient"

@@ -6,8 +6,9 @@ Nothing is read from the environment here and nothing connected: what reaches ou
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from handlers.batch_handler import BatchHandler
 from handlers.events.event import Event
@@ -41,8 +42,7 @@ UNEXPECTED: Final = "UNEXPECTED"
 _HAND_BACK_SECONDS_MAX: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adapters:
+class Adapters(Struct, frozen=True, kw_only=True):
     """What the pipeline reaches outside."""
 
     queue: MessageQueue

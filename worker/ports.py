@@ -5,11 +5,11 @@ order of the entries: None where it took the entry.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from commands.record import record
+from msgspec import Struct
+
 from handlers.ports import Announcement
 
 ENTRIES_MAX: Final = 10
@@ -19,16 +19,14 @@ VISIBILITY_SECONDS_MAX: Final = 43_200
 LONG_POLL_SECONDS: Final = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AwsEndpoint:
+class AwsEndpoint(Struct, frozen=True, kw_only=True):
     """`url` None for AWS itself, an address for LocalStack or moto."""
 
     region: str
     url: str | None = None
 
 
-@record
-class Message:
+class Message(Struct, frozen=True, kw_only=True):
     """One delivery. `receipt` names the delivery, `id` the message; a message delivered again has a new receipt.
 
     `attributes` are the message's own, in SQS' shape `{name: {DataType, StringValue | BinaryValue}}`. `receive_count`
@@ -54,8 +52,7 @@ def size_bytes(body: str, attributes: Mapping[str, Mapping[str, Any]]) -> int:
     return size
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefusedEntry:
+class RefusedEntry(Struct, frozen=True, kw_only=True):
     """One entry of a batch that AWS did not take. `final`: it will not take it at another try either."""
 
     code: str
@@ -63,8 +60,7 @@ class RefusedEntry:
     final: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueFacts:
+class QueueFacts(Struct, frozen=True, kw_only=True):
     """What the queue is, as read at start."""
 
     visibility_seconds: int
@@ -74,16 +70,14 @@ class QueueFacts:
     dead_letter_bytes_max: int
 
 
-@record
-class VisibilityChange:
+class VisibilityChange(Struct, frozen=True, kw_only=True):
     """A message to be seen again in `seconds`: 0 at once."""
 
     receipt: str
     seconds: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
+class DeadLetter(Struct, frozen=True, kw_only=True):
     """A message for the dead-letter queue. `group` and `deduplication` only where that queue is FIFO."""
 
     body: str
@@ -115,8 +109,7 @@ class MessageQueue(Protocol):
         ...
 
 
-@record
-class TopicMessage:
+class TopicMessage(Struct, frozen=True, kw_only=True):
     """A published message on its way to a topic. `id` is stable however often it is sent; `group` orders on FIFO.
 
     `size_bytes` is what SNS counts: the text and the attributes.
@@ -142,8 +135,7 @@ def is_fifo(arn: str) -> bool:
     return arn.endswith(".fifo")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxBacklog:
+class OutboxBacklog(Struct, frozen=True, kw_only=True):
     """What is left in the outbox: how many wait, since when the oldest, and how many were set aside."""
 
     count: int
@@ -174,8 +166,7 @@ class Outbox(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingBacklog:
+class WaitingBacklog(Struct, frozen=True, kw_only=True):
     """How many pairs have a field that waits, and since when the oldest does."""
 
     count: int

@@ -5,10 +5,10 @@ which the AWS library finds by itself.
 """
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal, TypeVar
 
+from msgspec import Struct
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -209,8 +209,7 @@ def _listed(value: str) -> list[str]:
 S = TypeVar("S", bound=BaseSettings)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingErrors:
+class SettingErrors(Struct, frozen=True, kw_only=True):
     """All that is wrong with the environment: a line each, naming the variable, what is wrong, and the remedy."""
 
     lines: tuple[str, ...]
@@ -226,8 +225,7 @@ def read_settings(kind: type[S]) -> S | SettingErrors:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingRow:
+class SettingRow(Struct, frozen=True, kw_only=True):
     """One variable for the docs."""
 
     name: str

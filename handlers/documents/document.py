@@ -4,16 +4,16 @@ What no noun models stays in the document untouched; of a timing record the part
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from commands.work_item import STATUS_ALIASES, Status
 from handlers.documents.json_values import same
 from handlers.ports import Document
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Link:
+class _Link(Struct, frozen=True, kw_only=True):
     """How a relationship is spelt on the wire."""
 
     field: str

@@ -9,10 +9,10 @@ A flag never says which; so a queue may mix raw and wrapped delivery, and a capt
 import re
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
 import orjson
+from msgspec import Struct
 
 from handlers.documents.json_values import depth_of
 from handlers.events.event import Malformed, RejectionCode
@@ -27,8 +27,7 @@ _NAMES: Final = frozenset({
 """Keys that a reason may name. Any other may be what a customer wrote: it is counted."""
 
 
-@dataclass(slots=True, kw_only=True)
-class UnwrappedEvent:
+class UnwrappedEvent(Struct, frozen=True, kw_only=True):
     """The event, and what its wrappers say: the published message (None: a bare event) and the trace.
 
     `plain`: no number in it is beyond 64 bits and no name has a null character; False says nothing.

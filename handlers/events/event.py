@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from commands.instant import format_instant
-from commands.record import replace
 from handlers.documents.nouns import conversation_of
 from sync.conversation import Field
 from sync.gates import Side
@@ -29,24 +30,21 @@ class RejectionCode(StrEnum):
     TOO_DEEP = "TOO_DEEP"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Malformed:
+class Malformed(Struct, frozen=True, kw_only=True):
     """A message that can never succeed; `reason` names every fault, never a customer's content."""
 
     code: RejectionCode
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnsupportedEvent:
+class UnsupportedEvent(Struct, frozen=True, kw_only=True):
     """A well-formed event that is none of ours: acknowledged and counted."""
 
     id: str | None
     name: str
 
 
-@dataclass(slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """One event of a conversation or a work-item.
 
     `data` is the snapshot after the write, as it came. `fields` are the shared fields that the write changed, `knew`

@@ -1,9 +1,9 @@
 """A message's body to an event: the one place where bytes from outside become something the rules may see."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import Struct
 from pydantic import ValidationError
 
 from commands.instant import parse_instant
@@ -23,8 +23,7 @@ from handlers.events.schema import EventEnvelope, ReasonMeta, meta_of
 from handlers.events.validation import check_of, fault_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """How large a body may be, and how deep it may nest."""
 
     bytes_max: int = 262_144

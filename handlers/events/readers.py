@@ -1,10 +1,11 @@
 """An event that has been unwrapped and checked, with its snapshot still to be read."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from commands.work_item import STATUS_ALIASES, Status
@@ -15,8 +16,7 @@ from sync.conversation import FIELDS, Field
 from sync.gates import Side
 
 
-@dataclass(slots=True, kw_only=True)
-class ParsedEnvelope:
+class ParsedEnvelope(Struct, frozen=True, kw_only=True):
     """What is known of an event before its snapshot is read. `wire` is the event itself, as `EventEnvelope` has it.
 
     Made for every message: not frozen for the reason that Event is not.

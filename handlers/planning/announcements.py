@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct
 
 from commands.execute import Applied
 from commands.instant import format_instant
 from commands.reason import Reason
-from commands.record import record
 from commands.work_item import WorkItem
 from handlers.documents.document import changes_between, data_of
 from handlers.events.event import Event
@@ -26,8 +26,7 @@ _NAMES: Final[dict[Side, str]] = {
 }
 
 
-@record
-class Cause:
+class Cause(Struct, frozen=True, kw_only=True):
     """What an announcement takes over from what caused the write."""
 
     conversation_id: str
@@ -95,8 +94,7 @@ def _as_stored(value: Any) -> Any:
     return str(value) if as_doc is None else dict(as_doc())
 
 
-@record
-class Writing:
+class Writing(Struct, frozen=True, kw_only=True):
     """One decision's writes, each with its announcement in the draft's outbox."""
 
     draft: PairDraft

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Final, Literal
 
+from msgspec import Struct
+
 from commands.reason import Reason
-from commands.record import record
 from commands.timings import elapsed_ms
 from handlers.events.event import Event, UnsupportedEvent
 from handlers.options import Options
@@ -15,8 +16,7 @@ from sync.gates import Skip
 from sync.rule import Policy
 
 
-@record
-class PairRevisions:
+class PairRevisions(Struct, frozen=True, kw_only=True):
     """The pair as it was read, as far as an audit tells of it."""
 
     work_item_id: str | None = None

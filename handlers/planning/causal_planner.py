@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from msgspec.structs import replace
+
 from commands.execute import Applied, Refused
 from commands.reason import Reason
-from commands.record import replace
 from handlers.events.event import Event
 from handlers.options import Options
 from handlers.outcome import Done, HandledEvent, PolledPair

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from commands.execute import Applied, Refused, Unchanged, execute
 from commands.reason import Reason
-from commands.record import replace
 from commands.refusal import Refusal
 from commands.update import parse_update
 from commands.work_item import WorkItem

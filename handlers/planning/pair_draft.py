@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from commands.context import CommandContext
 from commands.execute import Applied
-from commands.record import replace
 from commands.session import SessionMove, move_between
 from commands.work_item import WorkItem
 from handlers.documents.document import document_of, is_older, rev_of

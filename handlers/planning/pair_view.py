@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from commands.record import record
+from msgspec import Struct
+
 from commands.work_item import WorkItem
 from handlers.events.event import Event
 from handlers.options import Options
@@ -26,8 +27,7 @@ def is_news(draft: PairDraft, event: Event) -> bool:
     return event.document_id != state.work_item or not contains(state.work_item_observed, event.rev)
 
 
-@record
-class PairView:
+class PairView(Struct, frozen=True, kw_only=True):
     """The pair as it stands once the events at hand are taken in and observed."""
 
     draft: PairDraft

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
-from commands.record import record
+from msgspec import Struct
+
 from handlers.events.event import Event
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import HandledEvent, PolledPair
@@ -14,8 +15,7 @@ from handlers.planning.pair_draft import PairDraft
 from handlers.ports import Ids, Pair, Plan
 
 
-@record
-class PlannedPair:
+class PlannedPair(Struct, frozen=True, kw_only=True):
     """One conversation's plan, and what becomes of each of its events once it is committed."""
 
     plan: Plan

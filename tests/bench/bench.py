@@ -4,13 +4,14 @@ Prints and writes nothing. `--json` prints the figures for a machine. Bounded: s
 """
 
 import argparse
-import dataclasses
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec import Struct
 import orjson
 from rich.console import Console
 from rich.progress import Progress
@@ -26,8 +27,7 @@ from tests.bench.worker_profile import Profile
 from tests.bench.workload import Kind
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """All that was measured, on which machine, and who was not there."""
 
     machine: str
@@ -116,9 +116,9 @@ def _wire(found: Found) -> dict[str, Any]:
         "messages": found.asked.messages,
         "rounds": found.asked.rounds,
         "seed": found.asked.seed,
-        "costs": [dataclasses.asdict(cell) for cell in found.outcome.cells],
-        "decisions": [dataclasses.asdict(step) for step in found.steps],
-        "profiles": {kind.value: dataclasses.asdict(profile) for kind, profile in found.profiles.items()},
+        "costs": [msgspec.to_builtins(cell) for cell in found.outcome.cells],
+        "decisions": [msgspec.to_builtins(step) for step in found.steps],
+        "profiles": {kind.value: msgspec.to_builtins(profile) for kind, profile in found.profiles.items()},
         "leftOut": list(found.left_out),
     }
 

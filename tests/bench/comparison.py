@@ -4,23 +4,22 @@ What is shown is the median of the rounds, and every ratio is made within a roun
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from random import Random
 from statistics import median
+
+from msgspec import Struct
 
 from tests.bench.fleet import Figures
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """What is measured under a name; `run` takes the round's number."""
 
     name: str
     run: Callable[[int], Figures]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """A case's medians; `cpu`, `mongod_cpu` and `rate` are ratios to the first case's.
 
     `rate_per_s`: messages a second. Per 1,000 messages `aborted_per_1000`: transactions that did not commit, and

@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from server_process import ROOT
 
@@ -12,8 +13,7 @@ PEERS: Final = ROOT / ".venv-bench" / "bin"
 """The peers' own environment; `make bench` makes it where Python 3.12 is at hand."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consumer:
+class Consumer(Struct, frozen=True, kw_only=True):
     """`alone`: handles message by message, and gets fewer of them where each costs transactions.
 
     `variables`: of its own, beside the environment that all have.

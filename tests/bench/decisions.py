@@ -5,11 +5,11 @@ The measure is `orjson.loads` of the same body and of the message in it: nobody 
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct
 
 from handlers.events.event import Event
 from handlers.events.parser import read_message
@@ -35,8 +35,7 @@ EVENTS: Final = 60
 _KINDS: Final = (Kind.OWN, Kind.UNSHARED, Kind.SYNCS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """One step on events of one kind. `ratio` is to `orjson.loads` of the same bodies."""
 
     kind: Kind
@@ -45,8 +44,7 @@ class Step:
     ratio: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Case:
+class _Case(Struct, frozen=True, kw_only=True):
     body: str
     event: Event
     pair: Pair | None

@@ -3,10 +3,10 @@
 import http.client
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct
 
 from server_process import ROOT, ServerProcess, port_taken
 
@@ -14,8 +14,7 @@ _CHUNK: Final = 500
 _ASKED_AGAIN_S: Final = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drained:
+class Drained(Struct, frozen=True, kw_only=True):
     """A queue that was emptied: how long it took, what was announced, the calls by action."""
 
     wall_s: float

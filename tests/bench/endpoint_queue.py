@@ -4,10 +4,10 @@ import asyncio
 import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 
 import orjson
+from msgspec import Struct
 
 _PADDING = "A" * 150
 """Real receipt handles are long, and a delete carries ten of them."""
@@ -15,8 +15,7 @@ EMPTY = "ReceiveMessage, empty"
 """Counts, among the calls, those to receive that brought nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taker:
+class Taker(Struct, frozen=True):
     """Who waits for an answer: how to give it, and whether anybody still is there."""
 
     answer: Callable[[bytes], None]

@@ -11,10 +11,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
+from msgspec import Struct
 from pymongo import MongoClient
 
 from mongod import Mongod
@@ -41,8 +41,7 @@ class RunFailed(Exception):
     """A consumer did not empty its queue; the message ends with the last of what it printed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Figures(Struct, frozen=True, kw_only=True):
     """What a feeding took; `calls` are those to SQS and SNS, by action, and `store` is what mongod did."""
 
     messages: int

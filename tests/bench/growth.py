@@ -6,11 +6,11 @@ within three minutes and a tenth of a second a message.
 """
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import msgspec
 import orjson
 from rich.console import Console
 from rich.progress import Progress
@@ -70,7 +70,7 @@ def _lanes(servers: Bench, options: argparse.Namespace, progress: Progress) -> t
     found: list[LanesRow] = measure_lanes(
         servers, kind, messages=options.messages, rounds=options.rounds, seed=options.seed, among=among, done=done
     )
-    return [dataclasses.asdict(each) for each in found], list(lanes_tables(found, kind.value))
+    return [msgspec.to_builtins(each) for each in found], list(lanes_tables(found, kind.value))
 
 
 def _store(servers: Bench, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
@@ -88,7 +88,7 @@ def _store(servers: Bench, options: argparse.Namespace, progress: Progress) -> t
         done=_counted(progress, "store", len(kinds) * 2 * options.rounds),
         stored=lambda count: progress.advance(filling, count),
     )
-    return dataclasses.asdict(found), list(store_tables(found))
+    return msgspec.to_builtins(found), list(store_tables(found))
 
 
 def _heat(servers: Bench, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
@@ -96,7 +96,7 @@ def _heat(servers: Bench, options: argparse.Namespace, progress: Progress) -> tu
     found: list[Row] = measure_heat(
         servers, messages=options.messages, rounds=options.rounds, seed=options.seed, done=done
     )
-    return [dataclasses.asdict(each) for each in found], [
+    return [msgspec.to_builtins(each) for each in found], [
         rows_table("Hot conversations: half of all events on ten of them", found)
     ]
 
@@ -110,7 +110,7 @@ def _history(servers: Bench, options: argparse.Namespace, progress: Progress) ->
         long=options.revisions,
         done=_counted(progress, "history", 3 + 3 * options.rounds),
     )
-    wire = {"histories": list(map(as_wire, found.histories)), "rows": list(map(dataclasses.asdict, found.rows))}
+    wire = {"histories": list(map(as_wire, found.histories)), "rows": list(map(msgspec.to_builtins, found.rows))}
     return wire, list(history_tables(found))
 
 
@@ -119,7 +119,7 @@ def _memory(servers: Bench, options: argparse.Namespace, progress: Progress) -> 
     found: Memory = measure_memory(
         servers, messages=options.memory_messages, seed=options.seed, wave=options.wave, done=done
     )
-    return {**dataclasses.asdict(found), "flat": found.flat}, [memory_table(found)]
+    return {**msgspec.to_builtins(found), "flat": found.flat}, [memory_table(found)]
 
 
 def _costs(servers: Bench, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
@@ -127,7 +127,7 @@ def _costs(servers: Bench, options: argparse.Namespace, progress: Progress) -> t
     found: list[Cost] = measure_costs(
         servers, messages=options.messages, rounds=options.rounds, seed=options.seed, done=done
     )
-    return [dataclasses.asdict(each) for each in found], [costs_table(found)]
+    return [msgspec.to_builtins(each) for each in found], [costs_table(found)]
 
 
 PARTS: Final[dict[str, Part]] = {

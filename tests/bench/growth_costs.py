@@ -1,8 +1,9 @@
 """What an event costs everywhere, for docs/scale.md: the worker, mongod, the calls to SQS and SNS, bytes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import median
+
+from msgspec import Struct
 
 from tests.bench.consumers import OURS
 from tests.bench.endpoint_queue import EMPTY
@@ -11,8 +12,7 @@ from tests.bench.measure import Bench
 from tests.bench.workload import Kind, workload
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class Cost(Struct, frozen=True, kw_only=True):
     """One event of a load, at full load; medians. Names end in their unit, all per event."""
 
     kind: Kind

@@ -5,13 +5,13 @@ which each gets one more event. Of one history half of the events never come, so
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
 import bson
 from bson.raw_bson import RawBSONDocument
+from msgspec import Struct
 
 from tests.bench import wire
 from tests.bench.comparison import Case, Row, compared
@@ -30,8 +30,7 @@ _PART: Final = 1_000
 """So many events are staged at a time, so that order is kept and none is rendered long before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class History(Struct, frozen=True, kw_only=True):
     """A history of so many events, every `step`-th revision, and what it left: sizes in bytes, runs of revisions."""
 
     name: str
@@ -44,8 +43,7 @@ class History:
     documents: Mapping[Collection, Sequence[bytes]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryGrowth:
+class HistoryGrowth(Struct, frozen=True, kw_only=True):
     """The histories, and the cost of one more event after each."""
 
     histories: Sequence[History]

@@ -2,9 +2,10 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
+
+from msgspec import Struct
 
 from tests.bench.comparison import Case, Row, compared
 from tests.bench.consumers import OURS
@@ -21,8 +22,7 @@ _RECEIVERS: Final = 4
 """The settings as they ship, while the other one is varied."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class Shape(Struct, frozen=True, kw_only=True):
     """So many of each."""
 
     lanes: int
@@ -46,8 +46,7 @@ def shapes(counts: Sequence[int] = COUNTS, processes: Sequence[int] = PROCESSES)
     ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LanesRow:
+class LanesRow(Struct, frozen=True, kw_only=True):
     """A shape's row on SQS of one latency."""
 
     latency_ms: float

@@ -5,9 +5,10 @@ one. So the queue is empty for a moment between two of them, which is when memor
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from statistics import linear_regression
 from typing import Final
+
+from msgspec import Struct
 
 from tests.bench.consumers import OURS
 from tests.bench.measure import Bench
@@ -19,8 +20,7 @@ FLAT_SHARE_MAX: Final = 0.02
 """Flat: the line through the second half grows by no more than so much of its first value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """After so many messages."""
 
     messages: int
@@ -28,8 +28,7 @@ class Reading:
     cpu_s_per_1000: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class Memory(Struct, frozen=True, kw_only=True):
     """The curve. `grown`: what the line through its second half grows by over that half, as a share."""
 
     readings: Sequence[Reading]

@@ -5,10 +5,10 @@ once, since another run has other pairs.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
+from msgspec import Struct
 from pymongo.database import Database
 
 from tests.bench.comparison import Case, Row, compared
@@ -24,16 +24,14 @@ _PROFILE_BYTES: Final = 64 * 1_048_576
 _APP: Final = "routing-sync"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreRow:
+class StoreRow(Struct, frozen=True, kw_only=True):
     """The same load on a store of some size, against the smallest one."""
 
     kind: Kind
     row: Row
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
+class Examined(Struct, frozen=True, kw_only=True):
     """What mongod looked at for one kind of operation on one collection: keys and documents for each that it found."""
 
     documents: int
@@ -45,8 +43,7 @@ class Examined:
     documents_a_found: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreGrowth:
+class StoreGrowth(Struct, frozen=True, kw_only=True):
     """Costs, and what was looked at."""
 
     rows: Sequence[StoreRow]

@@ -2,10 +2,10 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 
+from msgspec import Struct
 from pymongo import MongoClient
 
 from localstack_server import aws_environment
@@ -26,8 +26,7 @@ def _nothing(_: Process) -> None:
     pass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class Bench(Struct, frozen=True, kw_only=True):
     """The servers that all runs share."""
 
     endpoint: BenchEndpoint

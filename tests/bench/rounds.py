@@ -4,9 +4,10 @@ A ratio is made within one round, against the bare loop on the same load; what i
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from random import Random
 from statistics import median
+
+from msgspec import Struct
 
 from tests.bench.consumers import BARE, Consumer
 from tests.bench.fleet import Figures, RunFailed
@@ -17,8 +18,7 @@ _ALONE_SHARE = {Kind.OWN: 1.0, Kind.UNSHARED: 0.25, Kind.SYNCS: 0.25, Kind.MIX: 
 """Whoever takes messages one at a time gets so much of them: its figure for 1,000 settles as fast, and it is slow."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """What to measure."""
 
     consumers: Sequence[Consumer]
@@ -29,8 +29,7 @@ class Asked:
     agents: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class Cell(Struct, frozen=True, kw_only=True):
     """A consumer on a load: medians of the rounds; `cpu` and `wall` are ratios to the bare loop's."""
 
     consumer: str
@@ -42,8 +41,7 @@ class Cell:
     rounds: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """The cells, and what could not be measured."""
 
     cells: Sequence[Cell]

@@ -9,11 +9,11 @@ import argparse
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -41,8 +41,7 @@ MESSAGE_BYTES: Final = 3_300
 KEPT_DAYS: Final = 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class Needs(Struct, frozen=True, kw_only=True):
     """What a rate takes. `…_s`: a second."""
 
     rate: int
@@ -64,8 +63,7 @@ class Needs:
         return self.containers * IN_HAND_MAX
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class Use(Struct, frozen=True, kw_only=True):
     """How much of a quota is used; 1 is all."""
 
     quota: Quota

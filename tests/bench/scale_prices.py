@@ -5,16 +5,16 @@ Those that were looked up in copies of the pages, of 2025 and 2026, say so; the 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 AS_OF: Final = "mid-2026"
 HOURS_A_MONTH: Final = 730
 SECONDS_A_MONTH: Final = HOURS_A_MONTH * 3_600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
+class Quota(Struct, frozen=True, kw_only=True):
     """`adjustable`: how it can be raised. `looked_up`: in a copy of the page, else from memory."""
 
     name: str

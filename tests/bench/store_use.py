@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
+from msgspec import Struct
 from pymongo import MongoClient
 
 from mongod import Mongod
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreUse:
+class StoreUse(Struct, frozen=True, kw_only=True):
     """Totals since mongod started, or what was added between two looks.
 
     `stored_bytes`: documents, not compressed, and indexes, of one database. `journal_bytes`: what was logged for a

@@ -1,11 +1,11 @@
 """One pair and one event of each kind, made by our own handlers in memory, with names in the places of ids."""
 
 import asyncio
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct
 
 from commands.context import RoutingQueue
 from commands.instant import format_instant
@@ -30,8 +30,7 @@ _UPDATE: Final = "kustomer.conversation.update"
 _STORED: Final = (Collection.CONVERSATIONS, Collection.WORK_ITEMS, Collection.SYNC_STATES)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
+class Template(Struct, frozen=True, kw_only=True):
     """The documents before the event and the queue message's body, as JSON; whether the event leads to another."""
 
     documents: tuple[tuple[Collection, bytes], ...]

@@ -8,9 +8,10 @@ import pstats
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from server_process import ROOT
 
@@ -20,16 +21,14 @@ _STANDARD: Final = re.compile(r"/lib/python[\d.]+/(\w+)")
 Function = tuple[str, int, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class Share(Struct, frozen=True, kw_only=True):
     """One package or function, and its share of all time, from 0 to 1."""
 
     name: str
     share: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class Profile(Struct, frozen=True, kw_only=True):
     """Packages and single functions, the dearest first."""
 
     packages: tuple[Share, ...]

@@ -15,6 +15,7 @@ from random import Random
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct
 
 from commands.instant import format_instant
 from tests.bench import wire
@@ -47,8 +48,7 @@ _SYNCS: Final = ("assign", "snooze", "queue")
 """A third each: another agent (two sessions change), snoozed (one session changes), another queue (none does)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
+class Workload(Struct, frozen=True, kw_only=True):
     """`warm_up` and `bodies` are queue messages' bodies; `announced` is how many events the latter lead to."""
 
     kind: Kind

@@ -10,9 +10,9 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
@@ -26,8 +26,7 @@ FEW_CONVERSATION_WRITES: Final = ("assign u2", "un-assign", "queue q2", "no queu
 FEW_WORK_ITEM_WRITES: Final = ("assign u2", "un-assign", "queue q2", "no queue", "complete", "wrap up")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class World(Struct, frozen=True, kw_only=True):
     """One row of the table. `known`: the start is observed; kinds of writes: all where none are named."""
 
     name: str

@@ -6,8 +6,9 @@ status 1 where it finds one. The tests run it on a copy of the code in which the
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from tests.causality.exhaustive import World, look
 
@@ -19,9 +20,10 @@ _ASSIGNEE: Final = World(
 )
 _FOREIGN: Final = World(name="with a sync of the predecessor's", extras=(("foreign", 1),))
 
+_DECIDES: Final = "decide_causal(seen, context=self.draft.context, now=self.now, rollout=self.options.rollout)"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guard:
+
+class Guard(Struct, frozen=True, kw_only=True):
     """`text` stands once in `file`; `without` is what stands there when the guard is off."""
 
     file: str
@@ -77,10 +79,10 @@ GUARDS: Final[Mapping[str, Guard]] = {
     ),
     "the second direction": Guard(
         file="handlers/planning/pair_view.py",
-        text="        return decide_causal(seen, context=self.draft.context, now=self.now, rollout=self.options.rollout)\n",
+        text=f"        return {_DECIDES}\n",
         without=(
-            "        from dataclasses import replace\n"
-            "        both = decide_causal(seen, context=self.draft.context, now=self.now, rollout=self.options.rollout)\n"
+            "        from msgspec.structs import replace\n"
+            f"        both = {_DECIDES}\n"
             "        if asking is not None and asking.side == 'conversation':\n"
             "            return replace(both, decision=replace(both.decision, conversation_fields=None))\n"
             "        return replace(both, forward=None, decision=replace(both.decision, work_item_fields=None))\n"

@@ -5,10 +5,13 @@ commit (two workers), a sync of the predecessor's, the creation of a work-item, 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from commands.work_item import WorkItem
 from handlers.batch_handler import BatchHandler
@@ -40,8 +43,7 @@ C: Final = "c"
 Step = tuple[str, Callable[["Node"], None]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
+class Budget(Struct, frozen=True, kw_only=True):
     """How much may still happen, and of which kinds."""
 
     writes: int

@@ -6,9 +6,10 @@ and wrote late.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from commands.context import CommandContext
 from commands.execute import Applied, execute

@@ -1,9 +1,10 @@
 """What the handlers need from outside, as the exhaustive check owns it: nothing waits, and time stands still."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from handlers.ports import Committed, LoadRequest, Pair, Plan, PlanRejected
 from tests.causality.outside import NOW

@@ -1,7 +1,8 @@
 """The predecessor in a mixed fleet: legacy rules, and syncs that give no reason."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from commands.context import CommandContext
 from commands.execute import Applied, execute

@@ -2,8 +2,9 @@
 behind a network that fails before and after it commits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from random import Random
+
+from msgspec.structs import replace
 
 from handlers.events.event import Event
 from handlers.ports import Committed, LoadRequest, Pair, Plan, PlanRejected, StoreAway

@@ -1,8 +1,10 @@
 """The services outside in the simulation: they read, think, and write later; what is true is noted as they write."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from commands.instant import format_instant
 from commands.session import Session, apply_moves, move_between

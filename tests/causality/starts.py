@@ -1,8 +1,9 @@
 """Where the searches begin: pairs in agreement, one that no rule brings into agreement, and no work-item at all."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from commands.instant import format_instant
 from handlers.documents.document import document_of

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field, fields
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dials:
+
+class Dials(Struct, frozen=True, kw_only=True):
     """Ranges are drawn from; chances are per run, event, step of a worker or call; seconds are virtual."""
 
     conversations: tuple[int, int] = (100, 120)

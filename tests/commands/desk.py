@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any, Final
 
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from commands.context import CommandContext
 from commands.execute import Applied, Refused, Unchanged, execute
@@ -33,8 +34,7 @@ WAYS: Final = ((COMPOSED,), (LEGACY,), (COMPOSED, LEGACY, ROLLED_OUT, LIMITED))
 """An engine for the whole sequence; or engines switched, rolled out and back while the items live on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     item: str
     update: Json
     seconds: int
@@ -122,8 +122,7 @@ def sequences(*, earliest: int = -3) -> st.SearchStrategy[list[Step]]:
     return st.tuples(st.sampled_from(WAYS), st.sampled_from([0, 15])).flatmap(lambda drawn: steps(*drawn))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class Taken(Struct, frozen=True, kw_only=True):
     """What became of a step. `after` is `before` where nothing was written."""
 
     step: Step

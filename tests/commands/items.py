@@ -1,8 +1,9 @@
 """Work-items, queues and sessions in the JSON shape of `decide`, and the way from there to the commands and back."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 from commands.context import CommandContext, RoutingQueue
 from commands.execute import Applied, Refused, execute
@@ -193,8 +194,7 @@ def code_of(item: WorkItem, raw: Json) -> RefusalCode:
     return refused(item, raw).code
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class End:
+class End(Struct, frozen=True, kw_only=True):
     """What became of an update, in JSON; `name` and `dropped` are the command's."""
 
     refusal: str | None

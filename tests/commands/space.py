@@ -1,10 +1,11 @@
 """The space of the exhaustive comparisons: every work-item there can be, every update, and an oracle's word on each."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from typing import Any, Final, Protocol
+
+from msgspec import Struct
 
 from commands.context import CommandContext
 from commands.rollout import COMPOSED, EngineRollout
@@ -106,8 +107,7 @@ RESUMED: Final[list[Json]] = [
 """B10, alone and with what the other rules of B may add to the same update."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class Start(Struct, frozen=True, kw_only=True):
     """A work-item, and the sessions with it at the place its fields say."""
 
     told: Json

@@ -1,9 +1,9 @@
 """The composed engine, row by row and note by note of commands.md: small examples that a person can check."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from commands.execute import Applied, Refused, Unchanged, execute
 from commands.refusal import RefusalCode

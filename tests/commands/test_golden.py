@@ -6,11 +6,11 @@ funnel is what wrote them, and none of the five updates has a field that it drop
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from msgspec import Struct
 
 from commands.context import CommandContext
 from commands.execute import Applied, execute
@@ -24,8 +24,7 @@ UNASSIGN_2021: Final = "incident-2021-02-13-unassign-without-queue"
 LOST_2022: Final = "incident-2022-03-02-lost-assignment"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transition:
+class Transition(Struct, frozen=True, kw_only=True):
     """Revision `rev` to the next one of an incident's work-item, by `update`."""
 
     incident: str

@@ -3,11 +3,11 @@
 The funnel keeps them (`COMMAND_ENGINE=legacy`), so that the two can be compared and the team can roll back.
 """
 
-from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
 import pytest
+from msgspec import Struct
 
 from commands.context import CommandContext
 from commands.execute import Applied, Command, Refused, Unchanged, execute
@@ -22,8 +22,7 @@ from tests.commands.stages import ACTIVE, EVERY_STATUS, a
 EVERY_ENGINE: Final = pytest.mark.parametrize("rollout", [COMPOSED, LEGACY], ids=lambda rollout: rollout.engine.value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Ended(Struct, frozen=True, kw_only=True):
     """An update's end: the item as it is then, and the sessions with it."""
 
     item: WorkItem

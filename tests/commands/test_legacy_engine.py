@@ -1,11 +1,11 @@
 """The legacy funnel against the second reading of its table; and its flaws, each by its name, kept on purpose."""
 
-from dataclasses import replace
 from datetime import timedelta
 from itertools import combinations
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from commands.execute import Applied, Command, Refused, Unchanged, execute
 from commands.legacy_engine import FUNNEL

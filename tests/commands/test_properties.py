@@ -4,11 +4,12 @@ A few seconds of them in `make test`; thousands with `HYPOTHESIS_PROFILE=deep`.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from hypothesis import event, example, given
+from msgspec.structs import replace
 
 from commands.execute import Applied, Refused, Unchanged
 from commands.instant import parse_instant

@@ -56,7 +56,8 @@ INVALID: Final[list[tuple[Any, str]]] = [
 NOT_CARRIED_OUT: Final[list[tuple[RefusalCode, Status, Json, EngineRollout, str]]] = [
     (RefusalCode.UNSUPPORTED_COMBINATION, Status.ROUTED, {"routed": {"to": "u1"}, "queue": None, "paused": True},
      COMPOSED, "'routed' cannot go with 'queue', 'paused': send them as two updates"),
-    (RefusalCode.TOO_MANY_FIELDS, Status.IVR, {"queue": "q1", "paused": True}, EngineRollout(fields_max={UpdateOrigin.SYNC: 1}),
+    (RefusalCode.TOO_MANY_FIELDS, Status.IVR, {"queue": "q1", "paused": True},
+     EngineRollout(fields_max={UpdateOrigin.SYNC: 1}),
      "an update from 'sync' may have 1 fields, this one has 2 (queue, paused): send them as several updates"),
     (RefusalCode.REVISION_CONFLICT, Status.IVR, {"paused": True, "rev": 6}, COMPOSED,
      "'rev' is 6, but work-item w is at revision 7: read it again"),

@@ -1,9 +1,9 @@
 """Which way an update takes, how the composed engine is rolled out, and who may send how many fields."""
 
-from dataclasses import replace
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 
 from commands.execute import Applied, Refused, Unchanged, execute, not_executed
 from commands.refusal import Refusal, RefusalCode

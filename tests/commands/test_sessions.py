@@ -1,9 +1,9 @@
 """Places on work-sessions: a function of the work-item, so that nothing can drift (commands.md, *Sessions*)."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from commands.context import CommandContext
 from commands.rollout import COMPOSED, EngineRollout

@@ -1,10 +1,10 @@
 """What a change of status entails for the timings: each row of the table in commands.md, and the edges of time."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from commands.execute import Applied, execute
 from commands.timings import always_open, elapsed_ms

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import botocore.session
+from msgspec import Struct
 from pymongo import MongoClient
 from pymongo.database import Database
 
@@ -176,8 +177,7 @@ def staged_on(
         sns.close()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provisioning:
+class Provisioning(Struct, frozen=True, kw_only=True):
     """What `routing-sync provision` is asked for."""
 
     name: str

@@ -12,8 +12,9 @@
 from collections import Counter
 from collections.abc import Collection as AnyOf
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from handlers.documents.nouns import conversation_of, work_item_of
 from sync.contract import sync_writes_max, violations
@@ -25,8 +26,7 @@ from tests.faults.outside_services import Case
 _SHOWN = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lines:
+class Lines(Struct, frozen=True, kw_only=True):
     """What all workers of a run logged. They log at level `debug`."""
 
     lines: Sequence[dict[str, Any]]
@@ -42,8 +42,7 @@ class Lines:
         return (line for line in self.lines if line["msg"] in messages)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Figures(Struct, frozen=True, kw_only=True):
     """What a run came to."""
 
     messages: int

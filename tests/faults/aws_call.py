@@ -6,10 +6,11 @@ SQS speaks JSON, the call named in a header; SNS the query protocol, answered in
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, urlencode
 from xml.sax.saxutils import escape
+
+from msgspec import Struct, field
 
 Service = Literal["sqs", "sns"]
 JSON_TYPE: Final = "application/x-amz-json-1.0"
@@ -19,8 +20,7 @@ _MEMBER: Final = re.compile(rf"{_ENTRIES}\.(?:member|entry)\.(\d+)\.(.+)")
 _SUCCESSFUL: Final = re.compile(r"<Id>([^<]*)</Id>")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """What goes back to the client."""
 
     status: int
@@ -28,16 +28,14 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryFault:
+class EntryFault(Struct, frozen=True, kw_only=True):
     """Why an entry of a batch failed, as the service would say it."""
 
     code: str = "InternalError"
     sender: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AwsCall:
+class AwsCall(Struct, frozen=True, kw_only=True):
     """One request. `entries` are those of a batch, with `Id`; a call of one thing has none."""
 
     service: Service

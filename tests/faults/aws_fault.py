@@ -11,9 +11,10 @@ Garbage       not forwarded; an answer that is none, as from a box in between
 OffClock      the service's clock is off: another Date, and signatures with more than five minutes between are refused
 """
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
+
+from msgspec import Struct, field
 
 from tests.faults.aws_call import EntryFault
 
@@ -21,59 +22,50 @@ SKEW_MAX: Final = timedelta(minutes=5)
 """What AWS allows between a signature's time and its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refuse:
+class Refuse(Struct, frozen=True, kw_only=True):
     """Not forwarded; the service's own error."""
 
     status: int
     code: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailEntries:
+class FailEntries(Struct, frozen=True, kw_only=True):
     """Each entry fails with chance `share`, is not forwarded, and is told as failed."""
 
     share: float = 1.0
     fault: EntryFault = field(default_factory=EntryFault)
 
 
-@dataclass(frozen=True, slots=True)
-class LoseAnswer:
+class LoseAnswer(Struct, frozen=True):
     """Carried out, and the connection breaks before the answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Belie:
+class Belie(Struct, frozen=True, kw_only=True):
     """Carried out, and answered with an error."""
 
     status: int
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Struct, frozen=True):
     """The connection breaks before anything was carried out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delay:
+class Delay(Struct, frozen=True, kw_only=True):
     """Carried out so many seconds later."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Hang:
+class Hang(Struct, frozen=True):
     """No answer until the fault is lifted; then the connection breaks, and nothing was carried out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Garbage:
+class Garbage(Struct, frozen=True):
     """Status 200 and a page of HTML."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OffClock:
+class OffClock(Struct, frozen=True, kw_only=True):
     """The service's clock is so far ahead of ours (or behind)."""
 
     by: timedelta

@@ -22,6 +22,7 @@ from typing import Any, Final, Self, TypeVar
 
 import aiohttp
 from aiohttp import web
+from msgspec import Struct
 
 from server_process import free_port
 from tests.faults.aws_call import JSON_TYPE, Answer, AwsCall, call_of
@@ -58,8 +59,7 @@ class Trouble:
     lifted: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """What became of one call. `failed` are the ids of entries that the proxy made fail; `status` is what the client
     was told, None where it got no answer; `delivered` the ids of messages received, by receipt."""
 

@@ -9,11 +9,13 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final
 
+from msgspec import Struct
+from msgspec.structs import replace
 from pymongo import AsyncMongoClient, timeout
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
@@ -90,8 +92,7 @@ class Case:
         return f"{self.key}-w{self.items}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Write:
+class _Write(Struct, frozen=True, kw_only=True):
     before: Document | None
     after: Document
     knew: int | None = None

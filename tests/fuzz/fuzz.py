@@ -10,9 +10,9 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -29,8 +29,7 @@ CHUNK_SECONDS_MAX: Final = 120
 SHOWN_MAX: Final = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
+class Chunk(Struct, frozen=True, kw_only=True):
     """The inputs that a process takes at once."""
 
     target: str

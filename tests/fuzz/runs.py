@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
+from msgspec import Struct
+
 from tests.fuzz.targets import TARGETS
 
 INPUT_SECONDS_MAX: Final = 1.0
 """CPU time that one input may take."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Violation:
+class Violation(Struct, frozen=True, kw_only=True):
     """An input that did not end as it must, and how to have it again."""
 
     target: str

@@ -1,8 +1,7 @@
 """A batch on the store in memory, under either policy: each gate by its code, and what a sync leaves behind."""
 
-from dataclasses import dataclass
-
 import pytest
+from msgspec import Struct
 
 from commands.instant import format_instant
 from handlers.options import PolicyInUse
@@ -13,8 +12,7 @@ from tests.handlers.world import EITHER_POLICY, World, code_of
 from worker.store.documents import Collection
 
 
-@dataclass(frozen=True)
-class Gate:
+class Gate(Struct, frozen=True):
     code: str
     stored: tuple[Json, ...]
     event: Json

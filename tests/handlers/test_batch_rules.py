@@ -4,10 +4,10 @@ One event of the rule's own side comes, and the other document is old news: a fi
 event's own way.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from msgspec import Struct, field
 
 from commands.instant import format_instant
 from handlers.options import PolicyInUse
@@ -18,8 +18,7 @@ from tests.handlers.world import World
 TRACE = {"trace_id": "123", "span_id": "456"}
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A pair on which one rule of a table alone fires. `to` is what it writes, the rest what the documents hold
     after it."""
 

@@ -1,7 +1,8 @@
 """The audit record's keys and shapes (domain.md, *The audit record*)."""
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from commands.execute import Command
 from commands.reason import Reason

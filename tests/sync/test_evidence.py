@@ -1,12 +1,12 @@
 """Who is newer: sync-rules.md, step 2, *Old news* and *First sight*, sentence by sentence."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain, combinations, product
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from sync.conversation import FIELDS, ConversationStatus, Field
 from sync.evidence import DocumentAges, Evidence, NewerSide, Trigger, evidence

@@ -1,12 +1,12 @@
 """The sync state after a reconcile (sync-rules.md, step 4), and which sides agree on what."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from commands.work_item import Status, WorkItem
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field

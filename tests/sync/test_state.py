@@ -1,10 +1,10 @@
 """The sync state: what observing leaves in it (sync-rules.md, *State*, step 1)."""
 
-from dataclasses import replace
 from typing import Final
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sync.conversation import FIELDS
 from sync.state import Observation, ViewedValue, observe

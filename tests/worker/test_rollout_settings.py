@@ -1,10 +1,10 @@
 """COMMAND_ENGINE, COMPOSED_UPDATES and MAX_FIELDS; and what the figures tell of the updates that came."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from commands.rollout import COMPOSED, UPDATE_NAMES, Engine, EngineRollout, UpdateOrigin
 from handlers.options import PolicyInUse

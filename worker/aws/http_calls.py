@@ -12,7 +12,6 @@ know which way was taken. Leaves out what one protocol has and another has not: 
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -26,6 +25,7 @@ from botocore.exceptions import (
     ProxyConnectionError,
     SSLError,
 )
+from msgspec import Struct
 from yarl import URL
 
 from handlers.ports import Clock
@@ -46,8 +46,7 @@ A = TypeVar("A")
 """An answer as its protocol reads it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceEndpoint:
+class ServiceEndpoint(Struct, frozen=True, kw_only=True):
     """A service, and what is needed to call it. The session stays its owner's."""
 
     service: str

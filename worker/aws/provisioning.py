@@ -4,11 +4,11 @@ Idempotent: whatever is there already stays, and the end is the same however oft
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from botocore.exceptions import ClientError
+from msgspec import Struct
 
 from worker.aws.errors import code_of, translated
 from worker.errors import Misconfigured, QueueAway, first_line
@@ -22,8 +22,7 @@ RETENTION_SECONDS: Final = 1_209_600
 """How long queues keep messages: 14 days, the longest SQS has."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blueprint:
+class Blueprint(Struct, frozen=True, kw_only=True):
     """What is wanted. Every name gets the prefix, and on FIFO `.fifo` where it lacks it."""
 
     conversation_topic: str = "conversation-events"
@@ -42,8 +41,7 @@ class Blueprint:
         return f"{name}.fifo" if self.fifo and not name.endswith(".fifo") else name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provisioned:
+class Provisioned(Struct, frozen=True, kw_only=True):
     """Where everything is, and what had to be made or mended."""
 
     queue_url: str

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 import orjson
 import typer
+from msgspec import Struct
 
 from handlers.events.envelope import unwrap
 from handlers.events.event import Malformed
@@ -70,8 +71,7 @@ class PublishTally:
         return {"published": self.published, "leftOut": self.left_out, "failed": self.failed}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutgoingEvent:
+class OutgoingEvent(Struct, frozen=True, kw_only=True):
     """An event on its way: the topic's side, the message, and where it was read."""
 
     side: str

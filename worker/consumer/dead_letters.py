@@ -7,8 +7,9 @@ message is what it was.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from commands.instant import format_instant
 from handlers.outcome import Poison
@@ -21,8 +22,7 @@ ATTRIBUTES_MAX: Final = 10
 _REFUSED_BY_SQS: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenLetter:
+class WrittenLetter(Struct, frozen=True, kw_only=True):
     """The letter, and whether it says why it is dead."""
 
     letter: DeadLetter

@@ -1,10 +1,10 @@
 """What a lane works with: its messages as they were read, and the ports behind which they are handled and end."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from commands.record import record
+from msgspec import Struct
+
 from handlers.batch_handler import Contended
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.outcome import HandledEvent
@@ -20,8 +20,7 @@ from worker.telemetry.health import Health
 from worker.telemetry.metrics import Telemetry
 
 
-@record
-class LaneEntry:
+class LaneEntry(Struct, frozen=True, kw_only=True):
     """A message with what it was read as."""
 
     message: Message
@@ -62,8 +61,7 @@ class MessageSettler(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneContext:
+class LaneContext(Struct, frozen=True, kw_only=True):
     """What every lane works with. `fifo`: the queue keeps groups in order. `failed` makes the end of an event that met
     a fault in our code; `store_pause` is the delay between tries while the store is away."""
 

@@ -6,8 +6,9 @@ one is safe at any moment, but what SQS had given to a cut-off call comes back o
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from handlers.events.parser import Limits, read_message
 from handlers.ports import Clock
@@ -27,8 +28,7 @@ FRESH_SECONDS: Final = 1.0
 """A call to receive that has taken no longer may still bring messages that waited in the queue."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiverContext:
+class ReceiverContext(Struct, frozen=True, kw_only=True):
     """What every receiver works with. `pause` is the delay between tries while SQS is away."""
 
     queue: MessageQueue
@@ -43,8 +43,7 @@ class ReceiverContext:
     telemetry: Telemetry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _ReceiveCall:
+class _ReceiveCall(Struct, frozen=True, kw_only=True, eq=False):
     began: float
     over: asyncio.Event
 

@@ -14,10 +14,11 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Final, TypeVar, assert_never
 
-from commands.record import record
+from msgspec import Struct
+from msgspec.structs import replace
+
 from handlers.outcome import Done, MessageOutcome, Poison, Retry
 from handlers.ports import Clock
 from worker.consumer.call_batcher import CallBatcher
@@ -36,8 +37,7 @@ _TRIES: Final = 4
 E = TypeVar("E")
 
 
-@record
-class Settlement:
+class Settlement(Struct, frozen=True, kw_only=True):
     """A message and what became of it. `event` is the event's name where it could be read."""
 
     message: Message

@@ -6,9 +6,10 @@ the clock was set back or by a worker whose clock is ahead, nobody knows the age
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from handlers.ports import Announcement, Chance, Clock
 from sync.gates import Side
@@ -21,8 +22,7 @@ TAKEN_MAX: Final = 100
 _SIDES: Final[tuple[Side, ...]] = ("conversation", "work-item")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rounds:
+class Rounds(Struct, frozen=True, kw_only=True):
     """How often, and how old an entry must be."""
 
     interval_seconds: float

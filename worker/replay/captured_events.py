@@ -7,9 +7,10 @@ only once, standard input or a pipe, is kept in a temporary file meanwhile, neve
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
+
+from msgspec import Struct
 
 from handlers.events.envelope import unwrap
 from handlers.events.event import Event, Malformed, UnsupportedEvent
@@ -19,8 +20,7 @@ from worker.captures import Capture, CaptureFault, captures_of, read_captures
 STANDARD_INPUT = "standard input"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapturedEvent:
+class CapturedEvent(Struct, frozen=True, kw_only=True):
     """An event that was read, and where it was found."""
 
     event: Event

@@ -1,8 +1,10 @@
 """Who wrote what outside, as a replay goes on, and whether the contract of sync-rules.md holds at its end."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
+
+from msgspec import Struct, field, to_builtins
+from msgspec.structs import replace
 
 from handlers.documents.nouns import conversation_of, work_item_of
 from sync.contract import FieldHistory, LastWrite, sync_writes_max, violations, work_item_values
@@ -17,8 +19,7 @@ NO_LOOPS: Final = 3
 Writes = Mapping[Field, LastWrite]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutsideWrites:
+class OutsideWrites(Struct, frozen=True, kw_only=True):
     """The outside writes so far: the last one of every field, of each work-item by itself, and how many there were."""
 
     count: int = 0
@@ -59,7 +60,8 @@ class OutsideWrites:
 
     def as_json(self) -> dict[str, Any]:
         """For the shelf."""
-        return asdict(self)
+        kept: dict[str, Any] = to_builtins(self)
+        return kept
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> "OutsideWrites":

@@ -1,10 +1,11 @@
 """How a replay decides: the worker's own handler on a store in memory, at a time that the capture gives."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct, field
 
 from commands.instant import parse_instant
 from handlers.batch_handler import BatchHandler
@@ -32,8 +33,7 @@ class ReplayMode(StrEnum):
     EXPLORE = "explore"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayEnvironment:
+class ReplayEnvironment(Struct, frozen=True, kw_only=True):
     """What all conversations of a replay share."""
 
     options: Options

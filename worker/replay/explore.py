@@ -7,9 +7,10 @@ layer, a step a layer; ways that meet are counted together. Deliveries of our ow
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any
+
+from msgspec import Struct
 
 from handlers.dry_run.flat_form import shown_conversation, shown_work_item
 from handlers.outcome import HandledEvent, Retry
@@ -24,8 +25,7 @@ class TooManyStates(Exception):
     """There is more to explore than was allowed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndState:
+class EndState(Struct, frozen=True, kw_only=True):
     """Interleavings that end alike; the documents are those of the example, the shortest way there."""
 
     count: int
@@ -40,8 +40,7 @@ class EndState:
         return (len(self.example), self.sync_writes, self.example)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reached:
+class _Reached(Struct, frozen=True, kw_only=True):
     """A state, how many ways lead to it, and the first of them."""
 
     state: ExplorationState

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
+
 from handlers.dry_run.flat_form import shown_conversation, shown_work_item
 from handlers.events.event import UnsupportedEvent
 from handlers.options import Options
@@ -39,8 +41,7 @@ from worker.replay.state_space import WRITE, WriteHistory
 from worker.replay.write_order import HELD_MAX, in_order
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayRequest:
+class ReplayRequest(Struct, frozen=True, kw_only=True):
     """What a replay is asked to do. `conversation`: that one alone. `held_max`: how many events are held to put them in
     order, and to see what was recorded about them."""
 

@@ -6,10 +6,11 @@ A large capture holds more pairs than would fit as documents; only the one that 
 import json
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from handlers.ports import Document, Plan
 from sync.state import SyncState
@@ -21,8 +22,7 @@ _QUICK: Final = 1
 """zlib's level: a third of the size for next to no time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairState:
+class PairState(Struct, frozen=True, kw_only=True):
     """All that is stored of one conversation."""
 
     conversation: Document | None = None

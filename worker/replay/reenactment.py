@@ -9,9 +9,10 @@ captured one up to the named, or, where the capture knows none so old, of the st
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from commands.instant import format_instant
 from handlers.documents.document import UnreadableDocument, changes_between, data_of, document_of
@@ -58,8 +59,7 @@ class Revisions:
         return self._simulated[place - 1] if place else max(self._start, 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReenactedWrite:
+class ReenactedWrite(Struct, frozen=True, kw_only=True):
     """A write as it is in the simulation: the document after it, and the event that announces it."""
 
     event: Event

@@ -6,9 +6,11 @@ is what a rule, a command or the contract could see of them; when something was 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from commands.work_item import WorkItem
 from handlers.documents.nouns import conversation_of, work_item_of
@@ -34,8 +36,7 @@ ExplorationStep = tuple[int, int]
 WRITE, DELIVER, AGAIN = 0, 1, 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExplorationState:
+class ExplorationState(Struct, frozen=True, kw_only=True):
     """`pending`: the writes whose events were not delivered yet; `again`: how many may be delivered once more.
 
     `sync_writes` is told by the documents' revisions, so it is no part of the key.

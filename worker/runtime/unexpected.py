@@ -5,8 +5,9 @@ exceptions (`StoreAway`, `AwsAway`), which pass through; so does being cancelled
 """
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from handlers.events.event import Event
 from handlers.ports import StoreAway
@@ -17,8 +18,7 @@ from worker.telemetry.metrics import Metric, Telemetry
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnexpectedError:
+class UnexpectedError(Struct, frozen=True, kw_only=True):
     """A fault in our code."""
 
     error: Exception

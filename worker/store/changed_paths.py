@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from commands.record import record
+from msgspec import Struct
+
 from handlers.documents.json_values import all_spellable, differing
 from handlers.ports import Document
 
 _NESTED: Final = ("attributes", "relationships")
 
 
-@record
-class ChangedPaths:
+class ChangedPaths(Struct, frozen=True, kw_only=True):
     """Dotted paths to set, with their values, and paths to unset."""
 
     set: Mapping[str, Any]

@@ -4,8 +4,9 @@ Pure, and the same for every store, so that the stores can differ only in how th
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from commands.context import CommandContext
 from handlers.ports import Document, LoadRequest, Pair
@@ -13,8 +14,7 @@ from worker.store.documents import queue_of, session_of
 from worker.store.state_document import state_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchDocuments:
+class BatchDocuments(Struct, frozen=True, kw_only=True):
     """By `_id`: state documents, conversations, and work-items, the active ones of the conversations, the wanted and
     those that the states name.
 
@@ -34,8 +34,7 @@ def named_work_items(requests: Iterable[LoadRequest], states: Mapping[str, Docum
     return sorted(wanted.union(key for key in named if isinstance(key, str)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamedContext:
+class NamedContext(Struct, frozen=True, kw_only=True):
     """The queues and the users whose sessions a batch's commands can meet."""
 
     queues: Sequence[str]

@@ -6,17 +6,17 @@ place leaves that very place first, so that a new size replaces the old and a re
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
-from commands.record import record
+from msgspec import Struct
+from msgspec.structs import replace
+
 from commands.session import Session, SessionEntry, SessionMove, SessionPlace, SessionSlot
 
 LISTS = (SessionSlot.WORK_ITEMS, SessionSlot.PAUSED_WORK_ITEMS)
 """The spots that are lists of entries with an id and a size; the third holds one id or none."""
 
 
-@record
-class SessionChange:
+class SessionChange(Struct, frozen=True, kw_only=True):
     """What one session's moves come to.
 
     `pulled`: ids to remove from each list; `added`: entries to append to it, in order. `pending_leaves`: the pending

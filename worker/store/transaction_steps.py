@@ -9,11 +9,11 @@ There is at most one step a collection and kind, however many plans there are.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
 
-from commands.record import record
+from msgspec import Struct
+
 from handlers.ports import DocumentWrite, Plan
 from worker.store.changed_paths import ChangedPaths, changed_paths
 from worker.store.documents import Collection, announcement_document
@@ -35,8 +35,7 @@ class TransactionEnd(Enum):
     """The commit was sent, and its answer is missing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransactionResult:
+class TransactionResult(Struct, frozen=True, kw_only=True):
     """A transaction's end; `reason` says why it was rejected."""
 
     end: TransactionEnd
@@ -47,16 +46,14 @@ COMMIT_ID: Final = "commitId"
 """The field of a sync state that names the transaction which wrote it last: proof that a commit was done."""
 
 
-@record
-class DocumentInserts:
+class DocumentInserts(Struct, frozen=True, kw_only=True):
     """New documents; the step holds only if none of them is there."""
 
     collection: Collection
     documents: Sequence[Mapping[str, Any]]
 
 
-@record
-class DocumentChange:
+class DocumentChange(Struct, frozen=True, kw_only=True):
     """One document's change, which holds only while its field `guard` still is `stands`."""
 
     id: str
@@ -65,16 +62,14 @@ class DocumentChange:
     paths: ChangedPaths
 
 
-@record
-class DocumentChanges:
+class DocumentChanges(Struct, frozen=True, kw_only=True):
     """Changes of stored documents; the step holds only if all of them do."""
 
     collection: Collection
     changes: Sequence[DocumentChange]
 
 
-@record
-class SessionChanges:
+class SessionChanges(Struct, frozen=True, kw_only=True):
     """Changes of sessions; those that are not stored are passed over."""
 
     changes: Sequence[SessionChange]

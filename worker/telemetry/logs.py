@@ -11,11 +11,11 @@ import socket
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 import orjson
 import structlog
+from msgspec import Struct
 from structlog.typing import FilteringBoundLogger, Processor
 
 from commands.instant import format_instant
@@ -34,8 +34,7 @@ _THRESHOLDS: Final = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogIdentity:
+class LogIdentity(Struct, frozen=True, kw_only=True):
     """Who writes the lines."""
 
     service: str = NAME

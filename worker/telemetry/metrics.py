@@ -6,11 +6,11 @@ costs nothing and fails nothing.
 
 import asyncio
 import socket
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
 from datadog.dogstatsd.base import DogStatsd
+from msgspec import Struct
 
 from handlers.events.readers import HANDLED
 from worker.telemetry.logs import Log
@@ -226,8 +226,7 @@ NOBODY: Final[StoreObserver] = _Nobody()
 """The observer where nobody watches."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Telemetry:
+class Telemetry(Struct, frozen=True, kw_only=True):
     """Neither ever fails the worker."""
 
     metrics: Metrics

@@ -1,7 +1,6 @@
 """The forms in which the store is written: the paths that a write sets, and the sync state as a document."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +8,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from handlers.documents.document import data_of
 from handlers.events.event import Event, Malformed

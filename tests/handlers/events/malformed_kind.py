@@ -6,8 +6,9 @@ who may not read customers' messages.
 
 import copy
 import re
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from handlers.events.event import RejectionCode
 from tests.handlers.wire_events import Json, conversation, event, published, work_item
@@ -22,8 +23,7 @@ GONE: Final = object()
 """In place of a value: the key is taken away."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class Kind(Struct, frozen=True, kw_only=True):
     """One kind of malformed message. `says` is a fragment of the reason."""
 
     id: str

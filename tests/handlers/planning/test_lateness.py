@@ -1,9 +1,9 @@
 """How long events have been under way."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from handlers.planning.event_batch import IN_TIME, lateness
 from tests.handlers.small_ports import START

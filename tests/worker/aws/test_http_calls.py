@@ -1,7 +1,6 @@
 """Calls made without the library, whichever the service: signed as it signs, and what is done when they go wrong."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -11,6 +10,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import NoCredentialsError
+from msgspec import Struct
 
 from tests.handlers.small_ports import HandClock
 from tests.worker.aws.scripted_service import Answer, place, scripted
@@ -49,8 +49,7 @@ def test_it_signs_as_the_library_does(service: str, headers: dict[str, str], tok
     assert ours["authorization"].rpartition("Signature=")[2] == signed
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """One of the two: how to ask it, a good answer, and how it words an error."""
 
     service: str

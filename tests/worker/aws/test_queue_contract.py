@@ -1,10 +1,11 @@
 """One contract for the queue port: what holds for SQS' adapter holds for the stand-in that other tests work with."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tests.worker.fake_clock import FakeClock
 from tests.worker.moto_clients import Aws, opened
@@ -14,8 +15,7 @@ from worker.ports import DeadLetter, Message, MessageQueue, VisibilityChange
 Send = Callable[..., Awaitable[object]]
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
+class Bench(Struct, frozen=True):
     """A queue under test, how to put something into it, and its dead letters as (body, attributes, group)."""
 
     queue: MessageQueue

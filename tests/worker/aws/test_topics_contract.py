@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from tests.worker.moto_clients import Aws, opened
 from tests.worker.stand_in_topics import StandInTopics
@@ -18,8 +18,7 @@ from worker.ports import TopicMessage, Topics
 NAME = "kustomer.conversation.update"
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
+class Bench(Struct, frozen=True):
     """Topics under test, one of them by its address, one that is not there, and what arrived: (text, attributes)."""
 
     topics: Topics

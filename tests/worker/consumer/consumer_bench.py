@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from handlers.batch_handler import Contended
 from handlers.events.event import Event
@@ -126,19 +127,35 @@ class Line:
             count=lanes,
             batch_max=batch_max,
             parts=LaneContext(
-                handler=self.script, fifo=fifo, policy=Policy.LEGACY, failed=self._failed,
-                settler=self.settle, announcer=self, store_availability=self.store_availability, lag=self.lag, store_pause=pause,
-                health=self.health, clock=clock,
+                handler=self.script,
+                fifo=fifo,
+                policy=Policy.LEGACY,
+                failed=self._failed,
+                settler=self.settle,
+                announcer=self,
+                store_availability=self.store_availability,
+                lag=self.lag,
+                store_pause=pause,
+                health=self.health,
+                clock=clock,
                 telemetry=self.ear.telemetry,
             ),
-        )  # fmt: skip
+        )
         self.receivers = Receivers(
             count=1,
             parts=ReceiverContext(
-                queue=self.queue, in_flight=self.in_flight, lanes=self.lanes, limits=Limits(), store_availability=self.store_availability,
-                lag=self.lag, health=self.health, pause=pause, clock=clock, telemetry=self.ear.telemetry,
+                queue=self.queue,
+                in_flight=self.in_flight,
+                lanes=self.lanes,
+                limits=Limits(),
+                store_availability=self.store_availability,
+                lag=self.lag,
+                health=self.health,
+                pause=pause,
+                clock=clock,
+                telemetry=self.ear.telemetry,
             ),
-        )  # fmt: skip
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     def _failed(self, event: Event, error: Exception) -> HandledEvent:

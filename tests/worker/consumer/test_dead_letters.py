@@ -1,11 +1,11 @@
 """Dead letters: say why, fit, and are taken by SQS."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from handlers.events.event import RejectionCode
 from handlers.outcome import Poison

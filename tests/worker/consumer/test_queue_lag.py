@@ -1,9 +1,9 @@
 """How late events come: of a batch, and as the poll hears of it."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from handlers.events.event import Event
 from handlers.planning.event_batch import IN_TIME, lateness

@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import PyMongoError
 

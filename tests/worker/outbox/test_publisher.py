@@ -3,10 +3,10 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from handlers.ports import Announcement, StoreAway
 from tests.worker.fake_clock import T0, Even, FakeClock, Hasty, breathe

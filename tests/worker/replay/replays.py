@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from tests.handlers.wire_events import CAPTURED, Json
 from worker.cli.main import run
@@ -22,8 +22,7 @@ def incident(name: str) -> str:
     return str(CAPTURED / name / "events.ndjson")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
+class Replayed(Struct, frozen=True, kw_only=True):
     """What a replay printed."""
 
     status: int

@@ -1,9 +1,10 @@
 """Documents and plans as the store's tests want them: small, whole, and saying what is special about them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from commands.session import Session, SessionEntry, SessionMove, SessionPlace, SessionSlot
 from handlers.ports import Announcement, Document, DocumentWrite, LoadRequest, Pair, Plan

@@ -1,8 +1,7 @@
 """On which conditions both stores carry out a plan, and that one which loses leaves nothing: one suite for the two."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from handlers.ports import Committed, DocumentWrite, LoadRequest, Pair, Plan, PlanRejected
 from sync.state import SyncState

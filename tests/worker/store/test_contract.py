@@ -3,10 +3,10 @@
 Conditions, sessions and the outbox have files of their own beside this one.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from commands.context import RoutingQueue
 from handlers.ports import Committed, DocumentWrite, LoadRequest, Pair, Plan

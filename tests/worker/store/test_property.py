@@ -1,11 +1,11 @@
 """The two stores are one: whatever is committed, in whatever order and however wrong, leaves the same in both."""
 
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from commands.session import Session, SessionMove, SessionPlace, SessionSlot, apply_moves
 from handlers.ports import DocumentWrite, LoadRequest, Pair, Plan

@@ -1,7 +1,8 @@
 """What both stores promise of waiting and of finished pairs, in one suite for the two of them (worker/waiting.py)."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from handlers.ports import Committed
 from sync.state import SyncState

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from commands.instant import format_instant
 from handlers.batch_handler import BatchHandler
@@ -70,9 +70,16 @@ class Desk:
         self.lag = QueueLag(self.clock)
         self.lag.heard()
         self.poll = GapPoll(
-            pairs=self.store, closer=self, announcer=self, lag=self.lag, gap_seconds=60, store_availability=self.store_availability,
-            clock=self.clock, chance=Even(), telemetry=self.ear.telemetry,
-        )  # fmt: skip
+            pairs=self.store,
+            closer=self,
+            announcer=self,
+            lag=self.lag,
+            gap_seconds=60,
+            store_availability=self.store_availability,
+            clock=self.clock,
+            chance=Even(),
+            telemetry=self.ear.telemetry,
+        )
 
     async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta) -> list[PolledPair]:
         self.asked.append(list(conversation_ids))
