@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 import orjson
+from msgspec import Struct
 from rich.console import Console
 from rich.progress import Progress
 
