@@ -89,7 +89,7 @@ class Pipeline:
         self._handler = BatchHandler(
             store=outside.store, clock=outside.clock, ids=outside.ids, chance=outside.chance, options=self._options
         )
-        self._settle = self._settling(outside, call_pause)
+        self._settler = self._settling(outside, call_pause)
         self._publisher = self._publishing(outside, call_pause)
         self._relay = self._relaying(outside, store_availability)
         self._gap_poll = self._polling(outside, store_availability)
@@ -186,7 +186,7 @@ class Pipeline:
             fifo=outside.facts.fifo,
             policy=settings.sync_policy.applied,
             failed=failed_end,
-            settler=self._settle,
+            settler=self._settler,
             announcer=self._publisher,
             store_availability=store_availability,
             lag=self._lag,
@@ -208,9 +208,9 @@ class Pipeline:
                 services = [tasks.create_task(_endless(name, work)) for name, work in self._services()]
                 lanes = tasks.create_task(_endless("lanes", self._lanes.run))
                 receivers = tasks.create_task(_endless("receivers", self._receivers.run))
-                self._health.well("pipelines")
-                await stopping.asked()
-                self._health.fault("pipelines", "stopping")
+                self._health.mark_healthy("pipelines")
+                await stopping.wait_until_requested()
+                self._health.mark_unhealthy("pipelines", "stopping")
                 await self._finish(receivers, lanes)
                 for service in services:
                     service.cancel()
@@ -220,7 +220,7 @@ class Pipeline:
 
     def _services(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         yield "heartbeat", self._visibility.run
-        yield "settle", self._settle.run
+        yield "settle", self._settler.run
         yield "publisher", self._publisher.run
         yield "relay", self._relay.run
         yield "forgetting", self._state_expiry.run
@@ -242,7 +242,7 @@ class Pipeline:
                 left = self._in_flight.messages
                 if left:
                     self._telemetry.log.warning("not finished in time, handed back", count=len(left))
-                    await self._settle.hand_back(left)
+                    await self._settler.hand_back(left)
                 await self._publisher.idle.wait()
 
     async def _drop(self) -> None:

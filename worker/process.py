@@ -85,7 +85,7 @@ class _Process:
         )
 
     async def run(self) -> None:
-        self._stopping.listen()
+        self._stopping.install_handlers()
         settings = self._settings
         metrics = await _metrics(settings, self._log)
         telemetry = Telemetry(metrics=metrics, log=self._log)
@@ -191,7 +191,7 @@ class _Process:
         def note(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
             reason = first_line(error) if error else "no answer"
-            self._health.fault(part, reason)
+            self._health.mark_unhealthy(part, reason)
             self._log.error("not there yet, waiting for it", part=part, reason=reason)
 
         found: T = await AsyncRetrying(
@@ -200,13 +200,13 @@ class _Process:
             before_sleep=note,
             sleep=self._clock.sleep,
         )(work)
-        self._health.well(part)
+        self._health.mark_healthy(part)
         return found
 
     async def _unless_stopped(self, work: Awaitable[T]) -> T | None:
         """What the work yields, or None where the worker is asked to stop before."""
         working = asyncio.ensure_future(work)
-        stopping = asyncio.ensure_future(self._stopping.asked())
+        stopping = asyncio.ensure_future(self._stopping.wait_until_requested())
         try:
             await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
             if working.done():

@@ -89,11 +89,11 @@ class Run:
         while self._services.writing or not self._queue.empty or batch:
             await self._time.sleep(self._random.random())
             if self._queue.answers:
-                self._lag.heard()
+                self._lag.note_answer()
             batch.extend(self._queue.take())
             if not batch:
                 continue
-            self._lag.note(lateness(batch, self._time.now()))
+            self._lag.note_lateness(lateness(batch, self._time.now()))
             self._tally.deliveries += len(batch)
             handled = await self._handle(handler, batch)
             self._queue.give_back([one.event for one in handled if isinstance(one.outcome, Retry)])
@@ -115,7 +115,7 @@ class Run:
         handler = self._handler(ShakyStore(self._store, self._queue, self._tally))
         while self._services.writing or not self._queue.empty:
             await self._time.sleep(self._dials.gap_s / 4 * (0.5 + self._random.random()))
-            late = self._lag.now()
+            late = self._lag.current()
             waiting = [] if late is None else self._waiting(timedelta(seconds=self._dials.gap_s) + late)
             with contextlib.suppress(StoreAway):
                 await handler.close_gaps(waiting, late or IN_TIME)

@@ -9,7 +9,7 @@ from itertools import count
 T0 = datetime(2024, 5, 6, 7, 8, 9, 123_000, tzinfo=UTC)
 
 
-async def breathe(times: int = 50) -> None:
+async def run_ready_tasks(times: int = 50) -> None:
     """Let every task that can go on go on."""
     for _ in range(times):
         await asyncio.sleep(0)
@@ -52,17 +52,17 @@ class FakeClock:
 
     async def advance(self, seconds: float) -> None:
         """Move on, waking each sleeper at its time."""
-        await breathe()
+        await run_ready_tasks()
         end = self._now + timedelta(seconds=seconds)
         while self._sleepers and self._sleepers[0][0] <= end:
             self._now, _, woken = heapq.heappop(self._sleepers)
             woken.set()
-            await breathe()
+            await run_ready_tasks()
         self._now = end
-        await breathe()
+        await run_ready_tasks()
 
 
-class Hasty(FakeClock):
+class AutoAdvancingClock(FakeClock):
     """Sleeps take no time to wait for, but move the clock."""
 
     async def sleep(self, seconds: float) -> None:
@@ -71,7 +71,7 @@ class Hasty(FakeClock):
         await asyncio.sleep(0)
 
 
-class Even:
+class FixedChance:
     """Always the same chance: a delay of JitteredDelay is then three quarters of its ceiling."""
 
     def random(self) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from handlers.options import PolicyInUse
 from handlers.ports import LoadRequest, Pair, StoreAway
-from tests.worker.fake_clock import Even, FakeClock
+from tests.worker.fake_clock import FakeClock, FixedChance
 from tests.worker.stand_in_queue import StandInQueue
 from tests.worker.stand_in_topics import StandInTopics
 from tests.worker.telemetry_recorder import TelemetryRecorder
@@ -19,7 +19,7 @@ from worker.store.memory import MemoryStore
 from worker.telemetry.health import Health
 
 
-class MoodyStore(MemoryStore):
+class InterruptibleStore(MemoryStore):
     """A store in memory that can be away."""
 
     away = False
@@ -31,34 +31,34 @@ class MoodyStore(MemoryStore):
 
 
 @dataclass(slots=True)
-class Plant:
+class RunningPipeline:
     clock: FakeClock
     queue: StandInQueue
     topics: StandInTopics
-    store: MoodyStore
+    store: InterruptibleStore
     health: Health
-    ear: TelemetryRecorder
+    recorder: TelemetryRecorder
     stopping: ShutdownSignal
     running: "asyncio.Task[None]"
 
     async def stop(self) -> None:
         # The long poll is no longer fresh: it may be cut off.
         await self.clock.advance(3)
-        self.stopping.ask()
+        self.stopping.request()
         await self.running
 
 
 @asynccontextmanager
-async def plant(
+async def running_pipeline(
     *bodies: str,
     queue: StandInQueue | None = None,
     away: bool = False,
     policy: PolicyInUse = PolicyInUse.CAUSAL,
-    store: MoodyStore | None = None,
-) -> AsyncIterator[Plant]:
+    store: InterruptibleStore | None = None,
+) -> AsyncIterator[RunningPipeline]:
     """A running pipeline with these messages in its queue."""
-    clock, ear, topics = FakeClock(), TelemetryRecorder(), StandInTopics()
-    store = store or MoodyStore()
+    clock, recorder, topics = FakeClock(), TelemetryRecorder(), StandInTopics()
+    store = store or InterruptibleStore()
     store.away = away
     queue = queue or StandInQueue(clock)
     queue.clock = clock
@@ -77,13 +77,13 @@ async def plant(
     )
     outside = Adapters(
         queue=queue, facts=queue.facts, topics=topics, store=store, outbox=store, waiting=store,
-        clock=clock, ids=ObjectIds(), chance=Even(),
+        clock=clock, ids=ObjectIds(), chance=FixedChance(),
     )  # fmt: skip
-    pipeline = Pipeline(settings=settings, outside=outside, health=health, telemetry=ear.telemetry)
-    stopping = ShutdownSignal(ear.telemetry.log)
+    pipeline = Pipeline(settings=settings, outside=outside, health=health, telemetry=recorder.telemetry)
+    stopping = ShutdownSignal(recorder.telemetry.log)
     running = asyncio.create_task(pipeline.run(stopping))
     try:
-        yield Plant(clock, queue, topics, store, health, ear, stopping, running)
+        yield RunningPipeline(clock, queue, topics, store, health, recorder, stopping, running)
     finally:
         running.cancel()
         await asyncio.wait([running])

@@ -10,8 +10,8 @@ import pytest
 
 from handlers.options import PolicyInUse
 from sync.state import SyncState
-from tests.worker.fake_clock import FakeClock, breathe, until
-from tests.worker.pipeline_bench import plant
+from tests.worker.fake_clock import FakeClock, run_ready_tasks, until
+from tests.worker.pipeline_bench import running_pipeline
 from tests.worker.stand_in_queue import StandInQueue
 from tests.worker.store.plans import state_plan
 from worker.errors import QueueAway
@@ -48,62 +48,62 @@ class BrokenQueue(StandInQueue):
 
 
 async def test_a_message_is_handled_settled_and_its_sync_published() -> None:
-    async with plant(WORK_ITEM, CONVERSATION) as works:
-        await until(lambda: len(works.topics.published) == 1)
-        assert works.queue.left == []
-        ((arn, (message,)),) = works.topics.calls
+    async with running_pipeline(WORK_ITEM, CONVERSATION) as pipeline:
+        await until(lambda: len(pipeline.topics.published) == 1)
+        assert pipeline.queue.left == []
+        ((arn, (message,)),) = pipeline.topics.calls
         assert arn.endswith(":work-items")
         published = json.loads(message.text)
         assert (message.group, published["body"]["isSync"], published["body"]["data"]["id"]) == ("c1", True, "w1")
-        await works.stop()
-    assert (await works.store.backlog()).count == 0
-    assert [line["outcome"] for line in works.ear.lines if "outcome" in line] == ["skipped", "applied"]
+        await pipeline.stop()
+    assert (await pipeline.store.backlog()).count == 0
+    assert [line["outcome"] for line in pipeline.recorder.lines if "outcome" in line] == ["skipped", "applied"]
 
 
 async def test_asked_to_stop_it_finishes_what_is_in_hand_first() -> None:
-    async with plant(WORK_ITEM, CONVERSATION) as works:
-        works.topics.gate = asyncio.Event()
-        await until(lambda: works.queue.left == [])
-        stopping = asyncio.create_task(works.stop())
-        await breathe()
-        works.topics.gate.set()
+    async with running_pipeline(WORK_ITEM, CONVERSATION) as pipeline:
+        pipeline.topics.gate = asyncio.Event()
+        await until(lambda: pipeline.queue.left == [])
+        stopping = asyncio.create_task(pipeline.stop())
+        await run_ready_tasks()
+        pipeline.topics.gate.set()
         await stopping
-    assert len(works.topics.published) == 1
+    assert len(pipeline.topics.published) == 1
 
 
 async def test_a_clock_that_was_set_back_does_not_hold_up_the_stop() -> None:
-    async with plant() as works:
-        await works.clock.advance(3)
-        works.clock.put(-3_600)
-        await asyncio.wait_for(works.stop(), timeout=5)
+    async with running_pipeline() as pipeline:
+        await pipeline.clock.advance(3)
+        pipeline.clock.put(-3_600)
+        await asyncio.wait_for(pipeline.stop(), timeout=5)
 
 
 async def test_what_cannot_be_finished_in_time_is_handed_back() -> None:
-    async with plant(WORK_ITEM, CONVERSATION, away=True) as works:
-        await until(lambda: "store away, receiving pauses" in works.ear.said)
-        await works.stop()
-    assert [works.queue.visible_in_seconds(one) for one in works.queue.left] == [0, 0]
-    assert works.queue.dead == []
-    assert "not finished in time, handed back" in works.ear.said
+    async with running_pipeline(WORK_ITEM, CONVERSATION, away=True) as pipeline:
+        await until(lambda: "store away, receiving pauses" in pipeline.recorder.said)
+        await pipeline.stop()
+    assert [pipeline.queue.visible_in_seconds(one) for one in pipeline.queue.left] == [0, 0]
+    assert pipeline.queue.dead == []
+    assert "not finished in time, handed back" in pipeline.recorder.said
 
 
 async def test_a_part_that_dies_of_a_fault_in_our_code_ends_all_and_hands_back_what_is_in_hand() -> None:
     queue = BrokenQueue(FakeClock())
-    async with plant(WORK_ITEM, CONVERSATION, queue=queue, away=True) as works:
+    async with running_pipeline(WORK_ITEM, CONVERSATION, queue=queue, away=True) as pipeline:
         with pytest.raises(BaseExceptionGroup) as raised:
-            await works.running
+            await pipeline.running
     assert raised.group_contains(RuntimeError, match="a bug")
-    assert [works.queue.visible_in_seconds(one) for one in works.queue.left] == [0, 0]
+    assert [pipeline.queue.visible_in_seconds(one) for one in pipeline.queue.left] == [0, 0]
 
 
 async def test_sns_and_sqs_being_away_end_nothing() -> None:
-    async with plant() as works:
-        works.queue.refuse("receive", *[QueueAway("away")] * 3)
-        works.topics.away = True
-        await until(lambda: works.health.answer()["checks"]["pipelines"]["ok"])
-        assert not works.running.done()
-        await works.stop()
-    assert works.running.exception() is None
+    async with running_pipeline() as pipeline:
+        pipeline.queue.refuse("receive", *[QueueAway("away")] * 3)
+        pipeline.topics.away = True
+        await until(lambda: pipeline.health.report()["checks"]["pipelines"]["ok"])
+        assert not pipeline.running.done()
+        await pipeline.stop()
+    assert pipeline.running.exception() is None
 
 
 async def test_what_waits_for_an_event_that_does_not_come_is_decided_by_the_poll_and_published() -> None:
@@ -114,17 +114,17 @@ async def test_what_waits_for_an_event_that_does_not_come_is_decided_by_the_poll
     item = json.loads(WORK_ITEM)
     item["body"]["data"]["attributes"] |= {"rev": 3, "updatedAt": now}
     item["body"]["changes"] = {"attributes": {"priority": {"op": "replace", "before": 1, "after": 2}}}
-    async with plant(json.dumps(item), json.dumps(asks)) as works:
-        await until(lambda: works.queue.left == [])
-        await breathe()
-        assert works.topics.published == []
-        await works.clock.advance(59)
-        assert works.ear.gauges[Metric.WAITING.value] == 1
-        assert works.topics.published == []
-        await works.clock.advance(17)
-        await until(lambda: len(works.topics.published) == 1)
-        await works.stop()
-    applied = [line for line in works.ear.lines if line.get("outcome") == "applied"]
+    async with running_pipeline(json.dumps(item), json.dumps(asks)) as pipeline:
+        await until(lambda: pipeline.queue.left == [])
+        await run_ready_tasks()
+        assert pipeline.topics.published == []
+        await pipeline.clock.advance(59)
+        assert pipeline.recorder.gauges[Metric.WAITING.value] == 1
+        assert pipeline.topics.published == []
+        await pipeline.clock.advance(17)
+        await until(lambda: len(pipeline.topics.published) == 1)
+        await pipeline.stop()
+    applied = [line for line in pipeline.recorder.lines if line.get("outcome") == "applied"]
     assert [(line["trigger"], line["event"]) for line in applied] == [("gap", None)]
 
 
@@ -132,10 +132,10 @@ async def test_what_waits_for_an_event_that_does_not_come_is_decided_by_the_poll
 async def test_under_the_other_policies_nobody_looks_for_who_waits_and_states_are_forgotten_all_the_same(
     policy: PolicyInUse,
 ) -> None:
-    async with plant(policy=policy) as works:
-        finished = SyncState(version=1, finished_at=works.clock.now() - timedelta(days=31))
-        await works.store.commit([state_plan("c9", state=finished)])
-        await works.clock.advance(1_201)
-        assert Metric.WAITING.value not in works.ear.gauges
-        assert works.store.state("c9").version == 0
-        await works.stop()
+    async with running_pipeline(policy=policy) as pipeline:
+        finished = SyncState(version=1, finished_at=pipeline.clock.now() - timedelta(days=31))
+        await pipeline.store.commit([state_plan("c9", state=finished)])
+        await pipeline.clock.advance(1_201)
+        assert Metric.WAITING.value not in pipeline.recorder.gauges
+        assert pipeline.store.state("c9").version == 0
+        await pipeline.stop()

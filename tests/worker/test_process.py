@@ -166,9 +166,9 @@ from worker.runtime.shutdown_signal import ShutdownSignal
 
 async def main():
     stopping = ShutdownSignal(open_log(level="info", origin=LogIdentity(), clock=SystemClock()))
-    stopping.listen()
+    stopping.install_handlers()
     print("listening", flush=True)
-    await stopping.asked()
+    await stopping.wait_until_requested()
     print("asked", flush=True)
     await asyncio.Event().wait()
 

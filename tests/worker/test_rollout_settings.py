@@ -140,9 +140,11 @@ async def synced(rollout: EngineRollout, **told: Any) -> HandledEvent:
     return await world.one(event(conversation(4, **told)))
 
 
-def used(ear: TelemetryRecorder) -> dict[str, int]:
+def used(recorder: TelemetryRecorder) -> dict[str, int]:
     metric = Metric.COMMAND_USED.value
-    return {name.removeprefix(f"{metric} "): count for name, count in ear.counts.items() if name.startswith(metric)}
+    return {
+        name.removeprefix(f"{metric} "): count for name, count in recorder.counts.items() if name.startswith(metric)
+    }
 
 
 LEGACY = EngineRollout(engine=Engine.LEGACY)
@@ -177,40 +179,40 @@ class TestUsage:
     async def test_fields_count_origin_engine_and_way(
         self, rollout: EngineRollout, told: dict[str, Any], tags: str
     ) -> None:
-        ear = TelemetryRecorder()
-        log_handled([await synced(rollout, **told)], ear.telemetry)
-        assert used(ear) == {tags: 1}
+        recorder = TelemetryRecorder()
+        log_handled([await synced(rollout, **told)], recorder.telemetry)
+        assert used(recorder) == {tags: 1}
 
     async def test_the_fields_of_a_refused_update_are_counted_too(self) -> None:
-        ear = TelemetryRecorder()
+        recorder = TelemetryRecorder()
         end = await synced(
             EngineRollout(fields_max={UpdateOrigin.SYNC: 2}), users=("u-2",), queue="q-1", status="snoozed"
         )
         assert code_of(end) == "TOO_MANY_FIELDS"
-        log_handled([end], ear.telemetry)
-        assert used(ear) == {"composed=true count=3 engine=composed fields=assignedTo+paused+queue origin=sync": 1}
-        assert ear.total(Metric.REFUSED) == 1
+        log_handled([end], recorder.telemetry)
+        assert used(recorder) == {"composed=true count=3 engine=composed fields=assignedTo+paused+queue origin=sync": 1}
+        assert recorder.total(Metric.REFUSED) == 1
 
     async def test_an_event_that_asks_nothing_of_the_commands_counts_nothing(self) -> None:
-        ear = TelemetryRecorder()
-        log_handled([await synced(COMPOSED, users=("u-1",))], ear.telemetry)
-        assert ear.total(Metric.COMMAND_USED) == 0
+        recorder = TelemetryRecorder()
+        log_handled([await synced(COMPOSED, users=("u-1",))], recorder.telemetry)
+        assert recorder.total(Metric.COMMAND_USED) == 0
 
     @pytest.mark.parametrize("origin", UpdateOrigin, ids=lambda origin: origin.value)
     async def test_updates_are_told_apart_by_where_they_came_from(self, origin: UpdateOrigin) -> None:
-        ear = TelemetryRecorder()
+        recorder = TelemetryRecorder()
         end = await synced(COMPOSED, **SNOOZED)
         assert end.audit.command is not None
         command = replace(end.audit.command, origin=origin, fields=("status", "queue", "paused"))
         for _ in range(2):
-            log_handled([replace(end, audit=replace(end.audit, command=command))], ear.telemetry)
+            log_handled([replace(end, audit=replace(end.audit, command=command))], recorder.telemetry)
         tags = f"composed=true count=3 engine=composed fields=paused+queue+status origin={origin.value}"
-        assert used(ear) == {tags: 2}
+        assert used(recorder) == {tags: 2}
 
     async def test_the_audit_line_says_the_way_and_what_was_dropped_is_what_is_missing(self) -> None:
-        ear = TelemetryRecorder()
-        log_handled([await synced(LEGACY, users=(), status="snoozed")], ear.telemetry)
-        [line] = ear.lines
+        recorder = TelemetryRecorder()
+        log_handled([await synced(LEGACY, users=(), status="snoozed")], recorder.telemetry)
+        [line] = recorder.lines
         assert line["command"]["engine"] == "legacy"
         assert line["command"]["name"] == "dequeueCommandParams"
         assert line["command"]["actions"] == ["DeQueue"]

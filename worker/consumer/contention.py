@@ -71,7 +71,7 @@ class Contention:
     async def _again(self, events: Sequence[Event]) -> list[HandledEvent]:
         parts = self._parts
         done = await catch_unexpected(
-            parts.store_availability.outlasted(partial(parts.handler.again, events), parts.store_pause)
+            parts.store_availability.retry_while_away(partial(parts.handler.again, events), parts.store_pause)
         )
         if isinstance(done, UnexpectedError):
             log_unexpected(events, done, parts.telemetry)

@@ -39,19 +39,19 @@ class InFlight:
         return [held.message for held in self._held.values()]
 
     async def reserve(self, count: int) -> None:
-        """Wait until `count` more fit, and keep room for them. Exactly one `take` or `give_up` must follow."""
+        """Wait until `count` more fit, and keep room for them. One `add` or `cancel_reservation` must follow."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self._held) + self._reserved + count <= self._count_max)
             self._reserved += count
 
-    async def take(self, messages: Iterable[Message], *, reserved: int) -> None:
+    async def add(self, messages: Iterable[Message], *, reserved: int) -> None:
         """Messages just received come in; the rest of the room is free again."""
         again = self._clock.monotonic() + self.visibility_seconds
         for message in messages:
             self._held[message.receipt] = _InFlightMessage(message=message, visible_again=again)
-        await self.give_up(reserved)
+        await self.cancel_reservation(reserved)
 
-    async def give_up(self, reserved: int) -> None:
+    async def cancel_reservation(self, reserved: int) -> None:
         """Room that is not needed after all."""
         self._reserved -= reserved
         await self._tell()
@@ -67,19 +67,19 @@ class InFlight:
         async with self._changed:
             await self._changed.wait_for(lambda: not self._held)
 
-    def lapsing(self) -> list[str]:
+    def due_for_extension(self) -> list[str]:
         """Receipts of the messages whose time is half over."""
-        return self._over_in(self.visibility_seconds / 2)
+        return self._expiring_within(self.visibility_seconds / 2)
 
-    def lapsed(self) -> list[str]:
+    def expired(self) -> list[str]:
         """Receipts of the messages whose time is over."""
-        return self._over_in(0)
+        return self._expiring_within(0)
 
-    def _over_in(self, seconds: float) -> list[str]:
+    def _expiring_within(self, seconds: float) -> list[str]:
         limit = self._clock.monotonic() + seconds
         return [receipt for receipt, held in self._held.items() if held.visible_again <= limit]
 
-    def extended(self, receipts: Sequence[str], *, asked_at: float) -> None:
+    def note_extended(self, receipts: Sequence[str], *, asked_at: float) -> None:
         """Hidden for a whole timeout from `asked_at` (monotonic) on."""
         again = asked_at + self.visibility_seconds
         for receipt in receipts:

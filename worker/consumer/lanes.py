@@ -92,7 +92,7 @@ class Lane:
         events = [entry.read for entry in batch if isinstance(entry.read, Event)]
         # One that comes again says nothing of the queue: it was held back by us.
         first_time = (entry.read for entry in batch if entry.message.receive_count == 1)
-        parts.lag.note(lateness((each for each in first_time if isinstance(each, Event)), parts.clock.now()))
+        parts.lag.note_lateness(lateness((each for each in first_time if isinstance(each, Event)), parts.clock.now()))
         ends: dict[int, HandledEvent] = {}
         contended: list[Sequence[Event]] = []
         if events:
@@ -116,14 +116,14 @@ class Lane:
         went_back = await parts.settler.settle([self._settlement(entry, ends) for entry in entries])
         await self._send_followers_back(went_back)
         parts.announcer.offer([announcement for one in handled for announcement in one.announcements])
-        parts.health.progress()
+        parts.health.note_progress()
 
     async def _handle(
         self, events: Sequence[Event], ends: dict[int, HandledEvent], contended: Contended
     ) -> list[HandledEvent]:
         began = self._parts.clock.monotonic()
         handle = partial(self._parts.handler.handle, events, ends, contended)
-        done = await catch_unexpected(self._parts.store_availability.outlasted(handle, self._parts.store_pause))
+        done = await catch_unexpected(self._parts.store_availability.retry_while_away(handle, self._parts.store_pause))
         metrics = self._parts.telemetry.metrics
         if not isinstance(done, UnexpectedError):
             metrics.distribution(Metric.BATCH_SIZE, len(events))

@@ -23,7 +23,7 @@ class QueueLag:
         self._noted_at: float | None = None
         self._heard_at: float | None = None
 
-    def heard(self) -> None:
+    def note_answer(self) -> None:
         """The queue answered, with messages or without."""
         now = self._clock.monotonic()
         silence = 0.0 if self._heard_at is None else now - self._heard_at
@@ -32,12 +32,12 @@ class QueueLag:
             self._noted_at += silence
         self._heard_at = now
 
-    def note(self, late: timedelta) -> None:
+    def note_lateness(self, late: timedelta) -> None:
         """A batch whose latest event was so long under way."""
         if late >= self._recent():
             self._most, self._noted_at = late, self._clock.monotonic()
 
-    def now(self) -> timedelta | None:
+    def current(self) -> timedelta | None:
         """The most within the last minute; None while the queue is silent, or was not heard of yet."""
         if self._heard_at is None or self._clock.monotonic() - self._heard_at > _REMEMBERED_SECONDS:
             return None

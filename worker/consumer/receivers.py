@@ -83,10 +83,10 @@ class Receivers:
     async def _receive_forever(self) -> None:
         parts = self._parts
         while True:
-            await parts.store_availability.over()
+            await parts.store_availability.wait_until_back()
             await parts.in_flight.reserve(ENTRIES_MAX)
             if self._stopping:
-                await parts.in_flight.give_up(ENTRIES_MAX)
+                await parts.in_flight.cancel_reservation(ENTRIES_MAX)
                 # Until cancelled.
                 await asyncio.Event().wait()
             call = _ReceiveCall(began=parts.clock.monotonic(), over=asyncio.Event())
@@ -108,7 +108,7 @@ class Receivers:
         try:
             received = await parts.queue.receive(wait_seconds=LONG_POLL_SECONDS)
         finally:
-            await parts.in_flight.take(received, reserved=ENTRIES_MAX)
+            await parts.in_flight.add(received, reserved=ENTRIES_MAX)
         self._note_answer()
         if received:
             parts.telemetry.metrics.count(Metric.RECEIVED, len(received))
@@ -133,13 +133,13 @@ class Receivers:
 
     def _note_answer(self) -> None:
         self._failures = 0
-        self._parts.lag.heard()
-        self._parts.health.well("queue")
-        self._parts.health.progress()
+        self._parts.lag.note_answer()
+        self._parts.health.mark_healthy("queue")
+        self._parts.health.note_progress()
 
     async def _wait_for_queue(self, away: QueueAway) -> None:
         self._failures += 1
-        self._parts.health.fault("queue", f"SQS is away: {away}")
+        self._parts.health.mark_unhealthy("queue", f"SQS is away: {away}")
         self._parts.telemetry.metrics.count(Metric.QUEUE_AWAY)
         seconds = self._parts.pause.after(self._failures)
         self._parts.telemetry.log.error("queue away, receiving pauses", reason=str(away), seconds=round(seconds, 1))

@@ -29,19 +29,19 @@ class VisibilityExtender:
         """Beat until cancelled, six times within a visibility timeout: a beat that fails leaves time for others."""
         while True:
             await self._clock.sleep(max(self._in_flight.visibility_seconds / 6, 0.5))
-            await self.beat()
+            await self.extend_due()
 
-    async def beat(self) -> None:
+    async def extend_due(self) -> None:
         """Extend all that is half over, and tell of what is over."""
         self._refused = {receipt for receipt in self._refused if self._in_flight.holds(receipt)}
         self._lost = {receipt for receipt in self._lost if self._in_flight.holds(receipt)}
-        due = [receipt for receipt in self._in_flight.lapsing() if receipt not in self._refused]
+        due = [receipt for receipt in self._in_flight.due_for_extension() if receipt not in self._refused]
         for start in range(0, len(due), ENTRIES_MAX):
             # What was settled while the tens before were on their way must not be hidden again.
             some = [receipt for receipt in due[start : start + ENTRIES_MAX] if self._in_flight.holds(receipt)]
             if some:
                 await self._extend(some)
-        self._tell_lost(self._in_flight.lapsed(), "LAPSED")
+        self._tell_lost(self._in_flight.expired(), "LAPSED")
         self._telemetry.metrics.gauge(Metric.IN_HAND, len(self._in_flight))
 
     async def _extend(self, receipts: Sequence[str]) -> None:
@@ -55,7 +55,7 @@ class VisibilityExtender:
             self._telemetry.log.warning("visibility not extended, trying again", reason=str(away), count=len(receipts))
             return
         pairs = list(zip(receipts, answers, strict=True))
-        self._in_flight.extended([receipt for receipt, refused in pairs if refused is None], asked_at=asked_at)
+        self._in_flight.note_extended([receipt for receipt, refused in pairs if refused is None], asked_at=asked_at)
         for receipt, refused in pairs:
             if refused is not None and refused.final and self._in_flight.holds(receipt):
                 # It would be refused again.

@@ -15,24 +15,24 @@ class ShutdownSignal:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._asked = asyncio.Event()
+        self._requested = asyncio.Event()
 
-    def listen(self) -> None:
+    def install_handlers(self) -> None:
         """Take both signals from now on."""
         for number in SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
 
-    def ask(self) -> None:
+    def request(self) -> None:
         """Ask the worker to stop."""
-        self._asked.set()
+        self._requested.set()
 
-    async def asked(self) -> None:
+    async def wait_until_requested(self) -> None:
         """Wait until it is asked to stop."""
-        await self._asked.wait()
+        await self._requested.wait()
 
     def _on_signal(self, number: signal.Signals) -> None:
-        if self._asked.is_set():
+        if self._requested.is_set():
             self._log.warning("second signal, exiting at once", signal=number.name)
             os._exit(128 + number)
         self._log.info("stopping", signal=number.name)
-        self.ask()
+        self.request()

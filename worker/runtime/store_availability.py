@@ -24,47 +24,47 @@ class StoreAvailability:
         self._clock = clock
         self._health = health
         self._telemetry = telemetry
-        self._over = asyncio.Event()
-        self._over.set()
+        self._present = asyncio.Event()
+        self._present.set()
 
-    def begins(self, reason: str) -> None:
+    def mark_away(self, reason: str) -> None:
         """The store did not answer."""
-        self._health.fault("store", f"MongoDB is away: {reason}")
-        if self._over.is_set():
-            self._over.clear()
+        self._health.mark_unhealthy("store", f"MongoDB is away: {reason}")
+        if self._present.is_set():
+            self._present.clear()
             self._telemetry.metrics.count(Metric.STORE_PAUSE)
             self._telemetry.log.error("store away, receiving pauses", reason=reason)
 
-    def ends(self) -> None:
+    def mark_back(self) -> None:
         """The store answered."""
-        self._health.well("store")
-        if not self._over.is_set():
-            self._over.set()
+        self._health.mark_healthy("store")
+        if not self._present.is_set():
+            self._present.set()
             self._telemetry.log.info("store back, receiving goes on")
 
-    async def over(self) -> None:
+    async def wait_until_back(self) -> None:
         """Wait until the store is not away."""
-        await self._over.wait()
+        await self._present.wait()
 
-    async def outlasted(self, work: Callable[[], Awaitable[T]], pause: JitteredBackoff) -> T:
+    async def retry_while_away(self, work: Callable[[], Awaitable[T]], pause: JitteredBackoff) -> T:
         """What the work on the store yields, begun anew after a pause for as long as it raises StoreAway."""
         attempt = 1
         while True:
             try:
                 done = await work()
             except StoreAway as away:
-                self.begins(first_line(away))
-                await self._over_within(pause.after(attempt))
+                self.mark_away(first_line(away))
+                await self._wait_at_most(pause.after(attempt))
                 attempt += 1
             else:
                 # What goes through at once may not have asked the store at all, and says nothing of it.
                 if attempt > 1:
-                    self.ends()
+                    self.mark_back()
                 return done
 
-    async def _over_within(self, seconds: float) -> None:
+    async def _wait_at_most(self, seconds: float) -> None:
         # Or less, where somebody finds the store back before.
-        waits = [asyncio.ensure_future(self._over.wait()), asyncio.ensure_future(self._clock.sleep(seconds))]
+        waits = [asyncio.ensure_future(self._present.wait()), asyncio.ensure_future(self._clock.sleep(seconds))]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -86,6 +86,6 @@ async def run_rounds(
         try:
             await work()
         except StoreAway as away:
-            store_availability.begins(str(away))
+            store_availability.mark_away(str(away))
         else:
-            store_availability.ends()
+            store_availability.mark_back()

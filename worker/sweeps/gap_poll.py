@@ -75,7 +75,7 @@ class GapPoll:
     async def round(self) -> None:
         """Ask the rules about all that have waited long enough, once each. Raises StoreAway."""
         await self._measure()
-        late = self._lag.now()
+        late = self._lag.current()
         if late is None:
             # The queue does not answer: what is in it nobody knows.
             return

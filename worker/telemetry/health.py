@@ -27,19 +27,19 @@ class Health:
         self._faults: dict[Part, str | None] = dict.fromkeys(PARTS, "starting")
         self._progress_at = clock.monotonic()
 
-    def well(self, part: Part) -> None:
+    def mark_healthy(self, part: Part) -> None:
         """The part answers."""
         self._faults[part] = None
 
-    def fault(self, part: Part, reason: str) -> None:
+    def mark_unhealthy(self, part: Part, reason: str) -> None:
         """The part does not; `reason` in one line."""
         self._faults[part] = reason
 
-    def progress(self) -> None:
+    def note_progress(self) -> None:
         """Something was received, or a long poll came back empty, or something was settled."""
         self._progress_at = self._clock.monotonic()
 
-    def answer(self) -> dict[str, Any]:
+    def report(self) -> dict[str, Any]:
         """`{ready, checks: {part: {ok, reason}}}`."""
         checks: dict[str, Any] = {part: _check(self._faults[part]) for part in PARTS}
         silence_seconds = int(self._clock.monotonic() - self._progress_at)
@@ -77,7 +77,7 @@ async def _alive(_: web.Request) -> web.Response:
 
 def _ready(health: Health) -> Any:
     async def answer(_: web.Request) -> web.Response:
-        said = health.answer()
+        said = health.report()
         return _json(said, status=200 if said["ready"] else 503)
 
     return answer

@@ -15,7 +15,7 @@ from handlers.outcome import HandledEvent, Retry
 from handlers.planning.audit_records import failed, skip_own
 from handlers.ports import Announcement, StoreAway
 from sync.rule import Policy
-from tests.worker.fake_clock import T0, Even, FakeClock, until
+from tests.worker.fake_clock import T0, FakeClock, FixedChance, until
 from tests.worker.stand_in_queue import StandInQueue
 from tests.worker.telemetry_recorder import TelemetryRecorder
 from worker.consumer.in_flight import InFlight
@@ -48,7 +48,7 @@ def own(conversation: str) -> str:
     return json.dumps({**json.loads(body(conversation)), "isSync": True, "routingReasons": reasons})
 
 
-class Script:
+class ScriptedHandler:
     """A handler that does what the test says: raise, come back, or be done with it. `tried` are conversations that met
     other writers, as they are begun again; each ends when its event in `contended` is set."""
 
@@ -104,41 +104,41 @@ class Script:
         return replace(end, announcements=(said,))
 
 
-class Line:
+class ConsumerBench:
     """Queue, receivers, lanes and settling, with a scripted handler."""
 
     def __init__(self, clock: FakeClock, *, fifo: bool = False, batch_max: int = 50, lanes: int = 4) -> None:
-        self.clock, self.ear, self.script = clock, TelemetryRecorder(), Script()
+        self.clock, self.recorder, self.handler = clock, TelemetryRecorder(), ScriptedHandler()
         self.queue = StandInQueue(clock)
         self.queue.facts = replace(self.queue.facts, fifo=fifo)
         self.health = Health(clock=clock, silence_seconds_max=90)
-        self.health.well("pipelines")
-        self.health.well("store")
+        self.health.mark_healthy("pipelines")
+        self.health.mark_healthy("store")
         self.in_flight = InFlight(count_max=200, visibility_seconds=60, clock=clock)
-        self.store_availability = StoreAvailability(clock=clock, health=self.health, telemetry=self.ear.telemetry)
+        self.store_availability = StoreAvailability(clock=clock, health=self.health, telemetry=self.recorder.telemetry)
         self.offered: list[str] = []
-        pause = JitteredBackoff(first_seconds=1, max_seconds=8, chance=Even())
-        self.settle = Settler(
+        pause = JitteredBackoff(first_seconds=1, max_seconds=8, chance=FixedChance())
+        self.settler = Settler(
             queue=self.queue, facts=self.queue.facts, in_flight=self.in_flight, clock=clock,
-            retry=pause, pause=pause, telemetry=self.ear.telemetry,
+            retry=pause, pause=pause, telemetry=self.recorder.telemetry,
         )  # fmt: skip
         self.lag = QueueLag(clock)
         self.lanes = Lanes(
             count=lanes,
             batch_max=batch_max,
             parts=LaneContext(
-                handler=self.script,
+                handler=self.handler,
                 fifo=fifo,
                 policy=Policy.LEGACY,
                 failed=self._failed,
-                settler=self.settle,
+                settler=self.settler,
                 announcer=self,
                 store_availability=self.store_availability,
                 lag=self.lag,
                 store_pause=pause,
                 health=self.health,
                 clock=clock,
-                telemetry=self.ear.telemetry,
+                telemetry=self.recorder.telemetry,
             ),
         )
         self.receivers = Receivers(
@@ -153,7 +153,7 @@ class Line:
                 health=self.health,
                 pause=pause,
                 clock=clock,
-                telemetry=self.ear.telemetry,
+                telemetry=self.recorder.telemetry,
             ),
         )
         self._tasks: list[asyncio.Task[None]] = []
@@ -165,7 +165,7 @@ class Line:
         self.offered.extend(one.id for one in announcements)
 
     def start(self) -> None:
-        runs = [self.settle.run(), self.lanes.run(), self.receivers.run()]
+        runs = [self.settler.run(), self.lanes.run(), self.receivers.run()]
         self._tasks = [asyncio.ensure_future(run) for run in runs]
 
     async def stop(self) -> None:
@@ -179,4 +179,4 @@ class Line:
 
     @property
     def audits(self) -> list[dict[str, Any]]:
-        return [line for line in self.ear.lines if line["msg"] == "CONVERSATION_SYNC_AUDIT"]
+        return [line for line in self.recorder.lines if line["msg"] == "CONVERSATION_SYNC_AUDIT"]

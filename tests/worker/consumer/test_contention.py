@@ -5,171 +5,173 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 
-from tests.worker.consumer.consumer_bench import Line, body
-from tests.worker.fake_clock import FakeClock, breathe, until
+from tests.worker.consumer.consumer_bench import ConsumerBench, body
+from tests.worker.fake_clock import FakeClock, run_ready_tasks, until
 
 
 async def test_a_contended_conversation_holds_up_nobody_else() -> None:
     """Neither of its batch nor of those after it; its own later messages wait for it."""
-    line = Line(FakeClock(), lanes=1)
-    line.script.contend("c2")
+    bench = ConsumerBench(FakeClock(), lanes=1)
+    bench.handler.contend("c2")
     for conversation in ("c1", "c2", "c3"):
-        line.queue.send(body(conversation))
-    line.start()
-    await until(lambda: line.queue.left == ["m2"])
-    await until(lambda: line.offered == ["a-c1-1", "a-c3-1"])
+        bench.queue.send(body(conversation))
+    bench.start()
+    await until(lambda: bench.queue.left == ["m2"])
+    await until(lambda: bench.offered == ["a-c1-1", "a-c3-1"])
     for conversation in ("c2", "c1", "c2"):
-        line.queue.send(body(conversation, 2))
-    await line.clock.advance(25)
-    await until(lambda: line.queue.left == ["m2", "m4", "m6"])
-    assert len(line.in_flight) == 3
-    assert [audit["event"]["id"] for audit in line.audits] == ["c1-1", "c3-1", "c1-2"]
-    idle = asyncio.ensure_future(line.lanes.idle())
-    await breathe()
+        bench.queue.send(body(conversation, 2))
+    await bench.clock.advance(25)
+    await until(lambda: bench.queue.left == ["m2", "m4", "m6"])
+    assert len(bench.in_flight) == 3
+    assert [audit["event"]["id"] for audit in bench.audits] == ["c1-1", "c3-1", "c1-2"]
+    idle = asyncio.ensure_future(bench.lanes.idle())
+    await run_ready_tasks()
     assert not idle.done()
-    line.script.contended.pop("c2").set()
-    await line.drained()
+    bench.handler.contended.pop("c2").set()
+    await bench.drained()
     await idle
-    assert [audit["event"]["id"] for audit in line.audits][3:] == ["c2-1", "c2-2", "c2-2"]
-    await line.stop()
+    assert [audit["event"]["id"] for audit in bench.audits][3:] == ["c2-1", "c2-2", "c2-2"]
+    await bench.stop()
 
 
 async def test_a_fault_in_our_code_beside_the_lane_sends_back_its_own_conversation_only() -> None:
-    line = Line(FakeClock(), lanes=1)
-    line.script.contend("c2")
-    line.script.let("c2")
-    line.script.faulty_again = {"c2"}
+    bench = ConsumerBench(FakeClock(), lanes=1)
+    bench.handler.contend("c2")
+    bench.handler.let("c2")
+    bench.handler.faulty_again = {"c2"}
     for conversation in ("c1", "c2"):
-        line.queue.send(body(conversation))
-    line.start()
-    await until(lambda: len(line.audits) == 2)
-    assert {audit["conversationId"]: audit["outcome"] for audit in line.audits} == {"c1": "skipped", "c2": "failed"}
-    await line.lanes.idle()
-    assert line.queue.left == ["m2"]
-    await line.stop()
+        bench.queue.send(body(conversation))
+    bench.start()
+    await until(lambda: len(bench.audits) == 2)
+    assert {audit["conversationId"]: audit["outcome"] for audit in bench.audits} == {"c1": "skipped", "c2": "failed"}
+    await bench.lanes.idle()
+    assert bench.queue.left == ["m2"]
+    await bench.stop()
 
 
 @pytest.mark.parametrize("fifo", [False, True])
 @pytest.mark.parametrize("first", ["c1", "c2"])
 async def test_contended_conversations_do_not_wait_for_each_other(fifo: bool, first: str) -> None:
-    line = _met({"c1": "c1", "c2": "c2"}, contended=("c1", "c2"), fifo=fifo)
-    line.script.let(first)
-    await until(lambda: line.queue.left == ["m2" if first == "c1" else "m1"])
-    line.script.let("c1", "c2")
-    await line.drained()
-    await line.stop()
+    bench = _met({"c1": "c1", "c2": "c2"}, contended=("c1", "c2"), fifo=fifo)
+    bench.handler.let(first)
+    await until(lambda: bench.queue.left == ["m2" if first == "c1" else "m1"])
+    bench.handler.let("c1", "c2")
+    await bench.drained()
+    await bench.stop()
 
 
 @pytest.mark.parametrize("fifo", [False, True])
 async def test_only_so_many_are_tried_at_a_time(fifo: bool) -> None:
     some = [f"c{number}" for number in range(1, 8)]
-    line = _met({each: each for each in some}, contended=some, fifo=fifo)
-    await breathe()
-    assert line.script.tried == some[:4]
-    line.script.let("c3")
-    await until(lambda: line.script.tried == some[:5])
-    assert line.queue.left == ["m1", "m2", "m4", "m5", "m6", "m7"]
-    line.script.let(*some)
-    await line.drained()
-    await line.stop()
+    bench = _met({each: each for each in some}, contended=some, fifo=fifo)
+    await run_ready_tasks()
+    assert bench.handler.tried == some[:4]
+    bench.handler.let("c3")
+    await until(lambda: bench.handler.tried == some[:5])
+    assert bench.queue.left == ["m1", "m2", "m4", "m5", "m6", "m7"]
+    bench.handler.let(*some)
+    await bench.drained()
+    await bench.stop()
 
 
 async def test_fifo_a_contended_group_holds_up_its_own_messages_only() -> None:
-    line = Line(FakeClock(), fifo=True, lanes=1, batch_max=2)
-    line.script.contend("c1")
-    line.script.back = {"c1-1"}
+    bench = ConsumerBench(FakeClock(), fifo=True, lanes=1, batch_max=2)
+    bench.handler.contend("c1")
+    bench.handler.back = {"c1-1"}
     for rev in (1, 2, 3):
-        line.queue.send(body("c1", rev), group="c1")
-    line.queue.send(body("c2"), group="c2")
-    line.start()
-    await until(lambda: line.queue.left == ["m1", "m2", "m3"])
-    await until(lambda: len(line.in_flight) == 3)
-    line.script.let("c1")
-    await until(lambda: len(line.in_flight) == 0)
-    assert line.queue.left == ["m1", "m2", "m3"]
-    assert line.script.batches == [["c1-1", "c1-2"], ["c2-1"]], "what waited was not begun"
-    line.script.back, line.script.contended = set(), {}
-    await line.clock.advance(60)
-    await line.drained()
-    assert line.script.batches[2:] == [["c1-1", "c1-2"], ["c1-3"]]
-    await line.stop()
+        bench.queue.send(body("c1", rev), group="c1")
+    bench.queue.send(body("c2"), group="c2")
+    bench.start()
+    await until(lambda: bench.queue.left == ["m1", "m2", "m3"])
+    await until(lambda: len(bench.in_flight) == 3)
+    bench.handler.let("c1")
+    await until(lambda: len(bench.in_flight) == 0)
+    assert bench.queue.left == ["m1", "m2", "m3"]
+    assert bench.handler.batches == [["c1-1", "c1-2"], ["c2-1"]], "what waited was not begun"
+    bench.handler.back, bench.handler.contended = set(), {}
+    await bench.clock.advance(60)
+    await bench.drained()
+    assert bench.handler.batches[2:] == [["c1-1", "c1-2"], ["c1-3"]]
+    await bench.stop()
 
 
 async def test_fifo_nothing_overtakes_a_contended_message_of_its_group() -> None:
-    line = _met({"c1": "g1", "c2": "g1", "c3": "g1", "c4": "g2"}, contended=["c2"], back={"c2-1"})
-    await until(lambda: len(line.in_flight) == 2)
-    assert line.queue.left == ["m2", "m3"]
-    line.script.let("c2")
-    await until(lambda: len(line.in_flight) == 0)
-    assert line.queue.left == ["m2", "m3"], "what comes after it in its group went back with it"
-    await line.stop()
+    bench = _met({"c1": "g1", "c2": "g1", "c3": "g1", "c4": "g2"}, contended=["c2"], back={"c2-1"})
+    await until(lambda: len(bench.in_flight) == 2)
+    assert bench.queue.left == ["m2", "m3"]
+    bench.handler.let("c2")
+    await until(lambda: len(bench.in_flight) == 0)
+    assert bench.queue.left == ["m2", "m3"], "what comes after it in its group went back with it"
+    await bench.stop()
 
 
 async def test_fifo_a_group_is_tried_in_its_order() -> None:
-    line = _met({"c1": "g1", "c2": "g1", "c3": "g2"}, contended=["c1", "c2", "c3"])
-    line.script.let("c2")
-    await breathe()
-    assert (line.script.tried, line.queue.left) == (["c1", "c3"], ["m1", "m2", "m3"])
-    line.script.let("c1")
-    await until(lambda: line.queue.left == ["m3"])
-    assert line.script.tried == ["c1", "c3", "c2"]
-    line.script.let("c3")
-    await line.drained()
-    await line.stop()
+    bench = _met({"c1": "g1", "c2": "g1", "c3": "g2"}, contended=["c1", "c2", "c3"])
+    bench.handler.let("c2")
+    await run_ready_tasks()
+    assert (bench.handler.tried, bench.queue.left) == (["c1", "c3"], ["m1", "m2", "m3"])
+    bench.handler.let("c1")
+    await until(lambda: bench.queue.left == ["m3"])
+    assert bench.handler.tried == ["c1", "c3", "c2"]
+    bench.handler.let("c3")
+    await bench.drained()
+    await bench.stop()
 
 
 @pytest.mark.parametrize("contended", [["c1", "c2"], ["c2"]], ids=["lost again", "failed at once"])
 async def test_fifo_what_follows_one_that_goes_back_is_not_tried(contended: list[str]) -> None:
-    line = _met({"c1": "g1", "c2": "g1", "c3": "g1"}, contended=contended, back={"c1-1"})
-    line.script.let(*contended)
-    await until(lambda: len(line.audits) == 2)
-    await line.lanes.idle()
-    assert line.queue.left == ["m1", "m2", "m3"]
-    assert (line.script.tried, len(line.in_flight)) == (contended[:-1], 0), "c2 went back untouched"
+    bench = _met({"c1": "g1", "c2": "g1", "c3": "g1"}, contended=contended, back={"c1-1"})
+    bench.handler.let(*contended)
+    await until(lambda: len(bench.audits) == 2)
+    await bench.lanes.idle()
+    assert bench.queue.left == ["m1", "m2", "m3"]
+    assert (bench.handler.tried, len(bench.in_flight)) == (contended[:-1], 0), "c2 went back untouched"
     # What was written together with the first try is told of, though it goes back as well.
-    assert sorted(audit["event"]["id"] for audit in line.audits) == ["c1-1", "c3-1"]
-    assert line.offered == ["a-c3-1"]
-    await line.stop()
+    assert sorted(audit["event"]["id"] for audit in bench.audits) == ["c1-1", "c3-1"]
+    assert bench.offered == ["a-c3-1"]
+    await bench.stop()
 
 
 async def test_fifo_a_conversation_of_two_groups_holds_up_both() -> None:
     """As where events of a work-item are grouped by its own id."""
-    line = Line(FakeClock(), fifo=True, lanes=1, batch_max=2)
-    line.script.contend("c1")
-    line.script.back = {"c1-1"}
+    bench = ConsumerBench(FakeClock(), fifo=True, lanes=1, batch_max=2)
+    bench.handler.contend("c1")
+    bench.handler.back = {"c1-1"}
     sent = [("c1", "w1"), ("c1", "c1"), ("c1", "other"), ("c2", "other"), ("c3", "w1"), ("c4", "c4")]
     for rev, (conversation, group) in enumerate(sent, start=1):
-        line.queue.send(body(conversation, rev), group=group)
-    line.start()
-    await until(lambda: line.queue.left == ["m1", "m2", "m3", "m4", "m5"])
-    assert line.script.batches == [["c1-1", "c1-2"], ["c4-6"]], "c2 waits too: nothing of its group goes before c1"
-    line.script.let("c1")
-    await until(lambda: line.queue.left == ["m1", "m5"])
-    assert line.script.batches == [["c1-1", "c1-2"], ["c4-6"], ["c1-3", "c2-4"]]
-    await line.stop()
+        bench.queue.send(body(conversation, rev), group=group)
+    bench.start()
+    await until(lambda: bench.queue.left == ["m1", "m2", "m3", "m4", "m5"])
+    assert bench.handler.batches == [["c1-1", "c1-2"], ["c4-6"]], "c2 waits too: nothing of its group goes before c1"
+    bench.handler.let("c1")
+    await until(lambda: bench.queue.left == ["m1", "m5"])
+    assert bench.handler.batches == [["c1-1", "c1-2"], ["c4-6"], ["c1-3", "c2-4"]]
+    await bench.stop()
 
 
 async def test_fifo_groups_that_share_a_conversation_are_tried_one_after_the_other() -> None:
-    line = Line(FakeClock(), fifo=True, lanes=1)
-    line.script.contend("c1", "c2", "c3", "c4")
+    bench = ConsumerBench(FakeClock(), fifo=True, lanes=1)
+    bench.handler.contend("c1", "c2", "c3", "c4")
     for rev, (conversation, group) in enumerate([("c1", "g1"), ("c3", "g2"), ("c2", "g1"), ("c2", "g2"), ("c4", "g4")]):
-        line.queue.send(body(conversation, rev + 1), group=group)
-    line.start()
-    await until(lambda: len(line.script.tried) == 2)
-    await breathe()
-    assert sorted(line.script.tried) == ["c1", "c4"]
-    line.script.let("c1", "c2", "c3", "c4")
-    await line.drained()
-    assert [each for each in line.script.tried if each != "c4"] == ["c1", "c3", "c2"]
-    await line.stop()
+        bench.queue.send(body(conversation, rev + 1), group=group)
+    bench.start()
+    await until(lambda: len(bench.handler.tried) == 2)
+    await run_ready_tasks()
+    assert sorted(bench.handler.tried) == ["c1", "c4"]
+    bench.handler.let("c1", "c2", "c3", "c4")
+    await bench.drained()
+    assert [each for each in bench.handler.tried if each != "c4"] == ["c1", "c3", "c2"]
+    await bench.stop()
 
 
-def _met(groups: Mapping[str, str], *, contended: Sequence[str], back: Collection[str] = (), fifo: bool = True) -> Line:
+def _met(
+    groups: Mapping[str, str], *, contended: Sequence[str], back: Collection[str] = (), fifo: bool = True
+) -> ConsumerBench:
     """A message of each conversation, in its group, in one batch in which some meet other writers."""
-    line = Line(FakeClock(), fifo=fifo, lanes=1)
-    line.script.contend(*contended)
-    line.script.back = set(back)
+    bench = ConsumerBench(FakeClock(), fifo=fifo, lanes=1)
+    bench.handler.contend(*contended)
+    bench.handler.back = set(back)
     for conversation, group in groups.items():
-        line.queue.send(body(conversation), group=group)
-    line.start()
-    return line
+        bench.queue.send(body(conversation), group=group)
+    bench.start()
+    return bench

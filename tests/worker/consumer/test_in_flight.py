@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.worker.fake_clock import FakeClock, breathe
+from tests.worker.fake_clock import FakeClock, run_ready_tasks
 from tests.worker.stand_in_queue import LATER, NEVER, StandInQueue
 from tests.worker.telemetry_recorder import TelemetryRecorder
 from worker.consumer.in_flight import InFlight
@@ -14,15 +14,15 @@ from worker.ports import Message
 from worker.telemetry.metrics import Metric
 
 
-class Hand:
+class InFlightBench:
     """Messages taken from a queue of 60 s visibility, and the heartbeat that keeps them."""
 
     def __init__(self) -> None:
-        self.clock, self.ear = FakeClock(), TelemetryRecorder()
+        self.clock, self.recorder = FakeClock(), TelemetryRecorder()
         self.queue = StandInQueue(self.clock)
         self.in_flight = InFlight(count_max=30, visibility_seconds=60, clock=self.clock)
-        self.heartbeat = VisibilityExtender(
-            queue=self.queue, in_flight=self.in_flight, clock=self.clock, telemetry=self.ear.telemetry
+        self.extender = VisibilityExtender(
+            queue=self.queue, in_flight=self.in_flight, clock=self.clock, telemetry=self.recorder.telemetry
         )
 
     async def take(self, count: int) -> list[Message]:
@@ -32,110 +32,112 @@ class Hand:
         while len(received) < count:
             await self.in_flight.reserve(10)
             some = await self.queue.receive(wait_seconds=0)
-            await self.in_flight.take(some, reserved=10)
+            await self.in_flight.add(some, reserved=10)
             received.extend(some)
         return received
 
 
 @pytest.fixture
-def hand() -> Hand:
-    return Hand()
+def bench() -> InFlightBench:
+    return InFlightBench()
 
 
-async def test_receivers_wait_while_too_much_is_in_hand(hand: Hand) -> None:
-    messages = await hand.take(25)
-    waiting = asyncio.create_task(hand.in_flight.reserve(10))
-    await breathe()
+async def test_receivers_wait_while_too_much_is_in_hand(bench: InFlightBench) -> None:
+    messages = await bench.take(25)
+    waiting = asyncio.create_task(bench.in_flight.reserve(10))
+    await run_ready_tasks()
     assert not waiting.done()
-    await hand.in_flight.release(message.receipt for message in messages[:4])
-    await breathe()
+    await bench.in_flight.release(message.receipt for message in messages[:4])
+    await run_ready_tasks()
     assert not waiting.done()
-    await hand.in_flight.release(message.receipt for message in messages[:5])
+    await bench.in_flight.release(message.receipt for message in messages[:5])
     await waiting
 
 
-async def test_room_that_is_reserved_counts_until_it_is_given_up(hand: Hand) -> None:
+async def test_room_that_is_reserved_counts_until_it_is_given_up(bench: InFlightBench) -> None:
     for _ in range(3):
-        await hand.in_flight.reserve(10)
-    waiting = asyncio.create_task(hand.in_flight.reserve(10))
-    await breathe()
+        await bench.in_flight.reserve(10)
+    waiting = asyncio.create_task(bench.in_flight.reserve(10))
+    await run_ready_tasks()
     assert not waiting.done()
-    await hand.in_flight.give_up(10)
+    await bench.in_flight.cancel_reservation(10)
     await waiting
 
 
-async def test_a_receiver_cancelled_at_the_door_leaves_no_reservation(hand: Hand) -> None:
-    await hand.take(25)
-    waiting = asyncio.create_task(hand.in_flight.reserve(10))
-    await breathe()
+async def test_a_receiver_cancelled_at_the_door_leaves_no_reservation(bench: InFlightBench) -> None:
+    await bench.take(25)
+    waiting = asyncio.create_task(bench.in_flight.reserve(10))
+    await run_ready_tasks()
     waiting.cancel()
     await asyncio.wait([waiting])
-    await asyncio.wait_for(hand.in_flight.reserve(5), timeout=1)
+    await asyncio.wait_for(bench.in_flight.reserve(5), timeout=1)
 
 
-async def test_visibility_is_extended_in_tens_from_half_of_its_time_on(hand: Hand) -> None:
-    await hand.take(25)
-    beating = asyncio.create_task(hand.heartbeat.run())
-    await hand.clock.advance(29)
-    assert hand.queue.hidden == []
-    await hand.clock.advance(1)
-    assert [entries for action, entries in hand.queue.calls if action == "hide"] == [10, 10, 5]
+async def test_visibility_is_extended_in_tens_from_half_of_its_time_on(bench: InFlightBench) -> None:
+    await bench.take(25)
+    beating = asyncio.create_task(bench.extender.run())
+    await bench.clock.advance(29)
+    assert bench.queue.hidden == []
+    await bench.clock.advance(1)
+    assert [entries for action, entries in bench.queue.calls if action == "hide"] == [10, 10, 5]
     # An hour later, as while the store is away, nobody else has seen any of them.
-    await hand.clock.advance(3_600)
-    assert all(hand.queue.visible_in_seconds(one) >= 20 for one in hand.queue.left)
-    assert hand.ear.gauges[Metric.IN_HAND.value] == 25
+    await bench.clock.advance(3_600)
+    assert all(bench.queue.visible_in_seconds(one) >= 20 for one in bench.queue.left)
+    assert bench.recorder.gauges[Metric.IN_HAND.value] == 25
     beating.cancel()
 
 
-async def test_what_was_settled_is_not_extended(hand: Hand) -> None:
-    messages = await hand.take(2)
-    await hand.in_flight.release([messages[0].receipt])
-    await hand.clock.advance(40)
-    await hand.heartbeat.beat()
-    assert [hide.receipt for hide in hand.queue.hidden] == [messages[1].receipt]
+async def test_what_was_settled_is_not_extended(bench: InFlightBench) -> None:
+    messages = await bench.take(2)
+    await bench.in_flight.release([messages[0].receipt])
+    await bench.clock.advance(40)
+    await bench.extender.extend_due()
+    assert [hide.receipt for hide in bench.queue.hidden] == [messages[1].receipt]
 
 
-async def test_a_failed_beat_is_made_good_by_the_next(hand: Hand) -> None:
-    await hand.take(2)
-    hand.queue.refuse("hide", QueueAway("away"), LATER)
-    await hand.clock.advance(30)
-    await hand.heartbeat.beat()
-    assert hand.queue.hidden == []
-    await hand.heartbeat.beat()
-    await hand.heartbeat.beat()
-    assert len(hand.queue.hidden) == 2
-    assert hand.ear.total(Metric.VISIBILITY_LOST) == 0
+async def test_a_failed_beat_is_made_good_by_the_next(bench: InFlightBench) -> None:
+    await bench.take(2)
+    bench.queue.refuse("hide", QueueAway("away"), LATER)
+    await bench.clock.advance(30)
+    await bench.extender.extend_due()
+    assert bench.queue.hidden == []
+    await bench.extender.extend_due()
+    await bench.extender.extend_due()
+    assert len(bench.queue.hidden) == 2
+    assert bench.recorder.total(Metric.VISIBILITY_LOST) == 0
 
 
-async def test_visibility_that_is_lost_is_counted_once_and_the_message_stays_in_hand(hand: Hand) -> None:
-    await hand.take(1)
-    hand.queue.refuse("hide", NEVER)
-    await hand.clock.advance(30)
+async def test_visibility_that_is_lost_is_counted_once_and_the_message_stays_in_hand(bench: InFlightBench) -> None:
+    await bench.take(1)
+    bench.queue.refuse("hide", NEVER)
+    await bench.clock.advance(30)
     for _ in range(3):
-        await hand.heartbeat.beat()
-    assert hand.ear.total(Metric.VISIBILITY_LOST) == 1
-    assert len(hand.in_flight) == 1
+        await bench.extender.extend_due()
+    assert bench.recorder.total(Metric.VISIBILITY_LOST) == 1
+    assert len(bench.in_flight) == 1
 
 
-async def test_visibility_that_lapses_while_the_queue_is_away_is_counted_once_and_asked_for_again(hand: Hand) -> None:
-    await hand.take(12)
-    hand.queue.refuse("hide", *[QueueAway("away")] * 8)
+async def test_visibility_that_lapses_while_the_queue_is_away_is_counted_once_and_asked_for_again(
+    bench: InFlightBench,
+) -> None:
+    await bench.take(12)
+    bench.queue.refuse("hide", *[QueueAway("away")] * 8)
     for seconds, lost in ((30, 0), (29, 0), (1, 12), (5, 12)):
-        await hand.clock.advance(seconds)
-        await hand.heartbeat.beat()
-        assert hand.ear.total(Metric.VISIBILITY_LOST) == lost
-    await hand.heartbeat.beat()
-    assert len(hand.queue.hidden) == 12
-    assert hand.ear.total(Metric.VISIBILITY_LOST) == 12
+        await bench.clock.advance(seconds)
+        await bench.extender.extend_due()
+        assert bench.recorder.total(Metric.VISIBILITY_LOST) == lost
+    await bench.extender.extend_due()
+    assert len(bench.queue.hidden) == 12
+    assert bench.recorder.total(Metric.VISIBILITY_LOST) == 12
 
 
 @pytest.mark.parametrize("jump_seconds", [-86_400, -5, 3_600])
-async def test_a_clock_that_is_set_does_not_let_visibility_lapse(hand: Hand, jump_seconds: float) -> None:
-    await hand.take(2)
-    await hand.clock.advance(10)
-    hand.clock.put(jump_seconds)
-    await hand.heartbeat.beat()
-    assert hand.queue.hidden == []
-    await hand.clock.advance(20)
-    await hand.heartbeat.beat()
-    assert len(hand.queue.hidden) == 2
+async def test_a_clock_that_is_set_does_not_let_visibility_lapse(bench: InFlightBench, jump_seconds: float) -> None:
+    await bench.take(2)
+    await bench.clock.advance(10)
+    bench.clock.put(jump_seconds)
+    await bench.extender.extend_due()
+    assert bench.queue.hidden == []
+    await bench.clock.advance(20)
+    await bench.extender.extend_due()
+    assert len(bench.queue.hidden) == 2

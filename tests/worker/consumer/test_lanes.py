@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.worker.consumer.consumer_bench import FOREIGN, Line, body, own
-from tests.worker.fake_clock import FakeClock, breathe, until
+from tests.worker.consumer.consumer_bench import FOREIGN, ConsumerBench, body, own
+from tests.worker.fake_clock import FakeClock, run_ready_tasks, until
 from worker.consumer.settlement import EARLIER_WENT_BACK
 from worker.errors import QueueAway
 from worker.ports import RefusedEntry
@@ -14,163 +14,163 @@ from worker.telemetry.metrics import Metric
 
 
 @pytest.fixture
-async def line() -> AsyncIterator[Line]:
-    line = Line(FakeClock())
-    yield line
-    await line.stop()
+async def bench() -> AsyncIterator[ConsumerBench]:
+    bench = ConsumerBench(FakeClock())
+    yield bench
+    await bench.stop()
 
 
-async def test_a_conversation_keeps_to_its_lane_and_its_order(line: Line) -> None:
+async def test_a_conversation_keeps_to_its_lane_and_its_order(bench: ConsumerBench) -> None:
     for rev in range(1, 4):
         for conversation in ("c1", "c2", "c3"):
-            line.queue.send(body(conversation, rev))
-    line.start()
-    await line.drained()
+            bench.queue.send(body(conversation, rev))
+    bench.start()
+    await bench.drained()
     for conversation in ("c1", "c2", "c3"):
-        met = [event for batch in line.script.batches for event in batch if event.startswith(conversation)]
+        met = [event for batch in bench.handler.batches for event in batch if event.startswith(conversation)]
         assert met == [f"{conversation}-{rev}" for rev in (1, 2, 3)]
-    assert len(line.audits) == 9
-    assert sorted(line.offered) == sorted(f"a-{line['event']['id']}" for line in line.audits)
-    assert line.ear.counts[Metric.RECEIVED.value] == 9
+    assert len(bench.audits) == 9
+    assert sorted(bench.offered) == sorted(f"a-{audit['event']['id']}" for audit in bench.audits)
+    assert bench.recorder.counts[Metric.RECEIVED.value] == 9
 
 
 async def test_a_lane_takes_all_that_waits_up_to_its_maximum() -> None:
-    line = Line(FakeClock(), lanes=1, batch_max=15)
-    line.script.gate = asyncio.Event()
+    bench = ConsumerBench(FakeClock(), lanes=1, batch_max=15)
+    bench.handler.gate = asyncio.Event()
     for rev in range(1, 32):
-        line.queue.send(body("c1", rev))
-    line.start()
-    await until(lambda: len(line.in_flight) == 31)
-    line.script.gate.set()
-    await line.drained()
-    assert [len(batch) for batch in line.script.batches] == [15, 15, 1]
-    await line.stop()
+        bench.queue.send(body("c1", rev))
+    bench.start()
+    await until(lambda: len(bench.in_flight) == 31)
+    bench.handler.gate.set()
+    await bench.drained()
+    assert [len(batch) for batch in bench.handler.batches] == [15, 15, 1]
+    await bench.stop()
 
 
-async def test_bad_and_foreign_messages_end_at_once_and_harm_nobody(line: Line) -> None:
-    line.script.gate = asyncio.Event()
-    line.queue.send(body("c1"))
-    line.queue.send("{nonsense")
-    line.queue.send(FOREIGN)
-    line.start()
+async def test_bad_and_foreign_messages_end_at_once_and_harm_nobody(bench: ConsumerBench) -> None:
+    bench.handler.gate = asyncio.Event()
+    bench.queue.send(body("c1"))
+    bench.queue.send("{nonsense")
+    bench.queue.send(FOREIGN)
+    bench.start()
     # The event's own lane is held up: the other two do not wait for it.
-    await until(lambda: line.queue.left == ["m1"])
-    assert [letter.attributes["error_code"]["StringValue"] for letter in line.queue.dead] == ["NOT_JSON"]
-    await until(lambda: line.ear.total(Metric.UNSUPPORTED) == 1)
-    (audit,) = line.audits
+    await until(lambda: bench.queue.left == ["m1"])
+    assert [letter.attributes["error_code"]["StringValue"] for letter in bench.queue.dead] == ["NOT_JSON"]
+    await until(lambda: bench.recorder.total(Metric.UNSUPPORTED) == 1)
+    (audit,) = bench.audits
     assert audit["reasons"] == [{"action": "SKIP_SYNC", "code": "UNSUPPORTED_EVENT", "meta": {}}]
-    line.script.gate.set()
-    await line.drained()
+    bench.handler.gate.set()
+    await bench.drained()
 
 
 async def test_while_the_store_is_away_nothing_is_settled_and_receiving_pauses() -> None:
-    line = Line(FakeClock())
-    line.script.away = 4
-    line.queue.send(body("c1"))
-    line.start()
-    await breathe()
-    line.queue.send(body("c2"))
+    bench = ConsumerBench(FakeClock())
+    bench.handler.away = 4
+    bench.queue.send(body("c1"))
+    bench.start()
+    await run_ready_tasks()
+    bench.queue.send(body("c2"))
     # The long poll that was under way is let through; the next one waits.
-    await line.clock.advance(5)
-    assert line.queue.left == ["m1", "m2"]
-    assert not line.health.answer()["checks"]["store"]["ok"]
-    assert line.ear.counts[Metric.STORE_PAUSE.value] == 1
-    assert [action for action, _ in line.queue.calls if action != "receive"] == []
-    polls = len(line.queue.calls)
-    await line.clock.advance(5)
-    assert len(line.queue.calls) == polls
-    await line.clock.advance(60)
-    await line.drained()
-    assert line.health.answer()["ready"]
-    assert line.queue.dead == []
-    assert line.ear.counts[Metric.STORE_PAUSE.value] == 1
-    await line.stop()
+    await bench.clock.advance(5)
+    assert bench.queue.left == ["m1", "m2"]
+    assert not bench.health.report()["checks"]["store"]["ok"]
+    assert bench.recorder.counts[Metric.STORE_PAUSE.value] == 1
+    assert [action for action, _ in bench.queue.calls if action != "receive"] == []
+    polls = len(bench.queue.calls)
+    await bench.clock.advance(5)
+    assert len(bench.queue.calls) == polls
+    await bench.clock.advance(60)
+    await bench.drained()
+    assert bench.health.report()["ready"]
+    assert bench.queue.dead == []
+    assert bench.recorder.counts[Metric.STORE_PAUSE.value] == 1
+    await bench.stop()
 
 
 async def test_an_outage_that_somebody_else_sees_end_wakes_the_lanes() -> None:
-    line = Line(FakeClock())
-    line.script.away = 1
-    line.queue.send(body("c1"))
-    line.start()
-    await breathe()
-    assert line.queue.left == ["m1"]
-    line.store_availability.ends()
-    await line.drained()
-    await line.stop()
+    bench = ConsumerBench(FakeClock())
+    bench.handler.away = 1
+    bench.queue.send(body("c1"))
+    bench.start()
+    await run_ready_tasks()
+    assert bench.queue.left == ["m1"]
+    bench.store_availability.mark_back()
+    await bench.drained()
+    await bench.stop()
 
 
 async def test_a_fault_in_our_code_sends_back_its_own_conversation_only() -> None:
-    line = Line(FakeClock(), lanes=1)
-    line.script.faulty = {"c2"}
+    bench = ConsumerBench(FakeClock(), lanes=1)
+    bench.handler.faulty = {"c2"}
     for conversation in ("c1", "c2", "c3"):
-        line.queue.send(body(conversation))
-    line.start()
-    await until(lambda: line.queue.left == ["m2"])
-    outcomes = {audit["conversationId"]: audit["outcome"] for audit in line.audits}
+        bench.queue.send(body(conversation))
+    bench.start()
+    await until(lambda: bench.queue.left == ["m2"])
+    outcomes = {audit["conversationId"]: audit["outcome"] for audit in bench.audits}
     assert outcomes == {"c1": "skipped", "c2": "failed", "c3": "skipped"}
-    fault = next(said for said in line.ear.lines if said["msg"] == "a batch met a fault in our code")
+    fault = next(said for said in bench.recorder.lines if said["msg"] == "a batch met a fault in our code")
     assert fault["error"] == "KeyError"
     assert any("handle" in frame for frame in fault["stack"])
-    assert "words" not in str(line.ear.lines)
-    await line.stop()
+    assert "words" not in str(bench.recorder.lines)
+    await bench.stop()
 
 
 async def test_the_queue_being_away_is_waited_for_with_a_growing_delay() -> None:
     clock = FakeClock()
-    line = Line(clock)
-    line.queue.refuse("receive", *[QueueAway("connection refused")] * 5)
-    line.queue.send(body("c1"))
-    line.start()
-    await until(lambda: line.ear.total(Metric.QUEUE_AWAY) == 1)
-    assert not line.health.answer()["checks"]["queue"]["ok"]
+    bench = ConsumerBench(clock)
+    bench.queue.refuse("receive", *[QueueAway("connection refused")] * 5)
+    bench.queue.send(body("c1"))
+    bench.start()
+    await until(lambda: bench.recorder.total(Metric.QUEUE_AWAY) == 1)
+    assert not bench.health.report()["checks"]["queue"]["ok"]
     await clock.advance(18)
-    await line.drained()
+    await bench.drained()
     assert clock.slept[:5] == [0.75, 1.5, 3, 6, 6]
-    assert line.health.answer()["ready"]
-    await line.stop()
+    assert bench.health.report()["ready"]
+    await bench.stop()
 
 
 async def test_fifo_what_waits_behind_a_message_that_goes_back_goes_back_too() -> None:
-    line = Line(FakeClock(), fifo=True, lanes=1, batch_max=2)
-    line.script.gate = asyncio.Event()
-    line.script.back = {"c1-2"}
+    bench = ConsumerBench(FakeClock(), fifo=True, lanes=1, batch_max=2)
+    bench.handler.gate = asyncio.Event()
+    bench.handler.back = {"c1-2"}
     for rev in range(1, 5):
-        line.queue.send(body("c1", rev), group="c1")
-    line.start()
-    await until(lambda: len(line.in_flight) == 4)
-    line.script.gate.set()
-    await until(lambda: len(line.in_flight) == 0)
-    assert line.queue.left == ["m2", "m3", "m4"]
-    assert line.script.batches == [["c1-1", "c1-2"]]
+        bench.queue.send(body("c1", rev), group="c1")
+    bench.start()
+    await until(lambda: len(bench.in_flight) == 4)
+    bench.handler.gate.set()
+    await until(lambda: len(bench.in_flight) == 0)
+    assert bench.queue.left == ["m2", "m3", "m4"]
+    assert bench.handler.batches == [["c1-1", "c1-2"]]
     name = f"{Metric.OUTCOME.value} event=kustomer.conversation.update outcome=retry reason={EARLIER_WENT_BACK}"
-    await until(lambda: line.ear.counts[name] == 2)
-    line.script.back = set()
-    await line.clock.advance(60)
-    await line.drained()
-    assert line.script.batches[1:] == [["c1-2", "c1-3"], ["c1-4"]]
-    await line.stop()
+    await until(lambda: bench.recorder.counts[name] == 2)
+    bench.handler.back = set()
+    await bench.clock.advance(60)
+    await bench.drained()
+    assert bench.handler.batches[1:] == [["c1-2", "c1-3"], ["c1-4"]]
+    await bench.stop()
 
 
-async def test_idle_waits_for_the_batch_under_way(line: Line) -> None:
-    line.script.gate = asyncio.Event()
-    line.queue.send(body("c1"))
-    line.start()
-    await until(lambda: len(line.in_flight) == 1)
-    idle = asyncio.ensure_future(line.lanes.idle())
-    await breathe()
+async def test_idle_waits_for_the_batch_under_way(bench: ConsumerBench) -> None:
+    bench.handler.gate = asyncio.Event()
+    bench.queue.send(body("c1"))
+    bench.start()
+    await until(lambda: len(bench.in_flight) == 1)
+    idle = asyncio.ensure_future(bench.lanes.idle())
+    await run_ready_tasks()
     assert not idle.done()
-    line.script.gate.set()
+    bench.handler.gate.set()
     await idle
-    assert line.queue.left == []
+    assert bench.queue.left == []
 
 
 @pytest.mark.parametrize("fifo", [False, True])
 async def test_a_dead_letter_queue_that_refuses_holds_up_nothing_else(fifo: bool) -> None:
-    line = Line(FakeClock(), fifo=fifo, batch_max=1)
-    line.queue.refuse("dead_letter", *[RefusedEntry(code="Throttled", reason="", final=False)] * 50)
+    bench = ConsumerBench(FakeClock(), fifo=fifo, batch_max=1)
+    bench.queue.refuse("dead_letter", *[RefusedEntry(code="Throttled", reason="", final=False)] * 50)
     for text in ("{nonsense", own("c1"), FOREIGN):
-        line.queue.send(text)
-    line.start()
-    await breathe()
-    assert line.queue.left == ["m1"]
-    await line.stop()
+        bench.queue.send(text)
+    bench.start()
+    await run_ready_tasks()
+    assert bench.queue.left == ["m1"]
+    await bench.stop()

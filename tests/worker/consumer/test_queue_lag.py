@@ -37,43 +37,43 @@ def test_a_batch_is_as_late_as_its_latest_event(ago: list[timedelta | None], lat
 def test_the_most_of_the_last_minute_counts() -> None:
     clock = HandClock()
     lag = QueueLag(clock)
-    lag.heard()
-    assert lag.now() == IN_TIME
-    lag.note(timedelta(seconds=90))
-    lag.note(timedelta(seconds=2))
+    lag.note_answer()
+    assert lag.current() == IN_TIME
+    lag.note_lateness(timedelta(seconds=90))
+    lag.note_lateness(timedelta(seconds=2))
     clock.at += timedelta(seconds=60)
-    lag.heard()
-    assert lag.now() == timedelta(seconds=90)
+    lag.note_answer()
+    assert lag.current() == timedelta(seconds=90)
     clock.at += timedelta(milliseconds=1)
-    assert lag.now() == IN_TIME
-    lag.note(timedelta(seconds=2))
-    assert lag.now() == timedelta(seconds=2)
+    assert lag.current() == IN_TIME
+    lag.note_lateness(timedelta(seconds=2))
+    assert lag.current() == timedelta(seconds=2)
 
 
 def test_while_the_queue_is_silent_nobody_knows() -> None:
     clock = HandClock()
     lag = QueueLag(clock)
-    assert lag.now() is None
-    lag.heard()
-    lag.note(timedelta(minutes=10))
+    assert lag.current() is None
+    lag.note_answer()
+    lag.note_lateness(timedelta(minutes=10))
     clock.at += timedelta(minutes=5)
-    assert lag.now() is None
-    lag.heard()
+    assert lag.current() is None
+    lag.note_answer()
     # What it said before the silence still holds, for what is left of its minute.
-    assert lag.now() == timedelta(minutes=10)
+    assert lag.current() == timedelta(minutes=10)
     for _ in range(2):
         clock.at += timedelta(seconds=31)
-        lag.heard()
-    assert lag.now() == IN_TIME
+        lag.note_answer()
+    assert lag.current() == IN_TIME
 
 
 @pytest.mark.parametrize("jump_seconds", [-3_600, 3_600])
 async def test_a_clock_that_is_set_is_no_silence_of_the_queue(jump_seconds: float) -> None:
     clock = FakeClock()
     lag = QueueLag(clock)
-    lag.heard()
-    lag.note(timedelta(seconds=9))
+    lag.note_answer()
+    lag.note_lateness(timedelta(seconds=9))
     clock.put(jump_seconds)
-    assert lag.now() == timedelta(seconds=9)
+    assert lag.current() == timedelta(seconds=9)
     await clock.advance(61)
-    assert lag.now() is None
+    assert lag.current() is None

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from handlers.events.event import RejectionCode
 from handlers.outcome import Done, MessageOutcome, Poison, Retry
-from tests.worker.fake_clock import Even, Hasty
+from tests.worker.fake_clock import AutoAdvancingClock, FixedChance
 from tests.worker.stand_in_queue import LATER, NEVER, StandInQueue
 from tests.worker.telemetry_recorder import TelemetryRecorder
 from worker.consumer.in_flight import InFlight
@@ -26,12 +26,12 @@ DEAD = Poison(code=RejectionCode.NOT_JSON, reason="the body is not JSON")
 
 
 @dataclass(slots=True)
-class Desk:
+class SettlementBench:
     queue: StandInQueue
     in_flight: InFlight
-    settle: Settler
-    ear: TelemetryRecorder
-    clock: Hasty
+    settler: Settler
+    recorder: TelemetryRecorder
+    clock: AutoAdvancingClock
 
     async def receive(self, *bodies: str, group: str | None = None) -> list[Message]:
         for body in bodies:
@@ -39,185 +39,187 @@ class Desk:
         received: list[Message] = []
         while some := await self.queue.receive(wait_seconds=0):
             await self.in_flight.reserve(10)
-            await self.in_flight.take(some, reserved=10)
+            await self.in_flight.add(some, reserved=10)
             received.extend(some)
         return received
 
     async def settle_all(self, messages: Sequence[Message], *outcomes: MessageOutcome) -> frozenset[str]:
         pairs = zip(messages, outcomes, strict=True)
-        return await self.settle.settle([Settlement(message=message, outcome=outcome) for message, outcome in pairs])
+        return await self.settler.settle([Settlement(message=message, outcome=outcome) for message, outcome in pairs])
 
 
 @asynccontextmanager
-async def _desk(*, fifo: bool = False) -> AsyncIterator[Desk]:
-    clock, ear = Hasty(), TelemetryRecorder()
+async def _bench(*, fifo: bool = False) -> AsyncIterator[SettlementBench]:
+    clock, recorder = AutoAdvancingClock(), TelemetryRecorder()
     queue = StandInQueue(clock)
     queue.facts = replace(queue.facts, fifo=fifo)
     in_flight = InFlight(count_max=1_000, visibility_seconds=60, clock=clock)
-    settle = Settler(
+    settler = Settler(
         queue=queue,
         facts=queue.facts,
         in_flight=in_flight,
         clock=clock,
-        retry=JitteredBackoff(first_seconds=2, max_seconds=900, chance=Even()),
-        pause=JitteredBackoff(first_seconds=0.2, max_seconds=1, chance=Even()),
-        telemetry=ear.telemetry,
+        retry=JitteredBackoff(first_seconds=2, max_seconds=900, chance=FixedChance()),
+        pause=JitteredBackoff(first_seconds=0.2, max_seconds=1, chance=FixedChance()),
+        telemetry=recorder.telemetry,
     )
-    running = asyncio.create_task(settle.run())
-    yield Desk(queue, in_flight, settle, ear, clock)
+    running = asyncio.create_task(settler.run())
+    yield SettlementBench(queue, in_flight, settler, recorder, clock)
     running.cancel()
     await asyncio.wait([running])
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Desk]:
-    async with _desk() as one:
+async def bench() -> AsyncIterator[SettlementBench]:
+    async with _bench() as one:
         yield one
 
 
 @pytest.fixture
-async def fifo() -> AsyncIterator[Desk]:
-    async with _desk(fifo=True) as one:
+async def fifo() -> AsyncIterator[SettlementBench]:
+    async with _bench(fifo=True) as one:
         yield one
 
 
-async def test_done_is_deleted_retry_is_hidden_poison_is_dead_lettered_and_deleted(desk: Desk) -> None:
-    messages = await desk.receive("a", "b", "c")
-    await desk.settle_all(messages, DONE, AGAIN, DEAD)
-    assert desk.queue.left == ["m2"]
-    assert desk.queue.visible_in_seconds("m2") == 2
-    assert [letter.body for letter in desk.queue.dead] == ["c"]
-    assert len(desk.in_flight) == 0
+async def test_done_is_deleted_retry_is_hidden_poison_is_dead_lettered_and_deleted(bench: SettlementBench) -> None:
+    messages = await bench.receive("a", "b", "c")
+    await bench.settle_all(messages, DONE, AGAIN, DEAD)
+    assert bench.queue.left == ["m2"]
+    assert bench.queue.visible_in_seconds("m2") == 2
+    assert [letter.body for letter in bench.queue.dead] == ["c"]
+    assert len(bench.in_flight) == 0
     name = Metric.OUTCOME.value
-    assert desk.ear.counts[f"{name} event=other outcome=done reason=APPLIED"] == 1
-    assert desk.ear.counts[f"{name} event=other outcome=retry reason=CONFLICT"] == 1
-    assert desk.ear.counts[f"{name} event=other outcome=poison reason=NOT_JSON"] == 1
-    assert desk.ear.counts[f"{Metric.DEAD_LETTER.value} code=NOT_JSON"] == 1
+    assert bench.recorder.counts[f"{name} event=other outcome=done reason=APPLIED"] == 1
+    assert bench.recorder.counts[f"{name} event=other outcome=retry reason=CONFLICT"] == 1
+    assert bench.recorder.counts[f"{name} event=other outcome=poison reason=NOT_JSON"] == 1
+    assert bench.recorder.counts[f"{Metric.DEAD_LETTER.value} code=NOT_JSON"] == 1
 
 
-async def test_a_message_that_comes_back_waits_longer_each_time_and_is_counted_near_the_maximum(desk: Desk) -> None:
-    desk.queue.send("a")
+async def test_a_message_that_comes_back_waits_longer_each_time_and_is_counted_near_the_maximum(
+    bench: SettlementBench,
+) -> None:
+    bench.queue.send("a")
     waits: list[int] = []
     for _ in range(9):
-        (message,) = await desk.receive()
-        await desk.settle_all([message], AGAIN)
-        waits.append(desk.queue.hidden[-1].seconds)
-        await desk.clock.sleep(waits[-1])
+        (message,) = await bench.receive()
+        await bench.settle_all([message], AGAIN)
+        waits.append(bench.queue.hidden[-1].seconds)
+        await bench.clock.sleep(waits[-1])
     assert waits == [2, 3, 6, 12, 24, 48, 96, 192, 384]
-    assert desk.ear.total(Metric.NEAR_RECEIVE_MAX) == 2
+    assert bench.recorder.total(Metric.NEAR_RECEIVE_MAX) == 2
 
 
-async def test_a_retry_may_name_its_own_delay_within_what_sqs_takes(desk: Desk) -> None:
-    messages = await desk.receive("a", "b")
-    await desk.settle_all(messages, replace(AGAIN, after_s=0.2), replace(AGAIN, after_s=1e9))
-    assert [hide.seconds for hide in desk.queue.hidden] == [1, 43_200]
+async def test_a_retry_may_name_its_own_delay_within_what_sqs_takes(bench: SettlementBench) -> None:
+    messages = await bench.receive("a", "b")
+    await bench.settle_all(messages, replace(AGAIN, after_s=0.2), replace(AGAIN, after_s=1e9))
+    assert [hide.seconds for hide in bench.queue.hidden] == [1, 43_200]
 
 
-async def test_what_fails_partially_is_tried_again_alone(desk: Desk) -> None:
-    messages = await desk.receive("a", "b", "c")
-    desk.queue.refuse("delete", None, LATER, None)
-    await desk.settle_all(messages, DONE, DONE, DONE)
-    assert desk.queue.left == []
-    assert desk.queue.calls[-2:] == [("delete", 3), ("delete", 1)]
-    assert desk.ear.total(Metric.UNSETTLED) == 0
+async def test_what_fails_partially_is_tried_again_alone(bench: SettlementBench) -> None:
+    messages = await bench.receive("a", "b", "c")
+    bench.queue.refuse("delete", None, LATER, None)
+    await bench.settle_all(messages, DONE, DONE, DONE)
+    assert bench.queue.left == []
+    assert bench.queue.calls[-2:] == [("delete", 3), ("delete", 1)]
+    assert bench.recorder.total(Metric.UNSETTLED) == 0
 
 
-async def test_what_sqs_will_never_take_is_left_to_redelivery_and_counted(desk: Desk) -> None:
-    messages = await desk.receive("a", "b")
-    desk.queue.refuse("delete", NEVER)
-    await desk.settle_all(messages, DONE, DONE)
-    assert desk.queue.left == ["m1"]
-    assert [call for call in desk.queue.calls if call[0] == "delete"] == [("delete", 2)]
-    assert desk.ear.counts[f"{Metric.UNSETTLED.value} action=delete code=ReceiptHandleIsInvalid"] == 1
-    assert len(desk.in_flight) == 0
+async def test_what_sqs_will_never_take_is_left_to_redelivery_and_counted(bench: SettlementBench) -> None:
+    messages = await bench.receive("a", "b")
+    bench.queue.refuse("delete", NEVER)
+    await bench.settle_all(messages, DONE, DONE)
+    assert bench.queue.left == ["m1"]
+    assert [call for call in bench.queue.calls if call[0] == "delete"] == [("delete", 2)]
+    assert bench.recorder.counts[f"{Metric.UNSETTLED.value} action=delete code=ReceiptHandleIsInvalid"] == 1
+    assert len(bench.in_flight) == 0
 
 
-async def test_the_queue_being_away_is_outlived_or_left_to_redelivery(desk: Desk) -> None:
-    messages = await desk.receive("a")
-    desk.queue.refuse("delete", QueueAway("away"), QueueAway("away"))
-    await desk.settle_all(messages, DONE)
-    assert desk.queue.left == []
-    messages = await desk.receive("b")
-    desk.queue.refuse("delete", *[QueueAway("away")] * 9)
-    await desk.settle_all(messages, DONE)
-    assert desk.queue.left == ["m2"]
-    assert desk.ear.counts[f"{Metric.UNSETTLED.value} action=delete code=AWAY"] == 1
+async def test_the_queue_being_away_is_outlived_or_left_to_redelivery(bench: SettlementBench) -> None:
+    messages = await bench.receive("a")
+    bench.queue.refuse("delete", QueueAway("away"), QueueAway("away"))
+    await bench.settle_all(messages, DONE)
+    assert bench.queue.left == []
+    messages = await bench.receive("b")
+    bench.queue.refuse("delete", *[QueueAway("away")] * 9)
+    await bench.settle_all(messages, DONE)
+    assert bench.queue.left == ["m2"]
+    assert bench.recorder.counts[f"{Metric.UNSETTLED.value} action=delete code=AWAY"] == 1
 
 
-async def test_without_its_dead_letter_a_message_is_not_deleted(desk: Desk) -> None:
-    messages = await desk.receive("a", "b")
-    desk.queue.refuse("dead_letter", *[NEVER])
-    await desk.settle_all(messages, DEAD, DEAD)
-    assert desk.queue.left == ["m1"]
-    assert [letter.body for letter in desk.queue.dead] == ["b"]
-    assert desk.ear.counts[f"{Metric.OUTCOME.value} event=other outcome=retry reason={DEAD_LETTER_FAILED}"] == 1
+async def test_without_its_dead_letter_a_message_is_not_deleted(bench: SettlementBench) -> None:
+    messages = await bench.receive("a", "b")
+    bench.queue.refuse("dead_letter", *[NEVER])
+    await bench.settle_all(messages, DEAD, DEAD)
+    assert bench.queue.left == ["m1"]
+    assert [letter.body for letter in bench.queue.dead] == ["b"]
+    assert bench.recorder.counts[f"{Metric.OUTCOME.value} event=other outcome=retry reason={DEAD_LETTER_FAILED}"] == 1
 
 
-async def test_a_dead_letter_without_room_for_attributes_is_logged_with_its_reason(desk: Desk) -> None:
-    desk.queue.send("x" * 262_144)
-    await desk.settle_all(await desk.receive(), DEAD)
-    assert desk.queue.dead[0].attributes == {}
-    line = next(line for line in desk.ear.lines if "leaves no room" in line["msg"])
+async def test_a_dead_letter_without_room_for_attributes_is_logged_with_its_reason(bench: SettlementBench) -> None:
+    bench.queue.send("x" * 262_144)
+    await bench.settle_all(await bench.receive(), DEAD)
+    assert bench.queue.dead[0].attributes == {}
+    line = next(line for line in bench.recorder.lines if "leaves no room" in line["msg"])
     assert (line["messageId"], line["code"], line["reason"]) == ("m1", "NOT_JSON", "the body is not JSON")
 
 
-async def test_what_several_lanes_settle_at_once_shares_calls(desk: Desk) -> None:
-    messages = await desk.receive(*"abcdefghijklmnopqrstuvwxyz")
-    await asyncio.gather(*(desk.settle_all([message], DONE) for message in messages))
-    deletes = [entries for action, entries in desk.queue.calls if action == "delete"]
-    assert desk.queue.left == []
+async def test_what_several_lanes_settle_at_once_shares_calls(bench: SettlementBench) -> None:
+    messages = await bench.receive(*"abcdefghijklmnopqrstuvwxyz")
+    await asyncio.gather(*(bench.settle_all([message], DONE) for message in messages))
+    deletes = [entries for action, entries in bench.queue.calls if action == "delete"]
+    assert bench.queue.left == []
     assert sorted(deletes) == [6, 10, 10]
 
 
-async def test_handing_back_makes_messages_visible_at_once(desk: Desk) -> None:
-    messages = await desk.receive(*"abcdefghijkl")
-    await desk.settle.hand_back(messages)
-    assert {desk.queue.visible_in_seconds(message.id) for message in messages} == {0}
-    assert len(desk.in_flight) == 0
-    assert desk.ear.total(Metric.HANDED_BACK) == 12
+async def test_handing_back_makes_messages_visible_at_once(bench: SettlementBench) -> None:
+    messages = await bench.receive(*"abcdefghijkl")
+    await bench.settler.hand_back(messages)
+    assert {bench.queue.visible_in_seconds(message.id) for message in messages} == {0}
+    assert len(bench.in_flight) == 0
+    assert bench.recorder.total(Metric.HANDED_BACK) == 12
 
 
-async def test_fifo_what_goes_back_takes_the_later_ones_of_its_group_along(fifo: Desk) -> None:
+async def test_fifo_what_goes_back_takes_the_later_ones_of_its_group_along(fifo: SettlementBench) -> None:
     c1 = await fifo.receive("a", "b", "c", group="c1")
     c2 = await fifo.receive("d", group="c2")
     went_back = await fifo.settle_all([*c1, *c2], DONE, AGAIN, DONE, DONE)
     assert went_back == {"c1"}
     assert fifo.queue.left == ["m2", "m3"]
     assert {fifo.queue.visible_in_seconds(one) for one in fifo.queue.left} == {2}
-    assert fifo.ear.counts[f"{Metric.OUTCOME.value} event=other outcome=retry reason={EARLIER_WENT_BACK}"] == 1
+    assert fifo.recorder.counts[f"{Metric.OUTCOME.value} event=other outcome=retry reason={EARLIER_WENT_BACK}"] == 1
 
 
-async def test_fifo_a_dead_letter_that_cannot_be_sent_holds_its_group(fifo: Desk) -> None:
+async def test_fifo_a_dead_letter_that_cannot_be_sent_holds_its_group(fifo: SettlementBench) -> None:
     messages = await fifo.receive("a", "b", group="c1")
     fifo.queue.refuse("dead_letter", NEVER)
     assert await fifo.settle_all(messages, DEAD, DONE) == {"c1"}
     assert fifo.queue.left == ["m1", "m2"]
 
 
-async def test_fifo_dead_letters_keep_their_group(fifo: Desk) -> None:
+async def test_fifo_dead_letters_keep_their_group(fifo: SettlementBench) -> None:
     await fifo.settle_all(await fifo.receive("a", group="c1"), DEAD)
     assert (fifo.queue.dead[0].group, fifo.queue.dead[0].deduplication) == ("c1", "m1")
 
 
-async def test_no_body_is_ever_logged(desk: Desk) -> None:
-    messages = await desk.receive("a customer's words", "more of them", "and more")
-    await desk.settle_all(messages, DONE, AGAIN, DEAD)
-    assert "words" not in str(desk.ear.lines)
-    assert "more" not in str(desk.ear.lines)
+async def test_no_body_is_ever_logged(bench: SettlementBench) -> None:
+    messages = await bench.receive("a customer's words", "more of them", "and more")
+    await bench.settle_all(messages, DONE, AGAIN, DEAD)
+    assert "words" not in str(bench.recorder.lines)
+    assert "more" not in str(bench.recorder.lines)
 
 
-async def test_what_is_no_poison_does_not_wait_for_the_dead_letters(desk: Desk) -> None:
-    messages = await desk.receive("good", "bad", "busy")
-    desk.queue.refuse("dead_letter", LATER, LATER)
-    await desk.settle_all(messages, DONE, DEAD, AGAIN)
-    calls = [action for action, _ in desk.queue.calls if action != "receive"]
+async def test_what_is_no_poison_does_not_wait_for_the_dead_letters(bench: SettlementBench) -> None:
+    messages = await bench.receive("good", "bad", "busy")
+    bench.queue.refuse("dead_letter", LATER, LATER)
+    await bench.settle_all(messages, DONE, DEAD, AGAIN)
+    calls = [action for action, _ in bench.queue.calls if action != "receive"]
     assert sorted(calls[:3]) == ["dead_letter", "delete", "hide"], "side by side"
     assert calls[3:] == ["dead_letter", "dead_letter", "delete"]
-    assert desk.queue.left == ["m3"]
-    assert len(desk.in_flight) == 0
+    assert bench.queue.left == ["m3"]
+    assert len(bench.in_flight) == 0
 
 
-async def test_fifo_what_follows_poison_in_its_group_waits_for_its_letter(fifo: Desk) -> None:
+async def test_fifo_what_follows_poison_in_its_group_waits_for_its_letter(fifo: SettlementBench) -> None:
     messages = await fifo.receive("early", "bad", "late", group="g")
     fifo.queue.refuse("dead_letter", *[LATER] * 4)
     assert await fifo.settle_all(messages, DONE, DEAD, DONE) == {"g"}
@@ -227,7 +229,7 @@ async def test_fifo_what_follows_poison_in_its_group_waits_for_its_letter(fifo: 
     assert [hide.seconds for hide in fifo.queue.hidden] == [2, 2]
 
 
-async def test_fifo_another_group_does_not_wait_for_a_letter(fifo: Desk) -> None:
+async def test_fifo_another_group_does_not_wait_for_a_letter(fifo: SettlementBench) -> None:
     messages = [*await fifo.receive("bad", group="g"), *await fifo.receive("good", group="h")]
     fifo.queue.refuse("dead_letter", *[LATER] * 4)
     assert await fifo.settle_all(messages, DEAD, DONE) == {"g"}
@@ -235,9 +237,9 @@ async def test_fifo_another_group_does_not_wait_for_a_letter(fifo: Desk) -> None
     assert fifo.queue.left == ["m1"]
 
 
-async def test_fifo_what_goes_back_before_poison_takes_those_after_it_along(fifo: Desk) -> None:
+async def test_fifo_what_goes_back_before_poison_takes_those_after_it_along(fifo: SettlementBench) -> None:
     messages = await fifo.receive("busy", "bad", "late", group="g")
     assert await fifo.settle_all(messages, AGAIN, DEAD, DONE) == {"g"}
     assert fifo.queue.left == ["m1", "m3"]
     assert [letter.body for letter in fifo.queue.dead] == ["bad"]
-    assert fifo.ear.counts[f"{Metric.OUTCOME.value} event=other outcome=retry reason={EARLIER_WENT_BACK}"] == 1
+    assert fifo.recorder.counts[f"{Metric.OUTCOME.value} event=other outcome=retry reason={EARLIER_WENT_BACK}"] == 1

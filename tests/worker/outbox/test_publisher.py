@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from handlers.ports import Announcement, StoreAway
-from tests.worker.fake_clock import T0, Even, FakeClock, Hasty, breathe
+from tests.worker.fake_clock import T0, AutoAdvancingClock, FakeClock, FixedChance, run_ready_tasks
 from tests.worker.stand_in_topics import StandInTopics
 from tests.worker.telemetry_recorder import TelemetryRecorder
 from worker.outbox.publisher import Publisher
@@ -33,7 +33,7 @@ def announcement(key: str, *, side: str = "conversation", size: int = 0, age_sec
     return Announcement(id=key, conversation_id="c1", side="work-item", message=text, created_at=created_at)
 
 
-class Box:
+class StandInOutbox:
     """An outbox that knows what is in it."""
 
     def __init__(self) -> None:
@@ -76,171 +76,178 @@ class Box:
         return OutboxBacklog(count=len(ages), oldest=min(ages, default=None), set_aside=len(self.aside))
 
 
-class Desk:
+class OutboxBench:
     def __init__(self, *, waiting_max: int = 100, clock: FakeClock | None = None) -> None:
-        self.clock, self.ear, self.box, self.topics = clock or Hasty(), TelemetryRecorder(), Box(), StandInTopics()
+        self.clock, self.recorder, self.outbox, self.topics = (
+            clock or AutoAdvancingClock(),
+            TelemetryRecorder(),
+            StandInOutbox(),
+            StandInTopics(),
+        )
         self.publisher = Publisher(
             topics=self.topics,
             arns={"conversation": "arn:conversations", "work-item": "arn:work-items"},
-            outbox=self.box,  # type: ignore[arg-type]
+            outbox=self.outbox,  # type: ignore[arg-type]
             clock=self.clock,
-            pause=JitteredBackoff(first_seconds=0.1, max_seconds=1, chance=Even()),
-            telemetry=self.ear.telemetry,
+            pause=JitteredBackoff(first_seconds=0.1, max_seconds=1, chance=FixedChance()),
+            telemetry=self.recorder.telemetry,
             waiting_max=waiting_max,
         )
         self.health = Health(clock=self.clock, silence_seconds_max=90)
         self.relay = Relay(
-            outbox=self.box,  # type: ignore[arg-type]
+            outbox=self.outbox,  # type: ignore[arg-type]
             publisher=self.publisher,
             rounds=Rounds(interval_seconds=5, age_seconds=30),
-            store_availability=StoreAvailability(clock=self.clock, health=self.health, telemetry=self.ear.telemetry),
+            store_availability=StoreAvailability(
+                clock=self.clock, health=self.health, telemetry=self.recorder.telemetry
+            ),
             clock=self.clock,
-            chance=Even(),
-            telemetry=self.ear.telemetry,
+            chance=FixedChance(),
+            telemetry=self.recorder.telemetry,
         )
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Desk]:
-    desk = Desk()
-    running = asyncio.ensure_future(desk.publisher.run())
-    yield desk
+async def bench() -> AsyncIterator[OutboxBench]:
+    bench = OutboxBench()
+    running = asyncio.ensure_future(bench.publisher.run())
+    yield bench
     running.cancel()
     await asyncio.wait([running])
 
 
-async def test_announcements_go_to_their_sides_topic_and_leave_the_outbox(desk: Desk) -> None:
-    desk.publisher.offer(desk.box.put(announcement("a"), announcement("b", side="work-item"), announcement("c")))
-    await desk.publisher.idle.wait()
-    assert {arn: [one.id for one in messages] for arn, messages in desk.topics.calls} == {
+async def test_announcements_go_to_their_sides_topic_and_leave_the_outbox(bench: OutboxBench) -> None:
+    bench.publisher.offer(bench.outbox.put(announcement("a"), announcement("b", side="work-item"), announcement("c")))
+    await bench.publisher.idle.wait()
+    assert {arn: [one.id for one in messages] for arn, messages in bench.topics.calls} == {
         "arn:conversations": ["a", "c"],
         "arn:work-items": ["b"],
     }
-    assert desk.box.entries == {}
-    assert desk.ear.counts[Metric.PUBLISHED.value] == 3
+    assert bench.outbox.entries == {}
+    assert bench.recorder.counts[Metric.PUBLISHED.value] == 3
 
 
-async def test_calls_hold_ten_messages_and_no_more_bytes_than_sns_takes(desk: Desk) -> None:
-    desk.publisher.offer(desk.box.put(*(announcement(f"s{n}") for n in range(25))))
-    await desk.publisher.idle.wait()
-    assert sorted(len(messages) for _, messages in desk.topics.calls) == [5, 10, 10]
-    desk.topics.calls.clear()
-    desk.publisher.offer(desk.box.put(*(announcement(f"l{n}", size=100_000) for n in range(5))))
-    await desk.publisher.idle.wait()
-    assert sorted(len(messages) for _, messages in desk.topics.calls) == [1, 2, 2]
+async def test_calls_hold_ten_messages_and_no_more_bytes_than_sns_takes(bench: OutboxBench) -> None:
+    bench.publisher.offer(bench.outbox.put(*(announcement(f"s{n}") for n in range(25))))
+    await bench.publisher.idle.wait()
+    assert sorted(len(messages) for _, messages in bench.topics.calls) == [5, 10, 10]
+    bench.topics.calls.clear()
+    bench.publisher.offer(bench.outbox.put(*(announcement(f"l{n}", size=100_000) for n in range(5))))
+    await bench.publisher.idle.wait()
+    assert sorted(len(messages) for _, messages in bench.topics.calls) == [1, 2, 2]
 
 
-async def test_an_event_above_the_limit_is_set_aside_and_blocks_nothing(desk: Desk) -> None:
-    desk.publisher.offer(desk.box.put(announcement("big", size=BYTES_MAX), announcement("small")))
-    await desk.publisher.idle.wait()
-    assert desk.topics.published == ["small"]
-    assert desk.box.aside["big"].startswith("TOO_LARGE: ")
-    assert desk.ear.counts[f"{Metric.SET_ASIDE.value} reason=too_large"] == 1
+async def test_an_event_above_the_limit_is_set_aside_and_blocks_nothing(bench: OutboxBench) -> None:
+    bench.publisher.offer(bench.outbox.put(announcement("big", size=BYTES_MAX), announcement("small")))
+    await bench.publisher.idle.wait()
+    assert bench.topics.published == ["small"]
+    assert bench.outbox.aside["big"].startswith("TOO_LARGE: ")
+    assert bench.recorder.counts[f"{Metric.SET_ASIDE.value} reason=too_large"] == 1
 
 
 @pytest.mark.parametrize("text", ['{"id": "\ud800"}', "{", "[1]"], ids=["surrogate", "cut", "list"])
-async def test_what_cannot_be_read_is_set_aside_and_blocks_nothing(desk: Desk, text: str) -> None:
+async def test_what_cannot_be_read_is_set_aside_and_blocks_nothing(bench: OutboxBench, text: str) -> None:
     bad = replace(announcement("bad"), message=text)
-    desk.publisher.offer(desk.box.put(bad, announcement("good")))
-    await desk.publisher.idle.wait()
-    assert desk.topics.published == ["good"]
-    assert desk.box.aside["bad"].startswith("UNREADABLE: ")
-    assert desk.ear.counts[f"{Metric.SET_ASIDE.value} reason=unreadable"] == 1
-    assert desk.box.entries == {}
+    bench.publisher.offer(bench.outbox.put(bad, announcement("good")))
+    await bench.publisher.idle.wait()
+    assert bench.topics.published == ["good"]
+    assert bench.outbox.aside["bad"].startswith("UNREADABLE: ")
+    assert bench.recorder.counts[f"{Metric.SET_ASIDE.value} reason=unreadable"] == 1
+    assert bench.outbox.entries == {}
 
 
-async def test_what_sns_refuses_is_tried_again_set_aside_or_left_to_the_relay(desk: Desk) -> None:
-    desk.topics.answers = {"again": [LATER], "never": [NEVER], "stubborn": [LATER] * 9}
-    desk.publisher.offer(desk.box.put(*(announcement(key) for key in ("again", "never", "stubborn", "fine"))))
-    await desk.publisher.idle.wait()
-    assert list(desk.box.entries) == ["stubborn"]
-    assert desk.box.aside == {"never": "InvalidParameter: bad message"}
-    assert desk.ear.counts[f"{Metric.PUBLISH_LEFT.value} reason=refused"] == 1
-    assert desk.topics.published.count("fine") == 1
+async def test_what_sns_refuses_is_tried_again_set_aside_or_left_to_the_relay(bench: OutboxBench) -> None:
+    bench.topics.answers = {"again": [LATER], "never": [NEVER], "stubborn": [LATER] * 9}
+    bench.publisher.offer(bench.outbox.put(*(announcement(key) for key in ("again", "never", "stubborn", "fine"))))
+    await bench.publisher.idle.wait()
+    assert list(bench.outbox.entries) == ["stubborn"]
+    assert bench.outbox.aside == {"never": "InvalidParameter: bad message"}
+    assert bench.recorder.counts[f"{Metric.PUBLISH_LEFT.value} reason=refused"] == 1
+    assert bench.topics.published.count("fine") == 1
 
 
-async def test_the_topics_being_away_leaves_everything_to_the_relay(desk: Desk) -> None:
-    desk.topics.away = True
-    desk.publisher.offer(desk.box.put(announcement("a"), announcement("b")))
-    await desk.publisher.idle.wait()
-    assert list(desk.box.entries) == ["a", "b"]
-    assert desk.ear.counts[f"{Metric.PUBLISH_LEFT.value} reason=topics_away"] == 2
+async def test_the_topics_being_away_leaves_everything_to_the_relay(bench: OutboxBench) -> None:
+    bench.topics.away = True
+    bench.publisher.offer(bench.outbox.put(announcement("a"), announcement("b")))
+    await bench.publisher.idle.wait()
+    assert list(bench.outbox.entries) == ["a", "b"]
+    assert bench.recorder.counts[f"{Metric.PUBLISH_LEFT.value} reason=topics_away"] == 2
 
 
 async def test_offering_never_waits_and_what_does_not_fit_is_left_to_the_relay() -> None:
-    desk = Desk(waiting_max=3)
-    desk.publisher.offer(desk.box.put(*(announcement(key) for key in "abcde")))
-    assert [desk.publisher.has(key) for key in "abcde"] == [True, True, True, False, False]
-    assert desk.ear.counts[f"{Metric.PUBLISH_LEFT.value} reason=overflow"] == 2
+    bench = OutboxBench(waiting_max=3)
+    bench.publisher.offer(bench.outbox.put(*(announcement(key) for key in "abcde")))
+    assert [bench.publisher.has(key) for key in "abcde"] == [True, True, True, False, False]
+    assert bench.recorder.counts[f"{Metric.PUBLISH_LEFT.value} reason=overflow"] == 2
 
 
-async def test_the_store_being_away_leaves_what_was_sent_to_be_sent_again(desk: Desk) -> None:
-    desk.box.put(announcement("a"))
-    desk.box.away = True
-    desk.publisher.offer([announcement("a")])
-    await desk.publisher.idle.wait()
-    assert desk.topics.published == ["a"]
-    assert list(desk.box.entries) == ["a"]
+async def test_the_store_being_away_leaves_what_was_sent_to_be_sent_again(bench: OutboxBench) -> None:
+    bench.outbox.put(announcement("a"))
+    bench.outbox.away = True
+    bench.publisher.offer([announcement("a")])
+    await bench.publisher.idle.wait()
+    assert bench.topics.published == ["a"]
+    assert list(bench.outbox.entries) == ["a"]
 
 
 async def test_the_relay_sends_what_a_crash_left_and_what_is_young_waits() -> None:
-    desk = Desk()
+    bench = OutboxBench()
     old = [announcement(f"old{n}", age_seconds=31 + n) for n in range(250)]
-    desk.box.put(*old, announcement("young", age_seconds=5))
-    await desk.relay.round()
-    assert sorted(desk.topics.published) == sorted(one.id for one in old)
-    assert list(desk.box.entries) == ["young"]
-    assert desk.ear.counts[Metric.RELAYED.value] == 250
-    assert desk.ear.gauges[Metric.OUTBOX_BACKLOG.value] == 251
-    assert desk.ear.gauges[Metric.OUTBOX_OLDEST.value] == 280
+    bench.outbox.put(*old, announcement("young", age_seconds=5))
+    await bench.relay.round()
+    assert sorted(bench.topics.published) == sorted(one.id for one in old)
+    assert list(bench.outbox.entries) == ["young"]
+    assert bench.recorder.counts[Metric.RELAYED.value] == 250
+    assert bench.recorder.gauges[Metric.OUTBOX_BACKLOG.value] == 251
+    assert bench.recorder.gauges[Metric.OUTBOX_OLDEST.value] == 280
 
 
 async def test_what_was_written_before_the_clock_was_set_back_does_not_wait_until_then() -> None:
-    desk = Desk()
-    desk.box.put(announcement("stuck"), announcement("young", age_seconds=3_600))
-    desk.clock.put(-3_600)
-    await desk.relay.round()
-    assert desk.topics.published == ["stuck"]
+    bench = OutboxBench()
+    bench.outbox.put(announcement("stuck"), announcement("young", age_seconds=3_600))
+    bench.clock.put(-3_600)
+    await bench.relay.round()
+    assert bench.topics.published == ["stuck"]
 
 
 async def test_the_relay_leaves_alone_what_the_publisher_still_has() -> None:
-    desk = Desk()
-    desk.publisher.offer(desk.box.put(announcement("mine", age_seconds=60)))
-    desk.box.put(announcement("orphan", age_seconds=60))
-    await desk.relay.round()
-    assert desk.topics.published == ["orphan"]
+    bench = OutboxBench()
+    bench.publisher.offer(bench.outbox.put(announcement("mine", age_seconds=60)))
+    bench.outbox.put(announcement("orphan", age_seconds=60))
+    await bench.relay.round()
+    assert bench.topics.published == ["orphan"]
 
 
 async def test_the_relay_ends_its_round_where_nothing_moves() -> None:
-    desk = Desk()
-    desk.topics.away = True
-    desk.box.put(*(announcement(f"a{n}", age_seconds=60) for n in range(150)))
-    await desk.relay.round()
-    assert len(desk.box.entries) == 150
+    bench = OutboxBench()
+    bench.topics.away = True
+    bench.outbox.put(*(announcement(f"a{n}", age_seconds=60) for n in range(150)))
+    await bench.relay.round()
+    assert len(bench.outbox.entries) == 150
 
 
 async def test_a_topic_that_refuses_does_not_hold_up_the_other_one() -> None:
-    desk = Desk()
-    desk.topics.refusing = {"arn:conversations"}
-    desk.box.put(*(announcement(f"c{n}", age_seconds=99) for n in range(150)))
-    desk.box.put(announcement("w1", side="work-item", age_seconds=60))
-    await desk.relay.round()
-    assert desk.topics.published == ["w1"]
-    assert "w1" not in desk.box.entries
-    assert len(desk.box.entries) == 150
+    bench = OutboxBench()
+    bench.topics.refusing = {"arn:conversations"}
+    bench.outbox.put(*(announcement(f"c{n}", age_seconds=99) for n in range(150)))
+    bench.outbox.put(announcement("w1", side="work-item", age_seconds=60))
+    await bench.relay.round()
+    assert bench.topics.published == ["w1"]
+    assert "w1" not in bench.outbox.entries
+    assert len(bench.outbox.entries) == 150
 
 
 async def test_the_relays_rounds_tell_whether_the_store_answers() -> None:
-    desk = Desk(clock=FakeClock())
-    running = asyncio.ensure_future(desk.relay.run())
-    desk.box.away = True
-    await desk.clock.advance(6)
-    assert not desk.health.answer()["checks"]["store"]["ok"]
-    desk.box.away = False
-    await desk.clock.advance(6)
-    assert desk.health.answer()["checks"]["store"]["ok"]
+    bench = OutboxBench(clock=FakeClock())
+    running = asyncio.ensure_future(bench.relay.run())
+    bench.outbox.away = True
+    await bench.clock.advance(6)
+    assert not bench.health.report()["checks"]["store"]["ok"]
+    bench.outbox.away = False
+    await bench.clock.advance(6)
+    assert bench.health.report()["checks"]["store"]["ok"]
     running.cancel()
-    await breathe()
+    await run_ready_tasks()
 
 
 def test_a_message_carries_its_name_and_its_trace_as_attributes() -> None:

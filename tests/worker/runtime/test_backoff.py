@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from tests.worker.fake_clock import Even, Hasty
+from tests.worker.fake_clock import AutoAdvancingClock, FixedChance
 from worker.runtime.backoff import JitteredBackoff, retry_until_done
 
 
@@ -12,7 +12,7 @@ from worker.runtime.backoff import JitteredBackoff, retry_until_done
     ("attempt", "seconds"), [(-1, 1.5), (0, 1.5), (1, 1.5), (2, 3), (5, 24), (12, 675), (5_000, 675)]
 )
 def test_it_doubles_up_to_its_maximum(attempt: int, seconds: float) -> None:
-    assert JitteredBackoff(first_seconds=2, max_seconds=900, chance=Even()).after(attempt) == seconds
+    assert JitteredBackoff(first_seconds=2, max_seconds=900, chance=FixedChance()).after(attempt) == seconds
 
 
 def test_it_falls_between_half_of_its_ceiling_and_all_of_it() -> None:
@@ -26,7 +26,7 @@ def test_it_falls_between_half_of_its_ceiling_and_all_of_it() -> None:
 async def test_it_is_tried_until_done_or_often_enough_with_a_growing_pause(
     tries_needed: int, slept: list[float]
 ) -> None:
-    clock, tries = Hasty(), 0
+    clock, tries = AutoAdvancingClock(), 0
 
     async def once() -> bool:
         nonlocal tries
@@ -34,6 +34,6 @@ async def test_it_is_tried_until_done_or_often_enough_with_a_growing_pause(
         return tries == tries_needed
 
     await retry_until_done(
-        once, tries_max=4, pause=JitteredBackoff(first_seconds=2, max_seconds=900, chance=Even()), clock=clock
+        once, tries_max=4, pause=JitteredBackoff(first_seconds=2, max_seconds=900, chance=FixedChance()), clock=clock
     )
     assert (tries, clock.slept) == (min(tries_needed, 4), slept)

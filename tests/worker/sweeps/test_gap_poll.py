@@ -15,7 +15,7 @@ from handlers.outcome import PolledPair
 from handlers.ports import Announcement, Committed, Plan, PlanRejected, StoreAway
 from sync.state import SyncState
 from tests.handlers.wire_events import changes, conversation, event, read, work_item
-from tests.worker.fake_clock import T0, Even, FakeClock, Hasty, breathe
+from tests.worker.fake_clock import T0, AutoAdvancingClock, FakeClock, FixedChance, run_ready_tasks
 from tests.worker.store.plans import state_plan
 from tests.worker.telemetry_recorder import TelemetryRecorder
 from worker.consumer.queue_lag import QueueLag
@@ -53,22 +53,24 @@ class Store(MemoryStore):
         return await super().waiting_longer(than, limit)
 
 
-class Desk:
+class GapPollBench:
     """A poll and what it works with; nothing is put in the way of the handler that the lanes have, too."""
 
     def __init__(self, clock: FakeClock | None = None) -> None:
-        self.clock, self.ear, self.store = clock or FakeClock(), TelemetryRecorder(), Store()
+        self.clock, self.recorder, self.store = clock or FakeClock(), TelemetryRecorder(), Store()
         self.handler = BatchHandler(
-            store=self.store, clock=self.clock, ids=ObjectIds(), chance=Even(), options=Options()
+            store=self.store, clock=self.clock, ids=ObjectIds(), chance=FixedChance(), options=Options()
         )
         self.health = Health(clock=self.clock, silence_seconds_max=90)
-        self.store_availability = StoreAvailability(clock=self.clock, health=self.health, telemetry=self.ear.telemetry)
+        self.store_availability = StoreAvailability(
+            clock=self.clock, health=self.health, telemetry=self.recorder.telemetry
+        )
         self.offered: list[Announcement] = []
         self.told_when_offered: list[int] = []
         self.asked: list[list[str]] = []
         self.faulty: set[str] = set()
         self.lag = QueueLag(self.clock)
-        self.lag.heard()
+        self.lag.note_answer()
         self.poll = GapPoll(
             pairs=self.store,
             closer=self,
@@ -77,8 +79,8 @@ class Desk:
             gap_seconds=60,
             store_availability=self.store_availability,
             clock=self.clock,
-            chance=Even(),
-            telemetry=self.ear.telemetry,
+            chance=FixedChance(),
+            telemetry=self.recorder.telemetry,
         )
 
     async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta) -> list[PolledPair]:
@@ -93,7 +95,7 @@ class Desk:
 
     @property
     def audits(self) -> list[dict[str, Any]]:
-        return [line for line in self.ear.lines if line["msg"] == "CONVERSATION_SYNC_AUDIT"]
+        return [line for line in self.recorder.lines if line["msg"] == "CONVERSATION_SYNC_AUDIT"]
 
     async def waits(self, key: str = "c-1") -> None:
         """An assignment that waits: of the work-item's first revision no event has come."""
@@ -116,194 +118,196 @@ class Desk:
 
     async def later(self, seconds: float) -> None:
         await self.clock.advance(seconds)
-        self.lag.heard()
+        self.lag.note_answer()
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def bench() -> GapPollBench:
+    return GapPollBench()
 
 
-async def test_a_gap_that_is_old_enough_is_closed_told_of_and_announced(desk: Desk) -> None:
-    await desk.waits()
-    await desk.later(61)
-    await desk.poll.round()
-    assert desk.assigned() == "u-1"
-    assert desk.waiting("c-1") == []
-    (audit,) = desk.audits
+async def test_a_gap_that_is_old_enough_is_closed_told_of_and_announced(bench: GapPollBench) -> None:
+    await bench.waits()
+    await bench.later(61)
+    await bench.poll.round()
+    assert bench.assigned() == "u-1"
+    assert bench.waiting("c-1") == []
+    (audit,) = bench.audits
     assert (audit["trigger"], audit["outcome"], audit["event"]) == ("gap", "applied", None)
     assert (audit["conversationId"], audit["workItemId"], audit["policy"]) == ("c-1", "w-c-1", "causal")
     assert [reason["meta"]["rule"] for reason in audit["reasons"]] == ["B1"]
-    assert [one.conversation_id for one in desk.offered] == ["c-1"]
+    assert [one.conversation_id for one in bench.offered] == ["c-1"]
     # Told before it is announced: a kill in between then repeats nothing and loses nothing but a delay.
-    assert desk.told_when_offered == [1]
-    assert desk.ear.counts[f"{Metric.GAP_CLOSED.value} outcome=applied"] == 1
-    assert desk.ear.counts[f"{Metric.APPLIED.value} direction=forward event=none rule=B1"] == 1
-    assert [waiting.id for waiting in await desk.store.waiting(T0 + timedelta(days=1), 9)] == [desk.offered[0].id]
+    assert bench.told_when_offered == [1]
+    assert bench.recorder.counts[f"{Metric.GAP_CLOSED.value} outcome=applied"] == 1
+    assert bench.recorder.counts[f"{Metric.APPLIED.value} direction=forward event=none rule=B1"] == 1
+    assert [waiting.id for waiting in await bench.store.waiting(T0 + timedelta(days=1), 9)] == [bench.offered[0].id]
 
 
-async def test_while_the_queue_is_behind_nobody_is_decided_without_the_events_in_it(desk: Desk) -> None:
-    await desk.waits()
-    await desk.later(61)
-    desk.lag.note(timedelta(seconds=50))
-    await desk.poll.round()
-    assert (desk.asked, desk.waiting("c-1")) == ([], ["c-1"])
-    await desk.later(60)
-    await desk.poll.round()
-    assert desk.waiting("c-1") == []
+async def test_while_the_queue_is_behind_nobody_is_decided_without_the_events_in_it(bench: GapPollBench) -> None:
+    await bench.waits()
+    await bench.later(61)
+    bench.lag.note_lateness(timedelta(seconds=50))
+    await bench.poll.round()
+    assert (bench.asked, bench.waiting("c-1")) == ([], ["c-1"])
+    await bench.later(60)
+    await bench.poll.round()
+    assert bench.waiting("c-1") == []
 
 
-async def test_while_the_queue_is_silent_nobody_is_decided(desk: Desk) -> None:
-    await desk.waits()
-    await desk.clock.advance(600)
-    await desk.poll.round()
-    assert (desk.asked, desk.waiting("c-1")) == ([], ["c-1"])
+async def test_while_the_queue_is_silent_nobody_is_decided(bench: GapPollBench) -> None:
+    await bench.waits()
+    await bench.clock.advance(600)
+    await bench.poll.round()
+    assert (bench.asked, bench.waiting("c-1")) == ([], ["c-1"])
 
 
-async def test_a_young_one_waits_on_and_is_measured(desk: Desk) -> None:
-    await desk.waits()
-    await desk.later(45)
-    await desk.poll.round()
-    assert (desk.asked, desk.audits, desk.waiting("c-1")) == ([], [], ["c-1"])
-    assert desk.ear.gauges == {Metric.WAITING.value: 1, Metric.WAITING_OLDEST.value: 45}
+async def test_a_young_one_waits_on_and_is_measured(bench: GapPollBench) -> None:
+    await bench.waits()
+    await bench.later(45)
+    await bench.poll.round()
+    assert (bench.asked, bench.audits, bench.waiting("c-1")) == ([], [], ["c-1"])
+    assert bench.recorder.gauges == {Metric.WAITING.value: 1, Metric.WAITING_OLDEST.value: 45}
 
 
-async def test_with_nobody_waiting_the_gauges_say_so(desk: Desk) -> None:
-    await desk.poll.round()
-    assert desk.ear.gauges == {Metric.WAITING.value: 0, Metric.WAITING_OLDEST.value: 0}
-    assert desk.offered == []
+async def test_with_nobody_waiting_the_gauges_say_so(bench: GapPollBench) -> None:
+    await bench.poll.round()
+    assert bench.recorder.gauges == {Metric.WAITING.value: 0, Metric.WAITING_OLDEST.value: 0}
+    assert bench.offered == []
 
 
-async def test_one_whose_documents_are_written_all_the_time_waits_on_and_is_asked_once_a_round(desk: Desk) -> None:
-    await desk.waits()
-    await desk.later(61)
-    item = desk.store.work_item("w-c-1")
+async def test_one_whose_documents_are_written_all_the_time_waits_on_and_is_asked_once_a_round(
+    bench: GapPollBench,
+) -> None:
+    await bench.waits()
+    await bench.later(61)
+    item = bench.store.work_item("w-c-1")
     assert item is not None
-    young = {**item["attributes"], "updatedAt": format_instant(desk.clock.now())}
-    desk.store.put_work_item({**item, "attributes": young})
-    await desk.poll.round()
-    assert (desk.asked, desk.waiting("c-1"), desk.audits) == ([["c-1"]], ["c-1"], [])
-    await desk.later(61)
-    await desk.poll.round()
-    assert desk.assigned() == "u-1"
+    young = {**item["attributes"], "updatedAt": format_instant(bench.clock.now())}
+    bench.store.put_work_item({**item, "attributes": young})
+    await bench.poll.round()
+    assert (bench.asked, bench.waiting("c-1"), bench.audits) == ([["c-1"]], ["c-1"], [])
+    await bench.later(61)
+    await bench.poll.round()
+    assert bench.assigned() == "u-1"
 
 
-async def test_many_are_closed_in_pages(desk: Desk) -> None:
+async def test_many_are_closed_in_pages(bench: GapPollBench) -> None:
     keys = [f"c-{number:03}" for number in range(2 * PAGE + 30)]
     for key in keys:
-        await desk.waits(key)
-    await desk.later(61)
-    await desk.poll.round()
-    assert [len(page) for page in desk.asked] == [PAGE, PAGE, 30]
-    assert sorted(key for page in desk.asked for key in page) == keys
-    assert {desk.assigned(key) for key in keys} == {"u-1"}
-    assert desk.ear.total(Metric.GAP_CLOSED) == len(keys)
+        await bench.waits(key)
+    await bench.later(61)
+    await bench.poll.round()
+    assert [len(page) for page in bench.asked] == [PAGE, PAGE, 30]
+    assert sorted(key for page in bench.asked for key in page) == keys
+    assert {bench.assigned(key) for key in keys} == {"u-1"}
+    assert bench.recorder.total(Metric.GAP_CLOSED) == len(keys)
 
 
-async def test_those_that_still_wait_hide_nobody_and_are_not_asked_twice_in_a_round(desk: Desk) -> None:
+async def test_those_that_still_wait_hide_nobody_and_are_not_asked_twice_in_a_round(bench: GapPollBench) -> None:
     """States without documents' news: what stands there cannot be read, and the poll cannot end their wait."""
     stuck = [f"s-{number:03}" for number in range(3 * PAGE + 7)]
     for key in stuck:
-        desk.store.put_conversation({"_id": key, "rev": "seven"})
+        bench.store.put_conversation({"_id": key, "rev": "seven"})
     waits = SyncState(version=1, waiting_since=T0 - timedelta(minutes=1))
-    await desk.store.commit([state_plan(key, state=waits) for key in stuck])
-    await desk.waits()
-    await desk.later(61)
-    await desk.poll.round()
-    asked = [key for page in desk.asked for key in page]
+    await bench.store.commit([state_plan(key, state=waits) for key in stuck])
+    await bench.waits()
+    await bench.later(61)
+    await bench.poll.round()
+    asked = [key for page in bench.asked for key in page]
     assert sorted(asked) == sorted([*stuck, "c-1"])
-    assert desk.waiting(*stuck) == stuck
-    assert desk.assigned() == "u-1"
+    assert bench.waiting(*stuck) == stuck
+    assert bench.assigned() == "u-1"
     # No more is read than those that still wait and two pages.
-    assert max(desk.store.asked) <= len(stuck) + 2 * PAGE
+    assert max(bench.store.asked) <= len(stuck) + 2 * PAGE
 
 
-async def test_one_that_meets_another_writer_is_left_to_the_next_round(desk: Desk) -> None:
-    await desk.waits("c-1")
-    await desk.waits("c-2")
-    await desk.later(61)
+async def test_one_that_meets_another_writer_is_left_to_the_next_round(bench: GapPollBench) -> None:
+    await bench.waits("c-1")
+    await bench.waits("c-2")
+    await bench.later(61)
 
     def another_writes() -> None:
-        desk.store.before_commit = lambda: None
-        item = desk.store.work_item("w-c-1")
+        bench.store.before_commit = lambda: None
+        item = bench.store.work_item("w-c-1")
         assert item is not None
-        desk.store.put_work_item({**item, "rev": 3})
+        bench.store.put_work_item({**item, "rev": 3})
 
-    desk.store.before_commit = another_writes
-    await desk.poll.round()
-    assert (desk.assigned("c-1"), desk.assigned("c-2")) == (None, "u-1")
-    assert [audit["conversationId"] for audit in desk.audits] == ["c-2"]
-    await desk.poll.round()
-    assert desk.assigned("c-1") == "u-1"
-    assert [audit["conversationId"] for audit in desk.audits] == ["c-2", "c-1"]
+    bench.store.before_commit = another_writes
+    await bench.poll.round()
+    assert (bench.assigned("c-1"), bench.assigned("c-2")) == (None, "u-1")
+    assert [audit["conversationId"] for audit in bench.audits] == ["c-2"]
+    await bench.poll.round()
+    assert bench.assigned("c-1") == "u-1"
+    assert [audit["conversationId"] for audit in bench.audits] == ["c-2", "c-1"]
 
 
-async def test_a_pair_that_meets_a_fault_in_our_code_takes_nobody_along(desk: Desk) -> None:
+async def test_a_pair_that_meets_a_fault_in_our_code_takes_nobody_along(bench: GapPollBench) -> None:
     for key in ("c-1", "c-2", "c-3"):
-        await desk.waits(key)
-    desk.faulty = {"c-2"}
-    await desk.later(61)
-    await desk.poll.round()
-    assert desk.asked == [["c-1", "c-2", "c-3"], ["c-1"], ["c-2"], ["c-3"]]
-    assert desk.waiting("c-1", "c-2", "c-3") == ["c-2"]
-    faults = [line for line in desk.ear.lines if line["msg"] == "the poll met a fault in our code"]
+        await bench.waits(key)
+    bench.faulty = {"c-2"}
+    await bench.later(61)
+    await bench.poll.round()
+    assert bench.asked == [["c-1", "c-2", "c-3"], ["c-1"], ["c-2"], ["c-3"]]
+    assert bench.waiting("c-1", "c-2", "c-3") == ["c-2"]
+    faults = [line for line in bench.recorder.lines if line["msg"] == "the poll met a fault in our code"]
     assert [line["conversations"] for line in faults] == [["c-1", "c-2", "c-3"], ["c-2"]]
     assert "customer" not in str(faults)
-    assert desk.ear.counts[Metric.BATCH_FAULT.value] == 2
+    assert bench.recorder.counts[Metric.BATCH_FAULT.value] == 2
 
 
 async def test_its_rounds_come_within_fifteen_seconds_and_tell_whether_the_store_answers() -> None:
-    desk = Desk()
-    running = asyncio.ensure_future(desk.poll.run())
-    desk.store.away = True
-    await desk.later(16)
-    assert desk.clock.slept[0] == 15
-    assert not desk.health.answer()["checks"]["store"]["ok"]
-    desk.store.away = False
-    await desk.later(16)
-    assert desk.health.answer()["checks"]["store"]["ok"]
+    bench = GapPollBench()
+    running = asyncio.ensure_future(bench.poll.run())
+    bench.store.away = True
+    await bench.later(16)
+    assert bench.clock.slept[0] == 15
+    assert not bench.health.report()["checks"]["store"]["ok"]
+    bench.store.away = False
+    await bench.later(16)
+    assert bench.health.report()["checks"]["store"]["ok"]
     running.cancel()
-    await breathe()
+    await run_ready_tasks()
 
 
-def _state_expiry(desk: Desk) -> StateExpiry:
+def _state_expiry(bench: GapPollBench) -> StateExpiry:
     return StateExpiry(
-        pairs=desk.store,
+        pairs=bench.store,
         days=30,
-        store_availability=desk.store_availability,
-        clock=desk.clock,
-        chance=Even(),
-        telemetry=desk.ear.telemetry,
+        store_availability=bench.store_availability,
+        clock=bench.clock,
+        chance=FixedChance(),
+        telemetry=bench.recorder.telemetry,
     )
 
 
-async def _finished(desk: Desk, days_ago: float, *keys: str) -> None:
-    state = SyncState(version=1, finished_at=desk.clock.now() - timedelta(days=days_ago))
-    await desk.store.commit([state_plan(key, state=replace(state)) for key in keys])
+async def _finished(bench: GapPollBench, days_ago: float, *keys: str) -> None:
+    state = SyncState(version=1, finished_at=bench.clock.now() - timedelta(days=days_ago))
+    await bench.store.commit([state_plan(key, state=replace(state)) for key in keys])
 
 
-async def test_states_of_pairs_long_finished_are_forgotten(desk: Desk) -> None:
-    await desk.waits()
-    await _finished(desk, 31, "c-old")
-    await _finished(desk, 29, "c-young")
-    await _state_expiry(desk).round()
-    assert [desk.store.state(key).version for key in ("c-old", "c-young", "c-1")] == [0, 1, 1]
-    assert desk.ear.lines[-1]["count"] == 1
+async def test_states_of_pairs_long_finished_are_forgotten(bench: GapPollBench) -> None:
+    await bench.waits()
+    await _finished(bench, 31, "c-old")
+    await _finished(bench, 29, "c-young")
+    await _state_expiry(bench).round()
+    assert [bench.store.state(key).version for key in ("c-old", "c-young", "c-1")] == [0, 1, 1]
+    assert bench.recorder.lines[-1]["count"] == 1
 
 
-async def test_a_years_states_are_forgotten_bit_by_bit(desk: Desk) -> None:
+async def test_a_years_states_are_forgotten_bit_by_bit(bench: GapPollBench) -> None:
     keys = [f"c-{number}" for number in range(2 * FORGOTTEN_MAX + 1)]
-    await _finished(desk, 365, *keys)
-    await _state_expiry(desk).round()
-    assert all(desk.store.state(key).version == 0 for key in keys)
-    assert desk.ear.lines[-1]["count"] == len(keys)
+    await _finished(bench, 365, *keys)
+    await _state_expiry(bench).round()
+    assert all(bench.store.state(key).version == 0 for key in keys)
+    assert bench.recorder.lines[-1]["count"] == len(keys)
 
 
 async def test_forgetting_comes_a_few_times_an_hour_and_says_nothing_of_nothing() -> None:
-    desk = Desk(Hasty())
-    running = asyncio.ensure_future(_state_expiry(desk).run())
-    await breathe(5)
+    bench = GapPollBench(AutoAdvancingClock())
+    running = asyncio.ensure_future(_state_expiry(bench).run())
+    await run_ready_tasks(5)
     running.cancel()
-    await breathe()
-    assert set(desk.clock.slept) == {1200}
-    assert desk.ear.lines == []
+    await run_ready_tasks()
+    assert set(bench.clock.slept) == {1200}
+    assert bench.recorder.lines == []

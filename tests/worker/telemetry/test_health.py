@@ -29,20 +29,20 @@ async def test_it_is_ready_when_every_part_is_and_says_which_is_not() -> None:
     clock = FakeClock()
     health = Health(clock=clock, silence_seconds_max=90)
     for part in PARTS:
-        health.well(part)
+        health.mark_healthy(part)
     async with served(health, host="127.0.0.1", port=0) as port:
         status, said = await _ask(port, "/readyz")
         assert (status, said["ready"]) == (200, True)
-        health.fault("store", "MongoDB is away: no primary")
+        health.mark_unhealthy("store", "MongoDB is away: no primary")
         status, said = await _ask(port, "/readyz")
         assert status == 503
         assert said["checks"]["store"] == {"ok": False, "reason": "MongoDB is away: no primary"}
         assert said["checks"]["queue"] == {"ok": True}
-        health.well("store")
+        health.mark_healthy("store")
         await clock.advance(91)
         status, said = await _ask(port, "/readyz")
         assert (status, said["checks"]["progress"]["ok"]) == (503, False)
-        health.progress()
+        health.note_progress()
         assert (await _ask(port, "/readyz"))[0] == 200
 
 
@@ -50,10 +50,10 @@ async def test_a_clock_that_is_set_neither_makes_silence_nor_hides_it() -> None:
     clock = FakeClock()
     health = Health(clock=clock, silence_seconds_max=90)
     clock.put(3_600)
-    assert health.answer()["checks"]["progress"]["ok"]
+    assert health.report()["checks"]["progress"]["ok"]
     clock.put(-7_200)
     await clock.advance(91)
-    assert not health.answer()["checks"]["progress"]["ok"]
+    assert not health.report()["checks"]["progress"]["ok"]
 
 
 async def test_a_port_that_is_taken_is_one_clear_line() -> None:

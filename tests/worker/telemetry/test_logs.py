@@ -70,28 +70,28 @@ def test_a_line_has_the_keys_and_the_levels_of_the_old_logs() -> None:
 
 
 def test_an_audit_line_has_exactly_its_keys() -> None:
-    ear = TelemetryRecorder()
-    log_handled([skip_own(_event(), now=T0, options=Options())], ear.telemetry)
-    (line,) = ear.lines
+    recorder = TelemetryRecorder()
+    log_handled([skip_own(_event(), now=T0, options=Options())], recorder.telemetry)
+    (line,) = recorder.lines
     assert list(line) == AUDIT
     assert line["msg"] == "CONVERSATION_SYNC_AUDIT"
     assert line["event"]["id"] == "e1"
     assert line["dd"] == {"service": "routing-worker", "version": "unknown", "trace_id": "12", "span_id": "34"}
-    assert ear.counts[f"{Metric.LAG.value} event=kustomer.conversation.update"] == 1
+    assert recorder.counts[f"{Metric.LAG.value} event=kustomer.conversation.update"] == 1
 
 
 def test_an_event_that_is_none_of_ours_has_an_audit_line_too() -> None:
-    ear = TelemetryRecorder()
-    log_unsupported([UnsupportedEvent(id="e9", name="kustomer.tag.update")], Policy.LEGACY, ear.telemetry)
-    (line,) = ear.lines
+    recorder = TelemetryRecorder()
+    log_unsupported([UnsupportedEvent(id="e9", name="kustomer.tag.update")], Policy.LEGACY, recorder.telemetry)
+    (line,) = recorder.lines
     assert list(line) == AUDIT
     assert (line["conversationId"], line["trigger"]) == (None, None)
 
 
 def test_what_json_cannot_hold_costs_neither_the_line_nor_the_worker() -> None:
-    ear = TelemetryRecorder()
-    ear.telemetry.log.info("odd", number=2**70, text="half \ud800 pair", thing=T0)
-    (line,) = ear.lines
+    recorder = TelemetryRecorder()
+    recorder.telemetry.log.info("odd", number=2**70, text="half \ud800 pair", thing=T0)
+    (line,) = recorder.lines
     assert line["number"] == 2**70
 
 

@@ -17,7 +17,7 @@ from tests.handlers.events.malformed_kind import CONTENT, altered, good
 from tests.handlers.events.test_parser_properties import ways
 from tests.handlers.wire_events import Json, conversation, event, notification, published, queued, text, work_item
 from tests.worker.fake_clock import until
-from tests.worker.pipeline_bench import MoodyStore, Plant, plant
+from tests.worker.pipeline_bench import InterruptibleStore, RunningPipeline, running_pipeline
 from worker.cli.main import run
 
 MARK: Final = "Zz9kQ"
@@ -94,27 +94,27 @@ def nothing_of_a_customers(told: str) -> None:
         assert at < 0, told[max(at - 300, 0) : at + 100]
 
 
-def all_told(works: Plant, capfd: pytest.CaptureFixture[str]) -> str:
+def all_told(pipeline: RunningPipeline, capfd: pytest.CaptureFixture[str]) -> str:
     """The log, and whatever went to the outputs beside it."""
-    return "".join([*(json.dumps(line, ensure_ascii=False) for line in works.ear.lines), *capfd.readouterr()])
+    return "".join([*(json.dumps(line, ensure_ascii=False) for line in pipeline.recorder.lines), *capfd.readouterr()])
 
 
 async def test_events_and_dead_letters(capfd: pytest.CaptureFixture[str]) -> None:
     bodies = [*map(text, map(published, in_order())), *broken(), *(kind.body for kind in MALFORMED)]
-    async with plant(*bodies) as works:
-        await until(lambda: not works.queue.left)
-        await works.stop()
-    told = all_told(works, capfd)
-    assert works.ear.said.count("message dead-lettered") > 300
-    assert {"applied", "skipped"} <= {line["outcome"] for line in works.ear.lines if "outcome" in line}
+    async with running_pipeline(*bodies) as pipeline:
+        await until(lambda: not pipeline.queue.left)
+        await pipeline.stop()
+    told = all_told(pipeline, capfd)
+    assert pipeline.recorder.said.count("message dead-lettered") > 300
+    assert {"applied", "skipped"} <= {line["outcome"] for line in pipeline.recorder.lines if "outcome" in line}
     nothing_of_a_customers(told)
-    for letter in works.queue.dead:
+    for letter in pipeline.queue.dead:
         # The body is the message as it came; what explains it is for people who may not read it.
         nothing_of_a_customers(letter.attributes["error_reason"]["StringValue"] if letter.attributes else "")
-    assert len(works.queue.dead) == works.ear.said.count("message dead-lettered")
+    assert len(pipeline.queue.dead) == pipeline.recorder.said.count("message dead-lettered")
 
 
-class Buggy(MoodyStore):
+class Buggy(InterruptibleStore):
     """A store whose faults quote what they choked on."""
 
     def __init__(self, fault: Callable[[], Exception]) -> None:
@@ -125,7 +125,7 @@ class Buggy(MoodyStore):
         raise self._fault()
 
 
-class Rejecting(MoodyStore):
+class Rejecting(InterruptibleStore):
     """A store that refuses every plan, as one does that cannot encode it."""
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
@@ -139,36 +139,36 @@ class Rejecting(MoodyStore):
     "fault", [lambda: KeyError(WORDS), lambda: RuntimeError(WORDS), lambda: UnicodeError(WORDS)], ids=lambda _: ""
 )
 async def test_faults_in_our_code(fault: Callable[[], Exception], capfd: pytest.CaptureFixture[str]) -> None:
-    async with plant(*map(text, map(published, in_order())), store=Buggy(fault)) as works:
-        await until(lambda: "a batch met a fault in our code" in works.ear.said)
-        await until(lambda: "message goes back" in works.ear.said)
-        await works.stop()
-    nothing_of_a_customers(all_told(works, capfd))
+    async with running_pipeline(*map(text, map(published, in_order())), store=Buggy(fault)) as pipeline:
+        await until(lambda: "a batch met a fault in our code" in pipeline.recorder.said)
+        await until(lambda: "message goes back" in pipeline.recorder.said)
+        await pipeline.stop()
+    nothing_of_a_customers(all_told(pipeline, capfd))
 
 
 async def test_plans_that_the_store_refuses(capfd: pytest.CaptureFixture[str]) -> None:
-    async with plant(*map(text, map(published, in_order())), store=Rejecting()) as works:
-        await until(lambda: "message goes back" in works.ear.said)
-        await works.stop()
-    assert "PLAN_REJECTED" in _codes(works)
-    nothing_of_a_customers(all_told(works, capfd))
+    async with running_pipeline(*map(text, map(published, in_order())), store=Rejecting()) as pipeline:
+        await until(lambda: "message goes back" in pipeline.recorder.said)
+        await pipeline.stop()
+    assert "PLAN_REJECTED" in _codes(pipeline)
+    nothing_of_a_customers(all_told(pipeline, capfd))
 
 
 async def test_stored_documents_that_cannot_be_read(capfd: pytest.CaptureFixture[str]) -> None:
-    store = MoodyStore()
+    store = InterruptibleStore()
     for attributes in ({"status": WORDS}, {"status": "open", "updatedAt": {MARK: WORDS}}):
         unreadable = {"org": "org-1", "rev": 20, "type": "conversation", "attributes": attributes}
         store.put_conversation({"_id": f"c-{len(attributes)}", **unreadable})
     late = told_everywhere(event(conversation(21, key="c-2"), changes=_assigned()))
     item = told_everywhere(event(work_item(1, of="c-2", key="w-2", status="queued")))
-    async with plant(*map(text, map(published, [*in_order(), item, late])), store=store) as works:
-        await until(lambda: "STORED_DOCUMENT_UNREADABLE" in _codes(works))
-        await works.stop()
-    nothing_of_a_customers(all_told(works, capfd))
+    async with running_pipeline(*map(text, map(published, [*in_order(), item, late])), store=store) as pipeline:
+        await until(lambda: "STORED_DOCUMENT_UNREADABLE" in _codes(pipeline))
+        await pipeline.stop()
+    nothing_of_a_customers(all_told(pipeline, capfd))
 
 
-def _codes(works: Plant) -> set[str]:
-    return {reason["code"] for line in works.ear.lines for reason in line.get("reasons", ())}
+def _codes(pipeline: RunningPipeline) -> set[str]:
+    return {reason["code"] for line in pipeline.recorder.lines for reason in line.get("reasons", ())}
 
 
 @pytest.fixture
