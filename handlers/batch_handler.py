@@ -4,7 +4,7 @@ One load, one decision a conversation, one commit; where a plan loses against an
 is read and decided again, with a growing, jittered delay, so that it never holds up the rest for long.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,7 +13,7 @@ from handlers.events.event import Event
 from handlers.options import Options
 from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.audit_records import failed, failed_poll, skip_own
-from handlers.planning.event_batch import IN_TIME, load_request_of
+from handlers.planning.event_batch import IN_TIME, EventBatch, load_request_of
 from handlers.planning.planner import PlannedPair, plan_gap, plan_pair
 from handlers.ports import Chance, Clock, Committed, Ids, LoadRequest, Pair, Plan, PlanRejected, Store, StoreAway
 
@@ -27,9 +27,6 @@ UNREADABLE: Final = "STORED_DOCUMENT_UNREADABLE"
 _BACKOFF_SECONDS: Final = 0.01
 _BACKOFF_SECONDS_MAX: Final = 1.0
 
-Contended = Callable[[Sequence[Event]], None]
-"""Takes the events of a conversation that met another writer."""
-
 
 class BatchHandler:
     """Handles batches; holds nothing between them."""
@@ -41,36 +38,45 @@ class BatchHandler:
         self._chance = chance
         self._options = options
 
-    async def handle(
-        self,
-        events: Sequence[Event],
-        ends: dict[int, HandledEvent] | None = None,
-        contended: Contended | None = None,
-    ) -> list[HandledEvent]:
-        """Each event's end, in the order of `events`.
+    async def handle(self, events: Sequence[Event]) -> list[HandledEvent]:
+        """Each event's ending, in the order of `events`. Raises StoreAway."""
+        batch = EventBatch(events)
+        await self.handle_batch(batch)
+        # One conversation after the other: each is likely to meet the other writer again, and must not make the
+        # others wait for the same commit.
+        for contended in batch.open_by_conversation().values():
+            batch.end(await self.handle_contended(contended))
+        return batch.handled
 
-        Where `contended` is given it gets the events of each conversation that met another writer, for `again`: they
-        have no end yet, and hold up none of the others.
+    async def handle_batch(self, batch: EventBatch) -> None:
+        """End each open event of the batch, save those whose conversation meets another writer: these stay open, for
+        `handle_contended`, and the others do not wait for them.
 
-        Raises StoreAway: hand the batch in again, with the same `ends` (by the event's `id()`). They are filled as
-        conversations come to their end, so that what was written before the store went away is told of, once.
+        Raises StoreAway: hand the same batch in again. A conversation whose plan was committed before the store went
+        away has its endings in the batch and is not decided a second time.
         """
-        ends = {} if ends is None else ends
-        by_conversation: dict[str, list[Event]] = {}
-        now = self._clock.now()
-        for event in events:
-            if id(event) in ends:
-                continue
-            if event.ours and self._options.own_syncs_stored:
-                ends[id(event)] = skip_own(event, now=now, options=self._options)
-            else:
-                by_conversation.setdefault(event.conversation_id, []).append(event)
-        if by_conversation:
-            await self._handle_conversations(by_conversation, ends, contended)
-        return [ends[id(event)] for event in events if id(event) in ends]
+        if self._options.own_syncs_stored:
+            now = self._clock.now()
+            batch.end([skip_own(event, now=now, options=self._options) for event in batch.open if event.ours])
+        by_conversation = batch.open_by_conversation()
+        if not by_conversation:
+            return
+        away = False
+        planned, fates = await self._attempt(by_conversation)
+        for one, fate in zip(planned, fates, strict=True):
+            if fate is Committed.AWAY:
+                away = True
+            elif fate is not Committed.CONFLICT:
+                batch.end(self._ended(one, fate))
+        if away:
+            raise StoreAway("the store went away in the middle of a batch")
 
-    async def again(self, events: Sequence[Event]) -> list[HandledEvent]:
-        """The ends of one conversation's events that met another writer: alone, several times. Raises StoreAway."""
+    async def handle_contended(self, events: Sequence[Event]) -> list[HandledEvent]:
+        """The endings of one conversation's events, after its plan lost against another writer. Raises StoreAway.
+
+        The conversation is loaded, decided and committed alone, up to `conflict_attempts_max` times, after a growing,
+        jittered delay each time.
+        """
         for attempt in range(self._options.conflict_attempts_max):
             ceiling = min(_BACKOFF_SECONDS * 2**attempt, _BACKOFF_SECONDS_MAX)
             await self._clock.sleep(ceiling * self._chance.random())
@@ -103,28 +109,6 @@ class BatchHandler:
                 told.append(polled)
         return told
 
-    async def _handle_conversations(
-        self, by_conversation: dict[str, list[Event]], ends: dict[int, HandledEvent], contended: Contended | None
-    ) -> None:
-        lost: list[str] = []
-        away = False
-        planned, fates = await self._attempt(by_conversation)
-        for one, fate in zip(planned, fates, strict=True):
-            if fate is Committed.CONFLICT:
-                lost.append(one.plan.conversation_id)
-            elif fate is Committed.AWAY:
-                away = True
-            else:
-                _note(ends, self._ended(one, fate))
-        if away:
-            raise StoreAway("the store went away in the middle of a batch")
-        # Each alone: whoever met another writer is likely to meet it again, and must not take the others along.
-        for conversation_id in lost:
-            if contended is None:
-                _note(ends, await self.again(by_conversation[conversation_id]))
-            else:
-                contended(by_conversation[conversation_id])
-
     async def _attempt(
         self, by_conversation: Mapping[str, Sequence[Event]]
     ) -> tuple[list[PlannedPair], Sequence[Committed | PlanRejected]]:
@@ -151,7 +135,3 @@ class BatchHandler:
             now = self._clock.now()
             return [failed(one.event, REJECTED, fate.reason, now=now, options=self._options) for one in planned.handled]
         return list(planned.handled)
-
-
-def _note(ends: dict[int, HandledEvent], handled: Sequence[HandledEvent]) -> None:
-    ends.update((id(one.event), one) for one in handled)

@@ -1,4 +1,4 @@
-"""What a conversation's events make it necessary to load, besides what its stored documents name."""
+"""A batch of events with their endings, the load request of one conversation's events, and how late events are."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -6,34 +6,76 @@ from typing import Final
 
 from handlers.documents.document import related
 from handlers.events.event import Event
+from handlers.outcome import HandledEvent
 from handlers.ports import LoadRequest
+
+IN_TIME: Final = timedelta()
+"""The lateness of events that are not late."""
+_RETENTION_MAX: Final = timedelta(days=14)
+"""No queue keeps a message for longer (SQS, `MessageRetentionPeriod`): an older event comes from a capture."""
+
+
+class EventBatch:
+    """Events that are handled together, each with its ending once it has one.
+
+    An event is told apart by identity: two equal events are two messages, each with an ending of its own. The batch
+    holds its events, so no `id()` in it is used a second time.
+    """
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self.events: tuple[Event, ...] = tuple(events)
+        self._endings: dict[int, HandledEvent] = {}
+
+    def end(self, handled: Iterable[HandledEvent]) -> None:
+        """Keep the endings of these events."""
+        for one in handled:
+            self._endings[id(one.event)] = one
+
+    def ending(self, event: object) -> HandledEvent | None:
+        """The event's ending; None where it has none, or where the batch does not hold the event."""
+        return self._endings.get(id(event))
+
+    @property
+    def handled(self) -> list[HandledEvent]:
+        """The endings so far, in the order of the events."""
+        return [self._endings[id(event)] for event in self.events if id(event) in self._endings]
+
+    @property
+    def open(self) -> list[Event]:
+        """The events without an ending, in their order."""
+        return [event for event in self.events if id(event) not in self._endings]
+
+    def open_by_conversation(self) -> dict[str, list[Event]]:
+        """The events without an ending by conversation id."""
+        by_conversation: dict[str, list[Event]] = {}
+        for event in self.open:
+            by_conversation.setdefault(event.conversation_id, []).append(event)
+        return by_conversation
 
 
 def load_request_of(conversation_id: str, events: Sequence[Event]) -> LoadRequest:
-    """The work-items the events are about, and the users and queues that their snapshots bring in."""
-    said = [_said(event) for event in events if event.side == "conversation"]
+    """The work-items that the events are about, and the users and queues that their snapshots name."""
+    named = [_users_and_queues(event) for event in events if event.side == "conversation"]
     return LoadRequest(
         conversation_id=conversation_id,
         work_item_ids=frozenset(event.document_id for event in events if event.side == "work-item"),
-        users=frozenset[str]().union(*(users for users, _ in said)),
-        queues=frozenset[str]().union(*(queues for _, queues in said)),
-        unanimous=len(said) == len(events) and all(one == said[0] for one in said),
+        users=frozenset[str]().union(*(users for users, _ in named)),
+        queues=frozenset[str]().union(*(queues for _, queues in named)),
+        unanimous=len(named) == len(events) and all(one == named[0] for one in named),
     )
 
 
-def _said(event: Event) -> tuple[frozenset[str], frozenset[str]]:
-    """The users and the queue that a conversation's snapshot tells of."""
+def lateness(events: Iterable[Event], now: datetime) -> timedelta:
+    """The longest time from an event's publication to `now`.
+
+    An event without a time of publication counts as in time, and so does one older than any queue's retention.
+    """
+    ages = (now - event.published_at for event in events if event.published_at is not None)
+    return max((age for age in ages if IN_TIME < age <= _RETENTION_MAX), default=IN_TIME)
+
+
+def _users_and_queues(event: Event) -> tuple[frozenset[str], frozenset[str]]:
+    """The users and the queue that a conversation's snapshot names."""
     queue = related(event.data, "queue")
     users = event.data["attributes"].get("assignedUsers") or ()
     return frozenset(users), frozenset() if queue is None else frozenset({queue})
-
-
-IN_TIME: Final = timedelta()
-_KEPT_LONGEST: Final = timedelta(days=14)
-"""No queue keeps a message for longer (SQS, `MessageRetentionPeriod`): what is older is a capture, played again."""
-
-
-def lateness(events: Iterable[Event], now: datetime) -> timedelta:
-    """From publication to now, of the latest of them; captures count as in time, and so do those that do not say."""
-    ages = (now - event.published_at for event in events if event.published_at is not None)
-    return max((age for age in ages if IN_TIME < age <= _KEPT_LONGEST), default=IN_TIME)

@@ -18,7 +18,7 @@ from handlers.documents.nouns import work_item_of
 from handlers.events.event import Event
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import HandledEvent, Retry
-from handlers.planning.event_batch import IN_TIME, lateness
+from handlers.planning.event_batch import IN_TIME, EventBatch, lateness
 from handlers.ports import Store, StoreAway
 from sync.contract import sync_writes_max
 from tests.causality.outside import NOW
@@ -101,14 +101,17 @@ class Run:
             await self._time.sleep(0.01)
             batch.clear()
 
-    async def _handle(self, handler: BatchHandler, batch: Sequence[Event]) -> list[HandledEvent]:
-        """Again and again while the store is away, as a lane does."""
-        ends: dict[int, HandledEvent] = {}
-        while True:
+    async def _handle(self, handler: BatchHandler, events: Sequence[Event]) -> list[HandledEvent]:
+        """Hand the events in again while the store is away, as a lane does."""
+        batch = EventBatch(events)
+        while batch.open:
             try:
-                return await handler.handle(batch, ends)
+                await handler.handle_batch(batch)
+                for contended in batch.open_by_conversation().values():
+                    batch.end(await handler.handle_contended(contended))
             except StoreAway:
                 await self._time.sleep(1)
+        return batch.handled
 
     async def _poll_rounds(self) -> None:
         """Beside the workers, as long as they work; it may meet them, and the store may fail it."""

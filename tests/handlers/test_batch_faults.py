@@ -1,14 +1,14 @@
 """What others and the store do to a batch: lost races, plans that cannot be held, a store that is away."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from handlers.batch_handler import CONFLICT, REJECTED
 from handlers.documents.document import document_of
-from handlers.events.event import Event
-from handlers.outcome import HandledEvent, Retry
+from handlers.outcome import Retry
+from handlers.planning.event_batch import EventBatch
 from handlers.ports import Store, StoreAway
 from tests.handlers.wire_events import Json, conversation, event, read, work_item
 from tests.handlers.world import (
@@ -179,23 +179,22 @@ async def test_a_stored_document_that_cannot_be_read_harms_nobody_else(wrong: Js
 async def test_what_was_written_before_the_store_went_away_is_told_of_once() -> None:
     world = two_pairs(HalfAwayStore)
     events = [read(ASSIGNED), read(BESIDE)]
-    ends: dict[int, HandledEvent] = {}
+    batch = EventBatch(events)
     with pytest.raises(StoreAway):
-        await world.handler.handle(events, ends)
-    assert [code_of(end) for end in ends.values()] == ["APPLIED"]
-    told = await world.handler.handle(events, ends)
-    assert [code_of(end) for end in told] == ["APPLIED", "APPLIED"]
-    assert [len(end.announcements) for end in told] == [1, 1]
+        await world.handler.handle_batch(batch)
+    assert [code_of(end) for end in batch.handled] == ["APPLIED"]
+    await world.handler.handle_batch(batch)
+    assert [code_of(end) for end in batch.handled] == ["APPLIED", "APPLIED"]
+    assert [len(end.announcements) for end in batch.handled] == [1, 1]
     assert len(world.announced()) == 2
 
 
 async def test_who_met_another_writer_is_left_to_whoever_asks_for_it() -> None:
     world = two_pairs(lambda inner: LosingStore(inner, "c-1", times=2))
-    contended: list[Sequence[Event]] = []
-    ends = await world.handler.handle([read(ASSIGNED), read(BESIDE)], None, contended.append)
-    assert [(end.event.conversation_id, code_of(end)) for end in ends] == [("c-2", "APPLIED")]
-    [events] = contended
-    ends = await world.handler.again(events)
+    batch = EventBatch([read(ASSIGNED), read(BESIDE)])
+    await world.handler.handle_batch(batch)
+    assert [(end.event.conversation_id, code_of(end)) for end in batch.handled] == [("c-2", "APPLIED")]
+    ends = await world.handler.handle_contended(batch.open)
     assert [(end.event.conversation_id, code_of(end)) for end in ends] == [("c-1", "APPLIED")]
 
 

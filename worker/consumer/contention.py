@@ -5,20 +5,18 @@ message groups. Left out: how a conversation is tried again (handlers/batch.py).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
 from handlers.events.event import Event
 from handlers.outcome import HandledEvent, Retry
+from handlers.planning.event_batch import EventBatch
 from worker.consumer.lane_context import LaneContext, LaneEntry
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected, log_unexpected
 
 _TRIED_MAX: Final = 4
 """So many of a lane are tried at a time."""
-
-Ends = Mapping[int, HandledEvent]
-"""Each event's end, by the event's `id()`."""
 
 
 class Contention:
@@ -31,7 +29,7 @@ class Contention:
         self,
         parts: LaneContext,
         *,
-        finish: Callable[[Sequence[LaneEntry], Ends], Awaitable[None]],
+        finish: Callable[[Sequence[LaneEntry], EventBatch], Awaitable[None]],
         freed: Callable[[], None],
     ) -> None:
         self._parts = parts
@@ -40,12 +38,12 @@ class Contention:
         self._places = asyncio.Semaphore(_TRIED_MAX)
         self.held: set[str] = set()
 
-    def begin(self, entries: Sequence[LaneEntry], ends: dict[int, HandledEvent], tasks: asyncio.TaskGroup) -> None:
-        """Try what is left of a batch, in tasks; `ends` is filled as conversations come to their end."""
+    def begin(self, entries: Sequence[LaneEntry], batch: EventBatch, tasks: asyncio.TaskGroup) -> None:
+        """Try what is left of a batch, in tasks; each conversation ends its events in the batch."""
         for ties in self._knots(entries):
             self.held |= ties
             knot = [entry for entry in entries if not ties.isdisjoint(entry.ties(fifo=self._parts.fifo))]
-            tasks.create_task(self._try(knot, ties, ends))
+            tasks.create_task(self._try(knot, ties, batch))
 
     def _knots(self, entries: Iterable[LaneEntry]) -> list[frozenset[str]]:
         """The ties of those that depend on each other, if only through a third; mostly those of one conversation."""
@@ -57,21 +55,21 @@ class Contention:
             knots.append(ties.union(*met))
         return knots
 
-    async def _try(self, knot: Sequence[LaneEntry], ties: frozenset[str], ends: dict[int, HandledEvent]) -> None:
+    async def _try(self, knot: Sequence[LaneEntry], ties: frozenset[str], batch: EventBatch) -> None:
         """One conversation after the other, in their order; each entry ends as soon as it may."""
         async with self._places:
             left = knot
-            while events := _first(left, ends):
-                ends.update((id(one.event), one) for one in await self._again(events))
-                ended, left = parted(left, ends, fifo=self._parts.fifo)
-                await self._finish(ended, ends)
+            while events := _first(left, batch):
+                batch.end(await self._again(events))
+                ended, left = parted(left, batch, fifo=self._parts.fifo)
+                await self._finish(ended, batch)
         self.held -= ties
         self._freed()
 
     async def _again(self, events: Sequence[Event]) -> list[HandledEvent]:
         parts = self._parts
         done = await catch_unexpected(
-            parts.store_availability.retry_while_away(partial(parts.handler.again, events), parts.store_pause)
+            parts.store_availability.retry_while_away(partial(parts.handler.handle_contended, events), parts.store_pause)
         )
         if isinstance(done, UnexpectedError):
             log_unexpected(events, done, parts.telemetry)
@@ -79,7 +77,7 @@ class Contention:
         return done
 
 
-def parted(entries: Iterable[LaneEntry], ends: Ends, *, fifo: bool) -> tuple[list[LaneEntry], list[LaneEntry]]:
+def parted(entries: Iterable[LaneEntry], batch: EventBatch, *, fifo: bool) -> tuple[list[LaneEntry], list[LaneEntry]]:
     """What has come to its end, and the rest.
 
     In a group of a FIFO queue, all that follows an event without an end waits for it, and all that follows one that
@@ -91,18 +89,18 @@ def parted(entries: Iterable[LaneEntry], ends: Ends, *, fifo: bool) -> tuple[lis
     left: list[LaneEntry] = []
     for entry in entries:
         group = entry.message.group if fifo else None
-        end = ends.get(id(entry.read))
-        is_open = end is None and isinstance(entry.read, Event)
+        ending = batch.ending(entry.read)
+        is_open = ending is None and isinstance(entry.read, Event)
         waits = group not in back and (is_open or group in waiting)
         (left if waits else ended).append(entry)
         if group is not None and waits:
             waiting.add(group)
-        elif group is not None and end is not None and isinstance(end.outcome, Retry):
+        elif group is not None and ending is not None and isinstance(ending.outcome, Retry):
             back.add(group)
     return ended, left
 
 
-def _first(entries: Iterable[LaneEntry], ends: Ends) -> list[Event]:
-    """The events without an end of the conversation that comes first."""
-    events = [entry.read for entry in entries if isinstance(entry.read, Event) and id(entry.read) not in ends]
+def _first(entries: Iterable[LaneEntry], batch: EventBatch) -> list[Event]:
+    """The events without an ending of the conversation that comes first."""
+    events = [entry.read for entry in entries if isinstance(entry.read, Event) and batch.ending(entry.read) is None]
     return [event for event in events if event.conversation_id == events[0].conversation_id]

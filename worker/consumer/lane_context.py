@@ -5,9 +5,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from handlers.batch_handler import Contended
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.outcome import HandledEvent
+from handlers.planning.event_batch import EventBatch
 from handlers.ports import Clock
 from sync.rule import Policy
 from worker.consumer.queue_lag import QueueLag
@@ -39,17 +39,15 @@ class LaneEntry(Struct, frozen=True, kw_only=True):
 
 
 class EventHandler(Protocol):
-    """What a lane does with its events (handlers/batch.py)."""
+    """Handles a lane's events (handlers/batch_handler.py)."""
 
-    async def handle(
-        self, events: Sequence[Event], ends: dict[int, HandledEvent], contended: Contended
-    ) -> list[HandledEvent]:
-        """Each event's end, in order; raises StoreAway, and goes on with the same `ends`. `contended` gets those of a
-        conversation that met another writer, which have no end yet."""
+    async def handle_batch(self, batch: EventBatch) -> None:
+        """End each open event, save those whose conversation meets another writer. Raises StoreAway: hand the same
+        batch in again."""
         ...
 
-    async def again(self, events: Sequence[Event]) -> list[HandledEvent]:
-        """Their ends: one conversation's, after all. Raises StoreAway."""
+    async def handle_contended(self, events: Sequence[Event]) -> list[HandledEvent]:
+        """The endings of one conversation's events, after it met another writer. Raises StoreAway."""
         ...
 
 

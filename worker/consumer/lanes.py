@@ -7,15 +7,14 @@ conversation and only the one that meets it goes back.
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 from zlib import crc32
 
-from handlers.batch_handler import Contended
 from handlers.events.event import Event, Malformed, UnsupportedEvent
-from handlers.outcome import Done, HandledEvent, MessageOutcome, Poison, Retry
-from handlers.planning.event_batch import lateness
+from handlers.outcome import Done, MessageOutcome, Poison, Retry
+from handlers.planning.event_batch import EventBatch, lateness
 from sync.gates import Skip
 from worker.consumer.contention import Contention, parted
 from worker.consumer.lane_context import LaneContext, LaneEntry
@@ -87,60 +86,61 @@ class Lane:
         if not self._waiting and not self._contention.held and not self._some.is_set():
             self.idle.set()
 
-    async def _work(self, batch: Sequence[LaneEntry], beside: asyncio.TaskGroup) -> None:
+    async def _work(self, entries: Sequence[LaneEntry], beside: asyncio.TaskGroup) -> None:
         parts = self._parts
-        events = [entry.read for entry in batch if isinstance(entry.read, Event)]
+        batch = EventBatch(entry.read for entry in entries if isinstance(entry.read, Event))
         # One that comes again says nothing of the queue: it was held back by us.
-        first_time = (entry.read for entry in batch if entry.message.receive_count == 1)
+        first_time = (entry.read for entry in entries if entry.message.receive_count == 1)
         parts.lag.note_lateness(lateness((each for each in first_time if isinstance(each, Event)), parts.clock.now()))
-        ends: dict[int, HandledEvent] = {}
-        contended: list[Sequence[Event]] = []
-        if events:
-            handled = await self._handle(events, ends, contended.append)
-            ends.update((id(one.event), one) for one in handled)
-        if not contended:
-            await self._finish(batch, ends)
+        if batch.events:
+            await self._handle(batch)
+        if not batch.open:
+            await self._finish(entries, batch)
             return
-        ended, left = parted(batch, ends, fifo=parts.fifo)
-        self._contention.begin(left, ends, beside)
-        await self._finish(ended, ends)
+        ended, left = parted(entries, batch, fifo=parts.fifo)
+        self._contention.begin(left, batch, beside)
+        await self._finish(ended, batch)
 
-    async def _finish(self, entries: Sequence[LaneEntry], ends: Mapping[int, HandledEvent]) -> None:
+    async def _finish(self, entries: Sequence[LaneEntry], batch: EventBatch) -> None:
         """Tell, settle and publish what has come to its end. An event without an end goes back untouched."""
         parts = self._parts
-        handled = [ends[id(entry.read)] for entry in entries if id(entry.read) in ends]
+        endings = (batch.ending(entry.read) for entry in entries)
+        handled = [ending for ending in endings if ending is not None]
         # Before settling: a kill in between then repeats an audit line, where it would have lost the only one.
         log_handled(handled, parts.telemetry)
         unsupported = [entry.read for entry in entries if isinstance(entry.read, UnsupportedEvent)]
         log_unsupported(unsupported, parts.policy, parts.telemetry)
-        went_back = await parts.settler.settle([self._settlement(entry, ends) for entry in entries])
+        went_back = await parts.settler.settle([self._settlement(entry, batch) for entry in entries])
         await self._send_followers_back(went_back)
         parts.announcer.offer([announcement for one in handled for announcement in one.announcements])
         parts.health.note_progress()
 
-    async def _handle(
-        self, events: Sequence[Event], ends: dict[int, HandledEvent], contended: Contended
-    ) -> list[HandledEvent]:
+    async def _handle(self, batch: EventBatch) -> None:
+        """End the events of the batch. Those whose conversation met another writer stay open."""
         began = self._parts.clock.monotonic()
-        handle = partial(self._parts.handler.handle, events, ends, contended)
+        handle = partial(self._parts.handler.handle_batch, batch)
         done = await catch_unexpected(self._parts.store_availability.retry_while_away(handle, self._parts.store_pause))
         metrics = self._parts.telemetry.metrics
         if not isinstance(done, UnexpectedError):
-            metrics.distribution(Metric.BATCH_SIZE, len(events))
+            metrics.distribution(Metric.BATCH_SIZE, len(batch.events))
             seconds = self._parts.clock.monotonic() - began
             metrics.distribution(Metric.BATCH_DURATION, seconds * 1_000)
-            return done
-        by_conversation = log_unexpected(events, done, self._parts.telemetry)
+            return
+        by_conversation = log_unexpected(batch.open, done, self._parts.telemetry)
         if len(by_conversation) == 1:
-            return [self._parts.failed(event, done.error) for event in events]
-        return [one for some in by_conversation.values() for one in await self._handle(some, ends, contended)]
+            batch.end([self._parts.failed(event, done.error) for event in batch.open])
+            return
+        for events in by_conversation.values():
+            part = EventBatch(events)
+            await self._handle(part)
+            batch.end(part.handled)
 
-    def _settlement(self, entry: LaneEntry, ends: Mapping[int, HandledEvent]) -> Settlement:
+    def _settlement(self, entry: LaneEntry, batch: EventBatch) -> Settlement:
         outcome: MessageOutcome
         match entry.read:
             case Event():
-                end = ends.get(id(entry.read))
-                outcome = Retry(reason=EARLIER_WENT_BACK) if end is None else end.outcome
+                ending = batch.ending(entry.read)
+                outcome = Retry(reason=EARLIER_WENT_BACK) if ending is None else ending.outcome
             case UnsupportedEvent():
                 outcome = Done(reason=Skip.UNSUPPORTED_EVENT.value)
             case Malformed(code=code, reason=reason):

@@ -7,12 +7,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from handlers.batch_handler import Contended
 from handlers.events.event import Event
 from handlers.events.parser import Limits
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import HandledEvent, Retry
 from handlers.planning.audit_records import failed, skip_own
+from handlers.planning.event_batch import EventBatch
 from handlers.ports import Announcement, StoreAway
 from sync.rule import Policy
 from tests.worker.fake_clock import T0, FakeClock, FixedChance, until
@@ -62,20 +62,16 @@ class ScriptedHandler:
         self.faulty_again: set[str] = set()
         self.gate: asyncio.Event | None = None
 
-    async def handle(
-        self, events: Sequence[Event], ends: dict[int, HandledEvent], contended: Contended
-    ) -> list[HandledEvent]:
+    async def handle_batch(self, batch: EventBatch) -> None:
         if self.gate is not None:
             await self.gate.wait()
         if self.away:
             self.away -= 1
             raise StoreAway("no primary")
-        self.batches.append([event.id for event in events])
-        if self.faulty & {event.conversation_id for event in events}:
+        self.batches.append([event.id for event in batch.events])
+        if self.faulty & {event.conversation_id for event in batch.events}:
             raise KeyError("a customer's words")
-        for conversation in sorted(self.contended.keys() & {event.conversation_id for event in events}):
-            contended([event for event in events if event.conversation_id == conversation])
-        return [self._end(event) for event in events if event.conversation_id not in self.contended]
+        batch.end([self._end(event) for event in batch.events if event.conversation_id not in self.contended])
 
     def contend(self, *conversations: str) -> None:
         """These meet other writers."""
@@ -86,7 +82,7 @@ class ScriptedHandler:
         for conversation in conversations:
             self.contended[conversation].set()
 
-    async def again(self, events: Sequence[Event]) -> list[HandledEvent]:
+    async def handle_contended(self, events: Sequence[Event]) -> list[HandledEvent]:
         (conversation,) = {event.conversation_id for event in events}
         self.tried.append(conversation)
         await self.contended[conversation].wait()
