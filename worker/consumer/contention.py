@@ -69,7 +69,9 @@ class Contention:
     async def _again(self, events: Sequence[Event]) -> list[HandledEvent]:
         parts = self._parts
         done = await catch_unexpected(
-            parts.store_availability.retry_while_away(partial(parts.handler.handle_contended, events), parts.store_pause)
+            parts.store_availability.retry_while_away(
+                partial(parts.handler.handle_contended, events), parts.store_pause
+            )
         )
         if isinstance(done, UnexpectedError):
             log_unexpected(events, done, parts.telemetry)
