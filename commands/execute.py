@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from commands.composed_engine import COMMAND_NAME, compose
 from commands.context import CommandContext
 from commands.legacy_engine import FunnelRow, funnel
-from commands.reason import Reason
+from commands.reason import Reason, ReasonAction, ReasonCode
 from commands.refusal import Refusal, RefusalCode
 from commands.rollout import COMPOSED, Engine, EngineRollout, UpdateOrigin
 from commands.session import SessionMove, move_between
@@ -139,8 +139,8 @@ def _command(row: FunnelRow | None, actions: tuple[str, ...], fields: tuple[str,
 def _reason(asked: dict[str, Any], rev: int, knew: int | None, command: Command) -> Reason:
     data = {**asked, "rev": rev} if knew is None else {**asked, "rev": rev, "resource": {"rev": knew}}
     return Reason(
-        action="UPDATE_COMMAND",
-        code="WORK_ITEM_UPDATE_CMD",
+        action=ReasonAction.UPDATE_COMMAND,
+        code=ReasonCode.WORK_ITEM_UPDATE_CMD,
         meta={
             "data": data,
             "commandName": command.name,

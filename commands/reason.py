@@ -1,21 +1,109 @@
-"""Why something was written or was not: the one shape in which every reason travels.
+"""Reasons: why a field was written, why nothing was written, or why a message is tried again.
 
-Left out: prose. Codes are stable and searched for; what they mean stands in the docs.
+| action | code | when |
+|---|---|---|
+| `SYNC_CONVERSATION` | `WORK_ITEM_COMPLETED` | A1 closes the conversation |
+| `SYNC_CONVERSATION` | `WORK_ITEM_ASSIGNED` | A2 assigns the work-item's agent |
+| `SYNC_CONVERSATION` | `WORK_ITEM_QUEUED_UNASSIGNED` | A3 un-assigns the conversation |
+| `SYNC_CONVERSATION` | `WORK_ITEM_WRAP_UP` | A4 ends the conversation |
+| `SYNC_CONVERSATION` | `WORK_ITEM_QUEUE_CHANGED` | A5 sets the queue |
+| `SYNC_CONVERSATION` | `WORK_ITEM_QUEUE_REMOVED` | A6 clears the queue |
+| `SYNC_WORK_ITEM` | `CONVERSATION_ASSIGNED` | B1 assigns the conversation's first user |
+| `SYNC_WORK_ITEM` | `CONVERSATION_UNASSIGNED` | B2 or B3 un-assigns the work-item |
+| `SYNC_WORK_ITEM` | `CONVERSATION_SNOOZED` | B4 pauses the work-item |
+| `SYNC_WORK_ITEM` | `CONVERSATION_UNSNOOZED` | B5 ends the pause |
+| `SYNC_WORK_ITEM` | `CONVERSATION_DONE` | B6 completes the work-item |
+| `SYNC_WORK_ITEM` | `CONVERSATION_ENDED` | B7 sends the work-item to wrap-up |
+| `SYNC_WORK_ITEM` | `CONVERSATION_QUEUE_CHANGED` | B8 sets the queue |
+| `SYNC_WORK_ITEM` | `CONVERSATION_QUEUE_REMOVED` | B8 clears the queue |
+| `SYNC_WORK_ITEM` | `CONVERSATION_DELETED` | B9 completes the work-item |
+| `SYNC_WORK_ITEM` | `CONVERSATION_RESUMED` | B10 brings the work-item back from wrap-up |
+| `SKIP_SYNC` | `UNSUPPORTED_EVENT` | the worker does not handle the event |
+| `SKIP_SYNC` | `IS_SYNC` | the event's write was itself a sync |
+| `SKIP_SYNC` | `NO_CONVERSATION` | the conversation is not in the store |
+| `SKIP_SYNC` | `NO_ACTIVE_WORK_ITEM` | the conversation has no work-item to sync with |
+| `SKIP_SYNC` | `STALE_REV` | the store holds a newer revision than the event |
+| `SKIP_SYNC` | `AWAITING_EARLIER_EVENT` | every field that differs waits for an earlier event |
+| `SKIP_SYNC` | `IN_SYNC` | no rule has anything to write |
+| `SUPPRESS_FIELD` | `CONVERSATION_IS_NEWER` | table A asked for a field that the conversation wrote later |
+| `SUPPRESS_FIELD` | `WORK_ITEM_IS_NEWER` | table B asked for a field that the work-item wrote later |
+| `SUPPRESS_FIELD` | `FIELD_WAITS` | an event that decides who is newer has not arrived |
+| `UPDATE_COMMAND` | `WORK_ITEM_UPDATE_CMD` | a command changed the work-item |
+| `FAULT` | `UNEXPECTED` | the worker's code raised an error |
+| `FAULT` | `CONFLICT` | other writers changed the conversation faster than it could be decided |
+| `FAULT` | `PLAN_REJECTED` | the store cannot hold the result |
+| `FAULT` | `STORED_DOCUMENT_UNREADABLE` | a stored document has a field of a wrong type |
+| `FAULT` | `AWAITING_PREDECESSOR` | the conversation's previous work-item is still active |
+
+Codes are stable: log searches use them. An update that the commands refuse has the action `UPDATE_COMMAND` and its
+`RefusalCode` (commands/refusal.py) as code.
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct, field
 
+from commands.refusal import RefusalCode
+
+
+class ReasonAction(StrEnum):
+    """The kind of a reason. `QUEUE_WORK_ITEM` stands only in events that other services publish."""
+
+    SYNC_CONVERSATION = "SYNC_CONVERSATION"
+    SYNC_WORK_ITEM = "SYNC_WORK_ITEM"
+    SKIP_SYNC = "SKIP_SYNC"
+    SUPPRESS_FIELD = "SUPPRESS_FIELD"
+    UPDATE_COMMAND = "UPDATE_COMMAND"
+    QUEUE_WORK_ITEM = "QUEUE_WORK_ITEM"
+    FAULT = "FAULT"
+
+
+class ReasonCode(StrEnum):
+    """Every code that the worker writes; the table above says when."""
+
+    WORK_ITEM_COMPLETED = "WORK_ITEM_COMPLETED"
+    WORK_ITEM_ASSIGNED = "WORK_ITEM_ASSIGNED"
+    WORK_ITEM_QUEUED_UNASSIGNED = "WORK_ITEM_QUEUED_UNASSIGNED"
+    WORK_ITEM_WRAP_UP = "WORK_ITEM_WRAP_UP"
+    WORK_ITEM_QUEUE_CHANGED = "WORK_ITEM_QUEUE_CHANGED"
+    WORK_ITEM_QUEUE_REMOVED = "WORK_ITEM_QUEUE_REMOVED"
+    CONVERSATION_ASSIGNED = "CONVERSATION_ASSIGNED"
+    CONVERSATION_UNASSIGNED = "CONVERSATION_UNASSIGNED"
+    CONVERSATION_SNOOZED = "CONVERSATION_SNOOZED"
+    CONVERSATION_UNSNOOZED = "CONVERSATION_UNSNOOZED"
+    CONVERSATION_DONE = "CONVERSATION_DONE"
+    CONVERSATION_ENDED = "CONVERSATION_ENDED"
+    CONVERSATION_QUEUE_CHANGED = "CONVERSATION_QUEUE_CHANGED"
+    CONVERSATION_QUEUE_REMOVED = "CONVERSATION_QUEUE_REMOVED"
+    CONVERSATION_DELETED = "CONVERSATION_DELETED"
+    CONVERSATION_RESUMED = "CONVERSATION_RESUMED"
+    UNSUPPORTED_EVENT = "UNSUPPORTED_EVENT"
+    IS_SYNC = "IS_SYNC"
+    NO_CONVERSATION = "NO_CONVERSATION"
+    NO_ACTIVE_WORK_ITEM = "NO_ACTIVE_WORK_ITEM"
+    STALE_REV = "STALE_REV"
+    AWAITING_EARLIER_EVENT = "AWAITING_EARLIER_EVENT"
+    IN_SYNC = "IN_SYNC"
+    CONVERSATION_IS_NEWER = "CONVERSATION_IS_NEWER"
+    WORK_ITEM_IS_NEWER = "WORK_ITEM_IS_NEWER"
+    FIELD_WAITS = "FIELD_WAITS"
+    WORK_ITEM_UPDATE_CMD = "WORK_ITEM_UPDATE_CMD"
+    UNEXPECTED = "UNEXPECTED"
+    CONFLICT = "CONFLICT"
+    PLAN_REJECTED = "PLAN_REJECTED"
+    STORED_DOCUMENT_UNREADABLE = "STORED_DOCUMENT_UNREADABLE"
+    AWAITING_PREDECESSOR = "AWAITING_PREDECESSOR"
+
 
 class Reason(Struct, frozen=True, kw_only=True):
-    """`{action, code, meta}` as in an event's `routingReasons` and in the audit record (domain.md, *Reason codes*)."""
+    """`{action, code, meta}`, as in an event's `routingReasons` and in the audit line (docs/events.md)."""
 
-    action: str
-    code: str
+    action: ReasonAction
+    code: ReasonCode | RefusalCode
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def as_wire(self) -> dict[str, Any]:
-        """The JSON shape of the event and of the audit record."""
+        """The JSON shape of the event and of the audit line."""
         return {"action": self.action, "code": self.code, "meta": dict(self.meta)}

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from commands.reason import ReasonCode
 from handlers.documents.document import UnreadableDocument
 from handlers.events.event import Event
 from handlers.options import Options
@@ -16,13 +17,6 @@ from handlers.planning.audit_records import failed, failed_poll, skip_own
 from handlers.planning.event_batch import IN_TIME, EventBatch, load_request_of
 from handlers.planning.planner import PlannedPair, plan_gap, plan_pair
 from handlers.ports import Chance, Clock, Committed, Ids, LoadRequest, Pair, Plan, PlanRejected, Store, StoreAway
-
-CONFLICT: Final = "CONFLICT"
-"""Why a message comes back: its conversation was written by others faster than it could be decided."""
-REJECTED: Final = "PLAN_REJECTED"
-"""Why a message comes back: the store cannot hold what it leads to."""
-UNREADABLE: Final = "STORED_DOCUMENT_UNREADABLE"
-"""Why a message comes back: somebody has stored what is no conversation or no work-item."""
 
 _BACKOFF_SECONDS: Final = 0.01
 _BACKOFF_SECONDS_MAX: Final = 1.0
@@ -84,7 +78,9 @@ class BatchHandler:
             if fates[0] is not Committed.CONFLICT:
                 return self._ended(planned[0], fates[0])
         detail = f"lost {self._options.conflict_attempts_max + 1} times against other writers"
-        return [failed(event, CONFLICT, detail, now=self._clock.now(), options=self._options) for event in events]
+        return [
+            failed(event, ReasonCode.CONFLICT, detail, now=self._clock.now(), options=self._options) for event in events
+        ]
 
     async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta = IN_TIME) -> list[PolledPair]:
         """Reconcile pairs that have waited too long; what was decided of them. `late`: how long events are under way.
@@ -98,13 +94,18 @@ class BatchHandler:
             try:
                 one = plan_gap(each, pairs[each], now=now, late=late, ids=self._ids, options=self._options)
             except UnreadableDocument as fault:
-                one = Plan(conversation_id=each), failed_poll(each, UNREADABLE, str(fault), options=self._options)
+                one = (
+                    Plan(conversation_id=each),
+                    failed_poll(each, ReasonCode.STORED_DOCUMENT_UNREADABLE, str(fault), options=self._options),
+                )
             planned.append(one)
         fates = await self._store.commit([plan for plan, _ in planned])
         told: list[PolledPair] = []
         for (_, polled), fate in zip(planned, fates, strict=True):
             if isinstance(fate, PlanRejected):
-                told.append(failed_poll(fate.conversation_id, REJECTED, fate.reason, options=self._options))
+                told.append(
+                    failed_poll(fate.conversation_id, ReasonCode.PLAN_REJECTED, fate.reason, options=self._options)
+                )
             elif polled is not None and fate is Committed.COMMITTED:
                 told.append(polled)
         return told
@@ -127,11 +128,17 @@ class BatchHandler:
         try:
             return plan_pair(conversation_id, pair, events, now=now, ids=self._ids, options=self._options)
         except UnreadableDocument as fault:
-            ends = [failed(event, UNREADABLE, str(fault), now=now, options=self._options) for event in events]
+            ends = [
+                failed(event, ReasonCode.STORED_DOCUMENT_UNREADABLE, str(fault), now=now, options=self._options)
+                for event in events
+            ]
             return PlannedPair(plan=Plan(conversation_id=conversation_id), handled=tuple(ends))
 
     def _ended(self, planned: PlannedPair, fate: Committed | PlanRejected) -> list[HandledEvent]:
         if isinstance(fate, PlanRejected):
             now = self._clock.now()
-            return [failed(one.event, REJECTED, fate.reason, now=now, options=self._options) for one in planned.handled]
+            return [
+                failed(one.event, ReasonCode.PLAN_REJECTED, fate.reason, now=now, options=self._options)
+                for one in planned.handled
+            ]
         return list(planned.handled)

@@ -6,9 +6,9 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from commands.reason import Reason
+from commands.reason import Reason, ReasonAction, ReasonCode
 from sync.conversation import Field
-from sync.gates import Skip
+from sync.gates import SKIP_CODES, SkipCode
 from sync.rule import Direction
 
 
@@ -19,7 +19,7 @@ class Suppressed(Struct, frozen=True, kw_only=True):
     """
 
     field: Field
-    code: str
+    code: ReasonCode
     conversation_rev: int
     known_rev: int
 
@@ -59,7 +59,7 @@ class Decision(Struct, frozen=True, kw_only=True):
         }
 
 
-def skipped(skip: Skip, *, suppressed: tuple[Suppressed, ...] = ()) -> Decision:
+def skipped(skip: SkipCode, *, suppressed: tuple[Suppressed, ...] = ()) -> Decision:
     """The decision to write nothing."""
     plain = _SKIPPED[skip]
     return replace(plain, suppressed=suppressed) if suppressed else plain
@@ -67,6 +67,11 @@ def skipped(skip: Skip, *, suppressed: tuple[Suppressed, ...] = ()) -> Decision:
 
 # Made once each: most events end with one of these.
 _SKIPPED: Final = {
-    skip: Decision(direction=None, conversation_fields=None, work_item_fields=None, reasons=(skip.reason(),))
-    for skip in Skip
+    skip: Decision(
+        direction=None,
+        conversation_fields=None,
+        work_item_fields=None,
+        reasons=(Reason(action=ReasonAction.SKIP_SYNC, code=skip),),
+    )
+    for skip in SKIP_CODES
 }

@@ -13,10 +13,9 @@
 Source: sync-rules.md, *Gates*.
 """
 
-from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal, get_args
 
-from commands.reason import Reason
+from commands.reason import ReasonCode
 from commands.work_item import WorkItem
 from sync.conversation import Conversation, ConversationStatus
 from sync.rule import Policy
@@ -25,20 +24,18 @@ Side = Literal["conversation", "work-item"]
 """Whose event asks."""
 
 
-class Skip(StrEnum):
-    """Why nothing was written (action `SKIP_SYNC`)."""
+SkipCode = Literal[
+    ReasonCode.UNSUPPORTED_EVENT,
+    ReasonCode.IS_SYNC,
+    ReasonCode.NO_CONVERSATION,
+    ReasonCode.NO_ACTIVE_WORK_ITEM,
+    ReasonCode.STALE_REV,
+    ReasonCode.AWAITING_EARLIER_EVENT,
+    ReasonCode.IN_SYNC,
+]
+"""Why nothing was written (action `SKIP_SYNC`), in the order of the gates."""
 
-    UNSUPPORTED_EVENT = "UNSUPPORTED_EVENT"
-    IS_SYNC = "IS_SYNC"
-    NO_CONVERSATION = "NO_CONVERSATION"
-    NO_ACTIVE_WORK_ITEM = "NO_ACTIVE_WORK_ITEM"
-    STALE_REV = "STALE_REV"
-    AWAITING_EARLIER_EVENT = "AWAITING_EARLIER_EVENT"
-    IN_SYNC = "IN_SYNC"
-
-    def reason(self) -> Reason:
-        """The skip as it stands in the audit."""
-        return Reason(action="SKIP_SYNC", code=self.value)
+SKIP_CODES: Final[tuple[SkipCode, ...]] = get_args(SkipCode)
 
 
 def first_closed(
@@ -52,7 +49,7 @@ def first_closed(
     policy: Policy,
     releases: bool = False,
     news: bool = False,
-) -> Skip | None:
+) -> SkipCode | None:
     """The first gate that keeps the event from the rules, or None. `rev` None: a question without an event.
 
     Causal alone: `releases`, a field waits that even a sync's event may decide; `news`, the event tells something that
@@ -60,14 +57,14 @@ def first_closed(
     """
     passive = is_sync or not supported
     if passive and not releases:
-        return Skip.IS_SYNC if supported else Skip.UNSUPPORTED_EVENT
+        return ReasonCode.IS_SYNC if supported else ReasonCode.UNSUPPORTED_EVENT
     if conversation is None:
-        return Skip.NO_CONVERSATION
+        return ReasonCode.NO_CONVERSATION
     if item is None or not _is_pair(trigger, conversation, item, policy):
-        return Skip.NO_ACTIVE_WORK_ITEM
+        return ReasonCode.NO_ACTIVE_WORK_ITEM
     stored = conversation.rev if trigger == "conversation" else item.rev
     if rev is not None and stored > rev and not (news or (passive and releases)):
-        return Skip.STALE_REV
+        return ReasonCode.STALE_REV
     return None
 
 

@@ -13,22 +13,23 @@ from msgspec.structs import replace
 
 from commands.context import CommandContext
 from commands.execute import Applied, Refused, Unchanged, execute
+from commands.reason import ReasonCode
 from commands.refusal import Refusal
 from commands.rollout import COMPOSED, EngineRollout
 from commands.update import parse_update
 from sync.conversation import FIELDS, Field
 from sync.decision import Decision, Suppressed, skipped
 from sync.evidence import Evidence, NewerSide
-from sync.gates import Skip
+from sync.gates import SkipCode
 from sync.rule import Direction, Policy, Write, merged
 from sync.rules_forward import work_item_writes
 from sync.rules_reverse import conversation_writes
 from sync.state import all_agree
 
 _SUPPRESSED_AS: Final = {
-    NewerSide.CONVERSATION: "CONVERSATION_IS_NEWER",
-    NewerSide.WORK_ITEM: "WORK_ITEM_IS_NEWER",
-    NewerSide.UNDECIDED: "FIELD_WAITS",
+    NewerSide.CONVERSATION: ReasonCode.CONVERSATION_IS_NEWER,
+    NewerSide.WORK_ITEM: ReasonCode.WORK_ITEM_IS_NEWER,
+    NewerSide.UNDECIDED: ReasonCode.FIELD_WAITS,
 }
 
 
@@ -46,7 +47,7 @@ class CausalDecision(Struct, frozen=True, kw_only=True):
 
 
 _NOTHING_ASKED: Final = CausalDecision(
-    decision=skipped(Skip.IN_SYNC), forward=None, asked=frozenset(), undecided=frozenset()
+    decision=skipped(ReasonCode.IN_SYNC), forward=None, asked=frozenset(), undecided=frozenset()
 )
 
 
@@ -118,7 +119,7 @@ def _decision(
     b_writes: tuple[Write, ...], a_writes: tuple[Write, ...], suppressed: tuple[Suppressed, ...], *, all_wait: bool
 ) -> Decision:
     if not b_writes and not a_writes:
-        skip = Skip.AWAITING_EARLIER_EVENT if all_wait else Skip.IN_SYNC
+        skip: SkipCode = ReasonCode.AWAITING_EARLIER_EVENT if all_wait else ReasonCode.IN_SYNC
         return skipped(skip, suppressed=suppressed)
     direction: Direction = "both" if b_writes and a_writes else "forward" if b_writes else "reverse"
     return Decision(

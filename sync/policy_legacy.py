@@ -4,10 +4,11 @@ Policy `legacy`: the event's own direction only, on the pair as it is stored now
 Policy `causal` has a file of its own (causal.py).
 """
 
+from commands.reason import ReasonCode
 from commands.work_item import WorkItem
 from sync.conversation import Conversation
 from sync.decision import Decision, skipped
-from sync.gates import Side, Skip, first_closed
+from sync.gates import Side, first_closed
 from sync.rule import Policy, merged
 from sync.rules_forward import work_item_writes
 from sync.rules_reverse import conversation_writes
@@ -33,12 +34,12 @@ def decide_legacy(
         policy=Policy.LEGACY,
     )
     if closed is not None or conversation is None or item is None:
-        return skipped(closed or Skip.NO_ACTIVE_WORK_ITEM)
+        return skipped(closed or ReasonCode.NO_ACTIVE_WORK_ITEM)
     forward = trigger == "conversation"
     rules = work_item_writes if forward else conversation_writes
     writes = rules(conversation, item, Policy.LEGACY)
     if not writes:
-        return skipped(Skip.IN_SYNC)
+        return skipped(ReasonCode.IN_SYNC)
     fields = merged(writes)
     return Decision(
         direction="forward" if forward else "reverse",

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from commands.reason import Reason
+from commands.reason import Reason, ReasonAction, ReasonCode
 from sync.conversation import Field
 
 
@@ -27,8 +27,8 @@ class Write(Struct, frozen=True, kw_only=True):
     rule: str
     field: Field
     fields: Mapping[str, Any]
-    action: Literal["SYNC_CONVERSATION", "SYNC_WORK_ITEM"]
-    code: str
+    action: Literal[ReasonAction.SYNC_CONVERSATION, ReasonAction.SYNC_WORK_ITEM]
+    code: ReasonCode
 
     def reason(self, policy: Policy) -> Reason:
         """Why the field was written, as it stands in the event and in the audit."""

@@ -20,6 +20,7 @@ stands. Source: sync-rules.md, table B.
 from collections.abc import Mapping
 from typing import Any
 
+from commands.reason import ReasonAction, ReasonCode
 from commands.work_item import Status, WorkItem
 from sync.conversation import Conversation, ConversationStatus, Field
 from sync.rule import Policy, Write
@@ -30,7 +31,7 @@ def work_item_writes(conversation: Conversation, item: WorkItem, policy: Policy)
     if not item.active:
         return ()
     if conversation.deleted:
-        return (_write("B9", "status", {"status": "completed"}, "CONVERSATION_DELETED"),)
+        return (_write("B9", "status", {"status": "completed"}, ReasonCode.CONVERSATION_DELETED),)
     asked = (
         _assignee(conversation, item),
         _queue(conversation, item, policy),
@@ -47,13 +48,13 @@ def _assignee(conversation: Conversation, item: WorkItem) -> Write | None:
     if users:
         if item.assigned_to in users:
             return None
-        return _write("B1", "assignee", {"assignedTo": users[0]}, "CONVERSATION_ASSIGNED")
+        return _write("B1", "assignee", {"assignedTo": users[0]}, ReasonCode.CONVERSATION_ASSIGNED)
     if item.assigned_to is None:
         return None
     if conversation.queue is None and item.queue is None:
         # Both fields: the legacy funnel can un-assign a work-item without a queue only by de-queueing it.
-        return _write("B2", "assignee", {"assignedTo": None, "queue": None}, "CONVERSATION_UNASSIGNED")
-    return _write("B3", "assignee", {"assignedTo": None}, "CONVERSATION_UNASSIGNED")
+        return _write("B2", "assignee", {"assignedTo": None, "queue": None}, ReasonCode.CONVERSATION_UNASSIGNED)
+    return _write("B3", "assignee", {"assignedTo": None}, ReasonCode.CONVERSATION_UNASSIGNED)
 
 
 def _queue(conversation: Conversation, item: WorkItem, policy: Policy) -> Write | None:
@@ -61,15 +62,15 @@ def _queue(conversation: Conversation, item: WorkItem, policy: Policy) -> Write 
     if conversation.queue == item.queue or not in_reach:
         return None
     if conversation.queue is not None:
-        return _write("B8", "queue", {"queue": {"id": conversation.queue}}, "CONVERSATION_QUEUE_CHANGED")
-    return _write("B8", "queue", {"queue": None}, "CONVERSATION_QUEUE_REMOVED")
+        return _write("B8", "queue", {"queue": {"id": conversation.queue}}, ReasonCode.CONVERSATION_QUEUE_CHANGED)
+    return _write("B8", "queue", {"queue": None}, ReasonCode.CONVERSATION_QUEUE_REMOVED)
 
 
 def _paused(conversation: Conversation, item: WorkItem) -> Write | None:
     if conversation.status is ConversationStatus.SNOOZED and not item.paused:
-        return _write("B4", "paused", {"paused": True}, "CONVERSATION_SNOOZED")
+        return _write("B4", "paused", {"paused": True}, ReasonCode.CONVERSATION_SNOOZED)
     if conversation.status is ConversationStatus.OPEN and item.paused:
-        return _write("B5", "paused", {"paused": False}, "CONVERSATION_UNSNOOZED")
+        return _write("B5", "paused", {"paused": False}, ReasonCode.CONVERSATION_UNSNOOZED)
     return None
 
 
@@ -77,17 +78,17 @@ def _ended(conversation: Conversation, item: WorkItem, policy: Policy) -> Write 
     if conversation.status is not ConversationStatus.OPEN:
         return None
     if conversation.ended and item.status is not Status.WRAP_UP:
-        return _write("B7", "ended", {"status": "wrap-up"}, "CONVERSATION_ENDED")
+        return _write("B7", "ended", {"status": "wrap-up"}, ReasonCode.CONVERSATION_ENDED)
     if policy is Policy.CAUSAL and not conversation.ended and item.status is Status.WRAP_UP:
-        return _write("B10", "ended", {"resume": True}, "CONVERSATION_RESUMED")
+        return _write("B10", "ended", {"resume": True}, ReasonCode.CONVERSATION_RESUMED)
     return None
 
 
 def _status(conversation: Conversation) -> Write | None:
     if conversation.status is ConversationStatus.DONE:
-        return _write("B6", "status", {"status": "completed"}, "CONVERSATION_DONE")
+        return _write("B6", "status", {"status": "completed"}, ReasonCode.CONVERSATION_DONE)
     return None
 
 
-def _write(rule: str, field: Field, fields: Mapping[str, Any], code: str) -> Write:
-    return Write(rule=rule, field=field, fields=fields, action="SYNC_WORK_ITEM", code=code)
+def _write(rule: str, field: Field, fields: Mapping[str, Any], code: ReasonCode) -> Write:
+    return Write(rule=rule, field=field, fields=fields, action=ReasonAction.SYNC_WORK_ITEM, code=code)

@@ -16,6 +16,7 @@ The causal policy decides the direction first, which is why its rules may be wid
 from collections.abc import Mapping
 from typing import Any
 
+from commands.reason import ReasonAction, ReasonCode
 from commands.work_item import Status, WorkItem
 from sync.conversation import Conversation, ConversationStatus, Field
 from sync.rule import Policy, Write
@@ -35,7 +36,7 @@ def conversation_writes(conversation: Conversation, item: WorkItem, policy: Poli
 def _a1(conversation: Conversation) -> Write | None:
     if conversation.status is ConversationStatus.DONE:
         return None
-    return _write("A1", "status", {"status": "done"}, "WORK_ITEM_COMPLETED")
+    return _write("A1", "status", {"status": "done"}, ReasonCode.WORK_ITEM_COMPLETED)
 
 
 def _assignee(conversation: Conversation, item: WorkItem, policy: Policy) -> Write | None:
@@ -43,16 +44,16 @@ def _assignee(conversation: Conversation, item: WorkItem, policy: Policy) -> Wri
     users = conversation.assigned_users
     if item.assigned_to is not None:
         if not users or (causal and item.assigned_to not in users):
-            return _write("A2", "assignee", {"assignedUsers": [item.assigned_to]}, "WORK_ITEM_ASSIGNED")
+            return _write("A2", "assignee", {"assignedUsers": [item.assigned_to]}, ReasonCode.WORK_ITEM_ASSIGNED)
     # Not while ivr: queue rules are about to queue the work-item, and then A3 speaks.
     elif users and (item.status is Status.QUEUED or (causal and item.status is Status.ROUTED)):
-        return _write("A3", "assignee", {"assignedUsers": []}, "WORK_ITEM_QUEUED_UNASSIGNED")
+        return _write("A3", "assignee", {"assignedUsers": []}, ReasonCode.WORK_ITEM_QUEUED_UNASSIGNED)
     return None
 
 
 def _a4(conversation: Conversation, item: WorkItem) -> Write | None:
     if item.status is Status.WRAP_UP and not conversation.ended:
-        return _write("A4", "ended", {"ended": True}, "WORK_ITEM_WRAP_UP")
+        return _write("A4", "ended", {"ended": True}, ReasonCode.WORK_ITEM_WRAP_UP)
     return None
 
 
@@ -60,9 +61,9 @@ def _queue(conversation: Conversation, item: WorkItem) -> Write | None:
     if item.queue == conversation.queue:
         return None
     if item.queue is not None:
-        return _write("A5", "queue", {"queue": {"id": item.queue}}, "WORK_ITEM_QUEUE_CHANGED")
-    return _write("A6", "queue", {"queue": {"id": None}}, "WORK_ITEM_QUEUE_REMOVED")
+        return _write("A5", "queue", {"queue": {"id": item.queue}}, ReasonCode.WORK_ITEM_QUEUE_CHANGED)
+    return _write("A6", "queue", {"queue": {"id": None}}, ReasonCode.WORK_ITEM_QUEUE_REMOVED)
 
 
-def _write(rule: str, field: Field, fields: Mapping[str, Any], code: str) -> Write:
-    return Write(rule=rule, field=field, fields=fields, action="SYNC_CONVERSATION", code=code)
+def _write(rule: str, field: Field, fields: Mapping[str, Any], code: ReasonCode) -> Write:
+    return Write(rule=rule, field=field, fields=fields, action=ReasonAction.SYNC_CONVERSATION, code=code)

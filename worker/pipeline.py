@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from commands.reason import ReasonCode
 from handlers.batch_handler import BatchHandler
 from handlers.events.event import Event
 from handlers.events.parser import Limits
@@ -37,8 +38,6 @@ from worker.sweeps.state_expiry import StateExpiry
 from worker.telemetry.health import Health
 from worker.telemetry.metrics import Telemetry
 
-UNEXPECTED: Final = "UNEXPECTED"
-"""The reason code of a fault in our code."""
 _HAND_BACK_SECONDS_MAX: Final = 5.0
 
 
@@ -179,7 +178,7 @@ class Pipeline:
         settings, clock, options = self._settings, outside.clock, self._options
 
         def failed_end(event: Event, error: Exception) -> HandledEvent:
-            return failed(event, UNEXPECTED, type(error).__qualname__, now=clock.now(), options=options)
+            return failed(event, ReasonCode.UNEXPECTED, type(error).__qualname__, now=clock.now(), options=options)
 
         return LaneContext(
             handler=self._handler,

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from commands.context import CommandContext, RoutingQueue
 from commands.execute import Applied, Command, Refused, Unchanged, execute, not_executed
 from commands.instant import parse_instant
+from commands.reason import ReasonCode
 from commands.refusal import Refusal
 from commands.rollout import Engine, EngineRollout
 from commands.session import Session, SessionEntry, apply_moves
@@ -25,7 +26,7 @@ from sync.conversation import FIELDS, Conversation
 from sync.conversation import Field as SharedField
 from sync.decision import skipped
 from sync.evidence import DocumentAges, evidence
-from sync.gates import Skip, first_closed
+from sync.gates import first_closed
 from sync.policy_causal import decide_causal
 from sync.policy_legacy import decide_legacy
 from sync.rule import Policy
@@ -132,7 +133,7 @@ def _answer_sync(question: _SyncQuestion, now: datetime) -> dict[str, Any]:
         policy=Policy.CAUSAL,
     )
     if closed is not None or conversation is None or item is None:
-        return skipped(closed or Skip.NO_ACTIVE_WORK_ITEM).as_wire()
+        return skipped(closed or ReasonCode.NO_ACTIVE_WORK_ITEM).as_wire()
     state = _state(question, conversation, item)
     # Nothing is old, and what the state does not say is observed: else a question would be about what is on its way.
     seen = evidence(state, conversation, item, ages=DocumentAges(), asking=None)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from commands.instant import parse_instant
+from commands.reason import ReasonAction
 
 REV_MAX: Final = 2**53 - 1
 """The largest revision that every producer can count to."""
@@ -191,7 +192,7 @@ class RoutingReason(_Wire):
     meta: Any = None
 
 
-_KNOWING: Final = ("QUEUE_WORK_ITEM", "UPDATE_COMMAND")
+_KNOWING: Final = (ReasonAction.QUEUE_WORK_ITEM, ReasonAction.UPDATE_COMMAND)
 """The actions whose `meta` is modelled."""
 _WATERMARKS: Final = frozenset(ReasonMeta.model_fields)
 

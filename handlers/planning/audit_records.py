@@ -5,14 +5,13 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from commands.reason import Reason
+from commands.reason import Reason, ReasonAction, ReasonCode
 from commands.timings import elapsed_ms
 from handlers.events.event import Event, UnsupportedEvent
 from handlers.options import Options
 from handlers.outcome import Done, HandledEvent, PolledPair, Retry
 from sync.audit import AuditOutcome, AuditRecord
 from sync.decision import Decision, skipped
-from sync.gates import Skip
 from sync.rule import Policy
 
 
@@ -29,7 +28,7 @@ _UNSEEN: Final = PairRevisions()
 
 def skip_own(event: Event, *, now: datetime, options: Options) -> HandledEvent:
     """Our own sync, come back: stored and observed by the transaction that made it, and the cause of nothing."""
-    return skipped_end(event, skipped(Skip.IS_SYNC), now=now, options=options)
+    return skipped_end(event, skipped(ReasonCode.IS_SYNC), now=now, options=options)
 
 
 def skipped_end(
@@ -47,12 +46,12 @@ def unsupported(event: UnsupportedEvent, policy: Policy) -> AuditRecord:
         outcome=AuditOutcome.SKIPPED,
         trigger=None,
         policy=policy,
-        reasons=skipped(Skip.UNSUPPORTED_EVENT).reasons,
+        reasons=skipped(ReasonCode.UNSUPPORTED_EVENT).reasons,
         conversation_id=None,
     )
 
 
-def failed(event: Event, code: str, detail: str, *, now: datetime, options: Options) -> HandledEvent:
+def failed(event: Event, code: ReasonCode, detail: str, *, now: datetime, options: Options) -> HandledEvent:
     """A fault: the message is tried again."""
     audit = audit_of(event, AuditOutcome.FAILED, _fault(code, detail), now=now, options=options)
     return HandledEvent(event=event, outcome=Retry(reason=code), audit=audit)
@@ -85,7 +84,7 @@ def audit_of(
     )
 
 
-def failed_poll(conversation_id: str, code: str, detail: str, *, options: Options) -> PolledPair:
+def failed_poll(conversation_id: str, code: ReasonCode, detail: str, *, options: Options) -> PolledPair:
     """A fault that the poll met: it looks again."""
     decision = _fault(code, detail)
     return PolledPair(audit=polled(conversation_id, AuditOutcome.FAILED, decision, trigger="gap", options=options))
@@ -116,6 +115,6 @@ def polled(
     )
 
 
-def _fault(code: str, detail: str) -> Decision:
-    reason = Reason(action="FAULT", code=code, meta={"detail": detail})
+def _fault(code: ReasonCode, detail: str) -> Decision:
+    reason = Reason(action=ReasonAction.FAULT, code=code, meta={"detail": detail})
     return Decision(direction=None, conversation_fields=None, work_item_fields=None, reasons=(reason,))

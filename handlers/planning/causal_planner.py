@@ -5,12 +5,11 @@ The decision belongs to the newest event that asks. The others that asked, too, 
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
 
 from msgspec.structs import replace
 
 from commands.execute import Applied, Refused
-from commands.reason import Reason
+from commands.reason import Reason, ReasonAction, ReasonCode
 from handlers.events.event import Event
 from handlers.options import Options
 from handlers.outcome import Done, HandledEvent, PolledPair
@@ -22,11 +21,8 @@ from handlers.planning.pair_view import PairView, is_news
 from handlers.ports import Announcement, Ids
 from sync.audit import AuditOutcome, AuditRecord
 from sync.decision import Decision, skipped
-from sync.gates import Side, Skip
+from sync.gates import Side, SkipCode
 from sync.policy_causal import CausalDecision
-
-AWAITING_PREDECESSOR: Final = "AWAITING_PREDECESSOR"
-"""Why a new work-item's event comes back: the conversation's work-item before it is not completed here yet."""
 
 
 class CausalPlanner:
@@ -59,7 +55,7 @@ class CausalPlanner:
             if closed is None:
                 asking.append(event)
             else:
-                if closed in (Skip.NO_CONVERSATION, Skip.NO_ACTIVE_WORK_ITEM):
+                if closed in (ReasonCode.NO_CONVERSATION, ReasonCode.NO_ACTIVE_WORK_ITEM):
                     self._note_if_no_pair(view)
                 ends[id(event)] = self._skipped(event, skipped(closed), view)
         if asking:
@@ -110,12 +106,12 @@ class CausalPlanner:
     def _bystander(self, event: Event, decider: Event, decision: Decision, view: PairView, *, wrote: bool) -> Decision:
         """The decision as an event sees it that wrote nothing."""
         if view.is_passive(event):
-            skip = Skip.IS_SYNC if event.supported else Skip.UNSUPPORTED_EVENT
+            skip: SkipCode = ReasonCode.IS_SYNC if event.supported else ReasonCode.UNSUPPORTED_EVENT
             return replace(skipped(skip), suppressed=() if wrote else decision.suppressed)
         if not wrote:
             return decision
-        with_decider = Reason(action="SKIP_SYNC", code=Skip.IN_SYNC.value, meta={"decidedWith": decider.id})
-        return replace(skipped(Skip.IN_SYNC), reasons=(with_decider,))
+        with_decider = Reason(action=ReasonAction.SKIP_SYNC, code=ReasonCode.IN_SYNC, meta={"decidedWith": decider.id})
+        return replace(skipped(ReasonCode.IN_SYNC), reasons=(with_decider,))
 
     def _write(
         self, reconciled: CausalDecision, view: PairView, cause: Cause
@@ -128,17 +124,17 @@ class CausalPlanner:
         announcements: list[Announcement] = []
         outcome = AuditOutcome.SKIPPED
         if isinstance(reconciled.forward, Applied):
-            reasons = tuple(reason for reason in decision.reasons if reason.action == "SYNC_WORK_ITEM")
+            reasons = tuple(reason for reason in decision.reasons if reason.action is ReasonAction.SYNC_WORK_ITEM)
             announcements.append(writing.work_item(item, reconciled.forward, reasons))
             wrote.append("work-item")
             item, outcome = reconciled.forward.after, AuditOutcome.APPLIED
         elif isinstance(reconciled.forward, Refused):
             refusal = reconciled.forward.refusal
-            told = Reason(action="UPDATE_COMMAND", code=refusal.code.value, meta={"message": refusal.message})
+            told = Reason(action=ReasonAction.UPDATE_COMMAND, code=refusal.code, meta={"message": refusal.message})
             decision = replace(decision, reasons=(*decision.reasons, told))
             outcome = AuditOutcome.REFUSED
         if decision.conversation_fields is not None:
-            reasons = tuple(reason for reason in decision.reasons if reason.action == "SYNC_CONVERSATION")
+            reasons = tuple(reason for reason in decision.reasons if reason.action is ReasonAction.SYNC_CONVERSATION)
             announcements.append(writing.conversation(decision.conversation_fields, reasons))
             wrote.append("conversation")
             outcome = AuditOutcome.APPLIED
@@ -166,7 +162,7 @@ def awaits_predecessor(draft: PairDraft, event: Event, options: Options) -> bool
 def awaiting_predecessor(event: Event, *, now: datetime, options: Options) -> HandledEvent:
     """The end of such an event: it comes again."""
     detail = "the work-item before it is still active"
-    return failed(event, AWAITING_PREDECESSOR, detail, now=now, options=options)
+    return failed(event, ReasonCode.AWAITING_PREDECESSOR, detail, now=now, options=options)
 
 
 def _seen(event: Event | None, view: PairView) -> PairRevisions:

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from commands.execute import Applied, Refused, Unchanged, execute
-from commands.reason import Reason
+from commands.reason import Reason, ReasonAction, ReasonCode
 from commands.refusal import Refusal
 from commands.update import parse_update
 from commands.work_item import WorkItem
@@ -26,7 +26,6 @@ from handlers.ports import Announcement, Ids
 from sync.audit import AuditOutcome, AuditRecord
 from sync.conversation import Conversation
 from sync.decision import Decision, skipped
-from sync.gates import Skip
 from sync.policy_legacy import decide_legacy
 
 
@@ -97,7 +96,7 @@ class LegacyPlanner:
             return self._applied(event, decision, announcement, updated_conversation=written)
         if decision.work_item_fields is not None:
             return self._forward(event, decision, writing, conversation.rev, item)
-        if decision.reasons[0].code == Skip.IN_SYNC:
+        if decision.reasons[0].code is ReasonCode.IN_SYNC:
             self._draft.note_reconciled(item, now=self._now)
         return self._skipped(event, decision)
 
@@ -111,14 +110,16 @@ class LegacyPlanner:
         asked = {**fields, "rev": item.rev}
         match result:
             case Refused(refusal=refusal, command=command):
-                reason = Reason(action="UPDATE_COMMAND", code=refusal.code.value, meta={"message": refusal.message})
+                reason = Reason(
+                    action=ReasonAction.UPDATE_COMMAND, code=refusal.code, meta={"message": refusal.message}
+                )
                 told = replace(decision, reasons=(*decision.reasons, reason))
                 audit = self._audit(event, AuditOutcome.REFUSED, told)
                 audit = replace(audit, updated_work_item=asked, command=command)
                 return HandledEvent(event=event, outcome=Done(reason=refusal.code.value), audit=audit)
             case Unchanged(command=command):
                 self._draft.note_reconciled(item, now=self._now)
-                end = self._skipped(event, skipped(Skip.IN_SYNC))
+                end = self._skipped(event, skipped(ReasonCode.IN_SYNC))
                 return replace(end, audit=replace(end.audit, command=command))
             case Applied(after=changed, command=command):
                 announcement = writing.work_item(item, result, decision.reasons)

@@ -11,7 +11,7 @@ from handlers.options import Options
 from handlers.planning.pair_draft import PairDraft
 from sync.conversation import Conversation, Field
 from sync.evidence import DocumentAges, Trigger, evidence
-from sync.gates import Skip, first_closed
+from sync.gates import SkipCode, first_closed
 from sync.policy_causal import CausalDecision, decide_causal
 from sync.revision_runs import contains
 from sync.rule import Policy
@@ -53,7 +53,7 @@ class PairView(Struct, frozen=True, kw_only=True):
         """True for an event that causes no sync, though it may release a field that waits for it."""
         return not event.supported or (event.is_sync and not self._is_repaired(event))
 
-    def closed(self, event: Event | None, *, news: bool = False) -> Skip | None:
+    def closed(self, event: Event | None, *, news: bool = False) -> SkipCode | None:
         """The first closed gate for the event, or for the poll."""
         if event is None:
             return self._first_closed(event, supported=True, is_sync=False, news=False)
@@ -79,7 +79,7 @@ class PairView(Struct, frozen=True, kw_only=True):
         self.draft.state = seen.state
         return decide_causal(seen, context=self.draft.context, now=self.now, rollout=self.options.rollout)
 
-    def _first_closed(self, event: Event | None, *, supported: bool, is_sync: bool, news: bool) -> Skip | None:
+    def _first_closed(self, event: Event | None, *, supported: bool, is_sync: bool, news: bool) -> SkipCode | None:
         item = self.item
         if event is not None and event.side == "work-item" and item is not None and item.id != event.document_id:
             item = None

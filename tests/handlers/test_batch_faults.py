@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from handlers.batch_handler import CONFLICT, REJECTED
 from handlers.documents.document import document_of
 from handlers.outcome import Retry
 from handlers.planning.event_batch import EventBatch
@@ -97,7 +96,7 @@ class TestConflict:
 
         world = two_pairs(losing, conflict_attempts_max=attempts)
         ends = await world.take(ASSIGNED, BESIDE, event(conversation(5)))
-        assert [end.outcome for end in ends if end.event.conversation_id == "c-1"] == [Retry(reason=CONFLICT)] * 2
+        assert [end.outcome for end in ends if end.event.conversation_id == "c-1"] == [Retry(reason="CONFLICT")] * 2
         assert code_of(ends[1]) == "APPLIED"
         assert len(stores[0].commits) == attempts + 1
         audit = ends[0].audit.as_wire()
@@ -105,7 +104,7 @@ class TestConflict:
         assert audit["reasons"] == [
             {
                 "action": "FAULT",
-                "code": CONFLICT,
+                "code": "CONFLICT",
                 "meta": {"detail": f"lost {attempts + 1} times against other writers"},
             }
         ]
@@ -124,7 +123,7 @@ class TestConflict:
 async def test_what_the_store_can_never_hold_comes_again_and_harms_nobody() -> None:
     world = two_pairs(lambda inner: RejectingStore(inner, "c-1"))
     ends = await world.take(ASSIGNED, BESIDE, event(conversation(5)))
-    assert [end.outcome for end in ends if end.event.conversation_id == "c-1"] == [Retry(reason=REJECTED)] * 2
+    assert [end.outcome for end in ends if end.event.conversation_id == "c-1"] == [Retry(reason="PLAN_REJECTED")] * 2
     assert code_of(ends[1]) == "APPLIED"
     assert ends[0].audit.outcome == "failed"
     assert ends[0].audit.reasons[0].meta == {"detail": "17825792 bytes"}

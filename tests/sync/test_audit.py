@@ -5,7 +5,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from commands.execute import Command
-from commands.reason import Reason
+from commands.reason import Reason, ReasonAction, ReasonCode
 from commands.rollout import Engine
 from sync.audit import AUDIT_MESSAGE, AuditOutcome, AuditRecord
 from sync.decision import Suppressed
@@ -24,11 +24,13 @@ FULL: Final = AuditRecord(
     outcome=AuditOutcome.APPLIED,
     trigger="conversation",
     policy=Policy.LEGACY,
-    reasons=(Reason(action="SYNC_WORK_ITEM", code="CONVERSATION_QUEUE_CHANGED", meta={"rule": "B8"}),),
+    reasons=(
+        Reason(action=ReasonAction.SYNC_WORK_ITEM, code=ReasonCode.CONVERSATION_QUEUE_CHANGED, meta={"rule": "B8"}),
+    ),
     conversation_id="c1",
     work_item_id="w1",
     direction="both",
-    suppressed=(Suppressed(field="assignee", code="CONVERSATION_IS_NEWER", conversation_rev=6, known_rev=4),),
+    suppressed=(Suppressed(field="assignee", code=ReasonCode.CONVERSATION_IS_NEWER, conversation_rev=6, known_rev=4),),
     updated_conversation={"ended": True, "rev": 3},
     updated_work_item={"queue": {"id": "q1"}, "rev": 7},
     command=COMMAND,

@@ -4,9 +4,10 @@ from typing import Any, Final
 
 import pytest
 
+from commands.reason import ReasonCode
 from commands.work_item import Status
 from sync.conversation import ConversationStatus
-from sync.gates import Side, Skip, first_closed
+from sync.gates import Side, SkipCode, first_closed
 from sync.rule import Policy
 from tests.sync.observations import a_conversation, a_work_item
 
@@ -22,7 +23,7 @@ BOTH = pytest.mark.parametrize("trigger", ["conversation", "work-item"])
 STALE: Final[dict[Side, int]] = {"conversation": 5, "work-item": 2}
 
 
-def closed(trigger: Side, **told: Any) -> Skip | None:
+def closed(trigger: Side, **told: Any) -> SkipCode | None:
     return first_closed(**{**OPEN, "trigger": trigger, **told})
 
 
@@ -32,16 +33,16 @@ class TestEveryGate:
         ("told", "skip"),
         [
             ({}, None),
-            ({"supported": False}, Skip.UNSUPPORTED_EVENT),
-            ({"is_sync": True}, Skip.IS_SYNC),
-            ({"conversation": None}, Skip.NO_CONVERSATION),
-            ({"item": None}, Skip.NO_ACTIVE_WORK_ITEM),
+            ({"supported": False}, ReasonCode.UNSUPPORTED_EVENT),
+            ({"is_sync": True}, ReasonCode.IS_SYNC),
+            ({"conversation": None}, ReasonCode.NO_CONVERSATION),
+            ({"item": None}, ReasonCode.NO_ACTIVE_WORK_ITEM),
             ({"rev": 9}, None),
-            ({"rev": 1}, Skip.STALE_REV),
+            ({"rev": 1}, ReasonCode.STALE_REV),
         ],
         ids=lambda told: getattr(told, "value", None) or "-".join(told or ["open"]),
     )
-    def test_by_its_code(self, trigger: Side, told: dict[str, Any], skip: Skip | None) -> None:
+    def test_by_its_code(self, trigger: Side, told: dict[str, Any], skip: SkipCode | None) -> None:
         assert closed(trigger, **told) is skip
 
     def test_the_first_closed_gate_names_the_reason(self, trigger: Side) -> None:
@@ -51,8 +52,13 @@ class TestEveryGate:
             told[opened] = OPEN[opened]
             order.append(closed(trigger, **told))
         assert order == [
-            Skip.UNSUPPORTED_EVENT, Skip.IS_SYNC, Skip.NO_CONVERSATION, Skip.NO_ACTIVE_WORK_ITEM, Skip.STALE_REV, None
-        ]  # fmt: skip
+            ReasonCode.UNSUPPORTED_EVENT,
+            ReasonCode.IS_SYNC,
+            ReasonCode.NO_CONVERSATION,
+            ReasonCode.NO_ACTIVE_WORK_ITEM,
+            ReasonCode.STALE_REV,
+            None,
+        ]
 
 
 @BOTH
@@ -68,11 +74,11 @@ class TestWhatMayReleaseAFieldThatWaits:
         assert closed(trigger, **told, releases=True, rev=STALE[trigger]) is None
 
     def test_not_before_there_is_a_pair(self, trigger: Side) -> None:
-        assert closed(trigger, is_sync=True, releases=True, conversation=None) is Skip.NO_CONVERSATION
-        assert closed(trigger, is_sync=True, releases=True, item=None) is Skip.NO_ACTIVE_WORK_ITEM
+        assert closed(trigger, is_sync=True, releases=True, conversation=None) is ReasonCode.NO_CONVERSATION
+        assert closed(trigger, is_sync=True, releases=True, item=None) is ReasonCode.NO_ACTIVE_WORK_ITEM
 
     def test_a_stale_duplicate_of_an_outside_event_releases_nothing(self, trigger: Side) -> None:
-        assert closed(trigger, releases=True, rev=STALE[trigger]) is Skip.STALE_REV
+        assert closed(trigger, releases=True, rev=STALE[trigger]) is ReasonCode.STALE_REV
 
 
 @BOTH
@@ -81,7 +87,7 @@ class TestStaleButNews:
         assert closed(trigger, rev=STALE[trigger], news=True) is None
 
     def test_a_syncs_is_not(self, trigger: Side) -> None:
-        assert closed(trigger, rev=STALE[trigger], news=True, is_sync=True) is Skip.IS_SYNC
+        assert closed(trigger, rev=STALE[trigger], news=True, is_sync=True) is ReasonCode.IS_SYNC
 
 
 @BOTH
@@ -94,4 +100,4 @@ class TestACompletionStillToBeTakenIn:
     @pytest.mark.parametrize("told", [{"status": ConversationStatus.DONE}, {"deleted": True}], ids=["done", "deleted"])
     def test_not_where_the_conversation_is(self, trigger: Side, told: dict[str, Any]) -> None:
         over = a_conversation(rev=6, **told)
-        assert closed(trigger, item=self.COMPLETED, conversation=over) is Skip.NO_ACTIVE_WORK_ITEM
+        assert closed(trigger, item=self.COMPLETED, conversation=over) is ReasonCode.NO_ACTIVE_WORK_ITEM

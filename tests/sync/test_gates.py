@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from commands.reason import Reason
+from commands.reason import Reason, ReasonAction
 from sync.decision import Decision, skipped
-from sync.gates import Side, Skip
+from sync.gates import SKIP_CODES, Side, SkipCode
 from sync.policy_legacy import decide_legacy
 from tests.sync.pairs import Json, answer, c, conversation_of, question, w, work_item_of
 
@@ -101,13 +101,13 @@ class TestACompletionStillToBeTakenIn:
         assert code(question("work-item", c(), w(status="completed"), {"rev": 4})) == "STALE_REV"
 
 
-@pytest.mark.parametrize("skip", list(Skip), ids=lambda skip: skip.value)
-def test_a_skip_is_a_decision_with_its_code_as_the_one_reason(skip: Skip) -> None:
+@pytest.mark.parametrize("skip", SKIP_CODES, ids=lambda skip: skip.value)
+def test_a_skip_is_a_decision_with_its_code_as_the_one_reason(skip: SkipCode) -> None:
     assert skipped(skip) == Decision(
         direction=None,
         conversation_fields=None,
         work_item_fields=None,
-        reasons=(Reason(action="SKIP_SYNC", code=skip.value),),
+        reasons=(Reason(action=ReasonAction.SKIP_SYNC, code=skip),),
     )
 
 

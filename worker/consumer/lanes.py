@@ -9,23 +9,19 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
 from zlib import crc32
 
+from commands.reason import ReasonCode
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.outcome import Done, MessageOutcome, Poison, Retry
 from handlers.planning.event_batch import EventBatch, lateness
-from sync.gates import Skip
 from worker.consumer.contention import Contention, parted
 from worker.consumer.lane_context import LaneContext, LaneEntry
-from worker.consumer.settlement import EARLIER_WENT_BACK, Settlement
+from worker.consumer.settlement import ReturnReason, Settlement
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected, log_unexpected
 from worker.telemetry.audit_log import log_handled, log_unsupported
 from worker.telemetry.logs import error_fields
 from worker.telemetry.metrics import Metric
-
-READ_FAULT: Final = "READ_FAULT"
-"""Why a message comes back: our code could not even read it."""
 
 
 class Lane:
@@ -140,16 +136,16 @@ class Lane:
         match entry.read:
             case Event():
                 ending = batch.ending(entry.read)
-                outcome = Retry(reason=EARLIER_WENT_BACK) if ending is None else ending.outcome
+                outcome = Retry(reason=ReturnReason.EARLIER_OF_GROUP_WENT_BACK) if ending is None else ending.outcome
             case UnsupportedEvent():
-                outcome = Done(reason=Skip.UNSUPPORTED_EVENT.value)
+                outcome = Done(reason=ReasonCode.UNSUPPORTED_EVENT)
             case Malformed(code=code, reason=reason):
                 outcome = Poison(code=code, reason=reason)
             case UnexpectedError(error=error):
                 self._parts.telemetry.log.error(
                     "a message met a fault in our code", messageId=entry.message.id, **error_fields(error)
                 )
-                outcome = Retry(reason=READ_FAULT)
+                outcome = Retry(reason=ReturnReason.READ_FAULT)
         return Settlement(message=entry.message, outcome=outcome, event=entry.name)
 
     async def _send_followers_back(self, groups: frozenset[str]) -> None:
@@ -158,7 +154,7 @@ class Lane:
             return
         followers = [entry for entry in self._waiting if entry.message.group in groups]
         self._waiting = deque(entry for entry in self._waiting if entry.message.group not in groups)
-        back = Retry(reason=EARLIER_WENT_BACK)
+        back = Retry(reason=ReturnReason.EARLIER_OF_GROUP_WENT_BACK)
         await self._parts.settler.settle(
             [Settlement(message=entry.message, outcome=back, event=entry.name) for entry in followers]
         )

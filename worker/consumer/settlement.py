@@ -14,6 +14,7 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from typing import Final, TypeVar, assert_never
 
 from msgspec import Struct
@@ -28,13 +29,19 @@ from worker.ports import VISIBILITY_SECONDS_MAX, DeadLetter, Message, MessageQue
 from worker.runtime.backoff import JitteredBackoff, retry_until_done
 from worker.telemetry.metrics import Metric, Telemetry, event_tag
 
-EARLIER_WENT_BACK: Final = "EARLIER_OF_GROUP_WENT_BACK"
-DEAD_LETTER_FAILED: Final = "DEAD_LETTER_FAILED"
 NEAR_RECEIVE_MAX: Final = 2
 """A message is near the maximum with so many deliveries left, or fewer."""
 _TRIES: Final = 4
 
 E = TypeVar("E")
+
+
+class ReturnReason(StrEnum):
+    """Why settlement returns a message that has no end of its own to the queue."""
+
+    READ_FAULT = "READ_FAULT"
+    EARLIER_OF_GROUP_WENT_BACK = "EARLIER_OF_GROUP_WENT_BACK"
+    DEAD_LETTER_FAILED = "DEAD_LETTER_FAILED"
 
 
 class Settlement(Struct, frozen=True, kw_only=True):
@@ -139,7 +146,9 @@ class Settler:
         failed = await self._send_with_retries("dead_letter", self._letters, letters)
         unsent = {poisoned[index][0].message.receipt for index in failed}
         return [
-            replace(one, outcome=Retry(reason=DEAD_LETTER_FAILED)) if one.message.receipt in unsent else one
+            replace(one, outcome=Retry(reason=ReturnReason.DEAD_LETTER_FAILED))
+            if one.message.receipt in unsent
+            else one
             for one in settlements
         ]
 
@@ -151,7 +160,7 @@ class Settler:
         for one in settlements:
             group = one.message.group
             if group is not None and group in went_back and not isinstance(one.outcome, Poison):
-                retry = Retry(reason=EARLIER_WENT_BACK, after_s=went_back[group])
+                retry = Retry(reason=ReturnReason.EARLIER_OF_GROUP_WENT_BACK, after_s=went_back[group])
                 ordered.append(replace(one, outcome=retry))
                 continue
             if group is not None and isinstance(one.outcome, Retry):

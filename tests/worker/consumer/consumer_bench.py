@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from commands.reason import ReasonCode
 from handlers.events.event import Event
 from handlers.events.parser import Limits
 from handlers.options import Options, PolicyInUse
@@ -155,7 +156,7 @@ class ConsumerBench:
         self._tasks: list[asyncio.Task[None]] = []
 
     def _failed(self, event: Event, error: Exception) -> HandledEvent:
-        return failed(event, "UNEXPECTED", type(error).__name__, now=T0, options=OPTIONS)
+        return failed(event, ReasonCode.UNEXPECTED, type(error).__name__, now=T0, options=OPTIONS)
 
     def offer(self, announcements: Sequence[Announcement]) -> None:
         self.offered.extend(one.id for one in announcements)

@@ -7,7 +7,6 @@ import pytest
 
 from tests.worker.consumer.consumer_bench import FOREIGN, ConsumerBench, body, own
 from tests.worker.fake_clock import FakeClock, run_ready_tasks, until
-from worker.consumer.settlement import EARLIER_WENT_BACK
 from worker.errors import QueueAway
 from worker.ports import RefusedEntry
 from worker.telemetry.metrics import Metric
@@ -142,7 +141,7 @@ async def test_fifo_what_waits_behind_a_message_that_goes_back_goes_back_too() -
     await until(lambda: len(bench.in_flight) == 0)
     assert bench.queue.left == ["m2", "m3", "m4"]
     assert bench.handler.batches == [["c1-1", "c1-2"]]
-    name = f"{Metric.OUTCOME.value} event=kustomer.conversation.update outcome=retry reason={EARLIER_WENT_BACK}"
+    name = f"{Metric.OUTCOME.value} event=kustomer.conversation.update outcome=retry reason=EARLIER_OF_GROUP_WENT_BACK"
     await until(lambda: bench.recorder.counts[name] == 2)
     bench.handler.back = set()
     await bench.clock.advance(60)
