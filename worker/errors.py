@@ -1,13 +1,34 @@
-"""NEW FILE."""
+"""The worker's errors: one tree, in one file, without any library of an adapter.
 
-from typing import TYPE_CHECKING
+    Exception
+    ├─ StoreAway            MongoDB cannot be used now; the use case's own error, in handlers/ports.py
+    ├─ AwsAway              an AWS service cannot be used now
+    │  ├─ QueueAway         SQS
+    │  └─ TopicsAway        SNS
+    ├─ SetupError           the worker cannot start as it is set up
+    │  ├─ Misconfigured     a setting, a queue, a topic or a credential is wrong
+    │  └─ StoreUnfit        the database cannot carry the store
+    ├─ WorkerFailed         the worker ended for a reason that is not a signal
+    └─ ReplayError          replay cannot go on with one pair
+       ├─ NotReenacted      a captured write makes no sense on the simulated document
+       └─ TooManyStates     a pair has more interleavings than the limit allows
 
-if TYPE_CHECKING:
-    pass
+The two `…Away` families (`SERVICE_AWAY`) are no message's fault: the caller waits and tries again. A `SetupError` is
+never retried: an operator must change something. Each adapter translates its library's exceptions into this tree
+(worker/aws/errors.py, worker/mongo/errors.py), so that no other room imports botocore or pymongo to catch one. An
+exception outside the tree is a defect in the code; worker/runtime/unexpected.py catches it.
+
+Expected results are values, not exceptions: a refused entry (`RefusedEntry`), a conflict (`Committed`), a rejected plan
+(`PlanRejected`).
+"""
+
+from typing import Final
+
+from handlers.ports import StoreAway
 
 
 class AwsAway(Exception):
-    """A service cannot be used now. No message's fault: wait and try again."""
+    """An AWS service cannot be used now: unreachable, overloaded, or refusing for a reason that an operator mends."""
 
 
 class QueueAway(AwsAway):
@@ -18,19 +39,39 @@ class TopicsAway(AwsAway):
     """SNS cannot be used now."""
 
 
-class Misconfigured(Exception):
+SERVICE_AWAY: Final = (StoreAway, AwsAway)
+"""For `except` and `isinstance`: the errors that end by waiting."""
+
+
+class SetupError(Exception):
     """The worker cannot start as it is set up; the message is one line with the remedy."""
 
 
-def first_line(error: BaseException) -> str:
-    """An exception in one line."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+class Misconfigured(SetupError):
+    """A setting, a queue, a topic or a credential is wrong."""
 
 
-class StoreUnfit(Exception):
-    """The database can be reached and cannot carry the store; the message is one line with the remedy."""
+class StoreUnfit(SetupError):
+    """The database answers and cannot carry the store: no transactions, or data that forbids an index."""
 
 
 class WorkerFailed(Exception):
     """The worker ended for a reason that is not a signal; the message is one line for a person."""
+
+
+class ReplayError(Exception):
+    """Replay cannot go on with one pair; the report shows the reason."""
+
+
+class NotReenacted(ReplayError):
+    """A captured write makes no sense on the simulated document; the message says why."""
+
+
+class TooManyStates(ReplayError):
+    """A pair has more interleavings than the limit allows."""
+
+
+def first_line(error: BaseException) -> str:
+    """The exception's message up to its first line break, or the name of its class where the message is empty."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

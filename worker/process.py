@@ -13,11 +13,11 @@ from typing import Final, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from handlers.options import PolicyInUse
-from handlers.ports import Clock, StoreAway
+from handlers.ports import Clock
 from worker.aws.sns import SnsTopics, check_topic
 from worker.aws.sqs import SqsQueue, read_facts
 from worker.clients import Clients, connected
-from worker.errors import AwsAway, Misconfigured, StoreUnfit, WorkerFailed, first_line
+from worker.errors import SERVICE_AWAY, Misconfigured, SetupError, WorkerFailed, first_line
 from worker.mongo.outbox import MongoOutbox
 from worker.mongo.store import MongoStore
 from worker.mongo.waiting_pairs import MongoWaitingPairs
@@ -54,7 +54,7 @@ async def run_worker(settings: Settings) -> None:
 def _why(errors: Sequence[BaseException], log: Log) -> str:
     """The one line for a person; the log gets all."""
     for error in errors:
-        if isinstance(error, Misconfigured | StoreUnfit):
+        if isinstance(error, SetupError):
             log.error("cannot start", reason=str(error))
             return str(error)
     for error in errors:
@@ -195,7 +195,7 @@ class _Process:
             self._log.error("not there yet, waiting for it", part=part, reason=reason)
 
         found: T = await AsyncRetrying(
-            retry=retry_if_exception_type((AwsAway, StoreAway)),
+            retry=retry_if_exception_type(SERVICE_AWAY),
             wait=self._pause,
             before_sleep=note,
             sleep=self._clock.sleep,

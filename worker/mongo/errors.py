@@ -18,7 +18,15 @@ from pymongo.errors import (
 )
 
 from handlers.ports import StoreAway
-from worker.store.transaction_steps import TransactionEnd, TransactionResult
+from worker.store.transaction_result import (
+    DOCUMENT_TOO_DEEP,
+    DOCUMENT_TOO_LARGE,
+    NOT_BSON,
+    NUMBER_TOO_LARGE,
+    TEXT_NOT_UNICODE,
+    TransactionEnd,
+    TransactionResult,
+)
 
 UNENCODABLE: Final = (BSONError, OverflowError, UnicodeEncodeError, RecursionError)
 """What encoding a document raises: the only faults of pymongo's that are a document's own."""
@@ -30,17 +38,14 @@ FAULTS: Final = (PyMongoError, *UNENCODABLE)
 _DUPLICATE_KEY: Final = 11000
 _WRITE_CONFLICT: Final = 112
 
-_TOO_LARGE: Final = "the document is larger than MongoDB takes"
-_TOO_DEEP: Final = "the document is nested too deep"
-
 # Of the command as a whole, and still only the documents' own.
 _TOO_MUCH: Final = {
-    15: _TOO_DEEP,
+    15: DOCUMENT_TOO_DEEP,
     257: "the plan is larger than a transaction can be",
-    10334: _TOO_LARGE,
+    10334: DOCUMENT_TOO_LARGE,
     17280: "an indexed value is larger than MongoDB takes",
-    17419: _TOO_LARGE,
-    17420: _TOO_LARGE,
+    17419: DOCUMENT_TOO_LARGE,
+    17420: DOCUMENT_TOO_LARGE,
 }
 
 _CREDENTIALS: Final = "MongoDB refuses the credentials: check user, password and the roles on the database"
@@ -140,15 +145,15 @@ def _ended_by_server(fault: OperationFailure) -> TransactionResult | None:
 def _unencodable(fault: Exception) -> str:
     match fault:
         case DocumentTooLarge():
-            return _TOO_LARGE
+            return DOCUMENT_TOO_LARGE
         case OverflowError():
-            return "the document holds a number beyond 64 bits"
+            return NUMBER_TOO_LARGE
         case UnicodeEncodeError():
-            return "the document holds a text that is not Unicode"
+            return TEXT_NOT_UNICODE
         case RecursionError():
-            return _TOO_DEEP
+            return DOCUMENT_TOO_DEEP
         case InvalidDocument():
-            return "the document holds a key or a value that BSON cannot"
+            return NOT_BSON
         case _:
             return f"the document cannot be written as BSON ({type(fault).__name__})"
 

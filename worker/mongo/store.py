@@ -27,14 +27,8 @@ from worker.mongo.errors import FAULTS, ended, result_unknown
 from worker.mongo.reads import read_pairs
 from worker.mongo.writes import write_steps
 from worker.store.documents import Collection
-from worker.store.transaction_steps import (
-    COMMIT_ID,
-    TransactionEnd,
-    TransactionResult,
-    TransactionStep,
-    check_plan,
-    steps_of,
-)
+from worker.store.transaction_result import TransactionEnd, TransactionResult
+from worker.store.transaction_steps import COMMIT_ID, TransactionStep, check_plan, steps_of
 from worker.telemetry.metrics import NOBODY, StoreObserver
 
 _COMMITS_MAX: Final = 6

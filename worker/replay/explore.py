@@ -14,15 +14,12 @@ from msgspec import Struct
 
 from handlers.dry_run.flat_form import shown_conversation, shown_work_item
 from handlers.outcome import HandledEvent, Retry
+from worker.errors import TooManyStates
 from worker.replay.contract_check import OutsideWrites
 from worker.replay.pair_archive import PairState
 from worker.replay.state_space import AGAIN, ExplorationState, ExplorationStep, WriteHistory
 
 StepPath = tuple[ExplorationStep, ...]
-
-
-class TooManyStates(Exception):
-    """There is more to explore than was allowed."""
 
 
 class EndState(Struct, frozen=True, kw_only=True):

@@ -26,14 +26,14 @@ from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.audit_records import unsupported
 from sync.audit import AuditRecord
 from worker.captures import CaptureFault
+from worker.errors import NotReenacted, TooManyStates
 from worker.replay.captured_events import CapturedEvent, ReplayInput
 from worker.replay.clock import EPOCH
 from worker.replay.environment import ReplayEnvironment, ReplayMode
-from worker.replay.explore import EndState, Exploration, TooManyStates
+from worker.replay.explore import EndState, Exploration
 from worker.replay.initial_state import InitialStates
 from worker.replay.observe import Observer
 from worker.replay.recorded_syncs import DecisionLine, RecordedSyncs
-from worker.replay.reenactment import NotReenacted
 from worker.replay.reports.report import Report
 from worker.replay.reports.text import contract_text
 from worker.replay.simulate import Simulator

@@ -20,12 +20,9 @@ from handlers.documents.nouns import conversation_of, work_item_of
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import read_object
 from handlers.ports import Document
+from worker.errors import NotReenacted
 
 _LEVELS = ("attributes", "relationships")
-
-
-class NotReenacted(Exception):
-    """A write that makes no sense on the simulated document; the message says why."""
 
 
 class Revisions:

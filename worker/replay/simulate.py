@@ -16,13 +16,14 @@ from handlers.events.parser import read_object
 from handlers.outcome import Retry
 from handlers.ports import Document
 from worker.captures import CaptureFault
+from worker.errors import NotReenacted
 from worker.replay.captured_events import CapturedEvent
 from worker.replay.clock import EPOCH, later
 from worker.replay.contract_check import OutsideWrites
 from worker.replay.environment import TRIES_MAX, DecisionSink, ReplayEnvironment
 from worker.replay.initial_state import InitialStates
 from worker.replay.pair_archive import PairArchive, PairState
-from worker.replay.reenactment import NotReenacted, ReenactedWrite, Revisions, reenact
+from worker.replay.reenactment import ReenactedWrite, Revisions, reenact
 from worker.store.memory import MemoryStore
 
 

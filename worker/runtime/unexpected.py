@@ -10,8 +10,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from handlers.events.event import Event
-from handlers.ports import StoreAway
-from worker.errors import AwsAway
+from worker.errors import SERVICE_AWAY
 from worker.telemetry.logs import error_fields
 from worker.telemetry.metrics import Metric, Telemetry
 
@@ -28,7 +27,7 @@ async def catch_unexpected(work: Awaitable[T]) -> T | UnexpectedError:
     """What the work on a batch yields, or the fault it met."""
     try:
         return await work
-    except (StoreAway, AwsAway):
+    except SERVICE_AWAY:
         raise
     except Exception as error:  # noqa: BLE001 - argued for in this file's head
         return UnexpectedError(error=error)

@@ -8,7 +8,7 @@ either. Leaves out what only a server has: being away, and being disturbed.
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import bson
 from pymongo.errors import DocumentTooLarge
@@ -26,17 +26,8 @@ from worker.store.journal import Journal
 from worker.store.pair_assembly import BatchDocuments, named_context, named_work_items, pairs_of
 from worker.store.session_changes import SessionChange, changed_session
 from worker.store.state_document import state_of
-from worker.store.transaction_steps import (
-    DocumentChanges,
-    DocumentInserts,
-    TransactionEnd,
-    TransactionResult,
-    TransactionStep,
-    check_plan,
-    steps_of,
-)
-
-DOCUMENT_BYTES_MAX: Final = 16 * 1024 * 1024
+from worker.store.transaction_result import DOCUMENT_BYTES_MAX, TransactionEnd, TransactionResult
+from worker.store.transaction_steps import DocumentChanges, DocumentInserts, TransactionStep, check_plan, steps_of
 
 
 class MemoryStore:

@@ -9,7 +9,6 @@ There is at most one step a collection and kind, however many plans there are.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import Enum, auto
 from typing import Any, Final
 
 from msgspec import Struct
@@ -19,28 +18,6 @@ from worker.store.changed_paths import ChangedPaths, changed_paths
 from worker.store.documents import Collection, announcement_document
 from worker.store.session_changes import SessionChange, session_changes
 from worker.store.state_document import state_document
-
-
-class TransactionEnd(Enum):
-    """How a transaction ended."""
-
-    COMMITTED = auto()
-    LOST = auto()
-    """What it was conditional on does not hold."""
-    DISTURBED = auto()
-    """Another transaction came between; as it is, it may succeed another time."""
-    REJECTED = auto()
-    """It holds something the server never takes."""
-    UNKNOWN = auto()
-    """The commit was sent, and its answer is missing."""
-
-
-class TransactionResult(Struct, frozen=True, kw_only=True):
-    """A transaction's end; `reason` says why it was rejected."""
-
-    end: TransactionEnd
-    reason: str = ""
-
 
 COMMIT_ID: Final = "commitId"
 """The field of a sync state that names the transaction which wrote it last: proof that a commit was done."""

@@ -1,0 +1,39 @@
+"""How a transaction ends, and the reasons for which a store rejects a plan for good. Both stores share them.
+
+A reason goes to an operator, in the dead letter and the log. It names the defect, never a customer's content.
+"""
+
+from enum import Enum, auto
+from typing import Final
+
+from msgspec import Struct
+
+DOCUMENT_TOO_LARGE: Final = "the document is larger than MongoDB takes"
+DOCUMENT_TOO_DEEP: Final = "the document is nested too deep"
+NUMBER_TOO_LARGE: Final = "the document holds a number beyond 64 bits"
+TEXT_NOT_UNICODE: Final = "the document holds a text that is not Unicode"
+NOT_BSON: Final = "the document holds a key or a value that BSON cannot"
+
+DOCUMENT_BYTES_MAX: Final = 16 * 1024 * 1024
+"""MongoDB's limit for one BSON document ("MongoDB Limits and Thresholds", BSON Document Size)."""
+
+
+class TransactionEnd(Enum):
+    """How a transaction ended."""
+
+    COMMITTED = auto()
+    LOST = auto()
+    """A condition of the transaction does not hold: another writer was first."""
+    DISTURBED = auto()
+    """A write conflict with another transaction: the same transaction may succeed at the next attempt."""
+    REJECTED = auto()
+    """The transaction holds something that the server never takes."""
+    UNKNOWN = auto()
+    """The commit was sent, and its answer is missing."""
+
+
+class TransactionResult(Struct, frozen=True, kw_only=True):
+    """A transaction's end; `reason` is empty unless the end is REJECTED."""
+
+    end: TransactionEnd
+    reason: str = ""
