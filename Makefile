@@ -72,9 +72,12 @@ fuzz: $(SETUP) ## Bad input by number, wherever bytes enter (INPUTS=100000 SEED=
 	@$(BIN)/python -m tests.fuzz.fuzz --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),1) --first $(or $(FROM),0) \
 		$(if $(TARGET),--target $(TARGET)) $(ARGS)
 
-bench: $(SETUP) $(if $(ONLY),$(if $(filter $(PEERS),$(subst $(COMMA), ,$(ONLY))),$(BENCH_SETUP)),$(BENCH_SETUP)) ## What an event costs, beside other consumers (MESSAGES=1000 ROUNDS=3 ONLY=ours)
+# The peers' environment is needed where a peer is measured: without ONLY or with a peer in it, and never with BASE.
+BENCH_PEERS := $(if $(BASE),,$(if $(ONLY),$(filter $(PEERS),$(subst $(COMMA), ,$(ONLY))),$(PEERS)))
+
+bench: $(SETUP) $(if $(BENCH_PEERS),$(BENCH_SETUP)) ## What an event costs, beside other consumers (MESSAGES=1000 ROUNDS=3 ONLY=ours), or beside a commit (BASE=<commit>)
 	@PYTHONPATH=localstack $(BIN)/python -m tests.bench.bench $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
-		$(if $(ONLY),--only $(ONLY)) $(if $(KINDS),--kinds $(KINDS)) $(ARGS)
+		$(if $(BASE),--base $(BASE)) $(if $(ONLY),--only $(ONLY)) $(if $(KINDS),--kinds $(KINDS)) $(ARGS)
 
 bench-growth: $(SETUP) ## The same with more of everything (PARTS=lanes,store,heat,history,memory,costs MESSAGES=1000 ROUNDS=3)
 	@PYTHONPATH=localstack $(BIN)/python -m tests.bench.growth $(if $(PARTS),--parts $(PARTS)) \

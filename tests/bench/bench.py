@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import orjson
@@ -16,6 +16,9 @@ from msgspec import Struct
 from rich.console import Console
 from rich.progress import Progress
 
+from tests.bench.baseline import command as baseline
+from tests.bench.baseline.checkout import UnknownCommit
+from tests.bench.baseline.command import compare_with_base
 from tests.bench.consumers import ALL, BARE, OURS
 from tests.bench.decisions import Step, decisions
 from tests.bench.machine import machine
@@ -25,6 +28,9 @@ from tests.bench.rounds import Asked, Outcome, measured
 from tests.bench.tables import cost_table, decisions_table, functions_table, packages_table, wall_table
 from tests.bench.worker_profile import Profile
 from tests.bench.workload import Kind
+
+ROUNDS: Final = 3
+"""Where `--rounds` is not given."""
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -41,6 +47,12 @@ class Found(Struct, frozen=True, kw_only=True):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; 1 where a consumer could not be measured."""
     options = _options(arguments)
+    if options.base is not None:
+        try:
+            return compare_with_base(options, _kinds(options))
+        except UnknownCommit as error:
+            sys.stderr.write(f"make bench: {error}\n")
+            return 2
     # Progress is for a person who waits, and the standard output for the figures.
     found = _found(options, Console(stderr=True))
     if options.json:
@@ -57,9 +69,9 @@ def _found(options: argparse.Namespace, console: Console) -> Found:
     consumers = [one for one in wanted if one.there]
     asked = Asked(
         consumers=consumers,
-        kinds=[kind for kind in Kind if kind.value[0] in options.kinds],
+        kinds=_kinds(options),
         messages=options.messages,
-        rounds=options.rounds,
+        rounds=ROUNDS if options.rounds is None else options.rounds,
         seed=options.seed,
         agents=options.agents,
     )
@@ -81,10 +93,15 @@ def _found(options: argparse.Namespace, console: Console) -> Found:
     return Found(machine=about, asked=asked, outcome=outcome, steps=steps, profiles=profiles, left_out=left_out)
 
 
+def _kinds(options: argparse.Namespace) -> list[Kind]:
+    return [kind for kind in Kind if kind.value[0] in options.kinds]
+
+
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--messages", type=int, default=1_000, help="of one run of a consumer that works in batches")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, help=f"by default {ROUNDS}, with --base {baseline.ROUNDS}")
+    parser.add_argument("--base", metavar="COMMIT", help="measure the working tree against a commit, and nothing else")
     parser.add_argument("--only", help=f"consumers beside the bare loop, of {', '.join(one.name for one in ALL)}")
     parser.add_argument("--kinds", default="abcd", help="loads, by their letters")
     parser.add_argument("--seed", type=int, default=1)
@@ -92,7 +109,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--latency-ms", type=float, default=0, help="that every call to SQS takes at least")
     parser.add_argument("--no-profile", dest="profile", action="store_false", help="only the figures")
     parser.add_argument("--json", action="store_true")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.base is not None and options.only is not None:
+        parser.error("--base compares two workers alone: leave --only (ONLY=) away")
+    return options
 
 
 def _print(found: Found, console: Console) -> None:

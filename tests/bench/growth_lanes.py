@@ -1,10 +1,10 @@
 """Growth by lanes, receivers and processes, on SQS that answers at once and on SQS that takes its time."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from tests.bench.comparison import Case, Row, compared
@@ -68,7 +68,7 @@ def measure_lanes(
     found: list[LanesRow] = []
     for latency_ms in latencies_ms:
         with BenchEndpoint(latency_ms=latency_ms) as endpoint:
-            slow = dataclasses.replace(bench, endpoint=endpoint)
+            slow = msgspec.structs.replace(bench, endpoint=endpoint)
             cases = [
                 Case(name=str(one), run=partial(_run, slow, kind, one, messages=messages, seed=seed)) for one in among
             ]

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from rich import box
 from rich.table import Table
 
 from tests.bench.comparison import Row
@@ -12,6 +11,7 @@ from tests.bench.growth_history import HistoryGrowth
 from tests.bench.growth_lanes import LanesRow
 from tests.bench.growth_memory import Memory
 from tests.bench.growth_store import Examined, StoreGrowth
+from tests.bench.tables import markdown_table
 
 _MIB: Final = 1_048_576
 _BAR_MAX: Final = 40
@@ -19,7 +19,7 @@ _BAR_MAX: Final = 40
 
 def rows_table(title: str, rows: Sequence[Row]) -> Table:
     """Cases against the first of them."""
-    table = _table(
+    table = markdown_table(
         title,
         "",
         "worker CPU s/1,000",
@@ -58,7 +58,7 @@ def store_tables(found: StoreGrowth) -> Iterator[Table]:
 
 def _examined_table(examined: Sequence[Examined]) -> Table:
     title = "What mongod looks at, for each document found; load c"
-    table = _table(
+    table = markdown_table(
         title, "collection", "operation", "documents stored", "operations", "found", "keys/found", "documents/found"
     )
     for each in sorted(examined, key=lambda one: (one.collection, one.operation, one.documents)):
@@ -70,7 +70,7 @@ def _examined_table(examined: Sequence[Examined]) -> Table:
 
 def history_tables(found: HistoryGrowth) -> Iterator[Table]:
     """What the histories left, and the cost of one more event."""
-    table = _table(
+    table = markdown_table(
         "What a conversation's history leaves", "", "last revision", "runs kept", "state, bytes", "pair, bytes"
     )
     for each in found.histories:
@@ -84,7 +84,7 @@ def memory_table(found: Memory) -> Table:
     """The curve, with a bar from nothing to the largest."""
     told = "flat" if found.flat else "NOT FLAT"
     title = f"Memory: {told}, the line through the second half grows by {found.grown:+.1%}"
-    table = _table(title, "messages", "MiB", "worker CPU s/1,000", "")
+    table = markdown_table(title, "messages", "MiB", "worker CPU s/1,000", "")
     table.columns[-1].justify = "left"
     largest = max(each.resident_bytes for each in found.readings)
     for each in found.readings:
@@ -108,15 +108,7 @@ def costs_table(costs: Sequence[Cost]) -> Table:
         "journal, bytes": [f"{each.journal_bytes:,.0f}" for each in costs],
         "to and from mongod, bytes": [f"{each.network_bytes:,.0f}" for each in costs],
     }
-    table = _table("What one event costs, at full load", "per event", *(each.kind.value for each in costs))
+    table = markdown_table("What one event costs, at full load", "per event", *(each.kind.value for each in costs))
     for name, cells in told.items():
         table.add_row(name, *cells)
-    return table
-
-
-def _table(title: str, *columns: str) -> Table:
-    # Of a form that can be taken over into docs/growth.md as it is.
-    table = Table(title=title, title_justify="left", box=box.MARKDOWN)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
     return table

@@ -33,19 +33,19 @@ def _told(seconds: float, ratio: float) -> str:
 
 
 def _by_kind(title: str, cells: Mapping[tuple[str, Kind], str]) -> Table:
-    table = _table(title)
     kinds = [kind for kind in Kind if any(kind is one for _, one in cells)]
-    table.add_column("")
-    for kind in kinds:
-        table.add_column(kind.value, justify="right")
+    table = markdown_table(title, "", *(kind.value for kind in kinds))
     for name in dict.fromkeys(name for name, _ in cells):
         table.add_row(name, *(cells.get((name, kind), "–") for kind in kinds))
     return table
 
 
-def _table(title: str) -> Table:
-    # Of a form that can be taken over into docs/benchmarks.md as it is.
-    return Table(title=title, title_justify="left", box=box.MARKDOWN)
+def markdown_table(title: str, *columns: str) -> Table:
+    """An empty table in Markdown, ready to be copied into a page of docs/: first column left, the others right."""
+    table = Table(title=title, title_justify="left", box=box.MARKDOWN)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    return table
 
 
 def decisions_table(steps: Sequence[Step]) -> Table:
