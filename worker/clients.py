@@ -9,12 +9,12 @@ from msgspec import Struct
 from handlers.ports import Clock
 from worker.aws.clients import find_credentials, sns_client, sqs_client
 from worker.aws.http_calls import ServiceEndpoint, http_session
-from worker.aws.network import proxy_of, trusted
+from worker.aws.network import proxy_for, trusted_certificates
 from worker.aws.sns_http import SnsHttp
 from worker.aws.sqs_http import SqsHttp
 from worker.mongo.client import mongo_client
 from worker.mongo.database import Client
-from worker.ports import LONG_POLL_SECONDS
+from worker.ports import LONG_POLL_S
 from worker.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs.client import SQSClient
 
 _CALL_SECONDS_MAX: Final = 10
-_POLL_SECONDS_MAX: Final = LONG_POLL_SECONDS + 10
+_POLL_SECONDS_MAX: Final = LONG_POLL_S + 10
 _SETTLING_CONNECTIONS: Final = 30
 _PUBLISHING_CONNECTIONS: Final = 10
 
@@ -41,7 +41,7 @@ class Clients(Struct, frozen=True, kw_only=True):
 @asynccontextmanager
 async def connected(settings: Settings, clock: Clock) -> AsyncIterator[Clients]:
     """Clients none of which has been asked yet. Raises Misconfigured."""
-    tls = trusted()
+    tls = trusted_certificates()
     async with AsyncExitStack() as stack:
 
         async def sqs_opened(read_timeout_s: float, connections_max: int) -> "SQSClient":
@@ -54,7 +54,7 @@ async def connected(settings: Settings, clock: Clock) -> AsyncIterator[Clients]:
             """Where the library's client finds the service."""
             url = client.meta.endpoint_url
             http = http_session(
-                proxy=proxy_of(url), tls=tls, read_timeout_s=read_timeout_s, connections_max=connections_max
+                proxy=proxy_for(url), tls=tls, read_timeout_s=read_timeout_s, connections_max=connections_max
             )
             return ServiceEndpoint(
                 service=service,

@@ -28,7 +28,7 @@ from worker.consumer.visibility import VisibilityExtender
 from worker.errors import QueueAway
 from worker.outbox.publisher import Publisher
 from worker.outbox.relay import Relay, Rounds
-from worker.ports import ENTRIES_MAX, MessageQueue, Outbox, QueueFacts, Topics, VisibilityChange, WaitingPairs
+from worker.ports import SQS_ENTRIES_MAX, MessageQueue, Outbox, QueueFacts, Topics, VisibilityChange, WaitingPairs
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.runtime.store_availability import StoreAvailability
@@ -249,8 +249,8 @@ class Pipeline:
         messages = self._in_flight.messages
         with contextlib.suppress(QueueAway, TimeoutError):
             async with asyncio.timeout(_HAND_BACK_SECONDS_MAX):
-                for start in range(0, len(messages), ENTRIES_MAX):
-                    some = messages[start : start + ENTRIES_MAX]
+                for start in range(0, len(messages), SQS_ENTRIES_MAX):
+                    some = messages[start : start + SQS_ENTRIES_MAX]
                     await self._queue.change_visibility_batch(
                         [VisibilityChange(receipt=message.receipt, seconds=0) for message in some]
                     )

@@ -12,11 +12,11 @@ from msgspec import Struct
 
 from handlers.ports import Announcement
 
-ENTRIES_MAX: Final = 10
+SQS_ENTRIES_MAX: Final = 10
 """Entries that SQS takes in one call."""
-VISIBILITY_SECONDS_MAX: Final = 43_200
+VISIBILITY_TIMEOUT_S_MAX: Final = 43_200
 """How long SQS hides a message at most, counted from its receipt: 12 hours."""
-LONG_POLL_SECONDS: Final = 20
+LONG_POLL_S: Final = 20
 
 
 class AwsEndpoint(Struct, frozen=True, kw_only=True):
@@ -90,7 +90,7 @@ EntryResults = Sequence[RefusedEntry | None]
 
 
 class MessageQueue(Protocol):
-    """One queue and its dead-letter queue. Batches hold at most `ENTRIES_MAX` entries."""
+    """One queue and its dead-letter queue. Batches hold at most `SQS_ENTRIES_MAX` entries."""
 
     async def receive(self, *, wait_seconds: int) -> Sequence[Message]:
         """Up to ten messages; waits up to `wait_seconds` for the first."""

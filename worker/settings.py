@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from commands.rollout import UPDATE_NAMES, Engine, EngineRollout, UpdateOrigin
 from handlers.options import GAP_SECONDS, PolicyInUse
-from worker.ports import ENTRIES_MAX, AwsEndpoint
+from worker.ports import SQS_ENTRIES_MAX, AwsEndpoint
 from worker.settings_errors import MismatchedSetting, bounds_of, choices_of, setting_error_line
 
 
@@ -181,11 +181,11 @@ class Settings(TopicSettings):
     @classmethod
     def _has_room_for_receivers(cls, value: int, info: ValidationInfo) -> int:
         receivers = info.data.get("receivers", 1)
-        needed = ENTRIES_MAX * receivers
+        needed = SQS_ENTRIES_MAX * receivers
         if value < needed:
             raise MismatchedSetting(
-                f"it is less than {needed}, {ENTRIES_MAX} for each of RECEIVERS {receivers}",
-                f"set it to at least {needed}, or RECEIVERS to at most {value // ENTRIES_MAX}",
+                f"it is less than {needed}, {SQS_ENTRIES_MAX} for each of RECEIVERS {receivers}",
+                f"set it to at least {needed}, or RECEIVERS to at most {value // SQS_ENTRIES_MAX}",
             )
         return value
 

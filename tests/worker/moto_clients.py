@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from moto_server import MotoServer
 from worker.aws.clients import find_credentials, sns_client, sqs_client
 from worker.aws.http_calls import ServiceEndpoint, http_session
-from worker.aws.provisioning import Blueprint, Provisioned, provision
+from worker.aws.provisioning import ProvisioningSpec, ProvisioningResult, provision
 from worker.aws.sns_http import SnsHttp
 from worker.aws.sqs import SqsQueue
 from worker.aws.sqs_http import SqsHttp
@@ -34,9 +34,9 @@ class Aws:
     hot: "SQSClient | SqsHttp"
     publishing: "SNSClient | SnsHttp"
 
-    async def provisioned(self, **wanted: Any) -> Provisioned:
+    async def provisioned(self, **wanted: Any) -> ProvisioningResult:
         """Queues and topics of this test's own."""
-        return await provision(self.sns, self.sqs, Blueprint(prefix=f"test-{next(_numbers)}", **wanted))
+        return await provision(self.sns, self.sqs, ProvisioningSpec(prefix=f"test-{next(_numbers)}", **wanted))
 
     async def queue(self, *, fifo: bool) -> tuple[str, str]:
         """A queue of this test's own and its dead-letter queue, without topics: their URLs."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from handlers.ports import Clock
 from worker.errors import QueueAway
-from worker.ports import ENTRIES_MAX, DeadLetter, EntryResults, Message, QueueFacts, RefusedEntry, VisibilityChange
+from worker.ports import SQS_ENTRIES_MAX, DeadLetter, EntryResults, Message, QueueFacts, RefusedEntry, VisibilityChange
 
 LATER = RefusedEntry(code="InternalError", reason="try again", final=False)
 NEVER = RefusedEntry(code="ReceiptHandleIsInvalid", reason="no such delivery", final=True)
@@ -75,7 +75,7 @@ class StandInQueue:
         ready = [stored for stored in self._stored if stored.visible_at <= now and stored.group not in locked]
         if not ready and wait_seconds:
             await self.clock.sleep(wait_seconds)
-        return [self._deliver(stored) for stored in ready[:ENTRIES_MAX]]
+        return [self._deliver(stored) for stored in ready[:SQS_ENTRIES_MAX]]
 
     def _deliver(self, stored: _Stored) -> Message:
         stored.receives += 1
@@ -119,7 +119,7 @@ class StandInQueue:
         return next((stored for stored in self._stored if stored.receipt == receipt), None)
 
     def _check(self, action: str, entries: int) -> list[RefusedEntry | None]:
-        assert entries <= ENTRIES_MAX, "SQS takes no more in one call"
+        assert entries <= SQS_ENTRIES_MAX, "SQS takes no more in one call"
         self.calls.append((action, entries))
         waiting = self.refusals.get(action, deque())
         answers: list[RefusedEntry | None] = []

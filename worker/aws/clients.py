@@ -21,7 +21,7 @@ from botocore.exceptions import (
 )
 from botocore.loaders import create_loader
 
-from worker.aws.responses import Parsers
+from worker.aws.responses import CheckedParsers
 from worker.errors import Misconfigured, first_line
 from worker.ports import AwsEndpoint
 
@@ -91,7 +91,7 @@ async def _client(
     # The session's own types need the stubs of every service.
     session: Any = get_session()
     session.register_component("data_loader", _LOADER)
-    session.register_component("response_parser_factory", Parsers())
+    session.register_component("response_parser_factory", CheckedParsers())
     verify = ca_bundle(session) or True
     try:
         opened = session.create_client(

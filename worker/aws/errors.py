@@ -40,7 +40,7 @@ _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError)
 
 
 @contextmanager
-def translated(what: str, away: type[AwsAway], *, at_start: bool = False) -> Iterator[None]:
+def translated_errors(what: str, away: type[AwsAway], *, at_start: bool = False) -> Iterator[None]:
     """Run an AWS call under the exceptions of this file's head; `what` says in words what was called.
 
     A refusal (no such queue, access denied) is `Misconfigured` at start; later it is `away`: an operator is changing
@@ -49,7 +49,7 @@ def translated(what: str, away: type[AwsAway], *, at_start: bool = False) -> Ite
     try:
         yield
     except ClientError as error:
-        code, status = code_of(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code, status = error_code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         line = f"{what}: {code}: {error.response.get('Error', {}).get('Message', '')}"
         if code in _THROTTLED or _untold(code) or status >= 500 or status == 429:
             raise away(line) from error
@@ -63,7 +63,7 @@ def translated(what: str, away: type[AwsAway], *, at_start: bool = False) -> Ite
         raise away(f"{what}: {first_line(error)}") from error
 
 
-def code_of(error: ClientError) -> str:
+def error_code(error: ClientError) -> str:
     """The error code without the namespace that SQS' older protocol puts before it."""
     code = str(error.response.get("Error", {}).get("Code", "Unknown")).rpartition(".")[2]
     return "QueueDoesNotExist" if code == "NonExistentQueue" else code
@@ -74,6 +74,6 @@ def _untold(code: str) -> bool:
     return code.isdigit() or code in {"", "Unknown"}
 
 
-def throttled(code: str) -> bool:
+def is_throttling(code: str) -> bool:
     """Whether the code means: later."""
     return code in _THROTTLED

@@ -15,7 +15,7 @@ from worker.aws.clients import ca_bundle
 from worker.errors import Misconfigured
 
 
-def proxy_of(url: str) -> URL | None:
+def proxy_for(url: str) -> URL | None:
     """The proxy for that address, by HTTPS_PROXY or HTTP_PROXY and NO_PROXY. Raises Misconfigured."""
     scheme = URL(url).scheme
     told = get_environ_proxies(url).get(scheme)
@@ -32,7 +32,7 @@ def proxy_of(url: str) -> URL | None:
     return proxy
 
 
-def trusted() -> ssl.SSLContext | bool:
+def trusted_certificates() -> ssl.SSLContext | bool:
     """Certificates of the file that is set; True: the system's. Raises Misconfigured."""
     bundle = ca_bundle(get_session())
     return True if bundle is None else ssl.create_default_context(cafile=bundle)

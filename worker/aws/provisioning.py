@@ -10,7 +10,7 @@ import orjson
 from botocore.exceptions import ClientError
 from msgspec import Struct
 
-from worker.aws.errors import code_of, translated
+from worker.aws.errors import error_code, translated_errors
 from worker.errors import Misconfigured, QueueAway, first_line
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs.client import SQSClient
 
 
-RETENTION_SECONDS: Final = 1_209_600
+RETENTION_S: Final = 1_209_600
 """How long queues keep messages: 14 days, the longest SQS has."""
 
 
-class Blueprint(Struct, frozen=True, kw_only=True):
+class ProvisioningSpec(Struct, frozen=True, kw_only=True):
     """What is wanted. Every name gets the prefix, and on FIFO `.fifo` where it lacks it."""
 
     conversation_topic: str = "conversation-events"
@@ -41,7 +41,7 @@ class Blueprint(Struct, frozen=True, kw_only=True):
         return f"{name}.fifo" if self.fifo and not name.endswith(".fifo") else name
 
 
-class Provisioned(Struct, frozen=True, kw_only=True):
+class ProvisioningResult(Struct, frozen=True, kw_only=True):
     """Where everything is, and what had to be made or mended."""
 
     queue_url: str
@@ -60,26 +60,26 @@ class Provisioned(Struct, frozen=True, kw_only=True):
         }
 
 
-async def provision(sns: "SNSClient", sqs: "SQSClient", blueprint: Blueprint) -> Provisioned:
+async def provision(sns: "SNSClient", sqs: "SQSClient", blueprint: ProvisioningSpec) -> ProvisioningResult:
     """Make and mend. Raises Misconfigured, QueueAway."""
     try:
-        with translated("SNS and SQS", QueueAway, at_start=True):
+        with translated_errors("SNS and SQS", QueueAway, at_start=True):
             return await _Provisioning(sns, sqs, blueprint).run()
     except ClientError as error:
         raise Misconfigured(first_line(error)) from error
 
 
 class _Provisioning:
-    def __init__(self, sns: "SNSClient", sqs: "SQSClient", blueprint: Blueprint) -> None:
+    def __init__(self, sns: "SNSClient", sqs: "SQSClient", blueprint: ProvisioningSpec) -> None:
         self._sns = sns
         self._sqs = sqs
         self._blueprint = blueprint
         self._changes: list[str] = []
 
-    async def run(self) -> Provisioned:
+    async def run(self) -> ProvisioningResult:
         blueprint = self._blueprint
         topics = [await self._topic(blueprint.named(name)) for name in self._topic_names()]
-        common = {"MessageRetentionPeriod": str(RETENTION_SECONDS)}
+        common = {"MessageRetentionPeriod": str(RETENTION_S)}
         dead_url, dead_arn = await self._queue(blueprint.named(blueprint.dead_letter_queue), common)
         name = blueprint.named(blueprint.queue)
         redrive = {"deadLetterTargetArn": dead_arn, "maxReceiveCount": blueprint.receive_count_max}
@@ -97,7 +97,7 @@ class _Provisioning:
         # One after the other: a stand-in's list of subscriptions does not bear being read while it is written.
         for topic in topics:
             await self._subscribe(topic, arn)
-        return Provisioned(
+        return ProvisioningResult(
             queue_url=url,
             dead_letter_queue_url=dead_url,
             conversation_topic_arn=topics[0],
@@ -138,7 +138,7 @@ class _Provisioning:
         try:
             found = await self._sqs.get_queue_url(QueueName=name)
         except ClientError as error:
-            if code_of(error) == "QueueDoesNotExist":
+            if error_code(error) == "QueueDoesNotExist":
                 return None
             raise
         return str(_told(found, "QueueUrl", "SQS GetQueueUrl"))

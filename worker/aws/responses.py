@@ -16,7 +16,7 @@ _STUMBLES: Final = (AssertionError, AttributeError, LookupError, RecursionError,
 
 
 @contextmanager
-def reading() -> Iterator[None]:
+def reading_answer() -> Iterator[None]:
     """Read an answer of AWS's. Raises ResponseParserError where it is none."""
     try:
         yield
@@ -24,8 +24,8 @@ def reading() -> Iterator[None]:
         raise ResponseParserError(f"this is no answer of AWS's: {type(error).__name__}: {error}") from error
 
 
-class Parsers(AioResponseParserFactory):
-    """The library's, under `reading`."""
+class CheckedParsers(AioResponseParserFactory):
+    """The library's, under `reading_answer`."""
 
     def create_parser(self, protocol_name: str) -> Any:
         """One for an answer in that protocol."""
@@ -41,7 +41,7 @@ class _Parser:
         # The library makes an empty answer of a page, and then a queue looks empty.
         if self._json and response["status_code"] < 300 and not _may_be_object(response["body"]):
             raise ResponseParserError("this is no answer of AWS's: it is no JSON object")
-        with reading():
+        with reading_answer():
             return await self._parser.parse(response, shape)
 
 

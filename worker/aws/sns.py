@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from worker.aws.errors import code_of, throttled, translated
+from worker.aws.errors import error_code, is_throttling, translated_errors
 from worker.errors import Misconfigured, TopicsAway, first_line
 from worker.ports import RefusedEntry, TopicMessage, is_fifo
 
@@ -31,11 +31,13 @@ class SnsTopics:
         fifo = is_fifo(arn)
         entries: Any = [_entry(index, message, fifo=fifo) for index, message in enumerate(messages)]
         try:
-            with translated(f"publishing to {arn}", TopicsAway):
+            with translated_errors(f"publishing to {arn}", TopicsAway):
                 answer = await self._client.publish_batch(TopicArn=arn, PublishBatchRequestEntries=entries)
         except ClientError as error:
             if len(messages) == 1:
-                return [RefusedEntry(code=code_of(error), reason=first_line(error), final=code_of(error) in _NEVER)]
+                return [
+                    RefusedEntry(code=error_code(error), reason=first_line(error), final=error_code(error) in _NEVER)
+                ]
             return [(await self.publish(arn, [message]))[0] for message in messages]
         # Only what SNS says it took leaves the outbox: what answers in SNS's place says nothing of the kind.
         answers: dict[str | None, RefusedEntry | None] = {one.get("Id"): None for one in answer.get("Successful") or ()}
@@ -46,10 +48,10 @@ class SnsTopics:
 async def check_topic(client: "SNSClient", arn: str, variable: str) -> str | None:
     """Look whether the topic is there: `Misconfigured` if it is not; a line for the log if nobody could tell."""
     try:
-        with translated(f"the topic {arn}", TopicsAway):
+        with translated_errors(f"the topic {arn}", TopicsAway):
             await client.get_topic_attributes(TopicArn=arn)
     except (TopicsAway, ClientError) as error:
-        if isinstance(error.__cause__, ClientError) and code_of(error.__cause__) in _ABSENT:
+        if isinstance(error.__cause__, ClientError) and error_code(error.__cause__) in _ABSENT:
             line = f"{variable}: there is no topic {arn}: `routing-sync provision --env` prints the right one"
             raise Misconfigured(line) from error
         return first_line(error)
@@ -59,7 +61,7 @@ async def check_topic(client: "SNSClient", arn: str, variable: str) -> str | Non
 def _refused(failure: Any) -> RefusedEntry:
     code = str(failure.get("Code", "Unknown"))
     # A fault of the sender's may be one of rights or keys, which an operator mends; only a bad message stays bad.
-    final = bool(failure.get("SenderFault")) and code in _NEVER and not throttled(code)
+    final = bool(failure.get("SenderFault")) and code in _NEVER and not is_throttling(code)
     return RefusedEntry(code=code, reason=str(failure.get("Message", "")), final=final)
 
 

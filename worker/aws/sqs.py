@@ -8,11 +8,11 @@ import orjson
 from botocore.exceptions import ClientError
 
 from handlers.ports import Clock
-from worker.aws.errors import code_of, throttled, translated
-from worker.aws.responses import reading
+from worker.aws.errors import error_code, is_throttling, translated_errors
+from worker.aws.responses import reading_answer
 from worker.errors import Misconfigured, QueueAway, first_line
 from worker.ports import (
-    ENTRIES_MAX,
+    SQS_ENTRIES_MAX,
     DeadLetter,
     EntryResults,
     Message,
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from worker.aws.sqs_http import SqsHttp
 
-    HotCalls = SQSClient | SqsHttp
+    HotPathClient = SQSClient | SqsHttp
     """Who makes the calls that are made all the time."""
 
-BATCH_BYTES_MAX: Final = 262_144
+SQS_CALL_BYTES_MAX: Final = 262_144
 """What one call may carry in total; a larger single message goes alone."""
 _UNTOLD: Final = RefusedEntry(code="NOT_TOLD", reason="the answer does not say what became of it", final=False)
 
@@ -48,8 +48,8 @@ class SqsQueue:
         self,
         *,
         client: "SQSClient",
-        polling: "HotCalls",
-        settling: "HotCalls",
+        polling: "HotPathClient",
+        settling: "HotPathClient",
         url: str,
         dead_letter_url: str,
         clock: Clock,
@@ -63,16 +63,16 @@ class SqsQueue:
 
     async def receive(self, *, wait_seconds: int) -> Sequence[Message]:
         """Up to ten messages; waits up to `wait_seconds` for the first."""
-        with translated("receiving from SQS", QueueAway):
+        with translated_errors("receiving from SQS", QueueAway):
             answer: Any = await self._polling.receive_message(
                 QueueUrl=self._url,
-                MaxNumberOfMessages=ENTRIES_MAX,
+                MaxNumberOfMessages=SQS_ENTRIES_MAX,
                 WaitTimeSeconds=wait_seconds,
                 MessageSystemAttributeNames=["ApproximateReceiveCount", "MessageGroupId"],
                 MessageAttributeNames=["All"],
             )
             now = self._clock.now()
-            with reading():
+            with reading_answer():
                 return [_message(wire, now) for wire in answer.get("Messages") or []]
 
     async def delete_batch(self, receipts: Sequence[str]) -> EntryResults:
@@ -132,15 +132,15 @@ async def read_facts(client: "SQSClient", url: str) -> QueueFacts:
         receive_count_max=int(redrive.get("maxReceiveCount", 10)),
         fifo=attributes.get("FifoQueue") == "true" or url.endswith(".fifo"),
         dead_letter_url=dead_letter_url,
-        dead_letter_bytes_max=int(dead_letters.get("MaximumMessageSize", BATCH_BYTES_MAX)),
+        dead_letter_bytes_max=int(dead_letters.get("MaximumMessageSize", SQS_CALL_BYTES_MAX)),
     )
 
 
 async def _attributes(client: "SQSClient", url: str, *, what: str) -> Mapping[str, str]:
     try:
-        with translated(what, QueueAway, at_start=True):
+        with translated_errors(what, QueueAway, at_start=True):
             answer: Any = await client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-            with reading():
+            with reading_answer():
                 return {name: _text(value) for name, value in answer.get("Attributes", {}).items()}
     except ClientError as error:
         raise Misconfigured(f"{what}: {first_line(error)}") from error
@@ -149,9 +149,9 @@ async def _attributes(client: "SQSClient", url: str, *, what: str) -> Mapping[st
 async def _url_of(client: "SQSClient", arn: str) -> str:
     account, name = arn.split(":")[-2:]
     try:
-        with translated(f"the dead-letter queue {name}", QueueAway, at_start=True):
+        with translated_errors(f"the dead-letter queue {name}", QueueAway, at_start=True):
             answer: Any = await client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
-            with reading():
+            with reading_answer():
                 return _text(answer["QueueUrl"])
     except ClientError as error:
         raise Misconfigured(f"the dead-letter queue {name}: {first_line(error)}") from error
@@ -162,13 +162,13 @@ async def _batched(
 ) -> EntryResults:
     """One call; where AWS refuses the call as a whole, each entry alone, so that one cannot harm the others."""
     try:
-        with translated(what, QueueAway):
+        with translated_errors(what, QueueAway):
             answer = await call(entries)
-            with reading():
+            with reading_answer():
                 told = _told(answer)
     except ClientError as error:
         if len(entries) == 1:
-            return [RefusedEntry(code=code_of(error), reason=first_line(error), final=True)]
+            return [RefusedEntry(code=error_code(error), reason=first_line(error), final=True)]
         return [(await _batched(what, [entry], call))[0] for entry in entries]
     return [told.get(str(index), _UNTOLD) for index in range(len(entries))]
 
@@ -182,7 +182,7 @@ def _told(answer: Mapping[str, Any]) -> dict[Any, RefusedEntry | None]:
 
 def _refused(failure: Mapping[str, Any]) -> RefusedEntry:
     code = str(failure.get("Code", "Unknown")).rpartition(".")[2]
-    final = bool(failure.get("SenderFault")) and not throttled(code)
+    final = bool(failure.get("SenderFault")) and not is_throttling(code)
     return RefusedEntry(code=code, reason=str(failure.get("Message", "")), final=final)
 
 
@@ -222,7 +222,7 @@ def _within_bytes(letters: Sequence[DeadLetter]) -> list[list[DeadLetter]]:
     total = 0
     for letter in letters:
         size = size_bytes(letter.body, letter.attributes)
-        if not calls or total + size > BATCH_BYTES_MAX:
+        if not calls or total + size > SQS_CALL_BYTES_MAX:
             calls.append([])
             total = 0
         calls[-1].append(letter)

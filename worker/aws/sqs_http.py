@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from worker.aws.http_calls import ServiceEndpoint, SignedCalls
-from worker.aws.responses import reading
+from worker.aws.responses import reading_answer
 
 _CONTENT_TYPE: Final = "application/x-amz-json-1.0"
 
@@ -24,7 +24,7 @@ class SqsHttp:
     async def receive_message(self, **parameters: Any) -> Mapping[str, Any]:
         """Messages as SQS gives them."""
         answer = await self._call("ReceiveMessage", parameters)
-        with reading():
+        with reading_answer():
             for message in answer.get("Messages") or ():
                 for attribute in (message.get("MessageAttributes") or {}).values():
                     if "BinaryValue" in attribute:

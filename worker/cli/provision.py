@@ -9,7 +9,7 @@ import orjson
 import typer
 
 from worker.aws.clients import sns_client, sqs_client
-from worker.aws.provisioning import Blueprint, Provisioned
+from worker.aws.provisioning import ProvisioningSpec, ProvisioningResult
 from worker.aws.provisioning import provision as make
 from worker.cli.terminal import settings_or_exit
 from worker.errors import AwsAway, Misconfigured
@@ -27,7 +27,7 @@ RECEIVES = Annotated[int, typer.Option(min=1, max=1_000, help="Deliveries before
 JSON = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 ENV = Annotated[bool, typer.Option("--env", help="Lines for a shell.")]
 
-_DEFAULT: Final = Blueprint()
+_DEFAULT: Final = ProvisioningSpec()
 
 
 def provision(  # noqa: PLR0917 - options, which nobody passes by position
@@ -48,7 +48,7 @@ def provision(  # noqa: PLR0917 - options, which nobody passes by position
     Run it again and again: the end is the same. AWS_REGION and AWS_ENDPOINT_URL say where.
     """
     settings = settings_or_exit(AwsSettings, "provision")
-    blueprint = Blueprint(
+    blueprint = ProvisioningSpec(
         conversation_topic=conversation_topic,
         work_item_topic=work_item_topic,
         queue=queue,
@@ -67,7 +67,7 @@ def provision(  # noqa: PLR0917 - options, which nobody passes by position
     _show(done, as_json=as_json, as_env=as_env)
 
 
-async def _provision(settings: AwsSettings, blueprint: Blueprint) -> Provisioned:
+async def _provision(settings: AwsSettings, blueprint: ProvisioningSpec) -> ProvisioningResult:
     async with (
         sns_client(settings.sns_endpoint) as sns,
         sqs_client(settings.sqs_endpoint, read_timeout_seconds=10, connections_max=10) as sqs,
@@ -75,7 +75,7 @@ async def _provision(settings: AwsSettings, blueprint: Blueprint) -> Provisioned
         return await make(sns, sqs, blueprint)
 
 
-def _show(done: Provisioned, *, as_json: bool, as_env: bool) -> None:
+def _show(done: ProvisioningResult, *, as_json: bool, as_env: bool) -> None:
     variables = done.variables()
     if as_json:
         sys.stdout.write(orjson.dumps(variables).decode() + "\n")
@@ -85,7 +85,7 @@ def _show(done: Provisioned, *, as_json: bool, as_env: bool) -> None:
         _show_table(done)
 
 
-def _show_table(done: Provisioned) -> None:
+def _show_table(done: ProvisioningResult) -> None:
     from rich.console import Console  # noqa: PLC0415 - only where a person watches
     from rich.table import Table  # noqa: PLC0415
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from worker.errors import QueueAway
-from worker.ports import ENTRIES_MAX, EntryResults, RefusedEntry
+from worker.ports import SQS_ENTRIES_MAX, EntryResults, RefusedEntry
 
 E = TypeVar("E")
 AWAY = "AWAY"
@@ -59,14 +59,14 @@ class CallBatcher(Generic[E]):
                 await self._changed.wait()
                 self._changed.clear()
                 while self._due():
-                    some = [self._waiting.popleft() for _ in range(min(len(self._waiting), ENTRIES_MAX))]
+                    some = [self._waiting.popleft() for _ in range(min(len(self._waiting), SQS_ENTRIES_MAX))]
                     self._calls += 1
                     calls.create_task(self._send(some))
 
     def _due(self) -> bool:
         if not self._waiting or self._calls >= self._calls_max:
             return False
-        return len(self._waiting) >= ENTRIES_MAX or self._calls == 0
+        return len(self._waiting) >= SQS_ENTRIES_MAX or self._calls == 0
 
     async def _send(self, some: list[tuple[E, int, _PendingSend]]) -> None:
         # Who asked may have been cancelled meanwhile: then nobody waits for the answer.

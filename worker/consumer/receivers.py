@@ -17,7 +17,7 @@ from worker.consumer.lane_context import LaneEntry
 from worker.consumer.lanes import Lanes
 from worker.consumer.queue_lag import QueueLag
 from worker.errors import QueueAway
-from worker.ports import ENTRIES_MAX, LONG_POLL_SECONDS, Message, MessageQueue
+from worker.ports import SQS_ENTRIES_MAX, LONG_POLL_S, Message, MessageQueue
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.store_availability import StoreAvailability
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
@@ -84,9 +84,9 @@ class Receivers:
         parts = self._parts
         while True:
             await parts.store_availability.wait_until_back()
-            await parts.in_flight.reserve(ENTRIES_MAX)
+            await parts.in_flight.reserve(SQS_ENTRIES_MAX)
             if self._stopping:
-                await parts.in_flight.cancel_reservation(ENTRIES_MAX)
+                await parts.in_flight.cancel_reservation(SQS_ENTRIES_MAX)
                 # Until cancelled.
                 await asyncio.Event().wait()
             call = _ReceiveCall(began=parts.clock.monotonic(), over=asyncio.Event())
@@ -106,9 +106,9 @@ class Receivers:
         parts = self._parts
         received: Sequence[Message] = []
         try:
-            received = await parts.queue.receive(wait_seconds=LONG_POLL_SECONDS)
+            received = await parts.queue.receive(wait_seconds=LONG_POLL_S)
         finally:
-            await parts.in_flight.add(received, reserved=ENTRIES_MAX)
+            await parts.in_flight.add(received, reserved=SQS_ENTRIES_MAX)
         self._note_answer()
         if received:
             parts.telemetry.metrics.count(Metric.RECEIVED, len(received))

@@ -25,7 +25,7 @@ from handlers.ports import Clock
 from worker.consumer.call_batcher import CallBatcher
 from worker.consumer.dead_letters import write_letter
 from worker.consumer.in_flight import InFlight
-from worker.ports import VISIBILITY_SECONDS_MAX, DeadLetter, Message, MessageQueue, QueueFacts, VisibilityChange
+from worker.ports import VISIBILITY_TIMEOUT_S_MAX, DeadLetter, Message, MessageQueue, QueueFacts, VisibilityChange
 from worker.runtime.backoff import JitteredBackoff, retry_until_done
 from worker.telemetry.metrics import Metric, Telemetry, event_tag
 
@@ -184,7 +184,7 @@ class Settler:
 
     def _seconds(self, message: Message, retry: Retry) -> float:
         seconds = self._retry.after(message.receive_count) if retry.after_s is None else retry.after_s
-        return min(max(seconds, 0), VISIBILITY_SECONDS_MAX)
+        return min(max(seconds, 0), VISIBILITY_TIMEOUT_S_MAX)
 
     async def _send_with_retries(self, action: str, batcher: CallBatcher[E], entries: Sequence[E]) -> dict[int, str]:
         """Send entries, those that failed a few times; the codes of those that SQS would not take, by index."""

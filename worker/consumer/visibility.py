@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from handlers.ports import Clock
 from worker.consumer.in_flight import InFlight
 from worker.errors import QueueAway
-from worker.ports import ENTRIES_MAX, MessageQueue, VisibilityChange
+from worker.ports import SQS_ENTRIES_MAX, MessageQueue, VisibilityChange
 from worker.telemetry.metrics import Metric, Telemetry
 
 
@@ -36,9 +36,9 @@ class VisibilityExtender:
         self._refused = {receipt for receipt in self._refused if self._in_flight.holds(receipt)}
         self._lost = {receipt for receipt in self._lost if self._in_flight.holds(receipt)}
         due = [receipt for receipt in self._in_flight.due_for_extension() if receipt not in self._refused]
-        for start in range(0, len(due), ENTRIES_MAX):
+        for start in range(0, len(due), SQS_ENTRIES_MAX):
             # What was settled while the tens before were on their way must not be hidden again.
-            some = [receipt for receipt in due[start : start + ENTRIES_MAX] if self._in_flight.holds(receipt)]
+            some = [receipt for receipt in due[start : start + SQS_ENTRIES_MAX] if self._in_flight.holds(receipt)]
             if some:
                 await self._extend(some)
         self._tell_lost(self._in_flight.expired(), "LAPSED")

@@ -9,7 +9,7 @@ from pymongo import ASCENDING
 from handlers.ports import Announcement
 from worker.mongo.database import Client, database_of, within
 from worker.ports import OutboxBacklog
-from worker.store.documents import Collection, EntryStatus, announcement_of
+from worker.store.documents import Collection, OutboxEntryStatus, announcement_of
 
 
 class MongoOutbox:
@@ -27,7 +27,7 @@ class MongoOutbox:
         ages: list[dict[str, Any]] = [{"createdAt": {"$lt": older_than}}]
         if or_after is not None:
             ages.append({"createdAt": {"$gt": or_after}})
-        query = {"status": EntryStatus.WAITING.value, "$or": ages}
+        query = {"status": OutboxEntryStatus.WAITING.value, "$or": ages}
         with within(self._deadline_s):
             found = self._entries.find(query, sort=[("createdAt", ASCENDING)], skip=skip, limit=limit, batch_size=limit)
             return [announcement_of(document) for document in await found.to_list()]
@@ -42,19 +42,19 @@ class MongoOutbox:
     async def set_aside(self, entry_id: str, reason: str) -> None:
         """Keep it, with the reason, and let it wait no more; nothing happens if it is gone."""
         with within(self._deadline_s):
-            change = {"$set": {"status": EntryStatus.SET_ASIDE.value, "reason": reason}}
+            change = {"$set": {"status": OutboxEntryStatus.SET_ASIDE.value, "reason": reason}}
             await self._entries.update_one({"_id": entry_id}, change)
 
     async def backlog(self) -> OutboxBacklog:
         """What is left now; read from the index alone."""
         by_status: list[dict[str, Any]] = [
-            {"$match": {"status": {"$in": [status.value for status in EntryStatus]}}},
+            {"$match": {"status": {"$in": [status.value for status in OutboxEntryStatus]}}},
             {"$group": {"_id": "$status", "count": {"$sum": 1}, "oldest": {"$min": "$createdAt"}}},
         ]
         with within(self._deadline_s):
             groups = {group["_id"]: group async for group in await self._entries.aggregate(by_status)}
-        waiting = groups.get(EntryStatus.WAITING.value)
-        set_aside = groups.get(EntryStatus.SET_ASIDE.value)
+        waiting = groups.get(OutboxEntryStatus.WAITING.value)
+        set_aside = groups.get(OutboxEntryStatus.SET_ASIDE.value)
         return OutboxBacklog(
             count=waiting["count"] if waiting else 0,
             oldest=waiting["oldest"] if waiting else None,

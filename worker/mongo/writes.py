@@ -9,7 +9,7 @@ from pymongo.errors import BulkWriteError, DocumentTooLarge
 from commands.session import SessionSlot
 from worker.mongo.database import Database
 from worker.store.changed_paths import ChangedPaths
-from worker.store.documents import Collection, held_document
+from worker.store.documents import Collection, session_entry_document
 from worker.store.session_changes import SessionChange
 from worker.store.transaction_steps import (
     DocumentChange,
@@ -105,7 +105,7 @@ def _leaves(changes: Sequence[SessionChange]) -> Iterator[dict[str, Any]]:
 def _takes(changes: Sequence[SessionChange]) -> Iterator[dict[str, Any]]:
     for change in changes:
         for spot, entries in change.added.items():
-            held = [held_document(entry) for entry in entries]
+            held = [session_entry_document(entry) for entry in entries]
             theirs = {"_id": change.session}
             # Null is no list to add to; null or missing, the list begins here. Either order of the two is fine.
             yield _one({**theirs, spot.value: None}, {"$set": {spot.value: held}})

@@ -13,7 +13,7 @@ from typing import Final
 from handlers.ports import Announcement, Clock, StoreAway
 from sync.gates import Side
 from worker.errors import TopicsAway
-from worker.outbox.topic_message import BYTES_MAX, packed, topic_message
+from worker.outbox.topic_message import SNS_BYTES_MAX, packed, topic_message
 from worker.ports import Outbox, TopicMessage, Topics, is_fifo
 from worker.runtime.backoff import JitteredBackoff, retry_until_done
 from worker.telemetry.metrics import Metric, Telemetry
@@ -93,9 +93,9 @@ class Publisher:
             except ValueError as fault:
                 self._set_aside(one.id, f"UNREADABLE: {fault}", "unreadable", round_)
                 continue
-            if message.size_bytes > BYTES_MAX:
+            if message.size_bytes > SNS_BYTES_MAX:
                 self._set_aside(
-                    one.id, f"TOO_LARGE: {message.size_bytes} bytes, SNS takes {BYTES_MAX}", "too_large", round_
+                    one.id, f"TOO_LARGE: {message.size_bytes} bytes, SNS takes {SNS_BYTES_MAX}", "too_large", round_
                 )
             else:
                 by_arn.setdefault(self._arns[one.side], []).append(message)

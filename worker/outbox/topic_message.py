@@ -7,9 +7,9 @@ import orjson
 
 from worker.ports import TopicMessage, size_bytes
 
-ENTRIES_MAX: Final = 10
+SNS_ENTRIES_MAX: Final = 10
 """Messages that SNS takes in one call."""
-BYTES_MAX: Final = 262_144
+SNS_BYTES_MAX: Final = 262_144
 """Bytes that SNS takes in one message, and in all messages of one call."""
 
 
@@ -32,11 +32,11 @@ def topic_message(*, id: str, group: str, text: str) -> TopicMessage:  # noqa: A
 
 
 def packed(messages: Iterable[TopicMessage]) -> Iterator[list[TopicMessage]]:
-    """Calls that SNS takes, in order; each message must be within `BYTES_MAX` by itself."""
+    """Calls that SNS takes, in order; each message must be within `SNS_BYTES_MAX` by itself."""
     call: list[TopicMessage] = []
     total_bytes = 0
     for message in messages:
-        if call and (len(call) == ENTRIES_MAX or total_bytes + message.size_bytes > BYTES_MAX):
+        if call and (len(call) == SNS_ENTRIES_MAX or total_bytes + message.size_bytes > SNS_BYTES_MAX):
             yield call
             call, total_bytes = [], 0
         call.append(message)

@@ -49,13 +49,13 @@ def session_document(session: Session, org: str | None = None) -> dict[str, Any]
         "user": session.user,
         "active": session.active,
         "capacity": session.capacity,
-        "workItems": [held_document(held) for held in session.work_items],
-        "pausedWorkItems": [held_document(held) for held in session.paused_work_items],
+        "workItems": [session_entry_document(held) for held in session.work_items],
+        "pausedWorkItems": [session_entry_document(held) for held in session.paused_work_items],
         "pendingItem": session.pending_item,
     }
 
 
-def held_document(held: SessionEntry) -> dict[str, Any]:
+def session_entry_document(held: SessionEntry) -> dict[str, Any]:
     """An entry of a session's list."""
     return {"id": held.id, "itemSize": held.item_size}
 
@@ -86,7 +86,7 @@ def _whole(value: object) -> int | None:
     return int(value)
 
 
-class EntryStatus(StrEnum):
+class OutboxEntryStatus(StrEnum):
     """Waiting to be published, or set aside because it never can be."""
 
     WAITING = "waiting"
@@ -101,7 +101,7 @@ def announcement_document(entry: Announcement) -> dict[str, Any]:
         "side": entry.side,
         "message": entry.message,
         "createdAt": entry.created_at,
-        "status": EntryStatus.WAITING.value,
+        "status": OutboxEntryStatus.WAITING.value,
     }
 
 

@@ -21,7 +21,7 @@ from sync.state import SyncState
 from worker.mongo.errors import UNENCODABLE, ended
 from worker.ports import OutboxBacklog, WaitingBacklog
 from worker.store.changed_paths import ChangedPaths
-from worker.store.documents import Collection, EntryStatus, announcement_of
+from worker.store.documents import Collection, OutboxEntryStatus, announcement_of
 from worker.store.journal import Journal
 from worker.store.pair_assembly import BatchDocuments, named_context, named_work_items, pairs_of
 from worker.store.session_changes import SessionChange, changed_session
@@ -100,7 +100,7 @@ class MemoryStore:
         """Keep it, with the reason, and let it wait no more; nothing happens if it is gone."""
         entries = self._documents[Collection.OUTBOX]
         if entry_id in entries:
-            entries[entry_id] = {**entries[entry_id], "status": EntryStatus.SET_ASIDE.value, "reason": reason}
+            entries[entry_id] = {**entries[entry_id], "status": OutboxEntryStatus.SET_ASIDE.value, "reason": reason}
 
     async def backlog(self) -> OutboxBacklog:
         """What is left now."""
@@ -262,7 +262,7 @@ class MemoryStore:
 
     def _waiting(self) -> list[Announcement]:
         entries = self._documents[Collection.OUTBOX].values()
-        return [announcement_of(entry) for entry in entries if entry["status"] == EntryStatus.WAITING.value]
+        return [announcement_of(entry) for entry in entries if entry["status"] == OutboxEntryStatus.WAITING.value]
 
 
 def _applied(document: Document, paths: ChangedPaths) -> Document:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tests.handlers.small_ports import HandClock
 from tests.worker.aws.scripted_service import Answer, place, scripted
-from worker.aws.errors import translated
+from worker.aws.errors import translated_errors
 from worker.aws.http_calls import ServiceEndpoint
 from worker.aws.sigv4 import Signer
 from worker.aws.sns_http import SnsHttp
@@ -66,7 +66,7 @@ class Way(Struct, frozen=True):
         call = self.call(there)
 
         async def ask() -> Any:
-            with translated("asking", self.away):
+            with translated_errors("asking", self.away):
                 return await call()
 
         return ask

@@ -10,7 +10,7 @@ import pytest
 
 from tests.worker.aws.http_proxy import HttpProxy, own_certificate
 from tests.worker.aws.scripted_service import Answer, scripted
-from worker.aws.network import proxy_of
+from worker.aws.network import proxy_for
 from worker.aws.sqs import SqsQueue
 from worker.clients import connected
 from worker.errors import Misconfigured, QueueAway
@@ -83,7 +83,7 @@ def test_the_proxy_is_the_environments(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    found = proxy_of(SQS)
+    found = proxy_for(SQS)
     assert (found and str(found).rstrip("/")) == proxy
 
 
@@ -91,7 +91,7 @@ def test_the_proxy_is_the_environments(
 def test_what_is_no_http_proxy_is_a_clear_line_without_its_password(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", told)
     with pytest.raises(Misconfigured, match=r"^HTTPS_PROXY: .*http://HOST:PORT$"):
-        proxy_of(SQS)
+        proxy_for(SQS)
 
 
 @pytest.mark.parametrize("transport", BOTH)

@@ -8,7 +8,7 @@ import pytest
 from tests.worker.aws.scripted_service import scripted
 from tests.worker.moto_clients import Aws
 from worker.aws.clients import sqs_client
-from worker.aws.provisioning import Blueprint, provision
+from worker.aws.provisioning import ProvisioningSpec, provision
 from worker.errors import Misconfigured
 from worker.ports import AwsEndpoint
 
@@ -20,7 +20,7 @@ async def _attributes(aws: Aws, url: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("fifo", [False, True])
 async def test_twice_is_the_same_and_changes_nothing(aws: Aws, fifo: bool) -> None:
-    blueprint = Blueprint(prefix=f"twice-{fifo}", fifo=fifo)
+    blueprint = ProvisioningSpec(prefix=f"twice-{fifo}", fifo=fifo)
     first = await provision(aws.sns, aws.sqs, blueprint)
     assert len(first.changes) == 7
     second = await provision(aws.sns, aws.sqs, blueprint)
@@ -32,11 +32,11 @@ async def test_twice_is_the_same_and_changes_nothing(aws: Aws, fifo: bool) -> No
 
 
 async def test_what_differs_is_mended(aws: Aws) -> None:
-    made = await provision(aws.sns, aws.sqs, Blueprint(prefix="mend"))
+    made = await provision(aws.sns, aws.sqs, ProvisioningSpec(prefix="mend"))
     await aws.sqs.set_queue_attributes(
         QueueUrl=made.queue_url, Attributes={"VisibilityTimeout": "5", "ReceiveMessageWaitTimeSeconds": "0"}
     )
-    again = await provision(aws.sns, aws.sqs, Blueprint(prefix="mend", raw=True, receive_count_max=3))
+    again = await provision(aws.sns, aws.sqs, ProvisioningSpec(prefix="mend", raw=True, receive_count_max=3))
     attributes = await _attributes(aws, made.queue_url)
     assert attributes["VisibilityTimeout"] == "30"
     assert json.loads(attributes["RedrivePolicy"])["maxReceiveCount"] in (3, "3")
@@ -49,7 +49,7 @@ async def test_what_differs_is_mended(aws: Aws) -> None:
 
 
 async def test_the_topics_may_send_and_the_policy_of_others_stays(aws: Aws) -> None:
-    made = await provision(aws.sns, aws.sqs, Blueprint(prefix="policy"))
+    made = await provision(aws.sns, aws.sqs, ProvisioningSpec(prefix="policy"))
     ours = json.loads((await _attributes(aws, made.queue_url))["Policy"])["Statement"]
     assert ours[0]["Condition"]["ArnEquals"]["aws:SourceArn"] == [
         made.conversation_topic_arn,
@@ -58,7 +58,7 @@ async def test_the_topics_may_send_and_the_policy_of_others_stays(aws: Aws) -> N
     other = {"Sid": "other", "Effect": "Allow", "Principal": "*", "Action": "sqs:ReceiveMessage", "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [other]})
     await aws.sqs.set_queue_attributes(QueueUrl=made.queue_url, Attributes={"Policy": policy})
-    await provision(aws.sns, aws.sqs, Blueprint(prefix="policy"))
+    await provision(aws.sns, aws.sqs, ProvisioningSpec(prefix="policy"))
     found = json.loads((await _attributes(aws, made.queue_url))["Policy"])["Statement"]
     assert [statement["Sid"] for statement in found] == ["other", "routing-sync-topics"]
 
@@ -81,5 +81,5 @@ async def test_an_answer_without_what_was_asked_for_names_the_call(aws: Aws, ans
         sqs_client(AwsEndpoint(region="us-east-1", url=place.url), read_timeout_seconds=5, connections_max=1) as sqs,
     ):
         with pytest.raises(Misconfigured, match=says):
-            await provision(aws.sns, sqs, Blueprint(prefix="nobody"))
+            await provision(aws.sns, sqs, ProvisioningSpec(prefix="nobody"))
         assert script.answers == []

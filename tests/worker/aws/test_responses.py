@@ -8,8 +8,8 @@ import pytest
 
 from tests.worker.aws.scripted_service import Answer, Script, scripted
 from worker.aws.clients import sns_client, sqs_client
-from worker.aws.errors import translated
-from worker.aws.responses import reading
+from worker.aws.errors import translated_errors
+from worker.aws.responses import reading_answer
 from worker.aws.sns import SnsTopics
 from worker.aws.sns_http import SnsHttp
 from worker.aws.sqs import SqsQueue, read_facts
@@ -183,7 +183,7 @@ async def test_a_refusal_without_a_code_of_awss_is_the_service_being_away(rollou
 
 @pytest.mark.parametrize("fault", [KeyError("ours"), TypeError("ours"), AttributeError("ours")], ids=repr)
 def test_the_same_exceptions_outside_of_an_answer_are_a_fault_of_ours(fault: Exception) -> None:
-    with pytest.raises(type(fault), match="ours"), translated("working", QueueAway):
+    with pytest.raises(type(fault), match="ours"), translated_errors("working", QueueAway):
         raise fault
-    with pytest.raises(QueueAway, match="ours"), translated("working", QueueAway), reading():
+    with pytest.raises(QueueAway, match="ours"), translated_errors("working", QueueAway), reading_answer():
         raise fault

@@ -14,7 +14,7 @@ import worker
 import worker.aws.provisioning
 from server_process import ROOT
 from tests.worker.moto_clients import Aws
-from worker.aws.provisioning import Blueprint, provision
+from worker.aws.provisioning import ProvisioningSpec, provision
 from worker.aws.sns import SnsTopics, check_topic
 from worker.aws.sqs import SqsQueue, read_facts
 from worker.outbox.topic_message import topic_message
@@ -86,8 +86,8 @@ async def test_the_workers_policy_is_what_the_worker_calls(aws: Aws) -> None:
 async def test_provisions_policy_is_what_provision_calls(aws: Aws) -> None:
     """First with nothing there, then with everything there and different."""
     calls = Calls(aws.sqs, aws.sns)
-    await provision(aws.sns, aws.sqs, Blueprint(prefix="rights"))
-    await provision(aws.sns, aws.sqs, Blueprint(prefix="rights", raw=True, visibility_seconds=77))
+    await provision(aws.sns, aws.sqs, ProvisioningSpec(prefix="rights"))
+    await provision(aws.sns, aws.sqs, ProvisioningSpec(prefix="rights", raw=True, visibility_seconds=77))
     assert calls.actions == actions("iam-provision.json")
 
 

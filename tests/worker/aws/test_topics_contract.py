@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from tests.worker.moto_clients import Aws, opened
 from tests.worker.stand_in_topics import StandInTopics
-from worker.aws.provisioning import Provisioned
+from worker.aws.provisioning import ProvisioningResult
 from worker.aws.sns import SnsTopics
 from worker.errors import TopicsAway
-from worker.outbox.topic_message import BYTES_MAX, packed, topic_message
+from worker.outbox.topic_message import SNS_BYTES_MAX, packed, topic_message
 from worker.ports import TopicMessage, Topics
 
 NAME = "kustomer.conversation.update"
@@ -47,12 +47,12 @@ def _stand_in(*, fifo: bool) -> Bench:
 
 
 @pytest.fixture(scope="module")
-def kept() -> list[Provisioned]:
+def kept() -> list[ProvisioningResult]:
     """The one topic for all, once it is made."""
     return []
 
 
-async def _sns(aws: Aws, kept: list[Provisioned], *, fifo: bool) -> Bench:
+async def _sns(aws: Aws, kept: list[ProvisioningResult], *, fifo: bool) -> Bench:
     if fifo or not kept:
         made = await aws.provisioned(raw=True, fifo=fifo)
         # What a FIFO topic has taken once it does not take again, in another test either.
@@ -125,8 +125,8 @@ async def test_ten_go_at_once(bench: Bench) -> None:
 async def test_the_largest_message_that_is_allowed_is_taken(bench: Bench, filler: str) -> None:
     frame_bytes = message("a", filler="").size_bytes
     spelt_bytes = message("a", filler=filler).size_bytes - frame_bytes
-    largest = message("a", filler=filler * ((BYTES_MAX - frame_bytes) // spelt_bytes))
-    assert BYTES_MAX - 3 < largest.size_bytes <= BYTES_MAX
+    largest = message("a", filler=filler * ((SNS_BYTES_MAX - frame_bytes) // spelt_bytes))
+    assert SNS_BYTES_MAX - 3 < largest.size_bytes <= SNS_BYTES_MAX
     await bench.publish(largest)
     assert [len(text) for text, _ in await bench.arrived()] == [len(largest.text)]
 
