@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from moto_server import MotoServer
 from worker.aws.clients import find_credentials, sns_client, sqs_client
 from worker.aws.http_calls import ServiceEndpoint, http_session
-from worker.aws.provisioning import ProvisioningSpec, ProvisioningResult, provision
+from worker.aws.provisioning import ProvisioningResult, ProvisioningSpec, provision
 from worker.aws.sns_http import SnsHttp
 from worker.aws.sqs import SqsQueue
 from worker.aws.sqs_http import SqsHttp

@@ -9,7 +9,7 @@ import orjson
 import typer
 
 from worker.aws.clients import sns_client, sqs_client
-from worker.aws.provisioning import ProvisioningSpec, ProvisioningResult
+from worker.aws.provisioning import ProvisioningResult, ProvisioningSpec
 from worker.aws.provisioning import provision as make
 from worker.cli.terminal import settings_or_exit
 from worker.errors import AwsAway, Misconfigured

@@ -17,7 +17,7 @@ from worker.consumer.lane_context import LaneEntry
 from worker.consumer.lanes import Lanes
 from worker.consumer.queue_lag import QueueLag
 from worker.errors import QueueAway
-from worker.ports import SQS_ENTRIES_MAX, LONG_POLL_S, Message, MessageQueue
+from worker.ports import LONG_POLL_S, SQS_ENTRIES_MAX, Message, MessageQueue
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.store_availability import StoreAvailability
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
