@@ -45,9 +45,7 @@ async def connected(settings: Settings, clock: Clock) -> AsyncIterator[Clients]:
     async with AsyncExitStack() as stack:
 
         async def sqs_opened(read_timeout_s: float, connections_max: int) -> "SQSClient":
-            opened = sqs_client(
-                settings.sqs_endpoint, read_timeout_seconds=read_timeout_s, connections_max=connections_max
-            )
+            opened = sqs_client(settings.sqs_endpoint, read_timeout_s=read_timeout_s, connections_max=connections_max)
             return await stack.enter_async_context(opened)
 
         async def place(client: Any, service: str, read_timeout_s: float, connections_max: int) -> ServiceEndpoint:

@@ -65,7 +65,7 @@ class Pipeline:
         self._telemetry = telemetry
         self._in_flight = InFlight(
             count_max=settings.in_hand_max,
-            visibility_seconds=outside.facts.visibility_seconds,
+            visibility_timeout_s=outside.facts.visibility_timeout_s,
             clock=outside.clock,
         )
         self._visibility = VisibilityExtender(
@@ -252,7 +252,7 @@ class Pipeline:
                 for start in range(0, len(messages), SQS_ENTRIES_MAX):
                     some = messages[start : start + SQS_ENTRIES_MAX]
                     await self._queue.change_visibility_batch(
-                        [VisibilityChange(receipt=message.receipt, seconds=0) for message in some]
+                        [VisibilityChange(receipt=message.receipt, timeout_s=0) for message in some]
                     )
 
 

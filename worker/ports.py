@@ -63,7 +63,7 @@ class RefusedEntry(Struct, frozen=True, kw_only=True):
 class QueueFacts(Struct, frozen=True, kw_only=True):
     """What the queue is, as read at start."""
 
-    visibility_seconds: int
+    visibility_timeout_s: int
     receive_count_max: int
     fifo: bool
     dead_letter_url: str
@@ -74,7 +74,7 @@ class VisibilityChange(Struct, frozen=True, kw_only=True):
     """A message to be seen again in `seconds`: 0 at once."""
 
     receipt: str
-    seconds: int
+    timeout_s: int
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
@@ -92,8 +92,8 @@ EntryResults = Sequence[RefusedEntry | None]
 class MessageQueue(Protocol):
     """One queue and its dead-letter queue. Batches hold at most `SQS_ENTRIES_MAX` entries."""
 
-    async def receive(self, *, wait_seconds: int) -> Sequence[Message]:
-        """Up to ten messages; waits up to `wait_seconds` for the first."""
+    async def receive(self, *, wait_s: int) -> Sequence[Message]:
+        """Up to ten messages; waits up to `wait_s` for the first."""
         ...
 
     async def delete_batch(self, receipts: Sequence[str]) -> EntryResults:

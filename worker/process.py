@@ -160,10 +160,10 @@ class _Process:
 
     def _check_gap(self, facts: QueueFacts) -> None:
         settings = self._settings
-        if settings.sync_policy is not PolicyInUse.LEGACY and settings.sync_gap_seconds <= facts.visibility_seconds:
+        if settings.sync_policy is not PolicyInUse.LEGACY and settings.sync_gap_seconds <= facts.visibility_timeout_s:
             raise Misconfigured(
                 f"SYNC_GAP_SECONDS {settings.sync_gap_seconds:g}: it must be more than the queue's visibility timeout "
-                f"({facts.visibility_seconds} s), for an event in hand is not lost: raise it or shorten the timeout"
+                f"({facts.visibility_timeout_s} s), for an event in hand is not lost: raise it or shorten the timeout"
             )
 
     async def _check_topics(self, clients: Clients) -> None:
@@ -180,10 +180,10 @@ class _Process:
                 seconds=lifetime_seconds,
                 secondsMax=TRANSACTION_LIFETIME_SECONDS_MAX,
             )
-        if facts.visibility_seconds < 2 * self._settings.store_deadline_seconds:
+        if facts.visibility_timeout_s < 2 * self._settings.store_deadline_seconds:
             self._log.warning(
                 "the queue's visibility timeout is shorter than twice STORE_DEADLINE_SECONDS: raise it",
-                visibilitySeconds=facts.visibility_seconds,
+                visibilitySeconds=facts.visibility_timeout_s,
                 storeDeadlineSeconds=self._settings.store_deadline_seconds,
             )
 

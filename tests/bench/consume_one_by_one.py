@@ -21,7 +21,7 @@ async def receive_forever(client: Any, handler: OneMessage) -> None:
 
 async def main() -> None:
     """Receive until killed."""
-    sqs = sqs_client(endpoint("SQS"), read_timeout_seconds=30, connections_max=2 * RECEIVERS)
+    sqs = sqs_client(endpoint("SQS"), read_timeout_s=30, connections_max=2 * RECEIVERS)
     async with one_message() as handler, sqs as client, asyncio.TaskGroup() as tasks:
         for _ in range(RECEIVERS):
             tasks.create_task(receive_forever(client, handler))

@@ -65,7 +65,7 @@ async def test_the_endpoint_serves_the_workers_own_client(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     where = AwsEndpoint(region="us-east-1", url=endpoint.url)
     url = f"{endpoint.url}/000000000000/q"
-    async with sqs_client(where, read_timeout_seconds=10, connections_max=2) as client:
+    async with sqs_client(where, read_timeout_s=10, connections_max=2) as client:
         facts = await read_facts(client, url)
         queue = SqsQueue(
             client=client,
@@ -76,9 +76,9 @@ async def test_the_endpoint_serves_the_workers_own_client(
             clock=SystemClock(),
         )
         endpoint.stage("q", [f"body {number}" for number in range(15)])
-        assert await queue.receive(wait_seconds=0) == []
+        assert await queue.receive(wait_s=0) == []
         endpoint.release("q")
-        messages = [*await queue.receive(wait_seconds=20), *await queue.receive(wait_seconds=20)]
+        messages = [*await queue.receive(wait_s=20), *await queue.receive(wait_s=20)]
         answers = await queue.delete_batch([message.receipt for message in messages[:10]])
         answers = [*answers, *await queue.delete_batch([message.receipt for message in messages[10:]])]
     assert sorted(message.body for message in messages) == sorted(f"body {number}" for number in range(15))

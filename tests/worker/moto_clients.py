@@ -91,7 +91,7 @@ async def opened(moto: MotoServer, *, lean: bool = False) -> AsyncIterator[Aws]:
             )
 
         sns = await stack.enter_async_context(sns_client(endpoint))
-        sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_seconds=10, connections_max=5))
+        sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_s=10, connections_max=5))
         hot: SQSClient | SqsHttp = SqsHttp(await place("sqs")) if lean else sqs
         publishing: SNSClient | SnsHttp = SnsHttp(await place("sns")) if lean else sns
         yield Aws(sns, sqs, endpoint, hot, publishing)

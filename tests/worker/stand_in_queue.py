@@ -33,7 +33,7 @@ class StandInQueue:
     clock: Clock
     facts: QueueFacts = field(
         default_factory=lambda: QueueFacts(
-            visibility_seconds=60,
+            visibility_timeout_s=60,
             receive_count_max=10,
             fifo=False,
             dead_letter_url="dead",
@@ -68,19 +68,19 @@ class StandInQueue:
         stored = next(one for one in self._stored if one.id == message_id)
         return max(stored.visible_at - self.clock.monotonic(), 0)
 
-    async def receive(self, *, wait_seconds: int) -> Sequence[Message]:
+    async def receive(self, *, wait_s: int) -> Sequence[Message]:
         self._check("receive", 1)
         now = self.clock.monotonic()
         locked = {stored.group for stored in self._stored if stored.group and stored.visible_at > now}
         ready = [stored for stored in self._stored if stored.visible_at <= now and stored.group not in locked]
-        if not ready and wait_seconds:
-            await self.clock.sleep(wait_seconds)
+        if not ready and wait_s:
+            await self.clock.sleep(wait_s)
         return [self._deliver(stored) for stored in ready[:SQS_ENTRIES_MAX]]
 
     def _deliver(self, stored: _Stored) -> Message:
         stored.receives += 1
         stored.receipt = f"{stored.id}-r{stored.receives}"
-        stored.visible_at = self.clock.monotonic() + self.facts.visibility_seconds
+        stored.visible_at = self.clock.monotonic() + self.facts.visibility_timeout_s
         return Message(
             id=stored.id,
             receipt=stored.receipt,
@@ -104,7 +104,7 @@ class StandInQueue:
         for place, hide in enumerate(changes):
             stored = self._find(hide.receipt)
             if answers[place] is None and stored is not None:
-                stored.visible_at = self.clock.monotonic() + hide.seconds
+                stored.visible_at = self.clock.monotonic() + hide.timeout_s
                 self.hidden.append(hide)
             elif answers[place] is None:
                 answers[place] = NEVER

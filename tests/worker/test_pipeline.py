@@ -41,10 +41,10 @@ WORK_ITEM = body(
 class BrokenQueue(StandInQueue):
     """Its second call to receive meets a fault in our code."""
 
-    async def receive(self, *, wait_seconds: int) -> Sequence[Message]:
+    async def receive(self, *, wait_s: int) -> Sequence[Message]:
         if any(action == "receive" for action, _ in self.calls):
             raise RuntimeError("a bug")
-        return await super().receive(wait_seconds=wait_seconds)
+        return await super().receive(wait_s=wait_s)
 
 
 async def test_a_message_is_handled_settled_and_its_sync_published() -> None:

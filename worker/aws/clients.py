@@ -36,10 +36,10 @@ _LOADER: Final = create_loader()
 
 @asynccontextmanager
 async def sqs_client(
-    endpoint: AwsEndpoint, *, read_timeout_seconds: float, connections_max: int
+    endpoint: AwsEndpoint, *, read_timeout_s: float, connections_max: int
 ) -> AsyncIterator["SQSClient"]:
     """An SQS client of its own connection pool, closed at the end."""
-    async with _client("sqs", endpoint, read_timeout_seconds, connections_max) as client:
+    async with _client("sqs", endpoint, read_timeout_s, connections_max) as client:
         yield client
 
 
@@ -70,20 +70,20 @@ def ca_bundle(session: Any) -> str | None:
 
 @asynccontextmanager
 async def sns_client(
-    endpoint: AwsEndpoint, *, read_timeout_seconds: float = 10, connections_max: int = 10
+    endpoint: AwsEndpoint, *, read_timeout_s: float = 10, connections_max: int = 10
 ) -> AsyncIterator["SNSClient"]:
     """An SNS client, closed at the end."""
-    async with _client("sns", endpoint, read_timeout_seconds, connections_max) as client:
+    async with _client("sns", endpoint, read_timeout_s, connections_max) as client:
         yield client
 
 
 @asynccontextmanager
 async def _client(
-    service: str, endpoint: AwsEndpoint, read_timeout_seconds: float, connections_max: int
+    service: str, endpoint: AwsEndpoint, read_timeout_s: float, connections_max: int
 ) -> AsyncIterator[Any]:
     config = AioConfig(
         connect_timeout=3,
-        read_timeout=read_timeout_seconds,
+        read_timeout=read_timeout_s,
         max_pool_connections=connections_max,
         # One quick second try for a connection that the server closed; whoever calls knows how long to go on.
         retries={"total_max_attempts": 2, "mode": "standard"},

@@ -32,7 +32,7 @@ class ProvisioningSpec(Struct, frozen=True, kw_only=True):
     prefix: str = ""
     fifo: bool = False
     raw: bool = False
-    visibility_seconds: int = 30
+    visibility_timeout_s: int = 30
     receive_count_max: int = 10
 
     def named(self, name: str) -> str:
@@ -85,7 +85,7 @@ class _Provisioning:
         redrive = {"deadLetterTargetArn": dead_arn, "maxReceiveCount": blueprint.receive_count_max}
         wanted = {
             **common,
-            "VisibilityTimeout": str(blueprint.visibility_seconds),
+            "VisibilityTimeout": str(blueprint.visibility_timeout_s),
             "ReceiveMessageWaitTimeSeconds": "20",
             "RedrivePolicy": orjson.dumps(redrive).decode(),
         }

@@ -61,13 +61,13 @@ class SqsQueue:
         self._dead_letter_url = dead_letter_url
         self._clock = clock
 
-    async def receive(self, *, wait_seconds: int) -> Sequence[Message]:
-        """Up to ten messages; waits up to `wait_seconds` for the first."""
+    async def receive(self, *, wait_s: int) -> Sequence[Message]:
+        """Up to ten messages; waits up to `wait_s` for the first."""
         with translated_errors("receiving from SQS", QueueAway):
             answer: Any = await self._polling.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=SQS_ENTRIES_MAX,
-                WaitTimeSeconds=wait_seconds,
+                WaitTimeSeconds=wait_s,
                 MessageSystemAttributeNames=["ApproximateReceiveCount", "MessageGroupId"],
                 MessageAttributeNames=["All"],
             )
@@ -93,7 +93,7 @@ class SqsQueue:
             return await self._settling.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
-                    {"Id": str(index), "ReceiptHandle": hide.receipt, "VisibilityTimeout": hide.seconds}
+                    {"Id": str(index), "ReceiptHandle": hide.receipt, "VisibilityTimeout": hide.timeout_s}
                     for index, hide in enumerate(some)
                 ],
             )
@@ -128,7 +128,7 @@ async def read_facts(client: "SQSClient", url: str) -> QueueFacts:
     dead_letter_url = await _url_of(client, str(redrive["deadLetterTargetArn"]))
     dead_letters = await _attributes(client, dead_letter_url, what=f"the dead-letter queue {dead_letter_url}")
     return QueueFacts(
-        visibility_seconds=int(attributes.get("VisibilityTimeout", 30)),
+        visibility_timeout_s=int(attributes.get("VisibilityTimeout", 30)),
         receive_count_max=int(redrive.get("maxReceiveCount", 10)),
         fifo=attributes.get("FifoQueue") == "true" or url.endswith(".fifo"),
         dead_letter_url=dead_letter_url,

@@ -38,7 +38,7 @@ def provision(  # noqa: PLR0917 - options, which nobody passes by position
     prefix: PREFIX = "",
     fifo: FIFO = False,
     raw: RAW = False,
-    visibility_timeout: VISIBILITY = _DEFAULT.visibility_seconds,
+    visibility_timeout: VISIBILITY = _DEFAULT.visibility_timeout_s,
     max_receive_count: RECEIVES = _DEFAULT.receive_count_max,
     as_json: JSON = False,
     as_env: ENV = False,
@@ -56,7 +56,7 @@ def provision(  # noqa: PLR0917 - options, which nobody passes by position
         prefix=prefix,
         fifo=fifo,
         raw=raw,
-        visibility_seconds=visibility_timeout,
+        visibility_timeout_s=visibility_timeout,
         receive_count_max=max_receive_count,
     )
     try:
@@ -70,7 +70,7 @@ def provision(  # noqa: PLR0917 - options, which nobody passes by position
 async def _provision(settings: AwsSettings, blueprint: ProvisioningSpec) -> ProvisioningResult:
     async with (
         sns_client(settings.sns_endpoint) as sns,
-        sqs_client(settings.sqs_endpoint, read_timeout_seconds=10, connections_max=10) as sqs,
+        sqs_client(settings.sqs_endpoint, read_timeout_s=10, connections_max=10) as sqs,
     ):
         return await make(sns, sqs, blueprint)
 

@@ -20,10 +20,10 @@ class _InFlightMessage:
 
 
 class InFlight:
-    """The registry. `visibility_seconds` is the queue's: how long a delivery stays hidden from others."""
+    """The registry. `visibility_timeout_s` is the queue's: how long a delivery stays hidden from others."""
 
-    def __init__(self, *, count_max: int, visibility_seconds: int, clock: Clock) -> None:
-        self.visibility_seconds = visibility_seconds
+    def __init__(self, *, count_max: int, visibility_timeout_s: int, clock: Clock) -> None:
+        self.visibility_timeout_s = visibility_timeout_s
         self._count_max = count_max
         self._clock = clock
         self._held: dict[str, _InFlightMessage] = {}
@@ -46,7 +46,7 @@ class InFlight:
 
     async def add(self, messages: Iterable[Message], *, reserved: int) -> None:
         """Messages just received come in; the rest of the room is free again."""
-        again = self._clock.monotonic() + self.visibility_seconds
+        again = self._clock.monotonic() + self.visibility_timeout_s
         for message in messages:
             self._held[message.receipt] = _InFlightMessage(message=message, visible_again=again)
         await self.cancel_reservation(reserved)
@@ -69,7 +69,7 @@ class InFlight:
 
     def due_for_extension(self) -> list[str]:
         """Receipts of the messages whose time is half over."""
-        return self._expiring_within(self.visibility_seconds / 2)
+        return self._expiring_within(self.visibility_timeout_s / 2)
 
     def expired(self) -> list[str]:
         """Receipts of the messages whose time is over."""
@@ -81,7 +81,7 @@ class InFlight:
 
     def note_extended(self, receipts: Sequence[str], *, asked_at: float) -> None:
         """Hidden for a whole timeout from `asked_at` (monotonic) on."""
-        again = asked_at + self.visibility_seconds
+        again = asked_at + self.visibility_timeout_s
         for receipt in receipts:
             if receipt in self._held:
                 self._held[receipt].visible_again = again

@@ -106,7 +106,7 @@ class Receivers:
         parts = self._parts
         received: Sequence[Message] = []
         try:
-            received = await parts.queue.receive(wait_seconds=LONG_POLL_S)
+            received = await parts.queue.receive(wait_s=LONG_POLL_S)
         finally:
             await parts.in_flight.add(received, reserved=SQS_ENTRIES_MAX)
         self._note_answer()

@@ -125,7 +125,7 @@ class Settler:
         receipts = [message.receipt for message in messages]
         await self._in_flight.release(receipts)
         await self._send_with_retries(
-            "hide", self._visibility_changes, [VisibilityChange(receipt=receipt, seconds=0) for receipt in receipts]
+            "hide", self._visibility_changes, [VisibilityChange(receipt=receipt, timeout_s=0) for receipt in receipts]
         )
         self._telemetry.metrics.count(Metric.HANDED_BACK, len(receipts))
 
@@ -176,7 +176,7 @@ class Settler:
         # Out of the heartbeat's sight first: it must not hide them for longer than is asked for here.
         await self._in_flight.release(one.message.receipt for one in settlements)
         changes = [
-            VisibilityChange(receipt=one.message.receipt, seconds=math.ceil(self._seconds(one.message, one.outcome)))
+            VisibilityChange(receipt=one.message.receipt, timeout_s=math.ceil(self._seconds(one.message, one.outcome)))
             for one in settlements
             if isinstance(one.outcome, Retry)
         ]

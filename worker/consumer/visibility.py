@@ -28,7 +28,7 @@ class VisibilityExtender:
     async def run(self) -> None:
         """Beat until cancelled, six times within a visibility timeout: a beat that fails leaves time for others."""
         while True:
-            await self._clock.sleep(max(self._in_flight.visibility_seconds / 6, 0.5))
+            await self._clock.sleep(max(self._in_flight.visibility_timeout_s / 6, 0.5))
             await self.extend_due()
 
     async def extend_due(self) -> None:
@@ -46,10 +46,10 @@ class VisibilityExtender:
 
     async def _extend(self, receipts: Sequence[str]) -> None:
         asked_at = self._clock.monotonic()
-        seconds = self._in_flight.visibility_seconds
+        seconds = self._in_flight.visibility_timeout_s
         try:
             answers = await self._queue.change_visibility_batch(
-                [VisibilityChange(receipt=receipt, seconds=seconds) for receipt in receipts]
+                [VisibilityChange(receipt=receipt, timeout_s=seconds) for receipt in receipts]
             )
         except QueueAway as away:
             self._telemetry.log.warning("visibility not extended, trying again", reason=str(away), count=len(receipts))

@@ -105,7 +105,7 @@ async def test_certificates_of_ones_own_are_trusted_when_they_are_told(
         with monkeypatch.context() as patched:
             patched.setenv(name, str(value))
             async with scripted("sqs", [(200, {}, {})], tls=tls) as (there, _), _queue(there.url, transport) as queue:
-                assert await queue.receive(wait_seconds=0) == []
+                assert await queue.receive(wait_s=0) == []
 
 
 @pytest.mark.parametrize("transport", BOTH)
@@ -120,7 +120,7 @@ async def test_others_are_not(
         monkeypatch.setenv("AWS_CA_BUNDLE", told)
     async with scripted("sqs", [], tls=certificate[1]) as (there, script), _queue(there.url, transport) as queue:
         with pytest.raises(QueueAway, match="certificate"):
-            await queue.receive(wait_seconds=0)
+            await queue.receive(wait_s=0)
         assert script.asked == []
 
 
@@ -155,7 +155,7 @@ async def test_calls_go_through_the_proxys_tunnel(
     async with HttpProxy() as proxy, scripted("sqs", answers, tls=tls) as (there, _):
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:hunter2@{proxy.address}")
         async with _queue(there.url, transport) as queue:
-            assert await queue.receive(wait_seconds=0) == []
+            assert await queue.receive(wait_s=0) == []
             assert await queue.delete_batch(["r"]) == [None]
         # A connection for polls, and one for settling.
         first, second = proxy.heads
@@ -174,7 +174,7 @@ async def test_calls_that_need_no_proxy_do_without(
     async with HttpProxy() as proxy, scripted("sqs", [(200, {}, {})], tls=tls) as (there, _):
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
         async with _queue(there.url, transport) as queue:
-            assert await queue.receive(wait_seconds=0) == []
+            assert await queue.receive(wait_s=0) == []
         assert proxy.heads == []
 
 
@@ -183,7 +183,7 @@ async def test_without_tls_the_proxy_is_asked_itself(transport: Transport, monke
     async with scripted("sqs", [(200, {}, {})]) as (proxy, script):
         monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("http://", "http://me:hunter2@"))
         async with _queue("http://127.0.0.1:9", transport) as queue:
-            assert await queue.receive(wait_seconds=0) == []
+            assert await queue.receive(wait_s=0) == []
         (headers,) = script.headers
         assert headers["Host"] == "127.0.0.1:9"
         assert headers["Proxy-Authorization"] == "Basic bWU6aHVudGVyMg=="
@@ -198,7 +198,7 @@ async def test_a_proxy_that_refuses_is_the_queue_being_away_and_its_password_sta
         monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://me:hunter2@{proxy.address}")
         async with _queue(f"{scheme}://127.0.0.1:9", transport) as queue:
             with pytest.raises(QueueAway) as raised:
-                await queue.receive(wait_seconds=0)
+                await queue.receive(wait_s=0)
         assert "hunter2" not in str(raised.value)
         assert proxy.heads != []
 
@@ -207,4 +207,4 @@ async def test_a_proxy_that_is_away_is_named_without_its_password(monkeypatch: p
     monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter2@127.0.0.1:9")
     async with _queue("https://127.0.0.1:8", "lean") as queue:
         with pytest.raises(QueueAway, match=r"proxy URL: \"127\.0\.0\.1:9\"$"):
-            await queue.receive(wait_seconds=0)
+            await queue.receive(wait_s=0)

@@ -78,7 +78,7 @@ async def test_an_answer_without_what_was_asked_for_names_the_call(aws: Aws, ans
     """Whoever answers at that address, it is not SQS."""
     async with (
         scripted("sqs", [(200, answer.encode(), {}) for answer in answers]) as (place, script),
-        sqs_client(AwsEndpoint(region="us-east-1", url=place.url), read_timeout_seconds=5, connections_max=1) as sqs,
+        sqs_client(AwsEndpoint(region="us-east-1", url=place.url), read_timeout_s=5, connections_max=1) as sqs,
     ):
         with pytest.raises(Misconfigured, match=says):
             await provision(aws.sns, sqs, ProvisioningSpec(prefix="nobody"))

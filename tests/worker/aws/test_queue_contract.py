@@ -23,7 +23,7 @@ class Bench(Struct, frozen=True):
     dead: Callable[[], Awaitable[list[tuple[str, dict[str, str], str | None]]]]
 
     async def receive(self) -> Sequence[Message]:
-        return await self.queue.receive(wait_seconds=0)
+        return await self.queue.receive(wait_s=0)
 
 
 def _stand_in(*, fifo: bool) -> Bench:
@@ -113,7 +113,7 @@ async def test_what_is_deleted_does_not_come_again(bench: Bench) -> None:
 async def test_hidden_for_no_time_it_comes_again_at_once_and_is_counted(bench: Bench) -> None:
     await bench.send("a")
     (first,) = await bench.receive()
-    assert await bench.queue.change_visibility_batch([VisibilityChange(receipt=first.receipt, seconds=0)]) == [None]
+    assert await bench.queue.change_visibility_batch([VisibilityChange(receipt=first.receipt, timeout_s=0)]) == [None]
     (second,) = await bench.receive()
     assert (second.id, second.receive_count) == (first.id, 2)
     assert second.receipt != first.receipt
@@ -122,7 +122,9 @@ async def test_hidden_for_no_time_it_comes_again_at_once_and_is_counted(bench: B
 async def test_hidden_for_longer_it_stays_away(bench: Bench) -> None:
     await bench.send("a")
     (message,) = await bench.receive()
-    assert await bench.queue.change_visibility_batch([VisibilityChange(receipt=message.receipt, seconds=600)]) == [None]
+    assert await bench.queue.change_visibility_batch([VisibilityChange(receipt=message.receipt, timeout_s=600)]) == [
+        None
+    ]
     assert await bench.receive() == []
 
 
@@ -130,7 +132,7 @@ async def test_a_bad_entry_is_refused_alone(bench: Bench) -> None:
     await bench.send("a")
     (message,) = await bench.receive()
     bad, good = await bench.queue.change_visibility_batch(
-        [VisibilityChange(receipt="none", seconds=5), VisibilityChange(receipt=message.receipt, seconds=5)]
+        [VisibilityChange(receipt="none", timeout_s=5), VisibilityChange(receipt=message.receipt, timeout_s=5)]
     )
     assert bad is not None
     assert (bad.final, good) == (True, None)
@@ -143,7 +145,7 @@ async def test_a_dead_letter_keeps_body_and_attributes_and_its_source_stays(benc
     letters = [DeadLetter(body="bad", attributes=why), DeadLetter(body="worse", attributes={})]
     assert await bench.queue.dead_letter_batch(letters) == [None, None]
     assert sorted(await bench.dead()) == [("bad", {"error_code": "NOT_JSON"}, None), ("worse", {}, None)]
-    assert await bench.queue.change_visibility_batch([VisibilityChange(receipt=message.receipt, seconds=0)]) == [None]
+    assert await bench.queue.change_visibility_batch([VisibilityChange(receipt=message.receipt, timeout_s=0)]) == [None]
     assert [one.body for one in await bench.receive()] == ["bad"]
 
 

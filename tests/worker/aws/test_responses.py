@@ -50,7 +50,7 @@ async def _queue(rollout: Way, *found: Any) -> AsyncIterator[tuple[SqsQueue, Scr
     async with AsyncExitStack() as stack:
         place, script = await stack.enter_async_context(scripted("sqs", [_answer(one) for one in found]))
         endpoint = AwsEndpoint(region="us-east-1", url=place.url)
-        sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_seconds=5, connections_max=1))
+        sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_s=5, connections_max=1))
         hot = SqsHttp(place) if rollout == "lean" else sqs
         url = f"{place.url}/123456789012/any"
         yield (
@@ -85,7 +85,7 @@ async def test_what_is_no_message_was_not_received(rollout: Way) -> None:
     """An empty queue would be asked again at once, and a fault in our code would end the worker."""
     bodies = [*NO_OBJECTS, *({"Messages": one} for one in NO_MESSAGES)]
     async with _queue(rollout, *bodies) as (queue, script):
-        assert [body for body in bodies if not await _away(queue.receive(wait_seconds=0))] == []
+        assert [body for body in bodies if not await _away(queue.receive(wait_s=0))] == []
         assert script.answers == []
 
 
@@ -93,13 +93,13 @@ async def test_what_is_no_message_was_not_received(rollout: Way) -> None:
 async def test_an_answer_without_messages_is_an_empty_queue(rollout: Way) -> None:
     bodies = [b"", {}, {"Messages": None}, {"Messages": []}]
     async with _queue(rollout, *bodies) as (queue, _):
-        assert [await queue.receive(wait_seconds=0) for _ in bodies] == [[], [], [], []]
+        assert [await queue.receive(wait_s=0) for _ in bodies] == [[], [], [], []]
 
 
 @pytest.mark.parametrize("rollout", WAYS)
 async def test_a_message_may_come_with_nothing_but_what_it_must_have(rollout: Way) -> None:
     async with _queue(rollout, {"Messages": [MESSAGE]}) as (queue, _):
-        (message,) = await queue.receive(wait_seconds=0)
+        (message,) = await queue.receive(wait_s=0)
         assert (message.id, message.receipt, message.body) == ("m", "r", "b")
         assert (message.attributes, message.receive_count, message.group) == ({}, 1, None)
 
@@ -107,7 +107,7 @@ async def test_a_message_may_come_with_nothing_but_what_it_must_have(rollout: Wa
 def _settling(queue: SqsQueue) -> list[Callable[[], Awaitable[EntryResults]]]:
     return [
         lambda: queue.delete_batch(["r"]),
-        lambda: queue.change_visibility_batch([VisibilityChange(receipt="r", seconds=1)]),
+        lambda: queue.change_visibility_batch([VisibilityChange(receipt="r", timeout_s=1)]),
         lambda: queue.dead_letter_batch([DeadLetter(body="b", attributes={})]),
     ]
 
@@ -153,7 +153,7 @@ async def test_a_queue_that_does_not_say_what_it_is_is_waited_for(bodies: list[A
     async with AsyncExitStack() as stack:
         place, script = await stack.enter_async_context(scripted("sqs", [(200, body, {}) for body in bodies]))
         endpoint = AwsEndpoint(region="us-east-1", url=place.url)
-        sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_seconds=5, connections_max=1))
+        sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_s=5, connections_max=1))
         with pytest.raises(QueueAway):
             await read_facts(sqs, f"{place.url}/123456789012/any")
         assert script.answers == []
@@ -174,7 +174,7 @@ async def test_a_refusal_without_a_code_of_awss_is_the_service_being_away(rollou
     message = topic_message(id="id", group="conversation", text='{"name": "n"}')
     pages: list[Answer] = [(status, body, {}) for status in (302, 400, 404, 407) for body in (PAGE, b"")]
     async with _queue(rollout, *pages, *pages) as (queue, _):
-        assert [page for page in pages if not await _away(queue.receive(wait_seconds=0))] == []
+        assert [page for page in pages if not await _away(queue.receive(wait_s=0))] == []
         assert [page for page in pages if not await _away(queue.delete_batch(["r"]))] == []
     async with _topics(rollout, *pages) as topics:
         calls = [(page, topics.publish("arn:aws:sns:us-east-1:123456789012:any", [message])) for page in pages]

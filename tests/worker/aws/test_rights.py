@@ -65,8 +65,8 @@ async def _work(aws: Aws, url: str, dead_url: str, topics: tuple[str, ...]) -> s
         assert await check_topic(aws.sns, topic, "SNS_TOPIC_ARN") is None
         assert await SnsTopics(aws.publishing).publish(topic, [topic_message(id="a", group="c", text="{}")]) == [None]
     queue = aws.adapter(url, dead_url)
-    (message, *_) = await queue.receive(wait_seconds=0)
-    await queue.change_visibility_batch([VisibilityChange(receipt=message.receipt, seconds=30)])
+    (message, *_) = await queue.receive(wait_s=0)
+    await queue.change_visibility_batch([VisibilityChange(receipt=message.receipt, timeout_s=30)])
     await queue.dead_letter_batch([DeadLetter(body="{}", attributes={})])
     await queue.delete_batch([message.receipt])
     return {"receive", "change_visibility_batch", "dead_letter_batch", "delete_batch", "publish"}
@@ -87,7 +87,7 @@ async def test_provisions_policy_is_what_provision_calls(aws: Aws) -> None:
     """First with nothing there, then with everything there and different."""
     calls = Calls(aws.sqs, aws.sns)
     await provision(aws.sns, aws.sqs, ProvisioningSpec(prefix="rights"))
-    await provision(aws.sns, aws.sqs, ProvisioningSpec(prefix="rights", raw=True, visibility_seconds=77))
+    await provision(aws.sns, aws.sqs, ProvisioningSpec(prefix="rights", raw=True, visibility_timeout_s=77))
     assert calls.actions == actions("iam-provision.json")
 
 

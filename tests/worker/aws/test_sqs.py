@@ -21,9 +21,9 @@ def _nowhere() -> AwsEndpoint:
 
 
 async def test_the_facts_of_a_queue_are_read(aws: Aws) -> None:
-    made = await aws.provisioned(visibility_seconds=77, receive_count_max=4)
+    made = await aws.provisioned(visibility_timeout_s=77, receive_count_max=4)
     facts = await read_facts(aws.sqs, made.queue_url)
-    assert (facts.visibility_seconds, facts.receive_count_max, facts.fifo) == (77, 4, False)
+    assert (facts.visibility_timeout_s, facts.receive_count_max, facts.fifo) == (77, 4, False)
     assert facts.dead_letter_url == made.dead_letter_queue_url
     assert facts.dead_letter_bytes_max >= 262_144
     assert (await read_facts(aws.sqs, (await aws.provisioned(fifo=True)).queue_url)).fifo
@@ -46,7 +46,7 @@ async def test_later_the_same_is_only_the_queue_being_away(aws: Aws) -> None:
         client=aws.sqs, polling=aws.sqs, settling=aws.sqs, url=url, dead_letter_url=url, clock=SystemClock()
     )
     with pytest.raises(QueueAway):
-        await queue.receive(wait_seconds=0)
+        await queue.receive(wait_s=0)
     with pytest.raises(QueueAway):
         await queue.delete_batch(["x"])
 
@@ -54,8 +54,8 @@ async def test_later_the_same_is_only_the_queue_being_away(aws: Aws) -> None:
 async def test_what_cannot_be_reached_is_away(aws: Aws) -> None:
     endpoint = _nowhere()
     async with (
-        sqs_client(endpoint, read_timeout_seconds=1, connections_max=1) as sqs,
-        sns_client(endpoint, read_timeout_seconds=1) as sns,
+        sqs_client(endpoint, read_timeout_s=1, connections_max=1) as sqs,
+        sns_client(endpoint, read_timeout_s=1) as sns,
     ):
         with pytest.raises(QueueAway):
             await read_facts(sqs, f"{endpoint.url}/123456789012/none")
@@ -71,7 +71,7 @@ async def test_without_credentials_the_worker_does_not_start(aws: Aws, monkeypat
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, "/dev/null")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    async with sqs_client(aws.endpoint, read_timeout_seconds=5, connections_max=1) as sqs:
+    async with sqs_client(aws.endpoint, read_timeout_s=5, connections_max=1) as sqs:
         with pytest.raises(Misconfigured, match="no AWS credentials"):
             await read_facts(sqs, f"{aws.endpoint.url}/123456789012/none")
 

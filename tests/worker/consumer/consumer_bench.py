@@ -111,7 +111,7 @@ class ConsumerBench:
         self.health = Health(clock=clock, silence_seconds_max=90)
         self.health.mark_healthy("pipelines")
         self.health.mark_healthy("store")
-        self.in_flight = InFlight(count_max=200, visibility_seconds=60, clock=clock)
+        self.in_flight = InFlight(count_max=200, visibility_timeout_s=60, clock=clock)
         self.store_availability = StoreAvailability(clock=clock, health=self.health, telemetry=self.recorder.telemetry)
         self.offered: list[str] = []
         pause = JitteredBackoff(first_seconds=1, max_seconds=8, chance=FixedChance())

@@ -14,7 +14,7 @@ from worker.consumer.dead_letters import ATTRIBUTES_MAX, REASON_BYTES_MAX, short
 from worker.ports import Message, QueueFacts, size_bytes
 
 FACTS = QueueFacts(
-    visibility_seconds=60, receive_count_max=10, fifo=False, dead_letter_url="dead", dead_letter_bytes_max=262_144
+    visibility_timeout_s=60, receive_count_max=10, fifo=False, dead_letter_url="dead", dead_letter_bytes_max=262_144
 )
 MESSAGE = Message(id="m1", receipt="r1", body="{nonsense", attributes={}, receive_count=1, received_at=T0)
 POISON = Poison(code=RejectionCode.NOT_JSON, reason="the body is not JSON")

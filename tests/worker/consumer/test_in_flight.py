@@ -20,7 +20,7 @@ class InFlightBench:
     def __init__(self) -> None:
         self.clock, self.recorder = FakeClock(), TelemetryRecorder()
         self.queue = StandInQueue(self.clock)
-        self.in_flight = InFlight(count_max=30, visibility_seconds=60, clock=self.clock)
+        self.in_flight = InFlight(count_max=30, visibility_timeout_s=60, clock=self.clock)
         self.extender = VisibilityExtender(
             queue=self.queue, in_flight=self.in_flight, clock=self.clock, telemetry=self.recorder.telemetry
         )
@@ -31,7 +31,7 @@ class InFlightBench:
         received: list[Message] = []
         while len(received) < count:
             await self.in_flight.reserve(10)
-            some = await self.queue.receive(wait_seconds=0)
+            some = await self.queue.receive(wait_s=0)
             await self.in_flight.add(some, reserved=10)
             received.extend(some)
         return received

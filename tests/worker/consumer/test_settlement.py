@@ -37,7 +37,7 @@ class SettlementBench:
         for body in bodies:
             self.queue.send(body, group=group)
         received: list[Message] = []
-        while some := await self.queue.receive(wait_seconds=0):
+        while some := await self.queue.receive(wait_s=0):
             await self.in_flight.reserve(10)
             await self.in_flight.add(some, reserved=10)
             received.extend(some)
@@ -53,7 +53,7 @@ async def _bench(*, fifo: bool = False) -> AsyncIterator[SettlementBench]:
     clock, recorder = AutoAdvancingClock(), TelemetryRecorder()
     queue = StandInQueue(clock)
     queue.facts = replace(queue.facts, fifo=fifo)
-    in_flight = InFlight(count_max=1_000, visibility_seconds=60, clock=clock)
+    in_flight = InFlight(count_max=1_000, visibility_timeout_s=60, clock=clock)
     settler = Settler(
         queue=queue,
         facts=queue.facts,
@@ -103,7 +103,7 @@ async def test_a_message_that_comes_back_waits_longer_each_time_and_is_counted_n
     for _ in range(9):
         (message,) = await bench.receive()
         await bench.settle_all([message], AGAIN)
-        waits.append(bench.queue.hidden[-1].seconds)
+        waits.append(bench.queue.hidden[-1].timeout_s)
         await bench.clock.sleep(waits[-1])
     assert waits == [2, 3, 6, 12, 24, 48, 96, 192, 384]
     assert bench.recorder.total(Metric.NEAR_RECEIVE_MAX) == 2
@@ -112,7 +112,7 @@ async def test_a_message_that_comes_back_waits_longer_each_time_and_is_counted_n
 async def test_a_retry_may_name_its_own_delay_within_what_sqs_takes(bench: SettlementBench) -> None:
     messages = await bench.receive("a", "b")
     await bench.settle_all(messages, replace(AGAIN, after_s=0.2), replace(AGAIN, after_s=1e9))
-    assert [hide.seconds for hide in bench.queue.hidden] == [1, 43_200]
+    assert [hide.timeout_s for hide in bench.queue.hidden] == [1, 43_200]
 
 
 async def test_what_fails_partially_is_tried_again_alone(bench: SettlementBench) -> None:
@@ -228,7 +228,7 @@ async def test_fifo_what_follows_poison_in_its_group_waits_for_its_letter(fifo: 
     calls = [action for action, _ in fifo.queue.calls if action != "receive"]
     assert calls == ["delete", *["dead_letter"] * 4, "hide"]
     assert fifo.queue.left == ["m2", "m3"]
-    assert [hide.seconds for hide in fifo.queue.hidden] == [2, 2]
+    assert [hide.timeout_s for hide in fifo.queue.hidden] == [2, 2]
 
 
 async def test_fifo_another_group_does_not_wait_for_a_letter(fifo: SettlementBench) -> None:
