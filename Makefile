@@ -21,7 +21,7 @@ PEERS := fanferro tomodachi taskiq
 COMMA := ,
 # fanferro, one of those that `make bench` measures beside the worker, needs 3.12.
 BENCH_PYTHONS ?= python3.12 python3.13 python3.14 $(wildcard $(HOME)/.pyenv/versions/3.1[2-4]*/bin/python)
-LOCKS := requirements.lock requirements-dev.lock requirements-build.lock localstack/localstack.lock tests/bench/peers.lock
+LOCKS := requirements.lock requirements-dev.lock requirements-build.lock localstack/localstack.lock tests/bench/peers/peers.lock
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --generate-hashes \
 	--no-emit-index-url --no-annotate --python-version 3.11 $(if $(UPGRADE),--upgrade)
 # The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
@@ -80,11 +80,11 @@ bench: $(SETUP) $(if $(BENCH_PEERS),$(BENCH_SETUP)) ## What an event costs, besi
 		$(if $(BASE),--base $(BASE)) $(if $(ONLY),--only $(ONLY)) $(if $(KINDS),--kinds $(KINDS)) $(ARGS)
 
 bench-growth: $(SETUP) ## The same with more of everything (PARTS=lanes,store,heat,history,memory,costs MESSAGES=1000 ROUNDS=3)
-	@PYTHONPATH=localstack $(BIN)/python -m tests.bench.growth $(if $(PARTS),--parts $(PARTS)) \
+	@PYTHONPATH=localstack $(BIN)/python -m tests.bench.growth.command $(if $(PARTS),--parts $(PARTS)) \
 		$(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(ARGS)
 
 scale: $(SETUP) ## What was measured, taken to 1,000, 10,000 and 100,000 events a second, with quotas and prices
-	@$(BIN)/python -m tests.bench.scale $(if $(FIGURES),--figures $(FIGURES)) $(ARGS)
+	@$(BIN)/python -m tests.bench.scale.command $(if $(FIGURES),--figures $(FIGURES)) $(ARGS)
 
 fmt: $(SETUP) ## Format, and mend what can be mended
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
@@ -100,7 +100,7 @@ lock: $(SETUP) ## Make the locks anew after a change of dependencies (UPGRADE=1:
 
 bench-lock: $(SETUP) ## Make the lock of the benchmark's other consumers anew (UPGRADE=1: newest releases)
 	@UV_CUSTOM_COMPILE_COMMAND="make bench-lock" $(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-annotate \
-		--python-version 3.12 $(if $(UPGRADE),--upgrade) tests/bench/peers.in -o tests/bench/peers.lock
+		--python-version 3.12 $(if $(UPGRADE),--upgrade) tests/bench/peers/peers.in -o tests/bench/peers/peers.lock
 
 clean: ## Remove environments, caches and local state
 	@rm -rf .venv .venv-localstack .venv-bench .local dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -136,7 +136,7 @@ $(LOCALSTACK_SETUP): localstack/localstack.lock | $(SETUP)
 	@touch $@
 
 # Without a Python that they need, `make bench` says which it leaves out.
-$(BENCH_SETUP): tests/bench/peers.lock | $(SETUP)
+$(BENCH_SETUP): tests/bench/peers/peers.lock | $(SETUP)
 	@mkdir -p .venv-bench; for python in $(BENCH_PYTHONS); do \
 		if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then found=$$python; break; fi; \
 	done; \

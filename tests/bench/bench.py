@@ -19,15 +19,15 @@ from rich.progress import Progress
 from tests.bench.baseline import command as baseline
 from tests.bench.baseline.checkout import UnknownCommit
 from tests.bench.baseline.command import compare_with_base
-from tests.bench.consumers import ALL, BARE, OURS
+from tests.bench.consumers.consumer import ALL, BARE, OURS
 from tests.bench.decisions import Step, decisions
-from tests.bench.machine import machine
-from tests.bench.measure import bench
-from tests.bench.profiling import profiled
-from tests.bench.rounds import Asked, Outcome, measured
+from tests.bench.loads.workload import Kind
+from tests.bench.profiling.profile import Profile
+from tests.bench.profiling.run import profiled
+from tests.bench.runs.machine import machine
+from tests.bench.runs.rounds import Asked, Outcome, measured
+from tests.bench.runs.servers import bench
 from tests.bench.tables import cost_table, decisions_table, functions_table, packages_table, wall_table
-from tests.bench.worker_profile import Profile
-from tests.bench.workload import Kind
 
 ROUNDS: Final = 3
 """Where `--rounds` is not given."""

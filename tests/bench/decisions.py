@@ -20,7 +20,7 @@ from handlers.planning.event_batch import load_request_of
 from handlers.planning.pair_draft import PairDraft
 from handlers.planning.planner import plan_pair
 from handlers.ports import Pair
-from tests.bench.workload import Kind, workload
+from tests.bench.loads.workload import Kind, workload
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.store.documents import Collection
 from worker.store.pair_assembly import BatchDocuments, context_of, pairs_of

@@ -7,9 +7,9 @@ from rich import box
 from rich.table import Table
 
 from tests.bench.decisions import Step
-from tests.bench.rounds import Cell
-from tests.bench.worker_profile import Profile
-from tests.bench.workload import Kind
+from tests.bench.loads.workload import Kind
+from tests.bench.profiling.profile import Profile
+from tests.bench.runs.rounds import Cell
 
 _PACKAGES_SHOWN: Final = 18
 _FUNCTIONS_SHOWN: Final = 30

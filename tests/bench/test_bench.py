@@ -7,9 +7,9 @@ import orjson
 import pytest
 
 from tests.bench.decisions import decisions
-from tests.bench.endpoint_process import BenchEndpoint
-from tests.bench.template import template
-from tests.bench.workload import Kind, names_of, workload
+from tests.bench.endpoint.process import BenchEndpoint
+from tests.bench.loads.template import template
+from tests.bench.loads.workload import Kind, names_of, workload
 from worker.aws.clients import sqs_client
 from worker.aws.sqs import SqsQueue, read_facts
 from worker.ports import AwsEndpoint

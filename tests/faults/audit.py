@@ -20,8 +20,8 @@ from handlers.documents.nouns import conversation_of, work_item_of
 from sync.contract import sync_writes_max, violations
 from tests.e2e.ledger import Ledger, half_written, misplaced
 from tests.e2e.stage import Stage
-from tests.faults.load import Load
-from tests.faults.outside_services import Case
+from tests.faults.load.load import Load
+from tests.faults.load.outside_services import Case
 
 _SHOWN = 12
 

@@ -13,8 +13,8 @@ from rich.table import Table
 from localstack_server import LocalStack
 from mongod import Mongod
 from tests.e2e.stage import staged_on
-from tests.faults.aws_proxy import AwsProxy
 from tests.faults.fault_run import FaultRun, fault_run
+from tests.faults.proxies.aws_proxy import AwsProxy
 
 RECEIVE_COUNT_MAX = 1_000
 """However often a worker is killed, no message is to be given up by SQS itself."""

@@ -12,10 +12,10 @@ from tests.e2e.ledger import Ledger
 from tests.e2e.stage import Stage
 from tests.e2e.worker_process import WorkerProcess
 from tests.faults.audit import Figures, Lines, audit
-from tests.faults.load import Load
-from tests.faults.nursery import ForkedWorker
-from tests.faults.outside_services import session_documents
-from tests.faults.statsd_ear import StatsdEar
+from tests.faults.load.load import Load
+from tests.faults.load.outside_services import session_documents
+from tests.faults.services.forked_worker import ForkedWorker
+from tests.faults.services.statsd_listener import StatsdEar
 from worker.telemetry.metrics import Metric
 
 # Longer than any fault: what the audit is to see is decided by events alone, never by the poll in their place.

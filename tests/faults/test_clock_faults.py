@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.worker_process import WorkerProcess, wait_until
-from tests.faults.aws_fault import OffClock
-from tests.faults.aws_proxy import AwsProxy
 from tests.faults.fault_run import FaultRun
+from tests.faults.proxies.aws_fault import OffClock
+from tests.faults.proxies.aws_proxy import AwsProxy
 from tests.faults.test_queue_faults import finish
 
 _JUMPS_S = (3_600, -3_600, 86_400, -2, -5, 0)

@@ -8,10 +8,10 @@ from typing import Any
 from localstack_server import LocalStack
 from mongod import Mongod
 from tests.e2e.worker_process import wait_until
-from tests.faults.aws_fault import Belie, FailEntries
-from tests.faults.aws_proxy import AwsProxy
 from tests.faults.fault_run import FaultRun
-from tests.faults.proxy_record import handled_again
+from tests.faults.proxies.aws_fault import Belie, FailEntries
+from tests.faults.proxies.aws_proxy import AwsProxy
+from tests.faults.proxies.aws_record import handled_again
 
 GROUP = "unreadable"
 REVISIONS = range(1, 9)

@@ -9,8 +9,8 @@ import pytest
 from mongod import Mongod
 from tests.e2e.worker_process import WorkerProcess, wait_until
 from tests.faults.fault_run import FaultRun
-from tests.faults.mongo_proxy import MongoProxy
-from tests.faults.replica_set import ReplicaSet
+from tests.faults.proxies.mongo_proxy import MongoProxy
+from tests.faults.services.replica_set import ReplicaSet
 
 DEADLINE_S = 2
 IMPATIENT = {"STORE_DEADLINE_SECONDS": str(DEADLINE_S), "STORE_RETRY_MAX_SECONDS": "2"}

@@ -19,7 +19,7 @@ from mongod import Mongod
 from tests.e2e.outside import Outside, body
 from tests.e2e.worker_process import WorkerProcess, wait_until
 from tests.faults.fault_run import FaultRun
-from tests.faults.mongo_proxy import MongoProxy
+from tests.faults.proxies.mongo_proxy import MongoProxy
 from worker.telemetry.metrics import Metric
 
 IN_HAND_MAX = 60

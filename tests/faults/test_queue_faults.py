@@ -5,8 +5,9 @@ from collections import Counter
 
 from localstack_server import LocalStack
 from tests.e2e.worker_process import wait_until
-from tests.faults.aws_call import EntryFault
-from tests.faults.aws_fault import (
+from tests.faults.fault_run import FaultRun
+from tests.faults.proxies.aws_call import EntryFault
+from tests.faults.proxies.aws_fault import (
     SQS_FAILING,
     SQS_THROTTLING,
     SQS_UNAVAILABLE,
@@ -18,9 +19,8 @@ from tests.faults.aws_fault import (
     Hang,
     LoseAnswer,
 )
-from tests.faults.aws_proxy import AwsProxy, Trouble
-from tests.faults.fault_run import FaultRun
-from tests.faults.proxy_record import deliveries, handled_again
+from tests.faults.proxies.aws_proxy import AwsProxy, Trouble
+from tests.faults.proxies.aws_record import deliveries, handled_again
 from worker.telemetry.metrics import Metric
 
 ACTIONS = ("ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch")

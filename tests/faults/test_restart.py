@@ -5,9 +5,9 @@ What was in the queue is lost with them. The producers publish again; workers th
 
 from localstack_server import LocalStack
 from tests.e2e.worker_process import wait_until
-from tests.faults.aws_proxy import AwsProxy
 from tests.faults.fault_run import FaultRun
-from tests.faults.proxy_record import handled_again, published
+from tests.faults.proxies.aws_proxy import AwsProxy
+from tests.faults.proxies.aws_record import handled_again, published
 
 
 def test_localstack_is_killed_and_its_queues_are_made_again(

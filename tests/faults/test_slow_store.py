@@ -5,9 +5,9 @@ from collections import Counter
 
 from mongod import Mongod
 from tests.e2e.worker_process import wait_until
-from tests.faults.aws_fault import SQS_FAILING
-from tests.faults.aws_proxy import AwsProxy
 from tests.faults.fault_run import FaultRun
+from tests.faults.proxies.aws_fault import SQS_FAILING
+from tests.faults.proxies.aws_proxy import AwsProxy
 from tests.faults.test_queue_faults import finish, set_visibility
 from worker.telemetry.metrics import Metric
 

@@ -2,8 +2,9 @@
 
 import time
 
-from tests.faults.aws_call import EntryFault
-from tests.faults.aws_fault import (
+from tests.faults.fault_run import FaultRun
+from tests.faults.proxies.aws_call import EntryFault
+from tests.faults.proxies.aws_fault import (
     SNS_FAILING,
     SNS_FORBIDDING,
     SNS_SLOW_DOWN,
@@ -15,9 +16,8 @@ from tests.faults.aws_fault import (
     Hang,
     LoseAnswer,
 )
-from tests.faults.aws_proxy import AwsProxy
-from tests.faults.fault_run import FaultRun
-from tests.faults.proxy_record import deliveries
+from tests.faults.proxies.aws_proxy import AwsProxy
+from tests.faults.proxies.aws_record import deliveries
 from tests.faults.test_queue_faults import both_transports, finish, until_met
 from worker.telemetry.metrics import Metric
 

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from server_process import ROOT
-from tests.bench.consumers import Consumer
+from tests.bench.consumers.consumer import Consumer
 
 _PACKAGES: Final = ("worker", "handlers", "sync", "commands")
 _SHORT: Final = 12

@@ -17,10 +17,10 @@ from rich.table import Table
 from server_process import ROOT
 from tests.bench.baseline.checkout import Commit, find_commit, unpack_packages, worker_in, working_tree
 from tests.bench.baseline.paired_rounds import PairedOutcome, PairedPlan, PairedRow, Ratios, measure_pairs
-from tests.bench.machine import machine
-from tests.bench.measure import bench
+from tests.bench.loads.workload import Kind
+from tests.bench.runs.machine import machine
+from tests.bench.runs.servers import bench
 from tests.bench.tables import markdown_table
-from tests.bench.workload import Kind
 
 ROUNDS: Final = 11
 """Where `--rounds` is not given."""

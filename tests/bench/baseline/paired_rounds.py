@@ -9,10 +9,10 @@ from statistics import median
 
 from msgspec import Struct
 
-from tests.bench.consumers import Consumer
-from tests.bench.fleet import Figures, RunFailed
-from tests.bench.measure import Bench
-from tests.bench.workload import Kind, workload
+from tests.bench.consumers.consumer import Consumer
+from tests.bench.loads.workload import Kind, workload
+from tests.bench.runs.fleet import Figures, RunFailed
+from tests.bench.runs.servers import Bench
 
 
 class PairedPlan(Struct, frozen=True, kw_only=True):

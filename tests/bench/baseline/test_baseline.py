@@ -15,12 +15,12 @@ from tests.bench.baseline.checkout import Commit, UnknownCommit, find_commit, un
 from tests.bench.baseline.command import BaselineReport, as_json, ratios_table
 from tests.bench.baseline.paired_rounds import PairedOutcome, PairedPlan, in_turn, measure_pairs, paired_row
 from tests.bench.bench import main
-from tests.bench.consumers import Consumer
-from tests.bench.endpoint_process import BenchEndpoint
-from tests.bench.fleet import Figures
-from tests.bench.measure import Bench
-from tests.bench.store_use import StoreUse
-from tests.bench.workload import Kind
+from tests.bench.consumers.consumer import Consumer
+from tests.bench.endpoint.process import BenchEndpoint
+from tests.bench.loads.workload import Kind
+from tests.bench.runs.fleet import Figures
+from tests.bench.runs.servers import Bench
+from tests.bench.runs.store_use import StoreUse
 
 _USE = StoreUse(cpu_s=1, committed=1, aborted=0, stored_bytes=0, journal_bytes=0, network_bytes=0, pages_read=0)
 

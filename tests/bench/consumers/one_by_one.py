@@ -1,0 +1,31 @@
+"""Our handlers the way most consumers work: four receivers of ten, each message by itself, a delete a message."""
+
+import asyncio
+import os
+from typing import Any
+
+from tests.bench.consumers.bare import RECEIVERS
+from tests.bench.consumers.one_message import OneMessage, endpoint, one_message
+from worker.aws.clients import sqs_client
+
+
+async def receive_forever(client: Any, handler: OneMessage) -> None:
+    """One receiver."""
+    url = os.environ["SQS_QUEUE_URL"]
+    while True:
+        answer = await client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=20)
+        for message in answer.get("Messages", []):
+            await handler.handle(message["Body"])
+            await client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+
+async def main() -> None:
+    """Receive until killed."""
+    sqs = sqs_client(endpoint("SQS"), read_timeout_s=30, connections_max=2 * RECEIVERS)
+    async with one_message() as handler, sqs as client, asyncio.TaskGroup() as tasks:
+        for _ in range(RECEIVERS):
+            tasks.create_task(receive_forever(client, handler))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,172 @@
+"""`make bench-growth`: what becomes of an event's cost when there is more of everything.
+
+Every figure that counts is a ratio within one run to that table's first row. Prints and writes nothing. `--json` prints
+the figures for a machine; those of the part `costs` are what `make scale` reckons with. Bounded: so many runs, each
+within three minutes and a tenth of a second a message.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+import orjson
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from tests.bench.growth.costs import Cost, measure_costs
+from tests.bench.growth.heat import measure_heat
+from tests.bench.growth.history import HistoryGrowth, as_wire, measure_history
+from tests.bench.growth.lanes import COUNTS, LATENCIES_MS, PROCESSES, LanesRow, measure_lanes, shapes
+from tests.bench.growth.memory import WAVE, Memory, measure_memory
+from tests.bench.growth.store import FEW, MANY, StoreGrowth, measure_store
+from tests.bench.growth.tables import costs_table, history_tables, lanes_tables, memory_table, rows_table, store_tables
+from tests.bench.loads.workload import Kind
+from tests.bench.runs.comparison import Row
+from tests.bench.runs.fleet import RunFailed
+from tests.bench.runs.machine import machine
+from tests.bench.runs.servers import Bench, bench
+
+Done = Callable[[], None]
+Part = Callable[[Bench, argparse.Namespace, Progress], tuple[Any, list[Table]]]
+"""Measures; the figures for a machine, and the tables for a person."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; 1 where something could not be measured, or memory grew."""
+    options = _options(arguments)
+    found: dict[str, Any] = {"machine": machine(), "messages": options.messages, "rounds": options.rounds}
+    tables: list[Table] = []
+    faults: list[str] = []
+    # Progress is for a person who waits, and the standard output for the figures.
+    progress = Progress(console=Console(stderr=True), transient=True)
+    with bench(latency_ms=0) as servers, progress:
+        for name in options.parts.split(","):
+            # What the other parts found is not lost with one that failed.
+            try:
+                found[name], some = PARTS[name](servers, options, progress)
+                tables += some
+            except RunFailed as fault:
+                faults.append(f"{name}: {fault}\n")
+    if options.json:
+        sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
+    else:
+        console = Console()
+        console = Console(width=max(console.width, 132))
+        for table in tables:
+            console.print(table)
+        console.print(f"Machine: {found['machine']}; {options.messages:,} messages a run, medians of {options.rounds}")
+    sys.stderr.writelines(faults)
+    return 0 if not faults and found.get("memory", {"flat": True})["flat"] else 1
+
+
+def _lanes(servers: Bench, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
+    kind = next(one for one in Kind if one.value.startswith(options.load))
+    counts = [each for each in COUNTS if each <= options.most]
+    among = shapes(counts, [each for each in PROCESSES if each <= options.processes])
+    done = _counted(progress, "lanes", len(among) * len(LATENCIES_MS) * options.rounds)
+    found: list[LanesRow] = measure_lanes(
+        servers, kind, messages=options.messages, rounds=options.rounds, seed=options.seed, among=among, done=done
+    )
+    return [msgspec.to_builtins(each) for each in found], list(lanes_tables(found, kind.value))
+
+
+def _store(servers: Bench, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
+    kinds = (Kind.UNSHARED, Kind.SYNCS)
+    filling = progress.add_task("documents", total=options.many)
+    found: StoreGrowth = measure_store(
+        servers,
+        kinds,
+        messages=options.messages,
+        rounds=options.rounds,
+        seed=options.seed,
+        few=options.few,
+        many=options.many,
+        cache_gb=options.cache_gb,
+        done=_counted(progress, "store", len(kinds) * 2 * options.rounds),
+        stored=lambda count: progress.advance(filling, count),
+    )
+    return msgspec.to_builtins(found), list(store_tables(found))
+
+
+def _heat(servers: Bench, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
+    done = _counted(progress, "heat", 4 * options.rounds)
+    found: list[Row] = measure_heat(
+        servers, messages=options.messages, rounds=options.rounds, seed=options.seed, done=done
+    )
+    return [msgspec.to_builtins(each) for each in found], [
+        rows_table("Hot conversations: half of all events on ten of them", found)
+    ]
+
+
+def _history(servers: Bench, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
+    found: HistoryGrowth = measure_history(
+        servers,
+        messages=options.messages,
+        rounds=options.rounds,
+        seed=options.seed,
+        long=options.revisions,
+        done=_counted(progress, "history", 3 + 3 * options.rounds),
+    )
+    wire = {"histories": list(map(as_wire, found.histories)), "rows": list(map(msgspec.to_builtins, found.rows))}
+    return wire, list(history_tables(found))
+
+
+def _memory(servers: Bench, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
+    done = _counted(progress, "memory", options.memory_messages // options.wave)
+    found: Memory = measure_memory(
+        servers, messages=options.memory_messages, seed=options.seed, wave=options.wave, done=done
+    )
+    return {**msgspec.to_builtins(found), "flat": found.flat}, [memory_table(found)]
+
+
+def _costs(servers: Bench, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
+    done = _counted(progress, "costs", len(Kind) * options.rounds)
+    found: list[Cost] = measure_costs(
+        servers, messages=options.messages, rounds=options.rounds, seed=options.seed, done=done
+    )
+    return [msgspec.to_builtins(each) for each in found], [costs_table(found)]
+
+
+PARTS: Final[dict[str, Part]] = {
+    "lanes": _lanes,
+    "store": _store,
+    "heat": _heat,
+    "history": _history,
+    "memory": _memory,
+    "costs": _costs,
+}
+
+
+def _counted(progress: Progress, name: str, total: int) -> Done:
+    task = progress.add_task(name, total=total)
+    return lambda: progress.advance(task)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench-growth", description=__doc__)
+    parser.add_argument("--parts", default=",".join(PARTS), help="which of them, in which order")
+    parser.add_argument("--messages", type=int, default=1_000, help="of one run")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--load", default="d", choices="abcd", help="of the part lanes")
+    parser.add_argument("--most", type=int, default=max(COUNTS), help="lanes and receivers at most, in the part lanes")
+    parser.add_argument("--processes", type=int, default=max(PROCESSES), help="at most, in the part lanes")
+    parser.add_argument("--few", type=int, default=FEW, help="documents of the smaller store")
+    parser.add_argument("--many", type=int, default=MANY, help="documents of the larger store")
+    parser.add_argument("--cache-gb", type=float, help="of mongod, in the part store; a local mongod has 0.25")
+    parser.add_argument("--revisions", type=int, default=10_000, help="of the long history")
+    parser.add_argument("--memory-messages", type=int, default=200_000, help="of the run whose memory is read")
+    parser.add_argument("--wave", type=int, default=WAVE, help="messages between two readings of memory")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args(arguments)
+    unknown = sorted(set(asked.parts.split(",")) - set(PARTS))
+    if unknown:
+        parser.error(f"no such parts: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    return asked
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""What an event costs everywhere, for docs/scale.md: the worker, mongod, the calls to SQS and SNS, bytes."""
+
+from collections.abc import Callable
+from statistics import median
+
+from msgspec import Struct
+
+from tests.bench.consumers.consumer import OURS
+from tests.bench.endpoint.queue import EMPTY
+from tests.bench.loads.workload import Kind, workload
+from tests.bench.runs.fleet import Figures
+from tests.bench.runs.servers import Bench
+
+
+class Cost(Struct, frozen=True, kw_only=True):
+    """One event of a load, at full load; medians. Names end in their unit, all per event."""
+
+    kind: Kind
+    worker_cpu_s: float
+    mongod_cpu_s: float
+    receive_calls: float
+    empty_receive_calls: float
+    delete_calls: float
+    publish_calls: float
+    published: float
+    transactions: float
+    stored_bytes: float
+    journal_bytes: float
+    network_bytes: float
+
+
+def measure_costs(
+    bench: Bench, *, messages: int, rounds: int, seed: int, done: Callable[[], None] = lambda: None
+) -> list[Cost]:
+    """All four loads in turn, in every round. Raises RunFailed."""
+    found: dict[Kind, list[Figures]] = {kind: [] for kind in Kind}
+    for number in range(rounds):
+        for kind in Kind:
+            found[kind].append(bench.run(OURS, workload(kind, messages, seed=seed + number)))
+            done()
+    return [_cost(kind, runs) for kind, runs in found.items()]
+
+
+def _cost(kind: Kind, runs: list[Figures]) -> Cost:
+    def of(figure: Callable[[Figures], float]) -> float:
+        return median(figure(run) / run.messages for run in runs)
+
+    return Cost(
+        kind=kind,
+        worker_cpu_s=of(lambda run: run.cpu_s),
+        mongod_cpu_s=of(lambda run: run.store.cpu_s),
+        receive_calls=of(lambda run: run.calls.get("ReceiveMessage", 0)),
+        empty_receive_calls=of(lambda run: run.calls.get(EMPTY, 0)),
+        delete_calls=of(lambda run: run.calls.get("DeleteMessageBatch", 0)),
+        publish_calls=of(lambda run: run.calls.get("PublishBatch", 0)),
+        published=of(lambda run: run.published),
+        transactions=of(lambda run: run.store.committed),
+        stored_bytes=of(lambda run: run.store.stored_bytes),
+        journal_bytes=of(lambda run: run.store.journal_bytes),
+        network_bytes=of(lambda run: run.store.network_bytes),
+    )

@@ -1,0 +1,94 @@
+"""Heat: half of all events are of ten conversations, with one process and with two, against none that is hot.
+
+The events are the same in kind and number: of pairs of their own at revision 2 or 5 where nothing is hot, of ten pairs
+at one revision after the other where half is. Two processes meet on those, and the conditional writes tell them apart.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from random import Random
+from typing import Final
+
+from tests.bench.consumers.consumer import OURS
+from tests.bench.loads.long_history import FIRST_REV, bodies_of, documents_of
+from tests.bench.runs.comparison import Case, Row, compared
+from tests.bench.runs.fleet import Figures, RunFailed
+from tests.bench.runs.servers import Bench
+from worker.store.documents import Collection
+
+HOT: Final = 10
+_RECEIVERS: Final = 4
+_SYNCS_EVERY: Final = 5
+"""Of the events, so many lead to a sync, hot or not (long_history.py)."""
+
+
+def measure_heat(
+    bench: Bench,
+    *,
+    messages: int,
+    rounds: int,
+    seed: int,
+    heats: Sequence[bool] = (False, True),
+    processes: Sequence[int] = (1, 2),
+    done: Callable[[], None] = lambda: None,
+) -> list[Row]:
+    """Cold and hot, with one process and with two. Raises RunFailed."""
+    cases = [
+        Case(
+            name=f"{'half on ten' if hot else 'none is hot'}, {count} proc.",
+            run=partial(_run, bench, messages=messages, hot=hot, processes=count, seed=seed),
+        )
+        for count in processes
+        for hot in heats
+    ]
+    return compared(cases, rounds=rounds, seed=seed, done=done)
+
+
+def _run(bench: Bench, number: int, *, messages: int, hot: bool, processes: int, seed: int) -> Figures:
+    now = datetime.now(UTC)
+    hot_events = messages // 2 if hot else 0
+    warm_up = 100
+    cold = range(HOT, HOT + messages - hot_events + warm_up)
+    of_cold = [next(bodies_of(each, [_cold_rev(each)], now=now)) for each in cold]
+    of_hot = list(_of_hot(hot_events, now))
+    bodies = list(_strewn(of_cold[warm_up:], of_hot, Random(f"{seed}/{number}")))
+    with bench.place() as queue:
+        bench.fill(queue, documents_of(range(HOT + len(cold)), now=now))
+        with bench.fleet(OURS, queue, processes=processes) as fleet:
+            fleet.wait_polled(_RECEIVERS)
+            fleet.stage(of_cold[:warm_up])
+            # What is decided together is announced once: how many announcements there are is not known before.
+            fleet.drain(messages=warm_up, announced=0)
+            fleet.stage(bodies)
+            figures = fleet.drain(messages=len(bodies), announced=0)
+        _check_ended(bench, queue, hot_events)
+    return figures
+
+
+def _cold_rev(number: int) -> int:
+    return _SYNCS_EVERY if number % _SYNCS_EVERY == 0 else FIRST_REV
+
+
+def _of_hot(events: int, now: datetime) -> Iterator[str]:
+    """In turn, so that each of them has its revisions in order."""
+    each = [bodies_of(number, range(FIRST_REV, FIRST_REV + events // HOT), now=now) for number in range(HOT)]
+    for some in zip(*each, strict=True):
+        yield from some
+
+
+def _strewn(some: list[str], others: list[str], chance: Random) -> Iterator[str]:
+    """Both mixed, each in its own order."""
+    sources = [iter(some)] * len(some) + [iter(others)] * len(others)
+    chance.shuffle(sources)
+    for source in sources:
+        yield next(source)
+
+
+def _check_ended(bench: Bench, database: str, hot_events: int) -> None:
+    """However hot it was: every conversation is where its last event left it."""
+    last = FIRST_REV + hot_events // HOT - 1
+    hot = [f"c0c0c0c0{number:016x}" for number in range(HOT if hot_events else 0)]
+    revs = {one["rev"] for one in bench.mongo[database][Collection.CONVERSATIONS].find({"_id": {"$in": hot}})}
+    if revs - {last}:
+        raise RunFailed(f"hot conversations ended at revisions {sorted(revs)} instead of {last}")

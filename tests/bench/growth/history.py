@@ -1,0 +1,134 @@
+"""Growth by history: what one more event costs a conversation that has had ten revisions, and ten thousand.
+
+A pair goes through its whole history in a worker; its documents, as that left them, are then copied to many pairs, of
+which each gets one more event. Of one history half of the events never come, so that what was observed has gaps.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+
+import bson
+from bson.raw_bson import RawBSONDocument
+from msgspec import Struct
+
+from tests.bench.consumers.consumer import OURS
+from tests.bench.loads import wire
+from tests.bench.loads.long_history import FIRST_REV, bodies_of, documents_of
+from tests.bench.loads.workload import filled, names_of
+from tests.bench.runs.comparison import Case, Row, compared
+from tests.bench.runs.fleet import Figures
+from tests.bench.runs.servers import Bench
+from worker.store.documents import Collection
+
+SHORT: Final = 10
+LONG: Final = 10_000
+_WARM_UP: Final = 200
+_COPIED: Final = (Collection.CONVERSATIONS, Collection.WORK_ITEMS, Collection.SYNC_STATES, Collection.WORK_SESSIONS)
+_PART: Final = 1_000
+"""So many events are staged at a time, so that order is kept and none is rendered long before."""
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """A history of so many events, every `step`-th revision, and what it left: sizes in bytes, runs of revisions."""
+
+    name: str
+    events: int
+    step: int
+    last_rev: int
+    runs: int
+    state_bytes: int
+    pair_bytes: int
+    documents: Mapping[Collection, Sequence[bytes]]
+
+
+class HistoryGrowth(Struct, frozen=True, kw_only=True):
+    """The histories, and the cost of one more event after each."""
+
+    histories: Sequence[History]
+    rows: Sequence[Row]
+
+
+def measure_history(
+    bench: Bench,
+    *,
+    messages: int,
+    rounds: int,
+    seed: int,
+    short: int = SHORT,
+    long: int = LONG,
+    done: Callable[[], None] = lambda: None,
+) -> HistoryGrowth:
+    """One more event after a short history, a long one, and a long one of which half is lost. Raises RunFailed."""
+    asked = [(short, 1), (long, 1), (long, 2)]
+    histories = []
+    for events, step in asked:
+        histories.append(history_of(bench, events, step))
+        done()
+    cases = [Case(name=each.name, run=partial(_one_more, bench, each, messages)) for each in histories]
+    return HistoryGrowth(histories=histories, rows=compared(cases, rounds=rounds, seed=seed, done=done))
+
+
+def history_of(bench: Bench, events: int, step: int) -> History:
+    """One conversation through so many events, every `step`-th revision. Raises RunFailed."""
+    now = datetime.now(UTC)
+    revs = range(FIRST_REV, FIRST_REV + events * step, step)
+    with bench.place() as queue:
+        bench.fill(queue, documents_of([0], now=now))
+        # One receiver: what comes at once must not overtake.
+        with bench.fleet(OURS, queue, extra={"RECEIVERS": "1"}) as fleet:
+            for start in range(0, len(revs), _PART):
+                some = revs[start : start + _PART]
+                fleet.stage(list(bodies_of(0, some, now=now)))
+                fleet.drain(messages=len(some), announced=0)
+        raw = {each: _raw(bench, queue, each) for each in _COPIED}
+    [state] = raw[Collection.SYNC_STATES]
+    [conversation] = raw[Collection.CONVERSATIONS]
+    lost = ", every other one lost" if step > 1 else ""
+    return History(
+        name=f"{events:,} events{lost}",
+        events=events,
+        step=step,
+        last_rev=bson.decode(conversation)["rev"],
+        runs=len(bson.decode(state)["conversation"]["observed"]),
+        state_bytes=len(state),
+        pair_bytes=sum(len(one) for each in _COPIED[:3] for one in raw[each]),
+        documents=raw,
+    )
+
+
+def _raw(bench: Bench, database: str, collection: Collection) -> list[bytes]:
+    return [bson.encode(one) for one in bench.mongo[database][collection].find()]
+
+
+def _one_more(bench: Bench, history: History, messages: int, number: int) -> Figures:
+    now = datetime.now(UTC)
+    rev = history.last_rev + history.step
+    with bench.place() as queue:
+        bench.mongo[queue][Collection.QUEUES].insert_many(wire.queues())
+        for collection, documents in history.documents.items():
+            copies = [RawBSONDocument(_copied(one, each)) for one in documents for each in range(_WARM_UP + messages)]
+            bench.mongo[queue][collection].insert_many(copies, ordered=False)
+        bodies = [next(bodies_of(each, [rev], now=now)) for each in range(_WARM_UP + messages)]
+        with bench.fleet(OURS, queue) as fleet:
+            fleet.stage(bodies[:_WARM_UP])
+            fleet.drain(messages=_WARM_UP, announced=0)
+            fleet.stage(bodies[_WARM_UP:])
+            return fleet.drain(messages=messages, announced=0)
+
+
+def _copied(document: bytes, number: int) -> bytes:
+    first, names = names_of(0), names_of(number)
+    return filled(document, {first[name]: names[name] for name in names})
+
+
+def as_wire(history: History) -> dict[str, Any]:
+    """Without its documents."""
+    return {
+        "name": history.name,
+        "lastRev": history.last_rev,
+        "runs": history.runs,
+        "stateBytes": history.state_bytes,
+        "pairBytes": history.pair_bytes,
+    }

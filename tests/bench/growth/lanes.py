@@ -1,0 +1,88 @@
+"""Growth by lanes, receivers and processes, on SQS that answers at once and on SQS that takes its time."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from tests.bench.consumers.consumer import OURS
+from tests.bench.endpoint.process import BenchEndpoint
+from tests.bench.loads.workload import Kind, workload
+from tests.bench.runs.comparison import Case, Row, compared
+from tests.bench.runs.fleet import Figures
+from tests.bench.runs.servers import Bench
+
+COUNTS: Final = (1, 2, 4, 8)
+LATENCIES_MS: Final = (0.0, 10.0)
+PROCESSES: Final = (1, 2)
+_LANES: Final = 2
+_RECEIVERS: Final = 4
+"""The settings as they ship, while the other one is varied."""
+
+
+class Shape(Struct, frozen=True, kw_only=True):
+    """So many of each."""
+
+    lanes: int
+    receivers: int
+    processes: int
+
+    def __str__(self) -> str:
+        """As a row's name."""
+        return f"{self.lanes} lanes, {self.receivers} receivers, {self.processes} proc."
+
+
+def shapes(counts: Sequence[int] = COUNTS, processes: Sequence[int] = PROCESSES) -> list[Shape]:
+    """Both together, lanes alone, receivers alone; the first is the smallest."""
+    pairs = [(each, each) for each in counts]
+    pairs += [(each, _RECEIVERS) for each in counts]
+    pairs += [(_LANES, each) for each in counts]
+    return [
+        Shape(lanes=lanes, receivers=receivers, processes=each)
+        for each in processes
+        for lanes, receivers in dict.fromkeys(pairs)
+    ]
+
+
+class LanesRow(Struct, frozen=True, kw_only=True):
+    """A shape's row on SQS of one latency."""
+
+    latency_ms: float
+    row: Row
+
+
+def measure_lanes(
+    bench: Bench,
+    kind: Kind,
+    *,
+    messages: int,
+    rounds: int,
+    seed: int,
+    among: Sequence[Shape],
+    latencies_ms: Sequence[float] = LATENCIES_MS,
+    done: Callable[[], None] = lambda: None,
+) -> list[LanesRow]:
+    """Every shape at every latency, against the first shape at that latency. Raises RunFailed."""
+    found: list[LanesRow] = []
+    for latency_ms in latencies_ms:
+        with BenchEndpoint(latency_ms=latency_ms) as endpoint:
+            slow = msgspec.structs.replace(bench, endpoint=endpoint)
+            cases = [
+                Case(name=str(one), run=partial(_run, slow, kind, one, messages=messages, seed=seed)) for one in among
+            ]
+            rows = compared(cases, rounds=rounds, seed=seed, done=done)
+        found += [LanesRow(latency_ms=latency_ms, row=row) for row in rows]
+    return found
+
+
+def _run(bench: Bench, kind: Kind, shape: Shape, number: int, *, messages: int, seed: int) -> Figures:
+    load = workload(kind, messages, seed=seed + number)
+    extra = {"LANES": str(shape.lanes), "RECEIVERS": str(shape.receivers)}
+    with bench.place() as queue:
+        bench.fill(queue, load.documents)
+        with bench.fleet(OURS, queue, processes=shape.processes, extra=extra) as fleet:
+            fleet.wait_polled(shape.receivers)
+            fleet.warm_up(load)
+            return fleet.drain(messages=messages, announced=load.announced)

@@ -1,0 +1,165 @@
+"""Growth by what the store holds: the same load on few and on many documents, and what its queries look at.
+
+The events are of pairs strewn over the whole store, each met once. Few documents are put in anew for every run, many
+once, since another run has other pairs.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from random import Random
+from typing import Any, Final
+
+from msgspec import Struct
+from pymongo.database import Database
+
+from tests.bench.consumers.consumer import OURS
+from tests.bench.loads.many_pairs import DOCUMENTS_A_PAIR, put_pairs
+from tests.bench.loads.workload import Kind, Workload, workload
+from tests.bench.runs.comparison import Case, Row, compared
+from tests.bench.runs.fleet import Figures
+from tests.bench.runs.servers import Bench
+
+FEW: Final = 10_000
+MANY: Final = 1_000_000
+_PROFILE_BYTES: Final = 64 * 1_048_576
+_APP: Final = "routing-sync"
+
+
+class StoreRow(Struct, frozen=True, kw_only=True):
+    """The same load on a store of some size, against the smallest one."""
+
+    kind: Kind
+    row: Row
+
+
+class Examined(Struct, frozen=True, kw_only=True):
+    """What mongod looked at for one kind of operation on one collection: keys and documents for each that it found."""
+
+    documents: int
+    collection: str
+    operation: str
+    operations: int
+    found: int
+    keys_a_found: float
+    documents_a_found: float
+
+
+class StoreGrowth(Struct, frozen=True, kw_only=True):
+    """Costs, and what was looked at."""
+
+    rows: Sequence[StoreRow]
+    examined: Sequence[Examined]
+
+
+def measure_store(
+    bench: Bench,
+    kinds: Sequence[Kind],
+    *,
+    messages: int,
+    rounds: int,
+    seed: int,
+    few: int = FEW,
+    many: int = MANY,
+    cache_gb: float | None = None,
+    done: Callable[[], None] = lambda: None,
+    stored: Callable[[int], None] = lambda _: None,
+) -> StoreGrowth:
+    """Both stores under every load. `stored` is told how many more documents the large one has. Raises RunFailed.
+
+    `cache_gb`: of mongod; None: what a local mongod is given.
+    """
+    rows: list[StoreRow] = []
+    examined: list[Examined] = []
+    if cache_gb is not None:
+        cache = f"cache_size={round(cache_gb * 1_024)}M"
+        bench.mongo.admin.command({"setParameter": 1, "wiredTigerEngineRuntimeConfig": cache})
+    with bench.place() as large:
+        pairs = many // DOCUMENTS_A_PAIR
+        put_pairs(bench.mongo, large, pairs, done=stored)
+        # Every pair is met once, by whichever run comes to it.
+        strewn = iter(Random(seed).sample(range(pairs), pairs))
+        for kind in kinds:
+
+            def on_few(number: int, kind: Kind = kind) -> Figures:
+                return _on_few(bench, _load(kind, messages, seed + number, _in_any_order(few, number)), few)
+
+            def on_many(number: int, kind: Kind = kind) -> Figures:
+                return _on(bench, large, _load(kind, messages, seed + number, strewn))
+
+            cases = [Case(name=f"{few:,} documents", run=on_few), Case(name=f"{many:,} documents", run=on_many)]
+            found = compared(cases, rounds=rounds, seed=seed, done=done)
+            rows += [StoreRow(kind=kind, row=row) for row in found]
+        examined += examined_on_few(bench, messages=messages, seed=seed, few=few)
+        examined += _examined(bench, large, _load(Kind.SYNCS, messages, seed, strewn), many)
+    return StoreGrowth(rows=rows, examined=examined)
+
+
+def _load(kind: Kind, messages: int, seed: int, numbers: Iterator[int]) -> Workload:
+    load = workload(kind, messages, seed=seed, numbers=numbers)
+    assert len(load.bodies) == messages, "the store has too few pairs for so many messages"
+    return load
+
+
+def _in_any_order(documents: int, number: int) -> Iterator[int]:
+    pairs = documents // DOCUMENTS_A_PAIR
+    return iter(Random(number).sample(range(pairs), pairs))
+
+
+def _on(bench: Bench, queue: str, load: Workload) -> Figures:
+    with bench.fleet(OURS, queue) as fleet:
+        fleet.warm_up(load)
+        return fleet.drain(messages=len(load.bodies), announced=load.announced)
+
+
+def _on_few(bench: Bench, load: Workload, documents: int) -> Figures:
+    with bench.place() as queue:
+        put_pairs(bench.mongo, queue, documents // DOCUMENTS_A_PAIR)
+        return _on(bench, queue, load)
+
+
+def examined_on_few(bench: Bench, *, messages: int, seed: int, few: int) -> list[Examined]:
+    """What is looked at in the smaller store. Raises RunFailed."""
+    with bench.place() as queue:
+        put_pairs(bench.mongo, queue, few // DOCUMENTS_A_PAIR)
+        return _examined(bench, queue, _load(Kind.SYNCS, messages, seed, _in_any_order(few, 0)), few)
+
+
+def _examined(bench: Bench, queue: str, load: Workload, documents: int) -> list[Examined]:
+    """What mongod's profiler says of every operation of the worker's, in a run that is not measured."""
+    database = bench.mongo[queue]
+    with bench.fleet(OURS, queue) as fleet:
+        fleet.warm_up(load)
+        database.create_collection("system.profile", capped=True, size=_PROFILE_BYTES)
+        database.command("profile", 2)
+        fleet.drain(messages=len(load.bodies), announced=load.announced)
+        database.command("profile", 0)
+    return list(_by_operation(database, documents))
+
+
+_COUNTED: Final = {"$sum": {"$add": [{"$ifNull": [f"${name}", 0]} for name in ("nreturned", "nMatched", "ndeleted")]}}
+
+
+def _by_operation(database: "Database[dict[str, Any]]", documents: int) -> Iterator[Examined]:
+    total: list[Mapping[str, Any]] = [
+        {"$match": {"appName": _APP, "docsExamined": {"$exists": True}}},
+        {
+            "$group": {
+                "_id": {"collection": "$ns", "operation": "$op"},
+                "operations": {"$sum": 1},
+                "found": _COUNTED,
+                "keys": {"$sum": "$keysExamined"},
+                "documents": {"$sum": "$docsExamined"},
+            }
+        },
+        {"$sort": {"_id": 1}},
+    ]
+    for group in database["system.profile"].aggregate(total):
+        found = group["found"]
+        yield Examined(
+            documents=documents,
+            collection=group["_id"]["collection"].partition(".")[2],
+            operation=group["_id"]["operation"],
+            operations=group["operations"],
+            found=found,
+            keys_a_found=group["keys"] / max(found, 1),
+            documents_a_found=group["documents"] / max(found, 1),
+        )

@@ -1,0 +1,114 @@
+"""The figures of growth as tables for a person."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from rich.table import Table
+
+from tests.bench.growth.costs import Cost
+from tests.bench.growth.history import HistoryGrowth
+from tests.bench.growth.lanes import LanesRow
+from tests.bench.growth.memory import Memory
+from tests.bench.growth.store import Examined, StoreGrowth
+from tests.bench.runs.comparison import Row
+from tests.bench.tables import markdown_table
+
+_MIB: Final = 1_048_576
+_BAR_MAX: Final = 40
+
+
+def rows_table(title: str, rows: Sequence[Row]) -> Table:
+    """Cases against the first of them."""
+    table = markdown_table(
+        title,
+        "",
+        "worker CPU s/1,000",
+        "mongod CPU s/1,000",
+        "aborted/1,000",
+        "pages read/1,000",
+        "a transaction",
+    )
+    for row in rows:
+        together = "–" if row.messages_a_transaction is None else f"{row.messages_a_transaction:.1f}"
+        table.add_row(
+            row.case,
+            f"{row.cpu_s_per_1000:.3f} {row.cpu:6.2f}",
+            f"{row.mongod_cpu_s_per_1000:.3f} {row.mongod_cpu:6.2f}",
+            f"{row.aborted_per_1000:.1f}",
+            f"{row.pages_read_per_1000:,.0f}",
+            together,
+        )
+    return table
+
+
+def lanes_tables(found: Sequence[LanesRow], load: str) -> Iterator[Table]:
+    """One for each latency."""
+    for latency_ms in dict.fromkeys(each.latency_ms for each in found):
+        rows = [each.row for each in found if each.latency_ms == latency_ms]
+        yield rows_table(f"Lanes, receivers, processes; load {load}; a call to SQS takes {latency_ms:.0f} ms", rows)
+
+
+def store_tables(found: StoreGrowth) -> Iterator[Table]:
+    """One for each load, and what was looked at."""
+    for kind in dict.fromkeys(each.kind for each in found.rows):
+        rows = [each.row for each in found.rows if each.kind is kind]
+        yield rows_table(f"Documents in the store; load {kind.value}", rows)
+    yield _examined_table(found.examined)
+
+
+def _examined_table(examined: Sequence[Examined]) -> Table:
+    title = "What mongod looks at, for each document found; load c"
+    table = markdown_table(
+        title, "collection", "operation", "documents stored", "operations", "found", "keys/found", "documents/found"
+    )
+    for each in sorted(examined, key=lambda one: (one.collection, one.operation, one.documents)):
+        ratios = [f"{ratio:.2f}" if each.found else "–" for ratio in (each.keys_a_found, each.documents_a_found)]
+        cells = (f"{each.documents:,}", f"{each.operations:,}", f"{each.found:,}")
+        table.add_row(each.collection, each.operation, *cells, *ratios)
+    return table
+
+
+def history_tables(found: HistoryGrowth) -> Iterator[Table]:
+    """What the histories left, and the cost of one more event."""
+    table = markdown_table(
+        "What a conversation's history leaves", "", "last revision", "runs kept", "state, bytes", "pair, bytes"
+    )
+    for each in found.histories:
+        sizes = (f"{each.state_bytes:,}", f"{each.pair_bytes:,}")
+        table.add_row(each.name, f"{each.last_rev:,}", str(each.runs), *sizes)
+    yield table
+    yield rows_table("One more event, after a history of", found.rows)
+
+
+def memory_table(found: Memory) -> Table:
+    """The curve, with a bar from nothing to the largest."""
+    told = "flat" if found.flat else "NOT FLAT"
+    title = f"Memory: {told}, the line through the second half grows by {found.grown:+.1%}"
+    table = markdown_table(title, "messages", "MiB", "worker CPU s/1,000", "")
+    table.columns[-1].justify = "left"
+    largest = max(each.resident_bytes for each in found.readings)
+    for each in found.readings:
+        bar = "█" * round(each.resident_bytes / largest * _BAR_MAX)
+        table.add_row(f"{each.messages:,}", f"{each.resident_bytes / _MIB:.1f}", f"{each.cpu_s_per_1000:.3f}", bar)
+    return table
+
+
+def costs_table(costs: Sequence[Cost]) -> Table:
+    """What an event costs everywhere."""
+    told: Mapping[str, list[str]] = {
+        "worker CPU, ms": [f"{each.worker_cpu_s * 1_000:.3f}" for each in costs],
+        "mongod CPU, ms": [f"{each.mongod_cpu_s * 1_000:.3f}" for each in costs],
+        "calls to receive": [f"{each.receive_calls:.3f}" for each in costs],
+        "of these empty": [f"{each.empty_receive_calls:.3f}" for each in costs],
+        "calls to delete": [f"{each.delete_calls:.3f}" for each in costs],
+        "calls to publish": [f"{each.publish_calls:.3f}" for each in costs],
+        "events published": [f"{each.published:.3f}" for each in costs],
+        "transactions": [f"{each.transactions:.3f}" for each in costs],
+        "stored, bytes": [f"{each.stored_bytes:,.0f}" for each in costs],
+        "journal, bytes": [f"{each.journal_bytes:,.0f}" for each in costs],
+        "to and from mongod, bytes": [f"{each.network_bytes:,.0f}" for each in costs],
+    }
+    table = markdown_table("What one event costs, at full load", "per event", *(each.kind.value for each in costs))
+    for name, cells in told.items():
+        table.add_row(name, *cells)
+    return table

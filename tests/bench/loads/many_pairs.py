@@ -1,0 +1,44 @@
+"""A store with many pairs, put in fast: each document encoded once, every further one the same bytes with other ids."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Final
+
+import bson
+import orjson
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
+from pymongo.write_concern import WriteConcern
+
+from commands.instant import format_instant
+from tests.bench.loads import wire
+from tests.bench.loads.template import template
+from tests.bench.loads.workload import filled, names_of
+from worker.store.documents import Collection
+
+DOCUMENTS_A_PAIR: Final = len(template("unshared").documents)
+"""A conversation, its work-item, their sync state, two agents' sessions."""
+_CHUNK: Final = 2_000
+_FAST: Final = WriteConcern(w=1, j=False)
+
+
+def put_pairs(
+    mongo: MongoClient[dict[str, Any]], database: str, pairs: int, *, done: Callable[[int], None] = lambda _: None
+) -> None:
+    """Pairs from number 0 on, as after a reconcile, and the queues; `done` is told how many more documents are in."""
+    mongo[database][Collection.QUEUES].insert_many(wire.queues())
+    now = format_instant(datetime.now(UTC))
+    for collection, text in template("unshared").documents:
+        # The time is longer than its name, and goes in before the document has its lengths; ids are as long as theirs.
+        encoded = bson.encode(orjson.loads(filled(text, {wire.NOW: now})))
+        into = mongo[database].get_collection(collection, write_concern=_FAST)
+        documents = _documents(encoded, pairs)
+        while chunk := list(islice(documents, _CHUNK)):
+            into.insert_many(chunk, ordered=False)
+            done(len(chunk))
+
+
+def _documents(encoded: bytes, pairs: int) -> Iterator[Any]:
+    for number in range(pairs):
+        yield RawBSONDocument(filled(encoded, names_of(number)))

@@ -1,0 +1,184 @@
+"""Processes of one consumer on one queue and one database: warmed up, fed, and what a feeding took.
+
+CPU is user and system time of the processes, all their threads, from the release to the last deletion and the last
+announcement; starting up and warming up are not in it.
+"""
+
+import contextlib
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Final, TypeVar
+
+from msgspec import Struct
+from pymongo import MongoClient
+
+from mongod import Mongod
+from server_process import ROOT
+from tests.bench.consumers.consumer import BARE, Consumer
+from tests.bench.endpoint.process import BenchEndpoint, Drained
+from tests.bench.loads.workload import Workload
+from tests.bench.runs.store_use import StoreUse, cpu_s
+from worker.store.documents import Collection
+
+_TAIL: Final = 2_000
+_DRAINED_WITHIN_S: Final = 180
+_SECONDS_A_MESSAGE_MAX: Final = 0.1
+"""More for a long run: the machine may be busy with other work."""
+_CLEARED_WITHIN_S: Final = 20
+_POLL_S: Final = 0.01
+_RESIDENT: Final = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
+
+Process = subprocess.Popen[bytes]
+T = TypeVar("T")
+
+
+class RunFailed(Exception):
+    """A consumer did not empty its queue; the message ends with the last of what it printed."""
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """What a feeding took; `calls` are those to SQS and SNS, by action, and `store` is what mongod did."""
+
+    messages: int
+    cpu_s: float
+    wall_s: float
+    calls: Mapping[str, int]
+    published: int
+    store: StoreUse
+
+    @property
+    def cpu_s_per_1000(self) -> float:
+        """CPU seconds of the consumer's processes per 1,000 messages."""
+        return self.cpu_s / self.messages * 1_000
+
+    @property
+    def wall_s_per_1000(self) -> float:
+        """Wall seconds per 1,000 messages."""
+        return self.wall_s / self.messages * 1_000
+
+    @property
+    def mongod_cpu_s_per_1000(self) -> float:
+        """CPU seconds of mongod per 1,000 messages."""
+        return self.store.cpu_s / self.messages * 1_000
+
+
+class Fleet:
+    """The running processes. Every method raises RunFailed where the queue is not emptied in time."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        queue: str,
+        *,
+        endpoint: BenchEndpoint,
+        mongod: Mongod,
+        mongo: MongoClient[dict[str, Any]],
+        running: Sequence[tuple[Process, IO[bytes]]],
+    ) -> None:
+        """`queue` names the database, too."""
+        self._consumer = consumer
+        self._queue = queue
+        self._endpoint = endpoint
+        self._mongod = mongod
+        self._mongo = mongo
+        self._running = running
+
+    @property
+    def processes(self) -> list[Process]:
+        """All of them, in the order they were started."""
+        return [process for process, _ in self._running]
+
+    def resident_bytes(self) -> int:
+        """Memory of all processes that is not swapped out."""
+        found = [_RESIDENT.search(Path(f"/proc/{one.pid}/status").read_text()) for one in self.processes]
+        return sum(int(each[1]) * 1_024 for each in found if each is not None)
+
+    def wait_polled(self, receivers: int) -> None:
+        """Until every process waits for messages with so many receivers: none is still starting up."""
+        self._send_with_retries(lambda: self._endpoint.polled(self._queue, pollers=receivers * len(self._running)))
+
+    def warm_up(self, load: Workload) -> None:
+        """Connections, caches, first polls; then the load is behind the curtain."""
+        self._endpoint.stage(self._queue, load.warm_up)
+        self._endpoint.release(self._queue)
+        self._drained(load.warm_up_announced)
+        self._wait_cleared()
+        self._endpoint.stage(self._queue, load.bodies)
+
+    def stage(self, bodies: Sequence[str]) -> None:
+        """More behind the curtain."""
+        self._endpoint.stage(self._queue, bodies)
+
+    def drain(self, *, messages: int, announced: int) -> Figures:
+        """Let out what was staged, that many messages, and wait until all is done."""
+        store = StoreUse.now(self._mongod, self._mongo, self._queue)
+        began = self._cpu_s()
+        self._endpoint.release(self._queue)
+        drained = self._drained(announced, within_s=_DRAINED_WITHIN_S + messages * _SECONDS_A_MESSAGE_MAX)
+        self._wait_cleared()
+        return Figures(
+            messages=messages,
+            cpu_s=self._cpu_s() - began,
+            wall_s=drained.wall_s,
+            calls=drained.calls,
+            published=drained.published,
+            store=StoreUse.now(self._mongod, self._mongo, self._queue).since(store),
+        )
+
+    def _cpu_s(self) -> float:
+        return sum(cpu_s(process.pid) for process in self.processes)
+
+    def _drained(self, published: int, *, within_s: float = _DRAINED_WITHIN_S) -> Drained:
+        # The bare loop announces nothing, and is waited for by its deletions alone.
+        wanted = 0 if self._consumer.name == BARE.name else published
+        return self._send_with_retries(lambda: self._endpoint.drained(self._queue, published=wanted), within_s)
+
+    def _send_with_retries(self, ask: Callable[[], T], within_s: float = _DRAINED_WITHIN_S) -> T:
+        deadline = time.monotonic() + within_s
+        while True:
+            try:
+                return ask()
+            except TimeoutError as error:
+                ended = any(process.poll() is not None for process in self.processes)
+                if ended or time.monotonic() > deadline:
+                    raise self._failed() from error
+
+    def _wait_cleared(self) -> None:
+        """Until nothing is left in the outbox: taking it out is part of the work."""
+        deadline = time.monotonic() + _CLEARED_WITHIN_S
+        while self._mongo[self._queue][Collection.OUTBOX].find_one() is not None:
+            if time.monotonic() > deadline:
+                raise self._failed()
+            # Asking is work for mongod, whose time is measured too.
+            time.sleep(_POLL_S)
+
+    def _failed(self) -> RunFailed:
+        told = []
+        for _, output in self._running:
+            output.seek(0)
+            told.append(output.read()[-_TAIL:].decode(errors="replace"))
+        return RunFailed(f"{self._consumer.name} did not empty its queue:\n" + "\n".join(told))
+
+
+@contextlib.contextmanager
+def running(consumer: Consumer, variables: Mapping[str, str]) -> Iterator[tuple[Process, IO[bytes]]]:
+    """A process of the consumer with what it prints, killed at the end."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            consumer.command,
+            env={**os.environ, **variables},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield process, output
+        finally:
+            process.kill()
+            process.wait()

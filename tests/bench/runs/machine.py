@@ -1,0 +1,38 @@
+"""The machine that the figures are of, in one line: without it they say nothing."""
+
+import os
+import platform
+import re
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+from mongod import find_mongod
+from tests.bench.consumers.consumer import PEERS
+
+_MODEL = re.compile(r"^model name\s*:\s*(.+)$", re.MULTILINE)
+
+
+def machine() -> str:
+    """Cores, their kind and load, and the versions that matter."""
+    model = _MODEL.search(Path("/proc/cpuinfo").read_text())
+    versions = ", ".join(
+        f"{name} {version(name)}" for name in ("aiobotocore", "aiohttp", "orjson", "pydantic", "pymongo")
+    )
+    load = " ".join(f"{each:.1f}" for each in os.getloadavg())
+    parts = [
+        f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), load {load}",
+        f"Linux {platform.release()}",
+        f"Python {platform.python_version()}",
+        f"MongoDB {_version_of(find_mongod())}",
+        versions,
+    ]
+    if (PEERS / "python").exists():
+        parts.append(f"the peers on Python {_version_of(str(PEERS / 'python'))}")
+    return "; ".join(parts)
+
+
+def _version_of(program: str) -> str:
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    found = re.search(r"\d+\.\d+\.\d+", done.stdout)
+    return found[0] if found else "?"

@@ -1,0 +1,114 @@
+"""One run: a store made ready, a consumer started and warmed up, the queue released at once, CPU and wall read."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from typing import Any, Final
+
+from msgspec import Struct
+from pymongo import MongoClient
+
+from localstack_server import aws_environment
+from mongod import Mongod
+from server_process import ROOT
+from tests.bench.consumers.consumer import Consumer
+from tests.bench.endpoint.process import BenchEndpoint
+from tests.bench.loads.workload import Documents, Workload
+from tests.bench.runs.fleet import Figures, Fleet, Process, RunFailed, running
+
+_ARN: Final = "arn:aws:sns:us-east-1:000000000000:"
+_numbers = count(1)
+
+Watcher = Callable[[Process], None]
+
+
+def _nothing(_: Process) -> None:
+    pass
+
+
+class Bench(Struct, frozen=True, kw_only=True):
+    """The servers that all runs share."""
+
+    endpoint: BenchEndpoint
+    mongod: Mongod
+    mongo: MongoClient[dict[str, Any]]
+
+    def run(
+        self,
+        consumer: Consumer,
+        load: Workload,
+        *,
+        extra: Mapping[str, str] | None = None,
+        begin: Watcher = _nothing,
+        end: Watcher = _nothing,
+    ) -> Figures:
+        """Measure one consumer on one load; `begin` and `end` are called at the ends of what is measured.
+
+        `extra`: variables of the consumer's own. Raises RunFailed.
+        """
+        with self.place() as queue:
+            self.fill(queue, load.documents)
+            try:
+                with self.fleet(consumer, queue, extra=extra) as fleet:
+                    fleet.warm_up(load)
+                    begin(fleet.processes[0])
+                    figures = fleet.drain(messages=len(load.bodies), announced=load.announced)
+                    end(fleet.processes[0])
+                    return figures
+            except RunFailed as fault:
+                raise RunFailed(f"{load.kind.value}: {fault}") from fault
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[str]:
+        """The name of a queue and of a database that are there until the end."""
+        name = f"bench-{next(_numbers)}"
+        try:
+            yield name
+        finally:
+            self.endpoint.drop(name)
+            self.mongo.drop_database(name)
+
+    def fill(self, database: str, documents_by_collection: Documents) -> None:
+        """Store what a load needs."""
+        for collection, documents in documents_by_collection.items():
+            if documents:
+                self.mongo[database][collection].insert_many([dict(one) for one in documents], ordered=False)
+
+    @contextlib.contextmanager
+    def fleet(
+        self, consumer: Consumer, queue: str, *, processes: int = 1, extra: Mapping[str, str] | None = None
+    ) -> Iterator[Fleet]:
+        """That many processes of a consumer on a queue and the database of the same name."""
+        variables = {**self._environment(queue), **consumer.variables, **(extra or {})}
+        with contextlib.ExitStack() as stack:
+            yield Fleet(
+                consumer,
+                queue,
+                endpoint=self.endpoint,
+                mongod=self.mongod,
+                mongo=self.mongo,
+                running=[stack.enter_context(running(consumer, variables)) for _ in range(processes)],
+            )
+
+    def _environment(self, queue: str) -> dict[str, str]:
+        return {
+            **aws_environment(self.endpoint.url),
+            "AWS_ENDPOINT_URL_SQS": self.endpoint.url,
+            "AWS_ENDPOINT_URL_SNS": self.endpoint.url,
+            "SQS_QUEUE_URL": f"{self.endpoint.url}/000000000000/{queue}",
+            "SNS_CONVERSATION_TOPIC_ARN": f"{_ARN}conversation",
+            "SNS_WORK_ITEM_TOPIC_ARN": f"{_ARN}work-item",
+            "MONGODB_URI": self.mongod.uri,
+            "MONGODB_DATABASE": queue,
+            "HTTP_PORT": "0",
+            "PYTHONPATH": str(ROOT),
+        }
+
+
+@contextlib.contextmanager
+def bench(*, latency_ms: float) -> Iterator[Bench]:
+    """The servers, stopped at the end."""
+    with BenchEndpoint(latency_ms=latency_ms) as endpoint, Mongod() as mongod:
+        mongo: MongoClient[dict[str, Any]] = MongoClient(mongod.uri)
+        with mongo:
+            yield Bench(endpoint=endpoint, mongod=mongod, mongo=mongo)

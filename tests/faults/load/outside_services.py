@@ -1,0 +1,279 @@
+"""The services outside, as a load: they write both records in the worker's database, and announce every write.
+
+They write as owners do, in transactions on the document's revision, beside the worker and against it, whatever befalls
+MongoDB; an event goes out only when its write is known to be in. Events come late, in any order, some of them twice.
+What is true of each pair is noted as it is written (`sync.contract`), so that the audit can say whether one was lost.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+from pymongo import AsyncMongoClient, timeout
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from commands.instant import format_instant
+from commands.session import Session, move_between
+from handlers.documents.document import document_of
+from handlers.documents.nouns import work_item_of
+from handlers.events.event import Event
+from handlers.events.parser import read_object
+from handlers.ports import Document, DocumentWrite, Plan
+from sync.contract import FieldHistory
+from tests.causality.outside import (
+    CONVERSATION_WRITES,
+    WORK_ITEM_WRITES,
+    conversation_written,
+    noted,
+    told_wire,
+    work_item_created,
+    work_item_updated,
+)
+from tests.faults.load.event_delivery import Post
+from worker.mongo.database import MAJORITY
+from worker.mongo.writes import write_steps
+from worker.store.documents import Collection
+from worker.store.transaction_steps import steps_of
+
+USERS: Final = 16
+_WRITERS: Final = 6
+_ANSWER_S: Final = 5.0
+_DELETED: Final = 0.02
+_KNOWN_REVISIONS: Final = 3
+"""Whoever writes a work-item may have read one of so many last revisions of the conversation."""
+
+
+def session_documents() -> list[dict[str, Any]]:
+    """One active session an agent, empty."""
+    lists: dict[str, Any] = {"workItems": [], "pausedWorkItems": [], "pendingItem": None}
+    return [
+        {"_id": session.id, "org": "org", "user": session.user, "active": True, "capacity": 1_000, **lists}
+        for session in _SESSIONS.values()
+    ]
+
+
+def _agent(number: int) -> str:
+    return f"agent-{number % USERS}"
+
+
+_SESSIONS: Final = {
+    f"session-{number}": Session(id=f"session-{number}", user=_agent(number), capacity=1_000) for number in range(USERS)
+}
+
+
+class _Lost(Exception):
+    """Somebody else has written the document since it was read."""
+
+
+@dataclass(slots=True)
+class Case:
+    """What is true of one conversation."""
+
+    key: str
+    random: Random
+    conversation_writes: Mapping[str, Any]
+    work_item_writes: Mapping[str, Any]
+    history: FieldHistory = field(default_factory=FieldHistory)
+    writes: int = 0
+    items: int = 0
+    seen: list[int] = field(default_factory=list)
+
+    @property
+    def item_key(self) -> str:
+        """The latest work-item's id; of none, one that is not stored."""
+        return f"{self.key}-w{self.items}"
+
+
+class _Write(Struct, frozen=True, kw_only=True):
+    before: Document | None
+    after: Document
+    knew: int | None = None
+
+    def plan(self, key: str) -> Plan:
+        write = DocumentWrite(before=self.before, after=self.after)
+        if self.after["type"] == "conversation":
+            return Plan(conversation_id=key, conversation=write)
+        before = None if self.before is None else work_item_of(self.before)
+        move = move_between(before, work_item_of(self.after))
+        return Plan(conversation_id=key, work_items=(write,), moves=(move,) if move else ())
+
+
+@dataclass(slots=True, kw_only=True)
+class OutsideServices:
+    """All of them; `run` until told to stop."""
+
+    uri: str
+    database: str
+    post: Post
+    random: Random
+    per_second: float
+    pairs: int
+    cases: dict[str, Case] = field(default_factory=dict)
+    writes: int = 0
+    stopping: bool = False
+
+    async def run(self) -> None:
+        """Write until stopped; what was begun is written and posted to its end."""
+        where: dict[str, Any] = {"serverSelectionTimeoutMS": 5_000, "tz_aware": True}
+        async with AsyncMongoClient[dict[str, Any]](self.uri, **where) as client, asyncio.TaskGroup() as tasks:
+            for writer in range(_WRITERS):
+                keys = [f"c{number}" for number in range(writer, self.pairs, _WRITERS)]
+                tasks.create_task(self._writer(client, [self._case(key, number) for number, key in enumerate(keys)]))
+
+    def _case(self, key: str, number: int) -> Case:
+        chance = Random(self.random.random())
+        # Agents are shared by some conversations, so that others meet on their sessions, and not by all.
+        agents = {"u1": _agent(chance.randrange(USERS)), "u2": _agent(chance.randrange(USERS))}
+        case = Case(
+            key=key,
+            random=chance,
+            conversation_writes=_with_agents(CONVERSATION_WRITES, agents),
+            work_item_writes=_with_agents(WORK_ITEM_WRITES, agents),
+        )
+        self.cases[key] = case
+        return case
+
+    async def _writer(self, client: AsyncMongoClient[dict[str, Any]], cases: list[Case]) -> None:
+        chance = Random(self.random.random())
+        while not self.stopping:
+            number = chance.randrange(len(cases))
+            case = cases[number]
+            await asyncio.sleep(chance.expovariate(self.per_second / _WRITERS))
+            if await self._conversation(client, case, chance.random() < 0.5):
+                await self._work_item(client, case)
+
+    async def _conversation(self, client: AsyncMongoClient[dict[str, Any]], case: Case, writes: bool) -> bool:
+        """True where it is the work-item's turn."""
+        begins = not case.seen
+        if not begins and not writes:
+            found = await self._found(client, Collection.CONVERSATIONS, case.key)
+            case.seen.append(found["rev"])
+            return True
+        written = await self._insist(client, Collection.CONVERSATIONS, case, case.key, _conversation_change)
+        if written is not None:
+            case.seen.append(written.after["rev"])
+        return False
+
+    async def _work_item(self, client: AsyncMongoClient[dict[str, Any]], case: Case) -> None:
+        knew = case.random.choice(case.seen[-_KNOWN_REVISIONS:])
+        last = await self._found_or_none(client, Collection.WORK_ITEMS, case.item_key)
+        if last is None or not last["active"]:
+            case.items += 1
+            # Before the write: the worker may have completed it already when its answer comes.
+            case.history = replace(case.history, work_item={})
+
+        def change(case: Case, before: Document | None) -> _Write | None:
+            return _work_item_change(case, before, knew)
+
+        await self._insist(client, Collection.WORK_ITEMS, case, case.item_key, change)
+
+    async def _insist(
+        self,
+        client: AsyncMongoClient[dict[str, Any]],
+        collection: Collection,
+        case: Case,
+        key: str,
+        change: Callable[[Case, Document | None], _Write | None],
+    ) -> _Write | None:
+        """Write, against whoever writes too and whatever befalls the store; None where there is nothing to write.
+
+        Only outside writes set `outsideRev`, and only this one writes here: so it tells which attempt is in.
+        """
+        tried: dict[int, _Write] = {}
+        while not self.post.abandoned:
+            with contextlib.suppress(PyMongoError, _Lost):
+                before = await self._found_or_none(client, collection, key, surely=bool(tried))
+                if before is not None and before["attributes"]["outsideRev"] in tried:
+                    return self._wrote(case, tried[before["attributes"]["outsideRev"]])
+                rev = 1 if before is None else before["rev"] + 1
+                write = tried.get(rev) or change(case, before)
+                if write is None:
+                    return None
+                tried[rev] = write
+                await self._commit(client, write.plan(case.key))
+                return self._wrote(case, write)
+            await asyncio.sleep(0.05)
+        raise asyncio.CancelledError
+
+    async def _commit(self, client: AsyncMongoClient[dict[str, Any]], plan: Plan) -> None:
+        with timeout(_ANSWER_S):
+            async with client.start_session() as session, await session.start_transaction(write_concern=MAJORITY):
+                if not await write_steps(client[self.database], session, steps_of([plan], "outside")):
+                    raise _Lost
+
+    def _wrote(self, case: Case, write: _Write) -> _Write:
+        wire = told_wire(write.before, write.after, knew=write.knew)
+        event = read_object(wire)
+        assert isinstance(event, Event), event
+        case.history = noted(case.history, event, write.after, write.knew)
+        case.writes += 1
+        self.writes += 1
+        self.post.post(wire)
+        return write
+
+    async def _found(self, client: AsyncMongoClient[dict[str, Any]], collection: Collection, key: str) -> Document:
+        found = await self._found_or_none(client, collection, key)
+        assert found is not None
+        return found
+
+    async def _found_or_none(
+        self, client: AsyncMongoClient[dict[str, Any]], collection: Collection, key: str, *, surely: bool = False
+    ) -> Document | None:
+        """`surely`: as it is now, and not as a primary that has been voted out remembers it."""
+        concern = ReadConcern("linearizable" if surely else "local")
+        at = client[self.database].get_collection(collection, read_concern=concern)
+        while not self.post.abandoned:
+            with contextlib.suppress(PyMongoError), timeout(_ANSWER_S):
+                return await at.find_one({"_id": key})
+            await asyncio.sleep(0.05)
+        raise asyncio.CancelledError
+
+
+def _conversation_change(case: Case, before: Document | None) -> _Write | None:
+    if before is None:
+        attributes: dict[str, Any] = {"rev": 1, "status": "open", "assignedUsers": [], "ended": False}
+        attributes["updatedAt"] = format_instant(_now())
+        data = {"id": case.key, "type": "conversation", "attributes": attributes, "relationships": {}}
+        return _Write(before=None, after=_stamped(document_of(data, org="org", rev=1)))
+    choices = [
+        after
+        for name, fields in case.conversation_writes.items()
+        # A deletion is the end of a pair: few of them, or soon nobody would be left to write.
+        if (name != "delete" or case.random.random() < _DELETED)
+        and (after := conversation_written(before, fields, _now())) is not None
+    ]
+    return _Write(before=before, after=_stamped(case.random.choice(choices))) if choices else None
+
+
+def _work_item_change(case: Case, before: Document | None, knew: int) -> _Write | None:
+    if before is None:
+        after = work_item_created(case.key, case.items, knew, _now(), key=case.item_key)
+        return _Write(before=None, after=_stamped(after), knew=knew)
+    updated = (work_item_updated(before, fields, _now(), _SESSIONS) for fields in case.work_item_writes.values())
+    choices = [after for after in updated if after is not None]
+    return _Write(before=before, after=_stamped(case.random.choice(choices)), knew=knew) if choices else None
+
+
+def _stamped(after: Document) -> Document:
+    return {**after, "attributes": {**after["attributes"], "outsideRev": after["rev"]}}
+
+
+def _with_agents(writes: Mapping[str, Any], agents: Mapping[str, str]) -> Mapping[str, Any]:
+    text = json.dumps(writes)
+    for name, agent in agents.items():
+        text = text.replace(f'"{name}"', f'"{agent}"')
+    named: Mapping[str, Any] = json.loads(text)
+    return named
+
+
+def _now() -> datetime:
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

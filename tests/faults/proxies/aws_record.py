@@ -1,0 +1,65 @@
+"""What the proxy's record says of a run: deliveries, deletes and announcements as SQS and SNS themselves saw them."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tests.faults.proxies.aws_proxy import Call
+
+_SURELY_LATER_S: Final = 0.5
+"""The proxy notes a call when it ends: two so close together may have been carried out in the other order."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Delivery:
+    """A message in a worker's hand. `tries` are its deletes: when, whether carried out, whether the worker was told."""
+
+    message_id: str
+    at: float
+    tries: list[tuple[float, bool, bool]] = field(default_factory=list)
+
+    @property
+    def deleted_at(self) -> float | None:
+        """When it was deleted and the worker knew."""
+        return next((at for at, done, told in self.tries if done and told), None)
+
+
+def deliveries(calls: Iterable[Call]) -> dict[str, Delivery]:
+    """By receipt."""
+    found: dict[str, Delivery] = {}
+    for call in calls:
+        for receipt, message_id in call.delivered.items():
+            found[receipt] = Delivery(message_id=message_id, at=call.at)
+        if call.action == "DeleteMessageBatch":
+            for entry in call.entries:
+                done = call.carried_out and entry["Id"] not in call.failed
+                told = call.status == 200
+                if entry["ReceiptHandle"] in found:
+                    found[entry["ReceiptHandle"]].tries.append((call.at, done, told))
+    return found
+
+
+def handled_again(calls: Sequence[Call]) -> set[str]:
+    """Messages that came again because SQS did not delete them, or before it had: these alone may be handled twice."""
+    by_message: dict[str, list[Delivery]] = {}
+    for delivery in deliveries(calls).values():
+        by_message.setdefault(delivery.message_id, []).append(delivery)
+    again = set()
+    for message_id, found in by_message.items():
+        ends = [delivery.deleted_at for delivery in found if delivery.deleted_at is not None]
+        first_end = min(ends, default=None)
+        if len(found) > 1 and (first_end is None or all(one.at < first_end + _SURELY_LATER_S for one in found)):
+            again.add(message_id)
+    return again
+
+
+def published(calls: Iterable[Call]) -> list[Mapping[str, Any]]:
+    """The announcements that SNS took, whether the worker knows it or not."""
+    return [
+        json.loads(entry["Message"])
+        for call in calls
+        if call.action == "PublishBatch" and call.carried_out
+        for entry in call.entries
+        if entry["Id"] not in call.failed
+    ]

@@ -1,0 +1,241 @@
+"""The fault proxy itself, on moto: what the client is told, and what was really carried out."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from moto_server import MotoServer
+from tests.faults.proxies.aws_call import EntryFault
+from tests.faults.proxies.aws_fault import (
+    SNS_FORBIDDING,
+    SNS_SLOW_DOWN,
+    SNS_THROTTLING,
+    SQS_FAILING,
+    SQS_THROTTLING,
+    SQS_UNAVAILABLE,
+    Belie,
+    Cut,
+    Delay,
+    FailEntries,
+    Fault,
+    Garbage,
+    Hang,
+    LoseAnswer,
+    OffClock,
+    Refuse,
+)
+from tests.faults.proxies.aws_proxy import AwsProxy
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def session() -> Any:
+    """It has read AWS's descriptions of its services, which are large."""
+    return botocore.session.get_session()
+
+
+@dataclass(slots=True)
+class Scene:
+    """A queue and a topic that feeds it, seen through the proxy; `sqs_itself` goes past it."""
+
+    proxy: AwsProxy
+    sqs: Any
+    sns: Any
+    sqs_itself: Any
+    url: str
+    arn: str
+
+    def send(self, number: int) -> None:
+        entries = [{"Id": str(each), "MessageBody": f"body {each}"} for each in range(number)]
+        self.sqs_itself.send_message_batch(QueueUrl=self.url, Entries=entries)
+
+    def receipts(self) -> list[str]:
+        answer = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10)
+        return [message["ReceiptHandle"] for message in answer.get("Messages", [])]
+
+    def delete(self, receipts: list[str]) -> Any:
+        entries = [{"Id": str(n), "ReceiptHandle": receipt} for n, receipt in enumerate(receipts)]
+        return self.sqs.delete_message_batch(QueueUrl=self.url, Entries=entries)
+
+    def publish(self, number: int) -> Any:
+        entries = [{"Id": f"e{each}", "Message": f"<news> & {each}"} for each in range(number)]
+        return self.sns.publish_batch(TopicArn=self.arn, PublishBatchRequestEntries=entries)
+
+    def depth(self) -> int:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.sqs_itself.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)
+        return sum(int(value) for value in answer["Attributes"].values())
+
+
+@pytest.fixture
+def scene(moto: MotoServer, session: Any) -> Iterator[Scene]:
+    config = Config(retries={"total_max_attempts": 1}, read_timeout=20)
+
+    def client(service: str, url: str) -> Any:
+        return session.create_client(
+            service, region_name="us-east-1", endpoint_url=url, aws_access_key_id="test",
+            aws_secret_access_key="test", config=config,
+        )  # fmt: skip
+
+    with AwsProxy(moto.endpoint) as proxy:
+        clients = [client("sqs", proxy.url), client("sns", proxy.url), client("sqs", moto.endpoint)]
+        sqs, sns, sqs_itself = clients
+        name = f"proxied-{next(_numbers)}"
+        url = sqs_itself.create_queue(QueueName=name)["QueueUrl"]
+        queue_arn = sqs_itself.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        arn = sns.create_topic(Name=name)["TopicArn"]
+        sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue_arn)
+        try:
+            yield Scene(proxy, sqs, sns, sqs_itself, url, arn)
+        finally:
+            for each in clients:
+                each.close()
+
+
+def test_without_a_fault_it_only_watches(scene: Scene) -> None:
+    scene.send(3)
+    receipts = scene.receipts()
+    assert len(receipts) == 3
+    assert not scene.delete(receipts[:2]).get("Failed")
+    assert len(scene.publish(2)["Successful"]) == 2
+    assert scene.depth() == 3
+    assert set(scene.proxy.deleted()) == set(receipts[:2])
+    (received,) = scene.proxy.calls_of("ReceiveMessage")
+    assert set(received.delivered) == set(receipts)
+    assert [call.status for call in scene.proxy.calls_of("DeleteMessageBatch", "PublishBatch")] == [200, 200]
+
+
+@pytest.mark.parametrize("fault", [SQS_FAILING, SQS_UNAVAILABLE, SQS_THROTTLING])
+def test_sqs_refuses_in_its_own_words(scene: Scene, fault: Refuse) -> None:
+    scene.send(1)
+    receipts = scene.receipts()
+    with scene.proxy.failing(fault, "DeleteMessageBatch") as trouble, pytest.raises(ClientError) as raised:
+        scene.delete(receipts)
+    assert trouble.hits == 1
+    assert raised.value.response["Error"]["Code"] == fault.code
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == fault.status
+    assert scene.depth() == 1
+    scene.delete(receipts)
+    assert scene.depth() == 0
+
+
+@pytest.mark.parametrize("fault", [SNS_FORBIDDING, SNS_SLOW_DOWN, SNS_THROTTLING])
+def test_sns_refuses_in_its_own_words(scene: Scene, fault: Refuse) -> None:
+    with scene.proxy.failing(fault, "PublishBatch"), pytest.raises(ClientError) as raised:
+        scene.publish(1)
+    assert raised.value.response["Error"]["Code"] == fault.code
+    assert scene.depth() == 0
+
+
+def test_entries_that_fail_are_not_carried_out_and_the_others_are(scene: Scene) -> None:
+    scene.send(10)
+    receipts = scene.receipts()
+    with scene.proxy.failing(FailEntries(share=0.5, fault=EntryFault(code="InternalError"))):
+        answer = scene.delete(receipts)
+    failed = {receipts[int(each["Id"])] for each in answer["Failed"]}
+    assert 0 < len(failed) < 10
+    assert {(each["Code"], each["SenderFault"]) for each in answer["Failed"]} == {("InternalError", False)}
+    assert len(answer["Successful"]) == 10 - len(failed)
+    assert scene.depth() == len(failed)
+    assert set(scene.proxy.deleted()) == set(receipts) - failed
+
+
+def test_a_whole_batch_of_failed_entries_reaches_nobody(scene: Scene) -> None:
+    with scene.proxy.failing(FailEntries(fault=EntryFault(code="AuthorizationError", sender=True)), "PublishBatch"):
+        answer = scene.publish(3)
+    assert [(each["Id"], each["Code"], each["SenderFault"]) for each in answer["Failed"]] == [
+        (f"e{each}", "AuthorizationError", True) for each in range(3)
+    ]
+    assert answer["Successful"] == []
+    assert scene.depth() == 0
+
+
+def test_some_messages_of_a_publication_fail(scene: Scene) -> None:
+    with scene.proxy.failing(FailEntries(share=0.5), "PublishBatch"):
+        answer = scene.publish(10)
+    assert len(answer["Successful"]) + len(answer["Failed"]) == 10
+    assert 0 < len(answer["Successful"]) == scene.depth() < 10
+
+
+@pytest.mark.parametrize(
+    ("fault", "left"), [(LoseAnswer(), 0), (Belie(status=500, code="InternalError"), 0), (Cut(), 2)]
+)
+def test_what_the_client_is_not_told(scene: Scene, fault: Fault, left: int) -> None:
+    scene.send(2)
+    receipts = scene.receipts()
+    with (
+        scene.proxy.failing(fault, "DeleteMessageBatch"),
+        pytest.raises((ClientError, BotoCoreError)),
+    ):
+        scene.delete(receipts)
+    assert scene.depth() == left
+    assert len(scene.proxy.deleted()) == 2 - left
+
+
+def test_garbage_is_no_answer(scene: Scene) -> None:
+    scene.send(2)
+    receipts = scene.receipts()
+    with scene.proxy.failing(Garbage()):
+        # The library takes it for an answer that names no entry.
+        assert not {"Successful", "Failed"} & set(scene.delete(receipts))
+        with pytest.raises(KeyError):
+            scene.publish(1)
+    assert scene.depth() == 2
+
+
+def test_a_delay_delays(scene: Scene) -> None:
+    scene.send(1)
+    receipts = scene.receipts()
+    begun = time.monotonic()
+    with scene.proxy.failing(Delay(seconds=0.3)):
+        scene.delete(receipts)
+    assert time.monotonic() - begun >= 0.3
+    assert scene.depth() == 0
+
+
+def test_it_fails_so_many_times_and_no_more(scene: Scene) -> None:
+    scene.send(1)
+    receipts = scene.receipts()
+    with scene.proxy.failing(SQS_FAILING, times=1), pytest.raises(ClientError):
+        scene.delete(receipts)
+    with scene.proxy.failing(SQS_FAILING, "ChangeMessageVisibilityBatch"):
+        scene.delete(receipts)
+    assert scene.depth() == 0
+
+
+def test_a_clock_that_is_off_refuses_signatures_and_tells_its_time(scene: Scene) -> None:
+    with scene.proxy.failing(OffClock(by=timedelta(minutes=20))), pytest.raises(ClientError) as raised:
+        scene.receipts()
+    assert raised.value.response["Error"]["Code"] == "InvalidSignatureException"
+    with scene.proxy.failing(OffClock(by=timedelta(minutes=-2))):
+        assert scene.receipts() == []
+
+
+def test_away_nothing_listens_and_afterwards_it_goes_on(scene: Scene) -> None:
+    scene.send(1)
+    with scene.proxy.away(), pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(scene.proxy.url, timeout=2)
+    assert len(scene.receipts()) == 1
+
+
+def test_a_call_that_hangs_is_never_carried_out(scene: Scene) -> None:
+    scene.send(1)
+    body = json.dumps({"QueueUrl": scene.url, "Entries": [{"Id": "0", "ReceiptHandle": scene.receipts()[0]}]})
+    headers = {"X-Amz-Target": "AmazonSQS.DeleteMessageBatch", "Content-Type": "application/x-amz-json-1.0"}
+    request = urllib.request.Request(scene.proxy.url, data=body.encode(), headers=headers)
+    with scene.proxy.failing(Hang(), times=1) as trouble, pytest.raises(TimeoutError):
+        urllib.request.urlopen(request, timeout=0.3)
+    assert trouble.hits == 1
+    assert scene.depth() == 1

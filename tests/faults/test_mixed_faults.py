@@ -1,0 +1,55 @@
+"""All the mild faults of SQS and SNS together, for a minute, on two workers that share a queue."""
+
+import time
+from contextlib import ExitStack
+
+from tests.faults.fault_run import FaultRun
+from tests.faults.proxies.aws_call import EntryFault
+from tests.faults.proxies.aws_fault import (
+    SNS_SLOW_DOWN,
+    SNS_THROTTLING,
+    SQS_FAILING,
+    SQS_THROTTLING,
+    SQS_UNAVAILABLE,
+    Belie,
+    Cut,
+    Delay,
+    FailEntries,
+    Garbage,
+    Hang,
+    LoseAnswer,
+)
+from tests.faults.proxies.aws_proxy import AwsProxy
+from tests.faults.test_queue_faults import both_transports, finish
+
+SETTLING = ("DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch")
+ALL = ("ReceiveMessage", *SETTLING, "PublishBatch")
+WEATHER_S = 60
+
+
+def test_a_minute_of_bad_weather(run: FaultRun, proxy: AwsProxy) -> None:
+    both_transports(run)
+    with ExitStack() as weather:
+        troubles = [
+            weather.enter_context(proxy.failing(fault, *actions, share=share))
+            for fault, actions, share in (
+                (SQS_FAILING, ("ReceiveMessage", *SETTLING), 0.04),
+                (SQS_UNAVAILABLE, ("ReceiveMessage", *SETTLING), 0.04),
+                (SQS_THROTTLING, ("ReceiveMessage", *SETTLING), 0.04),
+                (SNS_THROTTLING, ("PublishBatch",), 0.05),
+                (SNS_SLOW_DOWN, ("PublishBatch",), 0.05),
+                (FailEntries(share=0.3), (*SETTLING, "PublishBatch"), 0.1),
+                (FailEntries(share=0.3, fault=EntryFault(code="RequestThrottled", sender=True)), SETTLING, 0.05),
+                (LoseAnswer(), ALL, 0.03),
+                (Belie(status=500, code="InternalError"), ALL, 0.03),
+                (Cut(), ALL, 0.03),
+                (Garbage(), ALL, 0.02),
+                (Delay(seconds=1), ALL, 0.1),
+            )
+        ]
+        # Half of the receivers hear nothing until their own patience ends.
+        weather.enter_context(proxy.failing(Hang(), "ReceiveMessage", times=4))
+        time.sleep(WEATHER_S)
+    assert all(trouble.hits > 0 for trouble in troubles)
+    finish(run, proxy)
+    run.notes["calls met"] = f"{sum(trouble.hits for trouble in troubles)} of {len(proxy.calls)}"

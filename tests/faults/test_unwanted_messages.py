@@ -1,0 +1,88 @@
+"""Floods: every second message is poison, of every kind; and a topic that sends megabytes of what is not ours."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.worker_process import WorkerProcess, wait_until
+from tests.faults.fault_run import FaultRun
+from tests.faults.load.event_delivery import POISON
+from tests.faults.proxies.aws_proxy import AwsProxy
+from tests.faults.proxies.aws_record import deliveries
+from tests.faults.test_queue_faults import finish
+from worker.telemetry.metrics import Metric
+
+LARGE_BYTES = 240_000
+LARGE = 60
+SMALL = 1_500
+GROWN_MB_MAX = 48
+"""Ten receivers' worth of large messages and what the allocator keeps of it."""
+MARK = "not-of-ours"
+
+
+def test_every_second_message_is_poison(run: FaultRun, proxy: AwsProxy) -> None:
+    run.load.post.poison_every = 1
+    run.workers(2)
+    kinds = {kind.body for kind in POISON}
+    # By chance: most of them, and many of them several times.
+    wait_until(
+        lambda: len(run.load.post.poisoned) > 0.75 * len(kinds),
+        within_s=120,
+        what=lambda: f"{len(run.load.post.poisoned)} of {len(kinds)} kinds of poison were sent",
+    )
+    finish(run, proxy)
+    figures = run.figures
+    assert figures is not None
+    assert figures.dead_letters > 0.75 * len(kinds)
+    bad, good = run.ear.count(Metric.DEAD_LETTER), run.ear.count(Metric.RECEIVED)
+    assert bad / good > 0.3
+    held_s = sorted(one.deleted_at - one.at for one in deliveries(proxy.calls).values() if one.deleted_at is not None)
+    run.notes["in hand, median and most"] = f"{held_s[len(held_s) // 2]:.2f} s, {held_s[-1]:.2f} s"
+    assert held_s[len(held_s) // 2] < 2, "poison starves nothing"
+
+
+def test_a_topic_sends_megabytes_of_events_that_are_not_ours(run: FaultRun, proxy: AwsProxy) -> None:
+    (worker,) = run.workers(1)
+    run.load.wait_published(60, within_s=60)
+    _flood(run, large=20, small=200)
+    _wait_handled(run, 220)
+    before_mb = _resident_mb(worker)
+    _flood(run, large=LARGE, small=SMALL)
+    _wait_handled(run, 220 + LARGE + SMALL)
+    grown_mb = _resident_mb(worker) - before_mb
+    run.notes["memory"] = f"{before_mb} MB, {grown_mb:+d} MB after {LARGE * LARGE_BYTES // 1_000_000} MB"
+    assert grown_mb < GROWN_MB_MAX
+    finish(run, proxy)
+    # No trace in the store: neither in a document nor as one's id.
+    for name in run.stage.database.list_collection_names():
+        for document in run.stage.database[name].find():
+            assert MARK not in json.dumps(document, default=str), f"{name} {document['_id']}"
+
+
+def _flood(run: FaultRun, *, large: int, small: int) -> None:
+    stage, topic = run.stage, run.stage.variables["SNS_CONVERSATION_TOPIC_ARN"]
+    for number in range(large):
+        stage.sns.publish(TopicArn=topic, Message=json.dumps(_unknown(number, "x" * LARGE_BYTES)))
+    for start in range(0, small, 10):
+        entries = [{"Id": str(each), "Message": json.dumps(_unknown(start + each, "x"))} for each in range(10)]
+        assert not stage.sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)["Failed"]
+
+
+def _unknown(number: int, text: str) -> dict[str, Any]:
+    data = {"id": f"{MARK}-{number}", "type": "message", "attributes": {"preview": text, "rev": 1}}
+    event = {"id": f"{MARK}-event-{number}", "name": "kustomer.message.create", "org": "org", "data": data}
+    return {"id": f"{MARK}-message-{number}", "name": "kustomer.message.create", "body": event, "version": 3}
+
+
+def _wait_handled(run: FaultRun, count: int) -> None:
+    deadline = time.monotonic() + 90
+    while run.ear.count(Metric.UNSUPPORTED) < count:
+        assert time.monotonic() < deadline, f"{run.ear.count(Metric.UNSUPPORTED)} of {count} acknowledged"
+        time.sleep(0.1)
+
+
+def _resident_mb(worker: WorkerProcess) -> int:
+    status = Path(f"/proc/{worker.process.pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) // 1_024
