@@ -89,8 +89,8 @@ scale: $(SETUP) ## What was measured, taken to 1,000, 10,000 and 100,000 events 
 fmt: $(SETUP) ## Format, and mend what can be mended
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
 
-docs: $(SETUP) ## Make the generated page docs/permutations.md anew
-	@$(BIN)/python -m docs.generators.permutations > docs/permutations.md
+docs: $(SETUP) ## Make docs/permutations.md and the generated tables of the other pages anew
+	@$(BIN)/python -m docs.generators
 
 lock: $(SETUP) ## Make the locks anew after a change of dependencies (UPGRADE=1: newest releases)
 	@$(COMPILE) pyproject.toml -o requirements.lock

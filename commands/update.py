@@ -1,6 +1,18 @@
-"""A work-item update: what may be asked of a work-item, parsed from the forms in which it is sent.
+"""A work-item update, parsed from JSON.
 
-Nested keys (`{"queue": {"id": q}}`) and dotted ones (`{"queue.id": q}`) mean the same. Every fault is reported at once.
+| field | values |
+|---|---|
+| `queue` | null, `{id: null}`, an id, or `{id or key, rule?, enteredAt?}` |
+| `assignedTo` | null or a user id |
+| `status` | `wrap-up` or `completed` (also `wrapUp`, `wrapup`, `complete`) |
+| `paused` | true or false |
+| `routed` | `{to: user, workSession?}`, `{rejectedBy: user}` or `{timedOut: user}` |
+| `accepted` | `{by: user, workSession?}` |
+| `resume` | true; from the sync only (rule B10) |
+| `rev` | the work-item revision that the sender expects |
+
+`null` clears a field; a field that is missing stays as it is. Nested keys (`{"queue": {"id": q}}`) and dotted keys
+(`{"queue.id": q}`) mean the same. A refusal names every fault at once.
 """
 
 from collections.abc import Mapping

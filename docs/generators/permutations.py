@@ -3,7 +3,6 @@
 Made from the engines themselves, so that it cannot tell anything else; `make docs` writes it, a test compares it.
 """
 
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import product
@@ -115,7 +114,3 @@ def _state(item: WorkItem) -> str:
 
 def _value(value: object) -> str:
     return "null" if value is None else str(value).lower()
-
-
-if __name__ == "__main__":
-    sys.stdout.write(page())

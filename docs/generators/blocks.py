@@ -1,0 +1,70 @@
+"""Generated blocks of Markdown pages, each between `<!-- generated: NAME -->` and `<!-- end -->`.
+
+A block's content comes from the code: a table of a module's docstring, a table of the settings, the import graph.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import commands.composed_engine
+import commands.legacy_engine
+import commands.reason
+import commands.refusal
+import commands.timings
+import commands.update
+import sync.contract
+import sync.gates
+import sync.rules_forward
+import sync.rules_reverse
+from docs.generators.structure import structure
+from worker.settings import settings_table
+
+ROOT: Final = Path(__file__).parents[2]
+_BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[^>]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def docstring_table(module: ModuleType) -> str:
+    """The table in a module's docstring, a row a line. Raises ValueError where there is none."""
+    rows = [line for line in (module.__doc__ or "").splitlines() if line.startswith("|")]
+    if not rows:
+        raise ValueError(f"the docstring of {module.__name__} has no table")
+    return "\n".join(rows)
+
+
+def _table_of(module: ModuleType) -> Callable[[], str]:
+    return lambda: docstring_table(module)
+
+
+BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
+    "rules A": _table_of(sync.rules_reverse),
+    "rules B": _table_of(sync.rules_forward),
+    "gates": _table_of(sync.gates),
+    "contract": _table_of(sync.contract),
+    "reason codes": _table_of(commands.reason),
+    "refusal codes": _table_of(commands.refusal),
+    "update fields": _table_of(commands.update),
+    "funnel": _table_of(commands.legacy_engine),
+    "composed engine": _table_of(commands.composed_engine),
+    "timings": _table_of(commands.timings),
+    "settings": lambda: settings_table().strip(),
+    "structure": structure,
+}
+"""The content of each block, by name."""
+
+
+def pages() -> list[Path]:
+    """Every Markdown page of the repository that may hold a block."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def names_in(text: str) -> list[str]:
+    """The names of a page's blocks, in their order."""
+    return [match["name"] for match in _BLOCK.finditer(text)]
+
+
+def with_blocks(text: str) -> str:
+    """The page with every block made anew. Raises KeyError for a block that has no generator."""
+    return _BLOCK.sub(lambda match: f"{match[1]}{BLOCKS[match['name']]()}\n{match[3]}", text)
