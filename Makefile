@@ -32,8 +32,8 @@ UV_INSTALL := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --require-
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(SETUP) ## The whole worker on this machine, in a minute, without Docker
-	@$(BIN)/python localstack/demo.py $(ARGS)
+demo: $(SETUP) ## The worker on embedded parts, in less than a minute: the incident of 2022, then a day in the life
+	@PYTHONPATH=localstack$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -m demo $(ARGS)
 
 test: $(SETUP) ## The quick tests (ARGS="-k name" picks)
 	@$(BIN)/pytest -q -n 2 --dist worksteal $(ARGS)

@@ -1,0 +1,1 @@
+"""The demo of `make demo`: real worker processes on embedded SNS, SQS and MongoDB."""
