@@ -21,7 +21,7 @@ from commands.update import Unset, Update
 from commands.work_item import WorkItem
 
 
-class Command(Struct, frozen=True, kw_only=True):
+class CommandRecord(Struct, frozen=True, kw_only=True):
     """Which way an update took: the audit's `command`. `dropped`: fields that the funnel did not honour."""
 
     engine: Engine
@@ -37,7 +37,7 @@ class Applied(Struct, frozen=True, kw_only=True):
     """The work-item after, one revision on; `reason` says what was asked, `move` what the sessions see of it."""
 
     after: WorkItem
-    command: Command
+    command: CommandRecord
     reason: Reason
     move: SessionMove | None
 
@@ -45,13 +45,13 @@ class Applied(Struct, frozen=True, kw_only=True):
 class Unchanged(Struct, frozen=True, kw_only=True):
     """The update asks for what is so already: nothing to write, no revision, no event."""
 
-    command: Command
+    command: CommandRecord
 
 
 class Refused(Struct, frozen=True, kw_only=True):
     """Nothing may be written."""
 
-    command: Command
+    command: CommandRecord
     refusal: Refusal
 
 
@@ -86,7 +86,7 @@ def execute(
     return Applied(after=after, command=command, reason=reason, move=move_between(item, after))
 
 
-def not_executed(origin: UpdateOrigin = UpdateOrigin.SYNC) -> Command:
+def not_executed(origin: UpdateOrigin = UpdateOrigin.SYNC) -> CommandRecord:
     """The command of an update that could not even be read."""
     return _command(None, (), (), origin)
 
@@ -124,8 +124,10 @@ def _refusal_before(
     return None
 
 
-def _command(row: FunnelRow | None, actions: tuple[str, ...], fields: tuple[str, ...], origin: UpdateOrigin) -> Command:
-    return Command(
+def _command(
+    row: FunnelRow | None, actions: tuple[str, ...], fields: tuple[str, ...], origin: UpdateOrigin
+) -> CommandRecord:
+    return CommandRecord(
         engine=Engine.COMPOSED if row is None else Engine.LEGACY,
         name=COMMAND_NAME if row is None else row.command_name,
         actions=actions,
@@ -136,7 +138,7 @@ def _command(row: FunnelRow | None, actions: tuple[str, ...], fields: tuple[str,
     )
 
 
-def _reason(asked: dict[str, Any], rev: int, knew: int | None, command: Command) -> Reason:
+def _reason(asked: dict[str, Any], rev: int, knew: int | None, command: CommandRecord) -> Reason:
     data = {**asked, "rev": rev} if knew is None else {**asked, "rev": rev, "resource": {"rev": knew}}
     return Reason(
         action=ReasonAction.UPDATE_COMMAND,

@@ -25,7 +25,7 @@ class SessionPlace(Struct, frozen=True, kw_only=True):
     """One item's place: which session, which of its lists, and the capacity it is listed with."""
 
     session: str
-    spot: SessionSlot
+    slot: SessionSlot
     item_size: int
 
 
@@ -83,11 +83,11 @@ def place_of(item: WorkItem | None) -> SessionPlace | None:
         return None
     size = DEFAULT_ITEM_SIZE if item.item_size is None else item.item_size
     if item.status in (Status.ASSIGNED, Status.WRAP_UP):
-        spot = SessionSlot.PAUSED_WORK_ITEMS if item.paused else SessionSlot.WORK_ITEMS
-        return SessionPlace(session=item.session, spot=spot, item_size=size)
+        slot = SessionSlot.PAUSED_WORK_ITEMS if item.paused else SessionSlot.WORK_ITEMS
+        return SessionPlace(session=item.session, slot=slot, item_size=size)
     if item.status is Status.ROUTED:
         # A pending item takes no capacity: it is listed by its id alone.
-        return SessionPlace(session=item.session, spot=SessionSlot.PENDING_ITEM, item_size=0)
+        return SessionPlace(session=item.session, slot=SessionSlot.PENDING_ITEM, item_size=0)
     return None
 
 
@@ -113,7 +113,7 @@ def apply_moves(sessions: Mapping[str, Session], moves: Iterable[SessionMove]) -
 
 
 def _without(session: Session, place: SessionPlace, item: str) -> Session:
-    match place.spot:
+    match place.slot:
         case SessionSlot.WORK_ITEMS:
             return replace(session, work_items=tuple(held for held in session.work_items if held.id != item))
         case SessionSlot.PAUSED_WORK_ITEMS:
@@ -126,7 +126,7 @@ def _without(session: Session, place: SessionPlace, item: str) -> Session:
 def _with(session: Session, place: SessionPlace, item: str) -> Session:
     without = _without(session, place, item)
     held = SessionEntry(id=item, item_size=place.item_size)
-    match place.spot:
+    match place.slot:
         case SessionSlot.WORK_ITEMS:
             return replace(without, work_items=(*without.work_items, held))
         case SessionSlot.PAUSED_WORK_ITEMS:

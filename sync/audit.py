@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from commands.execute import Command
+from commands.execute import CommandRecord
 from commands.reason import Reason
 from sync.decision import Suppressed
 from sync.rule import Direction, Policy
@@ -44,7 +44,7 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
     suppressed: tuple[Suppressed, ...] = ()
     updated_conversation: Mapping[str, Any] | None = None
     updated_work_item: Mapping[str, Any] | None = None
-    command: Command | None = None
+    command: CommandRecord | None = None
     conversation_rev: int | None = None
     work_item_rev: int | None = None
     lag_ms: int | None = None

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any, Final
 
 from commands.context import CommandContext
-from commands.execute import Applied, Command, Refused, Unchanged, execute
+from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute
 from commands.refusal import Refusal
 from commands.rollout import COMPOSED, Engine, EngineRollout
 from commands.session import Session, place_of
@@ -94,7 +94,7 @@ def _row(item: WorkItem, raw: dict[str, Any]) -> str:
     return f"| {asked} | {actions} | {result} | {', '.join(old.actions) or '–'} | {old_result} | {dropped} |"
 
 
-def _told(item: WorkItem, update: Update, rollout: EngineRollout) -> tuple[Command, str]:
+def _told(item: WorkItem, update: Update, rollout: EngineRollout) -> tuple[CommandRecord, str]:
     match execute(item, update, context=_AROUND, now=_NOW, rollout=rollout):
         case Applied(after=after, command=command):
             return command, _state(after)
@@ -107,7 +107,7 @@ def _told(item: WorkItem, update: Update, rollout: EngineRollout) -> tuple[Comma
 def _state(item: WorkItem) -> str:
     place = place_of(item)
     marks = {"workItems": "", "pausedWorkItems": "…", "pendingItem": "?"}
-    where = f"{place.session} session{marks[place.spot.value]}" if place else "no session"
+    where = f"{place.session} session{marks[place.slot.value]}" if place else "no session"
     paused = "paused" if item.paused else "not paused"
     return " · ".join([item.status.value, item.assigned_to or "nobody", item.queue or "no queue", paused, where])
 

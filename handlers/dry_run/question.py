@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from commands.context import CommandContext, RoutingQueue
-from commands.execute import Applied, Command, Refused, Unchanged, execute, not_executed
+from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute, not_executed
 from commands.instant import parse_instant
 from commands.reason import ReasonCode
 from commands.refusal import Refusal
@@ -200,7 +200,7 @@ def _commanded(
     question: _CommandQuestion,
     document: Document,
     *,
-    command: Command,
+    command: CommandRecord,
     refusal: Refusal | None = None,
 ) -> dict[str, Any]:
     return {

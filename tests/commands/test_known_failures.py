@@ -10,7 +10,7 @@ import pytest
 from msgspec import Struct
 
 from commands.context import CommandContext
-from commands.execute import Applied, Command, Refused, Unchanged, execute
+from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute
 from commands.refusal import RefusalCode
 from commands.rollout import COMPOSED, EngineRollout
 from commands.session import Session, SessionEntry, SessionSlot, apply_moves, move_between, place_of
@@ -26,17 +26,17 @@ class Ended(Struct, frozen=True, kw_only=True):
     """An update's end: the item as it is then, and the sessions with it."""
 
     item: WorkItem
-    command: Command
+    command: CommandRecord
     refusal: RefusalCode | None
     sessions: dict[str, Session]
 
     @property
-    def spot(self) -> tuple[str, SessionSlot] | None:
+    def slot(self) -> tuple[str, SessionSlot] | None:
         """The one list that the item is in, by the sessions' word."""
         found = [
-            (session.id, spot)
+            (session.id, slot)
             for session in self.sessions.values()
-            for spot, listed in (
+            for slot, listed in (
                 (SessionSlot.WORK_ITEMS, [held.id for held in session.work_items]),
                 (SessionSlot.PAUSED_WORK_ITEMS, [held.id for held in session.paused_work_items]),
                 (SessionSlot.PENDING_ITEM, [session.pending_item]),
@@ -84,7 +84,7 @@ class TestUnassignWithoutAQueue:
         assert new.refusal is None
         stays = status in (Status.IVR, Status.QUEUED, Status.WRAP_UP)
         assert new.item.status is (status if stays else Status.IVR)
-        assert (new.item.assigned_to, new.item.session, new.item.routed_to, new.spot) == (None, None, None, None)
+        assert (new.item.assigned_to, new.item.session, new.item.routed_to, new.slot) == (None, None, None, None)
 
     @EVERY_STATUS
     def test_of_an_item_that_is_assigned_in_any_status(self, status: Status) -> None:
@@ -93,7 +93,7 @@ class TestUnassignWithoutAQueue:
         old, new = both(item, {"assignedTo": None})
         assert old.refusal is RefusalCode.NO_QUEUE
         assert (new.item.assigned_to, new.item.accepted_by, new.item.session, new.item.team) == (None, None, None, None)
-        assert new.spot is None
+        assert new.slot is None
 
     @EVERY_STATUS
     def test_with_the_queue_left_in_the_same_update_as_the_cleaners_workaround_did(self, status: Status) -> None:
@@ -119,18 +119,18 @@ class TestWrapUp:
         assert (old.item.status, old.item.queued_count, old.item.queue) == (Status.QUEUED, 1, "q1")
         assert (new.item.status, new.item.queued_count, new.item.queue) == (Status.WRAP_UP, 0, "q1")
         for end in (old, new):
-            assert (end.item.assigned_to, end.item.session, end.spot) == (None, None, None)
+            assert (end.item.assigned_to, end.item.session, end.slot) == (None, None, None)
 
     def test_unassigned_without_a_queue(self) -> None:
         old, new = both(a(Status.WRAP_UP), {"assignedTo": None})
         assert old.refusal is RefusalCode.NO_QUEUE
-        assert (new.item.status, new.item.assigned_to, new.spot) == (Status.WRAP_UP, None, None)
+        assert (new.item.status, new.item.assigned_to, new.slot) == (Status.WRAP_UP, None, None)
 
     def test_re_queued(self) -> None:
         old, new = both(a(Status.WRAP_UP, queue="q1"), {"queue": "q2"})
-        assert (old.item.status, old.item.queue, old.item.assigned_to, old.spot) == (Status.QUEUED, "q2", None, None)
+        assert (old.item.status, old.item.queue, old.item.assigned_to, old.slot) == (Status.QUEUED, "q2", None, None)
         assert (new.item.status, new.item.queue, new.item.assigned_to) == (Status.WRAP_UP, "q2", "u1")
-        assert (new.spot, new.item.queued_count) == (("s1", SessionSlot.WORK_ITEMS), 0)
+        assert (new.slot, new.item.queued_count) == (("s1", SessionSlot.WORK_ITEMS), 0)
 
     def test_re_queued_and_unassigned(self) -> None:
         old, new = both(a(Status.WRAP_UP, queue="q1"), {"queue": "q2", "assignedTo": None})
@@ -146,7 +146,7 @@ class TestWrapUp:
         old, new = both(a(Status.WRAP_UP), {"assignedTo": "u2"})
         assert (old.item.status, new.item.status) == (Status.ASSIGNED, Status.WRAP_UP)
         assert old.item.assigned_to == new.item.assigned_to == "u2"
-        assert old.spot == new.spot == ("s2", SessionSlot.WORK_ITEMS)
+        assert old.slot == new.slot == ("s2", SessionSlot.WORK_ITEMS)
 
 
 class TestPauseTogetherWithMore:
@@ -156,13 +156,13 @@ class TestPauseTogetherWithMore:
         old, new = both(a(Status.ASSIGNED, queue="q1"), {"queue": "q2", "paused": True})
         for end in (old, new):
             assert (end.item.queue, end.item.paused) == ("q2", True)
-            assert end.spot == ("s1", SessionSlot.PAUSED_WORK_ITEMS)
+            assert end.slot == ("s1", SessionSlot.PAUSED_WORK_ITEMS)
 
     def test_with_queue_null_while_assigned(self) -> None:
         old, new = both(a(Status.ASSIGNED, queue="q1"), {"queue": None, "paused": True})
         assert (old.item.paused, old.command.dropped, old.item.status) == (False, ("paused",), Status.IVR)
         assert (new.item.paused, new.command.dropped, new.item.status) == (True, (), Status.ASSIGNED)
-        assert new.spot == ("s1", SessionSlot.PAUSED_WORK_ITEMS)
+        assert new.slot == ("s1", SessionSlot.PAUSED_WORK_ITEMS)
         assert new.sessions["s1"].used_capacity == 0
 
     def test_with_queue_null_while_queued(self) -> None:
@@ -174,7 +174,7 @@ class TestPauseTogetherWithMore:
     def test_with_an_assignment(self, status: Status) -> None:
         for end in both(a(status), {"assignedTo": "u2", "paused": True}):
             assert (end.item.status, end.item.assigned_to, end.item.paused) == (Status.ASSIGNED, "u2", True)
-            assert end.spot == ("s2", SessionSlot.PAUSED_WORK_ITEMS)
+            assert end.slot == ("s2", SessionSlot.PAUSED_WORK_ITEMS)
             assert end.sessions["s2"].used_capacity == 4, "another item's, and none of this one"
 
     def test_with_an_assignment_and_a_queue(self) -> None:
@@ -182,12 +182,12 @@ class TestPauseTogetherWithMore:
         old, new = both(a(Status.QUEUED), update)
         assert (old.item.assigned_to, old.item.status, old.command.dropped) == (None, Status.QUEUED, ("assignedTo",))
         assert (new.item.assigned_to, new.item.status, new.item.paused) == ("u1", Status.ASSIGNED, True)
-        assert new.spot == ("s1", SessionSlot.PAUSED_WORK_ITEMS)
+        assert new.slot == ("s1", SessionSlot.PAUSED_WORK_ITEMS)
 
     def test_with_an_unassignment(self) -> None:
         for end in both(a(Status.ASSIGNED, queue="q1"), {"assignedTo": None, "paused": True}):
             assert (end.item.status, end.item.assigned_to, end.item.paused) == (Status.QUEUED, None, True)
-            assert end.spot is None
+            assert end.slot is None
 
     def test_with_an_unassignment_without_a_queue(self) -> None:
         old, new = both(a(Status.ASSIGNED), {"assignedTo": None, "paused": True})
@@ -207,8 +207,8 @@ class TestPauseTogetherWithMore:
 
     def test_taken_up_again_with_an_end(self) -> None:
         old, new = both(a(Status.ASSIGNED, paused=True), {"status": "wrap-up", "paused": False})
-        assert (old.item.paused, old.spot) == (True, ("s1", SessionSlot.PAUSED_WORK_ITEMS))
-        assert (new.item.paused, new.spot) == (False, ("s1", SessionSlot.WORK_ITEMS))
+        assert (old.item.paused, old.slot) == (True, ("s1", SessionSlot.PAUSED_WORK_ITEMS))
+        assert (new.item.paused, new.slot) == (False, ("s1", SessionSlot.WORK_ITEMS))
 
 
 class TestQueueChangedWhileAssigned:
@@ -222,7 +222,7 @@ class TestQueueChangedWhileAssigned:
             assert (end.item.queue, end.item.rule) == ("q2", "r2")
             assert (end.item.status, end.item.assigned_to) == (Status.ASSIGNED, "u1")
             assert (end.item.queued_count, end.item.last_revision) == (1, item.last_revision)
-            assert end.spot == ("s1", SessionSlot.WORK_ITEMS)
+            assert end.slot == ("s1", SessionSlot.WORK_ITEMS)
 
     def test_the_funnel_left_the_old_queue_s_size_so_that_the_session_counted_wrong(self) -> None:
         old, new = both(a(Status.ASSIGNED, queue="q1"), {"queue": "q2"})
@@ -231,8 +231,8 @@ class TestQueueChangedWhileAssigned:
 
     def test_the_queue_left_while_assigned_took_the_agent_off(self) -> None:
         old, new = both(a(Status.ASSIGNED, queue="q1", rule="r1"), {"queue": None})
-        assert (old.item.status, old.item.assigned_to, old.spot) == (Status.IVR, None, None)
-        assert (new.item.status, new.item.assigned_to, new.spot) == (
+        assert (old.item.status, old.item.assigned_to, old.slot) == (Status.IVR, None, None)
+        assert (new.item.status, new.item.assigned_to, new.slot) == (
             Status.ASSIGNED,
             "u1",
             ("s1", SessionSlot.WORK_ITEMS),
@@ -257,9 +257,9 @@ class TestRoutedToWrapUp:
             assert end.item.status is Status.WRAP_UP
             assert end.sessions["s1"].pending_item is None
             assert end.sessions["s1"].routable
-        assert (old.item.routed_to, old.spot) == ("u1", ("s1", SessionSlot.WORK_ITEMS)), "an item that nobody took up"
+        assert (old.item.routed_to, old.slot) == ("u1", ("s1", SessionSlot.WORK_ITEMS)), "an item that nobody took up"
         assert old.sessions["s1"].used_capacity == 2
-        assert (new.item.routed_to, new.item.session, new.spot) == (None, None, None)
+        assert (new.item.routed_to, new.item.session, new.slot) == (None, None, None)
         assert new.sessions["s1"].used_capacity == 0
 
     @EVERY_ENGINE
@@ -290,7 +290,7 @@ class TestCounts:
             end = ended(a(status, paused=paused), update, rollout)
             place = place_of(end.item)
             for session in end.sessions.values():
-                mine = place is not None and (place.session, place.spot) == (session.id, SessionSlot.PAUSED_WORK_ITEMS)
+                mine = place is not None and (place.session, place.slot) == (session.id, SessionSlot.PAUSED_WORK_ITEMS)
                 assert len(session.paused_work_items) == int(mine), (update, session)
 
     @EVERY_ENGINE

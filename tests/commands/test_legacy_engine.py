@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from commands.execute import Applied, Command, Refused, Unchanged, execute
+from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute
 from commands.legacy_engine import FUNNEL
 from commands.refusal import RefusalCode
 from commands.rollout import UPDATE_NAMES
@@ -60,7 +60,7 @@ COMMAND_NAMES: Final = {
 }
 
 
-def told(item: WorkItem, update: Json) -> Command:
+def told(item: WorkItem, update: Json) -> CommandRecord:
     return execute(item, parsed(update), context=AROUND, now=NOW, rollout=LEGACY).command
 
 
@@ -243,7 +243,7 @@ class TestFlaws:
         place = place_of(after)
         assert after.paused is False
         assert place is not None
-        assert place.spot is SessionSlot.WORK_ITEMS
+        assert place.slot is SessionSlot.WORK_ITEMS
 
     def test_an_assigned_item_loses_its_agent_when_it_leaves_the_queue(self) -> None:
         after = funnelled(a(Status.ASSIGNED, queue="q1"), {"queue": None})
@@ -288,7 +288,7 @@ class TestFlaws:
     def test_wrap_up_from_routed_puts_the_offered_item_among_the_agents_items(self) -> None:
         place = place_of(funnelled(a(Status.ROUTED), {"status": "wrap-up"}))
         assert place is not None
-        assert (place.session, place.spot) == ("s1", SessionSlot.WORK_ITEMS)
+        assert (place.session, place.slot) == ("s1", SessionSlot.WORK_ITEMS)
 
     @EVERY_STATUS
     def test_an_item_is_offered_from_every_status(self, status: Status) -> None:

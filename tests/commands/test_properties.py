@@ -37,8 +37,8 @@ def check_places(state: Desk) -> None:
     for item, listed in state.places().items():
         assert len(listed) <= 1, f"{item} is listed twice: {listed}"
         place = place_of(state.items[item])
-        expected = [] if place is None else [(place.session, place.spot, place.item_size)]
-        if place is not None and place.spot is SessionSlot.PENDING_ITEM:
+        expected = [] if place is None else [(place.session, place.slot, place.item_size)]
+        if place is not None and place.slot is SessionSlot.PENDING_ITEM:
             # A session has one pending item: an offer made on top of another takes its place.
             assert listed in (expected, []), item
         else:
@@ -50,8 +50,8 @@ def check_capacity(state: Desk) -> None:
     for session in state.sessions.values():
         placed = [place_of(item) for item in state.items.values()]
         here = [place for place in placed if place is not None and place.session == session.id]
-        assert session.used_capacity == sum(place.item_size for place in here if place.spot is SessionSlot.WORK_ITEMS)
-        assert len(session.paused_work_items) == sum(place.spot is SessionSlot.PAUSED_WORK_ITEMS for place in here)
+        assert session.used_capacity == sum(place.item_size for place in here if place.slot is SessionSlot.WORK_ITEMS)
+        assert len(session.paused_work_items) == sum(place.slot is SessionSlot.PAUSED_WORK_ITEMS for place in here)
         assert 0 <= session.free_capacity <= session.capacity
 
 

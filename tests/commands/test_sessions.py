@@ -31,12 +31,12 @@ class TestPlace:
         [
             (Status.IVR, False, None),
             (Status.QUEUED, False, None),
-            (Status.ROUTED, False, SessionPlace(session="s1", spot=SessionSlot.PENDING_ITEM, item_size=0)),
-            (Status.ROUTED, True, SessionPlace(session="s1", spot=SessionSlot.PENDING_ITEM, item_size=0)),
-            (Status.ASSIGNED, False, SessionPlace(session="s1", spot=SessionSlot.WORK_ITEMS, item_size=2)),
-            (Status.ASSIGNED, True, SessionPlace(session="s1", spot=SessionSlot.PAUSED_WORK_ITEMS, item_size=2)),
-            (Status.WRAP_UP, False, SessionPlace(session="s1", spot=SessionSlot.WORK_ITEMS, item_size=2)),
-            (Status.WRAP_UP, True, SessionPlace(session="s1", spot=SessionSlot.PAUSED_WORK_ITEMS, item_size=2)),
+            (Status.ROUTED, False, SessionPlace(session="s1", slot=SessionSlot.PENDING_ITEM, item_size=0)),
+            (Status.ROUTED, True, SessionPlace(session="s1", slot=SessionSlot.PENDING_ITEM, item_size=0)),
+            (Status.ASSIGNED, False, SessionPlace(session="s1", slot=SessionSlot.WORK_ITEMS, item_size=2)),
+            (Status.ASSIGNED, True, SessionPlace(session="s1", slot=SessionSlot.PAUSED_WORK_ITEMS, item_size=2)),
+            (Status.WRAP_UP, False, SessionPlace(session="s1", slot=SessionSlot.WORK_ITEMS, item_size=2)),
+            (Status.WRAP_UP, True, SessionPlace(session="s1", slot=SessionSlot.PAUSED_WORK_ITEMS, item_size=2)),
             (Status.COMPLETED, False, None),
         ],
     )

@@ -104,16 +104,16 @@ def misplaced(database: Database[dict[str, Any]]) -> dict[str, Any]:
         SessionSlot.PENDING_ITEM: set(),
     }
     sessions = list(database["work_sessions"].find())
-    wanted = {session["_id"]: {spot: set(items) for spot, items in empty.items()} for session in sessions}
+    wanted = {session["_id"]: {slot: set(items) for slot, items in empty.items()} for session in sessions}
     for document in database["work_items"].find():
         place = place_of(work_item_of(document))
         if place is not None:
-            wanted[place.session][place.spot].add((document["_id"], place.item_size))
+            wanted[place.session][place.slot].add((document["_id"], place.item_size))
     differing = {}
     for session in sessions:
         stored = {
-            spot: {(held["id"], held["itemSize"]) for held in session[spot]}
-            for spot in (SessionSlot.WORK_ITEMS, SessionSlot.PAUSED_WORK_ITEMS)
+            slot: {(held["id"], held["itemSize"]) for held in session[slot]}
+            for slot in (SessionSlot.WORK_ITEMS, SessionSlot.PAUSED_WORK_ITEMS)
         }
         stored[SessionSlot.PENDING_ITEM] = {(session["pendingItem"], 0)} if session["pendingItem"] else set()
         if stored != wanted[session["_id"]]:

@@ -158,8 +158,8 @@ class TestDeletion:
         assert not world.c().deleted
 
 
-def held(spot: SessionSlot, session: str = "s-1", item_size: int = 1) -> set[tuple[str, SessionPlace]]:
-    return {("w-1", SessionPlace(session=session, spot=spot, item_size=item_size))}
+def held(slot: SessionSlot, session: str = "s-1", item_size: int = 1) -> set[tuple[str, SessionPlace]]:
+    return {("w-1", SessionPlace(session=session, slot=slot, item_size=item_size))}
 
 
 @EITHER_POLICY

@@ -94,16 +94,16 @@ class World:
         for user in USERS:
             session = self.store.session(f"s-{user[2:]}")
             assert session is not None
-            for spot, entries in (
+            for slot, entries in (
                 (SessionSlot.WORK_ITEMS, session.work_items),
                 (SessionSlot.PAUSED_WORK_ITEMS, session.paused_work_items),
             ):
                 assert len({entry.id for entry in entries}) == len(entries)
                 held |= {
-                    (each.id, SessionPlace(session=session.id, spot=spot, item_size=each.item_size)) for each in entries
+                    (each.id, SessionPlace(session=session.id, slot=slot, item_size=each.item_size)) for each in entries
                 }
             if session.pending_item is not None:
-                place = SessionPlace(session=session.id, spot=SessionSlot.PENDING_ITEM, item_size=0)
+                place = SessionPlace(session=session.id, slot=SessionSlot.PENDING_ITEM, item_size=0)
                 held.add((session.pending_item, place))
         return held
 

@@ -4,14 +4,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from commands.execute import Command
+from commands.execute import CommandRecord
 from commands.reason import Reason, ReasonAction, ReasonCode
 from commands.rollout import Engine
 from sync.audit import AUDIT_MESSAGE, AuditOutcome, AuditRecord
 from sync.decision import Suppressed
 from sync.rule import Policy
 
-COMMAND: Final = Command(
+COMMAND: Final = CommandRecord(
     engine=Engine.LEGACY,
     name="queueCommandParams",
     actions=("Queue",),

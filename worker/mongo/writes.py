@@ -93,10 +93,10 @@ def _operators(paths: ChangedPaths) -> dict[str, Any]:
 
 def _leaves(changes: Sequence[SessionChange]) -> Iterator[dict[str, Any]]:
     for change in changes:
-        for spot, ids in change.pulled.items():
+        for slot, ids in change.pulled.items():
             # Other services write sessions too: of a list that is none there is nothing to pull.
-            theirs = {"_id": change.session, spot.value: {"$type": "array"}}
-            yield _one(theirs, {"$pull": {spot.value: {"id": {"$in": list(ids)}}}})
+            theirs = {"_id": change.session, slot.value: {"$type": "array"}}
+            yield _one(theirs, {"$pull": {slot.value: {"id": {"$in": list(ids)}}}})
         if change.pending_leaves:
             theirs = {"_id": change.session, SessionSlot.PENDING_ITEM.value: {"$in": list(change.pending_leaves)}}
             yield _one(theirs, {"$set": {SessionSlot.PENDING_ITEM.value: None}})
@@ -104,11 +104,11 @@ def _leaves(changes: Sequence[SessionChange]) -> Iterator[dict[str, Any]]:
 
 def _takes(changes: Sequence[SessionChange]) -> Iterator[dict[str, Any]]:
     for change in changes:
-        for spot, entries in change.added.items():
+        for slot, entries in change.added.items():
             held = [session_entry_document(entry) for entry in entries]
             theirs = {"_id": change.session}
             # Null is no list to add to; null or missing, the list begins here. Either order of the two is fine.
-            yield _one({**theirs, spot.value: None}, {"$set": {spot.value: held}})
-            yield _one({**theirs, spot.value: {"$type": "array"}}, {"$addToSet": {spot.value: {"$each": held}}})
+            yield _one({**theirs, slot.value: None}, {"$set": {slot.value: held}})
+            yield _one({**theirs, slot.value: {"$type": "array"}}, {"$addToSet": {slot.value: {"$each": held}}})
         if change.pending:
             yield _one({"_id": change.session}, {"$set": {SessionSlot.PENDING_ITEM.value: change.pending[0]}})

@@ -52,43 +52,43 @@ def changed_session(session: Session, change: SessionChange) -> Session:
     )
 
 
-def _changed(entries: tuple[SessionEntry, ...], spot: SessionSlot, change: SessionChange) -> tuple[SessionEntry, ...]:
-    pulled = change.pulled.get(spot, ())
-    return (*(held for held in entries if held.id not in pulled), *change.added.get(spot, ()))
+def _changed(entries: tuple[SessionEntry, ...], slot: SessionSlot, change: SessionChange) -> tuple[SessionEntry, ...]:
+    pulled = change.pulled.get(slot, ())
+    return (*(held for held in entries if held.id not in pulled), *change.added.get(slot, ()))
 
 
 class _SessionChangeDraft:
     """One session's change while it is put together."""
 
     def __init__(self) -> None:
-        self._pulled: dict[SessionSlot, dict[str, None]] = {spot: {} for spot in LISTS}
-        self._added: dict[SessionSlot, dict[str, int]] = {spot: {} for spot in LISTS}
+        self._pulled: dict[SessionSlot, dict[str, None]] = {slot: {} for slot in LISTS}
+        self._added: dict[SessionSlot, dict[str, int]] = {slot: {} for slot in LISTS}
         self._pending_leaves: dict[str, None] = {}
         self._pending: tuple[()] | tuple[str | None] = ()
 
     def leave(self, place: SessionPlace, item: str) -> None:
-        if place.spot is not SessionSlot.PENDING_ITEM:
-            self._pulled[place.spot][item] = None
-            self._added[place.spot].pop(item, None)
+        if place.slot is not SessionSlot.PENDING_ITEM:
+            self._pulled[place.slot][item] = None
+            self._added[place.slot].pop(item, None)
         elif self._pending == ():
             self._pending_leaves[item] = None
         elif self._pending == (item,):
             self._pending = (None,)
 
     def take(self, place: SessionPlace, item: str) -> None:
-        if place.spot is SessionSlot.PENDING_ITEM:
+        if place.slot is SessionSlot.PENDING_ITEM:
             self._pending = (item,)
             return
         self.leave(place, item)
-        self._added[place.spot][item] = place.item_size
+        self._added[place.slot][item] = place.item_size
 
     def change(self, session: str) -> SessionChange:
         return SessionChange(
             session=session,
-            pulled={spot: tuple(ids) for spot, ids in self._pulled.items() if ids},
+            pulled={slot: tuple(ids) for slot, ids in self._pulled.items() if ids},
             added={
-                spot: tuple(SessionEntry(id=item, item_size=size) for item, size in sizes.items())
-                for spot, sizes in self._added.items()
+                slot: tuple(SessionEntry(id=item, item_size=size) for item, size in sizes.items())
+                for slot, sizes in self._added.items()
                 if sizes
             },
             pending_leaves=() if self._pending else tuple(self._pending_leaves),

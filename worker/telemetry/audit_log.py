@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from commands.execute import Command
+from commands.execute import CommandRecord
 from handlers.events.event import UnsupportedEvent
 from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.audit_records import unsupported
@@ -56,7 +56,7 @@ def _count(audit: AuditRecord, event: str, metrics: Metrics) -> None:
         metrics.count(Metric.SUPPRESSED, code=suppressed.code, field=suppressed.field)
 
 
-def _tell_used(command: Command, metrics: Metrics) -> None:
+def _tell_used(command: CommandRecord, metrics: Metrics) -> None:
     """Who sends which fields together, and how many: what a team must know before it limits them."""
     metrics.count(
         Metric.COMMAND_USED,

@@ -56,8 +56,8 @@ def announcement(key: str, conversation_id: str = "c1", at: datetime = T0) -> An
     return Announcement(id=key, conversation_id=conversation_id, side="work-item", message="{}", created_at=at)
 
 
-def place(session: str, spot: SessionSlot = SessionSlot.WORK_ITEMS, size: int = 1) -> SessionPlace:
-    return SessionPlace(session=session, spot=spot, item_size=size)
+def place(session: str, slot: SessionSlot = SessionSlot.WORK_ITEMS, size: int = 1) -> SessionPlace:
+    return SessionPlace(session=session, slot=slot, item_size=size)
 
 
 def move(item: str, leave: SessionPlace | None, take: SessionPlace | None) -> SessionMove:

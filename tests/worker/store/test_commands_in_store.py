@@ -179,13 +179,13 @@ class Life:
             assert session is not None
             used = sum(held.item_size for held in session.work_items)
             assert (session.used_capacity, session.free_capacity) == (used, max(session.capacity - used, 0))
-            for spot, held in (
+            for slot, held in (
                 (SessionSlot.WORK_ITEMS, session.work_items),
                 (SessionSlot.PAUSED_WORK_ITEMS, session.paused_work_items),
             ):
-                found += [(each.id, SessionPlace(session=key, spot=spot, item_size=each.item_size)) for each in held]
+                found += [(each.id, SessionPlace(session=key, slot=slot, item_size=each.item_size)) for each in held]
             if session.pending_item is not None:
-                place = SessionPlace(session=key, spot=SessionSlot.PENDING_ITEM, item_size=0)
+                place = SessionPlace(session=key, slot=SessionSlot.PENDING_ITEM, item_size=0)
                 found.append((session.pending_item, place))
         assert len({item for item, _ in found}) == len(found), "an item is in one list of one session"
         return set(found)

@@ -19,7 +19,7 @@ _runs = count(1)
 places = st.builds(
     SessionPlace,
     session=st.sampled_from([*SESSIONS, "nowhere"]),
-    spot=st.sampled_from(SessionSlot),
+    slot=st.sampled_from(SessionSlot),
     item_size=st.integers(min_value=1, max_value=3),
 )
 # Never neither: a move leaves a place, takes one, or both.
