@@ -1,26 +1,25 @@
-"""A journal of writes into tables in memory, so that those of a plan that does not hold can be taken back."""
+"""A journal of writes into tables in memory: the writes of a plan that does not hold are undone from it."""
 
 from typing import Any
 
 
 class Journal:
-    """What the tables held before."""
+    """Remembers, for each write since the last `keep`, what the table held before."""
 
     def __init__(self) -> None:
-        """Nothing written yet."""
         self._before: list[tuple[dict[Any, Any], Any, Any]] = []
 
     def write(self, table: dict[Any, Any], key: Any, value: Any) -> None:
-        """Write into the table; None removes."""
+        """Write `value` under `key`; None removes the key."""
         self._before.append((table, key, table.get(key)))
         _put(table, key, value)
 
     def keep(self) -> None:
-        """All that was written stays."""
+        """Forget how to undo the writes so far."""
         self._before.clear()
 
     def take_back(self) -> None:
-        """All that was written since the last `keep` never was."""
+        """Undo the writes since the last `keep`, the latest first."""
         while self._before:
             _put(*self._before.pop())
 

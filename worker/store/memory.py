@@ -1,37 +1,47 @@
-"""The store and the outbox in memory, for tests, simulations and replay: the same conditions, no server, no chance.
+"""The store, the outbox and the waiting pairs in memory, for tests, simulations and replay.
 
-Carries out the very steps that go to MongoDB, one after the other, and takes them back if one does not hold. Documents
-are shared with the caller and never changed in place, so they cost nothing to keep; the caller must not change them
-either. Leaves out what only a server has: being away, and being disturbed.
+A commit carries out the same steps as in MongoDB (transaction_steps.py), one after the other, on the same conditions,
+and takes all of them back if one does not hold. Two ends of a transaction need a server and never happen here: an
+unknown result, and a write conflict with a transaction that is still open.
+
+Documents are shared with the caller. The store never changes one in place, and the caller must not either.
 """
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
-
-import bson
-from pymongo.errors import DocumentTooLarge
+from typing import Any, Final, assert_never
 
 from commands.context import CommandContext, RoutingQueue
 from commands.instant import format_instant, parse_instant
 from commands.session import Session
 from handlers.ports import Announcement, Committed, Document, LoadRequest, Pair, Plan, PlanRejected
 from sync.state import SyncState
-from worker.mongo.errors import UNENCODABLE, ended
 from worker.ports import OutboxBacklog, WaitingBacklog
+from worker.store.bson_limits import rejection_reason
 from worker.store.changed_paths import ChangedPaths
 from worker.store.documents import Collection, OutboxEntryStatus, announcement_of
 from worker.store.journal import Journal
 from worker.store.pair_assembly import BatchDocuments, named_context, named_work_items, pairs_of
 from worker.store.session_changes import SessionChange, changed_session
-from worker.store.state_document import state_of
-from worker.store.transaction_result import DOCUMENT_BYTES_MAX, TransactionEnd, TransactionResult
-from worker.store.transaction_steps import DocumentChanges, DocumentInserts, TransactionStep, check_plan, steps_of
+from worker.store.state_document import state_document, state_of
+from worker.store.transaction_result import TransactionEnd, TransactionResult
+from worker.store.transaction_steps import (
+    DocumentChange,
+    DocumentChanges,
+    DocumentInserts,
+    SessionChanges,
+    TransactionStep,
+    check_plan,
+    steps_of,
+)
+
+_COMMITTED: Final = TransactionResult(end=TransactionEnd.COMMITTED)
+_LOST: Final = TransactionResult(end=TransactionEnd.LOST)
 
 
 class MemoryStore:
-    """`handlers.ports.Store`, `worker.outbox.Outbox`, `worker.waiting.WaitingPairs` at once, and a way in and out."""
+    """Implements `handlers.ports.Store`, `worker.ports.Outbox` and `worker.ports.WaitingPairs`, and can be seeded."""
 
     def __init__(self) -> None:
         """Empty."""
@@ -41,8 +51,25 @@ class MemoryStore:
         self._sessions: dict[str, Session] = {}
         self._journal = Journal()
 
+    @classmethod
+    def seeded(cls, pairs: Mapping[str, Pair]) -> "MemoryStore":
+        """A store that holds these pairs, by conversation id, and nothing else: what `load` returns, stored again.
+
+        Raises `ValueError` for two active work-items of one conversation.
+        """
+        store = cls()
+        for conversation_id, pair in pairs.items():
+            if pair.conversation is not None:
+                store.put_conversation(pair.conversation)
+            for document in pair.work_items:
+                store.put_work_item(document)
+            store.put_state(conversation_id, pair.state)
+            store._queues.update(pair.context.queues)
+            store._sessions.update(pair.context.sessions)
+        return store
+
     def copy(self) -> "MemoryStore":
-        """Another store that holds the same and goes its own way; the documents, never changed in place, are shared."""
+        """Another store with the same content; later writes to one do not show in the other."""
         other = MemoryStore()
         other._documents = {collection: dict(documents) for collection, documents in self._documents.items()}
         other._active = dict(self._active)
@@ -53,7 +80,7 @@ class MemoryStore:
     # Store
 
     async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:
-        """The pairs by conversation id, one for every want."""
+        """The pairs by conversation id, one for every request."""
         ids = [request.conversation_id for request in requests]
         active = [self._active[key] for key in ids if key in self._active]
         states = self._found(Collection.SYNC_STATES, ids)
@@ -70,11 +97,11 @@ class MemoryStore:
         return pairs_of(requests, reading, context)
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
-        """Each plan's fate, in order."""
+        """Each plan's fate, in order. Raises `ValueError` for a plan that writes documents and no state."""
         for plan in plans:
             check_plan(plan)
         full = [plan for plan in plans if not plan.empty]
-        if self._attempt(full).end is TransactionEnd.COMMITTED:
+        if self._attempt(full) is _COMMITTED:
             return [Committed.COMMITTED] * len(plans)
         return [self._fate(plan) for plan in plans]
 
@@ -92,18 +119,18 @@ class MemoryStore:
         return heapq.nsmallest(skip + limit, entries, key=lambda entry: entry.created_at)[skip:]
 
     async def sent(self, ids: Iterable[str]) -> None:
-        """Remove them; one that is gone already is gone."""
+        """Remove the entries; an id that is not stored is ignored."""
         for entry_id in ids:
             self._documents[Collection.OUTBOX].pop(entry_id, None)
 
     async def set_aside(self, entry_id: str, reason: str) -> None:
-        """Keep it, with the reason, and let it wait no more; nothing happens if it is gone."""
+        """Keep the entry with the reason, so that it waits no more; an id that is not stored is ignored."""
         entries = self._documents[Collection.OUTBOX]
         if entry_id in entries:
             entries[entry_id] = {**entries[entry_id], "status": OutboxEntryStatus.SET_ASIDE.value, "reason": reason}
 
     async def backlog(self) -> OutboxBacklog:
-        """What is left now."""
+        """The counts of waiting and set-aside entries, and when the oldest waiting one was created."""
         waiting = self._waiting()
         return OutboxBacklog(
             count=len(waiting),
@@ -114,60 +141,67 @@ class MemoryStore:
     # Waiting pairs
 
     async def waiting_longer(self, than: datetime, limit: int) -> Sequence[str]:
-        """The conversations of at most `limit` pairs that wait since before `than`, oldest first."""
+        """The conversation ids of at most `limit` pairs that have waited since before `than`, oldest first."""
         return [state["_id"] for state in self._stamped("waitingSince", than, limit)]
 
     async def waiting_backlog(self) -> WaitingBacklog:
-        """All that wait now."""
+        """How many pairs wait, and since when the oldest has waited."""
         since = [text for state in self._states.values() if (text := state["waitingSince"]) is not None]
         return WaitingBacklog(count=len(since), oldest=parse_instant(min(since)) if since else None)
 
     async def forget(self, before: datetime, limit: int) -> int:
-        """Remove the states of at most `limit` pairs that finished before `before`; how many went."""
+        """Remove the states of at most `limit` pairs that finished before `before`; returns how many."""
         over = self._stamped("finishedAt", before, limit)
         for state in over:
             del self._states[state["_id"]]
         return len(over)
 
-    # For tests, simulations and replay: what is there from the start, and what came of it
+    # Seeding and inspection, for tests, simulations and replay
 
     def put_conversation(self, document: Document) -> None:
-        """Store it, whatever was there."""
+        """Store the conversation, whether or not it is stored already."""
         self._documents[Collection.CONVERSATIONS][document["_id"]] = document
 
     def put_work_item(self, document: Document) -> None:
-        """Store it, whatever was there; `ValueError` for a second active one of its conversation."""
+        """Store the work-item. Raises `ValueError` for a second active work-item of its conversation."""
         if not self._write_document(Collection.WORK_ITEMS, document):
             self._journal.take_back()
             raise ValueError(f"conversation {document.get('conversationId')} has another active work-item")
         self._journal.keep()
 
+    def put_state(self, conversation_id: str, state: SyncState) -> None:
+        """Store the sync state with the version that it has; version 0 is the state that no store holds."""
+        if state.version:
+            self._states[conversation_id] = state_document(conversation_id, state)
+        else:
+            self._states.pop(conversation_id, None)
+
     def put_queue(self, queue: RoutingQueue) -> None:
-        """Store it, whatever was there."""
+        """Store the queue, whether or not it is stored already."""
         self._queues[queue.id] = queue
 
     def put_session(self, session: Session) -> None:
-        """Store it, whatever was there."""
+        """Store the session, whether or not it is stored already."""
         self._sessions[session.id] = session
 
     def conversation(self, conversation_id: str) -> Document | None:
-        """As stored; None: not stored. Not to be changed."""
+        """The stored document, not to be changed in place, or None."""
         return self._documents[Collection.CONVERSATIONS].get(conversation_id)
 
     def work_item(self, work_item_id: str) -> Document | None:
-        """As stored; None: not stored. Not to be changed."""
+        """The stored document, not to be changed in place, or None."""
         return self._documents[Collection.WORK_ITEMS].get(work_item_id)
 
     def state(self, conversation_id: str) -> SyncState:
-        """As stored; the empty one where there is none."""
+        """The stored sync state, or the empty one."""
         return state_of(self._states.get(conversation_id))
 
     def session(self, session_id: str) -> Session | None:
-        """As stored; None: not stored."""
+        """The stored session, or None."""
         return self._sessions.get(session_id)
 
     def documents(self, collection: Collection) -> Sequence[Document]:
-        """All of one collection, in the order they were first written; none for queues and sessions, kept otherwise."""
+        """A collection's documents in the order of their first write. It holds neither queues nor sessions."""
         return tuple(self._documents[collection].values())
 
     # Steps
@@ -181,47 +215,50 @@ class MemoryStore:
                 return Committed.COMMITTED
             case TransactionEnd.REJECTED:
                 return PlanRejected(conversation_id=plan.conversation_id, reason=result.reason)
-            case _:
+            case TransactionEnd.LOST | TransactionEnd.DISTURBED | TransactionEnd.UNKNOWN:
                 return Committed.CONFLICT
+            case _:
+                assert_never(result.end)
 
     def _attempt(self, plans: Sequence[Plan]) -> TransactionResult:
-        """All of `plans`, or nothing of them."""
-        result = TransactionResult(end=TransactionEnd.COMMITTED)
-        try:
-            if not all(self._carry_out(step) for step in steps_of(plans, commit_id="")):
-                result = TransactionResult(end=TransactionEnd.LOST)
-        except UNENCODABLE as fault:
-            result = ended(fault)
-        if result.end is TransactionEnd.COMMITTED:
-            self._journal.keep()
-        else:
-            self._journal.take_back()
-        return result
+        """Carry out all of `plans`, or nothing."""
+        for step in steps_of(plans, commit_id=""):
+            result = self._carry_out(step)
+            if result is not _COMMITTED:
+                self._journal.take_back()
+                return result
+        self._journal.keep()
+        return _COMMITTED
 
-    def _carry_out(self, step: TransactionStep) -> bool:
-        if isinstance(step, DocumentInserts):
-            return all(self._insert(step.collection, document) for document in step.documents)
-        if isinstance(step, DocumentChanges):
-            return all(
-                self._change(step.collection, each.id, each.guard, each.stands, each.paths) for each in step.changes
-            )
-        for change in step.changes:
-            self._change_session(change)
-        return True
+    def _carry_out(self, step: TransactionStep) -> TransactionResult:
+        match step:
+            case DocumentInserts():
+                return _all(self._insert(step.collection, document) for document in step.documents)
+            case DocumentChanges():
+                return _all(self._change(step.collection, change) for change in step.changes)
+            case SessionChanges():
+                for change in step.changes:
+                    self._change_session(change)
+                return _COMMITTED
+            case _:
+                assert_never(step)
 
-    def _insert(self, collection: Collection, document: Document) -> bool:
-        _check_encodable(document)
+    def _insert(self, collection: Collection, document: Document) -> TransactionResult:
+        if (reason := rejection_reason(document)) is not None:
+            return TransactionResult(end=TransactionEnd.REJECTED, reason=reason)
         if document["_id"] in self._documents[collection]:
-            return False
-        return self._write_document(collection, document)
+            return _LOST
+        return _COMMITTED if self._write_document(collection, document) else _LOST
 
-    def _change(self, collection: Collection, key: str, guard: str, stands: int | None, paths: ChangedPaths) -> bool:
-        stored = self._documents[collection].get(key)
-        after = stored if stored is None else _applied(stored, paths)
-        _check_encodable(paths.set if after is None else after)
+    def _change(self, collection: Collection, change: DocumentChange) -> TransactionResult:
+        stored = self._documents[collection].get(change.id)
+        after = stored if stored is None else _applied(stored, change.paths)
+        if (reason := rejection_reason(change.paths.set if after is None else after)) is not None:
+            return TransactionResult(end=TransactionEnd.REJECTED, reason=reason)
+        guard, stands = change.guard, change.stands
         if stored is None or after is None or stored.get(guard) != stands:
-            return False
-        return self._write_document(collection, after)
+            return _LOST
+        return _COMMITTED if self._write_document(collection, after) else _LOST
 
     def _change_session(self, change: SessionChange) -> None:
         session = self._sessions.get(change.session)
@@ -229,7 +266,7 @@ class MemoryStore:
             self._journal.write(self._sessions, change.session, changed_session(session, change))
 
     def _write_document(self, collection: Collection, document: Document) -> bool:
-        """False where a second work-item of its conversation would become active."""
+        """Returns False, and writes nothing, where a second work-item of the conversation would become active."""
         key = document["_id"]
         if collection is Collection.WORK_ITEMS and not self._claim(self._documents[collection].get(key), document):
             return False
@@ -237,6 +274,7 @@ class MemoryStore:
         return True
 
     def _claim(self, before: Document | None, after: Document) -> bool:
+        """Moves the work-item in the index of active ones; False where another work-item is the active one."""
         if before is not None and before.get("active") is True:
             self._journal.write(self._active, before.get("conversationId"), None)
         if after.get("active") is not True:
@@ -255,7 +293,7 @@ class MemoryStore:
         return self._documents[Collection.SYNC_STATES]
 
     def _stamped(self, name: str, before: datetime, limit: int) -> list[Document]:
-        """At most `limit` states with that stamp from before then, oldest first; as text the stamps compare alike."""
+        """At most `limit` states whose time `name` is before `before`, oldest first; times as text sort like times."""
         end = format_instant(before)
         found = (state for state in self._states.values() if state[name] is not None and state[name] < end)
         return heapq.nsmallest(limit, found, key=lambda state: str(state[name]))
@@ -266,7 +304,7 @@ class MemoryStore:
 
 
 def _applied(document: Document, paths: ChangedPaths) -> Document:
-    """The document with the paths set and unset, one level below the top at most, as `changed_paths` makes them."""
+    """The document with the paths set and unset. A path has two levels at most (`changed_paths`)."""
     after = dict(document)
     for path, value in paths.set.items():
         level, _, name = path.partition(".")
@@ -280,8 +318,6 @@ def _applied(document: Document, paths: ChangedPaths) -> Document:
     return after
 
 
-def _check_encodable(document: Mapping[str, Any]) -> None:
-    """Raises what pymongo raises for a document that the server cannot hold."""
-    size = len(bson.encode(document))
-    if size > DOCUMENT_BYTES_MAX:
-        raise DocumentTooLarge(f"{size} bytes")
+def _all(results: Iterable[TransactionResult]) -> TransactionResult:
+    """The first result that is not COMMITTED; what comes after it is not carried out."""
+    return next((result for result in results if result is not _COMMITTED), _COMMITTED)

@@ -52,6 +52,14 @@ def changed(document: Document, **attributes: Any) -> dict[str, Any]:
     return {**document, "rev": document["rev"] + 1, "attributes": kept}
 
 
+def nested(levels: int) -> Any:
+    """A value that nests objects and lists in turn."""
+    value: Any = 1
+    for level in range(levels):
+        value = [value] if level % 2 else {"a": value}
+    return value
+
+
 def announcement(key: str, conversation_id: str = "c1", at: datetime = T0) -> Announcement:
     return Announcement(id=key, conversation_id=conversation_id, side="work-item", message="{}", created_at=at)
 

@@ -11,6 +11,7 @@ from tests.worker.store.plans import (
     first_plan,
     held,
     loaded,
+    nested,
     next_plan,
     session,
     state_plan,
@@ -97,6 +98,13 @@ async def test_a_work_item_takes_over_from_another(bench: Bench) -> None:
     assert await bench.store.commit([replace(next_plan(pair), work_items=writes)]) == [COMMITTED]
 
 
+async def test_the_deepest_document_is_stored(bench: Bench) -> None:
+    deepest = conversation("c1", custom=nested(178))
+    plan = state_plan(conversation=DocumentWrite(before=None, after=deepest))
+    assert await bench.store.commit([plan]) == [COMMITTED]
+    assert (await loaded(bench)).conversation == deepest
+
+
 async def test_a_conflict_takes_no_other_plan_with_it(bench: Bench) -> None:
     await bench.put(sessions=[session("s1", "u1")])
     await bench.store.commit([first_plan("c1"), first_plan("c2"), first_plan("c3")])
@@ -117,9 +125,10 @@ async def test_a_conflict_takes_no_other_plan_with_it(bench: Bench) -> None:
         ("\ud800", "not Unicode"),
         ({"a\0b": 1}, "BSON cannot"),
         ({"nobody": object()}, "BSON cannot"),
+        (nested(179), "nested too deep"),
         ("x" * 17_000_000, "larger than MongoDB takes"),
     ],
-    ids=["number", "surrogate", "nul", "object", "size"],
+    ids=["number", "surrogate", "nul", "object", "depth", "size"],
 )
 async def test_what_can_never_be_stored_is_rejected_alone(bench: Bench, value: object, says: str) -> None:
     await bench.put(sessions=[session("s1", "u1")])
