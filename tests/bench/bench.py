@@ -21,26 +21,26 @@ from tests.bench.baseline.checkout import UnknownCommit
 from tests.bench.baseline.command import compare_with_base
 from tests.bench.consumers.consumer import ALL, BARE, OURS
 from tests.bench.decisions import Step, decisions
-from tests.bench.loads.workload import Kind
+from tests.bench.loads.workload import LoadKind
 from tests.bench.profiling.profile import Profile
-from tests.bench.profiling.run import profiled
+from tests.bench.profiling.run import profile_run
 from tests.bench.runs.machine import machine
-from tests.bench.runs.rounds import Asked, Outcome, measured
-from tests.bench.runs.servers import bench
+from tests.bench.runs.rounds import BenchOutcome, BenchPlan, measure_rounds
+from tests.bench.runs.servers import running_servers
 from tests.bench.tables import cost_table, decisions_table, functions_table, packages_table, wall_table
 
 ROUNDS: Final = 3
 """Where `--rounds` is not given."""
 
 
-class Found(Struct, frozen=True, kw_only=True):
+class BenchReport(Struct, frozen=True, kw_only=True):
     """All that was measured, on which machine, and who was not there."""
 
     machine: str
-    asked: Asked
-    outcome: Outcome
+    asked: BenchPlan
+    outcome: BenchOutcome
     steps: Sequence[Step]
-    profiles: Mapping[Kind, Profile]
+    profiles: Mapping[LoadKind, Profile]
     left_out: Sequence[str]
 
 
@@ -64,10 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if found.outcome.faults else 0
 
 
-def _found(options: argparse.Namespace, console: Console) -> Found:
+def _found(options: argparse.Namespace, console: Console) -> BenchReport:
     wanted = [one for one in ALL if options.only is None or one.name in {BARE.name, *options.only.split(",")}]
     consumers = [one for one in wanted if one.there]
-    asked = Asked(
+    asked = BenchPlan(
         consumers=consumers,
         kinds=_kinds(options),
         messages=options.messages,
@@ -77,24 +77,24 @@ def _found(options: argparse.Namespace, console: Console) -> Found:
     )
     about = machine()
     with (
-        bench(latency_ms=options.latency_ms) as servers,
+        running_servers(latency_ms=options.latency_ms) as servers,
         tempfile.TemporaryDirectory() as folder,
         Progress(console=console, transient=True) as progress,
     ):
         steps = decisions(seed=options.seed)
         task = progress.add_task("runs", total=asked.rounds * len(asked.kinds) * len(consumers))
-        outcome = measured(servers, asked, lambda: progress.advance(task))
+        outcome = measure_rounds(servers, asked, lambda: progress.advance(task))
         profiles = {
-            kind: profiled(servers, asked, kind, Path(folder))
+            kind: profile_run(servers, asked, kind, Path(folder))
             for kind in asked.kinds
             if options.profile and OURS in consumers
         }
     left_out = [one.name for one in wanted if not one.there]
-    return Found(machine=about, asked=asked, outcome=outcome, steps=steps, profiles=profiles, left_out=left_out)
+    return BenchReport(machine=about, asked=asked, outcome=outcome, steps=steps, profiles=profiles, left_out=left_out)
 
 
-def _kinds(options: argparse.Namespace) -> list[Kind]:
-    return [kind for kind in Kind if kind.value[0] in options.kinds]
+def _kinds(options: argparse.Namespace) -> list[LoadKind]:
+    return [kind for kind in LoadKind if kind.value[0] in options.kinds]
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -115,7 +115,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _print(found: Found, console: Console) -> None:
+def _print(found: BenchReport, console: Console) -> None:
     console = Console(width=max(console.width, 132))
     asked = found.asked
     if found.outcome.cells:
@@ -130,7 +130,7 @@ def _print(found: Found, console: Console) -> None:
         console.print(f"Left out, not installed: {', '.join(found.left_out)}")
 
 
-def _wire(found: Found) -> dict[str, Any]:
+def _wire(found: BenchReport) -> dict[str, Any]:
     return {
         "machine": found.machine,
         "messages": found.asked.messages,

@@ -20,7 +20,7 @@ from handlers.planning.event_batch import load_request_of
 from handlers.planning.pair_draft import PairDraft
 from handlers.planning.planner import plan_pair
 from handlers.ports import Pair
-from tests.bench.loads.workload import Kind, workload
+from tests.bench.loads.workload import LoadKind, workload
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.store.documents import Collection
 from worker.store.pair_assembly import BatchDocuments, context_of, pairs_of
@@ -32,13 +32,13 @@ _OPTIONS: Final = Options()
 _CLOCK: Final = SystemClock()
 _IDS: Final = ObjectIds()
 EVENTS: Final = 60
-_KINDS: Final = (Kind.OWN, Kind.UNSHARED, Kind.SYNCS)
+_KINDS: Final = (LoadKind.OWN, LoadKind.UNSHARED, LoadKind.SYNCS)
 
 
 class Step(Struct, frozen=True, kw_only=True):
     """One step on events of one kind. `ratio` is to `orjson.loads` of the same bodies."""
 
-    kind: Kind
+    kind: LoadKind
     name: str
     us: float
     ratio: float
@@ -59,20 +59,20 @@ def decisions(*, seed: int, events: int = EVENTS, seconds: float = 0.5) -> list[
         json_us = _us(_loads, cases, seconds)
         found.append(Step(kind=kind, name="orjson.loads", us=json_us, ratio=1.0))
         for name, step in _STEPS.items():
-            if kind is Kind.OWN and name in _OF_PAIRS:
+            if kind is LoadKind.OWN and name in _OF_PAIRS:
                 continue
             us = _us(step, cases, seconds)
             found.append(Step(kind=kind, name=name, us=us, ratio=us / json_us))
     return found
 
 
-def _cases(kind: Kind, seed: int, events: int) -> list[_Case]:
+def _cases(kind: LoadKind, seed: int, events: int) -> list[_Case]:
     load = workload(kind, events, seed=seed, warm_up=0)
     cases = []
     for body in load.bodies:
         event = read_message(body)
         assert isinstance(event, Event), event
-        pair = None if kind is Kind.OWN else _pair(event, load.documents)
+        pair = None if kind is LoadKind.OWN else _pair(event, load.documents)
         case = _Case(body=body, event=event, pair=pair, handled=skip_own(event, now=_CLOCK.now(), options=_OPTIONS))
         if pair is not None:
             [handled] = _plan(case).handled

@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 
 from tests.bench.decisions import Step
-from tests.bench.loads.workload import Kind
+from tests.bench.loads.workload import LoadKind
 from tests.bench.profiling.profile import Profile
 from tests.bench.runs.rounds import Cell
 
@@ -32,8 +32,8 @@ def _told(seconds: float, ratio: float) -> str:
     return f"{seconds:.3f} s {ratio:6.2f}"
 
 
-def _by_kind(title: str, cells: Mapping[tuple[str, Kind], str]) -> Table:
-    kinds = [kind for kind in Kind if any(kind is one for _, one in cells)]
+def _by_kind(title: str, cells: Mapping[tuple[str, LoadKind], str]) -> Table:
+    kinds = [kind for kind in LoadKind if any(kind is one for _, one in cells)]
     table = markdown_table(title, "", *(kind.value for kind in kinds))
     for name in dict.fromkeys(name for name, _ in cells):
         table.add_row(name, *(cells.get((name, kind), "–") for kind in kinds))
@@ -54,22 +54,22 @@ def decisions_table(steps: Sequence[Step]) -> Table:
     return _by_kind("Decisions alone: microseconds of CPU an event, and as ratio to orjson.loads of its body", rows)
 
 
-def packages_table(profiles: Mapping[Kind, Profile]) -> Table:
+def packages_table(profiles: Mapping[LoadKind, Profile]) -> Table:
     """Shares of the worker's CPU time by package."""
     shares = {(one.name, kind): one.share for kind, profile in profiles.items() for one in profile.packages}
     title = "Where the worker's time goes, by package (cProfile, C code put to its caller)"
     return _by_kind(title, _dearest(shares, profiles, _PACKAGES_SHOWN))
 
 
-def functions_table(profiles: Mapping[Kind, Profile]) -> Table:
+def functions_table(profiles: Mapping[LoadKind, Profile]) -> Table:
     """The functions that take most themselves."""
     shares = {(one.name, kind): one.share for kind, profile in profiles.items() for one in profile.functions}
     return _by_kind("The functions that take most themselves", _dearest(shares, profiles, _FUNCTIONS_SHOWN))
 
 
 def _dearest(
-    shares: Mapping[tuple[str, Kind], float], kinds: Iterable[Kind], shown_max: int
-) -> dict[tuple[str, Kind], str]:
+    shares: Mapping[tuple[str, LoadKind], float], kinds: Iterable[LoadKind], shown_max: int
+) -> dict[tuple[str, LoadKind], str]:
     greatest: dict[str, float] = {}
     for (name, _), share in shares.items():
         greatest[name] = max(share, greatest.get(name, 0))

@@ -9,7 +9,7 @@ import pytest
 from tests.bench.decisions import decisions
 from tests.bench.endpoint.process import BenchEndpoint
 from tests.bench.loads.template import template
-from tests.bench.loads.workload import Kind, names_of, workload
+from tests.bench.loads.workload import LoadKind, names_of, workload
 from worker.aws.clients import sqs_client
 from worker.aws.sqs import SqsQueue, read_facts
 from worker.ports import AwsEndpoint
@@ -45,16 +45,16 @@ def test_names_are_as_long_as_the_ids_that_take_their_places() -> None:
 
 
 def test_a_mix_has_its_shares_and_a_pair_for_every_event_that_needs_one() -> None:
-    load = workload(Kind.MIX, 200, seed=1, warm_up=100, now=datetime(2026, 1, 5, tzinfo=UTC))
+    load = workload(LoadKind.MIX, 200, seed=1, warm_up=100, now=datetime(2026, 1, 5, tzinfo=UTC))
     assert (len(load.warm_up), len(load.bodies)) == (100, 200)
     assert (load.warm_up_announced, load.announced) == (5, 10)
     assert len(load.documents[Collection.CONVERSATIONS]) == 60
-    assert load == workload(Kind.MIX, 200, seed=1, warm_up=100, now=datetime(2026, 1, 5, tzinfo=UTC))
+    assert load == workload(LoadKind.MIX, 200, seed=1, warm_up=100, now=datetime(2026, 1, 5, tzinfo=UTC))
 
 
 def test_every_step_of_deciding_is_measured() -> None:
     steps = decisions(seed=1, events=3, seconds=0.001)
-    assert {step.kind for step in steps} == {Kind.OWN, Kind.UNSHARED, Kind.SYNCS}
+    assert {step.kind for step in steps} == {LoadKind.OWN, LoadKind.UNSHARED, LoadKind.SYNCS}
     assert all(step.us > 0 for step in steps)
 
 

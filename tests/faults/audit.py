@@ -21,12 +21,12 @@ from sync.contract import sync_writes_max, violations
 from tests.e2e.ledger import Ledger, half_written, misplaced
 from tests.e2e.stage import Stage
 from tests.faults.load.load import Load
-from tests.faults.load.outside_services import Case
+from tests.faults.load.outside_services import PairHistory
 
 _SHOWN = 12
 
 
-class Lines(Struct, frozen=True, kw_only=True):
+class WorkerLog(Struct, frozen=True, kw_only=True):
     """What all workers of a run logged. They log at level `debug`."""
 
     lines: Sequence[dict[str, Any]]
@@ -37,12 +37,12 @@ class Lines(Struct, frozen=True, kw_only=True):
             if line["msg"] == "CONVERSATION_SYNC_AUDIT" and line["event"] is not None:
                 yield line["event"]["id"]
 
-    def said(self, *messages: str) -> Iterator[dict[str, Any]]:
+    def with_message(self, *messages: str) -> Iterator[dict[str, Any]]:
         """The lines with one of these messages."""
         return (line for line in self.lines if line["msg"] in messages)
 
 
-class Figures(Struct, frozen=True, kw_only=True):
+class RunFigures(Struct, frozen=True, kw_only=True):
     """What a run came to."""
 
     messages: int
@@ -56,11 +56,11 @@ def audit(
     stage: Stage,
     load: Load,
     ledger: Ledger,
-    lines: Lines,
+    lines: WorkerLog,
     *,
     delete_may_have_failed: AnyOf[str] = frozenset(),
     announced: Sequence[Mapping[str, Any]] | None = None,
-) -> Figures:
+) -> RunFigures:
     """Everything, all being quiet; raises AssertionError with all that is wrong.
 
     `delete_may_have_failed`: ids of messages whose delete SQS did not acknowledge, the only ones that may come again.
@@ -77,15 +77,15 @@ def audit(
         *(f"half-written: {each}" for each in half_written(stage.database)),
         *(f"session {key}: stored, due: {pair}" for key, pair in misplaced(stage.database).items()),
         *_settled_again(lines, delete_may_have_failed),
-        *(f"a fault in our code: {line}" for line in lines.said(*_CODE_FAULTS)),
+        *(f"a fault in our code: {line}" for line in lines.with_message(*_CODE_FAULTS)),
     ]
     assert not wrong, "\n".join([f"{len(wrong)} things are wrong", *wrong[:_SHOWN]])
-    return Figures(
-        messages=load.published + load.post.poisoned.total() + len(announced),
+    return RunFigures(
+        messages=load.published + load.delivery.poisoned.total() + len(announced),
         outside_writes=load.services.writes,
         syncs=len(ledger.announcement_ids()),
         dead_letters=len(letters),
-        redeliveries=sum(line["receiveCount"] > 1 for line in lines.said(*_SETTLED)),
+        redeliveries=sum(line["receiveCount"] > 1 for line in lines.with_message(*_SETTLED)),
     )
 
 
@@ -98,10 +98,10 @@ _CODE_FAULTS = (
 _SETTLED = ("message done", "message dead-lettered")
 
 
-def _unsettled(stage: Stage, load: Load, lines: Lines) -> Iterator[str]:
+def _unsettled(stage: Stage, load: Load, lines: WorkerLog) -> Iterator[str]:
     if not stage.drained():
         yield f"{stage.depth()} messages and {stage.database['outbox'].count_documents({})} announcements are left"
-    missing = load.post.event_ids - set(lines.events())
+    missing = load.delivery.event_ids - set(lines.events())
     yield from (f"event {each} is in no audit line" for each in sorted(missing))
 
 
@@ -109,14 +109,15 @@ def _letters_wrong(load: Load, letters: Iterable[dict[str, Any]]) -> Iterator[st
     sources: dict[str, set[str]] = {}
     for letter in letters:
         attributes = letter.get("MessageAttributes", {})
-        said = {name: value.get("StringValue") for name, value in attributes.items()}
-        if not said.get("error_code") or not said.get("error_reason"):
+        with_message = {name: value.get("StringValue") for name, value in attributes.items()}
+        if not with_message.get("error_code") or not with_message.get("error_reason"):
             yield f"a dead letter without its reason: {letter['Body'][:200]}"
         # A kill between letter and delete makes a second letter of the same message.
-        sources.setdefault(letter["Body"], set()).add(str(said.get("source_message_id")))
+        sources.setdefault(letter["Body"], set()).add(str(with_message.get("source_message_id")))
     found = {body: len(ids) for body, ids in sources.items()}
-    if found != dict(load.post.poisoned):
-        yield f"dead letters are not the poison that was sent: {sum(found.values())} of {load.post.poisoned.total()}"
+    poisoned = load.delivery.poisoned
+    if found != dict(poisoned):
+        yield f"dead letters are not the poison that was sent: {sum(found.values())} of {poisoned.total()}"
 
 
 def _pairs_wrong(stage: Stage, load: Load, ledger: Ledger) -> Iterator[str]:
@@ -135,7 +136,7 @@ def _pairs_wrong(stage: Stage, load: Load, ledger: Ledger) -> Iterator[str]:
             yield f"{case.key}: {syncs[case.key]} sync writes of {case.writes} outside writes"
 
 
-def _broken(case: Case, conversation: dict[str, Any], item: dict[str, Any] | None) -> Iterator[str]:
+def _broken(case: PairHistory, conversation: dict[str, Any], item: dict[str, Any] | None) -> Iterator[str]:
     pair = conversation_of(conversation), None if item is None else work_item_of(item)
     for each in violations(case.history, *pair):
         yield f"{case.key} {each.point} {each.field}: {each.expected!r} expected, {each.found!r} found"
@@ -155,9 +156,9 @@ def _unannounced(ledger: Ledger, announced: Iterable[Mapping[str, Any]]) -> Iter
     yield from (f"announcement {each} came out of nowhere" for each in sorted(seen - stored))
 
 
-def _settled_again(lines: Lines, delete_may_have_failed: AnyOf[str]) -> Iterator[str]:
+def _settled_again(lines: WorkerLog, delete_may_have_failed: AnyOf[str]) -> Iterator[str]:
     """A message is settled with its log line, after its delete was answered."""
-    done = Counter(line["messageId"] for line in lines.said(*_SETTLED))
+    done = Counter(line["messageId"] for line in lines.with_message(*_SETTLED))
     for message_id, times in done.items():
         if times > 1 and message_id not in delete_may_have_failed:
             yield f"message {message_id} was handled {times} times, each of them settled"

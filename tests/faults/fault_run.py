@@ -11,11 +11,11 @@ from typing import Any
 from tests.e2e.ledger import Ledger
 from tests.e2e.stage import Stage
 from tests.e2e.worker_process import WorkerProcess
-from tests.faults.audit import Figures, Lines, audit
+from tests.faults.audit import RunFigures, WorkerLog, audit
 from tests.faults.load.load import Load
 from tests.faults.load.outside_services import session_documents
 from tests.faults.services.forked_worker import ForkedWorker
-from tests.faults.services.statsd_listener import StatsdEar
+from tests.faults.services.statsd_listener import StatsdListener
 from worker.telemetry.metrics import Metric
 
 # Longer than any fault: what the audit is to see is decided by events alone, never by the poll in their place.
@@ -33,11 +33,11 @@ class FaultRun:
     stage: Stage
     load: Load
     ledger: Ledger
-    ear: StatsdEar
+    metrics: StatsdListener
     began: float = field(default_factory=time.monotonic)
     took_s: float = 0.0
     kills: int = 0
-    figures: Figures | None = None
+    figures: RunFigures | None = None
     notes: dict[str, str] = field(default_factory=dict)
 
     def workers(self, count: int = 2, **variables: str) -> list[WorkerProcess]:
@@ -50,7 +50,7 @@ class FaultRun:
     @property
     def pauses(self) -> int:
         """How often a worker found MongoDB away and paused."""
-        return self.ear.count(Metric.STORE_PAUSE)
+        return self.metrics.count(Metric.STORE_PAUSE)
 
     def say(self, text: str) -> None:
         """Progress, for whoever looks on."""
@@ -63,7 +63,7 @@ class FaultRun:
         within_s: float = 90,
         delete_may_have_failed: Collection[str] = frozenset(),
         announced: Sequence[Mapping[str, Any]] | None = None,
-    ) -> Figures:
+    ) -> RunFigures:
         """End the load, wait until all is quiet, stop the workers in order, look at everything."""
         self.load.stop()
         self.say(f"{self.load.published} messages published, waiting for quiet")
@@ -72,7 +72,7 @@ class FaultRun:
             if worker.process.poll() is None:
                 status, _ = worker.terminate()
                 assert status == 0, f"the worker ended with {status}: {worker.log.read_text()[-2_000:]}"
-        lines = Lines(lines=[line for worker in self.stage.workers for line in worker.lines()])
+        lines = WorkerLog(lines=[line for worker in self.stage.workers for line in worker.lines()])
         self.figures = audit(
             self.stage,
             self.load,
@@ -101,11 +101,11 @@ class FaultRun:
         figures = self.figures
         return {
             "case": self.name if figures else f"{self.name}: NOT FINISHED",
-            "messages": figures.messages if figures else self.load.post.published,
+            "messages": figures.messages if figures else self.load.delivery.published,
             "syncs": figures.syncs if figures else "",
             "kills": self.kills,
             "redelivered": figures.redeliveries if figures else "",
-            "conflicts": self.ear.count(Metric.CONFLICT),
+            "conflicts": self.metrics.count(Metric.CONFLICT),
             "pauses": self.pauses,
             "seconds": f"{self.took_s:.0f}" if figures else "",
             "seed": self.seed,
@@ -120,16 +120,22 @@ def fault_run(
     """The load has begun inside, and is ended whatever happens."""
     stage.kind = ForkedWorker
     stage.database["work_sessions"].insert_many(session_documents())
-    with StatsdEar() as ear:
+    with StatsdListener() as metrics:
         stage.variables |= {
             "LOG_LEVEL": "debug",
             "STATSD_HOST": "127.0.0.1",
-            "STATSD_PORT": str(ear.port),
+            "STATSD_PORT": str(metrics.port),
             "SYNC_GAP_SECONDS": str(GAP_SECONDS),
         }
         load = Load(stage, uri=uri, seed=seed, pairs=pairs, per_second=per_second)
         run = FaultRun(
-            name=name, seed=seed, random=Random(seed), stage=stage, load=load, ledger=Ledger(stage.database), ear=ear
+            name=name,
+            seed=seed,
+            random=Random(seed),
+            stage=stage,
+            load=load,
+            ledger=Ledger(stage.database),
+            metrics=metrics,
         )
         run.say(f"{name}: seed {seed}")
         load.start()

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.worker_process import WorkerProcess, wait_until
 from tests.faults.fault_run import FaultRun
-from tests.faults.proxies.aws_fault import OffClock
+from tests.faults.proxies.aws_fault import ClockSkew
 from tests.faults.proxies.aws_proxy import AwsProxy
 from tests.faults.test_queue_faults import finish
 
@@ -48,7 +48,7 @@ def test_the_clock_of_a_worker_jumps(run: FaultRun, proxy: AwsProxy) -> None:
     (jumping,) = run.workers(1, **fake)
     run.workers(1)
     hours = {line["time"][:13] for line in jumping.lines()}
-    with proxy.failing(OffClock(by=timedelta())):
+    with proxy.failing(ClockSkew(by=timedelta())):
         for seconds in _JUMPS_S:
             jump(seconds)
             time.sleep(3)
@@ -62,7 +62,7 @@ def test_the_clock_of_a_worker_jumps(run: FaultRun, proxy: AwsProxy) -> None:
 def test_the_clock_of_the_service_is_off(run: FaultRun, proxy: AwsProxy) -> None:
     run.workers(2)
     for minutes in (20, -20, 1_440):
-        with proxy.failing(OffClock(by=timedelta(minutes=minutes))):
+        with proxy.failing(ClockSkew(by=timedelta(minutes=minutes))):
             begun = time.monotonic()
             # Refused at first: then the workers go by the service's clock.
             wait_until(

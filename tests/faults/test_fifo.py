@@ -9,7 +9,7 @@ from localstack_server import LocalStack
 from mongod import Mongod
 from tests.e2e.worker_process import wait_until
 from tests.faults.fault_run import FaultRun
-from tests.faults.proxies.aws_fault import Belie, FailEntries
+from tests.faults.proxies.aws_fault import AnswerWithError, FailEntries
 from tests.faults.proxies.aws_proxy import AwsProxy
 from tests.faults.proxies.aws_record import handled_again
 
@@ -31,7 +31,7 @@ def test_nothing_overtakes_a_message_of_its_group_that_went_back(
         wait_until(lambda: bool(_lines(run)), within_s=90, what=lambda: "the group was not met")
         with (
             proxy.failing(FailEntries(share=0.2), "DeleteMessageBatch"),
-            proxy.failing(Belie(status=500, code="InternalError"), "DeleteMessageBatch", share=0.1),
+            proxy.failing(AnswerWithError(status=500, code="InternalError"), "DeleteMessageBatch", share=0.1),
         ):
             time.sleep(10)
         before = _lines(run)

@@ -61,7 +61,7 @@ def test_stopped_in_the_middle_of_its_work(run: FaultRun) -> None:
         [workers[victim]] = run.workers(1, SHUTDOWN_SECONDS=str(SHUTDOWN_SECONDS))
     run.notes["longest stop"] = f"{longest_s:.1f} s"
     run.finish()
-    run.notes["handed back"] = str(run.ear.count(Metric.HANDED_BACK))
+    run.notes["handed back"] = str(run.metrics.count(Metric.HANDED_BACK))
 
 
 def test_an_idle_worker_stops_at_once(run: FaultRun) -> None:

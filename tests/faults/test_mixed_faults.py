@@ -11,7 +11,7 @@ from tests.faults.proxies.aws_fault import (
     SQS_FAILING,
     SQS_THROTTLING,
     SQS_UNAVAILABLE,
-    Belie,
+    AnswerWithError,
     Cut,
     Delay,
     FailEntries,
@@ -30,7 +30,7 @@ WEATHER_S = 60
 def test_a_minute_of_bad_weather(run: FaultRun, proxy: AwsProxy) -> None:
     both_transports(run)
     with ExitStack() as weather:
-        troubles = [
+        active_faults = [
             weather.enter_context(proxy.failing(fault, *actions, share=share))
             for fault, actions, share in (
                 (SQS_FAILING, ("ReceiveMessage", *SETTLING), 0.04),
@@ -41,7 +41,7 @@ def test_a_minute_of_bad_weather(run: FaultRun, proxy: AwsProxy) -> None:
                 (FailEntries(share=0.3), (*SETTLING, "PublishBatch"), 0.1),
                 (FailEntries(share=0.3, fault=EntryFault(code="RequestThrottled", sender=True)), SETTLING, 0.05),
                 (LoseAnswer(), ALL, 0.03),
-                (Belie(status=500, code="InternalError"), ALL, 0.03),
+                (AnswerWithError(status=500, code="InternalError"), ALL, 0.03),
                 (Cut(), ALL, 0.03),
                 (Garbage(), ALL, 0.02),
                 (Delay(seconds=1), ALL, 0.1),
@@ -50,6 +50,6 @@ def test_a_minute_of_bad_weather(run: FaultRun, proxy: AwsProxy) -> None:
         # Half of the receivers hear nothing until their own patience ends.
         weather.enter_context(proxy.failing(Hang(), "ReceiveMessage", times=4))
         time.sleep(WEATHER_S)
-    assert all(trouble.hits > 0 for trouble in troubles)
+    assert all(active.hits > 0 for active in active_faults)
     finish(run, proxy)
-    run.notes["calls met"] = f"{sum(trouble.hits for trouble in troubles)} of {len(proxy.calls)}"
+    run.notes["calls met"] = f"{sum(active.hits for active in active_faults)} of {len(proxy.calls)}"

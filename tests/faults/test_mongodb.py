@@ -58,16 +58,16 @@ def test_primary_stepped_down_and_killed(run_on: RunOn) -> None:
         run.finish()
 
 
-@pytest.mark.parametrize("harm", ["lose_answer", "lose_request"])
-def test_a_commit_is_lost_on_its_way(run: FaultRun, mongod: Mongod, harm: str) -> None:
+@pytest.mark.parametrize("kind", ["lose_answer", "lose_request"])
+def test_a_commit_is_lost_on_its_way(run: FaultRun, mongod: Mongod, kind: str) -> None:
     with MongoProxy(mongod.port, Random(run.seed)) as proxy:
         run.workers(2, MONGODB_URI=proxy.uri, **IMPATIENT)
-        setattr(proxy.harm, harm, 0.4)
+        setattr(proxy.faults, kind, 0.4)
         run.load.wait_published(400, within_s=90)
-        setattr(proxy.harm, harm, 0.0)
+        setattr(proxy.faults, kind, 0.0)
         run.finish()
-        lost = proxy.lost_answers if harm == "lose_answer" else proxy.lost_requests
-        run.notes[harm] = f"{lost} of {proxy.commits} commits"
+        lost = proxy.lost_answers if kind == "lose_answer" else proxy.lost_requests
+        run.notes[kind] = f"{lost} of {proxy.commits} commits"
         assert lost > 20
 
 
@@ -76,7 +76,7 @@ def test_mongodb_slow(run: FaultRun, mongod: Mongod) -> None:
     with MongoProxy(mongod.port, Random(run.seed)) as proxy:
         run.workers(2, MONGODB_URI=proxy.uri, **IMPATIENT)
         for latency_s in (0.05, 0.2, 0.5, 0.0):
-            proxy.harm.latency_s = latency_s
+            proxy.faults.latency_s = latency_s
             time.sleep(5)
         run.finish()
         assert run.pauses > 0, "some batches were to take longer than they may"
@@ -104,9 +104,9 @@ def test_connections_run_out(run: FaultRun, mongod: Mongod) -> None:
     with MongoProxy(mongod.port, Random(run.seed)) as proxy:
         uri = f"{proxy.uri}&maxPoolSize=2&waitQueueTimeoutMS=200"
         workers = run.workers(2, MONGODB_URI=uri, LANES="32", **IMPATIENT)
-        proxy.harm.latency_s = 0.1
+        proxy.faults.latency_s = 0.1
         run.load.wait_published(400, within_s=90)
-        proxy.harm.latency_s = 0.0
+        proxy.faults.latency_s = 0.0
         run.finish()
     lines = [line for worker in workers for line in worker.lines()]
     assert any("maxPoolSize" in line.get("reason", "") for line in lines), "connections were to run out"

@@ -38,7 +38,7 @@ def rss_mb(worker: WorkerProcess) -> float:
 def test_a_store_slower_than_the_queue(run: FaultRun, mongod: Mongod) -> None:
     with MongoProxy(mongod.port, Random(run.seed)) as proxy:
         run.load.wait_published(300, within_s=90)
-        proxy.harm.latency_s = 0.4
+        proxy.faults.latency_s = 0.4
         sizes = {"IN_HAND_MAX": str(IN_HAND_MAX), "RECEIVERS": "2", "LANES": "4", "BATCH_MAX": "10"}
         [worker] = run.workers(1, MONGODB_URI=proxy.uri, **sizes)
         in_hand, memory_mb = [], []
@@ -54,7 +54,7 @@ def test_a_store_slower_than_the_queue(run: FaultRun, mongod: Mongod) -> None:
         growth_mb = max(memory_mb) - memory_mb[4]
         assert growth_mb < GROWTH_MB_MAX
         run.notes |= {"in hand": str(max(in_hand)), "RSS": f"{max(memory_mb):.0f} MB, grew {growth_mb:.1f}"}
-        proxy.harm.latency_s = 0.0
+        proxy.faults.latency_s = 0.0
         assert run.finish().redeliveries == 0, "what waits in hand stays hidden from others"
 
 
@@ -99,7 +99,7 @@ def hammered(database: Database[dict[str, Any]], key: str) -> Iterator[None]:
 def slow_enough(mongod: Mongod, seed: int) -> Iterator[str]:
     """A way to MongoDB on which a transaction lasts long enough to meet whoever hammers."""
     with MongoProxy(mongod.port, Random(seed)) as proxy:
-        proxy.harm.latency_s = 0.01
+        proxy.faults.latency_s = 0.01
         yield proxy.uri
 
 
@@ -129,7 +129,7 @@ def test_one_conversation_holds_up_no_other(
     run.notes |= {"nine within": f"{nine_s:.2f} s", "else": f"{free_s:.2f} s", "tenth after": f"{max(tenth_s):.2f} s"}
     if contended is held:
         assert min(tenth_s) > HELD_S - 0.5, "the tenth was to be held"
-    assert run.ear.count(Metric.CONFLICT) > ROUNDS, "the tenth was to be contended"
+    assert run.metrics.count(Metric.CONFLICT) > ROUNDS, "the tenth was to be contended"
     assert nine_s < free_s + HELD_S / 2
     run.finish()
 

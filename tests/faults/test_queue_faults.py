@@ -11,7 +11,7 @@ from tests.faults.proxies.aws_fault import (
     SQS_FAILING,
     SQS_THROTTLING,
     SQS_UNAVAILABLE,
-    Belie,
+    AnswerWithError,
     Cut,
     FailEntries,
     Fault,
@@ -19,7 +19,7 @@ from tests.faults.proxies.aws_fault import (
     Hang,
     LoseAnswer,
 )
-from tests.faults.proxies.aws_proxy import AwsProxy, Trouble
+from tests.faults.proxies.aws_proxy import ActiveFault, AwsProxy
 from tests.faults.proxies.aws_record import deliveries, handled_again
 from worker.telemetry.metrics import Metric
 
@@ -40,9 +40,9 @@ def finish(run: FaultRun, proxy: AwsProxy, *, within_s: float = 90) -> None:
     run.finish(within_s=within_s, delete_may_have_failed=handled_again(proxy.calls))
 
 
-def until_met(trouble: Trouble, times: int = 3) -> None:
+def until_met(active: ActiveFault, times: int = 3) -> None:
     """Until the fault has met so many calls."""
-    wait_until(lambda: trouble.hits >= times, within_s=60, what=lambda: f"{trouble.fault} met {trouble.hits} calls")
+    wait_until(lambda: active.hits >= times, within_s=60, what=lambda: f"{active.fault} met {active.hits} calls")
 
 
 def set_visibility(run: FaultRun, seconds: int) -> None:
@@ -54,21 +54,21 @@ def set_visibility(run: FaultRun, seconds: int) -> None:
 
 def test_each_call_to_sqs_fails_for_a_while(run: FaultRun, proxy: AwsProxy) -> None:
     set_visibility(run, 4)
-    run.load.post.poison_every = 5
+    run.load.delivery.poison_every = 5
     both_transports(run)
     hits: Counter[str] = Counter()
     for fault in WHOLE:
         # Deletes that fail keep messages in hand, so that visibility has to be extended, which fails as well.
         for actions in (ACTIONS[:1], ACTIONS[1:]):
-            troubles = [proxy.put(fault, action, share=0.8) for action in actions]
+            active_faults = [proxy.put(fault, action, share=0.8) for action in actions]
             time.sleep(1.5 if len(actions) == 1 else 2.5)
-            until_met(troubles[0], 1)
-            for action, trouble in zip(actions, troubles, strict=True):
-                proxy.lift(trouble)
-                hits[action] += trouble.hits
+            until_met(active_faults[0], 1)
+            for action, active in zip(actions, active_faults, strict=True):
+                proxy.lift(active)
+                hits[action] += active.hits
     assert min(hits[action] for action in ACTIONS) > 0, hits
     finish(run, proxy)
-    assert run.ear.count(Metric.QUEUE_AWAY) > 0
+    assert run.metrics.count(Metric.QUEUE_AWAY) > 0
     run.notes["calls failed"] = str(hits.total())
 
 
@@ -80,11 +80,11 @@ def test_batches_fail_in_part_and_answers_are_lost(run: FaultRun, proxy: AwsProx
         (half, 1.0),
         (never, 1.0),
         (LoseAnswer(), 0.5),
-        (Belie(status=500, code="InternalError"), 0.5),
+        (AnswerWithError(status=500, code="InternalError"), 0.5),
     ):
-        with proxy.failing(fault, "DeleteMessageBatch", share=share) as trouble:
+        with proxy.failing(fault, "DeleteMessageBatch", share=share) as active:
             time.sleep(4)
-            until_met(trouble)
+            until_met(active)
     finish(run, proxy)
 
     deletes = proxy.calls_of("DeleteMessageBatch")
@@ -101,7 +101,7 @@ def test_batches_fail_in_part_and_answers_are_lost(run: FaultRun, proxy: AwsProx
     # Told and not deleted, to the end of all tries: that is what the metric counts.
     unsettled = [one for one in deliveries(proxy.calls).values() if one.tries and one.deleted_at is None]
     assert unsettled
-    assert run.ear.count(Metric.UNSETTLED) == len(unsettled)
+    assert run.metrics.count(Metric.UNSETTLED) == len(unsettled)
     run.notes["unsettled"] = str(len(unsettled))
 
 
@@ -122,4 +122,4 @@ def test_sqs_and_sns_are_away_hang_and_come_back(run: FaultRun, proxy: AwsProxy,
     time.sleep(2)
     finish(run, proxy)
     assert all(line["msg"] != "stopped by a fault in our code" for w in run.stage.workers for line in w.lines())
-    assert run.ear.count(Metric.QUEUE_AWAY) > 0
+    assert run.metrics.count(Metric.QUEUE_AWAY) > 0

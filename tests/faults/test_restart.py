@@ -16,7 +16,7 @@ def test_localstack_is_killed_and_its_queues_are_made_again(
     workers = run.workers(2)
     run.load.wait_published(200, within_s=60)
     # Dead letters go down with their queue, so there is nothing to compare them with.
-    run.load.post.poison_every = 1_000_000_000
+    run.load.delivery.poison_every = 1_000_000_000
     localstack.kill()
     wait_until(
         lambda: all(worker.http("/readyz")[0] == 503 for worker in workers),
@@ -25,8 +25,8 @@ def test_localstack_is_killed_and_its_queues_are_made_again(
     )
     localstack.start()
     run.stage.provision_again()
-    run.load.post.poisoned.clear()
-    run.load.post.again = True
+    run.load.delivery.poisoned.clear()
+    run.load.delivery.again = True
     for worker in workers:
         worker.wait_ready()
     run.load.wait_published(run.load.published + 200, within_s=60)

@@ -39,15 +39,15 @@ def test_visibility_is_kept_under_a_slow_store_and_lapses_without_a_heartbeat(
     mongod.suspend()
     try:
         wait_until(lambda: run.stage.in_flight() > 0, within_s=10, what=lambda: "messages are in hand")
-        with proxy.failing(SQS_FAILING, "ChangeMessageVisibilityBatch") as trouble:
+        with proxy.failing(SQS_FAILING, "ChangeMessageVisibilityBatch") as active:
             time.sleep(PAUSE_S)
-        assert trouble.hits > 0
+        assert active.hits > 0
         again = sum(times > 1 for times in _delivered(proxy).values())
         assert again > 0, "without a heartbeat the other worker was to get them, too"
     finally:
         mongod.resume()
     finish(run, proxy)
     run.notes["delivered twice"] = str(again)
-    lost = run.ear.count(Metric.VISIBILITY_LOST)
+    lost = run.metrics.count(Metric.VISIBILITY_LOST)
     assert lost > 0, "it is told"
     run.notes["visibility lost"] = str(lost)

@@ -42,12 +42,12 @@ def test_sns_refuses_and_nothing_waits_for_it(run: FaultRun, proxy: AwsProxy) ->
     run.load.wait_published(100, within_s=60)
     began = time.monotonic()
     for fault in FAULTS:
-        with proxy.failing(fault, "PublishBatch", "Publish") as trouble:
+        with proxy.failing(fault, "PublishBatch", "Publish") as active:
             time.sleep(1)
-            until_met(trouble)
-    with proxy.failing(Hang(), "PublishBatch", "Publish") as trouble:
+            until_met(active)
+    with proxy.failing(Hang(), "PublishBatch", "Publish") as active:
         time.sleep(HANGS_S)
-        until_met(trouble, 1)
+        until_met(active, 1)
     ended = time.monotonic()
     assert run.stage.database["outbox"].count_documents({}) > 0, "the relay was to have something left to do"
     finish(run, proxy)
@@ -61,7 +61,7 @@ def test_sns_refuses_and_nothing_waits_for_it(run: FaultRun, proxy: AwsProxy) ->
     slow = max(held_s)
     run.notes["slowest settlement"] = f"{slow:.1f} s"
     assert slow < SETTLED_WITHIN_S
-    assert run.ear.count(Metric.PUBLISH_LEFT) > 0
-    assert run.ear.count(Metric.RELAYED) > 0
+    assert run.metrics.count(Metric.PUBLISH_LEFT) > 0
+    assert run.metrics.count(Metric.RELAYED) > 0
     # Refused for a while is not refused for good.
-    assert run.ear.count(Metric.SET_ASIDE) == 0
+    assert run.metrics.count(Metric.SET_ASIDE) == 0

@@ -22,20 +22,20 @@ MARK = "not-of-ours"
 
 
 def test_every_second_message_is_poison(run: FaultRun, proxy: AwsProxy) -> None:
-    run.load.post.poison_every = 1
+    run.load.delivery.poison_every = 1
     run.workers(2)
     kinds = {kind.body for kind in POISON}
     # By chance: most of them, and many of them several times.
     wait_until(
-        lambda: len(run.load.post.poisoned) > 0.75 * len(kinds),
+        lambda: len(run.load.delivery.poisoned) > 0.75 * len(kinds),
         within_s=120,
-        what=lambda: f"{len(run.load.post.poisoned)} of {len(kinds)} kinds of poison were sent",
+        what=lambda: f"{len(run.load.delivery.poisoned)} of {len(kinds)} kinds of poison were sent",
     )
     finish(run, proxy)
     figures = run.figures
     assert figures is not None
     assert figures.dead_letters > 0.75 * len(kinds)
-    bad, good = run.ear.count(Metric.DEAD_LETTER), run.ear.count(Metric.RECEIVED)
+    bad, good = run.metrics.count(Metric.DEAD_LETTER), run.metrics.count(Metric.RECEIVED)
     assert bad / good > 0.3
     held_s = sorted(one.deleted_at - one.at for one in deliveries(proxy.calls).values() if one.deleted_at is not None)
     run.notes["in hand, median and most"] = f"{held_s[len(held_s) // 2]:.2f} s, {held_s[-1]:.2f} s"
@@ -77,8 +77,8 @@ def _unknown(number: int, text: str) -> dict[str, Any]:
 
 def _wait_handled(run: FaultRun, count: int) -> None:
     deadline = time.monotonic() + 90
-    while run.ear.count(Metric.UNSUPPORTED) < count:
-        assert time.monotonic() < deadline, f"{run.ear.count(Metric.UNSUPPORTED)} of {count} acknowledged"
+    while run.metrics.count(Metric.UNSUPPORTED) < count:
+        assert time.monotonic() < deadline, f"{run.metrics.count(Metric.UNSUPPORTED)} of {count} acknowledged"
         time.sleep(0.1)
 
 

@@ -17,9 +17,9 @@ from rich.table import Table
 from server_process import ROOT
 from tests.bench.baseline.checkout import Commit, find_commit, unpack_packages, worker_in, working_tree
 from tests.bench.baseline.paired_rounds import PairedOutcome, PairedPlan, PairedRow, Ratios, measure_pairs
-from tests.bench.loads.workload import Kind
+from tests.bench.loads.workload import LoadKind
 from tests.bench.runs.machine import machine
-from tests.bench.runs.servers import bench
+from tests.bench.runs.servers import running_servers
 from tests.bench.tables import markdown_table
 
 ROUNDS: Final = 11
@@ -38,7 +38,7 @@ class BaselineReport(Struct, frozen=True, kw_only=True):
     outcome: PairedOutcome
 
 
-def compare_with_base(options: argparse.Namespace, kinds: Sequence[Kind]) -> int:
+def compare_with_base(options: argparse.Namespace, kinds: Sequence[LoadKind]) -> int:
     """Measures and prints. Returns 0 whatever the ratios, 1 where a run failed. Raises UnknownCommit before any run."""
     base = find_commit(options.base)
     # Standard output is for the figures, so progress goes to standard error.
@@ -52,7 +52,7 @@ def compare_with_base(options: argparse.Namespace, kinds: Sequence[Kind]) -> int
     return 1 if report.outcome.failures else 0
 
 
-def _measured(options: argparse.Namespace, base: Commit, kinds: Sequence[Kind], console: Console) -> BaselineReport:
+def _measured(options: argparse.Namespace, base: Commit, kinds: Sequence[LoadKind], console: Console) -> BaselineReport:
     rounds = ROUNDS if options.rounds is None else options.rounds
     with tempfile.TemporaryDirectory() as folder:
         unpack_packages(base, Path(folder))
@@ -66,7 +66,10 @@ def _measured(options: argparse.Namespace, base: Commit, kinds: Sequence[Kind], 
             agents=options.agents,
         )
         about, tree = machine(), working_tree()
-        with bench(latency_ms=options.latency_ms) as servers, Progress(console=console, transient=True) as progress:
+        with (
+            running_servers(latency_ms=options.latency_ms) as servers,
+            Progress(console=console, transient=True) as progress,
+        ):
             task = progress.add_task("runs", total=2 * rounds * len(kinds))
             outcome = measure_pairs(servers, plan, lambda: progress.advance(task))
     return BaselineReport(

@@ -10,9 +10,9 @@ from statistics import median
 from msgspec import Struct
 
 from tests.bench.consumers.consumer import Consumer
-from tests.bench.loads.workload import Kind, workload
+from tests.bench.loads.workload import LoadKind, workload
 from tests.bench.runs.fleet import Figures, RunFailed
-from tests.bench.runs.servers import Bench
+from tests.bench.runs.servers import BenchServers
 
 
 class PairedPlan(Struct, frozen=True, kw_only=True):
@@ -20,7 +20,7 @@ class PairedPlan(Struct, frozen=True, kw_only=True):
 
     base: Consumer
     tree: Consumer
-    kinds: Sequence[Kind]
+    kinds: Sequence[LoadKind]
     messages: int
     rounds: int
     seed: int
@@ -39,7 +39,7 @@ class Ratios(Struct, frozen=True, kw_only=True):
 class PairedRow(Struct, frozen=True, kw_only=True):
     """One load: the working tree's cost to the base's, and medians of both costs in seconds per 1,000 messages."""
 
-    kind: Kind
+    kind: LoadKind
     cpu: Ratios
     wall: Ratios
     base_cpu_s_per_1000: float
@@ -59,9 +59,9 @@ Pair = tuple[Figures, Figures]
 """The base's figures and the working tree's, of one round."""
 
 
-def measure_pairs(bench: Bench, plan: PairedPlan, done: Callable[[], None] = lambda: None) -> PairedOutcome:
+def measure_pairs(servers: BenchServers, plan: PairedPlan, done: Callable[[], None] = lambda: None) -> PairedOutcome:
     """All rounds; calls `done` after every run."""
-    pairs: dict[Kind, list[Pair]] = {kind: [] for kind in plan.kinds}
+    pairs: dict[LoadKind, list[Pair]] = {kind: [] for kind in plan.kinds}
     failures: dict[str, None] = {}
     for number in range(plan.rounds):
         for kind in plan.kinds:
@@ -69,13 +69,13 @@ def measure_pairs(bench: Bench, plan: PairedPlan, done: Callable[[], None] = lam
             for consumer in in_turn(plan, number):
                 try:
                     load = workload(kind, plan.messages, seed=plan.seed + number, agents=plan.agents)
-                    figures[consumer.name] = bench.run(consumer, load)
+                    figures[consumer.name] = servers.run(consumer, load)
                 except RunFailed as error:
                     failures[str(error)] = None
                 done()
             if len(figures) == 2:
                 pairs[kind].append((figures[plan.base.name], figures[plan.tree.name]))
-    rows = [paired_row(kind, measured) for kind, measured in pairs.items() if measured]
+    rows = [paired_row(kind, measure_rounds) for kind, measure_rounds in pairs.items() if measure_rounds]
     return PairedOutcome(rows=rows, failures=list(failures))
 
 
@@ -84,7 +84,7 @@ def in_turn(plan: PairedPlan, number: int) -> tuple[Consumer, Consumer]:
     return (plan.tree, plan.base) if number % 2 else (plan.base, plan.tree)
 
 
-def paired_row(kind: Kind, pairs: Sequence[Pair]) -> PairedRow:
+def paired_row(kind: LoadKind, pairs: Sequence[Pair]) -> PairedRow:
     """The row of a load with at least one round."""
     return PairedRow(
         kind=kind,

@@ -17,9 +17,9 @@ from tests.bench.baseline.paired_rounds import PairedOutcome, PairedPlan, in_tur
 from tests.bench.bench import main
 from tests.bench.consumers.consumer import Consumer
 from tests.bench.endpoint.process import BenchEndpoint
-from tests.bench.loads.workload import Kind
+from tests.bench.loads.workload import LoadKind
 from tests.bench.runs.fleet import Figures
-from tests.bench.runs.servers import Bench
+from tests.bench.runs.servers import BenchServers
 from tests.bench.runs.store_use import StoreUse
 
 _USE = StoreUse(cpu_s=1, committed=1, aborted=0, stored_bytes=0, journal_bytes=0, network_bytes=0, pages_read=0)
@@ -33,7 +33,7 @@ def _plan(base: Consumer, tree: Consumer, *, kinds: str = "a", messages: int = 2
     return PairedPlan(
         base=base,
         tree=tree,
-        kinds=[kind for kind in Kind if kind.value[0] in kinds],
+        kinds=[kind for kind in LoadKind if kind.value[0] in kinds],
         messages=messages,
         rounds=rounds,
         seed=1,
@@ -124,7 +124,7 @@ def test_the_order_changes_every_round() -> None:
 def test_a_ratio_is_made_within_a_round() -> None:
     # The second round is of a machine ten times as slow.
     pairs = [(_figures(1, 2), _figures(1.1, 1)), (_figures(10, 20), _figures(9, 10)), (_figures(1, 2), _figures(2, 1))]
-    row = paired_row(Kind.MIX, pairs)
+    row = paired_row(LoadKind.MIX, pairs)
     assert (row.cpu.minimum, row.cpu.median, row.cpu.maximum) == pytest.approx((0.9, 1.1, 2.0))
     assert row.cpu.rounds == pytest.approx([1.1, 0.9, 2.0])
     assert (row.wall.minimum, row.wall.median, row.wall.maximum) == (0.5, 0.5, 0.5)
@@ -133,7 +133,7 @@ def test_a_ratio_is_made_within_a_round() -> None:
 
 
 def test_the_report_holds_every_ratio() -> None:
-    row = paired_row(Kind.OWN, [(_figures(1, 1), _figures(1.5, 2))])
+    row = paired_row(LoadKind.OWN, [(_figures(1, 1), _figures(1.5, 2))])
     report = BaselineReport(
         machine="a machine",
         base=Commit(hash="a" * 40, subject="A subject"),
@@ -152,29 +152,29 @@ def test_the_report_holds_every_ratio() -> None:
 
 
 @pytest.fixture
-def bench(mongod: Mongod) -> Iterator[Bench]:
+def servers(mongod: Mongod) -> Iterator[BenchServers]:
     mongo: MongoClient[dict[str, Any]] = MongoClient(mongod.uri)
     with mongo, BenchEndpoint() as endpoint:
-        yield Bench(endpoint=endpoint, mongod=mongod, mongo=mongo)
+        yield BenchServers(endpoint=endpoint, mongod=mongod, mongo=mongo)
 
 
 @pytest.mark.e2e
-def test_the_working_tree_is_measured_against_itself(bench: Bench, tmp_path: Path) -> None:
+def test_the_working_tree_is_measured_against_itself(servers: BenchServers, tmp_path: Path) -> None:
     unpack_packages(find_commit("HEAD"), tmp_path)
     plan = _plan(worker_in(tmp_path, name="base"), worker_in(ROOT, name="tree"), kinds="ac", rounds=2)
-    outcome = measure_pairs(bench, plan)
+    outcome = measure_pairs(servers, plan)
     assert outcome.failures == []
-    assert [(row.kind, len(row.cpu.rounds)) for row in outcome.rows] == [(Kind.OWN, 2), (Kind.SYNCS, 2)]
+    assert [(row.kind, len(row.cpu.rounds)) for row in outcome.rows] == [(LoadKind.OWN, 2), (LoadKind.SYNCS, 2)]
     assert all(row.cpu.minimum > 0 for row in outcome.rows)
 
 
 @pytest.mark.e2e
-def test_a_round_with_a_failed_run_has_no_ratio(bench: Bench, tmp_path: Path) -> None:
+def test_a_round_with_a_failed_run_has_no_ratio(servers: BenchServers, tmp_path: Path) -> None:
     (tmp_path / "worker").mkdir()
     (tmp_path / "worker" / "__init__.py").touch()
     (tmp_path / "worker" / "cli.py").write_text("def main() -> None:\n    raise SystemExit('no worker today')\n")
     plan = _plan(worker_in(tmp_path, name="base"), worker_in(ROOT, name="tree"))
-    outcome = measure_pairs(bench, plan)
+    outcome = measure_pairs(servers, plan)
     assert outcome.rows == []
     [failure] = outcome.failures
     assert "base did not empty its queue" in failure

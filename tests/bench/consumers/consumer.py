@@ -9,19 +9,19 @@ from msgspec import Struct, field
 
 from server_process import ROOT
 
-PEERS: Final = ROOT / ".venv-bench" / "bin"
+PEERS_BIN: Final = ROOT / ".venv-bench" / "bin"
 """The peers' own environment; `make bench` makes it where Python 3.12 is at hand."""
 
 
 class Consumer(Struct, frozen=True, kw_only=True):
-    """`alone`: handles message by message, and gets fewer of them where each costs transactions.
+    """`one_at_a_time`: handles message by message, and gets fewer of them where each costs transactions.
 
     `variables`: of its own, beside the environment that all have.
     """
 
     name: str
     command: tuple[str, ...]
-    alone: bool = False
+    one_at_a_time: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -31,7 +31,7 @@ class Consumer(Struct, frozen=True, kw_only=True):
 
 
 _HERE: Final = sys.executable
-_PEER: Final = str(PEERS / "python")
+_PEER: Final = str(PEERS_BIN / "python")
 
 BARE: Final = Consumer(name="bare", command=(_HERE, "-m", "tests.bench.consumers.bare"))
 OURS: Final = Consumer(name="ours", command=(str(Path(_HERE).parent / "routing-sync"), "run"))
@@ -43,12 +43,12 @@ ALL: Final[Sequence[Consumer]] = (
         command=OURS.command,
         variables={"SQS_TRANSPORT": "library", "SNS_TRANSPORT": "library"},
     ),
-    Consumer(name="one-by-one", command=(_HERE, "-m", "tests.bench.consumers.one_by_one"), alone=True),
-    Consumer(name="fanferro", command=(_PEER, "-m", "tests.bench.peers.fanferro_consumer"), alone=True),
+    Consumer(name="one-by-one", command=(_HERE, "-m", "tests.bench.consumers.one_by_one"), one_at_a_time=True),
+    Consumer(name="fanferro", command=(_PEER, "-m", "tests.bench.peers.fanferro_consumer"), one_at_a_time=True),
     Consumer(
         name="tomodachi",
-        command=(str(PEERS / "tomodachi"), "run", "tests/bench/peers/tomodachi_consumer", "--production"),
-        alone=True,
+        command=(str(PEERS_BIN / "tomodachi"), "run", "tests/bench/peers/tomodachi_consumer", "--production"),
+        one_at_a_time=True,
     ),
-    Consumer(name="taskiq", command=(_PEER, "-m", "tests.bench.peers.taskiq_consumer"), alone=True),
+    Consumer(name="taskiq", command=(_PEER, "-m", "tests.bench.peers.taskiq_consumer"), one_at_a_time=True),
 )

@@ -5,11 +5,11 @@ import os
 from typing import Any
 
 from tests.bench.consumers.bare import RECEIVERS
-from tests.bench.consumers.one_message import OneMessage, endpoint, one_message
+from tests.bench.consumers.message_handler import MessageHandler, endpoint, message_handler
 from worker.aws.clients import sqs_client
 
 
-async def receive_forever(client: Any, handler: OneMessage) -> None:
+async def receive_forever(client: Any, handler: MessageHandler) -> None:
     """One receiver."""
     url = os.environ["SQS_QUEUE_URL"]
     while True:
@@ -22,7 +22,7 @@ async def receive_forever(client: Any, handler: OneMessage) -> None:
 async def main() -> None:
     """Receive until killed."""
     sqs = sqs_client(endpoint("SQS"), read_timeout_s=30, connections_max=2 * RECEIVERS)
-    async with one_message() as handler, sqs as client, asyncio.TaskGroup() as tasks:
+    async with message_handler() as handler, sqs as client, asyncio.TaskGroup() as tasks:
         for _ in range(RECEIVERS):
             tasks.create_task(receive_forever(client, handler))
 

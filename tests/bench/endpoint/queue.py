@@ -15,7 +15,7 @@ EMPTY = "ReceiveMessage, empty"
 """Counts, among the calls, those to receive that brought nothing."""
 
 
-class Taker(Struct, frozen=True):
+class PendingCall(Struct, frozen=True):
     """Who waits for an answer: how to give it, and whether anybody still is there."""
 
     answer: Callable[[bytes], None]
@@ -33,12 +33,12 @@ class BenchQueue:
         self._staged: list[int] = []
         self._ready: deque[int] = deque()
         self._left: set[int] = set()
-        self._pollers: deque[tuple[Taker, int, asyncio.TimerHandle]] = deque()
+        self._pollers: deque[tuple[PendingCall, int, asyncio.TimerHandle]] = deque()
         self._back: dict[int, asyncio.TimerHandle] = {}
         self._released_at = self._settled_at = 0.0
         self._published = 0
-        self._asking: tuple[Taker, int] | None = None
-        self._expecting: tuple[Taker, int] | None = None
+        self._asking: tuple[PendingCall, int] | None = None
+        self._expecting: tuple[PendingCall, int] | None = None
 
     def stage(self, bodies: Sequence[str]) -> None:
         """Render messages, visible to nobody yet."""
@@ -64,13 +64,13 @@ class BenchQueue:
         self._staged = []
         self._serve()
 
-    def receive(self, taker: Taker, count: int, wait_s: float) -> None:
+    def receive(self, call: PendingCall, count: int, wait_s: float) -> None:
         """Answer with up to `count` messages, at once or as soon as there are some."""
         if self._ready or wait_s == 0:
-            self._deliver(taker, count)
+            self._deliver(call, count)
             return
         timer = asyncio.get_running_loop().call_later(wait_s, self._give_up)
-        self._pollers.append((taker, count, timer))
+        self._pollers.append((call, count, timer))
         self._tell_polled()
 
     def delete(self, receipts: Sequence[str]) -> None:
@@ -97,22 +97,22 @@ class BenchQueue:
         self._published += count
         self._settled()
 
-    def tell_when_done(self, taker: Taker, published: int) -> None:
+    def answer_when_done(self, call: PendingCall, published: int) -> None:
         """Answer when nothing is left and so many events were published."""
-        self._asking = taker, published
+        self._asking = call, published
         self._tell()
 
-    def tell_when_polled(self, taker: Taker, pollers: int) -> None:
+    def answer_when_polled(self, call: PendingCall, pollers: int) -> None:
         """Answer when so many receivers wait for messages."""
-        self._expecting = taker, pollers
+        self._expecting = call, pollers
         self._tell_polled()
 
     def _tell_polled(self) -> None:
         if self._expecting is None or sum(each.there() for each, _, _ in self._pollers) < self._expecting[1]:
             return
-        taker, _ = self._expecting
+        call, _ = self._expecting
         self._expecting = None
-        taker.answer(b"{}")
+        call.answer(b"{}")
 
     def _settled(self) -> None:
         self._settled_at = perf_counter()
@@ -121,14 +121,14 @@ class BenchQueue:
     def _tell(self) -> None:
         if self._asking is None or self._left or self._staged or self._published < self._asking[1]:
             return
-        taker, _ = self._asking
+        call, _ = self._asking
         self._asking = None
         told = {
             "wall_s": self._settled_at - self._released_at,
             "published": self._published,
             "calls": dict(self.calls),
         }
-        taker.answer(orjson.dumps(told))
+        call.answer(orjson.dumps(told))
 
     def _again(self, number: int) -> None:
         self._back.pop(number, None)
@@ -138,24 +138,24 @@ class BenchQueue:
 
     def _serve(self) -> None:
         while self._ready and self._pollers:
-            taker, count, timer = self._pollers.popleft()
+            call, count, timer = self._pollers.popleft()
             timer.cancel()
-            if taker.there():
-                self._deliver(taker, count)
+            if call.there():
+                self._deliver(call, count)
 
     def _give_up(self) -> None:
         # Timers fire in the order of the polls: the oldest one's time is over.
         if self._pollers:
-            taker, _, _ = self._pollers.popleft()
-            self._deliver(taker, 0)
+            call, _, _ = self._pollers.popleft()
+            self._deliver(call, 0)
 
-    def _deliver(self, taker: Taker, count: int) -> None:
+    def _deliver(self, call: PendingCall, count: int) -> None:
         some = [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
         if not some:
             self.calls[EMPTY] += 1
-            taker.answer(b"{}")
+            call.answer(b"{}")
             return
-        taker.answer(b'{"Messages":[%b]}' % b",".join([self._rendered[number] for number in some]))
+        call.answer(b'{"Messages":[%b]}' % b",".join([self._rendered[number] for number in some]))
 
 
 def _number(receipt: str) -> int:

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
-from tests.bench.endpoint.queue import BenchQueue, Taker
+from tests.bench.endpoint.queue import BenchQueue, PendingCall
 
 _TARGET: Final = re.compile(rb"\r\nx-amz-target: *AmazonSQS\.(\w+)", re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -42,36 +42,36 @@ class Endpoint:
         self._url = url
         self._queues: dict[str, BenchQueue] = {}
 
-    def sqs(self, action: str, body: bytes, taker: Taker) -> None:
+    def sqs(self, action: str, body: bytes, call: PendingCall) -> None:
         """One call to SQS."""
         asked = orjson.loads(body)
         if action == "GetQueueUrl":
-            taker.answer(orjson.dumps({"QueueUrl": f"{self._url}/{ACCOUNT}/{asked['QueueName']}"}))
+            call.answer(orjson.dumps({"QueueUrl": f"{self._url}/{ACCOUNT}/{asked['QueueName']}"}))
             return
         queue = self.queue(asked["QueueUrl"].rpartition("/")[2])
         queue.calls[action] += 1
         match action:
             case "ReceiveMessage":
-                queue.receive(taker, asked.get("MaxNumberOfMessages", 1), asked.get("WaitTimeSeconds", 0))
+                queue.receive(call, asked.get("MaxNumberOfMessages", 1), asked.get("WaitTimeSeconds", 0))
             case "DeleteMessageBatch":
                 queue.delete([entry["ReceiptHandle"] for entry in asked["Entries"]])
-                taker.answer(_done(asked["Entries"]))
+                call.answer(_done(asked["Entries"]))
             case "DeleteMessage":
                 queue.delete([asked["ReceiptHandle"]])
-                taker.answer(b"{}")
+                call.answer(b"{}")
             case "ChangeMessageVisibilityBatch":
                 for entry in asked["Entries"]:
                     queue.hide(entry["ReceiptHandle"], entry["VisibilityTimeout"])
-                taker.answer(_done(asked["Entries"]))
+                call.answer(_done(asked["Entries"]))
             case "ChangeMessageVisibility":
                 queue.hide(asked["ReceiptHandle"], asked["VisibilityTimeout"])
-                taker.answer(b"{}")
+                call.answer(b"{}")
             case "SendMessageBatch":
-                taker.answer(_done(asked["Entries"], MessageId="sent", MD5OfMessageBody=""))
+                call.answer(_done(asked["Entries"], MessageId="sent", MD5OfMessageBody=""))
             case "GetQueueAttributes":
-                taker.answer(orjson.dumps({"Attributes": self._attributes(queue.name)}))
+                call.answer(orjson.dumps({"Attributes": self._attributes(queue.name)}))
             case _:
-                taker.answer(b"{}")
+                call.answer(b"{}")
 
     def sns(self, body: bytes) -> bytes:
         """One call to SNS; its answer."""
@@ -86,7 +86,7 @@ class Endpoint:
             b"</PublishBatchResult></PublishBatchResponse>" % members
         )
 
-    def bench(self, target: str, body: bytes, taker: Taker) -> None:
+    def bench(self, target: str, body: bytes, call: PendingCall) -> None:
         """The side door."""
         path = urlsplit(target)
         _, _, name, action = path.path.split("/")
@@ -94,19 +94,19 @@ class Endpoint:
         match action:
             case "stage":
                 queue.stage(orjson.loads(body))
-                taker.answer(b"{}")
+                call.answer(b"{}")
             case "release":
                 queue.release()
-                taker.answer(b"{}")
+                call.answer(b"{}")
             case "done":
-                queue.tell_when_done(taker, int(parse_qs(path.query)["published"][0]))
+                queue.answer_when_done(call, int(parse_qs(path.query)["published"][0]))
             case "polled":
-                queue.tell_when_polled(taker, int(parse_qs(path.query)["pollers"][0]))
+                queue.answer_when_polled(call, int(parse_qs(path.query)["pollers"][0]))
             case "drop":
                 self._queues.pop(name, None)
-                taker.answer(b"{}")
+                call.answer(b"{}")
             case _:
-                taker.answer(b"{}")
+                call.answer(b"{}")
 
     def queue(self, name: str) -> BenchQueue:
         """The queue of that name, which is there as soon as it is asked for."""
@@ -169,10 +169,10 @@ class Connection(asyncio.Protocol):
         target = head.split(b" ", 2)[1].decode()
         action = _TARGET.search(head)
         if target.startswith("/bench/"):
-            endpoint.bench(target, body, Taker(answer=self._json, there=lambda: self.there))
+            endpoint.bench(target, body, PendingCall(answer=self._json, there=lambda: self.there))
         elif action is not None:
             later = self._json if endpoint.latency_s == 0 else self._json_later
-            endpoint.sqs(action[1].decode(), body, Taker(answer=later, there=lambda: self.there))
+            endpoint.sqs(action[1].decode(), body, PendingCall(answer=later, there=lambda: self.there))
         else:
             self._write(_XML, endpoint.sns(body))
 

@@ -16,21 +16,21 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.bench.growth.costs import Cost, measure_costs
+from tests.bench.growth.costs import EventCost, measure_costs
 from tests.bench.growth.heat import measure_heat
 from tests.bench.growth.history import HistoryGrowth, as_wire, measure_history
 from tests.bench.growth.lanes import COUNTS, LATENCIES_MS, PROCESSES, LanesRow, measure_lanes, shapes
-from tests.bench.growth.memory import WAVE, Memory, measure_memory
+from tests.bench.growth.memory import WAVE, MemoryGrowth, measure_memory
 from tests.bench.growth.store import FEW, MANY, StoreGrowth, measure_store
 from tests.bench.growth.tables import costs_table, history_tables, lanes_tables, memory_table, rows_table, store_tables
-from tests.bench.loads.workload import Kind
+from tests.bench.loads.workload import LoadKind
 from tests.bench.runs.comparison import Row
 from tests.bench.runs.fleet import RunFailed
 from tests.bench.runs.machine import machine
-from tests.bench.runs.servers import Bench, bench
+from tests.bench.runs.servers import BenchServers, running_servers
 
 Done = Callable[[], None]
-Part = Callable[[Bench, argparse.Namespace, Progress], tuple[Any, list[Table]]]
+Part = Callable[[BenchServers, argparse.Namespace, Progress], tuple[Any, list[Table]]]
 """Measures; the figures for a machine, and the tables for a person."""
 
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     faults: list[str] = []
     # Progress is for a person who waits, and the standard output for the figures.
     progress = Progress(console=Console(stderr=True), transient=True)
-    with bench(latency_ms=0) as servers, progress:
+    with running_servers(latency_ms=0) as servers, progress:
         for name in options.parts.split(","):
             # What the other parts found is not lost with one that failed.
             try:
@@ -62,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if not faults and found.get("memory", {"flat": True})["flat"] else 1
 
 
-def _lanes(servers: Bench, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
-    kind = next(one for one in Kind if one.value.startswith(options.load))
+def _lanes(servers: BenchServers, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
+    kind = next(one for one in LoadKind if one.value.startswith(options.load))
     counts = [each for each in COUNTS if each <= options.most]
     among = shapes(counts, [each for each in PROCESSES if each <= options.processes])
     done = _counted(progress, "lanes", len(among) * len(LATENCIES_MS) * options.rounds)
@@ -73,8 +73,8 @@ def _lanes(servers: Bench, options: argparse.Namespace, progress: Progress) -> t
     return [msgspec.to_builtins(each) for each in found], list(lanes_tables(found, kind.value))
 
 
-def _store(servers: Bench, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
-    kinds = (Kind.UNSHARED, Kind.SYNCS)
+def _store(servers: BenchServers, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
+    kinds = (LoadKind.UNSHARED, LoadKind.SYNCS)
     filling = progress.add_task("documents", total=options.many)
     found: StoreGrowth = measure_store(
         servers,
@@ -91,7 +91,7 @@ def _store(servers: Bench, options: argparse.Namespace, progress: Progress) -> t
     return msgspec.to_builtins(found), list(store_tables(found))
 
 
-def _heat(servers: Bench, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
+def _heat(servers: BenchServers, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
     done = _counted(progress, "heat", 4 * options.rounds)
     found: list[Row] = measure_heat(
         servers, messages=options.messages, rounds=options.rounds, seed=options.seed, done=done
@@ -101,7 +101,7 @@ def _heat(servers: Bench, options: argparse.Namespace, progress: Progress) -> tu
     ]
 
 
-def _history(servers: Bench, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
+def _history(servers: BenchServers, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
     found: HistoryGrowth = measure_history(
         servers,
         messages=options.messages,
@@ -114,17 +114,17 @@ def _history(servers: Bench, options: argparse.Namespace, progress: Progress) ->
     return wire, list(history_tables(found))
 
 
-def _memory(servers: Bench, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
+def _memory(servers: BenchServers, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
     done = _counted(progress, "memory", options.memory_messages // options.wave)
-    found: Memory = measure_memory(
+    found: MemoryGrowth = measure_memory(
         servers, messages=options.memory_messages, seed=options.seed, wave=options.wave, done=done
     )
     return {**msgspec.to_builtins(found), "flat": found.flat}, [memory_table(found)]
 
 
-def _costs(servers: Bench, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
-    done = _counted(progress, "costs", len(Kind) * options.rounds)
-    found: list[Cost] = measure_costs(
+def _costs(servers: BenchServers, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
+    done = _counted(progress, "costs", len(LoadKind) * options.rounds)
+    found: list[EventCost] = measure_costs(
         servers, messages=options.messages, rounds=options.rounds, seed=options.seed, done=done
     )
     return [msgspec.to_builtins(each) for each in found], [costs_table(found)]

@@ -7,15 +7,15 @@ from msgspec import Struct
 
 from tests.bench.consumers.consumer import OURS
 from tests.bench.endpoint.queue import EMPTY
-from tests.bench.loads.workload import Kind, workload
+from tests.bench.loads.workload import LoadKind, workload
 from tests.bench.runs.fleet import Figures
-from tests.bench.runs.servers import Bench
+from tests.bench.runs.servers import BenchServers
 
 
-class Cost(Struct, frozen=True, kw_only=True):
+class EventCost(Struct, frozen=True, kw_only=True):
     """One event of a load, at full load; medians. Names end in their unit, all per event."""
 
-    kind: Kind
+    kind: LoadKind
     worker_cpu_s: float
     mongod_cpu_s: float
     receive_calls: float
@@ -30,22 +30,22 @@ class Cost(Struct, frozen=True, kw_only=True):
 
 
 def measure_costs(
-    bench: Bench, *, messages: int, rounds: int, seed: int, done: Callable[[], None] = lambda: None
-) -> list[Cost]:
+    servers: BenchServers, *, messages: int, rounds: int, seed: int, done: Callable[[], None] = lambda: None
+) -> list[EventCost]:
     """All four loads in turn, in every round. Raises RunFailed."""
-    found: dict[Kind, list[Figures]] = {kind: [] for kind in Kind}
+    found: dict[LoadKind, list[Figures]] = {kind: [] for kind in LoadKind}
     for number in range(rounds):
-        for kind in Kind:
-            found[kind].append(bench.run(OURS, workload(kind, messages, seed=seed + number)))
+        for kind in LoadKind:
+            found[kind].append(servers.run(OURS, workload(kind, messages, seed=seed + number)))
             done()
     return [_cost(kind, runs) for kind, runs in found.items()]
 
 
-def _cost(kind: Kind, runs: list[Figures]) -> Cost:
+def _cost(kind: LoadKind, runs: list[Figures]) -> EventCost:
     def of(figure: Callable[[Figures], float]) -> float:
         return median(figure(run) / run.messages for run in runs)
 
-    return Cost(
+    return EventCost(
         kind=kind,
         worker_cpu_s=of(lambda run: run.cpu_s),
         mongod_cpu_s=of(lambda run: run.store.cpu_s),

@@ -12,9 +12,9 @@ from typing import Final
 
 from tests.bench.consumers.consumer import OURS
 from tests.bench.loads.long_history import FIRST_REV, bodies_of, documents_of
-from tests.bench.runs.comparison import Case, Row, compared
+from tests.bench.runs.comparison import Row, Variant, compare
 from tests.bench.runs.fleet import Figures, RunFailed
-from tests.bench.runs.servers import Bench
+from tests.bench.runs.servers import BenchServers
 from worker.store.documents import Collection
 
 HOT: Final = 10
@@ -24,7 +24,7 @@ _SYNCS_EVERY: Final = 5
 
 
 def measure_heat(
-    bench: Bench,
+    servers: BenchServers,
     *,
     messages: int,
     rounds: int,
@@ -35,17 +35,17 @@ def measure_heat(
 ) -> list[Row]:
     """Cold and hot, with one process and with two. Raises RunFailed."""
     cases = [
-        Case(
+        Variant(
             name=f"{'half on ten' if hot else 'none is hot'}, {count} proc.",
-            run=partial(_run, bench, messages=messages, hot=hot, processes=count, seed=seed),
+            run=partial(_run, servers, messages=messages, hot=hot, processes=count, seed=seed),
         )
         for count in processes
         for hot in heats
     ]
-    return compared(cases, rounds=rounds, seed=seed, done=done)
+    return compare(cases, rounds=rounds, seed=seed, done=done)
 
 
-def _run(bench: Bench, number: int, *, messages: int, hot: bool, processes: int, seed: int) -> Figures:
+def _run(servers: BenchServers, number: int, *, messages: int, hot: bool, processes: int, seed: int) -> Figures:
     now = datetime.now(UTC)
     hot_events = messages // 2 if hot else 0
     warm_up = 100
@@ -53,16 +53,16 @@ def _run(bench: Bench, number: int, *, messages: int, hot: bool, processes: int,
     of_cold = [next(bodies_of(each, [_cold_rev(each)], now=now)) for each in cold]
     of_hot = list(_of_hot(hot_events, now))
     bodies = list(_strewn(of_cold[warm_up:], of_hot, Random(f"{seed}/{number}")))
-    with bench.place() as queue:
-        bench.fill(queue, documents_of(range(HOT + len(cold)), now=now))
-        with bench.fleet(OURS, queue, processes=processes) as fleet:
+    with servers.place() as queue:
+        servers.fill(queue, documents_of(range(HOT + len(cold)), now=now))
+        with servers.fleet(OURS, queue, processes=processes) as fleet:
             fleet.wait_polled(_RECEIVERS)
             fleet.stage(of_cold[:warm_up])
             # What is decided together is announced once: how many announcements there are is not known before.
             fleet.drain(messages=warm_up, announced=0)
             fleet.stage(bodies)
             figures = fleet.drain(messages=len(bodies), announced=0)
-        _check_ended(bench, queue, hot_events)
+        _check_ended(servers, queue, hot_events)
     return figures
 
 
@@ -85,10 +85,10 @@ def _strewn(some: list[str], others: list[str], chance: Random) -> Iterator[str]
         yield next(source)
 
 
-def _check_ended(bench: Bench, database: str, hot_events: int) -> None:
+def _check_ended(servers: BenchServers, database: str, hot_events: int) -> None:
     """However hot it was: every conversation is where its last event left it."""
     last = FIRST_REV + hot_events // HOT - 1
     hot = [f"c0c0c0c0{number:016x}" for number in range(HOT if hot_events else 0)]
-    revs = {one["rev"] for one in bench.mongo[database][Collection.CONVERSATIONS].find({"_id": {"$in": hot}})}
+    revs = {one["rev"] for one in servers.mongo[database][Collection.CONVERSATIONS].find({"_id": {"$in": hot}})}
     if revs - {last}:
         raise RunFailed(f"hot conversations ended at revisions {sorted(revs)} instead of {last}")

@@ -17,9 +17,9 @@ from tests.bench.consumers.consumer import OURS
 from tests.bench.loads import wire
 from tests.bench.loads.long_history import FIRST_REV, bodies_of, documents_of
 from tests.bench.loads.workload import filled, names_of
-from tests.bench.runs.comparison import Case, Row, compared
+from tests.bench.runs.comparison import Row, Variant, compare
 from tests.bench.runs.fleet import Figures
-from tests.bench.runs.servers import Bench
+from tests.bench.runs.servers import BenchServers
 from worker.store.documents import Collection
 
 SHORT: Final = 10
@@ -51,7 +51,7 @@ class HistoryGrowth(Struct, frozen=True, kw_only=True):
 
 
 def measure_history(
-    bench: Bench,
+    servers: BenchServers,
     *,
     messages: int,
     rounds: int,
@@ -64,25 +64,25 @@ def measure_history(
     asked = [(short, 1), (long, 1), (long, 2)]
     histories = []
     for events, step in asked:
-        histories.append(history_of(bench, events, step))
+        histories.append(history_of(servers, events, step))
         done()
-    cases = [Case(name=each.name, run=partial(_one_more, bench, each, messages)) for each in histories]
-    return HistoryGrowth(histories=histories, rows=compared(cases, rounds=rounds, seed=seed, done=done))
+    cases = [Variant(name=each.name, run=partial(_one_more, servers, each, messages)) for each in histories]
+    return HistoryGrowth(histories=histories, rows=compare(cases, rounds=rounds, seed=seed, done=done))
 
 
-def history_of(bench: Bench, events: int, step: int) -> History:
+def history_of(servers: BenchServers, events: int, step: int) -> History:
     """One conversation through so many events, every `step`-th revision. Raises RunFailed."""
     now = datetime.now(UTC)
     revs = range(FIRST_REV, FIRST_REV + events * step, step)
-    with bench.place() as queue:
-        bench.fill(queue, documents_of([0], now=now))
+    with servers.place() as queue:
+        servers.fill(queue, documents_of([0], now=now))
         # One receiver: what comes at once must not overtake.
-        with bench.fleet(OURS, queue, extra={"RECEIVERS": "1"}) as fleet:
+        with servers.fleet(OURS, queue, extra={"RECEIVERS": "1"}) as fleet:
             for start in range(0, len(revs), _PART):
                 some = revs[start : start + _PART]
                 fleet.stage(list(bodies_of(0, some, now=now)))
                 fleet.drain(messages=len(some), announced=0)
-        raw = {each: _raw(bench, queue, each) for each in _COPIED}
+        raw = {each: _raw(servers, queue, each) for each in _COPIED}
     [state] = raw[Collection.SYNC_STATES]
     [conversation] = raw[Collection.CONVERSATIONS]
     lost = ", every other one lost" if step > 1 else ""
@@ -98,20 +98,20 @@ def history_of(bench: Bench, events: int, step: int) -> History:
     )
 
 
-def _raw(bench: Bench, database: str, collection: Collection) -> list[bytes]:
-    return [bson.encode(one) for one in bench.mongo[database][collection].find()]
+def _raw(servers: BenchServers, database: str, collection: Collection) -> list[bytes]:
+    return [bson.encode(one) for one in servers.mongo[database][collection].find()]
 
 
-def _one_more(bench: Bench, history: History, messages: int, number: int) -> Figures:
+def _one_more(servers: BenchServers, history: History, messages: int, number: int) -> Figures:
     now = datetime.now(UTC)
     rev = history.last_rev + history.step
-    with bench.place() as queue:
-        bench.mongo[queue][Collection.QUEUES].insert_many(wire.queues())
+    with servers.place() as queue:
+        servers.mongo[queue][Collection.QUEUES].insert_many(wire.queues())
         for collection, documents in history.documents.items():
             copies = [RawBSONDocument(_copied(one, each)) for one in documents for each in range(_WARM_UP + messages)]
-            bench.mongo[queue][collection].insert_many(copies, ordered=False)
+            servers.mongo[queue][collection].insert_many(copies, ordered=False)
         bodies = [next(bodies_of(each, [rev], now=now)) for each in range(_WARM_UP + messages)]
-        with bench.fleet(OURS, queue) as fleet:
+        with servers.fleet(OURS, queue) as fleet:
             fleet.stage(bodies[:_WARM_UP])
             fleet.drain(messages=_WARM_UP, announced=0)
             fleet.stage(bodies[_WARM_UP:])

@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from tests.bench.consumers.consumer import OURS
 from tests.bench.endpoint.process import BenchEndpoint
-from tests.bench.loads.workload import Kind, workload
-from tests.bench.runs.comparison import Case, Row, compared
+from tests.bench.loads.workload import LoadKind, workload
+from tests.bench.runs.comparison import Row, Variant, compare
 from tests.bench.runs.fleet import Figures
-from tests.bench.runs.servers import Bench
+from tests.bench.runs.servers import BenchServers
 
 COUNTS: Final = (1, 2, 4, 8)
 LATENCIES_MS: Final = (0.0, 10.0)
@@ -54,8 +54,8 @@ class LanesRow(Struct, frozen=True, kw_only=True):
 
 
 def measure_lanes(
-    bench: Bench,
-    kind: Kind,
+    servers: BenchServers,
+    kind: LoadKind,
     *,
     messages: int,
     rounds: int,
@@ -68,21 +68,22 @@ def measure_lanes(
     found: list[LanesRow] = []
     for latency_ms in latencies_ms:
         with BenchEndpoint(latency_ms=latency_ms) as endpoint:
-            slow = msgspec.structs.replace(bench, endpoint=endpoint)
+            slow = msgspec.structs.replace(servers, endpoint=endpoint)
             cases = [
-                Case(name=str(one), run=partial(_run, slow, kind, one, messages=messages, seed=seed)) for one in among
+                Variant(name=str(one), run=partial(_run, slow, kind, one, messages=messages, seed=seed))
+                for one in among
             ]
-            rows = compared(cases, rounds=rounds, seed=seed, done=done)
+            rows = compare(cases, rounds=rounds, seed=seed, done=done)
         found += [LanesRow(latency_ms=latency_ms, row=row) for row in rows]
     return found
 
 
-def _run(bench: Bench, kind: Kind, shape: Shape, number: int, *, messages: int, seed: int) -> Figures:
+def _run(servers: BenchServers, kind: LoadKind, shape: Shape, number: int, *, messages: int, seed: int) -> Figures:
     load = workload(kind, messages, seed=seed + number)
     extra = {"LANES": str(shape.lanes), "RECEIVERS": str(shape.receivers)}
-    with bench.place() as queue:
-        bench.fill(queue, load.documents)
-        with bench.fleet(OURS, queue, processes=shape.processes, extra=extra) as fleet:
+    with servers.place() as queue:
+        servers.fill(queue, load.documents)
+        with servers.fleet(OURS, queue, processes=shape.processes, extra=extra) as fleet:
             fleet.wait_polled(shape.receivers)
             fleet.warm_up(load)
             return fleet.drain(messages=messages, announced=load.announced)

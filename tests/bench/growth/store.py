@@ -13,10 +13,10 @@ from pymongo.database import Database
 
 from tests.bench.consumers.consumer import OURS
 from tests.bench.loads.many_pairs import DOCUMENTS_A_PAIR, put_pairs
-from tests.bench.loads.workload import Kind, Workload, workload
-from tests.bench.runs.comparison import Case, Row, compared
+from tests.bench.loads.workload import LoadKind, Workload, workload
+from tests.bench.runs.comparison import Row, Variant, compare
 from tests.bench.runs.fleet import Figures
-from tests.bench.runs.servers import Bench
+from tests.bench.runs.servers import BenchServers
 
 FEW: Final = 10_000
 MANY: Final = 1_000_000
@@ -27,11 +27,11 @@ _APP: Final = "routing-sync"
 class StoreRow(Struct, frozen=True, kw_only=True):
     """The same load on a store of some size, against the smallest one."""
 
-    kind: Kind
+    kind: LoadKind
     row: Row
 
 
-class Examined(Struct, frozen=True, kw_only=True):
+class ExaminedCounts(Struct, frozen=True, kw_only=True):
     """What mongod looked at for one kind of operation on one collection: keys and documents for each that it found."""
 
     documents: int
@@ -47,12 +47,12 @@ class StoreGrowth(Struct, frozen=True, kw_only=True):
     """Costs, and what was looked at."""
 
     rows: Sequence[StoreRow]
-    examined: Sequence[Examined]
+    examined: Sequence[ExaminedCounts]
 
 
 def measure_store(
-    bench: Bench,
-    kinds: Sequence[Kind],
+    servers: BenchServers,
+    kinds: Sequence[LoadKind],
     *,
     messages: int,
     rounds: int,
@@ -68,32 +68,35 @@ def measure_store(
     `cache_gb`: of mongod; None: what a local mongod is given.
     """
     rows: list[StoreRow] = []
-    examined: list[Examined] = []
+    examined: list[ExaminedCounts] = []
     if cache_gb is not None:
         cache = f"cache_size={round(cache_gb * 1_024)}M"
-        bench.mongo.admin.command({"setParameter": 1, "wiredTigerEngineRuntimeConfig": cache})
-    with bench.place() as large:
+        servers.mongo.admin.command({"setParameter": 1, "wiredTigerEngineRuntimeConfig": cache})
+    with servers.place() as large:
         pairs = many // DOCUMENTS_A_PAIR
-        put_pairs(bench.mongo, large, pairs, done=stored)
+        put_pairs(servers.mongo, large, pairs, done=stored)
         # Every pair is met once, by whichever run comes to it.
         strewn = iter(Random(seed).sample(range(pairs), pairs))
         for kind in kinds:
 
-            def on_few(number: int, kind: Kind = kind) -> Figures:
-                return _on_few(bench, _load(kind, messages, seed + number, _in_any_order(few, number)), few)
+            def on_few(number: int, kind: LoadKind = kind) -> Figures:
+                return _on_few(servers, _load(kind, messages, seed + number, _in_any_order(few, number)), few)
 
-            def on_many(number: int, kind: Kind = kind) -> Figures:
-                return _on(bench, large, _load(kind, messages, seed + number, strewn))
+            def on_many(number: int, kind: LoadKind = kind) -> Figures:
+                return _on(servers, large, _load(kind, messages, seed + number, strewn))
 
-            cases = [Case(name=f"{few:,} documents", run=on_few), Case(name=f"{many:,} documents", run=on_many)]
-            found = compared(cases, rounds=rounds, seed=seed, done=done)
+            cases = [
+                Variant(name=f"{few:,} documents", run=on_few),
+                Variant(name=f"{many:,} documents", run=on_many),
+            ]
+            found = compare(cases, rounds=rounds, seed=seed, done=done)
             rows += [StoreRow(kind=kind, row=row) for row in found]
-        examined += examined_on_few(bench, messages=messages, seed=seed, few=few)
-        examined += _examined(bench, large, _load(Kind.SYNCS, messages, seed, strewn), many)
+        examined += examined_on_few(servers, messages=messages, seed=seed, few=few)
+        examined += _examined(servers, large, _load(LoadKind.SYNCS, messages, seed, strewn), many)
     return StoreGrowth(rows=rows, examined=examined)
 
 
-def _load(kind: Kind, messages: int, seed: int, numbers: Iterator[int]) -> Workload:
+def _load(kind: LoadKind, messages: int, seed: int, numbers: Iterator[int]) -> Workload:
     load = workload(kind, messages, seed=seed, numbers=numbers)
     assert len(load.bodies) == messages, "the store has too few pairs for so many messages"
     return load
@@ -104,29 +107,29 @@ def _in_any_order(documents: int, number: int) -> Iterator[int]:
     return iter(Random(number).sample(range(pairs), pairs))
 
 
-def _on(bench: Bench, queue: str, load: Workload) -> Figures:
-    with bench.fleet(OURS, queue) as fleet:
+def _on(servers: BenchServers, queue: str, load: Workload) -> Figures:
+    with servers.fleet(OURS, queue) as fleet:
         fleet.warm_up(load)
         return fleet.drain(messages=len(load.bodies), announced=load.announced)
 
 
-def _on_few(bench: Bench, load: Workload, documents: int) -> Figures:
-    with bench.place() as queue:
-        put_pairs(bench.mongo, queue, documents // DOCUMENTS_A_PAIR)
-        return _on(bench, queue, load)
+def _on_few(servers: BenchServers, load: Workload, documents: int) -> Figures:
+    with servers.place() as queue:
+        put_pairs(servers.mongo, queue, documents // DOCUMENTS_A_PAIR)
+        return _on(servers, queue, load)
 
 
-def examined_on_few(bench: Bench, *, messages: int, seed: int, few: int) -> list[Examined]:
+def examined_on_few(servers: BenchServers, *, messages: int, seed: int, few: int) -> list[ExaminedCounts]:
     """What is looked at in the smaller store. Raises RunFailed."""
-    with bench.place() as queue:
-        put_pairs(bench.mongo, queue, few // DOCUMENTS_A_PAIR)
-        return _examined(bench, queue, _load(Kind.SYNCS, messages, seed, _in_any_order(few, 0)), few)
+    with servers.place() as queue:
+        put_pairs(servers.mongo, queue, few // DOCUMENTS_A_PAIR)
+        return _examined(servers, queue, _load(LoadKind.SYNCS, messages, seed, _in_any_order(few, 0)), few)
 
 
-def _examined(bench: Bench, queue: str, load: Workload, documents: int) -> list[Examined]:
+def _examined(servers: BenchServers, queue: str, load: Workload, documents: int) -> list[ExaminedCounts]:
     """What mongod's profiler says of every operation of the worker's, in a run that is not measured."""
-    database = bench.mongo[queue]
-    with bench.fleet(OURS, queue) as fleet:
+    database = servers.mongo[queue]
+    with servers.fleet(OURS, queue) as fleet:
         fleet.warm_up(load)
         database.create_collection("system.profile", capped=True, size=_PROFILE_BYTES)
         database.command("profile", 2)
@@ -138,7 +141,7 @@ def _examined(bench: Bench, queue: str, load: Workload, documents: int) -> list[
 _COUNTED: Final = {"$sum": {"$add": [{"$ifNull": [f"${name}", 0]} for name in ("nreturned", "nMatched", "ndeleted")]}}
 
 
-def _by_operation(database: "Database[dict[str, Any]]", documents: int) -> Iterator[Examined]:
+def _by_operation(database: "Database[dict[str, Any]]", documents: int) -> Iterator[ExaminedCounts]:
     total: list[Mapping[str, Any]] = [
         {"$match": {"appName": _APP, "docsExamined": {"$exists": True}}},
         {
@@ -154,7 +157,7 @@ def _by_operation(database: "Database[dict[str, Any]]", documents: int) -> Itera
     ]
     for group in database["system.profile"].aggregate(total):
         found = group["found"]
-        yield Examined(
+        yield ExaminedCounts(
             documents=documents,
             collection=group["_id"]["collection"].partition(".")[2],
             operation=group["_id"]["operation"],

@@ -5,11 +5,11 @@ from typing import Final
 
 from rich.table import Table
 
-from tests.bench.growth.costs import Cost
+from tests.bench.growth.costs import EventCost
 from tests.bench.growth.history import HistoryGrowth
 from tests.bench.growth.lanes import LanesRow
-from tests.bench.growth.memory import Memory
-from tests.bench.growth.store import Examined, StoreGrowth
+from tests.bench.growth.memory import MemoryGrowth
+from tests.bench.growth.store import ExaminedCounts, StoreGrowth
 from tests.bench.runs.comparison import Row
 from tests.bench.tables import markdown_table
 
@@ -56,7 +56,7 @@ def store_tables(found: StoreGrowth) -> Iterator[Table]:
     yield _examined_table(found.examined)
 
 
-def _examined_table(examined: Sequence[Examined]) -> Table:
+def _examined_table(examined: Sequence[ExaminedCounts]) -> Table:
     title = "What mongod looks at, for each document found; load c"
     table = markdown_table(
         title, "collection", "operation", "documents stored", "operations", "found", "keys/found", "documents/found"
@@ -80,10 +80,10 @@ def history_tables(found: HistoryGrowth) -> Iterator[Table]:
     yield rows_table("One more event, after a history of", found.rows)
 
 
-def memory_table(found: Memory) -> Table:
+def memory_table(found: MemoryGrowth) -> Table:
     """The curve, with a bar from nothing to the largest."""
     told = "flat" if found.flat else "NOT FLAT"
-    title = f"Memory: {told}, the line through the second half grows by {found.grown:+.1%}"
+    title = f"Memory: {told}, the line through the second half grows by {found.growth_share:+.1%}"
     table = markdown_table(title, "messages", "MiB", "worker CPU s/1,000", "")
     table.columns[-1].justify = "left"
     largest = max(each.resident_bytes for each in found.readings)
@@ -93,7 +93,7 @@ def memory_table(found: Memory) -> Table:
     return table
 
 
-def costs_table(costs: Sequence[Cost]) -> Table:
+def costs_table(costs: Sequence[EventCost]) -> Table:
     """What an event costs everywhere."""
     told: Mapping[str, list[str]] = {
         "worker CPU, ms": [f"{each.worker_cpu_s * 1_000:.3f}" for each in costs],

@@ -12,22 +12,22 @@ from tests.bench.growth.command import main
 from tests.bench.growth.heat import measure_heat
 from tests.bench.growth.history import history_of
 from tests.bench.growth.lanes import Shape, shapes
-from tests.bench.growth.memory import grown, measure_memory
+from tests.bench.growth.memory import growth_share, measure_memory
 from tests.bench.growth.store import examined_on_few
 from tests.bench.loads.many_pairs import DOCUMENTS_A_PAIR, put_pairs
-from tests.bench.loads.workload import Kind, workload
-from tests.bench.runs.comparison import Case, compared
+from tests.bench.loads.workload import LoadKind, workload
+from tests.bench.runs.comparison import Variant, compare
 from tests.bench.runs.fleet import Figures
-from tests.bench.runs.servers import Bench
+from tests.bench.runs.servers import BenchServers
 from tests.bench.runs.store_use import StoreUse
 from worker.store.documents import Collection
 
 
 @pytest.fixture
-def bench(mongod: Mongod) -> Iterator[Bench]:
+def servers(mongod: Mongod) -> Iterator[BenchServers]:
     mongo: MongoClient[dict[str, Any]] = MongoClient(mongod.uri)
     with mongo, BenchEndpoint() as endpoint:
-        yield Bench(endpoint=endpoint, mongod=mongod, mongo=mongo)
+        yield BenchServers(endpoint=endpoint, mongod=mongod, mongo=mongo)
 
 
 def _figures(cpu_s: float, wall_s: float) -> Figures:
@@ -37,9 +37,9 @@ def _figures(cpu_s: float, wall_s: float) -> Figures:
 
 def test_ratios_are_made_within_a_round_and_their_median_is_shown() -> None:
     slow_day = [1.0, 10.0, 1.0]
-    base = Case(name="base", run=lambda number: _figures(slow_day[number], slow_day[number]))
-    twice = Case(name="twice", run=lambda number: _figures(2 * slow_day[number], 4 * slow_day[number]))
-    rows = compared([base, twice], rounds=3, seed=1)
+    base = Variant(name="base", run=lambda number: _figures(slow_day[number], slow_day[number]))
+    twice = Variant(name="twice", run=lambda number: _figures(2 * slow_day[number], 4 * slow_day[number]))
+    rows = compare([base, twice], rounds=3, seed=1)
     assert [(row.case, row.cpu, row.mongod_cpu, row.rate) for row in rows] == [("base", 1, 1, 1), ("twice", 2, 2, 0.25)]
     assert [(row.cpu_s_per_1000, row.rate_per_s, row.aborted_per_1000) for row in rows] == [(1, 1_000, 1), (2, 250, 1)]
     assert rows[0].messages_a_transaction == 200
@@ -52,35 +52,37 @@ def test_the_smallest_shape_comes_first_and_the_shipped_one_is_among_them() -> N
     assert len(found) == len(set(found)) == 18
 
 
-def test_many_pairs_are_those_that_a_load_meets(bench: Bench) -> None:
-    load = workload(Kind.UNSHARED, 3, seed=1, warm_up=0)
+def test_many_pairs_are_those_that_a_load_meets(servers: BenchServers) -> None:
+    load = workload(LoadKind.UNSHARED, 3, seed=1, warm_up=0)
     told: list[int] = []
-    with bench.place() as database:
-        put_pairs(bench.mongo, database, 3, done=told.append)
+    with servers.place() as database:
+        put_pairs(servers.mongo, database, 3, done=told.append)
         for collection, documents in load.documents.items():
-            stored = bench.mongo[database][collection].find().sort("_id")
+            stored = servers.mongo[database][collection].find().sort("_id")
             ours = sorted(documents, key=lambda one: str(one["_id"]))
             assert [one["_id"] for one in stored] == [one["_id"] for one in ours]
     assert sum(told) == 3 * DOCUMENTS_A_PAIR
 
 
 @pytest.mark.e2e
-def test_hot_conversations_end_at_their_last_revision_whichever_of_two_processes_had_them(bench: Bench) -> None:
-    [row] = measure_heat(bench, messages=100, rounds=1, seed=1, heats=[True], processes=[2])
+def test_hot_conversations_end_at_their_last_revision_with_two_processes(
+    servers: BenchServers,
+) -> None:
+    [row] = measure_heat(servers, messages=100, rounds=1, seed=1, heats=[True], processes=[2])
     assert row.rate_per_s > 0
 
 
 @pytest.mark.e2e
-def test_a_history_with_gaps_keeps_no_more_runs_than_agreed(bench: Bench) -> None:
-    history = history_of(bench, 70, 2)
+def test_a_history_with_gaps_keeps_no_more_runs_than_agreed(servers: BenchServers) -> None:
+    history = history_of(servers, 70, 2)
     assert (history.last_rev, history.runs) == (140, 64)
     assert 0 < history.state_bytes < history.pair_bytes
     assert set(history.documents) >= {Collection.CONVERSATIONS, Collection.SYNC_STATES}
 
 
 @pytest.mark.e2e
-def test_mongod_looks_at_no_document_that_is_not_wanted(bench: Bench) -> None:
-    every = examined_on_few(bench, messages=30, seed=1, few=1_500)
+def test_mongod_looks_at_no_document_that_is_not_wanted(servers: BenchServers) -> None:
+    every = examined_on_few(servers, messages=30, seed=1, few=1_500)
     found = [each for each in every if each.operation == "query" and each.found]
     looked_at = {each.collection for each in found}
     assert looked_at >= {Collection.CONVERSATIONS, Collection.SYNC_STATES, Collection.WORK_ITEMS}
@@ -90,8 +92,8 @@ def test_mongod_looks_at_no_document_that_is_not_wanted(bench: Bench) -> None:
 
 
 @pytest.mark.e2e
-def test_memory_is_read_after_every_wave(bench: Bench) -> None:
-    memory = measure_memory(bench, messages=200, seed=1, wave=100)
+def test_memory_is_read_after_every_wave(servers: BenchServers) -> None:
+    memory = measure_memory(servers, messages=200, seed=1, wave=100)
     assert [each.messages for each in memory.readings] == [100, 200]
     assert all(each.resident_bytes > 10_000_000 for each in memory.readings)
 
@@ -101,7 +103,7 @@ def test_memory_is_read_after_every_wave(bench: Bench) -> None:
     [([9, 9, 9, 100, 100, 100], 0.0), ([1, 1, 1, 100, 105, 110], 0.1), ([5], 0.0)],
 )
 def test_growth_is_that_of_the_second_half(values: list[int], share: float) -> None:
-    assert grown(values) == pytest.approx(share)
+    assert growth_share(values) == pytest.approx(share)
 
 
 def test_a_part_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,7 +45,7 @@ def template(name: str) -> Template:
 
 
 async def _made(name: str) -> Template:
-    world = _World()
+    world = _TemplateWorld()
     item = wire.work_item(WORK_ITEM, of=CONVERSATION, rev=1, user=AGENT, queue=wire.QUEUE)
     await world.take(wire.event("event-1", "kustomer.conversation.create", _conversation(1), None))
     await world.take(wire.event("event-2", "kustomer.work-item.create", item, None))
@@ -79,7 +79,7 @@ def _update(name: str) -> dict[str, Any]:
     return wire.event(EVENT, _UPDATE, data, {"attributes": attributes, "relationships": linked})
 
 
-async def _own_sync(world: "_World", item: dict[str, Any]) -> dict[str, Any]:
+async def _own_sync(world: "_TemplateWorld", item: dict[str, Any]) -> dict[str, Any]:
     """What our own worker announces after a work-item's event made it write the conversation."""
     moved = wire.work_item(WORK_ITEM, of=CONVERSATION, rev=2, user=AGENT, queue=wire.OTHER_QUEUE)
     changes = {"attributes": {}, "relationships": {"queue": {"op": "replace", "before": None, "after": None}}}
@@ -103,7 +103,7 @@ _NOW: Final = format_instant(START)
 _AT: Final = _NOW.encode()
 
 
-class _World:
+class _TemplateWorld:
     """A store in memory with both agents' sessions, and the handler on it. Its clock stands still at `_NOW`."""
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ WARM_UP: Final = 200
 Documents = Mapping[Collection, Sequence[Mapping[str, Any]]]
 
 
-class Kind(StrEnum):
+class LoadKind(StrEnum):
     """The four loads; the value is the heading in the table."""
 
     OWN = "a  own syncs"
@@ -38,11 +38,11 @@ class Kind(StrEnum):
     MIX = "d  mix 80/15/5"
 
 
-_SHARES: Final[Mapping[Kind, Mapping[Kind, int]]] = {
-    Kind.OWN: {Kind.OWN: 100},
-    Kind.UNSHARED: {Kind.UNSHARED: 100},
-    Kind.SYNCS: {Kind.SYNCS: 100},
-    Kind.MIX: {Kind.OWN: 80, Kind.UNSHARED: 15, Kind.SYNCS: 5},
+_SHARES: Final[Mapping[LoadKind, Mapping[LoadKind, int]]] = {
+    LoadKind.OWN: {LoadKind.OWN: 100},
+    LoadKind.UNSHARED: {LoadKind.UNSHARED: 100},
+    LoadKind.SYNCS: {LoadKind.SYNCS: 100},
+    LoadKind.MIX: {LoadKind.OWN: 80, LoadKind.UNSHARED: 15, LoadKind.SYNCS: 5},
 }
 _SYNCS: Final = ("assign", "snooze", "queue")
 """A third each: another agent (two sessions change), snoozed (one session changes), another queue (none does)."""
@@ -51,7 +51,7 @@ _SYNCS: Final = ("assign", "snooze", "queue")
 class Workload(Struct, frozen=True, kw_only=True):
     """`warm_up` and `bodies` are queue messages' bodies; `announced` is how many events the latter lead to."""
 
-    kind: Kind
+    kind: LoadKind
     documents: Documents
     warm_up: Sequence[str]
     warm_up_announced: int
@@ -60,7 +60,7 @@ class Workload(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(slots=True, kw_only=True)
-class _Made:
+class _WorkloadBuilder:
     chance: Random
     agents: int | None
     now: datetime
@@ -70,7 +70,7 @@ class _Made:
 
 
 def workload(
-    kind: Kind,
+    kind: LoadKind,
     messages: int,
     *,
     seed: int,
@@ -85,7 +85,7 @@ def workload(
     """
     now = datetime.now(UTC) if now is None else now
     chance = Random(f"{seed}/{kind.value}")
-    made = _Made(chance=chance, agents=agents, now=now)
+    made = _WorkloadBuilder(chance=chance, agents=agents, now=now)
     parts = _parts(kind, warm_up + messages, chance)
     # In this order: of numbers that others go on with none is taken in vain.
     for part, number in zip(parts, count_up() if numbers is None else numbers, strict=False):
@@ -101,7 +101,7 @@ def workload(
     )
 
 
-def _parts(kind: Kind, count: int, chance: Random) -> Iterator[Kind]:
+def _parts(kind: LoadKind, count: int, chance: Random) -> Iterator[LoadKind]:
     shares = _SHARES[kind]
     # By hundreds, so that every stretch of the queue has the mix, in an order of its own.
     for _ in range(0, count, 100):
@@ -111,14 +111,14 @@ def _parts(kind: Kind, count: int, chance: Random) -> Iterator[Kind]:
         count -= 100
 
 
-def _make(made: _Made, number: int, part: Kind) -> None:
+def _make(made: _WorkloadBuilder, number: int, part: LoadKind) -> None:
     one, other = (number if made.agents is None else made.chance.randrange(made.agents) for _ in range(2))
-    form = template(_SYNCS[number % len(_SYNCS)] if part is Kind.SYNCS else part.name.lower())
+    form = template(_SYNCS[number % len(_SYNCS)] if part is LoadKind.SYNCS else part.name.lower())
     names = {**names_of(number, agent=one, other_agent=other), wire.NOW: format_instant(made.now)}
     fill = partial(filled, names=names)
     made.bodies.append(fill(form.body).decode())
     made.announced.append(form.announces)
-    if part is Kind.OWN:
+    if part is LoadKind.OWN:
         # Ours come back from our own store, and no consumer looks there for them.
         return
     for collection, text in form.documents:

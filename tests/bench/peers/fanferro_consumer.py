@@ -5,7 +5,7 @@ import importlib
 import os
 from typing import Any
 
-from tests.bench.consumers.one_message import one_message
+from tests.bench.consumers.message_handler import message_handler
 
 
 async def main() -> None:
@@ -16,7 +16,7 @@ async def main() -> None:
         endpoint_url=os.environ["AWS_ENDPOINT_URL_SQS"],
         provisioning=fanferro.Provisioning.assume(),
     )
-    async with one_message() as ours:
+    async with message_handler() as ours:
 
         async def handle(message: Any) -> None:
             await ours.handle(message.body)

@@ -5,7 +5,7 @@ import importlib
 import os
 from typing import Any
 
-from tests.bench.consumers.one_message import one_message
+from tests.bench.consumers.message_handler import message_handler
 
 _TASK = "handle"
 
@@ -42,7 +42,7 @@ async def main() -> None:
         wait_time_seconds=20,
     )
     broker = broker.with_formatter(formatter(taskiq))
-    async with one_message() as ours:
+    async with message_handler() as ours:
 
         async def handle(body: str) -> None:
             await ours.handle(body)

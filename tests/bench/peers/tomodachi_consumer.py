@@ -6,13 +6,13 @@ from typing import Final
 
 import tomodachi  # type: ignore[import-not-found] # lives in the environment of the peers
 
-from tests.bench.consumers.one_message import OneMessage, one_message
+from tests.bench.consumers.message_handler import MessageHandler, message_handler
 
 _NAME: Final = os.environ["SQS_QUEUE_URL"].rpartition("/")[2]
 _URL: Final = os.environ["AWS_ENDPOINT_URL_SQS"]
 
 
-class Bench(tomodachi.Service):  # type: ignore[misc]
+class BenchServers(tomodachi.Service):  # type: ignore[misc]
     """One queue, one handler."""
 
     name = "bench"
@@ -27,7 +27,7 @@ class Bench(tomodachi.Service):  # type: ignore[misc]
 
     async def _start_service(self) -> None:
         self._stack = AsyncExitStack()
-        self._ours: OneMessage = await self._stack.enter_async_context(one_message())
+        self._ours: MessageHandler = await self._stack.enter_async_context(message_handler())
 
     async def _stop_service(self) -> None:
         await self._stack.aclose()

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.consumers.consumer import Consumer
-from tests.bench.loads.workload import Kind, workload
+from tests.bench.loads.workload import LoadKind, workload
 from tests.bench.profiling.profile import Profile, profile_of
 from tests.bench.runs.fleet import RunFailed
-from tests.bench.runs.rounds import Asked
-from tests.bench.runs.servers import Bench
+from tests.bench.runs.rounds import BenchPlan
+from tests.bench.runs.servers import BenchServers
 
 _WRITTEN_WITHIN_S: Final = 10
 _POLL_S: Final = 0.02
 _WORKER: Final = Consumer(name="profile", command=(sys.executable, "-m", "tests.bench.profiling.worker"))
 
 
-def profiled(bench: Bench, asked: Asked, kind: Kind, folder: Path) -> Profile:
+def profile_run(servers: BenchServers, asked: BenchPlan, kind: LoadKind, folder: Path) -> Profile:
     """Where the worker's time goes on one load. Raises RunFailed."""
     file = folder / f"{kind.name}.profile"
 
@@ -36,5 +36,5 @@ def profiled(bench: Bench, asked: Asked, kind: Kind, folder: Path) -> Profile:
             time.sleep(_POLL_S)
 
     load = workload(kind, asked.messages, seed=asked.seed, agents=asked.agents)
-    bench.run(_WORKER, load, extra={"BENCH_PROFILE": str(file)}, begin=begin, end=end)
+    servers.run(_WORKER, load, extra={"BENCH_PROFILE": str(file)}, begin=begin, end=end)
     return profile_of(file)

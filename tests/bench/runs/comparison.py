@@ -12,7 +12,7 @@ from msgspec import Struct
 from tests.bench.runs.fleet import Figures
 
 
-class Case(Struct, frozen=True, kw_only=True):
+class Variant(Struct, frozen=True, kw_only=True):
     """What is measured under a name; `run` takes the round's number."""
 
     name: str
@@ -38,7 +38,7 @@ class Row(Struct, frozen=True, kw_only=True):
     messages_a_transaction: float | None
 
 
-def compared(cases: Sequence[Case], *, rounds: int, seed: int, done: Callable[[], None] = lambda: None) -> list[Row]:
+def compare(cases: Sequence[Variant], *, rounds: int, seed: int, done: Callable[[], None] = lambda: None) -> list[Row]:
     """All rounds, the cases in another order each; `done` is called after every run. Raises RunFailed."""
     found: dict[str, list[tuple[Figures, Figures]]] = {case.name: [] for case in cases}
     for number in range(rounds):

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mongod import find_mongod
-from tests.bench.consumers.consumer import PEERS
+from tests.bench.consumers.consumer import PEERS_BIN
 
 _MODEL = re.compile(r"^model name\s*:\s*(.+)$", re.MULTILINE)
 
@@ -27,8 +27,8 @@ def machine() -> str:
         f"MongoDB {_version_of(find_mongod())}",
         versions,
     ]
-    if (PEERS / "python").exists():
-        parts.append(f"the peers on Python {_version_of(str(PEERS / 'python'))}")
+    if (PEERS_BIN / "python").exists():
+        parts.append(f"the peers on Python {_version_of(str(PEERS_BIN / 'python'))}")
     return "; ".join(parts)
 
 

@@ -10,19 +10,19 @@ from statistics import median
 from msgspec import Struct
 
 from tests.bench.consumers.consumer import BARE, Consumer
-from tests.bench.loads.workload import Kind, workload
+from tests.bench.loads.workload import LoadKind, workload
 from tests.bench.runs.fleet import Figures, RunFailed
-from tests.bench.runs.servers import Bench
+from tests.bench.runs.servers import BenchServers
 
-_ALONE_SHARE = {Kind.OWN: 1.0, Kind.UNSHARED: 0.25, Kind.SYNCS: 0.25, Kind.MIX: 0.5}
+_ALONE_SHARE = {LoadKind.OWN: 1.0, LoadKind.UNSHARED: 0.25, LoadKind.SYNCS: 0.25, LoadKind.MIX: 0.5}
 """Whoever takes messages one at a time gets so much of them: its figure for 1,000 settles as fast, and it is slow."""
 
 
-class Asked(Struct, frozen=True, kw_only=True):
+class BenchPlan(Struct, frozen=True, kw_only=True):
     """What to measure."""
 
     consumers: Sequence[Consumer]
-    kinds: Sequence[Kind]
+    kinds: Sequence[LoadKind]
     messages: int
     rounds: int
     seed: int
@@ -33,7 +33,7 @@ class Cell(Struct, frozen=True, kw_only=True):
     """A consumer on a load: medians of the rounds; `cpu` and `wall` are ratios to the bare loop's."""
 
     consumer: str
-    kind: Kind
+    kind: LoadKind
     cpu_s_per_1000: float
     cpu: float
     wall_s_per_1000: float
@@ -41,23 +41,23 @@ class Cell(Struct, frozen=True, kw_only=True):
     rounds: int
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class BenchOutcome(Struct, frozen=True, kw_only=True):
     """The cells, and what could not be measured."""
 
     cells: Sequence[Cell]
     faults: Sequence[str]
 
 
-def measured(bench: Bench, asked: Asked, done: Callable[[], None] = lambda: None) -> Outcome:
+def measure_rounds(servers: BenchServers, asked: BenchPlan, done: Callable[[], None] = lambda: None) -> BenchOutcome:
     """All rounds; `done` is called after every run."""
-    found: dict[tuple[str, Kind], list[tuple[Figures, Figures]]] = {}
+    found: dict[tuple[str, LoadKind], list[tuple[Figures, Figures]]] = {}
     faults: dict[str, None] = {}
     for number in range(asked.rounds):
         for kind in asked.kinds:
             figures: dict[str, Figures] = {}
             for consumer in _in_turn(asked, number, kind):
                 try:
-                    figures[consumer.name] = _run(bench, asked, consumer, kind, number)
+                    figures[consumer.name] = _run(servers, asked, consumer, kind, number)
                 except RunFailed as fault:
                     faults[str(fault)] = None
                 done()
@@ -65,21 +65,21 @@ def measured(bench: Bench, asked: Asked, done: Callable[[], None] = lambda: None
                 if BARE.name in figures:
                     found.setdefault((name, kind), []).append((each, figures[BARE.name]))
     order = [(consumer.name, kind) for kind in asked.kinds for consumer in asked.consumers]
-    return Outcome(cells=[_cell(*key, found[key]) for key in order if key in found], faults=list(faults))
+    return BenchOutcome(cells=[_cell(*key, found[key]) for key in order if key in found], faults=list(faults))
 
 
-def _in_turn(asked: Asked, number: int, kind: Kind) -> Iterator[Consumer]:
+def _in_turn(asked: BenchPlan, number: int, kind: LoadKind) -> Iterator[Consumer]:
     order = list(asked.consumers)
     Random(f"{asked.seed}/{number}/{kind.value}").shuffle(order)
     yield from order
 
 
-def _run(bench: Bench, asked: Asked, consumer: Consumer, kind: Kind, number: int) -> Figures:
-    messages = round(asked.messages * (_ALONE_SHARE[kind] if consumer.alone else 1))
-    return bench.run(consumer, workload(kind, messages, seed=asked.seed + number, agents=asked.agents))
+def _run(servers: BenchServers, asked: BenchPlan, consumer: Consumer, kind: LoadKind, number: int) -> Figures:
+    messages = round(asked.messages * (_ALONE_SHARE[kind] if consumer.one_at_a_time else 1))
+    return servers.run(consumer, workload(kind, messages, seed=asked.seed + number, agents=asked.agents))
 
 
-def _cell(name: str, kind: Kind, pairs: Sequence[tuple[Figures, Figures]]) -> Cell:
+def _cell(name: str, kind: LoadKind, pairs: Sequence[tuple[Figures, Figures]]) -> Cell:
     return Cell(
         consumer=name,
         kind=kind,

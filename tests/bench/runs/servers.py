@@ -26,7 +26,7 @@ def _nothing(_: Process) -> None:
     pass
 
 
-class Bench(Struct, frozen=True, kw_only=True):
+class BenchServers(Struct, frozen=True, kw_only=True):
     """The servers that all runs share."""
 
     endpoint: BenchEndpoint
@@ -106,9 +106,9 @@ class Bench(Struct, frozen=True, kw_only=True):
 
 
 @contextlib.contextmanager
-def bench(*, latency_ms: float) -> Iterator[Bench]:
+def running_servers(*, latency_ms: float) -> Iterator[BenchServers]:
     """The servers, stopped at the end."""
     with BenchEndpoint(latency_ms=latency_ms) as endpoint, Mongod() as mongod:
         mongo: MongoClient[dict[str, Any]] = MongoClient(mongod.uri)
         with mongo:
-            yield Bench(endpoint=endpoint, mongod=mongod, mongo=mongo)
+            yield BenchServers(endpoint=endpoint, mongod=mongod, mongo=mongo)

@@ -41,7 +41,7 @@ MESSAGE_BYTES: Final = 3_300
 KEPT_DAYS: Final = 30
 
 
-class Needs(Struct, frozen=True, kw_only=True):
+class RequiredCapacity(Struct, frozen=True, kw_only=True):
     """What a rate takes. `…_s`: a second."""
 
     rate: int
@@ -63,14 +63,14 @@ class Needs(Struct, frozen=True, kw_only=True):
         return self.containers * IN_HAND_MAX
 
 
-class Use(Struct, frozen=True, kw_only=True):
+class QuotaUse(Struct, frozen=True, kw_only=True):
     """How much of a quota is used; 1 is all."""
 
     quota: Quota
     share: float
 
 
-def needs(cost: Mapping[str, float], rate: int) -> Needs:
+def required_capacity(cost: Mapping[str, float], rate: int) -> RequiredCapacity:
     """What so many events a second take, each costing so much."""
     containers = max(math.ceil(rate * cost["worker_cpu_s"] / WORKER_BUSY), CONTAINERS_MIN)
     cores = rate * cost["mongod_cpu_s"]
@@ -79,7 +79,7 @@ def needs(cost: Mapping[str, float], rate: int) -> Needs:
         cores *= SHARDED_FACTOR
         shards = math.ceil(cores / MONGOD_BUSY / prices.MONGOD_NODE_VCPUS)
     polls_s = containers * RECEIVERS / 20
-    return Needs(
+    return RequiredCapacity(
         rate=rate,
         worker_cores=rate * cost["worker_cpu_s"],
         containers=containers,
@@ -95,13 +95,13 @@ def needs(cost: Mapping[str, float], rate: int) -> Needs:
     )
 
 
-def uses(need: Needs, *, fifo: bool) -> list[Use]:
+def quota_uses(need: RequiredCapacity, *, fifo: bool) -> list[QuotaUse]:
     """The quotas that apply, the fullest first: what breaks first."""
     one_set = Quota(
         name=f"MongoDB: one primary of {prices.MONGOD_NODE_VCPUS} vCPUs, {MONGOD_BUSY:.0%} busy",
         limit=prices.MONGOD_NODE_VCPUS * MONGOD_BUSY,
         adjustable="by shards",
-        source="measured",
+        source="measure_rounds",
     )
     # Whoever publishes the events that come in does so from the same account, as a rule.
     published_s = need.rate + need.published_s
@@ -121,10 +121,12 @@ def uses(need: Needs, *, fifo: bool) -> list[Use]:
         ]
     else:
         found += [(prices.SNS_PUBLISHED, published_s)]
-    return sorted((Use(quota=quota, share=used / quota.limit) for quota, used in found), key=lambda use: -use.share)
+    return sorted(
+        (QuotaUse(quota=quota, share=used / quota.limit) for quota, used in found), key=lambda use: -use.share
+    )
 
 
-def money(need: Needs, *, fifo: bool) -> dict[str, float]:
+def monthly_dollars(need: RequiredCapacity, *, fifo: bool) -> dict[str, float]:
     """Dollars a month, by what they are paid for."""
     month = prices.SECONDS_A_MONTH
     sqs, sns = (prices.SQS_FIFO, prices.SNS_FIFO) if fifo else (prices.SQS_STANDARD, prices.SNS_STANDARD)
@@ -144,7 +146,7 @@ def money(need: Needs, *, fifo: bool) -> dict[str, float]:
     }
 
 
-def _needs_table(load: str, found: Sequence[Needs]) -> Table:
+def _needs_table(load: str, found: Sequence[RequiredCapacity]) -> Table:
     rows: dict[str, list[str]] = {
         "worker cores at work": [f"{each.worker_cores:,.1f}" for each in found],
         f"containers of one vCPU, {WORKER_BUSY:.0%} busy": [f"{each.containers:,}" for each in found],
@@ -162,8 +164,8 @@ def _needs_table(load: str, found: Sequence[Needs]) -> Table:
     return _table(f"What it takes; load {load}", found, rows)
 
 
-def _uses_table(load: str, found: Sequence[Needs], *, fifo: bool) -> Table:
-    by_rate = [{use.quota.name: use for use in uses(each, fifo=fifo)} for each in found]
+def _uses_table(load: str, found: Sequence[RequiredCapacity], *, fifo: bool) -> Table:
+    by_rate = [{use.quota.name: use for use in quota_uses(each, fifo=fifo)} for each in found]
     rows = {
         f"{name} ({use.quota.limit:,.0f})": [
             f"{each[name].share:.0%}{' !' if each[name].share > 1 else ''}" for each in by_rate
@@ -183,8 +185,8 @@ def _quotas_table() -> Table:
     return table
 
 
-def _money_table(load: str, found: Sequence[Needs], *, fifo: bool) -> Table:
-    by_rate = [money(each, fifo=fifo) for each in found]
+def _money_table(load: str, found: Sequence[RequiredCapacity], *, fifo: bool) -> Table:
+    by_rate = [monthly_dollars(each, fifo=fifo) for each in found]
     rows = {name: [f"{each[name]:,.0f}" for each in by_rate] for name in by_rate[0]}
     rows["all"] = [f"{sum(each.values()):,.0f}" for each in by_rate]
     events = [each.rate * prices.SECONDS_A_MONTH / 1e6 for each in found]
@@ -197,7 +199,7 @@ def _queues(fifo: bool) -> str:
     return "FIFO" if fifo else "standard queues and topics"
 
 
-def _table(title: str, found: Sequence[Needs], rows: Mapping[str, Sequence[str]]) -> Table:
+def _table(title: str, found: Sequence[RequiredCapacity], rows: Mapping[str, Sequence[str]]) -> Table:
     table = Table(title=title, title_justify="left", box=box.MARKDOWN)
     table.add_column("")
     for each in found:
@@ -219,7 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(width=max(console.width, 132))
     for load in asked.loads:
         cost = costs[load]
-        found = [needs(cost, rate) for rate in RATES]
+        found = [required_capacity(cost, rate) for rate in RATES]
         console.print(_needs_table(cost["kind"], found))
         for fifo in (False, True):
             console.print(_uses_table(cost["kind"], found, fifo=fifo))

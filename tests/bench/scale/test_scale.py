@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench.scale.command import RATES, main, money, needs, uses
+from tests.bench.scale.command import RATES, main, monthly_dollars, quota_uses, required_capacity
 from tests.bench.scale.prices import SQS_STANDARD, dollars
 
 COST = {
@@ -21,24 +21,24 @@ COST = {
 
 
 def test_ten_times_the_rate_takes_ten_times_the_cores_and_calls() -> None:
-    some, more = (needs(COST, rate) for rate in (10_000, 100_000))
+    some, more = (required_capacity(COST, rate) for rate in (10_000, 100_000))
     assert (some.containers, more.containers) == (10, 100)
     assert more.receives_s == pytest.approx(10 * some.receives_s)
     assert more.journal_mb_s == pytest.approx(10 * some.journal_mb_s)
 
 
 def test_no_worker_is_alone() -> None:
-    assert needs(COST, 10).containers == 2
+    assert required_capacity(COST, 10).containers == 2
 
 
 def test_more_than_one_shard_pays_for_two_phases() -> None:
-    one, many = (needs(COST, rate) for rate in (20_000, 40_000))
+    one, many = (required_capacity(COST, rate) for rate in (20_000, 40_000))
     assert (one.shards, many.shards) == (1, 4)
     assert [one.mongod_cores, many.mongod_cores] == pytest.approx([4, 16])
 
 
 def test_what_breaks_first_with_fifo_is_the_calls_to_a_queue() -> None:
-    first = uses(needs(COST, 10_000), fifo=True)[0]
+    first = quota_uses(required_capacity(COST, 10_000), fifo=True)[0]
     assert "FIFO" in first.quota.name
     assert first.share == pytest.approx(10_000 * 1.05 / 3_000)
 
@@ -49,8 +49,8 @@ def test_prices_fall_by_tiers() -> None:
 
 
 def test_fifo_costs_more_than_standard() -> None:
-    need = needs(COST, 1_000)
-    assert sum(money(need, fifo=True).values()) > sum(money(need, fifo=False).values())
+    need = required_capacity(COST, 1_000)
+    assert sum(monthly_dollars(need, fifo=True).values()) > sum(monthly_dollars(need, fifo=False).values())
 
 
 def test_the_kept_figures_are_told_for_every_rate(capsys: pytest.CaptureFixture[str]) -> None:

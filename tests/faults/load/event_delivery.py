@@ -31,7 +31,7 @@ POISON: Final = [kind for kind in MALFORMED if kind.sendable and len(kind.body) 
 
 
 @dataclass(slots=True, kw_only=True)
-class Post:
+class EventDelivery:
     """`run` carries what is posted, until `ended` and empty. `poison_every`: one poison message for so many events."""
 
     stage: Stage
@@ -48,7 +48,7 @@ class Post:
     _due: list[tuple[float, int, dict[str, Any]]] = field(default_factory=list)
     _count: int = 0
 
-    def post(self, event: dict[str, Any]) -> None:
+    def delivery(self, event: dict[str, Any]) -> None:
         """An event just made: on its way now or later, once or twice."""
         self.event_ids.add(event["id"])
         late_s = self.random.random() * _LATE_S_MAX if self.random.random() < _LATE else 0.0
@@ -68,7 +68,7 @@ class Post:
             while self._due and (self._due[0][0] <= now or self.ended):
                 due.append(heapq.heappop(self._due)[2])
             if due:
-                await self._insist([_wrapped(event) for event in due])
+                await self._write_with_retries([_wrapped(event) for event in due])
                 self._published.extend(due)
                 self.published += len(due)
             await self._poison(len(due))
@@ -85,7 +85,7 @@ class Post:
                 if await self._done(lambda body=body: self.stage.send([body])):
                     self.poisoned[body] += 1
 
-    async def _insist(self, messages: Sequence[dict[str, Any]]) -> None:
+    async def _write_with_retries(self, messages: Sequence[dict[str, Any]]) -> None:
         # What was published before the fault is published again: one more event that comes twice.
         while not (await self._done(lambda: self.stage.publish(messages)) or self.abandoned):  # noqa: ASYNC110
             await asyncio.sleep(0.2)

@@ -6,7 +6,7 @@ import time
 from random import Random
 
 from tests.e2e.stage import Stage
-from tests.faults.load.event_delivery import Post
+from tests.faults.load.event_delivery import EventDelivery
 from tests.faults.load.outside_services import OutsideServices
 
 _END_S = 60.0
@@ -18,11 +18,11 @@ class Load:
     def __init__(self, stage: Stage, *, uri: str, seed: int, pairs: int, per_second: float) -> None:
         """`uri`: straight to MongoDB. The services outside stand beside the worker, not behind its faults."""
         chance = Random(seed)
-        self.post = Post(stage=stage, random=Random(chance.random()))
+        self.delivery = EventDelivery(stage=stage, random=Random(chance.random()))
         self.services = OutsideServices(
             uri=uri,
             database=stage.variables["MONGODB_DATABASE"],
-            post=self.post,
+            delivery=self.delivery,
             random=Random(chance.random()),
             per_second=per_second,
             pairs=pairs,
@@ -38,7 +38,7 @@ class Load:
         """Messages published so far; raises what the load failed of."""
         if self._failed is not None:
             raise AssertionError("the load itself failed") from self._failed
-        return self.post.published
+        return self.delivery.published
 
     def stop(self) -> None:
         """Write no more; all that was written is published when this returns."""
@@ -50,7 +50,7 @@ class Load:
     def abandon(self) -> None:
         """End it where the run has failed: what is written meanwhile counts no more."""
         self.services.stopping = True
-        self.post.abandoned = True
+        self.delivery.abandoned = True
         if self._thread.is_alive():
             self._thread.join(_END_S)
 
@@ -69,6 +69,6 @@ class Load:
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.post.run())
+            tasks.create_task(self.delivery.run())
             await self.services.run()
-            self.post.ended = True
+            self.delivery.ended = True

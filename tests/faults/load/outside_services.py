@@ -37,7 +37,7 @@ from tests.causality.outside import (
     work_item_created,
     work_item_updated,
 )
-from tests.faults.load.event_delivery import Post
+from tests.faults.load.event_delivery import EventDelivery
 from worker.mongo.database import MAJORITY
 from worker.mongo.writes import write_steps
 from worker.store.documents import Collection
@@ -69,12 +69,12 @@ _SESSIONS: Final = {
 }
 
 
-class _Lost(Exception):
+class _WriteConflict(Exception):
     """Somebody else has written the document since it was read."""
 
 
 @dataclass(slots=True)
-class Case:
+class PairHistory:
     """What is true of one conversation."""
 
     key: str
@@ -112,11 +112,11 @@ class OutsideServices:
 
     uri: str
     database: str
-    post: Post
+    delivery: EventDelivery
     random: Random
     per_second: float
     pairs: int
-    cases: dict[str, Case] = field(default_factory=dict)
+    cases: dict[str, PairHistory] = field(default_factory=dict)
     writes: int = 0
     stopping: bool = False
 
@@ -128,11 +128,11 @@ class OutsideServices:
                 keys = [f"c{number}" for number in range(writer, self.pairs, _WRITERS)]
                 tasks.create_task(self._writer(client, [self._case(key, number) for number, key in enumerate(keys)]))
 
-    def _case(self, key: str, number: int) -> Case:
+    def _case(self, key: str, number: int) -> PairHistory:
         chance = Random(self.random.random())
         # Agents are shared by some conversations, so that others meet on their sessions, and not by all.
         agents = {"u1": _agent(chance.randrange(USERS)), "u2": _agent(chance.randrange(USERS))}
-        case = Case(
+        case = PairHistory(
             key=key,
             random=chance,
             conversation_writes=_with_agents(CONVERSATION_WRITES, agents),
@@ -141,7 +141,7 @@ class OutsideServices:
         self.cases[key] = case
         return case
 
-    async def _writer(self, client: AsyncMongoClient[dict[str, Any]], cases: list[Case]) -> None:
+    async def _writer(self, client: AsyncMongoClient[dict[str, Any]], cases: list[PairHistory]) -> None:
         chance = Random(self.random.random())
         while not self.stopping:
             number = chance.randrange(len(cases))
@@ -150,19 +150,19 @@ class OutsideServices:
             if await self._conversation(client, case, chance.random() < 0.5):
                 await self._work_item(client, case)
 
-    async def _conversation(self, client: AsyncMongoClient[dict[str, Any]], case: Case, writes: bool) -> bool:
+    async def _conversation(self, client: AsyncMongoClient[dict[str, Any]], case: PairHistory, writes: bool) -> bool:
         """True where it is the work-item's turn."""
         begins = not case.seen
         if not begins and not writes:
             found = await self._found(client, Collection.CONVERSATIONS, case.key)
             case.seen.append(found["rev"])
             return True
-        written = await self._insist(client, Collection.CONVERSATIONS, case, case.key, _conversation_change)
+        written = await self._write_with_retries(client, Collection.CONVERSATIONS, case, case.key, _conversation_change)
         if written is not None:
             case.seen.append(written.after["rev"])
         return False
 
-    async def _work_item(self, client: AsyncMongoClient[dict[str, Any]], case: Case) -> None:
+    async def _work_item(self, client: AsyncMongoClient[dict[str, Any]], case: PairHistory) -> None:
         knew = case.random.choice(case.seen[-_KNOWN_REVISIONS:])
         last = await self._found_or_none(client, Collection.WORK_ITEMS, case.item_key)
         if last is None or not last["active"]:
@@ -170,26 +170,26 @@ class OutsideServices:
             # Before the write: the worker may have completed it already when its answer comes.
             case.history = replace(case.history, work_item={})
 
-        def change(case: Case, before: Document | None) -> _Write | None:
+        def change(case: PairHistory, before: Document | None) -> _Write | None:
             return _work_item_change(case, before, knew)
 
-        await self._insist(client, Collection.WORK_ITEMS, case, case.item_key, change)
+        await self._write_with_retries(client, Collection.WORK_ITEMS, case, case.item_key, change)
 
-    async def _insist(
+    async def _write_with_retries(
         self,
         client: AsyncMongoClient[dict[str, Any]],
         collection: Collection,
-        case: Case,
+        case: PairHistory,
         key: str,
-        change: Callable[[Case, Document | None], _Write | None],
+        change: Callable[[PairHistory, Document | None], _Write | None],
     ) -> _Write | None:
         """Write, against whoever writes too and whatever befalls the store; None where there is nothing to write.
 
         Only outside writes set `outsideRev`, and only this one writes here: so it tells which attempt is in.
         """
         tried: dict[int, _Write] = {}
-        while not self.post.abandoned:
-            with contextlib.suppress(PyMongoError, _Lost):
+        while not self.delivery.abandoned:
+            with contextlib.suppress(PyMongoError, _WriteConflict):
                 before = await self._found_or_none(client, collection, key, surely=bool(tried))
                 if before is not None and before["attributes"]["outsideRev"] in tried:
                     return self._wrote(case, tried[before["attributes"]["outsideRev"]])
@@ -207,16 +207,16 @@ class OutsideServices:
         with timeout(_ANSWER_S):
             async with client.start_session() as session, await session.start_transaction(write_concern=MAJORITY):
                 if not await write_steps(client[self.database], session, steps_of([plan], "outside")):
-                    raise _Lost
+                    raise _WriteConflict
 
-    def _wrote(self, case: Case, write: _Write) -> _Write:
+    def _wrote(self, case: PairHistory, write: _Write) -> _Write:
         wire = told_wire(write.before, write.after, knew=write.knew)
         event = read_object(wire)
         assert isinstance(event, Event), event
         case.history = noted(case.history, event, write.after, write.knew)
         case.writes += 1
         self.writes += 1
-        self.post.post(wire)
+        self.delivery.delivery(wire)
         return write
 
     async def _found(self, client: AsyncMongoClient[dict[str, Any]], collection: Collection, key: str) -> Document:
@@ -230,14 +230,14 @@ class OutsideServices:
         """`surely`: as it is now, and not as a primary that has been voted out remembers it."""
         concern = ReadConcern("linearizable" if surely else "local")
         at = client[self.database].get_collection(collection, read_concern=concern)
-        while not self.post.abandoned:
+        while not self.delivery.abandoned:
             with contextlib.suppress(PyMongoError), timeout(_ANSWER_S):
                 return await at.find_one({"_id": key})
             await asyncio.sleep(0.05)
         raise asyncio.CancelledError
 
 
-def _conversation_change(case: Case, before: Document | None) -> _Write | None:
+def _conversation_change(case: PairHistory, before: Document | None) -> _Write | None:
     if before is None:
         attributes: dict[str, Any] = {"rev": 1, "status": "open", "assignedUsers": [], "ended": False}
         attributes["updatedAt"] = format_instant(_now())
@@ -253,7 +253,7 @@ def _conversation_change(case: Case, before: Document | None) -> _Write | None:
     return _Write(before=before, after=_stamped(case.random.choice(choices))) if choices else None
 
 
-def _work_item_change(case: Case, before: Document | None, knew: int) -> _Write | None:
+def _work_item_change(case: PairHistory, before: Document | None, knew: int) -> _Write | None:
     if before is None:
         after = work_item_created(case.key, case.items, knew, _now(), key=case.item_key)
         return _Write(before=None, after=_stamped(after), knew=knew)

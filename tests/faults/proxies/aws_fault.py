@@ -40,7 +40,7 @@ class LoseAnswer(Struct, frozen=True):
     """Carried out, and the connection breaks before the answer."""
 
 
-class Belie(Struct, frozen=True, kw_only=True):
+class AnswerWithError(Struct, frozen=True, kw_only=True):
     """Carried out, and answered with an error."""
 
     status: int
@@ -65,13 +65,13 @@ class Garbage(Struct, frozen=True):
     """Status 200 and a page of HTML."""
 
 
-class OffClock(Struct, frozen=True, kw_only=True):
+class ClockSkew(Struct, frozen=True, kw_only=True):
     """The service's clock is so far ahead of ours (or behind)."""
 
     by: timedelta
 
 
-Fault = Refuse | FailEntries | LoseAnswer | Belie | Cut | Delay | Hang | Garbage | OffClock
+Fault = Refuse | FailEntries | LoseAnswer | AnswerWithError | Cut | Delay | Hang | Garbage | ClockSkew
 
 SQS_FAILING: Final = Refuse(status=500, code="InternalError")
 SQS_UNAVAILABLE: Final = Refuse(status=503, code="ServiceUnavailable")

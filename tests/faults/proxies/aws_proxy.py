@@ -28,7 +28,8 @@ from server_process import free_port
 from tests.faults.proxies.aws_call import JSON_TYPE, Answer, AwsCall, call_of
 from tests.faults.proxies.aws_fault import (
     SKEW_MAX,
-    Belie,
+    AnswerWithError,
+    ClockSkew,
     Cut,
     Delay,
     FailEntries,
@@ -36,7 +37,6 @@ from tests.faults.proxies.aws_fault import (
     Garbage,
     Hang,
     LoseAnswer,
-    OffClock,
     Refuse,
 )
 
@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Trouble:
+class ActiveFault:
     """A fault in force: which calls it meets, with what chance, how often at most, and how often it did."""
 
     fault: Fault
@@ -74,7 +74,7 @@ class Call(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(slots=True)
-class _Ending:
+class _CallResult:
     answer: Answer | None
     """None: the connection breaks."""
     carried_out: bool = False
@@ -88,7 +88,7 @@ class AwsProxy:
         self._target = target
         self._chance = random.Random(seed)
         self._port = free_port()
-        self._troubles: tuple[Trouble, ...] = ()
+        self._active_faults: tuple[ActiveFault, ...] = ()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="aws-proxy", daemon=True)
         self._calls: list[Call] = []
@@ -117,25 +117,27 @@ class AwsProxy:
             if entry["Id"] not in call.failed
         }
 
-    def put(self, fault: Fault, *actions: str, share: float = 1.0, times: int = 1_000_000_000) -> Trouble:
+    def put(self, fault: Fault, *actions: str, share: float = 1.0, times: int = 1_000_000_000) -> ActiveFault:
         """From now on the fault meets calls of these actions (none named: all), until it is lifted."""
-        trouble = Trouble(fault=fault, actions=frozenset(actions), share=share, times=times)
-        self._troubles = (*self._troubles, trouble)
-        return trouble
+        active = ActiveFault(fault=fault, actions=frozenset(actions), share=share, times=times)
+        self._active_faults = (*self._active_faults, active)
+        return active
 
-    def lift(self, trouble: Trouble) -> None:
+    def lift(self, active: ActiveFault) -> None:
         """The fault is over."""
-        self._troubles = tuple(each for each in self._troubles if each is not trouble)
-        self._loop.call_soon_threadsafe(trouble.lifted.set)
+        self._active_faults = tuple(each for each in self._active_faults if each is not active)
+        self._loop.call_soon_threadsafe(active.lifted.set)
 
     @contextmanager
-    def failing(self, fault: Fault, *actions: str, share: float = 1.0, times: int = 1_000_000_000) -> Iterator[Trouble]:
+    def failing(
+        self, fault: Fault, *actions: str, share: float = 1.0, times: int = 1_000_000_000
+    ) -> Iterator[ActiveFault]:
         """The fault is in force within."""
-        trouble = self.put(fault, *actions, share=share, times=times)
+        active = self.put(fault, *actions, share=share, times=times)
         try:
-            yield trouble
+            yield active
         finally:
-            self.lift(trouble)
+            self.lift(active)
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -152,8 +154,8 @@ class AwsProxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for trouble in self._troubles:
-            self.lift(trouble)
+        for active in self._active_faults:
+            self.lift(active)
         self._run(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -189,15 +191,15 @@ class AwsProxy:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         call = call_of(request.headers, body)
-        trouble = self._met_by(call)
-        ending = await self._end(call, request, trouble)
+        active = self._met_by(call)
+        ending = await self._end(call, request, active)
         answer = ending.answer
         self._calls.append(
             Call(
                 action=call.action,
                 at=time.monotonic(),
                 entries=call.entries if call.action.endswith("Batch") else (),
-                fault=None if trouble is None else trouble.fault,
+                fault=None if active is None else active.fault,
                 carried_out=ending.carried_out,
                 failed=ending.failed,
                 status=None if answer is None else answer.status,
@@ -210,69 +212,69 @@ class AwsProxy:
             return web.Response()
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
-    def _met_by(self, call: AwsCall) -> Trouble | None:
-        for trouble in self._troubles:
-            applies = not trouble.actions or call.action in trouble.actions
-            if applies and trouble.hits < trouble.times and self._chance.random() < trouble.share:
-                trouble.hits += 1
-                return trouble
+    def _met_by(self, call: AwsCall) -> ActiveFault | None:
+        for active in self._active_faults:
+            applies = not active.actions or call.action in active.actions
+            if applies and active.hits < active.times and self._chance.random() < active.share:
+                active.hits += 1
+                return active
         return None
 
-    async def _end(self, call: AwsCall, request: web.Request, trouble: Trouble | None) -> _Ending:
-        match None if trouble is None else trouble.fault:
+    async def _end(self, call: AwsCall, request: web.Request, active: ActiveFault | None) -> _CallResult:
+        match None if active is None else active.fault:
             case Refuse(status=status, code=code):
-                return _Ending(call.failure(status, code))
+                return _CallResult(call.failure(status, code))
             case Garbage():
-                return _Ending(_GARBAGE)
+                return _CallResult(_GARBAGE)
             case Cut():
-                return _Ending(None)
+                return _CallResult(None)
             case Hang():
-                assert trouble is not None
-                await trouble.lifted.wait()
-                return _Ending(None)
+                assert active is not None
+                await active.lifted.wait()
+                return _CallResult(None)
             case FailEntries() as fault:
                 return await self._fail_entries(call, request, fault)
-            case OffClock(by=by):
+            case ClockSkew(by=by):
                 return await self._by_another_clock(call, request, by)
             case fault:
                 return await self._carried_out(call, request, fault)
 
     async def _carried_out(
-        self, call: AwsCall, request: web.Request, fault: Delay | LoseAnswer | Belie | None
-    ) -> _Ending:
+        self, call: AwsCall, request: web.Request, fault: Delay | LoseAnswer | AnswerWithError | None
+    ) -> _CallResult:
         if isinstance(fault, Delay):
             await asyncio.sleep(fault.seconds)
         answer = await self._forward(request, call.body)
         told = answer
         if isinstance(fault, LoseAnswer):
             told = None
-        elif isinstance(fault, Belie):
+        elif isinstance(fault, AnswerWithError):
             told = call.failure(fault.status, fault.code)
-        return _Ending(told, carried_out=_good(answer))
+        return _CallResult(told, carried_out=_good(answer))
 
-    async def _fail_entries(self, call: AwsCall, request: web.Request, fault: FailEntries) -> _Ending:
+    async def _fail_entries(self, call: AwsCall, request: web.Request, fault: FailEntries) -> _CallResult:
         failed = [entry["Id"] for entry in call.entries if self._chance.random() < fault.share]
         answer = None
         if len(failed) < len(call.entries):
             answer = await self._forward(request, call.without(failed) if failed else call.body)
             if not failed or not _good(answer):
-                return _Ending(answer, carried_out=_good(answer))
+                return _CallResult(answer, carried_out=_good(answer))
         carried_out = None if answer is None else answer.body
         told = call.partly(carried_out, failed, fault.fault)
-        return _Ending(told, carried_out=answer is not None, failed=frozenset(failed))
+        return _CallResult(told, carried_out=answer is not None, failed=frozenset(failed))
 
-    async def _by_another_clock(self, call: AwsCall, request: web.Request, by: timedelta) -> _Ending:
+    async def _by_another_clock(self, call: AwsCall, request: web.Request, by: timedelta) -> _CallResult:
         now = datetime.now(UTC) + by
         date = {"Date": format_datetime(now, usegmt=True)}
         signed = datetime.strptime(request.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         if abs(signed - now) > SKEW_MAX:
             code = "InvalidSignatureException" if call.service == "sqs" else "SignatureDoesNotMatch"
             refused = call.failure(403, code, "Signature expired, or not yet current")
-            return _Ending(Answer(status=403, body=refused.body, headers={**refused.headers, **date}))
+            return _CallResult(Answer(status=403, body=refused.body, headers={**refused.headers, **date}))
         answer = await self._forward(request, call.body)
         if answer is not None:
             answer = Answer(status=answer.status, body=answer.body, headers={**answer.headers, **date})
-        return _Ending(answer, carried_out=_good(answer))
+        return _CallResult(answer, carried_out=_good(answer))
 
     async def _forward(self, request: web.Request, body: bytes) -> Answer | None:
         """The service's answer; None where it did not give one."""

@@ -19,7 +19,7 @@ _START_S: Final = 10.0
 
 
 @dataclass(slots=True)
-class Harm:
+class MongoFaults:
     """What is done now; the test sets it while the workers work. Chances are per commit, `latency_s` per request."""
 
     latency_s: float = 0.0
@@ -40,7 +40,7 @@ class MongoProxy:
     """On a port of its own, in a thread of its own, while `with` lasts."""
 
     def __init__(self, target_port: int, random: Random) -> None:
-        self.harm = Harm()
+        self.faults = MongoFaults()
         self.commits = 0
         self.lost_requests = 0
         self.lost_answers = 0
@@ -108,13 +108,13 @@ class MongoProxy:
             number, message = await _read(reader)
             if _COMMIT in message[:64]:
                 self.commits += 1
-                if self._random.random() < self.harm.lose_request:
+                if self._random.random() < self.faults.lose_request:
                     self.lost_requests += 1
                     return
-                if self._random.random() < self.harm.lose_answer:
+                if self._random.random() < self.faults.lose_answer:
                     link.lost.add(number)
-            if self.harm.latency_s:
-                await asyncio.sleep(self.harm.latency_s)
+            if self.faults.latency_s:
+                await asyncio.sleep(self.faults.latency_s)
             link.server.write(message)
 
     async def _answers(self, reader: asyncio.StreamReader, link: _Link) -> None:

@@ -24,7 +24,8 @@ from tests.faults.proxies.aws_fault import (
     SQS_FAILING,
     SQS_THROTTLING,
     SQS_UNAVAILABLE,
-    Belie,
+    AnswerWithError,
+    ClockSkew,
     Cut,
     Delay,
     FailEntries,
@@ -32,7 +33,6 @@ from tests.faults.proxies.aws_fault import (
     Garbage,
     Hang,
     LoseAnswer,
-    OffClock,
     Refuse,
 )
 from tests.faults.proxies.aws_proxy import AwsProxy
@@ -47,7 +47,7 @@ def session() -> Any:
 
 
 @dataclass(slots=True)
-class Scene:
+class ProxiedQueue:
     """A queue and a topic that feeds it, seen through the proxy; `sqs_itself` goes past it."""
 
     proxy: AwsProxy
@@ -80,7 +80,7 @@ class Scene:
 
 
 @pytest.fixture
-def scene(moto: MotoServer, session: Any) -> Iterator[Scene]:
+def proxied(moto: MotoServer, session: Any) -> Iterator[ProxiedQueue]:
     config = Config(retries={"total_max_attempts": 1}, read_timeout=20)
 
     def client(service: str, url: str) -> Any:
@@ -98,144 +98,144 @@ def scene(moto: MotoServer, session: Any) -> Iterator[Scene]:
         arn = sns.create_topic(Name=name)["TopicArn"]
         sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue_arn)
         try:
-            yield Scene(proxy, sqs, sns, sqs_itself, url, arn)
+            yield ProxiedQueue(proxy, sqs, sns, sqs_itself, url, arn)
         finally:
             for each in clients:
                 each.close()
 
 
-def test_without_a_fault_it_only_watches(scene: Scene) -> None:
-    scene.send(3)
-    receipts = scene.receipts()
+def test_without_a_fault_it_only_watches(proxied: ProxiedQueue) -> None:
+    proxied.send(3)
+    receipts = proxied.receipts()
     assert len(receipts) == 3
-    assert not scene.delete(receipts[:2]).get("Failed")
-    assert len(scene.publish(2)["Successful"]) == 2
-    assert scene.depth() == 3
-    assert set(scene.proxy.deleted()) == set(receipts[:2])
-    (received,) = scene.proxy.calls_of("ReceiveMessage")
+    assert not proxied.delete(receipts[:2]).get("Failed")
+    assert len(proxied.publish(2)["Successful"]) == 2
+    assert proxied.depth() == 3
+    assert set(proxied.proxy.deleted()) == set(receipts[:2])
+    (received,) = proxied.proxy.calls_of("ReceiveMessage")
     assert set(received.delivered) == set(receipts)
-    assert [call.status for call in scene.proxy.calls_of("DeleteMessageBatch", "PublishBatch")] == [200, 200]
+    assert [call.status for call in proxied.proxy.calls_of("DeleteMessageBatch", "PublishBatch")] == [200, 200]
 
 
 @pytest.mark.parametrize("fault", [SQS_FAILING, SQS_UNAVAILABLE, SQS_THROTTLING])
-def test_sqs_refuses_in_its_own_words(scene: Scene, fault: Refuse) -> None:
-    scene.send(1)
-    receipts = scene.receipts()
-    with scene.proxy.failing(fault, "DeleteMessageBatch") as trouble, pytest.raises(ClientError) as raised:
-        scene.delete(receipts)
-    assert trouble.hits == 1
+def test_sqs_refuses_in_its_own_words(proxied: ProxiedQueue, fault: Refuse) -> None:
+    proxied.send(1)
+    receipts = proxied.receipts()
+    with proxied.proxy.failing(fault, "DeleteMessageBatch") as active, pytest.raises(ClientError) as raised:
+        proxied.delete(receipts)
+    assert active.hits == 1
     assert raised.value.response["Error"]["Code"] == fault.code
     assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == fault.status
-    assert scene.depth() == 1
-    scene.delete(receipts)
-    assert scene.depth() == 0
+    assert proxied.depth() == 1
+    proxied.delete(receipts)
+    assert proxied.depth() == 0
 
 
 @pytest.mark.parametrize("fault", [SNS_FORBIDDING, SNS_SLOW_DOWN, SNS_THROTTLING])
-def test_sns_refuses_in_its_own_words(scene: Scene, fault: Refuse) -> None:
-    with scene.proxy.failing(fault, "PublishBatch"), pytest.raises(ClientError) as raised:
-        scene.publish(1)
+def test_sns_refuses_in_its_own_words(proxied: ProxiedQueue, fault: Refuse) -> None:
+    with proxied.proxy.failing(fault, "PublishBatch"), pytest.raises(ClientError) as raised:
+        proxied.publish(1)
     assert raised.value.response["Error"]["Code"] == fault.code
-    assert scene.depth() == 0
+    assert proxied.depth() == 0
 
 
-def test_entries_that_fail_are_not_carried_out_and_the_others_are(scene: Scene) -> None:
-    scene.send(10)
-    receipts = scene.receipts()
-    with scene.proxy.failing(FailEntries(share=0.5, fault=EntryFault(code="InternalError"))):
-        answer = scene.delete(receipts)
+def test_entries_that_fail_are_not_carried_out_and_the_others_are(proxied: ProxiedQueue) -> None:
+    proxied.send(10)
+    receipts = proxied.receipts()
+    with proxied.proxy.failing(FailEntries(share=0.5, fault=EntryFault(code="InternalError"))):
+        answer = proxied.delete(receipts)
     failed = {receipts[int(each["Id"])] for each in answer["Failed"]}
     assert 0 < len(failed) < 10
     assert {(each["Code"], each["SenderFault"]) for each in answer["Failed"]} == {("InternalError", False)}
     assert len(answer["Successful"]) == 10 - len(failed)
-    assert scene.depth() == len(failed)
-    assert set(scene.proxy.deleted()) == set(receipts) - failed
+    assert proxied.depth() == len(failed)
+    assert set(proxied.proxy.deleted()) == set(receipts) - failed
 
 
-def test_a_whole_batch_of_failed_entries_reaches_nobody(scene: Scene) -> None:
-    with scene.proxy.failing(FailEntries(fault=EntryFault(code="AuthorizationError", sender=True)), "PublishBatch"):
-        answer = scene.publish(3)
+def test_a_whole_batch_of_failed_entries_reaches_nobody(proxied: ProxiedQueue) -> None:
+    with proxied.proxy.failing(FailEntries(fault=EntryFault(code="AuthorizationError", sender=True)), "PublishBatch"):
+        answer = proxied.publish(3)
     assert [(each["Id"], each["Code"], each["SenderFault"]) for each in answer["Failed"]] == [
         (f"e{each}", "AuthorizationError", True) for each in range(3)
     ]
     assert answer["Successful"] == []
-    assert scene.depth() == 0
+    assert proxied.depth() == 0
 
 
-def test_some_messages_of_a_publication_fail(scene: Scene) -> None:
-    with scene.proxy.failing(FailEntries(share=0.5), "PublishBatch"):
-        answer = scene.publish(10)
+def test_some_messages_of_a_publication_fail(proxied: ProxiedQueue) -> None:
+    with proxied.proxy.failing(FailEntries(share=0.5), "PublishBatch"):
+        answer = proxied.publish(10)
     assert len(answer["Successful"]) + len(answer["Failed"]) == 10
-    assert 0 < len(answer["Successful"]) == scene.depth() < 10
+    assert 0 < len(answer["Successful"]) == proxied.depth() < 10
 
 
 @pytest.mark.parametrize(
-    ("fault", "left"), [(LoseAnswer(), 0), (Belie(status=500, code="InternalError"), 0), (Cut(), 2)]
+    ("fault", "left"), [(LoseAnswer(), 0), (AnswerWithError(status=500, code="InternalError"), 0), (Cut(), 2)]
 )
-def test_what_the_client_is_not_told(scene: Scene, fault: Fault, left: int) -> None:
-    scene.send(2)
-    receipts = scene.receipts()
+def test_what_the_client_is_not_told(proxied: ProxiedQueue, fault: Fault, left: int) -> None:
+    proxied.send(2)
+    receipts = proxied.receipts()
     with (
-        scene.proxy.failing(fault, "DeleteMessageBatch"),
+        proxied.proxy.failing(fault, "DeleteMessageBatch"),
         pytest.raises((ClientError, BotoCoreError)),
     ):
-        scene.delete(receipts)
-    assert scene.depth() == left
-    assert len(scene.proxy.deleted()) == 2 - left
+        proxied.delete(receipts)
+    assert proxied.depth() == left
+    assert len(proxied.proxy.deleted()) == 2 - left
 
 
-def test_garbage_is_no_answer(scene: Scene) -> None:
-    scene.send(2)
-    receipts = scene.receipts()
-    with scene.proxy.failing(Garbage()):
+def test_garbage_is_no_answer(proxied: ProxiedQueue) -> None:
+    proxied.send(2)
+    receipts = proxied.receipts()
+    with proxied.proxy.failing(Garbage()):
         # The library takes it for an answer that names no entry.
-        assert not {"Successful", "Failed"} & set(scene.delete(receipts))
+        assert not {"Successful", "Failed"} & set(proxied.delete(receipts))
         with pytest.raises(KeyError):
-            scene.publish(1)
-    assert scene.depth() == 2
+            proxied.publish(1)
+    assert proxied.depth() == 2
 
 
-def test_a_delay_delays(scene: Scene) -> None:
-    scene.send(1)
-    receipts = scene.receipts()
+def test_a_delay_delays(proxied: ProxiedQueue) -> None:
+    proxied.send(1)
+    receipts = proxied.receipts()
     begun = time.monotonic()
-    with scene.proxy.failing(Delay(seconds=0.3)):
-        scene.delete(receipts)
+    with proxied.proxy.failing(Delay(seconds=0.3)):
+        proxied.delete(receipts)
     assert time.monotonic() - begun >= 0.3
-    assert scene.depth() == 0
+    assert proxied.depth() == 0
 
 
-def test_it_fails_so_many_times_and_no_more(scene: Scene) -> None:
-    scene.send(1)
-    receipts = scene.receipts()
-    with scene.proxy.failing(SQS_FAILING, times=1), pytest.raises(ClientError):
-        scene.delete(receipts)
-    with scene.proxy.failing(SQS_FAILING, "ChangeMessageVisibilityBatch"):
-        scene.delete(receipts)
-    assert scene.depth() == 0
+def test_it_fails_so_many_times_and_no_more(proxied: ProxiedQueue) -> None:
+    proxied.send(1)
+    receipts = proxied.receipts()
+    with proxied.proxy.failing(SQS_FAILING, times=1), pytest.raises(ClientError):
+        proxied.delete(receipts)
+    with proxied.proxy.failing(SQS_FAILING, "ChangeMessageVisibilityBatch"):
+        proxied.delete(receipts)
+    assert proxied.depth() == 0
 
 
-def test_a_clock_that_is_off_refuses_signatures_and_tells_its_time(scene: Scene) -> None:
-    with scene.proxy.failing(OffClock(by=timedelta(minutes=20))), pytest.raises(ClientError) as raised:
-        scene.receipts()
+def test_a_clock_that_is_off_refuses_signatures_and_tells_its_time(proxied: ProxiedQueue) -> None:
+    with proxied.proxy.failing(ClockSkew(by=timedelta(minutes=20))), pytest.raises(ClientError) as raised:
+        proxied.receipts()
     assert raised.value.response["Error"]["Code"] == "InvalidSignatureException"
-    with scene.proxy.failing(OffClock(by=timedelta(minutes=-2))):
-        assert scene.receipts() == []
+    with proxied.proxy.failing(ClockSkew(by=timedelta(minutes=-2))):
+        assert proxied.receipts() == []
 
 
-def test_away_nothing_listens_and_afterwards_it_goes_on(scene: Scene) -> None:
-    scene.send(1)
-    with scene.proxy.away(), pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(scene.proxy.url, timeout=2)
-    assert len(scene.receipts()) == 1
+def test_away_nothing_listens_and_afterwards_it_goes_on(proxied: ProxiedQueue) -> None:
+    proxied.send(1)
+    with proxied.proxy.away(), pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(proxied.proxy.url, timeout=2)
+    assert len(proxied.receipts()) == 1
 
 
-def test_a_call_that_hangs_is_never_carried_out(scene: Scene) -> None:
-    scene.send(1)
-    body = json.dumps({"QueueUrl": scene.url, "Entries": [{"Id": "0", "ReceiptHandle": scene.receipts()[0]}]})
+def test_a_call_that_hangs_is_never_carried_out(proxied: ProxiedQueue) -> None:
+    proxied.send(1)
+    body = json.dumps({"QueueUrl": proxied.url, "Entries": [{"Id": "0", "ReceiptHandle": proxied.receipts()[0]}]})
     headers = {"X-Amz-Target": "AmazonSQS.DeleteMessageBatch", "Content-Type": "application/x-amz-json-1.0"}
-    request = urllib.request.Request(scene.proxy.url, data=body.encode(), headers=headers)
-    with scene.proxy.failing(Hang(), times=1) as trouble, pytest.raises(TimeoutError):
+    request = urllib.request.Request(proxied.proxy.url, data=body.encode(), headers=headers)
+    with proxied.proxy.failing(Hang(), times=1) as active, pytest.raises(TimeoutError):
         urllib.request.urlopen(request, timeout=0.3)
-    assert trouble.hits == 1
-    assert scene.depth() == 1
+    assert active.hits == 1
+    assert proxied.depth() == 1

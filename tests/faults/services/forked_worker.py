@@ -19,7 +19,7 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.faults.services.forked_worker", "worker.process", "worker.cli.run"])
 
 
-class _Forked:
+class _ForkedProcess:
     """What `subprocess.Popen` offers, of a forked process."""
 
     def __init__(self, process: ForkServerProcess) -> None:
@@ -47,10 +47,10 @@ class _Forked:
 class ForkedWorker(WorkerProcess):
     """A worker like any other, but for its birth."""
 
-    def _start(self, environment: Mapping[str, str]) -> _Forked:
+    def _start(self, environment: Mapping[str, str]) -> _ForkedProcess:
         process = _FORKS.Process(target=_live, args=(dict(environment), self.log), daemon=True)
         process.start()
-        return _Forked(process)
+        return _ForkedProcess(process)
 
 
 def _live(environment: Mapping[str, str], log: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Self
 from worker.telemetry.metrics import Metric
 
 
-class StatsdEar:
+class StatsdListener:
     """A UDP port of this machine; `with` it, point STATSD_PORT at `port`, and read."""
 
     def __init__(self) -> None:
@@ -41,9 +41,9 @@ class StatsdEar:
             except TimeoutError:
                 continue
             for line in packet.decode().splitlines():
-                self._hear(line)
+                self._count(line)
 
-    def _hear(self, line: str) -> None:
+    def _count(self, line: str) -> None:
         name, _, rest = line.partition(":")
         value, _, kind = rest.partition("|")
         if kind.startswith("c"):

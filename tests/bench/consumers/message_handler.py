@@ -34,7 +34,7 @@ def endpoint(service: str) -> AwsEndpoint:
     return AwsEndpoint(region=os.environ["AWS_REGION"], url=os.environ[f"AWS_ENDPOINT_URL_{service}"])
 
 
-class OneMessage:
+class MessageHandler:
     """`handle` comes back when the message may be deleted."""
 
     def __init__(self, *, handler: BatchHandler, outbox: MongoOutbox, topics: SnsTopics, telemetry: Telemetry) -> None:
@@ -56,7 +56,7 @@ class OneMessage:
 
 
 @asynccontextmanager
-async def one_message() -> AsyncIterator[OneMessage]:
+async def message_handler() -> AsyncIterator[MessageHandler]:
     """The handler on the store and the topics that the environment names."""
     clock, database = SystemClock(), os.environ["MONGODB_DATABASE"]
     async with AsyncExitStack() as stack:
@@ -64,7 +64,7 @@ async def one_message() -> AsyncIterator[OneMessage]:
         topics = SnsTopics(await stack.enter_async_context(sns_client(endpoint("SNS"))))
         store = MongoStore(mongo, database, clock=clock, ids=ObjectIds(), deadline_s=_DEADLINE_S)
         await store.ensure_indexes()
-        yield OneMessage(
+        yield MessageHandler(
             handler=BatchHandler(store=store, clock=clock, ids=ObjectIds(), chance=random, options=Options()),
             outbox=MongoOutbox(mongo, database, deadline_s=_DEADLINE_S),
             topics=topics,
