@@ -35,7 +35,7 @@ from demo.story import PAIRS, QUEUES, SESSIONS, story
 from server_process import ServerError
 
 _INCIDENT = """
-[bold]2022-03-02: an agent is assigned, and unassigned a tenth of a second later[/bold]
+[bold]2022-03-02: an agent is assigned, and un-assigned a tenth of a second later[/bold]
 Queue rules queue a work-item; a workflow, which they know nothing of, assigns
 the conversation to agent …77c1. All three writes are stored before the first
 event is delivered.

@@ -171,7 +171,7 @@ def _call(scene: str) -> Iterator[Step]:
         "the late event comes: Anna takes the call",
         {"assignedUsers": [ANNA]},
     )
-    yield call.conversation("Anna is unassigned; no side has a queue", assignedUsers=[])
+    yield call.conversation("Anna is un-assigned; no side has a queue", assignedUsers=[])
 
 
 def _chat(scene: str) -> Iterator[Step]:
@@ -183,7 +183,7 @@ def _chat(scene: str) -> Iterator[Step]:
     yield chat.conversation("Anna snoozes the chat", status="snoozed")
     yield chat.conversation("the customer writes: the chat is open", status="open")
     yield chat.conversation("Anna moves it to queue support", queue=SUPPORT)
-    yield chat.conversation("Anna gives it back: unassigned", assignedUsers=[])
+    yield chat.conversation("Anna gives it back: un-assigned", assignedUsers=[])
     yield chat.work_item("the router assigns Ben", status="assigned", assignedTo=BEN, workSession=f"session-{BEN}")
     yield chat.new_conversation("the first event is delivered again", channels=["chat"])
     yield chat.conversation("the customer ends the chat", ended=True)
