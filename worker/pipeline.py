@@ -1,6 +1,6 @@
-"""The worker's parts, put together in one place, and how they live and end together.
+"""The pipeline: puts the parts of the worker together, runs them, and ends them in order.
 
-Nothing is read from the environment here and nothing connected: what reaches outside is given.
+The pipeline opens no connection and reads no environment variable: `process.py` gives it settings and adapters.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from handlers.events.parser import Limits
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import HandledEvent
 from handlers.planning.audit_records import failed
-from handlers.ports import Chance, Clock, Ids, Store
+from handlers.ports import Ids, Store
 from worker.consumer.in_flight import InFlight
 from worker.consumer.lane_context import LaneContext
 from worker.consumer.lanes import Lanes
@@ -27,22 +27,20 @@ from worker.consumer.settlement import Settler
 from worker.consumer.visibility import VisibilityExtender
 from worker.errors import QueueAway
 from worker.outbox.publisher import Publisher
-from worker.outbox.relay import Relay, Rounds
-from worker.ports import SQS_ENTRIES_MAX, MessageQueue, Outbox, QueueFacts, Topics, VisibilityChange, WaitingPairs
+from worker.outbox.relay import Relay, RelaySchedule
+from worker.ports import ENTRIES_MAX, MessageQueue, Outbox, QueueFacts, Topics, VisibilityChange, WaitingPairs
 from worker.runtime.backoff import JitteredBackoff
+from worker.runtime.context import RuntimeContext
 from worker.runtime.shutdown_signal import ShutdownSignal
-from worker.runtime.store_availability import StoreAvailability
 from worker.settings import Settings
 from worker.sweeps.gap_poll import GapPoll
 from worker.sweeps.state_expiry import StateExpiry
-from worker.telemetry.health import Health
-from worker.telemetry.metrics import Telemetry
 
 _HAND_BACK_SECONDS_MAX: Final = 5.0
 
 
 class Adapters(Struct, frozen=True, kw_only=True):
-    """What the pipeline reaches outside."""
+    """The pipeline's connections to SQS, SNS and MongoDB, and its source of ids."""
 
     queue: MessageQueue
     facts: QueueFacts
@@ -50,34 +48,16 @@ class Adapters(Struct, frozen=True, kw_only=True):
     store: Store
     outbox: Outbox
     waiting: WaitingPairs
-    clock: Clock
     ids: Ids
-    chance: Chance
 
 
 class Pipeline:
-    """From the queue through the store and back out to the topics."""
+    """All parts of the worker, from the queue through the store to the topics. A pipeline runs once."""
 
-    def __init__(self, *, settings: Settings, outside: Adapters, health: Health, telemetry: Telemetry) -> None:
+    def __init__(self, *, settings: Settings, adapters: Adapters, runtime: RuntimeContext) -> None:
         self._settings = settings
-        self._queue = outside.queue
-        self._health = health
-        self._telemetry = telemetry
-        self._in_flight = InFlight(
-            count_max=settings.in_hand_max,
-            visibility_timeout_s=outside.facts.visibility_timeout_s,
-            clock=outside.clock,
-        )
-        self._visibility = VisibilityExtender(
-            queue=outside.queue, in_flight=self._in_flight, clock=outside.clock, telemetry=telemetry
-        )
-        call_pause = JitteredBackoff(
-            first_seconds=settings.call_retry_first_seconds,
-            max_seconds=settings.call_retry_max_seconds,
-            chance=outside.chance,
-        )
-        store_availability = StoreAvailability(clock=outside.clock, health=health, telemetry=telemetry)
-        self._lag = QueueLag(outside.clock)
+        self._queue = adapters.queue
+        self._runtime = runtime
         self._options = Options(
             policy=settings.sync_policy,
             rollout=settings.rollout,
@@ -86,181 +66,157 @@ class Pipeline:
             repair_foreign_syncs=settings.repair_foreign_syncs,
         )
         self._handler = BatchHandler(
-            store=outside.store, clock=outside.clock, ids=outside.ids, chance=outside.chance, options=self._options
+            store=adapters.store, clock=runtime.clock, ids=adapters.ids, chance=runtime.chance, options=self._options
         )
-        self._settler = self._settling(outside, call_pause)
-        self._publisher = self._publishing(outside, call_pause)
-        self._relay = self._relaying(outside, store_availability)
-        self._gap_poll = self._polling(outside, store_availability)
-        self._state_expiry = StateExpiry(
-            pairs=outside.waiting,
-            days=settings.state_days,
-            store_availability=store_availability,
-            clock=outside.clock,
-            chance=outside.chance,
-            telemetry=telemetry,
+        self._call_pause = self._backoff(settings.call_retry_first_seconds, settings.call_retry_max_seconds)
+        self._lag = QueueLag(runtime.clock)
+        self._in_flight = InFlight(
+            count_max=settings.in_hand_max, visibility_seconds=adapters.facts.visibility_seconds, clock=runtime.clock
         )
-        self._lanes = Lanes(
-            count=settings.lanes, batch_max=settings.batch_max, parts=self._lane_context(outside, store_availability)
-        )
-        self._receivers = Receivers(
-            count=settings.receivers,
-            parts=ReceiverContext(
-                queue=outside.queue,
-                in_flight=self._in_flight,
-                lanes=self._lanes,
-                limits=Limits(bytes_max=settings.event_bytes_max, depth_max=settings.event_depth_max),
-                store_availability=store_availability,
-                lag=self._lag,
-                health=health,
-                pause=call_pause,
-                clock=outside.clock,
-                telemetry=telemetry,
-            ),
-        )
+        self._extender = VisibilityExtender(queue=adapters.queue, in_flight=self._in_flight, runtime=runtime)
+        self._make_outbox_parts(adapters)
+        self._make_sweeps(adapters)
+        self._make_consumer(adapters)
 
-    def _settling(self, outside: Adapters, pause: JitteredBackoff) -> Settler:
-        return Settler(
-            queue=outside.queue,
-            facts=outside.facts,
-            in_flight=self._in_flight,
-            clock=outside.clock,
-            retry=JitteredBackoff(
-                first_seconds=self._settings.retry_first_seconds,
-                max_seconds=self._settings.retry_max_seconds,
-                chance=outside.chance,
-            ),
-            pause=pause,
-            telemetry=self._telemetry,
-        )
-
-    def _publishing(self, outside: Adapters, pause: JitteredBackoff) -> Publisher:
+    def _make_outbox_parts(self, adapters: Adapters) -> None:
         settings = self._settings
-        return Publisher(
-            topics=outside.topics,
-            arns={
-                "conversation": settings.sns_conversation_topic_arn,
-                "work-item": settings.sns_work_item_topic_arn,
-            },
-            outbox=outside.outbox,
-            clock=outside.clock,
-            pause=pause,
-            telemetry=self._telemetry,
+        self._publisher = Publisher(
+            topics=adapters.topics,
+            arns={"conversation": settings.sns_conversation_topic_arn, "work-item": settings.sns_work_item_topic_arn},
+            outbox=adapters.outbox,
+            pause=self._call_pause,
             waiting_max=settings.publish_waiting_max,
+            runtime=self._runtime,
         )
-
-    def _relaying(self, outside: Adapters, store_availability: StoreAvailability) -> Relay:
-        settings = self._settings
-        return Relay(
-            outbox=outside.outbox,
+        self._relay = Relay(
+            outbox=adapters.outbox,
             publisher=self._publisher,
-            rounds=Rounds(interval_seconds=settings.relay_interval_seconds, age_seconds=settings.relay_age_seconds),
-            store_availability=store_availability,
-            clock=outside.clock,
-            chance=outside.chance,
-            telemetry=self._telemetry,
+            schedule=RelaySchedule(
+                interval_seconds=settings.relay_interval_seconds, age_seconds=settings.relay_age_seconds
+            ),
+            runtime=self._runtime,
         )
 
-    def _polling(self, outside: Adapters, store_availability: StoreAvailability) -> GapPoll:
-        return GapPoll(
-            pairs=outside.waiting,
+    def _make_sweeps(self, adapters: Adapters) -> None:
+        self._gap_poll = GapPoll(
+            pairs=adapters.waiting,
             closer=self._handler,
             announcer=self._publisher,
-            gap_seconds=self._settings.sync_gap_seconds,
             lag=self._lag,
-            store_availability=store_availability,
-            clock=outside.clock,
-            chance=outside.chance,
-            telemetry=self._telemetry,
+            gap_seconds=self._settings.sync_gap_seconds,
+            runtime=self._runtime,
         )
+        self._state_expiry = StateExpiry(pairs=adapters.waiting, days=self._settings.state_days, runtime=self._runtime)
 
-    def _lane_context(self, outside: Adapters, store_availability: StoreAvailability) -> LaneContext:
-        settings, clock, options = self._settings, outside.clock, self._options
-
-        def failed_end(event: Event, error: Exception) -> HandledEvent:
-            return failed(event, ReasonCode.UNEXPECTED, type(error).__qualname__, now=clock.now(), options=options)
-
-        return LaneContext(
+    def _make_consumer(self, adapters: Adapters) -> None:
+        settings = self._settings
+        self._settler = Settler(
+            queue=adapters.queue,
+            facts=adapters.facts,
+            in_flight=self._in_flight,
+            retry=self._backoff(settings.retry_first_seconds, settings.retry_max_seconds),
+            pause=self._call_pause,
+            runtime=self._runtime,
+        )
+        lane_context = LaneContext(
             handler=self._handler,
-            fifo=outside.facts.fifo,
+            fifo=adapters.facts.fifo,
             policy=settings.sync_policy.applied,
-            failed=failed_end,
+            failed=self._failed,
             settler=self._settler,
             announcer=self._publisher,
-            store_availability=store_availability,
             lag=self._lag,
-            store_pause=JitteredBackoff(
-                first_seconds=settings.store_retry_first_seconds,
-                max_seconds=settings.store_retry_max_seconds,
-                chance=outside.chance,
-            ),
-            health=self._health,
-            clock=clock,
-            telemetry=self._telemetry,
+            store_pause=self._backoff(settings.store_retry_first_seconds, settings.store_retry_max_seconds),
+            runtime=self._runtime,
         )
+        self._lanes = Lanes(count=settings.lanes, batch_max=settings.batch_max, context=lane_context)
+        receiver_context = ReceiverContext(
+            queue=adapters.queue,
+            in_flight=self._in_flight,
+            lanes=self._lanes,
+            limits=Limits(bytes_max=settings.event_bytes_max, depth_max=settings.event_depth_max),
+            lag=self._lag,
+            pause=self._call_pause,
+            runtime=self._runtime,
+        )
+        self._receivers = Receivers(count=settings.receivers, context=receiver_context)
+
+    def _backoff(self, first_seconds: float, max_seconds: float) -> JitteredBackoff:
+        return JitteredBackoff(first_seconds=first_seconds, max_seconds=max_seconds, chance=self._runtime.chance)
+
+    def _failed(self, event: Event, error: Exception) -> HandledEvent:
+        now = self._runtime.clock.now()
+        return failed(event, ReasonCode.UNEXPECTED, type(error).__qualname__, now=now, options=self._options)
 
     async def run(self, stopping: ShutdownSignal) -> None:
-        """Work until asked to stop, then finish in order. A part that dies of a fault in our code ends them all: an
-        ExceptionGroup."""
+        """Work until a stop is requested, then end the parts in order.
+
+        A part that raises ends all parts: its exception comes out in an ExceptionGroup, after the messages in flight
+        were handed back.
+        """
+        health = self._runtime.health
         try:
             async with asyncio.TaskGroup() as tasks:
-                services = [tasks.create_task(_endless(name, work)) for name, work in self._services()]
-                lanes = tasks.create_task(_endless("lanes", self._lanes.run))
-                receivers = tasks.create_task(_endless("receivers", self._receivers.run))
-                self._health.mark_healthy("pipelines")
+                services = [tasks.create_task(_run_service(name, work)) for name, work in self._services()]
+                lanes = tasks.create_task(_run_service("lanes", self._lanes.run))
+                receivers = tasks.create_task(_run_service("receivers", self._receivers.run))
+                health.mark_healthy("pipelines")
                 await stopping.wait_until_requested()
-                self._health.mark_unhealthy("pipelines", "stopping")
+                health.mark_unhealthy("pipelines", "stopping")
                 await self._finish(receivers, lanes)
                 for service in services:
                     service.cancel()
         except BaseExceptionGroup:
-            await self._drop()
+            await self._hand_back_directly()
             raise
 
     def _services(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
-        yield "heartbeat", self._visibility.run
-        yield "settle", self._settler.run
+        """The parts that run until the lanes and receivers have ended."""
+        yield "visibility extender", self._extender.run
+        yield "settler", self._settler.run
         yield "publisher", self._publisher.run
         yield "relay", self._relay.run
-        yield "forgetting", self._state_expiry.run
+        yield "state expiry", self._state_expiry.run
         if self._options.policy is PolicyInUse.CAUSAL:
             yield "gap poll", self._gap_poll.run
 
     async def _finish(self, receivers: "asyncio.Task[None]", lanes: "asyncio.Task[None]") -> None:
-        """Receive no more, finish what is in hand, give back what cannot be finished in time, announce the rest."""
+        """Stop receiving, let the lanes finish, hand back what they cannot finish in time, publish the rest."""
         total_seconds = self._settings.shutdown_seconds
-        reserve_seconds = min(total_seconds / 4, _HAND_BACK_SECONDS_MAX)
+        hand_back_seconds = min(total_seconds / 4, _HAND_BACK_SECONDS_MAX)
         await self._receivers.stop()
-        await _cancelled(receivers)
+        await _cancel(receivers)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(total_seconds - reserve_seconds):
+            async with asyncio.timeout(total_seconds - hand_back_seconds):
                 await self._lanes.idle()
-        await _cancelled(lanes)
+        await _cancel(lanes)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(reserve_seconds):
+            async with asyncio.timeout(hand_back_seconds):
                 left = self._in_flight.messages
                 if left:
-                    self._telemetry.log.warning("not finished in time, handed back", count=len(left))
+                    self._runtime.telemetry.log.warning("not finished in time, handed back", count=len(left))
                     await self._settler.hand_back(left)
                 await self._publisher.idle.wait()
 
-    async def _drop(self) -> None:
-        """Give back what is in hand, with what is left of the parts: the queue itself."""
+    async def _hand_back_directly(self) -> None:
+        """Hand back the messages in flight without the settler, which may have ended."""
         messages = self._in_flight.messages
         with contextlib.suppress(QueueAway, TimeoutError):
             async with asyncio.timeout(_HAND_BACK_SECONDS_MAX):
-                for start in range(0, len(messages), SQS_ENTRIES_MAX):
-                    some = messages[start : start + SQS_ENTRIES_MAX]
+                for start in range(0, len(messages), ENTRIES_MAX):
+                    batch = messages[start : start + ENTRIES_MAX]
                     await self._queue.change_visibility_batch(
-                        [VisibilityChange(receipt=message.receipt, timeout_s=0) for message in some]
+                        [VisibilityChange(receipt=message.receipt, seconds=0) for message in batch]
                     )
 
 
-async def _endless(name: str, work: Callable[[], Awaitable[None]]) -> None:
+async def _run_service(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Run a part that ends only by cancellation."""
     await work()
     raise RuntimeError(f"{name} ended by itself")
 
 
-async def _cancelled(task: "asyncio.Task[None]") -> None:
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    """Cancel the task and wait for its end."""
     task.cancel()
     await asyncio.wait([task])

@@ -5,7 +5,7 @@ order of the entries: None where it took the entry.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from msgspec import Struct
@@ -126,7 +126,7 @@ class Topics(Protocol):
     """SNS. Raises `TopicsAway` where it cannot be used now."""
 
     async def publish(self, arn: str, messages: Sequence[TopicMessage]) -> Sequence[RefusedEntry | None]:
-        """One call with what `packed` put together; each message's answer in order, None where it was taken."""
+        """One call with what `pack_into_calls` made; each message's answer in order, None where it was taken."""
         ...
 
 
@@ -193,8 +193,16 @@ class WaitingPairs(Protocol):
 
 
 class Announcer(Protocol):
-    """Where a lane's announcements go (publisher.py)."""
+    """Publishes the announcements of settled events (`outbox/publisher.py`)."""
 
     def offer(self, announcements: Sequence[Announcement]) -> None:
-        """Take them or leave them to the relay; never waits."""
+        """Accept the announcements or leave them to the relay; never waits."""
+        ...
+
+
+class QueueLateness(Protocol):
+    """How late events reach the worker (`consumer/queue_lag.py`)."""
+
+    def current(self) -> timedelta | None:
+        """The greatest recent lateness; None while the queue does not answer."""
         ...

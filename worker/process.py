@@ -1,6 +1,7 @@
-"""The process `routing-sync run`: connects, waits for what is away, works, and ends in order.
+"""The process `routing-sync run`: connects to SQS, SNS and MongoDB, runs the pipeline, and ends in order.
 
-What is away at start is waited for, not ready meanwhile; what is set up wrongly ends the process with one line.
+A service that is away at the start is waited for; the process is alive and not ready meanwhile. A setup error ends the
+process with one line.
 """
 
 import asyncio
@@ -25,34 +26,36 @@ from worker.pipeline import Adapters, Pipeline
 from worker.ports import QueueFacts
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.clock import ObjectIds, SystemClock
+from worker.runtime.context import RuntimeContext
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings import Settings
-from worker.telemetry.health import Health, Part, served
+from worker.telemetry.health import Health, Part, serve_health
 from worker.telemetry.logs import Log, LogIdentity, error_fields, open_log, redirect_library_logs
-from worker.telemetry.metrics import Metrics, NoMetrics, StatsdMetrics, StoreMetrics, Telemetry, resolved
+from worker.telemetry.metrics import Metrics, NoMetrics, StatsdMetrics, StoreMetrics, Telemetry, resolve_host
 
 TRANSACTION_LIFETIME_SECONDS_MAX: Final = 10
-"""Above it, a killed worker's locks hold up the others for longer than anybody likes: worth a warning."""
+"""The worker warns if MongoDB's `transactionLifetimeLimitSeconds` is longer: so long, the locks of a killed worker hold
+up the other workers."""
 
 T = TypeVar("T")
 
 
 async def run_worker(settings: Settings) -> None:
-    """Work until a signal. Raises WorkerFailed."""
+    """Work until SIGTERM or SIGINT. Raises WorkerFailed."""
     clock = SystemClock()
-    origin = LogIdentity(service=settings.dd_service, version=settings.dd_version)
-    log = open_log(level=settings.log_level, origin=origin, clock=clock)
+    identity = LogIdentity(service=settings.dd_service, version=settings.dd_version)
+    log = open_log(level=settings.log_level, identity=identity, clock=clock)
     redirect_library_logs(log)
     try:
-        # A group of one, so that whatever ends the process comes out in one shape.
+        # A group of one task: every error that ends the process arrives in an ExceptionGroup.
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_Process(settings, clock, log).run())
+            tasks.create_task(_WorkerProcess(settings, clock, log).run())
     except BaseExceptionGroup as group:
-        raise WorkerFailed(_why(_leaves(group), log)) from group
+        raise WorkerFailed(_log_failure(_single_errors(group), log)) from group
 
 
-def _why(errors: Sequence[BaseException], log: Log) -> str:
-    """The one line for a person; the log gets all."""
+def _log_failure(errors: Sequence[BaseException], log: Log) -> str:
+    """Log the errors that ended the process; returns one line for the operator."""
     for error in errors:
         if isinstance(error, SetupError):
             log.error("cannot start", reason=str(error))
@@ -63,15 +66,18 @@ def _why(errors: Sequence[BaseException], log: Log) -> str:
     return f"stopped by a fault in our code: {fields['error']} at {(fields['stack'] or ['?'])[-1]}"
 
 
-def _collect_seldom() -> None:
-    """What is there by now lives as long as the process: no collection need look at it again. And since reference
-    counts free nearly all that a message leaves, collections can be rarer: together a sixth of what a message costs."""
+def _tune_garbage_collection() -> None:
+    """Exclude the objects of the start-up from garbage collection, and collect less often.
+
+    The objects of the start-up live as long as the process, and reference counting frees nearly all objects of a
+    message. Together this saves a sixth of the time that a message takes.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
 
 
-class _Process:
+class _WorkerProcess:
     def __init__(self, settings: Settings, clock: Clock, log: Log) -> None:
         self._settings = settings
         self._clock = clock
@@ -87,20 +93,19 @@ class _Process:
     async def run(self) -> None:
         self._stopping.install_handlers()
         settings = self._settings
-        metrics = await _metrics(settings, self._log)
-        telemetry = Telemetry(metrics=metrics, log=self._log)
+        telemetry = Telemetry(metrics=await _metrics(settings, self._log), log=self._log)
         try:
             async with AsyncExitStack() as stack:
-                http = served(self._health, host=settings.http_host, port=settings.http_port)
+                http = serve_health(self._health, host=settings.http_host, port=settings.http_port)
                 port = await stack.enter_async_context(http)
                 self._log.info("worker starting", httpHost=settings.http_host, httpPort=port)
                 clients = await stack.enter_async_context(connected(settings, self._clock))
-                await self._work(clients, telemetry)
+                await self._run_pipeline(clients, telemetry)
             self._log.info("worker stopped")
         finally:
-            metrics.close()
+            telemetry.metrics.close()
 
-    async def _work(self, clients: Clients, telemetry: Telemetry) -> None:
+    async def _run_pipeline(self, clients: Clients, telemetry: Telemetry) -> None:
         settings = self._settings
         store = MongoStore(
             clients.mongo,
@@ -110,38 +115,40 @@ class _Process:
             deadline_s=settings.store_deadline_seconds,
             observer=StoreMetrics(telemetry.metrics),
         )
-        facts = await self._unless_stopped(self._start(clients, store))
+        facts = await self._unless_stopped(self._wait_for_services(clients, store))
         if facts is None:
             return
-        outside = Adapters(
+        runtime = RuntimeContext.create(clock=self._clock, chance=random, telemetry=telemetry, health=self._health)
+        adapters = self._adapters(clients, store, facts)
+        pipeline = Pipeline(settings=settings, adapters=adapters, runtime=runtime)
+        _tune_garbage_collection()
+        self._log.info("worker started", policy=settings.sync_policy.value, fifo=facts.fifo, lanes=settings.lanes)
+        await pipeline.run(self._stopping)
+
+    def _adapters(self, clients: Clients, store: MongoStore, facts: QueueFacts) -> Adapters:
+        database, deadline_s = self._settings.mongodb_database, self._settings.store_deadline_seconds
+        return Adapters(
             queue=SqsQueue(
                 client=clients.sqs,
                 polling=clients.polling,
                 settling=clients.settling,
-                url=settings.sqs_queue_url,
+                url=self._settings.sqs_queue_url,
                 dead_letter_url=facts.dead_letter_url,
                 clock=self._clock,
             ),
             facts=facts,
             topics=SnsTopics(clients.publishing),
             store=store,
-            outbox=MongoOutbox(clients.mongo, settings.mongodb_database, deadline_s=settings.store_deadline_seconds),
-            waiting=MongoWaitingPairs(
-                clients.mongo, settings.mongodb_database, deadline_s=settings.store_deadline_seconds
-            ),
-            clock=self._clock,
+            outbox=MongoOutbox(clients.mongo, database, deadline_s=deadline_s),
+            waiting=MongoWaitingPairs(clients.mongo, database, deadline_s=deadline_s),
             ids=ObjectIds(),
-            chance=random,
         )
-        pipeline = Pipeline(settings=settings, outside=outside, health=self._health, telemetry=telemetry)
-        _collect_seldom()
-        self._log.info("worker started", policy=settings.sync_policy.value, fifo=facts.fifo, lanes=settings.lanes)
-        await pipeline.run(self._stopping)
 
-    async def _start(self, clients: Clients, store: MongoStore) -> QueueFacts:
-        """Wait for both and find out what the operator should know."""
+    async def _wait_for_services(self, clients: Clients, store: MongoStore) -> QueueFacts:
+        """Wait until SQS and MongoDB answer, check their set-up, and log warnings for the operator. Raises
+        SetupError."""
 
-        async def ready_store() -> int | None:
+        async def prepare_store() -> int | None:
             lifetime_seconds = await store.check_server()
             await store.ensure_indexes()
             return lifetime_seconds
@@ -154,8 +161,8 @@ class _Process:
             reading = tasks.create_task(self._eventually("queue", queue_facts))
         facts = reading.result()
         self._check_gap(facts)
-        # Only then: the driver leaves a socket open where it is told to stop while it connects.
-        self._warn(facts, await self._eventually("store", ready_store))
+        # After the queue, not beside it: the MongoDB driver leaks a socket if it is cancelled while it connects.
+        self._warn(facts, await self._eventually("store", prepare_store))
         return facts
 
     def _check_gap(self, facts: QueueFacts) -> None:
@@ -163,15 +170,16 @@ class _Process:
         if settings.sync_policy is not PolicyInUse.LEGACY and settings.sync_gap_seconds <= facts.visibility_timeout_s:
             raise Misconfigured(
                 f"SYNC_GAP_SECONDS {settings.sync_gap_seconds:g}: it must be more than the queue's visibility timeout "
-                f"({facts.visibility_timeout_s} s), for an event in hand is not lost: raise it or shorten the timeout"
+                f"({facts.visibility_seconds} s), as an event in flight is not lost: raise it or shorten the timeout"
             )
 
     async def _check_topics(self, clients: Clients) -> None:
-        """A topic that is not there would only delay announcements for ever: better said at once."""
+        """Raise Misconfigured for a topic that does not exist: its announcements would wait in the outbox forever. Log
+        a warning for a topic that cannot be checked."""
         for variable in ("SNS_CONVERSATION_TOPIC_ARN", "SNS_WORK_ITEM_TOPIC_ARN"):
-            doubt = await check_topic(clients.sns, getattr(self._settings, variable.lower()), variable)
-            if doubt is not None:
-                self._log.warning("topic not checked", variable=variable, reason=doubt)
+            unchecked_reason = await check_topic(clients.sns, getattr(self._settings, variable.lower()), variable)
+            if unchecked_reason is not None:
+                self._log.warning("topic not checked", variable=variable, reason=unchecked_reason)
 
     def _warn(self, facts: QueueFacts, lifetime_seconds: int | None) -> None:
         if lifetime_seconds is not None and lifetime_seconds > TRANSACTION_LIFETIME_SECONDS_MAX:
@@ -188,23 +196,25 @@ class _Process:
             )
 
     async def _eventually(self, part: Part, work: Callable[[], Awaitable[T]]) -> T:
-        def note(state: RetryCallState) -> None:
+        """The result of `work`, called again until its service is not away."""
+
+        def report_away(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
             reason = first_line(error) if error else "no answer"
             self._health.mark_unhealthy(part, reason)
             self._log.error("not there yet, waiting for it", part=part, reason=reason)
 
-        found: T = await AsyncRetrying(
+        result: T = await AsyncRetrying(
             retry=retry_if_exception_type(SERVICE_AWAY),
             wait=self._pause,
-            before_sleep=note,
+            before_sleep=report_away,
             sleep=self._clock.sleep,
         )(work)
         self._health.mark_healthy(part)
-        return found
+        return result
 
     async def _unless_stopped(self, work: Awaitable[T]) -> T | None:
-        """What the work yields, or None where the worker is asked to stop before."""
+        """The result of `work`, or None if a stop is requested before it is there."""
         working = asyncio.ensure_future(work)
         stopping = asyncio.ensure_future(self._stopping.wait_until_requested())
         try:
@@ -222,7 +232,7 @@ class _Process:
 async def _metrics(settings: Settings, log: Log) -> Metrics:
     if settings.statsd_host is None:
         return NoMetrics()
-    address = await resolved(settings.statsd_host, settings.statsd_port)
+    address = await resolve_host(settings.statsd_host, settings.statsd_port)
     if address is None:
         log.warning("no metrics: STATSD_HOST cannot be resolved", host=settings.statsd_host)
         return NoMetrics()
@@ -235,8 +245,8 @@ async def _metrics(settings: Settings, log: Log) -> Metrics:
     )
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    leaves: list[BaseException] = []
+def _single_errors(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    errors: list[BaseException] = []
     for error in group.exceptions:
-        leaves.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    return leaves
+        errors.extend(_single_errors(error) if isinstance(error, BaseExceptionGroup) else [error])
+    return errors

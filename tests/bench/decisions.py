@@ -122,7 +122,7 @@ def _audit(case: _Case) -> object:
 
 _SINK: Final = BytesIO()
 _TELEMETRY: Final = Telemetry(
-    metrics=NoMetrics(), log=open_log(level="info", origin=LogIdentity(), clock=_CLOCK, to=_SINK)
+    metrics=NoMetrics(), log=open_log(level="info", identity=LogIdentity(), clock=_CLOCK, to=_SINK)
 )
 _STEPS: Final[Mapping[str, Callable[[_Case], object]]] = {
     "parse (read_message)": _read,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from handlers.options import PolicyInUse
 from handlers.ports import LoadRequest, Pair, StoreAway
-from tests.worker.fake_clock import FakeClock, FixedChance
+from tests.worker.fake_clock import FakeClock
 from tests.worker.stand_in_queue import StandInQueue
 from tests.worker.stand_in_topics import StandInTopics
-from tests.worker.telemetry_recorder import TelemetryRecorder
+from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.pipeline import Adapters, Pipeline
 from worker.runtime.clock import ObjectIds
 from worker.runtime.shutdown_signal import ShutdownSignal
@@ -64,7 +64,6 @@ async def running_pipeline(
     queue.clock = clock
     for one in bodies:
         queue.send(one)
-    health = Health(clock=clock, silence_seconds_max=90)
     settings = Settings(
         aws_region="us-east-1",
         sns_conversation_topic_arn="arn:aws:sns:us-east-1:1:conversations",
@@ -75,15 +74,15 @@ async def running_pipeline(
         receivers=1,
         shutdown_seconds=1,
     )
-    outside = Adapters(
-        queue=queue, facts=queue.facts, topics=topics, store=store, outbox=store, waiting=store,
-        clock=clock, ids=ObjectIds(), chance=FixedChance(),
-    )  # fmt: skip
-    pipeline = Pipeline(settings=settings, outside=outside, health=health, telemetry=recorder.telemetry)
+    adapters = Adapters(
+        queue=queue, facts=queue.facts, topics=topics, store=store, outbox=store, waiting=store, ids=ObjectIds()
+    )
+    runtime = runtime_of(clock, recorder)
+    pipeline = Pipeline(settings=settings, adapters=adapters, runtime=runtime)
     stopping = ShutdownSignal(recorder.telemetry.log)
     running = asyncio.create_task(pipeline.run(stopping))
     try:
-        yield RunningPipeline(clock, queue, topics, store, health, recorder, stopping, running)
+        yield RunningPipeline(clock, queue, topics, store, runtime.health, recorder, stopping, running)
     finally:
         running.cancel()
         await asyncio.wait([running])

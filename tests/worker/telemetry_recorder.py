@@ -1,23 +1,26 @@
-"""Hears what the parts tell: metrics counted, log lines parsed."""
+"""A recorder for telemetry: metrics are counted, log lines are parsed."""
 
 import json
 from collections import Counter
 from io import BytesIO
 from typing import Any
 
-from tests.worker.fake_clock import FakeClock
+from handlers.ports import Clock
+from tests.worker.fake_clock import FakeClock, FixedChance
+from worker.runtime.context import RuntimeContext
+from worker.telemetry.health import Health
 from worker.telemetry.logs import LogIdentity, open_log
 from worker.telemetry.metrics import Metric, Telemetry
 
 
 class TelemetryRecorder:
-    """Telemetry for the parts, and what came through it."""
+    """Telemetry for the parts under test, and everything that they sent to it."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.gauges: dict[str, float] = {}
         self._out = BytesIO()
-        log = open_log(level="debug", origin=LogIdentity(hostname="host", pid=7), clock=FakeClock(), to=self._out)
+        log = open_log(level="debug", identity=LogIdentity(hostname="host", pid=7), clock=FakeClock(), to=self._out)
         self.telemetry = Telemetry(metrics=self, log=log)
 
     def count(self, metric: Metric, value: int = 1, **tags: str) -> None:
@@ -41,8 +44,14 @@ class TelemetryRecorder:
         return [json.loads(line) for line in self._out.getvalue().splitlines()]
 
     @property
-    def said(self) -> list[str]:
+    def messages(self) -> list[str]:
         return [line["msg"] for line in self.lines]
+
+
+def runtime_of(clock: Clock, recorder: TelemetryRecorder) -> RuntimeContext:
+    """The runtime context of the parts under test, as the worker's process makes it."""
+    health = Health(clock=clock, silence_seconds_max=90)
+    return RuntimeContext.create(clock=clock, chance=FixedChance(), telemetry=recorder.telemetry, health=health)
 
 
 def _name(metric: Metric, tags: dict[str, str]) -> str:

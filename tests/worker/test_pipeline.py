@@ -80,11 +80,11 @@ async def test_a_clock_that_was_set_back_does_not_hold_up_the_stop() -> None:
 
 async def test_what_cannot_be_finished_in_time_is_handed_back() -> None:
     async with running_pipeline(WORK_ITEM, CONVERSATION, away=True) as pipeline:
-        await until(lambda: "store away, receiving pauses" in pipeline.recorder.said)
+        await until(lambda: "store away, receiving pauses" in pipeline.recorder.messages)
         await pipeline.stop()
     assert [pipeline.queue.visible_in_seconds(one) for one in pipeline.queue.left] == [0, 0]
     assert pipeline.queue.dead == []
-    assert "not finished in time, handed back" in pipeline.recorder.said
+    assert "not finished in time, handed back" in pipeline.recorder.messages
 
 
 async def test_a_part_that_dies_of_a_fault_in_our_code_ends_all_and_hands_back_what_is_in_hand() -> None:

@@ -165,7 +165,7 @@ from worker.telemetry.logs import LogIdentity, open_log
 from worker.runtime.shutdown_signal import ShutdownSignal
 
 async def main():
-    stopping = ShutdownSignal(open_log(level="info", origin=LogIdentity(), clock=SystemClock()))
+    stopping = ShutdownSignal(open_log(level="info", identity=LogIdentity(), clock=SystemClock()))
     stopping.install_handlers()
     print("listening", flush=True)
     await stopping.wait_until_requested()

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""The way of a message: receive, read, handle in a lane, settle."""

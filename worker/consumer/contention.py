@@ -1,7 +1,8 @@
-"""Conversations of a lane that met other writers: tried again side by side, beside the lane, which goes on meanwhile.
+"""Contention: conversations of a lane that met another writer are retried beside the lane, which goes on meanwhile.
 
-What may have to go back with one of them waits for it: what else comes of its conversation and, of a FIFO queue, of its
-message groups. Left out: how a conversation is tried again (handlers/batch.py).
+Messages that must keep their order form a conflict group. A message that arrives for a conflict group waits until the
+group is finished: a later message of the same conversation and, on a FIFO queue, of the same message group.
+`handlers/batch_handler.py` decides how one conversation is retried.
 """
 
 import asyncio
@@ -15,94 +16,97 @@ from handlers.planning.event_batch import EventBatch
 from worker.consumer.lane_context import LaneContext, LaneEntry
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected, log_unexpected
 
-_TRIED_MAX: Final = 4
-"""So many of a lane are tried at a time."""
+_GROUPS_MAX: Final = 4
+"""Conflict groups of one lane that are retried at a time."""
 
 
 class Contention:
-    """`finish` tells, settles and publishes what has come to its end; `freed` hears that what waited may go on.
+    """The conflict groups of one lane.
 
-    `held` are the ties of all that is tried (`LaneEntry.ties`): what has one of them must wait.
+    `held_keys` are the ordering keys of all groups that are retried: an entry with one of them must wait. `finish`
+    settles entries whose events have an ending. `on_released` is called when a group is finished and its keys are free.
     """
 
     def __init__(
         self,
-        parts: LaneContext,
+        context: LaneContext,
         *,
         finish: Callable[[Sequence[LaneEntry], EventBatch], Awaitable[None]],
-        freed: Callable[[], None],
+        on_released: Callable[[], None],
     ) -> None:
-        self._parts = parts
+        self._context = context
         self._finish = finish
-        self._freed = freed
-        self._places = asyncio.Semaphore(_TRIED_MAX)
-        self.held: set[str] = set()
+        self._on_released = on_released
+        self._slots = asyncio.Semaphore(_GROUPS_MAX)
+        self.held_keys: set[str] = set()
 
-    def begin(self, entries: Sequence[LaneEntry], batch: EventBatch, tasks: asyncio.TaskGroup) -> None:
-        """Try what is left of a batch, in tasks; each conversation ends its events in the batch."""
-        for ties in self._knots(entries):
-            self.held |= ties
-            knot = [entry for entry in entries if not ties.isdisjoint(entry.ties(fifo=self._parts.fifo))]
-            tasks.create_task(self._try(knot, ties, batch))
+    def start(self, entries: Sequence[LaneEntry], batch: EventBatch, tasks: asyncio.TaskGroup) -> None:
+        """Retry the unfinished entries of a batch, one task a conflict group. The endings go into `batch`."""
+        fifo = self._context.fifo
+        for keys in self._conflict_groups(entries):
+            self.held_keys |= keys
+            group = [entry for entry in entries if not keys.isdisjoint(entry.ordering_keys(fifo=fifo))]
+            tasks.create_task(self._retry_group(group, keys, batch))
 
-    def _knots(self, entries: Iterable[LaneEntry]) -> list[frozenset[str]]:
-        """The ties of those that depend on each other, if only through a third; mostly those of one conversation."""
-        knots: list[frozenset[str]] = []
+    def _conflict_groups(self, entries: Iterable[LaneEntry]) -> list[frozenset[str]]:
+        """The ordering keys of each conflict group. Two entries are in one group if they share a key, directly or
+        through other entries; a group mostly is one conversation."""
+        groups: list[frozenset[str]] = []
         for entry in entries:
-            ties = entry.ties(fifo=self._parts.fifo)
-            met = [knot for knot in knots if not knot.isdisjoint(ties)]
-            knots = [knot for knot in knots if knot.isdisjoint(ties)]
-            knots.append(ties.union(*met))
-        return knots
+            keys = entry.ordering_keys(fifo=self._context.fifo)
+            joined = [group for group in groups if not group.isdisjoint(keys)]
+            groups = [group for group in groups if group.isdisjoint(keys)]
+            groups.append(keys.union(*joined))
+        return groups
 
-    async def _try(self, knot: Sequence[LaneEntry], ties: frozenset[str], batch: EventBatch) -> None:
-        """One conversation after the other, in their order; each entry ends as soon as it may."""
-        async with self._places:
-            left = knot
-            while events := _first(left, batch):
-                batch.end(await self._again(events))
-                ended, left = parted(left, batch, fifo=self._parts.fifo)
-                await self._finish(ended, batch)
-        self.held -= ties
-        self._freed()
+    async def _retry_group(self, group: Sequence[LaneEntry], keys: frozenset[str], batch: EventBatch) -> None:
+        """Retry the conversations of a group in order, one at a time; each entry is finished as soon as it may be."""
+        async with self._slots:
+            left = group
+            while events := _first_open_events(left, batch):
+                batch.end(await self._retry(events))
+                finished, left = split_finished(left, batch, fifo=self._context.fifo)
+                await self._finish(finished, batch)
+        self.held_keys -= keys
+        self._on_released()
 
-    async def _again(self, events: Sequence[Event]) -> list[HandledEvent]:
-        parts = self._parts
-        done = await catch_unexpected(
-            parts.store_availability.retry_while_away(
-                partial(parts.handler.handle_contended, events), parts.store_pause
-            )
-        )
-        if isinstance(done, UnexpectedError):
-            log_unexpected(events, done, parts.telemetry)
-            return [parts.failed(event, done.error) for event in events]
-        return done
+    async def _retry(self, events: Sequence[Event]) -> list[HandledEvent]:
+        context, runtime = self._context, self._context.runtime
+        handle = partial(context.handler.handle_contended, events)
+        handled = await catch_unexpected(runtime.store_availability.retry_while_away(handle, context.store_pause))
+        if isinstance(handled, UnexpectedError):
+            log_unexpected(events, handled, runtime.telemetry)
+            return [context.failed(event, handled.error) for event in events]
+        return handled
 
 
-def parted(entries: Iterable[LaneEntry], batch: EventBatch, *, fifo: bool) -> tuple[list[LaneEntry], list[LaneEntry]]:
-    """What has come to its end, and the rest.
+def split_finished(
+    entries: Iterable[LaneEntry], batch: EventBatch, *, fifo: bool
+) -> tuple[list[LaneEntry], list[LaneEntry]]:
+    """The entries that can be settled now, and the rest.
 
-    In a group of a FIFO queue, all that follows an event without an end waits for it, and all that follows one that
-    goes back has come to its end: it goes back, too, whether it has an end of its own or not.
+    An entry can be settled if its event has an ending, or if it holds no event. In a FIFO group, an entry waits behind
+    an earlier one that waits; and once an earlier one goes back, every later one can be settled, with or without an
+    ending, because it goes back too.
     """
-    back: set[str] = set()
-    waiting: set[str] = set()
-    ended: list[LaneEntry] = []
+    groups_back: set[str] = set()
+    groups_waiting: set[str] = set()
+    finished: list[LaneEntry] = []
     left: list[LaneEntry] = []
     for entry in entries:
         group = entry.message.group if fifo else None
         ending = batch.ending(entry.read)
         is_open = ending is None and isinstance(entry.read, Event)
-        waits = group not in back and (is_open or group in waiting)
-        (left if waits else ended).append(entry)
+        waits = group not in groups_back and (is_open or group in groups_waiting)
+        (left if waits else finished).append(entry)
         if group is not None and waits:
-            waiting.add(group)
+            groups_waiting.add(group)
         elif group is not None and ending is not None and isinstance(ending.outcome, Retry):
-            back.add(group)
-    return ended, left
+            groups_back.add(group)
+    return finished, left
 
 
-def _first(entries: Iterable[LaneEntry], batch: EventBatch) -> list[Event]:
-    """The events without an ending of the conversation that comes first."""
+def _first_open_events(entries: Iterable[LaneEntry], batch: EventBatch) -> list[Event]:
+    """The events without an ending of the first conversation that has one."""
     events = [entry.read for entry in entries if isinstance(entry.read, Event) and batch.ending(entry.read) is None]
     return [event for event in events if event.conversation_id == events[0].conversation_id]

@@ -1,8 +1,9 @@
-"""A poisoned message as a dead letter: its body unchanged, why it is dead beside it (domain.md, *Dead letters*).
+"""Dead letters: a poisoned message with its body unchanged and the reason in attributes (docs/events.md, *Dead
+letters*).
 
-The reason is shortened to fit beside the body; where the body leaves no room at all, the letter goes without
-attributes and only the log knows why. The message's own attributes go along while there is room, so that a redriven
-message is what it was.
+The reason is shortened to fit beside the body. If the body leaves no room at all, the letter has no attributes, and
+only the log holds the reason. The message's own attributes are copied while there is room, so that a redriven message
+is what it was.
 """
 
 import re
@@ -17,37 +18,39 @@ from worker.ports import DeadLetter, Message, QueueFacts, size_bytes
 
 REASON_BYTES_MAX: Final = 1_024
 ATTRIBUTES_MAX: Final = 10
-"""Attributes that SQS takes beside one body."""
+"""Attributes of one message that SQS takes."""
 
 _REFUSED_BY_SQS: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters outside the set that SQS takes:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
 
 
-class WrittenLetter(Struct, frozen=True, kw_only=True):
-    """The letter, and whether it says why it is dead."""
+class ExplainedLetter(Struct, frozen=True, kw_only=True):
+    """A dead letter, and whether its attributes hold the reason."""
 
     letter: DeadLetter
     explained: bool
 
 
-def write_letter(message: Message, poison: Poison, facts: QueueFacts) -> WrittenLetter:
-    """The dead letter of `message`, within the dead-letter queue's size limit."""
+def dead_letter(message: Message, poison: Poison, facts: QueueFacts) -> ExplainedLetter:
+    """The dead letter of `message`, within the size limit of the dead-letter queue."""
     room_bytes = facts.dead_letter_bytes_max - size_bytes(message.body, {})
-    why = _why(message, poison, room_bytes)
-    attributes = dict(why)
+    explanation = _explanation(message, poison, room_bytes)
+    attributes = dict(explanation)
     for name, value in message.attributes.items():
-        wider = {**attributes, name: _own(value)}
-        if name not in why and len(wider) <= ATTRIBUTES_MAX and size_bytes("", wider) <= room_bytes:
-            attributes = wider
+        extended = {**attributes, name: _own(value)}
+        if name not in explanation and len(extended) <= ATTRIBUTES_MAX and size_bytes("", extended) <= room_bytes:
+            attributes = extended
     letter = DeadLetter(
         body=message.body,
         attributes=attributes,
         group=(message.group or message.id) if facts.fifo else None,
         deduplication=message.id if facts.fifo else None,
     )
-    return WrittenLetter(letter=letter, explained=bool(why))
+    return ExplainedLetter(letter=letter, explained=bool(explanation))
 
 
-def _why(message: Message, poison: Poison, room_bytes: int) -> Mapping[str, Mapping[str, Any]]:
+def _explanation(message: Message, poison: Poison, room_bytes: int) -> Mapping[str, Mapping[str, Any]]:
     without_reason = {
         "error_code": _text(poison.code.value),
         "source_message_id": _text(message.id),
@@ -59,7 +62,8 @@ def _why(message: Message, poison: Poison, room_bytes: int) -> Mapping[str, Mapp
 
 
 def shortened(text: str, bytes_max: int) -> str:
-    """`text` with only the characters that SQS takes, cut to `bytes_max` bytes of UTF-8, `…` at the end where cut."""
+    """`text` cut to `bytes_max` bytes of UTF-8, with `…` at the end where it was cut, and `\\ufffd` for each character
+    that SQS refuses. Empty if not even the `…` fits."""
     clean = _REFUSED_BY_SQS.sub("\ufffd", text)
     if len(clean.encode()) <= bytes_max:
         return clean

@@ -1,4 +1,4 @@
-"""What a lane works with: its messages as they were read, and the ports behind which they are handled and end."""
+"""The lane context: everything that a lane works with, and the entries that it handles."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -8,38 +8,37 @@ from msgspec import Struct
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.outcome import HandledEvent
 from handlers.planning.event_batch import EventBatch
-from handlers.ports import Clock
 from sync.rule import Policy
 from worker.consumer.queue_lag import QueueLag
 from worker.consumer.settlement import Settlement
 from worker.ports import Announcer, Message
 from worker.runtime.backoff import JitteredBackoff
-from worker.runtime.store_availability import StoreAvailability
+from worker.runtime.context import RuntimeContext
 from worker.runtime.unexpected import UnexpectedError
-from worker.telemetry.health import Health
-from worker.telemetry.metrics import Telemetry
 
 
 class LaneEntry(Struct, frozen=True, kw_only=True):
-    """A message with what it was read as."""
+    """A message with the result of reading it."""
 
     message: Message
     read: Event | UnsupportedEvent | Malformed | UnexpectedError
 
     @property
     def name(self) -> str | None:
-        """The event's name, where it could be read."""
+        """The event's name, None if it could not be read."""
         return self.read.name if isinstance(self.read, Event | UnsupportedEvent) else None
 
-    def ties(self, *, fifo: bool) -> frozenset[str]:
-        """What messages have in common of which one may have to wait for the other: the conversation and, of a FIFO
-        queue, the message group. The two share their names: a group named like a conversation is mostly its own."""
+    def ordering_keys(self, *, fifo: bool) -> frozenset[str]:
+        """The keys whose messages must keep their order: the conversation id and, on a FIFO queue, the message group.
+
+        Both kinds share one set: a group that is named like a conversation mostly is that conversation's group.
+        """
         conversation = self.read.conversation_id if isinstance(self.read, Event) else None
-        return frozenset(each for each in (conversation, self.message.group if fifo else None) if each)
+        return frozenset(key for key in (conversation, self.message.group if fifo else None) if key)
 
 
 class EventHandler(Protocol):
-    """Handles a lane's events (handlers/batch_handler.py)."""
+    """Handles a lane's events (`handlers/batch_handler.py`)."""
 
     async def handle_batch(self, batch: EventBatch) -> None:
         """End each open event, save those whose conversation meets another writer. Raises StoreAway: hand the same
@@ -52,16 +51,19 @@ class EventHandler(Protocol):
 
 
 class MessageSettler(Protocol):
-    """Where a lane's messages end (settle.py)."""
+    """Settles a lane's messages (`settlement.py`)."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> frozenset[str]:
-        """Settle; the FIFO groups of which something went back."""
+        """Settle the messages; returns the FIFO groups of which a message went back."""
         ...
 
 
 class LaneContext(Struct, frozen=True, kw_only=True):
-    """What every lane works with. `fifo`: the queue keeps groups in order. `failed` makes the end of an event that met
-    a fault in our code; `store_pause` is the delay between tries while the store is away."""
+    """Everything that a lane works with.
+
+    `fifo`: the queue keeps the order of each message group. `failed` makes the ending of an event that met an
+    unexpected error. `store_pause` is the backoff while the store is away.
+    """
 
     handler: EventHandler
     fifo: bool
@@ -69,9 +71,6 @@ class LaneContext(Struct, frozen=True, kw_only=True):
     failed: Callable[[Event, Exception], HandledEvent]
     settler: MessageSettler
     announcer: Announcer
-    store_availability: StoreAvailability
     lag: QueueLag
     store_pause: JitteredBackoff
-    health: Health
-    clock: Clock
-    telemetry: Telemetry
+    runtime: RuntimeContext

@@ -1,21 +1,23 @@
-"""One lane: it takes all that waits as one batch, and handles, tells, settles and publishes it.
+"""Lanes: each takes all its waiting entries as one batch, handles it, logs and settles the messages, and hands the
+announcements on.
 
-A conversation that meets other writers is tried again beside the lane, which goes on without it (contention.py). While
-the store is away a lane keeps its batch and tries again; while our code has a fault, the batch is taken apart by
-conversation and only the one that meets it goes back.
+A conversation that meets another writer is retried beside its lane (`contention.py`). While the store is away, a lane
+repeats its batch. If the batch meets an unexpected error, the lane splits it by conversation, and only the messages of
+the conversation with the error go back.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
+from typing import assert_never
 from zlib import crc32
 
 from commands.reason import ReasonCode
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.outcome import Done, MessageOutcome, Poison, Retry
 from handlers.planning.event_batch import EventBatch, lateness
-from worker.consumer.contention import Contention, parted
+from worker.consumer.contention import Contention, split_finished
 from worker.consumer.lane_context import LaneContext, LaneEntry
 from worker.consumer.settlement import ReturnReason, Settlement
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected, log_unexpected
@@ -25,111 +27,117 @@ from worker.telemetry.metrics import Metric
 
 
 class Lane:
-    """A queue of its own, and the work on it. `idle` is set while nothing waits and nothing is under way."""
+    """A queue of entries in memory, and the work on it. `idle` is set while no entry waits and none is handled."""
 
-    def __init__(self, batch_max: int, parts: LaneContext) -> None:
+    def __init__(self, batch_max: int, context: LaneContext) -> None:
         self._batch_max = batch_max
-        self._parts = parts
+        self._context = context
+        self._runtime = context.runtime
         self._waiting: deque[LaneEntry] = deque()
-        self._some = asyncio.Event()
-        self._contention = Contention(parts, finish=self._finish, freed=self._go_on)
+        self._work_arrived = asyncio.Event()
+        self._contention = Contention(context, finish=self._finish, on_released=self._on_released)
         self.idle = asyncio.Event()
         self.idle.set()
 
     def put(self, entry: LaneEntry) -> None:
-        """Line up behind what came before."""
+        """Append the entry to the queue."""
         self._waiting.append(entry)
         self.idle.clear()
-        self._some.set()
+        self._work_arrived.set()
 
     async def run(self) -> None:
         """Work until cancelled."""
-        async with asyncio.TaskGroup() as beside:
+        async with asyncio.TaskGroup() as retries:
             while True:
-                await self._some.wait()
-                batch = self._next()
-                if batch:
-                    await self._work(batch, beside)
-                if not batch or not self._waiting:
-                    self._some.clear()
-                    self._note_idle()
+                await self._work_arrived.wait()
+                entries = self._next_entries()
+                if entries:
+                    await self._handle_entries(entries, retries)
+                if not entries or not self._waiting:
+                    self._work_arrived.clear()
+                    self._update_idle()
 
-    def _next(self) -> list[LaneEntry]:
-        """As many as a batch holds, the oldest first, but for what waits for a conversation that is tried again."""
-        if not self._contention.held:
+    def _next_entries(self) -> list[LaneEntry]:
+        """Up to `batch_max` entries, the oldest first, without those that wait for a conflict group."""
+        if not self._contention.held_keys:
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max))]
-        batch: list[LaneEntry] = []
+        taken: list[LaneEntry] = []
         kept: deque[LaneEntry] = deque()
-        held = set(self._contention.held)
+        held_keys = set(self._contention.held_keys)
         for entry in self._waiting:
-            ties = entry.ties(fifo=self._parts.fifo)
-            if len(batch) < self._batch_max and held.isdisjoint(ties):
-                batch.append(entry)
+            keys = entry.ordering_keys(fifo=self._context.fifo)
+            if len(taken) < self._batch_max and held_keys.isdisjoint(keys):
+                taken.append(entry)
             else:
-                # It must be overtaken by nothing either.
-                held |= ties
+                # No later entry may overtake the one that waits.
+                held_keys |= keys
                 kept.append(entry)
         self._waiting = kept
-        return batch
+        return taken
 
-    def _go_on(self) -> None:
-        """Something that waited for a conversation may wait no longer."""
+    def _on_released(self) -> None:
+        """A conflict group is finished: entries that waited for it may be taken."""
         if self._waiting:
-            self._some.set()
-        self._note_idle()
+            self._work_arrived.set()
+        self._update_idle()
 
-    def _note_idle(self) -> None:
-        if not self._waiting and not self._contention.held and not self._some.is_set():
+    def _update_idle(self) -> None:
+        if not self._waiting and not self._contention.held_keys and not self._work_arrived.is_set():
             self.idle.set()
 
-    async def _work(self, entries: Sequence[LaneEntry], beside: asyncio.TaskGroup) -> None:
-        parts = self._parts
+    async def _handle_entries(self, entries: Sequence[LaneEntry], retries: asyncio.TaskGroup) -> None:
         batch = EventBatch(entry.read for entry in entries if isinstance(entry.read, Event))
-        # One that comes again says nothing of the queue: it was held back by us.
-        first_time = (entry.read for entry in entries if entry.message.receive_count == 1)
-        parts.lag.note_lateness(lateness((each for each in first_time if isinstance(each, Event)), parts.clock.now()))
+        self._note_lateness(entries)
         if batch.events:
             await self._handle(batch)
         if not batch.open:
             await self._finish(entries, batch)
             return
-        ended, left = parted(entries, batch, fifo=parts.fifo)
-        self._contention.begin(left, batch, beside)
-        await self._finish(ended, batch)
+        finished, left = split_finished(entries, batch, fifo=self._context.fifo)
+        self._contention.start(left, batch, retries)
+        await self._finish(finished, batch)
 
-    async def _finish(self, entries: Sequence[LaneEntry], batch: EventBatch) -> None:
-        """Tell, settle and publish what has come to its end. An event without an end goes back untouched."""
-        parts = self._parts
-        endings = (batch.ending(entry.read) for entry in entries)
-        handled = [ending for ending in endings if ending is not None]
-        # Before settling: a kill in between then repeats an audit line, where it would have lost the only one.
-        log_handled(handled, parts.telemetry)
-        unsupported = [entry.read for entry in entries if isinstance(entry.read, UnsupportedEvent)]
-        log_unsupported(unsupported, parts.policy, parts.telemetry)
-        went_back = await parts.settler.settle([self._settlement(entry, batch) for entry in entries])
-        await self._send_followers_back(went_back)
-        parts.announcer.offer([announcement for one in handled for announcement in one.announcements])
-        parts.health.note_progress()
+    def _note_lateness(self, entries: Sequence[LaneEntry]) -> None:
+        # First deliveries only: a redelivered event is late because the worker sent it back, not because of the queue.
+        first_deliveries = (entry.read for entry in entries if entry.message.receive_count == 1)
+        events = (read for read in first_deliveries if isinstance(read, Event))
+        self._context.lag.note_lateness(lateness(events, self._runtime.clock.now()))
 
     async def _handle(self, batch: EventBatch) -> None:
-        """End the events of the batch. Those whose conversation met another writer stay open."""
-        began = self._parts.clock.monotonic()
-        handle = partial(self._parts.handler.handle_batch, batch)
-        done = await catch_unexpected(self._parts.store_availability.retry_while_away(handle, self._parts.store_pause))
-        metrics = self._parts.telemetry.metrics
-        if not isinstance(done, UnexpectedError):
+        """End the events of the batch. The events of a conversation that met another writer stay open."""
+        context, runtime = self._context, self._runtime
+        began_at = runtime.clock.monotonic()
+        handle = partial(context.handler.handle_batch, batch)
+        result = await catch_unexpected(runtime.store_availability.retry_while_away(handle, context.store_pause))
+        if not isinstance(result, UnexpectedError):
+            metrics = runtime.telemetry.metrics
             metrics.distribution(Metric.BATCH_SIZE, len(batch.events))
-            seconds = self._parts.clock.monotonic() - began
+            seconds = runtime.clock.monotonic() - began_at
             metrics.distribution(Metric.BATCH_DURATION, seconds * 1_000)
             return
-        by_conversation = log_unexpected(batch.open, done, self._parts.telemetry)
+        by_conversation = log_unexpected(batch.open, result, runtime.telemetry)
         if len(by_conversation) == 1:
-            batch.end([self._parts.failed(event, done.error) for event in batch.open])
+            batch.end([context.failed(event, result.error) for event in batch.open])
             return
         for events in by_conversation.values():
             part = EventBatch(events)
             await self._handle(part)
             batch.end(part.handled)
+
+    async def _finish(self, entries: Sequence[LaneEntry], batch: EventBatch) -> None:
+        """Log, settle and announce entries. An event without an ending goes back."""
+        context, telemetry = self._context, self._runtime.telemetry
+        endings = (batch.ending(entry.read) for entry in entries)
+        handled = [ending for ending in endings if ending is not None]
+        # Before settling: if the process is killed in between, an audit line is written twice. In the other order, the
+        # only audit line would be lost.
+        log_handled(handled, telemetry)
+        unsupported = [entry.read for entry in entries if isinstance(entry.read, UnsupportedEvent)]
+        log_unsupported(unsupported, context.policy, telemetry)
+        groups_back = await context.settler.settle([self._settlement(entry, batch) for entry in entries])
+        await self._send_followers_back(groups_back)
+        context.announcer.offer([announcement for ending in handled for announcement in ending.announcements])
+        self._runtime.health.note_progress()
 
     def _settlement(self, entry: LaneEntry, batch: EventBatch) -> Settlement:
         outcome: MessageOutcome
@@ -142,41 +150,46 @@ class Lane:
             case Malformed(code=code, reason=reason):
                 outcome = Poison(code=code, reason=reason)
             case UnexpectedError(error=error):
-                self._parts.telemetry.log.error(
+                self._runtime.telemetry.log.error(
                     "a message met a fault in our code", messageId=entry.message.id, **error_fields(error)
                 )
                 outcome = Retry(reason=ReturnReason.READ_FAULT)
+            case _:
+                assert_never(entry.read)
         return Settlement(message=entry.message, outcome=outcome, event=entry.name)
 
     async def _send_followers_back(self, groups: frozenset[str]) -> None:
-        """FIFO: what waits here of a group that went back must not overtake it."""
+        """On a FIFO queue, send the waiting entries of these groups back: an earlier message of the group went back,
+        and none may overtake it."""
         if not groups:
             return
         followers = [entry for entry in self._waiting if entry.message.group in groups]
         self._waiting = deque(entry for entry in self._waiting if entry.message.group not in groups)
         back = Retry(reason=ReturnReason.EARLIER_OF_GROUP_WENT_BACK)
-        await self._parts.settler.settle(
+        await self._context.settler.settle(
             [Settlement(message=entry.message, outcome=back, event=entry.name) for entry in followers]
         )
 
 
 class Lanes:
-    """`count` lanes for what asks the store; a batch holds up to `batch_max` messages.
+    """`count` lanes for events that need the store, and two lanes for entries that do not; a batch holds up to
+    `batch_max` entries.
 
-    Two more never ask it. What is no event of ours has no order to keep, a sync of our own none but a message group's:
-    together they make larger batches, and they wait for nobody's store. What is malformed is by itself, and holds up
-    nothing else while the dead-letter queue refuses it.
+    A conversation always goes to the same lane, so that the process never conflicts with itself. Unsupported events
+    keep no order. On a standard queue, events that announce this service's own syncs keep none either. Both share a
+    lane, where they form large batches and wait for no store. Malformed messages have a lane of their own: a
+    dead-letter queue that refuses them delays no other message.
     """
 
-    def __init__(self, *, count: int, batch_max: int, parts: LaneContext) -> None:
-        self._for_pairs = [Lane(batch_max, parts) for _ in range(count)]
-        self._for_storeless = Lane(batch_max, parts)
-        self._for_malformed = Lane(batch_max, parts)
+    def __init__(self, *, count: int, batch_max: int, context: LaneContext) -> None:
+        self._for_pairs = [Lane(batch_max, context) for _ in range(count)]
+        self._for_storeless = Lane(batch_max, context)
+        self._for_malformed = Lane(batch_max, context)
         self._all = (*self._for_pairs, self._for_storeless, self._for_malformed)
-        self._fifo = parts.fifo
+        self._fifo = context.fifo
 
     def put(self, entry: LaneEntry) -> None:
-        """Line up behind what came before."""
+        """Append the entry to its lane."""
         self._lane(entry.read).put(entry)
 
     def _lane(self, read: object) -> Lane:
@@ -193,6 +206,6 @@ class Lanes:
                 tasks.create_task(lane.run())
 
     async def idle(self) -> None:
-        """Wait until every lane is empty and no batch is under way."""
+        """Return when no lane has an entry that waits or is handled."""
         for lane in self._all:
             await lane.idle.wait()

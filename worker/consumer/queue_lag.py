@@ -1,7 +1,7 @@
-"""How late events come at the moment: what a queue that is behind does to the poll.
+"""Queue lag: how late events reach the worker at present.
 
-While events are held up, a pair that waits for one must not be decided without it. The queue's own answers say so: the
-latest event within the last minute of them; and while it does not answer at all, nobody knows.
+The gap poll must not decide a pair without an event that still is in the queue. The lateness of the events received
+within the last minute tells how far the queue is behind. While the queue does not answer, the lateness is unknown.
 """
 
 from datetime import timedelta
@@ -14,36 +14,36 @@ _REMEMBERED_SECONDS: Final = 60
 
 
 class QueueLag:
-    """One for the process: the receivers and the lanes note, the poll asks."""
+    """One for the process: the receivers and the lanes report to it, and the gap poll reads it (`QueueLateness`)."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._most = IN_TIME
-        # By the clock that nobody sets.
+        self._lateness = IN_TIME
+        # Monotonic clock, seconds.
         self._noted_at: float | None = None
-        self._heard_at: float | None = None
+        self._answered_at: float | None = None
 
     def note_answer(self) -> None:
-        """The queue answered, with messages or without."""
+        """The queue answered a call to receive, with or without messages."""
         now = self._clock.monotonic()
-        silence = 0.0 if self._heard_at is None else now - self._heard_at
-        if self._noted_at is not None and silence > _REMEMBERED_SECONDS:
-            # What was noted before the silence is as true as it was then.
-            self._noted_at += silence
-        self._heard_at = now
+        silence_seconds = 0.0 if self._answered_at is None else now - self._answered_at
+        if self._noted_at is not None and silence_seconds > _REMEMBERED_SECONDS:
+            # The lateness from before the silence keeps the rest of its minute.
+            self._noted_at += silence_seconds
+        self._answered_at = now
 
     def note_lateness(self, late: timedelta) -> None:
-        """A batch whose latest event was so long under way."""
-        if late >= self._recent():
-            self._most, self._noted_at = late, self._clock.monotonic()
+        """The latest event of a batch was under way for so long."""
+        if late >= self._remembered():
+            self._lateness, self._noted_at = late, self._clock.monotonic()
 
     def current(self) -> timedelta | None:
-        """The most within the last minute; None while the queue is silent, or was not heard of yet."""
-        if self._heard_at is None or self._clock.monotonic() - self._heard_at > _REMEMBERED_SECONDS:
+        """The greatest lateness of the last minute; None if the queue has not answered for a minute, or never yet."""
+        if self._answered_at is None or self._clock.monotonic() - self._answered_at > _REMEMBERED_SECONDS:
             return None
-        return self._recent()
+        return self._remembered()
 
-    def _recent(self) -> timedelta:
+    def _remembered(self) -> timedelta:
         if self._noted_at is None or self._clock.monotonic() - self._noted_at > _REMEMBERED_SECONDS:
             return IN_TIME
-        return self._most
+        return self._lateness

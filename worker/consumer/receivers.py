@@ -1,7 +1,8 @@
-"""The receivers: take messages from the queue, read them, and put them into their lanes.
+"""The receivers: take messages from the queue, read them as events, and put them into lanes.
 
-They wait while too much is in hand, while the store is away, and, for a growing time, while SQS is away. Cancelling
-one is safe at any moment, but what SQS had given to a cut-off call comes back only after the visibility timeout.
+They pause while too many messages are in flight, while the store is away and, for a growing time, while SQS is away.
+To cancel a receiver is safe at any moment, but messages that SQS gave to a cancelled call come back only after the
+visibility timeout.
 """
 
 import asyncio
@@ -11,7 +12,6 @@ from typing import Final
 from msgspec import Struct
 
 from handlers.events.parser import Limits, read_message
-from handlers.ports import Clock
 from worker.consumer.in_flight import InFlight
 from worker.consumer.lane_context import LaneEntry
 from worker.consumer.lanes import Lanes
@@ -19,41 +19,38 @@ from worker.consumer.queue_lag import QueueLag
 from worker.errors import QueueAway
 from worker.ports import LONG_POLL_S, SQS_ENTRIES_MAX, Message, MessageQueue
 from worker.runtime.backoff import JitteredBackoff
-from worker.runtime.store_availability import StoreAvailability
+from worker.runtime.context import RuntimeContext
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
-from worker.telemetry.health import Health
-from worker.telemetry.metrics import Metric, Telemetry
+from worker.telemetry.metrics import Metric
 
 FRESH_SECONDS: Final = 1.0
-"""A call to receive that has taken no longer may still bring messages that waited in the queue."""
+"""A call to receive that has taken no longer may still return messages that waited in the queue."""
 
 
 class ReceiverContext(Struct, frozen=True, kw_only=True):
-    """What every receiver works with. `pause` is the delay between tries while SQS is away."""
+    """Everything that a receiver works with. `pause` is the backoff while SQS is away."""
 
     queue: MessageQueue
     in_flight: InFlight
     lanes: Lanes
     limits: Limits
-    store_availability: StoreAvailability
     lag: QueueLag
-    health: Health
     pause: JitteredBackoff
-    clock: Clock
-    telemetry: Telemetry
+    runtime: RuntimeContext
 
 
 class _ReceiveCall(Struct, frozen=True, kw_only=True, eq=False):
-    began: float
-    over: asyncio.Event
+    began_at: float
+    ended: asyncio.Event
 
 
 class Receivers:
-    """`count` of them side by side."""
+    """`count` receivers side by side."""
 
-    def __init__(self, *, count: int, parts: ReceiverContext) -> None:
+    def __init__(self, *, count: int, context: ReceiverContext) -> None:
         self._count = count
-        self._parts = parts
+        self._context = context
+        self._runtime = context.runtime
         self._failures = 0
         self._calls: set[_ReceiveCall] = set()
         self._stopping = False
@@ -65,31 +62,31 @@ class Receivers:
                 tasks.create_task(self._receive_forever())
 
     async def stop(self) -> None:
-        """Begin no more calls, and come back when those under way may be cut off by cancelling `run`.
+        """Start no more calls, and return when `run` may be cancelled without losing time.
 
-        One that has only just begun may have messages already, which would stay hidden for a whole visibility timeout;
-        one that has waited for longer has found the queue empty.
+        A call that has just begun may hold messages, which a cancellation would hide for a whole visibility timeout. A
+        call that is older than `FRESH_SECONDS` has found the queue empty.
         """
         self._stopping = True
-        now = self._parts.clock.monotonic()
-        ages = {call: now - call.began for call in self._calls}
+        now = self._runtime.clock.monotonic()
+        ages = {call: now - call.began_at for call in self._calls}
         fresh = {call: FRESH_SECONDS - age for call, age in ages.items() if age < FRESH_SECONDS}
         if fresh:
-            waits = [asyncio.ensure_future(call.over.wait()) for call in fresh]
+            waits = [asyncio.ensure_future(call.ended.wait()) for call in fresh]
             _, pending = await asyncio.wait(waits, timeout=max(fresh.values()))
             for wait in pending:
                 wait.cancel()
 
     async def _receive_forever(self) -> None:
-        parts = self._parts
+        in_flight = self._context.in_flight
         while True:
-            await parts.store_availability.wait_until_back()
-            await parts.in_flight.reserve(SQS_ENTRIES_MAX)
+            await self._runtime.store_availability.wait_until_back()
+            await in_flight.reserve(ENTRIES_MAX)
             if self._stopping:
-                await parts.in_flight.cancel_reservation(SQS_ENTRIES_MAX)
-                # Until cancelled.
+                await in_flight.cancel_reservation(ENTRIES_MAX)
+                # Wait for the cancellation.
                 await asyncio.Event().wait()
-            call = _ReceiveCall(began=parts.clock.monotonic(), over=asyncio.Event())
+            call = _ReceiveCall(began_at=self._runtime.clock.monotonic(), ended=asyncio.Event())
             self._calls.add(call)
             away: QueueAway | None = None
             try:
@@ -98,22 +95,21 @@ class Receivers:
                 away = error
             finally:
                 self._calls.discard(call)
-                call.over.set()
+                call.ended.set()
             if away is not None:
                 await self._wait_for_queue(away)
 
     async def _receive(self) -> None:
-        parts = self._parts
         received: Sequence[Message] = []
         try:
-            received = await parts.queue.receive(wait_s=LONG_POLL_S)
+            received = await self._context.queue.receive(wait_seconds=LONG_POLL_SECONDS)
         finally:
-            await parts.in_flight.add(received, reserved=SQS_ENTRIES_MAX)
+            await self._context.in_flight.add(received, reserved=ENTRIES_MAX)
         self._note_answer()
         if received:
-            parts.telemetry.metrics.count(Metric.RECEIVED, len(received))
+            self._runtime.telemetry.metrics.count(Metric.RECEIVED, len(received))
             for entry in await self._entries(received):
-                parts.lanes.put(entry)
+                self._context.lanes.put(entry)
 
     async def _entries(self, received: Sequence[Message]) -> Sequence[LaneEntry]:
         entries = await catch_unexpected(self._read(received))
@@ -121,11 +117,11 @@ class Receivers:
             return entries
         if len(received) == 1:
             return [LaneEntry(message=received[0], read=entries)]
-        # One by one, so that only the one that meets the fault goes back.
+        # Each message alone, so that only the message with the fault goes back.
         return [entry for message in received for entry in await self._entries([message])]
 
     async def _read(self, received: Sequence[Message]) -> Sequence[LaneEntry]:
-        limits = self._parts.limits
+        limits = self._context.limits
         return [
             LaneEntry(message=message, read=read_message(message.body, message.attributes, limits))
             for message in received
@@ -133,14 +129,15 @@ class Receivers:
 
     def _note_answer(self) -> None:
         self._failures = 0
-        self._parts.lag.note_answer()
-        self._parts.health.mark_healthy("queue")
-        self._parts.health.note_progress()
+        self._context.lag.note_answer()
+        self._runtime.health.mark_healthy("queue")
+        self._runtime.health.note_progress()
 
     async def _wait_for_queue(self, away: QueueAway) -> None:
         self._failures += 1
-        self._parts.health.mark_unhealthy("queue", f"SQS is away: {away}")
-        self._parts.telemetry.metrics.count(Metric.QUEUE_AWAY)
-        seconds = self._parts.pause.after(self._failures)
-        self._parts.telemetry.log.error("queue away, receiving pauses", reason=str(away), seconds=round(seconds, 1))
-        await self._parts.clock.sleep(seconds)
+        self._runtime.health.mark_unhealthy("queue", f"SQS is away: {away}")
+        telemetry = self._runtime.telemetry
+        telemetry.metrics.count(Metric.QUEUE_AWAY)
+        seconds = self._context.pause.after(self._failures)
+        telemetry.log.error("queue away, receiving pauses", reason=str(away), seconds=round(seconds, 1))
+        await self._runtime.clock.sleep(seconds)

@@ -29,7 +29,7 @@ from worker.mongo.writes import write_steps
 from worker.store.documents import Collection
 from worker.store.transaction_result import TransactionEnd, TransactionResult
 from worker.store.transaction_steps import COMMIT_ID, TransactionStep, check_plan, steps_of
-from worker.telemetry.metrics import NOBODY, StoreObserver
+from worker.telemetry.metrics import NO_OBSERVER, StoreObserver
 
 _COMMITS_MAX: Final = 6
 _COMMIT_WAIT_S_MAX: Final = 0.5
@@ -51,7 +51,7 @@ class MongoStore:
         clock: Clock,
         ids: Ids,
         deadline_s: float,
-        observer: StoreObserver = NOBODY,
+        observer: StoreObserver = NO_OBSERVER,
     ) -> None:
         """The client stays its owner's: it is not closed here."""
         self._client = client

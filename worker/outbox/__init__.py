@@ -1,1 +1,1 @@
-"""ROOM."""
+"""Publication of the outbox entries that transactions have stored."""

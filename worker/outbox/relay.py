@@ -1,8 +1,8 @@
-"""Publishes what a crash, an overflow or an outage left in the outbox, and measures what waits there.
+"""The relay: publishes the outbox entries that a crash, an overflow or an outage left, and measures the backlog.
 
-It takes entries older than an age, so that it does not compete with the publisher of a worker that lives. Two workers'
-relays may take the same entry: it is then announced twice, by the same id. Of an entry from the future, written before
-the clock was set back or by a worker whose clock is ahead, nobody knows the age: it is taken, too.
+It takes entries above an age only, so that it does not compete with the publisher of a worker that is alive. The relays
+of two workers may take the same entry: the event is then published twice, with the same id. An entry whose creation
+lies in the future, by a clock that was ahead or was set back since, is taken too: its age is unknown.
 """
 
 from collections.abc import Sequence
@@ -11,19 +11,20 @@ from typing import Final
 
 from msgspec import Struct
 
-from handlers.ports import Announcement, Chance, Clock
+from handlers.ports import Announcement
 from sync.gates import Side
 from worker.outbox.publisher import Publisher
 from worker.ports import Outbox
-from worker.runtime.store_availability import StoreAvailability, run_rounds
-from worker.telemetry.metrics import Metric, Telemetry
+from worker.runtime.context import RuntimeContext
+from worker.telemetry.metrics import Metric
 
-TAKEN_MAX: Final = 100
+PAGE_SIZE: Final = 100
+"""Entries read from the outbox at once."""
 _SIDES: Final[tuple[Side, ...]] = ("conversation", "work-item")
 
 
-class Rounds(Struct, frozen=True, kw_only=True):
-    """How often, and how old an entry must be."""
+class RelaySchedule(Struct, frozen=True, kw_only=True):
+    """The mean pause between two rounds, and the age above which the relay takes an entry."""
 
     interval_seconds: float
     age_seconds: float
@@ -33,66 +34,50 @@ class Relay:
     """One for the process."""
 
     def __init__(
-        self,
-        *,
-        outbox: Outbox,
-        publisher: Publisher,
-        rounds: Rounds,
-        store_availability: StoreAvailability,
-        clock: Clock,
-        chance: Chance,
-        telemetry: Telemetry,
+        self, *, outbox: Outbox, publisher: Publisher, schedule: RelaySchedule, runtime: RuntimeContext
     ) -> None:
         self._outbox = outbox
         self._publisher = publisher
-        self._rounds = rounds
-        self._store_availability = store_availability
-        self._clock = clock
-        self._chance = chance
-        self._telemetry = telemetry
+        self._schedule = schedule
+        self._runtime = runtime
 
     async def run(self) -> None:
-        """Rounds until cancelled."""
-        await run_rounds(
-            self.round,
-            interval_seconds=self._rounds.interval_seconds,
-            store_availability=self._store_availability,
-            clock=self._clock,
-            chance=self._chance,
-        )
+        """Run rounds until cancelled."""
+        await self._runtime.run_rounds(self.round, interval_seconds=self._schedule.interval_seconds)
 
     async def round(self) -> None:
-        """Publish all that has waited long enough. Raises StoreAway."""
+        """Measure the backlog and publish all entries above the age. Raises StoreAway."""
         await self._measure()
-        now, age = self._clock.now(), timedelta(seconds=self._rounds.age_seconds)
-        stuck: set[Side] = set()
+        now, age = self._runtime.clock.now(), timedelta(seconds=self._schedule.age_seconds)
+        blocked: set[Side] = set()
         skip = 0
-        # What does not clear is skipped, so that a topic that refuses does not hold up the other one.
-        while len(stuck) < len(_SIDES):
-            found = await self._outbox.waiting(now - age, TAKEN_MAX, skip=skip, or_after=now + age)
+        while len(blocked) < len(_SIDES):
+            found = await self._outbox.waiting(now - age, PAGE_SIZE, skip=skip, or_after=now + age)
             cleared = 0
             for side in _SIDES:
-                if side not in stuck:
-                    cleared += await self._publish([one for one in found if one.side == side], stuck)
+                if side not in blocked:
+                    cleared += await self._publish([entry for entry in found if entry.side == side], blocked)
+            # Entries that stay in the outbox are skipped: a topic that refuses does not hold up the other topic.
             skip += len(found) - cleared
-            if len(found) < TAKEN_MAX:
+            if len(found) < PAGE_SIZE:
                 return
 
-    async def _publish(self, entries: Sequence[Announcement], stuck: set[Side]) -> int:
-        """Publish one side's entries; how many need no more looking after. A side of which none clears is stuck."""
-        ours = [one for one in entries if not self._publisher.has(one.id)]
-        if not ours:
+    async def _publish(self, entries: Sequence[Announcement], blocked: set[Side]) -> int:
+        """Publish the entries of one side; returns how many no longer wait. If none of them was cleared, the side is
+        added to `blocked`."""
+        left_over = [entry for entry in entries if not self._publisher.holds(entry.id)]
+        if not left_over:
             return 0
-        self._telemetry.metrics.count(Metric.RELAYED, len(ours))
-        cleared = await self._publisher.publish(ours)
+        self._runtime.telemetry.metrics.count(Metric.RELAYED, len(left_over))
+        cleared = await self._publisher.publish(left_over)
         if cleared == 0:
-            stuck.add(ours[0].side)
+            blocked.add(left_over[0].side)
         return cleared
 
     async def _measure(self) -> None:
         backlog = await self._outbox.backlog()
-        metrics = self._telemetry.metrics
-        age_seconds = (self._clock.now() - backlog.oldest).total_seconds() if backlog.oldest else 0.0
+        metrics = self._runtime.telemetry.metrics
+        age_seconds = (self._runtime.clock.now() - backlog.oldest).total_seconds() if backlog.oldest else 0.0
         metrics.gauge(Metric.OUTBOX_BACKLOG, backlog.count)
         metrics.gauge(Metric.OUTBOX_OLDEST, max(age_seconds, 0.0))
         metrics.gauge(Metric.OUTBOX_SET_ASIDE, backlog.set_aside)

@@ -1,4 +1,7 @@
-"""The topics as the worker sees them: a port, and how messages are packed into calls. Adapter: `worker/sns.py`."""
+"""Topic messages: how an outbox entry becomes an SNS message, and how messages are packed into calls.
+
+Limits: https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -7,16 +10,16 @@ import orjson
 
 from worker.ports import TopicMessage, size_bytes
 
-SNS_ENTRIES_MAX: Final = 10
+PUBLISH_ENTRIES_MAX: Final = 10
 """Messages that SNS takes in one call."""
-SNS_BYTES_MAX: Final = 262_144
-"""Bytes that SNS takes in one message, and in all messages of one call."""
+PUBLISH_BYTES_MAX: Final = 262_144
+"""Bytes that SNS takes in one message, and in all messages of one call together."""
 
 
 def topic_message(*, id: str, group: str, text: str) -> TopicMessage:  # noqa: A002 - the message's id, as its field
-    """The message for a published message's JSON, with the attributes that others filter and trace by.
+    """The message for the JSON text of an event, with the event's name and its Datadog trace as attributes.
 
-    Raises ValueError where the text is no JSON object, or holds a lone surrogate, which no UTF-8 can spell.
+    Raises ValueError if the text is not a JSON object, or if it holds a lone surrogate, which UTF-8 cannot encode.
     """
     published = orjson.loads(text)
     if not isinstance(published, dict):
@@ -31,12 +34,13 @@ def topic_message(*, id: str, group: str, text: str) -> TopicMessage:  # noqa: A
     return TopicMessage(id=id, group=group, text=text, attributes=attributes, size_bytes=size_bytes(text, attributes))
 
 
-def packed(messages: Iterable[TopicMessage]) -> Iterator[list[TopicMessage]]:
-    """Calls that SNS takes, in order; each message must be within `SNS_BYTES_MAX` by itself."""
+def pack_into_calls(messages: Iterable[TopicMessage]) -> Iterator[list[TopicMessage]]:
+    """The messages in order, as batches that SNS takes in one call. Each message must fit `PUBLISH_BYTES_MAX`."""
     call: list[TopicMessage] = []
     total_bytes = 0
     for message in messages:
-        if call and (len(call) == SNS_ENTRIES_MAX or total_bytes + message.size_bytes > SNS_BYTES_MAX):
+        full = len(call) == PUBLISH_ENTRIES_MAX or total_bytes + message.size_bytes > PUBLISH_BYTES_MAX
+        if call and full:
             yield call
             call, total_bytes = [], 0
         call.append(message)

@@ -1,4 +1,4 @@
-"""How long to wait before the next try: tenacity's exponential growth, jittered so that workers do not move in step."""
+"""Backoff: exponential, jittered delays between tries, so that workers do not retry in step."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -12,9 +12,10 @@ _RETRYING: Final = AsyncRetrying()
 
 
 class JitteredBackoff(wait_base):
-    """Doubles from `first_seconds` up to `max_seconds`; each delay falls between half of that and all of it.
+    """A delay with a ceiling that doubles from `first_seconds` up to `max_seconds`; each delay falls between half of
+    the ceiling and the whole ceiling.
 
-    Serves tenacity as its `wait`, and answers for a count that was kept elsewhere, such as SQS' receive count.
+    It is a `wait` of tenacity. `after` serves attempts that are counted elsewhere, such as SQS's receive count.
     """
 
     def __init__(self, *, first_seconds: float, max_seconds: float, chance: Chance) -> None:
@@ -26,7 +27,7 @@ class JitteredBackoff(wait_base):
         return self._growth(retry_state) * (0.5 + self._chance.random() / 2)
 
     def after(self, attempt: int) -> float:
-        """Seconds to wait after the attempt of that number, the first being 1."""
+        """Seconds to wait after attempt number `attempt`; the first attempt is 1."""
         state = RetryCallState(_RETRYING, None, (), {})
         state.attempt_number = max(attempt, 1)
         return self(state)
@@ -35,9 +36,9 @@ class JitteredBackoff(wait_base):
 async def retry_until_done(
     once: Callable[[], Awaitable[bool]], *, tries_max: int, pause: JitteredBackoff, clock: Clock
 ) -> None:
-    """Call `once` until it says that it is done, `tries_max` times at most, with a pause in between.
+    """Call `once` until it returns True, at most `tries_max` times, with a growing pause between the calls.
 
-    A plain loop: the first try mostly does it, and tenacity's machinery costs more than what it would repeat.
+    A plain loop, because the first call mostly succeeds and tenacity's machinery costs more than the call.
     """
     attempt = 1
     while not await once() and attempt < tries_max:

@@ -1,4 +1,4 @@
-"""Time and ids as the process has them; tests bring their own (handlers/ports.py)."""
+"""The system clock and the generator of ids; the ports are in `handlers/ports.py`."""
 
 import asyncio
 import secrets
@@ -11,30 +11,29 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """Aware, UTC, cut off below the millisecond: what is stored and logged has no more digits."""
+        """The time in UTC, truncated to milliseconds: BSON dates and log lines hold no more digits."""
         now = datetime.now(UTC)
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     def monotonic(self) -> float:
-        """Seconds that no setting of the machine's clock moves."""
+        """Seconds of the monotonic clock, which is unaffected when the machine's time is set."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for `seconds`."""
         await asyncio.sleep(seconds)
 
 
 class ObjectIds:
-    """Ids as MongoDB makes them: unique without asking anybody, growing with time.
+    """Ids in the format of MongoDB's ObjectId: seconds since 1970, five random bytes of the process, a counter.
 
-    Seconds, five bytes of the process's own, and a count from anywhere (BSON's ObjectId), put together here: the
-    driver's class takes six times as long, twice an announced event.
+    They are built here because `bson.ObjectId` takes six times as long, and each announced event needs two.
     """
 
     def __init__(self) -> None:
-        self._own = secrets.token_hex(5)
-        self._counts = count(secrets.randbelow(1 << 24))
+        self._process = secrets.token_hex(5)
+        self._counter = count(secrets.randbelow(1 << 24))
 
     def new(self) -> str:
         """24 hexadecimal digits."""
-        return f"{int(time.time()):08x}{self._own}{next(self._counts) & 0xFFFFFF:06x}"
+        return f"{int(time.time()):08x}{self._process}{next(self._counter) & 0xFFFFFF:06x}"

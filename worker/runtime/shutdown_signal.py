@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: the first asks the worker to stop, the second ends the process at once."""
+"""The shutdown signal: the first SIGTERM or SIGINT requests a stop, the second ends the process at once."""
 
 import asyncio
 import os
@@ -11,23 +11,23 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class ShutdownSignal:
-    """Whether the worker was asked to stop."""
+    """Whether a stop of the worker was requested."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._requested = asyncio.Event()
 
     def install_handlers(self) -> None:
-        """Take both signals from now on."""
+        """Handle both signals from now on; needs a running event loop."""
         for number in SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
 
     def request(self) -> None:
-        """Ask the worker to stop."""
+        """Request a stop."""
         self._requested.set()
 
     async def wait_until_requested(self) -> None:
-        """Wait until it is asked to stop."""
+        """Return once a stop was requested."""
         await self._requested.wait()
 
     def _on_signal(self, number: signal.Signals) -> None:

@@ -1,7 +1,7 @@
-"""The one place that catches what nobody expected: a fault in our code, met while working on a batch.
+"""Unexpected errors: the one place that catches `Exception`, around the work on a batch.
 
-It becomes a value, so that the batch can be taken apart and the rest of it goes on. What is expected has its own
-exceptions (`StoreAway`, `AwsAway`), which pass through; so does being cancelled.
+An unexpected error is a fault in our code. It becomes a value, so that the batch can be split and the rest of it
+handled. `StoreAway` and `AwsAway` are expected and pass through; so does `CancelledError`.
 """
 
 from collections.abc import Awaitable, Sequence
@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 
 class UnexpectedError(Struct, frozen=True, kw_only=True):
-    """A fault in our code."""
+    """An exception that no part of the worker expects."""
 
     error: Exception
 
 
 async def catch_unexpected(work: Awaitable[T]) -> T | UnexpectedError:
-    """What the work on a batch yields, or the fault it met."""
+    """The result of `work`, or the unexpected error that it raised."""
     try:
         return await work
     except SERVICE_AWAY:
@@ -33,8 +33,10 @@ async def catch_unexpected(work: Awaitable[T]) -> T | UnexpectedError:
         return UnexpectedError(error=error)
 
 
-def log_unexpected(events: Sequence[Event], fault: UnexpectedError, telemetry: Telemetry) -> dict[str, list[Event]]:
-    """Log and count what these events met; the events by conversation."""
+def log_unexpected(
+    events: Sequence[Event], unexpected: UnexpectedError, telemetry: Telemetry
+) -> dict[str, list[Event]]:
+    """Log and count the error that a batch of events met; returns the events by conversation id."""
     telemetry.metrics.count(Metric.BATCH_FAULT)
     by_conversation: dict[str, list[Event]] = {}
     for event in events:
@@ -43,6 +45,6 @@ def log_unexpected(events: Sequence[Event], fault: UnexpectedError, telemetry: T
         "a batch met a fault in our code",
         conversations=sorted(by_conversation),
         events=len(events),
-        **error_fields(fault.error),
+        **error_fields(unexpected.error),
     )
     return by_conversation

@@ -1,7 +1,7 @@
-"""Decides the pairs whose field waits for an event that does not come (sync-rules.md, *Old news*), and measures them.
+"""The gap poll: decides the pairs with a field that waits for an event that does not come (docs/rules.md, *Old news*).
 
-A field waits in the sync state, never in a message, so somebody has to look: each worker does, a few times a minute.
-Leaves out deciding (handlers/batch.py).
+A waiting field stands in the sync state and not in a message, so no delivery reminds the worker of it. Each worker
+polls the states a few times a minute, decides the pairs that have waited too long, and measures the rest.
 """
 
 from collections.abc import Sequence
@@ -9,33 +9,32 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from handlers.outcome import PolledPair
-from handlers.ports import Chance, Clock
-from worker.consumer.queue_lag import QueueLag
-from worker.ports import Announcer, WaitingPairs
-from worker.runtime.store_availability import StoreAvailability, run_rounds
+from worker.ports import Announcer, QueueLateness, WaitingPairs
+from worker.runtime.context import RuntimeContext
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
 from worker.telemetry.audit_log import log_polled
 from worker.telemetry.logs import error_fields
-from worker.telemetry.metrics import Metric, Telemetry
+from worker.telemetry.metrics import Metric
 
-PAGE: Final = 50
+PAGE_SIZE: Final = 50
 """Pairs decided together."""
 _INTERVAL_SECONDS_MAX: Final = 15.0
 
 
 class GapCloser(Protocol):
-    """Who decides the pairs (handlers/batch.py)."""
+    """Decides pairs without the event that they wait for (`handlers/batch_handler.py`)."""
 
     async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta) -> list[PolledPair]:
-        """What was decided of them, events being so late; the rest is left to the next time. Raises StoreAway."""
+        """The decided pairs; `late` is how long events are under way. A pair that is not among them waits on. Raises
+        StoreAway."""
         ...
 
 
 class GapPoll:
     """One for the process, for the policy `causal`.
 
-    It works beside the lanes and the polls of other workers, on conversations that one of them may have in hand, and
-    relies on the conditional writes: a lane that loses against it decides again at once, it itself in its next round.
+    It works beside the lanes and beside the polls of other workers, without locks: the store's conditional writes
+    decide. A lane that loses against the poll decides again at once; a poll that loses waits for its next round.
     """
 
     def __init__(
@@ -44,75 +43,66 @@ class GapPoll:
         pairs: WaitingPairs,
         closer: GapCloser,
         announcer: Announcer,
-        lag: QueueLag,
+        lag: QueueLateness,
         gap_seconds: float,
-        store_availability: StoreAvailability,
-        clock: Clock,
-        chance: Chance,
-        telemetry: Telemetry,
+        runtime: RuntimeContext,
     ) -> None:
+        """A pair is decided once it has waited for `gap_seconds` plus the lateness of the queue."""
         self._pairs = pairs
         self._closer = closer
         self._announcer = announcer
         self._lag = lag
         self._gap = timedelta(seconds=gap_seconds)
         self._interval_seconds = min(gap_seconds / 4, _INTERVAL_SECONDS_MAX)
-        self._store_availability = store_availability
-        self._clock = clock
-        self._chance = chance
-        self._telemetry = telemetry
+        self._runtime = runtime
 
     async def run(self) -> None:
-        """Rounds until cancelled."""
-        await run_rounds(
-            self.round,
-            interval_seconds=self._interval_seconds,
-            store_availability=self._store_availability,
-            clock=self._clock,
-            chance=self._chance,
-        )
+        """Run rounds until cancelled."""
+        await self._runtime.run_rounds(self.round, interval_seconds=self._interval_seconds)
 
     async def round(self) -> None:
-        """Ask the rules about all that have waited long enough, once each. Raises StoreAway."""
+        """Measure the waiting pairs and decide those that have waited long enough, each once. Raises StoreAway."""
         await self._measure()
         late = self._lag.current()
         if late is None:
-            # The queue does not answer: what is in it nobody knows.
+            # The queue does not answer. It may hold the missing events.
             return
-        longer_than = self._clock.now() - self._gap - late
-        asked: set[str] = set()
+        began_before = self._runtime.clock.now() - self._gap - late
+        polled: set[str] = set()
         still_waiting = 0
         while True:
-            # The oldest come first, so those asked before that still wait do too. Behind them, and behind as many of
-            # the last page, there is room for a page of new ones.
-            limit = still_waiting + 2 * PAGE
-            found = await self._pairs.waiting_longer(longer_than, limit)
-            new = [each for each in found if each not in asked]
+            # The store returns the longest-waiting pairs first, so the polled pairs that still wait come first again.
+            # The limit leaves room for them, for as many of the last page, and for a page of new pairs.
+            limit = still_waiting + 2 * PAGE_SIZE
+            found = await self._pairs.waiting_longer(began_before, limit)
+            new = [conversation_id for conversation_id in found if conversation_id not in polled]
             still_waiting = len(found) - len(new)
-            page = new[:PAGE]
+            page = new[:PAGE_SIZE]
             if page:
                 await self._close(page, late)
-                asked.update(page)
-            if len(new) <= PAGE and len(found) < limit:
+                polled.update(page)
+            if len(new) <= PAGE_SIZE and len(found) < limit:
                 return
 
     async def _close(self, page: Sequence[str], late: timedelta) -> None:
-        telemetry = self._telemetry
-        done = await catch_unexpected(self._closer.close_gaps(page, late))
-        if isinstance(done, UnexpectedError):
+        telemetry = self._runtime.telemetry
+        decided = await catch_unexpected(self._closer.close_gaps(page, late))
+        if isinstance(decided, UnexpectedError):
             telemetry.metrics.count(Metric.BATCH_FAULT)
             telemetry.log.error(
-                "the poll met a fault in our code", conversations=sorted(page), **error_fields(done.error)
+                "the poll met a fault in our code", conversations=sorted(page), **error_fields(decided.error)
             )
-            for each in page if len(page) > 1 else ():
-                await self._close([each], late)
+            # Each pair alone, so that only the pair with the fault waits on.
+            for conversation_id in page if len(page) > 1 else ():
+                await self._close([conversation_id], late)
             return
-        for polled in done:
-            log_polled(polled, telemetry)
-        self._announcer.offer([announcement for polled in done for announcement in polled.announcements])
+        for pair in decided:
+            log_polled(pair, telemetry)
+        self._announcer.offer([announcement for pair in decided for announcement in pair.announcements])
 
     async def _measure(self) -> None:
         backlog = await self._pairs.waiting_backlog()
-        age_seconds = (self._clock.now() - backlog.oldest).total_seconds() if backlog.oldest else 0.0
-        self._telemetry.metrics.gauge(Metric.WAITING, backlog.count)
-        self._telemetry.metrics.gauge(Metric.WAITING_OLDEST, max(age_seconds, 0.0))
+        metrics = self._runtime.telemetry.metrics
+        age_seconds = (self._runtime.clock.now() - backlog.oldest).total_seconds() if backlog.oldest else 0.0
+        metrics.gauge(Metric.WAITING, backlog.count)
+        metrics.gauge(Metric.WAITING_OLDEST, max(age_seconds, 0.0))

@@ -1,57 +1,38 @@
-"""Removes the sync states of pairs that are long over, under every policy, for every policy keeps them.
+"""State expiry: removes the sync states of pairs that finished long ago, under every policy.
 
-Documents stay: they are their owners'.
+The documents stay: they belong to other services.
 """
 
 from datetime import timedelta
 from typing import Final
 
-from handlers.ports import Chance, Clock
 from worker.ports import WaitingPairs
-from worker.runtime.store_availability import StoreAvailability, run_rounds
-from worker.telemetry.metrics import Telemetry
+from worker.runtime.context import RuntimeContext
 
-FORGOTTEN_MAX: Final = 1_000
-"""States removed by one command: it has a deadline, and the first round may find a year's."""
+REMOVED_MAX: Final = 1_000
+"""States removed by one command. The command has a deadline, and the first round may find the states of a year."""
 _INTERVAL_SECONDS: Final = 1_200.0
 
 
 class StateExpiry:
-    """One for the process; several workers' may remove the same states."""
+    """One for the process. The expiries of several workers may remove the same states."""
 
-    def __init__(
-        self,
-        *,
-        pairs: WaitingPairs,
-        days: int,
-        store_availability: StoreAvailability,
-        clock: Clock,
-        chance: Chance,
-        telemetry: Telemetry,
-    ) -> None:
+    def __init__(self, *, pairs: WaitingPairs, days: int, runtime: RuntimeContext) -> None:
+        """A state expires `days` after its pair finished."""
         self._pairs = pairs
         self._age = timedelta(days=days)
-        self._store_availability = store_availability
-        self._clock = clock
-        self._chance = chance
-        self._telemetry = telemetry
+        self._runtime = runtime
 
     async def run(self) -> None:
-        """Rounds until cancelled."""
-        await run_rounds(
-            self.round,
-            interval_seconds=_INTERVAL_SECONDS,
-            store_availability=self._store_availability,
-            clock=self._clock,
-            chance=self._chance,
-        )
+        """Run rounds until cancelled."""
+        await self._runtime.run_rounds(self.round, interval_seconds=_INTERVAL_SECONDS)
 
     async def round(self) -> None:
-        """Remove all that finished long enough ago. Raises StoreAway."""
-        before = self._clock.now() - self._age
-        total = removed = await self._pairs.forget(before, FORGOTTEN_MAX)
-        while removed == FORGOTTEN_MAX:
-            removed = await self._pairs.forget(before, FORGOTTEN_MAX)
+        """Remove all states that have expired. Raises StoreAway."""
+        before = self._runtime.clock.now() - self._age
+        total = removed = await self._pairs.forget(before, REMOVED_MAX)
+        while removed == REMOVED_MAX:
+            removed = await self._pairs.forget(before, REMOVED_MAX)
             total += removed
         if total:
-            self._telemetry.log.info("sync states of finished pairs removed", count=total)
+            self._runtime.telemetry.log.info("sync states of finished pairs removed", count=total)

@@ -1,4 +1,5 @@
-"""What the log and the metrics tell of a handled event, from its audit record."""
+"""The audit log: the audit line and the metrics of each handled event, from its audit record (docs/events.md, *Audit
+line*)."""
 
 from collections.abc import Sequence
 
@@ -8,43 +9,43 @@ from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.audit_records import unsupported
 from sync.audit import AuditOutcome, AuditRecord
 from sync.rule import Policy
-from worker.telemetry.logs import write_audits
+from worker.telemetry.logs import write_audit_lines
 from worker.telemetry.metrics import Metric, Metrics, Telemetry, event_tag
 
 
 def log_handled(handled: Sequence[HandledEvent], telemetry: Telemetry) -> None:
-    """One audit line each, and their figures."""
+    """Write the audit lines of handled events and count them."""
     if handled:
-        write_audits(telemetry.log, (one.audit.as_wire() for one in handled))
+        write_audit_lines(telemetry.log, (ending.audit.as_wire() for ending in handled))
     metrics = telemetry.metrics
-    for one in handled:
-        audit, event = one.audit, event_tag(one.event.name)
-        _count(audit, event, metrics)
+    for ending in handled:
+        audit, event = ending.audit, event_tag(ending.event.name)
+        _count_decision(audit, event, metrics)
         if audit.lag_ms is not None:
             metrics.distribution(Metric.LAG, audit.lag_ms, event=event)
-        if not one.event.supported:
+        if not ending.event.supported:
             metrics.count(Metric.UNSUPPORTED)
         if audit.shadow is not None:
             metrics.count(Metric.SHADOW_DIFFERS, event=event)
 
 
 def log_polled(polled: PolledPair, telemetry: Telemetry) -> None:
-    """The same for a pair that no event asked about."""
-    write_audits(telemetry.log, [polled.audit.as_wire()])
-    _count(polled.audit, "none", telemetry.metrics)
+    """Write the audit line of a pair that the gap poll decided, and count it."""
+    write_audit_lines(telemetry.log, [polled.audit.as_wire()])
+    _count_decision(polled.audit, "none", telemetry.metrics)
     telemetry.metrics.count(Metric.GAP_CLOSED, outcome=polled.audit.outcome.value)
 
 
 def log_unsupported(events: Sequence[UnsupportedEvent], policy: Policy, telemetry: Telemetry) -> None:
-    """One audit line each for events that are none of ours: acknowledged, and nobody's trigger."""
+    """Write the audit lines of well-formed events that the worker does not sync, and count them."""
     if events:
-        write_audits(telemetry.log, (unsupported(event, policy).as_wire() for event in events))
+        write_audit_lines(telemetry.log, (unsupported(event, policy).as_wire() for event in events))
         telemetry.metrics.count(Metric.UNSUPPORTED, len(events))
 
 
-def _count(audit: AuditRecord, event: str, metrics: Metrics) -> None:
+def _count_decision(audit: AuditRecord, event: str, metrics: Metrics) -> None:
     if audit.command is not None:
-        _tell_used(audit.command, metrics)
+        _count_command(audit.command, metrics)
     if audit.outcome is AuditOutcome.REFUSED:
         metrics.count(Metric.REFUSED, event=event)
     if audit.outcome is AuditOutcome.APPLIED:
@@ -56,8 +57,8 @@ def _count(audit: AuditRecord, event: str, metrics: Metrics) -> None:
         metrics.count(Metric.SUPPRESSED, code=suppressed.code, field=suppressed.field)
 
 
-def _tell_used(command: CommandRecord, metrics: Metrics) -> None:
-    """Who sends which fields together, and how many: what a team must know before it limits them."""
+def _count_command(command: Command, metrics: Metrics) -> None:
+    """Count the update by its fields: an operator reads these counts before setting MAX_FIELDS."""
     metrics.count(
         Metric.COMMAND_USED,
         fields="+".join(sorted(command.fields)),

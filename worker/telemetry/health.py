@@ -1,6 +1,7 @@
-"""`GET /healthz`: the process is alive. `GET /readyz`: queue and store answer, the pipelines run, work moves on.
+"""Health: `GET /healthz` says that the process is alive, `GET /readyz` that it can work.
 
-Asking costs nothing: the answer is what the parts told last, and parts that say nothing for too long are not ready.
+A process is ready while SQS and MongoDB answer, the pipeline runs, and messages are received or settled. The parts
+report their state as they work, so a request to either address calls no service.
 """
 
 import asyncio
@@ -19,42 +20,43 @@ PARTS: Final[tuple[Part, ...]] = ("queue", "store", "pipelines")
 
 
 class Health:
-    """What the parts told last. `silence_seconds_max`: longer without any progress is a fault."""
+    """The last report of each part. Without progress for more than `silence_seconds_max` the process is not ready."""
 
     def __init__(self, *, clock: Clock, silence_seconds_max: float) -> None:
         self._clock = clock
         self._silence_seconds_max = silence_seconds_max
-        self._faults: dict[Part, str | None] = dict.fromkeys(PARTS, "starting")
+        self._reasons: dict[Part, str | None] = dict.fromkeys(PARTS, "starting")
         self._progress_at = clock.monotonic()
 
     def mark_healthy(self, part: Part) -> None:
-        """The part answers."""
-        self._faults[part] = None
+        """The part works."""
+        self._reasons[part] = None
 
     def mark_unhealthy(self, part: Part, reason: str) -> None:
-        """The part does not; `reason` in one line."""
-        self._faults[part] = reason
+        """The part does not work; `reason` is one line."""
+        self._reasons[part] = reason
 
     def note_progress(self) -> None:
-        """Something was received, or a long poll came back empty, or something was settled."""
+        """A call to receive returned, with or without messages, or messages were settled."""
         self._progress_at = self._clock.monotonic()
 
     def report(self) -> dict[str, Any]:
-        """`{ready, checks: {part: {ok, reason}}}`."""
-        checks: dict[str, Any] = {part: _check(self._faults[part]) for part in PARTS}
+        """The answer of `/readyz`: `{ready, checks: {part: {ok, reason}}}`, with a `reason` where `ok` is false."""
+        checks: dict[str, Any] = {part: _check(self._reasons[part]) for part in PARTS}
         silence_seconds = int(self._clock.monotonic() - self._progress_at)
         silent = silence_seconds > self._silence_seconds_max
         checks["progress"] = _check(f"nothing received or settled for {silence_seconds} s" if silent else None)
         return {"ready": all(check["ok"] for check in checks.values()), "checks": checks}
 
 
-def _check(fault: str | None) -> dict[str, Any]:
-    return {"ok": True} if fault is None else {"ok": False, "reason": fault}
+def _check(reason: str | None) -> dict[str, Any]:
+    return {"ok": True} if reason is None else {"ok": False, "reason": reason}
 
 
 @asynccontextmanager
-async def served(health: Health, *, host: str, port: int) -> AsyncIterator[int]:
-    """Serve both addresses until the end; the port. Raises Misconfigured where the address cannot be had."""
+async def serve_health(health: Health, *, host: str, port: int) -> AsyncIterator[int]:
+    """Serve both addresses while the context lasts; yields the port. Raises Misconfigured if the port is taken or the
+    host is not an address of this machine."""
     app = web.Application()
     app.add_routes([web.get("/healthz", _alive), web.get("/readyz", _ready(health))])
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
@@ -77,8 +79,8 @@ async def _alive(_: web.Request) -> web.Response:
 
 def _ready(health: Health) -> Any:
     async def answer(_: web.Request) -> web.Response:
-        said = health.report()
-        return _json(said, status=200 if said["ready"] else 503)
+        report = health.report()
+        return _json(report, status=200 if report["ready"] else 503)
 
     return answer
 

@@ -1,7 +1,7 @@
-"""One JSON object a line on standard output, with the keys that existing log searches use (domain.md).
+"""Logs: one JSON object a line on standard output, with the keys that existing log searches use (docs/events.md).
 
-Left out, always: bodies and customers' content. A fault is told by its type and the lines of our code it went
-through, for its message may quote what it choked on.
+No line holds a message body or a customer's content. An exception is logged by its type and its stack and never by its
+message, which may quote the input.
 """
 
 import json
@@ -26,7 +26,7 @@ Log = FilteringBoundLogger
 
 NAME: Final = "routing-worker"
 LEVELS: Final = {"debug": 20, "info": 30, "warning": 40, "error": 50, "critical": 60}
-"""Bunyan's numbers."""
+"""Level numbers of the bunyan log format, which existing log searches use."""
 
 _AUDITS: Final = "audits"
 _THRESHOLDS: Final = {
@@ -35,7 +35,7 @@ _THRESHOLDS: Final = {
 
 
 class LogIdentity(Struct, frozen=True, kw_only=True):
-    """Who writes the lines."""
+    """The process that writes the lines."""
 
     service: str = NAME
     version: str = "unknown"
@@ -43,12 +43,12 @@ class LogIdentity(Struct, frozen=True, kw_only=True):
     pid: int = os.getpid()
 
 
-def open_log(*, level: str, origin: LogIdentity, clock: Clock, to: BinaryIO | None = None) -> Log:
-    """A log that writes to `to` (standard output if not given); libraries' warnings go there too."""
-    # Bound once: what `wrap_logger` gives binds anew at every line.
+def open_log(*, level: str, identity: LogIdentity, clock: Clock, to: BinaryIO | None = None) -> Log:
+    """A log that writes lines of `level` and above to `to`, or to standard output."""
+    # Bound here, once: the proxy that `wrap_logger` returns would bind at every line.
     log: Log = structlog.wrap_logger(
         structlog.BytesLogger(to if to is not None else sys.stdout.buffer),
-        processors=[_rendered(origin, clock)],
+        processors=[_renderer(identity, clock)],
         wrapper_class=structlog.make_filtering_bound_logger(_THRESHOLDS[level]),
         context_class=dict,
     ).bind()
@@ -56,20 +56,22 @@ def open_log(*, level: str, origin: LogIdentity, clock: Clock, to: BinaryIO | No
 
 
 def redirect_library_logs(log: Log) -> None:
-    """Warnings of libraries become lines of `log`, instead of text on standard error."""
+    """Write the warnings and errors of libraries as lines of `log` instead of text on standard error."""
     root = logging.getLogger()
-    root.handlers = [_Libraries(log)]
+    root.handlers = [_LibraryHandler(log)]
     root.setLevel(logging.WARNING)
 
 
-def write_audits(log: Log, wires: Iterable[Mapping[str, Any]]) -> None:
-    """The audit records of handled events, as `Audit.as_wire()` has them: a line each, and all in one go, for they are
-    most of what is logged."""
+def write_audit_lines(log: Log, wires: Iterable[Mapping[str, Any]]) -> None:
+    """Write a line for each audit record, given as `AuditRecord.as_wire()`.
+
+    All lines are written in one call, because nearly all lines of the log are audit lines.
+    """
     log.info(AUDIT_MESSAGE, **{_AUDITS: wires})
 
 
 def error_fields(error: BaseException) -> dict[str, Any]:
-    """What a log line says of a fault in our code."""
+    """The keys `error` and `stack` of a log line about an exception: its type and its last eight stack frames."""
     frames = traceback.extract_tb(error.__traceback__)[-8:]
     return {
         "error": type(error).__qualname__,
@@ -77,23 +79,23 @@ def error_fields(error: BaseException) -> dict[str, Any]:
     }
 
 
-def _rendered(origin: LogIdentity, clock: Clock) -> Processor:
-    """Lines as bytes, without the last one's end, which the logger adds."""
-    head = {"name": NAME, "hostname": origin.hostname, "pid": origin.pid}
-    service = {"service": origin.service, "version": origin.version}
+def _renderer(identity: LogIdentity, clock: Clock) -> Processor:
+    """Renders the lines of one log call as bytes, without the final line feed, which the logger adds."""
+    head = {"name": NAME, "hostname": identity.hostname, "pid": identity.pid}
+    service = {"service": identity.service, "version": identity.version}
 
     def process(_: object, method: str, fields: MutableMapping[str, Any]) -> bytes:
         before = {**head, "level": LEVELS.get(method, LEVELS["error"])}
         after = {"msg": fields.pop("event"), "time": format_instant(clock.now()), "v": 0}
 
-        def line(said: Mapping[str, Any]) -> bytes:
-            whole = {**before, **said}
-            dd = whole.pop("dd", None)
-            whole.update(after, dd={**service, **_trace(dd)} if dd else service)
-            return _dumps(whole)
+        def render(own_fields: Mapping[str, Any]) -> bytes:
+            line = {**before, **own_fields}
+            dd = line.pop("dd", None)
+            line.update(after, dd={**service, **_trace(dd)} if dd else service)
+            return _dumps(line)
 
         audits = fields.pop(_AUDITS, None)
-        return line(fields) if audits is None else b"\n".join(map(line, audits))
+        return render(fields) if audits is None else b"\n".join(map(render, audits))
 
     return process
 
@@ -106,18 +108,18 @@ def _dumps(line: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(line, default=str)
     except TypeError:
-        # A number beyond 64 bits, half a surrogate pair, a key that is no text: rare, and no reason to lose the line or
-        # the worker.
+        # orjson refuses a number beyond 64 bits, a lone surrogate and a key that is not a string. The standard library
+        # writes them.
         return json.dumps(line, default=str).encode()
 
 
-class _Libraries(logging.Handler):
+class _LibraryHandler(logging.Handler):
     def __init__(self, log: Log) -> None:
         super().__init__()
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
         method = record.levelname.lower()
-        say = getattr(self._log, method if method in LEVELS else "error")
-        fault = error_fields(record.exc_info[1]) if record.exc_info and record.exc_info[1] else {}
-        say(record.getMessage().partition("\n")[0], logger=record.name, **fault)
+        write = getattr(self._log, method if method in LEVELS else "error")
+        error = error_fields(record.exc_info[1]) if record.exc_info and record.exc_info[1] else {}
+        write(record.getMessage().partition("\n")[0], logger=record.name, **error)

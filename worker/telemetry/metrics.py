@@ -1,7 +1,7 @@
-"""Every metric of the worker, by name, and how it reaches the Datadog agent.
+"""Metrics: the name of every metric, and the ways of a value to the Datadog agent.
 
-Tags come from finite sets only: codes, rules, known event names. A host that does not answer, or no host at all,
-costs nothing and fails nothing.
+Tag values come from finite sets only: codes, rules, known event names. Metrics never fail the worker: an agent that is
+down or not configured costs nothing.
 """
 
 import asyncio
@@ -17,123 +17,136 @@ from worker.telemetry.logs import Log
 
 
 class Metric(StrEnum):
-    """The names. Tags in brackets."""
+    """The metric names. A metric is a count unless its sentence says otherwise. Tags stand in brackets."""
 
+    # Messages
     RECEIVED = "routing_sync.messages.received"
-    """Messages taken from the queue."""
+    """Messages received from the queue."""
     OUTCOME = "routing_sync.messages.outcome"
     """Messages settled [outcome: done, retry, poison; event; reason]."""
     UNSUPPORTED = "routing_sync.messages.unsupported"
-    """Well-formed events that are none of ours."""
+    """Well-formed events that the worker does not sync."""
     DEAD_LETTER = "routing_sync.messages.dead_letter"
     """Messages sent to the dead-letter queue [code]."""
     NEAR_RECEIVE_MAX = "routing_sync.messages.near_receive_max"
-    """Messages that go back for one of their last deliveries before SQS moves them to the dead-letter queue."""
+    """Messages that went back and have few deliveries left before SQS moves them to the dead-letter queue."""
     UNSETTLED = "routing_sync.messages.unsettled"
-    """Messages that SQS would not settle; they come again [action: delete, hide, dead_letter; code]."""
+    """Entries that SQS refused; their messages are delivered again [action: delete, hide, dead_letter; code]."""
     HANDED_BACK = "routing_sync.messages.handed_back"
-    """Messages given back at the end of the process."""
+    """Messages made visible again, unhandled, at the end of the process."""
     VISIBILITY_LOST = "routing_sync.messages.visibility_lost"
-    """Messages in hand whose visibility could not be extended."""
+    """Messages in flight whose visibility could not be extended: another worker may receive them too."""
     IN_HAND = "routing_sync.messages.in_hand"
-    """Gauge: messages received and not settled."""
+    """Gauge: messages in flight, received and not settled."""
+
+    # Syncs
     APPLIED = "routing_sync.sync.applied"
-    """Writes by rule [direction; rule; event]."""
+    """Rules that led to a write [direction; rule; event]."""
     REFUSED = "routing_sync.sync.refused"
-    """Updates that the commands refused [event]."""
+    """Events whose update the work-item's commands refused [event]."""
     COMMAND_USED = "routing_sync.commands.used"
-    """Updates [fields: sorted, joined by +; count: how many; origin: sync, api, router; engine; composed]."""
+    """Updates [fields: names, sorted, joined by +; count: of fields; origin: sync, api, router; engine; composed]."""
     SUPPRESSED = "routing_sync.sync.suppressed"
-    """Fields that a rule asked for and the policy refused [code; field]."""
+    """Fields that a rule wanted to write and the policy did not let it [code; field]."""
     SHADOW_DIFFERS = "routing_sync.sync.shadow_differs"
-    """Under SYNC_POLICY=shadow: events of which causal would have made something else [event]."""
+    """Under SYNC_POLICY=shadow: events that the policy causal would have decided otherwise [event]."""
     WAITING = "routing_sync.sync.waiting"
     """Gauge: pairs with a field that waits for an event."""
     WAITING_OLDEST = "routing_sync.sync.waiting_oldest_s"
-    """Gauge, seconds: how long the oldest of them has waited."""
+    """Gauge, seconds: how long the pair that waits longest has waited."""
     GAP_CLOSED = "routing_sync.sync.gap_closed"
-    """Pairs decided by the poll, because an event did not come [outcome]."""
+    """Pairs that the gap poll decided without the missing event [outcome]."""
     LAG = "routing_sync.sync.lag_ms"
-    """Distribution, milliseconds: publication to handled [event]."""
+    """Distribution, milliseconds: from an event's publication until it was handled [event]."""
+
+    # Batches and the store
     BATCH_SIZE = "routing_sync.batch.size"
-    """Distribution: events a batch."""
+    """Distribution: events of one batch."""
     BATCH_DURATION = "routing_sync.batch.duration_ms"
-    """Distribution, milliseconds: load to commit."""
+    """Distribution, milliseconds: one batch, from load to commit."""
     BATCH_FAULT = "routing_sync.batch.fault"
-    """Batches that met a fault in our code."""
+    """Batches that met an unexpected error."""
     TRANSACTION_DURATION = "routing_sync.store.transaction_ms"
     """Distribution, milliseconds: one transaction, committed or not."""
     CONFLICT = "routing_sync.store.conflict"
     """Plans that lost against another writer."""
     TRANSACTION_ABORTED = "routing_sync.store.transaction_aborted"
-    """Transactions that did not commit [batch: many, whose halves were then tried; one]."""
+    """Transactions that did not commit [batch: many, when its halves are tried next; one]."""
     STORE_PAUSE = "routing_sync.store.pause"
-    """Times that receiving stopped because the store was away."""
+    """Outages of the store, in which receiving paused."""
     QUEUE_AWAY = "routing_sync.queue.away"
-    """Calls to receive that found SQS away."""
+    """Calls to receive that failed because SQS was away."""
+
+    # Outbox
     PUBLISHED = "routing_sync.outbox.published"
-    """Events announced."""
+    """Events published to SNS."""
     PUBLISH_LEFT = "routing_sync.outbox.left_to_relay"
     """Announcements that the publisher left to the relay [reason: overflow, topics_away, refused, store_away]."""
     RELAYED = "routing_sync.outbox.relayed"
-    """Announcements that the relay found waiting."""
+    """Outbox entries that the relay took."""
     SET_ASIDE = "routing_sync.outbox.set_aside"
-    """Announcements that can never be published [reason: too_large, unreadable, refused]."""
+    """Outbox entries set aside, because they can never be published [reason: too_large, unreadable, refused]."""
     OUTBOX_BACKLOG = "routing_sync.outbox.backlog"
-    """Gauge: entries waiting."""
+    """Gauge: outbox entries that wait."""
     OUTBOX_OLDEST = "routing_sync.outbox.oldest_s"
-    """Gauge, seconds: age of the entry that waits longest."""
-
+    """Gauge, seconds: age of the outbox entry that waits longest."""
     OUTBOX_SET_ASIDE = "routing_sync.outbox.set_aside_total"
-    """Gauge: entries that were set aside and are still kept."""
+    """Gauge: outbox entries that were set aside and are still stored."""
 
 
 KNOWN_EVENTS: Final = frozenset(HANDLED)
 
 
 def event_tag(name: str | None) -> str:
-    """An event's name as a tag: a name that is none of ours is `other`, for anybody can send one."""
+    """An event's name as a tag value; `other` for an unknown name, because anyone can send one."""
     return name if name in KNOWN_EVENTS else "other"
 
 
 class Metrics(Protocol):
-    """Where figures go. Never raises, never waits."""
+    """Takes the values. A call never raises and never waits."""
 
     def count(self, metric: Metric, value: int = 1, **tags: str) -> None:
-        """So many more."""
+        """Add `value` to a count."""
         ...
 
     def gauge(self, metric: Metric, value: float, **tags: str) -> None:
-        """So many now."""
+        """Set a gauge."""
         ...
 
     def distribution(self, metric: Metric, value: float, **tags: str) -> None:
-        """One measurement."""
+        """Add one measurement to a distribution."""
         ...
 
     def close(self) -> None:
-        """Send what is buffered."""
+        """Send the values that are still buffered."""
         ...
+
+
+class Telemetry(Struct, frozen=True, kw_only=True):
+    """Metrics and log of the process. Neither fails the worker."""
+
+    metrics: Metrics
+    log: Log
 
 
 class NoMetrics:
-    """Where no agent was named."""
+    """Metrics without an agent: drops every value."""
 
     def count(self, metric: Metric, value: int = 1, **tags: str) -> None:
-        """Nothing."""
+        """Drop the value."""
 
     def gauge(self, metric: Metric, value: float, **tags: str) -> None:
-        """Nothing."""
+        """Drop the value."""
 
     def distribution(self, metric: Metric, value: float, **tags: str) -> None:
-        """Nothing."""
+        """Drop the value."""
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class StatsdMetrics:
-    """The Datadog agent over UDP; figures are gathered and sent several times a second."""
+    """Metrics for the Datadog agent over UDP; the client buffers values and sends them several times a second."""
 
     def __init__(self, *, address: str, port: int, service: str, version: str, environment: str | None) -> None:
         constant = [f"service:{service}", f"version:{version}", *([f"env:{environment}"] if environment else [])]
@@ -147,24 +160,31 @@ class StatsdMetrics:
         )
 
     def count(self, metric: Metric, value: int = 1, **tags: str) -> None:
-        """So many more."""
+        """Add `value` to a count."""
         self._statsd.increment(metric.value, value, tags=_tags(tags))
 
     def gauge(self, metric: Metric, value: float, **tags: str) -> None:
-        """So many now."""
+        """Set a gauge."""
         self._statsd.gauge(metric.value, value, tags=_tags(tags))
 
     def distribution(self, metric: Metric, value: float, **tags: str) -> None:
-        """One measurement."""
+        """Add one measurement to a distribution."""
         self._statsd.distribution(metric.value, value, tags=_tags(tags))
 
     def close(self) -> None:
-        """Send what is buffered."""
+        """Send the values that are still buffered."""
         self._statsd.stop(timeout=1)
 
 
-async def resolved(host: str, port: int) -> str | None:
-    """The host's address, or None: looked up once, so that no name server can hold up the worker later."""
+def _tags(tags: dict[str, str]) -> list[str]:
+    return [f"{name}:{value}" for name, value in tags.items()]
+
+
+async def resolve_host(host: str, port: int) -> str | None:
+    """The host's address, None if it cannot be resolved.
+
+    The address is looked up once, at the start, so that a slow name server never delays the worker.
+    """
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except OSError:
@@ -172,62 +192,40 @@ async def resolved(host: str, port: int) -> str | None:
     return str(found[0][4][0])
 
 
+class StoreObserver(Protocol):
+    """Receives the events inside the store, in the coroutine that commits: a call must not block or raise."""
+
+    def aborted(self, plans: int) -> None:
+        """A transaction of `plans` plans did not commit, whatever becomes of the plans afterwards."""
+        ...
+
+    def conflict(self) -> None:
+        """One plan lost against another writer."""
+        ...
+
+    def transaction_seconds(self, seconds: float) -> None:
+        """One transaction took so long, committed or not."""
+        ...
+
+
 class StoreMetrics:
-    """The store's observer (store_observer.py)."""
+    """The store observer that counts."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
     def aborted(self, plans: int) -> None:
-        """A transaction of so many plans did not commit."""
+        """Count the transaction."""
         self._metrics.count(Metric.TRANSACTION_ABORTED, batch="many" if plans > 1 else "one")
 
     def conflict(self) -> None:
-        """One plan's fate was a conflict."""
+        """Count the conflict."""
         self._metrics.count(Metric.CONFLICT)
 
     def transaction_seconds(self, seconds: float) -> None:
-        """How long one transaction took, committed or not."""
+        """Measure the transaction."""
         self._metrics.distribution(Metric.TRANSACTION_DURATION, seconds * 1_000)
 
 
-def _tags(tags: dict[str, str]) -> list[str]:
-    return [f"{name}:{value}" for name, value in tags.items()]
-
-
-class StoreObserver(Protocol):
-    """Told as things happen, in the coroutine that commits: must neither block nor raise."""
-
-    def aborted(self, plans: int) -> None:
-        """A transaction of so many plans did not commit, whatever became of the plans afterwards."""
-        ...
-
-    def conflict(self) -> None:
-        """One plan's fate was a conflict."""
-        ...
-
-    def transaction_seconds(self, seconds: float) -> None:
-        """How long one transaction took, committed or not."""
-        ...
-
-
-class _Nobody:
-    def aborted(self, plans: int) -> None:
-        pass
-
-    def conflict(self) -> None:
-        pass
-
-    def transaction_seconds(self, seconds: float) -> None:
-        pass
-
-
-NOBODY: Final[StoreObserver] = _Nobody()
-"""The observer where nobody watches."""
-
-
-class Telemetry(Struct, frozen=True, kw_only=True):
-    """Neither ever fails the worker."""
-
-    metrics: Metrics
-    log: Log
+NO_OBSERVER: Final[StoreObserver] = StoreMetrics(NoMetrics())
+"""The observer of a store that nothing measures."""

@@ -68,5 +68,5 @@ async def message_handler() -> AsyncIterator[MessageHandler]:
             handler=BatchHandler(store=store, clock=clock, ids=ObjectIds(), chance=random, options=Options()),
             outbox=MongoOutbox(mongo, database, deadline_s=_DEADLINE_S),
             topics=topics,
-            telemetry=Telemetry(metrics=NoMetrics(), log=open_log(level="info", origin=LogIdentity(), clock=clock)),
+            telemetry=Telemetry(metrics=NoMetrics(), log=open_log(level="info", identity=LogIdentity(), clock=clock)),
         )

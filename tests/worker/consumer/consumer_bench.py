@@ -18,7 +18,7 @@ from handlers.ports import Announcement, StoreAway
 from sync.rule import Policy
 from tests.worker.fake_clock import T0, FakeClock, FixedChance, until
 from tests.worker.stand_in_queue import StandInQueue
-from tests.worker.telemetry_recorder import TelemetryRecorder
+from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.in_flight import InFlight
 from worker.consumer.lane_context import LaneContext
 from worker.consumer.lanes import Lanes
@@ -26,8 +26,6 @@ from worker.consumer.queue_lag import QueueLag
 from worker.consumer.receivers import ReceiverContext, Receivers
 from worker.consumer.settlement import Settler
 from worker.runtime.backoff import JitteredBackoff
-from worker.runtime.store_availability import StoreAvailability
-from worker.telemetry.health import Health
 
 OPTIONS = Options(policy=PolicyInUse.LEGACY)
 FOREIGN = json.dumps({"id": "e9", "name": "kustomer.tag.update", "data": {"id": "t", "type": "tag"}})
@@ -108,49 +106,47 @@ class ConsumerBench:
         self.clock, self.recorder, self.handler = clock, TelemetryRecorder(), ScriptedHandler()
         self.queue = StandInQueue(clock)
         self.queue.facts = replace(self.queue.facts, fifo=fifo)
-        self.health = Health(clock=clock, silence_seconds_max=90)
+        runtime = runtime_of(clock, self.recorder)
+        self.health, self.store_availability = runtime.health, runtime.store_availability
         self.health.mark_healthy("pipelines")
         self.health.mark_healthy("store")
-        self.in_flight = InFlight(count_max=200, visibility_timeout_s=60, clock=clock)
-        self.store_availability = StoreAvailability(clock=clock, health=self.health, telemetry=self.recorder.telemetry)
+        self.in_flight = InFlight(count_max=200, visibility_seconds=60, clock=clock)
         self.offered: list[str] = []
         pause = JitteredBackoff(first_seconds=1, max_seconds=8, chance=FixedChance())
         self.settler = Settler(
-            queue=self.queue, facts=self.queue.facts, in_flight=self.in_flight, clock=clock,
-            retry=pause, pause=pause, telemetry=self.recorder.telemetry,
-        )  # fmt: skip
+            queue=self.queue,
+            facts=self.queue.facts,
+            in_flight=self.in_flight,
+            retry=pause,
+            pause=pause,
+            runtime=runtime,
+        )
         self.lag = QueueLag(clock)
         self.lanes = Lanes(
             count=lanes,
             batch_max=batch_max,
-            parts=LaneContext(
+            context=LaneContext(
                 handler=self.handler,
                 fifo=fifo,
                 policy=Policy.LEGACY,
                 failed=self._failed,
                 settler=self.settler,
                 announcer=self,
-                store_availability=self.store_availability,
                 lag=self.lag,
                 store_pause=pause,
-                health=self.health,
-                clock=clock,
-                telemetry=self.recorder.telemetry,
+                runtime=runtime,
             ),
         )
         self.receivers = Receivers(
             count=1,
-            parts=ReceiverContext(
+            context=ReceiverContext(
                 queue=self.queue,
                 in_flight=self.in_flight,
                 lanes=self.lanes,
                 limits=Limits(),
-                store_availability=self.store_availability,
                 lag=self.lag,
-                health=self.health,
                 pause=pause,
-                clock=clock,
-                telemetry=self.recorder.telemetry,
+                runtime=runtime,
             ),
         )
         self._tasks: list[asyncio.Task[None]] = []

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from handlers.events.event import RejectionCode
 from handlers.outcome import Poison
 from tests.worker.fake_clock import T0
-from worker.consumer.dead_letters import ATTRIBUTES_MAX, REASON_BYTES_MAX, shortened, write_letter
+from worker.consumer.dead_letters import ATTRIBUTES_MAX, REASON_BYTES_MAX, dead_letter, shortened
 from worker.ports import Message, QueueFacts, size_bytes
 
 FACTS = QueueFacts(
@@ -25,7 +25,7 @@ def _values(attributes: Any) -> dict[str, str]:
 
 
 def test_it_says_why_it_is_dead_and_keeps_its_body() -> None:
-    written = write_letter(MESSAGE, POISON, FACTS)
+    written = dead_letter(MESSAGE, POISON, FACTS)
     assert written.explained
     assert written.letter.body == "{nonsense"
     assert _values(written.letter.attributes) == {
@@ -39,33 +39,33 @@ def test_it_says_why_it_is_dead_and_keeps_its_body() -> None:
 
 def test_on_fifo_it_has_group_and_deduplication_id() -> None:
     facts = replace(FACTS, fifo=True)
-    grouped = write_letter(replace(MESSAGE, group="c1"), POISON, facts).letter
+    grouped = dead_letter(replace(MESSAGE, group="c1"), POISON, facts).letter
     assert (grouped.group, grouped.deduplication) == ("c1", "m1")
-    assert write_letter(MESSAGE, POISON, facts).letter.group == "m1"
+    assert dead_letter(MESSAGE, POISON, facts).letter.group == "m1"
 
 
 def test_its_own_attributes_go_along_while_there_is_room() -> None:
     own = {f"a{n}": {"DataType": "String", "StringValue": "x", "StringListValues": []} for n in range(9)}
-    letter = write_letter(replace(MESSAGE, attributes=own), POISON, FACTS).letter
+    letter = dead_letter(replace(MESSAGE, attributes=own), POISON, FACTS).letter
     assert len(letter.attributes) == ATTRIBUTES_MAX
     assert letter.attributes["a0"] == {"DataType": "String", "StringValue": "x"}
     redriven = {"error_code": {"DataType": "String", "StringValue": "TOO_DEEP"}}
     assert (
-        _values(write_letter(replace(MESSAGE, attributes=redriven), POISON, FACTS).letter.attributes)["error_code"]
+        _values(dead_letter(replace(MESSAGE, attributes=redriven), POISON, FACTS).letter.attributes)["error_code"]
         == "NOT_JSON"
     )
 
 
 def test_a_body_that_leaves_little_room_shortens_the_reason() -> None:
     body = "x" * (FACTS.dead_letter_bytes_max - 160)
-    written = write_letter(replace(MESSAGE, body=body), replace(POISON, reason="because " * 50), FACTS)
+    written = dead_letter(replace(MESSAGE, body=body), replace(POISON, reason="because " * 50), FACTS)
     reason = _values(written.letter.attributes)["error_reason"]
     assert reason.endswith("…")
     assert size_bytes(body, written.letter.attributes) == FACTS.dead_letter_bytes_max
 
 
 def test_a_body_that_leaves_no_room_goes_without_attributes() -> None:
-    written = write_letter(replace(MESSAGE, body="x" * FACTS.dead_letter_bytes_max), POISON, FACTS)
+    written = dead_letter(replace(MESSAGE, body="x" * FACTS.dead_letter_bytes_max), POISON, FACTS)
     assert not written.explained
     assert written.letter.attributes == {}
 
@@ -90,7 +90,7 @@ def test_shortening(text: str, bytes_max: int, expected: str) -> None:
 def test_it_always_fits(body: int, reason: str, limit: int) -> None:
     facts = replace(FACTS, dead_letter_bytes_max=limit)
     message = replace(MESSAGE, body="x" * min(body, limit))
-    letter = write_letter(message, replace(POISON, reason=reason), facts).letter
+    letter = dead_letter(message, replace(POISON, reason=reason), facts).letter
     assert size_bytes(letter.body, letter.attributes) <= limit
     assert all(value["StringValue"] for value in letter.attributes.values())
     assert len(shortened(reason, REASON_BYTES_MAX).encode()) <= REASON_BYTES_MAX

@@ -6,7 +6,7 @@ import pytest
 
 from tests.worker.fake_clock import FakeClock, run_ready_tasks
 from tests.worker.stand_in_queue import LATER, NEVER, StandInQueue
-from tests.worker.telemetry_recorder import TelemetryRecorder
+from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.in_flight import InFlight
 from worker.consumer.visibility import VisibilityExtender
 from worker.errors import QueueAway
@@ -20,10 +20,9 @@ class InFlightBench:
     def __init__(self) -> None:
         self.clock, self.recorder = FakeClock(), TelemetryRecorder()
         self.queue = StandInQueue(self.clock)
-        self.in_flight = InFlight(count_max=30, visibility_timeout_s=60, clock=self.clock)
-        self.extender = VisibilityExtender(
-            queue=self.queue, in_flight=self.in_flight, clock=self.clock, telemetry=self.recorder.telemetry
-        )
+        self.in_flight = InFlight(count_max=30, visibility_seconds=60, clock=self.clock)
+        runtime = runtime_of(self.clock, self.recorder)
+        self.extender = VisibilityExtender(queue=self.queue, in_flight=self.in_flight, runtime=runtime)
 
     async def take(self, count: int) -> list[Message]:
         for _ in range(count):

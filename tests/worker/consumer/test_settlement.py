@@ -12,7 +12,7 @@ from handlers.events.event import RejectionCode
 from handlers.outcome import Done, MessageOutcome, Poison, Retry
 from tests.worker.fake_clock import AutoAdvancingClock, FixedChance
 from tests.worker.stand_in_queue import LATER, NEVER, StandInQueue
-from tests.worker.telemetry_recorder import TelemetryRecorder
+from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.in_flight import InFlight
 from worker.consumer.settlement import Settlement, Settler
 from worker.errors import QueueAway
@@ -58,10 +58,9 @@ async def _bench(*, fifo: bool = False) -> AsyncIterator[SettlementBench]:
         queue=queue,
         facts=queue.facts,
         in_flight=in_flight,
-        clock=clock,
         retry=JitteredBackoff(first_seconds=2, max_seconds=900, chance=FixedChance()),
         pause=JitteredBackoff(first_seconds=0.2, max_seconds=1, chance=FixedChance()),
-        telemetry=recorder.telemetry,
+        runtime=runtime_of(clock, recorder),
     )
     running = asyncio.create_task(settler.run())
     yield SettlementBench(queue, in_flight, settler, recorder, clock)

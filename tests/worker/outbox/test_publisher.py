@@ -11,14 +11,12 @@ from msgspec.structs import replace
 from handlers.ports import Announcement, StoreAway
 from tests.worker.fake_clock import T0, AutoAdvancingClock, FakeClock, FixedChance, run_ready_tasks
 from tests.worker.stand_in_topics import StandInTopics
-from tests.worker.telemetry_recorder import TelemetryRecorder
+from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.outbox.publisher import Publisher
-from worker.outbox.relay import Relay, Rounds
-from worker.outbox.topic_message import SNS_BYTES_MAX, packed, topic_message
+from worker.outbox.relay import Relay, RelaySchedule
+from worker.outbox.topic_message import PUBLISH_BYTES_MAX, pack_into_calls, topic_message
 from worker.ports import OutboxBacklog, RefusedEntry
 from worker.runtime.backoff import JitteredBackoff
-from worker.runtime.store_availability import StoreAvailability
-from worker.telemetry.health import Health
 from worker.telemetry.metrics import Metric
 
 LATER = RefusedEntry(code="InternalError", reason="try again", final=False)
@@ -84,26 +82,21 @@ class OutboxBench:
             StandInOutbox(),
             StandInTopics(),
         )
+        runtime = runtime_of(self.clock, self.recorder)
         self.publisher = Publisher(
             topics=self.topics,
             arns={"conversation": "arn:conversations", "work-item": "arn:work-items"},
             outbox=self.outbox,  # type: ignore[arg-type]
-            clock=self.clock,
             pause=JitteredBackoff(first_seconds=0.1, max_seconds=1, chance=FixedChance()),
-            telemetry=self.recorder.telemetry,
             waiting_max=waiting_max,
+            runtime=runtime,
         )
-        self.health = Health(clock=self.clock, silence_seconds_max=90)
+        self.health = runtime.health
         self.relay = Relay(
             outbox=self.outbox,  # type: ignore[arg-type]
             publisher=self.publisher,
-            rounds=Rounds(interval_seconds=5, age_seconds=30),
-            store_availability=StoreAvailability(
-                clock=self.clock, health=self.health, telemetry=self.recorder.telemetry
-            ),
-            clock=self.clock,
-            chance=FixedChance(),
-            telemetry=self.recorder.telemetry,
+            schedule=RelaySchedule(interval_seconds=5, age_seconds=30),
+            runtime=runtime,
         )
 
 
@@ -138,7 +131,7 @@ async def test_calls_hold_ten_messages_and_no_more_bytes_than_sns_takes(bench: O
 
 
 async def test_an_event_above_the_limit_is_set_aside_and_blocks_nothing(bench: OutboxBench) -> None:
-    bench.publisher.offer(bench.outbox.put(announcement("big", size=SNS_BYTES_MAX), announcement("small")))
+    bench.publisher.offer(bench.outbox.put(announcement("big", size=PUBLISH_BYTES_MAX), announcement("small")))
     await bench.publisher.idle.wait()
     assert bench.topics.published == ["small"]
     assert bench.outbox.aside["big"].startswith("TOO_LARGE: ")
@@ -177,7 +170,7 @@ async def test_the_topics_being_away_leaves_everything_to_the_relay(bench: Outbo
 async def test_offering_never_waits_and_what_does_not_fit_is_left_to_the_relay() -> None:
     bench = OutboxBench(waiting_max=3)
     bench.publisher.offer(bench.outbox.put(*(announcement(key) for key in "abcde")))
-    assert [bench.publisher.has(key) for key in "abcde"] == [True, True, True, False, False]
+    assert [bench.publisher.holds(key) for key in "abcde"] == [True, True, True, False, False]
     assert bench.recorder.counts[f"{Metric.PUBLISH_LEFT.value} reason=overflow"] == 2
 
 
@@ -263,6 +256,6 @@ def test_a_message_carries_its_name_and_its_trace_as_attributes() -> None:
 
 def test_packing_keeps_the_order() -> None:
     messages = [topic_message(id=str(n), group="c1", text=json.dumps({"f": "x" * 60_000})) for n in range(23)]
-    calls = list(packed(messages))
+    calls = list(pack_into_calls(messages))
     assert [message.id for call in calls for message in call] == [str(n) for n in range(23)]
-    assert list(packed([])) == []
+    assert list(pack_into_calls([])) == []

@@ -17,15 +17,13 @@ from sync.state import SyncState
 from tests.handlers.wire_events import changes, conversation, event, read, work_item
 from tests.worker.fake_clock import T0, AutoAdvancingClock, FakeClock, FixedChance, run_ready_tasks
 from tests.worker.store.plans import state_plan
-from tests.worker.telemetry_recorder import TelemetryRecorder
+from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.queue_lag import QueueLag
 from worker.ports import WaitingBacklog
 from worker.runtime.clock import ObjectIds
-from worker.runtime.store_availability import StoreAvailability
 from worker.store.memory import MemoryStore
-from worker.sweeps.gap_poll import PAGE, GapPoll
-from worker.sweeps.state_expiry import FORGOTTEN_MAX, StateExpiry
-from worker.telemetry.health import Health
+from worker.sweeps.gap_poll import PAGE_SIZE, GapPoll
+from worker.sweeps.state_expiry import REMOVED_MAX, StateExpiry
 from worker.telemetry.metrics import Metric
 
 
@@ -61,10 +59,8 @@ class GapPollBench:
         self.handler = BatchHandler(
             store=self.store, clock=self.clock, ids=ObjectIds(), chance=FixedChance(), options=Options()
         )
-        self.health = Health(clock=self.clock, silence_seconds_max=90)
-        self.store_availability = StoreAvailability(
-            clock=self.clock, health=self.health, telemetry=self.recorder.telemetry
-        )
+        self.runtime = runtime_of(self.clock, self.recorder)
+        self.health = self.runtime.health
         self.offered: list[Announcement] = []
         self.told_when_offered: list[int] = []
         self.asked: list[list[str]] = []
@@ -77,10 +73,7 @@ class GapPollBench:
             announcer=self,
             lag=self.lag,
             gap_seconds=60,
-            store_availability=self.store_availability,
-            clock=self.clock,
-            chance=FixedChance(),
-            telemetry=self.recorder.telemetry,
+            runtime=self.runtime,
         )
 
     async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta) -> list[PolledPair]:
@@ -193,12 +186,12 @@ async def test_one_whose_documents_are_written_all_the_time_waits_on_and_is_aske
 
 
 async def test_many_are_closed_in_pages(bench: GapPollBench) -> None:
-    keys = [f"c-{number:03}" for number in range(2 * PAGE + 30)]
+    keys = [f"c-{number:03}" for number in range(2 * PAGE_SIZE + 30)]
     for key in keys:
         await bench.waits(key)
     await bench.later(61)
     await bench.poll.round()
-    assert [len(page) for page in bench.asked] == [PAGE, PAGE, 30]
+    assert [len(page) for page in bench.asked] == [PAGE_SIZE, PAGE_SIZE, 30]
     assert sorted(key for page in bench.asked for key in page) == keys
     assert {bench.assigned(key) for key in keys} == {"u-1"}
     assert bench.recorder.total(Metric.GAP_CLOSED) == len(keys)
@@ -206,7 +199,7 @@ async def test_many_are_closed_in_pages(bench: GapPollBench) -> None:
 
 async def test_those_that_still_wait_hide_nobody_and_are_not_asked_twice_in_a_round(bench: GapPollBench) -> None:
     """States without documents' news: what stands there cannot be read, and the poll cannot end their wait."""
-    stuck = [f"s-{number:03}" for number in range(3 * PAGE + 7)]
+    stuck = [f"s-{number:03}" for number in range(3 * PAGE_SIZE + 7)]
     for key in stuck:
         bench.store.put_conversation({"_id": key, "rev": "seven"})
     waits = SyncState(version=1, waiting_since=T0 - timedelta(minutes=1))
@@ -219,7 +212,7 @@ async def test_those_that_still_wait_hide_nobody_and_are_not_asked_twice_in_a_ro
     assert bench.waiting(*stuck) == stuck
     assert bench.assigned() == "u-1"
     # No more is read than those that still wait and two pages.
-    assert max(bench.store.asked) <= len(stuck) + 2 * PAGE
+    assert max(bench.store.asked) <= len(stuck) + 2 * PAGE_SIZE
 
 
 async def test_one_that_meets_another_writer_is_left_to_the_next_round(bench: GapPollBench) -> None:
@@ -271,14 +264,7 @@ async def test_its_rounds_come_within_fifteen_seconds_and_tell_whether_the_store
 
 
 def _state_expiry(bench: GapPollBench) -> StateExpiry:
-    return StateExpiry(
-        pairs=bench.store,
-        days=30,
-        store_availability=bench.store_availability,
-        clock=bench.clock,
-        chance=FixedChance(),
-        telemetry=bench.recorder.telemetry,
-    )
+    return StateExpiry(pairs=bench.store, days=30, runtime=bench.runtime)
 
 
 async def _finished(bench: GapPollBench, days_ago: float, *keys: str) -> None:
@@ -296,7 +282,7 @@ async def test_states_of_pairs_long_finished_are_forgotten(bench: GapPollBench) 
 
 
 async def test_a_years_states_are_forgotten_bit_by_bit(bench: GapPollBench) -> None:
-    keys = [f"c-{number}" for number in range(2 * FORGOTTEN_MAX + 1)]
+    keys = [f"c-{number}" for number in range(2 * REMOVED_MAX + 1)]
     await _finished(bench, 365, *keys)
     await _state_expiry(bench).round()
     assert all(bench.store.state(key).version == 0 for key in keys)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.worker.fake_clock import FakeClock
 from worker.errors import Misconfigured
-from worker.telemetry.health import PARTS, Health, served
+from worker.telemetry.health import PARTS, Health, serve_health
 
 
 async def _ask(port: int, path: str) -> tuple[int, dict[str, Any]]:
@@ -18,7 +18,7 @@ async def _ask(port: int, path: str) -> tuple[int, dict[str, Any]]:
 
 async def test_a_worker_that_starts_lives_and_is_not_ready() -> None:
     health = Health(clock=FakeClock(), silence_seconds_max=90)
-    async with served(health, host="127.0.0.1", port=0) as port:
+    async with serve_health(health, host="127.0.0.1", port=0) as port:
         assert await _ask(port, "/healthz") == (200, {"status": "alive"})
         status, said = await _ask(port, "/readyz")
         assert status == 503
@@ -30,7 +30,7 @@ async def test_it_is_ready_when_every_part_is_and_says_which_is_not() -> None:
     health = Health(clock=clock, silence_seconds_max=90)
     for part in PARTS:
         health.mark_healthy(part)
-    async with served(health, host="127.0.0.1", port=0) as port:
+    async with serve_health(health, host="127.0.0.1", port=0) as port:
         status, said = await _ask(port, "/readyz")
         assert (status, said["ready"]) == (200, True)
         health.mark_unhealthy("store", "MongoDB is away: no primary")
@@ -62,5 +62,5 @@ async def test_a_port_that_is_taken_is_one_clear_line() -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(Misconfigured, match=f"HTTP_PORT {port}: .*choose another port"):
-            async with served(Health(clock=FakeClock(), silence_seconds_max=90), host="127.0.0.1", port=port):
+            async with serve_health(Health(clock=FakeClock(), silence_seconds_max=90), host="127.0.0.1", port=port):
                 pass

@@ -49,8 +49,8 @@ def _lines(out: BytesIO) -> list[dict[str, Any]]:
 
 def test_a_line_has_the_keys_and_the_levels_of_the_old_logs() -> None:
     out = BytesIO()
-    origin = LogIdentity(service="routing-worker", version="1.2.3", hostname="host", pid=7)
-    log = open_log(level="info", origin=origin, clock=FakeClock(), to=out)
+    identity = LogIdentity(service="routing-worker", version="1.2.3", hostname="host", pid=7)
+    log = open_log(level="info", identity=identity, clock=FakeClock(), to=out)
     log.debug("not told")
     log.info("told", count=3)
     log.warning("told louder")
@@ -107,7 +107,7 @@ def test_a_fault_is_told_by_its_type_and_place_never_by_its_text() -> None:
 @pytest.mark.usefixtures("_logging_as_it_was")
 def test_libraries_warnings_are_lines_too() -> None:
     out = BytesIO()
-    redirect_library_logs(open_log(level="info", origin=LogIdentity(), clock=FakeClock(), to=out))
+    redirect_library_logs(open_log(level="info", identity=LogIdentity(), clock=FakeClock(), to=out))
     logging.getLogger("some.library").info("not told")
     logging.getLogger("some.library").warning("told %s\nand more", "once")
     (line,) = _lines(out)

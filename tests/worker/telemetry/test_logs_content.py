@@ -105,13 +105,13 @@ async def test_events_and_dead_letters(capfd: pytest.CaptureFixture[str]) -> Non
         await until(lambda: not pipeline.queue.left)
         await pipeline.stop()
     told = all_told(pipeline, capfd)
-    assert pipeline.recorder.said.count("message dead-lettered") > 300
+    assert pipeline.recorder.messages.count("message dead-lettered") > 300
     assert {"applied", "skipped"} <= {line["outcome"] for line in pipeline.recorder.lines if "outcome" in line}
     nothing_of_a_customers(told)
     for letter in pipeline.queue.dead:
         # The body is the message as it came; what explains it is for people who may not read it.
         nothing_of_a_customers(letter.attributes["error_reason"]["StringValue"] if letter.attributes else "")
-    assert len(pipeline.queue.dead) == pipeline.recorder.said.count("message dead-lettered")
+    assert len(pipeline.queue.dead) == pipeline.recorder.messages.count("message dead-lettered")
 
 
 class Buggy(InterruptibleStore):
@@ -140,15 +140,15 @@ class Rejecting(InterruptibleStore):
 )
 async def test_faults_in_our_code(fault: Callable[[], Exception], capfd: pytest.CaptureFixture[str]) -> None:
     async with running_pipeline(*map(text, map(published, in_order())), store=Buggy(fault)) as pipeline:
-        await until(lambda: "a batch met a fault in our code" in pipeline.recorder.said)
-        await until(lambda: "message goes back" in pipeline.recorder.said)
+        await until(lambda: "a batch met a fault in our code" in pipeline.recorder.messages)
+        await until(lambda: "message goes back" in pipeline.recorder.messages)
         await pipeline.stop()
     nothing_of_a_customers(all_told(pipeline, capfd))
 
 
 async def test_plans_that_the_store_refuses(capfd: pytest.CaptureFixture[str]) -> None:
     async with running_pipeline(*map(text, map(published, in_order())), store=Rejecting()) as pipeline:
-        await until(lambda: "message goes back" in pipeline.recorder.said)
+        await until(lambda: "message goes back" in pipeline.recorder.messages)
         await pipeline.stop()
     assert "PLAN_REJECTED" in _codes(pipeline)
     nothing_of_a_customers(all_told(pipeline, capfd))

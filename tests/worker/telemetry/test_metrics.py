@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from worker.telemetry.metrics import Metric, StatsdMetrics, StoreMetrics, event_tag, resolved
+from worker.telemetry.metrics import Metric, StatsdMetrics, StoreMetrics, event_tag, resolve_host
 
 
 @contextmanager
@@ -59,8 +59,8 @@ def test_an_agent_that_is_not_there_fails_nothing() -> None:
 
 
 async def test_a_host_is_looked_up_once_and_one_that_cannot_be_found_is_none() -> None:
-    assert await resolved("127.0.0.1", 8125) == "127.0.0.1"
-    assert await resolved("no-such-host.invalid", 8125) is None
+    assert await resolve_host("127.0.0.1", 8125) == "127.0.0.1"
+    assert await resolve_host("no-such-host.invalid", 8125) is None
 
 
 def test_tags_come_from_finite_sets() -> None:

@@ -11,9 +11,9 @@ from worker.replay.clock import ReplayClock
 from worker.replay.pair_archive import PairState
 from worker.replay.recorded_syncs import DecisionLine
 from worker.replay.reports.report import Flat, Report
-from worker.telemetry.logs import LogIdentity, open_log, write_audits
+from worker.telemetry.logs import LogIdentity, open_log, write_audit_lines
 
-ORIGIN = LogIdentity(hostname="replay", pid=0)
+IDENTITY = LogIdentity(hostname="replay", pid=0)
 """Who writes the audit lines, on every machine."""
 
 
@@ -23,12 +23,12 @@ class JsonReport(Report):
     def __init__(self, to: BinaryIO) -> None:
         super().__init__(to)
         self._clock = ReplayClock()
-        self._log = open_log(level="info", origin=ORIGIN, clock=self._clock, to=to)
+        self._log = open_log(level="info", identity=IDENTITY, clock=self._clock, to=to)
 
     def decided(self, line: DecisionLine) -> None:
         """The audit record, with its envelope."""
         self._clock.at = line.at
-        write_audits(self._log, [line.wire])
+        write_audit_lines(self._log, [line.wire])
 
     def final(
         self,
