@@ -28,7 +28,7 @@ from worker.consumer.visibility import VisibilityExtender
 from worker.errors import QueueAway
 from worker.outbox.publisher import Publisher
 from worker.outbox.relay import Relay, RelaySchedule
-from worker.ports import ENTRIES_MAX, MessageQueue, Outbox, QueueFacts, Topics, VisibilityChange, WaitingPairs
+from worker.ports import SQS_ENTRIES_MAX, MessageQueue, Outbox, QueueFacts, Topics, VisibilityChange, WaitingPairs
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.context import RuntimeContext
 from worker.runtime.shutdown_signal import ShutdownSignal
@@ -71,7 +71,9 @@ class Pipeline:
         self._call_pause = self._backoff(settings.call_retry_first_seconds, settings.call_retry_max_seconds)
         self._lag = QueueLag(runtime.clock)
         self._in_flight = InFlight(
-            count_max=settings.in_hand_max, visibility_seconds=adapters.facts.visibility_seconds, clock=runtime.clock
+            count_max=settings.in_hand_max,
+            visibility_timeout_s=adapters.facts.visibility_timeout_s,
+            clock=runtime.clock,
         )
         self._extender = VisibilityExtender(queue=adapters.queue, in_flight=self._in_flight, runtime=runtime)
         self._make_outbox_parts(adapters)
@@ -203,10 +205,10 @@ class Pipeline:
         messages = self._in_flight.messages
         with contextlib.suppress(QueueAway, TimeoutError):
             async with asyncio.timeout(_HAND_BACK_SECONDS_MAX):
-                for start in range(0, len(messages), ENTRIES_MAX):
-                    batch = messages[start : start + ENTRIES_MAX]
+                for start in range(0, len(messages), SQS_ENTRIES_MAX):
+                    batch = messages[start : start + SQS_ENTRIES_MAX]
                     await self._queue.change_visibility_batch(
-                        [VisibilityChange(receipt=message.receipt, seconds=0) for message in batch]
+                        [VisibilityChange(receipt=message.receipt, timeout_s=0) for message in batch]
                     )
 
 

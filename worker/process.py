@@ -170,7 +170,7 @@ class _WorkerProcess:
         if settings.sync_policy is not PolicyInUse.LEGACY and settings.sync_gap_seconds <= facts.visibility_timeout_s:
             raise Misconfigured(
                 f"SYNC_GAP_SECONDS {settings.sync_gap_seconds:g}: it must be more than the queue's visibility timeout "
-                f"({facts.visibility_seconds} s), as an event in flight is not lost: raise it or shorten the timeout"
+                f"({facts.visibility_timeout_s} s), as an event in flight is not lost: raise it or shorten the timeout"
             )
 
     async def _check_topics(self, clients: Clients) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from worker.errors import TopicsAway
-from worker.outbox.topic_message import PUBLISH_BYTES_MAX, PUBLISH_ENTRIES_MAX
+from worker.outbox.topic_message import SNS_BYTES_MAX, SNS_ENTRIES_MAX
 from worker.ports import RefusedEntry, TopicMessage, is_fifo
 
 
@@ -23,8 +23,8 @@ class StandInTopics:
             await self.gate.wait()
         if self.away or arn in self.refusing:
             raise TopicsAway("connection refused")
-        assert len(messages) <= PUBLISH_ENTRIES_MAX
-        assert sum(message.size_bytes for message in messages) <= PUBLISH_BYTES_MAX
+        assert len(messages) <= SNS_ENTRIES_MAX
+        assert sum(message.size_bytes for message in messages) <= SNS_BYTES_MAX
         known = set(self.published) if is_fifo(arn) else set()
         self.calls.append((arn, [one for one in messages if one.id not in known]))
         return [self.answers[one.id].pop(0) if self.answers.get(one.id) else None for one in messages]

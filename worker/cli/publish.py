@@ -20,7 +20,7 @@ from worker.aws.sns import SnsTopics
 from worker.captures import Capture, CaptureFault, captures_of, read_captures
 from worker.cli.terminal import settings_or_exit
 from worker.errors import AwsAway, Misconfigured, TopicsAway
-from worker.outbox.topic_message import PUBLISH_BYTES_MAX, PUBLISH_ENTRIES_MAX, pack_into_calls, topic_message
+from worker.outbox.topic_message import SNS_BYTES_MAX, SNS_ENTRIES_MAX, pack_into_calls, topic_message
 from worker.ports import AwsEndpoint, TopicMessage, Topics
 from worker.settings import TopicSettings
 
@@ -96,7 +96,7 @@ class EventSender:
             return
         some = self.waiting.setdefault(outgoing.side, [])
         some.append(outgoing)
-        if len(some) >= PUBLISH_ENTRIES_MAX:
+        if len(some) >= SNS_ENTRIES_MAX:
             await self.flush(outgoing.side)
 
     async def flush(self, side: str) -> None:
@@ -175,8 +175,8 @@ def outgoing_of(capture: Capture, *, outside_only: bool) -> OutgoingEvent | str 
     message = topic_message(
         id=str(published.get("id") or event.get("id")), group=_group(event), text=orjson.dumps(published).decode()
     )
-    if message.size_bytes > PUBLISH_BYTES_MAX:
-        return f"{message.size_bytes} bytes, SNS takes {PUBLISH_BYTES_MAX}"
+    if message.size_bytes > SNS_BYTES_MAX:
+        return f"{message.size_bytes} bytes, SNS takes {SNS_BYTES_MAX}"
     return OutgoingEvent(side=side, message=message, capture=capture)
 
 

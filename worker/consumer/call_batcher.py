@@ -70,7 +70,7 @@ class CallBatcher(Generic[E]):
                 await self._changed.wait()
                 self._changed.clear()
                 while self._is_call_due():
-                    batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), ENTRIES_MAX))]
+                    batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), SQS_ENTRIES_MAX))]
                     self._calls += 1
                     calls.create_task(self._send(batch))
 

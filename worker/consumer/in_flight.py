@@ -20,7 +20,7 @@ class _InFlightMessage:
 
 
 class InFlight:
-    """The registry of the process. `visibility_seconds` is the queue's visibility timeout."""
+    """The registry of the process. `visibility_timeout_s` is the queue's visibility timeout."""
 
     def __init__(self, *, count_max: int, visibility_timeout_s: int, clock: Clock) -> None:
         self.visibility_timeout_s = visibility_timeout_s
@@ -47,7 +47,7 @@ class InFlight:
 
     async def add(self, messages: Iterable[Message], *, reserved: int) -> None:
         """Add the messages of one call to SQS and free the room that was reserved for it."""
-        visible_at = self._clock.monotonic() + self.visibility_seconds
+        visible_at = self._clock.monotonic() + self.visibility_timeout_s
         for message in messages:
             self._by_receipt[message.receipt] = _InFlightMessage(message=message, visible_at=visible_at)
         await self.cancel_reservation(reserved)
@@ -65,7 +65,7 @@ class InFlight:
 
     def due_for_extension(self) -> list[str]:
         """Receipts whose visibility timeout is half over."""
-        return self._visible_within(self.visibility_seconds / 2)
+        return self._visible_within(self.visibility_timeout_s / 2)
 
     def expired(self) -> list[str]:
         """Receipts whose visibility timeout is over."""
@@ -77,7 +77,7 @@ class InFlight:
 
     def note_extended(self, receipts: Sequence[str], *, asked_at: float) -> None:
         """The deliveries are hidden for a whole visibility timeout from `asked_at` (monotonic clock, seconds) on."""
-        visible_at = asked_at + self.visibility_seconds
+        visible_at = asked_at + self.visibility_timeout_s
         for receipt in receipts:
             if receipt in self._by_receipt:
                 self._by_receipt[receipt].visible_at = visible_at

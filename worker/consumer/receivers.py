@@ -81,9 +81,9 @@ class Receivers:
         in_flight = self._context.in_flight
         while True:
             await self._runtime.store_availability.wait_until_back()
-            await in_flight.reserve(ENTRIES_MAX)
+            await in_flight.reserve(SQS_ENTRIES_MAX)
             if self._stopping:
-                await in_flight.cancel_reservation(ENTRIES_MAX)
+                await in_flight.cancel_reservation(SQS_ENTRIES_MAX)
                 # Wait for the cancellation.
                 await asyncio.Event().wait()
             call = _ReceiveCall(began_at=self._runtime.clock.monotonic(), ended=asyncio.Event())
@@ -102,9 +102,9 @@ class Receivers:
     async def _receive(self) -> None:
         received: Sequence[Message] = []
         try:
-            received = await self._context.queue.receive(wait_seconds=LONG_POLL_SECONDS)
+            received = await self._context.queue.receive(wait_s=LONG_POLL_S)
         finally:
-            await self._context.in_flight.add(received, reserved=ENTRIES_MAX)
+            await self._context.in_flight.add(received, reserved=SQS_ENTRIES_MAX)
         self._note_answer()
         if received:
             self._runtime.telemetry.metrics.count(Metric.RECEIVED, len(received))

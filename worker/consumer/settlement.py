@@ -181,7 +181,7 @@ class Settler:
         changes = [
             VisibilityChange(
                 receipt=settlement.message.receipt,
-                seconds=math.ceil(self._delay_seconds(settlement.message, settlement.outcome)),
+                timeout_s=math.ceil(self._delay_seconds(settlement.message, settlement.outcome)),
             )
             for settlement in settlements
             if isinstance(settlement.outcome, Retry)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from worker.consumer.in_flight import InFlight
 from worker.errors import QueueAway
-from worker.ports import ENTRIES_MAX, MessageQueue, VisibilityChange
+from worker.ports import SQS_ENTRIES_MAX, MessageQueue, VisibilityChange
 from worker.runtime.context import RuntimeContext
 from worker.telemetry.metrics import Metric
 
@@ -38,9 +38,9 @@ class VisibilityExtender:
         self._refused = {receipt for receipt in self._refused if self._in_flight.holds(receipt)}
         self._reported = {receipt for receipt in self._reported if self._in_flight.holds(receipt)}
         due = [receipt for receipt in self._in_flight.due_for_extension() if receipt not in self._refused]
-        for start in range(0, len(due), ENTRIES_MAX):
+        for start in range(0, len(due), SQS_ENTRIES_MAX):
             # A message that was settled during the previous call must not be hidden again.
-            batch = [receipt for receipt in due[start : start + ENTRIES_MAX] if self._in_flight.holds(receipt)]
+            batch = [receipt for receipt in due[start : start + SQS_ENTRIES_MAX] if self._in_flight.holds(receipt)]
             if batch:
                 await self._extend(batch)
         self._report_lost(self._in_flight.expired(), "LAPSED")
@@ -51,7 +51,7 @@ class VisibilityExtender:
         seconds = self._in_flight.visibility_timeout_s
         try:
             refusals = await self._queue.change_visibility_batch(
-                [VisibilityChange(receipt=receipt, seconds=seconds) for receipt in receipts]
+                [VisibilityChange(receipt=receipt, timeout_s=seconds) for receipt in receipts]
             )
         except QueueAway as away:
             self._telemetry.log.warning("visibility not extended, trying again", reason=str(away), count=len(receipts))

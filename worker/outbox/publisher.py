@@ -13,7 +13,7 @@ from typing import Final
 from handlers.ports import Announcement, StoreAway
 from sync.gates import Side
 from worker.errors import TopicsAway
-from worker.outbox.topic_message import PUBLISH_BYTES_MAX, pack_into_calls, topic_message
+from worker.outbox.topic_message import SNS_BYTES_MAX, pack_into_calls, topic_message
 from worker.ports import Outbox, TopicMessage, Topics, is_fifo
 from worker.runtime.backoff import JitteredBackoff, retry_until_done
 from worker.runtime.context import RuntimeContext
@@ -107,8 +107,8 @@ class Publisher:
         except ValueError as error:
             self._set_aside(announcement.id, f"UNREADABLE: {error}", "unreadable", result)
             return None
-        if message.size_bytes > PUBLISH_BYTES_MAX:
-            reason = f"TOO_LARGE: {message.size_bytes} bytes, SNS takes {PUBLISH_BYTES_MAX}"
+        if message.size_bytes > SNS_BYTES_MAX:
+            reason = f"TOO_LARGE: {message.size_bytes} bytes, SNS takes {SNS_BYTES_MAX}"
             self._set_aside(announcement.id, reason, "too_large", result)
             return None
         return message

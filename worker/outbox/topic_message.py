@@ -10,9 +10,9 @@ import orjson
 
 from worker.ports import TopicMessage, size_bytes
 
-PUBLISH_ENTRIES_MAX: Final = 10
+SNS_ENTRIES_MAX: Final = 10
 """Messages that SNS takes in one call."""
-PUBLISH_BYTES_MAX: Final = 262_144
+SNS_BYTES_MAX: Final = 262_144
 """Bytes that SNS takes in one message, and in all messages of one call together."""
 
 
@@ -35,11 +35,11 @@ def topic_message(*, id: str, group: str, text: str) -> TopicMessage:  # noqa: A
 
 
 def pack_into_calls(messages: Iterable[TopicMessage]) -> Iterator[list[TopicMessage]]:
-    """The messages in order, as batches that SNS takes in one call. Each message must fit `PUBLISH_BYTES_MAX`."""
+    """The messages in order, as batches that SNS takes in one call. Each message must fit `SNS_BYTES_MAX`."""
     call: list[TopicMessage] = []
     total_bytes = 0
     for message in messages:
-        full = len(call) == PUBLISH_ENTRIES_MAX or total_bytes + message.size_bytes > PUBLISH_BYTES_MAX
+        full = len(call) == SNS_ENTRIES_MAX or total_bytes + message.size_bytes > SNS_BYTES_MAX
         if call and full:
             yield call
             call, total_bytes = [], 0

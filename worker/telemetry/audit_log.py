@@ -57,7 +57,7 @@ def _count_decision(audit: AuditRecord, event: str, metrics: Metrics) -> None:
         metrics.count(Metric.SUPPRESSED, code=suppressed.code, field=suppressed.field)
 
 
-def _count_command(command: Command, metrics: Metrics) -> None:
+def _count_command(command: CommandRecord, metrics: Metrics) -> None:
     """Count the update by its fields: an operator reads these counts before setting MAX_FIELDS."""
     metrics.count(
         Metric.COMMAND_USED,

@@ -12,7 +12,7 @@ from tests.worker.stand_in_topics import StandInTopics
 from worker.aws.provisioning import ProvisioningResult
 from worker.aws.sns import SnsTopics
 from worker.errors import TopicsAway
-from worker.outbox.topic_message import PUBLISH_BYTES_MAX, pack_into_calls, topic_message
+from worker.outbox.topic_message import SNS_BYTES_MAX, pack_into_calls, topic_message
 from worker.ports import TopicMessage, Topics
 
 NAME = "kustomer.conversation.update"
@@ -125,8 +125,8 @@ async def test_ten_go_at_once(bench: Bench) -> None:
 async def test_the_largest_message_that_is_allowed_is_taken(bench: Bench, filler: str) -> None:
     frame_bytes = message("a", filler="").size_bytes
     spelt_bytes = message("a", filler=filler).size_bytes - frame_bytes
-    largest = message("a", filler=filler * ((PUBLISH_BYTES_MAX - frame_bytes) // spelt_bytes))
-    assert PUBLISH_BYTES_MAX - 3 < largest.size_bytes <= PUBLISH_BYTES_MAX
+    largest = message("a", filler=filler * ((SNS_BYTES_MAX - frame_bytes) // spelt_bytes))
+    assert SNS_BYTES_MAX - 3 < largest.size_bytes <= SNS_BYTES_MAX
     await bench.publish(largest)
     assert [len(text) for text, _ in await bench.arrived()] == [len(largest.text)]
 

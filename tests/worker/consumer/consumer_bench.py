@@ -110,7 +110,7 @@ class ConsumerBench:
         self.health, self.store_availability = runtime.health, runtime.store_availability
         self.health.mark_healthy("pipelines")
         self.health.mark_healthy("store")
-        self.in_flight = InFlight(count_max=200, visibility_seconds=60, clock=clock)
+        self.in_flight = InFlight(count_max=200, visibility_timeout_s=60, clock=clock)
         self.offered: list[str] = []
         pause = JitteredBackoff(first_seconds=1, max_seconds=8, chance=FixedChance())
         self.settler = Settler(

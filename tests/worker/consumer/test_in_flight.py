@@ -20,7 +20,7 @@ class InFlightBench:
     def __init__(self) -> None:
         self.clock, self.recorder = FakeClock(), TelemetryRecorder()
         self.queue = StandInQueue(self.clock)
-        self.in_flight = InFlight(count_max=30, visibility_seconds=60, clock=self.clock)
+        self.in_flight = InFlight(count_max=30, visibility_timeout_s=60, clock=self.clock)
         runtime = runtime_of(self.clock, self.recorder)
         self.extender = VisibilityExtender(queue=self.queue, in_flight=self.in_flight, runtime=runtime)
 

@@ -14,7 +14,7 @@ from tests.worker.stand_in_topics import StandInTopics
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.outbox.publisher import Publisher
 from worker.outbox.relay import Relay, RelaySchedule
-from worker.outbox.topic_message import PUBLISH_BYTES_MAX, pack_into_calls, topic_message
+from worker.outbox.topic_message import SNS_BYTES_MAX, pack_into_calls, topic_message
 from worker.ports import OutboxBacklog, RefusedEntry
 from worker.runtime.backoff import JitteredBackoff
 from worker.telemetry.metrics import Metric
@@ -131,7 +131,7 @@ async def test_calls_hold_ten_messages_and_no_more_bytes_than_sns_takes(bench: O
 
 
 async def test_an_event_above_the_limit_is_set_aside_and_blocks_nothing(bench: OutboxBench) -> None:
-    bench.publisher.offer(bench.outbox.put(announcement("big", size=PUBLISH_BYTES_MAX), announcement("small")))
+    bench.publisher.offer(bench.outbox.put(announcement("big", size=SNS_BYTES_MAX), announcement("small")))
     await bench.publisher.idle.wait()
     assert bench.topics.published == ["small"]
     assert bench.outbox.aside["big"].startswith("TOO_LARGE: ")
