@@ -36,7 +36,7 @@ from worker.settings import Settings
 from worker.sweeps.gap_poll import GapPoll
 from worker.sweeps.state_expiry import StateExpiry
 
-_HAND_BACK_SECONDS_MAX: Final = 5.0
+_HAND_BACK_S_MAX: Final = 5.0
 
 
 class Adapters(Struct, frozen=True, kw_only=True):
@@ -93,9 +93,7 @@ class Pipeline:
         self._relay = Relay(
             outbox=adapters.outbox,
             publisher=self._publisher,
-            schedule=RelaySchedule(
-                interval_seconds=settings.relay_interval_seconds, age_seconds=settings.relay_age_seconds
-            ),
+            schedule=RelaySchedule(interval_s=settings.relay_interval_seconds, age_s=settings.relay_age_seconds),
             runtime=self._runtime,
         )
 
@@ -105,7 +103,7 @@ class Pipeline:
             closer=self._handler,
             announcer=self._publisher,
             lag=self._lag,
-            gap_seconds=self._settings.sync_gap_seconds,
+            gap_s=self._settings.sync_gap_seconds,
             runtime=self._runtime,
         )
         self._state_expiry = StateExpiry(pairs=adapters.waiting, days=self._settings.state_days, runtime=self._runtime)
@@ -143,8 +141,8 @@ class Pipeline:
         )
         self._receivers = Receivers(count=settings.receivers, context=receiver_context)
 
-    def _backoff(self, first_seconds: float, max_seconds: float) -> JitteredBackoff:
-        return JitteredBackoff(first_seconds=first_seconds, max_seconds=max_seconds, chance=self._runtime.chance)
+    def _backoff(self, first_s: float, max_s: float) -> JitteredBackoff:
+        return JitteredBackoff(first_s=first_s, max_s=max_s, chance=self._runtime.chance)
 
     def _failed(self, event: Event, error: Exception) -> HandledEvent:
         now = self._runtime.clock.now()
@@ -184,16 +182,16 @@ class Pipeline:
 
     async def _finish(self, receivers: "asyncio.Task[None]", lanes: "asyncio.Task[None]") -> None:
         """Stop receiving, let the lanes finish, hand back what they cannot finish in time, publish the rest."""
-        total_seconds = self._settings.shutdown_seconds
-        hand_back_seconds = min(total_seconds / 4, _HAND_BACK_SECONDS_MAX)
+        total_s = self._settings.shutdown_seconds
+        hand_back_s = min(total_s / 4, _HAND_BACK_S_MAX)
         await self._receivers.stop()
         await _cancel(receivers)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(total_seconds - hand_back_seconds):
+            async with asyncio.timeout(total_s - hand_back_s):
                 await self._lanes.idle()
         await _cancel(lanes)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(hand_back_seconds):
+            async with asyncio.timeout(hand_back_s):
                 left = self._in_flight.messages
                 if left:
                     self._runtime.telemetry.log.warning("not finished in time, handed back", count=len(left))
@@ -204,7 +202,7 @@ class Pipeline:
         """Hand back the messages in flight without the settler, which may have ended."""
         messages = self._in_flight.messages
         with contextlib.suppress(QueueAway, TimeoutError):
-            async with asyncio.timeout(_HAND_BACK_SECONDS_MAX):
+            async with asyncio.timeout(_HAND_BACK_S_MAX):
                 for start in range(0, len(messages), SQS_ENTRIES_MAX):
                     batch = messages[start : start + SQS_ENTRIES_MAX]
                     await self._queue.change_visibility_batch(

@@ -33,7 +33,7 @@ from worker.telemetry.health import Health, Part, serve_health
 from worker.telemetry.logs import Log, LogIdentity, error_fields, open_log, redirect_library_logs
 from worker.telemetry.metrics import Metrics, NoMetrics, StatsdMetrics, StoreMetrics, Telemetry, resolve_host
 
-TRANSACTION_LIFETIME_SECONDS_MAX: Final = 10
+TRANSACTION_LIFETIME_S_MAX: Final = 10
 """The worker warns if MongoDB's `transactionLifetimeLimitSeconds` is longer: so long, the locks of a killed worker hold
 up the other workers."""
 
@@ -83,10 +83,10 @@ class _WorkerProcess:
         self._clock = clock
         self._log = log
         self._stopping = ShutdownSignal(log)
-        self._health = Health(clock=clock, silence_seconds_max=settings.silence_seconds)
+        self._health = Health(clock=clock, silence_s_max=settings.silence_seconds)
         self._pause = JitteredBackoff(
-            first_seconds=settings.call_retry_first_seconds,
-            max_seconds=settings.call_retry_max_seconds,
+            first_s=settings.call_retry_first_seconds,
+            max_s=settings.call_retry_max_seconds,
             chance=random,
         )
 
@@ -149,9 +149,9 @@ class _WorkerProcess:
         SetupError."""
 
         async def prepare_store() -> int | None:
-            lifetime_seconds = await store.check_server()
+            lifetime_s = await store.check_server()
             await store.ensure_indexes()
-            return lifetime_seconds
+            return lifetime_s
 
         async def queue_facts() -> QueueFacts:
             return await read_facts(clients.sqs, self._settings.sqs_queue_url)
@@ -181,12 +181,12 @@ class _WorkerProcess:
             if unchecked_reason is not None:
                 self._log.warning("topic not checked", variable=variable, reason=unchecked_reason)
 
-    def _warn(self, facts: QueueFacts, lifetime_seconds: int | None) -> None:
-        if lifetime_seconds is not None and lifetime_seconds > TRANSACTION_LIFETIME_SECONDS_MAX:
+    def _warn(self, facts: QueueFacts, lifetime_s: int | None) -> None:
+        if lifetime_s is not None and lifetime_s > TRANSACTION_LIFETIME_S_MAX:
             self._log.warning(
                 "MongoDB's transactionLifetimeLimitSeconds is long: a killed worker's locks hold others up so long",
-                seconds=lifetime_seconds,
-                secondsMax=TRANSACTION_LIFETIME_SECONDS_MAX,
+                seconds=lifetime_s,
+                secondsMax=TRANSACTION_LIFETIME_S_MAX,
             )
         if facts.visibility_timeout_s < 2 * self._settings.store_deadline_seconds:
             self._log.warning(

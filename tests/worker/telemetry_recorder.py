@@ -50,7 +50,7 @@ class TelemetryRecorder:
 
 def runtime_of(clock: Clock, recorder: TelemetryRecorder) -> RuntimeContext:
     """The runtime context of the parts under test, as the worker's process makes it."""
-    health = Health(clock=clock, silence_seconds_max=90)
+    health = Health(clock=clock, silence_s_max=90)
     return RuntimeContext.create(clock=clock, chance=FixedChance(), telemetry=recorder.telemetry, health=health)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from handlers.planning.event_batch import IN_TIME
 from handlers.ports import Clock
 
-_REMEMBERED_SECONDS: Final = 60
+_REMEMBERED_S: Final = 60
 
 
 class QueueLag:
@@ -26,10 +26,10 @@ class QueueLag:
     def note_answer(self) -> None:
         """The queue answered a call to receive, with or without messages."""
         now = self._clock.monotonic()
-        silence_seconds = 0.0 if self._answered_at is None else now - self._answered_at
-        if self._noted_at is not None and silence_seconds > _REMEMBERED_SECONDS:
+        silence_s = 0.0 if self._answered_at is None else now - self._answered_at
+        if self._noted_at is not None and silence_s > _REMEMBERED_S:
             # The lateness from before the silence keeps the rest of its minute.
-            self._noted_at += silence_seconds
+            self._noted_at += silence_s
         self._answered_at = now
 
     def note_lateness(self, late: timedelta) -> None:
@@ -39,11 +39,11 @@ class QueueLag:
 
     def current(self) -> timedelta | None:
         """The greatest lateness of the last minute; None if the queue has not answered for a minute, or never yet."""
-        if self._answered_at is None or self._clock.monotonic() - self._answered_at > _REMEMBERED_SECONDS:
+        if self._answered_at is None or self._clock.monotonic() - self._answered_at > _REMEMBERED_S:
             return None
         return self._remembered()
 
     def _remembered(self) -> timedelta:
-        if self._noted_at is None or self._clock.monotonic() - self._noted_at > _REMEMBERED_SECONDS:
+        if self._noted_at is None or self._clock.monotonic() - self._noted_at > _REMEMBERED_S:
             return IN_TIME
         return self._lateness

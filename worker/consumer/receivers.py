@@ -23,7 +23,7 @@ from worker.runtime.context import RuntimeContext
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
 from worker.telemetry.metrics import Metric
 
-FRESH_SECONDS: Final = 1.0
+FRESH_S: Final = 1.0
 """A call to receive that has taken no longer may still return messages that waited in the queue."""
 
 
@@ -65,12 +65,12 @@ class Receivers:
         """Start no more calls, and return when `run` may be cancelled without losing time.
 
         A call that has just begun may hold messages, which a cancellation would hide for a whole visibility timeout. A
-        call that is older than `FRESH_SECONDS` has found the queue empty.
+        call that is older than `FRESH_S` has found the queue empty.
         """
         self._stopping = True
         now = self._runtime.clock.monotonic()
         ages = {call: now - call.began_at for call in self._calls}
-        fresh = {call: FRESH_SECONDS - age for call, age in ages.items() if age < FRESH_SECONDS}
+        fresh = {call: FRESH_S - age for call, age in ages.items() if age < FRESH_S}
         if fresh:
             waits = [asyncio.ensure_future(call.ended.wait()) for call in fresh]
             _, pending = await asyncio.wait(waits, timeout=max(fresh.values()))

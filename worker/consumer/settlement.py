@@ -114,14 +114,14 @@ class Settler:
         if not self._facts.fifo:
             return settlements
         ordered: list[Settlement] = []
-        delay_seconds: dict[str, float] = {}
+        delay_s: dict[str, float] = {}
         for settlement in settlements:
             group, outcome = settlement.message.group, settlement.outcome
-            if group is not None and group in delay_seconds and not isinstance(outcome, Poison):
-                outcome = Retry(reason=ReturnReason.EARLIER_OF_GROUP_WENT_BACK, after_s=delay_seconds[group])
+            if group is not None and group in delay_s and not isinstance(outcome, Poison):
+                outcome = Retry(reason=ReturnReason.EARLIER_OF_GROUP_WENT_BACK, after_s=delay_s[group])
             elif group is not None and isinstance(outcome, Retry):
-                delay_seconds[group] = self._delay_seconds(settlement.message, outcome)
-                outcome = replace(outcome, after_s=delay_seconds[group])
+                delay_s[group] = self._delay_s(settlement.message, outcome)
+                outcome = replace(outcome, after_s=delay_s[group])
             ordered.append(settlement if outcome is settlement.outcome else replace(settlement, outcome=outcome))
         return ordered
 
@@ -181,14 +181,14 @@ class Settler:
         changes = [
             VisibilityChange(
                 receipt=settlement.message.receipt,
-                timeout_s=math.ceil(self._delay_seconds(settlement.message, settlement.outcome)),
+                timeout_s=math.ceil(self._delay_s(settlement.message, settlement.outcome)),
             )
             for settlement in settlements
             if isinstance(settlement.outcome, Retry)
         ]
         await self._send_with_retries("hide", self._visibility_changes, changes)
 
-    def _delay_seconds(self, message: Message, retry: Retry) -> float:
+    def _delay_s(self, message: Message, retry: Retry) -> float:
         seconds = self._retry.after(message.receive_count) if retry.after_s is None else retry.after_s
         return min(max(seconds, 0), VISIBILITY_TIMEOUT_S_MAX)
 

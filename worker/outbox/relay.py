@@ -26,8 +26,8 @@ _SIDES: Final[tuple[Side, ...]] = ("conversation", "work-item")
 class RelaySchedule(Struct, frozen=True, kw_only=True):
     """The mean pause between two rounds, and the age above which the relay takes an entry."""
 
-    interval_seconds: float
-    age_seconds: float
+    interval_s: float
+    age_s: float
 
 
 class Relay:
@@ -43,12 +43,12 @@ class Relay:
 
     async def run(self) -> None:
         """Run rounds until cancelled."""
-        await self._runtime.run_rounds(self.round, interval_seconds=self._schedule.interval_seconds)
+        await self._runtime.run_rounds(self.round, interval_s=self._schedule.interval_s)
 
     async def round(self) -> None:
         """Measure the backlog and publish all entries above the age. Raises StoreAway."""
         await self._measure()
-        now, age = self._runtime.clock.now(), timedelta(seconds=self._schedule.age_seconds)
+        now, age = self._runtime.clock.now(), timedelta(seconds=self._schedule.age_s)
         blocked: set[Side] = set()
         skip = 0
         while len(blocked) < len(_SIDES):
@@ -77,7 +77,7 @@ class Relay:
     async def _measure(self) -> None:
         backlog = await self._outbox.backlog()
         metrics = self._runtime.telemetry.metrics
-        age_seconds = (self._runtime.clock.now() - backlog.oldest).total_seconds() if backlog.oldest else 0.0
+        age_s = (self._runtime.clock.now() - backlog.oldest).total_seconds() if backlog.oldest else 0.0
         metrics.gauge(Metric.OUTBOX_BACKLOG, backlog.count)
-        metrics.gauge(Metric.OUTBOX_OLDEST, max(age_seconds, 0.0))
+        metrics.gauge(Metric.OUTBOX_OLDEST, max(age_s, 0.0))
         metrics.gauge(Metric.OUTBOX_SET_ASIDE, backlog.set_aside)

@@ -12,14 +12,14 @@ _RETRYING: Final = AsyncRetrying()
 
 
 class JitteredBackoff(wait_base):
-    """A delay with a ceiling that doubles from `first_seconds` up to `max_seconds`; each delay falls between half of
+    """A delay with a ceiling that doubles from `first_s` up to `max_s`; each delay falls between half of
     the ceiling and the whole ceiling.
 
     It is a `wait` of tenacity. `after` serves attempts that are counted elsewhere, such as SQS's receive count.
     """
 
-    def __init__(self, *, first_seconds: float, max_seconds: float, chance: Chance) -> None:
-        self._growth = wait_exponential(multiplier=first_seconds, max=max_seconds)
+    def __init__(self, *, first_s: float, max_s: float, chance: Chance) -> None:
+        self._growth = wait_exponential(multiplier=first_s, max=max_s)
         self._chance = chance
 
     def __call__(self, retry_state: RetryCallState) -> float:

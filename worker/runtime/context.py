@@ -27,14 +27,14 @@ class RuntimeContext(Struct, frozen=True, kw_only=True):
         availability = StoreAvailability(clock=clock, health=health, telemetry=telemetry)
         return cls(clock=clock, chance=chance, telemetry=telemetry, health=health, store_availability=availability)
 
-    async def run_rounds(self, work: Callable[[], Awaitable[None]], *, interval_seconds: float) -> None:
+    async def run_rounds(self, work: Callable[[], Awaitable[None]], *, interval_s: float) -> None:
         """Repeat `work`, which calls the store, until cancelled; each round tells whether the store is available.
 
-        The pause before a round is 0.5 to 1.5 times `interval_seconds`. The jitter keeps workers that started together
+        The pause before a round is 0.5 to 1.5 times `interval_s`. The jitter keeps workers that started together
         from calling the store together.
         """
         while True:
-            await self.clock.sleep(interval_seconds * (0.5 + self.chance.random()))
+            await self.clock.sleep(interval_s * (0.5 + self.chance.random()))
             try:
                 await work()
             except StoreAway as away:

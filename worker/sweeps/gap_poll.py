@@ -18,7 +18,7 @@ from worker.telemetry.metrics import Metric
 
 PAGE_SIZE: Final = 50
 """Pairs decided together."""
-_INTERVAL_SECONDS_MAX: Final = 15.0
+_INTERVAL_S_MAX: Final = 15.0
 
 
 class GapCloser(Protocol):
@@ -44,21 +44,21 @@ class GapPoll:
         closer: GapCloser,
         announcer: Announcer,
         lag: QueueLateness,
-        gap_seconds: float,
+        gap_s: float,
         runtime: RuntimeContext,
     ) -> None:
-        """A pair is decided once it has waited for `gap_seconds` plus the lateness of the queue."""
+        """A pair is decided once it has waited for `gap_s` plus the lateness of the queue."""
         self._pairs = pairs
         self._closer = closer
         self._announcer = announcer
         self._lag = lag
-        self._gap = timedelta(seconds=gap_seconds)
-        self._interval_seconds = min(gap_seconds / 4, _INTERVAL_SECONDS_MAX)
+        self._gap = timedelta(seconds=gap_s)
+        self._interval_s = min(gap_s / 4, _INTERVAL_S_MAX)
         self._runtime = runtime
 
     async def run(self) -> None:
         """Run rounds until cancelled."""
-        await self._runtime.run_rounds(self.round, interval_seconds=self._interval_seconds)
+        await self._runtime.run_rounds(self.round, interval_s=self._interval_s)
 
     async def round(self) -> None:
         """Measure the waiting pairs and decide those that have waited long enough, each once. Raises StoreAway."""
@@ -103,6 +103,6 @@ class GapPoll:
     async def _measure(self) -> None:
         backlog = await self._pairs.waiting_backlog()
         metrics = self._runtime.telemetry.metrics
-        age_seconds = (self._runtime.clock.now() - backlog.oldest).total_seconds() if backlog.oldest else 0.0
+        age_s = (self._runtime.clock.now() - backlog.oldest).total_seconds() if backlog.oldest else 0.0
         metrics.gauge(Metric.WAITING, backlog.count)
-        metrics.gauge(Metric.WAITING_OLDEST, max(age_seconds, 0.0))
+        metrics.gauge(Metric.WAITING_OLDEST, max(age_s, 0.0))

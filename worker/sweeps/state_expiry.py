@@ -11,7 +11,7 @@ from worker.runtime.context import RuntimeContext
 
 REMOVED_MAX: Final = 1_000
 """States removed by one command. The command has a deadline, and the first round may find the states of a year."""
-_INTERVAL_SECONDS: Final = 1_200.0
+_INTERVAL_S: Final = 1_200.0
 
 
 class StateExpiry:
@@ -25,7 +25,7 @@ class StateExpiry:
 
     async def run(self) -> None:
         """Run rounds until cancelled."""
-        await self._runtime.run_rounds(self.round, interval_seconds=_INTERVAL_SECONDS)
+        await self._runtime.run_rounds(self.round, interval_s=_INTERVAL_S)
 
     async def round(self) -> None:
         """Remove all states that have expired. Raises StoreAway."""

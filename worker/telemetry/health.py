@@ -20,11 +20,11 @@ PARTS: Final[tuple[Part, ...]] = ("queue", "store", "pipelines")
 
 
 class Health:
-    """The last report of each part. Without progress for more than `silence_seconds_max` the process is not ready."""
+    """The last report of each part. Without progress for more than `silence_s_max` the process is not ready."""
 
-    def __init__(self, *, clock: Clock, silence_seconds_max: float) -> None:
+    def __init__(self, *, clock: Clock, silence_s_max: float) -> None:
         self._clock = clock
-        self._silence_seconds_max = silence_seconds_max
+        self._silence_s_max = silence_s_max
         self._reasons: dict[Part, str | None] = dict.fromkeys(PARTS, "starting")
         self._progress_at = clock.monotonic()
 
@@ -43,9 +43,9 @@ class Health:
     def report(self) -> dict[str, Any]:
         """The answer of `/readyz`: `{ready, checks: {part: {ok, reason}}}`, with a `reason` where `ok` is false."""
         checks: dict[str, Any] = {part: _check(self._reasons[part]) for part in PARTS}
-        silence_seconds = int(self._clock.monotonic() - self._progress_at)
-        silent = silence_seconds > self._silence_seconds_max
-        checks["progress"] = _check(f"nothing received or settled for {silence_seconds} s" if silent else None)
+        silence_s = int(self._clock.monotonic() - self._progress_at)
+        silent = silence_s > self._silence_s_max
+        checks["progress"] = _check(f"nothing received or settled for {silence_s} s" if silent else None)
         return {"ready": all(check["ok"] for check in checks.values()), "checks": checks}
 
 

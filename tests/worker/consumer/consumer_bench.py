@@ -112,7 +112,7 @@ class ConsumerBench:
         self.health.mark_healthy("store")
         self.in_flight = InFlight(count_max=200, visibility_timeout_s=60, clock=clock)
         self.offered: list[str] = []
-        pause = JitteredBackoff(first_seconds=1, max_seconds=8, chance=FixedChance())
+        pause = JitteredBackoff(first_s=1, max_s=8, chance=FixedChance())
         self.settler = Settler(
             queue=self.queue,
             facts=self.queue.facts,

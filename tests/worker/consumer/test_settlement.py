@@ -58,8 +58,8 @@ async def _bench(*, fifo: bool = False) -> AsyncIterator[SettlementBench]:
         queue=queue,
         facts=queue.facts,
         in_flight=in_flight,
-        retry=JitteredBackoff(first_seconds=2, max_seconds=900, chance=FixedChance()),
-        pause=JitteredBackoff(first_seconds=0.2, max_seconds=1, chance=FixedChance()),
+        retry=JitteredBackoff(first_s=2, max_s=900, chance=FixedChance()),
+        pause=JitteredBackoff(first_s=0.2, max_s=1, chance=FixedChance()),
         runtime=runtime_of(clock, recorder),
     )
     running = asyncio.create_task(settler.run())

@@ -23,9 +23,9 @@ LATER = RefusedEntry(code="InternalError", reason="try again", final=False)
 NEVER = RefusedEntry(code="InvalidParameter", reason="bad message", final=True)
 
 
-def announcement(key: str, *, side: str = "conversation", size: int = 0, age_seconds: float = 0) -> Announcement:
+def announcement(key: str, *, side: str = "conversation", size: int = 0, age_s: float = 0) -> Announcement:
     text = json.dumps({"id": key, "name": f"kustomer.{side}.update", "filler": "x" * size})
-    created_at = T0 - timedelta(seconds=age_seconds)
+    created_at = T0 - timedelta(seconds=age_s)
     if side == "conversation":
         return Announcement(id=key, conversation_id="c1", side="conversation", message=text, created_at=created_at)
     return Announcement(id=key, conversation_id="c1", side="work-item", message=text, created_at=created_at)
@@ -87,7 +87,7 @@ class OutboxBench:
             topics=self.topics,
             arns={"conversation": "arn:conversations", "work-item": "arn:work-items"},
             outbox=self.outbox,  # type: ignore[arg-type]
-            pause=JitteredBackoff(first_seconds=0.1, max_seconds=1, chance=FixedChance()),
+            pause=JitteredBackoff(first_s=0.1, max_s=1, chance=FixedChance()),
             waiting_max=waiting_max,
             runtime=runtime,
         )
@@ -95,7 +95,7 @@ class OutboxBench:
         self.relay = Relay(
             outbox=self.outbox,  # type: ignore[arg-type]
             publisher=self.publisher,
-            schedule=RelaySchedule(interval_seconds=5, age_seconds=30),
+            schedule=RelaySchedule(interval_s=5, age_s=30),
             runtime=runtime,
         )
 
@@ -185,8 +185,8 @@ async def test_the_store_being_away_leaves_what_was_sent_to_be_sent_again(bench:
 
 async def test_the_relay_sends_what_a_crash_left_and_what_is_young_waits() -> None:
     bench = OutboxBench()
-    old = [announcement(f"old{n}", age_seconds=31 + n) for n in range(250)]
-    bench.outbox.put(*old, announcement("young", age_seconds=5))
+    old = [announcement(f"old{n}", age_s=31 + n) for n in range(250)]
+    bench.outbox.put(*old, announcement("young", age_s=5))
     await bench.relay.round()
     assert sorted(bench.topics.published) == sorted(one.id for one in old)
     assert list(bench.outbox.entries) == ["young"]
@@ -197,7 +197,7 @@ async def test_the_relay_sends_what_a_crash_left_and_what_is_young_waits() -> No
 
 async def test_what_was_written_before_the_clock_was_set_back_does_not_wait_until_then() -> None:
     bench = OutboxBench()
-    bench.outbox.put(announcement("stuck"), announcement("young", age_seconds=3_600))
+    bench.outbox.put(announcement("stuck"), announcement("young", age_s=3_600))
     bench.clock.put(-3_600)
     await bench.relay.round()
     assert bench.topics.published == ["stuck"]
@@ -205,8 +205,8 @@ async def test_what_was_written_before_the_clock_was_set_back_does_not_wait_unti
 
 async def test_the_relay_leaves_alone_what_the_publisher_still_has() -> None:
     bench = OutboxBench()
-    bench.publisher.offer(bench.outbox.put(announcement("mine", age_seconds=60)))
-    bench.outbox.put(announcement("orphan", age_seconds=60))
+    bench.publisher.offer(bench.outbox.put(announcement("mine", age_s=60)))
+    bench.outbox.put(announcement("orphan", age_s=60))
     await bench.relay.round()
     assert bench.topics.published == ["orphan"]
 
@@ -214,7 +214,7 @@ async def test_the_relay_leaves_alone_what_the_publisher_still_has() -> None:
 async def test_the_relay_ends_its_round_where_nothing_moves() -> None:
     bench = OutboxBench()
     bench.topics.away = True
-    bench.outbox.put(*(announcement(f"a{n}", age_seconds=60) for n in range(150)))
+    bench.outbox.put(*(announcement(f"a{n}", age_s=60) for n in range(150)))
     await bench.relay.round()
     assert len(bench.outbox.entries) == 150
 
@@ -222,8 +222,8 @@ async def test_the_relay_ends_its_round_where_nothing_moves() -> None:
 async def test_a_topic_that_refuses_does_not_hold_up_the_other_one() -> None:
     bench = OutboxBench()
     bench.topics.refusing = {"arn:conversations"}
-    bench.outbox.put(*(announcement(f"c{n}", age_seconds=99) for n in range(150)))
-    bench.outbox.put(announcement("w1", side="work-item", age_seconds=60))
+    bench.outbox.put(*(announcement(f"c{n}", age_s=99) for n in range(150)))
+    bench.outbox.put(announcement("w1", side="work-item", age_s=60))
     await bench.relay.round()
     assert bench.topics.published == ["w1"]
     assert "w1" not in bench.outbox.entries

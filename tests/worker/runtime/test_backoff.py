@@ -12,11 +12,11 @@ from worker.runtime.backoff import JitteredBackoff, retry_until_done
     ("attempt", "seconds"), [(-1, 1.5), (0, 1.5), (1, 1.5), (2, 3), (5, 24), (12, 675), (5_000, 675)]
 )
 def test_it_doubles_up_to_its_maximum(attempt: int, seconds: float) -> None:
-    assert JitteredBackoff(first_seconds=2, max_seconds=900, chance=FixedChance()).after(attempt) == seconds
+    assert JitteredBackoff(first_s=2, max_s=900, chance=FixedChance()).after(attempt) == seconds
 
 
 def test_it_falls_between_half_of_its_ceiling_and_all_of_it() -> None:
-    delay = JitteredBackoff(first_seconds=8, max_seconds=900, chance=Random(7))
+    delay = JitteredBackoff(first_s=8, max_s=900, chance=Random(7))
     drawn = [delay.after(1) for _ in range(500)]
     assert 4 <= min(drawn) < 4.2
     assert 7.8 < max(drawn) <= 8
@@ -34,6 +34,6 @@ async def test_it_is_tried_until_done_or_often_enough_with_a_growing_pause(
         return tries == tries_needed
 
     await retry_until_done(
-        once, tries_max=4, pause=JitteredBackoff(first_seconds=2, max_seconds=900, chance=FixedChance()), clock=clock
+        once, tries_max=4, pause=JitteredBackoff(first_s=2, max_s=900, chance=FixedChance()), clock=clock
     )
     assert (tries, clock.slept) == (min(tries_needed, 4), slept)

@@ -72,7 +72,7 @@ class GapPollBench:
             closer=self,
             announcer=self,
             lag=self.lag,
-            gap_seconds=60,
+            gap_s=60,
             runtime=self.runtime,
         )
 

@@ -17,7 +17,7 @@ async def _ask(port: int, path: str) -> tuple[int, dict[str, Any]]:
 
 
 async def test_a_worker_that_starts_lives_and_is_not_ready() -> None:
-    health = Health(clock=FakeClock(), silence_seconds_max=90)
+    health = Health(clock=FakeClock(), silence_s_max=90)
     async with serve_health(health, host="127.0.0.1", port=0) as port:
         assert await _ask(port, "/healthz") == (200, {"status": "alive"})
         status, said = await _ask(port, "/readyz")
@@ -27,7 +27,7 @@ async def test_a_worker_that_starts_lives_and_is_not_ready() -> None:
 
 async def test_it_is_ready_when_every_part_is_and_says_which_is_not() -> None:
     clock = FakeClock()
-    health = Health(clock=clock, silence_seconds_max=90)
+    health = Health(clock=clock, silence_s_max=90)
     for part in PARTS:
         health.mark_healthy(part)
     async with serve_health(health, host="127.0.0.1", port=0) as port:
@@ -48,7 +48,7 @@ async def test_it_is_ready_when_every_part_is_and_says_which_is_not() -> None:
 
 async def test_a_clock_that_is_set_neither_makes_silence_nor_hides_it() -> None:
     clock = FakeClock()
-    health = Health(clock=clock, silence_seconds_max=90)
+    health = Health(clock=clock, silence_s_max=90)
     clock.put(3_600)
     assert health.report()["checks"]["progress"]["ok"]
     clock.put(-7_200)
@@ -62,5 +62,5 @@ async def test_a_port_that_is_taken_is_one_clear_line() -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(Misconfigured, match=f"HTTP_PORT {port}: .*choose another port"):
-            async with serve_health(Health(clock=FakeClock(), silence_seconds_max=90), host="127.0.0.1", port=port):
+            async with serve_health(Health(clock=FakeClock(), silence_s_max=90), host="127.0.0.1", port=port):
                 pass
