@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from commands.reason import ReasonCode
 from handlers.batch_handler import BatchHandler
+from handlers.events.envelope import Limits
 from handlers.events.event import Event
-from handlers.events.parser import Limits
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import HandledEvent
 from handlers.planning.audit_records import failed

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from handlers.documents.document import document_of, related, relationship
 from handlers.documents.nouns import conversation_of
-from handlers.events.schema import ConversationData, WorkItemAttributes, WorkItemData
+from handlers.events.schema import WorkItemAttributes
+from handlers.events.validation import validate_conversation, validate_work_item
 from handlers.ports import Document
 
 _IDS: Final = {
@@ -33,8 +34,8 @@ def conversation_document(flat: Mapping[str, Any]) -> Document:
         "attributes": attributes,
         "relationships": {"queue": _link("queue", _queue_id(flat.get("queue")))},
     }
-    checked = ConversationData.model_validate(data)
-    return document_of(data, org=None, rev=checked.attributes.rev)
+    checked = validate_conversation(data)
+    return document_of(data, org=None, rev=checked["attributes"]["rev"])
 
 
 def work_item_document(flat: Mapping[str, Any]) -> Document:
@@ -56,8 +57,8 @@ def work_item_document(flat: Mapping[str, Any]) -> Document:
             "resource": {"data": {"type": "conversation", "id": _part(flat.get("resource"), "id") or "conversation"}},
         },
     }
-    checked = WorkItemData.model_validate(data)
-    return document_of(data, org=None, rev=checked.attributes.rev)
+    checked = validate_work_item(data)
+    return document_of(data, org=None, rev=checked["attributes"]["rev"])
 
 
 def flat_work_item(document: Document, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def _link(name: str, target: object) -> dict[str, Any] | None:
     return None if target is None else {"data": {"id": target}}
 
 
-_MODELLED: Final = frozenset(WorkItemAttributes.model_fields)
+_MODELLED: Final = frozenset(WorkItemAttributes.__annotations__)
 _LINKED: Final = frozenset({"id", "assignedTo", "acceptedBy", "routedTo", "session", "team", "queue", "resource"})
 
 

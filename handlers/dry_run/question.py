@@ -20,7 +20,7 @@ from handlers.documents.json_values import unstorable
 from handlers.documents.nouns import conversation_of, with_work_item, work_item_of
 from handlers.dry_run.flat_form import conversation_document, flat_work_item, work_item_document
 from handlers.events.schema import Id, Instant, WholeNumber
-from handlers.events.validation import told
+from handlers.events.validation import question_faults
 from handlers.ports import Document
 from sync.conversation import FIELDS, Conversation
 from sync.conversation import Field as SharedField
@@ -113,7 +113,7 @@ def answer(question: object, *, now: datetime) -> dict[str, Any]:
             case _:
                 raise BadQuestion("kind: must be 'sync' or 'command'")
     except ValidationError as fault:
-        raise BadQuestion(told(fault)) from fault
+        raise BadQuestion(question_faults(fault)) from fault
 
 
 def _answer_sync(question: _SyncQuestion, now: datetime) -> dict[str, Any]:
@@ -223,7 +223,7 @@ def _document(name: str, flat: Mapping[str, Any]) -> Document:
     try:
         return build(flat)
     except ValidationError as fault:
-        raise BadQuestion(told(fault, at=(name,))) from fault
+        raise BadQuestion(question_faults(fault, at=(name,))) from fault
 
 
 def _session(session: _Session) -> Session:

@@ -1,9 +1,10 @@
-"""The five shapes in which an event arrives, told apart by their keys and unwrapped down to the event.
+"""The five shapes in which an event arrives, told apart by their keys and unwrapped down to the event itself.
 
     SQS message {MessageId, Body} → SNS notification {Type, Message} → published message {body, publishedAt} → event
     captured log line {producer, body} → published message → event
 
-A flag never says which; so a queue may mix raw and wrapped delivery, and a capture may hold any of them.
+No flag says which shape it is, so a queue may mix raw and wrapped delivery, and a capture may hold any of the five.
+Source: docs/events.md, *Envelope*.
 """
 
 import re
@@ -14,98 +15,124 @@ from typing import Any, Final, TypeGuard
 import orjson
 from msgspec import Struct
 
-from handlers.documents.json_values import depth_of
 from handlers.events.event import Malformed, RejectionCode
-from handlers.events.json_text import ParsedJson, exact, loads, too_deep
+from handlers.events.json_text import depth_of, made_exact, parse_rounded, too_deep
 
-_NAMES: Final = frozenset({
-    "Attributes", "Body", "Message", "MessageAttributes", "MessageId", "ReceiptHandle", "Records", "Subject",
-    "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type", "body", "changes", "client", "createdAt", "data", "dd",
-    "hostname", "id", "isSync", "level", "msg", "name", "org", "partition", "pid", "producer", "publishedAt",
-    "routingReasons", "time", "v", "version",
-})  # fmt: skip
-"""Keys that a reason may name. Any other may be what a customer wrote: it is counted."""
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """The size of a published message in bytes of UTF-8, and the levels that a JSON text may nest."""
+
+    bytes_max: int = 262_144
+    depth_max: int = 64
+
+
+DEFAULT_LIMITS: Final = Limits()
+_QUOTING_RATIO_MAX: Final = 6
+"""JSON quoting writes one character as six at most (`\\u0000`)."""
 
 
 class UnwrappedEvent(Struct, frozen=True, kw_only=True):
-    """The event, and what its wrappers say: the published message (None: a bare event) and the trace.
+    """An event's own JSON object, and the facts that its wrappers add.
 
-    `plain`: no number in it is beyond 64 bits and no name has a null character; False says nothing.
+    `published`: the published message around the event; None for a bare event.
+    `trace`: `{trace_id, span_id}` from the outermost wrapper that has one.
+    `known_storable`: see `ParsedJson`.
     """
 
     event: Mapping[str, Any]
     published: Mapping[str, Any] | None
     trace: Mapping[str, str] | None
-    plain: bool
+    known_storable: bool
 
 
-def unwrap(thing: object, *, depth_max: int, bytes_max: int) -> UnwrappedEvent | Malformed:
-    """Any of the five shapes, parsed, down to the event; a fault where it is none, or too large, or too deep.
+class _Layer(Struct, frozen=True, kw_only=True):
+    """One parsed shape. `quoted`: the wrapper's key and the JSON text under it; None where the shape quotes no text."""
 
-    Size is that of the published message: what a wrapper adds to it by quoting is no fault of the message.
+    value: Any
+    known_storable: bool
+    quoted: tuple[str, object] | None
+
+
+def unwrap_text(body: str, limits: Limits = DEFAULT_LIMITS) -> UnwrappedEvent | Malformed:
+    """The event in a queue message's body, which holds any of the five shapes as JSON text.
+
+    The published message's size counts: an SNS notification quotes it, and the quoting does not count.
     """
-    if depth_of(thing, stop_above=depth_max) > depth_max:
-        return Malformed(code=RejectionCode.TOO_DEEP, reason=f"nests deeper than {depth_max} levels")
-    return unwrap_parsed((thing, False), depth_max=depth_max, bytes_max=bytes_max)
+    large = _too_large(body, limits.bytes_max)
+    if large is not None and (len(body) > _QUOTING_RATIO_MAX * limits.bytes_max or '"Notification"' not in body):
+        return large
+    layer = _parse_layer(body, "the body", limits)
+    if isinstance(layer, Malformed):
+        return layer
+    if large is not None and (layer.quoted is None or layer.quoted[0] != "Message"):
+        return large
+    return _innermost(layer, limits)
 
 
-def unwrap_parsed(parsed: ParsedJson, *, depth_max: int, bytes_max: int) -> UnwrappedEvent | Malformed:
-    """The same for what is known not to be too deep."""
-    thing, plain = parsed
+def unwrap_value(value: object, limits: Limits = DEFAULT_LIMITS) -> UnwrappedEvent | Malformed:
+    """The event in any of the five shapes, already parsed, for example a line of a capture."""
+    if depth_of(value, stop_above=limits.depth_max) > limits.depth_max:
+        return Malformed(code=RejectionCode.TOO_DEEP, reason=f"nests deeper than {limits.depth_max} levels")
+    return _innermost(_Layer(value=value, known_storable=False, quoted=_quoted(value)), limits)
+
+
+def _innermost(layer: _Layer, limits: Limits) -> UnwrappedEvent | Malformed:
     trace: Mapping[str, str] | None = None
     published: Mapping[str, Any] | None = None
-    while isinstance(thing, dict):
-        trace = trace or trace_of(thing)
-        quoted = _quoted(thing)
-        if quoted is not None:
-            where, text = quoted
-            large = too_large(text, bytes_max) if where == "Message" else None
-            inner = large or parse_shape(text, where, depth_max=depth_max)
+    while True:
+        value = layer.value
+        if not isinstance(value, dict):
+            reason = f"an event is a JSON object, this is a {type(value).__name__}"
+            return Malformed(code=RejectionCode.NOT_AN_EVENT, reason=reason)
+        trace = trace or trace_of(value)
+        if layer.quoted is not None:
+            where, text = layer.quoted
+            large = _too_large(text, limits.bytes_max) if where == "Message" else None
+            inner = large or _parse_layer(text, where, limits)
             if isinstance(inner, Malformed):
                 return inner
-            thing, plain = inner
-        elif isinstance(thing.get("body"), dict):
+            layer = inner
+        elif isinstance(body := value.get("body"), dict):
             # A log line's body is the published message, a published message's body is the event.
-            published, thing = thing, thing["body"]
-        elif isinstance(thing.get("data"), dict) and "name" in thing:
-            return UnwrappedEvent(event=thing, published=published, trace=trace, plain=plain)
+            published = value
+            layer = _Layer(value=body, known_storable=layer.known_storable, quoted=_quoted(body))
+        elif isinstance(value.get("data"), dict) and "name" in value:
+            return UnwrappedEvent(event=value, published=published, trace=trace, known_storable=layer.known_storable)
         else:
-            return Malformed(code=RejectionCode.NOT_AN_EVENT, reason=f"keys {_keys(thing)} are those of no known shape")
-    return Malformed(
-        code=RejectionCode.NOT_AN_EVENT, reason=f"an event is a JSON object, this is a {type(thing).__name__}"
-    )
+            reason = f"keys {_keys(value)} are those of no known shape"
+            return Malformed(code=RejectionCode.NOT_AN_EVENT, reason=reason)
 
 
-def parse_shape(text: object, where: str, *, depth_max: int) -> ParsedJson | Malformed:
-    """JSON text of any of the five shapes, parsed and not too deep."""
-    tree = loads(text, where, depth_max=depth_max)
-    if isinstance(tree, Malformed):
-        return tree
-    assert isinstance(text, str | bytes), "else it could not be parsed"
-    quoted = _quoted(tree) if isinstance(tree, dict) else None
-    if quoted is None or not isinstance(quoted[1], str):
-        return exact(tree, text, where, depth_max=depth_max)
-    # Beside the text that it quotes a wrapper has a dozen values: to walk those takes a fifth of what it takes to look
-    # through the text, and none of its numbers is ever asked for.
-    return too_deep(where, depth_max) if depth_of(tree, stop_above=depth_max) > depth_max else (tree, False)
+def _parse_layer(text: object, where: str, limits: Limits) -> _Layer | Malformed:
+    value = parse_rounded(text, where, depth_max=limits.depth_max)
+    if isinstance(value, Malformed):
+        return value
+    quoted = _quoted(value)
+    if quoted is None:
+        assert isinstance(text, str | bytes), "other types are rejected above"
+        parsed = made_exact(value, text, where, depth_max=limits.depth_max)
+        if isinstance(parsed, Malformed):
+            return parsed
+        return _Layer(value=parsed.value, known_storable=parsed.known_storable, quoted=None)
+    # A wrapper has a dozen values beside its long text, and no number of its own is read. Walking the values takes a
+    # fifth of the time of searching the text.
+    if depth_of(value, stop_above=limits.depth_max) > limits.depth_max:
+        return too_deep(where, limits.depth_max)
+    return _Layer(value=value, known_storable=False, quoted=quoted)
 
 
-def _quoted(thing: Mapping[str, Any]) -> tuple[str, object] | None:
-    """Where a wrapper quotes, and what; None for what is no wrapper."""
-    if "Body" in thing and ("MessageId" in thing or "ReceiptHandle" in thing):
-        return "Body", thing["Body"]
-    if thing.get("Type") == "Notification" and "Message" in thing:
-        return "Message", thing["Message"]
+def _quoted(value: object) -> tuple[str, object] | None:
+    """The key under which an SQS message or an SNS notification quotes a text, and the text; None for other values."""
+    if not isinstance(value, dict):
+        return None
+    if "Body" in value and ("MessageId" in value or "ReceiptHandle" in value):
+        return "Body", value["Body"]
+    if value.get("Type") == "Notification" and "Message" in value:
+        return "Message", value["Message"]
     return None
 
 
-def is_notification(thing: object) -> bool:
-    """Whether this is what SNS wraps a published message in."""
-    return isinstance(thing, dict) and thing.get("Type") == "Notification" and "Message" in thing
-
-
-def too_large(text: object, bytes_max: int) -> Malformed | None:
-    """`TOO_LARGE` for a text of more than `bytes_max` bytes of UTF-8."""
+def _too_large(text: object, bytes_max: int) -> Malformed | None:
     if not isinstance(text, str):
         return None
     size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
@@ -114,28 +141,40 @@ def too_large(text: object, bytes_max: int) -> Malformed | None:
     return Malformed(code=RejectionCode.TOO_LARGE, reason=f"{size} bytes, the limit is {bytes_max}")
 
 
-def _keys(thing: Mapping[str, Any]) -> str:
-    names = sorted(thing.keys() & _NAMES)
-    unknown = len(thing) - len(names)
-    told = [*names, *([f"{unknown} unknown"] if unknown else [])]
-    return ", ".join(told) if told else "(none)"
+_NAMEABLE_KEYS: Final = frozenset({
+    "Attributes", "Body", "Message", "MessageAttributes", "MessageId", "ReceiptHandle", "Records", "Subject",
+    "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type", "body", "changes", "client", "createdAt", "data", "dd",
+    "hostname", "id", "isSync", "level", "msg", "name", "org", "partition", "pid", "producer", "publishedAt",
+    "routingReasons", "time", "v", "version",
+})  # fmt: skip
+"""The keys that a reason may name. A customer may have written any other key, so a reason only counts those."""
 
 
-_ID: Final = re.compile(r"[0-9a-fA-F]{1,64}")
+def _keys(value: Mapping[str, Any]) -> str:
+    names = sorted(value.keys() & _NAMEABLE_KEYS)
+    unknown = len(value) - len(names)
+    parts = [*names, *([f"{unknown} unknown"] if unknown else [])]
+    return ", ".join(parts) if parts else "(none)"
 
 
-def trace_of(thing: Mapping[str, Any]) -> dict[str, str] | None:
-    """`{trace_id, span_id}` of one wrapper of an event, or None. A trace that cannot be read is no fault."""
-    dd = thing.get("dd")
-    if isinstance(dd, dict) and _is_id(dd.get("trace_id")):
-        return {key: value for key in ("trace_id", "span_id") if _is_id(value := dd.get(key))}
-    attributes = thing.get("MessageAttributes")
+_TRACE_ID: Final = re.compile(r"[0-9a-fA-F]{1,64}")
+
+
+def trace_of(wrapper: Mapping[str, Any]) -> dict[str, str] | None:
+    """`{trace_id, span_id}` of one wrapper, from its `dd` or its message attribute `_datadog`.
+
+    None where the wrapper has no trace or an unreadable one. An unreadable trace does not make a message malformed.
+    """
+    dd = wrapper.get("dd")
+    if isinstance(dd, dict) and _is_trace_id(dd.get("trace_id")):
+        return {key: value for key in ("trace_id", "span_id") if _is_trace_id(value := dd.get(key))}
+    attributes = wrapper.get("MessageAttributes")
     carrier = attributes.get("_datadog") if isinstance(attributes, dict) else None
     if not isinstance(carrier, dict):
         return None
     value = carrier.get("Value") or carrier.get("StringValue") or carrier.get("BinaryValue")
     if carrier.get("Type") == "Binary" and isinstance(value, str):
-        # A notification spells binary attributes, which is how tracers send theirs through SNS, in base64.
+        # Tracers send a binary attribute through SNS. A notification writes binary attributes in base64.
         value = _decoded(value)
     return _from_headers(value)
 
@@ -152,13 +191,13 @@ def _from_headers(text: object) -> dict[str, str] | None:
         headers = orjson.loads(text) if isinstance(text, str | bytes) else None
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(headers, dict) or not _is_id(headers.get("x-datadog-trace-id")):
+    if not isinstance(headers, dict) or not _is_trace_id(headers.get("x-datadog-trace-id")):
         return None
     trace: dict[str, str] = {"trace_id": headers["x-datadog-trace-id"]}
     parent = headers.get("x-datadog-parent-id")
-    return {**trace, "span_id": parent} if _is_id(parent) else trace
+    return {**trace, "span_id": parent} if _is_trace_id(parent) else trace
 
 
-def _is_id(value: object) -> TypeGuard[str]:
-    """Decimal or hexadecimal, as tracers count: anything else would go into every log line and every announcement."""
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
+def _is_trace_id(value: object) -> TypeGuard[str]:
+    """A decimal or hexadecimal number, as tracers write it: every log line and announcement repeats the value."""
+    return isinstance(value, str) and _TRACE_ID.fullmatch(value) is not None

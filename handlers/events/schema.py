@@ -1,147 +1,143 @@
-"""The modelled fields of an event, strictly typed: a wrong type in any of them is a fault, named with its path.
+"""The modelled fields of an event, as strictly typed dicts. Every other field is kept as it came and never read.
 
-Everything else is kept as it came and never looked at. Source: domain.md, *Events*.
+`validation.py` checks values against these types. Source: docs/events.md, *Envelope* and *Documents*.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Required
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, StringConstraints
+from typing_extensions import TypedDict
 
 from commands.instant import parse_instant
-from commands.reason import ReasonAction
 
 REV_MAX: Final = 2**53 - 1
-"""The largest revision that every producer can count to."""
+"""The largest revision that every producer can count to: JavaScript's largest exact whole number."""
 
 
-def is_instant(text: str) -> str:
-    """The text, where it is an instant; else a ValueError."""
+def _checked_instant(text: str) -> str:
     if parse_instant(text) is None:
         raise ValueError("not an ISO 8601 time with a zone")
     return text
 
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
-Instant = Annotated[str, AfterValidator(is_instant)]
+Instant = Annotated[str, AfterValidator(_checked_instant)]
 Revision = Annotated[int, Field(ge=1, le=REV_MAX)]
 WholeNumber = Annotated[int, Field(ge=0, le=REV_MAX)]
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+class LinkTarget(TypedDict, total=False):
+    """The document that a relationship names."""
+
+    id: Required[Id]
+    type: str | None
 
 
-class LinkTarget(_Wire):
-    """What a relationship names."""
+class Relationship(TypedDict, total=False):
+    """A relationship. `data` is null where it names no document."""
 
-    id: Id
-    type: str | None = None
-
-
-class Relationship(_Wire):
-    """One relationship; `data` null: it names nothing."""
-
-    data: LinkTarget | None = None
+    data: LinkTarget | None
 
 
-class ConversationAttributes(_Wire):
+class ConversationAttributes(TypedDict, total=False):
     """A conversation's modelled attributes."""
 
-    rev: Revision
-    status: Literal["open", "snoozed", "done"]
-    assignedUsers: list[Id] | None = None
-    ended: bool | None = None
-    deleted: bool | None = None
-    updatedAt: Instant | None = None
+    rev: Required[Revision]
+    status: Required[Literal["open", "snoozed", "done"]]
+    assignedUsers: list[Id] | None
+    ended: bool | None
+    deleted: bool | None
+    updatedAt: Instant | None
 
 
-class ConversationRelationships(_Wire):
+class ConversationRelationships(TypedDict, total=False):
     """A conversation's modelled relationships."""
 
-    queue: Relationship | None = None
+    queue: Relationship | None
 
 
-class ConversationData(_Wire):
+class ConversationData(TypedDict, total=False):
     """A conversation's snapshot."""
 
-    id: Id
-    type: Literal["conversation"]
-    attributes: ConversationAttributes
-    relationships: ConversationRelationships | None = None
+    id: Required[Id]
+    type: Required[Literal["conversation"]]
+    attributes: Required[ConversationAttributes]
+    relationships: ConversationRelationships | None
 
 
-class LastRevision(_Wire):
-    """`lastRevision`, milliseconds."""
+class LastRevision(TypedDict, total=False):
+    """A work-item's `lastRevision`: the times of its current pass through a queue. Durations in milliseconds."""
 
-    enteredQueueAt: Instant | None = None
-    queueTime: int | None = None
-    queueBusinessTime: int | None = None
-    routedAt: Instant | None = None
-    acceptedAt: Instant | None = None
-
-
-class StatusStay(_Wire):
-    """`ivr` and `wrapUp`, milliseconds."""
-
-    enteredAt: Instant | None = None
-    time: int | None = None
-    businessTime: int | None = None
+    enteredQueueAt: Instant | None
+    queueTime: int | None
+    queueBusinessTime: int | None
+    routedAt: Instant | None
+    acceptedAt: Instant | None
 
 
-class HandleTime(_Wire):
-    """`handle`, milliseconds."""
+class StatusTime(TypedDict, total=False):
+    """A work-item's `ivr` or `wrapUp`: the time it spent in that status. Durations in milliseconds."""
 
-    time: int | None = None
-    resumedAt: Instant | None = None
+    enteredAt: Instant | None
+    time: int | None
+    businessTime: int | None
 
 
-class WorkItemAttributes(_Wire):
+class HandleTime(TypedDict, total=False):
+    """A work-item's `handle`: the time an agent spent on it. Durations in milliseconds."""
+
+    time: int | None
+    resumedAt: Instant | None
+
+
+class WorkItemAttributes(TypedDict, total=False):
     """A work-item's modelled attributes."""
 
-    rev: Revision
-    resourceType: str | None = None
-    status: Literal["ivr", "queued", "routed", "assigned", "wrap-up", "wrapUp", "wrapup", "completed", "complete"]
-    paused: bool | None = None
-    workItemNumber: WholeNumber | None = None
-    resourceRev: Revision | None = None
-    itemSize: WholeNumber | None = None
-    priority: int | None = None
-    queuedCount: WholeNumber | None = None
-    firstEnterQueueAt: Instant | None = None
-    resourceCreatedAt: Instant | None = None
-    resourceFirstQueueTime: int | None = None
-    resourceFirstRouteTime: int | None = None
-    resourceFirstAssignTime: int | None = None
-    completedAt: Instant | None = None
-    updatedAt: Instant | None = None
-    lastRevision: LastRevision | None = None
-    ivr: StatusStay | None = None
-    wrapUp: StatusStay | None = None
-    handle: HandleTime | None = None
+    rev: Required[Revision]
+    resourceType: str | None
+    status: Required[
+        Literal["ivr", "queued", "routed", "assigned", "wrap-up", "wrapUp", "wrapup", "completed", "complete"]
+    ]
+    paused: bool | None
+    workItemNumber: WholeNumber | None
+    resourceRev: Revision | None
+    itemSize: WholeNumber | None
+    priority: int | None
+    queuedCount: WholeNumber | None
+    firstEnterQueueAt: Instant | None
+    resourceCreatedAt: Instant | None
+    resourceFirstQueueTime: int | None
+    resourceFirstRouteTime: int | None
+    resourceFirstAssignTime: int | None
+    completedAt: Instant | None
+    updatedAt: Instant | None
+    lastRevision: LastRevision | None
+    ivr: StatusTime | None
+    wrapUp: StatusTime | None
+    handle: HandleTime | None
 
 
-class Resource(_Wire):
-    """What the work-item is about; never nothing."""
+class Resource(TypedDict):
+    """A work-item's conversation. Unlike another relationship it always names a document."""
 
     data: LinkTarget
 
 
-class WorkItemRelationships(_Wire):
+class WorkItemRelationships(TypedDict, total=False):
     """A work-item's modelled relationships."""
 
-    resource: Resource
-    queue: Relationship | None = None
-    rule: Relationship | None = None
-    assignedTo: Relationship | None = None
-    acceptedBy: Relationship | None = None
-    routedTo: Relationship | None = None
-    workSession: Relationship | None = None
-    team: Relationship | None = None
-    lastRevision: Relationship | None = None
+    resource: Required[Resource]
+    queue: Relationship | None
+    rule: Relationship | None
+    assignedTo: Relationship | None
+    acceptedBy: Relationship | None
+    routedTo: Relationship | None
+    workSession: Relationship | None
+    team: Relationship | None
+    lastRevision: Relationship | None
 
 
-class WorkItemData(_Wire):
+class WorkItemData(TypedDict):
     """A work-item's snapshot."""
 
     id: Id
@@ -150,81 +146,66 @@ class WorkItemData(_Wire):
     relationships: WorkItemRelationships
 
 
-class FieldChange(_Wire):
-    """One changed name."""
+class FieldChange(TypedDict, total=False):
+    """The change of one attribute or relationship."""
 
-    op: Literal["add", "replace", "remove"] | None = None
-    before: Any = None
-    after: Any = None
-
-
-class EventChanges(_Wire):
-    """`changes`: by name, what was before and after."""
-
-    attributes: dict[str, FieldChange] | None = None
-    relationships: dict[str, FieldChange] | None = None
+    op: Literal["add", "replace", "remove"] | None
+    before: Any
+    after: Any
 
 
-class KnownResource(_Wire):
-    """The conversation revision that a sync's update knew."""
+class EventChanges(TypedDict, total=False):
+    """`changes`: the fields that the write changed, by name."""
 
-    rev: Revision | None = None
-
-
-class CommandData(_Wire):
-    """The update a command carried out."""
-
-    resource: KnownResource | None = None
+    attributes: dict[str, FieldChange] | None
+    relationships: dict[str, FieldChange] | None
 
 
-class ReasonMeta(_Wire):
-    """What a routing reason says of who knew what."""
+class KnownResource(TypedDict, total=False):
+    """The conversation revision that an update's author knew."""
 
-    conversationRev: Revision | None = None
-    data: CommandData | None = None
-
-
-class RoutingReason(_Wire):
-    """One routing reason; what `meta` is depends on the action, so it is read by `meta_of`."""
-
-    action: str | None = None
-    code: str | None = None
-    meta: Any = None
+    rev: Revision | None
 
 
-_KNOWING: Final = (ReasonAction.QUEUE_WORK_ITEM, ReasonAction.UPDATE_COMMAND)
-"""The actions whose `meta` is modelled."""
-_WATERMARKS: Final = frozenset(ReasonMeta.model_fields)
+class CommandData(TypedDict, total=False):
+    """The update that a command carried out."""
+
+    resource: KnownResource | None
 
 
-def meta_of(reason: Mapping[str, Any]) -> ReasonMeta | None:
-    """Who knew what, of a routing reason as `RoutingReason` has it. Of a modelled action a wrong type raises
-    ValidationError; of any other it is not ours to judge."""
-    meta = reason.get("meta")
-    # Those of our own syncs, of which most events are, say nothing of it.
-    if meta is None or (isinstance(meta, dict) and _WATERMARKS.isdisjoint(meta)):
-        return None
-    try:
-        return ReasonMeta.model_validate(meta)
-    except ValidationError:
-        if reason.get("action") in _KNOWING:
-            raise
-        return None
+class ReasonMeta(TypedDict, total=False):
+    """The part of a routing reason's `meta` that says which conversation revision the write knew."""
+
+    conversationRev: Revision | None
+    data: CommandData | None
 
 
-class EventEnvelope(_Wire):
-    """The event around its snapshot."""
+class RoutingReason(TypedDict, total=False):
+    """A routing reason. The shape of `meta` depends on the action; `validate_reason_meta` reads it."""
 
-    id: Id
-    name: Annotated[str, StringConstraints(min_length=1, max_length=256)]
-    org: Id | None = None
-    partition: str | None = None
-    createdAt: Instant | None = None
-    client: str | None = None
-    isSync: bool | None = None
-    changes: EventChanges | None = None
-    routingReasons: list[RoutingReason] | None = None
+    action: str | None
+    code: str | None
+    meta: Any
 
 
-NAMES: Final = frozenset(name for model in _Wire.__subclasses__() for name in model.model_fields)
-"""Every modelled name: the only names in an event that are certainly not a customer's words."""
+class EventEnvelope(TypedDict, total=False):
+    """An event without its snapshot."""
+
+    id: Required[Id]
+    name: Required[Annotated[str, StringConstraints(min_length=1, max_length=256)]]
+    org: Id | None
+    partition: str | None
+    createdAt: Instant | None
+    client: str | None
+    isSync: bool | None
+    changes: EventChanges | None
+    routingReasons: list[RoutingReason] | None
+
+
+SHAPES: Final = (
+    LinkTarget, Relationship, ConversationAttributes, ConversationRelationships, ConversationData, LastRevision,
+    StatusTime, HandleTime, WorkItemAttributes, Resource, WorkItemRelationships, WorkItemData, FieldChange,
+    EventChanges, KnownResource, CommandData, ReasonMeta, RoutingReason, EventEnvelope,
+)  # fmt: skip
+MODELLED_NAMES: Final = frozenset(name for shape in SHAPES for name in shape.__annotations__)
+"""The names of all modelled fields. A reason may show these; any other name may be a customer's words."""

@@ -10,9 +10,9 @@ import orjson
 import typer
 
 from handlers.dry_run.question import BadQuestion, answer
+from handlers.events.envelope import DEFAULT_LIMITS
 from handlers.events.event import Malformed
 from handlers.events.json_text import parse_json
-from handlers.events.parser import DEFAULT_LIMITS
 
 QUESTION_FILES = Annotated[
     list[Path] | None,
@@ -83,7 +83,7 @@ def answers(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
             yield {"error": {"line": number, "message": parsed.reason}}
             continue
         try:
-            yield answer(parsed[0], now=_now())
+            yield answer(parsed.value, now=_now())
         except BadQuestion as fault:
             yield {"error": {"line": number, "message": str(fault)}}
 

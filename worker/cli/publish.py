@@ -12,9 +12,8 @@ import orjson
 import typer
 from msgspec import Struct
 
-from handlers.events.envelope import unwrap
+from handlers.events.envelope import unwrap_value
 from handlers.events.event import Malformed
-from handlers.events.parser import DEFAULT_LIMITS
 from worker.aws.clients import sns_client
 from worker.aws.sns import SnsTopics
 from worker.captures import Capture, CaptureFault, captures_of, read_captures
@@ -157,7 +156,7 @@ async def _publish(
 
 def outgoing_of(capture: Capture, *, outside_only: bool) -> OutgoingEvent | str | None:
     """The event as its producer would publish it; None where it is left out, a line where it cannot be published."""
-    unwrapped = unwrap(capture.value, depth_max=DEFAULT_LIMITS.depth_max, bytes_max=DEFAULT_LIMITS.bytes_max)
+    unwrapped = unwrap_value(capture.value)
     if isinstance(unwrapped, Malformed):
         return f"{unwrapped.code.value}: {unwrapped.reason}"
     event = unwrapped.event

@@ -11,7 +11,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from handlers.events.parser import Limits, read_message
+from handlers.events.envelope import Limits
+from handlers.events.parser import read_message
 from worker.consumer.in_flight import InFlight
 from worker.consumer.lane_context import LaneEntry
 from worker.consumer.lanes import Lanes

@@ -8,29 +8,24 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, assert_never
 
 from msgspec import Struct
 
-from handlers.events.envelope import unwrap
+from handlers.events.envelope import unwrap_value
 from handlers.events.event import Event, Malformed, UnsupportedEvent
-from handlers.events.parser import DEFAULT_LIMITS, read_object
+from handlers.events.parser import read_event
 from worker.captures import Capture, CaptureFault, captures_of, read_captures
 
 STANDARD_INPUT = "standard input"
 
 
 class CapturedEvent(Struct, frozen=True, kw_only=True):
-    """An event that was read, and where it was found."""
+    """A captured event and where it was found. `raw`: the event's own JSON object, without its wrappers."""
 
     event: Event
+    raw: Mapping[str, Any]
     capture: Capture
-
-    def raw(self) -> Mapping[str, Any]:
-        """The event as it came, without its wrappers."""
-        unwrapped = unwrap(self.capture.value, depth_max=DEFAULT_LIMITS.depth_max, bytes_max=DEFAULT_LIMITS.bytes_max)
-        assert not isinstance(unwrapped, Malformed), "it has been read before"
-        return unwrapped.event
 
 
 Found = CapturedEvent | UnsupportedEvent | CaptureFault
@@ -98,11 +93,21 @@ def _name(file: Path) -> str:
 
 
 def _read(capture: Capture) -> Found:
-    read = read_object(capture.value)
+    unwrapped = unwrap_value(capture.value)
+    if isinstance(unwrapped, Malformed):
+        return _fault(capture, unwrapped)
+    read = read_event(unwrapped)
     match read:
         case Event():
-            return CapturedEvent(event=read, capture=capture)
-        case Malformed(code=code, reason=reason):
-            return CaptureFault(file=capture.file, line=capture.line, message=f"{code.value}: {reason}")
+            return CapturedEvent(event=read, raw=unwrapped.event, capture=capture)
+        case Malformed():
+            return _fault(capture, read)
         case UnsupportedEvent():
             return read
+        case _:
+            assert_never(read)
+
+
+def _fault(capture: Capture, malformed: Malformed) -> CaptureFault:
+    message = f"{malformed.code.value}: {malformed.reason}"
+    return CaptureFault(file=capture.file, line=capture.line, message=message)

@@ -30,7 +30,7 @@ class InitialStates:
             return
         self._lowest[event.document_id] = event.rev
         documents = self._archive.take(event.conversation_id) or {}
-        documents[event.document_id] = start_of(event, captured.raw())
+        documents[event.document_id] = start_of(event, captured.raw)
         self._archive.put(event.conversation_id, documents)
 
     def pair_state(self, conversation_id: str) -> PairState:

@@ -69,7 +69,7 @@ class RecordedSyncs:
             line.recorded = {"updatedConversation": None, "updatedWorkItem": None, "events": []}
         name = _UPDATED[event.side]
         before = line.recorded[name] or {"rev": event.rev - 1}
-        line.recorded[name] = {**_written(captured.raw(), event.side), **before, **_written(captured.raw(), event.side)}
+        line.recorded[name] = {**_written(captured.raw, event.side), **before, **_written(captured.raw, event.side)}
         line.recorded["events"].append({"id": event.id, "name": event.name, "rev": event.rev})
 
     def finish(self) -> None:

@@ -96,7 +96,7 @@ class Simulator:
         store = await life.pair_state.store(key)
         before = document_in(store, captured.event)
         of_conversation = self._revisions.get(key) or Revisions()
-        reenacted = reenact(captured.event, captured.raw(), before, revisions=of_conversation, at=life.at)
+        reenacted = reenact(captured.event, captured.raw, before, revisions=of_conversation, at=life.at)
         put(store, reenacted)
         written.add(captured.event.rev, reenacted.event.rev)
         life.outside = life.outside.with_write(reenacted)

@@ -139,7 +139,7 @@ class WriteHistory:
         at = later(state.at, captured.event.published_at)
         store = state.store.copy()
         before = document_in(store, captured.event)
-        reenacted = reenact(captured.event, captured.raw(), before, revisions=self._revisions(state), at=at)
+        reenacted = reenact(captured.event, captured.raw, before, revisions=self._revisions(state), at=at)
         put(store, reenacted)
         return replace(state, store=store, written=(*state.written, reenacted), pending=state.pending | {number}, at=at)
 

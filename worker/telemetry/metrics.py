@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from datadog.dogstatsd.base import DogStatsd
 from msgspec import Struct
 
-from handlers.events.readers import HANDLED
+from handlers.events.readers import READERS_BY_NAME
 from worker.telemetry.logs import Log
 
 
@@ -94,7 +94,7 @@ class Metric(StrEnum):
     """Gauge: outbox entries that were set aside and are still stored."""
 
 
-KNOWN_EVENTS: Final = frozenset(HANDLED)
+KNOWN_EVENTS: Final = frozenset(READERS_BY_NAME)
 
 
 def event_tag(name: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Text to values: what the text is looked through for instead of the values is found in it, and nothing else is."""
+"""JSON text to values: a search of the text finds the same as a walk over the values would."""
 
 import json
 from typing import Any
@@ -35,12 +35,12 @@ def parsed(text: str | bytes, depth_max: int = 64) -> ParsedJson:
 
 @given(value=values, layout=layouts, ascii_only=st.booleans())
 @settings(max_examples=200, deadline=None)
-def test_what_is_read_is_exact_and_what_is_plain_can_be_stored(value: Any, layout: Any, ascii_only: bool) -> None:
+def test_numbers_are_exact_and_a_known_storable_value_can_be_stored(value: Any, layout: Any, ascii_only: bool) -> None:
     indent, separators = layout
     text = json.dumps(value, indent=indent, separators=separators, ensure_ascii=ascii_only)
-    tree, plain = parsed(text)
-    assert repr(tree) == repr(json.loads(text))
-    assert not plain or unstorable(tree) is None
+    result = parsed(text)
+    assert repr(result.value) == repr(json.loads(text))
+    assert not result.known_storable or unstorable(result.value) is None
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ def test_what_is_read_is_exact_and_what_is_plain_can_be_stored(value: Any, layou
 @pytest.mark.parametrize("number", [LONG, -LONG, 2**63, -(2**63) - 1])
 def test_a_number_beyond_64_bits_is_read_as_it_stands(place: str, number: int) -> None:
     text = place % number
-    tree, plain = parsed(text)
-    assert tree == json.loads(text)
-    assert not plain
+    result = parsed(text)
+    assert result.value == json.loads(text)
+    assert not result.known_storable
 
 
 @pytest.mark.parametrize(
@@ -63,21 +63,21 @@ def test_a_number_beyond_64_bits_is_read_as_it_stands(place: str, number: int) -
         '{"id":"5c093c1abd6d1c00124a36b2","said":"one\\ntwo"}',
     ],
 )
-def test_an_ordinary_text_need_not_be_walked(text: str) -> None:
-    assert parsed(text) == (json.loads(text), True)
+def test_an_ordinary_text_is_known_storable(text: str) -> None:
+    assert parsed(text) == ParsedJson(value=json.loads(text), known_storable=True)
 
 
 @pytest.mark.parametrize("text", ['{"a\\u0000":1}', '{"\\u0000":{}}'])
-def test_a_null_character_is_never_plain(text: str) -> None:
-    assert not parsed(text)[1]
+def test_a_null_character_is_never_known_storable(text: str) -> None:
+    assert not parsed(text).known_storable
 
 
 @pytest.mark.parametrize("text", ["[" + "[]," * 80 + "{}]", '{"a":"' + "[{" * 80 + '"}'])
 def test_many_brackets_are_not_deep(text: str) -> None:
-    assert parsed(text, depth_max=2)[0] == json.loads(text)
+    assert parsed(text, depth_max=2).value == json.loads(text)
 
 
 @pytest.mark.parametrize("text", ["[" * 65 + "]" * 65, '{"a":' * 65 + "1" + "}" * 65, "[{}," + "[" * 64 + "]" * 65])
-def test_what_nests_deeper_than_it_may_is_told(text: str) -> None:
+def test_a_value_that_nests_too_deep_is_rejected(text: str) -> None:
     result = parse_json(text, "it", depth_max=64)
     assert result == Malformed(code=RejectionCode.TOO_DEEP, reason="it nests deeper than 64 levels")

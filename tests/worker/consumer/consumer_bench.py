@@ -8,8 +8,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from commands.reason import ReasonCode
+from handlers.events.envelope import Limits
 from handlers.events.event import Event
-from handlers.events.parser import Limits
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import HandledEvent, Retry
 from handlers.planning.audit_records import failed, skip_own
