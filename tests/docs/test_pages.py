@@ -24,7 +24,7 @@ from docs.generators.blocks import BLOCKS, ROOT, docstring_table, names_in, page
 from docs.generators.permutations import page
 from docs.generators.structure import without_detours
 from handlers.events.event import RejectionCode
-from handlers.events.readers import HANDLED
+from handlers.events.readers import READERS_BY_NAME
 from sync.audit import AuditOutcome, AuditRecord
 from sync.conversation import FIELDS
 from sync.rule import Policy
@@ -150,7 +150,7 @@ def test_the_sync_states_names_are_all_described() -> None:
 
 
 def test_the_names_handled_are_all_there() -> None:
-    assert [named(row[0])[0] for row in cells("events", "| name | side |")] == list(HANDLED)
+    assert [named(row[0])[0] for row in cells("events", "| name | side |")] == list(READERS_BY_NAME)
 
 
 def audit_keys() -> set[str]:
