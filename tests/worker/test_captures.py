@@ -52,16 +52,16 @@ def test_every_way_to_write_events_is_read(text: str, lines: list[int]) -> None:
         ('{"a":' * 200_000 + f"\n{LINE}", ["f:1: nested too deep", 2]),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_told_and_the_rest_goes_on(text: str, expected: list[object]) -> None:
+def test_an_unreadable_value_is_reported_and_the_rest_is_read(text: str, expected: list[object]) -> None:
     assert _read(text) == expected
 
 
-def test_bytes_that_are_no_text_are_told() -> None:
+def test_bytes_that_are_not_utf_8_are_reported() -> None:
     found = [str(one) for one in captures_of("f", [b"\xff\xfe\n", LINE.encode()]) if isinstance(one, CaptureFault)]
     assert found == ["f:1: not UTF-8"]
 
 
-def test_a_value_without_end_is_given_up() -> None:
+def test_a_value_above_the_limit_is_reported() -> None:
     found = captures_of("f", [b'{"a": "' + b"x" * CHARACTERS_MAX + b"\n", LINE.encode()])
     assert [one.line if isinstance(one, Capture) else one.message for one in found] == [
         f"longer than {CHARACTERS_MAX} characters",
@@ -69,7 +69,7 @@ def test_a_value_without_end_is_given_up() -> None:
     ]
 
 
-def test_lines_are_read_as_they_are_asked_for() -> None:
+def test_lines_are_read_on_demand() -> None:
     def endless() -> Iterator[bytes]:
         while True:
             yield LINE.encode() + b"\n"
@@ -78,7 +78,7 @@ def test_lines_are_read_as_they_are_asked_for() -> None:
     assert [next(found) for _ in range(3)] == [Capture(file="f", line=n, value=EVENT) for n in (1, 2, 3)]
 
 
-def test_a_file_that_cannot_be_opened_is_a_fault(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_reported(tmp_path: Path) -> None:
     (fault,) = read_captures(tmp_path / "none.ndjson")
     assert str(fault) == f"{tmp_path}/none.ndjson: cannot be read: No such file or directory"
 
@@ -91,7 +91,7 @@ def test_the_captured_incidents_are_read_whole() -> None:
         assert len(found) == len(file.read_text().splitlines())
 
 
-def test_a_number_that_python_does_not_count_to_is_a_fault_and_the_rest_goes_on() -> None:
+def test_a_number_with_too_many_digits_is_reported_and_the_rest_is_read() -> None:
     lines = [b'{"data": ' + b"8" * 5_000 + b"}\n", b'{"name": "n", "data": {}}\n']
     fault, capture = captures_of("file", lines)
     assert str(fault) == "file:1: a number of too many digits"

@@ -18,7 +18,9 @@ ARN = "arn:aws:sns:us-east-1:123456789012:clients"
 
 
 @pytest.mark.parametrize(("sqs", "sns"), [("lean", "library"), ("library", "lean")])
-async def test_each_service_is_called_the_way_that_is_set(moto: MotoServer, sqs: Transport, sns: Transport) -> None:
+async def test_each_service_is_called_by_its_configured_transport(
+    moto: MotoServer, sqs: Transport, sns: Transport
+) -> None:
     settings = Settings(
         aws_region="us-east-1",
         aws_endpoint_url=moto.endpoint,

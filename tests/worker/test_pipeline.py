@@ -60,7 +60,7 @@ async def test_a_message_is_handled_settled_and_its_sync_published() -> None:
     assert [line["outcome"] for line in pipeline.recorder.lines if "outcome" in line] == ["skipped", "applied"]
 
 
-async def test_asked_to_stop_it_finishes_what_is_in_hand_first() -> None:
+async def test_a_stop_first_finishes_the_messages_in_flight() -> None:
     async with running_pipeline(WORK_ITEM, CONVERSATION) as pipeline:
         pipeline.topics.gate = asyncio.Event()
         await until(lambda: pipeline.queue.left == [])
@@ -71,14 +71,14 @@ async def test_asked_to_stop_it_finishes_what_is_in_hand_first() -> None:
     assert len(pipeline.topics.published) == 1
 
 
-async def test_a_clock_that_was_set_back_does_not_hold_up_the_stop() -> None:
+async def test_a_clock_that_was_set_back_does_not_delay_the_stop() -> None:
     async with running_pipeline() as pipeline:
         await pipeline.clock.advance(3)
         pipeline.clock.put(-3_600)
         await asyncio.wait_for(pipeline.stop(), timeout=5)
 
 
-async def test_what_cannot_be_finished_in_time_is_handed_back() -> None:
+async def test_messages_that_cannot_be_finished_in_time_are_handed_back() -> None:
     async with running_pipeline(WORK_ITEM, CONVERSATION, away=True) as pipeline:
         await until(lambda: "store away, receiving pauses" in pipeline.recorder.messages)
         await pipeline.stop()
@@ -87,7 +87,7 @@ async def test_what_cannot_be_finished_in_time_is_handed_back() -> None:
     assert "not finished in time, handed back" in pipeline.recorder.messages
 
 
-async def test_a_part_that_dies_of_a_fault_in_our_code_ends_all_and_hands_back_what_is_in_hand() -> None:
+async def test_a_part_that_raises_ends_all_parts_and_hands_back_the_messages_in_flight() -> None:
     queue = BrokenQueue(FakeClock())
     async with running_pipeline(WORK_ITEM, CONVERSATION, queue=queue, away=True) as pipeline:
         with pytest.raises(BaseExceptionGroup) as raised:
@@ -96,7 +96,7 @@ async def test_a_part_that_dies_of_a_fault_in_our_code_ends_all_and_hands_back_w
     assert [pipeline.queue.visible_in_seconds(one) for one in pipeline.queue.left] == [0, 0]
 
 
-async def test_sns_and_sqs_being_away_end_nothing() -> None:
+async def test_the_pipeline_runs_on_while_sns_and_sqs_are_away() -> None:
     async with running_pipeline() as pipeline:
         pipeline.queue.refuse("receive", *[QueueAway("away")] * 3)
         pipeline.topics.away = True
@@ -106,7 +106,7 @@ async def test_sns_and_sqs_being_away_end_nothing() -> None:
     assert pipeline.running.exception() is None
 
 
-async def test_what_waits_for_an_event_that_does_not_come_is_decided_by_the_poll_and_published() -> None:
+async def test_a_field_whose_event_does_not_come_is_decided_by_the_poll_and_published() -> None:
     now = "2024-05-06T07:08:09.123Z"
     asks = json.loads(body("conversation", "c1", 4, {"status": "open", "assignedUsers": ["u1"], "updatedAt": now}))
     asks["body"]["changes"] = {"attributes": {"assignedUsers": {"op": "replace", "before": [], "after": ["u1"]}}}
@@ -129,7 +129,7 @@ async def test_what_waits_for_an_event_that_does_not_come_is_decided_by_the_poll
 
 
 @pytest.mark.parametrize("policy", [PolicyInUse.LEGACY, PolicyInUse.SHADOW])
-async def test_under_the_other_policies_nobody_looks_for_who_waits_and_states_are_forgotten_all_the_same(
+async def test_other_policies_run_no_gap_poll_and_expire_states_all_the_same(
     policy: PolicyInUse,
 ) -> None:
     async with running_pipeline(policy=policy) as pipeline:

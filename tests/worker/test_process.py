@@ -131,7 +131,7 @@ def test_it_works_until_sigterm_and_exits_0(mongod: Mongod, started: list[Worker
     ],
 )
 @pytest.mark.usefixtures("environment", "_logging_as_it_was")
-def test_what_is_set_up_wrongly_is_one_clear_line_and_exit_1(
+def test_a_setup_error_is_one_line_and_exit_1(
     mongod: Mongod, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], wrong: str, says: str
 ) -> None:
     monkeypatch.setenv("MONGODB_URI", mongod.uri)

@@ -47,9 +47,7 @@ def faults(monkeypatch: pytest.MonkeyPatch, **variables: str) -> list[str]:
 
 
 class TestGood:
-    def test_by_default_everything_goes_the_composed_way_and_nothing_is_limited(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_by_default_every_update_is_composed_and_no_limit_is_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert way_of(monkeypatch) == COMPOSED
 
     @pytest.mark.parametrize("engine", Engine, ids=lambda engine: engine.value)
@@ -81,14 +79,14 @@ class TestGood:
             ("", {}),
         ],
     )
-    def test_most_fields_by_origin(
+    def test_limits_by_origin(
         self, monkeypatch: pytest.MonkeyPatch, text: str, most: Mapping[UpdateOrigin, int]
     ) -> None:
         assert way_of(monkeypatch, MAX_FIELDS=text).fields_max == most
 
 
 class TestFaults:
-    def test_all_come_together_each_with_its_remedy(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_all_errors_are_reported_at_once_each_with_its_remedy(self, monkeypatch: pytest.MonkeyPatch) -> None:
         lines = faults(monkeypatch, COMMAND_ENGINE="funnel", COMPOSED_UPDATES="queue:none", MAX_FIELDS="everyone=2")
         found = {line.partition(":")[0]: line for line in lines}
         assert set(found) == {"COMMAND_ENGINE", "COMPOSED_UPDATES", "MAX_FIELDS"}
@@ -100,10 +98,10 @@ class TestFaults:
         assert all(f"{origin.value}=NUMBER" in found["MAX_FIELDS"] for origin in UpdateOrigin)
 
     @pytest.mark.parametrize("text", ["both", "funnel", "composed,legacy", "1"])
-    def test_an_engine_there_is_not(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    def test_an_unknown_engine(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
         assert [line.partition(":")[0] for line in faults(monkeypatch, COMMAND_ENGINE=text)] == ["COMMAND_ENGINE"]
 
-    def test_all_unknown_updates_are_named_and_no_known_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_only_the_unknown_updates_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         [line] = faults(monkeypatch, COMPOSED_UPDATES="zebra,queue:null,assignedTo,Paused")
         assert line.startswith(
             "COMPOSED_UPDATES: 'zebra,queue:null,assignedTo,Paused' names Paused, assignedTo, zebra, which are no"
@@ -112,7 +110,7 @@ class TestFaults:
     @pytest.mark.parametrize(
         "text", ["api", "api=", "=2", "api=0", "api=-1", "api=2.5", "api=two", "api=²", "API=2", "api=2;router=3", "2"]
     )
-    def test_what_is_no_limit(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    def test_a_malformed_limit(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
         [line] = faults(monkeypatch, MAX_FIELDS=text)
         assert line.startswith(f"MAX_FIELDS: {text!r} is no origin with a number above 0")
 
@@ -125,7 +123,7 @@ class TestFaults:
         assert "'api=none'" in line
         assert "'everyone=2'" in line
 
-    def test_an_origin_that_is_limited_twice_is_a_fault(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_origin_with_two_limits_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Which of the two would stand is chance, and another one at the next start."""
         [line] = faults(monkeypatch, MAX_FIELDS="api=2,api=3")
         assert line.startswith("MAX_FIELDS: ")

@@ -34,7 +34,7 @@ def _faults(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> li
     return list(found.lines)
 
 
-def test_what_is_required_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_required_settings_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _read(monkeypatch, GOOD)
     assert isinstance(settings, Settings)
     assert (settings.receivers, settings.lanes, settings.batch_max, settings.in_hand_max) == (4, 2, 200, 800)
@@ -49,7 +49,7 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.lanes == 2
 
 
-def test_all_faults_come_together_and_name_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_errors_are_reported_at_once_with_their_remedies(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = _faults(
         monkeypatch,
         {
@@ -153,7 +153,7 @@ def test_settings_that_contradict_each_other(
         ({"LOG_LEVEL": "a\nb"}, "LOG_LEVEL: 'a\\nb' is none of the choices: "),
     ],
 )
-def test_what_is_wrong_is_repeated(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], says: str) -> None:
+def test_a_wrong_value_is_repeated(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], says: str) -> None:
     [line] = _faults(monkeypatch, {**GOOD, **variables})
     assert line.startswith(says)
 
@@ -165,7 +165,7 @@ def test_a_secret_in_the_wrong_variable_is_not_repeated(monkeypatch: pytest.Monk
     assert "hunter2" not in line
 
 
-def test_the_table_tells_every_variable_once() -> None:
+def test_the_table_has_every_variable_once() -> None:
     names = [row.name for row in setting_rows()]
     assert names == [name.upper() for name in Settings.model_fields]
     table = settings_table()

@@ -9,7 +9,7 @@ from tests.worker.consumer.consumer_bench import ConsumerBench, body
 from tests.worker.fake_clock import FakeClock, run_ready_tasks, until
 
 
-async def test_a_contended_conversation_holds_up_nobody_else() -> None:
+async def test_a_contended_conversation_delays_no_other_conversation() -> None:
     """Neither of its batch nor of those after it; its own later messages wait for it."""
     bench = ConsumerBench(FakeClock(), lanes=1)
     bench.handler.contend("c2")
@@ -34,7 +34,7 @@ async def test_a_contended_conversation_holds_up_nobody_else() -> None:
     await bench.stop()
 
 
-async def test_a_fault_in_our_code_beside_the_lane_sends_back_its_own_conversation_only() -> None:
+async def test_an_unexpected_error_in_a_retry_sends_back_its_own_conversation_only() -> None:
     bench = ConsumerBench(FakeClock(), lanes=1)
     bench.handler.contend("c2")
     bench.handler.let("c2")
@@ -61,7 +61,7 @@ async def test_contended_conversations_do_not_wait_for_each_other(fifo: bool, fi
 
 
 @pytest.mark.parametrize("fifo", [False, True])
-async def test_only_so_many_are_tried_at_a_time(fifo: bool) -> None:
+async def test_at_most_four_conflict_groups_are_retried_at_a_time(fifo: bool) -> None:
     some = [f"c{number}" for number in range(1, 8)]
     bench = _met({each: each for each in some}, contended=some, fifo=fifo)
     await run_ready_tasks()
@@ -74,7 +74,7 @@ async def test_only_so_many_are_tried_at_a_time(fifo: bool) -> None:
     await bench.stop()
 
 
-async def test_fifo_a_contended_group_holds_up_its_own_messages_only() -> None:
+async def test_fifo_a_contended_group_delays_its_own_messages_only() -> None:
     bench = ConsumerBench(FakeClock(), fifo=True, lanes=1, batch_max=2)
     bench.handler.contend("c1")
     bench.handler.back = {"c1-1"}
@@ -105,7 +105,7 @@ async def test_fifo_nothing_overtakes_a_contended_message_of_its_group() -> None
     await bench.stop()
 
 
-async def test_fifo_a_group_is_tried_in_its_order() -> None:
+async def test_fifo_a_group_is_retried_in_order() -> None:
     bench = _met({"c1": "g1", "c2": "g1", "c3": "g2"}, contended=["c1", "c2", "c3"])
     bench.handler.let("c2")
     await run_ready_tasks()
@@ -119,7 +119,7 @@ async def test_fifo_a_group_is_tried_in_its_order() -> None:
 
 
 @pytest.mark.parametrize("contended", [["c1", "c2"], ["c2"]], ids=["lost again", "failed at once"])
-async def test_fifo_what_follows_one_that_goes_back_is_not_tried(contended: list[str]) -> None:
+async def test_fifo_a_message_behind_one_that_goes_back_is_not_retried(contended: list[str]) -> None:
     bench = _met({"c1": "g1", "c2": "g1", "c3": "g1"}, contended=contended, back={"c1-1"})
     bench.handler.let(*contended)
     await until(lambda: len(bench.audits) == 2)
@@ -132,7 +132,7 @@ async def test_fifo_what_follows_one_that_goes_back_is_not_tried(contended: list
     await bench.stop()
 
 
-async def test_fifo_a_conversation_of_two_groups_holds_up_both() -> None:
+async def test_fifo_a_contended_conversation_of_two_groups_delays_both() -> None:
     """As where events of a work-item are grouped by its own id."""
     bench = ConsumerBench(FakeClock(), fifo=True, lanes=1, batch_max=2)
     bench.handler.contend("c1")
@@ -149,7 +149,7 @@ async def test_fifo_a_conversation_of_two_groups_holds_up_both() -> None:
     await bench.stop()
 
 
-async def test_fifo_groups_that_share_a_conversation_are_tried_one_after_the_other() -> None:
+async def test_fifo_groups_that_share_a_conversation_are_retried_one_after_the_other() -> None:
     bench = ConsumerBench(FakeClock(), fifo=True, lanes=1)
     bench.handler.contend("c1", "c2", "c3", "c4")
     for rev, (conversation, group) in enumerate([("c1", "g1"), ("c3", "g2"), ("c2", "g1"), ("c2", "g2"), ("c4", "g4")]):

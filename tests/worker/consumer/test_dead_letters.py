@@ -24,7 +24,7 @@ def _values(attributes: Any) -> dict[str, str]:
     return {name: value["StringValue"] for name, value in attributes.items()}
 
 
-def test_it_says_why_it_is_dead_and_keeps_its_body() -> None:
+def test_a_dead_letter_keeps_its_body_and_holds_the_reason() -> None:
     written = dead_letter(MESSAGE, POISON, FACTS)
     assert written.explained
     assert written.letter.body == "{nonsense"
@@ -37,14 +37,14 @@ def test_it_says_why_it_is_dead_and_keeps_its_body() -> None:
     assert (written.letter.group, written.letter.deduplication) == (None, None)
 
 
-def test_on_fifo_it_has_group_and_deduplication_id() -> None:
+def test_a_fifo_dead_letter_has_group_and_deduplication_id() -> None:
     facts = replace(FACTS, fifo=True)
     grouped = dead_letter(replace(MESSAGE, group="c1"), POISON, facts).letter
     assert (grouped.group, grouped.deduplication) == ("c1", "m1")
     assert dead_letter(MESSAGE, POISON, facts).letter.group == "m1"
 
 
-def test_its_own_attributes_go_along_while_there_is_room() -> None:
+def test_the_messages_attributes_are_copied_while_there_is_room() -> None:
     own = {f"a{n}": {"DataType": "String", "StringValue": "x", "StringListValues": []} for n in range(9)}
     letter = dead_letter(replace(MESSAGE, attributes=own), POISON, FACTS).letter
     assert len(letter.attributes) == ATTRIBUTES_MAX
@@ -64,7 +64,7 @@ def test_a_body_that_leaves_little_room_shortens_the_reason() -> None:
     assert size_bytes(body, written.letter.attributes) == FACTS.dead_letter_bytes_max
 
 
-def test_a_body_that_leaves_no_room_goes_without_attributes() -> None:
+def test_a_dead_letter_without_room_has_no_attributes() -> None:
     written = dead_letter(replace(MESSAGE, body="x" * FACTS.dead_letter_bytes_max), POISON, FACTS)
     assert not written.explained
     assert written.letter.attributes == {}
@@ -82,12 +82,12 @@ def test_a_body_that_leaves_no_room_goes_without_attributes() -> None:
         ("anything", -20, ""),
     ],
 )
-def test_shortening(text: str, bytes_max: int, expected: str) -> None:
+def test_a_reason_is_shortened_to_its_byte_limit(text: str, bytes_max: int, expected: str) -> None:
     assert shortened(text, bytes_max) == expected
 
 
 @given(body=st.integers(0, 1_200), reason=st.text(max_size=400), limit=st.integers(1_024, 1_300))
-def test_it_always_fits(body: int, reason: str, limit: int) -> None:
+def test_a_dead_letter_always_fits_the_size_limit(body: int, reason: str, limit: int) -> None:
     facts = replace(FACTS, dead_letter_bytes_max=limit)
     message = replace(MESSAGE, body="x" * min(body, limit))
     letter = dead_letter(message, replace(POISON, reason=reason), facts).letter

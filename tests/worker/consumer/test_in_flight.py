@@ -41,7 +41,7 @@ def bench() -> InFlightBench:
     return InFlightBench()
 
 
-async def test_receivers_wait_while_too_much_is_in_hand(bench: InFlightBench) -> None:
+async def test_receivers_wait_while_too_many_messages_are_in_flight(bench: InFlightBench) -> None:
     messages = await bench.take(25)
     waiting = asyncio.create_task(bench.in_flight.reserve(10))
     await run_ready_tasks()
@@ -53,7 +53,7 @@ async def test_receivers_wait_while_too_much_is_in_hand(bench: InFlightBench) ->
     await waiting
 
 
-async def test_room_that_is_reserved_counts_until_it_is_given_up(bench: InFlightBench) -> None:
+async def test_a_reservation_counts_until_it_is_cancelled(bench: InFlightBench) -> None:
     for _ in range(3):
         await bench.in_flight.reserve(10)
     waiting = asyncio.create_task(bench.in_flight.reserve(10))
@@ -63,7 +63,7 @@ async def test_room_that_is_reserved_counts_until_it_is_given_up(bench: InFlight
     await waiting
 
 
-async def test_a_receiver_cancelled_at_the_door_leaves_no_reservation(bench: InFlightBench) -> None:
+async def test_a_receiver_cancelled_while_it_reserves_leaves_no_reservation(bench: InFlightBench) -> None:
     await bench.take(25)
     waiting = asyncio.create_task(bench.in_flight.reserve(10))
     await run_ready_tasks()
@@ -72,7 +72,7 @@ async def test_a_receiver_cancelled_at_the_door_leaves_no_reservation(bench: InF
     await asyncio.wait_for(bench.in_flight.reserve(5), timeout=1)
 
 
-async def test_visibility_is_extended_in_tens_from_half_of_its_time_on(bench: InFlightBench) -> None:
+async def test_visibility_is_extended_in_batches_of_ten_once_half_of_the_timeout_is_over(bench: InFlightBench) -> None:
     await bench.take(25)
     beating = asyncio.create_task(bench.extender.run())
     await bench.clock.advance(29)
@@ -86,7 +86,7 @@ async def test_visibility_is_extended_in_tens_from_half_of_its_time_on(bench: In
     beating.cancel()
 
 
-async def test_what_was_settled_is_not_extended(bench: InFlightBench) -> None:
+async def test_a_settled_message_is_not_extended(bench: InFlightBench) -> None:
     messages = await bench.take(2)
     await bench.in_flight.release([messages[0].receipt])
     await bench.clock.advance(40)
@@ -94,7 +94,7 @@ async def test_what_was_settled_is_not_extended(bench: InFlightBench) -> None:
     assert [hide.receipt for hide in bench.queue.hidden] == [messages[1].receipt]
 
 
-async def test_a_failed_beat_is_made_good_by_the_next(bench: InFlightBench) -> None:
+async def test_a_failed_extension_is_repeated_in_the_next_round(bench: InFlightBench) -> None:
     await bench.take(2)
     bench.queue.refuse("hide", QueueAway("away"), LATER)
     await bench.clock.advance(30)
@@ -106,7 +106,7 @@ async def test_a_failed_beat_is_made_good_by_the_next(bench: InFlightBench) -> N
     assert bench.recorder.total(Metric.VISIBILITY_LOST) == 0
 
 
-async def test_visibility_that_is_lost_is_counted_once_and_the_message_stays_in_hand(bench: InFlightBench) -> None:
+async def test_lost_visibility_is_counted_once_and_the_message_stays_in_flight(bench: InFlightBench) -> None:
     await bench.take(1)
     bench.queue.refuse("hide", NEVER)
     await bench.clock.advance(30)
@@ -116,7 +116,7 @@ async def test_visibility_that_is_lost_is_counted_once_and_the_message_stays_in_
     assert len(bench.in_flight) == 1
 
 
-async def test_visibility_that_lapses_while_the_queue_is_away_is_counted_once_and_asked_for_again(
+async def test_visibility_that_expires_while_the_queue_is_away_is_counted_once_and_extended_later(
     bench: InFlightBench,
 ) -> None:
     await bench.take(12)
@@ -131,7 +131,7 @@ async def test_visibility_that_lapses_while_the_queue_is_away_is_counted_once_an
 
 
 @pytest.mark.parametrize("jump_seconds", [-86_400, -5, 3_600])
-async def test_a_clock_that_is_set_does_not_let_visibility_lapse(bench: InFlightBench, jump_seconds: float) -> None:
+async def test_setting_the_clock_does_not_expire_visibility(bench: InFlightBench, jump_seconds: float) -> None:
     await bench.take(2)
     await bench.clock.advance(10)
     bench.clock.put(jump_seconds)

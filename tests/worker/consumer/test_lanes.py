@@ -33,7 +33,7 @@ async def test_a_conversation_keeps_to_its_lane_and_its_order(bench: ConsumerBen
     assert bench.recorder.counts[Metric.RECEIVED.value] == 9
 
 
-async def test_a_lane_takes_all_that_waits_up_to_its_maximum() -> None:
+async def test_a_lane_takes_all_waiting_entries_up_to_its_maximum() -> None:
     bench = ConsumerBench(FakeClock(), lanes=1, batch_max=15)
     bench.handler.gate = asyncio.Event()
     for rev in range(1, 32):
@@ -46,7 +46,7 @@ async def test_a_lane_takes_all_that_waits_up_to_its_maximum() -> None:
     await bench.stop()
 
 
-async def test_bad_and_foreign_messages_end_at_once_and_harm_nobody(bench: ConsumerBench) -> None:
+async def test_malformed_and_unsupported_messages_do_not_wait_for_the_store(bench: ConsumerBench) -> None:
     bench.handler.gate = asyncio.Event()
     bench.queue.send(body("c1"))
     bench.queue.send("{nonsense")
@@ -86,7 +86,7 @@ async def test_while_the_store_is_away_nothing_is_settled_and_receiving_pauses()
     await bench.stop()
 
 
-async def test_an_outage_that_somebody_else_sees_end_wakes_the_lanes() -> None:
+async def test_lanes_resume_when_another_part_finds_the_store_back() -> None:
     bench = ConsumerBench(FakeClock())
     bench.handler.away = 1
     bench.queue.send(body("c1"))
@@ -98,7 +98,7 @@ async def test_an_outage_that_somebody_else_sees_end_wakes_the_lanes() -> None:
     await bench.stop()
 
 
-async def test_a_fault_in_our_code_sends_back_its_own_conversation_only() -> None:
+async def test_an_unexpected_error_sends_back_its_own_conversation_only() -> None:
     bench = ConsumerBench(FakeClock(), lanes=1)
     bench.handler.faulty = {"c2"}
     for conversation in ("c1", "c2", "c3"):
@@ -114,7 +114,7 @@ async def test_a_fault_in_our_code_sends_back_its_own_conversation_only() -> Non
     await bench.stop()
 
 
-async def test_the_queue_being_away_is_waited_for_with_a_growing_delay() -> None:
+async def test_receivers_wait_with_a_growing_delay_while_the_queue_is_away() -> None:
     clock = FakeClock()
     bench = ConsumerBench(clock)
     bench.queue.refuse("receive", *[QueueAway("connection refused")] * 5)
@@ -129,7 +129,7 @@ async def test_the_queue_being_away_is_waited_for_with_a_growing_delay() -> None
     await bench.stop()
 
 
-async def test_fifo_what_waits_behind_a_message_that_goes_back_goes_back_too() -> None:
+async def test_fifo_a_message_that_waits_behind_one_that_goes_back_goes_back_too() -> None:
     bench = ConsumerBench(FakeClock(), fifo=True, lanes=1, batch_max=2)
     bench.handler.gate = asyncio.Event()
     bench.handler.back = {"c1-2"}
@@ -164,7 +164,7 @@ async def test_idle_waits_for_the_batch_under_way(bench: ConsumerBench) -> None:
 
 
 @pytest.mark.parametrize("fifo", [False, True])
-async def test_a_dead_letter_queue_that_refuses_holds_up_nothing_else(fifo: bool) -> None:
+async def test_a_dead_letter_queue_that_refuses_delays_no_other_message(fifo: bool) -> None:
     bench = ConsumerBench(FakeClock(), fifo=fifo, batch_max=1)
     bench.queue.refuse("dead_letter", *[RefusedEntry(code="Throttled", reason="", final=False)] * 50)
     for text in ("{nonsense", own("c1"), FOREIGN):

@@ -34,7 +34,7 @@ def test_a_batch_is_as_late_as_its_latest_event(ago: list[timedelta | None], lat
     assert lateness(map(_published, ago), START) == late
 
 
-def test_the_most_of_the_last_minute_counts() -> None:
+def test_the_greatest_lateness_of_the_last_minute_counts() -> None:
     clock = HandClock()
     lag = QueueLag(clock)
     lag.note_answer()
@@ -50,7 +50,7 @@ def test_the_most_of_the_last_minute_counts() -> None:
     assert lag.current() == timedelta(seconds=2)
 
 
-def test_while_the_queue_is_silent_nobody_knows() -> None:
+def test_the_lateness_is_unknown_while_the_queue_is_silent() -> None:
     clock = HandClock()
     lag = QueueLag(clock)
     assert lag.current() is None
@@ -68,7 +68,7 @@ def test_while_the_queue_is_silent_nobody_knows() -> None:
 
 
 @pytest.mark.parametrize("jump_seconds", [-3_600, 3_600])
-async def test_a_clock_that_is_set_is_no_silence_of_the_queue(jump_seconds: float) -> None:
+async def test_setting_the_clock_is_not_a_silence_of_the_queue(jump_seconds: float) -> None:
     clock = FakeClock()
     lag = QueueLag(clock)
     lag.note_answer()

@@ -94,7 +94,7 @@ async def test_done_is_deleted_retry_is_hidden_poison_is_dead_lettered_and_delet
     assert bench.recorder.counts[f"{Metric.DEAD_LETTER.value} code=NOT_JSON"] == 1
 
 
-async def test_a_message_that_comes_back_waits_longer_each_time_and_is_counted_near_the_maximum(
+async def test_a_message_that_goes_back_waits_longer_each_time_and_is_counted_near_the_maximum(
     bench: SettlementBench,
 ) -> None:
     bench.queue.send("a")
@@ -114,7 +114,7 @@ async def test_a_retry_may_name_its_own_delay_within_what_sqs_takes(bench: Settl
     assert [hide.timeout_s for hide in bench.queue.hidden] == [1, 43_200]
 
 
-async def test_what_fails_partially_is_tried_again_alone(bench: SettlementBench) -> None:
+async def test_only_the_refused_entries_of_a_call_are_sent_again(bench: SettlementBench) -> None:
     messages = await bench.receive("a", "b", "c")
     bench.queue.refuse("delete", None, LATER, None)
     await bench.settle_all(messages, DONE, DONE, DONE)
@@ -123,7 +123,7 @@ async def test_what_fails_partially_is_tried_again_alone(bench: SettlementBench)
     assert bench.recorder.total(Metric.UNSETTLED) == 0
 
 
-async def test_what_sqs_will_never_take_is_left_to_redelivery_and_counted(bench: SettlementBench) -> None:
+async def test_a_finally_refused_entry_is_left_to_redelivery_and_counted(bench: SettlementBench) -> None:
     messages = await bench.receive("a", "b")
     bench.queue.refuse("delete", NEVER)
     await bench.settle_all(messages, DONE, DONE)
@@ -133,7 +133,7 @@ async def test_what_sqs_will_never_take_is_left_to_redelivery_and_counted(bench:
     assert len(bench.in_flight) == 0
 
 
-async def test_the_queue_being_away_is_outlived_or_left_to_redelivery(bench: SettlementBench) -> None:
+async def test_a_delete_is_retried_while_the_queue_is_away_then_left_to_redelivery(bench: SettlementBench) -> None:
     messages = await bench.receive("a")
     bench.queue.refuse("delete", QueueAway("away"), QueueAway("away"))
     await bench.settle_all(messages, DONE)
@@ -162,7 +162,7 @@ async def test_a_dead_letter_without_room_for_attributes_is_logged_with_its_reas
     assert (line["messageId"], line["code"], line["reason"]) == ("m1", "NOT_JSON", "the body is not JSON")
 
 
-async def test_what_several_lanes_settle_at_once_shares_calls(bench: SettlementBench) -> None:
+async def test_settlements_of_several_lanes_share_calls(bench: SettlementBench) -> None:
     messages = await bench.receive(*"abcdefghijklmnopqrstuvwxyz")
     await asyncio.gather(*(bench.settle_all([message], DONE) for message in messages))
     deletes = [entries for action, entries in bench.queue.calls if action == "delete"]
@@ -178,7 +178,7 @@ async def test_handing_back_makes_messages_visible_at_once(bench: SettlementBenc
     assert bench.recorder.total(Metric.HANDED_BACK) == 12
 
 
-async def test_fifo_what_goes_back_takes_the_later_ones_of_its_group_along(fifo: SettlementBench) -> None:
+async def test_fifo_a_message_that_goes_back_takes_the_later_ones_of_its_group_along(fifo: SettlementBench) -> None:
     c1 = await fifo.receive("a", "b", "c", group="c1")
     c2 = await fifo.receive("d", group="c2")
     went_back = await fifo.settle_all([*c1, *c2], DONE, AGAIN, DONE, DONE)
@@ -190,7 +190,7 @@ async def test_fifo_what_goes_back_takes_the_later_ones_of_its_group_along(fifo:
     )
 
 
-async def test_fifo_a_dead_letter_that_cannot_be_sent_holds_its_group(fifo: SettlementBench) -> None:
+async def test_fifo_a_dead_letter_that_cannot_be_sent_holds_its_group_back(fifo: SettlementBench) -> None:
     messages = await fifo.receive("a", "b", group="c1")
     fifo.queue.refuse("dead_letter", NEVER)
     assert await fifo.settle_all(messages, DEAD, DONE) == {"c1"}
@@ -209,7 +209,7 @@ async def test_no_body_is_ever_logged(bench: SettlementBench) -> None:
     assert "more" not in str(bench.recorder.lines)
 
 
-async def test_what_is_no_poison_does_not_wait_for_the_dead_letters(bench: SettlementBench) -> None:
+async def test_deletes_do_not_wait_for_dead_letter_sends(bench: SettlementBench) -> None:
     messages = await bench.receive("good", "bad", "busy")
     bench.queue.refuse("dead_letter", LATER, LATER)
     await bench.settle_all(messages, DONE, DEAD, AGAIN)
@@ -220,7 +220,7 @@ async def test_what_is_no_poison_does_not_wait_for_the_dead_letters(bench: Settl
     assert len(bench.in_flight) == 0
 
 
-async def test_fifo_what_follows_poison_in_its_group_waits_for_its_letter(fifo: SettlementBench) -> None:
+async def test_fifo_a_message_behind_a_poisoned_one_waits_for_the_dead_letter(fifo: SettlementBench) -> None:
     messages = await fifo.receive("early", "bad", "late", group="g")
     fifo.queue.refuse("dead_letter", *[LATER] * 4)
     assert await fifo.settle_all(messages, DONE, DEAD, DONE) == {"g"}
@@ -230,7 +230,7 @@ async def test_fifo_what_follows_poison_in_its_group_waits_for_its_letter(fifo: 
     assert [hide.timeout_s for hide in fifo.queue.hidden] == [2, 2]
 
 
-async def test_fifo_another_group_does_not_wait_for_a_letter(fifo: SettlementBench) -> None:
+async def test_fifo_another_group_does_not_wait_for_the_dead_letter(fifo: SettlementBench) -> None:
     messages = [*await fifo.receive("bad", group="g"), *await fifo.receive("good", group="h")]
     fifo.queue.refuse("dead_letter", *[LATER] * 4)
     assert await fifo.settle_all(messages, DEAD, DONE) == {"g"}
@@ -238,7 +238,9 @@ async def test_fifo_another_group_does_not_wait_for_a_letter(fifo: SettlementBen
     assert fifo.queue.left == ["m1"]
 
 
-async def test_fifo_what_goes_back_before_poison_takes_those_after_it_along(fifo: SettlementBench) -> None:
+async def test_fifo_a_message_that_goes_back_before_a_poisoned_one_takes_the_later_ones_along(
+    fifo: SettlementBench,
+) -> None:
     messages = await fifo.receive("busy", "bad", "late", group="g")
     assert await fifo.settle_all(messages, AGAIN, DEAD, DONE) == {"g"}
     assert fifo.queue.left == ["m1", "m3"]

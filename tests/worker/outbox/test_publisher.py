@@ -139,7 +139,7 @@ async def test_an_event_above_the_limit_is_set_aside_and_blocks_nothing(bench: O
 
 
 @pytest.mark.parametrize("text", ['{"id": "\ud800"}', "{", "[1]"], ids=["surrogate", "cut", "list"])
-async def test_what_cannot_be_read_is_set_aside_and_blocks_nothing(bench: OutboxBench, text: str) -> None:
+async def test_an_unreadable_entry_is_set_aside_and_blocks_nothing(bench: OutboxBench, text: str) -> None:
     bad = replace(announcement("bad"), message=text)
     bench.publisher.offer(bench.outbox.put(bad, announcement("good")))
     await bench.publisher.idle.wait()
@@ -149,7 +149,7 @@ async def test_what_cannot_be_read_is_set_aside_and_blocks_nothing(bench: Outbox
     assert bench.outbox.entries == {}
 
 
-async def test_what_sns_refuses_is_tried_again_set_aside_or_left_to_the_relay(bench: OutboxBench) -> None:
+async def test_a_refused_message_is_sent_again_or_set_aside_or_left_to_the_relay(bench: OutboxBench) -> None:
     bench.topics.answers = {"again": [LATER], "never": [NEVER], "stubborn": [LATER] * 9}
     bench.publisher.offer(bench.outbox.put(*(announcement(key) for key in ("again", "never", "stubborn", "fine"))))
     await bench.publisher.idle.wait()
@@ -159,7 +159,7 @@ async def test_what_sns_refuses_is_tried_again_set_aside_or_left_to_the_relay(be
     assert bench.topics.published.count("fine") == 1
 
 
-async def test_the_topics_being_away_leaves_everything_to_the_relay(bench: OutboxBench) -> None:
+async def test_while_sns_is_away_everything_is_left_to_the_relay(bench: OutboxBench) -> None:
     bench.topics.away = True
     bench.publisher.offer(bench.outbox.put(announcement("a"), announcement("b")))
     await bench.publisher.idle.wait()
@@ -167,14 +167,14 @@ async def test_the_topics_being_away_leaves_everything_to_the_relay(bench: Outbo
     assert bench.recorder.counts[f"{Metric.PUBLISH_LEFT.value} reason=topics_away"] == 2
 
 
-async def test_offering_never_waits_and_what_does_not_fit_is_left_to_the_relay() -> None:
+async def test_an_overflow_is_left_to_the_relay() -> None:
     bench = OutboxBench(waiting_max=3)
     bench.publisher.offer(bench.outbox.put(*(announcement(key) for key in "abcde")))
     assert [bench.publisher.holds(key) for key in "abcde"] == [True, True, True, False, False]
     assert bench.recorder.counts[f"{Metric.PUBLISH_LEFT.value} reason=overflow"] == 2
 
 
-async def test_the_store_being_away_leaves_what_was_sent_to_be_sent_again(bench: OutboxBench) -> None:
+async def test_while_the_store_is_away_published_entries_stay_and_are_published_again(bench: OutboxBench) -> None:
     bench.outbox.put(announcement("a"))
     bench.outbox.away = True
     bench.publisher.offer([announcement("a")])
@@ -183,7 +183,7 @@ async def test_the_store_being_away_leaves_what_was_sent_to_be_sent_again(bench:
     assert list(bench.outbox.entries) == ["a"]
 
 
-async def test_the_relay_sends_what_a_crash_left_and_what_is_young_waits() -> None:
+async def test_the_relay_publishes_old_entries_and_young_ones_wait() -> None:
     bench = OutboxBench()
     old = [announcement(f"old{n}", age_s=31 + n) for n in range(250)]
     bench.outbox.put(*old, announcement("young", age_s=5))
@@ -195,7 +195,7 @@ async def test_the_relay_sends_what_a_crash_left_and_what_is_young_waits() -> No
     assert bench.recorder.gauges[Metric.OUTBOX_OLDEST.value] == 280
 
 
-async def test_what_was_written_before_the_clock_was_set_back_does_not_wait_until_then() -> None:
+async def test_an_entry_from_the_future_is_relayed() -> None:
     bench = OutboxBench()
     bench.outbox.put(announcement("stuck"), announcement("young", age_s=3_600))
     bench.clock.put(-3_600)
@@ -203,7 +203,7 @@ async def test_what_was_written_before_the_clock_was_set_back_does_not_wait_unti
     assert bench.topics.published == ["stuck"]
 
 
-async def test_the_relay_leaves_alone_what_the_publisher_still_has() -> None:
+async def test_the_relay_skips_entries_that_the_publisher_holds() -> None:
     bench = OutboxBench()
     bench.publisher.offer(bench.outbox.put(announcement("mine", age_s=60)))
     bench.outbox.put(announcement("orphan", age_s=60))
@@ -211,7 +211,7 @@ async def test_the_relay_leaves_alone_what_the_publisher_still_has() -> None:
     assert bench.topics.published == ["orphan"]
 
 
-async def test_the_relay_ends_its_round_where_nothing_moves() -> None:
+async def test_the_relay_ends_its_round_when_no_entry_can_be_published() -> None:
     bench = OutboxBench()
     bench.topics.away = True
     bench.outbox.put(*(announcement(f"a{n}", age_s=60) for n in range(150)))
@@ -219,7 +219,7 @@ async def test_the_relay_ends_its_round_where_nothing_moves() -> None:
     assert len(bench.outbox.entries) == 150
 
 
-async def test_a_topic_that_refuses_does_not_hold_up_the_other_one() -> None:
+async def test_a_topic_that_refuses_does_not_block_the_other_topic() -> None:
     bench = OutboxBench()
     bench.topics.refusing = {"arn:conversations"}
     bench.outbox.put(*(announcement(f"c{n}", age_s=99) for n in range(150)))
@@ -230,7 +230,7 @@ async def test_a_topic_that_refuses_does_not_hold_up_the_other_one() -> None:
     assert len(bench.outbox.entries) == 150
 
 
-async def test_the_relays_rounds_tell_whether_the_store_answers() -> None:
+async def test_the_relays_rounds_report_whether_the_store_answers() -> None:
     bench = OutboxBench(clock=FakeClock())
     running = asyncio.ensure_future(bench.relay.run())
     bench.outbox.away = True

@@ -119,7 +119,7 @@ def bench() -> GapPollBench:
     return GapPollBench()
 
 
-async def test_a_gap_that_is_old_enough_is_closed_told_of_and_announced(bench: GapPollBench) -> None:
+async def test_an_old_gap_is_closed_logged_and_announced(bench: GapPollBench) -> None:
     await bench.waits()
     await bench.later(61)
     await bench.poll.round()
@@ -137,7 +137,7 @@ async def test_a_gap_that_is_old_enough_is_closed_told_of_and_announced(bench: G
     assert [waiting.id for waiting in await bench.store.waiting(T0 + timedelta(days=1), 9)] == [bench.offered[0].id]
 
 
-async def test_while_the_queue_is_behind_nobody_is_decided_without_the_events_in_it(bench: GapPollBench) -> None:
+async def test_while_the_queue_is_behind_no_pair_is_decided(bench: GapPollBench) -> None:
     await bench.waits()
     await bench.later(61)
     bench.lag.note_lateness(timedelta(seconds=50))
@@ -148,14 +148,14 @@ async def test_while_the_queue_is_behind_nobody_is_decided_without_the_events_in
     assert bench.waiting("c-1") == []
 
 
-async def test_while_the_queue_is_silent_nobody_is_decided(bench: GapPollBench) -> None:
+async def test_while_the_queue_is_silent_no_pair_is_decided(bench: GapPollBench) -> None:
     await bench.waits()
     await bench.clock.advance(600)
     await bench.poll.round()
     assert (bench.asked, bench.waiting("c-1")) == ([], ["c-1"])
 
 
-async def test_a_young_one_waits_on_and_is_measured(bench: GapPollBench) -> None:
+async def test_a_young_gap_waits_on_and_is_measured(bench: GapPollBench) -> None:
     await bench.waits()
     await bench.later(45)
     await bench.poll.round()
@@ -163,13 +163,13 @@ async def test_a_young_one_waits_on_and_is_measured(bench: GapPollBench) -> None
     assert bench.recorder.gauges == {Metric.WAITING.value: 1, Metric.WAITING_OLDEST.value: 45}
 
 
-async def test_with_nobody_waiting_the_gauges_say_so(bench: GapPollBench) -> None:
+async def test_without_waiting_pairs_the_gauges_are_zero(bench: GapPollBench) -> None:
     await bench.poll.round()
     assert bench.recorder.gauges == {Metric.WAITING.value: 0, Metric.WAITING_OLDEST.value: 0}
     assert bench.offered == []
 
 
-async def test_one_whose_documents_are_written_all_the_time_waits_on_and_is_asked_once_a_round(
+async def test_a_pair_that_is_written_all_the_time_waits_on_and_is_polled_once_a_round(
     bench: GapPollBench,
 ) -> None:
     await bench.waits()
@@ -185,7 +185,7 @@ async def test_one_whose_documents_are_written_all_the_time_waits_on_and_is_aske
     assert bench.assigned() == "u-1"
 
 
-async def test_many_are_closed_in_pages(bench: GapPollBench) -> None:
+async def test_many_gaps_are_closed_in_pages(bench: GapPollBench) -> None:
     keys = [f"c-{number:03}" for number in range(2 * PAGE_SIZE + 30)]
     for key in keys:
         await bench.waits(key)
@@ -197,7 +197,7 @@ async def test_many_are_closed_in_pages(bench: GapPollBench) -> None:
     assert bench.recorder.total(Metric.GAP_CLOSED) == len(keys)
 
 
-async def test_those_that_still_wait_hide_nobody_and_are_not_asked_twice_in_a_round(bench: GapPollBench) -> None:
+async def test_pairs_that_still_wait_hide_no_other_pair_and_are_polled_once_a_round(bench: GapPollBench) -> None:
     """States without documents' news: what stands there cannot be read, and the poll cannot end their wait."""
     stuck = [f"s-{number:03}" for number in range(3 * PAGE_SIZE + 7)]
     for key in stuck:
@@ -215,7 +215,7 @@ async def test_those_that_still_wait_hide_nobody_and_are_not_asked_twice_in_a_ro
     assert max(bench.store.asked) <= len(stuck) + 2 * PAGE_SIZE
 
 
-async def test_one_that_meets_another_writer_is_left_to_the_next_round(bench: GapPollBench) -> None:
+async def test_a_pair_that_meets_another_writer_is_left_to_the_next_round(bench: GapPollBench) -> None:
     await bench.waits("c-1")
     await bench.waits("c-2")
     await bench.later(61)
@@ -235,7 +235,7 @@ async def test_one_that_meets_another_writer_is_left_to_the_next_round(bench: Ga
     assert [audit["conversationId"] for audit in bench.audits] == ["c-2", "c-1"]
 
 
-async def test_a_pair_that_meets_a_fault_in_our_code_takes_nobody_along(bench: GapPollBench) -> None:
+async def test_an_unexpected_error_of_one_pair_stops_no_other_pair(bench: GapPollBench) -> None:
     for key in ("c-1", "c-2", "c-3"):
         await bench.waits(key)
     bench.faulty = {"c-2"}
@@ -249,7 +249,7 @@ async def test_a_pair_that_meets_a_fault_in_our_code_takes_nobody_along(bench: G
     assert bench.recorder.counts[Metric.BATCH_FAULT.value] == 2
 
 
-async def test_its_rounds_come_within_fifteen_seconds_and_tell_whether_the_store_answers() -> None:
+async def test_the_polls_rounds_come_every_fifteen_seconds_and_report_whether_the_store_answers() -> None:
     bench = GapPollBench()
     running = asyncio.ensure_future(bench.poll.run())
     bench.store.away = True
@@ -272,7 +272,7 @@ async def _finished(bench: GapPollBench, days_ago: float, *keys: str) -> None:
     await bench.store.commit([state_plan(key, state=replace(state)) for key in keys])
 
 
-async def test_states_of_pairs_long_finished_are_forgotten(bench: GapPollBench) -> None:
+async def test_states_of_pairs_that_finished_long_ago_are_removed(bench: GapPollBench) -> None:
     await bench.waits()
     await _finished(bench, 31, "c-old")
     await _finished(bench, 29, "c-young")
@@ -281,7 +281,7 @@ async def test_states_of_pairs_long_finished_are_forgotten(bench: GapPollBench) 
     assert bench.recorder.lines[-1]["count"] == 1
 
 
-async def test_a_years_states_are_forgotten_bit_by_bit(bench: GapPollBench) -> None:
+async def test_the_states_of_a_year_are_removed_in_pages(bench: GapPollBench) -> None:
     keys = [f"c-{number}" for number in range(2 * REMOVED_MAX + 1)]
     await _finished(bench, 365, *keys)
     await _state_expiry(bench).round()
@@ -289,7 +289,7 @@ async def test_a_years_states_are_forgotten_bit_by_bit(bench: GapPollBench) -> N
     assert bench.recorder.lines[-1]["count"] == len(keys)
 
 
-async def test_forgetting_comes_a_few_times_an_hour_and_says_nothing_of_nothing() -> None:
+async def test_state_expiry_runs_every_twenty_minutes_and_logs_only_removals() -> None:
     bench = GapPollBench(AutoAdvancingClock())
     running = asyncio.ensure_future(_state_expiry(bench).run())
     await run_ready_tasks(5)

@@ -16,7 +16,7 @@ async def _ask(port: int, path: str) -> tuple[int, dict[str, Any]]:
         return answer.status, await answer.json()
 
 
-async def test_a_worker_that_starts_lives_and_is_not_ready() -> None:
+async def test_a_starting_worker_is_alive_and_not_ready() -> None:
     health = Health(clock=FakeClock(), silence_s_max=90)
     async with serve_health(health, host="127.0.0.1", port=0) as port:
         assert await _ask(port, "/healthz") == (200, {"status": "alive"})
@@ -25,7 +25,7 @@ async def test_a_worker_that_starts_lives_and_is_not_ready() -> None:
         assert said["checks"]["queue"] == {"ok": False, "reason": "starting"}
 
 
-async def test_it_is_ready_when_every_part_is_and_says_which_is_not() -> None:
+async def test_a_worker_is_ready_when_every_part_is_and_names_the_part_that_is_not() -> None:
     clock = FakeClock()
     health = Health(clock=clock, silence_s_max=90)
     for part in PARTS:
@@ -46,7 +46,7 @@ async def test_it_is_ready_when_every_part_is_and_says_which_is_not() -> None:
         assert (await _ask(port, "/readyz"))[0] == 200
 
 
-async def test_a_clock_that_is_set_neither_makes_silence_nor_hides_it() -> None:
+async def test_setting_the_clock_neither_causes_nor_hides_a_silence() -> None:
     clock = FakeClock()
     health = Health(clock=clock, silence_s_max=90)
     clock.put(3_600)
@@ -56,7 +56,7 @@ async def test_a_clock_that_is_set_neither_makes_silence_nor_hides_it() -> None:
     assert not health.report()["checks"]["progress"]["ok"]
 
 
-async def test_a_port_that_is_taken_is_one_clear_line() -> None:
+async def test_a_taken_port_is_one_line_with_the_remedy() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

@@ -80,7 +80,7 @@ def test_an_audit_line_has_exactly_its_keys() -> None:
     assert recorder.counts[f"{Metric.LAG.value} event=kustomer.conversation.update"] == 1
 
 
-def test_an_event_that_is_none_of_ours_has_an_audit_line_too() -> None:
+def test_an_unsupported_event_has_an_audit_line() -> None:
     recorder = TelemetryRecorder()
     log_unsupported([UnsupportedEvent(id="e9", name="kustomer.tag.update")], Policy.LEGACY, recorder.telemetry)
     (line,) = recorder.lines
@@ -88,14 +88,14 @@ def test_an_event_that_is_none_of_ours_has_an_audit_line_too() -> None:
     assert (line["conversationId"], line["trigger"]) == (None, None)
 
 
-def test_what_json_cannot_hold_costs_neither_the_line_nor_the_worker() -> None:
+def test_a_value_that_orjson_refuses_is_logged_all_the_same() -> None:
     recorder = TelemetryRecorder()
     recorder.telemetry.log.info("odd", number=2**70, text="half \ud800 pair", thing=T0)
     (line,) = recorder.lines
     assert line["number"] == 2**70
 
 
-def test_a_fault_is_told_by_its_type_and_place_never_by_its_text() -> None:
+def test_an_exception_is_logged_by_type_and_place_and_never_by_its_message() -> None:
     with pytest.raises(ValueError, match="words") as raised:
         int("a customer's words")
     fields = error_fields(raised.value)
@@ -105,7 +105,7 @@ def test_a_fault_is_told_by_its_type_and_place_never_by_its_text() -> None:
 
 
 @pytest.mark.usefixtures("_logging_as_it_was")
-def test_libraries_warnings_are_lines_too() -> None:
+def test_warnings_of_libraries_are_json_lines() -> None:
     out = BytesIO()
     redirect_library_logs(open_log(level="info", identity=LogIdentity(), clock=FakeClock(), to=out))
     logging.getLogger("some.library").info("not told")

@@ -138,7 +138,7 @@ class Rejecting(InterruptibleStore):
 @pytest.mark.parametrize(
     "fault", [lambda: KeyError(WORDS), lambda: RuntimeError(WORDS), lambda: UnicodeError(WORDS)], ids=lambda _: ""
 )
-async def test_faults_in_our_code(fault: Callable[[], Exception], capfd: pytest.CaptureFixture[str]) -> None:
+async def test_unexpected_errors(fault: Callable[[], Exception], capfd: pytest.CaptureFixture[str]) -> None:
     async with running_pipeline(*map(text, map(published, in_order())), store=Buggy(fault)) as pipeline:
         await until(lambda: "a batch met a fault in our code" in pipeline.recorder.messages)
         await until(lambda: "message goes back" in pipeline.recorder.messages)
@@ -214,6 +214,6 @@ def test_errors_of_decide(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
     nothing_of_a_customers(out + errors)
 
 
-def test_the_marks_would_be_found() -> None:
+def test_a_mark_in_the_output_is_found() -> None:
     with pytest.raises(AssertionError):
         nothing_of_a_customers(f"…{MARK}…")

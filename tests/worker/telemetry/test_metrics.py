@@ -49,7 +49,7 @@ def test_counts_gauges_and_distributions_reach_the_agent_with_their_tags() -> No
     assert f"routing_sync.store.transaction_aborted:1|c|#batch:many,{constant}" in lines
 
 
-def test_an_agent_that_is_not_there_fails_nothing() -> None:
+def test_an_absent_agent_fails_nothing() -> None:
     with _agent() as agent:
         port = agent.getsockname()[1]
     metrics = _open(port)
@@ -58,7 +58,7 @@ def test_an_agent_that_is_not_there_fails_nothing() -> None:
     metrics.close()
 
 
-async def test_a_host_is_looked_up_once_and_one_that_cannot_be_found_is_none() -> None:
+async def test_a_host_that_cannot_be_resolved_is_none() -> None:
     assert await resolve_host("127.0.0.1", 8125) == "127.0.0.1"
     assert await resolve_host("no-such-host.invalid", 8125) is None
 
@@ -69,7 +69,7 @@ def test_tags_come_from_finite_sets() -> None:
     assert event_tag(None) == "other"
 
 
-def test_names_are_told_apart_and_well_formed() -> None:
+def test_metric_names_are_unique_and_well_formed() -> None:
     names = [metric.value for metric in Metric]
     assert len(names) == len(set(names))
     assert all(re.fullmatch(r"routing_sync\.[a-z]+\.[a-z_]+", name) for name in names)
