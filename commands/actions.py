@@ -1,6 +1,6 @@
-"""The composed engine's actions: small, stateless, each one work-item in and one work-item out.
+"""The composed engine's actions: each takes a work-item and returns one.
 
-None of them touches the status, a timing or a counter: what a change of status entails is worked out once, at the end.
+No action touches the status, a timing or a counter: what a change of status entails is worked out once, at the end.
 """
 
 from msgspec.structs import replace
@@ -9,19 +9,19 @@ from commands.context import RoutingQueue
 from commands.work_item import WorkItem
 
 
-def change_queue(item: WorkItem, queue: str, rule: str | None, known: RoutingQueue | None) -> WorkItem:
-    """`changeQueue(q)`: id and rule; size and priority from the queue, as they were where it is not known.
+def change_queue(item: WorkItem, queue_id: str, rule: str | None, queue: RoutingQueue | None) -> WorkItem:
+    """`changeQueue(q)`: sets queue and rule, and size and priority where `queue` is known and sets them.
 
-    The rule belongs to the queue: another queue without a rule clears it, the same queue keeps it.
+    A rule belongs to its queue: another queue without a rule clears it, the same queue keeps it.
     """
-    kept = item.rule if item.queue == queue and rule is None else rule
-    item = replace(item, queue=queue, rule=kept)
-    if known is None:
+    kept_rule = item.rule if item.queue == queue_id and rule is None else rule
+    item = replace(item, queue=queue_id, rule=kept_rule)
+    if queue is None:
         return item
     return replace(
         item,
-        item_size=item.item_size if known.item_size is None else known.item_size,
-        priority=item.priority if known.priority is None else known.priority,
+        item_size=item.item_size if queue.item_size is None else queue.item_size,
+        priority=item.priority if queue.priority is None else queue.priority,
     )
 
 
@@ -31,7 +31,7 @@ def leave_queue(item: WorkItem) -> WorkItem:
 
 
 def assign(item: WorkItem, user: str, session: str | None) -> WorkItem:
-    """`assign(u)`: assignedTo, acceptedBy, and the session, or none where the user has no active one."""
+    """`assign(u)`: sets assignedTo, acceptedBy and the session; None where the user has no active session."""
     return replace(item, assigned_to=user, accepted_by=user, session=session)
 
 
@@ -41,20 +41,20 @@ def unassign(item: WorkItem) -> WorkItem:
 
 
 def route(item: WorkItem, user: str, session: str | None) -> WorkItem:
-    """`route(u)`: offered to a user, pending on the session; nobody's until accepted."""
+    """`route(u)`: offers the item to a user, pending on the session; clears assignedTo and acceptedBy."""
     return replace(item, routed_to=user, session=session, assigned_to=None, accepted_by=None)
 
 
 def unroute(item: WorkItem) -> WorkItem:
-    """`unroute`: the offer and its pending place are gone."""
+    """`unroute`: clears the offer and its pending place on the session."""
     return replace(item, routed_to=None, session=None)
 
 
 def leave_session(item: WorkItem) -> WorkItem:
-    """What `completed` does: assignedTo stays as history, the session does not."""
+    """Part of `completed`: clears the session and keeps assignedTo as history."""
     return replace(item, session=None)
 
 
 def pause(item: WorkItem, *, paused: bool) -> WorkItem:
-    """`pause`, `unpause`: the flag."""
+    """`pause`, `unpause`: sets the flag."""
     return replace(item, paused=paused)

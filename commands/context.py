@@ -1,4 +1,4 @@
-"""What a command may know besides its work-item: the queues and the sessions it could meet."""
+"""The queues and sessions that a command may meet."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from commands.update import QueueChoice
 
 
 class RoutingQueue(Struct, frozen=True, kw_only=True):
-    """A queue; None for a size or priority that the queue does not set."""
+    """A queue; size and priority are None where the queue does not set them."""
 
     id: str
     key: str | None = None
@@ -19,27 +19,27 @@ class RoutingQueue(Struct, frozen=True, kw_only=True):
 
 
 class CommandContext(Struct, frozen=True, kw_only=True):
-    """Queues and sessions by id, as read."""
+    """Queues and sessions by id, as read from the store."""
 
     queues: Mapping[str, RoutingQueue] = field(default_factory=dict)
     sessions: Mapping[str, Session] = field(default_factory=dict)
 
-    def chosen_queue(self, choice: QueueChoice) -> str | Refusal:
-        """The id of the queue an update names; an id is taken as it is, a key must be known (`UNKNOWN_QUEUE`)."""
+    def queue_id(self, choice: QueueChoice) -> str | Refusal:
+        """The id of the queue that an update names: an id as it is, or the id of a known key (else `UNKNOWN_QUEUE`)."""
         if choice.id is not None:
             return choice.id
-        known = next((queue for queue in self.queues.values() if queue.key == choice.key), None)
-        if known is not None:
-            return known.id
+        queue = next((queue for queue in self.queues.values() if queue.key == choice.key), None)
+        if queue is not None:
+            return queue.id
         return Refusal(
             code=RefusalCode.UNKNOWN_QUEUE,
             message=f"'queue.key' {choice.key!r} names no queue: use a known key, or the queue's id",
         )
 
-    def session_for(self, user: str, wanted: str | None = None) -> str | None:
-        """The session an item of this user goes to: `wanted` if it is an active one of theirs, else their first
-        active one by id, else None."""
-        theirs = sorted(session.id for session in self.sessions.values() if session.active and session.user == user)
-        if wanted in theirs:
-            return wanted
-        return theirs[0] if theirs else None
+    def session_for(self, user: str, preferred: str | None = None) -> str | None:
+        """The session that takes an item of this user: `preferred` if it is an active one of the user's, else the
+        user's first active one by id, else None."""
+        active = sorted(session.id for session in self.sessions.values() if session.active and session.user == user)
+        if preferred in active:
+            return preferred
+        return active[0] if active else None

@@ -1,6 +1,6 @@
-"""An update, carried out: the one door to the commands.
+"""Executing an update on a work-item: the one entry to the commands.
 
-Refused, unchanged or applied; only an applied one has a new revision, a reason and session moves.
+An update is refused, changes nothing, or is applied. Only an applied update has a new revision, a reason and a move.
 """
 
 from datetime import datetime
@@ -22,7 +22,7 @@ from commands.work_item import WorkItem
 
 
 class CommandRecord(Struct, frozen=True, kw_only=True):
-    """Which way an update took: the audit's `command`. `dropped`: fields that the funnel did not honour."""
+    """How an update was carried out: the audit line's `command`. `dropped` names the fields that the funnel dropped."""
 
     engine: Engine
     name: str
@@ -34,7 +34,7 @@ class CommandRecord(Struct, frozen=True, kw_only=True):
 
 
 class Applied(Struct, frozen=True, kw_only=True):
-    """The work-item after, one revision on; `reason` says what was asked, `move` what the sessions see of it."""
+    """An update that changed the work-item. `after` is one revision on; `reason` belongs into its event."""
 
     after: WorkItem
     command: CommandRecord
@@ -43,13 +43,13 @@ class Applied(Struct, frozen=True, kw_only=True):
 
 
 class Unchanged(Struct, frozen=True, kw_only=True):
-    """The update asks for what is so already: nothing to write, no revision, no event."""
+    """An update that asks for what the work-item is already: no write, no revision, no event."""
 
     command: CommandRecord
 
 
 class Refused(Struct, frozen=True, kw_only=True):
-    """Nothing may be written."""
+    """An update that must not be written."""
 
     command: CommandRecord
     refusal: Refusal
@@ -61,33 +61,34 @@ def execute(
     *,
     context: CommandContext,
     now: datetime,
-    knew: int | None = None,
+    resource_rev: int | None = None,
     calendar: Calendar = always_open,
     rollout: EngineRollout = COMPOSED,
     origin: UpdateOrigin = UpdateOrigin.SYNC,
 ) -> Applied | Unchanged | Refused:
-    """Carry out `update` on `item` at `now`.
+    """Carry out `update` on `item` at `now`; neither is changed.
 
-    `knew` is the conversation revision the asker knew: it goes into the reason as `meta.data.resource.rev`, where the
-    causal policy of whoever reads the event finds it. Refusal codes: `RefusalCode`.
+    `resource_rev` is the revision of the work-item's conversation that the sender knew. It goes into the reason as
+    `meta.data.resource.rev`, where the readers of the event find it (docs/events.md, *Who knew what*).
     """
-    asked = update.as_wire()
+    update_json = update.as_wire()
+    fields = tuple(update_json)
     row = rollout.row_for(update)
-    refusal = _refusal_before(item, update, tuple(asked), rollout, origin)
+    refusal = _refusal_before(item, update, fields, rollout, origin)
     result = refusal or _carry_out(item, update, row, context=context, now=now, calendar=calendar)
     if isinstance(result, Refusal):
-        return Refused(command=_command(row, (), tuple(asked), origin), refusal=result)
+        return Refused(command=_command(row, (), fields, origin), refusal=result)
     after, actions = result
     if after == item:
-        return Unchanged(command=_command(row, (), tuple(asked), origin))
-    command = _command(row, actions, tuple(asked), origin)
+        return Unchanged(command=_command(row, (), fields, origin))
+    command = _command(row, actions, fields, origin)
     after = replace(after, rev=item.rev + 1, updated_at=now)
-    reason = _reason(asked, item.rev, knew, command)
+    reason = _reason(update_json, item.rev, resource_rev, command)
     return Applied(after=after, command=command, reason=reason, move=move_between(item, after))
 
 
 def not_executed(origin: UpdateOrigin = UpdateOrigin.SYNC) -> CommandRecord:
-    """The command of an update that could not even be read."""
+    """The record of an update that could not be parsed."""
     return _command(None, (), (), origin)
 
 
@@ -101,14 +102,14 @@ def _carry_out(
 
 
 def _refusal_before(
-    item: WorkItem, update: Update, names: tuple[str, ...], rollout: EngineRollout, origin: UpdateOrigin
+    item: WorkItem, update: Update, fields: tuple[str, ...], rollout: EngineRollout, origin: UpdateOrigin
 ) -> Refusal | None:
-    most = rollout.fields_max.get(origin)
-    if most is not None and len(names) > most:
+    fields_max = rollout.fields_max.get(origin)
+    if fields_max is not None and len(fields) > fields_max:
         return Refusal(
             code=RefusalCode.TOO_MANY_FIELDS,
-            message=f"an update from {origin.value!r} may have {most} fields, this one has {len(names)} "
-            f"({', '.join(names)}): send them as several updates",
+            message=f"an update from {origin.value!r} may have {fields_max} fields, this one has {len(fields)} "
+            f"({', '.join(fields)}): send them as several updates",
         )
     if not isinstance(update.rev, Unset) and update.rev != item.rev:
         return Refusal(
@@ -118,7 +119,7 @@ def _refusal_before(
     if not item.active:
         return Refusal(
             code=RefusalCode.WORK_ITEM_COMPLETED,
-            message=f"work-item {item.id} is completed and takes no {', '.join(names)}: "
+            message=f"work-item {item.id} is completed and takes no {', '.join(fields)}: "
             "only a new work-item can be worked on",
         )
     return None
@@ -138,8 +139,10 @@ def _command(
     )
 
 
-def _reason(asked: dict[str, Any], rev: int, knew: int | None, command: CommandRecord) -> Reason:
-    data = {**asked, "rev": rev} if knew is None else {**asked, "rev": rev, "resource": {"rev": knew}}
+def _reason(update_json: dict[str, Any], rev: int, resource_rev: int | None, command: CommandRecord) -> Reason:
+    data = {**update_json, "rev": rev}
+    if resource_rev is not None:
+        data["resource"] = {"rev": resource_rev}
     return Reason(
         action=ReasonAction.UPDATE_COMMAND,
         code=ReasonCode.WORK_ITEM_UPDATE_CMD,

@@ -1,10 +1,10 @@
-"""Instants as every record of this system writes them: ISO 8601, UTC, milliseconds."""
+"""Instants as text: ISO 8601, UTC, milliseconds, as in every event and document."""
 
 from datetime import UTC, datetime
 
 
 def parse_instant(text: str) -> datetime | None:
-    """An aware instant in UTC, or None where `text` is not ISO 8601 with a zone."""
+    """The instant in UTC; None where `text` is not ISO 8601 with a zone."""
     try:
         instant = datetime.fromisoformat(text)
         if instant.tzinfo is UTC:

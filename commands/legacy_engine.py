@@ -1,4 +1,4 @@
-"""The legacy funnel: one command an update, the first row that matches wins, and what it does not honour is dropped.
+"""The legacy funnel: one command an update. The first row that matches wins; fields it does not honour are dropped.
 
 | # | update | command | also honours | what it does |
 |---|---|---|---|---|
@@ -14,8 +14,8 @@
 | 10 | `status:completed` | Complete | – | the status; leaves the session |
 | 11 | `paused` | Pause | – | the flag |
 
-Its flaws are kept on purpose, to be compared with and rolled back to; but for the crash in 3, which is a refusal here.
-Source: commands.md, *The legacy funnel*.
+Its flaws are kept on purpose: to be compared with and to roll back to. Only the crash in row 3 is a refusal here.
+Reference: docs/commands.md.
 """
 
 from collections.abc import Callable
@@ -34,23 +34,23 @@ from commands.work_item import Status, WorkItem
 
 
 class _CommandRequest(Struct, frozen=True, kw_only=True):
-    """What a command may look at."""
+    """The update, and what its command may look at."""
 
     update: Update
     context: CommandContext
     now: datetime
 
 
-_Command = Callable[[WorkItem, _CommandRequest], WorkItem | Refusal]
+_CarryOut = Callable[[WorkItem, _CommandRequest], WorkItem | Refusal]
 
 
 class FunnelRow(Struct, frozen=True, kw_only=True):
-    """One row of the table. `honours`: the fields of the update that are not dropped."""
+    """One row of the table. `honours` names the fields of the update that the command does not drop."""
 
     update: str
     command: str
     honours: tuple[str, ...]
-    carry_out: _Command
+    carry_out: _CarryOut
 
     @property
     def command_name(self) -> str:
@@ -62,20 +62,20 @@ def _de_queue(item: WorkItem, _: _CommandRequest) -> WorkItem:
     return replace(_released(item), queue=None, rule=None, status=Status.IVR)
 
 
-def _queue(item: WorkItem, asked: _CommandRequest) -> WorkItem | Refusal:
-    choice = asked.update.queue
+def _queue(item: WorkItem, request: _CommandRequest) -> WorkItem | Refusal:
+    choice = request.update.queue
     assert isinstance(choice, QueueChoice), "the row matches only a queue that is named"
-    queue = asked.context.chosen_queue(choice)
-    if isinstance(queue, Refusal):
-        return queue
-    known = asked.context.queues.get(queue)
+    queue_id = request.context.queue_id(choice)
+    if isinstance(queue_id, Refusal):
+        return queue_id
     if item.status is Status.ASSIGNED:
-        return _honouring_paused(change_queue(item, queue, choice.rule, None), asked)
-    queued = replace(_released(change_queue(item, queue, choice.rule, known)), status=Status.QUEUED)
-    return _honouring_paused(enter_queue(queued, now=asked.now, entered_at=choice.entered_at), asked)
+        return _with_paused(change_queue(item, queue_id, choice.rule, None), request)
+    queue = request.context.queues.get(queue_id)
+    queued = replace(_released(change_queue(item, queue_id, choice.rule, queue)), status=Status.QUEUED)
+    return _with_paused(enter_queue(queued, now=request.now, entered_at=choice.entered_at), request)
 
 
-def _re_queue(item: WorkItem, asked: _CommandRequest) -> WorkItem | Refusal:
+def _re_queue(item: WorkItem, request: _CommandRequest) -> WorkItem | Refusal:
     queue = item.queue or _queue_of_last_revision(item)
     if queue is None:
         return Refusal(
@@ -84,26 +84,26 @@ def _re_queue(item: WorkItem, asked: _CommandRequest) -> WorkItem | Refusal:
             "to go back to: name a 'queue' (null for none) in an update of its own",
         )
     queued = replace(_released(item), queue=queue, status=Status.QUEUED)
-    return _honouring_paused(enter_queue(queued, now=asked.now, entered_at=None), asked)
+    return _with_paused(enter_queue(queued, now=request.now, entered_at=None), request)
 
 
-def _route(item: WorkItem, asked: _CommandRequest) -> WorkItem:
-    offer = asked.update.routed
+def _route(item: WorkItem, request: _CommandRequest) -> WorkItem:
+    offer = request.update.routed
     assert isinstance(offer, Offer), "the row matches only an offer"
-    session = asked.context.session_for(offer.user, offer.session)
+    session = request.context.session_for(offer.user, offer.session)
     return replace(item, status=Status.ROUTED, routed_to=offer.user, session=session, assigned_to=None)
 
 
-def _accept(item: WorkItem, asked: _CommandRequest) -> WorkItem:
-    accepted = asked.update.accepted
+def _accept(item: WorkItem, request: _CommandRequest) -> WorkItem:
+    accepted = request.update.accepted
     assert not isinstance(accepted, Unset), "the row matches only an acceptance"
-    return _assigned(item, accepted.by, accepted.session, asked)
+    return _assigned(item, accepted.by, accepted.session, request)
 
 
-def _assign(item: WorkItem, asked: _CommandRequest) -> WorkItem:
-    user = asked.update.assigned_to
+def _assign(item: WorkItem, request: _CommandRequest) -> WorkItem:
+    user = request.update.assigned_to
     assert isinstance(user, str), "the row matches only a user"
-    return _assigned(item, user, None, asked)
+    return _assigned(item, user, None, request)
 
 
 def _put_back(item: WorkItem, _: _CommandRequest) -> WorkItem:
@@ -119,8 +119,8 @@ def _complete(item: WorkItem, _: _CommandRequest) -> WorkItem:
     return replace(item, status=Status.COMPLETED, session=None)
 
 
-def _pause(item: WorkItem, asked: _CommandRequest) -> WorkItem:
-    return _honouring_paused(item, asked)
+def _pause(item: WorkItem, request: _CommandRequest) -> WorkItem:
+    return _with_paused(item, request)
 
 
 FUNNEL: Final = (
@@ -136,13 +136,13 @@ FUNNEL: Final = (
     FunnelRow(update="status:completed", command="Complete", honours=("status",), carry_out=_complete),
     FunnelRow(update="paused", command="Pause", honours=("paused",), carry_out=_pause),
 )
-"""The rows, in order; `update` is also the name by which `COMPOSED_UPDATES` takes an update out of the funnel."""
+"""The rows, in order. `COMPOSED_UPDATES` takes an update out of the funnel by the row's `update`."""
 
 
 def row_of(update: Update) -> FunnelRow | None:
-    """The first row that matches; None for an update of `resume` alone, which the funnel never knew."""
-    says = _said(update)
-    return next((row for row in FUNNEL if row.update in says), None)
+    """The first row that matches; None for an update of `resume` alone, which the old system did not have."""
+    names = _names_of(update)
+    return next((row for row in FUNNEL if row.update in names), None)
 
 
 def funnel(
@@ -153,40 +153,41 @@ def funnel(
     return after if isinstance(after, Refusal) else with_timings(item, after, now=now, calendar=calendar)
 
 
-def _said(update: Update) -> set[str]:
-    says: set[str] = set()
+def _names_of(update: Update) -> set[str]:
+    """The update's fields, by the names of the rows."""
+    names: set[str] = set()
     if not isinstance(update.queue, Unset):
-        says.add("queue:null" if update.queue is None else "queue:id")
+        names.add("queue:null" if update.queue is None else "queue:id")
     if not isinstance(update.assigned_to, Unset):
-        says.add("assignedTo:null" if update.assigned_to is None else "assignedTo:id")
+        names.add("assignedTo:null" if update.assigned_to is None else "assignedTo:id")
     if not isinstance(update.routed, Unset):
-        says.add(f"routed.{update.routed.kind}")
+        names.add(f"routed.{update.routed.kind}")
     if not isinstance(update.accepted, Unset):
-        says.add("accepted.by")
+        names.add("accepted.by")
     if not isinstance(update.status, Unset):
-        says.add(f"status:{update.status.value}")
+        names.add(f"status:{update.status.value}")
     if not isinstance(update.paused, Unset):
-        says.add("paused")
-    return says
+        names.add("paused")
+    return names
 
 
 def _released(item: WorkItem) -> WorkItem:
     return replace(item, assigned_to=None, session=None, team=None)
 
 
-def _assigned(item: WorkItem, user: str, session: str | None, asked: _CommandRequest) -> WorkItem:
-    placed = asked.context.session_for(user, session)
-    assigned = replace(item, status=Status.ASSIGNED, assigned_to=user, accepted_by=user, session=placed)
-    return _honouring_paused(assigned, asked)
+def _assigned(item: WorkItem, user: str, session: str | None, request: _CommandRequest) -> WorkItem:
+    placed_on = request.context.session_for(user, session)
+    assigned = replace(item, status=Status.ASSIGNED, assigned_to=user, accepted_by=user, session=placed_on)
+    return _with_paused(assigned, request)
 
 
-def _honouring_paused(item: WorkItem, asked: _CommandRequest) -> WorkItem:
-    return item if isinstance(asked.update.paused, Unset) else replace(item, paused=asked.update.paused)
+def _with_paused(item: WorkItem, request: _CommandRequest) -> WorkItem:
+    return item if isinstance(request.update.paused, Unset) else replace(item, paused=request.update.paused)
 
 
 def _queue_of_last_revision(item: WorkItem) -> str | None:
-    """`lastRevision.queue`, an id or `{id}`, where the old system noted it."""
-    named: Any = item.last_revision.other.get("queue") if item.last_revision else None
-    if isinstance(named, dict):
-        named = named.get("id")
-    return named if isinstance(named, str) and named else None
+    """`lastRevision.queue`, an id or `{id}`; only the old system writes it."""
+    queue: Any = item.last_revision.other.get("queue") if item.last_revision else None
+    if isinstance(queue, dict):
+        queue = queue.get("id")
+    return queue if isinstance(queue, str) and queue else None

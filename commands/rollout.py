@@ -1,4 +1,4 @@
-"""Which way an update is carried out, and who may ask for how much: how a team rolls the composed engine out."""
+"""Which engine carries an update out, and how many fields it may have: how a team rolls the composed engine out."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,7 +11,7 @@ from commands.update import Update
 
 
 class Engine(StrEnum):
-    """What carries an update out (`COMMAND_ENGINE`)."""
+    """The engine that carries an update out (setting `COMMAND_ENGINE`)."""
 
     COMPOSED = "composed"
     LEGACY = "legacy"
@@ -26,19 +26,22 @@ class UpdateOrigin(StrEnum):
 
 
 UPDATE_NAMES: Final = tuple(row.update for row in FUNNEL)
-"""What `COMPOSED_UPDATES` may name: the rows of the funnel."""
+"""The names that `COMPOSED_UPDATES` may hold: the rows of the funnel."""
 
 
 class EngineRollout(Struct, frozen=True, kw_only=True):
-    """`composed_updates`: updates that take the composed way while the rest stays in the funnel. `fields_max`: how many
-    fields an update from an origin may have; an origin that is not named may send any number."""
+    """A deployment's choice of engine.
+
+    `composed_updates` names the funnel's rows whose updates the composed engine carries out while `engine` is legacy.
+    `fields_max` limits the fields of an update by its origin; an origin that is missing has no limit.
+    """
 
     engine: Engine = Engine.COMPOSED
     composed_updates: frozenset[str] = frozenset()
     fields_max: Mapping[UpdateOrigin, int] = field(default_factory=dict)
 
     def row_for(self, update: Update) -> FunnelRow | None:
-        """The funnel's row that carries the update out, or None where the composed engine does."""
+        """The funnel's row that carries the update out; None: the composed engine does."""
         if self.engine is Engine.COMPOSED:
             return None
         row = row_of(update)
@@ -46,4 +49,4 @@ class EngineRollout(Struct, frozen=True, kw_only=True):
 
 
 COMPOSED: Final = EngineRollout()
-"""The default: everything the composed way."""
+"""The default: the composed engine carries everything out."""

@@ -1,11 +1,12 @@
 """Work-sessions, and a work-item's place on them.
 
-A place is a function of the work-item, and a session change is the difference between the place before and the place
-after: leave one, take the other. Nothing is counted up or down, so nothing can drift (commands.md, *Sessions*).
+A place is a function of the work-item. A session change is the difference between the place before and the place after:
+leave one, take the other. No count is stored, so none can drift (docs/commands.md, *Sessions*).
 """
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import Final, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,7 +15,7 @@ from commands.work_item import Status, WorkItem
 
 
 class SessionSlot(StrEnum):
-    """The lists of a session an item can be in; each item is in at most one, on at most one session."""
+    """Where on a session an item can be. An item is in at most one slot, of at most one session."""
 
     WORK_ITEMS = "workItems"
     PAUSED_WORK_ITEMS = "pausedWorkItems"
@@ -22,7 +23,7 @@ class SessionSlot(StrEnum):
 
 
 class SessionPlace(Struct, frozen=True, kw_only=True):
-    """One item's place: which session, which of its lists, and the capacity it is listed with."""
+    """An item's place: a session, a slot of it, and the item's size there."""
 
     session: str
     slot: SessionSlot
@@ -30,7 +31,7 @@ class SessionPlace(Struct, frozen=True, kw_only=True):
 
 
 class SessionMove(Struct, frozen=True, kw_only=True):
-    """One item leaves a place, takes a place, or both; never neither."""
+    """A change of an item's place: it leaves a place, takes a place, or both."""
 
     work_item: str
     leave: SessionPlace | None
@@ -38,14 +39,14 @@ class SessionMove(Struct, frozen=True, kw_only=True):
 
 
 class SessionEntry(Struct, frozen=True, kw_only=True):
-    """An entry in a session's list."""
+    """An item in a session's list."""
 
     id: str
     item_size: int
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """One agent's stretch of work. Counts and capacity in use are derived from the lists, never stored."""
+    """One agent's stretch of work. Counts and used capacity are derived from the lists, never stored."""
 
     id: str
     user: str
@@ -57,27 +58,28 @@ class Session(Struct, frozen=True, kw_only=True):
 
     @property
     def used_capacity(self) -> int:
-        """The sizes of the items being worked on; may exceed `capacity`, an assignment is never refused for it."""
-        return sum(held.item_size for held in self.work_items)
+        """The sum of the sizes of `work_items`. It may exceed `capacity`: an assignment is never refused for it."""
+        return sum(entry.item_size for entry in self.work_items)
 
     @property
     def free_capacity(self) -> int:
-        """What is left, never below zero nor above the total."""
+        """The capacity left, never below zero nor above the total."""
         return min(max(self.capacity - self.used_capacity, 0), max(self.capacity, 0))
 
     @property
     def routable(self) -> bool:
-        """A pending item takes no capacity but locks the session."""
+        """Whether the router may offer this session an item. A pending item takes no capacity but locks the session."""
         return self.active and self.pending_item is None
 
 
-DEFAULT_ITEM_SIZE = 1
+DEFAULT_ITEM_SIZE: Final = 1
+"""The size of an item whose queue sets none."""
 
 
 def place_of(item: WorkItem | None) -> SessionPlace | None:
-    """Where the item stands on a session, or None for nowhere.
+    """The item's place on a session; None: it has none.
 
-    Assigned or wrap-up: among the session's items, or its paused ones. Routed: its pending item. Else nowhere.
+    An assigned item or one in wrap-up is among the session's work-items, or the paused ones. A routed item is pending.
     """
     if item is None or item.session is None:
         return None
@@ -92,7 +94,7 @@ def place_of(item: WorkItem | None) -> SessionPlace | None:
 
 
 def move_between(before: WorkItem | None, after: WorkItem) -> SessionMove | None:
-    """The session change that a change of the work-item entails, or None."""
+    """The session change that a change of the work-item entails; None: it stays where it is."""
     leave, take = place_of(before), place_of(after)
     if leave == take:
         return None
@@ -100,7 +102,7 @@ def move_between(before: WorkItem | None, after: WorkItem) -> SessionMove | None
 
 
 def apply_moves(sessions: Mapping[str, Session], moves: Iterable[SessionMove]) -> dict[str, Session]:
-    """The sessions that `moves` change, after them. Sessions not in `sessions` are passed over."""
+    """The sessions that `moves` change, by id, as they are afterwards. A session that `sessions` lacks is ignored."""
     changed: dict[str, Session] = {}
     for move in moves:
         for place, step in ((move.leave, _without), (move.take, _with)):
@@ -115,21 +117,25 @@ def apply_moves(sessions: Mapping[str, Session], moves: Iterable[SessionMove]) -
 def _without(session: Session, place: SessionPlace, item: str) -> Session:
     match place.slot:
         case SessionSlot.WORK_ITEMS:
-            return replace(session, work_items=tuple(held for held in session.work_items if held.id != item))
+            return replace(session, work_items=tuple(entry for entry in session.work_items if entry.id != item))
         case SessionSlot.PAUSED_WORK_ITEMS:
-            rest = tuple(held for held in session.paused_work_items if held.id != item)
+            rest = tuple(entry for entry in session.paused_work_items if entry.id != item)
             return replace(session, paused_work_items=rest)
         case SessionSlot.PENDING_ITEM:
             return replace(session, pending_item=None if session.pending_item == item else session.pending_item)
+        case _:
+            assert_never(place.slot)
 
 
 def _with(session: Session, place: SessionPlace, item: str) -> Session:
     without = _without(session, place, item)
-    held = SessionEntry(id=item, item_size=place.item_size)
+    entry = SessionEntry(id=item, item_size=place.item_size)
     match place.slot:
         case SessionSlot.WORK_ITEMS:
-            return replace(without, work_items=(*without.work_items, held))
+            return replace(without, work_items=(*without.work_items, entry))
         case SessionSlot.PAUSED_WORK_ITEMS:
-            return replace(without, paused_work_items=(*without.paused_work_items, held))
+            return replace(without, paused_work_items=(*without.paused_work_items, entry))
         case SessionSlot.PENDING_ITEM:
             return replace(without, pending_item=item)
+        case _:
+            assert_never(place.slot)

@@ -1,4 +1,4 @@
-"""What a change of status entails for the timing records, worked out once from the status before to the one after.
+"""Timings: what a change of status entails, worked out once from the status before to the status after.
 
 | the status | then |
 |---|---|
@@ -11,24 +11,26 @@
 | leaves wrap-up | `wrapUp.time` grows by the stay |
 | becomes completed | `completedAt`; from assigned `handle.time` grows |
 
-Milliseconds throughout; a stay whose entry is not known, or that a clock turned back would make negative, counts as 0.
+All times are milliseconds. A stay counts as 0 where its entry is not known, or where a clock that was turned back would
+make it negative. Reference: docs/commands.md, *Timings*.
 """
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from msgspec.structs import replace
 
 from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem
 
 Calendar = Callable[[datetime, datetime], int]
-"""Business milliseconds between two instants."""
+"""The business time between two instants, milliseconds."""
 
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 def elapsed_ms(since: datetime | None, now: datetime) -> int:
-    """Milliseconds since an instant, rounded down, 0 where it is not known or lies ahead."""
+    """Milliseconds from `since` to `now`, rounded down; 0 where `since` is not known or lies ahead."""
     return max((now - since) // _MILLISECOND, 0) if since is not None else 0
 
 
@@ -38,7 +40,7 @@ def always_open(since: datetime, until: datetime) -> int:
 
 
 def enter_queue(item: WorkItem, *, now: datetime, entered_at: datetime | None) -> WorkItem:
-    """A new way through the queue begins, at `entered_at` where the update keeps an older place."""
+    """The item with a new pass through the queue, from `entered_at` where it keeps an older place, else from `now`."""
     entered = entered_at or now
     return replace(
         item,
@@ -49,7 +51,7 @@ def enter_queue(item: WorkItem, *, now: datetime, entered_at: datetime | None) -
 
 
 def with_timings(before: WorkItem, after: WorkItem, *, now: datetime, calendar: Calendar) -> WorkItem:
-    """`after` with what the change of status entails; `after` itself where the status stays."""
+    """`after` with the timings that the change of status entails; `after` itself where the status stays."""
     if before.status is after.status:
         return after
     return _become(before, _leave(before, after, now, calendar), now)
@@ -67,12 +69,12 @@ def _leave(before: WorkItem, item: WorkItem, now: datetime, calendar: Calendar) 
             return replace(item, last_revision=last)
         case Status.IVR:
             stay = item.ivr or StatusDuration()
-            return replace(item, ivr=_grown(stay, now, calendar, business=True, entered_at=None))
+            return replace(item, ivr=_with_stay(stay, now, calendar, business=True, entered_at=None))
         case Status.WRAP_UP:
             stay = item.wrap_up or StatusDuration()
-            return replace(item, wrap_up=_grown(stay, now, calendar, business=False, entered_at=stay.entered_at))
+            return replace(item, wrap_up=_with_stay(stay, now, calendar, business=False, entered_at=stay.entered_at))
         case Status.ASSIGNED if item.status in (Status.WRAP_UP, Status.COMPLETED):
-            return replace(item, handle=_handled(before, now))
+            return replace(item, handle=_handle_until(before, now))
         case _:
             return item
 
@@ -103,6 +105,8 @@ def _become(before: WorkItem, item: WorkItem, now: datetime) -> WorkItem:
             return replace(item, wrap_up=replace(item.wrap_up or StatusDuration(), entered_at=now))
         case Status.COMPLETED:
             return replace(item, completed_at=now)
+        case _:
+            assert_never(item.status)
 
 
 def _become_assigned(before: WorkItem, item: WorkItem, now: datetime, since_created: int | None) -> WorkItem:
@@ -110,21 +114,21 @@ def _become_assigned(before: WorkItem, item: WorkItem, now: datetime, since_crea
     item = replace(item, resource_first_assign_time_ms=since_created if first is None else first)
     last = item.last_revision or QueuePass()
     if before.status is Status.WRAP_UP:
-        # Back from wrap-up the item is the one accepted before: the time up to here was counted when it went there.
+        # Back from wrap-up the acceptance stands. The time since it was counted when the item went to wrap-up.
         accepted = last.accepted_at or now
         handle = replace(item.handle or HandleDuration(), resumed_at=now)
         return replace(item, last_revision=replace(last, accepted_at=accepted), handle=handle)
     return replace(item, last_revision=replace(last, accepted_at=now))
 
 
-def _handled(before: WorkItem, now: datetime) -> HandleDuration:
+def _handle_until(before: WorkItem, now: datetime) -> HandleDuration:
     handle = before.handle or HandleDuration()
     accepted_at = before.last_revision.accepted_at if before.last_revision else None
     since = max((at for at in (accepted_at, handle.resumed_at) if at is not None), default=None)
     return replace(handle, time_ms=(handle.time_ms or 0) + elapsed_ms(since, now))
 
 
-def _grown(
+def _with_stay(
     stay: StatusDuration, now: datetime, calendar: Calendar, *, business: bool, entered_at: datetime | None
 ) -> StatusDuration:
     return replace(

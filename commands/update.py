@@ -29,7 +29,7 @@ from commands.work_item import STATUS_ALIASES, Status
 
 
 class Unset(Enum):
-    """The one value that says that an update does not speak of a field; None says that it clears it."""
+    """The type of `UNSET`: the update leaves a field as it is. None clears the field."""
 
     UNSET = "unset"
 
@@ -37,12 +37,12 @@ class Unset(Enum):
 UNSET: Final = Unset.UNSET
 
 _FIELDS: Final = ("queue", "assignedTo", "status", "paused", "routed", "accepted", "rev")
-# What a sync's update says besides: the revision of the conversation that it knew. Carried, never acted on.
-_CARRIED: Final = ("resource",)
+# A sync's update also holds the revision of the conversation that it knew. It is accepted and ignored.
+_IGNORED: Final = ("resource",)
 
 
 class QueueChoice(Struct, frozen=True, kw_only=True):
-    """The queue an update names, by id or by key; `entered_at` keeps an older place in it."""
+    """The queue that an update names, by id or by key. `entered_at` keeps an older place in it."""
 
     id: str | None = None
     key: str | None = None
@@ -51,7 +51,7 @@ class QueueChoice(Struct, frozen=True, kw_only=True):
 
 
 class Offer(Struct, frozen=True, kw_only=True):
-    """`routed`: the item was offered to a user, or comes back from one."""
+    """`routed`: the item is offered to a user, or comes back from one."""
 
     kind: Literal["to", "rejectedBy", "timedOut"]
     user: str
@@ -59,14 +59,14 @@ class Offer(Struct, frozen=True, kw_only=True):
 
 
 class Acceptance(Struct, frozen=True, kw_only=True):
-    """`accepted`: a user took the item."""
+    """`accepted`: a user takes the item."""
 
     by: str
     session: str | None = None
 
 
 class Update(Struct, frozen=True, kw_only=True):
-    """A parsed update; at least one field besides `rev` is set. `resume` comes from the sync alone (rule B10)."""
+    """A parsed update: at least one field besides `rev` is set."""
 
     queue: QueueChoice | Unset | None = UNSET
     assigned_to: str | Unset | None = UNSET
@@ -101,9 +101,9 @@ _NOTHING: Final = Update()
 
 
 def parse_update(raw: object, *, from_sync: bool = False) -> Update | Refusal:
-    """Read an update from JSON; `INVALID_UPDATE` names every fault, `UNSUPPORTED_COMBINATION` both fields.
+    """Parse an update's JSON, or refuse it: `INVALID_UPDATE` names every fault, `UNSUPPORTED_COMBINATION` both fields.
 
-    `resume` is read only where the update comes from the sync.
+    `resume` is accepted only where the update comes from the sync.
     """
     if not isinstance(raw, Mapping):
         return _invalid([f"the update must be an object, not {_shown(raw)}"])
@@ -111,7 +111,7 @@ def parse_update(raw: object, *, from_sync: bool = False) -> Update | Refusal:
     nested = reader.nested(raw)
     known = (*_FIELDS, "resume") if from_sync else _FIELDS
     for name in nested:
-        if name not in (*known, *_CARRIED):
+        if name not in (*known, *_IGNORED):
             reader.fault(f"unknown field {name!r}: an update may have {', '.join(known)}")
     update = Update(
         queue=reader.queue(nested["queue"]) if "queue" in nested else UNSET,
@@ -169,7 +169,7 @@ def _with_session(wire: dict[str, Any], session: str | None) -> dict[str, Any]:
 
 
 class _Reader:
-    """Reads the fields of one update and gathers every fault on the way."""
+    """Reads the fields of one update and collects every fault."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
@@ -178,7 +178,7 @@ class _Reader:
         self.faults.append(message)
 
     def nested(self, raw: Mapping[Any, Any]) -> dict[str, Any]:
-        """Dotted keys folded into nested ones; the same field said twice is a fault."""
+        """The update with dotted keys folded into nested ones. A field that stands in both forms is a fault."""
         nested: dict[str, Any] = {}
         dotted: dict[str, dict[str, Any]] = {}
         for key, value in raw.items():
@@ -190,7 +190,7 @@ class _Reader:
         for head, parts in dotted.items():
             whole = nested.get(head, {})
             if not isinstance(whole, Mapping) or any(part in whole for part in parts):
-                self.fault(f"{head!r} is said twice, nested and dotted: say it once")
+                self.fault(f"{head!r} stands twice, nested and dotted: send it once")
             else:
                 nested[head] = {**whole, **parts}
         return nested
@@ -247,12 +247,12 @@ class _Reader:
         parts = self._object("routed", value, ("to", "rejectedBy", "timedOut", "workSession"), "an object")
         if parts is None:
             return UNSET
-        said = [kind for kind in ("to", "rejectedBy", "timedOut") if kind in parts]
-        if len(said) != 1:
+        kinds = [kind for kind in ("to", "rejectedBy", "timedOut") if kind in parts]
+        if len(kinds) != 1:
             self.fault("'routed' must have exactly one of 'to', 'rejectedBy', 'timedOut'")
             return UNSET
         kind: Literal["to", "rejectedBy", "timedOut"] = (
-            "to" if said == ["to"] else "rejectedBy" if said == ["rejectedBy"] else "timedOut"
+            "to" if kinds == ["to"] else "rejectedBy" if kinds == ["rejectedBy"] else "timedOut"
         )
         if kind != "to" and "workSession" in parts:
             self.fault("'routed.workSession' goes with 'routed.to' alone")

@@ -1,6 +1,6 @@
-"""The work-item and its timing records, as the commands see them.
+"""The work-item and its timing records, as far as a command reads or writes them.
 
-Left out: its conversation, and every field no command reads or writes; the document keeps those untouched.
+The stored document keeps every other field untouched.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 
 class Status(StrEnum):
-    """Where a work-item is; active is every status but completed."""
+    """A work-item's status, as it is stored. Every status but completed is active."""
 
     IVR = "ivr"
     QUEUED = "queued"
@@ -28,11 +28,11 @@ STATUS_ALIASES: Final = {
     "wrapUp": Status.WRAP_UP,
     "wrapup": Status.WRAP_UP,
 }
-"""Statuses as accepted on input (domain.md, *Words*); stored are the values alone."""
+"""The statuses by every spelling that is accepted on input (docs/events.md)."""
 
 
 class QueuePass(Struct, frozen=True, kw_only=True):
-    """`lastRevision`: the timings of the work-item's current way through the queue, milliseconds."""
+    """`lastRevision`: the timings of the current pass through the queue. `other` keeps the parts not modelled."""
 
     entered_queue_at: datetime | None = None
     queue_time_ms: int | None = None
@@ -43,7 +43,7 @@ class QueuePass(Struct, frozen=True, kw_only=True):
 
 
 class StatusDuration(Struct, frozen=True, kw_only=True):
-    """`ivr` or `wrapUp`: the time spent in a status over all stays, milliseconds; `entered_at` while in it."""
+    """`ivr` or `wrapUp`: the time spent in a status, over all stays. `entered_at` is set while the item is in it."""
 
     entered_at: datetime | None = None
     time_ms: int | None = None
@@ -52,7 +52,7 @@ class StatusDuration(Struct, frozen=True, kw_only=True):
 
 
 class HandleDuration(Struct, frozen=True, kw_only=True):
-    """`handle`: the time agents worked on the item, milliseconds; `resumed_at` when wrap-up led back to assigned."""
+    """`handle`: the time that agents worked on the item. `resumed_at`: when it came back from wrap-up to assigned."""
 
     time_ms: int | None = None
     resumed_at: datetime | None = None
@@ -60,7 +60,7 @@ class HandleDuration(Struct, frozen=True, kw_only=True):
 
 
 class WorkItem(Struct, frozen=True, kw_only=True):
-    """One work-item at one revision. Users, queues, rules, sessions and teams are ids; None is none."""
+    """One work-item at one revision. Users, queues, rules, sessions and teams are ids; None: there is none."""
 
     id: str
     rev: int

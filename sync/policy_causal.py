@@ -97,7 +97,7 @@ def _carried_out(
         return None
     update = parse_update(merged(writes), from_sync=True)
     assert not isinstance(update, Refusal), f"rules B ask only for what the commands read: {update}"
-    return execute(seen.item, update, context=context, now=now, knew=seen.conversation.rev, rollout=rollout)
+    return execute(seen.item, update, context=context, now=now, resource_rev=seen.conversation.rev, rollout=rollout)
 
 
 def _suppressed(found: Evidence, closed: Iterable[Write], newer: dict[Field, NewerSide]) -> tuple[Suppressed, ...]:

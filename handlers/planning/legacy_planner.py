@@ -105,7 +105,7 @@ class LegacyPlanner:
         update = parse_update(fields, from_sync=True)
         assert not isinstance(update, Refusal), f"rules B ask only for what the commands read: {update}"
         result = execute(
-            item, update, context=self._draft.context, now=self._now, knew=knew, rollout=self._options.rollout
+            item, update, context=self._draft.context, now=self._now, resource_rev=knew, rollout=self._options.rollout
         )
         asked = {**fields, "rev": item.rev}
         match result:

@@ -364,7 +364,7 @@ class TestWhatIsToldOfAnUpdate:
 
     def test_the_reason_says_what_was_asked_which_way_was_taken_and_what_was_known(self) -> None:
         result = execute(
-            a(Status.IVR), parsed({"queue.id": "q1", "queue.rule": "r1"}), context=AROUND, now=NOW, knew=19
+            a(Status.IVR), parsed({"queue.id": "q1", "queue.rule": "r1"}), context=AROUND, now=NOW, resource_rev=19
         )
         assert isinstance(result, Applied)
         reason = result.reason.as_wire()

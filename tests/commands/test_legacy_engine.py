@@ -118,7 +118,9 @@ class TestRows:
         assert told(a(Status.ASSIGNED), update).dropped == ("assignedTo", "status", "resume")
 
     def test_the_command_is_the_action_and_the_reason_says_so(self) -> None:
-        result = execute(a(Status.IVR), parsed({"queue": "q1"}), context=AROUND, now=NOW, rollout=LEGACY, knew=4)
+        result = execute(
+            a(Status.IVR), parsed({"queue": "q1"}), context=AROUND, now=NOW, rollout=LEGACY, resource_rev=4
+        )
         assert isinstance(result, Applied)
         assert result.command.actions == ("Queue",)
         assert result.reason.as_wire() == {

@@ -219,7 +219,7 @@ def found_the_same_queue_the_first_time(taken: Taken) -> bool:
     if not isinstance(choice, QueueChoice) or before.status is not Status.QUEUED:
         return False
     known = AROUND.queues.get(before.queue or "")
-    if known is None or AROUND.chosen_queue(choice) != known.id:
+    if known is None or AROUND.queue_id(choice) != known.id:
         return False
     return (before.item_size, before.priority) != (
         known.item_size or before.item_size,

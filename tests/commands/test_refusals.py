@@ -37,7 +37,7 @@ INVALID: Final[list[tuple[Any, str]]] = [
     ({"queue": {"id": "q1", "enteredAt": "yesterday"}},
      "'queue.enteredAt' must be an ISO 8601 time with a zone, not 'yesterday'"),
     ({"queue": {"id": "q1", "name": "x"}}, "unknown field 'queue.name': 'queue' may have id, key, rule, enteredAt"),
-    ({"queue": "q1", "queue.rule": "r1"}, "'queue' is said twice, nested and dotted: say it once"),
+    ({"queue": "q1", "queue.rule": "r1"}, "'queue' stands twice, nested and dotted: send it once"),
     ({"routed": "u1"}, "'routed' must be an object, not 'u1'"),
     ({"routed": {"to": "u1", "timedOut": "u1"}}, "'routed' must have exactly one of 'to', 'rejectedBy', 'timedOut'"),
     ({"routed": {"to": 5}}, "'routed.to' must be an id, not 5"),

@@ -130,7 +130,7 @@ class Life:
         assert isinstance(update, Update), update
         context = CommandContext(queues=QUEUES, sessions=SESSIONS)
         knew = data["attributes"]["rev"]
-        result = execute(item, update, context=context, now=self.clock.now(), knew=knew, rollout=self.rollout)
+        result = execute(item, update, context=context, now=self.clock.now(), resource_rev=knew, rollout=self.rollout)
         assert result.command == end.audit.command
         if isinstance(result, Refused):
             assert end.audit.outcome is AuditOutcome.REFUSED
