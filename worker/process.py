@@ -17,7 +17,7 @@ from handlers.options import PolicyInUse
 from handlers.ports import Clock
 from worker.aws.sns import SnsTopics, check_topic
 from worker.aws.sqs import SqsQueue, read_facts
-from worker.clients import Clients, connected
+from worker.clients import Clients, opened_clients
 from worker.errors import SERVICE_AWAY, Misconfigured, SetupError, WorkerFailed, first_line
 from worker.mongo.outbox import MongoOutbox
 from worker.mongo.store import MongoStore
@@ -99,7 +99,7 @@ class _WorkerProcess:
                 http = serve_health(self._health, host=settings.http_host, port=settings.http_port)
                 port = await stack.enter_async_context(http)
                 self._log.info("worker starting", httpHost=settings.http_host, httpPort=port)
-                clients = await stack.enter_async_context(connected(settings, self._clock))
+                clients = await stack.enter_async_context(opened_clients(settings, self._clock))
                 await self._run_pipeline(clients, telemetry)
             self._log.info("worker stopped")
         finally:
@@ -129,15 +129,15 @@ class _WorkerProcess:
         database, deadline_s = self._settings.mongodb_database, self._settings.store_deadline_seconds
         return Adapters(
             queue=SqsQueue(
-                client=clients.sqs,
-                polling=clients.polling,
-                settling=clients.settling,
+                client=clients.aws.sqs,
+                polling=clients.aws.polling,
+                settling=clients.aws.settling,
                 url=self._settings.sqs_queue_url,
                 dead_letter_url=facts.dead_letter_url,
                 clock=self._clock,
             ),
             facts=facts,
-            topics=SnsTopics(clients.publishing),
+            topics=SnsTopics(clients.aws.publishing),
             store=store,
             outbox=MongoOutbox(clients.mongo, database, deadline_s=deadline_s),
             waiting=MongoWaitingPairs(clients.mongo, database, deadline_s=deadline_s),
@@ -154,7 +154,7 @@ class _WorkerProcess:
             return lifetime_s
 
         async def queue_facts() -> QueueFacts:
-            return await read_facts(clients.sqs, self._settings.sqs_queue_url)
+            return await read_facts(clients.aws.sqs, self._settings.sqs_queue_url)
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._check_topics(clients))
@@ -177,7 +177,7 @@ class _WorkerProcess:
         """Raise Misconfigured for a topic that does not exist: its announcements would wait in the outbox forever. Log
         a warning for a topic that cannot be checked."""
         for variable in ("SNS_CONVERSATION_TOPIC_ARN", "SNS_WORK_ITEM_TOPIC_ARN"):
-            unchecked_reason = await check_topic(clients.sns, getattr(self._settings, variable.lower()), variable)
+            unchecked_reason = await check_topic(clients.aws.sns, getattr(self._settings, variable.lower()), variable)
             if unchecked_reason is not None:
                 self._log.warning("topic not checked", variable=variable, reason=unchecked_reason)
 

@@ -1,6 +1,6 @@
-"""What is wrong with a setting, in one line: the variable, what is wrong with its value, and the remedy.
+"""The error line of a setting: the variable, what is wrong with its value, and the remedy.
 
-The settings themselves, and how they have to fit each other, are in worker/settings.py.
+The settings and the checks between them are in worker/settings.py.
 """
 
 import os
@@ -17,55 +17,55 @@ from commands.rollout import UPDATE_NAMES, UpdateOrigin
 
 _PROVISIONED: Final = "`routing-sync provision --env` prints it"
 _CREDENTIALS: Final = re.compile(r"://\S*@")
-"""Those of a connection string, in whichever variable it stands by mistake."""
+"""The credentials of a connection string, which may stand in any variable by mistake."""
 _SHOWN_MAX: Final = 60
-"""So many characters of a rejected value are shown."""
+"""Characters of a rejected value that the line shows."""
 
 
 class MismatchedSetting(ValueError):
-    """A value that does not fit another setting's. `remedy`: what to set; the bounds do not say it."""
+    """A value that contradicts another setting. `remedy` says what to set instead, since the bounds do not."""
 
     def __init__(self, wrong: str, remedy: str) -> None:
         super().__init__(wrong)
         self.remedy = remedy
 
 
-def setting_error_line(kind: type[BaseSettings], fault: dict[str, Any]) -> str:
-    """One of pydantic's errors as a line: the variable, what is wrong, the remedy. No secret is repeated."""
-    name = str(fault["loc"][0]) if fault["loc"] else ""
+def setting_error_line(kind: type[BaseSettings], invalid: dict[str, Any]) -> str:
+    """One of pydantic's errors as a line: the variable, what is wrong with it, the remedy. Secrets are left out."""
+    name = str(invalid["loc"][0]) if invalid["loc"] else ""
     field = kind.model_fields.get(name)
     if field is None:
-        return str(fault["msg"])
-    error = fault.get("ctx", {}).get("error")
+        return str(invalid["msg"])
+    error = invalid.get("ctx", {}).get("error")
     remedy = error.remedy if isinstance(error, MismatchedSetting) else _remedy(name, field)
-    wrong = re.sub(r"^it (?!is not set)", lambda _: f"{_given(name, field)} ", _wrong(fault))
+    wrong = re.sub(r"^it (?!is not set)", lambda _: f"{_shown_value(name, field)} ", _wrong(invalid))
     return f"{name.upper()}: {_CREDENTIALS.sub('://***@', wrong)}: {remedy}"
 
 
-def _given(name: str, field: FieldInfo) -> str:
-    """The rejected value, for people: as it was set, cut off; a secret is "it"."""
+def _shown_value(name: str, field: FieldInfo) -> str:
+    """The rejected value as it was set, shortened; "it" for a secret."""
     if field.annotation is SecretStr:
         return "it"
-    # The fault's own input may be what a validator has made of it, or all variables together.
+    # Read again, for the error's input may be a validator's result or all variables together.
     value = next((value for variable, value in os.environ.items() if variable.lower() == name), None)
     if value is None:
         return f"{field.default} (the default)"
-    told = repr(_CREDENTIALS.sub("://***@", value))
-    return told if len(told) <= _SHOWN_MAX else f"{told[: _SHOWN_MAX - 1]}…"
+    shown = repr(_CREDENTIALS.sub("://***@", value))
+    return shown if len(shown) <= _SHOWN_MAX else f"{shown[: _SHOWN_MAX - 1]}…"
 
 
-def _wrong(fault: dict[str, Any]) -> str:
-    match fault["type"]:
+def _wrong(invalid: dict[str, Any]) -> str:
+    match invalid["type"]:
         case "missing":
             return "it is not set"
         case "value_error":
-            return str(fault["ctx"]["error"])
+            return str(invalid["ctx"]["error"])
         case "literal_error" | "enum":
             return "it is none of the choices"
         case "string_pattern_mismatch":
             return "it does not look like one"
         case _:
-            return re.sub(r"^(Input|String) ", "it ", str(fault["msg"]).partition(",")[0])
+            return re.sub(r"^(Input|String) ", "it ", str(invalid["msg"]).partition(",")[0])
 
 
 def _remedy(name: str, field: FieldInfo) -> str:
@@ -89,17 +89,17 @@ def _remedy(name: str, field: FieldInfo) -> str:
 
 
 def choices_of(field: FieldInfo) -> list[str]:
-    """What it may be, as it is written in the environment; empty where that cannot be listed."""
-    kind: Any = field.annotation
-    if kind is bool:
+    """The values that the setting may have, as the environment spells them; empty if they cannot be listed."""
+    annotation: Any = field.annotation
+    if annotation is bool:
         return ["true", "false"]
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return [str(member.value) for member in kind]
-    return [str(choice) for choice in getattr(kind, "__args__", ()) if isinstance(choice, str)]
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return [str(member.value) for member in annotation]
+    return [str(choice) for choice in getattr(annotation, "__args__", ()) if isinstance(choice, str)]
 
 
 def bounds_of(field: FieldInfo) -> str:
-    """ "from … to …", or nothing where it has no bounds."""
+    """The bounds as "from … to …"; empty if the setting has none."""
     low = next((bound.ge for bound in field.metadata if isinstance(bound, Ge)), None)
     high = next((bound.le for bound in field.metadata if isinstance(bound, Le)), None)
     return f"from {low} to {high}" if low is not None and high is not None else ""

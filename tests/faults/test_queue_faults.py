@@ -29,7 +29,7 @@ WHOLE: tuple[Fault, ...] = (SQS_FAILING, SQS_UNAVAILABLE, SQS_THROTTLING, Cut(),
 
 def both_transports(run: FaultRun, **variables: str) -> None:
     """One worker that signs by itself, and one that leaves everything to the library."""
-    for transport in ("lean", "library"):
+    for transport in ("http", "library"):
         run.workers(1, SQS_TRANSPORT=transport, SNS_TRANSPORT=transport, **variables)
 
 

@@ -73,8 +73,8 @@ class Aws:
 
 
 @asynccontextmanager
-async def opened(moto: MotoServer, *, lean: bool = False) -> AsyncIterator[Aws]:
-    """Clients of that server; `lean`: messages are received, settled and published without the library."""
+async def opened(moto: MotoServer, *, http: bool = False) -> AsyncIterator[Aws]:
+    """Clients of that server; `http`: messages are received, settled and published without the library."""
     endpoint = AwsEndpoint(region="us-east-1", url=moto.endpoint)
     async with AsyncExitStack() as stack:
 
@@ -92,6 +92,6 @@ async def opened(moto: MotoServer, *, lean: bool = False) -> AsyncIterator[Aws]:
 
         sns = await stack.enter_async_context(sns_client(endpoint))
         sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_s=10, connections_max=5))
-        hot: SQSClient | SqsHttp = SqsHttp(await place("sqs")) if lean else sqs
-        publishing: SNSClient | SnsHttp = SnsHttp(await place("sns")) if lean else sns
+        hot: SQSClient | SqsHttp = SqsHttp(await place("sqs")) if http else sqs
+        publishing: SNSClient | SnsHttp = SnsHttp(await place("sns")) if http else sns
         yield Aws(sns, sqs, endpoint, hot, publishing)

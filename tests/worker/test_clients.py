@@ -5,19 +5,19 @@ from typing import Any, Literal
 import pytest
 
 from moto_server import MotoServer
+from worker.aws.clients import aws_clients
 from worker.aws.sns import SnsTopics
 from worker.aws.sns_http import SnsHttp
 from worker.aws.sqs_http import SqsHttp
-from worker.clients import connected
 from worker.outbox.topic_message import topic_message
 from worker.runtime.clock import SystemClock
 from worker.settings import Settings
 
-Transport = Literal["lean", "library"]
+Transport = Literal["http", "library"]
 ARN = "arn:aws:sns:us-east-1:123456789012:clients"
 
 
-@pytest.mark.parametrize(("sqs", "sns"), [("lean", "library"), ("library", "lean")])
+@pytest.mark.parametrize(("sqs", "sns"), [("http", "library"), ("library", "http")])
 async def test_each_service_is_called_by_its_configured_transport(
     moto: MotoServer, sqs: Transport, sns: Transport
 ) -> None:
@@ -31,12 +31,12 @@ async def test_each_service_is_called_by_its_configured_transport(
         sns_transport=sns,
         mongodb_uri="mongodb://127.0.0.1:9/",
     )
-    async with connected(settings, SystemClock()) as clients:
+    async with aws_clients(settings, SystemClock()) as clients:
         polling: Any = clients.polling
-        assert isinstance(polling, SqsHttp) == (sqs == "lean")
+        assert isinstance(polling, SqsHttp) == (sqs == "http")
         assert (clients.settling is clients.sqs) == (sqs == "library")
         assert clients.polling is not clients.settling
-        assert isinstance(clients.publishing, SnsHttp) == (sns == "lean")
+        assert isinstance(clients.publishing, SnsHttp) == (sns == "http")
         assert (clients.publishing is clients.sns) == (sns == "library")
         queue = (await clients.sqs.create_queue(QueueName="clients"))["QueueUrl"]
         assert not (await polling.receive_message(QueueUrl=queue)).get("Messages")

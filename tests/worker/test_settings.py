@@ -89,6 +89,21 @@ def test_the_policy(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str
     assert settings.sync_policy is policy
 
 
+@pytest.mark.parametrize(
+    ("value", "transport"),
+    [("http", "http"), (" HTTP ", "http"), ("lean", "http"), ("Lean", "http"), ("library", "library")],
+)
+def test_the_transports_and_the_alias_of_http(monkeypatch: pytest.MonkeyPatch, value: str, transport: str) -> None:
+    settings = _read(monkeypatch, {**GOOD, "SQS_TRANSPORT": value, "SNS_TRANSPORT": value})
+    assert isinstance(settings, Settings)
+    assert (settings.sqs_transport, settings.sns_transport) == (transport, transport)
+
+
+def test_a_transport_that_does_not_exist_is_an_error_without_the_alias(monkeypatch: pytest.MonkeyPatch) -> None:
+    [line] = _faults(monkeypatch, {**GOOD, "SQS_TRANSPORT": "curl"})
+    assert line == "SQS_TRANSPORT: 'curl' is none of the choices: set it to http or library"
+
+
 def test_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = _faults(monkeypatch, {**GOOD, "MONGODB_URI": "postgres://me:hunter2@host"})
     assert lines[0].startswith("MONGODB_URI: ")

@@ -1,94 +1,128 @@
-"""AWS clients and what can be wrong with them: botocore's many exceptions become three kinds of trouble.
+"""Clients of SQS and SNS: AWS's own, and signed HTTP for the calls that every message needs, as the settings choose."""
 
-    AwsAway          it cannot be used now: not reachable, overloaded, or refusing for a reason that an operator mends
-    ├─ QueueAway     SQS
-    └─ TopicsAway    SNS
-    Misconfigured    found at start: waiting would not help, a person must change something
-
-Whatever else AWS answers is a fault in our code and stays botocore's own exception.
-"""
-
-import os
-import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
-from botocore.exceptions import (
-    BotoCoreError,
-)
+from botocore.exceptions import BotoCoreError
 from botocore.loaders import create_loader
+from msgspec import Struct
 
+from handlers.ports import Clock
+from worker.aws.http_calls import ServiceEndpoint, http_session
+from worker.aws.network import ca_bundle, proxy_for, trusted_certificates
 from worker.aws.responses import CheckedParsers
+from worker.aws.sns_http import SnsHttp
+from worker.aws.sqs_http import SqsHttp
 from worker.errors import Misconfigured, first_line
-from worker.ports import AwsEndpoint
+from worker.ports import LONG_POLL_S, AwsEndpoint
+from worker.settings import Settings
 
 if TYPE_CHECKING:
     from types_aiobotocore_sns.client import SNSClient
     from types_aiobotocore_sqs.client import SQSClient
 
-
+_CONNECT_TIMEOUT_S: Final = 3
+_CALL_TIMEOUT_S: Final = 10
+_POLL_TIMEOUT_S: Final = LONG_POLL_S + 10
+_SETTLING_CONNECTIONS: Final = 30
+_PUBLISHING_CONNECTIONS: Final = 10
 _LOADER: Final = create_loader()
-"""AWS's descriptions of its services, large files, are read once for all clients."""
+"""Reads AWS's service descriptions, which are large files, once for all clients."""
+
+
+class AwsClients(Struct, frozen=True, kw_only=True):
+    """`sqs` and `sns` are AWS's own clients, for rare calls. The others make the calls that every message needs."""
+
+    sqs: "SQSClient"
+    polling: "SQSClient | SqsHttp"
+    settling: "SQSClient | SqsHttp"
+    sns: "SNSClient"
+    publishing: "SNSClient | SnsHttp"
+
+
+@asynccontextmanager
+async def aws_clients(settings: Settings, clock: Clock) -> AsyncIterator[AwsClients]:
+    """The clients that the settings choose, not connected yet, closed at the end. Raises Misconfigured."""
+    tls = trusted_certificates()
+    async with AsyncExitStack() as stack:
+
+        async def library_sqs(read_timeout_s: float, connections_max: int) -> "SQSClient":
+            client = sqs_client(settings.sqs_endpoint, read_timeout_s=read_timeout_s, connections_max=connections_max)
+            return await stack.enter_async_context(client)
+
+        async def http_endpoint(
+            client: Any, service: str, read_timeout_s: float, connections_max: int
+        ) -> ServiceEndpoint:
+            """The address at which AWS's client finds the service, with a connection pool of its own."""
+            url = client.meta.endpoint_url
+            http = http_session(
+                proxy=proxy_for(url), tls=tls, read_timeout_s=read_timeout_s, connections_max=connections_max
+            )
+            return ServiceEndpoint(
+                service=service,
+                url=url,
+                region=client.meta.region_name,
+                http=await stack.enter_async_context(http),
+                find_credentials=find_credentials,
+                clock=clock,
+            )
+
+        sqs = await library_sqs(_CALL_TIMEOUT_S, _SETTLING_CONNECTIONS)
+        polling: SQSClient | SqsHttp
+        settling: SQSClient | SqsHttp = sqs
+        if settings.sqs_transport == "http":
+            polling = SqsHttp(await http_endpoint(sqs, "sqs", _POLL_TIMEOUT_S, settings.receivers))
+            settling = SqsHttp(await http_endpoint(sqs, "sqs", _CALL_TIMEOUT_S, _SETTLING_CONNECTIONS))
+        else:
+            polling = await library_sqs(_POLL_TIMEOUT_S, settings.receivers)
+        sns = await stack.enter_async_context(sns_client(settings.sns_endpoint))
+        publishing: SNSClient | SnsHttp = sns
+        if settings.sns_transport == "http":
+            publishing = SnsHttp(await http_endpoint(sns, "sns", _CALL_TIMEOUT_S, _PUBLISHING_CONNECTIONS))
+        yield AwsClients(sqs=sqs, polling=polling, settling=settling, sns=sns, publishing=publishing)
 
 
 @asynccontextmanager
 async def sqs_client(
     endpoint: AwsEndpoint, *, read_timeout_s: float, connections_max: int
 ) -> AsyncIterator["SQSClient"]:
-    """An SQS client of its own connection pool, closed at the end."""
-    async with _client("sqs", endpoint, read_timeout_s, connections_max) as client:
+    """AWS's SQS client with a connection pool of its own, closed at the end. Raises Misconfigured."""
+    async with _library_client("sqs", endpoint, read_timeout_s, connections_max) as client:
         yield client
-
-
-async def find_credentials() -> Any:
-    """The library's, by its default chain, renewed by it; None where it finds none. Raises what the library raises."""
-    return await get_session().get_credentials()
-
-
-def ca_bundle(session: Any) -> str | None:
-    """The file of certificates to trust in place of the usual, None where none is set. Raises Misconfigured."""
-    # The library would not take an empty variable for one that is not set.
-    try:
-        told = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or ""
-    except BotoCoreError as error:
-        raise Misconfigured(f"AWS's configuration: {first_line(error)}") from error
-    path = str(told).strip()
-    if not path:
-        return None
-    try:
-        # The library would read it at the first call only, and go on as if AWS were away.
-        ssl.create_default_context(cafile=path)
-    except OSError as error:
-        raise Misconfigured(
-            f"AWS_CA_BUNDLE {path}: {first_line(error)}: it must be a file of PEM certificates"
-        ) from error
-    return path
 
 
 @asynccontextmanager
 async def sns_client(
     endpoint: AwsEndpoint, *, read_timeout_s: float = 10, connections_max: int = 10
 ) -> AsyncIterator["SNSClient"]:
-    """An SNS client, closed at the end."""
-    async with _client("sns", endpoint, read_timeout_s, connections_max) as client:
+    """AWS's SNS client with a connection pool of its own, closed at the end. Raises Misconfigured."""
+    async with _library_client("sns", endpoint, read_timeout_s, connections_max) as client:
         yield client
 
 
+async def find_credentials() -> Any:
+    """The credentials of AWS's default chain, which renews them; None if the chain finds none.
+
+    Raises botocore's exceptions.
+    """
+    return await get_session().get_credentials()
+
+
 @asynccontextmanager
-async def _client(
+async def _library_client(
     service: str, endpoint: AwsEndpoint, read_timeout_s: float, connections_max: int
 ) -> AsyncIterator[Any]:
     config = AioConfig(
-        connect_timeout=3,
+        connect_timeout=_CONNECT_TIMEOUT_S,
         read_timeout=read_timeout_s,
         max_pool_connections=connections_max,
-        # One quick second try for a connection that the server closed; whoever calls knows how long to go on.
+        # One second try at once, for a connection that the server closed. Longer retries are the caller's decision.
         retries={"total_max_attempts": 2, "mode": "standard"},
     )
-    # The session's own types need the stubs of every service.
+    # Any: the session's own type needs the stubs of every AWS service.
     session: Any = get_session()
     session.register_component("data_loader", _LOADER)
     session.register_component("response_parser_factory", CheckedParsers())

@@ -1,12 +1,13 @@
-"""A call to AWS made without its library: one signed POST by aiohttp, its answer read by whoever knows the protocol.
+"""Signed calls to AWS without its library: one POST by aiohttp, with the answer read by the protocol's own reader.
 
-The library's client spends several times the CPU of the rest of the worker on building, signing and parsing what is
-called all the time. Credentials still come from the library, which finds and renews them; every other call stays with
-its client.
+AWS's client spends several times the CPU of the rest of the worker on the calls that each message needs
+(docs/benchmarks.md). Those calls go this way; all other calls stay with AWS's client, and so does finding and renewing
+credentials. worker/aws/sqs_http.py and worker/aws/sns_http.py hold the two protocols.
 
-What comes with that: a second try where a connection breaks or the service fails (5xx), a clock that is off is allowed
-for by the service's own, and whatever else goes wrong is raised as the library's exceptions, so that nobody else has to
-know which way was taken. Leaves out what one protocol has and another has not: `lean_sqs.py`, `lean_sns.py`.
+A call behaves as one of AWS's client does:
+- It is sent a second time after a broken connection and after a status 5xx.
+- If AWS refuses the timestamp, the difference to AWS's clock is kept and the call is signed anew.
+- Errors are botocore's exceptions, so that callers need not know the transport.
 """
 
 import ssl
@@ -29,25 +30,26 @@ from msgspec import Struct
 from yarl import URL
 
 from handlers.ports import Clock
-from worker.aws.sigv4 import Credentials, FindCredentials, Signer
+from worker.aws.sigv4 import CredentialSource, FindCredentials, Signer
 
-_READ_BYTES: Final = 1 << 20
-"""More than ten messages mostly are: an answer is then read without a pause."""
+_CONNECT_TIMEOUT_S: Final = 3
+_READ_BUFFER_BYTES: Final = 1 << 20
+"""More than ten messages take, so that a whole answer is read without a pause."""
 _TRIES: Final = 2
 _SERVER_ERROR: Final = 500
-_SKEW_TOLERATED: Final = timedelta(minutes=4)
-"""AWS takes five minutes."""
-_SKEWED: Final = frozenset({
+_CLOCK_SKEW_MAX: Final = timedelta(minutes=4)
+"""AWS accepts a timestamp up to five minutes off."""
+_CLOCK_SKEW_CODES: Final = frozenset({
     "RequestTimeTooSkewed", "RequestExpired", "InvalidSignatureException", "SignatureDoesNotMatch",
     "RequestInTheFuture",
 })  # fmt: skip
 
 A = TypeVar("A")
-"""An answer as its protocol reads it."""
+"""An answer in the form that its reader makes."""
 
 
 class ServiceEndpoint(Struct, frozen=True, kw_only=True):
-    """A service, and what is needed to call it. The session stays its owner's."""
+    """A service and the means to call it. The HTTP session's owner closes it."""
 
     service: str
     url: str
@@ -58,35 +60,35 @@ class ServiceEndpoint(Struct, frozen=True, kw_only=True):
 
 
 class ResponseReader(Protocol[A]):
-    """How a protocol's answers are read."""
+    """Reads the answers of one protocol."""
 
     def read(self, content: bytes) -> A | None:
-        """An answer, good or bad; None for what the service never says."""
+        """The answer, of a success or an error; None if the service never sends such content."""
         ...
 
     def fault(self, headers: Mapping[str, str], answer: A) -> tuple[str, str]:
-        """A bad answer's code and message, each empty where it is not told."""
+        """The code and the message of an error answer; a missing part is empty."""
         ...
 
 
 class SignedCalls(Generic[A]):
     """Calls to one service."""
 
-    def __init__(self, place: ServiceEndpoint, reader: ResponseReader[A]) -> None:
-        self._place = place
+    def __init__(self, endpoint: ServiceEndpoint, reader: ResponseReader[A]) -> None:
+        self._endpoint = endpoint
         self._reader = reader
-        self._url = URL(place.url).with_path("/")
+        self._url = URL(endpoint.url).with_path("/")
         self._host = self._url.host_port_subcomponent or ""
-        self._signer = Signer(region=place.region, service=place.service)
-        self._credentials: Credentials | None = None
-        self._skew = timedelta()
+        self._signer = Signer(region=endpoint.region, service=endpoint.service)
+        self._credentials: CredentialSource | None = None
+        self._clock_skew = timedelta()
 
     async def call(self, operation: str, body: bytes, headers: Mapping[str, str]) -> A:
-        """The answer. Raises what the library would. `headers` have lower-case names."""
+        """The answer to the call. `headers` have lower-case names. Raises botocore's exceptions."""
         fixed = {**headers, "host": self._host}
         for tries_left in reversed(range(_TRIES)):
             try:
-                status, told, content = await self._post(fixed, body)
+                status, answer_headers, content = await self._post(fixed, body)
             except (aiohttp.ClientError, TimeoutError) as error:
                 if tries_left and isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError):
                     continue
@@ -94,25 +96,25 @@ class SignedCalls(Generic[A]):
             answer = self._reader.read(content)
             if status < 300 and answer is not None:
                 return answer
-            code, message = ("", "") if answer is None else self._reader.fault(told, answer)
-            again = status >= _SERVER_ERROR or self._learns_skew(code, told)
+            code, message = ("", "") if answer is None else self._reader.fault(answer_headers, answer)
+            again = status >= _SERVER_ERROR or self._learns_clock_skew(code, answer_headers)
             if not (tries_left and again):
-                raise _error(status, code, message, operation)
+                raise _client_error(status, code, message, operation)
         raise AssertionError("the last try returns or raises")
 
     async def _post(self, fixed: Mapping[str, str], body: bytes) -> tuple[int, Mapping[str, str], bytes]:
-        place = self._place
+        endpoint = self._endpoint
         if self._credentials is None:
-            self._credentials = await place.find_credentials()
+            self._credentials = await endpoint.find_credentials()
         if self._credentials is None:
             raise NoCredentialsError
         keys = await self._credentials.get_frozen_credentials()
-        headers = self._signer.headers(fixed, body=body, keys=keys, at=place.clock.now() + self._skew)
-        async with place.http.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+        headers = self._signer.headers(fixed, body=body, keys=keys, at=endpoint.clock.now() + self._clock_skew)
+        async with endpoint.http.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
             return response.status, response.headers, await response.read()
 
     def _unreachable(self, error: Exception) -> BotoCoreError:
-        """As the library tells it; of a proxy no more than where it is, for its address may hold a password."""
+        """Botocore's exception for it. A proxy is named by host and port only: its address may hold a password."""
         if isinstance(error, aiohttp.ClientHttpProxyError):
             return ProxyConnectionError(proxy_url=f"{error.request_info.real_url.origin()}: {error.status}")
         if isinstance(error, aiohttp.ClientProxyConnectionError):
@@ -121,17 +123,17 @@ class SignedCalls(Generic[A]):
             return SSLError(endpoint_url=str(self._url), error=error)
         return EndpointConnectionError(endpoint_url=str(self._url), error=error)
 
-    def _learns_skew(self, code: str, headers: Mapping[str, str]) -> bool:
-        """True where our clock was the fault; from now on the service's is gone by."""
-        if code not in _SKEWED:
+    def _learns_clock_skew(self, code: str, headers: Mapping[str, str]) -> bool:
+        """Whether this machine's clock caused the error. If so, later calls are signed with AWS's time."""
+        if code not in _CLOCK_SKEW_CODES:
             return False
         try:
-            theirs = parsedate_to_datetime(headers.get("Date", ""))
+            aws_time = parsedate_to_datetime(headers.get("Date", ""))
         except ValueError:
             return False
-        skew = theirs.astimezone(UTC) - self._place.clock.now()
-        learnt = abs(skew - self._skew) > _SKEW_TOLERATED
-        self._skew = skew if learnt else self._skew
+        skew = aws_time.astimezone(UTC) - self._endpoint.clock.now()
+        learnt = abs(skew - self._clock_skew) > _CLOCK_SKEW_MAX
+        self._clock_skew = skew if learnt else self._clock_skew
         return learnt
 
 
@@ -139,23 +141,25 @@ class SignedCalls(Generic[A]):
 async def http_session(
     *, proxy: URL | None, tls: ssl.SSLContext | bool, read_timeout_s: float, connections_max: int
 ) -> AsyncIterator[aiohttp.ClientSession]:
-    """Connections of its own, closed at the end. `tls`: whose certificates are trusted, True for the system's."""
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=read_timeout_s)
+    """A session with a connection pool of its own, closed at the end.
+
+    `tls` holds the trusted certificates; True means the system's.
+    """
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S, sock_read=read_timeout_s)
     connector = aiohttp.TCPConnector(limit=connections_max, ssl=tls)
-    spared = ("Accept-Encoding", "User-Agent", "Accept", "Content-Type")
     async with aiohttp.ClientSession(
         connector=connector,
         timeout=timeout,
         proxy=proxy,
-        skip_auto_headers=spared,
+        skip_auto_headers=("Accept-Encoding", "User-Agent", "Accept", "Content-Type"),
         cookie_jar=aiohttp.DummyCookieJar(),
-        read_bufsize=_READ_BYTES,
+        read_bufsize=_READ_BUFFER_BYTES,
     ) as http:
         yield http
 
 
-def _error(status: int, code: str, message: str, operation: str) -> ClientError:
-    """As the library raises it. What tells no code comes from between us and AWS, and is the service's fault."""
+def _client_error(status: int, code: str, message: str, operation: str) -> ClientError:
+    """Botocore's exception for an error answer. An answer without a code is a proxy's and counts as a server error."""
     answer: Any = {
         "Error": {"Code": code or str(status), "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status if code else max(status, _SERVER_ERROR)},

@@ -1,6 +1,6 @@
-"""Makes topics, queue, dead-letter queue and subscriptions, and mends those whose attributes differ.
+"""Creates topics, queue, dead-letter queue and subscriptions, and corrects attributes that differ.
 
-Idempotent: whatever is there already stays, and the end is the same however often it runs. Nothing is ever removed.
+Idempotent: a second run changes nothing. Existing parts stay, and nothing is ever removed.
 """
 
 from collections.abc import Mapping
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
 
 RETENTION_S: Final = 1_209_600
-"""How long queues keep messages: 14 days, the longest SQS has."""
+"""Queues keep messages for 14 days, the longest that SQS allows."""
 
 
 class ProvisioningSpec(Struct, frozen=True, kw_only=True):
-    """What is wanted. Every name gets the prefix, and on FIFO `.fifo` where it lacks it."""
+    """The parts to provide. Every name gets the prefix, and on FIFO the ending `.fifo` if it lacks it.
+
+    `raw` is SNS' raw message delivery. `receive_count_max` is the redrive policy's `maxReceiveCount`.
+    """
 
     conversation_topic: str = "conversation-events"
     work_item_topic: str = "work-item-events"
@@ -36,13 +39,13 @@ class ProvisioningSpec(Struct, frozen=True, kw_only=True):
     receive_count_max: int = 10
 
     def named(self, name: str) -> str:
-        """A name as AWS wants it."""
+        """The name with prefix and ending."""
         name = f"{self.prefix}-{name}" if self.prefix else name
         return f"{name}.fifo" if self.fifo and not name.endswith(".fifo") else name
 
 
 class ProvisioningResult(Struct, frozen=True, kw_only=True):
-    """Where everything is, and what had to be made or mended."""
+    """The addresses of all parts, and a line for each part that was created or corrected."""
 
     queue_url: str
     dead_letter_queue_url: str
@@ -51,7 +54,7 @@ class ProvisioningResult(Struct, frozen=True, kw_only=True):
     changes: tuple[str, ...]
 
     def variables(self) -> dict[str, str]:
-        """The worker's environment variables."""
+        """The worker's environment variables for these parts."""
         return {
             "SQS_QUEUE_URL": self.queue_url,
             "SQS_DEAD_LETTER_QUEUE_URL": self.dead_letter_queue_url,
@@ -60,41 +63,41 @@ class ProvisioningResult(Struct, frozen=True, kw_only=True):
         }
 
 
-async def provision(sns: "SNSClient", sqs: "SQSClient", blueprint: ProvisioningSpec) -> ProvisioningResult:
-    """Make and mend. Raises Misconfigured, QueueAway."""
+async def provision(sns: "SNSClient", sqs: "SQSClient", spec: ProvisioningSpec) -> ProvisioningResult:
+    """Create what is missing and correct what differs. Raises Misconfigured, QueueAway."""
     try:
         with translated_errors("SNS and SQS", QueueAway, at_start=True):
-            return await _Provisioning(sns, sqs, blueprint).run()
+            return await _Provisioning(sns, sqs, spec).run()
     except ClientError as error:
         raise Misconfigured(first_line(error)) from error
 
 
 class _Provisioning:
-    def __init__(self, sns: "SNSClient", sqs: "SQSClient", blueprint: ProvisioningSpec) -> None:
+    def __init__(self, sns: "SNSClient", sqs: "SQSClient", spec: ProvisioningSpec) -> None:
         self._sns = sns
         self._sqs = sqs
-        self._blueprint = blueprint
+        self._spec = spec
         self._changes: list[str] = []
 
     async def run(self) -> ProvisioningResult:
-        blueprint = self._blueprint
-        topics = [await self._topic(blueprint.named(name)) for name in self._topic_names()]
+        spec = self._spec
+        topics = [await self._topic(spec.named(name)) for name in self._topic_names()]
         common = {"MessageRetentionPeriod": str(RETENTION_S)}
-        dead_url, dead_arn = await self._queue(blueprint.named(blueprint.dead_letter_queue), common)
-        name = blueprint.named(blueprint.queue)
-        redrive = {"deadLetterTargetArn": dead_arn, "maxReceiveCount": blueprint.receive_count_max}
+        dead_url, dead_arn = await self._queue(spec.named(spec.dead_letter_queue), common)
+        name = spec.named(spec.queue)
+        redrive = {"deadLetterTargetArn": dead_arn, "maxReceiveCount": spec.receive_count_max}
         wanted = {
             **common,
-            "VisibilityTimeout": str(blueprint.visibility_timeout_s),
+            "VisibilityTimeout": str(spec.visibility_timeout_s),
             "ReceiveMessageWaitTimeSeconds": "20",
             "RedrivePolicy": orjson.dumps(redrive).decode(),
         }
-        if blueprint.fifo:
-            # Order within a conversation is all that is asked for; so each group has the full throughput.
+        if spec.fifo:
+            # The worker needs order within a conversation only, so each message group may have the full throughput.
             wanted |= {"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
         url, arn = await self._queue(name, wanted)
         await self._allow(url, arn, topics)
-        # One after the other: a stand-in's list of subscriptions does not bear being read while it is written.
+        # One after the other: moto's list of subscriptions cannot be read while it is written.
         for topic in topics:
             await self._subscribe(topic, arn)
         return ProvisioningResult(
@@ -106,33 +109,35 @@ class _Provisioning:
         )
 
     def _topic_names(self) -> tuple[str, str]:
-        return self._blueprint.conversation_topic, self._blueprint.work_item_topic
+        return self._spec.conversation_topic, self._spec.work_item_topic
 
     async def _topic(self, name: str) -> str:
         async for page in self._sns.get_paginator("list_topics").paginate():
             for topic in page.get("Topics", []):
-                arn: str = _told(topic, "TopicArn", "SNS ListTopics")
+                arn: str = _required(topic, "TopicArn", "SNS ListTopics")
                 if arn.rpartition(":")[2] == name:
                     return arn
-        attributes = {"FifoTopic": "true", "ContentBasedDeduplication": "false"} if self._blueprint.fifo else {}
+        attributes = {"FifoTopic": "true", "ContentBasedDeduplication": "false"} if self._spec.fifo else {}
         self._changes.append(f"topic {name}: made")
-        made: str = _told(await self._sns.create_topic(Name=name, Attributes=attributes), "TopicArn", "SNS CreateTopic")
+        made: str = _required(
+            await self._sns.create_topic(Name=name, Attributes=attributes), "TopicArn", "SNS CreateTopic"
+        )
         return made
 
     async def _queue(self, name: str, wanted: Mapping[str, str]) -> tuple[str, str]:
         url = await self._queue_url(name)
         if url is None:
-            kind = {"FifoQueue": "true"} if self._blueprint.fifo else {}
+            kind = {"FifoQueue": "true"} if self._spec.fifo else {}
             attributes: Any = {**kind, **wanted}
             made = await self._sqs.create_queue(QueueName=name, Attributes=attributes)
-            url = str(_told(made, "QueueUrl", "SQS CreateQueue"))
+            url = str(_required(made, "QueueUrl", "SQS CreateQueue"))
             self._changes.append(f"queue {name}: made")
         found = await self._attributes(url)
         differing: Any = {key: value for key, value in wanted.items() if not _same(found.get(key), value)}
         if differing:
             await self._sqs.set_queue_attributes(QueueUrl=url, Attributes=differing)
             self._changes.append(f"queue {name}: {', '.join(sorted(differing))} mended")
-        return url, _told(found, "QueueArn", "SQS GetQueueAttributes")
+        return url, _required(found, "QueueArn", "SQS GetQueueAttributes")
 
     async def _queue_url(self, name: str) -> str | None:
         try:
@@ -141,16 +146,16 @@ class _Provisioning:
             if error_code(error) == "QueueDoesNotExist":
                 return None
             raise
-        return str(_told(found, "QueueUrl", "SQS GetQueueUrl"))
+        return str(_required(found, "QueueUrl", "SQS GetQueueUrl"))
 
     async def _attributes(self, url: str) -> dict[str, str]:
         answer = await self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-        attributes: dict[str, str] = _told(answer, "Attributes", "SQS GetQueueAttributes")
+        attributes: dict[str, str] = _required(answer, "Attributes", "SQS GetQueueAttributes")
         return attributes
 
     async def _allow(self, url: str, arn: str, topics: list[str]) -> None:
-        """The topics may send to the queue; statements of others stay."""
-        ours: dict[str, Any] = {
+        """Let the topics send to the queue. Other statements of the queue's policy stay."""
+        statement: dict[str, Any] = {
             "Sid": "routing-sync-topics",
             "Effect": "Allow",
             "Principal": {"Service": "sns.amazonaws.com"},
@@ -158,17 +163,17 @@ class _Provisioning:
             "Resource": arn,
             "Condition": {"ArnEquals": {"aws:SourceArn": topics}},
         }
-        found = orjson.loads((await self._attributes(url)).get("Policy") or "{}")
-        statements = found.get("Statement", [])
-        others = [one for one in statements if one.get("Sid") != ours["Sid"]]
-        if ours in statements:
+        policy = orjson.loads((await self._attributes(url)).get("Policy") or "{}")
+        statements = policy.get("Statement", [])
+        if statement in statements:
             return
-        policy = {"Version": "2012-10-17", **found, "Statement": [*others, ours]}
+        others = [other for other in statements if other.get("Sid") != statement["Sid"]]
+        policy = {"Version": "2012-10-17", **policy, "Statement": [*others, statement]}
         await self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": orjson.dumps(policy).decode()})
         self._changes.append("queue policy: topics may send")
 
     async def _subscribe(self, topic: str, queue_arn: str) -> None:
-        raw = str(self._blueprint.raw).lower()
+        raw = str(self._spec.raw).lower()
         subscription = await self._subscription(topic, queue_arn)
         name = topic.rpartition(":")[2]
         if subscription is None:
@@ -178,7 +183,7 @@ class _Provisioning:
             self._changes.append(f"subscription to {name}: made")
             return
         answer = await self._sns.get_subscription_attributes(SubscriptionArn=subscription)
-        attributes = _told(answer, "Attributes", "SNS GetSubscriptionAttributes")
+        attributes = _required(answer, "Attributes", "SNS GetSubscriptionAttributes")
         if attributes.get("RawMessageDelivery", "false") != raw:
             await self._sns.set_subscription_attributes(
                 SubscriptionArn=subscription, AttributeName="RawMessageDelivery", AttributeValue=raw
@@ -187,21 +192,23 @@ class _Provisioning:
 
     async def _subscription(self, topic: str, queue_arn: str) -> str | None:
         async for page in self._sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic):
-            for one in page.get("Subscriptions", []):
-                if one.get("Endpoint") == queue_arn and one.get("SubscriptionArn", "").startswith("arn:"):
-                    return one["SubscriptionArn"]
+            for subscription in page.get("Subscriptions", []):
+                arn = subscription.get("SubscriptionArn", "")
+                # An unconfirmed subscription has no ARN yet.
+                if subscription.get("Endpoint") == queue_arn and arn.startswith("arn:"):
+                    return arn
         return None
 
 
-def _told(answer: Mapping[str, Any], key: str, call: str) -> Any:
-    """What AWS always answers. Raises Misconfigured where it is missing: then it is not AWS that answers."""
+def _required(answer: Mapping[str, Any], key: str, call: str) -> Any:
+    """A part that AWS always sends. Raises Misconfigured if it is missing: then another service answered."""
     if key not in answer:
         raise Misconfigured(f"{call}: the answer has no {key}: see what answers at AWS_ENDPOINT_URL")
     return answer[key]
 
 
 def _same(found: str | None, wanted: str) -> bool:
-    """Whether two attributes mean the same: JSON by value, and numbers in it written as text or not."""
+    """Whether two attributes mean the same: JSON is compared by value, and a number equals the text of it."""
     if found is None or not wanted.startswith("{"):
         return found == wanted
     left, right = orjson.loads(found), orjson.loads(wanted)

@@ -1,4 +1,4 @@
-"""NEW FILE."""
+"""AWS Signature Version 4 for a POST to `/` ("Signing AWS API requests", IAM User Guide)."""
 
 import hashlib
 import hmac
@@ -7,67 +7,68 @@ from datetime import datetime
 from typing import Protocol
 
 
-class Keys(Protocol):
-    """One set of credentials (the library's `ReadOnlyCredentials`)."""
+class AccessKeys(Protocol):
+    """One set of credentials (botocore's `ReadOnlyCredentials`)."""
 
     @property
     def access_key(self) -> str | None:
-        """Whose it is."""
+        """The access key's id."""
         ...
 
     @property
     def secret_key(self) -> str | None:
-        """What signs."""
+        """The secret that signs."""
         ...
 
     @property
     def token(self) -> str | None:
-        """The session's, for those that expire."""
+        """The session token of temporary credentials, else None."""
         ...
 
 
-class Credentials(Protocol):
-    """Where they come from, renewed when they are about to expire (the library's)."""
+class CredentialSource(Protocol):
+    """A source that renews its credentials before they expire (aiobotocore's `AioCredentials`)."""
 
-    async def get_frozen_credentials(self) -> Keys:
-        """Those that hold now."""
+    async def get_frozen_credentials(self) -> AccessKeys:
+        """The credentials that are valid now."""
         ...
 
 
-FindCredentials = Callable[[], Awaitable[Credentials | None]]
+FindCredentials = Callable[[], Awaitable[CredentialSource | None]]
 
 
 class Signer:
-    """Signs requests to one service in one region (AWS Signature Version 4). The day's key is kept."""
+    """Signs requests to one service in one region. The signing key holds for a day, so it is derived once a day."""
 
     def __init__(self, *, region: str, service: str) -> None:
         self._region = region
         self._service = service
-        self._day: tuple[str, str] | None = None
+        self._key_for: tuple[str, str] | None = None
         self._key = b""
 
-    def headers(self, fixed: Mapping[str, str], *, body: bytes, keys: Keys, at: datetime) -> dict[str, str]:
-        """The headers of a POST to `/`, its signature among them. `fixed`: the others, with lower-case names."""
-        stamp = at.strftime("%Y%m%dT%H%M%SZ")
-        unsorted = {**fixed, "x-amz-date": stamp}
+    def headers(self, fixed: Mapping[str, str], *, body: bytes, keys: AccessKeys, at: datetime) -> dict[str, str]:
+        """All headers of the request, `authorization` among them. `fixed` are the others, with lower-case names."""
+        timestamp = at.strftime("%Y%m%dT%H%M%SZ")
+        unsorted = {**fixed, "x-amz-date": timestamp}
         if keys.token:
             unsorted["x-amz-security-token"] = keys.token
         headers = dict(sorted(unsorted.items()))
         names = ";".join(headers)
         lines = "\n".join(f"{name}:{value}" for name, value in headers.items())
         request = f"POST\n/\n\n{lines}\n\n{names}\n{hashlib.sha256(body).hexdigest()}"
-        scope = f"{stamp[:8]}/{self._region}/{self._service}/aws4_request"
-        to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-        signature = hmac.digest(self._key_of(stamp[:8], keys.secret_key or ""), to_sign.encode(), "sha256").hex()
+        scope = f"{timestamp[:8]}/{self._region}/{self._service}/aws4_request"
+        to_sign = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+        key = self._signing_key(timestamp[:8], keys.secret_key or "")
+        signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
         headers["authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
         )
         return headers
 
-    def _key_of(self, day: str, secret: str) -> bytes:
-        if self._day != (day, secret):
+    def _signing_key(self, day: str, secret: str) -> bytes:
+        if self._key_for != (day, secret):
             key = b"AWS4" + secret.encode()
             for part in (day, self._region, self._service, "aws4_request"):
                 key = hmac.digest(key, part.encode(), "sha256")
-            self._day, self._key = (day, secret), key
+            self._key_for, self._key = (day, secret), key
         return self._key

@@ -1,6 +1,6 @@
-"""SNS: the adapter of the port `Topics`."""
+"""SNS: the adapter of the port `Topics`, and the check at start that a topic exists."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -16,18 +16,22 @@ if TYPE_CHECKING:
 
 
 _ABSENT: Final = frozenset({"NotFound", "NotFoundException"})
-_NEVER: Final = frozenset({"InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid"})
-_UNTOLD: Final = RefusedEntry(code="NOT_TOLD", reason="the answer does not say what became of it", final=False)
+_FINAL: Final = frozenset({"InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid"})
+"""Codes that say that the message itself is bad: SNS refuses it at every later try."""
+_MISSING: Final = RefusedEntry(code="NOT_TOLD", reason="the answer does not say what became of it", final=False)
 
 
 class SnsTopics:
-    """Publishes in batches; a FIFO topic gets group and deduplication id."""
+    """`worker.ports.Topics`: publishes in batches. A FIFO topic gets the message group and the deduplication id."""
 
     def __init__(self, client: "SNSClient | SnsHttp") -> None:
         self._client = client
 
     async def publish(self, arn: str, messages: Sequence[TopicMessage]) -> Sequence[RefusedEntry | None]:
-        """One call; where SNS refuses it as a whole, each message alone, so that one cannot harm the others."""
+        """Publish all in one call. If SNS refuses the call as a whole, each message is sent alone.
+
+        A message that the answer does not mention counts as not published, so that it stays in the outbox.
+        """
         fifo = is_fifo(arn)
         entries: Any = [_entry(index, message, fifo=fifo) for index, message in enumerate(messages)]
         try:
@@ -35,18 +39,21 @@ class SnsTopics:
                 answer = await self._client.publish_batch(TopicArn=arn, PublishBatchRequestEntries=entries)
         except ClientError as error:
             if len(messages) == 1:
-                return [
-                    RefusedEntry(code=error_code(error), reason=first_line(error), final=error_code(error) in _NEVER)
-                ]
+                code = error_code(error)
+                return [RefusedEntry(code=code, reason=first_line(error), final=code in _FINAL)]
             return [(await self.publish(arn, [message]))[0] for message in messages]
-        # Only what SNS says it took leaves the outbox: what answers in SNS's place says nothing of the kind.
-        answers: dict[str | None, RefusedEntry | None] = {one.get("Id"): None for one in answer.get("Successful") or ()}
-        answers.update({one.get("Id"): _refused(one) for one in answer.get("Failed") or ()})
-        return [answers.get(entry["Id"], _UNTOLD) for entry in entries]
+        results: dict[str | None, RefusedEntry | None] = {
+            published.get("Id"): None for published in answer.get("Successful") or ()
+        }
+        results.update({failure.get("Id"): _refused(failure) for failure in answer.get("Failed") or ()})
+        return [results.get(entry["Id"], _MISSING) for entry in entries]
 
 
 async def check_topic(client: "SNSClient", arn: str, variable: str) -> str | None:
-    """Look whether the topic is there: `Misconfigured` if it is not; a line for the log if nobody could tell."""
+    """Check that the topic exists. Returns None, or a line for the log if the check itself was not possible.
+
+    `variable` is the setting that names the topic. Raises Misconfigured if there is no such topic.
+    """
     try:
         with translated_errors(f"the topic {arn}", TopicsAway):
             await client.get_topic_attributes(TopicArn=arn)
@@ -58,10 +65,10 @@ async def check_topic(client: "SNSClient", arn: str, variable: str) -> str | Non
     return None
 
 
-def _refused(failure: Any) -> RefusedEntry:
+def _refused(failure: Mapping[str, Any]) -> RefusedEntry:
     code = str(failure.get("Code", "Unknown"))
-    # A fault of the sender's may be one of rights or keys, which an operator mends; only a bad message stays bad.
-    final = bool(failure.get("SenderFault")) and code in _NEVER and not is_throttling(code)
+    # SenderFault covers missing rights and bad keys too, which an operator mends.
+    final = bool(failure.get("SenderFault")) and code in _FINAL and not is_throttling(code)
     return RefusedEntry(code=code, reason=str(failure.get("Message", "")), final=final)
 
 

@@ -1,4 +1,4 @@
-"""SQS: the adapter of the port `Queue`, and the facts about a queue that the worker must know before it starts."""
+"""SQS: the adapter of the port `MessageQueue`, and the queue's attributes that the worker reads at start."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from worker.aws.sqs_http import SqsHttp
 
     HotPathClient = SQSClient | SqsHttp
-    """Who makes the calls that are made all the time."""
+    """The client of the calls that every message needs: receive, delete, change visibility."""
 
 SQS_CALL_BYTES_MAX: Final = 262_144
-"""What one call may carry in total; a larger single message goes alone."""
-_UNTOLD: Final = RefusedEntry(code="NOT_TOLD", reason="the answer does not say what became of it", final=False)
+"""SQS' limit for the messages of one call together. A larger message goes in a call of its own."""
+_MISSING: Final = RefusedEntry(code="NOT_TOLD", reason="the answer does not say what became of it", final=False)
 
 T = TypeVar("T")
 
 
 class SqsQueue:
-    """One queue with its dead-letter queue.
+    """`worker.ports.MessageQueue`: one queue with its dead-letter queue.
 
-    `polling` has a read timeout above the long poll's; `settling` a short one and its own connections, so that long
-    polls never keep settlements waiting. `client` sends what is rare.
+    `polling` makes the long polls; its read timeout is longer than a poll. `settling` deletes and changes visibility on
+    connections of its own, so that long polls never delay a settlement. `client` sends the dead letters.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class SqsQueue:
         self._clock = clock
 
     async def receive(self, *, wait_s: int) -> Sequence[Message]:
-        """Up to ten messages; waits up to `wait_s` for the first."""
+        """Up to ten messages; waits up to `wait_s` seconds for the first. Raises QueueAway."""
         with translated_errors("receiving from SQS", QueueAway):
             answer: Any = await self._polling.receive_message(
                 QueueUrl=self._url,
@@ -76,7 +76,7 @@ class SqsQueue:
                 return [_message(wire, now) for wire in answer.get("Messages") or []]
 
     async def delete_batch(self, receipts: Sequence[str]) -> EntryResults:
-        """Settle for good."""
+        """Delete the messages with these receipts. Raises QueueAway."""
 
         async def call(some: Sequence[str]) -> Mapping[str, Any]:
             return await self._settling.delete_message_batch(
@@ -87,35 +87,38 @@ class SqsQueue:
         return await _batched("deleting from SQS", receipts, call)
 
     async def change_visibility_batch(self, changes: Sequence[VisibilityChange]) -> EntryResults:
-        """Change when messages are seen again."""
+        """Change when the messages become visible again. Raises QueueAway."""
 
         async def call(some: Sequence[VisibilityChange]) -> Mapping[str, Any]:
             return await self._settling.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
-                    {"Id": str(index), "ReceiptHandle": hide.receipt, "VisibilityTimeout": hide.timeout_s}
-                    for index, hide in enumerate(some)
+                    {"Id": str(index), "ReceiptHandle": change.receipt, "VisibilityTimeout": change.timeout_s}
+                    for index, change in enumerate(some)
                 ],
             )
 
         return await _batched("changing visibility in SQS", changes, call)
 
     async def dead_letter_batch(self, letters: Sequence[DeadLetter]) -> EntryResults:
-        """Send to the dead-letter queue; the source message stays."""
+        """Send to the dead-letter queue; the source messages stay. Raises QueueAway."""
 
         async def call(some: Sequence[DeadLetter]) -> Mapping[str, Any]:
             entries: Any = [_entry(index, letter) for index, letter in enumerate(some)]
             return await self._client.send_message_batch(QueueUrl=self._dead_letter_url, Entries=entries)
 
-        answers: list[RefusedEntry | None] = []
-        for some in _within_bytes(letters):
-            answers.extend(await _batched("sending to the dead-letter queue", some, call))
-        return answers
+        results: list[RefusedEntry | None] = []
+        for some in _calls_within_bytes(letters):
+            results.extend(await _batched("sending to the dead-letter queue", some, call))
+        return results
 
 
 async def read_facts(client: "SQSClient", url: str) -> QueueFacts:
-    """What the queue is. Raises QueueAway, and Misconfigured where the worker must not start on it."""
-    attributes = await _attributes(client, url, what=f"SQS_QUEUE_URL {url}")
+    """Read the queue's attributes and find its dead-letter queue.
+
+    Raises QueueAway; Misconfigured if the queue does not exist or has no redrive policy.
+    """
+    attributes = await _attributes(client, url, call=f"SQS_QUEUE_URL {url}")
     try:
         redrive = orjson.loads(attributes.get("RedrivePolicy", "null"))
     except orjson.JSONDecodeError:
@@ -126,7 +129,7 @@ async def read_facts(client: "SQSClient", url: str) -> QueueFacts:
             "give it a dead-letter queue (`routing-sync provision` does)"
         )
     dead_letter_url = await _url_of(client, str(redrive["deadLetterTargetArn"]))
-    dead_letters = await _attributes(client, dead_letter_url, what=f"the dead-letter queue {dead_letter_url}")
+    dead_letters = await _attributes(client, dead_letter_url, call=f"the dead-letter queue {dead_letter_url}")
     return QueueFacts(
         visibility_timeout_s=int(attributes.get("VisibilityTimeout", 30)),
         receive_count_max=int(redrive.get("maxReceiveCount", 10)),
@@ -136,14 +139,14 @@ async def read_facts(client: "SQSClient", url: str) -> QueueFacts:
     )
 
 
-async def _attributes(client: "SQSClient", url: str, *, what: str) -> Mapping[str, str]:
+async def _attributes(client: "SQSClient", url: str, *, call: str) -> Mapping[str, str]:
     try:
-        with translated_errors(what, QueueAway, at_start=True):
+        with translated_errors(call, QueueAway, at_start=True):
             answer: Any = await client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
             with reading_answer():
                 return {name: _text(value) for name, value in answer.get("Attributes", {}).items()}
     except ClientError as error:
-        raise Misconfigured(f"{what}: {first_line(error)}") from error
+        raise Misconfigured(f"{call}: {first_line(error)}") from error
 
 
 async def _url_of(client: "SQSClient", arn: str) -> str:
@@ -158,26 +161,28 @@ async def _url_of(client: "SQSClient", arn: str) -> str:
 
 
 async def _batched(
-    what: str, entries: Sequence[T], call: Callable[[Sequence[T]], Awaitable[Mapping[str, Any]]]
+    name: str, entries: Sequence[T], call: Callable[[Sequence[T]], Awaitable[Mapping[str, Any]]]
 ) -> EntryResults:
-    """One call; where AWS refuses the call as a whole, each entry alone, so that one cannot harm the others."""
+    """Send all entries in one call. If AWS refuses the call as a whole, each entry is sent alone.
+
+    An entry that the answer does not mention counts as refused.
+    """
     try:
-        with translated_errors(what, QueueAway):
+        with translated_errors(name, QueueAway):
             answer = await call(entries)
             with reading_answer():
-                told = _told(answer)
+                results = _results_by_id(answer)
     except ClientError as error:
         if len(entries) == 1:
             return [RefusedEntry(code=error_code(error), reason=first_line(error), final=True)]
-        return [(await _batched(what, [entry], call))[0] for entry in entries]
-    return [told.get(str(index), _UNTOLD) for index in range(len(entries))]
+        return [(await _batched(name, [entry], call))[0] for entry in entries]
+    return [results.get(str(index), _MISSING) for index in range(len(entries))]
 
 
-def _told(answer: Mapping[str, Any]) -> dict[Any, RefusedEntry | None]:
-    """What became of each entry, by its id."""
-    told: dict[Any, RefusedEntry | None] = {one.get("Id"): None for one in answer.get("Successful") or ()}
-    told.update({one.get("Id"): _refused(one) for one in answer.get("Failed") or ()})
-    return told
+def _results_by_id(answer: Mapping[str, Any]) -> dict[Any, RefusedEntry | None]:
+    results: dict[Any, RefusedEntry | None] = {taken.get("Id"): None for taken in answer.get("Successful") or ()}
+    results.update({failure.get("Id"): _refused(failure) for failure in answer.get("Failed") or ()})
+    return results
 
 
 def _refused(failure: Mapping[str, Any]) -> RefusedEntry:
@@ -200,10 +205,10 @@ def _message(wire: Mapping[str, Any], now: datetime) -> Message:
     )
 
 
-def _text(found: Any) -> str:
-    if not isinstance(found, str):
-        raise TypeError(f"a text is {type(found).__name__}")
-    return found
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a text is {type(value).__name__}")
+    return value
 
 
 def _entry(index: int, letter: DeadLetter) -> dict[str, Any]:
@@ -217,14 +222,14 @@ def _entry(index: int, letter: DeadLetter) -> dict[str, Any]:
     return entry
 
 
-def _within_bytes(letters: Sequence[DeadLetter]) -> list[list[DeadLetter]]:
+def _calls_within_bytes(letters: Sequence[DeadLetter]) -> list[list[DeadLetter]]:
     calls: list[list[DeadLetter]] = []
-    total = 0
+    total_bytes = 0
     for letter in letters:
-        size = size_bytes(letter.body, letter.attributes)
-        if not calls or total + size > SQS_CALL_BYTES_MAX:
+        letter_bytes = size_bytes(letter.body, letter.attributes)
+        if not calls or total_bytes + letter_bytes > SQS_CALL_BYTES_MAX:
             calls.append([])
-            total = 0
+            total_bytes = 0
         calls[-1].append(letter)
-        total += size
+        total_bytes += letter_bytes
     return calls

@@ -1,6 +1,6 @@
-"""A lean way to SQS for the three calls that are made all the time: receive, delete and change visibility, in batches.
+"""SQS over signed HTTP: receive, delete and change visibility, in SQS' JSON protocol.
 
-SQS's JSON protocol by orjson, on the signed calls of `signed_call.py`, behind the names of the library's client.
+`SqsHttp` has the methods, parameters and answers of AWS's client for these three calls, so either serves `SqsQueue`.
 """
 
 import base64
@@ -16,13 +16,13 @@ _CONTENT_TYPE: Final = "application/x-amz-json-1.0"
 
 
 class SqsHttp:
-    """The three calls, by the names and with the parameters and answers of the library's client."""
+    """The three calls as AWS's client has them. Each raises botocore's exceptions."""
 
-    def __init__(self, place: ServiceEndpoint) -> None:
-        self._calls = SignedCalls(place, _Json())
+    def __init__(self, endpoint: ServiceEndpoint) -> None:
+        self._calls = SignedCalls(endpoint, _JsonReader())
 
     async def receive_message(self, **parameters: Any) -> Mapping[str, Any]:
-        """Messages as SQS gives them."""
+        """Messages, their binary attributes decoded."""
         answer = await self._call("ReceiveMessage", parameters)
         with reading_answer():
             for message in answer.get("Messages") or ():
@@ -32,7 +32,7 @@ class SqsHttp:
         return answer
 
     async def delete_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:  # noqa: N803 - SQS's names
-        """What failed of it, by entry."""
+        """The entries that SQS deleted and those that failed."""
         return await self._call("DeleteMessageBatch", {"QueueUrl": QueueUrl, "Entries": Entries})
 
     async def change_message_visibility_batch(
@@ -41,7 +41,7 @@ class SqsHttp:
         QueueUrl: str,  # noqa: N803 - SQS's names
         Entries: Sequence[Mapping[str, Any]],  # noqa: N803 - SQS's names
     ) -> Mapping[str, Any]:
-        """What failed of it, by entry."""
+        """The entries that SQS changed and those that failed."""
         return await self._call("ChangeMessageVisibilityBatch", {"QueueUrl": QueueUrl, "Entries": Entries})
 
     async def _call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,18 +49,16 @@ class SqsHttp:
         return await self._calls.call(operation, orjson.dumps(parameters), headers)
 
 
-class _Json:
-    """How SQS's answers are read."""
-
+class _JsonReader:
     def read(self, content: bytes) -> dict[str, Any] | None:
         try:
-            found = orjson.loads(content or b"{}")
+            answer = orjson.loads(content or b"{}")
         except orjson.JSONDecodeError:
             return None
-        return found if isinstance(found, dict) else None
+        return answer if isinstance(answer, dict) else None
 
     def fault(self, headers: Mapping[str, str], answer: dict[str, Any]) -> tuple[str, str]:
-        # The code of the older protocol where it is told, as the library has it.
-        old = headers.get("x-amzn-query-error", "").partition(";")[0]
-        code = old or str(answer.get("__type", "")).rpartition("#")[2]
+        # Like botocore: the code of SQS' query protocol goes first where the answer has it.
+        query_code = headers.get("x-amzn-query-error", "").partition(";")[0]
+        code = query_code or str(answer.get("__type", "")).rpartition("#")[2]
         return code, str(answer.get("message") or answer.get("Message") or "")

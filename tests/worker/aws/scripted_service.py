@@ -12,7 +12,7 @@ from botocore.credentials import ReadOnlyCredentials
 
 from tests.handlers.small_ports import HandClock
 from worker.aws.http_calls import ServiceEndpoint, http_session
-from worker.aws.sigv4 import Credentials
+from worker.aws.sigv4 import CredentialSource
 
 Answer = tuple[int, Any, dict[str, str]]
 """A status, a body (bytes, or what is to become JSON), and headers."""
@@ -52,7 +52,7 @@ class Script:
 
 @asynccontextmanager
 async def place(
-    service: str, url: str, *, found: Callable[[], Awaitable[Credentials | None]], clock: HandClock | None = None
+    service: str, url: str, *, found: Callable[[], Awaitable[CredentialSource | None]], clock: HandClock | None = None
 ) -> AsyncIterator[ServiceEndpoint]:
     """Whoever is at that address."""
     async with http_session(proxy=None, tls=True, read_timeout_s=5, connections_max=2) as http:
@@ -78,7 +78,7 @@ async def scripted(
     script = Script(list(answers))
     rotating = Rotating()
 
-    async def found() -> Credentials:
+    async def found() -> CredentialSource:
         return rotating
 
     app = web.Application()

@@ -1,4 +1,4 @@
-"""Calls made without the library, whichever the service: signed as it signs, and what is done when they go wrong."""
+"""Signed HTTP calls: the signature is the one of AWS's library, and errors are handled as the library does."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -49,8 +49,8 @@ def test_it_signs_as_the_library_does(service: str, headers: dict[str, str], tok
     assert ours["authorization"].rpartition("Signature=")[2] == signed
 
 
-class Way(Struct, frozen=True):
-    """One of the two: how to ask it, a good answer, and how it words an error."""
+class ServiceCase(Struct, frozen=True):
+    """One service: a call, a good answer, and the form of an error answer."""
 
     service: str
     away: type[AwsAway]
@@ -93,26 +93,26 @@ def _json_error(code: str) -> dict[str, str]:
     return {"__type": f"com.amazonaws.sqs#{code}", "message": "slow"}
 
 
-SQS = Way("sqs", QueueAway, (200, {"Messages": [{"MessageId": "m"}]}, {}), _json_error, _sqs)
+SQS = ServiceCase("sqs", QueueAway, (200, {"Messages": [{"MessageId": "m"}]}, {}), _json_error, _sqs)
 TAKEN = (
     b'<PublishBatchResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishBatchResult><Failed/><Successful>'
     b"<member><MessageId>m</MessageId><Id>0</Id></member></Successful></PublishBatchResult></PublishBatchResponse>"
 )
-SNS = Way("sns", TopicsAway, (200, TAKEN, {}), _xml_error, _sns)
+SNS = ServiceCase("sns", TopicsAway, (200, TAKEN, {}), _xml_error, _sns)
 
 
 @pytest.fixture(params=[SQS, SNS], ids=["sqs", "sns"])
-def rollout(request: pytest.FixtureRequest) -> Way:
-    found: Way = request.param
+def case(request: pytest.FixtureRequest) -> ServiceCase:
+    found: ServiceCase = request.param
     return found
 
 
 @pytest.mark.parametrize("first", [None, (503, b"<html>busy</html>", {}), (500, b"", {})])
 async def test_a_call_that_breaks_or_a_service_that_fails_is_asked_once_more(
-    rollout: Way, first: Answer | None
+    case: ServiceCase, first: Answer | None
 ) -> None:
-    async with scripted(rollout.service, [first, rollout.good]) as (there, script):
-        answer = await rollout.ask(there)
+    async with scripted(case.service, [first, case.good]) as (there, script):
+        answer = await case.ask(there)
         assert [one["MessageId"] for one in answer.get("Messages") or answer["Successful"]] == ["m"]
         assert len(script.asked) == 2
         assert script.asked[0] == script.asked[1] != b""
@@ -132,57 +132,57 @@ async def test_a_call_that_breaks_or_a_service_that_fails_is_asked_once_more(
     ],
     ids=["broken", "failing", "garbage", "no-text", "proxy", "proxys-json", "proxys-xhtml", "elsewhere"],
 )
-async def test_what_does_not_get_better_is_the_service_being_away(rollout: Way, answers: list[Answer | None]) -> None:
-    async with scripted(rollout.service, answers) as (there, script):
-        with pytest.raises(rollout.away):
-            await rollout.ask(there)
+async def test_what_does_not_get_better_is_the_service_being_away(case: ServiceCase, answers: list[Answer | None]) -> None:
+    async with scripted(case.service, answers) as (there, script):
+        with pytest.raises(case.away):
+            await case.ask(there)
         assert script.answers == []
 
 
 @pytest.mark.parametrize("code", ["RequestThrottled", "Throttling", "ExpiredToken", "InvalidClientTokenId"])
-async def test_throttling_and_keys_that_ran_out_are_the_service_being_away(rollout: Way, code: str) -> None:
-    async with scripted(rollout.service, [(400, rollout.error(code), {})]) as (there, script):
-        with pytest.raises(rollout.away, match=f"{code}: slow"):
-            await rollout.ask(there)
+async def test_throttling_and_keys_that_ran_out_are_the_service_being_away(case: ServiceCase, code: str) -> None:
+    async with scripted(case.service, [(400, case.error(code), {})]) as (there, script):
+        with pytest.raises(case.away, match=f"{code}: slow"):
+            await case.ask(there)
         assert script.answers == []
 
 
-async def test_each_call_is_signed_with_the_credentials_that_hold_now(rollout: Way) -> None:
-    async with scripted(rollout.service, [rollout.good, rollout.good]) as (there, script):
-        ask = rollout.asking(there)
+async def test_each_call_is_signed_with_the_credentials_that_hold_now(case: ServiceCase) -> None:
+    async with scripted(case.service, [case.good, case.good]) as (there, script):
+        ask = case.asking(there)
         await ask()
         await ask()
         used = [each["authorization"].partition("Credential=")[2].partition("/")[0] for each in script.headers]
         assert used == ["key-1", "key-2"]
 
 
-async def test_a_clock_that_is_off_is_allowed_for_by_the_services_own(rollout: Way) -> None:
+async def test_a_clock_that_is_off_is_allowed_for_by_the_services_own(case: ServiceCase) -> None:
     clock = HandClock()
     theirs = clock.now() + timedelta(minutes=20)
-    skewed = (403, rollout.error("SignatureDoesNotMatch"), {"Date": format_datetime(theirs, usegmt=True)})
-    async with scripted(rollout.service, [skewed, rollout.good, rollout.good], clock) as (there, script):
-        ask = rollout.asking(there)
+    skewed = (403, case.error("SignatureDoesNotMatch"), {"Date": format_datetime(theirs, usegmt=True)})
+    async with scripted(case.service, [skewed, case.good, case.good], clock) as (there, script):
+        ask = case.asking(there)
         await ask()
         await ask()
         assert [each["x-amz-date"][9:13] for each in script.headers] == ["0709", "0729", "0729"]
 
 
 @pytest.mark.parametrize("date", [None, "yesterday"], ids=["now", "none"])
-async def test_a_wrong_secret_is_no_matter_of_clocks(rollout: Way, date: str | None) -> None:
+async def test_a_wrong_secret_is_no_matter_of_clocks(case: ServiceCase, date: str | None) -> None:
     clock = HandClock()
     told = {"Date": date or format_datetime(clock.now(), usegmt=True)}
-    refused = (403, rollout.error("InvalidSignatureException"), told)
-    async with scripted(rollout.service, [refused], clock) as (there, _):
-        with pytest.raises(rollout.away, match="InvalidSignatureException"):
-            await rollout.ask(there)
+    refused = (403, case.error("InvalidSignatureException"), told)
+    async with scripted(case.service, [refused], clock) as (there, _):
+        with pytest.raises(case.away, match="InvalidSignatureException"):
+            await case.ask(there)
 
 
-async def test_without_credentials_it_says_what_to_set(rollout: Way) -> None:
+async def test_without_credentials_it_says_what_to_set(case: ServiceCase) -> None:
     async def nothing() -> None:
         return None
 
-    async with place(rollout.service, "http://127.0.0.1:9", found=nothing) as there:
+    async with place(case.service, "http://127.0.0.1:9", found=nothing) as there:
         with pytest.raises(NoCredentialsError):
-            await rollout.call(there)()
-        with pytest.raises(rollout.away, match="AWS_ACCESS_KEY_ID"):
-            await rollout.ask(there)
+            await case.call(there)()
+        with pytest.raises(case.away, match="AWS_ACCESS_KEY_ID"):
+            await case.ask(there)

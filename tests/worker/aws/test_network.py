@@ -10,15 +10,15 @@ import pytest
 
 from tests.worker.aws.http_proxy import HttpProxy, own_certificate
 from tests.worker.aws.scripted_service import Answer, scripted
+from worker.aws.clients import aws_clients
 from worker.aws.network import proxy_for
 from worker.aws.sqs import SqsQueue
-from worker.clients import connected
 from worker.errors import Misconfigured, QueueAway
 from worker.runtime.clock import SystemClock
 from worker.settings import Settings
 
-Transport = Literal["lean", "library"]
-BOTH: tuple[Transport, ...] = ("lean", "library")
+Transport = Literal["http", "library"]
+BOTH: tuple[Transport, ...] = ("http", "library")
 SQS = "https://sqs.eu-central-1.amazonaws.com"
 ARN = "arn:aws:sns:us-east-1:123456789012:any"
 
@@ -50,7 +50,7 @@ async def _queue(url: str, transport: Transport) -> AsyncIterator[SqsQueue]:
         sqs_transport=transport,
         mongodb_uri="mongodb://127.0.0.1:9/",
     )
-    async with connected(settings, SystemClock()) as clients:
+    async with aws_clients(settings, SystemClock()) as clients:
         yield SqsQueue(
             client=clients.sqs,
             polling=clients.polling,
@@ -141,7 +141,7 @@ async def test_a_file_that_holds_no_certificates_is_a_clear_line_at_start(
 async def test_a_profile_that_is_not_there_is_a_clear_line_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "none")
     with pytest.raises(Misconfigured, match=r"profile \(none\) could not be found"):
-        async with _queue("http://127.0.0.1:9", "lean"):
+        async with _queue("http://127.0.0.1:9", "http"):
             pass
 
 
@@ -205,6 +205,6 @@ async def test_a_proxy_that_refuses_is_the_queue_being_away_and_its_password_sta
 
 async def test_a_proxy_that_is_away_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter2@127.0.0.1:9")
-    async with _queue("https://127.0.0.1:8", "lean") as queue:
+    async with _queue("https://127.0.0.1:8", "http") as queue:
         with pytest.raises(QueueAway, match=r"proxy URL: \"127\.0\.0\.1:9\"$"):
             await queue.receive(wait_s=0)

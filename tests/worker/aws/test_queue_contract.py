@@ -66,17 +66,17 @@ async def _bench(request: pytest.FixtureRequest, *, fifo: bool) -> AsyncIterator
     if request.param == "stand-in":
         yield _stand_in(fifo=fifo)
         return
-    async with opened(request.getfixturevalue("moto"), lean=request.param == "lean") as aws:
+    async with opened(request.getfixturevalue("moto"), http=request.param == "http") as aws:
         yield await _sqs(aws, fifo=fifo)
 
 
-@pytest.fixture(params=["stand-in", "sqs", "lean"])
+@pytest.fixture(params=["stand-in", "sqs", "http"])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     async for one in _bench(request, fifo=False):
         yield one
 
 
-@pytest.fixture(params=["stand-in", "sqs", "lean"])
+@pytest.fixture(params=["stand-in", "sqs", "http"])
 async def fifo(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     async for one in _bench(request, fifo=True):
         yield one

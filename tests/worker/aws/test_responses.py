@@ -1,4 +1,4 @@
-"""What comes with status 200 and is no answer: the service is away, whichever way it is called, and nothing is lost."""
+"""An answer with status 200 that is not AWS's counts as the service being away, and no message is lost by it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,8 +19,8 @@ from worker.outbox.topic_message import topic_message
 from worker.ports import AwsEndpoint, DeadLetter, EntryResults, VisibilityChange
 from worker.runtime.clock import SystemClock
 
-Way = Literal["library", "lean"]
-WAYS: tuple[Way, ...] = ("library", "lean")
+Transport = Literal["library", "http"]
+TRANSPORTS: tuple[Transport, ...] = ("library", "http")
 PAGE = b"<html><body>Please sign in</body></html>"
 NO_OBJECTS: list[Any] = [PAGE, b"[]", b'"yes"', b"null", b'{"Messages": [', b"\xff\xfe"]
 MESSAGE = {"MessageId": "m", "ReceiptHandle": "r", "Body": "b"}
@@ -45,13 +45,13 @@ NO_MESSAGES = [
 
 
 @asynccontextmanager
-async def _queue(rollout: Way, *found: Any) -> AsyncIterator[tuple[SqsQueue, Script]]:
+async def _queue(transport: Transport, *found: Any) -> AsyncIterator[tuple[SqsQueue, Script]]:
     """A queue where this comes: whole answers, or bodies with status 200."""
     async with AsyncExitStack() as stack:
         place, script = await stack.enter_async_context(scripted("sqs", [_answer(one) for one in found]))
         endpoint = AwsEndpoint(region="us-east-1", url=place.url)
         sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_s=5, connections_max=1))
-        hot = SqsHttp(place) if rollout == "lean" else sqs
+        hot = SqsHttp(place) if transport == "http" else sqs
         url = f"{place.url}/123456789012/any"
         yield (
             SqsQueue(client=sqs, polling=hot, settling=hot, url=url, dead_letter_url=url, clock=SystemClock()),
@@ -60,12 +60,12 @@ async def _queue(rollout: Way, *found: Any) -> AsyncIterator[tuple[SqsQueue, Scr
 
 
 @asynccontextmanager
-async def _topics(rollout: Way, *found: Any) -> AsyncIterator[SnsTopics]:
+async def _topics(transport: Transport, *found: Any) -> AsyncIterator[SnsTopics]:
     async with (
         scripted("sns", [_answer(one) for one in found]) as (place, _),
         sns_client(AwsEndpoint(region="us-east-1", url=place.url)) as sns,
     ):
-        yield SnsTopics(SnsHttp(place) if rollout == "lean" else sns)
+        yield SnsTopics(SnsHttp(place) if transport == "http" else sns)
 
 
 def _answer(found: Any) -> Answer:
@@ -80,25 +80,25 @@ async def _away(call: Awaitable[object], away: type[AwsAway] = QueueAway) -> boo
     return False
 
 
-@pytest.mark.parametrize("rollout", WAYS)
-async def test_what_is_no_message_was_not_received(rollout: Way) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_what_is_no_message_was_not_received(transport: Transport) -> None:
     """An empty queue would be asked again at once, and a fault in our code would end the worker."""
     bodies = [*NO_OBJECTS, *({"Messages": one} for one in NO_MESSAGES)]
-    async with _queue(rollout, *bodies) as (queue, script):
+    async with _queue(transport, *bodies) as (queue, script):
         assert [body for body in bodies if not await _away(queue.receive(wait_s=0))] == []
         assert script.answers == []
 
 
-@pytest.mark.parametrize("rollout", WAYS)
-async def test_an_answer_without_messages_is_an_empty_queue(rollout: Way) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_an_answer_without_messages_is_an_empty_queue(transport: Transport) -> None:
     bodies = [b"", {}, {"Messages": None}, {"Messages": []}]
-    async with _queue(rollout, *bodies) as (queue, _):
+    async with _queue(transport, *bodies) as (queue, _):
         assert [await queue.receive(wait_s=0) for _ in bodies] == [[], [], [], []]
 
 
-@pytest.mark.parametrize("rollout", WAYS)
-async def test_a_message_may_come_with_nothing_but_what_it_must_have(rollout: Way) -> None:
-    async with _queue(rollout, {"Messages": [MESSAGE]}) as (queue, _):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_message_may_come_with_nothing_but_what_it_must_have(transport: Transport) -> None:
+    async with _queue(transport, {"Messages": [MESSAGE]}) as (queue, _):
         (message,) = await queue.receive(wait_s=0)
         assert (message.id, message.receipt, message.body) == ("m", "r", "b")
         assert (message.attributes, message.receive_count, message.group) == ({}, 1, None)
@@ -112,33 +112,33 @@ def _settling(queue: SqsQueue) -> list[Callable[[], Awaitable[EntryResults]]]:
     ]
 
 
-@pytest.mark.parametrize("rollout", WAYS)
-async def test_what_says_nothing_of_entries_settles_none(rollout: Way) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_what_says_nothing_of_entries_settles_none(transport: Transport) -> None:
     odd: list[Any] = ["yes", 5, [None], ["0"], [{"Id": []}]]
     bodies = [*NO_OBJECTS, *({part: one} for part in ("Successful", "Failed") for one in odd)]
-    async with _queue(rollout, *bodies, *bodies, *bodies) as (queue, script):
+    async with _queue(transport, *bodies, *bodies, *bodies) as (queue, script):
         for call in _settling(queue):
             assert [body for body in bodies if not await _away(call())] == []
         assert script.answers == []
 
 
-@pytest.mark.parametrize("rollout", WAYS)
-async def test_what_an_answer_does_not_name_was_not_done(rollout: Way) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_what_an_answer_does_not_name_was_not_done(transport: Transport) -> None:
     """A message must not be deleted for it, nor a letter count as sent."""
     bodies: list[Any] = [b"", {}, {"Messages": []}, {"Successful": None, "Failed": None}]
     ids: list[tuple[str, Any]] = [("id", "0"), ("Id", 0), ("Id", "1"), ("Id", None)]
     bodies += [{"Successful": [{key: value}]} for key, value in ids]
-    async with _queue(rollout, *bodies, *bodies, *bodies) as (queue, _):
+    async with _queue(transport, *bodies, *bodies, *bodies) as (queue, _):
         for call in _settling(queue):
             answers = [(body, await call()) for body in bodies]
             told = [(body, [one and (one.code, one.final) for one in some]) for body, some in answers]
             assert [(body, what) for body, what in told if what != [("NOT_TOLD", False)]] == []
 
 
-@pytest.mark.parametrize("rollout", WAYS)
-async def test_each_entry_has_the_answer_to_its_id(rollout: Way) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_each_entry_has_the_answer_to_its_id(transport: Transport) -> None:
     body = {"Failed": [{"Id": "2", "Code": "Odd", "SenderFault": True}], "Successful": [{"Id": "1"}, {"Id": "0"}]}
-    async with _queue(rollout, body) as (queue, _):
+    async with _queue(transport, body) as (queue, _):
         answers = await queue.delete_batch(["a", "b", "c"])
         assert [refused and refused.code for refused in answers] == [None, None, "Odd"]
 
@@ -159,24 +159,24 @@ async def test_a_queue_that_does_not_say_what_it_is_is_waited_for(bodies: list[A
         assert script.answers == []
 
 
-@pytest.mark.parametrize("rollout", WAYS)
-async def test_what_is_no_answer_of_a_topic_publishes_nothing(rollout: Way) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_what_is_no_answer_of_a_topic_publishes_nothing(transport: Transport) -> None:
     message = topic_message(id="id", group="conversation", text='{"name": "n"}')
     bodies = [PAGE, b"{}", b"", b"<a/>", b"<a><b/></a>", b"\xff\xfe"]
-    async with _topics(rollout, *bodies) as topics:
+    async with _topics(transport, *bodies) as topics:
         calls = [(body, topics.publish("arn:aws:sns:us-east-1:123456789012:any", [message])) for body in bodies]
         assert [body for body, call in calls if not await _away(call, TopicsAway)] == []
 
 
-@pytest.mark.parametrize("rollout", WAYS)
-async def test_a_refusal_without_a_code_of_awss_is_the_service_being_away(rollout: Way) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_refusal_without_a_code_of_awss_is_the_service_being_away(transport: Transport) -> None:
     """An entry would count as refused for good, and refused polls would end the worker."""
     message = topic_message(id="id", group="conversation", text='{"name": "n"}')
     pages: list[Answer] = [(status, body, {}) for status in (302, 400, 404, 407) for body in (PAGE, b"")]
-    async with _queue(rollout, *pages, *pages) as (queue, _):
+    async with _queue(transport, *pages, *pages) as (queue, _):
         assert [page for page in pages if not await _away(queue.receive(wait_s=0))] == []
         assert [page for page in pages if not await _away(queue.delete_batch(["r"]))] == []
-    async with _topics(rollout, *pages) as topics:
+    async with _topics(transport, *pages) as topics:
         calls = [(page, topics.publish("arn:aws:sns:us-east-1:123456789012:any", [message])) for page in pages]
         assert [page for page, call in calls if not await _away(call, TopicsAway)] == []
 

@@ -1,4 +1,4 @@
-"""The lean way to SNS: what its protocol has of its own (the rest: test_signed_call.py, test_topics_contract.py)."""
+"""SNS over HTTP: the query protocol. test_http_calls.py and test_topics_contract.py test the rest."""
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
@@ -137,7 +137,7 @@ async def test_errors_are_the_librarys(moto: MotoServer) -> None:
         return error["Code"], error["Message"], response["ResponseMetadata"]["HTTPStatusCode"]
 
     entry: Any = {"Id": "0", "Message": "{}"}
-    async with opened(moto) as library, opened(moto, lean=True) as lean:
+    async with opened(moto) as library, opened(moto, http=True) as http:
         for entries in ([entry], [entry, entry]):
             asked: Any = {"TopicArn": f"{TOPIC}-none", "PublishBatchRequestEntries": entries}
-            assert await told(lean, **asked) == await told(library, **asked)
+            assert await told(http, **asked) == await told(library, **asked)

@@ -1,4 +1,4 @@
-"""The lean way to SQS: what its protocol has of its own (the rest: test_signed_call.py, test_queue_contract.py)."""
+"""SQS over HTTP: the JSON protocol. test_http_calls.py and test_queue_contract.py test the rest."""
 
 import json
 from typing import Any
@@ -39,5 +39,5 @@ async def test_errors_are_the_librarys(moto: MotoServer) -> None:
         response: Any = raised.value.response
         return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
 
-    async with opened(moto) as library, opened(moto, lean=True) as lean:
-        assert await told(lean) == await told(library)
+    async with opened(moto) as library, opened(moto, http=True) as http:
+        assert await told(http) == await told(library)

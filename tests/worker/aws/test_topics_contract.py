@@ -1,4 +1,4 @@
-"""One contract for the topics' port: by the library, the lean way, and for the stand-in that other tests work with."""
+"""One contract for the port `Topics`: AWS's client, HTTP, and the stand-in of the other tests."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -76,20 +76,20 @@ async def _bench(request: pytest.FixtureRequest, *, fifo: bool) -> AsyncIterator
     if request.param == "stand-in":
         yield _stand_in(fifo=fifo)
         return
-    async with opened(request.getfixturevalue("moto"), lean=request.param == "lean") as aws:
+    async with opened(request.getfixturevalue("moto"), http=request.param == "http") as aws:
         bench = await _sns(aws, request.getfixturevalue("kept"), fifo=fifo)
         # What a test left that failed.
         await bench.arrived()
         yield bench
 
 
-@pytest.fixture(params=["stand-in", "library", "lean"])
+@pytest.fixture(params=["stand-in", "library", "http"])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     async for one in _bench(request, fifo=False):
         yield one
 
 
-@pytest.fixture(params=["stand-in", "library", "lean"])
+@pytest.fixture(params=["stand-in", "library", "http"])
 async def fifo(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     async for one in _bench(request, fifo=True):
         yield one
