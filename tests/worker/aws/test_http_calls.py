@@ -132,7 +132,9 @@ async def test_a_call_that_breaks_or_a_service_that_fails_is_asked_once_more(
     ],
     ids=["broken", "failing", "garbage", "no-text", "proxy", "proxys-json", "proxys-xhtml", "elsewhere"],
 )
-async def test_what_does_not_get_better_is_the_service_being_away(case: ServiceCase, answers: list[Answer | None]) -> None:
+async def test_what_does_not_get_better_is_the_service_being_away(
+    case: ServiceCase, answers: list[Answer | None]
+) -> None:
     async with scripted(case.service, answers) as (there, script):
         with pytest.raises(case.away):
             await case.ask(there)
