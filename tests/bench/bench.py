@@ -1,6 +1,6 @@
-"""`make bench`: what an event costs, as ratio to a loop that does nothing with what it reads.
+"""`make bench`: the cost of an event, as ratio to a bare loop that receives, parses JSON and deletes.
 
-Prints and writes nothing. `--json` prints the figures for a machine. Bounded: so many runs, each within three minutes.
+Prints tables, or JSON with `--json`, and writes no file. Each run ends within its deadline (runs/fleet.py).
 """
 
 import argparse
@@ -34,10 +34,10 @@ ROUNDS: Final = 3
 
 
 class BenchReport(Struct, frozen=True, kw_only=True):
-    """All that was measured, on which machine, and who was not there."""
+    """The figures, the machine, and the consumers that are not installed."""
 
     machine: str
-    asked: BenchPlan
+    plan: BenchPlan
     outcome: BenchOutcome
     steps: Sequence[Step]
     profiles: Mapping[LoadKind, Profile]
@@ -45,7 +45,7 @@ class BenchReport(Struct, frozen=True, kw_only=True):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; 1 where a consumer could not be measured."""
+    """Measures and prints. Returns 0, 1 where a run failed, 2 where the base commit is unknown."""
     options = _options(arguments)
     if options.base is not None:
         try:
@@ -53,21 +53,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except UnknownCommit as error:
             sys.stderr.write(f"make bench: {error}\n")
             return 2
-    # Progress is for a person who waits, and the standard output for the figures.
+    # Standard output is for the figures, so progress goes to standard error.
     found = _found(options, Console(stderr=True))
     if options.json:
         sys.stdout.buffer.write(orjson.dumps(_wire(found), option=orjson.OPT_INDENT_2) + b"\n")
     else:
         _print(found, Console())
-    for fault in found.outcome.faults:
-        sys.stderr.write(f"{fault}\n")
-    return 1 if found.outcome.faults else 0
+    for failure in found.outcome.failures:
+        sys.stderr.write(f"{failure}\n")
+    return 1 if found.outcome.failures else 0
 
 
 def _found(options: argparse.Namespace, console: Console) -> BenchReport:
     wanted = [one for one in ALL if options.only is None or one.name in {BARE.name, *options.only.split(",")}]
-    consumers = [one for one in wanted if one.there]
-    asked = BenchPlan(
+    consumers = [one for one in wanted if one.installed]
+    plan = BenchPlan(
         consumers=consumers,
         kinds=_kinds(options),
         messages=options.messages,
@@ -82,15 +82,15 @@ def _found(options: argparse.Namespace, console: Console) -> BenchReport:
         Progress(console=console, transient=True) as progress,
     ):
         steps = decisions(seed=options.seed)
-        task = progress.add_task("runs", total=asked.rounds * len(asked.kinds) * len(consumers))
-        outcome = measure_rounds(servers, asked, lambda: progress.advance(task))
+        task = progress.add_task("runs", total=plan.rounds * len(plan.kinds) * len(consumers))
+        outcome = measure_rounds(servers, plan, lambda: progress.advance(task))
         profiles = {
-            kind: profile_run(servers, asked, kind, Path(folder))
-            for kind in asked.kinds
+            kind: profile_run(servers, plan, kind, Path(folder))
+            for kind in plan.kinds
             if options.profile and OURS in consumers
         }
-    left_out = [one.name for one in wanted if not one.there]
-    return BenchReport(machine=about, asked=asked, outcome=outcome, steps=steps, profiles=profiles, left_out=left_out)
+    left_out = [one.name for one in wanted if not one.installed]
+    return BenchReport(machine=about, plan=plan, outcome=outcome, steps=steps, profiles=profiles, left_out=left_out)
 
 
 def _kinds(options: argparse.Namespace) -> list[LoadKind]:
@@ -99,16 +99,18 @@ def _kinds(options: argparse.Namespace) -> list[LoadKind]:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--messages", type=int, default=1_000, help="of one run of a consumer that works in batches")
-    parser.add_argument("--rounds", type=int, help=f"by default {ROUNDS}, with --base {baseline.ROUNDS}")
-    parser.add_argument("--base", metavar="COMMIT", help="measure the working tree against a commit, and nothing else")
-    parser.add_argument("--only", help=f"consumers beside the bare loop, of {', '.join(one.name for one in ALL)}")
-    parser.add_argument("--kinds", default="abcd", help="loads, by their letters")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--agents", type=int, help="who share all sessions; else every pair has its own")
-    parser.add_argument("--latency-ms", type=float, default=0, help="that every call to SQS takes at least")
-    parser.add_argument("--no-profile", dest="profile", action="store_false", help="only the figures")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--messages", type=int, default=1_000, help="messages a run; slow consumers get fewer")
+    parser.add_argument("--rounds", type=int, help=f"rounds; by default {ROUNDS}, with --base {baseline.ROUNDS}")
+    parser.add_argument("--base", metavar="COMMIT", help="measure only the working tree against a commit")
+    parser.add_argument(
+        "--only", help=f"consumers to measure beside the bare loop: {', '.join(one.name for one in ALL)}"
+    )
+    parser.add_argument("--kinds", default="abcd", help="loads, by their letters: a, b, c, d")
+    parser.add_argument("--seed", type=int, default=1, help="of the loads and of the order of the runs")
+    parser.add_argument("--agents", type=int, help="agents that all pairs share; by default two a pair")
+    parser.add_argument("--latency-ms", type=float, default=0, help="minimum duration of a call to SQS")
+    parser.add_argument("--no-profile", dest="profile", action="store_false", help="leave out the runs under cProfile")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args(arguments)
     if options.base is not None and options.only is not None:
         parser.error("--base compares two workers alone: leave --only (ONLY=) away")
@@ -117,9 +119,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _print(found: BenchReport, console: Console) -> None:
     console = Console(width=max(console.width, 132))
-    asked = found.asked
+    plan = found.plan
     if found.outcome.cells:
-        console.print(cost_table(found.outcome.cells, messages=asked.messages, rounds=asked.rounds))
+        console.print(cost_table(found.outcome.cells, messages=plan.messages, rounds=plan.rounds))
         console.print(wall_table(found.outcome.cells))
     console.print(decisions_table(found.steps))
     if found.profiles:
@@ -127,15 +129,15 @@ def _print(found: BenchReport, console: Console) -> None:
         console.print(functions_table(found.profiles))
     console.print(f"Machine: {found.machine}", highlight=False)
     if found.left_out:
-        console.print(f"Left out, not installed: {', '.join(found.left_out)}")
+        console.print(f"Not installed, left out: {', '.join(found.left_out)}")
 
 
 def _wire(found: BenchReport) -> dict[str, Any]:
     return {
         "machine": found.machine,
-        "messages": found.asked.messages,
-        "rounds": found.asked.rounds,
-        "seed": found.asked.seed,
+        "messages": found.plan.messages,
+        "rounds": found.plan.rounds,
+        "seed": found.plan.seed,
         "costs": [msgspec.to_builtins(cell) for cell in found.outcome.cells],
         "decisions": [msgspec.to_builtins(step) for step in found.steps],
         "profiles": {kind.value: msgspec.to_builtins(profile) for kind, profile in found.profiles.items()},

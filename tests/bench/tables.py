@@ -1,4 +1,4 @@
-"""The figures as tables for a person."""
+"""The tables of `make bench`, in Markdown."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -16,19 +16,19 @@ _FUNCTIONS_SHOWN: Final = 30
 
 
 def cost_table(cells: Sequence[Cell], *, messages: int, rounds: int) -> Table:
-    """CPU by consumer and load, the ratio to the bare loop beside it."""
-    title = "CPU seconds of the consumer's process per 1,000 messages, and as ratio to the bare loop"
-    rows = {(cell.consumer, cell.kind): _told(cell.cpu_s_per_1000, cell.cpu) for cell in cells}
+    """A row a consumer, a column a load: CPU seconds per 1,000 messages, and their ratio to the bare loop."""
+    title = "CPU seconds of the consumer's process per 1,000 messages, and their ratio to the bare loop"
+    rows = {(cell.consumer, cell.kind): _seconds_and_ratio(cell.cpu_s_per_1000, cell.cpu) for cell in cells}
     return _by_kind(f"{title} ({messages:,} messages a run, medians of {rounds})", rows)
 
 
 def wall_table(cells: Sequence[Cell]) -> Table:
-    """The same for the time that passed."""
-    rows = {(cell.consumer, cell.kind): _told(cell.wall_s_per_1000, cell.wall) for cell in cells}
-    return _by_kind("Wall seconds per 1,000 messages, and as ratio to the bare loop", rows)
+    """A row a consumer, a column a load: wall seconds per 1,000 messages, and their ratio to the bare loop."""
+    rows = {(cell.consumer, cell.kind): _seconds_and_ratio(cell.wall_s_per_1000, cell.wall) for cell in cells}
+    return _by_kind("Wall seconds per 1,000 messages, and their ratio to the bare loop", rows)
 
 
-def _told(seconds: float, ratio: float) -> str:
+def _seconds_and_ratio(seconds: float, ratio: float) -> str:
     return f"{seconds:.3f} s {ratio:6.2f}"
 
 
@@ -49,25 +49,28 @@ def markdown_table(title: str, *columns: str) -> Table:
 
 
 def decisions_table(steps: Sequence[Step]) -> Table:
-    """Microseconds an event, and ratios to `orjson.loads` of the same body."""
+    """A row a step, a column a load: microseconds an event, and their ratio to `orjson.loads` of the same body."""
     rows = {(step.name, step.kind): f"{step.us:,.1f} µs {step.ratio:6.1f}" for step in steps}
-    return _by_kind("Decisions alone: microseconds of CPU an event, and as ratio to orjson.loads of its body", rows)
+    return _by_kind("Decisions alone: microseconds of CPU an event, and their ratio to orjson.loads of its body", rows)
 
 
 def packages_table(profiles: Mapping[LoadKind, Profile]) -> Table:
-    """Shares of the worker's CPU time by package."""
+    """The packages with the largest shares of the worker's CPU time."""
     shares = {(one.name, kind): one.share for kind, profile in profiles.items() for one in profile.packages}
-    title = "Where the worker's time goes, by package (cProfile, C code put to its caller)"
-    return _by_kind(title, _dearest(shares, profiles, _PACKAGES_SHOWN))
+    title = "Shares of the worker's CPU time by package (cProfile; C code counts for its caller)"
+    return _by_kind(title, _largest(shares, profiles, _PACKAGES_SHOWN))
 
 
 def functions_table(profiles: Mapping[LoadKind, Profile]) -> Table:
-    """The functions that take most themselves."""
+    """The functions with the largest shares of the worker's CPU time, without the functions that they call."""
     shares = {(one.name, kind): one.share for kind, profile in profiles.items() for one in profile.functions}
-    return _by_kind("The functions that take most themselves", _dearest(shares, profiles, _FUNCTIONS_SHOWN))
+    return _by_kind(
+        "Shares of the worker's CPU time by function, without the functions that it calls",
+        _largest(shares, profiles, _FUNCTIONS_SHOWN),
+    )
 
 
-def _dearest(
+def _largest(
     shares: Mapping[tuple[str, LoadKind], float], kinds: Iterable[LoadKind], shown_max: int
 ) -> dict[tuple[str, LoadKind], str]:
     greatest: dict[str, float] = {}

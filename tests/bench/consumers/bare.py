@@ -1,4 +1,4 @@
-"""The bare loop, 1.0 of every ratio: aiobotocore, four receivers of ten, orjson, batch delete, nothing else."""
+"""The bare loop, the 1.0 of every ratio: aiobotocore, four receivers of ten, `orjson.loads`, batch deletes."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ RECEIVERS: Final = 4
 
 
 async def receive_forever(client: Any, url: str) -> None:
-    """One receiver."""
+    """Receives, parses and deletes ten messages at a time. Never returns."""
     while True:
         answer = await client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=20)
         messages = answer.get("Messages", [])
@@ -24,7 +24,7 @@ async def receive_forever(client: Any, url: str) -> None:
 
 
 async def main() -> None:
-    """Receive until killed."""
+    """Runs four receivers until the process is killed."""
     session: Any = get_session()
     config = AioConfig(max_pool_connections=2 * RECEIVERS)
     opened = session.create_client("sqs", region_name=os.environ["AWS_REGION"], config=config)

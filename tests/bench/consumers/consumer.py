@@ -1,4 +1,4 @@
-"""Who is measured: each a command line, run as a process of its own with the same environment."""
+"""The measured consumers: each is a command line, run as a process of its own in the same environment."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,14 @@ from msgspec import Struct, field
 from server_process import ROOT
 
 PEERS_BIN: Final = ROOT / ".venv-bench" / "bin"
-"""The peers' own environment; `make bench` makes it where Python 3.12 is at hand."""
+"""The programs of the peers' own virtual environment, which `make bench` makes where Python 3.12 is installed."""
 
 
 class Consumer(Struct, frozen=True, kw_only=True):
-    """`one_at_a_time`: handles message by message, and gets fewer of them where each costs transactions.
+    """A consumer of the queue.
 
-    `variables`: of its own, beside the environment that all have.
+    `one_at_a_time`: it handles single messages, and gets fewer of them (runs/rounds.py). `variables`: environment
+    variables beside those that every consumer gets.
     """
 
     name: str
@@ -25,7 +26,7 @@ class Consumer(Struct, frozen=True, kw_only=True):
     variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def there(self) -> bool:
+    def installed(self) -> bool:
         """Whether its program is installed."""
         return Path(self.command[0]).exists()
 

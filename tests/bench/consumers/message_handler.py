@@ -1,6 +1,6 @@
-"""Our own handlers, one message and one transaction at a time: what a handler for any message-at-a-time consumer is.
+"""The worker's handlers for one message and one transaction at a time: the handler of `one-by-one` and of the peers.
 
-The same reads, writes, announcements and audit lines as the worker's, each for one message alone.
+Reads, writes, announcements and audit lines are the worker's, each for a single message.
 """
 
 import os
@@ -30,12 +30,12 @@ _DEADLINE_S = 10.0
 
 
 def endpoint(service: str) -> AwsEndpoint:
-    """Where a service is, from the environment."""
+    """The region and address of a service (`SQS`, `SNS`), from the environment."""
     return AwsEndpoint(region=os.environ["AWS_REGION"], url=os.environ[f"AWS_ENDPOINT_URL_{service}"])
 
 
 class MessageHandler:
-    """`handle` comes back when the message may be deleted."""
+    """Handles one message; its caller deletes the message when `handle` returns."""
 
     def __init__(self, *, handler: BatchHandler, outbox: MongoOutbox, topics: SnsTopics, telemetry: Telemetry) -> None:
         self._handler = handler
@@ -44,7 +44,7 @@ class MessageHandler:
         self._telemetry = telemetry
 
     async def handle(self, body: str) -> None:
-        """One body, as SNS wrapped it or as it was published. Raises what goes wrong."""
+        """Handles a message body, with or without SNS's envelope, and publishes the announcements. Raises errors."""
         event = read_message(body)
         assert isinstance(event, Event), event
         [handled] = await self._handler.handle([event])
@@ -57,7 +57,7 @@ class MessageHandler:
 
 @asynccontextmanager
 async def message_handler() -> AsyncIterator[MessageHandler]:
-    """The handler on the store and the topics that the environment names."""
+    """A handler on the store and the topics that the environment names."""
     clock, database = SystemClock(), os.environ["MONGODB_DATABASE"]
     async with AsyncExitStack() as stack:
         mongo = await stack.enter_async_context(mongo_client(SecretStr(os.environ["MONGODB_URI"]), _DEADLINE_S))

@@ -1,4 +1,4 @@
-"""Our handlers the way most consumers work: four receivers of ten, each message by itself, a delete a message."""
+"""The worker's handlers as most consumers run them: four receivers of ten, one message and one delete at a time."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from worker.aws.clients import sqs_client
 
 
 async def receive_forever(client: Any, handler: MessageHandler) -> None:
-    """One receiver."""
+    """Receives ten messages, then handles and deletes them one after the other. Never returns."""
     url = os.environ["SQS_QUEUE_URL"]
     while True:
         answer = await client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=20)
@@ -20,7 +20,7 @@ async def receive_forever(client: Any, handler: MessageHandler) -> None:
 
 
 async def main() -> None:
-    """Receive until killed."""
+    """Runs four receivers until the process is killed."""
     sqs = sqs_client(endpoint("SQS"), read_timeout_s=30, connections_max=2 * RECEIVERS)
     async with message_handler() as handler, sqs as client, asyncio.TaskGroup() as tasks:
         for _ in range(RECEIVERS):

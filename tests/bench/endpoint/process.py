@@ -1,4 +1,4 @@
-"""The stand-in as a process of its own, and the side door through which the bench fills and watches it."""
+"""The stand-in as a process of its own, and the client of its control interface."""
 
 import http.client
 import sys
@@ -11,11 +11,11 @@ from msgspec import Struct
 from server_process import ROOT, ServerProcess, port_taken
 
 _CHUNK: Final = 500
-_ASKED_AGAIN_S: Final = 2
+_ANSWER_WITHIN_S: Final = 2
 
 
 class Drained(Struct, frozen=True, kw_only=True):
-    """A queue that was emptied: how long it took, what was announced, the calls by action."""
+    """An emptied queue: seconds since the release, number of published events, number of calls by action."""
 
     wall_s: float
     published: int
@@ -23,43 +23,43 @@ class Drained(Struct, frozen=True, kw_only=True):
 
 
 class BenchEndpoint(ServerProcess):
-    """The stand-in on a port of its own. `latency_ms` is what every call to SQS takes at least."""
+    """The stand-in on a free port. `latency_ms`: the minimum duration of a call to SQS."""
 
     name = "bench-endpoint"
 
     def __init__(self, *, latency_ms: float = 0) -> None:
-        """Not started yet."""
+        """`with` starts it."""
         super().__init__()
         self._latency_ms = latency_ms
 
     @property
     def url(self) -> str:
-        """The address of SQS and SNS."""
+        """The endpoint of SQS and of SNS."""
         return f"http://127.0.0.1:{self.port}"
 
     def stage(self, queue: str, bodies: Sequence[str]) -> None:
-        """Put messages behind the curtain."""
+        """Adds messages that stay invisible until `release`."""
         for start in range(0, len(bodies), _CHUNK):
-            self._ask(queue, "stage", orjson.dumps(bodies[start : start + _CHUNK]))
+            self._call(queue, "stage", orjson.dumps(bodies[start : start + _CHUNK]))
 
     def release(self, queue: str) -> None:
-        """Let the consumer see them, all at once."""
-        self._ask(queue, "release")
+        """Makes all staged messages visible at once; starts the clock and the counters."""
+        self._call(queue, "release")
 
     def drained(self, queue: str, *, published: int) -> Drained:
-        """Wait for two seconds until all are deleted and so many events are published; else TimeoutError."""
-        return Drained(**self._ask(queue, f"done?published={published}"))
+        """Waits until all messages are deleted and `published` events published. Raises TimeoutError after 2 s."""
+        return Drained(**self._call(queue, f"done?published={published}"))
 
     def polled(self, queue: str, *, pollers: int) -> None:
-        """Wait for two seconds until so many receivers wait for messages; else TimeoutError."""
-        self._ask(queue, f"polled?pollers={pollers}")
+        """Waits until `pollers` receivers wait for messages. Raises TimeoutError after 2 s."""
+        self._call(queue, f"polled?pollers={pollers}")
 
     def drop(self, queue: str) -> None:
-        """Forget a queue with its messages."""
-        self._ask(queue, "drop")
+        """Removes a queue with its messages."""
+        self._call(queue, "drop")
 
-    def _ask(self, queue: str, action: str, body: bytes = b"") -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_ASKED_AGAIN_S)
+    def _call(self, queue: str, action: str, body: bytes = b"") -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_ANSWER_WITHIN_S)
         try:
             connection.request("POST", f"/bench/{queue}/{action}", body)
             return orjson.loads(connection.getresponse().read())

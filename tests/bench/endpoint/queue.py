@@ -1,4 +1,4 @@
-"""One queue of the bench's stand-in: messages rendered when they are staged, counted when they are deleted."""
+"""One queue of the stand-in: renders messages when they are staged, counts them when they are deleted."""
 
 import asyncio
 import hashlib
@@ -10,20 +10,20 @@ import orjson
 from msgspec import Struct
 
 _PADDING = "A" * 150
-"""Real receipt handles are long, and a delete carries ten of them."""
+"""Makes receipt handles as long as those of SQS; a batch delete carries ten of them."""
 EMPTY = "ReceiveMessage, empty"
-"""Counts, among the calls, those to receive that brought nothing."""
+"""The key, among the calls by action, of receives that returned no message."""
 
 
 class PendingCall(Struct, frozen=True):
-    """Who waits for an answer: how to give it, and whether anybody still is there."""
+    """A call that waits for its answer: `answer` sends a JSON body, `connected` says whether the client still waits."""
 
     answer: Callable[[bytes], None]
-    there: Callable[[], bool]
+    connected: Callable[[], bool]
 
 
 class BenchQueue:
-    """Messages, and who waits for them."""
+    """The messages of one queue, and the receivers that wait for them."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -32,16 +32,16 @@ class BenchQueue:
         self._rendered: dict[int, bytes] = {}
         self._staged: list[int] = []
         self._ready: deque[int] = deque()
-        self._left: set[int] = set()
+        self._undeleted: set[int] = set()
         self._pollers: deque[tuple[PendingCall, int, asyncio.TimerHandle]] = deque()
-        self._back: dict[int, asyncio.TimerHandle] = {}
+        self._returning: dict[int, asyncio.TimerHandle] = {}
         self._released_at = self._settled_at = 0.0
         self._published = 0
-        self._asking: tuple[PendingCall, int] | None = None
-        self._expecting: tuple[PendingCall, int] | None = None
+        self._awaiting_done: tuple[PendingCall, int] | None = None
+        self._awaiting_pollers: tuple[PendingCall, int] | None = None
 
     def stage(self, bodies: Sequence[str]) -> None:
-        """Render messages, visible to nobody yet."""
+        """Renders messages, which stay invisible until `release`."""
         for body in bodies:
             number, self._count = self._count, self._count + 1
             message = {
@@ -55,84 +55,87 @@ class BenchQueue:
             self._staged.append(number)
 
     def release(self) -> None:
-        """All that is staged is visible; the clock and the counters start."""
+        """Makes all staged messages visible; starts the clock and the counters."""
         self.calls.clear()
         self._published = 0
         self._released_at = self._settled_at = perf_counter()
-        self._left.update(self._staged)
+        self._undeleted.update(self._staged)
         self._ready.extend(self._staged)
         self._staged = []
         self._serve()
 
     def receive(self, call: PendingCall, count: int, wait_s: float) -> None:
-        """Answer with up to `count` messages, at once or as soon as there are some."""
+        """Answers with up to `count` messages: at once, or as soon as one arrives within `wait_s`."""
         if self._ready or wait_s == 0:
             self._deliver(call, count)
             return
-        timer = asyncio.get_running_loop().call_later(wait_s, self._give_up)
+        timer = asyncio.get_running_loop().call_later(wait_s, self._end_oldest_poll)
         self._pollers.append((call, count, timer))
-        self._tell_polled()
+        self._answer_if_polled()
 
     def delete(self, receipts: Sequence[str]) -> None:
-        """They are settled."""
+        """Deletes the messages of these receipts."""
         for receipt in receipts:
             number = _number(receipt)
-            self._left.discard(number)
-            # However long a run, only what is still to be handled is kept.
+            self._undeleted.discard(number)
+            # Deleted messages are dropped, so that a long run does not grow this process.
             self._rendered.pop(number, None)
-            if number in self._back:
-                self._back.pop(number).cancel()
-        self._settled()
+            if number in self._returning:
+                self._returning.pop(number).cancel()
+        self._note_progress()
 
-    def hide(self, receipt: str, seconds: float) -> None:
-        """Visible again after so many seconds, unless deleted before."""
+    def change_visibility(self, receipt: str, seconds: float) -> None:
+        """Makes a message visible again after `seconds`, unless it is deleted before."""
         number = _number(receipt)
-        if number in self._back:
-            self._back.pop(number).cancel()
-        self._back[number] = asyncio.get_running_loop().call_later(seconds, self._again, number)
+        if number in self._returning:
+            self._returning.pop(number).cancel()
+        self._returning[number] = asyncio.get_running_loop().call_later(seconds, self._return, number)
 
     def published(self, count: int) -> None:
-        """Events went out to the topics."""
+        """Counts published events."""
         self.calls["PublishBatch"] += 1
         self._published += count
-        self._settled()
+        self._note_progress()
 
     def answer_when_done(self, call: PendingCall, published: int) -> None:
-        """Answer when nothing is left and so many events were published."""
-        self._asking = call, published
-        self._tell()
+        """Answers when no message is left and `published` events are published."""
+        self._awaiting_done = call, published
+        self._answer_if_done()
 
     def answer_when_polled(self, call: PendingCall, pollers: int) -> None:
-        """Answer when so many receivers wait for messages."""
-        self._expecting = call, pollers
-        self._tell_polled()
+        """Answers when `pollers` receivers wait for messages."""
+        self._awaiting_pollers = call, pollers
+        self._answer_if_polled()
 
-    def _tell_polled(self) -> None:
-        if self._expecting is None or sum(each.there() for each, _, _ in self._pollers) < self._expecting[1]:
+    def _answer_if_polled(self) -> None:
+        if (
+            self._awaiting_pollers is None
+            or sum(each.connected() for each, _, _ in self._pollers) < self._awaiting_pollers[1]
+        ):
             return
-        call, _ = self._expecting
-        self._expecting = None
+        call, _ = self._awaiting_pollers
+        self._awaiting_pollers = None
         call.answer(b"{}")
 
-    def _settled(self) -> None:
+    def _note_progress(self) -> None:
         self._settled_at = perf_counter()
-        self._tell()
+        self._answer_if_done()
 
-    def _tell(self) -> None:
-        if self._asking is None or self._left or self._staged or self._published < self._asking[1]:
+    def _answer_if_done(self) -> None:
+        if self._awaiting_done is None or self._undeleted or self._staged or self._published < self._awaiting_done[1]:
             return
-        call, _ = self._asking
-        self._asking = None
-        told = {
+        call, _ = self._awaiting_done
+        self._awaiting_done = None
+        answer = {
             "wall_s": self._settled_at - self._released_at,
             "published": self._published,
             "calls": dict(self.calls),
         }
-        call.answer(orjson.dumps(told))
+        call.answer(orjson.dumps(answer))
 
-    def _again(self, number: int) -> None:
-        self._back.pop(number, None)
-        if number in self._left:
+    def _return(self, number: int) -> None:
+        self._returning.pop(number, None)
+        if number in self._undeleted:
             self._ready.append(number)
             self._serve()
 
@@ -140,11 +143,11 @@ class BenchQueue:
         while self._ready and self._pollers:
             call, count, timer = self._pollers.popleft()
             timer.cancel()
-            if call.there():
+            if call.connected():
                 self._deliver(call, count)
 
-    def _give_up(self) -> None:
-        # Timers fire in the order of the polls: the oldest one's time is over.
+    def _end_oldest_poll(self) -> None:
+        # Timers fire in the order of the polls, so the oldest poll is the one whose time is over.
         if self._pollers:
             call, _, _ = self._pollers.popleft()
             self._deliver(call, 0)

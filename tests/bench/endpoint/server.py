@@ -1,12 +1,18 @@
-"""A stand-in for SQS and SNS that is never the bottleneck: what `make bench` lets every consumer talk to.
+"""A stand-in for SQS and SNS that is faster than every consumer of `make bench`.
 
-HTTP/1.1 by hand on asyncio, messages rendered before the clock starts. It speaks what AWS's clients speak (JSON for
-SQS, the query protocol for SNS). Left out: redelivery of what nobody settled, signatures, FIFO; so it proves nothing
-about correctness, which the end-to-end suite does with the same client code on LocalStack.
+HTTP/1.1 on an asyncio protocol; messages are rendered before the clock starts. It speaks JSON as SQS and the query
+protocol as SNS. It has no redelivery after the visibility timeout, no signatures and no FIFO. It shows nothing about
+correctness: the end-to-end suite runs the same client code on LocalStack.
 
-Its own side door, `/bench/<queue>/…`: `stage` takes bodies, `release` makes them visible at once, `done` answers when
-all are deleted and so many events published, with the wall seconds that took; `polled` answers when so many receivers
-wait; `drop` forgets the queue.
+The control interface of the benchmark is `POST /bench/<queue>/<action>`:
+
+| action | effect |
+|---|---|
+| `stage` | adds messages, invisible for now, from a JSON array of bodies |
+| `release` | makes all staged messages visible at once, and starts the clock and the counters |
+| `done?published=N` | answers when all messages are deleted and N events published: wall seconds, calls by action |
+| `polled?pollers=N` | answers when N receivers wait for messages |
+| `drop` | removes the queue |
 """
 
 import argparse
@@ -31,11 +37,11 @@ _XML: Final = b"text/xml"
 ACCOUNT: Final = "000000000000"
 
 Answer = Callable[[bytes, bytes], None]
-"""Takes a content type and a body."""
+"""Sends an answer: content type, body."""
 
 
 class Endpoint:
-    """All queues and the one counter of published events. `latency_s` is added to every answer but a long poll's."""
+    """All queues and topics. `latency_s` delays the answer of every SQS call."""
 
     def __init__(self, *, url: str, latency_s: float) -> None:
         self.latency_s = latency_s
@@ -43,38 +49,38 @@ class Endpoint:
         self._queues: dict[str, BenchQueue] = {}
 
     def sqs(self, action: str, body: bytes, call: PendingCall) -> None:
-        """One call to SQS."""
-        asked = orjson.loads(body)
+        """Serves one call to SQS."""
+        request = orjson.loads(body)
         if action == "GetQueueUrl":
-            call.answer(orjson.dumps({"QueueUrl": f"{self._url}/{ACCOUNT}/{asked['QueueName']}"}))
+            call.answer(orjson.dumps({"QueueUrl": f"{self._url}/{ACCOUNT}/{request['QueueName']}"}))
             return
-        queue = self.queue(asked["QueueUrl"].rpartition("/")[2])
+        queue = self.queue(request["QueueUrl"].rpartition("/")[2])
         queue.calls[action] += 1
         match action:
             case "ReceiveMessage":
-                queue.receive(call, asked.get("MaxNumberOfMessages", 1), asked.get("WaitTimeSeconds", 0))
+                queue.receive(call, request.get("MaxNumberOfMessages", 1), request.get("WaitTimeSeconds", 0))
             case "DeleteMessageBatch":
-                queue.delete([entry["ReceiptHandle"] for entry in asked["Entries"]])
-                call.answer(_done(asked["Entries"]))
+                queue.delete([entry["ReceiptHandle"] for entry in request["Entries"]])
+                call.answer(_done(request["Entries"]))
             case "DeleteMessage":
-                queue.delete([asked["ReceiptHandle"]])
+                queue.delete([request["ReceiptHandle"]])
                 call.answer(b"{}")
             case "ChangeMessageVisibilityBatch":
-                for entry in asked["Entries"]:
-                    queue.hide(entry["ReceiptHandle"], entry["VisibilityTimeout"])
-                call.answer(_done(asked["Entries"]))
+                for entry in request["Entries"]:
+                    queue.change_visibility(entry["ReceiptHandle"], entry["VisibilityTimeout"])
+                call.answer(_done(request["Entries"]))
             case "ChangeMessageVisibility":
-                queue.hide(asked["ReceiptHandle"], asked["VisibilityTimeout"])
+                queue.change_visibility(request["ReceiptHandle"], request["VisibilityTimeout"])
                 call.answer(b"{}")
             case "SendMessageBatch":
-                call.answer(_done(asked["Entries"], MessageId="sent", MD5OfMessageBody=""))
+                call.answer(_done(request["Entries"], MessageId="sent", MD5OfMessageBody=""))
             case "GetQueueAttributes":
                 call.answer(orjson.dumps({"Attributes": self._attributes(queue.name)}))
             case _:
                 call.answer(b"{}")
 
     def sns(self, body: bytes) -> bytes:
-        """One call to SNS; its answer."""
+        """Serves one call to SNS. Returns the answer's body. Published events count for every queue."""
         if b"Action=PublishBatch&" not in body:
             return b"<GetTopicAttributesResponse><GetTopicAttributesResult/></GetTopicAttributesResponse>"
         ids = _ENTRY_ID.findall(body)
@@ -87,7 +93,7 @@ class Endpoint:
         )
 
     def bench(self, target: str, body: bytes, call: PendingCall) -> None:
-        """The side door."""
+        """Serves one call of the control interface."""
         path = urlsplit(target)
         _, _, name, action = path.path.split("/")
         queue = self.queue(name)
@@ -109,7 +115,7 @@ class Endpoint:
                 call.answer(b"{}")
 
     def queue(self, name: str) -> BenchQueue:
-        """The queue of that name, which is there as soon as it is asked for."""
+        """The queue of that name, made on first use."""
         return self._queues.setdefault(name, BenchQueue(name))
 
     def _attributes(self, name: str) -> dict[str, str]:
@@ -119,7 +125,7 @@ class Endpoint:
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection: requests one after the other, no pipelining."""
+    """One client's connection: one request after the other, without pipelining."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -140,8 +146,8 @@ class Connection(asyncio.Protocol):
         self._transport = None
 
     @property
-    def there(self) -> bool:
-        """Whether somebody still waits for the answer."""
+    def connected(self) -> bool:
+        """Whether the client is still connected."""
         return self._transport is not None and not self._transport.is_closing()
 
     def _one_request(self) -> bool:
@@ -169,10 +175,10 @@ class Connection(asyncio.Protocol):
         target = head.split(b" ", 2)[1].decode()
         action = _TARGET.search(head)
         if target.startswith("/bench/"):
-            endpoint.bench(target, body, PendingCall(answer=self._json, there=lambda: self.there))
+            endpoint.bench(target, body, PendingCall(answer=self._json, connected=lambda: self.connected))
         elif action is not None:
             later = self._json if endpoint.latency_s == 0 else self._json_later
-            endpoint.sqs(action[1].decode(), body, PendingCall(answer=later, there=lambda: self.there))
+            endpoint.sqs(action[1].decode(), body, PendingCall(answer=later, connected=lambda: self.connected))
         else:
             self._write(_XML, endpoint.sns(body))
 
@@ -183,7 +189,7 @@ class Connection(asyncio.Protocol):
         asyncio.get_running_loop().call_later(self._endpoint.latency_s, self._write, _JSON, body)
 
     def _write(self, kind: bytes, body: bytes) -> None:
-        if self.there and self._transport is not None:
+        if self.connected and self._transport is not None:
             self._transport.write(_HEAD % (kind, len(body)) + body)
 
 
@@ -192,7 +198,7 @@ def _done(entries: list[dict[str, Any]], **more: str) -> bytes:
 
 
 async def serve(port: int, latency_s: float) -> None:
-    """Serve until SIGTERM."""
+    """Serves until SIGTERM. `latency_s`: added to the answer of every SQS call."""
     loop = asyncio.get_running_loop()
     endpoint = Endpoint(url=f"http://127.0.0.1:{port}", latency_s=latency_s)
     stopped = asyncio.Event()
@@ -203,12 +209,12 @@ async def serve(port: int, latency_s: float) -> None:
 
 
 def main() -> None:
-    """`python -m tests.bench.endpoint.server --port N`."""
+    """Serves SQS and SNS on a port of 127.0.0.1 until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--latency-ms", type=float, default=0)
-    asked = parser.parse_args()
-    asyncio.run(serve(asked.port, asked.latency_ms / 1_000))
+    options = parser.parse_args()
+    asyncio.run(serve(options.port, options.latency_ms / 1_000))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     found: dict[str, Any] = {"machine": machine(), "messages": options.messages, "rounds": options.rounds}
     tables: list[Table] = []
-    faults: list[str] = []
+    failures: list[str] = []
     # Progress is for a person who waits, and the standard output for the figures.
     progress = Progress(console=Console(stderr=True), transient=True)
     with running_servers(latency_ms=0) as servers, progress:
@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             try:
                 found[name], some = PARTS[name](servers, options, progress)
                 tables += some
-            except RunFailed as fault:
-                faults.append(f"{name}: {fault}\n")
+            except RunFailed as error:
+                failures.append(f"{name}: {error}\n")
     if options.json:
         sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
     else:
@@ -58,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for table in tables:
             console.print(table)
         console.print(f"Machine: {found['machine']}; {options.messages:,} messages a run, medians of {options.rounds}")
-    sys.stderr.writelines(faults)
-    return 0 if not faults and found.get("memory", {"flat": True})["flat"] else 1
+    sys.stderr.writelines(failures)
+    return 0 if not failures and found.get("memory", {"flat": True})["flat"] else 1
 
 
 def _lanes(servers: BenchServers, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:

@@ -34,7 +34,7 @@ def measure_heat(
     done: Callable[[], None] = lambda: None,
 ) -> list[Row]:
     """Cold and hot, with one process and with two. Raises RunFailed."""
-    cases = [
+    variants = [
         Variant(
             name=f"{'half on ten' if hot else 'none is hot'}, {count} proc.",
             run=partial(_run, servers, messages=messages, hot=hot, processes=count, seed=seed),
@@ -42,7 +42,7 @@ def measure_heat(
         for count in processes
         for hot in heats
     ]
-    return compare(cases, rounds=rounds, seed=seed, done=done)
+    return compare(variants, rounds=rounds, seed=seed, done=done)
 
 
 def _run(servers: BenchServers, number: int, *, messages: int, hot: bool, processes: int, seed: int) -> Figures:

@@ -66,8 +66,8 @@ def measure_history(
     for events, step in asked:
         histories.append(history_of(servers, events, step))
         done()
-    cases = [Variant(name=each.name, run=partial(_one_more, servers, each, messages)) for each in histories]
-    return HistoryGrowth(histories=histories, rows=compare(cases, rounds=rounds, seed=seed, done=done))
+    variants = [Variant(name=each.name, run=partial(_one_more, servers, each, messages)) for each in histories]
+    return HistoryGrowth(histories=histories, rows=compare(variants, rounds=rounds, seed=seed, done=done))
 
 
 def history_of(servers: BenchServers, events: int, step: int) -> History:

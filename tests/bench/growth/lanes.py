@@ -69,11 +69,11 @@ def measure_lanes(
     for latency_ms in latencies_ms:
         with BenchEndpoint(latency_ms=latency_ms) as endpoint:
             slow = msgspec.structs.replace(servers, endpoint=endpoint)
-            cases = [
+            variants = [
                 Variant(name=str(one), run=partial(_run, slow, kind, one, messages=messages, seed=seed))
                 for one in among
             ]
-            rows = compare(cases, rounds=rounds, seed=seed, done=done)
+            rows = compare(variants, rounds=rounds, seed=seed, done=done)
         found += [LanesRow(latency_ms=latency_ms, row=row) for row in rows]
     return found
 

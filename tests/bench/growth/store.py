@@ -85,11 +85,11 @@ def measure_store(
             def on_many(number: int, kind: LoadKind = kind) -> Figures:
                 return _on(servers, large, _load(kind, messages, seed + number, strewn))
 
-            cases = [
+            variants = [
                 Variant(name=f"{few:,} documents", run=on_few),
                 Variant(name=f"{many:,} documents", run=on_many),
             ]
-            found = compare(cases, rounds=rounds, seed=seed, done=done)
+            found = compare(variants, rounds=rounds, seed=seed, done=done)
             rows += [StoreRow(kind=kind, row=row) for row in found]
         examined += examined_on_few(servers, messages=messages, seed=seed, few=few)
         examined += _examined(servers, large, _load(LoadKind.SYNCS, messages, seed, strewn), many)

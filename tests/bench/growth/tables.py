@@ -31,7 +31,7 @@ def rows_table(title: str, rows: Sequence[Row]) -> Table:
     for row in rows:
         together = "–" if row.messages_a_transaction is None else f"{row.messages_a_transaction:.1f}"
         table.add_row(
-            row.case,
+            row.variant,
             f"{row.cpu_s_per_1000:.3f} {row.cpu:6.2f}",
             f"{row.mongod_cpu_s_per_1000:.3f} {row.mongod_cpu:6.2f}",
             f"{row.aborted_per_1000:.1f}",

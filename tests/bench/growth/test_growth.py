@@ -40,7 +40,10 @@ def test_ratios_are_made_within_a_round_and_their_median_is_shown() -> None:
     base = Variant(name="base", run=lambda number: _figures(slow_day[number], slow_day[number]))
     twice = Variant(name="twice", run=lambda number: _figures(2 * slow_day[number], 4 * slow_day[number]))
     rows = compare([base, twice], rounds=3, seed=1)
-    assert [(row.case, row.cpu, row.mongod_cpu, row.rate) for row in rows] == [("base", 1, 1, 1), ("twice", 2, 2, 0.25)]
+    assert [(row.variant, row.cpu, row.mongod_cpu, row.rate) for row in rows] == [
+        ("base", 1, 1, 1),
+        ("twice", 2, 2, 0.25),
+    ]
     assert [(row.cpu_s_per_1000, row.rate_per_s, row.aborted_per_1000) for row in rows] == [(1, 1_000, 1), (2, 250, 1)]
     assert rows[0].messages_a_transaction == 200
 

@@ -1,4 +1,4 @@
-"""fanferro (Rust core) with our handlers, as its guide has it: full batches, background deletes."""
+"""fanferro (Rust core) with the worker's handlers, set up as in its guide: full batches, background deletes."""
 
 import asyncio
 import importlib
@@ -9,19 +9,19 @@ from tests.bench.consumers.message_handler import message_handler
 
 
 async def main() -> None:
-    """Receive until killed."""
+    """Receives until the process is killed."""
     fanferro: Any = importlib.import_module("fanferro")
     client = fanferro.Client(
         region=os.environ["AWS_REGION"],
         endpoint_url=os.environ["AWS_ENDPOINT_URL_SQS"],
         provisioning=fanferro.Provisioning.assume(),
     )
-    async with message_handler() as ours:
+    async with message_handler() as handler:
 
         async def handle(message: Any) -> None:
-            await ours.handle(message.body)
+            await handler.handle(message.body)
 
-        # The type of the body is read from the annotation, and the package is not where this file is checked.
+        # fanferro reads the body's type from the annotation. The type checker runs without the package.
         handle.__annotations__["message"] = fanferro.Message[str]
         client.consumer(client.queue(url=os.environ["SQS_QUEUE_URL"]), handle)
         async with client:

@@ -1,4 +1,4 @@
-"""taskiq with taskiq-aio-sqs and our handlers: ten a receive, its receiver's own concurrency, a delete a message."""
+"""taskiq with taskiq-aio-sqs and the worker's handlers: ten a receive, default concurrency, one delete a message."""
 
 import asyncio
 import importlib
@@ -11,17 +11,17 @@ _TASK = "handle"
 
 
 def formatter(taskiq: Any) -> Any:
-    """Makes a task's call of every body: production's events do not come in taskiq's own format."""
+    """A formatter that turns every message body into a call of the one task: events are not in taskiq's format."""
 
     class Bodies(taskiq.abc.formatter.TaskiqFormatter):  # type: ignore[misc]
-        """The body is the argument."""
+        """The message body is the argument of the call."""
 
         def dumps(self, message: Any) -> Any:
-            """Never asked: nothing is sent here."""
-            raise TypeError("nothing is sent here")
+            """This process sends no tasks."""
+            raise TypeError("this process sends no tasks")
 
         def loads(self, message: bytes) -> Any:
-            """A message is a call of the one task."""
+            """The call of the one task with a message body."""
             body = message.decode()
             return taskiq.TaskiqMessage(task_id="bench", task_name=_TASK, labels={}, args=[body], kwargs={})
 
@@ -29,7 +29,7 @@ def formatter(taskiq: Any) -> Any:
 
 
 async def main() -> None:
-    """Receive until killed."""
+    """Receives until the process is killed."""
     taskiq: Any = importlib.import_module("taskiq")
     importlib.import_module("taskiq.abc.formatter")
     broker: Any = importlib.import_module("taskiq_aio_sqs").SQSBroker(
@@ -42,10 +42,10 @@ async def main() -> None:
         wait_time_seconds=20,
     )
     broker = broker.with_formatter(formatter(taskiq))
-    async with message_handler() as ours:
+    async with message_handler() as handler:
 
         async def handle(body: str) -> None:
-            await ours.handle(body)
+            await handler.handle(body)
 
         broker.task(task_name=_TASK)(handle)
         broker.is_worker_process = True

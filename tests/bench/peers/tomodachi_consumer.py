@@ -1,10 +1,10 @@
-"""tomodachi with our handlers, run by `tomodachi run`: ten a receive, the ten side by side, a delete a message."""
+"""tomodachi with the worker's handlers, for `tomodachi run`: ten a receive, handled concurrently, one delete each."""
 
 import os
 from contextlib import AsyncExitStack
 from typing import Final
 
-import tomodachi  # type: ignore[import-not-found] # lives in the environment of the peers
+import tomodachi  # type: ignore[import-not-found] # installed in the peers' environment
 
 from tests.bench.consumers.message_handler import MessageHandler, message_handler
 
@@ -13,7 +13,7 @@ _URL: Final = os.environ["AWS_ENDPOINT_URL_SQS"]
 
 
 class BenchServers(tomodachi.Service):  # type: ignore[misc]
-    """One queue, one handler."""
+    """The service: one queue with one handler."""
 
     name = "bench"
     options = tomodachi.Options(
@@ -27,12 +27,12 @@ class BenchServers(tomodachi.Service):  # type: ignore[misc]
 
     async def _start_service(self) -> None:
         self._stack = AsyncExitStack()
-        self._ours: MessageHandler = await self._stack.enter_async_context(message_handler())
+        self._handler: MessageHandler = await self._stack.enter_async_context(message_handler())
 
     async def _stop_service(self) -> None:
         await self._stack.aclose()
 
     @tomodachi.aws_sns_sqs(queue_name=f"arn:aws:sqs:us-east-1:000000000000:{_NAME}")  # type: ignore[untyped-decorator]
     async def handle(self, message: str) -> None:
-        """What SNS wrapped; tomodachi itself has read the wrapper."""
-        await self._ours.handle(message)
+        """Handles the message in SNS's envelope, which tomodachi has unwrapped."""
+        await self._handler.handle(message)

@@ -1,7 +1,7 @@
-"""Where the worker's time goes: cProfile's figures by package, what C code takes put to whoever called it.
+"""Shares of the worker's time by package and by function, from a cProfile file. C code counts for its caller.
 
-cProfile makes calls of Python dearer than they are, and so rooms of many small functions larger: shares are a map, the
-figures are in the other table.
+cProfile adds a cost to every Python call, so packages of many small functions look larger than they are: the shares
+show where to look, and the cost table shows how much it is.
 """
 
 import pstats
@@ -22,28 +22,28 @@ Function = tuple[str, int, str]
 
 
 class Share(Struct, frozen=True, kw_only=True):
-    """One package or function, and its share of all time, from 0 to 1."""
+    """A package or function, and its share of the total time, from 0 to 1."""
 
     name: str
     share: float
 
 
 class Profile(Struct, frozen=True, kw_only=True):
-    """Packages and single functions, the dearest first."""
+    """Packages and functions, the largest share first."""
 
     packages: tuple[Share, ...]
     functions: tuple[Share, ...]
 
 
 def profile_of(path: Path) -> Profile:
-    """What is in a file of cProfile's."""
+    """The shares in a file that cProfile wrote."""
     stats: Mapping[Function, tuple[int, int, float, float, Mapping[Function, tuple[int, int, float, float]]]]
     stats = pstats.Stats(str(path)).stats  # type: ignore[attr-defined] # not in the stubs, and the only way to it
     packages: defaultdict[str, float] = defaultdict(float)
     functions: defaultdict[str, float] = defaultdict(float)
     for function, (_, _, own_s, _, callers) in stats.items():
         if "select.epoll" in function[2]:
-            # Waiting is no work.
+            # The event loop waits here.
             continue
         if function[0] != "~":
             packages[_package(function)] += own_s

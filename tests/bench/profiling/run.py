@@ -1,4 +1,4 @@
-"""A run of the worker under cProfile, from the release of the queue to its end."""
+"""A run of the worker under cProfile, from the release of the queue until it is empty."""
 
 import os
 import signal
@@ -20,8 +20,8 @@ _POLL_S: Final = 0.02
 _WORKER: Final = Consumer(name="profile", command=(sys.executable, "-m", "tests.bench.profiling.worker"))
 
 
-def profile_run(servers: BenchServers, asked: BenchPlan, kind: LoadKind, folder: Path) -> Profile:
-    """Where the worker's time goes on one load. Raises RunFailed."""
+def profile_run(servers: BenchServers, plan: BenchPlan, kind: LoadKind, folder: Path) -> Profile:
+    """The shares of the worker's time on one load. Raises RunFailed."""
     file = folder / f"{kind.name}.profile"
 
     def begin(process: "subprocess.Popen[bytes]") -> None:
@@ -35,6 +35,6 @@ def profile_run(servers: BenchServers, asked: BenchPlan, kind: LoadKind, folder:
                 raise RunFailed(f"no profile of {kind.value}")
             time.sleep(_POLL_S)
 
-    load = workload(kind, asked.messages, seed=asked.seed, agents=asked.agents)
+    load = workload(kind, plan.messages, seed=plan.seed, agents=plan.agents)
     servers.run(_WORKER, load, extra={"BENCH_PROFILE": str(file)}, begin=begin, end=end)
     return profile_of(file)

@@ -1,4 +1,4 @@
-"""`routing-sync run` under cProfile, from SIGUSR1 to SIGUSR2, when its figures go to the file BENCH_PROFILE."""
+"""`routing-sync run` under cProfile between SIGUSR1 and SIGUSR2, which writes the profile to the file BENCH_PROFILE."""
 
 import asyncio
 import cProfile
@@ -11,7 +11,7 @@ from worker.settings import Settings
 
 
 def main() -> None:
-    """Run until killed."""
+    """Runs the worker until the process is killed."""
     profile = cProfile.Profile()
 
     def begin(*_: object) -> None:
@@ -21,7 +21,7 @@ def main() -> None:
         profile.disable()
         file = Path(os.environ["BENCH_PROFILE"])
         profile.dump_stats(f"{file}.part")
-        # Who waits for it must find it whole.
+        # Renamed when complete: the benchmark waits for the file and reads it at once.
         Path(f"{file}.part").rename(file)
 
     signal.signal(signal.SIGUSR1, begin)

@@ -1,6 +1,6 @@
-"""Cases measured in turn, each against the first within one round: machines are shared, and seconds are those of a day.
+"""Variants measured in turn, each as ratio to the first variant of the same round.
 
-What is shown is the median of the rounds, and every ratio is made within a round.
+Ratios are made within a round because the machine's speed varies from minute to minute; a row shows their median.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,20 +13,20 @@ from tests.bench.runs.fleet import Figures
 
 
 class Variant(Struct, frozen=True, kw_only=True):
-    """What is measured under a name; `run` takes the round's number."""
+    """A measured variant. `run` takes the number of the round."""
 
     name: str
     run: Callable[[int], Figures]
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """A case's medians; `cpu`, `mongod_cpu` and `rate` are ratios to the first case's.
+    """The medians of a variant. `cpu`, `mongod_cpu` and `rate` are ratios to the first variant.
 
-    `rate_per_s`: messages a second. Per 1,000 messages `aborted_per_1000`: transactions that did not commit, and
-    `pages_read_per_1000`: pages that mongod had to read into its cache.
+    `rate_per_s`: messages a second. `aborted_per_1000`: aborted transactions, and `pages_read_per_1000`: pages that
+    mongod read into its cache, both per 1,000 messages.
     """
 
-    case: str
+    variant: str
     cpu_s_per_1000: float
     cpu: float
     mongod_cpu_s_per_1000: float
@@ -38,25 +38,27 @@ class Row(Struct, frozen=True, kw_only=True):
     messages_a_transaction: float | None
 
 
-def compare(cases: Sequence[Variant], *, rounds: int, seed: int, done: Callable[[], None] = lambda: None) -> list[Row]:
-    """All rounds, the cases in another order each; `done` is called after every run. Raises RunFailed."""
-    found: dict[str, list[tuple[Figures, Figures]]] = {case.name: [] for case in cases}
+def compare(
+    variants: Sequence[Variant], *, rounds: int, seed: int, done: Callable[[], None] = lambda: None
+) -> list[Row]:
+    """Runs all rounds, each in a random order of the variants. Calls `done` after every run. Raises RunFailed."""
+    found: dict[str, list[tuple[Figures, Figures]]] = {variant.name: [] for variant in variants}
     for number in range(rounds):
-        order = list(cases)
+        order = list(variants)
         Random(f"{seed}/{number}").shuffle(order)
         figures: dict[str, Figures] = {}
-        for case in order:
-            figures[case.name] = case.run(number)
+        for variant in order:
+            figures[variant.name] = variant.run(number)
             done()
         for name, each in figures.items():
-            found[name].append((each, figures[cases[0].name]))
+            found[name].append((each, figures[variants[0].name]))
     return [_row(name, pairs) for name, pairs in found.items()]
 
 
 def _row(name: str, pairs: Sequence[tuple[Figures, Figures]]) -> Row:
     committed = sum(each.store.committed for each, _ in pairs)
     return Row(
-        case=name,
+        variant=name,
         cpu_s_per_1000=median(each.cpu_s_per_1000 for each, _ in pairs),
         cpu=median(each.cpu_s_per_1000 / first.cpu_s_per_1000 for each, first in pairs),
         mongod_cpu_s_per_1000=median(each.mongod_cpu_s_per_1000 for each, _ in pairs),

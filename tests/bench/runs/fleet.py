@@ -1,7 +1,7 @@
-"""Processes of one consumer on one queue and one database: warmed up, fed, and what a feeding took.
+"""The processes of one consumer on one queue and one database, and the cost of emptying the queue.
 
-CPU is user and system time of the processes, all their threads, from the release to the last deletion and the last
-announcement; starting up and warming up are not in it.
+CPU is user and system time of all threads of the processes, from the release of the queue until the last message is
+deleted, the last event is published and the outbox is empty. Start-up and warm-up are not included.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from worker.store.documents import Collection
 _TAIL: Final = 2_000
 _DRAINED_WITHIN_S: Final = 180
 _SECONDS_A_MESSAGE_MAX: Final = 0.1
-"""More for a long run: the machine may be busy with other work."""
+"""Added to the deadline for each message, for long runs on a busy machine."""
 _CLEARED_WITHIN_S: Final = 20
 _POLL_S: Final = 0.01
 _RESIDENT: Final = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
@@ -38,11 +38,11 @@ T = TypeVar("T")
 
 
 class RunFailed(Exception):
-    """A consumer did not empty its queue; the message ends with the last of what it printed."""
+    """A consumer did not empty its queue in time. The message ends with the end of the consumer's output."""
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """What a feeding took; `calls` are those to SQS and SNS, by action, and `store` is what mongod did."""
+    """The cost of emptying a queue once. `calls`: calls to SQS and SNS by action. `store`: the work of mongod."""
 
     messages: int
     cpu_s: float
@@ -68,7 +68,7 @@ class Figures(Struct, frozen=True, kw_only=True):
 
 
 class Fleet:
-    """The running processes. Every method raises RunFailed where the queue is not emptied in time."""
+    """The running processes. Methods that wait raise RunFailed after their deadline."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Fleet:
         mongo: MongoClient[dict[str, Any]],
         running: Sequence[tuple[Process, IO[bytes]]],
     ) -> None:
-        """`queue` names the database, too."""
+        """`queue`: the name of the queue and of the database. `running`: processes, each with its output."""
         self._consumer = consumer
         self._queue = queue
         self._endpoint = endpoint
@@ -90,20 +90,20 @@ class Fleet:
 
     @property
     def processes(self) -> list[Process]:
-        """All of them, in the order they were started."""
+        """The processes in the order of their start."""
         return [process for process, _ in self._running]
 
     def resident_bytes(self) -> int:
-        """Memory of all processes that is not swapped out."""
+        """Resident memory (VmRSS) of all processes."""
         found = [_RESIDENT.search(Path(f"/proc/{one.pid}/status").read_text()) for one in self.processes]
         return sum(int(each[1]) * 1_024 for each in found if each is not None)
 
     def wait_polled(self, receivers: int) -> None:
-        """Until every process waits for messages with so many receivers: none is still starting up."""
-        self._send_with_retries(lambda: self._endpoint.polled(self._queue, pollers=receivers * len(self._running)))
+        """Waits until every process has started and polls with `receivers` receivers."""
+        self._repeat_until_answered(lambda: self._endpoint.polled(self._queue, pollers=receivers * len(self._running)))
 
     def warm_up(self, load: Workload) -> None:
-        """Connections, caches, first polls; then the load is behind the curtain."""
+        """Lets the consumer handle the warm-up messages, then stages the load, invisible for now."""
         self._endpoint.stage(self._queue, load.warm_up)
         self._endpoint.release(self._queue)
         self._drained(load.warm_up_announced)
@@ -111,11 +111,14 @@ class Fleet:
         self._endpoint.stage(self._queue, load.bodies)
 
     def stage(self, bodies: Sequence[str]) -> None:
-        """More behind the curtain."""
+        """Adds messages that stay invisible until `drain`."""
         self._endpoint.stage(self._queue, bodies)
 
     def drain(self, *, messages: int, announced: int) -> Figures:
-        """Let out what was staged, that many messages, and wait until all is done."""
+        """Releases the staged messages, waits until all are settled, and returns the cost.
+
+        `messages`: the number of staged messages. `announced`: events that the consumer must publish.
+        """
         store = StoreUse.now(self._mongod, self._mongo, self._queue)
         began = self._cpu_s()
         self._endpoint.release(self._queue)
@@ -134,40 +137,40 @@ class Fleet:
         return sum(cpu_s(process.pid) for process in self.processes)
 
     def _drained(self, published: int, *, within_s: float = _DRAINED_WITHIN_S) -> Drained:
-        # The bare loop announces nothing, and is waited for by its deletions alone.
+        # The bare loop publishes nothing, so only its deletes are awaited.
         wanted = 0 if self._consumer.name == BARE.name else published
-        return self._send_with_retries(lambda: self._endpoint.drained(self._queue, published=wanted), within_s)
+        return self._repeat_until_answered(lambda: self._endpoint.drained(self._queue, published=wanted), within_s)
 
-    def _send_with_retries(self, ask: Callable[[], T], within_s: float = _DRAINED_WITHIN_S) -> T:
+    def _repeat_until_answered(self, call: Callable[[], T], within_s: float = _DRAINED_WITHIN_S) -> T:
         deadline = time.monotonic() + within_s
         while True:
             try:
-                return ask()
+                return call()
             except TimeoutError as error:
                 ended = any(process.poll() is not None for process in self.processes)
                 if ended or time.monotonic() > deadline:
                     raise self._failed() from error
 
     def _wait_cleared(self) -> None:
-        """Until nothing is left in the outbox: taking it out is part of the work."""
+        """Waits until the outbox is empty: removing published entries is part of the measured work."""
         deadline = time.monotonic() + _CLEARED_WITHIN_S
         while self._mongo[self._queue][Collection.OUTBOX].find_one() is not None:
             if time.monotonic() > deadline:
                 raise self._failed()
-            # Asking is work for mongod, whose time is measured too.
+            # A query costs mongod time, which is measured too, so queries are spaced out.
             time.sleep(_POLL_S)
 
     def _failed(self) -> RunFailed:
-        told = []
+        outputs = []
         for _, output in self._running:
             output.seek(0)
-            told.append(output.read()[-_TAIL:].decode(errors="replace"))
-        return RunFailed(f"{self._consumer.name} did not empty its queue:\n" + "\n".join(told))
+            outputs.append(output.read()[-_TAIL:].decode(errors="replace"))
+        return RunFailed(f"{self._consumer.name} did not empty its queue:\n" + "\n".join(outputs))
 
 
 @contextlib.contextmanager
 def running(consumer: Consumer, variables: Mapping[str, str]) -> Iterator[tuple[Process, IO[bytes]]]:
-    """A process of the consumer with what it prints, killed at the end."""
+    """Yields a process of the consumer and its output file; kills the process at the end."""
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             consumer.command,

@@ -1,4 +1,4 @@
-"""The machine that the figures are of, in one line: without it they say nothing."""
+"""The machine and the versions that figures were measured with, in one line."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ _MODEL = re.compile(r"^model name\s*:\s*(.+)$", re.MULTILINE)
 
 
 def machine() -> str:
-    """Cores, their kind and load, and the versions that matter."""
+    """Cores, load average, kernel, and the versions of Python, MongoDB and the main libraries."""
     model = _MODEL.search(Path("/proc/cpuinfo").read_text())
     versions = ", ".join(
         f"{name} {version(name)}" for name in ("aiobotocore", "aiohttp", "orjson", "pydantic", "pymongo")

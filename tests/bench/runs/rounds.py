@@ -1,6 +1,6 @@
-"""Every consumer on every load, several times in turn: machines are shared, and what is near in time is comparable.
+"""Rounds of all consumers on all loads, each as ratio to the bare loop on the same load in the same round.
 
-A ratio is made within one round, against the bare loop on the same load; what is shown is the median of the rounds.
+Ratios are made within a round because the machine's speed varies from minute to minute; a cell shows their median.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +14,12 @@ from tests.bench.loads.workload import LoadKind, workload
 from tests.bench.runs.fleet import Figures, RunFailed
 from tests.bench.runs.servers import BenchServers
 
-_ALONE_SHARE = {LoadKind.OWN: 1.0, LoadKind.UNSHARED: 0.25, LoadKind.SYNCS: 0.25, LoadKind.MIX: 0.5}
-"""Whoever takes messages one at a time gets so much of them: its figure for 1,000 settles as fast, and it is slow."""
+_ONE_AT_A_TIME_SHARE = {LoadKind.OWN: 1.0, LoadKind.UNSHARED: 0.25, LoadKind.SYNCS: 0.25, LoadKind.MIX: 0.5}
+"""The share of the messages that a consumer of single messages gets: it is slow, and its mean needs no more."""
 
 
 class BenchPlan(Struct, frozen=True, kw_only=True):
-    """What to measure."""
+    """The consumers, the loads, and how often. `agents`: agents that all pairs share; None: two a pair."""
 
     consumers: Sequence[Consumer]
     kinds: Sequence[LoadKind]
@@ -30,7 +30,7 @@ class BenchPlan(Struct, frozen=True, kw_only=True):
 
 
 class Cell(Struct, frozen=True, kw_only=True):
-    """A consumer on a load: medians of the rounds; `cpu` and `wall` are ratios to the bare loop's."""
+    """A consumer on a load: medians of the rounds. `cpu` and `wall` are ratios to the bare loop."""
 
     consumer: str
     kind: LoadKind
@@ -42,41 +42,41 @@ class Cell(Struct, frozen=True, kw_only=True):
 
 
 class BenchOutcome(Struct, frozen=True, kw_only=True):
-    """The cells, and what could not be measured."""
+    """The cells, and the error of each run that failed."""
 
     cells: Sequence[Cell]
-    faults: Sequence[str]
+    failures: Sequence[str]
 
 
-def measure_rounds(servers: BenchServers, asked: BenchPlan, done: Callable[[], None] = lambda: None) -> BenchOutcome:
-    """All rounds; `done` is called after every run."""
+def measure_rounds(servers: BenchServers, plan: BenchPlan, done: Callable[[], None] = lambda: None) -> BenchOutcome:
+    """Runs all rounds. Calls `done` after every run."""
     found: dict[tuple[str, LoadKind], list[tuple[Figures, Figures]]] = {}
-    faults: dict[str, None] = {}
-    for number in range(asked.rounds):
-        for kind in asked.kinds:
+    failures: dict[str, None] = {}
+    for number in range(plan.rounds):
+        for kind in plan.kinds:
             figures: dict[str, Figures] = {}
-            for consumer in _in_turn(asked, number, kind):
+            for consumer in _in_turn(plan, number, kind):
                 try:
-                    figures[consumer.name] = _run(servers, asked, consumer, kind, number)
-                except RunFailed as fault:
-                    faults[str(fault)] = None
+                    figures[consumer.name] = _run(servers, plan, consumer, kind, number)
+                except RunFailed as error:
+                    failures[str(error)] = None
                 done()
             for name, each in figures.items():
                 if BARE.name in figures:
                     found.setdefault((name, kind), []).append((each, figures[BARE.name]))
-    order = [(consumer.name, kind) for kind in asked.kinds for consumer in asked.consumers]
-    return BenchOutcome(cells=[_cell(*key, found[key]) for key in order if key in found], faults=list(faults))
+    order = [(consumer.name, kind) for kind in plan.kinds for consumer in plan.consumers]
+    return BenchOutcome(cells=[_cell(*key, found[key]) for key in order if key in found], failures=list(failures))
 
 
-def _in_turn(asked: BenchPlan, number: int, kind: LoadKind) -> Iterator[Consumer]:
-    order = list(asked.consumers)
-    Random(f"{asked.seed}/{number}/{kind.value}").shuffle(order)
+def _in_turn(plan: BenchPlan, number: int, kind: LoadKind) -> Iterator[Consumer]:
+    order = list(plan.consumers)
+    Random(f"{plan.seed}/{number}/{kind.value}").shuffle(order)
     yield from order
 
 
-def _run(servers: BenchServers, asked: BenchPlan, consumer: Consumer, kind: LoadKind, number: int) -> Figures:
-    messages = round(asked.messages * (_ALONE_SHARE[kind] if consumer.one_at_a_time else 1))
-    return servers.run(consumer, workload(kind, messages, seed=asked.seed + number, agents=asked.agents))
+def _run(servers: BenchServers, plan: BenchPlan, consumer: Consumer, kind: LoadKind, number: int) -> Figures:
+    messages = round(plan.messages * (_ONE_AT_A_TIME_SHARE[kind] if consumer.one_at_a_time else 1))
+    return servers.run(consumer, workload(kind, messages, seed=plan.seed + number, agents=plan.agents))
 
 
 def _cell(name: str, kind: LoadKind, pairs: Sequence[tuple[Figures, Figures]]) -> Cell:

@@ -1,4 +1,4 @@
-"""One run: a store made ready, a consumer started and warmed up, the queue released at once, CPU and wall read."""
+"""The servers of the benchmark, and one measured run: store filled, consumer warmed up, queue released, cost read."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +27,7 @@ def _nothing(_: Process) -> None:
 
 
 class BenchServers(Struct, frozen=True, kw_only=True):
-    """The servers that all runs share."""
+    """The servers that all runs share: the stand-in for SQS and SNS, and MongoDB."""
 
     endpoint: BenchEndpoint
     mongod: Mongod
@@ -42,9 +42,9 @@ class BenchServers(Struct, frozen=True, kw_only=True):
         begin: Watcher = _nothing,
         end: Watcher = _nothing,
     ) -> Figures:
-        """Measure one consumer on one load; `begin` and `end` are called at the ends of what is measured.
+        """Measures one consumer on one load. Calls `begin` before the queue is released, `end` when it is empty.
 
-        `extra`: variables of the consumer's own. Raises RunFailed.
+        `extra`: environment variables for this run. Raises RunFailed.
         """
         with self.place() as queue:
             self.fill(queue, load.documents)
@@ -55,12 +55,12 @@ class BenchServers(Struct, frozen=True, kw_only=True):
                     figures = fleet.drain(messages=len(load.bodies), announced=load.announced)
                     end(fleet.processes[0])
                     return figures
-            except RunFailed as fault:
-                raise RunFailed(f"{load.kind.value}: {fault}") from fault
+            except RunFailed as error:
+                raise RunFailed(f"{load.kind.value}: {error}") from error
 
     @contextlib.contextmanager
     def place(self) -> Iterator[str]:
-        """The name of a queue and of a database that are there until the end."""
+        """Yields a new name for a queue and a database, and removes both at the end."""
         name = f"bench-{next(_numbers)}"
         try:
             yield name
@@ -69,7 +69,7 @@ class BenchServers(Struct, frozen=True, kw_only=True):
             self.mongo.drop_database(name)
 
     def fill(self, database: str, documents_by_collection: Documents) -> None:
-        """Store what a load needs."""
+        """Inserts documents into a database."""
         for collection, documents in documents_by_collection.items():
             if documents:
                 self.mongo[database][collection].insert_many([dict(one) for one in documents], ordered=False)
@@ -78,7 +78,7 @@ class BenchServers(Struct, frozen=True, kw_only=True):
     def fleet(
         self, consumer: Consumer, queue: str, *, processes: int = 1, extra: Mapping[str, str] | None = None
     ) -> Iterator[Fleet]:
-        """That many processes of a consumer on a queue and the database of the same name."""
+        """Runs processes of a consumer on a queue and the database of the same name; kills them at the end."""
         variables = {**self._environment(queue), **consumer.variables, **(extra or {})}
         with contextlib.ExitStack() as stack:
             yield Fleet(
@@ -107,7 +107,7 @@ class BenchServers(Struct, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def running_servers(*, latency_ms: float) -> Iterator[BenchServers]:
-    """The servers, stopped at the end."""
+    """Starts the servers, and stops them at the end."""
     with BenchEndpoint(latency_ms=latency_ms) as endpoint, Mongod() as mongod:
         mongo: MongoClient[dict[str, Any]] = MongoClient(mongod.uri)
         with mongo:

@@ -1,4 +1,4 @@
-"""What mongod did between two looks: CPU, transactions, bytes. Free for the worker: mongod counts them anyway."""
+"""The work of mongod between two readings of its own counters: CPU, transactions, bytes."""
 
 import time
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from mongod import Mongod
 
 
 class StoreUse(Struct, frozen=True, kw_only=True):
-    """Totals since mongod started, or what was added between two looks.
+    """Totals since mongod started, or the difference of two readings.
 
-    `stored_bytes`: documents, not compressed, and indexes, of one database. `journal_bytes`: what was logged for a
-    crash. `network_bytes`: both ways, of all clients. `pages_read`: pages that were not in mongod's cache.
+    `stored_bytes`: uncompressed documents and indexes of one database. `journal_bytes`: bytes written to the journal.
+    `network_bytes`: both directions, all clients. `pages_read`: pages read into the cache.
     """
 
     cpu_s: float
@@ -27,7 +27,7 @@ class StoreUse(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def now(cls, mongod: Mongod, mongo: MongoClient[dict[str, Any]], database: str) -> Self:
-        """The totals at this moment."""
+        """Reads the totals."""
         status: Mapping[str, Any] = mongo.admin.command("serverStatus")
         stored: Mapping[str, Any] = mongo[database].command("dbStats")
         return cls(
@@ -41,7 +41,7 @@ class StoreUse(Struct, frozen=True, kw_only=True):
         )
 
     def since(self, before: Self) -> Self:
-        """What was added."""
+        """The difference to an earlier reading."""
         return type(self)(
             cpu_s=self.cpu_s - before.cpu_s,
             committed=self.committed - before.committed,
@@ -54,5 +54,5 @@ class StoreUse(Struct, frozen=True, kw_only=True):
 
 
 def cpu_s(pid: int) -> float:
-    """User and system seconds of a process, all threads. Linux numbers the CPU clocks of others this way."""
+    """User and system seconds of a process with all its threads. Linux derives the id of its CPU clock from its pid."""
     return time.clock_gettime((~pid << 3) | 2)
