@@ -1,4 +1,4 @@
-"""A clock that stands still until the test moves it, and a chance that never surprises."""
+"""A clock that stands still until the test advances it, and a fixed chance."""
 
 import asyncio
 import heapq
@@ -10,22 +10,22 @@ T0 = datetime(2024, 5, 6, 7, 8, 9, 123_000, tzinfo=UTC)
 
 
 async def run_ready_tasks(times: int = 50) -> None:
-    """Let every task that can go on go on."""
+    """Run the event loop until the ready tasks wait again."""
     for _ in range(times):
         await asyncio.sleep(0)
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Let tasks go on until `holds`."""
+    """Run the event loop until `holds()` is true."""
     for _ in range(10_000):
         if holds():
             return
         await asyncio.sleep(0)
-    raise AssertionError("it never came to hold")
+    raise AssertionError("the condition never held")
 
 
 class FakeClock:
-    """Time is what `advance` says; a sleep ends when its time comes."""
+    """Time passes only in `advance`, which wakes each sleeper at its time."""
 
     def __init__(self) -> None:
         self._now = T0
@@ -41,7 +41,7 @@ class FakeClock:
         return (self._now - T0).total_seconds()
 
     def put(self, seconds: float) -> None:
-        """Somebody sets it, forward or back; no time passes."""
+        """Set the wall clock forward or back; the monotonic clock does not move."""
         self._put_off += timedelta(seconds=seconds)
 
     async def sleep(self, seconds: float) -> None:
@@ -51,7 +51,7 @@ class FakeClock:
         await woken.wait()
 
     async def advance(self, seconds: float) -> None:
-        """Move on, waking each sleeper at its time."""
+        """Let `seconds` pass and wake each sleeper at its time."""
         await run_ready_tasks()
         end = self._now + timedelta(seconds=seconds)
         while self._sleepers and self._sleepers[0][0] <= end:
@@ -63,7 +63,7 @@ class FakeClock:
 
 
 class AutoAdvancingClock(FakeClock):
-    """Sleeps take no time to wait for, but move the clock."""
+    """A clock on which a sleep returns at once and advances the time."""
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -72,7 +72,7 @@ class AutoAdvancingClock(FakeClock):
 
 
 class FixedChance:
-    """Always the same chance: a delay of JitteredDelay is then three quarters of its ceiling."""
+    """Always 0.5: a delay of JitteredBackoff is then three quarters of its ceiling."""
 
     def random(self) -> float:
         return 0.5

@@ -1,4 +1,4 @@
-"""Clients of moto's server, with queues and topics of their own for every test."""
+"""Clients of moto's server, and queues and topics for one test each."""
 
 import json
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ _numbers = count(1)
 
 @dataclass(slots=True)
 class Aws:
-    """Clients of moto's server, and what a test makes of them."""
+    """Clients of moto's server, and helpers that make and read queues."""
 
     sns: "SNSClient"
     sqs: "SQSClient"
@@ -35,11 +35,11 @@ class Aws:
     publishing: "SNSClient | SnsHttp"
 
     async def provisioned(self, **wanted: Any) -> ProvisioningResult:
-        """Queues and topics of this test's own."""
+        """New queues and topics."""
         return await provision(self.sns, self.sqs, ProvisioningSpec(prefix=f"test-{next(_numbers)}", **wanted))
 
     async def queue(self, *, fifo: bool) -> tuple[str, str]:
-        """A queue of this test's own and its dead-letter queue, without topics: their URLs."""
+        """The URLs of a new queue and its dead-letter queue."""
         name = f"test-{next(_numbers)}"
         kind: Any = {"FifoQueue": "true"} if fifo else {}
         ending = ".fifo" if fifo else ""
@@ -50,7 +50,7 @@ class Aws:
         return (await self.sqs.create_queue(QueueName=f"{name}{ending}", Attributes=wanted))["QueueUrl"], dead_url
 
     def adapter(self, url: str, dead_url: str) -> SqsQueue:
-        """The adapter of that queue."""
+        """The adapter of a queue."""
         return SqsQueue(
             client=self.sqs,
             polling=self.hot,
@@ -61,7 +61,7 @@ class Aws:
         )
 
     async def taken(self, url: str) -> list[dict[str, Any]]:
-        """What is visible in a queue."""
+        """Receive the messages that are visible in a queue."""
         answer: Any = await self.sqs.receive_message(
             QueueUrl=url,
             MaxNumberOfMessages=10,

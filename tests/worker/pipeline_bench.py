@@ -1,4 +1,4 @@
-"""The whole pipeline on stand-ins, running until the test lets go of it."""
+"""A bench of the whole pipeline, on stand-ins for SQS, SNS and MongoDB."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -42,7 +42,7 @@ class RunningPipeline:
     running: "asyncio.Task[None]"
 
     async def stop(self) -> None:
-        # The long poll is no longer fresh: it may be cut off.
+        # The long poll is then old enough to be cancelled (`FRESH_S`).
         await self.clock.advance(3)
         self.stopping.request()
         await self.running
@@ -56,7 +56,7 @@ async def running_pipeline(
     policy: PolicyInUse = PolicyInUse.CAUSAL,
     store: InterruptibleStore | None = None,
 ) -> AsyncIterator[RunningPipeline]:
-    """A running pipeline with these messages in its queue."""
+    """A running pipeline with these messages in its queue; it is cancelled at the end of the context."""
     clock, recorder, topics = FakeClock(), TelemetryRecorder(), StandInTopics()
     store = store or InterruptibleStore()
     store.away = away

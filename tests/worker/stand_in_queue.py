@@ -1,4 +1,4 @@
-"""A queue in memory that behaves as the port says, and fails when it is told to."""
+"""A stand-in for SQS in memory, with failures that a test sets."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ class _Stored:
     attributes: dict[str, dict[str, Any]]
     group: str | None
     visible_at: float
-    """By the queue's own clock, which nobody sets."""
+    """Monotonic clock, seconds."""
     receives: int = 0
     receipt: str | None = None
 
 
 @dataclass(slots=True)
 class StandInQueue:
-    """`answers` are given to the calls of one kind in turn before it behaves: an exception, or what to refuse."""
+    """A `MessageQueue` in memory. `refusals` hold the results that the next entries of each action get (`refuse`)."""
 
     clock: Clock
     facts: QueueFacts = field(
@@ -57,7 +57,7 @@ class StandInQueue:
         return message_id
 
     def refuse(self, action: str, *answers: RefusedEntry | QueueAway | None) -> None:
-        """The next entries of that action get these answers; QueueAway is the answer to a whole call."""
+        """The next entries of an action (delete, hide, dead_letter, receive) get these; QueueAway fails a call."""
         self.refusals.setdefault(action, deque()).extend(answers)
 
     @property

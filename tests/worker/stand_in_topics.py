@@ -1,4 +1,4 @@
-"""Topics in memory: they take what SNS would, and answer as told."""
+"""A stand-in for SNS in memory, with failures that a test sets."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,7 +9,11 @@ from worker.ports import RefusedEntry, TopicMessage, is_fifo
 
 
 class StandInTopics:
-    """Takes messages, on a FIFO topic each only once, or answers as told."""
+    """`Topics` in memory that check the limits of SNS; a FIFO topic takes each message id once.
+
+    `answers` are the refusals of a message id, in order. `away` fails every call, `refusing` the calls to these ARNs.
+    While `gate` is not set, a call waits for it.
+    """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, list[TopicMessage]]] = []

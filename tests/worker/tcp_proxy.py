@@ -1,4 +1,4 @@
-"""A TCP proxy that can lose answers: the request gets through, and the connection breaks before the answer does."""
+"""A TCP proxy that can lose answers: it forwards the request and closes the connection before the answer."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from tests.worker.tcp_server import TcpServer
 
 
 class TcpProxy(TcpServer):
-    """Between a client and one port of this machine."""
+    """A proxy of one local port."""
 
     def __init__(self, target_port: int) -> None:
         super().__init__()
@@ -18,7 +18,7 @@ class TcpProxy(TcpServer):
         self.lost = 0
 
     def lose_answers(self, word: bytes, times: int = 1_000_000) -> None:
-        """Lose the answers to the next `times` requests that hold the word."""
+        """Lose the answers to the next `times` requests that contain `word`."""
         self._word, self._losses = word, times
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -35,7 +35,7 @@ class TcpProxy(TcpServer):
         there: asyncio.StreamReader,
         back: asyncio.StreamWriter,
     ) -> None:
-        """Until one side closes, or an answer is to be lost."""
+        """Forward both ways until one side closes or an answer must be lost."""
         losing = asyncio.Event()
 
         async def requests() -> None:

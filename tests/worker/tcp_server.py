@@ -1,4 +1,4 @@
-"""A server on a port of its own that ends, with every connection it has, when its test does."""
+"""A TCP server for one test."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -6,7 +6,7 @@ from typing import Self
 
 
 class TcpServer(ABC):
-    """Listens on `port` of 127.0.0.1 while `async with` lasts."""
+    """Listens on a free port of 127.0.0.1 while the context lasts, and then closes all connections."""
 
     port: int
 
@@ -15,7 +15,7 @@ class TcpServer(ABC):
 
     @abstractmethod
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, to its end; cancelled at the server's."""
+        """Serve one connection; cancelled when the server ends."""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)

@@ -36,7 +36,7 @@ class TelemetryRecorder:
         pass
 
     def total(self, metric: Metric) -> int:
-        """Over all tags."""
+        """The count over all tags."""
         return sum(value for name, value in self.counts.items() if name.partition(" ")[0] == metric.value)
 
     @property
@@ -49,7 +49,7 @@ class TelemetryRecorder:
 
 
 def runtime_of(clock: Clock, recorder: TelemetryRecorder) -> RuntimeContext:
-    """The runtime context of the parts under test, as the worker's process makes it."""
+    """A runtime context for the parts under test, made as `process.py` makes it."""
     health = Health(clock=clock, silence_s_max=90)
     return RuntimeContext.create(clock=clock, chance=FixedChance(), telemetry=recorder.telemetry, health=health)
 

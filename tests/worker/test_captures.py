@@ -1,4 +1,4 @@
-"""Capture files: three ways to write them, and faults that name file and line and stop nothing."""
+"""Capture files: three formats, and errors that name file and line and do not stop the reading."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ LINE = json.dumps(EVENT)
 
 
 def _read(text: str) -> list[object]:
-    """Of each value its line; of each fault its text."""
+    """The line of each value and the text of each error."""
     found = captures_of("f", text.encode().splitlines(keepends=True))
     return [one.line if isinstance(one, Capture) else str(one) for one in found]
 

@@ -1,4 +1,4 @@
-"""Which client makes the calls that are made all the time is the operator's to choose, for each service by itself."""
+"""The clients: SQS_TRANSPORT and SNS_TRANSPORT choose the client of the frequent calls, each for one service."""
 
 from typing import Any, Literal
 

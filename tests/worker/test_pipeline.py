@@ -1,4 +1,4 @@
-"""The parts together: a message's whole way, and every way to end."""
+"""The pipeline: the whole way of a message, and every way in which the worker ends."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ WORK_ITEM = body(
 
 
 class BrokenQueue(StandInQueue):
-    """Its second call to receive meets a fault in our code."""
+    """A queue whose second call to receive raises an unexpected error."""
 
     async def receive(self, *, wait_s: int) -> Sequence[Message]:
         if any(action == "receive" for action, _ in self.calls):
@@ -110,7 +110,7 @@ async def test_a_field_whose_event_does_not_come_is_decided_by_the_poll_and_publ
     now = "2024-05-06T07:08:09.123Z"
     asks = json.loads(body("conversation", "c1", 4, {"status": "open", "assignedUsers": ["u1"], "updatedAt": now}))
     asks["body"]["changes"] = {"attributes": {"assignedUsers": {"op": "replace", "before": [], "after": ["u1"]}}}
-    # Of the work-item's first two revisions no event comes.
+    # The events of the work-item's first two revisions never arrive.
     item = json.loads(WORK_ITEM)
     item["body"]["data"]["attributes"] |= {"rev": 3, "updatedAt": now}
     item["body"]["changes"] = {"attributes": {"priority": {"op": "replace", "before": 1, "after": 2}}}

@@ -1,4 +1,4 @@
-"""The worker as a process of its own: signals, exit statuses, and what it says while something is away."""
+"""The worker as a process: signals, exit statuses, and its log while a service is away."""
 
 import json
 import logging
@@ -24,7 +24,7 @@ COMMAND = str(Path(sys.executable).parent / "routing-sync")
 
 
 class Worker:
-    """The process; its log is read line by line, which is how a test waits for it."""
+    """A worker process. A test waits for it by reading its log line by line."""
 
     def __init__(self, **environment: str) -> None:
         self.process = subprocess.Popen(
@@ -37,7 +37,7 @@ class Worker:
         self.lines: list[dict[str, Any]] = []
 
     def wait_for(self, message: str) -> dict[str, Any]:
-        """The next line that says so."""
+        """The next log line with that `msg`."""
         for line in self._out:
             self.lines.append(json.loads(line))
             if self.lines[-1]["msg"] == message:
@@ -52,7 +52,7 @@ class Worker:
         return self.process.stdout
 
     def end(self, *signals: signal.Signals) -> tuple[int, str]:
-        """Exit status and standard error."""
+        """Send the signals and wait; returns exit status and standard error."""
         for number in signals:
             self.process.send_signal(number)
         _, errors = self.process.communicate(timeout=30)
@@ -66,7 +66,7 @@ class Worker:
 
 @pytest.fixture(scope="module")
 def made(moto: MotoServer) -> dict[str, str]:
-    """Queues and topics of these tests. One of them sends something, and it is taken and deleted."""
+    """The variables of `provision`: the queues and topics that all tests of this file share."""
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as out:
         for name, value in moto.environment.items():
             patch.setenv(name, value)
@@ -77,7 +77,7 @@ def made(moto: MotoServer) -> dict[str, str]:
 
 @pytest.fixture
 def environment(moto: MotoServer, made: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment of a worker with queues and no store yet."""
+    """The environment variables of a worker, without MONGODB_URI."""
     for row in setting_rows():
         monkeypatch.delenv(row.name, raising=False)
     variables = {**moto.environment, **made, "HTTP_PORT": "0", "MONGODB_DATABASE": "process"}
@@ -158,7 +158,7 @@ def test_a_policy_without_its_engine_is_one_line_with_the_remedy_and_exit_2(
 
 
 def test_a_second_signal_exits_at_once() -> None:
-    deaf = """
+    script = """
 import asyncio, sys
 from worker.runtime.clock import SystemClock
 from worker.telemetry.logs import LogIdentity, open_log
@@ -169,16 +169,16 @@ async def main():
     stopping.install_handlers()
     print("listening", flush=True)
     await stopping.wait_until_requested()
-    print("asked", flush=True)
+    print("stop requested", flush=True)
     await asyncio.Event().wait()
 
 asyncio.run(main())
 """
-    process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "listening\n"
     process.send_signal(signal.SIGINT)
-    while process.stdout.readline() != "asked\n":
+    while process.stdout.readline() != "stop requested\n":
         pass
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)

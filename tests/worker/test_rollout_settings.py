@@ -1,4 +1,4 @@
-"""COMMAND_ENGINE, COMPOSED_UPDATES and MAX_FIELDS; and what the figures tell of the updates that came."""
+"""COMMAND_ENGINE, COMPOSED_UPDATES and MAX_FIELDS, and the metric that counts updates."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -124,13 +124,13 @@ class TestFaults:
         assert "'everyone=2'" in line
 
     def test_an_origin_with_two_limits_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Which of the two would stand is chance, and another one at the next start."""
+        """Otherwise chance would decide which of the two limits holds, at each start anew."""
         [line] = faults(monkeypatch, MAX_FIELDS="api=2,api=3")
         assert line.startswith("MAX_FIELDS: ")
 
 
 async def synced(rollout: EngineRollout, **told: Any) -> HandledEvent:
-    """What becomes of an event of a conversation whose work-item u-1 has."""
+    """The ending of an event of a conversation whose work-item is assigned to u-1."""
     policy = PolicyInUse.LEGACY if rollout.engine is Engine.LEGACY else PolicyInUse.CAUSAL
     world = World(rollout=rollout, policy=policy).put(
         conversation(3), work_item(3, status="assigned", user="u-1", session="s-1")
@@ -147,7 +147,7 @@ def used(recorder: TelemetryRecorder) -> dict[str, int]:
 
 LEGACY = EngineRollout(engine=Engine.LEGACY)
 SNOOZED: Json = {"users": ("u-1",), "status": "snoozed"}
-"""A conversation of the work-item's agent."""
+"""A snoozed conversation that is assigned to the work-item's agent."""
 
 
 class TestUsage:

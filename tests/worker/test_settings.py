@@ -1,4 +1,4 @@
-"""Settings: every fault at once, each with its remedy, and no secret repeated."""
+"""Settings: all errors at once, each with its remedy, and no secret repeated."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Queue, receivers, lanes and settling, with a handler that does what a test says."""
+"""A bench of the consumer: queue, receivers, lanes and settler, with a scripted handler."""
 
 import asyncio
 import json
@@ -42,18 +42,22 @@ def body(conversation: str, rev: int = 1) -> str:
 
 
 def own(conversation: str) -> str:
-    """A sync of our own, come back."""
+    """The body of an event that announces a sync of this service."""
     reasons = [{"action": "SYNC_CONVERSATION", "code": "WORK_ITEM_ASSIGNED"}]
     return json.dumps({**json.loads(body(conversation)), "isSync": True, "routingReasons": reasons})
 
 
 class ScriptedHandler:
-    """A handler that does what the test says: raise, come back, or be done with it. `tried` are conversations that met
-    other writers, as they are begun again; each ends when its event in `contended` is set."""
+    """A handler that does what the test sets.
+
+    `away`: so many batches raise StoreAway. `faulty`: conversations whose batch raises KeyError. `back`: events that go
+    back. `contended`: conversations that meet another writer, each with the event that lets its retry go on.
+    `faulty_again`: conversations whose retry raises KeyError. `batches` and `retried` record the calls.
+    """
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
-        self.tried: list[str] = []
+        self.retried: list[str] = []
         self.away = 0
         self.faulty: set[str] = set()
         self.back: set[str] = set()
@@ -73,17 +77,17 @@ class ScriptedHandler:
         batch.end([self._end(event) for event in batch.events if event.conversation_id not in self.contended])
 
     def contend(self, *conversations: str) -> None:
-        """These meet other writers."""
+        """These conversations meet another writer."""
         self.contended = {conversation: asyncio.Event() for conversation in conversations}
 
-    def let(self, *conversations: str) -> None:
-        """These meet nobody any more."""
+    def release(self, *conversations: str) -> None:
+        """The retries of these conversations go on."""
         for conversation in conversations:
             self.contended[conversation].set()
 
     async def handle_contended(self, events: Sequence[Event]) -> list[HandledEvent]:
         (conversation,) = {event.conversation_id for event in events}
-        self.tried.append(conversation)
+        self.retried.append(conversation)
         await self.contended[conversation].wait()
         if conversation in self.faulty_again:
             raise KeyError("a customer's words")
@@ -100,7 +104,7 @@ class ScriptedHandler:
 
 
 class ConsumerBench:
-    """Queue, receivers, lanes and settling, with a scripted handler."""
+    """Queue, receivers, lanes and settler, with a scripted handler."""
 
     def __init__(self, clock: FakeClock, *, fifo: bool = False, batch_max: int = 50, lanes: int = 4) -> None:
         self.clock, self.recorder, self.handler = clock, TelemetryRecorder(), ScriptedHandler()

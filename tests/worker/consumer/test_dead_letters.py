@@ -1,4 +1,4 @@
-"""Dead letters: say why, fit, and are taken by SQS."""
+"""Dead letters: they hold the reason and fit the limits of SQS."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is in hand: bounded, and kept hidden from other workers."""
+"""Messages in flight: limited in number, and kept hidden from other workers."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ from worker.telemetry.metrics import Metric
 
 
 class InFlightBench:
-    """Messages taken from a queue of 60 s visibility, and the heartbeat that keeps them."""
+    """Messages received from a queue with a visibility timeout of 60 s, and the visibility extender."""
 
     def __init__(self) -> None:
         self.clock, self.recorder = FakeClock(), TelemetryRecorder()
@@ -79,7 +79,7 @@ async def test_visibility_is_extended_in_batches_of_ten_once_half_of_the_timeout
     assert bench.queue.hidden == []
     await bench.clock.advance(1)
     assert [entries for action, entries in bench.queue.calls if action == "hide"] == [10, 10, 5]
-    # An hour later, as while the store is away, nobody else has seen any of them.
+    # During an hour, as in an outage of the store, no other worker could receive any of them.
     await bench.clock.advance(3_600)
     assert all(bench.queue.visible_in_seconds(one) >= 20 for one in bench.queue.left)
     assert bench.recorder.gauges[Metric.IN_HAND.value] == 25

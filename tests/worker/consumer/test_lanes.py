@@ -1,4 +1,4 @@
-"""Lanes and receivers: batches by conversation, the store away, a fault in our code, and nothing lost over either."""
+"""Lanes and receivers: batches by conversation, and no message lost in an outage or an unexpected error."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -52,7 +52,7 @@ async def test_malformed_and_unsupported_messages_do_not_wait_for_the_store(benc
     bench.queue.send("{nonsense")
     bench.queue.send(FOREIGN)
     bench.start()
-    # The event's own lane is held up: the other two do not wait for it.
+    # The event's lane waits for the store. The lanes of the other two do not.
     await until(lambda: bench.queue.left == ["m1"])
     assert [letter.attributes["error_code"]["StringValue"] for letter in bench.queue.dead] == ["NOT_JSON"]
     await until(lambda: bench.recorder.total(Metric.UNSUPPORTED) == 1)
@@ -69,7 +69,7 @@ async def test_while_the_store_is_away_nothing_is_settled_and_receiving_pauses()
     bench.start()
     await run_ready_tasks()
     bench.queue.send(body("c2"))
-    # The long poll that was under way is let through; the next one waits.
+    # The long poll under way returns its message. The next one waits for the store.
     await bench.clock.advance(5)
     assert bench.queue.left == ["m1", "m2"]
     assert not bench.health.report()["checks"]["store"]["ok"]

@@ -1,4 +1,4 @@
-"""How late events come: of a batch, and as the poll hears of it."""
+"""Queue lag: the lateness of a batch, and of the queue as the gap poll reads it."""
 
 from datetime import timedelta
 
@@ -23,10 +23,10 @@ def _published(ago: timedelta | None) -> Event:
         ([], IN_TIME),
         ([None], IN_TIME),
         ([timedelta(seconds=3), timedelta(minutes=5), None], timedelta(minutes=5)),
-        # A clock that is behind.
+        # The worker's clock is behind the publisher's.
         ([timedelta(seconds=-3)], IN_TIME),
         ([timedelta(days=14)], timedelta(days=14)),
-        # A capture, played again: no queue keeps a message so long.
+        # A replayed capture: no queue keeps a message so long.
         ([timedelta(days=14, milliseconds=1), timedelta(seconds=1)], timedelta(seconds=1)),
     ],
 )
@@ -59,7 +59,7 @@ def test_the_lateness_is_unknown_while_the_queue_is_silent() -> None:
     clock.at += timedelta(minutes=5)
     assert lag.current() is None
     lag.note_answer()
-    # What it said before the silence still holds, for what is left of its minute.
+    # The lateness from before the silence keeps the rest of its minute.
     assert lag.current() == timedelta(minutes=10)
     for _ in range(2):
         clock.at += timedelta(seconds=31)

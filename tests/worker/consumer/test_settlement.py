@@ -1,4 +1,4 @@
-"""Settling: each outcome its queue action, in tens, with partial failures, and in order within a FIFO group."""
+"""Settlement: each outcome becomes its queue action, in batches of ten, with partial failures, in FIFO order."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

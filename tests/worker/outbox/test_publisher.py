@@ -1,4 +1,4 @@
-"""Announcing: within SNS's limits, never in settlement's way, and nothing lost that SNS or a crash left behind."""
+"""Publisher and relay: calls within the limits of SNS, and no announcement lost in an outage or a crash."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ def announcement(key: str, *, side: str = "conversation", size: int = 0, age_s: 
 
 
 class StandInOutbox:
-    """An outbox that knows what is in it."""
+    """An outbox in memory that can be away."""
 
     def __init__(self) -> None:
         self.entries: dict[str, Announcement] = {}

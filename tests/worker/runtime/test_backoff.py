@@ -1,4 +1,4 @@
-"""Delays grow, end somewhere, and differ between workers."""
+"""Backoff: delays grow up to a maximum and differ between workers."""
 
 from random import Random
 

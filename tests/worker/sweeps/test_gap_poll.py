@@ -1,4 +1,4 @@
-"""The poll: who waits too long is decided without the event, told of and announced; who does not goes on waiting."""
+"""The sweeps: the gap poll decides pairs that have waited too long, and the state expiry removes old states."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from worker.telemetry.metrics import Metric
 
 
 class Store(MemoryStore):
-    """One that can be away, and on which something may happen just before a commit."""
+    """A store in memory that can be away, and that calls `before_commit` before each commit."""
 
     away = False
 
@@ -52,7 +52,7 @@ class Store(MemoryStore):
 
 
 class GapPollBench:
-    """A poll and what it works with; nothing is put in the way of the handler that the lanes have, too."""
+    """A gap poll on a store in memory, with the real batch handler."""
 
     def __init__(self, clock: FakeClock | None = None) -> None:
         self.clock, self.recorder, self.store = clock or FakeClock(), TelemetryRecorder(), Store()
@@ -91,7 +91,7 @@ class GapPollBench:
         return [line for line in self.recorder.lines if line["msg"] == "CONVERSATION_SYNC_AUDIT"]
 
     async def waits(self, key: str = "c-1") -> None:
-        """An assignment that waits: of the work-item's first revision no event has come."""
+        """Store an assignment that waits for the event of the work-item's first revision."""
         now = format_instant(self.clock.now())
         item = event(work_item(2, key=f"w-{key}", of=key, updatedAt=now), changes=changes({"priority": (1, 2)}))
         asks = event(
@@ -130,7 +130,7 @@ async def test_an_old_gap_is_closed_logged_and_announced(bench: GapPollBench) ->
     assert (audit["conversationId"], audit["workItemId"], audit["policy"]) == ("c-1", "w-c-1", "causal")
     assert [reason["meta"]["rule"] for reason in audit["reasons"]] == ["B1"]
     assert [one.conversation_id for one in bench.offered] == ["c-1"]
-    # Told before it is announced: a kill in between then repeats nothing and loses nothing but a delay.
+    # Logged before it is announced: a kill in between loses nothing, because the relay announces it.
     assert bench.told_when_offered == [1]
     assert bench.recorder.counts[f"{Metric.GAP_CLOSED.value} outcome=applied"] == 1
     assert bench.recorder.counts[f"{Metric.APPLIED.value} direction=forward event=none rule=B1"] == 1
@@ -198,7 +198,7 @@ async def test_many_gaps_are_closed_in_pages(bench: GapPollBench) -> None:
 
 
 async def test_pairs_that_still_wait_hide_no_other_pair_and_are_polled_once_a_round(bench: GapPollBench) -> None:
-    """States without documents' news: what stands there cannot be read, and the poll cannot end their wait."""
+    """The stored conversations of these pairs cannot be read, so the poll cannot decide them."""
     stuck = [f"s-{number:03}" for number in range(3 * PAGE_SIZE + 7)]
     for key in stuck:
         bench.store.put_conversation({"_id": key, "rev": "seven"})
@@ -211,7 +211,7 @@ async def test_pairs_that_still_wait_hide_no_other_pair_and_are_polled_once_a_ro
     assert sorted(asked) == sorted([*stuck, "c-1"])
     assert bench.waiting(*stuck) == stuck
     assert bench.assigned() == "u-1"
-    # No more is read than those that still wait and two pages.
+    # One query reads at most the pairs that still wait and two pages.
     assert max(bench.store.asked) <= len(stuck) + 2 * PAGE_SIZE
 
 

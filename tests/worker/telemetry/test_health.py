@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz` over HTTP: ready only where everything is, and says what is not."""
+"""`/healthz` and `/readyz` over HTTP: ready only if every part is, and naming each part that is not."""
 
 import socket
 from typing import Any

@@ -1,7 +1,8 @@
-"""No line that the worker writes holds a customer's words, whatever comes in and whatever goes wrong.
+"""No output of the worker holds a customer's content, whatever the input and whatever fails.
 
-Marks stand wherever customers' content can: in fields that nobody models, in those of a wrong type, in names, in what
-cannot be read at all. Then everything that was written is searched for them. Ids may be told.
+Each test puts marks wherever an event can hold a customer's content: in fields that the schema does not name, in values
+of a wrong type, in names, in bodies that cannot be read. It then searches everything that was written for the marks.
+Ids may be written.
 """
 
 import json
@@ -21,12 +22,12 @@ from tests.worker.pipeline_bench import InterruptibleStore, RunningPipeline, run
 from worker.cli.main import run
 
 MARK: Final = "Zz9kQ"
-"""Short, so that a piece of a long text still has it."""
+"""Short, so that a part of a shortened text still holds it."""
 WORDS: Final = f"{MARK} says hello, her number is {MARK}"
 
 
-def told_everywhere(thing: Json) -> Json:
-    """The event with marks beside everything modelled, in values and in names."""
+def with_marks(thing: Json) -> Json:
+    """The event with marks in values and names that the schema does not name."""
     said: Json = {
         "subject": WORDS,
         "preview": f"{WORDS} {'x' * 5_000} {MARK}",
@@ -53,15 +54,15 @@ def told_everywhere(thing: Json) -> Json:
 
 
 def in_order() -> list[Json]:
-    """Events that lead to syncs both ways, a wait, a refusal of old news and one that is none of ours."""
+    """Events that lead to a forward and a reverse sync, a wait and a refusal of old news, and an unsupported event."""
     return [
-        told_everywhere(event(conversation(1, queue="q-1"))),
-        told_everywhere(event(work_item(1, queue="q-1", status="queued", resourceRev=1))),
-        told_everywhere(event(conversation(2, queue="q-1", users=("u-1",)), changes=_assigned())),
-        told_everywhere(event(conversation(2, queue="q-1", users=("u-1",)), changes=_assigned())),
-        told_everywhere(event(work_item(7, queue="q-2", status="assigned", user="u-2"), at=9)),
-        told_everywhere(event(conversation(9, queue="q-1", status="done"), changes=_assigned(), at=10)),
-        {**told_everywhere(event(conversation(10, key="c-2"))), "name": "kustomer.tag.update"},
+        with_marks(event(conversation(1, queue="q-1"))),
+        with_marks(event(work_item(1, queue="q-1", status="queued", resourceRev=1))),
+        with_marks(event(conversation(2, queue="q-1", users=("u-1",)), changes=_assigned())),
+        with_marks(event(conversation(2, queue="q-1", users=("u-1",)), changes=_assigned())),
+        with_marks(event(work_item(7, queue="q-2", status="assigned", user="u-2"), at=9)),
+        with_marks(event(conversation(9, queue="q-1", status="done"), changes=_assigned(), at=10)),
+        {**with_marks(event(conversation(10, key="c-2"))), "name": "kustomer.tag.update"},
     ]
 
 
@@ -70,7 +71,7 @@ def _assigned() -> Json:
 
 
 def broken() -> Iterator[str]:
-    """A mark in the place of every value of an event, and of every name; and bodies that are no events at all."""
+    """Events with a mark in the place of each value and each name, and bodies that are not events."""
     for side in ("conversation", "work-item"):
         whole = good(side)
         for rollout in ways(whole):
@@ -87,15 +88,15 @@ def broken() -> Iterator[str]:
     yield f'{{"{MARK}": "{MARK}\ud800"}}'
 
 
-def nothing_of_a_customers(told: str) -> None:
-    """`told` is all that was written."""
+def assert_no_marks(written: str) -> None:
+    """Fail if `written` holds a mark."""
     for mark in (MARK, CONTENT, CONTENT.split("-", maxsplit=1)[0]):
-        at = told.find(mark)
-        assert at < 0, told[max(at - 300, 0) : at + 100]
+        at = written.find(mark)
+        assert at < 0, written[max(at - 300, 0) : at + 100]
 
 
-def all_told(pipeline: RunningPipeline, capfd: pytest.CaptureFixture[str]) -> str:
-    """The log, and whatever went to the outputs beside it."""
+def all_output(pipeline: RunningPipeline, capfd: pytest.CaptureFixture[str]) -> str:
+    """The log, standard output and standard error."""
     return "".join([*(json.dumps(line, ensure_ascii=False) for line in pipeline.recorder.lines), *capfd.readouterr()])
 
 
@@ -104,18 +105,18 @@ async def test_events_and_dead_letters(capfd: pytest.CaptureFixture[str]) -> Non
     async with running_pipeline(*bodies) as pipeline:
         await until(lambda: not pipeline.queue.left)
         await pipeline.stop()
-    told = all_told(pipeline, capfd)
+    told = all_output(pipeline, capfd)
     assert pipeline.recorder.messages.count("message dead-lettered") > 300
     assert {"applied", "skipped"} <= {line["outcome"] for line in pipeline.recorder.lines if "outcome" in line}
-    nothing_of_a_customers(told)
+    assert_no_marks(told)
     for letter in pipeline.queue.dead:
-        # The body is the message as it came; what explains it is for people who may not read it.
-        nothing_of_a_customers(letter.attributes["error_reason"]["StringValue"] if letter.attributes else "")
+        # The letter keeps the body, customers' content included. Its attributes are read by operators.
+        assert_no_marks(letter.attributes["error_reason"]["StringValue"] if letter.attributes else "")
     assert len(pipeline.queue.dead) == pipeline.recorder.messages.count("message dead-lettered")
 
 
 class Buggy(InterruptibleStore):
-    """A store whose faults quote what they choked on."""
+    """A store that raises exceptions which quote their input."""
 
     def __init__(self, fault: Callable[[], Exception]) -> None:
         super().__init__()
@@ -126,7 +127,7 @@ class Buggy(InterruptibleStore):
 
 
 class Rejecting(InterruptibleStore):
-    """A store that refuses every plan, as one does that cannot encode it."""
+    """A store that rejects every plan, as if it could not encode the documents."""
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
         return [
@@ -143,7 +144,7 @@ async def test_unexpected_errors(fault: Callable[[], Exception], capfd: pytest.C
         await until(lambda: "a batch met a fault in our code" in pipeline.recorder.messages)
         await until(lambda: "message goes back" in pipeline.recorder.messages)
         await pipeline.stop()
-    nothing_of_a_customers(all_told(pipeline, capfd))
+    assert_no_marks(all_output(pipeline, capfd))
 
 
 async def test_plans_that_the_store_refuses(capfd: pytest.CaptureFixture[str]) -> None:
@@ -151,7 +152,7 @@ async def test_plans_that_the_store_refuses(capfd: pytest.CaptureFixture[str]) -
         await until(lambda: "message goes back" in pipeline.recorder.messages)
         await pipeline.stop()
     assert "PLAN_REJECTED" in _codes(pipeline)
-    nothing_of_a_customers(all_told(pipeline, capfd))
+    assert_no_marks(all_output(pipeline, capfd))
 
 
 async def test_stored_documents_that_cannot_be_read(capfd: pytest.CaptureFixture[str]) -> None:
@@ -159,12 +160,12 @@ async def test_stored_documents_that_cannot_be_read(capfd: pytest.CaptureFixture
     for attributes in ({"status": WORDS}, {"status": "open", "updatedAt": {MARK: WORDS}}):
         unreadable = {"org": "org-1", "rev": 20, "type": "conversation", "attributes": attributes}
         store.put_conversation({"_id": f"c-{len(attributes)}", **unreadable})
-    late = told_everywhere(event(conversation(21, key="c-2"), changes=_assigned()))
-    item = told_everywhere(event(work_item(1, of="c-2", key="w-2", status="queued")))
+    late = with_marks(event(conversation(21, key="c-2"), changes=_assigned()))
+    item = with_marks(event(work_item(1, of="c-2", key="w-2", status="queued")))
     async with running_pipeline(*map(text, map(published, [*in_order(), item, late])), store=store) as pipeline:
         await until(lambda: "STORED_DOCUMENT_UNREADABLE" in _codes(pipeline))
         await pipeline.stop()
-    nothing_of_a_customers(all_told(pipeline, capfd))
+    assert_no_marks(all_output(pipeline, capfd))
 
 
 def _codes(pipeline: RunningPipeline) -> set[str]:
@@ -173,7 +174,7 @@ def _codes(pipeline: RunningPipeline) -> set[str]:
 
 @pytest.fixture
 def capture(tmp_path: Path) -> Path:
-    """A file with everything in it."""
+    """A capture file with all events and all broken bodies."""
     file = tmp_path / "events.ndjson"
     lines = [*map(text, in_order()), *(body.replace("\n", " ") for body in broken())]
     file.write_bytes("\n".join([*lines, WORDS, f'{{"{MARK}": "{MARK}"']).encode("utf-8", "surrogatepass"))
@@ -185,11 +186,11 @@ def test_replays(mode: str, capture: Path, capfd: pytest.CaptureFixture[str]) ->
     assert run(["replay", mode, str(capture)]) == 1
     out, errors = capfd.readouterr()
     assert errors.count("events.ndjson:") > 300
-    nothing_of_a_customers(out + errors)
+    assert_no_marks(out + errors)
 
 
 def test_errors_of_decide(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Values are never repeated; a question's own misspelt names are, to whoever asked."""
+    """An error of `decide` quotes no value. It may quote a misspelt name of the question."""
     item = {"id": "w", "rev": 2, "status": "queued", "preview": WORDS, "assignedTo": {"$ne": WORDS}}
     pair = {"conversation": {"id": [WORDS], "status": WORDS, MARK: WORDS}, "workItem": item}
     questions = [
@@ -211,9 +212,9 @@ def test_errors_of_decide(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
     out, errors = capfd.readouterr()
     answers: list[Any] = [json.loads(line) for line in out.splitlines()]
     assert [list(one) for one in answers] == [["error"]] * 7
-    nothing_of_a_customers(out + errors)
+    assert_no_marks(out + errors)
 
 
 def test_a_mark_in_the_output_is_found() -> None:
     with pytest.raises(AssertionError):
-        nothing_of_a_customers(f"…{MARK}…")
+        assert_no_marks(f"…{MARK}…")

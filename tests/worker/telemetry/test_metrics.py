@@ -1,4 +1,4 @@
-"""Metrics as the agent gets them: real datagrams on a real socket."""
+"""Metrics as the agent receives them: datagrams on a socket."""
 
 import re
 import socket
