@@ -1,7 +1,17 @@
-"""The queue as the worker sees it: a port. Adapters: `worker/sqs.py`, and the stand-in of the tests.
+"""The worker's ports: the queue, the topics, the outbox and the waiting pairs, and two that join rooms of the worker.
 
-Every call raises `QueueAway` where the queue cannot be used now. What AWS says of single entries is a value, in the
-order of the entries: None where it took the entry.
+| port | adapter | raises |
+|---|---|---|
+| `MessageQueue` | `aws/sqs.py` | `QueueAway` |
+| `Topics` | `aws/sns.py` | `TopicsAway` |
+| `Outbox` | `mongo/outbox.py`, `store/memory.py` | `StoreAway` |
+| `WaitingPairs` | `mongo/waiting_pairs.py`, `store/memory.py` | `StoreAway` |
+| `Announcer` | `outbox/publisher.py` | – |
+| `QueueLateness` | `consumer/queue_lag.py` | – |
+
+The ports of the use case (`Store`, `Clock`, `Ids`, `Chance`) are in handlers/ports.py. An `…Away` error means that the
+service cannot be used now: wait and call again. Every call of `Outbox` and `WaitingPairs` may be repeated. A batch call
+to SQS or SNS raises nothing for a single bad entry: it returns one result an entry, in the order of the entries.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,25 +22,59 @@ from msgspec import Struct
 
 from handlers.ports import Announcement
 
-SQS_ENTRIES_MAX: Final = 10
-"""Entries that SQS takes in one call."""
-VISIBILITY_TIMEOUT_S_MAX: Final = 43_200
-"""How long SQS hides a message at most, counted from its receipt: 12 hours."""
-LONG_POLL_S: Final = 20
+# Shared by SQS and SNS
 
 
 class AwsEndpoint(Struct, frozen=True, kw_only=True):
-    """`url` None for AWS itself, an address for LocalStack or moto."""
+    """The address of an AWS service. `url` None means AWS itself; LocalStack and moto have an address of their own."""
 
     region: str
     url: str | None = None
 
 
-class Message(Struct, frozen=True, kw_only=True):
-    """One delivery. `receipt` names the delivery, `id` the message; a message delivered again has a new receipt.
+class RefusedEntry(Struct, frozen=True, kw_only=True):
+    """One entry that AWS did not take. `final` means that AWS will refuse the same entry at every later try."""
 
-    `attributes` are the message's own, in SQS' shape `{name: {DataType, StringValue | BinaryValue}}`. `receive_count`
-    counts this delivery. `group` is the message group of a FIFO queue.
+    code: str
+    reason: str
+    final: bool
+
+
+EntryResults = Sequence[RefusedEntry | None]
+"""One result an entry, in the order of the entries; None means that AWS took the entry."""
+
+
+def size_bytes(body: str, attributes: Mapping[str, Mapping[str, Any]]) -> int:
+    """The size of a message as AWS counts it: the body, and the name, type and value of each attribute."""
+    size = len(body.encode(errors="surrogatepass"))
+    for name, value in attributes.items():
+        size += len(name.encode())
+        for part in value.values():
+            size += len(part if isinstance(part, bytes) else str(part).encode())
+    return size
+
+
+def is_fifo(arn: str) -> bool:
+    """Whether the topic or queue keeps the order of each message group."""
+    return arn.endswith(".fifo")
+
+
+# The queue
+
+SQS_ENTRIES_MAX: Final = 10
+"""Entries of one call to SQS."""
+VISIBILITY_TIMEOUT_S_MAX: Final = 43_200
+"""SQS hides a message for at most 12 hours, counted from its receipt."""
+LONG_POLL_S: Final = 20
+"""The longest wait of one receive call."""
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """One delivery of a message.
+
+    `id` names the message and `receipt` the delivery: a redelivery has a new receipt. `attributes` are the message's
+    own, in SQS' form `{name: {DataType, StringValue | BinaryValue}}`. `receive_count` counts this delivery too. `group`
+    is the message group of a FIFO queue.
     """
 
     id: str
@@ -42,26 +86,8 @@ class Message(Struct, frozen=True, kw_only=True):
     group: str | None = None
 
 
-def size_bytes(body: str, attributes: Mapping[str, Mapping[str, Any]]) -> int:
-    """What AWS counts of a message: the body, and each attribute's name, type and value."""
-    size = len(body.encode(errors="surrogatepass"))
-    for name, value in attributes.items():
-        size += len(name.encode())
-        for part in value.values():
-            size += len(part if isinstance(part, bytes) else str(part).encode())
-    return size
-
-
-class RefusedEntry(Struct, frozen=True, kw_only=True):
-    """One entry of a batch that AWS did not take. `final`: it will not take it at another try either."""
-
-    code: str
-    reason: str
-    final: bool
-
-
 class QueueFacts(Struct, frozen=True, kw_only=True):
-    """What the queue is, as read at start."""
+    """The queue's attributes as read at start. `receive_count_max` is the redrive policy's `maxReceiveCount`."""
 
     visibility_timeout_s: int
     receive_count_max: int
@@ -71,48 +97,48 @@ class QueueFacts(Struct, frozen=True, kw_only=True):
 
 
 class VisibilityChange(Struct, frozen=True, kw_only=True):
-    """A message to be seen again in `seconds`: 0 at once."""
+    """A message that becomes visible again in `timeout_s` seconds from now; 0 means at once."""
 
     receipt: str
     timeout_s: int
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A message for the dead-letter queue. `group` and `deduplication` only where that queue is FIFO."""
+    """A message for the dead-letter queue. `group` and `deduplication_id` are set only if that queue is FIFO."""
 
     body: str
     attributes: Mapping[str, Mapping[str, Any]]
     group: str | None = None
-    deduplication: str | None = None
-
-
-EntryResults = Sequence[RefusedEntry | None]
+    deduplication_id: str | None = None
 
 
 class MessageQueue(Protocol):
-    """One queue and its dead-letter queue. Batches hold at most `SQS_ENTRIES_MAX` entries."""
+    """One queue and its dead-letter queue. A batch has at most `SQS_ENTRIES_MAX` entries."""
 
     async def receive(self, *, wait_s: int) -> Sequence[Message]:
-        """Up to ten messages; waits up to `wait_s` for the first."""
+        """Up to ten messages; waits up to `wait_s` seconds for the first."""
         ...
 
     async def delete_batch(self, receipts: Sequence[str]) -> EntryResults:
-        """Settle for good."""
+        """Delete the messages with these receipts."""
         ...
 
     async def change_visibility_batch(self, changes: Sequence[VisibilityChange]) -> EntryResults:
-        """Change when messages are seen again."""
+        """Change when the messages become visible again."""
         ...
 
     async def dead_letter_batch(self, letters: Sequence[DeadLetter]) -> EntryResults:
-        """Send to the dead-letter queue; the source message stays."""
+        """Send to the dead-letter queue; the source messages stay in their queue."""
         ...
 
 
-class TopicMessage(Struct, frozen=True, kw_only=True):
-    """A published message on its way to a topic. `id` is stable however often it is sent; `group` orders on FIFO.
+# The topics
 
-    `size_bytes` is what SNS counts: the text and the attributes.
+
+class TopicMessage(Struct, frozen=True, kw_only=True):
+    """A message for a topic. `id` is the same at every try; `group` is the message group on a FIFO topic.
+
+    `size_bytes` is the size as SNS counts it: text and attributes.
     """
 
     id: str
@@ -123,20 +149,19 @@ class TopicMessage(Struct, frozen=True, kw_only=True):
 
 
 class Topics(Protocol):
-    """SNS. Raises `TopicsAway` where it cannot be used now."""
+    """SNS. `outbox/topic_message.py` holds SNS' limits and packs messages into calls."""
 
-    async def publish(self, arn: str, messages: Sequence[TopicMessage]) -> Sequence[RefusedEntry | None]:
-        """One call with what `pack_into_calls` made; each message's answer in order, None where it was taken."""
+    async def publish(self, arn: str, messages: Sequence[TopicMessage]) -> EntryResults:
+        """Publish one call's messages to the topic."""
         ...
 
 
-def is_fifo(arn: str) -> bool:
-    """Whether that topic or queue keeps order by group."""
-    return arn.endswith(".fifo")
+# The outbox
 
 
 class OutboxBacklog(Struct, frozen=True, kw_only=True):
-    """What is left in the outbox: how many wait, since when the oldest, and how many were set aside."""
+    """The outbox as it is now: the number of waiting entries, the creation time of the oldest, and the number set
+    aside."""
 
     count: int
     oldest: datetime | None
@@ -144,56 +169,66 @@ class OutboxBacklog(Struct, frozen=True, kw_only=True):
 
 
 class Outbox(Protocol):
-    """The entries left to publish. Every call raises `StoreAway` where the store is away, and may be repeated."""
+    """The announcements that the store's transactions left to be published."""
 
-    async def waiting(
+    async def waiting_entries(
         self, older_than: datetime, limit: int, *, skip: int = 0, or_after: datetime | None = None
     ) -> Sequence[Announcement]:
-        """At most `limit` (1 or more) entries created before `older_than` (or after `or_after`, by a clock that was
-        ahead), oldest first, none that was set aside; the oldest `skip` of them are left out."""
+        """At most `limit` (1 or more) waiting entries, oldest first, without the oldest `skip` of them.
+
+        An entry counts if it was created before `older_than`, or after `or_after`: a writer whose clock was ahead gave
+        it a time in the future.
+        """
         ...
 
-    async def sent(self, ids: Iterable[str]) -> None:
-        """Remove them; one that is gone already is gone."""
+    async def remove_entries(self, ids: Iterable[str]) -> None:
+        """Remove published entries; an entry that does not exist is passed over."""
         ...
 
     async def set_aside(self, entry_id: str, reason: str) -> None:
-        """Keep it, with the reason, and let it wait no more; nothing happens if it is gone."""
+        """Keep the entry with the reason, no longer waiting; nothing happens if it does not exist."""
         ...
 
     async def backlog(self) -> OutboxBacklog:
-        """What is left now."""
+        """The outbox as it is now."""
         ...
 
 
+# The waiting and the finished pairs
+
+
 class WaitingBacklog(Struct, frozen=True, kw_only=True):
-    """How many pairs have a field that waits, and since when the oldest does."""
+    """The number of pairs with a waiting field, and the time since which the oldest waits."""
 
     count: int
     oldest: datetime | None
 
 
 class WaitingPairs(Protocol):
-    """Every call raises `StoreAway` where the store is away, and may be repeated."""
+    """The sync states by age: those with a waiting field, and those of finished pairs."""
 
     async def waiting_longer(self, than: datetime, limit: int) -> Sequence[str]:
-        """The conversations of at most `limit` (1 or more) pairs that wait since before `than`, oldest first."""
+        """The conversation ids of at most `limit` (1 or more) pairs that wait since before `than`, oldest first."""
         ...
 
     async def waiting_backlog(self) -> WaitingBacklog:
-        """All that wait now."""
+        """The waiting pairs as they are now."""
         ...
 
-    async def forget(self, before: datetime, limit: int) -> int:
-        """Remove the states of at most `limit` (1 or more) pairs that finished before `before`; how many went.
+    async def remove_finished(self, before: datetime, limit: int) -> int:
+        """Remove the states of at most `limit` (1 or more) pairs that finished before `before`; returns how many.
 
-        One that is written meanwhile stays if it is finished no more; if it goes, the writer meets a conflict.
+        A state that another writer changes meanwhile stays if its pair is no longer finished. If the state is removed
+        first, the other writer meets a conflict.
         """
         ...
 
 
+# Between rooms of the worker
+
+
 class Announcer(Protocol):
-    """Publishes the announcements of settled events (`outbox/publisher.py`)."""
+    """Publishes the announcements of settled events."""
 
     def offer(self, announcements: Sequence[Announcement]) -> None:
         """Accept the announcements or leave them to the relay; never waits."""
@@ -201,7 +236,7 @@ class Announcer(Protocol):
 
 
 class QueueLateness(Protocol):
-    """How late events reach the worker (`consumer/queue_lag.py`)."""
+    """How late events reach the worker."""
 
     def current(self) -> timedelta | None:
         """The greatest recent lateness; None while the queue does not answer."""

@@ -290,7 +290,7 @@ class Node:
         entries = self.store.documents(Collection.OUTBOX)
         self.syncs += len(entries)
         self.announced = (*self.announced, *(entry["message"] for entry in entries))
-        done(self.store.sent([entry["_id"] for entry in entries]))
+        done(self.store.remove_entries([entry["_id"] for entry in entries]))
 
     # What it is made of
 

@@ -217,8 +217,8 @@ def _entry(index: int, letter: DeadLetter) -> dict[str, Any]:
         entry["MessageAttributes"] = letter.attributes
     if letter.group is not None:
         entry["MessageGroupId"] = letter.group
-    if letter.deduplication is not None:
-        entry["MessageDeduplicationId"] = letter.deduplication
+    if letter.deduplication_id is not None:
+        entry["MessageDeduplicationId"] = letter.deduplication_id
     return entry
 
 

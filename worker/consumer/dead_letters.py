@@ -45,7 +45,7 @@ def dead_letter(message: Message, poison: Poison, facts: QueueFacts) -> Explaine
         body=message.body,
         attributes=attributes,
         group=(message.group or message.id) if facts.fifo else None,
-        deduplication=message.id if facts.fifo else None,
+        deduplication_id=message.id if facts.fifo else None,
     )
     return ExplainedLetter(letter=letter, explained=bool(explanation))
 

@@ -1,4 +1,4 @@
-"""The outbox on MongoDB."""
+"""The outbox on MongoDB: the collection `outbox`, by its index on status and age."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -13,17 +13,17 @@ from worker.store.documents import Collection, OutboxEntryStatus, announcement_o
 
 
 class MongoOutbox:
-    """`worker.outbox.Outbox`; `deadline_s` bounds each call, which is one command."""
+    """`worker.ports.Outbox`. `deadline_s` bounds each call, which is one command. Each raises StoreAway."""
 
     def __init__(self, client: Client, database: str, *, deadline_s: float) -> None:
-        """The client stays its owner's: it is not closed here."""
+        """The client's owner closes it."""
         self._entries = database_of(client, database)[Collection.OUTBOX]
         self._deadline_s = deadline_s
 
-    async def waiting(
+    async def waiting_entries(
         self, older_than: datetime, limit: int, *, skip: int = 0, or_after: datetime | None = None
     ) -> Sequence[Announcement]:
-        """At most `limit` entries created before `older_than` or after `or_after`, oldest first."""
+        """At most `limit` waiting entries created before `older_than` or after `or_after`, oldest first."""
         ages: list[dict[str, Any]] = [{"createdAt": {"$lt": older_than}}]
         if or_after is not None:
             ages.append({"createdAt": {"$gt": or_after}})
@@ -32,21 +32,21 @@ class MongoOutbox:
             found = self._entries.find(query, sort=[("createdAt", ASCENDING)], skip=skip, limit=limit, batch_size=limit)
             return [announcement_of(document) for document in await found.to_list()]
 
-    async def sent(self, ids: Iterable[str]) -> None:
-        """Remove them; one that is gone already is gone."""
-        gone = list(ids)
-        if gone:
+    async def remove_entries(self, ids: Iterable[str]) -> None:
+        """Remove published entries; an entry that does not exist is passed over."""
+        published = list(ids)
+        if published:
             with within(self._deadline_s):
-                await self._entries.delete_many({"_id": {"$in": gone}})
+                await self._entries.delete_many({"_id": {"$in": published}})
 
     async def set_aside(self, entry_id: str, reason: str) -> None:
-        """Keep it, with the reason, and let it wait no more; nothing happens if it is gone."""
+        """Keep the entry with the reason, no longer waiting; nothing happens if it does not exist."""
         with within(self._deadline_s):
             change = {"$set": {"status": OutboxEntryStatus.SET_ASIDE.value, "reason": reason}}
             await self._entries.update_one({"_id": entry_id}, change)
 
     async def backlog(self) -> OutboxBacklog:
-        """What is left now; read from the index alone."""
+        """The outbox as it is now. The index alone answers the query."""
         by_status: list[dict[str, Any]] = [
             {"$match": {"status": {"$in": [status.value for status in OutboxEntryStatus]}}},
             {"$group": {"_id": "$status", "count": {"$sum": 1}, "oldest": {"$min": "$createdAt"}}},

@@ -1,6 +1,6 @@
-"""The waiting and the finished pairs on MongoDB: `sync_states` by its two partial indexes.
+"""The waiting and the finished pairs on MongoDB: the collection `sync_states`, by its two partial indexes.
 
-The stamps are ISO text of one fixed form, which compares like the instants it stands for.
+Timestamps are stored as ISO text of one fixed form. Such texts sort as the times do.
 """
 
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from worker.store.documents import Collection
 
 
 class MongoWaitingPairs:
-    """`worker.waiting.WaitingPairs`; `deadline_s` bounds each call."""
+    """`worker.ports.WaitingPairs`. `deadline_s` bounds each call. Each raises StoreAway."""
 
     def __init__(self, client: Client, database: str, *, deadline_s: float) -> None:
-        """The client stays its owner's: it is not closed here."""
+        """The client's owner closes it."""
         self._states = database_of(client, database)[Collection.SYNC_STATES]
         self._deadline_s = deadline_s
 
     async def waiting_longer(self, than: datetime, limit: int) -> Sequence[str]:
-        """The conversations of at most `limit` pairs that wait since before `than`, oldest first."""
+        """The conversation ids of at most `limit` pairs that wait since before `than`, oldest first."""
         with within(self._deadline_s):
             return await self._oldest("waitingSince", than, limit)
 
     async def waiting_backlog(self) -> WaitingBacklog:
-        """All that wait now; read from the index alone."""
+        """The waiting pairs as they are now. The index alone answers the query."""
         counted: list[dict[str, Any]] = [
             {"$match": stamped("waitingSince")},
             {"$group": {"_id": None, "count": {"$sum": 1}, "oldest": {"$min": "$waitingSince"}}},
@@ -40,15 +40,15 @@ class MongoWaitingPairs:
             return WaitingBacklog(count=0, oldest=None)
         return WaitingBacklog(count=groups[0]["count"], oldest=parse_instant(groups[0]["oldest"]))
 
-    async def forget(self, before: datetime, limit: int) -> int:
-        """Remove the states of at most `limit` pairs that finished before `before`; how many went."""
+    async def remove_finished(self, before: datetime, limit: int) -> int:
+        """Remove the states of at most `limit` pairs that finished before `before`; returns how many."""
         with within(self._deadline_s):
-            over = await self._oldest("finishedAt", before, limit)
-            if not over:
+            finished = await self._oldest("finishedAt", before, limit)
+            if not finished:
                 return 0
-            # Asked again, for it may have been written since: each is removed as it stands, or not at all.
+            # The query repeats the condition, since another writer may have changed a state after the first query.
             return (
-                await self._states.delete_many({"_id": {"$in": over}, **_before("finishedAt", before)})
+                await self._states.delete_many({"_id": {"$in": finished}, **_before("finishedAt", before)})
             ).deleted_count
 
     async def _oldest(self, name: str, before: datetime, limit: int) -> list[str]:

@@ -164,7 +164,7 @@ class Publisher:
             self._telemetry.metrics.count(Metric.PUBLISHED, len(result.sent))
         try:
             if result.sent:
-                await self._outbox.sent(result.sent)
+                await self._outbox.remove_entries(result.sent)
             for announcement_id, reason in result.to_set_aside.items():
                 self._telemetry.log.error("event set aside", announcementId=announcement_id, reason=reason)
                 await self._outbox.set_aside(announcement_id, reason)

@@ -52,7 +52,7 @@ class Relay:
         blocked: set[Side] = set()
         skip = 0
         while len(blocked) < len(_SIDES):
-            found = await self._outbox.waiting(now - age, PAGE_SIZE, skip=skip, or_after=now + age)
+            found = await self._outbox.waiting_entries(now - age, PAGE_SIZE, skip=skip, or_after=now + age)
             cleared = 0
             for side in _SIDES:
                 if side not in blocked:

@@ -87,7 +87,7 @@ class WriteHistory:
             return self._write(state, number), None
         store = state.store.copy()
         end = await self._environment.handle(state.written[number].event, store, state.at)
-        await store.sent([entry.id for entry in end.announcements])
+        await store.remove_entries([entry.id for entry in end.announcements])
         # A message that ended with a fault comes back: it is as if it had not been delivered.
         delivered = not isinstance(end.outcome, Retry)
         after = replace(

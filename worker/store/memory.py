@@ -107,7 +107,7 @@ class MemoryStore:
 
     # Outbox
 
-    async def waiting(
+    async def waiting_entries(
         self, older_than: datetime, limit: int, *, skip: int = 0, or_after: datetime | None = None
     ) -> Sequence[Announcement]:
         """At most `limit` entries created before `older_than` or after `or_after`, oldest first."""
@@ -118,7 +118,7 @@ class MemoryStore:
         )
         return heapq.nsmallest(skip + limit, entries, key=lambda entry: entry.created_at)[skip:]
 
-    async def sent(self, ids: Iterable[str]) -> None:
+    async def remove_entries(self, ids: Iterable[str]) -> None:
         """Remove the entries; an id that is not stored is ignored."""
         for entry_id in ids:
             self._documents[Collection.OUTBOX].pop(entry_id, None)
@@ -149,7 +149,7 @@ class MemoryStore:
         since = [text for state in self._states.values() if (text := state["waitingSince"]) is not None]
         return WaitingBacklog(count=len(since), oldest=parse_instant(min(since)) if since else None)
 
-    async def forget(self, before: datetime, limit: int) -> int:
+    async def remove_finished(self, before: datetime, limit: int) -> int:
         """Remove the states of at most `limit` pairs that finished before `before`; returns how many."""
         over = self._stamped("finishedAt", before, limit)
         for state in over:

@@ -30,9 +30,9 @@ class StateExpiry:
     async def round(self) -> None:
         """Remove all states that have expired. Raises StoreAway."""
         before = self._runtime.clock.now() - self._age
-        total = removed = await self._pairs.forget(before, REMOVED_MAX)
+        total = removed = await self._pairs.remove_finished(before, REMOVED_MAX)
         while removed == REMOVED_MAX:
-            removed = await self._pairs.forget(before, REMOVED_MAX)
+            removed = await self._pairs.remove_finished(before, REMOVED_MAX)
             total += removed
         if total:
             self._runtime.telemetry.log.info("sync states of finished pairs removed", count=total)

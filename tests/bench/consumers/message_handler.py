@@ -52,7 +52,7 @@ class MessageHandler:
         for one in handled.announcements:
             arn = os.environ[f"SNS_{one.side.upper().replace('-', '_')}_TOPIC_ARN"]
             await self._topics.publish(arn, [topic_message(id=one.id, group=one.conversation_id, text=one.message)])
-            await self._outbox.sent([one.id])
+            await self._outbox.remove_entries([one.id])
 
 
 @asynccontextmanager

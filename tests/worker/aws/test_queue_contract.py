@@ -165,6 +165,6 @@ async def test_fifo_groups_are_told_and_locked_while_in_hand(fifo: Bench) -> Non
 
 
 async def test_fifo_dead_letters_have_a_group(fifo: Bench) -> None:
-    letter = DeadLetter(body="bad", attributes={}, group="g1", deduplication="m1")
+    letter = DeadLetter(body="bad", attributes={}, group="g1", deduplication_id="m1")
     assert await fifo.queue.dead_letter_batch([letter]) == [None]
     assert await fifo.dead() == [("bad", {}, "g1")]

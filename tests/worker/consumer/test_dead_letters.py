@@ -34,13 +34,13 @@ def test_a_dead_letter_keeps_its_body_and_holds_the_reason() -> None:
         "source_message_id": "m1",
         "received_at": "2024-05-06T07:08:09.123Z",
     }
-    assert (written.letter.group, written.letter.deduplication) == (None, None)
+    assert (written.letter.group, written.letter.deduplication_id) == (None, None)
 
 
 def test_a_fifo_dead_letter_has_group_and_deduplication_id() -> None:
     facts = replace(FACTS, fifo=True)
     grouped = dead_letter(replace(MESSAGE, group="c1"), POISON, facts).letter
-    assert (grouped.group, grouped.deduplication) == ("c1", "m1")
+    assert (grouped.group, grouped.deduplication_id) == ("c1", "m1")
     assert dead_letter(MESSAGE, POISON, facts).letter.group == "m1"
 
 

@@ -199,7 +199,7 @@ async def test_fifo_a_dead_letter_that_cannot_be_sent_holds_its_group_back(fifo:
 
 async def test_fifo_dead_letters_keep_their_group(fifo: SettlementBench) -> None:
     await fifo.settle_all(await fifo.receive("a", group="c1"), DEAD)
-    assert (fifo.queue.dead[0].group, fifo.queue.dead[0].deduplication) == ("c1", "m1")
+    assert (fifo.queue.dead[0].group, fifo.queue.dead[0].deduplication_id) == ("c1", "m1")
 
 
 async def test_no_body_is_ever_logged(bench: SettlementBench) -> None:

@@ -47,7 +47,7 @@ class StandInOutbox:
         if self.away:
             raise StoreAway("no primary")
 
-    async def waiting(
+    async def waiting_entries(
         self, older_than: datetime, limit: int, *, skip: int = 0, or_after: datetime | None = None
     ) -> Sequence[Announcement]:
         self._check()
@@ -58,7 +58,7 @@ class StandInOutbox:
         ]
         return sorted(found, key=lambda one: one.created_at)[skip : skip + limit]
 
-    async def sent(self, ids: Sequence[str]) -> None:
+    async def remove_entries(self, ids: Sequence[str]) -> None:
         self._check()
         for key in ids:
             self.entries.pop(key, None)

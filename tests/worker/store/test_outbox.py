@@ -15,20 +15,20 @@ async def test_the_outbox_gives_the_oldest_first_and_forgets_what_was_sent(bench
     entries = [announcement(f"a{n}", at=T0 + timedelta(seconds=n)) for n in (3, 1, 2, 4)]
     await bench.store.commit([state_plan(announcements=tuple(entries))])
     later = T0 + timedelta(seconds=4)
-    assert await bench.outbox.waiting(later, 10) == sorted(entries, key=lambda entry: entry.created_at)[:3]
-    assert [entry.id for entry in await bench.outbox.waiting(later, 2)] == ["a1", "a2"]
-    await bench.outbox.sent([])
-    await bench.outbox.sent(["a1", "never there"])
-    assert [entry.id for entry in await bench.outbox.waiting(later, 10)] == ["a2", "a3"]
+    assert await bench.outbox.waiting_entries(later, 10) == sorted(entries, key=lambda entry: entry.created_at)[:3]
+    assert [entry.id for entry in await bench.outbox.waiting_entries(later, 2)] == ["a1", "a2"]
+    await bench.outbox.remove_entries([])
+    await bench.outbox.remove_entries(["a1", "never there"])
+    assert [entry.id for entry in await bench.outbox.waiting_entries(later, 10)] == ["a2", "a3"]
 
 
 async def test_the_outbox_gives_what_is_from_the_future_where_it_is_asked_for(bench: Bench) -> None:
     entries = [announcement(f"a{n}", at=T0 + timedelta(seconds=n)) for n in (1, 2, 3, 4)]
     await bench.store.commit([state_plan(announcements=tuple(entries))])
     before, after = T0 + timedelta(seconds=2), T0 + timedelta(seconds=3)
-    assert [entry.id for entry in await bench.outbox.waiting(before, 10, or_after=after)] == ["a1", "a4"]
-    assert [entry.id for entry in await bench.outbox.waiting(before, 10, skip=1, or_after=after)] == ["a4"]
-    assert [entry.id for entry in await bench.outbox.waiting(before, 1, or_after=after)] == ["a1"]
+    assert [entry.id for entry in await bench.outbox.waiting_entries(before, 10, or_after=after)] == ["a1", "a4"]
+    assert [entry.id for entry in await bench.outbox.waiting_entries(before, 10, skip=1, or_after=after)] == ["a4"]
+    assert [entry.id for entry in await bench.outbox.waiting_entries(before, 1, or_after=after)] == ["a1"]
 
 
 async def test_what_is_set_aside_is_kept_with_its_reason_and_blocks_nothing(bench: Bench) -> None:
@@ -39,7 +39,7 @@ async def test_what_is_set_aside_is_kept_with_its_reason_and_blocks_nothing(benc
     await bench.outbox.set_aside("a1", "too large")
     await bench.outbox.set_aside("never there", "too large")
     assert await bench.outbox.backlog() == OutboxBacklog(count=2, oldest=entries[1].created_at, set_aside=1)
-    assert [entry.id for entry in await bench.outbox.waiting(T0 + timedelta(hours=1), 1)] == ["a2"]
+    assert [entry.id for entry in await bench.outbox.waiting_entries(T0 + timedelta(hours=1), 1)] == ["a2"]
     kept = (await bench.documents(Collection.OUTBOX))[0]
     assert (kept["_id"], kept["status"], kept["reason"]) == ("a1", "set-aside", "too large")
 

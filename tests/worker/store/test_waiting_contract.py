@@ -60,17 +60,17 @@ async def test_what_waits_no_more_is_gone_from_both(bench: Bench) -> None:
 
 async def test_states_of_pairs_that_finished_before_are_forgotten_the_oldest_first(bench: Bench) -> None:
     await _states(bench, c1=_finished(3), c2=_finished(1), c3=SyncState(), c4=_waits(0), c5=_finished(2))
-    assert await bench.waiting.forget(_at(1), 10) == 0
-    assert await bench.waiting.forget(_at(3), 1) == 1
+    assert await bench.waiting.remove_finished(_at(1), 10) == 0
+    assert await bench.waiting.remove_finished(_at(3), 1) == 1
     assert await ids(bench, Collection.SYNC_STATES) == ["c1", "c3", "c4", "c5"]
-    assert await bench.waiting.forget(_at(3), 10) == 1
-    assert await bench.waiting.forget(_at(3), 10) == 0
+    assert await bench.waiting.remove_finished(_at(3), 10) == 1
+    assert await bench.waiting.remove_finished(_at(3), 10) == 0
     assert await ids(bench, Collection.SYNC_STATES) == ["c1", "c3", "c4"]
 
 
 async def test_only_the_state_is_forgotten_and_a_new_one_may_follow(bench: Bench) -> None:
     await bench.store.commit([replace(first_plan(), state=replace(_finished(1), version=1))])
-    assert await bench.waiting.forget(LATER, 10) == 1
+    assert await bench.waiting.remove_finished(LATER, 10) == 1
     pair = await loaded(bench)
     assert (pair.conversation is None, pair.state) == (False, SyncState())
     assert await bench.store.commit([next_plan(pair)]) == [COMMITTED]
@@ -80,7 +80,7 @@ async def test_only_the_state_is_forgotten_and_a_new_one_may_follow(bench: Bench
 async def test_a_state_that_is_forgotten_between_load_and_commit_is_a_conflict(bench: Bench) -> None:
     await bench.store.commit([replace(first_plan(), state=replace(_finished(1), version=1))])
     pair = await loaded(bench)
-    await bench.waiting.forget(LATER, 10)
+    await bench.waiting.remove_finished(LATER, 10)
     assert await bench.store.commit([next_plan(pair)]) == [CONFLICT]
     assert await ids(bench, Collection.SYNC_STATES) == []
 
@@ -88,5 +88,5 @@ async def test_a_state_that_is_forgotten_between_load_and_commit_is_a_conflict(b
 async def test_a_pair_that_goes_on_is_not_forgotten(bench: Bench) -> None:
     await _states(bench, c1=_finished(1))
     await bench.store.commit([state_plan("c1", version=2)])
-    assert await bench.waiting.forget(LATER, 10) == 0
+    assert await bench.waiting.remove_finished(LATER, 10) == 0
     assert await ids(bench, Collection.SYNC_STATES) == ["c1"]

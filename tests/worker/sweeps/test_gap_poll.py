@@ -134,7 +134,9 @@ async def test_an_old_gap_is_closed_logged_and_announced(bench: GapPollBench) ->
     assert bench.told_when_offered == [1]
     assert bench.recorder.counts[f"{Metric.GAP_CLOSED.value} outcome=applied"] == 1
     assert bench.recorder.counts[f"{Metric.APPLIED.value} direction=forward event=none rule=B1"] == 1
-    assert [waiting.id for waiting in await bench.store.waiting(T0 + timedelta(days=1), 9)] == [bench.offered[0].id]
+    assert [waiting.id for waiting in await bench.store.waiting_entries(T0 + timedelta(days=1), 9)] == [
+        bench.offered[0].id
+    ]
 
 
 async def test_while_the_queue_is_behind_no_pair_is_decided(bench: GapPollBench) -> None:
