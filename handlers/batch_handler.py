@@ -1,29 +1,29 @@
-"""The use case: a batch of events in, outcomes and audit records out.
+"""The use case: a batch of events in, their endings out, each with its audit record.
 
-One load, one decision a conversation, one commit; where a plan loses against another writer, that conversation alone
-is read and decided again, with a growing, jittered delay, so that it never holds up the rest for long.
+A batch costs one load, one decision a conversation and one commit. A conversation whose plan loses against another
+writer is loaded, decided and committed again, alone and after a growing, jittered delay, so the others do not wait.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from commands.reason import ReasonCode
 from handlers.documents.document import UnreadableDocument
 from handlers.events.event import Event
-from handlers.options import Options
+from handlers.options import Options, PlanningContext
 from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.audit_records import failed, failed_poll, skip_own
 from handlers.planning.event_batch import IN_TIME, EventBatch, load_request_of
 from handlers.planning.planner import PlannedPair, plan_gap, plan_pair
 from handlers.ports import Chance, Clock, Committed, Ids, LoadRequest, Pair, Plan, PlanRejected, Store, StoreAway
 
-_BACKOFF_SECONDS: Final = 0.01
-_BACKOFF_SECONDS_MAX: Final = 1.0
+_BACKOFF_S: Final = 0.01
+_BACKOFF_MAX_S: Final = 1.0
 
 
 class BatchHandler:
-    """Handles batches; holds nothing between them."""
+    """Handles batches; keeps nothing between them."""
 
     def __init__(self, *, store: Store, clock: Clock, ids: Ids, chance: Chance, options: Options) -> None:
         self._store = store
@@ -36,8 +36,6 @@ class BatchHandler:
         """Each event's ending, in the order of `events`. Raises StoreAway."""
         batch = EventBatch(events)
         await self.handle_batch(batch)
-        # One conversation after the other: each is likely to meet the other writer again, and must not make the
-        # others wait for the same commit.
         for contended in batch.open_by_conversation().values():
             batch.end(await self.handle_contended(contended))
         return batch.handled
@@ -50,8 +48,8 @@ class BatchHandler:
         away has its endings in the batch and is not decided a second time.
         """
         if self._options.own_syncs_stored:
-            now = self._clock.now()
-            batch.end([skip_own(event, now=now, options=self._options) for event in batch.open if event.ours])
+            planning = self._planning()
+            batch.end([skip_own(event, planning=planning) for event in batch.open if event.ours])
         by_conversation = batch.open_by_conversation()
         if not by_conversation:
             return
@@ -61,7 +59,7 @@ class BatchHandler:
             if fate is Committed.AWAY:
                 away = True
             elif fate is not Committed.CONFLICT:
-                batch.end(self._ended(one, fate))
+                batch.end(self._endings(one, fate))
         if away:
             raise StoreAway("the store went away in the middle of a batch")
 
@@ -69,76 +67,74 @@ class BatchHandler:
         """The endings of one conversation's events, after its plan lost against another writer. Raises StoreAway.
 
         The conversation is loaded, decided and committed alone, up to `conflict_attempts_max` times, after a growing,
-        jittered delay each time.
+        jittered delay each time. If it loses each time, its events end with a retry.
         """
         for attempt in range(self._options.conflict_attempts_max):
-            ceiling = min(_BACKOFF_SECONDS * 2**attempt, _BACKOFF_SECONDS_MAX)
-            await self._clock.sleep(ceiling * self._chance.random())
+            ceiling_s = min(_BACKOFF_S * 2**attempt, _BACKOFF_MAX_S)
+            await self._clock.sleep(ceiling_s * self._chance.random())
             planned, fates = await self._attempt({events[0].conversation_id: events})
             if fates[0] is not Committed.CONFLICT:
-                return self._ended(planned[0], fates[0])
+                return self._endings(planned[0], fates[0])
         detail = f"lost {self._options.conflict_attempts_max + 1} times against other writers"
-        return [
-            failed(event, ReasonCode.CONFLICT, detail, now=self._clock.now(), options=self._options) for event in events
-        ]
+        return [failed(event, ReasonCode.CONFLICT, detail, planning=self._planning()) for event in events]
 
     async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta = IN_TIME) -> list[PolledPair]:
-        """Reconcile pairs that have waited too long; what was decided of them. `late`: how long events are under way.
+        """Decide pairs that have waited for longer than the gap; the endings of those that the audit reports.
 
-        Those that meet another writer are left to the next time. Raises StoreAway.
+        `late`: how long an event takes from publication to its handling. A pair that meets another writer is left to
+        the next poll. Raises StoreAway.
         """
         pairs = await self._store.load([LoadRequest(conversation_id=each) for each in conversation_ids])
-        now = self._clock.now()
-        planned: list[tuple[Plan, PolledPair | None]] = []
-        for each in conversation_ids:
-            try:
-                one = plan_gap(each, pairs[each], now=now, late=late, ids=self._ids, options=self._options)
-            except UnreadableDocument as fault:
-                one = (
-                    Plan(conversation_id=each),
-                    failed_poll(each, ReasonCode.STORED_DOCUMENT_UNREADABLE, str(fault), options=self._options),
-                )
-            planned.append(one)
+        planning = self._planning()
+        planned = [self._plan_gap(each, pairs[each], late, planning) for each in conversation_ids]
         fates = await self._store.commit([plan for plan, _ in planned])
-        told: list[PolledPair] = []
+        reported: list[PolledPair] = []
         for (_, polled), fate in zip(planned, fates, strict=True):
             if isinstance(fate, PlanRejected):
-                told.append(
-                    failed_poll(fate.conversation_id, ReasonCode.PLAN_REJECTED, fate.reason, options=self._options)
-                )
+                code = ReasonCode.PLAN_REJECTED
+                reported.append(failed_poll(fate.conversation_id, code, fate.reason, options=self._options))
             elif polled is not None and fate is Committed.COMMITTED:
-                told.append(polled)
-        return told
+                reported.append(polled)
+        return reported
 
     async def _attempt(
         self, by_conversation: Mapping[str, Sequence[Event]]
     ) -> tuple[list[PlannedPair], Sequence[Committed | PlanRejected]]:
-        requests: list[LoadRequest] = [
-            load_request_of(conversation_id, events) for conversation_id, events in by_conversation.items()
-        ]
+        """Load, plan and commit these conversations; each one's plan and its fate."""
+        requests = [load_request_of(conversation_id, events) for conversation_id, events in by_conversation.items()]
         pairs = await self._store.load(requests)
-        now = self._clock.now()
+        planning = self._planning()
         planned = [
-            self._plan(conversation_id, pairs[conversation_id], events, now)
+            self._plan(conversation_id, pairs[conversation_id], events, planning)
             for conversation_id, events in by_conversation.items()
         ]
         return planned, await self._store.commit([one.plan for one in planned])
 
-    def _plan(self, conversation_id: str, pair: Pair, events: Sequence[Event], now: datetime) -> PlannedPair:
-        try:
-            return plan_pair(conversation_id, pair, events, now=now, ids=self._ids, options=self._options)
-        except UnreadableDocument as fault:
-            ends = [
-                failed(event, ReasonCode.STORED_DOCUMENT_UNREADABLE, str(fault), now=now, options=self._options)
-                for event in events
-            ]
-            return PlannedPair(plan=Plan(conversation_id=conversation_id), handled=tuple(ends))
+    def _planning(self) -> PlanningContext:
+        return PlanningContext(now=self._clock.now(), ids=self._ids, options=self._options)
 
-    def _ended(self, planned: PlannedPair, fate: Committed | PlanRejected) -> list[HandledEvent]:
-        if isinstance(fate, PlanRejected):
-            now = self._clock.now()
-            return [
-                failed(one.event, ReasonCode.PLAN_REJECTED, fate.reason, now=now, options=self._options)
-                for one in planned.handled
-            ]
-        return list(planned.handled)
+    def _plan(
+        self, conversation_id: str, pair: Pair, events: Sequence[Event], planning: PlanningContext
+    ) -> PlannedPair:
+        try:
+            return plan_pair(conversation_id, pair, events, planning=planning)
+        except UnreadableDocument as fault:
+            code, detail = ReasonCode.STORED_DOCUMENT_UNREADABLE, str(fault)
+            endings = tuple(failed(event, code, detail, planning=planning) for event in events)
+            return PlannedPair(plan=Plan(conversation_id=conversation_id), handled=endings)
+
+    def _plan_gap(
+        self, conversation_id: str, pair: Pair, late: timedelta, planning: PlanningContext
+    ) -> tuple[Plan, PolledPair | None]:
+        try:
+            return plan_gap(conversation_id, pair, late=late, planning=planning)
+        except UnreadableDocument as fault:
+            code = ReasonCode.STORED_DOCUMENT_UNREADABLE
+            polled = failed_poll(conversation_id, code, str(fault), options=self._options)
+            return Plan(conversation_id=conversation_id), polled
+
+    def _endings(self, planned: PlannedPair, fate: Committed | PlanRejected) -> list[HandledEvent]:
+        if not isinstance(fate, PlanRejected):
+            return list(planned.handled)
+        planning, code = self._planning(), ReasonCode.PLAN_REJECTED
+        return [failed(one.event, code, fate.reason, planning=planning) for one in planned.handled]

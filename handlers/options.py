@@ -1,19 +1,21 @@
-"""How decisions are made: what a deployment chooses."""
+"""How decisions are made: the options of a deployment, and the values that one planning needs from outside."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
 
 from commands.rollout import COMPOSED, EngineRollout
+from handlers.ports import Ids
 from sync.rule import Policy
 
 GAP_SECONDS: Final = 60.0
-"""A document not written for so long has no event left in flight (sync-rules.md, *Old news*)."""
+"""No event of a document that was last written longer ago is still on its way (docs/rules.md, *Old news*)."""
 
 
 class PolicyInUse(StrEnum):
-    """`shadow` applies legacy and computes causal beside it: how a team moves over."""
+    """`SYNC_POLICY`. `shadow` applies `legacy` and computes `causal` beside it: a team moves over by way of it."""
 
     CAUSAL = "causal"
     LEGACY = "legacy"
@@ -21,13 +23,17 @@ class PolicyInUse(StrEnum):
 
     @property
     def applied(self) -> Policy:
-        """The policy whose result is written."""
+        """The policy whose decision is written."""
         return Policy.CAUSAL if self is PolicyInUse.CAUSAL else Policy.LEGACY
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """`own_syncs_stored`: our own syncs come back from our own store, so they need no look. `repair_foreign_syncs`: a
-    sync that is not ours asks the rules like an outside event."""
+    """The options of a deployment.
+
+    `state_from_events`: the snapshot of an event is stored. `own_syncs_stored`: the worker's own syncs come back from
+    the store that it wrote, so their events are not looked at. `repair_foreign_syncs`: a sync of another worker asks
+    the rules like an outside event.
+    """
 
     policy: PolicyInUse = PolicyInUse.CAUSAL
     rollout: EngineRollout = COMPOSED
@@ -36,3 +42,11 @@ class Options(Struct, frozen=True, kw_only=True):
     conflict_attempts_max: int = 10
     gap_seconds: float = GAP_SECONDS
     repair_foreign_syncs: bool = False
+
+
+class PlanningContext(Struct, frozen=True, kw_only=True):
+    """The values that every step of planning needs: the time of the decision, fresh ids and the options."""
+
+    now: datetime
+    ids: Ids
+    options: Options

@@ -1,6 +1,6 @@
-"""The audit record as data: one a handled event, saying what was done and why (domain.md, *The audit record*).
+"""The audit record as data: one a handled event, with the decision and its reasons (docs/events.md, *The audit line*).
 
-Left out: the line's envelope (`hostname`, `pid`, `time`, …), which the log writes.
+The log adds the line's envelope (`hostname`, `pid`, `time`, …).
 """
 
 from collections.abc import Mapping
@@ -11,14 +11,15 @@ from msgspec import Struct
 
 from commands.execute import CommandRecord
 from commands.reason import Reason
-from sync.decision import Suppressed
+from sync.decision import SuppressedField
 from sync.rule import Direction, Policy
 
 AUDIT_MESSAGE: Final = "CONVERSATION_SYNC_AUDIT"
 
 
 class AuditOutcome(StrEnum):
-    """What became of a handled event. `refused`: by the commands. `failed`: a fault, the message is tried again."""
+    """The outcome of a handled event. `refused`: the commands refused the update, and nothing was written. `failed`: a
+    fault, so the message is tried again."""
 
     APPLIED = "applied"
     SKIPPED = "skipped"
@@ -27,10 +28,10 @@ class AuditOutcome(StrEnum):
 
 
 class AuditRecord(Struct, frozen=True, kw_only=True):
-    """One event's record. Revisions are as read; `lag_ms` is publishedAt to handled, milliseconds.
+    """One event's record. Revisions are as read. `lag_ms` is the time from `publishedAt` to the decision.
 
-    `event` None: no event asked; `trigger` None: the event is of neither side. `shadow`: what causal would
-    have done, where it differs from what legacy did.
+    `event` None: a poll asked. `trigger` None: the event is of neither side. `shadow`: the decision of policy `causal`,
+    where it differs from the decision of `legacy` that was applied.
     """
 
     event: Mapping[str, Any] | None
@@ -41,7 +42,7 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
     conversation_id: str | None
     work_item_id: str | None = None
     direction: Direction | None = None
-    suppressed: tuple[Suppressed, ...] = ()
+    suppressed: tuple[SuppressedField, ...] = ()
     updated_conversation: Mapping[str, Any] | None = None
     updated_work_item: Mapping[str, Any] | None = None
     command: CommandRecord | None = None
@@ -52,7 +53,7 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
     shadow: Mapping[str, Any] | None = None
 
     def as_wire(self) -> dict[str, Any]:
-        """The record's keys in JSON shape, in the order in which a person reads them."""
+        """The JSON shape of the audit line, its keys in the order in which a person reads them."""
         command = self.command
         return {
             "conversationId": self.conversation_id,

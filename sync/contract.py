@@ -1,12 +1,14 @@
-"""What is promised once all is quiet, checked on a history of outside writes (sync-rules.md, *Contract*). Pure.
+"""The contract: the promises that hold once all events are handled, checked on a history of outside writes
+(docs/rules.md, *Contract*). Pure.
 
 | point | promise |
 |---|---|
 | 1 | converged: no rule that is open would fire |
 | 2 | nothing lost: a field holds the last conversation write of it, unless a work-item write that knew it came after |
 
-Who has a field is worked out from who wrote what, knowing what; not from the sync state, which could err. Both
-policies are held to the tables of the causal one. Point 3, no loops, is about the number of writes: `sync_writes_max`.
+The owner of a field follows from the outside writes and from what each of them knew, not from the sync state, which is
+under test. Both policies are held to the tables of policy `causal`. Point 3, no loops, bounds the number of writes:
+`sync_writes_max`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,9 +27,12 @@ from sync.state import agreed_fields, shared_values
 
 
 class LastWrite(Struct, frozen=True, kw_only=True):
-    """The last outside write of a field: at which revision, what, and for a work-item's which conversation revision it
-    knew, None where it does not say. `outdone`: for a conversation's, the values of the work-item's writes that knew
-    it; where a later one knew less, the field holds any of these, for they may have been carried over in between."""
+    """The last outside write of a field on one side.
+
+    `knew`: for a work-item's write, the conversation revision that it knew, None where the event does not say.
+    `outdone`: for a conversation's write, the values of the work-item's writes that knew it. Where a later write of the
+    work-item knew less, the field may hold any of these values: the sync may have carried them over in between.
+    """
 
     rev: int
     value: Any
@@ -36,36 +41,36 @@ class LastWrite(Struct, frozen=True, kw_only=True):
 
 
 class FieldHistory(Struct, frozen=True, kw_only=True):
-    """Who wrote which field last, on either side; syncs are nobody's writes."""
+    """The last outside write of each field on either side; a sync is not an outside write."""
 
     conversation: Mapping[Field, LastWrite] = field(default_factory=dict)
     work_item: Mapping[Field, LastWrite] = field(default_factory=dict)
 
     def after_conversation(self, rev: int, fields: Iterable[Field], values: Mapping[Field, Any]) -> "FieldHistory":
-        """One more outside write, of these fields, with the conversation's values after it."""
+        """The history after an outside write of these fields; `values` are the conversation's after it."""
         names = set(fields)
         if "status" in names:
-            # One attribute holds both: who writes the one has seen the other.
+            # One attribute holds both: a writer of the one has seen the other.
             names.add("paused")
-        news = {name: LastWrite(rev=rev, value=values[name]) for name in names}
-        return replace(self, conversation={**self.conversation, **news})
+        writes = {name: LastWrite(rev=rev, value=values[name]) for name in names}
+        return replace(self, conversation={**self.conversation, **writes})
 
     def after_work_item(
         self, rev: int, fields: Iterable[Field], values: Mapping[Field, Any], *, knew: int | None
     ) -> "FieldHistory":
-        """One more outside write, of these fields, with the work-item's values after it, by somebody who knew that
-        conversation revision."""
-        news = {name: LastWrite(rev=rev, value=values[name], knew=knew) for name in fields}
+        """The history after an outside write of these fields by a writer who knew conversation revision `knew`;
+        `values` are the work-item's after it."""
+        writes = {name: LastWrite(rev=rev, value=values[name], knew=knew) for name in fields}
         outdone = {
-            name: replace(last, outdone=(*last.outdone, _as_conversations(name, news[name].value)))
+            name: replace(last, outdone=(*last.outdone, _as_conversations(name, writes[name].value)))
             for name, last in self.conversation.items()
-            if name in news and (knew or 0) >= last.rev
+            if name in writes and (knew or 0) >= last.rev
         }
-        return replace(self, conversation={**self.conversation, **outdone}, work_item={**self.work_item, **news})
+        return replace(self, conversation={**self.conversation, **outdone}, work_item={**self.work_item, **writes})
 
 
 class Violation(Struct, frozen=True, kw_only=True):
-    """A broken promise: what should be there and what is."""
+    """A broken promise: the expected value and the one found."""
 
     point: int
     field: Field
@@ -73,7 +78,7 @@ class Violation(Struct, frozen=True, kw_only=True):
     found: Any
 
     def as_wire(self) -> dict[str, Any]:
-        """The shape of interfaces.md."""
+        """The JSON shape that `replay` prints (docs/replay.md)."""
         return {"point": self.point, "field": self.field, "expected": self.expected, "found": self.found}
 
 
@@ -88,7 +93,7 @@ NOTHING_LOST: Final = 2
 
 
 def work_item_values(item: WorkItem) -> dict[Field, Any]:
-    """The work-item's value of every shared field, comparable with one another."""
+    """The work-item's value of every shared field."""
     return {
         "assignee": item.assigned_to,
         "queue": item.queue,
@@ -99,14 +104,14 @@ def work_item_values(item: WorkItem) -> dict[Field, Any]:
 
 
 def sync_writes_max(outside_writes: int) -> int:
-    """Point 3: no more sync writes than this."""
+    """Point 3: the largest number of sync writes."""
     return 2 * outside_writes
 
 
 def violations(
     history: FieldHistory, conversation: Conversation | None, item: WorkItem | None
 ) -> tuple[Violation, ...]:
-    """Every broken promise, in the order of the fields; none where there is no pair."""
+    """Every broken promise, in the order of the fields; none where one of the two records is missing."""
     if conversation is None or item is None:
         return ()
     b_fields = {write.field for write in work_item_writes(conversation, item, Policy.CAUSAL)}
@@ -120,7 +125,7 @@ def violations(
         carried_back = name in a_fields and owner is not _Owner.CONVERSATION
         carried_on = name in b_fields and owner is not _Owner.WORK_ITEM
         if name == "paused" and conversation.status is ConversationStatus.DONE:
-            # One attribute holds both: a conversation that is done is not snoozed any more, whoever completed it.
+            # One attribute holds both: a conversation that is done is not snoozed any more.
             continue
         if owner is _Owner.CONVERSATION and wrote and values[name] not in (wrote.value, *wrote.outdone):
             broken.append(Violation(point=NOTHING_LOST, field=name, expected=wrote.value, found=values[name]))
@@ -145,19 +150,19 @@ def _owner(history: FieldHistory, name: Field, conversation: Conversation) -> _O
     if by_conversation is None:
         return _Owner.WORK_ITEM
     if by_item.knew is None:
-        # It is taken to know what the last reconcile knew, which depends on the order of deliveries.
+        # The write counts as knowing what the last decision knew, which depends on the order of deliveries.
         return _Owner.EITHER
     return _Owner.WORK_ITEM if by_item.knew >= by_conversation.rev else _Owner.CONVERSATION
 
 
 def _stands(wrote: LastWrite, name: Field, conversation: Conversation, item: WorkItem) -> bool:
-    """Whether the work-item still has what was written to it. Once it is completed it only keeps that."""
+    """Whether the work-item still has the written value. A completed work-item keeps only that it is completed."""
     over = not item.active or conversation.deleted
     return (name != "status" and over) or work_item_values(item)[name] == wrote.value
 
 
 def _as_conversations(name: Field, value: Any) -> Any:
-    """A work-item's value of a field as the conversation has it."""
+    """A work-item's value of a field in the conversation's form."""
     if name != "assignee":
         return value
     return [] if value is None else [value]

@@ -1,13 +1,12 @@
-"""The conversation as the rules see it, and the fields that it shares with its work-item.
+"""The conversation as the rules see it, and the fields that it shares with its work-item (docs/rules.md)."""
 
-Leaves out everything else that agents and customers see of a conversation.
-"""
-
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 Field = Literal["assignee", "queue", "status", "ended", "paused"]
 """`status`: done or completed, or not. `ended`: ended or wrap-up, or not. `paused`: snoozed or paused, or not."""
@@ -16,7 +15,7 @@ FIELDS: Final[tuple[Field, ...]] = ("assignee", "queue", "status", "ended", "pau
 
 
 class ConversationStatus(StrEnum):
-    """A conversation's status; a work-item never stores `done`, a conversation never `completed`."""
+    """A conversation's status. A work-item never stores `done`, a conversation never `completed`."""
 
     OPEN = "open"
     SNOOZED = "snoozed"
@@ -34,3 +33,17 @@ class Conversation(Struct, frozen=True, kw_only=True):
     ended: bool = False
     deleted: bool = False
     updated_at: datetime | None = None
+
+
+def with_fields(conversation: Conversation, fields: Mapping[str, Any], *, now: datetime) -> Conversation:
+    """The conversation after a write of table A's `fields` (`status`, `assignedUsers`, `ended`, `queue: {id}`), one
+    revision on."""
+    return replace(
+        conversation,
+        rev=conversation.rev + 1,
+        status=ConversationStatus(fields.get("status", conversation.status)),
+        assigned_users=tuple(fields.get("assignedUsers", conversation.assigned_users)),
+        queue=fields["queue"]["id"] if "queue" in fields else conversation.queue,
+        ended=fields.get("ended", conversation.ended),
+        updated_at=now,
+    )

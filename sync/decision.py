@@ -1,21 +1,33 @@
-"""NEW FILE."""
+"""Decisions: the fields to write on either side and the reasons, and a pair's sync state once they are written."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from commands.context import CommandContext
+from commands.execute import Applied, Refused, Unchanged, execute
 from commands.reason import Reason, ReasonAction, ReasonCode
-from sync.conversation import Field
-from sync.gates import SKIP_CODES, SkipCode
+from commands.refusal import Refusal
+from commands.rollout import EngineRollout
+from commands.update import parse_update
+from commands.work_item import WorkItem
+from sync.conversation import Conversation, Field, with_fields
+from sync.gates import SKIP_CODES, Side, SkipCode
 from sync.rule import Direction
+from sync.state import SyncState, after_reconcile
+
+CommandResult = Applied | Unchanged | Refused
+"""The result of the commands for table B's update."""
 
 
-class Suppressed(Struct, frozen=True, kw_only=True):
-    """A field a rule asked for and the policy refused; `legacy` refuses none.
+class SuppressedField(Struct, frozen=True, kw_only=True):
+    """A field that a rule asked to write and that policy `causal` left as it is; `legacy` suppresses none.
 
-    `conversation_rev`: the revision that last changed the field; `known_rev`: the one the work-item's write knew.
+    `conversation_rev`: the conversation revision that last changed the field. `known_rev`: the conversation revision
+    that the work-item's last write of the field knew.
     """
 
     field: Field
@@ -24,7 +36,7 @@ class Suppressed(Struct, frozen=True, kw_only=True):
     known_rev: int
 
     def as_wire(self) -> dict[str, Any]:
-        """The audit's shape."""
+        """The JSON shape of the audit line."""
         return {
             "field": self.field,
             "code": self.code,
@@ -34,21 +46,21 @@ class Suppressed(Struct, frozen=True, kw_only=True):
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """What to write on either side and why; skipped where both sides are None."""
+    """The fields to write on either side, None for nothing, and the reasons."""
 
     direction: Direction | None
     conversation_fields: Mapping[str, Any] | None
     work_item_fields: Mapping[str, Any] | None
     reasons: tuple[Reason, ...]
-    suppressed: tuple[Suppressed, ...] = ()
+    suppressed: tuple[SuppressedField, ...] = ()
 
     @property
     def applies(self) -> bool:
-        """True where a rule wrote."""
+        """True where the decision writes to a side."""
         return self.conversation_fields is not None or self.work_item_fields is not None
 
     def as_wire(self) -> dict[str, Any]:
-        """The decision in JSON shape, as `decide` prints it."""
+        """The JSON shape that `decide` prints."""
         return {
             "outcome": "applied" if self.applies else "skipped",
             "direction": self.direction,
@@ -59,19 +71,79 @@ class Decision(Struct, frozen=True, kw_only=True):
         }
 
 
-def skipped(skip: SkipCode, *, suppressed: tuple[Suppressed, ...] = ()) -> Decision:
+class PairDecision(Struct, frozen=True, kw_only=True):
+    """The result of deciding one pair; nothing is written yet.
+
+    `command`: the commands' result for `decision.work_item_fields`, None where the commands were not asked. `state`:
+    the sync state once the decision is applied.
+    """
+
+    decision: Decision
+    command: CommandResult | None = None
+    state: SyncState
+
+    @property
+    def audited(self) -> Decision:
+        """The decision as the audit line has it: a refusal of the commands is its last reason."""
+        if not isinstance(self.command, Refused):
+            return self.decision
+        refusal = self.command.refusal
+        reason = Reason(action=ReasonAction.UPDATE_COMMAND, code=refusal.code, meta={"message": refusal.message})
+        return replace(self.decision, reasons=(*self.decision.reasons, reason))
+
+
+def skip_decision(code: SkipCode, *, suppressed: tuple[SuppressedField, ...] = ()) -> Decision:
     """The decision to write nothing."""
-    plain = _SKIPPED[skip]
+    plain = _SKIP_DECISIONS[code]
     return replace(plain, suppressed=suppressed) if suppressed else plain
 
 
+def run_command(
+    item: WorkItem,
+    fields: Mapping[str, Any],
+    *,
+    knew: int,
+    context: CommandContext,
+    now: datetime,
+    rollout: EngineRollout,
+) -> CommandResult:
+    """The commands' result for table B's update; `knew` is the conversation revision that the rules compared."""
+    update = parse_update(fields, from_sync=True)
+    assert not isinstance(update, Refusal), f"table B asks only for what the commands read: {update}"
+    return execute(item, update, context=context, now=now, resource_rev=knew, rollout=rollout)
+
+
+def decided_pair(
+    decision: Decision,
+    command: CommandResult | None,
+    *,
+    state: SyncState,
+    conversation: Conversation,
+    item: WorkItem,
+    now: datetime,
+    fired: frozenset[Field] = frozenset(),
+    undecided: frozenset[Field] = frozenset(),
+) -> PairDecision:
+    """The decision with the sync state after it. The pair and its state are those before the decision; `fired` and
+    `undecided` as in `after_reconcile`."""
+    wrote: list[Side] = []
+    if isinstance(command, Applied):
+        item = command.after
+        wrote.append("work-item")
+    if decision.conversation_fields is not None:
+        conversation = with_fields(conversation, decision.conversation_fields, now=now)
+        wrote.append("conversation")
+    after = after_reconcile(state, conversation, item, now=now, wrote=wrote, fired=fired, undecided=undecided)
+    return PairDecision(decision=decision, command=command, state=after)
+
+
 # Made once each: most events end with one of these.
-_SKIPPED: Final = {
-    skip: Decision(
+_SKIP_DECISIONS: Final = {
+    code: Decision(
         direction=None,
         conversation_fields=None,
         work_item_fields=None,
-        reasons=(Reason(action=ReasonAction.SKIP_SYNC, code=skip),),
+        reasons=(Reason(action=ReasonAction.SKIP_SYNC, code=code),),
     )
-    for skip in SKIP_CODES
+    for code in SKIP_CODES
 }

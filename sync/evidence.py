@@ -1,7 +1,7 @@
-"""Who wrote a shared field last, knowing what: the question that policy `causal` asks before any rule may write.
+"""Evidence: which side wrote a shared field last, and which conversation revision that write knew. Pure.
 
-Pure: of the pair as it was read, of what was observed, and of how old the two documents are (sync-rules.md, *Policy
-causal*, steps 2 and 3, *Old news*, *First sight*).
+Policy `causal` asks it before any rule may write (docs/rules.md, *Policies*: steps 2 and 3, *Old news*, *First
+sight*).
 """
 
 from enum import Enum
@@ -18,7 +18,7 @@ from sync.state import SyncState, for_pair, shared_values
 
 
 class NewerSide(Enum):
-    """Whose value of a field stands. `UNDECIDED`: an event that decides it is on its way, so the field waits."""
+    """The side whose value of a field stands. `UNDECIDED`: an unobserved revision may decide it, so the field waits."""
 
     CONVERSATION = "conversation"
     WORK_ITEM = "work-item"
@@ -26,78 +26,81 @@ class NewerSide(Enum):
 
 
 class Trigger(Struct, frozen=True, kw_only=True):
-    """The event that asks, or several of one batch: the newest one's side and revision, and what all of them said.
+    """The event that asks the rules, or several of one side in one batch: `side` and `rev` are the newest event's.
 
-    `spoken`: the fields that a conversation's events changed, or of which a work-item's events say what they knew.
+    `declared_fields`: the fields that the conversation's events changed, or that the work-item's events wrote while
+    saying which conversation revision they knew.
     """
 
     side: Side
     rev: int
-    spoken: frozenset[Field] = frozenset()
+    declared_fields: frozenset[Field] = frozenset()
 
 
 class DocumentAges(Struct, frozen=True, kw_only=True):
-    """Whether a document is old news: not written for so long that no event of it can be left in flight."""
+    """Whether each document is old news: not written for so long that none of its events is still on its way."""
 
     conversation: bool = False
     work_item: bool = False
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
-    """All that is known of a pair when it is reconciled.
+    """A pair as read, with everything that is known of its writes.
 
-    `state` is what stays known, whatever is decided; `seen` is what this one decision goes by.
+    `state` is the sync state that is kept, whatever the decision. `basis` is the state this one decision goes by: it
+    holds assumptions that are not kept.
     """
 
     state: SyncState
-    seen: SyncState
+    basis: SyncState
     conversation: Conversation
     item: WorkItem
     ages: DocumentAges
 
-    def newer(self, name: Field) -> NewerSide:
-        """Who has the field. The conversation always has `paused`, and a deletion."""
+    def newer_side(self, name: Field) -> NewerSide:
+        """The side whose value of the field stands. `paused` and a deletion are always the conversation's."""
         if name == "paused" or (name == "status" and self.conversation.deleted):
             return NewerSide.CONVERSATION
-        seen, known = self.seen, self.seen.known.get(name, 0)
-        unseen_from = seen.known_at.get(name, 0) + 1
-        if not self.ages.work_item and not covers(seen.work_item_observed, unseen_from, self.item.rev):
-            # A write of the work-item that nobody has seen may have known more.
+        basis, known = self.basis, self.basis.known.get(name, 0)
+        unobserved_from = basis.known_at.get(name, 0) + 1
+        if not self.ages.work_item and not covers(basis.work_item_observed, unobserved_from, self.item.rev):
+            # An unobserved write of the work-item may have known a later conversation revision.
             return NewerSide.UNDECIDED
-        if seen.changed.get(name, 0) > known:
+        if basis.changed.get(name, 0) > known:
             return NewerSide.CONVERSATION
-        if self.ages.conversation or covers(seen.conversation_observed, known + 1, self.conversation.rev):
+        if self.ages.conversation or covers(basis.conversation_observed, known + 1, self.conversation.rev):
             return NewerSide.WORK_ITEM
         return NewerSide.UNDECIDED
 
 
-def evidence(
-    state: SyncState, conversation: Conversation, item: WorkItem, *, ages: DocumentAges, asking: Trigger | None
+def evidence_of(
+    state: SyncState, conversation: Conversation, item: WorkItem, *, ages: DocumentAges, trigger: Trigger | None
 ) -> Evidence:
-    """What is known now; `asking` None: no event asks, a poll does."""
+    """The evidence for one decision. `trigger` None: no event asks (the gap poll, or an event that only releases a
+    waiting field)."""
     state = for_pair(state, item)
     if ages.conversation:
-        state = replace(state, changed={**state.changed, **_changed_unseen(state, conversation)})
-    seen = state
+        state = replace(state, changed={**state.changed, **_unannounced_changes(state, conversation)})
+    basis = state
     if state.work_item != item.id:
-        # The state is of a later work-item: of this one nothing is known.
-        seen = replace(seen, work_item_observed=(), known={}, known_at={}, reconciled=True)
+        # The state is of a later work-item: nothing is known of this one.
+        basis = replace(basis, work_item_observed=(), known={}, known_at={}, reconciled=True)
     if ages.conversation:
-        seen = replace(seen, changed={**seen.changed, **_never_viewed(seen, conversation)})
-    if asking is not None and not seen.reconciled and _other_is_old(asking.side, ages):
-        seen = _at_first_sight(seen, conversation, asking)
-    return Evidence(state=state, seen=seen, conversation=conversation, item=item, ages=ages)
+        basis = replace(basis, changed={**basis.changed, **_never_viewed(basis, conversation)})
+    if trigger is not None and not basis.reconciled and _other_is_old(trigger.side, ages):
+        basis = _at_first_sight(basis, conversation, trigger)
+    return Evidence(state=state, basis=basis, conversation=conversation, item=item, ages=ages)
 
 
-def _changed_unseen(state: SyncState, conversation: Conversation) -> dict[Field, int]:
-    """A value that nobody announced counts as changed at the stored revision."""
+def _unannounced_changes(state: SyncState, conversation: Conversation) -> dict[Field, int]:
+    """A value that differs from the one viewed last, without an event, counts as changed at the stored revision."""
     values = shared_values(conversation)
     return {name: conversation.rev for name, viewed in state.view.items() if viewed.value != values[name]}
 
 
 def _never_viewed(state: SyncState, conversation: Conversation) -> dict[Field, int]:
-    """A value of which nothing is known counts as changed too, where a revision that the work-item did not know was
-    not observed: the conversation is the source of truth."""
+    """A field that was never viewed counts as changed at the stored revision, unless every revision that the
+    work-item's write did not know was observed: the conversation is the source of truth."""
     return {
         name: conversation.rev
         for name in FIELDS
@@ -110,17 +113,17 @@ def _other_is_old(side: Side, ages: DocumentAges) -> bool:
     return ages.work_item if side == "conversation" else ages.conversation
 
 
-def _at_first_sight(state: SyncState, conversation: Conversation, asking: Trigger) -> SyncState:
-    """Where the event says nothing, its own way, as in legacy. None of it is kept."""
-    silent = [name for name in FIELDS if name not in asking.spoken]
-    match asking.side:
+def _at_first_sight(state: SyncState, conversation: Conversation, trigger: Trigger) -> SyncState:
+    """The state in which every undeclared field goes the event's own way, as in policy `legacy`."""
+    undeclared = [name for name in FIELDS if name not in trigger.declared_fields]
+    match trigger.side:
         case "conversation":
-            return replace(state, changed={**state.changed, **dict.fromkeys(silent, conversation.rev)})
+            return replace(state, changed={**state.changed, **dict.fromkeys(undeclared, conversation.rev)})
         case "work-item":
             return replace(
                 state,
-                known={**state.known, **dict.fromkeys(silent, conversation.rev)},
-                known_at={**state.known_at, **dict.fromkeys(silent, asking.rev)},
+                known={**state.known, **dict.fromkeys(undeclared, conversation.rev)},
+                known_at={**state.known_at, **dict.fromkeys(undeclared, trigger.rev)},
             )
         case _:
-            assert_never(asking.side)
+            assert_never(trigger.side)

@@ -1,4 +1,4 @@
-"""The gates an event passes before any rule is asked, in their order; the first that holds ends it.
+"""The gates: the conditions that keep an event from the rules, in their order. The first one that holds decides.
 
 | code | when |
 |---|---|
@@ -10,7 +10,7 @@
 | `AWAITING_EARLIER_EVENT` | causal: every field that differs waits |
 | `IN_SYNC` | no rule has anything to write |
 
-Source: sync-rules.md, *Gates*.
+Source: docs/rules.md, *Gates*. Pure.
 """
 
 from typing import Final, Literal, get_args
@@ -21,7 +21,7 @@ from sync.conversation import Conversation, ConversationStatus
 from sync.rule import Policy
 
 Side = Literal["conversation", "work-item"]
-"""Whose event asks."""
+"""The record that an event, a document or a write belongs to."""
 
 
 SkipCode = Literal[
@@ -33,16 +33,16 @@ SkipCode = Literal[
     ReasonCode.AWAITING_EARLIER_EVENT,
     ReasonCode.IN_SYNC,
 ]
-"""Why nothing was written (action `SKIP_SYNC`), in the order of the gates."""
+"""The reason for writing nothing (action `SKIP_SYNC`), in the order of the gates."""
 
 SKIP_CODES: Final[tuple[SkipCode, ...]] = get_args(SkipCode)
 
 
-def first_closed(
+def first_closed_gate(
     *,
     supported: bool,
     is_sync: bool,
-    trigger: Side,
+    side: Side,
     rev: int | None,
     conversation: Conversation | None,
     item: WorkItem | None,
@@ -50,26 +50,26 @@ def first_closed(
     releases: bool = False,
     news: bool = False,
 ) -> SkipCode | None:
-    """The first gate that keeps the event from the rules, or None. `rev` None: a question without an event.
+    """The code of the first gate that keeps an event of `side` from the rules; None where all are open.
 
-    Causal alone: `releases`, a field waits that even a sync's event may decide; `news`, the event tells something that
-    a stale one seldom does.
+    `rev` None: a question without an event. Policy `causal` alone: `releases`, a field waits, which a sync's event may
+    decide as well; `news`, the event is the first sight of its revision, so a stale revision does not close the gate.
     """
     passive = is_sync or not supported
     if passive and not releases:
         return ReasonCode.IS_SYNC if supported else ReasonCode.UNSUPPORTED_EVENT
     if conversation is None:
         return ReasonCode.NO_CONVERSATION
-    if item is None or not _is_pair(trigger, conversation, item, policy):
+    if item is None or not _is_pair(side, conversation, item, policy):
         return ReasonCode.NO_ACTIVE_WORK_ITEM
-    stored = conversation.rev if trigger == "conversation" else item.rev
+    stored = conversation.rev if side == "conversation" else item.rev
     if rev is not None and stored > rev and not (news or (passive and releases)):
         return ReasonCode.STALE_REV
     return None
 
 
-def _is_pair(trigger: Side, conversation: Conversation, item: WorkItem, policy: Policy) -> bool:
-    untaken = conversation.status is not ConversationStatus.DONE and not conversation.deleted
-    # A completion is taken in by A1, and legacy asks table A on the work-item's own event only.
-    asks_table_a = policy is Policy.CAUSAL or trigger == "work-item"
-    return item.active or (asks_table_a and untaken)
+def _is_pair(side: Side, conversation: Conversation, item: WorkItem, policy: Policy) -> bool:
+    open_conversation = conversation.status is not ConversationStatus.DONE and not conversation.deleted
+    # A1 carries a completion over. Policy `legacy` asks table A on the work-item's own event only.
+    asks_table_a = policy is Policy.CAUSAL or side == "work-item"
+    return item.active or (asks_table_a and open_conversation)

@@ -1,46 +1,88 @@
-"""A pair and what happened to it in, a decision out. Pure: nothing is written here, no clock is asked.
+"""Policy `legacy`: the event's own direction only, on the pair as it is stored now (docs/rules.md, *Policies*). Pure.
 
-Policy `legacy`: the event's own direction only, on the pair as it is stored now (sync-rules.md, *Policy legacy*).
-Policy `causal` has a file of its own (causal.py).
+A conversation's event asks table B, a work-item's event asks table A. The sync state is kept and not asked, so that a
+team can switch policies at any time.
 """
 
+from datetime import datetime
+
+from commands.context import CommandContext
+from commands.execute import Refused, Unchanged
 from commands.reason import ReasonCode
+from commands.rollout import COMPOSED, EngineRollout
 from commands.work_item import WorkItem
 from sync.conversation import Conversation
-from sync.decision import Decision, skipped
-from sync.gates import Side, first_closed
-from sync.rule import Policy, merged
+from sync.decision import Decision, PairDecision, decided_pair, run_command, skip_decision
+from sync.gates import Side, first_closed_gate
+from sync.rule import Policy, merged_fields
 from sync.rules_forward import work_item_writes
 from sync.rules_reverse import conversation_writes
+from sync.state import SyncState
 
 
 def decide_legacy(
+    state: SyncState,
     *,
-    trigger: Side,
+    side: Side,
+    conversation: Conversation | None,
+    item: WorkItem | None,
+    rev: int,
+    is_sync: bool,
+    supported: bool,
+    context: CommandContext,
+    now: datetime,
+    rollout: EngineRollout = COMPOSED,
+) -> PairDecision:
+    """Decide an event of `side` at revision `rev`; `state` has observed the event already.
+
+    The state stays as it is where a gate is closed or the commands refuse the update.
+    """
+    decision = legacy_decision(
+        side=side, conversation=conversation, item=item, rev=rev, is_sync=is_sync, supported=supported
+    )
+    if conversation is None or item is None:
+        return PairDecision(decision=decision, state=state)
+    if not decision.applies and decision.reasons[0].code is not ReasonCode.IN_SYNC:
+        return PairDecision(decision=decision, state=state)
+    command = None
+    if decision.work_item_fields is not None:
+        command = run_command(
+            item, decision.work_item_fields, knew=conversation.rev, context=context, now=now, rollout=rollout
+        )
+        if isinstance(command, Refused):
+            return PairDecision(decision=decision, command=command, state=state)
+        if isinstance(command, Unchanged):
+            decision = skip_decision(ReasonCode.IN_SYNC)
+    return decided_pair(decision, command, state=state, conversation=conversation, item=item, now=now)
+
+
+def legacy_decision(
+    *,
+    side: Side,
     conversation: Conversation | None,
     item: WorkItem | None,
     rev: int | None = None,
     is_sync: bool = False,
     supported: bool = True,
 ) -> Decision:
-    """Policy `legacy`: gates, then table B on a conversation's event, table A on a work-item's."""
-    closed = first_closed(
+    """The gates' and the rules' decision, before the commands are asked. `rev` None: a question without an event."""
+    closed = first_closed_gate(
         supported=supported,
         is_sync=is_sync,
-        trigger=trigger,
+        side=side,
         rev=rev,
         conversation=conversation,
         item=item,
         policy=Policy.LEGACY,
     )
     if closed is not None or conversation is None or item is None:
-        return skipped(closed or ReasonCode.NO_ACTIVE_WORK_ITEM)
-    forward = trigger == "conversation"
+        return skip_decision(closed or ReasonCode.NO_ACTIVE_WORK_ITEM)
+    forward = side == "conversation"
     rules = work_item_writes if forward else conversation_writes
     writes = rules(conversation, item, Policy.LEGACY)
     if not writes:
-        return skipped(ReasonCode.IN_SYNC)
-    fields = merged(writes)
+        return skip_decision(ReasonCode.IN_SYNC)
+    fields = merged_fields(writes)
     return Decision(
         direction="forward" if forward else "reverse",
         conversation_fields=None if forward else fields,

@@ -1,14 +1,16 @@
-"""Which revisions have been observed, as unbroken runs: `((1, 6), (8, 8))`."""
+"""The revisions of a document that have been observed, as unbroken runs: `((1, 6), (8, 8))`. Pure."""
 
 from typing import Final
 
 RevisionRuns = tuple[tuple[int, int], ...]
+"""First and last revision of each run, ascending."""
 
 RUNS_MAX: Final = 64
+"""More runs are not kept: the lowest gap is closed (docs/rules.md, *Sync state*)."""
 
 
 def with_revision(runs: RevisionRuns, rev: int) -> RevisionRuns:
-    """`runs` with `rev` in it; `runs` itself where it was. Beyond 64 runs the lowest gap is closed."""
+    """The runs with `rev` observed; the very same object where it was observed before."""
     if contains(runs, rev):
         return runs
     merged: list[tuple[int, int]] = []
@@ -27,7 +29,7 @@ def with_revision(runs: RevisionRuns, rev: int) -> RevisionRuns:
 
 def contains(runs: RevisionRuns, rev: int) -> bool:
     """True where the revision has been observed."""
-    # There is mostly one run, and `any` would take three times as long over it.
+    # Mostly there is one run, for which `any` takes three times as long.
     for start, end in runs:  # noqa: SIM110
         if start <= rev <= end:
             return True
@@ -35,7 +37,7 @@ def contains(runs: RevisionRuns, rev: int) -> bool:
 
 
 def covers(runs: RevisionRuns, low: int, high: int) -> bool:
-    """True where every revision from `low` to `high` has been observed; of none of them, too."""
+    """True where every revision from `low` to `high` has been observed, and where `low` is above `high`."""
     if low > high:
         return True
     for start, end in runs:  # noqa: SIM110

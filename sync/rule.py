@@ -1,4 +1,4 @@
-"""What a rule yields: one shared field's write and why. A write without a reason cannot be built."""
+"""The write that a rule yields: one shared field's new value and the reason (docs/rules.md). Pure."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -11,7 +11,7 @@ from sync.conversation import Field
 
 
 class Policy(StrEnum):
-    """Who decides which side is newer (sync-rules.md): the sync state, or nobody."""
+    """`causal`: the sync state says which side of a field is newer. `legacy`: the event's own side wins."""
 
     CAUSAL = "causal"
     LEGACY = "legacy"
@@ -22,7 +22,7 @@ Direction = Literal["forward", "reverse", "both"]
 
 
 class Write(Struct, frozen=True, kw_only=True):
-    """A rule that fired: `fields` are what it adds to the conversation's write or to the work-item's update."""
+    """The write of a rule that fired. `fields` go into the conversation's write or into the work-item's update."""
 
     rule: str
     field: Field
@@ -31,12 +31,12 @@ class Write(Struct, frozen=True, kw_only=True):
     code: ReasonCode
 
     def reason(self, policy: Policy) -> Reason:
-        """Why the field was written, as it stands in the event and in the audit."""
+        """The reason as the published event and the audit line have it."""
         return Reason(action=self.action, code=self.code, meta={"rule": self.rule, "policy": policy.value})
 
 
-def merged(writes: Iterable[Write]) -> dict[str, Any]:
-    """All writes as one; of two that set the same key the later stands."""
+def merged_fields(writes: Iterable[Write]) -> dict[str, Any]:
+    """The fields of all writes; of two writes that set the same key the later one stands."""
     fields: dict[str, Any] = {}
     for write in writes:
         fields.update(write.fields)

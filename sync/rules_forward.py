@@ -1,4 +1,4 @@
-"""Rules B: what a conversation has to say to its active work-item (forward sync). Pure.
+"""Table B: the rules that write a conversation's fields to its active work-item (forward sync). Pure.
 
 | id | field | when C | and W | write to W |
 |---|---|---|---|---|
@@ -14,7 +14,7 @@
 | B10 (causal) | ended | open, not ended | wrap-up | `resume: true` |
 
 All fields go into one update, which the commands carry out together. Where B6 and B7 both write the status, completed
-stands. Source: sync-rules.md, table B.
+stands. Source: docs/rules.md, *Table B*.
 """
 
 from collections.abc import Mapping
@@ -27,12 +27,12 @@ from sync.rule import Policy, Write
 
 
 def work_item_writes(conversation: Conversation, item: WorkItem, policy: Policy) -> tuple[Write, ...]:
-    """The writes to the work-item that rules B1–B10 ask for, at most one a field; none for a completed one."""
+    """The writes of the rules B1–B10 that fire, at most one a field. A completed work-item takes none."""
     if not item.active:
         return ()
     if conversation.deleted:
         return (_write("B9", "status", {"status": "completed"}, ReasonCode.CONVERSATION_DELETED),)
-    asked = (
+    fired = (
         _assignee(conversation, item),
         _queue(conversation, item, policy),
         _paused(conversation, item),
@@ -40,7 +40,7 @@ def work_item_writes(conversation: Conversation, item: WorkItem, policy: Policy)
         # Last, so that completed stands over B7's wrap-up.
         _status(conversation),
     )
-    return tuple(filter(None, asked))
+    return tuple(filter(None, fired))
 
 
 def _assignee(conversation: Conversation, item: WorkItem) -> Write | None:

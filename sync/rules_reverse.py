@@ -1,4 +1,4 @@
-"""Rules A: what a work-item has to say to its conversation (reverse sync). Pure.
+"""Table A: the rules that write a work-item's fields to its conversation (reverse sync). Pure.
 
 | id | field | when W | and C | write to C |
 |---|---|---|---|---|
@@ -9,8 +9,8 @@
 | A5 | queue | has queue q | has another queue or none | `queue: {id: q}` |
 | A6 | queue | has no queue | has a queue | `queue: {id: null}` |
 
-For a completed W only A1 is looked at; a deleted C takes no write. No rule sets `ended: false`, none writes `paused`.
-The causal policy decides the direction first, which is why its rules may be wider. Source: sync-rules.md, table A.
+For a completed W only A1 is asked; a deleted C takes no write. No rule sets `ended: false`, none writes `paused`.
+Policy `causal` decides the direction of each field first, so its rules may be wider. Source: docs/rules.md, *Table A*.
 """
 
 from collections.abc import Mapping
@@ -23,14 +23,14 @@ from sync.rule import Policy, Write
 
 
 def conversation_writes(conversation: Conversation, item: WorkItem, policy: Policy) -> tuple[Write, ...]:
-    """The writes to the conversation that rules A1–A6 ask for, at most one a field."""
+    """The writes of the rules A1–A6 that fire, at most one a field."""
     if conversation.deleted:
         return ()
     if not item.active:
-        asked: tuple[Write | None, ...] = (_a1(conversation),)
+        fired: tuple[Write | None, ...] = (_a1(conversation),)
     else:
-        asked = (_assignee(conversation, item, policy), _a4(conversation, item), _queue(conversation, item))
-    return tuple(filter(None, asked))
+        fired = (_assignee(conversation, item, policy), _a4(conversation, item), _queue(conversation, item))
+    return tuple(filter(None, fired))
 
 
 def _a1(conversation: Conversation) -> Write | None:
@@ -45,7 +45,7 @@ def _assignee(conversation: Conversation, item: WorkItem, policy: Policy) -> Wri
     if item.assigned_to is not None:
         if not users or (causal and item.assigned_to not in users):
             return _write("A2", "assignee", {"assignedUsers": [item.assigned_to]}, ReasonCode.WORK_ITEM_ASSIGNED)
-    # Not while ivr: queue rules are about to queue the work-item, and then A3 speaks.
+    # Not while ivr: the queue rules are about to queue the work-item, and then A3 fires.
     elif users and (item.status is Status.QUEUED or (causal and item.status is Status.ROUTED)):
         return _write("A3", "assignee", {"assignedUsers": []}, ReasonCode.WORK_ITEM_QUEUED_UNASSIGNED)
     return None

@@ -1,8 +1,9 @@
-"""The sync state of one conversation: which revisions were observed, and who last wrote each field knowing what.
+"""The sync state of one pair: the observed revisions, and for each field the last write and what that write knew.
+Pure.
 
-Observing commutes and may be repeated: whatever order events come in, and however often, the state ends the same.
-`legacy` keeps it without asking it, so that policies can be switched at any time (sync-rules.md, *State*, steps 1
-and 4). Who asks it is causality.py.
+Observing commutes and is idempotent: events in any order, each any number of times, lead to the same state. Policy
+`legacy` keeps the state and does not ask it, so that a team can switch policies at any time (docs/rules.md, *Sync
+state*; *Policies*, steps 1 and 4).
 """
 
 from collections.abc import Collection, Mapping
@@ -19,18 +20,25 @@ from sync.revision_runs import RevisionRuns, with_revision
 
 
 class ViewedValue(Struct, frozen=True, kw_only=True):
-    """The conversation's value of a field, and the revision that had it."""
+    """A value of a conversation's field, and the revision at which the conversation had it."""
 
     value: Any
     rev: int
 
 
 class SyncState(Struct, frozen=True, kw_only=True):
-    """One document of `sync_states`. `version` 0: not stored yet. Fields missing in a mapping are 0, or not viewed.
+    """One document of `sync_states`; `version` 0: not stored yet. A field missing in a mapping counts as 0.
 
-    `…_rev`: the highest revision known to have been stored; a lower one in the store means a restored database.
-    `reconciled`: the rules were asked about this pair before. `finished_at`: when its end was first seen, None while
-    it goes on.
+    - `…_observed`: the revisions whose events were observed, or that the sync wrote itself.
+    - `…_rev`: the highest revision known to have been stored; a lower one in the store means a restored database.
+    - `reconciled`: the rules were asked about this pair before.
+    - `view`: the last known value of each field of the conversation.
+    - `changed`: the conversation revision that last changed the field.
+    - `known`: the conversation revision that the work-item's last write of the field knew; `known_at`: that write's
+      revision.
+    - `waiting_since`: since when a field waits for an event, None where none does.
+    - `deleted_rev`: the revision at which the conversation was deleted.
+    - `finished_at`: when the pair was first seen to be finished, None while one of the two is worked on.
     """
 
     version: int = 0
@@ -51,11 +59,11 @@ class SyncState(Struct, frozen=True, kw_only=True):
 
 
 class Observation(Struct, frozen=True, kw_only=True):
-    """What one event says of its document, whatever becomes of it.
+    """The part of an event that the sync state keeps.
 
-    `fields`: the shared fields it changed. `knew`: the conversation revision that a work-item's write knew.
-    `values`: a conversation's shared values after it. `creation`: it had none before, so that all of them are told of
-    without any having changed. `deletion`: the conversation was deleted.
+    `fields`: the shared fields that the write changed. `knew`: the conversation revision that a work-item's write knew,
+    None where the event does not say. `values`: a conversation's shared values after the write. `creation`: every value
+    is viewed, though no field was changed. `deletion`: the conversation was deleted.
     """
 
     side: Side
@@ -70,34 +78,34 @@ class Observation(Struct, frozen=True, kw_only=True):
     work_item_number: int = 0
 
 
-def observe(state: SyncState, seen: Observation) -> SyncState:
-    """The state after the event; the very same object where the event is no news."""
-    return _observe_conversation(state, seen) if seen.side == "conversation" else _observe_work_item(state, seen)
+def observe(state: SyncState, event: Observation) -> SyncState:
+    """The state after the event; the very same object where the event adds nothing."""
+    return _observe_conversation(state, event) if event.side == "conversation" else _observe_work_item(state, event)
 
 
-def _observe_conversation(state: SyncState, seen: Observation) -> SyncState:
-    deleted = max(state.deleted_rev or 0, seen.rev) if seen.deletion else state.deleted_rev
-    changed = state.changed if seen.is_sync else _raised(state.changed, seen.fields, seen.rev)
-    told_of = {name: value for name, value in seen.values.items() if seen.creation or name in seen.fields}
+def _observe_conversation(state: SyncState, event: Observation) -> SyncState:
+    deleted = max(state.deleted_rev or 0, event.rev) if event.deletion else state.deleted_rev
+    changed = state.changed if event.is_sync else _raised(state.changed, event.fields, event.rev)
+    values = {name: value for name, value in event.values.items() if event.creation or name in event.fields}
     return _with(
         state,
-        conversation_observed=with_revision(state.conversation_observed, seen.rev),
-        view=_viewed(state.view, told_of, seen.rev),
+        conversation_observed=with_revision(state.conversation_observed, event.rev),
+        view=_viewed(state.view, values, event.rev),
         changed=changed,
         deleted_rev=deleted,
     )
 
 
-def _observe_work_item(state: SyncState, seen: Observation) -> SyncState:
-    state = _for_work_item(state, seen.work_item, seen.work_item_number)
-    if state.work_item != seen.work_item:
+def _observe_work_item(state: SyncState, event: Observation) -> SyncState:
+    state = _for_work_item(state, event.work_item, event.work_item_number)
+    if state.work_item != event.work_item:
         return state
     known, known_at = dict(state.known), dict(state.known_at)
-    if not seen.is_sync and seen.knew is not None:
-        for name in seen.fields:
-            if seen.rev > known_at.get(name, 0):
-                known[name], known_at[name] = seen.knew, seen.rev
-    observed = with_revision(state.work_item_observed, seen.rev)
+    if not event.is_sync and event.knew is not None:
+        for name in event.fields:
+            if event.rev > known_at.get(name, 0):
+                known[name], known_at[name] = event.knew, event.rev
+    observed = with_revision(state.work_item_observed, event.rev)
     return _with(state, work_item_observed=observed, known=known, known_at=known_at)
 
 
@@ -108,16 +116,20 @@ def after_reconcile(
     *,
     now: datetime,
     wrote: Collection[Side] = (),
-    asked: frozenset[Field] = frozenset(),
+    fired: frozenset[Field] = frozenset(),
     undecided: frozenset[Field] = frozenset(),
 ) -> SyncState:
-    """The state after a reconcile that left the pair as given, having written the sides `wrote`.
+    """The state after a decision that wrote the sides `wrote` and left the pair as given (*Policies*, step 4).
 
-    The sync's own writes count as observed; what was only read does not, for its event may still tell of somebody
-    unseen. Wherever the two sides agree the work-item knows the conversation's revision; on the others both stay, so
-    that whoever was newer remains so (step 4). Of the fields of which nobody could say who is newer, `undecided`, those
-    on which a rule was `asked` and the sides still differ wait; none of those is viewed, for the conversation's value
-    may be one that an unseen write has changed. A work-item of an older history leaves no mark.
+    `fired`: the fields for which a rule fired. `undecided`: the fields whose newer side is not known.
+
+    - A revision that the sync wrote counts as observed. A revision that was only read does not: its event is still to
+      come.
+    - Where both sides agree on a field, the work-item knows the conversation's revision. Where they differ, `known` and
+      `changed` stay, so the newer side stays the newer one.
+    - An undecided field for which a rule fired waits while the sides differ.
+    - An undecided field on which the sides differ is not viewed: an unobserved write may have changed its value.
+    - A work-item older than the state's changes nothing.
     """
     state = for_pair(state, item)
     if state.work_item != item.id:
@@ -131,9 +143,9 @@ def after_reconcile(
         conversation_observed = with_revision(conversation_observed, conversation.rev)
     if "work-item" in wrote:
         work_item_observed = with_revision(work_item_observed, item.rev)
-    open_still = undecided - agreed
+    unsettled = undecided - agreed
     views = shared_values(conversation)
-    for name in open_still:
+    for name in unsettled:
         del views[name]
     return _with(
         state,
@@ -143,33 +155,36 @@ def after_reconcile(
         view=_viewed(state.view, views, conversation.rev),
         known=known,
         known_at=known_at,
-        waiting_since=(state.waiting_since or now) if asked & open_still else None,
+        waiting_since=(state.waiting_since or now) if fired & unsettled else None,
     )
 
 
 def with_stored_revisions(
     state: SyncState, conversation: Conversation | None, item: WorkItem | None, *, now: datetime
 ) -> SyncState:
-    """The state that has noted which revisions the store holds, and whether the pair has come to its end: nobody works
-    on either record any more."""
-    ours = item is not None and item.id == state.work_item
-    # A conversation that was re-opened is not: its state still says that this is newer than the completion.
+    """The state with the revisions that the store holds, and with the time at which the pair was first seen finished.
+
+    A pair is finished when the conversation is closed and the work-item is completed; one of the two may be missing.
+    """
+    of_pair = item is not None and item.id == state.work_item
+    # A re-opened conversation is not closed: its state still says that the re-opening is newer than the completion.
     closed = conversation is None or conversation.deleted or conversation.status is ConversationStatus.DONE
-    nobody = conversation is None and item is None
-    over = closed and not nobody and (item is None or (ours and not item.active))
+    any_stored = conversation is not None or item is not None
+    finished = any_stored and closed and (item is None or (of_pair and not item.active))
     return _with(
         state,
         conversation_rev=max(state.conversation_rev, conversation.rev if conversation else 0),
-        work_item_rev=max(state.work_item_rev, item.rev) if item and ours else state.work_item_rev,
-        finished_at=(state.finished_at or now) if over else None,
+        work_item_rev=max(state.work_item_rev, item.rev) if item and of_pair else state.work_item_rev,
+        finished_at=(state.finished_at or now) if finished else None,
     )
 
 
 def reset_if_restored(state: SyncState, *, conversation_rev: int | None, work_item_rev: int | None) -> SyncState:
-    """The state, or an empty one where the store holds less than it once did: a restored database (*Old news*).
+    """The state; an empty one where a stored revision is below one stored before: a restored database (docs/rules.md,
+    *Old news*).
 
-    The revisions are those of the stored conversation and of the stored work-item that the state names, None where
-    there is none.
+    The revisions are those of the stored conversation and of the stored work-item that the state names, None where it
+    is missing.
     """
     conversation_fell = conversation_rev is not None and conversation_rev < state.conversation_rev
     work_item_fell = work_item_rev is not None and work_item_rev < state.work_item_rev
@@ -177,12 +192,12 @@ def reset_if_restored(state: SyncState, *, conversation_rev: int | None, work_it
 
 
 def all_agree(conversation: Conversation, item: WorkItem) -> bool:
-    """True where both records say the same of every shared field."""
+    """True where both records agree on every shared field."""
     return agreed_fields(conversation, item) is _EVERY
 
 
 def agreed_fields(conversation: Conversation, item: WorkItem) -> frozenset[Field]:
-    """The shared fields of which both records say the same (step 4, *To agree*)."""
+    """The shared fields on which both records agree (docs/rules.md, *Policies*, step 4)."""
     users, user, status = conversation.assigned_users, item.assigned_to, conversation.status
     assignee = user in users if user is not None else not users
     queue = conversation.queue == item.queue
@@ -207,14 +222,14 @@ def shared_values(conversation: Conversation) -> dict[Field, Any]:
 
 
 def for_pair(state: SyncState, item: WorkItem) -> SyncState:
-    """The state as the pair with `item` finds it: of a work-item not met before, nothing is known yet."""
+    """The state of the pair with `item`: a work-item that is new to the state starts a new history."""
     if state.work_item == item.id or item.number < state.work_item_number:
         return state
     return _new_history(state, item.id, item.number)
 
 
 def _for_work_item(state: SyncState, work_item: str | None, number: int) -> SyncState:
-    """A new work-item starts a new history; an event of an older one belongs to none."""
+    """The state of a work-item's event: a new work-item starts a new history, an older one changes nothing."""
     if state.work_item == work_item or (state.work_item is not None and number <= state.work_item_number):
         return state
     return _new_history(state, work_item, number)
@@ -239,12 +254,12 @@ def _raised(revs: Mapping[Field, int], names: Collection[Field], rev: int) -> Ma
 
 
 def _viewed(view: Mapping[Field, ViewedValue], values: Mapping[Field, Any], rev: int) -> Mapping[Field, ViewedValue]:
-    news = {}
+    newer = {}
     for name, value in values.items():
         known = view.get(name)
         if known is None or rev > known.rev:
-            news[name] = ViewedValue(value=value, rev=rev)
-    return {**view, **news} if news else view
+            newer[name] = ViewedValue(value=value, rev=rev)
+    return {**view, **newer} if newer else view
 
 
 def _with(state: SyncState, **changes: Any) -> SyncState:

@@ -14,7 +14,7 @@ from commands.reason import ReasonCode
 from handlers.batch_handler import BatchHandler
 from handlers.events.envelope import Limits
 from handlers.events.event import Event
-from handlers.options import Options, PolicyInUse
+from handlers.options import Options, PlanningContext, PolicyInUse
 from handlers.outcome import HandledEvent
 from handlers.planning.audit_records import failed
 from handlers.ports import Ids, Store
@@ -57,6 +57,7 @@ class Pipeline:
     def __init__(self, *, settings: Settings, adapters: Adapters, runtime: RuntimeContext) -> None:
         self._settings = settings
         self._queue = adapters.queue
+        self._ids = adapters.ids
         self._runtime = runtime
         self._options = Options(
             policy=settings.sync_policy,
@@ -145,8 +146,8 @@ class Pipeline:
         return JitteredBackoff(first_s=first_s, max_s=max_s, chance=self._runtime.chance)
 
     def _failed(self, event: Event, error: Exception) -> HandledEvent:
-        now = self._runtime.clock.now()
-        return failed(event, ReasonCode.UNEXPECTED, type(error).__qualname__, now=now, options=self._options)
+        planning = PlanningContext(now=self._runtime.clock.now(), ids=self._ids, options=self._options)
+        return failed(event, ReasonCode.UNEXPECTED, type(error).__qualname__, planning=planning)
 
     async def run(self, stopping: ShutdownSignal) -> None:
         """Work until a stop is requested, then end the parts in order.

@@ -24,11 +24,11 @@ from handlers.events.validation import question_faults
 from handlers.ports import Document
 from sync.conversation import FIELDS, Conversation
 from sync.conversation import Field as SharedField
-from sync.decision import skipped
-from sync.evidence import DocumentAges, evidence
-from sync.gates import first_closed
+from sync.decision import skip_decision
+from sync.evidence import DocumentAges, evidence_of
+from sync.gates import first_closed_gate
 from sync.policy_causal import decide_causal
-from sync.policy_legacy import decide_legacy
+from sync.policy_legacy import legacy_decision
 from sync.rule import Policy
 from sync.state import SyncState
 
@@ -122,22 +122,22 @@ def _answer_sync(question: _SyncQuestion, now: datetime) -> dict[str, Any]:
         conversation = conversation_of(_document("conversation", question.conversation))
     item = None if question.workItem is None else work_item_of(_document("workItem", question.workItem))
     if question.policy == "legacy":
-        return decide_legacy(trigger=question.trigger, conversation=conversation, item=item).as_wire()
-    closed = first_closed(
+        return legacy_decision(side=question.trigger, conversation=conversation, item=item).as_wire()
+    closed = first_closed_gate(
         supported=True,
         is_sync=False,
-        trigger=question.trigger,
+        side=question.trigger,
         rev=None,
         conversation=conversation,
         item=item,
         policy=Policy.CAUSAL,
     )
     if closed is not None or conversation is None or item is None:
-        return skipped(closed or ReasonCode.NO_ACTIVE_WORK_ITEM).as_wire()
+        return skip_decision(closed or ReasonCode.NO_ACTIVE_WORK_ITEM).as_wire()
     state = _state(question, conversation, item)
     # Nothing is old, and what the state does not say is observed: else a question would be about what is on its way.
-    seen = evidence(state, conversation, item, ages=DocumentAges(), asking=None)
-    return decide_causal(seen, context=CommandContext(), now=now).decision.as_wire()
+    evidence = evidence_of(state, conversation, item, ages=DocumentAges(), trigger=None)
+    return decide_causal(evidence, context=CommandContext(), now=now).decision.as_wire()
 
 
 def _state(question: _SyncQuestion, conversation: Conversation, item: WorkItem) -> SyncState:

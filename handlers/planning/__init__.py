@@ -1,1 +1,12 @@
-"""ROOM."""
+"""One conversation's loaded pair and its events in, one plan and the events' endings out. Nothing is awaited here.
+
+| file | holds |
+|---|---|
+| `planner` | a pair and its events → a plan, by the policy in use |
+| `causal_planner`, `legacy_planner` | the planner of each policy |
+| `pair_draft` | the pair while it is planned: observes events, applies decisions, becomes the plan |
+| `pair_view` | the observed pair as policy `causal` sees it: gates and decision |
+| `audit_records` | the endings of events, with their audit records |
+| `announcements` | the event that announces a write |
+| `event_batch` | the events of a batch and their endings |
+"""

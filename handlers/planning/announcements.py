@@ -1,24 +1,21 @@
-"""The event that announces a write of ours: the same envelope as everybody's, saying what changed and why."""
+"""Announcements: the events that the worker publishes of its own writes (docs/events.md, *Envelope*)."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 import orjson
 from msgspec import Struct
 
-from commands.execute import Applied
 from commands.instant import format_instant
 from commands.reason import Reason
-from commands.work_item import WorkItem
 from handlers.documents.document import changes_between, data_of
 from handlers.events.event import Event
-from handlers.planning.pair_draft import PairDraft
-from handlers.ports import Announcement, Document, Ids
+from handlers.options import PlanningContext
+from handlers.ports import Announcement, Document
 from sync.gates import Side
 
 CLIENT: Final = "routing-worker"
-"""Who we are in events and logs; the name that existing searches use."""
+"""The worker's name in events and logs, which existing searches use."""
 
 _NAMES: Final[dict[Side, str]] = {
     "conversation": "kustomer.conversation.update",
@@ -26,8 +23,8 @@ _NAMES: Final[dict[Side, str]] = {
 }
 
 
-class Cause(Struct, frozen=True, kw_only=True):
-    """What an announcement takes over from what caused the write."""
+class AnnouncementCause(Struct, frozen=True, kw_only=True):
+    """The values that an announcement takes over from the event that caused the write."""
 
     conversation_id: str
     org: str | None = None
@@ -35,27 +32,26 @@ class Cause(Struct, frozen=True, kw_only=True):
     trace: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(cls, event: Event) -> "Cause":
-        """The event as a cause."""
+    def of(cls, event: Event) -> "AnnouncementCause":
+        """The values of this event."""
         return cls(conversation_id=event.conversation_id, org=event.org, partition=event.partition, trace=event.trace)
 
 
-def announce(
+def announcement_of(
     side: Side,
     *,
     before: Document,
     after: Document,
     reasons: Iterable[Reason],
-    cause: Cause,
-    now: datetime,
-    ids: Ids,
+    cause: AnnouncementCause,
+    planning: PlanningContext,
 ) -> Announcement:
-    """The outbox entry for a sync's write; `cause` gives partition, conversation and trace."""
-    written_at = format_instant(now)
-    message_id = ids.new()
+    """The outbox entry for a write of one document, `before` and `after` it."""
+    written_at = format_instant(planning.now)
+    message_id = planning.ids.new()
     org = after.get("org") or cause.org
     event: dict[str, Any] = {
-        "id": ids.new(),
+        "id": planning.ids.new(),
         "name": _NAMES[side],
         "org": org,
         "partition": cause.partition or org,
@@ -84,44 +80,11 @@ def announce(
         conversation_id=cause.conversation_id,
         side=side,
         message=orjson.dumps(message, default=_as_stored).decode(),
-        created_at=now,
+        created_at=planning.now,
     )
 
 
 def _as_stored(value: Any) -> Any:
-    """What the store's driver makes of values that JSON does not know: a reference is the object it came as."""
+    """A value of the store's driver that JSON does not know: a reference as the object it came as, others as text."""
     as_doc = getattr(value, "as_doc", None)
     return str(value) if as_doc is None else dict(as_doc())
-
-
-class Writing(Struct, frozen=True, kw_only=True):
-    """One decision's writes, each with its announcement in the draft's outbox."""
-
-    draft: PairDraft
-    cause: Cause
-    now: datetime
-    ids: Ids
-
-    def conversation(self, fields: Mapping[str, Any], reasons: tuple[Reason, ...]) -> Announcement:
-        """Table A's write."""
-        before, after = self.draft.write_conversation(fields, self.now)
-        announcement = announce(
-            "conversation", before=before, after=after, reasons=reasons, cause=self.cause, now=self.now, ids=self.ids
-        )
-        self.draft.announce(announcement)
-        return announcement
-
-    def work_item(self, item: WorkItem, applied: Applied, reasons: tuple[Reason, ...]) -> Announcement:
-        """Table B's update, as the commands carried it out."""
-        before, after = self.draft.write_work_item(item, applied)
-        announcement = announce(
-            "work-item",
-            before=before,
-            after=after,
-            reasons=(*reasons, applied.reason),
-            cause=self.cause,
-            now=self.now,
-            ids=self.ids,
-        )
-        self.draft.announce(announcement)
-        return announcement

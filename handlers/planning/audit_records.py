@@ -1,117 +1,172 @@
-"""How an event ends: its outcome and its audit record, put together in one place."""
+"""Endings of events: each event's outcome with its audit record (docs/events.md, *The audit line*)."""
 
-from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from commands.execute import Applied, Refused
 from commands.reason import Reason, ReasonAction, ReasonCode
 from commands.timings import elapsed_ms
+from commands.work_item import WorkItem
 from handlers.events.event import Event, UnsupportedEvent
-from handlers.options import Options
+from handlers.options import Options, PlanningContext
 from handlers.outcome import Done, HandledEvent, PolledPair, Retry
+from handlers.ports import Announcement
 from sync.audit import AuditOutcome, AuditRecord
-from sync.decision import Decision, skipped
+from sync.conversation import Conversation
+from sync.decision import Decision, PairDecision, skip_decision
 from sync.rule import Policy
 
 
 class PairRevisions(Struct, frozen=True, kw_only=True):
-    """The pair as it was read, as far as an audit tells of it."""
+    """The part of an audit record that names the pair as it was read."""
 
     work_item_id: str | None = None
     conversation_rev: int | None = None
     work_item_rev: int | None = None
 
+    @classmethod
+    def of(cls, conversation: Conversation | None, item: WorkItem | None) -> "PairRevisions":
+        """The revisions of these two records."""
+        return cls(
+            work_item_id=None if item is None else item.id,
+            conversation_rev=None if conversation is None else conversation.rev,
+            work_item_rev=None if item is None else item.rev,
+        )
 
-_UNSEEN: Final = PairRevisions()
+
+_NOT_READ: Final = PairRevisions()
 
 
-def skip_own(event: Event, *, now: datetime, options: Options) -> HandledEvent:
-    """Our own sync, come back: stored and observed by the transaction that made it, and the cause of nothing."""
-    return skipped_end(event, skipped(ReasonCode.IS_SYNC), now=now, options=options)
+def skip_own(event: Event, *, planning: PlanningContext) -> HandledEvent:
+    """The ending of the worker's own sync: the transaction that wrote it has stored and observed it already."""
+    return skipped_ending(event, skip_decision(ReasonCode.IS_SYNC), planning=planning)
 
 
-def skipped_end(
-    event: Event, decision: Decision, *, now: datetime, options: Options, seen: PairRevisions = _UNSEEN
+def skipped_ending(
+    event: Event, decision: Decision, *, planning: PlanningContext, pair: PairRevisions = _NOT_READ
 ) -> HandledEvent:
-    """The end of an event that led to no write."""
-    audit = audit_of(event, AuditOutcome.SKIPPED, decision, now=now, options=options, seen=seen)
+    """The ending of an event that led to no write."""
+    audit = _event_audit(event, AuditOutcome.SKIPPED, decision, planning=planning, pair=pair)
     return HandledEvent(event=event, outcome=Done(reason=decision.reasons[0].code), audit=audit)
 
 
-def unsupported(event: UnsupportedEvent, policy: Policy) -> AuditRecord:
-    """The record of an event that is none of ours: acknowledged, and nobody's trigger."""
+def decided_ending(
+    event: Event,
+    decided: PairDecision,
+    announcements: tuple[Announcement, ...],
+    *,
+    planning: PlanningContext,
+    pair: PairRevisions,
+) -> HandledEvent:
+    """The ending of the event for which the pair was decided."""
+    outcome = outcome_of(decided)
+    audit = _event_audit(event, outcome, decided.audited, planning=planning, pair=pair)
+    reason = "APPLIED" if outcome is AuditOutcome.APPLIED else decided.audited.reasons[-1].code
+    return HandledEvent(
+        event=event,
+        outcome=Done(reason=reason),
+        audit=_with_writes(audit, decided),
+        announcements=announcements,
+    )
+
+
+def failed(event: Event, code: ReasonCode, detail: str, *, planning: PlanningContext) -> HandledEvent:
+    """The ending of an event that met a fault: the message is tried again."""
+    audit = _event_audit(event, AuditOutcome.FAILED, _fault(code, detail), planning=planning, pair=_NOT_READ)
+    return HandledEvent(event=event, outcome=Retry(reason=code), audit=audit)
+
+
+def unsupported_audit(event: UnsupportedEvent, policy: Policy) -> AuditRecord:
+    """The record of an event that the worker does not handle."""
     return AuditRecord(
         event={"id": event.id, "name": event.name, "rev": None, "client": None, "isSync": None, "publishedAt": None},
         outcome=AuditOutcome.SKIPPED,
         trigger=None,
         policy=policy,
-        reasons=skipped(ReasonCode.UNSUPPORTED_EVENT).reasons,
+        reasons=skip_decision(ReasonCode.UNSUPPORTED_EVENT).reasons,
         conversation_id=None,
     )
 
 
-def failed(event: Event, code: ReasonCode, detail: str, *, now: datetime, options: Options) -> HandledEvent:
-    """A fault: the message is tried again."""
-    audit = audit_of(event, AuditOutcome.FAILED, _fault(code, detail), now=now, options=options)
-    return HandledEvent(event=event, outcome=Retry(reason=code), audit=audit)
-
-
-def audit_of(
-    event: Event,
-    outcome: AuditOutcome,
-    decision: Decision,
+def polled_ending(
+    conversation_id: str,
+    decided: PairDecision,
+    announcements: tuple[Announcement, ...],
     *,
-    now: datetime,
     options: Options,
-    seen: PairRevisions = _UNSEEN,
+    pair: PairRevisions,
+) -> PolledPair:
+    """The ending of a pair that the gap poll decided."""
+    audit = _polled_audit(conversation_id, outcome_of(decided), decided.audited, options=options, pair=pair)
+    return PolledPair(audit=_with_writes(audit, decided), announcements=announcements)
+
+
+def failed_poll(conversation_id: str, code: ReasonCode, detail: str, *, options: Options) -> PolledPair:
+    """The ending of a pair at which the gap poll met a fault: the next poll tries again."""
+    decision = _fault(code, detail)
+    audit = _polled_audit(conversation_id, AuditOutcome.FAILED, decision, options=options, pair=_NOT_READ)
+    return PolledPair(audit=audit)
+
+
+def outcome_of(decided: PairDecision) -> AuditOutcome:
+    """Applied where either side is written, else refused where the commands refused, else skipped."""
+    if isinstance(decided.command, Applied) or decided.decision.conversation_fields is not None:
+        return AuditOutcome.APPLIED
+    return AuditOutcome.REFUSED if isinstance(decided.command, Refused) else AuditOutcome.SKIPPED
+
+
+def _event_audit(
+    event: Event, outcome: AuditOutcome, decision: Decision, *, planning: PlanningContext, pair: PairRevisions
 ) -> AuditRecord:
-    """What is known of an event and its decision; writes are for the caller to add."""
     return AuditRecord(
         event=event.as_audit(),
         outcome=outcome,
         trigger=event.side,
-        policy=options.policy.applied,
+        policy=planning.options.policy.applied,
         direction=decision.direction,
         reasons=decision.reasons,
         suppressed=decision.suppressed,
         conversation_id=event.conversation_id,
-        work_item_id=event.document_id if event.side == "work-item" else seen.work_item_id,
-        conversation_rev=seen.conversation_rev,
-        work_item_rev=seen.work_item_rev,
-        lag_ms=elapsed_ms(event.published_at, now) if event.published_at else None,
+        work_item_id=event.document_id if event.side == "work-item" else pair.work_item_id,
+        conversation_rev=pair.conversation_rev,
+        work_item_rev=pair.work_item_rev,
+        lag_ms=elapsed_ms(event.published_at, planning.now) if event.published_at else None,
         trace=event.trace,
     )
 
 
-def failed_poll(conversation_id: str, code: ReasonCode, detail: str, *, options: Options) -> PolledPair:
-    """A fault that the poll met: it looks again."""
-    decision = _fault(code, detail)
-    return PolledPair(audit=polled(conversation_id, AuditOutcome.FAILED, decision, trigger="gap", options=options))
-
-
-def polled(
+def _polled_audit(
     conversation_id: str,
     outcome: AuditOutcome,
     decision: Decision,
     *,
-    trigger: Literal["gap", "sweep"],
     options: Options,
-    seen: PairRevisions = _UNSEEN,
+    pair: PairRevisions,
 ) -> AuditRecord:
-    """The record of a decision that no event asked for."""
     return AuditRecord(
         event=None,
         outcome=outcome,
-        trigger=trigger,
+        trigger="gap",
         policy=options.policy.applied,
         direction=decision.direction,
         reasons=decision.reasons,
         suppressed=decision.suppressed,
         conversation_id=conversation_id,
-        work_item_id=seen.work_item_id,
-        conversation_rev=seen.conversation_rev,
-        work_item_rev=seen.work_item_rev,
+        work_item_id=pair.work_item_id,
+        conversation_rev=pair.conversation_rev,
+        work_item_rev=pair.work_item_rev,
+    )
+
+
+def _with_writes(audit: AuditRecord, decided: PairDecision) -> AuditRecord:
+    of_conversation, of_item = decided.decision.conversation_fields, decided.decision.work_item_fields
+    return replace(
+        audit,
+        updated_conversation=None if of_conversation is None else {**of_conversation, "rev": audit.conversation_rev},
+        updated_work_item=None if of_item is None else {**of_item, "rev": audit.work_item_rev},
+        command=None if decided.command is None else decided.command.command,
     )
 
 

@@ -1,235 +1,245 @@
-"""One conversation's pair while its events are taken in: the documents as loaded, and as they will be."""
+"""The draft of one conversation's pair: it observes events, applies decisions, and becomes the plan.
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+The draft holds each document as loaded and as it will be, the sync state, and the announcements. Reading it yields the
+nouns that the rules compare. Decisions are made elsewhere, as values; `PairDraft.apply` is the one place that writes a
+decision's documents, state and announcements.
+"""
+
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from commands.context import CommandContext
 from commands.execute import Applied
+from commands.reason import ReasonAction
 from commands.session import SessionMove, move_between
 from commands.work_item import WorkItem
 from handlers.documents.document import document_of, is_older, rev_of
 from handlers.documents.nouns import conversation_of, with_conversation, with_work_item, work_item_of
 from handlers.events.event import Event
+from handlers.options import PlanningContext
+from handlers.planning.announcements import AnnouncementCause, announcement_of
 from handlers.ports import Announcement, Document, DocumentWrite, Pair, Plan
-from sync.conversation import Conversation, ConversationStatus, Field
-from sync.gates import Side
-from sync.state import SyncState, after_reconcile, for_pair, observe, reset_if_restored, with_stored_revisions
+from sync.conversation import Conversation, ConversationStatus
+from sync.decision import PairDecision
+from sync.state import SyncState, for_pair, observe, reset_if_restored, with_stored_revisions
+
+Noun = TypeVar("Noun", Conversation, WorkItem)
 
 
-@dataclass(slots=True, kw_only=True)
-class _DraftDocument:
-    """A document: as loaded, None for not stored, and as it will be."""
+class _DraftDocument(Struct, Generic[Noun], kw_only=True):
+    """A document as loaded, None where it is not stored, and as it will be; each is read into its noun once."""
 
+    read: Callable[[Document], Noun]
     loaded: Document | None
     current: Document | None
+    _loaded_noun: Noun | None = None
+    _noun: Noun | None = None
+
+    def noun(self) -> Noun | None:
+        """The noun of the current document. Raises UnreadableDocument."""
+        if self._noun is None and self.current is not None:
+            self._noun = self.read(self.current)
+        return self._noun
+
+    def loaded_noun(self) -> Noun | None:
+        """The noun of the document as loaded. Raises UnreadableDocument."""
+        if self.current is self.loaded:
+            return self.noun()
+        if self._loaded_noun is None and self.loaded is not None:
+            self._loaded_noun = self.read(self.loaded)
+        return self._loaded_noun
+
+    def put(self, document: Document, noun: Noun | None = None) -> None:
+        """Replace the current document; `noun` is its noun where the caller has it."""
+        if self.current is self.loaded:
+            self._loaded_noun = self._noun
+        self.current, self._noun = document, noun
 
     def write(self) -> DocumentWrite | None:
+        """The write that makes the store hold the current document; None where it does already."""
         if self.current is None or self.current is self.loaded:
             return None
         return DocumentWrite(before=self.loaded, after=self.current)
 
 
 class PairDraft:
-    """Collects what one conversation's events change, and becomes its plan."""
+    """One conversation's pair while its events are planned."""
 
     def __init__(self, conversation_id: str, pair: Pair) -> None:
         self.conversation_id = conversation_id
         self.context: CommandContext = pair.context
         self._loaded_state = pair.state
-        self._conversation = _DraftDocument(loaded=pair.conversation, current=pair.conversation)
+        self._conversation = _DraftDocument(read=conversation_of, loaded=pair.conversation, current=pair.conversation)
         self._work_items = {
-            document["_id"]: _DraftDocument(loaded=document, current=document) for document in pair.work_items
+            document["_id"]: _DraftDocument(read=work_item_of, loaded=document, current=document)
+            for document in pair.work_items
         }
         self._revisions: list[Document] = []
         self._announcements: list[Announcement] = []
-        self._conversations: dict[int, tuple[Document, Conversation]] = {}
-        self._items: dict[int, tuple[Document, WorkItem]] = {}
         self.state: SyncState = self._unless_restored(pair.state)
 
-    # What the rules see
+    # Reading: the nouns that the rules compare
 
     def conversation(self) -> Conversation | None:
         """The conversation as it stands; the tombstone's where it was deleted."""
-        document, deleted_rev = self._conversation.current, self.state.deleted_rev
-        if document is None:
+        conversation, deleted_rev = self._conversation.noun(), self.state.deleted_rev
+        if conversation is None:
             if deleted_rev is None:
                 return None
             return Conversation(id=self.conversation_id, rev=deleted_rev, status=ConversationStatus.OPEN, deleted=True)
-        conversation = self._conversation_in(document)
         if deleted_rev is not None and deleted_rev >= conversation.rev:
             return replace(conversation, deleted=True)
         return conversation
 
     def work_item(self, event: Event) -> WorkItem | None:
-        """What legacy asks about: on a conversation's event the active work-item; on a work-item's own event that one,
-        completed or not, unless it has been superseded by another."""
+        """The work-item that policy `legacy` compares: on a conversation's event the active one, on a work-item's event
+        that work-item, completed or not, unless another one is active."""
         if event.side == "conversation":
             active = self._active()
-            return None if active is None else self._item_in(active)
+            return None if active is None else active.noun()
         slot = self._work_items.get(event.document_id)
-        if slot is None or slot.current is None or self._superseded(event):
-            return None
-        item = self._item_in(slot.current)
-        return None if item.number < self.state.work_item_number else item
+        item = None if slot is None or self._is_superseded(event) else slot.noun()
+        return None if item is None or item.number < self.state.work_item_number else item
 
     def pair_item(self) -> WorkItem | None:
         """The pair's work-item: the active one, else the one that the state names."""
-        slot = self._work_items.get(self.state.work_item or "")
-        document = self._active() or (slot.current if slot is not None else None)
-        return None if document is None else self._item_in(document)
+        slot = self._active() or self._work_items.get(self.state.work_item or "")
+        return None if slot is None else slot.noun()
 
-    def document(self, event: Event) -> Document | None:
-        """The stored document that the event is about."""
-        slot = self._conversation if event.side == "conversation" else self._work_items.get(event.document_id)
-        return slot.current if slot is not None else None
-
-    # What the events bring
+    # Observing events
 
     def observe(self, event: Event) -> None:
-        """Take the event's revision, and what it says of the shared fields, into the state."""
+        """Take the event's revision and its shared fields into the state."""
         active = self._active()
-        if active is not None:
-            # It is the pair's now, whichever numbers the two have: what is observed next may be of it.
-            self.state = for_pair(self.state, self._item_in(active))
+        item = None if active is None else active.noun()
+        if item is not None:
+            # The active work-item is the pair's, whichever number it has: the event may be one of its own.
+            self.state = for_pair(self.state, item)
         self.state = observe(self.state, event.observation())
 
     def awaits_predecessor(self, event: Event) -> bool:
-        """True where the event is of a new active work-item and the one before it is not completed here yet."""
+        """True where the event is of a new active work-item while the conversation's previous one is still active."""
         active = self._active()
-        if event.side != "work-item" or active is None or not self._superseded(event):
+        if event.side != "work-item" or active is None or not self._is_superseded(event):
             return False
-        number = active.get("workItemNumber") or 0
-        # Where numbers do not tell, a create is of a later one: the one before it was there already.
+        assert active.current is not None
+        number = active.current.get("workItemNumber") or 0
+        # Where the numbers do not say, a create is of the later work-item: the other one is stored already.
         later = event.work_item_number > number or (event.creation and event.work_item_number in (0, number))
-        return later and self.document(event) is None and bool(self._snapshot(event)["active"])
+        return later and self._document(event) is None and bool(_snapshot(event)["active"])
 
     def take_in(self, event: Event) -> None:
-        """Apply the snapshot where the store has no such document or an older one; never otherwise."""
-        with_stored_revisions = self.document(event)
-        if with_stored_revisions is not None and not is_older(with_stored_revisions, event.rev):
+        """Put the event's snapshot in the place of a missing or an older document; never in the place of a newer."""
+        stored = self._document(event)
+        if stored is not None and not is_older(stored, event.rev):
             return
-        snapshot = self._snapshot(event)
+        snapshot = _snapshot(event)
         if event.side == "conversation":
-            buried = self.state.deleted_rev
-            if buried is None or event.deletion or event.rev > buried:
-                self._conversation.current = snapshot
-        elif not (self._superseded(event) and snapshot["active"]):
-            slot = self._work_items.setdefault(event.document_id, _DraftDocument(loaded=None, current=None))
-            slot.current = snapshot
+            deleted_rev = self.state.deleted_rev
+            if deleted_rev is None or event.deletion or event.rev > deleted_rev:
+                self._conversation.put(snapshot)
+        elif not (self._is_superseded(event) and snapshot["active"]):
+            slot = self._work_items.get(event.document_id)
+            if slot is None:
+                slot = _DraftDocument(read=work_item_of, loaded=None, current=None)
+                self._work_items[event.document_id] = slot
+            slot.put(snapshot)
 
-    # What the decisions write
+    # Applying decisions
 
-    def write_conversation(self, fields: Mapping[str, Any], now: datetime) -> tuple[Document, Document]:
-        """The conversation's document before and after the write."""
-        before = self._conversation.current
-        assert before is not None, "a conversation is written only after it was read"
-        after = with_conversation(before, fields, now=now)
-        self._conversation.current = after
-        return before, after
+    def apply(
+        self, decided: PairDecision, item: WorkItem | None, cause: AnnouncementCause, planning: PlanningContext
+    ) -> tuple[Announcement, ...]:
+        """Write the decision's documents and state; the announcements of its writes, the work-item's first.
 
-    def write_work_item(self, before: WorkItem, applied: Applied) -> tuple[Document, Document]:
-        """The work-item's document before and after the command, and the record of its pass where that changed."""
-        slot = self._work_items[before.id]
-        document = slot.current
-        assert document is not None, "a work-item is written only after it was read"
-        slot.current = with_work_item(document, before, applied.after)
-        # What would be read out of it is what was just put in.
-        self._items[id(slot.current)] = slot.current, applied.after
-        if applied.after.last_revision != before.last_revision:
-            self._revisions.append(self._revision_record(slot.current))
-        return document, slot.current
-
-    def announce(self, announcement: Announcement) -> None:
-        """Put an event into the outbox."""
-        self._announcements.append(announcement)
-
-    def note_reconciled(
-        self,
-        item: WorkItem,
-        *,
-        now: datetime,
-        wrote: Collection[Side] = (),
-        asked: frozenset[Field] = frozenset(),
-        undecided: frozenset[Field] = frozenset(),
-    ) -> None:
-        """The rules were asked, and left the pair like this, having written these sides."""
-        conversation = self.conversation()
-        assert conversation is not None, "no rule is asked without a conversation"
-        self.state = after_reconcile(
-            self.state, conversation, item, now=now, wrote=wrote, asked=asked, undecided=undecided
-        )
+        `item` is the work-item that the decision was made about.
+        """
+        announced: list[Announcement] = []
+        reasons = decided.decision.reasons
+        if isinstance(decided.command, Applied):
+            assert item is not None, "the commands are asked only about a work-item that was read"
+            slot = self._work_items[item.id]
+            before, after = slot.current, self._put_work_item(slot, item, decided.command.after)
+            assert before is not None, "a work-item is written only after it was read"
+            why = (*(each for each in reasons if each.action is ReasonAction.SYNC_WORK_ITEM), decided.command.reason)
+            announced.append(
+                announcement_of("work-item", before=before, after=after, reasons=why, cause=cause, planning=planning)
+            )
+        fields = decided.decision.conversation_fields
+        if fields is not None:
+            before = self._conversation.current
+            assert before is not None, "a conversation is written only after it was read"
+            after = with_conversation(before, fields, now=planning.now)
+            self._conversation.put(after)
+            why = tuple(each for each in reasons if each.action is ReasonAction.SYNC_CONVERSATION)
+            announced.append(
+                announcement_of("conversation", before=before, after=after, reasons=why, cause=cause, planning=planning)
+            )
+        self._announcements += announced
+        self.state = decided.state
+        return tuple(announced)
 
     def note_no_pair(self) -> None:
-        """There is nothing left that could wait."""
+        """End the waiting: without a pair no field can wait."""
         if self.state.waiting_since is not None:
             self.state = replace(self.state, waiting_since=None)
 
-    def note_stored(self, now: datetime) -> None:
-        """To be called once, at the end: what the store will hold."""
-        self.state = with_stored_revisions(self.state, self.conversation(), self.pair_item(), now=now)
+    # Becoming the plan
 
-    def plan(self) -> Plan:
-        """All of it, as one plan; an empty one where nothing changed."""
+    def plan(self, *, now: datetime) -> Plan:
+        """The whole draft as one plan; an empty one where nothing changed."""
+        state = with_stored_revisions(self.state, self.conversation(), self.pair_item(), now=now)
         conversation = self._conversation.write()
-        slots = self._work_items.values()
-        work_items = tuple(write for write in (slot.write() for slot in slots) if write is not None)
-        changed = conversation is not None or work_items or self.state != self._loaded_state
+        written = [slot for slot in self._work_items.values() if slot.current is not slot.loaded]
+        changed = conversation is not None or written or state != self._loaded_state
         return Plan(
             conversation_id=self.conversation_id,
             conversation=conversation,
-            work_items=work_items,
-            state=replace(self.state, version=self._loaded_state.version + 1) if changed else None,
+            work_items=tuple(write for slot in written if (write := slot.write()) is not None),
+            state=replace(state, version=self._loaded_state.version + 1) if changed else None,
             revisions=tuple(self._revisions),
-            moves=tuple(self._moves(work_items)),
+            moves=tuple(move for slot in written if (move := _move(slot)) is not None),
             announcements=tuple(self._announcements),
         )
 
+    def _put_work_item(self, slot: _DraftDocument[WorkItem], before: WorkItem, after: WorkItem) -> Document:
+        """Write the work-item's document, and the record of its queue pass where the pass changed."""
+        assert slot.current is not None, "a work-item is written only after it was read"
+        document = with_work_item(slot.current, before, after)
+        slot.put(document, after)
+        if after.last_revision != before.last_revision:
+            self._revisions.append(self._revision_record(document))
+        return document
+
     def _unless_restored(self, state: SyncState) -> SyncState:
-        conversation = self._conversation.loaded
         slot = self._work_items.get(state.work_item or "")
-        item = slot.loaded if slot is not None else None
         return reset_if_restored(
             state,
-            conversation_rev=_rev(conversation),
-            work_item_rev=_rev(item),
+            conversation_rev=_rev(self._conversation.loaded),
+            work_item_rev=_rev(None if slot is None else slot.loaded),
         )
 
-    # Read once each: a document in the draft is replaced, never changed. Kept beside the noun, it keeps its identity.
-
-    def _conversation_in(self, document: Document) -> Conversation:
-        known = self._conversations.get(id(document))
-        if known is None:
-            known = self._conversations[id(document)] = document, conversation_of(document)
-        return known[1]
-
-    def _item_in(self, document: Document) -> WorkItem:
-        known = self._items.get(id(document))
-        if known is None:
-            known = self._items[id(document)] = document, work_item_of(document)
-        return known[1]
-
-    def _active(self) -> Document | None:
+    def _active(self) -> _DraftDocument[WorkItem] | None:
         for slot in self._work_items.values():
             if slot.current is not None and slot.current.get("active"):
-                return slot.current
+                return slot
         return None
 
-    def _superseded(self, event: Event) -> bool:
-        """True for an event of a work-item beside which another is active."""
+    def _document(self, event: Event) -> Document | None:
+        """The draft's document of the record that the event is of."""
+        if event.side == "conversation":
+            return self._conversation.current
+        slot = self._work_items.get(event.document_id)
+        return None if slot is None else slot.current
+
+    def _is_superseded(self, event: Event) -> bool:
+        """True for an event of a work-item beside which another one is active."""
         active = self._active()
-        return active is not None and active["_id"] != event.document_id
-
-    def _snapshot(self, event: Event) -> dict[str, Any]:
-        return document_of(event.data, org=event.org, rev=event.rev, deletion=event.deletion)
-
-    def _moves(self, writes: tuple[DocumentWrite, ...]) -> list[SessionMove]:
-        pairs = [(self._item_in(w.before) if w.before else None, self._item_in(w.after)) for w in writes]
-        moves = (move_between(before, after) for before, after in pairs)
-        return [move for move in moves if move is not None]
+        return active is not None and active.current is not None and active.current["_id"] != event.document_id
 
     def _revision_record(self, document: Document) -> Document:
         revision = (document["relationships"].get("lastRevision") or {}).get("data") or {}
@@ -243,6 +253,17 @@ class PairDraft:
             "lastRevision": document["attributes"]["lastRevision"],
             "updatedAt": document["attributes"]["updatedAt"],
         }
+
+
+def _snapshot(event: Event) -> dict[str, Any]:
+    return document_of(event.data, org=event.org, rev=event.rev, deletion=event.deletion)
+
+
+def _move(slot: _DraftDocument[WorkItem]) -> SessionMove | None:
+    """The session move of a written work-item."""
+    after = slot.noun()
+    assert after is not None, "a written slot holds a document"
+    return move_between(slot.loaded_noun(), after)
 
 
 def _rev(document: Document | None) -> int | None:

@@ -1,25 +1,27 @@
-"""A pair in the draft as policy `causal` sees it: its gates, its evidence, its decision. Nothing is written here."""
+"""The view of an observed pair by policy `causal`: its gates, its evidence, its decision. Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from commands.context import CommandContext
 from commands.work_item import WorkItem
 from handlers.events.event import Event
-from handlers.options import Options
+from handlers.options import PlanningContext
 from handlers.planning.pair_draft import PairDraft
 from sync.conversation import Conversation, Field
-from sync.evidence import DocumentAges, Trigger, evidence
-from sync.gates import SkipCode, first_closed
-from sync.policy_causal import CausalDecision, decide_causal
+from sync.decision import PairDecision
+from sync.evidence import DocumentAges, Trigger, evidence_of
+from sync.gates import SkipCode, first_closed_gate
+from sync.policy_causal import decide_causal
 from sync.revision_runs import contains
 from sync.rule import Policy
+from sync.state import SyncState
 
 
-def is_news(draft: PairDraft, event: Event) -> bool:
-    """True where a state existed that has not observed the event. To be asked before it is observed."""
-    state = draft.state
+def is_news(state: SyncState, event: Event) -> bool:
+    """True where the stored state has not observed the event's revision. `state` is the state before the event."""
     if state.version == 0:
         return False
     if event.side == "conversation":
@@ -28,80 +30,88 @@ def is_news(draft: PairDraft, event: Event) -> bool:
 
 
 class PairView(Struct, frozen=True, kw_only=True):
-    """The pair as it stands once the events at hand are taken in and observed."""
+    """The pair once the events of a batch are observed."""
 
-    draft: PairDraft
+    state: SyncState
+    context: CommandContext
     conversation: Conversation | None
     item: WorkItem | None
     ages: DocumentAges
-    now: datetime
-    options: Options
+    planning: PlanningContext
 
     @classmethod
-    def of(cls, draft: PairDraft, *, now: datetime, late: timedelta, options: Options) -> "PairView":
-        """Look at the draft. `late`: how long events are under way at the moment."""
+    def of(cls, draft: PairDraft, *, late: timedelta, planning: PlanningContext) -> "PairView":
+        """The view of the draft as it stands. `late`: how long an event takes from publication to its handling."""
         conversation, item = draft.conversation(), draft.pair_item()
-        # What was written while events were held up has its event behind them.
-        written_before = now - late - timedelta(seconds=options.gap_seconds)
+        # An event that is late belongs to an older write, so the gap begins before the lateness.
+        written_before = planning.now - late - timedelta(seconds=planning.options.gap_seconds)
         ages = DocumentAges(
             conversation=conversation is not None and _is_old(conversation.updated_at, written_before),
             work_item=item is not None and _is_old(item.updated_at, written_before),
         )
-        return cls(draft=draft, conversation=conversation, item=item, ages=ages, now=now, options=options)
+        return cls(
+            state=draft.state,
+            context=draft.context,
+            conversation=conversation,
+            item=item,
+            ages=ages,
+            planning=planning,
+        )
 
     def is_passive(self, event: Event) -> bool:
         """True for an event that causes no sync, though it may release a field that waits for it."""
         return not event.supported or (event.is_sync and not self._is_repaired(event))
 
-    def closed(self, event: Event | None, *, news: bool = False) -> SkipCode | None:
-        """The first closed gate for the event, or for the poll."""
+    def closed_gate(self, event: Event | None, *, news: bool = False) -> SkipCode | None:
+        """The first closed gate for the event; None where all are open. `event` None: the gap poll asks."""
         if event is None:
-            return self._first_closed(event, supported=True, is_sync=False, news=False)
-        # A document that is old news has nothing in flight: its event comes again, or from long ago.
+            return self._first_closed_gate(event, supported=True, is_sync=False, news=False)
+        # No event of an old document is still on its way: this one is a repeat, or comes from a capture.
         news = news and not (self.ages.conversation if event.side == "conversation" else self.ages.work_item)
         is_sync = event.is_sync and not self._is_repaired(event)
-        return self._first_closed(event, supported=event.supported, is_sync=is_sync, news=news)
+        return self._first_closed_gate(event, supported=event.supported, is_sync=is_sync, news=news)
 
-    def decide(self, asking: Event | None, events: Iterable[Event]) -> CausalDecision:
-        """Both tables' decision; every gate was open. `asking` None: the poll asks, or an event that only releases."""
-        assert self.conversation is not None
-        assert self.item is not None
-        spoken = frozenset[Field]().union(
-            *(_spoken(event) for event in events if asking is not None and event.side == asking.side)
-        )
-        seen = evidence(
-            self.draft.state,
-            self.conversation,
-            self.item,
-            ages=self.ages,
-            asking=None if asking is None else Trigger(side=asking.side, rev=asking.rev, spoken=spoken),
-        )
-        self.draft.state = seen.state
-        return decide_causal(seen, context=self.draft.context, now=self.now, rollout=self.options.rollout)
+    def decide(self, event: Event | None, events: Iterable[Event]) -> PairDecision:
+        """The decision of both rule tables; every gate is open.
 
-    def _first_closed(self, event: Event | None, *, supported: bool, is_sync: bool, news: bool) -> SkipCode | None:
+        `event` asks, and `events` are all of its batch. `event` None: the gap poll asks, or an event that only releases
+        a waiting field.
+        """
+        assert self.conversation is not None, "a gate is closed without a conversation"
+        assert self.item is not None, "a gate is closed without a work-item"
+        trigger = None if event is None else _trigger(event, events)
+        evidence = evidence_of(self.state, self.conversation, self.item, ages=self.ages, trigger=trigger)
+        now, rollout = self.planning.now, self.planning.options.rollout
+        return decide_causal(evidence, context=self.context, now=now, rollout=rollout)
+
+    def _first_closed_gate(self, event: Event | None, *, supported: bool, is_sync: bool, news: bool) -> SkipCode | None:
         item = self.item
         if event is not None and event.side == "work-item" and item is not None and item.id != event.document_id:
             item = None
-        return first_closed(
+        return first_closed_gate(
             supported=supported,
             is_sync=is_sync,
-            trigger="conversation" if event is None else event.side,
+            side="conversation" if event is None else event.side,
             rev=None if event is None else event.rev,
             conversation=self.conversation,
             item=item,
             policy=Policy.CAUSAL,
-            releases=self.draft.state.waiting_since is not None,
+            releases=self.state.waiting_since is not None,
             news=news,
         )
 
     def _is_repaired(self, event: Event) -> bool:
-        return self.options.repair_foreign_syncs and not event.ours
+        return self.planning.options.repair_foreign_syncs and not event.ours
 
 
-def _spoken(event: Event) -> frozenset[Field]:
-    silent = event.is_sync or (event.side == "work-item" and event.knew is None)
-    return frozenset() if silent else event.fields
+def _trigger(event: Event, events: Iterable[Event]) -> Trigger:
+    declared = (_declared_fields(each) for each in events if each.side == event.side)
+    return Trigger(side=event.side, rev=event.rev, declared_fields=frozenset[Field]().union(*declared))
+
+
+def _declared_fields(event: Event) -> frozenset[Field]:
+    undeclared = event.is_sync or (event.side == "work-item" and event.knew is None)
+    return frozenset() if undeclared else event.fields
 
 
 def _is_old(updated_at: datetime | None, written_before: datetime) -> bool:

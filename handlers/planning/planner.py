@@ -1,57 +1,58 @@
-"""A pair and its events to one plan and an audit record each. Nothing is awaited and nothing written here."""
+"""The planner: a conversation's pair and its events in, one plan and each event's ending out. Pure."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import assert_never
+from typing import Final, assert_never
 
 from msgspec import Struct
 
 from handlers.events.event import Event
-from handlers.options import Options, PolicyInUse
+from handlers.options import PlanningContext, PolicyInUse
 from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.causal_planner import CausalPlanner
 from handlers.planning.legacy_planner import LegacyPlanner
 from handlers.planning.pair_draft import PairDraft
-from handlers.ports import Ids, Pair, Plan
+from handlers.ports import Pair, Plan
+
+_EPOCH: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class PlannedPair(Struct, frozen=True, kw_only=True):
-    """One conversation's plan, and what becomes of each of its events once it is committed."""
+    """One conversation's plan, and the endings of its events once the plan is committed."""
 
     plan: Plan
     handled: tuple[HandledEvent, ...]
 
 
-_EPOCH = datetime.min.replace(tzinfo=UTC)
-
-
 def in_order(events: Sequence[Event]) -> list[Event]:
-    """Events in order of publication; those that do not say come first, ties by revision."""
+    """Events in order of publication, ties by revision; events without a time of publication come first."""
     return sorted(events, key=lambda event: (event.published_at or _EPOCH, event.rev))
 
 
-def plan_pair(
-    conversation_id: str, pair: Pair, events: Sequence[Event], *, now: datetime, ids: Ids, options: Options
-) -> PlannedPair:
-    """Decide all events of one conversation; `handled` is in the order of `in_order(events)`."""
+def plan_pair(conversation_id: str, pair: Pair, events: Sequence[Event], *, planning: PlanningContext) -> PlannedPair:
+    """Plan all events of one conversation; `handled` is in the order of `in_order(events)`.
+
+    Raises UnreadableDocument.
+    """
     draft = PairDraft(conversation_id, pair)
-    match options.policy:
+    match planning.options.policy:
         case PolicyInUse.CAUSAL:
-            handled = CausalPlanner(draft, now=now, ids=ids, options=options).handle(in_order(events))
+            handled = CausalPlanner(draft, planning).handle(in_order(events))
         case PolicyInUse.LEGACY | PolicyInUse.SHADOW:
-            handled = LegacyPlanner(draft, now=now, ids=ids, options=options).handle(in_order(events))
+            handled = LegacyPlanner(draft, planning).handle(in_order(events))
         case _:
-            assert_never(options.policy)
-    draft.note_stored(now)
-    return PlannedPair(plan=draft.plan(), handled=tuple(handled))
+            assert_never(planning.options.policy)
+    return PlannedPair(plan=draft.plan(now=planning.now), handled=tuple(handled))
 
 
 def plan_gap(
-    conversation_id: str, pair: Pair, *, now: datetime, late: timedelta, ids: Ids, options: Options
+    conversation_id: str, pair: Pair, *, late: timedelta, planning: PlanningContext
 ) -> tuple[Plan, PolledPair | None]:
-    """Decide a pair that has waited for an event that may never come: what is old news counts as observed. None where
-    there is nothing to tell."""
+    """Plan a pair whose awaited event may be lost: the revisions of an old document count as observed.
+
+    `late`: how long an event takes from publication to its handling. The second value is None where there is nothing
+    to report. Raises UnreadableDocument.
+    """
     draft = PairDraft(conversation_id, pair)
-    polled = CausalPlanner(draft, now=now, ids=ids, options=options).close_gap(late)
-    draft.note_stored(now)
-    return draft.plan(), polled
+    polled = CausalPlanner(draft, planning).close_gap(late)
+    return draft.plan(now=planning.now), polled

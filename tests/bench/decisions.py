@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from handlers.events.event import Event
 from handlers.events.parser import read_message
-from handlers.options import Options
+from handlers.options import Options, PlanningContext
 from handlers.outcome import HandledEvent
 from handlers.planning.audit_records import skip_own
 from handlers.planning.event_batch import load_request_of
@@ -74,7 +74,7 @@ def _cases(kind: LoadKind, seed: int, events: int) -> list[_Case]:
         event = read_message(body)
         assert isinstance(event, Event), event
         pair = None if kind is LoadKind.OWN else _pair(event, load.documents)
-        case = _Case(body=body, event=event, pair=pair, handled=skip_own(event, now=_CLOCK.now(), options=_OPTIONS))
+        case = _Case(body=body, event=event, pair=pair, handled=skip_own(event, planning=_planning()))
         if pair is not None:
             [handled] = _plan(case).handled
             case = _Case(body=body, event=event, pair=pair, handled=handled)
@@ -113,7 +113,11 @@ def _observe(case: _Case) -> object:
 
 def _plan(case: _Case) -> Any:
     assert case.pair is not None
-    return plan_pair(case.event.conversation_id, case.pair, [case.event], now=_CLOCK.now(), ids=_IDS, options=_OPTIONS)
+    return plan_pair(case.event.conversation_id, case.pair, [case.event], planning=_planning())
+
+
+def _planning() -> PlanningContext:
+    return PlanningContext(now=_CLOCK.now(), ids=_IDS, options=_OPTIONS)
 
 
 def _audit(case: _Case) -> object:

@@ -20,7 +20,7 @@ _ASSIGNEE: Final = World(
 )
 _FOREIGN: Final = World(name="with a sync of the predecessor's", extras=(("foreign", 1),))
 
-_DECIDES: Final = "decide_causal(seen, context=self.draft.context, now=self.now, rollout=self.options.rollout)"
+_DECIDES: Final = "decide_causal(evidence, context=self.context, now=now, rollout=rollout)"
 
 
 class Guard(Struct, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
     ),
     "waiting for the conversation": Guard(
         file="sync/evidence.py",
-        text="if self.ages.conversation or covers(seen.conversation_observed, known + 1, self.conversation.rev):",
+        text="if self.ages.conversation or covers(basis.conversation_observed, known + 1, self.conversation.rev):",
         without="if True:",
     ),
     "wake-up by a late event": Guard(
@@ -53,7 +53,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
     ),
     "wake-up by a sync's event": Guard(
         file="handlers/planning/pair_view.py",
-        text="releases=self.draft.state.waiting_since is not None",
+        text="releases=self.state.waiting_since is not None",
         without="releases=False",
         pair="snoozed",
         world=_FOREIGN,
@@ -66,7 +66,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
     ),
     "knownAt": Guard(
         file="sync/state.py",
-        text="if seen.rev > known_at.get(name, 0):",
+        text="if event.rev > known_at.get(name, 0):",
         without="if True:",
         writes=3,
         world=_ASSIGNEE,
@@ -82,15 +82,28 @@ GUARDS: Final[Mapping[str, Guard]] = {
         text=f"        return {_DECIDES}\n",
         without=(
             "        from msgspec.structs import replace\n"
+            "        from sync.decision import decided_pair\n"
+            "        from sync.conversation import FIELDS\n"
+            "        from sync.evidence import NewerSide\n"
             f"        both = {_DECIDES}\n"
-            "        if asking is not None and asking.side == 'conversation':\n"
-            "            return replace(both, decision=replace(both.decision, conversation_fields=None))\n"
-            "        return replace(both, forward=None, decision=replace(both.decision, work_item_fields=None))\n"
+            "        forward = trigger is not None and trigger.side == 'conversation'\n"
+            "        dropped = {'conversation_fields' if forward else 'work_item_fields': None}\n"
+            "        undecided = frozenset(n for n in FIELDS if evidence.newer_side(n) is NewerSide.UNDECIDED)\n"
+            "        return decided_pair(\n"
+            "            replace(both.decision, **dropped),\n"
+            "            both.command if forward else None,\n"
+            "            state=evidence.state,\n"
+            "            conversation=self.conversation,\n"
+            "            item=self.item,\n"
+            "            now=now,\n"
+            "            fired=undecided if both.state.waiting_since else frozenset(),\n"
+            "            undecided=undecided,\n"
+            "        )\n"
         ),
     ),
     "table B before table A": Guard(
         file="sync/policy_causal.py",
-        text="after = forward.after if isinstance(forward, Applied) else item",
+        text="after = command.after if isinstance(command, Applied) else item",
         without="after = item",
         pair="ivr, conversation assigned",
     ),

@@ -12,7 +12,7 @@ from handlers.documents.nouns import conversation_of, with_conversation, with_wo
 from handlers.events.event import Event
 from handlers.ports import Document
 from sync.contract import FieldHistory, work_item_values
-from sync.policy_legacy import decide_legacy
+from sync.policy_legacy import legacy_decision
 from sync.state import shared_values
 from tests.causality.outside import NOW
 
@@ -22,8 +22,8 @@ def predecessors_writes(
 ) -> Iterator[tuple[Document, Document]]:
     """What it makes of the event: documents before and after."""
     item = work_item_of(work_item)
-    decision = decide_legacy(
-        trigger=event.side,
+    decision = legacy_decision(
+        side=event.side,
         conversation=conversation_of(conversation),
         item=item,
         rev=event.rev,

@@ -8,10 +8,10 @@ from commands.context import CommandContext
 from commands.work_item import Status, WorkItem
 from sync.conversation import Conversation, ConversationStatus, Field
 from sync.decision import Decision
-from sync.evidence import DocumentAges, NewerSide, evidence
+from sync.evidence import DocumentAges, NewerSide, evidence_of
 from sync.gates import Side
 from sync.policy_causal import decide_causal
-from sync.policy_legacy import decide_legacy
+from sync.policy_legacy import legacy_decision
 from sync.state import SyncState
 
 Json = dict[str, Any]
@@ -70,11 +70,11 @@ def question(trigger: Side, conversation: Json | None, item: Json | None, event:
 
 
 def answer(asked: Json) -> Json:
-    """What `decide_legacy` says."""
+    """What `legacy_decision` says."""
     event = asked["event"] or {}
     return as_json(
-        decide_legacy(
-            trigger=asked["trigger"],
+        legacy_decision(
+            side=asked["trigger"],
             conversation=conversation_of(asked["conversation"]),
             item=work_item_of(asked["workItem"]),
             rev=event.get("rev"),
@@ -101,8 +101,8 @@ def causal_answer(conversation: Json, item: Json, newer: Mapping[Field, NewerSid
     one, other = conversation_of(conversation), work_item_of(item)
     assert one is not None
     assert other is not None
-    seen = evidence(state_in_which(newer), one, other, ages=DocumentAges(), asking=None)
-    return as_json(decide_causal(seen, context=CommandContext(), now=NOW).decision)
+    evidence = evidence_of(state_in_which(newer), one, other, ages=DocumentAges(), trigger=None)
+    return as_json(decide_causal(evidence, context=CommandContext(), now=NOW).decision)
 
 
 def state_in_which(newer: Mapping[Field, NewerSide]) -> SyncState:

@@ -8,7 +8,7 @@ from commands.execute import CommandRecord
 from commands.reason import Reason, ReasonAction, ReasonCode
 from commands.rollout import Engine
 from sync.audit import AUDIT_MESSAGE, AuditOutcome, AuditRecord
-from sync.decision import Suppressed
+from sync.decision import SuppressedField
 from sync.rule import Policy
 
 COMMAND: Final = CommandRecord(
@@ -30,7 +30,9 @@ FULL: Final = AuditRecord(
     conversation_id="c1",
     work_item_id="w1",
     direction="both",
-    suppressed=(Suppressed(field="assignee", code=ReasonCode.CONVERSATION_IS_NEWER, conversation_rev=6, known_rev=4),),
+    suppressed=(
+        SuppressedField(field="assignee", code=ReasonCode.CONVERSATION_IS_NEWER, conversation_rev=6, known_rev=4),
+    ),
     updated_conversation={"ended": True, "rev": 3},
     updated_work_item={"queue": {"id": "q1"}, "rev": 7},
     command=COMMAND,

@@ -7,7 +7,7 @@ import pytest
 from commands.reason import ReasonCode
 from commands.work_item import Status
 from sync.conversation import ConversationStatus
-from sync.gates import Side, SkipCode, first_closed
+from sync.gates import Side, SkipCode, first_closed_gate
 from sync.rule import Policy
 from tests.sync.observations import a_conversation, a_work_item
 
@@ -19,12 +19,12 @@ OPEN: Final[dict[str, Any]] = {
     "item": a_work_item(rev=3),
     "policy": Policy.CAUSAL,
 }
-BOTH = pytest.mark.parametrize("trigger", ["conversation", "work-item"])
+BOTH = pytest.mark.parametrize("side", ["conversation", "work-item"])
 STALE: Final[dict[Side, int]] = {"conversation": 5, "work-item": 2}
 
 
-def closed(trigger: Side, **told: Any) -> SkipCode | None:
-    return first_closed(**{**OPEN, "trigger": trigger, **told})
+def closed(side: Side, **told: Any) -> SkipCode | None:
+    return first_closed_gate(**{**OPEN, "side": side, **told})
 
 
 @BOTH
@@ -42,15 +42,15 @@ class TestEveryGate:
         ],
         ids=lambda told: getattr(told, "value", None) or "-".join(told or ["open"]),
     )
-    def test_by_its_code(self, trigger: Side, told: dict[str, Any], skip: SkipCode | None) -> None:
-        assert closed(trigger, **told) is skip
+    def test_by_its_code(self, side: Side, told: dict[str, Any], skip: SkipCode | None) -> None:
+        assert closed(side, **told) is skip
 
-    def test_the_first_closed_gate_names_the_reason(self, trigger: Side) -> None:
+    def test_the_first_closed_gate_names_the_reason(self, side: Side) -> None:
         told: dict[str, Any] = {"supported": False, "is_sync": True, "conversation": None, "item": None, "rev": 1}
-        order = [closed(trigger, **told)]
+        order = [closed(side, **told)]
         for opened in ("supported", "is_sync", "conversation", "item", "rev"):
             told[opened] = OPEN[opened]
-            order.append(closed(trigger, **told))
+            order.append(closed(side, **told))
         assert order == [
             ReasonCode.UNSUPPORTED_EVENT,
             ReasonCode.IS_SYNC,
@@ -66,38 +66,38 @@ class TestWhatMayReleaseAFieldThatWaits:
     """A sync's event, or one of an unsupported name, is observed: it may be the one that decides."""
 
     @pytest.mark.parametrize("told", [{"is_sync": True}, {"supported": False}], ids=["sync", "unsupported"])
-    def test_it_passes_where_a_field_waits(self, trigger: Side, told: dict[str, Any]) -> None:
-        assert closed(trigger, **told, releases=True) is None
+    def test_it_passes_where_a_field_waits(self, side: Side, told: dict[str, Any]) -> None:
+        assert closed(side, **told, releases=True) is None
 
     @pytest.mark.parametrize("told", [{"is_sync": True}, {"supported": False}], ids=["sync", "unsupported"])
-    def test_even_a_stale_one(self, trigger: Side, told: dict[str, Any]) -> None:
-        assert closed(trigger, **told, releases=True, rev=STALE[trigger]) is None
+    def test_even_a_stale_one(self, side: Side, told: dict[str, Any]) -> None:
+        assert closed(side, **told, releases=True, rev=STALE[side]) is None
 
-    def test_not_before_there_is_a_pair(self, trigger: Side) -> None:
-        assert closed(trigger, is_sync=True, releases=True, conversation=None) is ReasonCode.NO_CONVERSATION
-        assert closed(trigger, is_sync=True, releases=True, item=None) is ReasonCode.NO_ACTIVE_WORK_ITEM
+    def test_not_before_there_is_a_pair(self, side: Side) -> None:
+        assert closed(side, is_sync=True, releases=True, conversation=None) is ReasonCode.NO_CONVERSATION
+        assert closed(side, is_sync=True, releases=True, item=None) is ReasonCode.NO_ACTIVE_WORK_ITEM
 
-    def test_a_stale_duplicate_of_an_outside_event_releases_nothing(self, trigger: Side) -> None:
-        assert closed(trigger, releases=True, rev=STALE[trigger]) is ReasonCode.STALE_REV
+    def test_a_stale_duplicate_of_an_outside_event_releases_nothing(self, side: Side) -> None:
+        assert closed(side, releases=True, rev=STALE[side]) is ReasonCode.STALE_REV
 
 
 @BOTH
 class TestStaleButNews:
-    def test_it_is_reconciled(self, trigger: Side) -> None:
-        assert closed(trigger, rev=STALE[trigger], news=True) is None
+    def test_it_is_reconciled(self, side: Side) -> None:
+        assert closed(side, rev=STALE[side], news=True) is None
 
-    def test_a_syncs_is_not(self, trigger: Side) -> None:
-        assert closed(trigger, rev=STALE[trigger], news=True, is_sync=True) is ReasonCode.IS_SYNC
+    def test_a_syncs_is_not(self, side: Side) -> None:
+        assert closed(side, rev=STALE[side], news=True, is_sync=True) is ReasonCode.IS_SYNC
 
 
 @BOTH
 class TestACompletionStillToBeTakenIn:
     COMPLETED: Final = a_work_item(status=Status.COMPLETED)
 
-    def test_on_either_sides_event(self, trigger: Side) -> None:
-        assert closed(trigger, item=self.COMPLETED) is None
+    def test_on_either_sides_event(self, side: Side) -> None:
+        assert closed(side, item=self.COMPLETED) is None
 
     @pytest.mark.parametrize("told", [{"status": ConversationStatus.DONE}, {"deleted": True}], ids=["done", "deleted"])
-    def test_not_where_the_conversation_is(self, trigger: Side, told: dict[str, Any]) -> None:
+    def test_not_where_the_conversation_is(self, side: Side, told: dict[str, Any]) -> None:
         over = a_conversation(rev=6, **told)
-        assert closed(trigger, item=self.COMPLETED, conversation=over) is ReasonCode.NO_ACTIVE_WORK_ITEM
+        assert closed(side, item=self.COMPLETED, conversation=over) is ReasonCode.NO_ACTIVE_WORK_ITEM

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from sync.conversation import FIELDS, ConversationStatus, Field
-from sync.evidence import DocumentAges, Evidence, NewerSide, Trigger, evidence
+from sync.evidence import DocumentAges, Evidence, NewerSide, Trigger, evidence_of
 from sync.revision_runs import RevisionRuns, with_revision
 from sync.state import Observation, after_reconcile
 from tests.sync.observations import EMPTY, a_conversation, a_work_item, conversation_event, seen, work_item_event
@@ -28,9 +28,9 @@ def given(
 ) -> Evidence:
     """The pair at these revisions, reconciled before unless told otherwise, after these events."""
     state = replace(seen(*events), reconciled=told.pop("reconciled_before", True))
-    asking = told.pop("asking", None)
-    return evidence(
-        state, a_conversation(rev=conversation_rev, **told), a_work_item(rev=item_rev), ages=ages, asking=asking
+    trigger = told.pop("trigger", None)
+    return evidence_of(
+        state, a_conversation(rev=conversation_rev, **told), a_work_item(rev=item_rev), ages=ages, trigger=trigger
     )
 
 
@@ -42,74 +42,75 @@ def conversation_events(low: int, high: int) -> list[Observation]:
 class TestTheConversationIsNewer:
     def test_where_it_changed_the_field_after_what_the_work_item_knew(self) -> None:
         about = given(CREATED, conversation_event(5, "queue"), item_rev=1)
-        assert about.newer("queue") is C
+        assert about.newer_side("queue") is C
 
     def test_even_with_a_revision_of_its_own_unseen(self) -> None:
         about = given(CREATED, conversation_event(5, "queue"), item_rev=1, conversation_rev=9)
-        assert about.newer("queue") is C
+        assert about.newer_side("queue") is C
 
     def test_a_true_conflict_goes_to_it(self) -> None:
         """Neither knew the other: the work-item's write knew revision 4, the conversation's is revision 6."""
         about = given(CREATED, work_item_event(2, "queue", knew=4), conversation_event(6, "queue"), item_rev=2)
-        assert about.newer("queue") is C
+        assert about.newer_side("queue") is C
 
     def test_of_that_field_alone(self) -> None:
         about = given(CREATED, conversation_event(5, "queue"), conversation_event(6), item_rev=1)
-        assert (about.newer("queue"), about.newer("assignee")) == (C, W)
+        assert (about.newer_side("queue"), about.newer_side("assignee")) == (C, W)
 
 
 class TestTheWorkItemIsNewer:
     def test_where_every_revision_it_did_not_know_is_seen_and_none_changed_the_field(self) -> None:
-        assert given(CREATED, *conversation_events(5, 6), item_rev=1).newer("queue") is W
+        assert given(CREATED, *conversation_events(5, 6), item_rev=1).newer_side("queue") is W
 
     def test_where_it_knew_the_stored_revision(self) -> None:
-        assert given(CREATED, item_rev=1, conversation_rev=4).newer("queue") is W
+        assert given(CREATED, item_rev=1, conversation_rev=4).newer_side("queue") is W
 
     def test_where_it_knew_the_revision_that_changed_the_field(self) -> None:
         assert (
-            given(work_item_event(1, *FIELDS, knew=6), conversation_event(6, "queue"), item_rev=1).newer("queue") is W
+            given(work_item_event(1, *FIELDS, knew=6), conversation_event(6, "queue"), item_rev=1).newer_side("queue")
+            is W
         )
 
     def test_whatever_was_not_seen_of_what_it_knew(self) -> None:
-        assert given(work_item_event(1, *FIELDS, knew=5), conversation_event(6), item_rev=1).newer("queue") is W
+        assert given(work_item_event(1, *FIELDS, knew=5), conversation_event(6), item_rev=1).newer_side("queue") is W
 
     def test_a_syncs_change_is_none(self) -> None:
         about = given(CREATED, conversation_event(5), conversation_event(6, "queue", sync=True), item_rev=1)
-        assert about.newer("queue") is W
+        assert about.newer_side("queue") is W
 
     def test_a_write_that_does_not_say_what_it_knew_knows_what_the_last_reconcile_knew(self) -> None:
         about = given(CREATED, work_item_event(2, "queue"), conversation_event(5, "queue"), item_rev=2)
-        assert about.newer("queue") is C
+        assert about.newer_side("queue") is C
         about = given(CREATED, work_item_event(2, "queue"), *conversation_events(5, 6), item_rev=2)
-        assert about.newer("queue") is W
+        assert about.newer_side("queue") is W
 
 
 class TestTheFieldWaits:
     def test_on_the_conversations_side_for_a_revision_that_may_have_changed_it(self) -> None:
-        assert given(CREATED, conversation_event(6), item_rev=1).newer("queue") is WAITS
+        assert given(CREATED, conversation_event(6), item_rev=1).newer_side("queue") is WAITS
 
     def test_on_the_work_items_side_for_a_revision_that_may_have_known_more(self) -> None:
-        assert given(CREATED, conversation_event(6, "queue"), item_rev=2).newer("queue") is WAITS
+        assert given(CREATED, conversation_event(6, "queue"), item_rev=2).newer_side("queue") is WAITS
 
     def test_not_for_a_revision_of_the_work_item_before_the_one_that_says_so(self) -> None:
         about = given(work_item_event(3, "queue", knew=4), conversation_event(6, "queue"))
-        assert about.newer("queue") is C
-        assert about.newer("assignee") is WAITS
+        assert about.newer_side("queue") is C
+        assert about.newer_side("assignee") is WAITS
 
     @pytest.mark.parametrize("ages", [YOUNG, C_OLD, W_OLD])
     def test_never_paused(self, ages: DocumentAges) -> None:
-        assert given(ages=ages).newer("paused") is C
+        assert given(ages=ages).newer_side("paused") is C
 
     def test_never_a_deletion(self) -> None:
         about = given(deleted=True)
-        assert about.newer("status") is C
-        assert about.newer("assignee") is WAITS
+        assert about.newer_side("status") is C
+        assert about.newer_side("assignee") is WAITS
 
     def test_until_the_event_comes(self) -> None:
         before = [CREATED, conversation_event(6)]
-        assert given(*before, item_rev=1).newer("queue") is WAITS
-        assert given(*before, conversation_event(5), item_rev=1).newer("queue") is W
-        assert given(*before, conversation_event(5, "queue"), item_rev=1).newer("queue") is C
+        assert given(*before, item_rev=1).newer_side("queue") is WAITS
+        assert given(*before, conversation_event(5), item_rev=1).newer_side("queue") is W
+        assert given(*before, conversation_event(5, "queue"), item_rev=1).newer_side("queue") is C
 
 
 def some_revisions(high: int) -> Iterator[frozenset[int]]:
@@ -152,7 +153,7 @@ def test_step_2_whatever_was_observed_changed_and_known(ages: DocumentAges) -> N
                 known={"queue": known},
                 known_at={"queue": known_at},
             )
-            found = evidence(state, conversation, item, ages=ages, asking=None).newer("queue")
+            found = evidence_of(state, conversation, item, ages=ages, trigger=None).newer_side("queue")
             expected = as_the_text_has_it((of_c, of_w), changed, known, known_at, ages)
             assert found is expected, (of_c, of_w, changed, known, known_at)
 
@@ -168,37 +169,37 @@ CHANGES: Final[list[tuple[Field, dict[str, Any]]]] = [
 class TestOldNews:
     def test_an_old_conversations_revisions_count_as_observed(self) -> None:
         state = after_reconcile(EMPTY, a_conversation(rev=4), a_work_item(rev=1), now=datetime(2024, 5, 6, tzinfo=UTC))
-        about = evidence(state, a_conversation(rev=9), a_work_item(rev=1), ages=C_OLD, asking=None)
-        assert {name: about.newer(name) for name in FIELDS} == {**dict.fromkeys(FIELDS, W), "paused": C}
-        young = evidence(state, a_conversation(rev=9), a_work_item(rev=1), ages=YOUNG, asking=None)
-        assert young.newer("queue") is WAITS
+        about = evidence_of(state, a_conversation(rev=9), a_work_item(rev=1), ages=C_OLD, trigger=None)
+        assert {name: about.newer_side(name) for name in FIELDS} == {**dict.fromkeys(FIELDS, W), "paused": C}
+        young = evidence_of(state, a_conversation(rev=9), a_work_item(rev=1), ages=YOUNG, trigger=None)
+        assert young.newer_side("queue") is WAITS
 
     def test_an_old_work_items_revisions_count_as_observed(self) -> None:
-        assert given(CREATED, conversation_event(6, "queue"), item_rev=9, ages=W_OLD).newer("queue") is C
+        assert given(CREATED, conversation_event(6, "queue"), item_rev=9, ages=W_OLD).newer_side("queue") is C
 
     def test_one_of_two_being_old_tells_nothing_of_the_other(self) -> None:
-        assert given(CREATED, conversation_event(6, "queue"), item_rev=9, ages=C_OLD).newer("queue") is WAITS
-        assert given(CREATED, conversation_event(6), item_rev=1, ages=W_OLD).newer("queue") is WAITS
+        assert given(CREATED, conversation_event(6, "queue"), item_rev=9, ages=C_OLD).newer_side("queue") is WAITS
+        assert given(CREATED, conversation_event(6), item_rev=1, ages=W_OLD).newer_side("queue") is WAITS
 
     @pytest.mark.parametrize(("name", "told"), CHANGES, ids=[name for name, _ in CHANGES])
     def test_a_value_that_differs_from_the_view_counts_as_changed_at_the_stored_revision(
         self, name: Field, told: dict[str, Any]
     ) -> None:
         state = after_reconcile(EMPTY, a_conversation(rev=4), a_work_item(rev=1), now=datetime(2024, 5, 6, tzinfo=UTC))
-        about = evidence(state, a_conversation(rev=9, **told), a_work_item(rev=1), ages=C_OLD, asking=None)
+        about = evidence_of(state, a_conversation(rev=9, **told), a_work_item(rev=1), ages=C_OLD, trigger=None)
         assert about.state.changed == {name: 9}
-        assert {other for other in FIELDS if about.newer(other) is C} == {name, "paused"}
+        assert {other for other in FIELDS if about.newer_side(other) is C} == {name, "paused"}
 
     def test_only_in_an_old_document(self) -> None:
         state = after_reconcile(EMPTY, a_conversation(rev=4), a_work_item(rev=1), now=datetime(2024, 5, 6, tzinfo=UTC))
-        about = evidence(state, a_conversation(rev=9, queue="q1"), a_work_item(rev=1), ages=W_OLD, asking=None)
+        about = evidence_of(state, a_conversation(rev=9, queue="q1"), a_work_item(rev=1), ages=W_OLD, trigger=None)
         assert about.state.changed == {}
-        assert about.newer("queue") is WAITS
+        assert about.newer_side("queue") is WAITS
 
     def test_a_value_that_was_never_viewed_is_the_conversations_unless_it_was_known(self) -> None:
-        assert given(CREATED, item_rev=1, conversation_rev=6, ages=C_OLD).newer("queue") is C
-        assert given(CREATED, item_rev=1, conversation_rev=4, ages=C_OLD).newer("queue") is W
-        assert given(CREATED, *conversation_events(5, 6), item_rev=1, ages=C_OLD).newer("queue") is W
+        assert given(CREATED, item_rev=1, conversation_rev=6, ages=C_OLD).newer_side("queue") is C
+        assert given(CREATED, item_rev=1, conversation_rev=4, ages=C_OLD).newer_side("queue") is W
+        assert given(CREATED, *conversation_events(5, 6), item_rev=1, ages=C_OLD).newer_side("queue") is W
 
     def test_which_is_not_recorded(self) -> None:
         assert given(CREATED, item_rev=1, ages=C_OLD).state.changed == {}
@@ -207,74 +208,74 @@ class TestOldNews:
 class TestFirstSight:
     """Never reconciled, and the other document is old news: what the event does not tell goes its own way."""
 
-    def at_first(self, *events: Observation, asking: Trigger, ages: DocumentAges, **told: Any) -> Evidence:
-        return given(*events, reconciled_before=False, asking=asking, ages=ages, **told)
+    def at_first(self, *events: Observation, trigger: Trigger, ages: DocumentAges, **told: Any) -> Evidence:
+        return given(*events, reconciled_before=False, trigger=trigger, ages=ages, **told)
 
     def test_of_a_conversations_event_it_is_newer_in_every_field(self) -> None:
-        about = self.at_first(conversation_event(6), asking=Trigger(side="conversation", rev=6), ages=W_OLD)
-        assert {about.newer(name) for name in FIELDS} == {C}
+        about = self.at_first(conversation_event(6), trigger=Trigger(side="conversation", rev=6), ages=W_OLD)
+        assert {about.newer_side(name) for name in FIELDS} == {C}
 
     def test_of_a_work_items_event_it_is_newer_in_every_field_but_paused(self) -> None:
-        about = self.at_first(work_item_event(3), asking=Trigger(side="work-item", rev=3), ages=C_OLD)
-        assert {name for name in FIELDS if about.newer(name) is W} == {*FIELDS} - {"paused"}
+        about = self.at_first(work_item_event(3), trigger=Trigger(side="work-item", rev=3), ages=C_OLD)
+        assert {name for name in FIELDS if about.newer_side(name) is W} == {*FIELDS} - {"paused"}
 
     def test_what_the_work_items_event_says_that_it_knew_stands(self) -> None:
-        spoken = frozenset[Field]({"queue"})
-        asking = Trigger(side="work-item", rev=3, spoken=spoken)
+        declared = frozenset[Field]({"queue"})
+        trigger = Trigger(side="work-item", rev=3, declared_fields=declared)
         about = self.at_first(
-            work_item_event(3, "queue", knew=4), conversation_event(6, "queue", "assignee"), asking=asking, ages=C_OLD
+            work_item_event(3, "queue", knew=4), conversation_event(6, "queue", "assignee"), trigger=trigger, ages=C_OLD
         )
-        assert (about.newer("queue"), about.newer("assignee")) == (C, W)
+        assert (about.newer_side("queue"), about.newer_side("assignee")) == (C, W)
 
     def test_what_the_conversations_event_says_that_it_changed_stands(self) -> None:
         """The work-item's write knew that very revision; of the other fields nobody said anything."""
-        asking = Trigger(side="conversation", rev=6, spoken=frozenset({"queue"}))
+        trigger = Trigger(side="conversation", rev=6, declared_fields=frozenset({"queue"}))
         about = self.at_first(
-            work_item_event(3, "queue", knew=6), conversation_event(6, "queue"), asking=asking, ages=W_OLD
+            work_item_event(3, "queue", knew=6), conversation_event(6, "queue"), trigger=trigger, ages=W_OLD
         )
-        assert (about.newer("queue"), about.newer("assignee")) == (W, C)
+        assert (about.newer_side("queue"), about.newer_side("assignee")) == (W, C)
 
     @pytest.mark.parametrize(
-        ("asking", "ages"),
+        ("trigger", "ages"),
         [(Trigger(side="conversation", rev=6), C_OLD), (Trigger(side="work-item", rev=3), W_OLD)],
         ids=["conversation", "work-item"],
     )
-    def test_not_where_the_other_document_is_young(self, asking: Trigger, ages: DocumentAges) -> None:
-        about = self.at_first(conversation_event(6), work_item_event(3), asking=asking, ages=ages)
-        assert about.newer("queue") is WAITS
+    def test_not_where_the_other_document_is_young(self, trigger: Trigger, ages: DocumentAges) -> None:
+        about = self.at_first(conversation_event(6), work_item_event(3), trigger=trigger, ages=ages)
+        assert about.newer_side("queue") is WAITS
 
     def test_not_where_the_pair_was_reconciled_before(self) -> None:
-        asking = Trigger(side="conversation", rev=6)
-        about = given(CREATED, conversation_event(6), asking=asking, ages=W_OLD)
-        assert about.newer("queue") is WAITS
+        trigger = Trigger(side="conversation", rev=6)
+        about = given(CREATED, conversation_event(6), trigger=trigger, ages=W_OLD)
+        assert about.newer_side("queue") is WAITS
 
     def test_not_for_the_poll(self) -> None:
         about = given(CREATED, conversation_event(6), reconciled_before=False, ages=W_OLD)
-        assert about.newer("queue") is WAITS
+        assert about.newer_side("queue") is WAITS
 
     @pytest.mark.parametrize(
-        ("asking", "ages"),
+        ("trigger", "ages"),
         [(Trigger(side="conversation", rev=6), W_OLD), (Trigger(side="work-item", rev=3), C_OLD)],
         ids=["conversation", "work-item"],
     )
-    def test_nothing_of_it_is_recorded(self, asking: Trigger, ages: DocumentAges) -> None:
+    def test_nothing_of_it_is_recorded(self, trigger: Trigger, ages: DocumentAges) -> None:
         before = seen(CREATED, conversation_event(5, "queue", queue=None))
-        about = evidence(before, a_conversation(), a_work_item(), ages=ages, asking=asking)
+        about = evidence_of(before, a_conversation(), a_work_item(), ages=ages, trigger=trigger)
         assert about.state == before
-        assert (about.seen.changed, about.seen.known) != (before.changed, before.known)
+        assert (about.basis.changed, about.basis.known) != (before.changed, before.known)
 
 
 class TestAnotherWorkItem:
     def test_of_a_new_one_nothing_is_known_yet(self) -> None:
         state = replace(seen(CREATED, conversation_event(6, "queue")), reconciled=True)
         new = a_work_item(id="w2", number=2, rev=1)
-        about = evidence(state, a_conversation(), new, ages=YOUNG, asking=None)
+        about = evidence_of(state, a_conversation(), new, ages=YOUNG, trigger=None)
         assert (about.state.work_item, about.state.reconciled) == ("w2", False)
-        assert about.newer("queue") is WAITS
+        assert about.newer_side("queue") is WAITS
         first = Trigger(side="work-item", rev=1)
-        assert evidence(state, a_conversation(), new, ages=C_OLD, asking=first).newer("queue") is W
+        assert evidence_of(state, a_conversation(), new, ages=C_OLD, trigger=first).newer_side("queue") is W
 
     def test_of_one_before_the_states_nothing_is_known_either(self) -> None:
         state = seen(work_item_event(1, *FIELDS, knew=6, item="w2", number=2))
-        about = evidence(state, a_conversation(), a_work_item(rev=1), ages=YOUNG, asking=None)
-        assert about.newer("queue") is WAITS
+        about = evidence_of(state, a_conversation(), a_work_item(rev=1), ages=YOUNG, trigger=None)
+        assert about.newer_side("queue") is WAITS

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from commands.reason import Reason, ReasonAction
-from sync.decision import Decision, skipped
+from sync.decision import Decision, skip_decision
 from sync.gates import SKIP_CODES, Side, SkipCode
-from sync.policy_legacy import decide_legacy
+from sync.policy_legacy import legacy_decision
 from tests.sync.pairs import Json, answer, c, conversation_of, question, w, work_item_of
 
 TO_WRITE: dict[Side, tuple[Json, Json]] = {
@@ -103,7 +103,7 @@ class TestACompletionStillToBeTakenIn:
 
 @pytest.mark.parametrize("skip", SKIP_CODES, ids=lambda skip: skip.value)
 def test_a_skip_is_a_decision_with_its_code_as_the_one_reason(skip: SkipCode) -> None:
-    assert skipped(skip) == Decision(
+    assert skip_decision(skip) == Decision(
         direction=None,
         conversation_fields=None,
         work_item_fields=None,
@@ -113,8 +113,6 @@ def test_a_skip_is_a_decision_with_its_code_as_the_one_reason(skip: SkipCode) ->
 
 def test_a_question_without_an_event_is_neither_stale_nor_a_sync() -> None:
     conversation, item = TO_WRITE["conversation"]
-    decision = decide_legacy(
-        trigger="conversation", conversation=conversation_of(conversation), item=work_item_of(item)
-    )
+    decision = legacy_decision(side="conversation", conversation=conversation_of(conversation), item=work_item_of(item))
     assert decision.applies
     assert decision.work_item_fields == {"assignedTo": "u1"}

@@ -13,7 +13,7 @@ import pytest
 
 from handlers.documents.document import document_of
 from handlers.events.event import Event
-from handlers.options import Options, PolicyInUse
+from handlers.options import Options, PlanningContext, PolicyInUse
 from handlers.planning.planner import PlannedPair, plan_pair
 from handlers.ports import Document, Pair
 from sync.gates import Side
@@ -81,7 +81,8 @@ def decided(
 ) -> PlannedPair:
     """One document's event comes; the other stands in the store as another service left it, its event on the way."""
     pair = Pair(conversation=stored(conversation), work_items=(stored(item),), state=SyncState())
-    return plan_pair("c", pair, [event_of(comes)], now=NOW, ids=CountedIds(), options=Options(policy=policy))
+    planning = PlanningContext(now=NOW, ids=CountedIds(), options=Options(policy=policy))
+    return plan_pair("c", pair, [event_of(comes)], planning=planning)
 
 
 @EVERY_POLICY

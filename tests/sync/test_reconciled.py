@@ -34,11 +34,11 @@ def settled(
     item: WorkItem,
     *,
     wrote: Collection[Side] = (),
-    asked: frozenset[Field] = frozenset(),
+    fired: frozenset[Field] = frozenset(),
     undecided: frozenset[Field] = frozenset(),
 ) -> SyncState:
     """After a reconcile, now."""
-    return after_reconcile(state, conversation, item, now=NOW, wrote=wrote, asked=asked, undecided=undecided)
+    return after_reconcile(state, conversation, item, now=NOW, wrote=wrote, fired=fired, undecided=undecided)
 
 
 class TestReconciled:
@@ -145,14 +145,14 @@ class TestOfAnotherWorkItem:
 
 
 class TestWaiting:
-    """A field waits where a rule asked for it, nobody could say who is newer, and the sides still differ."""
+    """A field waits where a rule fired for it, nobody could say who is newer, and the sides still differ."""
 
     DIFFER: Final = (a_conversation(queue="q1"), a_work_item(queue="q2"))
     QUEUE: Final = frozenset[Field]({"queue"})
     EARLIER: Final = NOW - timedelta(seconds=20)
 
-    def after(self, asked: frozenset[Field], undecided: frozenset[Field], state: SyncState = EMPTY) -> SyncState:
-        return settled(state, *self.DIFFER, asked=asked, undecided=undecided)
+    def after(self, fired: frozenset[Field], undecided: frozenset[Field], state: SyncState = EMPTY) -> SyncState:
+        return settled(state, *self.DIFFER, fired=fired, undecided=undecided)
 
     def test_since_now(self) -> None:
         assert self.after(self.QUEUE, self.QUEUE).waiting_since == NOW
@@ -162,19 +162,19 @@ class TestWaiting:
         assert self.after(self.QUEUE, self.QUEUE, waiting).waiting_since == self.EARLIER
 
     @pytest.mark.parametrize(
-        ("asked", "undecided"),
+        ("fired", "undecided"),
         [(QUEUE, frozenset()), (frozenset(), QUEUE), (QUEUE, frozenset({"assignee"})), (frozenset(), frozenset())],
-        ids=["decided", "no-rule-asked", "another-is-undecided", "neither"],
+        ids=["decided", "no-rule-fired", "another-is-undecided", "neither"],
     )
     def test_no_more_where_one_of_the_three_does_not_hold(
-        self, asked: frozenset[Field], undecided: frozenset[Field]
+        self, fired: frozenset[Field], undecided: frozenset[Field]
     ) -> None:
         waiting = replace(EMPTY, waiting_since=self.EARLIER)
-        assert self.after(asked, undecided, waiting).waiting_since is None
+        assert self.after(fired, undecided, waiting).waiting_since is None
 
     def test_no_more_where_the_sides_agree(self) -> None:
         waiting = replace(EMPTY, waiting_since=self.EARLIER)
-        after = settled(waiting, a_conversation(), a_work_item(), asked=self.QUEUE, undecided=self.QUEUE)
+        after = settled(waiting, a_conversation(), a_work_item(), fired=self.QUEUE, undecided=self.QUEUE)
         assert after.waiting_since is None
 
     def test_the_value_of_an_undecided_field_that_differs_is_not_viewed(self) -> None:

@@ -23,7 +23,7 @@ from handlers.dry_run.flat_form import shown_conversation, shown_work_item
 from handlers.events.event import UnsupportedEvent
 from handlers.options import Options
 from handlers.outcome import HandledEvent, PolledPair
-from handlers.planning.audit_records import unsupported
+from handlers.planning.audit_records import unsupported_audit
 from sync.audit import AuditRecord
 from worker.captures import CaptureFault
 from worker.errors import NotReenacted, TooManyStates
@@ -109,7 +109,7 @@ class Replay:
         at = EPOCH
         for found in self._found():
             if isinstance(found, UnsupportedEvent):
-                audit = unsupported(found, self._asked.options.policy.applied)
+                audit = unsupported_audit(found, self._asked.options.policy.applied)
                 recorded.add(DecisionLine(wire=_wire(audit), at=at))
                 continue
             await observer.take(found)

@@ -24,6 +24,7 @@ from handlers.planning.event_batch import load_request_of
 from handlers.planning.pair_draft import PairDraft
 from sync.audit import AuditOutcome
 from sync.conversation import FIELDS
+from sync.state import after_reconcile
 from worker.replay.captured_events import CapturedEvent
 from worker.replay.clock import EPOCH, later
 from worker.replay.environment import TRIES_MAX, DecisionSink, ReplayEnvironment
@@ -142,8 +143,7 @@ async def _note(store: MemoryStore, conversation_id: str, event: Event | None, a
         if event.supported:
             draft.take_in(event)
         draft.observe(event)
-    item = draft.pair_item()
-    if draft.conversation() is not None and item is not None:
-        draft.note_reconciled(item, now=at, undecided=frozenset(FIELDS))
-    draft.note_stored(at)
-    await store.commit([draft.plan()])
+    conversation, item = draft.conversation(), draft.pair_item()
+    if conversation is not None and item is not None:
+        draft.state = after_reconcile(draft.state, conversation, item, now=at, undecided=frozenset(FIELDS))
+    await store.commit([draft.plan(now=at)])

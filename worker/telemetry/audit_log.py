@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from commands.execute import CommandRecord
 from handlers.events.event import UnsupportedEvent
 from handlers.outcome import HandledEvent, PolledPair
-from handlers.planning.audit_records import unsupported
+from handlers.planning.audit_records import unsupported_audit
 from sync.audit import AuditOutcome, AuditRecord
 from sync.rule import Policy
 from worker.telemetry.logs import write_audit_lines
@@ -39,7 +39,7 @@ def log_polled(polled: PolledPair, telemetry: Telemetry) -> None:
 def log_unsupported(events: Sequence[UnsupportedEvent], policy: Policy, telemetry: Telemetry) -> None:
     """Write the audit lines of well-formed events that the worker does not sync, and count them."""
     if events:
-        write_audit_lines(telemetry.log, (unsupported(event, policy).as_wire() for event in events))
+        write_audit_lines(telemetry.log, (unsupported_audit(event, policy).as_wire() for event in events))
         telemetry.metrics.count(Metric.UNSUPPORTED, len(events))
 
 

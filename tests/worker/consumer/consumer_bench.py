@@ -10,12 +10,13 @@ from msgspec.structs import replace
 from commands.reason import ReasonCode
 from handlers.events.envelope import Limits
 from handlers.events.event import Event
-from handlers.options import Options, PolicyInUse
+from handlers.options import Options, PlanningContext, PolicyInUse
 from handlers.outcome import HandledEvent, Retry
 from handlers.planning.audit_records import failed, skip_own
 from handlers.planning.event_batch import EventBatch
 from handlers.ports import Announcement, StoreAway
 from sync.rule import Policy
+from tests.handlers.small_ports import CountedIds
 from tests.worker.fake_clock import T0, FakeClock, FixedChance, until
 from tests.worker.stand_in_queue import StandInQueue
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
@@ -27,7 +28,7 @@ from worker.consumer.receivers import ReceiverContext, Receivers
 from worker.consumer.settlement import Settler
 from worker.runtime.backoff import JitteredBackoff
 
-OPTIONS = Options(policy=PolicyInUse.LEGACY)
+PLANNING = PlanningContext(now=T0, ids=CountedIds(), options=Options(policy=PolicyInUse.LEGACY))
 FOREIGN = json.dumps({"id": "e9", "name": "kustomer.tag.update", "data": {"id": "t", "type": "tag"}})
 
 
@@ -94,7 +95,7 @@ class ScriptedHandler:
         return [self._end(event) for event in events]
 
     def _end(self, event: Event) -> HandledEvent:
-        end = skip_own(event, now=T0, options=OPTIONS)
+        end = skip_own(event, planning=PLANNING)
         if event.id in self.back:
             return replace(end, outcome=Retry(reason="CONFLICT"))
         said = Announcement(
@@ -156,7 +157,7 @@ class ConsumerBench:
         self._tasks: list[asyncio.Task[None]] = []
 
     def _failed(self, event: Event, error: Exception) -> HandledEvent:
-        return failed(event, ReasonCode.UNEXPECTED, type(error).__name__, now=T0, options=OPTIONS)
+        return failed(event, ReasonCode.UNEXPECTED, type(error).__name__, planning=PLANNING)
 
     def offer(self, announcements: Sequence[Announcement]) -> None:
         self.offered.extend(one.id for one in announcements)

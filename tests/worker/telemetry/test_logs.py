@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from handlers.events.event import Event, UnsupportedEvent
-from handlers.options import Options
+from handlers.options import Options, PlanningContext
 from handlers.planning.audit_records import skip_own
 from sync.rule import Policy
+from tests.handlers.small_ports import CountedIds
 from tests.worker.fake_clock import T0, FakeClock
 from tests.worker.telemetry_recorder import TelemetryRecorder
 from worker.telemetry.audit_log import log_handled, log_unsupported
@@ -71,7 +72,8 @@ def test_a_line_has_the_keys_and_the_levels_of_the_old_logs() -> None:
 
 def test_an_audit_line_has_exactly_its_keys() -> None:
     recorder = TelemetryRecorder()
-    log_handled([skip_own(_event(), now=T0, options=Options())], recorder.telemetry)
+    planning = PlanningContext(now=T0, ids=CountedIds(), options=Options())
+    log_handled([skip_own(_event(), planning=planning)], recorder.telemetry)
     (line,) = recorder.lines
     assert list(line) == AUDIT
     assert line["msg"] == "CONVERSATION_SYNC_AUDIT"
