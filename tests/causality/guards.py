@@ -60,7 +60,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
     ),
     "known from the event": Guard(
         file="handlers/events/readers.py",
-        text='knew=_knew(head, attributes.get("resourceRev")),',
+        text='knew=_known_conversation_rev(envelope, snapshot["attributes"].get("resourceRev")),',
         without="knew=None,",
         world=_ASSIGNEE,
     ),
