@@ -1,8 +1,7 @@
-"""`make bench-growth`: what becomes of an event's cost when there is more of everything.
+"""`make bench-growth`: the cost of an event with more lanes, documents, hot conversations, history and messages.
 
-Every figure that counts is a ratio within one run to that table's first row. Prints and writes nothing. `--json` prints
-the figures for a machine; those of the part `costs` are what `make scale` reckons with. Bounded: so many runs, each
-within three minutes and a tenth of a second a message.
+The figures are ratios to the first row of a table, made within a round. Prints tables, or JSON with `--json`, and
+writes no file. `make scale` computes with the JSON of the part `costs`. Each run has a deadline (runs/fleet.py).
 """
 
 import argparse
@@ -18,7 +17,7 @@ from rich.table import Table
 
 from tests.bench.growth.costs import EventCost, measure_costs
 from tests.bench.growth.heat import measure_heat
-from tests.bench.growth.history import HistoryGrowth, as_wire, measure_history
+from tests.bench.growth.history import HistoryGrowth, as_json, measure_history
 from tests.bench.growth.lanes import COUNTS, LATENCIES_MS, PROCESSES, LanesRow, measure_lanes, shapes
 from tests.bench.growth.memory import WAVE, MemoryGrowth, measure_memory
 from tests.bench.growth.store import FEW, MANY, StoreGrowth, measure_store
@@ -31,20 +30,20 @@ from tests.bench.runs.servers import BenchServers, running_servers
 
 Done = Callable[[], None]
 Part = Callable[[BenchServers, argparse.Namespace, Progress], tuple[Any, list[Table]]]
-"""Measures; the figures for a machine, and the tables for a person."""
+"""Measures one part. Returns its figures for JSON, and its tables."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; 1 where something could not be measured, or memory grew."""
+    """Measures and prints. Returns 0, or 1 where a part failed or memory grew."""
     options = _options(arguments)
     found: dict[str, Any] = {"machine": machine(), "messages": options.messages, "rounds": options.rounds}
     tables: list[Table] = []
     failures: list[str] = []
-    # Progress is for a person who waits, and the standard output for the figures.
+    # Standard output is for the figures, so progress goes to standard error.
     progress = Progress(console=Console(stderr=True), transient=True)
     with running_servers(latency_ms=0) as servers, progress:
         for name in options.parts.split(","):
-            # What the other parts found is not lost with one that failed.
+            # The other parts are printed although one failed.
             try:
                 found[name], some = PARTS[name](servers, options, progress)
                 tables += some
@@ -110,7 +109,7 @@ def _history(servers: BenchServers, options: argparse.Namespace, progress: Progr
         long=options.revisions,
         done=_counted(progress, "history", 3 + 3 * options.rounds),
     )
-    wire = {"histories": list(map(as_wire, found.histories)), "rows": list(map(msgspec.to_builtins, found.rows))}
+    wire = {"histories": list(map(as_json, found.histories)), "rows": list(map(msgspec.to_builtins, found.rows))}
     return wire, list(history_tables(found))
 
 
@@ -147,25 +146,25 @@ def _counted(progress: Progress, name: str, total: int) -> Done:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench-growth", description=__doc__)
-    parser.add_argument("--parts", default=",".join(PARTS), help="which of them, in which order")
-    parser.add_argument("--messages", type=int, default=1_000, help="of one run")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--load", default="d", choices="abcd", help="of the part lanes")
-    parser.add_argument("--most", type=int, default=max(COUNTS), help="lanes and receivers at most, in the part lanes")
-    parser.add_argument("--processes", type=int, default=max(PROCESSES), help="at most, in the part lanes")
-    parser.add_argument("--few", type=int, default=FEW, help="documents of the smaller store")
-    parser.add_argument("--many", type=int, default=MANY, help="documents of the larger store")
-    parser.add_argument("--cache-gb", type=float, help="of mongod, in the part store; a local mongod has 0.25")
-    parser.add_argument("--revisions", type=int, default=10_000, help="of the long history")
-    parser.add_argument("--memory-messages", type=int, default=200_000, help="of the run whose memory is read")
-    parser.add_argument("--wave", type=int, default=WAVE, help="messages between two readings of memory")
-    parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args(arguments)
-    unknown = sorted(set(asked.parts.split(",")) - set(PARTS))
+    parser.add_argument("--parts", default=",".join(PARTS), help="parts in the order to run them")
+    parser.add_argument("--messages", type=int, default=1_000, help="messages a run")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of every part but memory")
+    parser.add_argument("--seed", type=int, default=1, help="of the loads and of the order of the runs")
+    parser.add_argument("--load", default="d", choices="abcd", help="load of the part lanes, by its letter")
+    parser.add_argument("--most", type=int, default=max(COUNTS), help="most lanes and receivers in the part lanes")
+    parser.add_argument("--processes", type=int, default=max(PROCESSES), help="most processes in the part lanes")
+    parser.add_argument("--few", type=int, default=FEW, help="documents of the small store in the part store")
+    parser.add_argument("--many", type=int, default=MANY, help="documents of the large store in the part store")
+    parser.add_argument("--cache-gb", type=float, help="cache of mongod in the part store; by default 0.25")
+    parser.add_argument("--revisions", type=int, default=10_000, help="events of the long history in the part history")
+    parser.add_argument("--memory-messages", type=int, default=200_000, help="messages of the part memory")
+    parser.add_argument("--wave", type=int, default=WAVE, help="messages between two memory readings")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    options = parser.parse_args(arguments)
+    unknown = sorted(set(options.parts.split(",")) - set(PARTS))
     if unknown:
-        parser.error(f"no such parts: {', '.join(unknown)}; there are {', '.join(PARTS)}")
-    return asked
+        parser.error(f"no such parts: {', '.join(unknown)}; the parts are {', '.join(PARTS)}")
+    return options
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What an event costs everywhere, for docs/scale.md: the worker, mongod, the calls to SQS and SNS, bytes."""
+"""All costs of an event, for docs/scale.md: CPU of worker and mongod, calls to SQS and SNS, bytes."""
 
 from collections.abc import Callable
 from statistics import median
@@ -13,7 +13,7 @@ from tests.bench.runs.servers import BenchServers
 
 
 class EventCost(Struct, frozen=True, kw_only=True):
-    """One event of a load, at full load; medians. Names end in their unit, all per event."""
+    """The costs of one event while the worker is fully busy; medians of the rounds, all per event."""
 
     kind: LoadKind
     worker_cpu_s: float
@@ -32,7 +32,7 @@ class EventCost(Struct, frozen=True, kw_only=True):
 def measure_costs(
     servers: BenchServers, *, messages: int, rounds: int, seed: int, done: Callable[[], None] = lambda: None
 ) -> list[EventCost]:
-    """All four loads in turn, in every round. Raises RunFailed."""
+    """Measures the four loads in every round. Calls `done` after every run. Raises RunFailed."""
     found: dict[LoadKind, list[Figures]] = {kind: [] for kind in LoadKind}
     for number in range(rounds):
         for kind in LoadKind:

@@ -1,7 +1,8 @@
-"""Heat: half of all events are of ten conversations, with one process and with two, against none that is hot.
+"""Hot conversations: half of all events belong to ten conversations, compared with none, for one process and two.
 
-The events are the same in kind and number: of pairs of their own at revision 2 or 5 where nothing is hot, of ten pairs
-at one revision after the other where half is. Two processes meet on those, and the conditional writes tell them apart.
+Kind and number of the events are the same in both. Without hot conversations each event has a pair of its own, at
+revision 2 or 5; with them, half of the events are successive revisions of ten pairs. Two processes then write the same
+conversations, and conditional writes make one of them lose and try again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ from worker.store.documents import Collection
 HOT: Final = 10
 _RECEIVERS: Final = 4
 _SYNCS_EVERY: Final = 5
-"""Of the events, so many lead to a sync, hot or not (long_history.py)."""
+"""One event of this many ends in a sync, hot or not (long_history.py)."""
 
 
 def measure_heat(
@@ -33,7 +34,7 @@ def measure_heat(
     processes: Sequence[int] = (1, 2),
     done: Callable[[], None] = lambda: None,
 ) -> list[Row]:
-    """Cold and hot, with one process and with two. Raises RunFailed."""
+    """Measures cold and hot events with one process and with two. Raises RunFailed."""
     variants = [
         Variant(
             name=f"{'half on ten' if hot else 'none is hot'}, {count} proc.",
@@ -52,13 +53,13 @@ def _run(servers: BenchServers, number: int, *, messages: int, hot: bool, proces
     cold = range(HOT, HOT + messages - hot_events + warm_up)
     of_cold = [next(bodies_of(each, [_cold_rev(each)], now=now)) for each in cold]
     of_hot = list(_of_hot(hot_events, now))
-    bodies = list(_strewn(of_cold[warm_up:], of_hot, Random(f"{seed}/{number}")))
+    bodies = list(_mixed(of_cold[warm_up:], of_hot, Random(f"{seed}/{number}")))
     with servers.place() as queue:
         servers.fill(queue, documents_of(range(HOT + len(cold)), now=now))
         with servers.fleet(OURS, queue, processes=processes) as fleet:
             fleet.wait_polled(_RECEIVERS)
             fleet.stage(of_cold[:warm_up])
-            # What is decided together is announced once: how many announcements there are is not known before.
+            # Events of a conversation in one batch are announced once, so the number of announcements is not known.
             fleet.drain(messages=warm_up, announced=0)
             fleet.stage(bodies)
             figures = fleet.drain(messages=len(bodies), announced=0)
@@ -71,14 +72,14 @@ def _cold_rev(number: int) -> int:
 
 
 def _of_hot(events: int, now: datetime) -> Iterator[str]:
-    """In turn, so that each of them has its revisions in order."""
+    """One event of each hot conversation in turn: the revisions of each conversation stay in order."""
     each = [bodies_of(number, range(FIRST_REV, FIRST_REV + events // HOT), now=now) for number in range(HOT)]
     for some in zip(*each, strict=True):
         yield from some
 
 
-def _strewn(some: list[str], others: list[str], chance: Random) -> Iterator[str]:
-    """Both mixed, each in its own order."""
+def _mixed(some: list[str], others: list[str], chance: Random) -> Iterator[str]:
+    """Both lists mixed at random; each keeps its own order."""
     sources = [iter(some)] * len(some) + [iter(others)] * len(others)
     chance.shuffle(sources)
     for source in sources:
@@ -86,7 +87,7 @@ def _strewn(some: list[str], others: list[str], chance: Random) -> Iterator[str]
 
 
 def _check_ended(servers: BenchServers, database: str, hot_events: int) -> None:
-    """However hot it was: every conversation is where its last event left it."""
+    """Checks that every hot conversation is stored at its last revision. Raises RunFailed."""
     last = FIRST_REV + hot_events // HOT - 1
     hot = [f"c0c0c0c0{number:016x}" for number in range(HOT if hot_events else 0)]
     revs = {one["rev"] for one in servers.mongo[database][Collection.CONVERSATIONS].find({"_id": {"$in": hot}})}

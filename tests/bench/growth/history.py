@@ -1,7 +1,7 @@
-"""Growth by history: what one more event costs a conversation that has had ten revisions, and ten thousand.
+"""Growth by history: the cost of one more event after ten revisions of a conversation, and after ten thousand.
 
-A pair goes through its whole history in a worker; its documents, as that left them, are then copied to many pairs, of
-which each gets one more event. Of one history half of the events never come, so that what was observed has gaps.
+A worker handles the whole history of one pair. Its documents are then copied to many pairs, and each pair gets one more
+event. In a third history every second event is lost, so that the observed revisions have gaps.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,11 +27,11 @@ LONG: Final = 10_000
 _WARM_UP: Final = 200
 _COPIED: Final = (Collection.CONVERSATIONS, Collection.WORK_ITEMS, Collection.SYNC_STATES, Collection.WORK_SESSIONS)
 _PART: Final = 1_000
-"""So many events are staged at a time, so that order is kept and none is rendered long before."""
+"""Events staged at a time: few enough that the stand-in renders no event long before its delivery."""
 
 
 class History(Struct, frozen=True, kw_only=True):
-    """A history of so many events, every `step`-th revision, and what it left: sizes in bytes, runs of revisions."""
+    """A history of `events` events, one every `step` revisions, and the stored result."""
 
     name: str
     events: int
@@ -44,7 +44,7 @@ class History(Struct, frozen=True, kw_only=True):
 
 
 class HistoryGrowth(Struct, frozen=True, kw_only=True):
-    """The histories, and the cost of one more event after each."""
+    """The histories, and a row for one more event after each."""
 
     histories: Sequence[History]
     rows: Sequence[Row]
@@ -60,7 +60,7 @@ def measure_history(
     long: int = LONG,
     done: Callable[[], None] = lambda: None,
 ) -> HistoryGrowth:
-    """One more event after a short history, a long one, and a long one of which half is lost. Raises RunFailed."""
+    """Measures one more event after a short history, a long one, and a long one with lost events. Raises RunFailed."""
     asked = [(short, 1), (long, 1), (long, 2)]
     histories = []
     for events, step in asked:
@@ -71,12 +71,12 @@ def measure_history(
 
 
 def history_of(servers: BenchServers, events: int, step: int) -> History:
-    """One conversation through so many events, every `step`-th revision. Raises RunFailed."""
+    """Lets a worker handle `events` events of one conversation, one every `step` revisions. Raises RunFailed."""
     now = datetime.now(UTC)
     revs = range(FIRST_REV, FIRST_REV + events * step, step)
     with servers.place() as queue:
         servers.fill(queue, documents_of([0], now=now))
-        # One receiver: what comes at once must not overtake.
+        # One receiver, so that no event overtakes another.
         with servers.fleet(OURS, queue, extra={"RECEIVERS": "1"}) as fleet:
             for start in range(0, len(revs), _PART):
                 some = revs[start : start + _PART]
@@ -123,8 +123,8 @@ def _copied(document: bytes, number: int) -> bytes:
     return filled(document, {first[name]: names[name] for name in names})
 
 
-def as_wire(history: History) -> dict[str, Any]:
-    """Without its documents."""
+def as_json(history: History) -> dict[str, Any]:
+    """The history for JSON, without its documents."""
     return {
         "name": history.name,
         "lastRev": history.last_rev,

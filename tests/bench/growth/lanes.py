@@ -1,4 +1,4 @@
-"""Growth by lanes, receivers and processes, on SQS that answers at once and on SQS that takes its time."""
+"""Growth by lanes, receivers and processes, with SQS calls of 0 ms and of 10 ms."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,23 +19,23 @@ LATENCIES_MS: Final = (0.0, 10.0)
 PROCESSES: Final = (1, 2)
 _LANES: Final = 2
 _RECEIVERS: Final = 4
-"""The settings as they ship, while the other one is varied."""
+"""The defaults of both settings; each applies while the other setting is varied."""
 
 
 class Shape(Struct, frozen=True, kw_only=True):
-    """So many of each."""
+    """Lanes, receivers and processes of a run."""
 
     lanes: int
     receivers: int
     processes: int
 
     def __str__(self) -> str:
-        """As a row's name."""
+        """The name of the row."""
         return f"{self.lanes} lanes, {self.receivers} receivers, {self.processes} proc."
 
 
 def shapes(counts: Sequence[int] = COUNTS, processes: Sequence[int] = PROCESSES) -> list[Shape]:
-    """Both together, lanes alone, receivers alone; the first is the smallest."""
+    """All shapes: lanes and receivers varied together, lanes alone, receivers alone. The first is the smallest."""
     pairs = [(each, each) for each in counts]
     pairs += [(each, _RECEIVERS) for each in counts]
     pairs += [(_LANES, each) for each in counts]
@@ -47,7 +47,7 @@ def shapes(counts: Sequence[int] = COUNTS, processes: Sequence[int] = PROCESSES)
 
 
 class LanesRow(Struct, frozen=True, kw_only=True):
-    """A shape's row on SQS of one latency."""
+    """The row of a shape at one latency of SQS calls."""
 
     latency_ms: float
     row: Row
@@ -64,7 +64,7 @@ def measure_lanes(
     latencies_ms: Sequence[float] = LATENCIES_MS,
     done: Callable[[], None] = lambda: None,
 ) -> list[LanesRow]:
-    """Every shape at every latency, against the first shape at that latency. Raises RunFailed."""
+    """Measures every shape at every latency, as ratio to the first shape at that latency. Raises RunFailed."""
     found: list[LanesRow] = []
     for latency_ms in latencies_ms:
         with BenchEndpoint(latency_ms=latency_ms) as endpoint:

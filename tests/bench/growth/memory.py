@@ -1,7 +1,7 @@
 """Memory over a long run of the mix: the worker's resident memory after every wave of messages.
 
-Each wave is made, stored and staged when the one before is done: neither this process nor the stand-in holds more than
-one. So the queue is empty for a moment between two of them, which is when memory is read.
+A wave is built, stored and staged after the one before it is handled, so that this process and the stand-in hold a
+single wave. The queue is empty between two waves, and memory is read then.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,11 +17,11 @@ from worker.store.documents import Collection
 
 WAVE: Final = 10_000
 FLAT_SHARE_MAX: Final = 0.02
-"""Flat: the line through the second half grows by no more than so much of its first value."""
+"""The maximum growth of flat memory: of the regression line over the second half, as share of its first value."""
 
 
 class MemoryReading(Struct, frozen=True, kw_only=True):
-    """After so many messages."""
+    """Resident memory after a number of messages, and the CPU of the last wave."""
 
     messages: int
     resident_bytes: int
@@ -29,21 +29,21 @@ class MemoryReading(Struct, frozen=True, kw_only=True):
 
 
 class MemoryGrowth(Struct, frozen=True, kw_only=True):
-    """The curve. `growth_share`: what the line through its second half grows by over that half, as a share."""
+    """The readings. `growth_share`: growth of the regression line over the second half, as share of its first value."""
 
     readings: Sequence[MemoryReading]
     growth_share: float
 
     @property
     def flat(self) -> bool:
-        """Whether memory stays as it is."""
+        """Whether memory stops growing."""
         return self.growth_share <= FLAT_SHARE_MAX
 
 
 def measure_memory(
     servers: BenchServers, *, messages: int, seed: int, wave: int = WAVE, done: Callable[[], None] = lambda: None
 ) -> MemoryGrowth:
-    """One worker through all the messages. Raises RunFailed."""
+    """Measures one worker on all the messages. Raises RunFailed."""
     readings: list[MemoryReading] = []
     with servers.place() as queue, servers.fleet(OURS, queue) as fleet:
         first = workload(LoadKind.MIX, 0, seed=seed)
@@ -66,7 +66,7 @@ def measure_memory(
 
 
 def growth_share(values: Sequence[int]) -> float:
-    """What the line through the second half of the values grows by over that half, as a share of where it begins."""
+    """Growth of the regression line through the second half of the values, as share of its first value."""
     half = values[len(values) // 2 :]
     if len(half) < 2:
         return 0.0
@@ -75,4 +75,4 @@ def growth_share(values: Sequence[int]) -> float:
 
 
 _SHARED: Final = frozenset({Collection.QUEUES})
-"""Put in once: every pair names them."""
+"""Stored once, since all waves share them."""

@@ -1,7 +1,7 @@
-"""Growth by what the store holds: the same load on few and on many documents, and what its queries look at.
+"""Growth by stored documents: the same load on a small and on a large store, and what mongod examines for it.
 
-The events are of pairs strewn over the whole store, each met once. Few documents are put in anew for every run, many
-once, since another run has other pairs.
+The events belong to pairs all over the store, one event a pair. The small store is filled anew for every run, the large
+one once: every run takes other pairs.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,14 +25,14 @@ _APP: Final = "routing-sync"
 
 
 class StoreRow(Struct, frozen=True, kw_only=True):
-    """The same load on a store of some size, against the smallest one."""
+    """The row of a load on a store of one size, as ratio to the small store."""
 
     kind: LoadKind
     row: Row
 
 
 class ExaminedCounts(Struct, frozen=True, kw_only=True):
-    """What mongod looked at for one kind of operation on one collection: keys and documents for each that it found."""
+    """Index keys and documents that mongod examined per document found, for one operation on one collection."""
 
     documents: int
     collection: str
@@ -44,7 +44,7 @@ class ExaminedCounts(Struct, frozen=True, kw_only=True):
 
 
 class StoreGrowth(Struct, frozen=True, kw_only=True):
-    """Costs, and what was looked at."""
+    """The rows, and what mongod examined."""
 
     rows: Sequence[StoreRow]
     examined: Sequence[ExaminedCounts]
@@ -63,9 +63,10 @@ def measure_store(
     done: Callable[[], None] = lambda: None,
     stored: Callable[[int], None] = lambda _: None,
 ) -> StoreGrowth:
-    """Both stores under every load. `stored` is told how many more documents the large one has. Raises RunFailed.
+    """Measures both stores under every load. Raises RunFailed.
 
-    `cache_gb`: of mongod; None: what a local mongod is given.
+    `cache_gb`: cache of mongod; None: that of a local mongod. `stored`: called with the number of documents of every
+    insert into the large store.
     """
     rows: list[StoreRow] = []
     examined: list[ExaminedCounts] = []
@@ -75,15 +76,15 @@ def measure_store(
     with servers.place() as large:
         pairs = many // DOCUMENTS_A_PAIR
         put_pairs(servers.mongo, large, pairs, done=stored)
-        # Every pair is met once, by whichever run comes to it.
-        strewn = iter(Random(seed).sample(range(pairs), pairs))
+        # Every pair gets one event in all runs together.
+        pair_numbers = iter(Random(seed).sample(range(pairs), pairs))
         for kind in kinds:
 
             def on_few(number: int, kind: LoadKind = kind) -> Figures:
-                return _on_few(servers, _load(kind, messages, seed + number, _in_any_order(few, number)), few)
+                return _on_few(servers, _load(kind, messages, seed + number, _shuffled_numbers(few, number)), few)
 
             def on_many(number: int, kind: LoadKind = kind) -> Figures:
-                return _on(servers, large, _load(kind, messages, seed + number, strewn))
+                return _on(servers, large, _load(kind, messages, seed + number, pair_numbers))
 
             variants = [
                 Variant(name=f"{few:,} documents", run=on_few),
@@ -92,7 +93,7 @@ def measure_store(
             found = compare(variants, rounds=rounds, seed=seed, done=done)
             rows += [StoreRow(kind=kind, row=row) for row in found]
         examined += examined_on_few(servers, messages=messages, seed=seed, few=few)
-        examined += _examined(servers, large, _load(LoadKind.SYNCS, messages, seed, strewn), many)
+        examined += _examined(servers, large, _load(LoadKind.SYNCS, messages, seed, pair_numbers), many)
     return StoreGrowth(rows=rows, examined=examined)
 
 
@@ -102,7 +103,7 @@ def _load(kind: LoadKind, messages: int, seed: int, numbers: Iterator[int]) -> W
     return load
 
 
-def _in_any_order(documents: int, number: int) -> Iterator[int]:
+def _shuffled_numbers(documents: int, number: int) -> Iterator[int]:
     pairs = documents // DOCUMENTS_A_PAIR
     return iter(Random(number).sample(range(pairs), pairs))
 
@@ -120,14 +121,14 @@ def _on_few(servers: BenchServers, load: Workload, documents: int) -> Figures:
 
 
 def examined_on_few(servers: BenchServers, *, messages: int, seed: int, few: int) -> list[ExaminedCounts]:
-    """What is looked at in the smaller store. Raises RunFailed."""
+    """What mongod examines in the small store. Raises RunFailed."""
     with servers.place() as queue:
         put_pairs(servers.mongo, queue, few // DOCUMENTS_A_PAIR)
-        return _examined(servers, queue, _load(LoadKind.SYNCS, messages, seed, _in_any_order(few, 0)), few)
+        return _examined(servers, queue, _load(LoadKind.SYNCS, messages, seed, _shuffled_numbers(few, 0)), few)
 
 
 def _examined(servers: BenchServers, queue: str, load: Workload, documents: int) -> list[ExaminedCounts]:
-    """What mongod's profiler says of every operation of the worker's, in a run that is not measured."""
+    """What mongod's profiler records of the worker's operations, in a run that is not measured."""
     database = servers.mongo[queue]
     with servers.fleet(OURS, queue) as fleet:
         fleet.warm_up(load)

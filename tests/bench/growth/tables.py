@@ -1,4 +1,4 @@
-"""The figures of growth as tables for a person."""
+"""The tables of `make bench-growth`, in Markdown."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -18,7 +18,7 @@ _BAR_MAX: Final = 40
 
 
 def rows_table(title: str, rows: Sequence[Row]) -> Table:
-    """Cases against the first of them."""
+    """A row a variant, with its ratios to the first variant."""
     table = markdown_table(
         title,
         "",
@@ -42,14 +42,14 @@ def rows_table(title: str, rows: Sequence[Row]) -> Table:
 
 
 def lanes_tables(found: Sequence[LanesRow], load: str) -> Iterator[Table]:
-    """One for each latency."""
+    """A table for each latency."""
     for latency_ms in dict.fromkeys(each.latency_ms for each in found):
         rows = [each.row for each in found if each.latency_ms == latency_ms]
         yield rows_table(f"Lanes, receivers, processes; load {load}; a call to SQS takes {latency_ms:.0f} ms", rows)
 
 
 def store_tables(found: StoreGrowth) -> Iterator[Table]:
-    """One for each load, and what was looked at."""
+    """A table for each load, and one of what mongod examined."""
     for kind in dict.fromkeys(each.kind for each in found.rows):
         rows = [each.row for each in found.rows if each.kind is kind]
         yield rows_table(f"Documents in the store; load {kind.value}", rows)
@@ -57,7 +57,7 @@ def store_tables(found: StoreGrowth) -> Iterator[Table]:
 
 
 def _examined_table(examined: Sequence[ExaminedCounts]) -> Table:
-    title = "What mongod looks at, for each document found; load c"
+    title = "Keys and documents that mongod examines for each document found; load c"
     table = markdown_table(
         title, "collection", "operation", "documents stored", "operations", "found", "keys/found", "documents/found"
     )
@@ -69,7 +69,7 @@ def _examined_table(examined: Sequence[ExaminedCounts]) -> Table:
 
 
 def history_tables(found: HistoryGrowth) -> Iterator[Table]:
-    """What the histories left, and the cost of one more event."""
+    """A table of what each history left in the store, and one of the cost of one more event."""
     table = markdown_table(
         "What a conversation's history leaves", "", "last revision", "runs kept", "state, bytes", "pair, bytes"
     )
@@ -81,9 +81,9 @@ def history_tables(found: HistoryGrowth) -> Iterator[Table]:
 
 
 def memory_table(found: MemoryGrowth) -> Table:
-    """The curve, with a bar from nothing to the largest."""
-    told = "flat" if found.flat else "NOT FLAT"
-    title = f"Memory: {told}, the line through the second half grows by {found.growth_share:+.1%}"
+    """A row a reading, with a bar in proportion to the largest reading."""
+    verdict = "flat" if found.flat else "NOT FLAT"
+    title = f"Memory: {verdict}; the regression line over the second half grows by {found.growth_share:+.1%}"
     table = markdown_table(title, "messages", "MiB", "worker CPU s/1,000", "")
     table.columns[-1].justify = "left"
     largest = max(each.resident_bytes for each in found.readings)
@@ -94,12 +94,12 @@ def memory_table(found: MemoryGrowth) -> Table:
 
 
 def costs_table(costs: Sequence[EventCost]) -> Table:
-    """What an event costs everywhere."""
-    told: Mapping[str, list[str]] = {
+    """A row a cost, a column a load."""
+    rows: Mapping[str, list[str]] = {
         "worker CPU, ms": [f"{each.worker_cpu_s * 1_000:.3f}" for each in costs],
         "mongod CPU, ms": [f"{each.mongod_cpu_s * 1_000:.3f}" for each in costs],
         "calls to receive": [f"{each.receive_calls:.3f}" for each in costs],
-        "of these empty": [f"{each.empty_receive_calls:.3f}" for each in costs],
+        "of which empty": [f"{each.empty_receive_calls:.3f}" for each in costs],
         "calls to delete": [f"{each.delete_calls:.3f}" for each in costs],
         "calls to publish": [f"{each.publish_calls:.3f}" for each in costs],
         "events published": [f"{each.published:.3f}" for each in costs],
@@ -108,7 +108,8 @@ def costs_table(costs: Sequence[EventCost]) -> Table:
         "journal, bytes": [f"{each.journal_bytes:,.0f}" for each in costs],
         "to and from mongod, bytes": [f"{each.network_bytes:,.0f}" for each in costs],
     }
-    table = markdown_table("What one event costs, at full load", "per event", *(each.kind.value for each in costs))
-    for name, cells in told.items():
+    title = "The costs of one event while the worker is fully busy"
+    table = markdown_table(title, "per event", *(each.kind.value for each in costs))
+    for name, cells in rows.items():
         table.add_row(name, *cells)
     return table

@@ -1,4 +1,4 @@
-"""The parts of `make bench-growth` measure what they say. Of figures only that is asserted which must hold anyway."""
+"""The parts of `make bench-growth` measure what they claim. Figures of speed are not asserted."""
 
 from collections.abc import Iterator
 from typing import Any

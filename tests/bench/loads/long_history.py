@@ -1,7 +1,7 @@
-"""Events of one conversation at any revision: what a hot or a long-lived conversation sends.
+"""Events of one conversation at any revision, for conversations with many events or a long history.
 
-Every fifth revision snoozes or wakes it, which ends in a sync; the others change no shared field. As in the workload,
-an event is a text made once, with names in the places of ids, and numbers in those of revisions.
+Every fifth revision snoozes or wakes the conversation, which ends in a sync; the others change no shared field. Events
+are templates with placeholders for ids, as in workload.py, and for revisions.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,15 +18,15 @@ from tests.bench.loads.workload import Documents, filled, names_of
 from worker.store.documents import Collection
 
 FIRST_REV: Final = 2
-"""The first revision after what is prepared."""
+"""The first revision after the stored one."""
 _TURNS_EVERY: Final = 5
-# Numbers that stand nowhere else in an event.
+# Placeholders of revisions: numbers that occur nowhere else in an event.
 _REV: Final = 918_273_646
 _REV_BEFORE: Final = 918_273_645
 
 
 def bodies_of(number: int, revs: Iterable[int], *, now: datetime) -> Iterator[str]:
-    """The queue messages of a pair's conversation at these revisions, in their order."""
+    """The message bodies of a conversation at these revisions, in their order."""
     names = {**names_of(number), wire.NOW: format_instant(now)}
     for rev in revs:
         own = {EVENT: f"e{rev:07x}{number:016x}", str(_REV): str(rev), str(_REV_BEFORE): str(rev - 1)}
@@ -34,7 +34,7 @@ def bodies_of(number: int, revs: Iterable[int], *, now: datetime) -> Iterator[st
 
 
 def documents_of(numbers: Iterable[int], *, now: datetime) -> Documents:
-    """The store that such pairs need, as after a reconcile at revision 1."""
+    """The documents of these pairs, as a reconcile at revision 1 leaves them."""
     documents: dict[Collection, list[dict[str, Any]]] = {Collection.QUEUES: wire.queues()}
     for number in numbers:
         names = {**names_of(number), wire.NOW: format_instant(now)}

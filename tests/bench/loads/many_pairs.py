@@ -1,4 +1,4 @@
-"""A store with many pairs, put in fast: each document encoded once, every further one the same bytes with other ids."""
+"""A store with many pairs, filled fast: a document is encoded once, and copies are its bytes with other ids."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from tests.bench.loads.workload import filled, names_of
 from worker.store.documents import Collection
 
 DOCUMENTS_A_PAIR: Final = len(template("unshared").documents)
-"""A conversation, its work-item, their sync state, two agents' sessions."""
+"""A conversation, its work-item, their sync state, the sessions of two agents."""
 _CHUNK: Final = 2_000
 _FAST: Final = WriteConcern(w=1, j=False)
 
@@ -26,11 +26,11 @@ _FAST: Final = WriteConcern(w=1, j=False)
 def put_pairs(
     mongo: MongoClient[dict[str, Any]], database: str, pairs: int, *, done: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Pairs from number 0 on, as after a reconcile, and the queues; `done` is told how many more documents are in."""
+    """Stores pairs 0, 1, … as a reconcile leaves them, and the queues. Calls `done` with the size of each insert."""
     mongo[database][Collection.QUEUES].insert_many(wire.queues())
     now = format_instant(datetime.now(UTC))
     for collection, text in template("unshared").documents:
-        # The time is longer than its name, and goes in before the document has its lengths; ids are as long as theirs.
+        # The time and its placeholder differ in length, so it is replaced before BSON notes lengths. Ids do not differ.
         encoded = bson.encode(orjson.loads(filled(text, {wire.NOW: now})))
         into = mongo[database].get_collection(collection, write_concern=_FAST)
         documents = _documents(encoded, pairs)

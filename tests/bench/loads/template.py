@@ -1,4 +1,4 @@
-"""One pair and one event of each kind, made by our own handlers in memory, with names in the places of ids."""
+"""Templates: a stored pair and one event, made by the worker's handlers in memory, with placeholders instead of ids."""
 
 import asyncio
 from functools import cache
@@ -31,7 +31,7 @@ _STORED: Final = (Collection.CONVERSATIONS, Collection.WORK_ITEMS, Collection.SY
 
 
 class Template(Struct, frozen=True, kw_only=True):
-    """The documents before the event and the queue message's body, as JSON; whether the event leads to another."""
+    """The stored documents before the event, and the message body, as JSON. `announces`: whether it ends in a sync."""
 
     documents: tuple[tuple[Collection, bytes], ...]
     body: bytes
@@ -40,24 +40,24 @@ class Template(Struct, frozen=True, kw_only=True):
 
 @cache
 def template(name: str) -> Template:
-    """`own`, `unshared`, or one of the syncs `assign`, `snooze`, `queue`."""
+    """The template of a name: `own`, `unshared`, or one of the syncs `assign`, `snooze`, `queue`."""
     return asyncio.run(_made(name))
 
 
 async def _made(name: str) -> Template:
     world = _TemplateWorld()
     item = wire.work_item(WORK_ITEM, of=CONVERSATION, rev=1, user=AGENT, queue=wire.QUEUE)
-    await world.take(wire.event("event-1", "kustomer.conversation.create", _conversation(1), None))
-    await world.take(wire.event("event-2", "kustomer.work-item.create", item, None))
+    await world.handle(wire.event("event-1", "kustomer.conversation.create", _conversation(1), None))
+    await world.handle(wire.event("event-2", "kustomer.work-item.create", item, None))
     documents = tuple(world.documents())
     event = await _own_sync(world, item) if name == "own" else _update(name)
-    handled = await world.take(event)
+    handled = await world.handle(event)
     message = wire.wrapped(orjson.dumps(event), event["name"]).replace(_AT, wire.NOW.encode())
     return Template(documents=documents, body=message, announces=bool(handled.announcements))
 
 
 def _update(name: str) -> dict[str, Any]:
-    """A conversation's event at revision 2."""
+    """An update event of the conversation at revision 2."""
     preview, at = "And now the depot says that it was never theirs.", wire.NOW
     changed: dict[str, Any] = {"messageCount": 8, "preview": preview}
     queue, users, linked = wire.QUEUE, [AGENT], {}
@@ -80,12 +80,12 @@ def _update(name: str) -> dict[str, Any]:
 
 
 async def _own_sync(world: "_TemplateWorld", item: dict[str, Any]) -> dict[str, Any]:
-    """What our own worker announces after a work-item's event made it write the conversation."""
+    """The event that the worker publishes after it wrote the conversation because of a work-item's event."""
     moved = wire.work_item(WORK_ITEM, of=CONVERSATION, rev=2, user=AGENT, queue=wire.OTHER_QUEUE)
     changes = {"attributes": {}, "relationships": {"queue": {"op": "replace", "before": None, "after": None}}}
     reason = {"action": "UPDATE_COMMAND", "code": "API", "meta": {"conversationRev": item["attributes"]["rev"]}}
     update = wire.event("event-3", "kustomer.work-item.update", moved, changes, routingReasons=[reason])
-    [announcement] = (await world.take(update)).announcements
+    [announcement] = (await world.handle(update)).announcements
     event: dict[str, Any] = orjson.loads(announcement.message)
     event["id"] = event["body"]["id"] = EVENT
     return event
@@ -104,7 +104,7 @@ _AT: Final = _NOW.encode()
 
 
 class _TemplateWorld:
-    """A store in memory with both agents' sessions, and the handler on it. Its clock stands still at `_NOW`."""
+    """A handler on a store in memory that holds both agents' sessions. Its clock stands still at `_NOW`."""
 
     def __init__(self) -> None:
         self._sessions = [
@@ -125,15 +125,15 @@ class _TemplateWorld:
             store=self._store, clock=HandClock(START), ids=CountedIds(), chance=FixedChance(), options=Options()
         )
 
-    async def take(self, message: dict[str, Any]) -> HandledEvent:
-        """One event, read and handled."""
+    async def handle(self, message: dict[str, Any]) -> HandledEvent:
+        """Parses and handles one event."""
         read = read_object(orjson.loads(orjson.dumps(message).replace(wire.NOW.encode(), _AT)))
         assert isinstance(read, Event), read
         [handled] = await self._handler.handle([read])
         return handled
 
     def documents(self) -> list[tuple[Collection, bytes]]:
-        """What is stored, the time named."""
+        """The stored documents, with the placeholder of the time."""
         kept = [(each, document) for each in _STORED for document in self._store.documents(each)]
         kept += [(Collection.WORK_SESSIONS, session_document(session, wire.ORG)) for session in self._sessions]
         return [(each, orjson.dumps(document).replace(_AT, wire.NOW.encode())) for each, document in kept]

@@ -1,4 +1,4 @@
-"""Snapshots, events and envelopes of the size that production's have: 3.3 KB an event, 4.8 KB as SNS wraps it."""
+"""Snapshots, events and envelopes of production size: 3.3 KB an event, 4.8 KB in SNS's envelope."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,7 +10,7 @@ from tests.handlers.wire_events import link, published
 Json = dict[str, Any]
 
 NOW: Final = "@NOW-ISO-8601@"
-"""In the place of a time."""
+"""The placeholder of a time."""
 ORG: Final = "5c093c1abd6d1c00124a36b2"
 QUEUE: Final = "5dea5f45c6a646001a621475"
 OTHER_QUEUE: Final = "5dea5f66f2a0ba0019fa5c86"
@@ -20,12 +20,12 @@ _TEXT: Final = (
 
 
 def queues() -> list[Json]:
-    """The two queues of every pair."""
+    """The documents of the two queues that pairs name."""
     return [{"_id": queue, "key": queue, "itemSize": 1, "priority": 1} for queue in (QUEUE, OTHER_QUEUE)]
 
 
 def conversation(key: str, *, rev: int, users: list[str], queue: str, **attributes: Any) -> Json:
-    """A conversation with what production's carry beside the shared fields."""
+    """A conversation's snapshot with production's fields beside the shared ones."""
     return {
         "id": key,
         "type": "conversation",
@@ -64,7 +64,7 @@ def conversation(key: str, *, rev: int, users: list[str], queue: str, **attribut
 
 
 def work_item(key: str, *, of: str, rev: int, user: str, queue: str) -> Json:
-    """A work-item that an agent has."""
+    """The snapshot of a work-item that is assigned to an agent."""
     return {
         "id": key,
         "type": "work_item",
@@ -98,12 +98,12 @@ def work_item(key: str, *, of: str, rev: int, user: str, queue: str) -> Json:
 
 
 def session_of(user: str) -> str:
-    """The id of an agent's session: of the same length, so that it can be filled in."""
+    """The id of an agent's session. It holds the agent's id, so a placeholder in it is replaced like any other."""
     return f"session-{user}"
 
 
 def event(key: str, name: str, data: Mapping[str, Any], changes: Json | None, **more: Any) -> Json:
-    """A published message."""
+    """An event as producers publish it."""
     body = {
         "id": key,
         "name": name,
@@ -120,7 +120,7 @@ def event(key: str, name: str, data: Mapping[str, Any], changes: Json | None, **
 
 
 def wrapped(message: bytes, name: str) -> bytes:
-    """The published message as SNS puts it into a queue."""
+    """A published message in SNS's envelope, as it arrives in a queue."""
     return orjson.dumps(
         {
             "Type": "Notification",

@@ -1,8 +1,8 @@
-"""What the consumers are fed: pairs as after a reconcile, and events of which it is known what must become of them.
+"""The loads: stored pairs as a reconcile leaves them, and messages with known results.
 
-A pair and its events are made once, by our own handlers on a store in memory, with names in the places of ids; every
-further pair is the same text with other ids. Each pair has one event, so that nothing is gained by deciding several
-together, and agents of its own, so that no two transactions meet on a session unless `agents` says otherwise.
+A template (template.py) holds a pair and an event with placeholders instead of ids; a pair is the template with its own
+ids. Each pair has one event, so that batching several events of a conversation gains nothing. Each pair has agents of
+its own, so that no two transactions write the same session, unless `agents` says otherwise.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,14 +23,14 @@ from tests.bench.loads.template import AGENT, CONVERSATION, EVENT, OTHER_AGENT, 
 from worker.store.documents import Collection
 
 WARM_UP: Final = 200
-"""Messages before the clock starts: connections, caches, first polls."""
+"""Messages before the clock starts: they open connections and fill caches."""
 
 
 Documents = Mapping[Collection, Sequence[Mapping[str, Any]]]
 
 
 class LoadKind(StrEnum):
-    """The four loads; the value is the heading in the table."""
+    """The four loads. The value is the column heading; its first letter names the load on the command line."""
 
     OWN = "a  own syncs"
     UNSHARED = "b  no shared field"
@@ -45,11 +45,11 @@ _SHARES: Final[Mapping[LoadKind, Mapping[LoadKind, int]]] = {
     LoadKind.MIX: {LoadKind.OWN: 80, LoadKind.UNSHARED: 15, LoadKind.SYNCS: 5},
 }
 _SYNCS: Final = ("assign", "snooze", "queue")
-"""A third each: another agent (two sessions change), snoozed (one session changes), another queue (none does)."""
+"""A third each: another agent (changes two sessions), snoozed (changes one session), another queue (changes none)."""
 
 
 class Workload(Struct, frozen=True, kw_only=True):
-    """`warm_up` and `bodies` are queue messages' bodies; `announced` is how many events the latter lead to."""
+    """The documents to store, and message bodies. `announced`: the number of events that the worker must publish."""
 
     kind: LoadKind
     documents: Documents
@@ -79,55 +79,56 @@ def workload(
     now: datetime | None = None,
     numbers: Iterable[int] | None = None,
 ) -> Workload:
-    """`messages` of one kind, and the store they need. `agents`: that many have all the pairs; None: two a pair.
+    """A load of `messages` messages after `warm_up` others, and the documents they need.
 
-    `numbers`: those of the pairs, one an event; None: from 0 on.
+    `agents`: number of agents that all pairs share; None: two a pair. `numbers`: the numbers of the pairs, one for each
+    event; None: 0, 1, 2, …
     """
     now = datetime.now(UTC) if now is None else now
     chance = Random(f"{seed}/{kind.value}")
-    made = _WorkloadBuilder(chance=chance, agents=agents, now=now)
-    parts = _parts(kind, warm_up + messages, chance)
-    # In this order: of numbers that others go on with none is taken in vain.
-    for part, number in zip(parts, count_up() if numbers is None else numbers, strict=False):
-        _make(made, number, part)
-    documents = {collection: list(kept.values()) for collection, kept in made.documents.items()}
+    builder = _WorkloadBuilder(chance=chance, agents=agents, now=now)
+    kinds_of_events = _kinds_of_events(kind, warm_up + messages, chance)
+    # `zip` ends with its first argument and so takes no number too many from an iterator that the next load continues.
+    for kind_of_event, number in zip(kinds_of_events, count_up() if numbers is None else numbers, strict=False):
+        _add_event(builder, number, kind_of_event)
+    documents = {collection: list(kept.values()) for collection, kept in builder.documents.items()}
     return Workload(
         kind=kind,
         documents={**documents, Collection.QUEUES: wire.queues()},
-        warm_up=made.bodies[:warm_up],
-        warm_up_announced=sum(made.announced[:warm_up]),
-        bodies=made.bodies[warm_up:],
-        announced=sum(made.announced[warm_up:]),
+        warm_up=builder.bodies[:warm_up],
+        warm_up_announced=sum(builder.announced[:warm_up]),
+        bodies=builder.bodies[warm_up:],
+        announced=sum(builder.announced[warm_up:]),
     )
 
 
-def _parts(kind: LoadKind, count: int, chance: Random) -> Iterator[LoadKind]:
+def _kinds_of_events(kind: LoadKind, count: int, chance: Random) -> Iterator[LoadKind]:
     shares = _SHARES[kind]
-    # By hundreds, so that every stretch of the queue has the mix, in an order of its own.
+    # Each hundred messages hold the exact mix, in random order.
     for _ in range(0, count, 100):
-        hundred = [part for part, share in shares.items() for _ in range(share)]
+        hundred = [kind_of_event for kind_of_event, share in shares.items() for _ in range(share)]
         chance.shuffle(hundred)
         yield from hundred[: min(100, count)]
         count -= 100
 
 
-def _make(made: _WorkloadBuilder, number: int, part: LoadKind) -> None:
-    one, other = (number if made.agents is None else made.chance.randrange(made.agents) for _ in range(2))
-    form = template(_SYNCS[number % len(_SYNCS)] if part is LoadKind.SYNCS else part.name.lower())
-    names = {**names_of(number, agent=one, other_agent=other), wire.NOW: format_instant(made.now)}
+def _add_event(builder: _WorkloadBuilder, number: int, kind_of_event: LoadKind) -> None:
+    one, other = (number if builder.agents is None else builder.chance.randrange(builder.agents) for _ in range(2))
+    form = template(_SYNCS[number % len(_SYNCS)] if kind_of_event is LoadKind.SYNCS else kind_of_event.name.lower())
+    names = {**names_of(number, agent=one, other_agent=other), wire.NOW: format_instant(builder.now)}
     fill = partial(filled, names=names)
-    made.bodies.append(fill(form.body).decode())
-    made.announced.append(form.announces)
-    if part is LoadKind.OWN:
-        # Ours come back from our own store, and no consumer looks there for them.
+    builder.bodies.append(fill(form.body).decode())
+    builder.announced.append(form.announces)
+    if kind_of_event is LoadKind.OWN:
+        # The worker skips its own syncs without reading the store.
         return
     for collection, text in form.documents:
         document = orjson.loads(fill(text))
-        made.documents.setdefault(collection, {}).setdefault(document["_id"], document)
+        builder.documents.setdefault(collection, {}).setdefault(document["_id"], document)
 
 
 def names_of(number: int, *, agent: int | None = None, other_agent: int | None = None) -> dict[str, str]:
-    """A pair's ids in the places of their names, of the same length. An agent's number is the pair's, if not given."""
+    """The ids of a pair by placeholder, of the same length. An agent has the number of the pair, unless given."""
     return {
         CONVERSATION: f"c0c0c0c0{number:016x}",
         WORK_ITEM: f"d0d0d0d0{number:016x}",
@@ -138,7 +139,7 @@ def names_of(number: int, *, agent: int | None = None, other_agent: int | None =
 
 
 def filled(text: bytes, names: Mapping[str, str]) -> bytes:
-    """The text with every name replaced."""
+    """The text with every placeholder replaced."""
     for name, value in names.items():
         text = text.replace(name.encode(), value.encode())
     return text
