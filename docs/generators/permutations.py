@@ -1,7 +1,4 @@
-"""What every combination of fields does in every status, as a table in Markdown: docs/permutations.md.
-
-Made from the engines themselves, so that it cannot tell anything else; `make docs` writes it, a test compares it.
-"""
+"""docs/permutations.md: what every combination of fields does in every status, worked out by the engines themselves."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -24,24 +21,24 @@ _VALUES: Final[dict[str, tuple[Any, ...]]] = {
     "status": (_ABSENT, "wrap-up", "completed"),
     "paused": (_ABSENT, True, False),
 }
-_AROUND: Final = CommandContext(
+_CONTEXT: Final = CommandContext(
     sessions={user: Session(id=f"{user}'s", user=user, capacity=5) for user in ("anna", "ben")}
 )
 _LEGACY: Final = EngineRollout(engine=Engine.LEGACY)
-_HEAD: Final = """# Permutations
+_INTRODUCTION: Final = """# Permutations
 
 Every update of `queue`, `assignedTo`, `status` and `paused`, 80 combinations, in every active status: what the composed
-engine does, and beside it what the legacy funnel made of the same update. **Bold** is what the funnel drops: nobody
-asked for that, and nobody was told. Made by `make docs` from the engines themselves.
+engine does, and beside it what the legacy funnel does with the same update. **Bold** fields are those that the funnel
+drops without telling the sender. `make docs` makes this page from the engines themselves.
 
-The work-item is in queue sales (but for ivr: in none), Anna's where an agent has it, and not paused. A result reads
-status · assignee · queue · pause · whose session it takes a place on (`…` among the paused items, `?` as the pending
-one). A refused update drops nothing: whoever sent it was told.
+The work-item is in the queue sales (in ivr: in none), is Anna's where an agent has it, and is not paused. A result
+reads status · assignee · queue · pause · the user on whose session it has a place (`…` among the paused items, `?` as
+the pending item). A refused update drops nothing: its sender gets the refusal.
 """
 
 
 def updates() -> Iterator[dict[str, Any]]:
-    """The 80 combinations, as JSON."""
+    """The 80 combinations as JSON."""
     for values in product(*_VALUES.values()):
         update = {name: value for name, value in zip(_VALUES, values, strict=True) if value is not _ABSENT}
         if update:
@@ -49,7 +46,7 @@ def updates() -> Iterator[dict[str, Any]]:
 
 
 def item_in(status: Status) -> WorkItem:
-    """The work-item that the table begins with."""
+    """The work-item before each update."""
     held = status in (Status.ASSIGNED, Status.WRAP_UP)
     routed = status is Status.ROUTED
     return WorkItem(
@@ -68,7 +65,7 @@ def item_in(status: Status) -> WorkItem:
 def page() -> str:
     """The whole page."""
     sections = [_section(status) for status in Status if status is not Status.COMPLETED]
-    return "\n".join([_HEAD, *sections])
+    return "\n".join([_INTRODUCTION, *sections])
 
 
 def _section(status: Status) -> str:
@@ -85,8 +82,8 @@ def _section(status: Status) -> str:
 def _row(item: WorkItem, raw: dict[str, Any]) -> str:
     update = parse_update(raw)
     assert isinstance(update, Update), "the 80 combinations are all updates"
-    command, result = _told(item, update, COMPOSED)
-    old, old_result = _told(item, update, _LEGACY)
+    command, result = _command_and_result(item, update, COMPOSED)
+    old, old_result = _command_and_result(item, update, _LEGACY)
     asked = ", ".join(f"{name}: {_value(value)}" for name, value in raw.items())
     actions = ", ".join(command.actions) or "–"
     silently = () if old_result.startswith("refused") else old.dropped
@@ -94,8 +91,8 @@ def _row(item: WorkItem, raw: dict[str, Any]) -> str:
     return f"| {asked} | {actions} | {result} | {', '.join(old.actions) or '–'} | {old_result} | {dropped} |"
 
 
-def _told(item: WorkItem, update: Update, rollout: EngineRollout) -> tuple[CommandRecord, str]:
-    match execute(item, update, context=_AROUND, now=_NOW, rollout=rollout):
+def _command_and_result(item: WorkItem, update: Update, rollout: EngineRollout) -> tuple[CommandRecord, str]:
+    match execute(item, update, context=_CONTEXT, now=_NOW, rollout=rollout):
         case Applied(after=after, command=command):
             return command, _state(after)
         case Unchanged(command=command):

@@ -1,4 +1,4 @@
-"""Items that share sessions, updates that come to them from everywhere, and the sessions as the moves leave them."""
+"""A desk: three work-items that share sessions, and sequences of updates of them from every origin."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from commands.execute import Applied, Refused, Unchanged, execute
 from commands.rollout import COMPOSED, Engine, EngineRollout, UpdateOrigin
 from commands.session import Session, SessionSlot, apply_moves
 from commands.work_item import Status, StatusDuration, WorkItem
-from tests.commands.items import AROUND, LEGACY, T0, Json, parsed
+from tests.commands.items import CONTEXT, LEGACY, T0, Json, parsed
 
 ITEMS: Final = ("w1", "w2", "w3")
 SESSIONS: Final[Mapping[str, Session]] = {
@@ -24,14 +24,14 @@ SESSIONS: Final[Mapping[str, Session]] = {
     "s3": Session(id="s3", user="u3", capacity=7, active=False),
 }
 KEPT: Final = "2022-03-02T18:00:00.000Z"
-"""A place in a queue that an update keeps: an hour before the desk opens."""
+"""A place in a queue that an update keeps: entered an hour before the desk opens."""
 
 ROLLED_OUT: Final = EngineRollout(
     engine=Engine.LEGACY, composed_updates=frozenset({"assignedTo:null", "queue:id", "paused"})
 )
 LIMITED: Final = EngineRollout(fields_max={UpdateOrigin.API: 1, UpdateOrigin.ROUTER: 2})
-WAYS: Final = ((COMPOSED,), (LEGACY,), (COMPOSED, LEGACY, ROLLED_OUT, LIMITED))
-"""An engine for the whole sequence; or engines switched, rolled out and back while the items live on."""
+ROLLOUTS: Final = ((COMPOSED,), (LEGACY,), (COMPOSED, LEGACY, ROLLED_OUT, LIMITED))
+"""One engine for the whole sequence, or engines that are switched while the items live on."""
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -58,14 +58,14 @@ _QUEUES: Final = (
 
 
 def _combined(*fields: tuple[str, Sequence[Any]]) -> list[Json]:
-    """Updates of every combination of these values."""
+    """The updates with every combination of these values."""
     drawn = product(*(values for _, values in fields))
     named = [zip((name for name, _ in fields), values, strict=True) for values in drawn]
     updates = [{name: value for name, value in update if value != _ABSENT} for update in named]
     return [update for update in updates if update]
 
 
-# Drawn from lists, not built value by value: that is where the time would go.
+# Drawn from lists: to build each update value by value would take most of the test's time.
 _CHANGES: Final = _combined(
     ("queue", _QUEUES),
     ("assignedTo", (_ABSENT, None, *_USERS)),
@@ -87,7 +87,7 @@ _ACCEPTANCES: Final = [
     {"accepted": {"by": user, **wanted}, **paused}
     for user, wanted, paused in product(_USERS, _SESSIONS_WANTED, ({}, {"paused": True}))
 ]
-# A queue and an agent at work, so that items come to be offered, handled, wrapped up and taken up again.
+# Updates that lead on from one another: without them few items would be offered, wrapped up and resumed.
 _WORK: Final[list[Json]] = [
     {"queue": {"id": "q1"}},
     {"assignedTo": "u1"},
@@ -105,7 +105,7 @@ _updates = st.one_of(
 
 
 def sequences(*, earliest: int = -3) -> st.SearchStrategy[list[Step]]:
-    """Updates one after another, `earliest` seconds apart or more: below zero a clock is turned back now and then."""
+    """Updates one after another, `earliest` seconds apart or more. Below zero: the clock is turned back at times."""
 
     def steps(ways: Sequence[EngineRollout], shortest: int) -> st.SearchStrategy[list[Step]]:
         step = st.builds(
@@ -118,12 +118,12 @@ def sequences(*, earliest: int = -3) -> st.SearchStrategy[list[Step]]:
         )
         return st.lists(step, min_size=shortest, max_size=30)
 
-    # Left to itself, Hypothesis prefers a handful of steps; what goes wrong late needs more.
-    return st.tuples(st.sampled_from(WAYS), st.sampled_from([0, 15])).flatmap(lambda drawn: steps(*drawn))
+    # Hypothesis prefers a handful of steps. Faults that show late need more.
+    return st.tuples(st.sampled_from(ROLLOUTS), st.sampled_from([0, 15])).flatmap(lambda drawn: steps(*drawn))
 
 
-class Taken(Struct, frozen=True, kw_only=True):
-    """What became of a step. `after` is `before` where nothing was written."""
+class StepResult(Struct, frozen=True, kw_only=True):
+    """A step's result. `after` is `before` where nothing was written."""
 
     step: Step
     before: WorkItem
@@ -137,19 +137,19 @@ class Desk:
     sessions: dict[str, Session] = field(default_factory=lambda: dict(SESSIONS))
     now: datetime = T0
 
-    def take(self, step: Step) -> Taken:
+    def take(self, step: Step) -> StepResult:
         self.now += timedelta(seconds=step.seconds)
         before = self.items[step.item]
-        context = CommandContext(queues=AROUND.queues, sessions=self.sessions)
+        context = CommandContext(queues=CONTEXT.queues, sessions=self.sessions)
         update = parsed(step.update)
         result = execute(before, update, context=context, now=self.now, rollout=step.rollout, origin=step.origin)
         if isinstance(result, Applied):
             self.items[step.item] = result.after
             self.sessions |= apply_moves(self.sessions, [result.move] if result.move else [])
-        return Taken(step=step, before=before, after=self.items[step.item], result=result)
+        return StepResult(step=step, before=before, after=self.items[step.item], result=result)
 
     def places(self) -> dict[str, list[tuple[str, SessionSlot, int]]]:
-        """Where each item is listed, and with what size."""
+        """Each item's entries in the sessions' lists: session, slot and size."""
         found: dict[str, list[tuple[str, SessionSlot, int]]] = {item: [] for item in ITEMS}
         for session in self.sessions.values():
             for held in session.work_items:
@@ -162,7 +162,7 @@ class Desk:
 
 
 def desk() -> Desk:
-    """Three items in ivr, of different sizes, made as the desk opens."""
+    """Three items in ivr, of different sizes, created when the desk opens."""
     sizes = {"w1": 1, "w2": None, "w3": 3}
     return Desk(
         items={

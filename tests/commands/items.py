@@ -1,4 +1,4 @@
-"""Work-items, queues and sessions in the JSON shape of `decide`, and the way from there to the commands and back."""
+"""Work-items, queues and sessions in the JSON shape of `decide`, converted to the commands' values and back."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -41,8 +41,8 @@ SESSIONS: Final[tuple[Json, ...]] = tuple(
 """u1 and u2 have an active session, u3 none."""
 
 
-def item_json(**told: Any) -> Json:
-    """A work-item in ivr, told otherwise."""
+def item_json(**fields: Any) -> Json:
+    """A work-item in ivr, but for `fields`."""
     return {
         "id": "w",
         "rev": 7,
@@ -61,7 +61,7 @@ def item_json(**told: Any) -> Json:
         "firstEnterQueueAt": None,
         "enteredQueueAt": None,
         "updatedAt": None,
-        **told,
+        **fields,
     }
 
 
@@ -73,25 +73,25 @@ def text_of(instant: datetime | None) -> str | None:
     return None if instant is None else format_instant(instant)
 
 
-def item_of(told: Json) -> WorkItem:
+def item_of(fields: Json) -> WorkItem:
     return WorkItem(
-        id=told["id"],
-        rev=told["rev"],
-        status=Status(told["status"]),
-        assigned_to=told["assignedTo"],
-        accepted_by=told["acceptedBy"],
-        queue=told["queue"],
-        rule=told["rule"],
-        routed_to=told["routedTo"],
-        session=told["session"],
-        team=told["team"],
-        paused=told["paused"],
-        item_size=told["itemSize"],
-        priority=told["priority"],
-        queued_count=told["queuedCount"],
-        first_enter_queue_at=at(told["firstEnterQueueAt"]),
-        last_revision=QueuePass(entered_queue_at=at(told["enteredQueueAt"])) if told["enteredQueueAt"] else None,
-        updated_at=at(told["updatedAt"]),
+        id=fields["id"],
+        rev=fields["rev"],
+        status=Status(fields["status"]),
+        assigned_to=fields["assignedTo"],
+        accepted_by=fields["acceptedBy"],
+        queue=fields["queue"],
+        rule=fields["rule"],
+        routed_to=fields["routedTo"],
+        session=fields["session"],
+        team=fields["team"],
+        paused=fields["paused"],
+        item_size=fields["itemSize"],
+        priority=fields["priority"],
+        queued_count=fields["queuedCount"],
+        first_enter_queue_at=at(fields["firstEnterQueueAt"]),
+        last_revision=QueuePass(entered_queue_at=at(fields["enteredQueueAt"])) if fields["enteredQueueAt"] else None,
+        updated_at=at(fields["updatedAt"]),
     )
 
 
@@ -117,17 +117,17 @@ def json_of(item: WorkItem) -> Json:
     }
 
 
-def session_of(told: Json) -> Session:
+def session_of(fields: Json) -> Session:
     return Session(
-        id=told["id"],
-        user=told["user"],
-        active=told["active"],
-        capacity=told["capacity"],
-        work_items=tuple(SessionEntry(id=held["id"], item_size=held["itemSize"]) for held in told["workItems"]),
+        id=fields["id"],
+        user=fields["user"],
+        active=fields["active"],
+        capacity=fields["capacity"],
+        work_items=tuple(SessionEntry(id=held["id"], item_size=held["itemSize"]) for held in fields["workItems"]),
         paused_work_items=tuple(
-            SessionEntry(id=held["id"], item_size=held["itemSize"]) for held in told["pausedWorkItems"]
+            SessionEntry(id=held["id"], item_size=held["itemSize"]) for held in fields["pausedWorkItems"]
         ),
-        pending_item=told["pendingItem"],
+        pending_item=fields["pendingItem"],
     )
 
 
@@ -146,18 +146,18 @@ def json_of_session(session: Session) -> Json:
     }
 
 
-def queue_of(told: Json) -> RoutingQueue:
-    return RoutingQueue(id=told["id"], key=told["key"], item_size=told["itemSize"], priority=told["priority"])
+def queue_of(fields: Json) -> RoutingQueue:
+    return RoutingQueue(id=fields["id"], key=fields["key"], item_size=fields["itemSize"], priority=fields["priority"])
 
 
-AROUND: Final = CommandContext(
-    queues={told["id"]: queue_of(told) for told in QUEUES},
-    sessions={told["id"]: session_of(told) for told in SESSIONS},
+CONTEXT: Final = CommandContext(
+    queues={fields["id"]: queue_of(fields) for fields in QUEUES},
+    sessions={fields["id"]: session_of(fields) for fields in SESSIONS},
 )
 
 
 def parsed(raw: Json) -> Update:
-    """An update that must be readable; `resume` is read as the sync's."""
+    """The parsed update, which must be valid. One with `resume` counts as the sync's."""
     update = parse_update(raw, from_sync="resume" in raw)
     assert isinstance(update, Update), update
     return update
@@ -166,11 +166,11 @@ def parsed(raw: Json) -> Update:
 LEGACY: Final = EngineRollout(engine=Engine.LEGACY)
 
 
-def done(
+def applied(
     item: WorkItem,
     raw: Json,
     *,
-    context: CommandContext = AROUND,
+    context: CommandContext = CONTEXT,
     now: datetime = NOW,
     rollout: EngineRollout = COMPOSED,
 ) -> WorkItem:
@@ -181,11 +181,11 @@ def done(
 
 
 def refused(item: WorkItem, raw: Json, *, rollout: EngineRollout = COMPOSED) -> Refusal:
-    """The refusal of an update that must be refused, at whichever door."""
+    """The refusal of an update that must be refused: by the parser or by the commands."""
     update = parse_update(raw, from_sync="resume" in raw)
     if isinstance(update, Refusal):
         return update
-    result = execute(item, update, context=AROUND, now=NOW, rollout=rollout)
+    result = execute(item, update, context=CONTEXT, now=NOW, rollout=rollout)
     assert isinstance(result, Refused), result
     return result.refusal
 
@@ -194,8 +194,8 @@ def code_of(item: WorkItem, raw: Json) -> RefusalCode:
     return refused(item, raw).code
 
 
-class End(Struct, frozen=True, kw_only=True):
-    """What became of an update, in JSON; `name` and `dropped` are the command's."""
+class UpdateEnd(Struct, frozen=True, kw_only=True):
+    """An update's result, in JSON. `name` and `dropped` are the command's."""
 
     refusal: str | None
     item: Json
@@ -204,14 +204,16 @@ class End(Struct, frozen=True, kw_only=True):
     dropped: tuple[str, ...]
 
 
-def end_of(before: WorkItem, update: Update, context: CommandContext, *, rollout: EngineRollout = COMPOSED) -> End:
-    """Carry out an update on a work-item, its sessions around it."""
+def end_of(
+    before: WorkItem, update: Update, context: CommandContext, *, rollout: EngineRollout = COMPOSED
+) -> UpdateEnd:
+    """Carry out an update on a work-item and its sessions."""
     result = execute(before, update, context=context, now=NOW, rollout=rollout)
     sessions, after = dict(context.sessions), before
     if isinstance(result, Applied):
         sessions.update(apply_moves(sessions, [result.move] if result.move else []))
         after = result.after
-    return End(
+    return UpdateEnd(
         refusal=result.refusal.code.value if isinstance(result, Refused) else None,
         item=json_of(after),
         sessions=[json_of_session(one) for one in sessions.values()],

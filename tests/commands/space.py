@@ -1,4 +1,4 @@
-"""The space of the exhaustive comparisons: every work-item there can be, every update, and an oracle's word on each."""
+"""The space of the exhaustive comparisons: every work-item, every update, and what an oracle expects of each."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -11,7 +11,7 @@ from commands.context import CommandContext
 from commands.rollout import COMPOSED, EngineRollout
 from commands.work_item import WorkItem
 from tests.commands.items import (
-    AROUND,
+    CONTEXT,
     NOW_TEXT,
     QUEUES,
     SESSIONS,
@@ -31,7 +31,7 @@ MISMATCHES_SHOWN: Final = 6
 
 
 def work_items() -> Iterator[Json]:
-    """Every status × queue × assignee × session × paused; consistent or not, the store may hold it."""
+    """Every status × queue × assignee × session × paused, inconsistent ones too: the store may hold them."""
     for status, queue, user, session, paused in product(
         ACTIVE, (None, "q1"), (None, "u1"), (None, "s1"), (False, True)
     ):
@@ -56,7 +56,7 @@ def work_items() -> Iterator[Json]:
 
 
 def combinations(queues: tuple[Any, ...], users: tuple[Any, ...], flags: tuple[bool, ...]) -> list[Json]:
-    """Updates of queue × assignedTo × status × paused, each absent too, but not all of them."""
+    """Every update of queue × assignedTo × status × paused with these values. Each field may be absent, but not all."""
     updates = []
     for values in product((ABSENT, *queues), (ABSENT, *users), (ABSENT, "wrap-up", "completed"), (ABSENT, *flags)):
         named = zip(("queue", "assignedTo", "status", "paused"), values, strict=True)
@@ -67,14 +67,14 @@ def combinations(queues: tuple[Any, ...], users: tuple[Any, ...], flags: tuple[b
 
 
 EIGHTY: Final = combinations((None, {"id": "q2"}), (None, "u2"), (True, False))
-"""The text's 80: null or another queue, null or another user."""
+"""The 80 combinations of docs/commands.md: null or another queue, null or another user."""
 
 MORE: Final = combinations(
     (None, {"id": "q1"}, {"id": "q2", "rule": "r2"}, {"id": "q3"}, {"id": "unknown"}), (None, "u1", "u2", "u3"), ()
 )
-"""The same queue, a queue with a rule, one that sets no size, an unknown one; the same user, one without a session.
+"""The same queue, a queue with a rule, a queue without a size, an unknown queue; the same user, one without a session.
 
-Without `paused`, which meets every queue and assignee in EIGHTY already."""
+They lack `paused`, which EIGHTY combines with every queue and assignee."""
 
 ALONE: Final[list[Json]] = [
     {"queue": "q2"},
@@ -94,7 +94,7 @@ ALONE: Final[list[Json]] = [
     *({"paused": True, "rev": rev} for rev in (7, 6, 8)),
     *({"routed": {"to": "u1"}, "rev": rev} for rev in (7, 6, 8)),
 ]
-"""The rows that go with no other field, and the ways to say a queue."""
+"""The updates that go with no other field, and every form of `queue`."""
 
 RESUMED: Final[list[Json]] = [
     {"resume": True},
@@ -104,41 +104,41 @@ RESUMED: Final[list[Json]] = [
         if "status" not in beside
     ),
 ]
-"""B10, alone and with what the other rules of B may add to the same update."""
+"""Rule B10's `resume`, alone and with the fields that the other rules of table B may add to the same update."""
 
 
 class Start(Struct, frozen=True, kw_only=True):
-    """A work-item, and the sessions with it at the place its fields say."""
+    """A work-item, and the sessions with the item at its place."""
 
-    told: Json
+    fields: Json
     item: WorkItem
     context: CommandContext
 
 
 @cache
 def starts() -> tuple[Start, ...]:
-    """One for every work-item there can be."""
+    """One start for every work-item."""
     return tuple(
         Start(
-            told=told,
-            item=item_of(told),
+            fields=fields,
+            item=item_of(fields),
             context=CommandContext(
-                queues=AROUND.queues,
-                sessions={one["id"]: session_of(one) for one in commands_oracle.sessions_with(told, list(SESSIONS))},
+                queues=CONTEXT.queues,
+                sessions={one["id"]: session_of(one) for one in commands_oracle.sessions_with(fields, list(SESSIONS))},
             ),
         )
-        for told in work_items()
+        for fields in work_items()
     )
 
 
 class Oracle(Protocol):
-    """A reading of the text: the refusal, or the work-item after; and what else it predicts of the command."""
+    """An independent implementation of docs/commands.md: the refusal or the work-item after, and the command."""
 
     def carry_out(self, before: Json, update: Json, *, queues: list[Json], sessions: list[Json], now: str) -> Json: ...
 
 
 def check(updates: list[Json], oracle: Oracle, rollout: EngineRollout = COMPOSED) -> int:
-    """How many points were asked; fails with the first that differ."""
+    """Compare each update on each start with the oracle. Returns their number; fails with the first differences."""
     asked = 0
     wrong: list[str] = []
     queues, sessions = list(QUEUES), list(SESSIONS)
@@ -146,7 +146,7 @@ def check(updates: list[Json], oracle: Oracle, rollout: EngineRollout = COMPOSED
         read = parsed(update)
         for start in starts():
             asked += 1
-            expected = oracle.carry_out(start.told, update, queues=queues, sessions=sessions, now=NOW_TEXT)
+            expected = oracle.carry_out(start.fields, update, queues=queues, sessions=sessions, now=NOW_TEXT)
             found = end_of(start.item, read, start.context, rollout=rollout)
             if expected.get("refusal") or found.refusal:
                 agreed = expected.get("refusal") == found.refusal
@@ -157,11 +157,11 @@ def check(updates: list[Json], oracle: Oracle, rollout: EngineRollout = COMPOSED
                 sessions_after = commands_oracle.sessions_with(after, sessions)
                 if sessions_after != found.sessions:
                     differing["sessions"] = (places(sessions_after), places(found.sessions))
-            for name, told in (("name", found.name), ("dropped", list(found.dropped))):
-                if expected.get(name, told) != told:
-                    differing[name] = (expected[name], told)
+            for name, fields in (("name", found.name), ("dropped", list(found.dropped))):
+                if expected.get(name, fields) != fields:
+                    differing[name] = (expected[name], fields)
             if differing:
-                wrong.append(f"{update} on {brief(start.told)}\n  (text, code): {differing}")
+                wrong.append(f"{update} on {brief(start.fields)}\n  (text, code): {differing}")
     assert not wrong, f"{len(wrong)} of {asked} differ; the first:\n" + "\n".join(wrong[:MISMATCHES_SHOWN])
     return asked
 

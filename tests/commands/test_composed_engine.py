@@ -1,4 +1,4 @@
-"""The composed engine, row by row and note by note of commands.md: small examples that a person can check."""
+"""The composed engine, row by row and note by note of docs/commands.md: small examples that a person can check."""
 
 from datetime import timedelta
 
@@ -8,73 +8,73 @@ from msgspec.structs import replace
 from commands.execute import Applied, Refused, Unchanged, execute
 from commands.refusal import RefusalCode
 from commands.work_item import QueuePass, Status, WorkItem
-from tests.commands.items import AROUND, NOW, T0, Json, code_of, done, parsed, refused
+from tests.commands.items import CONTEXT, NOW, T0, Json, applied, code_of, parsed, refused
 from tests.commands.stages import ACTIVE, EVERY_STATUS, a
 
 
 class TestQueue:
     def test_null_leaves_queue_and_rule_and_nothing_else_from_assigned(self) -> None:
-        item = done(a(Status.ASSIGNED, queue="q1", rule="r1"), {"queue": None})
+        item = applied(a(Status.ASSIGNED, queue="q1", rule="r1"), {"queue": None})
         assert (item.queue, item.rule, item.status) == (None, None, Status.ASSIGNED)
         assert (item.assigned_to, item.session) == ("u1", "s1")
 
     def test_null_from_queued_goes_to_ivr(self) -> None:
-        item = done(a(Status.QUEUED), {"queue": {"id": None}})
+        item = applied(a(Status.QUEUED), {"queue": {"id": None}})
         assert (item.queue, item.status) == (None, Status.IVR)
 
     def test_null_from_routed_goes_to_ivr_and_takes_the_offer_back(self) -> None:
-        item = done(a(Status.ROUTED), {"queue.id": None})
+        item = applied(a(Status.ROUTED), {"queue.id": None})
         assert (item.queue, item.status, item.routed_to, item.session) == (None, Status.IVR, None, None)
 
     def test_a_queue_from_ivr_is_entered(self) -> None:
-        item = done(a(Status.IVR), {"queue": {"id": "q1", "rule": "r1"}})
+        item = applied(a(Status.IVR), {"queue": {"id": "q1", "rule": "r1"}})
         assert (item.queue, item.rule, item.status, item.queued_count) == ("q1", "r1", Status.QUEUED, 1)
         assert (item.item_size, item.priority) == (2, 3)
         assert item.first_enter_queue_at == NOW
         assert item.last_revision == QueuePass(entered_queue_at=NOW)
 
     def test_another_queue_while_queued_is_entered_anew(self) -> None:
-        item = done(a(Status.QUEUED), {"queue": "q2"})
+        item = applied(a(Status.QUEUED), {"queue": "q2"})
         assert (item.queue, item.rule, item.status, item.queued_count) == ("q2", None, Status.QUEUED, 2)
         assert item.first_enter_queue_at == T0
         assert item.last_revision == QueuePass(entered_queue_at=NOW)
 
     def test_the_same_queue_while_queued_is_nothing(self) -> None:
-        assert isinstance(execute(a(Status.QUEUED), parsed({"queue": "q1"}), context=AROUND, now=NOW), Unchanged)
+        assert isinstance(execute(a(Status.QUEUED), parsed({"queue": "q1"}), context=CONTEXT, now=NOW), Unchanged)
 
     def test_the_same_queue_while_queued_is_nothing_even_where_it_has_another_size_by_now(self) -> None:
         before = a(Status.QUEUED, item_size=1, priority=9)
-        assert isinstance(execute(before, parsed({"queue": "q1"}), context=AROUND, now=NOW), Unchanged)
-        item = done(before, {"queue": {"id": "q1", "rule": "r2"}})
+        assert isinstance(execute(before, parsed({"queue": "q1"}), context=CONTEXT, now=NOW), Unchanged)
+        item = applied(before, {"queue": {"id": "q1", "rule": "r2"}})
         assert (item.rule, item.item_size, item.priority, item.queued_count) == ("r2", 1, 9, 1)
 
     def test_the_same_queue_by_key_while_queued_is_nothing(self) -> None:
         update = parsed({"queue": {"key": "sales"}})
-        assert isinstance(execute(a(Status.QUEUED), update, context=AROUND, now=NOW), Unchanged)
+        assert isinstance(execute(a(Status.QUEUED), update, context=CONTEXT, now=NOW), Unchanged)
 
     def test_a_queue_from_routed_takes_the_offer_back(self) -> None:
-        item = done(a(Status.ROUTED), {"queue": "q2"})
+        item = applied(a(Status.ROUTED), {"queue": "q2"})
         assert (item.queue, item.status, item.routed_to, item.session) == ("q2", Status.QUEUED, None, None)
         assert item.queued_count == 2
 
     @pytest.mark.parametrize("status", [Status.ASSIGNED, Status.WRAP_UP])
     def test_a_queue_while_an_agent_has_it_is_no_entry(self, status: Status) -> None:
-        item = done(a(status), {"queue": {"key": "support"}})
+        item = applied(a(status), {"queue": {"key": "support"}})
         assert (item.queue, item.status, item.queued_count, item.assigned_to) == ("q2", status, 0, "u1")
         assert (item.item_size, item.priority) == (5, 1)
 
     def test_a_place_is_kept_where_the_update_says_so(self) -> None:
         kept = T0 - timedelta(hours=1)
-        item = done(a(Status.IVR), {"queue": {"id": "q1", "enteredAt": "2022-03-02T18:00:00.000Z"}})
+        item = applied(a(Status.IVR), {"queue": {"id": "q1", "enteredAt": "2022-03-02T18:00:00.000Z"}})
         assert item.last_revision == QueuePass(entered_queue_at=kept)
         assert item.first_enter_queue_at == kept
 
     def test_an_unknown_id_is_kept_with_size_and_priority_as_they_were(self) -> None:
-        item = done(a(Status.IVR), {"queue": "unheard-of"})
+        item = applied(a(Status.IVR), {"queue": "unheard-of"})
         assert (item.queue, item.item_size, item.priority) == ("unheard-of", 1, 9)
 
     def test_a_queue_that_sets_no_size_leaves_it_and_the_priority(self) -> None:
-        item = done(a(Status.IVR), {"queue": "q3"})
+        item = applied(a(Status.IVR), {"queue": "q3"})
         assert (item.queue, item.item_size, item.priority) == ("q3", 1, 9)
 
     @EVERY_STATUS
@@ -87,7 +87,7 @@ class TestQueue:
 
 class TestAssignee:
     def test_unassign_from_assigned_queues_where_there_is_a_queue(self) -> None:
-        item = done(a(Status.ASSIGNED, queue="q1", queued_count=1, first_enter_queue_at=T0), {"assignedTo": None})
+        item = applied(a(Status.ASSIGNED, queue="q1", queued_count=1, first_enter_queue_at=T0), {"assignedTo": None})
         assert (item.status, item.assigned_to, item.accepted_by, item.session, item.team) == (
             Status.QUEUED,
             None,
@@ -100,61 +100,61 @@ class TestAssignee:
 
     def test_unassign_from_assigned_without_a_queue_goes_to_ivr(self) -> None:
         """The incident of 2021-02-13: the cleaner's `{assignedTo: null}` on a work-item that has no queue."""
-        item = done(a(Status.ASSIGNED), {"assignedTo": None})
+        item = applied(a(Status.ASSIGNED), {"assignedTo": None})
         assert (item.status, item.assigned_to, item.queued_count) == (Status.IVR, None, 0)
 
     def test_the_queue_named_in_the_same_update_counts(self) -> None:
-        item = done(a(Status.ASSIGNED), {"assignedTo": None, "queue": {"id": "q2"}})
+        item = applied(a(Status.ASSIGNED), {"assignedTo": None, "queue": {"id": "q2"}})
         assert (item.status, item.queue, item.queued_count) == (Status.QUEUED, "q2", 1)
 
     def test_leaving_the_queue_in_the_same_update_counts_too(self) -> None:
-        item = done(a(Status.ASSIGNED, queue="q1"), {"queue": None, "assignedTo": None})
+        item = applied(a(Status.ASSIGNED, queue="q1"), {"queue": None, "assignedTo": None})
         assert (item.status, item.queue, item.assigned_to) == (Status.IVR, None, None)
 
     def test_unassign_from_routed_enters_the_queue_again(self) -> None:
-        item = done(a(Status.ROUTED), {"assignedTo": None})
+        item = applied(a(Status.ROUTED), {"assignedTo": None})
         assert (item.status, item.routed_to, item.session, item.queued_count) == (Status.QUEUED, None, None, 2)
 
     def test_unassign_in_wrap_up_stays_there(self) -> None:
-        item = done(a(Status.WRAP_UP), {"assignedTo": None})
+        item = applied(a(Status.WRAP_UP), {"assignedTo": None})
         assert (item.status, item.assigned_to, item.session) == (Status.WRAP_UP, None, None)
 
     @pytest.mark.parametrize("status", [Status.IVR, Status.QUEUED, Status.ROUTED, Status.ASSIGNED])
     def test_assign_ends_assigned_on_the_users_session(self, status: Status) -> None:
-        item = done(a(status), {"assignedTo": "u2"})
+        item = applied(a(status), {"assignedTo": "u2"})
         assert (item.status, item.assigned_to, item.accepted_by) == (Status.ASSIGNED, "u2", "u2")
         assert (item.session, item.routed_to) == ("s2", None)
 
     def test_assign_to_a_user_without_an_active_session_takes_none(self) -> None:
-        item = done(a(Status.ASSIGNED), {"assignedTo": "u3"})
+        item = applied(a(Status.ASSIGNED), {"assignedTo": "u3"})
         assert (item.status, item.assigned_to, item.session) == (Status.ASSIGNED, "u3", None)
 
     def test_the_same_user_is_nothing(self) -> None:
         update = parsed({"assignedTo": "u1"})
-        assert isinstance(execute(a(Status.ASSIGNED), update, context=AROUND, now=NOW), Unchanged)
+        assert isinstance(execute(a(Status.ASSIGNED), update, context=CONTEXT, now=NOW), Unchanged)
 
     def test_assign_in_wrap_up_stays_there(self) -> None:
-        item = done(a(Status.WRAP_UP), {"assignedTo": "u2"})
+        item = applied(a(Status.WRAP_UP), {"assignedTo": "u2"})
         assert (item.status, item.assigned_to, item.session) == (Status.WRAP_UP, "u2", "s2")
 
     def test_an_assignment_is_not_lost_when_the_queue_changes_in_the_same_update(self) -> None:
-        item = done(a(Status.QUEUED), {"queue": "q2", "assignedTo": "u1"})
+        item = applied(a(Status.QUEUED), {"queue": "q2", "assignedTo": "u1"})
         assert (item.status, item.queue, item.assigned_to, item.queued_count) == (Status.ASSIGNED, "q2", "u1", 1)
 
     def test_a_snooze_is_not_lost_when_the_assignee_changes_in_the_same_update(self) -> None:
-        item = done(a(Status.QUEUED), {"assignedTo": "u1", "paused": True})
+        item = applied(a(Status.QUEUED), {"assignedTo": "u1", "paused": True})
         assert (item.status, item.paused) == (Status.ASSIGNED, True)
 
     @pytest.mark.parametrize("user", ["u1", "u2"])
     def test_from_routed_assign_and_wrap_up_keep_the_assignees_session(self, user: str) -> None:
-        """`unroute` takes the item off the *pending* place; the place that the assignment takes is not that one."""
-        item = done(a(Status.ROUTED), {"assignedTo": user, "status": "wrap-up"})
+        """`unroute` clears the pending place, not the place that the assignment takes."""
+        item = applied(a(Status.ROUTED), {"assignedTo": user, "status": "wrap-up"})
         assert (item.status, item.assigned_to, item.routed_to) == (Status.WRAP_UP, user, None)
         assert item.session == user.replace("u", "s")
 
     def test_from_routed_without_a_record_of_the_offer_the_assignees_session_is_kept_too(self) -> None:
         bare = replace(a(Status.ROUTED), routed_to=None, session=None)
-        item = done(bare, {"assignedTo": "u1", "status": "wrap-up"})
+        item = applied(bare, {"assignedTo": "u1", "status": "wrap-up"})
         assert (item.status, item.assigned_to, item.session) == (Status.WRAP_UP, "u1", "s1")
 
 
@@ -162,98 +162,102 @@ class TestStatus:
     @EVERY_STATUS
     def test_completed_keeps_the_assignee_as_history_and_leaves_the_session(self, status: Status) -> None:
         before = a(status)
-        item = done(before, {"status": "complete"})
+        item = applied(before, {"status": "complete"})
         assert (item.status, item.active, item.completed_at) == (Status.COMPLETED, False, NOW)
         assert item.assigned_to == before.assigned_to
         assert (item.session, item.routed_to) == (None, None)
 
     def test_completed_with_an_unassign_in_the_same_update_keeps_no_assignee(self) -> None:
-        assert done(a(Status.ASSIGNED), {"assignedTo": None, "status": "completed"}).assigned_to is None
+        assert applied(a(Status.ASSIGNED), {"assignedTo": None, "status": "completed"}).assigned_to is None
 
     def test_wrap_up_keeps_agent_and_session(self) -> None:
-        item = done(a(Status.ASSIGNED), {"status": "wrap-up"})
+        item = applied(a(Status.ASSIGNED), {"status": "wrap-up"})
         assert (item.status, item.assigned_to, item.session) == (Status.WRAP_UP, "u1", "s1")
 
     def test_wrap_up_twice_is_nothing(self) -> None:
         update = parsed({"status": "wrap-up"})
-        assert isinstance(execute(a(Status.WRAP_UP), update, context=AROUND, now=NOW), Unchanged)
+        assert isinstance(execute(a(Status.WRAP_UP), update, context=CONTEXT, now=NOW), Unchanged)
 
     def test_wrap_up_from_routed_takes_the_offer_back(self) -> None:
-        item = done(a(Status.ROUTED), {"status": "wrapUp"})
+        item = applied(a(Status.ROUTED), {"status": "wrapUp"})
         assert (item.status, item.routed_to, item.session) == (Status.WRAP_UP, None, None)
 
     def test_a_queue_beside_wrap_up_is_taken_and_not_entered(self) -> None:
-        item = done(a(Status.QUEUED), {"queue": "q2", "status": "wrap-up"})
+        item = applied(a(Status.QUEUED), {"queue": "q2", "status": "wrap-up"})
         assert (item.status, item.queue, item.queued_count) == (Status.WRAP_UP, "q2", 1)
 
     @EVERY_STATUS
     def test_paused_is_the_flag_and_nothing_else(self, status: Status) -> None:
         before = a(status)
-        item = done(before, {"paused": True})
+        item = applied(before, {"paused": True})
         assert (item.paused, item.status, item.session) == (True, status, before.session)
-        assert isinstance(execute(before, parsed({"paused": False}), context=AROUND, now=NOW), Unchanged)
+        assert isinstance(execute(before, parsed({"paused": False}), context=CONTEXT, now=NOW), Unchanged)
 
 
 class TestResumeB10:
     @pytest.mark.parametrize("status", [status for status in ACTIVE if status is not Status.WRAP_UP])
     def test_nothing_outside_wrap_up(self, status: Status) -> None:
-        assert isinstance(execute(a(status), parsed({"resume": True}), context=AROUND, now=NOW), Unchanged)
+        assert isinstance(execute(a(status), parsed({"resume": True}), context=CONTEXT, now=NOW), Unchanged)
 
     def test_with_an_assignee_assigned_and_accepted_as_before(self) -> None:
-        item = done(a(Status.WRAP_UP, last_revision=QueuePass(accepted_at=T0)), {"resume": True})
+        item = applied(a(Status.WRAP_UP, last_revision=QueuePass(accepted_at=T0)), {"resume": True})
         assert (item.status, item.assigned_to, item.session) == (Status.ASSIGNED, "u1", "s1")
         assert item.last_revision == QueuePass(accepted_at=T0)
 
     def test_without_an_assignee_queued_and_entered(self) -> None:
-        item = done(a(Status.WRAP_UP, assigned_to=None, session=None, queue="q1"), {"resume": True})
+        item = applied(a(Status.WRAP_UP, assigned_to=None, session=None, queue="q1"), {"resume": True})
         assert (item.status, item.queued_count) == (Status.QUEUED, 1)
         assert item.last_revision == QueuePass(entered_queue_at=NOW)
 
     def test_without_either_ivr(self) -> None:
-        item = done(a(Status.WRAP_UP, assigned_to=None, session=None), {"resume": True})
+        item = applied(a(Status.WRAP_UP, assigned_to=None, session=None), {"resume": True})
         assert item.status is Status.IVR
 
     def test_what_the_same_update_says_counts(self) -> None:
-        assert done(a(Status.WRAP_UP), {"resume": True, "assignedTo": None, "queue": "q2"}).status is Status.QUEUED
-        assert done(a(Status.WRAP_UP, queue="q1"), {"resume": True, "assignedTo": None, "queue": None}).status == "ivr"
-        item = done(a(Status.WRAP_UP, assigned_to=None, session=None, queue="q1"), {"resume": True, "assignedTo": "u2"})
+        assert applied(a(Status.WRAP_UP), {"resume": True, "assignedTo": None, "queue": "q2"}).status is Status.QUEUED
+        assert (
+            applied(a(Status.WRAP_UP, queue="q1"), {"resume": True, "assignedTo": None, "queue": None}).status == "ivr"
+        )
+        item = applied(
+            a(Status.WRAP_UP, assigned_to=None, session=None, queue="q1"), {"resume": True, "assignedTo": "u2"}
+        )
         assert (item.status, item.assigned_to, item.session) == (Status.ASSIGNED, "u2", "s2")
 
 
 class TestRouting:
     def test_an_offer_is_pending_on_the_session_and_nobodys(self) -> None:
-        item = done(a(Status.QUEUED, assigned_to="u9", accepted_by="u9"), {"routed": {"to": "u2"}})
+        item = applied(a(Status.QUEUED, assigned_to="u9", accepted_by="u9"), {"routed": {"to": "u2"}})
         assert (item.status, item.routed_to, item.session) == (Status.ROUTED, "u2", "s2")
         assert (item.assigned_to, item.accepted_by) == (None, None)
 
     def test_an_offer_can_go_to_another(self) -> None:
-        item = done(a(Status.ROUTED), {"routed": {"to": "u2"}})
+        item = applied(a(Status.ROUTED), {"routed": {"to": "u2"}})
         assert (item.status, item.routed_to, item.session) == (Status.ROUTED, "u2", "s2")
 
     def test_the_session_an_offer_names_must_be_an_active_one_of_the_user(self) -> None:
-        assert done(a(Status.QUEUED), {"routed": {"to": "u2", "workSession": "s1"}}).session == "s2"
-        assert done(a(Status.QUEUED), {"routed": {"to": "u3", "workSession": "s3"}}).session is None
+        assert applied(a(Status.QUEUED), {"routed": {"to": "u2", "workSession": "s1"}}).session == "s2"
+        assert applied(a(Status.QUEUED), {"routed": {"to": "u3", "workSession": "s3"}}).session is None
 
     def test_accepted(self) -> None:
-        item = done(a(Status.ROUTED), {"accepted": {"by": "u1"}, "paused": True})
+        item = applied(a(Status.ROUTED), {"accepted": {"by": "u1"}, "paused": True})
         assert (item.status, item.assigned_to, item.accepted_by) == (Status.ASSIGNED, "u1", "u1")
         assert (item.routed_to, item.session, item.paused) == (None, "s1", True)
 
     @pytest.mark.parametrize("kind", ["rejectedBy", "timedOut"])
     def test_put_back_keeps_the_customers_place(self, kind: str) -> None:
-        item = done(a(Status.ROUTED), {"routed": {kind: "u1"}})
+        item = applied(a(Status.ROUTED), {"routed": {kind: "u1"}})
         assert (item.status, item.routed_to, item.session) == (Status.QUEUED, None, None)
         assert (item.queued_count, item.first_enter_queue_at) == (1, T0)
         assert item.last_revision == QueuePass(entered_queue_at=T0)
 
     def test_put_back_without_a_queue_goes_to_ivr(self) -> None:
-        item = done(a(Status.ROUTED, queue=None, rule=None), {"routed": {"timedOut": "u1"}})
+        item = applied(a(Status.ROUTED, queue=None, rule=None), {"routed": {"timedOut": "u1"}})
         assert (item.status, item.queued_count) == (Status.IVR, 1)
 
     def test_the_wait_goes_on_from_where_it_began(self) -> None:
-        offered = done(a(Status.QUEUED), {"routed": {"to": "u1"}})
-        back = done(offered, {"routed": {"rejectedBy": "u1"}}, now=NOW + timedelta(seconds=5))
-        taken = done(back, {"assignedTo": "u2"}, now=NOW + timedelta(seconds=9))
+        offered = applied(a(Status.QUEUED), {"routed": {"to": "u1"}})
+        back = applied(offered, {"routed": {"rejectedBy": "u1"}}, now=NOW + timedelta(seconds=5))
+        taken = applied(back, {"assignedTo": "u2"}, now=NOW + timedelta(seconds=9))
         assert taken.last_revision is not None
         assert taken.last_revision.queue_time_ms == (NOW + timedelta(seconds=9) - T0) // timedelta(milliseconds=1)
 
@@ -301,7 +305,7 @@ def test_a_refusal_has_a_code_and_names_field_status_and_remedy(
 
 
 def test_the_expected_revision_is_no_conflict() -> None:
-    assert done(a(Status.IVR), {"paused": True, "rev": 7}).rev == 8
+    assert applied(a(Status.IVR), {"paused": True, "rev": 7}).rev == 8
 
 
 @pytest.mark.parametrize(
@@ -352,19 +356,19 @@ class TestWhatIsToldOfAnUpdate:
     def test_the_actions_that_changed_something_by_the_names_of_the_text(
         self, status: Status, update: Json, actions: tuple[str, ...]
     ) -> None:
-        assert execute(a(status), parsed(update), context=AROUND, now=NOW).command.actions == actions
+        assert execute(a(status), parsed(update), context=CONTEXT, now=NOW).command.actions == actions
 
     def test_unpause_is_an_action_of_its_own(self) -> None:
-        result = execute(a(Status.ASSIGNED, paused=True), parsed({"paused": False}), context=AROUND, now=NOW)
+        result = execute(a(Status.ASSIGNED, paused=True), parsed({"paused": False}), context=CONTEXT, now=NOW)
         assert result.command.actions == ("unpause",)
 
     def test_one_revision_on_and_now(self) -> None:
-        item = done(a(Status.IVR), {"queue": "q1", "assignedTo": "u1", "status": "wrap-up", "paused": True})
+        item = applied(a(Status.IVR), {"queue": "q1", "assignedTo": "u1", "status": "wrap-up", "paused": True})
         assert (item.rev, item.updated_at) == (8, NOW)
 
     def test_the_reason_says_what_was_asked_which_way_was_taken_and_what_was_known(self) -> None:
         result = execute(
-            a(Status.IVR), parsed({"queue.id": "q1", "queue.rule": "r1"}), context=AROUND, now=NOW, resource_rev=19
+            a(Status.IVR), parsed({"queue.id": "q1", "queue.rule": "r1"}), context=CONTEXT, now=NOW, resource_rev=19
         )
         assert isinstance(result, Applied)
         reason = result.reason.as_wire()
@@ -375,12 +379,12 @@ class TestWhatIsToldOfAnUpdate:
         assert reason["meta"]["commandName"] == result.command.name
 
     def test_what_was_known_is_left_out_where_nobody_said(self) -> None:
-        result = execute(a(Status.IVR), parsed({"paused": True}), context=AROUND, now=NOW)
+        result = execute(a(Status.IVR), parsed({"paused": True}), context=CONTEXT, now=NOW)
         assert isinstance(result, Applied)
         assert result.reason.meta["data"] == {"paused": True, "rev": 7}
 
     def test_a_refusal_names_the_fields_and_no_action(self) -> None:
-        result = execute(a(Status.IVR), parsed({"routed": {"to": "u1"}}), context=AROUND, now=NOW)
+        result = execute(a(Status.IVR), parsed({"routed": {"to": "u1"}}), context=CONTEXT, now=NOW)
         assert isinstance(result, Refused)
         assert (result.command.fields, result.command.actions) == (("routed",), ())
 

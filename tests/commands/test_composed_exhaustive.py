@@ -1,11 +1,11 @@
-"""The composed engine against the second reading of its table: all combinations, from every work-item there can be."""
+"""The composed engine against an independent implementation of its table: all combinations, from every work-item."""
 
 from functools import cache
 from itertools import permutations, product
 
 from commands.execute import Applied, Unchanged, execute
 from commands.work_item import Status, WorkItem
-from tests.commands.items import AROUND, NOW, Json, json_of, parsed
+from tests.commands.items import CONTEXT, NOW, Json, json_of, parsed
 from tests.commands.space import ALONE, EIGHTY, MISMATCHES_SHOWN, MORE, RESUMED, brief, check, starts
 from tests.oracle import commands_oracle
 
@@ -30,12 +30,12 @@ def test_resume_alone_and_with_what_the_sync_sends_beside_it() -> None:
 
 @cache
 def every_result() -> list[tuple[WorkItem, Json, WorkItem | None]]:
-    """Each point's work-item before, update, and work-item after; None where nothing changed or it was refused."""
+    """The work-item before, the update and the work-item after: None where it was refused or nothing changed."""
     results = []
     for update in (*EIGHTY, *MORE, *ALONE, *RESUMED):
         asked = parsed(update)
         for start in starts():
-            end = execute(start.item, asked, context=AROUND, now=NOW)
+            end = execute(start.item, asked, context=CONTEXT, now=NOW)
             results.append((start.item, update, end.after if isinstance(end, Applied) else None))
     return results
 
@@ -43,7 +43,7 @@ def every_result() -> list[tuple[WorkItem, Json, WorkItem | None]]:
 def test_the_order_of_the_fields_is_irrelevant() -> None:
     several = [update for update in EIGHTY if len(update) > 1]
     for update in several:
-        # What is parsed the same is carried out the same: the commands see nothing else of the update.
+        # Updates that are parsed to the same value are carried out the same: each value is run once.
         for shuffled in permutations(update.items()):
             assert parsed(dict(shuffled)) == parsed(update), shuffled
 
@@ -54,9 +54,9 @@ def test_the_same_update_again_changes_nothing() -> None:
         put_back = "routed" in update and "to" not in update["routed"]
         if after is None or not after.active or put_back or took_no_session_the_first_time(before, update):
             continue
-        # What expects the revision before is a conflict the second time, and is meant to be.
+        # An update that expects the first revision conflicts the second time, as it should.
         repeated = {name: value for name, value in update.items() if name != "rev"}
-        second = execute(after, parsed(repeated), context=AROUND, now=NOW)
+        second = execute(after, parsed(repeated), context=CONTEXT, now=NOW)
         if isinstance(second, Applied):
             again.append(
                 f"{update} on {brief(json_of(before))}\n  {brief(json_of(after))}\n  {brief(json_of(second.after))}"
@@ -65,9 +65,10 @@ def test_the_same_update_again_changes_nothing() -> None:
 
 
 def took_no_session_the_first_time(before: WorkItem, update: Json) -> bool:
-    """The table's one exception. An agent who had no session when the item was assigned has one now: from assigned
-    the same user is *nothing*, from wrap-up it is *assign*. So the first update wraps up, and the second takes the
-    session."""
+    """The table's one exception: the item was assigned while its agent had no session, and the agent has one now.
+
+    From assigned the same user changes nothing; from wrap-up it assigns. So the first update goes to wrap-up without a
+    session, and the second takes the session."""
     return (
         before.status is Status.ASSIGNED
         and before.session is None
@@ -77,7 +78,7 @@ def took_no_session_the_first_time(before: WorkItem, update: Json) -> bool:
 
 
 def test_a_result_is_fit_as_the_next_input() -> None:
-    """No update fails on what another one left: statuses, places and counters stay in what the commands know."""
+    """Every result is a work-item that the commands accept: its status, place and counters are valid."""
     sample: list[Json] = [
         {"queue": None, "assignedTo": None},
         {"queue": {"id": "q2"}, "assignedTo": "u2"},
@@ -86,12 +87,12 @@ def test_a_result_is_fit_as_the_next_input() -> None:
     seen = {repr(after): after for _, _, after in every_result() if after is not None and after.active}
     assert len(seen) > 500
     for after, update in product(seen.values(), sample):
-        end = execute(after, parsed(update), context=AROUND, now=NOW)
+        end = execute(after, parsed(update), context=CONTEXT, now=NOW)
         assert isinstance(end, Applied | Unchanged), (after, update, end)
 
 
 def test_nothing_that_an_update_says_is_dropped() -> None:
-    """After every combination each field says what was asked, but for what a later field of the same update undid."""
+    """After every combination each field has the value asked for, unless a later field of the update changed it."""
     for before, update, after in every_result():
         item = after or before
         if not {"queue", "assignedTo", "status", "paused"}.issuperset(update) or named_unknown_key(update):

@@ -1,8 +1,8 @@
-"""The golden check of commands.md: what the old system wrote at the captured instants, the commands write too.
+"""The golden check: the commands write what the old system wrote in the captured incidents.
 
-Fed the captured work-item of revision n and the update that must have been made, every captured change of revision n+1
-is reproduced, to the letter; `ivr.enteredAt` and `resourceFirstQueueTime` may come on top. Both engines do so: the
-funnel is what wrote them, and none of the five updates has a field that it drops.
+The input is the captured work-item of revision n, the update that must have been made, and the captured instant. The
+output has every captured change of revision n+1, to the letter; only `ivr.enteredAt` and `resourceFirstQueueTime` may
+be added. Both engines pass: none of the five updates has a field that the funnel drops.
 """
 
 import json
@@ -25,7 +25,7 @@ LOST_2022: Final = "incident-2022-03-02-lost-assignment"
 
 
 class Transition(Struct, frozen=True, kw_only=True):
-    """Revision `rev` to the next one of an incident's work-item, by `update`."""
+    """The step of an incident's work-item from revision `rev` to the next, by `update`."""
 
     incident: str
     rev: int
@@ -43,7 +43,7 @@ TRANSITIONS: Final = {
     "2021-4-assign-from-ivr": Transition(
         incident=UNASSIGN_2021, rev=4, update={"assignedTo": "5f7d064afcc10579957f9217"}
     ),
-    # As the captured event's own reasons tell it (`meta.data`).
+    # Taken from the captured event's reasons (`meta.data`).
     "2022-1-queue-with-rule-from-ivr": Transition(
         incident=LOST_2022,
         rev=1,
@@ -63,7 +63,7 @@ def work_item_events(incident: str) -> dict[int, Json]:
 
 
 def reproduced(transition: Transition, rollout: EngineRollout) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The captured changes of the next revision, and those that the commands make."""
+    """The captured changes of the next revision, and the changes that the commands make."""
     events = work_item_events(transition.incident)
     before, captured = events[transition.rev], events[transition.rev + 1]
     document = document_of(before["data"], org=before["org"], rev=transition.rev)
@@ -77,7 +77,7 @@ def reproduced(transition: Transition, rollout: EngineRollout) -> tuple[dict[str
 
 
 def plain(changes: Json) -> dict[str, Any]:
-    """Changes by path; a `before` or `after` of null counts as none, and the order of keys as nothing."""
+    """Changes by path. A `before` or `after` of null counts as missing; the order of keys does not count."""
     return {
         f"{level}.{name}": {key: value for key, value in change.items() if value is not None}
         for level in ("attributes", "relationships")
@@ -132,7 +132,7 @@ def test_what_is_added_is_what_the_old_system_did_not_write(rollout: EngineRollo
 
 @EVERY_ENGINE
 def test_the_five_in_a_row_end_where_the_incident_of_2021_ended(rollout: EngineRollout) -> None:
-    """Each on the result of the one before: times of stays in ivr are known now, the rest is as captured."""
+    """Each update on the result of the one before: the stays in ivr have times now, the rest is as captured."""
     events = work_item_events(UNASSIGN_2021)
     document: Any = document_of(events[1]["data"], org=events[1]["org"], rev=1)
     for name, transition in TRANSITIONS.items():
@@ -159,8 +159,8 @@ def test_the_funnel_gives_its_command_the_captured_name_and_drops_nothing() -> N
         command = execute(work_item_of(document), update, context=CommandContext(), now=NOW, rollout=LEGACY).command
         assert command.dropped == ()
         names[name] = command.name
-        told = [reason["meta"] for reason in events[transition.rev + 1].get("routingReasons") or []]
-        assert {meta["commandName"] for meta in told if "commandName" in meta} <= {command.name}
+        metas = [reason["meta"] for reason in events[transition.rev + 1].get("routingReasons") or []]
+        assert {meta["commandName"] for meta in metas if "commandName" in meta} <= {command.name}
     assert names == {
         "2021-1-dequeue": "dequeueCommandParams",
         "2021-2-queue-with-rule": "queueCommandParams",
@@ -171,5 +171,5 @@ def test_the_funnel_gives_its_command_the_captured_name_and_drops_nothing() -> N
 
 
 def test_a_captured_command_name_was_there_to_be_compared() -> None:
-    told = [reason["meta"] for reason in work_item_events(LOST_2022)[2]["routingReasons"]]
-    assert [meta["commandName"] for meta in told if "commandName" in meta] == ["queueCommandParams"]
+    metas = [reason["meta"] for reason in work_item_events(LOST_2022)[2]["routingReasons"]]
+    assert [meta["commandName"] for meta in metas if "commandName" in meta] == ["queueCommandParams"]

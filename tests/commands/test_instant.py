@@ -1,4 +1,4 @@
-"""Instants are UTC with milliseconds in every record, whatever zone the machine is in or the sender wrote."""
+"""Instants are UTC with milliseconds in every record, whatever the zone of the machine or of the text."""
 
 import time
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
-"""The known failures of the old system, each by its name (issue 3): what the funnel did, and what is done now.
+"""The known failures of the old system, each by its name: what the funnel does, and what the composed engine does.
 
-The funnel keeps them (`COMMAND_ENGINE=legacy`), so that the two can be compared and the team can roll back.
+The funnel keeps its failures (`COMMAND_ENGINE=legacy`), so that the engines can be compared and a team can roll back.
 """
 
 from itertools import product
@@ -15,7 +15,7 @@ from commands.refusal import RefusalCode
 from commands.rollout import COMPOSED, EngineRollout
 from commands.session import Session, SessionEntry, SessionSlot, apply_moves, move_between, place_of
 from commands.work_item import QueuePass, Status, WorkItem
-from tests.commands.items import AROUND, LEGACY, NOW, T0, Json, parsed
+from tests.commands.items import CONTEXT, LEGACY, NOW, T0, Json, parsed
 from tests.commands.space import EIGHTY
 from tests.commands.stages import ACTIVE, EVERY_STATUS, a
 
@@ -23,7 +23,7 @@ EVERY_ENGINE: Final = pytest.mark.parametrize("rollout", [COMPOSED, LEGACY], ids
 
 
 class Ended(Struct, frozen=True, kw_only=True):
-    """An update's end: the item as it is then, and the sessions with it."""
+    """An update's result: the item and the sessions after it."""
 
     item: WorkItem
     command: CommandRecord
@@ -32,7 +32,7 @@ class Ended(Struct, frozen=True, kw_only=True):
 
     @property
     def slot(self) -> tuple[str, SessionSlot] | None:
-        """The one list that the item is in, by the sessions' word."""
+        """The session and the slot that hold the item; None: no session does. Fails where two do."""
         found = [
             (session.id, slot)
             for session in self.sessions.values()
@@ -48,15 +48,15 @@ class Ended(Struct, frozen=True, kw_only=True):
 
 
 def sessions_with(item: WorkItem) -> dict[str, Session]:
-    """The sessions, with the item where its fields say."""
-    sessions = dict(AROUND.sessions)
+    """The sessions, with the item at its place."""
+    sessions = dict(CONTEXT.sessions)
     move = move_between(None, item)
     return sessions | apply_moves(sessions, [move] if move else [])
 
 
 def ended(item: WorkItem, update: Json, rollout: EngineRollout) -> Ended:
     sessions = sessions_with(item)
-    context = CommandContext(queues=AROUND.queues, sessions=sessions)
+    context = CommandContext(queues=CONTEXT.queues, sessions=sessions)
     result = execute(item, parsed(update), context=context, now=NOW, rollout=rollout)
     match result:
         case Refused(command=command, refusal=refusal):
@@ -69,12 +69,12 @@ def ended(item: WorkItem, update: Json, rollout: EngineRollout) -> Ended:
 
 
 def both(item: WorkItem, update: Json) -> tuple[Ended, Ended]:
-    """By the funnel, and by the composed engine."""
+    """The funnel's result, and the composed engine's."""
     return ended(item, update, LEGACY), ended(item, update, COMPOSED)
 
 
 class TestUnassignWithoutAQueue:
-    """The incident of 2021-02-13: it crashed, and the work-item stayed with an agent who had left."""
+    """The incident of 2021-02-13: the command crashed, and the work-item stayed with an agent who had left."""
 
     @EVERY_STATUS
     def test_in_every_status(self, status: Status) -> None:
@@ -88,7 +88,7 @@ class TestUnassignWithoutAQueue:
 
     @EVERY_STATUS
     def test_of_an_item_that_is_assigned_in_any_status(self, status: Status) -> None:
-        """As the store may hold it: an assignee beside a status that should have none."""
+        """An assignee beside a status that should have none: the store may hold it."""
         item = a(status, queue=None, rule=None, assigned_to="u1", accepted_by="u1", session="s1", team="t1")
         old, new = both(item, {"assignedTo": None})
         assert old.refusal is RefusalCode.NO_QUEUE
@@ -97,7 +97,7 @@ class TestUnassignWithoutAQueue:
 
     @EVERY_STATUS
     def test_with_the_queue_left_in_the_same_update_as_the_cleaners_workaround_did(self, status: Status) -> None:
-        """Rule B2 sends both fields, the only way through the funnel. There it ends a wrap-up."""
+        """Rule B2 sends both fields, because the funnel accepts nothing else. In the funnel they end a wrap-up."""
         old, new = both(a(status, queue=None, rule=None), {"queue": None, "assignedTo": None})
         assert (old.refusal, old.item.status, old.item.assigned_to) == (None, Status.IVR, None)
         assert old.command.dropped == ("assignedTo",)
@@ -112,7 +112,7 @@ class TestUnassignWithoutAQueue:
 
 
 class TestWrapUp:
-    """The agent was finishing, and was interrupted: the item was queued and routed to somebody else."""
+    """An agent in wrap-up was interrupted: the item was queued and routed to another agent."""
 
     def test_unassigned(self) -> None:
         old, new = both(a(Status.WRAP_UP, queue="q1", rule="r1"), {"assignedTo": None})
@@ -150,7 +150,7 @@ class TestWrapUp:
 
 
 class TestPauseTogetherWithMore:
-    """Snoozed conversations took up capacity: the pause was dropped, and the item stayed among the agent's items."""
+    """Snoozed conversations took up capacity: the pause was dropped, so the item stayed in the agent's `workItems`."""
 
     def test_with_a_queue_while_assigned(self) -> None:
         old, new = both(a(Status.ASSIGNED, queue="q1"), {"queue": "q2", "paused": True})
@@ -212,7 +212,7 @@ class TestPauseTogetherWithMore:
 
 
 class TestQueueChangedWhileAssigned:
-    """Without re-queueing: the agent keeps it, and the customer enters no queue."""
+    """The agent keeps the item, and the customer enters no queue."""
 
     def test_the_agent_keeps_it_and_no_queue_is_entered(self) -> None:
         item = a(
@@ -247,7 +247,7 @@ class TestQueueChangedWhileAssigned:
 
 
 class TestRoutedToWrapUp:
-    """The offer was over, and the session stayed locked: nothing more was routed to the agent."""
+    """The offer was over but the session stayed locked: no item was routed to the agent any more."""
 
     def test_the_pending_place_is_free(self) -> None:
         item = a(Status.ROUTED)
@@ -272,7 +272,7 @@ class TestRoutedToWrapUp:
     @EVERY_ENGINE
     def test_an_offer_of_another_item_is_left_alone(self, rollout: EngineRollout) -> None:
         sessions = {"s1": Session(id="s1", user="u1", capacity=6, pending_item="another")}
-        context = CommandContext(queues=AROUND.queues, sessions=sessions)
+        context = CommandContext(queues=CONTEXT.queues, sessions=sessions)
         result = execute(a(Status.ROUTED), parsed({"status": "wrap-up"}), context=context, now=NOW, rollout=rollout)
         assert isinstance(result, Applied)
         assert result.move is not None
@@ -281,7 +281,7 @@ class TestRoutedToWrapUp:
 
 
 class TestCounts:
-    """Counted up and down they drifted: a paused count of minus one, more free than there is."""
+    """Counts that were counted up and down drifted: a paused count of −1, more free capacity than the total."""
 
     @EVERY_ENGINE
     @EVERY_STATUS
@@ -295,7 +295,7 @@ class TestCounts:
 
     @EVERY_ENGINE
     def test_unpausing_what_no_session_lists_as_paused_takes_nothing_away(self, rollout: EngineRollout) -> None:
-        """The list may be wrong, by somebody else's hand: the item is where it belongs afterwards, once."""
+        """Another service may have written a wrong list. Afterwards the item is at its place, once."""
         item = a(Status.ASSIGNED, paused=True)
         sessions = {"s1": Session(id="s1", user="u1", capacity=6, work_items=(SessionEntry(id="w", item_size=1),))}
         context = CommandContext(sessions=sessions)

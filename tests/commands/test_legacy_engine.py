@@ -1,4 +1,4 @@
-"""The legacy funnel against the second reading of its table; and its flaws, each by its name, kept on purpose."""
+"""The legacy funnel against an independent implementation of its table; and its flaws, kept on purpose, by name."""
 
 from datetime import timedelta
 from itertools import combinations
@@ -14,7 +14,7 @@ from commands.rollout import UPDATE_NAMES
 from commands.session import SessionSlot, place_of
 from commands.update import Update, parse_update
 from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem
-from tests.commands.items import AROUND, LEGACY, NOW, T0, Json, done, parsed, refused
+from tests.commands.items import CONTEXT, LEGACY, NOW, T0, Json, applied, parsed, refused
 from tests.commands.space import ALONE, EIGHTY, MORE, RESUMED, check
 from tests.commands.stages import ACTIVE, EVERY_STATUS, a
 from tests.oracle import funnel_oracle
@@ -35,7 +35,7 @@ SAYING: Final[dict[str, Json]] = {
     "status:completed": {"status": "completed"},
     "paused": {"paused": True},
 }
-"""For each row an update that has nothing else."""
+"""For each row an update with no other field."""
 
 MIXED: Final = [
     (first, later)
@@ -43,7 +43,7 @@ MIXED: Final = [
     if not set(SAYING[first]) & set(SAYING[later])
     and isinstance(parse_update({**SAYING[first], **SAYING[later]}), Update)
 ]
-"""The rows that one update can have both of, in the order of the table."""
+"""The pairs of rows that one update can match, in the order of the table."""
 
 COMMAND_NAMES: Final = {
     "queue:null": "dequeueCommandParams",
@@ -60,12 +60,12 @@ COMMAND_NAMES: Final = {
 }
 
 
-def told(item: WorkItem, update: Json) -> CommandRecord:
-    return execute(item, parsed(update), context=AROUND, now=NOW, rollout=LEGACY).command
+def command_of(item: WorkItem, update: Json) -> CommandRecord:
+    return execute(item, parsed(update), context=CONTEXT, now=NOW, rollout=LEGACY).command
 
 
 def funnelled(item: WorkItem, update: Json, **more: Any) -> WorkItem:
-    return done(item, update, rollout=LEGACY, **more)
+    return applied(item, update, rollout=LEGACY, **more)
 
 
 class TestAgainstTheText:
@@ -79,7 +79,7 @@ class TestAgainstTheText:
         assert check(ALONE, funnel_oracle, LEGACY) == len(ALONE) * 80
 
     def test_what_the_sync_sends_beside_resume(self) -> None:
-        """Alone it has no row: the funnel never knew it, and the composed engine carries it out."""
+        """`resume` alone has no row: the composed engine carries it out."""
         beside = [update for update in RESUMED if update != {"resume": True}]
         assert check(beside, funnel_oracle, LEGACY) == len(beside) * 80
 
@@ -91,7 +91,7 @@ class TestRows:
 
     @pytest.mark.parametrize("name", SAYING)
     def test_each_has_its_command_name(self, name: str) -> None:
-        command = told(a(Status.ROUTED), SAYING[name])
+        command = command_of(a(Status.ROUTED), SAYING[name])
         assert (command.name, command.dropped, command.composed) == (COMMAND_NAMES[name], (), False)
         assert command.engine.value == "legacy"
 
@@ -102,7 +102,7 @@ class TestRows:
         honoured = also == "paused" and COMMAND_NAMES[first].startswith(("queue", "assign"))
         item = a(Status.ROUTED)
         for update in ({**one, **two}, {**two, **one}):
-            command = told(item, update)
+            command = command_of(item, update)
             assert command.name == COMMAND_NAMES[first]
             assert command.dropped == (() if honoured else (also,))
             if not honoured:
@@ -113,13 +113,13 @@ class TestRows:
 
     def test_everything_at_once_is_the_first_row_and_its_dropped_fields_in_order(self) -> None:
         update = {"resume": True, "paused": True, "status": "completed", "assignedTo": "u2", "queue": None}
-        assert told(a(Status.ASSIGNED), update).dropped == ("assignedTo", "status", "paused", "resume")
+        assert command_of(a(Status.ASSIGNED), update).dropped == ("assignedTo", "status", "paused", "resume")
         update["queue"] = "q2"
-        assert told(a(Status.ASSIGNED), update).dropped == ("assignedTo", "status", "resume")
+        assert command_of(a(Status.ASSIGNED), update).dropped == ("assignedTo", "status", "resume")
 
     def test_the_command_is_the_action_and_the_reason_says_so(self) -> None:
         result = execute(
-            a(Status.IVR), parsed({"queue": "q1"}), context=AROUND, now=NOW, rollout=LEGACY, resource_rev=4
+            a(Status.IVR), parsed({"queue": "q1"}), context=CONTEXT, now=NOW, rollout=LEGACY, resource_rev=4
         )
         assert isinstance(result, Applied)
         assert result.command.actions == ("Queue",)
@@ -138,7 +138,7 @@ class TestRows:
         result = execute(
             a(Status.ASSIGNED),
             parsed({"assignedTo": None, "status": "wrap-up"}),
-            context=AROUND,
+            context=CONTEXT,
             now=NOW,
             rollout=LEGACY,
         )
@@ -152,7 +152,7 @@ class TestRows:
             (Status.ASSIGNED, {"paused": False}),
             (Status.WRAP_UP, {"status": "wrap-up"}),
         ):
-            assert isinstance(execute(a(status), parsed(update), context=AROUND, now=NOW, rollout=LEGACY), Unchanged)
+            assert isinstance(execute(a(status), parsed(update), context=CONTEXT, now=NOW, rollout=LEGACY), Unchanged)
 
 
 class TestNoQueue:
@@ -186,7 +186,7 @@ class TestNoQueue:
 
 
 class TestTimings:
-    """The funnel keeps the records as everybody does: what its rows do is its own, what a status entails is not."""
+    """The funnel has its own rows, and the same timings as the composed engine."""
 
     def test_dequeue_ends_the_wait_and_begins_a_stay_in_ivr(self) -> None:
         after = funnelled(a(Status.QUEUED), {"queue": None})
@@ -222,7 +222,7 @@ class TestTimings:
 
 
 class TestFlaws:
-    """Kept on purpose. What the composed engine does instead stands in test_known_failures.py."""
+    """Flaws kept on purpose. test_known_failures.py has what the composed engine does instead."""
 
     def test_an_assignment_is_lost_when_the_queue_changes_in_the_same_update(self) -> None:
         after = funnelled(a(Status.QUEUED), {"queue": "q2", "assignedTo": "u2"})
@@ -317,5 +317,5 @@ def test_a_completed_item_is_no_business_of_any_row() -> None:
 def test_every_row_works_in_every_status() -> None:
     for status in ACTIVE:
         for update in SAYING.values():
-            result = execute(a(status, queue="q1"), parsed(update), context=AROUND, now=NOW, rollout=LEGACY)
+            result = execute(a(status, queue="q1"), parsed(update), context=CONTEXT, now=NOW, rollout=LEGACY)
             assert isinstance(result, Applied | Unchanged), (status, update)

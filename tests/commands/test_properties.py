@@ -1,6 +1,6 @@
-"""What holds after any sequence of updates, from every origin, by both engines, on items that share sessions.
+"""Properties that hold after any sequence of updates, from every origin, by both engines, on items that share sessions.
 
-A few seconds of them in `make test`; thousands with `HYPOTHESIS_PROFILE=deep`.
+`make test` runs them for a few seconds; `HYPOTHESIS_PROFILE=deep` runs thousands of sequences.
 """
 
 from collections import Counter
@@ -18,8 +18,8 @@ from commands.rollout import COMPOSED, Engine
 from commands.session import SessionMove, SessionSlot, apply_moves, move_between, place_of
 from commands.update import QueueChoice
 from commands.work_item import Status, WorkItem
-from tests.commands.desk import SESSIONS, Desk, Step, Taken, desk, sequences
-from tests.commands.items import AROUND, LEGACY, T0, Json, parsed
+from tests.commands.desk import SESSIONS, Desk, Step, StepResult, desk, sequences
+from tests.commands.items import CONTEXT, LEGACY, T0, Json, parsed
 
 SAID_ONCE: Final = (
     "first_enter_queue_at",
@@ -33,20 +33,20 @@ ONLY_GROW: Final = ("ivr", "ivr business", "wrapUp", "handle")
 
 
 def check_places(state: Desk) -> None:
-    """The lists agree with the places, and no item is in two of them."""
+    """The sessions' lists agree with the items' places, and no item is in two lists."""
     for item, listed in state.places().items():
         assert len(listed) <= 1, f"{item} is listed twice: {listed}"
         place = place_of(state.items[item])
         expected = [] if place is None else [(place.session, place.slot, place.item_size)]
         if place is not None and place.slot is SessionSlot.PENDING_ITEM:
-            # A session has one pending item: an offer made on top of another takes its place.
+            # A session has one pending item: a second offer replaces the first.
             assert listed in (expected, []), item
         else:
             assert listed == expected, item
 
 
 def check_capacity(state: Desk) -> None:
-    """Used is the sum of the parts, counted from the items; free is what is left."""
+    """Used capacity is the sum of the items' sizes, free capacity the rest."""
     for session in state.sessions.values():
         placed = [place_of(item) for item in state.items.values()]
         here = [place for place in placed if place is not None and place.session == session.id]
@@ -56,7 +56,7 @@ def check_capacity(state: Desk) -> None:
 
 
 def check_item(before: WorkItem, after: WorkItem) -> None:
-    """Counters only grow, what is said once stays, and no time is negative or lost."""
+    """Counters only grow, fields that are set once stay, and no time is negative or lost."""
     assert after.rev == before.rev + 1
     assert after.queued_count in (before.queued_count, before.queued_count + 1)
     for name in SAID_ONCE:
@@ -76,7 +76,7 @@ def check_item(before: WorkItem, after: WorkItem) -> None:
 
 
 def check_pass(before: WorkItem, after: WorkItem) -> None:
-    """`lastRevision` is begun anew as the table says: where the item enters a queue or is put back into it."""
+    """`lastRevision` starts anew only where the item enters a queue or is put back into it."""
     anew = after.status is Status.QUEUED and (
         before.status is not Status.QUEUED or after.queued_count > before.queued_count
     )
@@ -101,8 +101,8 @@ def check_pass(before: WorkItem, after: WorkItem) -> None:
         assert getattr(old, name) is None or getattr(new, name) == getattr(old, name), f"{name} is not lost"
 
 
-def check_told(taken: Taken) -> None:
-    """Every change has its reason, and what writes nothing has changed nothing."""
+def check_reason(taken: StepResult) -> None:
+    """Every change has its reason, and an update that writes nothing changes nothing."""
     step, result, update = taken.step, taken.result, parsed(taken.step.update)
     command = result.command
     assert command.origin is step.origin
@@ -159,39 +159,39 @@ def by(rollout: Any, updates: tuple[Json, ...]) -> list[Step]:
     return [Step(item="w1", update=update, seconds=1, rollout=rollout) for update in updates]
 
 
-@example(told=by(COMPOSED, OFFERED_AND_WRAPPED_UP[0]))
-@example(told=by(LEGACY, OFFERED_AND_WRAPPED_UP[0]))
-@example(told=by(COMPOSED, OFFERED_AND_WRAPPED_UP[1]))
-@example(told=by(LEGACY, OFFERED_AND_WRAPPED_UP[1]))
-@given(told=sequences())
-def test_any_sequence_of_updates_on_items_that_share_sessions(told: list[Step]) -> None:
+@example(steps=by(COMPOSED, OFFERED_AND_WRAPPED_UP[0]))
+@example(steps=by(LEGACY, OFFERED_AND_WRAPPED_UP[0]))
+@example(steps=by(COMPOSED, OFFERED_AND_WRAPPED_UP[1]))
+@example(steps=by(LEGACY, OFFERED_AND_WRAPPED_UP[1]))
+@given(steps=sequences())
+def test_any_sequence_of_updates_on_items_that_share_sessions(steps: list[Step]) -> None:
     state = desk()
-    for step in told:
+    for step in steps:
         taken = state.take(step)
         event(f"{type(taken.result).__name__} by {taken.result.command.engine.value}")
-        check_told(taken)
+        check_reason(taken)
         if isinstance(taken.result, Applied):
             check_item(taken.before, taken.after)
         check_places(state)
         check_capacity(state)
 
 
-@given(told=sequences())
-def test_all_moves_at_once_end_where_they_end_one_by_one(told: list[Step]) -> None:
+@given(steps=sequences())
+def test_all_moves_at_once_end_where_they_end_one_by_one(steps: list[Step]) -> None:
     """A transaction applies a batch's moves together."""
     one_by_one = desk()
     moves: list[SessionMove] = []
-    for step in told:
+    for step in steps:
         result = one_by_one.take(step).result
         moves += [result.move] if isinstance(result, Applied) and result.move else []
     assert dict(SESSIONS) | apply_moves(SESSIONS, moves) == one_by_one.sessions
 
 
-@given(told=sequences())
-def test_what_the_composed_way_has_done_it_does_not_do_again(told: list[Step]) -> None:
-    """At the same instant, as the same origin: no revision, no event, no second count."""
+@given(steps=sequences())
+def test_what_the_composed_way_has_done_it_does_not_do_again(steps: list[Step]) -> None:
+    """At the same instant, from the same origin: no revision, no event, no second count."""
     state = desk()
-    for step in told:
+    for step in steps:
         first = state.take(step)
         put_back = "routed" in step.update and "to" not in step.update["routed"]
         if not isinstance(first.result, Applied) or not first.result.command.composed:
@@ -204,22 +204,22 @@ def test_what_the_composed_way_has_done_it_does_not_do_again(told: list[Step]) -
         assert isinstance(second.result, Unchanged), (first, second)
 
 
-def took_no_session_the_first_time(taken: Taken) -> bool:
-    """The table's one exception (test_composed_exhaustive.py): *the same user: nothing* where the user had no session
-    then, and has one now; from wrap-up it is *assign*, and takes it."""
+def took_no_session_the_first_time(taken: StepResult) -> bool:
+    """The table's one exception (test_composed_exhaustive.py): the user had no session when the item was assigned,
+    and has one now. The same user changes nothing from assigned; from wrap-up the update takes the session."""
     update, before = taken.step.update, taken.before
     same_user = before.status is Status.ASSIGNED and before.assigned_to == update.get("assignedTo")
     return same_user and update.get("status") == "wrap-up"
 
 
-def found_the_same_queue_the_first_time(taken: Taken) -> bool:
-    """Its like: *the same queue: nothing* while queued, even where the queue has another size or priority by now; once
-    the item is out of the queue, *changeQueue* takes them."""
+def found_the_same_queue_the_first_time(taken: StepResult) -> bool:
+    """A similar exception: while queued the same queue changes nothing, even where the queue has another size or
+    priority by now. From any other status the same update takes them."""
     choice, before = parsed(taken.step.update).queue, taken.before
     if not isinstance(choice, QueueChoice) or before.status is not Status.QUEUED:
         return False
-    known = AROUND.queues.get(before.queue or "")
-    if known is None or AROUND.queue_id(choice) != known.id:
+    known = CONTEXT.queues.get(before.queue or "")
+    if known is None or CONTEXT.queue_id(choice) != known.id:
         return False
     return (before.item_size, before.priority) != (
         known.item_size or before.item_size,
@@ -229,14 +229,14 @@ def found_the_same_queue_the_first_time(taken: Taken) -> bool:
 
 @dataclass(slots=True)
 class Ledger:
-    """An item's times, kept by hand: how long it was in which status, and since when it waits."""
+    """An item's times, kept independently: how long it was in which status, and since when it waits."""
 
     since: datetime = T0
     waits_since: datetime | None = None
     spent: Counter[str] = field(default_factory=Counter)
     first: dict[str, int] = field(default_factory=dict)
 
-    def note(self, taken: Taken, now: datetime) -> None:
+    def note(self, taken: StepResult, now: datetime) -> None:
         before, after = taken.before, taken.after
         if after.queued_count > before.queued_count:
             kept = (taken.step.update.get("queue") or {}).get("enteredAt")
@@ -262,16 +262,16 @@ def milliseconds(span: timedelta) -> int:
 
 
 @example(
-    told=by(
+    steps=by(
         COMPOSED,
         ({"assignedTo": "u1"}, {"status": "wrap-up"}, {"resume": True}, {"status": "wrap-up"}, {"status": "completed"}),
     )
 )
-@given(told=sequences(earliest=0))
-def test_no_time_is_lost_and_none_is_counted_twice(told: list[Step]) -> None:
-    """By clocks that only go forward, every record says what a ledger kept by hand says."""
+@given(steps=sequences(earliest=0))
+def test_no_time_is_lost_and_none_is_counted_twice(steps: list[Step]) -> None:
+    """While clocks only go forward, every timing record agrees with the ledger."""
     state, ledgers = desk(), {item: Ledger() for item in desk().items}
-    for step in told:
+    for step in steps:
         taken = state.take(step)
         ledger = ledgers[step.item]
         ledger.note(taken, state.now)

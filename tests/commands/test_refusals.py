@@ -1,6 +1,6 @@
-"""What a refusal says, to the letter: the field, the status and the remedy (commands.md, *What an update may contain*).
+"""The refusals' messages, to the letter: each names the field, the status and the remedy.
 
-Who sent the update reads these sentences and nothing else, so they are told here as a whole.
+The sender of an update reads these sentences and nothing else, so they stand here whole.
 """
 
 from typing import Any, Final

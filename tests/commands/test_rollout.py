@@ -1,4 +1,4 @@
-"""Which way an update takes, how the composed engine is rolled out, and who may send how many fields."""
+"""Which engine carries an update out, how the composed engine is rolled out, and the limit on fields by origin."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from commands.execute import Applied, Refused, Unchanged, execute, not_executed
 from commands.refusal import Refusal, RefusalCode
 from commands.rollout import COMPOSED, UPDATE_NAMES, Engine, EngineRollout, UpdateOrigin
 from commands.work_item import Status, WorkItem
-from tests.commands.items import AROUND, LEGACY, NOW, Json, done, parsed
+from tests.commands.items import CONTEXT, LEGACY, NOW, Json, applied, parsed
 from tests.commands.stages import a
 from tests.commands.test_legacy_engine import COMMAND_NAMES, SAYING
 
@@ -28,7 +28,7 @@ def carried_out(
     update: Json, rollout: EngineRollout, *, item: WorkItem | None = None, origin: UpdateOrigin = UpdateOrigin.SYNC
 ) -> Applied | Unchanged | Refused:
     item = a(Status.ROUTED) if item is None else item
-    return execute(item, parsed(update), context=AROUND, now=NOW, rollout=rollout, origin=origin)
+    return execute(item, parsed(update), context=CONTEXT, now=NOW, rollout=rollout, origin=origin)
 
 
 def refusal_of(update: Json, rollout: EngineRollout, origin: UpdateOrigin = UpdateOrigin.SYNC) -> Refusal | None:
@@ -39,7 +39,7 @@ def refusal_of(update: Json, rollout: EngineRollout, origin: UpdateOrigin = Upda
 class TestEngine:
     def test_composed_is_the_default(self) -> None:
         assert EngineRollout() == COMPOSED
-        result = execute(a(Status.IVR), parsed({"paused": True}), context=AROUND, now=NOW)
+        result = execute(a(Status.IVR), parsed({"paused": True}), context=CONTEXT, now=NOW)
         assert (result.command.engine, result.command.composed) == (Engine.COMPOSED, True)
 
     @pytest.mark.parametrize("name", UPDATE_NAMES)
@@ -56,7 +56,7 @@ class TestEngine:
         assert result.reason.meta["actions"] == list(result.command.actions)
         assert result.command.actions
 
-    def test_the_way_is_told_of_an_update_that_is_refused_or_changes_nothing(self) -> None:
+    def test_the_command_names_the_engine_of_an_update_that_is_refused_or_changes_nothing(self) -> None:
         for rollout in (COMPOSED, LEGACY):
             refused = carried_out({"paused": True, "rev": 6}, rollout)
             assert isinstance(refused, Refused)
@@ -105,7 +105,7 @@ class TestRollOut:
             assert carried_out(update, rollout, item=item) == carried_out(update, COMPOSED, item=item)
 
     def test_an_update_of_several_goes_the_way_of_the_row_that_would_win(self) -> None:
-        """A roll-out of `assignedTo:null` does not take `queue:null` with it, and drops what the funnel drops."""
+        """Rolling out `assignedTo:null` leaves `queue:null` to the funnel, which drops fields as before."""
         update: Json = {"queue": None, "assignedTo": None, "paused": True}
         first = carried_out(update, rolled_out("queue:null"), item=a(Status.ASSIGNED, queue="q1"))
         later = carried_out(update, rolled_out("assignedTo:null", "paused"), item=a(Status.ASSIGNED, queue="q1"))
@@ -119,12 +119,12 @@ class TestRollOut:
         assert carried_out({"assignedTo": "u2"}, rolled_out("assignedTo:null")).command.composed is False
 
     def test_an_incident_s_update_is_rolled_out_first(self) -> None:
-        """The first thing that a team would roll out: an un-assignment that the funnel refuses."""
+        """The update that a team would roll out first: an un-assignment that the funnel refuses."""
         item, update = a(Status.ASSIGNED), {"assignedTo": None}
         refused = carried_out(update, rolled_out("queue:null"), item=item)
         assert isinstance(refused, Refused)
         assert refused.refusal.code is RefusalCode.NO_QUEUE
-        assert done(item, update, rollout=rolled_out("assignedTo:null")).status is Status.IVR
+        assert applied(item, update, rollout=rolled_out("assignedTo:null")).status is Status.IVR
 
     def test_the_composed_engine_needs_no_roll_out(self) -> None:
         rollout = EngineRollout(engine=Engine.COMPOSED, composed_updates=frozenset({"paused"}))
@@ -187,6 +187,6 @@ class TestMostFields:
 
     def test_where_nobody_says_it_came_from_the_sync(self) -> None:
         assert (
-            execute(a(Status.IVR), parsed({"paused": True}), context=AROUND, now=NOW).command.origin
+            execute(a(Status.IVR), parsed({"paused": True}), context=CONTEXT, now=NOW).command.origin
             is UpdateOrigin.SYNC
         )

@@ -1,4 +1,4 @@
-"""Places on work-sessions: a function of the work-item, so that nothing can drift (commands.md, *Sessions*)."""
+"""Places on work-sessions are a function of the work-item, so no count can drift (docs/commands.md, *Sessions*)."""
 
 from typing import Any
 
@@ -18,11 +18,11 @@ from commands.session import (
     place_of,
 )
 from commands.work_item import Status, WorkItem
-from tests.commands.items import AROUND, LEGACY, Json, done
+from tests.commands.items import CONTEXT, LEGACY, Json, applied
 
 
-def a(status: Status = Status.ASSIGNED, **told: Any) -> WorkItem:
-    return WorkItem(**{"id": "w", "rev": 1, "status": status, "session": "s1", "item_size": 2, **told})
+def a(status: Status = Status.ASSIGNED, **fields: Any) -> WorkItem:
+    return WorkItem(**{"id": "w", "rev": 1, "status": status, "session": "s1", "item_size": 2, **fields})
 
 
 class TestPlace:
@@ -109,12 +109,12 @@ class TestSession:
 
 class TestChoice:
     def test_an_active_session_of_the_user(self) -> None:
-        assert AROUND.session_for("u1") == "s1"
-        assert AROUND.session_for("u1", "s2") == "s1"
-        assert AROUND.session_for("u2", "s2") == "s2"
-        assert AROUND.session_for("u3") is None
-        assert AROUND.session_for("u3", "s3") is None
-        assert AROUND.session_for("nobody") is None
+        assert CONTEXT.session_for("u1") == "s1"
+        assert CONTEXT.session_for("u1", "s2") == "s1"
+        assert CONTEXT.session_for("u2", "s2") == "s2"
+        assert CONTEXT.session_for("u3") is None
+        assert CONTEXT.session_for("u3", "s3") is None
+        assert CONTEXT.session_for("nobody") is None
 
     def test_the_wanted_one_of_several(self) -> None:
         sessions = {name: Session(id=name, user="u") for name in ("s2", "s1", "s3")}
@@ -126,8 +126,8 @@ class TestChoice:
     @pytest.mark.parametrize("update", [{"routed": {"to": "u"}}, {"accepted": {"by": "u"}}], ids=str)
     def test_an_offer_and_an_acceptance_may_name_one_of_several(self, update: Json, rollout: EngineRollout) -> None:
         context = CommandContext(sessions={name: Session(id=name, user="u") for name in ("s1", "s2")})
-        [(field, told)] = update.items()
-        wanted = {field: {**told, "workSession": "s2"}}
+        [(field, fields)] = update.items()
+        wanted = {field: {**fields, "workSession": "s2"}}
         item = a(Status.QUEUED, session=None)
-        assert done(item, update, context=context, rollout=rollout).session == "s1"
-        assert done(item, wanted, context=context, rollout=rollout).session == "s2"
+        assert applied(item, update, context=context, rollout=rollout).session == "s1"
+        assert applied(item, wanted, context=context, rollout=rollout).session == "s2"

@@ -1,4 +1,4 @@
-"""What a change of status entails for the timings: each row of the table in commands.md, and the edges of time."""
+"""Timings: each row of the table in docs/commands.md, and the edges of time."""
 
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -9,41 +9,41 @@ from msgspec.structs import replace
 from commands.execute import Applied, execute
 from commands.timings import always_open, elapsed_ms
 from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem
-from tests.commands.items import AROUND, NOW, T0, Json, done, parsed
+from tests.commands.items import CONTEXT, NOW, T0, Json, applied, parsed
 
 SECOND: Final = timedelta(seconds=1)
 WAITED_MS: Final = 806_158
-"""T0 to NOW."""
+"""Milliseconds from T0 to NOW."""
 
 
-def a(status: Status, **told: Any) -> WorkItem:
-    return WorkItem(id="w", rev=1, status=status, resource_created_at=T0 - SECOND, **told)
+def a(status: Status, **fields: Any) -> WorkItem:
+    return WorkItem(id="w", rev=1, status=status, resource_created_at=T0 - SECOND, **fields)
 
 
-def then(item: WorkItem, *steps: tuple[float, Json]) -> WorkItem:
-    """Updates one after the other, each so many seconds after T0."""
+def after_updates(item: WorkItem, *steps: tuple[float, Json]) -> WorkItem:
+    """The work-item after the updates, each so many seconds after T0."""
     for seconds, update in steps:
-        item = done(item, update, now=T0 + seconds * SECOND)
+        item = applied(item, update, now=T0 + seconds * SECOND)
     return item
 
 
 class TestQueued:
     def test_becomes_queued_a_new_pass_begins(self) -> None:
         old = QueuePass(entered_queue_at=T0, queue_time_ms=5, queue_business_time_ms=5, accepted_at=T0)
-        item = done(a(Status.IVR, last_revision=old), {"queue": "q1"})
+        item = applied(a(Status.IVR, last_revision=old), {"queue": "q1"})
         assert item.last_revision == QueuePass(entered_queue_at=NOW)
 
     def test_first_queue_time_counts_from_the_conversations_creation_once(self) -> None:
-        item = then(a(Status.IVR), (2, {"queue": "q1"}))
+        item = after_updates(a(Status.IVR), (2, {"queue": "q1"}))
         assert item.resource_first_queue_time_ms == 3000
-        assert then(item, (3, {"queue": None}), (9, {"queue": "q2"})).resource_first_queue_time_ms == 3000
+        assert after_updates(item, (3, {"queue": None}), (9, {"queue": "q2"})).resource_first_queue_time_ms == 3000
 
     def test_first_queue_time_is_not_known_where_the_creation_is_not(self) -> None:
-        item = done(replace(a(Status.IVR), resource_created_at=None), {"queue": "q1"})
+        item = applied(replace(a(Status.IVR), resource_created_at=None), {"queue": "q1"})
         assert item.resource_first_queue_time_ms is None
 
     def test_leaves_queued_the_wait_is_written(self) -> None:
-        item = done(a(Status.QUEUED, queue="q1", last_revision=QueuePass(entered_queue_at=T0)), {"queue": None})
+        item = applied(a(Status.QUEUED, queue="q1", last_revision=QueuePass(entered_queue_at=T0)), {"queue": None})
         assert item.last_revision == QueuePass(
             entered_queue_at=T0, queue_time_ms=WAITED_MS, queue_business_time_ms=WAITED_MS
         )
@@ -55,35 +55,37 @@ class TestQueued:
         ids=str,
     )  # fmt: skip
     def test_leaves_queued_whichever_way(self, update: Json) -> None:
-        item = done(a(Status.QUEUED, queue="q1", last_revision=QueuePass(entered_queue_at=T0)), update)
+        item = applied(a(Status.QUEUED, queue="q1", last_revision=QueuePass(entered_queue_at=T0)), update)
         assert item.last_revision is not None
         assert item.last_revision.queue_time_ms == WAITED_MS
         assert item.last_revision.entered_queue_at == T0
 
     def test_a_wait_whose_beginning_is_not_known_counts_as_none(self) -> None:
-        item = done(a(Status.QUEUED, queue="q1"), {"queue": None})
+        item = applied(a(Status.QUEUED, queue="q1"), {"queue": None})
         assert item.last_revision == QueuePass(queue_time_ms=0, queue_business_time_ms=0)
 
     def test_another_queue_while_queued_is_no_leaving(self) -> None:
-        item = done(a(Status.QUEUED, queue="q1", last_revision=QueuePass(entered_queue_at=T0)), {"queue": "q2"})
+        item = applied(a(Status.QUEUED, queue="q1", last_revision=QueuePass(entered_queue_at=T0)), {"queue": "q2"})
         assert item.last_revision == QueuePass(entered_queue_at=NOW)
         assert item.resource_first_queue_time_ms is None
 
 
 class TestIvr:
     def test_becomes_ivr(self) -> None:
-        item = done(a(Status.ASSIGNED, assigned_to="u1"), {"assignedTo": None})
+        item = applied(a(Status.ASSIGNED, assigned_to="u1"), {"assignedTo": None})
         assert item.ivr == StatusDuration(entered_at=NOW)
 
     def test_leaves_ivr_the_stay_is_added_and_the_entry_goes(self) -> None:
-        item = done(a(Status.IVR, ivr=StatusDuration(entered_at=T0, time_ms=42, business_time_ms=41)), {"queue": "q1"})
+        item = applied(
+            a(Status.IVR, ivr=StatusDuration(entered_at=T0, time_ms=42, business_time_ms=41)), {"queue": "q1"}
+        )
         assert item.ivr == StatusDuration(entered_at=None, time_ms=42 + WAITED_MS, business_time_ms=41 + WAITED_MS)
 
     def test_leaves_ivr_0_where_the_entry_is_not_known(self) -> None:
-        assert done(a(Status.IVR), {"queue": "q1"}).ivr == StatusDuration(time_ms=0, business_time_ms=0)
+        assert applied(a(Status.IVR), {"queue": "q1"}).ivr == StatusDuration(time_ms=0, business_time_ms=0)
 
     def test_stays_add_up(self) -> None:
-        item = then(
+        item = after_updates(
             a(Status.IVR, ivr=StatusDuration(entered_at=T0)),
             (1, {"queue": "q1"}),
             (5, {"queue": None}),
@@ -94,7 +96,7 @@ class TestIvr:
 
 class TestRoutedAndAssigned:
     def test_becomes_routed(self) -> None:
-        item = done(
+        item = applied(
             a(Status.QUEUED, queue="q1", last_revision=QueuePass(entered_queue_at=T0)), {"routed": {"to": "u1"}}
         )
         assert item.last_revision is not None
@@ -102,7 +104,7 @@ class TestRoutedAndAssigned:
         assert item.resource_first_route_time_ms == WAITED_MS + 1000
 
     def test_first_route_time_once(self) -> None:
-        item = then(
+        item = after_updates(
             a(Status.QUEUED, queue="q1", last_revision=QueuePass(entered_queue_at=T0)),
             (1, {"routed": {"to": "u1"}}), (2, {"routed": {"timedOut": "u1"}}), (8, {"routed": {"to": "u2"}}),
         )  # fmt: skip
@@ -111,35 +113,37 @@ class TestRoutedAndAssigned:
         assert item.last_revision.routed_at == T0 + 8 * SECOND
 
     def test_becomes_assigned(self) -> None:
-        item = done(a(Status.IVR), {"assignedTo": "u1"})
+        item = applied(a(Status.IVR), {"assignedTo": "u1"})
         assert item.last_revision == QueuePass(accepted_at=NOW)
         assert item.resource_first_assign_time_ms == WAITED_MS + 1000
 
     def test_first_assign_time_once(self) -> None:
-        item = then(a(Status.IVR), (1, {"assignedTo": "u1"}), (2, {"assignedTo": None}), (8, {"assignedTo": "u2"}))
+        item = after_updates(
+            a(Status.IVR), (1, {"assignedTo": "u1"}), (2, {"assignedTo": None}), (8, {"assignedTo": "u2"})
+        )
         assert item.resource_first_assign_time_ms == 2000
 
     def test_another_assignee_is_no_change_of_status(self) -> None:
-        item = then(a(Status.IVR), (1, {"assignedTo": "u1"}), (2, {"assignedTo": "u2"}))
+        item = after_updates(a(Status.IVR), (1, {"assignedTo": "u1"}), (2, {"assignedTo": "u2"}))
         assert item.last_revision == QueuePass(accepted_at=T0 + SECOND)
 
 
 class TestWrapUpAndHandle:
     def test_becomes_wrap_up_from_assigned(self) -> None:
-        item = then(a(Status.IVR), (1, {"assignedTo": "u1"}), (4, {"status": "wrap-up"}))
+        item = after_updates(a(Status.IVR), (1, {"assignedTo": "u1"}), (4, {"status": "wrap-up"}))
         assert item.wrap_up is not None
         assert item.wrap_up.entered_at == T0 + 4 * SECOND
         assert item.handle == HandleDuration(time_ms=3000)
 
     @pytest.mark.parametrize("status", [Status.IVR, Status.QUEUED, Status.ROUTED])
     def test_becomes_wrap_up_from_elsewhere_nobody_handled_it(self, status: Status) -> None:
-        item = done(a(status, queue="q1", routed_to="u1"), {"status": "wrap-up"})
+        item = applied(a(status, queue="q1", routed_to="u1"), {"status": "wrap-up"})
         assert item.handle is None
         assert item.wrap_up is not None
         assert item.wrap_up.entered_at == NOW
 
     def test_leaves_wrap_up_the_stay_is_added(self) -> None:
-        item = then(
+        item = after_updates(
             a(Status.IVR),
             (1, {"status": "wrap-up"}), (3, {"resume": True}), (10, {"status": "wrap-up"}), (15, {"resume": True}),
         )  # fmt: skip
@@ -147,21 +151,23 @@ class TestWrapUpAndHandle:
         assert item.wrap_up.time_ms == 2000 + 5000
 
     def test_completed_from_wrap_up_adds_the_stay_and_no_handle_time(self) -> None:
-        item = then(a(Status.IVR), (1, {"assignedTo": "u1"}), (4, {"status": "wrap-up"}), (9, {"status": "completed"}))
+        item = after_updates(
+            a(Status.IVR), (1, {"assignedTo": "u1"}), (4, {"status": "wrap-up"}), (9, {"status": "completed"})
+        )
         assert item.wrap_up is not None
         assert item.wrap_up.time_ms == 5000
         assert item.handle == HandleDuration(time_ms=3000)
         assert item.completed_at == T0 + 9 * SECOND
 
     def test_completed_from_assigned_adds_the_handle_time(self) -> None:
-        item = then(a(Status.IVR), (1, {"assignedTo": "u1"}), (4, {"status": "completed"}))
+        item = after_updates(a(Status.IVR), (1, {"assignedTo": "u1"}), (4, {"status": "completed"}))
         assert item.handle == HandleDuration(time_ms=3000)
         assert item.completed_at == T0 + 4 * SECOND
         assert item.wrap_up is None
 
     @pytest.mark.parametrize("last", ["wrap-up", "completed"])
     def test_after_a_resume_the_handle_time_counts_from_there(self, last: str) -> None:
-        item = then(
+        item = after_updates(
             a(Status.IVR),
             (1, {"assignedTo": "u1"}), (4, {"status": "wrap-up"}), (10, {"resume": True}), (12, {"status": last}),
         )  # fmt: skip
@@ -171,19 +177,19 @@ class TestWrapUpAndHandle:
         assert item.last_revision.accepted_at == T0 + SECOND
 
     def test_the_stay_in_wrap_up_has_no_business_time_and_keeps_its_entry(self) -> None:
-        """The table takes the entry away from ivr alone, and gives business time to nothing but queue and ivr."""
-        item = then(a(Status.IVR), (1, {"status": "wrap-up"}), (3, {"resume": True}))
+        """Only ivr loses its `enteredAt`, and only queue and ivr have a business time."""
+        item = after_updates(a(Status.IVR), (1, {"status": "wrap-up"}), (3, {"resume": True}))
         assert item.wrap_up == StatusDuration(entered_at=T0 + SECOND, time_ms=2000, business_time_ms=None)
 
     def test_a_resume_to_assigned_of_what_nobody_accepted_before_is_the_acceptance(self) -> None:
         waiting = a(Status.WRAP_UP, assigned_to="u1", last_revision=QueuePass(entered_queue_at=T0))
-        item = then(waiting, (3, {"resume": True}), (5, {"status": "completed"}))
+        item = after_updates(waiting, (3, {"resume": True}), (5, {"status": "completed"}))
         assert item.last_revision == QueuePass(entered_queue_at=T0, accepted_at=T0 + 3 * SECOND)
         assert item.handle is not None
         assert item.handle.time_ms == 2000
 
     def test_after_another_acceptance_the_handle_time_counts_from_that(self) -> None:
-        item = then(
+        item = after_updates(
             a(Status.IVR, queue="q1"),
             (1, {"assignedTo": "u1"}), (4, {"status": "wrap-up"}), (10, {"resume": True}), (12, {"assignedTo": None}),
             (20, {"assignedTo": "u2"}), (21, {"status": "completed"}),
@@ -192,35 +198,35 @@ class TestWrapUpAndHandle:
         assert item.handle.time_ms == 3000 + 1000
 
     def test_handled_since_nobody_knows_when_counts_as_nothing(self) -> None:
-        item = done(a(Status.ASSIGNED, assigned_to="u1"), {"status": "completed"})
+        item = applied(a(Status.ASSIGNED, assigned_to="u1"), {"status": "completed"})
         assert item.handle == HandleDuration(time_ms=0)
 
 
 class TestWorkedOutOnce:
-    """What a change of status entails is worked out from the status before to the one after, whatever lay between."""
+    """Timings follow from the status before and the status after, not from actions in between."""
 
     def test_assigned_on_the_way_to_wrap_up_is_no_acceptance(self) -> None:
-        item = done(a(Status.IVR, ivr=StatusDuration(entered_at=T0)), {"assignedTo": "u1", "status": "wrap-up"})
+        item = applied(a(Status.IVR, ivr=StatusDuration(entered_at=T0)), {"assignedTo": "u1", "status": "wrap-up"})
         assert item.last_revision is None
         assert item.resource_first_assign_time_ms is None
         assert item.handle is None
         assert item.ivr == StatusDuration(time_ms=WAITED_MS, business_time_ms=WAITED_MS)
 
     def test_queued_on_the_way_to_assigned_is_no_entry(self) -> None:
-        item = done(a(Status.IVR), {"queue": "q1", "assignedTo": "u1"})
+        item = applied(a(Status.IVR), {"queue": "q1", "assignedTo": "u1"})
         assert (item.queued_count, item.first_enter_queue_at, item.resource_first_queue_time_ms) == (0, None, None)
         assert item.last_revision == QueuePass(accepted_at=NOW)
 
     def test_ivr_on_the_way_from_queued_to_assigned_is_no_stay(self) -> None:
         waiting = a(Status.QUEUED, queue="q1", last_revision=QueuePass(entered_queue_at=T0))
-        item = done(waiting, {"queue": None, "assignedTo": "u1"})
+        item = applied(waiting, {"queue": None, "assignedTo": "u1"})
         assert item.ivr is None
         assert item.last_revision is not None
         assert item.last_revision.queue_time_ms == WAITED_MS
 
     def test_no_change_of_status_no_timing(self) -> None:
         before = a(Status.ASSIGNED, assigned_to="u1", last_revision=QueuePass(accepted_at=T0))
-        after = done(before, {"queue": "q2", "paused": True})
+        after = applied(before, {"queue": "q2", "paused": True})
         for name in ("last_revision", "ivr", "wrap_up", "handle", "completed_at", "queued_count"):
             assert getattr(after, name) == getattr(before, name), name
 
@@ -229,7 +235,7 @@ class TestTime:
     def test_a_clock_turned_back_counts_as_nothing(self) -> None:
         before = T0 - 60 * SECOND
         queued = a(Status.QUEUED, queue="q1", last_revision=QueuePass(entered_queue_at=T0))
-        item = done(queued, {"assignedTo": "u1"}, now=before)
+        item = applied(queued, {"assignedTo": "u1"}, now=before)
         assert item.last_revision is not None
         assert (item.last_revision.queue_time_ms, item.last_revision.queue_business_time_ms) == (0, 0)
         assert item.resource_first_assign_time_ms == 0
@@ -247,7 +253,7 @@ class TestTime:
         result = execute(
             a(Status.QUEUED, queue="q1", last_revision=QueuePass(entered_queue_at=T0)),
             parsed({"queue": None}),
-            context=AROUND,
+            context=CONTEXT,
             now=T0 + 120 * SECOND,
             calendar=an_hour_is_a_minute,
         )
@@ -267,7 +273,7 @@ class TestTime:
             result = execute(
                 a(Status.IVR, ivr=StatusDuration(entered_at=T0)),
                 parsed({"queue": "q1"}),
-                context=AROUND,
+                context=CONTEXT,
                 now=now,
                 calendar=contrary,
             )
@@ -278,6 +284,6 @@ class TestTime:
 
     def test_what_a_record_holds_besides_is_kept(self) -> None:
         stay = StatusDuration(entered_at=T0, other={"colour": "red"})
-        item = done(a(Status.IVR, ivr=stay), {"queue": "q1"})
+        item = applied(a(Status.IVR, ivr=stay), {"queue": "q1"})
         assert item.ivr is not None
         assert item.ivr.other == {"colour": "red"}

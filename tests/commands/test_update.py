@@ -1,4 +1,4 @@
-"""What an update may contain (commands.md): nested and dotted keys, aliases, and every fault named at once."""
+"""What an update may contain (docs/commands.md): nested and dotted keys, aliases, and every fault named at once."""
 
 from datetime import UTC, datetime
 from typing import Any
