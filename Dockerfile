@@ -1,4 +1,4 @@
-# The base stays the same in both stages, so that the environment moves as it is.
+# Both stages have the same base, because the environment is copied from one to the other.
 ARG PYTHON=python:3.13-slim-bookworm
 
 FROM ${PYTHON} AS build
@@ -18,7 +18,7 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel .
  && /opt/routing-sync/bin/pip uninstall --yes pip
 
 FROM ${PYTHON}
-# Probes come from outside the container: its own loopback is of no use to them.
+# Probes come from outside the container, so the server must not listen on the loopback address alone.
 ENV PATH=/opt/routing-sync/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HTTP_HOST=0.0.0.0
 COPY --from=build /opt/routing-sync /opt/routing-sync
 WORKDIR /var/empty

@@ -1,7 +1,7 @@
-"""The env file of a local run: what the provisioning printed, as lines that a shell can read.
+"""The env file of a local run: the output of `routing-sync provision --json` as lines for a shell.
 
-Run by hand it reads the JSON object of `routing-sync provision --json` from standard input and prints the lines; that
-is how the compose file hands the queue and the topics to the worker.
+The script reads that JSON object from standard input and prints the lines. The compose file hands the queue and the
+topics to the worker this way.
 """
 
 import json
@@ -13,7 +13,7 @@ _NEEDED = ("SQS_QUEUE_URL", "SNS_CONVERSATION_TOPIC_ARN", "SNS_WORK_ITEM_TOPIC_A
 
 
 def provisioned(output: str) -> dict[str, str]:
-    """The variables in the output of the provisioning; `ValueError` if it is not that."""
+    """The variables in the last line of `routing-sync provision --json`; `ValueError` where they are missing."""
     last = output.strip().splitlines()[-1:] or [""]
     try:
         values = json.loads(last[0])
@@ -32,7 +32,7 @@ def lines(variables: Mapping[str, str]) -> str:
 
 
 def main() -> int:
-    """From standard input to standard output; the exit status."""
+    """Read standard input, print to standard output; returns the exit status."""
     try:
         print(lines(provisioned(sys.stdin.read())), end="")
     except ValueError as error:

@@ -1,12 +1,12 @@
 """LocalStack without Docker: SNS and SQS on 127.0.0.1, from the packages in `.venv-localstack`.
 
-It has an environment of its own (`make localstack-setup`), since its dependencies are pinned apart from the project's.
-Run it by hand with `python localstack/localstack_server.py [--port N]`; in tests and scripts:
+LocalStack has an environment of its own (`make localstack-setup`), because its dependencies are pinned apart from the
+project's. Run it by hand with `python localstack/localstack_server.py [--port N]`; in tests and scripts:
 
     with LocalStack() as localstack:
         settings = localstack.environment
 
-Queues and topics live in its memory: after `kill` or `stop` they are gone.
+Queues and topics are kept in memory: `kill` and `stop` lose them.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def aws_environment(endpoint: str) -> dict[str, str]:
 
 
 def find_python() -> Path:
-    """The interpreter that has LocalStack (`LOCALSTACK_PYTHON` names another); `ServerError` if there is none."""
+    """The interpreter of LocalStack's environment or `LOCALSTACK_PYTHON`; `ServerError` where it is missing."""
     python = Path(os.environ.get("LOCALSTACK_PYTHON", ROOT / ".venv-localstack" / "bin" / "python"))
     if not python.exists():
         raise ServerError("LocalStack is not installed: run `make localstack-setup`")
@@ -42,7 +42,7 @@ def find_python() -> Path:
 
 
 class LocalStack(ServerProcess):
-    """A LocalStack of one's own, with SNS and SQS only."""
+    """A LocalStack process with SNS and SQS only."""
 
     name = "LocalStack"
 
@@ -57,20 +57,20 @@ class LocalStack(ServerProcess):
         return aws_environment(self.endpoint)
 
     def _command(self) -> Sequence[str]:
-        # -P: never take a folder of this project for the package `localstack`.
+        # -P: Python must not take the folder `localstack` of this project for the package.
         return [str(find_python()), "-P", "-m", "localstack.runtime.main"]
 
     def _environment(self) -> Mapping[str, str]:
         return {
             "SERVICES": "sqs,sns",
             "GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
-            # Queue URLs that resolve without a DNS server.
+            # Queue URLs with an address: no DNS server is needed.
             "LOCALSTACK_HOST": f"127.0.0.1:{self.port}",
             "SQS_ENDPOINT_STRATEGY": "path",
             "LOCALSTACK_VOLUME_DIR": str(self.data / "volume"),
             "FILESYSTEM_ROOT": str(self.data / "root"),
             "TMPDIR": str(self.data),
-            # Nothing is fetched, nothing is reported, no DNS server is started.
+            # LocalStack downloads nothing, reports nothing and starts no DNS server.
             "SKIP_SSL_CERT_DOWNLOAD": "1",
             "DISABLE_EVENTS": "1",
             "DNS_ADDRESS": "0",
@@ -92,7 +92,7 @@ class LocalStack(ServerProcess):
 
 
 def main() -> int:
-    """Serve until Ctrl-C; the exit status."""
+    """Serve until Ctrl-C; returns the exit status."""
     parser = argparse.ArgumentParser(description="LocalStack's SNS and SQS on 127.0.0.1")
     parser.add_argument("--port", type=int, default=4566)
     server = LocalStack(port=parser.parse_args().port)

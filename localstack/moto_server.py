@@ -1,12 +1,12 @@
 """moto's server as a process of its own: SNS and SQS for the quick suite and the demo.
 
-Up in about a second and made for behaviour, not for volume: some thirty messages a second. Run it by hand with
+It starts in about a second and handles some thirty messages a second: for behaviour, not for load. Run it by hand with
 `python localstack/moto_server.py [--port N]`; in tests and scripts:
 
     with MotoServer() as moto:
         moto.reset()
 
-Queues and topics live in its memory: after `kill` or `stop` they are gone.
+Queues and topics are kept in memory: `kill` and `stop` lose them.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from server_process import ServerProcess, run_until_interrupted
 
 
 class MotoServer(ServerProcess):
-    """A moto server of one's own."""
+    """A moto server process."""
 
     name = "moto"
 
@@ -35,7 +35,7 @@ class MotoServer(ServerProcess):
         return aws_environment(self.endpoint)
 
     def reset(self) -> None:
-        """Forget every queue and topic."""
+        """Remove every queue and topic."""
         request = urllib.request.Request(f"{self.endpoint}/moto-api/reset", method="POST")  # noqa: S310 - ours
         with urllib.request.urlopen(request, timeout=10):  # noqa: S310 - ours
             pass
@@ -44,7 +44,7 @@ class MotoServer(ServerProcess):
         return [sys.executable, "-P", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
 
     def _environment(self) -> Mapping[str, str]:
-        # moto itself must never find an endpoint or a profile of this machine.
+        # moto must not use an endpoint or a profile of this machine.
         return {"AWS_ENDPOINT_URL": "", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
     def _answers(self) -> bool:
@@ -61,7 +61,7 @@ class MotoServer(ServerProcess):
 
 
 def main() -> int:
-    """Serve until Ctrl-C; the exit status."""
+    """Serve until Ctrl-C; returns the exit status."""
     parser = argparse.ArgumentParser(description="moto's SNS and SQS on 127.0.0.1")
     parser.add_argument("--port", type=int, default=4566)
     server = MotoServer(port=parser.parse_args().port)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes topics, queue, dead-letter queue, subscriptions and redrive policy on a local endpoint, again and again to the same end.
+# Makes topics, queue, dead-letter queue, subscriptions and redrive policy on a local endpoint. It may be run again.
 set -eu
 export AWS_ENDPOINT_URL="${AWS_ENDPOINT_URL:-http://127.0.0.1:4566}"
 export AWS_REGION="${AWS_REGION:-us-east-1}"

@@ -1,7 +1,7 @@
 """A local server as a child process: started, awaited, stopped, killed, suspended; never left behind.
 
-What the embedded MongoDB, LocalStack and moto's server have in common. Leaves out what each of them needs on its
-command line and how each tells that it is ready. Every fault is a `ServerError` of one line that names the remedy.
+The base of the embedded MongoDB, LocalStack and moto's server. Each subclass has its own command line and its own way
+to find out whether the server is ready. Every error is a `ServerError` of one line that names the remedy.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ class ServerError(Exception):
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on now."""
+    """A TCP port of 127.0.0.1 that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -36,24 +36,24 @@ def free_port() -> int:
 
 
 def port_taken(port: int) -> bool:
-    """Whether something listens on that port of 127.0.0.1."""
+    """Whether a process listens on that port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class ServerProcess(ABC):
-    """One server on one port of 127.0.0.1, the same port and data across `start`, `stop`, `kill` and `start` again.
+    """One server on one port of 127.0.0.1. It keeps its port and data across `start`, `stop`, `kill` and `start` again.
 
-    `with` starts it and closes it; `close` also removes temporary data. If this process dies, even by SIGKILL, so does
-    the server. All calls block: from a coroutine, go through `asyncio.to_thread`.
+    `with` starts and closes it; `close` also removes temporary data. If this process dies, even by SIGKILL, the server
+    dies too. All calls block: a coroutine calls them through `asyncio.to_thread`.
     """
 
     name: str
     ready_within_s: float = 60
 
     def __init__(self, *, port: int | None = None, data: Path | None = None) -> None:
-        """`port`: a free one if not given. `data`: a folder that is kept; a temporary one if not given."""
+        """`port`: None takes a free one. `data`: a folder that is kept; None takes a temporary one."""
         self.port = free_port() if port is None else port
         self._data_given = data
         self._data: Path | None = data
@@ -62,18 +62,18 @@ class ServerProcess(ABC):
 
     @abstractmethod
     def _command(self) -> Sequence[str]:
-        """The command line; `ServerError` if the program is not there."""
+        """The command line; `ServerError` where the program is missing."""
 
     @abstractmethod
     def _answers(self) -> bool:
-        """Whether the server can be used now; asked again and again until it can."""
+        """Whether the server can be used now; called repeatedly while it starts."""
 
     def _environment(self) -> Mapping[str, str]:
-        """Variables on top of this process's own."""
+        """Environment variables besides those of this process."""
         return {}
 
-    def _explain(self, output: str) -> str | None:  # noqa: ARG002 - for the servers that know their cases
-        """The one line for a server that ended while starting, if its output is a known case."""
+    def _explain(self, output: str) -> str | None:  # noqa: ARG002 - a default for servers without known cases
+        """One line with the remedy where a server ended while starting and its output is a known case."""
         return None
 
     @property
@@ -86,23 +86,23 @@ class ServerProcess(ABC):
 
     @property
     def log(self) -> Path:
-        """The file of the server's own output, of its last start."""
+        """The file with the server's output since its last start."""
         return self.data / f"{self.name.lower()}.log"
 
     @property
     def pid(self) -> int:
-        """The server's process id; `ServerError` if it does not run."""
+        """The server's process id; `ServerError` where it does not run."""
         if self._process is None or not self.running:
             raise ServerError(f"{self.name} on port {self.port} is not running: start() it first")
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """Whether the process is there, suspended or not."""
+        """Whether the process exists, suspended or not."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start and wait until it can be used. Nothing happens if it already runs."""
+        """Start the server and wait until it can be used; a running server is left alone."""
         if self.running:
             return
         self._forget()
@@ -116,9 +116,9 @@ class ServerProcess(ABC):
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self._environment()},
-                # Not this process's folder: a server must find its own packages, not this project's folders.
+                # Not this process's folder: the server must find its own packages, not this project's folders.
                 cwd=self.data,
-                # A group of its own, so that Ctrl-C reaches us, who stop it in order, and not the server.
+                # A process group of its own: Ctrl-C reaches this process, which then stops the server in order.
                 start_new_session=True,
             )
         self._watch(self._process.pid)
@@ -159,7 +159,7 @@ class ServerProcess(ABC):
     def close(self) -> None:
         """Stop, and remove the data if it is temporary."""
         if self._data is not None and self._data_given is None:
-            # Nobody will read it again, so there is nothing to end in order.
+            # Temporary data is not read again, so the server need not end in order.
             self.kill()
             shutil.rmtree(self._data, ignore_errors=True)
             self._data = None
@@ -167,7 +167,7 @@ class ServerProcess(ABC):
             self.stop()
 
     def wait(self) -> int:
-        """Wait until the server ends by itself; its exit status."""
+        """Wait until the server ends by itself; returns its exit status."""
         return 0 if self._process is None else self._process.wait()
 
     def __enter__(self) -> Self:
@@ -193,7 +193,7 @@ class ServerProcess(ABC):
             if time.monotonic() > deadline:
                 raise ServerError(
                     f"{self.name} on port {self.port} was not ready within {self.ready_within_s:.0f} s: "
-                    "see whether the machine is overloaded, then try again"
+                    "the machine may be overloaded, try again"
                 )
             time.sleep(_POLL_S)
 
@@ -208,7 +208,7 @@ class ServerProcess(ABC):
         )
 
     def _forget(self) -> None:
-        """Tell the watchdog that there is nothing left to end, and take its exit status."""
+        """Tell the watchdog that the server has ended, and wait for it."""
         watchdog, self._watchdog = self._watchdog, None
         if watchdog is not None:
             with contextlib.suppress(BrokenPipeError):
@@ -222,13 +222,13 @@ class ServerProcess(ABC):
 
 
 def stop_on_signals() -> None:
-    """Make SIGINT and SIGTERM a `KeyboardInterrupt`, also where a shell in the background had SIGINT ignored."""
+    """Make SIGINT and SIGTERM raise `KeyboardInterrupt`, even where the parent shell made SIGINT ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def run_until_interrupted(server: ServerProcess, address: str) -> int:
-    """What the scripts do when run by hand: start, say where, serve until Ctrl-C or SIGTERM; the exit status."""
+    """Start the server, print its address, and serve until Ctrl-C or SIGTERM; returns the exit status."""
     stop_on_signals()
     try:
         with server:

@@ -1,7 +1,7 @@
 """`make localstack`: SNS, SQS and MongoDB on this machine until Ctrl-C, provisioned, and an env file for `make run`.
 
-With Docker's engine at hand it starts the services of compose.yaml, else LocalStack from its packages and the embedded
-MongoDB.
+Where a Docker engine answers it starts the services of compose.yaml, otherwise LocalStack from its packages and the
+embedded MongoDB.
 """
 
 import argparse
@@ -42,13 +42,13 @@ def docker_answers() -> bool:
 
 @contextmanager
 def in_docker() -> Iterator[dict[str, str]]:
-    """The two services in containers; where they are, as variables."""
+    """Run the two services in containers; yields the variables that point to them."""
     if subprocess.run([*_COMPOSE, "up", "--detach", "--wait", "localstack", "mongo"], check=False).returncode != 0:
         raise ServerError(
             "the containers did not start: see above, or leave Docker out with `make localstack DOCKER=no`"
         )
     try:
-        # The set names its member by the container's name, which this machine cannot resolve.
+        # The replica set names its member by the container's name, which this machine cannot resolve.
         mongodb = {"MONGODB_URI": f"mongodb://127.0.0.1:{_MONGODB_PORT}/?directConnection=true"}
         yield aws_environment(f"http://127.0.0.1:{_AWS_PORT}") | mongodb
     finally:
@@ -57,13 +57,13 @@ def in_docker() -> Iterator[dict[str, str]]:
 
 @contextmanager
 def on_this_machine() -> Iterator[dict[str, str]]:
-    """The two servers as processes; where they are, as variables."""
+    """Run the two servers as processes; yields the variables that point to them."""
     with LocalStack(port=_usual_or_free(_AWS_PORT)) as aws, Mongod(port=_usual_or_free(_MONGODB_PORT)) as mongod:
         yield aws.environment | {"MONGODB_URI": mongod.uri}
 
 
 def already_running() -> bool:
-    """Whether the servers of the env file answer: another one of these must not take it over."""
+    """Whether the servers of the env file answer: then another `make localstack` owns the file."""
     if not ENV_FILE.exists():
         return False
     found = re.search(r"^AWS_ENDPOINT_URL=\S*?:(\d+)", ENV_FILE.read_text(), re.MULTILINE)
@@ -71,7 +71,7 @@ def already_running() -> bool:
 
 
 def provision(variables: Mapping[str, str]) -> dict[str, str]:
-    """Make queues and topics through the command line; where they are, as variables."""
+    """Make queues and topics with `routing-sync provision`; returns the variables that name them."""
     command = Path(sys.executable).parent / "routing-sync"
     done = subprocess.run(
         [str(command), "provision", "--json"],
@@ -82,7 +82,9 @@ def provision(variables: Mapping[str, str]) -> dict[str, str]:
         check=False,
     )
     if done.returncode != 0:
-        raise ServerError(f"provisioning failed: {(done.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
+        raise ServerError(
+            f"`routing-sync provision` failed: {(done.stderr.strip().splitlines() or ['it printed nothing'])[-1]}"
+        )
     try:
         return env_file.provisioned(done.stdout)
     except ValueError as error:
@@ -90,13 +92,13 @@ def provision(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def main() -> int:
-    """Serve until Ctrl-C or SIGTERM; the exit status."""
+    """Serve until Ctrl-C or SIGTERM; returns the exit status."""
     parser = argparse.ArgumentParser(description="SNS, SQS and MongoDB on this machine, for `make run`")
     parser.add_argument("--no-docker", action="store_true", help="use processes even where Docker answers")
     docker = not parser.parse_args().no_docker and docker_answers()
     stop_on_signals()
     if already_running():
-        print(f"`make localstack` is running already, for what {_SHOWN} says: stop it first", file=sys.stderr)
+        print(f"`make localstack` is already running, {_SHOWN} points to its servers: stop it first", file=sys.stderr)
         return 1
     print(f"Starting LocalStack (SNS, SQS) and MongoDB {'with Docker' if docker else 'without Docker'} ...", flush=True)
     written = ""
@@ -107,7 +109,7 @@ def main() -> int:
             written = env_file.lines(variables)
             ENV_FILE.parent.mkdir(exist_ok=True)
             ENV_FILE.write_text(written)
-            _tell(variables)
+            _print_places(variables)
             while True:
                 time.sleep(3600)
     except ServerError as error:
@@ -117,7 +119,7 @@ def main() -> int:
         print("\nStopped.")
         return 0
     finally:
-        # Not that of another one, started later.
+        # The file may belong to another `make localstack` that was started later.
         if ENV_FILE.exists() and ENV_FILE.read_text() == written:
             ENV_FILE.unlink()
 
@@ -126,11 +128,11 @@ def _usual_or_free(port: int) -> int:
     if not port_taken(port):
         return port
     other = free_port()
-    print(f"  port {port} is taken, {other} instead", flush=True)
+    print(f"  port {port} is taken: port {other} is used instead", flush=True)
     return other
 
 
-def _tell(variables: Mapping[str, str]) -> None:
+def _print_places(variables: Mapping[str, str]) -> None:
     rows = {
         "SNS and SQS": variables["AWS_ENDPOINT_URL"],
         "MongoDB": variables["MONGODB_URI"],
@@ -141,7 +143,7 @@ def _tell(variables: Mapping[str, str]) -> None:
     }
     for what, where in rows.items():
         print(f"  {what:<14} {where}")
-    print("Next, in another terminal:  make run        Ctrl-C here stops it all.", flush=True)
+    print("Next, in another terminal:  make run        Ctrl-C here stops all of it.", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The env file of a local run holds what the provisioning printed, or the run stops with a line that says so."""
+"""The env file holds the provisioned variables; any other output of the provisioning is refused."""
 
 import json
 
@@ -9,7 +9,7 @@ import env_file
 PROVISIONED = {"SQS_QUEUE_URL": "http://q", "SNS_CONVERSATION_TOPIC_ARN": "arn:c", "SNS_WORK_ITEM_TOPIC_ARN": "arn:w"}
 
 
-def test_its_lines_can_be_read_by_a_shell() -> None:
+def test_a_shell_can_read_its_lines() -> None:
     variables = env_file.provisioned("made a queue\n" + json.dumps({**PROVISIONED, "created": 3, "SQS_DLQ_URL": "a b"}))
     assert env_file.lines(variables).splitlines() == [
         "SQS_QUEUE_URL=http://q",
@@ -20,6 +20,6 @@ def test_its_lines_can_be_read_by_a_shell() -> None:
 
 
 @pytest.mark.parametrize("output", ["", "no JSON", "[]", json.dumps({"SQS_QUEUE_URL": "http://q"})])
-def test_anything_else_is_refused(output: str) -> None:
+def test_an_output_without_the_variables_is_refused(output: str) -> None:
     with pytest.raises(ValueError, match="did not print SQS_QUEUE_URL"):
         env_file.provisioned(output)

@@ -1,4 +1,4 @@
-"""The embedded MongoDB does what the suites lean on, and says in one line what is wrong when it cannot."""
+"""The embedded MongoDB keeps commits across a kill, dies with its starter, and names the remedy where it cannot run."""
 
 import signal
 import socket
@@ -45,7 +45,7 @@ def test_it_ends_with_the_process_that_started_it() -> None:
         port = int(starter.stdout.readline().partition("127.0.0.1:")[2].partition("/")[0])
         with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
             starter.send_signal(signal.SIGKILL)
-            # The end of the stream, orderly or not, is the end of the server.
+            # The connection ends with the server, in order or by a reset.
             try:
                 end = connection.recv(1)
             except ConnectionResetError:
