@@ -25,7 +25,7 @@ _ALWAYS: Final = ("assignedTo", "queue", "paused")
 
 
 def conversation_document(flat: Mapping[str, Any]) -> Document:
-    """The document of a flat conversation; raises ValidationError with every fault."""
+    """The document of a flat conversation; raises InvalidFields with every fault."""
     attributes = {name: value for name, value in flat.items() if name not in ("id", "queue")}
     attributes.setdefault("rev", 1)
     data = {
@@ -39,7 +39,7 @@ def conversation_document(flat: Mapping[str, Any]) -> Document:
 
 
 def work_item_document(flat: Mapping[str, Any]) -> Document:
-    """The document of a flat work-item; raises ValidationError with every fault."""
+    """The document of a flat work-item; raises InvalidFields with every fault."""
     queue = flat.get("queue")
     links = {
         **{wire: _link(wire, flat.get(name)) for name, wire in _IDS.items()},

@@ -20,7 +20,7 @@ from handlers.documents.json_values import unstorable
 from handlers.documents.nouns import conversation_of, with_work_item, work_item_of
 from handlers.dry_run.flat_form import conversation_document, flat_work_item, work_item_document
 from handlers.events.schema import Id, Instant, WholeNumber
-from handlers.events.validation import question_faults
+from handlers.events.validation import InvalidFields, invalid_fields, question_faults
 from handlers.ports import Document
 from sync.conversation import FIELDS, Conversation
 from sync.conversation import Field as SharedField
@@ -113,7 +113,7 @@ def answer(question: object, *, now: datetime) -> dict[str, Any]:
             case _:
                 raise BadQuestion("kind: must be 'sync' or 'command'")
     except ValidationError as fault:
-        raise BadQuestion(question_faults(fault)) from fault
+        raise BadQuestion(question_faults(invalid_fields(fault))) from fault
 
 
 def _answer_sync(question: _SyncQuestion, now: datetime) -> dict[str, Any]:
@@ -222,7 +222,7 @@ def _document(name: str, flat: Mapping[str, Any]) -> Document:
     build = conversation_document if name == "conversation" else work_item_document
     try:
         return build(flat)
-    except ValidationError as fault:
+    except InvalidFields as fault:
         raise BadQuestion(question_faults(fault, at=(name,))) from fault
 
 

@@ -18,7 +18,8 @@ _CHARACTER_KINDS: Final = bytes(
 """A translation of bytes: a digit to `0`, a character that can stand before a number to `:`, any other to a space."""
 _LONG_NUMBER: Final = b":" + b"0" * 19
 """The shortest number that can exceed 64 bits, as `_CHARACTER_KINDS` translates it."""
-_ESCAPED_NULL: Final = "\\u0000"
+_ESCAPED_NULL: Final = rb"\u0000"
+_NO_OPENING_BRACKETS: Final = bytes(char for char in range(256) if char not in b"{[")
 
 
 class ParsedJson(Struct, frozen=True, kw_only=True):
@@ -60,14 +61,15 @@ def parse_rounded(text: object, where: str, *, depth_max: int) -> Any | Malforme
 
 def made_exact(rounded: Any, text: str | bytes, where: str, *, depth_max: int) -> ParsedJson | Malformed:
     """The value that `parse_rounded` made of `text`, with exact numbers and its depth checked."""
-    text = text if isinstance(text, str) else text.decode()
-    # A value nests at most as deep as its text has opening brackets. Counting them takes a fifth of the walk's time.
-    if text.count("{") + text.count("[") > depth_max and depth_of(rounded, stop_above=depth_max) > depth_max:
+    utf8 = text.encode() if isinstance(text, str) else text
+    # A value nests at most as deep as its text has opening brackets. Counting them takes a tenth of the walk's time.
+    brackets = len(utf8.translate(None, _NO_OPENING_BRACKETS))
+    if brackets > depth_max and depth_of(rounded, stop_above=depth_max) > depth_max:
         return too_deep(where, depth_max)
-    if _LONG_NUMBER in text.encode().translate(_CHARACTER_KINDS) or not isinstance(rounded, dict | list):
+    if _LONG_NUMBER in utf8.translate(_CHARACTER_KINDS) or not isinstance(rounded, dict | list):
         # orjson rounds a number beyond 64 bits. The exact number is refused later; a rounded one would be stored.
-        return ParsedJson(value=json.loads(text), known_storable=False)
-    return ParsedJson(value=rounded, known_storable="\\" not in text or _ESCAPED_NULL not in text)
+        return ParsedJson(value=json.loads(utf8), known_storable=False)
+    return ParsedJson(value=rounded, known_storable=b"\\" not in utf8 or _ESCAPED_NULL not in utf8)
 
 
 def too_deep(where: str, depth_max: int) -> Malformed:

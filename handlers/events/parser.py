@@ -1,17 +1,14 @@
 """A message's body to an event: unwrap the event, check its envelope, read its snapshot. Each step runs once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-from pydantic import ValidationError
 
 from commands.instant import parse_instant
 from handlers.documents.json_values import all_spellable, unstorable
 from handlers.events.envelope import DEFAULT_LIMITS, Limits, UnwrappedEvent, trace_of, unwrap_text, unwrap_value
 from handlers.events.event import Event, Malformed, RejectionCode, UnsupportedEvent
 from handlers.events.readers import ParsedEnvelope, read_snapshot
-from handlers.events.schema import ReasonMeta, RoutingReason
-from handlers.events.validation import rejection_of, validate_envelope, validate_reason_meta
+from handlers.events.validation import InvalidFields, rejection_of, validate_envelope
 
 
 def read_message(
@@ -40,7 +37,7 @@ def read_event(
     raw, published = unwrapped.event, unwrapped.published
     try:
         fields = validate_envelope(raw)
-    except ValidationError as error:
+    except InvalidFields as error:
         return rejection_of(error)
     published_at = published.get("publishedAt") if published is not None else None
     if published_at is None:
@@ -48,28 +45,11 @@ def read_event(
     instant = parse_instant(published_at) if isinstance(published_at, str) else None
     if published_at is not None and instant is None:
         return Malformed(code=RejectionCode.INVALID_FIELD, reason="publishedAt: not an ISO 8601 time with a zone")
-    metas = _metas(fields.get("routingReasons") or ())
-    if isinstance(metas, Malformed):
-        return metas
     trace = unwrapped.trace or (trace_of({"MessageAttributes": attributes}) if attributes else None)
-    result = read_snapshot(
-        ParsedEnvelope(fields=fields, snapshot=raw["data"], published_at=instant, trace=trace, metas=metas)
-    )
+    result = read_snapshot(ParsedEnvelope(fields=fields, snapshot=raw["data"], published_at=instant, trace=trace))
     # Checked last: a revision beyond 64 bits is reported as a bad revision, and an unsupported event is not stored.
     fault = _storage_fault(unwrapped) if isinstance(result, Event) else None
     return result if fault is None else Malformed(code=RejectionCode.INVALID_FIELD, reason=f"the event holds {fault}")
-
-
-def _metas(reasons: Sequence[RoutingReason]) -> Sequence[ReasonMeta] | Malformed:
-    metas: list[ReasonMeta] = []
-    for index, reason in enumerate(reasons):
-        try:
-            meta = validate_reason_meta(reason)
-        except ValidationError as error:
-            return rejection_of(error, at=("routingReasons", str(index), "meta"))
-        if meta is not None:
-            metas.append(meta)
-    return metas
 
 
 def _storage_fault(unwrapped: UnwrappedEvent) -> str | None:

@@ -10,12 +10,11 @@ from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
-from pydantic import ValidationError
 
 from commands.work_item import STATUS_ALIASES, Status
 from handlers.events.event import Event, Malformed, UnsupportedEvent
-from handlers.events.schema import EventEnvelope, FieldChange, ReasonMeta
-from handlers.events.validation import rejection_of, validate_conversation, validate_work_item
+from handlers.events.schema import EventEnvelope, FieldChange, RoutingReason
+from handlers.events.validation import InvalidFields, rejection_of, validate_conversation, validate_work_item
 from sync.conversation import FIELDS, Field
 from sync.gates import Side
 
@@ -24,15 +23,14 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
     """An event whose envelope is checked and whose snapshot is still to be read.
 
     `fields`: the envelope's modelled fields. `snapshot`: the event's `data` as it came, unchecked.
-    `published_at`: the time of publishing, else of creation. `metas`: the modelled `meta` of the routing reasons.
-    `supported` False: only the event's revision is of interest.
+    `published_at`: the time of publishing, else of creation. `supported` False: only the event's revision is of
+    interest.
     """
 
     fields: EventEnvelope
     snapshot: Mapping[str, Any]
     published_at: datetime | None
     trace: Mapping[str, str] | None
-    metas: Sequence[ReasonMeta]
     supported: bool = True
 
     def event(
@@ -85,10 +83,13 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
         changes = self.fields.get("changes") or {}
         return changes.get("attributes") or {}, changes.get("relationships") or {}
 
+    def reasons(self) -> Sequence[RoutingReason]:
+        """The routing reasons, each with the modelled part of its `meta`."""
+        return self.fields.get("routingReasons") or ()
+
     def _has_sync_action(self) -> bool:
         """This worker gives each sync a reason with a `SYNC_*` action; its predecessor gives none."""
-        # A loop, because a generator takes 2 µs more.
-        for reason in self.fields.get("routingReasons") or ():
+        for reason in self.reasons():  # noqa: SIM110 - a generator takes 0.5 µs more of the 50 that a message takes
             if (reason.get("action") or "").startswith("SYNC_"):
                 return True
         return False
@@ -97,7 +98,7 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
 def read_conversation_event(envelope: ParsedEnvelope) -> Event:
     """The event of a conversation. A deletion has a name in `.delete` or `deleted: true`.
 
-    Raises ValidationError where the snapshot is not a conversation's.
+    Raises InvalidFields where the snapshot is not a conversation's.
     """
     snapshot = validate_conversation(envelope.snapshot)
     deletion = envelope.fields["name"].endswith(".delete") or snapshot["attributes"].get("deleted") is True
@@ -143,7 +144,7 @@ def _fields_changed_in_conversation(envelope: ParsedEnvelope) -> frozenset[Field
 def read_work_item_event(envelope: ParsedEnvelope) -> Event | UnsupportedEvent:
     """The event of a work-item; unsupported where its resource is not a conversation.
 
-    Raises ValidationError where the snapshot is not a work-item's.
+    Raises InvalidFields where the snapshot is not a work-item's.
     """
     # A work-item of another resource may lack the fields that a conversation's must have, so the type is read first.
     attributes = envelope.snapshot.get("attributes")
@@ -200,10 +201,11 @@ def _known_conversation_rev(envelope: ParsedEnvelope, resource_rev: int | None) 
 
     The first that is present counts: `meta.conversationRev`, `meta.data.resource.rev`, on a create `resourceRev`.
     """
-    for meta in envelope.metas:
+    metas = [meta for reason in envelope.reasons() if (meta := reason.get("meta")) is not None]
+    for meta in metas:
         if (rev := meta.get("conversationRev")) is not None:
             return rev
-    for meta in envelope.metas:
+    for meta in metas:
         resource = (meta.get("data") or {}).get("resource") or {}
         if (rev := resource.get("rev")) is not None:
             return rev
@@ -212,7 +214,7 @@ def _known_conversation_rev(envelope: ParsedEnvelope, resource_rev: int | None) 
 
 
 SnapshotReader = Callable[[ParsedEnvelope], Event | UnsupportedEvent]
-"""Reads an event's snapshot. Raises ValidationError for a modelled field of a wrong type."""
+"""Reads an event's snapshot. Raises InvalidFields for a modelled field of a wrong type."""
 
 READERS_BY_NAME: Final[Mapping[str, SnapshotReader]] = {
     "kustomer.conversation.create": read_conversation_event,
@@ -237,14 +239,14 @@ def read_snapshot(envelope: ParsedEnvelope) -> Event | UnsupportedEvent | Malfor
     if reader is not None:
         try:
             return reader(envelope)
-        except ValidationError as error:
+        except InvalidFields as error:
             return rejection_of(error, at=("data",))
     kind = envelope.snapshot.get("type")
     observer = _READERS_BY_TYPE.get(kind) if isinstance(kind, str) else None
     if observer is not None:
         try:
             return observer(replace(envelope, supported=False))
-        except ValidationError:
+        except InvalidFields:
             # Another producer's event may have another snapshot. Only its revision is lost.
             pass
     return envelope.unsupported_event()

@@ -5,7 +5,7 @@
 
 from typing import Annotated, Any, Final, Literal, Required
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, SkipValidation, StringConstraints
 from typing_extensions import TypedDict
 
 from commands.instant import parse_instant
@@ -181,11 +181,11 @@ class ReasonMeta(TypedDict, total=False):
 
 
 class RoutingReason(TypedDict, total=False):
-    """A routing reason. The shape of `meta` depends on the action; `validate_reason_meta` reads it."""
+    """A routing reason. The shape of `meta` depends on the action, so `validate_envelope` checks it by itself."""
 
     action: str | None
     code: str | None
-    meta: Any
+    meta: SkipValidation[ReasonMeta | None]
 
 
 class EventEnvelope(TypedDict, total=False):

@@ -6,11 +6,10 @@ from typing import Any, Final
 
 import pytest
 from msgspec import Struct
-from pydantic import ValidationError
 
 from commands.instant import parse_instant
 from handlers.events.schema import MODELLED_NAMES
-from handlers.events.validation import validate_conversation, validate_envelope, validate_work_item
+from handlers.events.validation import InvalidFields, validate_conversation, validate_envelope, validate_work_item
 from tests.handlers.events.malformed_fields import WRONG_IN_A_CONVERSATION, WRONG_IN_A_WORK_ITEM, WRONG_IN_THE_EVENT
 from tests.handlers.events.malformed_kind import GONE, altered, good
 
@@ -50,17 +49,20 @@ def passes(check: Check, value: object) -> bool:
     """Whether the value passes. A value that does is returned as it came, without the names that are not modelled."""
     try:
         modelled = check.validate(value)
-    except ValidationError:
+    except InvalidFields:
         return False
     assert repr(modelled) == repr(part_of(value, modelled))
     return True
 
 
 def part_of(whole: Any, modelled: Any) -> Any:
-    """The same fields of `whole` that `modelled` has."""
+    """The same fields of `whole` that `modelled` has. A routing reason's `meta` of another shape is left out."""
     if isinstance(modelled, dict):
         assert type(whole) is dict
-        return {name: part_of(whole[name], inner) for name, inner in modelled.items()}
+        return {
+            name: None if name == "meta" and inner is None else part_of(whole[name], inner)
+            for name, inner in modelled.items()
+        }
     if isinstance(modelled, list):
         assert type(whole) is list
         assert len(whole) == len(modelled)
