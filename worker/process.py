@@ -34,8 +34,8 @@ from worker.telemetry.logs import Log, LogIdentity, error_fields, open_log, redi
 from worker.telemetry.metrics import Metrics, NoMetrics, StatsdMetrics, StoreMetrics, Telemetry, resolve_host
 
 TRANSACTION_LIFETIME_S_MAX: Final = 10
-"""The worker warns if MongoDB's `transactionLifetimeLimitSeconds` is longer: so long, the locks of a killed worker hold
-up the other workers."""
+"""The worker warns if MongoDB's `transactionLifetimeLimitSeconds` is longer: for so many seconds, the locks of a killed
+worker block the other workers."""
 
 T = TypeVar("T")
 

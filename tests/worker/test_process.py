@@ -117,7 +117,7 @@ def test_it_works_until_sigterm_and_exits_0(mongod: Mongod, started: list[Worker
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("wrong", "expected"),
     [
         ("SQS_QUEUE_URL=$AWS_ENDPOINT_URL/123456789012/none", "SQS_QUEUE_URL http.*/none: QueueDoesNotExist"),
         ("SQS_QUEUE_URL=$SQS_DEAD_LETTER_QUEUE_URL", "the queue http.* has no redrive policy"),
@@ -132,7 +132,7 @@ def test_it_works_until_sigterm_and_exits_0(mongod: Mongod, started: list[Worker
 )
 @pytest.mark.usefixtures("environment", "_logging_as_it_was")
 def test_a_setup_error_is_one_line_and_exit_1(
-    mongod: Mongod, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], wrong: str, says: str
+    mongod: Mongod, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], wrong: str, expected: str
 ) -> None:
     monkeypatch.setenv("MONGODB_URI", mongod.uri)
     name, _, value = wrong.partition("=")
@@ -140,7 +140,7 @@ def test_a_setup_error_is_one_line_and_exit_1(
     assert run(["run"]) == 1
     out, errors = capfd.readouterr()
     (line,) = errors.splitlines()
-    assert re.match(f"routing-sync run: {says}", line)
+    assert re.match(f"routing-sync run: {expected}", line)
     assert json.loads(out.splitlines()[-1])["msg"] == "cannot start"
     assert "hunter2" not in out + errors
 

@@ -34,7 +34,7 @@ def read(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Setti
     return read_settings(Settings)
 
 
-def way_of(monkeypatch: pytest.MonkeyPatch, **variables: str) -> EngineRollout:
+def rollout_of(monkeypatch: pytest.MonkeyPatch, **variables: str) -> EngineRollout:
     settings = read(monkeypatch, variables)
     assert isinstance(settings, Settings), settings
     return settings.rollout
@@ -48,26 +48,28 @@ def faults(monkeypatch: pytest.MonkeyPatch, **variables: str) -> list[str]:
 
 class TestGood:
     def test_by_default_every_update_is_composed_and_no_limit_is_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert way_of(monkeypatch) == COMPOSED
+        assert rollout_of(monkeypatch) == COMPOSED
 
     @pytest.mark.parametrize("engine", Engine, ids=lambda engine: engine.value)
     def test_the_engine(self, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
-        assert way_of(monkeypatch, COMMAND_ENGINE=engine.value, SYNC_POLICY="legacy") == EngineRollout(engine=engine)
+        assert rollout_of(monkeypatch, COMMAND_ENGINE=engine.value, SYNC_POLICY="legacy") == EngineRollout(
+            engine=engine
+        )
 
     @pytest.mark.parametrize("text", ["LEGACY", "Legacy"])
     def test_the_engine_in_any_case(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-        assert way_of(monkeypatch, COMMAND_ENGINE=text, SYNC_POLICY="legacy").engine is Engine.LEGACY
+        assert rollout_of(monkeypatch, COMMAND_ENGINE=text, SYNC_POLICY="legacy").engine is Engine.LEGACY
 
     @pytest.mark.parametrize("name", UPDATE_NAMES)
     def test_every_update_can_be_rolled_out(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-        rollout = way_of(monkeypatch, **LEGACY_SET, COMPOSED_UPDATES=name)
+        rollout = rollout_of(monkeypatch, **LEGACY_SET, COMPOSED_UPDATES=name)
         assert rollout == EngineRollout(engine=Engine.LEGACY, composed_updates=frozenset({name}))
 
     @pytest.mark.parametrize(
         "text", ["queue:null,assignedTo:null", " queue:null , assignedTo:null ", "assignedTo:null,,queue:null,"]
     )
     def test_several(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-        rollout = way_of(monkeypatch, **LEGACY_SET, COMPOSED_UPDATES=text)
+        rollout = rollout_of(monkeypatch, **LEGACY_SET, COMPOSED_UPDATES=text)
         assert rollout.composed_updates == {"queue:null", "assignedTo:null"}
 
     @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ class TestGood:
     def test_limits_by_origin(
         self, monkeypatch: pytest.MonkeyPatch, text: str, most: Mapping[UpdateOrigin, int]
     ) -> None:
-        assert way_of(monkeypatch, MAX_FIELDS=text).fields_max == most
+        assert rollout_of(monkeypatch, MAX_FIELDS=text).fields_max == most
 
 
 class TestFaults:
@@ -129,13 +131,13 @@ class TestFaults:
         assert line.startswith("MAX_FIELDS: ")
 
 
-async def synced(rollout: EngineRollout, **told: Any) -> HandledEvent:
+async def synced(rollout: EngineRollout, **snapshot: Any) -> HandledEvent:
     """The ending of an event of a conversation whose work-item is assigned to u-1."""
     policy = PolicyInUse.LEGACY if rollout.engine is Engine.LEGACY else PolicyInUse.CAUSAL
     world = World(rollout=rollout, policy=policy).put(
         conversation(3), work_item(3, status="assigned", user="u-1", session="s-1")
     )
-    return await world.one(event(conversation(4, **told)))
+    return await world.one(event(conversation(4, **snapshot)))
 
 
 def used(recorder: TelemetryRecorder) -> dict[str, int]:
@@ -152,7 +154,7 @@ SNOOZED: Json = {"users": ("u-1",), "status": "snoozed"}
 
 class TestUsage:
     @pytest.mark.parametrize(
-        ("rollout", "told", "tags"),
+        ("rollout", "snapshot", "tags"),
         [
             (COMPOSED, SNOOZED, "composed=true count=1 engine=composed fields=paused origin=sync"),
             (LEGACY, SNOOZED, "composed=false count=1 engine=legacy fields=paused origin=sync"),
@@ -175,10 +177,10 @@ class TestUsage:
         ids=["composed", "legacy", "rolled out", "three", "three, legacy"],
     )
     async def test_fields_count_origin_engine_and_way(
-        self, rollout: EngineRollout, told: dict[str, Any], tags: str
+        self, rollout: EngineRollout, snapshot: dict[str, Any], tags: str
     ) -> None:
         recorder = TelemetryRecorder()
-        log_handled([await synced(rollout, **told)], recorder.telemetry)
+        log_handled([await synced(rollout, **snapshot)], recorder.telemetry)
         assert used(recorder) == {tags: 1}
 
     async def test_the_fields_of_a_refused_update_are_counted_too(self) -> None:

@@ -113,7 +113,7 @@ def test_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "says"),
+    ("variables", "expected"),
     [
         (
             {"RECEIVERS": "10", "IN_HAND_MAX": "55"},
@@ -147,14 +147,14 @@ def test_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_settings_that_contradict_each_other(
-    monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], says: str
+    monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], expected: str
 ) -> None:
     lines = _faults(monkeypatch, {**GOOD, **variables})
-    assert lines == [says]
+    assert lines == [expected]
 
 
 @pytest.mark.parametrize(
-    ("variables", "says"),
+    ("variables", "expected"),
     [
         (
             {"SYNC_POLICY": '"Causal"'},
@@ -168,9 +168,11 @@ def test_settings_that_contradict_each_other(
         ({"LOG_LEVEL": "a\nb"}, "LOG_LEVEL: 'a\\nb' is none of the choices: "),
     ],
 )
-def test_a_wrong_value_is_repeated(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], says: str) -> None:
+def test_a_wrong_value_is_repeated(
+    monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], expected: str
+) -> None:
     [line] = _faults(monkeypatch, {**GOOD, **variables})
-    assert line.startswith(says)
+    assert line.startswith(expected)
 
 
 @pytest.mark.parametrize("name", ["MONGODB_DATABASE", "SQS_QUEUE_URL", "MAX_FIELDS", "COMPOSED_UPDATES"])

@@ -1,7 +1,7 @@
 """Queue lag: how late events reach the worker at present.
 
 The gap poll must not decide a pair without an event that still is in the queue. The lateness of the events received
-within the last minute tells how far the queue is behind. While the queue does not answer, the lateness is unknown.
+within the last minute shows how far the queue is behind. While the queue does not answer, the lateness is unknown.
 """
 
 from datetime import timedelta
@@ -33,7 +33,7 @@ class QueueLag:
         self._answered_at = now
 
     def note_lateness(self, late: timedelta) -> None:
-        """The latest event of a batch was under way for so long."""
+        """Note the lateness of the latest event of a batch."""
         if late >= self._remembered():
             self._lateness, self._noted_at = late, self._clock.monotonic()
 

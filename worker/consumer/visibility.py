@@ -27,8 +27,8 @@ class VisibilityExtender:
         self._reported: set[str] = set()
 
     async def run(self) -> None:
-        """Extend what is due, six times within a visibility timeout, until cancelled: a failed call leaves time for
-        another."""
+        """Extend the messages that are due, until cancelled, six times within a visibility timeout: if a call fails,
+        there is time for another one."""
         while True:
             await self._clock.sleep(max(self._in_flight.visibility_timeout_s / 6, 0.5))
             await self.extend_due()

@@ -28,7 +28,7 @@ class RuntimeContext(Struct, frozen=True, kw_only=True):
         return cls(clock=clock, chance=chance, telemetry=telemetry, health=health, store_availability=availability)
 
     async def run_rounds(self, work: Callable[[], Awaitable[None]], *, interval_s: float) -> None:
-        """Repeat `work`, which calls the store, until cancelled; each round tells whether the store is available.
+        """Repeat `work`, which calls the store, until cancelled; each round reports whether the store is available.
 
         The pause before a round is 0.5 to 1.5 times `interval_s`. The jitter keeps workers that started together
         from calling the store together.

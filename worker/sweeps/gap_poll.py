@@ -1,4 +1,5 @@
-"""The gap poll: decides the pairs with a field that waits for an event that does not come (docs/rules.md, *Old news*).
+"""The gap poll: decides the pairs with a field that waits for an event that does not come (docs/rules.md, *Waiting,
+and the gap poll*).
 
 A waiting field stands in the sync state and not in a message, so no delivery reminds the worker of it. Each worker
 polls the states a few times a minute, decides the pairs that have waited too long, and measures the rest.

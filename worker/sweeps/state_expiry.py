@@ -1,4 +1,5 @@
-"""State expiry: removes the sync states of pairs that finished long ago, under every policy.
+"""State expiry: removes the sync states of pairs that finished long ago, under every policy (docs/rules.md,
+*Finished pairs*).
 
 The documents stay: they belong to other services.
 """

@@ -1,5 +1,5 @@
-"""The audit log: the audit line and the metrics of each handled event, from its audit record (docs/events.md, *Audit
-line*)."""
+"""The audit log: the audit line and the metrics of each handled event, from its audit record (docs/events.md, *The
+audit line*)."""
 
 from collections.abc import Sequence
 

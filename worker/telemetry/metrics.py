@@ -204,7 +204,7 @@ class StoreObserver(Protocol):
         ...
 
     def transaction_seconds(self, seconds: float) -> None:
-        """One transaction took so long, committed or not."""
+        """One transaction took `seconds`, committed or not."""
         ...
 
 

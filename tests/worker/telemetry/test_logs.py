@@ -52,17 +52,17 @@ def test_a_line_has_the_keys_and_the_levels_of_the_old_logs() -> None:
     out = BytesIO()
     identity = LogIdentity(service="routing-worker", version="1.2.3", hostname="host", pid=7)
     log = open_log(level="info", identity=identity, clock=FakeClock(), to=out)
-    log.debug("not told")
-    log.info("told", count=3)
-    log.warning("told louder")
-    log.error("loudest")
+    log.debug("below the level")
+    log.info("a message", count=3)
+    log.warning("a warning")
+    log.error("an error")
     assert _lines(out)[0] == {
         "name": "routing-worker",
         "hostname": "host",
         "pid": 7,
         "level": 30,
         "count": 3,
-        "msg": "told",
+        "msg": "a message",
         "time": "2024-05-06T07:08:09.123Z",
         "v": 0,
         "dd": {"service": "routing-worker", "version": "1.2.3"},
@@ -110,7 +110,7 @@ def test_an_exception_is_logged_by_type_and_place_and_never_by_its_message() -> 
 def test_warnings_of_libraries_are_json_lines() -> None:
     out = BytesIO()
     redirect_library_logs(open_log(level="info", identity=LogIdentity(), clock=FakeClock(), to=out))
-    logging.getLogger("some.library").info("not told")
-    logging.getLogger("some.library").warning("told %s\nand more", "once")
+    logging.getLogger("some.library").info("below the level")
+    logging.getLogger("some.library").warning("first %s\nsecond line", "line")
     (line,) = _lines(out)
-    assert (line["msg"], line["logger"], line["level"]) == ("told once", "some.library", 40)
+    assert (line["msg"], line["logger"], line["level"]) == ("first line", "some.library", 40)

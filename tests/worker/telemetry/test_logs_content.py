@@ -105,10 +105,10 @@ async def test_events_and_dead_letters(capfd: pytest.CaptureFixture[str]) -> Non
     async with running_pipeline(*bodies) as pipeline:
         await until(lambda: not pipeline.queue.left)
         await pipeline.stop()
-    told = all_output(pipeline, capfd)
+    written = all_output(pipeline, capfd)
     assert pipeline.recorder.messages.count("message dead-lettered") > 300
     assert {"applied", "skipped"} <= {line["outcome"] for line in pipeline.recorder.lines if "outcome" in line}
-    assert_no_marks(told)
+    assert_no_marks(written)
     for letter in pipeline.queue.dead:
         # The letter keeps the body, customers' content included. Its attributes are read by operators.
         assert_no_marks(letter.attributes["error_reason"]["StringValue"] if letter.attributes else "")
