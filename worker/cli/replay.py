@@ -106,13 +106,13 @@ def _run(asked: ReplayRequest, mode: ReplayMode, files: list[Path], *, as_json: 
     out = sys.stdout.buffer
     report = JsonReport(out) if as_json else TextReport(out)
     with ReplayInput(files) as source, _progress() as advance:
-        replaying = Replay(asked, source, report, complain=_complain, advance=advance)
+        replaying = Replay(asked, source, report, print_error=_print_error, advance=advance)
         ended = asyncio.run(replaying.run(mode))
     out.flush()
     return ended
 
 
-def _complain(line: str) -> None:
+def _print_error(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 

@@ -1,7 +1,7 @@
-"""What a replay reads: captured events with the place where each was found, as often as it is asked for.
+"""The input of a replay: captured events, each with its place in a file.
 
-`simulate` has to know what the documents were before the first event, so it reads everything twice. What can be read
-only once, standard input or a pipe, is kept in a temporary file meanwhile, never in memory.
+`simulate` reads its input twice, the first time for the documents before the first event. Input that can be read only
+once, standard input or a pipe, is copied to a temporary file, never into memory.
 """
 
 import sys
@@ -21,70 +21,68 @@ STANDARD_INPUT = "standard input"
 
 
 class CapturedEvent(Struct, frozen=True, kw_only=True):
-    """A captured event and where it was found. `raw`: the event's own JSON object, without its wrappers."""
+    """An event and its place in the capture. `raw`: the event's own JSON object, without its wrappers."""
 
     event: Event
     raw: Mapping[str, Any]
     capture: Capture
 
 
-Found = CapturedEvent | UnsupportedEvent | CaptureFault
+ReplayInputEntry = CapturedEvent | UnsupportedEvent | CaptureFault
 
 
 class ReplayInput:
-    """Files, `-` for standard input, in their order."""
+    """The files of a replay in their order, `-` for standard input. A context manager: it closes its copies."""
 
     def __init__(self, files: Sequence[Path], stdin: BinaryIO | None = None) -> None:
         self._files = files
         self._stdin = stdin
-        self._kept: dict[Path, IO[bytes]] = {}
+        self._copies: dict[Path, IO[bytes]] = {}
 
     def __enter__(self) -> "ReplayInput":
-        """To be used in a `with`: temporary files go in the end."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is kept."""
-        for kept in self._kept.values():
-            kept.close()
+        for copy in self._copies.values():
+            copy.close()
 
     @property
     def name(self) -> str:
-        """The files, for people."""
+        """The files' names for a message."""
         return ", ".join(map(_name, self._files))
 
-    def found(self, conversation: str | None = None) -> Iterator[Found]:
-        """Everything, or what is of one conversation, and every fault. To be read to the end before asking again."""
+    def entries(self, conversation: str | None = None) -> Iterator[ReplayInputEntry]:
+        """Every entry, or the events of one conversation and every fault. Read it to the end before the next call."""
         for file in self._files:
-            for one in self._captures(file):
-                found = one if isinstance(one, CaptureFault) else _read(one)
-                of = found.event.conversation_id if isinstance(found, CapturedEvent) else None
-                if conversation is None or of == conversation or isinstance(found, CaptureFault):
-                    yield found
+            for capture in self._captures(file):
+                entry = capture if isinstance(capture, CaptureFault) else _entry(capture)
+                about = entry.event.conversation_id if isinstance(entry, CapturedEvent) else None
+                if conversation is None or about == conversation or isinstance(entry, CaptureFault):
+                    yield entry
 
     def _captures(self, file: Path) -> Iterator[Capture | CaptureFault]:
         name = _name(file)
-        if file in self._kept:
-            self._kept[file].seek(0)
-            yield from captures_of(name, self._kept[file])
+        if file in self._copies:
+            self._copies[file].seek(0)
+            yield from captures_of(name, self._copies[file])
         elif str(file) == "-":
-            yield from captures_of(name, self._keeping(file, self._stdin or sys.stdin.buffer))
+            yield from captures_of(name, self._copying(file, self._stdin or sys.stdin.buffer))
         elif file.is_file() or not file.exists():
             yield from read_captures(file)
         else:
-            yield from self._read_once(file, name)
+            yield from self._pipe_captures(file, name)
 
-    def _read_once(self, file: Path, name: str) -> Iterator[Capture | CaptureFault]:
+    def _pipe_captures(self, file: Path, name: str) -> Iterator[Capture | CaptureFault]:
         try:
             with file.open("rb") as lines:
-                yield from captures_of(name, self._keeping(file, lines))
+                yield from captures_of(name, self._copying(file, lines))
         except OSError as error:
             yield CaptureFault(file=name, line=0, message=f"cannot be read: {error.strerror}")
 
-    def _keeping(self, file: Path, lines: BinaryIO) -> Iterator[bytes]:
-        kept = self._kept[file] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the input
+    def _copying(self, file: Path, lines: BinaryIO) -> Iterator[bytes]:
+        copy = self._copies[file] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the input
         for line in lines:
-            kept.write(line)
+            copy.write(line)
             yield line
 
 
@@ -92,20 +90,20 @@ def _name(file: Path) -> str:
     return STANDARD_INPUT if str(file) == "-" else str(file)
 
 
-def _read(capture: Capture) -> Found:
+def _entry(capture: Capture) -> ReplayInputEntry:
     unwrapped = unwrap_value(capture.value)
     if isinstance(unwrapped, Malformed):
         return _fault(capture, unwrapped)
-    read = read_event(unwrapped)
-    match read:
+    event = read_event(unwrapped)
+    match event:
         case Event():
-            return CapturedEvent(event=read, raw=unwrapped.event, capture=capture)
+            return CapturedEvent(event=event, raw=unwrapped.event, capture=capture)
         case Malformed():
-            return _fault(capture, read)
+            return _fault(capture, event)
         case UnsupportedEvent():
-            return read
+            return event
         case _:
-            assert_never(read)
+            assert_never(event)
 
 
 def _fault(capture: Capture, malformed: Malformed) -> CaptureFault:

@@ -1,21 +1,21 @@
-"""A replay: captured events through the rules, offline, on stores in memory. Nothing is read from or written to a
-server.
+"""The three modes of a replay: captured events through the rules, offline, on stores in memory.
 
-| mode | what | see |
+| mode | the events | see |
 |---|---|---|
-| observe | every event as it was captured, and what our rules decide beside it | replay_observe.py |
-| simulate | the outside writes done again, our syncs in the place of the captured ones | replay_simulate.py |
-| explore | the same in every order in which the events could have been delivered | replay_explore.py |
+| observe | as they were captured, and our decision beside each | observe.py |
+| simulate | the outside writes re-enacted, our syncs in the place of the captured ones | simulate.py |
+| explore | the same in every order in which they could have been delivered | explore.py |
 
-The first two take a capture of any size; the third holds the outside events of the conversations it explores. Two
-replays of the same capture print the same bytes: time, ids and chance are the capture's (replay_clock.py). Work-
-sessions and queues are in no capture, so no work-item takes a place on one.
+The first two take a capture of any size; `explore` holds the outside events of the conversations that it explores.
+Time, ids and randomness are the capture's (clock.py). A capture holds no work-sessions and no queues, so no work-item
+takes a place on a session.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, assert_never
 
 from msgspec import Struct
 
@@ -31,8 +31,9 @@ from worker.replay.captured_events import CapturedEvent, ReplayInput
 from worker.replay.clock import EPOCH
 from worker.replay.environment import ReplayEnvironment, ReplayMode
 from worker.replay.explore import EndState, Exploration
-from worker.replay.initial_state import InitialStates
+from worker.replay.initial_pairs import InitialPairs
 from worker.replay.observe import Observer
+from worker.replay.pair_archive import work_item_in
 from worker.replay.recorded_syncs import DecisionLine, RecordedSyncs
 from worker.replay.reports.report import Report
 from worker.replay.reports.text import contract_text
@@ -40,10 +41,15 @@ from worker.replay.simulate import Simulator
 from worker.replay.state_space import WRITE, WriteHistory
 from worker.replay.write_order import HELD_MAX, in_order
 
+OBSERVED_HEADING = "in the end, as captured, and what we make of the last event"
+
 
 class ReplayRequest(Struct, frozen=True, kw_only=True):
-    """What a replay is asked to do. `conversation`: that one alone. `held_max`: how many events are held to put them in
-    order, and to see what was recorded about them."""
+    """The options of a replay.
+
+    `conversation`: the id of the only conversation to replay. `duplicates` and `states_max`: for `explore`. `held_max`:
+    how many events are held to put them in order, and to find the captured syncs that they caused.
+    """
 
     options: Options
     conversation: str | None = None
@@ -54,36 +60,36 @@ class ReplayRequest(Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True, kw_only=True)
 class ReplayResult:
-    """What the exit status is made of."""
+    """How many inputs could not be read or replayed, and how many violations of the contract there are at the end."""
 
     faults: int = 0
     violations: int = 0
 
 
 class Replay:
-    """One replay. `complain` takes a line for standard error, `advance` is called for every step of the work."""
+    """One replay. `print_error` takes a line for standard error; `advance` is called for every step of the work."""
 
     def __init__(
         self,
-        asked: ReplayRequest,
-        source: ReplayInput,
+        request: ReplayRequest,
+        replay_input: ReplayInput,
         report: Report,
         *,
-        complain: Callable[[str], None],
+        print_error: Callable[[str], None],
         advance: Callable[[], None],
     ) -> None:
-        self._asked = asked
-        self._source = source
+        self._request = request
+        self._input = replay_input
         self._report = report
-        self._complain = complain
+        self._print_error = print_error
         self._advance = advance
-        self._environment = ReplayEnvironment(options=asked.options)
-        self._ended = ReplayResult()
-        self._met = {CapturedEvent: 0, UnsupportedEvent: 0}
-        self._differ = 0
+        self._environment = ReplayEnvironment(options=request.options)
+        self._result = ReplayResult()
+        self._events: Counter[type[CapturedEvent | UnsupportedEvent]] = Counter()
+        self._differing = 0
 
     async def run(self, mode: ReplayMode) -> ReplayResult:
-        """Do it."""
+        """Replay the input in one mode, and print the report."""
         match mode:
             case ReplayMode.OBSERVE:
                 await self._observe()
@@ -91,158 +97,161 @@ class Replay:
                 await self._simulate()
             case ReplayMode.EXPLORE:
                 await self._explore()
-        return self._ended
-
-    def _is_of_nothing(self, *, foreign: bool = False) -> bool:
-        """True, once it is said, where there was no event; `foreign`: one that is none of ours is one."""
-        if self._met[CapturedEvent] or (foreign and self._met[UnsupportedEvent]):
-            return False
-        of = f"event of conversation {self._asked.conversation}" if self._asked.conversation is not None else "events"
-        ours = " of conversations and work-items" if self._met[UnsupportedEvent] else ""
-        self._ended.faults += 1
-        self._complain(f"no {of}{ours} in {self._source.name}")
-        return True
+            case _:
+                assert_never(mode)
+        return self._result
 
     async def _observe(self) -> None:
-        recorded = RecordedSyncs(self._tell_with_recorded, self._asked.held_max)
-        observer = Observer(self._environment, lambda end, captured, at: recorded.add(_line(end, captured, at)))
+        recorded = RecordedSyncs(self._report_with_recorded, self._request.held_max)
+        observer = Observer(self._environment, lambda decided, captured, at: recorded.add(_line(decided, captured, at)))
         at = EPOCH
-        for found in self._found():
-            if isinstance(found, UnsupportedEvent):
-                audit = unsupported_audit(found, self._asked.options.policy.applied)
+        for entry in self._entries():
+            if isinstance(entry, UnsupportedEvent):
+                audit = unsupported_audit(entry, self._request.options.policy.applied)
                 recorded.add(DecisionLine(wire=_wire(audit), at=at))
                 continue
-            await observer.take(found)
-            at = found.event.published_at or at
-            if found.event.is_sync:
-                recorded.add_sync(found)
+            await observer.take(entry)
+            at = entry.event.published_at or at
+            if entry.event.is_sync:
+                recorded.add_sync(entry)
         await observer.finish()
         recorded.finish()
-        self._is_of_nothing(foreign=True)
-        self._report.final(
-            observer.pair_states(), (), heading="in the end, as captured, and what we make of the last event"
-        )
-        if self._differ:
+        if not self._events:
+            self._report_empty_input()
+        self._report.final(observer.pairs(), (), heading=OBSERVED_HEADING)
+        if self._differing:
             self._report.remark(
-                f"what the captured worker did differs from ours at {self._differ} "
-                f"{'event' if self._differ == 1 else 'events'}: --json shows it under recorded; "
+                f"what the captured worker did differs from ours at {self._differing} "
+                f"{'event' if self._differing == 1 else 'events'}: --json shows it under recorded; "
                 "`replay explore` shows every order"
             )
 
     async def _simulate(self) -> None:
-        initial_states = InitialStates()
-        for seen in self._source.found(self._asked.conversation):
+        initial_pairs = InitialPairs()
+        for entry in self._input.entries(self._request.conversation):
             self._advance()
-            if isinstance(seen, CapturedEvent):
-                initial_states.see(seen)
+            if isinstance(entry, CapturedEvent):
+                initial_pairs.add(entry)
         simulator = Simulator(
             self._environment,
-            initial_states,
-            lambda end, captured, at: self._report.decided(_line(end, captured, at)),
-            self._fault,
+            initial_pairs,
+            lambda decided, captured, at: self._report.decided(_line(decided, captured, at)),
+            self._report_fault,
         )
-        outside = (found for found in self._found() if isinstance(found, CapturedEvent))
-        for captured in in_order(outside, self._asked.held_max):
+        captured_events = (entry for entry in self._entries() if isinstance(entry, CapturedEvent))
+        for captured in in_order(captured_events, self._request.held_max):
             await simulator.take(captured)
         await simulator.finish()
         violations = list(simulator.violations())
-        self._ended.violations = len(violations)
-        nothing = self._is_of_nothing()
-        self._report.final(simulator.pair_states(), violations)
-        if not nothing:
+        self._result.violations = len(violations)
+        is_empty = not self._events[CapturedEvent]
+        if is_empty:
+            self._report_empty_input()
+        self._report.final(simulator.pairs(), violations)
+        if not is_empty:
             self._report.remark(contract_text(violations))
 
     async def _explore(self) -> None:
-        initial_states = InitialStates()
-        captured: dict[str, list[CapturedEvent]] = {}
-        for found in self._found():
-            if isinstance(found, CapturedEvent):
-                initial_states.see(found)
-                captured.setdefault(found.event.conversation_id, []).append(found)
-        self._is_of_nothing()
-        for conversation_id, events in captured.items():
+        initial_pairs = InitialPairs()
+        by_conversation: dict[str, list[CapturedEvent]] = {}
+        for entry in self._entries():
+            if isinstance(entry, CapturedEvent):
+                initial_pairs.add(entry)
+                by_conversation.setdefault(entry.event.conversation_id, []).append(entry)
+        if not by_conversation:
+            self._report_empty_input()
+        for conversation_id, captured in by_conversation.items():
+            # A write that was captured twice is one write.
             writes = {
-                (one.event.document_id, one.event.rev): one
-                for one in in_order(events, held_max=None)
-                if not one.event.is_sync
+                (each.event.document_id, each.event.rev): each
+                for each in in_order(captured, held_max=None)
+                if not each.event.is_sync
             }
-            pair_state = initial_states.pair_state(conversation_id)
-            history = WriteHistory(conversation_id, tuple(writes.values()), pair_state, self._asked.options)
+            pair = initial_pairs.pair(conversation_id)
+            history = WriteHistory(conversation_id, tuple(writes.values()), pair, self._request.options)
             try:
                 await self._explore_one(history)
             except TooManyStates:
-                self._complain_of(
+                self._report_unexplored(
                     conversation_id,
-                    f"more than {self._asked.states_max} states of {len(writes)} outside writes: choose a conversation "
-                    "with fewer by --conversation, a shorter part of the capture, or raise --states-max",
+                    f"more than {self._request.states_max} states of {len(writes)} outside writes: choose a "
+                    "conversation with fewer by --conversation, a shorter part of the capture, or raise --states-max",
                 )
             except NotReenacted as why:
-                self._complain_of(conversation_id, str(why))
+                self._report_unexplored(conversation_id, str(why))
 
     async def _explore_one(self, history: WriteHistory) -> None:
         exploration = Exploration(
             history,
-            duplicates=self._asked.duplicates,
-            states_max=self._asked.states_max,
+            duplicates=self._request.duplicates,
+            states_max=self._request.states_max,
             advance=self._advance,
         )
-        ends = await exploration.run()
-        self._ended.violations += sum(len(end.violations) for end in ends)
+        end_states = await exploration.run()
+        self._result.violations += sum(len(end_state.violations) for end_state in end_states)
         self._report.explored(
             {
                 "conversation": history.conversation_id,
-                "policy": self._asked.options.policy.value,
-                "interleavings": sum(end.count for end in ends),
-                "endStates": [await _end_state(history, exploration, end) for end in ends],
+                "policy": self._request.options.policy.value,
+                "interleavings": sum(end_state.count for end_state in end_states),
+                "endStates": [await _end_state_wire(history, exploration, end_state) for end_state in end_states],
             }
         )
 
-    def _found(self) -> Iterator[CapturedEvent | UnsupportedEvent]:
-        for found in self._source.found(self._asked.conversation):
+    def _entries(self) -> Iterator[CapturedEvent | UnsupportedEvent]:
+        """The events of the input, counted; the faults are reported."""
+        for entry in self._input.entries(self._request.conversation):
             self._advance()
-            if isinstance(found, CaptureFault):
-                self._fault(found)
+            if isinstance(entry, CaptureFault):
+                self._report_fault(entry)
             else:
-                self._met[type(found)] += 1
-                yield found
+                self._events[type(entry)] += 1
+                yield entry
 
-    def _fault(self, fault: CaptureFault) -> None:
-        self._ended.faults += 1
-        self._complain(str(fault))
+    def _report_fault(self, fault: CaptureFault) -> None:
+        self._result.faults += 1
+        self._print_error(str(fault))
 
-    def _complain_of(self, conversation_id: str, why: str) -> None:
-        self._ended.faults += 1
-        self._complain(f"conversation {conversation_id}: {why}")
+    def _report_unexplored(self, conversation_id: str, why: str) -> None:
+        self._result.faults += 1
+        self._print_error(f"conversation {conversation_id}: {why}")
 
-    def _tell_with_recorded(self, line: DecisionLine) -> None:
-        self._differ += line.differs
+    def _report_empty_input(self) -> None:
+        conversation = self._request.conversation
+        missing = "events" if conversation is None else f"event of conversation {conversation}"
+        kinds = " of conversations and work-items" if self._events[UnsupportedEvent] else ""
+        self._result.faults += 1
+        self._print_error(f"no {missing}{kinds} in {self._input.name}")
+
+    def _report_with_recorded(self, line: DecisionLine) -> None:
+        self._differing += line.differs
         line.wire = {**line.wire, "recorded": line.recorded}
         self._report.decided(line)
 
 
-def _line(end: HandledEvent | PolledPair, captured: CapturedEvent | None, at: datetime) -> DecisionLine:
-    asked = captured is not None and not captured.event.is_sync
-    event = (captured.event.conversation_id, captured.event.side) if captured is not None and asked else None
-    return DecisionLine(wire=_wire(end.audit), at=at, event=event)
+def _line(decided: HandledEvent | PolledPair, captured: CapturedEvent | None, at: datetime) -> DecisionLine:
+    is_cause = captured is not None and not captured.event.is_sync
+    cause = (captured.event.conversation_id, captured.event.side) if captured is not None and is_cause else None
+    return DecisionLine(wire=_wire(decided.audit), at=at, event=cause)
 
 
 def _wire(audit: AuditRecord) -> dict[str, Any]:
-    # How long it took is the machine's; so that outputs compare it is nothing.
+    # The lag is the machine's; it is 0, so that the outputs of two replays compare.
     return {**audit.as_wire(), "lagMs": 0}
 
 
-async def _end_state(history: WriteHistory, exploration: Exploration, end: EndState) -> dict[str, Any]:
-    handled, pair_state = await exploration.handled(end.example)
-    conversation, item = pair_state.conversation, pair_state.work_item
+async def _end_state_wire(history: WriteHistory, exploration: Exploration, end_state: EndState) -> dict[str, Any]:
+    steps, pair = await exploration.retrace(end_state.example)
+    conversation, item = pair.conversation, work_item_in(pair)
     return {
-        "count": end.count,
+        "count": end_state.count,
         "conversation": None if conversation is None else shown_conversation(conversation),
         "workItem": None if item is None else shown_work_item(item),
-        "violations": list(end.violations),
-        "example": [history.named(step) for step in end.example],
+        "violations": list(end_state.violations),
+        "example": [history.step_text(step) for step in end_state.example],
         "audit": [
-            _wire(one.audit)
-            for step, one in zip(end.example, handled, strict=True)
-            if one is not None and step[0] != WRITE
+            _wire(handled.audit)
+            for step, handled in zip(end_state.example, steps, strict=True)
+            if handled is not None and step[0] != WRITE
         ],
     }

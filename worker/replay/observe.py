@@ -1,141 +1,128 @@
 """`observe`: every captured event as it happened, and beside it what our rules decide.
 
-Every event meets the pair as it was captured: what we decide is written into a copy, which the next captured event of
-the conversation throws away; its snapshot tells what stood there instead. So the end is the captured pair, plus what
-we make of the last event, plus what the gap poll makes of it where a field was left waiting.
+Every event meets the pair as it was captured. A decision is written into a copy of that pair, the decided pair; the
+next captured event of the conversation discards it, because the event's snapshot shows what was written instead. So
+the replay ends with the captured pair, the decision on the last event, and the gap poll's decision where a field waits.
 
-The sync state goes with the captured pair. An event on which we write nothing leaves in it what it would in the
-worker. Where we do write, what we wrote was never there: then the event is observed, and of the pair as captured
-every field on which the two sides agree counts as reconciled. So it does on a sync: the worker that made the capture
-was the one to reconcile, and its sync is where it did. Syncs are observed and, unless a field waited for them, decide
-nothing.
+The sync state belongs to the captured pair:
+
+| the event | its effect on the captured pair's sync state |
+|---|---|
+| our rules write nothing | the same as in the worker |
+| our rules write | the event is observed, and every field on which both sides agree counts as reconciled |
+| a sync | the same, for the worker that made the capture reconciled the pair there |
+
+A sync is observed and decides nothing, unless a field waited for it.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from commands.instant import format_instant, parse_instant
 from handlers.events.event import Event
-from handlers.events.parser import read_object
 from handlers.outcome import Retry
 from handlers.planning.event_batch import load_request_of
 from handlers.planning.pair_draft import PairDraft
+from handlers.ports import Pair
 from sync.audit import AuditOutcome
 from sync.conversation import FIELDS
 from sync.state import after_reconcile
 from worker.replay.captured_events import CapturedEvent
 from worker.replay.clock import EPOCH, later
-from worker.replay.environment import TRIES_MAX, DecisionSink, ReplayEnvironment
-from worker.replay.pair_archive import PairArchive, PairState
+from worker.replay.environment import DELIVERIES_MAX, DecisionSink, ReplayEnvironment
+from worker.replay.pair_archive import PairArchive, pair_in
 from worker.store.memory import MemoryStore
 
 
 class Observer:
-    """Takes captured events one at a time."""
+    """Takes captured events one at a time and reports the decisions."""
 
-    def __init__(self, environment: ReplayEnvironment, tell: DecisionSink) -> None:
+    def __init__(self, environment: ReplayEnvironment, report: DecisionSink) -> None:
         self._environment = environment
-        self._tell = tell
-        self._archive = PairArchive()
+        self._report = report
+        self._archive: PairArchive[_ObservedPair] = PairArchive()
 
     async def take(self, captured: CapturedEvent) -> None:
-        """The next event, and whatever came due before it."""
+        """Handle the next event, after a gap poll that was due before it."""
         conversation_id = captured.event.conversation_id
-        seen = _Seen.taken(self._archive.take(conversation_id))
-        at = later(seen.at, captured.event.published_at)
-        due = self._environment.poll_due(seen.decided)
+        observed = self._observed(conversation_id)
+        at = later(observed.at, captured.event.published_at)
+        due = self._environment.poll_due(observed.decided)
         if due is not None and due <= at:
-            await self._poll(conversation_id, seen, due)
-        seen.at = at
-        again, seen.again = seen.again, []
-        await self._one(seen, captured.event, captured.capture.value, captured, tries=1)
-        for tries, thing in again:
-            event = read_object(thing)
-            assert isinstance(event, Event), "it has been read before"
-            await self._one(seen, event, thing, captured, tries=tries + 1)
-        self._archive.put(conversation_id, seen.as_json(conversation_id))
+            await self._poll(conversation_id, observed, due)
+        observed.at = at
+        redelivered, observed.retries = observed.retries, []
+        await self._deliver(observed, captured.event, captured, delivery=1)
+        for deliveries, event in redelivered:
+            await self._deliver(observed, event, None, delivery=deliveries + 1)
+        self._archive.put(conversation_id, observed)
 
     async def finish(self) -> None:
-        """No more events come: what waits is decided by the poll."""
+        """The capture has ended: run the gap poll on every pair that waits."""
         for conversation_id in self._archive:
-            seen = _Seen.taken(self._archive.take(conversation_id))
-            due = self._environment.poll_due(seen.decided)
+            observed = self._observed(conversation_id)
+            due = self._environment.poll_due(observed.decided)
             if due is not None:
-                await self._poll(conversation_id, seen, due)
-                self._archive.put(conversation_id, seen.as_json(conversation_id))
+                await self._poll(conversation_id, observed, due)
+                self._archive.put(conversation_id, observed)
 
-    def pair_states(self) -> Iterator[tuple[str, PairState]]:
-        """Every conversation as it stands."""
+    def pairs(self) -> Iterator[tuple[str, Pair]]:
+        """Every conversation's id and its pair after our last decision."""
         for conversation_id in self._archive:
-            yield conversation_id, _Seen.taken(self._archive.take(conversation_id)).decided
+            yield conversation_id, self._observed(conversation_id).decided
 
-    async def _one(self, seen: "_Seen", event: Event, thing: Any, captured: CapturedEvent, *, tries: int) -> None:
+    def _observed(self, conversation_id: str) -> "_ObservedPair":
+        return self._archive.get(conversation_id) or _ObservedPair()
+
+    async def _deliver(
+        self, observed: "_ObservedPair", event: Event, captured: CapturedEvent | None, *, delivery: int
+    ) -> None:
         key = event.conversation_id
-        store = await seen.captured.store(key)
-        trial = store.copy()
-        end = await self._environment.handle(event, trial, seen.at)
-        if isinstance(end.outcome, Retry) and tries < TRIES_MAX:
-            seen.again.append((tries, thing))
-        wrote = end.audit.outcome is AuditOutcome.APPLIED
-        if not event.is_sync or wrote or tries > 1:
-            self._tell(end, captured if tries == 1 else None, seen.at)
-        if wrote:
-            await _note(store, key, event, seen.at)
-        elif event.is_sync and trial.state(key).waiting_since is None:
-            await _note(trial, key, None, seen.at)
-        seen.captured = PairState.of(key, store if wrote else trial)
-        seen.decided = PairState.of(key, trial)
+        store = MemoryStore.seeded({key: observed.captured})
+        handled = await self._environment.handle(event, store, observed.at)
+        if isinstance(handled.outcome, Retry) and delivery < DELIVERIES_MAX:
+            observed.retries.append((delivery, event))
+        wrote = handled.audit.outcome is AuditOutcome.APPLIED
+        if not event.is_sync or wrote or delivery > 1:
+            self._report(handled, captured, observed.at)
+        if not wrote and event.is_sync and store.state(key).waiting_since is None:
+            await _observe(store, key, None, observed.at)
+        observed.decided = pair_in(store, key)
+        observed.captured = await _with_event(observed.captured, key, event, observed.at) if wrote else observed.decided
 
-    async def _poll(self, conversation_id: str, seen: "_Seen", due: datetime) -> None:
-        seen.at = later(seen.at, due)
-        trial = await seen.decided.store(conversation_id)
-        polled = await self._environment.poll(conversation_id, trial, seen.at)
+    async def _poll(self, conversation_id: str, observed: "_ObservedPair", due: datetime) -> None:
+        observed.at = later(observed.at, due)
+        store = MemoryStore.seeded({conversation_id: observed.decided})
+        polled = await self._environment.poll(conversation_id, store, observed.at)
         if polled is None:
             return
-        self._tell(polled, None, seen.at)
-        seen.decided = PairState.of(conversation_id, trial)
-        store = await seen.captured.store(conversation_id)
-        await _note(store, conversation_id, None, seen.at)
-        seen.captured = PairState.of(conversation_id, store)
+        self._report(polled, None, observed.at)
+        observed.decided = pair_in(store, conversation_id)
+        observed.captured = await _with_event(observed.captured, conversation_id, None, observed.at)
 
 
 @dataclass(slots=True, kw_only=True)
-class _Seen:
-    """One conversation: as it was captured, and as our last decision left it. `again`: events whose end was a fault,
-    and how often each was tried."""
+class _ObservedPair:
+    """One conversation's pair, as it was captured and as our last decision left it.
 
-    captured: PairState = field(default_factory=PairState)
-    decided: PairState = field(default_factory=PairState)
+    `retries`: events whose outcome was Retry, each with the number of its deliveries so far.
+    """
+
+    captured: Pair = field(default_factory=Pair)
+    decided: Pair = field(default_factory=Pair)
     at: datetime = EPOCH
-    again: list[tuple[int, Any]] = field(default_factory=list)
-
-    @classmethod
-    def taken(cls, kept: dict[str, Any] | None) -> "_Seen":
-        """From the shelf; None: not met yet."""
-        seen = cls()
-        if kept is not None:
-            seen.captured = seen.decided = PairState.from_json(kept["captured"])
-            if kept["decided"] is not None:
-                seen.decided = PairState.from_json(kept["decided"])
-            seen.at = parse_instant(kept["at"]) or EPOCH
-            seen.again = [(tries, thing) for tries, thing in kept["again"]]
-        return seen
-
-    def as_json(self, conversation_id: str) -> dict[str, Any]:
-        """For the shelf."""
-        same = self.decided == self.captured
-        return {
-            "captured": self.captured.as_json(conversation_id),
-            "decided": None if same else self.decided.as_json(conversation_id),
-            "at": format_instant(self.at),
-            "again": self.again,
-        }
+    retries: list[tuple[int, Event]] = field(default_factory=list)
 
 
-async def _note(store: MemoryStore, conversation_id: str, event: Event | None, at: datetime) -> None:
-    """The event's snapshot and revision, and on which fields the pair as it was captured agrees; no rule is asked."""
+async def _with_event(captured: Pair, conversation_id: str, event: Event | None, at: datetime) -> Pair:
+    """The captured pair after the event (None: after a poll), without a decision of ours."""
+    store = MemoryStore.seeded({conversation_id: captured})
+    await _observe(store, conversation_id, event, at)
+    return pair_in(store, conversation_id)
+
+
+async def _observe(store: MemoryStore, conversation_id: str, event: Event | None, at: datetime) -> None:
+    """Store the event's snapshot, observe its revision, and count the fields that agree as reconciled."""
     events = [] if event is None else [event]
     pairs = await store.load([load_request_of(conversation_id, events)])
     draft = PairDraft(conversation_id, pairs[conversation_id])

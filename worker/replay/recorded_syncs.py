@@ -1,8 +1,8 @@
-"""What the worker that made the capture did about an event, as far as the capture tells: its syncs.
+"""The captured syncs, each beside our decision on the event that caused it.
 
-That worker synced in the event's own direction, so a sync of the conversation was caused by an event of the work-item
-and the other way round: by the latest outside one before it. It is looked for among the next thousand events; that
-long a decision is held back before it is told.
+The worker that made the capture syncs in the event's direction: an event of the work-item causes a sync of the
+conversation, and the other way round. The cause of a sync is the latest outside event of the other side before it.
+Decisions are held back until the next thousand decisions are made, so that the syncs in between find their causes.
 """
 
 from collections import deque
@@ -21,13 +21,16 @@ _ATTRIBUTES: Final = {
 _RELATIONSHIPS: Final = {"conversation": ("queue",), "work-item": ("queue", "assignedTo")}
 _UPDATED: Final = {"conversation": "updatedConversation", "work-item": "updatedWorkItem"}
 _FOLLOWS: Final = frozenset({"status", "ended", "deleted", "paused"})
-"""What a write of other fields may bring with it: no difference by itself."""
+"""Fields that the worker's command may write beside the decided ones: no difference by themselves."""
 _CAUSE: Final[Mapping[Side, Side]] = {"conversation": "work-item", "work-item": "conversation"}
 
 
 @dataclass(slots=True, kw_only=True)
 class DecisionLine:
-    """A decision to be told, the time, and what was recorded about its event; `event` None: no captured one asked."""
+    """A decision to be printed: its audit record, its time, and the captured syncs that its event caused.
+
+    `event`: the conversation's id and the event's side; None where no outside event caused the decision.
+    """
 
     wire: Mapping[str, Any]
     at: datetime
@@ -36,17 +39,17 @@ class DecisionLine:
 
     @property
     def differs(self) -> bool:
-        """Whether what was recorded is something else than what we decided. Where nothing was, nobody knows."""
+        """Whether the captured syncs wrote something else than we decide; False where no sync was captured."""
         if self.recorded is None:
             return False
-        return any(_differ(self.recorded[name] or {}, self.wire[name] or {}) for name in _UPDATED.values())
+        return any(_differs(self.recorded[name] or {}, self.wire[name] or {}) for name in _UPDATED.values())
 
 
 class RecordedSyncs:
-    """Holds lines back until what follows them is known; hands them on in their order."""
+    """Holds `held_max` decisions back, adds the captured syncs to them, and releases them in their order."""
 
-    def __init__(self, hand_on: Callable[[DecisionLine], None], held_max: int) -> None:
-        self._hand_on = hand_on
+    def __init__(self, release: Callable[[DecisionLine], None], held_max: int) -> None:
+        self._release = release
         self._held_max = held_max
         self._held: deque[DecisionLine] = deque()
         self._latest: dict[tuple[str, Side], DecisionLine] = {}
@@ -57,10 +60,10 @@ class RecordedSyncs:
         if line.event is not None:
             self._latest[line.event] = line
         if len(self._held) > self._held_max:
-            self._release()
+            self._release_oldest()
 
     def add_sync(self, captured: CapturedEvent) -> None:
-        """A captured sync: it belongs to the event that caused it, if that is still at hand."""
+        """A captured sync, added to the decision on its cause; without effect if that decision is released already."""
         event = captured.event
         line = self._latest.get((event.conversation_id, _CAUSE[event.side]))
         if line is None:
@@ -68,39 +71,41 @@ class RecordedSyncs:
         if line.recorded is None:
             line.recorded = {"updatedConversation": None, "updatedWorkItem": None, "events": []}
         name = _UPDATED[event.side]
-        before = line.recorded[name] or {"rev": event.rev - 1}
-        line.recorded[name] = {**_written(captured.raw, event.side), **before, **_written(captured.raw, event.side)}
+        written = _written(captured.raw, event.side)
+        earlier = line.recorded[name] or {"rev": event.rev - 1}
+        # The fields stand first in the order of the latest sync, and hold its values.
+        line.recorded[name] = {**written, **earlier, **written}
         line.recorded["events"].append({"id": event.id, "name": event.name, "rev": event.rev})
 
     def finish(self) -> None:
-        """Nothing follows."""
+        """The capture has ended: release every decision that is left."""
         while self._held:
-            self._release()
+            self._release_oldest()
 
-    def _release(self) -> None:
+    def _release_oldest(self) -> None:
         line = self._held.popleft()
         if line.event is not None and self._latest[line.event] is line:
             del self._latest[line.event]
-        self._hand_on(line)
+        self._release(line)
 
 
-def _differ(recorded: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
-    """A field that ours empties and the record does not name was empty before."""
+def _differs(recorded: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
+    """Whether the two writes differ. A field that ours empties and the recorded one does not name was empty before."""
     names = {*recorded, *ours} - {"rev"}
     return any(
-        _plain(recorded.get(name)) != _plain(ours.get(name)) or (name in recorded and name not in ours)
+        _comparable(recorded.get(name)) != _comparable(ours.get(name)) or (name in recorded and name not in ours)
         for name in names
         if name in ours or name not in _FOLLOWS
     )
 
 
-def _plain(value: Any) -> Any:
-    """A queue's id without its object; what is empty is None."""
+def _comparable(value: Any) -> Any:
+    """The value, a queue as its id, and an empty value as None."""
     return (value.get("id") if isinstance(value, Mapping) else value) or None
 
 
 def _written(raw: Mapping[str, Any], side: Side) -> dict[str, Any]:
-    """The shared fields that a sync changed, in the names of the audit."""
+    """The shared fields that a sync changed, by their names in the audit record."""
     changes = raw.get("changes") or {}
     attributes, relationships = changes.get("attributes") or {}, changes.get("relationships") or {}
     written = {name: attributes[name].get("after") for name in _ATTRIBUTES[side] if name in attributes}

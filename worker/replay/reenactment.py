@@ -1,9 +1,11 @@
-"""A captured outside write done again, on a document that our own syncs have led elsewhere than the capture's.
+"""Re-enactment: a captured outside write on the simulated document, which our own syncs made differ from the captured.
 
-The write keeps its ids, its client, its reasons and its time; of the document it changes the names that its `changes`
-tell, to the values that its snapshot has. Revisions are those of the simulated document, so every conversation
-revision that a work-item's write names is translated to the simulated revision of the same write: of the newest
-captured one up to the named, or, where the capture knows none so old, of the start.
+The write keeps its ids, its client, its reasons and its time. It sets the names in the event's `changes` to the values
+of the event's snapshot, and leaves the rest of the document as it is.
+
+Revisions are those of the simulated document. So a conversation revision that a work-item's write names is translated:
+to the simulated revision of the newest captured write up to the named revision, or to the initial revision where there
+is no such write.
 """
 
 from array import array
@@ -26,9 +28,9 @@ _LEVELS = ("attributes", "relationships")
 
 
 class Revisions:
-    """A document's captured revisions that outside writes made, and what each is in the simulation.
+    """The captured revisions of one document's outside writes, each with its simulated revision.
 
-    `start`: the revision that it had before the capture, 0 for none.
+    `start`: the document's revision before the capture, 0 where there was no document.
     """
 
     def __init__(self, start: int = 0, pairs: Iterable[tuple[int, int]] = ()) -> None:
@@ -39,25 +41,25 @@ class Revisions:
             self.add(captured, simulated)
 
     def add(self, captured: int, simulated: int) -> None:
-        """One more write."""
+        """One more write, whose revisions these are."""
         place = bisect_right(self._captured, captured)
         self._captured.insert(place, captured)
         self._simulated.insert(place, simulated)
 
     def has(self, captured: int) -> bool:
-        """Whether the write was done again before."""
+        """Whether the write was re-enacted before."""
         place = bisect_right(self._captured, captured)
         return place > 0 and self._captured[place - 1] == captured
 
     def translated(self, rev: int) -> int:
-        """The simulated revision of the newest write up to this one; the start's before any."""
+        """The simulated revision of the newest write up to `rev`, or the initial revision; at least 1."""
         place = bisect_right(self._captured, rev)
-        # Of a conversation that begins later than its work-item there is no revision to name; none is 0.
+        # The conversation may begin later than its work-item; then there is no revision to name, and 0 is none.
         return self._simulated[place - 1] if place else max(self._start, 1)
 
 
 class ReenactedWrite(Struct, frozen=True, kw_only=True):
-    """A write as it is in the simulation: the document after it, and the event that announces it."""
+    """A write in the simulation: the document after it, and the event that announces it, read from `message`."""
 
     event: Event
     document: Document
@@ -67,9 +69,10 @@ class ReenactedWrite(Struct, frozen=True, kw_only=True):
 def reenact(
     captured: Event, raw: Mapping[str, Any], before: Document | None, *, revisions: Revisions, at: datetime
 ) -> ReenactedWrite:
-    """The write on the document as it stands, None where there is none: then it makes it. Raises NotReenacted.
+    """The captured write on the document `before`, or as the first write where that is None.
 
-    `revisions` are the conversation's; `at` is the time, should the event not say when it was published.
+    `revisions` are the conversation's. `at` is the time of the write where the event has no `publishedAt`. Raises
+    NotReenacted where the result is no event of a pair.
     """
     written_at = format_instant(captured.published_at or at)
     data = _created(captured, revisions) if before is None else _changed(captured, raw, before)
@@ -98,7 +101,7 @@ def reenact(
 
 
 def start_of(event: Event, raw: Mapping[str, Any]) -> Document | None:
-    """The document before the write of its first snapshot; None: the write made it."""
+    """The document before the event's write, or None where the write created it."""
     if event.name.endswith(".create") or event.rev == 1:
         return None
     data: dict[str, Any] = dict(event.data)
@@ -111,7 +114,7 @@ def start_of(event: Event, raw: Mapping[str, Any]) -> Document | None:
         start = document_of(data, org=event.org, rev=event.rev - 1)
         conversation_of(start) if event.side == "conversation" else work_item_of(start)
     except (UnreadableDocument, KeyError, ValueError, TypeError):
-        # Its `changes` do not say what was there before: then it was what is there now.
+        # The `changes` lack the values before; then the values after the write stand for them.
         attributes = {**event.data["attributes"], "rev": event.rev - 1}
         return document_of({**event.data, "attributes": attributes}, org=event.org, rev=event.rev - 1)
     return start
@@ -135,7 +138,7 @@ def _changed(captured: Event, raw: Mapping[str, Any], before: Document) -> dict[
 
 
 def _with(names: Mapping[str, Any], level: str, raw: Mapping[str, Any], value_of: Any) -> dict[str, Any]:
-    """What stands under `level`, every name in the event's `changes` having another value; None: not there."""
+    """`names` with `value_of(name, change)` for each name in the event's `changes`; None removes the name."""
     changed = dict(names)
     for name, change in ((raw.get("changes") or {}).get(level) or {}).items():
         value = value_of(name, change)
@@ -147,7 +150,7 @@ def _with(names: Mapping[str, Any], level: str, raw: Mapping[str, Any], value_of
 
 
 def _translated(reasons: Any, revisions: Revisions) -> Any:
-    """The routing reasons, with every conversation revision they name translated."""
+    """The routing reasons with the conversation revisions in them translated."""
     if not reasons:
         return reasons
     return [

@@ -1,8 +1,8 @@
-"""`simulate`: what would have come of the outside writes if ours had been the worker that synced.
+"""`simulate`: what the outside writes would have led to if our worker had made the syncs.
 
-Outside writes are done again in order of publication, each on the document as the simulation has it, and their events
-are handled as soon as they are written. The syncs of the capture are left out, and ours take their place. At the end
-the gap poll takes up what waits, and the contract of sync-rules.md is asked about every pair.
+Outside writes are re-enacted in the order of publication, each on the simulated document, and their events are
+handled at once. The captured syncs are left out; ours take their place. At the end the gap poll decides where a field
+waits, and every pair is checked against the contract (docs/rules.md).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,176 +10,162 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from commands.instant import format_instant, parse_instant
 from handlers.events.event import Event
-from handlers.events.parser import read_object
 from handlers.outcome import Retry
-from handlers.ports import Document
+from handlers.ports import Document, Pair
 from worker.captures import CaptureFault
 from worker.errors import NotReenacted
 from worker.replay.captured_events import CapturedEvent
 from worker.replay.clock import EPOCH, later
 from worker.replay.contract_check import OutsideWrites
-from worker.replay.environment import TRIES_MAX, DecisionSink, ReplayEnvironment
-from worker.replay.initial_state import InitialStates
-from worker.replay.pair_archive import PairArchive, PairState
+from worker.replay.environment import DELIVERIES_MAX, DecisionSink, ReplayEnvironment
+from worker.replay.initial_pairs import InitialPairs
+from worker.replay.pair_archive import PairArchive, pair_in
 from worker.replay.reenactment import ReenactedWrite, Revisions, reenact
 from worker.store.memory import MemoryStore
 
 
 class Simulator:
-    """Takes captured events one at a time, in order; `initial_states` has seen them all."""
+    """Takes captured events one at a time, in order; `initial_pairs` has seen all of them."""
 
     def __init__(
         self,
         environment: ReplayEnvironment,
-        initial_states: InitialStates,
-        tell: DecisionSink,
-        fault: Callable[[CaptureFault], None],
+        initial_pairs: InitialPairs,
+        report: DecisionSink,
+        report_fault: Callable[[CaptureFault], None],
     ) -> None:
         self._environment = environment
-        self._initial_states = initial_states
-        self._tell = tell
-        self._fault = fault
-        self._archive = PairArchive()
+        self._initial_pairs = initial_pairs
+        self._report = report
+        self._report_fault = report_fault
+        self._archive: PairArchive[_SimulatedPair] = PairArchive()
         self._revisions: dict[str, Revisions] = {}
-        """By document. Grows with the conversation, and only here, so it is not put on the shelf each time."""
+        """By document. They grow with every write, so they are kept outside the archive, which would pack them again
+        each time."""
 
     async def take(self, captured: CapturedEvent) -> None:
-        """The next event: a sync is left out, and so is a write that was done again before."""
+        """Re-enact the next event's write; a sync and a write that was re-enacted before are left out."""
         event = captured.event
         conversation_id = event.conversation_id
-        life = self._life(conversation_id)
-        written = self._revisions.setdefault(event.document_id, Revisions())
-        if not event.is_sync and not written.has(event.rev):
-            life.at = await self._polled(conversation_id, life, later(life.at, event.published_at))
+        simulated = self._simulated(conversation_id)
+        revisions = self._revisions.setdefault(event.document_id, Revisions())
+        if not event.is_sync and not revisions.has(event.rev):
+            at = later(simulated.at, event.published_at)
+            await self._poll_if_due(conversation_id, simulated, at)
+            simulated.at = at
             try:
-                await self._write(captured, life, written)
+                await self._write(captured, simulated, revisions)
             except NotReenacted as why:
-                where = captured.capture
-                self._fault(CaptureFault(file=where.file, line=where.line, message=str(why)))
-        self._archive.put(conversation_id, life.as_json(conversation_id))
+                capture = captured.capture
+                self._report_fault(CaptureFault(file=capture.file, line=capture.line, message=str(why)))
+        self._archive.put(conversation_id, simulated)
 
     async def finish(self) -> None:
-        """No more events come: what waits is decided by the poll."""
+        """The capture has ended: run the gap poll on every pair that waits."""
         for conversation_id in self._archive:
-            life = self._life(conversation_id)
-            due = self._environment.poll_due(life.pair_state)
+            simulated = self._simulated(conversation_id)
+            due = self._environment.poll_due(simulated.pair)
             if due is not None:
-                life.at = await self._polled(conversation_id, life, due)
-                self._archive.put(conversation_id, life.as_json(conversation_id))
+                await self._poll_if_due(conversation_id, simulated, due)
+                simulated.at = due
+                self._archive.put(conversation_id, simulated)
 
-    def pair_states(self) -> Iterator[tuple[str, PairState]]:
-        """Every conversation as it stands."""
+    def pairs(self) -> Iterator[tuple[str, Pair]]:
+        """Every conversation's id and its pair."""
         for conversation_id in self._archive:
-            yield conversation_id, self._life(conversation_id).pair_state
+            yield conversation_id, self._simulated(conversation_id).pair
 
     def violations(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Every broken promise, in the shape of interfaces.md, with its conversation's id."""
+        """Every violation of the contract (docs/rules.md), with its conversation's id."""
         for conversation_id in self._archive:
-            life = self._life(conversation_id)
-            for violation in life.outside.broken(life.pair_state, life.sync_writes):
+            simulated = self._simulated(conversation_id)
+            for violation in simulated.outside.violations(simulated.pair, simulated.sync_writes):
                 yield conversation_id, violation
 
-    def _life(self, conversation_id: str) -> "_Life":
-        kept = self._archive.take(conversation_id)
-        if kept is not None:
-            return _Life.taken(kept)
-        pair_state = self._initial_states.pair_state(conversation_id)
-        for document in (pair_state.conversation, *pair_state.work_items):
+    def _simulated(self, conversation_id: str) -> "_SimulatedPair":
+        simulated = self._archive.get(conversation_id)
+        if simulated is not None:
+            return simulated
+        pair = self._initial_pairs.pair(conversation_id)
+        for document in (pair.conversation, *pair.work_items):
             if document is not None:
                 self._revisions[document["_id"]] = Revisions(document["rev"])
-        return _Life(pair_state=pair_state)
+        return _SimulatedPair(pair=pair)
 
-    async def _write(self, captured: CapturedEvent, life: "_Life", written: Revisions) -> None:
-        key = captured.event.conversation_id
-        store = await life.pair_state.store(key)
-        before = document_in(store, captured.event)
-        of_conversation = self._revisions.get(key) or Revisions()
-        reenacted = reenact(captured.event, captured.raw, before, revisions=of_conversation, at=life.at)
+    async def _write(self, captured: CapturedEvent, simulated: "_SimulatedPair", revisions: Revisions) -> None:
+        conversation_id = captured.event.conversation_id
+        store = MemoryStore.seeded({conversation_id: simulated.pair})
+        reenacted = reenact(
+            captured.event,
+            captured.raw,
+            document_in(store, captured.event),
+            revisions=self._revisions.get(conversation_id) or Revisions(),
+            at=simulated.at,
+        )
         put(store, reenacted)
-        written.add(captured.event.rev, reenacted.event.rev)
-        life.outside = life.outside.with_write(reenacted)
-        again, life.again = life.again, []
-        await self._deliver(life, store, reenacted.event, reenacted.message, captured, tries=1)
-        for tries, message in again:
-            event = read_object(message)
-            assert isinstance(event, Event), "it has been read before"
-            await self._deliver(life, store, event, message, None, tries=tries + 1)
-        life.pair_state = PairState.of(key, store)
+        revisions.add(captured.event.rev, reenacted.event.rev)
+        simulated.outside = simulated.outside.with_write(reenacted)
+        redelivered, simulated.retries = simulated.retries, []
+        await self._deliver(simulated, store, reenacted.event, captured, delivery=1)
+        for deliveries, event in redelivered:
+            await self._deliver(simulated, store, event, None, delivery=deliveries + 1)
+        simulated.pair = pair_in(store, conversation_id)
 
     async def _deliver(
         self,
-        life: "_Life",
+        simulated: "_SimulatedPair",
         store: MemoryStore,
         event: Event,
-        message: Mapping[str, Any],
         captured: CapturedEvent | None,
         *,
-        tries: int,
+        delivery: int,
     ) -> None:
-        end = await self._environment.handle(event, store, life.at)
-        if isinstance(end.outcome, Retry) and tries < TRIES_MAX:
-            life.again.append((tries, message))
-        life.sync_writes += len(end.announcements)
-        self._tell(end, captured, life.at)
+        handled = await self._environment.handle(event, store, simulated.at)
+        if isinstance(handled.outcome, Retry) and delivery < DELIVERIES_MAX:
+            simulated.retries.append((delivery, event))
+        simulated.sync_writes += len(handled.announcements)
+        self._report(handled, captured, simulated.at)
 
-    async def _polled(self, conversation_id: str, life: "_Life", at: datetime) -> datetime:
-        """The time `at`, once the poll has been where it would have been before."""
-        due = self._environment.poll_due(life.pair_state)
+    async def _poll_if_due(self, conversation_id: str, simulated: "_SimulatedPair", at: datetime) -> None:
+        """Run the gap poll where it would have run before or at `at`."""
+        due = self._environment.poll_due(simulated.pair)
         if due is None or due > at:
-            return at
-        store = await life.pair_state.store(conversation_id)
+            return
+        store = MemoryStore.seeded({conversation_id: simulated.pair})
         polled = await self._environment.poll(conversation_id, store, due)
         if polled is not None:
-            self._tell(polled, None, due)
-            life.sync_writes += len(polled.announcements)
-            life.pair_state = PairState.of(conversation_id, store)
-        return at
+            self._report(polled, None, due)
+            simulated.sync_writes += len(polled.announcements)
+            simulated.pair = pair_in(store, conversation_id)
 
 
 @dataclass(slots=True, kw_only=True)
-class _Life:
-    """One conversation in the simulation. `again`: events whose end was a fault, and how often each was tried."""
+class _SimulatedPair:
+    """One conversation in the simulation.
 
-    pair_state: PairState
+    `retries`: events whose outcome was Retry, each with the number of its deliveries so far. `sync_writes`: how many
+    writes our rules made.
+    """
+
+    pair: Pair
     at: datetime = EPOCH
     outside: OutsideWrites = field(default_factory=OutsideWrites)
     sync_writes: int = 0
-    again: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
-
-    @classmethod
-    def taken(cls, kept: Mapping[str, Any]) -> "_Life":
-        """From the shelf."""
-        return cls(
-            pair_state=PairState.from_json(kept["pair_state"]),
-            at=parse_instant(kept["at"]) or EPOCH,
-            outside=OutsideWrites.from_json(kept["outside"]),
-            sync_writes=kept["syncWrites"],
-            again=[(tries, message) for tries, message in kept["again"]],
-        )
-
-    def as_json(self, conversation_id: str) -> dict[str, Any]:
-        """For the shelf."""
-        return {
-            "pair_state": self.pair_state.as_json(conversation_id),
-            "at": format_instant(self.at),
-            "outside": self.outside.as_json(),
-            "syncWrites": self.sync_writes,
-            "again": self.again,
-        }
+    retries: list[tuple[int, Event]] = field(default_factory=list)
 
 
 def document_in(store: MemoryStore, event: Event) -> Document | None:
-    """The document that the event is about."""
+    """The stored document that the event is about, or None."""
     read = store.conversation if event.side == "conversation" else store.work_item
     return read(event.document_id)
 
 
 def put(store: MemoryStore, reenacted: ReenactedWrite) -> None:
-    """Store the write, as the document's owner would.
+    """Store the write as the document's owner would.
 
-    A second active work-item is refused, as it is in the worker: its event comes again once the first is completed.
+    A second active work-item is not stored, as in the worker: its event is delivered again, after the event that
+    completes the first.
     """
     if reenacted.event.side == "conversation":
         store.put_conversation(reenacted.document)

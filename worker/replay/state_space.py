@@ -1,7 +1,8 @@
-"""A state of the exploration: what is stored, what was written outside, and which events are still to be delivered.
+"""The state space of an exploration: its states, and the steps that lead from one to the next.
 
-Two ways to the same state go on alike, so it is explored once and its ways are counted. What tells two states apart
-is what a rule, a command or the contract could see of them; when something was written is not among it.
+A state holds the stored pair, the outside writes so far, and the events that are still to be delivered. Two states are
+the same where no rule, no command and no point of the contract could tell them apart; the times of writes do not count.
+Then everything after them is the same, too, so the search goes on from one of them.
 """
 
 import json
@@ -17,91 +18,90 @@ from handlers.documents.nouns import conversation_of, work_item_of
 from handlers.events.event import Event
 from handlers.options import Options
 from handlers.outcome import HandledEvent, Retry
-from handlers.ports import Document
+from handlers.ports import Document, Pair
 from sync.conversation import Conversation
+from sync.state import SyncState
 from worker.replay.captured_events import CapturedEvent
 from worker.replay.clock import EPOCH, CountedIds, later
 from worker.replay.environment import ReplayEnvironment
-from worker.replay.pair_archive import PairState
+from worker.replay.pair_archive import pair_in
 from worker.replay.reenactment import ReenactedWrite, Revisions, reenact
 from worker.replay.simulate import document_in, put
 from worker.store.memory import MemoryStore
 from worker.store.state_document import state_document
 
-NOTHING_IS_OLD_SECONDS = 1e9
-"""An order of events is explored as if all of it fell into the time in which an event may be in flight."""
+GAP_DISABLED_S = 1e9
+"""During an exploration every event may still be in flight, so no gap is old enough to be closed."""
 
 ExplorationStep = tuple[int, int]
-"""What is done, `WRITE`, `DELIVER` or `AGAIN`, and the number of the outside write."""
-WRITE, DELIVER, AGAIN = 0, 1, 2
+"""`WRITE`, `DELIVER` or `REDELIVER`, and the number of the outside write."""
+WRITE, DELIVER, REDELIVER = 0, 1, 2
 
 
 class ExplorationState(Struct, frozen=True, kw_only=True):
-    """`pending`: the writes whose events were not delivered yet; `again`: how many may be delivered once more.
+    """`pending`: the numbers of the writes whose events are still to be delivered. `duplicates`: how many events may
+    still be delivered a second time. `sync_writes`: how many writes our rules made.
 
-    `sync_writes` is told by the documents' revisions, so it is no part of the key.
+    The documents' revisions determine `sync_writes`, so it is no part of the key.
     """
 
     store: MemoryStore
     written: tuple[ReenactedWrite, ...] = ()
     pending: frozenset[int] = frozenset()
-    again: int = 0
+    duplicates: int = 0
     sync_writes: int = 0
     at: datetime = EPOCH
 
 
 class WriteHistory:
-    """One conversation's outside writes in the order in which they were captured, and how each step is done."""
+    """One conversation's outside writes in their captured order; carries out the steps."""
 
-    def __init__(
-        self, conversation_id: str, writes: tuple[CapturedEvent, ...], start: PairState, options: Options
-    ) -> None:
+    def __init__(self, conversation_id: str, writes: tuple[CapturedEvent, ...], start: Pair, options: Options) -> None:
         self.conversation_id = conversation_id
         self.writes = writes
         self._start = start
-        # Ids end up in no document that a rule looks at.
-        self._environment = ReplayEnvironment(
-            options=replace(options, gap_seconds=NOTHING_IS_OLD_SECONDS), ids=CountedIds()
-        )
+        # No rule reads an id of ours, so the order in which states take them does not matter.
+        self._environment = ReplayEnvironment(options=replace(options, gap_seconds=GAP_DISABLED_S), ids=CountedIds())
         self._poll = ReplayEnvironment(options=options, ids=CountedIds())
 
-    async def start(self, again: int) -> ExplorationState:
-        """Before anything was written outside."""
-        return ExplorationState(store=await self._start.store(self.conversation_id), again=again)
+    def start(self, duplicates: int) -> ExplorationState:
+        """The state before the first outside write."""
+        store = MemoryStore.seeded({self.conversation_id: self._start})
+        return ExplorationState(store=store, duplicates=duplicates)
 
     def steps(self, state: ExplorationState) -> list[ExplorationStep]:
-        """What can come next: a write first, then the deliveries, in the order of the writes."""
+        """The steps that may come next: the next write, then the deliveries in the order of the writes."""
         number = len(state.written)
         steps = [(WRITE, number)] if number < len(self.writes) else []
         steps += [(DELIVER, each) for each in sorted(state.pending)]
-        if state.again:
-            steps += [(AGAIN, each) for each in range(number) if each not in state.pending]
+        if state.duplicates:
+            steps += [(REDELIVER, each) for each in range(number) if each not in state.pending]
         return steps
 
     async def after(
         self, state: ExplorationState, step: ExplorationStep
     ) -> tuple[ExplorationState, HandledEvent | None]:
-        """The state after a step, and a delivery's end. The state given stays as it is. Raises NotReenacted."""
-        what, number = step
-        if what == WRITE:
+        """The state after a step, and for a delivery what it did. `state` is not changed. Raises NotReenacted."""
+        kind, number = step
+        if kind == WRITE:
             return self._write(state, number), None
         store = state.store.copy()
-        end = await self._environment.handle(state.written[number].event, store, state.at)
-        await store.remove_entries([entry.id for entry in end.announcements])
-        # A message that ended with a fault comes back: it is as if it had not been delivered.
-        delivered = not isinstance(end.outcome, Retry)
+        handled = await self._environment.handle(state.written[number].event, store, state.at)
+        await store.remove_entries([entry.id for entry in handled.announcements])
+        # A message whose outcome is Retry becomes visible again, as if it had not been delivered.
+        delivered = not isinstance(handled.outcome, Retry)
         after = replace(
             state,
             store=store,
             pending=state.pending - {number} if delivered else state.pending,
-            again=state.again - 1 if what == AGAIN else state.again,
-            sync_writes=state.sync_writes + len(end.announcements),
+            duplicates=state.duplicates - 1 if kind == REDELIVER else state.duplicates,
+            sync_writes=state.sync_writes + len(handled.announcements),
         )
-        return after, end
+        return after, handled
 
     async def polled(self, state: ExplorationState) -> ExplorationState:
-        """The state once the poll has taken up what waits though everything was delivered."""
-        due = self._poll.poll_due(self.pair_state(state))
+        """The state after the gap poll, which decides where a field still waits though every event was delivered."""
+        due = self._poll.poll_due(self.pair(state))
         if due is None:
             return state
         store = state.store.copy()
@@ -109,29 +109,29 @@ class WriteHistory:
         writes = len(polled.announcements) if polled is not None else 0
         return replace(state, store=store, sync_writes=state.sync_writes + writes)
 
-    def pair_state(self, state: ExplorationState) -> PairState:
-        """What is stored."""
-        return PairState.of(self.conversation_id, state.store)
+    def pair(self, state: ExplorationState) -> Pair:
+        """The stored pair."""
+        return pair_in(state.store, self.conversation_id)
 
     def key(self, state: ExplorationState) -> object:
-        """The same for two states that go on alike."""
-        pair_state = self.pair_state(state)
+        """Equal for two states that are the same (see the file's head)."""
+        pair = self.pair(state)
         return (
-            None if pair_state.conversation is None else _timeless(conversation_of(pair_state.conversation)),
-            frozenset(_timeless_item(work_item_of(document)) for document in pair_state.work_items),
-            _state_key(self.conversation_id, pair_state),
+            None if pair.conversation is None else _timeless(conversation_of(pair.conversation)),
+            frozenset(_timeless_item(work_item_of(document)) for document in pair.work_items),
+            _state_key(self.conversation_id, pair.state),
             tuple(map(_write_key, state.written)),
             state.pending,
-            state.again,
+            state.duplicates,
         )
 
-    def named(self, step: ExplorationStep) -> str:
-        """The step as a person reads it; the revision is the captured one."""
-        what, number = step
+    def step_text(self, step: ExplorationStep) -> str:
+        """The step for a person, such as `deliver work-item 2`; the revision is the captured one."""
+        kind, number = step
         event = self.writes[number].event
         items = {one.event.document_id for one in self.writes if one.event.side == "work-item"}
         which = f" of {event.document_id}" if event.side == "work-item" and len(items) > 1 else ""
-        verb, suffix = ("write", "") if what == WRITE else ("deliver", " again" if what == AGAIN else "")
+        verb, suffix = ("write", "") if kind == WRITE else ("deliver", " again" if kind == REDELIVER else "")
         return f"{verb} {event.side} {event.rev}{which}{suffix}"
 
     def _write(self, state: ExplorationState, number: int) -> ExplorationState:
@@ -145,9 +145,12 @@ class WriteHistory:
 
     def _revisions(self, state: ExplorationState) -> Revisions:
         start = self._start.conversation
-        done = zip(self.writes, state.written, strict=False)
-        pairs = [(one.event.rev, did.event.rev) for one, did in done if one.event.side == "conversation"]
-        return Revisions(start["rev"] if start is not None else 0, pairs)
+        revs = [
+            (captured.event.rev, reenacted.event.rev)
+            for captured, reenacted in zip(self.writes, state.written, strict=False)
+            if captured.event.side == "conversation"
+        ]
+        return Revisions(start["rev"] if start is not None else 0, revs)
 
 
 def _timeless(conversation: Conversation) -> Conversation:
@@ -171,25 +174,25 @@ def _timeless_item(item: WorkItem) -> WorkItem:
     )
 
 
-def _state_key(conversation_id: str, pair_state: PairState) -> str:
-    document = state_document(conversation_id, pair_state.state)
-    known = {name: bool(document.pop(name)) for name in ("version", "waitingSince", "finishedAt")}
-    return json.dumps([document, known], sort_keys=True)
+def _state_key(conversation_id: str, state: SyncState) -> str:
+    document = state_document(conversation_id, state)
+    present = {name: bool(document.pop(name)) for name in ("version", "waitingSince", "finishedAt")}
+    return json.dumps([document, present], sort_keys=True)
 
 
 def _write_key(reenacted: ReenactedWrite) -> str:
-    """What a delivery, the contract and a later write that names it could see of a write."""
+    """What a delivery, the contract and a later write that names this one can see of the write."""
     event = reenacted.event
     seen: Mapping[str, Any] = {
         "rev": event.rev,
         "fields": sorted(event.fields),
         "knew": event.knew,
-        "values": _shared(event, reenacted.document),
+        "values": _shared_values(event, reenacted.document),
     }
     return json.dumps(seen, sort_keys=True)
 
 
-def _shared(event: Event, document: Document) -> list[Any]:
+def _shared_values(event: Event, document: Document) -> list[Any]:
     if event.side == "conversation":
         return sorted(event.values.items())
     item = work_item_of(document)

@@ -1,8 +1,8 @@
-"""The order in which captured writes are re-enacted: that of publication, but never against what must have been.
+"""The order in which captured writes are re-enacted: the order of publication, corrected by two facts.
 
-A document's writes go by revision, and a work-item's write goes after the conversation's writes that it says it knew.
-Producers publish after they write, each in its own time, so a capture may have either the wrong way round. What is
-held is bounded: an event is put right among the next thousand.
+A document's writes go by revision, and a work-item's write goes after the conversation's writes that it knew. Producers
+publish after they write, with different delays, so a capture may have both the wrong way round. At most `HELD_MAX`
+events are held, so an event is put in order among that many.
 """
 
 import heapq
@@ -19,10 +19,10 @@ _Slot = tuple[datetime, int, str]
 
 
 def in_order(captured: Iterable[CapturedEvent], held_max: int | None) -> Iterator[CapturedEvent]:
-    """The same events, each once; `held_max` None: put right whatever the distance."""
+    """The same events in order, each once. `held_max` None: all are held, so the order is right over any distance."""
     order = _Order()
-    for one in captured:
-        order.add(one)
+    for each in captured:
+        order.add(each)
         if held_max is not None and order.held > held_max:
             yield from order.next()
     while order.held:
@@ -30,7 +30,7 @@ def in_order(captured: Iterable[CapturedEvent], held_max: int | None) -> Iterato
 
 
 class _Order:
-    """Slots in order of publication, one an event; a document's slots are filled in order of its revisions."""
+    """One slot an event, in the order of publication. A document's slots take its events in the order of revisions."""
 
     def __init__(self) -> None:
         self.held = 0
@@ -41,7 +41,7 @@ class _Order:
 
     def add(self, captured: CapturedEvent) -> None:
         event = captured.event
-        # One that does not say when keeps its place among its neighbours.
+        # An event without `publishedAt` keeps its place after the one before it.
         self._at = event.published_at or self._at
         self._number += 1
         self.held += 1
@@ -49,7 +49,7 @@ class _Order:
         heapq.heappush(self._waiting.setdefault(event.document_id, []), (event.rev, self._number, captured))
 
     def next(self) -> Iterator[CapturedEvent]:
-        """What comes next: one event with what it knew, or none where a slot's event went ahead of it."""
+        """The next slot's event, after the conversation's events that it knew; none where it was taken ahead."""
         _, _, document = heapq.heappop(self._slots)
         if document not in self._waiting:
             return

@@ -37,10 +37,10 @@ def shaped() -> list[Json]:
     return [log_line(bare[0]), notification(bare[1]), queued(notification(bare[2])), bare[3]]
 
 
-def found(*files: Path, stdin: bytes = b"") -> list[CapturedEvent | UnsupportedEvent | CaptureFault]:
+def entries(*files: Path, stdin: bytes = b"") -> list[CapturedEvent | UnsupportedEvent | CaptureFault]:
     with ReplayInput(files, io.BytesIO(stdin)) as source:
-        first = list(source.found())
-        assert list(source.found()) == first
+        first = list(source.entries())
+        assert list(source.entries()) == first
     return first
 
 
@@ -92,7 +92,7 @@ def test_a_dash_is_standard_input(replay: Runner, mode: str, monkeypatch: pytest
 
 def test_standard_input_can_be_read_twice_and_its_faults_say_where() -> None:
     lines = [json.dumps(captured(LOST_ASSIGNMENT)[0]), "hello"]
-    one, fault = found(Path("-"), stdin="\n".join(lines).encode())
+    one, fault = entries(Path("-"), stdin="\n".join(lines).encode())
     assert isinstance(one, CapturedEvent)
     assert str(fault) == "standard input:2: not JSON: Expecting value (column 1)"
 
@@ -198,7 +198,7 @@ def test_the_legacy_engine_goes_with_the_legacy_policy(replay: Runner) -> None:
 
 class TestOrder:
     def order(self, *things: Json, held_max: int | None = None) -> list[str]:
-        read = [each for each in found_of(things) if isinstance(each, CapturedEvent)]
+        read = [each for each in entries_of(things) if isinstance(each, CapturedEvent)]
         return [f"{each.event.side[0]}{each.event.rev}" for each in in_order(read, held_max)]
 
     def test_is_that_of_publication(self) -> None:
@@ -232,12 +232,12 @@ class TestOrder:
             else event(conversation(rev), at=chance.random())
             for rev in range(1, 60)
         ]
-        read = [each for each in found_of(things) if isinstance(each, CapturedEvent)]
+        read = [each for each in entries_of(things) if isinstance(each, CapturedEvent)]
         for held_max in (0, 3, 20, None):
             assert {id(each) for each in in_order(read, held_max)} == {id(each) for each in read}
 
 
-def found_of(things: Any) -> list[CapturedEvent | UnsupportedEvent | CaptureFault]:
+def entries_of(things: Any) -> list[CapturedEvent | UnsupportedEvent | CaptureFault]:
     text = "\n".join(json.dumps(published(thing) if "createdAt" in thing else thing) for thing in things)
     with ReplayInput([Path("-")], io.BytesIO(text.encode())) as source:
-        return list(source.found())
+        return list(source.entries())

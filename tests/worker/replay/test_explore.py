@@ -10,15 +10,16 @@ import pytest
 from handlers.documents.nouns import conversation_of
 from handlers.dry_run.flat_form import conversation_document, work_item_document
 from handlers.options import Options, PolicyInUse
+from handlers.ports import Pair
 from tests.handlers.wire_events import LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE, Json, conversation, event, work_item
 from tests.worker.replay.replays import Runner, incident, replay
 from tests.worker.replay.test_reenactment import change, changed
 from worker.replay.captured_events import CapturedEvent, ReplayInput
 from worker.replay.contract_check import OutsideWrites
 from worker.replay.explore import Exploration
-from worker.replay.initial_state import InitialStates
-from worker.replay.pair_archive import PairState
-from worker.replay.state_space import AGAIN, DELIVER, WRITE, ExplorationStep, WriteHistory
+from worker.replay.initial_pairs import InitialPairs
+from worker.replay.pair_archive import work_item_in
+from worker.replay.state_space import DELIVER, REDELIVER, WRITE, ExplorationStep, WriteHistory
 from worker.replay.write_order import in_order
 
 __all__ = ["replay"]
@@ -38,20 +39,20 @@ def orders(writes: int, again: int) -> Iterator[tuple[ExplorationStep, ...]]:
             yield from go((*rollout, (DELIVER, each)), written, pending - {each}, left)
         for each in range(written if left else 0):
             if each not in pending:
-                yield from go((*rollout, (AGAIN, each)), written, pending, left - 1)
+                yield from go((*rollout, (REDELIVER, each)), written, pending, left - 1)
 
     return go((), 0, frozenset(), again)
 
 
-def story_of(file: str, policy: PolicyInUse) -> WriteHistory:
+def history_of(file: str, policy: PolicyInUse) -> WriteHistory:
     with ReplayInput([Path(file)]) as source:
-        found = [one for one in source.found() if isinstance(one, CapturedEvent)]
-    initial_states = InitialStates()
-    for one in found:
-        initial_states.see(one)
-    writes = tuple(one for one in in_order(found, held_max=None) if not one.event.is_sync)
+        captured = [entry for entry in source.entries() if isinstance(entry, CapturedEvent)]
+    initial_pairs = InitialPairs()
+    for each in captured:
+        initial_pairs.add(each)
+    writes = tuple(each for each in in_order(captured, held_max=None) if not each.event.is_sync)
     key = writes[0].event.conversation_id
-    return WriteHistory(key, writes, initial_states.pair_state(key), Options(policy=policy, own_syncs_stored=False))
+    return WriteHistory(key, writes, initial_pairs.pair(key), Options(policy=policy, own_syncs_stored=False))
 
 
 @pytest.mark.parametrize(
@@ -64,16 +65,17 @@ def story_of(file: str, policy: PolicyInUse) -> WriteHistory:
     ],
 )
 async def test_the_search_finds_what_every_order_by_itself_leads_to(name: str, policy: PolicyInUse, again: int) -> None:
-    history = story_of(incident(name), policy)
+    history = history_of(incident(name), policy)
     by_itself: Counter[tuple[object, ...]] = Counter()
     for order in orders(len(history.writes), again):
-        state = await history.start(again)
+        state = history.start(again)
         for step in order:
             state, _ = await history.after(state, step)
-        pair_state = history.pair_state(await history.polled(state))
-        assert pair_state.conversation is not None
-        assert pair_state.work_item is not None
-        seen, item = conversation_of(pair_state.conversation), pair_state.work_item["relationships"]
+        pair = history.pair(await history.polled(state))
+        work_item = work_item_in(pair)
+        assert pair.conversation is not None
+        assert work_item is not None
+        seen, item = conversation_of(pair.conversation), work_item["relationships"]
         by_itself[
             seen.assigned_users, seen.queue, str(item.get("assignedTo")), str(item.get("queue", {}).get("data"))
         ] += 1
@@ -143,6 +145,6 @@ def test_a_longer_story_takes_far_fewer_states_than_it_has_orders(replay: Runner
 def test_a_loop_breaks_the_third_point() -> None:
     flat: Json = {"id": "c-1", "rev": 9, "status": "open", "assignedUsers": [], "queue": None}
     item: Json = {"id": "w-1", "rev": 1, "status": "ivr", "assignedTo": None, "queue": None}
-    pair_state = PairState(conversation=conversation_document(flat), work_items=(work_item_document(item),))
-    assert OutsideWrites(count=2).broken(pair_state, 4) == []
-    assert OutsideWrites(count=2).broken(pair_state, 5) == [{"point": 3, "field": None, "expected": 4, "found": 5}]
+    pair = Pair(conversation=conversation_document(flat), work_items=(work_item_document(item),))
+    assert OutsideWrites(count=2).violations(pair, 4) == []
+    assert OutsideWrites(count=2).violations(pair, 5) == [{"point": 3, "field": None, "expected": 4, "found": 5}]

@@ -1,6 +1,6 @@
 """A capture of any size takes the memory of its conversations, never that of its events.
 
-`python -m tests.worker.test_replay_volume EVENTS CONVERSATIONS` prints such a capture, to measure a large one by hand.
+`python -m tests.worker.replay.test_volume EVENTS CONVERSATIONS` prints such a capture, to measure a large one by hand.
 """
 
 import gc
@@ -62,11 +62,11 @@ async def test_what_is_held_does_not_grow_with_the_events(tmp_path: Path, mode: 
             held.append(len(gc.get_objects()))
 
     asked = ReplayRequest(options=Options(own_syncs_stored=False), held_max=20)
-    complaints: list[str] = []
+    errors: list[str] = []
     with (tmp_path / "out").open("wb") as out, ReplayInput([file]) as source:
-        replay = Replay(asked, source, JsonReport(out), complain=complaints.append, advance=advance)
+        replay = Replay(asked, source, JsonReport(out), print_error=errors.append, advance=advance)
         assert await replay.run(mode) == ReplayResult()
-    assert complaints == []
+    assert errors == []
     # An event is some fifty objects; the last two hundred leave nothing behind.
     assert len(held) >= 8
     assert held[-1] < held[-5] + 1_000

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""The reports of a replay: as text for people, and as JSON."""

@@ -1,4 +1,4 @@
-"""NEW FILE."""
+"""The report of a replay as JSON, one object a line (docs/replay.md)."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -7,18 +7,18 @@ from typing import BinaryIO
 import orjson
 
 from handlers.dry_run.flat_form import shown_conversation, shown_work_item
+from handlers.ports import Pair
 from worker.replay.clock import ReplayClock
-from worker.replay.pair_archive import PairState
 from worker.replay.recorded_syncs import DecisionLine
-from worker.replay.reports.report import Flat, Report
+from worker.replay.reports.report import JsonObject, Report
 from worker.telemetry.logs import LogIdentity, open_log, write_audit_lines
 
 IDENTITY = LogIdentity(hostname="replay", pid=0)
-"""Who writes the audit lines, on every machine."""
+"""The `hostname` and `pid` of the audit lines, the same on every machine."""
 
 
 class JsonReport(Report):
-    """One object a line."""
+    """Audit records, then the final pairs; or explorations."""
 
     def __init__(self, to: BinaryIO) -> None:
         super().__init__(to)
@@ -26,51 +26,48 @@ class JsonReport(Report):
         self._log = open_log(level="info", identity=IDENTITY, clock=self._clock, to=to)
 
     def decided(self, line: DecisionLine) -> None:
-        """The audit record, with its envelope."""
+        """The audit record as the worker logs it."""
         self._clock.at = line.at
         write_audit_lines(self._log, [line.wire])
 
     def final(
         self,
-        pair_states: Iterable[tuple[str, PairState]],
-        violations: Sequence[tuple[str, Flat]],
+        pairs: Iterable[tuple[str, Pair]],
+        violations: Sequence[tuple[str, JsonObject]],
         *,
         heading: str = "",  # noqa: ARG002 - for people
     ) -> None:
-        """`final` last; before it `violations`, if there are any."""
+        """`{"violations": [...]}` where there are any, then `{"final": {"conversations": {}, "workItems": {}}}`."""
         if violations:
-            told = [{"conversation": conversation, **violation} for conversation, violation in violations]
-            self.line(_dumps({"violations": told}))
+            wire = [{"conversation": conversation, **violation} for conversation, violation in violations]
+            self.line(_dumps({"violations": wire}))
         items: dict[str, bytes] = {}
-        # Written piece by piece: there may be many.
+        # There may be many pairs, so each is written as it comes.
         self.to.write(b'{"final":{"conversations":{')
         separator = b""
-        for conversation_id, pair_state in pair_states:
-            items.update(
-                (document["_id"], orjson.dumps(shown_work_item(document))) for document in pair_state.work_items
-            )
-            if pair_state.conversation is not None:
-                self.to.write(
-                    separator + _entry(conversation_id, orjson.dumps(shown_conversation(pair_state.conversation)))
-                )
+        for conversation_id, pair in pairs:
+            items.update((document["_id"], orjson.dumps(shown_work_item(document))) for document in pair.work_items)
+            if pair.conversation is not None:
+                shown = orjson.dumps(shown_conversation(pair.conversation))
+                self.to.write(separator + _member(conversation_id, shown))
                 separator = b","
-        self.to.write(b'},"workItems":{' + b",".join(_entry(key, item) for key, item in items.items()) + b"}}}\n")
+        self.to.write(b'},"workItems":{' + b",".join(_member(key, item) for key, item in items.items()) + b"}}}\n")
 
     def remark(self, text: str) -> None:
-        """Nothing: it is all in the objects."""
+        """Nothing: the objects hold what remarks say."""
 
-    def explored(self, explored: Flat) -> None:
-        """One object."""
+    def explored(self, explored: JsonObject) -> None:
+        """`{"explore": {...}}`."""
         self.line(_dumps({"explore": explored}))
 
 
-def _entry(key: str, value: bytes) -> bytes:
+def _member(key: str, value: bytes) -> bytes:
     return _dumps(key).encode() + b":" + value
 
 
-def _dumps(thing: object) -> str:
+def _dumps(value: object) -> str:
     try:
-        return orjson.dumps(thing).decode()
+        return orjson.dumps(value).decode()
     except TypeError:
-        # Half a surrogate pair: rare, and no reason to lose the line.
-        return json.dumps(thing, default=str)
+        # orjson refuses half a surrogate pair; the standard library escapes it.
+        return json.dumps(value, default=str)

@@ -1,43 +1,43 @@
-"""NEW FILE."""
+"""The interface of a replay's report."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 
-from worker.replay.pair_archive import PairState
+from handlers.ports import Pair
 from worker.replay.recorded_syncs import DecisionLine
 
-Flat = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
 
 
 class Report(ABC):
-    """Takes what was found, piece by piece, and prints it to `to`."""
+    """Prints the results of a replay to `to`, piece by piece. Nothing in it comes from the machine or its clock."""
 
     def __init__(self, to: BinaryIO) -> None:
         self.to = to
 
     @abstractmethod
     def decided(self, line: DecisionLine) -> None:
-        """One decision."""
+        """Print one decision."""
 
     @abstractmethod
     def final(
         self,
-        pair_states: Iterable[tuple[str, PairState]],
-        violations: Sequence[tuple[str, Flat]],
+        pairs: Iterable[tuple[str, Pair]],
+        violations: Sequence[tuple[str, JsonObject]],
         *,
         heading: str = "in the end",
     ) -> None:
-        """How it ended, and which promises are broken then."""
+        """Print the pairs at the end and their violations of the contract, both by conversation id."""
 
     @abstractmethod
     def remark(self, text: str) -> None:
-        """A last line for people."""
+        """Print a last line for people."""
 
     @abstractmethod
-    def explored(self, explored: Flat) -> None:
-        """One conversation's exploration, as interfaces.md has it, with the conversation's id."""
+    def explored(self, explored: JsonObject) -> None:
+        """Print one conversation's exploration: `{conversation, policy, interleavings, endStates}`."""
 
     def line(self, text: str) -> None:
-        """One line of text."""
+        """Print one line of text."""
         self.to.write(text.encode("utf-8", "backslashreplace") + b"\n")

@@ -1,5 +1,4 @@
-"""What a replay prints: JSON of interfaces.md, or lines for people. Nothing in it comes from the machine or its
-clock."""
+"""The report of a replay as lines for people."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,28 +6,28 @@ from typing import Final
 
 from commands.instant import format_instant
 from handlers.dry_run.flat_form import shown_conversation, shown_work_item
-from worker.replay.pair_archive import PairState
+from handlers.ports import Pair
 from worker.replay.recorded_syncs import DecisionLine
-from worker.replay.reports.report import Flat, Report
+from worker.replay.reports.report import JsonObject, Report
 
-_NAMES: Final[Mapping[str, frozenset[str]]] = {
+_WRITTEN_NAMES: Final[Mapping[str, frozenset[str]]] = {
     "assignee": frozenset({"assignedTo", "assignedUsers"}),
     "queue": frozenset({"queue"}),
     "status": frozenset({"status"}),
     "ended": frozenset({"status", "ended", "resume"}),
     "paused": frozenset({"paused"}),
 }
-"""The names by which either side's update writes a shared field."""
-_TOLD_MAX: Final = 3
-"""So many broken promises are named in one line."""
+"""A shared field's names in the updates of both sides."""
+_VIOLATIONS_MAX: Final = 3
+"""How many violations one line names."""
 
 
 class TextReport(Report):
-    """For people."""
+    """A line a decision, with indented details; then the pairs at the end."""
 
     def decided(self, line: DecisionLine) -> None:
-        """A line that says what was decided, and one for each thing written, held back or recorded."""
-        self.line(f"{format_instant(line.at)}  {asked(line.wire)}: {outcome(line.wire)}")
+        """A line for the decision, and one for each write, each field that was held back and the recorded syncs."""
+        self.line(f"{format_instant(line.at)}  {trigger_text(line.wire)}: {outcome_text(line.wire)}")
         for detail in details(line.wire):
             self.line(f"    {detail}")
         if line.recorded is not None:
@@ -37,65 +36,65 @@ class TextReport(Report):
 
     def final(
         self,
-        pair_states: Iterable[tuple[str, PairState]],
-        violations: Sequence[tuple[str, Flat]],
+        pairs: Iterable[tuple[str, Pair]],
+        violations: Sequence[tuple[str, JsonObject]],
         *,
         heading: str = "in the end",
     ) -> None:
-        """The pairs, each with what of the contract it breaks; nothing of none."""
-        broken: dict[str, list[Flat]] = {}
+        """The heading and the pairs, each with its violations of the contract; nothing where there is no pair."""
+        by_conversation: dict[str, list[JsonObject]] = {}
         for conversation_id, violation in violations:
-            broken.setdefault(conversation_id, []).append(violation)
-        for number, (conversation_id, pair_state) in enumerate(pair_states):
+            by_conversation.setdefault(conversation_id, []).append(violation)
+        for number, (conversation_id, pair) in enumerate(pairs):
             if not number:
                 self.line("")
                 self.line(heading)
-            self.line(f"  conversation {conversation_id}: {conversation_text(pair_state)}")
-            for document in pair_state.work_items:
+            self.line(f"  conversation {conversation_id}: {conversation_text(pair)}")
+            for document in pair.work_items:
                 self.line(f"  work-item {document['_id']}: {work_item_text(shown_work_item(document))}")
-            for violation in broken.get(conversation_id, ()):
+            for violation in by_conversation.get(conversation_id, ()):
                 self.line(f"    breaks the contract: {violation_text(violation)}")
 
     def remark(self, text: str) -> None:
-        """After an empty line."""
+        """The text after an empty line."""
         self.line("")
         self.line(text)
 
-    def explored(self, explored: Flat) -> None:
-        """The end states, each with the shortest way there."""
-        ends = explored["endStates"]
-        broken = sum(end["count"] for end in ends if end["violations"])
+    def explored(self, explored: JsonObject) -> None:
+        """The end states, each with its example."""
+        end_states = explored["endStates"]
+        broken = sum(end_state["count"] for end_state in end_states if end_state["violations"])
         self.line(
             f"conversation {explored['conversation']} under {explored['policy']}: {explored['interleavings']} "
-            f"interleavings, {len(ends)} end {'state' if len(ends) == 1 else 'states'}, "
+            f"interleavings, {len(end_states)} end {'state' if len(end_states) == 1 else 'states'}, "
             f"{f'{broken} interleavings break the contract' if broken else 'the contract holds in all'}"
         )
-        for number, end in enumerate(ends, start=1):
-            self._end_state(number, end, explored["interleavings"])
+        for number, end_state in enumerate(end_states, start=1):
+            self.line("")
+            self.line(f"  {number}. {end_state['count']} of {explored['interleavings']}")
+            self._end_state(end_state)
 
-    def _end_state(self, number: int, end: Flat, of: int) -> None:
-        self.line("")
-        self.line(f"  {number}. {end['count']} of {of}")
-        if end["conversation"] is not None:
-            self.line(f"     conversation: {_conversation_text(end['conversation'])}")
-        if end["workItem"] is not None:
-            self.line(f"     work-item: {work_item_text(end['workItem'])}")
-        for violation in end["violations"]:
+    def _end_state(self, end_state: JsonObject) -> None:
+        if end_state["conversation"] is not None:
+            self.line(f"     conversation: {_conversation_text(end_state['conversation'])}")
+        if end_state["workItem"] is not None:
+            self.line(f"     work-item: {work_item_text(end_state['workItem'])}")
+        for violation in end_state["violations"]:
             self.line(f"     breaks the contract: {violation_text(violation)}")
         self.line("     for example:")
-        audits = iter(end["audit"])
-        for step in end["example"]:
+        audits = iter(end_state["audit"])
+        for step in end_state["example"]:
             if step.startswith("write"):
                 self.line(f"       {step}")
                 continue
             audit = next(audits)
-            self.line(f"       {step}: {outcome(audit)}")
+            self.line(f"       {step}: {outcome_text(audit)}")
             for detail in details(audit):
                 self.line(f"           {detail}")
 
 
-def asked(wire: Flat) -> str:
-    """Who asked for the decision."""
+def trigger_text(wire: JsonObject) -> str:
+    """What caused the decision: an event, or a poll."""
     event = wire["event"]
     if event is None:
         return f"{wire['trigger']} poll of conversation {wire['conversationId']}"
@@ -107,17 +106,17 @@ def asked(wire: Flat) -> str:
     return f"{side} {key} rev {event['rev']}{by}"
 
 
-def outcome(wire: Flat) -> str:
-    """What was decided and by which rules, or why nothing was."""
-    told = [
+def outcome_text(wire: JsonObject) -> str:
+    """The outcome, and the rules that wrote or the reasons why none did."""
+    reasons = [
         f"{rule} {reason['code']}" if (rule := reason["meta"].get("rule")) else reason["code"]
         for reason in wire["reasons"]
     ]
-    return f"{wire['outcome']}: {', '.join(told)}"
+    return f"{wire['outcome']}: {', '.join(reasons)}"
 
 
-def details(wire: Flat) -> list[str]:
-    """What was written, and what was held back."""
+def details(wire: JsonObject) -> list[str]:
+    """A line for each write, each field that was held back, and the causal policy's decision in shadow."""
     held = [
         f"held back: {field['field']} {field['code']} "
         f"(changed at {field['conversationRev']}, known {field['knownRev']})"
@@ -127,13 +126,13 @@ def details(wire: Flat) -> list[str]:
     return [*writes(wire), *held, *shadow]
 
 
-def _held_back(wire: Flat) -> list[Flat]:
-    """The fields on which a rule was not allowed to write, but for those that the newer side's own rule carried."""
-    return [field for field in wire["suppressed"] if not _carried(wire, field)]
+def _held_back(wire: JsonObject) -> list[JsonObject]:
+    """The fields that a gate held back, without those that the newer side's own rule wrote."""
+    return [field for field in wire["suppressed"] if not _is_written(wire, field)]
 
 
-def _carried(wire: Flat, field: Flat) -> bool:
-    names = _NAMES[field["field"]]
+def _is_written(wire: JsonObject, field: JsonObject) -> bool:
+    names = _WRITTEN_NAMES[field["field"]]
     match field["code"]:
         case "CONVERSATION_IS_NEWER":
             return not names.isdisjoint(wire["updatedWorkItem"] or ())
@@ -143,62 +142,62 @@ def _carried(wire: Flat, field: Flat) -> bool:
             return False
 
 
-def _shadow_text(shadow: Flat) -> str:
-    """What causal would have written, or why nothing, and what it would have held back."""
-    told = "; ".join(writes(shadow)) or f"write nothing: {', '.join(reason['code'] for reason in shadow['reasons'])}"
+def _shadow_text(shadow: JsonObject) -> str:
+    """What the causal policy would have written, or why nothing, and which fields it would have held back."""
+    written = "; ".join(writes(shadow)) or f"write nothing: {', '.join(reason['code'] for reason in shadow['reasons'])}"
     held = ", ".join(f"{field['field']} {field['code']}" for field in _held_back(shadow))
-    return f"{told} ({held})" if held else told
+    return f"{written} ({held})" if held else written
 
 
-def writes(wire: Flat) -> list[str]:
-    """What is written to either side, in the names of the audit."""
-    told = []
+def writes(wire: JsonObject) -> list[str]:
+    """A line for the write to each side, by the names of the audit record."""
+    lines = []
     for name, side in (("updatedConversation", "conversation"), ("updatedWorkItem", "work-item")):
         written = wire[name]
         if written is not None:
             fields = {key: value for key, value in written.items() if key != "rev"}
             against = f" against rev {written['rev']}" if "rev" in written else ""
-            told.append(f"{side}{against} {json.dumps(fields)}")
-    return told
+            lines.append(f"{side}{against} {json.dumps(fields)}")
+    return lines
 
 
-def conversation_text(pair_state: PairState) -> str:
-    """A conversation in a few words."""
-    if pair_state.conversation is None:
+def conversation_text(pair: Pair) -> str:
+    """The pair's conversation in a few words."""
+    if pair.conversation is None:
         return "not in the capture"
-    return _conversation_text(shown_conversation(pair_state.conversation))
+    return _conversation_text(shown_conversation(pair.conversation))
 
 
-def _conversation_text(flat: Flat) -> str:
-    told = ["deleted" if flat["deleted"] else flat["status"], *(["ended"] if flat["ended"] else [])]
+def _conversation_text(flat: JsonObject) -> str:
+    words = ["deleted" if flat["deleted"] else flat["status"], *(["ended"] if flat["ended"] else [])]
     users = ", ".join(flat["assignedUsers"])
-    told += [f"assigned to {users}" if users else "unassigned", _queue_text(flat), f"rev {flat['rev']}"]
-    return ", ".join(told)
+    words += [f"assigned to {users}" if users else "unassigned", _queue_text(flat), f"rev {flat['rev']}"]
+    return ", ".join(words)
 
 
-def work_item_text(flat: Flat) -> str:
+def work_item_text(flat: JsonObject) -> str:
     """A work-item in a few words."""
-    told = [flat["status"], *(["paused"] if flat["paused"] else [])]
-    told += [f"assigned to {flat['assignedTo']}" if flat["assignedTo"] else "unassigned", _queue_text(flat)]
-    return ", ".join([*told, f"rev {flat['rev']}"])
+    words = [flat["status"], *(["paused"] if flat["paused"] else [])]
+    words += [f"assigned to {flat['assignedTo']}" if flat["assignedTo"] else "unassigned", _queue_text(flat)]
+    return ", ".join([*words, f"rev {flat['rev']}"])
 
 
-def violation_text(violation: Flat) -> str:
-    """A broken promise in a few words."""
+def violation_text(violation: JsonObject) -> str:
+    """A violation of the contract in a few words."""
     expected, found = json.dumps(violation["expected"]), json.dumps(violation["found"])
     if violation["field"] is None:
         return f"point {violation['point']}: {found} writes of ours, at most {expected}"
     return f"point {violation['point']}: {violation['field']} should be {expected}, is {found}"
 
 
-def contract_text(violations: Sequence[tuple[str, Flat]]) -> str:
-    """Whether the contract holds, and what breaks it, in one line."""
+def contract_text(violations: Sequence[tuple[str, JsonObject]]) -> str:
+    """Whether the contract holds, and the violations, in one line."""
     if not violations:
         return "the contract holds"
-    told = [f"conversation {key}: {violation_text(violation)}" for key, violation in violations[:_TOLD_MAX]]
-    more = len(violations) - len(told)
-    return f"the contract is broken: {'; '.join([*told, *([f'and {more} more'] if more else [])])}"
+    texts = [f"conversation {key}: {violation_text(violation)}" for key, violation in violations[:_VIOLATIONS_MAX]]
+    more = len(violations) - len(texts)
+    return f"the contract is broken: {'; '.join([*texts, *([f'and {more} more'] if more else [])])}"
 
 
-def _queue_text(flat: Flat) -> str:
+def _queue_text(flat: JsonObject) -> str:
     return f"queue {flat['queue']['id']}" if flat["queue"] else "no queue"
