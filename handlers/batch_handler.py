@@ -13,10 +13,10 @@ from handlers.documents.document import UnreadableDocument
 from handlers.events.event import Event
 from handlers.options import Options, PlanningContext
 from handlers.outcome import HandledEvent, PolledPair
-from handlers.planning.audit_records import failed, failed_poll, skip_own
+from handlers.planning.audit_records import failed_ending, failed_poll_ending, own_sync_ending
 from handlers.planning.event_batch import IN_TIME, EventBatch, load_request_of
 from handlers.planning.planner import PlannedPair, plan_gap, plan_pair
-from handlers.ports import Chance, Clock, Committed, Ids, LoadRequest, Pair, Plan, PlanRejected, Store, StoreAway
+from handlers.ports import Chance, Clock, CommitResult, Ids, LoadRequest, Pair, Plan, PlanRejected, Store, StoreAway
 
 _BACKOFF_S: Final = 0.01
 _BACKOFF_MAX_S: Final = 1.0
@@ -49,16 +49,16 @@ class BatchHandler:
         """
         if self._options.own_syncs_stored:
             planning = self._planning()
-            batch.end([skip_own(event, planning=planning) for event in batch.open if event.ours])
+            batch.end([own_sync_ending(event, planning=planning) for event in batch.open if event.ours])
         by_conversation = batch.open_by_conversation()
         if not by_conversation:
             return
         away = False
         planned, fates = await self._attempt(by_conversation)
         for one, fate in zip(planned, fates, strict=True):
-            if fate is Committed.AWAY:
+            if fate is CommitResult.AWAY:
                 away = True
-            elif fate is not Committed.CONFLICT:
+            elif fate is not CommitResult.CONFLICT:
                 batch.end(self._endings(one, fate))
         if away:
             raise StoreAway("the store went away in the middle of a batch")
@@ -73,10 +73,10 @@ class BatchHandler:
             ceiling_s = min(_BACKOFF_S * 2**attempt, _BACKOFF_MAX_S)
             await self._clock.sleep(ceiling_s * self._chance.random())
             planned, fates = await self._attempt({events[0].conversation_id: events})
-            if fates[0] is not Committed.CONFLICT:
+            if fates[0] is not CommitResult.CONFLICT:
                 return self._endings(planned[0], fates[0])
         detail = f"lost {self._options.conflict_attempts_max + 1} times against other writers"
-        return [failed(event, ReasonCode.CONFLICT, detail, planning=self._planning()) for event in events]
+        return [failed_ending(event, ReasonCode.CONFLICT, detail, planning=self._planning()) for event in events]
 
     async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta = IN_TIME) -> list[PolledPair]:
         """Decide pairs that have waited for longer than the gap; the endings of those that the audit reports.
@@ -92,14 +92,14 @@ class BatchHandler:
         for (_, polled), fate in zip(planned, fates, strict=True):
             if isinstance(fate, PlanRejected):
                 code = ReasonCode.PLAN_REJECTED
-                reported.append(failed_poll(fate.conversation_id, code, fate.reason, options=self._options))
-            elif polled is not None and fate is Committed.COMMITTED:
+                reported.append(failed_poll_ending(fate.conversation_id, code, fate.reason, options=self._options))
+            elif polled is not None and fate is CommitResult.COMMITTED:
                 reported.append(polled)
         return reported
 
     async def _attempt(
         self, by_conversation: Mapping[str, Sequence[Event]]
-    ) -> tuple[list[PlannedPair], Sequence[Committed | PlanRejected]]:
+    ) -> tuple[list[PlannedPair], Sequence[CommitResult | PlanRejected]]:
         """Load, plan and commit these conversations; each one's plan and its fate."""
         requests = [load_request_of(conversation_id, events) for conversation_id, events in by_conversation.items()]
         pairs = await self._store.load(requests)
@@ -120,7 +120,7 @@ class BatchHandler:
             return plan_pair(conversation_id, pair, events, planning=planning)
         except UnreadableDocument as fault:
             code, detail = ReasonCode.STORED_DOCUMENT_UNREADABLE, str(fault)
-            endings = tuple(failed(event, code, detail, planning=planning) for event in events)
+            endings = tuple(failed_ending(event, code, detail, planning=planning) for event in events)
             return PlannedPair(plan=Plan(conversation_id=conversation_id), handled=endings)
 
     def _plan_gap(
@@ -130,11 +130,11 @@ class BatchHandler:
             return plan_gap(conversation_id, pair, late=late, planning=planning)
         except UnreadableDocument as fault:
             code = ReasonCode.STORED_DOCUMENT_UNREADABLE
-            polled = failed_poll(conversation_id, code, str(fault), options=self._options)
+            polled = failed_poll_ending(conversation_id, code, str(fault), options=self._options)
             return Plan(conversation_id=conversation_id), polled
 
-    def _endings(self, planned: PlannedPair, fate: Committed | PlanRejected) -> list[HandledEvent]:
+    def _endings(self, planned: PlannedPair, fate: CommitResult | PlanRejected) -> list[HandledEvent]:
         if not isinstance(fate, PlanRejected):
             return list(planned.handled)
         planning, code = self._planning(), ReasonCode.PLAN_REJECTED
-        return [failed(one.event, code, fate.reason, planning=planning) for one in planned.handled]
+        return [failed_ending(one.event, code, fate.reason, planning=planning) for one in planned.handled]

@@ -82,7 +82,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         return self.conversation is None and not self.work_items and self.state is None
 
 
-class Committed(Enum):
+class CommitResult(Enum):
     """A plan's fate."""
 
     COMMITTED = "committed"
@@ -110,7 +110,7 @@ class Store(Protocol):
         """The pairs by conversation id, one for every want."""
         ...
 
-    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         """Each plan's fate, in order. A conflict leaves nothing of its plan: load and decide again. Raises StoreAway
         only where no plan has met its fate; else the rest is `AWAY`."""
         ...

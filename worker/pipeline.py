@@ -16,7 +16,7 @@ from handlers.events.envelope import Limits
 from handlers.events.event import Event
 from handlers.options import Options, PlanningContext, PolicyInUse
 from handlers.outcome import HandledEvent
-from handlers.planning.audit_records import failed
+from handlers.planning.audit_records import failed_ending
 from handlers.ports import Ids, Store
 from worker.consumer.in_flight import InFlight
 from worker.consumer.lane_context import LaneContext
@@ -123,7 +123,7 @@ class Pipeline:
             handler=self._handler,
             fifo=adapters.facts.fifo,
             policy=settings.sync_policy.applied,
-            failed=self._failed,
+            failed_ending=self._failed,
             settler=self._settler,
             announcer=self._publisher,
             lag=self._lag,
@@ -147,7 +147,7 @@ class Pipeline:
 
     def _failed(self, event: Event, error: Exception) -> HandledEvent:
         planning = PlanningContext(now=self._runtime.clock.now(), ids=self._ids, options=self._options)
-        return failed(event, ReasonCode.UNEXPECTED, type(error).__qualname__, planning=planning)
+        return failed_ending(event, ReasonCode.UNEXPECTED, type(error).__qualname__, planning=planning)
 
     async def run(self, stopping: ShutdownSignal) -> None:
         """Work until a stop is requested, then end the parts in order.

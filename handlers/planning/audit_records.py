@@ -39,7 +39,7 @@ class PairRevisions(Struct, frozen=True, kw_only=True):
 _NOT_READ: Final = PairRevisions()
 
 
-def skip_own(event: Event, *, planning: PlanningContext) -> HandledEvent:
+def own_sync_ending(event: Event, *, planning: PlanningContext) -> HandledEvent:
     """The ending of the worker's own sync: the transaction that wrote it has stored and observed it already."""
     return skipped_ending(event, skip_decision(ReasonCode.IS_SYNC), planning=planning)
 
@@ -72,7 +72,7 @@ def decided_ending(
     )
 
 
-def failed(event: Event, code: ReasonCode, detail: str, *, planning: PlanningContext) -> HandledEvent:
+def failed_ending(event: Event, code: ReasonCode, detail: str, *, planning: PlanningContext) -> HandledEvent:
     """The ending of an event that met a fault: the message is tried again."""
     audit = _event_audit(event, AuditOutcome.FAILED, _fault(code, detail), planning=planning, pair=_NOT_READ)
     return HandledEvent(event=event, outcome=Retry(reason=code), audit=audit)
@@ -103,7 +103,7 @@ def polled_ending(
     return PolledPair(audit=_with_writes(audit, decided), announcements=announcements)
 
 
-def failed_poll(conversation_id: str, code: ReasonCode, detail: str, *, options: Options) -> PolledPair:
+def failed_poll_ending(conversation_id: str, code: ReasonCode, detail: str, *, options: Options) -> PolledPair:
     """The ending of a pair at which the gap poll met a fault: the next poll tries again."""
     decision = _fault(code, detail)
     audit = _polled_audit(conversation_id, AuditOutcome.FAILED, decision, options=options, pair=_NOT_READ)

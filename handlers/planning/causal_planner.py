@@ -19,7 +19,7 @@ from handlers.planning.announcements import AnnouncementCause
 from handlers.planning.audit_records import (
     PairRevisions,
     decided_ending,
-    failed,
+    failed_ending,
     outcome_of,
     polled_ending,
     skipped_ending,
@@ -52,7 +52,7 @@ def observe_event(draft: PairDraft, event: Event, planning: PlanningContext) -> 
     if stores_snapshot and draft.awaits_predecessor(event):
         detail = "the work-item before it is still active"
         return ObservedEvent(
-            event=event, ending=failed(event, ReasonCode.AWAITING_PREDECESSOR, detail, planning=planning)
+            event=event, ending=failed_ending(event, ReasonCode.AWAITING_PREDECESSOR, detail, planning=planning)
         )
     if stores_snapshot:
         draft.take_in(event)

@@ -24,22 +24,22 @@ class PlannedPair(Struct, frozen=True, kw_only=True):
     handled: tuple[HandledEvent, ...]
 
 
-def in_order(events: Sequence[Event]) -> list[Event]:
+def in_publication_order(events: Sequence[Event]) -> list[Event]:
     """Events in order of publication, ties by revision; events without a time of publication come first."""
     return sorted(events, key=lambda event: (event.published_at or _EPOCH, event.rev))
 
 
 def plan_pair(conversation_id: str, pair: Pair, events: Sequence[Event], *, planning: PlanningContext) -> PlannedPair:
-    """Plan all events of one conversation; `handled` is in the order of `in_order(events)`.
+    """Plan all events of one conversation; `handled` is in the order of `in_publication_order(events)`.
 
     Raises UnreadableDocument.
     """
     draft = PairDraft(conversation_id, pair)
     match planning.options.policy:
         case PolicyInUse.CAUSAL:
-            handled = CausalPlanner(draft, planning).handle(in_order(events))
+            handled = CausalPlanner(draft, planning).handle(in_publication_order(events))
         case PolicyInUse.LEGACY | PolicyInUse.SHADOW:
-            handled = LegacyPlanner(draft, planning).handle(in_order(events))
+            handled = LegacyPlanner(draft, planning).handle(in_publication_order(events))
         case _:
             assert_never(planning.options.policy)
     return PlannedPair(plan=draft.plan(now=planning.now), handled=tuple(handled))

@@ -16,7 +16,7 @@ from handlers.events.event import Event
 from handlers.events.parser import read_message
 from handlers.options import Options, PlanningContext
 from handlers.outcome import HandledEvent
-from handlers.planning.audit_records import skip_own
+from handlers.planning.audit_records import own_sync_ending
 from handlers.planning.event_batch import load_request_of
 from handlers.planning.pair_draft import PairDraft
 from handlers.planning.planner import plan_pair
@@ -74,7 +74,7 @@ def _cases(kind: LoadKind, seed: int, events: int) -> list[_Case]:
         event = read_message(body)
         assert isinstance(event, Event), event
         pair = None if kind is LoadKind.OWN else _pair(event, load.documents)
-        case = _Case(body=body, event=event, pair=pair, handled=skip_own(event, planning=_planning()))
+        case = _Case(body=body, event=event, pair=pair, handled=own_sync_ending(event, planning=_planning()))
         if pair is not None:
             [handled] = _plan(case).handled
             case = _Case(body=body, event=event, pair=pair, handled=handled)

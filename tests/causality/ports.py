@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from handlers.ports import Committed, LoadRequest, Pair, Plan, PlanRejected
+from handlers.ports import CommitResult, LoadRequest, Pair, Plan, PlanRejected
 from tests.causality.outside import NOW
 from worker.store.memory import MemoryStore
 
@@ -63,7 +63,7 @@ class Meeting:
         self._now()
         return {key: replace(pair, state=pairs[key].state) for key, pair in (await self._inner.load(requests)).items()}
 
-    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         self._now()
         return await self._inner.commit(plans)
 

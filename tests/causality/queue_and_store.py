@@ -7,7 +7,7 @@ from random import Random
 from msgspec.structs import replace
 
 from handlers.events.event import Event
-from handlers.ports import Committed, LoadRequest, Pair, Plan, PlanRejected, StoreAway
+from handlers.ports import CommitResult, LoadRequest, Pair, Plan, PlanRejected, StoreAway
 from tests.causality.tally import Dials, Tally
 from tests.causality.virtual_time import VirtualTime
 from worker.store.memory import MemoryStore
@@ -83,11 +83,11 @@ class ShakyStore:
         await self._pass()
         return {key: replace(pair, state=pairs[key].state) for key, pair in documents.items()}
 
-    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         await self._pass()
         self._fail(self._dials.away_before)
         fates = await self._inner.commit(plans)
-        self._tally.conflicts += sum(fate is Committed.CONFLICT for fate in fates)
+        self._tally.conflicts += sum(fate is CommitResult.CONFLICT for fate in fates)
         await self._pass()
         self._fail(self._dials.away_after)
         return fates

@@ -14,7 +14,7 @@ from handlers.documents.nouns import conversation_of, work_item_of
 from handlers.events.event import Event
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import Done, HandledEvent, Retry
-from handlers.ports import Committed, Document, LoadRequest, Pair, Plan, PlanRejected, Store, StoreAway
+from handlers.ports import CommitResult, Document, LoadRequest, Pair, Plan, PlanRejected, Store, StoreAway
 from sync.conversation import Conversation
 from tests.handlers.small_ports import CountedIds, FixedChance, HandClock
 from tests.handlers.wire_events import ORG, Json, read
@@ -132,7 +132,7 @@ class WrappedStore:
         self.loads.append([want.conversation_id for want in wants])
         return await self.inner.load(wants)
 
-    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         self.commits.append([plan.conversation_id for plan in plans])
         return await self.inner.commit(plans)
 
@@ -144,7 +144,7 @@ class DisturbedStore(WrappedStore):
         super().__init__(inner)
         self.meanwhile = meanwhile
 
-    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         self.meanwhile.get(len(self.commits) + 1, lambda: None)()
         return await super().commit(plans)
 
@@ -157,14 +157,14 @@ class LosingStore(WrappedStore):
         self.conversation_id = conversation_id
         self.times = times
 
-    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         loses = {plan.conversation_id for plan in plans if plan.conversation_id == self.conversation_id}
         if not loses or self.times == 0:
             return await super().commit(plans)
         self.times -= 1
         self.commits.append([plan.conversation_id for plan in plans])
         fates = iter(await self.inner.commit([plan for plan in plans if plan.conversation_id not in loses]))
-        return [Committed.CONFLICT if plan.conversation_id in loses else next(fates) for plan in plans]
+        return [CommitResult.CONFLICT if plan.conversation_id in loses else next(fates) for plan in plans]
 
 
 class RejectingStore(WrappedStore):
@@ -174,7 +174,7 @@ class RejectingStore(WrappedStore):
         super().__init__(inner)
         self.conversation_id = conversation_id
 
-    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         rest = iter(await super().commit([plan for plan in plans if plan.conversation_id != self.conversation_id]))
         rejected = PlanRejected(conversation_id=self.conversation_id, reason="17825792 bytes")
         return [rejected if plan.conversation_id == self.conversation_id else next(rest) for plan in plans]
@@ -192,7 +192,7 @@ class AwayStore(WrappedStore):
             raise StoreAway("no server")
         return await super().load(wants)
 
-    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         if self.at == "commit":
             raise StoreAway("no primary")
         return await super().commit(plans)
@@ -201,7 +201,7 @@ class AwayStore(WrappedStore):
 class HalfAwayStore(WrappedStore):
     """Goes away once, in the middle of the first commit: the first plan is in, the others never had their turn."""
 
-    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         if self.commits:
             return await super().commit(plans)
-        return [*await super().commit(plans[:1]), *(Committed.AWAY for _ in plans[1:])]
+        return [*await super().commit(plans[:1]), *(CommitResult.AWAY for _ in plans[1:])]

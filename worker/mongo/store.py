@@ -20,7 +20,7 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
-from handlers.ports import Clock, Committed, Ids, LoadRequest, Pair, Plan, PlanRejected, StoreAway
+from handlers.ports import Clock, CommitResult, Ids, LoadRequest, Pair, Plan, PlanRejected, StoreAway
 from worker.mongo import database as mongo_database
 from worker.mongo.database import MAJORITY, Client, cancellation_kept, database_of, within
 from worker.mongo.errors import FAULTS, ended, result_unknown
@@ -81,12 +81,12 @@ class MongoStore:
         with within(self._deadline_s):
             return await read_pairs(self._database, requests)
 
-    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         """Each plan's fate, in order. Raises `StoreAway`, and then nothing is known to be committed."""
         for plan in plans:
             check_plan(plan)
         full = [plan for plan in plans if not plan.empty]
-        fates: dict[str, Committed | PlanRejected] = {}
+        fates: dict[str, CommitResult | PlanRejected] = {}
         try:
             if full:
                 await self._commit_all(full, fates)
@@ -95,10 +95,11 @@ class MongoStore:
             if not fates:
                 raise
         return [
-            Committed.COMMITTED if plan.empty else fates.get(plan.conversation_id, Committed.AWAY) for plan in plans
+            CommitResult.COMMITTED if plan.empty else fates.get(plan.conversation_id, CommitResult.AWAY)
+            for plan in plans
         ]
 
-    async def _commit_all(self, plans: Sequence[Plan], fates: dict[str, Committed | PlanRejected]) -> None:
+    async def _commit_all(self, plans: Sequence[Plan], fates: dict[str, CommitResult | PlanRejected]) -> None:
         """In one transaction, or else by halves, so that those who lose are found in few; fates by conversation."""
         result = await self._transaction(plans)
         if len(plans) > 1 and result.end is not TransactionEnd.COMMITTED:
@@ -111,13 +112,13 @@ class MongoStore:
             result = await self._transaction(plans)
         fates.update((plan.conversation_id, self._fate(plan, result)) for plan in plans)
 
-    def _fate(self, plan: Plan, result: TransactionResult) -> Committed | PlanRejected:
+    def _fate(self, plan: Plan, result: TransactionResult) -> CommitResult | PlanRejected:
         if result.end is TransactionEnd.COMMITTED:
-            return Committed.COMMITTED
+            return CommitResult.COMMITTED
         if result.end is TransactionEnd.REJECTED:
             return PlanRejected(conversation_id=plan.conversation_id, reason=result.reason)
         self._observer.conflict()
-        return Committed.CONFLICT
+        return CommitResult.CONFLICT
 
     async def _transaction(self, plans: Sequence[Plan]) -> TransactionResult:
         """All of `plans` in one transaction; never ends UNKNOWN. Raises `StoreAway`."""

@@ -15,7 +15,7 @@ from typing import Any, Final, assert_never
 from commands.context import CommandContext, RoutingQueue
 from commands.instant import format_instant, parse_instant
 from commands.session import Session
-from handlers.ports import Announcement, Committed, Document, LoadRequest, Pair, Plan, PlanRejected
+from handlers.ports import Announcement, CommitResult, Document, LoadRequest, Pair, Plan, PlanRejected
 from sync.state import SyncState
 from worker.ports import OutboxBacklog, WaitingBacklog
 from worker.store.bson_limits import rejection_reason
@@ -96,13 +96,13 @@ class MemoryStore:
         )
         return pairs_of(requests, reading, context)
 
-    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         """Each plan's fate, in order. Raises `ValueError` for a plan that writes documents and no state."""
         for plan in plans:
             check_plan(plan)
         full = [plan for plan in plans if not plan.empty]
         if self._attempt(full) is _COMMITTED:
-            return [Committed.COMMITTED] * len(plans)
+            return [CommitResult.COMMITTED] * len(plans)
         return [self._fate(plan) for plan in plans]
 
     # Outbox
@@ -206,17 +206,17 @@ class MemoryStore:
 
     # Steps
 
-    def _fate(self, plan: Plan) -> Committed | PlanRejected:
+    def _fate(self, plan: Plan) -> CommitResult | PlanRejected:
         if plan.empty:
-            return Committed.COMMITTED
+            return CommitResult.COMMITTED
         result = self._attempt([plan])
         match result.end:
             case TransactionEnd.COMMITTED:
-                return Committed.COMMITTED
+                return CommitResult.COMMITTED
             case TransactionEnd.REJECTED:
                 return PlanRejected(conversation_id=plan.conversation_id, reason=result.reason)
             case TransactionEnd.LOST | TransactionEnd.DISTURBED | TransactionEnd.UNKNOWN:
-                return Committed.CONFLICT
+                return CommitResult.CONFLICT
             case _:
                 assert_never(result.end)
 

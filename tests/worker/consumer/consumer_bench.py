@@ -12,7 +12,7 @@ from handlers.events.envelope import Limits
 from handlers.events.event import Event
 from handlers.options import Options, PlanningContext, PolicyInUse
 from handlers.outcome import HandledEvent, Retry
-from handlers.planning.audit_records import failed, skip_own
+from handlers.planning.audit_records import failed_ending, own_sync_ending
 from handlers.planning.event_batch import EventBatch
 from handlers.ports import Announcement, StoreAway
 from sync.rule import Policy
@@ -95,7 +95,7 @@ class ScriptedHandler:
         return [self._end(event) for event in events]
 
     def _end(self, event: Event) -> HandledEvent:
-        end = skip_own(event, planning=PLANNING)
+        end = own_sync_ending(event, planning=PLANNING)
         if event.id in self.back:
             return replace(end, outcome=Retry(reason="CONFLICT"))
         said = Announcement(
@@ -134,7 +134,7 @@ class ConsumerBench:
                 handler=self.handler,
                 fifo=fifo,
                 policy=Policy.LEGACY,
-                failed=self._failed,
+                failed_ending=self._failed,
                 settler=self.settler,
                 announcer=self,
                 lag=self.lag,
@@ -157,7 +157,7 @@ class ConsumerBench:
         self._tasks: list[asyncio.Task[None]] = []
 
     def _failed(self, event: Event, error: Exception) -> HandledEvent:
-        return failed(event, ReasonCode.UNEXPECTED, type(error).__name__, planning=PLANNING)
+        return failed_ending(event, ReasonCode.UNEXPECTED, type(error).__name__, planning=PLANNING)
 
     def offer(self, announcements: Sequence[Announcement]) -> None:
         self.offered.extend(one.id for one in announcements)

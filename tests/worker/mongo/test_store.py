@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 
 from commands.context import RoutingQueue
 from commands.instant import format_instant
-from handlers.ports import Committed, DocumentWrite, LoadRequest, StoreAway
+from handlers.ports import CommitResult, DocumentWrite, LoadRequest, StoreAway
 from mongod import Mongod
 from tests.handlers.small_ports import HandClock
 from tests.worker.store.plans import T0, announcement, changed, first_plan, held, loaded, next_plan, session, work_item
@@ -25,7 +25,7 @@ from worker.mongo.store import MongoStore
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.store.documents import Collection
 
-COMMITTED, CONFLICT = Committed.COMMITTED, Committed.CONFLICT
+COMMITTED, CONFLICT = CommitResult.COMMITTED, CommitResult.CONFLICT
 
 
 def _store(client: Client, bench: MongoBench, deadline_s: float = 5) -> MongoStore:
@@ -241,7 +241,7 @@ async def test_of_two_workers_on_one_conversation_exactly_one_wins(mongo: MongoB
             plan = next_plan(await loaded(mongo))
             rival = replace(plan, announcements=(), revisions=())
             fates = await asyncio.gather(mongo.store.commit([plan]), other.commit([rival]))
-            assert sorted(fate.name for (fate,) in fates if isinstance(fate, Committed)) == ["COMMITTED", "CONFLICT"]
+            assert sorted(fate.name for (fate,) in fates if isinstance(fate, CommitResult)) == ["COMMITTED", "CONFLICT"]
     assert (await loaded(mongo)).state.version == 11
 
 

@@ -23,7 +23,7 @@ from handlers.documents.document import document_of
 from handlers.documents.nouns import with_work_item, work_item_of
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import Done, HandledEvent
-from handlers.ports import Committed, Document, LoadRequest, Pair, Plan, PlanRejected, Store
+from handlers.ports import CommitResult, Document, LoadRequest, Pair, Plan, PlanRejected, Store
 from sync.audit import AuditOutcome
 from tests.handlers.small_ports import CountedIds, FixedChance, HandClock
 from tests.handlers.wire_events import ORG, Json, conversation, event, read, work_item
@@ -55,9 +55,9 @@ class Recorded:
     async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:
         return await self.inner.load(requests)
 
-    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         fates = await self.inner.commit(plans)
-        self.committed += [plan for plan, fate in zip(plans, fates, strict=True) if fate is Committed.COMMITTED]
+        self.committed += [plan for plan, fate in zip(plans, fates, strict=True) if fate is CommitResult.COMMITTED]
         return fates
 
     def take(self) -> list[Plan]:

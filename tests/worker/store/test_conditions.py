@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from handlers.ports import Committed, DocumentWrite, LoadRequest, Pair, Plan, PlanRejected
+from handlers.ports import CommitResult, DocumentWrite, LoadRequest, Pair, Plan, PlanRejected
 from sync.state import SyncState
 from tests.worker.store.plans import (
     changed,
@@ -20,7 +20,7 @@ from tests.worker.store.plans import (
 from tests.worker.store.store_bench import Bench, everything, ids
 from worker.store.documents import Collection
 
-COMMITTED, CONFLICT = Committed.COMMITTED, Committed.CONFLICT
+COMMITTED, CONFLICT = CommitResult.COMMITTED, CommitResult.CONFLICT
 
 
 async def _loses(bench: Bench, plan: Plan) -> None:

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from commands.context import RoutingQueue
-from handlers.ports import Committed, DocumentWrite, LoadRequest, Pair, Plan
+from handlers.ports import CommitResult, DocumentWrite, LoadRequest, Pair, Plan
 from sync.state import SyncState, ViewedValue
 from tests.worker.store.plans import (
     T0,
@@ -28,7 +28,7 @@ from tests.worker.store.plans import (
 from tests.worker.store.store_bench import Bench, everything
 from worker.store.documents import Collection
 
-COMMITTED, CONFLICT = Committed.COMMITTED, Committed.CONFLICT
+COMMITTED, CONFLICT = CommitResult.COMMITTED, CommitResult.CONFLICT
 
 
 # Load

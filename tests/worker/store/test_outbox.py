@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from handlers.ports import Committed
+from handlers.ports import CommitResult
 from tests.worker.store.plans import T0, announcement, state_plan
 from tests.worker.store.store_bench import Bench, ids
 from worker.ports import OutboxBacklog
 from worker.store.documents import Collection
 
-COMMITTED, CONFLICT = Committed.COMMITTED, Committed.CONFLICT
+COMMITTED, CONFLICT = CommitResult.COMMITTED, CommitResult.CONFLICT
 
 
 async def test_the_outbox_gives_the_oldest_first_and_forgets_what_was_sent(bench: Bench) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from commands.session import SessionSlot
-from handlers.ports import Committed
+from handlers.ports import CommitResult
 from tests.worker.store.plans import held, move, place, session, state_plan
 from tests.worker.store.store_bench import Bench
 
-COMMITTED, CONFLICT = Committed.COMMITTED, Committed.CONFLICT
+COMMITTED, CONFLICT = CommitResult.COMMITTED, CommitResult.CONFLICT
 
 
 async def _moved(bench: Bench, *moves: Any, version: int = 1) -> None:

@@ -4,14 +4,14 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from handlers.ports import Committed
+from handlers.ports import CommitResult
 from sync.state import SyncState
 from tests.worker.store.plans import T0, first_plan, loaded, next_plan, state_plan
 from tests.worker.store.store_bench import Bench, ids
 from worker.ports import WaitingBacklog
 from worker.store.documents import Collection
 
-COMMITTED, CONFLICT = Committed.COMMITTED, Committed.CONFLICT
+COMMITTED, CONFLICT = CommitResult.COMMITTED, CommitResult.CONFLICT
 LATER = T0 + timedelta(hours=1)
 
 

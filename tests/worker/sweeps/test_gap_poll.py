@@ -12,7 +12,7 @@ from commands.instant import format_instant
 from handlers.batch_handler import BatchHandler
 from handlers.options import Options
 from handlers.outcome import PolledPair
-from handlers.ports import Announcement, Committed, Plan, PlanRejected, StoreAway
+from handlers.ports import Announcement, CommitResult, Plan, PlanRejected, StoreAway
 from sync.state import SyncState
 from tests.handlers.wire_events import changes, conversation, event, read, work_item
 from tests.worker.fake_clock import T0, AutoAdvancingClock, FakeClock, FixedChance, run_ready_tasks
@@ -37,7 +37,7 @@ class Store(MemoryStore):
         self.asked: list[int] = []
         self.before_commit: Callable[[], object] = lambda: None
 
-    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         self.before_commit()
         return await super().commit(plans)
 

@@ -10,7 +10,7 @@ import pytest
 
 from handlers.events.event import Event, UnsupportedEvent
 from handlers.options import Options, PlanningContext
-from handlers.planning.audit_records import skip_own
+from handlers.planning.audit_records import own_sync_ending
 from sync.rule import Policy
 from tests.handlers.small_ports import CountedIds
 from tests.worker.fake_clock import T0, FakeClock
@@ -73,7 +73,7 @@ def test_a_line_has_the_keys_and_the_levels_of_the_old_logs() -> None:
 def test_an_audit_line_has_exactly_its_keys() -> None:
     recorder = TelemetryRecorder()
     planning = PlanningContext(now=T0, ids=CountedIds(), options=Options())
-    log_handled([skip_own(_event(), planning=planning)], recorder.telemetry)
+    log_handled([own_sync_ending(_event(), planning=planning)], recorder.telemetry)
     (line,) = recorder.lines
     assert list(line) == AUDIT
     assert line["msg"] == "CONVERSATION_SYNC_AUDIT"

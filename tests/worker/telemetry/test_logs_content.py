@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from handlers.ports import Committed, LoadRequest, Pair, Plan, PlanRejected
+from handlers.ports import CommitResult, LoadRequest, Pair, Plan, PlanRejected
 from tests.handlers.events.malformed import MALFORMED
 from tests.handlers.events.malformed_kind import CONTENT, altered, good
 from tests.handlers.events.test_parser_properties import ways
@@ -129,7 +129,7 @@ class Buggy(InterruptibleStore):
 class Rejecting(InterruptibleStore):
     """A store that rejects every plan, as if it could not encode the documents."""
 
-    async def commit(self, plans: Sequence[Plan]) -> Sequence[Committed | PlanRejected]:
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         return [
             PlanRejected(conversation_id=plan.conversation_id, reason="the document is nested too deep")
             for plan in plans
