@@ -18,8 +18,8 @@ never retried: an operator must change something. Each adapter translates its li
 (worker/aws/errors.py, worker/mongo/errors.py), so that no other room imports botocore or pymongo to catch one. An
 exception outside the tree is a defect in the code; worker/runtime/unexpected.py catches it.
 
-Expected results are values, not exceptions: a refused entry (`RefusedEntry`), a conflict (`CommitResult`), a rejected plan
-(`PlanRejected`).
+Expected results are values, not exceptions: a refused entry (`RefusedEntry`), a conflict (`CommitResult`), a rejected
+plan (`PlanRejected`).
 """
 
 from typing import Final

@@ -123,7 +123,7 @@ class Pipeline:
             handler=self._handler,
             fifo=adapters.facts.fifo,
             policy=settings.sync_policy.applied,
-            failed_ending=self._failed,
+            failed=self._failed,
             settler=self._settler,
             announcer=self._publisher,
             lag=self._lag,

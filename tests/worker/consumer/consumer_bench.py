@@ -134,7 +134,7 @@ class ConsumerBench:
                 handler=self.handler,
                 fifo=fifo,
                 policy=Policy.LEGACY,
-                failed_ending=self._failed,
+                failed=self._failed,
                 settler=self.settler,
                 announcer=self,
                 lag=self.lag,
