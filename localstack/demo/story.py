@@ -41,7 +41,7 @@ class Step(Struct, frozen=True, kw_only=True):
     """True for a message that the worker must send to the dead-letter queue."""
 
 
-class Pair(Struct, frozen=True, kw_only=True):
+class StoryPair(Struct, frozen=True, kw_only=True):
     """A conversation with its work-item, and the end that they must come to."""
 
     scene: str
@@ -51,7 +51,7 @@ class Pair(Struct, frozen=True, kw_only=True):
 
 
 PAIRS = (
-    Pair(
+    StoryPair(
         scene="2021-02-13 unassign",
         conversation="60277f53d72347298d9446cb",
         work_item="60277f56264a9600131673d4",
@@ -64,7 +64,7 @@ PAIRS = (
             "work-item queue": "5f43ed5c06d0c00019b37463",
         },
     ),
-    Pair(
+    StoryPair(
         scene="no queue anywhere",
         conversation=CALL,
         work_item=CALL_ITEM,
@@ -77,7 +77,7 @@ PAIRS = (
             "work-item queue": "–",
         },
     ),
-    Pair(
+    StoryPair(
         scene="a chat's life",
         conversation=CHAT,
         work_item=CHAT_ITEM,

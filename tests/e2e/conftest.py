@@ -1,4 +1,4 @@
-"""LocalStack and a real MongoDB for the suite, queues and a database of its own for every test."""
+"""LocalStack and a real MongoDB for the whole suite; queues, topics and a database for each test."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -31,12 +31,12 @@ def mongod() -> Iterator[Mongod]:
 
 @pytest.fixture
 def stage(localstack: LocalStack, mongod: Mongod, tmp_path: Path) -> Iterator[Stage]:
-    """Servers, queues and topics with names of their own, and a database of its own."""
+    """Queues, topics and a database of the test's own, on the suite's servers."""
     with staged_on(localstack.environment, mongod.uri, tmp_path) as stage:
         yield stage
 
 
 @pytest.fixture
 def staged(localstack: LocalStack, tmp_path: Path) -> Callable[[str], AbstractContextManager[Stage]]:
-    """The same on a MongoDB that the test brings."""
+    """Makes a stage on a MongoDB of the test's own, by its URI."""
     return lambda uri: staged_on(localstack.environment, uri, tmp_path)

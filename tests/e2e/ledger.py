@@ -1,4 +1,4 @@
-"""What a run wrote, as MongoDB saw it: every committed transaction, read back from a change stream."""
+"""The ledger of a run: every committed transaction, read back from MongoDB's change stream."""
 
 import json
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ Revision = tuple[str, int]
 
 
 class Ledger:
-    """What a database saw from this object's making on; read it when the run is over.
+    """The transactions of a database since this object was made; call `read` when the run is over.
 
-    Nothing is open meanwhile, so that the server may be restarted in between.
+    It keeps no connection open during the run, so that the server may be restarted.
     """
 
     def __init__(self, database: Database[dict[str, Any]]) -> None:
@@ -27,7 +27,7 @@ class Ledger:
         self.announced: dict[Any, dict[str, Revision]] = {}
 
     def read(self) -> None:
-        """Take in all that has been committed, transaction by transaction."""
+        """Read every committed transaction up to now."""
         end = self.database["ledger_ends"].insert_one({}).inserted_id
         with self.database.watch(full_document="updateLookup", start_at_operation_time=self.since) as stream:
             for change in stream:
@@ -48,7 +48,7 @@ class Ledger:
                 self.announced.setdefault(transaction, {})[entry["_id"]] = announced_revision(entry["message"])
 
     def _revision(self, change: Mapping[str, Any]) -> Revision | None:
-        """The revision the worker wrote; None where the write only took an outside snapshot in."""
+        """The revision that the worker wrote; None where it only stored an outside snapshot."""
         key = change["documentKey"]["_id"]
         if change["operationType"] in ("insert", "replace"):
             document = change["fullDocument"]
@@ -60,7 +60,7 @@ class Ledger:
         return (key, rev) if rev != outside else None
 
     def unannounced(self) -> set[Revision]:
-        """Revisions the worker wrote without putting an event of them into the outbox in the same transaction."""
+        """Revisions that the worker wrote without an outbox entry in the same transaction."""
         return {
             revision
             for transaction, revisions in self.written.items()
@@ -68,22 +68,22 @@ class Ledger:
         }
 
     def announcement_ids(self) -> list[str]:
-        """The ids of all events ever put into the outbox."""
+        """The ids of all events that were ever in the outbox."""
         return [each for entries in self.announced.values() for each in entries]
 
     def announced_revisions(self) -> list[Revision]:
-        """What they announce."""
+        """The revisions that those events announce."""
         return [revision for entries in self.announced.values() for revision in entries.values()]
 
 
 def announced_revision(message: str) -> Revision:
-    """The document and revision that an outbound event tells of."""
+    """The document and revision that an outbound event announces."""
     data = json.loads(message)["body"]["data"]
     return data["id"], data["attributes"]["rev"]
 
 
 def half_written(database: Database[dict[str, Any]]) -> list[str]:
-    """Documents whose parts do not fit together."""
+    """Ids of documents whose revision or `active` flag contradicts their attributes."""
     found = []
     for collection in _DOCUMENTS:
         for document in database[collection].find():
@@ -97,7 +97,7 @@ def half_written(database: Database[dict[str, Any]]) -> list[str]:
 
 
 def misplaced(database: Database[dict[str, Any]]) -> dict[str, Any]:
-    """Sessions whose lists are not what the work-items say: `{session: (as stored, as it should be)}`."""
+    """Sessions whose lists differ from the work-items' places: `{session: (stored, expected)}`."""
     empty: dict[str, Any] = {
         SessionSlot.WORK_ITEMS: set(),
         SessionSlot.PAUSED_WORK_ITEMS: set(),

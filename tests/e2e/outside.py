@@ -1,7 +1,7 @@
-"""The rest of the helpdesk: writers of conversations and work-items that know nothing of the worker.
+"""The services outside: they write conversations and work-items, and know nothing of the worker.
 
-Each writes its own record forward, revision by revision, and announces every write. The documents carry `outsideRev`,
-the revision of the last outside write in them: so a document whose `rev` is higher was written by the worker.
+Each service raises its record's revision by one a write, and announces every write. A document carries `outsideRev`,
+the revision of its last outside write: a document with a higher `rev` was written by the worker.
 """
 
 import json
@@ -62,14 +62,14 @@ def work_item_data(number: int) -> Data:
 
 
 class Outside:
-    """Makes messages; ids and times follow from the seed, so that a failure can be looked at again."""
+    """Makes messages. Ids and times follow from the seed, so that a failure can be repeated."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
         self._count = 0
 
     def pair(self, number: int, writes: int) -> Iterator[dict[str, Any]]:
-        """The messages of one pair: both creates, then random outside writes on either side, in order."""
+        """The messages of one pair: both creates, then so many random outside writes on either side, in order."""
         conversation, item = conversation_data(number), work_item_data(number)
         yield self.message("kustomer.conversation.create", conversation, None)
         yield self.message("kustomer.work-item.create", item, None)
@@ -82,7 +82,7 @@ class Outside:
                 yield self._update("work-item", before, item)
 
     def conversation(self, number: int) -> Iterator[dict[str, Any]]:
-        """A conversation alone: its create, then one edit after the other, of a field that no rule looks at."""
+        """A conversation without a work-item: its create, then edits of a field that no rule reads, without end."""
         conversation = conversation_data(number)
         yield self.message("kustomer.conversation.create", conversation, None)
         while True:

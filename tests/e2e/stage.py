@@ -1,4 +1,4 @@
-"""One test's stage: queues, topics and a database of its own on given servers, and the workers it starts."""
+"""The stage of one test: its own queues, topics and database on given servers, and the workers that it starts."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ _numbers = count(1)
 
 @dataclass(slots=True, kw_only=True)
 class Stage:
-    """Everything of one test: where the servers are, what was provisioned, the workers."""
+    """The servers' addresses, the provisioned queues and topics, and the workers of one test."""
 
     variables: dict[str, str]
     folder: Path
@@ -42,7 +42,7 @@ class Stage:
         return worker
 
     def publish(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        """To the topics, as the producers would, in tens."""
+        """Publish to the topics as the producers do, ten a call."""
         for side in ("conversation", "work-item"):
             topic = self.variables[f"SNS_{side.replace('-', '_').upper()}_TOPIC_ARN"]
             own = [each for each in messages if f".{side}." in each["name"]]
@@ -54,7 +54,7 @@ class Stage:
                 assert not self.sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)["Failed"]
 
     def send(self, bodies: Sequence[str]) -> None:
-        """Straight into the queue, in tens."""
+        """Send straight into the queue, ten a call."""
         for start in range(0, len(bodies), 10):
             url = self.variables["SQS_QUEUE_URL"]
             entries = [
@@ -65,7 +65,7 @@ class Stage:
             assert not answer.get("Failed")
 
     def provision_again(self) -> None:
-        """After the servers have lost everything: the same queues and topics by the same names."""
+        """Make the same queues and topics by the same names, after the servers have lost them."""
         assert self.provisioning.done(self.variables).items() <= self.variables.items()
         assert _spy(self.sqs, self.sns, self.variables, self.provisioning) == self.spy_url
 
@@ -80,7 +80,7 @@ class Stage:
         return sum(int(value) for value in answer["Attributes"].values())
 
     def in_flight(self) -> int:
-        """Messages that a worker has in hand."""
+        """Messages that a worker has in flight."""
         name = "ApproximateNumberOfMessagesNotVisible"
         answer = self.sqs.get_queue_attributes(QueueUrl=self.variables["SQS_QUEUE_URL"], AttributeNames=[name])
         return int(answer["Attributes"][name])
@@ -99,9 +99,9 @@ class Stage:
         return self.take_all(self.variables["SQS_DEAD_LETTER_QUEUE_URL"])
 
     def announced(self, *, until: Callable[[set[str]], object] = lambda _: True) -> list[dict[str, Any]]:
-        """The syncs that the worker has published so far, as another subscriber of the topics got them.
+        """The syncs that another subscriber of the topics has received so far.
 
-        SNS takes a message first and passes it on afterwards; `until` says of the ids whether enough have arrived.
+        SNS accepts a message before it delivers it: this waits until `until` accepts the ids that have arrived.
         """
         syncs: list[dict[str, Any]] = []
 
@@ -137,7 +137,7 @@ def staged_on(
     receive_count_max: int = 20,
     fifo: bool = False,
 ) -> Iterator[Stage]:
-    """Make everything under names of its own; at the end no worker is left."""
+    """Provision under names of its own; closes every worker at the end."""
     name = f"{name}-{os.getpid()}-{next(_numbers)}"
     provisioning = Provisioning(name=name, receive_count_max=receive_count_max, fifo=fifo)
     variables = {
@@ -178,14 +178,14 @@ def staged_on(
 
 
 class Provisioning(Struct, frozen=True, kw_only=True):
-    """What `routing-sync provision` is asked for."""
+    """The options of `routing-sync provision`."""
 
     name: str
     receive_count_max: int
     fifo: bool
 
     def done(self, variables: Mapping[str, str]) -> dict[str, str]:
-        """Made, or mended; the variables that name it all."""
+        """Run it; returns the variables that name queues and topics."""
         done = subprocess.run(
             [
                 *(COMMAND, "provision", "--json", "--prefix", self.name),
@@ -203,20 +203,20 @@ class Provisioning(Struct, frozen=True, kw_only=True):
 
 
 def _spy(sqs: Any, sns: Any, variables: Mapping[str, str], provisioning: Provisioning) -> str:
-    """Another subscriber of both topics; its queue."""
+    """Subscribe another queue to both topics; returns its URL."""
     kind = {"FifoQueue": "true"} if provisioning.fifo else {}
     name = f"{provisioning.name}-spy{'.fifo' if provisioning.fifo else ''}"
     url = str(sqs.create_queue(QueueName=name, Attributes=kind)["QueueUrl"])
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     for topic in ("SNS_CONVERSATION_TOPIC_ARN", "SNS_WORK_ITEM_TOPIC_ARN"):
-        # Syncs alone: what the test itself publishes is known.
+        # Syncs alone: the test knows the messages that it publishes itself.
         only = {"FilterPolicyScope": "MessageBody", "FilterPolicy": json.dumps({"body": {"isSync": [True]}})}
         sns.subscribe(TopicArn=variables[topic], Protocol="sqs", Endpoint=arn, Attributes=only)
     return url
 
 
 def _grouped(where: str, group: str) -> dict[str, str]:
-    """What a FIFO topic or queue asks for besides; nothing is ever taken for a repetition."""
+    """Group and deduplication id where the name is a FIFO topic's or queue's; every message has a fresh one."""
     return {"MessageGroupId": group, "MessageDeduplicationId": uuid4().hex} if where.endswith(".fifo") else {}
 
 

@@ -1,4 +1,4 @@
-"""Every kind of malformed message ends in the dead-letter queue with its reason; the rest of its batch is unharmed."""
+"""Every kind of malformed message becomes a dead letter with its reason; the rest of its batch is handled."""
 
 from tests.e2e.outside import Outside, body
 from tests.e2e.stage import Stage
@@ -9,7 +9,7 @@ from tests.handlers.events.malformed import MALFORMED
 def test_malformed_messages_become_dead_letters_with_their_reason(stage: Stage) -> None:
     outside = Outside(1)
     good = [message for number in range(5) for message in outside.pair(number, 2)]
-    # What SQS itself does not take (an empty body, one too large, control characters) can come only from elsewhere.
+    # SQS refuses an empty body, a body above its limit, and control characters: those kinds cannot be sent.
     kinds = [kind for kind in MALFORMED if kind.sendable and len(kind.body) < 200_000]
     assert len(kinds) >= 30
     mixed = [kind.body for kind in kinds] + [body(message) for message in good]

@@ -1,4 +1,4 @@
-"""Both captured incidents through SNS, SQS, the worker, MongoDB and back: what `make demo` shows, on LocalStack."""
+"""The outside writes of both captured incidents, through SNS, SQS, the worker and MongoDB, on LocalStack."""
 
 import os
 import subprocess

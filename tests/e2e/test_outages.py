@@ -1,4 +1,4 @@
-"""MongoDB or SNS away: no message is lost, none becomes a dead letter, the worker neither dies nor claims readiness."""
+"""While MongoDB or SNS is away, the worker loses no message, makes no dead letter, lives, and is not ready."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -50,7 +50,7 @@ def test_what_sns_refused_is_published_by_the_next_worker(stage: Stage) -> None:
     deaf = stage.worker(AWS_ENDPOINT_URL_SNS=f"http://127.0.0.1:{free_port()}")
     wait_until(lambda: stage.depth() == 0, within_s=60, what=lambda: f"{stage.depth()} messages are left")
     waiting = {entry["_id"] for entry in stage.database["outbox"].find()}
-    assert waiting, "the run was to have the worker write"
+    assert waiting, "the worker wrote nothing: give the test more pairs"
     assert stage.announced() == []
     assert deaf.terminate()[0] == 0
 

@@ -1,4 +1,4 @@
-"""SIGTERM under load: the worker is gone within its deadline, and nothing in flight is lost or done twice."""
+"""SIGTERM under load: the worker ends within its deadline; no message in flight is lost or handled twice."""
 
 import signal
 from collections import Counter
@@ -12,17 +12,17 @@ from tests.e2e.worker_process import wait_until
 
 SHUTDOWN_SECONDS = 10
 MARGIN_S = 2.5
-"""For the process itself to start ending and to end, on a machine with two busy cores."""
+"""For the process to receive the signal and to exit, on two busy cores."""
 
 
-def test_sigterm_under_load_settles_what_is_in_hand_and_hands_the_rest_back(stage: Stage) -> None:
+def test_sigterm_under_load_settles_batches_in_flight_and_hands_the_rest_back(stage: Stage) -> None:
     outside = Outside(7)
     messages = [message for number in range(40) for message in outside.pair(number, 14)]
     stage.database["work_sessions"].insert_many(sessions())
     stage.database["queues"].insert_many(queues())
-    # Longer than the whole test: what is not handed back would not come again, and the queue would not empty.
-    patient, gap = {"VisibilityTimeout": "600"}, "900"
-    stage.sqs.set_queue_attributes(QueueUrl=stage.variables["SQS_QUEUE_URL"], Attributes=patient)
+    # Longer than the test: a message that is not handed back stays invisible, and the queue does not empty.
+    long_visibility, gap = {"VisibilityTimeout": "600"}, "900"
+    stage.sqs.set_queue_attributes(QueueUrl=stage.variables["SQS_QUEUE_URL"], Attributes=long_visibility)
     stage.publish(messages)
 
     first = stage.worker(SHUTDOWN_SECONDS=str(SHUTDOWN_SECONDS), SYNC_GAP_SECONDS=gap)
@@ -30,7 +30,7 @@ def test_sigterm_under_load_settles_what_is_in_hand_and_hands_the_rest_back(stag
     status, took_s = first.terminate()
     assert status == 0
     assert took_s < SHUTDOWN_SECONDS + MARGIN_S
-    assert stage.depth() > 0, "the stop was to come in the middle"
+    assert stage.depth() > 0, "the stop came after the last message: give the test more messages"
 
     second = stage.worker(SYNC_GAP_SECONDS=gap)
     stage.wait_drained(within_s=60)
@@ -51,20 +51,20 @@ def test_sigterm_ends_an_idle_worker_at_once(stage: Stage) -> None:
     worker.wait_ready()
     status, took_s = worker.terminate()
     assert status == 0
-    assert took_s < 5, "the long poll of an idle worker is not waited for"
+    assert took_s < 5, "an idle worker waited for its long poll"
 
 
 def test_a_second_signal_does_not_wait(staged: Callable[[str], AbstractContextManager[Stage]]) -> None:
-    """A hanging MongoDB keeps work in hand, and the first signal would wait a minute for it."""
+    """A hanging MongoDB keeps a batch in flight; the first signal alone would wait a minute for it."""
     outside = Outside(5)
     with Mongod() as mongod, staged(mongod.uri) as stage:
         worker = stage.worker(SHUTDOWN_SECONDS="60", STORE_DEADLINE_SECONDS="30")
         worker.wait_ready()
         mongod.suspend()
         stage.publish(list(outside.pair(1, 4)))
-        wait_until(lambda: stage.in_flight() > 0, within_s=30, what=lambda: "messages are in hand")
+        wait_until(lambda: stage.in_flight() > 0, within_s=30, what=lambda: "messages are in flight")
         worker.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: worker.says("stopping"), within_s=10, what=lambda: "the first signal is heard")
+        wait_until(lambda: worker.says("stopping"), within_s=10, what=lambda: "the worker has logged the first signal")
         worker.process.send_signal(signal.SIGTERM)
         assert worker.process.wait(timeout=5) == 128 + signal.SIGTERM
         mongod.resume()
@@ -77,7 +77,7 @@ def test_a_hanging_mongodb_does_not_hold_up_the_stop(staged: Callable[[str], Abs
         worker.wait_ready()
         mongod.suspend()
         stage.publish(list(outside.pair(1, 4)))
-        wait_until(lambda: stage.in_flight() > 0, within_s=30, what=lambda: "messages are in hand")
+        wait_until(lambda: stage.in_flight() > 0, within_s=30, what=lambda: "messages are in flight")
         status, took_s = worker.terminate()
         assert status == 0
         assert took_s < 6 + MARGIN_S

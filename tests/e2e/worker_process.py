@@ -18,11 +18,11 @@ POLL_S = 0.05
 
 
 def wait_until(holds: Callable[[], bool], *, within_s: float, what: Callable[[], str]) -> None:
-    """Until `holds`; else fail and say `what` is so instead."""
+    """Wait until `holds`; after `within_s` fail with the message `what`."""
     deadline = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < deadline, f"not within {within_s} s: {what()}"
-        # The worker is another process on real servers: there is no time to own here.
+        # The worker is another process on real servers: its clock cannot be injected.
         time.sleep(POLL_S)
 
 
@@ -33,8 +33,8 @@ def free_port() -> int:
         return port
 
 
-class Running(Protocol):
-    """Of `subprocess.Popen`, what is needed."""
+class ChildProcess(Protocol):
+    """The part of `subprocess.Popen` that `WorkerProcess` uses."""
 
     pid: int
 
@@ -52,7 +52,7 @@ class WorkerProcess:
         self.http_port = free_port()
         self.process = self._start({**environment, "HTTP_PORT": str(self.http_port)})
 
-    def _start(self, environment: Mapping[str, str]) -> Running:
+    def _start(self, environment: Mapping[str, str]) -> ChildProcess:
         with self.log.open("wb") as out:
             return subprocess.Popen(
                 [COMMAND, "run"],
@@ -63,12 +63,12 @@ class WorkerProcess:
             )
 
     def lines(self) -> list[dict[str, Any]]:
-        """The log's lines so far; a line cut off by a kill is left out."""
+        """The log's lines so far, without a last line that a kill has cut off."""
         whole = self.log.read_bytes().rpartition(b"\n")[0].splitlines()
         return [json.loads(line) for line in whole if line.startswith(b"{")]
 
     def audits(self) -> list[dict[str, Any]]:
-        """The records of events; what the poll decided without one is left out."""
+        """The audit records of events, without those of the gap poll."""
         return [line for line in self.lines() if line["msg"] == "CONVERSATION_SYNC_AUDIT" and line["event"] is not None]
 
     def says(self, message: str) -> bool:
@@ -78,7 +78,7 @@ class WorkerProcess:
         return self.http("/readyz")[0] == 200
 
     def http(self, path: str) -> tuple[int, dict[str, Any]]:
-        """Status and body; status 0 where nothing listens."""
+        """Status and body of a GET; status 0 where no server listens."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as answer:
                 return answer.status, json.loads(answer.read())
@@ -92,14 +92,14 @@ class WorkerProcess:
         wait_until(self.ready, within_s=90, what=lambda: f"the worker is ready: {self.log.read_text()[-2000:]}")
 
     def terminate(self, *, within_s: float = 40) -> tuple[int, float]:
-        """SIGTERM; the exit status and the seconds it took."""
+        """Send SIGTERM; returns the exit status and the seconds until the exit."""
         begun = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(timeout=within_s)
         return status, time.monotonic() - begun
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL, and wait."""
         self.process.kill()
         self.process.wait()
 
