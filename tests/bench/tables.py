@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from rich import box
 from rich.table import Table
 
 from tests.bench.decisions import Step
 from tests.bench.loads.workload import LoadKind
+from tests.bench.markdown import markdown_table
 from tests.bench.profiling.profile import Profile
 from tests.bench.runs.rounds import Cell
 
@@ -37,14 +37,6 @@ def _by_kind(title: str, cells: Mapping[tuple[str, LoadKind], str]) -> Table:
     table = markdown_table(title, "", *(kind.value for kind in kinds))
     for name in dict.fromkeys(name for name, _ in cells):
         table.add_row(name, *(cells.get((name, kind), "–") for kind in kinds))
-    return table
-
-
-def markdown_table(title: str, *columns: str) -> Table:
-    """An empty table in Markdown, ready to be copied into a page of docs/: first column left, the others right."""
-    table = Table(title=title, title_justify="left", box=box.MARKDOWN)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
     return table
 
 

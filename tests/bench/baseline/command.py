@@ -18,9 +18,9 @@ from server_process import ROOT
 from tests.bench.baseline.checkout import Commit, find_commit, unpack_packages, worker_in, working_tree
 from tests.bench.baseline.paired_rounds import PairedOutcome, PairedPlan, PairedRow, Ratios, measure_pairs
 from tests.bench.loads.workload import LoadKind
+from tests.bench.markdown import markdown_table
 from tests.bench.runs.machine import machine
 from tests.bench.runs.servers import running_servers
-from tests.bench.tables import markdown_table
 
 ROUNDS: Final = 11
 """Where `--rounds` is not given."""

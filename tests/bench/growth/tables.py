@@ -10,8 +10,8 @@ from tests.bench.growth.history import HistoryGrowth
 from tests.bench.growth.lanes import LanesRow
 from tests.bench.growth.memory import MemoryGrowth
 from tests.bench.growth.store import ExaminedCounts, StoreGrowth
+from tests.bench.markdown import markdown_table
 from tests.bench.runs.comparison import Row
-from tests.bench.tables import markdown_table
 
 _MIB: Final = 1_048_576
 _BAR_MAX: Final = 40

@@ -1,7 +1,7 @@
-"""Quotas and prices that docs/scale.md reckons with: each as of a date, from a page, and not asked for again.
+"""Quotas and prices for `make scale` and docs/scale.md, with their sources, as of one date.
 
-Region us-east-1, on demand, US dollars, without taxes, free tiers and discounts. Prices change: see the pages first.
-Those that were looked up in copies of the pages, of 2025 and 2026, say so; the others were written down from memory.
+Region us-east-1, on demand, US dollars, without taxes, free tiers and discounts. Prices change: check the sources
+before use. Each entry says whether it was looked up in a copy of its source (of 2025 or 2026) or written from memory.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ SECONDS_A_MONTH: Final = HOURS_A_MONTH * 3_600
 
 
 class Quota(Struct, frozen=True, kw_only=True):
-    """`adjustable`: how it can be raised. `looked_up`: in a copy of the page, else from memory."""
+    """A quota. `adjustable`: how AWS raises it. `looked_up`: read in a copy of the source, else written from memory."""
 
     name: str
     limit: float
@@ -37,13 +37,13 @@ SQS_IN_FLIGHT: Final = Quota(
 SQS_FIFO_CALLS: Final = Quota(
     name="SQS FIFO: calls/s of one action, a queue",
     limit=300,
-    adjustable="by high-throughput mode, not else",
+    adjustable="by high-throughput mode only",
     source=_SQS_MESSAGES,
 )
 SQS_FIFO_MESSAGES: Final = Quota(
-    name="SQS FIFO: messages/s in tens, a queue",
+    name="SQS FIFO: messages/s in batches of ten, a queue",
     limit=3_000,
-    adjustable="by high-throughput mode, not else",
+    adjustable="by high-throughput mode only",
     source=_SQS_MESSAGES,
 )
 SQS_FIFO_FAST_CALLS: Final = Quota(
@@ -89,8 +89,8 @@ QUOTAS: Final = (
 )
 
 Tiers = Sequence[tuple[float, float]]
-"""Up to so many million calls a month, dollars a million."""
-# Looked up: calls of SQS and SNS, Fargate.
+"""Price tiers: the upper limit in million calls a month, and dollars a million calls."""
+# Looked up.
 SQS_STANDARD: Final[Tiers] = ((100_000, 0.40), (200_000, 0.30), (float("inf"), 0.24))
 SQS_FIFO: Final[Tiers] = ((float("inf"), 0.50),)
 SNS_STANDARD: Final[Tiers] = ((float("inf"), 0.50),)
@@ -100,14 +100,14 @@ FARGATE_GB_HOUR: Final = 0.004445
 CONTAINER_GB: Final = 2
 # From memory.
 SNS_FIFO_GB: Final = 0.017
-"""Dollars a gigabyte published to a FIFO topic. Delivery to standard queues costs nothing."""
+"""Dollars a gigabyte that is published to a FIFO topic. Delivery to standard queues is free."""
 MONGOD_NODE_HOUR: Final = 0.4032
-"""An r6g.2xlarge of EC2. MongoDB Atlas asks about as much again for running it."""
+"""An EC2 instance of type r6g.2xlarge. MongoDB Atlas charges about as much again for operating it."""
 MONGOD_NODE_VCPUS: Final = 8
 STORAGE_GB_MONTH: Final = 0.08
-"""gp3."""
+"""EBS gp3."""
 BETWEEN_ZONES_GB: Final = 0.02
-"""Out of one availability zone and into the other, each 0.01."""
+"""0.01 out of one availability zone and 0.01 into the other."""
 
 SOURCES: Final = (
     "aws.amazon.com/sqs/pricing, /sns/pricing, /fargate/pricing, /ec2/pricing, /ebs/pricing",
@@ -116,7 +116,7 @@ SOURCES: Final = (
 
 
 def dollars(calls_a_month: float, tiers: Tiers) -> float:
-    """What so many calls cost."""
+    """The price of a month's calls."""
     total, below = 0.0, 0.0
     for upto, price in tiers:
         millions = max(min(calls_a_month / 1e6, upto) - below, 0.0)
