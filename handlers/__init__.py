@@ -1,4 +1,15 @@
 """The use case: a batch of events in, plans to the store, outcomes and audit records out.
 
-Reads the wire, owns the ports it needs (store, clock, ids) and knows no adapter behind them.
+The room reads the wire and owns the ports that the use case needs: store, clock, ids, chance. It knows no adapter.
+
+| room or file | holds |
+|---|---|
+| `batch_handler` | the use case |
+| `ports` | the ports, and the values that pass through them |
+| `outcome` | the outcome of a message, the ending of an event |
+| `options` | the options of a deployment |
+| `events/` | a message's body to an event |
+| `documents/` | stored documents to nouns and back |
+| `planning/` | one conversation's events to one plan |
+| `dry_run/` | the questions of `decide` |
 """

@@ -54,12 +54,12 @@ class BatchHandler:
         if not by_conversation:
             return
         away = False
-        planned, fates = await self._attempt(by_conversation)
-        for one, fate in zip(planned, fates, strict=True):
-            if fate is CommitResult.AWAY:
+        planned, results = await self._attempt(by_conversation)
+        for one, result in zip(planned, results, strict=True):
+            if result is CommitResult.AWAY:
                 away = True
-            elif fate is not CommitResult.CONFLICT:
-                batch.end(self._endings(one, fate))
+            elif result is not CommitResult.CONFLICT:
+                batch.end(self._endings(one, result))
         if away:
             raise StoreAway("the store went away in the middle of a batch")
 
@@ -72,9 +72,9 @@ class BatchHandler:
         for attempt in range(self._options.conflict_attempts_max):
             ceiling_s = min(_BACKOFF_S * 2**attempt, _BACKOFF_MAX_S)
             await self._clock.sleep(ceiling_s * self._chance.random())
-            planned, fates = await self._attempt({events[0].conversation_id: events})
-            if fates[0] is not CommitResult.CONFLICT:
-                return self._endings(planned[0], fates[0])
+            planned, results = await self._attempt({events[0].conversation_id: events})
+            if results[0] is not CommitResult.CONFLICT:
+                return self._endings(planned[0], results[0])
         detail = f"lost {self._options.conflict_attempts_max + 1} times against other writers"
         return [failed_ending(event, ReasonCode.CONFLICT, detail, planning=self._planning()) for event in events]
 
@@ -87,20 +87,20 @@ class BatchHandler:
         pairs = await self._store.load([LoadRequest(conversation_id=each) for each in conversation_ids])
         planning = self._planning()
         planned = [self._plan_gap(each, pairs[each], late, planning) for each in conversation_ids]
-        fates = await self._store.commit([plan for plan, _ in planned])
+        results = await self._store.commit([plan for plan, _ in planned])
         reported: list[PolledPair] = []
-        for (_, polled), fate in zip(planned, fates, strict=True):
-            if isinstance(fate, PlanRejected):
+        for (_, polled), result in zip(planned, results, strict=True):
+            if isinstance(result, PlanRejected):
                 code = ReasonCode.PLAN_REJECTED
-                reported.append(failed_poll_ending(fate.conversation_id, code, fate.reason, options=self._options))
-            elif polled is not None and fate is CommitResult.COMMITTED:
+                reported.append(failed_poll_ending(result.conversation_id, code, result.reason, options=self._options))
+            elif polled is not None and result is CommitResult.COMMITTED:
                 reported.append(polled)
         return reported
 
     async def _attempt(
         self, by_conversation: Mapping[str, Sequence[Event]]
     ) -> tuple[list[PlannedPair], Sequence[CommitResult | PlanRejected]]:
-        """Load, plan and commit these conversations; each one's plan and its fate."""
+        """Load, plan and commit these conversations; each one's plan and the result of its commit."""
         requests = [load_request_of(conversation_id, events) for conversation_id, events in by_conversation.items()]
         pairs = await self._store.load(requests)
         planning = self._planning()
@@ -133,8 +133,8 @@ class BatchHandler:
             polled = failed_poll_ending(conversation_id, code, str(fault), options=self._options)
             return Plan(conversation_id=conversation_id), polled
 
-    def _endings(self, planned: PlannedPair, fate: CommitResult | PlanRejected) -> list[HandledEvent]:
-        if not isinstance(fate, PlanRejected):
+    def _endings(self, planned: PlannedPair, result: CommitResult | PlanRejected) -> list[HandledEvent]:
+        if not isinstance(result, PlanRejected):
             return list(planned.handled)
         planning, code = self._planning(), ReasonCode.PLAN_REJECTED
-        return [failed_ending(one.event, code, fate.reason, planning=planning) for one in planned.handled]
+        return [failed_ending(one.event, code, result.reason, planning=planning) for one in planned.handled]

@@ -1,4 +1,7 @@
-"""What becomes of a message. Settling turns each into a queue action, a metric and a log line (worker/settle.py)."""
+"""Outcomes of messages and endings of events.
+
+The settler turns an outcome into a queue action, a metric and a log line (worker/consumer/settlement.py).
+"""
 
 from msgspec import Struct
 
@@ -8,20 +11,20 @@ from sync.audit import AuditRecord
 
 
 class Done(Struct, frozen=True, kw_only=True):
-    """Handled, or nothing to handle: delete the message."""
+    """The message is handled, or there is nothing to handle: delete it."""
 
     reason: str
 
 
 class Retry(Struct, frozen=True, kw_only=True):
-    """May succeed later: make the message visible again after a growing delay, or after `after_s` seconds."""
+    """The message may succeed later: make it visible again after a growing delay, or after `after_s` seconds."""
 
     reason: str
     after_s: float | None = None
 
 
 class Poison(Struct, frozen=True, kw_only=True):
-    """Can never succeed: to the dead-letter queue, with code and reason."""
+    """The message can never succeed: move it to the dead-letter queue, with code and reason."""
 
     code: RejectionCode
     reason: str
@@ -31,7 +34,7 @@ MessageOutcome = Done | Retry | Poison
 
 
 class HandledEvent(Struct, frozen=True, kw_only=True):
-    """One event's end: its outcome, its audit record, and what was put into the outbox for it."""
+    """An event's ending: its outcome, its audit record, and the outbox entries of its writes."""
 
     event: Event
     outcome: Done | Retry
@@ -40,7 +43,7 @@ class HandledEvent(Struct, frozen=True, kw_only=True):
 
 
 class PolledPair(Struct, frozen=True, kw_only=True):
-    """What became of a pair that no event asked about."""
+    """The ending of a pair that the gap poll decided: its audit record, and the outbox entries of its writes."""
 
     audit: AuditRecord
     announcements: tuple[Announcement, ...] = ()

@@ -1,4 +1,4 @@
-"""What the use case needs from outside: a store, a clock, ids. Adapters in `worker/` provide them."""
+"""The ports of the use case: store, clock, ids and chance. Adapters in `worker/` provide them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,18 +13,19 @@ from sync.gates import Side
 from sync.state import SyncState
 
 Document = Mapping[str, Any]
-"""A stored conversation or work-item: the event's `data` with `_id`, `org`, `rev` on top (domain.md, *Documents*)."""
+"""A stored conversation or work-item: the event's `data` with `_id`, `org`, `rev` on top (docs/events.md,
+*Documents*)."""
 
 
 class StoreAway(Exception):
-    """The store cannot be reached or cannot write. No message's fault: wait, then do the whole batch again."""
+    """The store cannot be reached or cannot write. No message is at fault: wait, then hand the same batch in again."""
 
 
 class LoadRequest(Struct, frozen=True, kw_only=True):
-    """What one conversation's events make it necessary to load, besides what its stored documents name.
+    """The records that one conversation's events need, besides those that its stored documents name.
 
-    `unanimous`: they are the conversation's own, and each tells of just these users and queues. Where both stored
-    documents say so, too, no command can meet a queue or a session, and none need be read.
+    `unanimous`: every event is the conversation's, and all name these same users and queues. Where both stored
+    documents name the same ones, no command can meet a queue or a session, so the store loads none.
     """
 
     conversation_id: str
@@ -35,8 +36,8 @@ class LoadRequest(Struct, frozen=True, kw_only=True):
 
 
 class Pair(Struct, frozen=True, kw_only=True):
-    """A conversation with its active work-item, the wanted ones, its sync state, and the queues and sessions that any
-    command of the batch can meet. What is not stored is None, or missing."""
+    """A conversation as loaded: its document, None where it is not stored; its active work-item and the requested
+    ones; its sync state; the queues and sessions that a command of the batch can meet."""
 
     conversation: Document | None = None
     work_items: tuple[Document, ...] = ()
@@ -45,15 +46,18 @@ class Pair(Struct, frozen=True, kw_only=True):
 
 
 class DocumentWrite(Struct, frozen=True, kw_only=True):
-    """One document's write. `before` is the document as loaded, and the write holds only while its `rev` still
-    stands; None: the document is new, and the write holds only while there is none."""
+    """The conditional write of one document.
+
+    `before` is the document as loaded: the write succeeds only while the stored `rev` is still the same. `before` None:
+    the document is new, and the write succeeds only while none is stored.
+    """
 
     before: Document | None
     after: Document
 
 
 class Announcement(Struct, frozen=True, kw_only=True):
-    """An outbox entry: the event that tells of a write. `id` is stable however often it is published."""
+    """An outbox entry: the event that announces a write. `id` stays the same each time the event is published."""
 
     id: str
     conversation_id: str
@@ -63,9 +67,10 @@ class Announcement(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """All that one conversation's events lead to: committed whole or not at all.
+    """All writes of one conversation's events, committed whole or not at all.
 
-    `state` None: unchanged; else it holds only while the stored version is `state.version - 1` (0: none stored).
+    `state` None: unchanged. Else its write succeeds only while the stored version is `state.version - 1` (0: none is
+    stored).
     """
 
     conversation_id: str
@@ -78,71 +83,74 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def empty(self) -> bool:
-        """True where there is nothing to write."""
+        """True where the plan writes nothing."""
         return self.conversation is None and not self.work_items and self.state is None
 
 
 class CommitResult(Enum):
-    """A plan's fate."""
+    """The result of a plan's commit."""
 
     COMMITTED = "committed"
     CONFLICT = "conflict"
     AWAY = "away"
-    """The store went away before this plan's turn, or on it, after others had met their fate."""
+    """The store went away before this plan was committed, while other plans of the batch have their results."""
 
 
 class PlanRejected(Struct, frozen=True, kw_only=True):
-    """The fate of a plan that the store can never take: a document too large, or a value it cannot hold. Nothing of it
-    was written. `reason` never holds a customer's content."""
+    """The result of a plan that the store can never take: a document is too large, or holds a value that the store
+    cannot hold. Nothing of the plan was written. `reason` never holds a customer's content."""
 
     conversation_id: str
     reason: str
 
 
 class Store(Protocol):
-    """The documents, the sync state, the sessions and the outbox.
+    """The store of documents, sync states, sessions and the outbox.
 
-    `load` costs a constant number of round trips, however many conversations it is asked for; so does `commit` where
-    no plan conflicts. Both raise `StoreAway`.
+    `load` takes a constant number of round trips for any number of conversations, and so does `commit` where no plan
+    conflicts.
     """
 
     async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:
-        """The pairs by conversation id, one for every want."""
+        """The pairs by conversation id, one for every request. Raises StoreAway."""
         ...
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
-        """Each plan's fate, in order. A conflict leaves nothing of its plan: load and decide again. Raises StoreAway
-        only where no plan has met its fate; else the rest is `AWAY`."""
+        """Each plan's result, in order.
+
+        Nothing of a plan that conflicts is written: load and decide again. Raises StoreAway only where no plan has a
+        result; else the plans without one are `AWAY`.
+        """
         ...
 
 
 class Clock(Protocol):
-    """Time, so that tests can own it."""
+    """The time; tests have a clock of their own."""
 
     def now(self) -> datetime:
-        """Aware, UTC, cut off below the millisecond. Whoever sets the machine's clock moves it."""
+        """The wall clock: aware, UTC, cut to the millisecond. Setting the machine's clock moves it."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since whenever, which nobody sets: for how long ago, and how much longer."""
+        """The monotonic clock, in seconds from an arbitrary start: for durations and deadlines."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for so many seconds."""
         ...
 
 
 class Ids(Protocol):
-    """Fresh ids."""
+    """The source of fresh ids."""
 
     def new(self) -> str:
-        """24 hexadecimal digits, never given before."""
+        """An id of 24 hexadecimal digits that was never given before."""
         ...
 
 
 class Chance(Protocol):
-    """Randomness for jitter."""
+    """The source of randomness for jitter."""
 
     def random(self) -> float:
-        """From 0 up to, not including, 1."""
+        """A number of at least 0 and below 1."""
         ...
