@@ -49,7 +49,7 @@ class BatchHandler:
         """
         if self._options.own_syncs_stored:
             planning = self._planning()
-            batch.end([own_sync_ending(event, planning=planning) for event in batch.open if event.ours])
+            batch.end([own_sync_ending(event, planning=planning) for event in batch.open if event.is_own_sync])
         by_conversation = batch.open_by_conversation()
         if not by_conversation:
             return

@@ -1,4 +1,4 @@
-"""An event as the use case sees it, and the two other things that a message can turn out to be."""
+"""The three results of reading a message: an event, an unsupported event, or a malformed message."""
 
 import re
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from sync.gates import Side
 from sync.state import Observation, shared_values
 
 _CLIENT: Final = re.compile(r"[\w.:/@-]{1,64}")
-"""What a service is called. Anything else in its place may be anybody's words, and is not told."""
+"""The form of a service's name. A `client` of another form may be a customer's words, and the audit leaves it out."""
 
 
 class RejectionCode(StrEnum):
-    """Why a message can never be handled: the dead letter's `error_code` (domain.md, *Dead letters*)."""
+    """Why a message can never be handled: the dead letter's `error_code` (docs/events.md, *Dead letters*)."""
 
     NOT_JSON = "NOT_JSON"
     NOT_AN_EVENT = "NOT_AN_EVENT"
@@ -31,25 +31,26 @@ class RejectionCode(StrEnum):
 
 
 class Malformed(Struct, frozen=True, kw_only=True):
-    """A message that can never succeed; `reason` names every fault, never a customer's content."""
+    """A message that can never succeed. `reason` names every fault and shows no customer's content."""
 
     code: RejectionCode
     reason: str
 
 
 class UnsupportedEvent(Struct, frozen=True, kw_only=True):
-    """A well-formed event that is none of ours: acknowledged and counted."""
+    """A well-formed event that this worker does not handle. Its message is deleted and counted."""
 
     id: str | None
     name: str
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """One event of a conversation or a work-item.
+    """One write of a conversation or a work-item, announced by the service that made it.
 
-    `data` is the snapshot after the write, as it came. `fields` are the shared fields that the write changed, `knew`
-    the conversation revision that a work-item's write knew. `supported` False: only its revision is of interest.
-    Nobody changes one; but to freeze it would take 2 of the 35 µs in which a message is read.
+    `data`: the document's snapshot after the write, as it came. `fields`: the shared fields that the write changed.
+    `is_sync`: a sync made the write. `is_own_sync`: a sync of this worker, not of its predecessor.
+    `knew`: the conversation revision that a work-item's write knew; None where the event does not say.
+    `supported` False: the event's name is unknown, and only its revision is observed.
     """
 
     id: str
@@ -63,7 +64,7 @@ class Event(Struct, frozen=True, kw_only=True):
     data: Mapping[str, Any]
     client: str | None
     is_sync: bool
-    ours: bool
+    is_own_sync: bool
     published_at: datetime | None
     creation: bool = False
     deletion: bool = False
@@ -75,17 +76,20 @@ class Event(Struct, frozen=True, kw_only=True):
 
     @property
     def values(self) -> Mapping[Field, Any]:
-        """A conversation's shared values after the write. Made when asked for: nobody asks it of our own syncs."""
+        """A conversation's shared values after the write; empty for a work-item.
+
+        They are computed on each call, because this worker's own syncs, most of the events, never need them.
+        """
         if self.side == "work-item":
             return {}
         snapshot = conversation_of({**self.data, "_id": self.document_id, "rev": self.rev})
         return shared_values(replace(snapshot, deleted=True) if self.deletion else snapshot)
 
     def observation(self) -> Observation:
-        """What the event says to the sync state."""
+        """The event as an observation for the sync state."""
         item = self.side == "work-item"
         if not self.supported:
-            # Its revision and nothing else: what its name makes of the document is not ours to guess.
+            # The meaning of an unknown name is unknown, so only the revision is observed.
             return Observation(
                 side=self.side,
                 rev=self.rev,
@@ -99,7 +103,7 @@ class Event(Struct, frozen=True, kw_only=True):
             is_sync=self.is_sync,
             fields=self.fields,
             knew=self.knew,
-            # Of no other field than the changed ones anything is kept.
+            # The sync state keeps the values of changed fields only.
             values=self.values if self.creation or self.fields else {},
             creation=self.creation,
             deletion=self.deletion,
@@ -108,7 +112,7 @@ class Event(Struct, frozen=True, kw_only=True):
         )
 
     def as_audit(self) -> dict[str, Any]:
-        """The audit's `event`."""
+        """The event as the audit record's `event`."""
         return {
             "id": self.id,
             "name": self.name,

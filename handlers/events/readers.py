@@ -58,7 +58,7 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
             data=snapshot,
             client=envelope.get("client"),
             is_sync=is_sync,
-            ours=is_sync and self._has_sync_action(),
+            is_own_sync=is_sync and self._has_sync_action(),
             published_at=self.published_at,
             creation=self.is_create,
             deletion=deletion,

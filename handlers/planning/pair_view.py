@@ -101,7 +101,7 @@ class PairView(Struct, frozen=True, kw_only=True):
         )
 
     def _is_repaired(self, event: Event) -> bool:
-        return self.planning.options.repair_foreign_syncs and not event.ours
+        return self.planning.options.repair_foreign_syncs and not event.is_own_sync
 
 
 def _trigger(event: Event, events: Iterable[Event]) -> Trigger:

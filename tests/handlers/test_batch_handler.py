@@ -103,7 +103,7 @@ async def test_what_a_sync_wrote_is_read_again_as_ours_and_known(policy: PolicyI
     await world.one(event(conversation(4, users=("u-1",))))
     other = World(policy=policy, own_syncs_stored=False).put(conversation(4, users=("u-1",)), work_item(7))
     end = await other.one(world.announced()[0])
-    assert end.event.ours
+    assert end.event.is_own_sync
     assert end.event.knew == 4
     assert code_of(end) == "IS_SYNC"
     assert other.w() == world.w()

@@ -70,7 +70,7 @@ def event_of(data: dict[str, Any]) -> Event:
         data=data,
         client="router",
         is_sync=False,
-        ours=False,
+        is_own_sync=False,
         published_at=NOW,
         work_item_number=1 if side == "work-item" else 0,
     )

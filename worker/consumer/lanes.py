@@ -195,7 +195,7 @@ class Lanes:
     def _lane(self, read: object) -> Lane:
         if isinstance(read, Malformed):
             return self._for_malformed
-        if not isinstance(read, Event) or (read.ours and not self._fifo):
+        if not isinstance(read, Event) or (read.is_own_sync and not self._fifo):
             return self._for_storeless
         return self._for_pairs[crc32(read.conversation_id.encode()) % len(self._for_pairs)]
 

@@ -136,12 +136,12 @@ class TestSync:
         self, is_sync: bool | None, reasons: list[Json] | None, ours: bool
     ) -> None:
         found = read(event(work_item(3), isSync=is_sync, routingReasons=reasons))
-        assert found.ours is ours
+        assert found.is_own_sync is ours
 
     def test_the_predecessors_captured_syncs_are_not_ours(self) -> None:
         syncs = [read(line) for line in captured(UNASSIGN_WITHOUT_QUEUE) + captured(LOST_ASSIGNMENT)]
         assert [found.rev for found in syncs if found.is_sync] == [4, 5, 7]
-        assert not any(found.ours for found in syncs)
+        assert not any(found.is_own_sync for found in syncs)
 
 
 class TestSupport:

@@ -30,7 +30,7 @@ AUDIT = [
 def _event() -> Event:
     return Event(
         id="e1", name="kustomer.conversation.update", side="conversation", org="o", partition="o",
-        conversation_id="c1", document_id="c1", rev=3, data={}, client="api", is_sync=False, ours=False,
+        conversation_id="c1", document_id="c1", rev=3, data={}, client="api", is_sync=False, is_own_sync=False,
         published_at=T0, trace={"trace_id": "12", "span_id": "34"},
     )  # fmt: skip
 
