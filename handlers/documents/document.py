@@ -37,7 +37,9 @@ _LINKS: Final = (
 _QUEUE_LINK: Final = _LINKS[0]
 
 
-def document_of(data: Mapping[str, Any], *, org: str | None, rev: int, deletion: bool = False) -> dict[str, Any]:
+def document_from_snapshot(
+    data: Mapping[str, Any], *, org: str | None, rev: int, deletion: bool = False
+) -> dict[str, Any]:
     """An event's snapshot as the document that is stored for it: `data` as it came, `_id`, `org`, `rev` on top."""
     # Our own names on top stand, whatever a snapshot brings under them.
     document = {key: value for key, value in data.items() if key != "id" and key not in _ON_TOP}
@@ -55,7 +57,7 @@ def document_of(data: Mapping[str, Any], *, org: str | None, rev: int, deletion:
 _ON_TOP: Final = frozenset({"_id", "org", "rev", "conversationId", "active", "workItemNumber"})
 
 
-def data_of(document: Document) -> dict[str, Any]:
+def snapshot_of(document: Document) -> dict[str, Any]:
     """A document as an event's `data`."""
     return {"id": document["_id"], **{key: value for key, value in document.items() if key not in _ON_TOP}}
 
@@ -95,7 +97,7 @@ def changes_between(before: Document, after: Document) -> dict[str, dict[str, An
     }
 
 
-def related(document: Mapping[str, Any], name: str) -> str | None:
+def related_id(document: Mapping[str, Any], name: str) -> str | None:
     """The id a relationship names, or None."""
     return _named(document.get("relationships") or {}, name)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from commands.instant import format_instant, parse_instant
 from commands.work_item import STATUS_ALIASES, HandleDuration, QueuePass, StatusDuration, WorkItem
-from handlers.documents.document import _LINKS, _ODD, _QUEUE_LINK, _unreadable, _with_link, related
+from handlers.documents.document import _LINKS, _ODD, _QUEUE_LINK, _unreadable, _with_link, related_id
 from handlers.ports import Document
 from sync.conversation import Conversation, ConversationStatus
 
@@ -35,14 +35,14 @@ def _conversation_of(document: Document) -> Conversation:
         rev=document["rev"],
         status=ConversationStatus(attributes["status"]),
         assigned_users=tuple(attributes.get("assignedUsers") or ()),
-        queue=related(document, "queue"),
+        queue=related_id(document, "queue"),
         ended=bool(attributes.get("ended")),
         deleted=bool(attributes.get("deleted")),
         updated_at=_instant(attributes.get("updatedAt")),
     )
 
 
-def with_conversation(document: Document, fields: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+def updated_conversation_document(document: Document, fields: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     """The document after a write of `status`, `assignedUsers`, `ended` or `queue` (`{id}`), one revision on."""
     rev = document["rev"] + 1
     attributes = {
@@ -90,7 +90,7 @@ def _work_item_of(document: Document) -> WorkItem:
     )
 
 
-def with_work_item(document: Document, before: WorkItem, after: WorkItem) -> dict[str, Any]:
+def updated_work_item_document(document: Document, before: WorkItem, after: WorkItem) -> dict[str, Any]:
     """The document after a change of its work-item from `before` to `after`: only what changed is written anew."""
     attributes = dict(document["attributes"])
     for (_, name, encode), old, new in zip(_ATTRIBUTES, _attributes(before), _attributes(after), strict=True):

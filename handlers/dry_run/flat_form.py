@@ -7,7 +7,7 @@ everything else is an attribute under its own name.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from handlers.documents.document import document_of, related, relationship
+from handlers.documents.document import document_from_snapshot, related_id, relationship
 from handlers.documents.nouns import conversation_of
 from handlers.events.schema import WorkItemAttributes
 from handlers.events.validation import validate_conversation, validate_work_item
@@ -35,7 +35,7 @@ def conversation_document(flat: Mapping[str, Any]) -> Document:
         "relationships": {"queue": _link("queue", _queue_id(flat.get("queue")))},
     }
     checked = validate_conversation(data)
-    return document_of(data, org=None, rev=checked["attributes"]["rev"])
+    return document_from_snapshot(data, org=None, rev=checked["attributes"]["rev"])
 
 
 def work_item_document(flat: Mapping[str, Any]) -> Document:
@@ -58,16 +58,16 @@ def work_item_document(flat: Mapping[str, Any]) -> Document:
         },
     }
     checked = validate_work_item(data)
-    return document_of(data, org=None, rev=checked["attributes"]["rev"])
+    return document_from_snapshot(data, org=None, rev=checked["attributes"]["rev"])
 
 
 def flat_work_item(document: Document, asked: Mapping[str, Any]) -> dict[str, Any]:
     """A work-item's document in flat form: what it has, and null for what `asked` had and it has no more."""
-    queue, rule = related(document, "queue"), related(document, "rule")
+    queue, rule = related_id(document, "queue"), related_id(document, "rule")
     flat: dict[str, Any] = {
         "id": document["_id"],
         **document["attributes"],
-        **{name: related(document, wire) for name, wire in _IDS.items()},
+        **{name: related_id(document, wire) for name, wire in _IDS.items()},
         "queue": None if queue is None else {"id": queue} if rule is None else {"id": queue, "rule": rule},
         "paused": bool(document["attributes"].get("paused")),
     }

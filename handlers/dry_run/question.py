@@ -17,7 +17,7 @@ from commands.update import parse_update
 from commands.work_item import WorkItem
 from handlers.documents.document import changes_between
 from handlers.documents.json_values import unstorable
-from handlers.documents.nouns import conversation_of, with_work_item, work_item_of
+from handlers.documents.nouns import conversation_of, updated_work_item_document, work_item_of
 from handlers.dry_run.flat_form import conversation_document, flat_work_item, work_item_document
 from handlers.events.schema import Id, Instant, WholeNumber
 from handlers.events.validation import InvalidFields, invalid_fields, question_faults
@@ -186,7 +186,7 @@ def _answer_command(question: _CommandQuestion, now: datetime) -> dict[str, Any]
             return _commanded("unchanged", question, before, command=command)
         case Applied(after=after, command=command, move=move):
             moved = apply_moves(sessions, [move] if move else [])
-            document = with_work_item(before, item, after)
+            document = updated_work_item_document(before, item, after)
             answered = _commanded("applied", question, document, command=command)
             return {
                 **answered,

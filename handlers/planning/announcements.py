@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from commands.instant import format_instant
 from commands.reason import Reason
-from handlers.documents.document import changes_between, data_of
+from handlers.documents.document import changes_between, snapshot_of
 from handlers.events.event import Event
 from handlers.options import PlanningContext
 from handlers.ports import Announcement, Document
@@ -55,7 +55,7 @@ def announcement_of(
         "name": _NAMES[side],
         "org": org,
         "partition": cause.partition or org,
-        "data": data_of(after),
+        "data": snapshot_of(after),
         "createdAt": written_at,
         "changes": changes_between(before, after),
         "client": CLIENT,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from handlers.documents.document import related
+from handlers.documents.document import related_id
 from handlers.events.event import Event
 from handlers.outcome import HandledEvent
 from handlers.ports import LoadRequest
@@ -76,6 +76,6 @@ def lateness(events: Iterable[Event], now: datetime) -> timedelta:
 
 def _users_and_queues(event: Event) -> tuple[frozenset[str], frozenset[str]]:
     """The users and the queue that a conversation's snapshot names."""
-    queue = related(event.data, "queue")
+    queue = related_id(event.data, "queue")
     users = event.data["attributes"].get("assignedUsers") or ()
     return frozenset(users), frozenset() if queue is None else frozenset({queue})

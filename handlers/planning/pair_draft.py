@@ -17,8 +17,13 @@ from commands.execute import Applied
 from commands.reason import ReasonAction
 from commands.session import SessionMove, move_between
 from commands.work_item import WorkItem
-from handlers.documents.document import document_of, is_older, rev_of
-from handlers.documents.nouns import conversation_of, with_conversation, with_work_item, work_item_of
+from handlers.documents.document import document_from_snapshot, is_older, rev_of
+from handlers.documents.nouns import (
+    conversation_of,
+    updated_conversation_document,
+    updated_work_item_document,
+    work_item_of,
+)
 from handlers.events.event import Event
 from handlers.options import PlanningContext
 from handlers.planning.announcements import AnnouncementCause, announcement_of
@@ -173,7 +178,7 @@ class PairDraft:
         if fields is not None:
             before = self._conversation.current
             assert before is not None, "a conversation is written only after it was read"
-            after = with_conversation(before, fields, now=planning.now)
+            after = updated_conversation_document(before, fields, now=planning.now)
             self._conversation.put(after)
             why = tuple(each for each in reasons if each.action is ReasonAction.SYNC_CONVERSATION)
             announced.append(
@@ -209,7 +214,7 @@ class PairDraft:
     def _put_work_item(self, slot: _DraftDocument[WorkItem], before: WorkItem, after: WorkItem) -> Document:
         """Write the work-item's document, and the record of its queue pass where the pass changed."""
         assert slot.current is not None, "a work-item is written only after it was read"
-        document = with_work_item(slot.current, before, after)
+        document = updated_work_item_document(slot.current, before, after)
         slot.put(document, after)
         if after.last_revision != before.last_revision:
             self._revisions.append(self._revision_record(document))
@@ -256,7 +261,7 @@ class PairDraft:
 
 
 def _snapshot(event: Event) -> dict[str, Any]:
-    return document_of(event.data, org=event.org, rev=event.rev, deletion=event.deletion)
+    return document_from_snapshot(event.data, org=event.org, rev=event.rev, deletion=event.deletion)
 
 
 def _move(slot: _DraftDocument[WorkItem]) -> SessionMove | None:

@@ -16,7 +16,7 @@ from pymongo import MongoClient
 
 from demo.messages import ORG, Data, Message, side_of
 from env_file import provisioned
-from handlers.documents.document import data_of, document_of
+from handlers.documents.document import document_from_snapshot, snapshot_of
 from mongod import Mongod
 from moto_server import MotoServer
 
@@ -119,7 +119,7 @@ class Installation:
         """Store the document that a message announces, as its owning service does."""
         data = message["body"]["data"]
         collection = "conversations" if data["type"] == "conversation" else "work_items"
-        self.database[collection].insert_one(document_of(data, org=ORG, rev=data["attributes"]["rev"]))
+        self.database[collection].insert_one(document_from_snapshot(data, org=ORG, rev=data["attributes"]["rev"]))
 
     def publish(self, message: Message) -> None:
         """Publish a message to the topic of its side."""
@@ -149,7 +149,7 @@ class Installation:
         document = self.database[collection].find_one({"_id": document_id})
         if document is None:
             raise DemoError(f"{document_id} is not in {collection}: an earlier event should have stored it")
-        return data_of(document)
+        return snapshot_of(document)
 
     def queue_depth(self, queue: str) -> int:
         """Messages in a queue, in flight included. `queue`: the variable that holds its URL."""

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from commands.work_item import WorkItem
 from handlers.batch_handler import BatchHandler
-from handlers.documents.nouns import conversation_of, with_conversation, work_item_of
+from handlers.documents.nouns import conversation_of, updated_conversation_document, work_item_of
 from handlers.events.event import Event
 from handlers.events.parser import read_message
 from handlers.options import Options
@@ -222,7 +222,7 @@ class Node:
 
     def _touch(self) -> None:
         before = self._conversation()
-        after = with_conversation(before, {}, now=NOW)
+        after = updated_conversation_document(before, {}, now=NOW)
         self.store.put_conversation(after)
         event = told(before, after)
         self.pending = (event,)

@@ -17,9 +17,9 @@ from commands.instant import format_instant
 from commands.rollout import UpdateOrigin
 from commands.session import Session
 from commands.update import Update, parse_update
-from handlers.documents.document import changes_between, data_of, document_of
-from handlers.documents.nouns import conversation_of, with_conversation, work_item_of
-from handlers.documents.nouns import with_work_item as work_item_written
+from handlers.documents.document import changes_between, document_from_snapshot, snapshot_of
+from handlers.documents.nouns import conversation_of, updated_conversation_document, work_item_of
+from handlers.documents.nouns import updated_work_item_document as work_item_written
 from handlers.events.event import Event
 from handlers.events.parser import read_object
 from handlers.ports import Document
@@ -63,7 +63,7 @@ def conversation_written(before: Document, fields: Fields, now: datetime = NOW) 
     """The conversation after an edit; None where the edit changes nothing, or where it is deleted already."""
     if conversation_of(before).deleted:
         return None
-    after = with_conversation(before, fields, now=now)
+    after = updated_conversation_document(before, fields, now=now)
     same = all(
         _queue(before) == value["id"] if name == "queue" else before["attributes"].get(name) == value
         for name, value in fields.items()
@@ -98,7 +98,7 @@ def work_item_created(of: str, number: int, knew: int, now: datetime = NOW, key:
         },
         "relationships": {"resource": {"data": {"id": of, "type": "conversation"}}},
     }
-    return document_of(data, org="org", rev=1)
+    return document_from_snapshot(data, org="org", rev=1)
 
 
 def told(before: Document | None, after: Document, *, knew: int | None = None, sync: bool = False) -> Event:
@@ -119,7 +119,7 @@ def told_wire(
         "id": f"{after['_id']}-{after['rev']}",
         "name": f"kustomer.{kind}.{what}",
         "org": "org",
-        "data": data_of(after),
+        "data": snapshot_of(after),
         "createdAt": after["attributes"]["updatedAt"],
         "changes": None if before is None else changes_between(before, after),
         "client": "predecessor" if sync else "api",

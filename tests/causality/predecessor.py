@@ -8,7 +8,12 @@ from commands.context import CommandContext
 from commands.execute import Applied, execute
 from commands.refusal import Refusal
 from commands.update import parse_update
-from handlers.documents.nouns import conversation_of, with_conversation, with_work_item, work_item_of
+from handlers.documents.nouns import (
+    conversation_of,
+    updated_conversation_document,
+    updated_work_item_document,
+    work_item_of,
+)
 from handlers.events.event import Event
 from handlers.ports import Document
 from sync.contract import FieldHistory, work_item_values
@@ -30,13 +35,13 @@ def predecessors_writes(
         is_sync=event.is_sync,
     )
     if decision.conversation_fields is not None:
-        yield conversation, with_conversation(conversation, decision.conversation_fields, now=NOW)
+        yield conversation, updated_conversation_document(conversation, decision.conversation_fields, now=NOW)
     if decision.work_item_fields is not None:
         update = parse_update(decision.work_item_fields, from_sync=True)
         assert not isinstance(update, Refusal)
         result = execute(item, update, context=CommandContext(), now=NOW)
         if isinstance(result, Applied):
-            yield work_item, with_work_item(work_item, item, result.after)
+            yield work_item, updated_work_item_document(work_item, item, result.after)
 
 
 def written_over(history: FieldHistory, sync: Event, after: Document) -> FieldHistory:

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from commands.instant import format_instant
 from commands.session import Session, apply_moves, move_between
 from commands.work_item import WorkItem
-from handlers.documents.document import document_of
-from handlers.documents.nouns import conversation_of, with_conversation, work_item_of
+from handlers.documents.document import document_from_snapshot
+from handlers.documents.nouns import conversation_of, updated_conversation_document, work_item_of
 from handlers.events.event import Event
 from handlers.ports import Document
 from sync.contract import FieldHistory, violations
@@ -76,7 +76,7 @@ class Services:
         for case in self.cases.values():
             if case.lost_some:
                 before = self.conversation(case.key)
-                after = with_conversation(before, {}, now=self.time.now())
+                after = updated_conversation_document(before, {}, now=self.time.now())
                 self.store.put_conversation(after)
                 self.queue.send(told(before, after))
 
@@ -107,7 +107,7 @@ class Services:
         attributes: dict[str, Any] = {"rev": 1, "status": "open", "assignedUsers": [], "ended": False}
         attributes["updatedAt"] = format_instant(self.time.now())
         data = {"id": key, "type": "conversation", "attributes": attributes, "relationships": {}}
-        document = document_of(data, org="org", rev=1)
+        document = document_from_snapshot(data, org="org", rev=1)
         self.store.put_conversation(document)
         self.queue.send(told(None, document))
         for _ in range(self.random.randint(*self.dials.writes)):

@@ -6,7 +6,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from commands.instant import format_instant
-from handlers.documents.document import document_of
+from handlers.documents.document import document_from_snapshot
 from handlers.documents.nouns import conversation_of, work_item_of
 from handlers.options import Options
 from handlers.ports import Plan
@@ -43,7 +43,7 @@ def start(pair: str, *, observed: bool, old: bool, options: Options, budget: Bud
     of_conversation, of_item = PAIRS[pair]
     updated_at = {} if old else {"updatedAt": format_instant(NOW)}
     store = MemoryStore()
-    conversation = document_of(
+    conversation = document_from_snapshot(
         {
             "id": C,
             "type": "conversation",
@@ -108,7 +108,7 @@ def _put_observed(store: MemoryStore, conversation: Any, item: Any) -> None:
 
 def _item(of_item: dict[str, Any], updated_at: dict[str, str]) -> Any:
     user = of_item.get("user")
-    return document_of(
+    return document_from_snapshot(
         {
             "id": "w1",
             "type": "work_item",

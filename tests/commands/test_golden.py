@@ -15,8 +15,8 @@ from msgspec import Struct
 from commands.context import CommandContext
 from commands.execute import Applied, execute
 from commands.rollout import COMPOSED, EngineRollout
-from handlers.documents.document import changes_between, document_of
-from handlers.documents.nouns import with_work_item, work_item_of
+from handlers.documents.document import changes_between, document_from_snapshot
+from handlers.documents.nouns import updated_work_item_document, work_item_of
 from tests.commands.items import LEGACY, NOW, Json, at, parsed
 
 CAPTURED: Final = Path(__file__).parents[1] / "fixtures" / "captured"
@@ -66,13 +66,13 @@ def reproduced(transition: Transition, rollout: EngineRollout) -> tuple[dict[str
     """The captured changes of the next revision, and the changes that the commands make."""
     events = work_item_events(transition.incident)
     before, captured = events[transition.rev], events[transition.rev + 1]
-    document = document_of(before["data"], org=before["org"], rev=transition.rev)
+    document = document_from_snapshot(before["data"], org=before["org"], rev=transition.rev)
     item = work_item_of(document)
     now = at(captured["data"]["attributes"]["updatedAt"])
     assert now is not None
     result = execute(item, parsed(transition.update), context=CommandContext(), now=now, rollout=rollout)
     assert isinstance(result, Applied), result
-    after = with_work_item(document, item, result.after)
+    after = updated_work_item_document(document, item, result.after)
     return plain(captured["changes"]), plain(changes_between(document, after))
 
 
@@ -134,7 +134,7 @@ def test_what_is_added_is_what_the_old_system_did_not_write(rollout: EngineRollo
 def test_the_five_in_a_row_end_where_the_incident_of_2021_ended(rollout: EngineRollout) -> None:
     """Each update on the result of the one before: the stays in ivr have times now, the rest is as captured."""
     events = work_item_events(UNASSIGN_2021)
-    document: Any = document_of(events[1]["data"], org=events[1]["org"], rev=1)
+    document: Any = document_from_snapshot(events[1]["data"], org=events[1]["org"], rev=1)
     for name, transition in TRANSITIONS.items():
         if not name.startswith("2021"):
             continue
@@ -143,7 +143,7 @@ def test_the_five_in_a_row_end_where_the_incident_of_2021_ended(rollout: EngineR
         item = work_item_of(document)
         result = execute(item, parsed(transition.update), context=CommandContext(), now=now, rollout=rollout)
         assert isinstance(result, Applied), result
-        document = with_work_item(document, item, result.after)
+        document = updated_work_item_document(document, item, result.after)
     last = events[5]["data"]
     assert document["relationships"] == last["relationships"]
     assert document["attributes"].pop("ivr") == {"time": 277 + 292, "businessTime": 277 + 292}
@@ -154,7 +154,7 @@ def test_the_funnel_gives_its_command_the_captured_name_and_drops_nothing() -> N
     names = {}
     for name, transition in TRANSITIONS.items():
         events = work_item_events(transition.incident)
-        document = document_of(events[transition.rev]["data"], org=None, rev=transition.rev)
+        document = document_from_snapshot(events[transition.rev]["data"], org=None, rev=transition.rev)
         update = parsed(transition.update)
         command = execute(work_item_of(document), update, context=CommandContext(), now=NOW, rollout=LEGACY).command
         assert command.dropped == ()

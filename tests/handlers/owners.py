@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from commands.instant import format_instant
-from handlers.documents.document import data_of
+from handlers.documents.document import snapshot_of
 from handlers.options import Options
 from tests.handlers.small_ports import START
 from tests.handlers.wire_events import Json, changes, conversation, event, link, work_item
@@ -53,7 +53,7 @@ class Owners:
     def _next(
         self, document: Mapping[str, Any] | None, first: Json, told: Mapping[str, Any]
     ) -> tuple[Json, Json | None]:
-        before: Json = first if document is None else data_of(document)
+        before: Json = first if document is None else snapshot_of(document)
         linked = {_LINKED[name][0]: link(_LINKED[name][1], told[name]) for name in told if name in _LINKED}
         plain = {name: value for name, value in told.items() if name not in _LINKED}
         self.world.clock.at += timedelta(seconds=1)

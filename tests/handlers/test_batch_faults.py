@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from handlers.documents.document import document_of
+from handlers.documents.document import document_from_snapshot
 from handlers.outcome import Retry
 from handlers.planning.event_batch import EventBatch
 from handlers.ports import Store, StoreAway
@@ -32,7 +32,7 @@ def two_pairs(wrapped: Callable[[Store], Store] | None = None, **options: Any) -
 
 
 def put_item(world: World, data: Json) -> None:
-    world.store.put_work_item(document_of(data, org="org-1", rev=data["attributes"]["rev"]))
+    world.store.put_work_item(document_from_snapshot(data, org="org-1", rev=data["attributes"]["rev"]))
 
 
 class TestConflict:
@@ -200,7 +200,7 @@ async def test_who_met_another_writer_is_left_to_whoever_asks_for_it() -> None:
 @pytest.mark.parametrize("spoilt", ["workItemNumber", "rev", "org"])
 async def test_a_stored_work_item_without_what_it_should_have_is_no_fault_of_our_code(spoilt: str) -> None:
     world = two_pairs()
-    document = dict(document_of(work_item(7), org="org-1", rev=7))
+    document = dict(document_from_snapshot(work_item(7), org="org-1", rev=7))
     del document[spoilt]
     world.store.put_work_item(document)
     newer = event(work_item(8, status="queued"))

@@ -9,7 +9,7 @@ import pytest
 from commands.session import Session, SessionPlace, SessionSlot, place_of
 from commands.work_item import WorkItem
 from handlers.batch_handler import BatchHandler
-from handlers.documents.document import document_of
+from handlers.documents.document import document_from_snapshot
 from handlers.documents.nouns import conversation_of, work_item_of
 from handlers.events.event import Event
 from handlers.options import Options, PolicyInUse
@@ -49,7 +49,7 @@ class World:
     def put(self, *snapshots: Json) -> "World":
         """Store them as their owner would have."""
         for data in snapshots:
-            document = document_of(data, org=ORG, rev=data["attributes"]["rev"])
+            document = document_from_snapshot(data, org=ORG, rev=data["attributes"]["rev"])
             if data["type"] == "conversation":
                 self.store.put_conversation(document)
             else:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from handlers.documents.document import document_of
+from handlers.documents.document import document_from_snapshot
 from handlers.events.event import Event
 from handlers.options import Options, PlanningContext, PolicyInUse
 from handlers.planning.planner import PlannedPair, plan_pair
@@ -53,7 +53,7 @@ def work_item_data(rev: int, **attributes: Any) -> dict[str, Any]:
 
 
 def stored(data: dict[str, Any]) -> Document:
-    return document_of(data, org="o", rev=data["attributes"]["rev"])
+    return document_from_snapshot(data, org="o", rev=data["attributes"]["rev"])
 
 
 def event_of(data: dict[str, Any]) -> Event:

@@ -17,7 +17,7 @@ from typing import Any
 from msgspec import Struct
 
 from commands.instant import format_instant
-from handlers.documents.document import UnreadableDocument, changes_between, data_of, document_of
+from handlers.documents.document import UnreadableDocument, changes_between, document_from_snapshot, snapshot_of
 from handlers.documents.nouns import conversation_of, work_item_of
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import read_object
@@ -96,7 +96,7 @@ def reenact(
     if isinstance(event, Malformed | UnsupportedEvent):
         why = event.reason if isinstance(event, Malformed) else "it is no event of a pair"
         raise NotReenacted(f"cannot be done again: {why}")
-    document = document_of(data, org=captured.org, rev=event.rev, deletion=captured.deletion)
+    document = document_from_snapshot(data, org=captured.org, rev=event.rev, deletion=captured.deletion)
     return ReenactedWrite(event=event, document=document, message=message)
 
 
@@ -111,12 +111,12 @@ def start_of(event: Event, raw: Mapping[str, Any]) -> Document | None:
     if event.deletion:
         data["attributes"].pop("deleted", None)
     try:
-        start = document_of(data, org=event.org, rev=event.rev - 1)
+        start = document_from_snapshot(data, org=event.org, rev=event.rev - 1)
         conversation_of(start) if event.side == "conversation" else work_item_of(start)
     except (UnreadableDocument, KeyError, ValueError, TypeError):
         # The `changes` lack the values before; then the values after the write stand for them.
         attributes = {**event.data["attributes"], "rev": event.rev - 1}
-        return document_of({**event.data, "attributes": attributes}, org=event.org, rev=event.rev - 1)
+        return document_from_snapshot({**event.data, "attributes": attributes}, org=event.org, rev=event.rev - 1)
     return start
 
 
@@ -129,7 +129,7 @@ def _created(captured: Event, revisions: Revisions) -> dict[str, Any]:
 
 
 def _changed(captured: Event, raw: Mapping[str, Any], before: Document) -> dict[str, Any]:
-    data = data_of(before)
+    data = snapshot_of(before)
     for level in _LEVELS:
         after = captured.data.get(level) or {}
         data[level] = _with(data.get(level) or {}, level, raw, lambda name, _, after=after: after.get(name))

@@ -22,7 +22,7 @@ from pymongo.read_concern import ReadConcern
 
 from commands.instant import format_instant
 from commands.session import Session, move_between
-from handlers.documents.document import document_of
+from handlers.documents.document import document_from_snapshot
 from handlers.documents.nouns import work_item_of
 from handlers.events.event import Event
 from handlers.events.parser import read_object
@@ -242,7 +242,7 @@ def _conversation_change(case: PairHistory, before: Document | None) -> _Write |
         attributes: dict[str, Any] = {"rev": 1, "status": "open", "assignedUsers": [], "ended": False}
         attributes["updatedAt"] = format_instant(_now())
         data = {"id": case.key, "type": "conversation", "attributes": attributes, "relationships": {}}
-        return _Write(before=None, after=_stamped(document_of(data, org="org", rev=1)))
+        return _Write(before=None, after=_stamped(document_from_snapshot(data, org="org", rev=1)))
     choices = [
         after
         for name, fields in case.conversation_writes.items()

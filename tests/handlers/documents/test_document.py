@@ -14,8 +14,13 @@ from commands.execute import Applied, execute
 from commands.timings import always_open
 from commands.update import parse_update
 from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem
-from handlers.documents.document import changes_between, data_of, document_of, related, relationship
-from handlers.documents.nouns import conversation_of, with_conversation, with_work_item, work_item_of
+from handlers.documents.document import changes_between, document_from_snapshot, related_id, relationship, snapshot_of
+from handlers.documents.nouns import (
+    conversation_of,
+    updated_conversation_document,
+    updated_work_item_document,
+    work_item_of,
+)
 from handlers.ports import Document
 from sync.conversation import Conversation, ConversationStatus
 from tests.handlers.events.malformed_kind import good
@@ -36,14 +41,14 @@ FULL: Json = good("work-item")["body"]["data"]
 
 
 def stored(data: Json) -> dict[str, Any]:
-    return document_of(data, org="org-1", rev=data["attributes"]["rev"])
+    return document_from_snapshot(data, org="org-1", rev=data["attributes"]["rev"])
 
 
 class TestDocumentAndData:
     @pytest.mark.parametrize("data", SNAPSHOTS, ids=lambda data: f"{data['type']}-{data['attributes']['rev']}")
     def test_round_trip(self, data: Json) -> None:
         before = copy.deepcopy(data)
-        assert data_of(stored(data)) == before == data
+        assert snapshot_of(stored(data)) == before == data
 
     @given(
         more=st.dictionaries(
@@ -54,7 +59,7 @@ class TestDocumentAndData:
     def test_what_is_not_modelled_stays(self, more: Json) -> None:
         data = {**more, **conversation(3, **{f"x-{name}": value for name, value in more.items()})}
         on_top = {"org", "rev", "conversationId", "active", "workItemNumber"}
-        assert data_of(stored(data)) == {name: value for name, value in data.items() if name not in on_top}
+        assert snapshot_of(stored(data)) == {name: value for name, value in data.items() if name not in on_top}
 
     def test_names_on_top_are_ours_whatever_a_snapshot_brings_under_them(self) -> None:
         sly = {
@@ -65,7 +70,7 @@ class TestDocumentAndData:
             "active": False,
             "workItemNumber": 99,
         }
-        document = document_of({**work_item(3, number=2), **sly}, org="org-1", rev=3)
+        document = document_from_snapshot({**work_item(3, number=2), **sly}, org="org-1", rev=3)
         assert {name: document[name] for name in sly} == {
             "_id": "w-1",
             "org": "org-1",
@@ -74,13 +79,13 @@ class TestDocumentAndData:
             "active": True,
             "workItemNumber": 2,
         }
-        document = document_of({**conversation(3), **sly}, org=None, rev=3)
+        document = document_from_snapshot({**conversation(3), **sly}, org=None, rev=3)
         assert (document["_id"], document["org"], document["rev"]) == ("c-1", None, 3)
         assert not {"conversationId", "active", "workItemNumber"} & document.keys()
 
     def test_a_deletion_is_marked_and_the_snapshot_is_not_changed_for_it(self) -> None:
         data = conversation(3)
-        assert document_of(data, org=None, rev=3, deletion=True)["attributes"]["deleted"] is True
+        assert document_from_snapshot(data, org=None, rev=3, deletion=True)["attributes"]["deleted"] is True
         assert "deleted" not in data["attributes"]
 
 
@@ -164,8 +169,8 @@ class TestNouns:
         assert work_item_of(stored(data)) == WorkItem(id="w-1", rev=3, status=Status.IVR)
 
     def test_related(self) -> None:
-        assert related(work_item(1, queue="q-1"), "queue") == "q-1"
-        assert related(work_item(1), "queue") is None
+        assert related_id(work_item(1, queue="q-1"), "queue") == "q-1"
+        assert related_id(work_item(1), "queue") is None
         assert relationship("workSession", "s-1") == {
             "data": {"type": "work_session", "id": "s-1"},
             "links": {"self": "/v1/routing/work-sessions/s-1"},
@@ -190,7 +195,7 @@ class TestWithConversation:
     )
     def test_only_what_changed_is_written(self, fields: Json, attributes: Json, queue: str | None) -> None:
         frozen = copy.deepcopy(self.BEFORE)
-        after = with_conversation(self.BEFORE, fields, now=NOW)
+        after = updated_conversation_document(self.BEFORE, fields, now=NOW)
         assert frozen == self.BEFORE
         expected = copy.deepcopy(self.BEFORE)
         expected["rev"] = 4
@@ -203,7 +208,7 @@ class TestWithConversation:
 
     def test_where_there_were_no_relationships(self) -> None:
         before = {**self.BEFORE, "relationships": None}
-        after = with_conversation(before, {"queue": {"id": "q-2"}}, now=NOW)
+        after = updated_conversation_document(before, {"queue": {"id": "q-2"}}, now=NOW)
         assert after["relationships"] == {"queue": relationship("queue", "q-2")}
 
 
@@ -235,7 +240,7 @@ class TestWithWorkItem:
             assert item == work_item_of(before)
             return
         frozen = copy.deepcopy(before)
-        after = with_work_item(before, item, result.after)
+        after = updated_work_item_document(before, item, result.after)
         assert before == frozen
         assert work_item_of(after) == result.after
         assert after["active"] is result.after.active
@@ -248,7 +253,7 @@ class TestWithWorkItem:
         for told in (FULL, work_item(2, status="wrapup"), work_item(2, status="complete")):
             before = stored(told)
             item = work_item_of(before)
-            assert with_work_item(before, item, item) == before
+            assert updated_work_item_document(before, item, item) == before
 
     def test_what_a_timing_record_holds_besides_stays(self) -> None:
         told = work_item(2, status="queued", queue="q-1", ivr={"time": 5, "note": "x"}, lastRevision={"custom": 1})
@@ -257,7 +262,7 @@ class TestWithWorkItem:
         parsed: Any = parse_update({"assignedTo": "u-1"})
         result = execute(item, parsed, context=CommandContext(), now=NOW)
         assert isinstance(result, Applied)
-        attributes = with_work_item(before, item, result.after)["attributes"]
+        attributes = updated_work_item_document(before, item, result.after)["attributes"]
         assert attributes["ivr"] == {"time": 5, "note": "x"}
         assert attributes["lastRevision"] == {
             "custom": 1,

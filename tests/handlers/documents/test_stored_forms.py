@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from handlers.documents.document import data_of
+from handlers.documents.document import snapshot_of
 from handlers.events.event import Event, Malformed
 from handlers.events.parser import read_object
 from sync.conversation import FIELDS
@@ -118,7 +118,7 @@ class TestPaths:
         await world.handle([newer])
         stored = world.store.conversation("c-1")
         assert stored is not None
-        assert data_of(stored) == data
+        assert snapshot_of(stored) == data
 
     @pytest.mark.parametrize(("old", "new"), [(1, True), (0, False), ([1], [True])], ids=repr)
     def test_values_that_python_alone_takes_for_equal(self, old: Any, new: Any) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from commands.instant import format_instant
-from handlers.documents.document import document_of
+from handlers.documents.document import document_from_snapshot
 from handlers.documents.nouns import work_item_of
 from handlers.events.event import UnsupportedEvent
 from handlers.events.parser import read_message, read_object
@@ -225,7 +225,7 @@ STATUSES = [
 @pytest.mark.parametrize(("told", "meant"), STATUSES)
 def test_statuses_and_their_aliases(told: str, meant: str) -> None:
     found = read(event(work_item(3, status=told)))
-    document = document_of(found.data, org="org-1", rev=3)
+    document = document_from_snapshot(found.data, org="org-1", rev=3)
     assert work_item_of(document).status.value == meant
     assert document["active"] is (meant != "completed")
     assert document["attributes"]["status"] == told

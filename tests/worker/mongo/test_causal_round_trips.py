@@ -10,7 +10,7 @@ import pytest
 from commands.context import RoutingQueue
 from commands.session import Session
 from handlers.batch_handler import BatchHandler
-from handlers.documents.document import document_of
+from handlers.documents.document import document_from_snapshot
 from handlers.events.event import Event
 from handlers.options import Options
 from sync.audit import AuditOutcome
@@ -32,8 +32,8 @@ async def _stored(mongo: MongoBench, keys: Sequence[str]) -> None:
     """Pairs as their owners have written them, without a sync state."""
     items = [work_item(1, key=f"w-{key}", of=key, queue="q-1", status="queued") for key in keys]
     await mongo.put(
-        conversations=[document_of(conversation(1, key=key, queue="q-1"), org=ORG, rev=1) for key in keys],
-        work_items=[document_of(item, org=ORG, rev=1) for item in items],
+        conversations=[document_from_snapshot(conversation(1, key=key, queue="q-1"), org=ORG, rev=1) for key in keys],
+        work_items=[document_from_snapshot(item, org=ORG, rev=1) for item in items],
         queues=[RoutingQueue(id="q-1")],
         sessions=[Session(id=f"s-{n}", user=f"u-{n}", capacity=1_000) for n in (1, 2)],
     )

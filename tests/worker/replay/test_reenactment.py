@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from commands.instant import parse_instant
-from handlers.documents.document import document_of
+from handlers.documents.document import document_from_snapshot
 from handlers.events.parser import read_object
 from tests.handlers.wire_events import ORG, Json, conversation, event, read, work_item
 from tests.worker.replay.replays import Runner, replay
@@ -24,7 +24,7 @@ def changed(attributes: Json | None = None, relationships: Json | None = None) -
 
 
 def done_again(thing: Json, before: Json | None, revisions: Revisions | None = None) -> ReenactedWrite:
-    document = None if before is None else document_of(before, org=ORG, rev=before["attributes"]["rev"])
+    document = None if before is None else document_from_snapshot(before, org=ORG, rev=before["attributes"]["rev"])
     return reenact(read(thing), thing, document, revisions=revisions or Revisions(), at=EPOCH)
 
 

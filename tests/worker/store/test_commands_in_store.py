@@ -19,8 +19,8 @@ from commands.rollout import COMPOSED, Engine, EngineRollout, UpdateOrigin
 from commands.session import Session, SessionPlace, SessionSlot, place_of
 from commands.update import Update, parse_update
 from handlers.batch_handler import BatchHandler
-from handlers.documents.document import document_of
-from handlers.documents.nouns import with_work_item, work_item_of
+from handlers.documents.document import document_from_snapshot
+from handlers.documents.nouns import updated_work_item_document, work_item_of
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import Done, HandledEvent
 from handlers.ports import CommitResult, Document, LoadRequest, Pair, Plan, PlanRejected, Store
@@ -118,7 +118,7 @@ class Life:
         return ends
 
     def _predict(self, end: HandledEvent, data: Json) -> None:
-        self.documents[data["id"]] = document_of(data, org=ORG, rev=data["attributes"]["rev"])
+        self.documents[data["id"]] = document_from_snapshot(data, org=ORG, rev=data["attributes"]["rev"])
         asked = end.audit.updated_work_item
         if asked is None:
             assert not end.announcements
@@ -138,7 +138,7 @@ class Life:
             return
         assert isinstance(result, Applied), "what changes nothing is told as in sync, without an update"
         assert end.audit.outcome is AuditOutcome.APPLIED
-        after = with_work_item(before, item, result.after)
+        after = updated_work_item_document(before, item, result.after)
         self.documents[key] = after
         if result.after.last_revision != item.last_revision:
             self.revisions[f"{key}:{after['rev']}"] = after["attributes"]["lastRevision"]
