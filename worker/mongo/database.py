@@ -1,7 +1,4 @@
-"""The database as every adapter on MongoDB uses it: majority reads from the primary, majority writes, and its indexes.
-
-Leaves out documents and queries.
-"""
+"""The database that the MongoDB adapters share: its read and write concerns, its indexes, the deadline of a call."""
 
 import asyncio
 import contextlib
@@ -18,7 +15,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from worker.errors import StoreUnfit
-from worker.mongo.errors import away
+from worker.mongo.errors import store_away
 from worker.store.documents import Collection
 
 Client = AsyncMongoClient[dict[str, Any]]
@@ -29,8 +26,8 @@ MAJORITY: Final = WriteConcern("majority")
 _ACTIVE: Final = {"active": True}
 
 
-def stamped(name: str) -> dict[str, Any]:
-    """The condition that a document has the stamp, ISO text. A query must say it, too, to be answered by its index."""
+def has_timestamp(name: str) -> dict[str, Any]:
+    """The condition that a state has this timestamp, an ISO text. A query must repeat it to use the partial index."""
     return {name: {"$type": "string"}}
 
 
@@ -46,18 +43,20 @@ _INDEXES: Final = {
     Collection.WORK_SESSIONS: [
         IndexModel([("user", ASCENDING)], name="active_by_user", partialFilterExpression=_ACTIVE)
     ],
-    # Most states neither wait nor are finished: these two hold few of them.
+    # Most states neither wait nor are finished, so these two indexes are small.
     Collection.SYNC_STATES: [
         IndexModel(
-            [("waitingSince", ASCENDING)], name="waiting_by_age", partialFilterExpression=stamped("waitingSince")
+            [("waitingSince", ASCENDING)], name="waiting_by_age", partialFilterExpression=has_timestamp("waitingSince")
         ),
-        IndexModel([("finishedAt", ASCENDING)], name="finished_by_age", partialFilterExpression=stamped("finishedAt")),
+        IndexModel(
+            [("finishedAt", ASCENDING)], name="finished_by_age", partialFilterExpression=has_timestamp("finishedAt")
+        ),
     ],
     Collection.OUTBOX: [IndexModel([("status", ASCENDING), ("createdAt", ASCENDING)], name="by_status_and_age")],
 }
 
-# An index on what a database already holds takes as long as it takes; start-up must end all the same.
 _BUILD_S_MAX: Final = 600
+"""Building an index on stored documents takes long; start-up ends after this time at the latest."""
 
 _NAMESPACE_EXISTS: Final = 48
 _INDEX_CLASHES: Final = frozenset({67, 85, 86})
@@ -65,7 +64,7 @@ _NOT_PERMITTED: Final = 13
 
 
 def database_of(client: Client, name: str) -> Database:
-    """The database; a stored date that Python cannot hold, or a broken text, spoils no reading."""
+    """The database. A stored date beyond Python's range and a text that is not UTF-8 are read without an error."""
     return client.get_database(
         name,
         codec_options=CodecOptions(
@@ -81,27 +80,27 @@ def database_of(client: Client, name: str) -> Database:
 
 
 @contextlib.contextmanager
-def within(deadline_s: float) -> Iterator[None]:
-    """Within the deadline, or `StoreAway`; a cancellation is not lost."""
+def store_deadline(deadline_s: float) -> Iterator[None]:
+    """Run the block within the deadline. Raises StoreAway for every error of the driver; keeps a cancellation."""
     try:
-        with cancellation_kept(), pymongo.timeout(deadline_s):
+        with keeping_cancellation(), pymongo.timeout(deadline_s):
             yield
     except PyMongoError as error:
-        raise away(error) from error
+        raise store_away(error) from error
 
 
 async def ensure_indexes(database: Database) -> None:
-    """Make the collections, since a transaction should find them there, and exactly the indexes that the queries use.
+    """Create the collections, which must exist before a transaction, and exactly the indexes that the queries use.
 
-    May be called again and by several at once. Raises `StoreAway`; `StoreUnfit` where what is stored forbids an index.
+    May be called again, and by several workers at once. Raises StoreAway; StoreUnfit if stored data forbids an index.
     """
     try:
         with pymongo.timeout(_BUILD_S_MAX):
-            there = await database.list_collection_names()
-            # An index makes its collection.
-            missing = [each for each in Collection if each not in there and each not in _INDEXES]
+            existing = await database.list_collection_names()
+            # Creating an index creates its collection.
+            missing = [each for each in Collection if each not in existing and each not in _INDEXES]
             await asyncio.gather(
-                *(_create(database, each) for each in missing),
+                *(_create_collection(database, each) for each in missing),
                 *(database[each].create_indexes(indexes) for each, indexes in _INDEXES.items()),
             )
     except DuplicateKeyError as error:
@@ -113,15 +112,15 @@ async def ensure_indexes(database: Database) -> None:
             raise StoreUnfit(
                 "the database has another index where one of the store's must stand: drop the other one first"
             ) from error
-        raise away(error) from error
+        raise store_away(error) from error
     except PyMongoError as error:
-        raise away(error) from error
+        raise store_away(error) from error
 
 
 async def check_server(client: Client, deadline_s: float) -> int | None:
-    """Whether the server has transactions; its `transactionLifetimeLimitSeconds`, None where it does not tell.
+    """Check that the server has transactions. Returns its `transactionLifetimeLimitSeconds`, None if it does not say.
 
-    Raises `StoreUnfit` where it has none, `StoreAway`.
+    Raises StoreUnfit if the server has no transactions; StoreAway.
     """
     try:
         with pymongo.timeout(deadline_s):
@@ -133,25 +132,25 @@ async def check_server(client: Client, deadline_s: float) -> int | None:
                 )
             return await _transaction_lifetime_s(client)
     except PyMongoError as error:
-        raise away(error) from error
+        raise store_away(error) from error
 
 
 async def _transaction_lifetime_s(client: Client) -> int | None:
     try:
         answer = await client.admin.command("getParameter", 1, transactionLifetimeLimitSeconds=1)
     except OperationFailure as error:
-        # Not permitted, or mongos, which has no such parameter: either way only the answer is missing.
+        # The user may not read the parameter, or mongos answers, which has no such parameter.
         if error.code == _NOT_PERMITTED or "no option found" in str(error):
             return None
         raise
     return int(answer["transactionLifetimeLimitSeconds"])
 
 
-async def _create(database: Database, collection: Collection) -> None:
+async def _create_collection(database: Database, collection: Collection) -> None:
     try:
         await database.create_collection(collection)
     except CollectionInvalid:
-        # Another worker made it since.
+        # Another worker created it meanwhile.
         pass
     except OperationFailure as error:
         if error.code != _NAMESPACE_EXISTS:
@@ -159,12 +158,12 @@ async def _create(database: Database, collection: Collection) -> None:
 
 
 @contextlib.contextmanager
-def cancellation_kept() -> Iterator[None]:
-    """Raises `CancelledError` at the end of the block if the task was told within it to end and did not hear."""
+def keeping_cancellation() -> Iterator[None]:
+    """Raise CancelledError at the end of the block if the driver swallowed a cancellation of the task within it."""
     task = asyncio.current_task()
-    asked = task.cancelling() if task is not None else 0
+    requests_before = task.cancelling() if task is not None else 0
     try:
         yield
     finally:
-        if task is not None and task.cancelling() > asked:
+        if task is not None and task.cancelling() > requests_before:
             raise asyncio.CancelledError

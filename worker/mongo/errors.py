@@ -1,6 +1,15 @@
-"""What pymongo's faults mean to the store: the plan lost, the plan can never be taken, or MongoDB is away.
+"""Pymongo's exceptions translated for the store (worker/errors.py, worker/store/transaction_result.py).
 
-The lines are for an operator: they name the fault and its remedy, never a host, credentials or a customer's content.
+| pymongo raises | the store has |
+|---|---|
+| a duplicate key | LOST: a condition of the transaction does not hold |
+| a write conflict, the label `TransientTransactionError` | DISTURBED: the transaction may be tried again |
+| a document that the server or the encoder refuses | REJECTED, with the reason |
+| the label `UnknownTransactionCommitResult` | UNKNOWN |
+| every other error | `StoreAway` |
+
+Messages are for an operator: they name the error and its remedy, never a host, credentials or a customer's content.
+Error codes: MongoDB's `src/mongo/base/error_codes.yml`.
 """
 
 from typing import Any, Final
@@ -28,18 +37,17 @@ from worker.store.transaction_result import (
     TransactionResult,
 )
 
-UNENCODABLE: Final = (BSONError, OverflowError, UnicodeEncodeError, RecursionError)
-"""What encoding a document raises: the only faults of pymongo's that are a document's own."""
+ENCODING_ERRORS: Final = (BSONError, OverflowError, UnicodeEncodeError, RecursionError)
+"""The errors of encoding a document as BSON: the document causes them, not the server."""
 
-FAULTS: Final = (PyMongoError, *UNENCODABLE)
-"""All that pymongo raises."""
-
+MONGO_ERRORS: Final = (PyMongoError, *ENCODING_ERRORS)
+"""Every exception that a call of pymongo can raise."""
 
 _DUPLICATE_KEY: Final = 11000
 _WRITE_CONFLICT: Final = 112
 
-# Of the command as a whole, and still only the documents' own.
-_TOO_MUCH: Final = {
+# Errors of the whole command that its documents cause.
+_REJECTIONS: Final = {
     15: DOCUMENT_TOO_DEEP,
     257: "the plan is larger than a transaction can be",
     10334: DOCUMENT_TOO_LARGE,
@@ -58,7 +66,7 @@ _PRIMARY: Final = (
 _DISK: Final = "MongoDB's disk is full: free space or add some"
 _STANDALONE: Final = "MongoDB is no replica set and has no transactions: start it with --replSet and initiate the set"
 
-# Server codes that are nobody's document's fault, even where they stand in a bulk's write errors.
+# Server errors that no document causes, even if they stand among the write errors of a bulk.
 _REMEDIES: Final = {
     13: _CREDENTIALS,
     18: _CREDENTIALS,
@@ -81,69 +89,71 @@ _REMEDIES: Final = {
 }
 
 
-def away(fault: PyMongoError) -> StoreAway:
-    """The one line for a fault that no plan is to blame for."""
-    match fault:
+def store_away(error: PyMongoError) -> StoreAway:
+    """The exception for an error that no plan causes; its message is one line for an operator."""
+    match error:
         case NotPrimaryError():
             line = _PRIMARY
         case ServerSelectionTimeoutError():
             line = "MongoDB cannot be reached: check that it runs, its address, the network and the TLS settings"
         case WaitQueueTimeoutError():
             line = "all connections to MongoDB were in use for too long: raise maxPoolSize or run fewer lanes"
-        case ConnectionFailure() if fault.timeout:
+        case ConnectionFailure() if error.timeout:
             line = _DEADLINE
         case ConnectionFailure():
             line = "the connection to MongoDB broke: check the network and whether the server restarted"
         case OperationFailure():
-            line = _refusal(fault)
+            line = _refusal(error)
         case _:
             line = (
-                f"the MongoDB client cannot work ({type(fault).__name__}): check the connection string and its options"
+                f"the MongoDB client cannot work ({type(error).__name__}): check the connection string and its options"
             )
     return StoreAway(line)
 
 
-def ended(fault: Exception) -> TransactionResult:
-    """How a fault (one of `FAULTS`) ended the transaction that met it; raises `StoreAway` where no plan is to blame."""
-    if isinstance(fault, UNENCODABLE):
-        return TransactionResult(end=TransactionEnd.REJECTED, reason=_unencodable(fault))
-    if not isinstance(fault, PyMongoError):
-        raise fault
-    if result_unknown(fault):
+def result_of(error: Exception) -> TransactionResult:
+    """The result of the transaction that met one of `MONGO_ERRORS`. Raises StoreAway if no plan causes the error."""
+    if isinstance(error, ENCODING_ERRORS):
+        return TransactionResult(end=TransactionEnd.REJECTED, reason=_encoding_reason(error))
+    if not isinstance(error, PyMongoError):
+        raise error
+    if is_commit_unknown(error):
         return TransactionResult(end=TransactionEnd.UNKNOWN)
-    if isinstance(fault, OperationFailure):
-        known = _ended_by_server(fault)
-        if known is not None:
-            return known
-    raise away(fault) from fault
+    if isinstance(error, OperationFailure):
+        result = _server_result(error)
+        if result is not None:
+            return result
+    raise store_away(error) from error
 
 
-def result_unknown(fault: BaseException) -> bool:
-    """Whether the fault leaves open if the transaction was committed."""
-    return isinstance(fault, PyMongoError) and fault.has_error_label("UnknownTransactionCommitResult")
+def is_commit_unknown(error: BaseException) -> bool:
+    """Whether the error leaves open if the transaction was committed."""
+    return isinstance(error, PyMongoError) and error.has_error_label("UnknownTransactionCommitResult")
 
 
-def _ended_by_server(fault: OperationFailure) -> TransactionResult | None:
-    """None for a fault that no plan is to blame for."""
-    errors: list[dict[str, Any]] = (
-        (fault.details or {}).get("writeErrors", []) if isinstance(fault, BulkWriteError) else []
-    )
-    codes = {error["code"] for error in errors} or {fault.code}
+def _server_result(failure: OperationFailure) -> TransactionResult | None:
+    """The transaction's result; None if no plan causes the failure."""
+    write_errors = _write_errors(failure)
+    codes = {error["code"] for error in write_errors} or {failure.code}
     if _DUPLICATE_KEY in codes:
         return TransactionResult(end=TransactionEnd.LOST)
-    if _WRITE_CONFLICT in codes or fault.has_error_label("TransientTransactionError"):
+    if _WRITE_CONFLICT in codes or failure.has_error_label("TransientTransactionError"):
         return TransactionResult(end=TransactionEnd.DISTURBED)
-    for code in sorted(codes & _TOO_MUCH.keys()):
-        return TransactionResult(end=TransactionEnd.REJECTED, reason=_TOO_MUCH[code])
-    if errors and not codes & _REMEDIES.keys():
+    for code in sorted(codes & _REJECTIONS.keys()):
+        return TransactionResult(end=TransactionEnd.REJECTED, reason=_REJECTIONS[code])
+    if write_errors and not codes & _REMEDIES.keys():
         return TransactionResult(
             end=TransactionEnd.REJECTED, reason=f"MongoDB refuses the document (code {min(codes)})"
         )
     return None
 
 
-def _unencodable(fault: Exception) -> str:
-    match fault:
+def _write_errors(failure: OperationFailure) -> list[dict[str, Any]]:
+    return (failure.details or {}).get("writeErrors", []) if isinstance(failure, BulkWriteError) else []
+
+
+def _encoding_reason(error: Exception) -> str:
+    match error:
         case DocumentTooLarge():
             return DOCUMENT_TOO_LARGE
         case OverflowError():
@@ -155,14 +165,14 @@ def _unencodable(fault: Exception) -> str:
         case InvalidDocument():
             return NOT_BSON
         case _:
-            return f"the document cannot be written as BSON ({type(fault).__name__})"
+            return f"the document cannot be written as BSON ({type(error).__name__})"
 
 
-def _refusal(fault: OperationFailure) -> str:
-    errors = (fault.details or {}).get("writeErrors", []) if isinstance(fault, BulkWriteError) else []
-    code = errors[0]["code"] if errors else fault.code
+def _refusal(failure: OperationFailure) -> str:
+    write_errors = _write_errors(failure)
+    code = write_errors[0]["code"] if write_errors else failure.code
     if code in _REMEDIES:
         return _REMEDIES[code]
-    if fault.timeout:
+    if failure.timeout:
         return _DEADLINE
     return f"MongoDB refuses to work (code {code}): look the code up in its log"

@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import ASCENDING
 
 from handlers.ports import Announcement
-from worker.mongo.database import Client, database_of, within
+from worker.mongo.database import Client, database_of, store_deadline
 from worker.ports import OutboxBacklog
 from worker.store.documents import Collection, OutboxEntryStatus, announcement_of
 
@@ -28,7 +28,7 @@ class MongoOutbox:
         if or_after is not None:
             ages.append({"createdAt": {"$gt": or_after}})
         query = {"status": OutboxEntryStatus.WAITING.value, "$or": ages}
-        with within(self._deadline_s):
+        with store_deadline(self._deadline_s):
             found = self._entries.find(query, sort=[("createdAt", ASCENDING)], skip=skip, limit=limit, batch_size=limit)
             return [announcement_of(document) for document in await found.to_list()]
 
@@ -36,12 +36,12 @@ class MongoOutbox:
         """Remove published entries; an entry that does not exist is passed over."""
         published = list(ids)
         if published:
-            with within(self._deadline_s):
+            with store_deadline(self._deadline_s):
                 await self._entries.delete_many({"_id": {"$in": published}})
 
     async def set_aside(self, entry_id: str, reason: str) -> None:
         """Keep the entry with the reason, no longer waiting; nothing happens if it does not exist."""
-        with within(self._deadline_s):
+        with store_deadline(self._deadline_s):
             change = {"$set": {"status": OutboxEntryStatus.SET_ASIDE.value, "reason": reason}}
             await self._entries.update_one({"_id": entry_id}, change)
 
@@ -51,7 +51,7 @@ class MongoOutbox:
             {"$match": {"status": {"$in": [status.value for status in OutboxEntryStatus]}}},
             {"$group": {"_id": "$status", "count": {"$sum": 1}, "oldest": {"$min": "$createdAt"}}},
         ]
-        with within(self._deadline_s):
+        with store_deadline(self._deadline_s):
             groups = {group["_id"]: group async for group in await self._entries.aggregate(by_status)}
         waiting = groups.get(OutboxEntryStatus.WAITING.value)
         set_aside = groups.get(OutboxEntryStatus.SET_ASIDE.value)

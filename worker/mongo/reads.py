@@ -1,7 +1,7 @@
-"""The reads of a batch on MongoDB: three rounds, side by side within each, whatever the number of conversations.
+"""The reads of a batch on MongoDB: three rounds, with concurrent queries in each, for any number of conversations.
 
-Every query is answered by an index and has a limit. `$or` is planned branch by branch, so that its first branch walks
-the partial index of active work-items and its second one `_id`.
+Every query uses an index and has a limit. MongoDB plans each branch of `$or` by itself: the first branch uses the
+partial index of active work-items, the second the index on `_id`.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from worker.mongo.database import Database
 from worker.store.documents import Collection
 from worker.store.pair_assembly import BatchDocuments, context_of, named_context, named_work_items, pairs_of
 
-# One is the rule; the bound is for a database gone wrong.
 _ACTIVE_SESSIONS_A_USER_MAX: Final = 16
+"""A user has one active session; the limit bounds the query if the data is wrong."""
 
 _QUEUE_FIELDS: Final = ("key", "itemSize", "priority")
 _QUEUE: Final = (*_QUEUE_FIELDS, *(f"attributes.{field}" for field in _QUEUE_FIELDS))
@@ -24,24 +24,24 @@ _Documents = list[dict[str, Any]]
 
 
 async def read_pairs(database: Database, requests: Sequence[LoadRequest]) -> dict[str, Pair]:
-    """A pair for every want. Raises what pymongo raises."""
+    """The pairs by conversation id, one for every request. Raises pymongo's exceptions."""
     ids = sorted({request.conversation_id for request in requests})
-    # First, and by itself: see `BatchDocuments`.
+    # The states are read first and alone: `BatchDocuments` says why.
     states = _keyed(await _by_id(database, Collection.SYNC_STATES, ids))
-    conversations, work_items = await _together(
+    conversations, work_items = await _gathered(
         _by_id(database, Collection.CONVERSATIONS, ids),
         _work_items(database, ids, named_work_items(requests, states)),
     )
-    reading = BatchDocuments(states=states, conversations=_keyed(conversations), work_items=_keyed(work_items))
-    context = named_context(requests, reading)
-    queues, sessions = await _together(
+    documents = BatchDocuments(states=states, conversations=_keyed(conversations), work_items=_keyed(work_items))
+    context = named_context(requests, documents)
+    queues, sessions = await _gathered(
         _by_id(database, Collection.QUEUES, context.queues, _QUEUE), _sessions(database, context.users)
     )
-    return pairs_of(requests, reading, context_of(queues, sessions))
+    return pairs_of(requests, documents, context_of(queues, sessions))
 
 
-async def _together(*reads: Any) -> list[_Documents]:
-    """All of them end before the first fault is raised, so that nothing goes on unwatched."""
+async def _gathered(*reads: Any) -> list[_Documents]:
+    """The results of all reads. Every read has ended before the first error is raised, so none runs on unobserved."""
     results = await asyncio.gather(*reads, return_exceptions=True)
     documents: list[_Documents] = []
     for result in results:
@@ -78,10 +78,10 @@ async def _find(
     limit: int,
     fields: Sequence[str] | None = None,
 ) -> _Documents:
-    """A limit of 0 means that there is nothing to look for: then nothing is asked."""
+    """The documents that match. A limit of 0 means that there is nothing to look for, and no query is sent."""
     if limit == 0:
         return []
-    # One batch of all of them: a second one would be a further round trip.
+    # All documents in one batch: a second batch would be another round trip.
     return await database[collection].find(query, fields, limit=limit, batch_size=limit).to_list()
 
 

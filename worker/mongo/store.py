@@ -1,11 +1,13 @@
 """The store on MongoDB.
 
-A batch is one transaction. Where that does not commit, its halves are tried, and their halves, so that a plan that
-loses takes no other with it. Not the driver's `with_transaction`, which goes on for minutes.
+A batch is committed in one transaction. If that fails, each half of the batch gets a transaction, and so on, so that a
+plan with a conflict does not take the others with it. The driver's `with_transaction` is not used: it retries for two
+minutes, which is longer than a message stays hidden.
 
-A commit whose answer is missing is repeated, which the server takes for the same commit. If it stays unknown, the
-transaction is ended on the server and its mark looked for in the sync states: in, or not in. And if a commit should
-still come to pass after that, the state's version, on which every write depends, keeps it from being done twice.
+If the answer to a commit is missing, the commit is repeated; MongoDB takes that as the same commit ("Transactions in
+Applications", retry commit). If the result stays unknown, the transaction is ended on the server, and a query looks for
+its commit id in the sync states. A commit that happens even after that is safe: every write depends on the state's
+version, so the batch cannot be written twice.
 """
 
 import asyncio
@@ -22,8 +24,8 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop
 
 from handlers.ports import Clock, CommitResult, Ids, LoadRequest, Pair, Plan, PlanRejected, StoreAway
 from worker.mongo import database as mongo_database
-from worker.mongo.database import MAJORITY, Client, cancellation_kept, database_of, within
-from worker.mongo.errors import FAULTS, ended, result_unknown
+from worker.mongo.database import MAJORITY, Client, database_of, keeping_cancellation, store_deadline
+from worker.mongo.errors import MONGO_ERRORS, is_commit_unknown, result_of
 from worker.mongo.reads import read_pairs
 from worker.mongo.writes import write_steps
 from worker.store.documents import Collection
@@ -32,15 +34,15 @@ from worker.store.transaction_steps import COMMIT_ID, TransactionStep, check_pla
 from worker.telemetry.metrics import NO_OBSERVER, StoreObserver
 
 _COMMITS_MAX: Final = 6
-_COMMIT_WAIT_S_MAX: Final = 0.5
-# Ending a transaction is a courtesy to others, whom its locks keep waiting; the server does it too, in the end.
+_COMMIT_PAUSE_S_MAX: Final = 0.5
 _END_S_MAX: Final = 1.0
+"""Ending a transaction early frees its locks for other writers. The server ends it in any case, after its lifetime."""
 
 
 class MongoStore:
     """`handlers.ports.Store` on a replica set or a sharded cluster.
 
-    `deadline_s` bounds a load, each transaction, and finding out what became of one.
+    `deadline_s` bounds a load, each transaction, and the query for the result of a commit.
     """
 
     def __init__(
@@ -53,66 +55,65 @@ class MongoStore:
         deadline_s: float,
         observer: StoreObserver = NO_OBSERVER,
     ) -> None:
-        """The client stays its owner's: it is not closed here."""
+        """The client's owner closes it."""
         self._client = client
         self._database = database_of(client, database)
         self._clock = clock
         self._ids = ids
         self._deadline_s = deadline_s
         self._observer = observer
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def check_server(self) -> int | None:
-        """The server's `transactionLifetimeLimitSeconds`, None where it does not tell.
+        """The server's `transactionLifetimeLimitSeconds`, None if it does not say.
 
-        Raises `StoreUnfit` where it has no transactions, `StoreAway`.
+        Raises StoreUnfit if the server has no transactions; StoreAway.
         """
         return await mongo_database.check_server(self._client, self._deadline_s)
 
     async def ensure_indexes(self) -> None:
-        """Make what is missing of collections and indexes; to be done before the first commit.
+        """Create missing collections and indexes; called before the first commit.
 
-        Raises `StoreUnfit` where the data forbids an index, `StoreAway`.
+        Raises StoreUnfit if stored data forbids an index; StoreAway.
         """
         await mongo_database.ensure_indexes(self._database)
 
     async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:
-        """The pairs by conversation id, one for every want, in three rounds. Raises `StoreAway`."""
-        with within(self._deadline_s):
+        """The pairs by conversation id, one for every request, in three rounds. Raises StoreAway."""
+        with store_deadline(self._deadline_s):
             return await read_pairs(self._database, requests)
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
-        """Each plan's fate, in order. Raises `StoreAway`, and then nothing is known to be committed."""
+        """The result of each plan, in order. Raises StoreAway, and then no plan is known to be committed."""
         for plan in plans:
             check_plan(plan)
         full = [plan for plan in plans if not plan.empty]
-        fates: dict[str, CommitResult | PlanRejected] = {}
+        results: dict[str, CommitResult | PlanRejected] = {}
         try:
             if full:
-                await self._commit_all(full, fates)
+                await self._commit_all(full, results)
         except StoreAway:
-            # The others' fates must not be lost with it: they are done, and somebody has to tell of them.
-            if not fates:
+            # Results that are known already go to the caller: it publishes and settles the committed plans.
+            if not results:
                 raise
         return [
-            CommitResult.COMMITTED if plan.empty else fates.get(plan.conversation_id, CommitResult.AWAY)
-            for plan in plans
+            CommitResult.COMMITTED if plan.empty else results.get(plan.conversation_id, CommitResult.AWAY) for plan in plans
         ]
 
-    async def _commit_all(self, plans: Sequence[Plan], fates: dict[str, CommitResult | PlanRejected]) -> None:
-        """In one transaction, or else by halves, so that those who lose are found in few; fates by conversation."""
+    async def _commit_all(self, plans: Sequence[Plan], results: dict[str, CommitResult | PlanRejected]) -> None:
+        """Commit in one transaction, or by halves, which finds few conflicts in few transactions; fills `results`."""
         result = await self._transaction(plans)
         if len(plans) > 1 and result.end is not TransactionEnd.COMMITTED:
             middle = len(plans) // 2
-            await self._commit_all(plans[:middle], fates)
-            await self._commit_all(plans[middle:], fates)
+            await self._commit_all(plans[:middle], results)
+            await self._commit_all(plans[middle:], results)
             return
         if result.end is TransactionEnd.DISTURBED:
-            # Alone, too, it may have met somebody by chance; one that has lost gains nothing from being tried as it is.
+            # A single plan is tried once more after a write conflict. A plan that lost would lose again unchanged.
             result = await self._transaction(plans)
-        fates.update((plan.conversation_id, self._fate(plan, result)) for plan in plans)
+        results.update((plan.conversation_id, self._plan_result(plan, result)) for plan in plans)
 
-    def _fate(self, plan: Plan, result: TransactionResult) -> CommitResult | PlanRejected:
+    def _plan_result(self, plan: Plan, result: TransactionResult) -> CommitResult | PlanRejected:
         if result.end is TransactionEnd.COMMITTED:
             return CommitResult.COMMITTED
         if result.end is TransactionEnd.REJECTED:
@@ -121,7 +122,7 @@ class MongoStore:
         return CommitResult.CONFLICT
 
     async def _transaction(self, plans: Sequence[Plan]) -> TransactionResult:
-        """All of `plans` in one transaction; never ends UNKNOWN. Raises `StoreAway`."""
+        """Commit all of `plans` in one transaction; the end is never UNKNOWN. Raises StoreAway."""
         commit_id = self._ids.new()
         started = self._clock.monotonic()
         session = self._client.start_session(causal_consistency=False)
@@ -129,10 +130,10 @@ class MongoStore:
         try:
             result = await self._attempt(session, steps_of(plans, commit_id))
             if result.end is TransactionEnd.UNKNOWN:
-                result = await self._find_out(session, plans, commit_id)
+                result = await self._look_up_result(session, plans, commit_id)
             committed = result.end is TransactionEnd.COMMITTED
         finally:
-            await self._leave(session)
+            await self._end_session(session)
             self._observer.transaction_seconds(self._clock.monotonic() - started)
             if not committed:
                 self._observer.aborted(len(plans))
@@ -144,28 +145,28 @@ class MongoStore:
                 await session.start_transaction(
                     read_concern=ReadConcern("snapshot"),
                     write_concern=MAJORITY,
-                    # Whatever the connection string prefers for reading: a transaction is the primary's.
+                    # Transactions run on the primary, whatever read preference the connection string has.
                     read_preference=ReadPreference.PRIMARY,
-                    # Within `timeout` the driver sends what is left of it instead; never more than this.
+                    # Inside `timeout` the driver sends the time that is left, and never more than this value.
                     max_commit_time_ms=round(self._deadline_s * 1000),
                 )
-                # Twice, so that one that is told to end while it writes does not commit.
-                with cancellation_kept():
-                    held = await write_steps(self._database, session, steps)
-                if not held:
+                # Two blocks, so that a transaction that is cancelled while it writes does not commit.
+                with keeping_cancellation():
+                    conditions_hold = await write_steps(self._database, session, steps)
+                if not conditions_hold:
                     return TransactionResult(end=TransactionEnd.LOST)
-                with cancellation_kept():
+                with keeping_cancellation():
                     await self._commit(session)
-        except FAULTS as fault:
-            return ended(fault)
+        except MONGO_ERRORS as error:
+            return result_of(error)
         return TransactionResult(end=TransactionEnd.COMMITTED)
 
     async def _commit(self, session: AsyncClientSession) -> None:
-        """Commit, again and again while the result is unknown and the deadline has not passed."""
+        """Commit, and repeat it while the result is unknown, at most `_COMMITS_MAX` times within the deadline."""
         repeats = AsyncRetrying(
-            retry=retry_if_exception(result_unknown),
+            retry=retry_if_exception(is_commit_unknown),
             stop=stop_after_attempt(_COMMITS_MAX) | stop_after_delay(self._deadline_s),
-            wait=wait_random_exponential(multiplier=0.02, max=_COMMIT_WAIT_S_MAX),
+            wait=wait_random_exponential(multiplier=0.02, max=_COMMIT_PAUSE_S_MAX),
             sleep=self._clock.sleep,
             reraise=True,
         )
@@ -173,34 +174,39 @@ class MongoStore:
             with attempt:
                 await session.commit_transaction()
 
-    async def _find_out(self, session: AsyncClientSession, plans: Sequence[Plan], commit_id: str) -> TransactionResult:
-        """Whether the transaction with this id is in. One found state tells for all: it is in whole or not at all.
+    async def _look_up_result(
+        self, session: AsyncClientSession, plans: Sequence[Plan], commit_id: str
+    ) -> TransactionResult:
+        """COMMITTED if a sync state holds the commit id; one state is enough, since a transaction is atomic.
 
-        Not found: not in, or written over since, which the conditions of the next attempt tell apart.
+        Otherwise DISTURBED: the transaction was not committed, or another writer has replaced the states since. The
+        conditions of the next attempt tell the two apart.
         """
-        # A majority read may lag behind a commit whose majority was not waited for; this one waits for it itself.
+        # A majority read may miss a commit that no majority has acknowledged yet; a linearizable read waits for it.
         states = self._database.get_collection(Collection.SYNC_STATES, read_concern=ReadConcern("linearizable"))
         query = {"_id": {"$in": [plan.conversation_id for plan in plans]}, COMMIT_ID: commit_id}
-        with within(self._deadline_s):
+        with store_deadline(self._deadline_s):
             await self._end_on_server(session)
             found = await states.find_one(query, {"_id": True})
         return TransactionResult(end=TransactionEnd.DISTURBED if found is None else TransactionEnd.COMMITTED)
 
     async def _end_on_server(self, session: AsyncClientSession) -> None:
-        """End the transaction if it is still open, so that it cannot be committed after we looked. Not permitted, or
-        not reached: then looking is all there is."""
+        """End the transaction if it is still open, so that no commit follows the query for its result.
+
+        If the server refuses or cannot be reached, the query alone has to do.
+        """
         with contextlib.suppress(PyMongoError), pymongo.timeout(min(_END_S_MAX, self._deadline_s / 2)):
             await self._client.admin.command("killSessions", [session.session_id])
 
-    async def _leave(self, session: AsyncClientSession) -> None:
-        """End the session, and with it a transaction that is still open, even while being cancelled."""
-        leaving = asyncio.create_task(_end(session, min(_END_S_MAX, self._deadline_s)))
-        self._leaving.add(leaving)
-        leaving.add_done_callback(self._leaving.discard)
-        await asyncio.shield(leaving)
+    async def _end_session(self, session: AsyncClientSession) -> None:
+        """End the session, which aborts an open transaction, even while this task is being cancelled."""
+        ending = asyncio.create_task(_end(session, min(_END_S_MAX, self._deadline_s)))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+        await asyncio.shield(ending)
 
 
-async def _end(session: AsyncClientSession, within_s: float) -> None:
-    # With the connection gone there is nobody to tell: the server's lifetime limit ends what is left there.
-    with contextlib.suppress(PyMongoError), pymongo.timeout(within_s):
+async def _end(session: AsyncClientSession, deadline_s: float) -> None:
+    # Without a connection the server ends the transaction itself, after its lifetime limit.
+    with contextlib.suppress(PyMongoError), pymongo.timeout(deadline_s):
         await session.end_session()

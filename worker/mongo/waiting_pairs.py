@@ -10,7 +10,7 @@ from typing import Any
 from pymongo import ASCENDING
 
 from commands.instant import format_instant, parse_instant
-from worker.mongo.database import Client, database_of, stamped, within
+from worker.mongo.database import Client, database_of, has_timestamp, store_deadline
 from worker.ports import WaitingBacklog
 from worker.store.documents import Collection
 
@@ -25,16 +25,16 @@ class MongoWaitingPairs:
 
     async def waiting_longer(self, than: datetime, limit: int) -> Sequence[str]:
         """The conversation ids of at most `limit` pairs that wait since before `than`, oldest first."""
-        with within(self._deadline_s):
+        with store_deadline(self._deadline_s):
             return await self._oldest("waitingSince", than, limit)
 
     async def waiting_backlog(self) -> WaitingBacklog:
         """The waiting pairs as they are now. The index alone answers the query."""
         counted: list[dict[str, Any]] = [
-            {"$match": stamped("waitingSince")},
+            {"$match": has_timestamp("waitingSince")},
             {"$group": {"_id": None, "count": {"$sum": 1}, "oldest": {"$min": "$waitingSince"}}},
         ]
-        with within(self._deadline_s):
+        with store_deadline(self._deadline_s):
             groups = await (await self._states.aggregate(counted)).to_list()
         if not groups:
             return WaitingBacklog(count=0, oldest=None)
@@ -42,7 +42,7 @@ class MongoWaitingPairs:
 
     async def remove_finished(self, before: datetime, limit: int) -> int:
         """Remove the states of at most `limit` pairs that finished before `before`; returns how many."""
-        with within(self._deadline_s):
+        with store_deadline(self._deadline_s):
             finished = await self._oldest("finishedAt", before, limit)
             if not finished:
                 return 0
@@ -59,4 +59,4 @@ class MongoWaitingPairs:
 
 
 def _before(name: str, instant: datetime) -> dict[str, Any]:
-    return {name: {**stamped(name)[name], "$lt": format_instant(instant)}}
+    return {name: {**has_timestamp(name)[name], "$lt": format_instant(instant)}}

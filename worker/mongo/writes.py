@@ -1,4 +1,4 @@
-"""The steps of a transaction as MongoDB's commands: one a step."""
+"""The steps of a transaction as MongoDB commands, one command a step."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, assert_never
@@ -21,17 +21,18 @@ from worker.store.transaction_steps import (
 
 
 async def write_steps(database: Database, session: AsyncClientSession, steps: Sequence[TransactionStep]) -> bool:
-    """Carry the steps out; False as soon as one does not hold, and then the transaction must be aborted.
+    """Write the steps in their order. Returns False at the first step whose condition does not hold.
 
-    Raises what pymongo raises: a duplicate key is one more way of not holding.
+    After False the caller aborts the transaction. Raises pymongo's exceptions; a duplicate key means that a condition
+    does not hold, too.
     """
     for step in steps:
-        if not await _write(database, session, step):
+        if not await _write_step(database, session, step):
             return False
     return True
 
 
-async def _write(database: Database, session: AsyncClientSession, step: TransactionStep) -> bool:
+async def _write_step(database: Database, session: AsyncClientSession, step: TransactionStep) -> bool:
     match step:
         case DocumentInserts():
             documents = [dict(document) for document in step.documents]
@@ -39,19 +40,19 @@ async def _write(database: Database, session: AsyncClientSession, step: Transact
             return True
         case DocumentChanges():
             updates = [_update(change) for change in step.changes]
-            matched = await _carry_out(database, session, step.collection, updates)
-            # Only the total is told: one missing is enough to know that not all hold.
+            matched = await _run_updates(database, session, step.collection, updates)
+            # The server answers with the total only: one document less means that a condition does not hold.
             return matched == len(updates)
         case SessionChanges():
-            updates = [*_leaves(step.changes), *_takes(step.changes)]
-            # In order: what goes, goes first.
-            await _carry_out(database, session, Collection.WORK_SESSIONS, updates, ordered=True)
+            updates = [*_removals(step.changes), *_additions(step.changes)]
+            # Ordered, so that all removals come before all additions.
+            await _run_updates(database, session, Collection.WORK_SESSIONS, updates, ordered=True)
             return True
         case _:
             assert_never(step)
 
 
-async def _carry_out(
+async def _run_updates(
     database: Database,
     session: AsyncClientSession,
     collection: Collection,
@@ -59,18 +60,19 @@ async def _carry_out(
     *,
     ordered: bool = False,
 ) -> int:
-    """The updates as a command, which costs two thirds of a bulk of the driver's; how many documents they matched."""
+    """Run the updates as one command, at two thirds of the driver's bulk's cost; returns how many documents matched."""
     command = {"update": collection.value, "updates": updates, "ordered": ordered}
     try:
         answer = await database.command(command, session=session)
     except DocumentTooLarge:
-        # Of the whole command, and before anything of it was sent: it goes in two. It is never the first of its
-        # transaction, which the driver would take for begun: the states come before, and they are small.
+        # The driver raises this for the whole command before it sends anything, so the command is sent in two halves.
+        # It is never the first command of its transaction (the states come before it, and they are small); the driver
+        # would count the transaction as begun.
         if len(updates) == 1:
             raise
         middle = len(updates) // 2
-        first = await _carry_out(database, session, collection, updates[:middle], ordered=ordered)
-        return first + await _carry_out(database, session, collection, updates[middle:], ordered=ordered)
+        first = await _run_updates(database, session, collection, updates[:middle], ordered=ordered)
+        return first + await _run_updates(database, session, collection, updates[middle:], ordered=ordered)
     if "writeErrors" in answer:
         raise BulkWriteError(answer)
     return int(answer["n"])
@@ -85,30 +87,31 @@ def _one(query: Mapping[str, Any], operators: Mapping[str, Any]) -> dict[str, An
 
 
 def _operators(paths: ChangedPaths) -> dict[str, Any]:
-    """An empty `$set` changes nothing and is still conditional; an empty `$unset` is left out."""
+    """The update operators. An empty `$set` changes nothing and keeps the condition; an empty `$unset` is left out."""
     if not paths.unset:
         return {"$set": paths.set}
     return {"$set": paths.set, "$unset": dict.fromkeys(paths.unset, "")}
 
 
-def _leaves(changes: Sequence[SessionChange]) -> Iterator[dict[str, Any]]:
+def _removals(changes: Sequence[SessionChange]) -> Iterator[dict[str, Any]]:
     for change in changes:
         for slot, ids in change.pulled.items():
-            # Other services write sessions too: of a list that is none there is nothing to pull.
-            theirs = {"_id": change.session, slot.value: {"$type": "array"}}
-            yield _one(theirs, {"$pull": {slot.value: {"id": {"$in": list(ids)}}}})
+            # Other services write sessions too. `$pull` fails on a value that is not a list.
+            condition = {"_id": change.session, slot.value: {"$type": "array"}}
+            yield _one(condition, {"$pull": {slot.value: {"id": {"$in": list(ids)}}}})
         if change.pending_leaves:
-            theirs = {"_id": change.session, SessionSlot.PENDING_ITEM.value: {"$in": list(change.pending_leaves)}}
-            yield _one(theirs, {"$set": {SessionSlot.PENDING_ITEM.value: None}})
+            condition = {"_id": change.session, SessionSlot.PENDING_ITEM.value: {"$in": list(change.pending_leaves)}}
+            yield _one(condition, {"$set": {SessionSlot.PENDING_ITEM.value: None}})
 
 
-def _takes(changes: Sequence[SessionChange]) -> Iterator[dict[str, Any]]:
+def _additions(changes: Sequence[SessionChange]) -> Iterator[dict[str, Any]]:
     for change in changes:
         for slot, entries in change.added.items():
-            held = [session_entry_document(entry) for entry in entries]
-            theirs = {"_id": change.session}
-            # Null is no list to add to; null or missing, the list begins here. Either order of the two is fine.
-            yield _one({**theirs, slot.value: None}, {"$set": {slot.value: held}})
-            yield _one({**theirs, slot.value: {"$type": "array"}}, {"$addToSet": {slot.value: {"$each": held}}})
+            added = [session_entry_document(entry) for entry in entries]
+            condition = {"_id": change.session}
+            # `$addToSet` fails on null, so the first update sets a list that is null or missing. The second update then
+            # finds every entry there.
+            yield _one({**condition, slot.value: None}, {"$set": {slot.value: added}})
+            yield _one({**condition, slot.value: {"$type": "array"}}, {"$addToSet": {slot.value: {"$each": added}}})
         if change.pending:
             yield _one({"_id": change.session}, {"$set": {SessionSlot.PENDING_ITEM.value: change.pending[0]}})

@@ -20,7 +20,7 @@ from tests.worker.store.plans import T0, announcement, changed, first_plan, held
 from tests.worker.store.store_bench import Commands, MongoBench, everything, ids
 from tests.worker.tcp_proxy import TcpProxy
 from worker.errors import StoreUnfit
-from worker.mongo.database import Client, stamped
+from worker.mongo.database import Client, has_timestamp
 from worker.mongo.store import MongoStore
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.store.documents import Collection
@@ -153,7 +153,7 @@ def _stages(plan: Mapping[str, Any]) -> Iterator[str]:
         ),
         (Collection.WORK_SESSIONS, {"user": {"$in": ["u1", "u2"]}, "active": True}, {}),
         (Collection.OUTBOX, {"status": "waiting", "createdAt": {"$lt": T0}}, {"createdAt": 1}),
-        (Collection.SYNC_STATES, stamped("waitingSince"), {}),
+        (Collection.SYNC_STATES, has_timestamp("waitingSince"), {}),
         (
             Collection.SYNC_STATES,
             {"waitingSince": {"$type": "string", "$lt": format_instant(T0)}},
