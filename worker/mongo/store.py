@@ -97,7 +97,8 @@ class MongoStore:
             if not results:
                 raise
         return [
-            CommitResult.COMMITTED if plan.empty else results.get(plan.conversation_id, CommitResult.AWAY) for plan in plans
+            CommitResult.COMMITTED if plan.empty else results.get(plan.conversation_id, CommitResult.AWAY)
+            for plan in plans
         ]
 
     async def _commit_all(self, plans: Sequence[Plan], results: dict[str, CommitResult | PlanRejected]) -> None:
