@@ -39,3 +39,24 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_path_of_the_repo_exists(page: Path) -> None:
     assert [path for path in _PATH.findall(page.read_text()) if not (ROOT / path).exists()] == []
+
+
+def test_every_case_of_the_faults_page_is_a_test() -> None:
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests" / "faults").glob("test_*.py"))
+    cases = re.findall(r"^\| `(\w+)`", (ROOT / "docs" / "faults.md").read_text(), re.MULTILINE)
+    assert len(set(cases)) >= 26
+    assert [case for case in cases if case not in tests] == []
+
+
+def test_every_log_message_of_the_operations_page_is_logged() -> None:
+    code = "\n".join(path.read_text() for path in (ROOT / "worker").rglob("*.py"))
+    for message in (
+        "message goes back",
+        "queue away",
+        "topics away",
+        "the poll met a fault in our code",
+        "not there yet, waiting for it",
+        "worker started",
+    ):
+        assert f"`{message}`" in (ROOT / "docs" / "operations.md").read_text()
+        assert message in code
