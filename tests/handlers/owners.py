@@ -1,4 +1,4 @@
-"""The services that own a pair's documents: they write into the store, and their events come when a test says so."""
+"""The services that own a pair's documents: they write into the store, and a test delivers their events."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -21,13 +21,13 @@ _LINKED: Final = {
 
 
 class Owners:
-    """Of c-1 and w-1. A second goes by with every write."""
+    """The owners of c-1 and w-1. Each write takes a second."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
     async def begin(self, c: Mapping[str, Any] | None = None, w: Mapping[str, Any] | None = None) -> "Owners":
-        """Both at revision 1, the work-item's create knew the conversation's; both events have been handled."""
+        """Both documents at revision 1, their events handled; the work-item's create knew that revision."""
         await self.world.take(self.c(**(c or {})), self.w(knew=1, **(w or {})))
         return self
 
@@ -47,7 +47,7 @@ class Owners:
         return self._written(data, changed, isSync=sync, routingReasons=reasons if knew is not None else [])
 
     def pass_the_gap(self) -> None:
-        """All that is stored becomes old news."""
+        """Move the clock until every stored document is old news."""
         self.world.clock.at += PAST_THE_GAP
 
     def _next(
@@ -71,5 +71,5 @@ class Owners:
 
 
 async def begun(c: Mapping[str, Any] | None = None, w: Mapping[str, Any] | None = None, **options: Any) -> Owners:
-    """A pair in a world of its own, both documents told of."""
+    """A pair in a world of its own, the events of both documents handled."""
     return await Owners(World(**options)).begin(c, w)

@@ -1,13 +1,13 @@
-"""Time, ids and chance as the tests own them: each a few lines, none of them surprising."""
+"""A clock, ids and chance that the tests control."""
 
 from datetime import UTC, datetime, timedelta
 
 START = datetime(2024, 5, 6, 7, 8, 9, 250_000, tzinfo=UTC)
-"""When the tests' clock begins, and the events of `wire_events` are published."""
+"""The start of the tests' clock, and the publication time of the events of `wire_events`."""
 
 
 class HandClock:
-    """Stands still until it is told to sleep, or moved by hand."""
+    """A clock that stands still but for sleeps and for changes by hand."""
 
     def __init__(self, at: datetime = START + timedelta(minutes=1)) -> None:
         self.at = at
@@ -25,7 +25,7 @@ class HandClock:
 
 
 class CountedIds:
-    """1, 2, 3, … as 24 hexadecimal digits."""
+    """Ids 1, 2, 3, … as 24 hexadecimal digits."""
 
     def __init__(self) -> None:
         self.given = 0

@@ -1,4 +1,4 @@
-"""What others and the store do to a batch: lost races, plans that cannot be held, a store that is away."""
+"""Faults of a batch: lost races, rejected plans, a store that is away."""
 
 from collections.abc import Callable
 from typing import Any
@@ -50,7 +50,7 @@ class TestConflict:
         assert len(world.announced()) == 1
 
     async def test_from_the_gates_on(self) -> None:
-        """Meanwhile the work-item was completed: no rule is asked again."""
+        """Another writer completes the work-item meanwhile: no rule fires."""
         world = two_pairs(
             lambda inner: DisturbedStore(inner, {1: lambda: put_item(world, work_item(8, status="completed"))})
         )
@@ -58,7 +58,7 @@ class TestConflict:
         assert world.announced() == []
         assert world.w().rev == 8
 
-    async def test_meanwhile_somebody_did_the_same(self) -> None:
+    async def test_another_writer_did_the_same_meanwhile(self) -> None:
         world = two_pairs(
             lambda inner: DisturbedStore(
                 inner, {1: lambda: put_item(world, work_item(8, status="assigned", user="u-1"))}
@@ -67,7 +67,7 @@ class TestConflict:
         assert code_of(await world.one(ASSIGNED)) == "IN_SYNC"
         assert world.announced() == []
 
-    async def test_it_takes_nobody_along(self) -> None:
+    async def test_the_other_conversations_of_the_batch_go_on(self) -> None:
         stores: list[LosingStore] = []
 
         def losing(inner: Store) -> Store:
@@ -120,7 +120,7 @@ class TestConflict:
         assert world.w().rev == 8
 
 
-async def test_what_the_store_can_never_hold_comes_again_and_harms_nobody() -> None:
+async def test_a_rejected_plan_comes_again_and_the_rest_of_the_batch_goes_on() -> None:
     world = two_pairs(lambda inner: RejectingStore(inner, "c-1"))
     ends = await world.take(ASSIGNED, BESIDE, event(conversation(5)))
     assert [end.outcome for end in ends if end.event.conversation_id == "c-1"] == [Retry(reason="PLAN_REJECTED")] * 2
@@ -143,7 +143,7 @@ class TestStoreAway:
         assert world.places() == set()
 
     async def test_the_whole_batch_may_be_handed_in_again(self) -> None:
-        """Away after the first of two had been committed alone."""
+        """The store goes away after the first of two conversations was committed."""
         away = iter([False, True, False, False, False])
 
         class Flaky(WrappedStore):
@@ -159,15 +159,15 @@ class TestStoreAway:
         assert [code_of(end) for end in ends] == ["APPLIED", "IN_SYNC"]
         assert len(world.announced()) == 2
 
-    async def test_our_own_syncs_are_not_kept_from_their_end_by_it(self) -> None:
+    async def test_own_syncs_end_all_the_same(self) -> None:
         ours = event(work_item(4), isSync=True, routingReasons=[{"action": "SYNC_WORK_ITEM"}])
         world = World(lambda inner: AwayStore(inner, "load"))
         assert code_of(await world.one(ours)) == "IS_SYNC"
 
 
 @pytest.mark.parametrize("wrong", [{"status": "archived"}, {"status": None}, {}], ids=repr)
-async def test_a_stored_document_that_cannot_be_read_harms_nobody_else(wrong: Json) -> None:
-    """Other services write them too. Their fault is their pair's, not that of whoever shares its batch."""
+async def test_an_unreadable_document_fails_its_own_conversation_alone(wrong: Json) -> None:
+    """Other services write documents as well. An unreadable one fails its own conversation alone."""
     world = two_pairs()
     world.store.put_conversation({"_id": "c-1", "org": "org-1", "rev": 9, "type": "conversation", "attributes": wrong})
     ends = await world.take(ASSIGNED, BESIDE)
@@ -175,7 +175,7 @@ async def test_a_stored_document_that_cannot_be_read_harms_nobody_else(wrong: Js
     assert code_of(ends[1]) == "APPLIED"
 
 
-async def test_what_was_written_before_the_store_went_away_is_told_of_once() -> None:
+async def test_a_plan_committed_before_the_store_went_away_ends_once() -> None:
     world = two_pairs(HalfAwayStore)
     events = [read(ASSIGNED), read(BESIDE)]
     batch = EventBatch(events)
@@ -188,7 +188,7 @@ async def test_what_was_written_before_the_store_went_away_is_told_of_once() -> 
     assert len(world.announced()) == 2
 
 
-async def test_who_met_another_writer_is_left_to_whoever_asks_for_it() -> None:
+async def test_a_contended_conversation_stays_open_until_it_is_handled_alone() -> None:
     world = two_pairs(lambda inner: LosingStore(inner, "c-1", times=2))
     batch = EventBatch([read(ASSIGNED), read(BESIDE)])
     await world.handler.handle_batch(batch)
@@ -198,7 +198,7 @@ async def test_who_met_another_writer_is_left_to_whoever_asks_for_it() -> None:
 
 
 @pytest.mark.parametrize("spoilt", ["workItemNumber", "rev", "org"])
-async def test_a_stored_work_item_without_what_it_should_have_is_no_fault_of_our_code(spoilt: str) -> None:
+async def test_a_stored_work_item_without_a_required_field_is_no_unexpected_error(spoilt: str) -> None:
     world = two_pairs()
     document = dict(document_from_snapshot(work_item(7), org="org-1", rev=7))
     del document[spoilt]

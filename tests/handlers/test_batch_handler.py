@@ -1,4 +1,4 @@
-"""A batch on the store in memory, under either policy: each gate by its code, and what a sync leaves behind."""
+"""A batch on the store in memory, under either policy: each gate by its code, and the documents after a sync."""
 
 import pytest
 from msgspec import Struct
@@ -98,7 +98,7 @@ async def test_an_unsupported_event_leaves_the_documents_alone() -> None:
 
 
 @EITHER_POLICY
-async def test_what_a_sync_wrote_is_read_again_as_ours_and_known(policy: PolicyInUse) -> None:
+async def test_a_sync_is_read_again_as_our_own_with_the_revision_it_knew(policy: PolicyInUse) -> None:
     world = World(policy=policy).put(conversation(4, users=("u-1",)), work_item(7))
     await world.one(event(conversation(4, users=("u-1",))))
     other = World(policy=policy, own_syncs_stored=False).put(conversation(4, users=("u-1",)), work_item(7))
@@ -131,7 +131,7 @@ async def test_the_state_after_a_sync(policy: PolicyInUse) -> None:
     assert state.conversation_observed == ((4, 4),)
     assert (state.work_item, state.work_item_number, state.work_item_observed) == ("w-1", 1, ((8, 8),))
     assert state.changed == {"assignee": 4}
-    # Legacy has no rule for the queue of an item in ivr: they agree on all but that, and it stays as it was.
+    # Legacy has no rule for the queue of an item in ivr: the sides agree on every other field, and the queue stays.
     agreed = ("assignee", "status", "ended", "paused", *(("queue",) if policy is PolicyInUse.CAUSAL else ()))
     assert state.known == dict.fromkeys(agreed, 4)
     assert state.known_at == dict.fromkeys(agreed, 8)

@@ -1,4 +1,4 @@
-"""The captured incidents under policy legacy: in published order, shuffled, and late; what it does, right or wrong."""
+"""The captured incidents under policy `legacy`: in published order, shuffled, and late; its writes, right or wrong."""
 
 from itertools import permutations
 
@@ -23,7 +23,7 @@ def events(incident: str) -> list[Event]:
 
 
 def outside(incident: str) -> list[Event]:
-    """Without the predecessor's syncs."""
+    """The incident's events without the predecessor's syncs."""
     return [event for event in events(incident) if not event.is_sync]
 
 
@@ -75,10 +75,10 @@ class TestInPublishedOrder:
 
 @pytest.mark.parametrize("stored", [True, False], ids=["stored-by-their-owners", "from-events-alone"])
 async def test_2022_the_lost_update_when_the_work_items_event_comes_late(stored: bool) -> None:
-    """Why `causal` comes. The router queued the work-item knowing revision 4 of the conversation, a workflow assigned
-    the conversation at revision 6, and only then is the work-item's event handled. Legacy checks the revision that it
-    has just read, 6, so its write holds: the assignment is gone, and its own event, when it comes, is stale. This is
-    the very write that production recorded in its audit."""
+    """The reason for policy `causal`. The router queued the work-item knowing revision 4 of the conversation. A
+    workflow assigned the conversation at revision 6. Then the work-item's event is handled: `legacy` checks revision 6,
+    which it has just read, so its write succeeds. The assignment is lost, and its own event is stale when it comes. The
+    audit log of production holds this same write."""
     _, queued, assigned = outside(LOST_ASSIGNMENT)
     world = World(policy=PolicyInUse.LEGACY)
     if stored:
@@ -95,8 +95,8 @@ async def test_2022_the_lost_update_when_the_work_items_event_comes_late(stored:
     assert world.w(ITEM_2022).assigned_to is None
 
 
-async def test_2022_what_each_order_of_delivery_leads_to() -> None:
-    """The three outside events, one by one from an empty store: the end depends on the order, which is the flaw."""
+async def test_2022_the_end_state_of_each_order_of_delivery() -> None:
+    """The three outside events, one by one from an empty store: the end state depends on the order: the flaw."""
     ends: dict[tuple[int, ...], tuple[tuple[str, ...], str | None]] = {}
     for order in permutations(range(3)):
         world = World(policy=PolicyInUse.LEGACY)
@@ -127,7 +127,7 @@ async def test_shuffled_within_one_batch_nothing_changes(incident: str) -> None:
 
 
 @pytest.mark.parametrize("incident", [LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE])
-async def test_shuffled_one_by_one_every_event_has_its_end_and_every_revision_its_observation(incident: str) -> None:
+async def test_shuffled_one_by_one_every_event_ends_and_every_revision_is_observed(incident: str) -> None:
     orders = list(permutations(events(incident)))
     for order in orders[:: max(len(orders) // 24, 1)]:
         world = World(policy=PolicyInUse.LEGACY)

@@ -1,4 +1,4 @@
-"""Random events of several conversations, in random batches, with duplicates: what must hold whatever comes."""
+"""Properties of random events of several conversations, in random batches, with duplicates."""
 
 import asyncio
 from collections import Counter
@@ -48,7 +48,7 @@ def work_item_events(draw: st.DrawFn, pair: int, at: int) -> Json:
     number = draw(st.sampled_from([1, 1, 1, 2]))
     status = draw(st.sampled_from(["ivr", "queued", "routed", "assigned", "wrap-up", "completed"]))
     user = draw(st.sampled_from([None, *USERS]))
-    # A session has room for one pending item, and the router sees to it: a pair has its own session to be offered on.
+    # A session has room for one pending item, so each pair is offered on a session of its own.
     offered_on = f"s-{pair}" if pair <= len(USERS) else "s-gone"
     data = work_item(
         draw(st.integers(min_value=1, max_value=9)),
@@ -91,7 +91,7 @@ def never_down(before: Mapping[str, int], after: Mapping[str, int]) -> bool:
 
 
 async def run(world: World, taken: list[list[Json]]) -> list[HandledEvent]:
-    """Handle all batches, and look after each."""
+    """Handle all batches, and check the world after each."""
     ends: list[HandledEvent] = []
     for batch in taken:
         before = revisions(world)
@@ -108,7 +108,7 @@ def documents_announced(world: World) -> Counter[tuple[str, int]]:
 
 @given(taken=batches(), policy=policies)
 @HOW
-def test_whatever_comes_in_whatever_batches(taken: list[list[Json]], policy: PolicyInUse) -> None:
+def test_any_events_in_any_batches(taken: list[list[Json]], policy: PolicyInUse) -> None:
     world = World(policy=policy)
     ends = asyncio.run(run(world, taken))
 
@@ -117,7 +117,7 @@ def test_whatever_comes_in_whatever_batches(taken: list[list[Json]], policy: Pol
     assert len(set(ids)) == len(ids)
     assert set(documents_announced(world).values()) <= {1}
 
-    # What the audits say was written is what was announced: no write without its event, none announced twice.
+    # Each write in the audit records is announced once.
     said: Counter[tuple[str, int]] = Counter()
     for end in ends:
         audit = end.audit
@@ -131,20 +131,20 @@ def test_whatever_comes_in_whatever_batches(taken: list[list[Json]], policy: Pol
                 said[key, written["rev"] + 1] += 1
     assert said == documents_announced(world)
 
-    # At most one active work-item a conversation, and the sync state is written with everything else.
+    # A conversation has at most one active work-item, and the sync state is written with the documents.
     active = Counter(each["conversationId"] for each in world.store.documents(Collection.WORK_ITEMS) if each["active"])
     assert set(active.values()) <= {1}
     for document in world.store.documents(Collection.CONVERSATIONS):
         assert world.store.state(document["_id"]).version > 0
-    # What was deleted stays deleted, unless a later revision says otherwise.
+    # A deleted conversation stays deleted, unless a later revision comes.
     for document in world.store.documents(Collection.CONVERSATIONS):
         assert document["rev"] >= (world.store.state(document["_id"]).deleted_rev or 0)
 
 
 @given(taken=batches(), policy=policies)
 @settings(HOW, max_examples=12)
-def test_everything_again_settles(taken: list[list[Json]], policy: PolicyInUse) -> None:
-    """Delivered again and again, everything comes to rest: our writes raise revisions, so the events become stale."""
+def test_repeated_deliveries_settle(taken: list[list[Json]], policy: PolicyInUse) -> None:
+    """The same events delivered repeatedly cause no more writes: each write raises a revision, so they become stale."""
     world = World(policy=policy)
 
     async def until_quiet() -> int:
@@ -160,8 +160,8 @@ def test_everything_again_settles(taken: list[list[Json]], policy: PolicyInUse) 
 
 @given(line=mutated(), policy=policies)
 @settings(max_examples=30, deadline=None)
-def test_whatever_can_be_read_can_be_handled(line: Json, policy: PolicyInUse) -> None:
-    """An event from outside never brings the handler down: beside it in the batch are others."""
+def test_every_event_that_can_be_read_can_be_handled(line: Json, policy: PolicyInUse) -> None:
+    """An event from outside never raises: other events share its batch."""
     result = read_message(text(line))
     if not isinstance(result, Event):
         return

@@ -1,7 +1,7 @@
-"""Each rule by its id and under either policy, down to documents, announcement and audit.
+"""Each rule by its id, under either policy: documents, announcement and audit record.
 
-One event of the rule's own side comes, and the other document is old news: a first sight, on which both policies go the
-event's own way.
+One event of the rule's own side comes, and the other document is old news. That is a first sight, on which both
+policies go the event's own way.
 """
 
 from typing import Any
@@ -19,8 +19,7 @@ TRACE = {"trace_id": "123", "span_id": "456"}
 
 
 class Rule(Struct, frozen=True):
-    """A pair on which one rule of a table alone fires. `to` is what it writes, the rest what the documents hold
-    after it."""
+    """A pair on which a single rule fires. `to` is the write; the other fields are the documents after it."""
 
     c: Json
     w: Json
@@ -85,7 +84,7 @@ B_RULES = {
                action=("setStatus",), changed={"status", "handle", "completedAt", "workSession"}),
 }  # fmt: skip
 
-# Where causal alone has something to say.
+# Pairs on which policy `causal` alone has a rule.
 WIDER_A_RULES = {
     "A2-another": Rule(conversation(4, users=("u-2",)), work_item(7, status="assigned", user="u-1"),
                        "WORK_ITEM_ASSIGNED", {"assignedUsers": ["u-1"]}, attributes={"assignedUsers": ["u-1"]},
@@ -119,7 +118,7 @@ AUDIT_KEYS = {
     "event", "direction", "outcome", "reasons", "suppressed", "updatedConversation", "updatedWorkItem", "command",
     "conversationRev", "workItemRev", "policy", "shadow", "trigger", "lagMs", "conversationId", "workItemId", "dd",
 }  # fmt: skip
-"""domain.md, *The audit record*, without what every log line has: name, hostname, pid, level, msg, time, v."""
+"""The audit line (docs/events.md) without the keys of every log line: name, hostname, pid, level, msg, time, v."""
 
 
 def held(data: Json, name: str) -> Any:
@@ -127,7 +126,7 @@ def held(data: Json, name: str) -> Any:
 
 
 def check_message(message: Json, *, side: str, rev: int, document: Any, world: World) -> Json:
-    """What every announcement has; returns its event."""
+    """Check the keys of an announcement; returns its event."""
     now = format_instant(world.clock.now())
     body: Json = message["body"]
     assert set(message) == {"id", "name", "partition", "body", "publishedAt", "version", "dd"}
@@ -258,5 +257,5 @@ async def test_rule_b(name: str, rule: Rule, policy: PolicyInUse) -> None:
 
 
 def check_suppressed(suppressed: list[Json], code: str, policy: PolicyInUse) -> None:
-    """Legacy refuses nothing; causal says what the other table asked for."""
+    """Legacy suppresses nothing; causal reports the field that the other table asked for."""
     assert {each["code"] for each in suppressed} <= ({code} if policy is CAUSAL else set())

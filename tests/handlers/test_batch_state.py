@@ -1,4 +1,4 @@
-"""What events bring into the store and onto the sessions, and what they never do: older snapshots, deleted pairs."""
+"""Snapshots of events in the store and on the sessions: newer, older, and of deleted conversations."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.handlers.world import EITHER_POLICY, World, WrappedStore, code_of
 
 @EITHER_POLICY
 class TestStateFromEvents:
-    async def test_what_is_not_stored_is_taken_in_as_it_came(self, policy: PolicyInUse) -> None:
+    async def test_a_missing_document_is_stored_as_it_came(self, policy: PolicyInUse) -> None:
         data = conversation(3, custom={"a.b": 1, "$c": 2}, tags=["x"])
         data["meta"] = {"kept": True}
         world = World(policy=policy)
@@ -51,7 +51,7 @@ class TestStateFromEvents:
         assert world.store.conversation("c-2") is None
         assert [code_of(end) for end in ends] == ["IN_SYNC", "IN_SYNC", "NO_CONVERSATION"]
 
-    async def test_switched_off_the_rules_look_at_what_the_owner_has_stored(self, policy: PolicyInUse) -> None:
+    async def test_switched_off_the_rules_compare_the_owners_documents(self, policy: PolicyInUse) -> None:
         world = World(policy=policy, state_from_events=False).put(conversation(4, users=("u-1",)), work_item(3))
         await world.one(event(conversation(4, users=("u-1",))))
         assert world.w().assigned_to == "u-1"
@@ -87,7 +87,7 @@ class TestOwnSyncs:
         routingReasons=[{"action": "SYNC_WORK_ITEM", "code": "CONVERSATION_ASSIGNED"}],
     )
 
-    async def test_they_cost_no_access_to_the_store(self, policy: PolicyInUse) -> None:
+    async def test_they_cost_no_call_to_the_store(self, policy: PolicyInUse) -> None:
         counted: list[WrappedStore] = []
 
         def counting(inner: Store) -> Store:
@@ -148,7 +148,7 @@ class TestDeletion:
         rev = world.c().rev
         end = await world.one(event(work_item(9, status="assigned", user="u-1")))
         assert world.c().rev == rev
-        # Only causal asks table B as well, and completes what was opened again beside a deleted conversation.
+        # Only causal asks table B as well: it completes a work-item re-opened beside a deleted conversation.
         assert (code_of(end), world.w().active) == (("APPLIED", False) if policy == "causal" else ("IN_SYNC", True))
 
     async def test_a_newer_write_than_the_deletion_stands(self, policy: PolicyInUse) -> None:

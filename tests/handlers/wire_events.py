@@ -1,4 +1,4 @@
-"""Events as they come over the wire, in all five shapes, and the captured ones.
+"""Events as they come over the wire, in all five shapes, and the captured events.
 
 `conversation` and `work_item` are snapshots, `event` puts one into an envelope, the rest wraps it.
 """
@@ -40,7 +40,7 @@ def link(kind: str, target: str | None) -> Json:
 def conversation(
     rev: int = 1, *, key: str = "c-1", queue: str | None = None, users: tuple[str, ...] = (), **attributes: Any
 ) -> Json:
-    """A conversation's snapshot, open, nobody's, in no queue."""
+    """A conversation's snapshot: open, unassigned, without a queue."""
     return {
         "id": key,
         "type": "conversation",
@@ -64,7 +64,7 @@ def work_item(
     number: int = 1,
     **attributes: Any,
 ) -> Json:
-    """A work-item's snapshot, in ivr, nobody's, in no queue."""
+    """A work-item's snapshot: in ivr, unassigned, without a queue."""
     named = {"queue": ("queue", queue), "assignedTo": ("user", user), "workSession": ("work_session", session)}
     return {
         "id": key,
@@ -156,7 +156,7 @@ def queued(body: object, **more: Any) -> Json:
 
 
 def read(thing: object) -> Event:
-    """The event of any shape, which must be one."""
+    """The event that a message of any shape holds; fails where it holds none."""
     result = read_object(thing)
     assert isinstance(result, Event), result
     return result

@@ -1,4 +1,4 @@
-"""A store, a clock, ids and the handler on top: what a batch test needs, and what it wants to read afterwards."""
+"""The world of a batch test: a store, a clock, ids and the handler, and readings of what the store holds."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -25,7 +25,7 @@ EITHER_POLICY: Final = pytest.mark.parametrize(
     "policy", [PolicyInUse.CAUSAL, PolicyInUse.LEGACY], ids=lambda policy: policy.value
 )
 USERS: Final = ("u-1", "u-2")
-"""Each has a session: u-1 has s-1."""
+"""Users with a session each: u-1 has s-1."""
 
 
 class World:
@@ -47,7 +47,7 @@ class World:
         )
 
     def put(self, *snapshots: Json) -> "World":
-        """Store them as their owner would have."""
+        """Store the snapshots as their owner would."""
         for data in snapshots:
             document = document_from_snapshot(data, org=ORG, rev=data["attributes"]["rev"])
             if data["type"] == "conversation":
@@ -85,11 +85,11 @@ class World:
         return [orjson.loads(entry["message"]) for entry in self.store.documents(Collection.OUTBOX)]
 
     def stored(self) -> dict[Collection, Sequence[Document]]:
-        """All there is but sessions and queues."""
+        """Every stored document but sessions and queues."""
         return {collection: self.store.documents(collection) for collection in Collection}
 
     def places(self) -> set[tuple[str, SessionPlace]]:
-        """What the sessions hold."""
+        """The work-items' places by the sessions."""
         held: set[tuple[str, SessionPlace]] = set()
         for user in USERS:
             session = self.store.session(f"s-{user[2:]}")
@@ -108,20 +108,20 @@ class World:
         return held
 
     def places_said(self) -> set[tuple[str, SessionPlace]]:
-        """What the stored work-items say."""
+        """The work-items' places by the stored work-items."""
         items = [work_item_of(document) for document in self.store.documents(Collection.WORK_ITEMS)]
         places = ((item.id, place_of(item)) for item in items)
         return {(key, place) for key, place in places if place is not None}
 
 
 def code_of(end: HandledEvent) -> str:
-    """The reason of an outcome; for a skip its gate, for a retry its fault."""
+    """The reason of an outcome: a skip's gate, a retry's fault."""
     assert isinstance(end.outcome, Done | Retry)
     return end.outcome.reason
 
 
 class WrappedStore:
-    """A store that passes everything on, and counts."""
+    """A store that passes every call on and counts it."""
 
     def __init__(self, inner: Store) -> None:
         self.inner = inner
@@ -138,7 +138,7 @@ class WrappedStore:
 
 
 class DisturbedStore(WrappedStore):
-    """Before the n-th commit, counted from 1, somebody else writes: `meanwhile[n]` is called."""
+    """A store on which another writer comes first: before the n-th commit, counted from 1, `meanwhile[n]` is called."""
 
     def __init__(self, inner: Store, meanwhile: Mapping[int, Callable[[], object]]) -> None:
         super().__init__(inner)
@@ -150,7 +150,7 @@ class DisturbedStore(WrappedStore):
 
 
 class LosingStore(WrappedStore):
-    """Every plan of one conversation loses, the first `times` times."""
+    """A store on which the plans of one conversation lose the first `times` times."""
 
     def __init__(self, inner: Store, conversation_id: str, times: int) -> None:
         super().__init__(inner)
@@ -168,7 +168,7 @@ class LosingStore(WrappedStore):
 
 
 class RejectingStore(WrappedStore):
-    """Can never hold what one conversation leads to."""
+    """A store that rejects the plans of one conversation."""
 
     def __init__(self, inner: Store, conversation_id: str) -> None:
         super().__init__(inner)
@@ -181,7 +181,7 @@ class RejectingStore(WrappedStore):
 
 
 class AwayStore(WrappedStore):
-    """Is away at `load`, or at `commit`."""
+    """A store that is away at `load`, or at `commit`."""
 
     def __init__(self, inner: Store, at: str) -> None:
         super().__init__(inner)
@@ -199,7 +199,7 @@ class AwayStore(WrappedStore):
 
 
 class HalfAwayStore(WrappedStore):
-    """Goes away once, in the middle of the first commit: the first plan is in, the others never had their turn."""
+    """A store that goes away once, in the middle of the first commit: only the first plan is committed."""
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         if self.commits:

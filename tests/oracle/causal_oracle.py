@@ -1,7 +1,7 @@
-"""Policy `causal` of sync-rules.md, steps 2 and 3, and its gates, read a second time.
+"""Policy `causal` of docs/rules.md, steps 2 and 3, and its gates: a second reading of the text.
 
-Written from the text alone, on plain dicts in the JSON shape of `decide` (interfaces.md). It imports nothing of ours:
-the tables are those of rules_oracle.py, the work-item "as it will be" is that of commands_oracle.py.
+Written from the text alone, on plain dicts in the JSON shape of `decide` (docs/replay.md). It imports no product code:
+the tables are those of rules_oracle.py, the work-item after the command is that of commands_oracle.py.
 """
 
 from typing import Any
@@ -44,8 +44,8 @@ def decide(question: Json) -> Json:
 
 
 def closed_gate(c: Json | None, w: Json | None) -> str | None:
-    """The gates that a question without an event can meet. Both tables are asked whatever the trigger, so a completion
-    is taken in on either side's event."""
+    """The gates that a question without an event can meet. Both tables are asked on either side's event, so either one
+    takes in a completion."""
     if c is None:
         return "NO_CONVERSATION"
     if w is None:
@@ -62,7 +62,7 @@ def who_is_newer(changed: dict[str, int], known: dict[str, int]) -> dict[str, st
 
 def reconcile(c: Json, w: Json, newer: dict[str, str], changed: dict[str, int], known: dict[str, int]) -> Json:
     """Step 3."""
-    # Neither `paused` nor B9 ever waits: the conversation always has them.
+    # Neither `paused` nor B9 ever waits: both are always the conversation's.
     newer = {**newer, "paused": "conversation"}
     if c["deleted"]:
         newer["status"] = "conversation"
@@ -107,7 +107,7 @@ def together(fired: Fired) -> Json:
 
 
 def as_it_will_be(w: Json, update: Json) -> Json:
-    """The work-item after the composed actions, as far as table A asks."""
+    """The work-item after the composed actions, in the fields that table A compares."""
     before: dict[str, Any] = {
         "rev": w["rev"],
         "status": w["status"],
@@ -130,8 +130,8 @@ def as_it_will_be(w: Json, update: Json) -> Json:
 
 
 def in_order_of_the_tables(told: Json) -> Json:
-    """The answer with its reasons sorted within each table, B before A as they came: within one the text gives no
-    order. A suppressed field's place tells nothing either."""
+    """The answer with its reasons sorted within each table, B before A: the text gives no order within a table, nor one
+    to suppressed fields."""
     reasons: list[Json] = told["reasons"]
     in_place = [each["action"] for each in reasons]
     reasons = sorted(reasons, key=lambda each: (in_place.index(each["action"]), repr(each)))

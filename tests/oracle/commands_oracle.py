@@ -1,7 +1,7 @@
-"""The composed engine's table of commands.md, read a second time.
+"""The composed engine's table of docs/commands.md: a second reading of the text.
 
-Written from the text alone, on plain dicts in the JSON shape of `decide` (interfaces.md). It imports nothing of ours.
-`TABLE` is the text's table cell by cell; what stands below it carries the words of a cell out.
+Written from the text alone, on plain dicts in the JSON shape of `decide` (docs/replay.md). It imports no product code.
+`TABLE` is the text's table cell by cell; the functions below it carry out the words of a cell.
 """
 
 from typing import Any
@@ -126,8 +126,8 @@ def carry_out(  # noqa: C901 – refusals in the order of the text, then the cel
         return {"refusal": "NOT_ROUTED_TO_USER"}
 
     after = dict(before)
-    # `unroute` undoes the offer that stands before the update. Wherever in the order a row names it, it cannot undo
-    # what the same update does besides: nothing is dropped.
+    # `unroute` undoes the offer that existed before the update. At any place in the order it keeps the update's other
+    # actions: nothing is dropped.
     if any("unroute" in cell for _, cell in cells):
         after["routedTo"] = None
         after["session"] = None
@@ -163,7 +163,7 @@ def act(  # noqa: C901, PLR0912 – one branch a word of the table
     elif word == "changeQueue" or (word == "changeQueue unless the same" and queue and queue["id"] != before["queue"]):
         change_queue(before, after, update, queue)
     elif word == "changeQueue unless the same":
-        # Nothing; but for a rule that the update names, which would otherwise be dropped.
+        # No action, but for a rule that the update names, which would otherwise be dropped.
         after["rule"] = asked_rule(update) or after["rule"]
     elif word == "unassign":
         for field in ("assignedTo", "acceptedBy", "session", "team"):
@@ -183,10 +183,10 @@ def act(  # noqa: C901, PLR0912 – one branch a word of the table
 
 
 def change_queue(before: Json, after: Json, update: Json, queue: Json | None) -> None:
-    """Queue id and rule; itemSize and priority from the queue, as they were where it is not known."""
+    """Queue id and rule; itemSize and priority from the queue, unchanged where the queue is not known."""
     assert queue is not None
     after["queue"] = queue["id"]
-    # A rule belongs to its queue: named anew it is taken, and it does not outlive the queue.
+    # A rule belongs to its queue: a rule that the update names is kept, an older one goes with its queue.
     after["rule"] = asked_rule(update) or (before["rule"] if before["queue"] == queue["id"] else None)
     for field in ("itemSize", "priority"):
         if queue.get(field) is not None:
@@ -219,7 +219,7 @@ def asked_rule(update: Json) -> str | None:
 
 
 def named_queue(update: Json, queues: list[Json]) -> tuple[Json | None, bool]:
-    """The queue that an update names, and whether it is an unknown key; an unknown id is kept, with nothing known."""
+    """The queue that an update names, and whether its key is unknown; an unknown id is kept, without attributes."""
     if update.get("queue") is None:
         return None, False
     queue_id, key = asked_queue(update)
@@ -232,13 +232,13 @@ def named_queue(update: Json, queues: list[Json]) -> tuple[Json | None, bool]:
 
 
 def put_back_by(update: Json) -> str:
-    """Who gives an offer back."""
+    """The user who gives an offer back."""
     user: str = update["routed"].get("rejectedBy") or update["routed"]["timedOut"]
     return user
 
 
 def active_session(user: str, wanted: str | None, sessions: list[Json]) -> str | None:
-    """A user's active session, the wanted one before others, or none."""
+    """A user's active session, the requested one before others, or none."""
     theirs = sorted(session["id"] for session in sessions if session["user"] == user and session["active"])
     return wanted if wanted in theirs else theirs[0] if theirs else None
 

@@ -1,8 +1,8 @@
-"""The legacy funnel's table of commands.md, read a second time.
+"""The legacy funnel's table of docs/commands.md: a second reading of the text.
 
-Written from the text alone, on plain dicts in the JSON shape of `decide` (interfaces.md). It imports nothing of ours;
-what both ways mean by a queue, a session and a place it takes from the other oracle.
-`TABLE` is the text's table, row by row; what stands below it carries the words of a row out.
+Written from the text alone, on plain dicts in the JSON shape of `decide` (docs/replay.md). It imports no product code;
+the meaning of a queue, a session and a place comes from the other oracle.
+`TABLE` is the text's table, row by row; the functions below it carry out the words of a row.
 """
 
 from typing import NamedTuple
@@ -41,7 +41,7 @@ TABLE = (
 
 
 def said(update: Json) -> list[str]:
-    """All that an update has, in the words of the table."""
+    """The update's features, in the words of the table."""
     words: list[str] = []
     if "queue" in update:
         asked = update["queue"]
@@ -90,7 +90,7 @@ def carry_out(before: Json, update: Json, *, queues: list[Json], sessions: list[
 
 
 def refusal_of(before: Json, update: Json, queues: list[Json]) -> str | None:
-    """The few things a funnel refuses."""
+    """The updates that the funnel refuses."""
     if "rev" in update and update["rev"] != before["rev"]:
         return "REVISION_CONFLICT"
     if before["status"] == "completed":
@@ -103,7 +103,7 @@ def refusal_of(before: Json, update: Json, queues: list[Json]) -> str | None:
 
 
 def queue_to_go_back_to(before: Json) -> str | None:
-    """The queue it has, else the one `lastRevision` names."""
+    """The work-item's queue, else the one that `lastRevision` names."""
     queue: str | None = before["queue"] or (before.get("lastRevision") or {}).get("queue")
     return queue
 
@@ -119,7 +119,7 @@ def act(  # noqa: C901 – one branch a clause
     elif verb == "clears":
         after.update(dict.fromkeys(rest.split(", ")))
     elif words == "queue" and queue is not None:
-        # A rule belongs to its queue: named anew it is taken, and it does not outlive the queue.
+        # A rule belongs to its queue: a rule that the update names is kept, an older one goes with its queue.
         after["rule"] = asked_rule(update) or (after["rule"] if after["queue"] == queue["id"] else None)
         after["queue"] = queue["id"]
     elif words == "size and priority" and queue is not None:
@@ -137,7 +137,7 @@ def act(  # noqa: C901 – one branch a clause
         after["session"] = active_session(accepted["by"], accepted.get("workSession"), sessions)
     elif words == PUTS_BACK:
         after["status"] = "queued" if after["queue"] is not None else "ivr"
-        # An offer ends with everything it brought; routing had cleared the assignee already.
+        # An offer ends with everything that it set; routing had cleared the assignee already.
         after.update(routedTo=None, session=None, assignedTo=None)
     elif words == "leaves the session":
         after["session"] = None

@@ -1,6 +1,6 @@
 """The finite space of a conversation and a work-item, in the JSON shape of `decide`.
 
-Up to the names of users and queues: what each side may have is nothing, what the other has too, or something else.
+Up to the names of users and queues: each side has none, the same as the other side, or another one.
 """
 
 from collections.abc import Iterator

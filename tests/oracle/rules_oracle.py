@@ -1,8 +1,8 @@
-"""Tables A and B of sync-rules.md, and the gates for policy `legacy`, read a second time.
+"""Tables A and B of docs/rules.md, and the gates for policy `legacy`: a second reading of the text.
 
-What policy `causal` makes of the tables stands in causal_oracle.py. Written from the text alone, on plain dicts in the
-JSON shape of `decide` (interfaces.md). It imports nothing of ours and is laid out so that each line can be held against
-a row of the text; speed and elegance are of no interest here.
+Policy `causal` is in causal_oracle.py. Written from the text alone, on plain dicts in the JSON shape of `decide`
+(docs/replay.md). It imports no product code and is laid out so that each line can be held against a row of the text;
+neither speed nor elegance matters.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ CODES = {
     "B9": ("SYNC_WORK_ITEM", "CONVERSATION_DELETED"),
     "B10": ("SYNC_WORK_ITEM", "CONVERSATION_RESUMED"),
 }
-"""Action and code of every rule (domain.md, *Reason codes*); B8 has two codes."""
+"""Action and code of every rule (docs/events.md, *Reason codes*); B8 has two codes."""
 
 
 def table_a(c: Json, w: Json, policy: str = "legacy") -> list[tuple[str, Json]]:
@@ -92,7 +92,7 @@ def queue_id(document: Json) -> str | None:
 def decide(question: Json) -> Json:
     """The answer to `{"kind": "sync", "policy": "legacy", …}`.
 
-    `event` in the question is what `decide` leaves out: `{"rev", "isSync", "supported"}`.
+    The question's `event` is `{"rev", "isSync", "supported"}`, which `decide` does not have.
     """
     gate = closed_gate(question)
     if gate is not None:
@@ -116,7 +116,7 @@ def decide(question: Json) -> Json:
 
 
 def closed_gate(question: Json) -> str | None:
-    """The first gate that is closed. `IN_SYNC` is asked last of all, after the tables."""
+    """The first closed gate. `IN_SYNC` comes last, after the tables."""
     event = question.get("event") or {}
     c, w = question["conversation"], question["workItem"]
     if event.get("supported") is False:
@@ -128,7 +128,7 @@ def closed_gate(question: Json) -> str | None:
     if w is None:
         return "NO_ACTIVE_WORK_ITEM"
     if w["status"] == "completed":
-        # "none whose completion is still to be taken in". Legacy can take one in on the work-item's own event only.
+        # "None whose completion is still to be taken in". Legacy takes one in on the work-item's own event only.
         still_to_be_taken_in = question["trigger"] == "work-item" and table_a(c, w) != []
         if not still_to_be_taken_in:
             return "NO_ACTIVE_WORK_ITEM"
@@ -151,7 +151,7 @@ def skipped(code: str, suppressed: list[Json] | None = None) -> Json:
 
 
 def reason(rule: str, fields: Json, policy: str = "legacy") -> Json:
-    """Why a rule wrote."""
+    """The reason of a rule."""
     action, code = CODES[rule]
     if code is None:
         code = "CONVERSATION_QUEUE_REMOVED" if fields["queue"] is None else "CONVERSATION_QUEUE_CHANGED"

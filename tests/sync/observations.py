@@ -1,4 +1,4 @@
-"""What events say to the sync state, and pairs for it, each in a line."""
+"""Observations of events and pairs for the sync state, each in one line."""
 
 from functools import reduce
 from typing import Any, Final
@@ -13,7 +13,7 @@ EMPTY: Final = SyncState()
 def conversation_event(
     rev: int, *fields: Field, sync: bool = False, deletion: bool = False, **values: Any
 ) -> Observation:
-    """A conversation's event that changed `fields`; values not told are made up from the revision."""
+    """A conversation's event that changed `fields`; values that are not given follow from the revision."""
     told: dict[Field, Any] = {name: f"{name} at {rev}" for name in FIELDS}
     told.update({name: values[name] for name in FIELDS if name in values})
     return Observation(
@@ -24,7 +24,7 @@ def conversation_event(
 def work_item_event(
     rev: int, *fields: Field, knew: int | None = None, sync: bool = False, item: str = "w1", number: int = 1
 ) -> Observation:
-    """An event of the first work-item, told otherwise."""
+    """A work-item's event; of the first work-item unless another one is given."""
     return Observation(
         side="work-item",
         rev=rev,

@@ -1,4 +1,4 @@
-"""Pairs in the JSON shape of `decide`, and the way from there to the calculators and back."""
+"""Pairs in the JSON shape of `decide`, and the policies' decisions on them in that shape."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,13 +20,13 @@ NOW: Final = datetime(2024, 5, 6, tzinfo=UTC)
 
 
 def c(**told: Any) -> Json:
-    """An open conversation that nobody has, in no queue."""
+    """An open conversation, unassigned, without a queue."""
     base = {"id": "c", "rev": 3, "status": "open", "assignedUsers": [], "queue": None, "ended": False, "deleted": False}
     return {**base, **told}
 
 
 def w(**told: Any) -> Json:
-    """A work-item in ivr that nobody has, in no queue."""
+    """A work-item in ivr, unassigned, without a queue."""
     return {"id": "w", "rev": 5, "status": "ivr", "assignedTo": None, "queue": None, "paused": False, **told}
 
 
@@ -70,7 +70,7 @@ def question(trigger: Side, conversation: Json | None, item: Json | None, event:
 
 
 def answer(asked: Json) -> Json:
-    """What `legacy_decision` says."""
+    """The decision of `legacy_decision`."""
     event = asked["event"] or {}
     return as_json(
         legacy_decision(
@@ -97,7 +97,7 @@ def as_json(decision: Decision) -> Json:
 
 
 def causal_answer(conversation: Json, item: Json, newer: Mapping[Field, NewerSide]) -> Json:
-    """What `decide_causal` says where each field is newer on the side told: `CHANGED` and `KNOWN` say how."""
+    """The decision of `decide_causal` where each field is newer on the given side, by way of `CHANGED` and `KNOWN`."""
     one, other = conversation_of(conversation), work_item_of(item)
     assert one is not None
     assert other is not None
@@ -106,9 +106,9 @@ def causal_answer(conversation: Json, item: Json, newer: Mapping[Field, NewerSid
 
 
 def state_in_which(newer: Mapping[Field, NewerSide]) -> SyncState:
-    """A state of `c()` and `w()` that makes each field newer on the side told.
+    """A state of `c()` and `w()` that makes each field newer on the given side.
 
-    Revision 4 of the work-item has not been observed, so that a field waits whose last known writer came before it.
+    Revision 4 of the work-item is not observed, so a field whose last observed write came before it waits.
     """
     return SyncState(
         conversation_observed=((1, 3),),
@@ -123,11 +123,11 @@ def state_in_which(newer: Mapping[Field, NewerSide]) -> SyncState:
 
 CHANGED: Final = {NewerSide.CONVERSATION: 3, NewerSide.WORK_ITEM: 2, NewerSide.UNDECIDED: 3}
 KNOWN: Final = {NewerSide.CONVERSATION: 2, NewerSide.WORK_ITEM: 2, NewerSide.UNDECIDED: 1}
-"""The conversation revision that changed a field last, and the one that the work-item's write knew."""
+"""The conversation revision that last changed a field, and the one that the work-item's write knew."""
 
 
 def in_any_order(told: Json) -> Json:
-    """The answer with its reasons sorted: the text gives them no order."""
+    """The answer with its reasons sorted: docs/rules.md gives them no order."""
     return {**told, "reasons": sorted(told["reasons"], key=repr)}
 
 

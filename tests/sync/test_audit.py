@@ -1,4 +1,4 @@
-"""The audit record's keys and shapes (domain.md, *The audit record*)."""
+"""The audit record's keys and shapes (docs/events.md, *The audit line*)."""
 
 from typing import Final
 
@@ -43,7 +43,7 @@ FULL: Final = AuditRecord(
 )
 
 
-def test_a_record_that_says_all_there_is_to_say() -> None:
+def test_a_record_with_every_value() -> None:
     assert AUDIT_MESSAGE == "CONVERSATION_SYNC_AUDIT"
     assert FULL.as_wire() == {
         "conversationId": "c1",
@@ -74,7 +74,7 @@ def test_a_record_that_says_all_there_is_to_say() -> None:
     }
 
 
-def test_what_there_is_not_is_null_and_no_key_is_left_out() -> None:
+def test_a_missing_value_is_null_and_no_key_is_left_out() -> None:
     bare = AuditRecord(
         event={}, outcome=AuditOutcome.SKIPPED, trigger="gap", policy=Policy.LEGACY, reasons=(), conversation_id=None
     ).as_wire()
@@ -90,6 +90,6 @@ def test_what_there_is_not_is_null_and_no_key_is_left_out() -> None:
     }
 
 
-def test_a_command_that_dropped_nothing_does_not_speak_of_it() -> None:
+def test_a_command_that_dropped_nothing_has_no_such_key() -> None:
     told = replace(FULL, command=replace(COMMAND, dropped=())).as_wire()["command"]
     assert set(told) == {"engine", "name", "actions", "fields"}

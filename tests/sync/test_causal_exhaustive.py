@@ -1,6 +1,6 @@
-"""Policy `causal`, each field newer on either side or waiting, against the second reading of sync-rules.md.
+"""Policy `causal`, each field newer on either side or waiting, against the second reading of docs/rules.md.
 
-All fields newer on one side, at every point: tests/handlers/test_question_space.py.
+All fields newer on one side, at every point: tests/handlers/dry_run/test_question_space.py.
 """
 
 import random
@@ -17,16 +17,16 @@ from tests.oracle.causal_oracle import FIELD_OF, in_order_of_the_tables
 from tests.sync.pairs import CHANGED, KNOWN, Json, causal_answer
 
 CONTESTED: Final[tuple[Field, ...]] = ("assignee", "queue", "status", "ended")
-"""Not `paused`: the conversation always has it, whatever the state says."""
+"""Every field but `paused`, which is always the conversation's."""
 DEEP: Final = settings.default is not None and settings.default.max_examples >= 5_000
-"""`HYPOTHESIS_PROFILE=deep`: every pair, not some."""
+"""`HYPOTHESIS_PROFILE=deep`: every pair, not a sample."""
 MISMATCHES_SHOWN: Final = 5
 
 Sides = Mapping[Field, NewerSide]
 
 
 def check(asked: Iterable[tuple[Json, Json, Sides]]) -> int:
-    """How many questions were asked; fails with the first answers that differ."""
+    """The number of questions; fails with the first answers that differ."""
     count = 0
     wrong: list[str] = []
     for c, w, newer in asked:
@@ -43,7 +43,7 @@ def check(asked: Iterable[tuple[Json, Json, Sides]]) -> int:
 
 
 def ways(sides: tuple[NewerSide, ...]) -> list[Sides]:
-    """Every way to give the contested fields to the sides; `paused` to the work-item, which must not matter."""
+    """Every assignment of the contested fields to the sides; `paused` to the work-item, which must not matter."""
     return [
         {**dict(zip(CONTESTED, each, strict=True)), "paused": NewerSide.WORK_ITEM}
         for each in product(sides, repeat=len(CONTESTED))
@@ -51,7 +51,7 @@ def ways(sides: tuple[NewerSide, ...]) -> list[Sides]:
 
 
 def telling_pairs() -> list[tuple[Json, Json]]:
-    """Those on which rules of two contested fields and more fire, shuffled; every pair in the deep profile."""
+    """The pairs on which rules of at least two contested fields fire, shuffled; every pair in the deep profile."""
     every = list(points.pairs())
     telling = every if DEEP else [pair for pair in every if len(fields_asked(*pair)) > 1]
     random.Random(1).shuffle(telling)

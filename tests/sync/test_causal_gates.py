@@ -1,4 +1,4 @@
-"""The gates of policy `causal`: those of legacy, and what they let through besides (sync-rules.md, *Gates*, step 3)."""
+"""The gates of policy `causal`, and the events that pass them but not those of `legacy` (docs/rules.md, *Gates*)."""
 
 from typing import Any, Final
 
@@ -62,8 +62,8 @@ class TestEveryGate:
 
 
 @BOTH
-class TestWhatMayReleaseAFieldThatWaits:
-    """A sync's event, or one of an unsupported name, is observed: it may be the one that decides."""
+class TestAnEventThatMayReleaseAWaitingField:
+    """A sync's event or one of an unsupported name is observed, so it may decide a field."""
 
     @pytest.mark.parametrize("told", [{"is_sync": True}, {"supported": False}], ids=["sync", "unsupported"])
     def test_it_passes_where_a_field_waits(self, side: Side, told: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Policy `causal` by rule id: what each writes where its side is newer, and what is suppressed where it is not."""
+"""Policy `causal` by rule id: each rule's write where its side is newer, and its suppression where it is not."""
 
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ W_NEWER: Final[dict[Field, NewerSide]] = dict.fromkeys(FIELDS, NewerSide.WORK_IT
 ALL_WAIT: Final[dict[Field, NewerSide]] = dict.fromkeys(FIELDS, NewerSide.UNDECIDED)
 
 WIDER = [
-    # id, C, W, the write, its code: where legacy has nothing to say
+    # id, C, W, the write, its code: where `legacy` has no rule
     ("A2-another", c(assignedUsers=["u2"]), w(status="assigned", assignedTo="u1"), {"assignedUsers": ["u1"]},
      "WORK_ITEM_ASSIGNED"),
     ("A3-routed", c(assignedUsers=["u1"]), w(status="routed"), {"assignedUsers": []}, "WORK_ITEM_QUEUED_UNASSIGNED"),
@@ -40,7 +40,7 @@ LEFT = [
     ("B10-assigned", c(), w(status="assigned")),
 ]
 WIDENED = {"A2-has-another", "B8-ivr"}
-"""Nearest pairs on which legacy leaves what causal writes, besides those that say so."""
+"""The nearest pairs on which `causal` writes and `legacy` does not, besides the rows marked so."""
 LEFT_BY_BOTH = [case for case in DOES_NOT_FIRE if not case[0].endswith("is-causal-only") and case[0] not in WIDENED]
 
 
@@ -96,13 +96,13 @@ def test_a_rule_does_not_fire_on_the_nearest_pair(case: str, conversation: Json,
 def test_a_rule_is_shut_where_the_other_side_is_newer(case: str, conversation: Json, item: Json) -> None:
     rule = identity(case)
     other = W_NEWER if rule.startswith("B") else C_NEWER
-    # What the conversation always has: `paused`, and its own deletion.
+    # The fields that are always the conversation's: `paused`, and its own deletion.
     always = rule in ("B4", "B5", "B9")
     assert (rule in rules_of(causal_answer(conversation, item, other))) is always
     assert (rule in rules_of(causal_answer(conversation, item, ALL_WAIT))) is always
 
 
-class TestWhatIsSuppressed:
+class TestSuppressedFields:
     C: Final = c(assignedUsers=["u2"])
     W: Final = w(status="assigned", assignedTo="u1")
 
@@ -125,14 +125,14 @@ class TestWhatIsSuppressed:
         assert rules_of(causal_answer(self.C, self.W, W_NEWER)) == {"A2"}
         assert rules_of(causal_answer(self.C, self.W, ALL_WAIT)) == set()
 
-    def test_what_the_newer_side_cannot_carry_is_told_all_the_same(self) -> None:
-        """A work-item un-assigned in ivr un-assigns nobody, and the conversation's agent is not put back on it."""
+    def test_a_field_that_the_newer_side_cannot_carry_is_reported_all_the_same(self) -> None:
+        """A work-item un-assigned in ivr leaves the conversation's agent, who is not assigned to it again."""
         told = causal_answer(c(assignedUsers=["u1"]), w(status="ivr"), W_NEWER)
         assert told["reasons"] == [{"action": "SKIP_SYNC", "code": "IN_SYNC", "meta": {}}]
         assert [each["code"] for each in told["suppressed"]] == ["WORK_ITEM_IS_NEWER"]
 
     def test_of_the_pair_as_it_was_read(self) -> None:
-        """Only after the queue was synced forward would A3 ask; it did not when the pair was read."""
+        """A3 fires only after the queue was synced forward; it does not fire on the pair as read."""
         told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**C_NEWER, "assignee": NewerSide.UNDECIDED})
         assert rules_of(told) == {"B8"}
         assert {(each["field"], each["code"]) for each in told["suppressed"]} == {
@@ -165,7 +165,7 @@ class TestAwaiting:
 
 
 class TestBFirstThenA:
-    """A is asked about the work-item as the commands will have left it."""
+    """Table A is asked about the work-item as the commands leave it."""
 
     def test_a_queue_synced_forward_makes_an_ivr_item_queued_and_only_then_a3_applies(self) -> None:
         told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**C_NEWER, "assignee": NewerSide.WORK_ITEM})

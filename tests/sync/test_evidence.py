@@ -1,4 +1,4 @@
-"""Who is newer: sync-rules.md, step 2, *Old news* and *First sight*, sentence by sentence."""
+"""Evidence of the newer side, sentence by sentence of docs/rules.md (*Policies*, step 2, *Old news*, *First sight*)."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,13 +20,13 @@ W_OLD: Final = DocumentAges(work_item=True)
 C, W, WAITS = NewerSide.CONVERSATION, NewerSide.WORK_ITEM, NewerSide.UNDECIDED
 
 CREATED: Final = work_item_event(1, *FIELDS, knew=4)
-"""The work-item's create, which knew the conversation's revision 4."""
+"""The work-item's create, whose write knew the conversation's revision 4."""
 
 
 def given(
     *events: Observation, conversation_rev: int = 6, item_rev: int = 3, ages: DocumentAges = YOUNG, **told: Any
 ) -> Evidence:
-    """The pair at these revisions, reconciled before unless told otherwise, after these events."""
+    """The evidence of a pair at these revisions after these events; decided before unless given otherwise."""
     state = replace(seen(*events), reconciled=told.pop("reconciled_before", True))
     trigger = told.pop("trigger", None)
     return evidence_of(
@@ -35,7 +35,7 @@ def given(
 
 
 def conversation_events(low: int, high: int) -> list[Observation]:
-    """Events that change nothing shared, from one revision to another."""
+    """Events that change no shared field, from one revision to another."""
     return [conversation_event(rev) for rev in range(low, high + 1)]
 
 
@@ -44,12 +44,12 @@ class TestTheConversationIsNewer:
         about = given(CREATED, conversation_event(5, "queue"), item_rev=1)
         assert about.newer_side("queue") is C
 
-    def test_even_with_a_revision_of_its_own_unseen(self) -> None:
+    def test_even_with_an_unobserved_revision_of_its_own(self) -> None:
         about = given(CREATED, conversation_event(5, "queue"), item_rev=1, conversation_rev=9)
         assert about.newer_side("queue") is C
 
     def test_a_true_conflict_goes_to_it(self) -> None:
-        """Neither knew the other: the work-item's write knew revision 4, the conversation's is revision 6."""
+        """Neither write knew the other: the work-item's knew revision 4, the conversation's is revision 6."""
         about = given(CREATED, work_item_event(2, "queue", knew=4), conversation_event(6, "queue"), item_rev=2)
         assert about.newer_side("queue") is C
 
@@ -59,7 +59,7 @@ class TestTheConversationIsNewer:
 
 
 class TestTheWorkItemIsNewer:
-    def test_where_every_revision_it_did_not_know_is_seen_and_none_changed_the_field(self) -> None:
+    def test_where_every_revision_it_did_not_know_is_observed_and_none_changed_the_field(self) -> None:
         assert given(CREATED, *conversation_events(5, 6), item_rev=1).newer_side("queue") is W
 
     def test_where_it_knew_the_stored_revision(self) -> None:
@@ -71,10 +71,10 @@ class TestTheWorkItemIsNewer:
             is W
         )
 
-    def test_whatever_was_not_seen_of_what_it_knew(self) -> None:
+    def test_with_unobserved_revisions_below_the_one_it_knew(self) -> None:
         assert given(work_item_event(1, *FIELDS, knew=5), conversation_event(6), item_rev=1).newer_side("queue") is W
 
-    def test_a_syncs_change_is_none(self) -> None:
+    def test_a_syncs_change_does_not_count(self) -> None:
         about = given(CREATED, conversation_event(5), conversation_event(6, "queue", sync=True), item_rev=1)
         assert about.newer_side("queue") is W
 
@@ -141,7 +141,7 @@ def as_the_text_has_it(
 @pytest.mark.parametrize("ages", [YOUNG, W_OLD, C_OLD, DocumentAges(conversation=True, work_item=True)], ids=str)
 def test_step_2_whatever_was_observed_changed_and_known(ages: DocumentAges) -> None:
     conversation, item = a_conversation(rev=3, queue="q1"), a_work_item(rev=3)
-    # Viewed as it is stored, so that its age says no more than that all was observed.
+    # Viewed as stored, so the age of the document adds only that every revision counts as observed.
     viewed = after_reconcile(EMPTY, conversation, item, now=datetime(2024, 5, 6, tzinfo=UTC))
     for of_c, of_w in product(list(some_revisions(3)), list(some_revisions(3))):
         for changed, known, known_at in product(range(4), repeat=3):
@@ -177,7 +177,7 @@ class TestOldNews:
     def test_an_old_work_items_revisions_count_as_observed(self) -> None:
         assert given(CREATED, conversation_event(6, "queue"), item_rev=9, ages=W_OLD).newer_side("queue") is C
 
-    def test_one_of_two_being_old_tells_nothing_of_the_other(self) -> None:
+    def test_the_age_of_one_document_does_not_count_for_the_other(self) -> None:
         assert given(CREATED, conversation_event(6, "queue"), item_rev=9, ages=C_OLD).newer_side("queue") is WAITS
         assert given(CREATED, conversation_event(6), item_rev=1, ages=W_OLD).newer_side("queue") is WAITS
 
@@ -206,7 +206,7 @@ class TestOldNews:
 
 
 class TestFirstSight:
-    """Never reconciled, and the other document is old news: what the event does not tell goes its own way."""
+    """A pair never decided, the other document old news: fields that the event does not declare go its own way."""
 
     def at_first(self, *events: Observation, trigger: Trigger, ages: DocumentAges, **told: Any) -> Evidence:
         return given(*events, reconciled_before=False, trigger=trigger, ages=ages, **told)
@@ -219,7 +219,7 @@ class TestFirstSight:
         about = self.at_first(work_item_event(3), trigger=Trigger(side="work-item", rev=3), ages=C_OLD)
         assert {name for name in FIELDS if about.newer_side(name) is W} == {*FIELDS} - {"paused"}
 
-    def test_what_the_work_items_event_says_that_it_knew_stands(self) -> None:
+    def test_a_field_that_the_work_items_event_declares_goes_by_what_it_knew(self) -> None:
         declared = frozenset[Field]({"queue"})
         trigger = Trigger(side="work-item", rev=3, declared_fields=declared)
         about = self.at_first(
@@ -227,8 +227,8 @@ class TestFirstSight:
         )
         assert (about.newer_side("queue"), about.newer_side("assignee")) == (C, W)
 
-    def test_what_the_conversations_event_says_that_it_changed_stands(self) -> None:
-        """The work-item's write knew that very revision; of the other fields nobody said anything."""
+    def test_a_field_that_the_conversations_event_changed_stays_changed(self) -> None:
+        """The work-item's write knew the event's revision; no event declares the other fields."""
         trigger = Trigger(side="conversation", rev=6, declared_fields=frozenset({"queue"}))
         about = self.at_first(
             work_item_event(3, "queue", knew=6), conversation_event(6, "queue"), trigger=trigger, ages=W_OLD
@@ -275,7 +275,7 @@ class TestAnotherWorkItem:
         first = Trigger(side="work-item", rev=1)
         assert evidence_of(state, a_conversation(), new, ages=C_OLD, trigger=first).newer_side("queue") is W
 
-    def test_of_one_before_the_states_nothing_is_known_either(self) -> None:
+    def test_of_one_older_than_the_states_nothing_is_known_either(self) -> None:
         state = seen(work_item_event(1, *FIELDS, knew=6, item="w2", number=2))
         about = evidence_of(state, a_conversation(), a_work_item(rev=1), ages=YOUNG, trigger=None)
         assert about.newer_side("queue") is WAITS

@@ -1,6 +1,6 @@
-"""Each gate by its code: the smallest case it closes, the nearest one it lets through; and their order.
+"""Each gate by its code: the smallest case that it closes, the nearest one that it lets through; and their order.
 
-Policy `legacy`; what the gates of `causal` leave open besides stands in test_causal_gates.py.
+Policy `legacy`; the gates of `causal` are in test_causal_gates.py.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ BOTH = pytest.mark.parametrize("trigger", ["conversation", "work-item"])
 
 
 def code(asked: Json) -> str | None:
-    """The gate that closed, or None where the event came through and something was written."""
+    """The closed gate; None where the event passed and a rule wrote."""
     told = answer(asked)
     if told["outcome"] == "applied":
         return None

@@ -1,8 +1,8 @@
-"""Only what was observed, or written by the sync itself, counts as observed (sync-rules.md, steps 1, 2 and 4).
+"""A revision counts as observed only where its event was observed or the sync wrote it (docs/rules.md, *Policies*).
 
-Told by whole decisions: a document that was only *read* may have been written by somebody whose event is still on its
-way. Were its revision taken for observed, the causal policy would believe that every conversation revision is seen and
-call the work-item newer: that is how the assignment of 2022-03-02 was lost.
+Shown on whole decisions. A document that was only *read* may have an event still on its way. If its revision counted as
+observed, policy `causal` would take every conversation revision as observed and call the work-item newer: so the
+assignment of 2022-03-02 was lost.
 """
 
 from dataclasses import dataclass, field
@@ -79,7 +79,7 @@ def event_of(data: dict[str, Any]) -> Event:
 def decided(
     conversation: dict[str, Any], item: dict[str, Any], *, comes: dict[str, Any], policy: PolicyInUse
 ) -> PlannedPair:
-    """One document's event comes; the other stands in the store as another service left it, its event on the way."""
+    """The plan after one document's event; the other document is stored, and its event is on its way."""
     pair = Pair(conversation=stored(conversation), work_items=(stored(item),), state=SyncState())
     planning = PlanningContext(now=NOW, ids=CountedIds(), options=Options(policy=policy))
     return plan_pair("c", pair, [event_of(comes)], planning=planning)
@@ -87,7 +87,7 @@ def decided(
 
 @EVERY_POLICY
 def test_a_conversation_that_was_only_read_is_not_observed(policy: PolicyInUse) -> None:
-    # Somebody assigned the conversation (revision 6); that event has not come. In ivr no rule of A takes it away.
+    # The conversation was assigned at revision 6; that event has not come. In ivr no rule of A un-assigns it.
     item = work_item_data(2)
     planned = decided(conversation_data(6, assignedUsers=["u1"]), item, comes=item, policy=policy)
     assert planned.handled[0].audit.reasons[0].code == "IN_SYNC"
@@ -100,7 +100,7 @@ def test_a_conversation_that_was_only_read_is_not_observed(policy: PolicyInUse) 
 
 @EVERY_POLICY
 def test_a_work_item_that_was_only_read_is_not_observed(policy: PolicyInUse) -> None:
-    # The queue rules wrote revision 2, and say in its event which conversation they knew; that event has not come.
+    # The queue rules wrote revision 2; its event says which conversation revision they knew, and has not come.
     conversation = conversation_data(6)
     planned = decided(conversation, work_item_data(2), comes=conversation, policy=policy)
     assert planned.handled[0].audit.reasons[0].code == "IN_SYNC"

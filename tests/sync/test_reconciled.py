@@ -1,4 +1,4 @@
-"""The sync state after a reconcile (sync-rules.md, step 4), and which sides agree on what."""
+"""The sync state after a decision, and the fields on which the sides agree (docs/rules.md, *Policies*, step 4)."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ def settled(
     fired: frozenset[Field] = frozenset(),
     undecided: frozenset[Field] = frozenset(),
 ) -> SyncState:
-    """After a reconcile, now."""
+    """The state after a decision at `NOW`."""
     return after_reconcile(state, conversation, item, now=NOW, wrote=wrote, fired=fired, undecided=undecided)
 
 
@@ -48,7 +48,7 @@ class TestReconciled:
         assert after.known == dict.fromkeys(FIELDS, 6)
         assert after.known_at == dict.fromkeys(FIELDS, 3)
 
-    def test_where_they_do_not_both_stay_so_that_whoever_was_newer_remains_so(self) -> None:
+    def test_where_they_differ_known_and_changed_stay_so_the_newer_side_stays_newer(self) -> None:
         before = seen(conversation_event(6, "ended"), work_item_event(1, *FIELDS, knew=4))
         snoozed = a_conversation(rev=6, ended=True, status=ConversationStatus.SNOOZED)
         after = settled(before, snoozed, a_work_item(rev=3, paused=True))
@@ -56,7 +56,7 @@ class TestReconciled:
         assert (after.known["ended"], after.known_at["ended"]) == (4, 1)
         assert after.changed["ended"] > after.known["ended"]
 
-    def test_what_the_sync_wrote_counts_as_observed(self) -> None:
+    def test_the_syncs_own_writes_count_as_observed(self) -> None:
         before = seen(conversation_event(5), work_item_event(2))
         forward = settled(before, a_conversation(rev=6), a_work_item(rev=3), wrote=["work-item"])
         assert contains(forward.work_item_observed, 3)
@@ -95,8 +95,8 @@ class TestReconciled:
 
 
 class TestAgree:
-    """Step 4: `assignedTo` is one of the assigned users, or neither has any; the same queue; done and completed; ended
-    and wrap-up; snoozed and paused; or neither."""
+    """Agreement: `assignedTo` is one of the assigned users, or neither has any; the same queue; done and completed;
+    ended and wrap-up; snoozed and paused; or neither."""
 
     @pytest.mark.parametrize(
         ("name", "conversation", "item", "expected"),
@@ -132,7 +132,7 @@ class TestAgree:
 class TestOfAnotherWorkItem:
     OLD: Final = seen(conversation_event(4, "queue"), work_item_event(1, *FIELDS, knew=4))
 
-    def test_one_of_the_work_item_before_leaves_no_mark(self) -> None:
+    def test_a_decision_about_an_older_work_item_changes_nothing(self) -> None:
         new = observe(self.OLD, work_item_event(1, *FIELDS, knew=8, item="w2", number=2))
         assert settled(new, a_conversation(rev=9), a_work_item(id="w1", number=1, rev=7)) is new
 
@@ -145,7 +145,7 @@ class TestOfAnotherWorkItem:
 
 
 class TestWaiting:
-    """A field waits where a rule fired for it, nobody could say who is newer, and the sides still differ."""
+    """A field waits where a rule fired for it, its newer side is not known, and the sides still differ."""
 
     DIFFER: Final = (a_conversation(queue="q1"), a_work_item(queue="q2"))
     QUEUE: Final = frozenset[Field]({"queue"})
@@ -201,7 +201,7 @@ class TestWaiting:
 
 
 class TestStored:
-    """Which revisions the store is known to hold, and when the pair came to its end."""
+    """The revisions that the store is known to hold, and the time at which the pair was seen finished."""
 
     OURS: Final = seen(work_item_event(1))
 
@@ -211,10 +211,10 @@ class TestStored:
         again = with_stored_revisions(once, a_conversation(rev=5), a_work_item(rev=2), now=NOW)
         assert again is once
 
-    def test_nothing_of_what_is_not_stored(self) -> None:
+    def test_a_missing_document_changes_nothing(self) -> None:
         assert with_stored_revisions(self.OURS, None, None, now=NOW) is self.OURS
 
-    def test_of_another_work_item_nothing(self) -> None:
+    def test_another_work_item_changes_nothing(self) -> None:
         other = a_work_item(id="w0", rev=9, status=Status.COMPLETED)
         assert with_stored_revisions(self.OURS, None, other, now=NOW) is self.OURS
 
@@ -237,7 +237,7 @@ class TestStored:
 
 
 class TestRestoredDatabase:
-    """A stored `rev` below what has been observed resets the state (*Old news*)."""
+    """A stored `rev` below an earlier stored one resets the state (*Old news*)."""
 
     STATE: Final = with_stored_revisions(
         seen(conversation_event(6, *FIELDS), work_item_event(3, *FIELDS, knew=6), state=SyncState(version=7)),
@@ -247,7 +247,7 @@ class TestRestoredDatabase:
     )
 
     @pytest.mark.parametrize(("conversation", "item"), [(5, 3), (6, 2), (1, 1), (5, None), (None, 2)])
-    def test_of_all_it_held_only_the_version_stays(self, conversation: int | None, item: int | None) -> None:
+    def test_only_the_version_stays(self, conversation: int | None, item: int | None) -> None:
         after = reset_if_restored(self.STATE, conversation_rev=conversation, work_item_rev=item)
         assert after == SyncState(version=7)
 

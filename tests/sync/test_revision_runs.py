@@ -1,4 +1,4 @@
-"""Observed revisions as unbroken runs (sync-rules.md, *State*)."""
+"""Observed revisions as unbroken runs (docs/rules.md, *Sync state*)."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -39,14 +39,14 @@ class TestRuns:
         assert with_revision(beyond, 11) is beyond
 
     @given(st.lists(st.integers(min_value=1, max_value=80), max_size=60))
-    def test_they_hold_what_was_put_in_and_nothing_else(self, revs: list[int]) -> None:
+    def test_they_hold_the_added_revisions_and_no_others(self, revs: list[int]) -> None:
         runs = built(revs)
         assert {rev for rev in range(100) if contains(runs, rev)} == set(revs)
         assert list(runs) == sorted(runs)
         assert all(end + 1 < start for (_, end), (start, _) in pairwise(runs))
 
     @given(st.data(), st.frozensets(st.integers(min_value=1, max_value=80), max_size=40))
-    def test_whatever_order_they_come_in(self, data: st.DataObject, revs: frozenset[int]) -> None:
+    def test_in_any_order(self, data: st.DataObject, revs: frozenset[int]) -> None:
         shuffled = data.draw(st.permutations(sorted(revs)))
         assert built(shuffled) == built(sorted(revs))
 

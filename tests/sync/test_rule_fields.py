@@ -1,6 +1,6 @@
-"""Which shared field each rule writes: the second column of tables A and B (sync-rules.md); B is for an active W.
+"""The shared field that each rule writes: the second column of tables A and B (docs/rules.md); B is for an active W.
 
-Whoever decides field by field which side is newer asks a write for nothing else.
+Policy `causal` decides by this field which side is newer.
 """
 
 from typing import Final
@@ -23,7 +23,7 @@ FIELD_OF: Final[dict[str, Field]] = {
 
 
 def fields_written(conversation: Json, item: Json, policy: Policy) -> dict[str, Field]:
-    """Each rule of both tables that fires on a pair, and its field."""
+    """The rules of both tables that fire on a pair, each with its field."""
     one, other = conversation_of(conversation), work_item_of(item)
     assert isinstance(one, Conversation)
     assert isinstance(other, WorkItem)
@@ -51,6 +51,6 @@ def test_b10_speaks_of_ended() -> None:
     ids=[case[0] for case in FIRES if case[0].startswith("B")],
 )
 def test_table_b_is_for_an_active_work_item(conversation: Json, item: Json, policy: Policy) -> None:
-    """Whoever asks it, whatever the gates let through: a completed one takes nothing."""
+    """A completed work-item takes no write, whatever the gates let through."""
     written = fields_written(conversation, {**item, "status": "completed"}, policy)
     assert not {rule for rule in written if rule.startswith("B")}

@@ -1,4 +1,4 @@
-"""Each rule by its id: the smallest pair on which it fires, what it writes and why, and the nearest that it leaves."""
+"""Each rule by its id: the smallest pair on which it fires, its write and reason, the nearest pair that it leaves."""
 
 from typing import Any
 
@@ -177,7 +177,7 @@ class TestCapturedIncidents:
         told = ask("B3", c(rev=19, queue=Q1), w(status="assigned", assignedTo="5f7d064afcc10579957f9217"))
         assert told["updatedWorkItem"] == {"assignedTo": None, "queue": {"id": "q1"}}
 
-    def test_2022_legacy_takes_the_workflows_assignment_away_as_it_did(self) -> None:
+    def test_2022_legacy_removes_the_workflows_assignment_as_in_production(self) -> None:
         conversation = c(rev=6, assignedUsers=["61a6a83fdf1e2d21501a77c1"], queue=Q1)
         told = ask("A3", conversation, w(rev=2, status="queued", queue=Q1))
         assert told["updatedConversation"] == {"assignedUsers": []}

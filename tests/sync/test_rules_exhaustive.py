@@ -29,7 +29,7 @@ def work_items() -> Iterator[Json]:
 
 
 def check(questions: Iterator[Json]) -> int:
-    """How many questions were asked; fails with the first answers that differ."""
+    """The number of questions; fails with the first answers that differ."""
     asked = 0
     wrong: list[str] = []
     for one in questions:
@@ -47,7 +47,7 @@ def test_a1_to_a6_and_b1_to_b9_at_every_point() -> None:
 
 
 def test_gates_at_every_point() -> None:
-    """Every event in front of every pair, missing documents included: 3 revisions × sync or not × supported or not."""
+    """Every event before every pair, missing documents included: 3 revisions × sync or not × supported or not."""
     events = [
         {"rev": rev, "isSync": sync, "supported": supported}
         for rev, sync, supported in product((None, 2, 3, 4, 5, 9), (False, True), (True, False))

@@ -1,4 +1,4 @@
-"""The sync state: what observing leaves in it (sync-rules.md, *State*, step 1)."""
+"""The sync state after observing events (docs/rules.md, *Sync state*; *Policies*, step 1)."""
 
 from typing import Final
 
@@ -40,7 +40,7 @@ class TestObserveAConversationsEvent:
         state = seen(conversation_event(6, "queue", queue="q6"), conversation_event(4, "queue", queue="q4"))
         assert state.view == {"queue": ViewedValue(value="q6", rev=6)}
 
-    def test_it_says_nothing_of_what_the_work_item_knew(self) -> None:
+    def test_it_does_not_change_what_the_work_item_knew(self) -> None:
         state = seen(conversation_event(4, *FIELDS))
         assert (state.known, state.known_at, state.work_item) == ({}, {}, None)
 
@@ -90,7 +90,7 @@ class TestObserveAWorkItemsEvent:
         state = seen(work_item_event(2, "queue", knew=9), work_item_event(3, "queue", knew=4))
         assert (state.known, state.known_at) == ({"queue": 4}, {"queue": 3})
 
-    def test_one_that_does_not_say_what_it_knew_leaves_known_as_the_last_reconcile_had_it(self) -> None:
+    def test_one_that_does_not_say_what_it_knew_leaves_known_as_it_was(self) -> None:
         state = seen(work_item_event(2, "queue", knew=9), work_item_event(3, "queue"))
         assert (state.known, state.known_at) == ({"queue": 9}, {"queue": 2})
         assert state.work_item_observed == ((2, 3),)
@@ -100,16 +100,16 @@ class TestObserveAWorkItemsEvent:
         after = observe(before, work_item_event(3, "queue", knew=12, sync=True))
         assert after == replace(before, work_item_observed=((2, 3),))
 
-    def test_what_knew_revision_0_is_known_as_0(self) -> None:
+    def test_a_write_that_knew_revision_0_is_known_as_0(self) -> None:
         assert seen(work_item_event(1, "queue", knew=0)).known_at == {"queue": 1}
 
-    def test_it_says_nothing_of_the_conversations_changes(self) -> None:
+    def test_it_does_not_change_the_conversations_changes(self) -> None:
         state = seen(work_item_event(1, *FIELDS, knew=4))
         assert (state.changed, state.view) == ({}, {})
 
 
 class TestANewWorkItem:
-    """It starts a new history; the one with the higher number is the pair's."""
+    """A new work-item starts a new history; the one with the higher number is the pair's."""
 
     OLD: Final = seen(
         conversation_event(4, "queue"), work_item_event(1, *FIELDS, knew=4), work_item_event(2, "queue", knew=5)
@@ -127,7 +127,7 @@ class TestANewWorkItem:
         assert state.view == self.OLD.view
         assert state.conversation_observed == self.OLD.conversation_observed
 
-    def test_late_events_of_the_one_before_belong_to_no_history(self) -> None:
+    def test_late_events_of_the_older_one_change_nothing(self) -> None:
         new = observe(self.OLD, work_item_event(1, *FIELDS, knew=8, item="w2", number=2))
         assert observe(new, work_item_event(3, "status", knew=99)) is new
 
@@ -141,7 +141,7 @@ one_document_one_truth = st.integers(min_value=1, max_value=12)
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Observation]:
-    """What truly happened: at most one event for every revision of the conversation and of two work-items."""
+    """A history: at most one event for every revision of a conversation and of two work-items."""
     events: list[Observation] = []
     for rev in draw(st.frozensets(one_document_one_truth, max_size=8)):
         deletion = draw(st.integers(min_value=0, max_value=9)) == 0

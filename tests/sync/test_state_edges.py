@@ -1,4 +1,4 @@
-"""The sync state at its edges: a shared field's value, what *newer* excludes, how a gap is closed (sync-rules.md)."""
+"""Edges of the sync state: shared values, an event that is not newer, the closing of a gap (docs/rules.md)."""
 
 from typing import Any
 
@@ -25,13 +25,13 @@ NOTHING: dict[str, Any] = {"assignee": [], "queue": None, "status": False, "ende
     ],
     ids=str,
 )
-def test_what_a_conversation_says_of_the_shared_fields(told: dict[str, Any], says: dict[str, Any]) -> None:
+def test_a_conversations_shared_values(told: dict[str, Any], says: dict[str, Any]) -> None:
     conversation = Conversation(**{"id": "c", "rev": 6, "status": ConversationStatus.OPEN, **told})
     assert shared_values(conversation) == {**NOTHING, **says}
 
 
 def test_an_event_of_the_revision_that_was_reconciled_does_not_take_back_what_is_known_since() -> None:
-    """`known[f]` is set by an event that is *newer* than `knownAt[f]`: one that comes late, of revision 3, is not."""
+    """`known[f]` is set by an event *newer* than `knownAt[f]`: the late event of revision 3 is not."""
     reconciled = SyncState(work_item="w1", work_item_number=1, known={"queue": 6}, known_at={"queue": 3})
     late = Observation(
         side="work-item",

@@ -1,4 +1,4 @@
-"""The captured incidents under policy `causal`: every order of delivery, as the events come and after the poll."""
+"""The captured incidents under policy `causal`: every order of delivery, before and after the gap poll."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -33,7 +33,7 @@ def in_time(batch: Sequence[Event], **options: Any) -> World:
 
 
 def stored_by_their_owners(world: World, batch: Sequence[Event]) -> World:
-    """Each document as its last write left it: in production its events come after it."""
+    """Store each document as its last write left it: in production the events come after the write."""
     for event in sorted(batch, key=lambda event: event.rev):
         world.put(dict(event.data))
     return world
@@ -46,7 +46,7 @@ async def deliver(world: World, batch: Sequence[Event]) -> None:
 
 
 async def poll(world: World, conversation_id: str) -> None:
-    """Once all that is stored has become old news."""
+    """The pair after the poll, once every stored document is old news."""
     world.clock.at += PAST_THE_GAP
     await world.handler.close_gaps([conversation_id])
     assert world.store.state(conversation_id).waiting_since is None
@@ -84,7 +84,7 @@ class Test2022TheLostAssignment:
             if stored:
                 check_2022(world)
                 assert len(world.announced()) == 1
-            # From events alone our write may take the revision of one whose event has not come: then the queue waits.
+            # Without stored documents a sync may write the revision of an event still to come: then the queue waits.
             await poll(world, CONVERSATION_2022)
             check_2022(world)
             assert world.c(CONVERSATION_2022).rev == 6
@@ -96,8 +96,8 @@ class Test2022TheLostAssignment:
             await world.handle(order)
             check_2022(world)
 
-    async def test_the_work_items_event_alone_takes_nobody_away(self, stored: bool) -> None:
-        """It knew revision 4; what lies between there and the stored revision 6 has not been seen."""
+    async def test_the_work_items_event_alone_un_assigns_no_agent(self, stored: bool) -> None:
+        """The event knew revision 4; the revisions from there to the stored revision 6 are not observed."""
         _, queued, assigned = outside(LOST_ASSIGNMENT)
         world = in_time([queued, assigned])
         if stored:
@@ -121,7 +121,7 @@ async def test_2022_what_the_predecessors_late_sync_breaks(repair: bool) -> None
 
 
 class Test2021TheUnAssignment:
-    async def test_every_order_of_the_outside_writes_leaves_it_queued_and_nobodys(self) -> None:
+    async def test_every_order_of_the_outside_writes_leaves_it_queued_and_unassigned(self) -> None:
         batch = outside(UNASSIGN_WITHOUT_QUEUE)
         for order in orders(batch):
             world = in_time(batch)
@@ -131,9 +131,9 @@ class Test2021TheUnAssignment:
             check_2021(world)
             assert world.announced() == []
 
-    async def test_every_order_of_all_events_ends_queued_and_nobodys(self) -> None:
-        """The predecessor's syncs took the queue away and assigned the work-item; then the un-assignment came. Who
-        gave the conversation its queue was not captured, so it takes the poll to put the work-item back into it."""
+    async def test_every_order_of_all_events_ends_queued_and_unassigned(self) -> None:
+        """The predecessor's syncs removed the queue and assigned the work-item; then the un-assignment came. The write
+        of the conversation's queue was not captured, so the poll puts the work-item back into the queue."""
         batch = events(UNASSIGN_WITHOUT_QUEUE)
         for order in list(orders(batch))[::12]:
             world = stored_by_their_owners(in_time(batch), batch)

@@ -1,4 +1,4 @@
-"""Policy `causal` on batches: observed together, reconciled once, an audit record each (sync-rules.md, steps 3, 4)."""
+"""Policy `causal` on batches: observed together, decided once, an audit record each (docs/rules.md, *Policies*)."""
 
 from datetime import timedelta
 from itertools import permutations
@@ -15,7 +15,7 @@ from worker.store.documents import Collection
 
 
 class TestOneBatch:
-    async def test_its_events_are_observed_together_and_reconciled_once(self) -> None:
+    async def test_its_events_are_observed_together_and_decided_once(self) -> None:
         owners = await begun()
         world, version = owners.world, owners.world.store.state("c-1").version
         ends = await world.take(owners.c(users=["u-1"]), owners.c(queue="q-1"), owners.c(status="snoozed"))
@@ -28,7 +28,7 @@ class TestOneBatch:
             "assignedTo": "u-1", "queue": {"id": "q-1"}, "paused": True, "rev": 1
         }  # fmt: skip
 
-    async def test_each_has_its_audit_and_the_others_say_with_whom_they_were_decided(self) -> None:
+    async def test_each_has_an_audit_record_that_names_the_event_it_was_decided_with(self) -> None:
         owners = await begun()
         ends = await owners.world.take(owners.c(users=["u-1"]), owners.c(queue="q-1"))
         assert [code_of(end) for end in ends] == ["IN_SYNC", "APPLIED"]
@@ -47,19 +47,19 @@ class TestOneBatch:
             [decider] = [end for end in ends if code_of(end) == "APPLIED"]
             assert decider.event.rev == 4
 
-    async def test_where_nothing_is_written_each_says_so_of_itself(self) -> None:
+    async def test_where_nothing_is_written_each_has_the_same_decision(self) -> None:
         owners = await begun()
         ends = await owners.world.take(owners.c(preview="a"), owners.w(knew=1, priority=2))
         assert [code_of(end) for end in ends] == ["IN_SYNC", "IN_SYNC"]
         assert [reason.meta for end in ends for reason in end.audit.reasons] == [{}, {}]
 
-    async def test_a_sync_among_them_is_told_as_a_sync(self) -> None:
+    async def test_a_sync_among_them_is_audited_as_a_sync(self) -> None:
         owners = await begun()
         ends = await owners.world.take(owners.c(users=["u-1"]), owners.c(sync=True, preview="a"))
         assert [code_of(end) for end in ends] == ["APPLIED", "IS_SYNC"]
 
     async def test_both_directions_in_one_transaction(self) -> None:
-        """The conversation's queue changes while an agent takes the work-item, each knowing nothing of the other."""
+        """The conversation's queue changes while an agent takes the work-item; neither write knew the other."""
         owners = await begun()
         world, version = owners.world, owners.world.store.state("c-1").version
         queue, taken = owners.c(queue="q-1"), owners.w(knew=1, user="u-1", status="assigned")
@@ -98,7 +98,7 @@ class TestOneBatch:
 
 
 class TestStale:
-    async def test_one_that_is_news_reconciles(self) -> None:
+    async def test_one_that_is_news_is_decided(self) -> None:
         owners = await begun()
         world = owners.world
         assigned, queued = owners.c(users=["u-1"]), owners.c(queue="q-1")
@@ -123,7 +123,7 @@ class TestStale:
         assert world.stored() == before
 
     async def test_one_that_was_held_up_is_news_all_the_same(self) -> None:
-        """A queue that is behind holds up every event: none is old news that was written since this one."""
+        """A queue that is behind delays every event: no document written since this event is old news."""
         owners = await begun()
         world = owners.world
         assigned, queued = owners.c(users=["u-1"]), owners.c(queue="q-1")
@@ -133,7 +133,7 @@ class TestStale:
         assert world.w().assigned_to == "u-1"
 
     async def test_one_of_long_ago_is_stale(self) -> None:
-        """Older than any queue keeps a message: its revision counts as observed."""
+        """The event is older than any queue's retention, so its revision counts as observed."""
         owners = await begun()
         world = owners.world
         assigned, queued = owners.c(users=["u-1"]), owners.c(queue="q-1")
@@ -155,10 +155,10 @@ class TestStale:
 
 
 class TestFirstSight:
-    """Never reconciled, and the other document is old news (one that does not say when it was written)."""
+    """A pair that was never decided, whose other document is old news (it has no time of writing)."""
 
-    async def test_of_what_the_event_says_nothing_goes_its_own_way_and_the_rest_as_it_says(self) -> None:
-        """The queue was written knowing revision 1 of the conversation, which is at 3; of the agent it says nothing."""
+    async def test_undeclared_fields_go_the_events_own_way_and_declared_ones_by_what_it_knew(self) -> None:
+        """The write of the queue knew revision 1 of the conversation, which is at 3; the agent is undeclared."""
         world = World().put(conversation(3, queue="q-2", users=("u-1",)))
         knew = [{"action": "QUEUE_WORK_ITEM", "code": "QUEUE_RULES_HIT", "meta": {"conversationRev": 1}}]
         queued = work_item(2, queue="q-1", status="queued")
@@ -166,8 +166,8 @@ class TestFirstSight:
         assert [reason.meta["rule"] for reason in end.audit.reasons] == ["B8", "A3"]
         assert (world.c().queue, world.w().queue, world.c().assigned_users) == ("q-2", "q-2", ())
 
-    async def test_what_any_event_of_the_batch_says_is_said(self) -> None:
-        """The conversation's newest event says nothing of the queue; the one before does, and the router knew it."""
+    async def test_a_field_that_any_event_of_the_batch_declares_is_declared(self) -> None:
+        """The conversation's newest event does not change the queue; the one before does, and the router knew it."""
         world = World().put(work_item(1))
         knew = [{"action": "QUEUE_WORK_ITEM", "code": "QUEUE_RULES_HIT", "meta": {"conversationRev": 2}}]
         ends = await world.take(
@@ -190,14 +190,14 @@ class TestFirstSight:
         await world.one(event(work_item(2, queue="q-1", status="queued")))
         state = world.store.state("c-1")
         assert (world.c().queue, state.changed) == ("q-1", {})
-        # What both sides agree on afterwards they know; that is the reconcile's word, not first sight's.
+        # The fields on which both sides agree are known after the decision, not by the first sight.
         assert set(state.known.values()) == {4}
 
 
 class TestRefused:
-    """The commands refuse what has more fields than the operator allows: told, and nothing of it written."""
+    """The commands refuse an update with more fields than the operator allows: audited, and nothing is written."""
 
-    async def test_it_is_told_with_its_code_and_leaves_the_work_item_alone(self) -> None:
+    async def test_its_code_is_audited_and_the_work_item_stays(self) -> None:
         owners = await begun(rollout=EngineRollout(fields_max={UpdateOrigin.SYNC: 2}))
         world = owners.world
         end = await world.one(owners.c(users=["u-1"], queue="q-1", status="snoozed"))
@@ -216,7 +216,7 @@ class TestRefused:
         assert [reason.meta["rule"] for reason in end.audit.reasons] == ["B1", "B8"]
         assert (world.w().assigned_to, world.w().queue) == ("u-1", "q-1")
 
-    async def test_what_the_work_item_has_to_say_is_written_all_the_same(self) -> None:
+    async def test_the_write_of_table_a_is_applied_all_the_same(self) -> None:
         owners = await begun(
             w={"user": "u-1", "status": "assigned"}, rollout=EngineRollout(fields_max={UpdateOrigin.SYNC: 1})
         )

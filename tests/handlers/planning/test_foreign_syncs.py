@@ -1,5 +1,5 @@
-"""Policy `causal` beside others: the predecessor's syncs, deletions, and `shadow` (sync-rules.md, *The predecessor's
-syncs*, *Policy in use*)."""
+"""Policy `causal` beside other writers: the predecessor's syncs, deletions, restored databases, and `shadow`
+(docs/rules.md, *Policies*)."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.handlers.world import World, code_of
 
 
 class TestThePredecessorsSyncs:
-    """In a mixed fleet: a late sync of the predecessor's takes the agent away that everybody has."""
+    """A mixed fleet: a late sync of the predecessor removes the agent that both sides have."""
 
     async def broken(self, **options: Any) -> tuple[Owners, Any]:
         owners = await begun(**options)
@@ -67,8 +67,8 @@ class TestADeletion:
         assert ends[1].audit.updated_conversation is None
         assert (owners.world.w().status, owners.world.c().rev) == ("completed", 2)
 
-    async def test_waits_for_nobody(self) -> None:
-        """Neither for the conversation's revision 2 nor for the work-item's, of which no event has come."""
+    async def test_waits_for_no_event(self) -> None:
+        """The events of the conversation's and the work-item's revision 2 have not come."""
         owners = await begun()
         owners.c(users=["u-1"])
         owners.w(knew=1, priority=3)
@@ -83,7 +83,7 @@ class TestADeletion:
         assert code_of(await owners.world.one(late)) == "NO_ACTIVE_WORK_ITEM"
         assert (owners.world.c().deleted, owners.world.w()) == (True, item)
 
-    async def test_its_tombstone_buries_what_was_never_stored(self) -> None:
+    async def test_its_tombstone_stands_where_the_conversation_was_never_stored(self) -> None:
         world = World()
         await world.one(event(conversation(4), "delete"))
         await world.one(event(conversation(3, users=("u-1",))))
@@ -91,7 +91,7 @@ class TestADeletion:
 
 
 class TestARestoredDatabase:
-    """The store holds less than it once did: what was observed since never happened."""
+    """A restored database: the store holds lower revisions than before, and later observations no longer hold."""
 
     async def test_the_state_begins_anew(self) -> None:
         owners = await begun()
@@ -102,7 +102,7 @@ class TestARestoredDatabase:
         await world.one(event(conversation(3, users=("u-2",)), changes=changes({"assignedUsers": ([], ["u-2"])})))
         state = world.store.state("c-1")
         assert (state.version, state.conversation_observed, state.changed) == (version + 1, ((3, 3),), {"assignee": 3})
-        # What is known of the work-item is gone as well; once it is old news, nothing of it can be on its way.
+        # The work-item's history is gone as well; once it is old news, none of its events can be on its way.
         owners.pass_the_gap()
         await world.handler.close_gaps(["c-1"])
         assert world.w().assigned_to == "u-2"
@@ -117,10 +117,10 @@ class TestARestoredDatabase:
 
 
 class TestShadow:
-    """Legacy is applied, causal computed beside it."""
+    """Policy `legacy` is applied, `causal` is computed beside it."""
 
-    async def test_where_they_differ_the_audit_says_what_causal_would_have_done(self) -> None:
-        """The incident of 2022-03-02: the work-item's event comes late, and knew nothing of the assignment."""
+    async def test_where_they_differ_the_audit_has_the_causal_decision(self) -> None:
+        """The incident of 2022-03-02: the work-item's event comes late, and its write did not know the assignment."""
         owners = await begun(policy=PolicyInUse.SHADOW)
         queued, assigned = owners.w(knew=1, queue="q-1", status="queued"), owners.c(users=["u-1"], queue="q-1")
         end = await owners.world.one(queued)
@@ -133,7 +133,7 @@ class TestShadow:
         assert {each["field"]: each["code"] for each in told["suppressed"]} == {"assignee": "FIELD_WAITS"}
         assert code_of(await owners.world.one(assigned)) == "STALE_REV"
 
-    async def test_where_both_would_write_the_same_there_is_nothing_to_tell(self) -> None:
+    async def test_where_both_write_the_same_the_audit_has_none(self) -> None:
         owners = await begun(policy=PolicyInUse.SHADOW)
         end = await owners.world.one(owners.c(users=["u-1"]))
         assert (code_of(end), end.audit.shadow) == ("APPLIED", None)
@@ -156,7 +156,7 @@ class TestShadow:
             queued, assigned = owners.w(knew=1, queue="q-1", status="queued"), owners.c(users=["u-1"])
             await owners.world.take(queued, owners.c(ended=True))
             await owners.world.one(assigned)
-            # A write that announced nothing: causal would take it for a change.
+            # A write without an event: causal would count it as a change.
             owners.c(users=["u-2"])
             owners.pass_the_gap()
             await owners.world.one(owners.w(knew=2, priority=3))

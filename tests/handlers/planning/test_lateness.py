@@ -1,4 +1,4 @@
-"""How long events have been under way."""
+"""The lateness of events: the time from publication to now."""
 
 from datetime import datetime, timedelta
 
@@ -23,7 +23,7 @@ def test_from_publication_to_now_of_the_latest() -> None:
 
 
 @pytest.mark.parametrize("at", [None, START, START + SECOND, START - 14 * DAY - SECOND], ids=str)
-def test_in_time_is_what_does_not_say_what_comes_from_a_faster_clock_and_a_capture(at: datetime | None) -> None:
+def test_an_event_without_a_time_from_a_faster_clock_or_from_a_capture_is_in_time(at: datetime | None) -> None:
     assert late(at) == IN_TIME
     assert late(at, START - SECOND) == SECOND
 

@@ -1,4 +1,4 @@
-"""Several events of one batch: what holds under either policy, and the order in which legacy takes them one by one."""
+"""Several events of one batch: under either policy, and one by one in order under `legacy`."""
 
 from handlers.options import PolicyInUse
 from tests.handlers.wire_events import conversation, event, work_item
@@ -35,7 +35,7 @@ class TestEither:
         assert world.stored() == stored
         assert len(world.announced()) == 1
 
-    async def test_a_duplicate_of_what_has_been_overtaken_by_our_own_write_is_stale(self, policy: PolicyInUse) -> None:
+    async def test_a_duplicate_older_than_our_own_write_is_stale(self, policy: PolicyInUse) -> None:
         snapshot = event(work_item(2, user="u-1", status="assigned"))
         world = World(policy=policy).put(conversation(2))
         await world.one(snapshot)
@@ -61,7 +61,7 @@ class TestLegacyTakesThemOneByOne:
         assert [message["body"]["data"]["attributes"]["rev"] for message in world.announced()] == [3, 4, 5]
         assert world.w().rev == 5
 
-    async def test_ties_go_by_revision_and_those_that_do_not_say_come_first(self) -> None:
+    async def test_ties_go_by_revision_and_events_without_a_time_come_first(self) -> None:
         world = World(policy=PolicyInUse.LEGACY).put(work_item(2))
         silent = event(conversation(2, users=("u-2",)))
         del silent["createdAt"]

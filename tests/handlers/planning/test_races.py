@@ -1,6 +1,6 @@
 """The races that legacy loses, under `causal`, in every order of delivery.
 
-A re-open followed at once by a queue change, and queue rules that hit while a workflow changes the queue.
+A re-open followed at once by a queue change, and queue rules that write while a workflow changes the queue.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ Delivery = list[list[int]]
 
 
 def deliveries(count: int) -> Iterator[Delivery]:
-    """One by one in every order; all in one batch; and one by one with everything again afterwards, backwards."""
+    """One by one in every order; all in one batch; and one by one, then all again in reverse order."""
     for order in permutations(range(count)):
         yield [[number] for number in order]
         yield [[number] for number in (*order, *reversed(order))]
@@ -29,7 +29,7 @@ def deliveries(count: int) -> Iterator[Delivery]:
 
 
 async def deliver(owners: Owners, events: Sequence[Json], delivery: Delivery) -> None:
-    """Hand them in; then comes the poll, which must find nothing."""
+    """Hand the batches in, then poll; the poll must find nothing."""
     world = owners.world
     for batch in delivery:
         for end in await world.take(*(events[number] for number in batch)):
@@ -43,7 +43,7 @@ async def deliver(owners: Owners, events: Sequence[Json], delivery: Delivery) ->
 
 
 class TestReopenedAndMovedAtOnce:
-    """A rule un-assigns the conversation as it is opened again, and then somebody puts it into another queue."""
+    """A workflow re-opens and un-assigns the conversation, then another writer changes its queue."""
 
     SNOOZED: Final = (
         {"users": ["u-1"], "queue": "q-1", "status": "snoozed"},
@@ -91,7 +91,7 @@ class TestReopenedAndMovedAtOnce:
 
 
 class TestQueueRulesWhileAWorkflowChangesTheQueue:
-    """The queue rules read revision 1; meanwhile a workflow writes revision 2. Its queue stands."""
+    """The queue rules read revision 1 while a workflow writes revision 2. The workflow's queue stands."""
 
     @pytest.mark.parametrize("delivery", list(deliveries(4)), ids=str)
     async def test_the_workflows_queue_stands(self, delivery: Delivery) -> None:
@@ -106,7 +106,7 @@ class TestQueueRulesWhileAWorkflowChangesTheQueue:
         self.check(owners.world, queue="q-workflow")
 
     @pytest.mark.parametrize("delivery", list(deliveries(2)), ids=str)
-    async def test_whoever_wrote_first(self, delivery: Delivery) -> None:
+    async def test_in_either_order_of_writing(self, delivery: Delivery) -> None:
         owners = await begun()
         events = [owners.c(queue="q-workflow"), owners.w(knew=1, queue="q-rules", status="queued")]
         await deliver(owners, events, delivery)

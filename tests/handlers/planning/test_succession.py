@@ -1,4 +1,4 @@
-"""A conversation's next work-item and the one before; and events whose revision is all that is of interest."""
+"""A conversation's next work-item and its predecessor; and unsupported events, whose revision alone is observed."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.handlers.world import EITHER_POLICY, World, code_of
 
 @EITHER_POLICY
 class TestSuccession:
-    """A conversation's next work-item, and the one before."""
+    """A conversation's next work-item, and its predecessor."""
 
     OLD = work_item(3, key="w-1", number=1, status="assigned", user="u-1", session="s-1")
     NEW = event(work_item(1, key="w-2", number=2, status="queued", queue="q-1", resourceRev=4), at=5)
@@ -47,7 +47,7 @@ class TestSuccession:
         assert world.store.state("c-1").work_item == "w-2"
         assert world.c().queue == "q-1"
 
-    async def test_one_that_arrives_completed_waits_for_nobody(self, policy: PolicyInUse) -> None:
+    async def test_one_that_arrives_completed_does_not_wait(self, policy: PolicyInUse) -> None:
         world = World(policy=policy).put(conversation(3, status="done"), self.OLD)
         end = await world.one(event(work_item(5, key="w-2", number=2, status="completed")))
         assert isinstance(end.outcome, Done)
@@ -87,7 +87,7 @@ class TestSuccession:
 async def test_of_an_unsupported_event_the_revision_is_observed_and_nothing_else(
     name: str, policy: PolicyInUse
 ) -> None:
-    """Whatever its name says, it buries no conversation and changes no field that we would know of."""
+    """An unsupported name deletes no conversation and changes no shared field."""
     world = World(policy=policy).put(conversation(3), work_item(1))
     stray = {**event(conversation(4)), "name": name}
     stray["data"]["attributes"]["deleted"] = True
@@ -107,7 +107,7 @@ async def test_an_unsupported_create_of_a_work_item_says_nothing_of_what_it_knew
 
 
 async def test_an_older_active_work_item_leaves_the_later_ones_history_alone() -> None:
-    """It comes last: whatever is asked about it, the state is of the later one, and repeating it all is no news."""
+    """The older one's event comes last: the state stays the later one's, and repeating all events is no news."""
     world = World()
     later = event(work_item(1, key="w-2", number=2, status="completed"), at=5)
     older = [event(conversation(1), at=1), event(work_item(1, key="w-1", number=1), at=20)]

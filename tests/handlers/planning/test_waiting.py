@@ -1,4 +1,4 @@
-"""Policy `causal` where a field waits for an event, and what releases it (sync-rules.md, steps 2 and 3, *Old news*)."""
+"""Policy `causal` where a field waits for an event, and the events that release it (docs/rules.md, *Policies*)."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,10 +22,10 @@ def suppressed(end: HandledEvent) -> dict[str, str]:
 
 
 class TestAwaitingAnEarlierEvent:
-    """Queue rules put the work-item into a queue, knowing revision 1; revision 2 of the conversation is on its way."""
+    """Queue rules queue the work-item knowing revision 1; the event of the conversation's revision 2 is on its way."""
 
     async def waiting(self, **earlier: Any) -> tuple[Owners, Json]:
-        """The event that is on its way, and the pair with the queue waiting for it."""
+        """The event on its way, and the pair whose queue waits for it."""
         owners = await begun()
         on_its_way = owners.c(**earlier)
         end = await owners.world.one(owners.w(knew=1, queue="q-1", status="queued"))
@@ -91,7 +91,7 @@ class TestAwaitingAnEarlierEvent:
         assert (end.audit.suppressed, owners.world.w().rev) == ((), 1)
 
     async def test_the_work_items_earlier_event_decides_as_well(self) -> None:
-        """The conversation's write is newer than all that was seen; one of the work-item's may have known it."""
+        """The conversation's write is the newest observed; an unobserved write of the work-item may have known it."""
         owners = await begun()
         queue, knew_it = owners.c(queue="q-1"), owners.w(knew=2, queue="q-2", status="queued")
         first = await owners.world.one(queue)
@@ -131,17 +131,17 @@ class TestACompletionThatHadToWait:
 
 
 class TestThePoll:
-    """Pairs that have waited longer than `SYNC_GAP_SECONDS`: the event never came."""
+    """Pairs that have waited longer than `SYNC_GAP_SECONDS` for an event that never came."""
 
     async def lost(self, **options: Any) -> Owners:
-        """The conversation's assignment announced nothing; the queue of the work-item waits for revision 2."""
+        """The conversation's assignment had no event; the work-item's queue waits for revision 2."""
         owners = await begun(**options)
         owners.c(users=["u-1"])
         end = await owners.world.one(owners.w(knew=1, queue="q-1", status="queued"))
         assert code_of(end) == "AWAITING_EARLIER_EVENT"
         return owners
 
-    async def test_what_is_old_news_is_decided_and_told(self) -> None:
+    async def test_old_news_is_decided_and_audited(self) -> None:
         owners = await self.lost()
         world = owners.world
         owners.pass_the_gap()
@@ -156,7 +156,7 @@ class TestThePoll:
         state = world.store.state("c-1")
         assert (state.changed["assignee"], state.waiting_since) == (2, None)
 
-    async def test_while_a_document_is_young_it_waits_on_and_nothing_is_told(self) -> None:
+    async def test_while_a_document_is_young_it_waits_and_nothing_is_audited(self) -> None:
         owners = await self.lost()
         before = owners.world.store.state("c-1")
         assert await owners.world.handler.close_gaps(["c-1"]) == []
@@ -170,7 +170,7 @@ class TestThePoll:
         assert owners.world.announced() == []
         assert len(await owners.world.handler.close_gaps(["c-1"], late=timedelta())) == 1
 
-    async def test_a_wait_that_ends_in_agreement_is_told(self) -> None:
+    async def test_a_wait_that_ends_in_agreement_is_audited(self) -> None:
         owners = await self.lost()
         owners.c(queue="q-1", users=[])
         owners.pass_the_gap()
@@ -179,7 +179,7 @@ class TestThePoll:
         assert polled.announcements == ()
         assert owners.world.store.state("c-1").waiting_since is None
 
-    async def test_where_there_is_no_pair_left_nothing_waits_and_nothing_is_told(self) -> None:
+    async def test_where_no_pair_is_left_nothing_waits_and_nothing_is_audited(self) -> None:
         owners = await self.lost()
         owners.c(status="done")
         owners.w(status="completed")
@@ -187,7 +187,7 @@ class TestThePoll:
         assert await owners.world.handler.close_gaps(["c-1"]) == []
         assert owners.world.store.state("c-1").waiting_since is None
 
-    async def test_of_a_conversation_that_is_not_there_nothing_is_told(self) -> None:
+    async def test_a_missing_conversation_is_not_audited(self) -> None:
         assert await World().handler.close_gaps(["c-1"]) == []
         assert await World().handler.close_gaps([]) == []
 
@@ -204,7 +204,7 @@ class TestThePoll:
         assert owners.world.announced() == []
         assert len(await owners.world.handler.close_gaps(["c-1"])) == 1
 
-    async def test_one_that_cannot_be_read_is_told_and_harms_no_other(self) -> None:
+    async def test_an_unreadable_one_is_audited_and_the_others_go_on(self) -> None:
         owners = await self.lost()
         spoilt = conversation(4, key="c-2")
         spoilt["attributes"]["status"] = "ajar"
