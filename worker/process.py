@@ -158,11 +158,11 @@ class _WorkerProcess:
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._check_topics(clients))
-            reading = tasks.create_task(self._eventually("queue", queue_facts))
+            reading = tasks.create_task(self._call_until_available("queue", queue_facts))
         facts = reading.result()
         self._check_gap(facts)
         # After the queue, not beside it: the MongoDB driver leaks a socket if it is cancelled while it connects.
-        self._warn(facts, await self._eventually("store", prepare_store))
+        self._log_warnings(facts, await self._call_until_available("store", prepare_store))
         return facts
 
     def _check_gap(self, facts: QueueFacts) -> None:
@@ -181,7 +181,7 @@ class _WorkerProcess:
             if unchecked_reason is not None:
                 self._log.warning("topic not checked", variable=variable, reason=unchecked_reason)
 
-    def _warn(self, facts: QueueFacts, lifetime_s: int | None) -> None:
+    def _log_warnings(self, facts: QueueFacts, lifetime_s: int | None) -> None:
         if lifetime_s is not None and lifetime_s > TRANSACTION_LIFETIME_S_MAX:
             self._log.warning(
                 "MongoDB's transactionLifetimeLimitSeconds is long: a killed worker's locks hold others up so long",
@@ -195,7 +195,7 @@ class _WorkerProcess:
                 storeDeadlineSeconds=self._settings.store_deadline_seconds,
             )
 
-    async def _eventually(self, part: Part, work: Callable[[], Awaitable[T]]) -> T:
+    async def _call_until_available(self, part: Part, work: Callable[[], Awaitable[T]]) -> T:
         """The result of `work`, called again until its service is not away."""
 
         def report_away(state: RetryCallState) -> None:

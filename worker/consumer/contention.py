@@ -95,8 +95,8 @@ def split_finished(
     left: list[LaneEntry] = []
     for entry in entries:
         group = entry.message.group if fifo else None
-        ending = batch.ending(entry.read)
-        is_open = ending is None and isinstance(entry.read, Event)
+        ending = batch.ending(entry.parsed)
+        is_open = ending is None and isinstance(entry.parsed, Event)
         waits = group not in groups_back and (is_open or group in groups_waiting)
         (left if waits else finished).append(entry)
         if group is not None and waits:
@@ -108,5 +108,7 @@ def split_finished(
 
 def _first_open_events(entries: Iterable[LaneEntry], batch: EventBatch) -> list[Event]:
     """The events without an ending of the first conversation that has one."""
-    events = [entry.read for entry in entries if isinstance(entry.read, Event) and batch.ending(entry.read) is None]
+    events = [
+        entry.parsed for entry in entries if isinstance(entry.parsed, Event) and batch.ending(entry.parsed) is None
+    ]
     return [event for event in events if event.conversation_id == events[0].conversation_id]

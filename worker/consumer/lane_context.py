@@ -18,22 +18,22 @@ from worker.runtime.unexpected import UnexpectedError
 
 
 class LaneEntry(Struct, frozen=True, kw_only=True):
-    """A message with the result of reading it."""
+    """A message with the result of parsing it."""
 
     message: Message
-    read: Event | UnsupportedEvent | Malformed | UnexpectedError
+    parsed: Event | UnsupportedEvent | Malformed | UnexpectedError
 
     @property
     def name(self) -> str | None:
         """The event's name, None if it could not be read."""
-        return self.read.name if isinstance(self.read, Event | UnsupportedEvent) else None
+        return self.parsed.name if isinstance(self.parsed, Event | UnsupportedEvent) else None
 
     def ordering_keys(self, *, fifo: bool) -> frozenset[str]:
         """The keys whose messages must keep their order: the conversation id and, on a FIFO queue, the message group.
 
         Both kinds share one set: a group that is named like a conversation mostly is that conversation's group.
         """
-        conversation = self.read.conversation_id if isinstance(self.read, Event) else None
+        conversation = self.parsed.conversation_id if isinstance(self.parsed, Event) else None
         return frozenset(key for key in (conversation, self.message.group if fifo else None) if key)
 
 

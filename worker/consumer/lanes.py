@@ -86,7 +86,7 @@ class Lane:
             self.idle.set()
 
     async def _handle_entries(self, entries: Sequence[LaneEntry], retries: asyncio.TaskGroup) -> None:
-        batch = EventBatch(entry.read for entry in entries if isinstance(entry.read, Event))
+        batch = EventBatch(entry.parsed for entry in entries if isinstance(entry.parsed, Event))
         self._note_lateness(entries)
         if batch.events:
             await self._handle(batch)
@@ -99,8 +99,8 @@ class Lane:
 
     def _note_lateness(self, entries: Sequence[LaneEntry]) -> None:
         # First deliveries only: a redelivered event is late because the worker sent it back, not because of the queue.
-        first_deliveries = (entry.read for entry in entries if entry.message.receive_count == 1)
-        events = (read for read in first_deliveries if isinstance(read, Event))
+        first_deliveries = (entry.parsed for entry in entries if entry.message.receive_count == 1)
+        events = (parsed for parsed in first_deliveries if isinstance(parsed, Event))
         self._context.lag.note_lateness(lateness(events, self._runtime.clock.now()))
 
     async def _handle(self, batch: EventBatch) -> None:
@@ -127,12 +127,12 @@ class Lane:
     async def _finish(self, entries: Sequence[LaneEntry], batch: EventBatch) -> None:
         """Log, settle and announce entries. An event without an ending goes back."""
         context, telemetry = self._context, self._runtime.telemetry
-        endings = (batch.ending(entry.read) for entry in entries)
+        endings = (batch.ending(entry.parsed) for entry in entries)
         handled = [ending for ending in endings if ending is not None]
         # Before settling: if the process is killed in between, an audit line is written twice. In the other order, the
         # only audit line would be lost.
         log_handled(handled, telemetry)
-        unsupported = [entry.read for entry in entries if isinstance(entry.read, UnsupportedEvent)]
+        unsupported = [entry.parsed for entry in entries if isinstance(entry.parsed, UnsupportedEvent)]
         log_unsupported(unsupported, context.policy, telemetry)
         groups_back = await context.settler.settle([self._settlement(entry, batch) for entry in entries])
         await self._send_followers_back(groups_back)
@@ -141,9 +141,9 @@ class Lane:
 
     def _settlement(self, entry: LaneEntry, batch: EventBatch) -> Settlement:
         outcome: MessageOutcome
-        match entry.read:
+        match entry.parsed:
             case Event():
-                ending = batch.ending(entry.read)
+                ending = batch.ending(entry.parsed)
                 outcome = Retry(reason=ReturnReason.EARLIER_OF_GROUP_WENT_BACK) if ending is None else ending.outcome
             case UnsupportedEvent():
                 outcome = Done(reason=ReasonCode.UNSUPPORTED_EVENT)
@@ -155,7 +155,7 @@ class Lane:
                 )
                 outcome = Retry(reason=ReturnReason.READ_FAULT)
             case _:
-                assert_never(entry.read)
+                assert_never(entry.parsed)
         return Settlement(message=entry.message, outcome=outcome, event=entry.name)
 
     async def _send_followers_back(self, groups: frozenset[str]) -> None:
@@ -175,10 +175,10 @@ class Lanes:
     """`count` lanes for events that need the store, and two lanes for entries that do not; a batch holds up to
     `batch_max` entries.
 
-    A conversation always goes to the same lane, so that the process never conflicts with itself. Unsupported events
-    keep no order. On a standard queue, events that announce this service's own syncs keep none either. Both share a
-    lane, where they form large batches and wait for no store. Malformed messages have a lane of their own: a
-    dead-letter queue that refuses them delays no other message.
+    A conversation always goes to the same lane, so that the process never conflicts with itself. The order of
+    unsupported events does not matter, nor, on a standard queue, that of events which announce this service's own
+    syncs. Both kinds share a lane, where they form large batches and do not wait for the store. Malformed messages have
+    a lane of their own: a dead-letter queue that refuses them delays no other message.
     """
 
     def __init__(self, *, count: int, batch_max: int, context: LaneContext) -> None:
@@ -190,14 +190,14 @@ class Lanes:
 
     def put(self, entry: LaneEntry) -> None:
         """Append the entry to its lane."""
-        self._lane(entry.read).put(entry)
+        self._lane(entry.parsed).put(entry)
 
-    def _lane(self, read: object) -> Lane:
-        if isinstance(read, Malformed):
+    def _lane(self, parsed: object) -> Lane:
+        if isinstance(parsed, Malformed):
             return self._for_malformed
-        if not isinstance(read, Event) or (read.is_own_sync and not self._fifo):
+        if not isinstance(parsed, Event) or (parsed.is_own_sync and not self._fifo):
             return self._for_storeless
-        return self._for_pairs[crc32(read.conversation_id.encode()) % len(self._for_pairs)]
+        return self._for_pairs[crc32(parsed.conversation_id.encode()) % len(self._for_pairs)]
 
     async def run(self) -> None:
         """Work until cancelled."""

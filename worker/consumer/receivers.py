@@ -117,14 +117,14 @@ class Receivers:
         if not isinstance(entries, UnexpectedError):
             return entries
         if len(received) == 1:
-            return [LaneEntry(message=received[0], read=entries)]
+            return [LaneEntry(message=received[0], parsed=entries)]
         # Each message alone, so that only the message with the fault goes back.
         return [entry for message in received for entry in await self._entries([message])]
 
     async def _read(self, received: Sequence[Message]) -> Sequence[LaneEntry]:
         limits = self._context.limits
         return [
-            LaneEntry(message=message, read=read_message(message.body, message.attributes, limits))
+            LaneEntry(message=message, parsed=read_message(message.body, message.attributes, limits))
             for message in received
         ]
 

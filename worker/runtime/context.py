@@ -13,7 +13,7 @@ from worker.telemetry.metrics import Telemetry
 
 
 class RuntimeContext(Struct, frozen=True, kw_only=True):
-    """Clock, chance, telemetry, health and store availability of one process; `create` makes a consistent one."""
+    """Clock, chance, telemetry, health and store availability of one process. Make it with `create`."""
 
     clock: Clock
     chance: Chance

@@ -1,7 +1,7 @@
 """Store availability: whether MongoDB is away, for the receivers, the readiness check and the metrics.
 
-Every part that calls the store reports the result here, and one answer ends an outage. An outage never goes unnoticed
-for long: the lanes repeat their batches, the relay and the sweeps call the store in each round.
+Every part that calls the store reports the result here, and one answer ends an outage. The end of an outage is always
+noticed, because the lanes repeat their batches and the relay and the sweeps call the store in each round.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Metrics: the name of every metric, and the ways of a value to the Datadog agent.
+"""Metrics: the name of every metric, and how values reach the Datadog agent.
 
 Tag values come from finite sets only: codes, rules, known event names. Metrics never fail the worker: an agent that is
 down or not configured costs nothing.
