@@ -1,12 +1,12 @@
-"""The one audit at the end of every fault run: what must be so, whatever had happened.
+"""The audit at the end of every fault run: what must hold whatever faults were injected.
 
-| point | how it is seen |
+| point | evidence |
 |---|---|
-| every message settled or a dead letter | an empty queue; an audit line for each event; reasons on the letters |
-| every pair converged, no write lost | `sync.contract` on the history of outside writes; no field waits |
-| every write announced | in its own transaction (change stream), once, and seen on the topic under the same id |
-| every session place right, nothing half-written | the sessions' lists from the work-items |
-| nothing handled after its settlement | one `message done` a message, but for those whose delete may have failed |
+| every message is settled or a dead letter | empty queue; an audit line for each event; a reason on each dead letter |
+| every pair has converged, no write is lost | `sync.contract` on the history of outside writes; no field waits |
+| every write is announced | once, in its own transaction (change stream); published under the same id |
+| every place on a session is right, nothing is half-written | the sessions' lists match the work-items |
+| no message is handled after its settlement | one `message done` a message, unless its delete may have failed |
 """
 
 from collections import Counter
@@ -27,12 +27,12 @@ _SHOWN = 12
 
 
 class WorkerLog(Struct, frozen=True, kw_only=True):
-    """What all workers of a run logged. They log at level `debug`."""
+    """The log lines of all workers of a run. They log at level `debug`."""
 
     lines: Sequence[dict[str, Any]]
 
     def events(self) -> Iterator[str]:
-        """Of every audit line that an event caused."""
+        """The event ids of the audit lines that events caused."""
         for line in self.lines:
             if line["msg"] == "CONVERSATION_SYNC_AUDIT" and line["event"] is not None:
                 yield line["event"]["id"]
@@ -43,7 +43,7 @@ class WorkerLog(Struct, frozen=True, kw_only=True):
 
 
 class RunFigures(Struct, frozen=True, kw_only=True):
-    """What a run came to."""
+    """The numbers of a run."""
 
     messages: int
     outside_writes: int
@@ -61,10 +61,10 @@ def audit(
     delete_may_have_failed: AnyOf[str] = frozenset(),
     announced: Sequence[Mapping[str, Any]] | None = None,
 ) -> RunFigures:
-    """Everything, all being quiet; raises AssertionError with all that is wrong.
+    """Audits a run that is quiet: no message, no worker at work. Raises AssertionError with the faults found.
 
-    `delete_may_have_failed`: ids of messages whose delete SQS did not acknowledge, the only ones that may come again.
-    `announced`: what came out on the topics, where it was not the stage's own subscriber who heard it.
+    `delete_may_have_failed`: ids of messages whose delete SQS did not confirm; only these may be handled again.
+    `announced`: the published events, where the subscriber of the stage did not receive them all.
     """
     ledger.read()
     announced = stage.announced() if announced is None else announced
@@ -77,7 +77,7 @@ def audit(
         *(f"half-written: {each}" for each in half_written(stage.database)),
         *(f"session {key}: stored, due: {pair}" for key, pair in misplaced(stage.database).items()),
         *_settled_again(lines, delete_may_have_failed),
-        *(f"a fault in our code: {line}" for line in lines.with_message(*_CODE_FAULTS)),
+        *(f"an unexpected error: {line}" for line in lines.with_message(*_CODE_FAULTS)),
     ]
     assert not wrong, "\n".join([f"{len(wrong)} things are wrong", *wrong[:_SHOWN]])
     return RunFigures(
@@ -131,7 +131,7 @@ def _pairs_wrong(stage: Stage, load: Load, ledger: Ledger) -> Iterator[str]:
             continue
         yield from _broken(case, conversations[case.key], items.get(case.item_key))
         if isinstance(states[case.key].get("waitingSince"), str):
-            yield f"{case.key}: a field waits, and every event was delivered"
+            yield f"{case.key}: a field waits although every event was delivered"
         if syncs[case.key] > sync_writes_max(case.writes):
             yield f"{case.key}: {syncs[case.key]} sync writes of {case.writes} outside writes"
 
@@ -152,13 +152,13 @@ def _unannounced(ledger: Ledger, announced: Iterable[Mapping[str, Any]]) -> Iter
     yield from (f"announced {count} times: {each}" for each, count in times.items() if count > 1)
     seen = {message["id"] for message in announced}
     stored = set(ledger.announcement_ids())
-    yield from (f"announcement {each} did not come out" for each in sorted(stored - seen))
-    yield from (f"announcement {each} came out of nowhere" for each in sorted(seen - stored))
+    yield from (f"announcement {each} was not published" for each in sorted(stored - seen))
+    yield from (f"announcement {each} was published and is not stored" for each in sorted(seen - stored))
 
 
 def _settled_again(lines: WorkerLog, delete_may_have_failed: AnyOf[str]) -> Iterator[str]:
-    """A message is settled with its log line, after its delete was answered."""
+    """The log line of a settlement follows the answer to the delete."""
     done = Counter(line["messageId"] for line in lines.with_message(*_SETTLED))
     for message_id, times in done.items():
         if times > 1 and message_id not in delete_may_have_failed:
-            yield f"message {message_id} was handled {times} times, each of them settled"
+            yield f"message {message_id} was handled {times} times, and settled each time"

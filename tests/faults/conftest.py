@@ -1,4 +1,4 @@
-"""Servers, runs and the table at the end for the fault suite (`make faults`). `FAULT_SEED` and `FAULT_KILLS` set it."""
+"""Servers, runs and the final table of the fault suite (`make faults`). Settings: `FAULT_SEED`, `FAULT_KILLS`."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -17,10 +17,10 @@ from tests.faults.fault_run import FaultRun, fault_run
 from tests.faults.proxies.aws_proxy import AwsProxy
 
 RECEIVE_COUNT_MAX = 1_000
-"""However often a worker is killed, no message is to be given up by SQS itself."""
+"""High enough that SQS itself dead-letters no message, however often a worker is killed."""
 
-# The driver leaves a socket open where it is told to stop while it connects: the load's own, when MongoDB is away.
-_NOT_OURS = (
+# The driver of the load leaves a socket open when it is cancelled while it connects.
+_DRIVER_WARNINGS = (
     "ignore:unclosed <socket:ResourceWarning",
     "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning",
     "ignore:unclosed transport <_SelectorSocketTransport:ResourceWarning",
@@ -28,7 +28,7 @@ _NOT_OURS = (
 )
 
 _QUICK = {"test_aws_proxy.py"}
-"""What tests the suite's own parts belongs to the quick suite."""
+"""Tests of the suite's own parts, which belong to the quick suite."""
 _RUNS = pytest.StashKey[list[FaultRun]]()
 
 
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents and item.path.name not in _QUICK:
             item.add_marker(pytest.mark.faults)
-            for warning in _NOT_OURS:
+            for warning in _DRIVER_WARNINGS:
                 item.add_marker(pytest.mark.filterwarnings(warning))
 
 
@@ -77,7 +77,7 @@ def localstack() -> Iterator[LocalStack]:
 def run_on(
     localstack: LocalStack, tmp_path: Path, seed: int, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., FaultRun]]:
-    """Begins a run on the MongoDB at this address."""
+    """A function that begins a run on the MongoDB at a URI."""
     with ExitStack() as stack:
 
         def begin(uri: str, *, fifo: bool = False, **options: Any) -> FaultRun:
@@ -100,7 +100,7 @@ def run(run_on: Callable[..., FaultRun], mongod: Mongod) -> FaultRun:
 
 @pytest.fixture
 def proxy(run: FaultRun, localstack: LocalStack, seed: int) -> Iterator[AwsProxy]:
-    """Between the workers of this run and SQS and SNS; the load goes past it."""
+    """A proxy between the workers of this run and SQS and SNS. The load does not use it."""
     with AwsProxy(localstack.endpoint, seed=seed) as between:
         run.stage.variables |= {
             "AWS_ENDPOINT_URL_SQS": between.url,

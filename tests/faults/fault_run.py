@@ -1,4 +1,4 @@
-"""One fault run: a load, workers, a fault made by the test, then quiet, the end of all workers, and the audit."""
+"""A fault run: a load, workers, the faults that the test injects; then quiet, the end of the workers, the audit."""
 
 import contextlib
 import sys
@@ -18,14 +18,14 @@ from tests.faults.services.forked_worker import ForkedWorker
 from tests.faults.services.statsd_listener import StatsdListener
 from worker.telemetry.metrics import Metric
 
-# Longer than any fault: what the audit is to see is decided by events alone, never by the poll in their place.
+# Longer than any fault, so that the gap poll never decides in the place of an event.
 GAP_SECONDS = 3_600
 _QUIET_S = 1.0
 
 
 @dataclass(slots=True, kw_only=True)
 class FaultRun:
-    """What a test works with."""
+    """The parts of a run that a test uses."""
 
     name: str
     seed: int
@@ -41,7 +41,7 @@ class FaultRun:
     notes: dict[str, str] = field(default_factory=dict)
 
     def workers(self, count: int = 2, **variables: str) -> list[WorkerProcess]:
-        """Start so many, and wait until they are ready."""
+        """Starts `count` workers, and waits until they are ready."""
         started = [self.stage.worker(**variables) for _ in range(count)]
         for worker in started:
             worker.wait_ready()
@@ -49,11 +49,11 @@ class FaultRun:
 
     @property
     def pauses(self) -> int:
-        """How often a worker found MongoDB away and paused."""
+        """The number of times that a worker paused because MongoDB was away."""
         return self.metrics.count(Metric.STORE_PAUSE)
 
-    def say(self, text: str) -> None:
-        """Progress, for whoever looks on."""
+    def report(self, text: str) -> None:
+        """Prints a line of progress."""
         sys.stdout.write(f"    {time.monotonic() - self.began:6.1f} s  {text}\n")
         sys.stdout.flush()
 
@@ -64,9 +64,9 @@ class FaultRun:
         delete_may_have_failed: Collection[str] = frozenset(),
         announced: Sequence[Mapping[str, Any]] | None = None,
     ) -> RunFigures:
-        """End the load, wait until all is quiet, stop the workers in order, look at everything."""
+        """Ends the load, waits for quiet, stops the workers by SIGTERM, and audits the run."""
         self.load.stop()
-        self.say(f"{self.load.published} messages published, waiting for quiet")
+        self.report(f"{self.load.published} messages published, waiting for quiet")
         self.wait_quiet(within_s=within_s)
         for worker in self.stage.workers:
             if worker.process.poll() is None:
@@ -82,11 +82,11 @@ class FaultRun:
             announced=announced,
         )
         self.took_s = time.monotonic() - self.began
-        self.say("audited")
+        self.report("audited")
         return self.figures
 
     def wait_quiet(self, *, within_s: float) -> None:
-        """An announcement leaves the outbox and only then comes back as a message: quiet is to last."""
+        """Waits until queue and outbox stay empty for a second: a published event comes back as a message."""
         deadline = time.monotonic() + within_s
         since = time.monotonic()
         while time.monotonic() - since < _QUIET_S:
@@ -97,7 +97,7 @@ class FaultRun:
             time.sleep(0.1)
 
     def row(self) -> dict[str, Any]:
-        """What the table at the end shows. Without figures it was interrupted or failed, and proves nothing."""
+        """The run's row in the final table. A run without figures was interrupted or failed."""
         figures = self.figures
         return {
             "case": self.name if figures else f"{self.name}: NOT FINISHED",
@@ -117,7 +117,7 @@ class FaultRun:
 def fault_run(
     stage: Stage, *, uri: str, name: str, seed: int, pairs: int = 60, per_second: float = 40
 ) -> Iterator[FaultRun]:
-    """The load has begun inside, and is ended whatever happens."""
+    """Yields a run whose load has begun, and ends the load in any case."""
     stage.kind = ForkedWorker
     stage.database["work_sessions"].insert_many(session_documents())
     with StatsdListener() as metrics:
@@ -137,7 +137,7 @@ def fault_run(
             ledger=Ledger(stage.database),
             metrics=metrics,
         )
-        run.say(f"{name}: seed {seed}")
+        run.report(f"{name}: seed {seed}")
         load.start()
         try:
             yield run

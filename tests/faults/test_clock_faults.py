@@ -1,7 +1,7 @@
-"""A clock that jumps under a running worker, with a service that refuses signatures of another time, as AWS does.
+"""Clock faults: a worker's clock jumps, or the service's clock is off. Signatures off by five minutes are refused.
 
-The clock of one worker is moved by libfaketime (Debian's package `faketime`), which reads its offset from a file; the
-monotonic clock goes on. Without the library this is skipped; a service whose clock is off needs nothing.
+libfaketime (Debian's package `faketime`) moves the clock of one worker by an offset that it reads from a file; the
+monotonic clock is not moved. Without the library that test is skipped.
 """
 
 import time
@@ -30,7 +30,7 @@ def test_the_clock_of_a_worker_jumps(run: FaultRun, proxy: AwsProxy) -> None:
     offset = run.stage.folder / "offset"
 
     def jump(seconds: int) -> None:
-        # In one step: a half-written file would be another jump.
+        # Replaced in one step: a half-written file would be another jump.
         written = offset.with_suffix(".new")
         written.write_text(f"{seconds:+d}s\n")
         written.replace(offset)
@@ -43,7 +43,7 @@ def test_the_clock_of_a_worker_jumps(run: FaultRun, proxy: AwsProxy) -> None:
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "DONT_FAKE_MONOTONIC": "1",
     }
-    # Libraries are put before others when a process starts, and a fork is no start.
+    # LD_PRELOAD takes effect when a program starts, and a fork starts no program.
     run.stage.kind = WorkerProcess
     (jumping,) = run.workers(1, **fake)
     run.workers(1)
@@ -53,9 +53,9 @@ def test_the_clock_of_a_worker_jumps(run: FaultRun, proxy: AwsProxy) -> None:
             jump(seconds)
             time.sleep(3)
             assert jumping.ready(), f"after a jump to {seconds:+d} s: {jumping.http('/readyz')[1]}"
-    assert len({line["time"][:13] for line in jumping.lines()} - hours) >= 3, "its clock was to have jumped"
+    assert len({line["time"][:13] for line in jumping.lines()} - hours) >= 3, "the worker's clock did not jump"
     finish(run, proxy)
-    # The log says it: the thread that sends metrics does not survive libfaketime.
+    # Read from the log: the thread that sends metrics does not survive libfaketime.
     assert not any(line["msg"].startswith("visibility lost") for line in jumping.lines())
 
 
@@ -64,7 +64,7 @@ def test_the_clock_of_the_service_is_off(run: FaultRun, proxy: AwsProxy) -> None
     for minutes in (20, -20, 1_440):
         with proxy.failing(ClockSkew(by=timedelta(minutes=minutes))):
             begun = time.monotonic()
-            # Refused at first: then the workers go by the service's clock.
+            # The first calls are refused; then the workers sign by the service's clock.
             wait_until(
                 lambda begun=begun: _settled_since(proxy, begun) > 20,  # type: ignore[misc]
                 within_s=30,

@@ -1,4 +1,4 @@
-"""MongoDB's disk is full: it ends, or refuses to write; once there is room again all is as it was."""
+"""MongoDB's disk is full: mongod ends or refuses writes, and recovers once there is room."""
 
 import contextlib
 import subprocess
@@ -16,7 +16,7 @@ _BLOCK = bytes(1_048_576)
 
 
 class _EagerMongod(Mongod):
-    """Writes to its disk every second, and so meets the end of it."""
+    """A mongod that writes to its disk every second, so that it soon fails on a full one."""
 
     def _command(self) -> Sequence[str]:
         return [*super()._command(), "--syncdelay", "1"]
@@ -24,7 +24,7 @@ class _EagerMongod(Mongod):
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, or the test is skipped: only root may mount one."""
+    """A small file system. Skips the test where it cannot be mounted, which needs root."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MB}m", "tmpfs", str(folder)]
@@ -47,10 +47,10 @@ def test_the_disk_is_full(run_on: Callable[..., FaultRun], small_disk: Path) -> 
         workers = run.workers(2, STORE_DEADLINE_SECONDS="3", STORE_RETRY_MAX_SECONDS="2")
         run.load.wait_published(100, within_s=60)
         _fill(filler)
-        run.say("the disk is full")
+        run.report("the disk is full")
         deadline = time.monotonic() + 60
         while not all(worker.http("/readyz")[0] == 503 for worker in workers):
-            assert time.monotonic() < deadline, "the workers were to see that MongoDB cannot write"
+            assert time.monotonic() < deadline, "the workers do not report that MongoDB cannot write"
             _fill(filler)
             time.sleep(0.2)
         run.notes["mongod"] = "refused" if mongod.running else "ended by itself"
@@ -67,7 +67,7 @@ def test_the_disk_is_full(run_on: Callable[..., FaultRun], small_disk: Path) -> 
 
 
 def _fill(filler: Path) -> None:
-    """Every byte that is left."""
+    """Writes until the file system is full."""
     with filler.open("ab", buffering=0) as out:
         for block in (_BLOCK, _BLOCK[:512]):
             # Until there is no room for one more.

@@ -1,4 +1,4 @@
-"""FIFO topics and queue: where a message of a group fails, what comes after it in its group goes back untouched."""
+"""FIFO topics and queue: where a message of a group fails, later messages of the group go back unhandled."""
 
 import json
 import time
@@ -11,7 +11,7 @@ from tests.e2e.worker_process import wait_until
 from tests.faults.fault_run import FaultRun
 from tests.faults.proxies.aws_fault import AnswerWithError, FailEntries
 from tests.faults.proxies.aws_proxy import AwsProxy
-from tests.faults.proxies.aws_record import handled_again
+from tests.faults.proxies.aws_record import rightly_redelivered
 
 GROUP = "unreadable"
 REVISIONS = range(1, 9)
@@ -27,23 +27,23 @@ def test_nothing_overtakes_a_message_of_its_group_that_went_back(
         documents.insert_one({"_id": GROUP, "org": "org", "rev": 99, "attributes": "none"})
         run.stage.publish([_conversation(rev) for rev in REVISIONS])
         run.workers(2, RETRY_FIRST_SECONDS="1", RETRY_MAX_SECONDS="2")
-        # On a busy machine the workers take their time to start.
-        wait_until(lambda: bool(_lines(run)), within_s=90, what=lambda: "the group was not met")
+        # On a busy machine the workers start slowly.
+        wait_until(lambda: bool(_lines(run)), within_s=90, what=lambda: "an event of the group is handled")
         with (
             proxy.failing(FailEntries(share=0.2), "DeleteMessageBatch"),
             proxy.failing(AnswerWithError(status=500, code="InternalError"), "DeleteMessageBatch", share=0.1),
         ):
             time.sleep(10)
         before = _lines(run)
-        assert {line["outcome"] for line in before} == {"failed"}, "the first of them cannot succeed yet"
+        assert {line["outcome"] for line in before} == {"failed"}, "no event of the group can succeed yet"
         documents.delete_one({"_id": GROUP})
         run.load.stop()
         run.stage.wait_drained(within_s=120)
-        run.finish(delete_may_have_failed=handled_again(proxy.calls))
+        run.finish(delete_may_have_failed=rightly_redelivered(proxy.calls))
     went_back = [line for worker in run.stage.workers for line in worker.lines() if line["msg"] == "message goes back"]
     assert "EARLIER_OF_GROUP_WENT_BACK" in {line["reason"] for line in went_back}
     done = [line["event"]["id"] for line in _lines(run) if line["outcome"] != "failed"]
-    # Each once, in its place; one whose delete was not answered may come again, after it was handled.
+    # In order, each first time. A message whose delete was not answered may be handled once more later.
     assert list(dict.fromkeys(done)) == [f"{GROUP}-{rev}" for rev in REVISIONS]
 
 

@@ -1,4 +1,4 @@
-"""Workers killed at random moments, and stopped in order in the middle of their work."""
+"""Workers killed at random moments, and stopped by SIGTERM under load."""
 
 import time
 
@@ -12,41 +12,41 @@ STOPS = 8
 
 
 def test_no_fault(run: FaultRun) -> None:
-    """The load and the audit themselves."""
+    """Load and audit work without a fault."""
     run.workers(2)
     run.load.wait_published(500, within_s=90)
     assert run.finish().syncs > 0
 
 
 def test_killed_at_random_moments(run: FaultRun, kills: int) -> None:
-    """Three workers; one of them is killed and another one started, again and again, one in eight while it starts."""
+    """One of three workers is killed and replaced, many times. One kill in eight hits a worker that is starting."""
     workers = run.workers(3)
-    at_work = 0
+    working_kills = 0
     while run.kills < kills:
         if run.random.random() < 1 / 8:
             victim = run.stage.worker()
             time.sleep(run.random.random() * 2)
         else:
-            wait_until(lambda: any(map(_works, workers)), within_s=60, what=lambda: "one of the workers works")
-            victim = run.random.choice([worker for worker in workers if _works(worker)])
+            wait_until(lambda: any(map(_handles_events, workers)), within_s=60, what=lambda: "a worker handles events")
+            victim = run.random.choice([worker for worker in workers if _handles_events(worker)])
             workers[workers.index(victim)] = run.stage.worker()
             time.sleep(run.random.random() * 0.4)
-        at_work += _works(victim)
+        working_kills += _handles_events(victim)
         victim.kill()
         run.kills += 1
         if run.kills % 20 == 0:
-            run.say(f"{run.kills} kills, {run.load.published} messages published")
-    run.notes["killed at work"] = str(at_work)
-    assert at_work > kills / 2
+            run.report(f"{run.kills} kills, {run.load.published} messages published")
+    run.notes["killed at work"] = str(working_kills)
+    assert working_kills > kills / 2
     assert run.finish(within_s=120).syncs > 0
 
 
-def _works(worker: WorkerProcess) -> bool:
+def _handles_events(worker: WorkerProcess) -> bool:
     return b"CONVERSATION_SYNC_AUDIT" in worker.log.read_bytes()
 
 
 def test_stopped_in_the_middle_of_its_work(run: FaultRun) -> None:
-    """What is not handed back would not come again within the run."""
+    """Visibility is 15 minutes: a message that is not handed back would not return within the run."""
     patient = {"VisibilityTimeout": "900"}
     run.stage.sqs.set_queue_attributes(QueueUrl=run.stage.variables["SQS_QUEUE_URL"], Attributes=patient)
     workers = run.workers(2, SHUTDOWN_SECONDS=str(SHUTDOWN_SECONDS))
@@ -65,7 +65,7 @@ def test_stopped_in_the_middle_of_its_work(run: FaultRun) -> None:
 
 
 def test_an_idle_worker_stops_at_once(run: FaultRun) -> None:
-    """In the middle of a long poll."""
+    """SIGTERM during a long poll."""
     [worker] = run.workers(1)
     run.load.wait_published(100, within_s=60)
     run.load.stop()

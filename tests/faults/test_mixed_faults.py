@@ -1,4 +1,4 @@
-"""All the mild faults of SQS and SNS together, for a minute, on two workers that share a queue."""
+"""All short faults of SQS and SNS at once, for a minute, on two workers that share a queue."""
 
 import time
 from contextlib import ExitStack
@@ -24,14 +24,14 @@ from tests.faults.test_queue_faults import both_transports, finish
 
 SETTLING = ("DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch")
 ALL = ("ReceiveMessage", *SETTLING, "PublishBatch")
-WEATHER_S = 60
+FAULTS_S = 60
 
 
-def test_a_minute_of_bad_weather(run: FaultRun, proxy: AwsProxy) -> None:
+def test_a_minute_of_mixed_faults(run: FaultRun, proxy: AwsProxy) -> None:
     both_transports(run)
-    with ExitStack() as weather:
+    with ExitStack() as stack:
         active_faults = [
-            weather.enter_context(proxy.failing(fault, *actions, share=share))
+            stack.enter_context(proxy.failing(fault, *actions, share=share))
             for fault, actions, share in (
                 (SQS_FAILING, ("ReceiveMessage", *SETTLING), 0.04),
                 (SQS_UNAVAILABLE, ("ReceiveMessage", *SETTLING), 0.04),
@@ -47,9 +47,9 @@ def test_a_minute_of_bad_weather(run: FaultRun, proxy: AwsProxy) -> None:
                 (Delay(seconds=1), ALL, 0.1),
             )
         ]
-        # Half of the receivers hear nothing until their own patience ends.
-        weather.enter_context(proxy.failing(Hang(), "ReceiveMessage", times=4))
-        time.sleep(WEATHER_S)
+        # Half of the receivers get no answer until their read timeout ends.
+        stack.enter_context(proxy.failing(Hang(), "ReceiveMessage", times=4))
+        time.sleep(FAULTS_S)
     assert all(active.hits > 0 for active in active_faults)
     finish(run, proxy)
     run.notes["calls met"] = f"{sum(active.hits for active in active_faults)} of {len(proxy.calls)}"

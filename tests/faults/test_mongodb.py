@@ -1,4 +1,4 @@
-"""MongoDB killed, voted out, slow, silent, full; commits that were lost on their way, and commits whose answer was."""
+"""Faults of MongoDB: killed, stepped down, slow, suspended, out of connections; lost commits and lost answers."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ RunOn = Callable[..., FaultRun]
 
 
 def unready(worker: WorkerProcess) -> str:
-    """Why the worker says it is not ready, waited for; it lives all the while."""
+    """The reason that `/readyz` gives for the store; waits for status 503. `/healthz` must stay 200."""
     wait_until(lambda: worker.http("/readyz")[0] == 503, within_s=30, what=lambda: "the worker says it is not ready")
     assert worker.http("/healthz")[0] == 200
     return str(worker.http("/readyz")[1]["checks"]["store"].get("reason", ""))
@@ -72,14 +72,14 @@ def test_a_commit_is_lost_on_its_way(run: FaultRun, mongod: Mongod, kind: str) -
 
 
 def test_mongodb_slow(run: FaultRun, mongod: Mongod) -> None:
-    """Up to half a second each command, so that some batches take longer than they may."""
+    """Up to half a second a command, so that some batches miss their deadline."""
     with MongoProxy(mongod.port, Random(run.seed)) as proxy:
         run.workers(2, MONGODB_URI=proxy.uri, **IMPATIENT)
         for latency_s in (0.05, 0.2, 0.5, 0.0):
             proxy.faults.latency_s = latency_s
             time.sleep(5)
         run.finish()
-        assert run.pauses > 0, "some batches were to take longer than they may"
+        assert run.pauses > 0, "no batch missed its deadline"
 
 
 def test_mongodb_silent_past_every_deadline(run: FaultRun, mongod: Mongod) -> None:
@@ -100,7 +100,7 @@ def test_mongodb_silent_past_every_deadline(run: FaultRun, mongod: Mongod) -> No
 
 
 def test_connections_run_out(run: FaultRun, mongod: Mongod) -> None:
-    """Two for thirty-two lanes, each command takes its time, and nobody waits longer than the fifth of a second."""
+    """Two connections for 32 lanes, slow commands, and a wait of at most 0.2 s for a connection."""
     with MongoProxy(mongod.port, Random(run.seed)) as proxy:
         uri = f"{proxy.uri}&maxPoolSize=2&waitQueueTimeoutMS=200"
         workers = run.workers(2, MONGODB_URI=uri, LANES="32", **IMPATIENT)
@@ -109,4 +109,4 @@ def test_connections_run_out(run: FaultRun, mongod: Mongod) -> None:
         proxy.faults.latency_s = 0.0
         run.finish()
     lines = [line for worker in workers for line in worker.lines()]
-    assert any("maxPoolSize" in line.get("reason", "") for line in lines), "connections were to run out"
+    assert any("maxPoolSize" in line.get("reason", "") for line in lines), "connections did not run out"

@@ -1,4 +1,4 @@
-"""A store slower than the queue, and one conversation that everybody wants: the rest goes on."""
+"""A store slower than the queue, and a contended conversation, which must not delay others."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ IN_HAND_MAX = 60
 GROWTH_MB_MAX = 25.0
 BATCH = 10
 ROUNDS = 3
-# Shorter than MongoDB lets a transaction live in these suites.
+# Shorter than the lifetime limit of transactions in these suites.
 HELD_S = 4.0
 
 
@@ -46,16 +46,16 @@ def test_a_store_slower_than_the_queue(run: FaultRun, mongod: Mongod) -> None:
             time.sleep(0.5)
             in_hand.append(run.stage.in_flight())
             memory_mb.append(rss_mb(worker))
-            # Slow is not away.
+            # A slow store is not reported as away.
             assert worker.http("/readyz") == (200, {"ready": True, "checks": {part: {"ok": True} for part in _PARTS}})
-        assert run.stage.depth() > IN_HAND_MAX, "the store was to be slower than the queue"
+        assert run.stage.depth() > IN_HAND_MAX, "the store is not slower than the queue"
         assert max(in_hand) <= IN_HAND_MAX
-        assert max(in_hand) > IN_HAND_MAX // 2, "there was to be pressure"
+        assert max(in_hand) > IN_HAND_MAX // 2, "there is no pressure"
         growth_mb = max(memory_mb) - memory_mb[4]
         assert growth_mb < GROWTH_MB_MAX
         run.notes |= {"in hand": str(max(in_hand)), "RSS": f"{max(memory_mb):.0f} MB, grew {growth_mb:.1f}"}
         proxy.faults.latency_s = 0.0
-        assert run.finish().redeliveries == 0, "what waits in hand stays hidden from others"
+        assert run.finish().redeliveries == 0, "a message in hand was delivered again"
 
 
 _PARTS = ("queue", "store", "pipelines", "progress")
@@ -63,13 +63,13 @@ _PARTS = ("queue", "store", "pipelines", "progress")
 
 @contextlib.contextmanager
 def uncontended(_: Database[dict[str, Any]], __: str) -> Iterator[None]:
-    """Nobody else wants it."""
+    """No other writer."""
     yield
 
 
 @contextlib.contextmanager
 def held(database: Database[dict[str, Any]], key: str) -> Iterator[None]:
-    """A transaction of somebody else's has written the conversation and does not end."""
+    """Another writer's open transaction holds the conversation."""
     with database.client.start_session() as session, session.start_transaction():
         database["conversations"].update_one({"_id": key}, {"$set": {"held": True}}, session=session)
         yield
@@ -77,16 +77,16 @@ def held(database: Database[dict[str, Any]], key: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def hammered(database: Database[dict[str, Any]], key: str) -> Iterator[None]:
-    """Somebody else writes the conversation, some hundred times a second."""
+def updated_often(database: Database[dict[str, Any]], key: str) -> Iterator[None]:
+    """Another writer updates the conversation some hundred times a second."""
     ended = threading.Event()
 
-    def hammer() -> None:
+    def update() -> None:
         while not ended.is_set():
             database["conversations"].update_one({"_id": key}, {"$inc": {"hammered": 1}})
             time.sleep(0.003)
 
-    thread = threading.Thread(target=hammer, daemon=True)
+    thread = threading.Thread(target=update, daemon=True)
     thread.start()
     try:
         yield
@@ -96,21 +96,21 @@ def hammered(database: Database[dict[str, Any]], key: str) -> Iterator[None]:
 
 
 @pytest.fixture
-def slow_enough(mongod: Mongod, seed: int) -> Iterator[str]:
-    """A way to MongoDB on which a transaction lasts long enough to meet whoever hammers."""
+def slow_uri(mongod: Mongod, seed: int) -> Iterator[str]:
+    """The URI of a proxy that makes transactions long enough to conflict with frequent updates."""
     with MongoProxy(mongod.port, Random(seed)) as proxy:
         proxy.faults.latency_s = 0.01
         yield proxy.uri
 
 
-@pytest.mark.parametrize("contended", [held, hammered])
+@pytest.mark.parametrize("contended", [held, updated_often])
 def test_one_conversation_holds_up_no_other(
-    run_on: Callable[..., FaultRun], mongod: Mongod, slow_enough: str, contended: Callable[..., Any]
+    run_on: Callable[..., FaultRun], mongod: Mongod, slow_uri: str, contended: Callable[..., Any]
 ) -> None:
-    """In one lane: the nine that nobody else wants are settled about as soon as without the tenth's trouble."""
+    """In one lane: nine conversations are settled about as soon as without contention on the tenth."""
     run = run_on(mongod.uri, pairs=30, per_second=10)
     stage = run.stage
-    [worker] = run.workers(1, MONGODB_URI=slow_enough, LANES="1")
+    [worker] = run.workers(1, MONGODB_URI=slow_uri, LANES="1")
     run.load.wait_published(100, within_s=60)
     outside = Outside(run.seed)
     streams = [outside.conversation(number) for number in range(BATCH)]
@@ -128,20 +128,20 @@ def test_one_conversation_holds_up_no_other(
     tenth_s = [tenth for kind, (tenth, *_) in rounds if kind is contended]
     run.notes |= {"nine within": f"{nine_s:.2f} s", "else": f"{free_s:.2f} s", "tenth after": f"{max(tenth_s):.2f} s"}
     if contended is held:
-        assert min(tenth_s) > HELD_S - 0.5, "the tenth was to be held"
-    assert run.metrics.count(Metric.CONFLICT) > ROUNDS, "the tenth was to be contended"
+        assert min(tenth_s) > HELD_S - 0.5, "the tenth was not held"
+    assert run.metrics.count(Metric.CONFLICT) > ROUNDS, "the tenth was not contended"
     assert nine_s < free_s + HELD_S / 2
     run.finish()
 
 
 def _settled_after_s(run: FaultRun, worker: WorkerProcess, contended: Any, bodies: list[str]) -> list[float]:
-    """How long each took, while the first one's conversation is contended."""
+    """Seconds until each message is settled while the conversation of the first is contended."""
     with contended(run.stage.database, "conversation-0"):
         os.kill(worker.process.pid, signal.SIGSTOP)
         ids = _sent(run, bodies)
         began = time.time()
         os.kill(worker.process.pid, signal.SIGCONT)
-        # Nothing is looked at meanwhile: that would take the time it is to measure.
+        # No polling meanwhile: it would slow the worker that is measured.
         time.sleep(HELD_S)
     wait_until(lambda: _done(worker).keys() >= set(ids), within_s=60, what=lambda: "all are settled")
     done = _done(worker)
@@ -149,7 +149,7 @@ def _settled_after_s(run: FaultRun, worker: WorkerProcess, contended: Any, bodie
 
 
 def _sent(run: FaultRun, bodies: list[str]) -> list[str]:
-    """All of them in one call; the ids that the queue gives them."""
+    """Sends all messages in one call. Returns their ids."""
     entries = [{"Id": str(number), "MessageBody": text} for number, text in enumerate(bodies)]
     answer = run.stage.sqs.send_message_batch(QueueUrl=run.stage.variables["SQS_QUEUE_URL"], Entries=entries)
     ids = {int(each["Id"]): each["MessageId"] for each in answer["Successful"]}
@@ -157,7 +157,7 @@ def _sent(run: FaultRun, bodies: list[str]) -> list[str]:
 
 
 def _done(worker: WorkerProcess) -> Mapping[str, datetime]:
-    """When each message was settled."""
+    """The time of settlement by message id."""
     times = {}
     for line in worker.lines():
         if line["msg"] == "message done":

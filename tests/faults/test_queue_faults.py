@@ -1,4 +1,4 @@
-"""SQS failing under load: each call refused, throttled, cut off; batches failing in part; answers lost; SQS away."""
+"""Faults of SQS under load: calls refused, throttled, cut off; failed entries; lost answers; SQS away."""
 
 import time
 from collections import Counter
@@ -20,7 +20,7 @@ from tests.faults.proxies.aws_fault import (
     LoseAnswer,
 )
 from tests.faults.proxies.aws_proxy import ActiveFault, AwsProxy
-from tests.faults.proxies.aws_record import deliveries, handled_again
+from tests.faults.proxies.aws_record import deliveries, rightly_redelivered
 from worker.telemetry.metrics import Metric
 
 ACTIONS = ("ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch")
@@ -37,7 +37,7 @@ def finish(run: FaultRun, proxy: AwsProxy, *, within_s: float = 90) -> None:
     """The end of a run behind the proxy, which knows which messages SQS rightly delivered again."""
     run.load.stop()
     run.stage.wait_drained(within_s=within_s)
-    run.finish(within_s=within_s, delete_may_have_failed=handled_again(proxy.calls))
+    run.finish(within_s=within_s, delete_may_have_failed=rightly_redelivered(proxy.calls))
 
 
 def until_met(active: ActiveFault, times: int = 3) -> None:
@@ -58,9 +58,9 @@ def test_each_call_to_sqs_fails_for_a_while(run: FaultRun, proxy: AwsProxy) -> N
     both_transports(run)
     hits: Counter[str] = Counter()
     for fault in WHOLE:
-        # Deletes that fail keep messages in hand, so that visibility has to be extended, which fails as well.
+        # Failing deletes keep messages in hand, so that visibility has to be extended, which fails as well.
         for actions in (ACTIONS[:1], ACTIONS[1:]):
-            active_faults = [proxy.put(fault, action, share=0.8) for action in actions]
+            active_faults = [proxy.inject(fault, action, share=0.8) for action in actions]
             time.sleep(1.5 if len(actions) == 1 else 2.5)
             until_met(active_faults[0], 1)
             for action, active in zip(actions, active_faults, strict=True):
@@ -98,7 +98,7 @@ def test_batches_fail_in_part_and_answers_are_lost(run: FaultRun, proxy: AwsProx
     }
     assert failed_tries
     assert all(tries[receipt] > 1 for receipt in failed_tries), "an entry that fails is tried again"
-    # Told and not deleted, to the end of all tries: that is what the metric counts.
+    # The metric counts the messages whose delete failed to the end of all tries.
     unsettled = [one for one in deliveries(proxy.calls).values() if one.tries and one.deleted_at is None]
     assert unsettled
     assert run.metrics.count(Metric.UNSETTLED) == len(unsettled)
@@ -112,7 +112,7 @@ def test_sqs_and_sns_are_away_hang_and_come_back(run: FaultRun, proxy: AwsProxy,
         time.sleep(4)
     with proxy.failing(Hang()):
         time.sleep(4)
-    # Longer than a worker waits for the answer to anything but a long poll.
+    # Longer than a worker waits for any answer but that of a long poll.
     localstack.suspend()
     try:
         time.sleep(12)

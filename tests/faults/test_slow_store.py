@@ -1,4 +1,4 @@
-"""The store slower than the visibility timeout: the heartbeat keeps what is in hand; where it fails, all is well."""
+"""A store slower than the visibility timeout: visibility is extended, and where that fails no write is lost."""
 
 import time
 from collections import Counter
@@ -19,11 +19,11 @@ def _delivered(proxy: AwsProxy) -> Counter[str]:
     return Counter(each for call in proxy.calls_of("ReceiveMessage") for each in call.delivered.values())
 
 
-def test_visibility_is_kept_under_a_slow_store_and_lapses_without_a_heartbeat(
+def test_visibility_is_kept_under_a_slow_store_and_lapses_without_extensions(
     run: FaultRun, proxy: AwsProxy, mongod: Mongod
 ) -> None:
     set_visibility(run, VISIBILITY_S)
-    # No outage: the store is slow, and does not fail.
+    # A deadline longer than the pauses: the store counts as slow, not as away.
     run.workers(2, STORE_DEADLINE_SECONDS="30")
     run.load.wait_published(100, within_s=60)
     mongod.suspend()
@@ -32,7 +32,7 @@ def test_visibility_is_kept_under_a_slow_store_and_lapses_without_a_heartbeat(
         time.sleep(PAUSE_S)
         kept = proxy.calls_of("ChangeMessageVisibilityBatch")
         assert any(call.carried_out for call in kept)
-        assert max(_delivered(proxy).values()) == 1, "what is in hand is hidden from the other worker"
+        assert max(_delivered(proxy).values()) == 1, "a message in hand was delivered to the other worker"
     finally:
         mongod.resume()
     run.load.wait_published(run.load.published + 100, within_s=60)
@@ -43,11 +43,11 @@ def test_visibility_is_kept_under_a_slow_store_and_lapses_without_a_heartbeat(
             time.sleep(PAUSE_S)
         assert active.hits > 0
         again = sum(times > 1 for times in _delivered(proxy).values())
-        assert again > 0, "without a heartbeat the other worker was to get them, too"
+        assert again > 0, "without extensions no message was delivered to the other worker"
     finally:
         mongod.resume()
     finish(run, proxy)
     run.notes["delivered twice"] = str(again)
     lost = run.metrics.count(Metric.VISIBILITY_LOST)
-    assert lost > 0, "it is told"
+    assert lost > 0, "the lost visibility is not counted"
     run.notes["visibility lost"] = str(lost)

@@ -1,4 +1,4 @@
-"""SNS failing under load: nothing that is settled waits for it, and in the end every announcement is out."""
+"""Faults of SNS under load: settlements do not wait for SNS, and every announcement is published in the end."""
 
 import time
 
@@ -34,7 +34,7 @@ FAULTS: tuple[Fault, ...] = (
 )
 HANGS_S = 12.0
 SETTLED_WITHIN_S = 8.0
-"""From a worker's hand to its delete, on a busy machine. What waited for a hanging SNS would take longer."""
+"""From delivery to delete, on a busy machine. Less than the time that SNS hangs."""
 
 
 def test_sns_refuses_and_nothing_waits_for_it(run: FaultRun, proxy: AwsProxy) -> None:
@@ -49,7 +49,7 @@ def test_sns_refuses_and_nothing_waits_for_it(run: FaultRun, proxy: AwsProxy) ->
         time.sleep(HANGS_S)
         until_met(active, 1)
     ended = time.monotonic()
-    assert run.stage.database["outbox"].count_documents({}) > 0, "the relay was to have something left to do"
+    assert run.stage.database["outbox"].count_documents({}) > 0, "the outbox is empty, so nothing is left for the relay"
     finish(run, proxy)
 
     held_s = [
@@ -63,5 +63,5 @@ def test_sns_refuses_and_nothing_waits_for_it(run: FaultRun, proxy: AwsProxy) ->
     assert slow < SETTLED_WITHIN_S
     assert run.metrics.count(Metric.PUBLISH_LEFT) > 0
     assert run.metrics.count(Metric.RELAYED) > 0
-    # Refused for a while is not refused for good.
+    # A temporary refusal sets no announcement aside.
     assert run.metrics.count(Metric.SET_ASIDE) == 0

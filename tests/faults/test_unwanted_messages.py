@@ -1,4 +1,4 @@
-"""Floods: every second message is poison, of every kind; and a topic that sends megabytes of what is not ours."""
+"""Unwanted messages under load: poison of every kind, and megabytes of events of other services."""
 
 import json
 import time
@@ -17,15 +17,15 @@ LARGE_BYTES = 240_000
 LARGE = 60
 SMALL = 1_500
 GROWN_MB_MAX = 48
-"""Ten receivers' worth of large messages and what the allocator keeps of it."""
-MARK = "not-of-ours"
+"""The large messages of ten receives, and the memory that the allocator keeps."""
+MARK = "other-service"
 
 
 def test_every_second_message_is_poison(run: FaultRun, proxy: AwsProxy) -> None:
     run.load.delivery.poison_every = 1
     run.workers(2)
     kinds = {kind.body for kind in POISON}
-    # By chance: most of them, and many of them several times.
+    # Kinds are drawn at random, so most kinds occur, many of them several times.
     wait_until(
         lambda: len(run.load.delivery.poisoned) > 0.75 * len(kinds),
         within_s=120,
@@ -39,28 +39,28 @@ def test_every_second_message_is_poison(run: FaultRun, proxy: AwsProxy) -> None:
     assert bad / good > 0.3
     held_s = sorted(one.deleted_at - one.at for one in deliveries(proxy.calls).values() if one.deleted_at is not None)
     run.notes["in hand, median and most"] = f"{held_s[len(held_s) // 2]:.2f} s, {held_s[-1]:.2f} s"
-    assert held_s[len(held_s) // 2] < 2, "poison starves nothing"
+    assert held_s[len(held_s) // 2] < 2, "poison delays other messages"
 
 
-def test_a_topic_sends_megabytes_of_events_that_are_not_ours(run: FaultRun, proxy: AwsProxy) -> None:
+def test_a_topic_sends_megabytes_of_events_of_other_services(run: FaultRun, proxy: AwsProxy) -> None:
     (worker,) = run.workers(1)
     run.load.wait_published(60, within_s=60)
-    _flood(run, large=20, small=200)
+    _publish_unknown(run, large=20, small=200)
     _wait_handled(run, 220)
     before_mb = _resident_mb(worker)
-    _flood(run, large=LARGE, small=SMALL)
+    _publish_unknown(run, large=LARGE, small=SMALL)
     _wait_handled(run, 220 + LARGE + SMALL)
     grown_mb = _resident_mb(worker) - before_mb
     run.notes["memory"] = f"{before_mb} MB, {grown_mb:+d} MB after {LARGE * LARGE_BYTES // 1_000_000} MB"
     assert grown_mb < GROWN_MB_MAX
     finish(run, proxy)
-    # No trace in the store: neither in a document nor as one's id.
+    # The store holds no trace of them.
     for name in run.stage.database.list_collection_names():
         for document in run.stage.database[name].find():
             assert MARK not in json.dumps(document, default=str), f"{name} {document['_id']}"
 
 
-def _flood(run: FaultRun, *, large: int, small: int) -> None:
+def _publish_unknown(run: FaultRun, *, large: int, small: int) -> None:
     stage, topic = run.stage, run.stage.variables["SNS_CONVERSATION_TOPIC_ARN"]
     for number in range(large):
         stage.sns.publish(TopicArn=topic, Message=json.dumps(_unknown(number, "x" * LARGE_BYTES)))

@@ -1,6 +1,6 @@
-"""How the events of the services outside come to the topics: late, in any order, some of them twice, none of them lost.
+"""Publishes the events of the outside services: some late, out of order or twice, none lost.
 
-Poison is mixed in, straight into the queue. SNS and SQS may be away: then it waits and tries again.
+Poison messages are sent straight into the queue between them. While SNS or SQS is away, publishing is retried.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ _LATE: Final = 0.3
 _LATE_S_MAX: Final = 2.0
 _TWICE: Final = 0.1
 _TWICE_S_MAX: Final = 6.0
-_ROUND_S: Final = 0.05
+_POLL_S: Final = 0.05
 
-# What SQS itself does not take cannot come this way.
+# Bodies that SQS accepts.
 POISON: Final = [kind for kind in MALFORMED if kind.sendable and len(kind.body) < 10_000]
 
 
 @dataclass(slots=True, kw_only=True)
 class EventDelivery:
-    """`run` carries what is posted, until `ended` and empty. `poison_every`: one poison message for so many events."""
+    """Publishes scheduled events until `ended` is set and none is left. `poison_every`: events per poison message."""
 
     stage: Stage
     random: Random
@@ -42,55 +42,55 @@ class EventDelivery:
     event_ids: set[str] = field(default_factory=set)
     ended: bool = False
     abandoned: bool = False
-    again: bool = False
-    """All that was published so far is to be published once more."""
+    publish_all_again: bool = False
+    """Set by a test to publish every event of the run once more."""
     _published: list[dict[str, Any]] = field(default_factory=list)
     _due: list[tuple[float, int, dict[str, Any]]] = field(default_factory=list)
     _count: int = 0
 
-    def delivery(self, event: dict[str, Any]) -> None:
-        """An event just made: on its way now or later, once or twice."""
+    def deliver(self, event: dict[str, Any]) -> None:
+        """Schedules a new event: now or later, once or twice."""
         self.event_ids.add(event["id"])
         late_s = self.random.random() * _LATE_S_MAX if self.random.random() < _LATE else 0.0
-        self._push(event, late_s)
+        self._schedule(event, late_s)
         if self.random.random() < _TWICE:
-            self._push(event, late_s + self.random.random() * _TWICE_S_MAX)
+            self._schedule(event, late_s + self.random.random() * _TWICE_S_MAX)
 
     async def run(self) -> None:
-        """Carry."""
+        """Publishes events as they fall due, until `abandoned`, or until `ended` and none is left."""
         while not self.abandoned and (self._due or not self.ended):
             now = time.monotonic()
             due = []
-            if self.again:
-                self.again = False
+            if self.publish_all_again:
+                self.publish_all_again = False
                 for event in self._published:
-                    self._push(event, self.random.random() * _LATE_S_MAX)
+                    self._schedule(event, self.random.random() * _LATE_S_MAX)
             while self._due and (self._due[0][0] <= now or self.ended):
                 due.append(heapq.heappop(self._due)[2])
             if due:
                 await self._write_with_retries([_wrapped(event) for event in due])
                 self._published.extend(due)
                 self.published += len(due)
-            await self._poison(len(due))
-            await asyncio.sleep(_ROUND_S)
+            await self._send_poison(len(due))
+            await asyncio.sleep(_POLL_S)
 
-    def _push(self, event: dict[str, Any], after_s: float) -> None:
+    def _schedule(self, event: dict[str, Any], after_s: float) -> None:
         self._count += 1
         heapq.heappush(self._due, (time.monotonic() + after_s, self._count, event))
 
-    async def _poison(self, events: int) -> None:
+    async def _send_poison(self, events: int) -> None:
         for _ in range(events):
             if self.random.random() < 1 / self.poison_every:
                 body = self.random.choice(POISON).body
-                if await self._done(lambda body=body: self.stage.send([body])):
+                if await self._succeeded(lambda body=body: self.stage.send([body])):
                     self.poisoned[body] += 1
 
     async def _write_with_retries(self, messages: Sequence[dict[str, Any]]) -> None:
-        # What was published before the fault is published again: one more event that comes twice.
-        while not (await self._done(lambda: self.stage.publish(messages)) or self.abandoned):  # noqa: ASYNC110
+        # A retry publishes the whole list: events that had been accepted arrive twice.
+        while not (await self._succeeded(lambda: self.stage.publish(messages)) or self.abandoned):  # noqa: ASYNC110
             await asyncio.sleep(0.2)
 
-    async def _done(self, work: Any) -> bool:
+    async def _succeeded(self, work: Any) -> bool:
         try:
             await asyncio.to_thread(work)
         except (BotoCoreError, ClientError):
@@ -99,7 +99,7 @@ class EventDelivery:
 
 
 def _wrapped(event: dict[str, Any]) -> dict[str, Any]:
-    """As the producers publish it; `publishedAt` is when they meant to, however late it comes."""
+    """The event as the producers publish it. `publishedAt` does not include the delay of this load."""
     return {
         "id": f"message-{event['id']}",
         "name": event["name"],

@@ -1,4 +1,4 @@
-"""The load of a fault run: the services outside and their post, in a thread beside the test that does the harm."""
+"""The load of a fault run: outside services and their events, in a thread beside the test that injects faults."""
 
 import asyncio
 import threading
@@ -13,10 +13,10 @@ _END_S = 60.0
 
 
 class Load:
-    """Writes from `start` until `stop`, `per_second` of them at most."""
+    """Writes from `start` until `stop`, at most `per_second` a second."""
 
     def __init__(self, stage: Stage, *, uri: str, seed: int, pairs: int, per_second: float) -> None:
-        """`uri`: straight to MongoDB. The services outside stand beside the worker, not behind its faults."""
+        """`uri`: MongoDB itself. The outside services do not pass through a proxy of the worker."""
         chance = Random(seed)
         self.delivery = EventDelivery(stage=stage, random=Random(chance.random()))
         self.services = OutsideServices(
@@ -35,27 +35,27 @@ class Load:
 
     @property
     def published(self) -> int:
-        """Messages published so far; raises what the load failed of."""
+        """The number of messages published so far. Raises AssertionError where the load itself failed."""
         if self._failed is not None:
             raise AssertionError("the load itself failed") from self._failed
         return self.delivery.published
 
     def stop(self) -> None:
-        """Write no more; all that was written is published when this returns."""
+        """Ends the load. Every write is published when this returns."""
         self.services.stopping = True
         self._thread.join(_END_S)
         assert not self._thread.is_alive(), f"the load did not end within {_END_S:.0f} s"
         assert self.published > 0
 
     def abandon(self) -> None:
-        """End it where the run has failed: what is written meanwhile counts no more."""
+        """Ends the load of a failed run, without publishing the rest."""
         self.services.stopping = True
         self.delivery.abandoned = True
         if self._thread.is_alive():
             self._thread.join(_END_S)
 
     def wait_published(self, count: int, *, within_s: float) -> None:
-        """Until so many messages are published."""
+        """Waits until `count` messages are published."""
         deadline = time.monotonic() + within_s
         while self.published < count:
             assert time.monotonic() < deadline, f"{self.published} of {count} messages published within {within_s} s"
@@ -64,7 +64,7 @@ class Load:
     def _run(self) -> None:
         try:
             asyncio.run(self._work())
-        except BaseException as error:  # noqa: BLE001 - of another thread: told by `published`
+        except BaseException as error:  # noqa: BLE001 - raised again by `published`, in the thread of the test
             self._failed = error
 
     async def _work(self) -> None:

@@ -1,8 +1,8 @@
-"""The services outside, as a load: they write both records in the worker's database, and announce every write.
+"""The outside services: they write conversations and work-items in the worker's database, and publish every write.
 
-They write as owners do, in transactions on the document's revision, beside the worker and against it, whatever befalls
-MongoDB; an event goes out only when its write is known to be in. Events come late, in any order, some of them twice.
-What is true of each pair is noted as it is written (`sync.contract`), so that the audit can say whether one was lost.
+A write is a transaction that checks the document's revision; it competes with the worker's writes and is retried
+through every fault of MongoDB. Its event is published once the write is known to be committed. The history of each
+pair is recorded (`sync.contract`), so that the audit can tell whether a write was lost.
 """
 
 import asyncio
@@ -45,10 +45,10 @@ from worker.store.transaction_steps import steps_of
 
 USERS: Final = 16
 _WRITERS: Final = 6
-_ANSWER_S: Final = 5.0
-_DELETED: Final = 0.02
+_ANSWER_WITHIN_S: Final = 5.0
+_DELETE_CHANCE: Final = 0.02
 _KNOWN_REVISIONS: Final = 3
-"""Whoever writes a work-item may have read one of so many last revisions of the conversation."""
+"""The writer of a work-item has read one of this many latest revisions of the conversation."""
 
 
 def session_documents() -> list[dict[str, Any]]:
@@ -70,12 +70,12 @@ _SESSIONS: Final = {
 
 
 class _WriteConflict(Exception):
-    """Somebody else has written the document since it was read."""
+    """Another writer has changed the document since it was read."""
 
 
 @dataclass(slots=True)
 class PairHistory:
-    """What is true of one conversation."""
+    """One conversation with its work-items: the writes so far, and what each field must hold."""
 
     key: str
     random: Random
@@ -88,14 +88,14 @@ class PairHistory:
 
     @property
     def item_key(self) -> str:
-        """The latest work-item's id; of none, one that is not stored."""
+        """The id of the latest work-item. Before the first work-item, an id that is not stored."""
         return f"{self.key}-w{self.items}"
 
 
 class _Write(Struct, frozen=True, kw_only=True):
     before: Document | None
     after: Document
-    knew: int | None = None
+    known_rev: int | None = None
 
     def plan(self, key: str) -> Plan:
         write = DocumentWrite(before=self.before, after=self.after)
@@ -108,7 +108,7 @@ class _Write(Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True, kw_only=True)
 class OutsideServices:
-    """All of them; `run` until told to stop."""
+    """The writers of all pairs. `run` writes until `stopping` is set."""
 
     uri: str
     database: str
@@ -121,7 +121,7 @@ class OutsideServices:
     stopping: bool = False
 
     async def run(self) -> None:
-        """Write until stopped; what was begun is written and posted to its end."""
+        """Writes until `stopping` is set. A write that has begun is committed and published."""
         where: dict[str, Any] = {"serverSelectionTimeoutMS": 5_000, "tz_aware": True}
         async with AsyncMongoClient[dict[str, Any]](self.uri, **where) as client, asyncio.TaskGroup() as tasks:
             for writer in range(_WRITERS):
@@ -130,7 +130,7 @@ class OutsideServices:
 
     def _case(self, key: str, number: int) -> PairHistory:
         chance = Random(self.random.random())
-        # Agents are shared by some conversations, so that others meet on their sessions, and not by all.
+        # Some conversations share an agent, so that their transactions write the same session.
         agents = {"u1": _agent(chance.randrange(USERS)), "u2": _agent(chance.randrange(USERS))}
         case = PairHistory(
             key=key,
@@ -151,10 +151,10 @@ class OutsideServices:
                 await self._work_item(client, case)
 
     async def _conversation(self, client: AsyncMongoClient[dict[str, Any]], case: PairHistory, writes: bool) -> bool:
-        """True where it is the work-item's turn."""
-        begins = not case.seen
-        if not begins and not writes:
-            found = await self._found(client, Collection.CONVERSATIONS, case.key)
+        """Reads or writes the conversation. Returns whether the work-item is written next."""
+        first = not case.seen
+        if not first and not writes:
+            found = await self._read(client, Collection.CONVERSATIONS, case.key)
             case.seen.append(found["rev"])
             return True
         written = await self._write_with_retries(client, Collection.CONVERSATIONS, case, case.key, _conversation_change)
@@ -163,15 +163,15 @@ class OutsideServices:
         return False
 
     async def _work_item(self, client: AsyncMongoClient[dict[str, Any]], case: PairHistory) -> None:
-        knew = case.random.choice(case.seen[-_KNOWN_REVISIONS:])
-        last = await self._found_or_none(client, Collection.WORK_ITEMS, case.item_key)
+        known_rev = case.random.choice(case.seen[-_KNOWN_REVISIONS:])
+        last = await self._read_or_none(client, Collection.WORK_ITEMS, case.item_key)
         if last is None or not last["active"]:
             case.items += 1
-            # Before the write: the worker may have completed it already when its answer comes.
+            # Reset before the write: the worker may complete the work-item before the answer of this write arrives.
             case.history = replace(case.history, work_item={})
 
         def change(case: PairHistory, before: Document | None) -> _Write | None:
-            return _work_item_change(case, before, knew)
+            return _work_item_change(case, before, known_rev)
 
         await self._write_with_retries(client, Collection.WORK_ITEMS, case, case.item_key, change)
 
@@ -183,55 +183,56 @@ class OutsideServices:
         key: str,
         change: Callable[[PairHistory, Document | None], _Write | None],
     ) -> _Write | None:
-        """Write, against whoever writes too and whatever befalls the store; None where there is nothing to write.
+        """Writes a document, retrying after conflicts and store errors. Returns None where there is nothing to write.
 
-        Only outside writes set `outsideRev`, and only this one writes here: so it tells which attempt is in.
+        Only outside writes set `outsideRev`, and this writer alone writes the document from outside. So the stored
+        `outsideRev` tells which attempt was committed.
         """
         tried: dict[int, _Write] = {}
         while not self.delivery.abandoned:
             with contextlib.suppress(PyMongoError, _WriteConflict):
-                before = await self._found_or_none(client, collection, key, surely=bool(tried))
+                before = await self._read_or_none(client, collection, key, linearizable=bool(tried))
                 if before is not None and before["attributes"]["outsideRev"] in tried:
-                    return self._wrote(case, tried[before["attributes"]["outsideRev"]])
+                    return self._record(case, tried[before["attributes"]["outsideRev"]])
                 rev = 1 if before is None else before["rev"] + 1
                 write = tried.get(rev) or change(case, before)
                 if write is None:
                     return None
                 tried[rev] = write
                 await self._commit(client, write.plan(case.key))
-                return self._wrote(case, write)
+                return self._record(case, write)
             await asyncio.sleep(0.05)
         raise asyncio.CancelledError
 
     async def _commit(self, client: AsyncMongoClient[dict[str, Any]], plan: Plan) -> None:
-        with timeout(_ANSWER_S):
+        with timeout(_ANSWER_WITHIN_S):
             async with client.start_session() as session, await session.start_transaction(write_concern=MAJORITY):
                 if not await write_steps(client[self.database], session, steps_of([plan], "outside")):
                     raise _WriteConflict
 
-    def _wrote(self, case: PairHistory, write: _Write) -> _Write:
-        wire = told_wire(write.before, write.after, knew=write.knew)
+    def _record(self, case: PairHistory, write: _Write) -> _Write:
+        wire = told_wire(write.before, write.after, knew=write.known_rev)
         event = read_object(wire)
         assert isinstance(event, Event), event
-        case.history = noted(case.history, event, write.after, write.knew)
+        case.history = noted(case.history, event, write.after, write.known_rev)
         case.writes += 1
         self.writes += 1
-        self.delivery.delivery(wire)
+        self.delivery.deliver(wire)
         return write
 
-    async def _found(self, client: AsyncMongoClient[dict[str, Any]], collection: Collection, key: str) -> Document:
-        found = await self._found_or_none(client, collection, key)
+    async def _read(self, client: AsyncMongoClient[dict[str, Any]], collection: Collection, key: str) -> Document:
+        found = await self._read_or_none(client, collection, key)
         assert found is not None
         return found
 
-    async def _found_or_none(
-        self, client: AsyncMongoClient[dict[str, Any]], collection: Collection, key: str, *, surely: bool = False
+    async def _read_or_none(
+        self, client: AsyncMongoClient[dict[str, Any]], collection: Collection, key: str, *, linearizable: bool = False
     ) -> Document | None:
-        """`surely`: as it is now, and not as a primary that has been voted out remembers it."""
-        concern = ReadConcern("linearizable" if surely else "local")
+        """Reads a document, retrying after store errors. `linearizable`: never a stale read from a deposed primary."""
+        concern = ReadConcern("linearizable" if linearizable else "local")
         at = client[self.database].get_collection(collection, read_concern=concern)
         while not self.delivery.abandoned:
-            with contextlib.suppress(PyMongoError), timeout(_ANSWER_S):
+            with contextlib.suppress(PyMongoError), timeout(_ANSWER_WITHIN_S):
                 return await at.find_one({"_id": key})
             await asyncio.sleep(0.05)
         raise asyncio.CancelledError
@@ -246,20 +247,20 @@ def _conversation_change(case: PairHistory, before: Document | None) -> _Write |
     choices = [
         after
         for name, fields in case.conversation_writes.items()
-        # A deletion is the end of a pair: few of them, or soon nobody would be left to write.
-        if (name != "delete" or case.random.random() < _DELETED)
+        # A deletion ends a pair, so deletions are rare.
+        if (name != "delete" or case.random.random() < _DELETE_CHANCE)
         and (after := conversation_written(before, fields, _now())) is not None
     ]
     return _Write(before=before, after=_stamped(case.random.choice(choices))) if choices else None
 
 
-def _work_item_change(case: PairHistory, before: Document | None, knew: int) -> _Write | None:
+def _work_item_change(case: PairHistory, before: Document | None, known_rev: int) -> _Write | None:
     if before is None:
-        after = work_item_created(case.key, case.items, knew, _now(), key=case.item_key)
-        return _Write(before=None, after=_stamped(after), knew=knew)
+        after = work_item_created(case.key, case.items, known_rev, _now(), key=case.item_key)
+        return _Write(before=None, after=_stamped(after), known_rev=known_rev)
     updated = (work_item_updated(before, fields, _now(), _SESSIONS) for fields in case.work_item_writes.values())
     choices = [after for after in updated if after is not None]
-    return _Write(before=before, after=_stamped(case.random.choice(choices)), knew=knew) if choices else None
+    return _Write(before=before, after=_stamped(case.random.choice(choices)), known_rev=known_rev) if choices else None
 
 
 def _stamped(after: Document) -> Document:

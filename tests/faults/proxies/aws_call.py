@@ -1,6 +1,6 @@
-"""A request to SQS or SNS as the fault proxy sees it: which call it is, its entries, and answers in its own protocol.
+"""A request to SQS or SNS as the fault proxy sees it: its action, its entries, and answers in the service's protocol.
 
-SQS speaks JSON, the call named in a header; SNS the query protocol, answered in XML. Leaves out sending anything.
+SQS speaks JSON and names the action in a header. SNS speaks the query protocol and answers in XML.
 """
 
 import json
@@ -21,7 +21,7 @@ _SUCCESSFUL: Final = re.compile(r"<Id>([^<]*)</Id>")
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """What goes back to the client."""
+    """An HTTP answer to the client."""
 
     status: int
     body: bytes
@@ -29,14 +29,14 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class EntryFault(Struct, frozen=True, kw_only=True):
-    """Why an entry of a batch failed, as the service would say it."""
+    """Why an entry of a batch fails, in the service's fields."""
 
     code: str = "InternalError"
     sender: bool = False
 
 
 class AwsCall(Struct, frozen=True, kw_only=True):
-    """One request. `entries` are those of a batch, with `Id`; a call of one thing has none."""
+    """One request. `entries`: those of a batch, each with its `Id`; empty for a call that is no batch."""
 
     service: Service
     action: str
@@ -44,7 +44,7 @@ class AwsCall(Struct, frozen=True, kw_only=True):
     entries: tuple[Mapping[str, Any], ...] = ()
 
     def without(self, failed: Sequence[str]) -> bytes:
-        """The body that asks for the other entries alone."""
+        """The body of the call without the failed entries."""
         left = [entry for entry in self.entries if entry["Id"] not in failed]
         if self.service == "sqs":
             return json.dumps({**json.loads(self.body), "Entries": left}).encode()
@@ -57,12 +57,12 @@ class AwsCall(Struct, frozen=True, kw_only=True):
         return urlencode(rest + members).encode()
 
     def failure(self, status: int, code: str, message: str = "made to fail") -> Answer:
-        """The service's own way to refuse the whole call."""
+        """The service's error answer for the whole call."""
         if self.service == "sqs":
-            told = json.dumps({"__type": f"com.amazonaws.sqs#{code}", "message": message}).encode()
+            answer = json.dumps({"__type": f"com.amazonaws.sqs#{code}", "message": message}).encode()
             side = "Receiver" if status >= 500 else "Sender"
             headers = {"Content-Type": JSON_TYPE, "x-amzn-query-error": f"{code};{side}"}
-            return Answer(status=status, body=told, headers=headers)
+            return Answer(status=status, body=answer, headers=headers)
         side = "Receiver" if status >= 500 else "Sender"
         xml = (
             '<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error>'
@@ -72,15 +72,15 @@ class AwsCall(Struct, frozen=True, kw_only=True):
         return Answer(status=status, body=xml.encode(), headers={"Content-Type": XML_TYPE})
 
     def partly(self, carried_out: bytes | None, failed: Sequence[str], fault: EntryFault) -> Answer:
-        """The answer of a batch some of whose entries failed; `carried_out` answers the others, if any were sent."""
+        """The answer to a batch with failed entries. `carried_out`: the service's answer to the others, if any."""
         if self.service == "sqs":
-            told: dict[str, Any] = json.loads(carried_out or b"{}")
+            answer: dict[str, Any] = json.loads(carried_out or b"{}")
             more = [
                 {"Id": each, "SenderFault": fault.sender, "Code": fault.code, "Message": "made to fail"}
                 for each in failed
             ]
-            told = {"Successful": [], **told, "Failed": [*(told.get("Failed") or []), *more]}
-            return Answer(status=200, body=json.dumps(told).encode(), headers={"Content-Type": JSON_TYPE})
+            answer = {"Successful": [], **answer, "Failed": [*(answer.get("Failed") or []), *more]}
+            return Answer(status=200, body=json.dumps(answer).encode(), headers={"Content-Type": JSON_TYPE})
         successful = "".join(
             f"<member><Id>{one}</Id><MessageId>m-{one}</MessageId></member>"
             for one in _SUCCESSFUL.findall((carried_out or b"").decode())
@@ -99,7 +99,7 @@ class AwsCall(Struct, frozen=True, kw_only=True):
 
 
 def call_of(headers: Mapping[str, str], body: bytes) -> AwsCall:
-    """Which call a request is."""
+    """The call of a request."""
     target = headers.get("X-Amz-Target", "")
     if target.startswith("AmazonSQS."):
         entries = json.loads(body or b"{}").get("Entries") or ()

@@ -1,14 +1,16 @@
-"""What the proxy can do to a call: each fault a value, one case or a suite of cases picks among them.
+"""The faults that the proxy can inject into a call to SQS or SNS.
 
-Refuse        not forwarded; the service's own error
-FailEntries   some entries of a batch are not forwarded and told as failed, as the service tells it
-LoseAnswer    carried out, and the connection breaks before the answer
-Belie         carried out, and answered with an error
-Cut           the connection breaks before anything was carried out
-Delay         carried out, later
-Hang          no answer until the fault is lifted, and not carried out
-Garbage       not forwarded; an answer that is none, as from a box in between
-OffClock      the service's clock is off: another Date, and signatures with more than five minutes between are refused
+| fault | call carried out | the client gets |
+|---|---|---|
+| `Refuse` | no | the service's error |
+| `FailEntries` | except the failed entries of the batch | the service's answer with failed entries |
+| `LoseAnswer` | yes | a broken connection |
+| `AnswerWithError` | yes | the service's error |
+| `Cut` | no | a broken connection |
+| `Delay` | yes, later | the answer, later |
+| `Hang` | no | no answer until the fault is lifted, then a broken connection |
+| `Garbage` | no | status 200 with a page of HTML, as from an intermediary |
+| `ClockSkew` | unless the signature is more than five minutes off the service's clock | another `Date` |
 """
 
 from datetime import timedelta
@@ -19,54 +21,54 @@ from msgspec import Struct, field
 from tests.faults.proxies.aws_call import EntryFault
 
 SKEW_MAX: Final = timedelta(minutes=5)
-"""What AWS allows between a signature's time and its own."""
+"""The difference that AWS accepts between the time of a signature and its own clock."""
 
 
 class Refuse(Struct, frozen=True, kw_only=True):
-    """Not forwarded; the service's own error."""
+    """Not carried out; answered with the service's error."""
 
     status: int
     code: str
 
 
 class FailEntries(Struct, frozen=True, kw_only=True):
-    """Each entry fails with chance `share`, is not forwarded, and is told as failed."""
+    """Each entry of a batch fails with probability `share`: it is not carried out, and the answer says so."""
 
     share: float = 1.0
     fault: EntryFault = field(default_factory=EntryFault)
 
 
 class LoseAnswer(Struct, frozen=True):
-    """Carried out, and the connection breaks before the answer."""
+    """Carried out; the connection breaks before the answer."""
 
 
 class AnswerWithError(Struct, frozen=True, kw_only=True):
-    """Carried out, and answered with an error."""
+    """Carried out; answered with the service's error."""
 
     status: int
     code: str
 
 
 class Cut(Struct, frozen=True):
-    """The connection breaks before anything was carried out."""
+    """Not carried out; the connection breaks."""
 
 
 class Delay(Struct, frozen=True, kw_only=True):
-    """Carried out so many seconds later."""
+    """Carried out after a delay."""
 
     seconds: float
 
 
 class Hang(Struct, frozen=True):
-    """No answer until the fault is lifted; then the connection breaks, and nothing was carried out."""
+    """Not carried out; no answer until the fault is lifted, then the connection breaks."""
 
 
 class Garbage(Struct, frozen=True):
-    """Status 200 and a page of HTML."""
+    """Not carried out; answered with status 200 and a page of HTML."""
 
 
 class ClockSkew(Struct, frozen=True, kw_only=True):
-    """The service's clock is so far ahead of ours (or behind)."""
+    """The service's clock is ahead of this machine's by `by`, which may be negative."""
 
     by: timedelta
 

@@ -1,7 +1,7 @@
-"""A proxy between the worker and SQS and SNS that fails on command, as these services and the way to them do.
+"""A proxy between the worker and SQS and SNS that injects faults (aws_fault.py) into calls.
 
-It serves in a thread of its own on a port of 127.0.0.1, tells every call by its name, and records what was asked, what
-was carried out and what the client was told. Nobody checks signatures behind it.
+It serves in a thread of its own on a port of 127.0.0.1. It records every call: its entries, whether it was carried out,
+and the status that the client got. The services behind it must not check signatures.
 
     with AwsProxy(localstack.endpoint) as proxy:
         with proxy.failing(SQS_THROTTLING, "DeleteMessageBatch", share=0.5):
@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class ActiveFault:
-    """A fault in force: which calls it meets, with what chance, how often at most, and how often it did."""
+    """An injected fault: the actions it applies to, its probability, its maximum and its number of hits."""
 
     fault: Fault
     actions: frozenset[str]
@@ -60,8 +60,8 @@ class ActiveFault:
 
 
 class Call(Struct, frozen=True, kw_only=True):
-    """What became of one call. `failed` are the ids of entries that the proxy made fail; `status` is what the client
-    was told, None where it got no answer; `delivered` the ids of messages received, by receipt."""
+    """A recorded call. `failed`: ids of entries that the proxy let fail. `status`: HTTP status for the client, None
+    without an answer. `delivered`: ids of received messages by receipt. `at`: monotonic seconds at its end."""
 
     action: str
     at: float
@@ -76,17 +76,17 @@ class Call(Struct, frozen=True, kw_only=True):
 @dataclass(slots=True)
 class _CallResult:
     answer: Answer | None
-    """None: the connection breaks."""
+    """None: the proxy breaks the connection."""
     carried_out: bool = False
     failed: frozenset[str] = frozenset()
 
 
 class AwsProxy:
-    """One for SQS and SNS together; `url` is both services' address."""
+    """The proxy for SQS and SNS. `url` is the endpoint of both."""
 
     def __init__(self, target: str, *, seed: int = 1) -> None:
         self._target = target
-        self._chance = random.Random(seed)
+        self._random = random.Random(seed)
         self._port = free_port()
         self._active_faults: tuple[ActiveFault, ...] = ()
         self._loop = asyncio.new_event_loop()
@@ -100,15 +100,15 @@ class AwsProxy:
 
     @property
     def calls(self) -> list[Call]:
-        """All that came to an end so far."""
+        """The calls that have ended."""
         return list(self._calls)
 
     def calls_of(self, *actions: str) -> list[Call]:
-        """Those of some actions."""
+        """The ended calls of some actions."""
         return [call for call in self._calls if call.action in actions]
 
     def deleted(self) -> dict[str, float]:
-        """Receipts that were really deleted, and when, by `time.monotonic()`."""
+        """The receipts that the service deleted, with the `time.monotonic()` of each delete."""
         return {
             entry["ReceiptHandle"]: call.at
             for call in self.calls_of("DeleteMessageBatch")
@@ -117,14 +117,14 @@ class AwsProxy:
             if entry["Id"] not in call.failed
         }
 
-    def put(self, fault: Fault, *actions: str, share: float = 1.0, times: int = 1_000_000_000) -> ActiveFault:
-        """From now on the fault meets calls of these actions (none named: all), until it is lifted."""
+    def inject(self, fault: Fault, *actions: str, share: float = 1.0, times: int = 1_000_000_000) -> ActiveFault:
+        """Injects a fault into calls of these actions (all actions where none is named) until it is lifted."""
         active = ActiveFault(fault=fault, actions=frozenset(actions), share=share, times=times)
         self._active_faults = (*self._active_faults, active)
         return active
 
     def lift(self, active: ActiveFault) -> None:
-        """The fault is over."""
+        """Ends a fault."""
         self._active_faults = tuple(each for each in self._active_faults if each is not active)
         self._loop.call_soon_threadsafe(active.lifted.set)
 
@@ -132,8 +132,8 @@ class AwsProxy:
     def failing(
         self, fault: Fault, *actions: str, share: float = 1.0, times: int = 1_000_000_000
     ) -> Iterator[ActiveFault]:
-        """The fault is in force within."""
-        active = self.put(fault, *actions, share=share, times=times)
+        """Injects a fault while the context lasts."""
+        active = self.inject(fault, *actions, share=share, times=times)
         try:
             yield active
         finally:
@@ -141,7 +141,7 @@ class AwsProxy:
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """Within, nothing listens, and every open connection is broken."""
+        """Closes the port and breaks all connections while the context lasts."""
         self._run(self._close())
         try:
             yield
@@ -174,7 +174,7 @@ class AwsProxy:
     async def _open(self) -> None:
         app = web.Application(client_max_size=_BODY_BYTES_MAX)
         app.router.add_route("*", "/{path:.*}", self._serve)
-        # A client that hangs up ends its long poll on the service, too.
+        # When a client disconnects, its long poll at the service ends, too.
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.01)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True).start()
@@ -191,17 +191,17 @@ class AwsProxy:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         call = call_of(request.headers, body)
-        active = self._met_by(call)
-        ending = await self._end(call, request, active)
-        answer = ending.answer
+        active = self._fault_for(call)
+        result = await self._result_of(call, request, active)
+        answer = result.answer
         self._calls.append(
             Call(
                 action=call.action,
                 at=time.monotonic(),
                 entries=call.entries if call.action.endswith("Batch") else (),
                 fault=None if active is None else active.fault,
-                carried_out=ending.carried_out,
-                failed=ending.failed,
+                carried_out=result.carried_out,
+                failed=result.failed,
                 status=None if answer is None else answer.status,
                 delivered=_delivered(call, answer),
             )
@@ -212,15 +212,15 @@ class AwsProxy:
             return web.Response()
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
-    def _met_by(self, call: AwsCall) -> ActiveFault | None:
+    def _fault_for(self, call: AwsCall) -> ActiveFault | None:
         for active in self._active_faults:
             applies = not active.actions or call.action in active.actions
-            if applies and active.hits < active.times and self._chance.random() < active.share:
+            if applies and active.hits < active.times and self._random.random() < active.share:
                 active.hits += 1
                 return active
         return None
 
-    async def _end(self, call: AwsCall, request: web.Request, active: ActiveFault | None) -> _CallResult:
+    async def _result_of(self, call: AwsCall, request: web.Request, active: ActiveFault | None) -> _CallResult:
         match None if active is None else active.fault:
             case Refuse(status=status, code=code):
                 return _CallResult(call.failure(status, code))
@@ -235,7 +235,7 @@ class AwsProxy:
             case FailEntries() as fault:
                 return await self._fail_entries(call, request, fault)
             case ClockSkew(by=by):
-                return await self._by_another_clock(call, request, by)
+                return await self._with_clock_skew(call, request, by)
             case fault:
                 return await self._carried_out(call, request, fault)
 
@@ -245,25 +245,25 @@ class AwsProxy:
         if isinstance(fault, Delay):
             await asyncio.sleep(fault.seconds)
         answer = await self._forward(request, call.body)
-        told = answer
+        answer_to_client = answer
         if isinstance(fault, LoseAnswer):
-            told = None
+            answer_to_client = None
         elif isinstance(fault, AnswerWithError):
-            told = call.failure(fault.status, fault.code)
-        return _CallResult(told, carried_out=_good(answer))
+            answer_to_client = call.failure(fault.status, fault.code)
+        return _CallResult(answer_to_client, carried_out=_succeeded(answer))
 
     async def _fail_entries(self, call: AwsCall, request: web.Request, fault: FailEntries) -> _CallResult:
-        failed = [entry["Id"] for entry in call.entries if self._chance.random() < fault.share]
+        failed = [entry["Id"] for entry in call.entries if self._random.random() < fault.share]
         answer = None
         if len(failed) < len(call.entries):
             answer = await self._forward(request, call.without(failed) if failed else call.body)
-            if not failed or not _good(answer):
-                return _CallResult(answer, carried_out=_good(answer))
+            if not failed or not _succeeded(answer):
+                return _CallResult(answer, carried_out=_succeeded(answer))
         carried_out = None if answer is None else answer.body
-        told = call.partly(carried_out, failed, fault.fault)
-        return _CallResult(told, carried_out=answer is not None, failed=frozenset(failed))
+        answer_to_client = call.partly(carried_out, failed, fault.fault)
+        return _CallResult(answer_to_client, carried_out=answer is not None, failed=frozenset(failed))
 
-    async def _by_another_clock(self, call: AwsCall, request: web.Request, by: timedelta) -> _CallResult:
+    async def _with_clock_skew(self, call: AwsCall, request: web.Request, by: timedelta) -> _CallResult:
         now = datetime.now(UTC) + by
         date = {"Date": format_datetime(now, usegmt=True)}
         signed = datetime.strptime(request.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
@@ -274,29 +274,29 @@ class AwsProxy:
         answer = await self._forward(request, call.body)
         if answer is not None:
             answer = Answer(status=answer.status, body=answer.body, headers={**answer.headers, **date})
-        return _CallResult(answer, carried_out=_good(answer))
+        return _CallResult(answer, carried_out=_succeeded(answer))
 
     async def _forward(self, request: web.Request, body: bytes) -> Answer | None:
-        """The service's answer; None where it did not give one."""
+        """The service's answer; None where it gave none."""
         headers = {name: value for name, value in request.headers.items() if name.lower() in _KEPT}
         try:
             async with self._http.request(
                 request.method, self._target + request.path_qs, data=body, headers=headers
             ) as got:
                 kind = got.headers.get("Content-Type", JSON_TYPE)
-                told = {"Content-Type": kind}
+                answer_to_client = {"Content-Type": kind}
                 if "x-amzn-query-error" in got.headers:
-                    told["x-amzn-query-error"] = got.headers["x-amzn-query-error"]
-                return Answer(status=got.status, body=await got.read(), headers=told)
+                    answer_to_client["x-amzn-query-error"] = got.headers["x-amzn-query-error"]
+                return Answer(status=got.status, body=await got.read(), headers=answer_to_client)
         except (aiohttp.ClientError, TimeoutError):
             return None
 
 
 def _delivered(call: AwsCall, answer: Answer | None) -> Mapping[str, str]:
-    if call.action != "ReceiveMessage" or answer is None or not _good(answer) or answer is _GARBAGE:
+    if call.action != "ReceiveMessage" or answer is None or not _succeeded(answer) or answer is _GARBAGE:
         return {}
     return {one["ReceiptHandle"]: one["MessageId"] for one in json.loads(answer.body).get("Messages") or ()}
 
 
-def _good(answer: Answer | None) -> bool:
+def _succeeded(answer: Answer | None) -> bool:
     return answer is not None and answer.status < 300

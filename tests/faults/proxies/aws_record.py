@@ -1,4 +1,4 @@
-"""What the proxy's record says of a run: deliveries, deletes and announcements as SQS and SNS themselves saw them."""
+"""Deliveries, deletes and announcements of a run as SQS and SNS saw them, from the calls that the proxy recorded."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from tests.faults.proxies.aws_proxy import Call
 
-_SURELY_LATER_S: Final = 0.5
-"""The proxy notes a call when it ends: two so close together may have been carried out in the other order."""
+_ORDER_KNOWN_S: Final = 0.5
+"""The proxy records a call at its end, so two calls closer than this may have been carried out in the other order."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Delivery:
-    """A message in a worker's hand. `tries` are its deletes: when, whether carried out, whether the worker was told."""
+    """A message that a worker received. `tries`: its deletes: time, whether carried out, whether the worker knows."""
 
     message_id: str
     at: float
@@ -21,12 +21,12 @@ class Delivery:
 
     @property
     def deleted_at(self) -> float | None:
-        """When it was deleted and the worker knew."""
+        """The time of the delete that was carried out and answered, or None."""
         return next((at for at, done, told in self.tries if done and told), None)
 
 
 def deliveries(calls: Iterable[Call]) -> dict[str, Delivery]:
-    """By receipt."""
+    """The deliveries by receipt."""
     found: dict[str, Delivery] = {}
     for call in calls:
         for receipt, message_id in call.delivered.items():
@@ -40,8 +40,8 @@ def deliveries(calls: Iterable[Call]) -> dict[str, Delivery]:
     return found
 
 
-def handled_again(calls: Sequence[Call]) -> set[str]:
-    """Messages that came again because SQS did not delete them, or before it had: these alone may be handled twice."""
+def rightly_redelivered(calls: Sequence[Call]) -> set[str]:
+    """The messages that SQS rightly delivered again: before their delete, or because no delete was confirmed."""
     by_message: dict[str, list[Delivery]] = {}
     for delivery in deliveries(calls).values():
         by_message.setdefault(delivery.message_id, []).append(delivery)
@@ -49,13 +49,13 @@ def handled_again(calls: Sequence[Call]) -> set[str]:
     for message_id, found in by_message.items():
         ends = [delivery.deleted_at for delivery in found if delivery.deleted_at is not None]
         first_end = min(ends, default=None)
-        if len(found) > 1 and (first_end is None or all(one.at < first_end + _SURELY_LATER_S for one in found)):
+        if len(found) > 1 and (first_end is None or all(one.at < first_end + _ORDER_KNOWN_S for one in found)):
             again.add(message_id)
     return again
 
 
 def published(calls: Iterable[Call]) -> list[Mapping[str, Any]]:
-    """The announcements that SNS took, whether the worker knows it or not."""
+    """The announcements that SNS accepted, whether or not the worker got the answer."""
     return [
         json.loads(entry["Message"])
         for call in calls

@@ -1,7 +1,7 @@
-"""A proxy between the workers and MongoDB that knows its messages: slow, or losing a commit or the answer to it.
+"""A proxy between the workers and MongoDB that delays requests, and loses commits or their answers.
 
-A connection is cut where a message is lost, as a network or a server would do it. A lost request was never carried
-out; one whose answer was lost always was: the proxy has seen the server give it.
+It parses MongoDB's wire protocol. Where it loses a message it breaks the connection, as a network does. A lost commit
+was never carried out. A commit with a lost answer was carried out: the proxy has received the server's answer.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _START_S: Final = 10.0
 
 @dataclass(slots=True)
 class MongoFaults:
-    """What is done now; the test sets it while the workers work. Chances are per commit, `latency_s` per request."""
+    """The current faults, set by the test: probabilities per commit, and a delay per request."""
 
     latency_s: float = 0.0
     lose_request: float = 0.0
@@ -29,7 +29,7 @@ class MongoFaults:
 
 @dataclass(slots=True)
 class _Link:
-    """One connection, both ways; `lost` are the requests whose answers are to be lost."""
+    """One connection in both directions. `lost`: ids of the requests whose answers will be lost."""
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
@@ -37,7 +37,7 @@ class _Link:
 
 
 class MongoProxy:
-    """On a port of its own, in a thread of its own, while `with` lasts."""
+    """Listens on a free port, in a thread of its own, while `with` lasts."""
 
     def __init__(self, target_port: int, random: Random) -> None:
         self.faults = MongoFaults()
@@ -54,7 +54,7 @@ class MongoProxy:
 
     @property
     def uri(self) -> str:
-        """For the workers: they are not to find the way around."""
+        """The address for the workers. A direct connection: the driver does not look for other members."""
         return f"mongodb://127.0.0.1:{self.port}/?directConnection=true"
 
     def __enter__(self) -> Self:
@@ -94,7 +94,7 @@ class MongoProxy:
                     await self._carry(self._requests(reader, link), self._answers(there, link))
 
     async def _carry(self, *ways: Coroutine[Any, Any, None]) -> None:
-        """Until one way ends: the other's connection then ends, too."""
+        """Carries both directions until one ends, then ends the other."""
         tasks = [asyncio.ensure_future(way) for way in ways]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -132,14 +132,14 @@ async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        # Unsent bytes are not waited for: whoever reads them may be suspended.
+        # Unsent bytes are dropped, since the reader may be suspended.
         writer.transport.abort()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
 
 
 async def _read(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """One message of the wire protocol, whole, with its number."""
+    """Reads one message of the wire protocol. Returns its request id and its bytes."""
     try:
         header = await reader.readexactly(_HEADER.size)
         length, number, _, _ = _HEADER.unpack(header)

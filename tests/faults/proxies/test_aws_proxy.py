@@ -1,4 +1,4 @@
-"""The fault proxy itself, on moto: what the client is told, and what was really carried out."""
+"""The fault proxy on moto: the answers that the client gets, and the calls that are carried out."""
 
 import json
 import time
@@ -42,13 +42,13 @@ _numbers = count(1)
 
 @pytest.fixture(scope="module")
 def session() -> Any:
-    """It has read AWS's descriptions of its services, which are large."""
+    """Shared, since it reads AWS's large service descriptions."""
     return botocore.session.get_session()
 
 
 @dataclass(slots=True)
 class ProxiedQueue:
-    """A queue and a topic that feeds it, seen through the proxy; `sqs_itself` goes past it."""
+    """A queue and a topic that feeds it, behind the proxy. `sqs_itself` does not use the proxy."""
 
     proxy: AwsProxy
     sqs: Any
@@ -104,7 +104,7 @@ def proxied(moto: MotoServer, session: Any) -> Iterator[ProxiedQueue]:
                 each.close()
 
 
-def test_without_a_fault_it_only_watches(proxied: ProxiedQueue) -> None:
+def test_without_a_fault_it_only_records(proxied: ProxiedQueue) -> None:
     proxied.send(3)
     receipts = proxied.receipts()
     assert len(receipts) == 3
@@ -118,7 +118,7 @@ def test_without_a_fault_it_only_watches(proxied: ProxiedQueue) -> None:
 
 
 @pytest.mark.parametrize("fault", [SQS_FAILING, SQS_UNAVAILABLE, SQS_THROTTLING])
-def test_sqs_refuses_in_its_own_words(proxied: ProxiedQueue, fault: Refuse) -> None:
+def test_sqs_refuses_with_its_own_error(proxied: ProxiedQueue, fault: Refuse) -> None:
     proxied.send(1)
     receipts = proxied.receipts()
     with proxied.proxy.failing(fault, "DeleteMessageBatch") as active, pytest.raises(ClientError) as raised:
@@ -132,7 +132,7 @@ def test_sqs_refuses_in_its_own_words(proxied: ProxiedQueue, fault: Refuse) -> N
 
 
 @pytest.mark.parametrize("fault", [SNS_FORBIDDING, SNS_SLOW_DOWN, SNS_THROTTLING])
-def test_sns_refuses_in_its_own_words(proxied: ProxiedQueue, fault: Refuse) -> None:
+def test_sns_refuses_with_its_own_error(proxied: ProxiedQueue, fault: Refuse) -> None:
     with proxied.proxy.failing(fault, "PublishBatch"), pytest.raises(ClientError) as raised:
         proxied.publish(1)
     assert raised.value.response["Error"]["Code"] == fault.code
@@ -152,7 +152,7 @@ def test_entries_that_fail_are_not_carried_out_and_the_others_are(proxied: Proxi
     assert set(proxied.proxy.deleted()) == set(receipts) - failed
 
 
-def test_a_whole_batch_of_failed_entries_reaches_nobody(proxied: ProxiedQueue) -> None:
+def test_a_batch_of_failed_entries_is_not_carried_out(proxied: ProxiedQueue) -> None:
     with proxied.proxy.failing(FailEntries(fault=EntryFault(code="AuthorizationError", sender=True)), "PublishBatch"):
         answer = proxied.publish(3)
     assert [(each["Id"], each["Code"], each["SenderFault"]) for each in answer["Failed"]] == [
@@ -172,7 +172,7 @@ def test_some_messages_of_a_publication_fail(proxied: ProxiedQueue) -> None:
 @pytest.mark.parametrize(
     ("fault", "left"), [(LoseAnswer(), 0), (AnswerWithError(status=500, code="InternalError"), 0), (Cut(), 2)]
 )
-def test_what_the_client_is_not_told(proxied: ProxiedQueue, fault: Fault, left: int) -> None:
+def test_the_client_may_not_know_whether_a_call_was_carried_out(proxied: ProxiedQueue, fault: Fault, left: int) -> None:
     proxied.send(2)
     receipts = proxied.receipts()
     with (
@@ -188,7 +188,7 @@ def test_garbage_is_no_answer(proxied: ProxiedQueue) -> None:
     proxied.send(2)
     receipts = proxied.receipts()
     with proxied.proxy.failing(Garbage()):
-        # The library takes it for an answer that names no entry.
+        # The library parses it as an answer without entries.
         assert not {"Successful", "Failed"} & set(proxied.delete(receipts))
         with pytest.raises(KeyError):
             proxied.publish(1)
@@ -205,7 +205,7 @@ def test_a_delay_delays(proxied: ProxiedQueue) -> None:
     assert proxied.depth() == 0
 
 
-def test_it_fails_so_many_times_and_no_more(proxied: ProxiedQueue) -> None:
+def test_a_fault_has_a_maximum_of_hits(proxied: ProxiedQueue) -> None:
     proxied.send(1)
     receipts = proxied.receipts()
     with proxied.proxy.failing(SQS_FAILING, times=1), pytest.raises(ClientError):
@@ -223,7 +223,7 @@ def test_a_clock_that_is_off_refuses_signatures_and_tells_its_time(proxied: Prox
         assert proxied.receipts() == []
 
 
-def test_away_nothing_listens_and_afterwards_it_goes_on(proxied: ProxiedQueue) -> None:
+def test_while_away_nothing_listens_and_afterwards_calls_succeed(proxied: ProxiedQueue) -> None:
     proxied.send(1)
     with proxied.proxy.away(), pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(proxied.proxy.url, timeout=2)

@@ -1,6 +1,6 @@
-"""Workers that are forked from a process which has imported everything already: so hundreds can be killed in minutes.
+"""Workers forked from a server process that has imported the worker, so that hundreds can be started in minutes.
 
-What runs in them is the command line's own `run`; a start costs a fifth of the two seconds that the imports take.
+A fork runs `routing-sync run`. It starts in a fifth of the two seconds that the imports take.
 """
 
 import multiprocessing
@@ -20,7 +20,7 @@ _FORKS.set_forkserver_preload(["tests.faults.services.forked_worker", "worker.pr
 
 
 class _ForkedProcess:
-    """What `subprocess.Popen` offers, of a forked process."""
+    """A forked process with the interface of `subprocess.Popen`."""
 
     def __init__(self, process: ForkServerProcess) -> None:
         self._process = process
@@ -45,15 +45,15 @@ class _ForkedProcess:
 
 
 class ForkedWorker(WorkerProcess):
-    """A worker like any other, but for its birth."""
+    """A worker that is started by a fork."""
 
     def _start(self, environment: Mapping[str, str]) -> _ForkedProcess:
-        process = _FORKS.Process(target=_live, args=(dict(environment), self.log), daemon=True)
+        process = _FORKS.Process(target=_run_worker, args=(dict(environment), self.log), daemon=True)
         process.start()
         return _ForkedProcess(process)
 
 
-def _live(environment: Mapping[str, str], log: Path) -> None:
+def _run_worker(environment: Mapping[str, str], log: Path) -> None:
     os.environ.update(environment)
     with log.open("ab") as out:
         os.dup2(out.fileno(), 1)

@@ -1,4 +1,4 @@
-"""Three mongods that vote: a primary that steps down or dies has a successor."""
+"""A replica set of three mongods, which elects a new primary when the old one steps down or dies."""
 
 import contextlib
 import time
@@ -14,7 +14,7 @@ _ELECTED_S = 60.0
 
 
 class _Member(Mongod):
-    """One of three. The set is made by whoever has them all."""
+    """One of the three members. `ReplicaSet` initiates the set."""
 
     def _command(self) -> Sequence[str]:
         return [*super()._command(), "--setParameter", "enableTestCommands=1"]
@@ -29,7 +29,7 @@ class _Member(Mongod):
 
 
 class ReplicaSet:
-    """Started and elected inside `with`; `members` can be killed and started one by one."""
+    """`with` starts the members and waits for a primary. Members can be killed and started one by one."""
 
     def __init__(self) -> None:
         self.members = [_Member() for _ in range(3)]
@@ -52,7 +52,7 @@ class ReplicaSet:
         self._stack.close()
 
     def primary(self) -> _Member:
-        """Whoever is it now, waited for."""
+        """The current primary; waits for an election."""
         deadline = time.monotonic() + _ELECTED_S
         while True:
             for member in self.members:
@@ -63,7 +63,7 @@ class ReplicaSet:
             time.sleep(0.1)
 
     def step_down(self) -> None:
-        """The primary steps down at once, and another one is elected."""
+        """Makes the primary step down, and waits until another member is elected."""
         before = self.primary()
         with self._client(before) as client:
             client.admin.command("replSetStepDown", 10, force=True)

@@ -1,4 +1,4 @@
-"""Hears the workers' metrics, as the Datadog agent would: counts added up, the highest of each gauge."""
+"""A UDP listener for the workers' metrics, in the place of the Datadog agent: sums of counts, maxima of gauges."""
 
 import socket
 import threading
@@ -9,7 +9,7 @@ from worker.telemetry.metrics import Metric
 
 
 class StatsdListener:
-    """A UDP port of this machine; `with` it, point STATSD_PORT at `port`, and read."""
+    """Listens on a free UDP port while `with` lasts. Workers get it as STATSD_PORT."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -17,12 +17,12 @@ class StatsdListener:
         self._socket.settimeout(0.2)
         self.port: int = self._socket.getsockname()[1]
         self.counts: Counter[str] = Counter()
-        self.highest: dict[str, float] = {}
+        self.maxima: dict[str, float] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
     def count(self, metric: Metric) -> int:
-        """Over all tags and workers."""
+        """The sum of a count over all tags and workers."""
         return self.counts[metric.value]
 
     def __enter__(self) -> Self:
@@ -49,4 +49,4 @@ class StatsdListener:
         if kind.startswith("c"):
             self.counts[name] += int(float(value))
         elif kind.startswith("g"):
-            self.highest[name] = max(self.highest.get(name, 0.0), float(value))
+            self.maxima[name] = max(self.maxima.get(name, 0.0), float(value))
