@@ -1,1 +1,1 @@
-"""ROOM."""
+"""SQS and SNS; the only package that imports aiobotocore and botocore."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 from handlers.ports import LoadRequest, Pair
 from worker.mongo.database import Database
 from worker.store.documents import Collection
-from worker.store.pair_assembly import BatchDocuments, context_of, named_context, named_work_items, pairs_of
+from worker.store.pair_assembly import BatchDocuments, context_keys, context_of, pairs_of, work_item_ids_to_read
 
 _ACTIVE_SESSIONS_A_USER_MAX: Final = 16
 """A user has one active session; the limit bounds the query if the data is wrong."""
@@ -30,10 +30,10 @@ async def read_pairs(database: Database, requests: Sequence[LoadRequest]) -> dic
     states = _keyed(await _by_id(database, Collection.SYNC_STATES, ids))
     conversations, work_items = await _gathered(
         _by_id(database, Collection.CONVERSATIONS, ids),
-        _work_items(database, ids, named_work_items(requests, states)),
+        _work_items(database, ids, work_item_ids_to_read(requests, states)),
     )
     documents = BatchDocuments(states=states, conversations=_keyed(conversations), work_items=_keyed(work_items))
-    context = named_context(requests, documents)
+    context = context_keys(requests, documents)
     queues, sessions = await _gathered(
         _by_id(database, Collection.QUEUES, context.queues, _QUEUE), _sessions(database, context.users)
     )

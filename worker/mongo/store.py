@@ -30,7 +30,7 @@ from worker.mongo.reads import read_pairs
 from worker.mongo.writes import write_steps
 from worker.store.documents import Collection
 from worker.store.transaction_result import TransactionEnd, TransactionResult
-from worker.store.transaction_steps import COMMIT_ID, TransactionStep, check_plan, steps_of
+from worker.store.transaction_steps import COMMIT_ID, TransactionStep, check_plan, transaction_steps
 from worker.telemetry.metrics import NO_OBSERVER, StoreObserver
 
 _COMMITS_MAX: Final = 6
@@ -129,7 +129,7 @@ class MongoStore:
         session = self._client.start_session(causal_consistency=False)
         committed = False
         try:
-            result = await self._attempt(session, steps_of(plans, commit_id))
+            result = await self._attempt(session, transaction_steps(plans, commit_id))
             if result.end is TransactionEnd.UNKNOWN:
                 result = await self._look_up_result(session, plans, commit_id)
             committed = result.end is TransactionEnd.COMMITTED

@@ -79,7 +79,7 @@ async def _run_updates(
 
 
 def _update(change: DocumentChange) -> dict[str, Any]:
-    return _one({"_id": change.id, change.guard: change.stands}, _operators(change.paths))
+    return _one({"_id": change.id, change.condition_field: change.expected}, _operators(change.paths))
 
 
 def _one(query: Mapping[str, Any], operators: Mapping[str, Any]) -> dict[str, Any]:

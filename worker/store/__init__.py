@@ -1,1 +1,1 @@
-"""ROOM."""
+"""The parts that both stores share, and the store in memory."""

@@ -1,4 +1,4 @@
-"""Which paths of a document a write changes: so that a write sets those, never the whole document."""
+"""The paths of a document that a write changes. A write sets these paths and never replaces the whole document."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -19,29 +19,30 @@ class ChangedPaths(Struct, frozen=True, kw_only=True):
 
 
 def changed_paths(before: Document, after: Document) -> ChangedPaths:
-    """The difference of two documents, one level into `attributes` and `relationships`.
+    """The difference of two documents, by top-level names and by names in `attributes` and `relationships`.
 
-    A changed name that a path cannot spell (with a dot, a leading `$`, or empty) sets the whole level instead.
+    A path cannot spell a name that is empty, has a dot or starts with `$`. If such a name changes, the whole level is
+    set instead.
     """
     to_set: dict[str, Any] = {}
     unset = [name for name in before if name not in after]
     for name in differing(before, after):
         old, new = before.get(name), after[name]
         if name in _NESTED and isinstance(old, Mapping) and isinstance(new, Mapping):
-            _nested(name, old, new, to_set, unset)
+            _add_nested_paths(name, old, new, to_set, unset)
         else:
             to_set[name] = new
     return ChangedPaths(set=to_set, unset=tuple(unset))
 
 
-def _nested(
+def _add_nested_paths(
     level: str, old: Mapping[str, Any], new: Mapping[str, Any], to_set: dict[str, Any], unset: list[str]
 ) -> None:
     changed = differing(old, new)
-    gone = [name for name in old if name not in new]
-    if not all_spellable((*changed, *gone)):
+    removed = [name for name in old if name not in new]
+    if not all_spellable((*changed, *removed)):
         to_set[level] = dict(new)
         return
     for name in changed:
         to_set[f"{level}.{name}"] = new[name]
-    unset.extend(f"{level}.{name}" for name in gone)
+    unset.extend(f"{level}.{name}" for name in removed)

@@ -1,7 +1,7 @@
-"""Queues and work-sessions as documents of `queues` and `work_sessions`, and back.
+"""The collections' names, and the documents of queues, work-sessions and outbox entries.
 
-Other services write them, so what is not as described is taken for not set rather than held against a batch: a queue
-without a size, a session without the entry. A session without a user is nobody's, and None.
+Other services write queues and work-sessions. A field of a wrong type counts as not set, so that a bad document of
+another service does not stop a batch. A session without a user is left out.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from handlers.ports import Announcement
 
 
 def queue_of(document: Mapping[str, Any]) -> RoutingQueue:
-    """The queue; its fields may stand on top or under `attributes`, the top going first."""
+    """The queue. Its fields may stand at the top level or under `attributes`; the top level goes first."""
     attributes = document.get("attributes")
     fields = {**attributes, **document} if isinstance(attributes, Mapping) else document
     return RoutingQueue(
@@ -26,7 +26,7 @@ def queue_of(document: Mapping[str, Any]) -> RoutingQueue:
 
 
 def session_of(document: Mapping[str, Any]) -> Session | None:
-    """The session; None where it names no user."""
+    """The session; None if it names no user."""
     user = _text(document.get("user"))
     if user is None:
         return None
@@ -35,38 +35,38 @@ def session_of(document: Mapping[str, Any]) -> Session | None:
         user=user,
         active=document.get("active") is True,
         capacity=_whole(document.get("capacity")) or 0,
-        work_items=_held(document.get("workItems")),
-        paused_work_items=_held(document.get("pausedWorkItems")),
+        work_items=_session_entries(document.get("workItems")),
+        paused_work_items=_session_entries(document.get("pausedWorkItems")),
         pending_item=_text(document.get("pendingItem")),
     )
 
 
 def session_document(session: Session, org: str | None = None) -> dict[str, Any]:
-    """The document of a session, for seeding a store."""
+    """The document of a session, to seed a store with."""
     return {
         "_id": session.id,
         **({} if org is None else {"org": org}),
         "user": session.user,
         "active": session.active,
         "capacity": session.capacity,
-        "workItems": [session_entry_document(held) for held in session.work_items],
-        "pausedWorkItems": [session_entry_document(held) for held in session.paused_work_items],
+        "workItems": [session_entry_document(entry) for entry in session.work_items],
+        "pausedWorkItems": [session_entry_document(entry) for entry in session.paused_work_items],
         "pendingItem": session.pending_item,
     }
 
 
-def session_entry_document(held: SessionEntry) -> dict[str, Any]:
-    """An entry of a session's list."""
-    return {"id": held.id, "itemSize": held.item_size}
+def session_entry_document(entry: SessionEntry) -> dict[str, Any]:
+    """The document of an entry in one of a session's lists."""
+    return {"id": entry.id, "itemSize": entry.item_size}
 
 
-def _held(entries: object) -> tuple[SessionEntry, ...]:
+def _session_entries(entries: object) -> tuple[SessionEntry, ...]:
     if not isinstance(entries, list):
         return ()
-    return tuple(entry for entry in map(_entry, entries) if entry is not None)
+    return tuple(entry for entry in map(_session_entry, entries) if entry is not None)
 
 
-def _entry(entry: object) -> SessionEntry | None:
+def _session_entry(entry: object) -> SessionEntry | None:
     match entry:
         case {"id": str(item), **rest}:
             size = _whole(rest.get("itemSize"))
@@ -80,21 +80,21 @@ def _text(value: object) -> str | None:
 
 
 def _whole(value: object) -> int | None:
-    """The number, if it is a whole one in whichever of the database's number types."""
+    """The value if it is a whole number, in any of MongoDB's number types, else None."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
         return None
     return int(value)
 
 
 class OutboxEntryStatus(StrEnum):
-    """Waiting to be published, or set aside because it never can be."""
+    """An entry waits to be published, or is set aside because it can never be published."""
 
     WAITING = "waiting"
     SET_ASIDE = "set-aside"
 
 
 def announcement_document(entry: Announcement) -> dict[str, Any]:
-    """The document of a waiting entry; `createdAt` is a date, for the index."""
+    """The document of a waiting entry. `createdAt` is a date, which the index sorts."""
     return {
         "_id": entry.id,
         "conversationId": entry.conversation_id,
@@ -106,7 +106,7 @@ def announcement_document(entry: Announcement) -> dict[str, Any]:
 
 
 def announcement_of(document: Mapping[str, Any]) -> Announcement:
-    """The entry a document holds, whatever its status."""
+    """The entry that a document holds, of any status."""
     return Announcement(
         id=document["_id"],
         conversation_id=document["conversationId"],
@@ -117,7 +117,7 @@ def announcement_of(document: Mapping[str, Any]) -> Announcement:
 
 
 class Collection(StrEnum):
-    """One name a collection; who writes what into which is in `worker/plan_steps.py`."""
+    """The collections; docs/design.md (*What is written, and when*) says what each holds."""
 
     CONVERSATIONS = "conversations"
     WORK_ITEMS = "work_items"

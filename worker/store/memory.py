@@ -22,7 +22,7 @@ from worker.store.bson_limits import rejection_reason
 from worker.store.changed_paths import ChangedPaths
 from worker.store.documents import Collection, OutboxEntryStatus, announcement_of
 from worker.store.journal import Journal
-from worker.store.pair_assembly import BatchDocuments, named_context, named_work_items, pairs_of
+from worker.store.pair_assembly import BatchDocuments, context_keys, pairs_of, work_item_ids_to_read
 from worker.store.session_changes import SessionChange, changed_session
 from worker.store.state_document import state_document, state_of
 from worker.store.transaction_result import TransactionEnd, TransactionResult
@@ -33,7 +33,7 @@ from worker.store.transaction_steps import (
     SessionChanges,
     TransactionStep,
     check_plan,
-    steps_of,
+    transaction_steps,
 )
 
 _COMMITTED: Final = TransactionResult(end=TransactionEnd.COMMITTED)
@@ -87,9 +87,9 @@ class MemoryStore:
         reading = BatchDocuments(
             states=states,
             conversations=self._found(Collection.CONVERSATIONS, ids),
-            work_items=self._found(Collection.WORK_ITEMS, (*active, *named_work_items(requests, states))),
+            work_items=self._found(Collection.WORK_ITEMS, (*active, *work_item_ids_to_read(requests, states))),
         )
-        named = named_context(requests, reading)
+        named = context_keys(requests, reading)
         context = CommandContext(
             queues={key: self._queues[key] for key in named.queues if key in self._queues},
             sessions={key: each for key, each in self._sessions.items() if each.active and each.user in named.users},
@@ -222,7 +222,7 @@ class MemoryStore:
 
     def _attempt(self, plans: Sequence[Plan]) -> TransactionResult:
         """Carry out all of `plans`, or nothing."""
-        for step in steps_of(plans, commit_id=""):
+        for step in transaction_steps(plans, commit_id=""):
             result = self._carry_out(step)
             if result is not _COMMITTED:
                 self._journal.take_back()
@@ -255,8 +255,8 @@ class MemoryStore:
         after = stored if stored is None else _applied(stored, change.paths)
         if (reason := rejection_reason(change.paths.set if after is None else after)) is not None:
             return TransactionResult(end=TransactionEnd.REJECTED, reason=reason)
-        guard, stands = change.guard, change.stands
-        if stored is None or after is None or stored.get(guard) != stands:
+        condition_field, expected = change.condition_field, change.expected
+        if stored is None or after is None or stored.get(condition_field) != expected:
             return _LOST
         return _COMMITTED if self._write_document(collection, after) else _LOST
 

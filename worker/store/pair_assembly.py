@@ -1,6 +1,6 @@
-"""What is read for a batch: which documents the ones at hand name, and how the pairs are put together of them.
+"""The documents of a batch: which ones a store must read, and how pairs are assembled from them.
 
-Pure, and the same for every store, so that the stores can differ only in how they read.
+Both stores use this file, so they differ only in how they read.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,11 +15,13 @@ from worker.store.state_document import state_of
 
 
 class BatchDocuments(Struct, frozen=True, kw_only=True):
-    """By `_id`: state documents, conversations, and work-items, the active ones of the conversations, the wanted and
-    those that the states name.
+    """The documents of a batch, each kind by `_id`: sync states, conversations and work-items.
 
-    States are read first: documents that are newer than their state meet its version when they are written, while a
-    state newer than its documents would have them judged by what they do not hold yet.
+    The work-items are the active ones of the conversations, the requested ones, and those that the states name.
+
+    A store reads the states before the other documents. If a document is newer than its state, the commit meets the
+    state's newer version and conflicts. If a state were newer than its documents, the rules would judge the documents
+    by revisions that they do not hold yet.
     """
 
     states: Mapping[str, Document]
@@ -27,102 +29,108 @@ class BatchDocuments(Struct, frozen=True, kw_only=True):
     work_items: Mapping[str, Document]
 
 
-def named_work_items(requests: Iterable[LoadRequest], states: Mapping[str, Document]) -> list[str]:
-    """The work-items that the wants name, and those that the states do: the pair's, where it is completed."""
-    wanted = set[str]().union(*(request.work_item_ids for request in requests))
+def work_item_ids_to_read(requests: Iterable[LoadRequest], states: Mapping[str, Document]) -> list[str]:
+    """The work-items that the requests name and those that the states name; a completed one is no longer active."""
+    requested = set[str]().union(*(request.work_item_ids for request in requests))
     named = (document["workItem"]["id"] for document in states.values())
-    return sorted(wanted.union(key for key in named if isinstance(key, str)))
+    return sorted(requested.union(key for key in named if isinstance(key, str)))
 
 
-class NamedContext(Struct, frozen=True, kw_only=True):
-    """The queues and the users whose sessions a batch's commands can meet."""
+class ContextKeys(Struct, frozen=True, kw_only=True):
+    """The ids of the queues, and of the users whose sessions a batch's commands may need."""
 
     queues: Sequence[str]
     users: Sequence[str]
 
 
-def named_context(requests: Iterable[LoadRequest], reading: BatchDocuments) -> NamedContext:
-    """What the wants and the stored documents name, of those pairs that do not agree on all of it already."""
-    active = _active(reading)
+def context_keys(requests: Iterable[LoadRequest], documents: BatchDocuments) -> ContextKeys:
+    """The queues and users that requests and documents name. A pair whose events and documents agree needs none."""
+    active = _active_work_items(documents)
     queues: set[str] = set()
     users: set[str] = set()
     for request in requests:
-        conversation = reading.conversations.get(request.conversation_id)
-        items = _items(request, reading, active)
-        if _agreed(request, conversation, items):
+        conversation = documents.conversations.get(request.conversation_id)
+        items = _pair_work_items(request, documents, active)
+        if _agree(request, conversation, items):
             continue
-        queues.update(request.queues, *map(_queue, items))
+        queues.update(request.queues, *map(_queue_ids, items))
         users.update(request.users)
         if conversation is not None:
-            queues.update(_queue(conversation))
+            queues.update(_queue_ids(conversation))
             users.update(_assigned_users(conversation))
-    return NamedContext(queues=sorted(queues), users=sorted(users))
+    return ContextKeys(queues=sorted(queues), users=sorted(users))
 
 
-def _agreed(request: LoadRequest, conversation: Document | None, items: Iterable[Document]) -> bool:
-    """True where the events and the stored documents name the same user and queue: most events change neither."""
+def _agree(request: LoadRequest, conversation: Document | None, items: Iterable[Document]) -> bool:
+    """Whether the events and the stored documents name the same user and the same queue, as most of them do."""
     if not request.unanimous or conversation is None:
         return False
-    if _assigned_users(conversation) != request.users or _queue(conversation) != request.queues:
+    if _assigned_users(conversation) != request.users or _queue_ids(conversation) != request.queues:
         return False
-    return all(_queue(item) == request.queues and _is_with(item, request.users) for item in items)
+    return all(_queue_ids(item) == request.queues and _is_assigned_to(item, request.users) for item in items)
 
 
-def _is_with(item: Document, users: frozenset[str]) -> bool:
-    assigned = _linked(item, "assignedTo")
+def _is_assigned_to(item: Document, users: frozenset[str]) -> bool:
+    assigned = _link_target(item, "assignedTo")
     return bool(assigned & users) if users else not assigned
 
 
 def context_of(queues: Iterable[Mapping[str, Any]], sessions: Iterable[Mapping[str, Any]]) -> CommandContext:
-    """The surroundings that the documents of queues and sessions make."""
+    """The command context from the documents of queues and sessions."""
     return CommandContext(
         queues={document["_id"]: queue_of(document) for document in queues},
         sessions={session.id: session for session in map(session_of, sessions) if session is not None},
     )
 
 
-def pairs_of(requests: Sequence[LoadRequest], reading: BatchDocuments, context: CommandContext) -> dict[str, Pair]:
-    """A pair for every want: its active work-item, the wanted ones and the one its state names, in the order of their
-    ids."""
-    active = _active(reading)
-    return {request.conversation_id: _pair(request, reading, active, context) for request in requests}
+def pairs_of(requests: Sequence[LoadRequest], documents: BatchDocuments, context: CommandContext) -> dict[str, Pair]:
+    """The pairs by conversation id, one for every request; work-items are in the order of their ids."""
+    active = _active_work_items(documents)
+    return {request.conversation_id: _assembled_pair(request, documents, active, context) for request in requests}
 
 
-def _pair(request: LoadRequest, reading: BatchDocuments, active: Mapping[str, str], context: CommandContext) -> Pair:
+def _assembled_pair(
+    request: LoadRequest, documents: BatchDocuments, active: Mapping[str, str], context: CommandContext
+) -> Pair:
     return Pair(
-        conversation=reading.conversations.get(request.conversation_id),
-        work_items=_items(request, reading, active),
-        state=state_of(reading.states.get(request.conversation_id)),
+        conversation=documents.conversations.get(request.conversation_id),
+        work_items=_pair_work_items(request, documents, active),
+        state=state_of(documents.states.get(request.conversation_id)),
         context=context,
     )
 
 
-def _active(reading: BatchDocuments) -> dict[str, str]:
-    """The active work-items by conversation."""
+def _active_work_items(documents: BatchDocuments) -> dict[str, str]:
+    """The ids of the active work-items by conversation id."""
     return {
         conversation: key
-        for key, item in reading.work_items.items()
+        for key, item in documents.work_items.items()
         if item.get("active") is True and isinstance(conversation := item.get("conversationId"), str)
     }
 
 
-def _items(request: LoadRequest, reading: BatchDocuments, active: Mapping[str, str]) -> tuple[Document, ...]:
-    key, found = request.conversation_id, reading.work_items
-    state = reading.states.get(key)
+def _pair_work_items(
+    request: LoadRequest, documents: BatchDocuments, active: Mapping[str, str]
+) -> tuple[Document, ...]:
+    key, found = request.conversation_id, documents.work_items
+    state = documents.states.get(key)
     named = None if state is None else state["workItem"]["id"]
     ids = {active.get(key), named if isinstance(named, str) else None, *request.work_item_ids} - {None}
     return tuple(found[item] for item in sorted(filter(None, ids)) if item in found)
 
 
-def _queue(document: Document) -> set[str]:
-    return _linked(document, "queue")
+def _queue_ids(document: Document) -> set[str]:
+    return _link_target(document, "queue")
 
 
-def _linked(document: Document, name: str) -> set[str]:
-    """The id that a relationship names; whoever wrote the document, by what is no id nothing is looked up."""
+def _link_target(document: Document, name: str) -> set[str]:
+    """The id that a relationship names, as a set of one; empty if there is none or it is not text.
+
+    Other services write documents too, so every level is checked.
+    """
     target: Any = document
     for step in ("relationships", name, "data", "id"):
-        # What a driver or a parser makes is a dict; to ask for any mapping takes five times as long.
+        # Drivers and parsers make dicts, and `isinstance` with `Mapping` takes five times as long.
         target = target.get(step) if isinstance(target, dict) else None
     return {target} if isinstance(target, str) else set()
 

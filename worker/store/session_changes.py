@@ -1,8 +1,8 @@
-"""Moves on work-sessions, merged: what happens to one session in a transaction, whatever number of items move.
+"""The moves of work-items on work-sessions, merged into one change a session and transaction.
 
-The end is that of the moves one after the other (`commands.session.apply_moves`), said in two steps that a database can
-carry out on a session it has not read: first everything that goes, then everything that comes. An item that takes a
-place leaves that very place first, so that a new size replaces the old and a repeated move changes nothing.
+The result equals that of the moves one after the other (`commands.session.apply_moves`). A change has two steps, which
+a database can carry out on a session that it has not read: first all removals, then all additions. An item that takes a
+place is removed from that place first, so that a new size replaces the old one and a repeated move changes nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,15 +12,15 @@ from msgspec.structs import replace
 
 from commands.session import Session, SessionEntry, SessionMove, SessionPlace, SessionSlot
 
-LISTS = (SessionSlot.WORK_ITEMS, SessionSlot.PAUSED_WORK_ITEMS)
-"""The spots that are lists of entries with an id and a size; the third holds one id or none."""
+_LIST_SLOTS = (SessionSlot.WORK_ITEMS, SessionSlot.PAUSED_WORK_ITEMS)
+"""The slots that are lists of entries. The third slot, the pending item, holds one id or none."""
 
 
 class SessionChange(Struct, frozen=True, kw_only=True):
-    """What one session's moves come to.
+    """The change of one session.
 
-    `pulled`: ids to remove from each list; `added`: entries to append to it, in order. `pending_leaves`: the pending
-    item goes if it is one of these. `pending`: a one-tuple of what the pending item becomes whatever it was.
+    `pulled` has the ids to remove from each list, `added` the entries to append to it, in order. The pending item is
+    removed if it is one of `pending_leaves`. `pending` is empty, or holds the pending item's new value.
     """
 
     session: str
@@ -31,7 +31,7 @@ class SessionChange(Struct, frozen=True, kw_only=True):
 
 
 def session_changes(moves: Iterable[SessionMove]) -> tuple[SessionChange, ...]:
-    """One change for every session that the moves name, in the order of the sessions' ids."""
+    """One change for each session that the moves name, in the order of the sessions' ids."""
     drafts: dict[str, _SessionChangeDraft] = {}
     for move in moves:
         if move.leave is not None:
@@ -54,15 +54,15 @@ def changed_session(session: Session, change: SessionChange) -> Session:
 
 def _changed(entries: tuple[SessionEntry, ...], slot: SessionSlot, change: SessionChange) -> tuple[SessionEntry, ...]:
     pulled = change.pulled.get(slot, ())
-    return (*(held for held in entries if held.id not in pulled), *change.added.get(slot, ()))
+    return (*(entry for entry in entries if entry.id not in pulled), *change.added.get(slot, ()))
 
 
 class _SessionChangeDraft:
-    """One session's change while it is put together."""
+    """Collects the moves of one session."""
 
     def __init__(self) -> None:
-        self._pulled: dict[SessionSlot, dict[str, None]] = {slot: {} for slot in LISTS}
-        self._added: dict[SessionSlot, dict[str, int]] = {slot: {} for slot in LISTS}
+        self._pulled: dict[SessionSlot, dict[str, None]] = {slot: {} for slot in _LIST_SLOTS}
+        self._added: dict[SessionSlot, dict[str, int]] = {slot: {} for slot in _LIST_SLOTS}
         self._pending_leaves: dict[str, None] = {}
         self._pending: tuple[()] | tuple[str | None] = ()
 

@@ -1,4 +1,4 @@
-"""The sync state as a document of `sync_states`, and back. Both stores keep it in this form."""
+"""The sync state as a document of `sync_states`, and back. Both stores hold it in this form."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,7 +10,7 @@ from sync.state import SyncState, ViewedValue
 
 
 def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
-    """The document (sync-rules.md, *State*), `_id` the conversation's id."""
+    """The document of a state (docs/rules.md, *The sync state*). Its `_id` is the conversation's id."""
     return {
         "_id": conversation_id,
         "version": state.version,
@@ -25,7 +25,7 @@ def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
             "rev": state.work_item_rev,
             "reconciled": state.reconciled,
         },
-        "view": {name: {"value": seen.value, "rev": seen.rev} for name, seen in state.view.items()},
+        "view": {name: {"value": viewed.value, "rev": viewed.rev} for name, viewed in state.view.items()},
         "changed": dict(state.changed),
         "known": dict(state.known),
         "knownAt": dict(state.known_at),
@@ -36,7 +36,7 @@ def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
 
 
 def state_of(document: Mapping[str, Any] | None) -> SyncState:
-    """The state a document holds; the empty one for none. What it does not say is 0, or none."""
+    """The state that a document holds; an empty state for None. A missing field is 0 or empty."""
     if document is None:
         return SyncState()
     conversation, item = document.get("conversation") or {}, document.get("workItem") or {}
@@ -46,15 +46,15 @@ def state_of(document: Mapping[str, Any] | None) -> SyncState:
     return SyncState(
         version=document["version"],
         conversation_observed=conversation_observed,
-        # A state that does not say: what was observed was stored.
+        # A state without `rev` is an older worker's, which stored every revision that it observed.
         conversation_rev=conversation.get("rev", highest(conversation_observed)),
-        # Whoever has written it: by what is no id, nothing is looked up.
+        # Text only: the id becomes part of queries.
         work_item=item["id"] if isinstance(item.get("id"), str) else None,
         work_item_number=item.get("number", 0),
         work_item_observed=work_item_observed,
         work_item_rev=item.get("rev", highest(work_item_observed)),
         reconciled=item.get("reconciled", bool(known)),
-        view={name: ViewedValue(value=seen["value"], rev=seen["rev"]) for name, seen in view.items()},
+        view={name: ViewedValue(value=viewed["value"], rev=viewed["rev"]) for name, viewed in view.items()},
         changed=document.get("changed") or {},
         known=known,
         known_at=document.get("knownAt") or {},

@@ -1,11 +1,15 @@
-"""Plans as writes: the steps of one transaction, in their order, for whichever store carries them out.
+"""The steps of one transaction that writes plans. Both stores carry out the same steps in the same order.
 
-New documents come first and the contended ones, conversations and sessions, last, so that they are held for the
-shortest time. The one exception is a new work-item, which comes after the changes of the old ones: a conversation has
-one active work-item, and the old one must have let go. For the same reason a change that completes precedes one that
-activates.
+    1. insert outbox entries, revisions, new sync states, new conversations
+    2. change sync states
+    3. change work-items, those that complete before those that become active
+    4. insert work-items
+    5. change conversations
+    6. change sessions
 
-There is at most one step a collection and kind, however many plans there are.
+Conversations and sessions are contended, so they come last and are locked for the shortest time. New work-items come
+after the changes of old ones, and completions before activations: a unique index allows one active work-item a
+conversation. There is at most one step for each collection and kind, for any number of plans.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,34 +24,34 @@ from worker.store.session_changes import SessionChange, session_changes
 from worker.store.state_document import state_document
 
 COMMIT_ID: Final = "commitId"
-"""The field of a sync state that names the transaction which wrote it last: proof that a commit was done."""
+"""The field of a sync state with the id of the transaction that wrote it last: the proof that it was committed."""
 
 
 class DocumentInserts(Struct, frozen=True, kw_only=True):
-    """New documents; the step holds only if none of them is there."""
+    """New documents. The condition: none of them exists yet."""
 
     collection: Collection
     documents: Sequence[Mapping[str, Any]]
 
 
 class DocumentChange(Struct, frozen=True, kw_only=True):
-    """One document's change, which holds only while its field `guard` still is `stands`."""
+    """The change of one document. The condition: its field `condition_field` still has the value `expected`."""
 
     id: str
-    guard: str
-    stands: int | None
+    condition_field: str
+    expected: int | None
     paths: ChangedPaths
 
 
 class DocumentChanges(Struct, frozen=True, kw_only=True):
-    """Changes of stored documents; the step holds only if all of them do."""
+    """Changes of stored documents. The condition: the conditions of all changes hold."""
 
     collection: Collection
     changes: Sequence[DocumentChange]
 
 
 class SessionChanges(Struct, frozen=True, kw_only=True):
-    """Changes of sessions; those that are not stored are passed over."""
+    """Changes of sessions, without a condition; a session that is not stored is passed over."""
 
     changes: Sequence[SessionChange]
 
@@ -56,14 +60,17 @@ TransactionStep = DocumentInserts | DocumentChanges | SessionChanges
 
 
 def check_plan(plan: Plan) -> None:
-    """`ValueError` for a plan that writes without writing the state: nothing would tell it from a lost one."""
+    """Raise ValueError for a plan that writes documents and no state.
+
+    Without a state there is no commit id, and an unknown commit result could not be looked up.
+    """
     writes = (plan.conversation, *plan.work_items, *plan.revisions, *plan.moves, *plan.announcements)
     if plan.state is None and any(write is not None for write in writes):
         raise ValueError(f"the plan of conversation {plan.conversation_id} writes and leaves the sync state as it was")
 
 
-def steps_of(plans: Sequence[Plan], commit_id: str) -> tuple[TransactionStep, ...]:
-    """The steps that carry out all of `plans`, each of which has at most one write a document."""
+def transaction_steps(plans: Sequence[Plan], commit_id: str) -> tuple[TransactionStep, ...]:
+    """The steps that write all of `plans`. A plan has at most one write for each document."""
     conversations = [plan.conversation for plan in plans if plan.conversation is not None]
     work_items = [write for plan in plans for write in plan.work_items]
     new_states, state_changes = _states(plans, commit_id)
@@ -109,7 +116,9 @@ def _states(plans: Sequence[Plan], commit_id: str) -> tuple[list[dict[str, Any]]
             del document["_id"]
             paths = ChangedPaths(set=document, unset=())
             changes.append(
-                DocumentChange(id=plan.conversation_id, guard="version", stands=plan.state.version - 1, paths=paths)
+                DocumentChange(
+                    id=plan.conversation_id, condition_field="version", expected=plan.state.version - 1, paths=paths
+                )
             )
     return new, changes
 
@@ -122,8 +131,8 @@ def _changed(writes: Iterable[DocumentWrite]) -> list[DocumentChange]:
     return [
         DocumentChange(
             id=write.after["_id"],
-            guard="rev",
-            stands=write.before.get("rev"),
+            condition_field="rev",
+            expected=write.before.get("rev"),
             paths=changed_paths(write.before, write.after),
         )
         for write in writes

@@ -41,7 +41,7 @@ from tests.faults.load.event_delivery import EventDelivery
 from worker.mongo.database import MAJORITY
 from worker.mongo.writes import write_steps
 from worker.store.documents import Collection
-from worker.store.transaction_steps import steps_of
+from worker.store.transaction_steps import transaction_steps
 
 USERS: Final = 16
 _WRITERS: Final = 6
@@ -207,7 +207,7 @@ class OutsideServices:
     async def _commit(self, client: AsyncMongoClient[dict[str, Any]], plan: Plan) -> None:
         with timeout(_ANSWER_WITHIN_S):
             async with client.start_session() as session, await session.start_transaction(write_concern=MAJORITY):
-                if not await write_steps(client[self.database], session, steps_of([plan], "outside")):
+                if not await write_steps(client[self.database], session, transaction_steps([plan], "outside")):
                     raise _WriteConflict
 
     def _record(self, case: PairHistory, write: _Write) -> _Write:
