@@ -1,130 +1,89 @@
-"""Stored documents to the nouns of `commands` and `sync`, and changed nouns back into documents.
+"""Stored documents: made from an event's snapshot, compared with each other, and checked as they are read.
 
-What no noun models stays in the document untouched; of a timing record the parts not modelled stay beside the others.
+A document keeps the fields that no noun models. Source: docs/events.md, *Documents*.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec import Struct
-
 from commands.work_item import STATUS_ALIASES, Status
 from handlers.documents.json_values import same
 from handlers.ports import Document
 
-
-class _Link(Struct, frozen=True, kw_only=True):
-    """How a relationship is spelt on the wire."""
-
-    field: str
-    name: str
-    type: str
-    path: str
-
-    def to(self, target: str) -> dict[str, Any]:
-        return {"data": {"type": self.type, "id": target}, "links": {"self": f"{self.path}{target}"}}
-
-
-_LINKS: Final = (
-    _Link(field="queue", name="queue", type="queue", path="/v1/routing/queues/"),
-    _Link(field="rule", name="rule", type="queue-rule", path="/v1/routing/queue-rules/"),
-    _Link(field="assigned_to", name="assignedTo", type="user", path="/v1/users/"),
-    _Link(field="accepted_by", name="acceptedBy", type="user", path="/v1/users/"),
-    _Link(field="routed_to", name="routedTo", type="user", path="/v1/users/"),
-    _Link(field="session", name="workSession", type="work_session", path="/v1/routing/work-sessions/"),
-    _Link(field="team", name="team", type="team", path="/v1/teams/"),
-)
-_QUEUE_LINK: Final = _LINKS[0]
+_STORE_FIELDS: Final = frozenset({"_id", "org", "rev", "conversationId", "active", "workItemNumber"})
+"""The fields that a document has beside the fields of its snapshot."""
 
 
 def document_from_snapshot(
-    data: Mapping[str, Any], *, org: str | None, rev: int, deletion: bool = False
+    snapshot: Mapping[str, Any], *, org: str | None, rev: int, deletion: bool = False
 ) -> dict[str, Any]:
-    """An event's snapshot as the document that is stored for it: `data` as it came, `_id`, `org`, `rev` on top."""
-    # Our own names on top stand, whatever a snapshot brings under them.
-    document = {key: value for key, value in data.items() if key != "id" and key not in _ON_TOP}
-    document.update(_id=data["id"], org=org, rev=rev)
+    """The document that the store keeps for an event's checked snapshot.
+
+    The snapshot's fields stay as they came, except that the store's own fields replace fields of the same name.
+    `deletion` marks the document as deleted.
+    """
+    document = {key: value for key, value in snapshot.items() if key != "id" and key not in _STORE_FIELDS}
+    document.update(_id=snapshot["id"], org=org, rev=rev)
     if deletion:
         document["attributes"] = {**document["attributes"], "deleted": True}
-    if data["type"] != "conversation":
-        attributes = data["attributes"]
-        document["conversationId"] = data["relationships"]["resource"]["data"]["id"]
+    if snapshot["type"] != "conversation":
+        attributes = snapshot["attributes"]
+        document["conversationId"] = snapshot["relationships"]["resource"]["data"]["id"]
         document["active"] = STATUS_ALIASES[attributes["status"]] is not Status.COMPLETED
         document["workItemNumber"] = attributes.get("workItemNumber") or 0
     return document
 
 
-_ON_TOP: Final = frozenset({"_id", "org", "rev", "conversationId", "active", "workItemNumber"})
-
-
 def snapshot_of(document: Document) -> dict[str, Any]:
-    """A document as an event's `data`."""
-    return {"id": document["_id"], **{key: value for key, value in document.items() if key not in _ON_TOP}}
+    """The document as an event's `data`: without the store's own fields."""
+    return {"id": document["_id"], **{key: value for key, value in document.items() if key not in _STORE_FIELDS}}
 
 
 class UnreadableDocument(Exception):
-    """A stored document that is not what it should be: written by somebody else, and its own pair's trouble alone."""
+    """A stored document that lacks a field or has one of a wrong type, because another service wrote it.
+
+    Only the document's own conversation and work-item are affected.
+    """
 
 
-_ODD: Final = (KeyError, ValueError, TypeError, AttributeError)
-"""What reading raises where a document is not as it should be."""
+READING_ERRORS: Final = (KeyError, ValueError, TypeError, AttributeError)
+"""The exceptions that reading raises for an unexpected document."""
+
+
+def unreadable(document: Document, error: Exception) -> UnreadableDocument:
+    """The exception for a document whose reading raised `error`."""
+    return UnreadableDocument(f"{document.get('_id')} in the store cannot be read: {type(error).__name__}")
 
 
 def rev_of(document: Document) -> int:
-    """A stored document's revision. Raises Unreadable."""
+    """A stored document's revision. Raises UnreadableDocument."""
     try:
         return int(document["rev"])
-    except _ODD as fault:
-        raise _unreadable(document, fault) from fault
+    except READING_ERRORS as error:
+        raise unreadable(document, error) from error
 
 
 def is_older(document: Document, rev: int) -> bool:
-    """True where the stored document is of an earlier revision. Raises Unreadable."""
+    """Whether the stored document has a lower revision than `rev`. Raises UnreadableDocument."""
     try:
         return bool(document["rev"] < rev)
-    except _ODD as fault:
-        raise _unreadable(document, fault) from fault
-
-
-def _unreadable(document: Document, fault: Exception) -> UnreadableDocument:
-    return UnreadableDocument(f"{document.get('_id')} in the store cannot be read: {type(fault).__name__}")
+    except READING_ERRORS as error:
+        raise unreadable(document, error) from error
 
 
 def changes_between(before: Document, after: Document) -> dict[str, dict[str, Any]]:
-    """An event's `changes`: what differs in attributes and relationships, with the values before and after."""
+    """An event's `changes`: the attributes and relationships that differ, each as `{op, before, after}`."""
     return {
         level: _changes(before.get(level) or {}, after.get(level) or {}) for level in ("attributes", "relationships")
     }
 
 
-def related_id(document: Mapping[str, Any], name: str) -> str | None:
-    """The id a relationship names, or None."""
-    return _named(document.get("relationships") or {}, name)
-
-
-def _named(relationships: Mapping[str, Any], name: str) -> str | None:
-    link = relationships.get(name)
-    data = link.get("data") if link else None
-    return data["id"] if data else None
-
-
-def relationship(name: str, target: str) -> dict[str, Any]:
-    """A work-item's relationship as the wire spells it."""
-    return next(link for link in _LINKS if link.name == name).to(target)
-
-
-def _with_link(relationships: Mapping[str, Any], link: _Link, target: str | None) -> dict[str, Any]:
-    if target is None:
-        return {name: value for name, value in relationships.items() if name != link.name}
-    return {**relationships, link.name: link.to(target)}
-
-
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    # Most of it is the very same object, which a write takes over as it is.
+    # A write reuses the unchanged values, so most pairs are one object and need no comparison.
     touched = [(name, old, new) for name, old in before.items() if (new := after.get(name)) is not old]
     changes = {name: _change(old, new) for name, old, new in touched if not same(old, new)}
-    brought = [name for name in after if name not in before]
-    changes.update((name, _change(None, after[name])) for name in brought if after[name] is not None)
+    added = [name for name in after if name not in before]
+    changes.update((name, _change(None, after[name])) for name in added if after[name] is not None)
     return changes
 
 

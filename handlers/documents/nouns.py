@@ -1,31 +1,31 @@
-"""NEW FILE."""
+"""Stored documents as the nouns of `sync` and `commands`, and changed nouns as updated documents.
+
+The way in is `conversation_of` and `work_item_of`. They raise UnreadableDocument for a document of another form.
+The way out is `updated_conversation_document` and `updated_work_item_document`. They write the changed fields only, so
+that the fields that no noun models stay as they are.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
+
+from msgspec import Struct
 
 from commands.instant import format_instant, parse_instant
 from commands.work_item import STATUS_ALIASES, HandleDuration, QueuePass, StatusDuration, WorkItem
-from handlers.documents.document import _LINKS, _ODD, _QUEUE_LINK, _unreadable, _with_link, related_id
+from handlers.documents.document import READING_ERRORS, unreadable
+from handlers.documents.relationships import QUEUE, WORK_ITEM_LINKS, related_id, with_relationship
 from handlers.ports import Document
 from sync.conversation import Conversation, ConversationStatus
 
 
 def conversation_of(document: Document) -> Conversation:
-    """The conversation a document holds. Raises Unreadable."""
+    """The conversation that a document holds. Raises UnreadableDocument."""
     try:
         return _conversation_of(document)
-    except _ODD as fault:
-        raise _unreadable(document, fault) from fault
-
-
-def work_item_of(document: Document) -> WorkItem:
-    """The work-item a document holds. Raises Unreadable."""
-    try:
-        return _work_item_of(document)
-    except _ODD as fault:
-        raise _unreadable(document, fault) from fault
+    except READING_ERRORS as error:
+        raise unreadable(document, error) from error
 
 
 def _conversation_of(document: Document) -> Conversation:
@@ -43,7 +43,11 @@ def _conversation_of(document: Document) -> Conversation:
 
 
 def updated_conversation_document(document: Document, fields: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
-    """The document after a write of `status`, `assignedUsers`, `ended` or `queue` (`{id}`), one revision on."""
+    """The conversation's document after a write of `fields`, with the next revision and `updatedAt` set to `now`.
+
+    `fields` has the wire's names: `status`, `assignedUsers`, `ended`, and `queue` as `{id}`, where a null id means no
+    queue.
+    """
     rev = document["rev"] + 1
     attributes = {
         **document["attributes"],
@@ -53,17 +57,25 @@ def updated_conversation_document(document: Document, fields: Mapping[str, Any],
     }
     relationships = document.get("relationships") or {}
     if "queue" in fields:
-        relationships = _with_link(relationships, _QUEUE_LINK, fields["queue"]["id"])
+        relationships = with_relationship(relationships, QUEUE, fields["queue"]["id"])
     return {**document, "rev": rev, "attributes": attributes, "relationships": relationships}
+
+
+def work_item_of(document: Document) -> WorkItem:
+    """The work-item that a document holds. Raises UnreadableDocument."""
+    try:
+        return _work_item_of(document)
+    except READING_ERRORS as error:
+        raise unreadable(document, error) from error
 
 
 def _work_item_of(document: Document) -> WorkItem:
     attributes = document["attributes"]
     relationships = document.get("relationships") or {}
-    # As `_named` has it, without seven calls of it.
+    # The same as `related_id`, without seven calls.
     linked: Any = {
         link.field: data["id"]
-        for link in _LINKS
+        for link in WORK_ITEM_LINKS
         if (there := relationships.get(link.name)) and (data := there.get("data"))
     }
     return WorkItem(
@@ -76,10 +88,10 @@ def _work_item_of(document: Document) -> WorkItem:
         priority=attributes.get("priority"),
         queued_count=attributes.get("queuedCount") or 0,
         first_enter_queue_at=_instant(attributes.get("firstEnterQueueAt")),
-        last_revision=_pass_of(attributes.get("lastRevision")),
-        ivr=_stay_of(attributes.get("ivr")),
-        wrap_up=_stay_of(attributes.get("wrapUp")),
-        handle=_handle_of(attributes.get("handle")),
+        last_revision=_QUEUE_PASS.read(attributes.get("lastRevision")),
+        ivr=_STATUS_DURATION.read(attributes.get("ivr")),
+        wrap_up=_STATUS_DURATION.read(attributes.get("wrapUp")),
+        handle=_HANDLE_DURATION.read(attributes.get("handle")),
         resource_created_at=_instant(attributes.get("resourceCreatedAt")),
         resource_first_queue_time_ms=attributes.get("resourceFirstQueueTime"),
         resource_first_route_time_ms=attributes.get("resourceFirstRouteTime"),
@@ -91,15 +103,15 @@ def _work_item_of(document: Document) -> WorkItem:
 
 
 def updated_work_item_document(document: Document, before: WorkItem, after: WorkItem) -> dict[str, Any]:
-    """The document after a change of its work-item from `before` to `after`: only what changed is written anew."""
+    """The work-item's document after its change from `before`, which the document holds, to `after`."""
     attributes = dict(document["attributes"])
     for (_, name, encode), old, new in zip(_ATTRIBUTES, _attributes(before), _attributes(after), strict=True):
         if old is not new and old != new:
             attributes[name] = None if new is None else encode(new)
     relationships = document.get("relationships") or {}
-    for link, old, new in zip(_LINKS, _links(before), _links(after), strict=True):
+    for link, old, new in zip(WORK_ITEM_LINKS, _linked_ids(before), _linked_ids(after), strict=True):
         if old != new:
-            relationships = _with_link(relationships, link, new)
+            relationships = with_relationship(relationships, link, new)
     return {
         **document,
         "rev": after.rev,
@@ -113,69 +125,60 @@ def _instant(text: str | None) -> datetime | None:
     return parse_instant(text) if text else None
 
 
-_PASS_TIMES: Final = {
-    "enteredQueueAt": "entered_queue_at",
-    "routedAt": "routed_at",
-    "acceptedAt": "accepted_at",
-}
-_PASS_COUNTS: Final = {"queueTime": "queue_time_ms", "queueBusinessTime": "queue_business_time_ms"}
-_STAY_TIMES: Final = {"enteredAt": "entered_at"}
-_STAY_COUNTS: Final = {"time": "time_ms", "businessTime": "business_time_ms"}
-_HANDLE_TIMES: Final = {"resumedAt": "resumed_at"}
-_HANDLE_COUNTS: Final = {"time": "time_ms"}
+_Noun = TypeVar("_Noun", QueuePass, StatusDuration, HandleDuration)
 
 
-def _pass_of(record: Mapping[str, Any] | None) -> QueuePass | None:
-    return None if record is None else QueuePass(**_record_fields(record, _PASS_TIMES, _PASS_COUNTS))
+class _TimingRecord(Struct, Generic[_Noun], frozen=True, kw_only=True):
+    """A work-item's timing record as JSON: its names for the noun's instants and durations.
+
+    The noun keeps the names that are not modelled in `other`.
+    """
+
+    noun: type[_Noun]
+    instants: Mapping[str, str]
+    durations: Mapping[str, str]
+
+    def read(self, record: Mapping[str, Any] | None) -> _Noun | None:
+        if record is None:
+            return None
+        fields: dict[str, Any] = {}
+        other: dict[str, Any] = {}
+        for name, value in record.items():
+            if name in self.instants:
+                fields[self.instants[name]] = _instant(value)
+            elif name in self.durations:
+                fields[self.durations[name]] = value
+            else:
+                other[name] = value
+        return self.noun(**fields, other=other)
+
+    def write(self, noun: _Noun) -> dict[str, Any]:
+        instants = {name: getattr(noun, field) for name, field in self.instants.items()}
+        durations = {name: getattr(noun, field) for name, field in self.durations.items()}
+        return {
+            **noun.other,
+            **{name: format_instant(at) for name, at in instants.items() if at is not None},
+            **{name: duration for name, duration in durations.items() if duration is not None},
+        }
 
 
-def _stay_of(record: Mapping[str, Any] | None) -> StatusDuration | None:
-    return None if record is None else StatusDuration(**_record_fields(record, _STAY_TIMES, _STAY_COUNTS))
-
-
-def _handle_of(record: Mapping[str, Any] | None) -> HandleDuration | None:
-    return None if record is None else HandleDuration(**_record_fields(record, _HANDLE_TIMES, _HANDLE_COUNTS))
-
-
-def _record_fields(record: Mapping[str, Any], times: Mapping[str, str], counts: Mapping[str, str]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    other: dict[str, Any] = {}
-    for name, value in record.items():
-        if name in times:
-            fields[times[name]] = _instant(value)
-        elif name in counts:
-            fields[counts[name]] = value
-        else:
-            other[name] = value
-    return {**fields, "other": other}
-
-
-def _record(
-    record: QueuePass | StatusDuration | HandleDuration, times: Mapping[str, str], counts: Mapping[str, str]
-) -> dict[str, Any]:
-    instants = {name: getattr(record, field) for name, field in times.items()}
-    numbers = {name: getattr(record, field) for name, field in counts.items()}
-    return {
-        **record.other,
-        **{name: format_instant(at) for name, at in instants.items() if at is not None},
-        **{name: number for name, number in numbers.items() if number is not None},
-    }
+_QUEUE_PASS: Final = _TimingRecord(
+    noun=QueuePass,
+    instants={"enteredQueueAt": "entered_queue_at", "routedAt": "routed_at", "acceptedAt": "accepted_at"},
+    durations={"queueTime": "queue_time_ms", "queueBusinessTime": "queue_business_time_ms"},
+)
+_STATUS_DURATION: Final = _TimingRecord(
+    noun=StatusDuration,
+    instants={"enteredAt": "entered_at"},
+    durations={"time": "time_ms", "businessTime": "business_time_ms"},
+)
+_HANDLE_DURATION: Final = _TimingRecord(
+    noun=HandleDuration, instants={"resumedAt": "resumed_at"}, durations={"time": "time_ms"}
+)
 
 
 def _as_is(value: Any) -> Any:
     return value
-
-
-def _pass_record(record: QueuePass) -> dict[str, Any]:
-    return _record(record, _PASS_TIMES, _PASS_COUNTS)
-
-
-def _stay_record(record: StatusDuration) -> dict[str, Any]:
-    return _record(record, _STAY_TIMES, _STAY_COUNTS)
-
-
-def _handle_record(record: HandleDuration) -> dict[str, Any]:
-    return _record(record, _HANDLE_TIMES, _HANDLE_COUNTS)
 
 
 _ATTRIBUTES: Final[tuple[tuple[str, str, Callable[[Any], Any]], ...]] = (
@@ -186,15 +189,16 @@ _ATTRIBUTES: Final[tuple[tuple[str, str, Callable[[Any], Any]], ...]] = (
     ("priority", "priority", _as_is),
     ("queued_count", "queuedCount", _as_is),
     ("first_enter_queue_at", "firstEnterQueueAt", format_instant),
-    ("last_revision", "lastRevision", _pass_record),
-    ("ivr", "ivr", _stay_record),
-    ("wrap_up", "wrapUp", _stay_record),
-    ("handle", "handle", _handle_record),
+    ("last_revision", "lastRevision", _QUEUE_PASS.write),
+    ("ivr", "ivr", _STATUS_DURATION.write),
+    ("wrap_up", "wrapUp", _STATUS_DURATION.write),
+    ("handle", "handle", _HANDLE_DURATION.write),
     ("resource_first_queue_time_ms", "resourceFirstQueueTime", _as_is),
     ("resource_first_route_time_ms", "resourceFirstRouteTime", _as_is),
     ("resource_first_assign_time_ms", "resourceFirstAssignTime", _as_is),
     ("completed_at", "completedAt", format_instant),
     ("updated_at", "updatedAt", format_instant),
 )
+"""The attributes that commands change: the noun's field, the attribute's name, and the writer of its value."""
 _attributes: Final = attrgetter(*(field for field, _, _ in _ATTRIBUTES))
-_links: Final = attrgetter(*(link.field for link in _LINKS))
+_linked_ids: Final = attrgetter(*(link.field for link in WORK_ITEM_LINKS))

@@ -7,8 +7,9 @@ everything else is an attribute under its own name.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from handlers.documents.document import document_from_snapshot, related_id, relationship
+from handlers.documents.document import document_from_snapshot
 from handlers.documents.nouns import conversation_of
+from handlers.documents.relationships import related_id, relationship
 from handlers.events.schema import WorkItemAttributes
 from handlers.events.validation import validate_conversation, validate_work_item
 from handlers.ports import Document

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from handlers.documents.document import related_id
+from handlers.documents.relationships import related_id
 from handlers.events.event import Event
 from handlers.outcome import HandledEvent
 from handlers.ports import LoadRequest

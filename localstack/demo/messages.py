@@ -8,7 +8,8 @@ from itertools import count
 from typing import Any
 
 from commands.instant import format_instant, parse_instant
-from handlers.documents.document import changes_between, relationship
+from handlers.documents.document import changes_between
+from handlers.documents.relationships import relationship
 from server_process import ROOT
 
 CAPTURED = ROOT / "tests" / "fixtures" / "captured"

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from commands.instant import format_instant
-from handlers.documents.document import changes_between, relationship
+from handlers.documents.document import changes_between
+from handlers.documents.relationships import relationship
 
 ORG = "5c093c1abd6d1c00124a36b2"
 USERS = tuple(f"user-{number}" for number in range(6))

@@ -14,13 +14,14 @@ from commands.execute import Applied, execute
 from commands.timings import always_open
 from commands.update import parse_update
 from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem
-from handlers.documents.document import changes_between, document_from_snapshot, related_id, relationship, snapshot_of
+from handlers.documents.document import changes_between, document_from_snapshot, snapshot_of
 from handlers.documents.nouns import (
     conversation_of,
     updated_conversation_document,
     updated_work_item_document,
     work_item_of,
 )
+from handlers.documents.relationships import related_id, relationship
 from handlers.ports import Document
 from sync.conversation import Conversation, ConversationStatus
 from tests.handlers.events.malformed_kind import good
