@@ -19,6 +19,7 @@ import sync.contract
 import sync.gates
 import sync.rules_forward
 import sync.rules_reverse
+from docs.generators.decide_examples import decide_examples
 from docs.generators.structure import structure
 from worker.settings import settings_table
 
@@ -49,6 +50,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "funnel": _table_of(commands.legacy_engine),
     "composed engine": _table_of(commands.composed_engine),
     "timings": _table_of(commands.timings),
+    "decide": decide_examples,
     "settings": lambda: settings_table().strip(),
     "structure": structure,
 }

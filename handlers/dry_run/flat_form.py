@@ -1,4 +1,4 @@
-"""Conversations and work-items in the flat form of `decide` (interfaces.md), to documents and back.
+"""Conversations and work-items in the flat form of `decide` (docs/decide.md), to documents and back.
 
 There the relationships are plain ids (`assignedTo`, `session`, `routedTo`, …), `queue` is `{id, rule?}` or null, and
 everything else is an attribute under its own name.

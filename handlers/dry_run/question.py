@@ -99,7 +99,7 @@ class _CommandQuestion(_Part):
 
 
 def answer(question: object, *, now: datetime) -> dict[str, Any]:
-    """The decision on a parsed question, in the shape of interfaces.md; `now` where it names none. BadQuestion."""
+    """The decision on a parsed question, in the shape of docs/decide.md; `now` where it names none. BadQuestion."""
     kind = question.get("kind") if isinstance(question, Mapping) else None
     why = unstorable(question)
     if why is not None:

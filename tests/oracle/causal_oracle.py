@@ -1,6 +1,6 @@
 """Policy `causal` of docs/rules.md, steps 2 and 3, and its gates: a second reading of the text.
 
-Written from the text alone, on plain dicts in the JSON shape of `decide` (docs/replay.md). It imports no product code:
+Written from the text alone, on plain dicts in the JSON shape of `decide` (docs/decide.md). It imports no product code:
 the tables are those of rules_oracle.py, the work-item after the command is that of commands_oracle.py.
 """
 

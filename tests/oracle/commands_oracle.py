@@ -1,6 +1,6 @@
 """The composed engine's table of docs/commands.md: a second reading of the text.
 
-Written from the text alone, on plain dicts in the JSON shape of `decide` (docs/replay.md). It imports no product code.
+Written from the text alone, on plain dicts in the JSON shape of `decide` (docs/decide.md). It imports no product code.
 `TABLE` is the text's table cell by cell; the functions below it carry out the words of a cell.
 """
 

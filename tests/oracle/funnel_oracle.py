@@ -1,6 +1,6 @@
 """The legacy funnel's table of docs/commands.md: a second reading of the text.
 
-Written from the text alone, on plain dicts in the JSON shape of `decide` (docs/replay.md). It imports no product code;
+Written from the text alone, on plain dicts in the JSON shape of `decide` (docs/decide.md). It imports no product code;
 the meaning of a queue, a session and a place comes from the other oracle.
 `TABLE` is the text's table, row by row; the functions below it carry out the words of a row.
 """

@@ -1,4 +1,4 @@
-"""`decide`: both kinds of question in the shapes of interfaces.md, what is refused, and the whole finite space."""
+"""`decide`: both kinds of question in the shapes of docs/decide.md, what is refused, and the whole finite space."""
 
 import copy
 from datetime import UTC, datetime
@@ -280,7 +280,7 @@ def test_all_faults_are_named_at_once() -> None:
 
 @pytest.mark.parametrize("side", ["conversation", "workItem"])
 def test_a_queue_that_is_no_object_is_a_fault_or_a_queue_but_never_more(side: str) -> None:
-    """interfaces.md: a queue is written `{"id": q}` or null. A bare id must not become the queue's rule as well."""
+    """docs/decide.md: a queue is written `{"id": q}` or null. A bare id must not become the queue's rule as well."""
     question = {**COMMAND, "workItem": {**W, "queue": "q-1"}, "update": {"paused": True}}
     if side == "conversation":
         question = {**SYNC, "conversation": {**C, "queue": "q-1"}}

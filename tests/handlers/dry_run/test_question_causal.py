@@ -1,4 +1,4 @@
-"""`decide` under policy `causal` (interfaces.md): both directions whatever the trigger, who is newer by the state."""
+"""`decide` under policy `causal` (docs/decide.md): both directions whatever the trigger, who is newer by the state."""
 
 from typing import Any, Final
 
