@@ -10,7 +10,7 @@ _NOW: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)
 _CONVERSATION: Final = {"id": "c", "rev": 6, "status": "open", "assignedUsers": ["anna"], "queue": None}
 _QUESTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     (
-        "The work-item's writer knew conversation revision 4. Revision 6 changed the assignee: the conversation is newer.",
+        "The work-item's writer knew conversation revision 4. Revision 6 changed the assignee: the conversation wins.",
         {
             "kind": "sync",
             "policy": "causal",
