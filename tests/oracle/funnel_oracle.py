@@ -1,14 +1,8 @@
 """The legacy funnel's table of docs/commands.md: a second reading of the text.
 
-<<<<<<< HEAD
 Written from the text alone, on plain dicts in the JSON shape of `decide` (docs/decide.md). It imports no product code;
 the meaning of a queue, a session and a place comes from the other oracle.
 `TABLE` is the text's table, row by row; the functions below it carry out the words of a row.
-=======
-It works on plain dicts in the JSON shape of `decide` (docs/decide.md) and imports none of the product's code. It shares
-the other oracle's queues, sessions and places. `TABLE` is the page's table, row by row; the functions below it carry
-out the words of a row.
->>>>>>> f2ea75a (The questions of decide have a page, whose examples the code answers; the oracles say what they are)
 """
 
 from typing import NamedTuple

@@ -1,13 +1,8 @@
 """Tables A and B of docs/rules.md, and the gates for policy `legacy`: a second reading of the text.
 
-<<<<<<< HEAD
 Policy `causal` is in causal_oracle.py. Written from the text alone, on plain dicts in the JSON shape of `decide`
-(docs/replay.md). It imports no product code and is laid out so that each line can be held against a row of the text;
+(docs/decide.md). It imports no product code and is laid out so that each line can be held against a row of the text;
 neither speed nor elegance matters.
-=======
-It works on plain dicts in the JSON shape of `decide` (docs/decide.md) and imports none of the product's code. Each line
-can be compared with a row of the page's table. causal_oracle.py has policy `causal`.
->>>>>>> f2ea75a (The questions of decide have a page, whose examples the code answers; the oracles say what they are)
 """
 
 from typing import Any
