@@ -12,9 +12,9 @@ import pytest
 
 from tests.e2e.worker_process import WorkerProcess, wait_until
 from tests.faults.fault_run import FaultRun
+from tests.faults.proxied_run import finish
 from tests.faults.proxies.aws_fault import ClockSkew
 from tests.faults.proxies.aws_proxy import AwsProxy
-from tests.faults.test_queue_faults import finish
 
 _JUMPS_S = (3_600, -3_600, 86_400, -2, -5, 0)
 _NO_LIBRARY = "libfaketime is not here: `apt-get install faketime`"

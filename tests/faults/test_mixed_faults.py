@@ -4,6 +4,7 @@ import time
 from contextlib import ExitStack
 
 from tests.faults.fault_run import FaultRun
+from tests.faults.proxied_run import both_transports, finish
 from tests.faults.proxies.aws_call import EntryFault
 from tests.faults.proxies.aws_fault import (
     SNS_SLOW_DOWN,
@@ -20,7 +21,6 @@ from tests.faults.proxies.aws_fault import (
     LoseAnswer,
 )
 from tests.faults.proxies.aws_proxy import AwsProxy
-from tests.faults.test_queue_faults import both_transports, finish
 
 SETTLING = ("DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch")
 ALL = ("ReceiveMessage", *SETTLING, "PublishBatch")

@@ -41,21 +41,21 @@ def test_a_store_slower_than_the_queue(run: FaultRun, mongod: Mongod) -> None:
         proxy.faults.latency_s = 0.4
         sizes = {"IN_HAND_MAX": str(IN_HAND_MAX), "RECEIVERS": "2", "LANES": "4", "BATCH_MAX": "10"}
         [worker] = run.workers(1, MONGODB_URI=proxy.uri, **sizes)
-        in_hand, memory_mb = [], []
+        in_flight, memory_mb = [], []
         for _ in range(40):
             time.sleep(0.5)
-            in_hand.append(run.stage.in_flight())
+            in_flight.append(run.stage.in_flight())
             memory_mb.append(rss_mb(worker))
             # A slow store is not reported as away.
             assert worker.http("/readyz") == (200, {"ready": True, "checks": {part: {"ok": True} for part in _PARTS}})
         assert run.stage.depth() > IN_HAND_MAX, "the store is not slower than the queue"
-        assert max(in_hand) <= IN_HAND_MAX
-        assert max(in_hand) > IN_HAND_MAX // 2, "there is no pressure"
+        assert max(in_flight) <= IN_HAND_MAX
+        assert max(in_flight) > IN_HAND_MAX // 2, "there is no pressure"
         growth_mb = max(memory_mb) - memory_mb[4]
         assert growth_mb < GROWTH_MB_MAX
-        run.notes |= {"in hand": str(max(in_hand)), "RSS": f"{max(memory_mb):.0f} MB, grew {growth_mb:.1f}"}
+        run.notes |= {"in flight": str(max(in_flight)), "RSS": f"{max(memory_mb):.0f} MB, grew {growth_mb:.1f}"}
         proxy.faults.latency_s = 0.0
-        assert run.finish().redeliveries == 0, "a message in hand was delivered again"
+        assert run.finish().redeliveries == 0, "a message in flight was delivered again"
 
 
 _PARTS = ("queue", "store", "pipelines", "progress")

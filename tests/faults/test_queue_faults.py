@@ -4,8 +4,8 @@ import time
 from collections import Counter
 
 from localstack_server import LocalStack
-from tests.e2e.worker_process import wait_until
 from tests.faults.fault_run import FaultRun
+from tests.faults.proxied_run import both_transports, finish, set_visibility, wait_hit
 from tests.faults.proxies.aws_call import EntryFault
 from tests.faults.proxies.aws_fault import (
     SQS_FAILING,
@@ -19,37 +19,12 @@ from tests.faults.proxies.aws_fault import (
     Hang,
     LoseAnswer,
 )
-from tests.faults.proxies.aws_proxy import ActiveFault, AwsProxy
-from tests.faults.proxies.aws_record import deliveries, rightly_redelivered
+from tests.faults.proxies.aws_proxy import AwsProxy
+from tests.faults.proxies.aws_record import deliveries
 from worker.telemetry.metrics import Metric
 
 ACTIONS = ("ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch")
 WHOLE: tuple[Fault, ...] = (SQS_FAILING, SQS_UNAVAILABLE, SQS_THROTTLING, Cut(), Garbage())
-
-
-def both_transports(run: FaultRun, **variables: str) -> None:
-    """One worker that signs by itself, and one that leaves everything to the library."""
-    for transport in ("http", "library"):
-        run.workers(1, SQS_TRANSPORT=transport, SNS_TRANSPORT=transport, **variables)
-
-
-def finish(run: FaultRun, proxy: AwsProxy, *, within_s: float = 90) -> None:
-    """The end of a run behind the proxy, which knows which messages SQS rightly delivered again."""
-    run.load.stop()
-    run.stage.wait_drained(within_s=within_s)
-    run.finish(within_s=within_s, delete_may_have_failed=rightly_redelivered(proxy.calls))
-
-
-def until_met(active: ActiveFault, times: int = 3) -> None:
-    """Until the fault has met so many calls."""
-    wait_until(lambda: active.hits >= times, within_s=60, what=lambda: f"{active.fault} met {active.hits} calls")
-
-
-def set_visibility(run: FaultRun, seconds: int) -> None:
-    """Before the workers start: they read it then."""
-    run.stage.sqs.set_queue_attributes(
-        QueueUrl=run.stage.variables["SQS_QUEUE_URL"], Attributes={"VisibilityTimeout": str(seconds)}
-    )
 
 
 def test_each_call_to_sqs_fails_for_a_while(run: FaultRun, proxy: AwsProxy) -> None:
@@ -58,11 +33,11 @@ def test_each_call_to_sqs_fails_for_a_while(run: FaultRun, proxy: AwsProxy) -> N
     both_transports(run)
     hits: Counter[str] = Counter()
     for fault in WHOLE:
-        # Failing deletes keep messages in hand, so that visibility has to be extended, which fails as well.
+        # Failing deletes keep messages in flight, so that visibility has to be extended, which fails as well.
         for actions in (ACTIONS[:1], ACTIONS[1:]):
             active_faults = [proxy.inject(fault, action, share=0.8) for action in actions]
             time.sleep(1.5 if len(actions) == 1 else 2.5)
-            until_met(active_faults[0], 1)
+            wait_hit(active_faults[0], 1)
             for action, active in zip(actions, active_faults, strict=True):
                 proxy.lift(active)
                 hits[action] += active.hits
@@ -84,7 +59,7 @@ def test_batches_fail_in_part_and_answers_are_lost(run: FaultRun, proxy: AwsProx
     ):
         with proxy.failing(fault, "DeleteMessageBatch", share=share) as active:
             time.sleep(4)
-            until_met(active)
+            wait_hit(active)
     finish(run, proxy)
 
     deletes = proxy.calls_of("DeleteMessageBatch")

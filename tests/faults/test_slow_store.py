@@ -6,9 +6,9 @@ from collections import Counter
 from mongod import Mongod
 from tests.e2e.worker_process import wait_until
 from tests.faults.fault_run import FaultRun
+from tests.faults.proxied_run import finish, set_visibility
 from tests.faults.proxies.aws_fault import SQS_FAILING
 from tests.faults.proxies.aws_proxy import AwsProxy
-from tests.faults.test_queue_faults import finish, set_visibility
 from worker.telemetry.metrics import Metric
 
 VISIBILITY_S = 5
@@ -32,7 +32,7 @@ def test_visibility_is_kept_under_a_slow_store_and_lapses_without_extensions(
         time.sleep(PAUSE_S)
         kept = proxy.calls_of("ChangeMessageVisibilityBatch")
         assert any(call.carried_out for call in kept)
-        assert max(_delivered(proxy).values()) == 1, "a message in hand was delivered to the other worker"
+        assert max(_delivered(proxy).values()) == 1, "a message in flight was delivered to the other worker"
     finally:
         mongod.resume()
     run.load.wait_published(run.load.published + 100, within_s=60)

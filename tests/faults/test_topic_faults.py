@@ -3,6 +3,7 @@
 import time
 
 from tests.faults.fault_run import FaultRun
+from tests.faults.proxied_run import both_transports, finish, wait_hit
 from tests.faults.proxies.aws_call import EntryFault
 from tests.faults.proxies.aws_fault import (
     SNS_FAILING,
@@ -18,7 +19,6 @@ from tests.faults.proxies.aws_fault import (
 )
 from tests.faults.proxies.aws_proxy import AwsProxy
 from tests.faults.proxies.aws_record import deliveries
-from tests.faults.test_queue_faults import both_transports, finish, until_met
 from worker.telemetry.metrics import Metric
 
 FAULTS: tuple[Fault, ...] = (
@@ -44,10 +44,10 @@ def test_sns_refuses_and_nothing_waits_for_it(run: FaultRun, proxy: AwsProxy) ->
     for fault in FAULTS:
         with proxy.failing(fault, "PublishBatch", "Publish") as active:
             time.sleep(1)
-            until_met(active)
+            wait_hit(active)
     with proxy.failing(Hang(), "PublishBatch", "Publish") as active:
         time.sleep(HANGS_S)
-        until_met(active, 1)
+        wait_hit(active, 1)
     ended = time.monotonic()
     assert run.stage.database["outbox"].count_documents({}) > 0, "the outbox is empty, so nothing is left for the relay"
     finish(run, proxy)

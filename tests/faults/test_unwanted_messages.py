@@ -8,9 +8,9 @@ from typing import Any
 from tests.e2e.worker_process import WorkerProcess, wait_until
 from tests.faults.fault_run import FaultRun
 from tests.faults.load.event_delivery import POISON
+from tests.faults.proxied_run import finish
 from tests.faults.proxies.aws_proxy import AwsProxy
 from tests.faults.proxies.aws_record import deliveries
-from tests.faults.test_queue_faults import finish
 from worker.telemetry.metrics import Metric
 
 LARGE_BYTES = 240_000
@@ -38,7 +38,7 @@ def test_every_second_message_is_poison(run: FaultRun, proxy: AwsProxy) -> None:
     bad, good = run.metrics.count(Metric.DEAD_LETTER), run.metrics.count(Metric.RECEIVED)
     assert bad / good > 0.3
     held_s = sorted(one.deleted_at - one.at for one in deliveries(proxy.calls).values() if one.deleted_at is not None)
-    run.notes["in hand, median and most"] = f"{held_s[len(held_s) // 2]:.2f} s, {held_s[-1]:.2f} s"
+    run.notes["in flight, median and most"] = f"{held_s[len(held_s) // 2]:.2f} s, {held_s[-1]:.2f} s"
     assert held_s[len(held_s) // 2] < 2, "poison delays other messages"
 
 

@@ -40,7 +40,7 @@ def _capacity_table(load: str, found: Sequence[RequiredCapacity]) -> Table:
         "SQS receives/s, full": [f"{each.receives_s:,.0f}" for each in found],
         "SQS deletes/s": [f"{each.deletes_s:,.0f}" for each in found],
         "SNS publishes/s": [f"{each.publishes_s:,.0f}" for each in found],
-        "messages in hand, maximum": [f"{each.in_flight_max:,}" for each in found],
+        "messages in flight, maximum": [f"{each.in_flight_max:,}" for each in found],
         "to and from mongod, MB/s": [f"{each.mongod_mb_s:,.0f}" for each in found],
         "journal, MB/s": [f"{each.journal_mb_s:,.1f}" for each in found],
         f"stored in {KEPT_DAYS} days, GB": [f"{each.kept_gb:,.0f}" for each in found],
