@@ -94,12 +94,12 @@ class Metric(StrEnum):
     """Gauge: outbox entries that were set aside and are still stored."""
 
 
-KNOWN_EVENTS: Final = frozenset(READERS_BY_NAME)
+_KNOWN_EVENTS: Final = frozenset(READERS_BY_NAME)
 
 
 def event_tag(name: str | None) -> str:
     """An event's name as a tag value; `other` for an unknown name, because anyone can send one."""
-    return name if name in KNOWN_EVENTS else "other"
+    return name if name in _KNOWN_EVENTS else "other"
 
 
 class Metrics(Protocol):

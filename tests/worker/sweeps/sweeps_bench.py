@@ -1,0 +1,106 @@
+"""A bench of the sweeps: a gap poll and its parts, on a store in memory."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from commands.instant import format_instant
+from handlers.batch_handler import BatchHandler
+from handlers.options import Options
+from handlers.outcome import PolledPair
+from handlers.ports import Announcement, CommitResult, Plan, PlanRejected, StoreAway
+from tests.handlers.wire_events import changes, conversation, event, read, work_item
+from tests.worker.fake_clock import FakeClock, FixedChance
+from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
+from worker.consumer.queue_lag import QueueLag
+from worker.ports import WaitingBacklog
+from worker.runtime.clock import ObjectIds
+from worker.store.memory import MemoryStore
+from worker.sweeps.gap_poll import GapPoll
+
+
+class Store(MemoryStore):
+    """A store in memory that can be away, and that calls `before_commit` before each commit."""
+
+    away = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+        self.before_commit: Callable[[], object] = lambda: None
+
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
+        self.before_commit()
+        return await super().commit(plans)
+
+    async def waiting_backlog(self) -> WaitingBacklog:
+        if self.away:
+            raise StoreAway("no primary")
+        return await super().waiting_backlog()
+
+    async def waiting_longer(self, than: Any, limit: int) -> Sequence[str]:
+        self.asked.append(limit)
+        return await super().waiting_longer(than, limit)
+
+
+class GapPollBench:
+    """A gap poll on a store in memory, with the real batch handler."""
+
+    def __init__(self, clock: FakeClock | None = None) -> None:
+        self.clock, self.recorder, self.store = clock or FakeClock(), TelemetryRecorder(), Store()
+        self.handler = BatchHandler(
+            store=self.store, clock=self.clock, ids=ObjectIds(), chance=FixedChance(), options=Options()
+        )
+        self.runtime = runtime_of(self.clock, self.recorder)
+        self.health = self.runtime.health
+        self.offered: list[Announcement] = []
+        self.told_when_offered: list[int] = []
+        self.asked: list[list[str]] = []
+        self.faulty: set[str] = set()
+        self.lag = QueueLag(self.clock)
+        self.lag.note_answer()
+        self.poll = GapPoll(
+            pairs=self.store,
+            closer=self,
+            announcer=self,
+            lag=self.lag,
+            gap_s=60,
+            runtime=self.runtime,
+        )
+
+    async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta) -> list[PolledPair]:
+        self.asked.append(list(conversation_ids))
+        if self.faulty & set(conversation_ids):
+            raise KeyError("a customer's words")
+        return await self.handler.close_gaps(conversation_ids, late)
+
+    def offer(self, announcements: Sequence[Announcement]) -> None:
+        self.offered.extend(announcements)
+        self.told_when_offered.append(len(self.audits))
+
+    @property
+    def audits(self) -> list[dict[str, Any]]:
+        return [line for line in self.recorder.lines if line["msg"] == "CONVERSATION_SYNC_AUDIT"]
+
+    async def waits(self, key: str = "c-1") -> None:
+        """Store an assignment that waits for the event of the work-item's first revision."""
+        now = format_instant(self.clock.now())
+        item = event(work_item(2, key=f"w-{key}", of=key, updatedAt=now), changes=changes({"priority": (1, 2)}))
+        asks = event(
+            conversation(2, key=key, users=("u-1",), updatedAt=now), changes=changes({"assignedUsers": ([], ["u-1"])})
+        )
+        ends = await self.handler.handle([read(item), read(asks)])
+        assert [end.audit.reasons[0].code for end in ends][-1] == "AWAITING_EARLIER_EVENT"
+
+    def waiting(self, *keys: str) -> list[str]:
+        return [key for key in keys if self.store.state(key).waiting_since is not None]
+
+    def assigned(self, key: str = "c-1") -> str | None:
+        item = self.store.work_item(f"w-{key}")
+        assert item is not None
+        target = item["relationships"].get("assignedTo")
+        return target and str(target["data"]["id"])
+
+    async def later(self, seconds: float) -> None:
+        await self.clock.advance(seconds)
+        self.lag.note_answer()
