@@ -1,8 +1,8 @@
-"""Reads captured events: NDJSON, one JSON array, or JSON values one after another, of any of the five shapes.
+"""Capture files: NDJSON, one JSON array, or JSON values one after another, of any of the five event shapes.
 
-Read line by line, so that NDJSON of any size takes the memory of one line. A value may go over several lines; what
-cannot be read is a fault with file and line, and the rest goes on: a line that is an event by itself ends a value
-before it that was never finished.
+A file is read line by line, so NDJSON of any size takes the memory of one line. A value may span several lines. Text
+that is no JSON object is a fault with file and line, and reading goes on after it. A line that is an event by itself
+ends an unfinished value before it.
 """
 
 import json
@@ -13,15 +13,17 @@ from typing import Any, Final
 from msgspec import Struct
 
 CHARACTERS_MAX: Final = 8_388_608
-"""One value's length: more is no event."""
+"""The length of one value; an event is shorter."""
+STANDARD_INPUT: Final = "standard input"
+"""The file name of standard input in faults and messages."""
 
 _BETWEEN: Final = " \t\r\n,[]"
-"""What may stand between two values; so an array of events is read like events one after another."""
+"""The characters between two values. They include those of an array, so an array needs no code of its own."""
 _DECODER: Final = json.JSONDecoder()
 
 
 class Capture(Struct, frozen=True, kw_only=True):
-    """One captured value and where it begins."""
+    """One captured value, and the line on which it begins."""
 
     file: str
     line: int
@@ -29,7 +31,7 @@ class Capture(Struct, frozen=True, kw_only=True):
 
 
 class CaptureFault(Struct, frozen=True, kw_only=True):
-    """What could not be read, and where."""
+    """A part of a capture that could not be read. `line` 0: the file as a whole."""
 
     file: str
     line: int
@@ -41,7 +43,7 @@ class CaptureFault(Struct, frozen=True, kw_only=True):
 
 
 def read_captures(path: Path) -> Iterator[Capture | CaptureFault]:
-    """All of a file, in order; a file that cannot be opened is a fault at line 0."""
+    """The values of a file in order. A file that cannot be opened is one fault."""
     try:
         with path.open("rb") as lines:
             yield from captures_of(str(path), lines)
@@ -50,27 +52,27 @@ def read_captures(path: Path) -> Iterator[Capture | CaptureFault]:
 
 
 def captures_of(file: str, lines: Iterable[bytes]) -> Iterator[Capture | CaptureFault]:
-    """The values of `lines`; `file` is the name that faults show."""
-    scan = _Scan(file)
+    """The values of `lines` in order; `file` is the name that faults show."""
+    scanner = _Scanner(file)
     for number, raw in enumerate(lines, start=1):
         try:
             text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
-            yield from scan.give_up()
+            yield from scanner.give_up()
             yield CaptureFault(file=file, line=number, message="not UTF-8")
             continue
-        yield from scan.feed(text, number)
-    yield from scan.give_up()
+        yield from scanner.feed(text, number)
+    yield from scanner.give_up()
 
 
-class _Scan:
-    """Holds the beginning of a value that is not finished yet."""
+class _Scanner:
+    """Finds the values in lines of text; holds the lines of a value that is not finished yet."""
 
     def __init__(self, file: str) -> None:
         self._file = file
         self._held: list[str] = []
         self._length = 0
-        self._began = 0
+        self._first_line = 0
         self._skipping = False
 
     def feed(self, text: str, line: int) -> Iterator[Capture | CaptureFault]:
@@ -80,26 +82,26 @@ class _Scan:
             return
         self._skipping = False
         if not self._held:
-            self._began = line
+            self._first_line = line
         self._held.append(text)
         self._length += len(text)
         if self._length > CHARACTERS_MAX:
-            yield from self._drop(self._began, f"longer than {CHARACTERS_MAX} characters")
-        # An event ends with a bracket; looking at every line would be work for nothing.
+            yield from self._drop(self._first_line, f"longer than {CHARACTERS_MAX} characters")
+        # An object ends with a bracket, so a later line without one cannot finish it.
         elif len(self._held) == 1 or text.rstrip(_BETWEEN).endswith("}"):
             yield from self._take()
 
     def give_up(self) -> Iterator[CaptureFault]:
-        """What is held will never be finished."""
+        """Drop the held lines: the value in them will not be finished."""
         if self._held:
-            yield from self._drop(self._began, "the value is not finished")
+            yield from self._drop(self._first_line, "the value is not finished")
             self._skipping = False
 
     def _take(self) -> Iterator[Capture | CaptureFault]:
         text, position = "".join(self._held), 0
         while True:
             position += len(text) - position - len(text[position:].lstrip(_BETWEEN))
-            line = self._began + text.count("\n", 0, position)
+            line = self._first_line + text.count("\n", 0, position)
             if position == len(text):
                 self._held, self._length = [], 0
                 return
@@ -107,16 +109,16 @@ class _Scan:
                 value, position = _DECODER.raw_decode(text, position)
             except json.JSONDecodeError as error:
                 if error.pos >= len(text.rstrip()):
-                    self._held, self._length, self._began = [text[position:]], len(text) - position, line
+                    self._held, self._length, self._first_line = [text[position:]], len(text) - position, line
                 else:
-                    where = self._began + error.lineno - 1
+                    where = self._first_line + error.lineno - 1
                     yield from self._drop(where, f"not JSON: {error.msg} (column {error.colno})")
                 return
             except RecursionError:
                 yield from self._drop(line, "nested too deep")
                 return
             except ValueError:
-                # Python itself refuses to count so far.
+                # Python converts no text of more than 4,300 digits to an integer.
                 yield from self._drop(line, "a number of too many digits")
                 return
             if isinstance(value, dict):
@@ -126,14 +128,14 @@ class _Scan:
                 yield CaptureFault(file=self._file, line=line, message=message)
 
     def _drop(self, line: int, message: str) -> Iterator[CaptureFault]:
-        # The rest of a value over several lines makes no sense by itself.
+        # The lines of a value that has begun before are no values by themselves: skip to the next line that opens one.
         self._skipping = len(self._held) > 1
         self._held, self._length = [], 0
         yield CaptureFault(file=self._file, line=line, message=message)
 
 
 def _is_event_line(text: str) -> bool:
-    """Whether the line is, by itself, an object with the keys of one of the five shapes."""
+    """Whether the line alone is an object with the keys of one of the five shapes."""
     line = text.rstrip(" \t\r\n,]")
     if not (line.startswith("{") and line.endswith("}")):
         return False

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""The command line: a file a verb, and what the verbs share."""

@@ -1,4 +1,4 @@
-"""`routing-sync decide`: questions in, one JSON object a line, decisions out in the same order."""
+"""`routing-sync decide [FILE]…`: questions in, one JSON object a line; decisions out, in the same order."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -13,12 +13,13 @@ from handlers.dry_run.question import BadQuestion, answer
 from handlers.events.envelope import DEFAULT_LIMITS
 from handlers.events.event import Malformed
 from handlers.events.json_text import parse_json
+from worker.cli.terminal import EXIT_DONE, EXIT_FAILED, json_option, print_error
 
 QUESTION_FILES = Annotated[
     list[Path] | None,
     typer.Argument(metavar="[FILE]…", help="Files with questions; standard input if none is named, or for `-`."),
 ]
-JSON = Annotated[bool, typer.Option("--json", help="Accepted for symmetry: decisions are always JSON.")]
+JSON = Annotated[bool, json_option("Without effect: decisions are always JSON.")]
 
 EXAMPLES: Final = (
     (
@@ -30,7 +31,7 @@ EXAMPLES: Final = (
     '{"kind": "command", "workItem": {"status": "assigned", "assignedTo": "anna"}, "update": {"assignedTo": null}}',
 )
 """A question of each kind."""
-# Behind \b the lines are left as they are: a question broken in two would be two.
+# After \b the help shows the lines as they are: a question must stay on one line.
 HELP: Final = f"""Read questions, one a line, and print the decisions, one a line: for tests, dry runs and scripts.
 
 A question is one JSON object on one line, about a pair (sync) or about an update (command):
@@ -40,28 +41,24 @@ A question is one JSON object on one line, about a pair (sync) or about an updat
 \b
 {EXAMPLES[1]}
 
-`state` says who knew what; without it the pair is a first sight, and every field goes the trigger's way. Without
-`observed` in it (as in {{"conversation": [[1, 6]], "workItem": [[1, 3]]}}) all revisions count as observed.
+`state` says which side knew which revision. Without it the pair is new, and every field follows the trigger's side.
+Without `observed` in it (as in {{"conversation": [[1, 6]], "workItem": [[1, 3]]}}) all revisions count as observed.
 
-A line that cannot be read is answered with {{"error": …}}, the rest goes on, and the exit status is 1.
+A line that cannot be read is answered with {{"error": …}}. The rest is answered, and the exit status is 1.
 """
 
 
 def decide(files: QUESTION_FILES = None, as_json: JSON = False) -> None:  # noqa: ARG001 - decisions are always JSON
-    """Read questions, one JSON object a line, and print the decisions: for tests, dry runs and scripts.
-
-    A question is about a pair ({"kind": "sync", …}) or about an update ({"kind": "command", …}). A line that cannot
-    be read is answered with {"error": …}, the rest goes on, and the exit status is 1.
-    """
+    """Answer the questions of the files. `HELP` describes them."""
     failed = False
     for source in files or [Path("-")]:
         try:
             with sys.stdin.buffer if str(source) == "-" else source.open("rb") as lines:
                 failed = _decide_all(lines, sys.stdout.buffer) or failed
         except OSError as fault:
-            typer.echo(f"routing-sync decide: cannot read {source}: {fault.strerror}", err=True)
+            print_error(f"routing-sync decide: cannot read {source}: {fault.strerror}")
             failed = True
-    raise typer.Exit(1 if failed else 0)
+    raise typer.Exit(EXIT_FAILED if failed else EXIT_DONE)
 
 
 def _decide_all(lines: Iterable[bytes], out: BinaryIO) -> bool:
@@ -74,7 +71,7 @@ def _decide_all(lines: Iterable[bytes], out: BinaryIO) -> bool:
 
 
 def answers(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """One answer for every line that is not blank, in order."""
+    """The answer to every line that is not blank, in order."""
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

@@ -1,15 +1,18 @@
-"""The console script `routing-sync`: its verbs, and what they have in common.
+"""The console script `routing-sync`: the table of its verbs, `--version`, and the exit status.
 
-A verb's module is imported when it is called for, so that each costs only what it needs. Faults are one clear line on
-standard error; the exit status is 0 done, 1 some input failed, 2 wrong usage.
+The module of a verb is imported when the verb is called, so that each verb loads only what it needs. An error is one
+line on standard error. Exit status: 0 done, 1 some input failed, 2 wrong usage, 130 interrupted (terminal.py).
 """
 
 import sys
 from importlib import import_module
-from typing import Any, Final
+from importlib.metadata import version
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
+
+from worker.cli.terminal import EXIT_DONE, EXIT_INTERRUPTED, print_error
 
 VERBS: Final = {
     "run": ("worker.cli.run", "run", "Run the worker until SIGTERM or SIGINT."),
@@ -18,24 +21,24 @@ VERBS: Final = {
     "replay": ("worker.cli.replay", "replay", "Run captured events through the rules, in memory."),
     "decide": ("worker.cli.decide", "decide", "Read questions and print the decisions."),
 }
-"""Verb → module, function, what it does: a new verb is one module and one line here. A module's `HELP` is shown in the
-place of the function's docstring."""
+"""Verb → module, function, summary: a new verb is one module and one line here. `HELP` in the module, if it is there,
+replaces the function's docstring."""
 
 _CLICK_ERROR: Final[type[Exception]] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException" and issubclass(kind, Exception)
 )
-"""What wrong usage raises: typer names only its children."""
+"""The exception for wrong usage. typer exports only its subclasses."""
 
 
 class Verbs(TyperGroup):
-    """The verbs, each imported when it is called for."""
+    """The verbs, each imported when it is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is typer's
         """In the order of the table."""
         return list(VERBS)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the signature is typer's
-        """From the table: every verb imported would take three times as long."""
+        """The summaries of the table: importing every verb for them would take three times as long."""
         with formatter.section("Commands"):
             formatter.write_dl([(verb, does) for verb, (_, _, does) in VERBS.items()])
 
@@ -44,10 +47,10 @@ class Verbs(TyperGroup):
         if cmd_name not in VERBS:
             return None
         module, function, _ = VERBS[cmd_name]
-        one = typer.Typer(add_completion=False, rich_markup_mode=None)
+        verb_app = typer.Typer(add_completion=False, rich_markup_mode=None)
         verb = import_module(module)
-        one.command(cmd_name, help=getattr(verb, "HELP", None))(getattr(verb, function))
-        return typer.main.get_command(one)
+        verb_app.command(cmd_name, help=getattr(verb, "HELP", None))(getattr(verb, function))
+        return typer.main.get_command(verb_app)
 
 
 app = typer.Typer(
@@ -60,8 +63,19 @@ app = typer.Typer(
 )
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"routing-sync {version('routing-sync')}")
+        raise typer.Exit(EXIT_DONE)
+
+
+VERSION = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+]
+
+
 @app.callback()
-def _app() -> None:
+def _app(version: VERSION = False) -> None:
     """Keeps conversations and work-items in agreement."""
 
 
@@ -76,10 +90,10 @@ def run(arguments: list[str]) -> int:
     try:
         status = command.main(args=arguments, prog_name="routing-sync", standalone_mode=False)
     except typer.Abort:
-        return 130
+        return EXIT_INTERRUPTED
     except _CLICK_ERROR as error:
         return _wrong_usage(error)
-    return status if isinstance(status, int) else 0
+    return status if isinstance(status, int) else EXIT_DONE
 
 
 def _wrong_usage(error: Any) -> int:
@@ -87,7 +101,7 @@ def _wrong_usage(error: Any) -> int:
     path = context.command_path if context is not None else "routing-sync"
     message = str(error.format_message())
     if type(error).__name__ == "NoArgsIsHelpError":
-        sys.stderr.write(message + "\n")
+        print_error(message)
     else:
-        sys.stderr.write(f"{path}: {' '.join(message.split())} (see `{path} --help`)\n")
+        print_error(f"{path}: {' '.join(message.split())} (see `{path} --help`)")
     return int(error.exit_code)

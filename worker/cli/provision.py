@@ -11,7 +11,7 @@ import typer
 from worker.aws.clients import sns_client, sqs_client
 from worker.aws.provisioning import ProvisioningResult, ProvisioningSpec
 from worker.aws.provisioning import provision as make
-from worker.cli.terminal import settings_or_exit
+from worker.cli.terminal import exit_with_error, json_option, print_table, settings_or_exit
 from worker.errors import AwsAway, Misconfigured
 from worker.settings import AwsSettings
 
@@ -24,13 +24,13 @@ FIFO = Annotated[bool, typer.Option("--fifo", help="FIFO topics and queues, the 
 RAW = Annotated[bool, typer.Option("--raw/--wrapped", help="Raw delivery, or wrapped in SNS notifications.")]
 VISIBILITY = Annotated[int, typer.Option(min=10, max=43_200, help="Visibility timeout, seconds.")]
 RECEIVES = Annotated[int, typer.Option(min=1, max=1_000, help="Deliveries before SQS gives a message up.")]
-JSON = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+JSON = Annotated[bool, json_option("One JSON object.")]
 ENV = Annotated[bool, typer.Option("--env", help="Lines for a shell.")]
 
 _DEFAULT: Final = ProvisioningSpec()
 
 
-def provision(  # noqa: PLR0917 - options, which nobody passes by position
+def provision(  # noqa: PLR0917 - typer passes options by name
     conversation_topic: CONVERSATION_TOPIC = _DEFAULT.conversation_topic,
     work_item_topic: WORK_ITEM_TOPIC = _DEFAULT.work_item_topic,
     queue: QUEUE = _DEFAULT.queue,
@@ -43,9 +43,9 @@ def provision(  # noqa: PLR0917 - options, which nobody passes by position
     as_json: JSON = False,
     as_env: ENV = False,
 ) -> None:
-    """Make topics, queue, dead-letter queue, subscriptions and redrive policy, or mend what differs.
+    """Make topics, queue, dead-letter queue, subscriptions and redrive policy, or mend those that differ.
 
-    Run it again and again: the end is the same. AWS_REGION and AWS_ENDPOINT_URL say where.
+    A second run changes nothing. AWS_REGION and AWS_ENDPOINT_URL say where.
     """
     settings = settings_or_exit(AwsSettings, "provision")
     blueprint = ProvisioningSpec(
@@ -62,8 +62,7 @@ def provision(  # noqa: PLR0917 - options, which nobody passes by position
     try:
         done = asyncio.run(_provision(settings, blueprint))
     except (AwsAway, Misconfigured) as error:
-        sys.stderr.write(f"routing-sync provision: {error}\n")
-        raise typer.Exit(1) from error
+        exit_with_error("provision", error)
     _show(done, as_json=as_json, as_env=as_env)
 
 
@@ -82,18 +81,5 @@ def _show(done: ProvisioningResult, *, as_json: bool, as_env: bool) -> None:
     elif as_env or not sys.stdout.isatty():
         sys.stdout.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
     else:
-        _show_table(done)
-
-
-def _show_table(done: ProvisioningResult) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only where a person watches
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in done.variables().items():
-        table.add_row(name, value, style=None)
-    console = Console()
-    console.print(table)
-    for change in done.changes:
-        console.print(change, style="dim", markup=False)
-    console.print("made or mended" if done.changes else "everything was there already", style="green")
+        conclusion = "made or mended" if done.changes else "everything was there already"
+        print_table(variables.items(), done.changes, conclusion)

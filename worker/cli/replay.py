@@ -1,9 +1,7 @@
-"""`routing-sync replay FILE…`: runs captured events through the rules, offline, on the in-memory store."""
+"""`routing-sync replay FILE…`: runs captured events through the rules, offline, on a store in memory."""
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +9,7 @@ import typer
 
 from commands.rollout import Engine, EngineRollout
 from handlers.options import Options, PolicyInUse
+from worker.cli.terminal import EXIT_DONE, EXIT_FAILED, json_option, print_error, progress
 from worker.replay.captured_events import ReplayInput
 from worker.replay.environment import ReplayMode
 from worker.replay.modes import Replay, ReplayRequest, ReplayResult
@@ -24,7 +23,7 @@ CAPTURE_FILES = Annotated[
 MODE = Annotated[
     ReplayMode | None,
     typer.Option(
-        help="observe: as it happened, and what our rules decide; simulate: outside writes done again, our syncs in "
+        help="observe: as it happened, and what our rules decide; simulate: outside writes re-enacted, our syncs in "
         "the place of the captured; explore: in every order of delivery.  [default: observe]"
     ),
 ]
@@ -43,10 +42,10 @@ FAIL = Annotated[
         help="Exit status 1 where the contract is broken; observe writes nothing, so nothing can be.",
     ),
 ]
-JSON = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+JSON = Annotated[bool, json_option("One JSON object a line.")]
 
 
-def replay(  # noqa: PLR0917 - options, which nobody passes by position
+def replay(  # noqa: PLR0917 - typer passes options by name
     files: CAPTURE_FILES,
     mode: MODE = None,
     observe: OBSERVE = False,
@@ -62,8 +61,8 @@ def replay(  # noqa: PLR0917 - options, which nobody passes by position
 ) -> None:
     """Run captured events through the rules, on a store in memory; no server is asked and nothing is published.
 
-    Any of the five shapes, as NDJSON, as a JSON array or one after another. What cannot be read is told with file and
-    line, the rest goes on, and the exit status is 1.
+    An event may have any of the five shapes; a file holds NDJSON, a JSON array, or JSON values one after another. An
+    event that cannot be read is reported with file and line. The rest is replayed, and the exit status is 1.
     """
     flags = {ReplayMode.OBSERVE: observe, ReplayMode.SIMULATE: simulate, ReplayMode.EXPLORE: explore}
     mode, files = _mode(mode, [each for each, given in flags.items() if given], files)
@@ -71,21 +70,22 @@ def replay(  # noqa: PLR0917 - options, which nobody passes by position
         raise typer.BadParameter(f"policy {policy.value} needs the composed engine; with legacy say --policy legacy")
     if duplicates and mode is not ReplayMode.EXPLORE:
         raise typer.BadParameter("--duplicates belongs to --mode explore")
-    if _is_a_word(files[0]):
+    if _looks_like_mode(files[0]):
         raise typer.BadParameter(f"{files[0]} is no mode ({', '.join(ReplayMode)}) and no file here")
-    asked = ReplayRequest(
-        # A capture may hold syncs of ours, and no store here has made them.
+    request = ReplayRequest(
+        # A capture may hold syncs that this worker made; the store of a replay has not made them.
         options=Options(policy=policy, rollout=EngineRollout(engine=engine), own_syncs_stored=False),
         conversation=conversation,
         duplicates=duplicates,
         states_max=states_max,
     )
-    ended = _run(asked, mode, files, as_json=as_json)
-    raise typer.Exit(1 if ended.faults or (fail_on_violation and ended.violations) else 0)
+    result = _run(request, mode, files, as_json=as_json)
+    failed = result.faults or (fail_on_violation and result.violations)
+    raise typer.Exit(EXIT_FAILED if failed else EXIT_DONE)
 
 
 def _mode(mode: ReplayMode | None, flags: list[ReplayMode], files: list[Path]) -> tuple[ReplayMode, list[Path]]:
-    """The mode, however it was named, and the files."""
+    """The mode, whether an option, a flag or the word before the files names it, and the files."""
     named = {*flags, *([mode] if mode is not None else [])}
     while files and str(files[0]) in set(ReplayMode) and not files[0].exists():
         named.add(ReplayMode(str(files[0])))
@@ -97,35 +97,14 @@ def _mode(mode: ReplayMode | None, flags: list[ReplayMode], files: list[Path]) -
     return next(iter(named), ReplayMode.OBSERVE), files
 
 
-def _is_a_word(file: Path) -> bool:
-    """Whether it looks like a mistyped mode rather than a file that is not there."""
+def _looks_like_mode(file: Path) -> bool:
+    """Whether this is rather a mistyped mode than the name of a missing file."""
     return str(file) != "-" and not file.suffix and len(file.parts) == 1 and not file.exists()
 
 
-def _run(asked: ReplayRequest, mode: ReplayMode, files: list[Path], *, as_json: bool) -> ReplayResult:
+def _run(request: ReplayRequest, mode: ReplayMode, files: list[Path], *, as_json: bool) -> ReplayResult:
     out = sys.stdout.buffer
     report = JsonReport(out) if as_json else TextReport(out)
-    with ReplayInput(files) as source, _progress() as advance:
-        replaying = Replay(asked, source, report, print_error=_print_error, advance=advance)
-        ended = asyncio.run(replaying.run(mode))
-    out.flush()
-    return ended
-
-
-def _print_error(line: str) -> None:
-    sys.stderr.write(line + "\n")
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[], None]]:
-    """Counts aloud where a person watches; not where the results go to the same screen, or both stand on one line."""
-    if not sys.stderr.isatty() or sys.stdout.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - only where a person watches
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415
-
-    columns = (SpinnerColumn(), TextColumn("replaying"), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("replaying", total=None)
-        yield lambda: progress.advance(task)
+    with ReplayInput(files) as replay_input, progress("replaying", results_on_stdout=True) as advance:
+        run = Replay(request, replay_input, report, print_error=print_error, advance=advance)
+        return asyncio.run(run.run(mode))

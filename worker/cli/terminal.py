@@ -1,21 +1,83 @@
-"""Settings for a verb, or the end: every fault on standard error, a line each, exit status 2."""
+"""What the verbs share at the terminal: exit statuses, error lines, settings, `--json`, progress and tables."""
 
 import sys
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import typer
-from pydantic_settings import BaseSettings
 
-from worker.settings import SettingErrors, read_settings
+if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
 
-S = TypeVar("S", bound=BaseSettings)
+EXIT_DONE: Final = 0
+EXIT_FAILED: Final = 1
+"""Some input could not be read or handled, or a service refused to work."""
+EXIT_WRONG_USAGE: Final = 2
+"""Wrong arguments or settings."""
+EXIT_INTERRUPTED: Final = 130
+"""Ctrl-C, as shells report it."""
+
+S = TypeVar("S", bound="BaseSettings")
+
+
+def json_option(help_text: str) -> Any:
+    """The option `--json`."""
+    return typer.Option("--json", help=help_text)
+
+
+def print_error(line: str) -> None:
+    """Print one line to standard error."""
+    sys.stderr.write(line + "\n")
+
+
+def exit_with_error(verb: str, error: Exception | str) -> NoReturn:
+    """End the verb with one line on standard error and exit status 1."""
+    print_error(f"routing-sync {verb}: {error}")
+    raise typer.Exit(EXIT_FAILED)
 
 
 def settings_or_exit(kind: type[S], verb: str) -> S:
-    """The settings; never returns where they are wrong."""
+    """The settings from the environment. Where some are wrong: a line for each on standard error, exit status 2."""
+    from worker.settings import SettingErrors, read_settings  # noqa: PLC0415 - half of the verbs read no settings
+
     settings = read_settings(kind)
     if isinstance(settings, SettingErrors):
         for line in settings.lines:
-            sys.stderr.write(f"routing-sync {verb}: {line}\n")
-        raise typer.Exit(2)
+            print_error(f"routing-sync {verb}: {line}")
+        raise typer.Exit(EXIT_WRONG_USAGE)
     return settings
+
+
+@contextmanager
+def progress(doing: str, *, results_on_stdout: bool) -> Iterator[Callable[[], None]]:
+    """Counts steps on standard error where that is a terminal; yields the function that counts one.
+
+    `results_on_stdout`: the verb prints results meanwhile. Then a terminal on standard output shows no progress, or
+    both would stand on one line.
+    """
+    if not sys.stderr.isatty() or (results_on_stdout and sys.stdout.isatty()):
+        yield lambda: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only for a terminal
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415
+
+    columns = (SpinnerColumn(), TextColumn(doing), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(doing, total=None)
+        yield lambda: bar.advance(task)
+
+
+def print_table(rows: Iterable[tuple[str, str]], notes: Iterable[str], conclusion: str) -> None:
+    """Print rows of name and value, notes under them, and a last line, on a terminal."""
+    from rich.console import Console  # noqa: PLC0415 - only for a terminal
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in rows:
+        table.add_row(name, value)
+    console = Console()
+    console.print(table)
+    for note in notes:
+        console.print(note, style="dim", markup=False)
+    console.print(conclusion, style="green")

@@ -15,9 +15,7 @@ from msgspec import Struct
 from handlers.events.envelope import unwrap_value
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import read_event
-from worker.captures import Capture, CaptureFault, captures_of, read_captures
-
-STANDARD_INPUT = "standard input"
+from worker.captures import STANDARD_INPUT, Capture, CaptureFault, captures_of, read_captures
 
 
 class CapturedEvent(Struct, frozen=True, kw_only=True):

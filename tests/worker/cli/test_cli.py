@@ -1,7 +1,10 @@
-"""The command line against moto's server: what it prints, publishes, complains of, and exits with."""
+"""The command line against moto's server: its output, its messages, its error lines, and its exit status."""
 
 import json
+import re
 from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -35,7 +38,7 @@ def environment(moto: MotoServer, monkeypatch: pytest.MonkeyPatch) -> pytest.Mon
 
 @pytest.fixture
 def made(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """Queues and topics of the test's own, in the environment."""
+    """The variables of queues and topics of the test's own, set in the environment."""
     assert run(["provision", "--json", "--prefix", f"cli-{next(_numbers)}"]) == 0
     variables: dict[str, str] = json.loads(capsys.readouterr().out)
     for name, value in variables.items():
@@ -45,7 +48,7 @@ def made(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 @cache
 def _session() -> Any:
-    """It has read AWS's description of SQS, which is large."""
+    """A session that has read AWS's description of SQS, which is large."""
     return botocore.session.get_session()
 
 
@@ -100,7 +103,7 @@ def test_publish_sends_each_event_to_its_topic_with_its_trace(
 
 
 @pytest.mark.usefixtures("made")
-def test_publish_leaves_syncs_out_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_publish_with_outside_only_leaves_syncs_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "events.json"
     syncs = (None, False, True)
     file.write_text(json.dumps([_event("c1", rev, is_sync=sync) for rev, sync in enumerate(syncs, start=1)]))
@@ -108,21 +111,21 @@ def test_publish_leaves_syncs_out_when_asked(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().out == "2 published, 1 left out, 0 failed\n"
 
 
-def test_publish_to_a_topic_that_is_not_there_says_from_where_on_nothing_went_out(
+def test_publish_to_a_missing_topic_reports_the_first_event_that_was_not_published(
     made: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "events.ndjson"
     file.write_text("\n".join(json.dumps(_event("c1", rev)) for rev in range(1, 25)))
     monkeypatch.setenv("SNS_CONVERSATION_TOPIC_ARN", made["SNS_CONVERSATION_TOPIC_ARN"] + "-none")
     assert run(["publish", str(file)]) == 1
-    said = capsys.readouterr()
-    assert said.out == "0 published, 0 left out, 24 failed\n"
-    (line,) = said.err.splitlines()
+    printed = capsys.readouterr()
+    assert printed.out == "0 published, 0 left out, 24 failed\n"
+    (line,) = printed.err.splitlines()
     assert line.startswith(f"{file}:1: publishing to arn")
     assert line.endswith("neither this nor what follows on its topic was published")
 
 
-def test_publish_tells_what_fails_and_goes_on(
+def test_publish_reports_each_failed_event_and_goes_on(
     moto: MotoServer, made: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "events.ndjson"
@@ -133,15 +136,15 @@ def test_publish_tells_what_fails_and_goes_on(
     lines += [json.dumps(_event("c1", rev)) for rev in range(2, 25)]
     file.write_text("\n".join(lines))
     assert run(["publish", str(file), str(tmp_path / "none")]) == 1
-    said = capsys.readouterr()
-    assert said.out == "24 published, 0 left out, 5 failed\n"
-    places = [line.partition(": ")[0] for line in said.err.splitlines()]
+    printed = capsys.readouterr()
+    assert printed.out == "24 published, 0 left out, 5 failed\n"
+    places = [line.partition(": ")[0] for line in printed.err.splitlines()]
     assert places == [*(f"{file}:{line}" for line in (2, 3, 4, 5)), f"{tmp_path}/none"]
     assert len(_queued(moto, made["SQS_QUEUE_URL"])) == 24
 
 
 @pytest.mark.usefixtures("environment")
-def test_settings_faults_come_together_and_exit_2(
+def test_all_wrong_settings_are_reported_at_once_with_exit_2(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environment.setenv("LANES", "many")
@@ -153,7 +156,7 @@ def test_settings_faults_come_together_and_exit_2(
     }  # fmt: skip
 
 
-def test_an_endpoint_that_does_not_answer_is_one_clear_line(
+def test_an_endpoint_that_does_not_answer_is_one_line_and_exit_1(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environment.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
@@ -163,7 +166,7 @@ def test_an_endpoint_that_does_not_answer_is_one_clear_line(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "line_start"),
     [
         (["guess"], "routing-sync: No such command 'guess'."),
         (["publish"], "routing-sync publish: Missing argument"),
@@ -175,14 +178,26 @@ def test_an_endpoint_that_does_not_answer_is_one_clear_line(
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(
-    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], line_start: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(says)
+    assert line.startswith(line_start)
 
 
-def test_help_tells_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_every_verb_and_the_version_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
-    told = capsys.readouterr().out
-    assert all(f"  {verb} " in told for verb in ("run", "provision", "publish", "decide"))
+    shown = capsys.readouterr().out
+    assert all(f"  {name} " in shown for name in ("run", "provision", "publish", "replay", "decide", "--version"))
+
+
+def test_the_version_is_that_of_the_installed_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    printed = capsys.readouterr().out
+    assert printed == f"routing-sync {version('routing-sync')}\n"
+    assert re.fullmatch(r"routing-sync \d+\.\d+\.\d+\n", printed)
+
+
+@pytest.mark.parametrize("package", ["commands", "sync", "handlers", "worker"])
+def test_every_package_ships_its_types(package: str) -> None:
+    assert (files(package) / "py.typed").is_file()

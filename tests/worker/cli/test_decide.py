@@ -1,4 +1,4 @@
-"""What `decide --help` shows can be asked."""
+"""The examples of `decide --help` are questions that `decide` answers."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from worker.cli.decide import EXAMPLES, answers
 from worker.cli.main import run
 
 
-def test_the_help_shows_a_question_of_each_kind_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_shows_an_example_of_each_kind_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     run(["decide", "--help"])
     shown = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip().startswith('{"kind"')]
     assert shown == list(EXAMPLES)

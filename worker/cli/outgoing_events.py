@@ -1,0 +1,175 @@
+"""Captured events on their way to SNS, as their producer would publish them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+from msgspec import Struct
+
+from handlers.events.envelope import unwrap_value
+from handlers.events.event import Malformed
+from sync.gates import Side
+from worker.captures import Capture, CaptureFault
+from worker.errors import TopicsAway
+from worker.outbox.topic_message import SNS_BYTES_MAX, SNS_ENTRIES_MAX, pack_into_calls, topic_message
+from worker.ports import TopicMessage, Topics
+
+_TRIES_MAX: Final = 3
+_WORK_ITEM_TYPES: Final = frozenset({"work_item", "work-item"})
+
+
+class OutgoingEvent(Struct, frozen=True, kw_only=True):
+    """An event for the topic of its side, and its place in the capture."""
+
+    side: Side
+    message: TopicMessage
+    capture: Capture
+
+
+class PublishCounts(Struct, kw_only=True):
+    """How many events were published, left out as asked, and failed."""
+
+    published: int = 0
+    left_out: int = 0
+    failed: int = 0
+
+    def as_wire(self) -> dict[str, int]:
+        """For `--json`."""
+        return {"published": self.published, "leftOut": self.left_out, "failed": self.failed}
+
+
+class EventSender:
+    """Publishes captured events in calls of ten a topic, and reports each failure with file and line.
+
+    `arns`: the topic of each side. `outside_only`: syncs are left out. `print_error` takes a line.
+    """
+
+    def __init__(
+        self, topics: Topics, arns: Mapping[Side, str], *, outside_only: bool, print_error: Callable[[str], None]
+    ) -> None:
+        self.counts = PublishCounts()
+        self._topics = topics
+        self._arns = arns
+        self._outside_only = outside_only
+        self._print_error = print_error
+        self._waiting: dict[Side, list[OutgoingEvent]] = {}
+        self._away: set[Side] = set()
+
+    async def add(self, capture: Capture | CaptureFault) -> None:
+        """Publish the event, at the latest in `finish`. After a topic went away, its events only count as failed."""
+        if isinstance(capture, CaptureFault):
+            self._fail(capture)
+            return
+        outgoing = outgoing_event(capture, outside_only=self._outside_only)
+        match outgoing:
+            case None:
+                self.counts.left_out += 1
+            case CaptureFault():
+                self._fail(outgoing)
+            case OutgoingEvent(side=side) if side in self._away:
+                self.counts.failed += 1
+            case OutgoingEvent(side=side):
+                waiting = self._waiting.setdefault(side, [])
+                waiting.append(outgoing)
+                if len(waiting) >= SNS_ENTRIES_MAX:
+                    await self._flush(side)
+
+    async def finish(self) -> None:
+        """Publish what still waits for its call to fill."""
+        for side in list(self._waiting):
+            await self._flush(side)
+
+    async def _flush(self, side: Side) -> None:
+        left = self._waiting.pop(side, [])
+        for call in pack_into_calls(each.message for each in left):
+            sent, left = left[: len(call)], left[len(call) :]
+            try:
+                await self._send(self._arns[side], sent)
+            except TopicsAway as away:
+                self._fail(_fault(sent[0], f"{away}: neither this nor what follows on its topic was published"))
+                self.counts.failed += len(sent) + len(left) - 1
+                self._away.add(side)
+                return
+
+    async def _send(self, arn: str, sent: list[OutgoingEvent]) -> None:
+        """One call, repeated for the entries that SNS may take at the next try."""
+        for attempt in range(1, _TRIES_MAX + 1):
+            answers = await self._topics.publish(arn, [each.message for each in sent])
+            refused = [(each, answer) for each, answer in zip(sent, answers, strict=True) if answer is not None]
+            self.counts.published += len(sent) - len(refused)
+            sent = []
+            for each, answer in refused:
+                if answer.final or attempt == _TRIES_MAX:
+                    self._fail(_fault(each, f"refused by SNS: {answer.code}: {answer.reason}"))
+                else:
+                    sent.append(each)
+            if not sent:
+                return
+
+    def _fail(self, fault: CaptureFault) -> None:
+        self.counts.failed += 1
+        self._print_error(str(fault))
+
+
+def outgoing_event(capture: Capture, *, outside_only: bool) -> OutgoingEvent | CaptureFault | None:
+    """The event as its producer would publish it; None where it is left out, a fault where no topic can take it."""
+    unwrapped = unwrap_value(capture.value)
+    if isinstance(unwrapped, Malformed):
+        return _fault_at(capture, f"{unwrapped.code.value}: {unwrapped.reason}")
+    event = unwrapped.event
+    if outside_only and event.get("isSync") is True:
+        return None
+    side = _side(event)
+    if side is None:
+        return _fault_at(capture, "neither of a conversation nor of a work-item, so there is no topic for it")
+    published = dict(unwrapped.published) if unwrapped.published is not None else _published_message(event)
+    if unwrapped.trace is not None:
+        published.setdefault("dd", dict(unwrapped.trace))
+    # The producer's own log lines have more in `dd` than the ids.
+    if isinstance(capture.value.get("dd"), Mapping):
+        published["dd"] = capture.value["dd"]
+    message = topic_message(
+        id=str(published.get("id") or event.get("id")), group=_group(event), text=orjson.dumps(published).decode()
+    )
+    if message.size_bytes > SNS_BYTES_MAX:
+        return _fault_at(capture, f"{message.size_bytes} bytes, SNS takes {SNS_BYTES_MAX}")
+    return OutgoingEvent(side=side, message=message, capture=capture)
+
+
+def _side(event: Mapping[str, Any]) -> Side | None:
+    name, kind = str(event.get("name")), event["data"].get("type")
+    if name.startswith("kustomer.work-item.") or kind in _WORK_ITEM_TYPES:
+        return "work-item"
+    if name.startswith("kustomer.conversation.") or kind == "conversation":
+        return "conversation"
+    return None
+
+
+def _group(event: Mapping[str, Any]) -> str:
+    """The FIFO message group: the conversation's id, or the event's own where it names no conversation."""
+    data: Any = event["data"]
+    resource = data.get("relationships") or {}
+    for key in ("resource", "data"):
+        resource = resource.get(key) or {} if isinstance(resource, Mapping) else {}
+    named = resource.get("id") if isinstance(resource, Mapping) else None
+    return str(named or data.get("id") or event.get("id"))
+
+
+def _published_message(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The published message (docs/events.md) around a bare event."""
+    return {
+        "id": event.get("id"),
+        "name": event.get("name"),
+        "partition": event.get("partition"),
+        "body": event,
+        "publishedAt": event.get("createdAt"),
+        "version": 3,
+    }
+
+
+def _fault(outgoing: OutgoingEvent, message: str) -> CaptureFault:
+    return _fault_at(outgoing.capture, message)
+
+
+def _fault_at(capture: Capture, message: str) -> CaptureFault:
+    return CaptureFault(file=capture.file, line=capture.line, message=message)
