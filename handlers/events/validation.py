@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from commands.reason import ReasonAction
 from handlers.events.event import Malformed, RejectionCode
 from handlers.events.schema import (
     MODELLED_NAMES,
@@ -68,7 +69,7 @@ def validate_envelope(event: object) -> EventEnvelope:
     return envelope
 
 
-_MODELLED_META_ACTIONS: Final = ("QUEUE_WORK_ITEM", "UPDATE_COMMAND")
+_MODELLED_META_ACTIONS: Final = (ReasonAction.QUEUE_WORK_ITEM, ReasonAction.UPDATE_COMMAND)
 _META_NAMES: Final = frozenset(ReasonMeta.__annotations__)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from commands.instant import format_instant
+from commands.reason import ReasonCode
 from handlers.dry_run.flat_form import shown_conversation, shown_work_item
 from handlers.ports import Pair
 from worker.replay.recorded_syncs import DecisionLine
@@ -134,9 +135,9 @@ def _held_back(wire: JsonObject) -> list[JsonObject]:
 def _is_written(wire: JsonObject, field: JsonObject) -> bool:
     names = _WRITTEN_NAMES[field["field"]]
     match field["code"]:
-        case "CONVERSATION_IS_NEWER":
+        case ReasonCode.CONVERSATION_IS_NEWER:
             return not names.isdisjoint(wire["updatedWorkItem"] or ())
-        case "WORK_ITEM_IS_NEWER":
+        case ReasonCode.WORK_ITEM_IS_NEWER:
             return not names.isdisjoint(wire["updatedConversation"] or ())
         case _:
             return False
