@@ -133,7 +133,7 @@ _STEPS: Final[Mapping[str, Callable[[_Case], object]]] = {
     "parse (read_message)": _read,
     "observe (draft, snapshot, state)": _observe,
     "observe and reconcile (plan_pair)": _plan,
-    "audit line (tell_handled)": _audit,
+    "audit line (log_handled)": _audit,
 }
 _OF_PAIRS: Final = ("observe (draft, snapshot, state)", "observe and reconcile (plan_pair)")
 

@@ -57,14 +57,14 @@ def test_the_smallest_shape_comes_first_and_the_shipped_one_is_among_them() -> N
 
 def test_many_pairs_are_those_that_a_load_meets(servers: BenchServers) -> None:
     load = workload(LoadKind.UNSHARED, 3, seed=1, warm_up=0)
-    told: list[int] = []
+    inserted: list[int] = []
     with servers.place() as database:
-        put_pairs(servers.mongo, database, 3, done=told.append)
+        put_pairs(servers.mongo, database, 3, done=inserted.append)
         for collection, documents in load.documents.items():
             stored = servers.mongo[database][collection].find().sort("_id")
-            ours = sorted(documents, key=lambda one: str(one["_id"]))
-            assert [one["_id"] for one in stored] == [one["_id"] for one in ours]
-    assert sum(told) == 3 * DOCUMENTS_A_PAIR
+            expected = sorted(documents, key=lambda one: str(one["_id"]))
+            assert [one["_id"] for one in stored] == [one["_id"] for one in expected]
+    assert sum(inserted) == 3 * DOCUMENTS_A_PAIR
 
 
 @pytest.mark.e2e
@@ -90,7 +90,7 @@ def test_mongod_looks_at_no_document_that_is_not_wanted(servers: BenchServers) -
     looked_at = {each.collection for each in found}
     assert looked_at >= {Collection.CONVERSATIONS, Collection.SYNC_STATES, Collection.WORK_ITEMS}
     for each in found:
-        # A work-item is asked for twice over: as its conversation's active one, and as the one that the state names.
+        # Two queries find a work-item: by its conversation, and by the id in the sync state.
         assert each.documents_a_found <= (2 if each.collection == Collection.WORK_ITEMS else 1), each
 
 

@@ -22,7 +22,7 @@ class Delivery:
     @property
     def deleted_at(self) -> float | None:
         """The time of the delete that was carried out and answered, or None."""
-        return next((at for at, done, told in self.tries if done and told), None)
+        return next((at for at, done, known in self.tries if done and known), None)
 
 
 def deliveries(calls: Iterable[Call]) -> dict[str, Delivery]:
@@ -34,9 +34,9 @@ def deliveries(calls: Iterable[Call]) -> dict[str, Delivery]:
         if call.action == "DeleteMessageBatch":
             for entry in call.entries:
                 done = call.carried_out and entry["Id"] not in call.failed
-                told = call.status == 200
+                known = call.status == 200
                 if entry["ReceiptHandle"] in found:
-                    found[entry["ReceiptHandle"]].tries.append((call.at, done, told))
+                    found[entry["ReceiptHandle"]].tries.append((call.at, done, known))
     return found
 
 
