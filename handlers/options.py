@@ -11,7 +11,7 @@ from handlers.ports import Ids
 from sync.rule import Policy
 
 GAP_SECONDS: Final = 60.0
-"""No event of a document that was last written longer ago is still on its way (docs/rules.md, *Old news*)."""
+"""A document written longer ago has no event on its way any more (docs/rules.md, *Waiting, and the gap poll*)."""
 
 
 class PolicyInUse(StrEnum):

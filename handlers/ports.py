@@ -14,7 +14,7 @@ from sync.state import SyncState
 
 Document = Mapping[str, Any]
 """A stored conversation or work-item: the event's `data` with `_id`, `org`, `rev` on top (docs/events.md,
-*Documents*)."""
+*Documents as stored*)."""
 
 
 class StoreAway(Exception):

@@ -1,5 +1,5 @@
 """The contract: the promises that hold once all events are handled, checked on a history of outside writes
-(docs/rules.md, *Contract*). Pure.
+(docs/rules.md, *The contract*). Pure.
 
 | point | promise |
 |---|---|

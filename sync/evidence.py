@@ -1,7 +1,7 @@
 """Evidence: which side wrote a shared field last, and which conversation revision that write knew. Pure.
 
-Policy `causal` asks it before any rule may write (docs/rules.md, *Policies*: steps 2 and 3, *Old news*, *First
-sight*).
+Policy `causal` asks it before any rule may write (docs/rules.md, *Who is newer*, *Waiting, and the
+gap poll*, *First sight*).
 """
 
 from enum import Enum

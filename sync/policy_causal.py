@@ -1,5 +1,5 @@
-"""Policy `causal`: both rule tables on one pair, each field only where its side is newer (docs/rules.md, *Policies*).
-Pure.
+"""Policy `causal`: both rule tables on one pair, each field only where its side is newer (docs/rules.md, *Policy
+`causal`*). Pure.
 
 Table B goes first, through the commands. Table A is then asked about the work-item as the commands leave it: a queue
 that is synced forward can make an unassigned ivr work-item queued, and only then A3 applies.

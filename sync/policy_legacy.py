@@ -1,4 +1,5 @@
-"""Policy `legacy`: the event's own direction only, on the pair as it is stored now (docs/rules.md, *Policies*). Pure.
+"""Policy `legacy`: the event's own direction only, on the pair as it is stored now (docs/rules.md, *Policy
+`legacy`*). Pure.
 
 A conversation's event asks table B, a work-item's event asks table A. The sync state is kept and not asked, so that a
 team can switch policies at any time.

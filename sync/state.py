@@ -2,8 +2,8 @@
 Pure.
 
 Observing commutes and is idempotent: events in any order, each any number of times, lead to the same state. Policy
-`legacy` keeps the state and does not ask it, so that a team can switch policies at any time (docs/rules.md, *Sync
-state*; *Policies*, steps 1 and 4).
+`legacy` keeps the state and does not ask it, so that a team can switch policies at any time (docs/rules.md, *The
+sync state*).
 """
 
 from collections.abc import Collection, Mapping
@@ -119,7 +119,7 @@ def after_reconcile(
     fired: frozenset[Field] = frozenset(),
     undecided: frozenset[Field] = frozenset(),
 ) -> SyncState:
-    """The state after a decision that wrote the sides `wrote` and left the pair as given (*Policies*, step 4).
+    """The state after a decision that wrote the sides `wrote` and left the pair as given.
 
     `fired`: the fields for which a rule fired. `undecided`: the fields whose newer side is not known.
 
@@ -181,7 +181,7 @@ def with_stored_revisions(
 
 def reset_if_restored(state: SyncState, *, conversation_rev: int | None, work_item_rev: int | None) -> SyncState:
     """The state; an empty one where a stored revision is below one stored before: a restored database (docs/rules.md,
-    *Old news*).
+    *A restored database*).
 
     The revisions are those of the stored conversation and of the stored work-item that the state names, None where it
     is missing.
@@ -197,7 +197,7 @@ def all_agree(conversation: Conversation, item: WorkItem) -> bool:
 
 
 def agreed_fields(conversation: Conversation, item: WorkItem) -> frozenset[Field]:
-    """The shared fields on which both records agree (docs/rules.md, *Policies*, step 4)."""
+    """The shared fields on which both records agree (docs/rules.md, *The sync state*)."""
     users, user, status = conversation.assigned_users, item.assigned_to, conversation.status
     assignee = user in users if user is not None else not users
     queue = conversation.queue == item.queue

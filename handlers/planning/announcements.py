@@ -1,4 +1,4 @@
-"""Announcements: the events that the worker publishes of its own writes (docs/events.md, *Envelope*)."""
+"""Announcements: the events that the worker publishes of its own writes (docs/events.md, *Outbound events*)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final

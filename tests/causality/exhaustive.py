@@ -1,7 +1,8 @@
 """The exhaustive check and its table: `make exhaustive WRITES=2`.
 
-Every interleaving of outside writes, deliveries and what else may happen, on the worker's own handlers and in-memory
-store; the contract checked wherever all is quiet. Exit status 1 where causal breaks it.
+It searches every interleaving of outside writes, deliveries and a world's other steps, on the worker's own handlers and
+in-memory store, and checks the contract in each state without undelivered events. Exit status 1 where policy `causal`
+breaks the contract.
 """
 
 import argparse
@@ -27,7 +28,7 @@ FEW_WORK_ITEM_WRITES: Final = ("assign u2", "un-assign", "queue q2", "no queue",
 
 
 class World(Struct, frozen=True, kw_only=True):
-    """One row of the table. `known`: the start is observed; kinds of writes: all where none are named."""
+    """One row of the table. `known`: the start's revisions are observed. Kinds of writes: all where none is named."""
 
     name: str
     policy: PolicyInUse = PolicyInUse.CAUSAL
@@ -39,11 +40,11 @@ class World(Struct, frozen=True, kw_only=True):
     work_item_kinds: tuple[str, ...] = ()
 
     def budget(self, writes: int) -> Budget:
-        """What may happen in it. Beyond three writes of fewer kinds, for the number of states."""
+        """The steps that the world may take. More than three writes are of fewer kinds: it bounds the states."""
         of_conversation = FEW_CONVERSATION_WRITES if writes > 3 else tuple(CONVERSATION_WRITES)
         of_item = FEW_WORK_ITEM_WRITES if writes > 3 else tuple(WORK_ITEM_WRITES)
         return Budget(
-            # What else may happen multiplies the states: then one write less, beyond two.
+            # Other steps multiply the states: beyond two writes there is one write less.
             writes=writes - 1 if self.extras and writes > 2 else writes,
             conversation_kinds=self.conversation_kinds or of_conversation,
             work_item_kinds=self.work_item_kinds or of_item,
@@ -52,7 +53,7 @@ class World(Struct, frozen=True, kw_only=True):
 
     @property
     def may_wait(self) -> bool:
-        """True where an event may be missing for good: then the poll ends the waiting."""
+        """True where an event may never come, so that the gap poll ends the waiting."""
         return not self.known or "losses" in dict(self.extras)
 
 
@@ -77,7 +78,7 @@ def look(world: World, pair: str, writes: int, *, to_the_first: bool = False) ->
     """Search one world from one pair."""
     options = Options(policy=world.policy, repair_foreign_syncs=world.repair)
     first = start(pair, observed=world.known, old=world.old, options=options, budget=world.budget(writes))
-    # Legacy waits for nothing, and nobody polls.
+    # Under `legacy` no field waits and no poll runs.
     may_wait = world.may_wait or world.policy is PolicyInUse.LEGACY
     return search([first], may_wait=may_wait, to_the_first=to_the_first)
 

@@ -1,6 +1,6 @@
-"""Each guard of the algorithm, switched off: what the code is without it, and a world in which that shows.
+"""The guards of the algorithm: each one's code, the code without it, and a world in which its absence shows.
 
-`python -m tests.causality.guards NAME` searches that world with whatever code it finds, up to the first violation; exit
+`python -m tests.causality.guards NAME` searches that world with the imported code, up to the first violation; exit
 status 1 where it finds one. The tests run it on a copy of the code in which the guard is missing.
 """
 
@@ -24,7 +24,7 @@ _DECIDES: Final = "decide_causal(evidence, context=self.context, now=now, rollou
 
 
 class Guard(Struct, frozen=True, kw_only=True):
-    """`text` stands once in `file`; `without` is what stands there when the guard is off."""
+    """`text` occurs once in `file`; `without` takes its place where the guard is missing."""
 
     file: str
     text: str

@@ -1,4 +1,4 @@
-"""What tells one state of the world from another: states of one key have the same future."""
+"""Keys of states: two states with the same key have the same future."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from sync.state import SyncState
 
 
 def conversation_key(document: Document) -> tuple[Any, ...]:
-    """Times apart from whether there is one: all writes of a run are of one instant."""
+    """The key of a conversation. Of a time it keeps whether there is one: all writes of a run have the same time."""
     found = conversation_of(document)
     return (
         found.rev,
@@ -23,19 +23,19 @@ def conversation_key(document: Document) -> tuple[Any, ...]:
     )
 
 
-def told_key(event: Event) -> tuple[Any, ...]:
-    """An event, with all that observing it brings."""
+def event_key(event: Event) -> tuple[Any, ...]:
+    """The key of an event: everything that observing it adds to the state."""
     return event.side, event.document_id, event.rev, event.knew, event.fields, repr(event.values)
 
 
 def work_item_key(document: Document) -> tuple[Any, ...]:
-    """The same of a work-item."""
+    """The key of a work-item."""
     item = work_item_of(document)
     return item.id, item.rev, item.status, item.assigned_to, item.queue, item.paused, item.updated_at is None
 
 
 def state_key(state: SyncState) -> tuple[Any, ...]:
-    """The sync state but for its version."""
+    """The key of a sync state; its version does not matter."""
     return (
         state.version == 0,
         state.conversation_observed,
@@ -52,7 +52,7 @@ def state_key(state: SyncState) -> tuple[Any, ...]:
 
 
 def history_key(history: FieldHistory) -> tuple[Any, ...]:
-    """What is true."""
+    """The key of a history of outside writes."""
     of_conversation, of_item = sorted(history.conversation.items()), sorted(history.work_item.items())
     return (
         tuple((name, wrote.rev, repr(wrote.value), repr(wrote.outdone)) for name, wrote in of_conversation),

@@ -1,4 +1,4 @@
-"""One state of the world, and every step out of it: the project's own handlers on its own in-memory store.
+"""One state of the world and every step out of it, by the worker's own handlers on its in-memory store.
 
 A step is an outside write, a delivery, a repeated delivery, a delivery that meets another step between its load and its
 commit (two workers), a sync of the predecessor's, the creation of a work-item, or the loss of an event.
@@ -23,19 +23,19 @@ from handlers.outcome import Retry
 from handlers.ports import Document, Store
 from sync.contract import FieldHistory, Violation, sync_writes_max, violations
 from sync.conversation import FIELDS, Field
-from tests.causality.keys import conversation_key, history_key, state_key, told_key, work_item_key
+from tests.causality.keys import conversation_key, event_key, history_key, state_key, work_item_key
 from tests.causality.outside import (
     NOW,
     conversation_writes,
-    noted,
-    told,
-    without_knowledge,
-    without_knowledge_of,
+    event_of_write,
+    with_outside_write,
+    with_unknown_knew,
+    with_unknown_knew_of_fields,
     work_item_created,
     work_item_writes,
 )
-from tests.causality.ports import AnyIds, FixedClock, Meeting, NoJitter, done
-from tests.causality.predecessor import predecessors_writes, written_over
+from tests.causality.ports import AnyIds, FixedClock, InterruptedStore, NoJitter, run_to_end
+from tests.causality.predecessor import predecessors_writes, with_overwritten_values
 from worker.store.documents import Collection
 from worker.store.memory import MemoryStore
 
@@ -44,7 +44,7 @@ Step = tuple[str, Callable[["Node"], None]]
 
 
 class Budget(Struct, frozen=True, kw_only=True):
-    """How much may still happen, and of which kinds."""
+    """The number of steps still allowed, and their kinds."""
 
     writes: int
     conversation_kinds: tuple[str, ...]
@@ -60,8 +60,8 @@ class Budget(Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True, kw_only=True)
 class Node:
-    """The world. `known`: the start was observed; `pending`: events not delivered yet; `seen`: delivered ones; `steps`:
-    how it came to this."""
+    """A state of the world. `known`: the start's revisions are observed. `pending`: events not delivered yet. `seen`:
+    delivered events. `steps`: the steps that led here."""
 
     store: MemoryStore
     options: Options
@@ -79,16 +79,16 @@ class Node:
     unsure: frozenset[Field] = frozenset()
     steps: tuple[str, ...] = ()
 
-    # What it is
+    # Reading the state
 
     def key(self) -> tuple[Any, ...]:
-        """What tells it from others: nodes of one key have the same future."""
+        """The node's key: nodes with the same key have the same future."""
         return (
             conversation_key(self._conversation()),
             tuple(map(work_item_key, self.store.documents(Collection.WORK_ITEMS))),
             state_key(self.store.state(C)),
-            frozenset(map(told_key, self.pending)),
-            frozenset(map(told_key, self.seen)) if self.budget.repeats or self.budget.foreign else None,
+            frozenset(map(event_key, self.pending)),
+            frozenset(map(event_key, self.seen)) if self.budget.repeats or self.budget.foreign else None,
             self.budget,
             self.lost,
             self.unsure,
@@ -97,12 +97,15 @@ class Node:
         )
 
     def quiet(self) -> bool:
-        """True where nothing is on its way any more; the budget may have something left."""
+        """True where every event is delivered; the budget may allow more steps."""
         return not self.pending
 
     def settled(self) -> "Node":
-        """The world after the poll has looked, long after; itself where nothing waits. Where an event was lost, a last
-        write that concerns no shared field comes first: the poll looks at nobody of whom nobody asks any more."""
+        """The world after the gap poll, a day later; the node itself where no field waits.
+
+        Where an event was lost, a last write of no shared field comes first: the poll takes only pairs that wait, and
+        the lost event may leave none.
+        """
         node = self
         if self.lost:
             node = self._copy("conversation: something else")
@@ -111,41 +114,41 @@ class Node:
             return node
         node = node._copy("the poll looks")
         handler = self._handler(node.store, NOW + timedelta(days=1))
-        done(handler.close_gaps([C]))
+        run_to_end(handler.close_gaps([C]))
         node._count_syncs()
         return node
 
     def violations(self) -> tuple[Violation, ...]:
-        """What is broken, all being quiet. Of a lost event's fields either side may have them: it took along what the
-        work-item knew, unless a reconcile knew as much."""
+        """The broken promises of a quiet state. Either side may have the fields of a lost event, which would have said
+        what its write knew, unless a decision knew as much."""
         conversation, item = conversation_of(self._conversation()), self._item()
         broken = violations(self.history, conversation, item)
         if self.without_lost is not None:
-            # When a lost write changed a field nobody can say, nor whether it changed one that was never seen before.
+            # The time of a lost write's change is unknown, and so is a change of a field that was never viewed.
             unsure = self.unsure if self.known else frozenset(FIELDS)
-            history = without_knowledge_of(self.without_lost, unsure)
+            history = with_unknown_knew_of_fields(self.without_lost, unsure)
             without = {each.field for each in violations(history, conversation, item)}
             broken = tuple(each for each in broken if each.field in without)
         return broken
 
     def loops(self) -> bool:
-        """Whether syncs caused syncs: there are too many, or taken in as anybody's they lead to another."""
+        """Whether syncs cause syncs: there are too many, or their events, handled as foreign ones, lead to another."""
         if self.syncs > sync_writes_max(self.outside):
             return True
         if not self.announced:
             return False
         node = self._copy("our own syncs come back")
         node.options = replace(self.options, own_syncs_stored=False)
-        done(node._handler(node.store).handle([_event_of(message) for message in self.announced]))
+        run_to_end(node._handler(node.store).handle([_event_of(message) for message in self.announced]))
         return bool(node.store.documents(Collection.OUTBOX))
 
     def waits(self) -> bool:
         return self.store.state(C).waiting_since is not None
 
-    # Where it can go
+    # The steps out of the state
 
     def successors(self) -> Iterator["Node"]:
-        """Every world one step on."""
+        """Every state one step on."""
         for name, act in self._steps():
             node = self._copy(name)
             act(node)
@@ -172,7 +175,7 @@ class Node:
                 yield f"deliver again {_told(event)}", partial(Node._repeat, event=event)
 
     def _meetings(self, name: str, other: Callable[["Node"], None]) -> Iterator["Node"]:
-        """A worker has loaded the pair for some event, or the state alone; then this happens; then it goes on."""
+        """The step while another worker loads, between state and documents, or before that worker commits."""
         for event in self.pending:
             if name == f"deliver {_told(event)}":
                 continue
@@ -180,7 +183,7 @@ class Node:
                 when = "while it loads" if within_load else "before it commits"
                 node = self._copy(f"deliver {_told(event)}, {when}: {name}")
                 node.budget = replace(node.budget, meetings=node.budget.meetings - 1)
-                node._deliver(event, Meeting(node.store, partial(other, node), within_load=within_load))
+                node._deliver(event, InterruptedStore(node.store, partial(other, node), within_load=within_load))
                 yield node
 
     def _writes(self) -> Iterator[Step]:
@@ -202,7 +205,7 @@ class Node:
         now = self._conversation()["rev"]
         return range(self.start_rev, now + 1) if self.budget.late else (now,)
 
-    # The steps themselves
+    # Taking a step
 
     def _write_conversation(self, name: str) -> None:
         before = self._conversation()
@@ -210,7 +213,7 @@ class Node:
         if name not in found:
             return
         self.store.put_conversation(found[name])
-        self._tell(told(before, found[name]))
+        self._tell(event_of_write(before, found[name]))
 
     def _write_item(self, name: str, knew: int | None) -> None:
         before = self._item_document()
@@ -218,13 +221,13 @@ class Node:
         if name not in found:
             return
         self.store.put_work_item(found[name])
-        self._tell(told(before, found[name], knew=knew), knew)
+        self._tell(event_of_write(before, found[name], knew=knew), knew)
 
     def _touch(self) -> None:
         before = self._conversation()
         after = updated_conversation_document(before, {}, now=NOW)
         self.store.put_conversation(after)
-        event = told(before, after)
+        event = event_of_write(before, after)
         self.pending = (event,)
         self._deliver(event)
 
@@ -235,7 +238,7 @@ class Node:
         document = work_item_created(C, number, knew)
         self.store.put_work_item(document)
         self.history = replace(self.history, work_item={})
-        self._tell(told(None, document, knew=knew), knew)
+        self._tell(event_of_write(None, document, knew=knew), knew)
 
     def _tell(self, event: Event, knew: int | None = None) -> None:
         self.budget = replace(self.budget, writes=self.budget.writes - 1)
@@ -243,23 +246,23 @@ class Node:
         self.pending = (*self.pending, event)
         document = self._conversation() if event.side == "conversation" else self.store.work_item(event.document_id)
         assert document is not None
-        self.history = noted(self.history, event, document, knew)
+        self.history = with_outside_write(self.history, event, document, knew)
         if self.without_lost is not None:
-            self.without_lost = noted(self.without_lost, event, document, knew)
+            self.without_lost = with_outside_write(self.without_lost, event, document, knew)
 
-    def _deliver(self, event: Event, meeting: Meeting | None = None) -> None:
+    def _deliver(self, event: Event, meeting: InterruptedStore | None = None) -> None:
         if event not in self.pending:
             return
         self.pending = tuple(each for each in self.pending if each is not event)
         self.seen = (*self.seen, event)
-        ends = done(self._handler(meeting or self.store).handle([event]))
+        ends = run_to_end(self._handler(meeting or self.store).handle([event]))
         if isinstance(ends[0].outcome, Retry):
             self.pending = (*self.pending, event)
         self._count_syncs()
 
     def _repeat(self, event: Event) -> None:
         self.budget = replace(self.budget, repeats=self.budget.repeats - 1)
-        done(self._handler(self.store).handle([event]))
+        run_to_end(self._handler(self.store).handle([event]))
         self._count_syncs()
 
     def _lose(self, event: Event) -> None:
@@ -268,7 +271,7 @@ class Node:
         self.pending = tuple(each for each in self.pending if each is not event)
         without = self.without_lost or self.history
         if event.side == "work-item":
-            self.without_lost = without_knowledge(without, event)
+            self.without_lost = with_unknown_knew(without, event)
         else:
             self.without_lost = without
             self.unsure = event.fields
@@ -282,17 +285,17 @@ class Node:
         for before, after in predecessors_writes(event, self._conversation(), item):
             put = self.store.put_conversation if after["type"] == "conversation" else self.store.put_work_item
             put(after)
-            sync = told(before, after, sync=True)
+            sync = event_of_write(before, after, sync=True)
             self.pending = (*self.pending, sync)
-            self.history = written_over(self.history, sync, after)
+            self.history = with_overwritten_values(self.history, sync, after)
 
     def _count_syncs(self) -> None:
         entries = self.store.documents(Collection.OUTBOX)
         self.syncs += len(entries)
         self.announced = (*self.announced, *(entry["message"] for entry in entries))
-        done(self.store.remove_entries([entry["_id"] for entry in entries]))
+        run_to_end(self.store.remove_entries([entry["_id"] for entry in entries]))
 
-    # What it is made of
+    # Parts
 
     def _handler(self, store: Store, at: datetime = NOW) -> BatchHandler:
         return BatchHandler(store=store, clock=FixedClock(at), ids=AnyIds(), chance=NoJitter(), options=self.options)

@@ -1,8 +1,8 @@
-"""The services outside: what they write to either document, and the event that tells of it.
+"""The outside services: their writes of either document, and the events that announce them.
 
-A conversation is edited field by field, a work-item through the commands, as the router and the API do it. Whoever
-writes a work-item says which conversation revision it had read: the current one, or an older one where it read early
-and wrote late.
+A conversation is edited field by field, a work-item through the commands, as the router and the API do it. The event of
+a work-item's write says which conversation revision the writer had read: the current one, or an older one where it read
+early and wrote late.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -28,7 +28,7 @@ from sync.conversation import Field
 from sync.state import shared_values
 
 NOW: Final = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
-"""When everything happens: documents written in a run are young for all of it."""
+"""The time of every write of a run: no document grows old in it."""
 
 Fields = Mapping[str, Any]
 
@@ -101,17 +101,17 @@ def work_item_created(of: str, number: int, knew: int, now: datetime = NOW, key:
     return document_from_snapshot(data, org="org", rev=1)
 
 
-def told(before: Document | None, after: Document, *, knew: int | None = None, sync: bool = False) -> Event:
+def event_of_write(before: Document | None, after: Document, *, knew: int | None = None, sync: bool = False) -> Event:
     """The event of an outside write, or of the predecessor's sync, which gives no reason."""
-    event = read_object(told_wire(before, after, knew=knew, sync=sync))
+    event = read_object(published_event(before, after, knew=knew, sync=sync))
     assert isinstance(event, Event), event
     return event
 
 
-def told_wire(
+def published_event(
     before: Document | None, after: Document, *, knew: int | None = None, sync: bool = False
 ) -> dict[str, Any]:
-    """The same as it is published."""
+    """The event as it is published."""
     kind = "conversation" if after["type"] == "conversation" else "work-item"
     what = "create" if before is None else "update"
     reasons = [] if knew is None else [{"action": "UPDATE_COMMAND", "code": "X", "meta": {"conversationRev": knew}}]
@@ -131,7 +131,7 @@ def told_wire(
 def conversation_writes(
     before: Document, names: tuple[str, ...], now: datetime = NOW
 ) -> Iterator[tuple[str, Document]]:
-    """Every edit of these that changes something."""
+    """The conversation after each of these edits that changes something."""
     for name in names:
         after = conversation_written(before, CONVERSATION_WRITES[name], now)
         if after is not None:
@@ -141,29 +141,29 @@ def conversation_writes(
 def work_item_writes(
     before: Document, names: tuple[str, ...], now: datetime = NOW, sessions: Mapping[str, Session] | None = None
 ) -> Iterator[tuple[str, Document]]:
-    """Every update of these that changes something."""
+    """The work-item after each of these updates that changes something."""
     for name in names:
         after = work_item_updated(before, WORK_ITEM_WRITES[name], now, sessions)
         if after is not None:
             yield name, after
 
 
-def noted(history: FieldHistory, event: Event, after: Document, knew: int | None) -> FieldHistory:
-    """The history with an outside write: the fields it changed, with their values after it, and what it knew."""
+def with_outside_write(history: FieldHistory, event: Event, after: Document, knew: int | None) -> FieldHistory:
+    """The history after an outside write: its fields, their values after it, and the revision that it knew."""
     if event.side == "conversation":
         return history.after_conversation(event.rev, event.fields, shared_values(conversation_of(after)))
     return history.after_work_item(event.rev, event.fields, work_item_values(work_item_of(after)), knew=knew)
 
 
-def without_knowledge(history: FieldHistory, lost: Event) -> FieldHistory:
-    """The history where the lost event's write does not say what it knew: either side may have its fields then."""
+def with_unknown_knew(history: FieldHistory, lost: Event) -> FieldHistory:
+    """The history in which the lost event's write does not say what it knew, so either side may have its fields."""
     items = history.work_item.items()
     unsaid = {name: replace(wrote, knew=None) if wrote.rev == lost.rev else wrote for name, wrote in items}
     return replace(history, work_item=unsaid)
 
 
-def without_knowledge_of(history: FieldHistory, fields: Collection[Field]) -> FieldHistory:
-    """The history where no write of the work-item says what it knew of these fields."""
+def with_unknown_knew_of_fields(history: FieldHistory, fields: Collection[Field]) -> FieldHistory:
+    """The history in which no write of the work-item says what it knew of these fields."""
     items = history.work_item.items()
     unsaid = {name: replace(wrote, knew=None) if name in fields else wrote for name, wrote in items}
     return replace(history, work_item=unsaid)

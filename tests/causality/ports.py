@@ -1,4 +1,4 @@
-"""What the handlers need from outside, as the exhaustive check owns it: nothing waits, and time stands still."""
+"""The ports of the exhaustive check: no call waits, and time stands still."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class FixedClock:
-    """Time stands still: nothing that is written in a run grows old."""
+    """A clock that stands still: no document of a run grows old."""
 
     def __init__(self, at: datetime = NOW) -> None:
         self.at = at
@@ -26,11 +26,11 @@ class FixedClock:
         return 0.0
 
     async def sleep(self, seconds: float) -> None:
-        """Nothing."""
+        """Return at once."""
 
 
 class AnyIds:
-    """Ids go into the outbox and the history of revisions alone, where nobody compares them here."""
+    """Ids of any value: only the outbox and the revision records hold them, and no check compares those."""
 
     def __init__(self) -> None:
         self._given = 0
@@ -41,15 +41,15 @@ class AnyIds:
 
 
 class NoJitter:
-    """Whoever conflicts tries again at once."""
+    """A conflict is tried again at once."""
 
     def random(self) -> float:
         return 0.0
 
 
-class Meeting:
-    """A store on which something else happens once, another worker's commit or an outside write: between the reading of
-    the sync state and that of the documents, or between the load and the commit."""
+class InterruptedStore:
+    """A store on which another step happens once, a second worker's commit or an outside write: between the reads of
+    the sync state and of the documents, or between the load and the commit."""
 
     def __init__(self, inner: MemoryStore, happens: Callable[[], None], *, within_load: bool) -> None:
         self._inner = inner
@@ -73,8 +73,8 @@ class Meeting:
             happens()
 
 
-def done(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end what never waits for anything."""
+def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that never waits."""
     try:
         work.send(None)
     except StopIteration as end:

@@ -25,7 +25,7 @@ from tests.causality.outside import NOW
 def predecessors_writes(
     event: Event, conversation: Document, work_item: Document
 ) -> Iterator[tuple[Document, Document]]:
-    """What it makes of the event: documents before and after."""
+    """The predecessor's writes for the event: documents before and after."""
     item = work_item_of(work_item)
     decision = legacy_decision(
         side=event.side,
@@ -44,8 +44,8 @@ def predecessors_writes(
             yield work_item, updated_work_item_document(work_item, item, result.after)
 
 
-def written_over(history: FieldHistory, sync: Event, after: Document) -> FieldHistory:
-    """What the predecessor wrote over is gone before anybody saw it: that much cannot be promised."""
+def with_overwritten_values(history: FieldHistory, sync: Event, after: Document) -> FieldHistory:
+    """The history with the predecessor's values in the fields that it overwrote: the contract cannot cover those."""
     if sync.side == "conversation":
         values = shared_values(conversation_of(after))
         kept = {

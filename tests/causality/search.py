@@ -1,4 +1,4 @@
-"""Every state that can be reached, once each: depth first, with what was found in the quiet ones."""
+"""The search: visits every reachable state once, depth first, and checks the contract in the quiet ones."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from tests.causality.node import Node
 
 @dataclass(slots=True)
 class Found:
-    """Figures of a search. `ends`: quiet states with the whole budget spent or not; `bad`: those in violation."""
+    """Figures of a search. `ends`: quiet states, whatever is left of their budget. `bad`: quiet states in violation."""
 
     states: int = 0
     ends: int = 0
@@ -26,10 +26,10 @@ class Found:
 
 
 def search(starts: Iterable[Node], *, may_wait: bool = False, to_the_first: bool = False) -> Found:
-    """All states reachable from `starts`, or so many as it takes `to_the_first` violation.
+    """The figures of all states reachable from `starts`; with `to_the_first`, up to the first violation.
 
-    Every quiet state is an end: if nobody writes any more, all must be in order. `may_wait`: an event may be missing
-    for good, so that a field still waits there, and the poll has to look.
+    Every quiet state is an end state: without further writes the contract must hold. `may_wait`: an event may never
+    come, so a field may still wait there until the gap poll.
     """
     found = Found()
     visited: set[int] = set()

@@ -1,4 +1,4 @@
-"""Many seeds of the simulation and their figures: `make simulate SEEDS=1000`. Exit status 1 where anything is wrong."""
+"""Many seeds of the simulation and their figures: `make simulate SEEDS=1000`. Exit status 1 on a broken contract."""
 
 import argparse
 import multiprocessing
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.causality.simulation import Run
-from tests.causality.tally import Dials, Tally
+from tests.causality.tally import SimulationSettings, Tally
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _seed(seed: int) -> Tally:
-    return Run(seed, Dials()).run()
+    return Run(seed, SimulationSettings()).run()
 
 
 def _table(total: Tally) -> Table:

@@ -1,7 +1,7 @@
-"""One seeded run of a whole fleet in virtual time: outside writers, an unreliable queue, workers that crash between any
-two steps, and a store that fails before and after it commits. The worker's own handlers decide, on the in-memory store.
+"""One seeded run of a fleet in virtual time: outside writers, an unreliable queue, workers that crash between any two
+steps, and a store that fails before and after a commit. The worker's own handlers decide, on the in-memory store.
 
-Everything is drawn from one seed: seed and commit replay a run exactly.
+Every draw comes from one seed: a seed and a commit replay a run exactly.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from tests.causality.outside import NOW
 from tests.causality.ports import AnyIds
 from tests.causality.queue_and_store import ShakyStore, UnreliableQueue
 from tests.causality.services import Services
-from tests.causality.tally import Dials, Tally
+from tests.causality.tally import SimulationSettings, Tally
 from tests.causality.virtual_time import VirtualTime
 from worker.consumer.queue_lag import QueueLag
 from worker.store.documents import Collection
@@ -33,9 +33,9 @@ from worker.store.memory import MemoryStore
 
 
 class Run:
-    """One seed."""
+    """The run of one seed."""
 
-    def __init__(self, seed: int, dials: Dials, policy: PolicyInUse = PolicyInUse.CAUSAL) -> None:
+    def __init__(self, seed: int, dials: SimulationSettings, policy: PolicyInUse = PolicyInUse.CAUSAL) -> None:
         self._seed, self._dials, self._random = seed, dials, Random(seed)
         self._time = VirtualTime(start=NOW)
         self._store = MemoryStore()
@@ -54,7 +54,7 @@ class Run:
         )
 
     def run(self) -> Tally:
-        """Play it to the end, then look at everything."""
+        """Run to the end, then check every conversation."""
         self._services.begin()
         for _ in range(self._dials.workers):
             self._hire()
@@ -74,7 +74,7 @@ class Run:
         self._time.begin(self._work(batch), crashed=lambda: self._crashes(batch))
 
     def _crashes(self, batch: list[Event]) -> bool:
-        """What it had in hand comes back when its visibility lapses, and another worker is started."""
+        """Draw whether the worker crashes. If so its events come again later, and another worker starts."""
         if self._random.random() >= self._dials.crash:
             return False
         self._tally.crashes += 1
@@ -97,7 +97,7 @@ class Run:
             self._tally.deliveries += len(batch)
             handled = await self._handle(handler, batch)
             self._queue.give_back([one.event for one in handled if isinstance(one.outcome, Retry)])
-            # Deleting them from the queue is a step of its own: a crash before it means that they come again.
+            # Deleting the messages is a step of its own: after a crash before it the events come again.
             await self._time.sleep(0.01)
             batch.clear()
 
@@ -114,7 +114,7 @@ class Run:
         return batch.handled
 
     async def _poll_rounds(self) -> None:
-        """Beside the workers, as long as they work; it may meet them, and the store may fail it."""
+        """Poll beside the workers while they work; a poll may meet a worker, and the store may fail it."""
         handler = self._handler(ShakyStore(self._store, self._queue, self._tally))
         while self._services.writing or not self._queue.empty:
             await self._time.sleep(self._dials.gap_s / 4 * (0.5 + self._random.random()))
@@ -124,7 +124,7 @@ class Run:
                 await handler.close_gaps(waiting, late or IN_TIME)
 
     def _poll(self) -> None:
-        """Long after, for whom an event never came."""
+        """Poll the pairs that still wait, long after the last write."""
         self._time.pass_by(10 * self._dials.gap_s)
         waiting = self._waiting(IN_TIME)
         self._tally.gaps += len(waiting)
@@ -142,7 +142,7 @@ class Run:
     def _handler(self, store: Store) -> BatchHandler:
         return BatchHandler(store=store, clock=self._time, ids=self._ids, chance=self._random, options=self._options)
 
-    # The end
+    # Checking the end
 
     def _judge(self) -> None:
         announced = self._announced()
@@ -159,7 +159,7 @@ class Run:
             self._say([f"sessions hold {held}, work-items say {places}"])
 
     def _announced(self) -> Counter[str]:
-        """Sync writes by conversation; each must stand in the outbox once, by document and revision."""
+        """The number of sync writes by conversation; each must be in the outbox once, by document and revision."""
         revisions: Counter[tuple[str, int]] = Counter()
         conversations: Counter[str] = Counter()
         for entry in self._store.documents(Collection.OUTBOX):

@@ -1,4 +1,4 @@
-"""Where the searches begin: pairs in agreement, one that no rule brings into agreement, and no work-item at all."""
+"""The starts of the searches: pairs in agreement, a pair that no rule brings into agreement, and no work-item."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,7 +15,7 @@ from sync.conversation import FIELDS
 from sync.state import SyncState, after_reconcile, agreed_fields, shared_values
 from tests.causality.node import Budget, C, Node
 from tests.causality.outside import NOW
-from tests.causality.ports import done
+from tests.causality.ports import run_to_end
 from worker.store.memory import MemoryStore
 
 REV: Final = 5
@@ -39,7 +39,7 @@ PAIRS: Final[Mapping[str, tuple[dict[str, Any], dict[str, Any] | None]]] = {
 
 
 def start(pair: str, *, observed: bool, old: bool, options: Options, budget: Budget) -> Node:
-    """The world at the start. `observed`: all revisions so far were; `old`: neither document was written lately."""
+    """The world at the start. `observed`: all revisions so far are observed. `old`: neither document is young."""
     of_conversation, of_item = PAIRS[pair]
     updated_at = {} if old else {"updatedAt": format_instant(NOW)}
     store = MemoryStore()
@@ -70,7 +70,7 @@ def start(pair: str, *, observed: bool, old: bool, options: Options, budget: Bud
 
 
 def _held_at_the_start(conversation: Any, item: Any, *, observed: bool) -> FieldHistory:
-    """What nobody writes must stay, too. Where the two differ and nothing was observed, nobody can say who is right."""
+    """The values at the start, which must stay until a write. Where the sides differ unobserved, either may win."""
     if item is None:
         return FieldHistory()
     of_conversation, of_item = conversation_of(conversation), work_item_of(item)
@@ -103,7 +103,7 @@ def _put_observed(store: MemoryStore, conversation: Any, item: Any) -> None:
         )
         state = after_reconcile(state, conversation_of(conversation), of_item, now=NOW)
     plan = Plan(conversation_id=C, state=replace(state, version=1))
-    done(store.commit([plan]))
+    run_to_end(store.commit([plan]))
 
 
 def _item(of_item: dict[str, Any], updated_at: dict[str, str]) -> Any:

@@ -1,12 +1,12 @@
-"""How bad a simulated world is, and what a run of it came to."""
+"""The settings of a simulation, and the figures of its runs."""
 
 from dataclasses import dataclass, field, fields
 
 from msgspec import Struct
 
 
-class Dials(Struct, frozen=True, kw_only=True):
-    """Ranges are drawn from; chances are per run, event, step of a worker or call; seconds are virtual."""
+class SimulationSettings(Struct, frozen=True, kw_only=True):
+    """Ranges are drawn from. Chances are per run, event, step of a worker or call. Seconds are virtual."""
 
     conversations: tuple[int, int] = (100, 120)
     writes: tuple[int, int] = (1, 3)
@@ -22,7 +22,7 @@ class Dials(Struct, frozen=True, kw_only=True):
     away_after: float = 0.02
     visibility_s: float = 10.0
     gap_s: float = 60.0
-    store_availability: float = 0.3
+    outage: float = 0.3
     outage_s: float = 200.0
     workers: int = 4
     batch_max: int = 30
@@ -30,7 +30,7 @@ class Dials(Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Tally:
-    """Figures; `wrong` names seed and conversation."""
+    """The figures of runs; `wrong` names seed and conversation."""
 
     seeds: int = 0
     conversations: int = 0
@@ -45,7 +45,7 @@ class Tally:
     wrong: list[str] = field(default_factory=list)
 
     def add(self, other: "Tally") -> None:
-        """The figures of several runs."""
+        """Add the figures of another run."""
         for each in fields(self):
             if each.name != "wrong":
                 setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))

@@ -27,7 +27,7 @@ def test_causal_keeps_the_contract_after_two_writes(number: int, pair: str) -> N
     assert found.ends > 50
 
 
-def test_legacy_loses_updates_which_is_why_there_is_causal() -> None:
+def test_legacy_loses_updates() -> None:
     found = look(LEGACY[0], "assigned", 2, to_the_first=True)
     assert found.bad > 0
     assert found.by_point

@@ -1,7 +1,7 @@
 """Each guard of the algorithm is needed: without any one of them the checker finds a violation.
 
-The guard is taken out of a copy of the code, which is imported in the place of ours for as long as the test takes: in a
-process of its own, most of the time would go into importing what others wrote.
+The guard is removed from a copy of the code, which the test imports in the place of the project's. A process of its own
+would spend most of its time on importing libraries.
 """
 
 import sys
@@ -20,10 +20,10 @@ PACKAGES = ("commands", "sync", "handlers", "worker")
 
 
 def _copy_without(guard: Guard, target: Path) -> None:
-    """The code as it is, but for the guard."""
+    """Copy the code without the guard."""
     for name in (*PACKAGES, "tests"):
         (target / name).symlink_to(ROOT / name, target_is_directory=True)
-    # Every folder on the way to the file is a real one, and all else in it a link: so its compiled modules are kept.
+    # Each folder on the way to the file is a real one, and everything else in it a link: compiled modules are reused.
     folder = Path()
     for part in Path(guard.file).parent.parts:
         folder /= part
@@ -37,25 +37,25 @@ def _copy_without(guard: Guard, target: Path) -> None:
     (target / guard.file).write_text(text.replace(guard.text, guard.without))
 
 
-def _ours() -> dict[str, ModuleType]:
+def _project_modules() -> dict[str, ModuleType]:
     return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in (*PACKAGES, "tests")}
 
 
 @contextmanager
 def _imported_from(folder: Path) -> Iterator[None]:
-    """All that is ours, and the tests' own, is imported from there."""
-    before = _ours()
+    """Import the project's packages and its tests from the folder."""
+    before = _project_modules()
     for name in before:
         del sys.modules[name]
     sys.path.insert(0, str(folder))
-    # Else the module without its guard would be kept, compiled, as ours.
+    # Else the compiled module without its guard would be cached as the project's.
     writes_nothing, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield
     finally:
         sys.dont_write_bytecode = writes_nothing
         sys.path.remove(str(folder))
-        for name in _ours():
+        for name in _project_modules():
             del sys.modules[name]
         sys.modules.update(before)
 

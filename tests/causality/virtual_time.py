@@ -1,6 +1,6 @@
-"""Time as the simulation owns it: coroutines that wait for seconds, run in the order in which these pass.
+"""Virtual time: runs coroutines that wait for seconds, in the order in which the seconds pass.
 
-Nothing else can be waited for. The same coroutines and the same draws give the same run, to the last step.
+A coroutine can wait for nothing else. The same coroutines and the same draws give the same run, step by step.
 """
 
 import heapq
@@ -23,8 +23,8 @@ class _Pause:
 
 @dataclass(slots=True)
 class VirtualTime:
-    """The clock of the handlers, and the order in which coroutines go on. `crashed` is called before each step: True
-    ends the coroutine there, as a process that dies would."""
+    """The handlers' clock and the scheduler of the coroutines. `crashed` is called before each step: True ends the
+    coroutine there, as the death of its process would."""
 
     start: datetime
     passed_s: float = 0.0
@@ -32,14 +32,14 @@ class VirtualTime:
     _order: Any = field(default_factory=count)
 
     def now(self) -> datetime:
-        """To the millisecond, as the worker's clock."""
+        """The virtual time, cut to the millisecond as the worker's clock."""
         return self.start + timedelta(milliseconds=int(self.passed_s * 1000))
 
     def monotonic(self) -> float:
         return self.passed_s
 
     async def sleep(self, seconds: float) -> None:
-        """Let others go on for so long."""
+        """Let the other coroutines run for so many seconds."""
         await _Pause(seconds)
 
     def begin(self, work: Work, *, after_s: float = 0.0, crashed: Callable[[], bool] | None = None) -> None:
@@ -47,11 +47,11 @@ class VirtualTime:
         heapq.heappush(self._heap, (self.passed_s + after_s, next(self._order), work, crashed))
 
     def pass_by(self, seconds: float) -> None:
-        """Nothing happens for so long."""
+        """Let so many virtual seconds pass."""
         self.passed_s += seconds
 
     def run(self) -> None:
-        """Until nothing waits any more."""
+        """Run until no coroutine waits."""
         while self._heap:
             self.passed_s, _, work, crashed = heapq.heappop(self._heap)
             if crashed is not None and crashed():

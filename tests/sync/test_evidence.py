@@ -1,4 +1,4 @@
-"""Evidence of the newer side, sentence by sentence of docs/rules.md (*Policies*, step 2, *Old news*, *First sight*)."""
+"""Evidence of the newer side, sentence by sentence of docs/rules.md (*Who is newer*, *First sight*)."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""A revision counts as observed only where its event was observed or the sync wrote it (docs/rules.md, *Policies*).
+"""A revision counts as observed only where its event was observed or the sync wrote it (*The sync state*).
 
 Shown on whole decisions. A document that was only *read* may have an event still on its way. If its revision counted as
 observed, policy `causal` would take every conversation revision as observed and call the work-item newer: so the

@@ -1,4 +1,4 @@
-"""The sync state after a decision, and the fields on which the sides agree (docs/rules.md, *Policies*, step 4)."""
+"""The sync state after a decision, and the fields on which the sides agree (docs/rules.md, *The sync state*)."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -237,7 +237,7 @@ class TestStored:
 
 
 class TestRestoredDatabase:
-    """A stored `rev` below an earlier stored one resets the state (*Old news*)."""
+    """A stored `rev` below an earlier stored one resets the state (docs/rules.md, *A restored database*)."""
 
     STATE: Final = with_stored_revisions(
         seen(conversation_event(6, *FIELDS), work_item_event(3, *FIELDS, knew=6), state=SyncState(version=7)),

@@ -1,4 +1,4 @@
-"""Observed revisions as unbroken runs (docs/rules.md, *Sync state*)."""
+"""Observed revisions as unbroken runs (docs/rules.md, *The sync state*)."""
 
 from collections.abc import Iterable
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""The sync state after observing events (docs/rules.md, *Sync state*; *Policies*, step 1)."""
+"""The sync state after observing events (docs/rules.md, *The sync state*)."""
 
 from typing import Final
 

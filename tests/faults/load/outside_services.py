@@ -32,8 +32,8 @@ from tests.causality.outside import (
     CONVERSATION_WRITES,
     WORK_ITEM_WRITES,
     conversation_written,
-    noted,
-    told_wire,
+    published_event,
+    with_outside_write,
     work_item_created,
     work_item_updated,
 )
@@ -211,10 +211,10 @@ class OutsideServices:
                     raise _WriteConflict
 
     def _record(self, case: PairHistory, write: _Write) -> _Write:
-        wire = told_wire(write.before, write.after, knew=write.known_rev)
+        wire = published_event(write.before, write.after, knew=write.known_rev)
         event = read_object(wire)
         assert isinstance(event, Event), event
-        case.history = noted(case.history, event, write.after, write.known_rev)
+        case.history = with_outside_write(case.history, event, write.after, write.known_rev)
         case.writes += 1
         self.writes += 1
         self.delivery.deliver(wire)

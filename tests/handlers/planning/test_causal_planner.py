@@ -1,4 +1,4 @@
-"""Policy `causal` on batches: observed together, decided once, an audit record each (docs/rules.md, *Policies*)."""
+"""Policy `causal` on batches: events observed together, decided once, an audit record each (docs/rules.md)."""
 
 from datetime import timedelta
 from itertools import permutations

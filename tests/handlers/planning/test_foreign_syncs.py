@@ -1,5 +1,5 @@
 """Policy `causal` beside other writers: the predecessor's syncs, deletions, restored databases, and `shadow`
-(docs/rules.md, *Policies*)."""
+(docs/rules.md)."""
 
 from typing import Any
 

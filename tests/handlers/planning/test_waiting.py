@@ -1,4 +1,4 @@
-"""Policy `causal` where a field waits for an event, and the events that release it (docs/rules.md, *Policies*)."""
+"""Policy `causal` where a field waits for an event, and the events that release it (docs/rules.md, *Waiting*)."""
 
 from datetime import timedelta
 from typing import Any
