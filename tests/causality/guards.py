@@ -73,7 +73,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
     ),
     "the conditional write": Guard(
         file="worker/store/memory.py",
-        text="if stored is None or after is None or stored.get(guard) != stands:",
+        text="if stored is None or after is None or stored.get(condition_field) != expected:",
         without="if stored is None or after is None:",
         world=World(name="two workers", extras=(("meetings", 1),)),
     ),
