@@ -82,9 +82,7 @@ def provision(variables: Mapping[str, str]) -> dict[str, str]:
         check=False,
     )
     if done.returncode != 0:
-        raise ServerError(
-            f"`routing-sync provision` failed: {(done.stderr.strip().splitlines() or ['it printed nothing'])[-1]}"
-        )
+        raise ServerError((done.stderr.strip().splitlines() or ["`routing-sync provision` failed without output"])[-1])
     try:
         return env_file.provisioned(done.stdout)
     except ValueError as error:

@@ -36,7 +36,7 @@ from server_process import ServerError
 
 _INCIDENT = """
 [bold]2022-03-02: an agent is assigned, and un-assigned a tenth of a second later[/bold]
-Queue rules queue a work-item; a workflow, which they know nothing of, assigns
+Queue rules queue a work-item. They do not know that a workflow has assigned
 the conversation to agent …77c1. All three writes are stored before the first
 event is delivered.
 """

@@ -209,7 +209,7 @@ def _provisioned(policies: Sequence[str], variables: Mapping[str, str]) -> list[
     for process in running:
         output, errors = process.communicate()
         if process.returncode != 0:
-            raise DemoError(f"provisioning failed: {errors.strip()}")
+            raise DemoError((errors.strip().splitlines() or ["`routing-sync provision` failed without output"])[-1])
         made.append(provisioned(output))
     return made
 
