@@ -1,104 +1,120 @@
-"""Conversations and work-items in the flat form of `decide` (docs/decide.md), to documents and back.
+"""The flat form of a conversation or work-item, in which `decide` and `replay` read and show documents.
 
-There the relationships are plain ids (`assignedTo`, `session`, `routedTo`, …), `queue` is `{id, rule?}` or null, and
-everything else is an attribute under its own name.
+    C = {"id", "rev", "status", "assignedUsers": [id, …], "queue": null|{"id"}, "ended", "deleted"}
+    W = {"id", "rev", "status", "assignedTo": null|id, "queue": null|{"id", "rule"}, "paused", "resource": {"id"}, …}
+
+A relationship is a plain id (`assignedTo`, `session`, `routedTo`, …), apart from `queue` and `resource`. Every other
+field is an attribute under its own name. Source: docs/decide.md.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pydantic import BaseModel, ConfigDict
+
 from handlers.documents.document import document_from_snapshot
 from handlers.documents.nouns import conversation_of
 from handlers.documents.relationships import related_id, relationship
 from handlers.events.schema import WorkItemAttributes
-from handlers.events.validation import validate_conversation, validate_work_item
+from handlers.events.validation import InvalidFields, validate_conversation, validate_work_item
 from handlers.ports import Document
 
-_IDS: Final = {
+
+class QuestionPart(BaseModel):
+    """A part of a question. Its types are strict, and an unknown name is a fault."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+_RELATIONSHIP_NAMES: Final = {
     "assignedTo": "assignedTo",
     "acceptedBy": "acceptedBy",
     "routedTo": "routedTo",
     "session": "workSession",
     "team": "team",
 }
-"""Flat name to relationship."""
-_ALWAYS: Final = ("assignedTo", "queue", "paused")
+"""The relationship's name of each flat name that holds a plain id."""
+_ALWAYS_SHOWN: Final = ("assignedTo", "queue", "paused")
 
 
-def conversation_document(flat: Mapping[str, Any]) -> Document:
-    """The document of a flat conversation; raises InvalidFields with every fault."""
+def conversation_document(flat: Mapping[str, Any], *, at: str = "conversation") -> Document:
+    """The document of a flat conversation. Raises InvalidFields with every fault; `at` begins each path."""
     attributes = {name: value for name, value in flat.items() if name not in ("id", "queue")}
     attributes.setdefault("rev", 1)
-    data = {
+    snapshot = {
         "id": flat.get("id", "conversation"),
         "type": "conversation",
         "attributes": attributes,
-        "relationships": {"queue": _link("queue", _queue_id(flat.get("queue")))},
+        "relationships": {"queue": _relationship("queue", _queue_id(flat.get("queue")))},
     }
-    checked = validate_conversation(data)
-    return document_from_snapshot(data, org=None, rev=checked["attributes"]["rev"])
+    try:
+        checked = validate_conversation(snapshot)
+    except InvalidFields as error:
+        raise error.below(at) from error
+    return document_from_snapshot(snapshot, org=None, rev=checked["attributes"]["rev"])
 
 
-def work_item_document(flat: Mapping[str, Any]) -> Document:
-    """The document of a flat work-item; raises InvalidFields with every fault."""
+def work_item_document(flat: Mapping[str, Any], *, at: str = "workItem") -> Document:
+    """The document of a flat work-item. Raises InvalidFields with every fault; `at` begins each path."""
     queue = flat.get("queue")
-    links = {
-        **{wire: _link(wire, flat.get(name)) for name, wire in _IDS.items()},
-        "queue": _link("queue", _queue_id(queue)),
-        "rule": _link("rule", _part(queue, "rule") if isinstance(queue, Mapping) else None),
+    relationships = {
+        **{wire: _relationship(wire, flat.get(name)) for name, wire in _RELATIONSHIP_NAMES.items()},
+        "queue": _relationship("queue", _queue_id(queue)),
+        "rule": _relationship("rule", queue.get("rule") if isinstance(queue, Mapping) else None),
     }
-    attributes = {name: value for name, value in flat.items() if name not in (*_IDS, "id", "queue", "resource")}
+    resource = flat.get("resource")
+    resource_id = resource.get("id") if isinstance(resource, Mapping) else resource
+    not_attributes = (*_RELATIONSHIP_NAMES, "id", "queue", "resource")
+    attributes = {name: value for name, value in flat.items() if name not in not_attributes}
     attributes.setdefault("rev", 1)
-    data = {
+    snapshot = {
         "id": flat.get("id", "work-item"),
         "type": "work_item",
         "attributes": attributes,
         "relationships": {
-            **{name: link for name, link in links.items() if link is not None},
-            "resource": {"data": {"type": "conversation", "id": _part(flat.get("resource"), "id") or "conversation"}},
+            **{name: link for name, link in relationships.items() if link is not None},
+            "resource": {"data": {"type": "conversation", "id": resource_id or "conversation"}},
         },
     }
-    checked = validate_work_item(data)
-    return document_from_snapshot(data, org=None, rev=checked["attributes"]["rev"])
+    try:
+        checked = validate_work_item(snapshot)
+    except InvalidFields as error:
+        raise error.below(at) from error
+    return document_from_snapshot(snapshot, org=None, rev=checked["attributes"]["rev"])
 
 
 def flat_work_item(document: Document, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """A work-item's document in flat form: what it has, and null for what `asked` had and it has no more."""
+    """A work-item's document in flat form. A field that only `asked`, an earlier flat form, has is null."""
     queue, rule = related_id(document, "queue"), related_id(document, "rule")
     flat: dict[str, Any] = {
         "id": document["_id"],
         **document["attributes"],
-        **{name: related_id(document, wire) for name, wire in _IDS.items()},
+        **{name: related_id(document, wire) for name, wire in _RELATIONSHIP_NAMES.items()},
         "queue": None if queue is None else {"id": queue} if rule is None else {"id": queue, "rule": rule},
         "paused": bool(document["attributes"].get("paused")),
     }
     if "resource" in asked:
         flat["resource"] = asked["resource"]
-    return {name: value for name, value in flat.items() if value is not None or name in asked or name in _ALWAYS}
+    return {name: value for name, value in flat.items() if value is not None or name in asked or name in _ALWAYS_SHOWN}
 
 
 def _queue_id(queue: object) -> object:
-    # An object without an id is no queue; it stays what it is, or it would count as leaving the queue.
+    # An object without an id is not a queue. It stays as it is, so that the check of the snapshot reports it.
     return queue.get("id", queue) if isinstance(queue, Mapping) else queue
 
 
-def _part(value: object, name: str) -> object:
-    return value.get(name) if isinstance(value, Mapping) else value
-
-
-def _link(name: str, target: object) -> dict[str, Any] | None:
+def _relationship(name: str, target: object) -> dict[str, Any] | None:
     if isinstance(target, str):
         return relationship(name, target)
-    # A wrong type stays what it is: the check of the whole snapshot names it with its path.
+    # A target of a wrong type stays as it is, so that the check of the snapshot reports it with its path.
     return None if target is None else {"data": {"id": target}}
 
 
-_MODELLED: Final = frozenset(WorkItemAttributes.__annotations__)
-_LINKED: Final = frozenset({"id", "assignedTo", "acceptedBy", "routedTo", "session", "team", "queue", "resource"})
+_SHOWN_NAMES: Final = frozenset({*WorkItemAttributes.__annotations__, *_RELATIONSHIP_NAMES, "id", "queue", "resource"})
 
 
 def shown_conversation(document: Document) -> dict[str, Any]:
-    """C."""
+    """A stored conversation in flat form, with its modelled fields only. Raises UnreadableDocument."""
     conversation = conversation_of(document)
     return {
         "id": conversation.id,
@@ -112,9 +128,9 @@ def shown_conversation(document: Document) -> dict[str, Any]:
 
 
 def shown_work_item(document: Document) -> dict[str, Any]:
-    """W, with its conversation as `resource`."""
-    whole = flat_work_item(document, {"resource": {"id": document["conversationId"]}})
-    # Whatever else a snapshot carried may be a customer's content.
-    kept = {name: value for name, value in whole.items() if name in _MODELLED or name in _LINKED}
+    """A stored work-item in flat form, with its modelled fields only and its conversation as `resource`."""
+    flat = flat_work_item(document, {"resource": {"id": document["conversationId"]}})
+    # A field that is not modelled may be a customer's content.
+    shown = {name: value for name, value in flat.items() if name in _SHOWN_NAMES}
     first = ("id", "rev", "status", "assignedTo", "queue", "paused")
-    return {name: kept[name] for name in first} | kept
+    return {name: shown[name] for name in first} | shown

@@ -28,6 +28,10 @@ class InvalidFields(Exception):
         super().__init__("; ".join(f"{'.'.join(map(str, path))}: {message}" for path, message in faults))
         self.faults = faults
 
+    def below(self, name: str) -> "InvalidFields":
+        """The same faults, seen from the object that holds the value under `name`."""
+        return InvalidFields([((name, *path), message) for path, message in self.faults])
+
 
 # `TypeAdapter.validate_python` takes 0.6 µs more a call than its validator, and a message is read in 50.
 _ENVELOPE: Final = TypeAdapter(EventEnvelope).validator
@@ -110,9 +114,9 @@ def rejection_of(error: InvalidFields, *, at: Path = ()) -> Malformed:
     )
 
 
-def question_faults(error: InvalidFields, *, at: Path = ()) -> str:
+def question_faults(error: InvalidFields) -> str:
     """The faults of a question, for its author: each with its path in the author's own names, without values."""
-    lines = [f"{'.'.join(str(part)[:64] for part in (*at, *path))}: {message}" for path, message in error.faults]
+    lines = [f"{'.'.join(str(part)[:64] for part in path)}: {message}" for path, message in error.faults]
     return _joined(lines)
 
 
