@@ -1,4 +1,4 @@
-"""The questions of `decide`: one JSON object in, one decision out. No store, no queue, no clock. Source: docs/decide.md."""
+"""The questions of `decide`: one JSON object in, one decision out. No store, no queue. Source: docs/decide.md."""
 
 from collections.abc import Mapping
 from datetime import datetime
