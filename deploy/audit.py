@@ -1,7 +1,7 @@
-"""Asks the advisory service (OSV) about every pinned dependency: `python deploy/audit.py requirements.lock`.
+"""Audits every pinned dependency at the advisory service OSV: `python deploy/audit.py requirements.lock`.
 
-Exit 1: something pinned has a known vulnerability, or the audit itself is broken. Where the service cannot be reached,
-one line says that nothing was audited, and the exit is 0: a machine without the internet can still check the rest.
+The exit status is 1 if a pinned release has a known vulnerability, and if the audit itself fails. If the service cannot
+be reached, one line says that nothing was audited, and the exit status is 0: the other checks work without internet.
 """
 
 import json
@@ -22,14 +22,14 @@ _COMMAND: Final = (
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What to say, and whether the check passes."""
+    """The lines to print, and whether the check passes."""
 
     lines: tuple[str, ...]
     passes: bool
 
 
 def verdict_of(out: str, errors: str) -> Verdict:
-    """What pip-audit's JSON, or in its absence its standard error, comes to."""
+    """The verdict from pip-audit's JSON, or from its standard error if there is no JSON."""
     try:
         audited: list[dict[str, Any]] = json.loads(out)["dependencies"]
     except (ValueError, KeyError, TypeError):
@@ -40,7 +40,7 @@ def verdict_of(out: str, errors: str) -> Verdict:
     found = [_line(one, fault) for one in audited for fault in one.get("vulns", ())]
     skipped = sorted(one["name"] for one in audited if "skip_reason" in one)
     if skipped:
-        # A service that answers for some of them says nothing of the others.
+        # The service may answer for some dependencies only; the others are not audited.
         found.append(f"not audited: {', '.join(skipped)}")
     return Verdict(lines=tuple(found), passes=not any(one.get("vulns") for one in audited))
 
@@ -51,7 +51,7 @@ def _line(dependency: dict[str, Any], fault: dict[str, Any]) -> str:
 
 
 def main(locks: Sequence[str]) -> int:
-    """Audit the locks and say what was found; the exit status."""
+    """Audit the lock files and print the findings; returns the exit status."""
     requirements = [argument for lock in locks for argument in ("--requirement", lock)]
     ran = subprocess.run([*_COMMAND, *requirements], capture_output=True, text=True, check=False)  # noqa: S603 - ours
     verdict = verdict_of(ran.stdout, ran.stderr)

@@ -1,4 +1,4 @@
-"""What the dependency audit makes of the tool's answers: a finding fails the check, a missing service does not."""
+"""The dependency audit: a vulnerability fails the check, an unreachable service does not."""
 
 import json
 from typing import Any
@@ -14,33 +14,33 @@ def _out(*dependencies: dict[str, Any]) -> str:
     return json.dumps({"dependencies": dependencies, "fixes": []})
 
 
-def test_nothing_found_passes_without_a_word() -> None:
+def test_no_finding_passes_silently() -> None:
     verdict = verdict_of(_out(CLEAN), "No known vulnerabilities found")
     assert (verdict.passes, verdict.lines) == (True, ())
 
 
-def test_a_vulnerability_fails_with_the_release_that_mends_it() -> None:
+def test_a_vulnerability_fails_and_names_the_fixed_release() -> None:
     verdict = verdict_of(_out(CLEAN, FAULTY), "")
     assert (verdict.passes, verdict.lines) == (False, ("six 1.0: PYSEC-1, mended in 1.1, 2.0",))
 
 
-def test_one_that_nothing_mends_fails_too() -> None:
+def test_a_vulnerability_without_a_fixed_release_fails() -> None:
     verdict = verdict_of(_out({**FAULTY, "vulns": [{"id": "PYSEC-2", "fix_versions": []}]}), "")
     assert (verdict.passes, verdict.lines) == (False, ("six 1.0: PYSEC-2, mended in no release",))
 
 
-def test_a_service_out_of_reach_is_one_line_and_no_fault() -> None:
+def test_an_unreachable_service_is_one_line_and_passes() -> None:
     errors = "Traceback (most recent call last):\n  …\nrequests.exceptions.ConnectionError: Max retries exceeded\n"
     verdict = verdict_of("", errors)
     assert (verdict.passes, verdict.lines) == (True, (NOT_REACHED,))
 
 
-def test_what_the_service_does_not_know_is_not_passed_off_as_audited() -> None:
+def test_a_skipped_dependency_is_named_as_not_audited() -> None:
     verdict = verdict_of(_out(CLEAN, UNKNOWN), "")
     assert (verdict.passes, verdict.lines) == (True, ("not audited: tenacity",))
 
 
-def test_an_audit_that_cannot_be_made_is_no_missing_service() -> None:
+def test_a_broken_audit_fails() -> None:
     verdict = verdict_of("", "ERROR: invalid requirements input: requirements.lock")
     assert (verdict.passes, verdict.lines) == (
         False,

@@ -1,4 +1,4 @@
-"""What stands in the files that others deploy with: the user of the container, and nobody's secrets."""
+"""The deployment files: the container's user, and no secrets."""
 
 import re
 
@@ -9,15 +9,15 @@ from server_process import ROOT
 ROOT_USER = {"root", "0"}
 
 
-def test_the_container_is_not_roots() -> None:
-    """The last `USER` of the last stage is whom it runs as; none would mean root."""
+def test_the_container_does_not_run_as_root() -> None:
+    """The last `USER` of the last stage is the container's user; without one it would be root."""
     last_stage = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
     users = re.findall(r"^USER\s+(\S+)$", last_stage, re.MULTILINE)
     assert users, "a stage without USER runs as root"
     user, _, group = users[-1].partition(":")
     assert user not in ROOT_USER
     assert group not in ROOT_USER
-    # By number, so that an orchestrator can tell without looking into the image that it is not root's.
+    # A number, so that an orchestrator can check it without reading the image.
     assert user.isdecimal()
 
 
@@ -32,6 +32,6 @@ def test_the_worker_of_the_compose_file_takes_the_images_user_and_no_rights() ->
 
 
 @pytest.mark.parametrize("file", ["Dockerfile", "localstack/compose.yaml"])
-def test_no_secret_but_the_stand_ins_is_in_the_files(file: str) -> None:
+def test_the_files_hold_no_secret_but_the_local_ones(file: str) -> None:
     named = re.findall(r"(?:SECRET|PASSWORD|TOKEN)\w*\s*[=:]\s*(\S+)", (ROOT / file).read_text())
     assert set(named) <= {"test"}

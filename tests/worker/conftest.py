@@ -1,6 +1,8 @@
-"""The two stores on their benches; for MongoDB a database that is empty before every test.
+"""Fixtures of the worker's tests: both stores on benches, and clients of moto's server.
 
-To make one with its indexes costs ten times what it costs to empty it. Who looks at the making takes `new_mongo`."""
+The tests share one MongoDB database, emptied before each test: creating a database with its indexes takes ten times as
+long. A test of the creation uses `new_mongo`.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +23,7 @@ _numbers = count(1)
 
 @asynccontextmanager
 async def _mongo_bench(mongod: Mongod, database: str) -> AsyncIterator[MongoBench]:
-    """Its indexes made and, where it was used before, nothing in it."""
+    """A bench on that database, with indexes and without documents."""
     commands = Commands()
     client: Client = AsyncMongoClient(mongod.uri, event_listeners=[commands])
     async with client:
@@ -30,7 +32,7 @@ async def _mongo_bench(mongod: Mongod, database: str) -> AsyncIterator[MongoBenc
         for collection in Collection:
             await bench.database[collection].delete_many({})
         commands.take()
-        # Not dropped: the server goes with the session, and its data with it.
+        # The database is not dropped: the server and its data end with the test session.
         yield bench
 
 
@@ -42,7 +44,7 @@ async def mongo(mongod: Mongod) -> AsyncIterator[MongoBench]:
 
 @pytest.fixture
 async def new_mongo(mongod: Mongod) -> AsyncIterator[MongoBench]:
-    """On a database of this test's own, which it may spoil."""
+    """A bench on a new database, which the test may leave in any condition."""
     async with _mongo_bench(mongod, f"test_{next(_numbers)}") as bench:
         yield bench
 
@@ -60,7 +62,7 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
-    # The machine's own: nothing here speaks TLS to the world, and every client would read the whole file.
+    # The machine's certificates are not needed here, and every client would read the whole file.
     for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
 

@@ -1,4 +1,4 @@
-"""What stands between a worker and AWS in many a company: a proxy that tunnels, and certificates of its own."""
+"""An HTTP proxy that tunnels, and a private certificate authority, as company networks have them."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from tests.worker.tcp_server import TcpServer
 
 
 class HttpProxy(TcpServer):
-    """Tunnels to wherever it is asked to, and keeps what it was asked. With a bad `status` it refuses to."""
+    """Tunnels to any address and records the heads of the requests. A `status` other than 200 makes it refuse."""
 
     def __init__(self, *, status: int = 200) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
 
 
 def own_certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """A certificate for 127.0.0.1 that only those trust who are told to: its file, and what a server needs."""
+    """A self-signed certificate for 127.0.0.1: its file, and the TLS context of a server that uses it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a company's own")])
     now = datetime.now(UTC)

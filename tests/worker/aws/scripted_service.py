@@ -1,4 +1,4 @@
-"""A service that answers as it is told, and the credentials to ask it with."""
+"""A service that gives scripted answers, and the endpoint to call it with."""
 
 import json
 import ssl
@@ -15,12 +15,12 @@ from worker.aws.http_calls import ServiceEndpoint, http_session
 from worker.aws.sigv4 import CredentialSource
 
 Answer = tuple[int, Any, dict[str, str]]
-"""A status, a body (bytes, or what is to become JSON), and headers."""
+"""A status, a body (bytes, or a value to encode as JSON), and headers."""
 
 
 @dataclass(slots=True)
 class Rotating:
-    """Credentials that are others at every call."""
+    """Credentials that change with every call."""
 
     given: int = 0
 
@@ -31,7 +31,7 @@ class Rotating:
 
 @dataclass(slots=True)
 class Script:
-    """The answers still to give, None to hang up; and what was asked."""
+    """The answers still to give, None to close the connection; and the requests so far."""
 
     answers: list[Answer | None]
     asked: list[bytes] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Script:
 async def place(
     service: str, url: str, *, found: Callable[[], Awaitable[CredentialSource | None]], clock: HandClock | None = None
 ) -> AsyncIterator[ServiceEndpoint]:
-    """Whoever is at that address."""
+    """The endpoint of the service at that address."""
     async with http_session(proxy=None, tls=True, read_timeout_s=5, connections_max=2) as http:
         yield ServiceEndpoint(
             service=service,
@@ -74,7 +74,7 @@ async def scripted(
     *,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[tuple[ServiceEndpoint, Script]]:
-    """A server on this script."""
+    """The endpoint of a new server that plays this script, and the script."""
     script = Script(list(answers))
     rotating = Rotating()
 

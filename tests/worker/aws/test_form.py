@@ -1,4 +1,4 @@
-"""A form is what urllib makes, and urllib reads it back, whatever the text."""
+"""A form equals the one that urllib writes, and urllib reads it back, for any text."""
 
 import json
 from urllib.parse import parse_qsl, urlencode
@@ -17,10 +17,10 @@ fields = st.lists(st.tuples(texts, texts))
 @example([("Message", "".join(map(chr, range(0x100))))])
 @example([("Message", "+&%=; \r\n\0~*%2B%00"), ("", "")])
 @example([("Message", "\u00fe\u00ff\ufeff\uffff\U0001f4e6\U0010ffff")])
-def test_it_is_what_urllib_makes_and_reads(given_fields: list[tuple[str, str]]) -> None:
+def test_the_form_equals_the_one_of_urllib_and_is_read_back(given_fields: list[tuple[str, str]]) -> None:
     form = form_of(given_fields)
     assert form == urlencode(given_fields).encode()
-    # A form without fields and one with a field that says nothing look alike.
+    # An empty form and a form with one empty field look alike.
     if form:
         assert parse_qsl(form.decode(), keep_blank_values=True, strict_parsing=True) == given_fields
 
@@ -33,7 +33,7 @@ def test_json_texts_are_read_back(value: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a\udcff", "\ude00\ud83d"])
-def test_a_lone_surrogate_is_refused_as_urllib_does(text: str) -> None:
+def test_a_lone_surrogate_is_refused_as_by_urllib(text: str) -> None:
     for make in (form_of, urlencode):
         with pytest.raises(UnicodeEncodeError):
             make([("Message", text)])

@@ -33,7 +33,7 @@ FORM = "application/x-www-form-urlencoded; charset=utf-8"
         ("sns", {"content-type": FORM}),
     ],
 )
-def test_it_signs_as_the_library_does(service: str, headers: dict[str, str], token: str | None) -> None:
+def test_the_signature_equals_the_librarys(service: str, headers: dict[str, str], token: str | None) -> None:
     keys = ReadOnlyCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", token)
     host, body = f"{service}.eu-central-1.amazonaws.com", b'{"QueueUrl":"q"}'
     ours = Signer(region="eu-central-1", service=service).headers(
@@ -62,7 +62,7 @@ class ServiceCase(Struct, frozen=True):
         return await self.asking(there)()
 
     def asking(self, there: ServiceEndpoint) -> Callable[[], Any]:
-        """Asks whenever it is called, always by the same client."""
+        """A function that makes the call, always with the same client."""
         call = self.call(there)
 
         async def ask() -> Any:
@@ -108,7 +108,7 @@ def case(request: pytest.FixtureRequest) -> ServiceCase:
 
 
 @pytest.mark.parametrize("first", [None, (503, b"<html>busy</html>", {}), (500, b"", {})])
-async def test_a_call_that_breaks_or_a_service_that_fails_is_asked_once_more(
+async def test_a_call_is_repeated_once_after_a_broken_connection_or_a_server_error(
     case: ServiceCase, first: Answer | None
 ) -> None:
     async with scripted(case.service, [first, case.good]) as (there, script):
@@ -132,9 +132,7 @@ async def test_a_call_that_breaks_or_a_service_that_fails_is_asked_once_more(
     ],
     ids=["broken", "failing", "garbage", "no-text", "proxy", "proxys-json", "proxys-xhtml", "elsewhere"],
 )
-async def test_what_does_not_get_better_is_the_service_being_away(
-    case: ServiceCase, answers: list[Answer | None]
-) -> None:
+async def test_a_lasting_failure_is_the_service_being_away(case: ServiceCase, answers: list[Answer | None]) -> None:
     async with scripted(case.service, answers) as (there, script):
         with pytest.raises(case.away):
             await case.ask(there)
@@ -142,14 +140,14 @@ async def test_what_does_not_get_better_is_the_service_being_away(
 
 
 @pytest.mark.parametrize("code", ["RequestThrottled", "Throttling", "ExpiredToken", "InvalidClientTokenId"])
-async def test_throttling_and_keys_that_ran_out_are_the_service_being_away(case: ServiceCase, code: str) -> None:
+async def test_throttling_and_expired_keys_are_the_service_being_away(case: ServiceCase, code: str) -> None:
     async with scripted(case.service, [(400, case.error(code), {})]) as (there, script):
         with pytest.raises(case.away, match=f"{code}: slow"):
             await case.ask(there)
         assert script.answers == []
 
 
-async def test_each_call_is_signed_with_the_credentials_that_hold_now(case: ServiceCase) -> None:
+async def test_each_call_is_signed_with_the_present_credentials(case: ServiceCase) -> None:
     async with scripted(case.service, [case.good, case.good]) as (there, script):
         ask = case.asking(there)
         await ask()
@@ -158,7 +156,7 @@ async def test_each_call_is_signed_with_the_credentials_that_hold_now(case: Serv
         assert used == ["key-1", "key-2"]
 
 
-async def test_a_clock_that_is_off_is_allowed_for_by_the_services_own(case: ServiceCase) -> None:
+async def test_a_wrong_clock_is_corrected_by_the_services_clock(case: ServiceCase) -> None:
     clock = HandClock()
     theirs = clock.now() + timedelta(minutes=20)
     skewed = (403, case.error("SignatureDoesNotMatch"), {"Date": format_datetime(theirs, usegmt=True)})
@@ -170,7 +168,7 @@ async def test_a_clock_that_is_off_is_allowed_for_by_the_services_own(case: Serv
 
 
 @pytest.mark.parametrize("date", [None, "yesterday"], ids=["now", "none"])
-async def test_a_wrong_secret_is_no_matter_of_clocks(case: ServiceCase, date: str | None) -> None:
+async def test_a_wrong_secret_is_not_taken_for_a_wrong_clock(case: ServiceCase, date: str | None) -> None:
     clock = HandClock()
     told = {"Date": date or format_datetime(clock.now(), usegmt=True)}
     refused = (403, case.error("InvalidSignatureException"), told)
@@ -179,7 +177,7 @@ async def test_a_wrong_secret_is_no_matter_of_clocks(case: ServiceCase, date: st
             await case.ask(there)
 
 
-async def test_without_credentials_it_says_what_to_set(case: ServiceCase) -> None:
+async def test_without_credentials_the_error_names_the_settings(case: ServiceCase) -> None:
     async def nothing() -> None:
         return None
 

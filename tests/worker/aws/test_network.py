@@ -1,4 +1,4 @@
-"""A proxy and certificates of one's own hold for AWS, whether it is called by its library or without."""
+"""A configured proxy and configured certificates apply to both transports."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -40,7 +40,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSL
 
 @asynccontextmanager
 async def _queue(url: str, transport: Transport) -> AsyncIterator[SqsQueue]:
-    """That service's queue by the worker's own clients."""
+    """The adapter of a queue at that address, with the worker's own clients."""
     settings = Settings(
         aws_region="us-east-1",
         aws_endpoint_url=url,
@@ -78,7 +78,7 @@ async def _queue(url: str, transport: Transport) -> AsyncIterator[SqsQueue]:
     ],
     ids=str,
 )
-def test_the_proxy_is_the_environments(
+def test_the_proxy_comes_from_the_environment(
     variables: dict[str, str], proxy: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
@@ -88,14 +88,16 @@ def test_the_proxy_is_the_environments(
 
 
 @pytest.mark.parametrize("told", ["socks5://me:hunter2@proxy:1080", "http://", "http://me:hunter2@proxy:port"])
-def test_what_is_no_http_proxy_is_a_clear_line_without_its_password(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_is_no_http_proxy_is_named_without_its_password(
+    told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", told)
     with pytest.raises(Misconfigured, match=r"^HTTPS_PROXY: .*http://HOST:PORT$"):
         proxy_for(SQS)
 
 
 @pytest.mark.parametrize("transport", BOTH)
-async def test_certificates_of_ones_own_are_trusted_when_they_are_told(
+async def test_configured_certificates_are_trusted(
     transport: Transport, certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file, tls = certificate
@@ -110,7 +112,7 @@ async def test_certificates_of_ones_own_are_trusted_when_they_are_told(
 
 @pytest.mark.parametrize("transport", BOTH)
 @pytest.mark.parametrize("told", [None, "", " "])
-async def test_others_are_not(
+async def test_other_certificates_are_not_trusted(
     transport: Transport,
     told: str | None,
     certificate: tuple[Path, ssl.SSLContext],
@@ -126,7 +128,7 @@ async def test_others_are_not(
 
 @pytest.mark.parametrize("transport", BOTH)
 @pytest.mark.parametrize("content", [None, "", "no certificate"])
-async def test_a_file_that_holds_no_certificates_is_a_clear_line_at_start(
+async def test_a_file_without_certificates_is_an_error_at_start(
     transport: Transport, content: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "authorities.pem"
@@ -138,7 +140,7 @@ async def test_a_file_that_holds_no_certificates_is_a_clear_line_at_start(
             pass
 
 
-async def test_a_profile_that_is_not_there_is_a_clear_line_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_profile_is_an_error_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "none")
     with pytest.raises(Misconfigured, match=r"profile \(none\) could not be found"):
         async with _queue("http://127.0.0.1:9", "http"):
@@ -146,7 +148,7 @@ async def test_a_profile_that_is_not_there_is_a_clear_line_at_start(monkeypatch:
 
 
 @pytest.mark.parametrize("transport", BOTH)
-async def test_calls_go_through_the_proxys_tunnel(
+async def test_https_calls_go_through_the_proxys_tunnel(
     transport: Transport, certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, tls = certificate
@@ -157,7 +159,7 @@ async def test_calls_go_through_the_proxys_tunnel(
         async with _queue(there.url, transport) as queue:
             assert await queue.receive(wait_s=0) == []
             assert await queue.delete_batch(["r"]) == [None]
-        # A connection for polls, and one for settling.
+        # One connection for polls and one for settling.
         first, second = proxy.heads
         assert first == second
         assert first.startswith(f"CONNECT {there.url.removeprefix('https://')} ")
@@ -165,7 +167,7 @@ async def test_calls_go_through_the_proxys_tunnel(
 
 
 @pytest.mark.parametrize("transport", BOTH)
-async def test_calls_that_need_no_proxy_do_without(
+async def test_no_proxy_excludes_an_address(
     transport: Transport, certificate: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, tls = certificate
@@ -179,7 +181,7 @@ async def test_calls_that_need_no_proxy_do_without(
 
 
 @pytest.mark.parametrize("transport", BOTH)
-async def test_without_tls_the_proxy_is_asked_itself(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_http_calls_are_sent_to_the_proxy_itself(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted("sqs", [(200, {}, {})]) as (proxy, script):
         monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("http://", "http://me:hunter2@"))
         async with _queue("http://127.0.0.1:9", transport) as queue:
@@ -191,7 +193,7 @@ async def test_without_tls_the_proxy_is_asked_itself(transport: Transport, monke
 
 @pytest.mark.parametrize("transport", BOTH)
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_a_proxy_that_refuses_is_the_queue_being_away_and_its_password_stays_unsaid(
+async def test_a_proxy_that_refuses_is_the_queue_being_away_without_its_password(
     scheme: str, transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with HttpProxy(status=407) as proxy:

@@ -1,4 +1,4 @@
-"""Provisioning: twice is the same, and what was changed by hand is mended."""
+"""Provisioning is idempotent, and corrects what was changed by hand."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ async def _attributes(aws: Aws, url: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("fifo", [False, True])
-async def test_twice_is_the_same_and_changes_nothing(aws: Aws, fifo: bool) -> None:
+async def test_a_second_run_changes_nothing(aws: Aws, fifo: bool) -> None:
     blueprint = ProvisioningSpec(prefix=f"twice-{fifo}", fifo=fifo)
     first = await provision(aws.sns, aws.sqs, blueprint)
     assert len(first.changes) == 7
@@ -31,7 +31,7 @@ async def test_twice_is_the_same_and_changes_nothing(aws: Aws, fifo: bool) -> No
     assert len(subscribed) == 1
 
 
-async def test_what_differs_is_mended(aws: Aws) -> None:
+async def test_differing_attributes_are_corrected(aws: Aws) -> None:
     made = await provision(aws.sns, aws.sqs, ProvisioningSpec(prefix="mend"))
     await aws.sqs.set_queue_attributes(
         QueueUrl=made.queue_url, Attributes={"VisibilityTimeout": "5", "ReceiveMessageWaitTimeSeconds": "0"}
@@ -48,7 +48,7 @@ async def test_what_differs_is_mended(aws: Aws) -> None:
     assert found["Attributes"]["RawMessageDelivery"] == "true"
 
 
-async def test_the_topics_may_send_and_the_policy_of_others_stays(aws: Aws) -> None:
+async def test_the_topics_may_send_and_other_statements_of_the_policy_stay(aws: Aws) -> None:
     made = await provision(aws.sns, aws.sqs, ProvisioningSpec(prefix="policy"))
     ours = json.loads((await _attributes(aws, made.queue_url))["Policy"])["Statement"]
     assert ours[0]["Condition"]["ArnEquals"]["aws:SourceArn"] == [
@@ -74,8 +74,8 @@ async def test_the_topics_may_send_and_the_policy_of_others_stays(aws: Aws) -> N
         ),
     ],
 )
-async def test_an_answer_without_what_was_asked_for_names_the_call(aws: Aws, answers: list[str], says: str) -> None:
-    """Whoever answers at that address, it is not SQS."""
+async def test_an_answer_without_its_content_names_the_call(aws: Aws, answers: list[str], says: str) -> None:
+    """Another service than SQS answers at the address."""
     async with (
         scripted("sqs", [(200, answer.encode(), {}) for answer in answers]) as (place, script),
         sqs_client(AwsEndpoint(region="us-east-1", url=place.url), read_timeout_s=5, connections_max=1) as sqs,

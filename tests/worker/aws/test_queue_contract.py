@@ -1,4 +1,4 @@
-"""One contract for the queue port: what holds for SQS' adapter holds for the stand-in that other tests work with."""
+"""One contract for the port `MessageQueue`: SQS' adapter by both transports, and the stand-in of the other tests."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ Send = Callable[..., Awaitable[object]]
 
 
 class Bench(Struct, frozen=True):
-    """A queue under test, how to put something into it, and its dead letters as (body, attributes, group)."""
+    """A queue under test, a way to send to it, and its dead letters as (body, attributes, group)."""
 
     queue: MessageQueue
     send: Send
@@ -82,7 +82,7 @@ async def fifo(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
         yield one
 
 
-async def test_a_message_comes_with_all_that_is_asked_for(bench: Bench) -> None:
+async def test_a_message_is_received_with_all_its_parts(bench: Bench) -> None:
     attribute = {"DataType": "String", "StringValue": "v"}
     await bench.send("hello", attributes={"a": attribute})
     (message,) = await bench.receive()
@@ -92,11 +92,11 @@ async def test_a_message_comes_with_all_that_is_asked_for(bench: Bench) -> None:
     assert message.group is None
 
 
-async def test_an_empty_queue_yields_nothing(bench: Bench) -> None:
+async def test_an_empty_queue_yields_no_message(bench: Bench) -> None:
     assert await bench.receive() == []
 
 
-async def test_at_most_ten_come_at_once_and_what_was_received_is_hidden(bench: Bench) -> None:
+async def test_one_call_yields_at_most_ten_and_received_messages_are_hidden(bench: Bench) -> None:
     for number in range(12):
         await bench.send(str(number))
     assert len(await bench.receive()) == 10
@@ -104,13 +104,13 @@ async def test_at_most_ten_come_at_once_and_what_was_received_is_hidden(bench: B
     assert await bench.receive() == []
 
 
-async def test_what_is_deleted_does_not_come_again(bench: Bench) -> None:
+async def test_a_deleted_message_is_not_delivered_again(bench: Bench) -> None:
     await bench.send("a")
     (message,) = await bench.receive()
     assert await bench.queue.delete_batch([message.receipt]) == [None]
 
 
-async def test_hidden_for_no_time_it_comes_again_at_once_and_is_counted(bench: Bench) -> None:
+async def test_a_message_with_visibility_0_is_redelivered_at_once_and_counted(bench: Bench) -> None:
     await bench.send("a")
     (first,) = await bench.receive()
     assert await bench.queue.change_visibility_batch([VisibilityChange(receipt=first.receipt, timeout_s=0)]) == [None]
@@ -119,7 +119,7 @@ async def test_hidden_for_no_time_it_comes_again_at_once_and_is_counted(bench: B
     assert second.receipt != first.receipt
 
 
-async def test_hidden_for_longer_it_stays_away(bench: Bench) -> None:
+async def test_a_message_with_longer_visibility_stays_hidden(bench: Bench) -> None:
     await bench.send("a")
     (message,) = await bench.receive()
     assert await bench.queue.change_visibility_batch([VisibilityChange(receipt=message.receipt, timeout_s=600)]) == [
@@ -155,7 +155,7 @@ async def test_large_dead_letters_are_sent(bench: Bench) -> None:
     assert len(await bench.dead()) == 3
 
 
-async def test_fifo_groups_are_told_and_locked_while_in_hand(fifo: Bench) -> None:
+async def test_a_fifo_message_names_its_group_and_locks_it_while_in_flight(fifo: Bench) -> None:
     for body, group in (("a", "g1"), ("b", "g1"), ("c", "g2")):
         await fifo.send(body, group=group)
     received = await fifo.receive()

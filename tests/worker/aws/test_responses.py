@@ -46,7 +46,7 @@ NO_MESSAGES = [
 
 @asynccontextmanager
 async def _queue(transport: Transport, *found: Any) -> AsyncIterator[tuple[SqsQueue, Script]]:
-    """A queue where this comes: whole answers, or bodies with status 200."""
+    """A queue whose service gives these answers; a bare body has status 200."""
     async with AsyncExitStack() as stack:
         place, script = await stack.enter_async_context(scripted("sqs", [_answer(one) for one in found]))
         endpoint = AwsEndpoint(region="us-east-1", url=place.url)
@@ -81,8 +81,8 @@ async def _away(call: Awaitable[object], away: type[AwsAway] = QueueAway) -> boo
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_what_is_no_message_was_not_received(transport: Transport) -> None:
-    """An empty queue would be asked again at once, and a fault in our code would end the worker."""
+async def test_a_malformed_message_is_the_queue_being_away(transport: Transport) -> None:
+    """An empty queue would be polled again at once, and an unexpected error would end the worker."""
     bodies = [*NO_OBJECTS, *({"Messages": one} for one in NO_MESSAGES)]
     async with _queue(transport, *bodies) as (queue, script):
         assert [body for body in bodies if not await _away(queue.receive(wait_s=0))] == []
@@ -97,7 +97,7 @@ async def test_an_answer_without_messages_is_an_empty_queue(transport: Transport
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_message_may_come_with_nothing_but_what_it_must_have(transport: Transport) -> None:
+async def test_a_message_needs_only_id_receipt_and_body(transport: Transport) -> None:
     async with _queue(transport, {"Messages": [MESSAGE]}) as (queue, _):
         (message,) = await queue.receive(wait_s=0)
         assert (message.id, message.receipt, message.body) == ("m", "r", "b")
@@ -113,7 +113,7 @@ def _settling(queue: SqsQueue) -> list[Callable[[], Awaitable[EntryResults]]]:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_what_says_nothing_of_entries_settles_none(transport: Transport) -> None:
+async def test_an_answer_without_entries_settles_none(transport: Transport) -> None:
     odd: list[Any] = ["yes", 5, [None], ["0"], [{"Id": []}]]
     bodies = [*NO_OBJECTS, *({part: one} for part in ("Successful", "Failed") for one in odd)]
     async with _queue(transport, *bodies, *bodies, *bodies) as (queue, script):
@@ -123,8 +123,8 @@ async def test_what_says_nothing_of_entries_settles_none(transport: Transport) -
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_what_an_answer_does_not_name_was_not_done(transport: Transport) -> None:
-    """A message must not be deleted for it, nor a letter count as sent."""
+async def test_an_entry_that_the_answer_does_not_name_is_not_settled(transport: Transport) -> None:
+    """Such a message is not deleted, and such a dead letter does not count as sent."""
     bodies: list[Any] = [b"", {}, {"Messages": []}, {"Successful": None, "Failed": None}]
     ids: list[tuple[str, Any]] = [("id", "0"), ("Id", 0), ("Id", "1"), ("Id", None)]
     bodies += [{"Successful": [{key: value}]} for key, value in ids]
@@ -136,7 +136,7 @@ async def test_what_an_answer_does_not_name_was_not_done(transport: Transport) -
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_each_entry_has_the_answer_to_its_id(transport: Transport) -> None:
+async def test_each_entry_has_the_result_of_its_id(transport: Transport) -> None:
     body = {"Failed": [{"Id": "2", "Code": "Odd", "SenderFault": True}], "Successful": [{"Id": "1"}, {"Id": "0"}]}
     async with _queue(transport, body) as (queue, _):
         answers = await queue.delete_batch(["a", "b", "c"])
@@ -149,7 +149,7 @@ async def test_each_entry_has_the_answer_to_its_id(transport: Transport) -> None
     + [[{"Attributes": {"RedrivePolicy": '{"deadLetterTargetArn": "a:b:c"}'}}, one] for one in ({}, {"QueueUrl": 5})],
     ids=repr,
 )
-async def test_a_queue_that_does_not_say_what_it_is_is_waited_for(bodies: list[Any]) -> None:
+async def test_a_queue_with_unreadable_attributes_is_waited_for(bodies: list[Any]) -> None:
     async with AsyncExitStack() as stack:
         place, script = await stack.enter_async_context(scripted("sqs", [(200, body, {}) for body in bodies]))
         endpoint = AwsEndpoint(region="us-east-1", url=place.url)
@@ -160,7 +160,7 @@ async def test_a_queue_that_does_not_say_what_it_is_is_waited_for(bodies: list[A
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_what_is_no_answer_of_a_topic_publishes_nothing(transport: Transport) -> None:
+async def test_a_foreign_answer_publishes_nothing(transport: Transport) -> None:
     message = topic_message(id="id", group="conversation", text='{"name": "n"}')
     bodies = [PAGE, b"{}", b"", b"<a/>", b"<a><b/></a>", b"\xff\xfe"]
     async with _topics(transport, *bodies) as topics:
@@ -169,8 +169,8 @@ async def test_what_is_no_answer_of_a_topic_publishes_nothing(transport: Transpo
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_refusal_without_a_code_of_awss_is_the_service_being_away(transport: Transport) -> None:
-    """An entry would count as refused for good, and refused polls would end the worker."""
+async def test_a_refusal_without_an_aws_code_is_the_service_being_away(transport: Transport) -> None:
+    """Otherwise an entry would count as refused for good, and a refused poll would end the worker."""
     message = topic_message(id="id", group="conversation", text='{"name": "n"}')
     pages: list[Answer] = [(status, body, {}) for status in (302, 400, 404, 407) for body in (PAGE, b"")]
     async with _queue(transport, *pages, *pages) as (queue, _):
@@ -182,7 +182,7 @@ async def test_a_refusal_without_a_code_of_awss_is_the_service_being_away(transp
 
 
 @pytest.mark.parametrize("fault", [KeyError("ours"), TypeError("ours"), AttributeError("ours")], ids=repr)
-def test_the_same_exceptions_outside_of_an_answer_are_a_fault_of_ours(fault: Exception) -> None:
+def test_the_same_exceptions_outside_of_an_answer_are_defects(fault: Exception) -> None:
     with pytest.raises(type(fault), match="ours"), translated_errors("working", QueueAway):
         raise fault
     with pytest.raises(QueueAway, match="ours"), translated_errors("working", QueueAway), reading_answer():

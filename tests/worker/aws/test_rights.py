@@ -1,4 +1,4 @@
-"""The IAM policies of `deploy/` hold the calls that the code makes: nothing is missing, and there is nothing more."""
+"""The IAM policies of `deploy/` allow exactly the calls that the code makes."""
 
 import inspect
 import json
@@ -28,7 +28,7 @@ WITHOUT_A_RESOURCE = {"sns:GetSubscriptionAttributes", "sns:ListTopics", "sns:Se
 
 
 def policy(name: str) -> list[dict[str, Any]]:
-    """The statements of one."""
+    """The statements of one policy."""
     statements: list[dict[str, Any]] = json.loads((ROOT / "deploy" / name).read_text())["Statement"]
     return statements
 
@@ -38,12 +38,12 @@ def actions(name: str) -> set[str]:
 
 
 def action_of(service: str, operation: str) -> str:
-    """IAM has one action for a call and its batch."""
+    """The IAM action of a call; a call and its batch form have the same."""
     return f"{service}:{operation.removesuffix('Batch')}"
 
 
 class Calls:
-    """What the clients called, by botocore's own events."""
+    """The calls of the clients, recorded from botocore's events."""
 
     def __init__(self, *clients: Any) -> None:
         self.made: set[tuple[str, str]] = set()
@@ -59,7 +59,7 @@ class Calls:
 
 
 async def _work(aws: Aws, url: str, dead_url: str, topics: tuple[str, ...]) -> set[str]:
-    """Everything the adapters can do; the names of their methods."""
+    """Call every method of the adapters; returns the methods' names."""
     await read_facts(aws.sqs, url)
     for topic in topics:
         assert await check_topic(aws.sns, topic, "SNS_TOPIC_ARN") is None
@@ -72,7 +72,7 @@ async def _work(aws: Aws, url: str, dead_url: str, topics: tuple[str, ...]) -> s
     return {"receive", "change_visibility_batch", "dead_letter_batch", "delete_batch", "publish"}
 
 
-async def test_the_workers_policy_is_what_the_worker_calls(aws: Aws) -> None:
+async def test_the_workers_policy_allows_exactly_the_workers_calls(aws: Aws) -> None:
     made = await aws.provisioned()
     calls = Calls(aws.sqs, aws.sns)
     used = await _work(
@@ -83,8 +83,8 @@ async def test_the_workers_policy_is_what_the_worker_calls(aws: Aws) -> None:
     assert calls.actions == actions("iam-policy.json")
 
 
-async def test_provisions_policy_is_what_provision_calls(aws: Aws) -> None:
-    """First with nothing there, then with everything there and different."""
+async def test_the_policy_of_provision_allows_exactly_its_calls(aws: Aws) -> None:
+    """First nothing exists; then everything exists and differs."""
     calls = Calls(aws.sqs, aws.sns)
     await provision(aws.sns, aws.sqs, ProvisioningSpec(prefix="rights"))
     await provision(aws.sns, aws.sqs, ProvisioningSpec(prefix="rights", raw=True, visibility_timeout_s=77))
@@ -92,7 +92,7 @@ async def test_provisions_policy_is_what_provision_calls(aws: Aws) -> None:
 
 
 def _called(aws: Aws, sources: Iterator[str]) -> set[str]:
-    """The operations of the two clients that a source names, as methods or as pages of a list."""
+    """The operations of the two clients that a source file names, as methods or as paginators."""
     found: set[str] = set()
     for source in sources:
         for service, client in (("sqs", aws.sqs), ("sns", aws.sns)):
@@ -102,8 +102,8 @@ def _called(aws: Aws, sources: Iterator[str]) -> set[str]:
     return found
 
 
-async def test_no_other_file_calls_anything_else(aws: Aws) -> None:
-    """What was recorded is all there is: whoever calls AWS elsewhere, or more, must say so in the policy."""
+async def test_no_other_file_makes_other_calls(aws: Aws) -> None:
+    """The recorded calls are all calls: a new call needs an action in the policy."""
     provisioning: ModuleType = worker.aws.provisioning
     files = Path(inspect.getfile(worker)).parent.rglob("*.py")
     rest = (file.read_text() for file in files if file.name != "provisioning.py")
@@ -111,7 +111,7 @@ async def test_no_other_file_calls_anything_else(aws: Aws) -> None:
     assert _called(aws, iter([inspect.getsource(provisioning)])) == actions("iam-provision.json")
 
 
-def test_what_is_called_without_the_library_is_in_the_policy_too() -> None:
+def test_the_policy_allows_the_calls_of_the_http_transport() -> None:
     called: dict[str, set[str]] = {}
     for file in (Path(inspect.getfile(worker)).parent / "aws").glob("*_http.py"):
         service = file.stem.removesuffix("_http")
@@ -125,7 +125,7 @@ def test_what_is_called_without_the_library_is_in_the_policy_too() -> None:
 
 
 @pytest.mark.parametrize("name", ["iam-policy.json", "iam-provision.json"])
-def test_every_right_is_for_a_named_resource(name: str) -> None:
+def test_every_statement_names_its_resource(name: str) -> None:
     for statement in policy(name):
         assert statement["Effect"] == "Allow"
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
@@ -139,7 +139,7 @@ def test_every_right_is_for_a_named_resource(name: str) -> None:
             assert services == {found[1]}
 
 
-def test_the_worker_can_make_or_change_no_queue_and_no_topic() -> None:
+def test_the_worker_cannot_create_or_change_a_queue_or_topic() -> None:
     assert not [
         action for action in actions("iam-policy.json") if re.search(r":(Create|Set|Add|Delete(?!Message))", action)
     ]

@@ -57,7 +57,7 @@ def _entries(**more: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     "more", [{}, {"MessageGroupId": "c 1/é", "MessageDeduplicationId": "m"}], ids=["plain", "fifo"]
 )
-async def test_the_form_is_the_librarys(aws: Aws, more: dict[str, str]) -> None:
+async def test_the_form_equals_the_librarys(aws: Aws, more: dict[str, str]) -> None:
     asked: Any = {"TopicArn": TOPIC, "PublishBatchRequestEntries": _entries(**more)}
     theirs = create_serializer("query").serialize_to_request(asked, _operation(aws.sns))
     async with scripted("sns", [(200, _answer(_took(0, 1)), {})]) as (there, script):
@@ -91,7 +91,7 @@ async def _published(content: bytes, messages: int = 3) -> Any:
         return await SnsTopics(SnsHttp(there)).publish(TOPIC, some)
 
 
-async def test_each_message_has_its_own_answer() -> None:
+async def test_each_message_has_its_own_result() -> None:
     bad, later, taken = await _published(_answer(_took(2), _failed(0, "InvalidParameter") + _failed(1, "KMSDisabled")))
     assert bad == RefusedEntry(code="InvalidParameter", reason="a <b> & 你", final=True)
     assert later is not None
@@ -101,7 +101,7 @@ async def test_each_message_has_its_own_answer() -> None:
 @pytest.mark.parametrize(
     "content", [_answer(_took(0, 2)), _answer(_took(0, 2) + "<member><MessageId>m</MessageId></member>")]
 )
-async def test_what_the_answer_does_not_mention_was_not_taken(content: bytes) -> None:
+async def test_a_message_that_the_answer_does_not_name_is_not_published(content: bytes) -> None:
     first, untold, third = await _published(content)
     assert (first, third) == (None, None)
     assert untold is not None
@@ -123,12 +123,12 @@ GROWING = b"".join(b'<!ENTITY e%d "%b">' % (n, b"&e%d;" % (n - 1) * 10 if n else
     ],
     ids=["bomb", "bomb-in-utf-16", "too-long", "cut", "deep", "page"],
 )
-async def test_what_sns_never_sends_is_the_topics_being_away(content: bytes) -> None:
+async def test_an_answer_that_sns_never_sends_is_the_topics_being_away(content: bytes) -> None:
     with pytest.raises(TopicsAway):
         await _published(content)
 
 
-async def test_errors_are_the_librarys(moto: MotoServer) -> None:
+async def test_errors_equal_the_librarys(moto: MotoServer) -> None:
     async def told(aws: Aws, **asked: Any) -> tuple[str, str, int]:
         with pytest.raises(ClientError) as raised:
             await aws.publishing.publish_batch(**asked)

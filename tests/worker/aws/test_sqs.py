@@ -1,4 +1,4 @@
-"""What the adapters make of AWS' troubles, and the facts that a worker must know before it starts."""
+"""The attributes of a queue that the worker reads at start, and AWS's errors translated."""
 
 import socket
 
@@ -20,7 +20,7 @@ def _nowhere() -> AwsEndpoint:
         return AwsEndpoint(region="us-east-1", url=f"http://127.0.0.1:{probe.getsockname()[1]}")
 
 
-async def test_the_facts_of_a_queue_are_read(aws: Aws) -> None:
+async def test_the_attributes_of_a_queue_are_read(aws: Aws) -> None:
     made = await aws.provisioned(visibility_timeout_s=77, receive_count_max=4)
     facts = await read_facts(aws.sqs, made.queue_url)
     assert (facts.visibility_timeout_s, facts.receive_count_max, facts.fifo) == (77, 4, False)
@@ -35,12 +35,12 @@ async def test_a_queue_without_redrive_policy_is_refused_with_the_remedy(aws: Aw
         await read_facts(aws.sqs, url)
 
 
-async def test_no_such_queue_is_a_clear_line_at_start(aws: Aws) -> None:
+async def test_a_missing_queue_is_an_error_at_start(aws: Aws) -> None:
     with pytest.raises(Misconfigured, match=r"SQS_QUEUE_URL .*/none: QueueDoesNotExist"):
         await read_facts(aws.sqs, f"{aws.endpoint.url}/123456789012/none")
 
 
-async def test_later_the_same_is_only_the_queue_being_away(aws: Aws) -> None:
+async def test_a_queue_that_goes_missing_later_is_away(aws: Aws) -> None:
     url = f"{aws.endpoint.url}/123456789012/none"
     queue = SqsQueue(
         client=aws.sqs, polling=aws.sqs, settling=aws.sqs, url=url, dead_letter_url=url, clock=SystemClock()
@@ -51,7 +51,7 @@ async def test_later_the_same_is_only_the_queue_being_away(aws: Aws) -> None:
         await queue.delete_batch(["x"])
 
 
-async def test_what_cannot_be_reached_is_away(aws: Aws) -> None:
+async def test_an_unreachable_service_is_away(aws: Aws) -> None:
     endpoint = _nowhere()
     async with (
         sqs_client(endpoint, read_timeout_s=1, connections_max=1) as sqs,
@@ -90,7 +90,7 @@ async def test_a_published_message_arrives_wrapped_or_raw_with_its_attributes(aw
             assert '"_datadog"' in arrived["Body"]
 
 
-async def test_on_a_fifo_topic_a_message_has_its_conversation_as_group_and_is_taken_once(aws: Aws) -> None:
+async def test_on_a_fifo_topic_the_group_is_the_conversation_and_a_message_is_taken_once(aws: Aws) -> None:
     made = await aws.provisioned(fifo=True)
     messages = [topic_message(id="a", group="c1", text="{}"), topic_message(id="b", group="c2", text="{}")]
     for _ in range(2):

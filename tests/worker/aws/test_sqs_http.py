@@ -12,7 +12,7 @@ from tests.worker.moto_clients import Aws, opened
 from worker.aws.sqs_http import SqsHttp
 
 
-async def test_what_is_asked_is_json_under_the_operations_name() -> None:
+async def test_a_request_is_json_under_the_operations_name() -> None:
     async with scripted("sqs", [(200, {}, {})]) as (there, script):
         assert (
             await SqsHttp(there).delete_message_batch(QueueUrl="q", Entries=[{"Id": "0", "ReceiptHandle": "r"}]) == {}
@@ -30,7 +30,7 @@ async def test_binary_attributes_come_as_bytes() -> None:
         assert message["MessageAttributes"]["b"]["StringValue"] == "v"
 
 
-async def test_errors_are_the_librarys(moto: MotoServer) -> None:
+async def test_errors_equal_the_librarys(moto: MotoServer) -> None:
     async def told(aws: Aws) -> tuple[str, int]:
         with pytest.raises(ClientError) as raised:
             await aws.hot.delete_message_batch(

@@ -19,7 +19,7 @@ NAME = "kustomer.conversation.update"
 
 
 class Bench(Struct, frozen=True):
-    """Topics under test, one of them by its address, one that is not there, and what arrived: (text, attributes)."""
+    """Topics under test: an existing one, a missing one, and the messages that arrived, as (text, attributes)."""
 
     topics: Topics
     arn: str
@@ -48,14 +48,14 @@ def _stand_in(*, fifo: bool) -> Bench:
 
 @pytest.fixture(scope="module")
 def kept() -> list[ProvisioningResult]:
-    """The one topic for all, once it is made."""
+    """The one topic of all tests, once it exists."""
     return []
 
 
 async def _sns(aws: Aws, kept: list[ProvisioningResult], *, fifo: bool) -> Bench:
     if fifo or not kept:
         made = await aws.provisioned(raw=True, fifo=fifo)
-        # What a FIFO topic has taken once it does not take again, in another test either.
+        # A FIFO topic takes a deduplication id once, across tests too.
         kept += [] if fifo else [made]
     else:
         made = kept[0]
@@ -78,7 +78,7 @@ async def _bench(request: pytest.FixtureRequest, *, fifo: bool) -> AsyncIterator
         return
     async with opened(request.getfixturevalue("moto"), http=request.param == "http") as aws:
         bench = await _sns(aws, request.getfixturevalue("kept"), fifo=fifo)
-        # What a test left that failed.
+        # Messages that a failed test left.
         await bench.arrived()
         yield bench
 
@@ -99,7 +99,7 @@ def message(key: str, **more: Any) -> TopicMessage:
     return topic_message(id=key, group="c1", text=json.dumps({"id": key, **more}, ensure_ascii=False))
 
 
-async def test_a_message_arrives_as_it_was_with_its_attributes(bench: Bench) -> None:
+async def test_a_message_arrives_unchanged_with_its_attributes(bench: Bench) -> None:
     odd = message("a", name=NAME, text='+&%=;/?:@ "\\\r\n\t<>é你📦', dd={"trace_id": "12", "span_id": "34"})
     await bench.publish(odd)
     [(text, attributes)] = await bench.arrived()
@@ -115,14 +115,14 @@ async def test_a_message_needs_no_attributes(bench: Bench) -> None:
     assert await bench.arrived() == [('{"id": "a"}', {})]
 
 
-async def test_ten_go_at_once(bench: Bench) -> None:
+async def test_ten_messages_are_sent_in_one_call(bench: Bench) -> None:
     some = [message(str(number)) for number in range(10)]
     await bench.publish(*some)
     assert sorted(text for text, _ in await bench.arrived()) == sorted(one.text for one in some)
 
 
 @pytest.mark.parametrize("filler", ["x", '"', "你"])
-async def test_the_largest_message_that_is_allowed_is_taken(bench: Bench, filler: str) -> None:
+async def test_a_message_of_the_largest_size_is_taken(bench: Bench, filler: str) -> None:
     frame_bytes = message("a", filler="").size_bytes
     spelt_bytes = message("a", filler=filler).size_bytes - frame_bytes
     largest = message("a", filler=filler * ((SNS_BYTES_MAX - frame_bytes) // spelt_bytes))
@@ -131,7 +131,7 @@ async def test_the_largest_message_that_is_allowed_is_taken(bench: Bench, filler
     assert [len(text) for text, _ in await bench.arrived()] == [len(largest.text)]
 
 
-async def test_a_topic_that_is_not_there_is_away(bench: Bench) -> None:
+async def test_a_missing_topic_is_away(bench: Bench) -> None:
     with pytest.raises(TopicsAway):
         await bench.topics.publish(bench.none, [message("a")])
 

@@ -1,5 +1,6 @@
-"""What policy `causal` costs on MongoDB: the sync state is one read and one write a batch, however many conversations
-there are; a round of the poll is a batch like any other.
+"""The round trips of policy `causal` on MongoDB: one read and one write of sync states a batch, of any size.
+
+A round of the gap poll costs as much as a batch.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ def _assigned(key: str, rev: int, user: str, **attributes: str) -> Json:
 
 
 async def _stored(mongo: MongoBench, keys: Sequence[str]) -> None:
-    """Pairs as their owners have written them, without a sync state."""
+    """Pairs without a sync state, as their owners have written them."""
     items = [work_item(1, key=f"w-{key}", of=key, queue="q-1", status="queued") for key in keys]
     await mongo.put(
         conversations=[document_from_snapshot(conversation(1, key=key, queue="q-1"), org=ORG, rev=1) for key in keys],
@@ -50,7 +51,7 @@ async def _applied(handler: BatchHandler, events: Sequence[Event]) -> None:
 
 
 @KEYS
-async def test_a_batch_costs_the_same_however_many_conversations(mongo: MongoBench, pairs: int) -> None:
+async def test_a_batch_costs_the_same_for_any_number_of_conversations(mongo: MongoBench, pairs: int) -> None:
     keys = [f"c-{number}" for number in range(pairs)]
     await _stored(mongo, keys)
     handler = _handler(mongo, HandClock())
@@ -58,17 +59,17 @@ async def test_a_batch_costs_the_same_however_many_conversations(mongo: MongoBen
     await _applied(handler, [read(_assigned(key, 2, "u-1")) for key in keys])
     # Conversations, states, work-items; then queues, sessions.
     reads = ["find"] * 5
-    # Outbox, revisions, new states; work-items, conversations, leaves and takes of sessions; commit.
+    # Outbox, revisions, new states; work-items, conversations, sessions; commit.
     assert mongo.commands.take() == [*reads, *["insert"] * 3, *["update"] * 3, "commitTransaction"]
 
     await _applied(handler, [read(_assigned(key, 3, "u-2")) for key in keys])
-    # The states are changed now, and the timings of the pass are not.
+    # Now the states are changed and not inserted; the timings of the pass stay.
     assert mongo.commands.take() == [*reads, "insert", *["update"] * 4, "commitTransaction"]
     assert mongo.watch.aborts == []
 
 
 @KEYS
-async def test_where_queue_and_agent_stay_neither_queues_nor_sessions_are_read(mongo: MongoBench, pairs: int) -> None:
+async def test_queues_and_sessions_are_not_read_if_queue_and_agent_stay(mongo: MongoBench, pairs: int) -> None:
     keys = [f"c-{number}" for number in range(pairs)]
     await _stored(mongo, keys)
     handler = _handler(mongo, HandClock())
@@ -79,14 +80,16 @@ async def test_where_queue_and_agent_stay_neither_queues_nor_sessions_are_read(m
 
 
 @KEYS
-async def test_a_round_of_the_poll_costs_the_same_however_many_wait(mongo: MongoBench, pairs: int) -> None:
+async def test_a_round_of_the_poll_costs_the_same_for_any_number_of_waiting_pairs(
+    mongo: MongoBench, pairs: int
+) -> None:
     keys = [f"c-{number}" for number in range(pairs)]
     await _stored(mongo, keys)
     clock = HandClock()
     handler, waiting = _handler(mongo, clock), MongoWaitingPairs(mongo.client, mongo.database.name, deadline_s=5)
     now = clock.now().isoformat()
     for key in keys:
-        # Of the work-item's second revision no event comes.
+        # The event of the work-item's second revision never comes.
         said = changes({"priority": (1, 2)})
         item = work_item(3, key=f"w-{key}", of=key, queue="q-1", status="queued", updatedAt=now)
         await handler.handle([read(event(item, changes=said)), read(_assigned(key, 2, "u-1", updatedAt=now))])

@@ -1,4 +1,4 @@
-"""The connection string reaches the driver, TLS and all, and nothing of it reaches anybody else. Nothing connects."""
+"""The driver gets the whole connection string, and no error, setting or log shows it. No test connects."""
 
 import ssl
 from pathlib import Path
@@ -31,11 +31,11 @@ def _settings(monkeypatch: pytest.MonkeyPatch, uri: str) -> Settings:
 
 async def _context(settings: Settings) -> Any:
     async with mongo_client(settings.mongodb_uri, settings.store_deadline_seconds) as client:
-        # The driver has no public view of it; the context is what every connection will be made with.
+        # Every connection uses this context; the driver has no public access to it.
         return client.options.pool_options._ssl_context
 
 
-async def test_tls_and_its_authority_come_by_the_connection_string(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_connection_string_sets_tls_and_its_authority(monkeypatch: pytest.MonkeyPatch) -> None:
     context = await _context(_settings(monkeypatch, f"{HOST}&tls=true&tlsCAFile={AUTHORITIES}"))
     assert context is not None
     assert context.verify_mode == ssl.CERT_REQUIRED
@@ -43,18 +43,18 @@ async def test_tls_and_its_authority_come_by_the_connection_string(monkeypatch: 
     assert context.cert_store_stats()["x509_ca"] > 10
 
 
-async def test_without_tls_in_it_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_an_option_there_is_no_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await _context(_settings(monkeypatch, HOST)) is None
 
 
-async def test_an_option_that_has_nothing_to_do_with_tls_is_only_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_ignored_option_without_tls_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _settings(monkeypatch, f"{HOST}&maxPoolSize=hunter2")
     with pytest.warns(UserWarning, match="maxpoolsize") as warned:
         assert await _context(settings) is None
     assert "hunter2" not in str([one.message for one in warned])
 
 
-def test_settings_never_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_never_show_the_connection_string(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _settings(monkeypatch, "mongodb+srv://me:hunter2@cluster.example/?retryWrites=true")
     assert "hunter2" not in f"{settings!r} {settings} {settings.model_dump_json()}"
 
@@ -66,12 +66,12 @@ def test_settings_never_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
         ("tls=true&tlsCertificateKeyFile=/no/such/hunter2.pem", "a file it names cannot be used"),
         ("tls=true&tls=false", "the driver cannot use its option tls:"),
         ("authMechanism=MONGODB-X509&authSource=hunter2", "it cannot be read"),
-        # The driver would only warn, and go on without.
+        # The driver would only warn and ignore the option.
         ("tls=hunter2", "the driver cannot use its option tls:"),
         ("tls=true&tlsCAFil=hunter2", "the driver cannot use its option tlscafil:"),
     ],
 )
-async def test_what_the_driver_cannot_use_is_one_line_without_a_word_of_the_string(
+async def test_an_unusable_string_is_one_line_that_does_not_quote_it(
     monkeypatch: pytest.MonkeyPatch, option: str, says: str
 ) -> None:
     settings = _settings(monkeypatch, f"{HOST}&{option}")
@@ -83,7 +83,7 @@ async def test_what_the_driver_cannot_use_is_one_line_without_a_word_of_the_stri
     assert "example" not in str(raised.value)
 
 
-async def test_a_certificate_that_is_none_is_one_line_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_an_invalid_certificate_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_text("hunter2")
     settings = _settings(monkeypatch, f"{HOST}&tls=true&tlsCAFile={file}")

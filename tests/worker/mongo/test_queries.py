@@ -1,4 +1,4 @@
-"""Nothing reaches a query unchecked: whatever is stored or sent, MongoDB is asked for strings, by operators of ours."""
+"""No value reaches a query unchecked: every filter holds strings and the worker's own operators only."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -22,7 +22,7 @@ from worker.store.state_document import state_document
 OPERATORS: Final[tuple[Any, ...]] = (
     {"$ne": None}, {"$gt": ""}, {"$where": "sleep(9999)"}, {"$regex": ".*"}, {"a.b": "x"}, {}, ["x"], [], 7, 1.5, True,
 )  # fmt: skip
-"""In the place of an id."""
+"""Values in the place of an id."""
 ID_PATHS: Final = {
     "conversation": (
         "id", "org", "data.id", "data.attributes.assignedUsers.0", "data.relationships.queue.data.id",
@@ -40,13 +40,13 @@ OURS: Final = {"$in", "$or"}
 
 @pytest.mark.parametrize("value", OPERATORS, ids=repr)
 @pytest.mark.parametrize(("side", "path"), [(side, path) for side, paths in ID_PATHS.items() for path in paths])
-def test_an_id_that_is_none_is_a_dead_letter_before_anything_is_asked(side: str, path: str, value: Any) -> None:
+def test_a_value_that_is_no_id_is_a_dead_letter_before_any_query(side: str, path: str, value: Any) -> None:
     assert isinstance(read_message(text(altered(good(side), f"body.{path}", value))), Malformed)
 
 
 @pytest.mark.parametrize("side", ID_PATHS)
-def test_operators_and_dots_where_anything_goes_are_data_and_nothing_is_asked_for_by_them(side: str) -> None:
-    """Custom attributes, parts of relationships that nobody models, and an event's own extras are kept as they came."""
+def test_operators_and_dots_in_free_fields_are_data_and_no_part_of_a_query(side: str) -> None:
+    """Custom attributes, unknown parts of relationships and extra fields of an event are stored unchanged."""
     whole = good(side)
     odd = {"$where": "sleep(9999)", "a.b": {"$ne": None}, "": 1}
     for path in ("body", "body.data.attributes", "body.data.relationships", "body.data.relationships.queue.data"):
@@ -74,7 +74,7 @@ def _strings(request: LoadRequest) -> list[str]:
 
 
 class Filters(CommandListener):
-    """The filters of the reads that a client sent."""
+    """The filters of a client's reads."""
 
     def __init__(self) -> None:
         self.sent: list[Mapping[str, Any]] = []
@@ -89,7 +89,7 @@ class Filters(CommandListener):
 
 
 def _leaves(thing: Any) -> Iterator[Any]:
-    """Every value of a filter that is no filter itself; its names must be fields, or operators of ours."""
+    """Every plain value in a filter; its names must be fields or the worker's own operators."""
     if isinstance(thing, Mapping):
         for name, value in thing.items():
             assert name in OURS | {"_id", "conversationId", "active", "user"}, f"{name} is none of ours"
@@ -103,8 +103,8 @@ def _leaves(thing: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("value", OPERATORS, ids=repr)
-async def test_an_id_of_another_kind_in_a_stored_document_is_never_asked_for(mongod: Mongod, value: Any) -> None:
-    """Whoever else writes the store may write anything: what a document names is checked before it is looked up."""
+async def test_an_id_that_is_not_text_in_a_stored_document_never_reaches_a_query(mongod: Mongod, value: Any) -> None:
+    """Other services may store any value, so an id from a document is checked before a query uses it."""
     filters = Filters()
     async with AsyncMongoClient[dict[str, Any]](mongod.uri, event_listeners=[filters]) as client:
         bench = MongoBench(client, "queries", Commands())

@@ -1,4 +1,4 @@
-"""What only a server can do to a store: cost round trips, come between, lose answers, be away, be the wrong one."""
+"""The store against a real server: round trips, indexes, write conflicts, lost answers, outages."""
 
 import asyncio
 import time
@@ -29,7 +29,7 @@ COMMITTED, CONFLICT = CommitResult.COMMITTED, CommitResult.CONFLICT
 
 
 def _store(client: Client, bench: MongoBench, deadline_s: float = 5) -> MongoStore:
-    """A store of its own on the bench's database, whose repeats wait for nobody."""
+    """Another store on the bench's database, whose retries do not wait."""
     return MongoStore(
         client, bench.database.name, clock=HandClock(), ids=ObjectIds(), deadline_s=deadline_s, observer=bench.watch
     )
@@ -37,7 +37,7 @@ def _store(client: Client, bench: MongoBench, deadline_s: float = 5) -> MongoSto
 
 @asynccontextmanager
 async def _failing(bench: MongoBench, command: str, times: int | None = None, **how: Any) -> AsyncIterator[None]:
-    """The server fails a command of the bench's client, so many times or always."""
+    """The server fails a command of the bench's client, a number of times or always."""
     mode: Any = "alwaysOn" if times is None else {"times": times}
     data = {"failCommands": [command], **how}
     await bench.client.admin.command({"configureFailPoint": "failCommand", "mode": mode, "data": data})
@@ -52,7 +52,7 @@ async def _failing(bench: MongoBench, command: str, times: int | None = None, **
 
 
 @pytest.mark.parametrize("conversations", [1, 40, 150])
-async def test_the_number_of_commands_does_not_grow(mongo: MongoBench, conversations: int) -> None:
+async def test_the_number_of_commands_does_not_grow_with_the_batch(mongo: MongoBench, conversations: int) -> None:
     keys = [f"c{number}" for number in range(conversations)]
     await mongo.put(sessions=[session("s1", "u1")], queues=[RoutingQueue(id=f"q-{key}") for key in keys])
     mongo.commands.take()
@@ -83,7 +83,7 @@ async def test_the_number_of_commands_does_not_grow(mongo: MongoBench, conversat
     assert (mongo.watch.aborts, mongo.watch.conflicts, mongo.watch.transactions) == ([], 0, 2)
 
 
-async def test_more_than_a_command_can_hold_goes_in_several_of_one_transaction(mongo: MongoBench) -> None:
+async def test_a_batch_larger_than_a_command_is_sent_in_several_of_one_transaction(mongo: MongoBench) -> None:
     keys = [f"c{number}" for number in range(8)]
     assert await mongo.store.commit([first_plan(key) for key in keys]) == [COMMITTED] * 8
     mongo.commands.take()
@@ -102,14 +102,14 @@ async def test_more_than_a_command_can_hold_goes_in_several_of_one_transaction(m
     assert all(kept[key].work_items[0]["attributes"]["note"] == "x" * 3_000_000 for key in keys)
 
 
-async def test_so_does_a_plan_by_itself(mongo: MongoBench) -> None:
+async def test_a_plan_larger_than_a_command_is_sent_in_several(mongo: MongoBench) -> None:
     many = tuple(replace(announcement(f"a{number}"), message="x" * 1_000_000) for number in range(20))
     assert await mongo.store.commit([replace(first_plan(), announcements=many)]) == [COMMITTED]
     assert await mongo.database[Collection.OUTBOX].count_documents({}) == 20
 
 
 @pytest.mark.parametrize("preference", ["secondaryPreferred", "nearest"])
-async def test_a_preference_for_reading_elsewhere_does_not_keep_it_from_writing(
+async def test_a_read_preference_of_the_connection_string_does_not_stop_writes(
     mongod: Mongod, mongo: MongoBench, preference: str
 ) -> None:
     uri = f"{mongod.uri}{'&' if '?' in mongod.uri else '?'}readPreference={preference}"
@@ -118,14 +118,14 @@ async def test_a_preference_for_reading_elsewhere_does_not_keep_it_from_writing(
         assert await _store(client, mongo).commit([first_plan()]) == [COMMITTED]
 
 
-async def test_nothing_to_look_for_is_not_looked_for(mongo: MongoBench) -> None:
+async def test_an_empty_query_is_not_sent(mongo: MongoBench) -> None:
     await mongo.store.load([])
     assert mongo.commands.take() == []
     await mongo.store.load([LoadRequest(conversation_id="c1")])
     assert mongo.commands.take() == ["find"] * 3
 
 
-async def test_a_completed_work_item_that_the_state_names_costs_no_further_command(mongo: MongoBench) -> None:
+async def test_a_completed_work_item_that_the_state_names_costs_no_other_command(mongo: MongoBench) -> None:
     await mongo.store.commit([first_plan()])
     await mongo.put(work_items=[work_item("w-c1", "c1", rev=2, active=False)])
     mongo.commands.take()
@@ -134,7 +134,7 @@ async def test_a_completed_work_item_that_the_state_names_costs_no_further_comma
 
 
 def _stages(plan: Mapping[str, Any]) -> Iterator[str]:
-    """The names of a query plan's stages, this one's and those below."""
+    """The names of all stages of a query plan."""
     if "stage" in plan:
         yield plan["stage"]
     below: list[Any] = [plan.get("inputStage"), *plan.get("inputStages", ()), *plan.get("shards", ())]
@@ -168,7 +168,7 @@ def _stages(plan: Mapping[str, Any]) -> Iterator[str]:
     ],
     ids=str,
 )
-async def test_every_query_has_its_index(
+async def test_every_query_uses_an_index(
     mongo: MongoBench, collection: Collection, query: dict[str, Any], sort: dict[str, Any]
 ) -> None:
     await mongo.put(work_items=[work_item(f"w{number}", f"c{number}") for number in range(20)])
@@ -180,7 +180,7 @@ async def test_every_query_has_its_index(
     assert not stages & {"COLLSCAN", "SORT"}
 
 
-async def test_indexes_are_made_once_and_are_those_five(new_mongo: MongoBench) -> None:
+async def test_the_five_indexes_are_created_once(new_mongo: MongoBench) -> None:
     await asyncio.gather(new_mongo.store.ensure_indexes(), new_mongo.store.ensure_indexes())
     assert sorted(await new_mongo.database.list_collection_names()) == sorted(Collection)
     made = {
@@ -195,7 +195,7 @@ async def test_indexes_are_made_once_and_are_those_five(new_mongo: MongoBench) -
     }
 
 
-async def test_data_that_forbids_an_index_is_said_so(new_mongo: MongoBench) -> None:
+async def test_data_that_forbids_an_index_makes_the_store_unfit(new_mongo: MongoBench) -> None:
     items = new_mongo.database[Collection.WORK_ITEMS]
     await items.drop_indexes()
     await items.insert_many([work_item("w1", "c1"), work_item("w2", "c1")])
@@ -207,7 +207,7 @@ async def test_data_that_forbids_an_index_is_said_so(new_mongo: MongoBench) -> N
         await new_mongo.store.ensure_indexes()
 
 
-async def test_queues_and_sessions_of_other_services_are_read_as_they_are(mongo: MongoBench) -> None:
+async def test_queues_and_sessions_of_other_services_are_read(mongo: MongoBench) -> None:
     await mongo.database[Collection.QUEUES].insert_many(
         [
             {"_id": "q1", "attributes": {"key": "one", "itemSize": 2.0, "priority": True}},
@@ -229,10 +229,10 @@ async def test_queues_and_sessions_of_other_services_are_read_as_they_are(mongo:
     }
 
 
-# Others come between
+# Other writers
 
 
-async def test_of_two_workers_on_one_conversation_exactly_one_wins(mongo: MongoBench, mongod: Mongod) -> None:
+async def test_of_two_workers_on_one_conversation_exactly_one_commits(mongo: MongoBench, mongod: Mongod) -> None:
     await mongo.store.commit([first_plan()])
     other_client: Client = AsyncMongoClient(mongod.uri)
     async with other_client:
@@ -245,7 +245,7 @@ async def test_of_two_workers_on_one_conversation_exactly_one_wins(mongo: MongoB
     assert (await loaded(mongo)).state.version == 11
 
 
-async def test_one_that_loses_is_found_by_halves(mongo: MongoBench) -> None:
+async def test_a_plan_that_conflicts_is_found_by_halves(mongo: MongoBench) -> None:
     keys = [f"c{number}" for number in range(8)]
     await mongo.store.commit([first_plan(key) for key in keys])
     pairs = await mongo.store.load([LoadRequest(conversation_id=key) for key in keys])
@@ -256,8 +256,8 @@ async def test_one_that_loses_is_found_by_halves(mongo: MongoBench) -> None:
     assert mongo.watch.aborts == [8, 4, 2, 1]
 
 
-async def test_a_session_whose_lists_are_null_takes_and_gives_back_an_item(mongo: MongoBench) -> None:
-    """Another service wrote it: that must not send the pair's messages to the dead letters."""
+async def test_a_session_whose_lists_are_null_gets_and_loses_an_item(mongo: MongoBench) -> None:
+    """Another service wrote it; the pair's messages must not become dead letters for it."""
     null = {"_id": "s1", "user": "u1", "active": True, "workItems": None, "pausedWorkItems": None}
     await mongo.database[Collection.WORK_SESSIONS].insert_one(null)
     assert await mongo.store.commit([first_plan("c1")]) == [COMMITTED]
@@ -266,7 +266,7 @@ async def test_a_session_whose_lists_are_null_takes_and_gives_back_an_item(mongo
     assert kept.work_items == (held("w-c1"),)
 
 
-async def test_workers_that_share_a_session_both_get_through(mongo: MongoBench, mongod: Mongod) -> None:
+async def test_two_workers_that_share_a_session_both_commit(mongo: MongoBench, mongod: Mongod) -> None:
     await mongo.put(sessions=[session("s1", "u1")])
     async with _failing(mongo, "update", times=1, errorCode=112):
         assert await mongo.store.commit([first_plan(f"c{number}") for number in range(3)]) == [COMMITTED] * 3
@@ -279,7 +279,7 @@ async def test_workers_that_share_a_session_both_get_through(mongo: MongoBench, 
     assert [entry.id for entry in kept.work_items] == ["w-c0", "w-c1", "w-c2", "w-c9"]
 
 
-async def test_a_cancelled_commit_leaves_no_locks_and_nothing_else(mongo: MongoBench) -> None:
+async def test_a_cancelled_commit_leaves_neither_locks_nor_writes(mongo: MongoBench) -> None:
     await mongo.store.commit([first_plan()])
     pair = await loaded(mongo)
     before = await everything(mongo)
@@ -297,7 +297,7 @@ async def test_a_cancelled_commit_leaves_no_locks_and_nothing_else(mongo: MongoB
     assert time.monotonic() - started < 2
 
 
-# Answers are lost
+# Lost answers
 
 
 async def test_an_unknown_commit_is_repeated(mongo: MongoBench) -> None:
@@ -309,7 +309,7 @@ async def test_an_unknown_commit_is_repeated(mongo: MongoBench) -> None:
     assert await ids(mongo, Collection.OUTBOX) == ["a-c1-1"]
 
 
-async def test_a_commit_that_stays_unknown_is_found_out_to_be_in(mongo: MongoBench) -> None:
+async def test_a_commit_that_stays_unknown_is_found_committed(mongo: MongoBench) -> None:
     await mongo.put(sessions=[session("s1", "u1")])
     store = _store(mongo.client, mongo)
     async with _failing(mongo, "commitTransaction", writeConcernError={"code": 64, "errmsg": "timed out"}):
@@ -320,13 +320,13 @@ async def test_a_commit_that_stays_unknown_is_found_out_to_be_in(mongo: MongoBen
     assert mongo.watch.aborts == []
 
 
-async def test_a_commit_that_never_arrives_is_found_out_to_be_out(mongo: MongoBench) -> None:
+async def test_a_commit_that_never_arrives_is_found_not_committed(mongo: MongoBench) -> None:
     store = _store(mongo.client, mongo, deadline_s=0.7)
     before = await everything(mongo)
     async with _failing(mongo, "commitTransaction", closeConnection=True):
         assert await store.commit([first_plan()]) == [CONFLICT]
     assert await everything(mongo) == before
-    # And holds nothing on the server that another would have to wait for.
+    # The transaction holds no lock on the server.
     assert await mongo.store.commit([first_plan()]) == [COMMITTED]
 
 
@@ -344,7 +344,7 @@ async def test_a_commit_whose_answer_is_lost_is_done_once(mongo: MongoBench, mon
     assert (await loaded(mongo)).state.version == 1
 
 
-# MongoDB is away, or the wrong one
+# An absent or unfit server
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ async def test_a_commit_whose_answer_is_lost_is_done_once(mongo: MongoBench, mon
         ("update", 10107, "no primary"),
         ("commitTransaction", 18, "credentials"),
         ("find", 13, "credentials"),
-        # Reads are repeated until the deadline: what ends the last repeat is a matter of moments.
+        # Reads are repeated until the deadline, and either error may end the last repeat.
         ("find", 10107, "no primary|reached|deadline"),
     ],
     ids=str,
@@ -377,7 +377,7 @@ async def test_a_server_that_refuses_is_away(
     assert await everything(mongo) == before
 
 
-async def test_a_killed_server_is_away_in_bounded_time_and_then_back() -> None:
+async def test_a_killed_server_is_away_within_the_deadline_and_then_back() -> None:
     commands = Commands()
     with Mongod() as server:
         client: Client = AsyncMongoClient(server.uri, event_listeners=[commands])
@@ -403,14 +403,14 @@ async def test_a_killed_server_is_away_in_bounded_time_and_then_back() -> None:
             assert (await bench.outbox.backlog()).count == 2
 
 
-async def test_the_server_tells_how_long_a_transaction_may_live(mongo: MongoBench) -> None:
+async def test_the_server_says_how_long_a_transaction_may_live(mongo: MongoBench) -> None:
     assert await mongo.store.check_server() == 5
     async with _failing(mongo, "getParameter", errorCode=13):
         assert await mongo.store.check_server() is None
 
 
-class _Alone(Mongod):
-    """A server that is in no replica set."""
+class _Standalone(Mongod):
+    """A server outside of a replica set."""
 
     @property
     def uri(self) -> str:
@@ -428,7 +428,7 @@ class _Alone(Mongod):
 
 
 async def test_a_server_without_transactions_is_unfit() -> None:
-    with _Alone() as server:
+    with _Standalone() as server:
         client: Client = AsyncMongoClient(server.uri)
         async with client:
             store = MongoStore(client, "alone", clock=SystemClock(), ids=ObjectIds(), deadline_s=5)

@@ -1,4 +1,4 @@
-"""Documents and plans as the store's tests want them: small, whole, and saying what is special about them."""
+"""Small, complete documents and plans for the store's tests."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -46,14 +46,14 @@ def in_queue(document: Mapping[str, Any], queue: str) -> dict[str, Any]:
 
 
 def changed(document: Document, **attributes: Any) -> dict[str, Any]:
-    """The next revision; an attribute of None goes."""
+    """The next revision; an attribute with the value None is removed."""
     after = {**document["attributes"], **attributes}
     kept = {name: value for name, value in after.items() if value is not None}
     return {**document, "rev": document["rev"] + 1, "attributes": kept}
 
 
 def nested(levels: int) -> Any:
-    """A value that nests objects and lists in turn."""
+    """A value of alternating objects and lists."""
     value: Any = 1
     for level in range(levels):
         value = [value] if level % 2 else {"a": value}
@@ -81,7 +81,7 @@ def held(item: str, size: int = 1) -> SessionEntry:
 
 
 def first_plan(key: str = "c1", **fields: Any) -> Plan:
-    """One that makes a conversation, its work-item, its state and everything else that belongs to it."""
+    """A plan that creates a conversation, its work-item, its state and all their records."""
     item = f"w-{key}"
     return replace(
         Plan(
@@ -98,7 +98,7 @@ def first_plan(key: str = "c1", **fields: Any) -> Plan:
 
 
 def next_plan(pair: Pair, **attributes: Any) -> Plan:
-    """One that changes a loaded conversation, announces it, and moves its work-item aside on the session."""
+    """A plan that changes a loaded conversation, announces it, and pauses its work-item on the session."""
     before = pair.conversation
     assert before is not None
     key, rev = before["_id"], before["rev"] + 1
@@ -114,7 +114,7 @@ def next_plan(pair: Pair, **attributes: Any) -> Plan:
 
 
 def state_plan(key: str = "c1", version: int = 1, **fields: Any) -> Plan:
-    """One that writes the state, and of the rest what the test names."""
+    """A plan that writes the state, and those other parts that the test names."""
     return replace(Plan(conversation_id=key, state=SyncState(version=version)), **fields)
 
 

@@ -1,4 +1,4 @@
-"""A store on the bench: the port under test, and a way to put things in and look at what is there behind its back."""
+"""A store under test, with a way to write and read its documents directly."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -41,7 +41,7 @@ class Bench(Protocol):
     ) -> None: ...
 
     async def documents(self, collection: Collection) -> list[dict[str, Any]]:
-        """All of a collection by `_id`, states without the mark of the transaction."""
+        """All documents of a collection by `_id`; states without their commit id."""
         ...
 
     async def session(self, session_id: str) -> Session | None: ...
@@ -92,7 +92,7 @@ class MemoryBench:
 
 
 class Commands(CommandListener):
-    """The names of the commands a client sent, those of the driver's own upkeep left out."""
+    """The names of the commands that a client sent, without the driver's own housekeeping."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -109,18 +109,18 @@ class Commands(CommandListener):
     def failed(self, event: CommandFailedEvent) -> None: ...
 
     def under_way(self, name: str) -> asyncio.Event:
-        """Set as the next command of that name is about to be sent."""
+        """An event that is set when the client is about to send the next command of that name."""
         self._awaited[name] = asyncio.Event()
         return self._awaited[name]
 
     def take(self) -> list[str]:
-        """Those since the last time."""
+        """The commands since the last call."""
         names, self.names = self.names, []
         return names
 
 
 class Watch:
-    """An observer that keeps what it was told."""
+    """A `StoreObserver` that records its calls."""
 
     def __init__(self) -> None:
         self.aborts: list[int] = []

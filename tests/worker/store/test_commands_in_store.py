@@ -1,7 +1,7 @@
-"""What an update's plan says is what the store holds afterwards: by both engines, on MongoDB and in memory.
+"""The store holds what the commands produce: by both engines, on MongoDB and in memory.
 
-Conversations live through the batch handler. Beside them a model is kept: the documents as the commands alone would
-have them. After every batch the store, its sessions, its revision records and its outbox are looked at behind the port.
+The tests drive conversations through the batch handler and keep a model beside them: the documents as the commands
+alone would leave them. After every batch the test compares documents, sessions, revision records and outbox with it.
 """
 
 import random
@@ -47,7 +47,7 @@ SESSIONS: Final = {
 
 @dataclass(slots=True)
 class Recorded:
-    """A store that passes everything on, and keeps the plans that were committed."""
+    """A store that forwards every call and records the committed plans."""
 
     inner: Store
     committed: list[Plan] = field(default_factory=list)
@@ -61,13 +61,13 @@ class Recorded:
         return fates
 
     def take(self) -> list[Plan]:
-        """Those since the last time."""
+        """The plans since the last call."""
         plans, self.committed = self.committed, []
         return plans
 
 
 class Life:
-    """A store under the handler, and the model beside it."""
+    """A store under the handler, and the model."""
 
     def __init__(self, bench: Bench, rollout: EngineRollout) -> None:
         self.bench = bench
@@ -79,7 +79,7 @@ class Life:
             clock=self.clock,
             ids=CountedIds(),
             chance=FixedChance(),
-            # The commands are looked at here: legacy asks table B alone, and needs no engine in particular.
+            # Policy `legacy` applies table B alone and works with both engines, so the test shows the commands only.
             options=Options(policy=PolicyInUse.LEGACY, rollout=rollout),
         )
         self.documents: dict[str, Document] = {}
@@ -95,18 +95,18 @@ class Life:
         return self.documents[key]["rev"] + 1 if key in self.documents else 1
 
     def c(self, key: str = "c-1", **told: Any) -> Json:
-        """The next revision of a conversation, told by its owner."""
+        """The next revision of a conversation, in an event of its owner."""
         return event(conversation(self.rev(key), key=key, **told))
 
     def w(self, key: str = "w-1", of: str = "c-1", **told: Any) -> Json:
-        """The next revision of a work-item, told by another service as a sync of its own: it is taken in, no more."""
+        """The next revision of a work-item, in a sync of another service: the worker only stores it."""
         return event(work_item(self.rev(key), key=key, of=of, **told), isSync=True)
 
     def item(self, key: str = "w-1") -> Document:
         return self.documents[key]
 
     async def take(self, *things: Json) -> list[HandledEvent]:
-        """Handle a batch, an event a conversation; then hold the store against the model."""
+        """Handle a batch with one event a conversation, then compare the store with the model."""
         self.clock.at += timedelta(seconds=7)
         events = [read(thing) for thing in things]
         assert len({each.conversation_id for each in events}) == len(events)
@@ -153,7 +153,7 @@ class Life:
         assert stored == self.documents
         assert await self._listed() == placed(items)
         assert {record["_id"]: record["lastRevision"] for record in records} == self.revisions
-        # Ids are counted up, so that their order is that of the announcements.
+        # Ids are counted up, so their order is the order of the announcements.
         self._compare_announced([orjson.loads(entry["message"])["body"] for entry in outbox])
         for plan in self.store.take():
             for write in (*plan.work_items, *([plan.conversation] if plan.conversation else [])):
@@ -172,7 +172,7 @@ class Life:
             assert body["isSync"] is True
 
     async def _listed(self) -> set[tuple[str, SessionPlace]]:
-        """Where the sessions list the items; each once."""
+        """The places of the items as the sessions list them, each once."""
         found: list[tuple[str, SessionPlace]] = []
         for key in SESSIONS:
             session = await self.bench.session(key)
@@ -192,7 +192,7 @@ class Life:
 
 
 def placed(documents: Iterable[Document]) -> set[tuple[str, SessionPlace]]:
-    """Where the documents say that the items are."""
+    """The places of the items as the documents name them."""
     items = [work_item_of(document) for document in documents if document["type"] == "work_item"]
     return {(item.id, place) for item in items if (place := place_of(item)) is not None}
 
@@ -216,13 +216,13 @@ async def test_the_life_of_a_conversation(bench: Bench, rollout: EngineRollout) 
         {"queue": "q-1", "users": ("u-1",)},
     ):
         await life.take(life.c(**told))
-    # The conversation was done, and its queue another one: the funnel changed the queue, and dropped the end.
+    # The conversation was done and had another queue: the funnel changed the queue and dropped the end.
     assert life.item()["active"] is (rollout is not COMPOSED)
     assert len(life.announced) >= 7
 
 
 @BOTH_ENGINES
-async def test_an_offer_ends_in_wrap_up_and_the_pending_place_is_free(bench: Bench, rollout: EngineRollout) -> None:
+async def test_an_offer_ends_in_wrap_up_and_frees_the_pending_place(bench: Bench, rollout: EngineRollout) -> None:
     life = await Life(bench, rollout).begin()
     await life.take(life.c(queue="q-1"))
     offered = life.w(queue="q-1", status="routed", session="s-1")
@@ -239,8 +239,8 @@ async def test_an_offer_ends_in_wrap_up_and_the_pending_place_is_free(bench: Ben
 
 
 @BOTH_ENGINES
-async def test_what_the_funnel_refuses_is_stored_as_it_was(bench: Bench, rollout: EngineRollout) -> None:
-    """The incident of 2021-02-13, of a work-item that has no queue though its conversation has one."""
+async def test_a_work_item_is_unchanged_if_the_funnel_refuses_the_update(bench: Bench, rollout: EngineRollout) -> None:
+    """The incident of 2021-02-13: a work-item without a queue, whose conversation has one."""
     life = await Life(bench, rollout).begin()
     await life.take(life.c(queue="q-1", users=("u-1",)))
     await life.take(life.w(user="u-1", session="s-1", status="wrap-up"))
@@ -254,8 +254,8 @@ async def test_what_the_funnel_refuses_is_stored_as_it_was(bench: Bench, rollout
 
 
 @BOTH_ENGINES
-async def test_what_is_so_already_writes_nothing(bench: Bench, rollout: EngineRollout) -> None:
-    """A snooze told twice is one write: neither the rules nor the commands have anything to ask for."""
+async def test_an_update_without_a_change_writes_nothing(bench: Bench, rollout: EngineRollout) -> None:
+    """A repeated snooze is one write: the second event asks the rules and commands for no change."""
     life = await Life(bench, rollout).begin()
     await life.take(life.c(users=("u-1",)))
     await life.take(life.w(user="u-1", session="s-1", status="assigned"))
@@ -280,7 +280,7 @@ async def test_too_many_fields_from_the_sync_are_refused_and_nothing_is_written(
 
 
 class Day:
-    """Three conversations share two agents; what happens is drawn, the same every time for a seed."""
+    """Three conversations share two agents; a seed draws the same events at every run."""
 
     def __init__(self, life: Life, seed: int) -> None:
         self.life = life
@@ -314,7 +314,7 @@ class Day:
 
     def work_item(self, pair: int, statuses: tuple[str, ...]) -> Json:
         status = self.draw.choice(statuses)
-        # A session has room for one pending item, and the router sees to it.
+        # A session has one pending item at most, and the router keeps to that.
         held = status in ("assigned", "wrap-up") or (status == "routed" and pair == 1)
         return self.life.w(
             f"w-{pair}-{self.numbers[pair]}",
@@ -330,7 +330,7 @@ class Day:
 
 
 @pytest.mark.parametrize("rollout", [COMPOSED, LEGACY, ROLLED_OUT], ids=["composed", "legacy", "rolled out"])
-async def test_whatever_happens_on_a_day(bench: Bench, rollout: EngineRollout) -> None:
+async def test_random_days(bench: Bench, rollout: EngineRollout) -> None:
     life = await Life(bench, rollout).begin()
     day = Day(life, seed=3)
     for _ in range(15):

@@ -1,4 +1,4 @@
-"""On which conditions both stores carry out a plan, and that one which loses leaves nothing: one suite for the two."""
+"""The conditions of a plan, and that a plan with a conflict writes nothing: one suite for both stores."""
 
 import pytest
 from msgspec.structs import replace
@@ -35,42 +35,42 @@ async def _a_pair(bench: Bench) -> Pair:
     return await loaded(bench)
 
 
-async def test_a_conversation_that_moved_on(bench: Bench) -> None:
+async def test_a_conversation_with_a_newer_revision_is_a_conflict(bench: Bench) -> None:
     pair = await _a_pair(bench)
     await bench.put(conversations=[conversation("c1", rev=2)])
     await _loses(bench, next_plan(pair))
 
 
-async def test_a_work_item_that_moved_on(bench: Bench) -> None:
+async def test_a_work_item_with_a_newer_revision_is_a_conflict(bench: Bench) -> None:
     pair = await _a_pair(bench)
     (item,) = pair.work_items
     await bench.put(work_items=[work_item("w-c1", "c1", rev=2)])
     await _loses(bench, replace(next_plan(pair), work_items=(DocumentWrite(before=item, after=changed(item)),)))
 
 
-async def test_a_document_that_is_gone(bench: Bench) -> None:
+async def test_a_removed_document_is_a_conflict(bench: Bench) -> None:
     pair = await _a_pair(bench)
     gone = work_item("w-gone", "c1")
     await _loses(bench, replace(next_plan(pair), work_items=(DocumentWrite(before=gone, after=changed(gone)),)))
 
 
-async def test_a_new_document_that_is_there(bench: Bench) -> None:
+async def test_a_new_document_that_exists_is_a_conflict(bench: Bench) -> None:
     pair = await _a_pair(bench)
     again = DocumentWrite(before=None, after=conversation("c1"))
     await _loses(bench, replace(next_plan(pair), conversation=again))
 
 
 @pytest.mark.parametrize("version", [1, 3], ids=["written before", "one is missing"])
-async def test_a_state_of_another_version(bench: Bench, version: int) -> None:
+async def test_a_state_of_another_version_is_a_conflict(bench: Bench, version: int) -> None:
     pair = await _a_pair(bench)
     await _loses(bench, replace(next_plan(pair), state=SyncState(version=version)))
 
 
-async def test_a_state_that_is_missing(bench: Bench) -> None:
+async def test_a_missing_state_is_a_conflict(bench: Bench) -> None:
     await _loses(bench, state_plan(version=2))
 
 
-async def test_a_second_active_work_item(bench: Bench) -> None:
+async def test_a_second_active_work_item_is_a_conflict(bench: Bench) -> None:
     pair = await _a_pair(bench)
     second = DocumentWrite(before=None, after=work_item("w2", "c1"))
     await _loses(bench, replace(next_plan(pair), work_items=(second,)))
@@ -105,7 +105,7 @@ async def test_the_deepest_document_is_stored(bench: Bench) -> None:
     assert (await loaded(bench)).conversation == deepest
 
 
-async def test_a_conflict_takes_no_other_plan_with_it(bench: Bench) -> None:
+async def test_a_conflict_leaves_the_other_plans_committed(bench: Bench) -> None:
     await bench.put(sessions=[session("s1", "u1")])
     await bench.store.commit([first_plan("c1"), first_plan("c2"), first_plan("c3")])
     pairs = await bench.store.load([LoadRequest(conversation_id=key) for key in ("c1", "c2", "c3")])
@@ -130,7 +130,7 @@ async def test_a_conflict_takes_no_other_plan_with_it(bench: Bench) -> None:
     ],
     ids=["number", "surrogate", "nul", "object", "depth", "size"],
 )
-async def test_what_can_never_be_stored_is_rejected_alone(bench: Bench, value: object, says: str) -> None:
+async def test_a_plan_that_can_never_be_stored_is_rejected_alone(bench: Bench, value: object, says: str) -> None:
     await bench.put(sessions=[session("s1", "u1")])
     await bench.store.commit([first_plan("c1")])
     before = await everything(bench)

@@ -1,6 +1,6 @@
-"""What both stores promise, in one suite for the two of them (handlers/ports.py): loading and committing.
+"""The contract of the port `Store` (handlers/ports.py), loading and committing: one suite for both stores.
 
-Conditions, sessions and the outbox have files of their own beside this one.
+Conditions, sessions and the outbox have suites of their own.
 """
 
 from typing import Any
@@ -34,18 +34,18 @@ COMMITTED, CONFLICT = CommitResult.COMMITTED, CommitResult.CONFLICT
 # Load
 
 
-async def test_to_want_nothing_is_to_load_nothing(bench: Bench) -> None:
+async def test_no_request_loads_nothing(bench: Bench) -> None:
     assert await bench.store.load([]) == {}
 
 
-async def test_what_is_missing_makes_an_empty_pair(bench: Bench) -> None:
+async def test_a_missing_pair_is_loaded_empty(bench: Bench) -> None:
     load_request = LoadRequest(
         conversation_id="c1", work_item_ids=frozenset({"w1"}), users=frozenset({"u1"}), queues=frozenset({"q1"})
     )
     assert await bench.store.load([load_request]) == {"c1": Pair()}
 
 
-async def test_a_pair_has_the_active_work_item_the_wanted_and_the_one_its_state_names(bench: Bench) -> None:
+async def test_a_pair_has_the_active_the_requested_and_the_named_work_item(bench: Bench) -> None:
     items = [work_item("w1", "c1", active=False), work_item("w2", "c1", active=False), work_item("w3", "c1")]
     await bench.put(work_items=[*items, work_item("w0", "c1", active=False), work_item("w4", "c2")])
     await bench.store.commit([state_plan(state=SyncState(version=1, work_item="w1"))])
@@ -53,7 +53,7 @@ async def test_a_pair_has_the_active_work_item_the_wanted_and_the_one_its_state_
     assert pairs["c1"].work_items == tuple(items)
 
 
-async def test_the_queues_and_active_sessions_of_the_whole_batch_surround_every_pair(bench: Bench) -> None:
+async def test_every_pair_has_the_queues_and_active_sessions_of_the_whole_batch(bench: Bench) -> None:
     queues = [
         RoutingQueue(id="q1", key="one", item_size=2, priority=5),
         RoutingQueue(id="q2"),
@@ -92,7 +92,7 @@ async def test_the_queues_and_active_sessions_of_the_whole_batch_surround_every_
         pytest.param("q1", {"unanimous": False}, True, id="the events are not of one mind"),
     ],
 )
-async def test_pairs_that_agree_with_their_events_need_no_surroundings(
+async def test_pairs_that_agree_with_their_events_load_no_context(
     bench: Bench, item_queue: str, load_request: dict[str, Any], *, context: bool
 ) -> None:
     await bench.put(
@@ -105,7 +105,7 @@ async def test_pairs_that_agree_with_their_events_need_no_surroundings(
     assert bool((await bench.store.load([wanted]))["c1"].context.queues) is context
 
 
-async def test_a_state_comes_back_as_it_was_written(bench: Bench) -> None:
+async def test_a_state_is_loaded_as_it_was_written(bench: Bench) -> None:
     state = SyncState(
         version=1,
         conversation_observed=((1, 6), (8, 8)),
@@ -129,14 +129,14 @@ async def test_a_state_comes_back_as_it_was_written(bench: Bench) -> None:
 # Commit
 
 
-async def test_nothing_to_commit(bench: Bench) -> None:
+async def test_an_empty_plan_is_committed(bench: Bench) -> None:
     before = await everything(bench)
     assert await bench.store.commit([]) == []
     assert await bench.store.commit([Plan(conversation_id="c1")]) == [COMMITTED]
     assert await everything(bench) == before
 
 
-async def test_a_new_pair_is_written_with_all_that_belongs_to_it(bench: Bench) -> None:
+async def test_a_new_pair_is_written_with_all_its_records(bench: Bench) -> None:
     await bench.put(sessions=[session("s1", "u1")])
     assert await bench.store.commit([first_plan()]) == [COMMITTED]
     pair = await loaded(bench)
@@ -157,17 +157,17 @@ async def test_a_new_pair_is_written_with_all_that_belongs_to_it(bench: Bench) -
     ]
 
 
-async def test_a_plan_that_writes_and_leaves_the_state_alone_is_a_fault_of_ours(bench: Bench) -> None:
+async def test_a_plan_that_writes_without_a_state_is_a_defect(bench: Bench) -> None:
     plan = Plan(conversation_id="c1", announcements=(announcement("a1"),))
     with pytest.raises(ValueError, match="c1 writes and leaves the sync state"):
         await bench.store.commit([plan])
 
 
-async def test_a_change_writes_what_changed_and_leaves_what_others_wrote(bench: Bench) -> None:
+async def test_a_change_sets_the_changed_paths_and_keeps_other_writers_fields(bench: Bench) -> None:
     await bench.store.commit([first_plan()])
     pair = await loaded(bench)
     assert pair.conversation is not None
-    # Someone else's write that does not raise the revision.
+    # A write of another service that does not raise the revision.
     await bench.put(conversations=[{**pair.conversation, "note": "kept", "attributes": {"status": "open", "tag": 1}}])
     assert await bench.store.commit([next_plan(pair)]) == [COMMITTED]
     assert (await loaded(bench)).conversation == {
@@ -176,7 +176,7 @@ async def test_a_change_writes_what_changed_and_leaves_what_others_wrote(bench: 
     }
 
 
-async def test_what_is_gone_is_unset(bench: Bench) -> None:
+async def test_a_removed_attribute_is_unset(bench: Bench) -> None:
     before = {**in_queue(conversation("c1", name="n", ended=True), "q1"), "old": 1}
     after = {**changed(before, name=None), "relationships": {}}
     del after["old"]
@@ -187,7 +187,7 @@ async def test_what_is_gone_is_unset(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("names", [("a.b", "$c"), ("", "d"), ("$set", "a.b.c"), ("$id", "e")], ids=str)
-async def test_names_that_a_path_cannot_spell(bench: Bench, names: tuple[str, str]) -> None:
+async def test_a_name_that_a_path_cannot_spell_is_written(bench: Bench, names: tuple[str, str]) -> None:
     custom: dict[str, Any] = {names[0]: {names[1]: [{names[0]: 1}]}}
     before = conversation("c1", **custom)
     assert await bench.store.commit([state_plan(conversation=DocumentWrite(before=None, after=before))]) == [COMMITTED]

@@ -1,4 +1,4 @@
-"""What both stores promise of the outbox (worker/outbox.py), in one suite for the two."""
+"""The contract of the port `Outbox` (worker/ports.py): one suite for both stores."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from worker.store.documents import Collection
 COMMITTED, CONFLICT = CommitResult.COMMITTED, CommitResult.CONFLICT
 
 
-async def test_the_outbox_gives_the_oldest_first_and_forgets_what_was_sent(bench: Bench) -> None:
+async def test_entries_are_read_oldest_first_and_removed_ones_are_gone(bench: Bench) -> None:
     entries = [announcement(f"a{n}", at=T0 + timedelta(seconds=n)) for n in (3, 1, 2, 4)]
     await bench.store.commit([state_plan(announcements=tuple(entries))])
     later = T0 + timedelta(seconds=4)
@@ -22,7 +22,7 @@ async def test_the_outbox_gives_the_oldest_first_and_forgets_what_was_sent(bench
     assert [entry.id for entry in await bench.outbox.waiting_entries(later, 10)] == ["a2", "a3"]
 
 
-async def test_the_outbox_gives_what_is_from_the_future_where_it_is_asked_for(bench: Bench) -> None:
+async def test_entries_from_the_future_are_read_on_request(bench: Bench) -> None:
     entries = [announcement(f"a{n}", at=T0 + timedelta(seconds=n)) for n in (1, 2, 3, 4)]
     await bench.store.commit([state_plan(announcements=tuple(entries))])
     before, after = T0 + timedelta(seconds=2), T0 + timedelta(seconds=3)
@@ -31,7 +31,7 @@ async def test_the_outbox_gives_what_is_from_the_future_where_it_is_asked_for(be
     assert [entry.id for entry in await bench.outbox.waiting_entries(before, 1, or_after=after)] == ["a1"]
 
 
-async def test_what_is_set_aside_is_kept_with_its_reason_and_blocks_nothing(bench: Bench) -> None:
+async def test_an_entry_set_aside_is_kept_with_its_reason_and_no_longer_waits(bench: Bench) -> None:
     assert await bench.outbox.backlog() == OutboxBacklog(count=0, oldest=None, set_aside=0)
     entries = tuple(announcement(f"a{n}", at=T0 + timedelta(seconds=n)) for n in (1, 2, 3))
     await bench.store.commit([state_plan(announcements=entries)])
@@ -44,7 +44,7 @@ async def test_what_is_set_aside_is_kept_with_its_reason_and_blocks_nothing(benc
     assert (kept["_id"], kept["status"], kept["reason"]) == ("a1", "set-aside", "too large")
 
 
-async def test_an_announcement_whose_id_is_taken_is_a_conflict(bench: Bench) -> None:
+async def test_an_announcement_whose_id_exists_is_a_conflict(bench: Bench) -> None:
     await bench.store.commit([state_plan("c1", announcements=(announcement("a1"),))])
     plan = state_plan("c2", announcements=(announcement("a1"),))
     assert await bench.store.commit([plan, state_plan("c3")]) == [CONFLICT, COMMITTED]

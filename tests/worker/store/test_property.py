@@ -1,4 +1,4 @@
-"""The two stores are one: whatever is committed, in whatever order and however wrong, leaves the same in both."""
+"""Both stores hold the same after any plans, in any order, right or wrong."""
 
 from itertools import count
 from typing import Any
@@ -22,7 +22,7 @@ places = st.builds(
     slot=st.sampled_from(SessionSlot),
     item_size=st.integers(min_value=1, max_value=3),
 )
-# Never neither: a move leaves a place, takes one, or both.
+# A move leaves a place, takes one, or both.
 _item = st.sampled_from("ab")
 moves = st.tuples(_item, places, places | st.none()) | st.tuples(_item, st.none(), places)
 
@@ -55,7 +55,7 @@ _attributes = st.dictionaries(
     st.sampled_from([None, 1, "x", ["y"], {"a.b": {"$c": 1}}, 2**70]),
     max_size=2,
 )
-# Mostly right; wrong by one, or about something that is not there, now and then.
+# Most revisions are right; some are off by one, and some are of a missing document.
 _slips = st.sampled_from([0, 0, 0, 0, 1, -1])
 
 one_plan = st.fixed_dictionaries(
@@ -116,7 +116,7 @@ async def _load(bench: Bench, prefix: str) -> Any:
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=batches)
 async def test_both_stores_agree(mongo: MongoBench, batches: list[dict[str, Any]]) -> None:
-    # Examples share a database and must not meet in it: each has ids of its own.
+    # The examples share a database, so each has ids of its own.
     prefix = f"run{next(_runs)}-"
     memory = MemoryBench()
     for bench in (memory, mongo):

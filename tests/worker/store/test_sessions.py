@@ -1,4 +1,4 @@
-"""How both stores move work-items between sessions, in one suite for the two."""
+"""Moves of work-items between sessions: one suite for both stores."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ async def _moved(bench: Bench, *moves: Any, version: int = 1) -> None:
     assert await bench.store.commit([state_plan(version=version, moves=moves)]) == [COMMITTED]
 
 
-async def test_an_item_goes_from_one_session_to_another(bench: Bench) -> None:
+async def test_an_item_moves_from_one_session_to_another(bench: Bench) -> None:
     await bench.put(sessions=[session("s1", "u1", work_items=(held("w1"), held("w2"))), session("s2", "u2")])
     await _moved(bench, move("w1", place("s1"), place("s2", size=2)))
     assert await bench.session("s1") == session("s1", "u1", work_items=(held("w2"),))
     assert await bench.session("s2") == session("s2", "u2", work_items=(held("w1", 2),))
 
 
-async def test_an_item_is_paused_and_taken_up_again(bench: Bench) -> None:
+async def test_an_item_is_paused_and_resumed(bench: Bench) -> None:
     paused = place("s1", SessionSlot.PAUSED_WORK_ITEMS)
     await bench.put(sessions=[session("s1", "u1", work_items=(held("w1"),))])
     await _moved(bench, move("w1", place("s1"), paused))
@@ -32,7 +32,7 @@ async def test_an_item_is_paused_and_taken_up_again(bench: Bench) -> None:
     assert await bench.session("s1") == session("s1", "u1", work_items=(held("w1"),))
 
 
-async def test_a_pending_item_leaves_only_as_itself(bench: Bench) -> None:
+async def test_only_the_pending_item_itself_leaves_the_pending_place(bench: Bench) -> None:
     pending = place("s1", SessionSlot.PENDING_ITEM, 0)
     await bench.put(sessions=[session("s1", "u1")])
     await _moved(bench, move("w1", None, pending))
@@ -44,7 +44,7 @@ async def test_a_pending_item_leaves_only_as_itself(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("leave", [place("s1"), None], ids=["known", "unknown"])
-async def test_an_item_changes_its_size_where_it_is(bench: Bench, leave: Any) -> None:
+async def test_an_item_changes_its_size_in_its_place(bench: Bench, leave: Any) -> None:
     await bench.put(sessions=[session("s1", "u1", work_items=(held("w1"), held("w2")))])
     await _moved(bench, move("w1", leave, place("s1", size=3)))
     assert await bench.session("s1") == session("s1", "u1", work_items=(held("w2"), held("w1", 3)))

@@ -1,4 +1,4 @@
-"""What both stores promise of waiting and of finished pairs, in one suite for the two of them (worker/waiting.py)."""
+"""The contract of the port `WaitingPairs` (worker/ports.py): one suite for both stores."""
 
 from datetime import datetime, timedelta
 
@@ -32,33 +32,33 @@ def _finished(minutes: float) -> SyncState:
     return SyncState(finished_at=_at(minutes))
 
 
-async def test_nothing_waits(bench: Bench) -> None:
+async def test_without_waiting_pairs_the_backlog_is_empty(bench: Bench) -> None:
     await _states(bench, c1=SyncState(), c2=_finished(1))
     assert await bench.waiting.waiting_longer(LATER, 10) == []
     assert await bench.waiting.waiting_backlog() == WaitingBacklog(count=0, oldest=None)
 
 
-async def test_the_longest_waiting_come_first_and_no_more_than_asked_for(bench: Bench) -> None:
+async def test_the_longest_waiting_pairs_come_first_up_to_the_limit(bench: Bench) -> None:
     await _states(bench, c1=_waits(3), c2=_waits(1), c3=SyncState(), c4=_waits(2), c5=_waits(4))
     assert await bench.waiting.waiting_longer(_at(4), 10) == ["c2", "c4", "c1"]
     assert await bench.waiting.waiting_longer(_at(4), 2) == ["c2", "c4"]
     assert await bench.waiting.waiting_backlog() == WaitingBacklog(count=4, oldest=_at(1))
 
 
-async def test_to_have_waited_since_then_is_not_to_have_waited_longer(bench: Bench) -> None:
+async def test_a_pair_that_waits_since_exactly_then_has_not_waited_longer(bench: Bench) -> None:
     await _states(bench, c1=_waits(1))
     assert await bench.waiting.waiting_longer(_at(1), 10) == []
     assert await bench.waiting.waiting_longer(_at(1) + timedelta(milliseconds=1), 10) == ["c1"]
 
 
-async def test_what_waits_no_more_is_gone_from_both(bench: Bench) -> None:
+async def test_a_pair_that_no_longer_waits_leaves_list_and_backlog(bench: Bench) -> None:
     await _states(bench, c1=_waits(1), c2=_waits(2))
     await bench.store.commit([state_plan("c1", version=2)])
     assert await bench.waiting.waiting_longer(LATER, 10) == ["c2"]
     assert await bench.waiting.waiting_backlog() == WaitingBacklog(count=1, oldest=_at(2))
 
 
-async def test_states_of_pairs_that_finished_before_are_forgotten_the_oldest_first(bench: Bench) -> None:
+async def test_states_of_finished_pairs_are_removed_oldest_first(bench: Bench) -> None:
     await _states(bench, c1=_finished(3), c2=_finished(1), c3=SyncState(), c4=_waits(0), c5=_finished(2))
     assert await bench.waiting.remove_finished(_at(1), 10) == 0
     assert await bench.waiting.remove_finished(_at(3), 1) == 1
@@ -68,7 +68,7 @@ async def test_states_of_pairs_that_finished_before_are_forgotten_the_oldest_fir
     assert await ids(bench, Collection.SYNC_STATES) == ["c1", "c3", "c4"]
 
 
-async def test_only_the_state_is_forgotten_and_a_new_one_may_follow(bench: Bench) -> None:
+async def test_only_the_state_is_removed_and_a_new_one_may_follow(bench: Bench) -> None:
     await bench.store.commit([replace(first_plan(), state=replace(_finished(1), version=1))])
     assert await bench.waiting.remove_finished(LATER, 10) == 1
     pair = await loaded(bench)
@@ -77,7 +77,7 @@ async def test_only_the_state_is_forgotten_and_a_new_one_may_follow(bench: Bench
     assert (await loaded(bench)).state.version == 1
 
 
-async def test_a_state_that_is_forgotten_between_load_and_commit_is_a_conflict(bench: Bench) -> None:
+async def test_a_state_removed_between_load_and_commit_is_a_conflict(bench: Bench) -> None:
     await bench.store.commit([replace(first_plan(), state=replace(_finished(1), version=1))])
     pair = await loaded(bench)
     await bench.waiting.remove_finished(LATER, 10)
@@ -85,7 +85,7 @@ async def test_a_state_that_is_forgotten_between_load_and_commit_is_a_conflict(b
     assert await ids(bench, Collection.SYNC_STATES) == []
 
 
-async def test_a_pair_that_goes_on_is_not_forgotten(bench: Bench) -> None:
+async def test_a_pair_that_continues_is_not_removed(bench: Bench) -> None:
     await _states(bench, c1=_finished(1))
     await bench.store.commit([state_plan("c1", version=2)])
     assert await bench.waiting.remove_finished(LATER, 10) == 0
