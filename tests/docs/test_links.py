@@ -60,3 +60,25 @@ def test_every_log_message_of_the_operations_page_is_logged() -> None:
     ):
         assert f"`{message}`" in (ROOT / "docs" / "operations.md").read_text()
         assert message in code
+
+
+def test_the_code_map_names_every_package_and_every_module_of_the_pure_rooms() -> None:
+    code_map = (ROOT / "docs" / "design.md").read_text().partition("## Code map")[2].partition("## What is written")[0]
+    folders = [path.parent.name for room in ("worker", "handlers") for path in (ROOT / room).glob("*/__init__.py")]
+    pure = [path.stem for room in ("commands", "sync") for path in (ROOT / room).glob("*.py")]
+    roots = [path.stem for room in ("worker", "handlers") for path in (ROOT / room).glob("*.py")]
+    assert [name for name in folders if f"`{name}/`" not in code_map] == []
+    assert [name for name in (*pure, *roots) if name != "__init__" and f"`{name}`" not in code_map] == []
+
+
+@pytest.mark.parametrize("name", ["design", "changing", "decisions"])
+def test_every_identifier_of_a_successors_page_is_in_the_code(name: str) -> None:
+    rooms = ("commands", "sync", "handlers", "worker", "tests")
+    code = "\n".join(path.read_text() for room in rooms for path in (ROOT / room).rglob("*.py"))
+    words = set(re.findall(r"\w+", code))
+    page = re.sub(r"```.*?```", "", (ROOT / "docs" / f"{name}.md").read_text(), flags=re.DOTALL)
+    quoted = re.findall(r"`(\w+)`", page)
+    identifiers = [each for each in quoted if "_" in each or re.search(r"[a-z][A-Z]", each)]
+    settings = {word.upper() for word in words}
+    modules = {path.stem for room in rooms for path in (ROOT / room).rglob("*.py")}
+    assert [each for each in identifiers if each not in words | modules | settings] == []
