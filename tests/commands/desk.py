@@ -107,13 +107,13 @@ _updates = st.one_of(
 def sequences(*, earliest: int = -3) -> st.SearchStrategy[list[Step]]:
     """Updates one after another, `earliest` seconds apart or more. Below zero: the clock is turned back at times."""
 
-    def steps(ways: Sequence[EngineRollout], shortest: int) -> st.SearchStrategy[list[Step]]:
+    def steps(rollouts: Sequence[EngineRollout], shortest: int) -> st.SearchStrategy[list[Step]]:
         step = st.builds(
             Step,
             item=st.sampled_from(["w1", "w1", "w1", "w2", "w3"]),
             update=_updates,
             seconds=st.integers(min_value=earliest, max_value=60),
-            rollout=st.sampled_from(ways),
+            rollout=st.sampled_from(rollouts),
             origin=st.sampled_from(UpdateOrigin),
         )
         return st.lists(step, min_size=shortest, max_size=30)

@@ -42,13 +42,13 @@ class TestQueue:
     def test_the_same_queue_while_queued_is_nothing(self) -> None:
         assert isinstance(execute(a(Status.QUEUED), parsed({"queue": "q1"}), context=CONTEXT, now=NOW), Unchanged)
 
-    def test_the_same_queue_while_queued_is_nothing_even_where_it_has_another_size_by_now(self) -> None:
+    def test_the_same_queue_while_queued_changes_nothing_even_where_its_size_has_changed(self) -> None:
         before = a(Status.QUEUED, item_size=1, priority=9)
         assert isinstance(execute(before, parsed({"queue": "q1"}), context=CONTEXT, now=NOW), Unchanged)
         item = applied(before, {"queue": {"id": "q1", "rule": "r2"}})
         assert (item.rule, item.item_size, item.priority, item.queued_count) == ("r2", 1, 9, 1)
 
-    def test_the_same_queue_by_key_while_queued_is_nothing(self) -> None:
+    def test_the_same_queue_by_key_while_queued_changes_nothing(self) -> None:
         update = parsed({"queue": {"key": "sales"}})
         assert isinstance(execute(a(Status.QUEUED), update, context=CONTEXT, now=NOW), Unchanged)
 
@@ -63,7 +63,7 @@ class TestQueue:
         assert (item.queue, item.status, item.queued_count, item.assigned_to) == ("q2", status, 0, "u1")
         assert (item.item_size, item.priority) == (5, 1)
 
-    def test_a_place_is_kept_where_the_update_says_so(self) -> None:
+    def test_the_update_can_keep_an_older_place(self) -> None:
         kept = T0 - timedelta(hours=1)
         item = applied(a(Status.IVR), {"queue": {"id": "q1", "enteredAt": "2022-03-02T18:00:00.000Z"}})
         assert item.last_revision == QueuePass(entered_queue_at=kept)
@@ -213,7 +213,7 @@ class TestResumeB10:
         item = applied(a(Status.WRAP_UP, assigned_to=None, session=None), {"resume": True})
         assert item.status is Status.IVR
 
-    def test_what_the_same_update_says_counts(self) -> None:
+    def test_the_queue_of_the_same_update_counts(self) -> None:
         assert applied(a(Status.WRAP_UP), {"resume": True, "assignedTo": None, "queue": "q2"}).status is Status.QUEUED
         assert (
             applied(a(Status.WRAP_UP, queue="q1"), {"resume": True, "assignedTo": None, "queue": None}).status == "ivr"
@@ -225,7 +225,7 @@ class TestResumeB10:
 
 
 class TestRouting:
-    def test_an_offer_is_pending_on_the_session_and_nobodys(self) -> None:
+    def test_an_offer_is_pending_on_the_session_and_unassigned(self) -> None:
         item = applied(a(Status.QUEUED, assigned_to="u9", accepted_by="u9"), {"routed": {"to": "u2"}})
         assert (item.status, item.routed_to, item.session) == (Status.ROUTED, "u2", "s2")
         assert (item.assigned_to, item.accepted_by) == (None, None)
@@ -329,15 +329,15 @@ def test_unsupported_combination_names_both_fields(update: Json) -> None:
             assert name in refusal.message
 
 
-def test_every_code_of_the_text_but_the_funnels_own_is_known() -> None:
-    of_the_text = {
+def test_the_composed_engine_has_every_code_but_the_funnels_own() -> None:
+    of_the_page = {
         "INVALID_UPDATE", "UNSUPPORTED_COMBINATION", "REVISION_CONFLICT", "WORK_ITEM_COMPLETED", "UNKNOWN_QUEUE",
         "NOT_QUEUED", "NOT_ROUTED", "NOT_ROUTED_TO_USER",
     }  # fmt: skip
-    assert of_the_text <= {code.value for code in RefusalCode}
+    assert of_the_page <= {code.value for code in RefusalCode}
 
 
-class TestWhatIsToldOfAnUpdate:
+class TestTheResult:
     @pytest.mark.parametrize(
         ("status", "update", "actions"),
         [
@@ -353,7 +353,7 @@ class TestWhatIsToldOfAnUpdate:
         ],
         ids=str,
     )
-    def test_the_actions_that_changed_something_by_the_names_of_the_text(
+    def test_the_actions_that_changed_the_item_have_the_names_of_the_page(
         self, status: Status, update: Json, actions: tuple[str, ...]
     ) -> None:
         assert execute(a(status), parsed(update), context=CONTEXT, now=NOW).command.actions == actions
@@ -362,11 +362,11 @@ class TestWhatIsToldOfAnUpdate:
         result = execute(a(Status.ASSIGNED, paused=True), parsed({"paused": False}), context=CONTEXT, now=NOW)
         assert result.command.actions == ("unpause",)
 
-    def test_one_revision_on_and_now(self) -> None:
+    def test_the_revision_grows_by_one_and_updated_at_is_now(self) -> None:
         item = applied(a(Status.IVR), {"queue": "q1", "assignedTo": "u1", "status": "wrap-up", "paused": True})
         assert (item.rev, item.updated_at) == (8, NOW)
 
-    def test_the_reason_says_what_was_asked_which_way_was_taken_and_what_was_known(self) -> None:
+    def test_the_reason_holds_the_update_the_engine_and_the_known_revision(self) -> None:
         result = execute(
             a(Status.IVR), parsed({"queue.id": "q1", "queue.rule": "r1"}), context=CONTEXT, now=NOW, resource_rev=19
         )
@@ -378,7 +378,7 @@ class TestWhatIsToldOfAnUpdate:
         assert set(reason["meta"]["actions"]) == {"changeQueue", "enterQueue", "setStatus"}
         assert reason["meta"]["commandName"] == result.command.name
 
-    def test_what_was_known_is_left_out_where_nobody_said(self) -> None:
+    def test_the_known_revision_is_left_out_where_it_is_not_given(self) -> None:
         result = execute(a(Status.IVR), parsed({"paused": True}), context=CONTEXT, now=NOW)
         assert isinstance(result, Applied)
         assert result.reason.meta["data"] == {"paused": True, "rev": 7}

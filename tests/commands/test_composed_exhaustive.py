@@ -24,7 +24,7 @@ def test_routed_accepted_put_back_and_the_ways_to_name_a_queue() -> None:
     assert check(ALONE, commands_oracle) == len(ALONE) * 80
 
 
-def test_resume_alone_and_with_what_the_sync_sends_beside_it() -> None:
+def test_resume_alone_and_with_the_syncs_other_fields() -> None:
     assert check(RESUMED, commands_oracle) == len(RESUMED) * 80
 
 
@@ -91,7 +91,7 @@ def test_a_result_is_fit_as_the_next_input() -> None:
         assert isinstance(end, Applied | Unchanged), (after, update, end)
 
 
-def test_nothing_that_an_update_says_is_dropped() -> None:
+def test_no_field_of_an_update_is_dropped() -> None:
     """After every combination each field has the value asked for, unless a later field of the update changed it."""
     for before, update, after in every_result():
         item = after or before

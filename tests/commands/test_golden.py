@@ -114,7 +114,7 @@ def test_every_captured_change_is_reproduced(transition: Transition, rollout: En
 
 
 @EVERY_ENGINE
-def test_what_is_added_is_what_the_old_system_did_not_write(rollout: EngineRollout) -> None:
+def test_only_fields_that_the_old_system_did_not_write_are_added(rollout: EngineRollout) -> None:
     added = {}
     for name, transition in TRANSITIONS.items():
         captured, found = reproduced(transition, rollout)

@@ -19,7 +19,7 @@ def _machine_in(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_machine_in")
-class TestWhereverTheMachineIs:
+class TestInEveryZone:
     def test_read(self) -> None:
         for text in ("2022-03-02T19:13:26.158Z", "2022-03-02T20:13:26.158+01:00", "2022-03-02T11:13:26.158-08:00"):
             instant = parse_instant(text)

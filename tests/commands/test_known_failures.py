@@ -239,7 +239,7 @@ class TestQueueChangedWhileAssigned:
         )
         assert (new.item.queue, new.item.rule) == (None, None)
 
-    def test_the_new_queue_is_the_one_that_an_unassignment_goes_back_to(self) -> None:
+    def test_an_unassignment_goes_back_to_the_new_queue(self) -> None:
         for rollout in (LEGACY, COMPOSED):
             moved = ended(a(Status.ASSIGNED, queue="q1"), {"queue": "q2"}, rollout)
             end = ended(moved.item, {"assignedTo": None}, rollout)
@@ -264,7 +264,7 @@ class TestRoutedToWrapUp:
 
     @EVERY_ENGINE
     @pytest.mark.parametrize("update", EIGHTY, ids=str)
-    def test_whatever_ends_an_offer_frees_the_place(self, update: Json, rollout: EngineRollout) -> None:
+    def test_every_end_of_an_offer_frees_the_place(self, update: Json, rollout: EngineRollout) -> None:
         end = ended(a(Status.ROUTED), update, rollout)
         pending = end.sessions["s1"].pending_item
         assert (pending == "w") is (end.item.status is Status.ROUTED)
@@ -294,7 +294,7 @@ class TestCounts:
                 assert len(session.paused_work_items) == int(mine), (update, session)
 
     @EVERY_ENGINE
-    def test_unpausing_what_no_session_lists_as_paused_takes_nothing_away(self, rollout: EngineRollout) -> None:
+    def test_unpausing_an_item_that_no_session_lists_as_paused_removes_nothing(self, rollout: EngineRollout) -> None:
         """Another service may have written a wrong list. Afterwards the item is at its place, once."""
         item = a(Status.ASSIGNED, paused=True)
         sessions = {"s1": Session(id="s1", user="u1", capacity=6, work_items=(SessionEntry(id="w", item_size=1),))}

@@ -68,7 +68,7 @@ def funnelled(item: WorkItem, update: Json, **more: Any) -> WorkItem:
     return applied(item, update, rollout=LEGACY, **more)
 
 
-class TestAgainstTheText:
+class TestAgainstTheOracle:
     def test_the_eighty_combinations_in_all_five_statuses(self) -> None:
         assert check(EIGHTY, funnel_oracle, LEGACY) == 80 * 80
 
@@ -78,7 +78,7 @@ class TestAgainstTheText:
     def test_routed_accepted_put_back_and_the_ways_to_name_a_queue(self) -> None:
         assert check(ALONE, funnel_oracle, LEGACY) == len(ALONE) * 80
 
-    def test_what_the_sync_sends_beside_resume(self) -> None:
+    def test_resume_with_the_syncs_other_fields(self) -> None:
         """`resume` alone has no row: the composed engine carries it out."""
         beside = [update for update in RESUMED if update != {"resume": True}]
         assert check(beside, funnel_oracle, LEGACY) == len(beside) * 80
@@ -96,7 +96,7 @@ class TestRows:
         assert command.engine.value == "legacy"
 
     @pytest.mark.parametrize(("first", "later"), MIXED, ids=lambda name: name)
-    def test_the_first_that_matches_wins_whatever_comes_first_in_the_update(self, first: str, later: str) -> None:
+    def test_the_first_matching_row_wins_in_any_order_of_the_updates_fields(self, first: str, later: str) -> None:
         one, two = SAYING[first], SAYING[later]
         [also] = two
         honoured = also == "paused" and COMMAND_NAMES[first].startswith(("queue", "assign"))
@@ -108,16 +108,16 @@ class TestRows:
             if not honoured:
                 assert funnelled(item, update) == funnelled(item, one), f"{later} left a trace"
 
-    def test_all_pairs_of_rows_that_one_update_can_have_were_asked(self) -> None:
+    def test_all_pairs_of_rows_that_one_update_can_match_were_compared(self) -> None:
         assert len(MIXED) == 2 * 2 + 4 * 2 + 4 + 2 + 1
 
-    def test_everything_at_once_is_the_first_row_and_its_dropped_fields_in_order(self) -> None:
+    def test_an_update_of_every_field_takes_the_first_row_and_drops_the_rest_in_order(self) -> None:
         update = {"resume": True, "paused": True, "status": "completed", "assignedTo": "u2", "queue": None}
         assert command_of(a(Status.ASSIGNED), update).dropped == ("assignedTo", "status", "paused", "resume")
         update["queue"] = "q2"
         assert command_of(a(Status.ASSIGNED), update).dropped == ("assignedTo", "status", "resume")
 
-    def test_the_command_is_the_action_and_the_reason_says_so(self) -> None:
+    def test_the_reason_names_the_command_as_its_action(self) -> None:
         result = execute(
             a(Status.IVR), parsed({"queue": "q1"}), context=CONTEXT, now=NOW, rollout=LEGACY, resource_rev=4
         )
@@ -134,7 +134,7 @@ class TestRows:
             },
         }
 
-    def test_a_refusal_tells_the_way_and_what_would_have_been_dropped(self) -> None:
+    def test_a_refusal_names_the_engine_and_the_fields_that_would_have_been_dropped(self) -> None:
         result = execute(
             a(Status.ASSIGNED),
             parsed({"assignedTo": None, "status": "wrap-up"}),
@@ -146,7 +146,7 @@ class TestRows:
         assert (result.command.name, result.command.actions) == ("queueCommandParams", ())
         assert (result.command.composed, result.command.dropped) == (False, ("status",))
 
-    def test_what_is_so_already_writes_nothing(self) -> None:
+    def test_an_update_that_changes_nothing_writes_nothing(self) -> None:
         for status, update in (
             (Status.ASSIGNED, {"assignedTo": "u1"}),
             (Status.ASSIGNED, {"paused": False}),
@@ -165,7 +165,7 @@ class TestNoQueue:
 
     @EVERY_STATUS
     @pytest.mark.parametrize("named", ["q2", {"id": "q2"}], ids=["id", "object"])
-    def test_the_queue_that_last_revision_names_is_gone_back_to(self, status: Status, named: object) -> None:
+    def test_the_item_goes_back_to_the_queue_that_last_revision_names(self, status: Status, named: object) -> None:
         item = a(status, queue=None, rule=None, last_revision=QueuePass(entered_queue_at=T0, other={"queue": named}))
         after = funnelled(item, {"assignedTo": None})
         assert (after.status, after.queue, after.assigned_to) == (Status.QUEUED, "q2", None)
@@ -176,7 +176,7 @@ class TestNoQueue:
         assert funnelled(item, {"assignedTo": None}).queue == "q1"
 
     @pytest.mark.parametrize("named", [None, "", {}, {"id": None}, {"id": ""}, 5, ["q2"]], ids=repr)
-    def test_what_names_no_queue_is_none(self, named: object) -> None:
+    def test_a_last_revision_without_a_queue_id_is_no_queue(self, named: object) -> None:
         item = a(Status.ASSIGNED, last_revision=QueuePass(other={"queue": named}))
         assert refused(item, {"assignedTo": None}, rollout=LEGACY).code is RefusalCode.NO_QUEUE
 
@@ -205,12 +205,12 @@ class TestTimings:
             entered_queue_at=T0, queue_time_ms=QUARTER_PAST, queue_business_time_ms=QUARTER_PAST, accepted_at=NOW
         )
 
-    def test_a_place_is_kept_where_the_update_says_so(self) -> None:
+    def test_the_update_can_keep_an_older_place(self) -> None:
         kept = T0 - timedelta(hours=1)
         after = funnelled(a(Status.IVR), {"queue": {"id": "q1", "enteredAt": "2022-03-02T18:00:00.000Z"}})
         assert (after.last_revision, after.first_enter_queue_at) == (QueuePass(entered_queue_at=kept), kept)
 
-    def test_wrap_up_and_completed_count_what_was_handled(self) -> None:
+    def test_wrap_up_and_completed_count_the_handle_time(self) -> None:
         item = a(Status.ASSIGNED, last_revision=QueuePass(accepted_at=T0))
         wrapped = funnelled(item, {"status": "wrap-up"})
         assert (wrapped.handle, wrapped.wrap_up) == (
@@ -262,7 +262,7 @@ class TestFlaws:
         assert (after.queued_count, after.last_revision) == (2, QueuePass(entered_queue_at=NOW))
 
     @pytest.mark.parametrize("status", [Status.IVR, Status.QUEUED], ids=lambda status: status.value)
-    def test_unassigning_what_is_nobodys_enters_the_queue_anew(self, status: Status) -> None:
+    def test_unassigning_an_unassigned_item_enters_the_queue_anew(self, status: Status) -> None:
         after = funnelled(a(status, queue="q1"), {"assignedTo": None})
         assert after.status is Status.QUEUED
         assert after.queued_count == a(status).queued_count + 1
@@ -276,7 +276,7 @@ class TestFlaws:
         after = funnelled(a(Status.WRAP_UP, queue="q1"), update)
         assert (after.status, after.assigned_to) == (Status.QUEUED, None)
 
-    def test_who_accepted_last_is_still_said_when_nobody_has_it(self) -> None:
+    def test_accepted_by_stays_when_the_item_is_unassigned(self) -> None:
         assert funnelled(a(Status.ASSIGNED, queue="q1"), {"assignedTo": None}).accepted_by == "u1"
 
     @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ class TestFlaws:
         [{"queue": None}, {"queue": "q2"}, {"assignedTo": None}, {"assignedTo": "u2"}, {"status": "wrap-up"}],
         ids=str,
     )
-    def test_an_offer_is_still_said_when_it_is_over(self, update: Json) -> None:
+    def test_routed_to_stays_when_the_offer_is_over(self, update: Json) -> None:
         assert funnelled(a(Status.ROUTED), update).routed_to == "u1"
 
     def test_wrap_up_from_routed_puts_the_offered_item_among_the_agents_items(self) -> None:
@@ -299,7 +299,7 @@ class TestFlaws:
 
     @pytest.mark.parametrize("status", [status for status in ACTIVE if status is not Status.QUEUED])
     @pytest.mark.parametrize("kind", ["rejectedBy", "timedOut"])
-    def test_an_item_is_put_back_from_every_status_by_anybody(self, status: Status, kind: str) -> None:
+    def test_any_user_can_put_an_item_back_from_every_status(self, status: Status, kind: str) -> None:
         after = funnelled(a(status, queue="q1"), {"routed": {kind: "who was never asked"}})
         assert (after.status, after.assigned_to, after.session) == (Status.QUEUED, None, None)
 

@@ -177,7 +177,7 @@ def test_any_sequence_of_updates_on_items_that_share_sessions(steps: list[Step])
 
 
 @given(steps=sequences())
-def test_all_moves_at_once_end_where_they_end_one_by_one(steps: list[Step]) -> None:
+def test_moves_applied_at_once_end_as_moves_applied_one_by_one(steps: list[Step]) -> None:
     """A transaction applies a batch's moves together."""
     one_by_one = desk()
     moves: list[SessionMove] = []
@@ -188,7 +188,7 @@ def test_all_moves_at_once_end_where_they_end_one_by_one(steps: list[Step]) -> N
 
 
 @given(steps=sequences())
-def test_what_the_composed_way_has_done_it_does_not_do_again(steps: list[Step]) -> None:
+def test_the_composed_engine_is_idempotent(steps: list[Step]) -> None:
     """At the same instant, from the same origin: no revision, no event, no second count."""
     state = desk()
     for step in steps:

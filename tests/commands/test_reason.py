@@ -18,11 +18,11 @@ def test_the_table_has_a_row_for_every_code_in_the_enums_order() -> None:
     assert [code for _, code, _ in ROWS] == [code.value for code in ReasonCode]
 
 
-def test_the_table_names_every_action_but_the_one_that_only_other_services_write() -> None:
+def test_the_table_names_every_action_but_the_one_of_other_services() -> None:
     assert {action for action, _, _ in ROWS} == set(ReasonAction) - {ReasonAction.QUEUE_WORK_ITEM}
 
 
-def test_every_row_says_when() -> None:
+def test_every_row_has_a_meaning() -> None:
     assert all(when for _, _, when in ROWS)
 
 

@@ -78,7 +78,7 @@ NOT_CARRIED_OUT: Final[list[tuple[RefusalCode, Status, Json, EngineRollout, str]
 
 
 @pytest.mark.parametrize(("raw", "sentence"), INVALID, ids=[sentence[:40] for _, sentence in INVALID])
-def test_what_cannot_be_read(raw: Any, sentence: str) -> None:
+def test_messages_of_updates_that_cannot_be_parsed(raw: Any, sentence: str) -> None:
     assert parse_update(raw) == Refusal(code=RefusalCode.INVALID_UPDATE, message=sentence)
 
 
@@ -87,13 +87,13 @@ def test_what_cannot_be_read(raw: Any, sentence: str) -> None:
     NOT_CARRIED_OUT,
     ids=[case[0].value for case in NOT_CARRIED_OUT],
 )
-def test_what_is_not_carried_out(
+def test_messages_of_updates_that_are_not_carried_out(
     code: RefusalCode, status: Status, update: Json, rollout: EngineRollout, sentence: str
 ) -> None:
     assert refused(a(status), update, rollout=rollout) == Refusal(code=code, message=sentence)
 
 
-def test_every_code_is_here() -> None:
+def test_every_code_has_its_message() -> None:
     assert {RefusalCode.INVALID_UPDATE, *(case[0] for case in NOT_CARRIED_OUT)} == set(RefusalCode)
 
 
@@ -105,7 +105,7 @@ def test_every_code_is_here() -> None:
     ],
     ids=str,
 )
-def test_what_the_sync_itself_says_wrongly(raw: Json, sentence: str) -> None:
+def test_messages_of_wrong_updates_from_the_sync(raw: Json, sentence: str) -> None:
     assert parse_update(raw, from_sync=True) == Refusal(code=RefusalCode.INVALID_UPDATE, message=sentence)
 
 

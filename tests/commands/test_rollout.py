@@ -71,7 +71,7 @@ class TestEngine:
         assert carried_out(FOUR, COMPOSED).command.dropped == ()
         assert carried_out(FOUR, LEGACY).command.dropped == ("assignedTo", "status")
 
-    def test_resume_alone_takes_the_composed_way_with_either_engine(self) -> None:
+    def test_the_composed_engine_carries_out_resume_alone_whatever_the_setting(self) -> None:
         for rollout in (COMPOSED, LEGACY):
             result = carried_out({"resume": True}, rollout, item=a(Status.WRAP_UP))
             assert isinstance(result, Applied)
@@ -85,7 +85,7 @@ class TestEngine:
 
 class TestRollOut:
     @pytest.mark.parametrize("name", UPDATE_NAMES)
-    def test_one_update_takes_the_composed_way_and_the_rest_stays(self, name: str) -> None:
+    def test_one_update_is_composed_and_the_rest_stays_in_the_funnel(self, name: str) -> None:
         rollout = rolled_out(name)
         for other, update in SAYING.items():
             command = carried_out(update, rollout).command
@@ -131,7 +131,7 @@ class TestRollOut:
         assert all(carried_out(update, rollout).command.composed for update in SAYING.values())
 
 
-class TestMostFields:
+class TestFieldsMax:
     @pytest.mark.parametrize("origin", UpdateOrigin, ids=lambda origin: origin.value)
     @pytest.mark.parametrize("engine", Engine, ids=lambda engine: engine.value)
     def test_more_are_refused_by_origin_and_the_message_names_fields_and_remedy(
@@ -173,7 +173,7 @@ class TestMostFields:
         update = {"queue.id": "q2", "queue.rule": "r2", "queue.enteredAt": "2022-03-02T18:00:00.000Z"}
         assert refusal_of(update, limited(api=1), UpdateOrigin.API) is None
 
-    def test_it_comes_before_what_the_work_item_has_to_say(self) -> None:
+    def test_it_comes_before_refusals_of_the_work_item(self) -> None:
         completed = a(Status.COMPLETED)
         result = carried_out({**FOUR, "rev": 1}, limited(api=3), item=completed, origin=UpdateOrigin.API)
         assert isinstance(result, Refused)
@@ -185,7 +185,7 @@ class TestMostFields:
         for update in ({"paused": True}, {"paused": False}, {"paused": True, "rev": 1}):
             assert carried_out(update, COMPOSED, origin=origin).command.origin is origin
 
-    def test_where_nobody_says_it_came_from_the_sync(self) -> None:
+    def test_the_default_origin_is_the_sync(self) -> None:
         assert (
             execute(a(Status.IVR), parsed({"paused": True}), context=CONTEXT, now=NOW).command.origin
             is UpdateOrigin.SYNC

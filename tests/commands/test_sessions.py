@@ -116,7 +116,7 @@ class TestChoice:
         assert CONTEXT.session_for("u3", "s3") is None
         assert CONTEXT.session_for("nobody") is None
 
-    def test_the_wanted_one_of_several(self) -> None:
+    def test_the_preferred_session_of_several(self) -> None:
         sessions = {name: Session(id=name, user="u") for name in ("s2", "s1", "s3")}
         context = CommandContext(sessions=sessions)
         assert context.session_for("u") == "s1"
@@ -124,7 +124,9 @@ class TestChoice:
 
     @pytest.mark.parametrize("rollout", [COMPOSED, LEGACY], ids=lambda rollout: rollout.engine.value)
     @pytest.mark.parametrize("update", [{"routed": {"to": "u"}}, {"accepted": {"by": "u"}}], ids=str)
-    def test_an_offer_and_an_acceptance_may_name_one_of_several(self, update: Json, rollout: EngineRollout) -> None:
+    def test_an_offer_and_an_acceptance_may_name_one_of_several_sessions(
+        self, update: Json, rollout: EngineRollout
+    ) -> None:
         context = CommandContext(sessions={name: Session(id=name, user="u") for name in ("s1", "s2")})
         [(field, fields)] = update.items()
         wanted = {field: {**fields, "workSession": "s2"}}

@@ -54,13 +54,13 @@ class TestQueued:
          {"queue": "q2", "assignedTo": "u1"}],
         ids=str,
     )  # fmt: skip
-    def test_leaves_queued_whichever_way(self, update: Json) -> None:
+    def test_leaves_queued_for_any_status(self, update: Json) -> None:
         item = applied(a(Status.QUEUED, queue="q1", last_revision=QueuePass(entered_queue_at=T0)), update)
         assert item.last_revision is not None
         assert item.last_revision.queue_time_ms == WAITED_MS
         assert item.last_revision.entered_queue_at == T0
 
-    def test_a_wait_whose_beginning_is_not_known_counts_as_none(self) -> None:
+    def test_a_wait_without_a_known_start_counts_as_0(self) -> None:
         item = applied(a(Status.QUEUED, queue="q1"), {"queue": None})
         assert item.last_revision == QueuePass(queue_time_ms=0, queue_business_time_ms=0)
 
@@ -136,7 +136,7 @@ class TestWrapUpAndHandle:
         assert item.handle == HandleDuration(time_ms=3000)
 
     @pytest.mark.parametrize("status", [Status.IVR, Status.QUEUED, Status.ROUTED])
-    def test_becomes_wrap_up_from_elsewhere_nobody_handled_it(self, status: Status) -> None:
+    def test_wrap_up_from_another_status_than_assigned_has_no_handle_time(self, status: Status) -> None:
         item = applied(a(status, queue="q1", routed_to="u1"), {"status": "wrap-up"})
         assert item.handle is None
         assert item.wrap_up is not None
@@ -181,7 +181,7 @@ class TestWrapUpAndHandle:
         item = after_updates(a(Status.IVR), (1, {"status": "wrap-up"}), (3, {"resume": True}))
         assert item.wrap_up == StatusDuration(entered_at=T0 + SECOND, time_ms=2000, business_time_ms=None)
 
-    def test_a_resume_to_assigned_of_what_nobody_accepted_before_is_the_acceptance(self) -> None:
+    def test_a_resume_to_assigned_without_an_acceptance_is_the_acceptance(self) -> None:
         waiting = a(Status.WRAP_UP, assigned_to="u1", last_revision=QueuePass(entered_queue_at=T0))
         item = after_updates(waiting, (3, {"resume": True}), (5, {"status": "completed"}))
         assert item.last_revision == QueuePass(entered_queue_at=T0, accepted_at=T0 + 3 * SECOND)
@@ -197,7 +197,7 @@ class TestWrapUpAndHandle:
         assert item.handle is not None
         assert item.handle.time_ms == 3000 + 1000
 
-    def test_handled_since_nobody_knows_when_counts_as_nothing(self) -> None:
+    def test_handle_time_without_a_known_start_counts_as_0(self) -> None:
         item = applied(a(Status.ASSIGNED, assigned_to="u1"), {"status": "completed"})
         assert item.handle == HandleDuration(time_ms=0)
 
@@ -282,7 +282,7 @@ class TestTime:
             assert result.after.ivr.business_time_ms == 0
         assert all(since <= until for since, until in asked)
 
-    def test_what_a_record_holds_besides_is_kept(self) -> None:
+    def test_unmodelled_parts_of_a_record_are_kept(self) -> None:
         stay = StatusDuration(entered_at=T0, other={"colour": "red"})
         item = applied(a(Status.IVR, ivr=stay), {"queue": "q1"})
         assert item.ivr is not None

@@ -188,7 +188,7 @@ def test_resume_is_the_syncs_alone() -> None:
     assert "empty" in faults({"resume": False}, from_sync=True)[0]
 
 
-def test_who_does_not_say_that_it_is_the_sync_is_not() -> None:
+def test_an_update_is_not_the_syncs_by_default() -> None:
     assert isinstance(parse_update({"resume": True}), Refusal)
 
 
@@ -197,7 +197,7 @@ def test_a_resume_written_out_and_read_again_is_the_same() -> None:
     assert parse_update(Update(resume=True).as_wire(), from_sync=True) == Update(resume=True)
 
 
-def test_what_a_sync_knew_travels_beside_the_update_and_is_no_field_of_it() -> None:
+def test_the_revision_that_a_sync_knew_is_accepted_and_is_no_field_of_the_update() -> None:
     assert parse_update({"paused": True, "resource": {"rev": 4}}, from_sync=True) == Update(paused=True)
 
 
@@ -244,7 +244,7 @@ names = st.sampled_from(
 
 
 @given(st.dictionaries(names | st.text(max_size=6), json_values, max_size=5), st.booleans())
-def test_whatever_is_sent_is_read_or_refused_and_never_raises(raw: Json, from_sync: bool) -> None:
+def test_any_json_is_parsed_or_refused_and_never_raises(raw: Json, from_sync: bool) -> None:
     result = parse_update(raw, from_sync=from_sync)
     assert isinstance(result, Update | Refusal)
     if isinstance(result, Refusal):
