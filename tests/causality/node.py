@@ -162,26 +162,26 @@ class Node:
             yield from self._writes()
         if self.budget.foreign:
             for event in (*self.pending, *self.seen):
-                yield f"the predecessor takes {_told(event)}", partial(Node._foreign, event=event)
+                yield f"the predecessor takes {_event_name(event)}", partial(Node._foreign, event=event)
         if self.budget.losses:
             for event in self.pending:
-                yield f"lose {_told(event)}", partial(Node._lose, event=event)
+                yield f"lose {_event_name(event)}", partial(Node._lose, event=event)
 
     def _deliveries(self) -> Iterator[Step]:
         for event in self.pending:
-            yield f"deliver {_told(event)}", partial(Node._deliver, event=event)
+            yield f"deliver {_event_name(event)}", partial(Node._deliver, event=event)
         if self.budget.repeats:
             for event in self.seen:
-                yield f"deliver again {_told(event)}", partial(Node._repeat, event=event)
+                yield f"deliver again {_event_name(event)}", partial(Node._repeat, event=event)
 
     def _meetings(self, name: str, other: Callable[["Node"], None]) -> Iterator["Node"]:
         """The step while another worker loads, between state and documents, or before that worker commits."""
         for event in self.pending:
-            if name == f"deliver {_told(event)}":
+            if name == f"deliver {_event_name(event)}":
                 continue
             for within_load in (True, False):
                 when = "while it loads" if within_load else "before it commits"
-                node = self._copy(f"deliver {_told(event)}, {when}: {name}")
+                node = self._copy(f"deliver {_event_name(event)}, {when}: {name}")
                 node.budget = replace(node.budget, meetings=node.budget.meetings - 1)
                 node._deliver(event, InterruptedStore(node.store, partial(other, node), within_load=within_load))
                 yield node
@@ -335,7 +335,7 @@ class Node:
         return work_item_of(items[-1]) if items else None
 
 
-def _told(event: Event) -> str:
+def _event_name(event: Event) -> str:
     sync = " (sync)" if event.is_sync else ""
     return f"{event.document_id} {event.rev}{sync}"
 

@@ -31,16 +31,16 @@ class Owners:
         await self.world.take(self.c(**(c or {})), self.w(knew=1, **(w or {})))
         return self
 
-    def c(self, *, sync: bool = False, what: str | None = None, **told: Any) -> Json:
+    def c(self, *, sync: bool = False, what: str | None = None, **values: Any) -> Json:
         """The conversation's next revision: `users`, `queue`, any attribute. `sync`: by the predecessor."""
-        if "users" in told:
-            told["assignedUsers"] = list(told.pop("users"))
-        data, changed = self._next(self.world.store.conversation("c-1"), conversation(1), told)
+        if "users" in values:
+            values["assignedUsers"] = list(values.pop("users"))
+        data, changed = self._next(self.world.store.conversation("c-1"), conversation(1), values)
         return self._written(data, changed, what=what, isSync=sync)
 
-    def w(self, *, knew: int | None = None, sync: bool = False, **told: Any) -> Json:
+    def w(self, *, knew: int | None = None, sync: bool = False, **values: Any) -> Json:
         """The work-item's next revision: `user`, `queue`, `session`, any attribute. `knew`: the conversation's."""
-        data, changed = self._next(self.world.store.work_item("w-1"), work_item(1), told)
+        data, changed = self._next(self.world.store.work_item("w-1"), work_item(1), values)
         if changed is None:
             data["attributes"]["resourceRev"] = knew
         reasons = [{"action": "QUEUE_WORK_ITEM", "code": "QUEUE_RULES_HIT", "meta": {"conversationRev": knew}}]
@@ -51,11 +51,11 @@ class Owners:
         self.world.clock.at += PAST_THE_GAP
 
     def _next(
-        self, document: Mapping[str, Any] | None, first: Json, told: Mapping[str, Any]
+        self, document: Mapping[str, Any] | None, first: Json, values: Mapping[str, Any]
     ) -> tuple[Json, Json | None]:
         before: Json = first if document is None else snapshot_of(document)
-        linked = {_LINKED[name][0]: link(_LINKED[name][1], told[name]) for name in told if name in _LINKED}
-        plain = {name: value for name, value in told.items() if name not in _LINKED}
+        linked = {_LINKED[name][0]: link(_LINKED[name][1], values[name]) for name in values if name in _LINKED}
+        plain = {name: value for name, value in values.items() if name not in _LINKED}
         self.world.clock.at += timedelta(seconds=1)
         attributes = {**before["attributes"], **plain, "updatedAt": format_instant(self.world.clock.now())}
         if document is not None:
@@ -64,10 +64,10 @@ class Owners:
         was = {name: (before["attributes"].get(name), value) for name, value in plain.items()}
         return data, None if document is None else changes(was, tuple(linked))
 
-    def _written(self, data: Json, changed: Json | None, **told: Any) -> Json:
+    def _written(self, data: Json, changed: Json | None, **values: Any) -> Json:
         self.world.put(data)
         at = (self.world.clock.now() - START).total_seconds()
-        return event(data, at=at, changes=changed, **told)
+        return event(data, at=at, changes=changed, **values)
 
 
 async def begun(c: Mapping[str, Any] | None = None, w: Mapping[str, Any] | None = None, **options: Any) -> Owners:

@@ -129,15 +129,15 @@ def as_it_will_be(w: Json, update: Json) -> Json:
     return {**w, **after, "queue": None if after["queue"] is None else {"id": after["queue"]}}
 
 
-def in_order_of_the_tables(told: Json) -> Json:
+def in_order_of_the_tables(answer: Json) -> Json:
     """The answer with its reasons sorted within each table, B before A: the text gives no order within a table, nor one
     to suppressed fields."""
-    reasons: list[Json] = told["reasons"]
+    reasons: list[Json] = answer["reasons"]
     in_place = [each["action"] for each in reasons]
     reasons = sorted(reasons, key=lambda each: (in_place.index(each["action"]), repr(each)))
     return {
-        **told,
+        **answer,
         "reasons": reasons,
         "actions": in_place,
-        "suppressed": sorted(told["suppressed"], key=lambda each: FIELDS.index(each["field"])),
+        "suppressed": sorted(answer["suppressed"], key=lambda each: FIELDS.index(each["field"])),
     }

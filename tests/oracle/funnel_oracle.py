@@ -73,10 +73,10 @@ def dropped(update: Json) -> list[str]:
 def carry_out(before: Json, update: Json, *, queues: list[Json], sessions: list[Json], now: str) -> Json:
     """`{"refusal": code}`, or `{"workItem": …, "place": …}`; with the command's name and what it drops."""
     row = winner(update)
-    told: Json = {"name": row.command_name, "dropped": dropped(update)}
+    answer: Json = {"name": row.command_name, "dropped": dropped(update)}
     refusal = refusal_of(before, update, queues)
     if refusal is not None:
-        return {**told, "refusal": refusal}
+        return {**answer, "refusal": refusal}
     after = dict(before)
     does = row.from_assigned if row.from_assigned and before["status"] == "assigned" else row.does
     for words in does.split("; "):
@@ -86,7 +86,7 @@ def carry_out(before: Json, update: Json, *, queues: list[Json], sessions: list[
     if after != before:
         after["rev"] = before["rev"] + 1
         after["updatedAt"] = now
-    return {**told, "workItem": after, "place": place_of(after)}
+    return {**answer, "workItem": after, "place": place_of(after)}
 
 
 def refusal_of(before: Json, update: Json, queues: list[Json]) -> str | None:

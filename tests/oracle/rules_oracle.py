@@ -62,12 +62,12 @@ def table_b(c: Json, w: Json, policy: str = "legacy") -> list[tuple[str, Json]]:
     if c["deleted"]:
         return [("B9", {"status": "completed"})]
     fired: list[tuple[str, Json]] = []
-    nobody = c["assignedUsers"] == []
-    if not nobody and w["assignedTo"] not in c["assignedUsers"]:
+    unassigned = c["assignedUsers"] == []
+    if not unassigned and w["assignedTo"] not in c["assignedUsers"]:
         fired.append(("B1", {"assignedTo": c["assignedUsers"][0]}))
-    if nobody and c["queue"] is None and w["assignedTo"] is not None and w["queue"] is None:
+    if unassigned and c["queue"] is None and w["assignedTo"] is not None and w["queue"] is None:
         fired.append(("B2", {"assignedTo": None, "queue": None}))
-    if nobody and (c["queue"] is not None or w["queue"] is not None) and w["assignedTo"] is not None:
+    if unassigned and (c["queue"] is not None or w["queue"] is not None) and w["assignedTo"] is not None:
         fired.append(("B3", {"assignedTo": None}))
     if c["status"] == "snoozed" and not w["paused"]:
         fired.append(("B4", {"paused": True}))

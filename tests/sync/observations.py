@@ -14,10 +14,10 @@ def conversation_event(
     rev: int, *fields: Field, sync: bool = False, deletion: bool = False, **values: Any
 ) -> Observation:
     """A conversation's event that changed `fields`; values that are not given follow from the revision."""
-    told: dict[Field, Any] = {name: f"{name} at {rev}" for name in FIELDS}
-    told.update({name: values[name] for name in FIELDS if name in values})
+    shared: dict[Field, Any] = {name: f"{name} at {rev}" for name in FIELDS}
+    shared.update({name: values[name] for name in FIELDS if name in values})
     return Observation(
-        side="conversation", rev=rev, is_sync=sync, fields=frozenset(fields), values=told, deletion=deletion
+        side="conversation", rev=rev, is_sync=sync, fields=frozenset(fields), values=shared, deletion=deletion
     )
 
 
@@ -40,9 +40,9 @@ def seen(*events: Observation, state: SyncState = EMPTY) -> SyncState:
     return reduce(observe, events, state)
 
 
-def a_conversation(**told: Any) -> Conversation:
-    return Conversation(**{"id": "c", "rev": 6, "status": ConversationStatus.OPEN, **told})
+def a_conversation(**overrides: Any) -> Conversation:
+    return Conversation(**{"id": "c", "rev": 6, "status": ConversationStatus.OPEN, **overrides})
 
 
-def a_work_item(**told: Any) -> WorkItem:
-    return WorkItem(**{"id": "w1", "rev": 3, "status": Status.IVR, "number": 1, **told})
+def a_work_item(**overrides: Any) -> WorkItem:
+    return WorkItem(**{"id": "w1", "rev": 3, "status": Status.IVR, "number": 1, **overrides})

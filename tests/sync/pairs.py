@@ -19,41 +19,41 @@ Json = dict[str, Any]
 NOW: Final = datetime(2024, 5, 6, tzinfo=UTC)
 
 
-def c(**told: Any) -> Json:
+def c(**data: Any) -> Json:
     """An open conversation, unassigned, without a queue."""
     base = {"id": "c", "rev": 3, "status": "open", "assignedUsers": [], "queue": None, "ended": False, "deleted": False}
-    return {**base, **told}
+    return {**base, **data}
 
 
-def w(**told: Any) -> Json:
+def w(**data: Any) -> Json:
     """A work-item in ivr, unassigned, without a queue."""
-    return {"id": "w", "rev": 5, "status": "ivr", "assignedTo": None, "queue": None, "paused": False, **told}
+    return {"id": "w", "rev": 5, "status": "ivr", "assignedTo": None, "queue": None, "paused": False, **data}
 
 
-def conversation_of(told: Json | None) -> Conversation | None:
-    if told is None:
+def conversation_of(data: Json | None) -> Conversation | None:
+    if data is None:
         return None
     return Conversation(
-        id=told["id"],
-        rev=told["rev"],
-        status=ConversationStatus(told["status"]),
-        assigned_users=tuple(told["assignedUsers"]),
-        queue=told["queue"]["id"] if told["queue"] else None,
-        ended=told["ended"],
-        deleted=told["deleted"],
+        id=data["id"],
+        rev=data["rev"],
+        status=ConversationStatus(data["status"]),
+        assigned_users=tuple(data["assignedUsers"]),
+        queue=data["queue"]["id"] if data["queue"] else None,
+        ended=data["ended"],
+        deleted=data["deleted"],
     )
 
 
-def work_item_of(told: Json | None) -> WorkItem | None:
-    if told is None:
+def work_item_of(data: Json | None) -> WorkItem | None:
+    if data is None:
         return None
     return WorkItem(
-        id=told["id"],
-        rev=told["rev"],
-        status=Status(told["status"]),
-        assigned_to=told["assignedTo"],
-        queue=told["queue"]["id"] if told["queue"] else None,
-        paused=told["paused"],
+        id=data["id"],
+        rev=data["rev"],
+        status=Status(data["status"]),
+        assigned_to=data["assignedTo"],
+        queue=data["queue"]["id"] if data["queue"] else None,
+        paused=data["paused"],
     )
 
 
@@ -126,10 +126,10 @@ KNOWN: Final = {NewerSide.CONVERSATION: 2, NewerSide.WORK_ITEM: 2, NewerSide.UND
 """The conversation revision that last changed a field, and the one that the work-item's write knew."""
 
 
-def in_any_order(told: Json) -> Json:
+def in_any_order(data: Json) -> Json:
     """The answer with its reasons sorted: docs/rules.md gives them no order."""
-    return {**told, "reasons": sorted(told["reasons"], key=repr)}
+    return {**data, "reasons": sorted(data["reasons"], key=repr)}
 
 
-def rules_of(told: Json) -> set[str]:
-    return {reason["meta"]["rule"] for reason in told["reasons"] if "rule" in reason["meta"]}
+def rules_of(data: Json) -> set[str]:
+    return {reason["meta"]["rule"] for reason in data["reasons"] if "rule" in reason["meta"]}

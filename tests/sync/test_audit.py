@@ -91,5 +91,5 @@ def test_a_missing_value_is_null_and_no_key_is_left_out() -> None:
 
 
 def test_a_command_that_dropped_nothing_has_no_such_key() -> None:
-    told = replace(FULL, command=replace(COMMAND, dropped=())).as_wire()["command"]
-    assert set(told) == {"engine", "name", "actions", "fields"}
+    found = replace(FULL, command=replace(COMMAND, dropped=())).as_wire()["command"]
+    assert set(found) == {"engine", "name", "actions", "fields"}

@@ -23,14 +23,14 @@ BOTH = pytest.mark.parametrize("side", ["conversation", "work-item"])
 STALE: Final[dict[Side, int]] = {"conversation": 5, "work-item": 2}
 
 
-def closed(side: Side, **told: Any) -> SkipCode | None:
-    return first_closed_gate(**{**OPEN, "side": side, **told})
+def closed(side: Side, **overrides: Any) -> SkipCode | None:
+    return first_closed_gate(**{**OPEN, "side": side, **overrides})
 
 
 @BOTH
 class TestEveryGate:
     @pytest.mark.parametrize(
-        ("told", "skip"),
+        ("overrides", "skip"),
         [
             ({}, None),
             ({"supported": False}, ReasonCode.UNSUPPORTED_EVENT),
@@ -40,17 +40,17 @@ class TestEveryGate:
             ({"rev": 9}, None),
             ({"rev": 1}, ReasonCode.STALE_REV),
         ],
-        ids=lambda told: getattr(told, "value", None) or "-".join(told or ["open"]),
+        ids=lambda overrides: getattr(overrides, "value", None) or "-".join(overrides or ["open"]),
     )
-    def test_by_its_code(self, side: Side, told: dict[str, Any], skip: SkipCode | None) -> None:
-        assert closed(side, **told) is skip
+    def test_by_its_code(self, side: Side, overrides: dict[str, Any], skip: SkipCode | None) -> None:
+        assert closed(side, **overrides) is skip
 
     def test_the_first_closed_gate_names_the_reason(self, side: Side) -> None:
-        told: dict[str, Any] = {"supported": False, "is_sync": True, "conversation": None, "item": None, "rev": 1}
-        order = [closed(side, **told)]
+        overrides: dict[str, Any] = {"supported": False, "is_sync": True, "conversation": None, "item": None, "rev": 1}
+        order = [closed(side, **overrides)]
         for opened in ("supported", "is_sync", "conversation", "item", "rev"):
-            told[opened] = OPEN[opened]
-            order.append(closed(side, **told))
+            overrides[opened] = OPEN[opened]
+            order.append(closed(side, **overrides))
         assert order == [
             ReasonCode.UNSUPPORTED_EVENT,
             ReasonCode.IS_SYNC,
@@ -65,13 +65,13 @@ class TestEveryGate:
 class TestAnEventThatMayReleaseAWaitingField:
     """A sync's event or one of an unsupported name is observed, so it may decide a field."""
 
-    @pytest.mark.parametrize("told", [{"is_sync": True}, {"supported": False}], ids=["sync", "unsupported"])
-    def test_it_passes_where_a_field_waits(self, side: Side, told: dict[str, Any]) -> None:
-        assert closed(side, **told, releases=True) is None
+    @pytest.mark.parametrize("overrides", [{"is_sync": True}, {"supported": False}], ids=["sync", "unsupported"])
+    def test_it_passes_where_a_field_waits(self, side: Side, overrides: dict[str, Any]) -> None:
+        assert closed(side, **overrides, releases=True) is None
 
-    @pytest.mark.parametrize("told", [{"is_sync": True}, {"supported": False}], ids=["sync", "unsupported"])
-    def test_even_a_stale_one(self, side: Side, told: dict[str, Any]) -> None:
-        assert closed(side, **told, releases=True, rev=STALE[side]) is None
+    @pytest.mark.parametrize("overrides", [{"is_sync": True}, {"supported": False}], ids=["sync", "unsupported"])
+    def test_even_a_stale_one(self, side: Side, overrides: dict[str, Any]) -> None:
+        assert closed(side, **overrides, releases=True, rev=STALE[side]) is None
 
     def test_not_before_there_is_a_pair(self, side: Side) -> None:
         assert closed(side, is_sync=True, releases=True, conversation=None) is ReasonCode.NO_CONVERSATION
@@ -97,7 +97,9 @@ class TestACompletionStillToBeTakenIn:
     def test_on_either_sides_event(self, side: Side) -> None:
         assert closed(side, item=self.COMPLETED) is None
 
-    @pytest.mark.parametrize("told", [{"status": ConversationStatus.DONE}, {"deleted": True}], ids=["done", "deleted"])
-    def test_not_where_the_conversation_is(self, side: Side, told: dict[str, Any]) -> None:
-        over = a_conversation(rev=6, **told)
+    @pytest.mark.parametrize(
+        "overrides", [{"status": ConversationStatus.DONE}, {"deleted": True}], ids=["done", "deleted"]
+    )
+    def test_not_where_the_conversation_is(self, side: Side, overrides: dict[str, Any]) -> None:
+        over = a_conversation(rev=6, **overrides)
         assert closed(side, item=self.COMPLETED, conversation=over) is ReasonCode.NO_ACTIVE_WORK_ITEM

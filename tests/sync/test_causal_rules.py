@@ -61,13 +61,13 @@ def test_a_rule_fires_where_its_side_is_newer_and_says_why(
     case: str, conversation: Json, item: Json, write: dict[str, Any], code: str
 ) -> None:
     rule = identity(case)
-    told = causal_answer(conversation, item, own_side(rule))
+    found = causal_answer(conversation, item, own_side(rule))
     forward = rule.startswith("B")
     action = "SYNC_WORK_ITEM" if forward else "SYNC_CONVERSATION"
-    assert (told["outcome"], told["direction"]) == ("applied", "forward" if forward else "reverse")
-    assert write.items() <= told["updatedWorkItem" if forward else "updatedConversation"].items()
-    assert told["updatedConversation" if forward else "updatedWorkItem"] is None
-    assert {"action": action, "code": code, "meta": {"rule": rule, "policy": "causal"}} in told["reasons"]
+    assert (found["outcome"], found["direction"]) == ("applied", "forward" if forward else "reverse")
+    assert write.items() <= found["updatedWorkItem" if forward else "updatedConversation"].items()
+    assert found["updatedConversation" if forward else "updatedWorkItem"] is None
+    assert {"action": action, "code": code, "meta": {"rule": rule, "policy": "causal"}} in found["reasons"]
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_a_rule_fires_where_its_side_is_newer_and_says_why(
 def test_where_causal_is_wider_the_rule_fires_alone(
     case: str, conversation: Json, item: Json, write: dict[str, Any], code: str
 ) -> None:
-    told = causal_answer(conversation, item, own_side(case))
-    assert rules_of(told) == {identity(case)}
-    assert (told["updatedWorkItem"] or told["updatedConversation"]) == write
+    found = causal_answer(conversation, item, own_side(case))
+    assert rules_of(found) == {identity(case)}
+    assert (found["updatedWorkItem"] or found["updatedConversation"]) == write
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ class TestSuppressedFields:
         ],
     )
     def test_once_a_field_with_what_was_changed_and_known(self, newer: NewerSide, code: str) -> None:
-        told = causal_answer(self.C, self.W, {**C_NEWER, "assignee": newer})
-        assert told["suppressed"] == [
+        found = causal_answer(self.C, self.W, {**C_NEWER, "assignee": newer})
+        assert found["suppressed"] == [
             {"field": "assignee", "code": code, "conversationRev": CHANGED[newer], "knownRev": KNOWN[newer]}
         ]
 
@@ -127,15 +127,15 @@ class TestSuppressedFields:
 
     def test_a_field_that_the_newer_side_cannot_carry_is_reported_all_the_same(self) -> None:
         """A work-item un-assigned in ivr leaves the conversation's agent, who is not assigned to it again."""
-        told = causal_answer(c(assignedUsers=["u1"]), w(status="ivr"), W_NEWER)
-        assert told["reasons"] == [{"action": "SKIP_SYNC", "code": "IN_SYNC", "meta": {}}]
-        assert [each["code"] for each in told["suppressed"]] == ["WORK_ITEM_IS_NEWER"]
+        found = causal_answer(c(assignedUsers=["u1"]), w(status="ivr"), W_NEWER)
+        assert found["reasons"] == [{"action": "SKIP_SYNC", "code": "IN_SYNC", "meta": {}}]
+        assert [each["code"] for each in found["suppressed"]] == ["WORK_ITEM_IS_NEWER"]
 
     def test_of_the_pair_as_it_was_read(self) -> None:
         """A3 fires only after the queue was synced forward; it does not fire on the pair as read."""
-        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**C_NEWER, "assignee": NewerSide.UNDECIDED})
-        assert rules_of(told) == {"B8"}
-        assert {(each["field"], each["code"]) for each in told["suppressed"]} == {
+        found = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**C_NEWER, "assignee": NewerSide.UNDECIDED})
+        assert rules_of(found) == {"B8"}
+        assert {(each["field"], each["code"]) for each in found["suppressed"]} == {
             ("assignee", "FIELD_WAITS"),
             ("queue", "CONVERSATION_IS_NEWER"),
         }
@@ -143,19 +143,19 @@ class TestSuppressedFields:
 
 class TestAwaiting:
     def test_every_field_that_differs_waits(self) -> None:
-        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), ALL_WAIT)
-        assert told["reasons"] == [{"action": "SKIP_SYNC", "code": "AWAITING_EARLIER_EVENT", "meta": {}}]
+        found = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), ALL_WAIT)
+        assert found["reasons"] == [{"action": "SKIP_SYNC", "code": "AWAITING_EARLIER_EVENT", "meta": {}}]
 
     def test_not_where_nothing_differs(self) -> None:
         assert causal_answer(c(), w(), ALL_WAIT)["reasons"][0]["code"] == "IN_SYNC"
 
     def test_not_where_one_of_them_is_decided_but_cannot_be_carried(self) -> None:
-        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**ALL_WAIT, "assignee": NewerSide.WORK_ITEM})
-        assert told["reasons"][0]["code"] == "IN_SYNC"
+        found = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**ALL_WAIT, "assignee": NewerSide.WORK_ITEM})
+        assert found["reasons"][0]["code"] == "IN_SYNC"
 
     def test_the_decided_ones_are_written_whatever_waits(self) -> None:
-        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**ALL_WAIT, "queue": NewerSide.CONVERSATION})
-        assert rules_of(told) == {"B8"}
+        found = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**ALL_WAIT, "queue": NewerSide.CONVERSATION})
+        assert rules_of(found) == {"B8"}
 
     def test_a_snooze_never_waits(self) -> None:
         assert rules_of(causal_answer(c(status="snoozed"), w(), ALL_WAIT)) == {"B4"}
@@ -168,29 +168,29 @@ class TestBFirstThenA:
     """Table A is asked about the work-item as the commands leave it."""
 
     def test_a_queue_synced_forward_makes_an_ivr_item_queued_and_only_then_a3_applies(self) -> None:
-        told = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**C_NEWER, "assignee": NewerSide.WORK_ITEM})
-        assert [reason["meta"]["rule"] for reason in told["reasons"]] == ["B8", "A3"]
-        assert told["direction"] == "both"
-        assert told["updatedWorkItem"] == {"queue": {"id": "q1"}}
-        assert told["updatedConversation"] == {"assignedUsers": []}
+        found = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**C_NEWER, "assignee": NewerSide.WORK_ITEM})
+        assert [reason["meta"]["rule"] for reason in found["reasons"]] == ["B8", "A3"]
+        assert found["direction"] == "both"
+        assert found["updatedWorkItem"] == {"queue": {"id": "q1"}}
+        assert found["updatedConversation"] == {"assignedUsers": []}
 
     def test_a_resumed_item_is_no_longer_in_wrap_up_when_a_is_asked(self) -> None:
-        told = causal_answer(
+        found = causal_answer(
             c(assignedUsers=["u1"]), w(status="wrap-up", queue=Q1), {**W_NEWER, "ended": NewerSide.CONVERSATION}
         )
-        assert [reason["meta"]["rule"] for reason in told["reasons"]] == ["B10", "A3", "A5"]
+        assert [reason["meta"]["rule"] for reason in found["reasons"]] == ["B10", "A3", "A5"]
 
     def test_a_completed_one_takes_no_more_than_a1(self) -> None:
-        told = causal_answer(
+        found = causal_answer(
             c(status="done", queue=Q1), w(status="queued", queue=Q2), {**W_NEWER, "status": NewerSide.CONVERSATION}
         )
-        assert [reason["meta"]["rule"] for reason in told["reasons"]] == ["B6"]
-        assert told["updatedConversation"] is None
+        assert [reason["meta"]["rule"] for reason in found["reasons"]] == ["B6"]
+        assert found["updatedConversation"] is None
 
     def test_a_field_is_never_written_on_both_sides(self) -> None:
-        told = causal_answer(
+        found = causal_answer(
             c(assignedUsers=["u1"], queue=Q1), w(status="assigned", assignedTo="u2", queue=Q2),
             {**C_NEWER, "queue": NewerSide.WORK_ITEM},
         )  # fmt: skip
-        assert told["updatedWorkItem"] == {"assignedTo": "u1"}
-        assert told["updatedConversation"] == {"queue": {"id": "q2"}}
+        assert found["updatedWorkItem"] == {"assignedTo": "u1"}
+        assert found["updatedConversation"] == {"queue": {"id": "q2"}}

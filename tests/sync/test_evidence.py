@@ -24,13 +24,13 @@ CREATED: Final = work_item_event(1, *FIELDS, knew=4)
 
 
 def given(
-    *events: Observation, conversation_rev: int = 6, item_rev: int = 3, ages: DocumentAges = YOUNG, **told: Any
+    *events: Observation, conversation_rev: int = 6, item_rev: int = 3, ages: DocumentAges = YOUNG, **overrides: Any
 ) -> Evidence:
     """The evidence of a pair at these revisions after these events; decided before unless given otherwise."""
-    state = replace(seen(*events), reconciled=told.pop("reconciled_before", True))
-    trigger = told.pop("trigger", None)
+    state = replace(seen(*events), reconciled=overrides.pop("reconciled_before", True))
+    trigger = overrides.pop("trigger", None)
     return evidence_of(
-        state, a_conversation(rev=conversation_rev, **told), a_work_item(rev=item_rev), ages=ages, trigger=trigger
+        state, a_conversation(rev=conversation_rev, **overrides), a_work_item(rev=item_rev), ages=ages, trigger=trigger
     )
 
 
@@ -181,12 +181,12 @@ class TestOldNews:
         assert given(CREATED, conversation_event(6, "queue"), item_rev=9, ages=C_OLD).newer_side("queue") is WAITS
         assert given(CREATED, conversation_event(6), item_rev=1, ages=W_OLD).newer_side("queue") is WAITS
 
-    @pytest.mark.parametrize(("name", "told"), CHANGES, ids=[name for name, _ in CHANGES])
+    @pytest.mark.parametrize(("name", "overrides"), CHANGES, ids=[name for name, _ in CHANGES])
     def test_a_value_that_differs_from_the_view_counts_as_changed_at_the_stored_revision(
-        self, name: Field, told: dict[str, Any]
+        self, name: Field, overrides: dict[str, Any]
     ) -> None:
         state = after_reconcile(EMPTY, a_conversation(rev=4), a_work_item(rev=1), now=datetime(2024, 5, 6, tzinfo=UTC))
-        about = evidence_of(state, a_conversation(rev=9, **told), a_work_item(rev=1), ages=C_OLD, trigger=None)
+        about = evidence_of(state, a_conversation(rev=9, **overrides), a_work_item(rev=1), ages=C_OLD, trigger=None)
         assert about.state.changed == {name: 9}
         assert {other for other in FIELDS if about.newer_side(other) is C} == {name, "paused"}
 
@@ -208,8 +208,8 @@ class TestOldNews:
 class TestFirstSight:
     """A pair never decided, the other document old news: fields that the event does not declare go its own way."""
 
-    def at_first(self, *events: Observation, trigger: Trigger, ages: DocumentAges, **told: Any) -> Evidence:
-        return given(*events, reconciled_before=False, trigger=trigger, ages=ages, **told)
+    def at_first(self, *events: Observation, trigger: Trigger, ages: DocumentAges, **overrides: Any) -> Evidence:
+        return given(*events, reconciled_before=False, trigger=trigger, ages=ages, **overrides)
 
     def test_of_a_conversations_event_it_is_newer_in_every_field(self) -> None:
         about = self.at_first(conversation_event(6), trigger=Trigger(side="conversation", rev=6), ages=W_OLD)

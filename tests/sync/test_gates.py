@@ -24,13 +24,13 @@ BOTH = pytest.mark.parametrize("trigger", ["conversation", "work-item"])
 
 def code(asked: Json) -> str | None:
     """The closed gate; None where the event passed and a rule wrote."""
-    told = answer(asked)
-    if told["outcome"] == "applied":
+    found = answer(asked)
+    if found["outcome"] == "applied":
         return None
-    assert told["direction"] is None
-    assert told["updatedConversation"] is None
-    assert told["updatedWorkItem"] is None
-    [reason] = told["reasons"]
+    assert found["direction"] is None
+    assert found["updatedConversation"] is None
+    assert found["updatedWorkItem"] is None
+    [reason] = found["reasons"]
     assert reason["action"] == "SKIP_SYNC"
     assert reason["meta"] == {}
     return str(reason["code"])

@@ -43,11 +43,11 @@ def conversation_data(rev: int, **attributes: Any) -> dict[str, Any]:
 
 
 def work_item_data(rev: int, **attributes: Any) -> dict[str, Any]:
-    told = {"resourceType": "conversation", "status": "ivr", "paused": False, "workItemNumber": 1, "rev": rev}
+    base = {"resourceType": "conversation", "status": "ivr", "paused": False, "workItemNumber": 1, "rev": rev}
     return {
         "id": "w",
         "type": "work_item",
-        "attributes": {**told, **attributes},
+        "attributes": {**base, **attributes},
         "relationships": {"resource": {"data": {"type": "conversation", "id": "c"}}},
     }
 

@@ -112,16 +112,16 @@ class TestAgree:
             ("queue", {"queue": "q1"}, {}, False),
             ("queue", {}, {"queue": "q1"}, False),
             *(
-                ("status", {"status": told}, {"status": status}, (told == "done") is (status == "completed"))
-                for told, status in product(ConversationStatus, Status)
+                ("status", {"status": value}, {"status": status}, (value == "done") is (status == "completed"))
+                for value, status in product(ConversationStatus, Status)
             ),
             *(
-                ("ended", {"ended": told}, {"status": status}, told is (status == "wrap-up"))
-                for told, status in product((False, True), Status)
+                ("ended", {"ended": value}, {"status": status}, value is (status == "wrap-up"))
+                for value, status in product((False, True), Status)
             ),
             *(
-                ("paused", {"status": told}, {"paused": paused}, (told == "snoozed") is paused)
-                for told, paused in product(ConversationStatus, (False, True))
+                ("paused", {"status": value}, {"paused": paused}, (value == "snoozed") is paused)
+                for value, paused in product(ConversationStatus, (False, True))
             ),
         ],
     )

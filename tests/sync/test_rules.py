@@ -126,16 +126,16 @@ def ask(rule: str, conversation: Json, item: Json) -> Json:
 def test_a_rule_fires_alone_and_says_why(
     rule: str, conversation: Json, item: Json, write: dict[str, Any], code: str
 ) -> None:
-    told = ask(rule, conversation, item)
+    found = ask(rule, conversation, item)
     identity = rule.split("-", maxsplit=1)[0]
     forward = identity.startswith("B")
-    assert told["outcome"] == "applied"
-    assert told["direction"] == ("forward" if forward else "reverse")
-    assert told["updatedWorkItem" if forward else "updatedConversation"] == write
-    assert told["updatedConversation" if forward else "updatedWorkItem"] is None
-    assert told["suppressed"] == []
+    assert found["outcome"] == "applied"
+    assert found["direction"] == ("forward" if forward else "reverse")
+    assert found["updatedWorkItem" if forward else "updatedConversation"] == write
+    assert found["updatedConversation" if forward else "updatedWorkItem"] is None
+    assert found["suppressed"] == []
     action = "SYNC_WORK_ITEM" if forward else "SYNC_CONVERSATION"
-    assert told["reasons"] == [{"action": action, "code": code, "meta": {"rule": identity, "policy": "legacy"}}]
+    assert found["reasons"] == [{"action": action, "code": code, "meta": {"rule": identity, "policy": "legacy"}}]
 
 
 @pytest.mark.parametrize(("rule", "conversation", "item"), DOES_NOT_FIRE, ids=[case[0] for case in DOES_NOT_FIRE])
@@ -147,37 +147,37 @@ def test_a_rule_does_not_fire_on_the_nearest_pair(rule: str, conversation: Json,
 def test_rules_that_fire_together_make_one_write(
     rules: str, conversation: Json, item: Json, update: dict[str, Any]
 ) -> None:
-    told = ask(rules, conversation, item)
-    assert rules_of(told) == set(rules.split("+"))
-    assert told["updatedConversation" if rules.startswith("A") else "updatedWorkItem"] == update
+    found = ask(rules, conversation, item)
+    assert rules_of(found) == set(rules.split("+"))
+    assert found["updatedConversation" if rules.startswith("A") else "updatedWorkItem"] == update
 
 
 @pytest.mark.parametrize("rule", ["A1", "A2", "A3", "A4", "A5-other", "A6"])
 def test_a_conversations_event_asks_table_b_alone(rule: str) -> None:
     _, conversation, item, _, _ = next(case for case in FIRES if case[0] == rule)
-    told = answer(question("conversation", conversation, item))
-    assert told["updatedConversation"] is None
-    assert not {one for one in rules_of(told) if one.startswith("A")}
+    found = answer(question("conversation", conversation, item))
+    assert found["updatedConversation"] is None
+    assert not {one for one in rules_of(found) if one.startswith("A")}
 
 
 @pytest.mark.parametrize("rule", ["B1", "B2", "B3-queue-of-c", "B4", "B5", "B6", "B7", "B8-queued", "B9"])
 def test_a_work_items_event_asks_table_a_alone(rule: str) -> None:
     _, conversation, item, _, _ = next(case for case in FIRES if case[0] == rule)
-    told = answer(question("work-item", conversation, item))
-    assert told["updatedWorkItem"] is None
-    assert not {one for one in rules_of(told) if one.startswith("B")}
+    found = answer(question("work-item", conversation, item))
+    assert found["updatedWorkItem"] is None
+    assert not {one for one in rules_of(found) if one.startswith("B")}
 
 
 class TestCapturedIncidents:
     def test_2021_a_conversation_without_a_queue_unassigns_and_dequeues(self) -> None:
-        told = ask("B2", c(rev=19), w(status="assigned", assignedTo="5f7d064afcc10579957f9217"))
-        assert told["updatedWorkItem"] == {"assignedTo": None, "queue": None}
+        found = ask("B2", c(rev=19), w(status="assigned", assignedTo="5f7d064afcc10579957f9217"))
+        assert found["updatedWorkItem"] == {"assignedTo": None, "queue": None}
 
     def test_2021_a_conversation_with_a_queue_unassigns_and_queues(self) -> None:
-        told = ask("B3", c(rev=19, queue=Q1), w(status="assigned", assignedTo="5f7d064afcc10579957f9217"))
-        assert told["updatedWorkItem"] == {"assignedTo": None, "queue": {"id": "q1"}}
+        found = ask("B3", c(rev=19, queue=Q1), w(status="assigned", assignedTo="5f7d064afcc10579957f9217"))
+        assert found["updatedWorkItem"] == {"assignedTo": None, "queue": {"id": "q1"}}
 
     def test_2022_legacy_removes_the_workflows_assignment_as_in_production(self) -> None:
         conversation = c(rev=6, assignedUsers=["61a6a83fdf1e2d21501a77c1"], queue=Q1)
-        told = ask("A3", conversation, w(rev=2, status="queued", queue=Q1))
-        assert told["updatedConversation"] == {"assignedUsers": []}
+        found = ask("A3", conversation, w(rev=2, status="queued", queue=Q1))
+        assert found["updatedConversation"] == {"assignedUsers": []}

@@ -12,7 +12,7 @@ NOTHING: dict[str, Any] = {"assignee": [], "queue": None, "status": False, "ende
 
 
 @pytest.mark.parametrize(
-    ("told", "says"),
+    ("overrides", "values"),
     [
         ({}, {}),
         ({"assigned_users": ("u2", "u1")}, {"assignee": ["u2", "u1"]}),
@@ -25,9 +25,9 @@ NOTHING: dict[str, Any] = {"assignee": [], "queue": None, "status": False, "ende
     ],
     ids=str,
 )
-def test_a_conversations_shared_values(told: dict[str, Any], says: dict[str, Any]) -> None:
-    conversation = Conversation(**{"id": "c", "rev": 6, "status": ConversationStatus.OPEN, **told})
-    assert shared_values(conversation) == {**NOTHING, **says}
+def test_a_conversations_shared_values(overrides: dict[str, Any], values: dict[str, Any]) -> None:
+    conversation = Conversation(**{"id": "c", "rev": 6, "status": ConversationStatus.OPEN, **overrides})
+    assert shared_values(conversation) == {**NOTHING, **values}
 
 
 def test_an_event_of_the_revision_that_was_reconciled_does_not_take_back_what_is_known_since() -> None:

@@ -127,10 +127,10 @@ class TestShadow:
         assert end.audit.policy == "legacy"
         assert end.audit.updated_conversation == {"assignedUsers": [], "rev": 2}
         assert owners.world.c().assigned_users == ()
-        told = end.audit.as_wire()["shadow"]
-        assert (told["outcome"], told["updatedConversation"], told["updatedWorkItem"]) == ("skipped", None, None)
-        assert told["reasons"] == [{"action": "SKIP_SYNC", "code": "AWAITING_EARLIER_EVENT", "meta": {}}]
-        assert {each["field"]: each["code"] for each in told["suppressed"]} == {"assignee": "FIELD_WAITS"}
+        found = end.audit.as_wire()["shadow"]
+        assert (found["outcome"], found["updatedConversation"], found["updatedWorkItem"]) == ("skipped", None, None)
+        assert found["reasons"] == [{"action": "SKIP_SYNC", "code": "AWAITING_EARLIER_EVENT", "meta": {}}]
+        assert {each["field"]: each["code"] for each in found["suppressed"]} == {"assignee": "FIELD_WAITS"}
         assert code_of(await owners.world.one(assigned)) == "STALE_REV"
 
     async def test_where_both_write_the_same_the_audit_has_none(self) -> None:
@@ -150,7 +150,7 @@ class TestShadow:
         assert owners.world.w().status == "wrap-up"
 
     async def test_it_stores_and_announces_what_legacy_does(self) -> None:
-        told = {}
+        found = {}
         for policy in (PolicyInUse.SHADOW, PolicyInUse.LEGACY):
             owners = await begun(policy=policy)
             queued, assigned = owners.w(knew=1, queue="q-1", status="queued"), owners.c(users=["u-1"])
@@ -160,5 +160,5 @@ class TestShadow:
             owners.c(users=["u-2"])
             owners.pass_the_gap()
             await owners.world.one(owners.w(knew=2, priority=3))
-            told[policy] = owners.world.stored()
-        assert told[PolicyInUse.SHADOW] == told[PolicyInUse.LEGACY]
+            found[policy] = owners.world.stored()
+        assert found[PolicyInUse.SHADOW] == found[PolicyInUse.LEGACY]

@@ -104,8 +104,8 @@ class TestACompletionThatHadToWait:
     async def completed(self, *later: Json, **earlier: Any) -> tuple[Owners, Json]:
         owners = await begun()
         on_its_way = owners.c(**earlier)
-        for told in later:
-            owners.c(**told)
+        for write in later:
+            owners.c(**write)
         end = await owners.world.one(owners.w(knew=1, status="completed"))
         assert code_of(end) == "AWAITING_EARLIER_EVENT"
         assert (owners.world.w().active, owners.world.c().status) == (False, "open")
