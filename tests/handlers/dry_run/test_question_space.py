@@ -1,4 +1,4 @@
-"""`decide` against the second reading of sync-rules.md, through JSON, on every point of the finite space."""
+"""`decide` against the second reading of docs/rules.md, through JSON, on every point of the finite space."""
 
 import random
 from collections.abc import Callable, Iterable
