@@ -1,6 +1,6 @@
-"""`make fuzz INPUTS=100000 [SEED=…] [TARGET=…]`: every place where bytes enter, with inputs by number, on every core.
+"""`make fuzz INPUTS=100000 [SEED=…] [TARGET=…]`: numbered inputs for every place where bytes enter, on every core.
 
-Exit status 1 where one of them raises, hangs, or shows content in a reason; the line says how to have it again.
+The exit status is 1 where an input raises, hangs, or shows content in a reason. The printed line says how to repeat it.
 """
 
 import argparse
@@ -22,15 +22,15 @@ from tests.fuzz.runs import Tally, run
 from tests.fuzz.targets import TARGETS
 
 SHARES: Final = {"envelope": 10, "events": 3, "updates": 3, "decide": 2, "captures": 2}
-"""Of twenty inputs, where none is named."""
+"""Each target's share of twenty inputs, where the run names no target."""
 CHUNK: Final = 500
 CHUNK_SECONDS_MAX: Final = 120
-"""Wall time of a chunk; longer means that one of its inputs hangs."""
+"""The longest wall time of a chunk. An input of a chunk that takes longer hangs."""
 SHOWN_MAX: Final = 10
 
 
 class Chunk(Struct, frozen=True, kw_only=True):
-    """The inputs that a process takes at once."""
+    """The inputs that a process takes at a time."""
 
     target: str
     seed: int
@@ -39,11 +39,11 @@ class Chunk(Struct, frozen=True, kw_only=True):
 
 
 class Hung(Exception):
-    """An input did not come to its end."""
+    """An input did not end in time."""
 
 
 def work(chunk: Chunk) -> tuple[str, Tally]:
-    """One chunk, under an alarm: what hangs is a violation like any other, and the rest goes on."""
+    """Run one chunk under an alarm. An input that hangs is a violation, and the rest goes on."""
     signal.signal(signal.SIGALRM, _hung)
     signal.alarm(CHUNK_SECONDS_MAX)
     try:
@@ -58,7 +58,7 @@ def _hung(*_: object) -> None:
 
 
 def chunks(inputs: int, seed: int, first: int, target: str | None) -> Iterator[Chunk]:
-    """All the work, each target's by its share."""
+    """The whole run as chunks, each target with its share."""
     shares = SHARES if target is None else {target: 1}
     total = sum(shares.values())
     for name, share in shares.items():
@@ -68,7 +68,7 @@ def chunks(inputs: int, seed: int, first: int, target: str | None) -> Iterator[C
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run, print the table, say what was violated; the exit status."""
+    """Run, print the table and the violations, and return the exit status."""
     asked = _asked(arguments)
     console = Console()
     console = Console(width=max(console.width, 132))

@@ -1,6 +1,6 @@
-"""What an input is made of: a thing in order, changed as a tree, written as text, and changed as text.
+"""The mutations of an input: a well-formed value is changed as a tree, written as text, and changed as text.
 
-Everything comes from one `Random`, so that a seed and a number are an input.
+Everything comes from one `Random`, so that a seed and a number determine an input.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 MARK: Final = "qZ7x"
-"""Stands in whatever text is planted; so whoever shows it has shown an input's content."""
+"""Part of every planted text. A reason that shows it has shown an input's content."""
 
 _DEEP: Final = orjson.loads("[" * 80 + "]" * 80)
 _ATOMS: Final[tuple[Any, ...]] = (
@@ -45,7 +45,7 @@ class Mutator:
         self._random = random
 
     def tree(self, tree: Any) -> Any:
-        """One to four changes somewhere in a tree, which is changed in place; the tree."""
+        """Make one to four changes somewhere in a tree, in place, and return it."""
         whole: dict[str, Any] = {"": tree}
         for _ in range(self._random.choice((1, 1, 1, 2, 2, 3, 4))):
             node, key = self._place(whole)
@@ -53,7 +53,7 @@ class Mutator:
         return whole.get("")
 
     def text(self, raw: bytes) -> bytes:
-        """One to three changes of the text."""
+        """Make one to three changes of a text."""
         for _ in range(self._random.choice((1, 1, 1, 2, 3))):
             at = self._random.randrange(len(raw) + 1)
             to = min(at + self._random.choice((1, 1, 2, 8, 64, 1_000)), len(raw))
@@ -71,14 +71,14 @@ class Mutator:
         return raw
 
     def atom(self) -> Any:
-        """A value; a large one now and then."""
+        """A value, now and then a large one."""
         if self._random.randrange(400) == 0:
             return f"{MARK}{'é' * self._random.choice((1_000, 131_072, 300_000))}"
         atom = self._random.choice(_ATOMS)
         return atom if not isinstance(atom, dict | list) else json.loads(json.dumps(atom))
 
     def _twice(self, raw: bytes) -> bytes:
-        """One of the names said twice."""
+        """The text with one name duplicated."""
         parts = raw.split(b'":')
         if len(parts) < 2:
             return raw
@@ -136,7 +136,7 @@ _CHANGES: Final[tuple[Callable[[Mutator, Any, Any], None], ...]] = (
 
 
 def dumped(thing: Any) -> bytes:
-    """JSON as its sender might write it, with what the strict writer refuses."""
+    """The value as JSON text, also where the strict writer refuses it."""
     try:
         return orjson.dumps(thing)
     except TypeError:

@@ -1,4 +1,4 @@
-"""Inputs by number: each is made of the seed, its target and its number alone, so that any of them can be had again."""
+"""Runs of numbered inputs. Seed, target and number determine an input, so that each can be repeated."""
 
 import time
 from collections import Counter
@@ -12,11 +12,11 @@ from msgspec import Struct
 from tests.fuzz.targets import TARGETS
 
 INPUT_SECONDS_MAX: Final = 1.0
-"""CPU time that one input may take."""
+"""The most CPU time that one input may take."""
 
 
 class Violation(Struct, frozen=True, kw_only=True):
-    """An input that did not end as it must, and how to have it again."""
+    """An input that violated its target's conditions, and how to repeat it."""
 
     target: str
     seed: int
@@ -30,7 +30,7 @@ class Violation(Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What became of some inputs of one target."""
+    """The results of some inputs of one target."""
 
     ends: Counter[str] = field(default_factory=Counter)
     slowest_ms: float = 0.0
@@ -39,7 +39,7 @@ class Tally:
     violations: list[Violation] = field(default_factory=list)
 
     def add(self, other: "Tally") -> None:
-        """Take in another's."""
+        """Add another tally's results."""
         self.ends += other.ends
         self.cpu_seconds += other.cpu_seconds
         self.violations += other.violations
@@ -48,19 +48,19 @@ class Tally:
 
     @property
     def inputs(self) -> int:
-        """How many there were."""
+        """The number of inputs."""
         return self.ends.total() + len(self.violations)
 
 
 def run(target: str, seed: int, numbers: Iterable[int]) -> Tally:
-    """Feed the inputs of these numbers in, one after another; none stops the others."""
+    """Run the inputs with these numbers. A violation does not stop the rest."""
     tally, feed = Tally(), TARGETS[target]
     began = time.thread_time()
     for number in numbers:
         start = time.thread_time()
         try:
             tally.ends[feed(Random(f"{seed}/{target}/{number}"))] += 1
-        except Exception as fault:  # noqa: BLE001 - any exception at all is what this looks for
+        except Exception as fault:  # noqa: BLE001 - a violation is any exception
             what = f"{type(fault).__name__}: {str(fault)[:200]}"
             tally.violations.append(Violation(target=target, seed=seed, number=number, what=what))
         seconds = time.thread_time() - start

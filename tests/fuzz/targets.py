@@ -1,7 +1,7 @@
-"""The places where bytes from outside enter, each with what must hold of whatever comes.
+"""The fuzz targets: each place where bytes from outside enter, with the conditions that hold for any input.
 
-A target makes the input of a number, feeds it in and says how it ended; `AssertionError` or any other exception out of
-it is a violation.
+A target makes an input, runs it and returns the name of its end. Any exception, an AssertionError included, is a
+violation.
 """
 
 import json
@@ -80,7 +80,7 @@ _UPDATES: Final = tuple(
 
 
 def envelope_bytes(random: Random) -> bytes:
-    """A body: an event or a malformed one, changed, in any of the five shapes."""
+    """A message's body: a mutated event or malformed message in any of the five shapes."""
     mutator = Mutator(random)
     if random.randrange(8) == 0:
         return mutator.text(random.choice(_BAD))
@@ -112,13 +112,13 @@ def _text(tree: Any) -> str:
 
 
 def envelope(random: Random) -> str:
-    """A message's body to an event, an unsupported one or a dead letter."""
+    """A message's body becomes an event, an unsupported event or a dead letter."""
     end = _read(random)
     if isinstance(end, Event):
         orjson.dumps([end.as_audit(), dict(end.data)])
         assert end.rev >= 1
         for key in (end.id, end.conversation_id, end.document_id):
-            assert isinstance(key, str), "an id that is none would go into a query"
+            assert isinstance(key, str), "a query needs a text as id"
             assert key
     return _told(end)
 
@@ -141,14 +141,14 @@ def _told(end: Event | UnsupportedEvent | Malformed) -> str:
 
 
 def shows_nothing(reason: str) -> None:
-    """What people read of a message that cannot be handled has none of the customer's words."""
+    """Assert that a rejection's reason has none of the customer's words."""
     assert MARK not in reason
     assert CONTENT[:6] not in reason
     assert 0 < len(reason) < REASON_CHARACTERS_MAX
 
 
 def events(random: Random) -> str:
-    """Whatever can be read is handled under causal, and what comes of it can be stored, announced and told."""
+    """Every readable event is handled under causal. Its writes can be stored, its announcements and audits written."""
     end = _read(random)
     if isinstance(end, Event):
         batch = [*random.sample(_NEIGHBOURS, random.randrange(4)), end]
@@ -158,21 +158,21 @@ def events(random: Random) -> str:
 
 
 def _at_once(work: Coroutine[Any, Any, None]) -> None:
-    """Nothing in memory has to be waited for, so that no loop is needed."""
+    """Run a coroutine that never waits, without an event loop."""
     try:
         work.send(None)
     except StopIteration:
         return
-    raise AssertionError("it waits for something")
+    raise AssertionError("the coroutine waits")
 
 
 class _Asked(WrappedStore):
-    """Lets through only what a query may hold."""
+    """A store that checks the ids of each query."""
 
     async def load(self, wants: Sequence[LoadRequest]) -> Mapping[str, Pair]:
         for want in wants:
             for asked in (want.conversation_id, *want.work_item_ids, *want.queues, *want.users):
-                assert isinstance(asked, str), "an id that is none would go into a query"
+                assert isinstance(asked, str), "a query needs a text as id"
         return await super().load(wants)
 
 
@@ -184,14 +184,14 @@ async def _handled(batch: list[Event]) -> None:
     for documents in world.stored().values():
         for document in documents:
             bson.encode(document)
-            # By these, documents are asked for.
+            # Queries use these two fields.
             assert isinstance(document["_id"], str)
             assert isinstance(document.get("conversationId", ""), str)
     orjson.dumps(world.announced())
 
 
 def updates(random: Random) -> str:
-    """An update from JSON: parsed, or refused with every fault; what was parsed can be written again."""
+    """An update from JSON is parsed, or refused with every fault. A parsed update survives a round trip."""
     raw = dumped(Mutator(random).tree(orjson.loads(random.choice(_UPDATES))))
     update = parse_update(json.loads(raw), from_sync=random.random() < 0.5)
     if isinstance(update, Refusal):
@@ -199,13 +199,13 @@ def updates(random: Random) -> str:
         return f"refused {update.code.value}"
     assert isinstance(update, Update)
     again = parse_update(update.as_wire(), from_sync=True)
-    assert isinstance(again, Update), "what was read can be said again"
+    assert isinstance(again, Update), "a parsed update can be parsed again"
     assert again.as_wire() == update.as_wire()
     return "update"
 
 
 def decide(random: Random) -> str:
-    """A line of `decide` to a decision, or to one error that has no value of the line in it."""
+    """A line of `decide` becomes a decision or an error."""
     mutator = Mutator(random)
     raw = dumped(mutator.tree(orjson.loads(random.choice(_QUESTIONS))))
     if random.randrange(4) == 0:
@@ -217,7 +217,7 @@ def decide(random: Random) -> str:
 
 
 def captures(random: Random) -> str:
-    """A file of captures to values and faults."""
+    """A file of captures becomes values and faults."""
     mutator = Mutator(random)
     lines = [envelope_bytes(random) if random.randrange(3) == 0 else random.choice(_EVENTS) for _ in range(3)]
     between = random.choice((b"\n", b",\n", b"", b"\n\n", b"]\n[", b"\xff\n"))

@@ -1,4 +1,4 @@
-"""A few thousand of the inputs of `make fuzz`, and that it finds what it looks for."""
+"""A few thousand of the inputs of `make fuzz`, and the detection of violations."""
 
 from random import Random
 
@@ -20,23 +20,23 @@ def test_none_raises_hangs_or_shows_content(target: str) -> None:
 
 
 def test_every_end_is_met() -> None:
-    """Else the inputs would be all of one kind, and the run would say little."""
+    """Otherwise the inputs would be all of one kind."""
     ends = run("envelope", 7, range(1_000)).ends
     assert set(ends) == {"event", "unsupported", *(code.value for code in RejectionCode)}
 
 
-def test_an_input_can_be_had_again() -> None:
+def test_an_input_can_be_repeated() -> None:
     assert envelope_bytes(Random("1/envelope/5")) == envelope_bytes(Random("1/envelope/5"))
     assert envelope_bytes(Random("1/envelope/5")) != envelope_bytes(Random("1/envelope/6"))
 
 
-def test_the_chunks_are_all_that_was_asked_for() -> None:
+def test_the_chunks_cover_all_inputs() -> None:
     assert set(SHARES) == set(TARGETS)
     assert sum(chunk.count for chunk in chunks(100_000, 1, 0, None)) == 100_000
     (one,) = chunks(1, 1, 41, "decide")
     assert (one.first, one.count) == (41, 1)
 
 
-def test_content_in_a_reason_would_be_found() -> None:
+def test_content_in_a_reason_is_a_violation() -> None:
     with pytest.raises(AssertionError):
         shows_nothing("data.status: must not be 'qZ7x'")

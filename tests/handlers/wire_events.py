@@ -88,7 +88,7 @@ def work_item(
 
 
 def event(data: Json, what: str | None = None, *, at: float = 0.0, **more: Any) -> Json:
-    """A bare event with this snapshot: a create at revision 1, else an update. `at`: seconds after `START`."""
+    """A bare event with this snapshot: a create at revision 1, otherwise an update. `at` is in seconds after `START`."""
     kind = "conversation" if data.get("type") == "conversation" else "work-item"
     rev = data.get("attributes", {}).get("rev")
     what = what or ("create" if rev == 1 else "update")
@@ -105,7 +105,7 @@ def event(data: Json, what: str | None = None, *, at: float = 0.0, **more: Any) 
 
 
 def changes(attributes: Mapping[str, tuple[Any, Any]] | None = None, relationships: tuple[str, ...] = ()) -> Json:
-    """`changes`: attributes with before and after, relationships by their name alone."""
+    """An event's `changes`: attributes with their values before and after, relationships by name only."""
     return {
         "attributes": {
             name: {"op": "replace", "before": before, "after": after}
@@ -133,7 +133,7 @@ def log_line(message: Json, **more: Any) -> Json:
 
 
 def notification(message: object, **more: Any) -> Json:
-    """An SNS notification; `message` a published message, or the text itself."""
+    """An SNS notification. `message` is a published message, or its JSON text."""
     return {
         "Type": "Notification",
         "MessageId": "3b5f2c7e-0000-4000-8000-000000000000",
@@ -145,7 +145,7 @@ def notification(message: object, **more: Any) -> Json:
 
 
 def queued(body: object, **more: Any) -> Json:
-    """An SQS message; `body` any of the other shapes, or the text itself."""
+    """An SQS message. `body` is any of the other shapes, or its JSON text."""
     return {
         "MessageId": "9a0d6e1c-0000-4000-8000-000000000000",
         "ReceiptHandle": "receipt",

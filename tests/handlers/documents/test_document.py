@@ -1,4 +1,4 @@
-"""Documents and nouns: what goes in comes out, what is not modelled stays, what did not change is not written."""
+"""Documents and nouns: round trips, fields that no noun models, and writes of changed fields only."""
 
 import copy
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ def stored(data: Json) -> dict[str, Any]:
     return document_from_snapshot(data, org="org-1", rev=data["attributes"]["rev"])
 
 
-class TestDocumentAndData:
+class TestDocumentAndSnapshot:
     @pytest.mark.parametrize("data", SNAPSHOTS, ids=lambda data: f"{data['type']}-{data['attributes']['rev']}")
     def test_round_trip(self, data: Json) -> None:
         before = copy.deepcopy(data)
@@ -57,12 +57,12 @@ class TestDocumentAndData:
         )
     )
     @settings(max_examples=20, deadline=None)
-    def test_what_is_not_modelled_stays(self, more: Json) -> None:
+    def test_fields_that_are_not_modelled_stay(self, more: Json) -> None:
         data = {**more, **conversation(3, **{f"x-{name}": value for name, value in more.items()})}
         on_top = {"org", "rev", "conversationId", "active", "workItemNumber"}
         assert snapshot_of(stored(data)) == {name: value for name, value in data.items() if name not in on_top}
 
-    def test_names_on_top_are_ours_whatever_a_snapshot_brings_under_them(self) -> None:
+    def test_the_stores_own_fields_replace_a_snapshots_fields_of_the_same_name(self) -> None:
         sly = {
             "_id": "other",
             "org": "other",
@@ -84,7 +84,7 @@ class TestDocumentAndData:
         assert (document["_id"], document["org"], document["rev"]) == ("c-1", None, 3)
         assert not {"conversationId", "active", "workItemNumber"} & document.keys()
 
-    def test_a_deletion_is_marked_and_the_snapshot_is_not_changed_for_it(self) -> None:
+    def test_a_deletion_is_marked_in_the_document_only(self) -> None:
         data = conversation(3)
         assert document_from_snapshot(data, org=None, rev=3, deletion=True)["attributes"]["deleted"] is True
         assert "deleted" not in data["attributes"]
@@ -118,7 +118,7 @@ class TestNouns:
     @pytest.mark.parametrize(
         "relationships", [None, {}, {"queue": None}, {"queue": {}}, {"queue": {"data": None}}], ids=repr
     )
-    def test_a_conversation_that_says_little(self, attributes: Json, relationships: Json | None) -> None:
+    def test_a_conversation_with_required_fields_only(self, attributes: Json, relationships: Json | None) -> None:
         data = {
             "id": "c-1",
             "type": "conversation",
@@ -160,7 +160,7 @@ class TestNouns:
             updated_at=at,
         )
 
-    def test_a_work_item_that_says_little(self) -> None:
+    def test_a_work_item_with_required_fields_only(self) -> None:
         data = {
             "id": "w-1",
             "type": "work_item",
@@ -169,7 +169,7 @@ class TestNouns:
         }
         assert work_item_of(stored(data)) == WorkItem(id="w-1", rev=3, status=Status.IVR)
 
-    def test_related(self) -> None:
+    def test_related_id(self) -> None:
         assert related_id(work_item(1, queue="q-1"), "queue") == "q-1"
         assert related_id(work_item(1), "queue") is None
         assert relationship("workSession", "s-1") == {
@@ -194,7 +194,7 @@ class TestWithConversation:
         ],
         ids=repr,
     )
-    def test_only_what_changed_is_written(self, fields: Json, attributes: Json, queue: str | None) -> None:
+    def test_only_changed_fields_are_written(self, fields: Json, attributes: Json, queue: str | None) -> None:
         frozen = copy.deepcopy(self.BEFORE)
         after = updated_conversation_document(self.BEFORE, fields, now=NOW)
         assert frozen == self.BEFORE
@@ -207,7 +207,7 @@ class TestWithConversation:
             expected["relationships"]["queue"] = relationship("queue", queue)
         assert after == expected
 
-    def test_where_there_were_no_relationships(self) -> None:
+    def test_a_document_without_relationships_gets_some(self) -> None:
         before = {**self.BEFORE, "relationships": None}
         after = updated_conversation_document(before, {"queue": {"id": "q-2"}}, now=NOW)
         assert after["relationships"] == {"queue": relationship("queue", "q-2")}
@@ -250,13 +250,13 @@ class TestWithWorkItem:
         assert after["relationships"]["resource"] == before["relationships"]["resource"]
         assert compose(item, parsed, context=CommandContext(), now=NOW, calendar=always_open)
 
-    def test_nothing_changed_nothing_written(self) -> None:
+    def test_an_unchanged_work_item_leaves_the_document_equal(self) -> None:
         for told in (FULL, work_item(2, status="wrapup"), work_item(2, status="complete")):
             before = stored(told)
             item = work_item_of(before)
             assert updated_work_item_document(before, item, item) == before
 
-    def test_what_a_timing_record_holds_besides_stays(self) -> None:
+    def test_unmodelled_fields_of_a_timing_record_stay(self) -> None:
         told = work_item(2, status="queued", queue="q-1", ivr={"time": 5, "note": "x"}, lastRevision={"custom": 1})
         before = stored(told)
         item = work_item_of(before)
@@ -291,11 +291,11 @@ class TestChanges:
             "relationships": {"queue": {"op": "remove", "before": {"data": 1}, "after": None}},
         }
 
-    def test_null_and_absent_are_the_same_to_readers(self) -> None:
+    def test_null_equals_absent(self) -> None:
         assert changes_between({"attributes": {"a": None}}, {"attributes": {}})["attributes"] == {}
 
     @pytest.mark.parametrize("level", [None, {}])
-    def test_levels_that_are_not_there(self, level: Json | None) -> None:
+    def test_a_missing_level_has_no_changes(self, level: Json | None) -> None:
         before: Document = {"attributes": level, "relationships": level}
         after: Document = {"attributes": {}, "relationships": {"queue": 1}}
         assert changes_between(before, after) == {
@@ -303,7 +303,7 @@ class TestChanges:
             "relationships": {"queue": {"op": "add", "before": None, "after": 1}},
         }
 
-    def test_a_captured_change_is_what_was_captured(self) -> None:
+    def test_changes_between_captured_documents_are_the_captured_changes(self) -> None:
         first, second = (line["body"]["body"] for line in captured(UNASSIGN_WITHOUT_QUEUE)[:2])
         told = changes_between(stored(first["data"]), stored(second["data"]))
         assert told == second["changes"]

@@ -1,4 +1,4 @@
-"""The forms in which the store is written: the paths that a write sets, and the sync state as a document."""
+"""The stored forms: the dotted paths that a write sets, and the sync state as a document."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from worker.store.state_document import state_document, state_of
 
 
 def applied(document: Json, paths: ChangedPaths) -> Json:
-    """What MongoDB makes of `$set` and `$unset` with these paths: every dot steps into a level."""
+    """The document after MongoDB's `$set` and `$unset` with these paths. Each dot enters one level."""
     after: Json = orjson.loads(orjson.dumps(document))
     for path, value in paths.set.items():
         *rollout, last = path.split(".")
@@ -42,7 +42,7 @@ def applied(document: Json, paths: ChangedPaths) -> Json:
 
 
 def exactly(document: object) -> bytes:
-    """JSON to the byte: 1, 1.0 and true are three different things."""
+    """The value as JSON text, in which 1, 1.0 and true differ."""
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
 
@@ -53,7 +53,7 @@ levels = st.dictionaries(names, values, max_size=4)
 
 @st.composite
 def documents(draw: st.DrawFn) -> Json:
-    """As a snapshot is stored: names on top that paths can spell."""
+    """Documents as they are stored: dotted paths can name each top field."""
     return {
         "_id": "c-1",
         "rev": draw(st.integers(min_value=1, max_value=3)),
@@ -64,7 +64,7 @@ def documents(draw: st.DrawFn) -> Json:
 
 
 class TestPaths:
-    def test_only_what_changed_is_set(self) -> None:
+    def test_only_changed_paths_are_set(self) -> None:
         before = {
             "_id": "c",
             "rev": 1,
@@ -81,13 +81,13 @@ class TestPaths:
             set={"rev": 2, "attributes.status": "done", "attributes.new": None}, unset=("attributes.gone",)
         )
 
-    def test_nothing_changed_nothing_set(self) -> None:
+    def test_no_change_sets_no_path(self) -> None:
         document = {"_id": "c", "attributes": {"a.b": 1, "$c": 2}, "relationships": None}
         assert changed_paths(document, dict(document)) == ChangedPaths(set={}, unset=())
 
     @pytest.mark.parametrize("name", ["a.b", "$set", ".", "", "a."])
     @pytest.mark.parametrize("old", [{}, {"x": 1}], ids=["new", "changed"])
-    def test_a_name_that_no_path_can_spell_sets_the_whole_level(self, name: str, old: Json) -> None:
+    def test_a_name_that_no_path_can_contain_sets_the_whole_level(self, name: str, old: Json) -> None:
         before = {"attributes": {"kept": 1, **({name: 0} if old else {})}, "relationships": {"q": 1}}
         after = {"attributes": {"kept": 1, name: 1}, "relationships": {"q": 2}}
         expected = ChangedPaths(set={"attributes": after["attributes"], "relationships.q": 2}, unset=())
@@ -95,20 +95,20 @@ class TestPaths:
         gone = changed_paths(after, {"attributes": {"kept": 1}, "relationships": {"q": 2}})
         assert gone == ChangedPaths(set={"attributes": {"kept": 1}}, unset=())
 
-    def test_such_a_name_that_did_not_change_disturbs_nobody(self) -> None:
+    def test_an_unchanged_name_of_that_kind_has_no_effect(self) -> None:
         before, after = {"attributes": {"a.b": 1, "c": 1}}, {"attributes": {"a.b": 1, "c": 2}}
         assert changed_paths(before, after) == ChangedPaths(set={"attributes.c": 2}, unset=())
 
     @pytest.mark.parametrize(("before", "after"), [(None, {"q": 1}), ({"q": 1}, None), ({"q": 1}, 7)], ids=repr)
-    def test_a_level_that_comes_or_goes_is_set_as_a_whole(self, before: Any, after: Any) -> None:
+    def test_an_added_or_removed_level_is_set_as_a_whole(self, before: Any, after: Any) -> None:
         assert changed_paths({"relationships": before}, {"relationships": after}) == ChangedPaths(
             set={"relationships": after}, unset=()
         )
         assert changed_paths({"relationships": before}, {}) == ChangedPaths(set={}, unset=("relationships",))
 
     @pytest.mark.parametrize("name", ["a.b", "$set", ""])
-    async def test_a_name_on_top_that_no_path_can_spell_is_stored_as_it_came_or_refused(self, name: str) -> None:
-        """Beside `attributes` there is no level to set as a whole: as a path, `a.b` writes b into a, `$set` nothing."""
+    async def test_a_top_name_that_no_path_can_contain_is_stored_unchanged_or_refused(self, name: str) -> None:
+        """A top field has no level to set as a whole. As a path, `a.b` writes b into a, and `$set` is an error."""
         data = {**conversation(2), name: 1}
         newer = read_object(event(data))
         if isinstance(newer, Malformed):
@@ -121,13 +121,13 @@ class TestPaths:
         assert snapshot_of(stored) == data
 
     @pytest.mark.parametrize(("old", "new"), [(1, True), (0, False), ([1], [True])], ids=repr)
-    def test_values_that_python_alone_takes_for_equal(self, old: Any, new: Any) -> None:
+    def test_values_that_are_equal_in_python_only(self, old: Any, new: Any) -> None:
         before, after = {"attributes": {"custom": old}}, {"attributes": {"custom": new}}
         assert exactly(applied(before, changed_paths(before, after))) == exactly(after)
 
     @given(before=documents(), after=documents())
     @settings(max_examples=30, deadline=None)
-    def test_set_and_unset_lead_from_before_to_after(self, before: Json, after: Json) -> None:
+    def test_set_and_unset_turn_before_into_after(self, before: Json, after: Json) -> None:
         paths = changed_paths(before, after)
         assert applied(before, paths) == after
         assert not set(paths.set) & set(paths.unset)
@@ -178,11 +178,11 @@ class TestStateDocument:
         assert state_of(document) == state
         assert state_of(orjson.loads(orjson.dumps(document))) == state
 
-    def test_none_is_the_empty_state(self) -> None:
+    def test_no_document_is_the_empty_state(self) -> None:
         assert state_of(None) == SyncState()
 
-    def test_one_written_before_there_were_more_names_says_what_follows_from_the_others(self) -> None:
-        """What was observed was stored, and what is known was reconciled."""
+    def test_an_older_state_document_gets_the_missing_fields_from_the_others(self) -> None:
+        """An observed pair was stored, and a known one was reconciled."""
         state = SyncState(
             version=2,
             conversation_observed=((1, 6), (8, 8)),
@@ -198,7 +198,7 @@ class TestStateDocument:
         assert state_of(old) == replace(state, conversation_rev=8, work_item_rev=2, reconciled=True)
         assert not state_of({**old, "known": {}}).reconciled
 
-    def test_what_the_store_adds_is_passed_over(self) -> None:
+    def test_fields_that_the_store_adds_are_ignored(self) -> None:
         document: Mapping[str, Any] = {**state_document("c-1", SyncState(version=3)), "commitId": "x"}
         assert state_of(document) == SyncState(version=3)
 

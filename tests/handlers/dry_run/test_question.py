@@ -1,4 +1,4 @@
-"""`decide`: both kinds of question in the shapes of docs/decide.md, what is refused, and the whole finite space."""
+"""`decide`: both kinds of question in the forms of docs/decide.md, and questions that are refused."""
 
 import copy
 from datetime import UTC, datetime
@@ -55,9 +55,9 @@ COMMAND: Final[Json] = {
 
 
 def ask(question: object) -> Json:
-    """As the command line does: JSON in, JSON out."""
-    told: Json = orjson.loads(orjson.dumps(answer(orjson.loads(orjson.dumps(question)), now=NOW)))
-    return told
+    """The answer by way of JSON, as on the command line."""
+    answered: Json = orjson.loads(orjson.dumps(answer(orjson.loads(orjson.dumps(question)), now=NOW)))
+    return answered
 
 
 def fault(question: object) -> str:
@@ -118,13 +118,13 @@ class TestSync:
         assert ask({**SYNC, "trigger": trigger, **told})["reasons"][0]["code"] == code
 
     @pytest.mark.parametrize("state", [{"changed": {"queue": 3}, "known": {"queue": 2}}, {"changed": {}}, {}], ids=repr)
-    def test_legacy_does_not_ask_the_state(self, state: Json) -> None:
+    def test_legacy_ignores_the_state(self, state: Json) -> None:
         assert ask({**SYNC, "state": state}) == ask(SYNC)
 
     def test_state_may_be_missing(self) -> None:
         assert ask({key: value for key, value in SYNC.items() if key != "state"}) == ask(SYNC)
 
-    def test_fields_beyond_the_shared_ones_are_taken(self) -> None:
+    def test_fields_that_are_not_shared_are_accepted(self) -> None:
         rich = {**W, "acceptedBy": "u-9", "session": "s", "lastRevision": {"queueTime": 3}, "resource": {"id": "c"}}
         assert ask({**SYNC, "workItem": rich}) == ask(SYNC)
 
@@ -211,13 +211,13 @@ class TestCommand:
         assert answered["workItem"] == question["workItem"]
         assert (answered["changes"], answered["sessions"]) == ({"attributes": {}, "relationships": {}}, [])
 
-    def test_the_least_that_may_be_asked(self) -> None:
+    def test_the_smallest_question(self) -> None:
         least = {"kind": "command", "workItem": {"status": "ivr"}, "update": {"paused": True}}
         told = ask(least)
         assert told["outcome"] == "applied"
         assert told["workItem"]["updatedAt"] == "2024-05-06T08:00:00.000Z"
 
-    def test_what_is_gone_is_null_where_it_was_asked_with_it(self) -> None:
+    def test_a_removed_field_is_null_where_the_question_had_it(self) -> None:
         held = {**W, "status": "assigned", "assignedTo": "u-1", "session": "s-1", "team": "t"}
         told = ask({**COMMAND, "workItem": held, "update": {"assignedTo": None}})["workItem"]
         assert {told[name] for name in ("assignedTo", "session", "team")} == {None}
@@ -279,7 +279,7 @@ def test_all_faults_are_named_at_once() -> None:
 
 
 @pytest.mark.parametrize("side", ["conversation", "workItem"])
-def test_a_queue_that_is_no_object_is_a_fault_or_a_queue_but_never_more(side: str) -> None:
+def test_a_bare_queue_id_never_becomes_a_rule(side: str) -> None:
     """docs/decide.md: a queue is written `{"id": q}` or null. A bare id must not become the queue's rule as well."""
     question = {**COMMAND, "workItem": {**W, "queue": "q-1"}, "update": {"paused": True}}
     if side == "conversation":
@@ -293,7 +293,7 @@ def test_a_queue_that_is_no_object_is_a_fault_or_a_queue_but_never_more(side: st
 
 
 class TestLines:
-    def test_a_line_that_cannot_be_read_leaves_the_rest(self) -> None:
+    def test_an_unreadable_line_does_not_stop_the_rest(self) -> None:
         good = orjson.dumps(SYNC)
         lines = [
             good,
@@ -313,11 +313,11 @@ class TestLines:
         assert "is not JSON" in told[1]["error"]["message"]
         assert told[2]["error"]["message"].startswith("kind: ")
 
-    def test_nothing_asked_nothing_answered(self) -> None:
+    def test_no_question_has_no_answer(self) -> None:
         assert list(answers([])) == list(answers([b"\n", b" "])) == []
 
     def test_every_answer_can_be_printed(self) -> None:
-        """What orjson reads nests deeper than what it writes: the work-item comes back with all its fields."""
+        """orjson reads deeper nesting than it writes, and an answer repeats the work-item with all its fields."""
         deep: Any = 1
         for _ in range(300):
             deep = [deep]
@@ -333,7 +333,7 @@ class TestLines:
         data=st.data(),
     )
     @settings(max_examples=30, deadline=None)
-    def test_whatever_is_asked_one_answer_a_line(self, which: Json, value: Any, data: st.DataObject) -> None:
+    def test_every_question_has_one_answer(self, which: Json, value: Any, data: st.DataObject) -> None:
         question = copy.deepcopy(which)
         *rollout, last = data.draw(st.sampled_from(list(ways(which))))
         node: Any = question

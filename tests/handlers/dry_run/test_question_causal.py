@@ -1,4 +1,4 @@
-"""`decide` under policy `causal` (docs/decide.md): both directions whatever the trigger, who is newer by the state."""
+"""`decide` under policy `causal` (docs/decide.md): both directions, and the newer side as the state has it."""
 
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from tests.handlers.dry_run.test_question import SYNC, C, W, ask, fault
 from tests.handlers.wire_events import Json
 
 CAUSAL: Final[Json] = {**SYNC, "policy": "causal"}
-"""The conversation has u-1 and no queue, the work-item is queued in q-1 and nobody's."""
+"""The conversation has u-1 and no queue. The work-item is queued in q-1 and unassigned."""
 
 B1: Final[Json] = {
     "action": "SYNC_WORK_ITEM", "code": "CONVERSATION_ASSIGNED", "meta": {"rule": "B1", "policy": "causal"}
@@ -23,7 +23,7 @@ def suppressed(field: str, code: str, changed: int, known: int) -> Json:
     return {"field": field, "code": code, "conversationRev": changed, "knownRev": known}
 
 
-def test_at_first_sight_a_conversations_question_goes_its_own_way() -> None:
+def test_at_first_sight_a_conversations_trigger_runs_forward() -> None:
     told = ask(CAUSAL)
     assert (told["outcome"], told["direction"], told["updatedConversation"]) == ("applied", "forward", None)
     assert told["updatedWorkItem"] == {"assignedTo": "u-1", "queue": None}
@@ -34,14 +34,14 @@ def test_at_first_sight_a_conversations_question_goes_its_own_way() -> None:
     ]
 
 
-def test_at_first_sight_a_work_items_question_goes_its_own_way() -> None:
+def test_at_first_sight_a_work_items_trigger_runs_in_reverse() -> None:
     told = ask({**CAUSAL, "trigger": "work-item"})
     assert (told["outcome"], told["direction"], told["updatedWorkItem"]) == ("applied", "reverse", None)
     assert told["updatedConversation"] == {"assignedUsers": [], "queue": {"id": "q-1"}}
     assert {each["code"] for each in told["suppressed"]} == {"WORK_ITEM_IS_NEWER"}
 
 
-def test_but_for_paused_which_is_always_the_conversations() -> None:
+def test_at_first_sight_paused_is_always_the_conversations() -> None:
     told = ask({**CAUSAL, "trigger": "work-item", "conversation": {**C, "status": "snoozed"}})
     assert (told["direction"], told["updatedWorkItem"]) == ("both", {"paused": True})
 
@@ -116,7 +116,7 @@ def test_a_state_that_cannot_be_read_names_its_fault(state: object, says: str) -
 
 
 class TestWaiting:
-    """A state that says what was observed: then a field may wait, as it does in the worker."""
+    """A state with observed revisions. A field may wait for an unobserved one, as it does in the worker."""
 
     QUESTION: Final[Json] = {
         "kind": "sync",
@@ -134,12 +134,12 @@ class TestWaiting:
             ({"conversation": [[4, 4], [6, 6]], "workItem": [[1, 2]]}, "WORK_ITEM_QUEUED_UNASSIGNED"),
         ],
     )
-    def test_for_what_was_not_observed(self, observed: dict[str, Any], code: str) -> None:
+    def test_for_a_revision_that_was_not_observed(self, observed: dict[str, Any], code: str) -> None:
         state = {"changed": {}, "known": {"assignee": 5}, "observed": observed}
         told = ask({**self.QUESTION, "state": state})
         assert [reason["code"] for reason in told["reasons"]] == [code]
 
-    def test_not_for_a_work_items_revision_that_said_it(self) -> None:
+    def test_not_for_a_work_item_revision_that_knew_the_change(self) -> None:
         observed = {"conversation": [[1, 6]], "workItem": [[2, 2]]}
         state = {"known": {"assignee": 5}, "knownAt": {"assignee": 1}, "observed": observed}
         assert ask({**self.QUESTION, "state": state})["outcome"] == "applied"

@@ -1,4 +1,4 @@
-"""`decide` against the second reading of docs/rules.md, through JSON, on every point of the finite space."""
+"""`decide` against an independent implementation of docs/rules.md, by way of JSON, on the whole finite space."""
 
 import random
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ MISMATCHES_SHOWN: Final = 3
 
 
 def asked_of(policy: str) -> list[Json]:
-    """Every pair and either trigger, with no state."""
+    """A question for every pair and each trigger, without a state."""
     return [
         {**SYNC, "policy": policy, "trigger": trigger, "conversation": c, "workItem": w}
         for (c, w), trigger in product(points.pairs(), TRIGGERS)
@@ -27,7 +27,7 @@ def asked_of(policy: str) -> list[Json]:
 
 
 def check(questions: Iterable[Json], oracle: Callable[[Json], Json]) -> int:
-    """How many were asked, through JSON as from the command line: one line a question, one line an answer."""
+    """Compare every answer with the oracle's and return the number of questions. Each is one line of JSON."""
     asked = list(questions)
     found = answers(orjson.dumps(question) for question in asked)
     wrong: list[str] = []
@@ -49,8 +49,10 @@ def test_causal_at_first_sight_agrees_with_the_oracle_on_every_point_of_the_fini
 
 
 def test_causal_with_a_state_agrees_with_the_oracle() -> None:
-    """Any revisions, known before and after the change, some not told; the trigger tells nothing. Each direction's
-    combinations at every point: tests/sync/test_causal_exhaustive.py."""
+    """Random states: any revisions, known before or after the change, some missing. The trigger has no influence.
+
+    `tests/sync/test_causal_exhaustive.py` covers each direction's combinations at every point.
+    """
     draw = random.Random(7)
 
     def some() -> dict[str, int]:

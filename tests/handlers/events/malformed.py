@@ -1,4 +1,4 @@
-"""Messages that can never succeed, as data: the unit suite reads them, the end-to-end suite sends them."""
+"""Malformed messages as data: the unit suite reads them, the end-to-end suite sends them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -139,7 +139,7 @@ def _published_at() -> Iterator[Kind]:
 
 
 def _wrapped() -> Iterator[Kind]:
-    """A fault is found however deep its event is wrapped, and each of several is named."""
+    """A fault is found in every shape, and each of several faults is named."""
     wrong = altered(good(), "body.data.attributes.status", CONTENT)
     wraps: dict[str, object] = {
         "bare": wrong["body"],

@@ -1,4 +1,4 @@
-"""Messages with something wrong in one field: of the event, of a conversation, of a work-item."""
+"""Messages with one wrong field: of the envelope, of a conversation, of a work-item."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -103,8 +103,8 @@ WRONG_IN_A_WORK_ITEM: Final[Mapping[str, Any]] = {
     **{f"data.relationships.{name}.data.id": {"$gt": CONTENT} for name in _TARGETS},
     **{f"data.relationships.{name}.data.type": {"name": CONTENT} for name in _TARGETS},
 }
-"""Every modelled field by its path from the event down, with a value of a wrong kind (`test_malformed.py` checks that
-none is missing). `data.attributes.rev` has a table of its own."""
+"""Every modelled field by its path from the event down, with a value of a wrong type. `test_malformed.py` checks that
+no field is missing. `data.attributes.rev` has a table of its own."""
 
 
 def wrong_fields() -> Iterator[Kind]:

@@ -1,7 +1,7 @@
-"""What a malformed message is told by, and the message in order that most of them are made of.
+"""A kind of malformed message, and the well-formed message that most kinds alter.
 
-Every body that carries values carries `CONTENT`, which no reason may show: a dead letter's reason is read by people
-who may not read customers' messages.
+Every body with values has `CONTENT` in it. No reason may show it, because a dead letter's reason is read by people who
+may not read customers' messages.
 """
 
 import copy
@@ -14,17 +14,17 @@ from handlers.events.event import RejectionCode
 from tests.handlers.wire_events import Json, conversation, event, published, work_item
 
 CONTENT: Final = "Ada-Lovelace-says-hello"
-"""What customers wrote."""
+"""Text that a customer wrote."""
 BYTES_MAX: Final = 262_144
 
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\U0010ffff]")
 
 GONE: Final = object()
-"""In place of a value: the key is taken away."""
+"""In the place of a value: the key is removed."""
 
 
 class Kind(Struct, frozen=True, kw_only=True):
-    """One kind of malformed message. `says` is a fragment of the reason."""
+    """One kind of malformed message. `says` is a part of the reason."""
 
     id: str
     body: str
@@ -33,14 +33,14 @@ class Kind(Struct, frozen=True, kw_only=True):
 
     @property
     def sendable(self) -> bool:
-        """False where SQS itself would not take the body: empty, too large, or no characters of XML 1.0."""
+        """False where SQS itself refuses the body: it is empty, too large, or has characters outside XML 1.0."""
         if not self.body or _NOT_XML.search(self.body):
             return False
         return len(self.body.encode()) <= BYTES_MAX
 
 
 def good(side: str = "conversation") -> Json:
-    """A published message in order, with every modelled field in it."""
+    """A well-formed published message with every modelled field."""
     return copy.deepcopy(_GOOD[side])
 
 
@@ -95,10 +95,10 @@ _GOOD: Final = {"conversation": _full_conversation(), "work-item": _full_work_it
 
 
 def altered(message: Json, path: str, value: Any) -> Json:
-    """The message with the value at a dotted path replaced, added, or taken away (`GONE`)."""
-    *rollout, last = path.split(".")
+    """The message with the value at a dotted path replaced, added, or removed (`GONE`). It is changed in place."""
+    *steps, last = path.split(".")
     node: Any = message
-    for step in rollout:
+    for step in steps:
         node = node[int(step)] if isinstance(node, list) else node[step]
     if value is GONE:
         del node[last]

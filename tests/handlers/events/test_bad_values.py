@@ -1,4 +1,4 @@
-"""Input that is JSON and no sense, by name: said twice, operators for ids, in each place where bytes enter."""
+"""Valid JSON with hostile values, wherever bytes enter: duplicate names, query operators in the place of ids."""
 
 from typing import Any, Final
 
@@ -22,12 +22,12 @@ BAD_LAST: Final = '"id":"c-1","id":{"$ne":null},"type":"conversation"'
 GOOD_LAST: Final = '"id":{"$ne":null},"id":"c-1","type":"conversation"'
 
 
-class TestSaidTwice:
-    """A name said twice is its last value, for every reader there is here; so that value alone is checked and used."""
+class TestDuplicateNames:
+    """Of a duplicate name every JSON reader keeps the last value, so that value is checked and used."""
 
     @pytest.mark.parametrize("beyond", ["", f',"long":"{"1" * 20}"'], ids=["one reader", "the other"])
-    def test_the_last_one_is_checked_and_used(self, beyond: str) -> None:
-        """A long number makes the other of the two JSON readers read the whole again."""
+    def test_the_last_value_is_checked_and_used(self, beyond: str) -> None:
+        """A long number makes the exact JSON reader parse the text again."""
         whole = text(good())
         last = whole.replace(OF_DATA, GOOD_LAST + beyond)
         assert last != whole
@@ -37,20 +37,20 @@ class TestSaidTwice:
         assert load_request_of(read.conversation_id, [read]).conversation_id == "c-1"
 
     @pytest.mark.parametrize("beyond", ["", f',"long":"{"1" * 20}"'], ids=["one reader", "the other"])
-    def test_a_bad_last_one_is_not_saved_by_a_good_first(self, beyond: str) -> None:
+    def test_a_bad_last_value_is_rejected_after_a_good_first(self, beyond: str) -> None:
         whole = text(good()).replace(OF_DATA, BAD_LAST + beyond)
         read = read_message(whole)
         assert isinstance(read, Malformed)
         assert (read.code, read.reason.partition(":")[0]) == (RejectionCode.INVALID_FIELD, "data.id")
 
-    def test_a_revision_too(self) -> None:
+    def test_a_duplicate_revision(self) -> None:
         read = read_message(text(good()).replace('"rev":2,', '"rev":2,"rev":{"$inc":1},'))
         assert isinstance(read, Malformed)
         assert read.code is RejectionCode.BAD_REVISION
 
 
 @pytest.mark.parametrize("value", OPERATORS, ids=repr)
-class TestOperatorsForIds:
+class TestOperatorsInPlaceOfIds:
     @pytest.mark.parametrize(
         "update",
         [
@@ -93,7 +93,7 @@ class TestOperatorsForIds:
 
 @pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**40])
 @pytest.mark.parametrize("place", ["workItem", "conversation", "update"])
-def test_a_number_beyond_64_bits_in_a_question_is_refused_not_answered_with(place: str, number: int) -> None:
+def test_a_number_beyond_64_bits_in_a_question_is_refused(place: str, number: int) -> None:
     questions: dict[str, Json] = {
         "workItem": {**COMMAND, "workItem": {**W, "custom": [{"sum": number}]}},
         "conversation": {**SYNC, "conversation": {**C, "custom": number}},
@@ -103,7 +103,7 @@ def test_a_number_beyond_64_bits_in_a_question_is_refused_not_answered_with(plac
         answer(questions[place], now=NOW)
 
 
-def test_a_name_that_nobody_models_is_counted_and_not_told() -> None:
+def test_a_reason_counts_or_masks_names_that_are_not_modelled() -> None:
     read = read_message('{"data": 1, "her number is 555": 1, "name": "n"}')
     assert isinstance(read, Malformed)
     assert read.reason == "keys data, name, 1 unknown are those of no known shape"

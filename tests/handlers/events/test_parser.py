@@ -57,10 +57,10 @@ class TestShapes:
         assert read(thing) == read(BARE)
 
     @pytest.mark.parametrize("thing", SHAPES.values(), ids=SHAPES.keys())
-    def test_and_so_it_does_as_text(self, thing: object) -> None:
+    def test_every_shape_as_text_holds_the_same_event(self, thing: object) -> None:
         assert read_message(text(thing)) == read(BARE)
 
-    def test_the_event_says_what_the_wire_said(self) -> None:
+    def test_the_event_has_the_wires_values(self) -> None:
         found = read(PUBLISHED)
         assert (found.id, found.name) == (BARE["id"], "kustomer.conversation.update")
         assert (found.org, found.partition, found.client) == ("org-1", "partition-1", "api")
@@ -69,24 +69,24 @@ class TestShapes:
         assert found.published_at is not None
         assert format_instant(found.published_at) == "2024-05-06T07:08:16.250Z"
 
-    def test_a_published_message_says_when_it_was_published_a_bare_event_when_it_was_made(self) -> None:
+    def test_published_at_is_the_publishing_time_else_the_creation_time(self) -> None:
         later = read({**PUBLISHED, "publishedAt": "2024-05-06T09:08:20.000+02:00"})
         assert later.published_at is not None
         assert format_instant(later.published_at) == "2024-05-06T07:08:20.000Z"
         assert read({**PUBLISHED, "publishedAt": None}).published_at == read(BARE).published_at
         assert read({key: value for key, value in BARE.items() if key != "createdAt"}).published_at is None
 
-    def test_shapes_are_told_apart_by_keys_not_by_flags(self) -> None:
-        """What looks like another shape's flag inside an event changes nothing."""
+    def test_flags_of_another_shape_do_not_change_the_shape(self) -> None:
+        """An event may have the keys of another shape's flags."""
         found = read({**BARE, "Type": "Notification", "version": 3, "MessageId": "m", "producer": "SNSEventProducer"})
         assert found == read(BARE)
 
-    def test_what_is_not_modelled_stays_in_the_snapshot(self) -> None:
+    def test_fields_that_are_not_modelled_stay_in_the_snapshot(self) -> None:
         data = conversation(3, custom={"fcrBool": True, "a.b": [None, 1.5]}, tags=["x"])
         data["meta"] = {"kept": True}
         assert read(event(data)).data == data
 
-    def test_an_audits_event(self) -> None:
+    def test_the_audit_records_event(self) -> None:
         assert read({**PUBLISHED, "body": {**BARE, "isSync": True}}).as_audit() == {
             "id": BARE["id"],
             "name": "kustomer.conversation.update",
@@ -105,8 +105,10 @@ class TestShapes:
             assert read_message(text(queued(notification(line["body"])))) == read(line["body"])
 
 
-OURS = [{"action": "SYNC_WORK_ITEM", "code": "CONVERSATION_ASSIGNED", "meta": {"rule": "B1"}}]
-THEIRS = [{"action": "UPDATE_COMMAND", "code": "WORK_ITEM_UPDATE_CMD", "meta": {"commandName": "assignCommandParams"}}]
+OWN_SYNC = [{"action": "SYNC_WORK_ITEM", "code": "CONVERSATION_ASSIGNED", "meta": {"rule": "B1"}}]
+FOREIGN_SYNC = [
+    {"action": "UPDATE_COMMAND", "code": "WORK_ITEM_UPDATE_CMD", "meta": {"commandName": "assignCommandParams"}}
+]
 
 
 class TestSync:
@@ -119,26 +121,26 @@ class TestSync:
         assert read({**BARE, **told}).is_sync is is_sync
 
     @pytest.mark.parametrize(
-        ("is_sync", "reasons", "ours"),
+        ("is_sync", "reasons", "is_own_sync"),
         [
-            (True, OURS, True),
-            (True, [*THEIRS, *OURS], True),
+            (True, OWN_SYNC, True),
+            (True, [*FOREIGN_SYNC, *OWN_SYNC], True),
             (True, [{"action": "SYNC_CONVERSATION"}], True),
-            (True, THEIRS, False),
+            (True, FOREIGN_SYNC, False),
             (True, [], False),
             (True, None, False),
             (True, [{"action": None, "code": "SYNC_"}], False),
-            (False, OURS, False),
-            (None, OURS, False),
+            (False, OWN_SYNC, False),
+            (None, OWN_SYNC, False),
         ],
     )
-    def test_ours_is_a_sync_with_a_sync_reason_the_predecessors_have_none(
-        self, is_sync: bool | None, reasons: list[Json] | None, ours: bool
+    def test_an_own_sync_has_a_sync_action(
+        self, is_sync: bool | None, reasons: list[Json] | None, is_own_sync: bool
     ) -> None:
         found = read(event(work_item(3), isSync=is_sync, routingReasons=reasons))
-        assert found.is_own_sync is ours
+        assert found.is_own_sync is is_own_sync
 
-    def test_the_predecessors_captured_syncs_are_not_ours(self) -> None:
+    def test_the_predecessors_captured_syncs_are_not_own_syncs(self) -> None:
         syncs = [read(line) for line in captured(UNASSIGN_WITHOUT_QUEUE) + captured(LOST_ASSIGNMENT)]
         assert [found.rev for found in syncs if found.is_sync] == [4, 5, 7]
         assert not any(found.is_own_sync for found in syncs)
@@ -176,7 +178,7 @@ class TestSupport:
     @pytest.mark.parametrize(
         "data", [{}, {"type": None}, {"type": ["conversation"]}, {"type": {}}, {"id": 7}], ids=repr
     )
-    def test_what_an_unsupported_event_holds_is_not_judged(self, data: Json) -> None:
+    def test_an_unsupported_events_data_is_not_checked(self, data: Json) -> None:
         assert read_unsupported({"id": "e", "name": "other", "data": data}).name == "other"
 
     @pytest.mark.parametrize("kind", ["message", "email", "", "Conversation"])
@@ -189,19 +191,19 @@ class TestSupport:
         data["relationships"]["resource"] = link("message", "m-1")
         assert read_unsupported(event(data)).name == "kustomer.work-item.update"
 
-    def test_a_work_item_that_does_not_say_is_a_conversations(self) -> None:
+    def test_a_work_item_without_resource_type_belongs_to_a_conversation(self) -> None:
         data = work_item(3, resourceType=None)
         data["relationships"]["resource"] = {"data": {"id": "c-1"}}
         assert read(event(data)).conversation_id == "c-1"
 
     @pytest.mark.parametrize("build", [conversation, work_item])
-    def test_an_unsupported_name_with_our_data_is_still_observed(self, build: Callable[..., Json]) -> None:
+    def test_an_unknown_name_with_a_known_document_is_observed(self, build: Callable[..., Json]) -> None:
         found = read({**event(build(4)), "name": "kustomer.something.happened"})
         assert not found.supported
         assert found.rev == 4
         assert found.observation().rev == 4
 
-    def test_an_unsupported_name_whose_revision_cannot_be_read_is_just_unsupported(self) -> None:
+    def test_an_unknown_name_with_an_unreadable_snapshot_is_unsupported(self) -> None:
         assert read_unsupported({**event(conversation(4, status="archived")), "name": "kustomer.thing"}).name
 
     @pytest.mark.parametrize("kind", ["work_item", "work-item"])
@@ -222,14 +224,14 @@ STATUSES = [
 ]
 
 
-@pytest.mark.parametrize(("told", "meant"), STATUSES)
-def test_statuses_and_their_aliases(told: str, meant: str) -> None:
-    found = read(event(work_item(3, status=told)))
+@pytest.mark.parametrize(("status", "canonical"), STATUSES)
+def test_statuses_and_their_aliases(status: str, canonical: str) -> None:
+    found = read(event(work_item(3, status=status)))
     document = document_from_snapshot(found.data, org="org-1", rev=3)
-    assert work_item_of(document).status.value == meant
-    assert document["active"] is (meant != "completed")
-    assert document["attributes"]["status"] == told
+    assert work_item_of(document).status.value == canonical
+    assert document["active"] is (canonical != "completed")
+    assert document["attributes"]["status"] == status
 
 
-def test_events_are_published_when_the_tests_say() -> None:
+def test_published_at_is_the_time_that_a_test_names() -> None:
     assert read(event(conversation(1), at=0)).published_at == START

@@ -1,4 +1,4 @@
-"""Whatever comes, reading it ends in an event, an unsupported one or a fault; it never raises."""
+"""Reading never raises: any input ends in an event, an unsupported event or a malformed one."""
 
 import copy
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ LINES: Final[tuple[Json, ...]] = (
 
 
 def ways(thing: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The way to every value inside."""
+    """The path to every value inside."""
     parts = thing.items() if isinstance(thing, dict) else enumerate(thing) if isinstance(thing, list) else ()
     for key, value in parts:
         yield (*at, key)
@@ -66,7 +66,7 @@ WAYS: Final = tuple(tuple(ways(line)) for line in LINES)
 
 @st.composite
 def mutated(draw: st.DrawFn) -> Json:
-    """A real event with one to three of its values replaced or taken away, at any depth."""
+    """A captured event with one to three of its values replaced or removed, at any depth."""
     number = draw(st.integers(min_value=0, max_value=len(LINES) - 1))
     line = copy.deepcopy(LINES[number])
     for _ in range(draw(st.integers(min_value=1, max_value=3))):

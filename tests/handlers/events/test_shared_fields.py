@@ -1,4 +1,4 @@
-"""What a write changed of the shared fields, and which conversation revision a work-item's write knew."""
+"""The shared fields that a write changed, and the conversation revision that a work-item's write knew."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ class TestWhatAWorkItemWriteKnew:
     def test_on_a_create_resource_rev_comes_last(self, reasons: list[Json] | None, knew: int | None) -> None:
         assert read(event(work_item(1, resourceRev=2), routingReasons=reasons)).knew == (knew or 2)
 
-    def test_a_create_that_does_not_say(self) -> None:
+    def test_a_create_without_a_known_revision(self) -> None:
         assert read(event(work_item(1))).knew is None
 
     def test_the_captured_writes(self) -> None:
@@ -115,7 +115,7 @@ class TestSharedFieldsThatAWriteChanged:
         assert read(event(conversation(3), changes=told)).fields == set()
         assert read(event(work_item(3), changes=told)).fields == set()
 
-    def test_a_conversations_create_changes_nothing_a_work_items_all(self) -> None:
+    def test_a_conversations_create_changes_no_field_a_work_items_create_changes_all(self) -> None:
         assert read(event(conversation(1))).fields == set()
         assert read(event(work_item(1))).fields == set(FIELDS)
 

@@ -1,4 +1,4 @@
-"""The trace of an event: where it is carried, which carrier goes first, and that a bad one is no fault."""
+"""The trace of an event: its carriers, their precedence, and unreadable traces, which are ignored."""
 
 import base64
 
@@ -29,7 +29,7 @@ class TestTrace:
         assert read(queued(notification(PUBLISHED, MessageAttributes=carrier))).trace == TRACE
 
     def test_sns_message_attributes_as_binary(self) -> None:
-        """Datadog's tracers send `_datadog` to SNS as Binary, and a notification spells that in base64."""
+        """Datadog's tracers send `_datadog` to SNS as Binary, and a notification writes binary attributes in base64."""
         value = base64.b64encode(orjson.dumps(HEADERS)).decode()
         carrier = {"_datadog": {"Type": "Binary", "Value": value}}
         assert read(queued(notification(PUBLISHED, MessageAttributes=carrier))).trace == TRACE
@@ -56,7 +56,7 @@ class TestTrace:
         assert isinstance(result, Event)
         assert result.trace == {"trace_id": "123"}
 
-    def test_what_the_event_carries_goes_before_the_message_that_carries_it(self) -> None:
+    def test_a_trace_in_the_body_precedes_the_messages_attributes(self) -> None:
         other = {"_datadog": {"StringValue": text({**HEADERS, "x-datadog-trace-id": "999"})}}
         result = read_object({**PUBLISHED, "dd": TRACE}, attributes=other)
         assert isinstance(result, Event)
@@ -78,7 +78,7 @@ class TestTrace:
         ],
         ids=repr,
     )
-    def test_a_trace_that_cannot_be_read_is_no_fault(self, attributes: Json) -> None:
+    def test_an_unreadable_trace_is_ignored(self, attributes: Json) -> None:
         result = read_object({**PUBLISHED, "dd": {"trace_id": 7}}, attributes=attributes)
         assert isinstance(result, Event)
         assert result.trace is None
