@@ -88,7 +88,7 @@ def work_item(
 
 
 def event(data: Json, what: str | None = None, *, at: float = 0.0, **more: Any) -> Json:
-    """A bare event with this snapshot: a create at revision 1, otherwise an update. `at` is in seconds after `START`."""
+    """A bare event with this snapshot: a create at revision 1, else an update. `at` is in seconds after `START`."""
     kind = "conversation" if data.get("type") == "conversation" else "work-item"
     rev = data.get("attributes", {}).get("rev")
     what = what or ("create" if rev == 1 else "update")
