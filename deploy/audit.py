@@ -47,7 +47,7 @@ def verdict_of(out: str, errors: str) -> Verdict:
 
 def _line(dependency: dict[str, Any], fault: dict[str, Any]) -> str:
     fixed = ", ".join(fault.get("fix_versions") or ()) or "no release"
-    return f"{dependency['name']} {dependency['version']}: {fault['id']}, mended in {fixed}"
+    return f"{dependency['name']} {dependency['version']}: {fault['id']}, fixed in {fixed}"
 
 
 def main(locks: Sequence[str]) -> int:

@@ -21,12 +21,12 @@ def test_no_finding_passes_silently() -> None:
 
 def test_a_vulnerability_fails_and_names_the_fixed_release() -> None:
     verdict = verdict_of(_out(CLEAN, FAULTY), "")
-    assert (verdict.passes, verdict.lines) == (False, ("six 1.0: PYSEC-1, mended in 1.1, 2.0",))
+    assert (verdict.passes, verdict.lines) == (False, ("six 1.0: PYSEC-1, fixed in 1.1, 2.0",))
 
 
 def test_a_vulnerability_without_a_fixed_release_fails() -> None:
     verdict = verdict_of(_out({**FAULTY, "vulns": [{"id": "PYSEC-2", "fix_versions": []}]}), "")
-    assert (verdict.passes, verdict.lines) == (False, ("six 1.0: PYSEC-2, mended in no release",))
+    assert (verdict.passes, verdict.lines) == (False, ("six 1.0: PYSEC-2, fixed in no release",))
 
 
 def test_an_unreachable_service_is_one_line_and_passes() -> None:

@@ -36,21 +36,21 @@ class HttpProxy(TcpServer):
             writer.close()
             return
         host, _, port = head.split()[1].partition(":")
-        there, back = await asyncio.open_connection(host, int(port))
+        target_reader, target_writer = await asyncio.open_connection(host, int(port))
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_pump(reader, back))
-                tasks.create_task(_pump(there, writer))
+                tasks.create_task(_pump(reader, target_writer))
+                tasks.create_task(_pump(target_reader, writer))
         finally:
-            back.close()
+            target_writer.close()
             writer.close()
 
 
 async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
-        while some := await source.read(65_536):
-            target.write(some)
+        while block := await source.read(65_536):
+            target.write(block)
             await target.drain()
         target.write_eof()
 

@@ -19,7 +19,7 @@ Answer = tuple[int, Any, dict[str, str]]
 
 
 @dataclass(slots=True)
-class Rotating:
+class RotatingCredentials:
     """Credentials that change with every call."""
 
     given: int = 0
@@ -34,11 +34,11 @@ class Script:
     """The answers still to give, None to close the connection; and the requests so far."""
 
     answers: list[Answer | None]
-    asked: list[bytes] = field(default_factory=list)
+    requests: list[bytes] = field(default_factory=list)
     headers: list[Any] = field(default_factory=list)
 
     async def handle(self, request: web.Request) -> web.Response:
-        self.asked.append(await request.read())
+        self.requests.append(await request.read())
         self.headers.append(request.headers)
         answer = self.answers.pop(0)
         if answer is None:
@@ -51,8 +51,12 @@ class Script:
 
 
 @asynccontextmanager
-async def place(
-    service: str, url: str, *, found: Callable[[], Awaitable[CredentialSource | None]], clock: HandClock | None = None
+async def endpoint_at(
+    service: str,
+    url: str,
+    *,
+    find_credentials: Callable[[], Awaitable[CredentialSource | None]],
+    clock: HandClock | None = None,
 ) -> AsyncIterator[ServiceEndpoint]:
     """The endpoint of the service at that address."""
     async with http_session(proxy=None, tls=True, read_timeout_s=5, connections_max=2) as http:
@@ -61,7 +65,7 @@ async def place(
             url=url,
             region="us-east-1",
             http=http,
-            find_credentials=found,
+            find_credentials=find_credentials,
             clock=clock or HandClock(),
         )
 
@@ -76,10 +80,10 @@ async def scripted(
 ) -> AsyncIterator[tuple[ServiceEndpoint, Script]]:
     """The endpoint of a new server that plays this script, and the script."""
     script = Script(list(answers))
-    rotating = Rotating()
+    credentials = RotatingCredentials()
 
-    async def found() -> CredentialSource:
-        return rotating
+    async def find_credentials() -> CredentialSource:
+        return credentials
 
     app = web.Application()
     app.router.add_post("/{path:.*}", script.handle)
@@ -89,7 +93,7 @@ async def scripted(
     await site.start()
     try:
         url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
-        async with place(service, url, found=found, clock=clock) as there:
-            yield there, script
+        async with endpoint_at(service, url, find_credentials=find_credentials, clock=clock) as endpoint:
+            yield endpoint, script
     finally:
         await runner.cleanup()

@@ -25,7 +25,7 @@ def test_the_form_equals_the_one_of_urllib_and_is_read_back(given_fields: list[t
         assert parse_qsl(form.decode(), keep_blank_values=True, strict_parsing=True) == given_fields
 
 
-@given(st.recursive(st.none() | texts, lambda some: st.lists(some) | st.dictionaries(texts, some)))
+@given(st.recursive(st.none() | texts, lambda inner: st.lists(inner) | st.dictionaries(texts, inner)))
 def test_json_texts_are_read_back(value: object) -> None:
     for ascii_only in (False, True):
         text = json.dumps(value, ensure_ascii=ascii_only)

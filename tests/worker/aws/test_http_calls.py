@@ -13,7 +13,7 @@ from botocore.exceptions import NoCredentialsError
 from msgspec import Struct
 
 from tests.handlers.small_ports import HandClock
-from tests.worker.aws.scripted_service import Answer, place, scripted
+from tests.worker.aws.scripted_service import Answer, endpoint_at, scripted
 from worker.aws.errors import translated_errors
 from worker.aws.http_calls import ServiceEndpoint
 from worker.aws.sigv4 import Signer
@@ -41,11 +41,11 @@ def test_the_signature_equals_the_librarys(service: str, headers: dict[str, str]
     )
     request = AWSRequest(method="POST", url=f"https://{host}/", data=body, headers=headers)
     request.context["timestamp"] = "20240506T070809Z"
-    theirs = SigV4Auth(keys, service, "eu-central-1")
+    library = SigV4Auth(keys, service, "eu-central-1")
     request.headers["X-Amz-Date"] = "20240506T070809Z"
     if token:
         request.headers["X-Amz-Security-Token"] = token
-    signed = theirs.signature(theirs.string_to_sign(request, theirs.canonical_request(request)), request)
+    signed = library.signature(library.string_to_sign(request, library.canonical_request(request)), request)
     assert ours["authorization"].rpartition("Signature=")[2] == signed
 
 
@@ -58,27 +58,27 @@ class ServiceCase(Struct, frozen=True):
     error: Callable[[str], Any]
     call: Callable[[ServiceEndpoint], Callable[[], Any]]
 
-    async def ask(self, there: ServiceEndpoint) -> Any:
-        return await self.asking(there)()
+    async def make_call(self, endpoint: ServiceEndpoint) -> Any:
+        return await self.caller(endpoint)()
 
-    def asking(self, there: ServiceEndpoint) -> Callable[[], Any]:
+    def caller(self, endpoint: ServiceEndpoint) -> Callable[[], Any]:
         """A function that makes the call, always with the same client."""
-        call = self.call(there)
+        call = self.call(endpoint)
 
-        async def ask() -> Any:
-            with translated_errors("asking", self.away):
+        async def make_call() -> Any:
+            with translated_errors("caller", self.away):
                 return await call()
 
-        return ask
+        return make_call
 
 
-def _sqs(there: ServiceEndpoint) -> Callable[[], Any]:
-    sqs = SqsHttp(there)
+def _sqs(endpoint: ServiceEndpoint) -> Callable[[], Any]:
+    sqs = SqsHttp(endpoint)
     return lambda: sqs.receive_message(QueueUrl="q")
 
 
-def _sns(there: ServiceEndpoint) -> Callable[[], Any]:
-    sns = SnsHttp(there)
+def _sns(endpoint: ServiceEndpoint) -> Callable[[], Any]:
+    sns = SnsHttp(endpoint)
     return lambda: sns.publish_batch(TopicArn="t", PublishBatchRequestEntries=[{"Id": "0", "Message": "m"}])
 
 
@@ -103,19 +103,19 @@ SNS = ServiceCase("sns", TopicsAway, (200, TAKEN, {}), _xml_error, _sns)
 
 @pytest.fixture(params=[SQS, SNS], ids=["sqs", "sns"])
 def case(request: pytest.FixtureRequest) -> ServiceCase:
-    found: ServiceCase = request.param
-    return found
+    service_case: ServiceCase = request.param
+    return service_case
 
 
 @pytest.mark.parametrize("first", [None, (503, b"<html>busy</html>", {}), (500, b"", {})])
 async def test_a_call_is_repeated_once_after_a_broken_connection_or_a_server_error(
     case: ServiceCase, first: Answer | None
 ) -> None:
-    async with scripted(case.service, [first, case.good]) as (there, script):
-        answer = await case.ask(there)
+    async with scripted(case.service, [first, case.good]) as (endpoint, script):
+        answer = await case.make_call(endpoint)
         assert [one["MessageId"] for one in answer.get("Messages") or answer["Successful"]] == ["m"]
-        assert len(script.asked) == 2
-        assert script.asked[0] == script.asked[1] != b""
+        assert len(script.requests) == 2
+        assert script.requests[0] == script.requests[1] != b""
 
 
 @pytest.mark.parametrize(
@@ -133,56 +133,56 @@ async def test_a_call_is_repeated_once_after_a_broken_connection_or_a_server_err
     ids=["broken", "failing", "garbage", "no-text", "proxy", "proxys-json", "proxys-xhtml", "elsewhere"],
 )
 async def test_a_lasting_failure_is_the_service_being_away(case: ServiceCase, answers: list[Answer | None]) -> None:
-    async with scripted(case.service, answers) as (there, script):
+    async with scripted(case.service, answers) as (endpoint, script):
         with pytest.raises(case.away):
-            await case.ask(there)
+            await case.make_call(endpoint)
         assert script.answers == []
 
 
 @pytest.mark.parametrize("code", ["RequestThrottled", "Throttling", "ExpiredToken", "InvalidClientTokenId"])
 async def test_throttling_and_expired_keys_are_the_service_being_away(case: ServiceCase, code: str) -> None:
-    async with scripted(case.service, [(400, case.error(code), {})]) as (there, script):
+    async with scripted(case.service, [(400, case.error(code), {})]) as (endpoint, script):
         with pytest.raises(case.away, match=f"{code}: slow"):
-            await case.ask(there)
+            await case.make_call(endpoint)
         assert script.answers == []
 
 
 async def test_each_call_is_signed_with_the_present_credentials(case: ServiceCase) -> None:
-    async with scripted(case.service, [case.good, case.good]) as (there, script):
-        ask = case.asking(there)
-        await ask()
-        await ask()
+    async with scripted(case.service, [case.good, case.good]) as (endpoint, script):
+        make_call = case.caller(endpoint)
+        await make_call()
+        await make_call()
         used = [each["authorization"].partition("Credential=")[2].partition("/")[0] for each in script.headers]
         assert used == ["key-1", "key-2"]
 
 
 async def test_a_wrong_clock_is_corrected_by_the_services_clock(case: ServiceCase) -> None:
     clock = HandClock()
-    theirs = clock.now() + timedelta(minutes=20)
-    skewed = (403, case.error("SignatureDoesNotMatch"), {"Date": format_datetime(theirs, usegmt=True)})
-    async with scripted(case.service, [skewed, case.good, case.good], clock) as (there, script):
-        ask = case.asking(there)
-        await ask()
-        await ask()
+    aws_time = clock.now() + timedelta(minutes=20)
+    skewed = (403, case.error("SignatureDoesNotMatch"), {"Date": format_datetime(aws_time, usegmt=True)})
+    async with scripted(case.service, [skewed, case.good, case.good], clock) as (endpoint, script):
+        make_call = case.caller(endpoint)
+        await make_call()
+        await make_call()
         assert [each["x-amz-date"][9:13] for each in script.headers] == ["0709", "0729", "0729"]
 
 
 @pytest.mark.parametrize("date", [None, "yesterday"], ids=["now", "none"])
 async def test_a_wrong_secret_is_not_taken_for_a_wrong_clock(case: ServiceCase, date: str | None) -> None:
     clock = HandClock()
-    told = {"Date": date or format_datetime(clock.now(), usegmt=True)}
-    refused = (403, case.error("InvalidSignatureException"), told)
-    async with scripted(case.service, [refused], clock) as (there, _):
+    answer_headers = {"Date": date or format_datetime(clock.now(), usegmt=True)}
+    refused = (403, case.error("InvalidSignatureException"), answer_headers)
+    async with scripted(case.service, [refused], clock) as (endpoint, _):
         with pytest.raises(case.away, match="InvalidSignatureException"):
-            await case.ask(there)
+            await case.make_call(endpoint)
 
 
 async def test_without_credentials_the_error_names_the_settings(case: ServiceCase) -> None:
-    async def nothing() -> None:
+    async def no_credentials() -> None:
         return None
 
-    async with place(case.service, "http://127.0.0.1:9", found=nothing) as there:
+    async with endpoint_at(case.service, "http://127.0.0.1:9", find_credentials=no_credentials) as endpoint:
         with pytest.raises(NoCredentialsError):
-            await case.call(there)()
+            await case.call(endpoint)()
         with pytest.raises(case.away, match="AWS_ACCESS_KEY_ID"):
-            await case.ask(there)
+            await case.make_call(endpoint)

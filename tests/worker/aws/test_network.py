@@ -87,11 +87,11 @@ def test_the_proxy_comes_from_the_environment(
     assert (found and str(found).rstrip("/")) == proxy
 
 
-@pytest.mark.parametrize("told", ["socks5://me:hunter2@proxy:1080", "http://", "http://me:hunter2@proxy:port"])
+@pytest.mark.parametrize("value", ["socks5://me:hunter2@proxy:1080", "http://", "http://me:hunter2@proxy:port"])
 def test_an_address_that_is_no_http_proxy_is_named_without_its_password(
-    told: str, monkeypatch: pytest.MonkeyPatch
+    value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", told)
+    monkeypatch.setenv("HTTPS_PROXY", value)
     with pytest.raises(Misconfigured, match=r"^HTTPS_PROXY: .*http://HOST:PORT$"):
         proxy_for(SQS)
 
@@ -106,24 +106,27 @@ async def test_configured_certificates_are_trusted(
     for name, value in (("AWS_CA_BUNDLE", file), ("REQUESTS_CA_BUNDLE", file), ("AWS_CONFIG_FILE", config)):
         with monkeypatch.context() as patched:
             patched.setenv(name, str(value))
-            async with scripted("sqs", [(200, {}, {})], tls=tls) as (there, _), _queue(there.url, transport) as queue:
+            async with (
+                scripted("sqs", [(200, {}, {})], tls=tls) as (endpoint, _),
+                _queue(endpoint.url, transport) as queue,
+            ):
                 assert await queue.receive(wait_s=0) == []
 
 
 @pytest.mark.parametrize("transport", BOTH)
-@pytest.mark.parametrize("told", [None, "", " "])
+@pytest.mark.parametrize("value", [None, "", " "])
 async def test_other_certificates_are_not_trusted(
     transport: Transport,
-    told: str | None,
+    value: str | None,
     certificate: tuple[Path, ssl.SSLContext],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if told is not None:
-        monkeypatch.setenv("AWS_CA_BUNDLE", told)
-    async with scripted("sqs", [], tls=certificate[1]) as (there, script), _queue(there.url, transport) as queue:
+    if value is not None:
+        monkeypatch.setenv("AWS_CA_BUNDLE", value)
+    async with scripted("sqs", [], tls=certificate[1]) as (endpoint, script), _queue(endpoint.url, transport) as queue:
         with pytest.raises(QueueAway, match="certificate"):
             await queue.receive(wait_s=0)
-        assert script.asked == []
+        assert script.requests == []
 
 
 @pytest.mark.parametrize("transport", BOTH)
@@ -154,15 +157,15 @@ async def test_https_calls_go_through_the_proxys_tunnel(
     file, tls = certificate
     monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
     answers: list[Answer] = [(200, {}, {}), (200, {"Successful": [{"Id": "0"}]}, {})]
-    async with HttpProxy() as proxy, scripted("sqs", answers, tls=tls) as (there, _):
+    async with HttpProxy() as proxy, scripted("sqs", answers, tls=tls) as (endpoint, _):
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:hunter2@{proxy.address}")
-        async with _queue(there.url, transport) as queue:
+        async with _queue(endpoint.url, transport) as queue:
             assert await queue.receive(wait_s=0) == []
             assert await queue.delete_batch(["r"]) == [None]
         # One connection for polls and one for settling.
         first, second = proxy.heads
         assert first == second
-        assert first.startswith(f"CONNECT {there.url.removeprefix('https://')} ")
+        assert first.startswith(f"CONNECT {endpoint.url.removeprefix('https://')} ")
         assert "Proxy-Authorization: Basic bWU6aHVudGVyMg==" in first
 
 
@@ -173,9 +176,9 @@ async def test_no_proxy_excludes_an_address(
     file, tls = certificate
     monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    async with HttpProxy() as proxy, scripted("sqs", [(200, {}, {})], tls=tls) as (there, _):
+    async with HttpProxy() as proxy, scripted("sqs", [(200, {}, {})], tls=tls) as (endpoint, _):
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
-        async with _queue(there.url, transport) as queue:
+        async with _queue(endpoint.url, transport) as queue:
             assert await queue.receive(wait_s=0) == []
         assert proxy.heads == []
 

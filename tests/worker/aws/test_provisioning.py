@@ -77,8 +77,8 @@ async def test_the_topics_may_send_and_other_statements_of_the_policy_stay(aws: 
 async def test_an_answer_without_its_content_names_the_call(aws: Aws, answers: list[str], says: str) -> None:
     """Another service than SQS answers at the address."""
     async with (
-        scripted("sqs", [(200, answer.encode(), {}) for answer in answers]) as (place, script),
-        sqs_client(AwsEndpoint(region="us-east-1", url=place.url), read_timeout_s=5, connections_max=1) as sqs,
+        scripted("sqs", [(200, answer.encode(), {}) for answer in answers]) as (endpoint, script),
+        sqs_client(AwsEndpoint(region="us-east-1", url=endpoint.url), read_timeout_s=5, connections_max=1) as sqs,
     ):
         with pytest.raises(Misconfigured, match=says):
             await provision(aws.sns, sqs, ProvisioningSpec(prefix="nobody"))

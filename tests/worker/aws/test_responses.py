@@ -48,11 +48,11 @@ NO_MESSAGES = [
 async def _queue(transport: Transport, *found: Any) -> AsyncIterator[tuple[SqsQueue, Script]]:
     """A queue whose service gives these answers; a bare body has status 200."""
     async with AsyncExitStack() as stack:
-        place, script = await stack.enter_async_context(scripted("sqs", [_answer(one) for one in found]))
-        endpoint = AwsEndpoint(region="us-east-1", url=place.url)
-        sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_s=5, connections_max=1))
-        hot = SqsHttp(place) if transport == "http" else sqs
-        url = f"{place.url}/123456789012/any"
+        endpoint, script = await stack.enter_async_context(scripted("sqs", [_answer(one) for one in found]))
+        aws_endpoint = AwsEndpoint(region="us-east-1", url=endpoint.url)
+        sqs = await stack.enter_async_context(sqs_client(aws_endpoint, read_timeout_s=5, connections_max=1))
+        hot = SqsHttp(endpoint) if transport == "http" else sqs
+        url = f"{endpoint.url}/123456789012/any"
         yield (
             SqsQueue(client=sqs, polling=hot, settling=hot, url=url, dead_letter_url=url, clock=SystemClock()),
             script,
@@ -62,10 +62,10 @@ async def _queue(transport: Transport, *found: Any) -> AsyncIterator[tuple[SqsQu
 @asynccontextmanager
 async def _topics(transport: Transport, *found: Any) -> AsyncIterator[SnsTopics]:
     async with (
-        scripted("sns", [_answer(one) for one in found]) as (place, _),
-        sns_client(AwsEndpoint(region="us-east-1", url=place.url)) as sns,
+        scripted("sns", [_answer(one) for one in found]) as (endpoint, _),
+        sns_client(AwsEndpoint(region="us-east-1", url=endpoint.url)) as sns,
     ):
-        yield SnsTopics(SnsHttp(place) if transport == "http" else sns)
+        yield SnsTopics(SnsHttp(endpoint) if transport == "http" else sns)
 
 
 def _answer(found: Any) -> Answer:
@@ -131,8 +131,8 @@ async def test_an_entry_that_the_answer_does_not_name_is_not_settled(transport: 
     async with _queue(transport, *bodies, *bodies, *bodies) as (queue, _):
         for call in _settling(queue):
             answers = [(body, await call()) for body in bodies]
-            told = [(body, [one and (one.code, one.final) for one in some]) for body, some in answers]
-            assert [(body, what) for body, what in told if what != [("NOT_TOLD", False)]] == []
+            results = [(body, [one and (one.code, one.final) for one in entries]) for body, entries in answers]
+            assert [(body, result) for body, result in results if result != [("NOT_TOLD", False)]] == []
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -151,11 +151,11 @@ async def test_each_entry_has_the_result_of_its_id(transport: Transport) -> None
 )
 async def test_a_queue_with_unreadable_attributes_is_waited_for(bodies: list[Any]) -> None:
     async with AsyncExitStack() as stack:
-        place, script = await stack.enter_async_context(scripted("sqs", [(200, body, {}) for body in bodies]))
-        endpoint = AwsEndpoint(region="us-east-1", url=place.url)
-        sqs = await stack.enter_async_context(sqs_client(endpoint, read_timeout_s=5, connections_max=1))
+        endpoint, script = await stack.enter_async_context(scripted("sqs", [(200, body, {}) for body in bodies]))
+        aws_endpoint = AwsEndpoint(region="us-east-1", url=endpoint.url)
+        sqs = await stack.enter_async_context(sqs_client(aws_endpoint, read_timeout_s=5, connections_max=1))
         with pytest.raises(QueueAway):
-            await read_facts(sqs, f"{place.url}/123456789012/any")
+            await read_facts(sqs, f"{endpoint.url}/123456789012/any")
         assert script.answers == []
 
 

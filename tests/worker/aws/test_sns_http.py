@@ -58,13 +58,13 @@ def _entries(**more: str) -> list[dict[str, Any]]:
     "more", [{}, {"MessageGroupId": "c 1/é", "MessageDeduplicationId": "m"}], ids=["plain", "fifo"]
 )
 async def test_the_form_equals_the_librarys(aws: Aws, more: dict[str, str]) -> None:
-    asked: Any = {"TopicArn": TOPIC, "PublishBatchRequestEntries": _entries(**more)}
-    theirs = create_serializer("query").serialize_to_request(asked, _operation(aws.sns))
-    async with scripted("sns", [(200, _answer(_took(0, 1)), {})]) as (there, script):
-        await SnsHttp(there).publish_batch(**asked)
-        assert script.asked == [urlencode(theirs["body"]).encode()]
-        assert script.headers[0]["content-type"] == theirs["headers"]["Content-Type"]
-        assert dict(parse_qsl(script.asked[0].decode()))["PublishBatchRequestEntries.member.1.Message"] == TEXT
+    request: Any = {"TopicArn": TOPIC, "PublishBatchRequestEntries": _entries(**more)}
+    library_form = create_serializer("query").serialize_to_request(request, _operation(aws.sns))
+    async with scripted("sns", [(200, _answer(_took(0, 1)), {})]) as (endpoint, script):
+        await SnsHttp(endpoint).publish_batch(**request)
+        assert script.requests == [urlencode(library_form["body"]).encode()]
+        assert script.headers[0]["content-type"] == library_form["headers"]["Content-Type"]
+        assert dict(parse_qsl(script.requests[0].decode()))["PublishBatchRequestEntries.member.1.Message"] == TEXT
 
 
 @pytest.mark.parametrize(
@@ -78,17 +78,17 @@ async def test_the_form_equals_the_librarys(aws: Aws, more: dict[str, str]) -> N
     ids=["taken", "one-failed", "all-failed", "nothing"],
 )
 async def test_answers_are_read_as_the_library_reads_them(aws: Aws, content: bytes) -> None:
-    told = {"status_code": 200, "headers": {}, "body": content}
-    theirs = create_parser("query").parse(told, _operation(aws.sns).output_shape)
-    async with scripted("sns", [(200, content, {})]) as (there, _):
-        ours = await SnsHttp(there).publish_batch(TopicArn=TOPIC, PublishBatchRequestEntries=[])
-        assert ours == {name: theirs[name] for name in ("Successful", "Failed")}
+    response = {"status_code": 200, "headers": {}, "body": content}
+    expected = create_parser("query").parse(response, _operation(aws.sns).output_shape)
+    async with scripted("sns", [(200, content, {})]) as (endpoint, _):
+        answer = await SnsHttp(endpoint).publish_batch(TopicArn=TOPIC, PublishBatchRequestEntries=[])
+        assert answer == {name: expected[name] for name in ("Successful", "Failed")}
 
 
 async def _published(content: bytes, messages: int = 3) -> Any:
-    async with scripted("sns", [(200, content, {})]) as (there, _):
-        some = [topic_message(id=f"m{number}", group="c", text="{}") for number in range(messages)]
-        return await SnsTopics(SnsHttp(there)).publish(TOPIC, some)
+    async with scripted("sns", [(200, content, {})]) as (endpoint, _):
+        batch = [topic_message(id=f"m{number}", group="c", text="{}") for number in range(messages)]
+        return await SnsTopics(SnsHttp(endpoint)).publish(TOPIC, batch)
 
 
 async def test_each_message_has_its_own_result() -> None:
@@ -129,9 +129,9 @@ async def test_an_answer_that_sns_never_sends_is_the_topics_being_away(content: 
 
 
 async def test_errors_equal_the_librarys(moto: MotoServer) -> None:
-    async def told(aws: Aws, **asked: Any) -> tuple[str, str, int]:
+    async def error_of(aws: Aws, **request: Any) -> tuple[str, str, int]:
         with pytest.raises(ClientError) as raised:
-            await aws.publishing.publish_batch(**asked)
+            await aws.publishing.publish_batch(**request)
         response: Any = raised.value.response
         error = response["Error"]
         return error["Code"], error["Message"], response["ResponseMetadata"]["HTTPStatusCode"]
@@ -139,5 +139,5 @@ async def test_errors_equal_the_librarys(moto: MotoServer) -> None:
     entry: Any = {"Id": "0", "Message": "{}"}
     async with opened(moto) as library, opened(moto, http=True) as http:
         for entries in ([entry], [entry, entry]):
-            asked: Any = {"TopicArn": f"{TOPIC}-none", "PublishBatchRequestEntries": entries}
-            assert await told(http, **asked) == await told(library, **asked)
+            request: Any = {"TopicArn": f"{TOPIC}-none", "PublishBatchRequestEntries": entries}
+            assert await error_of(http, **request) == await error_of(library, **request)

@@ -13,25 +13,26 @@ from worker.aws.sqs_http import SqsHttp
 
 
 async def test_a_request_is_json_under_the_operations_name() -> None:
-    async with scripted("sqs", [(200, {}, {})]) as (there, script):
+    async with scripted("sqs", [(200, {}, {})]) as (endpoint, script):
         assert (
-            await SqsHttp(there).delete_message_batch(QueueUrl="q", Entries=[{"Id": "0", "ReceiptHandle": "r"}]) == {}
+            await SqsHttp(endpoint).delete_message_batch(QueueUrl="q", Entries=[{"Id": "0", "ReceiptHandle": "r"}])
+            == {}
         )
-        assert json.loads(script.asked[0]) == {"QueueUrl": "q", "Entries": [{"Id": "0", "ReceiptHandle": "r"}]}
+        assert json.loads(script.requests[0]) == {"QueueUrl": "q", "Entries": [{"Id": "0", "ReceiptHandle": "r"}]}
         assert script.headers[0]["x-amz-target"] == "AmazonSQS.DeleteMessageBatch"
         assert script.headers[0]["content-type"] == "application/x-amz-json-1.0"
 
 
 async def test_binary_attributes_come_as_bytes() -> None:
     attributes = {"a": {"DataType": "Binary", "BinaryValue": "AAE="}, "b": {"DataType": "String", "StringValue": "v"}}
-    async with scripted("sqs", [(200, {"Messages": [{"MessageAttributes": attributes}]}, {})]) as (there, _):
-        (message,) = (await SqsHttp(there).receive_message(QueueUrl="q"))["Messages"]
+    async with scripted("sqs", [(200, {"Messages": [{"MessageAttributes": attributes}]}, {})]) as (endpoint, _):
+        (message,) = (await SqsHttp(endpoint).receive_message(QueueUrl="q"))["Messages"]
         assert message["MessageAttributes"]["a"]["BinaryValue"] == b"\0\1"
         assert message["MessageAttributes"]["b"]["StringValue"] == "v"
 
 
 async def test_errors_equal_the_librarys(moto: MotoServer) -> None:
-    async def told(aws: Aws) -> tuple[str, int]:
+    async def error_of(aws: Aws) -> tuple[str, int]:
         with pytest.raises(ClientError) as raised:
             await aws.hot.delete_message_batch(
                 QueueUrl=f"{moto.endpoint}/123456789012/none", Entries=[{"Id": "0", "ReceiptHandle": "r"}]
@@ -40,4 +41,4 @@ async def test_errors_equal_the_librarys(moto: MotoServer) -> None:
         return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
 
     async with opened(moto) as library, opened(moto, http=True) as http:
-        assert await told(http) == await told(library)
+        assert await error_of(http) == await error_of(library)

@@ -41,7 +41,7 @@ def _stand_in(*, fifo: bool) -> Bench:
     topics.refusing = {none}
 
     async def arrived() -> list[tuple[str, dict[str, str]]]:
-        return [(one.text, _values(one.attributes)) for _, some in topics.calls for one in some]
+        return [(one.text, _values(one.attributes)) for _, batch in topics.calls for one in batch]
 
     return Bench(topics, arn, none, arrived)
 
@@ -63,9 +63,9 @@ async def _sns(aws: Aws, kept: list[ProvisioningResult], *, fifo: bool) -> Bench
 
     async def arrived() -> list[tuple[str, dict[str, str]]]:
         found: list[tuple[str, dict[str, str]]] = []
-        while some := await aws.taken(made.queue_url):
-            found += [(one["Body"], _values(one.get("MessageAttributes", {}))) for one in some]
-            entries: Any = [{"Id": str(n), "ReceiptHandle": one["ReceiptHandle"]} for n, one in enumerate(some)]
+        while batch := await aws.taken(made.queue_url):
+            found += [(one["Body"], _values(one.get("MessageAttributes", {}))) for one in batch]
+            entries: Any = [{"Id": str(n), "ReceiptHandle": one["ReceiptHandle"]} for n, one in enumerate(batch)]
             await aws.sqs.delete_message_batch(QueueUrl=made.queue_url, Entries=entries)
         return found
 
@@ -116,9 +116,9 @@ async def test_a_message_needs_no_attributes(bench: Bench) -> None:
 
 
 async def test_ten_messages_are_sent_in_one_call(bench: Bench) -> None:
-    some = [message(str(number)) for number in range(10)]
-    await bench.publish(*some)
-    assert sorted(text for text, _ in await bench.arrived()) == sorted(one.text for one in some)
+    batch = [message(str(number)) for number in range(10)]
+    await bench.publish(*batch)
+    assert sorted(text for text, _ in await bench.arrived()) == sorted(one.text for one in batch)
 
 
 @pytest.mark.parametrize("filler", ["x", '"', "你"])
@@ -137,7 +137,7 @@ async def test_a_missing_topic_is_away(bench: Bench) -> None:
 
 
 async def test_fifo_messages_keep_their_order_and_are_taken_once(fifo: Bench) -> None:
-    some = [message(str(number)) for number in range(4)]
-    await fifo.publish(*some)
-    await fifo.publish(*some[2:])
-    assert [text for text, _ in await fifo.arrived()] == [one.text for one in some]
+    batch = [message(str(number)) for number in range(4)]
+    await fifo.publish(*batch)
+    await fifo.publish(*batch[2:])
+    assert [text for text, _ in await fifo.arrived()] == [one.text for one in batch]

@@ -100,8 +100,8 @@ async def test_a_round_of_the_poll_costs_the_same_for_any_number_of_waiting_pair
     found = await waiting.waiting_longer(clock.now() - timedelta(seconds=60), 100)
     assert sorted(found) == sorted(keys)
     assert mongo.commands.take() == ["aggregate", "find"]
-    told = await handler.close_gaps(found)
-    assert {polled.audit.outcome for polled in told} == {AuditOutcome.APPLIED}
+    decided = await handler.close_gaps(found)
+    assert {polled.audit.outcome for polled in decided} == {AuditOutcome.APPLIED}
     # The conversations stay as they are.
     assert mongo.commands.take() == [*["find"] * 5, *["insert"] * 2, *["update"] * 3, "commitTransaction"]
     assert (await waiting.waiting_backlog()).count == 0

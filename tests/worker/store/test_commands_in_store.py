@@ -94,13 +94,13 @@ class Life:
         """A document's next revision."""
         return self.documents[key]["rev"] + 1 if key in self.documents else 1
 
-    def c(self, key: str = "c-1", **told: Any) -> Json:
+    def c(self, key: str = "c-1", **changes: Any) -> Json:
         """The next revision of a conversation, in an event of its owner."""
-        return event(conversation(self.rev(key), key=key, **told))
+        return event(conversation(self.rev(key), key=key, **changes))
 
-    def w(self, key: str = "w-1", of: str = "c-1", **told: Any) -> Json:
+    def w(self, key: str = "w-1", of: str = "c-1", **changes: Any) -> Json:
         """The next revision of a work-item, in a sync of another service: the worker only stores it."""
-        return event(work_item(self.rev(key), key=key, of=of, **told), isSync=True)
+        return event(work_item(self.rev(key), key=key, of=of, **changes), isSync=True)
 
     def item(self, key: str = "w-1") -> Document:
         return self.documents[key]
@@ -119,14 +119,14 @@ class Life:
 
     def _predict(self, end: HandledEvent, data: Json) -> None:
         self.documents[data["id"]] = document_from_snapshot(data, org=ORG, rev=data["attributes"]["rev"])
-        asked = end.audit.updated_work_item
-        if asked is None:
+        updated_fields = end.audit.updated_work_item
+        if updated_fields is None:
             assert not end.announcements
             return
         key = end.audit.work_item_id
         assert key is not None
         before = self.documents[key]
-        item, update = work_item_of(before), parse_update(asked, from_sync=True)
+        item, update = work_item_of(before), parse_update(updated_fields, from_sync=True)
         assert isinstance(update, Update), update
         context = CommandContext(queues=QUEUES, sessions=SESSIONS)
         knew = data["attributes"]["rev"]
@@ -202,7 +202,7 @@ async def test_the_life_of_a_conversation(bench: Bench, rollout: EngineRollout) 
     life = await Life(bench, rollout).begin()
     await life.take(life.c(queue="q-1"))
     await life.take(life.w(queue="q-1", status="queued", itemSize=2))
-    for told in (
+    for changes in (
         {"queue": "q-1", "users": ("u-1",)},
         {"queue": "q-1", "users": ("u-1",), "status": "snoozed"},
         {"queue": "q-2", "users": ("u-1",), "status": "snoozed"},
@@ -215,7 +215,7 @@ async def test_the_life_of_a_conversation(bench: Bench, rollout: EngineRollout) 
         {"queue": "q-1", "users": ("u-2", "u-1"), "status": "done"},
         {"queue": "q-1", "users": ("u-1",)},
     ):
-        await life.take(life.c(**told))
+        await life.take(life.c(**changes))
     # The conversation was done and had another queue: the funnel changed the queue and dropped the end.
     assert life.item()["active"] is (rollout is not COMPOSED)
     assert len(life.announced) >= 7
@@ -260,10 +260,10 @@ async def test_an_update_without_a_change_writes_nothing(bench: Bench, rollout: 
     await life.take(life.c(users=("u-1",)))
     await life.take(life.w(user="u-1", session="s-1", status="assigned"))
     await life.take(life.c(users=("u-1",), status="snoozed"))
-    before, told = life.item(), len(life.announced)
+    before, changes = life.item(), len(life.announced)
     [end] = await life.take(life.c(users=("u-1",), status="snoozed"))
     assert end.outcome == Done(reason="IN_SYNC")
-    assert (life.item(), len(life.announced)) == (before, told)
+    assert (life.item(), len(life.announced)) == (before, changes)
     again = execute(
         work_item_of(before), Update(paused=True), context=CommandContext(), now=life.clock.now(), rollout=rollout
     )

@@ -101,8 +101,8 @@ async def test_pairs_that_agree_with_their_events_load_no_context(
         queues=[RoutingQueue(id="q1"), RoutingQueue(id="q2")],
         sessions=[session("s1", "u1")],
     )
-    wanted = LoadRequest(**{"conversation_id": "c1", "queues": frozenset({"q1"}), **load_request})
-    assert bool((await bench.store.load([wanted]))["c1"].context.queues) is context
+    request = LoadRequest(**{"conversation_id": "c1", "queues": frozenset({"q1"}), **load_request})
+    assert bool((await bench.store.load([request]))["c1"].context.queues) is context
 
 
 async def test_a_state_is_loaded_as_it_was_written(bench: Bench) -> None:

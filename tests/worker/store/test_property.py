@@ -126,10 +126,10 @@ async def test_both_stores_agree(mongo: MongoBench, batches: list[dict[str, Any]
         assert await _load(mongo, prefix) == pairs
         plans = [_plan(prefix + key, drawn, pairs[prefix + key], prefix, number) for key, drawn in batch.items()]
         assert await memory.store.commit(plans) == await mongo.store.commit(plans)
-    theirs = {
+    in_mongo = {
         name: [document for document in documents if str(document["_id"]).startswith(prefix)]
         for name, documents in (await everything(mongo)).items()
     }
-    assert theirs == await everything(memory)
+    assert in_mongo == await everything(memory)
     for key in SESSIONS:
         assert await mongo.session(prefix + key) == await memory.session(prefix + key)
