@@ -1,4 +1,4 @@
-"""A replay as a person runs it: the command line in, lines and exit status out."""
+"""The verb `replay` for tests: arguments in; output, error lines and exit status out."""
 
 import json
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ def incident(name: str) -> str:
 
 
 class Replayed(Struct, frozen=True, kw_only=True):
-    """What a replay printed."""
+    """A replay's output, parsed on demand."""
 
     status: int
     out: str
@@ -48,7 +48,7 @@ class Replayed(Struct, frozen=True, kw_only=True):
 
 
 class Runner:
-    """Runs the verb."""
+    """Runs the verb in this process."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
         self._capsys = capsys
@@ -56,13 +56,13 @@ class Runner:
 
     def __call__(self, *arguments: str) -> Replayed:
         status = run(["replay", *arguments])
-        said = self._capsys.readouterr()
-        return Replayed(status=status, out=said.out, err=said.err.splitlines())
+        printed = self._capsys.readouterr()
+        return Replayed(status=status, out=printed.out, err=printed.err.splitlines())
 
-    def file(self, things: Iterable[Any], name: str = "capture.ndjson") -> str:
-        """A capture with these values, one a line."""
+    def file(self, values: Iterable[Any], name: str = "capture.ndjson") -> str:
+        """The path of a new capture with these values, one a line."""
         path = self.folder / name
-        path.write_text("".join(json.dumps(thing) + "\n" for thing in things))
+        path.write_text("".join(json.dumps(value) + "\n" for value in values))
         return str(path)
 
 

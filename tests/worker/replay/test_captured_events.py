@@ -1,4 +1,4 @@
-"""What a replay reads, what it says of what it cannot read, and in which order it takes the rest."""
+"""The input of a replay: event shapes, faults, standard input, wrong usage, and the order of re-enacted writes."""
 
 import io
 import json
@@ -32,7 +32,7 @@ __all__ = ["replay"]
 
 
 def shaped() -> list[Json]:
-    """The incident of 2022, each event in a shape of its own."""
+    """The incident of 2022, each event in another shape."""
     bare = [line["body"] for line in captured(LOST_ASSIGNMENT)]
     return [log_line(bare[0]), notification(bare[1]), queued(notification(bare[2])), bare[3]]
 
@@ -51,7 +51,7 @@ def entries(*files: Path, stdin: bytes = b"") -> list[CapturedEvent | Unsupporte
     lambda things: "".join(map(json.dumps, things)),
 ], ids=["NDJSON", "array", "array-over-lines", "concatenated"])  # fmt: skip
 @pytest.mark.parametrize("mode", ["observe", "simulate"])
-def test_any_shape_written_any_way_is_the_same(replay: Runner, write: Any, mode: str) -> None:
+def test_every_shape_in_every_notation_is_read_alike(replay: Runner, write: Any, mode: str) -> None:
     file = replay.folder / "capture"
     file.write_text(write(shaped()))
     replayed = replay("--mode", mode, "--json", str(file))
@@ -61,13 +61,13 @@ def test_any_shape_written_any_way_is_the_same(replay: Runner, write: Any, mode:
     assert [audit["event"] for audit in replayed.audits] == [audit["event"] for audit in straight.audits]
 
 
-def test_bare_events_are_read_too(replay: Runner) -> None:
+def test_bare_events_are_read(replay: Runner) -> None:
     file = replay.file(line["body"]["body"] for line in captured(LOST_ASSIGNMENT))
     assert replay("simulate", "--json", file).final["conversations"][CONVERSATION_2022]["assignedUsers"]
 
 
 @pytest.mark.parametrize("mode", ["observe", "simulate", "explore"])
-def test_what_cannot_be_read_is_told_once_with_file_and_line_and_the_rest_goes_on(replay: Runner, mode: str) -> None:
+def test_each_fault_is_reported_once_with_file_and_line_and_the_rest_is_replayed(replay: Runner, mode: str) -> None:
     good = [json.dumps(line) for line in captured(LOST_ASSIGNMENT)]
     bad = event(conversation(1, key=CONVERSATION_2022) | {"attributes": {"rev": "seven", "status": "open"}})
     file = replay.folder / "broken.ndjson"
@@ -90,14 +90,14 @@ def test_a_dash_is_standard_input(replay: Runner, mode: str, monkeypatch: pytest
     assert replay("--mode", mode, "--json", "-").out == replay("--mode", mode, "--json", incident(LOST_ASSIGNMENT)).out
 
 
-def test_standard_input_can_be_read_twice_and_its_faults_say_where() -> None:
+def test_standard_input_is_read_twice_and_its_faults_have_lines() -> None:
     lines = [json.dumps(captured(LOST_ASSIGNMENT)[0]), "hello"]
     one, fault = entries(Path("-"), stdin="\n".join(lines).encode())
     assert isinstance(one, CapturedEvent)
     assert str(fault) == "standard input:2: not JSON: Expecting value (column 1)"
 
 
-def test_an_event_that_is_none_of_ours_is_acknowledged(replay: Runner) -> None:
+def test_an_unsupported_event_is_acknowledged(replay: Runner) -> None:
     foreign = event({"id": "m-1", "type": "message", "attributes": {}}, "create", name="kustomer.message.create")
     replayed = replay("--json", replay.file([foreign]))
     [audit] = replayed.audits
@@ -109,7 +109,7 @@ def test_an_event_that_is_none_of_ours_is_acknowledged(replay: Runner) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         ([], "Missing argument"),
         (["explore"], "name the files to replay"),
@@ -126,15 +126,15 @@ def test_an_event_that_is_none_of_ours_is_acknowledged(replay: Runner) -> None:
         (["explore", "--duplicates", "-1", "f"], "Invalid value for '--duplicates'"),
     ],
 )
-def test_wrong_usage_is_one_line_and_exit_2(replay: Runner, arguments: list[str], says: str) -> None:
+def test_wrong_usage_is_one_line_and_exit_2(replay: Runner, arguments: list[str], message: str) -> None:
     replayed = replay(*arguments)
     assert replayed.status == 2
     [line] = replayed.err
     assert line.startswith("routing-sync replay: ")
-    assert says in line
+    assert message in line
 
 
-def test_a_file_may_have_a_modes_name_or_none_like_a_files(
+def test_a_file_may_be_named_like_a_mode_or_without_suffix(
     replay: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -145,53 +145,53 @@ def test_a_file_may_have_a_modes_name_or_none_like_a_files(
 
 
 @pytest.mark.parametrize("mode", ["observe", "simulate", "explore"])
-class TestNothing:
-    def test_of_a_conversation_is_said(self, replay: Runner, mode: str) -> None:
+class TestEmptyInput:
+    def test_names_the_conversation(self, replay: Runner, mode: str) -> None:
         file = incident(LOST_ASSIGNMENT)
         replayed = replay(mode, "--conversation", "nope", file, file)
         assert (replayed.status, replayed.out) == (1, "")
         assert replayed.err == [f"no event of conversation nope in {file}, {file}"]
 
-    @pytest.mark.parametrize("held", ["", "\n", "[]"])
-    def test_of_a_file_is_said(self, replay: Runner, mode: str, held: str) -> None:
+    @pytest.mark.parametrize("content", ["", "\n", "[]"])
+    def test_names_the_file(self, replay: Runner, mode: str, content: str) -> None:
         file = replay.folder / "empty.ndjson"
-        file.write_text(held)
+        file.write_text(content)
         replayed = replay(mode, str(file))
         assert (replayed.status, replayed.out, replayed.err) == (1, "", [f"no events in {file}"])
 
-    def test_of_what_cannot_be_read_is_said_last(self, replay: Runner, mode: str) -> None:
+    def test_is_reported_after_the_faults(self, replay: Runner, mode: str) -> None:
         file = replay.file([{"a": 1}])
         replayed = replay(mode, file)
         assert (replayed.status, replayed.out) == (1, "")
         assert replayed.err[0].startswith(f"{file}:1: NOT_AN_EVENT")
         assert replayed.err[1:] == [f"no events in {file}"]
 
-    def test_of_standard_input_is_said(self, replay: Runner, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_names_standard_input(self, replay: Runner, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
         assert replay(mode, "-").err == ["no events in standard input"]
 
 
-class _Screen(io.TextIOWrapper):
+class _Terminal(io.TextIOWrapper):
     def isatty(self) -> bool:
         return True
 
 
 @pytest.mark.parametrize("mode", ["observe", "simulate", "explore"])
-@pytest.mark.parametrize("watched", [True, False], ids=["both", "stderr"])
-def test_progress_and_results_are_not_on_one_screen(
-    replay: Runner, monkeypatch: pytest.MonkeyPatch, mode: str, watched: bool
+@pytest.mark.parametrize("both", [True, False], ids=["both", "stderr"])
+def test_progress_is_not_shown_on_the_terminal_of_the_results(
+    replay: Runner, monkeypatch: pytest.MonkeyPatch, mode: str, both: bool
 ) -> None:
     expected = replay(mode, incident(LOST_ASSIGNMENT)).out
     kept, out = io.BytesIO(), io.BytesIO()
-    monkeypatch.setattr(sys, "stderr", _Screen(kept, write_through=True))
-    monkeypatch.setattr(sys, "stdout", (_Screen if watched else io.TextIOWrapper)(out))
+    monkeypatch.setattr(sys, "stderr", _Terminal(kept, write_through=True))
+    monkeypatch.setattr(sys, "stdout", (_Terminal if both else io.TextIOWrapper)(out))
     monkeypatch.setenv("TERM", "xterm")
     assert run(["replay", mode, incident(LOST_ASSIGNMENT)]) == 0
     assert out.getvalue().decode() == expected
-    assert (b"replaying" in kept.getvalue()) is not watched
+    assert (b"replaying" in kept.getvalue()) is not both
 
 
-def test_the_legacy_engine_goes_with_the_legacy_policy(replay: Runner) -> None:
+def test_the_legacy_engine_runs_under_the_legacy_policy(replay: Runner) -> None:
     replayed = replay("--engine", "legacy", "--policy", "legacy", "--json", "--simulate", incident(LOST_ASSIGNMENT))
     assert replayed.audits[-1]["command"]["engine"] == "legacy"
 
@@ -201,30 +201,35 @@ class TestOrder:
         read = [each for each in entries_of(things) if isinstance(each, CapturedEvent)]
         return [f"{each.event.side[0]}{each.event.rev}" for each in in_order(read, held_max)]
 
-    def test_is_that_of_publication(self) -> None:
+    def test_is_the_order_of_publication(self) -> None:
         late, early = event(conversation(4), at=2.0), event(work_item(2), at=1.0)
         assert self.order(late, early) == ["w2", "c4"]
 
-    def test_a_document_goes_by_revision(self) -> None:
+    def test_of_one_document_is_by_revision(self) -> None:
         things = [event(conversation(5), at=1.0), event(conversation(4), at=2.0), event(work_item(2), at=1.5)]
         assert self.order(*things) == ["c4", "w2", "c5"]
 
-    def test_nobody_knows_what_was_not_written(self) -> None:
-        knows = event(work_item(2), at=1.0, routingReasons=[{"meta": {"conversationRev": 5}}])
-        things = [knows, event(conversation(4), at=2.0), event(conversation(5), at=3.0), event(conversation(6), at=4.0)]
+    def test_a_work_item_write_follows_the_conversation_write_that_it_knew(self) -> None:
+        item_write = event(work_item(2), at=1.0, routingReasons=[{"meta": {"conversationRev": 5}}])
+        things = [
+            item_write,
+            event(conversation(4), at=2.0),
+            event(conversation(5), at=3.0),
+            event(conversation(6), at=4.0),
+        ]
         assert self.order(*things) == ["c4", "c5", "w2", "c6"]
 
-    def test_an_event_without_a_time_stays_where_it_is(self) -> None:
+    def test_an_event_without_publication_time_keeps_its_place(self) -> None:
         timeless = event(work_item(2))
         del timeless["createdAt"]
         things = [event(conversation(4), at=1.0), timeless, event(conversation(5), at=2.0)]
         assert self.order(*things) == ["c4", "w2", "c5"]
 
-    def test_what_is_held_is_bounded(self) -> None:
+    def test_is_right_among_the_held_events_only(self) -> None:
         things = [event(conversation(rev), at=float(rev)) for rev in (3, 4, 5, 6, 2)]
         assert self.order(*things, held_max=2) == ["c3", "c4", "c2", "c5", "c6"]
 
-    def test_every_event_comes_once(self) -> None:
+    def test_has_every_event_once(self) -> None:
         chance = random.Random(7)
         things = [
             event(work_item(rev), at=chance.random(), routingReasons=[{"meta": {"conversationRev": rev}}])

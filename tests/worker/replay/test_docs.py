@@ -1,4 +1,4 @@
-"""docs/replay.md shows what the commands in it print."""
+"""docs/replay.md shows the output of the commands in it."""
 
 import re
 import shlex
@@ -18,7 +18,7 @@ SHOWN = re.findall(
 @pytest.mark.parametrize(
     ("arguments", "printed"), SHOWN, ids=[arguments.partition(" tests/")[0] for arguments, _ in SHOWN]
 )
-def test_the_page_shows_what_is_printed(
+def test_the_page_shows_the_output(
     replay: Runner, monkeypatch: pytest.MonkeyPatch, arguments: str, printed: str
 ) -> None:
     monkeypatch.chdir(ROOT)

@@ -1,4 +1,4 @@
-"""Every order of delivery, counted and compared with orders made one by one."""
+"""`explore`: its counts and end states against interleavings that are made one by one."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -26,20 +26,20 @@ __all__ = ["replay"]
 
 
 def orders(writes: int, again: int) -> Iterator[tuple[ExplorationStep, ...]]:
-    """Every sequence, put together naively."""
+    """Every interleaving, built by recursion."""
 
     def go(
-        rollout: tuple[ExplorationStep, ...], written: int, pending: frozenset[int], left: int
+        path: tuple[ExplorationStep, ...], written: int, pending: frozenset[int], left: int
     ) -> Iterator[tuple[ExplorationStep, ...]]:
         if written == writes and not pending:
-            yield rollout
+            yield path
         if written < writes:
-            yield from go((*rollout, (WRITE, written)), written + 1, pending | {written}, left)
+            yield from go((*path, (WRITE, written)), written + 1, pending | {written}, left)
         for each in pending:
-            yield from go((*rollout, (DELIVER, each)), written, pending - {each}, left)
+            yield from go((*path, (DELIVER, each)), written, pending - {each}, left)
         for each in range(written if left else 0):
             if each not in pending:
-                yield from go((*rollout, (REDELIVER, each)), written, pending, left - 1)
+                yield from go((*path, (REDELIVER, each)), written, pending, left - 1)
 
     return go((), 0, frozenset(), again)
 
@@ -64,9 +64,9 @@ def history_of(file: str, policy: PolicyInUse) -> WriteHistory:
         (UNASSIGN_WITHOUT_QUEUE, PolicyInUse.LEGACY, 0),
     ],
 )
-async def test_the_search_finds_what_every_order_by_itself_leads_to(name: str, policy: PolicyInUse, again: int) -> None:
+async def test_the_search_finds_the_end_of_every_interleaving(name: str, policy: PolicyInUse, again: int) -> None:
     history = history_of(incident(name), policy)
-    by_itself: Counter[tuple[object, ...]] = Counter()
+    expected: Counter[tuple[object, ...]] = Counter()
     for order in orders(len(history.writes), again):
         state = history.start(again)
         for step in order:
@@ -76,16 +76,16 @@ async def test_the_search_finds_what_every_order_by_itself_leads_to(name: str, p
         assert pair.conversation is not None
         assert work_item is not None
         seen, item = conversation_of(pair.conversation), work_item["relationships"]
-        by_itself[
+        expected[
             seen.assigned_users, seen.queue, str(item.get("assignedTo")), str(item.get("queue", {}).get("data"))
         ] += 1
     ends = await Exploration(history, duplicates=again, states_max=10_000, advance=lambda: None).run()
-    assert sorted(end.count for end in ends) == sorted(by_itself.values())
+    assert sorted(end.count for end in ends) == sorted(expected.values())
     assert [end.count for end in ends] == sorted((end.count for end in ends), reverse=True)
 
 
 @pytest.mark.parametrize(("duplicates", "interleavings"), [(0, 15), (1, 120), (2, 610)])
-def test_events_may_be_delivered_again(replay: Runner, duplicates: int, interleavings: int) -> None:
+def test_duplicates_add_interleavings(replay: Runner, duplicates: int, interleavings: int) -> None:
     replayed = replay("explore", "--json", "--duplicates", str(duplicates), incident(LOST_ASSIGNMENT))
     [explored] = replayed.explored
     assert explored["interleavings"] == interleavings == sum(1 for _ in orders(3, duplicates))
@@ -93,8 +93,8 @@ def test_events_may_be_delivered_again(replay: Runner, duplicates: int, interlea
     assert (end["violations"], len(end["example"])) == ([], 6)
 
 
-def test_a_redelivery_is_told_as_one(replay: Runner) -> None:
-    """Two writes of the conversation, and a work-item that knew neither: where a repeated event hurts legacy."""
+def test_no_example_has_a_needless_redelivery(replay: Runner) -> None:
+    """Two writes of the conversation, and a work-item that knew neither: a repeated event can change legacy's end."""
     things = [
         event(conversation(1), at=0.0),
         event(work_item(1, resourceRev=1), at=0.1),
@@ -105,17 +105,17 @@ def test_a_redelivery_is_told_as_one(replay: Runner) -> None:
     assert explored["interleavings"] == 120
     for end in explored["endStates"]:
         assert all(step.split()[0] in ("write", "deliver") for step in end["example"])
-        # Nothing of it needs a second delivery, so no example has one.
+        # Each end is reached without a second delivery, so no example has one.
         assert len(end["example"]) == 6
 
 
-def test_one_conversation_is_one_object(replay: Runner) -> None:
+def test_each_conversation_is_one_object(replay: Runner) -> None:
     files = [incident(LOST_ASSIGNMENT), incident(UNASSIGN_WITHOUT_QUEUE)]
     explored = replay("explore", "--json", *files).explored
     assert [each["interleavings"] for each in explored] == [15, 105]
 
 
-def test_too_many_states_say_what_to_do_and_the_next_goes_on(replay: Runner) -> None:
+def test_too_many_states_are_reported_with_the_remedy_and_the_next_conversation_is_explored(replay: Runner) -> None:
     files = [incident(UNASSIGN_WITHOUT_QUEUE), incident(LOST_ASSIGNMENT)]
     replayed = replay("explore", "--json", "--states-max", "40", *files)
     assert replayed.status == 1
@@ -125,7 +125,7 @@ def test_too_many_states_say_what_to_do_and_the_next_goes_on(replay: Runner) -> 
     assert [each["interleavings"] for each in replayed.explored] == [15]
 
 
-def test_a_longer_story_takes_far_fewer_states_than_it_has_orders(replay: Runner) -> None:
+def test_a_longer_history_has_far_fewer_states_than_interleavings(replay: Runner) -> None:
     users: list[list[str]] = [["u-1"], ["u-2"], [], ["u-1"]]
     writes = [
         event(
@@ -142,7 +142,7 @@ def test_a_longer_story_takes_far_fewer_states_than_it_has_orders(replay: Runner
     assert [end["workItem"]["assignedTo"] for end in explored["endStates"]] == ["u-1"]
 
 
-def test_a_loop_breaks_the_third_point() -> None:
+def test_too_many_syncs_break_point_3_of_the_contract() -> None:
     flat: Json = {"id": "c-1", "rev": 9, "status": "open", "assignedUsers": [], "queue": None}
     item: Json = {"id": "w-1", "rev": 1, "status": "ivr", "assignedTo": None, "queue": None}
     pair = Pair(conversation=conversation_document(flat), work_items=(work_item_document(item),))

@@ -1,4 +1,4 @@
-"""Both captured incidents in all three modes: what the issue promised of them, fact by fact."""
+"""Both captured incidents in all three modes, fact by fact."""
 
 import json
 
@@ -55,13 +55,13 @@ class TestObserve:
         assert outcomes == ["skipped"] * 3 + ["applied"] * (2 if policy == "causal" else 1)
 
     @pytest.mark.parametrize("policy", POLICIES)
-    def test_2021_without_that_queue_it_ends_in_ivr(self, replay: Runner, policy: str) -> None:
+    def test_2021_without_a_queue_ends_in_ivr(self, replay: Runner, policy: str) -> None:
         replayed = replay("--json", "--policy", policy, replay.file(without_queue()))
         assert (replayed.status, replayed.err) == (0, [])
         assert pair_2021(replayed) == ([], "ivr", None, None)
 
-    def test_2021_what_the_capture_does_not_tell_is_left_to_the_poll(self, replay: Runner) -> None:
-        """Revisions 9 to 18 of the conversation were not captured, so who has the queue cannot be known at once."""
+    def test_2021_the_gap_poll_decides_on_the_queue(self, replay: Runner) -> None:
+        """Revisions 9 to 18 of the conversation were not captured, so who wrote the queue last is not known."""
         *_, unassigned, poll = replay("--json", incident(UNASSIGN_WITHOUT_QUEUE)).audits
         assert unassigned["event"]["rev"] == 19
         assert rules(unassigned) == ["B3"]
@@ -72,10 +72,10 @@ class TestObserve:
         assert (poll["event"], poll["trigger"], rules(poll)) == (None, "gap", ["B8"])
         assert poll["time"] == "2021-02-13T07:28:24.427Z"
 
-    def test_2022_what_was_recorded_stands_beside_what_we_decide(self, replay: Runner) -> None:
+    def test_2022_the_recorded_sync_stands_beside_our_decision(self, replay: Runner) -> None:
         replayed = replay("--json", incident(LOST_ASSIGNMENT))
         created, queued, assigned = replayed.audits
-        # The un-assignment was the work-item's event's doing, and says the same as the old worker's own line.
+        # The work-item's event caused the un-assignment; the old worker's own audit line says the same.
         assert queued["recorded"] == {
             "updatedConversation": recorded_audit()["updatedConversation"],
             "updatedWorkItem": None,
@@ -86,11 +86,11 @@ class TestObserve:
         assert rules(assigned) == ["B1"]
 
     def test_2022_ends_as_it_was_captured(self, replay: Runner) -> None:
-        """The last thing that happened was the old worker's sync, of which we decide nothing."""
+        """The last captured event is the old worker's sync, which decides nothing."""
         final = replay("--json", incident(LOST_ASSIGNMENT)).final
         assert (final["conversations"][CONVERSATION_2022]["rev"], final["workItems"][ITEM_2022]["rev"]) == (7, 2)
 
-    def test_shadow_tells_what_causal_would_do(self, replay: Runner) -> None:
+    def test_shadow_shows_the_causal_decision(self, replay: Runner) -> None:
         audits = replay("--json", "--policy", "shadow", incident(UNASSIGN_WITHOUT_QUEUE)).audits
         assert audits[-1]["policy"] == "legacy"
         assert audits[-1]["shadow"]["updatedWorkItem"] == {"assignedTo": None}
@@ -103,11 +103,11 @@ class TestSimulate:
         file = incident(UNASSIGN_WITHOUT_QUEUE) if queue else replay.file(without_queue())
         replayed = replay("--json", "--mode", "simulate", "--fail-on-violation", "--policy", policy, file)
         assert (replayed.status, replayed.err) == (0, [])
-        # Without that queue too: the work-item takes one by itself, and the conversation follows.
+        # Without the conversation's queue, too: the work-item enters one by itself, and the conversation follows.
         assert pair_2021(replayed) == ([], "queued", None, QUEUE_2021)
         assert {audit["outcome"] for audit in replayed.audits} <= {"applied", "skipped"}
 
-    def test_2022_both_sides_end_assigned_and_the_queue_kept(self, replay: Runner) -> None:
+    def test_2022_both_sides_end_assigned_with_the_queue(self, replay: Runner) -> None:
         replayed = replay("--json", "--simulate", "--fail-on-violation", incident(LOST_ASSIGNMENT))
         assert replayed.status == 0
         conversation = replayed.final["conversations"][CONVERSATION_2022]
@@ -115,7 +115,7 @@ class TestSimulate:
         assert conversation["assignedUsers"] == [AGENT_2022]
         assert item["assignedTo"] == AGENT_2022
         assert conversation["queue"]["id"] == item["queue"]["id"] == QUEUE_2022
-        # Ours came in between, so the workflow's write is the eighth; its ids are the captured ones.
+        # Two syncs of ours came before it, so the workflow's write has revision 8; its ids are the captured ones.
         assert [(audit["event"]["rev"], audit["event"]["id"][-4:]) for audit in replayed.audits] == [
             (1, "a93b"), (2, "453b"), (8, "8c4e")
         ]  # fmt: skip
@@ -137,7 +137,7 @@ class TestExplore:
         assert lost["violations"] == [{"point": 2, "field": "assignee", "expected": [AGENT_2022], "found": []}]
         assert (queue_lost["count"], [each["field"] for each in queue_lost["violations"]]) == (1, ["queue"])
 
-    def test_2022_the_shortest_example_is_what_the_old_workers_audit_recorded(self, replay: Runner) -> None:
+    def test_2022_the_example_makes_the_write_that_the_old_workers_audit_recorded(self, replay: Runner) -> None:
         [explored] = replay("explore", "--json", "--policy", "legacy", incident(LOST_ASSIGNMENT)).explored
         lost = explored["endStates"][1]
         assert lost["example"] == [
@@ -167,27 +167,27 @@ class TestExplore:
         assert (end["count"], end["violations"]) == (105, [])
         assert (end["workItem"]["status"], end["workItem"]["queue"]["id"]) == ("queued", QUEUE_2021)
 
-    def test_a_broken_contract_fails_where_that_is_asked_for(self, replay: Runner) -> None:
+    def test_a_broken_contract_fails_with_fail_on_violation(self, replay: Runner) -> None:
         arguments = ["explore", "--policy", "legacy", "--fail-on-violation"]
         assert replay(*arguments, incident(LOST_ASSIGNMENT)).status == 1
 
 
-class TestTheLastLine:
+class TestLastLine:
     HINT = (
         "what the captured worker did differs from ours at 1 event: --json shows it under recorded; "
         "`replay explore` shows every order"
     )
 
-    def test_of_observe_says_where_the_captured_worker_differs(self, replay: Runner) -> None:
+    def test_of_observe_counts_the_differing_events(self, replay: Runner) -> None:
         lines = replay(incident(LOST_ASSIGNMENT)).out.splitlines()
         assert lines[-1] == self.HINT
         assert "in the end, as captured, and what we make of the last event" in lines
 
-    def test_of_observe_says_nothing_where_nothing_was_recorded(self, replay: Runner) -> None:
+    def test_of_observe_is_missing_where_no_sync_was_captured(self, replay: Runner) -> None:
         assert "captured worker" not in replay(incident(UNASSIGN_WITHOUT_QUEUE)).out
 
     @pytest.mark.parametrize("style", ["--json", None])
-    def test_of_observe_is_for_people(self, replay: Runner, style: str | None) -> None:
+    def test_of_observe_is_text_only(self, replay: Runner, style: str | None) -> None:
         out = replay(*([style] if style else []), incident(LOST_ASSIGNMENT)).out
         assert ("captured worker" in out) is (style is None)
 
@@ -204,7 +204,7 @@ class TestTheLastLine:
             ({"status": "completed"}, {"status": "wrap-up"}, True),
         ],
     )
-    def test_compares_what_was_written(self, recorded: Json | None, ours: Json | None, differs: bool) -> None:
+    def test_compares_the_written_fields(self, recorded: Json | None, ours: Json | None, differs: bool) -> None:
         wire = {"updatedConversation": None, "updatedWorkItem": ours and {**ours, "rev": 3}}
         line = DecisionLine(wire=wire, at=EPOCH)
         if recorded is not None:
@@ -214,27 +214,27 @@ class TestTheLastLine:
     def test_of_simulate_says_that_the_contract_holds(self, replay: Runner) -> None:
         assert replay("simulate", incident(LOST_ASSIGNMENT)).out.splitlines()[-2:] == ["", "the contract holds"]
 
-    def test_of_simulate_says_what_breaks_it(self) -> None:
+    def test_of_simulate_names_the_violations(self) -> None:
         broken = {"point": 2, "field": "queue", "expected": "q", "found": None}
-        told = 'point 2: queue should be "q", is null'
-        assert contract_text([("c-1", broken)]) == f"the contract is broken: conversation c-1: {told}"
+        violation = 'point 2: queue should be "q", is null'
+        assert contract_text([("c-1", broken)]) == f"the contract is broken: conversation c-1: {violation}"
         many = contract_text([(f"c-{number}", broken) for number in range(5)])
-        assert many.endswith(f"conversation c-2: {told}; and 2 more")
+        assert many.endswith(f"conversation c-2: {violation}; and 2 more")
 
-    def test_a_contract_of_an_observed_capture_is_never_broken(self, replay: Runner) -> None:
-        asked = replay("--fail-on-violation", incident(LOST_ASSIGNMENT))
-        assert (asked.status, asked.out) == (0, replay(incident(LOST_ASSIGNMENT)).out)
+    def test_observe_breaks_no_contract(self, replay: Runner) -> None:
+        checked = replay("--fail-on-violation", incident(LOST_ASSIGNMENT))
+        assert (checked.status, checked.out) == (0, replay(incident(LOST_ASSIGNMENT)).out)
 
 
 class TestHeldBack:
-    def test_is_not_told_where_the_newer_sides_rule_wrote_the_field(self, replay: Runner) -> None:
+    def test_is_not_shown_where_the_newer_sides_rule_wrote_the_field(self, replay: Runner) -> None:
         file = incident(UNASSIGN_WITHOUT_QUEUE)
         held = [line.strip() for line in replay(file).out.splitlines() if "held back" in line]
         assert held == ["held back: queue FIELD_WAITS (changed at 0, known 8)"]
         assert sum(len(audit["suppressed"]) for audit in replay("--json", file).audits) == 3
 
     @pytest.mark.parametrize(
-        ("code", "conversation", "item", "told"),
+        ("code", "conversation", "item", "shown"),
         [
             ("CONVERSATION_IS_NEWER", None, {"assignedTo": None}, False),
             ("CONVERSATION_IS_NEWER", None, {"queue": None}, True),
@@ -244,14 +244,14 @@ class TestHeldBack:
             ("FIELD_WAITS", {"assignedUsers": []}, None, True),
         ],
     )
-    def test_is_told_of_every_other_field(
-        self, code: str, conversation: Json | None, item: Json | None, told: bool
+    def test_is_shown_of_every_other_field(
+        self, code: str, conversation: Json | None, item: Json | None, shown: bool
     ) -> None:
         suppressed = [{"field": "assignee", "code": code, "conversationRev": 2, "knownRev": 1}]
         wire = {"updatedConversation": conversation, "updatedWorkItem": item, "suppressed": suppressed}
-        assert any(line.startswith("held back: assignee") for line in details(wire)) is told
+        assert any(line.startswith("held back: assignee") for line in details(wire)) is shown
 
-    def test_shadow_says_why(self, replay: Runner) -> None:
+    def test_shadow_shows_the_reasons(self, replay: Runner) -> None:
         out = replay("--policy", "shadow", incident(UNASSIGN_WITHOUT_QUEUE)).out
         assert '    causal would: work-item {"assignedTo": null} (queue FIELD_WAITS)\n' in out
         simulated = replay("simulate", "--policy", "shadow", incident(LOST_ASSIGNMENT)).out
@@ -266,7 +266,7 @@ class TestHeldBack:
         assert "write nothing\n" not in simulated
 
 
-def test_people_can_read_it(replay: Runner) -> None:
+def test_the_text_report_has_the_facts(replay: Runner) -> None:
     observed = replay(incident(LOST_ASSIGNMENT)).out
     assert "recorded: conversation against rev 6" in observed
     explored = replay("explore", "--policy", "legacy", incident(LOST_ASSIGNMENT)).out
@@ -287,7 +287,7 @@ def test_two_replays_print_the_same_bytes(replay: Runner, mode: str, style: list
 
 
 @pytest.mark.parametrize("mode", ["observe", "simulate", "explore"])
-def test_a_conversation_is_replayed_alike_whatever_else_a_capture_holds(replay: Runner, mode: str) -> None:
+def test_other_conversations_of_a_capture_make_no_difference(replay: Runner, mode: str) -> None:
     alone = replay("--mode", mode, "--json", incident(UNASSIGN_WITHOUT_QUEUE))
     later_first = replay("--mode", mode, "--json", incident(LOST_ASSIGNMENT), incident(UNASSIGN_WITHOUT_QUEUE))
     chosen = replay(

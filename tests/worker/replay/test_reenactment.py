@@ -1,4 +1,4 @@
-"""A captured write done again: what it was before, what it becomes, and which revision it knew."""
+"""Re-enacted writes: the document before, the document after, and the revision that a write knew."""
 
 from typing import Any
 
@@ -23,13 +23,13 @@ def changed(attributes: Json | None = None, relationships: Json | None = None) -
     return {"attributes": attributes or {}, "relationships": relationships or {}}
 
 
-def done_again(thing: Json, before: Json | None, revisions: Revisions | None = None) -> ReenactedWrite:
+def reenacted(thing: Json, before: Json | None, revisions: Revisions | None = None) -> ReenactedWrite:
     document = None if before is None else document_from_snapshot(before, org=ORG, rev=before["attributes"]["rev"])
     return reenact(read(thing), thing, document, revisions=revisions or Revisions(), at=EPOCH)
 
 
 class TestStart:
-    def test_is_the_first_snapshot_with_its_changes_taken_back(self) -> None:
+    def test_is_the_first_snapshot_with_its_changes_undone(self) -> None:
         queue = {"data": {"type": "queue", "id": "q-2"}}
         changes = changed(
             {
@@ -48,30 +48,30 @@ class TestStart:
         assert start["relationships"]["queue"] == queue
 
     @pytest.mark.parametrize("thing", [event(work_item(1)), event(conversation(1), "update")], ids=["create", "rev-1"])
-    def test_of_a_document_that_was_made_is_nothing(self, thing: Json) -> None:
+    def test_of_a_created_document_is_none(self, thing: Json) -> None:
         assert start_of(read(thing), thing) is None
 
-    def test_of_changes_that_do_not_tell_is_what_is_there(self) -> None:
+    def test_of_changes_without_values_before_is_the_snapshot(self) -> None:
         thing = event(conversation(6), changes=changed({"status": {"op": "add", "after": "open"}}))
         start = start_of(read(thing), thing)
         assert start is not None
         assert (start["rev"], start["attributes"]["status"]) == (5, "open")
 
-    def test_of_a_deleted_conversation_was_not_deleted(self) -> None:
+    def test_of_a_deletion_is_the_conversation_before_it(self) -> None:
         thing = event(conversation(6, deleted=True), "delete")
         start = start_of(read(thing), thing)
         assert start is not None
         assert "deleted" not in start["attributes"]
 
 
-class TestDoneAgain:
-    def test_only_what_changed_is_written_onto_the_simulated_document(self) -> None:
+class TestReenact:
+    def test_sets_the_changed_names_on_the_simulated_document(self) -> None:
         thing = event(
             conversation(6, users=("u-1",), queue="captured", subject="new"),
             changes=changed({"assignedUsers": change([], ["u-1"]), "subject": change("old", "new")}),
             at=1.0,
         )
-        again = done_again(thing, conversation(9, queue="ours", ended=True))
+        again = reenacted(thing, conversation(9, queue="ours", ended=True))
         attributes = again.document["attributes"]
         assert (again.event.rev, attributes["rev"], again.document["rev"]) == (10, 10, 10)
         assert (attributes["assignedUsers"], attributes["subject"], attributes["ended"]) == (["u-1"], "new", True)
@@ -80,19 +80,19 @@ class TestDoneAgain:
         assert (again.event.id, again.event.client) == (thing["id"], "api")
         assert again.event.fields == frozenset({"assignee"})
 
-    def test_what_is_so_already_is_no_change(self) -> None:
+    def test_a_value_that_is_there_already_is_no_change(self) -> None:
         thing = event(conversation(6), changes=changed({"assignedUsers": change(["u-1"], [])}))
-        assert done_again(thing, conversation(9)).event.fields == frozenset()
+        assert reenacted(thing, conversation(9)).event.fields == frozenset()
 
-    def test_a_create_makes_the_document(self) -> None:
-        again = done_again(event(work_item(1, resourceRev=4)), None, Revisions(5))
+    def test_a_create_creates_the_document(self) -> None:
+        again = reenacted(event(work_item(1, resourceRev=4)), None, Revisions(5))
         assert (again.event.rev, again.event.knew, again.document["attributes"]["resourceRev"]) == (1, 5, 5)
         assert len(again.event.fields) == 5
-        # Written just now, so that its event may still be in flight, whatever its snapshot says or leaves out.
+        # The write is of now, so its event may be in flight; the snapshot may have another time, or none.
         assert parse_instant(again.document["attributes"]["updatedAt"]) == again.event.published_at
 
-    def test_a_deletion_stays_one(self) -> None:
-        again = done_again(event(conversation(6), "delete"), conversation(9))
+    def test_a_deletion_stays_a_deletion(self) -> None:
+        again = reenacted(event(conversation(6), "delete"), conversation(9))
         assert (again.event.deletion, again.document["attributes"]["deleted"]) == (True, True)
         assert read_object(again.message) == again.event
 
@@ -105,7 +105,7 @@ class TestTranslation:
         [(1, 5), (5, 5), (6, 8), (7, 8), (8, 8), (9, 11), (40, 11)],
         ids=["older", "start", "a-write", "a-sync", "unknown", "another", "not-yet"],
     )
-    def test_is_to_the_newest_write_that_was_named_or_came_before(self, named: int, simulated: int) -> None:
+    def test_is_to_the_newest_write_up_to_the_named_revision(self, named: int, simulated: int) -> None:
         assert self.revisions.translated(named) == simulated
 
     @pytest.mark.parametrize(
@@ -116,20 +116,20 @@ class TestTranslation:
         ],
         ids=["conversationRev", "resource.rev"],
     )
-    def test_of_what_the_reasons_name(self, reasons: list[Json]) -> None:
+    def test_of_the_revisions_in_the_routing_reasons(self, reasons: list[Json]) -> None:
         thing = event(work_item(3), routingReasons=reasons, changes=changed({"paused": change(False, True)}))
-        again = done_again(thing, work_item(2), self.revisions)
+        again = reenacted(thing, work_item(2), self.revisions)
         assert again.event.knew == 8
-        told = again.message["body"]["routingReasons"][0]["meta"]
-        assert told.get("other") == reasons[0]["meta"].get("other")
-        assert told.get("data", {}).get("rev") == reasons[0]["meta"].get("data", {}).get("rev")
+        meta = again.message["body"]["routingReasons"][0]["meta"]
+        assert meta.get("other") == reasons[0]["meta"].get("other")
+        assert meta.get("data", {}).get("rev") == reasons[0]["meta"].get("data", {}).get("rev")
 
     def test_of_a_create(self) -> None:
-        assert done_again(event(work_item(1, resourceRev=9)), None, self.revisions).event.knew == 11
+        assert reenacted(event(work_item(1, resourceRev=9)), None, self.revisions).event.knew == 11
 
 
 def history(*, knew: int) -> list[Json]:
-    """An agent is assigned at revision 3 and another at 4; a work-item un-assigned by someone who knew `knew`."""
+    """One agent is assigned at revision 3, another at 4; then a write that knew `knew` un-assigns the work-item."""
     first, second = ("u-1",), ("u-2",)
     return [
         event(conversation(1), at=0.0),
@@ -151,14 +151,14 @@ def history(*, knew: int) -> list[Json]:
 
 
 @pytest.mark.parametrize(("knew", "users"), [(4, []), (3, ["u-2"]), (2, ["u-2"])])
-def test_who_knew_what_decides_in_the_simulation_too(replay: Runner, knew: int, users: list[str]) -> None:
+def test_the_known_revision_decides_in_a_simulation(replay: Runner, knew: int, users: list[str]) -> None:
     replayed = replay("simulate", "--json", "--fail-on-violation", replay.file(history(knew=knew)))
     assert (replayed.status, replayed.err) == (0, [])
     assert replayed.final["conversations"]["c-1"]["assignedUsers"] == users
     assert replayed.final["workItems"]["w-1"]["assignedTo"] == (users[0] if users else None)
 
 
-def test_a_write_that_was_captured_twice_is_done_once(replay: Runner) -> None:
+def test_a_write_that_was_captured_twice_is_reenacted_once(replay: Runner) -> None:
     things = history(knew=4)
     once = replay("simulate", "--json", replay.file(things))
     assert replay("simulate", "--json", replay.file([*things, *things])).out == once.out
@@ -166,8 +166,8 @@ def test_a_write_that_was_captured_twice_is_done_once(replay: Runner) -> None:
 
 
 @pytest.mark.parametrize("mode", ["observe", "simulate"])
-def test_a_new_work_item_waits_for_the_end_of_the_one_before_it(replay: Runner, mode: str) -> None:
-    """In the capture a sync completed it; in the simulation ours does, once the conversation is done."""
+def test_a_new_work_item_waits_until_the_one_before_it_is_completed(replay: Runner, mode: str) -> None:
+    """In the capture a sync completes it; in the simulation our own sync does, once the conversation is done."""
     done = changed({"status": change("open", "done")})
     completed = changed({"status": change("ivr", "completed")})
     things = [
@@ -181,5 +181,5 @@ def test_a_new_work_item_waits_for_the_end_of_the_one_before_it(replay: Runner, 
     assert replayed.status == 0
     failed = [audit["reasons"][0]["code"] for audit in replayed.audits if audit["outcome"] == "failed"]
     assert failed[0] == "AWAITING_PREDECESSOR"
-    # It was made for a conversation that was not done yet; when its event comes again, that one is.
+    # The conversation was open when w-2 was created, and is done when the event of w-2 is delivered again.
     assert [replayed.final["workItems"][key]["status"] for key in ("w-1", "w-2")] == ["completed", "completed"]

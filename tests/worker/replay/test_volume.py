@@ -1,6 +1,6 @@
-"""A capture of any size takes the memory of its conversations, never that of its events.
+"""The memory of a replay grows with the conversations of a capture, not with its events.
 
-`python -m tests.worker.replay.test_volume EVENTS CONVERSATIONS` prints such a capture, to measure a large one by hand.
+`python -m tests.worker.replay.test_volume EVENTS CONVERSATIONS` prints a capture, to measure a large one by hand.
 """
 
 import gc
@@ -22,14 +22,14 @@ from worker.replay.reports.json import JsonReport
 
 
 def capture(events: int, conversations: int) -> Iterator[Json]:
-    """Conversations side by side: each made, its work-item made, then written in turns."""
+    """Conversations side by side: each is created, then its work-item, then both are written in turns."""
     for number in range(events):
         turn, which = divmod(number, conversations)
         yield _event(turn, f"c-{which}", f"w-{which}", at=number * 0.02)
 
 
 def _event(turn: int, of: str, item: str, *, at: float) -> Json:
-    # A snapshot carries more than anybody here looks at.
+    # A real snapshot is mostly fields that no rule reads.
     preview = "x" * 800
     if turn == 0:
         return event(conversation(1, key=of, queue="q-1", preview=preview), at=at)
@@ -47,11 +47,11 @@ def _event(turn: int, of: str, item: str, *, at: float) -> Json:
 
 
 @pytest.mark.parametrize("mode", [ReplayMode.OBSERVE, ReplayMode.SIMULATE])
-async def test_what_is_held_does_not_grow_with_the_events(tmp_path: Path, mode: ReplayMode) -> None:
+async def test_memory_does_not_grow_with_the_events(tmp_path: Path, mode: ReplayMode) -> None:
     file = tmp_path / "capture.ndjson"
     file.write_text("".join(json.dumps(thing) + "\n" for thing in capture(400, 10)))
-    held: list[int] = []
-    # What other tests left is neither looked through nor counted.
+    counts: list[int] = []
+    # The objects of other tests are not counted.
     gc.collect()
     gc.freeze()
     steps = count(1)
@@ -59,7 +59,7 @@ async def test_what_is_held_does_not_grow_with_the_events(tmp_path: Path, mode: 
     def advance() -> None:
         if next(steps) % 50 == 0:
             gc.collect()
-            held.append(len(gc.get_objects()))
+            counts.append(len(gc.get_objects()))
 
     asked = ReplayRequest(options=Options(own_syncs_stored=False), held_max=20)
     errors: list[str] = []
@@ -67,9 +67,9 @@ async def test_what_is_held_does_not_grow_with_the_events(tmp_path: Path, mode: 
         replay = Replay(asked, source, JsonReport(out), print_error=errors.append, advance=advance)
         assert await replay.run(mode) == ReplayResult()
     assert errors == []
-    # An event is some fifty objects; the last two hundred leave nothing behind.
-    assert len(held) >= 8
-    assert held[-1] < held[-5] + 1_000
+    # An event is some fifty objects; the last two hundred events add fewer than a thousand.
+    assert len(counts) >= 8
+    assert counts[-1] < counts[-5] + 1_000
 
 
 if __name__ == "__main__":
