@@ -18,13 +18,14 @@ from handlers.events.schema import (
     WorkItemData,
 )
 
-Path = tuple[int | str, ...]
+FieldPath = tuple[int | str, ...]
+"""The names and list indexes from a value down to a field."""
 
 
 class InvalidFields(Exception):
     """A value that failed its check. `faults`: each path from the value down, with the message; no value is shown."""
 
-    def __init__(self, faults: list[tuple[Path, str]]) -> None:
+    def __init__(self, faults: list[tuple[FieldPath, str]]) -> None:
         super().__init__("; ".join(f"{'.'.join(map(str, path))}: {message}" for path, message in faults))
         self.faults = faults
 
@@ -92,7 +93,7 @@ def _reason_meta(index: int, reason: RoutingReason) -> ReasonMeta | None:
     return modelled
 
 
-def invalid_fields(error: ValidationError, *, at: Path = ()) -> InvalidFields:
+def invalid_fields(error: ValidationError, *, at: FieldPath = ()) -> InvalidFields:
     """A failed check of pydantic's as InvalidFields; `at` is the path to the checked value."""
     faults = error.errors(include_url=False, include_input=False, include_context=False)
     return InvalidFields([((*at, *fault["loc"]), fault["msg"]) for fault in faults])
@@ -101,7 +102,7 @@ def invalid_fields(error: ValidationError, *, at: Path = ()) -> InvalidFields:
 _SHOWN_MAX: Final = 10
 
 
-def rejection_of(error: InvalidFields, *, at: Path = ()) -> Malformed:
+def rejection_of(error: InvalidFields, *, at: FieldPath = ()) -> Malformed:
     """The rejection of an event that failed a check; `at` is the path from the event to the checked value.
 
     The code is `BAD_REVISION` where `attributes.rev` is at fault, else `INVALID_FIELD`. The reason names each fault
