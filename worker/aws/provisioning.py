@@ -38,7 +38,7 @@ class ProvisioningSpec(Struct, frozen=True, kw_only=True):
     visibility_timeout_s: int = 30
     receive_count_max: int = 10
 
-    def named(self, name: str) -> str:
+    def full_name(self, name: str) -> str:
         """The name with prefix and ending."""
         name = f"{self.prefix}-{name}" if self.prefix else name
         return f"{name}.fifo" if self.fifo and not name.endswith(".fifo") else name
@@ -81,10 +81,10 @@ class _Provisioning:
 
     async def run(self) -> ProvisioningResult:
         spec = self._spec
-        topics = [await self._topic(spec.named(name)) for name in self._topic_names()]
+        topics = [await self._topic(spec.full_name(name)) for name in self._topic_names()]
         common = {"MessageRetentionPeriod": str(RETENTION_S)}
-        dead_url, dead_arn = await self._queue(spec.named(spec.dead_letter_queue), common)
-        name = spec.named(spec.queue)
+        dead_url, dead_arn = await self._queue(spec.full_name(spec.dead_letter_queue), common)
+        name = spec.full_name(spec.queue)
         redrive = {"deadLetterTargetArn": dead_arn, "maxReceiveCount": spec.receive_count_max}
         wanted = {
             **common,
@@ -119,18 +119,18 @@ class _Provisioning:
                     return arn
         attributes = {"FifoTopic": "true", "ContentBasedDeduplication": "false"} if self._spec.fifo else {}
         self._changes.append(f"topic {name}: made")
-        made: str = _required(
+        created: str = _required(
             await self._sns.create_topic(Name=name, Attributes=attributes), "TopicArn", "SNS CreateTopic"
         )
-        return made
+        return created
 
     async def _queue(self, name: str, wanted: Mapping[str, str]) -> tuple[str, str]:
         url = await self._queue_url(name)
         if url is None:
             kind = {"FifoQueue": "true"} if self._spec.fifo else {}
             attributes: Any = {**kind, **wanted}
-            made = await self._sqs.create_queue(QueueName=name, Attributes=attributes)
-            url = str(_required(made, "QueueUrl", "SQS CreateQueue"))
+            created = await self._sqs.create_queue(QueueName=name, Attributes=attributes)
+            url = str(_required(created, "QueueUrl", "SQS CreateQueue"))
             self._changes.append(f"queue {name}: made")
         found = await self._attributes(url)
         differing: Any = {key: value for key, value in wanted.items() if not _same(found.get(key), value)}
