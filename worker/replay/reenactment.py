@@ -95,7 +95,7 @@ def reenact(
     event = read_object(message)
     if isinstance(event, Malformed | UnsupportedEvent):
         why = event.reason if isinstance(event, Malformed) else "it is no event of a pair"
-        raise NotReenacted(f"cannot be done again: {why}")
+        raise NotReenacted(f"cannot be re-enacted: {why}")
     document = document_from_snapshot(data, org=captured.org, rev=event.rev, deletion=captured.deletion)
     return ReenactedWrite(event=event, document=document, message=message)
 

@@ -46,3 +46,18 @@ def _add_nested_paths(
     for name in changed:
         to_set[f"{level}.{name}"] = new[name]
     unset.extend(f"{level}.{name}" for name in removed)
+
+
+def with_paths(document: Document, paths: ChangedPaths) -> dict[str, Any]:
+    """The document after the paths are set and unset, as the server does it. A path has two levels at most."""
+    after = dict(document)
+    for path, value in paths.set.items():
+        level, _, name = path.partition(".")
+        after[level] = {**after.get(level, {}), name: value} if name else value
+    for path in paths.unset:
+        level, _, name = path.partition(".")
+        if not name:
+            after.pop(level, None)
+        elif level in after:
+            after[level] = {each: value for each, value in after[level].items() if each != name}
+    return after

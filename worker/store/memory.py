@@ -19,7 +19,7 @@ from handlers.ports import Announcement, CommitResult, Document, LoadRequest, Pa
 from sync.state import SyncState
 from worker.ports import OutboxBacklog, WaitingBacklog
 from worker.store.bson_limits import rejection_reason
-from worker.store.changed_paths import ChangedPaths
+from worker.store.changed_paths import with_paths
 from worker.store.documents import Collection, OutboxEntryStatus, announcement_of
 from worker.store.journal import Journal
 from worker.store.pair_assembly import BatchDocuments, context_keys, pairs_of, work_item_ids_to_read
@@ -252,7 +252,7 @@ class MemoryStore:
 
     def _change(self, collection: Collection, change: DocumentChange) -> TransactionResult:
         stored = self._documents[collection].get(change.id)
-        after = stored if stored is None else _applied(stored, change.paths)
+        after = stored if stored is None else with_paths(stored, change.paths)
         if (reason := rejection_reason(change.paths.set if after is None else after)) is not None:
             return TransactionResult(end=TransactionEnd.REJECTED, reason=reason)
         condition_field, expected = change.condition_field, change.expected
@@ -301,21 +301,6 @@ class MemoryStore:
     def _waiting(self) -> list[Announcement]:
         entries = self._documents[Collection.OUTBOX].values()
         return [announcement_of(entry) for entry in entries if entry["status"] == OutboxEntryStatus.WAITING.value]
-
-
-def _applied(document: Document, paths: ChangedPaths) -> Document:
-    """The document with the paths set and unset. A path has two levels at most (`changed_paths`)."""
-    after = dict(document)
-    for path, value in paths.set.items():
-        level, _, name = path.partition(".")
-        after[level] = {**after.get(level, {}), name: value} if name else value
-    for path in paths.unset:
-        level, _, name = path.partition(".")
-        if not name:
-            after.pop(level, None)
-        elif level in after:
-            after[level] = {each: value for each, value in after[level].items() if each != name}
-    return after
 
 
 def _all(results: Iterable[TransactionResult]) -> TransactionResult:
