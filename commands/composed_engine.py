@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from commands import actions
 from commands.context import CommandContext
-from commands.refusal import Refusal, RefusalCode
+from commands.reason import Refusal, RefusalCode
 from commands.timings import Calendar, enter_queue, with_timings
 from commands.update import Offer, QueueChoice, Unset, Update
 from commands.work_item import Status, WorkItem

@@ -12,8 +12,7 @@ from msgspec.structs import replace
 from commands.composed_engine import COMMAND_NAME, compose
 from commands.context import CommandContext
 from commands.legacy_engine import FunnelRow, funnel
-from commands.reason import Reason, ReasonAction, ReasonCode
-from commands.refusal import Refusal, RefusalCode
+from commands.reason import Reason, ReasonAction, ReasonCode, Refusal, RefusalCode
 from commands.rollout import COMPOSED, Engine, EngineRollout, UpdateOrigin
 from commands.session import SessionMove, move_between
 from commands.timings import Calendar, always_open

@@ -1,4 +1,4 @@
-"""Reasons: why a field was written, why nothing was written, or why a message is tried again.
+"""Reasons: why a field was written, why nothing was written, or why a message is tried again. Refusals of an update.
 
 | action | code | when |
 |---|---|---|
@@ -36,7 +36,7 @@
 | `FAULT` | `AWAITING_PREDECESSOR` | the conversation's previous work-item is still active |
 
 Codes are stable: log searches use them. An update that the commands refuse has the action `UPDATE_COMMAND` and its
-`RefusalCode` (commands/refusal.py) as code.
+`RefusalCode` as code.
 """
 
 from collections.abc import Mapping
@@ -44,8 +44,6 @@ from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct, field
-
-from commands.refusal import RefusalCode
 
 
 class ReasonAction(StrEnum):
@@ -97,6 +95,35 @@ class ReasonCode(StrEnum):
     AWAITING_PREDECESSOR = "AWAITING_PREDECESSOR"
 
 
+class RefusalCode(StrEnum):
+    """Every code with which the commands refuse an update.
+
+    | code | when |
+    |---|---|
+    | `INVALID_UPDATE` | the update is empty, or has an unknown field or a wrong value; `message` names every fault |
+    | `UNSUPPORTED_COMBINATION` | `routed` or `accepted` stands beside a field that it cannot go with |
+    | `TOO_MANY_FIELDS` | the update has more fields than `MAX_FIELDS` allows its origin |
+    | `REVISION_CONFLICT` | `rev` is not the work-item's revision |
+    | `WORK_ITEM_COMPLETED` | the work-item is completed |
+    | `UNKNOWN_QUEUE` | no queue has the key that the update names |
+    | `NO_QUEUE` | legacy funnel: `assignedTo: null`, and neither the work-item nor its `lastRevision` names a queue |
+    | `NOT_QUEUED` | `routed.to`, and the work-item is neither queued nor routed |
+    | `NOT_ROUTED` | `routed.rejectedBy` or `routed.timedOut`, and the work-item is not routed |
+    | `NOT_ROUTED_TO_USER` | `routed.rejectedBy` or `routed.timedOut` names a user to whom it was not offered |
+    """
+
+    INVALID_UPDATE = "INVALID_UPDATE"
+    UNSUPPORTED_COMBINATION = "UNSUPPORTED_COMBINATION"
+    TOO_MANY_FIELDS = "TOO_MANY_FIELDS"
+    REVISION_CONFLICT = "REVISION_CONFLICT"
+    WORK_ITEM_COMPLETED = "WORK_ITEM_COMPLETED"
+    UNKNOWN_QUEUE = "UNKNOWN_QUEUE"
+    NO_QUEUE = "NO_QUEUE"
+    NOT_QUEUED = "NOT_QUEUED"
+    NOT_ROUTED = "NOT_ROUTED"
+    NOT_ROUTED_TO_USER = "NOT_ROUTED_TO_USER"
+
+
 class Reason(Struct, frozen=True, kw_only=True):
     """`{action, code, meta}`, as in an event's `routingReasons` and in the audit line (docs/events.md)."""
 
@@ -107,3 +134,13 @@ class Reason(Struct, frozen=True, kw_only=True):
     def as_wire(self) -> dict[str, Any]:
         """The JSON shape of the event and of the audit line."""
         return {"action": self.action, "code": self.code, "meta": dict(self.meta)}
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """An update that the commands do not execute. `message` names the field, the status and the remedy.
+
+    A refusal is a value, not an exception: the caller decides what becomes of the update.
+    """
+
+    code: RefusalCode
+    message: str

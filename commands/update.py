@@ -24,7 +24,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from commands.instant import format_instant, parse_instant
-from commands.refusal import Refusal, RefusalCode
+from commands.reason import Refusal, RefusalCode
 from commands.work_item import STATUS_ALIASES, Status
 
 

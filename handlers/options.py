@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from commands.rollout import COMPOSED, EngineRollout
 from handlers.ports import Ids
-from sync.rule import Policy
+from sync.gates import Policy
 
 GAP_SECONDS: Final = 60.0
 """A document written longer ago has no event on its way any more (docs/rules.md, *Waiting, and the gap poll*)."""

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from commands.execute import CommandRecord
 from commands.reason import Reason
-from sync.decision import SuppressedField
-from sync.rule import Direction, Policy
+from sync.decision import Direction, SuppressedField
+from sync.gates import Policy
 
 AUDIT_MESSAGE: Final = "CONVERSATION_SYNC_AUDIT"
 

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from commands.work_item import Status, WorkItem
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
-from sync.rule import Policy
+from sync.gates import Policy
 from sync.rules_forward import work_item_writes
 from sync.rules_reverse import conversation_writes
 from sync.state import agreed_fields, shared_values

@@ -1,26 +1,49 @@
 """Decisions: the fields to write on either side and the reasons, and a pair's sync state once they are written."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from commands.context import CommandContext
 from commands.execute import Applied, Refused, Unchanged, execute
-from commands.reason import Reason, ReasonAction, ReasonCode
-from commands.refusal import Refusal
+from commands.reason import Reason, ReasonAction, ReasonCode, Refusal
 from commands.rollout import EngineRollout
 from commands.update import parse_update
 from commands.work_item import WorkItem
 from sync.conversation import Conversation, Field, with_fields
-from sync.gates import SKIP_CODES, Side, SkipCode
-from sync.rule import Direction
+from sync.gates import SKIP_CODES, Policy, Side, SkipCode
 from sync.state import SyncState, after_reconcile
+
+Direction = Literal["forward", "reverse", "both"]
+"""forward: conversation → work-item; reverse: work-item → conversation."""
 
 CommandResult = Applied | Unchanged | Refused
 """The result of the commands for table B's update."""
+
+
+class Write(Struct, frozen=True, kw_only=True):
+    """The write of a rule that fired. `fields` go into the conversation's write or into the work-item's update."""
+
+    rule: str
+    field: Field
+    fields: Mapping[str, Any]
+    action: Literal[ReasonAction.SYNC_CONVERSATION, ReasonAction.SYNC_WORK_ITEM]
+    code: ReasonCode
+
+    def reason(self, policy: Policy) -> Reason:
+        """The reason as the published event and the audit line have it."""
+        return Reason(action=self.action, code=self.code, meta={"rule": self.rule, "policy": policy.value})
+
+
+def merged_fields(writes: Iterable[Write]) -> dict[str, Any]:
+    """The fields of all writes; of two writes that set the same key the later one stands."""
+    fields: dict[str, Any] = {}
+    for write in writes:
+        fields.update(write.fields)
+    return fields
 
 
 class SuppressedField(Struct, frozen=True, kw_only=True):

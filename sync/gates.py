@@ -13,12 +13,20 @@
 Source: docs/rules.md, *Gates*. Pure.
 """
 
+from enum import StrEnum
 from typing import Final, Literal, get_args
 
 from commands.reason import ReasonCode
 from commands.work_item import WorkItem
 from sync.conversation import Conversation, ConversationStatus
-from sync.rule import Policy
+
+
+class Policy(StrEnum):
+    """`causal`: the sync state says which side of a field is newer. `legacy`: the event's own side wins."""
+
+    CAUSAL = "causal"
+    LEGACY = "legacy"
+
 
 Side = Literal["conversation", "work-item"]
 """The record that an event, a document or a write belongs to."""

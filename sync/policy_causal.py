@@ -14,10 +14,19 @@ from commands.execute import Applied, Refused
 from commands.reason import ReasonCode
 from commands.rollout import COMPOSED, EngineRollout
 from sync.conversation import FIELDS, Field
-from sync.decision import Decision, PairDecision, SuppressedField, decided_pair, run_command, skip_decision
+from sync.decision import (
+    Decision,
+    Direction,
+    PairDecision,
+    SuppressedField,
+    Write,
+    decided_pair,
+    merged_fields,
+    run_command,
+    skip_decision,
+)
 from sync.evidence import Evidence, NewerSide
-from sync.gates import SkipCode
-from sync.rule import Direction, Policy, Write, merged_fields
+from sync.gates import Policy, SkipCode
 from sync.rules_forward import work_item_writes
 from sync.rules_reverse import conversation_writes
 from sync.state import all_agree

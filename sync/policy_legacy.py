@@ -13,9 +13,8 @@ from commands.reason import ReasonCode
 from commands.rollout import COMPOSED, EngineRollout
 from commands.work_item import WorkItem
 from sync.conversation import Conversation
-from sync.decision import Decision, PairDecision, decided_pair, run_command, skip_decision
-from sync.gates import Side, first_closed_gate
-from sync.rule import Policy, merged_fields
+from sync.decision import Decision, PairDecision, decided_pair, merged_fields, run_command, skip_decision
+from sync.gates import Policy, Side, first_closed_gate
 from sync.rules_forward import work_item_writes
 from sync.rules_reverse import conversation_writes
 from sync.state import SyncState

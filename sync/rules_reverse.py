@@ -19,7 +19,8 @@ from typing import Any
 from commands.reason import ReasonAction, ReasonCode
 from commands.work_item import Status, WorkItem
 from sync.conversation import Conversation, ConversationStatus, Field
-from sync.rule import Policy, Write
+from sync.decision import Write
+from sync.gates import Policy
 
 
 def conversation_writes(conversation: Conversation, item: WorkItem, policy: Policy) -> tuple[Write, ...]:

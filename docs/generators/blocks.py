@@ -1,8 +1,9 @@
 """Generated blocks of Markdown pages, each between `<!-- generated: NAME -->` and `<!-- end -->`.
 
-A block's content comes from the code: a table of a module's docstring, a table of the settings, the import graph.
+A block's content comes from the code: a table of a docstring, a table of the settings, the import graph.
 """
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,13 +13,13 @@ from typing import Final
 import commands.composed_engine
 import commands.legacy_engine
 import commands.reason
-import commands.refusal
 import commands.timings
 import commands.update
 import sync.contract
 import sync.gates
 import sync.rules_forward
 import sync.rules_reverse
+from commands.reason import RefusalCode
 from docs.generators.decide_examples import decide_examples
 from docs.generators.structure import structure
 from worker.settings import settings_table
@@ -27,16 +28,16 @@ ROOT: Final = Path(__file__).parents[2]
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[^>]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def docstring_table(module: ModuleType) -> str:
-    """The table in a module's docstring, a row a line. Raises ValueError where there is none."""
-    rows = [line for line in (module.__doc__ or "").splitlines() if line.startswith("|")]
+def docstring_table(holder: ModuleType | type) -> str:
+    """The table in the docstring of a module or a class. Raises ValueError where the docstring has no table."""
+    rows = [line for line in inspect.cleandoc(holder.__doc__ or "").splitlines() if line.startswith("|")]
     if not rows:
-        raise ValueError(f"the docstring of {module.__name__} has no table")
+        raise ValueError(f"the docstring of {holder.__name__} has no table")
     return "\n".join(rows)
 
 
-def _table_of(module: ModuleType) -> Callable[[], str]:
-    return lambda: docstring_table(module)
+def _table_of(holder: ModuleType | type) -> Callable[[], str]:
+    return lambda: docstring_table(holder)
 
 
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
@@ -45,7 +46,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "gates": _table_of(sync.gates),
     "contract": _table_of(sync.contract),
     "reason codes": _table_of(commands.reason),
-    "refusal codes": _table_of(commands.refusal),
+    "refusal codes": _table_of(RefusalCode),
     "update fields": _table_of(commands.update),
     "funnel": _table_of(commands.legacy_engine),
     "composed engine": _table_of(commands.composed_engine),

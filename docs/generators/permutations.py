@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from commands.context import CommandContext
 from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute
-from commands.refusal import Refusal
+from commands.reason import Refusal
 from commands.rollout import COMPOSED, Engine, EngineRollout
 from commands.session import Session, place_of
 from commands.update import Update, parse_update

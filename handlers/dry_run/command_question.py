@@ -21,7 +21,7 @@ from pydantic import Field
 from commands.context import CommandContext, RoutingQueue
 from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute, not_executed
 from commands.instant import parse_instant
-from commands.refusal import Refusal
+from commands.reason import Refusal
 from commands.rollout import Engine, EngineRollout
 from commands.session import Session, SessionEntry, apply_moves
 from commands.update import parse_update

@@ -26,10 +26,9 @@ from sync.conversation import FIELDS, Conversation
 from sync.conversation import Field as SharedField
 from sync.decision import skip_decision
 from sync.evidence import DocumentAges, evidence_of
-from sync.gates import first_closed_gate
+from sync.gates import Policy, first_closed_gate
 from sync.policy_causal import decide_causal
 from sync.policy_legacy import legacy_decision
-from sync.rule import Policy
 from sync.state import SyncState
 
 _RevisionRun = Annotated[tuple[WholeNumber, WholeNumber], Field(strict=False)]

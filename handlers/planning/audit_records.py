@@ -16,7 +16,7 @@ from handlers.ports import Announcement
 from sync.audit import AuditOutcome, AuditRecord
 from sync.conversation import Conversation
 from sync.decision import Decision, PairDecision, skip_decision
-from sync.rule import Policy
+from sync.gates import Policy
 
 
 class PairRevisions(Struct, frozen=True, kw_only=True):

@@ -13,10 +13,9 @@ from handlers.planning.pair_draft import PairDraft
 from sync.conversation import Conversation, Field
 from sync.decision import PairDecision
 from sync.evidence import DocumentAges, Trigger, evidence_of
-from sync.gates import SkipCode, first_closed_gate
+from sync.gates import Policy, SkipCode, first_closed_gate
 from sync.policy_causal import decide_causal
 from sync.revision_runs import contains
-from sync.rule import Policy
 from sync.state import SyncState
 
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from commands.context import CommandContext
 from commands.execute import Applied, execute
-from commands.refusal import Refusal
+from commands.reason import Refusal
 from commands.update import parse_update
 from handlers.documents.nouns import (
     conversation_of,

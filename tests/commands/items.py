@@ -8,7 +8,7 @@ from msgspec import Struct
 from commands.context import CommandContext, RoutingQueue
 from commands.execute import Applied, Refused, execute
 from commands.instant import format_instant, parse_instant
-from commands.refusal import Refusal, RefusalCode
+from commands.reason import Refusal, RefusalCode
 from commands.rollout import COMPOSED, Engine, EngineRollout
 from commands.session import Session, SessionEntry, apply_moves
 from commands.update import Update, parse_update

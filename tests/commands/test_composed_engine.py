@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from commands.execute import Applied, Refused, Unchanged, execute
-from commands.refusal import RefusalCode
+from commands.reason import RefusalCode
 from commands.work_item import QueuePass, Status, WorkItem
 from tests.commands.items import CONTEXT, NOW, T0, Json, applied, code_of, parsed, refused
 from tests.commands.stages import ACTIVE, EVERY_STATUS, a

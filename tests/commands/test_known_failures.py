@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from commands.context import CommandContext
 from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute
-from commands.refusal import RefusalCode
+from commands.reason import RefusalCode
 from commands.rollout import COMPOSED, EngineRollout
 from commands.session import Session, SessionEntry, SessionSlot, apply_moves, move_between, place_of
 from commands.work_item import QueuePass, Status, WorkItem

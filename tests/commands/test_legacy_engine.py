@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute
 from commands.legacy_engine import FUNNEL
-from commands.refusal import RefusalCode
+from commands.reason import RefusalCode
 from commands.rollout import UPDATE_NAMES
 from commands.session import SessionSlot, place_of
 from commands.update import Update, parse_update

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from commands.execute import Applied, Refused, Unchanged
 from commands.instant import parse_instant
-from commands.refusal import RefusalCode
+from commands.reason import RefusalCode
 from commands.rollout import COMPOSED, Engine
 from commands.session import SessionMove, SessionSlot, apply_moves, move_between, place_of
 from commands.update import QueueChoice

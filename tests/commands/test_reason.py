@@ -4,8 +4,7 @@ import orjson
 import pytest
 
 import commands.reason
-from commands.reason import Reason, ReasonAction, ReasonCode
-from commands.refusal import RefusalCode
+from commands.reason import Reason, ReasonAction, ReasonCode, RefusalCode
 
 ROWS = [
     [cell.strip().strip("`") for cell in line.strip("|").split("|")]

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from commands.refusal import Refusal, RefusalCode
+from commands.reason import Refusal, RefusalCode
 from commands.rollout import COMPOSED, EngineRollout, UpdateOrigin
 from commands.update import parse_update
 from commands.work_item import Status

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from commands.execute import Applied, Refused, Unchanged, execute, not_executed
-from commands.refusal import Refusal, RefusalCode
+from commands.reason import Refusal, RefusalCode
 from commands.rollout import COMPOSED, UPDATE_NAMES, Engine, EngineRollout, UpdateOrigin
 from commands.work_item import Status, WorkItem
 from tests.commands.items import CONTEXT, LEGACY, NOW, Json, applied, parsed

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commands.refusal import Refusal, RefusalCode
+from commands.reason import Refusal, RefusalCode
 from commands.update import UNSET, Acceptance, Offer, QueueChoice, Update, parse_update
 from commands.work_item import Status
 from tests.commands.items import Json, parsed

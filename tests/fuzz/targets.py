@@ -12,7 +12,7 @@ from typing import Any, Final
 import bson
 import orjson
 
-from commands.refusal import Refusal
+from commands.reason import Refusal
 from commands.update import Update, parse_update
 from handlers.events.event import Event, Malformed, RejectionCode, UnsupportedEvent
 from handlers.events.parser import read_message

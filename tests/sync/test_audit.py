@@ -9,7 +9,7 @@ from commands.reason import Reason, ReasonAction, ReasonCode
 from commands.rollout import Engine
 from sync.audit import AUDIT_MESSAGE, AuditOutcome, AuditRecord
 from sync.decision import SuppressedField
-from sync.rule import Policy
+from sync.gates import Policy
 
 COMMAND: Final = CommandRecord(
     engine=Engine.LEGACY,

@@ -7,8 +7,7 @@ import pytest
 from commands.reason import ReasonCode
 from commands.work_item import Status
 from sync.conversation import ConversationStatus
-from sync.gates import Side, SkipCode, first_closed_gate
-from sync.rule import Policy
+from sync.gates import Policy, Side, SkipCode, first_closed_gate
 from tests.sync.observations import a_conversation, a_work_item
 
 OPEN: Final[dict[str, Any]] = {

@@ -9,7 +9,7 @@ import pytest
 
 from commands.work_item import WorkItem
 from sync.conversation import Conversation, Field
-from sync.rule import Policy
+from sync.gates import Policy
 from sync.rules_forward import work_item_writes
 from sync.rules_reverse import conversation_writes
 from tests.sync.pairs import Json, c, conversation_of, w, work_item_of

@@ -8,7 +8,7 @@ from msgspec import Struct
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.outcome import HandledEvent
 from handlers.planning.event_batch import EventBatch
-from sync.rule import Policy
+from sync.gates import Policy
 from worker.consumer.queue_lag import QueueLag
 from worker.consumer.settlement import Settlement
 from worker.ports import Announcer, Message

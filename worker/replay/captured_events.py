@@ -1,14 +1,16 @@
-"""The input of a replay: captured events, each with its place in a file.
+"""The input of a replay: captured events, each with its place in a file; and the order of their writes.
 
 `simulate` reads its input twice, the first time for the documents before the first event. Input that can be read only
 once, standard input or a pipe, is copied to a temporary file, never into memory.
 """
 
+import heapq
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, BinaryIO, assert_never
+from typing import IO, Any, BinaryIO, Final, assert_never
 
 from msgspec import Struct
 
@@ -16,6 +18,14 @@ from handlers.events.envelope import unwrap_value
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import read_event
 from worker.captures import STANDARD_INPUT, Capture, CaptureFault, captures_of, read_captures
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""The time of a replay before the first event with a `publishedAt`."""
+
+HELD_MAX: Final = 1_000
+"""The number of events that `in_order` holds for an input of any size."""
+
+_Slot = tuple[datetime, int, str]
 
 
 class CapturedEvent(Struct, frozen=True, kw_only=True):
@@ -107,3 +117,59 @@ def _entry(capture: Capture) -> ReplayInputEntry:
 def _fault(capture: Capture, malformed: Malformed) -> CaptureFault:
     message = f"{malformed.code.value}: {malformed.reason}"
     return CaptureFault(file=capture.file, line=capture.line, message=message)
+
+
+def in_order(captured: Iterable[CapturedEvent], held_max: int | None) -> Iterator[CapturedEvent]:
+    """The same events in the order in which their writes are re-enacted, each once.
+
+    That is the order of publication, corrected by two facts: a document's writes go by revision, and a work-item's
+    write goes after the conversation's writes that it knew. Producers publish after they write, with different delays,
+    so a capture may have both the wrong way round. At most `held_max` events are held, so an event is put in order
+    among that many. None: all are held, so the order is right over any distance.
+    """
+    order = _Order()
+    for each in captured:
+        order.add(each)
+        if held_max is not None and order.held > held_max:
+            yield from order.next()
+    while order.held:
+        yield from order.next()
+
+
+class _Order:
+    """One slot an event, in the order of publication. A document's slots take its events in the order of revisions."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self._slots: list[_Slot] = []
+        self._waiting: dict[str, list[tuple[int, int, CapturedEvent]]] = {}
+        self._number = 0
+        self._at = EPOCH
+
+    def add(self, captured: CapturedEvent) -> None:
+        event = captured.event
+        # An event without `publishedAt` keeps its place after the one before it.
+        self._at = event.published_at or self._at
+        self._number += 1
+        self.held += 1
+        heapq.heappush(self._slots, (self._at, self._number, event.document_id))
+        heapq.heappush(self._waiting.setdefault(event.document_id, []), (event.rev, self._number, captured))
+
+    def next(self) -> Iterator[CapturedEvent]:
+        """The next slot's event, after the conversation's events that it knew; none where it was taken ahead."""
+        _, _, document = heapq.heappop(self._slots)
+        if document not in self._waiting:
+            return
+        captured = self._take(document)
+        knew, conversation = captured.event.knew, captured.event.conversation_id
+        while knew is not None and conversation in self._waiting and self._waiting[conversation][0][0] <= knew:
+            yield self._take(conversation)
+        yield captured
+
+    def _take(self, document: str) -> CapturedEvent:
+        waiting = self._waiting[document]
+        _, _, captured = heapq.heappop(waiting)
+        if not waiting:
+            del self._waiting[document]
+        self.held -= 1
+        return captured

@@ -13,8 +13,7 @@ from handlers.events.event import Event
 from handlers.options import Options
 from handlers.outcome import HandledEvent, PolledPair
 from handlers.ports import Document, Pair
-from worker.replay.captured_events import CapturedEvent
-from worker.replay.clock import CountedIds, NoChance, ReplayClock
+from worker.replay.captured_events import EPOCH, CapturedEvent
 from worker.replay.pair_archive import work_item_in
 from worker.store.memory import MemoryStore
 
@@ -32,6 +31,51 @@ class ReplayMode(StrEnum):
     OBSERVE = "observe"
     SIMULATE = "simulate"
     EXPLORE = "explore"
+
+
+def later(at: datetime, published_at: datetime | None) -> datetime:
+    """The later of the two times, `published_at` cut off below the millisecond."""
+    if published_at is None or published_at <= at:
+        return at
+    return published_at.replace(microsecond=published_at.microsecond // 1000 * 1000)
+
+
+class ReplayClock:
+    """A clock that stands still; implements `handlers.ports.Clock`."""
+
+    def __init__(self, at: datetime = EPOCH) -> None:
+        self.at = at
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+        return self.at
+
+    def monotonic(self) -> float:
+        """Seconds from the epoch to `now`."""
+        return (self.at - EPOCH).total_seconds()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return at once: a replay has no other writer to wait for."""
+
+
+class CountedIds:
+    """Ids 1, 2, 3, … as 24 hexadecimal digits; implements `handlers.ports.Ids`."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def new(self) -> str:
+        """The next id."""
+        self._count += 1
+        return f"{self._count:024x}"
+
+
+class NoChance:
+    """Randomness that is always 0; implements `handlers.ports.Chance`."""
+
+    def random(self) -> float:
+        """0."""
+        return 0.0
 
 
 class ReplayEnvironment(Struct, frozen=True, kw_only=True):

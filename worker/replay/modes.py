@@ -27,8 +27,7 @@ from handlers.planning.audit_records import unsupported_audit
 from sync.audit import AuditRecord
 from worker.captures import CaptureFault
 from worker.errors import NotReenacted, TooManyStates
-from worker.replay.captured_events import CapturedEvent, ReplayInput
-from worker.replay.clock import EPOCH
+from worker.replay.captured_events import EPOCH, HELD_MAX, CapturedEvent, ReplayInput, in_order
 from worker.replay.environment import ReplayEnvironment, ReplayMode
 from worker.replay.explore import EndState, Exploration
 from worker.replay.initial_pairs import InitialPairs
@@ -39,7 +38,6 @@ from worker.replay.reports.report import Report
 from worker.replay.reports.text import contract_text
 from worker.replay.simulate import Simulator
 from worker.replay.state_space import WRITE, WriteHistory
-from worker.replay.write_order import HELD_MAX, in_order
 
 OBSERVED_HEADING = "in the end, as captured, and what we make of the last event"
 

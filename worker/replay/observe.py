@@ -27,9 +27,8 @@ from handlers.ports import Pair
 from sync.audit import AuditOutcome
 from sync.conversation import FIELDS
 from sync.state import after_reconcile
-from worker.replay.captured_events import CapturedEvent
-from worker.replay.clock import EPOCH, later
-from worker.replay.environment import DELIVERIES_MAX, DecisionSink, ReplayEnvironment
+from worker.replay.captured_events import EPOCH, CapturedEvent
+from worker.replay.environment import DELIVERIES_MAX, DecisionSink, ReplayEnvironment, later
 from worker.replay.pair_archive import PairArchive, pair_in
 from worker.store.memory import MemoryStore
 

@@ -15,10 +15,9 @@ from handlers.outcome import Retry
 from handlers.ports import Document, Pair
 from worker.captures import CaptureFault
 from worker.errors import NotReenacted
-from worker.replay.captured_events import CapturedEvent
-from worker.replay.clock import EPOCH, later
+from worker.replay.captured_events import EPOCH, CapturedEvent
 from worker.replay.contract_check import OutsideWrites
-from worker.replay.environment import DELIVERIES_MAX, DecisionSink, ReplayEnvironment
+from worker.replay.environment import DELIVERIES_MAX, DecisionSink, ReplayEnvironment, later
 from worker.replay.initial_pairs import InitialPairs
 from worker.replay.pair_archive import PairArchive, pair_in
 from worker.replay.reenactment import ReenactedWrite, Revisions, reenact

@@ -21,9 +21,8 @@ from handlers.outcome import HandledEvent, Retry
 from handlers.ports import Document, Pair
 from sync.conversation import Conversation
 from sync.state import SyncState
-from worker.replay.captured_events import CapturedEvent
-from worker.replay.clock import EPOCH, CountedIds, later
-from worker.replay.environment import ReplayEnvironment
+from worker.replay.captured_events import EPOCH, CapturedEvent
+from worker.replay.environment import CountedIds, ReplayEnvironment, later
 from worker.replay.pair_archive import pair_in
 from worker.replay.reenactment import ReenactedWrite, Revisions, reenact
 from worker.replay.simulate import document_in, put

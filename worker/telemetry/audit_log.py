@@ -8,7 +8,7 @@ from handlers.events.event import UnsupportedEvent
 from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.audit_records import unsupported_audit
 from sync.audit import AuditOutcome, AuditRecord
-from sync.rule import Policy
+from sync.gates import Policy
 from worker.telemetry.logs import write_audit_lines
 from worker.telemetry.metrics import Metric, Metrics, Telemetry, event_tag
 

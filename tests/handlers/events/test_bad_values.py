@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from commands.refusal import Refusal, RefusalCode
+from commands.reason import Refusal, RefusalCode
 from commands.update import parse_update
 from handlers.dry_run.question import BadQuestion, answer
 from handlers.events.event import Event, Malformed, RejectionCode

@@ -15,7 +15,7 @@ from handlers.outcome import HandledEvent, Retry
 from handlers.planning.audit_records import failed_ending, own_sync_ending
 from handlers.planning.event_batch import EventBatch
 from handlers.ports import Announcement, StoreAway
-from sync.rule import Policy
+from sync.gates import Policy
 from tests.handlers.small_ports import CountedIds
 from tests.worker.fake_clock import T0, FakeClock, FixedChance, until
 from tests.worker.stand_in_queue import StandInQueue

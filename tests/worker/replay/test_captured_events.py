@@ -25,8 +25,7 @@ from tests.handlers.wire_events import (
 from tests.worker.replay.replays import CONVERSATION_2022, Runner, incident, replay
 from worker.captures import CaptureFault
 from worker.cli.main import run
-from worker.replay.captured_events import CapturedEvent, ReplayInput
-from worker.replay.write_order import in_order
+from worker.replay.captured_events import CapturedEvent, ReplayInput, in_order
 
 __all__ = ["replay"]
 

@@ -14,13 +14,12 @@ from handlers.ports import Pair
 from tests.handlers.wire_events import LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE, Json, conversation, event, work_item
 from tests.worker.replay.replays import Runner, incident, replay
 from tests.worker.replay.test_reenactment import change, changed
-from worker.replay.captured_events import CapturedEvent, ReplayInput
+from worker.replay.captured_events import CapturedEvent, ReplayInput, in_order
 from worker.replay.contract_check import OutsideWrites
 from worker.replay.explore import Exploration
 from worker.replay.initial_pairs import InitialPairs
 from worker.replay.pair_archive import work_item_in
 from worker.replay.state_space import DELIVER, REDELIVER, WRITE, ExplorationStep, WriteHistory
-from worker.replay.write_order import in_order
 
 __all__ = ["replay"]
 

@@ -19,7 +19,7 @@ from tests.worker.replay.replays import (
     incident,
     replay,
 )
-from worker.replay.clock import EPOCH
+from worker.replay.captured_events import EPOCH
 from worker.replay.recorded_syncs import DecisionLine
 from worker.replay.reports.text import contract_text, details
 

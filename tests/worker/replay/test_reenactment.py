@@ -9,7 +9,7 @@ from handlers.documents.document import document_from_snapshot
 from handlers.events.parser import read_object
 from tests.handlers.wire_events import ORG, Json, conversation, event, read, work_item
 from tests.worker.replay.replays import Runner, replay
-from worker.replay.clock import EPOCH
+from worker.replay.captured_events import EPOCH
 from worker.replay.reenactment import ReenactedWrite, Revisions, reenact, start_of
 
 __all__ = ["replay"]

@@ -8,7 +8,7 @@ import orjson
 
 from handlers.dry_run.flat_form import shown_conversation, shown_work_item
 from handlers.ports import Pair
-from worker.replay.clock import ReplayClock
+from worker.replay.environment import ReplayClock
 from worker.replay.recorded_syncs import DecisionLine
 from worker.replay.reports.report import JsonObject, Report
 from worker.telemetry.logs import LogIdentity, open_log, write_audit_lines
