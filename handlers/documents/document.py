@@ -1,6 +1,6 @@
 """Stored documents: made from an event's snapshot, compared with each other, and checked as they are read.
 
-A document keeps the fields that no noun models. Source: docs/events.md, *Documents*.
+A document keeps the fields that no noun models. Source: docs/events.md, *Documents as stored*.
 """
 
 from collections.abc import Mapping

@@ -4,7 +4,7 @@
     captured log line {producer, body} → published message → event
 
 No flag says which shape it is, so a queue may mix raw and wrapped delivery, and a capture may hold any of the five.
-Source: docs/events.md, *Envelope*.
+Source: docs/events.md, *The envelope*.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Checked envelopes to events: one reader a kind of document, and the registry that names the reader of each event.
 
 A new event type is one reader and one line of `READERS_BY_NAME`. A new shared field is one line of the two functions
-that read `changes`. Source: docs/events.md, *Events*.
+that read `changes`. Source: docs/events.md, *The envelope* and *Who knew what*.
 """
 
 from collections.abc import Callable, Mapping, Sequence

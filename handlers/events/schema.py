@@ -1,6 +1,6 @@
 """The modelled fields of an event, as strictly typed dicts. Every other field is kept as it came and never read.
 
-`validation.py` checks values against these types. Source: docs/events.md, *Envelope* and *Documents*.
+`validation.py` checks values against these types. Source: docs/events.md, *The envelope* and *Documents as stored*.
 """
 
 from typing import Annotated, Any, Final, Literal, Required

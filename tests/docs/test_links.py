@@ -17,6 +17,11 @@ _PATH = re.compile(rf"`((?:{_ROOMS})/[\w./-]*)`")
 """A path of the repo in back-quotes; patterns with `*` or `…` are none."""
 
 
+_CITATION = re.compile(r"docs/(\w+)\.md,? \(?((?:\*[^*]+\*(?:, | and )?)+)")
+"""A page and its sections as code cites them: `docs/rules.md, *Who is newer*, *First sight*`."""
+_CITING = ("commands", "sync", "handlers", "worker", "localstack", "tests", "docs")
+
+
 def anchors(page: Path) -> set[str]:
     """The headings of a page as GitHub makes anchors of them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
@@ -39,6 +44,26 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_path_of_the_repo_exists(page: Path) -> None:
     assert [path for path in _PATH.findall(page.read_text()) if not (ROOT / path).exists()] == []
+
+
+def citations() -> list[tuple[str, str, str]]:
+    """Every section that code cites: the citing file, the page, the section. A citation may span lines."""
+    found = []
+    for path in (path for room in _CITING for path in sorted((ROOT / room).rglob("*.py"))):
+        text = re.sub(r"\s+(?:# )?", " ", path.read_text())
+        for page, sections in _CITATION.findall(text):
+            found += [(str(path.relative_to(ROOT)), page, section) for section in re.findall(r"\*([^*]+)\*", sections)]
+    return found
+
+
+def test_every_section_that_code_cites_is_a_heading_of_its_page() -> None:
+    cited = citations()
+    assert len(cited) >= 35
+    # `Table A: work-item → conversation` is cited as *Table A*.
+    headings = {
+        page.stem: re.findall(r"^#+ ([^:\n]*)", page.read_text(), re.MULTILINE) for page in (ROOT / "docs").glob("*.md")
+    }
+    assert [each for each in cited if each[2] not in headings.get(each[1], ())] == []
 
 
 def test_every_case_of_the_faults_page_is_a_test() -> None:

@@ -1,4 +1,5 @@
-"""Policy `causal` where a field waits for an event, and the events that release it (docs/rules.md, *Waiting*)."""
+"""Policy `causal` where a field waits for an event, and the events that release it (docs/rules.md, *Waiting,
+and the gap poll*)."""
 
 from datetime import timedelta
 from typing import Any
