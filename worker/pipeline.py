@@ -21,14 +21,22 @@ from handlers.ports import Ids, Store
 from worker.consumer.in_flight import InFlight
 from worker.consumer.lane_context import LaneContext
 from worker.consumer.lanes import Lanes
-from worker.consumer.queue_lag import QueueLag
+from worker.consumer.queue_lateness import QueueLatenessTracker
 from worker.consumer.receivers import ReceiverContext, Receivers
 from worker.consumer.settlement import Settler
 from worker.consumer.visibility import VisibilityExtender
 from worker.errors import QueueAway
 from worker.outbox.publisher import Publisher
 from worker.outbox.relay import Relay, RelaySchedule
-from worker.ports import SQS_ENTRIES_MAX, MessageQueue, Outbox, QueueFacts, Topics, VisibilityChange, WaitingPairs
+from worker.ports import (
+    SQS_ENTRIES_MAX,
+    MessageQueue,
+    Outbox,
+    QueueAttributes,
+    SyncStatesByAge,
+    Topics,
+    VisibilityChange,
+)
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.context import RuntimeContext
 from worker.runtime.shutdown_signal import ShutdownSignal
@@ -43,11 +51,11 @@ class Adapters(Struct, frozen=True, kw_only=True):
     """The pipeline's connections to SQS, SNS and MongoDB, and its source of ids."""
 
     queue: MessageQueue
-    facts: QueueFacts
+    queue_attributes: QueueAttributes
     topics: Topics
     store: Store
     outbox: Outbox
-    waiting: WaitingPairs
+    sync_states: SyncStatesByAge
     ids: Ids
 
 
@@ -70,10 +78,10 @@ class Pipeline:
             store=adapters.store, clock=runtime.clock, ids=adapters.ids, chance=runtime.chance, options=self._options
         )
         self._call_pause = self._backoff(settings.call_retry_first_seconds, settings.call_retry_max_seconds)
-        self._lag = QueueLag(runtime.clock)
+        self._lateness = QueueLatenessTracker(runtime.clock)
         self._in_flight = InFlight(
             count_max=settings.in_hand_max,
-            visibility_timeout_s=adapters.facts.visibility_timeout_s,
+            visibility_timeout_s=adapters.queue_attributes.visibility_timeout_s,
             clock=runtime.clock,
         )
         self._extender = VisibilityExtender(queue=adapters.queue, in_flight=self._in_flight, runtime=runtime)
@@ -100,20 +108,22 @@ class Pipeline:
 
     def _make_sweeps(self, adapters: Adapters) -> None:
         self._gap_poll = GapPoll(
-            pairs=adapters.waiting,
+            states=adapters.sync_states,
             closer=self._handler,
             announcer=self._publisher,
-            lag=self._lag,
+            lateness=self._lateness,
             gap_s=self._settings.sync_gap_seconds,
             runtime=self._runtime,
         )
-        self._state_expiry = StateExpiry(pairs=adapters.waiting, days=self._settings.state_days, runtime=self._runtime)
+        self._state_expiry = StateExpiry(
+            states=adapters.sync_states, days=self._settings.state_days, runtime=self._runtime
+        )
 
     def _make_consumer(self, adapters: Adapters) -> None:
         settings = self._settings
         self._settler = Settler(
             queue=adapters.queue,
-            facts=adapters.facts,
+            queue_attributes=adapters.queue_attributes,
             in_flight=self._in_flight,
             retry=self._backoff(settings.retry_first_seconds, settings.retry_max_seconds),
             pause=self._call_pause,
@@ -121,12 +131,12 @@ class Pipeline:
         )
         lane_context = LaneContext(
             handler=self._handler,
-            fifo=adapters.facts.fifo,
+            fifo=adapters.queue_attributes.fifo,
             policy=settings.sync_policy.applied,
             failed=self._failed,
             settler=self._settler,
             announcer=self._publisher,
-            lag=self._lag,
+            lateness=self._lateness,
             store_pause=self._backoff(settings.store_retry_first_seconds, settings.store_retry_max_seconds),
             runtime=self._runtime,
         )
@@ -136,7 +146,7 @@ class Pipeline:
             in_flight=self._in_flight,
             lanes=self._lanes,
             limits=Limits(bytes_max=settings.event_bytes_max, depth_max=settings.event_depth_max),
-            lag=self._lag,
+            lateness=self._lateness,
             pause=self._call_pause,
             runtime=self._runtime,
         )

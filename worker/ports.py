@@ -1,17 +1,17 @@
-"""The worker's ports: the queue, the topics, the outbox and the waiting pairs, and two that join rooms of the worker.
+"""The worker's ports: the queue, the topics, the outbox, the sync states by age, and two between rooms of the worker.
 
 | port | adapter | raises |
 |---|---|---|
 | `MessageQueue` | `aws/sqs.py` | `QueueAway` |
 | `Topics` | `aws/sns.py` | `TopicsAway` |
 | `Outbox` | `mongo/outbox.py`, `store/memory.py` | `StoreAway` |
-| `WaitingPairs` | `mongo/waiting_pairs.py`, `store/memory.py` | `StoreAway` |
+| `SyncStatesByAge` | `mongo/sync_states_by_age.py`, `store/memory.py` | `StoreAway` |
 | `Announcer` | `outbox/publisher.py` | – |
-| `QueueLateness` | `consumer/queue_lag.py` | – |
+| `QueueLateness` | `consumer/queue_lateness.py` | – |
 
 The ports of the use case (`Store`, `Clock`, `Ids`, `Chance`) are in handlers/ports.py. An `…Away` error means that the
-service cannot be used now: wait and call again. Every call of `Outbox` and `WaitingPairs` may be repeated. A batch call
-to SQS or SNS raises nothing for a single bad entry: it returns one result an entry, in the order of the entries.
+service cannot be used now: wait and call again. Every call of `Outbox` and `SyncStatesByAge` may be repeated. A batch
+call to SQS or SNS does not raise for a single bad entry: it returns one result per entry, in the order of the entries.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,7 +41,7 @@ class RefusedEntry(Struct, frozen=True, kw_only=True):
 
 
 EntryResults = Sequence[RefusedEntry | None]
-"""One result an entry, in the order of the entries; None means that AWS took the entry."""
+"""One result per entry, in the order of the entries; None means that AWS took the entry."""
 
 
 def size_bytes(body: str, attributes: Mapping[str, Mapping[str, Any]]) -> int:
@@ -86,7 +86,7 @@ class Message(Struct, frozen=True, kw_only=True):
     group: str | None = None
 
 
-class QueueFacts(Struct, frozen=True, kw_only=True):
+class QueueAttributes(Struct, frozen=True, kw_only=True):
     """The queue's attributes as read at start. `receive_count_max` is the redrive policy's `maxReceiveCount`."""
 
     visibility_timeout_s: int
@@ -194,7 +194,7 @@ class Outbox(Protocol):
         ...
 
 
-# The waiting and the finished pairs
+# The sync states by age
 
 
 class WaitingBacklog(Struct, frozen=True, kw_only=True):
@@ -204,11 +204,12 @@ class WaitingBacklog(Struct, frozen=True, kw_only=True):
     oldest: datetime | None
 
 
-class WaitingPairs(Protocol):
-    """The sync states by age: those with a waiting field, and those of finished pairs."""
+class SyncStatesByAge(Protocol):
+    """Finds and removes sync states by age: of pairs with a waiting field, and of finished pairs."""
 
-    async def waiting_longer(self, than: datetime, limit: int) -> Sequence[str]:
-        """The conversation ids of at most `limit` (1 or more) pairs that wait since before `than`, oldest first."""
+    async def waiting_since_before(self, instant: datetime, limit: int) -> Sequence[str]:
+        """The conversation ids of at most `limit` (1 or more) pairs that have waited since before `instant`, oldest
+        first."""
         ...
 
     async def waiting_backlog(self) -> WaitingBacklog:

@@ -16,14 +16,14 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from handlers.options import PolicyInUse
 from handlers.ports import Clock
 from worker.aws.sns import SnsTopics, check_topic
-from worker.aws.sqs import SqsQueue, read_facts
+from worker.aws.sqs import SqsQueue, read_queue_attributes
 from worker.clients import Clients, opened_clients
 from worker.errors import SERVICE_AWAY, Misconfigured, SetupError, WorkerFailed, first_line
 from worker.mongo.outbox import MongoOutbox
 from worker.mongo.store import MongoStore
-from worker.mongo.waiting_pairs import MongoWaitingPairs
+from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
 from worker.pipeline import Adapters, Pipeline
-from worker.ports import QueueFacts
+from worker.ports import QueueAttributes
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.runtime.context import RuntimeContext
@@ -115,17 +115,17 @@ class _WorkerProcess:
             deadline_s=settings.store_deadline_seconds,
             observer=StoreMetrics(telemetry.metrics),
         )
-        facts = await self._unless_stopped(self._wait_for_services(clients, store))
-        if facts is None:
+        attributes = await self._unless_stopped(self._wait_for_services(clients, store))
+        if attributes is None:
             return
         runtime = RuntimeContext.create(clock=self._clock, chance=random, telemetry=telemetry, health=self._health)
-        adapters = self._adapters(clients, store, facts)
+        adapters = self._adapters(clients, store, attributes)
         pipeline = Pipeline(settings=settings, adapters=adapters, runtime=runtime)
         _tune_garbage_collection()
-        self._log.info("worker started", policy=settings.sync_policy.value, fifo=facts.fifo, lanes=settings.lanes)
+        self._log.info("worker started", policy=settings.sync_policy.value, fifo=attributes.fifo, lanes=settings.lanes)
         await pipeline.run(self._stopping)
 
-    def _adapters(self, clients: Clients, store: MongoStore, facts: QueueFacts) -> Adapters:
+    def _adapters(self, clients: Clients, store: MongoStore, attributes: QueueAttributes) -> Adapters:
         database, deadline_s = self._settings.mongodb_database, self._settings.store_deadline_seconds
         return Adapters(
             queue=SqsQueue(
@@ -133,18 +133,18 @@ class _WorkerProcess:
                 polling=clients.aws.polling,
                 settling=clients.aws.settling,
                 url=self._settings.sqs_queue_url,
-                dead_letter_url=facts.dead_letter_url,
+                dead_letter_url=attributes.dead_letter_url,
                 clock=self._clock,
             ),
-            facts=facts,
+            queue_attributes=attributes,
             topics=SnsTopics(clients.aws.publishing),
             store=store,
             outbox=MongoOutbox(clients.mongo, database, deadline_s=deadline_s),
-            waiting=MongoWaitingPairs(clients.mongo, database, deadline_s=deadline_s),
+            sync_states=MongoSyncStatesByAge(clients.mongo, database, deadline_s=deadline_s),
             ids=ObjectIds(),
         )
 
-    async def _wait_for_services(self, clients: Clients, store: MongoStore) -> QueueFacts:
+    async def _wait_for_services(self, clients: Clients, store: MongoStore) -> QueueAttributes:
         """Wait until SQS and MongoDB answer, check their set-up, and log warnings for the operator. Raises
         SetupError."""
 
@@ -153,24 +153,28 @@ class _WorkerProcess:
             await store.ensure_indexes()
             return lifetime_s
 
-        async def queue_facts() -> QueueFacts:
-            return await read_facts(clients.aws.sqs, self._settings.sqs_queue_url)
+        async def read_attributes() -> QueueAttributes:
+            return await read_queue_attributes(clients.aws.sqs, self._settings.sqs_queue_url)
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._check_topics(clients))
-            reading = tasks.create_task(self._call_until_available("queue", queue_facts))
-        facts = reading.result()
-        self._check_gap(facts)
+            reading = tasks.create_task(self._call_until_available("queue", read_attributes))
+        attributes = reading.result()
+        self._check_gap(attributes)
         # After the queue, not beside it: the MongoDB driver leaks a socket if it is cancelled while it connects.
-        self._log_warnings(facts, await self._call_until_available("store", prepare_store))
-        return facts
+        self._log_warnings(attributes, await self._call_until_available("store", prepare_store))
+        return attributes
 
-    def _check_gap(self, facts: QueueFacts) -> None:
+    def _check_gap(self, attributes: QueueAttributes) -> None:
         settings = self._settings
-        if settings.sync_policy is not PolicyInUse.LEGACY and settings.sync_gap_seconds <= facts.visibility_timeout_s:
+        if (
+            settings.sync_policy is not PolicyInUse.LEGACY
+            and settings.sync_gap_seconds <= attributes.visibility_timeout_s
+        ):
             raise Misconfigured(
                 f"SYNC_GAP_SECONDS {settings.sync_gap_seconds:g}: it must be more than the queue's visibility timeout "
-                f"({facts.visibility_timeout_s} s), as an event in flight is not lost: raise it or shorten the timeout"
+                f"({attributes.visibility_timeout_s} s), as an event in flight is not lost: raise it or shorten the "
+                "timeout"
             )
 
     async def _check_topics(self, clients: Clients) -> None:
@@ -181,17 +185,17 @@ class _WorkerProcess:
             if unchecked_reason is not None:
                 self._log.warning("topic not checked", variable=variable, reason=unchecked_reason)
 
-    def _log_warnings(self, facts: QueueFacts, lifetime_s: int | None) -> None:
+    def _log_warnings(self, attributes: QueueAttributes, lifetime_s: int | None) -> None:
         if lifetime_s is not None and lifetime_s > TRANSACTION_LIFETIME_S_MAX:
             self._log.warning(
                 "MongoDB's transactionLifetimeLimitSeconds is long: a killed worker's locks hold others up so long",
                 seconds=lifetime_s,
                 secondsMax=TRANSACTION_LIFETIME_S_MAX,
             )
-        if facts.visibility_timeout_s < 2 * self._settings.store_deadline_seconds:
+        if attributes.visibility_timeout_s < 2 * self._settings.store_deadline_seconds:
             self._log.warning(
                 "the queue's visibility timeout is shorter than twice STORE_DEADLINE_SECONDS: raise it",
-                visibilitySeconds=facts.visibility_timeout_s,
+                visibilitySeconds=attributes.visibility_timeout_s,
                 storeDeadlineSeconds=self._settings.store_deadline_seconds,
             )
 

@@ -27,7 +27,7 @@ from tests.causality.queue_and_store import ShakyStore, UnreliableQueue
 from tests.causality.services import Services
 from tests.causality.tally import SimulationSettings, Tally
 from tests.causality.virtual_time import VirtualTime
-from worker.consumer.queue_lag import QueueLag
+from worker.consumer.queue_lateness import QueueLatenessTracker
 from worker.store.documents import Collection
 from worker.store.memory import MemoryStore
 
@@ -43,7 +43,7 @@ class Run:
         self._queue = UnreliableQueue(dials, self._random, self._time)
         self._options = Options(policy=policy, gap_seconds=dials.gap_s)
         self._ids = AnyIds()
-        self._lag = QueueLag(self._time)
+        self._lateness = QueueLatenessTracker(self._time)
         self._services = Services(
             dials=dials,
             random=self._random,
@@ -89,11 +89,11 @@ class Run:
         while self._services.writing or not self._queue.empty or batch:
             await self._time.sleep(self._random.random())
             if self._queue.answers:
-                self._lag.note_answer()
+                self._lateness.note_response()
             batch.extend(self._queue.take())
             if not batch:
                 continue
-            self._lag.note_lateness(lateness(batch, self._time.now()))
+            self._lateness.note_lateness(lateness(batch, self._time.now()))
             self._tally.deliveries += len(batch)
             handled = await self._handle(handler, batch)
             self._queue.give_back([one.event for one in handled if isinstance(one.outcome, Retry)])
@@ -118,7 +118,7 @@ class Run:
         handler = self._handler(ShakyStore(self._store, self._queue, self._tally))
         while self._services.writing or not self._queue.empty:
             await self._time.sleep(self._dials.gap_s / 4 * (0.5 + self._random.random()))
-            late = self._lag.current()
+            late = self._lateness.current()
             waiting = [] if late is None else self._waiting(timedelta(seconds=self._dials.gap_s) + late)
             with contextlib.suppress(StoreAway):
                 await handler.close_gaps(waiting, late or IN_TIME)

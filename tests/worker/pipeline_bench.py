@@ -75,7 +75,13 @@ async def running_pipeline(
         shutdown_seconds=1,
     )
     adapters = Adapters(
-        queue=queue, facts=queue.facts, topics=topics, store=store, outbox=store, waiting=store, ids=ObjectIds()
+        queue=queue,
+        queue_attributes=queue.attributes,
+        topics=topics,
+        store=store,
+        outbox=store,
+        sync_states=store,
+        ids=ObjectIds(),
     )
     runtime = runtime_of(clock, recorder)
     pipeline = Pipeline(settings=settings, adapters=adapters, runtime=runtime)

@@ -8,7 +8,15 @@ from typing import Any
 
 from handlers.ports import Clock
 from worker.errors import QueueAway
-from worker.ports import SQS_ENTRIES_MAX, DeadLetter, EntryResults, Message, QueueFacts, RefusedEntry, VisibilityChange
+from worker.ports import (
+    SQS_ENTRIES_MAX,
+    DeadLetter,
+    EntryResults,
+    Message,
+    QueueAttributes,
+    RefusedEntry,
+    VisibilityChange,
+)
 
 LATER = RefusedEntry(code="InternalError", reason="try again", final=False)
 NEVER = RefusedEntry(code="ReceiptHandleIsInvalid", reason="no such delivery", final=True)
@@ -31,8 +39,8 @@ class StandInQueue:
     """A `MessageQueue` in memory. `refusals` hold the results that the next entries of each action get (`refuse`)."""
 
     clock: Clock
-    facts: QueueFacts = field(
-        default_factory=lambda: QueueFacts(
+    attributes: QueueAttributes = field(
+        default_factory=lambda: QueueAttributes(
             visibility_timeout_s=60,
             receive_count_max=10,
             fifo=False,
@@ -80,7 +88,7 @@ class StandInQueue:
     def _deliver(self, stored: _Stored) -> Message:
         stored.receives += 1
         stored.receipt = f"{stored.id}-r{stored.receives}"
-        stored.visible_at = self.clock.monotonic() + self.facts.visibility_timeout_s
+        stored.visible_at = self.clock.monotonic() + self.attributes.visibility_timeout_s
         return Message(
             id=stored.id,
             receipt=stored.receipt,

@@ -16,7 +16,7 @@ from worker.ports import (
     DeadLetter,
     EntryResults,
     Message,
-    QueueFacts,
+    QueueAttributes,
     RefusedEntry,
     VisibilityChange,
     size_bytes,
@@ -113,7 +113,7 @@ class SqsQueue:
         return results
 
 
-async def read_facts(client: "SQSClient", url: str) -> QueueFacts:
+async def read_queue_attributes(client: "SQSClient", url: str) -> QueueAttributes:
     """Read the queue's attributes and find its dead-letter queue.
 
     Raises QueueAway; Misconfigured if the queue does not exist or has no redrive policy.
@@ -130,7 +130,7 @@ async def read_facts(client: "SQSClient", url: str) -> QueueFacts:
         )
     dead_letter_url = await _url_of(client, str(redrive["deadLetterTargetArn"]))
     dead_letters = await _attributes(client, dead_letter_url, call=f"the dead-letter queue {dead_letter_url}")
-    return QueueFacts(
+    return QueueAttributes(
         visibility_timeout_s=int(attributes.get("VisibilityTimeout", 30)),
         receive_count_max=int(redrive.get("maxReceiveCount", 10)),
         fifo=attributes.get("FifoQueue") == "true" or url.endswith(".fifo"),

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from commands.instant import format_instant
 from handlers.outcome import Poison
-from worker.ports import DeadLetter, Message, QueueFacts, size_bytes
+from worker.ports import DeadLetter, Message, QueueAttributes, size_bytes
 
 REASON_BYTES_MAX: Final = 1_024
 ATTRIBUTES_MAX: Final = 10
@@ -32,9 +32,9 @@ class ExplainedLetter(Struct, frozen=True, kw_only=True):
     explained: bool
 
 
-def dead_letter(message: Message, poison: Poison, facts: QueueFacts) -> ExplainedLetter:
+def dead_letter(message: Message, poison: Poison, queue_attributes: QueueAttributes) -> ExplainedLetter:
     """The dead letter of `message`, within the size limit of the dead-letter queue."""
-    room_bytes = facts.dead_letter_bytes_max - size_bytes(message.body, {})
+    room_bytes = queue_attributes.dead_letter_bytes_max - size_bytes(message.body, {})
     explanation = _explanation(message, poison, room_bytes)
     attributes = dict(explanation)
     for name, value in message.attributes.items():
@@ -44,8 +44,8 @@ def dead_letter(message: Message, poison: Poison, facts: QueueFacts) -> Explaine
     letter = DeadLetter(
         body=message.body,
         attributes=attributes,
-        group=(message.group or message.id) if facts.fifo else None,
-        deduplication_id=message.id if facts.fifo else None,
+        group=(message.group or message.id) if queue_attributes.fifo else None,
+        deduplication_id=message.id if queue_attributes.fifo else None,
     )
     return ExplainedLetter(letter=letter, explained=bool(explanation))
 

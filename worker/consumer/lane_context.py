@@ -9,7 +9,7 @@ from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.outcome import HandledEvent
 from handlers.planning.event_batch import EventBatch
 from sync.gates import Policy
-from worker.consumer.queue_lag import QueueLag
+from worker.consumer.queue_lateness import QueueLatenessTracker
 from worker.consumer.settlement import Settlement
 from worker.ports import Announcer, Message
 from worker.runtime.backoff import JitteredBackoff
@@ -71,6 +71,6 @@ class LaneContext(Struct, frozen=True, kw_only=True):
     failed: Callable[[Event, Exception], HandledEvent]
     settler: MessageSettler
     announcer: Announcer
-    lag: QueueLag
+    lateness: QueueLatenessTracker
     store_pause: JitteredBackoff
     runtime: RuntimeContext

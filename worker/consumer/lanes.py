@@ -101,7 +101,7 @@ class Lane:
         # First deliveries only: a redelivered event is late because the worker sent it back, not because of the queue.
         first_deliveries = (entry.parsed for entry in entries if entry.message.receive_count == 1)
         events = (parsed for parsed in first_deliveries if isinstance(parsed, Event))
-        self._context.lag.note_lateness(lateness(events, self._runtime.clock.now()))
+        self._context.lateness.note_lateness(lateness(events, self._runtime.clock.now()))
 
     async def _handle(self, batch: EventBatch) -> None:
         """End the events of the batch. The events of a conversation that met another writer stay open."""

@@ -16,7 +16,7 @@ from handlers.events.parser import read_message
 from worker.consumer.in_flight import InFlight
 from worker.consumer.lane_context import LaneEntry
 from worker.consumer.lanes import Lanes
-from worker.consumer.queue_lag import QueueLag
+from worker.consumer.queue_lateness import QueueLatenessTracker
 from worker.errors import QueueAway
 from worker.ports import LONG_POLL_S, SQS_ENTRIES_MAX, Message, MessageQueue
 from worker.runtime.backoff import JitteredBackoff
@@ -35,7 +35,7 @@ class ReceiverContext(Struct, frozen=True, kw_only=True):
     in_flight: InFlight
     lanes: Lanes
     limits: Limits
-    lag: QueueLag
+    lateness: QueueLatenessTracker
     pause: JitteredBackoff
     runtime: RuntimeContext
 
@@ -130,7 +130,7 @@ class Receivers:
 
     def _note_answer(self) -> None:
         self._failures = 0
-        self._context.lag.note_answer()
+        self._context.lateness.note_response()
         self._runtime.health.mark_healthy("queue")
         self._runtime.health.note_progress()
 

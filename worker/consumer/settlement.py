@@ -25,7 +25,7 @@ from handlers.outcome import Done, MessageOutcome, Poison, Retry
 from worker.consumer.call_batcher import CallBatcher
 from worker.consumer.dead_letters import dead_letter
 from worker.consumer.in_flight import InFlight
-from worker.ports import VISIBILITY_TIMEOUT_S_MAX, DeadLetter, Message, MessageQueue, QueueFacts, VisibilityChange
+from worker.ports import VISIBILITY_TIMEOUT_S_MAX, DeadLetter, Message, MessageQueue, QueueAttributes, VisibilityChange
 from worker.runtime.backoff import JitteredBackoff, retry_until_done
 from worker.runtime.context import RuntimeContext
 from worker.telemetry.metrics import Metric, event_tag
@@ -63,14 +63,14 @@ class Settler:
         self,
         *,
         queue: MessageQueue,
-        facts: QueueFacts,
+        queue_attributes: QueueAttributes,
         in_flight: InFlight,
         retry: JitteredBackoff,
         pause: JitteredBackoff,
         runtime: RuntimeContext,
     ) -> None:
         """`retry` is the backoff of a message that goes back, `pause` the backoff of a call to SQS that failed."""
-        self._facts = facts
+        self._queue_attributes = queue_attributes
         self._in_flight = in_flight
         self._retry = retry
         self._pause = pause
@@ -92,7 +92,7 @@ class Settler:
 
         Deletes and visibility changes do not wait for dead-letter sends, unless they follow one in its FIFO group.
         """
-        ordered = self._hold_groups_back(settlements)
+        ordered = self._return_followers(settlements)
         if not any(isinstance(settlement.outcome, Poison) for settlement in ordered):
             return await self._send_and_release(ordered)
         independent, after_letters = self._split_by_letters(ordered)
@@ -108,10 +108,10 @@ class Settler:
         )
         self._telemetry.metrics.count(Metric.HANDED_BACK, len(receipts))
 
-    def _hold_groups_back(self, settlements: Sequence[Settlement]) -> Sequence[Settlement]:
+    def _return_followers(self, settlements: Sequence[Settlement]) -> Sequence[Settlement]:
         """On a FIFO queue, the settlements with each message that follows a `Retry` in its group turned into a `Retry`
         of the same delay. A poisoned message keeps its outcome: it is never handled, so it overtakes nothing."""
-        if not self._facts.fifo:
+        if not self._queue_attributes.fifo:
             return settlements
         ordered: list[Settlement] = []
         delay_s: dict[str, float] = {}
@@ -132,14 +132,14 @@ class Settler:
         after_letters: list[Settlement] = []
         for settlement in settlements:
             poisoned = isinstance(settlement.outcome, Poison)
-            if poisoned and self._facts.fifo:
+            if poisoned and self._queue_attributes.fifo:
                 groups_with_letters.add(settlement.message.group)
             waits = poisoned or settlement.message.group in groups_with_letters
             (after_letters if waits else independent).append(settlement)
         return independent, after_letters
 
     async def _settle_after_letters(self, settlements: Sequence[Settlement]) -> frozenset[str]:
-        return await self._send_and_release(self._hold_groups_back(await self._send_letters(settlements)))
+        return await self._send_and_release(self._return_followers(await self._send_letters(settlements)))
 
     async def _send_and_release(self, settlements: Sequence[Settlement]) -> frozenset[str]:
         deleted = [settlement for settlement in settlements if not isinstance(settlement.outcome, Retry)]
@@ -151,14 +151,14 @@ class Settler:
         # Released only now: at a shutdown before this line the messages are still in flight, and are handed back.
         await self._in_flight.release(settlement.message.receipt for settlement in settlements)
         self._report(settlements)
-        return frozenset(each.message.group for each in back if self._facts.fifo and each.message.group)
+        return frozenset(each.message.group for each in back if self._queue_attributes.fifo and each.message.group)
 
     async def _send_letters(self, settlements: Sequence[Settlement]) -> list[Settlement]:
         """The settlements, with `Poison` turned into `Retry` where the dead letter could not be sent."""
         poisoned = [(each.message, each.outcome) for each in settlements if isinstance(each.outcome, Poison)]
         letters: list[DeadLetter] = []
         for message, poison in poisoned:
-            written = dead_letter(message, poison, self._facts)
+            written = dead_letter(message, poison, self._queue_attributes)
             letters.append(written.letter)
             if not written.explained:
                 self._telemetry.log.warning(
@@ -242,7 +242,7 @@ class Settler:
                 return "done", reason
             case Retry(reason=reason):
                 log.warning("message goes back", reason=reason, **delivery)
-                if self._facts.receive_count_max - message.receive_count <= NEAR_RECEIVE_MAX:
+                if self._queue_attributes.receive_count_max - message.receive_count <= NEAR_RECEIVE_MAX:
                     metrics.count(Metric.NEAR_RECEIVE_MAX)
                 return "retry", reason
             case Poison(code=code, reason=reason):

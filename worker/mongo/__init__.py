@@ -1,1 +1,1 @@
-"""The store, the outbox and the waiting pairs on MongoDB; the only package that imports pymongo and bson."""
+"""The store, the outbox and the sync states by age on MongoDB; the only package that imports pymongo and bson."""

@@ -9,7 +9,7 @@ from pymongo import ASCENDING
 from handlers.ports import Announcement
 from worker.mongo.database import Client, database_of, store_deadline
 from worker.ports import OutboxBacklog
-from worker.store.documents import Collection, OutboxEntryStatus, announcement_of
+from worker.store.documents import Collection, OutboxEntryStatus, announcement_from_document
 
 
 class MongoOutbox:
@@ -30,7 +30,7 @@ class MongoOutbox:
         query = {"status": OutboxEntryStatus.WAITING.value, "$or": ages}
         with store_deadline(self._deadline_s):
             found = self._entries.find(query, sort=[("createdAt", ASCENDING)], skip=skip, limit=limit, batch_size=limit)
-            return [announcement_of(document) for document in await found.to_list()]
+            return [announcement_from_document(document) for document in await found.to_list()]
 
     async def remove_entries(self, ids: Iterable[str]) -> None:
         """Remove published entries; an entry that does not exist is passed over."""

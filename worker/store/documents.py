@@ -105,7 +105,7 @@ def announcement_document(entry: Announcement) -> dict[str, Any]:
     }
 
 
-def announcement_of(document: Mapping[str, Any]) -> Announcement:
+def announcement_from_document(document: Mapping[str, Any]) -> Announcement:
     """The entry that a document holds, of any status."""
     return Announcement(
         id=document["_id"],

@@ -1,4 +1,4 @@
-"""The store, the outbox and the waiting pairs in memory, for tests, simulations and replay.
+"""The store, the outbox and the sync states by age in memory, for tests, simulations and replay.
 
 A commit carries out the same steps as in MongoDB (transaction_steps.py), one after the other, on the same conditions,
 and takes all of them back if one does not hold. Two ends of a transaction need a server and never happen here: an
@@ -20,7 +20,7 @@ from sync.state import SyncState
 from worker.ports import OutboxBacklog, WaitingBacklog
 from worker.store.bson_limits import rejection_reason
 from worker.store.changed_paths import with_paths
-from worker.store.documents import Collection, OutboxEntryStatus, announcement_of
+from worker.store.documents import Collection, OutboxEntryStatus, announcement_from_document
 from worker.store.journal import Journal
 from worker.store.pair_assembly import BatchDocuments, context_keys, pairs_of, work_item_ids_to_read
 from worker.store.session_changes import SessionChange, changed_session
@@ -41,7 +41,7 @@ _LOST: Final = TransactionResult(end=TransactionEnd.LOST)
 
 
 class MemoryStore:
-    """Implements `handlers.ports.Store`, `worker.ports.Outbox` and `worker.ports.WaitingPairs`, and can be seeded."""
+    """The ports `handlers.ports.Store`, `worker.ports.Outbox` and `worker.ports.SyncStatesByAge`; it can be seeded."""
 
     def __init__(self) -> None:
         """Empty."""
@@ -138,11 +138,11 @@ class MemoryStore:
             set_aside=len(self._documents[Collection.OUTBOX]) - len(waiting),
         )
 
-    # Waiting pairs
+    # Sync states by age
 
-    async def waiting_longer(self, than: datetime, limit: int) -> Sequence[str]:
-        """The conversation ids of at most `limit` pairs that have waited since before `than`, oldest first."""
-        return [state["_id"] for state in self._stamped("waitingSince", than, limit)]
+    async def waiting_since_before(self, instant: datetime, limit: int) -> Sequence[str]:
+        """The conversation ids of at most `limit` pairs that have waited since before `instant`, oldest first."""
+        return [state["_id"] for state in self._stamped("waitingSince", instant, limit)]
 
     async def waiting_backlog(self) -> WaitingBacklog:
         """How many pairs wait, and since when the oldest has waited."""
@@ -300,7 +300,9 @@ class MemoryStore:
 
     def _waiting(self) -> list[Announcement]:
         entries = self._documents[Collection.OUTBOX].values()
-        return [announcement_of(entry) for entry in entries if entry["status"] == OutboxEntryStatus.WAITING.value]
+        return [
+            announcement_from_document(entry) for entry in entries if entry["status"] == OutboxEntryStatus.WAITING.value
+        ]
 
 
 def _all(results: Iterable[TransactionResult]) -> TransactionResult:

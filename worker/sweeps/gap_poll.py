@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from handlers.outcome import PolledPair
-from worker.ports import Announcer, QueueLateness, WaitingPairs
+from worker.ports import Announcer, QueueLateness, SyncStatesByAge
 from worker.runtime.context import RuntimeContext
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
 from worker.telemetry.audit_log import log_polled
@@ -41,18 +41,18 @@ class GapPoll:
     def __init__(
         self,
         *,
-        pairs: WaitingPairs,
+        states: SyncStatesByAge,
         closer: GapCloser,
         announcer: Announcer,
-        lag: QueueLateness,
+        lateness: QueueLateness,
         gap_s: float,
         runtime: RuntimeContext,
     ) -> None:
         """A pair is decided once it has waited for `gap_s` plus the lateness of the queue."""
-        self._pairs = pairs
+        self._states = states
         self._closer = closer
         self._announcer = announcer
-        self._lag = lag
+        self._lateness = lateness
         self._gap = timedelta(seconds=gap_s)
         self._interval_s = min(gap_s / 4, _INTERVAL_S_MAX)
         self._runtime = runtime
@@ -64,7 +64,7 @@ class GapPoll:
     async def round(self) -> None:
         """Measure the waiting pairs and decide those that have waited long enough, each once. Raises StoreAway."""
         await self._measure()
-        late = self._lag.current()
+        late = self._lateness.current()
         if late is None:
             # The queue does not answer. It may hold the missing events.
             return
@@ -75,7 +75,7 @@ class GapPoll:
             # The store returns the longest-waiting pairs first, so the polled pairs that still wait come first again.
             # The limit leaves room for them, for as many of the last page, and for a page of new pairs.
             limit = still_waiting + 2 * PAGE_SIZE
-            found = await self._pairs.waiting_longer(began_before, limit)
+            found = await self._states.waiting_since_before(began_before, limit)
             new = [conversation_id for conversation_id in found if conversation_id not in polled]
             still_waiting = len(found) - len(new)
             page = new[:PAGE_SIZE]
@@ -102,7 +102,7 @@ class GapPoll:
         self._announcer.offer([announcement for pair in decided for announcement in pair.announcements])
 
     async def _measure(self) -> None:
-        backlog = await self._pairs.waiting_backlog()
+        backlog = await self._states.waiting_backlog()
         metrics = self._runtime.telemetry.metrics
         age_s = (self._runtime.clock.now() - backlog.oldest).total_seconds() if backlog.oldest else 0.0
         metrics.gauge(Metric.WAITING, backlog.count)

@@ -7,7 +7,7 @@ The documents stay: they belong to other services.
 from datetime import timedelta
 from typing import Final
 
-from worker.ports import WaitingPairs
+from worker.ports import SyncStatesByAge
 from worker.runtime.context import RuntimeContext
 
 REMOVED_MAX: Final = 1_000
@@ -18,9 +18,9 @@ _INTERVAL_S: Final = 1_200.0
 class StateExpiry:
     """One for the process. The expiries of several workers may remove the same states."""
 
-    def __init__(self, *, pairs: WaitingPairs, days: int, runtime: RuntimeContext) -> None:
+    def __init__(self, *, states: SyncStatesByAge, days: int, runtime: RuntimeContext) -> None:
         """A state expires `days` after its pair finished."""
-        self._pairs = pairs
+        self._states = states
         self._age = timedelta(days=days)
         self._runtime = runtime
 
@@ -31,9 +31,9 @@ class StateExpiry:
     async def round(self) -> None:
         """Remove all states that have expired. Raises StoreAway."""
         before = self._runtime.clock.now() - self._age
-        total = removed = await self._pairs.remove_finished(before, REMOVED_MAX)
+        total = removed = await self._states.remove_finished(before, REMOVED_MAX)
         while removed == REMOVED_MAX:
-            removed = await self._pairs.remove_finished(before, REMOVED_MAX)
+            removed = await self._states.remove_finished(before, REMOVED_MAX)
             total += removed
         if total:
             self._runtime.telemetry.log.info("sync states of finished pairs removed", count=total)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.bench.endpoint.process import BenchEndpoint
 from worker.aws.clients import sqs_client
-from worker.aws.sqs import SqsQueue, read_facts
+from worker.aws.sqs import SqsQueue, read_queue_attributes
 from worker.ports import AwsEndpoint
 from worker.runtime.clock import SystemClock
 
@@ -25,13 +25,13 @@ async def test_the_endpoint_serves_the_workers_own_client(
     where = AwsEndpoint(region="us-east-1", url=endpoint.url)
     url = f"{endpoint.url}/000000000000/q"
     async with sqs_client(where, read_timeout_s=10, connections_max=2) as client:
-        facts = await read_facts(client, url)
+        attributes = await read_queue_attributes(client, url)
         queue = SqsQueue(
             client=client,
             polling=client,
             settling=client,
             url=url,
-            dead_letter_url=facts.dead_letter_url,
+            dead_letter_url=attributes.dead_letter_url,
             clock=SystemClock(),
         )
         endpoint.stage("q", [f"body {number}" for number in range(15)])

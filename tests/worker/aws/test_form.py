@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.aws.sns_http import form_of
+from worker.aws.sns_http import encode_form
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 fields = st.lists(st.tuples(texts, texts))
@@ -18,7 +18,7 @@ fields = st.lists(st.tuples(texts, texts))
 @example([("Message", "+&%=; \r\n\0~*%2B%00"), ("", "")])
 @example([("Message", "\u00fe\u00ff\ufeff\uffff\U0001f4e6\U0010ffff")])
 def test_the_form_equals_the_one_of_urllib_and_is_read_back(given_fields: list[tuple[str, str]]) -> None:
-    form = form_of(given_fields)
+    form = encode_form(given_fields)
     assert form == urlencode(given_fields).encode()
     # An empty form and a form with one empty field look alike.
     if form:
@@ -29,11 +29,11 @@ def test_the_form_equals_the_one_of_urllib_and_is_read_back(given_fields: list[t
 def test_json_texts_are_read_back(value: object) -> None:
     for ascii_only in (False, True):
         text = json.dumps(value, ensure_ascii=ascii_only)
-        assert parse_qsl(form_of([("Message", text)]).decode()) == [("Message", text)]
+        assert parse_qsl(encode_form([("Message", text)]).decode()) == [("Message", text)]
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a\udcff", "\ude00\ud83d"])
 def test_a_lone_surrogate_is_refused_as_by_urllib(text: str) -> None:
-    for make in (form_of, urlencode):
+    for make in (encode_form, urlencode):
         with pytest.raises(UnicodeEncodeError):
             make([("Message", text)])

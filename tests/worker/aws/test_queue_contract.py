@@ -28,7 +28,7 @@ class Bench(Struct, frozen=True):
 
 def _stand_in(*, fifo: bool) -> Bench:
     queue = StandInQueue(FakeClock())
-    queue.facts = replace(queue.facts, fifo=fifo)
+    queue.attributes = replace(queue.attributes, fifo=fifo)
 
     async def send(body: str, **more: Any) -> object:
         return queue.send(body, **more)

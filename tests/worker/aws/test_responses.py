@@ -12,7 +12,7 @@ from worker.aws.errors import translated_errors
 from worker.aws.responses import reading_answer
 from worker.aws.sns import SnsTopics
 from worker.aws.sns_http import SnsHttp
-from worker.aws.sqs import SqsQueue, read_facts
+from worker.aws.sqs import SqsQueue, read_queue_attributes
 from worker.aws.sqs_http import SqsHttp
 from worker.errors import AwsAway, QueueAway, TopicsAway
 from worker.outbox.topic_message import topic_message
@@ -155,7 +155,7 @@ async def test_a_queue_with_unreadable_attributes_is_waited_for(bodies: list[Any
         aws_endpoint = AwsEndpoint(region="us-east-1", url=endpoint.url)
         sqs = await stack.enter_async_context(sqs_client(aws_endpoint, read_timeout_s=5, connections_max=1))
         with pytest.raises(QueueAway):
-            await read_facts(sqs, f"{endpoint.url}/123456789012/any")
+            await read_queue_attributes(sqs, f"{endpoint.url}/123456789012/any")
         assert script.answers == []
 
 

@@ -16,7 +16,7 @@ from server_process import ROOT
 from tests.worker.moto_clients import Aws
 from worker.aws.provisioning import ProvisioningSpec, provision
 from worker.aws.sns import SnsTopics, check_topic
-from worker.aws.sqs import SqsQueue, read_facts
+from worker.aws.sqs import SqsQueue, read_queue_attributes
 from worker.outbox.topic_message import topic_message
 from worker.ports import DeadLetter, VisibilityChange
 
@@ -60,7 +60,7 @@ class Calls:
 
 async def _work(aws: Aws, url: str, dead_url: str, topics: tuple[str, ...]) -> set[str]:
     """Call every method of the adapters; returns the methods' names."""
-    await read_facts(aws.sqs, url)
+    await read_queue_attributes(aws.sqs, url)
     for topic in topics:
         assert await check_topic(aws.sns, topic, "SNS_TOPIC_ARN") is None
         assert await SnsTopics(aws.publishing).publish(topic, [topic_message(id="a", group="c", text="{}")]) == [None]

@@ -7,7 +7,7 @@ import pytest
 from tests.worker.moto_clients import Aws
 from worker.aws.clients import sns_client, sqs_client
 from worker.aws.sns import SnsTopics
-from worker.aws.sqs import SqsQueue, read_facts
+from worker.aws.sqs import SqsQueue, read_queue_attributes
 from worker.errors import Misconfigured, QueueAway, TopicsAway
 from worker.outbox.topic_message import topic_message
 from worker.ports import AwsEndpoint
@@ -22,22 +22,22 @@ def _nowhere() -> AwsEndpoint:
 
 async def test_the_attributes_of_a_queue_are_read(aws: Aws) -> None:
     made = await aws.provisioned(visibility_timeout_s=77, receive_count_max=4)
-    facts = await read_facts(aws.sqs, made.queue_url)
-    assert (facts.visibility_timeout_s, facts.receive_count_max, facts.fifo) == (77, 4, False)
-    assert facts.dead_letter_url == made.dead_letter_queue_url
-    assert facts.dead_letter_bytes_max >= 262_144
-    assert (await read_facts(aws.sqs, (await aws.provisioned(fifo=True)).queue_url)).fifo
+    attributes = await read_queue_attributes(aws.sqs, made.queue_url)
+    assert (attributes.visibility_timeout_s, attributes.receive_count_max, attributes.fifo) == (77, 4, False)
+    assert attributes.dead_letter_url == made.dead_letter_queue_url
+    assert attributes.dead_letter_bytes_max >= 262_144
+    assert (await read_queue_attributes(aws.sqs, (await aws.provisioned(fifo=True)).queue_url)).fifo
 
 
 async def test_a_queue_without_redrive_policy_is_refused_with_the_remedy(aws: Aws) -> None:
     url = (await aws.sqs.create_queue(QueueName="bare"))["QueueUrl"]
     with pytest.raises(Misconfigured, match=r"no redrive policy.*routing-sync provision"):
-        await read_facts(aws.sqs, url)
+        await read_queue_attributes(aws.sqs, url)
 
 
 async def test_a_missing_queue_is_an_error_at_start(aws: Aws) -> None:
     with pytest.raises(Misconfigured, match=r"SQS_QUEUE_URL .*/none: QueueDoesNotExist"):
-        await read_facts(aws.sqs, f"{aws.endpoint.url}/123456789012/none")
+        await read_queue_attributes(aws.sqs, f"{aws.endpoint.url}/123456789012/none")
 
 
 async def test_a_queue_that_goes_missing_later_is_away(aws: Aws) -> None:
@@ -58,7 +58,7 @@ async def test_an_unreachable_service_is_away(aws: Aws) -> None:
         sns_client(endpoint, read_timeout_s=1) as sns,
     ):
         with pytest.raises(QueueAway):
-            await read_facts(sqs, f"{endpoint.url}/123456789012/none")
+            await read_queue_attributes(sqs, f"{endpoint.url}/123456789012/none")
         with pytest.raises(TopicsAway):
             await SnsTopics(sns).publish(
                 "arn:aws:sns:us-east-1:123456789012:t", [topic_message(id="a", group="c", text="{}")]
@@ -73,7 +73,7 @@ async def test_without_credentials_the_worker_does_not_start(aws: Aws, monkeypat
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     async with sqs_client(aws.endpoint, read_timeout_s=5, connections_max=1) as sqs:
         with pytest.raises(Misconfigured, match="no AWS credentials"):
-            await read_facts(sqs, f"{aws.endpoint.url}/123456789012/none")
+            await read_queue_attributes(sqs, f"{aws.endpoint.url}/123456789012/none")
 
 
 async def test_a_published_message_arrives_wrapped_or_raw_with_its_attributes(aws: Aws) -> None:

@@ -23,7 +23,7 @@ from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.in_flight import InFlight
 from worker.consumer.lane_context import LaneContext
 from worker.consumer.lanes import Lanes
-from worker.consumer.queue_lag import QueueLag
+from worker.consumer.queue_lateness import QueueLatenessTracker
 from worker.consumer.receivers import ReceiverContext, Receivers
 from worker.consumer.settlement import Settler
 from worker.runtime.backoff import JitteredBackoff
@@ -110,7 +110,7 @@ class ConsumerBench:
     def __init__(self, clock: FakeClock, *, fifo: bool = False, batch_max: int = 50, lanes: int = 4) -> None:
         self.clock, self.recorder, self.handler = clock, TelemetryRecorder(), ScriptedHandler()
         self.queue = StandInQueue(clock)
-        self.queue.facts = replace(self.queue.facts, fifo=fifo)
+        self.queue.attributes = replace(self.queue.attributes, fifo=fifo)
         runtime = runtime_of(clock, self.recorder)
         self.health, self.store_availability = runtime.health, runtime.store_availability
         self.health.mark_healthy("pipelines")
@@ -120,13 +120,13 @@ class ConsumerBench:
         pause = JitteredBackoff(first_s=1, max_s=8, chance=FixedChance())
         self.settler = Settler(
             queue=self.queue,
-            facts=self.queue.facts,
+            queue_attributes=self.queue.attributes,
             in_flight=self.in_flight,
             retry=pause,
             pause=pause,
             runtime=runtime,
         )
-        self.lag = QueueLag(clock)
+        self.lateness = QueueLatenessTracker(clock)
         self.lanes = Lanes(
             count=lanes,
             batch_max=batch_max,
@@ -137,7 +137,7 @@ class ConsumerBench:
                 failed=self._failed,
                 settler=self.settler,
                 announcer=self,
-                lag=self.lag,
+                lateness=self.lateness,
                 store_pause=pause,
                 runtime=runtime,
             ),
@@ -149,7 +149,7 @@ class ConsumerBench:
                 in_flight=self.in_flight,
                 lanes=self.lanes,
                 limits=Limits(),
-                lag=self.lag,
+                lateness=self.lateness,
                 pause=pause,
                 runtime=runtime,
             ),

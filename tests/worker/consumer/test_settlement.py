@@ -52,11 +52,11 @@ class SettlementBench:
 async def _bench(*, fifo: bool = False) -> AsyncIterator[SettlementBench]:
     clock, recorder = AutoAdvancingClock(), TelemetryRecorder()
     queue = StandInQueue(clock)
-    queue.facts = replace(queue.facts, fifo=fifo)
+    queue.attributes = replace(queue.attributes, fifo=fifo)
     in_flight = InFlight(count_max=1_000, visibility_timeout_s=60, clock=clock)
     settler = Settler(
         queue=queue,
-        facts=queue.facts,
+        queue_attributes=queue.attributes,
         in_flight=in_flight,
         retry=JitteredBackoff(first_s=2, max_s=900, chance=FixedChance()),
         pause=JitteredBackoff(first_s=0.2, max_s=1, chance=FixedChance()),

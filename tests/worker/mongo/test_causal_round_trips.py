@@ -18,7 +18,7 @@ from sync.audit import AuditOutcome
 from tests.handlers.small_ports import FixedChance, HandClock
 from tests.handlers.wire_events import ORG, Json, changes, conversation, event, read, work_item
 from tests.worker.store.store_bench import MongoBench
-from worker.mongo.waiting_pairs import MongoWaitingPairs
+from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
 from worker.runtime.clock import ObjectIds
 
 KEYS = pytest.mark.parametrize("pairs", [1, 40])
@@ -86,7 +86,7 @@ async def test_a_round_of_the_poll_costs_the_same_for_any_number_of_waiting_pair
     keys = [f"c-{number}" for number in range(pairs)]
     await _stored(mongo, keys)
     clock = HandClock()
-    handler, waiting = _handler(mongo, clock), MongoWaitingPairs(mongo.client, mongo.database.name, deadline_s=5)
+    handler, waiting = _handler(mongo, clock), MongoSyncStatesByAge(mongo.client, mongo.database.name, deadline_s=5)
     now = clock.now().isoformat()
     for key in keys:
         # The event of the work-item's second revision never comes.
@@ -97,7 +97,7 @@ async def test_a_round_of_the_poll_costs_the_same_for_any_number_of_waiting_pair
     mongo.commands.take()
 
     assert (await waiting.waiting_backlog()).count == pairs
-    found = await waiting.waiting_longer(clock.now() - timedelta(seconds=60), 100)
+    found = await waiting.waiting_since_before(clock.now() - timedelta(seconds=60), 100)
     assert sorted(found) == sorted(keys)
     assert mongo.commands.take() == ["aggregate", "find"]
     decided = await handler.close_gaps(found)

@@ -12,8 +12,8 @@ from handlers.ports import Document, Store
 from worker.mongo.database import Client, database_of
 from worker.mongo.outbox import MongoOutbox
 from worker.mongo.store import MongoStore
-from worker.mongo.waiting_pairs import MongoWaitingPairs
-from worker.ports import Outbox, WaitingPairs
+from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
+from worker.ports import Outbox, SyncStatesByAge
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.store.documents import Collection, session_document, session_of
 from worker.store.memory import MemoryStore
@@ -29,7 +29,7 @@ class Bench(Protocol):
     def outbox(self) -> Outbox: ...
 
     @property
-    def waiting(self) -> WaitingPairs: ...
+    def states_by_age(self) -> SyncStatesByAge: ...
 
     async def put(
         self,
@@ -65,7 +65,7 @@ class MemoryBench:
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.outbox = self.store
-        self.waiting = self.store
+        self.states_by_age = self.store
 
     async def put(
         self,
@@ -147,7 +147,7 @@ class MongoBench:
             client, name, clock=SystemClock(), ids=ObjectIds(), deadline_s=DEADLINE_S, observer=self.watch
         )
         self.outbox = MongoOutbox(client, name, deadline_s=DEADLINE_S)
-        self.waiting = MongoWaitingPairs(client, name, deadline_s=DEADLINE_S)
+        self.states_by_age = MongoSyncStatesByAge(client, name, deadline_s=DEADLINE_S)
         self.database = database_of(client, name)
 
     async def put(

@@ -12,7 +12,7 @@ from handlers.ports import Announcement, CommitResult, Plan, PlanRejected, Store
 from tests.handlers.wire_events import changes, conversation, event, read, work_item
 from tests.worker.fake_clock import FakeClock, FixedChance
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
-from worker.consumer.queue_lag import QueueLag
+from worker.consumer.queue_lateness import QueueLatenessTracker
 from worker.ports import WaitingBacklog
 from worker.runtime.clock import ObjectIds
 from worker.store.memory import MemoryStore
@@ -38,9 +38,9 @@ class Store(MemoryStore):
             raise StoreAway("no primary")
         return await super().waiting_backlog()
 
-    async def waiting_longer(self, than: Any, limit: int) -> Sequence[str]:
+    async def waiting_since_before(self, instant: Any, limit: int) -> Sequence[str]:
         self.asked.append(limit)
-        return await super().waiting_longer(than, limit)
+        return await super().waiting_since_before(instant, limit)
 
 
 class GapPollBench:
@@ -57,13 +57,13 @@ class GapPollBench:
         self.told_when_offered: list[int] = []
         self.asked: list[list[str]] = []
         self.faulty: set[str] = set()
-        self.lag = QueueLag(self.clock)
-        self.lag.note_answer()
+        self.lateness = QueueLatenessTracker(self.clock)
+        self.lateness.note_response()
         self.poll = GapPoll(
-            pairs=self.store,
+            states=self.store,
             closer=self,
             announcer=self,
-            lag=self.lag,
+            lateness=self.lateness,
             gap_s=60,
             runtime=self.runtime,
         )
@@ -103,4 +103,4 @@ class GapPollBench:
 
     async def later(self, seconds: float) -> None:
         await self.clock.advance(seconds)
-        self.lag.note_answer()
+        self.lateness.note_response()

@@ -42,7 +42,7 @@ async def test_an_old_gap_is_closed_logged_and_announced(bench: GapPollBench) ->
 async def test_while_the_queue_is_behind_no_pair_is_decided(bench: GapPollBench) -> None:
     await bench.waits()
     await bench.later(61)
-    bench.lag.note_lateness(timedelta(seconds=50))
+    bench.lateness.note_lateness(timedelta(seconds=50))
     await bench.poll.round()
     assert (bench.asked, bench.waiting("c-1")) == ([], ["c-1"])
     await bench.later(60)

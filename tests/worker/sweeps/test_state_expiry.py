@@ -19,7 +19,7 @@ def bench() -> GapPollBench:
 
 
 def _state_expiry(bench: GapPollBench) -> StateExpiry:
-    return StateExpiry(pairs=bench.store, days=30, runtime=bench.runtime)
+    return StateExpiry(states=bench.store, days=30, runtime=bench.runtime)
 
 
 async def _finished(bench: GapPollBench, days_ago: float, *keys: str) -> None:

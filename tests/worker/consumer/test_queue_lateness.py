@@ -10,7 +10,7 @@ from handlers.planning.event_batch import IN_TIME, lateness
 from tests.handlers.small_ports import START, HandClock
 from tests.handlers.wire_events import conversation, event, read
 from tests.worker.fake_clock import FakeClock
-from worker.consumer.queue_lag import QueueLag
+from worker.consumer.queue_lateness import QueueLatenessTracker
 
 
 def _published(ago: timedelta | None) -> Event:
@@ -36,44 +36,44 @@ def test_a_batch_is_as_late_as_its_latest_event(ago: list[timedelta | None], lat
 
 def test_the_greatest_lateness_of_the_last_minute_counts() -> None:
     clock = HandClock()
-    lag = QueueLag(clock)
-    lag.note_answer()
-    assert lag.current() == IN_TIME
-    lag.note_lateness(timedelta(seconds=90))
-    lag.note_lateness(timedelta(seconds=2))
+    tracker = QueueLatenessTracker(clock)
+    tracker.note_response()
+    assert tracker.current() == IN_TIME
+    tracker.note_lateness(timedelta(seconds=90))
+    tracker.note_lateness(timedelta(seconds=2))
     clock.at += timedelta(seconds=60)
-    lag.note_answer()
-    assert lag.current() == timedelta(seconds=90)
+    tracker.note_response()
+    assert tracker.current() == timedelta(seconds=90)
     clock.at += timedelta(milliseconds=1)
-    assert lag.current() == IN_TIME
-    lag.note_lateness(timedelta(seconds=2))
-    assert lag.current() == timedelta(seconds=2)
+    assert tracker.current() == IN_TIME
+    tracker.note_lateness(timedelta(seconds=2))
+    assert tracker.current() == timedelta(seconds=2)
 
 
 def test_the_lateness_is_unknown_while_the_queue_is_silent() -> None:
     clock = HandClock()
-    lag = QueueLag(clock)
-    assert lag.current() is None
-    lag.note_answer()
-    lag.note_lateness(timedelta(minutes=10))
+    tracker = QueueLatenessTracker(clock)
+    assert tracker.current() is None
+    tracker.note_response()
+    tracker.note_lateness(timedelta(minutes=10))
     clock.at += timedelta(minutes=5)
-    assert lag.current() is None
-    lag.note_answer()
+    assert tracker.current() is None
+    tracker.note_response()
     # The lateness from before the silence keeps the rest of its minute.
-    assert lag.current() == timedelta(minutes=10)
+    assert tracker.current() == timedelta(minutes=10)
     for _ in range(2):
         clock.at += timedelta(seconds=31)
-        lag.note_answer()
-    assert lag.current() == IN_TIME
+        tracker.note_response()
+    assert tracker.current() == IN_TIME
 
 
 @pytest.mark.parametrize("jump_seconds", [-3_600, 3_600])
 async def test_setting_the_clock_is_not_a_silence_of_the_queue(jump_seconds: float) -> None:
     clock = FakeClock()
-    lag = QueueLag(clock)
-    lag.note_answer()
-    lag.note_lateness(timedelta(seconds=9))
+    tracker = QueueLatenessTracker(clock)
+    tracker.note_response()
+    tracker.note_lateness(timedelta(seconds=9))
     clock.put(jump_seconds)
-    assert lag.current() == timedelta(seconds=9)
+    assert tracker.current() == timedelta(seconds=9)
     await clock.advance(61)
-    assert lag.current() is None
+    assert tracker.current() is None

@@ -13,7 +13,7 @@ from handlers.ports import Clock
 _REMEMBERED_S: Final = 60
 
 
-class QueueLag:
+class QueueLatenessTracker:
     """One for the process: the receivers and the lanes report to it, and the gap poll reads it (`QueueLateness`)."""
 
     def __init__(self, clock: Clock) -> None:
@@ -23,7 +23,7 @@ class QueueLag:
         self._noted_at: float | None = None
         self._answered_at: float | None = None
 
-    def note_answer(self) -> None:
+    def note_response(self) -> None:
         """The queue answered a call to receive, with or without messages."""
         now = self._clock.monotonic()
         silence_s = 0.0 if self._answered_at is None else now - self._answered_at
