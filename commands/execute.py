@@ -13,7 +13,7 @@ from commands.composed_engine import COMMAND_NAME, compose
 from commands.context import CommandContext
 from commands.legacy_engine import FunnelRow, funnel
 from commands.reason import Reason, ReasonAction, ReasonCode, Refusal, RefusalCode
-from commands.rollout import COMPOSED, Engine, EngineRollout, UpdateOrigin
+from commands.rollout import DEFAULT_ROLLOUT, Engine, EngineRollout, UpdateOrigin
 from commands.session import SessionMove, move_between
 from commands.timings import Calendar, always_open
 from commands.update import Unset, Update
@@ -62,7 +62,7 @@ def execute(
     now: datetime,
     resource_rev: int | None = None,
     calendar: Calendar = always_open,
-    rollout: EngineRollout = COMPOSED,
+    rollout: EngineRollout = DEFAULT_ROLLOUT,
     origin: UpdateOrigin = UpdateOrigin.SYNC,
 ) -> Applied | Unchanged | Refused:
     """Carry out `update` on `item` at `now`; neither is changed.
@@ -74,7 +74,7 @@ def execute(
     fields = tuple(update_json)
     row = rollout.row_for(update)
     refusal = _refusal_before(item, update, fields, rollout, origin)
-    result = refusal or _carry_out(item, update, row, context=context, now=now, calendar=calendar)
+    result = refusal or _execute_by_row(item, update, row, context=context, now=now, calendar=calendar)
     if isinstance(result, Refusal):
         return Refused(command=_command(row, (), fields, origin), refusal=result)
     after, actions = result
@@ -91,7 +91,7 @@ def not_executed(origin: UpdateOrigin = UpdateOrigin.SYNC) -> CommandRecord:
     return _command(None, (), (), origin)
 
 
-def _carry_out(
+def _execute_by_row(
     item: WorkItem, update: Update, row: FunnelRow | None, *, context: CommandContext, now: datetime, calendar: Calendar
 ) -> tuple[WorkItem, tuple[str, ...]] | Refusal:
     if row is None:

@@ -41,16 +41,16 @@ class _CommandRequest(Struct, frozen=True, kw_only=True):
     now: datetime
 
 
-_CarryOut = Callable[[WorkItem, _CommandRequest], WorkItem | Refusal]
+_FunnelCommand = Callable[[WorkItem, _CommandRequest], WorkItem | Refusal]
 
 
 class FunnelRow(Struct, frozen=True, kw_only=True):
     """One row of the table. `honours` names the fields of the update that the command does not drop."""
 
-    update: str
+    name: str
     command: str
     honours: tuple[str, ...]
-    carry_out: _CarryOut
+    execute: _FunnelCommand
 
     @property
     def command_name(self) -> str:
@@ -124,32 +124,32 @@ def _pause(item: WorkItem, request: _CommandRequest) -> WorkItem:
 
 
 FUNNEL: Final = (
-    FunnelRow(update="queue:null", command="DeQueue", honours=("queue",), carry_out=_de_queue),
-    FunnelRow(update="queue:id", command="Queue", honours=("queue", "paused"), carry_out=_queue),
-    FunnelRow(update="assignedTo:null", command="Queue", honours=("assignedTo", "paused"), carry_out=_re_queue),
-    FunnelRow(update="routed.to", command="Route", honours=("routed",), carry_out=_route),
-    FunnelRow(update="accepted.by", command="Assign", honours=("accepted", "paused"), carry_out=_accept),
-    FunnelRow(update="assignedTo:id", command="Assign", honours=("assignedTo", "paused"), carry_out=_assign),
-    FunnelRow(update="routed.rejectedBy", command="PutBack", honours=("routed",), carry_out=_put_back),
-    FunnelRow(update="routed.timedOut", command="PutBack", honours=("routed",), carry_out=_put_back),
-    FunnelRow(update="status:wrap-up", command="WrapUp", honours=("status",), carry_out=_wrap_up),
-    FunnelRow(update="status:completed", command="Complete", honours=("status",), carry_out=_complete),
-    FunnelRow(update="paused", command="Pause", honours=("paused",), carry_out=_pause),
+    FunnelRow(name="queue:null", command="DeQueue", honours=("queue",), execute=_de_queue),
+    FunnelRow(name="queue:id", command="Queue", honours=("queue", "paused"), execute=_queue),
+    FunnelRow(name="assignedTo:null", command="Queue", honours=("assignedTo", "paused"), execute=_re_queue),
+    FunnelRow(name="routed.to", command="Route", honours=("routed",), execute=_route),
+    FunnelRow(name="accepted.by", command="Assign", honours=("accepted", "paused"), execute=_accept),
+    FunnelRow(name="assignedTo:id", command="Assign", honours=("assignedTo", "paused"), execute=_assign),
+    FunnelRow(name="routed.rejectedBy", command="PutBack", honours=("routed",), execute=_put_back),
+    FunnelRow(name="routed.timedOut", command="PutBack", honours=("routed",), execute=_put_back),
+    FunnelRow(name="status:wrap-up", command="WrapUp", honours=("status",), execute=_wrap_up),
+    FunnelRow(name="status:completed", command="Complete", honours=("status",), execute=_complete),
+    FunnelRow(name="paused", command="Pause", honours=("paused",), execute=_pause),
 )
-"""The rows, in order. `COMPOSED_UPDATES` takes an update out of the funnel by the row's `update`."""
+"""The rows, in order. `COMPOSED_UPDATES` takes an update out of the funnel by the row's `name`."""
 
 
 def row_of(update: Update) -> FunnelRow | None:
     """The first row that matches; None for an update of `resume` alone, which the old system did not have."""
     names = _names_of(update)
-    return next((row for row in FUNNEL if row.update in names), None)
+    return next((row for row in FUNNEL if row.name in names), None)
 
 
 def funnel(
     item: WorkItem, update: Update, row: FunnelRow, *, context: CommandContext, now: datetime, calendar: Calendar
 ) -> WorkItem | Refusal:
     """The work-item after the row's command, timings included."""
-    after = row.carry_out(item, _CommandRequest(update=update, context=context, now=now))
+    after = row.execute(item, _CommandRequest(update=update, context=context, now=now))
     return after if isinstance(after, Refusal) else with_timings(item, after, now=now, calendar=calendar)
 
 

@@ -25,7 +25,7 @@ class UpdateOrigin(StrEnum):
     ROUTER = "router"
 
 
-UPDATE_NAMES: Final = tuple(row.update for row in FUNNEL)
+FUNNEL_ROW_NAMES: Final = tuple(row.name for row in FUNNEL)
 """The names that `COMPOSED_UPDATES` may hold: the rows of the funnel."""
 
 
@@ -45,8 +45,8 @@ class EngineRollout(Struct, frozen=True, kw_only=True):
         if self.engine is Engine.COMPOSED:
             return None
         row = row_of(update)
-        return None if row is None or row.update in self.composed_updates else row
+        return None if row is None or row.name in self.composed_updates else row
 
 
-COMPOSED: Final = EngineRollout()
+DEFAULT_ROLLOUT: Final = EngineRollout()
 """The default: the composed engine carries everything out."""

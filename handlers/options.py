@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from commands.rollout import COMPOSED, EngineRollout
+from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
 from handlers.ports import Ids
 from sync.gates import Policy
 
@@ -36,7 +36,7 @@ class Options(Struct, frozen=True, kw_only=True):
     """
 
     policy: PolicyInUse = PolicyInUse.CAUSAL
-    rollout: EngineRollout = COMPOSED
+    rollout: EngineRollout = DEFAULT_ROLLOUT
     state_from_events: bool = True
     own_syncs_stored: bool = True
     conflict_attempts_max: int = 10

@@ -12,7 +12,7 @@ from typing import Final
 from commands.context import CommandContext
 from commands.execute import Applied, Refused
 from commands.reason import ReasonCode
-from commands.rollout import COMPOSED, EngineRollout
+from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
 from sync.conversation import FIELDS, Field
 from sync.decision import (
     Decision,
@@ -39,7 +39,7 @@ _SUPPRESSED_AS: Final = {
 
 
 def decide_causal(
-    evidence: Evidence, *, context: CommandContext, now: datetime, rollout: EngineRollout = COMPOSED
+    evidence: Evidence, *, context: CommandContext, now: datetime, rollout: EngineRollout = DEFAULT_ROLLOUT
 ) -> PairDecision:
     """Decide a pair whose gates are open."""
     conversation, item = evidence.conversation, evidence.item

@@ -10,7 +10,7 @@ from datetime import datetime
 from commands.context import CommandContext
 from commands.execute import Refused, Unchanged
 from commands.reason import ReasonCode
-from commands.rollout import COMPOSED, EngineRollout
+from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
 from commands.work_item import WorkItem
 from sync.conversation import Conversation
 from sync.decision import Decision, PairDecision, decided_pair, merged_fields, run_command, skip_decision
@@ -31,7 +31,7 @@ def decide_legacy(
     supported: bool,
     context: CommandContext,
     now: datetime,
-    rollout: EngineRollout = COMPOSED,
+    rollout: EngineRollout = DEFAULT_ROLLOUT,
 ) -> PairDecision:
     """Decide an event of `side` at revision `rev`; `state` has observed the event already.
 

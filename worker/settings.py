@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from commands.rollout import UPDATE_NAMES, Engine, EngineRollout, UpdateOrigin
+from commands.rollout import FUNNEL_ROW_NAMES, Engine, EngineRollout, UpdateOrigin
 from handlers.options import GAP_SECONDS, PolicyInUse
 from worker.ports import SQS_ENTRIES_MAX, AwsEndpoint
 from worker.settings_errors import MismatchedSetting, bounds_of, choices_of, setting_error_line
@@ -94,7 +94,7 @@ class Settings(TopicSettings):
     )
     state_days: int = Field(30, ge=1, le=3_650, description="days for which the sync state of a completed pair is kept")
     composed_updates: str = Field(
-        "", description=f"updates that the composed engine takes from the legacy engine: {', '.join(UPDATE_NAMES)}"
+        "", description=f"updates that the composed engine takes from the legacy engine: {', '.join(FUNNEL_ROW_NAMES)}"
     )
     max_fields: str = Field("", description="most fields an update may have, by origin, for example api=2,router=3")
     state_from_events: bool = Field(True, description="write an event's snapshot to the store if the snapshot is newer")
@@ -171,7 +171,7 @@ class Settings(TopicSettings):
     @field_validator("composed_updates")
     @classmethod
     def _are_updates(cls, value: str) -> str:
-        unknown = sorted(set(_listed(value)) - set(UPDATE_NAMES))
+        unknown = sorted(set(_listed(value)) - set(FUNNEL_ROW_NAMES))
         if unknown:
             raise ValueError(f"it names {', '.join(unknown)}, which are no updates")
         return value

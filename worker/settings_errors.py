@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from commands.rollout import UPDATE_NAMES, UpdateOrigin
+from commands.rollout import FUNNEL_ROW_NAMES, UpdateOrigin
 
 _PROVISIONED: Final = "`routing-sync provision --env` prints it"
 _CREDENTIALS: Final = re.compile(r"://\S*@")
@@ -76,7 +76,7 @@ def _remedy(name: str, field: FieldInfo) -> str:
     if name.startswith("aws_endpoint_url"):
         return "set it to http://HOST:PORT, or unset it"
     if name == "composed_updates":
-        return f"list any of {', '.join(UPDATE_NAMES)}"
+        return f"list any of {', '.join(FUNNEL_ROW_NAMES)}"
     if name == "max_fields":
         return f"list {', '.join(f'{origin.value}=NUMBER' for origin in UpdateOrigin)}, or some of them"
     choices = choices_of(field)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from commands.context import CommandContext
 from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute
 from commands.reason import Refusal
-from commands.rollout import COMPOSED, Engine, EngineRollout
+from commands.rollout import DEFAULT_ROLLOUT, Engine, EngineRollout
 from commands.session import Session, place_of
 from commands.update import Update, parse_update
 from commands.work_item import QueuePass, Status, WorkItem
@@ -82,7 +82,7 @@ def _section(status: Status) -> str:
 def _row(item: WorkItem, raw: dict[str, Any]) -> str:
     update = parse_update(raw)
     assert isinstance(update, Update), "the 80 combinations are all updates"
-    command, result = _command_and_result(item, update, COMPOSED)
+    command, result = _command_and_result(item, update, DEFAULT_ROLLOUT)
     old, old_result = _command_and_result(item, update, _LEGACY)
     asked = ", ".join(f"{name}: {_value(value)}" for name, value in raw.items())
     actions = ", ".join(command.actions) or "–"

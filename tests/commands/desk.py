@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from commands.context import CommandContext
 from commands.execute import Applied, Refused, Unchanged, execute
-from commands.rollout import COMPOSED, Engine, EngineRollout, UpdateOrigin
+from commands.rollout import DEFAULT_ROLLOUT, Engine, EngineRollout, UpdateOrigin
 from commands.session import Session, SessionSlot, apply_moves
 from commands.work_item import Status, StatusDuration, WorkItem
 from tests.commands.items import CONTEXT, LEGACY, T0, Json, parsed
@@ -30,7 +30,7 @@ ROLLED_OUT: Final = EngineRollout(
     engine=Engine.LEGACY, composed_updates=frozenset({"assignedTo:null", "queue:id", "paused"})
 )
 LIMITED: Final = EngineRollout(fields_max={UpdateOrigin.API: 1, UpdateOrigin.ROUTER: 2})
-ROLLOUTS: Final = ((COMPOSED,), (LEGACY,), (COMPOSED, LEGACY, ROLLED_OUT, LIMITED))
+ROLLOUTS: Final = ((DEFAULT_ROLLOUT,), (LEGACY,), (DEFAULT_ROLLOUT, LEGACY, ROLLED_OUT, LIMITED))
 """One engine for the whole sequence, or engines that are switched while the items live on."""
 
 
@@ -38,7 +38,7 @@ class Step(Struct, frozen=True, kw_only=True):
     item: str
     update: Json
     seconds: int
-    rollout: EngineRollout = COMPOSED
+    rollout: EngineRollout = DEFAULT_ROLLOUT
     origin: UpdateOrigin = UpdateOrigin.SYNC
 
 

@@ -9,7 +9,7 @@ from commands.context import CommandContext, RoutingQueue
 from commands.execute import Applied, Refused, execute
 from commands.instant import format_instant, parse_instant
 from commands.reason import Refusal, RefusalCode
-from commands.rollout import COMPOSED, Engine, EngineRollout
+from commands.rollout import DEFAULT_ROLLOUT, Engine, EngineRollout
 from commands.session import Session, SessionEntry, apply_moves
 from commands.update import Update, parse_update
 from commands.work_item import QueuePass, Status, WorkItem
@@ -172,7 +172,7 @@ def applied(
     *,
     context: CommandContext = CONTEXT,
     now: datetime = NOW,
-    rollout: EngineRollout = COMPOSED,
+    rollout: EngineRollout = DEFAULT_ROLLOUT,
 ) -> WorkItem:
     """The work-item after an update that must be applied."""
     result = execute(item, parsed(raw), context=context, now=now, rollout=rollout)
@@ -180,7 +180,7 @@ def applied(
     return result.after
 
 
-def refused(item: WorkItem, raw: Json, *, rollout: EngineRollout = COMPOSED) -> Refusal:
+def refused(item: WorkItem, raw: Json, *, rollout: EngineRollout = DEFAULT_ROLLOUT) -> Refusal:
     """The refusal of an update that must be refused: by the parser or by the commands."""
     update = parse_update(raw, from_sync="resume" in raw)
     if isinstance(update, Refusal):
@@ -205,7 +205,7 @@ class UpdateEnd(Struct, frozen=True, kw_only=True):
 
 
 def end_of(
-    before: WorkItem, update: Update, context: CommandContext, *, rollout: EngineRollout = COMPOSED
+    before: WorkItem, update: Update, context: CommandContext, *, rollout: EngineRollout = DEFAULT_ROLLOUT
 ) -> UpdateEnd:
     """Carry out an update on a work-item and its sessions."""
     result = execute(before, update, context=context, now=NOW, rollout=rollout)

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from msgspec import Struct
 
 from commands.context import CommandContext
-from commands.rollout import COMPOSED, EngineRollout
+from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
 from commands.work_item import WorkItem
 from tests.commands.items import (
     CONTEXT,
@@ -137,7 +137,7 @@ class Oracle(Protocol):
     def carry_out(self, before: Json, update: Json, *, queues: list[Json], sessions: list[Json], now: str) -> Json: ...
 
 
-def check(updates: list[Json], oracle: Oracle, rollout: EngineRollout = COMPOSED) -> int:
+def check(updates: list[Json], oracle: Oracle, rollout: EngineRollout = DEFAULT_ROLLOUT) -> int:
     """Compare each update on each start with the oracle. Returns their number; fails with the first differences."""
     asked = 0
     wrong: list[str] = []

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from commands.context import CommandContext
 from commands.execute import Applied, execute
-from commands.rollout import COMPOSED, EngineRollout
+from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
 from handlers.documents.document import changes_between, document_from_snapshot
 from handlers.documents.nouns import updated_work_item_document, work_item_of
 from tests.commands.items import LEGACY, NOW, Json, at, parsed
@@ -52,7 +52,9 @@ TRANSITIONS: Final = {
 }
 
 
-EVERY_ENGINE: Final = pytest.mark.parametrize("rollout", [COMPOSED, LEGACY], ids=lambda rollout: rollout.engine.value)
+EVERY_ENGINE: Final = pytest.mark.parametrize(
+    "rollout", [DEFAULT_ROLLOUT, LEGACY], ids=lambda rollout: rollout.engine.value
+)
 
 
 def work_item_events(incident: str) -> dict[int, Json]:

@@ -12,14 +12,16 @@ from msgspec import Struct
 from commands.context import CommandContext
 from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute
 from commands.reason import RefusalCode
-from commands.rollout import COMPOSED, EngineRollout
+from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
 from commands.session import Session, SessionEntry, SessionSlot, apply_moves, move_between, place_of
 from commands.work_item import QueuePass, Status, WorkItem
 from tests.commands.items import CONTEXT, LEGACY, NOW, T0, Json, parsed
 from tests.commands.space import EIGHTY
 from tests.commands.stages import ACTIVE, EVERY_STATUS, a
 
-EVERY_ENGINE: Final = pytest.mark.parametrize("rollout", [COMPOSED, LEGACY], ids=lambda rollout: rollout.engine.value)
+EVERY_ENGINE: Final = pytest.mark.parametrize(
+    "rollout", [DEFAULT_ROLLOUT, LEGACY], ids=lambda rollout: rollout.engine.value
+)
 
 
 class Ended(Struct, frozen=True, kw_only=True):
@@ -70,7 +72,7 @@ def ended(item: WorkItem, update: Json, rollout: EngineRollout) -> Ended:
 
 def both(item: WorkItem, update: Json) -> tuple[Ended, Ended]:
     """The funnel's result, and the composed engine's."""
-    return ended(item, update, LEGACY), ended(item, update, COMPOSED)
+    return ended(item, update, LEGACY), ended(item, update, DEFAULT_ROLLOUT)
 
 
 class TestUnassignWithoutAQueue:
@@ -240,7 +242,7 @@ class TestQueueChangedWhileAssigned:
         assert (new.item.queue, new.item.rule) == (None, None)
 
     def test_an_unassignment_goes_back_to_the_new_queue(self) -> None:
-        for rollout in (LEGACY, COMPOSED):
+        for rollout in (LEGACY, DEFAULT_ROLLOUT):
             moved = ended(a(Status.ASSIGNED, queue="q1"), {"queue": "q2"}, rollout)
             end = ended(moved.item, {"assignedTo": None}, rollout)
             assert (end.item.status, end.item.queue, end.item.queued_count) == (Status.QUEUED, "q2", 1)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute
 from commands.legacy_engine import FUNNEL
 from commands.reason import RefusalCode
-from commands.rollout import UPDATE_NAMES
+from commands.rollout import FUNNEL_ROW_NAMES
 from commands.session import SessionSlot, place_of
 from commands.update import Update, parse_update
 from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem
@@ -86,7 +86,7 @@ class TestAgainstTheOracle:
 
 class TestRows:
     def test_there_are_eleven_in_the_order_of_the_text(self) -> None:
-        assert tuple(SAYING) == UPDATE_NAMES
+        assert tuple(SAYING) == FUNNEL_ROW_NAMES
         assert len(FUNNEL) == 11
 
     @pytest.mark.parametrize("name", SAYING)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from commands.execute import Applied, Refused, Unchanged
 from commands.instant import parse_instant
 from commands.reason import RefusalCode
-from commands.rollout import COMPOSED, Engine
+from commands.rollout import DEFAULT_ROLLOUT, Engine
 from commands.session import SessionMove, SessionSlot, apply_moves, move_between, place_of
 from commands.update import QueueChoice
 from commands.work_item import Status, WorkItem
@@ -159,9 +159,9 @@ def by(rollout: Any, updates: tuple[Json, ...]) -> list[Step]:
     return [Step(item="w1", update=update, seconds=1, rollout=rollout) for update in updates]
 
 
-@example(steps=by(COMPOSED, OFFERED_AND_WRAPPED_UP[0]))
+@example(steps=by(DEFAULT_ROLLOUT, OFFERED_AND_WRAPPED_UP[0]))
 @example(steps=by(LEGACY, OFFERED_AND_WRAPPED_UP[0]))
-@example(steps=by(COMPOSED, OFFERED_AND_WRAPPED_UP[1]))
+@example(steps=by(DEFAULT_ROLLOUT, OFFERED_AND_WRAPPED_UP[1]))
 @example(steps=by(LEGACY, OFFERED_AND_WRAPPED_UP[1]))
 @given(steps=sequences())
 def test_any_sequence_of_updates_on_items_that_share_sessions(steps: list[Step]) -> None:
@@ -263,7 +263,7 @@ def milliseconds(span: timedelta) -> int:
 
 @example(
     steps=by(
-        COMPOSED,
+        DEFAULT_ROLLOUT,
         ({"assignedTo": "u1"}, {"status": "wrap-up"}, {"resume": True}, {"status": "wrap-up"}, {"status": "completed"}),
     )
 )

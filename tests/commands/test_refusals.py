@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from commands.reason import Refusal, RefusalCode
-from commands.rollout import COMPOSED, EngineRollout, UpdateOrigin
+from commands.rollout import DEFAULT_ROLLOUT, EngineRollout, UpdateOrigin
 from commands.update import parse_update
 from commands.work_item import Status
 from tests.commands.items import LEGACY, Json, refused
@@ -55,24 +55,24 @@ INVALID: Final[list[tuple[Any, str]]] = [
 
 NOT_CARRIED_OUT: Final[list[tuple[RefusalCode, Status, Json, EngineRollout, str]]] = [
     (RefusalCode.UNSUPPORTED_COMBINATION, Status.ROUTED, {"routed": {"to": "u1"}, "queue": None, "paused": True},
-     COMPOSED, "'routed' cannot go with 'queue', 'paused': send them as two updates"),
+     DEFAULT_ROLLOUT, "'routed' cannot go with 'queue', 'paused': send them as two updates"),
     (RefusalCode.TOO_MANY_FIELDS, Status.IVR, {"queue": "q1", "paused": True},
      EngineRollout(fields_max={UpdateOrigin.SYNC: 1}),
      "an update from 'sync' may have 1 fields, this one has 2 (queue, paused): send them as several updates"),
-    (RefusalCode.REVISION_CONFLICT, Status.IVR, {"paused": True, "rev": 6}, COMPOSED,
+    (RefusalCode.REVISION_CONFLICT, Status.IVR, {"paused": True, "rev": 6}, DEFAULT_ROLLOUT,
      "'rev' is 6, but work-item w is at revision 7: read it again"),
-    (RefusalCode.WORK_ITEM_COMPLETED, Status.COMPLETED, {"assignedTo": "u1", "paused": True}, COMPOSED,
+    (RefusalCode.WORK_ITEM_COMPLETED, Status.COMPLETED, {"assignedTo": "u1", "paused": True}, DEFAULT_ROLLOUT,
      "work-item w is completed and takes no assignedTo, paused: only a new work-item can be worked on"),
-    (RefusalCode.UNKNOWN_QUEUE, Status.IVR, {"queue": {"key": "unheard-of"}}, COMPOSED,
+    (RefusalCode.UNKNOWN_QUEUE, Status.IVR, {"queue": {"key": "unheard-of"}}, DEFAULT_ROLLOUT,
      "'queue.key' 'unheard-of' names no queue: use a known key, or the queue's id"),
     (RefusalCode.NO_QUEUE, Status.ASSIGNED, {"assignedTo": None}, LEGACY,
      ("'assignedTo' cannot be cleared: work-item w, which is assigned, has no queue to go back to: name a 'queue' "
       "(null for none) in an update of its own")),
-    (RefusalCode.NOT_QUEUED, Status.IVR, {"routed": {"to": "u1"}}, COMPOSED,
+    (RefusalCode.NOT_QUEUED, Status.IVR, {"routed": {"to": "u1"}}, DEFAULT_ROLLOUT,
      "'routed.to' does not fit work-item w, which is ivr: queue it first"),
-    (RefusalCode.NOT_ROUTED, Status.QUEUED, {"routed": {"rejectedBy": "u1"}}, COMPOSED,
+    (RefusalCode.NOT_ROUTED, Status.QUEUED, {"routed": {"rejectedBy": "u1"}}, DEFAULT_ROLLOUT,
      "'routed.rejectedBy' does not fit work-item w, which is queued: only a routed one can be put back"),
-    (RefusalCode.NOT_ROUTED_TO_USER, Status.ROUTED, {"routed": {"timedOut": "u2"}}, COMPOSED,
+    (RefusalCode.NOT_ROUTED_TO_USER, Status.ROUTED, {"routed": {"timedOut": "u2"}}, DEFAULT_ROLLOUT,
      "'routed.timedOut' does not fit work-item w, which is routed: only the user it was offered to can give it back"),
 ]  # fmt: skip
 

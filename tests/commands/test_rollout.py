@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from commands.execute import Applied, Refused, Unchanged, execute, not_executed
 from commands.reason import Refusal, RefusalCode
-from commands.rollout import COMPOSED, UPDATE_NAMES, Engine, EngineRollout, UpdateOrigin
+from commands.rollout import DEFAULT_ROLLOUT, FUNNEL_ROW_NAMES, Engine, EngineRollout, UpdateOrigin
 from commands.work_item import Status, WorkItem
 from tests.commands.items import CONTEXT, LEGACY, NOW, Json, applied, parsed
 from tests.commands.stages import a
@@ -38,15 +38,15 @@ def refusal_of(update: Json, rollout: EngineRollout, origin: UpdateOrigin = Upda
 
 class TestEngine:
     def test_composed_is_the_default(self) -> None:
-        assert EngineRollout() == COMPOSED
+        assert EngineRollout() == DEFAULT_ROLLOUT
         result = execute(a(Status.IVR), parsed({"paused": True}), context=CONTEXT, now=NOW)
         assert (result.command.engine, result.command.composed) == (Engine.COMPOSED, True)
 
-    @pytest.mark.parametrize("name", UPDATE_NAMES)
-    @pytest.mark.parametrize("rollout", [COMPOSED, LEGACY], ids=["composed", "legacy"])
+    @pytest.mark.parametrize("name", FUNNEL_ROW_NAMES)
+    @pytest.mark.parametrize("rollout", [DEFAULT_ROLLOUT, LEGACY], ids=["composed", "legacy"])
     def test_the_way_stands_in_the_command_and_in_the_reason(self, name: str, rollout: EngineRollout) -> None:
         result = carried_out(SAYING[name], rollout)
-        composed = rollout is COMPOSED
+        composed = rollout is DEFAULT_ROLLOUT
         assert result.command.engine is rollout.engine
         assert result.command.composed is composed
         assert result.command.name == ("composedCommandParams" if composed else COMMAND_NAMES[name])
@@ -57,22 +57,22 @@ class TestEngine:
         assert result.command.actions
 
     def test_the_command_names_the_engine_of_an_update_that_is_refused_or_changes_nothing(self) -> None:
-        for rollout in (COMPOSED, LEGACY):
+        for rollout in (DEFAULT_ROLLOUT, LEGACY):
             refused = carried_out({"paused": True, "rev": 6}, rollout)
             assert isinstance(refused, Refused)
             unchanged = carried_out({"paused": False}, rollout)
             assert isinstance(unchanged, Unchanged)
             for result in (refused, unchanged):
                 assert result.command.engine is rollout.engine
-                assert result.command.composed is (rollout is COMPOSED)
+                assert result.command.composed is (rollout is DEFAULT_ROLLOUT)
                 assert result.command.fields == ("paused",)
 
     def test_the_composed_way_drops_nothing(self) -> None:
-        assert carried_out(FOUR, COMPOSED).command.dropped == ()
+        assert carried_out(FOUR, DEFAULT_ROLLOUT).command.dropped == ()
         assert carried_out(FOUR, LEGACY).command.dropped == ("assignedTo", "status")
 
     def test_the_composed_engine_carries_out_resume_alone_whatever_the_setting(self) -> None:
-        for rollout in (COMPOSED, LEGACY):
+        for rollout in (DEFAULT_ROLLOUT, LEGACY):
             result = carried_out({"resume": True}, rollout, item=a(Status.WRAP_UP))
             assert isinstance(result, Applied)
             assert (result.command.engine, result.command.composed) == (Engine.COMPOSED, True)
@@ -84,7 +84,7 @@ class TestEngine:
 
 
 class TestRollOut:
-    @pytest.mark.parametrize("name", UPDATE_NAMES)
+    @pytest.mark.parametrize("name", FUNNEL_ROW_NAMES)
     def test_one_update_is_composed_and_the_rest_stays_in_the_funnel(self, name: str) -> None:
         rollout = rolled_out(name)
         for other, update in SAYING.items():
@@ -93,16 +93,16 @@ class TestRollOut:
             assert command.engine is (Engine.COMPOSED if other == name else Engine.LEGACY)
             assert command.name == ("composedCommandParams" if other == name else COMMAND_NAMES[other])
 
-    @pytest.mark.parametrize("name", UPDATE_NAMES)
+    @pytest.mark.parametrize("name", FUNNEL_ROW_NAMES)
     def test_all_but_one(self, name: str) -> None:
-        rollout = rolled_out(*(set(UPDATE_NAMES) - {name}))
+        rollout = rolled_out(*(set(FUNNEL_ROW_NAMES) - {name}))
         assert [row for row, update in SAYING.items() if not carried_out(update, rollout).command.composed] == [name]
 
     @pytest.mark.parametrize("status", [status for status in Status if status is not Status.COMPLETED])
     def test_all_of_them_are_the_composed_engine(self, status: Status) -> None:
-        rollout, item = rolled_out(*UPDATE_NAMES), a(status, queue="q1")
+        rollout, item = rolled_out(*FUNNEL_ROW_NAMES), a(status, queue="q1")
         for update in (*SAYING.values(), FOUR):
-            assert carried_out(update, rollout, item=item) == carried_out(update, COMPOSED, item=item)
+            assert carried_out(update, rollout, item=item) == carried_out(update, DEFAULT_ROLLOUT, item=item)
 
     def test_an_update_of_several_goes_the_way_of_the_row_that_would_win(self) -> None:
         """Rolling out `assignedTo:null` leaves `queue:null` to the funnel, which drops fields as before."""
@@ -183,7 +183,7 @@ class TestFieldsMax:
     @pytest.mark.parametrize("origin", UpdateOrigin, ids=lambda origin: origin.value)
     def test_where_an_update_came_from_stands_in_its_command(self, origin: UpdateOrigin) -> None:
         for update in ({"paused": True}, {"paused": False}, {"paused": True, "rev": 1}):
-            assert carried_out(update, COMPOSED, origin=origin).command.origin is origin
+            assert carried_out(update, DEFAULT_ROLLOUT, origin=origin).command.origin is origin
 
     def test_the_default_origin_is_the_sync(self) -> None:
         assert (

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from commands.context import CommandContext
-from commands.rollout import COMPOSED, EngineRollout
+from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
 from commands.session import (
     Session,
     SessionEntry,
@@ -122,7 +122,7 @@ class TestChoice:
         assert context.session_for("u") == "s1"
         assert context.session_for("u", "s3") == "s3"
 
-    @pytest.mark.parametrize("rollout", [COMPOSED, LEGACY], ids=lambda rollout: rollout.engine.value)
+    @pytest.mark.parametrize("rollout", [DEFAULT_ROLLOUT, LEGACY], ids=lambda rollout: rollout.engine.value)
     @pytest.mark.parametrize("update", [{"routed": {"to": "u"}}, {"accepted": {"by": "u"}}], ids=str)
     def test_an_offer_and_an_acceptance_may_name_one_of_several_sessions(
         self, update: Json, rollout: EngineRollout

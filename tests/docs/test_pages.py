@@ -132,7 +132,7 @@ def test_the_funnels_table_has_its_rows() -> None:
         [cell.strip() for cell in row.strip("|").split("|")]
         for row in docstring_table(commands.legacy_engine).splitlines()[2:]
     ]
-    assert [(named(row[1])[0], row[2]) for row in rows] == [(row.update, row.command) for row in FUNNEL]
+    assert [(named(row[1])[0], row[2]) for row in rows] == [(row.name, row.command) for row in FUNNEL]
 
 
 def test_the_shared_fields_are_all_described() -> None:

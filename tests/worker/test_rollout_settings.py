@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from commands.rollout import COMPOSED, UPDATE_NAMES, Engine, EngineRollout, UpdateOrigin
+from commands.rollout import DEFAULT_ROLLOUT, FUNNEL_ROW_NAMES, Engine, EngineRollout, UpdateOrigin
 from handlers.options import PolicyInUse
 from handlers.outcome import HandledEvent
 from tests.handlers.wire_events import Json, conversation, event, work_item
@@ -48,7 +48,7 @@ def faults(monkeypatch: pytest.MonkeyPatch, **variables: str) -> list[str]:
 
 class TestGood:
     def test_by_default_every_update_is_composed_and_no_limit_is_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert rollout_of(monkeypatch) == COMPOSED
+        assert rollout_of(monkeypatch) == DEFAULT_ROLLOUT
 
     @pytest.mark.parametrize("engine", Engine, ids=lambda engine: engine.value)
     def test_the_engine(self, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
@@ -60,7 +60,7 @@ class TestGood:
     def test_the_engine_in_any_case(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
         assert rollout_of(monkeypatch, COMMAND_ENGINE=text, SYNC_POLICY="legacy").engine is Engine.LEGACY
 
-    @pytest.mark.parametrize("name", UPDATE_NAMES)
+    @pytest.mark.parametrize("name", FUNNEL_ROW_NAMES)
     def test_every_update_can_be_rolled_out(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         rollout = rollout_of(monkeypatch, **LEGACY_SET, COMPOSED_UPDATES=name)
         assert rollout == EngineRollout(engine=Engine.LEGACY, composed_updates=frozenset({name}))
@@ -95,7 +95,7 @@ class TestFaults:
         assert len(lines) == 3
         assert "set it to composed or legacy" in found["COMMAND_ENGINE"]
         assert "queue:none" in found["COMPOSED_UPDATES"]
-        assert all(name in found["COMPOSED_UPDATES"] for name in UPDATE_NAMES)
+        assert all(name in found["COMPOSED_UPDATES"] for name in FUNNEL_ROW_NAMES)
         assert "'everyone=2' is no origin with a number above 0" in found["MAX_FIELDS"]
         assert all(f"{origin.value}=NUMBER" in found["MAX_FIELDS"] for origin in UpdateOrigin)
 
@@ -156,7 +156,7 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("rollout", "snapshot", "tags"),
         [
-            (COMPOSED, SNOOZED, "composed=true count=1 engine=composed fields=paused origin=sync"),
+            (DEFAULT_ROLLOUT, SNOOZED, "composed=true count=1 engine=composed fields=paused origin=sync"),
             (LEGACY, SNOOZED, "composed=false count=1 engine=legacy fields=paused origin=sync"),
             (
                 replace(LEGACY, composed_updates=frozenset({"paused"})),
@@ -164,7 +164,7 @@ class TestUsage:
                 "composed=true count=1 engine=composed fields=paused origin=sync",
             ),
             (
-                COMPOSED,
+                DEFAULT_ROLLOUT,
                 {"users": ("u-2",), "queue": "q-1", "status": "snoozed"},
                 "composed=true count=3 engine=composed fields=assignedTo+paused+queue origin=sync",
             ),
@@ -195,13 +195,13 @@ class TestUsage:
 
     async def test_an_event_that_asks_nothing_of_the_commands_counts_nothing(self) -> None:
         recorder = TelemetryRecorder()
-        log_handled([await synced(COMPOSED, users=("u-1",))], recorder.telemetry)
+        log_handled([await synced(DEFAULT_ROLLOUT, users=("u-1",))], recorder.telemetry)
         assert recorder.total(Metric.COMMAND_USED) == 0
 
     @pytest.mark.parametrize("origin", UpdateOrigin, ids=lambda origin: origin.value)
     async def test_updates_are_told_apart_by_where_they_came_from(self, origin: UpdateOrigin) -> None:
         recorder = TelemetryRecorder()
-        end = await synced(COMPOSED, **SNOOZED)
+        end = await synced(DEFAULT_ROLLOUT, **SNOOZED)
         assert end.audit.command is not None
         command = replace(end.audit.command, origin=origin, fields=("status", "queue", "paused"))
         for _ in range(2):

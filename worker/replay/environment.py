@@ -33,7 +33,7 @@ class ReplayMode(StrEnum):
     EXPLORE = "explore"
 
 
-def later(at: datetime, published_at: datetime | None) -> datetime:
+def time_after(at: datetime, published_at: datetime | None) -> datetime:
     """The later of the two times, `published_at` cut off below the millisecond."""
     if published_at is None or published_at <= at:
         return at
@@ -58,7 +58,7 @@ class ReplayClock:
         """Return at once: a replay has no other writer to wait for."""
 
 
-class CountedIds:
+class SequentialIds:
     """Ids 1, 2, 3, … as 24 hexadecimal digits; implements `handlers.ports.Ids`."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class CountedIds:
         return f"{self._count:024x}"
 
 
-class NoChance:
+class ZeroRandomness:
     """Randomness that is always 0; implements `handlers.ports.Chance`."""
 
     def random(self) -> float:
@@ -82,11 +82,13 @@ class ReplayEnvironment(Struct, frozen=True, kw_only=True):
     """The options and the ids of a replay; makes the handler for a store and a time."""
 
     options: Options
-    ids: CountedIds = field(default_factory=CountedIds)
+    ids: SequentialIds = field(default_factory=SequentialIds)
 
     def handler(self, store: MemoryStore, at: datetime) -> BatchHandler:
         """A handler whose clock stands at `at`."""
-        return BatchHandler(store=store, clock=ReplayClock(at), ids=self.ids, chance=NoChance(), options=self.options)
+        return BatchHandler(
+            store=store, clock=ReplayClock(at), ids=self.ids, chance=ZeroRandomness(), options=self.options
+        )
 
     async def handle(self, event: Event, store: MemoryStore, at: datetime) -> HandledEvent:
         """Handle one event; what it writes is in the store."""

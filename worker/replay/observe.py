@@ -28,7 +28,7 @@ from sync.audit import AuditOutcome
 from sync.conversation import FIELDS
 from sync.state import after_reconcile
 from worker.replay.captured_events import EPOCH, CapturedEvent
-from worker.replay.environment import DELIVERIES_MAX, DecisionSink, ReplayEnvironment, later
+from worker.replay.environment import DELIVERIES_MAX, DecisionSink, ReplayEnvironment, time_after
 from worker.replay.pair_archive import PairArchive, pair_in
 from worker.store.memory import MemoryStore
 
@@ -45,7 +45,7 @@ class Observer:
         """Handle the next event, after a gap poll that was due before it."""
         conversation_id = captured.event.conversation_id
         observed = self._observed(conversation_id)
-        at = later(observed.at, captured.event.published_at)
+        at = time_after(observed.at, captured.event.published_at)
         due = self._environment.poll_due(observed.decided)
         if due is not None and due <= at:
             await self._poll(conversation_id, observed, due)
@@ -90,7 +90,7 @@ class Observer:
         observed.captured = await _with_event(observed.captured, key, event, observed.at) if wrote else observed.decided
 
     async def _poll(self, conversation_id: str, observed: "_ObservedPair", due: datetime) -> None:
-        observed.at = later(observed.at, due)
+        observed.at = time_after(observed.at, due)
         store = MemoryStore.seeded({conversation_id: observed.decided})
         polled = await self._environment.poll(conversation_id, store, observed.at)
         if polled is None:

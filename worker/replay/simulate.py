@@ -17,7 +17,7 @@ from worker.captures import CaptureFault
 from worker.errors import NotReenacted
 from worker.replay.captured_events import EPOCH, CapturedEvent
 from worker.replay.contract_check import OutsideWrites
-from worker.replay.environment import DELIVERIES_MAX, DecisionSink, ReplayEnvironment, later
+from worker.replay.environment import DELIVERIES_MAX, DecisionSink, ReplayEnvironment, time_after
 from worker.replay.initial_pairs import InitialPairs
 from worker.replay.pair_archive import PairArchive, pair_in
 from worker.replay.reenactment import ReenactedWrite, Revisions, reenact
@@ -50,7 +50,7 @@ class Simulator:
         simulated = self._simulated(conversation_id)
         revisions = self._revisions.setdefault(event.document_id, Revisions())
         if not event.is_sync and not revisions.has(event.rev):
-            at = later(simulated.at, event.published_at)
+            at = time_after(simulated.at, event.published_at)
             await self._poll_if_due(conversation_id, simulated, at)
             simulated.at = at
             try:

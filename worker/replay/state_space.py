@@ -22,7 +22,7 @@ from handlers.ports import Document, Pair
 from sync.conversation import Conversation
 from sync.state import SyncState
 from worker.replay.captured_events import EPOCH, CapturedEvent
-from worker.replay.environment import CountedIds, ReplayEnvironment, later
+from worker.replay.environment import SequentialIds, ReplayEnvironment, time_after
 from worker.replay.pair_archive import pair_in
 from worker.replay.reenactment import ReenactedWrite, Revisions, reenact
 from worker.replay.simulate import document_in, put
@@ -60,8 +60,8 @@ class WriteHistory:
         self.writes = writes
         self._start = start
         # No rule reads an id of ours, so the order in which states take them does not matter.
-        self._environment = ReplayEnvironment(options=replace(options, gap_seconds=GAP_DISABLED_S), ids=CountedIds())
-        self._poll = ReplayEnvironment(options=options, ids=CountedIds())
+        self._environment = ReplayEnvironment(options=replace(options, gap_seconds=GAP_DISABLED_S), ids=SequentialIds())
+        self._poll = ReplayEnvironment(options=options, ids=SequentialIds())
 
     def start(self, duplicates: int) -> ExplorationState:
         """The state before the first outside write."""
@@ -135,7 +135,7 @@ class WriteHistory:
 
     def _write(self, state: ExplorationState, number: int) -> ExplorationState:
         captured = self.writes[number]
-        at = later(state.at, captured.event.published_at)
+        at = time_after(state.at, captured.event.published_at)
         store = state.store.copy()
         before = document_in(store, captured.event)
         reenacted = reenact(captured.event, captured.raw, before, revisions=self._revisions(state), at=at)

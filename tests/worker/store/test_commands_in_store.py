@@ -15,7 +15,7 @@ import pytest
 
 from commands.context import CommandContext, RoutingQueue
 from commands.execute import Applied, Refused, Unchanged, execute
-from commands.rollout import COMPOSED, Engine, EngineRollout, UpdateOrigin
+from commands.rollout import DEFAULT_ROLLOUT, Engine, EngineRollout, UpdateOrigin
 from commands.session import Session, SessionPlace, SessionSlot, place_of
 from commands.update import Update, parse_update
 from handlers.batch_handler import BatchHandler
@@ -32,7 +32,7 @@ from worker.store.documents import Collection
 
 LEGACY: Final = EngineRollout(engine=Engine.LEGACY)
 ROLLED_OUT: Final = EngineRollout(engine=Engine.LEGACY, composed_updates=frozenset({"assignedTo:null", "paused"}))
-BOTH_ENGINES: Final = pytest.mark.parametrize("rollout", [COMPOSED, LEGACY], ids=["composed", "legacy"])
+BOTH_ENGINES: Final = pytest.mark.parametrize("rollout", [DEFAULT_ROLLOUT, LEGACY], ids=["composed", "legacy"])
 QUEUES: Final = {
     "q-1": RoutingQueue(id="q-1", key="one", item_size=2, priority=3),
     "q-2": RoutingQueue(id="q-2", key="two", item_size=5, priority=1),
@@ -217,7 +217,7 @@ async def test_the_life_of_a_conversation(bench: Bench, rollout: EngineRollout) 
     ):
         await life.take(life.c(**changes))
     # The conversation was done and had another queue: the funnel changed the queue and dropped the end.
-    assert life.item()["active"] is (rollout is not COMPOSED)
+    assert life.item()["active"] is (rollout is not DEFAULT_ROLLOUT)
     assert len(life.announced) >= 7
 
 
@@ -235,7 +235,7 @@ async def test_an_offer_ends_in_wrap_up_and_frees_the_pending_place(bench: Bench
     session = await bench.session("s-1")
     assert session is not None
     assert (session.pending_item, session.routable) == (None, True)
-    assert [held.id for held in session.work_items] == ([] if rollout is COMPOSED else ["w-1"])
+    assert [held.id for held in session.work_items] == ([] if rollout is DEFAULT_ROLLOUT else ["w-1"])
 
 
 @BOTH_ENGINES
@@ -329,7 +329,7 @@ class Day:
         )
 
 
-@pytest.mark.parametrize("rollout", [COMPOSED, LEGACY, ROLLED_OUT], ids=["composed", "legacy", "rolled out"])
+@pytest.mark.parametrize("rollout", [DEFAULT_ROLLOUT, LEGACY, ROLLED_OUT], ids=["composed", "legacy", "rolled out"])
 async def test_random_days(bench: Bench, rollout: EngineRollout) -> None:
     life = await Life(bench, rollout).begin()
     day = Day(life, seed=3)
