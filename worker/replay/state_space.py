@@ -22,7 +22,7 @@ from handlers.ports import Document, Pair
 from sync.conversation import Conversation
 from sync.state import SyncState
 from worker.replay.captured_events import EPOCH, CapturedEvent
-from worker.replay.environment import SequentialIds, ReplayEnvironment, time_after
+from worker.replay.environment import ReplayEnvironment, SequentialIds, time_after
 from worker.replay.pair_archive import pair_in
 from worker.replay.reenactment import ReenactedWrite, Revisions, reenact
 from worker.replay.simulate import document_in, put
