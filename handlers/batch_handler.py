@@ -13,7 +13,7 @@ from handlers.documents.document import UnreadableDocument
 from handlers.events.event import Event
 from handlers.options import Options, PlanningContext
 from handlers.outcome import HandledEvent, PolledPair
-from handlers.planning.audit_records import failed_ending, failed_poll_ending, own_sync_ending
+from handlers.planning.endings import failed_ending, failed_poll_ending, own_sync_ending
 from handlers.planning.event_batch import IN_TIME, EventBatch, load_request_of
 from handlers.planning.planner import PlannedPair, plan_gap, plan_pair
 from handlers.ports import Chance, Clock, CommitResult, Ids, LoadRequest, Pair, Plan, PlanRejected, Store, StoreAway

@@ -24,15 +24,16 @@ class StoreAway(Exception):
 class LoadRequest(Struct, frozen=True, kw_only=True):
     """The records that one conversation's events need, besides those that its stored documents name.
 
-    `unanimous`: every event is the conversation's, and all name these same users and queues. Where both stored
-    documents name the same ones, no command can meet a queue or a session, so the store loads none.
+    `same_users_and_queues`: every event is of the conversation, and each names exactly these users and queues. If the
+    stored conversation and its work-item name them too, no command can need a queue or a session, so the store loads
+    neither.
     """
 
     conversation_id: str
     work_item_ids: frozenset[str] = frozenset()
     users: frozenset[str] = frozenset()
     queues: frozenset[str] = frozenset()
-    unanimous: bool = False
+    same_users_and_queues: bool = False
 
 
 class Pair(Struct, frozen=True, kw_only=True):

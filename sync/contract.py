@@ -29,15 +29,15 @@ from sync.state import agreed_fields, shared_values
 class LastWrite(Struct, frozen=True, kw_only=True):
     """The last outside write of a field on one side.
 
-    `knew`: for a work-item's write, the conversation revision that it knew, None where the event does not say.
-    `outdone`: for a conversation's write, the values of the work-item's writes that knew it. Where a later write of the
-    work-item knew less, the field may hold any of these values: the sync may have carried them over in between.
+    `known_conversation_rev`: for a work-item's write, the conversation revision that it knew; None if the event does not
+    say. `superseding_values`: for a conversation's write, the values of the later work-item writes that knew it. The
+    sync may have written any of them to the conversation, so the field may hold one of them.
     """
 
     rev: int
     value: Any
-    knew: int | None = None
-    outdone: tuple[Any, ...] = ()
+    known_conversation_rev: int | None = None
+    superseding_values: tuple[Any, ...] = ()
 
 
 class FieldHistory(Struct, frozen=True, kw_only=True):
@@ -56,17 +56,23 @@ class FieldHistory(Struct, frozen=True, kw_only=True):
         return replace(self, conversation={**self.conversation, **writes})
 
     def after_work_item(
-        self, rev: int, fields: Iterable[Field], values: Mapping[Field, Any], *, knew: int | None
+        self, rev: int, fields: Iterable[Field], values: Mapping[Field, Any], *, known_conversation_rev: int | None
     ) -> "FieldHistory":
-        """The history after an outside write of these fields by a writer who knew conversation revision `knew`;
-        `values` are the work-item's after it."""
-        writes = {name: LastWrite(rev=rev, value=values[name], knew=knew) for name in fields}
-        outdone = {
-            name: replace(last, outdone=(*last.outdone, _as_conversations(name, writes[name].value)))
-            for name, last in self.conversation.items()
-            if name in writes and (knew or 0) >= last.rev
+        """The history after an outside write of these fields; `values` are the work-item's after it."""
+        writes = {
+            name: LastWrite(rev=rev, value=values[name], known_conversation_rev=known_conversation_rev)
+            for name in fields
         }
-        return replace(self, conversation={**self.conversation, **outdone}, work_item={**self.work_item, **writes})
+        superseding_values = {
+            name: replace(
+                last, superseding_values=(*last.superseding_values, _as_conversations(name, writes[name].value))
+            )
+            for name, last in self.conversation.items()
+            if name in writes and (known_conversation_rev or 0) >= last.rev
+        }
+        return replace(
+            self, conversation={**self.conversation, **superseding_values}, work_item={**self.work_item, **writes}
+        )
 
 
 class Violation(Struct, frozen=True, kw_only=True):
@@ -127,7 +133,7 @@ def violations(
         if name == "paused" and conversation.status is ConversationStatus.DONE:
             # One attribute holds both: a conversation that is done is not snoozed any more.
             continue
-        if owner is _Owner.CONVERSATION and wrote and values[name] not in (wrote.value, *wrote.outdone):
+        if owner is _Owner.CONVERSATION and wrote and values[name] not in (wrote.value, *wrote.superseding_values):
             broken.append(Violation(point=NOTHING_LOST, field=name, expected=wrote.value, found=values[name]))
         elif owner is _Owner.WORK_ITEM and not _stands(history.work_item[name], name, conversation, item):
             expected = history.work_item[name].value
@@ -149,10 +155,10 @@ def _owner(history: FieldHistory, name: Field, conversation: Conversation) -> _O
         return _Owner.EITHER if by_conversation is None else _Owner.CONVERSATION
     if by_conversation is None:
         return _Owner.WORK_ITEM
-    if by_item.knew is None:
+    if by_item.known_conversation_rev is None:
         # The write counts as knowing what the last decision knew, which depends on the order of deliveries.
         return _Owner.EITHER
-    return _Owner.WORK_ITEM if by_item.knew >= by_conversation.rev else _Owner.CONVERSATION
+    return _Owner.WORK_ITEM if by_item.known_conversation_rev >= by_conversation.rev else _Owner.CONVERSATION
 
 
 def _stands(wrote: LastWrite, name: Field, conversation: Conversation, item: WorkItem) -> bool:

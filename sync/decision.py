@@ -125,15 +125,15 @@ def run_command(
     item: WorkItem,
     fields: Mapping[str, Any],
     *,
-    knew: int,
+    conversation_rev: int,
     context: CommandContext,
     now: datetime,
     rollout: EngineRollout,
 ) -> CommandResult:
-    """The commands' result for table B's update; `knew` is the conversation revision that the rules compared."""
+    """The commands' result for table B's update. `conversation_rev`: the revision that the rules compared."""
     update = parse_update(fields, from_sync=True)
     assert not isinstance(update, Refusal), f"table B asks only for what the commands read: {update}"
-    return execute(item, update, context=context, now=now, resource_rev=knew, rollout=rollout)
+    return execute(item, update, context=context, now=now, resource_rev=known_conversation_rev, rollout=rollout)
 
 
 def decided_pair(

@@ -25,7 +25,7 @@ class NewerSide(Enum):
     UNDECIDED = "waits"
 
 
-class Trigger(Struct, frozen=True, kw_only=True):
+class TriggerEvents(Struct, frozen=True, kw_only=True):
     """The event that asks the rules, or several of one side in one batch: `side` and `rev` are the newest event's.
 
     `declared_fields`: the fields that the conversation's events changed, or that the work-item's events wrote while
@@ -37,7 +37,7 @@ class Trigger(Struct, frozen=True, kw_only=True):
     declared_fields: frozenset[Field] = frozenset()
 
 
-class DocumentAges(Struct, frozen=True, kw_only=True):
+class OldDocuments(Struct, frozen=True, kw_only=True):
     """Whether each document is old news: not written for so long that none of its events is still on its way."""
 
     conversation: bool = False
@@ -55,7 +55,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     basis: SyncState
     conversation: Conversation
     item: WorkItem
-    ages: DocumentAges
+    old: OldDocuments
 
     def newer_side(self, name: Field) -> NewerSide:
         """The side whose value of the field stands. `paused` and a deletion are always the conversation's."""
@@ -63,33 +63,33 @@ class Evidence(Struct, frozen=True, kw_only=True):
             return NewerSide.CONVERSATION
         basis, known = self.basis, self.basis.known.get(name, 0)
         unobserved_from = basis.known_at.get(name, 0) + 1
-        if not self.ages.work_item and not covers(basis.work_item_observed, unobserved_from, self.item.rev):
+        if not self.old.work_item and not covers(basis.work_item_observed, unobserved_from, self.item.rev):
             # An unobserved write of the work-item may have known a later conversation revision.
             return NewerSide.UNDECIDED
         if basis.changed.get(name, 0) > known:
             return NewerSide.CONVERSATION
-        if self.ages.conversation or covers(basis.conversation_observed, known + 1, self.conversation.rev):
+        if self.old.conversation or covers(basis.conversation_observed, known + 1, self.conversation.rev):
             return NewerSide.WORK_ITEM
         return NewerSide.UNDECIDED
 
 
 def evidence_of(
-    state: SyncState, conversation: Conversation, item: WorkItem, *, ages: DocumentAges, trigger: Trigger | None
+    state: SyncState, conversation: Conversation, item: WorkItem, *, old: OldDocuments, trigger: TriggerEvents | None
 ) -> Evidence:
     """The evidence for one decision. `trigger` None: no event asks (the gap poll, or an event that only releases a
     waiting field)."""
     state = for_pair(state, item)
-    if ages.conversation:
+    if old.conversation:
         state = replace(state, changed={**state.changed, **_unannounced_changes(state, conversation)})
     basis = state
     if state.work_item != item.id:
         # The state is of a later work-item: nothing is known of this one.
         basis = replace(basis, work_item_observed=(), known={}, known_at={}, reconciled=True)
-    if ages.conversation:
+    if old.conversation:
         basis = replace(basis, changed={**basis.changed, **_never_viewed(basis, conversation)})
-    if trigger is not None and not basis.reconciled and _other_is_old(trigger.side, ages):
+    if trigger is not None and not basis.reconciled and _other_is_old(trigger.side, old):
         basis = _at_first_sight(basis, conversation, trigger)
-    return Evidence(state=state, basis=basis, conversation=conversation, item=item, ages=ages)
+    return Evidence(state=state, basis=basis, conversation=conversation, item=item, old=old)
 
 
 def _unannounced_changes(state: SyncState, conversation: Conversation) -> dict[Field, int]:
@@ -109,11 +109,11 @@ def _never_viewed(state: SyncState, conversation: Conversation) -> dict[Field, i
     }
 
 
-def _other_is_old(side: Side, ages: DocumentAges) -> bool:
-    return ages.work_item if side == "conversation" else ages.conversation
+def _other_is_old(side: Side, old: OldDocuments) -> bool:
+    return old.work_item if side == "conversation" else old.conversation
 
 
-def _at_first_sight(state: SyncState, conversation: Conversation, trigger: Trigger) -> SyncState:
+def _at_first_sight(state: SyncState, conversation: Conversation, trigger: TriggerEvents) -> SyncState:
     """The state in which every undeclared field goes the event's own way, as in policy `legacy`."""
     undeclared = [name for name in FIELDS if name not in trigger.declared_fields]
     match trigger.side:

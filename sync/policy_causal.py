@@ -56,7 +56,12 @@ def decide_causal(
     command = None
     if b_writes:
         command = run_command(
-            item, merged_fields(b_writes), knew=conversation.rev, context=context, now=now, rollout=rollout
+            item,
+            merged_fields(b_writes),
+            conversation_rev=conversation.rev,
+            context=context,
+            now=now,
+            rollout=rollout,
         )
     after = command.after if isinstance(command, Applied) else item
     a_fired_after = a_fired if after is item else conversation_writes(conversation, after, Policy.CAUSAL)

@@ -47,7 +47,12 @@ def decide_legacy(
     command = None
     if decision.work_item_fields is not None:
         command = run_command(
-            item, decision.work_item_fields, knew=conversation.rev, context=context, now=now, rollout=rollout
+            item,
+            decision.work_item_fields,
+            conversation_rev=conversation.rev,
+            context=context,
+            now=now,
+            rollout=rollout,
         )
         if isinstance(command, Refused):
             return PairDecision(decision=decision, command=command, state=state)

@@ -61,16 +61,16 @@ class SyncState(Struct, frozen=True, kw_only=True):
 class Observation(Struct, frozen=True, kw_only=True):
     """The part of an event that the sync state keeps.
 
-    `fields`: the shared fields that the write changed. `knew`: the conversation revision that a work-item's write knew,
-    None where the event does not say. `values`: a conversation's shared values after the write. `creation`: every value
-    is viewed, though no field was changed. `deletion`: the conversation was deleted.
+    `fields`: the shared fields that the write changed. `known_conversation_rev`: the conversation revision that a
+    work-item's write knew; None if the event does not say. `values`: a conversation's shared values after the write.
+    `creation`: every value is viewed, though no field was changed. `deletion`: the conversation was deleted.
     """
 
     side: Side
     rev: int
     is_sync: bool
     fields: frozenset[Field] = frozenset()
-    knew: int | None = None
+    known_conversation_rev: int | None = None
     values: Mapping[Field, Any] = field(default_factory=dict)
     creation: bool = False
     deletion: bool = False
@@ -101,10 +101,10 @@ def _observe_work_item(state: SyncState, event: Observation) -> SyncState:
     if state.work_item != event.work_item:
         return state
     known, known_at = dict(state.known), dict(state.known_at)
-    if not event.is_sync and event.knew is not None:
+    if not event.is_sync and event.known_conversation_rev is not None:
         for name in event.fields:
             if event.rev > known_at.get(name, 0):
-                known[name], known_at[name] = event.knew, event.rev
+                known[name], known_at[name] = event.known_conversation_rev, event.rev
     observed = with_revision(state.work_item_observed, event.rev)
     return _with(state, work_item_observed=observed, known=known, known_at=known_at)
 

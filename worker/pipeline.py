@@ -16,7 +16,7 @@ from handlers.events.envelope import Limits
 from handlers.events.event import Event
 from handlers.options import Options, PlanningContext, PolicyInUse
 from handlers.outcome import HandledEvent
-from handlers.planning.audit_records import failed_ending
+from handlers.planning.endings import failed_ending
 from handlers.ports import Ids, Store
 from worker.consumer.in_flight import InFlight
 from worker.consumer.lane_context import LaneContext

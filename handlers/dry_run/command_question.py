@@ -26,7 +26,7 @@ from commands.rollout import Engine, EngineRollout
 from commands.session import Session, SessionEntry, apply_moves
 from commands.update import parse_update
 from handlers.documents.document import changes_between
-from handlers.documents.nouns import updated_work_item_document, work_item_of
+from handlers.documents.document_mapping import updated_work_item_document, work_item_of
 from handlers.dry_run.flat_form import QuestionPart, flat_work_item, work_item_document
 from handlers.events.schema import Id, Instant, WholeNumber
 from handlers.ports import Document

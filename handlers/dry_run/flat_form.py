@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 
 from handlers.documents.document import document_from_snapshot
-from handlers.documents.nouns import conversation_of
+from handlers.documents.document_mapping import conversation_of
 from handlers.documents.relationships import related_id, relationship
 from handlers.events.schema import WorkItemAttributes
 from handlers.events.validation import InvalidFields, validate_conversation, validate_work_item

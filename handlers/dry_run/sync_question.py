@@ -19,13 +19,13 @@ from pydantic import Field
 from commands.context import CommandContext
 from commands.reason import ReasonCode
 from commands.work_item import WorkItem
-from handlers.documents.nouns import conversation_of, work_item_of
+from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.dry_run.flat_form import QuestionPart, conversation_document, work_item_document
 from handlers.events.schema import WholeNumber
 from sync.conversation import FIELDS, Conversation
 from sync.conversation import Field as SharedField
 from sync.decision import skip_decision
-from sync.evidence import DocumentAges, evidence_of
+from sync.evidence import OldDocuments, evidence_of
 from sync.gates import Policy, first_closed_gate
 from sync.policy_causal import decide_causal
 from sync.policy_legacy import legacy_decision
@@ -80,7 +80,7 @@ def answer_sync(asked: object, now: datetime) -> dict[str, Any]:
     state = _sync_state(question, conversation, item)
     # No document is old, and every revision counts as observed unless the state says otherwise. Otherwise the answer
     # would depend on events that are still on their way.
-    evidence = evidence_of(state, conversation, item, ages=DocumentAges(), trigger=None)
+    evidence = evidence_of(state, conversation, item, old=OldDocuments(), trigger=None)
     return decide_causal(evidence, context=CommandContext(), now=now).decision.as_wire()
 
 

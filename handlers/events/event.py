@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from commands.instant import format_instant
-from handlers.documents.nouns import conversation_of
+from handlers.documents.document_mapping import conversation_of
 from sync.conversation import Field
 from sync.gates import Side
 from sync.state import Observation, shared_values
@@ -49,7 +49,7 @@ class Event(Struct, frozen=True, kw_only=True):
 
     `data`: the document's snapshot after the write, as it came. `fields`: the shared fields that the write changed.
     `is_sync`: a sync made the write. `is_own_sync`: a sync of this worker, not of its predecessor.
-    `knew`: the conversation revision that a work-item's write knew; None where the event does not say.
+    `known_conversation_rev`: the conversation revision that a work-item's write knew; None if the event does not say.
     `supported` False: the event's name is unknown, and only its revision is observed.
     """
 
@@ -69,7 +69,7 @@ class Event(Struct, frozen=True, kw_only=True):
     creation: bool = False
     deletion: bool = False
     fields: frozenset[Field] = frozenset()
-    knew: int | None = None
+    known_conversation_rev: int | None = None
     work_item_number: int = 0
     supported: bool = True
     trace: Mapping[str, Any] | None = None
@@ -102,7 +102,7 @@ class Event(Struct, frozen=True, kw_only=True):
             rev=self.rev,
             is_sync=self.is_sync,
             fields=self.fields,
-            knew=self.knew,
+            known_conversation_rev=self.known_conversation_rev,
             # The sync state keeps the values of changed fields only.
             values=self.values if self.creation or self.fields else {},
             creation=self.creation,

@@ -40,7 +40,7 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
         conversation_id: str,
         fields: frozenset[Field],
         deletion: bool = False,
-        knew: int | None = None,
+        known_conversation_rev: int | None = None,
         work_item_number: int = 0,
     ) -> Event:
         """The event of a checked snapshot, completed by its reader's findings."""
@@ -60,10 +60,10 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
             is_sync=is_sync,
             is_own_sync=is_sync and self._has_sync_action(),
             published_at=self.published_at,
-            creation=self.is_create,
+            creation=self.is_creation,
             deletion=deletion,
             fields=fields,
-            knew=knew,
+            known_conversation_rev=known_conversation_rev,
             work_item_number=work_item_number,
             supported=self.supported,
             trace=self.trace,
@@ -74,7 +74,7 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
         return UnsupportedEvent(id=self.fields["id"], name=self.fields["name"])
 
     @property
-    def is_create(self) -> bool:
+    def is_creation(self) -> bool:
         """Whether the write created the document. Such an event has no `changes`."""
         return self.fields["name"].endswith(".create")
 
@@ -158,8 +158,8 @@ def read_work_item_event(envelope: ParsedEnvelope) -> Event | UnsupportedEvent:
     return envelope.event(
         "work-item",
         conversation_id=resource["id"],
-        fields=frozenset(FIELDS) if envelope.is_create else _fields_changed_in_work_item(envelope),
-        knew=_known_conversation_rev(envelope, snapshot["attributes"].get("resourceRev")),
+        fields=frozenset(FIELDS) if envelope.is_creation else _fields_changed_in_work_item(envelope),
+        known_conversation_rev=_known_conversation_rev(envelope, snapshot["attributes"].get("resourceRev")),
         work_item_number=snapshot["attributes"].get("workItemNumber") or 0,
     )
 
@@ -210,7 +210,7 @@ def _known_conversation_rev(envelope: ParsedEnvelope, resource_rev: int | None) 
         if (rev := resource.get("rev")) is not None:
             return rev
     # `resourceRev` never changes after the creation, so it says nothing about a later write.
-    return resource_rev if envelope.is_create else None
+    return resource_rev if envelope.is_creation else None
 
 
 SnapshotReader = Callable[[ParsedEnvelope], Event | UnsupportedEvent]

@@ -6,7 +6,7 @@
 | `causal_planner`, `legacy_planner` | the planner of each policy |
 | `pair_draft` | the pair while it is planned: observes events, applies decisions, becomes the plan |
 | `pair_view` | the observed pair as policy `causal` sees it: gates and decision |
-| `audit_records` | the endings of events, with their audit records |
+| `endings` | the endings of events, with their audit records |
 | `announcements` | the event that announces a write |
 | `event_batch` | the events of a batch and their endings |
 """

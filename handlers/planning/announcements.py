@@ -37,7 +37,7 @@ class AnnouncementCause(Struct, frozen=True, kw_only=True):
         return cls(conversation_id=event.conversation_id, org=event.org, partition=event.partition, trace=event.trace)
 
 
-def announcement_of(
+def new_announcement(
     side: Side,
     *,
     before: Document,

@@ -16,7 +16,7 @@ from handlers.events.event import Event
 from handlers.options import PlanningContext
 from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.announcements import AnnouncementCause
-from handlers.planning.audit_records import (
+from handlers.planning.endings import (
     PairRevisions,
     decided_ending,
     failed_ending,
@@ -26,7 +26,7 @@ from handlers.planning.audit_records import (
 )
 from handlers.planning.event_batch import lateness
 from handlers.planning.pair_draft import PairDraft
-from handlers.planning.pair_view import PairView, is_news
+from handlers.planning.pair_view import PairView, has_new_revision
 from sync.audit import AuditOutcome
 from sync.decision import Decision, skip_decision
 from sync.gates import SkipCode
@@ -35,10 +35,10 @@ _NO_PAIR: Final = (ReasonCode.NO_CONVERSATION, ReasonCode.NO_ACTIVE_WORK_ITEM)
 
 
 class ObservedEvent(Struct, kw_only=True):
-    """An event once the draft has observed it. `news`: the stored state had not observed its revision."""
+    """An event once the draft has observed it. `is_new_revision`: the stored state had not observed its revision."""
 
     event: Event
-    news: bool = False
+    is_new_revision: bool = False
     ending: HandledEvent | None = None
 
 
@@ -56,9 +56,9 @@ def observe_event(draft: PairDraft, event: Event, planning: PlanningContext) -> 
         )
     if stores_snapshot:
         draft.take_in(event)
-    news = is_news(draft.state, event)
+    is_new_revision = has_new_revision(draft.state, event)
     draft.observe(event)
-    return ObservedEvent(event=event, news=news)
+    return ObservedEvent(event=event, is_new_revision=is_new_revision)
 
 
 class CausalPlanner:
@@ -77,7 +77,7 @@ class CausalPlanner:
         for one in observed:
             if one.ending is not None:
                 continue
-            closed = view.closed_gate(one.event, news=one.news)
+            closed = view.closed_gate(one.event, is_new_revision=one.is_new_revision)
             if closed is None:
                 asking.append(one)
                 continue

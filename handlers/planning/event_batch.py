@@ -61,7 +61,7 @@ def load_request_of(conversation_id: str, events: Sequence[Event]) -> LoadReques
         work_item_ids=frozenset(event.document_id for event in events if event.side == "work-item"),
         users=frozenset[str]().union(*(users for users, _ in named)),
         queues=frozenset[str]().union(*(queues for _, queues in named)),
-        unanimous=len(named) == len(events) and all(one == named[0] for one in named),
+        same_users_and_queues=len(named) == len(events) and all(one == named[0] for one in named),
     )
 
 

@@ -14,8 +14,8 @@ from handlers.events.event import Event
 from handlers.options import PlanningContext, PolicyInUse
 from handlers.outcome import HandledEvent
 from handlers.planning.announcements import AnnouncementCause
-from handlers.planning.audit_records import PairRevisions, decided_ending
 from handlers.planning.causal_planner import ObservedEvent, observe_event
+from handlers.planning.endings import PairRevisions, decided_ending
 from handlers.planning.event_batch import lateness
 from handlers.planning.pair_draft import PairDraft
 from handlers.planning.pair_view import PairView
@@ -73,7 +73,7 @@ class LegacyPlanner:
         """The decision of policy `causal` on the draft as it stands, before `legacy` is applied."""
         event = observed.event
         view = PairView.of(self._draft, late=lateness((event,), self._planning.now), planning=self._planning)
-        closed = view.closed_gate(event, news=observed.news)
+        closed = view.closed_gate(event, is_new_revision=observed.is_new_revision)
         if closed is not None:
             return skip_decision(closed)
         return view.decide(None if view.is_passive(event) else event, (event,)).decision

@@ -18,7 +18,7 @@ from commands.reason import ReasonAction
 from commands.session import SessionMove, move_between
 from commands.work_item import WorkItem
 from handlers.documents.document import document_from_snapshot, is_older, rev_of
-from handlers.documents.nouns import (
+from handlers.documents.document_mapping import (
     conversation_of,
     updated_conversation_document,
     updated_work_item_document,
@@ -26,7 +26,7 @@ from handlers.documents.nouns import (
 )
 from handlers.events.event import Event
 from handlers.options import PlanningContext
-from handlers.planning.announcements import AnnouncementCause, announcement_of
+from handlers.planning.announcements import AnnouncementCause, new_announcement
 from handlers.ports import Announcement, Document, DocumentWrite, Pair, Plan
 from sync.conversation import Conversation, ConversationStatus
 from sync.decision import PairDecision
@@ -172,7 +172,7 @@ class PairDraft:
             assert before is not None, "a work-item is written only after it was read"
             why = (*(each for each in reasons if each.action is ReasonAction.SYNC_WORK_ITEM), decided.command.reason)
             announced.append(
-                announcement_of("work-item", before=before, after=after, reasons=why, cause=cause, planning=planning)
+                new_announcement("work-item", before=before, after=after, reasons=why, cause=cause, planning=planning)
             )
         fields = decided.decision.conversation_fields
         if fields is not None:
@@ -182,7 +182,9 @@ class PairDraft:
             self._conversation.put(after)
             why = tuple(each for each in reasons if each.action is ReasonAction.SYNC_CONVERSATION)
             announced.append(
-                announcement_of("conversation", before=before, after=after, reasons=why, cause=cause, planning=planning)
+                new_announcement(
+                    "conversation", before=before, after=after, reasons=why, cause=cause, planning=planning
+                )
             )
         self._announcements += announced
         self.state = decided.state

@@ -12,14 +12,14 @@ from handlers.options import PlanningContext
 from handlers.planning.pair_draft import PairDraft
 from sync.conversation import Conversation, Field
 from sync.decision import PairDecision
-from sync.evidence import DocumentAges, Trigger, evidence_of
+from sync.evidence import OldDocuments, TriggerEvents, evidence_of
 from sync.gates import Policy, SkipCode, first_closed_gate
 from sync.policy_causal import decide_causal
 from sync.revision_runs import contains
 from sync.state import SyncState
 
 
-def is_news(state: SyncState, event: Event) -> bool:
+def has_new_revision(state: SyncState, event: Event) -> bool:
     """True where the stored state has not observed the event's revision. `state` is the state before the event."""
     if state.version == 0:
         return False
@@ -35,7 +35,7 @@ class PairView(Struct, frozen=True, kw_only=True):
     context: CommandContext
     conversation: Conversation | None
     item: WorkItem | None
-    ages: DocumentAges
+    old: OldDocuments
     planning: PlanningContext
 
     @classmethod
@@ -44,7 +44,7 @@ class PairView(Struct, frozen=True, kw_only=True):
         conversation, item = draft.conversation(), draft.pair_item()
         # An event that is late belongs to an older write, so the gap begins before the lateness.
         written_before = planning.now - late - timedelta(seconds=planning.options.gap_seconds)
-        ages = DocumentAges(
+        old = OldDocuments(
             conversation=conversation is not None and _is_old(conversation.updated_at, written_before),
             work_item=item is not None and _is_old(item.updated_at, written_before),
         )
@@ -53,7 +53,7 @@ class PairView(Struct, frozen=True, kw_only=True):
             context=draft.context,
             conversation=conversation,
             item=item,
-            ages=ages,
+            old=old,
             planning=planning,
         )
 
@@ -61,14 +61,18 @@ class PairView(Struct, frozen=True, kw_only=True):
         """True for an event that causes no sync, though it may release a field that waits for it."""
         return not event.supported or (event.is_sync and not self._is_repaired(event))
 
-    def closed_gate(self, event: Event | None, *, news: bool = False) -> SkipCode | None:
+    def closed_gate(self, event: Event | None, *, is_new_revision: bool = False) -> SkipCode | None:
         """The first closed gate for the event; None where all are open. `event` None: the gap poll asks."""
         if event is None:
-            return self._first_closed_gate(event, supported=True, is_sync=False, news=False)
+            return self._first_closed_gate(event, supported=True, is_sync=False, is_new_revision=False)
         # No event of an old document is still on its way: this one is a repeat, or comes from a capture.
-        news = news and not (self.ages.conversation if event.side == "conversation" else self.ages.work_item)
+        is_new_revision = is_new_revision and not (
+            self.old.conversation if event.side == "conversation" else self.old.work_item
+        )
         is_sync = event.is_sync and not self._is_repaired(event)
-        return self._first_closed_gate(event, supported=event.supported, is_sync=is_sync, news=news)
+        return self._first_closed_gate(
+            event, supported=event.supported, is_sync=is_sync, is_new_revision=is_new_revision
+        )
 
     def decide(self, event: Event | None, events: Iterable[Event]) -> PairDecision:
         """The decision of both rule tables; every gate is open.
@@ -79,11 +83,13 @@ class PairView(Struct, frozen=True, kw_only=True):
         assert self.conversation is not None, "a gate is closed without a conversation"
         assert self.item is not None, "a gate is closed without a work-item"
         trigger = None if event is None else _trigger(event, events)
-        evidence = evidence_of(self.state, self.conversation, self.item, ages=self.ages, trigger=trigger)
+        evidence = evidence_of(self.state, self.conversation, self.item, old=self.old, trigger=trigger)
         now, rollout = self.planning.now, self.planning.options.rollout
         return decide_causal(evidence, context=self.context, now=now, rollout=rollout)
 
-    def _first_closed_gate(self, event: Event | None, *, supported: bool, is_sync: bool, news: bool) -> SkipCode | None:
+    def _first_closed_gate(
+        self, event: Event | None, *, supported: bool, is_sync: bool, is_new_revision: bool
+    ) -> SkipCode | None:
         item = self.item
         if event is not None and event.side == "work-item" and item is not None and item.id != event.document_id:
             item = None
@@ -95,21 +101,21 @@ class PairView(Struct, frozen=True, kw_only=True):
             conversation=self.conversation,
             item=item,
             policy=Policy.CAUSAL,
-            releases=self.state.waiting_since is not None,
-            news=news,
+            has_waiting_field=self.state.waiting_since is not None,
+            is_new_revision=is_new_revision,
         )
 
     def _is_repaired(self, event: Event) -> bool:
         return self.planning.options.repair_foreign_syncs and not event.is_own_sync
 
 
-def _trigger(event: Event, events: Iterable[Event]) -> Trigger:
+def _trigger(event: Event, events: Iterable[Event]) -> TriggerEvents:
     declared = (_declared_fields(each) for each in events if each.side == event.side)
-    return Trigger(side=event.side, rev=event.rev, declared_fields=frozenset[Field]().union(*declared))
+    return TriggerEvents(side=event.side, rev=event.rev, declared_fields=frozenset[Field]().union(*declared))
 
 
 def _declared_fields(event: Event) -> frozenset[Field]:
-    undeclared = event.is_sync or (event.side == "work-item" and event.knew is None)
+    undeclared = event.is_sync or (event.side == "work-item" and event.known_conversation_rev is None)
     return frozenset() if undeclared else event.fields
 
 

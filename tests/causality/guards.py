@@ -37,13 +37,13 @@ class Guard(Struct, frozen=True, kw_only=True):
 GUARDS: Final[Mapping[str, Guard]] = {
     "waiting for the work-item": Guard(
         file="sync/evidence.py",
-        text="if not self.ages.work_item and not covers(",
+        text="if not self.old.work_item and not covers(",
         without="if False and not covers(",
         world=_ASSIGNEE,
     ),
     "waiting for the conversation": Guard(
         file="sync/evidence.py",
-        text="if self.ages.conversation or covers(basis.conversation_observed, known + 1, self.conversation.rev):",
+        text="if self.old.conversation or covers(basis.conversation_observed, known + 1, self.conversation.rev):",
         without="if True:",
     ),
     "wake-up by a late event": Guard(
@@ -53,15 +53,15 @@ GUARDS: Final[Mapping[str, Guard]] = {
     ),
     "wake-up by a sync's event": Guard(
         file="handlers/planning/pair_view.py",
-        text="releases=self.state.waiting_since is not None",
-        without="releases=False",
+        text="has_waiting_field=self.state.waiting_since is not None",
+        without="has_waiting_field=False",
         pair="snoozed",
         world=_FOREIGN,
     ),
     "known from the event": Guard(
         file="handlers/events/readers.py",
-        text='knew=_known_conversation_rev(envelope, snapshot["attributes"].get("resourceRev")),',
-        without="knew=None,",
+        text='known_conversation_rev=_known_conversation_rev(envelope, snapshot["attributes"].get("resourceRev")),',
+        without="known_conversation_rev=None,",
         world=_ASSIGNEE,
     ),
     "knownAt": Guard(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from handlers.documents.nouns import conversation_of, work_item_of
+from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.events.event import Event
 from handlers.ports import Document
 from sync.contract import FieldHistory
@@ -25,7 +25,7 @@ def conversation_key(document: Document) -> tuple[Any, ...]:
 
 def event_key(event: Event) -> tuple[Any, ...]:
     """The key of an event: everything that observing it adds to the state."""
-    return event.side, event.document_id, event.rev, event.knew, event.fields, repr(event.values)
+    return event.side, event.document_id, event.rev, event.known_conversation_rev, event.fields, repr(event.values)
 
 
 def work_item_key(document: Document) -> tuple[Any, ...]:
@@ -55,6 +55,6 @@ def history_key(history: FieldHistory) -> tuple[Any, ...]:
     """The key of a history of outside writes."""
     of_conversation, of_item = sorted(history.conversation.items()), sorted(history.work_item.items())
     return (
-        tuple((name, wrote.rev, repr(wrote.value), repr(wrote.outdone)) for name, wrote in of_conversation),
-        tuple((name, wrote.rev, wrote.knew, repr(wrote.value)) for name, wrote in of_item),
+        tuple((name, wrote.rev, repr(wrote.value), repr(wrote.superseding_values)) for name, wrote in of_conversation),
+        tuple((name, wrote.rev, wrote.known_conversation_rev, repr(wrote.value)) for name, wrote in of_item),
     )

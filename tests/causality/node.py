@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from commands.work_item import WorkItem
 from handlers.batch_handler import BatchHandler
-from handlers.documents.nouns import conversation_of, updated_conversation_document, work_item_of
+from handlers.documents.document_mapping import conversation_of, updated_conversation_document, work_item_of
 from handlers.events.event import Event
 from handlers.events.parser import read_message
 from handlers.options import Options

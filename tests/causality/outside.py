@@ -18,8 +18,8 @@ from commands.rollout import UpdateOrigin
 from commands.session import Session
 from commands.update import Update, parse_update
 from handlers.documents.document import changes_between, document_from_snapshot, snapshot_of
-from handlers.documents.nouns import conversation_of, updated_conversation_document, work_item_of
-from handlers.documents.nouns import updated_work_item_document as work_item_written
+from handlers.documents.document_mapping import conversation_of, updated_conversation_document, work_item_of
+from handlers.documents.document_mapping import updated_work_item_document as work_item_written
 from handlers.events.event import Event
 from handlers.events.parser import read_object
 from handlers.ports import Document
@@ -152,20 +152,24 @@ def with_outside_write(history: FieldHistory, event: Event, after: Document, kne
     """The history after an outside write: its fields, their values after it, and the revision that it knew."""
     if event.side == "conversation":
         return history.after_conversation(event.rev, event.fields, shared_values(conversation_of(after)))
-    return history.after_work_item(event.rev, event.fields, work_item_values(work_item_of(after)), knew=knew)
+    return history.after_work_item(
+        event.rev, event.fields, work_item_values(work_item_of(after)), known_conversation_rev=knew
+    )
 
 
 def with_unknown_knew(history: FieldHistory, lost: Event) -> FieldHistory:
     """The history in which the lost event's write does not say what it knew, so either side may have its fields."""
     items = history.work_item.items()
-    unsaid = {name: replace(wrote, knew=None) if wrote.rev == lost.rev else wrote for name, wrote in items}
+    unsaid = {
+        name: replace(wrote, known_conversation_rev=None) if wrote.rev == lost.rev else wrote for name, wrote in items
+    }
     return replace(history, work_item=unsaid)
 
 
 def with_unknown_knew_of_fields(history: FieldHistory, fields: Collection[Field]) -> FieldHistory:
     """The history in which no write of the work-item says what it knew of these fields."""
     items = history.work_item.items()
-    unsaid = {name: replace(wrote, knew=None) if name in fields else wrote for name, wrote in items}
+    unsaid = {name: replace(wrote, known_conversation_rev=None) if name in fields else wrote for name, wrote in items}
     return replace(history, work_item=unsaid)
 
 

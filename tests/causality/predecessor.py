@@ -8,7 +8,7 @@ from commands.context import CommandContext
 from commands.execute import Applied, execute
 from commands.reason import Refusal
 from commands.update import parse_update
-from handlers.documents.nouns import (
+from handlers.documents.document_mapping import (
     conversation_of,
     updated_conversation_document,
     updated_work_item_document,

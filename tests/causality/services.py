@@ -10,7 +10,7 @@ from commands.instant import format_instant
 from commands.session import Session, apply_moves, move_between
 from commands.work_item import WorkItem
 from handlers.documents.document import document_from_snapshot
-from handlers.documents.nouns import conversation_of, updated_conversation_document, work_item_of
+from handlers.documents.document_mapping import conversation_of, updated_conversation_document, work_item_of
 from handlers.events.event import Event
 from handlers.ports import Document
 from sync.contract import FieldHistory, violations

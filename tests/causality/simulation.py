@@ -14,7 +14,7 @@ import orjson
 
 from commands.session import place_of
 from handlers.batch_handler import BatchHandler
-from handlers.documents.nouns import work_item_of
+from handlers.documents.document_mapping import work_item_of
 from handlers.events.event import Event
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import HandledEvent, Retry

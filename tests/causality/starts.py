@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from commands.instant import format_instant
 from handlers.documents.document import document_from_snapshot
-from handlers.documents.nouns import conversation_of, work_item_of
+from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.options import Options
 from handlers.ports import Plan
 from sync.contract import FieldHistory, LastWrite, work_item_values
@@ -82,7 +82,7 @@ def _held_at_the_start(conversation: Any, item: Any, *, observed: bool) -> Field
             name: LastWrite(
                 rev=1,
                 value=values[name],
-                knew=REV if observed or name in agreed else None,
+                known_conversation_rev=REV if observed or name in agreed else None,
             )
             for name in FIELDS
         },

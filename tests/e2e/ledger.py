@@ -7,7 +7,7 @@ from typing import Any
 from pymongo.database import Database
 
 from commands.session import SessionSlot, place_of
-from handlers.documents.nouns import work_item_of
+from handlers.documents.document_mapping import work_item_of
 
 _DOCUMENTS = ("conversations", "work_items")
 Revision = tuple[str, int]

@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from handlers.documents.nouns import conversation_of, work_item_of
+from handlers.documents.document_mapping import conversation_of, work_item_of
 from sync.contract import sync_writes_max, violations
 from tests.e2e.ledger import Ledger, half_written, misplaced
 from tests.e2e.stage import Stage

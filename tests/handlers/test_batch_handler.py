@@ -104,7 +104,7 @@ async def test_a_sync_is_read_again_as_our_own_with_the_revision_it_knew(policy:
     other = World(policy=policy, own_syncs_stored=False).put(conversation(4, users=("u-1",)), work_item(7))
     end = await other.one(world.announced()[0])
     assert end.event.is_own_sync
-    assert end.event.knew == 4
+    assert end.event.known_conversation_rev == 4
     assert code_of(end) == "IS_SYNC"
     assert other.w() == world.w()
 

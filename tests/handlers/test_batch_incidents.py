@@ -86,7 +86,7 @@ async def test_2022_the_lost_update_when_the_work_items_event_comes_late(stored:
     else:
         await world.handle([assigned])
     [end] = await world.handle([queued])
-    assert queued.knew == 4
+    assert queued.known_conversation_rev == 4
     assert end.audit.updated_conversation == recorded_audit()["updatedConversation"] == {"assignedUsers": [], "rev": 6}
     assert [reason.meta["rule"] for reason in end.audit.reasons] == ["A3"]
     [late] = await world.handle([assigned])

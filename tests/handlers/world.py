@@ -10,7 +10,7 @@ from commands.session import Session, SessionPlace, SessionSlot, place_of
 from commands.work_item import WorkItem
 from handlers.batch_handler import BatchHandler
 from handlers.documents.document import document_from_snapshot
-from handlers.documents.nouns import conversation_of, work_item_of
+from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.events.event import Event
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import Done, HandledEvent, Retry

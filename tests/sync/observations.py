@@ -30,7 +30,7 @@ def work_item_event(
         rev=rev,
         is_sync=sync,
         fields=frozenset(fields),
-        knew=knew,
+        known_conversation_rev=knew,
         work_item=item,
         work_item_number=number,
     )

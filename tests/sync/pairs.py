@@ -8,7 +8,7 @@ from commands.context import CommandContext
 from commands.work_item import Status, WorkItem
 from sync.conversation import Conversation, ConversationStatus, Field
 from sync.decision import Decision
-from sync.evidence import DocumentAges, NewerSide, evidence_of
+from sync.evidence import NewerSide, OldDocuments, evidence_of
 from sync.gates import Side
 from sync.policy_causal import decide_causal
 from sync.policy_legacy import legacy_decision
@@ -101,7 +101,7 @@ def causal_answer(conversation: Json, item: Json, newer: Mapping[Field, NewerSid
     one, other = conversation_of(conversation), work_item_of(item)
     assert one is not None
     assert other is not None
-    evidence = evidence_of(state_in_which(newer), one, other, ages=DocumentAges(), trigger=None)
+    evidence = evidence_of(state_in_which(newer), one, other, old=OldDocuments(), trigger=None)
     return as_json(decide_causal(evidence, context=CommandContext(), now=NOW).decision)
 
 

@@ -66,27 +66,27 @@ class TestAnEventThatMayReleaseAWaitingField:
 
     @pytest.mark.parametrize("overrides", [{"is_sync": True}, {"supported": False}], ids=["sync", "unsupported"])
     def test_it_passes_where_a_field_waits(self, side: Side, overrides: dict[str, Any]) -> None:
-        assert closed(side, **overrides, releases=True) is None
+        assert closed(side, **overrides, has_waiting_field=True) is None
 
     @pytest.mark.parametrize("overrides", [{"is_sync": True}, {"supported": False}], ids=["sync", "unsupported"])
     def test_even_a_stale_one(self, side: Side, overrides: dict[str, Any]) -> None:
-        assert closed(side, **overrides, releases=True, rev=STALE[side]) is None
+        assert closed(side, **overrides, has_waiting_field=True, rev=STALE[side]) is None
 
     def test_not_before_there_is_a_pair(self, side: Side) -> None:
-        assert closed(side, is_sync=True, releases=True, conversation=None) is ReasonCode.NO_CONVERSATION
-        assert closed(side, is_sync=True, releases=True, item=None) is ReasonCode.NO_ACTIVE_WORK_ITEM
+        assert closed(side, is_sync=True, has_waiting_field=True, conversation=None) is ReasonCode.NO_CONVERSATION
+        assert closed(side, is_sync=True, has_waiting_field=True, item=None) is ReasonCode.NO_ACTIVE_WORK_ITEM
 
     def test_a_stale_duplicate_of_an_outside_event_releases_nothing(self, side: Side) -> None:
-        assert closed(side, releases=True, rev=STALE[side]) is ReasonCode.STALE_REV
+        assert closed(side, has_waiting_field=True, rev=STALE[side]) is ReasonCode.STALE_REV
 
 
 @BOTH
 class TestStaleButNews:
     def test_it_is_reconciled(self, side: Side) -> None:
-        assert closed(side, rev=STALE[side], news=True) is None
+        assert closed(side, rev=STALE[side], is_new_revision=True) is None
 
     def test_a_syncs_is_not(self, side: Side) -> None:
-        assert closed(side, rev=STALE[side], news=True, is_sync=True) is ReasonCode.IS_SYNC
+        assert closed(side, rev=STALE[side], is_new_revision=True, is_sync=True) is ReasonCode.IS_SYNC
 
 
 @BOTH

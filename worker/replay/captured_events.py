@@ -161,7 +161,7 @@ class _Order:
         if document not in self._waiting:
             return
         captured = self._take(document)
-        knew, conversation = captured.event.knew, captured.event.conversation_id
+        knew, conversation = captured.event.known_conversation_rev, captured.event.conversation_id
         while knew is not None and conversation in self._waiting and self._waiting[conversation][0][0] <= knew:
             yield self._take(conversation)
         yield captured

@@ -6,7 +6,7 @@ from typing import Any, Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from handlers.documents.nouns import conversation_of, work_item_of
+from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.ports import Pair
 from sync.contract import FieldHistory, LastWrite, sync_writes_max, violations, work_item_values
 from sync.conversation import Field
@@ -37,7 +37,10 @@ class OutsideWrites(Struct, frozen=True, kw_only=True):
             )
             return replace(counted, conversation=history.conversation)
         history = self._history(event.document_id).after_work_item(
-            event.rev, event.fields, work_item_values(work_item_of(document)), knew=event.knew
+            event.rev,
+            event.fields,
+            work_item_values(work_item_of(document)),
+            known_conversation_rev=event.known_conversation_rev,
         )
         work_items = {**self.work_items, event.document_id: history.work_item}
         return replace(counted, conversation=history.conversation, work_items=work_items)

@@ -6,7 +6,7 @@ No event of these documents is in flight, so all their revisions count as observ
 from collections.abc import Iterable, Mapping
 
 from commands.work_item import WorkItem
-from handlers.documents.nouns import conversation_of, work_item_of
+from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.ports import Document, Pair
 from sync.state import SyncState, ViewedValue, shared_values
 from worker.replay.captured_events import CapturedEvent

@@ -23,7 +23,7 @@ from handlers.dry_run.flat_form import shown_conversation, shown_work_item
 from handlers.events.event import UnsupportedEvent
 from handlers.options import Options
 from handlers.outcome import HandledEvent, PolledPair
-from handlers.planning.audit_records import unsupported_audit
+from handlers.planning.endings import unsupported_audit
 from sync.audit import AuditRecord
 from worker.captures import CaptureFault
 from worker.errors import NotReenacted, TooManyStates

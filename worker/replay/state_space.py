@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from commands.work_item import WorkItem
-from handlers.documents.nouns import conversation_of, work_item_of
+from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.events.event import Event
 from handlers.options import Options
 from handlers.outcome import HandledEvent, Retry
@@ -185,7 +185,7 @@ def _write_key(reenacted: ReenactedWrite) -> str:
     seen: Mapping[str, Any] = {
         "rev": event.rev,
         "fields": sorted(event.fields),
-        "knew": event.knew,
+        "knew": event.known_conversation_rev,
         "values": _shared_values(event, reenacted.document),
     }
     return json.dumps(seen, sort_keys=True)

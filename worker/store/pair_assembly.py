@@ -63,7 +63,7 @@ def context_keys(requests: Iterable[LoadRequest], documents: BatchDocuments) -> 
 
 def _agree(request: LoadRequest, conversation: Document | None, items: Iterable[Document]) -> bool:
     """Whether the events and the stored documents name the same user and the same queue, as most of them do."""
-    if not request.unanimous or conversation is None:
+    if not request.same_users_and_queues or conversation is None:
         return False
     if _assigned_users(conversation) != request.users or _queue_ids(conversation) != request.queues:
         return False

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from commands.execute import CommandRecord
 from handlers.events.event import UnsupportedEvent
 from handlers.outcome import HandledEvent, PolledPair
-from handlers.planning.audit_records import unsupported_audit
+from handlers.planning.endings import unsupported_audit
 from sync.audit import AuditOutcome, AuditRecord
 from sync.gates import Policy
 from worker.telemetry.logs import write_audit_lines

@@ -23,7 +23,7 @@ from pymongo.read_concern import ReadConcern
 from commands.instant import format_instant
 from commands.session import Session, move_between
 from handlers.documents.document import document_from_snapshot
-from handlers.documents.nouns import work_item_of
+from handlers.documents.document_mapping import work_item_of
 from handlers.events.event import Event
 from handlers.events.parser import read_object
 from handlers.ports import Document, DocumentWrite, Plan

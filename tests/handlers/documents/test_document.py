@@ -15,7 +15,7 @@ from commands.timings import always_open
 from commands.update import parse_update
 from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem
 from handlers.documents.document import changes_between, document_from_snapshot, snapshot_of
-from handlers.documents.nouns import (
+from handlers.documents.document_mapping import (
     conversation_of,
     updated_conversation_document,
     updated_work_item_document,

@@ -6,7 +6,7 @@ import pytest
 
 from commands.instant import format_instant
 from handlers.documents.document import document_from_snapshot
-from handlers.documents.nouns import work_item_of
+from handlers.documents.document_mapping import work_item_of
 from handlers.events.event import UnsupportedEvent
 from handlers.events.parser import read_message, read_object
 from tests.handlers.small_ports import START

@@ -36,18 +36,25 @@ META_KNEW: list[tuple[str, list[Json] | None, int | None]] = [
 class TestWhatAWorkItemWriteKnew:
     @pytest.mark.parametrize(("reasons", "knew"), [case[1:] for case in META_KNEW], ids=[case[0] for case in META_KNEW])
     def test_on_an_update(self, reasons: list[Json] | None, knew: int | None) -> None:
-        assert read(event(work_item(3, resourceRev=2), routingReasons=reasons)).knew == knew
+        assert read(event(work_item(3, resourceRev=2), routingReasons=reasons)).known_conversation_rev == knew
 
     @pytest.mark.parametrize(("reasons", "knew"), [case[1:] for case in META_KNEW], ids=[case[0] for case in META_KNEW])
     def test_on_a_create_resource_rev_comes_last(self, reasons: list[Json] | None, knew: int | None) -> None:
-        assert read(event(work_item(1, resourceRev=2), routingReasons=reasons)).knew == (knew or 2)
+        assert read(event(work_item(1, resourceRev=2), routingReasons=reasons)).known_conversation_rev == (knew or 2)
 
     def test_a_create_without_a_known_revision(self) -> None:
-        assert read(event(work_item(1))).knew is None
+        assert read(event(work_item(1))).known_conversation_rev is None
 
     def test_the_captured_writes(self) -> None:
-        assert [read(line).knew for line in captured(LOST_ASSIGNMENT)] == [4, 4, None, None]
-        assert [read(line).knew for line in captured(UNASSIGN_WITHOUT_QUEUE)] == [8, None, None, None, None, None]
+        assert [read(line).known_conversation_rev for line in captured(LOST_ASSIGNMENT)] == [4, 4, None, None]
+        assert [read(line).known_conversation_rev for line in captured(UNASSIGN_WITHOUT_QUEUE)] == [
+            8,
+            None,
+            None,
+            None,
+            None,
+            None,
+        ]
 
 
 CONVERSATION_FIELDS: list[tuple[str, dict[str, tuple[Any, Any]], tuple[str, ...], set[str]]] = [

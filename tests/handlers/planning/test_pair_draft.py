@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from handlers.documents.document import document_from_snapshot
-from handlers.documents.nouns import conversation_of, updated_conversation_document
+from handlers.documents.document_mapping import conversation_of, updated_conversation_document
 from handlers.options import Options, PlanningContext
 from handlers.planning.announcements import AnnouncementCause
 from handlers.planning.event_batch import IN_TIME

@@ -12,7 +12,7 @@ from handlers.events.envelope import Limits
 from handlers.events.event import Event
 from handlers.options import Options, PlanningContext, PolicyInUse
 from handlers.outcome import HandledEvent, Retry
-from handlers.planning.audit_records import failed_ending, own_sync_ending
+from handlers.planning.endings import failed_ending, own_sync_ending
 from handlers.planning.event_batch import EventBatch
 from handlers.ports import Announcement, StoreAway
 from sync.gates import Policy

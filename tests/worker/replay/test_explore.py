@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.documents.nouns import conversation_of
+from handlers.documents.document_mapping import conversation_of
 from handlers.dry_run.flat_form import conversation_document, work_item_document
 from handlers.options import Options, PolicyInUse
 from handlers.ports import Pair

@@ -86,7 +86,11 @@ class TestReenact:
 
     def test_a_create_creates_the_document(self) -> None:
         again = reenacted(event(work_item(1, resourceRev=4)), None, Revisions(5))
-        assert (again.event.rev, again.event.knew, again.document["attributes"]["resourceRev"]) == (1, 5, 5)
+        assert (again.event.rev, again.event.known_conversation_rev, again.document["attributes"]["resourceRev"]) == (
+            1,
+            5,
+            5,
+        )
         assert len(again.event.fields) == 5
         # The write is of now, so its event may be in flight; the snapshot may have another time, or none.
         assert parse_instant(again.document["attributes"]["updatedAt"]) == again.event.published_at
@@ -119,13 +123,13 @@ class TestTranslation:
     def test_of_the_revisions_in_the_routing_reasons(self, reasons: list[Json]) -> None:
         thing = event(work_item(3), routingReasons=reasons, changes=changed({"paused": change(False, True)}))
         again = reenacted(thing, work_item(2), self.revisions)
-        assert again.event.knew == 8
+        assert again.event.known_conversation_rev == 8
         meta = again.message["body"]["routingReasons"][0]["meta"]
         assert meta.get("other") == reasons[0]["meta"].get("other")
         assert meta.get("data", {}).get("rev") == reasons[0]["meta"].get("data", {}).get("rev")
 
     def test_of_a_create(self) -> None:
-        assert reenacted(event(work_item(1, resourceRev=9)), None, self.revisions).event.knew == 11
+        assert reenacted(event(work_item(1, resourceRev=9)), None, self.revisions).event.known_conversation_rev == 11
 
 
 def history(*, knew: int) -> list[Json]:

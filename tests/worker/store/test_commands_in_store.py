@@ -20,7 +20,7 @@ from commands.session import Session, SessionPlace, SessionSlot, place_of
 from commands.update import Update, parse_update
 from handlers.batch_handler import BatchHandler
 from handlers.documents.document import document_from_snapshot
-from handlers.documents.nouns import updated_work_item_document, work_item_of
+from handlers.documents.document_mapping import updated_work_item_document, work_item_of
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import Done, HandledEvent
 from handlers.ports import CommitResult, Document, LoadRequest, Pair, Plan, PlanRejected, Store

@@ -85,11 +85,13 @@ async def test_every_pair_has_the_queues_and_active_sessions_of_the_whole_batch(
 @pytest.mark.parametrize(
     ("item_queue", "load_request", "context"),
     [
-        pytest.param("q1", {"unanimous": True}, False, id="agreed"),
-        pytest.param("q2", {"unanimous": True}, True, id="the work-item differs"),
-        pytest.param("q1", {"unanimous": True, "queues": frozenset({"q2"})}, True, id="the events differ"),
-        pytest.param("q1", {"unanimous": True, "users": frozenset({"u1"})}, True, id="the events have an agent"),
-        pytest.param("q1", {"unanimous": False}, True, id="the events are not of one mind"),
+        pytest.param("q1", {"same_users_and_queues": True}, False, id="agreed"),
+        pytest.param("q2", {"same_users_and_queues": True}, True, id="the work-item differs"),
+        pytest.param("q1", {"same_users_and_queues": True, "queues": frozenset({"q2"})}, True, id="the events differ"),
+        pytest.param(
+            "q1", {"same_users_and_queues": True, "users": frozenset({"u1"})}, True, id="the events have an agent"
+        ),
+        pytest.param("q1", {"same_users_and_queues": False}, True, id="the events are not of one mind"),
     ],
 )
 async def test_pairs_that_agree_with_their_events_load_no_context(

@@ -10,7 +10,7 @@ import pytest
 
 from handlers.events.event import Event, UnsupportedEvent
 from handlers.options import Options, PlanningContext
-from handlers.planning.audit_records import own_sync_ending
+from handlers.planning.endings import own_sync_ending
 from sync.gates import Policy
 from tests.handlers.small_ports import CountedIds
 from tests.worker.fake_clock import T0, FakeClock

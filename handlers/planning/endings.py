@@ -74,7 +74,7 @@ def decided_ending(
 
 def failed_ending(event: Event, code: ReasonCode, detail: str, *, planning: PlanningContext) -> HandledEvent:
     """The ending of an event that met a fault: the message is tried again."""
-    audit = _event_audit(event, AuditOutcome.FAILED, _fault(code, detail), planning=planning, pair=_NOT_READ)
+    audit = _event_audit(event, AuditOutcome.FAILED, _failed_decision(code, detail), planning=planning, pair=_NOT_READ)
     return HandledEvent(event=event, outcome=Retry(reason=code), audit=audit)
 
 
@@ -105,7 +105,7 @@ def polled_ending(
 
 def failed_poll_ending(conversation_id: str, code: ReasonCode, detail: str, *, options: Options) -> PolledPair:
     """The ending of a pair at which the gap poll met a fault: the next poll tries again."""
-    decision = _fault(code, detail)
+    decision = _failed_decision(code, detail)
     audit = _polled_audit(conversation_id, AuditOutcome.FAILED, decision, options=options, pair=_NOT_READ)
     return PolledPair(audit=audit)
 
@@ -170,6 +170,6 @@ def _with_writes(audit: AuditRecord, decided: PairDecision) -> AuditRecord:
     )
 
 
-def _fault(code: ReasonCode, detail: str) -> Decision:
+def _failed_decision(code: ReasonCode, detail: str) -> Decision:
     reason = Reason(action=ReasonAction.FAULT, code=code, meta={"detail": detail})
     return Decision(direction=None, conversation_fields=None, work_item_fields=None, reasons=(reason,))
