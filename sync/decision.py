@@ -133,7 +133,7 @@ def run_command(
     """The commands' result for table B's update. `conversation_rev`: the revision that the rules compared."""
     update = parse_update(fields, from_sync=True)
     assert not isinstance(update, Refusal), f"table B asks only for what the commands read: {update}"
-    return execute(item, update, context=context, now=now, resource_rev=known_conversation_rev, rollout=rollout)
+    return execute(item, update, context=context, now=now, resource_rev=conversation_rev, rollout=rollout)
 
 
 def decided_pair(
