@@ -30,7 +30,7 @@ class LastWrite(Struct, frozen=True, kw_only=True):
     """The last outside write of a field on one side.
 
     `known_conversation_rev`: for a work-item's write, the conversation revision that it knew; None if the event does
-    not say. `superseding_values`: for a conversation's write, the values of the later work-item writes that knew it. The
+    not say. `superseding_values`: for a conversation's write, the values of later work-item writes that knew it. The
     sync may have written any of them to the conversation, so the field may hold one of them.
     """
 
