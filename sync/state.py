@@ -61,15 +61,17 @@ class SyncState(Struct, frozen=True, kw_only=True):
 class Observation(Struct, frozen=True, kw_only=True):
     """The part of an event that the sync state keeps.
 
-    `fields`: the shared fields that the write changed. `known_conversation_rev`: the conversation revision that a
-    work-item's write knew; None if the event does not say. `values`: a conversation's shared values after the write.
-    `creation`: every value is viewed, though no field was changed. `deletion`: the conversation was deleted.
+    - `changed_fields`: the shared fields that the write changed.
+    - `known_conversation_rev`: the conversation revision that a work-item's write knew; None if the event does not say.
+    - `values`: a conversation's shared values after the write.
+    - `creation`: the write created the document, so every value is viewed, although no field was changed.
+    - `deletion`: the conversation was deleted.
     """
 
     side: Side
     rev: int
     is_sync: bool
-    fields: frozenset[Field] = frozenset()
+    changed_fields: frozenset[Field] = frozenset()
     known_conversation_rev: int | None = None
     values: Mapping[Field, Any] = field(default_factory=dict)
     creation: bool = False
@@ -85,8 +87,8 @@ def observe(state: SyncState, event: Observation) -> SyncState:
 
 def _observe_conversation(state: SyncState, event: Observation) -> SyncState:
     deleted = max(state.deleted_rev or 0, event.rev) if event.deletion else state.deleted_rev
-    changed = state.changed if event.is_sync else _raised(state.changed, event.fields, event.rev)
-    values = {name: value for name, value in event.values.items() if event.creation or name in event.fields}
+    changed = state.changed if event.is_sync else _raised(state.changed, event.changed_fields, event.rev)
+    values = {name: value for name, value in event.values.items() if event.creation or name in event.changed_fields}
     return _with(
         state,
         conversation_observed=with_revision(state.conversation_observed, event.rev),
@@ -102,7 +104,7 @@ def _observe_work_item(state: SyncState, event: Observation) -> SyncState:
         return state
     known, known_at = dict(state.known), dict(state.known_at)
     if not event.is_sync and event.known_conversation_rev is not None:
-        for name in event.fields:
+        for name in event.changed_fields:
             if event.rev > known_at.get(name, 0):
                 known[name], known_at[name] = event.known_conversation_rev, event.rev
     observed = with_revision(state.work_item_observed, event.rev)

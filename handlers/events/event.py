@@ -20,7 +20,17 @@ _CLIENT: Final = re.compile(r"[\w.:/@-]{1,64}")
 
 
 class RejectionCode(StrEnum):
-    """Why a message can never be handled: the dead letter's `error_code` (docs/events.md, *Dead letters*)."""
+    """Why a message can never be handled: the dead letter's `error_code` (docs/events.md, *Dead letters*).
+
+    | code | found in |
+    |---|---|
+    | `NOT_JSON` | `json_text` |
+    | `NOT_AN_EVENT` | `json_text`, `envelope` |
+    | `INVALID_FIELD` | `validation`, `parser` |
+    | `BAD_REVISION` | `validation` |
+    | `TOO_LARGE` | `envelope` |
+    | `TOO_DEEP` | `json_text`, `envelope` |
+    """
 
     NOT_JSON = "NOT_JSON"
     NOT_AN_EVENT = "NOT_AN_EVENT"
@@ -31,7 +41,7 @@ class RejectionCode(StrEnum):
 
 
 class Malformed(Struct, frozen=True, kw_only=True):
-    """A message that can never succeed. `reason` names every fault and shows no customer's content."""
+    """A message that can never be handled. `reason` names every fault and shows no customer's content."""
 
     code: RejectionCode
     reason: str
@@ -47,7 +57,8 @@ class UnsupportedEvent(Struct, frozen=True, kw_only=True):
 class Event(Struct, frozen=True, kw_only=True):
     """One write of a conversation or a work-item, announced by the service that made it.
 
-    `data`: the document's snapshot after the write, as it came. `fields`: the shared fields that the write changed.
+    `data`: the document's snapshot after the write, as it came.
+    `changed_fields`: the shared fields that the write changed.
     `is_sync`: a sync made the write. `is_own_sync`: a sync of this worker, not of its predecessor.
     `known_conversation_rev`: the conversation revision that a work-item's write knew; None if the event does not say.
     `supported` False: the event's name is unknown, and only its revision is observed.
@@ -68,7 +79,7 @@ class Event(Struct, frozen=True, kw_only=True):
     published_at: datetime | None
     creation: bool = False
     deletion: bool = False
-    fields: frozenset[Field] = frozenset()
+    changed_fields: frozenset[Field] = frozenset()
     known_conversation_rev: int | None = None
     work_item_number: int = 0
     supported: bool = True
@@ -101,10 +112,10 @@ class Event(Struct, frozen=True, kw_only=True):
             side=self.side,
             rev=self.rev,
             is_sync=self.is_sync,
-            fields=self.fields,
+            changed_fields=self.changed_fields,
             known_conversation_rev=self.known_conversation_rev,
             # The sync state keeps the values of changed fields only.
-            values=self.values if self.creation or self.fields else {},
+            values=self.values if self.creation or self.changed_fields else {},
             creation=self.creation,
             deletion=self.deletion,
             work_item=self.document_id if item else None,

@@ -36,17 +36,17 @@ def read_event(
     """The event of an unwrapped JSON object; malformed where a modelled field is wrong or the store cannot keep it."""
     raw, published = unwrapped.event, unwrapped.published
     try:
-        fields = validate_envelope(raw)
+        values = validate_envelope(raw)
     except InvalidFields as error:
         return rejection_of(error)
     published_at = published.get("publishedAt") if published is not None else None
     if published_at is None:
-        published_at = fields.get("createdAt")
+        published_at = values.get("createdAt")
     instant = parse_instant(published_at) if isinstance(published_at, str) else None
     if published_at is not None and instant is None:
         return Malformed(code=RejectionCode.INVALID_FIELD, reason="publishedAt: not an ISO 8601 time with a zone")
     trace = unwrapped.trace or (trace_of({"MessageAttributes": attributes}) if attributes else None)
-    result = read_snapshot(ParsedEnvelope(fields=fields, snapshot=raw["data"], published_at=instant, trace=trace))
+    result = read_snapshot(ParsedEnvelope(values=values, snapshot=raw["data"], published_at=instant, trace=trace))
     # Checked last: a revision beyond 64 bits is reported as a bad revision, and an unsupported event is not stored.
     fault = _storage_fault(unwrapped) if isinstance(result, Event) else None
     return result if fault is None else Malformed(code=RejectionCode.INVALID_FIELD, reason=f"the event holds {fault}")

@@ -1,7 +1,7 @@
-"""Checked envelopes to events: one reader a kind of document, and the registry that names the reader of each event.
+"""Checked envelopes to events: one reader per kind of document, and the registry that names the reader of each event.
 
-A new event type is one reader and one line of `READERS_BY_NAME`. A new shared field is one line of the two functions
-that read `changes`. Source: docs/events.md, *The envelope* and *Who knew what*.
+To add an event type, add a reader and a line in `READERS_BY_NAME`. A new shared field also touches `sync/`, `schema.py`
+and `document_mapping.py`: see docs/changing.md. Source: docs/events.md, *The envelope* and *Who knew what*.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,12 +22,12 @@ from sync.gates import Side
 class ParsedEnvelope(Struct, frozen=True, kw_only=True):
     """An event whose envelope is checked and whose snapshot is still to be read.
 
-    `fields`: the envelope's modelled fields. `snapshot`: the event's `data` as it came, unchecked.
-    `published_at`: the time of publishing, else of creation. `supported` False: only the event's revision is of
-    interest.
+    `values`: the envelope's modelled fields. `snapshot`: the event's `data` as it came, unchecked.
+    `published_at`: the message's `publishedAt`, else the event's `createdAt`. `supported` False: only the event's
+    revision is observed.
     """
 
-    fields: EventEnvelope
+    values: EventEnvelope
     snapshot: Mapping[str, Any]
     published_at: datetime | None
     trace: Mapping[str, str] | None
@@ -38,13 +38,14 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
         side: Side,
         *,
         conversation_id: str,
-        fields: frozenset[Field],
+        changed_fields: frozenset[Field],
         deletion: bool = False,
         known_conversation_rev: int | None = None,
         work_item_number: int = 0,
     ) -> Event:
-        """The event of a checked snapshot, completed by its reader's findings."""
-        envelope, snapshot = self.fields, self.snapshot
+        """The event. Its reader must have validated the snapshot, and passes the values that depend on the kind of
+        document; they are the fields of `Event` with the same names."""
+        envelope, snapshot = self.values, self.snapshot
         is_sync = envelope.get("isSync") is True
         return Event(
             id=envelope["id"],
@@ -62,7 +63,7 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
             published_at=self.published_at,
             creation=self.is_creation,
             deletion=deletion,
-            fields=fields,
+            changed_fields=changed_fields,
             known_conversation_rev=known_conversation_rev,
             work_item_number=work_item_number,
             supported=self.supported,
@@ -70,25 +71,26 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
         )
 
     def unsupported_event(self) -> UnsupportedEvent:
-        """The event, where this worker does not handle it."""
-        return UnsupportedEvent(id=self.fields["id"], name=self.fields["name"])
+        """The event as one that this worker does not handle."""
+        return UnsupportedEvent(id=self.values["id"], name=self.values["name"])
 
     @property
     def is_creation(self) -> bool:
         """Whether the write created the document. Such an event has no `changes`."""
-        return self.fields["name"].endswith(".create")
+        return self.values["name"].endswith(".create")
 
     def changes(self) -> tuple[Mapping[str, FieldChange], Mapping[str, FieldChange]]:
         """The changed attributes and the changed relationships, each by name."""
-        changes = self.fields.get("changes") or {}
+        changes = self.values.get("changes") or {}
         return changes.get("attributes") or {}, changes.get("relationships") or {}
 
     def reasons(self) -> Sequence[RoutingReason]:
         """The routing reasons, each with the modelled part of its `meta`."""
-        return self.fields.get("routingReasons") or ()
+        return self.values.get("routingReasons") or ()
 
     def _has_sync_action(self) -> bool:
-        """This worker gives each sync a reason with a `SYNC_*` action; its predecessor gives none."""
+        """True if a routing reason's action begins with `SYNC_`. This worker gives each of its syncs such a reason; the
+        predecessor gives none."""
         for reason in self.reasons():  # noqa: SIM110 - a generator takes 0.5 µs more of the 50 that a message takes
             if (reason.get("action") or "").startswith("SYNC_"):
                 return True
@@ -96,22 +98,24 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
 
 
 def read_conversation_event(envelope: ParsedEnvelope) -> Event:
-    """The event of a conversation. A deletion has a name in `.delete` or `deleted: true`.
+    """The event of a conversation. It is a deletion if its name ends in `.delete` or its snapshot has `deleted: true`.
 
     Raises InvalidFields where the snapshot is not a conversation's.
     """
     snapshot = validate_conversation(envelope.snapshot)
-    deletion = envelope.fields["name"].endswith(".delete") or snapshot["attributes"].get("deleted") is True
+    deletion = envelope.values["name"].endswith(".delete") or snapshot["attributes"].get("deleted") is True
     return envelope.event(
         "conversation",
         conversation_id=snapshot["id"],
         deletion=deletion,
-        fields=frozenset({"status"}) if deletion else _fields_changed_in_conversation(envelope),
+        changed_fields=frozenset({"status"}) if deletion else _fields_changed_in_conversation(envelope),
     )
 
 
 def _fields_changed_in_conversation(envelope: ParsedEnvelope) -> frozenset[Field]:
-    """The shared fields that a write of a conversation changed. A create changes none.
+    """The shared fields that a write of a conversation changed.
+
+    The creation of a conversation has no `changes`, so it changes none: its first values replace no earlier ones.
 
     | in `changes` | shared field |
     |---|---|
@@ -142,11 +146,11 @@ def _fields_changed_in_conversation(envelope: ParsedEnvelope) -> frozenset[Field
 
 
 def read_work_item_event(envelope: ParsedEnvelope) -> Event | UnsupportedEvent:
-    """The event of a work-item; unsupported where its resource is not a conversation.
+    """The event of a work-item; unsupported if the work-item does not belong to a conversation.
 
     Raises InvalidFields where the snapshot is not a work-item's.
     """
-    # A work-item of another resource may lack the fields that a conversation's must have, so the type is read first.
+    # A work-item of another resource type may lack fields that are required here, so its type is read before the check.
     attributes = envelope.snapshot.get("attributes")
     resource_type = attributes.get("resourceType") if isinstance(attributes, dict) else None
     if isinstance(resource_type, str) and resource_type not in ("", "conversation"):
@@ -158,14 +162,16 @@ def read_work_item_event(envelope: ParsedEnvelope) -> Event | UnsupportedEvent:
     return envelope.event(
         "work-item",
         conversation_id=resource["id"],
-        fields=frozenset(FIELDS) if envelope.is_creation else _fields_changed_in_work_item(envelope),
+        changed_fields=frozenset(FIELDS) if envelope.is_creation else _fields_changed_in_work_item(envelope),
         known_conversation_rev=_known_conversation_rev(envelope, snapshot["attributes"].get("resourceRev")),
         work_item_number=snapshot["attributes"].get("workItemNumber") or 0,
     )
 
 
 def _fields_changed_in_work_item(envelope: ParsedEnvelope) -> frozenset[Field]:
-    """The shared fields that a write of a work-item changed, its creation aside.
+    """The shared fields that an update of a work-item changed.
+
+    The creation of a work-item changes every field instead: its writer read the conversation and chose each value.
 
     | in `changes` | shared field |
     |---|---|
@@ -197,9 +203,10 @@ def _is_status(value: object, status: Status) -> bool:
 
 
 def _known_conversation_rev(envelope: ParsedEnvelope, resource_rev: int | None) -> int | None:
-    """The conversation revision that a work-item's write knew, None where the event does not say.
+    """The conversation revision that a work-item's write knew; None if the event does not say.
 
-    The first that is present counts: `meta.conversationRev`, `meta.data.resource.rev`, on a create `resourceRev`.
+    The function returns the first revision that is present: a routing reason's `meta.conversationRev`, a routing
+    reason's `meta.data.resource.rev`, and for a creation the work-item's `resourceRev`.
     """
     metas = [meta for reason in envelope.reasons() if (meta := reason.get("meta")) is not None]
     for meta in metas:
@@ -209,7 +216,7 @@ def _known_conversation_rev(envelope: ParsedEnvelope, resource_rev: int | None) 
         resource = (meta.get("data") or {}).get("resource") or {}
         if (rev := resource.get("rev")) is not None:
             return rev
-    # `resourceRev` never changes after the creation, so it says nothing about a later write.
+    # `resourceRev` keeps its value after the creation, so it does not show what a later write knew.
     return resource_rev if envelope.is_creation else None
 
 
@@ -223,30 +230,35 @@ READERS_BY_NAME: Final[Mapping[str, SnapshotReader]] = {
     "kustomer.work-item.create": read_work_item_event,
     "kustomer.work-item.update": read_work_item_event,
 }
-"""The registry: the events that this worker handles."""
+"""The registry: the names of the events that this worker handles, each with its reader."""
 
 _READERS_BY_TYPE: Final[Mapping[object, SnapshotReader]] = {
     "conversation": read_conversation_event,
     "work_item": read_work_item_event,
     "work-item": read_work_item_event,
 }
-"""The reader for an event of another name, by `data.type`: its revision is still observed (docs/rules.md, *Gates*)."""
+"""The reader of an event whose name is not in the registry, by `data.type`: only the event's revision is observed
+(docs/rules.md, *Gates*)."""
 
 
 def read_snapshot(envelope: ParsedEnvelope) -> Event | UnsupportedEvent | Malformed:
-    """The event, read by the reader of its name or, for an unknown name, of its snapshot's type."""
-    reader = READERS_BY_NAME.get(envelope.fields["name"])
+    """The event; malformed if its name is in the registry and its snapshot fails the check.
+
+    For another name the snapshot's type selects the reader, and the event has `supported` False. The result is an
+    UnsupportedEvent if the type is unknown or the snapshot fails the check.
+    """
+    reader = READERS_BY_NAME.get(envelope.values["name"])
     if reader is not None:
         try:
             return reader(envelope)
         except InvalidFields as error:
             return rejection_of(error, at=("data",))
     kind = envelope.snapshot.get("type")
-    observer = _READERS_BY_TYPE.get(kind) if isinstance(kind, str) else None
-    if observer is not None:
+    reader_of_type = _READERS_BY_TYPE.get(kind) if isinstance(kind, str) else None
+    if reader_of_type is not None:
         try:
-            return observer(replace(envelope, supported=False))
+            return reader_of_type(replace(envelope, supported=False))
         except InvalidFields:
-            # Another producer's event may have another snapshot. Only its revision is lost.
+            # Another producer's snapshot may have another form. The event then is not observed.
             pass
     return envelope.unsupported_event()

@@ -116,7 +116,7 @@ def _trigger(event: Event, events: Iterable[Event]) -> TriggerEvents:
 
 def _declared_fields(event: Event) -> frozenset[Field]:
     undeclared = event.is_sync or (event.side == "work-item" and event.known_conversation_rev is None)
-    return frozenset() if undeclared else event.fields
+    return frozenset() if undeclared else event.changed_fields
 
 
 def _is_old(updated_at: datetime | None, written_before: datetime) -> bool:

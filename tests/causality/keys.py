@@ -25,7 +25,14 @@ def conversation_key(document: Document) -> tuple[Any, ...]:
 
 def event_key(event: Event) -> tuple[Any, ...]:
     """The key of an event: everything that observing it adds to the state."""
-    return event.side, event.document_id, event.rev, event.known_conversation_rev, event.fields, repr(event.values)
+    return (
+        event.side,
+        event.document_id,
+        event.rev,
+        event.known_conversation_rev,
+        event.changed_fields,
+        repr(event.values),
+    )
 
 
 def work_item_key(document: Document) -> tuple[Any, ...]:

@@ -274,7 +274,7 @@ class Node:
             self.without_lost = with_unknown_knew(without, event)
         else:
             self.without_lost = without
-            self.unsure = event.fields
+            self.unsure = event.changed_fields
 
     def _foreign(self, event: Event) -> None:
         """The predecessor handles the event."""

@@ -49,13 +49,13 @@ def with_overwritten_values(history: FieldHistory, sync: Event, after: Document)
     if sync.side == "conversation":
         values = shared_values(conversation_of(after))
         kept = {
-            name: replace(wrote, value=values[name]) if name in sync.fields else wrote
+            name: replace(wrote, value=values[name]) if name in sync.changed_fields else wrote
             for name, wrote in history.conversation.items()
         }
         return replace(history, conversation=kept)
     values = work_item_values(work_item_of(after))
     kept = {
-        name: replace(wrote, value=values[name]) if name in sync.fields else wrote
+        name: replace(wrote, value=values[name]) if name in sync.changed_fields else wrote
         for name, wrote in history.work_item.items()
     }
     return replace(history, work_item=kept)

@@ -172,7 +172,7 @@ class Services:
         if event.side == "work-item":
             case.without_lost = with_unknown_knew(case.without_lost, event)
         else:
-            case.unsure |= event.fields
+            case.unsure |= event.changed_fields
 
     def _active(self, case: ConversationRecord) -> Document | None:
         last = self.store.work_item(f"{case.key}-w{case.items}")

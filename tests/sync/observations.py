@@ -17,7 +17,7 @@ def conversation_event(
     shared: dict[Field, Any] = {name: f"{name} at {rev}" for name in FIELDS}
     shared.update({name: values[name] for name in FIELDS if name in values})
     return Observation(
-        side="conversation", rev=rev, is_sync=sync, fields=frozenset(fields), values=shared, deletion=deletion
+        side="conversation", rev=rev, is_sync=sync, changed_fields=frozenset(fields), values=shared, deletion=deletion
     )
 
 
@@ -29,7 +29,7 @@ def work_item_event(
         side="work-item",
         rev=rev,
         is_sync=sync,
-        fields=frozenset(fields),
+        changed_fields=frozenset(fields),
         known_conversation_rev=knew,
         work_item=item,
         work_item_number=number,

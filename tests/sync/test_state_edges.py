@@ -37,7 +37,7 @@ def test_an_event_of_the_revision_that_was_reconciled_does_not_take_back_what_is
         side="work-item",
         rev=3,
         is_sync=False,
-        fields=frozenset({"queue"}),
+        changed_fields=frozenset({"queue"}),
         known_conversation_rev=4,
         work_item="w1",
         work_item_number=1,

@@ -184,7 +184,7 @@ def _write_key(reenacted: ReenactedWrite) -> str:
     event = reenacted.event
     seen: Mapping[str, Any] = {
         "rev": event.rev,
-        "fields": sorted(event.fields),
+        "fields": sorted(event.changed_fields),
         "knew": event.known_conversation_rev,
         "values": _shared_values(event, reenacted.document),
     }

@@ -105,7 +105,7 @@ class TestSharedFieldsThatAWriteChanged:
         ids=[case[0] for case in CONVERSATION_FIELDS],
     )
     def test_conversation(self, attributes: Any, relationships: Any, fields: set[str]) -> None:
-        assert read(event(conversation(3), changes=changes(attributes, relationships))).fields == fields
+        assert read(event(conversation(3), changes=changes(attributes, relationships))).changed_fields == fields
 
     @pytest.mark.parametrize(
         ("attributes", "relationships", "fields"),
@@ -113,22 +113,22 @@ class TestSharedFieldsThatAWriteChanged:
         ids=[case[0] for case in WORK_ITEM_FIELDS],
     )
     def test_work_item(self, attributes: Any, relationships: Any, fields: set[str]) -> None:
-        assert read(event(work_item(3), changes=changes(attributes, relationships))).fields == fields
+        assert read(event(work_item(3), changes=changes(attributes, relationships))).changed_fields == fields
 
     @pytest.mark.parametrize(
         "told", [None, {}, {"attributes": None, "relationships": None}, {"attributes": {}}], ids=repr
     )
     def test_no_changes_change_nothing(self, told: Json | None) -> None:
-        assert read(event(conversation(3), changes=told)).fields == set()
-        assert read(event(work_item(3), changes=told)).fields == set()
+        assert read(event(conversation(3), changes=told)).changed_fields == set()
+        assert read(event(work_item(3), changes=told)).changed_fields == set()
 
     def test_a_conversations_create_changes_no_field_a_work_items_create_changes_all(self) -> None:
-        assert read(event(conversation(1))).fields == set()
-        assert read(event(work_item(1))).fields == set(FIELDS)
+        assert read(event(conversation(1))).changed_fields == set()
+        assert read(event(work_item(1))).changed_fields == set(FIELDS)
 
     def test_a_deletion_changes_the_status_alone(self) -> None:
         found = read(event(conversation(3), "delete", changes=changes({"assignedUsers": ([], ["u"])}, ("queue",))))
-        assert found.fields == {"status"}
+        assert found.changed_fields == {"status"}
 
     def test_the_conversations_values(self) -> None:
         found = read(event(conversation(3, queue="q-1", users=("u-2", "u-1"), status="snoozed", ended=True)))
@@ -141,13 +141,13 @@ class TestSharedFieldsThatAWriteChanged:
         }
 
     def test_the_captured_writes(self) -> None:
-        assert [read(line).fields for line in captured(LOST_ASSIGNMENT)] == [
+        assert [read(line).changed_fields for line in captured(LOST_ASSIGNMENT)] == [
             set(FIELDS),
             {"queue"},
             {"assignee"},
             {"assignee"},
         ]
-        assert [read(line).fields for line in captured(UNASSIGN_WITHOUT_QUEUE)] == [
+        assert [read(line).changed_fields for line in captured(UNASSIGN_WITHOUT_QUEUE)] == [
             set(FIELDS),
             {"queue"},
             {"queue"},
