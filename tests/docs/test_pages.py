@@ -170,7 +170,7 @@ def test_the_audit_lines_example_has_every_key() -> None:
 
 @pytest.mark.parametrize(
     ("head", "codes"),
-    [("| `error_code` | when |", RejectionCode), ("| reason | when |", ReturnReason)],
+    [("| `error_code` | when | set in `handlers/events/` by |", RejectionCode), ("| reason | when |", ReturnReason)],
     ids=["dead letters", "settlement"],
 )
 def test_a_table_of_codes_has_them_all(head: str, codes: type[RejectionCode | ReturnReason]) -> None:
