@@ -1,1 +1,1 @@
-"""The command line: a file a verb, and what the verbs share."""
+"""The command line: one module for each verb, and `terminal`, which they share."""

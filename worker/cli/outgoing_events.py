@@ -86,7 +86,8 @@ class EventSender:
             try:
                 await self._send(self._arns[side], sent)
             except TopicsAway as away:
-                self._fail(_fault(sent[0], f"{away}: neither this nor what follows on its topic was published"))
+                rest = "this event and the later events of its topic are not published: publish them again"
+                self._fail(_fault(sent[0], f"{away}: {rest}"))
                 self.counts.failed += len(sent) + len(left) - 1
                 self._away.add(side)
                 return

@@ -23,7 +23,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """The time of a replay before the first event with a `publishedAt`."""
 
 HELD_MAX: Final = 1_000
-"""The number of events that `in_order` holds for an input of any size."""
+"""The number of events that `in_order` and `RecordedSyncs` hold, whatever the size of the input."""
 
 _Slot = tuple[datetime, int, str]
 
@@ -137,7 +137,8 @@ def in_order(captured: Iterable[CapturedEvent], held_max: int | None) -> Iterato
 
 
 class _Order:
-    """One slot an event, in the order of publication. A document's slots take its events in the order of revisions."""
+    """The held events. Each has a slot of its document, and the slots are in the order of publication; the slots of a
+    document are filled with its events in the order of their revisions."""
 
     def __init__(self) -> None:
         self.held = 0
@@ -156,7 +157,10 @@ class _Order:
         heapq.heappush(self._waiting.setdefault(event.document_id, []), (event.rev, self._number, captured))
 
     def next(self) -> Iterator[CapturedEvent]:
-        """The next slot's event, after the conversation's events that it knew; none where it was taken ahead."""
+        """Empty the next slot: its event, and before it the conversation's events that its writer knew.
+
+        Nothing where the slot's event was already yielded before another one.
+        """
         _, _, document = heapq.heappop(self._slots)
         if document not in self._waiting:
             return

@@ -1,4 +1,9 @@
-"""What every conversation of a replay shares: the worker's own handler, at a time that the capture gives."""
+"""The environment of a replay: the worker's own handler, with the time, ids and randomness of the capture.
+
+None of them comes from the machine, so two replays of one capture print the same bytes. The clock of a conversation
+shows the highest `publishedAt` of its events so far; an event without `publishedAt` does not move it. Each conversation
+has a clock of its own, so the other conversations of a capture make no difference.
+"""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,8 +23,7 @@ from worker.replay.pair_archive import work_item_in
 from worker.store.memory import MemoryStore
 
 DELIVERIES_MAX: Final = 5
-"""How often an event is delivered at most whose outcome is Retry: once more with each later event of its
-conversation."""
+"""The most deliveries of an event whose outcome is Retry: each later event of its conversation brings one more."""
 
 DecisionSink = Callable[[HandledEvent | PolledPair, CapturedEvent | None, datetime], None]
 """Takes a decision, the captured event that caused it (None for a poll and for a second delivery) and its time."""
@@ -34,24 +38,27 @@ class ReplayMode(StrEnum):
 
 
 def time_after(at: datetime, published_at: datetime | None) -> datetime:
-    """The later of the two times, `published_at` cut off below the millisecond."""
+    """The time of a conversation's clock at `at` after an event: the later of the two times.
+
+    `published_at` is cut off below the millisecond; None leaves the clock as it is.
+    """
     if published_at is None or published_at <= at:
         return at
     return published_at.replace(microsecond=published_at.microsecond // 1000 * 1000)
 
 
 class ReplayClock:
-    """A clock that stands still; implements `handlers.ports.Clock`."""
+    """A clock that shows `at` until it is set; implements `handlers.ports.Clock`."""
 
     def __init__(self, at: datetime = EPOCH) -> None:
         self.at = at
 
     def now(self) -> datetime:
-        """Aware, UTC."""
+        """`at`, aware, in UTC."""
         return self.at
 
     def monotonic(self) -> float:
-        """Seconds from the epoch to `now`."""
+        """Seconds from `EPOCH` to `at`."""
         return (self.at - EPOCH).total_seconds()
 
     async def sleep(self, seconds: float) -> None:
@@ -71,10 +78,10 @@ class SequentialIds:
 
 
 class ZeroRandomness:
-    """Randomness that is always 0; implements `handlers.ports.Chance`."""
+    """Random numbers that are always 0; implements `handlers.ports.Chance`."""
 
     def random(self) -> float:
-        """0."""
+        """Return 0."""
         return 0.0
 
 
@@ -85,13 +92,13 @@ class ReplayEnvironment(Struct, frozen=True, kw_only=True):
     ids: SequentialIds = field(default_factory=SequentialIds)
 
     def handler(self, store: MemoryStore, at: datetime) -> BatchHandler:
-        """A handler whose clock stands at `at`."""
+        """A handler on `store` whose clock shows `at`."""
         return BatchHandler(
             store=store, clock=ReplayClock(at), ids=self.ids, chance=ZeroRandomness(), options=self.options
         )
 
     async def handle(self, event: Event, store: MemoryStore, at: datetime) -> HandledEvent:
-        """Handle one event; what it writes is in the store."""
+        """Handle one event. Its writes are in `store` afterwards."""
         [handled] = await self.handler(store, at).handle([event])
         return handled
 
@@ -101,8 +108,7 @@ class ReplayEnvironment(Struct, frozen=True, kw_only=True):
         return polled[0] if polled else None
 
     def poll_due(self, pair: Pair) -> datetime | None:
-        """When the gap poll takes the pair up: as soon as no event of it can be in flight. None: the pair waits for no
-        event."""
+        """The time of the gap poll: the first at which no event of the pair can be in flight. None: no field waits."""
         since = pair.state.waiting_since
         if since is None:
             return None

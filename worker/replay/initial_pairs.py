@@ -22,7 +22,7 @@ class InitialPairs:
         self._lowest_revs: dict[str, int] = {}
 
     def add(self, captured: CapturedEvent) -> None:
-        """One event of the capture, a sync or not. A document's event with the lowest revision tells its start."""
+        """One event of the capture, a sync or not. The event with the lowest revision gives a document's start."""
         event = captured.event
         lowest = self._lowest_revs.get(event.document_id)
         if lowest is not None and lowest <= event.rev:
@@ -40,7 +40,7 @@ class InitialPairs:
 
 
 def _pair(conversation: Document | None, items: Iterable[Document]) -> Pair:
-    # A conversation has one active work-item. Of several snapshots that say they are active, the newest is believed.
+    # A conversation has one active work-item. Where several snapshots are active, the highest number is kept.
     newest_first = sorted(items, key=lambda document: -document["workItemNumber"])
     kept: list[Document] = []
     for document in newest_first:

@@ -2,13 +2,13 @@
 
 | mode | the events | see |
 |---|---|---|
-| observe | as they were captured, and our decision beside each | observe.py |
+| observe | as captured, and our decision beside each | observe.py |
 | simulate | the outside writes re-enacted, our syncs in the place of the captured ones | simulate.py |
 | explore | the same in every order in which they could have been delivered | explore.py |
 
 The first two take a capture of any size; `explore` holds the outside events of the conversations that it explores.
-Time, ids and randomness are the capture's (clock.py). A capture holds no work-sessions and no queues, so no work-item
-takes a place on a session.
+Time, ids and randomness do not come from the machine (environment.py). A capture holds no work-sessions and no queues,
+so no work-item takes a place on a session.
 """
 
 from collections import Counter
@@ -106,7 +106,7 @@ class Replay:
         for entry in self._entries():
             if isinstance(entry, UnsupportedEvent):
                 audit = unsupported_audit(entry, self._request.options.policy.applied)
-                recorded.add(DecisionLine(wire=_wire(audit), at=at))
+                recorded.add(DecisionLine(audit_json=_audit_json(audit), at=at))
                 continue
             await observer.take(entry)
             at = entry.event.published_at or at
@@ -223,17 +223,17 @@ class Replay:
 
     def _report_with_recorded(self, line: DecisionLine) -> None:
         self._differing += line.differs
-        line.wire = {**line.wire, "recorded": line.recorded}
+        line.audit_json = {**line.audit_json, "recorded": line.recorded}
         self._report.decided(line)
 
 
 def _line(decided: HandledEvent | PolledPair, captured: CapturedEvent | None, at: datetime) -> DecisionLine:
     is_cause = captured is not None and not captured.event.is_sync
     cause = (captured.event.conversation_id, captured.event.side) if captured is not None and is_cause else None
-    return DecisionLine(wire=_wire(decided.audit), at=at, event=cause)
+    return DecisionLine(audit_json=_audit_json(decided.audit), at=at, cause_key=cause)
 
 
-def _wire(audit: AuditRecord) -> dict[str, Any]:
+def _audit_json(audit: AuditRecord) -> dict[str, Any]:
     # The lag is the machine's; it is 0, so that the outputs of two replays compare.
     return {**audit.as_wire(), "lagMs": 0}
 
@@ -248,7 +248,7 @@ async def _end_state_wire(history: WriteHistory, exploration: Exploration, end_s
         "violations": list(end_state.violations),
         "example": [history.step_text(step) for step in end_state.example],
         "audit": [
-            _wire(handled.audit)
+            _audit_json(handled.audit)
             for step, handled in zip(end_state.example, steps, strict=True)
             if handled is not None and step[0] != WRITE
         ],

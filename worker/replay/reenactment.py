@@ -1,4 +1,4 @@
-"""Re-enactment: a captured outside write on the simulated document, which our own syncs made differ from the captured.
+"""Re-enactment: a captured outside write, repeated on the simulated document, where our own syncs stand in between.
 
 The write keeps its ids, its client, its reasons and its time. It sets the names in the event's `changes` to the values
 of the event's snapshot, and leaves the rest of the document as it is.
@@ -41,7 +41,7 @@ class Revisions:
             self.add(captured, simulated)
 
     def add(self, captured: int, simulated: int) -> None:
-        """One more write, whose revisions these are."""
+        """Add a write: its captured and its simulated revision."""
         place = bisect_right(self._captured, captured)
         self._captured.insert(place, captured)
         self._simulated.insert(place, simulated)
@@ -54,7 +54,7 @@ class Revisions:
     def translated(self, rev: int) -> int:
         """The simulated revision of the newest write up to `rev`, or the initial revision; at least 1."""
         place = bisect_right(self._captured, rev)
-        # The conversation may begin later than its work-item; then there is no revision to name, and 0 is none.
+        # A work-item may be written before its conversation exists. 0 is not a revision, so 1 is the lowest result.
         return self._simulated[place - 1] if place else max(self._start, 1)
 
 
@@ -114,7 +114,7 @@ def start_of(event: Event, raw: Mapping[str, Any]) -> Document | None:
         start = document_from_snapshot(data, org=event.org, rev=event.rev - 1)
         conversation_of(start) if event.side == "conversation" else work_item_of(start)
     except (UnreadableDocument, KeyError, ValueError, TypeError):
-        # The `changes` lack the values before; then the values after the write stand for them.
+        # The `changes` lack values that the document needs, so it keeps the values after the write.
         attributes = {**event.data["attributes"], "rev": event.rev - 1}
         return document_from_snapshot({**event.data, "attributes": attributes}, org=event.org, rev=event.rev - 1)
     return start

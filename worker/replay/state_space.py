@@ -53,7 +53,7 @@ class ExplorationState(Struct, frozen=True, kw_only=True):
 
 
 class WriteHistory:
-    """One conversation's outside writes in their captured order; carries out the steps."""
+    """One conversation's outside writes in their captured order; makes the steps."""
 
     def __init__(self, conversation_id: str, writes: tuple[CapturedEvent, ...], start: Pair, options: Options) -> None:
         self.conversation_id = conversation_id

@@ -122,7 +122,7 @@ def test_publish_to_a_missing_topic_reports_the_first_event_that_was_not_publish
     assert printed.out == "0 published, 0 left out, 24 failed\n"
     (line,) = printed.err.splitlines()
     assert line.startswith(f"{file}:1: publishing to arn")
-    assert line.endswith("neither this nor what follows on its topic was published")
+    assert line.endswith("this event and the later events of its topic are not published: publish them again")
 
 
 def test_publish_reports_each_failed_event_and_goes_on(

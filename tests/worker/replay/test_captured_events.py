@@ -111,17 +111,29 @@ def test_an_unsupported_event_is_acknowledged(replay: Runner) -> None:
     ("arguments", "message"),
     [
         ([], "Missing argument"),
-        (["explore"], "name the files to replay"),
+        (["explore"], "no file is named: name the files to replay"),
         (["--mode", "guess", "f"], "'guess' is not one of 'observe', 'simulate', 'explore'"),
-        (["--simulate", "--explore", "f"], "one mode at a time, not explore and simulate"),
-        (["explore", "--mode", "observe", "f"], "one mode at a time"),
+        (["--simulate", "--explore", "f"], "the modes simulate and explore are set: set only one"),
+        (["explore", "--mode", "observe", "f"], "the modes observe and explore are set: set only one"),
         (["--policy", "guess", "f"], "'guess' is not one of"),
-        (["--engine", "legacy", "f"], "policy causal needs the composed engine"),
-        (["--engine", "legacy", "--policy", "shadow", "f"], "policy shadow needs the composed engine"),
-        (["--duplicates", "1", "f"], "--duplicates belongs to --mode explore"),
-        (["bogus", "f"], "bogus is no mode (observe, simulate, explore) and no file here"),
-        (["--simulate", "bogus"], "bogus is no mode (observe, simulate, explore) and no file here"),
-        (["explore", "simulate", "f"], "one mode at a time, not explore and simulate"),
+        (
+            ["--engine", "legacy", "f"],
+            "works only with --policy legacy, but the policy is causal: add --policy legacy or remove --engine legacy",
+        ),
+        (
+            ["--engine", "legacy", "--policy", "shadow", "f"],
+            "--engine legacy works only with --policy legacy, but the policy is shadow",
+        ),
+        (["--duplicates", "1", "f"], "--duplicates works only with --mode explore: add it, or remove --duplicates"),
+        (
+            ["bogus", "f"],
+            "bogus is neither a mode (observe, simulate, explore) nor an existing file: check the spelling",
+        ),
+        (
+            ["--simulate", "bogus"],
+            "bogus is neither a mode (observe, simulate, explore) nor an existing file: check the spelling",
+        ),
+        (["explore", "simulate", "f"], "the modes simulate and explore are set: set only one"),
         (["explore", "--duplicates", "-1", "f"], "Invalid value for '--duplicates'"),
     ],
 )

@@ -206,7 +206,7 @@ class TestLastLine:
     )
     def test_compares_the_written_fields(self, recorded: Json | None, ours: Json | None, differs: bool) -> None:
         wire = {"updatedConversation": None, "updatedWorkItem": ours and {**ours, "rev": 3}}
-        line = DecisionLine(wire=wire, at=EPOCH)
+        line = DecisionLine(audit_json=wire, at=EPOCH)
         if recorded is not None:
             line.recorded = {"updatedConversation": None, "updatedWorkItem": {**recorded, "rev": 4}, "events": []}
         assert line.differs is differs

@@ -28,7 +28,7 @@ class JsonReport(Report):
     def decided(self, line: DecisionLine) -> None:
         """The audit record as the worker logs it."""
         self._clock.at = line.at
-        write_audit_lines(self._log, [line.wire])
+        write_audit_lines(self._log, [line.audit_json])
 
     def final(
         self,
@@ -42,7 +42,7 @@ class JsonReport(Report):
             wire = [{"conversation": conversation, **violation} for conversation, violation in violations]
             self.line(_dumps({"violations": wire}))
         items: dict[str, bytes] = {}
-        # There may be many pairs, so each is written as it comes.
+        # A capture may hold many pairs, so each is written at once instead of being collected.
         self.to.write(b'{"final":{"conversations":{')
         separator = b""
         for conversation_id, pair in pairs:
@@ -54,7 +54,7 @@ class JsonReport(Report):
         self.to.write(b'},"workItems":{' + b",".join(_member(key, item) for key, item in items.items()) + b"}}}\n")
 
     def remark(self, text: str) -> None:
-        """Nothing: the objects hold what remarks say."""
+        """Print nothing: the objects already hold the facts of the remarks."""
 
     def explored(self, explored: JsonObject) -> None:
         """`{"explore": {...}}`."""

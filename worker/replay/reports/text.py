@@ -28,8 +28,8 @@ class TextReport(Report):
 
     def decided(self, line: DecisionLine) -> None:
         """A line for the decision, and one for each write, each field that was held back and the recorded syncs."""
-        self.line(f"{format_instant(line.at)}  {trigger_text(line.wire)}: {outcome_text(line.wire)}")
-        for detail in details(line.wire):
+        self.line(f"{format_instant(line.at)}  {trigger_text(line.audit_json)}: {outcome_text(line.audit_json)}")
+        for detail in details(line.audit_json):
             self.line(f"    {detail}")
         if line.recorded is not None:
             revs = ", ".join(str(event["rev"]) for event in line.recorded["events"])
@@ -128,7 +128,7 @@ def details(wire: JsonObject) -> list[str]:
 
 
 def _held_back(wire: JsonObject) -> list[JsonObject]:
-    """The fields that a gate held back, without those that the newer side's own rule wrote."""
+    """The fields that the policy suppressed, without the fields that a rule of the newer side wrote."""
     return [field for field in wire["suppressed"] if not _is_written(wire, field)]
 
 
