@@ -120,7 +120,7 @@ def test_it_works_until_sigterm_and_exits_0(mongod: Mongod, started: list[Worker
     ("wrong", "expected"),
     [
         ("SQS_QUEUE_URL=$AWS_ENDPOINT_URL/123456789012/none", "SQS_QUEUE_URL http.*/none: QueueDoesNotExist"),
-        ("SQS_QUEUE_URL=$SQS_DEAD_LETTER_QUEUE_URL", "the queue http.* has no redrive policy"),
+        ("SQS_QUEUE_URL=$SQS_DEAD_LETTER_QUEUE_URL", "SQS_QUEUE_URL: the queue http.* has no redrive policy"),
         ("SNS_WORK_ITEM_TOPIC_ARN=${SNS_WORK_ITEM_TOPIC_ARN}-none", "SNS_WORK_ITEM_TOPIC_ARN: there is no topic arn"),
         ("MONGODB_URI=mongodb://user:hunter2@[broken", "MONGODB_URI: it cannot be read"),
         (

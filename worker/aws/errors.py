@@ -2,8 +2,8 @@
 
 | botocore raises | the worker raises |
 |---|---|
-| throttling codes, status 429 or 5xx, an answer without an AWS error code | `QueueAway` or `TopicsAway` |
-| no connection, a broken connection, a proxy or TLS error, an answer that is not AWS's | `QueueAway` or `TopicsAway` |
+| throttling codes, status 429 or 5xx, a response without an AWS error code | `QueueAway` or `TopicsAway` |
+| no connection, a broken connection, a proxy or TLS error, a response that is not AWS's | `QueueAway` or `TopicsAway` |
 | a refusal (no such queue, access denied), no credentials | at start `Misconfigured`, later `…Away` |
 | every other error code | botocore's `ClientError`: the caller decides, or it is a defect in the code |
 
@@ -46,8 +46,8 @@ _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError)
 
 
 @contextmanager
-def translated_errors(call: str, away: type[AwsAway], *, at_start: bool = False) -> Iterator[None]:
-    """Run an AWS call and translate its errors by the table above. `call` names the call in the message.
+def translated_errors(subject: str, away: type[AwsAway], *, at_start: bool = False) -> Iterator[None]:
+    """Run an AWS call and translate its errors by the table above. Each message begins with `subject`.
 
     With `at_start` a refusal is `Misconfigured`. Later it is `away`: an operator may be changing a policy just now, and
     the messages in flight must not become dead letters for it.
@@ -56,17 +56,19 @@ def translated_errors(call: str, away: type[AwsAway], *, at_start: bool = False)
         yield
     except ClientError as error:
         code, status = error_code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        line = f"{call}: {code}: {error.response.get('Error', {}).get('Message', '')}"
+        line = f"{subject}: {code}: {error.response.get('Error', {}).get('Message', '')}"
         if code in _THROTTLING or _is_missing(code) or status >= 500 or status == 429:
             raise away(line) from error
         if code in _REFUSALS or code.startswith(_REFUSAL_PREFIXES) or status in {401, 403}:
             raise (Misconfigured if at_start else away)(line) from error
         raise
     except _NO_CREDENTIALS as error:
-        line = f"{call}: no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the task a role"
+        line = (
+            f"{subject}: no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the task a role"
+        )
         raise (Misconfigured if at_start else away)(line) from error
     except (*_UNREACHABLE, CredentialRetrievalError) as error:
-        raise away(f"{call}: {first_line(error)}") from error
+        raise away(f"{subject}: {first_line(error)}") from error
 
 
 def error_code(error: ClientError) -> str:
@@ -76,7 +78,8 @@ def error_code(error: ClientError) -> str:
 
 
 def _is_missing(code: str) -> bool:
-    """Whether the answer has no AWS error code: then a proxy answered, and botocore shows its status, or nothing."""
+    """Whether botocore found no AWS error code in the response. The response is then a proxy's, and `code` is the HTTP
+    status, empty, or `Unknown`."""
     return code.isdigit() or code in {"", "Unknown"}
 
 

@@ -1,10 +1,10 @@
-"""Signed calls to AWS without its library: one POST by aiohttp, with the answer read by the protocol's own reader.
+"""Signed calls to AWS without its library: one POST by aiohttp, whose response the protocol's reader reads.
 
 AWS's client spends several times the CPU of the rest of the worker on the calls that each message needs
-(docs/benchmarks.md). Those calls go this way; all other calls stay with AWS's client, and so does finding and renewing
+(docs/benchmarks.md). Those calls are made here. AWS's client makes all other calls, and finds and renews the
 credentials. worker/aws/sqs_http.py and worker/aws/sns_http.py hold the two protocols.
 
-A call behaves as one of AWS's client does:
+A call behaves like a call of AWS's client:
 - It is sent a second time after a broken connection and after a status 5xx.
 - If AWS refuses the timestamp, the difference to AWS's clock is kept and the call is signed anew.
 - Errors are botocore's exceptions, so that callers need not know the transport.
@@ -34,7 +34,7 @@ from worker.aws.sigv4 import CredentialSource, FindCredentials, Signer
 
 _CONNECT_TIMEOUT_S: Final = 3
 _READ_BUFFER_BYTES: Final = 1 << 20
-"""More than ten messages take, so that a whole answer is read without a pause."""
+"""Ten messages fit, so that a whole response is read without a pause."""
 _TRIES: Final = 2
 _SERVER_ERROR: Final = 500
 _CLOCK_SKEW_MAX: Final = timedelta(minutes=4)
@@ -45,7 +45,7 @@ _CLOCK_SKEW_CODES: Final = frozenset({
 })  # fmt: skip
 
 A = TypeVar("A")
-"""An answer in the form that its reader makes."""
+"""The type that a reader makes of a response."""
 
 
 class ServiceEndpoint(Struct, frozen=True, kw_only=True):
@@ -60,14 +60,14 @@ class ServiceEndpoint(Struct, frozen=True, kw_only=True):
 
 
 class ResponseReader(Protocol[A]):
-    """Reads the answers of one protocol."""
+    """Reads the responses of one protocol."""
 
     def read(self, content: bytes) -> A | None:
-        """The answer, of a success or an error; None if the service never sends such content."""
+        """The response, successful or an error; None if the service never sends such content."""
         ...
 
-    def fault(self, headers: Mapping[str, str], answer: A) -> tuple[str, str]:
-        """The code and the message of an error answer; a missing part is empty."""
+    def error(self, headers: Mapping[str, str], response: A) -> tuple[str, str]:
+        """The code and the message of an error response; a missing part is empty."""
         ...
 
 
@@ -84,20 +84,20 @@ class SignedCalls(Generic[A]):
         self._clock_skew = timedelta()
 
     async def call(self, operation: str, body: bytes, headers: Mapping[str, str]) -> A:
-        """The answer to the call. `headers` have lower-case names. Raises botocore's exceptions."""
+        """Make the call; returns the response. `headers` have lower-case names. Raises botocore's exceptions."""
         fixed = {**headers, "host": self._host}
         for tries_left in reversed(range(_TRIES)):
             try:
-                status, answer_headers, content = await self._post(fixed, body)
+                status, response_headers, content = await self._post(fixed, body)
             except (aiohttp.ClientError, TimeoutError) as error:
                 if tries_left and isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError):
                     continue
                 raise self._unreachable(error) from error
-            answer = self._reader.read(content)
-            if status < 300 and answer is not None:
-                return answer
-            code, message = ("", "") if answer is None else self._reader.fault(answer_headers, answer)
-            again = status >= _SERVER_ERROR or self._learns_clock_skew(code, answer_headers)
+            response = self._reader.read(content)
+            if status < 300 and response is not None:
+                return response
+            code, message = ("", "") if response is None else self._reader.error(response_headers, response)
+            again = status >= _SERVER_ERROR or self._learns_clock_skew(code, response_headers)
             if not (tries_left and again):
                 raise _client_error(status, code, message, operation)
         raise AssertionError("the last try returns or raises")
@@ -159,9 +159,9 @@ async def http_session(
 
 
 def _client_error(status: int, code: str, message: str, operation: str) -> ClientError:
-    """Botocore's exception for an error answer. An answer without a code is a proxy's and counts as a server error."""
-    answer: Any = {
+    """Botocore's exception for an error response. A response without a code, a proxy's, counts as a server error."""
+    response: Any = {
         "Error": {"Code": code or str(status), "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status if code else max(status, _SERVER_ERROR)},
     }
-    return ClientError(answer, operation)
+    return ClientError(response, operation)

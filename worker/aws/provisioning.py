@@ -149,8 +149,8 @@ class _Provisioning:
         return str(_required(found, "QueueUrl", "SQS GetQueueUrl"))
 
     async def _attributes(self, url: str) -> dict[str, str]:
-        answer = await self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-        attributes: dict[str, str] = _required(answer, "Attributes", "SQS GetQueueAttributes")
+        response = await self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        attributes: dict[str, str] = _required(response, "Attributes", "SQS GetQueueAttributes")
         return attributes
 
     async def _allow(self, url: str, arn: str, topics: list[str]) -> None:
@@ -182,8 +182,8 @@ class _Provisioning:
             )
             self._changes.append(f"subscription to {name}: made")
             return
-        answer = await self._sns.get_subscription_attributes(SubscriptionArn=subscription)
-        attributes = _required(answer, "Attributes", "SNS GetSubscriptionAttributes")
+        response = await self._sns.get_subscription_attributes(SubscriptionArn=subscription)
+        attributes = _required(response, "Attributes", "SNS GetSubscriptionAttributes")
         if attributes.get("RawMessageDelivery", "false") != raw:
             await self._sns.set_subscription_attributes(
                 SubscriptionArn=subscription, AttributeName="RawMessageDelivery", AttributeValue=raw
@@ -200,11 +200,11 @@ class _Provisioning:
         return None
 
 
-def _required(answer: Mapping[str, Any], key: str, call: str) -> Any:
-    """A part that AWS always sends. Raises Misconfigured if it is missing: then another service answered."""
-    if key not in answer:
-        raise Misconfigured(f"{call}: the answer has no {key}: see what answers at AWS_ENDPOINT_URL")
-    return answer[key]
+def _required(response: Mapping[str, Any], key: str, call: str) -> Any:
+    """The part `key`, which AWS always sends. Raises Misconfigured if it is missing: another service responded."""
+    if key not in response:
+        raise Misconfigured(f"{call}: the response has no {key}: check AWS_ENDPOINT_URL")
+    return response[key]
 
 
 def _same(found: str | None, wanted: str) -> bool:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _ABSENT: Final = frozenset({"NotFound", "NotFoundException"})
 _FINAL: Final = frozenset({"InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid"})
-"""Codes that say that the message itself is bad: SNS refuses it at every later try."""
-_MISSING: Final = RefusedEntry(code="NOT_TOLD", reason="the answer does not say what became of it", final=False)
+"""Error codes of an invalid message: SNS refuses it at every later try."""
+_NO_RESULT: Final = RefusedEntry(code="NOT_TOLD", reason="the SNS response has no result for this entry", final=False)
 
 
 class SnsTopics:
@@ -28,25 +28,26 @@ class SnsTopics:
         self._client = client
 
     async def publish(self, arn: str, messages: Sequence[TopicMessage]) -> Sequence[RefusedEntry | None]:
-        """Publish all in one call. If SNS refuses the call as a whole, each message is sent alone.
+        """Publish all messages in one call; returns one result per message. Raises TopicsAway.
 
-        A message that the answer does not mention counts as not published, so that it stays in the outbox.
+        If SNS refuses the call as a whole, each message is sent in a call of its own. A message without a result in the
+        response counts as not published, so that it stays in the outbox.
         """
         fifo = is_fifo(arn)
         entries: Any = [_entry(index, message, fifo=fifo) for index, message in enumerate(messages)]
         try:
             with translated_errors(f"publishing to {arn}", TopicsAway):
-                answer = await self._client.publish_batch(TopicArn=arn, PublishBatchRequestEntries=entries)
+                response = await self._client.publish_batch(TopicArn=arn, PublishBatchRequestEntries=entries)
         except ClientError as error:
             if len(messages) == 1:
                 code = error_code(error)
                 return [RefusedEntry(code=code, reason=first_line(error), final=code in _FINAL)]
             return [(await self.publish(arn, [message]))[0] for message in messages]
         results: dict[str | None, RefusedEntry | None] = {
-            published.get("Id"): None for published in answer.get("Successful") or ()
+            published.get("Id"): None for published in response.get("Successful") or ()
         }
-        results.update({failure.get("Id"): _refused(failure) for failure in answer.get("Failed") or ()})
-        return [results.get(entry["Id"], _MISSING) for entry in entries]
+        results.update({failure.get("Id"): _refused(failure) for failure in response.get("Failed") or ()})
+        return [results.get(entry["Id"], _NO_RESULT) for entry in entries]
 
 
 async def check_topic(client: "SNSClient", arn: str, variable: str) -> str | None:

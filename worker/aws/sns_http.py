@@ -1,7 +1,8 @@
-"""SNS over signed HTTP: PublishBatch, in SNS' query protocol, a form out and XML back.
+"""SNS over signed HTTP: the call PublishBatch in SNS's query protocol. The request is a form, the response is XML.
 
-`SnsHttp` has the method, parameters and answer of AWS's client for this call, so either serves `SnsTopics`. The form is
-the one that botocore sends, byte for byte. Message attributes are text; the worker has no binary ones.
+`SnsHttp` has the method, the parameters and the response of AWS's client for this call, so `SnsTopics` works with
+either. The form is byte for byte the form that botocore sends. Message attributes are text: the worker has no binary
+ones.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,14 +15,14 @@ from yarl import URL
 from worker.aws.http_calls import ServiceEndpoint, SignedCalls
 
 _HEADERS: Final = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
-_ANSWER_BYTES_MAX: Final = 262_144
-"""An answer to ten entries takes 2,000 bytes, and more with reasons of refusals."""
-_LEFT_BY_YARL: Final = tuple((bytes([byte]), b"%%%02X" % byte) for byte in b"!$'()*,/:?@")
-"""The characters that yarl leaves in a query and botocore escapes."""
+_RESPONSE_BYTES_MAX: Final = 262_144
+"""A response to ten entries has about 2,000 bytes; the reasons of refused entries add to it."""
+_UNESCAPED_BY_YARL: Final = tuple((bytes([byte]), b"%%%02X" % byte) for byte in b"!$'()*,/:?@")
+"""The characters of a query that botocore escapes and yarl does not, each with its escape."""
 
 
 class SnsHttp:
-    """PublishBatch as AWS's client has it."""
+    """Publishes with the signature of AWS's client: `publish_batch`."""
 
     def __init__(self, endpoint: ServiceEndpoint) -> None:
         self._calls = SignedCalls(endpoint, _XmlReader())
@@ -32,12 +33,18 @@ class SnsHttp:
         TopicArn: str,  # noqa: N803 - SNS's names
         PublishBatchRequestEntries: Sequence[Mapping[str, Any]],  # noqa: N803 - SNS's names
     ) -> Mapping[str, Any]:
-        """The entries that SNS took and those that failed. Raises botocore's exceptions."""
+        """Publish one batch; returns `{Successful: [{Id, …}], Failed: [{Id, Code, Message, SenderFault}]}`.
+
+        Raises botocore's exceptions: ClientError if SNS refuses the call, ResponseParserError if the response is not
+        SNS's, and the errors of connections and credentials (worker/aws/errors.py).
+        """
         form = encode_form(list(_fields(TopicArn, PublishBatchRequestEntries)))
-        answer = await self._calls.call("PublishBatch", form, _HEADERS)
-        result = answer.find("{*}PublishBatchResult")
+        response = await self._calls.call("PublishBatch", form, _HEADERS)
+        result = response.find("{*}PublishBatchResult")
         if result is None:
-            raise ResponseParserError(f"SNS does not answer with <{answer.tag}>")
+            raise ResponseParserError(
+                f"the response is <{response.tag}>, which SNS never sends: check AWS_ENDPOINT_URL and HTTPS_PROXY"
+            )
         failed = [
             {**failure, "SenderFault": failure.get("SenderFault") == "true"} for failure in _members(result, "Failed")
         ]
@@ -45,33 +52,33 @@ class SnsHttp:
 
 
 def encode_form(fields: Sequence[tuple[str, str]]) -> bytes:
-    """The form with these names and values, as `urllib.parse.urlencode` and botocore write it, and six times as fast.
+    """The names and values as a form, byte for byte as `urllib.parse.urlencode` and botocore encode it.
 
-    Raises UnicodeEncodeError for a lone surrogate.
+    `urlencode` takes six times as long. Raises UnicodeEncodeError for a lone surrogate.
     """
     for _, value in fields:
-        # yarl would drop a lone surrogate without an error.
+        # `encode` raises for a lone surrogate; yarl would drop it silently.
         value.encode()
     form = URL.build(query=fields).raw_query_string.encode()
-    for character, escaped in _LEFT_BY_YARL:
+    for character, escaped in _UNESCAPED_BY_YARL:
         form = form.replace(character, escaped)
     return form
 
 
 class _XmlReader:
     def read(self, content: bytes) -> ET.Element | None:
-        if len(content) > _ANSWER_BYTES_MAX:
+        if len(content) > _RESPONSE_BYTES_MAX:
             return None
         try:
             text = content.decode()
-            # XML entities could expand a small answer into a huge one. They need a DOCTYPE, and SNS sends none.
+            # XML entities could expand a small response into a huge one. They need a DOCTYPE, and SNS sends none.
             return None if "<!DOCTYPE" in text else ET.fromstring(text)  # noqa: S314 - entities are refused above
         except (UnicodeDecodeError, ET.ParseError):
             return None
 
-    def fault(self, headers: Mapping[str, str], answer: ET.Element) -> tuple[str, str]:  # noqa: ARG002 - the port's
-        error = answer.find("{*}Error")
-        texts = {} if error is None else _texts(error)
+    def error(self, headers: Mapping[str, str], response: ET.Element) -> tuple[str, str]:  # noqa: ARG002 - a parameter of the protocol
+        found = response.find("{*}Error")
+        texts = {} if found is None else _texts(found)
         return texts.get("Code", ""), texts.get("Message", "")
 
 

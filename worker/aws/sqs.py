@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from handlers.ports import Clock
 from worker.aws.errors import error_code, is_throttling, translated_errors
-from worker.aws.responses import reading_answer
+from worker.aws.responses import reading_response
 from worker.errors import Misconfigured, QueueAway, first_line
 from worker.ports import (
     SQS_ENTRIES_MAX,
@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     HotPathClient = SQSClient | SqsHttp
     """The client of the calls that every message needs: receive, delete, change visibility."""
 
-SQS_CALL_BYTES_MAX: Final = 262_144
-"""SQS' limit for the messages of one call together. A larger message goes in a call of its own."""
-_MISSING: Final = RefusedEntry(code="NOT_TOLD", reason="the answer does not say what became of it", final=False)
+PACKED_BYTES_MAX: Final = 262_144
+"""At most 256 KiB are packed into one call (SQS's limit before 2025; other implementations still have it). A larger
+single message goes in a call of its own."""
+_MESSAGE_BYTES_MAX_DEFAULT: Final = 262_144
+"""`MaximumMessageSize` of a dead-letter queue whose attributes do not name it."""
+_NO_RESULT: Final = RefusedEntry(code="NOT_TOLD", reason="the SQS response has no result for this entry", final=False)
 
 T = TypeVar("T")
 
@@ -40,8 +43,9 @@ T = TypeVar("T")
 class SqsQueue:
     """`worker.ports.MessageQueue`: one queue with its dead-letter queue.
 
-    `polling` makes the long polls; its read timeout is longer than a poll. `settling` deletes and changes visibility on
-    connections of its own, so that long polls never delay a settlement. `client` sends the dead letters.
+    `polling` makes the long polls; its read timeout is longer than a poll. `settling` deletes messages and changes
+    their visibility. It has connections of its own, so a long poll never delays a settlement. `client` sends the dead
+    letters.
     """
 
     def __init__(
@@ -64,7 +68,7 @@ class SqsQueue:
     async def receive(self, *, wait_s: int) -> Sequence[Message]:
         """Up to ten messages; waits up to `wait_s` seconds for the first. Raises QueueAway."""
         with translated_errors("receiving from SQS", QueueAway):
-            answer: Any = await self._polling.receive_message(
+            response: Any = await self._polling.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=SQS_ENTRIES_MAX,
                 WaitTimeSeconds=wait_s,
@@ -72,121 +76,126 @@ class SqsQueue:
                 MessageAttributeNames=["All"],
             )
             now = self._clock.now()
-            with reading_answer():
-                return [_message(wire, now) for wire in answer.get("Messages") or []]
+            with reading_response():
+                return [_message(wire, now) for wire in response.get("Messages") or []]
 
     async def delete_batch(self, receipts: Sequence[str]) -> EntryResults:
         """Delete the messages with these receipts. Raises QueueAway."""
 
-        async def call(some: Sequence[str]) -> Mapping[str, Any]:
+        async def delete(chunk: Sequence[str]) -> Mapping[str, Any]:
             return await self._settling.delete_message_batch(
                 QueueUrl=self._url,
-                Entries=[{"Id": str(index), "ReceiptHandle": receipt} for index, receipt in enumerate(some)],
+                Entries=[{"Id": str(index), "ReceiptHandle": receipt} for index, receipt in enumerate(chunk)],
             )
 
-        return await _batched("deleting from SQS", receipts, call)
+        return await _batched("deleting from SQS", receipts, delete)
 
     async def change_visibility_batch(self, changes: Sequence[VisibilityChange]) -> EntryResults:
         """Change when the messages become visible again. Raises QueueAway."""
 
-        async def call(some: Sequence[VisibilityChange]) -> Mapping[str, Any]:
+        async def change(chunk: Sequence[VisibilityChange]) -> Mapping[str, Any]:
             return await self._settling.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
-                    {"Id": str(index), "ReceiptHandle": change.receipt, "VisibilityTimeout": change.timeout_s}
-                    for index, change in enumerate(some)
+                    {"Id": str(index), "ReceiptHandle": entry.receipt, "VisibilityTimeout": entry.timeout_s}
+                    for index, entry in enumerate(chunk)
                 ],
             )
 
-        return await _batched("changing visibility in SQS", changes, call)
+        return await _batched("changing visibility in SQS", changes, change)
 
     async def dead_letter_batch(self, letters: Sequence[DeadLetter]) -> EntryResults:
-        """Send to the dead-letter queue; the source messages stay. Raises QueueAway."""
+        """Send to the dead-letter queue. The source messages stay in their queue. Raises QueueAway."""
 
-        async def call(some: Sequence[DeadLetter]) -> Mapping[str, Any]:
-            entries: Any = [_entry(index, letter) for index, letter in enumerate(some)]
+        async def send(chunk: Sequence[DeadLetter]) -> Mapping[str, Any]:
+            entries: Any = [_dead_letter_entry(index, letter) for index, letter in enumerate(chunk)]
             return await self._client.send_message_batch(QueueUrl=self._dead_letter_url, Entries=entries)
 
         results: list[RefusedEntry | None] = []
-        for some in _calls_within_bytes(letters):
-            results.extend(await _batched("sending to the dead-letter queue", some, call))
+        for chunk in _packed_into_calls(letters):
+            results.extend(await _batched("sending to the dead-letter queue", chunk, send))
         return results
 
 
 async def read_queue_attributes(client: "SQSClient", url: str) -> QueueAttributes:
-    """Read the queue's attributes and find its dead-letter queue.
+    """The attributes of the queue at `url` and of its dead-letter queue.
 
-    Raises QueueAway; Misconfigured if the queue does not exist or has no redrive policy.
+    Raises QueueAway; Misconfigured if a queue does not exist or cannot be read, or if there is no redrive policy.
     """
-    attributes = await _attributes(client, url, call=f"SQS_QUEUE_URL {url}")
+    attributes = await _attributes(client, url, subject=f"SQS_QUEUE_URL {url}")
     try:
         redrive = orjson.loads(attributes.get("RedrivePolicy", "null"))
     except orjson.JSONDecodeError:
         redrive = None
     if not isinstance(redrive, dict) or "deadLetterTargetArn" not in redrive:
         raise Misconfigured(
-            f"the queue {url} has no redrive policy, so messages that can never succeed would come back for ever: "
-            "give it a dead-letter queue (`routing-sync provision` does)"
+            f"SQS_QUEUE_URL: the queue {url} has no redrive policy, so a message that always fails would be received "
+            "for ever: run `routing-sync provision`, or set the queue's RedrivePolicy"
         )
-    dead_letter_url = await _url_of(client, str(redrive["deadLetterTargetArn"]))
-    dead_letters = await _attributes(client, dead_letter_url, call=f"the dead-letter queue {dead_letter_url}")
+    dead_letter_url = await _queue_url(client, str(redrive["deadLetterTargetArn"]))
+    dead_letters = await _attributes(client, dead_letter_url, subject=f"the dead-letter queue {dead_letter_url}")
     return QueueAttributes(
         visibility_timeout_s=int(attributes.get("VisibilityTimeout", 30)),
         receive_count_max=int(redrive.get("maxReceiveCount", 10)),
         fifo=attributes.get("FifoQueue") == "true" or url.endswith(".fifo"),
         dead_letter_url=dead_letter_url,
-        dead_letter_bytes_max=int(dead_letters.get("MaximumMessageSize", SQS_CALL_BYTES_MAX)),
+        dead_letter_bytes_max=int(dead_letters.get("MaximumMessageSize", _MESSAGE_BYTES_MAX_DEFAULT)),
     )
 
 
-async def _attributes(client: "SQSClient", url: str, *, call: str) -> Mapping[str, str]:
+async def _attributes(client: "SQSClient", url: str, *, subject: str) -> Mapping[str, str]:
     try:
-        with translated_errors(call, QueueAway, at_start=True):
-            answer: Any = await client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-            with reading_answer():
-                return {name: _text(value) for name, value in answer.get("Attributes", {}).items()}
+        with translated_errors(subject, QueueAway, at_start=True):
+            response: Any = await client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+            with reading_response():
+                return {name: _text(value) for name, value in response.get("Attributes", {}).items()}
     except ClientError as error:
-        raise Misconfigured(f"{call}: {first_line(error)}") from error
+        raise Misconfigured(f"{subject}: {first_line(error)}: check the queue's URL") from error
 
 
-async def _url_of(client: "SQSClient", arn: str) -> str:
+async def _queue_url(client: "SQSClient", arn: str) -> str:
     account, name = arn.split(":")[-2:]
+    subject = f"the dead-letter queue {name}"
     try:
-        with translated_errors(f"the dead-letter queue {name}", QueueAway, at_start=True):
-            answer: Any = await client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
-            with reading_answer():
-                return _text(answer["QueueUrl"])
+        with translated_errors(subject, QueueAway, at_start=True):
+            response: Any = await client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
+            with reading_response():
+                return _text(response["QueueUrl"])
     except ClientError as error:
-        raise Misconfigured(f"the dead-letter queue {name}: {first_line(error)}") from error
+        raise Misconfigured(f"{subject}: {first_line(error)}: check the RedrivePolicy of SQS_QUEUE_URL") from error
 
 
 async def _batched(
-    name: str, entries: Sequence[T], call: Callable[[Sequence[T]], Awaitable[Mapping[str, Any]]]
+    operation: str, entries: Sequence[T], send: Callable[[Sequence[T]], Awaitable[Mapping[str, Any]]]
 ) -> EntryResults:
-    """Send all entries in one call. If AWS refuses the call as a whole, each entry is sent alone.
+    """Send all entries in one call; returns one result per entry. Raises QueueAway, whose message names `operation`.
 
-    An entry that the answer does not mention counts as refused.
+    If SQS refuses the call as a whole, each entry is sent in a call of its own. An entry without a result in the
+    response counts as refused.
     """
     try:
-        with translated_errors(name, QueueAway):
-            answer = await call(entries)
-            with reading_answer():
-                results = _results_by_id(answer)
+        with translated_errors(operation, QueueAway):
+            response = await send(entries)
+            with reading_response():
+                results = _results_by_id(response)
     except ClientError as error:
         if len(entries) == 1:
             return [RefusedEntry(code=error_code(error), reason=first_line(error), final=True)]
-        return [(await _batched(name, [entry], call))[0] for entry in entries]
-    return [results.get(str(index), _MISSING) for index in range(len(entries))]
+        return [(await _batched(operation, [entry], send))[0] for entry in entries]
+    return [results.get(str(index), _NO_RESULT) for index in range(len(entries))]
 
 
-def _results_by_id(answer: Mapping[str, Any]) -> dict[Any, RefusedEntry | None]:
-    results: dict[Any, RefusedEntry | None] = {taken.get("Id"): None for taken in answer.get("Successful") or ()}
-    results.update({failure.get("Id"): _refused(failure) for failure in answer.get("Failed") or ()})
+def _results_by_id(response: Mapping[str, Any]) -> dict[Any, RefusedEntry | None]:
+    results: dict[Any, RefusedEntry | None] = {
+        accepted.get("Id"): None for accepted in response.get("Successful") or ()
+    }
+    results.update({failure.get("Id"): _refused(failure) for failure in response.get("Failed") or ()})
     return results
 
 
 def _refused(failure: Mapping[str, Any]) -> RefusedEntry:
     code = str(failure.get("Code", "Unknown")).rpartition(".")[2]
+    # A throttled entry can succeed at a later try, whatever `SenderFault` says.
     final = bool(failure.get("SenderFault")) and not is_throttling(code)
     return RefusedEntry(code=code, reason=str(failure.get("Message", "")), final=final)
 
@@ -207,11 +216,11 @@ def _message(wire: Mapping[str, Any], now: datetime) -> Message:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"a text is {type(value).__name__}")
+        raise TypeError(f"expected text, got {type(value).__name__}")
     return value
 
 
-def _entry(index: int, letter: DeadLetter) -> dict[str, Any]:
+def _dead_letter_entry(index: int, letter: DeadLetter) -> dict[str, Any]:
     entry: dict[str, Any] = {"Id": str(index), "MessageBody": letter.body}
     if letter.attributes:
         entry["MessageAttributes"] = letter.attributes
@@ -222,12 +231,12 @@ def _entry(index: int, letter: DeadLetter) -> dict[str, Any]:
     return entry
 
 
-def _calls_within_bytes(letters: Sequence[DeadLetter]) -> list[list[DeadLetter]]:
+def _packed_into_calls(letters: Sequence[DeadLetter]) -> list[list[DeadLetter]]:
     calls: list[list[DeadLetter]] = []
     total_bytes = 0
     for letter in letters:
         letter_bytes = size_bytes(letter.body, letter.attributes)
-        if not calls or total_bytes + letter_bytes > SQS_CALL_BYTES_MAX:
+        if not calls or total_bytes + letter_bytes > PACKED_BYTES_MAX:
             calls.append([])
             total_bytes = 0
         calls[-1].append(letter)

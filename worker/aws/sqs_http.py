@@ -1,6 +1,7 @@
-"""SQS over signed HTTP: receive, delete and change visibility, in SQS' JSON protocol.
+"""SQS over signed HTTP: receive, delete and change visibility, in SQS's JSON protocol.
 
-`SqsHttp` has the methods, parameters and answers of AWS's client for these three calls, so either serves `SqsQueue`.
+`SqsHttp` has the methods, parameters and responses of AWS's client for these three calls, so `SqsQueue` works with
+either.
 """
 
 import base64
@@ -10,26 +11,26 @@ from typing import Any, Final
 import orjson
 
 from worker.aws.http_calls import ServiceEndpoint, SignedCalls
-from worker.aws.responses import reading_answer
+from worker.aws.responses import reading_response
 
 _CONTENT_TYPE: Final = "application/x-amz-json-1.0"
 
 
 class SqsHttp:
-    """The three calls as AWS's client has them. Each raises botocore's exceptions."""
+    """The three calls, with the signatures of AWS's client. Each raises botocore's exceptions."""
 
     def __init__(self, endpoint: ServiceEndpoint) -> None:
         self._calls = SignedCalls(endpoint, _JsonReader())
 
     async def receive_message(self, **parameters: Any) -> Mapping[str, Any]:
         """Messages, their binary attributes decoded."""
-        answer = await self._call("ReceiveMessage", parameters)
-        with reading_answer():
-            for message in answer.get("Messages") or ():
+        response = await self._call("ReceiveMessage", parameters)
+        with reading_response():
+            for message in response.get("Messages") or ():
                 for attribute in (message.get("MessageAttributes") or {}).values():
                     if "BinaryValue" in attribute:
                         attribute["BinaryValue"] = base64.b64decode(attribute["BinaryValue"])
-        return answer
+        return response
 
     async def delete_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:  # noqa: N803 - SQS's names
         """The entries that SQS deleted and those that failed."""
@@ -52,13 +53,13 @@ class SqsHttp:
 class _JsonReader:
     def read(self, content: bytes) -> dict[str, Any] | None:
         try:
-            answer = orjson.loads(content or b"{}")
+            response = orjson.loads(content or b"{}")
         except orjson.JSONDecodeError:
             return None
-        return answer if isinstance(answer, dict) else None
+        return response if isinstance(response, dict) else None
 
-    def fault(self, headers: Mapping[str, str], answer: dict[str, Any]) -> tuple[str, str]:
-        # Like botocore: the code of SQS' query protocol goes first where the answer has it.
+    def error(self, headers: Mapping[str, str], response: dict[str, Any]) -> tuple[str, str]:
+        # As in botocore, the code of SQS's query protocol takes precedence if the response has it.
         query_code = headers.get("x-amzn-query-error", "").partition(";")[0]
-        code = query_code or str(answer.get("__type", "")).rpartition("#")[2]
-        return code, str(answer.get("message") or answer.get("Message") or "")
+        code = query_code or str(response.get("__type", "")).rpartition("#")[2]
+        return code, str(response.get("message") or response.get("Message") or "")

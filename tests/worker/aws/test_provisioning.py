@@ -66,11 +66,11 @@ async def test_the_topics_may_send_and_other_statements_of_the_policy_stay(aws: 
 @pytest.mark.parametrize(
     ("answers", "says"),
     [
-        (["{}"], "SQS GetQueueUrl: the answer has no QueueUrl"),
-        (['{"QueueUrl": "http://127.0.0.1:1/1/dead"}', "{}"], "SQS GetQueueAttributes: the answer has no Attributes"),
+        (["{}"], "SQS GetQueueUrl: the response has no QueueUrl"),
+        (['{"QueueUrl": "http://127.0.0.1:1/1/dead"}', "{}"], "SQS GetQueueAttributes: the response has no Attributes"),
         (
             ['{"QueueUrl": "http://127.0.0.1:1/1/dead"}', '{"Attributes": {"MessageRetentionPeriod": "1209600"}}'],
-            "SQS GetQueueAttributes: the answer has no QueueArn",
+            "SQS GetQueueAttributes: the response has no QueueArn",
         ),
     ],
 )

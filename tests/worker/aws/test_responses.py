@@ -9,7 +9,7 @@ import pytest
 from tests.worker.aws.scripted_service import Answer, Script, scripted
 from worker.aws.clients import sns_client, sqs_client
 from worker.aws.errors import translated_errors
-from worker.aws.responses import reading_answer
+from worker.aws.responses import reading_response
 from worker.aws.sns import SnsTopics
 from worker.aws.sns_http import SnsHttp
 from worker.aws.sqs import SqsQueue, read_queue_attributes
@@ -185,5 +185,5 @@ async def test_a_refusal_without_an_aws_code_is_the_service_being_away(transport
 def test_the_same_exceptions_outside_of_an_answer_are_defects(fault: Exception) -> None:
     with pytest.raises(type(fault), match="ours"), translated_errors("working", QueueAway):
         raise fault
-    with pytest.raises(QueueAway, match="ours"), translated_errors("working", QueueAway), reading_answer():
+    with pytest.raises(QueueAway, match="ours"), translated_errors("working", QueueAway), reading_response():
         raise fault
