@@ -177,6 +177,13 @@ def test_a_table_of_codes_has_them_all(head: str, codes: type[RejectionCode | Re
     assert [named(row[0])[0] for row in cells("events", head)] == [code.value for code in codes]
 
 
+def test_the_dead_letters_table_names_the_files_that_set_each_code() -> None:
+    texts = {path.name: path.read_text() for path in (ROOT / "handlers" / "events").glob("*.py")}
+    for code, _, files in cells("events", "| `error_code` | when | set in `handlers/events/` by |"):
+        setting = {name for name, text in texts.items() if f"RejectionCode.{named(code)[0]}" in text}
+        assert {name for name in named(files) if name.endswith(".py")} == setting
+
+
 class TestTheStructure:
     def test_an_import_that_a_longer_way_implies_is_not_drawn(self) -> None:
         imports = {"a": frozenset("bc"), "b": frozenset("c"), "c": frozenset[str]()}
