@@ -8,7 +8,7 @@ The room knows nothing of SQS, MongoDB, asyncio, logging or the clock (docs/rule
 | `rules_reverse`, `rules_forward` | table A and table B |
 | `rule` | the write that a rule yields |
 | `gates` | the conditions before any rule |
-| `policy_legacy`, `policy_causal` | which rules are asked, and which of their writes count |
+| `policy_legacy`, `policy_causal` | which rules may fire, and which of their writes count |
 | `decision` | the result of deciding a pair |
 | `evidence` | which side wrote a field last |
 | `state`, `revision_runs` | the sync state of a pair, and its observed revisions |

@@ -1,4 +1,5 @@
-"""The audit record as data: one a handled event, with the decision and its reasons (docs/events.md, *The audit line*).
+"""The audit record as data: one per handled event, with the decision and its reasons (docs/events.md, *The audit
+line*).
 
 The log adds the line's envelope (`hostname`, `pid`, `time`, …).
 """
@@ -30,13 +31,13 @@ class AuditOutcome(StrEnum):
 class AuditRecord(Struct, frozen=True, kw_only=True):
     """One event's record. Revisions are as read. `lag_ms` is the time from `publishedAt` to the decision.
 
-    `event` None: a poll asked. `trigger` None: the event is of neither side. `shadow`: the decision of policy `causal`,
-    where it differs from the decision of `legacy` that was applied.
+    `event` None: the gap poll triggered the decision. `trigger` None: the event is of neither side. `shadow`: the
+    decision of policy `causal`, where it differs from the decision of `legacy` that was applied.
     """
 
     event: Mapping[str, Any] | None
     outcome: AuditOutcome
-    trigger: Literal["conversation", "work-item", "gap", "sweep"] | None
+    trigger: Literal["conversation", "work-item", "gap"] | None
     policy: Policy
     reasons: tuple[Reason, ...]
     conversation_id: str | None

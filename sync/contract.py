@@ -50,7 +50,8 @@ class FieldHistory(Struct, frozen=True, kw_only=True):
         """The history after an outside write of these fields; `values` are the conversation's after it."""
         names = set(fields)
         if "status" in names:
-            # One attribute holds both: a writer of the one has seen the other.
+            # The conversation stores `status` and `paused` in one attribute, so a write of `status` also writes
+            # `paused`.
             names.add("paused")
         writes = {name: LastWrite(rev=rev, value=values[name]) for name in names}
         return replace(self, conversation={**self.conversation, **writes})
@@ -131,7 +132,7 @@ def violations(
         carried_back = name in a_fields and owner is not _Owner.CONVERSATION
         carried_on = name in b_fields and owner is not _Owner.WORK_ITEM
         if name == "paused" and conversation.status is ConversationStatus.DONE:
-            # One attribute holds both: a conversation that is done is not snoozed any more.
+            # The conversation stores both in one attribute: a conversation that is done is no longer snoozed.
             continue
         if owner is _Owner.CONVERSATION and wrote and values[name] not in (wrote.value, *wrote.superseding_values):
             broken.append(Violation(point=NOTHING_LOST, field=name, expected=wrote.value, found=values[name]))
@@ -156,13 +157,14 @@ def _owner(history: FieldHistory, name: Field, conversation: Conversation) -> _O
     if by_conversation is None:
         return _Owner.WORK_ITEM
     if by_item.known_conversation_rev is None:
-        # The write counts as knowing what the last decision knew, which depends on the order of deliveries.
+        # The event does not name a known revision. The sync then assumes that of its last decision, which depends on
+        # delivery order, so either side may own the field.
         return _Owner.EITHER
     return _Owner.WORK_ITEM if by_item.known_conversation_rev >= by_conversation.rev else _Owner.CONVERSATION
 
 
 def _stands(wrote: LastWrite, name: Field, conversation: Conversation, item: WorkItem) -> bool:
-    """Whether the work-item still has the written value. A completed work-item keeps only that it is completed."""
+    """Whether the work-item still has the written value; if either record is over, only `status` counts."""
     over = not item.active or conversation.deleted
     return (name != "status" and over) or work_item_values(item)[name] == wrote.value
 

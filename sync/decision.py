@@ -39,7 +39,7 @@ class Write(Struct, frozen=True, kw_only=True):
 
 
 def merged_fields(writes: Iterable[Write]) -> dict[str, Any]:
-    """The fields of all writes; of two writes that set the same key the later one stands."""
+    """The fields of all writes; if two writes set the same key, the value of the later one is kept."""
     fields: dict[str, Any] = {}
     for write in writes:
         fields.update(write.fields)
@@ -47,7 +47,7 @@ def merged_fields(writes: Iterable[Write]) -> dict[str, Any]:
 
 
 class SuppressedField(Struct, frozen=True, kw_only=True):
-    """A field that a rule asked to write and that policy `causal` left as it is; `legacy` suppresses none.
+    """A field for which a rule fired and which policy `causal` did not write; `legacy` suppresses none.
 
     `conversation_rev`: the conversation revision that last changed the field. `known_rev`: the conversation revision
     that the work-item's last write of the field knew.
@@ -97,7 +97,7 @@ class Decision(Struct, frozen=True, kw_only=True):
 class PairDecision(Struct, frozen=True, kw_only=True):
     """The result of deciding one pair; nothing is written yet.
 
-    `command`: the commands' result for `decision.work_item_fields`, None where the commands were not asked. `state`:
+    `command`: the commands' result for `decision.work_item_fields`, None if no update was sent to them. `state`:
     the sync state once the decision is applied.
     """
 

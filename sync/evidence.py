@@ -1,7 +1,7 @@
 """Evidence: which side wrote a shared field last, and which conversation revision that write knew. Pure.
 
-Policy `causal` asks it before any rule may write (docs/rules.md, *Who is newer*, *Waiting, and the
-gap poll*, *First sight*).
+Policy `causal` lets a rule write a field only if the evidence says that the rule's side is newer (docs/rules.md, *Who
+is newer*, *Waiting, and the gap poll*, *First sight*).
 """
 
 from enum import Enum
@@ -18,18 +18,20 @@ from sync.state import SyncState, for_pair, shared_values
 
 
 class NewerSide(Enum):
-    """The side whose value of a field stands. `UNDECIDED`: an unobserved revision may decide it, so the field waits."""
+    """The side whose value of a field is kept. `UNDECIDED`: an unobserved revision may decide, so the field waits."""
 
     CONVERSATION = "conversation"
     WORK_ITEM = "work-item"
-    UNDECIDED = "waits"
+    UNDECIDED = "undecided"
 
 
 class TriggerEvents(Struct, frozen=True, kw_only=True):
-    """The event that asks the rules, or several of one side in one batch: `side` and `rev` are the newest event's.
+    """The events of one side in a batch that cause a decision. `side` is that side; `rev` is the newest event's
+    revision.
 
-    `declared_fields`: the fields that the conversation's events changed, or that the work-item's events wrote while
-    saying which conversation revision they knew.
+    `declared_fields`: the fields for which the events themselves show which side is newer. For conversation events
+    these are the changed fields; for work-item events, the changed fields of events that name a known conversation
+    revision.
     """
 
     side: Side
@@ -38,7 +40,7 @@ class TriggerEvents(Struct, frozen=True, kw_only=True):
 
 
 class OldDocuments(Struct, frozen=True, kw_only=True):
-    """Whether each document is old news: not written for so long that none of its events is still on its way."""
+    """For each document: True if its last write is so old that none of its events can still be in flight."""
 
     conversation: bool = False
     work_item: bool = False
@@ -47,8 +49,7 @@ class OldDocuments(Struct, frozen=True, kw_only=True):
 class Evidence(Struct, frozen=True, kw_only=True):
     """A pair as read, with everything that is known of its writes.
 
-    `state` is the sync state that is kept, whatever the decision. `basis` is the state this one decision goes by: it
-    holds assumptions that are not kept.
+    `state`: the sync state to store. `basis`: `state` plus assumptions for this decision; never stored.
     """
 
     state: SyncState
@@ -58,17 +59,20 @@ class Evidence(Struct, frozen=True, kw_only=True):
     old: OldDocuments
 
     def newer_side(self, name: Field) -> NewerSide:
-        """The side whose value of the field stands. `paused` and a deletion are always the conversation's."""
+        """The side whose value of the field is kept.
+
+        For `paused`, and for `status` of a deleted conversation, always CONVERSATION.
+        """
         if name == "paused" or (name == "status" and self.conversation.deleted):
             return NewerSide.CONVERSATION
-        basis, known = self.basis, self.basis.known.get(name, 0)
+        basis, known_rev = self.basis, self.basis.known.get(name, 0)
         unobserved_from = basis.known_at.get(name, 0) + 1
         if not self.old.work_item and not covers(basis.work_item_observed, unobserved_from, self.item.rev):
             # An unobserved write of the work-item may have known a later conversation revision.
             return NewerSide.UNDECIDED
-        if basis.changed.get(name, 0) > known:
+        if basis.changed.get(name, 0) > known_rev:
             return NewerSide.CONVERSATION
-        if self.old.conversation or covers(basis.conversation_observed, known + 1, self.conversation.rev):
+        if self.old.conversation or covers(basis.conversation_observed, known_rev + 1, self.conversation.rev):
             return NewerSide.WORK_ITEM
         return NewerSide.UNDECIDED
 
@@ -76,14 +80,17 @@ class Evidence(Struct, frozen=True, kw_only=True):
 def evidence_of(
     state: SyncState, conversation: Conversation, item: WorkItem, *, old: OldDocuments, trigger: TriggerEvents | None
 ) -> Evidence:
-    """The evidence for one decision. `trigger` None: no event asks (the gap poll, or an event that only releases a
-    waiting field)."""
+    """The evidence for one decision. `state` must already have observed all events of the batch.
+
+    `trigger` None: the gap poll triggers the decision, or a sync's event that can only end a field's waiting.
+    """
     state = for_pair(state, item)
     if old.conversation:
         state = replace(state, changed={**state.changed, **_unannounced_changes(state, conversation)})
     basis = state
     if state.work_item != item.id:
-        # The state is of a later work-item: nothing is known of this one.
+        # The state describes a later work-item and knows nothing of this one. `reconciled` keeps the first-sight rule
+        # from applying: this work-item is not new.
         basis = replace(basis, work_item_observed=(), known={}, known_at={}, reconciled=True)
     if old.conversation:
         basis = replace(basis, changed={**basis.changed, **_never_viewed(basis, conversation)})
@@ -93,14 +100,16 @@ def evidence_of(
 
 
 def _unannounced_changes(state: SyncState, conversation: Conversation) -> dict[Field, int]:
-    """A value that differs from the one viewed last, without an event, counts as changed at the stored revision."""
+    """The fields whose stored value differs from the last viewed value, each with the stored revision: they changed
+    without an event."""
     values = shared_values(conversation)
     return {name: conversation.rev for name, viewed in state.view.items() if viewed.value != values[name]}
 
 
 def _never_viewed(state: SyncState, conversation: Conversation) -> dict[Field, int]:
-    """A field that was never viewed counts as changed at the stored revision, unless every revision that the
-    work-item's write did not know was observed: the conversation is the source of truth."""
+    """The fields never viewed whose history has a gap: at least one conversation revision after the work-item's known
+    revision was not observed. Each counts as changed at the stored revision, because the conversation is the source of
+    truth."""
     return {
         name: conversation.rev
         for name in FIELDS
@@ -114,7 +123,7 @@ def _other_is_old(side: Side, old: OldDocuments) -> bool:
 
 
 def _at_first_sight(state: SyncState, conversation: Conversation, trigger: TriggerEvents) -> SyncState:
-    """The state in which every undeclared field goes the event's own way, as in policy `legacy`."""
+    """The state in which every undeclared field was last written by the trigger's side, as policy `legacy` assumes."""
     undeclared = [name for name in FIELDS if name not in trigger.declared_fields]
     match trigger.side:
         case "conversation":

@@ -1,8 +1,8 @@
 """Policy `causal`: both rule tables on one pair, each field only where its side is newer (docs/rules.md, *Policy
 `causal`*). Pure.
 
-Table B goes first, through the commands. Table A is then asked about the work-item as the commands leave it: a queue
-that is synced forward can make an unassigned ivr work-item queued, and only then A3 applies.
+Table B goes first, through the commands. Table A then compares the work-item as the commands leave it: a queue that is
+synced forward can make an unassigned ivr work-item queued, and only then A3 fires.
 """
 
 from collections.abc import Iterable, Mapping
@@ -110,7 +110,7 @@ def _writes_of(side: NewerSide, fired: Iterable[Write], newer: Mapping[Field, Ne
 def _suppressed(
     evidence: Evidence, held_back: Iterable[Write], newer: Mapping[Field, NewerSide]
 ) -> tuple[SuppressedField, ...]:
-    """One entry a field, however many rules fired for the field."""
+    """One entry per field, even if two rules fired for the field."""
     fields = {write.field for write in held_back}
     return tuple(
         SuppressedField(

@@ -1,8 +1,8 @@
 """Policy `legacy`: the event's own direction only, on the pair as it is stored now (docs/rules.md, *Policy
 `legacy`*). Pure.
 
-A conversation's event asks table B, a work-item's event asks table A. The sync state is kept and not asked, so that a
-team can switch policies at any time.
+A conversation's event applies table B, a work-item's event applies table A. The sync state is kept but not used, so
+that a team can switch policies at any time.
 """
 
 from datetime import datetime
@@ -70,7 +70,7 @@ def legacy_decision(
     is_sync: bool = False,
     supported: bool = True,
 ) -> Decision:
-    """The gates' and the rules' decision, before the commands are asked. `rev` None: a question without an event."""
+    """The decision of the gates and the rules, before the commands run. `rev` None: a question without an event."""
     closed = first_closed_gate(
         supported=supported,
         is_sync=is_sync,

@@ -6,7 +6,8 @@ RevisionRuns = tuple[tuple[int, int], ...]
 """First and last revision of each run, ascending."""
 
 RUNS_MAX: Final = 64
-"""More runs are not kept: the lowest gap is closed (docs/rules.md, *The sync state*)."""
+"""A document keeps at most so many runs: beyond them the lowest gap is closed, and the revisions in it count as
+observed (docs/rules.md, *The sync state*)."""
 
 
 def with_revision(runs: RevisionRuns, rev: int) -> RevisionRuns:

@@ -13,8 +13,7 @@
 | B9 | status | deleted | active | `status: completed`, and nothing else |
 | B10 (causal) | ended | open, not ended | wrap-up | `resume: true` |
 
-All fields go into one update, which the commands carry out together. Where B6 and B7 both write the status, completed
-stands. Source: docs/rules.md, *Table B*.
+All fields go into one update, which the commands execute together. Source: docs/rules.md, *Table B*.
 """
 
 from collections.abc import Mapping
@@ -28,7 +27,7 @@ from sync.gates import Policy
 
 
 def work_item_writes(conversation: Conversation, item: WorkItem, policy: Policy) -> tuple[Write, ...]:
-    """The writes of the rules B1–B10 that fire, at most one a field. A completed work-item takes none."""
+    """The writes of the rules B1–B10 that fire, at most one per field; none for a completed work-item."""
     if not item.active:
         return ()
     if conversation.deleted:
@@ -38,7 +37,6 @@ def work_item_writes(conversation: Conversation, item: WorkItem, policy: Policy)
         _queue(conversation, item, policy),
         _paused(conversation, item),
         _ended(conversation, item, policy),
-        # Last, so that completed stands over B7's wrap-up.
         _status(conversation),
     )
     return tuple(filter(None, fired))

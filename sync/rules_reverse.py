@@ -9,7 +9,7 @@
 | A5 | queue | has queue q | has another queue or none | `queue: {id: q}` |
 | A6 | queue | has no queue | has a queue | `queue: {id: null}` |
 
-For a completed W only A1 is asked; a deleted C takes no write. No rule sets `ended: false`, none writes `paused`.
+For a completed W only A1 can fire; for a deleted C no rule fires. No rule sets `ended: false`, none writes `paused`.
 Policy `causal` decides the direction of each field first, so its rules may be wider. Source: docs/rules.md, *Table A*.
 """
 
@@ -24,7 +24,7 @@ from sync.gates import Policy
 
 
 def conversation_writes(conversation: Conversation, item: WorkItem, policy: Policy) -> tuple[Write, ...]:
-    """The writes of the rules A1–A6 that fire, at most one a field."""
+    """The writes of the rules A1–A6 that fire, at most one per field."""
     if conversation.deleted:
         return ()
     if not item.active:

@@ -1,9 +1,10 @@
 """The sync state of one pair: the observed revisions, and for each field the last write and what that write knew.
 Pure.
 
-Observing commutes and is idempotent: events in any order, each any number of times, lead to the same state. Policy
-`legacy` keeps the state and does not ask it, so that a team can switch policies at any time (docs/rules.md, *The
-sync state*).
+Observing is idempotent and commutes: events in any order, each any number of times, lead to the same state. The one
+exception is a document with more than `RUNS_MAX` runs of observed revisions: its lowest gap is closed, and which gap
+that is depends on the order (`revision_runs.py`). Policy `legacy` keeps the state without using it, so that a team can
+switch policies at any time (docs/rules.md, *The sync state*).
 """
 
 from collections.abc import Collection, Mapping
@@ -29,16 +30,16 @@ class ViewedValue(Struct, frozen=True, kw_only=True):
 class SyncState(Struct, frozen=True, kw_only=True):
     """One document of `sync_states`; `version` 0: not stored yet. A field missing in a mapping counts as 0.
 
-    - `…_observed`: the revisions whose events were observed, or that the sync wrote itself.
+    - `…_observed`: the revisions whose events were observed, or that this worker wrote.
     - `…_rev`: the highest revision known to have been stored; a lower one in the store means a restored database.
-    - `reconciled`: the rules were asked about this pair before.
+    - `reconciled`: this pair was decided before.
     - `view`: the last known value of each field of the conversation.
     - `changed`: the conversation revision that last changed the field.
     - `known`: the conversation revision that the work-item's last write of the field knew; `known_at`: that write's
       revision.
-    - `waiting_since`: since when a field waits for an event, None where none does.
+    - `waiting_since`: since when a field waits for an event; None if no field waits.
     - `deleted_rev`: the revision at which the conversation was deleted.
-    - `finished_at`: when the pair was first seen to be finished, None while one of the two is worked on.
+    - `finished_at`: when the pair was first seen finished (`with_stored_revisions`); None while it is not.
     """
 
     version: int = 0
@@ -125,8 +126,8 @@ def after_reconcile(
 
     `fired`: the fields for which a rule fired. `undecided`: the fields whose newer side is not known.
 
-    - A revision that the sync wrote counts as observed. A revision that was only read does not: its event is still to
-      come.
+    - A revision that the sync wrote counts as observed. A revision that was only read does not: its event has not
+      arrived.
     - Where both sides agree on a field, the work-item knows the conversation's revision. Where they differ, `known` and
       `changed` stay, so the newer side stays the newer one.
     - An undecided field for which a rule fired waits while the sides differ.
@@ -206,10 +207,10 @@ def agreed_fields(conversation: Conversation, item: WorkItem) -> frozenset[Field
     closed = (status is ConversationStatus.DONE) is (item.status is Status.COMPLETED)
     ended = conversation.ended is (item.status is Status.WRAP_UP)
     paused = (status is ConversationStatus.SNOOZED) is item.paused
-    if assignee and queue and closed and ended and paused:
+    agrees = (assignee, queue, closed, ended, paused)
+    if agrees == _ALL_AGREE:
         return _EVERY
-    agreed = zip(FIELDS, (assignee, queue, closed, ended, paused), strict=True)
-    return frozenset([name for name, same in agreed if same])
+    return frozenset([name for name, same in zip(FIELDS, agrees, strict=True) if same])
 
 
 def shared_values(conversation: Conversation) -> dict[Field, Any]:
@@ -273,3 +274,4 @@ def _with(state: SyncState, **changes: Any) -> SyncState:
 
 
 _EVERY: Final = frozenset(FIELDS)
+_ALL_AGREE: Final = (True,) * len(FIELDS)

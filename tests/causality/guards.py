@@ -43,7 +43,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
     ),
     "waiting for the conversation": Guard(
         file="sync/evidence.py",
-        text="if self.old.conversation or covers(basis.conversation_observed, known + 1, self.conversation.rev):",
+        text="if self.old.conversation or covers(basis.conversation_observed, known_rev + 1, self.conversation.rev):",
         without="if True:",
     ),
     "wake-up by a late event": Guard(

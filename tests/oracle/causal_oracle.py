@@ -21,7 +21,7 @@ FIELD_OF = {
 SUPPRESSED_AS = {
     "conversation": "CONVERSATION_IS_NEWER",
     "work-item": "WORK_ITEM_IS_NEWER",
-    "waits": "FIELD_WAITS",
+    "undecided": "FIELD_WAITS",
 }
 
 Fired = list[tuple[str, Json]]
@@ -86,7 +86,7 @@ def reconcile(c: Json, w: Json, newer: dict[str, str], changed: dict[str, int], 
     ]
     if not written_a and not written_b:
         differing = {FIELD_OF[rule] for rule, _ in (*asked_a, *asked_b)}
-        all_wait = bool(differing) and all(newer[field] == "waits" for field in differing)
+        all_wait = bool(differing) and all(newer[field] == "undecided" for field in differing)
         return skipped("AWAITING_EARLIER_EVENT" if all_wait else "IN_SYNC", suppressed)
     return {
         "outcome": "applied",
