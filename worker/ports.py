@@ -33,7 +33,7 @@ class AwsEndpoint(Struct, frozen=True, kw_only=True):
 
 
 class RefusedEntry(Struct, frozen=True, kw_only=True):
-    """One entry that AWS did not take. `final` means that AWS will refuse the same entry at every later try."""
+    """One entry that AWS refused. `final` means that AWS will refuse the same entry at every later try."""
 
     code: str
     reason: str
@@ -240,5 +240,5 @@ class QueueLateness(Protocol):
     """How late events reach the worker."""
 
     def current(self) -> timedelta | None:
-        """The greatest recent lateness; None while the queue does not answer."""
+        """The greatest recent lateness; None while the queue does not respond."""
         ...

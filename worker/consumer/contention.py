@@ -1,7 +1,7 @@
-"""Contention: conversations of a lane that met another writer are retried beside the lane, which goes on meanwhile.
+"""Contention: retries the conversations of a lane that met another writer, while the lane handles its next batches.
 
-Messages that must keep their order form a conflict group. A message that arrives for a conflict group waits until the
-group is finished: a later message of the same conversation and, on a FIFO queue, of the same message group.
+Entries that must keep their order form a conflict group: the entries of one conversation and, on a FIFO queue, of one
+message group. While a conflict group is retried, a later entry with one of its ordering keys waits in the lane.
 `handlers/batch_handler.py` decides how one conversation is retried.
 """
 
@@ -17,14 +17,15 @@ from worker.consumer.lane_context import LaneContext, LaneEntry
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected, log_unexpected
 
 _GROUPS_MAX: Final = 4
-"""Conflict groups of one lane that are retried at a time."""
+"""The conflict groups of one lane that are retried at the same time."""
 
 
 class Contention:
     """The conflict groups of one lane.
 
-    `held_keys` are the ordering keys of all groups that are retried: an entry with one of them must wait. `finish`
-    settles entries whose events have an ending. `on_released` is called when a group is finished and its keys are free.
+    `held_keys` are the ordering keys of all conflict groups that are being retried: an entry with one of them must
+    wait. `finish` settles entries whose events have an ending. `on_released` is called after a conflict group has
+    finished and its keys were removed from `held_keys`.
     """
 
     def __init__(
@@ -41,28 +42,34 @@ class Contention:
         self.held_keys: set[str] = set()
 
     def start(self, entries: Sequence[LaneEntry], batch: EventBatch, tasks: asyncio.TaskGroup) -> None:
-        """Retry the unfinished entries of a batch, one task a conflict group. The endings go into `batch`."""
+        """Retry the unfinished entries of a batch, with one task per conflict group. Adds the endings to `batch`."""
         fifo = self._context.fifo
-        for keys in self._conflict_groups(entries):
+        for keys in self._conflict_group_keys(entries):
             self.held_keys |= keys
-            group = [entry for entry in entries if not keys.isdisjoint(entry.ordering_keys(fifo=fifo))]
-            tasks.create_task(self._retry_group(group, keys, batch))
+            conflict_group = [entry for entry in entries if not keys.isdisjoint(entry.ordering_keys(fifo=fifo))]
+            tasks.create_task(self._retry_conflict_group(conflict_group, keys, batch))
 
-    def _conflict_groups(self, entries: Iterable[LaneEntry]) -> list[frozenset[str]]:
-        """The ordering keys of each conflict group. Two entries are in one group if they share a key, directly or
-        through other entries; a group mostly is one conversation."""
-        groups: list[frozenset[str]] = []
+    def _conflict_group_keys(self, entries: Iterable[LaneEntry]) -> list[frozenset[str]]:
+        """The ordering keys of each conflict group.
+
+        Two entries are in one conflict group if they share a key, or if a chain of other entries links them. Most
+        conflict groups are one conversation.
+        """
+        key_sets: list[frozenset[str]] = []
         for entry in entries:
             keys = entry.ordering_keys(fifo=self._context.fifo)
-            joined = [group for group in groups if not group.isdisjoint(keys)]
-            groups = [group for group in groups if group.isdisjoint(keys)]
-            groups.append(keys.union(*joined))
-        return groups
+            joined = [key_set for key_set in key_sets if not key_set.isdisjoint(keys)]
+            key_sets = [key_set for key_set in key_sets if key_set.isdisjoint(keys)]
+            key_sets.append(keys.union(*joined))
+        return key_sets
 
-    async def _retry_group(self, group: Sequence[LaneEntry], keys: frozenset[str], batch: EventBatch) -> None:
-        """Retry the conversations of a group in order, one at a time; each entry is finished as soon as it may be."""
+    async def _retry_conflict_group(
+        self, conflict_group: Sequence[LaneEntry], keys: frozenset[str], batch: EventBatch
+    ) -> None:
+        """Retry the conversations of a conflict group in order, one at a time, and finish each entry as soon as its
+        order allows."""
         async with self._slots:
-            left = group
+            left = conflict_group
             while events := _first_open_events(left, batch):
                 batch.end(await self._retry(events))
                 finished, left = split_finished(left, batch, fifo=self._context.fifo)
@@ -83,31 +90,31 @@ class Contention:
 def split_finished(
     entries: Iterable[LaneEntry], batch: EventBatch, *, fifo: bool
 ) -> tuple[list[LaneEntry], list[LaneEntry]]:
-    """The entries that can be settled now, and the rest.
+    """Split `entries`, in queue order, into those that can be settled now and the rest.
 
-    An entry can be settled if its event has an ending, or if it holds no event. In a FIFO group, an entry waits behind
-    an earlier one that waits; and once an earlier one goes back, every later one can be settled, with or without an
-    ending, because it goes back too.
+    An entry can be settled if its event has an ending, or if it holds no event. Within a FIFO message group, an entry
+    waits while an earlier entry waits. After an earlier entry ends with `Retry`, every later entry of the message group
+    can be settled, because the settler returns it to the queue too.
     """
-    groups_back: set[str] = set()
-    groups_waiting: set[str] = set()
+    returned_groups: set[str] = set()
+    waiting_groups: set[str] = set()
     finished: list[LaneEntry] = []
     left: list[LaneEntry] = []
     for entry in entries:
-        group = entry.message.group if fifo else None
+        message_group = entry.message.group if fifo else None
         ending = batch.ending(entry.parsed)
         is_open = ending is None and isinstance(entry.parsed, Event)
-        waits = group not in groups_back and (is_open or group in groups_waiting)
+        waits = message_group not in returned_groups and (is_open or message_group in waiting_groups)
         (left if waits else finished).append(entry)
-        if group is not None and waits:
-            groups_waiting.add(group)
-        elif group is not None and ending is not None and isinstance(ending.outcome, Retry):
-            groups_back.add(group)
+        if message_group is not None and waits:
+            waiting_groups.add(message_group)
+        elif message_group is not None and ending is not None and isinstance(ending.outcome, Retry):
+            returned_groups.add(message_group)
     return finished, left
 
 
 def _first_open_events(entries: Iterable[LaneEntry], batch: EventBatch) -> list[Event]:
-    """The events without an ending of the first conversation that has one."""
+    """The open events (without an ending) of the first conversation that has any."""
     events = [
         entry.parsed for entry in entries if isinstance(entry.parsed, Event) and batch.ending(entry.parsed) is None
     ]

@@ -1,9 +1,9 @@
 """Dead letters: a poisoned message with its body unchanged and the reason in attributes (docs/events.md, *Dead
 letters*).
 
-The reason is shortened to fit beside the body. If the body leaves no room at all, the letter has no attributes, and
-only the log holds the reason. The message's own attributes are copied while there is room, so that a redriven message
-is what it was.
+The reason is shortened to fit beside the body. If the body leaves no room for it, the letter has no attributes, and
+only the log holds the reason. The message's own attributes are copied as far as they fit, so that a redrive restores
+the message with them.
 """
 
 import re
@@ -18,10 +18,10 @@ from worker.ports import DeadLetter, Message, QueueAttributes, size_bytes
 
 REASON_BYTES_MAX: Final = 1_024
 ATTRIBUTES_MAX: Final = 10
-"""Attributes of one message that SQS takes."""
+"""SQS accepts at most so many attributes per message."""
 
 _REFUSED_BY_SQS: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters outside the set that SQS takes:
+"""Characters outside the set that SQS accepts:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
 
 

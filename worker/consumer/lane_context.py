@@ -41,8 +41,10 @@ class EventHandler(Protocol):
     """Handles a lane's events (`handlers/batch_handler.py`)."""
 
     async def handle_batch(self, batch: EventBatch) -> None:
-        """End each open event, save those whose conversation meets another writer. Raises StoreAway: hand the same
-        batch in again."""
+        """Add an ending to each open event of the batch, except where its conversation met another writer.
+
+        After StoreAway, call it again with the same batch.
+        """
         ...
 
     async def handle_contended(self, events: Sequence[Event]) -> list[HandledEvent]:
@@ -54,7 +56,7 @@ class MessageSettler(Protocol):
     """Settles a lane's messages (`settlement.py`)."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> frozenset[str]:
-        """Settle the messages; returns the FIFO groups of which a message went back."""
+        """Settle the messages; returns the FIFO message groups of which a message was returned to the queue."""
         ...
 
 

@@ -2,8 +2,8 @@
 announcements on.
 
 A conversation that meets another writer is retried beside its lane (`contention.py`). While the store is away, a lane
-repeats its batch. If the batch meets an unexpected error, the lane splits it by conversation, and only the messages of
-the conversation with the error go back.
+repeats its batch. If the batch meets an unexpected error, the lane splits it by conversation, and returns only the
+messages of the conversation with the error to the queue.
 """
 
 import asyncio
@@ -98,7 +98,7 @@ class Lane:
         await self._finish(finished, batch)
 
     def _note_lateness(self, entries: Sequence[LaneEntry]) -> None:
-        # First deliveries only: a redelivered event is late because the worker sent it back, not because of the queue.
+        # First deliveries only: a redelivered event is late because the worker returned it, not because of the queue.
         first_deliveries = (entry.parsed for entry in entries if entry.message.receive_count == 1)
         events = (parsed for parsed in first_deliveries if isinstance(parsed, Event))
         self._context.lateness.note_lateness(lateness(events, self._runtime.clock.now()))
@@ -125,7 +125,7 @@ class Lane:
             batch.end(part.handled)
 
     async def _finish(self, entries: Sequence[LaneEntry], batch: EventBatch) -> None:
-        """Log, settle and announce entries. An event without an ending goes back."""
+        """Log, settle and announce entries. The message of an event without an ending is returned to the queue."""
         context, telemetry = self._context, self._runtime.telemetry
         endings = (batch.ending(entry.parsed) for entry in entries)
         handled = [ending for ending in endings if ending is not None]
@@ -134,8 +134,8 @@ class Lane:
         log_handled(handled, telemetry)
         unsupported = [entry.parsed for entry in entries if isinstance(entry.parsed, UnsupportedEvent)]
         log_unsupported(unsupported, context.policy, telemetry)
-        groups_back = await context.settler.settle([self._settlement(entry, batch) for entry in entries])
-        await self._send_followers_back(groups_back)
+        returned_groups = await context.settler.settle([self._settlement(entry, batch) for entry in entries])
+        await self._return_waiting_followers(returned_groups)
         context.announcer.offer([announcement for ending in handled for announcement in ending.announcements])
         self._runtime.health.note_progress()
 
@@ -158,16 +158,16 @@ class Lane:
                 assert_never(entry.parsed)
         return Settlement(message=entry.message, outcome=outcome, event=entry.name)
 
-    async def _send_followers_back(self, groups: frozenset[str]) -> None:
-        """On a FIFO queue, send the waiting entries of these groups back: an earlier message of the group went back,
-        and none may overtake it."""
+    async def _return_waiting_followers(self, groups: frozenset[str]) -> None:
+        """Return the waiting entries of these FIFO message groups to the queue: none may overtake the earlier message
+        of its group that was returned."""
         if not groups:
             return
         followers = [entry for entry in self._waiting if entry.message.group in groups]
         self._waiting = deque(entry for entry in self._waiting if entry.message.group not in groups)
-        back = Retry(reason=ReturnReason.EARLIER_OF_GROUP_WENT_BACK)
+        retry = Retry(reason=ReturnReason.EARLIER_OF_GROUP_WENT_BACK)
         await self._context.settler.settle(
-            [Settlement(message=entry.message, outcome=back, event=entry.name) for entry in followers]
+            [Settlement(message=entry.message, outcome=retry, event=entry.name) for entry in followers]
         )
 
 
@@ -175,10 +175,11 @@ class Lanes:
     """`count` lanes for events that need the store, and two lanes for entries that do not; a batch holds up to
     `batch_max` entries.
 
-    A conversation always goes to the same lane, so that the process never conflicts with itself. The order of
-    unsupported events does not matter, nor, on a standard queue, that of events which announce this service's own
-    syncs. Both kinds share a lane, where they form large batches and do not wait for the store. Malformed messages have
-    a lane of their own: a dead-letter queue that refuses them delays no other message.
+    A conversation always goes to the same lane, so two lanes never conflict. The gap poll of the process works beside
+    the lanes and can conflict with one. The order of unsupported events does not matter, nor, on a standard queue, the
+    order of events that announce this service's own syncs. Both kinds share a lane, where they form large batches and
+    do not wait for the store. Malformed messages have a lane of their own: a dead-letter queue that refuses them delays
+    no other message.
     """
 
     def __init__(self, *, count: int, batch_max: int, context: LaneContext) -> None:

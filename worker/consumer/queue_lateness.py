@@ -1,6 +1,6 @@
-"""Queue lag: how late events reach the worker at present.
+"""Queue lateness: how late events reach the worker at present.
 
-The gap poll must not decide a pair without an event that still is in the queue. The lateness of the events received
+The gap poll must not decide a pair without an event that is still in the queue. The lateness of the events received
 within the last minute shows how far the queue is behind. While the queue does not answer, the lateness is unknown.
 """
 
@@ -14,23 +14,23 @@ _REMEMBERED_S: Final = 60
 
 
 class QueueLatenessTracker:
-    """One for the process: the receivers and the lanes report to it, and the gap poll reads it (`QueueLateness`)."""
+    """The port `QueueLateness`, one for the process. Receivers and lanes report to it, and the gap poll reads it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lateness = IN_TIME
         # Monotonic clock, seconds.
         self._noted_at: float | None = None
-        self._answered_at: float | None = None
+        self._responded_at: float | None = None
 
     def note_response(self) -> None:
-        """The queue answered a call to receive, with or without messages."""
+        """Note that the queue responded to a receive call, with or without messages."""
         now = self._clock.monotonic()
-        silence_s = 0.0 if self._answered_at is None else now - self._answered_at
+        silence_s = 0.0 if self._responded_at is None else now - self._responded_at
         if self._noted_at is not None and silence_s > _REMEMBERED_S:
             # The lateness from before the silence keeps the rest of its minute.
             self._noted_at += silence_s
-        self._answered_at = now
+        self._responded_at = now
 
     def note_lateness(self, late: timedelta) -> None:
         """Note the lateness of the latest event of a batch."""
@@ -38,8 +38,8 @@ class QueueLatenessTracker:
             self._lateness, self._noted_at = late, self._clock.monotonic()
 
     def current(self) -> timedelta | None:
-        """The greatest lateness of the last minute; None if the queue has not answered for a minute, or never yet."""
-        if self._answered_at is None or self._clock.monotonic() - self._answered_at > _REMEMBERED_S:
+        """The greatest lateness of the last minute; None if the queue has not responded for a minute, or never."""
+        if self._responded_at is None or self._clock.monotonic() - self._responded_at > _REMEMBERED_S:
             return None
         return self._remembered()
 

@@ -1,8 +1,8 @@
 """The receivers: take messages from the queue, read them as events, and put them into lanes.
 
 They pause while too many messages are in flight, while the store is away and, for a growing time, while SQS is away.
-To cancel a receiver is safe at any moment, but messages that SQS gave to a cancelled call come back only after the
-visibility timeout.
+A receiver may be cancelled at any time. SQS then redelivers the messages of the cancelled call after their visibility
+timeout.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from worker.runtime.unexpected import UnexpectedError, catch_unexpected
 from worker.telemetry.metrics import Metric
 
 FRESH_S: Final = 1.0
-"""A call to receive that has taken no longer may still return messages that waited in the queue."""
+"""A receive call younger than this may still return messages that waited in the queue when it began."""
 
 
 class ReceiverContext(Struct, frozen=True, kw_only=True):
@@ -63,10 +63,10 @@ class Receivers:
                 tasks.create_task(self._receive_forever())
 
     async def stop(self) -> None:
-        """Start no more calls, and return when `run` may be cancelled without losing time.
+        """Start no more receive calls and wait for those younger than `FRESH_S`; `run` may be cancelled afterwards.
 
-        A call that has just begun may hold messages, which a cancellation would hide for a whole visibility timeout. A
-        call that is older than `FRESH_S` has found the queue empty.
+        A cancelled call that holds messages hides them for a whole visibility timeout. A call older than `FRESH_S` has
+        found the queue empty. Returns after `FRESH_S` seconds at the latest.
         """
         self._stopping = True
         now = self._runtime.clock.monotonic()
@@ -106,7 +106,7 @@ class Receivers:
             received = await self._context.queue.receive(wait_s=LONG_POLL_S)
         finally:
             await self._context.in_flight.add(received, reserved=SQS_ENTRIES_MAX)
-        self._note_answer()
+        self._note_response()
         if received:
             self._runtime.telemetry.metrics.count(Metric.RECEIVED, len(received))
             for entry in await self._entries(received):
@@ -118,7 +118,7 @@ class Receivers:
             return entries
         if len(received) == 1:
             return [LaneEntry(message=received[0], parsed=entries)]
-        # Each message alone, so that only the message with the fault goes back.
+        # Each message alone, so that only the message with the error is returned to the queue.
         return [entry for message in received for entry in await self._entries([message])]
 
     async def _read(self, received: Sequence[Message]) -> Sequence[LaneEntry]:
@@ -128,7 +128,7 @@ class Receivers:
             for message in received
         ]
 
-    def _note_answer(self) -> None:
+    def _note_response(self) -> None:
         self._failures = 0
         self._context.lateness.note_response()
         self._runtime.health.mark_healthy("queue")

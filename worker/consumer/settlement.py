@@ -6,8 +6,8 @@
 | `Retry` | visible again after its own delay, or after one that grows with the receive count |
 | `Poison` | dead-letter, then delete; where the letter cannot be sent, as `Retry` |
 
-An entry that SQS refuses is sent again a few times and then left to redelivery: to handle a message twice is harmless,
-to lose one is not. On a FIFO queue a message that goes back takes the later messages of its group along, so that none
+An entry that SQS refuses is sent again a few times and then left to redelivery. Handling a message twice is harmless;
+losing it is not. On a FIFO queue, when a message is returned, the later messages of its group are returned too, so none
 overtakes it.
 """
 
@@ -38,12 +38,12 @@ E = TypeVar("E")
 
 
 class ReturnReason(StrEnum):
-    """Why settlement returns a message to the queue that no outcome of its own returns."""
+    """Why the settler returns a message to the queue although its own outcome is not `Retry`."""
 
     READ_FAULT = "READ_FAULT"
     """An unexpected error while the message was read."""
     EARLIER_OF_GROUP_WENT_BACK = "EARLIER_OF_GROUP_WENT_BACK"
-    """An earlier message of its FIFO group went back."""
+    """An earlier message of its FIFO group was returned."""
     DEAD_LETTER_FAILED = "DEAD_LETTER_FAILED"
     """Its dead letter could not be sent."""
 
@@ -69,7 +69,7 @@ class Settler:
         pause: JitteredBackoff,
         runtime: RuntimeContext,
     ) -> None:
-        """`retry` is the backoff of a message that goes back, `pause` the backoff of a call to SQS that failed."""
+        """`retry` is the backoff of a message that is returned, `pause` the backoff of a failed call to SQS."""
         self._queue_attributes = queue_attributes
         self._in_flight = in_flight
         self._retry = retry
@@ -87,8 +87,9 @@ class Settler:
                 calls.create_task(batcher.run())
 
     async def settle(self, settlements: Sequence[Settlement]) -> frozenset[str]:
-        """Settle the messages, which are no longer in flight afterwards; returns the FIFO groups of which a message
-        went back.
+        """Settle the messages; returns the FIFO message groups of which a message was returned to the queue.
+
+        The messages are no longer in flight afterwards.
 
         Deletes and visibility changes do not wait for dead-letter sends, unless they follow one in its FIFO group.
         """
@@ -96,21 +97,22 @@ class Settler:
         if not any(isinstance(settlement.outcome, Poison) for settlement in ordered):
             return await self._send_and_release(ordered)
         independent, after_letters = self._split_by_letters(ordered)
-        went_back = await asyncio.gather(self._send_and_release(independent), self._settle_after_letters(after_letters))
-        return frozenset[str]().union(*went_back)
+        groups = await asyncio.gather(self._send_and_release(independent), self._settle_after_letters(after_letters))
+        return frozenset[str]().union(*groups)
 
     async def hand_back(self, messages: Sequence[Message]) -> None:
         """Make unhandled messages visible to other workers at once; they are no longer in flight afterwards."""
         receipts = [message.receipt for message in messages]
         await self._in_flight.release(receipts)
+        # "hide" is a tag of the public metric `UNSETTLED` for every visibility change, a change to 0 s too.
         await self._send_with_retries(
             "hide", self._visibility_changes, [VisibilityChange(receipt=receipt, timeout_s=0) for receipt in receipts]
         )
         self._telemetry.metrics.count(Metric.HANDED_BACK, len(receipts))
 
     def _return_followers(self, settlements: Sequence[Settlement]) -> Sequence[Settlement]:
-        """On a FIFO queue, the settlements with each message that follows a `Retry` in its group turned into a `Retry`
-        of the same delay. A poisoned message keeps its outcome: it is never handled, so it overtakes nothing."""
+        """On a FIFO queue, the outcome of each message that follows a `Retry` in its group becomes a `Retry` of the
+        same delay. A poisoned message keeps its outcome: it is never handled, so it overtakes no message."""
         if not self._queue_attributes.fifo:
             return settlements
         ordered: list[Settlement] = []
@@ -143,15 +145,15 @@ class Settler:
 
     async def _send_and_release(self, settlements: Sequence[Settlement]) -> frozenset[str]:
         deleted = [settlement for settlement in settlements if not isinstance(settlement.outcome, Retry)]
-        back = [settlement for settlement in settlements if isinstance(settlement.outcome, Retry)]
-        if back:
-            await asyncio.gather(self._delete(deleted), self._send_back(back))
+        returned = [settlement for settlement in settlements if isinstance(settlement.outcome, Retry)]
+        if returned:
+            await asyncio.gather(self._delete(deleted), self._return(returned))
         else:
             await self._delete(deleted)
-        # Released only now: at a shutdown before this line the messages are still in flight, and are handed back.
+        # Released last: if the worker shuts down before this line, it hands the messages in flight back.
         await self._in_flight.release(settlement.message.receipt for settlement in settlements)
         self._report(settlements)
-        return frozenset(each.message.group for each in back if self._queue_attributes.fifo and each.message.group)
+        return frozenset(each.message.group for each in returned if self._queue_attributes.fifo and each.message.group)
 
     async def _send_letters(self, settlements: Sequence[Settlement]) -> list[Settlement]:
         """The settlements, with `Poison` turned into `Retry` where the dead letter could not be sent."""
@@ -175,7 +177,7 @@ class Settler:
     async def _delete(self, settlements: Sequence[Settlement]) -> None:
         await self._send_with_retries("delete", self._deletes, [each.message.receipt for each in settlements])
 
-    async def _send_back(self, settlements: Sequence[Settlement]) -> None:
+    async def _return(self, settlements: Sequence[Settlement]) -> None:
         # Released first: the visibility extender must not hide the messages for longer than the retry asks for.
         await self._in_flight.release(settlement.message.receipt for settlement in settlements)
         changes = [
@@ -193,8 +195,8 @@ class Settler:
         return min(max(seconds, 0), VISIBILITY_TIMEOUT_S_MAX)
 
     async def _send_with_retries(self, action: str, batcher: CallBatcher[E], entries: Sequence[E]) -> dict[int, str]:
-        """Send the entries, again a few times where SQS refuses them; returns the refusal codes that remain, by index
-        of the entry."""
+        """Send the entries, and send those that SQS refuses for now again, a few times; returns the codes of the
+        refusals that remain, by the entry's index."""
         if not entries:
             return {}
         left = dict(enumerate(entries))

@@ -137,13 +137,13 @@ async def check_server(client: Client, deadline_s: float) -> int | None:
 
 async def _transaction_lifetime_s(client: Client) -> int | None:
     try:
-        answer = await client.admin.command("getParameter", 1, transactionLifetimeLimitSeconds=1)
+        response = await client.admin.command("getParameter", 1, transactionLifetimeLimitSeconds=1)
     except OperationFailure as error:
         # The user may not read the parameter, or mongos answers, which has no such parameter.
         if error.code == _NOT_PERMITTED or "no option found" in str(error):
             return None
         raise
-    return int(answer["transactionLifetimeLimitSeconds"])
+    return int(response["transactionLifetimeLimitSeconds"])
 
 
 async def _create_collection(database: Database, collection: Collection) -> None:

@@ -13,7 +13,7 @@ from worker.mongo.database import Database
 from worker.store.documents import Collection
 from worker.store.pair_assembly import BatchDocuments, context_keys, context_of, pairs_of, work_item_ids_to_read
 
-_ACTIVE_SESSIONS_A_USER_MAX: Final = 16
+_ACTIVE_SESSIONS_PER_USER_MAX: Final = 16
 """A user has one active session; the limit bounds the query if the data is wrong."""
 
 _QUEUE_FIELDS: Final = ("key", "itemSize", "priority")
@@ -67,7 +67,7 @@ async def _work_items(database: Database, conversation_ids: Sequence[str], ids: 
 
 async def _sessions(database: Database, users: Sequence[str]) -> _Documents:
     query = {"user": {"$in": users}, "active": True}
-    limit = len(users) * _ACTIVE_SESSIONS_A_USER_MAX
+    limit = len(users) * _ACTIVE_SESSIONS_PER_USER_MAX
     return await _find(database, Collection.WORK_SESSIONS, query, limit, _SESSION)
 
 

@@ -1,4 +1,4 @@
-"""The steps of a transaction as MongoDB commands, one command a step."""
+"""The steps of a transaction as MongoDB commands, one command per step."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, assert_never
@@ -63,7 +63,7 @@ async def _run_updates(
     """Run the updates as one command, at two thirds of the driver's bulk's cost; returns how many documents matched."""
     command = {"update": collection.value, "updates": updates, "ordered": ordered}
     try:
-        answer = await database.command(command, session=session)
+        response = await database.command(command, session=session)
     except DocumentTooLarge:
         # The driver raises this for the whole command before it sends anything, so the command is sent in two halves.
         # It is never the first command of its transaction (the states come before it, and they are small); the driver
@@ -73,9 +73,9 @@ async def _run_updates(
         middle = len(updates) // 2
         first = await _run_updates(database, session, collection, updates[:middle], ordered=ordered)
         return first + await _run_updates(database, session, collection, updates[middle:], ordered=ordered)
-    if "writeErrors" in answer:
-        raise BulkWriteError(answer)
-    return int(answer["n"])
+    if "writeErrors" in response:
+        raise BulkWriteError(response)
+    return int(response["n"])
 
 
 def _update(change: DocumentChange) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The gap poll: decides the pairs with a field that waits for an event that does not come (docs/rules.md, *Waiting,
-and the gap poll*).
+"""The gap poll: decides a pair whose field has waited too long for an event (docs/rules.md, *Waiting, and the gap
+poll*).
 
-A waiting field stands in the sync state and not in a message, so no delivery reminds the worker of it. Each worker
-polls the states a few times a minute, decides the pairs that have waited too long, and measures the rest.
+The sync state holds the waiting field, and no message does, so no redelivery brings the pair back to the worker. Each
+worker polls the states a few times a minute, decides the pairs that have waited too long, and measures the others.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from worker.telemetry.logs import error_fields
 from worker.telemetry.metrics import Metric
 
 PAGE_SIZE: Final = 50
-"""Pairs decided together."""
+"""Pairs that one call decides."""
 _INTERVAL_S_MAX: Final = 15.0
 
 
@@ -34,8 +34,9 @@ class GapCloser(Protocol):
 class GapPoll:
     """One for the process, for the policy `causal`.
 
-    It works beside the lanes and beside the polls of other workers, without locks: the store's conditional writes
-    decide. A lane that loses against the poll decides again at once; a poll that loses waits for its next round.
+    It works beside the lanes of this process and beside the polls of other workers, without locks: the conditions of
+    the store's writes decide which one wins. A lane that loses waits for a short, random time and decides again. A poll
+    that loses waits for its next round.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class GapPoll:
         await self._measure()
         late = self._lateness.current()
         if late is None:
-            # The queue does not answer. It may hold the missing events.
+            # The queue does not respond. It may hold the missing events.
             return
         began_before = self._runtime.clock.now() - self._gap - late
         polled: set[str] = set()
@@ -93,7 +94,7 @@ class GapPoll:
             telemetry.log.error(
                 "the poll met a fault in our code", conversations=sorted(page), **error_fields(decided.error)
             )
-            # Each pair alone, so that only the pair with the fault waits on.
+            # Each pair alone, so that only the pair with the error waits on.
             for conversation_id in page if len(page) > 1 else ():
                 await self._close([conversation_id], late)
             return

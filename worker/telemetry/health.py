@@ -37,11 +37,11 @@ class Health:
         self._reasons[part] = reason
 
     def note_progress(self) -> None:
-        """A call to receive returned, with or without messages, or messages were settled."""
+        """A receive call returned, with or without messages, or messages were settled."""
         self._progress_at = self._clock.monotonic()
 
     def report(self) -> dict[str, Any]:
-        """The answer of `/readyz`: `{ready, checks: {part: {ok, reason}}}`, with a `reason` where `ok` is false."""
+        """The body of `/readyz`: `{ready, checks: {part: {ok, reason}}}`, with a `reason` where `ok` is false."""
         checks: dict[str, Any] = {part: _check(self._reasons[part]) for part in PARTS}
         silence_s = int(self._clock.monotonic() - self._progress_at)
         silent = silence_s > self._silence_s_max

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on standard output, with the keys that existing log searches use (docs/events.md).
+"""Logs: one JSON object per line on standard output, with the keys that existing log searches use (docs/events.md).
 
 No line holds a message body or a customer's content. An exception is logged by its type and its stack and never by its
 message, which may quote the input.

@@ -29,7 +29,7 @@ class Metric(StrEnum):
     DEAD_LETTER = "routing_sync.messages.dead_letter"
     """Messages sent to the dead-letter queue [code]."""
     NEAR_RECEIVE_MAX = "routing_sync.messages.near_receive_max"
-    """Messages that went back and have few deliveries left before SQS moves them to the dead-letter queue."""
+    """Messages that were returned and have few deliveries left before SQS moves them to the dead-letter queue."""
     UNSETTLED = "routing_sync.messages.unsettled"
     """Entries that SQS refused; their messages are delivered again [action: delete, hide, dead_letter; code]."""
     HANDED_BACK = "routing_sync.messages.handed_back"
@@ -47,7 +47,7 @@ class Metric(StrEnum):
     COMMAND_USED = "routing_sync.commands.used"
     """Updates [fields: names, sorted, joined by +; count: of fields; origin: sync, api, router; engine; composed]."""
     SUPPRESSED = "routing_sync.sync.suppressed"
-    """Fields that a rule wanted to write and the policy did not let it [code; field]."""
+    """Fields that a rule would have written and the policy withheld [code; field]."""
     SHADOW_DIFFERS = "routing_sync.sync.shadow_differs"
     """Under SYNC_POLICY=shadow: events that the policy causal would have decided otherwise [event]."""
     WAITING = "routing_sync.sync.waiting"
@@ -75,7 +75,7 @@ class Metric(StrEnum):
     STORE_PAUSE = "routing_sync.store.pause"
     """Outages of the store, in which receiving paused."""
     QUEUE_AWAY = "routing_sync.queue.away"
-    """Calls to receive that failed because SQS was away."""
+    """Receive calls that failed because SQS was away."""
 
     # Outbox
     PUBLISHED = "routing_sync.outbox.published"
