@@ -128,7 +128,7 @@ class _Scanner:
                 yield CaptureFault(file=self._file, line=line, message=message)
 
     def _drop(self, line: int, message: str) -> Iterator[CaptureFault]:
-        # The lines of a value that has begun before are no values by themselves: skip to the next line that opens one.
+        # The remaining lines of the dropped value are not values: skip to the next line that begins one.
         self._skipping = len(self._held) > 1
         self._held, self._length = [], 0
         yield CaptureFault(file=self._file, line=line, message=message)

@@ -7,16 +7,16 @@
     │  └─ TopicsAway        SNS
     ├─ SetupError           the worker cannot start as it is set up
     │  ├─ Misconfigured     a setting, a queue, a topic or a credential is wrong
-    │  └─ StoreUnfit        the database cannot carry the store
+    │  └─ StoreUnfit        the database lacks what the store needs
     ├─ WorkerFailed         the worker ended for a reason that is not a signal
     └─ ReplayError          replay cannot go on with one pair
        ├─ NotReenacted      a captured write makes no sense on the simulated document
        └─ TooManyStates     a pair has more interleavings than the limit allows
 
-The two `…Away` families (`SERVICE_AWAY`) are no message's fault: the caller waits and tries again. A `SetupError` is
-never retried: an operator must change something. Each adapter translates its library's exceptions into this tree
-(worker/aws/errors.py, worker/mongo/errors.py), so that no other room imports botocore or pymongo to catch one. An
-exception outside the tree is a defect in the code; worker/runtime/unexpected.py catches it.
+No message causes an `…Away` error (`SERVICE_AWAY`): the caller waits and tries again. A `SetupError` is never retried:
+an operator must change something. Each adapter translates its library's exceptions into the tree (worker/aws/errors.py,
+worker/mongo/errors.py), so that no other room imports botocore or pymongo to catch one. An exception outside the tree
+is a defect in the code; worker/runtime/unexpected.py catches it.
 
 Expected results are values, not exceptions: a refused entry (`RefusedEntry`), a conflict (`CommitResult`), a rejected
 plan (`PlanRejected`).
@@ -40,7 +40,7 @@ class TopicsAway(AwsAway):
 
 
 SERVICE_AWAY: Final = (StoreAway, AwsAway)
-"""For `except` and `isinstance`: the errors that end by waiting."""
+"""The errors after which the caller waits and tries again, for `except` and `isinstance`."""
 
 
 class SetupError(Exception):
@@ -52,7 +52,7 @@ class Misconfigured(SetupError):
 
 
 class StoreUnfit(SetupError):
-    """The database answers and cannot carry the store: no transactions, or data that forbids an index."""
+    """The database responds and lacks what the store needs: transactions, or data that allows the indexes."""
 
 
 class WorkerFailed(Exception):

@@ -1,6 +1,13 @@
-"""The pipeline: puts the parts of the worker together, runs them, and ends them in order.
+"""The pipeline: makes the parts of the worker from the settings and the adapters, runs them, and shuts them down.
 
-The pipeline opens no connection and reads no environment variable: `process.py` gives it settings and adapters.
+It opens no connection and reads no environment variable: `process.py` does both. The shutdown after a stop signal:
+
+1. The receivers start no more calls. Calls younger than 1 s may still end; then the receivers are cancelled.
+2. The lanes finish the messages in flight, for 3/4 of SHUTDOWN_SECONDS (all but 5 s of it, if that is longer). Then the
+   lanes are cancelled.
+3. In the rest of SHUTDOWN_SECONDS the messages that are left are handed back to the queue, and the publisher publishes
+   the announcements that wait. The outbox keeps an announcement for which the time is too short.
+4. The services (`_services`) are cancelled, and `process.py` closes the clients.
 """
 
 import asyncio
@@ -160,7 +167,7 @@ class Pipeline:
         return failed_ending(event, ReasonCode.UNEXPECTED, type(error).__qualname__, planning=planning)
 
     async def run(self, stopping: ShutdownSignal) -> None:
-        """Work until a stop is requested, then end the parts in order.
+        """Work until a stop is requested, then shut the parts down in order.
 
         A part that raises ends all parts: its exception comes out in an ExceptionGroup, after the messages in flight
         were handed back.
@@ -192,7 +199,7 @@ class Pipeline:
             yield "gap poll", self._gap_poll.run
 
     async def _finish(self, receivers: "asyncio.Task[None]", lanes: "asyncio.Task[None]") -> None:
-        """Stop receiving, let the lanes finish, hand back what they cannot finish in time, publish the rest."""
+        """Steps 1 to 3 of the shutdown, which this file's head describes."""
         total_s = self._settings.shutdown_seconds
         hand_back_s = min(total_s / 4, _HAND_BACK_S_MAX)
         await self._receivers.stop()

@@ -1,7 +1,7 @@
-"""The process `routing-sync run`: connects to SQS, SNS and MongoDB, runs the pipeline, and ends in order.
+"""The process `routing-sync run`: connects to SQS, SNS and MongoDB, and runs the pipeline until a stop signal.
 
-A service that is away at the start is waited for; the process is alive and not ready meanwhile. A setup error ends the
-process with one line.
+If a service is away at the start, the process waits for it, and is alive and not ready meanwhile. A setup error ends
+the process with one line. worker/pipeline.py describes the shutdown.
 """
 
 import asyncio
@@ -188,7 +188,8 @@ class _WorkerProcess:
     def _log_warnings(self, attributes: QueueAttributes, lifetime_s: int | None) -> None:
         if lifetime_s is not None and lifetime_s > TRANSACTION_LIFETIME_S_MAX:
             self._log.warning(
-                "MongoDB's transactionLifetimeLimitSeconds is long: a killed worker's locks hold others up so long",
+                "MongoDB's transactionLifetimeLimitSeconds is long, a killed worker's locks block others that long: "
+                "set it to secondsMax or less",
                 seconds=lifetime_s,
                 secondsMax=TRANSACTION_LIFETIME_S_MAX,
             )
@@ -200,7 +201,7 @@ class _WorkerProcess:
             )
 
     async def _call_until_available(self, part: Part, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of `work`, called again until its service is not away."""
+        """The result of `work`, which is called again, after a growing pause, as long as its service is away."""
 
         def report_away(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
@@ -218,7 +219,7 @@ class _WorkerProcess:
         return result
 
     async def _unless_stopped(self, work: Awaitable[T]) -> T | None:
-        """The result of `work`, or None if a stop is requested before it is there."""
+        """The result of `work`; None, and `work` is cancelled, if a stop is requested before its end."""
         working = asyncio.ensure_future(work)
         stopping = asyncio.ensure_future(self._stopping.wait_until_requested())
         try:

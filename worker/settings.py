@@ -78,7 +78,7 @@ class Settings(TopicSettings):
     mongodb_database: str = Field(
         "routing", description="name of the database", min_length=1, max_length=63, pattern=r'^[^/\\. "$*<>:|?]+$'
     )
-    command_engine: Engine = Field(Engine.COMPOSED, description="engine that carries out the updates of a work-item")
+    command_engine: Engine = Field(Engine.COMPOSED, description="engine that executes the updates of a work-item")
     sync_policy: PolicyInUse = Field(
         PolicyInUse.CAUSAL,
         description="policy that decides which side is newer; causal and shadow need the composed engine",
@@ -98,14 +98,18 @@ class Settings(TopicSettings):
     )
     max_fields: str = Field("", description="most fields an update may have, by origin, for example api=2,router=3")
     state_from_events: bool = Field(True, description="write an event's snapshot to the store if the snapshot is newer")
-    receivers: int = Field(4, ge=1, le=64, description="parallel receivers, ten messages a call")
+    receivers: int = Field(4, ge=1, le=64, description="parallel receivers, ten messages per call")
     lanes: int = Field(2, ge=1, le=256, description="parallel lanes; a conversation always goes to the same lane")
     batch_max: int = Field(200, ge=1, le=500, description="largest number of messages in a batch")
     in_hand_max: int = Field(
         800, ge=10, le=100_000, description="limit of messages in flight; at the limit, receiving waits"
     )
     shutdown_seconds: float = Field(
-        20, ge=1, le=600, description="time to finish the messages in flight after a stop signal"
+        20,
+        ge=1,
+        le=600,
+        description="after a stop signal, time to finish the messages in flight, return the others to the queue and "
+        "publish; ending the receive calls takes up to 1 s more",
     )
     store_deadline_seconds: float = Field(10, ge=1, le=300, description="deadline of one attempt on the store")
     store_retry_first_seconds: float = Field(
@@ -142,18 +146,18 @@ class Settings(TopicSettings):
 
     @field_validator("log_level", "sync_policy", "command_engine", mode="before")
     @classmethod
-    def _in_lower_case(cls, value: Any) -> Any:
+    def _to_lower_case(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
 
     @field_validator("sqs_transport", "sns_transport", mode="before")
     @classmethod
-    def _by_its_present_name(cls, value: Any) -> Any:
+    def _replace_transport_alias(cls, value: Any) -> Any:
         name = value.strip().lower() if isinstance(value, str) else value
         return _TRANSPORT_ALIASES.get(name, name)
 
     @field_validator("sync_policy")
     @classmethod
-    def _has_its_engine(cls, value: PolicyInUse, info: ValidationInfo) -> PolicyInUse:
+    def _check_policy_engine(cls, value: PolicyInUse, info: ValidationInfo) -> PolicyInUse:
         engine = info.data.get("command_engine")
         if value is not PolicyInUse.LEGACY and engine is Engine.LEGACY:
             raise MismatchedSetting(
@@ -163,22 +167,22 @@ class Settings(TopicSettings):
 
     @field_validator("mongodb_uri")
     @classmethod
-    def _is_connection_string(cls, value: SecretStr) -> SecretStr:
+    def _check_connection_string(cls, value: SecretStr) -> SecretStr:
         if not re.match(r"mongodb(\+srv)?://\S+$", value.get_secret_value()):
-            raise ValueError("it is no MongoDB connection string")
+            raise ValueError("it is not a MongoDB connection string")
         return value
 
     @field_validator("composed_updates")
     @classmethod
-    def _are_updates(cls, value: str) -> str:
+    def _check_composed_updates(cls, value: str) -> str:
         unknown = sorted(set(_listed(value)) - set(FUNNEL_ROW_NAMES))
         if unknown:
-            raise ValueError(f"it names {', '.join(unknown)}, which are no updates")
+            raise ValueError(f"it contains unknown updates: {', '.join(unknown)}")
         return value
 
     @field_validator("max_fields")
     @classmethod
-    def _are_origins_with_numbers(cls, value: str) -> str:
+    def _check_max_fields(cls, value: str) -> str:
         limits = [part.partition("=") for part in _listed(value)]
         bad = [
             "".join(limit)
@@ -188,7 +192,7 @@ class Settings(TopicSettings):
         origins = [origin for origin, _, _ in limits]
         repeated = sorted({origin for origin in origins if origins.count(origin) > 1})
         if bad:
-            raise ValueError(f"{', '.join(map(repr, bad))} is no origin with a number above 0")
+            raise ValueError(f"{', '.join(map(repr, bad))} must have the form ORIGIN=NUMBER with a number of 1 or more")
         if repeated:
             raise ValueError(f"it has more than one limit for {', '.join(repeated)}")
         return value
@@ -205,7 +209,7 @@ class Settings(TopicSettings):
 
     @field_validator("in_hand_max")
     @classmethod
-    def _has_room_for_receivers(cls, value: int, info: ValidationInfo) -> int:
+    def _check_room_for_receivers(cls, value: int, info: ValidationInfo) -> int:
         receivers = info.data.get("receivers", 1)
         needed = SQS_ENTRIES_MAX * receivers
         if value < needed:
@@ -217,7 +221,7 @@ class Settings(TopicSettings):
 
     @field_validator("store_retry_max_seconds", "retry_max_seconds", "call_retry_max_seconds")
     @classmethod
-    def _is_no_less_than_the_first(cls, value: float, info: ValidationInfo) -> float:
+    def _check_longest_delay(cls, value: float, info: ValidationInfo) -> float:
         first = str(info.field_name).replace("_max_", "_first_")
         least = info.data.get(first, 0)
         if value < least:

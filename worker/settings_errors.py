@@ -61,9 +61,9 @@ def _wrong(invalid: dict[str, Any]) -> str:
         case "value_error":
             return str(invalid["ctx"]["error"])
         case "literal_error" | "enum":
-            return "it is none of the choices"
+            return "it is not one of the allowed values"
         case "string_pattern_mismatch":
-            return "it does not look like one"
+            return "it has the wrong format"
         case _:
             return re.sub(r"^(Input|String) ", "it ", str(invalid["msg"]).partition(",")[0])
 

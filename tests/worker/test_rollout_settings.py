@@ -96,7 +96,7 @@ class TestFaults:
         assert "set it to composed or legacy" in found["COMMAND_ENGINE"]
         assert "queue:none" in found["COMPOSED_UPDATES"]
         assert all(name in found["COMPOSED_UPDATES"] for name in FUNNEL_ROW_NAMES)
-        assert "'everyone=2' is no origin with a number above 0" in found["MAX_FIELDS"]
+        assert "'everyone=2' must have the form ORIGIN=NUMBER with a number of 1 or more" in found["MAX_FIELDS"]
         assert all(f"{origin.value}=NUMBER" in found["MAX_FIELDS"] for origin in UpdateOrigin)
 
     @pytest.mark.parametrize("text", ["both", "funnel", "composed,legacy", "1"])
@@ -106,7 +106,7 @@ class TestFaults:
     def test_only_the_unknown_updates_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         [line] = faults(monkeypatch, COMPOSED_UPDATES="zebra,queue:null,assignedTo,Paused")
         assert line.startswith(
-            "COMPOSED_UPDATES: 'zebra,queue:null,assignedTo,Paused' names Paused, assignedTo, zebra, which are no"
+            "COMPOSED_UPDATES: 'zebra,queue:null,assignedTo,Paused' contains unknown updates: Paused, assignedTo, zebra"
         )
 
     @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ class TestFaults:
     )
     def test_a_malformed_limit(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
         [line] = faults(monkeypatch, MAX_FIELDS=text)
-        assert line.startswith(f"MAX_FIELDS: {text!r} is no origin with a number above 0")
+        assert line.startswith(f"MAX_FIELDS: {text!r} must have the form ORIGIN=NUMBER with a number of 1 or more")
 
     def test_a_bad_limit_among_good_ones(self, monkeypatch: pytest.MonkeyPatch) -> None:
         [line] = faults(monkeypatch, MAX_FIELDS="sync=4,api=none,router=3")

@@ -101,7 +101,7 @@ def test_the_transports_and_the_alias_of_http(monkeypatch: pytest.MonkeyPatch, v
 
 def test_a_transport_that_does_not_exist_is_an_error_without_the_alias(monkeypatch: pytest.MonkeyPatch) -> None:
     [line] = _faults(monkeypatch, {**GOOD, "SQS_TRANSPORT": "curl"})
-    assert line == "SQS_TRANSPORT: 'curl' is none of the choices: set it to http or library"
+    assert line == "SQS_TRANSPORT: 'curl' is not one of the allowed values: set it to http or library"
 
 
 def test_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,14 +158,14 @@ def test_settings_that_contradict_each_other(
     [
         (
             {"SYNC_POLICY": '"Causal"'},
-            "SYNC_POLICY: '\"Causal\"' is none of the choices: set it to causal or legacy or shadow",
+            "SYNC_POLICY: '\"Causal\"' is not one of the allowed values: set it to causal or legacy or shadow",
         ),
         ({"LANES": "eight"}, "LANES: 'eight' should be a valid integer: set it to a whole number from 1 to 256"),
         ({"LANES": "0"}, "LANES: '0' should be greater than or equal to 1: "),
-        ({"MONGODB_DATABASE": "a.b"}, "MONGODB_DATABASE: 'a.b' does not look like one: "),
+        ({"MONGODB_DATABASE": "a.b"}, "MONGODB_DATABASE: 'a.b' has the wrong format: "),
         ({"MONGODB_DATABASE": "x" * 99}, f"MONGODB_DATABASE: '{'x' * 58}… should have at most 63 characters: "),
         ({"MAX_FIELDS": "api=1,api=2"}, "MAX_FIELDS: 'api=1,api=2' has more than one limit for api: "),
-        ({"LOG_LEVEL": "a\nb"}, "LOG_LEVEL: 'a\\nb' is none of the choices: "),
+        ({"LOG_LEVEL": "a\nb"}, "LOG_LEVEL: 'a\\nb' is not one of the allowed values: "),
     ],
 )
 def test_a_wrong_value_is_repeated(

@@ -1,7 +1,7 @@
 """Store availability: whether MongoDB is away, for the receivers, the readiness check and the metrics.
 
-Every part that calls the store reports the result here, and one answer ends an outage. The end of an outage is always
-noticed, because the lanes repeat their batches and the relay and the sweeps call the store in each round.
+Every part that calls the store reports the result here, and one successful call ends an outage. The end of an outage is
+always noticed, because the lanes repeat their batches and the relay and the sweeps call the store in each round.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ class StoreAvailability:
                 await self._wait_at_most(pause.after(attempt))
                 attempt += 1
             else:
-                # Work that succeeds at once may not have called the store: it proves nothing.
+                # A first attempt may succeed without a call to the store, so its success does not end an outage.
                 if attempt > 1:
                     self.mark_back()
                 return result

@@ -1,6 +1,6 @@
 """Unexpected errors: the one place that catches `Exception`, around the work on a batch.
 
-An unexpected error is a fault in our code. It becomes a value, so that the batch can be split and the rest of it
+An unexpected error is a defect in the code. It becomes a value, so that the batch can be split and the rest of it
 handled. `StoreAway` and `AwsAway` are expected and pass through; so does `CancelledError`.
 """
 

@@ -1,7 +1,7 @@
 """The collections' names, and the documents of queues, work-sessions and outbox entries.
 
-Other services write queues and work-sessions. A field of a wrong type counts as not set, so that a bad document of
-another service does not stop a batch. A session without a user is left out.
+Other services write queues and work-sessions. A field of a wrong type counts as not set, so that an invalid document of
+another service does not stop a batch. A session without a user is ignored.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from handlers.ports import Announcement
 
 
 def queue_of(document: Mapping[str, Any]) -> RoutingQueue:
-    """The queue. Its fields may stand at the top level or under `attributes`; the top level goes first."""
+    """The queue that a document holds. A field is at the top level, which takes precedence, or under `attributes`."""
     attributes = document.get("attributes")
     fields = {**attributes, **document} if isinstance(attributes, Mapping) else document
     return RoutingQueue(
@@ -26,7 +26,7 @@ def queue_of(document: Mapping[str, Any]) -> RoutingQueue:
 
 
 def session_of(document: Mapping[str, Any]) -> Session | None:
-    """The session; None if it names no user."""
+    """The session that a document holds; None if the document names no user."""
     user = _text(document.get("user"))
     if user is None:
         return None
@@ -42,7 +42,7 @@ def session_of(document: Mapping[str, Any]) -> Session | None:
 
 
 def session_document(session: Session, org: str | None = None) -> dict[str, Any]:
-    """The document of a session, to seed a store with."""
+    """The document of a session, for seeding a store."""
     return {
         "_id": session.id,
         **({} if org is None else {"org": org}),
@@ -80,21 +80,21 @@ def _text(value: object) -> str | None:
 
 
 def _whole(value: object) -> int | None:
-    """The value if it is a whole number, in any of MongoDB's number types, else None."""
+    """The value as an integer if it is a whole number of any MongoDB number type, else None."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
         return None
     return int(value)
 
 
 class OutboxEntryStatus(StrEnum):
-    """An entry waits to be published, or is set aside because it can never be published."""
+    """The status of an outbox entry: it waits to be published, or it was set aside because SNS can never accept it."""
 
     WAITING = "waiting"
     SET_ASIDE = "set-aside"
 
 
 def announcement_document(entry: Announcement) -> dict[str, Any]:
-    """The document of a waiting entry. `createdAt` is a date, which the index sorts."""
+    """The document of a waiting outbox entry. `createdAt` is a date, so the index sorts entries by time."""
     return {
         "_id": entry.id,
         "conversationId": entry.conversation_id,
@@ -106,7 +106,7 @@ def announcement_document(entry: Announcement) -> dict[str, Any]:
 
 
 def announcement_from_document(document: Mapping[str, Any]) -> Announcement:
-    """The entry that a document holds, of any status."""
+    """The outbox entry that a document holds, whatever its status."""
     return Announcement(
         id=document["_id"],
         conversation_id=document["conversationId"],
@@ -117,7 +117,7 @@ def announcement_from_document(document: Mapping[str, Any]) -> Announcement:
 
 
 class Collection(StrEnum):
-    """The collections; docs/design.md (*What is written, and when*) says what each holds."""
+    """The names of the collections. docs/design.md (*What is written, and when*) describes their documents."""
 
     CONVERSATIONS = "conversations"
     WORK_ITEMS = "work_items"

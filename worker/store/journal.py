@@ -1,10 +1,10 @@
-"""A journal of writes into tables in memory: the writes of a plan that does not hold are undone from it."""
+"""An undo log for the in-memory tables: it restores the old values if a transaction fails."""
 
 from typing import Any
 
 
 class Journal:
-    """Remembers, for each write since the last `keep`, what the table held before."""
+    """Keeps the old value of each write since the last `keep`."""
 
     def __init__(self) -> None:
         self._before: list[tuple[dict[Any, Any], Any, Any]] = []
@@ -15,10 +15,10 @@ class Journal:
         _put(table, key, value)
 
     def keep(self) -> None:
-        """Forget how to undo the writes so far."""
+        """Make the writes so far final: `roll_back` no longer undoes them."""
         self._before.clear()
 
-    def take_back(self) -> None:
+    def roll_back(self) -> None:
         """Undo the writes since the last `keep`, the latest first."""
         while self._before:
             _put(*self._before.pop())

@@ -1,7 +1,7 @@
 """The store, the outbox and the sync states by age in memory, for tests, simulations and replay.
 
-A commit carries out the same steps as in MongoDB (transaction_steps.py), one after the other, on the same conditions,
-and takes all of them back if one does not hold. Two ends of a transaction need a server and never happen here: an
+A commit executes the same steps as in MongoDB (transaction_steps.py), in order and under the same conditions. It undoes
+all of them if one condition does not hold. Two ends of a transaction need a server and never happen here: an
 unknown result, and a write conflict with a transaction that is still open.
 
 Documents are shared with the caller. The store never changes one in place, and the caller must not either.
@@ -97,13 +97,13 @@ class MemoryStore:
         return pairs_of(requests, reading, context)
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
-        """Each plan's fate, in order. Raises `ValueError` for a plan that writes documents and no state."""
+        """The result of each plan, in order. Raises `ValueError` for a plan that writes documents and no state."""
         for plan in plans:
             check_plan(plan)
         full = [plan for plan in plans if not plan.empty]
         if self._attempt(full) is _COMMITTED:
             return [CommitResult.COMMITTED] * len(plans)
-        return [self._fate(plan) for plan in plans]
+        return [self._result(plan) for plan in plans]
 
     # Outbox
 
@@ -165,7 +165,7 @@ class MemoryStore:
     def put_work_item(self, document: Document) -> None:
         """Store the work-item. Raises `ValueError` for a second active work-item of its conversation."""
         if not self._write_document(Collection.WORK_ITEMS, document):
-            self._journal.take_back()
+            self._journal.roll_back()
             raise ValueError(f"conversation {document.get('conversationId')} has another active work-item")
         self._journal.keep()
 
@@ -206,7 +206,7 @@ class MemoryStore:
 
     # Steps
 
-    def _fate(self, plan: Plan) -> CommitResult | PlanRejected:
+    def _result(self, plan: Plan) -> CommitResult | PlanRejected:
         if plan.empty:
             return CommitResult.COMMITTED
         result = self._attempt([plan])
@@ -221,16 +221,16 @@ class MemoryStore:
                 assert_never(result.end)
 
     def _attempt(self, plans: Sequence[Plan]) -> TransactionResult:
-        """Carry out all of `plans`, or nothing."""
+        """Execute all of `plans`, or nothing."""
         for step in transaction_steps(plans, commit_id=""):
-            result = self._carry_out(step)
+            result = self._execute(step)
             if result is not _COMMITTED:
-                self._journal.take_back()
+                self._journal.roll_back()
                 return result
         self._journal.keep()
         return _COMMITTED
 
-    def _carry_out(self, step: TransactionStep) -> TransactionResult:
+    def _execute(self, step: TransactionStep) -> TransactionResult:
         match step:
             case DocumentInserts():
                 return _all(self._insert(step.collection, document) for document in step.documents)
@@ -306,5 +306,5 @@ class MemoryStore:
 
 
 def _all(results: Iterable[TransactionResult]) -> TransactionResult:
-    """The first result that is not COMMITTED; what comes after it is not carried out."""
+    """The first result that is not COMMITTED. Later changes are not executed."""
     return next((result for result in results if result is not _COMMITTED), _COMMITTED)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from commands.context import CommandContext
 from handlers.ports import Document, LoadRequest, Pair
 from worker.store.documents import queue_of, session_of
-from worker.store.state_document import state_of
+from worker.store.state_document import state_of, work_item_id_of
 
 
 class BatchDocuments(Struct, frozen=True, kw_only=True):
@@ -32,8 +32,8 @@ class BatchDocuments(Struct, frozen=True, kw_only=True):
 def work_item_ids_to_read(requests: Iterable[LoadRequest], states: Mapping[str, Document]) -> list[str]:
     """The work-items that the requests name and those that the states name; a completed one is no longer active."""
     requested = set[str]().union(*(request.work_item_ids for request in requests))
-    named = (document["workItem"]["id"] for document in states.values())
-    return sorted(requested.union(key for key in named if isinstance(key, str)))
+    named = map(work_item_id_of, states.values())
+    return sorted(requested.union(key for key in named if key is not None))
 
 
 class ContextKeys(Struct, frozen=True, kw_only=True):
@@ -114,8 +114,8 @@ def _pair_work_items(
 ) -> tuple[Document, ...]:
     key, found = request.conversation_id, documents.work_items
     state = documents.states.get(key)
-    named = None if state is None else state["workItem"]["id"]
-    ids = {active.get(key), named if isinstance(named, str) else None, *request.work_item_ids} - {None}
+    named = None if state is None else work_item_id_of(state)
+    ids = {active.get(key), named, *request.work_item_ids} - {None}
     return tuple(found[item] for item in sorted(filter(None, ids)) if item in found)
 
 

@@ -1,7 +1,7 @@
-"""The moves of work-items on work-sessions, merged into one change a session and transaction.
+"""The moves of work-items on work-sessions, merged into one change per session and transaction.
 
 The result equals that of the moves one after the other (`commands.session.apply_moves`). A change has two steps, which
-a database can carry out on a session that it has not read: first all removals, then all additions. An item that takes a
+a database can execute on a session that it has not read: first all removals, then all additions. An item that takes a
 place is removed from that place first, so that a new size replaces the old one and a repeated move changes nothing.
 """
 

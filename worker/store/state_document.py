@@ -36,7 +36,10 @@ def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
 
 
 def state_of(document: Mapping[str, Any] | None) -> SyncState:
-    """The state that a document holds; an empty state for None. A missing field is 0 or empty."""
+    """The state that a document holds; an empty state for None.
+
+    Every document has a `version`. Any other missing field counts as 0 or empty.
+    """
     if document is None:
         return SyncState()
     conversation, item = document.get("conversation") or {}, document.get("workItem") or {}
@@ -48,8 +51,7 @@ def state_of(document: Mapping[str, Any] | None) -> SyncState:
         conversation_observed=conversation_observed,
         # A state without `rev` is an older worker's, which stored every revision that it observed.
         conversation_rev=conversation.get("rev", highest(conversation_observed)),
-        # Text only: the id becomes part of queries.
-        work_item=item["id"] if isinstance(item.get("id"), str) else None,
+        work_item=work_item_id_of(document),
         work_item_number=item.get("number", 0),
         work_item_observed=work_item_observed,
         work_item_rev=item.get("rev", highest(work_item_observed)),
@@ -62,6 +64,13 @@ def state_of(document: Mapping[str, Any] | None) -> SyncState:
         deleted_rev=document.get("deletedRev"),
         finished_at=_instant(document, "finishedAt"),
     )
+
+
+def work_item_id_of(document: Mapping[str, Any]) -> str | None:
+    """The id of the work-item that a state's document names. None if it names none, or a value that is not text: the id
+    becomes part of queries."""
+    key = (document.get("workItem") or {}).get("id")
+    return key if isinstance(key, str) else None
 
 
 def _instant(document: Mapping[str, Any], name: str) -> datetime | None:

@@ -1,6 +1,7 @@
-"""How a transaction ends, and the reasons for which a store rejects a plan for good. Both stores share them.
+"""How a transaction ends, and the reasons for which a store rejects a plan. Both stores share them.
 
-A reason goes to an operator, in the dead letter and the log. It names the defect, never a customer's content.
+A reason is for an operator, in the audit line of each of the plan's events. It names the defect and quotes no content
+of a customer.
 """
 
 from enum import Enum, auto
@@ -29,7 +30,7 @@ class TransactionEnd(Enum):
     REJECTED = auto()
     """The transaction holds something that the server never takes."""
     UNKNOWN = auto()
-    """The commit was sent, and its answer is missing."""
+    """The commit was sent, and its response is missing."""
 
 
 class TransactionResult(Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The steps of one transaction that writes plans. Both stores carry out the same steps in the same order.
+"""The steps of one transaction that writes plans. Both stores execute the same steps in the same order.
 
     1. insert outbox entries, revisions, new sync states, new conversations
     2. change sync states
@@ -8,7 +8,7 @@
     6. change sessions
 
 Conversations and sessions are contended, so they come last and are locked for the shortest time. New work-items come
-after the changes of old ones, and completions before activations: a unique index allows one active work-item a
+after the changes of old ones, and completions before activations: a unique index allows one active work-item per
 conversation. There is at most one step for each collection and kind, for any number of plans.
 """
 
@@ -51,7 +51,7 @@ class DocumentChanges(Struct, frozen=True, kw_only=True):
 
 
 class SessionChanges(Struct, frozen=True, kw_only=True):
-    """Changes of sessions, without a condition; a session that is not stored is passed over."""
+    """Changes of sessions, without a condition; a session that is not stored is ignored."""
 
     changes: Sequence[SessionChange]
 

@@ -1,0 +1,21 @@
+"""The document of a sync state: a field that is missing or of a wrong type (worker/store/state_document.py)."""
+
+import pytest
+
+from worker.store.pair_assembly import work_item_ids_to_read
+from worker.store.state_document import state_of, work_item_id_of
+
+
+@pytest.mark.parametrize("part", [{}, {"workItem": None}, {"workItem": {}}, {"workItem": {"id": {"$ne": 1}}}])
+def test_a_state_that_names_no_work_item_is_read(part: dict[str, object]) -> None:
+    document = {"_id": "c1", "version": 3, **part}
+    assert work_item_id_of(document) is None
+    assert work_item_ids_to_read([], {"c1": document}) == []
+    state = state_of(document)
+    assert (state.version, state.work_item, state.work_item_rev, state.waiting_since) == (3, None, 0, None)
+
+
+def test_a_state_names_its_work_item() -> None:
+    document = {"_id": "c1", "version": 3, "workItem": {"id": "w1"}}
+    assert work_item_id_of(document) == "w1"
+    assert work_item_ids_to_read([], {"c1": document}) == ["w1"]
