@@ -1,7 +1,7 @@
 """The use case: a batch of events in, their endings out, each with its audit record.
 
-A batch costs one load, one decision a conversation and one commit. A conversation whose plan loses against another
-writer is loaded, decided and committed again, alone and after a growing, jittered delay, so the others do not wait.
+A batch costs one load, one decision per conversation and one commit. A conversation whose plan has a write conflict is
+loaded, decided and committed again, alone and after a growing, jittered delay, so the others do not wait.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,10 +41,10 @@ class BatchHandler:
         return batch.handled
 
     async def handle_batch(self, batch: EventBatch) -> None:
-        """End each open event of the batch, save those whose conversation meets another writer: these stay open, for
-        `handle_contended`, and the others do not wait for them.
+        """End each open event of the batch. The events of a conversation with a write conflict stay open, for
+        `handle_contended`.
 
-        Raises StoreAway: hand the same batch in again. A conversation whose plan was committed before the store went
+        Raises StoreAway: call again with the same batch. A conversation whose plan was committed before the store went
         away has its endings in the batch and is not decided a second time.
         """
         if self._options.own_syncs_stored:
@@ -64,10 +64,10 @@ class BatchHandler:
             raise StoreAway("the store went away in the middle of a batch")
 
     async def handle_contended(self, events: Sequence[Event]) -> list[HandledEvent]:
-        """The endings of one conversation's events, after its plan lost against another writer. Raises StoreAway.
+        """The endings of one conversation's events, after its plan had a write conflict. Raises StoreAway.
 
         The conversation is loaded, decided and committed alone, up to `conflict_attempts_max` times, after a growing,
-        jittered delay each time. If it loses each time, its events end with a retry.
+        jittered delay each time. If every attempt has a write conflict, its events end with a retry.
         """
         for attempt in range(self._options.conflict_attempts_max):
             ceiling_s = min(_BACKOFF_S * 2**attempt, _BACKOFF_MAX_S)
@@ -81,7 +81,7 @@ class BatchHandler:
     async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta = IN_TIME) -> list[PolledPair]:
         """Decide pairs that have waited for longer than the gap; the endings of those that the audit reports.
 
-        `late`: how long an event takes from publication to its handling. A pair that meets another writer is left to
+        `late`: how long an event takes from publication to its handling. A pair with a write conflict is left to
         the next poll. Raises StoreAway.
         """
         pairs = await self._store.load([LoadRequest(conversation_id=each) for each in conversation_ids])
@@ -100,7 +100,7 @@ class BatchHandler:
     async def _attempt(
         self, by_conversation: Mapping[str, Sequence[Event]]
     ) -> tuple[list[PlannedPair], Sequence[CommitResult | PlanRejected]]:
-        """Load, plan and commit these conversations; each one's plan and the result of its commit."""
+        """Load, plan and commit these conversations; returns each plan and the result of its commit."""
         requests = [load_request_of(conversation_id, events) for conversation_id, events in by_conversation.items()]
         pairs = await self._store.load(requests)
         planning = self._planning()

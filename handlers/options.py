@@ -11,11 +11,12 @@ from handlers.ports import Ids
 from sync.gates import Policy
 
 GAP_SECONDS: Final = 60.0
-"""A document written longer ago has no event on its way any more (docs/rules.md, *Waiting, and the gap poll*)."""
+"""A document whose last write is longer ago has no event in flight (docs/rules.md, *Waiting, and the gap poll*)."""
 
 
 class PolicyInUse(StrEnum):
-    """`SYNC_POLICY`. `shadow` applies `legacy` and computes `causal` beside it: a team moves over by way of it."""
+    """`SYNC_POLICY`. `shadow` applies `legacy` and also computes `causal`, so that a team can compare before it
+    moves."""
 
     CAUSAL = "causal"
     LEGACY = "legacy"
@@ -30,9 +31,12 @@ class PolicyInUse(StrEnum):
 class Options(Struct, frozen=True, kw_only=True):
     """The options of a deployment.
 
-    `state_from_events`: the snapshot of an event is stored. `own_syncs_stored`: the worker's own syncs come back from
-    the store that it wrote, so their events are not looked at. `repair_foreign_syncs`: a sync of another worker asks
-    the rules like an outside event.
+    - `state_from_events`: the snapshot of an event is stored.
+    - `own_syncs_stored`: the worker's own syncs are already in the store, so their events end without being planned.
+      False in a replay, where the captured syncs were written elsewhere.
+    - `conflict_attempts_max`: how often a conversation that had a write conflict is tried again, alone.
+    - `gap_seconds`: see `GAP_SECONDS`.
+    - `repair_foreign_syncs`: a sync of another worker triggers a decision like an outside event.
     """
 
     policy: PolicyInUse = PolicyInUse.CAUSAL

@@ -25,7 +25,7 @@ class LoadRequest(Struct, frozen=True, kw_only=True):
     """The records that one conversation's events need, besides those that its stored documents name.
 
     `same_users_and_queues`: every event is of the conversation, and each names exactly these users and queues. If the
-    stored conversation and its work-item name them too, no command can need a queue or a session, so the store loads
+    stored conversation and its work-items name them too, no command can need a queue or a session, so the store loads
     neither.
     """
 
@@ -98,8 +98,13 @@ class CommitResult(Enum):
 
 
 class PlanRejected(Struct, frozen=True, kw_only=True):
-    """The result of a plan that the store can never take: a document is too large, or holds a value that the store
-    cannot hold. Nothing of the plan was written. `reason` never holds a customer's content."""
+    """The result of a plan that the store cannot write: a document is too large, or holds a value that the store cannot
+    keep. Nothing of the plan was written.
+
+    The plan's events end with a retry, not as dead letters: a later plan of the same events may be writable, because it
+    is made from newer documents. The queue's redrive policy ends the retries. `reason` never holds a customer's
+    content.
+    """
 
     conversation_id: str
     reason: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -13,26 +13,53 @@ from handlers.events.validation import InvalidFields, invalid_fields, question_f
 
 
 class BadQuestion(Exception):
-    """A question that cannot be answered. The message names every fault."""
+    """A question that cannot be answered. The message names every fault and what to do."""
 
 
 def answer(question: object, *, now: datetime) -> dict[str, Any]:
-    """The answer to a parsed question, as JSON. `kind` is `sync` or `command`; each kind's module has its form.
+    """The answer to a parsed question, as JSON. `sync_question` and `command_question` describe the form of each kind.
 
-    `now` is the time of the decision where the question names none. Raises BadQuestion.
+    `now` is the time of the decision if the question names none. Raises BadQuestion.
     """
+    if not isinstance(question, Mapping):
+        raise BadQuestion(f"the question must be a JSON object, this is {_type_of(question)}")
     fault = unstorable(question)
     if fault is not None:
-        raise BadQuestion(f"the question holds {fault}")
+        raise BadQuestion(f"the question holds {fault}: remove it, no stored document can hold it")
     try:
-        match question.get("kind") if isinstance(question, Mapping) else None:
+        match question.get("kind"):
             case "sync":
                 return answer_sync(question, now)
             case "command":
                 return answer_command(question, now)
-            case _:
-                raise BadQuestion("kind: must be 'sync' or 'command'")
+            case kind:
+                raise BadQuestion(f"kind is {_shown(kind)}: set it to 'sync' or 'command'")
     except ValidationError as error:
         raise BadQuestion(question_faults(invalid_fields(error))) from error
     except InvalidFields as error:
         raise BadQuestion(question_faults(error)) from error
+
+
+_JSON_TYPES: Final[Mapping[type, str]] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}
+
+
+_SHOWN_MAX: Final = 64
+"""The characters of a wrong `kind` that an error shows at most."""
+
+
+def _shown(kind: object) -> str:
+    if kind is None:
+        return "missing or null"
+    return repr(kind[:_SHOWN_MAX]) if isinstance(kind, str) else _type_of(kind)
+
+
+def _type_of(value: object) -> str:
+    return _JSON_TYPES.get(type(value), "not JSON")

@@ -1,7 +1,8 @@
 """The planner of policy `causal`: a conversation's events are observed together and decided once.
 
-The decision belongs to the newest event that asks. Every event gets an audit record of its own; those of the other
-events that asked name the event with which they were decided.
+The events whose gates are open trigger one decision. It belongs to the newest of them that may cause a sync. Every
+event gets an audit record of its own. If the decision is applied or refused, the records of the other triggering
+events name the event to which it belongs (`decidedWith`).
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,8 @@ _NO_PAIR: Final = (ReasonCode.NO_CONVERSATION, ReasonCode.NO_ACTIVE_WORK_ITEM)
 
 
 class ObservedEvent(Struct, kw_only=True):
-    """An event once the draft has observed it. `is_new_revision`: the stored state had not observed its revision."""
+    """An event after the draft observed it. `is_new_revision`: the stored state had not observed its revision before.
+    `ending` None: the event is not decided yet."""
 
     event: Event
     is_new_revision: bool = False
@@ -62,7 +64,7 @@ def observe_event(draft: PairDraft, event: Event, planning: PlanningContext) -> 
 
 
 class CausalPlanner:
-    """Plans one conversation: its events, or none where the gap poll asks."""
+    """Plans one conversation: its events, or its waiting fields for the gap poll."""
 
     def __init__(self, draft: PairDraft, planning: PlanningContext) -> None:
         self._draft = draft
@@ -73,24 +75,25 @@ class CausalPlanner:
         observed = [observe_event(self._draft, event, self._planning) for event in events]
         late = lateness(events, self._planning.now)
         view = self._view(late)
-        asking: list[ObservedEvent] = []
+        triggering: list[ObservedEvent] = []
         for one in observed:
             if one.ending is not None:
                 continue
             closed = view.closed_gate(one.event, is_new_revision=one.is_new_revision)
             if closed is None:
-                asking.append(one)
+                triggering.append(one)
                 continue
             one.ending = self._skipped(one.event, skip_decision(closed), view)
             if closed in _NO_PAIR and view.closed_gate(None) is not None:
                 self._draft.note_no_pair()
                 view = self._view(late)
-        if asking:
-            self._decide(asking, events, view)
+        if triggering:
+            self._decide(triggering, events, view)
         return [one.ending for one in observed if one.ending is not None]
 
     def close_gap(self, late: timedelta) -> PolledPair | None:
-        """Decide the pair for the gap poll. None where there is nothing to report: no pair, or a field still waits."""
+        """Decide the pair for the gap poll. None if there is nothing to report: no pair, or a field that still
+        waits."""
         view = self._view(late)
         if view.closed_gate(None) is not None:
             self._draft.note_no_pair()
@@ -101,33 +104,37 @@ class CausalPlanner:
         announcements = self._draft.apply(decided, view.item, cause, self._planning)
         if outcome_of(decided) is AuditOutcome.SKIPPED and decided.state.waiting_since is not None:
             return None
-        pair = PairRevisions.of(view.conversation, view.item)
-        return polled_ending(conversation_id, decided, announcements, options=self._planning.options, pair=pair)
+        revisions = PairRevisions.of(view.conversation, view.item)
+        return polled_ending(
+            conversation_id, decided, announcements, options=self._planning.options, revisions=revisions
+        )
 
-    def _decide(self, asking: Sequence[ObservedEvent], events: Sequence[Event], view: PairView) -> None:
-        """Decide the pair once and end the events that ask."""
-        active = [one.event for one in asking if not view.is_passive(one.event)]
-        decider = active[-1] if active else asking[-1].event
-        decided = view.decide(decider if active else None, events)
+    def _decide(self, triggering: Sequence[ObservedEvent], events: Sequence[Event], view: PairView) -> None:
+        """Decide the pair once and end the events that triggered the decision."""
+        causes = [one.event for one in triggering if not view.is_passive(one.event)]
+        decider = causes[-1] if causes else triggering[-1].event
+        decided = view.decide(decider if causes else None, events)
         announcements = self._draft.apply(decided, view.item, AnnouncementCause.of(decider), self._planning)
         wrote = outcome_of(decided) is not AuditOutcome.SKIPPED
-        for one in asking:
+        for one in triggering:
             if one.event is decider and wrote:
-                pair = _revisions(one.event, view)
-                one.ending = decided_ending(one.event, decided, announcements, planning=self._planning, pair=pair)
+                revisions = _revisions(one.event, view)
+                one.ending = decided_ending(
+                    one.event, decided, announcements, planning=self._planning, revisions=revisions
+                )
             else:
                 decision = _decision_beside(one.event, decider, decided.decision, view, wrote=wrote)
                 one.ending = self._skipped(one.event, decision, view)
 
     def _skipped(self, event: Event, decision: Decision, view: PairView) -> HandledEvent:
-        return skipped_ending(event, decision, planning=self._planning, pair=_revisions(event, view))
+        return skipped_ending(event, decision, planning=self._planning, revisions=_revisions(event, view))
 
     def _view(self, late: timedelta) -> PairView:
         return PairView.of(self._draft, late=late, planning=self._planning)
 
 
 def _decision_beside(event: Event, decider: Event, decision: Decision, view: PairView, *, wrote: bool) -> Decision:
-    """The decision for the audit record of an event that wrote nothing; `decider` is the event that was decided."""
+    """The decision for the audit record of an event beside `decider`, the event to which `decision` belongs."""
     if view.is_passive(event):
         code: SkipCode = ReasonCode.IS_SYNC if event.supported else ReasonCode.UNSUPPORTED_EVENT
         return replace(skip_decision(code), suppressed=() if wrote else decision.suppressed)
@@ -138,7 +145,7 @@ def _decision_beside(event: Event, decider: Event, decision: Decision, view: Pai
 
 
 def _revisions(event: Event, view: PairView) -> PairRevisions:
-    """The pair as read; without the work-item's revision where the event is of another work-item."""
-    pair = PairRevisions.of(view.conversation, view.item)
-    is_other = event.side == "work-item" and event.document_id != pair.work_item_id
-    return replace(pair, work_item_rev=None) if is_other else pair
+    """The revisions of the pair as read; without the work-item's if the event is of another work-item."""
+    revisions = PairRevisions.of(view.conversation, view.item)
+    is_other = event.side == "work-item" and event.document_id != revisions.work_item_id
+    return replace(revisions, work_item_rev=None) if is_other else revisions

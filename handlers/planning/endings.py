@@ -20,7 +20,7 @@ from sync.gates import Policy
 
 
 class PairRevisions(Struct, frozen=True, kw_only=True):
-    """The part of an audit record that names the pair as it was read."""
+    """The work-item's id and both revisions, as read before the decision."""
 
     work_item_id: str | None = None
     conversation_rev: int | None = None
@@ -40,15 +40,16 @@ _NOT_READ: Final = PairRevisions()
 
 
 def own_sync_ending(event: Event, *, planning: PlanningContext) -> HandledEvent:
-    """The ending of the worker's own sync: the transaction that wrote it has stored and observed it already."""
+    """The ending of the worker's own sync. Nothing is left to do for its event: the transaction of the write has stored
+    the document and observed the revision."""
     return skipped_ending(event, skip_decision(ReasonCode.IS_SYNC), planning=planning)
 
 
 def skipped_ending(
-    event: Event, decision: Decision, *, planning: PlanningContext, pair: PairRevisions = _NOT_READ
+    event: Event, decision: Decision, *, planning: PlanningContext, revisions: PairRevisions = _NOT_READ
 ) -> HandledEvent:
-    """The ending of an event that led to no write."""
-    audit = _event_audit(event, AuditOutcome.SKIPPED, decision, planning=planning, pair=pair)
+    """The ending of an event that led to no write. `decision` has one reason."""
+    audit = _event_audit(event, AuditOutcome.SKIPPED, decision, planning=planning, revisions=revisions)
     return HandledEvent(event=event, outcome=Done(reason=decision.reasons[0].code), audit=audit)
 
 
@@ -58,11 +59,12 @@ def decided_ending(
     announcements: tuple[Announcement, ...],
     *,
     planning: PlanningContext,
-    pair: PairRevisions,
+    revisions: PairRevisions,
 ) -> HandledEvent:
-    """The ending of the event for which the pair was decided."""
+    """The ending of the event to which the decision of the pair belongs."""
     outcome = outcome_of(decided)
-    audit = _event_audit(event, outcome, decided.audited, planning=planning, pair=pair)
+    audit = _event_audit(event, outcome, decided.audited, planning=planning, revisions=revisions)
+    # A refusal of the commands is the last reason, after those of the rules that fired.
     reason = "APPLIED" if outcome is AuditOutcome.APPLIED else decided.audited.reasons[-1].code
     return HandledEvent(
         event=event,
@@ -73,8 +75,11 @@ def decided_ending(
 
 
 def failed_ending(event: Event, code: ReasonCode, detail: str, *, planning: PlanningContext) -> HandledEvent:
-    """The ending of an event that met a fault: the message is tried again."""
-    audit = _event_audit(event, AuditOutcome.FAILED, _failed_decision(code, detail), planning=planning, pair=_NOT_READ)
+    """The ending of an event that could not be handled: the message is returned to the queue. `code` and `detail`
+    become the reason."""
+    audit = _event_audit(
+        event, AuditOutcome.FAILED, _failed_decision(code, detail), planning=planning, revisions=_NOT_READ
+    )
     return HandledEvent(event=event, outcome=Retry(reason=code), audit=audit)
 
 
@@ -96,29 +101,29 @@ def polled_ending(
     announcements: tuple[Announcement, ...],
     *,
     options: Options,
-    pair: PairRevisions,
+    revisions: PairRevisions,
 ) -> PolledPair:
     """The ending of a pair that the gap poll decided."""
-    audit = _polled_audit(conversation_id, outcome_of(decided), decided.audited, options=options, pair=pair)
+    audit = _polled_audit(conversation_id, outcome_of(decided), decided.audited, options=options, revisions=revisions)
     return PolledPair(audit=_with_writes(audit, decided), announcements=announcements)
 
 
 def failed_poll_ending(conversation_id: str, code: ReasonCode, detail: str, *, options: Options) -> PolledPair:
-    """The ending of a pair at which the gap poll met a fault: the next poll tries again."""
+    """The ending of a pair that the gap poll could not handle: the next poll tries again."""
     decision = _failed_decision(code, detail)
-    audit = _polled_audit(conversation_id, AuditOutcome.FAILED, decision, options=options, pair=_NOT_READ)
+    audit = _polled_audit(conversation_id, AuditOutcome.FAILED, decision, options=options, revisions=_NOT_READ)
     return PolledPair(audit=audit)
 
 
 def outcome_of(decided: PairDecision) -> AuditOutcome:
-    """Applied where either side is written, else refused where the commands refused, else skipped."""
+    """APPLIED if the decision writes a side; else REFUSED if the commands refused the update; else SKIPPED."""
     if isinstance(decided.command, Applied) or decided.decision.conversation_fields is not None:
         return AuditOutcome.APPLIED
     return AuditOutcome.REFUSED if isinstance(decided.command, Refused) else AuditOutcome.SKIPPED
 
 
 def _event_audit(
-    event: Event, outcome: AuditOutcome, decision: Decision, *, planning: PlanningContext, pair: PairRevisions
+    event: Event, outcome: AuditOutcome, decision: Decision, *, planning: PlanningContext, revisions: PairRevisions
 ) -> AuditRecord:
     return AuditRecord(
         event=event.as_audit(),
@@ -129,9 +134,9 @@ def _event_audit(
         reasons=decision.reasons,
         suppressed=decision.suppressed,
         conversation_id=event.conversation_id,
-        work_item_id=event.document_id if event.side == "work-item" else pair.work_item_id,
-        conversation_rev=pair.conversation_rev,
-        work_item_rev=pair.work_item_rev,
+        work_item_id=event.document_id if event.side == "work-item" else revisions.work_item_id,
+        conversation_rev=revisions.conversation_rev,
+        work_item_rev=revisions.work_item_rev,
         lag_ms=elapsed_ms(event.published_at, planning.now) if event.published_at else None,
         trace=event.trace,
     )
@@ -143,7 +148,7 @@ def _polled_audit(
     decision: Decision,
     *,
     options: Options,
-    pair: PairRevisions,
+    revisions: PairRevisions,
 ) -> AuditRecord:
     return AuditRecord(
         event=None,
@@ -154,13 +159,14 @@ def _polled_audit(
         reasons=decision.reasons,
         suppressed=decision.suppressed,
         conversation_id=conversation_id,
-        work_item_id=pair.work_item_id,
-        conversation_rev=pair.conversation_rev,
-        work_item_rev=pair.work_item_rev,
+        work_item_id=revisions.work_item_id,
+        conversation_rev=revisions.conversation_rev,
+        work_item_rev=revisions.work_item_rev,
     )
 
 
 def _with_writes(audit: AuditRecord, decided: PairDecision) -> AuditRecord:
+    # `rev` is the revision before the write, on which the write is conditional.
     of_conversation, of_item = decided.decision.conversation_fields, decided.decision.work_item_fields
     return replace(
         audit,

@@ -18,8 +18,8 @@ _RETENTION_MAX: Final = timedelta(days=14)
 class EventBatch:
     """Events that are handled together, each with its ending once it has one.
 
-    An event is told apart by identity: two equal events are two messages, each with an ending of its own. The batch
-    holds its events, so no `id()` in it is used a second time.
+    Endings are kept by the identity of the event: two equal events are two messages, each with an ending of its own.
+    The batch keeps its events alive, so no `id()` is used a second time.
     """
 
     def __init__(self, events: Iterable[Event]) -> None:

@@ -1,7 +1,7 @@
 """The planner of policies `legacy` and `shadow`: each event by itself, in order of publication.
 
-Under `shadow` policy `causal` decides the same pair beside `legacy`. Its decision is dropped; the audit record notes it
-where the two differ.
+Under `shadow` policy `causal` also decides the same pair. Its decision is not applied; the audit record shows it if the
+two differ.
 """
 
 from collections.abc import Sequence
@@ -54,8 +54,8 @@ class LegacyPlanner:
         )
         shadow = self._shadow(observed, decided) if planning.options.policy is PolicyInUse.SHADOW else None
         announcements = draft.apply(decided, item, AnnouncementCause.of(event), planning)
-        pair = PairRevisions.of(conversation, item)
-        ending = decided_ending(event, decided, announcements, planning=planning, pair=pair)
+        revisions = PairRevisions.of(conversation, item)
+        ending = decided_ending(event, decided, announcements, planning=planning, revisions=revisions)
         return ending if shadow is None else replace(ending, audit=replace(ending.audit, shadow=shadow))
 
     def _shadow(self, observed: ObservedEvent, legacy: PairDecision) -> dict[str, Any] | None:
@@ -64,13 +64,14 @@ class LegacyPlanner:
         same = (
             causal.conversation_fields == legacy.decision.conversation_fields
             and causal.work_item_fields == legacy.decision.work_item_fields
-            # Rules that ask for what the commands find done already count as a difference.
+            # If the commands found nothing to change, the rules of `legacy` had still asked for an update. That counts
+            # as a difference, too.
             and not isinstance(legacy.command, Unchanged)
         )
         return None if same else causal.as_wire()
 
     def _causal(self, observed: ObservedEvent) -> Decision:
-        """The decision of policy `causal` on the draft as it stands, before `legacy` is applied."""
+        """The decision of policy `causal` for the draft before the decision of `legacy` is applied."""
         event = observed.event
         view = PairView.of(self._draft, late=lateness((event,), self._planning.now), planning=self._planning)
         closed = view.closed_gate(event, is_new_revision=observed.is_new_revision)

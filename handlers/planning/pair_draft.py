@@ -1,8 +1,8 @@
 """The draft of one conversation's pair: it observes events, applies decisions, and becomes the plan.
 
-The draft holds each document as loaded and as it will be, the sync state, and the announcements. Reading it yields the
-nouns that the rules compare. Decisions are made elsewhere, as values; `PairDraft.apply` is the one place that writes a
-decision's documents, state and announcements.
+The draft holds each document as loaded and as it will be, the sync state, and the announcements. Its reading methods
+return the nouns that the rules compare. A decision is made elsewhere, as a value. Only `PairDraft.apply` writes a
+decision's documents, state and announcements into the draft.
 """
 
 from collections.abc import Callable
@@ -101,8 +101,11 @@ class PairDraft:
         return conversation
 
     def work_item(self, event: Event) -> WorkItem | None:
-        """The work-item that policy `legacy` compares: on a conversation's event the active one, on a work-item's event
-        that work-item, completed or not, unless another one is active."""
+        """The work-item that policy `legacy` compares.
+
+        For a conversation's event it is the active work-item. For a work-item's event it is that work-item, completed
+        or not; None if another work-item is active or the state names a later one.
+        """
         if event.side == "conversation":
             active = self._active()
             return None if active is None else active.noun()
@@ -122,23 +125,25 @@ class PairDraft:
         active = self._active()
         item = None if active is None else active.noun()
         if item is not None:
-            # The active work-item is the pair's, whichever number it has: the event may be one of its own.
+            # The active work-item is the pair's also if its number equals the state's. The state must name it before
+            # an event of it is observed.
             self.state = for_pair(self.state, item)
         self.state = observe(self.state, event.observation())
 
     def awaits_predecessor(self, event: Event) -> bool:
-        """True where the event is of a new active work-item while the conversation's previous one is still active."""
+        """True if the event is of a new active work-item while the conversation's previous one is still active."""
         active = self._active()
         if event.side != "work-item" or active is None or not self._is_superseded(event):
             return False
         assert active.current is not None
         number = active.current.get("workItemNumber") or 0
-        # Where the numbers do not say, a create is of the later work-item: the other one is stored already.
+        # If the event has no number, or the stored one's, the numbers show no order. A creation then is of the later
+        # work-item, because the other one is already stored.
         later = event.work_item_number > number or (event.creation and event.work_item_number in (0, number))
         return later and self._document(event) is None and bool(_snapshot(event)["active"])
 
     def take_in(self, event: Event) -> None:
-        """Put the event's snapshot in the place of a missing or an older document; never in the place of a newer."""
+        """Store the event's snapshot if the document is missing or has an older revision."""
         stored = self._document(event)
         if stored is not None and not is_older(stored, event.rev):
             return

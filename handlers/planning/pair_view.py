@@ -20,7 +20,7 @@ from sync.state import SyncState
 
 
 def has_new_revision(state: SyncState, event: Event) -> bool:
-    """True where the stored state has not observed the event's revision. `state` is the state before the event."""
+    """True if a state is stored that has not observed the event's revision. `state` is the state before the event."""
     if state.version == 0:
         return False
     if event.side == "conversation":
@@ -29,7 +29,7 @@ def has_new_revision(state: SyncState, event: Event) -> bool:
 
 
 class PairView(Struct, frozen=True, kw_only=True):
-    """The pair once the events of a batch are observed."""
+    """The pair after the events of a batch were observed."""
 
     state: SyncState
     context: CommandContext
@@ -40,9 +40,9 @@ class PairView(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, draft: PairDraft, *, late: timedelta, planning: PlanningContext) -> "PairView":
-        """The view of the draft as it stands. `late`: how long an event takes from publication to its handling."""
+        """The view of the draft's current content. `late`: how long an event takes from publication to its handling."""
         conversation, item = draft.conversation(), draft.pair_item()
-        # An event that is late belongs to an older write, so the gap begins before the lateness.
+        # The event of a write arrives up to `late` after it, so a document must be older by as much.
         written_before = planning.now - late - timedelta(seconds=planning.options.gap_seconds)
         old = OldDocuments(
             conversation=conversation is not None and _is_old(conversation.updated_at, written_before),
@@ -58,14 +58,14 @@ class PairView(Struct, frozen=True, kw_only=True):
         )
 
     def is_passive(self, event: Event) -> bool:
-        """True for an event that causes no sync, though it may release a field that waits for it."""
+        """True for an event that causes no sync. It may still end the waiting of a field."""
         return not event.supported or (event.is_sync and not self._is_repaired(event))
 
     def closed_gate(self, event: Event | None, *, is_new_revision: bool = False) -> SkipCode | None:
-        """The first closed gate for the event; None where all are open. `event` None: the gap poll asks."""
+        """The first closed gate for the event; None where all are open. `event` None: the gap poll's decision."""
         if event is None:
             return self._first_closed_gate(event, supported=True, is_sync=False, is_new_revision=False)
-        # No event of an old document is still on its way: this one is a repeat, or comes from a capture.
+        # An old document has no event in flight, so this event is a repeat or comes from a capture.
         is_new_revision = is_new_revision and not (
             self.old.conversation if event.side == "conversation" else self.old.work_item
         )
@@ -75,10 +75,10 @@ class PairView(Struct, frozen=True, kw_only=True):
         )
 
     def decide(self, event: Event | None, events: Iterable[Event]) -> PairDecision:
-        """The decision of both rule tables; every gate is open.
+        """The decision of both rule tables; every gate must be open.
 
-        `event` asks, and `events` are all of its batch. `event` None: the gap poll asks, or an event that only releases
-        a waiting field.
+        `event` triggers the decision, and `events` are all of its batch. `event` None: the gap poll triggers it, or an
+        event that can only end a field's waiting.
         """
         assert self.conversation is not None, "a gate is closed without a conversation"
         assert self.item is not None, "a gate is closed without a work-item"

@@ -48,7 +48,7 @@ def plan_pair(conversation_id: str, pair: Pair, events: Sequence[Event], *, plan
 def plan_gap(
     conversation_id: str, pair: Pair, *, late: timedelta, planning: PlanningContext
 ) -> tuple[Plan, PolledPair | None]:
-    """Plan a pair whose awaited event may be lost: the revisions of an old document count as observed.
+    """Plan a pair whose awaited event may be lost. All revisions of an old document count as observed.
 
     `late`: how long an event takes from publication to its handling. The second value is None where there is nothing
     to report. Raises UnreadableDocument.

@@ -234,12 +234,13 @@ class TestCommand:
 
 
 FAULTS: list[tuple[object, str]] = [
-    (None, "kind: "),
-    ([], "kind: "),
-    ("sync", "kind: "),
-    ({}, "kind: "),
-    ({"kind": "advice"}, "kind: "),
-    ({"kind": ["sync"]}, "kind: "),
+    (None, "the question must be a JSON object, this is null"),
+    ([], "the question must be a JSON object, this is a list"),
+    ("sync", "the question must be a JSON object, this is a string"),
+    ({}, "kind is missing or null: set it to 'sync' or 'command'"),
+    ({"kind": "snyc"}, "kind is 'snyc': set it to 'sync' or 'command'"),
+    ({"kind": "k" * 1000}, f"kind is '{'k' * 64}': set it to"),
+    ({"kind": ["sync"]}, "kind is a list: set it to 'sync' or 'command'"),
     ({**SYNC, "policy": "random"}, "policy: "),
     ({key: value for key, value in SYNC.items() if key != "policy"}, "policy: "),
     ({**SYNC, "trigger": "gap"}, "trigger: "),
@@ -311,7 +312,7 @@ class TestLines:
         assert [each["error"]["line"] for each in told[1:-1]] == [2, 5, 6, 7]
         assert all(set(each["error"]) == {"line", "message"} for each in told[1:-1])
         assert "is not JSON" in told[1]["error"]["message"]
-        assert told[2]["error"]["message"].startswith("kind: ")
+        assert told[2]["error"]["message"].startswith("kind is 'x'")
 
     def test_no_question_has_no_answer(self) -> None:
         assert list(answers([])) == list(answers([b"\n", b" "])) == []
