@@ -73,8 +73,8 @@ class Message(Struct, frozen=True, kw_only=True):
     """One delivery of a message.
 
     `id` names the message and `receipt` the delivery: a redelivery has a new receipt. `attributes` are the message's
-    own, in SQS' form `{name: {DataType, StringValue | BinaryValue}}`. `receive_count` counts this delivery too. `group`
-    is the message group of a FIFO queue.
+    own, in SQS's form `{name: {DataType, StringValue | BinaryValue}}`. `receive_count` counts this delivery too.
+    `group` is the message group of a FIFO queue.
     """
 
     id: str
@@ -116,7 +116,7 @@ class MessageQueue(Protocol):
     """One queue and its dead-letter queue. A batch has at most `SQS_ENTRIES_MAX` entries."""
 
     async def receive(self, *, wait_s: int) -> Sequence[Message]:
-        """Up to ten messages; waits up to `wait_s` seconds for the first."""
+        """Receive up to ten messages. Waits up to `wait_s` seconds while the queue is empty."""
         ...
 
     async def delete_batch(self, receipts: Sequence[str]) -> EntryResults:
@@ -149,7 +149,7 @@ class TopicMessage(Struct, frozen=True, kw_only=True):
 
 
 class Topics(Protocol):
-    """SNS. `outbox/topic_message.py` holds SNS' limits and packs messages into calls."""
+    """SNS. `outbox/topic_message.py` holds SNS's limits and packs messages into calls."""
 
     async def publish(self, arn: str, messages: Sequence[TopicMessage]) -> EntryResults:
         """Publish one call's messages to the topic."""
@@ -160,8 +160,7 @@ class Topics(Protocol):
 
 
 class OutboxBacklog(Struct, frozen=True, kw_only=True):
-    """The outbox as it is now: the number of waiting entries, the creation time of the oldest, and the number set
-    aside."""
+    """The present number of waiting entries, the creation time of the oldest, and the number of entries set aside."""
 
     count: int
     oldest: datetime | None
@@ -182,15 +181,15 @@ class Outbox(Protocol):
         ...
 
     async def remove_entries(self, ids: Iterable[str]) -> None:
-        """Remove published entries; an entry that does not exist is passed over."""
+        """Remove published entries; an id without an entry is ignored."""
         ...
 
     async def set_aside(self, entry_id: str, reason: str) -> None:
-        """Keep the entry with the reason, no longer waiting; nothing happens if it does not exist."""
+        """Set the entry aside with the reason: it is kept and no longer waits. An id without an entry is ignored."""
         ...
 
     async def backlog(self) -> OutboxBacklog:
-        """The outbox as it is now."""
+        """The present backlog."""
         ...
 
 
@@ -213,7 +212,7 @@ class SyncStatesByAge(Protocol):
         ...
 
     async def waiting_backlog(self) -> WaitingBacklog:
-        """The waiting pairs as they are now."""
+        """The present backlog of waiting pairs."""
         ...
 
     async def remove_finished(self, before: datetime, limit: int) -> int:

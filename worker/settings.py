@@ -24,7 +24,7 @@ _TRANSPORT_ALIASES: Final = {"lean": "http"}
 
 
 class AwsSettings(BaseSettings):
-    """The region and the addresses of AWS' services."""
+    """The region and the addresses of AWS's services."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 

@@ -72,7 +72,7 @@ def translated_errors(subject: str, away: type[AwsAway], *, at_start: bool = Fal
 
 
 def error_code(error: ClientError) -> str:
-    """The error code without the namespace that SQS' query protocol puts before it."""
+    """The error code without the namespace that SQS's query protocol puts before it."""
     code = str(error.response.get("Error", {}).get("Code", "Unknown")).rpartition(".")[2]
     return "QueueDoesNotExist" if code == "NonExistentQueue" else code
 

@@ -25,7 +25,7 @@ RETENTION_S: Final = 1_209_600
 class ProvisioningSpec(Struct, frozen=True, kw_only=True):
     """The parts to provide. Every name gets the prefix, and on FIFO the ending `.fifo` if it lacks it.
 
-    `raw` is SNS' raw message delivery. `receive_count_max` is the redrive policy's `maxReceiveCount`.
+    `raw` is SNS's raw message delivery. `receive_count_max` is the redrive policy's `maxReceiveCount`.
     """
 
     conversation_topic: str = "conversation-events"

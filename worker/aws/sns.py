@@ -46,7 +46,7 @@ class SnsTopics:
         results: dict[str | None, RefusedEntry | None] = {
             published.get("Id"): None for published in response.get("Successful") or ()
         }
-        results.update({failure.get("Id"): _refused(failure) for failure in response.get("Failed") or ()})
+        results.update({failure.get("Id"): _refused_entry(failure) for failure in response.get("Failed") or ()})
         return [results.get(entry["Id"], _NO_RESULT) for entry in entries]
 
 
@@ -66,7 +66,7 @@ async def check_topic(client: "SNSClient", arn: str, variable: str) -> str | Non
     return None
 
 
-def _refused(failure: Mapping[str, Any]) -> RefusedEntry:
+def _refused_entry(failure: Mapping[str, Any]) -> RefusedEntry:
     code = str(failure.get("Code", "Unknown"))
     # SenderFault covers missing rights and bad keys too, which an operator mends.
     final = bool(failure.get("SenderFault")) and code in _FINAL and not is_throttling(code)

@@ -66,7 +66,7 @@ class SqsQueue:
         self._clock = clock
 
     async def receive(self, *, wait_s: int) -> Sequence[Message]:
-        """Up to ten messages; waits up to `wait_s` seconds for the first. Raises QueueAway."""
+        """Receive up to ten messages. Waits up to `wait_s` seconds while the queue is empty. Raises QueueAway."""
         with translated_errors("receiving from SQS", QueueAway):
             response: Any = await self._polling.receive_message(
                 QueueUrl=self._url,
@@ -189,11 +189,11 @@ def _results_by_id(response: Mapping[str, Any]) -> dict[Any, RefusedEntry | None
     results: dict[Any, RefusedEntry | None] = {
         accepted.get("Id"): None for accepted in response.get("Successful") or ()
     }
-    results.update({failure.get("Id"): _refused(failure) for failure in response.get("Failed") or ()})
+    results.update({failure.get("Id"): _refused_entry(failure) for failure in response.get("Failed") or ()})
     return results
 
 
-def _refused(failure: Mapping[str, Any]) -> RefusedEntry:
+def _refused_entry(failure: Mapping[str, Any]) -> RefusedEntry:
     code = str(failure.get("Code", "Unknown")).rpartition(".")[2]
     # A throttled entry can succeed at a later try, whatever `SenderFault` says.
     final = bool(failure.get("SenderFault")) and not is_throttling(code)

@@ -31,7 +31,7 @@ class LaneEntry(Struct, frozen=True, kw_only=True):
     def ordering_keys(self, *, fifo: bool) -> frozenset[str]:
         """The keys whose messages must keep their order: the conversation id and, on a FIFO queue, the message group.
 
-        Both kinds share one set: a group that is named like a conversation mostly is that conversation's group.
+        Both kinds of key share one set. A message group named like a conversation is usually the group of that one.
         """
         conversation = self.parsed.conversation_id if isinstance(self.parsed, Event) else None
         return frozenset(key for key in (conversation, self.message.group if fifo else None) if key)

@@ -1,7 +1,7 @@
 """Queue lateness: how late events reach the worker at present.
 
 The gap poll must not decide a pair without an event that is still in the queue. The lateness of the events received
-within the last minute shows how far the queue is behind. While the queue does not answer, the lateness is unknown.
+within the last minute shows how far the queue is behind. While the queue does not respond, the lateness is unknown.
 """
 
 from datetime import timedelta
@@ -32,10 +32,10 @@ class QueueLatenessTracker:
             self._noted_at += silence_s
         self._responded_at = now
 
-    def note_lateness(self, late: timedelta) -> None:
+    def note_lateness(self, lateness: timedelta) -> None:
         """Note the lateness of the latest event of a batch."""
-        if late >= self._remembered():
-            self._lateness, self._noted_at = late, self._clock.monotonic()
+        if lateness >= self._remembered():
+            self._lateness, self._noted_at = lateness, self._clock.monotonic()
 
     def current(self) -> timedelta | None:
         """The greatest lateness of the last minute; None if the queue has not responded for a minute, or never."""

@@ -33,20 +33,20 @@ class MongoOutbox:
             return [announcement_from_document(document) for document in await found.to_list()]
 
     async def remove_entries(self, ids: Iterable[str]) -> None:
-        """Remove published entries; an entry that does not exist is passed over."""
+        """Remove published entries; an id without an entry is ignored."""
         published = list(ids)
         if published:
             with store_deadline(self._deadline_s):
                 await self._entries.delete_many({"_id": {"$in": published}})
 
     async def set_aside(self, entry_id: str, reason: str) -> None:
-        """Keep the entry with the reason, no longer waiting; nothing happens if it does not exist."""
+        """Set the entry aside with the reason: it is kept and no longer waits. An id without an entry is ignored."""
         with store_deadline(self._deadline_s):
             change = {"$set": {"status": OutboxEntryStatus.SET_ASIDE.value, "reason": reason}}
             await self._entries.update_one({"_id": entry_id}, change)
 
     async def backlog(self) -> OutboxBacklog:
-        """The outbox as it is now. The index alone answers the query."""
+        """The present backlog. MongoDB reads only the index."""
         by_status: list[dict[str, Any]] = [
             {"$match": {"status": {"$in": [status.value for status in OutboxEntryStatus]}}},
             {"$group": {"_id": "$status", "count": {"$sum": 1}, "oldest": {"$min": "$createdAt"}}},

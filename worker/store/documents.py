@@ -20,8 +20,8 @@ def queue_of(document: Mapping[str, Any]) -> RoutingQueue:
     return RoutingQueue(
         id=document["_id"],
         key=_text(fields.get("key")),
-        item_size=_whole(fields.get("itemSize")),
-        priority=_whole(fields.get("priority")),
+        item_size=_whole_number(fields.get("itemSize")),
+        priority=_whole_number(fields.get("priority")),
     )
 
 
@@ -34,7 +34,7 @@ def session_of(document: Mapping[str, Any]) -> Session | None:
         id=document["_id"],
         user=user,
         active=document.get("active") is True,
-        capacity=_whole(document.get("capacity")) or 0,
+        capacity=_whole_number(document.get("capacity")) or 0,
         work_items=_session_entries(document.get("workItems")),
         paused_work_items=_session_entries(document.get("pausedWorkItems")),
         pending_item=_text(document.get("pendingItem")),
@@ -69,7 +69,7 @@ def _session_entries(entries: object) -> tuple[SessionEntry, ...]:
 def _session_entry(entry: object) -> SessionEntry | None:
     match entry:
         case {"id": str(item), **rest}:
-            size = _whole(rest.get("itemSize"))
+            size = _whole_number(rest.get("itemSize"))
             return SessionEntry(id=item, item_size=DEFAULT_ITEM_SIZE if size is None else size)
         case _:
             return None
@@ -79,7 +79,7 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _whole(value: object) -> int | None:
+def _whole_number(value: object) -> int | None:
     """The value as an integer if it is a whole number of any MongoDB number type, else None."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
         return None

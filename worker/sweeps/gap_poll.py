@@ -25,9 +25,11 @@ _INTERVAL_S_MAX: Final = 15.0
 class GapCloser(Protocol):
     """Decides pairs without the event that they wait for (`handlers/batch_handler.py`)."""
 
-    async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta) -> list[PolledPair]:
-        """The decided pairs; `late` is how long events are under way. A pair that is not among them waits on. Raises
-        StoreAway."""
+    async def close_gaps(self, conversation_ids: Sequence[str], lateness: timedelta) -> list[PolledPair]:
+        """Decide the pairs; returns those that were decided. The others wait on. Raises StoreAway.
+
+        `lateness`: how long an event takes from its publication to its handling.
+        """
         ...
 
 
@@ -65,11 +67,11 @@ class GapPoll:
     async def round(self) -> None:
         """Measure the waiting pairs and decide those that have waited long enough, each once. Raises StoreAway."""
         await self._measure()
-        late = self._lateness.current()
-        if late is None:
+        lateness = self._lateness.current()
+        if lateness is None:
             # The queue does not respond. It may hold the missing events.
             return
-        began_before = self._runtime.clock.now() - self._gap - late
+        began_before = self._runtime.clock.now() - self._gap - lateness
         polled: set[str] = set()
         still_waiting = 0
         while True:
@@ -81,14 +83,14 @@ class GapPoll:
             still_waiting = len(found) - len(new)
             page = new[:PAGE_SIZE]
             if page:
-                await self._close(page, late)
+                await self._close(page, lateness)
                 polled.update(page)
             if len(new) <= PAGE_SIZE and len(found) < limit:
                 return
 
-    async def _close(self, page: Sequence[str], late: timedelta) -> None:
+    async def _close(self, page: Sequence[str], lateness: timedelta) -> None:
         telemetry = self._runtime.telemetry
-        decided = await catch_unexpected(self._closer.close_gaps(page, late))
+        decided = await catch_unexpected(self._closer.close_gaps(page, lateness))
         if isinstance(decided, UnexpectedError):
             telemetry.metrics.count(Metric.BATCH_FAULT)
             telemetry.log.error(
@@ -96,7 +98,7 @@ class GapPoll:
             )
             # Each pair alone, so that only the pair with the error waits on.
             for conversation_id in page if len(page) > 1 else ():
-                await self._close([conversation_id], late)
+                await self._close([conversation_id], lateness)
             return
         for pair in decided:
             log_polled(pair, telemetry)

@@ -1,4 +1,4 @@
-"""Queue lag: the lateness of a batch, and of the queue as the gap poll reads it."""
+"""Queue lateness: the lateness of a batch, and of the queue as the gap poll reads it."""
 
 from datetime import timedelta
 
