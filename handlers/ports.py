@@ -38,7 +38,7 @@ class LoadRequest(Struct, frozen=True, kw_only=True):
 
 class Pair(Struct, frozen=True, kw_only=True):
     """A conversation as loaded: its document, None where it is not stored; its active work-item and the requested
-    ones; its sync state; the queues and sessions that a command of the batch can meet."""
+    ones; its sync state; the queues and sessions that a command of the batch may need."""
 
     conversation: Document | None = None
     work_items: tuple[Document, ...] = ()

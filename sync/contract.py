@@ -129,21 +129,21 @@ def violations(
     for name in FIELDS:
         wrote = history.conversation.get(name)
         owner = _owner(history, name, conversation)
-        carried_back = name in a_fields and owner is not _Owner.CONVERSATION
-        carried_on = name in b_fields and owner is not _Owner.WORK_ITEM
+        a_would_fire = name in a_fields and owner is not _Owner.CONVERSATION
+        b_would_fire = name in b_fields and owner is not _Owner.WORK_ITEM
         if name == "paused" and conversation.status is ConversationStatus.DONE:
             # The conversation stores both in one attribute: a conversation that is done is no longer snoozed.
             continue
         if owner is _Owner.CONVERSATION and wrote and values[name] not in (wrote.value, *wrote.superseding_values):
             broken.append(Violation(point=NOTHING_LOST, field=name, expected=wrote.value, found=values[name]))
-        elif owner is _Owner.WORK_ITEM and not _stands(history.work_item[name], name, conversation, item):
+        elif owner is _Owner.WORK_ITEM and not _is_kept(history.work_item[name], name, conversation, item):
             expected = history.work_item[name].value
             broken.append(Violation(point=NOTHING_LOST, field=name, expected=expected, found=item_values[name]))
-        elif owner is _Owner.CONVERSATION and carried_on:
+        elif owner is _Owner.CONVERSATION and b_would_fire:
             broken.append(Violation(point=CONVERGED, field=name, expected=values[name], found=item_values[name]))
-        elif owner is _Owner.WORK_ITEM and carried_back:
+        elif owner is _Owner.WORK_ITEM and a_would_fire:
             broken.append(Violation(point=CONVERGED, field=name, expected=item_values[name], found=values[name]))
-        elif owner is _Owner.EITHER and carried_back and carried_on and name not in agreed:
+        elif owner is _Owner.EITHER and a_would_fire and b_would_fire and name not in agreed:
             broken.append(Violation(point=CONVERGED, field=name, expected=values[name], found=item_values[name]))
     return tuple(broken)
 
@@ -163,8 +163,9 @@ def _owner(history: FieldHistory, name: Field, conversation: Conversation) -> _O
     return _Owner.WORK_ITEM if by_item.known_conversation_rev >= by_conversation.rev else _Owner.CONVERSATION
 
 
-def _stands(wrote: LastWrite, name: Field, conversation: Conversation, item: WorkItem) -> bool:
-    """Whether the work-item still has the written value; if either record is over, only `status` counts."""
+def _is_kept(wrote: LastWrite, name: Field, conversation: Conversation, item: WorkItem) -> bool:
+    """Whether the work-item still has the written value. If it is completed or the conversation is deleted, only
+    `status` is compared."""
     over = not item.active or conversation.deleted
     return (name != "status" and over) or work_item_values(item)[name] == wrote.value
 

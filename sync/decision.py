@@ -132,7 +132,7 @@ def run_command(
 ) -> CommandResult:
     """The commands' result for table B's update. `conversation_rev`: the revision that the rules compared."""
     update = parse_update(fields, from_sync=True)
-    assert not isinstance(update, Refusal), f"table B asks only for what the commands read: {update}"
+    assert not isinstance(update, Refusal), f"table B writes only fields that the commands know: {update}"
     return execute(item, update, context=context, now=now, resource_rev=conversation_rev, rollout=rollout)
 
 

@@ -1,8 +1,8 @@
 """Stored documents as the nouns of `sync` and `commands`, and changed nouns as updated documents.
 
-The way in is `conversation_of` and `work_item_of`. They raise UnreadableDocument for a document of another form.
-The way out is `updated_conversation_document` and `updated_work_item_document`. They write the changed fields only, so
-that the fields that no noun models stay as they are.
+`conversation_of` and `work_item_of` read a document. They raise UnreadableDocument for a document of another form.
+`updated_conversation_document` and `updated_work_item_document` write the changed fields only, so that the fields that
+no noun models stay as they are.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The five shapes in which an event arrives, told apart by their keys and unwrapped down to the event itself.
+"""The five shapes in which an event arrives, recognised by their keys and unwrapped down to the event itself.
 
     SQS message {MessageId, Body} → SNS notification {Type, Message} → published message {body, publishedAt} → event
     captured log line {producer, body} → published message → event

@@ -15,7 +15,7 @@ from handlers.events.event import Malformed, RejectionCode
 _CHARACTER_KINDS: Final = bytes(
     0x30 if char in b"0123456789" else 0x3A if char in b":,[- \t\n\r" else 0x20 for char in range(256)
 )
-"""A translation of bytes: a digit to `0`, a character that can stand before a number to `:`, any other to a space."""
+"""A translation of bytes: a digit to `0`, a character that can precede a number to `:`, any other to a space."""
 _LONG_NUMBER: Final = b":" + b"0" * 19
 """The shortest number that can exceed 64 bits, as `_CHARACTER_KINDS` translates it."""
 _ESCAPED_NULL: Final = rb"\u0000"

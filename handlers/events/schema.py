@@ -168,7 +168,7 @@ class KnownResource(TypedDict, total=False):
 
 
 class CommandData(TypedDict, total=False):
-    """The update that a command carried out."""
+    """The update that a command executed."""
 
     resource: KnownResource | None
 

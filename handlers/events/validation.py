@@ -34,7 +34,7 @@ class InvalidFields(Exception):
         return InvalidFields([((name, *path), message) for path, message in self.faults])
 
 
-# `TypeAdapter.validate_python` takes 0.6 µs more a call than its validator, and a message is read in 50.
+# `TypeAdapter.validate_python` takes 0.6 µs more per call than its validator, and a message is read in 50.
 _ENVELOPE: Final = TypeAdapter(EventEnvelope).validator
 _CONVERSATION: Final = TypeAdapter(ConversationData).validator
 _WORK_ITEM: Final = TypeAdapter(WorkItemData).validator
@@ -106,7 +106,7 @@ def rejection_of(error: InvalidFields, *, at: FieldPath = ()) -> Malformed:
     """The rejection of an event that failed a check; `at` is the path from the event to the checked value.
 
     The code is `BAD_REVISION` where `attributes.rev` is at fault, else `INVALID_FIELD`. The reason names each fault
-    with its path and shows no value. A name that is not modelled may be a customer's words and stands as `*`.
+    with its path and shows no value. A name that is not modelled may be a customer's words, so the reason shows `*`.
     """
     bad_revision = any(path == ("attributes", "rev") for path, _ in error.faults)
     lines = [f"{'.'.join(map(_shown, (*at, *path)))}: {message}" for path, message in error.faults]

@@ -90,7 +90,7 @@ class PairDraft:
     # Reading: the nouns that the rules compare
 
     def conversation(self) -> Conversation | None:
-        """The conversation as it stands; the tombstone's where it was deleted."""
+        """The draft's current conversation. After a deletion it has `deleted` True, also if no document is stored."""
         conversation, deleted_rev = self._conversation.noun(), self.state.deleted_rev
         if conversation is None:
             if deleted_rev is None:
@@ -171,7 +171,7 @@ class PairDraft:
         announced: list[Announcement] = []
         reasons = decided.decision.reasons
         if isinstance(decided.command, Applied):
-            assert item is not None, "the commands are asked only about a work-item that was read"
+            assert item is not None, "the commands run only on a work-item that was read"
             slot = self._work_items[item.id]
             before, after = slot.current, self._put_work_item(slot, item, decided.command.after)
             assert before is not None, "a work-item is written only after it was read"

@@ -1,4 +1,4 @@
-"""The ports of the exhaustive check: no call waits, and time stands still."""
+"""The ports of the exhaustive check: no call waits, and the time does not change."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class FixedClock:
-    """A clock that stands still: no document of a run grows old."""
+    """A clock that does not move: no document of a run grows old."""
 
     def __init__(self, at: datetime = NOW) -> None:
         self.at = at

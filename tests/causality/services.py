@@ -125,7 +125,7 @@ class Services:
         self.writing -= 1
 
     async def _write_item(self, case: ConversationRecord) -> None:
-        """Read the conversation, wait, and write the work-item as it stands by then."""
+        """Read the conversation, wait, and write the work-item as it is stored by then."""
         knew = self.conversation(case.key)["rev"]
         await self.time.sleep(self.random.random() * self.dials.reading_late_s)
         before = self._active(case)

@@ -114,7 +114,8 @@ class Run:
         return batch.handled
 
     async def _poll_rounds(self) -> None:
-        """Poll beside the workers while they work; a poll may meet a worker, and the store may fail it."""
+        """Poll beside the workers while they work; a poll may have a write conflict with a worker, and the store may
+        fail."""
         handler = self._handler(ShakyStore(self._store, self._queue, self._tally))
         while self._services.writing or not self._queue.empty:
             await self._time.sleep(self._dials.gap_s / 4 * (0.5 + self._random.random()))

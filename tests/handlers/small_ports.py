@@ -7,7 +7,7 @@ START = datetime(2024, 5, 6, 7, 8, 9, 250_000, tzinfo=UTC)
 
 
 class HandClock:
-    """A clock that stands still but for sleeps and for changes by hand."""
+    """A clock that only sleeps and changes by hand move."""
 
     def __init__(self, at: datetime = START + timedelta(minutes=1)) -> None:
         self.at = at

@@ -257,5 +257,5 @@ async def test_rule_b(name: str, rule: Rule, policy: PolicyInUse) -> None:
 
 
 def check_suppressed(suppressed: list[Json], code: str, policy: PolicyInUse) -> None:
-    """Legacy suppresses nothing; causal reports the field that the other table asked for."""
+    """Legacy suppresses nothing; causal reports the field for which the other table's rule fired."""
     assert {each["code"] for each in suppressed} <= ({code} if policy is CAUSAL else set())

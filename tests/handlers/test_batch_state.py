@@ -148,7 +148,7 @@ class TestDeletion:
         rev = world.c().rev
         end = await world.one(event(work_item(9, status="assigned", user="u-1")))
         assert world.c().rev == rev
-        # Only causal asks table B as well: it completes a work-item re-opened beside a deleted conversation.
+        # Only causal applies table B as well: it completes a work-item re-opened beside a deleted conversation.
         assert (code_of(end), world.w().active) == (("APPLIED", False) if policy == "causal" else ("IN_SYNC", True))
 
     async def test_a_newer_write_than_the_deletion_stands(self, policy: PolicyInUse) -> None:

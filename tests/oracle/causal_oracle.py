@@ -44,8 +44,8 @@ def decide(question: Json) -> Json:
 
 
 def closed_gate(c: Json | None, w: Json | None) -> str | None:
-    """The gates that a question without an event can meet. Both tables are asked on either side's event, so either one
-    takes in a completion."""
+    """The gates that apply to a question without an event. Both tables apply to either side's event, so
+    a completion that the conversation lacks passes on either side."""
     if c is None:
         return "NO_CONVERSATION"
     if w is None:

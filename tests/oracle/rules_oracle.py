@@ -55,7 +55,7 @@ def table_a(c: Json, w: Json, policy: str = "legacy") -> list[tuple[str, Json]]:
 
 
 def table_b(c: Json, w: Json, policy: str = "legacy") -> list[tuple[str, Json]]:  # noqa: C901 – one `if` a row
-    """The rules of B that fire, with what each adds to the work-item's update; B6 last, so that completed stands."""
+    """The rules of B that fire, with what each adds to the work-item's update."""
     causal = policy == "causal"
     if w["status"] == "completed":
         return []

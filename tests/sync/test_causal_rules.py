@@ -165,7 +165,7 @@ class TestAwaiting:
 
 
 class TestBFirstThenA:
-    """Table A is asked about the work-item as the commands leave it."""
+    """Table A compares the work-item as the commands leave it."""
 
     def test_a_queue_synced_forward_makes_an_ivr_item_queued_and_only_then_a3_applies(self) -> None:
         found = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**C_NEWER, "assignee": NewerSide.WORK_ITEM})

@@ -53,7 +53,7 @@ def test_the_messages_that_the_kinds_alter_are_well_formed() -> None:
 
 
 def paths_of(shape: type, at: str = "") -> Iterator[str]:
-    """The path of every modelled field. A list's entry and a mapping's name stand as `*`."""
+    """The path of every modelled field. `*` replaces a list's index and a mapping's name."""
     for name, annotation in get_type_hints(shape, include_extras=False).items():
         yield from _paths_within(annotation, f"{at}{name}")
 

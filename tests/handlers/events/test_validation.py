@@ -19,7 +19,7 @@ ODD: Final[tuple[Any, ...]] = (None, True, 0, 1, -1, 2.0, 2**53, "", "x", "x\0",
 
 
 class Check(Struct, frozen=True, kw_only=True):
-    """A check, the event that it passes, where its part stands in the event, and a wrong value for each field."""
+    """A check, the event that it passes, the path of its part in the event, and a wrong value for each field."""
 
     validate: Callable[[object], Any]
     side: str

@@ -91,7 +91,7 @@ class TestReopenedAndMovedAtOnce:
 
 
 class TestQueueRulesWhileAWorkflowChangesTheQueue:
-    """The queue rules read revision 1 while a workflow writes revision 2. The workflow's queue stands."""
+    """The queue rules read revision 1 while a workflow writes revision 2. The workflow's queue is kept."""
 
     @pytest.mark.parametrize("delivery", list(deliveries(4)), ids=str)
     async def test_the_workflows_queue_stands(self, delivery: Delivery) -> None:

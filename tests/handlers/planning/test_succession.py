@@ -107,7 +107,7 @@ async def test_an_unsupported_create_of_a_work_item_says_nothing_of_what_it_knew
 
 
 async def test_an_older_active_work_item_leaves_the_later_ones_history_alone() -> None:
-    """The older one's event comes last: the state stays the later one's, and repeating all events is no news."""
+    """The older one's event comes last: the state stays the later one's, and repeating all events changes nothing."""
     world = World()
     later = event(work_item(1, key="w-2", number=2, status="completed"), at=5)
     older = [event(conversation(1), at=1), event(work_item(1, key="w-1", number=1), at=20)]
