@@ -1,6 +1,7 @@
 """The composed engine's actions: each takes a work-item and returns one.
 
-No action touches the status, a timing or a counter: what a change of status entails is worked out once, at the end.
+No action changes the status, a timing or a counter. The composition sets the status, and timings.py derives timings and
+counters from the change of status.
 """
 
 from msgspec.structs import replace

@@ -1,4 +1,4 @@
-"""The composed engine: the update and the status choose small actions, which are strung together into one result.
+"""The composed engine: it executes an update as a sequence of small actions, chosen by update and status.
 
 | update | ivr | queued | routed | assigned | wrap-up |
 |---|---|---|---|---|---|
@@ -13,8 +13,9 @@
 | `accepted.by: u` | assign, assigned | the same | the same, unroute | assign | assign |
 | `routed.rejectedBy`, `.timedOut` | `NOT_ROUTED` | the same | unroute, queued or ivr | `NOT_ROUTED` | the same |
 
-Fields are carried out in the order queue → assignedTo → status → paused. "Queued or ivr" asks for the queue after the
-update's own. Where two actions set the same field the later one stands. Reference: docs/commands.md.
+Fields are executed in the order queue → assignedTo → status → paused. "Queued or ivr": queued where the work-item has a
+queue after the update's own `queue`, else ivr. Where two actions set the same field, the later one wins. Reference:
+docs/commands.md.
 """
 
 from datetime import datetime
@@ -58,7 +59,7 @@ def compose(
 
 
 class _Composition:
-    """One update being carried out: the work-item before it and so far, and the actions that changed it."""
+    """The execution of one update: the work-item before it, the work-item so far, and the actions that changed it."""
 
     def __init__(self, item: WorkItem, context: CommandContext) -> None:
         self.before = item
@@ -99,7 +100,7 @@ class _Composition:
         if isinstance(queue_id, Refusal):
             return queue_id
         if self.before.status is Status.QUEUED and self.before.queue == queue_id:
-            # The same queue gives no new place in it, but a rule that the update names is taken.
+            # The item keeps its place in the same queue. Only a rule that the update names is set.
             self._apply("changeQueue", replace(self.item, rule=choice.rule or self.item.rule))
             return None
         queue = self.context.queues.get(queue_id)
@@ -140,7 +141,11 @@ class _Composition:
         self._set_status(status)
 
     def enter_queue(self, choice: QueueChoice | Unset | None, now: datetime) -> None:
-        """Once, after all else: a new place in the queue, where status and queue, from before to now, entail one."""
+        """Give the item a new place in the queue, if it became queued or changed the queue while queued.
+
+        Called once, after the status is final; a changed status is recorded as `setStatus`. An item that was put back
+        keeps its old place.
+        """
         before, status = self.before, self.item.status
         if status is not before.status:
             self.action_names.append("setStatus")
@@ -154,7 +159,7 @@ class _Composition:
         self._apply("pause" if paused else "unpause", actions.pause(self.item, paused=paused))
 
     def _apply(self, name: str, item: WorkItem) -> None:
-        """Take an action's result. An action that changes nothing is not named."""
+        """Keep an action's result, and its name if it changed the item."""
         if item != self.item:
             self.action_names.append(name)
             self.item = item

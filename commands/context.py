@@ -1,4 +1,4 @@
-"""The queues and sessions that a command may meet."""
+"""The command context: the queues and sessions that a command may need."""
 
 from collections.abc import Mapping
 

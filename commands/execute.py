@@ -21,7 +21,7 @@ from commands.work_item import WorkItem
 
 
 class CommandRecord(Struct, frozen=True, kw_only=True):
-    """How an update was carried out: the audit line's `command`. `dropped` names the fields that the funnel dropped."""
+    """How an update was executed: the audit line's `command`. `dropped`: the fields that the legacy funnel ignored."""
 
     engine: Engine
     name: str
@@ -33,7 +33,7 @@ class CommandRecord(Struct, frozen=True, kw_only=True):
 
 
 class Applied(Struct, frozen=True, kw_only=True):
-    """An update that changed the work-item. `after` is one revision on; `reason` belongs into its event."""
+    """An update that changed the work-item. `after` has the next revision; `reason` goes into the write's event."""
 
     after: WorkItem
     command: CommandRecord
@@ -42,7 +42,7 @@ class Applied(Struct, frozen=True, kw_only=True):
 
 
 class Unchanged(Struct, frozen=True, kw_only=True):
-    """An update that asks for what the work-item is already: no write, no revision, no event."""
+    """An update whose values the work-item already has: no write, no revision, no event."""
 
     command: CommandRecord
 
@@ -65,7 +65,7 @@ def execute(
     rollout: EngineRollout = DEFAULT_ROLLOUT,
     origin: UpdateOrigin = UpdateOrigin.SYNC,
 ) -> Applied | Unchanged | Refused:
-    """Carry out `update` on `item` at `now`; neither is changed.
+    """The result of `update` on `item` at `now`. Nothing is written, and both arguments stay as they are.
 
     `resource_rev` is the revision of the work-item's conversation that the sender knew. It goes into the reason as
     `meta.data.resource.rev`, where the readers of the event find it (docs/events.md, *Who knew what*).
@@ -87,7 +87,7 @@ def execute(
 
 
 def not_executed(origin: UpdateOrigin = UpdateOrigin.SYNC) -> CommandRecord:
-    """The record of an update that could not be parsed."""
+    """The record of an update that was refused while it was parsed."""
     return _command(None, (), (), origin)
 
 

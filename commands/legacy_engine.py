@@ -1,4 +1,4 @@
-"""The legacy funnel: one command an update. The first row that matches wins; fields it does not honour are dropped.
+"""The legacy funnel: one command per update. The first row that matches wins; fields it does not honour are dropped.
 
 | # | update | command | also honours | what it does |
 |---|---|---|---|---|
@@ -14,7 +14,8 @@
 | 10 | `status:completed` | Complete | – | the status; leaves the session |
 | 11 | `paused` | Pause | – | the flag |
 
-Its flaws are kept on purpose: to be compared with and to roll back to. Only the crash in row 3 is a refusal here.
+The predecessor's flaws are kept on purpose, so that a team can compare both engines and roll back. One flaw is mended:
+where the predecessor crashed in row 3, the funnel refuses the update.
 Reference: docs/commands.md.
 """
 
@@ -34,7 +35,7 @@ from commands.work_item import Status, WorkItem
 
 
 class _CommandRequest(Struct, frozen=True, kw_only=True):
-    """The update, and what its command may look at."""
+    """An update, and the context and time that its command uses."""
 
     update: Update
     context: CommandContext
@@ -45,7 +46,7 @@ _FunnelCommand = Callable[[WorkItem, _CommandRequest], WorkItem | Refusal]
 
 
 class FunnelRow(Struct, frozen=True, kw_only=True):
-    """One row of the table. `honours` names the fields of the update that the command does not drop."""
+    """One row of the table. `name`: the column `update`. `honours`: the fields of the update that are not dropped."""
 
     name: str
     command: str
@@ -140,7 +141,7 @@ FUNNEL: Final = (
 
 
 def row_of(update: Update) -> FunnelRow | None:
-    """The first row that matches; None for an update of `resume` alone, which the old system did not have."""
+    """The first row that matches; None for an update of `resume` alone, which the predecessor does not have."""
     names = _names_of(update)
     return next((row for row in FUNNEL if row.name in names), None)
 
@@ -154,7 +155,7 @@ def funnel(
 
 
 def _names_of(update: Update) -> set[str]:
-    """The update's fields, by the names of the rows."""
+    """The names of all rows that the update's fields match."""
     names: set[str] = set()
     if not isinstance(update.queue, Unset):
         names.add("queue:null" if update.queue is None else "queue:id")
@@ -186,7 +187,7 @@ def _with_paused(item: WorkItem, request: _CommandRequest) -> WorkItem:
 
 
 def _queue_of_last_revision(item: WorkItem) -> str | None:
-    """`lastRevision.queue`, an id or `{id}`; only the old system writes it."""
+    """`lastRevision.queue`, an id or `{id}`; only the predecessor writes it."""
     queue: Any = item.last_revision.other.get("queue") if item.last_revision else None
     if isinstance(queue, dict):
         queue = queue.get("id")

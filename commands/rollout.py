@@ -1,4 +1,4 @@
-"""Which engine carries an update out, and how many fields it may have: how a team rolls the composed engine out."""
+"""The rollout of the composed engine: which engine executes an update, and how many fields an update may have."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,14 +11,14 @@ from commands.update import Update
 
 
 class Engine(StrEnum):
-    """The engine that carries an update out (setting `COMMAND_ENGINE`)."""
+    """An engine that executes updates (setting `COMMAND_ENGINE`)."""
 
     COMPOSED = "composed"
     LEGACY = "legacy"
 
 
 class UpdateOrigin(StrEnum):
-    """Where an update came from: the sync itself, an API user, or the router."""
+    """The sender of an update: the sync, a user of the API, or the router."""
 
     SYNC = "sync"
     API = "api"
@@ -26,14 +26,14 @@ class UpdateOrigin(StrEnum):
 
 
 FUNNEL_ROW_NAMES: Final = tuple(row.name for row in FUNNEL)
-"""The names that `COMPOSED_UPDATES` may hold: the rows of the funnel."""
+"""The names of the funnel's rows, in their order: the values that setting `COMPOSED_UPDATES` may list."""
 
 
 class EngineRollout(Struct, frozen=True, kw_only=True):
     """A deployment's choice of engine.
 
-    `composed_updates` names the funnel's rows whose updates the composed engine carries out while `engine` is legacy.
-    `fields_max` limits the fields of an update by its origin; an origin that is missing has no limit.
+    `composed_updates`: the funnel rows whose updates the composed engine executes while `engine` is legacy, by name.
+    `fields_max`: the most fields of an update, by its origin; an origin that is missing has no limit.
     """
 
     engine: Engine = Engine.COMPOSED
@@ -41,7 +41,10 @@ class EngineRollout(Struct, frozen=True, kw_only=True):
     fields_max: Mapping[UpdateOrigin, int] = field(default_factory=dict)
 
     def row_for(self, update: Update) -> FunnelRow | None:
-        """The funnel's row that carries the update out; None: the composed engine does."""
+        """The funnel row that executes the update, or None where the composed engine does.
+
+        None in three cases: `engine` is composed; no row matches (`resume` alone); `composed_updates` has the row.
+        """
         if self.engine is Engine.COMPOSED:
             return None
         row = row_of(update)
@@ -49,4 +52,4 @@ class EngineRollout(Struct, frozen=True, kw_only=True):
 
 
 DEFAULT_ROLLOUT: Final = EngineRollout()
-"""The default: the composed engine carries everything out."""
+"""The default: the composed engine executes every update."""

@@ -94,7 +94,7 @@ def place_of(item: WorkItem | None) -> SessionPlace | None:
 
 
 def move_between(before: WorkItem | None, after: WorkItem) -> SessionMove | None:
-    """The session change that a change of the work-item entails; None: it stays where it is."""
+    """The session change that follows from a change of the work-item; None where its place is the same."""
     leave, take = place_of(before), place_of(after)
     if leave == take:
         return None

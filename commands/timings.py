@@ -1,4 +1,4 @@
-"""Timings: what a change of status entails, worked out once from the status before to the status after.
+"""Timings: the time records that a change of status writes, derived from the status before and the status after.
 
 | the status | then |
 |---|---|
@@ -11,8 +11,8 @@
 | leaves wrap-up | `wrapUp.time` grows by the stay |
 | becomes completed | `completedAt`; from assigned `handle.time` grows |
 
-All times are milliseconds. A stay counts as 0 where its entry is not known, or where a clock that was turned back would
-make it negative. Reference: docs/commands.md, *Timings*.
+All times are milliseconds. A stay counts as 0 if the time of its entry is unknown, or if a clock that was set back makes it
+negative. Reference: docs/commands.md, *Timings*.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def elapsed_ms(since: datetime | None, now: datetime) -> int:
-    """Milliseconds from `since` to `now`, rounded down; 0 where `since` is not known or lies ahead."""
+    """Milliseconds from `since` to `now`, rounded down; 0 where `since` is unknown or after `now`."""
     return max((now - since) // _MILLISECOND, 0) if since is not None else 0
 
 
@@ -51,7 +51,7 @@ def enter_queue(item: WorkItem, *, now: datetime, entered_at: datetime | None) -
 
 
 def with_timings(before: WorkItem, after: WorkItem, *, now: datetime, calendar: Calendar) -> WorkItem:
-    """`after` with the timings that the change of status entails; `after` itself where the status stays."""
+    """`after` with the timings that its change of status writes; `after` itself where the status is the same."""
     if before.status is after.status:
         return after
     return _become(before, _leave(before, after, now, calendar), now)
@@ -114,7 +114,8 @@ def _become_assigned(before: WorkItem, item: WorkItem, now: datetime, since_crea
     item = replace(item, resource_first_assign_time_ms=since_created if first is None else first)
     last = item.last_revision or QueuePass()
     if before.status is Status.WRAP_UP:
-        # Back from wrap-up the acceptance stands. The time since it was counted when the item went to wrap-up.
+        # An item that comes back from wrap-up keeps its acceptance time. The handle time up to wrap-up is already
+        # counted, so the next count starts at `resumed_at`.
         accepted = last.accepted_at or now
         handle = replace(item.handle or HandleDuration(), resumed_at=now)
         return replace(item, last_revision=replace(last, accepted_at=accepted), handle=handle)
