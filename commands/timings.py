@@ -11,8 +11,8 @@
 | leaves wrap-up | `wrapUp.time` grows by the stay |
 | becomes completed | `completedAt`; from assigned `handle.time` grows |
 
-All times are milliseconds. A stay counts as 0 if the time of its entry is unknown, or if a clock that was set back makes it
-negative. Reference: docs/commands.md, *Timings*.
+All times are milliseconds. A stay counts as 0 if the time of its entry is unknown, or if a clock that was set back
+makes it negative. Reference: docs/commands.md, *Timings*.
 """
 
 from collections.abc import Callable
