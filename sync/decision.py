@@ -1,4 +1,4 @@
-"""Decisions: the fields to write on either side and the reasons, and a pair's sync state once they are written."""
+"""Decisions: the write of a rule, the fields to write on either side, and a pair's sync state after the write."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime

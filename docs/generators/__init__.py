@@ -1,1 +1,1 @@
-"""What makes the generated pages of docs/ from the code."""
+"""The generators of the pages and blocks of docs/ that come from the code."""

@@ -5,13 +5,13 @@ from docs.generators.permutations import page
 
 
 def write() -> None:
-    """Write the pages whose text differs from what the code says now."""
+    """Write the permutations page, and every page that has an outdated block."""
     (ROOT / "docs" / "permutations.md").write_text(page())
     for path in pages():
         text = path.read_text()
-        anew = with_blocks(text)
-        if anew != text:
-            path.write_text(anew)
+        current = with_blocks(text)
+        if current != text:
+            path.write_text(current)
 
 
 if __name__ == "__main__":

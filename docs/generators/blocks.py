@@ -64,10 +64,10 @@ def pages() -> list[Path]:
 
 
 def names_in(text: str) -> list[str]:
-    """The names of a page's blocks, in their order."""
+    """The names of the blocks of a page, in their order."""
     return [match["name"] for match in _BLOCK.finditer(text)]
 
 
 def with_blocks(text: str) -> str:
-    """The page with every block made anew. Raises KeyError for a block that has no generator."""
+    """The page with the present content in every block. Raises KeyError for a block that has no generator."""
     return _BLOCK.sub(lambda match: f"{match[1]}{BLOCKS[match['name']]()}\n{match[3]}", text)

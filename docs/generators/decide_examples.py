@@ -1,4 +1,4 @@
-"""Questions of `routing-sync decide` and their answers, given by the code: the examples in docs/decide.md."""
+"""The examples in docs/decide.md: questions of `routing-sync decide`, and the answers of the code."""
 
 import json
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ _QUESTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
 
 
 def decide_examples() -> str:
-    """Each question and its answer, with what they show."""
+    """Each example: the sentence that explains it, the question and the answer."""
     examples = [
         f"{text}\n\n```json\n{json.dumps(question)}\n```\n\n```json\n{json.dumps(answer(question, now=_NOW))}\n```"
         for text, question in _QUESTIONS

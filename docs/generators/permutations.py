@@ -1,4 +1,4 @@
-"""docs/permutations.md: what every combination of fields does in every status, worked out by the engines themselves."""
+"""The page docs/permutations.md: the result of every combination of fields in every status, from the engines."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -86,7 +86,7 @@ def _table(imports: Imports) -> list[str]:
 
 
 def without_detours(imports: Imports) -> Imports:
-    """The imports without those that a longer way implies: `a → c` goes where `a → b → c` stands."""
+    """The imports without those that a longer path implies: `a → c` is left out if `a → b → c` is there."""
     reached = {node: _reached(node, imports) for node in imports}
     return {
         node: frozenset(
