@@ -6,7 +6,6 @@ line on standard error. Exit status: 0 done, 1 some input failed, 2 wrong usage,
 
 import sys
 from importlib import import_module
-from importlib.metadata import version
 from typing import Annotated, Any, Final
 
 import typer
@@ -65,6 +64,9 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
+        # Loaded here alone: it would take half of the time of `--help`.
+        from importlib.metadata import version  # noqa: PLC0415
+
         typer.echo(f"routing-sync {version('routing-sync')}")
         raise typer.Exit(EXIT_DONE)
 

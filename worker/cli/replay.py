@@ -120,4 +120,7 @@ def _run(request: ReplayRequest, mode: ReplayMode, files: list[Path], *, as_json
     report = JsonReport(out) if as_json else TextReport(out)
     with ReplayInput(files) as replay_input, progress("replaying", results_on_stdout=True) as advance:
         run = Replay(request, replay_input, report, print_error=print_error, advance=advance)
-        return asyncio.run(run.run(mode))
+        result = asyncio.run(run.run(mode))
+    # A closed pipe is an error of this call. Left to the end of the interpreter, it would be a line and status 120.
+    out.flush()
+    return result

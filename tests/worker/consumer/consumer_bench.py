@@ -74,6 +74,8 @@ class ScriptedHandler:
             raise StoreAway("no primary")
         self.batches.append([event.id for event in batch.events])
         if self.faulty & {event.conversation_id for event in batch.events}:
+            # The batch handler ends own syncs before it loads.
+            batch.end([self._end(event) for event in batch.events if event.is_own_sync])
             raise KeyError("a customer's words")
         batch.end([self._end(event) for event in batch.events if event.conversation_id not in self.contended])
 

@@ -114,6 +114,22 @@ async def test_an_unexpected_error_sends_back_its_own_conversation_only() -> Non
     await bench.stop()
 
 
+async def test_an_unexpected_error_leaves_the_endings_that_events_have() -> None:
+    """On a FIFO queue a sync of our own shares its conversation's lane, and ends before the store is asked."""
+    bench = ConsumerBench(FakeClock(), fifo=True, lanes=1)
+    bench.handler.gate = asyncio.Event()
+    bench.handler.faulty = {"c1"}
+    bench.queue.send(own("c1"), group="c1")
+    bench.queue.send(body("c1", 2), group="c1")
+    bench.start()
+    await until(lambda: len(bench.in_flight) == 2)
+    bench.handler.gate.set()
+    await until(lambda: bench.queue.left == ["m2"])
+    assert [(audit["event"]["rev"], audit["outcome"]) for audit in bench.audits] == [(1, "skipped"), (2, "failed")]
+    assert bench.recorder.total(Metric.BATCH_FAULT) == 1
+    await bench.stop()
+
+
 async def test_receivers_wait_with_a_growing_delay_while_the_queue_is_away() -> None:
     clock = FakeClock()
     bench = ConsumerBench(clock)
