@@ -33,7 +33,7 @@ def answer(question: object, *, now: datetime) -> dict[str, Any]:
             case "command":
                 return answer_command(question, now)
             case kind:
-                raise BadQuestion(f"kind is {_shown(kind)}: set it to 'sync' or 'command'")
+                raise BadQuestion(f"kind is {_kind_fault(kind)}: set it to 'sync' or 'command'")
     except ValidationError as error:
         raise BadQuestion(question_faults(invalid_fields(error))) from error
     except InvalidFields as error:
@@ -51,14 +51,11 @@ _JSON_TYPES: Final[Mapping[type, str]] = {
 }
 
 
-_SHOWN_MAX: Final = 64
-"""The characters of a wrong `kind` that an error shows at most."""
-
-
-def _shown(kind: object) -> str:
+def _kind_fault(kind: object) -> str:
+    """What is wrong with `kind`. A text is not quoted: it may be a customer's."""
     if kind is None:
         return "missing or null"
-    return repr(kind[:_SHOWN_MAX]) if isinstance(kind, str) else _type_of(kind)
+    return "another text" if isinstance(kind, str) else _type_of(kind)
 
 
 def _type_of(value: object) -> str:

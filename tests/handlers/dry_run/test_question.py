@@ -238,8 +238,7 @@ FAULTS: list[tuple[object, str]] = [
     ([], "the question must be a JSON object, this is a list"),
     ("sync", "the question must be a JSON object, this is a string"),
     ({}, "kind is missing or null: set it to 'sync' or 'command'"),
-    ({"kind": "snyc"}, "kind is 'snyc': set it to 'sync' or 'command'"),
-    ({"kind": "k" * 1000}, f"kind is '{'k' * 64}': set it to"),
+    ({"kind": "snyc"}, "kind is another text: set it to 'sync' or 'command'"),
     ({"kind": ["sync"]}, "kind is a list: set it to 'sync' or 'command'"),
     ({**SYNC, "policy": "random"}, "policy: "),
     ({key: value for key, value in SYNC.items() if key != "policy"}, "policy: "),
@@ -312,7 +311,7 @@ class TestLines:
         assert [each["error"]["line"] for each in told[1:-1]] == [2, 5, 6, 7]
         assert all(set(each["error"]) == {"line", "message"} for each in told[1:-1])
         assert "is not JSON" in told[1]["error"]["message"]
-        assert told[2]["error"]["message"].startswith("kind is 'x'")
+        assert told[2]["error"]["message"].startswith("kind is another text")
 
     def test_no_question_has_no_answer(self) -> None:
         assert list(answers([])) == list(answers([b"\n", b" "])) == []
