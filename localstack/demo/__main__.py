@@ -36,11 +36,11 @@ from server_process import ServerError
 
 _INCIDENT = """
 [bold]2022-03-02: an agent is assigned, and un-assigned a tenth of a second later[/bold]
-Queue rules queue a work-item. They do not know that a workflow has assigned
-the conversation to agent …77c1. All three writes are stored before the first
-event is delivered.
+Queue rules (the service routing-worker) queue a work-item. They do not know that
+a workflow has assigned the conversation to agent …77c1. All three writes are
+stored before the first event is delivered.
 """
-_DAY = "\n[bold]A day in the life of the causal worker[/bold]\n"
+_DAY = "\n[bold]A day in the life of the causal worker[/bold]"
 
 
 class Demo:
@@ -83,16 +83,20 @@ class Demo:
         """Publish the story's steps one at a time, and check how each pair ends."""
         installation.seed(SESSIONS, QUEUES)
         self._console.print(_DAY)
+        about = {pair.scene: pair.about for pair in PAIRS}
         rows: list[EventRow] = []
         for scene, steps in groupby(story(), key=lambda step: step.scene):
             scene_rows = []
             with self._console.status(scene) as status:
                 for step in steps:
                     status.update(f"{scene}: {step.what}")
+                    if step.stored is not None:
+                        installation.store(step.stored)
                     message = step.message(installation.data)
                     installation.publish(message)
                     audit = installation.wait_until_handled(message, dead_letter=step.dead_letter)
                     scene_rows.append(EventRow(scene=scene, what=step.what, audit=audit))
+            self._console.print(f"\n{about[scene]}", highlight=False)
             self._console.print(events_table(scene, scene_rows))
             rows += scene_rows
         ends = {pair.scene: _end(installation, pair.conversation, pair.work_item) for pair in PAIRS}

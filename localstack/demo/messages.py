@@ -23,11 +23,15 @@ _LINKED = ("queue", "assignedTo", "workSession")
 _numbers = count(1)
 
 
-def captured_outside_writes(incident: str) -> list[Message]:
-    """The messages of an incident in `tests/fixtures/captured`, without the syncs of the worker of that time."""
+def captured_writes(incident: str) -> list[Message]:
+    """The messages of an incident in `tests/fixtures/captured`, the syncs of the worker of that time included."""
     lines = (CAPTURED / incident / "events.ndjson").read_text().splitlines()
-    logged = [json.loads(line) for line in lines]
-    return [{**each["body"], "dd": each["dd"]} for each in logged if each["body"]["body"].get("isSync") is not True]
+    return [{**logged["body"], "dd": logged["dd"]} for logged in map(json.loads, lines)]
+
+
+def captured_outside_writes(incident: str) -> list[Message]:
+    """The messages of an incident without the syncs of the worker of that time."""
+    return [message for message in captured_writes(incident) if message["body"].get("isSync") is not True]
 
 
 def moved_to_now(messages: list[Message]) -> list[Message]:

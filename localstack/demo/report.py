@@ -71,7 +71,7 @@ def end_of(conversation: Mapping[str, Any], work_item: Mapping[str, Any]) -> End
 
 def incident_table(rows: Sequence[IncidentRow]) -> Table:
     """What each worker made of each event, side by side."""
-    table = _table("The worker with SYNC_POLICY=…", {"event delivered": 17, "legacy": 30, "causal": 23})
+    table = _table("Two workers, by their SYNC_POLICY", {"event delivered": 17, "legacy": 30, "causal": 23})
     table.show_lines = True
     for row in rows:
         table.add_row(row.what, *(_made_of(row.audits[policy]) for policy in ("legacy", "causal")))

@@ -12,7 +12,7 @@ from demo.messages import (
     ORG,
     Data,
     Message,
-    captured_outside_writes,
+    captured_writes,
     conversation_data,
     created,
     described,
@@ -39,12 +39,15 @@ class Step(Struct, frozen=True, kw_only=True):
     message: Callable[[ReadData], Message]
     dead_letter: bool = False
     """True for a message that the worker must send to the dead-letter queue."""
+    stored: Message | None = None
+    """A write whose owner has stored it before this step, long ago."""
 
 
 class StoryPair(Struct, frozen=True, kw_only=True):
-    """A conversation with its work-item, and the end that they must come to."""
+    """A conversation with its work-item, and the end that they must come to. `about` introduces the scene."""
 
     scene: str
+    about: str
     conversation: str
     work_item: str
     expected: Mapping[str, str]
@@ -52,7 +55,11 @@ class StoryPair(Struct, frozen=True, kw_only=True):
 
 PAIRS = (
     StoryPair(
-        scene="2021-02-13 unassign",
+        scene="2021, no queue",
+        about=(
+            "2021-02-13: an agent is taken off a conversation. Her work-item has no queue;\n"
+            "the predecessor's cleaner died of that every five minutes."
+        ),
         conversation="60277f53d72347298d9446cb",
         work_item="60277f56264a9600131673d4",
         expected={
@@ -65,7 +72,8 @@ PAIRS = (
         },
     ),
     StoryPair(
-        scene="no queue anywhere",
+        scene="a call",
+        about="A call, with no queue on either side, and one event that comes late.",
         conversation=CALL,
         work_item=CALL_ITEM,
         expected={
@@ -79,6 +87,7 @@ PAIRS = (
     ),
     StoryPair(
         scene="a chat's life",
+        about="A chat from its first event to its last, with what goes wrong on the way.",
         conversation=CHAT,
         work_item=CHAT_ITEM,
         expected={
@@ -112,8 +121,13 @@ def story() -> Iterator[Step]:
 
 def _unassign(scene: str) -> Iterator[Step]:
     """The incident in which the predecessor's cleaner failed every five minutes."""
-    for message in captured_outside_writes("incident-2021-02-13-unassign-without-queue"):
-        yield Step(scene=scene, what=described(message), message=_as_it_is(message))
+    *work_item_writes, unassignment = captured_writes("incident-2021-02-13-unassign-without-queue")
+    yield Step(
+        scene=scene,
+        what=described(unassignment),
+        message=_as_it_is(unassignment),
+        stored=work_item_writes[-1],
+    )
 
 
 def _as_it_is(message: Message) -> Callable[[ReadData], Message]:
