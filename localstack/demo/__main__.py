@@ -36,9 +36,9 @@ from server_process import ServerError
 
 _INCIDENT = """
 [bold]2022-03-02: an agent is assigned, and un-assigned a tenth of a second later[/bold]
-Queue rules (the service routing-worker) queue a work-item. They do not know that
-a workflow has assigned the conversation to agent …77c1. All three writes are
-stored before the first event is delivered.
+Queue rules (the service routing-worker) queue a work-item. They do not know
+that a workflow has assigned the conversation to agent …77c1. All three writes
+are stored before the first event is delivered.
 """
 _DAY = "\n[bold]A day in the life of the causal worker[/bold]"
 
