@@ -60,7 +60,10 @@ class HandleDuration(Struct, frozen=True, kw_only=True):
 
 
 class WorkItem(Struct, frozen=True, kw_only=True):
-    """One work-item at one revision. Users, queues, rules, sessions and teams are ids; None: there is none."""
+    """One work-item at one revision. Users, queues, rules, sessions and teams are ids; None: there is none.
+
+    `resource_rev`: the resource's revision that the creator of the work-item knew; 0 if it is not stored.
+    """
 
     id: str
     rev: int
@@ -77,6 +80,7 @@ class WorkItem(Struct, frozen=True, kw_only=True):
     item_size: int | None = None
     priority: int | None = None
     queued_count: int = 0
+    resource_rev: int = 0
     first_enter_queue_at: datetime | None = None
     last_revision: QueuePass | None = None
     ivr: StatusDuration | None = None

@@ -5,7 +5,7 @@ loaded, decided and committed again, alone and after a growing, jittered delay, 
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime
 from typing import Final
 
 from commands.reason import ReasonCode
@@ -14,9 +14,21 @@ from handlers.events.event import Event
 from handlers.options import Options, PlanningContext
 from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.endings import failed_ending, failed_poll_ending, own_sync_ending
-from handlers.planning.event_batch import IN_TIME, EventBatch, load_request_of
+from handlers.planning.event_batch import EventBatch, load_request_of
 from handlers.planning.planner import PlannedPair, plan_gap, plan_pair
-from handlers.ports import Chance, Clock, CommitResult, Ids, LoadRequest, Pair, Plan, PlanRejected, Store, StoreAway
+from handlers.ports import (
+    Chance,
+    Clock,
+    CommitResult,
+    Ids,
+    LoadRequest,
+    Pair,
+    Plan,
+    PlanRejected,
+    QueueClock,
+    Store,
+    StoreAway,
+)
 
 _BACKOFF_S: Final = 0.01
 _BACKOFF_MAX_S: Final = 1.0
@@ -25,9 +37,20 @@ _BACKOFF_MAX_S: Final = 1.0
 class BatchHandler:
     """Handles batches; keeps nothing between them."""
 
-    def __init__(self, *, store: Store, clock: Clock, ids: Ids, chance: Chance, options: Options) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        queue_clock: QueueClock | None = None,
+        ids: Ids,
+        chance: Chance,
+        options: Options,
+    ) -> None:
+        """`queue_clock` None: the clock stands for SQS's clock, where there is no queue."""
         self._store = store
         self._clock = clock
+        self._queue_clock: QueueClock = queue_clock or clock
         self._ids = ids
         self._chance = chance
         self._options = options
@@ -78,15 +101,15 @@ class BatchHandler:
         detail = f"lost {self._options.conflict_attempts_max + 1} times against other writers"
         return [failed_ending(event, ReasonCode.CONFLICT, detail, planning=self._planning()) for event in events]
 
-    async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta = IN_TIME) -> list[PolledPair]:
-        """Decide pairs that have waited for longer than the gap; the endings of those that the audit reports.
+    async def close_gaps(self, conversation_ids: Sequence[str], watermark: datetime) -> list[PolledPair]:
+        """Decide the pairs that wait since before `watermark`; the endings of those that the audit reports.
 
-        `late`: how long an event takes from publication to its handling. A pair with a write conflict is left to
-        the next poll. Raises StoreAway.
+        `watermark`: the time, by SQS's clock, before which nothing sent to the queue is still undelivered. A pair with
+        a write conflict is left to the next poll. Raises StoreAway.
         """
         pairs = await self._store.load([LoadRequest(conversation_id=each) for each in conversation_ids])
         planning = self._planning()
-        planned = [self._plan_gap(each, pairs[each], late, planning) for each in conversation_ids]
+        planned = [self._plan_gap(each, pairs[each], watermark, planning) for each in conversation_ids]
         results = await self._store.commit([plan for plan, _ in planned])
         reported: list[PolledPair] = []
         for (_, polled), result in zip(planned, results, strict=True):
@@ -111,7 +134,9 @@ class BatchHandler:
         return planned, await self._store.commit([one.plan for one in planned])
 
     def _planning(self) -> PlanningContext:
-        return PlanningContext(now=self._clock.now(), ids=self._ids, options=self._options)
+        return PlanningContext(
+            now=self._clock.now(), queue_now=self._queue_clock.now(), ids=self._ids, options=self._options
+        )
 
     def _plan(
         self, conversation_id: str, pair: Pair, events: Sequence[Event], planning: PlanningContext
@@ -124,10 +149,10 @@ class BatchHandler:
             return PlannedPair(plan=Plan(conversation_id=conversation_id), handled=endings)
 
     def _plan_gap(
-        self, conversation_id: str, pair: Pair, late: timedelta, planning: PlanningContext
+        self, conversation_id: str, pair: Pair, watermark: datetime, planning: PlanningContext
     ) -> tuple[Plan, PolledPair | None]:
         try:
-            return plan_gap(conversation_id, pair, late=late, planning=planning)
+            return plan_gap(conversation_id, pair, watermark=watermark, planning=planning)
         except UnreadableDocument as fault:
             code = ReasonCode.STORED_DOCUMENT_UNREADABLE
             polled = failed_poll_ending(conversation_id, code, str(fault), options=self._options)

@@ -1,6 +1,6 @@
 """How decisions are made: the options of a deployment, and the values that one planning needs from outside."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -11,7 +11,10 @@ from handlers.ports import Ids
 from sync.gates import Policy
 
 GAP_SECONDS: Final = 60.0
-"""A document whose last write is longer ago has no event in flight (docs/rules.md, *Waiting, and the gap poll*)."""
+"""An event becomes visible in the queue at most so long after its write (docs/rules.md, *The watermark*)."""
+FIRST_SIGHT_GAPS: Final = 10
+"""At a pair's first sight, no event of a document is in flight if its last write was so many gaps before the first
+worker of the deployment started (docs/rules.md, *First sight*)."""
 
 
 class PolicyInUse(StrEnum):
@@ -36,7 +39,8 @@ class Options(Struct, frozen=True, kw_only=True):
       False in a replay, where the captured syncs were written elsewhere.
     - `conflict_attempts_max`: how often a conversation that had a write conflict is tried again, alone.
     - `gap_seconds`: see `GAP_SECONDS`.
-    - `repair_foreign_syncs`: a sync of another worker triggers a decision like an outside event.
+    - `deployed_at`: when the first worker of this deployment started. None: unknown, so only a document without a time
+      of writing counts as written long before.
     """
 
     policy: PolicyInUse = PolicyInUse.CAUSAL
@@ -45,12 +49,24 @@ class Options(Struct, frozen=True, kw_only=True):
     own_syncs_stored: bool = True
     conflict_attempts_max: int = 10
     gap_seconds: float = GAP_SECONDS
-    repair_foreign_syncs: bool = False
+    deployed_at: datetime | None = None
+
+    def is_long_before_deployment(self, written_at: datetime | None) -> bool:
+        """True if a document with this time of its last write has no event in flight at first sight."""
+        if written_at is None:
+            return True
+        if self.deployed_at is None:
+            return False
+        return written_at < self.deployed_at - timedelta(seconds=FIRST_SIGHT_GAPS * self.gap_seconds)
 
 
 class PlanningContext(Struct, frozen=True, kw_only=True):
-    """The values that every step of planning needs: the time of the decision, fresh ids and the options."""
+    """The values that every step of planning needs: the time of the decision, fresh ids and the options.
+
+    `now` is the worker's clock, for documents and events. `queue_now` is SQS's clock, from which a field waits.
+    """
 
     now: datetime
+    queue_now: datetime
     ids: Ids
     options: Options

@@ -34,12 +34,17 @@ MessageOutcome = Done | Retry | Poison
 
 
 class HandledEvent(Struct, frozen=True, kw_only=True):
-    """An event's ending: its outcome, its audit record, and the outbox entries of its writes."""
+    """An event's ending: its outcome, its audit record, and the outbox entries of its writes.
+
+    `gaps_given_up`: how many gaps of unobserved revisions were closed because a document had too many of them; the last
+    event of a conversation's batch counts them.
+    """
 
     event: Event
     outcome: Done | Retry
     audit: AuditRecord
     announcements: tuple[Announcement, ...] = ()
+    gaps_given_up: int = 0
 
 
 class PolledPair(Struct, frozen=True, kw_only=True):

@@ -146,6 +146,14 @@ class Clock(Protocol):
         ...
 
 
+class QueueClock(Protocol):
+    """SQS's clock: the same for all workers, whatever the clocks of their machines show."""
+
+    def now(self) -> datetime:
+        """The time by SQS's clock: aware, UTC."""
+        ...
+
+
 class Ids(Protocol):
     """The source of fresh ids."""
 

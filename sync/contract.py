@@ -3,8 +3,9 @@
 
 | point | promise |
 |---|---|
-| 1 | converged: no rule that is open would fire |
+| 1 | converged: no rule that is open would fire; no work-item of a done or deleted conversation is active |
 | 2 | nothing lost: a field holds the last conversation write of it, unless a work-item write that knew it came after |
+| 2 | a work-item that the sync completed has the agent and the queue that the conversation had when it was done |
 
 The owner of a field follows from the outside writes and from what each of them knew, not from the sync state, which is
 under test. Both policies are held to the tables of policy `causal`. Point 3, no loops, bounds the number of writes:
@@ -121,14 +122,15 @@ def violations(
     """Every broken promise, in the order of the fields; none where one of the two records is missing."""
     if conversation is None or item is None:
         return ()
-    b_fields = {write.field for write in work_item_writes(conversation, item, Policy.CAUSAL)}
+    b_writes = work_item_writes(conversation, item, Policy.CAUSAL, assignee=item.assigned_to)
+    b_fields = {write.field for write in b_writes}
     a_fields = {write.field for write in conversation_writes(conversation, item, Policy.CAUSAL)}
     values, item_values = shared_values(conversation), work_item_values(item)
     agreed = agreed_fields(conversation, item)
     broken: list[Violation] = []
     for name in FIELDS:
         wrote = history.conversation.get(name)
-        owner = _owner(history, name, conversation)
+        owner = _owner(history, name, conversation, item)
         a_would_fire = name in a_fields and owner is not _Owner.CONVERSATION
         b_would_fire = name in b_fields and owner is not _Owner.WORK_ITEM
         if name == "paused" and conversation.status is ConversationStatus.DONE:
@@ -136,6 +138,8 @@ def violations(
             continue
         if owner is _Owner.CONVERSATION and wrote and values[name] not in (wrote.value, *wrote.superseding_values):
             broken.append(Violation(point=NOTHING_LOST, field=name, expected=wrote.value, found=values[name]))
+        elif owner is _Owner.CONVERSATION and name not in agreed and _is_last_word(history, name, conversation, item):
+            broken.append(Violation(point=NOTHING_LOST, field=name, expected=values[name], found=item_values[name]))
         elif owner is _Owner.WORK_ITEM and not _is_kept(history.work_item[name], name, conversation, item):
             expected = history.work_item[name].value
             broken.append(Violation(point=NOTHING_LOST, field=name, expected=expected, found=item_values[name]))
@@ -148,9 +152,13 @@ def violations(
     return tuple(broken)
 
 
-def _owner(history: FieldHistory, name: Field, conversation: Conversation) -> _Owner:
+def _owner(history: FieldHistory, name: Field, conversation: Conversation, item: WorkItem) -> _Owner:
     by_conversation, by_item = history.conversation.get(name), history.work_item.get(name)
     if name == "paused" or (name == "status" and conversation.deleted):
+        return _Owner.CONVERSATION
+    closed = conversation.status is ConversationStatus.DONE
+    if name == "status" and closed and (item.active or by_item is None or not by_item.value):
+        # A conversation that is done is newer than every active work-item.
         return _Owner.CONVERSATION
     if by_item is None:
         return _Owner.EITHER if by_conversation is None else _Owner.CONVERSATION
@@ -164,10 +172,30 @@ def _owner(history: FieldHistory, name: Field, conversation: Conversation) -> _O
 
 
 def _is_kept(wrote: LastWrite, name: Field, conversation: Conversation, item: WorkItem) -> bool:
-    """Whether the work-item still has the written value. If it is completed or the conversation is deleted, only
-    `status` is compared."""
-    over = not item.active or conversation.deleted
-    return (name != "status" and over) or work_item_values(item)[name] == wrote.value
+    """Whether the work-item still has the written value.
+
+    A completed work-item keeps agent and queue only, and that of a deleted conversation only its `status`. A work-item
+    without an agent does not stay in wrap-up.
+    """
+    if conversation.deleted and name != "status":
+        return True
+    if not item.active and name in ("ended", "paused"):
+        return True
+    if name == "ended" and item.assigned_to is None:
+        return True
+    return bool(work_item_values(item)[name] == wrote.value)
+
+
+def _is_last_word(history: FieldHistory, name: Field, conversation: Conversation, item: WorkItem) -> bool:
+    """Whether the sync completed the work-item after the conversation's last write of the agent or the queue."""
+    if name not in ("assignee", "queue") or item.active or conversation.deleted:
+        return False
+    by_item, wrote = history.work_item.get("status"), history.conversation.get(name)
+    closing = history.conversation.get("status")
+    completed_outside = by_item is not None and bool(by_item.value)
+    if completed_outside or closing is None or closing.value is not True:
+        return False
+    return wrote is None or wrote.rev <= closing.rev
 
 
 def _as_conversations(name: Field, value: Any) -> Any:

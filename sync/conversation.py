@@ -35,12 +35,12 @@ class Conversation(Struct, frozen=True, kw_only=True):
     updated_at: datetime | None = None
 
 
-def with_fields(conversation: Conversation, fields: Mapping[str, Any], *, now: datetime) -> Conversation:
-    """The conversation after a write of table A's `fields` (`status`, `assignedUsers`, `ended`, `queue: {id}`), one
-    revision on."""
+def with_fields(conversation: Conversation, fields: Mapping[str, Any], *, rev: int, now: datetime) -> Conversation:
+    """The conversation at revision `rev`, after a write of table A's `fields` (`status`, `assignedUsers`, `ended`,
+    `queue: {id}`)."""
     return replace(
         conversation,
-        rev=conversation.rev + 1,
+        rev=rev,
         status=ConversationStatus(fields.get("status", conversation.status)),
         assigned_users=tuple(fields.get("assignedUsers", conversation.assigned_users)),
         queue=fields["queue"]["id"] if "queue" in fields else conversation.queue,

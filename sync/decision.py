@@ -15,7 +15,7 @@ from commands.update import parse_update
 from commands.work_item import WorkItem
 from sync.conversation import Conversation, Field, with_fields
 from sync.gates import SKIP_CODES, Policy, Side, SkipCode
-from sync.state import SyncState, after_reconcile
+from sync.state import Reconciled, SyncState, after_reconcile, next_rev
 
 Direction = Literal["forward", "reverse", "both"]
 """forward: conversation → work-item; reverse: work-item → conversation."""
@@ -144,19 +144,33 @@ def decided_pair(
     conversation: Conversation,
     item: WorkItem,
     now: datetime,
+    queue_now: datetime,
     fired: frozenset[Field] = frozenset(),
     undecided: frozenset[Field] = frozenset(),
+    assumed: frozenset[Field] = frozenset(),
 ) -> PairDecision:
-    """The decision with the sync state after it. The pair and its state are those before the decision; `fired` and
-    `undecided` as in `after_reconcile`."""
-    wrote: list[Side] = []
+    """The decision with the sync state after it. The pair and its state are those before the decision; the fields as in
+    `sync.state.Reconciled`. `queue_now`: the time by SQS's clock."""
+    wrote: dict[Side, int] = {}
     if isinstance(command, Applied):
+        floor = state.work_item_floor if state.work_item == item.id else 0
+        wrote["work-item"] = item.rev + 1
+        command = replace(command, after=replace(command.after, rev=next_rev(item.rev, floor)))
         item = command.after
-        wrote.append("work-item")
-    if decision.conversation_fields is not None:
-        conversation = with_fields(conversation, decision.conversation_fields, now=now)
-        wrote.append("conversation")
-    after = after_reconcile(state, conversation, item, now=now, wrote=wrote, fired=fired, undecided=undecided)
+    fields = decision.conversation_fields
+    if fields is not None:
+        wrote["conversation"] = conversation.rev + 1
+        rev = next_rev(conversation.rev, state.conversation_floor)
+        conversation = with_fields(conversation, fields, rev=rev, now=now)
+    reconciled = Reconciled(
+        wrote=wrote,
+        fired=fired,
+        undecided=undecided,
+        assumed=assumed,
+        resumed="work-item" in wrote and bool((decision.work_item_fields or {}).get("resume")),
+        completion=fields is not None and fields.get("status") == "done",
+    )
+    after = after_reconcile(state, conversation, item, reconciled, queue_now=queue_now)
     return PairDecision(decision=decision, command=command, state=after)
 
 

@@ -1,7 +1,8 @@
 """Evidence: which side wrote a shared field last, and which conversation revision that write knew. Pure.
 
 Policy `causal` lets a rule write a field only if the evidence says that the rule's side is newer (docs/rules.md, *Who
-is newer*, *Waiting, and the gap poll*, *First sight*).
+is newer*, *First sight*). Time is no evidence: an event that has not come says nothing. Only the watermark says that it
+will not come any more (`state.after_waiting`).
 """
 
 from enum import Enum
@@ -11,10 +12,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from commands.work_item import WorkItem
-from sync.conversation import FIELDS, Conversation, Field
+from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.gates import Side
 from sync.revision_runs import covers
-from sync.state import SyncState, for_pair, shared_values
+from sync.state import SyncState, for_pair
 
 
 class NewerSide(Enum):
@@ -25,114 +26,122 @@ class NewerSide(Enum):
     UNDECIDED = "undecided"
 
 
-class TriggerEvents(Struct, frozen=True, kw_only=True):
-    """The events of one side in a batch that cause a decision. `side` is that side; `rev` is the newest event's
-    revision.
+class FirstSight(Struct, frozen=True, kw_only=True):
+    """A pair's first sight: the event of `side` at revision `rev` asks, and no event of the other document is in
+    flight.
 
-    `declared_fields`: the fields for which the events themselves show which side is newer. For conversation events
-    these are the changed fields; for work-item events, the changed fields of events that name a known conversation
-    revision.
+    `fields`: the fields that were in neither `view` nor `known` before the event. `declared_fields`: the fields for
+    which the event itself shows which side is newer. For a conversation's event these are the changed fields; for a
+    work-item's event, the changed fields if the event names a known conversation revision.
     """
 
     side: Side
     rev: int
+    fields: frozenset[Field]
     declared_fields: frozenset[Field] = frozenset()
-
-
-class OldDocuments(Struct, frozen=True, kw_only=True):
-    """For each document: True if its last write is so old that none of its events can still be in flight."""
-
-    conversation: bool = False
-    work_item: bool = False
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
     """A pair as read, with everything that is known of its writes.
 
-    `state`: the sync state to store. `basis`: `state` plus assumptions for this decision; never stored.
+    `state`: the sync state to store. `basis`: `state` plus assumptions for this decision; never stored. `assumed`: the
+    fields for which the first sight assumes that every revision of the document on side `observed_side` was observed.
     """
 
     state: SyncState
     basis: SyncState
     conversation: Conversation
     item: WorkItem
-    old: OldDocuments
+    assumed: frozenset[Field] = frozenset()
+    observed_side: Side | None = None
 
     def newer_side(self, name: Field) -> NewerSide:
-        """The side whose value of the field is kept.
+        """The side whose value of the field is kept, without rule A7 (`reopening`).
 
-        For `paused`, and for `status` of a deleted conversation, always CONVERSATION.
+        For `paused` it is always the conversation, and for `status` over an active work-item, too.
         """
-        if name == "paused" or (name == "status" and self.conversation.deleted):
+        if name == "paused" or (name == "status" and self._is_closed and self.item.active):
             return NewerSide.CONVERSATION
         basis, known_rev = self.basis, self.basis.known.get(name, 0)
         unobserved_from = basis.known_at.get(name, 0) + 1
-        if not self.old.work_item and not covers(basis.work_item_observed, unobserved_from, self.item.rev):
+        if not self._observed("work-item", name, unobserved_from):
             # An unobserved write of the work-item may have known a later conversation revision.
             return NewerSide.UNDECIDED
         if basis.changed.get(name, 0) > known_rev:
             return NewerSide.CONVERSATION
-        if self.old.conversation or covers(basis.conversation_observed, known_rev + 1, self.conversation.rev):
-            return NewerSide.WORK_ITEM
-        return NewerSide.UNDECIDED
+        return NewerSide.WORK_ITEM if self._observed("conversation", name, known_rev + 1) else NewerSide.UNDECIDED
+
+    def reopening(self) -> NewerSide:
+        """Rule A7: WORK_ITEM if it fires, UNDECIDED if it waits, CONVERSATION if it does not apply.
+
+        It fires if rule A1 alone closed the conversation, and the maker of the later work-item did not know of it.
+        """
+        state, item, done_by = self.basis, self.item, self.basis.done_by
+        if done_by is None or not item.active or self.conversation.deleted or not self._is_closed:
+            return NewerSide.CONVERSATION
+        # If the work-item's creation was lost, the stored work-item still says what its maker knew.
+        known_rev = state.known.get("status", item.resource_rev)
+        outside_rev = state.changed.get("status", 0)
+        if item.number <= done_by.number or known_rev >= done_by.rev or outside_rev >= done_by.rev:
+            return NewerSide.CONVERSATION
+        is_decided = self._observed("conversation", "status", done_by.rev + 1)
+        return NewerSide.WORK_ITEM if is_decided else NewerSide.UNDECIDED
+
+    def _observed(self, side: Side, name: Field, first: int) -> bool:
+        """True if every revision of the document from `first` on counts as observed for the field."""
+        if side == self.observed_side and name in self.assumed:
+            return True
+        match side:
+            case "conversation":
+                return covers(self.basis.conversation_observed, first, self.conversation.rev)
+            case "work-item":
+                return covers(self.basis.work_item_observed, first, self.item.rev)
+            case _:
+                assert_never(side)
+
+    @property
+    def _is_closed(self) -> bool:
+        return self.conversation.deleted or self.conversation.status is ConversationStatus.DONE
 
 
 def evidence_of(
-    state: SyncState, conversation: Conversation, item: WorkItem, *, old: OldDocuments, trigger: TriggerEvents | None
+    state: SyncState, conversation: Conversation, item: WorkItem, *, first_sight: FirstSight | None = None
 ) -> Evidence:
-    """The evidence for one decision. `state` must already have observed all events of the batch.
-
-    `trigger` None: the gap poll triggers the decision, or a sync's event that can only end a field's waiting.
-    """
+    """The evidence for one decision. `state` must already have observed all events of the batch."""
     state = for_pair(state, item)
-    if old.conversation:
-        state = replace(state, changed={**state.changed, **_unannounced_changes(state, conversation)})
-    basis = state
     if state.work_item != item.id:
-        # The state describes a later work-item and knows nothing of this one. `reconciled` keeps the first-sight rule
-        # from applying: this work-item is not new.
-        basis = replace(basis, work_item_observed=(), known={}, known_at={}, reconciled=True)
-    if old.conversation:
-        basis = replace(basis, changed={**basis.changed, **_never_viewed(basis, conversation)})
-    if trigger is not None and not basis.reconciled and _other_is_old(trigger.side, old):
-        basis = _at_first_sight(basis, conversation, trigger)
-    return Evidence(state=state, basis=basis, conversation=conversation, item=item, old=old)
+        # The state describes a later work-item and knows nothing of this one.
+        basis = replace(state, work_item_observed=(), known={}, known_at={}, touched={})
+        return Evidence(state=state, basis=basis, conversation=conversation, item=item)
+    if first_sight is None or not first_sight.fields:
+        return Evidence(state=state, basis=state, conversation=conversation, item=item)
+    return Evidence(
+        state=state,
+        basis=_at_first_sight(state, conversation, first_sight),
+        conversation=conversation,
+        item=item,
+        assumed=first_sight.fields,
+        observed_side="work-item" if first_sight.side == "conversation" else "conversation",
+    )
 
 
-def _unannounced_changes(state: SyncState, conversation: Conversation) -> dict[Field, int]:
-    """The fields whose stored value differs from the last viewed value, each with the stored revision: they changed
-    without an event."""
-    values = shared_values(conversation)
-    return {name: conversation.rev for name, viewed in state.view.items() if viewed.value != values[name]}
+def unknown_fields(state: SyncState, work_item: str) -> frozenset[Field]:
+    """The fields that are in neither `view` nor `known` of the pair with this work-item."""
+    known = state.known if state.work_item == work_item else {}
+    return frozenset([name for name in FIELDS if name not in state.view and name not in known])
 
 
-def _never_viewed(state: SyncState, conversation: Conversation) -> dict[Field, int]:
-    """The fields never viewed whose history has a gap: at least one conversation revision after the work-item's known
-    revision was not observed. Each counts as changed at the stored revision, because the conversation is the source of
-    truth."""
-    return {
-        name: conversation.rev
-        for name in FIELDS
-        if name not in state.view
-        and not covers(state.conversation_observed, state.known.get(name, 0) + 1, conversation.rev)
-    }
-
-
-def _other_is_old(side: Side, old: OldDocuments) -> bool:
-    return old.work_item if side == "conversation" else old.conversation
-
-
-def _at_first_sight(state: SyncState, conversation: Conversation, trigger: TriggerEvents) -> SyncState:
-    """The state in which every undeclared field was last written by the trigger's side, as policy `legacy` assumes."""
-    undeclared = [name for name in FIELDS if name not in trigger.declared_fields]
-    match trigger.side:
+def _at_first_sight(state: SyncState, conversation: Conversation, sight: FirstSight) -> SyncState:
+    """The state in which every undeclared field was last written by the event's side, as policy `legacy` assumes."""
+    undeclared = sight.fields - sight.declared_fields
+    match sight.side:
         case "conversation":
             return replace(state, changed={**state.changed, **dict.fromkeys(undeclared, conversation.rev)})
         case "work-item":
             return replace(
                 state,
                 known={**state.known, **dict.fromkeys(undeclared, conversation.rev)},
-                known_at={**state.known_at, **dict.fromkeys(undeclared, trigger.rev)},
+                known_at={**state.known_at, **dict.fromkeys(undeclared, sight.rev)},
             )
         case _:
-            assert_never(trigger.side)
+            assert_never(sight.side)

@@ -2,18 +2,28 @@
 `causal`*). Pure.
 
 Table B goes first, through the commands. Table A then compares the work-item as the commands leave it: a queue that is
-synced forward can make an unassigned ivr work-item queued, and only then A3 fires.
+synced forward can make an unassigned ivr work-item queued, and only then A3 fires. Rule A7 is the exception: table B
+compares the conversation as A7 leaves it.
+
+Two rules of table B wait although their own field does not:
+
+- B6, while assignee or queue waits: a completion is the last word on a work-item, so it would be completed without its
+  agent.
+- B7, while the assignee waits: it depends on the assignee.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from commands.context import CommandContext
 from commands.execute import Applied, Refused
 from commands.reason import ReasonCode
 from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
-from sync.conversation import FIELDS, Field
+from sync.conversation import FIELDS, ConversationStatus, Field
 from sync.decision import (
     Decision,
     Direction,
@@ -27,8 +37,8 @@ from sync.decision import (
 )
 from sync.evidence import Evidence, NewerSide
 from sync.gates import Policy, SkipCode
-from sync.rules_forward import work_item_writes
-from sync.rules_reverse import conversation_writes
+from sync.rules_forward import assignee_after_forward, work_item_writes
+from sync.rules_reverse import conversation_writes, reopening_write
 from sync.state import all_agree
 
 _SUPPRESSED_AS: Final = {
@@ -39,20 +49,24 @@ _SUPPRESSED_AS: Final = {
 
 
 def decide_causal(
-    evidence: Evidence, *, context: CommandContext, now: datetime, rollout: EngineRollout = DEFAULT_ROLLOUT
+    evidence: Evidence,
+    *,
+    context: CommandContext,
+    now: datetime,
+    queue_now: datetime,
+    rollout: EngineRollout = DEFAULT_ROLLOUT,
 ) -> PairDecision:
-    """Decide a pair whose gates are open."""
+    """Decide a pair whose gates are open. `queue_now`: the time by SQS's clock, from which a field waits."""
     conversation, item = evidence.conversation, evidence.item
-    b_fired = work_item_writes(conversation, item, Policy.CAUSAL)
-    a_fired = conversation_writes(conversation, item, Policy.CAUSAL)
-    if not b_fired and not a_fired and all_agree(conversation, item):
+    if all_agree(conversation, item) and not conversation.deleted:
         # Most events end here: both sides agree on every field, so it does not matter which side is newer.
-        return _decided(evidence, skip_decision(ReasonCode.IN_SYNC), now=now)
-    newer = {name: evidence.newer_side(name) for name in FIELDS}
-    undecided = frozenset([name for name in FIELDS if newer[name] is NewerSide.UNDECIDED])
-    if not b_fired and not a_fired:
-        return _decided(evidence, skip_decision(ReasonCode.IN_SYNC), now=now, undecided=undecided)
-    b_writes = _writes_of(NewerSide.CONVERSATION, b_fired, newer)
+        decision = skip_decision(ReasonCode.IN_SYNC)
+        return decided_pair(
+            decision, None, state=evidence.state, conversation=conversation, item=item, now=now, queue_now=queue_now
+        )
+    sides = _newer_sides(evidence)
+    b_asked, a_asked = sides.b_asked, sides.a_asked
+    b_writes = _writes_of(NewerSide.CONVERSATION, sides.b_fired, sides.written)
     command = None
     if b_writes:
         command = run_command(
@@ -64,17 +78,17 @@ def decide_causal(
             rollout=rollout,
         )
     after = command.after if isinstance(command, Applied) else item
-    a_fired_after = a_fired if after is item else conversation_writes(conversation, after, Policy.CAUSAL)
-    a_writes = _writes_of(NewerSide.WORK_ITEM, a_fired_after, newer)
+    a_fired = a_asked if after is item else (*sides.reopening, *conversation_writes(conversation, after, Policy.CAUSAL))
+    a_writes = _writes_of(NewerSide.WORK_ITEM, a_fired, sides.written)
     if not isinstance(command, Applied | Refused):
         b_writes = ()
     held_back = [
-        *(write for write in b_fired if newer[write.field] is not NewerSide.CONVERSATION),
-        *(write for write in a_fired if newer[write.field] is not NewerSide.WORK_ITEM),
+        *(write for write in b_asked if sides.written[write.field] is not NewerSide.CONVERSATION),
+        *(write for write in a_asked if sides.written[write.field] is not NewerSide.WORK_ITEM),
     ]
-    fired = frozenset(write.field for write in (*b_fired, *a_fired, *a_writes))
-    suppressed = _suppressed(evidence, held_back, newer)
-    decision = _decision(b_writes, a_writes, suppressed, all_wait=bool(fired) and fired <= undecided)
+    fired = frozenset(write.field for write in (*b_asked, *a_asked, *a_writes))
+    all_wait = bool(fired) and all(sides.written[name] is NewerSide.UNDECIDED for name in fired)
+    decision = _decision(b_writes, a_writes, _suppressed(evidence, held_back, sides.written), all_wait=all_wait)
     return decided_pair(
         decision,
         command,
@@ -82,23 +96,56 @@ def decide_causal(
         conversation=conversation,
         item=item,
         now=now,
+        queue_now=queue_now,
         fired=fired,
-        undecided=undecided,
+        undecided=frozenset([name for name in FIELDS if sides.newer[name] is NewerSide.UNDECIDED]),
+        assumed=evidence.assumed,
     )
 
 
-def _decided(
-    evidence: Evidence, decision: Decision, *, now: datetime, undecided: frozenset[Field] = frozenset()
-) -> PairDecision:
-    """A decision for which no rule fired."""
-    return decided_pair(
-        decision,
-        None,
-        state=evidence.state,
-        conversation=evidence.conversation,
-        item=evidence.item,
-        now=now,
-        undecided=undecided,
+class _NewerSides(Struct, frozen=True, kw_only=True):
+    """The newer side of each field, and the writes that the tables ask for.
+
+    - `newer`: by the evidence. `written`: the side whose rules may write the field, UNDECIDED also while B6 or B7
+      waits.
+    - `b_asked`, `a_asked`: for the pair as it was read. `b_fired`: for the conversation as A7 leaves it.
+    - `reopening`: A7's write, if it asks for one.
+    """
+
+    newer: Mapping[Field, NewerSide]
+    written: Mapping[Field, NewerSide]
+    b_asked: tuple[Write, ...]
+    b_fired: tuple[Write, ...]
+    a_asked: tuple[Write, ...]
+    reopening: tuple[Write, ...]
+
+
+def _newer_sides(evidence: Evidence) -> _NewerSides:
+    conversation, item = evidence.conversation, evidence.item
+    newer = {name: evidence.newer_side(name) for name in FIELDS}
+    reopening_side = evidence.reopening()
+    reopening = () if reopening_side is NewerSide.CONVERSATION else (reopening_write(),)
+    if reopening:
+        newer["status"] = reopening_side
+    assignee = item.assigned_to
+    if newer["assignee"] is NewerSide.CONVERSATION:
+        assignee = assignee_after_forward(conversation, item)
+    elif newer["assignee"] is NewerSide.UNDECIDED:
+        assignee = item.assigned_to or assignee_after_forward(conversation, item)
+    b_asked = b_fired = work_item_writes(conversation, item, Policy.CAUSAL, assignee=assignee)
+    if reopening_side is NewerSide.WORK_ITEM:
+        reopened = replace(conversation, status=ConversationStatus.OPEN)
+        b_fired = work_item_writes(reopened, item, Policy.CAUSAL, assignee=assignee)
+    a_asked = (*reopening, *conversation_writes(conversation, item, Policy.CAUSAL))
+    asked = {write.field for write in (*b_asked, *a_asked)}
+    waits = {name for name in asked if newer[name] is NewerSide.UNDECIDED}
+    written = dict(newer)
+    if newer["ended"] is NewerSide.CONVERSATION and conversation.ended and "assignee" in waits:
+        written["ended"] = NewerSide.UNDECIDED
+    if newer["status"] is NewerSide.CONVERSATION and not conversation.deleted and waits & {"assignee", "queue"}:
+        written["status"] = NewerSide.UNDECIDED
+    return _NewerSides(
+        newer=newer, written=written, b_asked=b_asked, b_fired=b_fired, a_asked=a_asked, reopening=reopening
     )
 
 

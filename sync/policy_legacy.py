@@ -31,9 +31,11 @@ def decide_legacy(
     supported: bool,
     context: CommandContext,
     now: datetime,
+    queue_now: datetime,
     rollout: EngineRollout = DEFAULT_ROLLOUT,
 ) -> PairDecision:
-    """Decide an event of `side` at revision `rev`; `state` has observed the event already.
+    """Decide an event of `side` at revision `rev`; `state` has observed the event already. `queue_now`: the time by
+    SQS's clock.
 
     The state stays as it is where a gate is closed or the commands refuse the update.
     """
@@ -58,7 +60,9 @@ def decide_legacy(
             return PairDecision(decision=decision, command=command, state=state)
         if isinstance(command, Unchanged):
             decision = skip_decision(ReasonCode.IN_SYNC)
-    return decided_pair(decision, command, state=state, conversation=conversation, item=item, now=now)
+    return decided_pair(
+        decision, command, state=state, conversation=conversation, item=item, now=now, queue_now=queue_now
+    )
 
 
 def legacy_decision(
@@ -83,8 +87,10 @@ def legacy_decision(
     if closed is not None or conversation is None or item is None:
         return skip_decision(closed or ReasonCode.NO_ACTIVE_WORK_ITEM)
     forward = side == "conversation"
-    rules = work_item_writes if forward else conversation_writes
-    writes = rules(conversation, item, Policy.LEGACY)
+    if forward:
+        writes = work_item_writes(conversation, item, Policy.LEGACY, assignee=item.assigned_to)
+    else:
+        writes = conversation_writes(conversation, item, Policy.LEGACY)
     if not writes:
         return skip_decision(ReasonCode.IN_SYNC)
     fields = merged_fields(writes)

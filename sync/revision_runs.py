@@ -5,17 +5,23 @@ from typing import Final
 RevisionRuns = tuple[tuple[int, int], ...]
 """First and last revision of each run, ascending."""
 
-RUNS_MAX: Final = 64
+RUNS_MAX: Final = 256
 """A document keeps at most so many runs: beyond them the lowest gap is closed, and the revisions in it count as
 observed (docs/rules.md, *The sync state*)."""
 
 
 def with_revision(runs: RevisionRuns, rev: int) -> RevisionRuns:
     """The runs with `rev` observed; the very same object where it was observed before."""
-    if contains(runs, rev):
+    return with_range(runs, rev, rev)
+
+
+def with_range(runs: RevisionRuns, first: int, last: int) -> RevisionRuns:
+    """The runs with every revision from `first` to `last` observed; the very same object where they were observed
+    before, and where `first` is above `last`."""
+    if covers(runs, first, last):
         return runs
     merged: list[tuple[int, int]] = []
-    low = high = rev
+    low, high = first, last
     for start, end in runs:
         if end + 1 < low or start > high + 1:
             merged.append((start, end))
@@ -45,6 +51,11 @@ def covers(runs: RevisionRuns, low: int, high: int) -> bool:
         if start <= low and high <= end:
             return True
     return False
+
+
+def count(runs: RevisionRuns) -> int:
+    """The number of revisions observed."""
+    return sum(end - start + 1 for start, end in runs)
 
 
 def highest(runs: RevisionRuns) -> int:

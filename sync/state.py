@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from commands.work_item import Status, WorkItem
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.gates import Side
-from sync.revision_runs import RevisionRuns, with_revision
+from sync.revision_runs import RevisionRuns, count, covers, highest, with_range, with_revision
 
 
 class ViewedValue(Struct, frozen=True, kw_only=True):
@@ -27,17 +27,37 @@ class ViewedValue(Struct, frozen=True, kw_only=True):
     rev: int
 
 
+class DoneBy(Struct, frozen=True, kw_only=True):
+    """The work-item whose completion rule A1 took in, by its number, and the conversation revision of that write."""
+
+    number: int
+    rev: int
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """Since when a field waits, by SQS's clock, and the stored revisions of both documents at that moment.
+
+    `work_item_rev` is 0 once a new work-item has started a new history.
+    """
+
+    since: datetime
+    conversation_rev: int
+    work_item_rev: int
+
+
 class SyncState(Struct, frozen=True, kw_only=True):
     """One document of `sync_states`; `version` 0: not stored yet. A field missing in a mapping counts as 0.
 
     - `…_observed`: the revisions whose events were observed, or that this worker wrote.
     - `…_rev`: the highest revision known to have been stored; a lower one in the store means a restored database.
-    - `reconciled`: this pair was decided before.
+    - `…_floor`: the highest revision known from before the database was restored. A write takes a higher one.
     - `view`: the last known value of each field of the conversation.
     - `changed`: the conversation revision that last changed the field.
     - `known`: the conversation revision that the work-item's last write of the field knew; `known_at`: that write's
       revision.
-    - `waiting_since`: since when a field waits for an event; None if no field waits.
+    - `touched`: the latest work-item revision that changed the field without saying what it knew.
+    - `done_by`: the completion that rule A1 took in last; None if it took in none.
+    - `waiting`: None if no field waits for an event.
     - `deleted_rev`: the revision at which the conversation was deleted.
     - `finished_at`: when the pair was first seen finished (`with_stored_revisions`); None while it is not.
     """
@@ -45,16 +65,19 @@ class SyncState(Struct, frozen=True, kw_only=True):
     version: int = 0
     conversation_observed: RevisionRuns = ()
     conversation_rev: int = 0
+    conversation_floor: int = 0
     work_item: str | None = None
     work_item_number: int = 0
     work_item_observed: RevisionRuns = ()
     work_item_rev: int = 0
-    reconciled: bool = False
+    work_item_floor: int = 0
     view: Mapping[Field, ViewedValue] = field(default_factory=dict)
     changed: Mapping[Field, int] = field(default_factory=dict)
     known: Mapping[Field, int] = field(default_factory=dict)
     known_at: Mapping[Field, int] = field(default_factory=dict)
-    waiting_since: datetime | None = None
+    touched: Mapping[Field, int] = field(default_factory=dict)
+    done_by: DoneBy | None = None
+    waiting: Waiting | None = None
     deleted_rev: int | None = None
     finished_at: datetime | None = None
 
@@ -62,7 +85,8 @@ class SyncState(Struct, frozen=True, kw_only=True):
 class Observation(Struct, frozen=True, kw_only=True):
     """The part of an event that the sync state keeps.
 
-    - `changed_fields`: the shared fields that the write changed.
+    - `changed_fields`: the shared fields that the write changed, as far as they are known.
+    - `all_changes_known` False: the write may have changed further fields, so its revision is not noted as observed.
     - `known_conversation_rev`: the conversation revision that a work-item's write knew; None if the event does not say.
     - `values`: a conversation's shared values after the write.
     - `creation`: the write created the document, so every value is viewed, although no field was changed.
@@ -73,6 +97,7 @@ class Observation(Struct, frozen=True, kw_only=True):
     rev: int
     is_sync: bool
     changed_fields: frozenset[Field] = frozenset()
+    all_changes_known: bool = True
     known_conversation_rev: int | None = None
     values: Mapping[Field, Any] = field(default_factory=dict)
     creation: bool = False
@@ -92,7 +117,7 @@ def _observe_conversation(state: SyncState, event: Observation) -> SyncState:
     values = {name: value for name, value in event.values.items() if event.creation or name in event.changed_fields}
     return _with(
         state,
-        conversation_observed=with_revision(state.conversation_observed, event.rev),
+        conversation_observed=_noted(state.conversation_observed, event),
         view=_viewed(state.view, values, event.rev),
         changed=changed,
         deleted_rev=deleted,
@@ -103,62 +128,146 @@ def _observe_work_item(state: SyncState, event: Observation) -> SyncState:
     state = _for_work_item(state, event.work_item, event.work_item_number)
     if state.work_item != event.work_item:
         return state
+    observed = _noted(state.work_item_observed, event)
+    if event.is_sync:
+        return _with(state, work_item_observed=observed)
+    if event.known_conversation_rev is None:
+        touched = _raised(state.touched, event.changed_fields, event.rev)
+        return _with(state, work_item_observed=observed, touched=touched)
     known, known_at = dict(state.known), dict(state.known_at)
-    if not event.is_sync and event.known_conversation_rev is not None:
-        for name in event.changed_fields:
-            if event.rev > known_at.get(name, 0):
-                known[name], known_at[name] = event.known_conversation_rev, event.rev
-    observed = with_revision(state.work_item_observed, event.rev)
+    for name in event.changed_fields:
+        if event.rev > known_at.get(name, 0):
+            known[name], known_at[name] = event.known_conversation_rev, event.rev
     return _with(state, work_item_observed=observed, known=known, known_at=known_at)
+
+
+def gave_up_gap(before: SyncState, after: SyncState) -> bool:
+    """Whether observing one event closed the lowest gap of a document that has too many (`RUNS_MAX`)."""
+    return (
+        count(after.conversation_observed) > count(before.conversation_observed) + 1
+        or count(after.work_item_observed) > count(before.work_item_observed) + 1
+    )
+
+
+def changes_since_view(state: SyncState, values: Mapping[Field, Any], rev: int) -> Mapping[Field, bool]:
+    """For each field that `view` can tell: whether the conversation's write at `rev` changed it.
+
+    `values` are the shared values after the write. A view tells of a field if every revision between the two was
+    observed.
+    """
+    observed = state.conversation_observed
+    return {
+        name: viewed.value != values[name]
+        for name, viewed in state.view.items()
+        if name in values and viewed.rev < rev and covers(observed, viewed.rev + 1, rev - 1)
+    }
+
+
+class Reconciled(Struct, frozen=True, kw_only=True):
+    """The parts of a decision that the state keeps, besides the pair that the decision left.
+
+    - `wrote`: the lowest new revision of each side that the sync wrote. A restored document leaves revisions out.
+    - `fired`: the fields for which a rule fired.
+    - `undecided`: the fields whose newer side is not known.
+    - `assumed`: the fields that were decided by the assumption of the first sight.
+    - `resumed`: rule B2 or B3 took the work-item of an ended conversation out of wrap-up.
+    - `completion`: rule A1 wrote the conversation.
+    """
+
+    wrote: Mapping[Side, int] = field(default_factory=dict)
+    fired: frozenset[Field] = frozenset()
+    undecided: frozenset[Field] = frozenset()
+    assumed: frozenset[Field] = frozenset()
+    resumed: bool = False
+    completion: bool = False
+
+
+NOTHING_WRITTEN: Final = Reconciled()
 
 
 def after_reconcile(
     state: SyncState,
     conversation: Conversation,
     item: WorkItem,
+    decided: Reconciled = NOTHING_WRITTEN,
     *,
-    now: datetime,
-    wrote: Collection[Side] = (),
-    fired: frozenset[Field] = frozenset(),
-    undecided: frozenset[Field] = frozenset(),
+    queue_now: datetime,
 ) -> SyncState:
-    """The state after a decision that wrote the sides `wrote` and left the pair as given.
-
-    `fired`: the fields for which a rule fired. `undecided`: the fields whose newer side is not known.
+    """The state after a decision that left the pair as given. `queue_now`: the time by SQS's clock.
 
     - A revision that the sync wrote counts as observed. A revision that was only read does not: its event has not
       arrived.
     - Where both sides agree on a field, the work-item knows the conversation's revision. Where they differ, `known` and
       `changed` stay, so the newer side stays the newer one.
     - An undecided field for which a rule fired waits while the sides differ.
-    - An undecided field on which the sides differ is not viewed: an unobserved write may have changed its value.
+    - A field on which the sides differ is viewed only if observed revisions decided it: an unobserved write may have
+      changed its value.
     - A work-item older than the state's changes nothing.
     """
     state = for_pair(state, item)
     if state.work_item != item.id:
         return state
-    known, known_at = dict(state.known), dict(state.known_at)
+    known, known_at, changed = dict(state.known), dict(state.known_at), state.changed
     agreed = agreed_fields(conversation, item)
     for name in agreed:
         known[name], known_at[name] = conversation.rev, item.rev
+    if decided.resumed and "ended" not in agreed:
+        # The conversation stays ended: the work-item goes to wrap-up again once an agent takes it (rule B7).
+        changed = {**changed, "ended": conversation.rev}
+        known["ended"], known_at["ended"] = conversation.rev - 1, item.rev
     conversation_observed, work_item_observed = state.conversation_observed, state.work_item_observed
-    if "conversation" in wrote:
-        conversation_observed = with_revision(conversation_observed, conversation.rev)
-    if "work-item" in wrote:
-        work_item_observed = with_revision(work_item_observed, item.rev)
-    unsettled = undecided - agreed
+    if "conversation" in decided.wrote:
+        conversation_observed = with_range(conversation_observed, decided.wrote["conversation"], conversation.rev)
+    if "work-item" in decided.wrote:
+        work_item_observed = with_range(work_item_observed, decided.wrote["work-item"], item.rev)
     views = shared_values(conversation)
-    for name in unsettled:
+    for name in (decided.undecided | decided.assumed) - agreed:
         del views[name]
+    waiting = None
+    if decided.fired & (decided.undecided - agreed):
+        waiting = state.waiting or Waiting(since=queue_now, conversation_rev=conversation.rev, work_item_rev=item.rev)
     return _with(
         state,
         conversation_observed=conversation_observed,
         work_item_observed=work_item_observed,
-        reconciled=True,
         view=_viewed(state.view, views, conversation.rev),
+        changed=changed,
         known=known,
         known_at=known_at,
-        waiting_since=(state.waiting_since or now) if fired & unsettled else None,
+        done_by=DoneBy(number=item.number, rev=conversation.rev) if decided.completion else state.done_by,
+        waiting=waiting,
+    )
+
+
+def after_waiting(state: SyncState, conversation: Conversation) -> SyncState:
+    """The state after the watermark has passed the time since which the pair waits (docs/rules.md, *Waiting ends*).
+
+    - Every revision up to those noted in `waiting` counts as observed.
+    - A field whose stored value differs from an older view changed without an event, at the noted revision. Later
+      revisions have their own events, so this shows only once all of them are observed.
+    - A field that no event told anything about is the conversation's, which is the source of truth.
+    """
+    waiting = state.waiting
+    if waiting is None:
+        return state
+    noted = waiting.conversation_rev
+    observed = with_range(state.conversation_observed, 1, noted)
+    all_observed = covers(observed, 1, conversation.rev)
+    values = shared_values(conversation)
+    unannounced: list[Field] = []
+    for name in FIELDS:
+        viewed = state.view.get(name)
+        if viewed is None:
+            if name not in state.known and name not in state.touched:
+                unannounced.append(name)
+        elif all_observed and viewed.rev < noted and viewed.value != values[name]:
+            unannounced.append(name)
+    return replace(
+        state,
+        conversation_observed=observed,
+        work_item_observed=with_range(state.work_item_observed, 1, waiting.work_item_rev),
+        changed=_raised(state.changed, unannounced, noted),
+        waiting=None,
     )
 
 
@@ -178,20 +287,36 @@ def with_stored_revisions(
         state,
         conversation_rev=max(state.conversation_rev, conversation.rev if conversation else 0),
         work_item_rev=max(state.work_item_rev, item.rev) if item and of_pair else state.work_item_rev,
+        conversation_floor=_floor(state.conversation_floor, conversation),
+        work_item_floor=_floor(state.work_item_floor, item if of_pair else None),
         finished_at=(state.finished_at or now) if finished else None,
     )
 
 
 def reset_if_restored(state: SyncState, *, conversation_rev: int | None, work_item_rev: int | None) -> SyncState:
-    """The state; an empty one where a stored revision is below one stored before: a restored database (docs/rules.md,
-    *A restored database*).
+    """The state; a new one where a stored revision is below one stored before: a restored database (docs/rules.md,
+    *A restored database*). The new one keeps the highest revision of each document, because no revision may be
+    announced twice.
 
     The revisions are those of the stored conversation and of the stored work-item that the state names, None where it
     is missing.
     """
     conversation_fell = conversation_rev is not None and conversation_rev < state.conversation_rev
     work_item_fell = work_item_rev is not None and work_item_rev < state.work_item_rev
-    return SyncState(version=state.version) if conversation_fell or work_item_fell else state
+    if not conversation_fell and not work_item_fell:
+        return state
+    return SyncState(
+        version=state.version,
+        conversation_floor=max(state.conversation_rev, highest(state.conversation_observed), state.conversation_floor),
+        work_item=state.work_item,
+        work_item_number=state.work_item_number,
+        work_item_floor=max(state.work_item_rev, highest(state.work_item_observed), state.work_item_floor),
+    )
+
+
+def next_rev(rev: int, floor: int) -> int:
+    """The revision of the next write of a document at `rev`: above every revision that was announced before."""
+    return max(rev, floor) + 1
 
 
 def all_agree(conversation: Conversation, item: WorkItem) -> bool:
@@ -245,11 +370,22 @@ def _new_history(state: SyncState, work_item: str | None, number: int) -> SyncSt
         work_item_number=number,
         work_item_observed=(),
         work_item_rev=0,
-        reconciled=False,
+        work_item_floor=0,
         known={},
         known_at={},
+        touched={},
+        waiting=state.waiting and replace(state.waiting, work_item_rev=0),
         finished_at=None,
     )
+
+
+def _noted(runs: RevisionRuns, event: Observation) -> RevisionRuns:
+    return with_revision(runs, event.rev) if event.all_changes_known else runs
+
+
+def _floor(floor: int, stored: Conversation | WorkItem | None) -> int:
+    """The floor; 0 once the stored revision has reached it."""
+    return 0 if stored is not None and stored.rev >= floor else floor
 
 
 def _raised(revs: Mapping[Field, int], names: Collection[Field], rev: int) -> Mapping[Field, int]:

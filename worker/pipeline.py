@@ -79,7 +79,6 @@ class Pipeline:
             rollout=settings.rollout,
             state_from_events=settings.state_from_events,
             gap_seconds=settings.sync_gap_seconds,
-            repair_foreign_syncs=settings.repair_foreign_syncs,
         )
         self._handler = BatchHandler(
             store=adapters.store, clock=runtime.clock, ids=adapters.ids, chance=runtime.chance, options=self._options
@@ -163,7 +162,8 @@ class Pipeline:
         return JitteredBackoff(first_s=first_s, max_s=max_s, chance=self._runtime.chance)
 
     def _failed(self, event: Event, error: Exception) -> HandledEvent:
-        planning = PlanningContext(now=self._runtime.clock.now(), ids=self._ids, options=self._options)
+        now = self._runtime.clock.now()
+        planning = PlanningContext(now=now, queue_now=now, ids=self._ids, options=self._options)
         return failed_ending(event, ReasonCode.UNEXPECTED, type(error).__qualname__, planning=planning)
 
     async def run(self, stopping: ShutdownSignal) -> None:

@@ -87,10 +87,7 @@ class Settings(TopicSettings):
         GAP_SECONDS,
         ge=1,
         le=86_400,
-        description="age of a document's last write at which no event of it is in flight; above the visibility timeout",
-    )
-    repair_foreign_syncs: bool = Field(
-        False, description="apply the rules to syncs of other writers too; for a fleet that still runs the predecessor"
+        description="longest time from a write until its event is visible in the queue; above the visibility timeout",
     )
     state_days: int = Field(30, ge=1, le=3_650, description="days for which the sync state of a completed pair is kept")
     composed_updates: str = Field(

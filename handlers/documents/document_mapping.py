@@ -42,13 +42,16 @@ def _conversation_of(document: Document) -> Conversation:
     )
 
 
-def updated_conversation_document(document: Document, fields: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
-    """The conversation's document after a write of `fields`, with the next revision and `updatedAt` set to `now`.
+def updated_conversation_document(
+    document: Document, fields: Mapping[str, Any], *, now: datetime, rev: int | None = None
+) -> dict[str, Any]:
+    """The conversation's document after a write of `fields`, with `updatedAt` set to `now` and the revision `rev`; None
+    stands for the next one.
 
     `fields` has the wire's names: `status`, `assignedUsers`, `ended`, and `queue` as `{id}`, where a null id means no
     queue.
     """
-    rev = document["rev"] + 1
+    rev = document["rev"] + 1 if rev is None else rev
     attributes = {
         **document["attributes"],
         **{name: value for name, value in fields.items() if name != "queue"},
@@ -87,6 +90,7 @@ def _work_item_of(document: Document) -> WorkItem:
         item_size=attributes.get("itemSize"),
         priority=attributes.get("priority"),
         queued_count=attributes.get("queuedCount") or 0,
+        resource_rev=attributes.get("resourceRev") or 0,
         first_enter_queue_at=_instant(attributes.get("firstEnterQueueAt")),
         last_revision=_QUEUE_PASS.read(attributes.get("lastRevision")),
         ivr=_STATUS_DURATION.read(attributes.get("ivr")),

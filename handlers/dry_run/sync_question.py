@@ -3,6 +3,7 @@
     {"kind": "sync", "policy": "legacy"|"causal", "trigger": "conversation"|"work-item",
      "conversation": C|null, "workItem": W|null,
      "state": null|{"changed": {field: rev}, "known": {field: rev}, "knownAt": {field: rev},
+                    "touched": {field: rev}, "doneBy": {"number": n, "rev": rev},
                     "observed": {"conversation": [[first, last], …], "workItem": [[first, last], …]}}}
 
 C and W are in the flat form (`flat_form.py`). The answer is the decision (docs/rules.md). Under legacy the trigger's
@@ -25,11 +26,11 @@ from handlers.events.schema import WholeNumber
 from sync.conversation import FIELDS, Conversation
 from sync.conversation import Field as SharedField
 from sync.decision import skip_decision
-from sync.evidence import OldDocuments, evidence_of
+from sync.evidence import evidence_of
 from sync.gates import Policy, first_closed_gate
 from sync.policy_causal import decide_causal
 from sync.policy_legacy import legacy_decision
-from sync.state import SyncState
+from sync.state import DoneBy, SyncState
 
 _RevisionRun = Annotated[tuple[WholeNumber, WholeNumber], Field(strict=False)]
 """The first and the last revision of an unbroken run, in JSON a list of two."""
@@ -40,11 +41,18 @@ class _Observed(QuestionPart):
     workItem: list[_RevisionRun] = Field(default_factory=list)
 
 
+class _DoneBy(QuestionPart):
+    number: WholeNumber
+    rev: WholeNumber
+
+
 class _State(QuestionPart):
     changed: dict[SharedField, WholeNumber] = Field(default_factory=dict)
     known: dict[SharedField, WholeNumber] = Field(default_factory=dict)
     knownAt: dict[SharedField, WholeNumber] = Field(default_factory=dict)
+    touched: dict[SharedField, WholeNumber] = Field(default_factory=dict)
     observed: _Observed | None = None
+    doneBy: _DoneBy | None = None
 
 
 class _SyncQuestion(QuestionPart):
@@ -78,10 +86,10 @@ def answer_sync(asked: object, now: datetime) -> dict[str, Any]:
     if closed is not None or conversation is None or item is None:
         return skip_decision(closed or ReasonCode.NO_ACTIVE_WORK_ITEM).as_wire()
     state = _sync_state(question, conversation, item)
-    # No document is old, and every revision counts as observed unless the state says otherwise. Otherwise the answer
-    # would depend on events that are still on their way.
-    evidence = evidence_of(state, conversation, item, old=OldDocuments(), trigger=None)
-    return decide_causal(evidence, context=CommandContext(), now=now).decision.as_wire()
+    # Every revision counts as observed unless the state says otherwise. Else the answer would depend on events that are
+    # still on their way.
+    evidence = evidence_of(state, conversation, item)
+    return decide_causal(evidence, context=CommandContext(), now=now, queue_now=now).decision.as_wire()
 
 
 def _sync_state(question: _SyncQuestion, conversation: Conversation, item: WorkItem) -> SyncState:
@@ -101,8 +109,9 @@ def _sync_state(question: _SyncQuestion, conversation: Conversation, item: WorkI
         work_item=item.id,
         work_item_number=item.number,
         work_item_observed=((0, item.rev),) if observed is None else tuple(sorted(observed.workItem)),
-        reconciled=True,
         changed=changed,
         known=known,
         known_at=given.knownAt,
+        touched=given.touched,
+        done_by=None if given.doneBy is None else DoneBy(number=given.doneBy.number, rev=given.doneBy.rev),
     )

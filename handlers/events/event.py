@@ -58,7 +58,7 @@ class Event(Struct, frozen=True, kw_only=True):
     """One write of a conversation or a work-item, announced by the service that made it.
 
     `data`: the document's snapshot after the write, as it came.
-    `changed_fields`: the shared fields that the write changed.
+    `changed_fields`: the shared fields that the write changed; None for an update that does not say.
     `is_sync`: a sync made the write. `is_own_sync`: a sync of this worker, not of its predecessor.
     `known_conversation_rev`: the conversation revision that a work-item's write knew; None if the event does not say.
     `supported` False: the event's name is unknown, and only its revision is observed.
@@ -79,7 +79,7 @@ class Event(Struct, frozen=True, kw_only=True):
     published_at: datetime | None
     creation: bool = False
     deletion: bool = False
-    changed_fields: frozenset[Field] = frozenset()
+    changed_fields: frozenset[Field] | None = frozenset()
     known_conversation_rev: int | None = None
     work_item_number: int = 0
     supported: bool = True
@@ -96,8 +96,12 @@ class Event(Struct, frozen=True, kw_only=True):
         snapshot = conversation_of({**self.data, "_id": self.document_id, "rev": self.rev})
         return shared_values(replace(snapshot, deleted=True) if self.deletion else snapshot)
 
-    def observation(self) -> Observation:
-        """The event as an observation for the sync state."""
+    def observation(
+        self, changed_fields: frozenset[Field] = frozenset(), *, all_changes_known: bool = True
+    ) -> Observation:
+        """The event as an observation for the sync state. The parameters replace `changed_fields` where it is None."""
+        if self.changed_fields is not None:
+            changed_fields, all_changes_known = self.changed_fields, True
         item = self.side == "work-item"
         if not self.supported:
             # The meaning of an unknown name is unknown, so only the revision is observed.
@@ -112,10 +116,11 @@ class Event(Struct, frozen=True, kw_only=True):
             side=self.side,
             rev=self.rev,
             is_sync=self.is_sync,
-            changed_fields=self.changed_fields,
+            changed_fields=changed_fields,
+            all_changes_known=all_changes_known,
             known_conversation_rev=self.known_conversation_rev,
             # The sync state keeps the values of changed fields only.
-            values=self.values if self.creation or self.changed_fields else {},
+            values=self.values if self.creation or changed_fields else {},
             creation=self.creation,
             deletion=self.deletion,
             work_item=self.document_id if item else None,

@@ -38,7 +38,7 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
         side: Side,
         *,
         conversation_id: str,
-        changed_fields: frozenset[Field],
+        changed_fields: frozenset[Field] | None,
         deletion: bool = False,
         known_conversation_rev: int | None = None,
         work_item_number: int = 0,
@@ -79,6 +79,11 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
         """Whether the write created the document. Such an event has no `changes`."""
         return self.values["name"].endswith(".create")
 
+    @property
+    def lacks_changes(self) -> bool:
+        """Whether this is an update that does not say what it changed. Every write changes `rev` at least."""
+        return not self.is_creation and not any(self.changes())
+
     def changes(self) -> tuple[Mapping[str, FieldChange], Mapping[str, FieldChange]]:
         """The changed attributes and the changed relationships, each by name."""
         changes = self.values.get("changes") or {}
@@ -112,12 +117,12 @@ def read_conversation_event(envelope: ParsedEnvelope) -> Event:
     )
 
 
-def _fields_changed_in_conversation(envelope: ParsedEnvelope) -> frozenset[Field]:
-    """The shared fields that a write of a conversation changed.
+def _fields_changed_in_conversation(envelope: ParsedEnvelope) -> frozenset[Field] | None:
+    """The shared fields that a write of a conversation changed; None if an update does not say.
 
     The creation of a conversation has no `changes`, so it changes none: its first values replace no earlier ones.
 
-    | in `changes` | shared field |
+    | in `changes`, with different values before and after | shared field |
     |---|---|
     | attribute `assignedUsers` | assignee |
     | relationship `queue` | queue |
@@ -126,15 +131,17 @@ def _fields_changed_in_conversation(envelope: ParsedEnvelope) -> frozenset[Field
     | attribute `status`, to or from `done` | status |
     | attribute `status`, to or from `snoozed` | paused |
     """
+    if envelope.lacks_changes:
+        return None
     attributes, relationships = envelope.changes()
     fields: set[Field] = set()
-    if "assignedUsers" in attributes:
+    if _differs(attributes.get("assignedUsers"), _or_none):
         fields.add("assignee")
-    if "queue" in relationships:
+    if _differs(relationships.get("queue"), _target_id):
         fields.add("queue")
-    if "ended" in attributes:
+    if _differs(attributes.get("ended"), bool):
         fields.add("ended")
-    if "deleted" in attributes:
+    if _differs(attributes.get("deleted"), bool):
         fields.add("status")
     if "status" in attributes:
         before, after = attributes["status"].get("before"), attributes["status"].get("after")
@@ -168,12 +175,12 @@ def read_work_item_event(envelope: ParsedEnvelope) -> Event | UnsupportedEvent:
     )
 
 
-def _fields_changed_in_work_item(envelope: ParsedEnvelope) -> frozenset[Field]:
-    """The shared fields that an update of a work-item changed.
+def _fields_changed_in_work_item(envelope: ParsedEnvelope) -> frozenset[Field] | None:
+    """The shared fields that an update of a work-item changed; None if it does not say.
 
     The creation of a work-item changes every field instead: its writer read the conversation and chose each value.
 
-    | in `changes` | shared field |
+    | in `changes`, with different values before and after | shared field |
     |---|---|
     | relationship `assignedTo` | assignee |
     | relationship `queue` | queue |
@@ -181,13 +188,15 @@ def _fields_changed_in_work_item(envelope: ParsedEnvelope) -> frozenset[Field]:
     | attribute `status`, to or from completed | status |
     | attribute `status`, to or from wrap-up | ended |
     """
+    if envelope.lacks_changes:
+        return None
     attributes, relationships = envelope.changes()
     fields: set[Field] = set()
-    if "assignedTo" in relationships:
+    if _differs(relationships.get("assignedTo"), _target_id):
         fields.add("assignee")
-    if "queue" in relationships:
+    if _differs(relationships.get("queue"), _target_id):
         fields.add("queue")
-    if "paused" in attributes:
+    if _differs(attributes.get("paused"), bool):
         fields.add("paused")
     if "status" in attributes:
         before, after = attributes["status"].get("before"), attributes["status"].get("after")
@@ -196,6 +205,28 @@ def _fields_changed_in_work_item(envelope: ParsedEnvelope) -> frozenset[Field]:
         if _is_status(before, Status.WRAP_UP) is not _is_status(after, Status.WRAP_UP):
             fields.add("ended")
     return frozenset(fields)
+
+
+def _differs(change: FieldChange | None, value_of: Callable[[Any], object]) -> bool:
+    """Whether the change's values before and after differ; False for None."""
+    return change is not None and value_of(change.get("before")) != value_of(change.get("after"))
+
+
+def _or_none(value: Any) -> object:
+    """The value; None for an empty one, as a list without users is."""
+    return value or None
+
+
+def _target_id(relationship: Any) -> object:
+    """The id that a relationship in `changes` names, None where it names none. A value of an unknown form stands for
+    itself."""
+    match relationship:
+        case {"data": {"id": target}} | {"id": target}:
+            return target
+        case {"data": None}:
+            return None
+        case _:
+            return _or_none(relationship)
 
 
 def _is_status(value: object, status: Status) -> bool:

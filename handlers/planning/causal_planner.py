@@ -6,7 +6,7 @@ events name the event to which it belongs (`decidedWith`).
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
@@ -25,12 +25,12 @@ from handlers.planning.endings import (
     polled_ending,
     skipped_ending,
 )
-from handlers.planning.event_batch import lateness
 from handlers.planning.pair_draft import PairDraft
-from handlers.planning.pair_view import PairView, has_new_revision
+from handlers.planning.pair_view import PairView, has_new_revision, is_passive
 from sync.audit import AuditOutcome
 from sync.decision import Decision, skip_decision
 from sync.gates import SkipCode
+from sync.state import SyncState
 
 _NO_PAIR: Final = (ReasonCode.NO_CONVERSATION, ReasonCode.NO_ACTIVE_WORK_ITEM)
 
@@ -56,10 +56,8 @@ def observe_event(draft: PairDraft, event: Event, planning: PlanningContext) -> 
         return ObservedEvent(
             event=event, ending=failed_ending(event, ReasonCode.AWAITING_PREDECESSOR, detail, planning=planning)
         )
-    if stores_snapshot:
-        draft.take_in(event)
     is_new_revision = has_new_revision(draft.state, event)
-    draft.observe(event)
+    draft.observe(event, store_snapshot=stores_snapshot)
     return ObservedEvent(event=event, is_new_revision=is_new_revision)
 
 
@@ -72,9 +70,9 @@ class CausalPlanner:
 
     def handle(self, events: Sequence[Event]) -> list[HandledEvent]:
         """The endings of the events, in their order."""
+        before = self._draft.state
         observed = [observe_event(self._draft, event, self._planning) for event in events]
-        late = lateness(events, self._planning.now)
-        view = self._view(late)
+        view = self._view(before)
         triggering: list[ObservedEvent] = []
         for one in observed:
             if one.ending is not None:
@@ -86,15 +84,20 @@ class CausalPlanner:
             one.ending = self._skipped(one.event, skip_decision(closed), view)
             if closed in _NO_PAIR and view.closed_gate(None) is not None:
                 self._draft.note_no_pair()
-                view = self._view(late)
+                view = self._view(before)
         if triggering:
             self._decide(triggering, events, view)
         return [one.ending for one in observed if one.ending is not None]
 
-    def close_gap(self, late: timedelta) -> PolledPair | None:
-        """Decide the pair for the gap poll. None if there is nothing to report: no pair, or a field that still
-        waits."""
-        view = self._view(late)
+    def close_gap(self, watermark: datetime) -> PolledPair | None:
+        """Decide the pair for the gap poll, if it waits since before the watermark. None if there is nothing to report:
+        no pair, or a field that waits on."""
+        waiting = self._draft.state.waiting
+        if waiting is None or waiting.since >= watermark:
+            return None
+        before = self._draft.state
+        self._draft.end_waiting()
+        view = self._view(before)
         if view.closed_gate(None) is not None:
             self._draft.note_no_pair()
             return None
@@ -102,7 +105,7 @@ class CausalPlanner:
         conversation_id = self._draft.conversation_id
         cause = AnnouncementCause(conversation_id=conversation_id)
         announcements = self._draft.apply(decided, view.item, cause, self._planning)
-        if outcome_of(decided) is AuditOutcome.SKIPPED and decided.state.waiting_since is not None:
+        if outcome_of(decided) is AuditOutcome.SKIPPED and decided.state.waiting is not None:
             return None
         revisions = PairRevisions.of(view.conversation, view.item)
         return polled_ending(
@@ -111,7 +114,7 @@ class CausalPlanner:
 
     def _decide(self, triggering: Sequence[ObservedEvent], events: Sequence[Event], view: PairView) -> None:
         """Decide the pair once and end the events that triggered the decision."""
-        causes = [one.event for one in triggering if not view.is_passive(one.event)]
+        causes = [one.event for one in triggering if not is_passive(one.event)]
         decider = causes[-1] if causes else triggering[-1].event
         decided = view.decide(decider if causes else None, events)
         announcements = self._draft.apply(decided, view.item, AnnouncementCause.of(decider), self._planning)
@@ -123,19 +126,19 @@ class CausalPlanner:
                     one.event, decided, announcements, planning=self._planning, revisions=revisions
                 )
             else:
-                decision = _decision_beside(one.event, decider, decided.decision, view, wrote=wrote)
+                decision = _decision_beside(one.event, decider, decided.decision, wrote=wrote)
                 one.ending = self._skipped(one.event, decision, view)
 
     def _skipped(self, event: Event, decision: Decision, view: PairView) -> HandledEvent:
         return skipped_ending(event, decision, planning=self._planning, revisions=_revisions(event, view))
 
-    def _view(self, late: timedelta) -> PairView:
-        return PairView.of(self._draft, late=late, planning=self._planning)
+    def _view(self, before: SyncState) -> PairView:
+        return PairView.of(self._draft, before=before, planning=self._planning)
 
 
-def _decision_beside(event: Event, decider: Event, decision: Decision, view: PairView, *, wrote: bool) -> Decision:
+def _decision_beside(event: Event, decider: Event, decision: Decision, *, wrote: bool) -> Decision:
     """The decision for the audit record of an event beside `decider`, the event to which `decision` belongs."""
-    if view.is_passive(event):
+    if is_passive(event):
         code: SkipCode = ReasonCode.IS_SYNC if event.supported else ReasonCode.UNSUPPORTED_EVENT
         return replace(skip_decision(code), suppressed=() if wrote else decision.suppressed)
     if not wrote:

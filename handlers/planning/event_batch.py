@@ -1,18 +1,11 @@
-"""A batch of events with their endings, the load request of one conversation's events, and how late events are."""
+"""A batch of events with their endings, and the load request of one conversation's events."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import Final
 
 from handlers.documents.relationships import related_id
 from handlers.events.event import Event
 from handlers.outcome import HandledEvent
 from handlers.ports import LoadRequest
-
-IN_TIME: Final = timedelta()
-"""The lateness of events that are not late."""
-_RETENTION_MAX: Final = timedelta(days=14)
-"""No queue keeps a message for longer (SQS, `MessageRetentionPeriod`): an older event comes from a capture."""
 
 
 class EventBatch:
@@ -63,15 +56,6 @@ def load_request_of(conversation_id: str, events: Sequence[Event]) -> LoadReques
         queues=frozenset[str]().union(*(queues for _, queues in named)),
         same_users_and_queues=len(named) == len(events) and all(one == named[0] for one in named),
     )
-
-
-def lateness(events: Iterable[Event], now: datetime) -> timedelta:
-    """The longest time from an event's publication to `now`.
-
-    An event without a time of publication counts as in time, and so does one older than any queue's retention.
-    """
-    ages = (now - event.published_at for event in events if event.published_at is not None)
-    return max((age for age in ages if IN_TIME < age <= _RETENTION_MAX), default=IN_TIME)
 
 
 def _users_and_queues(event: Event) -> tuple[frozenset[str], frozenset[str]]:

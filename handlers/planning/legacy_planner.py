@@ -16,11 +16,11 @@ from handlers.outcome import HandledEvent
 from handlers.planning.announcements import AnnouncementCause
 from handlers.planning.causal_planner import ObservedEvent, observe_event
 from handlers.planning.endings import PairRevisions, decided_ending
-from handlers.planning.event_batch import lateness
 from handlers.planning.pair_draft import PairDraft
-from handlers.planning.pair_view import PairView
+from handlers.planning.pair_view import PairView, is_passive
 from sync.decision import Decision, PairDecision, skip_decision
 from sync.policy_legacy import decide_legacy
+from sync.state import SyncState
 
 
 class LegacyPlanner:
@@ -36,6 +36,7 @@ class LegacyPlanner:
 
     def _handle(self, event: Event) -> HandledEvent:
         draft, planning = self._draft, self._planning
+        before = draft.state
         observed = observe_event(draft, event, planning)
         if observed.ending is not None:
             return observed.ending
@@ -50,17 +51,18 @@ class LegacyPlanner:
             supported=event.supported,
             context=draft.context,
             now=planning.now,
+            queue_now=planning.queue_now,
             rollout=planning.options.rollout,
         )
-        shadow = self._shadow(observed, decided) if planning.options.policy is PolicyInUse.SHADOW else None
+        shadow = self._shadow(observed, decided, before) if planning.options.policy is PolicyInUse.SHADOW else None
         announcements = draft.apply(decided, item, AnnouncementCause.of(event), planning)
         revisions = PairRevisions.of(conversation, item)
         ending = decided_ending(event, decided, announcements, planning=planning, revisions=revisions)
         return ending if shadow is None else replace(ending, audit=replace(ending.audit, shadow=shadow))
 
-    def _shadow(self, observed: ObservedEvent, legacy: PairDecision) -> dict[str, Any] | None:
+    def _shadow(self, observed: ObservedEvent, legacy: PairDecision, before: SyncState) -> dict[str, Any] | None:
         """The decision of policy `causal` in the audit's names; None where it writes what `legacy` writes."""
-        causal = self._causal(observed)
+        causal = self._causal(observed, before)
         same = (
             causal.conversation_fields == legacy.decision.conversation_fields
             and causal.work_item_fields == legacy.decision.work_item_fields
@@ -70,11 +72,12 @@ class LegacyPlanner:
         )
         return None if same else causal.as_wire()
 
-    def _causal(self, observed: ObservedEvent) -> Decision:
-        """The decision of policy `causal` for the draft before the decision of `legacy` is applied."""
+    def _causal(self, observed: ObservedEvent, before: SyncState) -> Decision:
+        """The decision of policy `causal` for the draft before the decision of `legacy` is applied. `before`: the sync
+        state before the event was observed."""
         event = observed.event
-        view = PairView.of(self._draft, late=lateness((event,), self._planning.now), planning=self._planning)
+        view = PairView.of(self._draft, before=before, planning=self._planning)
         closed = view.closed_gate(event, is_new_revision=observed.is_new_revision)
         if closed is not None:
             return skip_decision(closed)
-        return view.decide(None if view.is_passive(event) else event, (event,)).decision
+        return view.decide(None if is_passive(event) else event, (event,)).decision

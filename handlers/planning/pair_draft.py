@@ -5,7 +5,7 @@ return the nouns that the rules compare. A decision is made elsewhere, as a valu
 decision's documents, state and announcements into the draft.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -28,9 +28,22 @@ from handlers.events.event import Event
 from handlers.options import PlanningContext
 from handlers.planning.announcements import AnnouncementCause, new_announcement
 from handlers.ports import Announcement, Document, DocumentWrite, Pair, Plan
-from sync.conversation import Conversation, ConversationStatus
+from sync.contract import work_item_values
+from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.decision import PairDecision
-from sync.state import SyncState, for_pair, observe, reset_if_restored, with_stored_revisions
+from sync.gates import Side
+from sync.state import (
+    SyncState,
+    after_waiting,
+    changes_since_view,
+    for_pair,
+    gave_up_gap,
+    next_rev,
+    observe,
+    reset_if_restored,
+    shared_values,
+    with_stored_revisions,
+)
 
 Noun = TypeVar("Noun", Conversation, WorkItem)
 
@@ -85,6 +98,8 @@ class PairDraft:
         }
         self._revisions: list[Document] = []
         self._announcements: list[Announcement] = []
+        self.gaps_given_up = 0
+        """How many gaps of unobserved revisions count as observed because a document has too many of them."""
         self.state: SyncState = self._unless_restored(pair.state)
 
     # Reading: the nouns that the rules compare
@@ -120,15 +135,37 @@ class PairDraft:
 
     # Observing events
 
-    def observe(self, event: Event) -> None:
-        """Take the event's revision and its shared fields into the state."""
+    def observe(self, event: Event, *, store_snapshot: bool) -> None:
+        """Take the event's revision and its shared fields into the state. `store_snapshot`: the event's snapshot is
+        stored if the document is missing or has an older revision."""
+        # The comparison needs the document before the snapshot replaces it.
+        compared = {} if event.changed_fields is not None else self._compared_fields(event)
+        if store_snapshot:
+            self._take_in(event)
         active = self._active()
         item = None if active is None else active.noun()
         if item is not None:
             # The active work-item is the pair's also if its number equals the state's. The state must name it before
             # an event of it is observed.
             self.state = for_pair(self.state, item)
-        self.state = observe(self.state, event.observation())
+        before = self.state
+        changed = frozenset([name for name, differs in compared.items() if differs])
+        observation = event.observation(changed, all_changes_known=len(compared) == len(FIELDS))
+        self.state = observe(before, observation)
+        if gave_up_gap(before, self.state):
+            self.gaps_given_up += 1
+
+    def _compared_fields(self, event: Event) -> Mapping[Field, bool]:
+        """For an update without `changes`: for each field that a comparison can tell, whether the write changed it.
+
+        The event's snapshot is compared with the stored document one revision older or, of a conversation, with the
+        views of the state.
+        """
+        stored = self._document(event)
+        if stored is not None and rev_of(stored) == event.rev - 1:
+            old, new = _shared_values(event.side, stored), _shared_values(event.side, _snapshot(event))
+            return {name: old[name] != new[name] for name in FIELDS}
+        return changes_since_view(self.state, event.values, event.rev)
 
     def awaits_predecessor(self, event: Event) -> bool:
         """True if the event is of a new active work-item while the conversation's previous one is still active."""
@@ -142,15 +179,15 @@ class PairDraft:
         later = event.work_item_number > number or (event.creation and event.work_item_number in (0, number))
         return later and self._document(event) is None and bool(_snapshot(event)["active"])
 
-    def take_in(self, event: Event) -> None:
-        """Store the event's snapshot if the document is missing or has an older revision."""
+    def _take_in(self, event: Event) -> None:
         stored = self._document(event)
         if stored is not None and not is_older(stored, event.rev):
             return
         snapshot = _snapshot(event)
         if event.side == "conversation":
-            deleted_rev = self.state.deleted_rev
-            if deleted_rev is None or event.deletion or event.rev > deleted_rev:
+            # A conversation that was stored once and is gone was deleted: no late event brings it back.
+            was_stored = self.state.conversation_rev > 0 or self.state.deleted_rev is not None
+            if stored is not None or not (was_stored or event.deletion):
                 self._conversation.put(snapshot)
         elif not (self._is_superseded(event) and snapshot["active"]):
             slot = self._work_items.get(event.document_id)
@@ -183,7 +220,8 @@ class PairDraft:
         if fields is not None:
             before = self._conversation.current
             assert before is not None, "a conversation is written only after it was read"
-            after = updated_conversation_document(before, fields, now=planning.now)
+            rev = next_rev(rev_of(before), self.state.conversation_floor)
+            after = updated_conversation_document(before, fields, now=planning.now, rev=rev)
             self._conversation.put(after)
             why = tuple(each for each in reasons if each.action is ReasonAction.SYNC_CONVERSATION)
             announced.append(
@@ -197,8 +235,14 @@ class PairDraft:
 
     def note_no_pair(self) -> None:
         """End the waiting: without a pair no field can wait."""
-        if self.state.waiting_since is not None:
-            self.state = replace(self.state, waiting_since=None)
+        if self.state.waiting is not None:
+            self.state = replace(self.state, waiting=None)
+
+    def end_waiting(self) -> None:
+        """Count the revisions that the pair waits for as observed: the watermark says that they will not come."""
+        conversation = self.conversation()
+        if conversation is not None:
+            self.state = after_waiting(self.state, conversation)
 
     # Becoming the plan
 
@@ -265,6 +309,12 @@ class PairDraft:
             "lastRevision": document["attributes"]["lastRevision"],
             "updatedAt": document["attributes"]["updatedAt"],
         }
+
+
+def _shared_values(side: Side, document: Document) -> dict[Field, Any]:
+    if side == "conversation":
+        return shared_values(conversation_of(document))
+    return work_item_values(work_item_of(document))
 
 
 def _snapshot(event: Event) -> dict[str, Any]:

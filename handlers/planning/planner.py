@@ -1,10 +1,11 @@
 """The planner: a conversation's pair and its events in, one plan and each event's ending out. Pure."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from handlers.events.event import Event
 from handlers.options import PlanningContext, PolicyInUse
@@ -42,17 +43,19 @@ def plan_pair(conversation_id: str, pair: Pair, events: Sequence[Event], *, plan
             handled = LegacyPlanner(draft, planning).handle(in_publication_order(events))
         case _:
             assert_never(planning.options.policy)
+    if draft.gaps_given_up:
+        handled[-1] = replace(handled[-1], gaps_given_up=draft.gaps_given_up)
     return PlannedPair(plan=draft.plan(now=planning.now), handled=tuple(handled))
 
 
 def plan_gap(
-    conversation_id: str, pair: Pair, *, late: timedelta, planning: PlanningContext
+    conversation_id: str, pair: Pair, *, watermark: datetime, planning: PlanningContext
 ) -> tuple[Plan, PolledPair | None]:
-    """Plan a pair whose awaited event may be lost. All revisions of an old document count as observed.
+    """Plan a pair whose awaited event is lost: no event that was sent before `watermark` is still undelivered.
 
-    `late`: how long an event takes from publication to its handling. The second value is None where there is nothing
-    to report. Raises UnreadableDocument.
+    The plan is empty if the pair waits since later, or not at all. The second value is None where there is nothing to
+    report. Raises UnreadableDocument.
     """
     draft = PairDraft(conversation_id, pair)
-    polled = CausalPlanner(draft, planning).close_gap(late)
+    polled = CausalPlanner(draft, planning).close_gap(watermark)
     return draft.plan(now=planning.now), polled

@@ -16,9 +16,10 @@ from zlib import crc32
 from commands.reason import ReasonCode
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.outcome import Done, MessageOutcome, Poison, Retry
-from handlers.planning.event_batch import EventBatch, lateness
+from handlers.planning.event_batch import EventBatch
 from worker.consumer.contention import Contention, split_finished
 from worker.consumer.lane_context import LaneContext, LaneEntry
+from worker.consumer.queue_lateness import lateness
 from worker.consumer.settlement import ReturnReason, Settlement
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected, log_unexpected
 from worker.telemetry.audit_log import log_handled, log_unsupported

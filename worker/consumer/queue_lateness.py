@@ -4,13 +4,27 @@ The gap poll must not decide a pair without an event that is still in the queue.
 within the last minute shows how far the queue is behind. While the queue does not respond, the lateness is unknown.
 """
 
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Final
 
-from handlers.planning.event_batch import IN_TIME
+from handlers.events.event import Event
 from handlers.ports import Clock
 
 _REMEMBERED_S: Final = 60
+IN_TIME: Final = timedelta()
+"""The lateness of events that are not late."""
+_RETENTION_MAX: Final = timedelta(days=14)
+"""No queue keeps a message for longer (SQS, `MessageRetentionPeriod`): an older event comes from a capture."""
+
+
+def lateness(events: Iterable[Event], now: datetime) -> timedelta:
+    """The longest time from an event's publication to `now`.
+
+    An event without a time of publication counts as in time, and so does one older than any queue's retention.
+    """
+    ages = (now - event.published_at for event in events if event.published_at is not None)
+    return max((age for age in ages if IN_TIME < age <= _RETENTION_MAX), default=IN_TIME)
 
 
 class QueueLatenessTracker:

@@ -33,12 +33,12 @@ class OutsideWrites(Struct, frozen=True, kw_only=True):
         counted = replace(self, count=self.count + 1)
         if event.side == "conversation":
             history = self._history(None).after_conversation(
-                event.rev, event.changed_fields, shared_values(conversation_of(document))
+                event.rev, event.changed_fields or (), shared_values(conversation_of(document))
             )
             return replace(counted, conversation=history.conversation)
         history = self._history(event.document_id).after_work_item(
             event.rev,
-            event.changed_fields,
+            event.changed_fields or (),
             work_item_values(work_item_of(document)),
             known_conversation_rev=event.known_conversation_rev,
         )

@@ -12,14 +12,12 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from commands.instant import parse_instant
 from handlers.batch_handler import BatchHandler
 from handlers.events.event import Event
 from handlers.options import Options
 from handlers.outcome import HandledEvent, PolledPair
-from handlers.ports import Document, Pair
+from handlers.ports import Pair
 from worker.replay.captured_events import EPOCH, CapturedEvent
-from worker.replay.pair_archive import work_item_in
 from worker.store.memory import MemoryStore
 
 DELIVERIES_MAX: Final = 5
@@ -104,20 +102,17 @@ class ReplayEnvironment(Struct, frozen=True, kw_only=True):
 
     async def poll(self, conversation_id: str, store: MemoryStore, at: datetime) -> PolledPair | None:
         """Run the gap poll on the pair. None: the poll has nothing to report."""
-        polled = await self.handler(store, at).close_gaps([conversation_id])
+        watermark = at - timedelta(seconds=self.options.gap_seconds)
+        polled = await self.handler(store, at).close_gaps([conversation_id], watermark)
         return polled[0] if polled else None
 
     def poll_due(self, pair: Pair) -> datetime | None:
-        """The time of the gap poll: the first at which no event of the pair can be in flight. None: no field waits."""
-        since = pair.state.waiting_since
-        if since is None:
+        """The time of the gap poll: the first whose watermark has passed the time since which the pair waits. None: no
+        field waits.
+
+        `publishedAt` stands for the time at which SQS was sent the message, and no event lies in the queue.
+        """
+        waiting = pair.state.waiting
+        if waiting is None:
             return None
-        documents = [pair.conversation, work_item_in(pair)]
-        written = [at for document in documents if document is not None and (at := updated_at(document)) is not None]
-        return max([since, *written]) + timedelta(seconds=self.options.gap_seconds, milliseconds=1)
-
-
-def updated_at(document: Document) -> datetime | None:
-    """The document's `updatedAt`, or None where it has none."""
-    text = document["attributes"].get("updatedAt")
-    return parse_instant(text) if isinstance(text, str) else None
+        return waiting.since + timedelta(seconds=self.options.gap_seconds, milliseconds=1)

@@ -74,5 +74,4 @@ def _state(document: Document | None, item: WorkItem | None) -> SyncState:
         work_item_number=item.number,
         work_item_observed=((1, item.rev),),
         work_item_rev=item.rev,
-        reconciled=True,
     )

@@ -26,7 +26,7 @@ from handlers.planning.pair_draft import PairDraft
 from handlers.ports import Pair
 from sync.audit import AuditOutcome
 from sync.conversation import FIELDS
-from sync.state import after_reconcile
+from sync.state import Reconciled, after_reconcile
 from worker.replay.captured_events import EPOCH, CapturedEvent
 from worker.replay.environment import DELIVERIES_MAX, DecisionSink, ReplayEnvironment, time_after
 from worker.replay.pair_archive import PairArchive, pair_in
@@ -84,7 +84,7 @@ class Observer:
         wrote = handled.audit.outcome is AuditOutcome.APPLIED
         if not event.is_sync or wrote or delivery > 1:
             self._report(handled, captured, observed.at)
-        if not wrote and event.is_sync and store.state(key).waiting_since is None:
+        if not wrote and event.is_sync and store.state(key).waiting is None:
             await _observe(store, key, None, observed.at)
         observed.decided = pair_in(store, key)
         observed.captured = await _with_event(observed.captured, key, event, observed.at) if wrote else observed.decided
@@ -126,10 +126,10 @@ async def _observe(store: MemoryStore, conversation_id: str, event: Event | None
     pairs = await store.load([load_request_of(conversation_id, events)])
     draft = PairDraft(conversation_id, pairs[conversation_id])
     if event is not None:
-        if event.supported:
-            draft.take_in(event)
-        draft.observe(event)
+        draft.observe(event, store_snapshot=event.supported)
     conversation, item = draft.conversation(), draft.pair_item()
     if conversation is not None and item is not None:
-        draft.state = after_reconcile(draft.state, conversation, item, now=at, undecided=frozenset(FIELDS))
+        draft.state = after_reconcile(
+            draft.state, conversation, item, Reconciled(undecided=frozenset(FIELDS)), queue_now=at
+        )
     await store.commit([draft.plan(now=at)])

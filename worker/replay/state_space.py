@@ -29,9 +29,6 @@ from worker.replay.simulate import document_in, put
 from worker.store.memory import MemoryStore
 from worker.store.state_document import state_document
 
-GAP_DISABLED_S = 1e9
-"""During an exploration every event may still be in flight, so no gap is old enough to be closed."""
-
 ExplorationStep = tuple[int, int]
 """`WRITE`, `DELIVER` or `REDELIVER`, and the number of the outside write."""
 WRITE, DELIVER, REDELIVER = 0, 1, 2
@@ -60,8 +57,7 @@ class WriteHistory:
         self.writes = writes
         self._start = start
         # No rule reads an id of ours, so the order in which states take them does not matter.
-        self._environment = ReplayEnvironment(options=replace(options, gap_seconds=GAP_DISABLED_S), ids=SequentialIds())
-        self._poll = ReplayEnvironment(options=options, ids=SequentialIds())
+        self._environment = ReplayEnvironment(options=options, ids=SequentialIds())
 
     def start(self, duplicates: int) -> ExplorationState:
         """The state before the first outside write."""
@@ -100,11 +96,11 @@ class WriteHistory:
 
     async def polled(self, state: ExplorationState) -> ExplorationState:
         """The state after the gap poll, which decides where a field still waits though every event was delivered."""
-        due = self._poll.poll_due(self.pair(state))
+        due = self._environment.poll_due(self.pair(state))
         if due is None:
             return state
         store = state.store.copy()
-        polled = await self._poll.poll(self.conversation_id, store, due)
+        polled = await self._environment.poll(self.conversation_id, store, due)
         writes = len(polled.announcements) if polled is not None else 0
         return replace(state, store=store, sync_writes=state.sync_writes + writes)
 
@@ -184,7 +180,7 @@ def _write_key(reenacted: ReenactedWrite) -> str:
     event = reenacted.event
     seen: Mapping[str, Any] = {
         "rev": event.rev,
-        "fields": sorted(event.changed_fields),
+        "fields": sorted(event.changed_fields or ()),
         "knew": event.known_conversation_rev,
         "values": _shared_values(event, reenacted.document),
     }

@@ -6,30 +6,37 @@ from typing import Any
 
 from commands.instant import format_instant, parse_instant
 from sync.revision_runs import RevisionRuns, highest
-from sync.state import SyncState, ViewedValue
+from sync.state import DoneBy, SyncState, ViewedValue, Waiting
 
 
 def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
     """The document of a state (docs/rules.md, *The sync state*). Its `_id` is the conversation's id."""
+    waiting = state.waiting
     return {
         "_id": conversation_id,
         "version": state.version,
         "conversation": {
             "observed": [list(run) for run in state.conversation_observed],
             "rev": state.conversation_rev,
+            "floor": state.conversation_floor,
         },
         "workItem": {
             "id": state.work_item,
             "number": state.work_item_number,
             "observed": [list(run) for run in state.work_item_observed],
             "rev": state.work_item_rev,
-            "reconciled": state.reconciled,
+            "floor": state.work_item_floor,
         },
         "view": {name: {"value": viewed.value, "rev": viewed.rev} for name, viewed in state.view.items()},
         "changed": dict(state.changed),
         "known": dict(state.known),
         "knownAt": dict(state.known_at),
-        "waitingSince": format_instant(state.waiting_since) if state.waiting_since else None,
+        "touched": dict(state.touched),
+        "doneBy": {"number": state.done_by.number, "rev": state.done_by.rev} if state.done_by else None,
+        "waitingSince": format_instant(waiting.since) if waiting else None,
+        "waitingRevs": {"conversation": waiting.conversation_rev, "workItem": waiting.work_item_rev}
+        if waiting
+        else None,
         "deletedRev": state.deleted_rev,
         "finishedAt": format_instant(state.finished_at) if state.finished_at else None,
     }
@@ -44,23 +51,27 @@ def state_of(document: Mapping[str, Any] | None) -> SyncState:
         return SyncState()
     conversation, item = document.get("conversation") or {}, document.get("workItem") or {}
     conversation_observed, work_item_observed = _runs(conversation.get("observed")), _runs(item.get("observed"))
-    known = document.get("known") or {}
+    # A state without `rev` is an older worker's, which stored every revision that it observed.
+    conversation_rev = conversation.get("rev", highest(conversation_observed))
+    work_item_rev = item.get("rev", highest(work_item_observed))
     view = document.get("view") or {}
     return SyncState(
         version=document["version"],
         conversation_observed=conversation_observed,
-        # A state without `rev` is an older worker's, which stored every revision that it observed.
-        conversation_rev=conversation.get("rev", highest(conversation_observed)),
+        conversation_rev=conversation_rev,
+        conversation_floor=conversation.get("floor", 0),
         work_item=work_item_id_of(document),
         work_item_number=item.get("number", 0),
         work_item_observed=work_item_observed,
-        work_item_rev=item.get("rev", highest(work_item_observed)),
-        reconciled=item.get("reconciled", bool(known)),
+        work_item_rev=work_item_rev,
+        work_item_floor=item.get("floor", 0),
         view={name: ViewedValue(value=viewed["value"], rev=viewed["rev"]) for name, viewed in view.items()},
         changed=document.get("changed") or {},
-        known=known,
+        known=document.get("known") or {},
         known_at=document.get("knownAt") or {},
-        waiting_since=_instant(document, "waitingSince"),
+        touched=document.get("touched") or {},
+        done_by=_done_by(document.get("doneBy")),
+        waiting=_waiting(document, conversation_rev, work_item_rev),
         deleted_rev=document.get("deletedRev"),
         finished_at=_instant(document, "finishedAt"),
     )
@@ -71,6 +82,23 @@ def work_item_id_of(document: Mapping[str, Any]) -> str | None:
     becomes part of queries."""
     key = (document.get("workItem") or {}).get("id")
     return key if isinstance(key, str) else None
+
+
+def _done_by(stored: Mapping[str, int] | None) -> DoneBy | None:
+    return DoneBy(number=stored["number"], rev=stored["rev"]) if stored else None
+
+
+def _waiting(document: Mapping[str, Any], conversation_rev: int, work_item_rev: int) -> Waiting | None:
+    since = _instant(document, "waitingSince")
+    if since is None:
+        return None
+    # An older worker notes no revisions. The pair then waits for those that were stored at the last commit.
+    revs = document.get("waitingRevs") or {}
+    return Waiting(
+        since=since,
+        conversation_rev=revs.get("conversation", conversation_rev),
+        work_item_rev=revs.get("workItem", work_item_rev),
+    )
 
 
 def _instant(document: Mapping[str, Any], name: str) -> datetime | None:

@@ -6,7 +6,7 @@ worker polls the states a few times a minute, decides the pairs that have waited
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from handlers.outcome import PolledPair
@@ -25,10 +25,9 @@ _INTERVAL_S_MAX: Final = 15.0
 class GapCloser(Protocol):
     """Decides pairs without the event that they wait for (`handlers/batch_handler.py`)."""
 
-    async def close_gaps(self, conversation_ids: Sequence[str], lateness: timedelta) -> list[PolledPair]:
-        """Decide the pairs; returns those that were decided. The others wait on. Raises StoreAway.
-
-        `lateness`: how long an event takes from its publication to its handling.
+    async def close_gaps(self, conversation_ids: Sequence[str], watermark: datetime) -> list[PolledPair]:
+        """Decide the pairs that wait since before the watermark; returns those that were decided. The others wait on.
+        Raises StoreAway.
         """
         ...
 
@@ -83,14 +82,14 @@ class GapPoll:
             still_waiting = len(found) - len(new)
             page = new[:PAGE_SIZE]
             if page:
-                await self._close(page, lateness)
+                await self._close(page, began_before)
                 polled.update(page)
             if len(new) <= PAGE_SIZE and len(found) < limit:
                 return
 
-    async def _close(self, page: Sequence[str], lateness: timedelta) -> None:
+    async def _close(self, page: Sequence[str], watermark: datetime) -> None:
         telemetry = self._runtime.telemetry
-        decided = await catch_unexpected(self._closer.close_gaps(page, lateness))
+        decided = await catch_unexpected(self._closer.close_gaps(page, watermark))
         if isinstance(decided, UnexpectedError):
             telemetry.metrics.count(Metric.BATCH_FAULT)
             telemetry.log.error(
@@ -98,7 +97,7 @@ class GapPoll:
             )
             # Each pair alone, so that only the pair with the error waits on.
             for conversation_id in page if len(page) > 1 else ():
-                await self._close([conversation_id], lateness)
+                await self._close([conversation_id], watermark)
             return
         for pair in decided:
             log_polled(pair, telemetry)

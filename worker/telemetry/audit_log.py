@@ -25,6 +25,8 @@ def log_handled(handled: Sequence[HandledEvent], telemetry: Telemetry) -> None:
             metrics.distribution(Metric.LAG, audit.lag_ms, event=event)
         if not ending.event.supported:
             metrics.count(Metric.UNSUPPORTED)
+        if ending.gaps_given_up:
+            metrics.count(Metric.GAP_GIVEN_UP, ending.gaps_given_up)
         if audit.shadow is not None:
             metrics.count(Metric.SHADOW_DIFFERS, event=event)
 

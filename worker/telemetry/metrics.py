@@ -56,6 +56,8 @@ class Metric(StrEnum):
     """Gauge, seconds: how long the pair that waits longest has waited."""
     GAP_CLOSED = "routing_sync.sync.gap_closed"
     """Pairs that the gap poll decided without the missing event [outcome]."""
+    GAP_GIVEN_UP = "routing_sync.sync.gap_given_up"
+    """Gaps of unobserved revisions that were closed because a document had more than 256 runs of observed ones."""
     LAG = "routing_sync.sync.lag_ms"
     """Distribution, milliseconds: from an event's publication until it was handled [event]."""
 
