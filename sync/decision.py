@@ -153,14 +153,15 @@ def decided_pair(
     `sync.state.Reconciled`. `queue_now`: the time by SQS's clock."""
     wrote: dict[Side, int] = {}
     if isinstance(command, Applied):
-        floor = state.work_item_floor if state.work_item == item.id else 0
         wrote["work-item"] = item.rev + 1
-        command = replace(command, after=replace(command.after, rev=next_rev(item.rev, floor)))
+        if state.work_item == item.id:
+            rev = next_rev(item.rev, state.work_item_observed, state.work_item_floor)
+            command = replace(command, after=replace(command.after, rev=rev))
         item = command.after
     fields = decision.conversation_fields
     if fields is not None:
         wrote["conversation"] = conversation.rev + 1
-        rev = next_rev(conversation.rev, state.conversation_floor)
+        rev = next_rev(conversation.rev, state.conversation_observed, state.conversation_floor)
         conversation = with_fields(conversation, fields, rev=rev, now=now)
     reconciled = Reconciled(
         wrote=wrote,

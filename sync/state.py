@@ -314,9 +314,10 @@ def reset_if_restored(state: SyncState, *, conversation_rev: int | None, work_it
     )
 
 
-def next_rev(rev: int, floor: int) -> int:
-    """The revision of the next write of a document at `rev`: above every revision that was announced before."""
-    return max(rev, floor) + 1
+def next_rev(rev: int, observed: RevisionRuns, floor: int) -> int:
+    """The revision of the next write of a document at `rev`: above every revision that was announced before, as far as
+    the state knows them."""
+    return max(rev, highest(observed), floor) + 1
 
 
 def all_agree(conversation: Conversation, item: WorkItem) -> bool:

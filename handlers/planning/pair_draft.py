@@ -220,7 +220,7 @@ class PairDraft:
         if fields is not None:
             before = self._conversation.current
             assert before is not None, "a conversation is written only after it was read"
-            rev = next_rev(rev_of(before), self.state.conversation_floor)
+            rev = next_rev(rev_of(before), self.state.conversation_observed, self.state.conversation_floor)
             after = updated_conversation_document(before, fields, now=planning.now, rev=rev)
             self._conversation.put(after)
             why = tuple(each for each in reasons if each.action is ReasonAction.SYNC_CONVERSATION)
