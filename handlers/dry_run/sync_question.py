@@ -11,11 +11,11 @@ direction is decided, under causal both are. Fields missing in `state` count as 
 first sight: every field was last changed on the trigger's side.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from commands.context import CommandContext
 from commands.reason import ReasonCode
@@ -30,10 +30,17 @@ from sync.evidence import evidence_of
 from sync.gates import Policy, first_closed_gate
 from sync.policy_causal import decide_causal
 from sync.policy_legacy import legacy_decision
+from sync.revision_runs import RevisionRuns, with_range
 from sync.state import DoneBy, SyncState
 
-_RevisionRun = Annotated[tuple[WholeNumber, WholeNumber], Field(strict=False)]
-"""The first and the last revision of an unbroken run, in JSON a list of two."""
+def _ascending(run: tuple[int, int]) -> tuple[int, int]:
+    if run[0] > run[1]:
+        raise ValueError("the first revision of a run is above its last: swap them")
+    return run
+
+
+_RevisionRun = Annotated[tuple[WholeNumber, WholeNumber], Field(strict=False), AfterValidator(_ascending)]
+"""The first and the last revision of a run, in JSON a list of two. Runs may touch or overlap."""
 
 
 class _Observed(QuestionPart):
@@ -105,13 +112,20 @@ def _sync_state(question: _SyncQuestion, conversation: Conversation, item: WorkI
     given = question.state or _State()
     observed = given.observed
     return SyncState(
-        conversation_observed=((0, conversation.rev),) if observed is None else tuple(sorted(observed.conversation)),
+        conversation_observed=_runs([(0, conversation.rev)] if observed is None else observed.conversation),
         work_item=item.id,
         work_item_number=item.number,
-        work_item_observed=((0, item.rev),) if observed is None else tuple(sorted(observed.workItem)),
+        work_item_observed=_runs([(0, item.rev)] if observed is None else observed.workItem),
         changed=changed,
         known=known,
         known_at=given.knownAt,
         touched=given.touched,
         done_by=None if given.doneBy is None else DoneBy(number=given.doneBy.number, rev=given.doneBy.rev),
     )
+
+
+def _runs(given: Iterable[tuple[int, int]]) -> RevisionRuns:
+    runs: RevisionRuns = ()
+    for first, last in given:
+        runs = with_range(runs, first, last)
+    return runs

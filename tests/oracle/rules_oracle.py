@@ -17,6 +17,7 @@ CODES = {
     "A4": ("SYNC_CONVERSATION", "WORK_ITEM_WRAP_UP"),
     "A5": ("SYNC_CONVERSATION", "WORK_ITEM_QUEUE_CHANGED"),
     "A6": ("SYNC_CONVERSATION", "WORK_ITEM_QUEUE_REMOVED"),
+    "A7": ("SYNC_CONVERSATION", "NEWER_WORK_ITEM_ACTIVE"),
     "B1": ("SYNC_WORK_ITEM", "CONVERSATION_ASSIGNED"),
     "B2": ("SYNC_WORK_ITEM", "CONVERSATION_UNASSIGNED"),
     "B3": ("SYNC_WORK_ITEM", "CONVERSATION_UNASSIGNED"),
@@ -32,7 +33,7 @@ CODES = {
 
 
 def table_a(c: Json, w: Json, policy: str = "legacy") -> list[tuple[str, Json]]:
-    """The rules of A that fire, with what each writes to the conversation."""
+    """The rules A1 to A6 that fire, with what each writes to the conversation. A7 is in causal_oracle.py."""
     causal = policy == "causal"
     if c["deleted"]:
         return []
@@ -49,13 +50,19 @@ def table_a(c: Json, w: Json, policy: str = "legacy") -> list[tuple[str, Json]]:
         fired.append(("A4", {"ended": True}))
     if w["queue"] is not None and (c["queue"] is None or c["queue"]["id"] != w["queue"]["id"]):
         fired.append(("A5", {"queue": {"id": w["queue"]["id"]}}))
-    if w["queue"] is None and c["queue"] is not None:
+    never_queued = w["status"] == "ivr" and w.get("queuedCount") in (None, 0)
+    if w["queue"] is None and not (causal and never_queued) and c["queue"] is not None:
         fired.append(("A6", {"queue": {"id": None}}))
     return fired
 
 
-def table_b(c: Json, w: Json, policy: str = "legacy") -> list[tuple[str, Json]]:  # noqa: C901 – one `if` a row
-    """The rules of B that fire, with what each adds to the work-item's update."""
+def table_b(  # noqa: C901 – one `if` a row
+    c: Json, w: Json, policy: str = "legacy", *, has_an_assignee: bool = True
+) -> list[tuple[str, Json]]:
+    """The rules of B that fire, with what each adds to the work-item's update.
+
+    `has_an_assignee`: of B7 (causal), whether the work-item has an assignee after this update.
+    """
     causal = policy == "causal"
     if w["status"] == "completed":
         return []
@@ -63,17 +70,19 @@ def table_b(c: Json, w: Json, policy: str = "legacy") -> list[tuple[str, Json]]:
         return [("B9", {"status": "completed"})]
     fired: list[tuple[str, Json]] = []
     unassigned = c["assignedUsers"] == []
+    # "B2 and B3 (causal), on the wrap-up of an ended conversation, also write `resume: true`".
+    resume = {"resume": True} if causal and w["status"] == "wrap-up" and c["ended"] else {}
     if not unassigned and w["assignedTo"] not in c["assignedUsers"]:
         fired.append(("B1", {"assignedTo": c["assignedUsers"][0]}))
     if unassigned and c["queue"] is None and w["assignedTo"] is not None and w["queue"] is None:
-        fired.append(("B2", {"assignedTo": None, "queue": None}))
+        fired.append(("B2", {"assignedTo": None, "queue": None, **resume}))
     if unassigned and (c["queue"] is not None or w["queue"] is not None) and w["assignedTo"] is not None:
-        fired.append(("B3", {"assignedTo": None}))
+        fired.append(("B3", {"assignedTo": None, **resume}))
     if c["status"] == "snoozed" and not w["paused"]:
         fired.append(("B4", {"paused": True}))
     if c["status"] == "open" and w["paused"]:
         fired.append(("B5", {"paused": False}))
-    if c["ended"] and c["status"] == "open" and w["status"] != "wrap-up":
+    if c["ended"] and c["status"] == "open" and w["status"] != "wrap-up" and (not causal or has_an_assignee):
         fired.append(("B7", {"status": "wrap-up"}))
     if queue_id(c) != queue_id(w) and (causal or w["status"] in ("queued", "assigned")):
         fired.append(("B8", {"queue": None if c["queue"] is None else {"id": c["queue"]["id"]}}))

@@ -8,11 +8,11 @@ from commands.context import CommandContext
 from commands.work_item import Status, WorkItem
 from sync.conversation import Conversation, ConversationStatus, Field
 from sync.decision import Decision
-from sync.evidence import NewerSide, OldDocuments, evidence_of
+from sync.evidence import NewerSide, evidence_of
 from sync.gates import Side
 from sync.policy_causal import decide_causal
 from sync.policy_legacy import legacy_decision
-from sync.state import SyncState
+from sync.state import DoneBy, SyncState
 
 Json = dict[str, Any]
 
@@ -26,7 +26,7 @@ def c(**data: Any) -> Json:
 
 
 def w(**data: Any) -> Json:
-    """A work-item in ivr, unassigned, without a queue."""
+    """A work-item in ivr, never queued, unassigned, without a queue."""
     return {"id": "w", "rev": 5, "status": "ivr", "assignedTo": None, "queue": None, "paused": False, **data}
 
 
@@ -54,6 +54,9 @@ def work_item_of(data: Json | None) -> WorkItem | None:
         assigned_to=data["assignedTo"],
         queue=data["queue"]["id"] if data["queue"] else None,
         paused=data["paused"],
+        number=data.get("workItemNumber", 0),
+        queued_count=data.get("queuedCount", 0),
+        resource_rev=data.get("resourceRev", 0),
     )
 
 
@@ -96,29 +99,44 @@ def as_json(decision: Decision) -> Json:
     }
 
 
-def causal_answer(conversation: Json, item: Json, newer: Mapping[Field, NewerSide]) -> Json:
-    """The decision of `decide_causal` where each field is newer on the given side, by way of `CHANGED` and `KNOWN`."""
+def causal_answer(conversation: Json, item: Json, state: Json) -> Json:
+    """The decision of `decide_causal` with a state in the JSON shape of `decide`."""
     one, other = conversation_of(conversation), work_item_of(item)
     assert one is not None
     assert other is not None
-    evidence = evidence_of(state_in_which(newer), one, other, old=OldDocuments(), trigger=None)
-    return as_json(decide_causal(evidence, context=CommandContext(), now=NOW).decision)
+    evidence = evidence_of(state_of(state, one, other), one, other)
+    return as_json(decide_causal(evidence, context=CommandContext(), now=NOW, queue_now=NOW).decision)
 
 
-def state_in_which(newer: Mapping[Field, NewerSide]) -> SyncState:
+def state_of(state: Json, conversation: Conversation, item: WorkItem) -> SyncState:
+    """The sync state of a pair; every revision is observed where the JSON has no `observed`."""
+    everything = {"conversation": [[1, conversation.rev]], "workItem": [[1, item.rev]]}
+    observed = {**everything, **state.get("observed", {})}
+    done_by = state.get("doneBy")
+    return SyncState(
+        conversation_observed=tuple((low, high) for low, high in observed["conversation"]),
+        work_item=item.id,
+        work_item_number=item.number,
+        work_item_observed=tuple((low, high) for low, high in observed["workItem"]),
+        changed=state.get("changed", {}),
+        known=state.get("known", {}),
+        known_at=state.get("knownAt", {}),
+        touched=state.get("touched", {}),
+        done_by=None if done_by is None else DoneBy(**done_by),
+    )
+
+
+def state_in_which(newer: Mapping[Field, NewerSide]) -> Json:
     """A state of `c()` and `w()` that makes each field newer on the given side.
 
     Revision 4 of the work-item is not observed, so a field whose last observed write came before it waits.
     """
-    return SyncState(
-        conversation_observed=((1, 3),),
-        work_item="w",
-        work_item_observed=((1, 3), (5, 5)),
-        reconciled=True,
-        changed={name: CHANGED[side] for name, side in newer.items()},
-        known={name: KNOWN[side] for name, side in newer.items()},
-        known_at={name: 3 if side is NewerSide.UNDECIDED else 4 for name, side in newer.items()},
-    )
+    return {
+        "changed": {name: CHANGED[side] for name, side in newer.items()},
+        "known": {name: KNOWN[side] for name, side in newer.items()},
+        "knownAt": {name: 3 if side is NewerSide.UNDECIDED else 4 for name, side in newer.items()},
+        "observed": {"conversation": [[1, 3]], "workItem": [[1, 3], [5, 5]]},
+    }
 
 
 CHANGED: Final = {NewerSide.CONVERSATION: 3, NewerSide.WORK_ITEM: 2, NewerSide.UNDECIDED: 3}

@@ -14,7 +14,7 @@ from sync.conversation import FIELDS, Field
 from sync.evidence import NewerSide
 from tests.oracle import causal_oracle, points, rules_oracle
 from tests.oracle.causal_oracle import FIELD_OF, in_order_of_the_tables
-from tests.sync.pairs import CHANGED, KNOWN, Json, causal_answer
+from tests.sync.pairs import Json, causal_answer, state_in_which
 
 CONTESTED: Final[tuple[Field, ...]] = ("assignee", "queue", "status", "ended")
 """Every field but `paused`, which is always the conversation's."""
@@ -25,19 +25,16 @@ MISMATCHES_SHOWN: Final = 5
 Sides = Mapping[Field, NewerSide]
 
 
-def check(asked: Iterable[tuple[Json, Json, Sides]]) -> int:
-    """The number of questions; fails with the first answers that differ."""
+def check(asked: Iterable[tuple[Json, Json, Json]]) -> int:
+    """The number of questions, each a pair and a state; fails with the first answers that differ."""
     count = 0
     wrong: list[str] = []
-    for c, w, newer in asked:
+    for c, w, state in asked:
         count += 1
-        changed = {str(name): CHANGED[side] for name, side in newer.items()}
-        known = {str(name): KNOWN[side] for name, side in newer.items()}
-        sides = {str(name): side.value for name, side in newer.items()}
-        expected = causal_oracle.reconcile(c, w, sides, changed, known)
-        found = causal_answer(c, w, newer)
+        expected = causal_oracle.reconcile(c, w, state)
+        found = causal_answer(c, w, state)
         if expected != found and in_order_of_the_tables(expected) != in_order_of_the_tables(found):
-            wrong.append(f"{c}\n{w}\n{newer}\n  the text: {expected}\n  the code: {found}")
+            wrong.append(f"{c}\n{w}\n{state}\n  the text: {expected}\n  the code: {found}")
     assert not wrong, f"{len(wrong)} of {count} differ; the first:\n" + "\n".join(wrong[:MISMATCHES_SHOWN])
     return count
 
@@ -64,18 +61,48 @@ def fields_asked(c: Json, w: Json) -> set[str]:
 
 
 def test_a1_to_a6_and_b1_to_b10_with_each_field_newer_on_either_side() -> None:
-    both = ways((NewerSide.CONVERSATION, NewerSide.WORK_ITEM))
+    both = [state_in_which(sides) for sides in ways((NewerSide.CONVERSATION, NewerSide.WORK_ITEM))]
     some = telling_pairs()[:: 1 if DEEP else 2]
-    assert check((c, w, newer) for (c, w), newer in product(some, both)) >= 466 * 16
+    assert check((c, w, state) for (c, w), state in product(some, both)) >= 466 * 16
 
 
 def test_with_every_way_in_which_fields_may_wait() -> None:
     some = telling_pairs()[:: 1 if DEEP else 16]
-    every = [rollout for rollout in ways(tuple(NewerSide)) if NewerSide.UNDECIDED in rollout.values()]
+    every = [state_in_which(sides) for sides in ways(tuple(NewerSide)) if NewerSide.UNDECIDED in sides.values()]
     assert len(every) == 3**4 - 2**4
-    assert check((c, w, newer) for (c, w), newer in product(some, every)) >= 59 * 65
+    assert check((c, w, state) for (c, w), state in product(some, every)) >= 59 * 65
 
 
 def test_every_field_waits_at_every_point() -> None:
-    all_wait = dict.fromkeys(FIELDS, NewerSide.UNDECIDED)
+    all_wait = state_in_which(dict.fromkeys(FIELDS, NewerSide.UNDECIDED))
     assert check((c, w, all_wait) for c, w in points.pairs()) == points.COUNT
+
+
+class TestA7:
+    """The conversation is done by the completion of an earlier work-item, the later one is active."""
+
+    def test_with_every_state_after_a_completion(self) -> None:
+        every = list(points.pairs())
+        random.Random(2).shuffle(every)
+        closed = [(c, w) for c, w in every if c["status"] == "done"][: None if DEEP else 25]
+        others = [(c, w) for c, w in every if c["status"] != "done"][: None if DEEP else 5]
+        states = list(points.states_after_a_completion())
+        some = ((c, {**w, **item}, state) for (c, w), (state, item) in product(closed + others, states))
+        assert check(some) >= 30 * 480
+
+    def test_at_every_point_where_it_fires_and_where_it_waits(self) -> None:
+        fires: Json = {"changed": {}, "known": {}, "doneBy": {"number": 1, "rev": 2}}
+        waits: Json = {**fires, "observed": {"conversation": [[1, 2]], "workItem": [[1, 5]]}}
+        some = ((c, {**w, "workItemNumber": 2}, state) for (c, w), state in product(points.pairs(), (fires, waits)))
+        assert check(some) == 2 * points.COUNT
+
+    def test_with_the_other_fields_newer_on_either_side_or_waiting(self) -> None:
+        closed = [(c, w) for c, w in telling_pairs() if c["status"] == "done" and w["status"] != "completed"]
+        some = closed[:: 1 if DEEP else 12]
+        # Revision 3 of the conversation is observed, so A7 fires: nothing outside changed the status.
+        states = [
+            {**state, "changed": {**state["changed"], "status": 0}, "doneBy": {"number": 1, "rev": 3}}
+            for state in map(state_in_which, ways(tuple(NewerSide)))
+        ]
+        asked = ((c, {**w, "workItemNumber": 2}, state) for (c, w), state in product(some, states))
+        assert check(asked) >= 20 * 3**4

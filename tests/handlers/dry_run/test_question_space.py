@@ -49,14 +49,32 @@ def test_causal_at_first_sight_agrees_with_the_oracle_on_every_point_of_the_fini
 
 
 def test_causal_with_a_state_agrees_with_the_oracle() -> None:
-    """Random states: any revisions, known before or after the change, some missing. The trigger has no influence.
+    """Random states: any revisions, known before or after the change, some missing, some unobserved. The trigger has no
+    influence.
 
     `tests/sync/test_causal_exhaustive.py` covers each direction's combinations at every point.
     """
     draw = random.Random(7)
 
-    def some() -> dict[str, int]:
-        return {field: draw.randint(0, 3) for field in FIELDS if draw.random() < 0.8}
+    def some(highest: int = 3) -> dict[str, int]:
+        return {field: draw.randint(0, highest) for field in FIELDS if draw.random() < 0.8}
+
+    def runs(rev: int) -> list[list[int]]:
+        return [[one, one] for one in range(1, rev + 1) if draw.random() < 0.8]
+
+    def state() -> Json:
+        every: Json = {
+            "changed": some(),
+            "known": some(),
+            "knownAt": some(5),
+            "touched": some(5),
+            "doneBy": {"number": draw.randint(0, 2), "rev": draw.randint(1, 3)},
+            "observed": {"conversation": runs(3), "workItem": runs(5)},
+        }
+        return {name: value for name, value in every.items() if draw.random() < 0.7}
+
+    def item(w: Json) -> Json:
+        return {**w, "workItemNumber": draw.randint(1, 3), "resourceRev": draw.randint(1, 3)}
 
     telling = [(c, w) for c, w in points.pairs() if len(table_a(c, w, "causal") + table_b(c, w, "causal")) > 1]
     questions = [
@@ -65,8 +83,8 @@ def test_causal_with_a_state_agrees_with_the_oracle() -> None:
             "policy": "causal",
             "trigger": draw.choice(TRIGGERS),
             "conversation": c,
-            "workItem": w,
-            "state": {"changed": some(), "known": some()},
+            "workItem": item(w),
+            "state": state(),
         }
         for c, w in telling
     ]
