@@ -33,6 +33,7 @@ from sync.policy_legacy import legacy_decision
 from sync.revision_runs import RevisionRuns, with_range
 from sync.state import DoneBy, SyncState
 
+
 def _ascending(run: tuple[int, int]) -> tuple[int, int]:
     if run[0] > run[1]:
         raise ValueError("the first revision of a run is above its last: swap them")
