@@ -240,7 +240,8 @@ def after_reconcile(
 
 
 def after_waiting(state: SyncState, conversation: Conversation) -> SyncState:
-    """The state after the watermark has passed the time since which the pair waits (docs/rules.md, *Waiting ends*).
+    """The state after the watermark has passed the time since which the pair waits (docs/rules.md, *Waiting, and
+    the gap poll*).
 
     - Every revision up to those noted in `waiting` counts as observed.
     - A field whose stored value differs from an older view changed without an event, at the noted revision. Later

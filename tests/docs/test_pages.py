@@ -65,7 +65,7 @@ def test_every_block_has_its_one_place() -> None:
 @pytest.mark.parametrize(
     ("holder", "rows"),
     [
-        (sync.rules_reverse, 6),
+        (sync.rules_reverse, 7),
         (sync.rules_forward, 10),
         (sync.gates, len(sync.gates.SKIP_CODES)),
         (commands.legacy_engine, len(FUNNEL)),
@@ -74,7 +74,7 @@ def test_every_block_has_its_one_place() -> None:
         (commands.update, 8),
         (commands.composed_engine, 10),
         (commands.timings, 8),
-        (sync.contract, 2),
+        (sync.contract, 3),
     ],
     ids=lambda value: "" if isinstance(value, int) else value.__name__,
 )
