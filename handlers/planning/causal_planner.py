@@ -6,7 +6,6 @@ events name the event to which it belongs (`decidedWith`).
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
@@ -89,12 +88,9 @@ class CausalPlanner:
             self._decide(triggering, events, view)
         return [one.ending for one in observed if one.ending is not None]
 
-    def close_gap(self, watermark: datetime) -> PolledPair | None:
-        """Decide the pair for the gap poll, if it waits since before the watermark. None if there is nothing to report:
-        no pair, or a field that waits on."""
-        waiting = self._draft.state.waiting
-        if waiting is None or waiting.since >= watermark:
-            return None
+    def close_gap(self) -> PolledPair | None:
+        """Decide the waiting pair for the gap poll: its events will not come any more. None if there is nothing to
+        report: no pair, or a field that waits on."""
         before = self._draft.state
         self._draft.end_waiting()
         view = self._view(before)

@@ -56,6 +56,9 @@ def plan_gap(
     The plan is empty if the pair waits since later, or not at all. The second value is None where there is nothing to
     report. Raises UnreadableDocument.
     """
+    waiting = pair.state.waiting
+    if waiting is None or waiting.since >= watermark:
+        return Plan(conversation_id=conversation_id), None
     draft = PairDraft(conversation_id, pair)
-    polled = CausalPlanner(draft, planning).close_gap(watermark)
+    polled = CausalPlanner(draft, planning).close_gap()
     return draft.plan(now=planning.now), polled

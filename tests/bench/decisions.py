@@ -106,8 +106,7 @@ def _read(case: _Case) -> object:
 def _observe(case: _Case) -> object:
     assert case.pair is not None
     draft = PairDraft(case.event.conversation_id, case.pair)
-    draft.take_in(case.event)
-    draft.observe(case.event)
+    draft.observe(case.event, store_snapshot=True)
     return draft
 
 
@@ -117,7 +116,8 @@ def _plan(case: _Case) -> Any:
 
 
 def _planning() -> PlanningContext:
-    return PlanningContext(now=_CLOCK.now(), ids=_IDS, options=_OPTIONS)
+    now = _CLOCK.now()
+    return PlanningContext(now=now, queue_now=now, ids=_IDS, options=_OPTIONS)
 
 
 def _audit(case: _Case) -> object:

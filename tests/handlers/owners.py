@@ -1,17 +1,19 @@
 """The services that own a pair's documents: they write into the store, and a test delivers their events."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from commands.instant import format_instant
 from handlers.documents.document import snapshot_of
 from handlers.options import Options
+from handlers.outcome import PolledPair
 from tests.handlers.small_ports import START
 from tests.handlers.wire_events import Json, changes, conversation, event, link, work_item
 from tests.handlers.world import World
 
-PAST_THE_GAP: Final = timedelta(seconds=Options().gap_seconds + 1)
+GAP: Final = timedelta(seconds=Options().gap_seconds)
+PAST_THE_GAP: Final = GAP + timedelta(seconds=1)
 
 _LINKED: Final = {
     "queue": ("queue", "queue"),
@@ -46,9 +48,14 @@ class Owners:
         reasons = [{"action": "QUEUE_WORK_ITEM", "code": "QUEUE_RULES_HIT", "meta": {"conversationRev": knew}}]
         return self._written(data, changed, isSync=sync, routingReasons=reasons if knew is not None else [])
 
-    def pass_the_gap(self) -> None:
-        """Move the clock until every stored document is old news."""
+    async def poll(self) -> list[PolledPair]:
+        """Let the watermark pass every wait so far, then poll the pair."""
         self.world.clock.at += PAST_THE_GAP
+        return await self.world.handler.close_gaps(["c-1"], self.watermark())
+
+    def watermark(self) -> datetime:
+        """The watermark of a queue in which no message is left."""
+        return self.world.clock.now() - GAP
 
     def _next(
         self, document: Mapping[str, Any] | None, first: Json, values: Mapping[str, Any]
@@ -62,12 +69,21 @@ class Owners:
             attributes["rev"] = before["attributes"]["rev"] + 1
         data = {**before, "attributes": attributes, "relationships": {**before["relationships"], **linked}}
         was = {name: (before["attributes"].get(name), value) for name, value in plain.items()}
-        return data, None if document is None else changes(was, tuple(linked))
+        if document is None:
+            return data, None
+        moved = {name: (_target(before, name), _target(data, name)) for name in linked}
+        revs = (document["rev"], attributes["rev"])
+        return data, changes({**was, "rev": revs, "updatedAt": (None, attributes["updatedAt"])}, moved)
 
     def _written(self, data: Json, changed: Json | None, **values: Any) -> Json:
         self.world.put(data)
         at = (self.world.clock.now() - START).total_seconds()
         return event(data, at=at, changes=changed, **values)
+
+
+def _target(data: Json, name: str) -> str | None:
+    target: str | None = ((data["relationships"].get(name) or {}).get("data") or {}).get("id")
+    return target
 
 
 async def begun(c: Mapping[str, Any] | None = None, w: Mapping[str, Any] | None = None, **options: Any) -> Owners:

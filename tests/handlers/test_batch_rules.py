@@ -46,8 +46,8 @@ A_RULES = {
                {"queue": {"id": "q-2"}}, queue="q-2", changed={"queue"}),
     "A5-none-before": Rule(conversation(4), work_item(7, status="queued", queue="q-2"), "WORK_ITEM_QUEUE_CHANGED",
                            {"queue": {"id": "q-2"}}, queue="q-2", changed={"queue"}),
-    "A6": Rule(conversation(4, queue="q-1"), work_item(7), "WORK_ITEM_QUEUE_REMOVED", {"queue": {"id": None}},
-               changed={"queue"}),
+    "A6": Rule(conversation(4, queue="q-1"), work_item(7, queuedCount=1), "WORK_ITEM_QUEUE_REMOVED",
+               {"queue": {"id": None}}, changed={"queue"}),
 }  # fmt: skip
 B_RULES = {
     "B1": Rule(conversation(4, users=("u-1", "u-2")), work_item(7), "CONVERSATION_ASSIGNED", {"assignedTo": "u-1"},

@@ -5,7 +5,7 @@ import pytest
 from commands.session import SessionPlace, SessionSlot
 from handlers.options import PolicyInUse
 from handlers.outcome import Done
-from handlers.ports import Store
+from handlers.ports import CommitResult, Plan, Store
 from tests.handlers.wire_events import changes, conversation, event, work_item
 from tests.handlers.world import EITHER_POLICY, World, WrappedStore, code_of
 
@@ -68,7 +68,7 @@ class TestStateFromEvents:
     ) -> None:
         world = World(policy=policy).put(conversation(3), work_item(3))
         end = await world.one(
-            event(conversation(4, users=("u-1",)), isSync=True, changes=changes({"assignedUsers": ([], [])}))
+            event(conversation(4, users=("u-1",)), isSync=True, changes=changes({"assignedUsers": ([], ["u-1"])}))
         )
         assert code_of(end) == "IS_SYNC"
         assert world.c().assigned_users == ("u-1",)
@@ -123,27 +123,46 @@ class TestDeletion:
 
     @pytest.mark.parametrize("rev", [1, 3, 4])
     async def test_no_late_event_brings_it_back(self, policy: PolicyInUse, rev: int) -> None:
-        world = World(policy=policy).put(work_item(3))
+        world = World(policy=policy).put(conversation(3), work_item(3))
         await world.one(event(conversation(4), "delete"))
         await world.one(event(conversation(rev, users=("u-1",)), "update"))
-        assert world.c().deleted
+        assert (world.c().deleted, world.c().rev) == (True, 4)
         assert world.store.state("c-1").deleted_rev == 4
 
-    async def test_nor_where_the_deleted_one_was_never_stored(self, policy: PolicyInUse) -> None:
-        world = World(policy=policy, state_from_events=False)
-        await world.one(event(conversation(4), "delete"))
-        later = World(lambda _: world.store, policy=policy)
-        end = await later.one(event(conversation(3), "update"))
-        assert world.store.conversation("c-1") is None
+    @pytest.mark.parametrize("state_from_events", [True, False])
+    @pytest.mark.parametrize("rev", [1, 3, 4, 5])
+    async def test_one_that_its_owner_removed_is_not_stored_again(
+        self, policy: PolicyInUse, rev: int, state_from_events: bool
+    ) -> None:
+        """Neither the deletion's own snapshot nor a late event's: nothing of it remains but the tombstone."""
+        world = World(policy=policy, state_from_events=state_from_events).put(work_item(3))
+        await world.one(event(conversation(4, preview="private"), "delete"))
+        end = await world.one(event(conversation(rev, users=("u-1",), preview="private"), "update"))
         assert isinstance(end.outcome, Done)
+        assert world.store.conversation("c-1") is None
+        state = world.store.state("c-1")
+        assert (state.deleted_rev, "private" in repr(state)) == (4, False)
+        assert not world.w().active
+
+    async def test_nor_one_whose_stored_revision_the_state_has_noted(self, policy: PolicyInUse) -> None:
+        """Its owner removed it; the delete event has not come, or never comes."""
+        before = World(policy=policy)
+        await before.one(event(conversation(3)))
+        world = World(policy=policy).put(work_item(3))
+        noted = Plan(conversation_id="c-1", state=before.store.state("c-1"))
+        assert await world.store.commit([noted]) == [CommitResult.COMMITTED]
+        end = await world.one(event(conversation(4, users=("u-1",))))
+        assert code_of(end) == "NO_CONVERSATION"
+        assert world.store.conversation("c-1") is None
 
     async def test_nor_in_one_batch_out_of_order(self, policy: PolicyInUse) -> None:
         world = World(policy=policy)
         await world.take(event(conversation(4), "delete", at=1), event(conversation(3), at=2))
-        assert world.c().deleted
+        assert world.store.conversation("c-1") is None
+        assert world.store.state("c-1").deleted_rev == 4
 
     async def test_a_work_items_late_event_writes_nothing_to_it(self, policy: PolicyInUse) -> None:
-        world = World(policy=policy).put(work_item(3))
+        world = World(policy=policy).put(conversation(3), work_item(3))
         await world.one(event(conversation(4), "delete"))
         rev = world.c().rev
         end = await world.one(event(work_item(9, status="assigned", user="u-1")))
@@ -151,8 +170,8 @@ class TestDeletion:
         # Only causal applies table B as well: it completes a work-item re-opened beside a deleted conversation.
         assert (code_of(end), world.w().active) == (("APPLIED", False) if policy == "causal" else ("IN_SYNC", True))
 
-    async def test_a_newer_write_than_the_deletion_stands(self, policy: PolicyInUse) -> None:
-        world = World(policy=policy)
+    async def test_a_newer_write_than_the_deletion_stands_where_the_document_does(self, policy: PolicyInUse) -> None:
+        world = World(policy=policy).put(conversation(3))
         await world.one(event(conversation(4), "delete"))
         await world.one(event(conversation(5, deleted=False)))
         assert not world.c().deleted
@@ -201,7 +220,8 @@ class TestSessions:
         assert (world.w().session, world.places()) == ("s-1", held(SessionSlot.WORK_ITEMS))
         await world.one(event(conversation(3, users=("u-1",), status="snoozed"), at=2))
         assert world.places() == held(SessionSlot.PAUSED_WORK_ITEMS)
-        await world.one(event(conversation(4, users=("u-2",)), at=3))
+        taken_over = changes({"assignedUsers": (["u-1"], ["u-2"])})
+        await world.one(event(conversation(4, users=("u-2",)), at=3, changes=taken_over))
         assert world.places() == held(SessionSlot.WORK_ITEMS, "s-2")
         await world.one(event(conversation(5, status="done"), at=4))
         assert world.places() == set()
@@ -211,7 +231,7 @@ class TestSessions:
         await world.one(event(work_item(2, status="assigned", user="u-1", session="s-1")))
         await world.take(
             event(work_item(3, status="assigned", user="u-1", session="s-1", paused=True), at=1),
-            event(conversation(4, users=("u-2",)), at=2),
+            event(conversation(4, users=("u-2",)), at=2, changes=changes({"assignedUsers": (["u-1"], ["u-2"])})),
         )
         assert world.places() == held(SessionSlot.WORK_ITEMS, "s-2") == world.places_said()
 

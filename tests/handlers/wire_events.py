@@ -88,10 +88,14 @@ def work_item(
 
 
 def event(data: Json, what: str | None = None, *, at: float = 0.0, **more: Any) -> Json:
-    """A bare event with this snapshot: a create at revision 1, else an update. `at` is in seconds after `START`."""
+    """A bare event with this snapshot: a create at revision 1, else an update. `at` is in seconds after `START`.
+
+    An update says that its write changed no shared field, unless `changes` is given: None, if the update does not say.
+    """
     kind = "conversation" if data.get("type") == "conversation" else "work-item"
     rev = data.get("attributes", {}).get("rev")
     what = what or ("create" if rev == 1 else "update")
+    changed = {"changes": changes({"rev": (None, rev)})} if what == "update" else {}
     return {
         "id": f"event-{data.get('id')}-{rev}-{what}",
         "name": f"kustomer.{kind}.{what}",
@@ -100,19 +104,30 @@ def event(data: Json, what: str | None = None, *, at: float = 0.0, **more: Any) 
         "data": data,
         "createdAt": format_instant(START + timedelta(seconds=at)),
         "client": "api",
+        **changed,
         **more,
     }
 
 
-def changes(attributes: Mapping[str, tuple[Any, Any]] | None = None, relationships: tuple[str, ...] = ()) -> Json:
-    """An event's `changes`: attributes with their values before and after, relationships by name only."""
+def changes(
+    attributes: Mapping[str, tuple[Any, Any]] | None = None,
+    relationships: Mapping[str, tuple[str | None, str | None]] | None = None,
+) -> Json:
+    """An event's `changes`: attributes with their values before and after, relationships with their targets' ids."""
     return {
         "attributes": {
             name: {"op": "replace", "before": before, "after": after}
             for name, (before, after) in (attributes or {}).items()
         },
-        "relationships": {name: {"op": "replace", "before": None, "after": None} for name in relationships},
+        "relationships": {
+            name: {"op": "replace", "before": _target(name, before), "after": _target(name, after)}
+            for name, (before, after) in (relationships or {}).items()
+        },
     }
+
+
+def _target(name: str, key: str | None) -> Json | None:
+    return None if key is None else link(name, key)
 
 
 def published(body: Json) -> Json:

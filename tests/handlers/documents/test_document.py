@@ -145,6 +145,7 @@ class TestNouns:
             item_size=1,
             priority=1,
             queued_count=1,
+            resource_rev=1,
             first_enter_queue_at=at,
             last_revision=QueuePass(
                 entered_queue_at=at, queue_time_ms=1, queue_business_time_ms=1, routed_at=at, accepted_at=at

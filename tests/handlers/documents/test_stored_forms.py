@@ -15,7 +15,7 @@ from handlers.events.event import Event, Malformed
 from handlers.events.parser import read_object
 from sync.conversation import FIELDS
 from sync.revision_runs import RevisionRuns, with_revision
-from sync.state import SyncState, ViewedValue
+from sync.state import DoneBy, SyncState, ViewedValue, Waiting
 from tests.handlers.events.test_parser_properties import scalars
 from tests.handlers.wire_events import Json, conversation, event
 from tests.handlers.world import World
@@ -161,11 +161,14 @@ states = st.builds(
     changed=by_field,
     known=by_field,
     known_at=by_field,
-    waiting_since=st.none() | instants,
+    touched=by_field,
+    done_by=st.none() | st.builds(DoneBy, number=st.integers(min_value=0, max_value=9), rev=revs),
+    waiting=st.none() | st.builds(Waiting, since=instants, conversation_rev=revs, work_item_rev=revs),
     deleted_rev=st.none() | revs,
     conversation_rev=revs,
     work_item_rev=revs,
-    reconciled=st.booleans(),
+    conversation_floor=revs,
+    work_item_floor=revs,
     finished_at=st.none() | instants,
 )
 
@@ -182,7 +185,7 @@ class TestStateDocument:
         assert state_of(None) == SyncState()
 
     def test_an_older_state_document_gets_the_missing_fields_from_the_others(self) -> None:
-        """An observed pair was stored, and a known one was reconciled."""
+        """Each observed revision was stored, and a waiting pair waits for the revisions that were stored."""
         state = SyncState(
             version=2,
             conversation_observed=((1, 6), (8, 8)),
@@ -190,13 +193,19 @@ class TestStateDocument:
             work_item_observed=((1, 2),),
             known={"queue": 5},
             known_at={"queue": 2},
+            waiting=Waiting(since=datetime(2024, 5, 6, tzinfo=UTC), conversation_rev=7, work_item_rev=1),
         )
         old: Any = orjson.loads(orjson.dumps(state_document("c-1", state)))
-        for holder, name in ((old["conversation"], "rev"), (old["workItem"], "rev"), (old["workItem"], "reconciled")):
-            del holder[name]
-        del old["finishedAt"]
-        assert state_of(old) == replace(state, conversation_rev=8, work_item_rev=2, reconciled=True)
-        assert not state_of({**old, "known": {}}).reconciled
+        for holder in (old["conversation"], old["workItem"]):
+            del holder["rev"], holder["floor"]
+        for name in ("finishedAt", "touched", "doneBy", "waitingRevs"):
+            del old[name]
+        old["workItem"]["reconciled"] = True
+        waiting = Waiting(since=datetime(2024, 5, 6, tzinfo=UTC), conversation_rev=8, work_item_rev=2)
+        assert state_of(old) == replace(state, conversation_rev=8, work_item_rev=2, waiting=waiting)
+        old["conversation"]["rev"], old["workItem"]["rev"] = 9, 3
+        waiting = replace(waiting, conversation_rev=9, work_item_rev=3)
+        assert state_of(old) == replace(state, conversation_rev=9, work_item_rev=3, waiting=waiting)
 
     def test_fields_that_the_store_adds_are_ignored(self) -> None:
         document: Mapping[str, Any] = {**state_document("c-1", SyncState(version=3)), "commitId": "x"}
@@ -207,28 +216,33 @@ class TestStateDocument:
             version=2,
             conversation_observed=((1, 6), (8, 8)),
             conversation_rev=8,
+            conversation_floor=9,
             work_item="w-1",
             work_item_number=1,
             work_item_observed=((1, 2),),
             work_item_rev=3,
-            reconciled=True,
             view={"queue": ViewedValue(value="q-1", rev=6)},
             changed={"queue": 6},
             known={"queue": 5},
             known_at={"queue": 2},
-            waiting_since=datetime(2024, 5, 6, tzinfo=UTC),
+            touched={"assignee": 2},
+            done_by=DoneBy(number=1, rev=4),
+            waiting=Waiting(since=datetime(2024, 5, 6, tzinfo=UTC), conversation_rev=8, work_item_rev=2),
             finished_at=datetime(2024, 5, 7, tzinfo=UTC),
         )
         assert state_document("c-1", state) == {
             "_id": "c-1",
             "version": 2,
-            "conversation": {"observed": [[1, 6], [8, 8]], "rev": 8},
-            "workItem": {"id": "w-1", "number": 1, "observed": [[1, 2]], "rev": 3, "reconciled": True},
+            "conversation": {"observed": [[1, 6], [8, 8]], "rev": 8, "floor": 9},
+            "workItem": {"id": "w-1", "number": 1, "observed": [[1, 2]], "rev": 3, "floor": 0},
             "view": {"queue": {"value": "q-1", "rev": 6}},
             "changed": {"queue": 6},
             "known": {"queue": 5},
             "knownAt": {"queue": 2},
+            "touched": {"assignee": 2},
+            "doneBy": {"number": 1, "rev": 4},
             "waitingSince": "2024-05-06T00:00:00.000Z",
+            "waitingRevs": {"conversation": 8, "workItem": 2},
             "deletedRev": None,
             "finishedAt": "2024-05-07T00:00:00.000Z",
         }

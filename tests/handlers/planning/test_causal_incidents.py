@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import permutations
-from typing import Any
 
 import pytest
 
@@ -25,9 +24,9 @@ from tests.handlers.wire_events import LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE
 from tests.handlers.world import World, code_of
 
 
-def in_time(batch: Sequence[Event], **options: Any) -> World:
+def in_time(batch: Sequence[Event]) -> World:
     """A world in which the last of the events was published a second ago."""
-    world = World(**options)
+    world = World()
     world.clock.at = max(event.published_at for event in batch if event.published_at) + timedelta(seconds=1)
     return world
 
@@ -46,10 +45,10 @@ async def deliver(world: World, batch: Sequence[Event]) -> None:
 
 
 async def poll(world: World, conversation_id: str) -> None:
-    """The pair after the poll, once every stored document is old news."""
+    """The pair after the poll, once the watermark has passed."""
     world.clock.at += PAST_THE_GAP
-    await world.handler.close_gaps([conversation_id])
-    assert world.store.state(conversation_id).waiting_since is None
+    await world.handler.close_gaps([conversation_id], world.clock.now())
+    assert world.store.state(conversation_id).waiting is None
 
 
 def orders(batch: list[Event]) -> Iterator[list[Event]]:
@@ -84,8 +83,16 @@ class Test2022TheLostAssignment:
             if stored:
                 check_2022(world)
                 assert len(world.announced()) == 1
-            # Without stored documents a sync may write the revision of an event still to come: then the queue waits.
+            collided = world.c(CONVERSATION_2022).queue != world.w(ITEM_2022).queue
             await poll(world, CONVERSATION_2022)
+            if collided:
+                # Without stored documents a sync may write the revision of an event still to come, and the snapshot
+                # with the queue is not stored. The queue then is the work-item's: its creation knew revision 4, and
+                # no conversation event changed the queue since.
+                assert (stored, order[-1].side, order[-1].rev) == (False, "work-item", 2)
+                assert (world.c(CONVERSATION_2022).queue, world.w(ITEM_2022).queue) == (None, None)
+                assert world.c(CONVERSATION_2022).assigned_users == (AGENT_2022,)
+                continue
             check_2022(world)
             assert world.c(CONVERSATION_2022).rev == 6
 
@@ -109,15 +116,13 @@ class Test2022TheLostAssignment:
         assert world.c(CONVERSATION_2022).assigned_users == (AGENT_2022,)
 
 
-@pytest.mark.parametrize("repair", [True, False], ids=["repaired", "left"])
-async def test_2022_what_the_predecessors_late_sync_breaks(repair: bool) -> None:
+async def test_2022_what_the_predecessors_late_sync_breaks_stays_broken() -> None:
+    """The sync is observed, and causes nothing."""
     batch = events(LOST_ASSIGNMENT)
-    world = in_time(batch, repair_foreign_syncs=repair)
+    world = in_time(batch)
     await deliver(world, batch)
-    if repair:
-        check_2022(world)
-    else:
-        assert (world.c(CONVERSATION_2022).assigned_users, world.w(ITEM_2022).assigned_to) == ((), AGENT_2022)
+    await poll(world, CONVERSATION_2022)
+    assert (world.c(CONVERSATION_2022).assigned_users, world.w(ITEM_2022).assigned_to) == ((), AGENT_2022)
 
 
 class Test2021TheUnAssignment:
@@ -131,9 +136,10 @@ class Test2021TheUnAssignment:
             check_2021(world)
             assert world.announced() == []
 
-    async def test_every_order_of_all_events_ends_queued_and_unassigned(self) -> None:
-        """The predecessor's syncs removed the queue and assigned the work-item; then the un-assignment came. The write
-        of the conversation's queue was not captured, so the poll puts the work-item back into the queue."""
+    async def test_every_order_of_all_events_ends_unassigned_and_converged(self) -> None:
+        """The predecessor's syncs removed the work-item's queue and assigned it; then the un-assignment came. They
+        cannot be repaired: the work-item's last outside write of the queue does not say what it knew, and no captured
+        conversation event changed the queue, so the queue is the work-item's, as the sync left it."""
         batch = events(UNASSIGN_WITHOUT_QUEUE)
         for order in list(orders(batch))[::12]:
             world = stored_by_their_owners(in_time(batch), batch)
@@ -141,4 +147,6 @@ class Test2021TheUnAssignment:
             assert (world.c(CONVERSATION_2021).assigned_users, world.w(ITEM_2021).assigned_to) == ((), None)
             assert world.c(CONVERSATION_2021).queue == QUEUE_2021
             await poll(world, CONVERSATION_2021)
-            check_2021(world)
+            c, w = world.c(CONVERSATION_2021), world.w(ITEM_2021)
+            assert (c.assigned_users, c.queue) == ((), None)
+            assert (w.assigned_to, w.queue, w.status) == (None, None, "ivr")

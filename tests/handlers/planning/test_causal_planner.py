@@ -8,8 +8,7 @@ import pytest
 from commands.rollout import EngineRollout, UpdateOrigin
 from handlers.outcome import Done
 from sync.audit import AuditOutcome
-from tests.handlers.owners import Owners, begun
-from tests.handlers.wire_events import changes, conversation, event, work_item
+from tests.handlers.owners import PAST_THE_GAP, Owners, begun
 from tests.handlers.world import World, code_of
 from worker.store.documents import Collection
 
@@ -88,7 +87,7 @@ class TestOneBatch:
         assert (state.conversation_observed, state.work_item_observed) == (((1, 3),), ((1, 3),))
 
     async def test_our_own_announcements_come_back_and_cause_nothing(self) -> None:
-        owners = await begun(own_syncs_stored=False, repair_foreign_syncs=True)
+        owners = await begun(own_syncs_stored=False)
         world = owners.world
         await world.take(owners.c(queue="q-1"), owners.w(knew=1, user="u-1", status="assigned"))
         before = world.stored()
@@ -104,10 +103,7 @@ class TestStale:
         assigned, queued = owners.c(users=["u-1"]), owners.c(queue="q-1")
         first = await world.one(queued)
         assert [reason.meta["rule"] for reason in first.audit.reasons] == ["B8"]
-        assert {each.field: each.code for each in first.audit.suppressed} == {
-            "assignee": "FIELD_WAITS",
-            "queue": "CONVERSATION_IS_NEWER",
-        }
+        assert {each.field: each.code for each in first.audit.suppressed} == {"assignee": "FIELD_WAITS"}
         end = await world.one(assigned)
         assert (end.event.rev, end.audit.conversation_rev) == (2, 3)
         assert [reason.meta["rule"] for reason in end.audit.reasons] == ["B1"]
@@ -122,25 +118,26 @@ class TestStale:
         assert code_of(await world.one(assigned)) == "STALE_REV"
         assert world.stored() == before
 
-    async def test_one_that_was_held_up_is_news_all_the_same(self) -> None:
-        """A queue that is behind delays every event: no document written since this event is old news."""
+    @pytest.mark.parametrize("held_up", [PAST_THE_GAP, timedelta(days=15)], ids=str)
+    async def test_one_that_was_held_up_is_news_all_the_same(self, held_up: timedelta) -> None:
+        """The age of an event or of a document says nothing about the events that have not come."""
         owners = await begun()
         world = owners.world
         assigned, queued = owners.c(users=["u-1"]), owners.c(queue="q-1")
         await world.one(queued)
-        owners.pass_the_gap()
+        world.clock.at += held_up
         assert code_of(await world.one(assigned)) == "APPLIED"
         assert world.w().assigned_to == "u-1"
 
-    async def test_one_of_long_ago_is_stale(self) -> None:
-        """The event is older than any queue's retention, so its revision counts as observed."""
+    async def test_one_that_the_watermark_has_passed_is_stale(self) -> None:
         owners = await begun()
         world = owners.world
         assigned, queued = owners.c(users=["u-1"]), owners.c(queue="q-1")
         await world.one(queued)
-        world.clock.at += timedelta(days=15)
+        assert len(await owners.poll()) == 1
+        before = world.stored()
         assert code_of(await world.one(assigned)) == "STALE_REV"
-        assert world.w().assigned_to is None
+        assert world.stored() == before
 
     @pytest.mark.parametrize("side", ["conversation", "work-item"])
     async def test_a_stale_first_sight_is_stale(self, side: str) -> None:
@@ -152,46 +149,6 @@ class TestStale:
         end = await owners.world.one(conversation_event if side == "conversation" else item_event)
         assert code_of(end) == "STALE_REV"
         assert owners.world.store.documents(Collection.OUTBOX) == before
-
-
-class TestFirstSight:
-    """A pair that was never decided, whose other document is old news (it has no time of writing)."""
-
-    async def test_undeclared_fields_go_the_events_own_way_and_declared_ones_by_what_it_knew(self) -> None:
-        """The write of the queue knew revision 1 of the conversation, which is at 3; the agent is undeclared."""
-        world = World().put(conversation(3, queue="q-2", users=("u-1",)))
-        knew = [{"action": "QUEUE_WORK_ITEM", "code": "QUEUE_RULES_HIT", "meta": {"conversationRev": 1}}]
-        queued = work_item(2, queue="q-1", status="queued")
-        end = await world.one(event(queued, changes=changes(relationships=("queue",)), routingReasons=knew))
-        assert [reason.meta["rule"] for reason in end.audit.reasons] == ["B8", "A3"]
-        assert (world.c().queue, world.w().queue, world.c().assigned_users) == ("q-2", "q-2", ())
-
-    async def test_a_field_that_any_event_of_the_batch_declares_is_declared(self) -> None:
-        """The conversation's newest event does not change the queue; the one before does, and the router knew it."""
-        world = World().put(work_item(1))
-        knew = [{"action": "QUEUE_WORK_ITEM", "code": "QUEUE_RULES_HIT", "meta": {"conversationRev": 2}}]
-        ends = await world.take(
-            event(conversation(2, queue="q-2"), at=1, changes=changes(relationships=("queue",))),
-            event(
-                work_item(2, queue="q-1", status="queued"),
-                at=2,
-                changes=changes(relationships=("queue",)),
-                routingReasons=knew,
-            ),
-            event(
-                conversation(3, queue="q-2", users=("u-1",)), at=3, changes=changes({"assignedUsers": ([], ["u-1"])})
-            ),
-        )
-        assert [reason.meta["rule"] for reason in ends[2].audit.reasons] == ["B1", "A5"]
-        assert (world.c().queue, world.w().assigned_to) == ("q-1", "u-1")
-
-    async def test_nothing_of_it_is_recorded(self) -> None:
-        world = World().put(conversation(3, queue="q-2"))
-        await world.one(event(work_item(2, queue="q-1", status="queued")))
-        state = world.store.state("c-1")
-        assert (world.c().queue, state.changed) == ("q-1", {})
-        # The fields on which both sides agree are known after the decision, not by the first sight.
-        assert set(state.known.values()) == {4}
 
 
 class TestRefused:

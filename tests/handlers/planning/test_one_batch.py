@@ -1,7 +1,7 @@
 """Several events of one batch: under either policy, and one by one in order under `legacy`."""
 
 from handlers.options import PolicyInUse
-from tests.handlers.wire_events import conversation, event, work_item
+from tests.handlers.wire_events import changes, conversation, event, work_item
 from tests.handlers.world import EITHER_POLICY, World, code_of
 
 
@@ -39,7 +39,8 @@ class TestEither:
         snapshot = event(work_item(2, user="u-1", status="assigned"))
         world = World(policy=policy).put(conversation(2))
         await world.one(snapshot)
-        await world.one(event(conversation(4, users=("u-2",))))
+        taken_over = changes({"assignedUsers": (["u-1"], ["u-2"])})
+        await world.one(event(conversation(4, users=("u-2",)), changes=taken_over))
         stored = world.stored()
         assert code_of(await world.one(snapshot)) == "STALE_REV"
         assert world.stored() == stored

@@ -9,15 +9,17 @@ from handlers.documents.document import document_from_snapshot
 from handlers.documents.document_mapping import conversation_of, updated_conversation_document
 from handlers.options import Options, PlanningContext
 from handlers.planning.announcements import AnnouncementCause
-from handlers.planning.event_batch import IN_TIME
 from handlers.planning.pair_draft import PairDraft
 from handlers.planning.pair_view import PairView
 from handlers.ports import Document, Pair
 from sync.conversation import with_fields
+from sync.state import SyncState
 from tests.handlers.small_ports import START, CountedIds
-from tests.handlers.wire_events import ORG, Json, conversation, event, read, work_item
+from tests.handlers.wire_events import ORG, Json, changes, conversation, event, read, work_item
 
-PLANNING = PlanningContext(now=START + timedelta(minutes=1), ids=CountedIds(), options=Options())
+NOW = START + timedelta(minutes=1)
+PLANNING = PlanningContext(now=NOW, queue_now=NOW, ids=CountedIds(), options=Options())
+ASSIGNED = event(conversation(2, users=("u-1",)), changes=changes({"assignedUsers": ([], ["u-1"])}))
 
 
 def stored(snapshot: Json) -> Document:
@@ -28,16 +30,14 @@ def draft_of_an_assigned_conversation() -> PairDraft:
     """The conversation's assignment is observed; the work-item beside it has no agent yet."""
     pair = Pair(conversation=stored(conversation(1)), work_items=(stored(work_item(1, status="queued")),))
     draft = PairDraft("c-1", pair)
-    assigned = read(event(conversation(2, users=("u-1",)), changes={"attributes": {"assignedUsers": {}}}))
-    draft.take_in(assigned)
-    draft.observe(assigned)
+    draft.observe(read(ASSIGNED), store_snapshot=True)
     return draft
 
 
 def test_deciding_changes_nothing() -> None:
     draft = draft_of_an_assigned_conversation()
     before, state = draft.plan(now=PLANNING.now), draft.state
-    view = PairView.of(draft, late=IN_TIME, planning=PLANNING)
+    view = PairView.of(draft, before=SyncState(), planning=PLANNING)
     once, again = view.decide(None, ()), view.decide(None, ())
     assert once == again
     assert draft.state is state
@@ -46,8 +46,8 @@ def test_deciding_changes_nothing() -> None:
 
 def test_applying_writes_documents_state_and_outbox() -> None:
     draft = draft_of_an_assigned_conversation()
-    view = PairView.of(draft, late=timedelta(), planning=PLANNING)
-    trigger = read(event(conversation(2, users=("u-1",)), changes={"attributes": {"assignedUsers": {}}}))
+    view = PairView.of(draft, before=SyncState(), planning=PLANNING)
+    trigger = read(ASSIGNED)
     decided = view.decide(trigger, [trigger])
     announcements = draft.apply(decided, view.item, AnnouncementCause.of(trigger), PLANNING)
     plan = draft.plan(now=PLANNING.now)
@@ -75,4 +75,4 @@ def test_applying_writes_documents_state_and_outbox() -> None:
 def test_the_conversation_in_the_decision_is_the_one_that_is_written(fields: dict[str, Any]) -> None:
     document = stored(conversation(3, users=("u-1",), queue="q-1"))
     written = updated_conversation_document(document, fields, now=PLANNING.now)
-    assert conversation_of(written) == with_fields(conversation_of(document), fields, now=PLANNING.now)
+    assert conversation_of(written) == with_fields(conversation_of(document), fields, now=PLANNING.now, rev=4)

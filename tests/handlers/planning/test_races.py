@@ -34,10 +34,9 @@ async def deliver(owners: Owners, events: Sequence[Json], delivery: Delivery) ->
     for batch in delivery:
         for end in await world.take(*(events[number] for number in batch)):
             assert isinstance(end.outcome, Done)
-    assert world.store.state("c-1").waiting_since is None
+    assert world.store.state("c-1").waiting is None
     ends = world.c(), world.w()
-    owners.pass_the_gap()
-    await world.handler.close_gaps(["c-1"])
+    await owners.poll()
     assert (world.c(), world.w()) == ends
     assert world.places() == world.places_said()
 

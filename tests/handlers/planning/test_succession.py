@@ -4,7 +4,7 @@ import pytest
 
 from handlers.options import PolicyInUse
 from handlers.outcome import Done, Retry
-from tests.handlers.wire_events import conversation, event, work_item
+from tests.handlers.wire_events import changes, conversation, event, work_item
 from tests.handlers.world import EITHER_POLICY, World, code_of
 
 
@@ -13,7 +13,7 @@ class TestSuccession:
     """A conversation's next work-item, and its predecessor."""
 
     OLD = work_item(3, key="w-1", number=1, status="assigned", user="u-1", session="s-1")
-    NEW = event(work_item(1, key="w-2", number=2, status="queued", queue="q-1", resourceRev=4), at=5)
+    NEW = event(work_item(1, key="w-2", number=2, status="queued", queue="q-1", resourceRev=3), at=5)
 
     async def test_before_its_predecessors_completion_it_comes_again(self, policy: PolicyInUse) -> None:
         world = World(policy=policy)
@@ -34,6 +34,8 @@ class TestSuccession:
         assert code_of(await world.one(self.NEW)) == "APPLIED"
         assert world.w("w-2").active
         assert world.c().queue == "q-1"
+        # Its maker did not know of the completion, so rule A7 of policy `causal` opens the conversation again.
+        assert world.c().status == ("open" if policy is PolicyInUse.CAUSAL else "done")
         assert world.store.state("c-1").work_item == "w-2"
         assert world.places() == set()
 
@@ -76,7 +78,7 @@ class TestSuccession:
         world = World(policy=policy)
         await world.take(event(conversation(3)), event(work_item(1, key="w-2", number=2, status="completed"), at=1))
         assert world.c().status == "done"
-        await world.one(event(conversation(5), at=2))
+        await world.one(event(conversation(5), at=2, changes=changes({"status": ("done", "open")})))
         end = await world.one(event(work_item(4, key="w-1", number=1, status="completed"), at=3))
         assert code_of(end) == "NO_ACTIVE_WORK_ITEM"
         assert world.c().status == "open"

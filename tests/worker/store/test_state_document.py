@@ -12,7 +12,7 @@ def test_a_state_that_names_no_work_item_is_read(part: dict[str, object]) -> Non
     assert work_item_id_of(document) is None
     assert work_item_ids_to_read([], {"c1": document}) == []
     state = state_of(document)
-    assert (state.version, state.work_item, state.work_item_rev, state.waiting_since) == (3, None, 0, None)
+    assert (state.version, state.work_item, state.work_item_rev, state.waiting) == (3, None, 0, None)
 
 
 def test_a_state_names_its_work_item() -> None:

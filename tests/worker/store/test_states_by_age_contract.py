@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from handlers.ports import CommitResult
-from sync.state import SyncState
+from sync.state import SyncState, Waiting
 from tests.worker.store.plans import T0, first_plan, loaded, next_plan, state_plan
 from tests.worker.store.store_bench import Bench, ids
 from worker.ports import WaitingBacklog
@@ -25,7 +25,7 @@ async def _states(bench: Bench, **states: SyncState) -> None:
 
 
 def _waits(minutes: float) -> SyncState:
-    return SyncState(waiting_since=_at(minutes))
+    return SyncState(waiting=Waiting(since=_at(minutes), conversation_rev=1, work_item_rev=1))
 
 
 def _finished(minutes: float) -> SyncState:

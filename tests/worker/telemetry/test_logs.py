@@ -72,7 +72,7 @@ def test_a_line_has_the_keys_and_the_levels_of_the_old_logs() -> None:
 
 def test_an_audit_line_has_exactly_its_keys() -> None:
     recorder = TelemetryRecorder()
-    planning = PlanningContext(now=T0, ids=CountedIds(), options=Options())
+    planning = PlanningContext(now=T0, queue_now=T0, ids=CountedIds(), options=Options())
     log_handled([own_sync_ending(_event(), planning=planning)], recorder.telemetry)
     (line,) = recorder.lines
     assert list(line) == AUDIT
