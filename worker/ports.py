@@ -1,4 +1,5 @@
-"""The worker's ports: the queue, the topics, the outbox, the sync states by age, and two between rooms of the worker.
+"""The worker's ports: the queue, the topics, the outbox, the sync states by age, the fleet, and two between rooms of
+the worker.
 
 | port | adapter | raises |
 |---|---|---|
@@ -6,16 +7,17 @@
 | `Topics` | `aws/sns.py` | `TopicsAway` |
 | `Outbox` | `mongo/outbox.py`, `store/memory.py` | `StoreAway` |
 | `SyncStatesByAge` | `mongo/sync_states_by_age.py`, `store/memory.py` | `StoreAway` |
+| `Fleet` | `mongo/fleet.py`, `store/memory_fleet.py` | `StoreAway` |
 | `Announcer` | `outbox/publisher.py` | – |
-| `QueueLateness` | `consumer/queue_lateness.py` | – |
+| `Watermark` | `consumer/watermark.py` | – |
 
-The ports of the use case (`Store`, `Clock`, `Ids`, `Chance`) are in handlers/ports.py. An `…Away` error means that the
-service cannot be used now: wait and call again. Every call of `Outbox` and `SyncStatesByAge` may be repeated. A batch
-call to SQS or SNS does not raise for a single bad entry: it returns one result per entry, in the order of the entries.
+The ports of the use case (`Store`, `Clock`, `QueueClock`, `Ids`, `Chance`) are in handlers/ports.py. An `…Away` error means that the
+service cannot be used now: wait and call again. Every call of `Outbox`, `SyncStatesByAge` and `Fleet` may be repeated. A
+batch call to SQS or SNS does not raise for a single bad entry: it returns one result per entry, in the order of the entries.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from msgspec import Struct
@@ -67,6 +69,8 @@ VISIBILITY_TIMEOUT_S_MAX: Final = 43_200
 """SQS hides a message for at most 12 hours, counted from its receipt."""
 LONG_POLL_S: Final = 20
 """The longest wait of one receive call."""
+SENT_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""The `sent_at` of a message whose age is unknown: it may have lain in the queue for any time."""
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -74,7 +78,8 @@ class Message(Struct, frozen=True, kw_only=True):
 
     `id` names the message and `receipt` the delivery: a redelivery has a new receipt. `attributes` are the message's
     own, in SQS's form `{name: {DataType, StringValue | BinaryValue}}`. `receive_count` counts this delivery too.
-    `group` is the message group of a FIFO queue.
+    `sent_at` is the time at which the message entered the queue, by SQS's clock (`SentTimestamp`); `SENT_LONG_AGO` if
+    SQS does not say. `group` is the message group of a FIFO queue.
     """
 
     id: str
@@ -82,8 +87,17 @@ class Message(Struct, frozen=True, kw_only=True):
     body: str
     attributes: Mapping[str, Mapping[str, Any]]
     receive_count: int
+    sent_at: datetime
     received_at: datetime
     group: str | None = None
+
+
+class ReceiveResponse(Struct, frozen=True, kw_only=True):
+    """The response to one receive call. `date` is the response's `Date` header, which is SQS's clock cut to the second;
+    None if the response has none."""
+
+    messages: Sequence[Message] = ()
+    date: datetime | None = None
 
 
 class QueueAttributes(Struct, frozen=True, kw_only=True):
@@ -115,7 +129,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 class MessageQueue(Protocol):
     """One queue and its dead-letter queue. A batch has at most `SQS_ENTRIES_MAX` entries."""
 
-    async def receive(self, *, wait_s: int) -> Sequence[Message]:
+    async def receive(self, *, wait_s: int) -> ReceiveResponse:
         """Receive up to ten messages. Waits up to `wait_s` seconds while the queue is empty."""
         ...
 
@@ -224,6 +238,23 @@ class SyncStatesByAge(Protocol):
         ...
 
 
+# The fleet
+
+
+class Fleet(Protocol):
+    """What the workers of one deployment agree on. All times are the database's: no worker's clock is trusted."""
+
+    async def acquire_lease(self, name: str, holder: str, seconds: float) -> bool:
+        """Whether `holder` has the lease for the next `seconds`. The holder prolongs its lease by asking again. Another
+        holder gets it once it has expired."""
+        ...
+
+    async def started_at(self) -> datetime:
+        """The time at which the first worker of the deployment started: the first call stores it, and every call
+        returns it."""
+        ...
+
+
 # Between rooms of the worker
 
 
@@ -235,9 +266,9 @@ class Announcer(Protocol):
         ...
 
 
-class QueueLateness(Protocol):
-    """How late events reach the worker."""
+class Watermark(Protocol):
+    """The time before which nothing sent to the queue is still undelivered, by SQS's clock."""
 
-    def current(self) -> timedelta | None:
-        """The greatest recent lateness; None while the queue does not respond."""
+    def current(self) -> datetime | None:
+        """The present watermark; None while there is none. A later call may return an earlier time."""
         ...

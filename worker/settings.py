@@ -89,6 +89,13 @@ class Settings(TopicSettings):
         le=86_400,
         description="longest time from a write until its event is visible in the queue; above the visibility timeout",
     )
+    heartbeat_seconds: float = Field(
+        20,
+        ge=0,
+        le=30,
+        description="interval of the heartbeats that tell a quiet system from SNS being silent; 0: no heartbeats, and "
+        "quiet times close no gaps",
+    )
     state_days: int = Field(30, ge=1, le=3_650, description="days for which the sync state of a completed pair is kept")
     composed_updates: str = Field(
         "", description=f"updates that the composed engine takes from the legacy engine: {', '.join(FUNNEL_ROW_NAMES)}"
@@ -160,6 +167,13 @@ class Settings(TopicSettings):
             raise MismatchedSetting(
                 f"{value.value} needs the composed engine", "set COMMAND_ENGINE to composed, or SYNC_POLICY to legacy"
             )
+        return value
+
+    @field_validator("heartbeat_seconds")
+    @classmethod
+    def _check_heartbeat_interval(cls, value: float) -> float:
+        if 0 < value < 1:
+            raise MismatchedSetting("it is less than 1 s", "set it to a number from 1 to 30, or to 0 for no heartbeats")
         return value
 
     @field_validator("mongodb_uri")

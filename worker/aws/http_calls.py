@@ -62,7 +62,7 @@ class ServiceEndpoint(Struct, frozen=True, kw_only=True):
 class ResponseReader(Protocol[A]):
     """Reads the responses of one protocol."""
 
-    def read(self, content: bytes) -> A | None:
+    def read(self, headers: Mapping[str, str], content: bytes) -> A | None:
         """The response, successful or an error; None if the service never sends such content."""
         ...
 
@@ -93,7 +93,7 @@ class SignedCalls(Generic[A]):
                 if tries_left and isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError):
                     continue
                 raise self._unreachable(error) from error
-            response = self._reader.read(content)
+            response = self._reader.read(response_headers, content)
             if status < 300 and response is not None:
                 return response
             code, message = ("", "") if response is None else self._reader.error(response_headers, response)

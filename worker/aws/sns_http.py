@@ -66,7 +66,7 @@ def encode_form(fields: Sequence[tuple[str, str]]) -> bytes:
 
 
 class _XmlReader:
-    def read(self, content: bytes) -> ET.Element | None:
+    def read(self, headers: Mapping[str, str], content: bytes) -> ET.Element | None:  # noqa: ARG002 - a parameter of the protocol
         if len(content) > _RESPONSE_BYTES_MAX:
             return None
         try:

@@ -1,7 +1,9 @@
 """SQS: the adapter of the port `MessageQueue`, and the queue's attributes that the worker reads at start."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
@@ -12,11 +14,13 @@ from worker.aws.errors import error_code, is_throttling, translated_errors
 from worker.aws.responses import reading_response
 from worker.errors import Misconfigured, QueueAway, first_line
 from worker.ports import (
+    SENT_LONG_AGO,
     SQS_ENTRIES_MAX,
     DeadLetter,
     EntryResults,
     Message,
     QueueAttributes,
+    ReceiveResponse,
     RefusedEntry,
     VisibilityChange,
     size_bytes,
@@ -65,19 +69,21 @@ class SqsQueue:
         self._dead_letter_url = dead_letter_url
         self._clock = clock
 
-    async def receive(self, *, wait_s: int) -> Sequence[Message]:
+    async def receive(self, *, wait_s: int) -> ReceiveResponse:
         """Receive up to ten messages. Waits up to `wait_s` seconds while the queue is empty. Raises QueueAway."""
         with translated_errors("receiving from SQS", QueueAway):
             response: Any = await self._polling.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=SQS_ENTRIES_MAX,
                 WaitTimeSeconds=wait_s,
-                MessageSystemAttributeNames=["ApproximateReceiveCount", "MessageGroupId"],
+                MessageSystemAttributeNames=["ApproximateReceiveCount", "MessageGroupId", "SentTimestamp"],
                 MessageAttributeNames=["All"],
             )
             now = self._clock.now()
             with reading_response():
-                return [_message(wire, now) for wire in response.get("Messages") or []]
+                messages = [_message(wire, now) for wire in response.get("Messages") or []]
+                headers = (response.get("ResponseMetadata") or {}).get("HTTPHeaders") or {}
+                return ReceiveResponse(messages=messages, date=_date(headers.get("date")))
 
     async def delete_batch(self, receipts: Sequence[str]) -> EntryResults:
         """Delete the messages with these receipts. Raises QueueAway."""
@@ -203,15 +209,27 @@ def _refused_entry(failure: Mapping[str, Any]) -> RefusedEntry:
 def _message(wire: Mapping[str, Any], now: datetime) -> Message:
     system = wire.get("Attributes") or {}
     group = system.get("MessageGroupId")
+    sent_ms = system.get("SentTimestamp")
     return Message(
         id=_text(wire["MessageId"]),
         receipt=_text(wire["ReceiptHandle"]),
         body=_text(wire["Body"]),
         attributes={name: dict(value) for name, value in (wire.get("MessageAttributes") or {}).items()},
         receive_count=int(system.get("ApproximateReceiveCount", "1")),
+        sent_at=SENT_LONG_AGO if sent_ms is None else SENT_LONG_AGO + timedelta(milliseconds=int(sent_ms)),
         received_at=now,
         group=None if group is None else _text(group),
     )
+
+
+@lru_cache(maxsize=4)
+def _date(text: str | None) -> datetime | None:
+    """The time of a `Date` header; None if there is none, or one that is not a date. Under load many responses have
+    the same header, and reading it takes as long as reading a message."""
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC) if text else None
+    except ValueError:
+        return None
 
 
 def _text(value: Any) -> str:

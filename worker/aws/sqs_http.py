@@ -51,12 +51,16 @@ class SqsHttp:
 
 
 class _JsonReader:
-    def read(self, content: bytes) -> dict[str, Any] | None:
+    def read(self, headers: Mapping[str, str], content: bytes) -> dict[str, Any] | None:
         try:
             response = orjson.loads(content or b"{}")
         except orjson.JSONDecodeError:
             return None
-        return response if isinstance(response, dict) else None
+        if not isinstance(response, dict):
+            return None
+        # Where AWS's client puts it.
+        response["ResponseMetadata"] = {"HTTPHeaders": {"date": headers.get("Date")}}
+        return response
 
     def error(self, headers: Mapping[str, str], response: dict[str, Any]) -> tuple[str, str]:
         # As in botocore, the code of SQS's query protocol takes precedence if the response has it.

@@ -7,6 +7,7 @@ visibility of the messages here; `settlement.py` ends them.
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from handlers.ports import Clock
 from worker.ports import Message
@@ -14,9 +15,11 @@ from worker.ports import Message
 
 @dataclass(slots=True, kw_only=True)
 class _InFlightMessage:
+    """Times are seconds of the monotonic clock."""
+
     message: Message
+    received_at: float
     visible_at: float
-    """Monotonic clock, seconds."""
 
 
 class InFlight:
@@ -38,6 +41,11 @@ class InFlight:
         """All messages in flight, the first received first."""
         return [entry.message for entry in self._by_receipt.values()]
 
+    @property
+    def is_receiving(self) -> bool:
+        """Whether a receiver has reserved room: a receive call may bring messages at any moment."""
+        return self._reserved > 0
+
     async def reserve(self, count: int) -> None:
         """Wait until there is room for `count` more messages, and keep it. Exactly one `add` or `cancel_reservation`
         must follow."""
@@ -47,9 +55,11 @@ class InFlight:
 
     async def add(self, messages: Iterable[Message], *, reserved: int) -> None:
         """Add the messages of one call to SQS and free the room that was reserved for it."""
-        visible_at = self._clock.monotonic() + self.visibility_timeout_s
+        now = self._clock.monotonic()
+        visible_at = now + self.visibility_timeout_s
         for message in messages:
-            self._by_receipt[message.receipt] = _InFlightMessage(message=message, visible_at=visible_at)
+            entry = _InFlightMessage(message=message, received_at=now, visible_at=visible_at)
+            self._by_receipt[message.receipt] = entry
         await self.cancel_reservation(reserved)
 
     async def cancel_reservation(self, reserved: int) -> None:
@@ -66,6 +76,17 @@ class InFlight:
     def due_for_extension(self) -> list[str]:
         """Receipts whose visibility timeout is half over."""
         return self._visible_within(self.visibility_timeout_s / 2)
+
+    def received_before(self, seconds: float) -> list[Message]:
+        """The messages that were received at least `seconds` ago, the first received first."""
+        limit = self._clock.monotonic() - seconds
+        return [entry.message for entry in self._by_receipt.values() if entry.received_at <= limit]
+
+    def oldest_sent_at(self, *, receive_count_max: int) -> datetime | None:
+        """When the oldest message in flight was sent, of those received at most `receive_count_max` times."""
+        messages = (entry.message for entry in self._by_receipt.values())
+        counted = (message.sent_at for message in messages if message.receive_count <= receive_count_max)
+        return min(counted, default=None)
 
     def expired(self) -> list[str]:
         """Receipts whose visibility timeout is over."""

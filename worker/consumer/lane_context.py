@@ -9,7 +9,7 @@ from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.outcome import HandledEvent
 from handlers.planning.event_batch import EventBatch
 from sync.gates import Policy
-from worker.consumer.queue_lateness import QueueLatenessTracker
+from worker.consumer.in_flight import InFlight
 from worker.consumer.settlement import Settlement
 from worker.ports import Announcer, Message
 from worker.runtime.backoff import JitteredBackoff
@@ -71,8 +71,8 @@ class LaneContext(Struct, frozen=True, kw_only=True):
     fifo: bool
     policy: Policy
     failed: Callable[[Event, Exception], HandledEvent]
+    in_flight: InFlight
     settler: MessageSettler
     announcer: Announcer
-    lateness: QueueLatenessTracker
     store_pause: JitteredBackoff
     runtime: RuntimeContext

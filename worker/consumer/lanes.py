@@ -15,6 +15,7 @@ from zlib import crc32
 
 from commands.reason import ReasonCode
 from handlers.events.event import Event, Malformed, UnsupportedEvent
+from handlers.events.heartbeat import is_heartbeat
 from handlers.outcome import Done, MessageOutcome, Poison, Retry
 from handlers.planning.event_batch import EventBatch
 from worker.consumer.contention import Contention, split_finished
@@ -87,8 +88,8 @@ class Lane:
             self.idle.set()
 
     async def _handle_entries(self, entries: Sequence[LaneEntry], retries: asyncio.TaskGroup) -> None:
+        entries = self._in_flight_entries(entries)
         batch = EventBatch(entry.parsed for entry in entries if isinstance(entry.parsed, Event))
-        self._note_lateness(entries)
         if batch.events:
             await self._handle(batch)
         if not batch.open:
@@ -98,11 +99,9 @@ class Lane:
         self._contention.start(left, batch, retries)
         await self._finish(finished, batch)
 
-    def _note_lateness(self, entries: Sequence[LaneEntry]) -> None:
-        # First deliveries only: a redelivered event is late because the worker returned it, not because of the queue.
-        first_deliveries = (entry.parsed for entry in entries if entry.message.receive_count == 1)
-        events = (parsed for parsed in first_deliveries if isinstance(parsed, Event))
-        self._context.lateness.note_lateness(lateness(events, self._runtime.clock.now()))
+    def _in_flight_entries(self, entries: Sequence[LaneEntry]) -> list[LaneEntry]:
+        """The entries without those that the visibility extender has handed back while the store was away."""
+        return [entry for entry in entries if self._context.in_flight.holds(entry.message.receipt)]
 
     async def _handle(self, batch: EventBatch) -> None:
         """End the events of the batch. The events of a conversation that met another writer stay open."""
@@ -134,8 +133,9 @@ class Lane:
         # only audit line would be lost.
         log_handled(handled, telemetry)
         unsupported = [entry.parsed for entry in entries if isinstance(entry.parsed, UnsupportedEvent)]
-        log_unsupported(unsupported, context.policy, telemetry)
-        returned_groups = await context.settler.settle([self._settlement(entry, batch) for entry in entries])
+        log_unsupported([event for event in unsupported if not is_heartbeat(event)], context.policy, telemetry)
+        settled = self._in_flight_entries(entries)
+        returned_groups = await context.settler.settle([self._settlement(entry, batch) for entry in settled])
         await self._return_waiting_followers(returned_groups)
         context.announcer.offer([announcement for ending in handled for announcement in ending.announcements])
         self._runtime.health.note_progress()

@@ -16,9 +16,9 @@ from handlers.events.parser import read_message
 from worker.consumer.in_flight import InFlight
 from worker.consumer.lane_context import LaneEntry
 from worker.consumer.lanes import Lanes
-from worker.consumer.queue_lateness import QueueLatenessTracker
+from worker.consumer.watermark import QueueWatermark
 from worker.errors import QueueAway
-from worker.ports import LONG_POLL_S, SQS_ENTRIES_MAX, Message, MessageQueue
+from worker.ports import LONG_POLL_S, SQS_ENTRIES_MAX, Message, MessageQueue, ReceiveResponse
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.context import RuntimeContext
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
@@ -35,7 +35,7 @@ class ReceiverContext(Struct, frozen=True, kw_only=True):
     in_flight: InFlight
     lanes: Lanes
     limits: Limits
-    lateness: QueueLatenessTracker
+    watermark: QueueWatermark
     pause: JitteredBackoff
     runtime: RuntimeContext
 
@@ -79,10 +79,14 @@ class Receivers:
                 wait.cancel()
 
     async def _receive_forever(self) -> None:
-        in_flight = self._context.in_flight
+        in_flight, store = self._context.in_flight, self._runtime.store_availability
         while True:
-            await self._runtime.store_availability.wait_until_back()
+            await store.wait_until_back()
             await in_flight.reserve(SQS_ENTRIES_MAX)
+            if store.is_away:
+                # It went away while there was no room.
+                await in_flight.cancel_reservation(SQS_ENTRIES_MAX)
+                continue
             if self._stopping:
                 await in_flight.cancel_reservation(SQS_ENTRIES_MAX)
                 # Wait for the cancellation.
@@ -101,11 +105,15 @@ class Receivers:
                 await self._wait_for_queue(away)
 
     async def _receive(self) -> None:
-        received: Sequence[Message] = []
+        context = self._context
+        response: ReceiveResponse | None = None
+        began_at = context.watermark.call_began()
         try:
-            received = await self._context.queue.receive(wait_s=LONG_POLL_S)
+            response = await context.queue.receive(wait_s=LONG_POLL_S)
         finally:
-            await self._context.in_flight.add(received, reserved=SQS_ENTRIES_MAX)
+            received = [] if response is None else response.messages
+            await context.in_flight.add(received, reserved=SQS_ENTRIES_MAX)
+            context.watermark.call_ended(began_at, response)
         self._note_response()
         if received:
             self._runtime.telemetry.metrics.count(Metric.RECEIVED, len(received))
@@ -130,7 +138,6 @@ class Receivers:
 
     def _note_response(self) -> None:
         self._failures = 0
-        self._context.lateness.note_response()
         self._runtime.health.mark_healthy("queue")
         self._runtime.health.note_progress()
 

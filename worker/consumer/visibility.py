@@ -3,13 +3,19 @@
 It extends a message's visibility once half of the visibility timeout is over, whether the message waits in a lane, is
 being handled, or is kept because the store is away. A message whose visibility cannot be extended is handled all the
 same. Another worker may receive it too. The store's conditional writes make that harmless, so it is only counted.
+
+While the store is away for this worker, it may not be for the others, whose watermarks go on. So no message is hidden
+for longer than half of SYNC_GAP_SECONDS then: it is handed back, and another worker receives it in time. Each hand-back
+costs a receipt, and SQS's redrive policy counts receipts. A message is therefore handed back once an outage, never when
+its next receipt would be its last, and not while a receive call of this worker is open, which could fetch it again.
 """
 
 from collections.abc import Sequence
 
 from worker.consumer.in_flight import InFlight
+from worker.consumer.watermark import RECEIVE_COUNT_MAX
 from worker.errors import QueueAway
-from worker.ports import SQS_ENTRIES_MAX, MessageQueue, VisibilityChange
+from worker.ports import SQS_ENTRIES_MAX, Message, MessageQueue, QueueAttributes, VisibilityChange
 from worker.runtime.context import RuntimeContext
 from worker.telemetry.metrics import Metric
 
@@ -17,11 +23,25 @@ from worker.telemetry.metrics import Metric
 class VisibilityExtender:
     """One for the process."""
 
-    def __init__(self, *, queue: MessageQueue, in_flight: InFlight, runtime: RuntimeContext) -> None:
+    def __init__(
+        self,
+        *,
+        queue: MessageQueue,
+        queue_attributes: QueueAttributes,
+        in_flight: InFlight,
+        gap_s: float,
+        runtime: RuntimeContext,
+    ) -> None:
         self._queue = queue
+        self._queue_attributes = queue_attributes
         self._in_flight = in_flight
+        self._hidden_s_max = gap_s / 2
+        self._interval_s = max(in_flight.visibility_timeout_s / 6, 0.5)
         self._clock = runtime.clock
         self._telemetry = runtime.telemetry
+        self._store = runtime.store_availability
+        # The ids of the messages handed back in this outage of the store.
+        self._handed_back: set[str] = set()
         # Receipts in flight: those that SQS will not extend, and those already reported as lost.
         self._refused: set[str] = set()
         self._reported: set[str] = set()
@@ -30,8 +50,47 @@ class VisibilityExtender:
         """Extend the messages that are due, until cancelled, six times within a visibility timeout: if a call fails,
         there is time for another one."""
         while True:
-            await self._clock.sleep(max(self._in_flight.visibility_timeout_s / 6, 0.5))
+            await self._clock.sleep(self._interval_s)
+            await self.hand_back_long_hidden()
             await self.extend_due()
+
+    async def hand_back_long_hidden(self) -> None:
+        """While the store is away, make the messages visible that would be hidden for too long before the next round."""
+        if self._store.has_worked_for(self._hidden_s_max):
+            self._handed_back.clear()
+        if not self._store.is_away or self._in_flight.is_receiving:
+            return
+        due = self._due_for_hand_back()
+        for start in range(0, len(due), SQS_ENTRIES_MAX):
+            await self._hand_back(due[start : start + SQS_ENTRIES_MAX])
+
+    def _due_for_hand_back(self) -> list[Message]:
+        due = self._in_flight.received_before(self._hidden_s_max - self._interval_s)
+        # A message group goes back whole, or a later message would be handled before an earlier one.
+        kept_groups = {message.group for message in due if not self._may_go_back(message)}
+        fifo = self._queue_attributes.fifo
+        return [
+            message
+            for message in due
+            if self._may_go_back(message) and not (fifo and message.group in kept_groups)
+        ]
+
+    def _may_go_back(self, message: Message) -> bool:
+        receive_count_max = min(RECEIVE_COUNT_MAX, self._queue_attributes.receive_count_max - 1)
+        return message.receive_count <= receive_count_max and message.id not in self._handed_back
+
+    async def _hand_back(self, messages: Sequence[Message]) -> None:
+        # Released first: a lane then leaves the messages alone, whatever becomes of the call.
+        await self._in_flight.release(message.receipt for message in messages)
+        self._handed_back.update(message.id for message in messages)
+        self._telemetry.metrics.count(Metric.HANDED_BACK, len(messages))
+        self._telemetry.log.warning("store away, messages handed back to other workers", count=len(messages))
+        try:
+            await self._queue.change_visibility_batch(
+                [VisibilityChange(receipt=message.receipt, timeout_s=0) for message in messages]
+            )
+        except QueueAway as away:
+            self._telemetry.log.warning("not handed back, left to the visibility timeout", reason=str(away))
 
     async def extend_due(self) -> None:
         """Extend every message whose visibility timeout is half over, and report the messages that became visible."""

@@ -26,10 +26,12 @@ class StoreAvailability:
         self._telemetry = telemetry
         self._available = asyncio.Event()
         self._available.set()
+        self._failed_at: float | None = None
 
     def mark_away(self, reason: str) -> None:
         """A call to the store raised StoreAway; `reason` is one line. Only the first of an outage is logged and
         counted."""
+        self._failed_at = self._clock.monotonic()
         self._health.mark_unhealthy("store", f"MongoDB is away: {reason}")
         if self._available.is_set():
             self._available.clear()
@@ -42,6 +44,16 @@ class StoreAvailability:
         if not self._available.is_set():
             self._available.set()
             self._telemetry.log.info("store back, receiving goes on")
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the last call to the store failed."""
+        return not self._available.is_set()
+
+    def has_worked_for(self, seconds: float) -> bool:
+        """Whether no call to the store has failed within the last `seconds`. A store that takes reads and refuses writes
+        is away and back within a second, again and again, and is one outage."""
+        return self._failed_at is None or self._clock.monotonic() - self._failed_at > seconds
 
     async def wait_until_back(self) -> None:
         """Return at once while the store is available, else when it is back."""

@@ -126,3 +126,4 @@ class Collection(StrEnum):
     QUEUES = "queues"
     SYNC_STATES = "sync_states"
     OUTBOX = "outbox"
+    FLEET = "fleet"

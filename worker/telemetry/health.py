@@ -27,6 +27,7 @@ class Health:
         self._silence_s_max = silence_s_max
         self._reasons: dict[Part, str | None] = dict.fromkeys(PARTS, "starting")
         self._progress_at = clock.monotonic()
+        self._watermark: dict[str, Any] | None = None
 
     def mark_healthy(self, part: Part) -> None:
         """The part works."""
@@ -40,13 +41,21 @@ class Health:
         """A receive call returned, with or without messages, or messages were settled."""
         self._progress_at = self._clock.monotonic()
 
+    def note_watermark(self, time: str | None, reason: str | None) -> None:
+        """The watermark, or the reason why there is none. Neither makes the process ready or unready."""
+        self._watermark = {"time": time, "reason": reason}
+
     def report(self) -> dict[str, Any]:
-        """The body of `/readyz`: `{ready, checks: {part: {ok, reason}}}`, with a `reason` where `ok` is false."""
+        """The body of `/readyz`: `{ready, checks: {part: {ok, reason}}, watermark: {time, reason}}`.
+
+        A check has a `reason` where `ok` is false. `watermark` is null under a policy that keeps none.
+        """
         checks: dict[str, Any] = {part: _check(self._reasons[part]) for part in PARTS}
         silence_s = int(self._clock.monotonic() - self._progress_at)
         silent = silence_s > self._silence_s_max
         checks["progress"] = _check(f"nothing received or settled for {silence_s} s" if silent else None)
-        return {"ready": all(check["ok"] for check in checks.values()), "checks": checks}
+        ready = all(check["ok"] for check in checks.values())
+        return {"ready": ready, "checks": checks, "watermark": self._watermark}
 
 
 def _check(reason: str | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from datadog.dogstatsd.base import DogStatsd
 from msgspec import Struct
 
+from handlers.events.heartbeat import HEARTBEAT_NAME
 from handlers.events.readers import READERS_BY_NAME
 from worker.telemetry.logs import Log
 
@@ -25,7 +26,7 @@ class Metric(StrEnum):
     OUTCOME = "routing_sync.messages.outcome"
     """Messages settled [outcome: done, retry, poison; event; reason]."""
     UNSUPPORTED = "routing_sync.messages.unsupported"
-    """Well-formed events that the worker does not sync."""
+    """Well-formed events that the worker does not sync, without its own heartbeats."""
     DEAD_LETTER = "routing_sync.messages.dead_letter"
     """Messages sent to the dead-letter queue [code]."""
     NEAR_RECEIVE_MAX = "routing_sync.messages.near_receive_max"
@@ -33,7 +34,7 @@ class Metric(StrEnum):
     UNSETTLED = "routing_sync.messages.unsettled"
     """Entries that SQS refused; their messages are delivered again [action: delete, hide, dead_letter; code]."""
     HANDED_BACK = "routing_sync.messages.handed_back"
-    """Messages made visible again, unhandled, at the end of the process."""
+    """Messages made visible again, unhandled, at the end of the process or while the store is away."""
     VISIBILITY_LOST = "routing_sync.messages.visibility_lost"
     """Messages in flight whose visibility could not be extended: another worker may receive them too."""
     IN_HAND = "routing_sync.messages.in_hand"
@@ -54,6 +55,10 @@ class Metric(StrEnum):
     """Gauge: pairs with a field that waits for an event."""
     WAITING_OLDEST = "routing_sync.sync.waiting_oldest_s"
     """Gauge, seconds: how long the pair that waits longest has waited."""
+    WATERMARK_BEHIND = "routing_sync.watermark.behind_s"
+    """Gauge, seconds: how far the watermark is behind SQS's clock."""
+    WATERMARK_MISSING = "routing_sync.watermark.missing"
+    """Gauge: 1 while there is no watermark, and waiting pairs wait on; else 0."""
     GAP_CLOSED = "routing_sync.sync.gap_closed"
     """Pairs that the gap poll decided without the missing event [outcome]."""
     GAP_GIVEN_UP = "routing_sync.sync.gap_given_up"
@@ -96,7 +101,7 @@ class Metric(StrEnum):
     """Gauge: outbox entries that were set aside and are still stored."""
 
 
-_KNOWN_EVENTS: Final = frozenset(READERS_BY_NAME)
+_KNOWN_EVENTS: Final = frozenset({*READERS_BY_NAME, HEARTBEAT_NAME})
 
 
 def event_tag(name: str | None) -> str:
