@@ -13,6 +13,7 @@ It opens no connection and reads no environment variable: `process.py` does both
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
@@ -28,15 +29,17 @@ from handlers.ports import Ids, Store
 from worker.consumer.in_flight import InFlight
 from worker.consumer.lane_context import LaneContext
 from worker.consumer.lanes import Lanes
-from worker.consumer.queue_lateness import QueueLatenessTracker
 from worker.consumer.receivers import ReceiverContext, Receivers
 from worker.consumer.settlement import Settler
 from worker.consumer.visibility import VisibilityExtender
+from worker.consumer.watermark import QueueWatermark
 from worker.errors import QueueAway
+from worker.outbox.heartbeat import Heartbeat
 from worker.outbox.publisher import Publisher
 from worker.outbox.relay import Relay, RelaySchedule
 from worker.ports import (
     SQS_ENTRIES_MAX,
+    Fleet,
     MessageQueue,
     Outbox,
     QueueAttributes,
@@ -55,7 +58,10 @@ _HAND_BACK_S_MAX: Final = 5.0
 
 
 class Adapters(Struct, frozen=True, kw_only=True):
-    """The pipeline's connections to SQS, SNS and MongoDB, and its source of ids."""
+    """The pipeline's connections to SQS, SNS and MongoDB, and its source of ids.
+
+    `deployed_at` is what `fleet.started_at` returned; None: unknown.
+    """
 
     queue: MessageQueue
     queue_attributes: QueueAttributes
@@ -63,6 +69,8 @@ class Adapters(Struct, frozen=True, kw_only=True):
     store: Store
     outbox: Outbox
     sync_states: SyncStatesByAge
+    fleet: Fleet
+    deployed_at: datetime | None
     ids: Ids
 
 
@@ -79,18 +87,30 @@ class Pipeline:
             rollout=settings.rollout,
             state_from_events=settings.state_from_events,
             gap_seconds=settings.sync_gap_seconds,
-        )
-        self._handler = BatchHandler(
-            store=adapters.store, clock=runtime.clock, ids=adapters.ids, chance=runtime.chance, options=self._options
+            deployed_at=adapters.deployed_at,
         )
         self._call_pause = self._backoff(settings.call_retry_first_seconds, settings.call_retry_max_seconds)
-        self._lateness = QueueLatenessTracker(runtime.clock)
         self._in_flight = InFlight(
             count_max=settings.in_hand_max,
             visibility_timeout_s=adapters.queue_attributes.visibility_timeout_s,
             clock=runtime.clock,
         )
-        self._extender = VisibilityExtender(queue=adapters.queue, in_flight=self._in_flight, runtime=runtime)
+        self._watermark = QueueWatermark(gap_s=settings.sync_gap_seconds, in_flight=self._in_flight, runtime=runtime)
+        self._handler = BatchHandler(
+            store=adapters.store,
+            clock=runtime.clock,
+            queue_clock=self._watermark,
+            ids=adapters.ids,
+            chance=runtime.chance,
+            options=self._options,
+        )
+        self._extender = VisibilityExtender(
+            queue=adapters.queue,
+            queue_attributes=adapters.queue_attributes,
+            in_flight=self._in_flight,
+            gap_s=settings.sync_gap_seconds,
+            runtime=runtime,
+        )
         self._make_outbox_parts(adapters)
         self._make_sweeps(adapters)
         self._make_consumer(adapters)
@@ -111,13 +131,22 @@ class Pipeline:
             schedule=RelaySchedule(interval_s=settings.relay_interval_seconds, age_s=settings.relay_age_seconds),
             runtime=self._runtime,
         )
+        self._heartbeat = Heartbeat(
+            fleet=adapters.fleet,
+            topics=adapters.topics,
+            arn=settings.sns_conversation_topic_arn,
+            ids=adapters.ids,
+            interval_s=settings.heartbeat_seconds,
+            runtime=self._runtime,
+        )
 
     def _make_sweeps(self, adapters: Adapters) -> None:
         self._gap_poll = GapPoll(
             states=adapters.sync_states,
             closer=self._handler,
             announcer=self._publisher,
-            lateness=self._lateness,
+            watermark=self._watermark,
+            queue_clock=self._watermark,
             gap_s=self._settings.sync_gap_seconds,
             runtime=self._runtime,
         )
@@ -140,9 +169,9 @@ class Pipeline:
             fifo=adapters.queue_attributes.fifo,
             policy=settings.sync_policy.applied,
             failed=self._failed,
+            in_flight=self._in_flight,
             settler=self._settler,
             announcer=self._publisher,
-            lateness=self._lateness,
             store_pause=self._backoff(settings.store_retry_first_seconds, settings.store_retry_max_seconds),
             runtime=self._runtime,
         )
@@ -152,7 +181,7 @@ class Pipeline:
             in_flight=self._in_flight,
             lanes=self._lanes,
             limits=Limits(bytes_max=settings.event_bytes_max, depth_max=settings.event_depth_max),
-            lateness=self._lateness,
+            watermark=self._watermark,
             pause=self._call_pause,
             runtime=self._runtime,
         )
@@ -162,8 +191,9 @@ class Pipeline:
         return JitteredBackoff(first_s=first_s, max_s=max_s, chance=self._runtime.chance)
 
     def _failed(self, event: Event, error: Exception) -> HandledEvent:
-        now = self._runtime.clock.now()
-        planning = PlanningContext(now=now, queue_now=now, ids=self._ids, options=self._options)
+        planning = PlanningContext(
+            now=self._runtime.clock.now(), queue_now=self._watermark.now(), ids=self._ids, options=self._options
+        )
         return failed_ending(event, ReasonCode.UNEXPECTED, type(error).__qualname__, planning=planning)
 
     async def run(self, stopping: ShutdownSignal) -> None:
@@ -196,7 +226,10 @@ class Pipeline:
         yield "relay", self._relay.run
         yield "state expiry", self._state_expiry.run
         if self._options.policy is PolicyInUse.CAUSAL:
+            yield "watermark", self._watermark.run
             yield "gap poll", self._gap_poll.run
+            if self._settings.heartbeat_seconds:
+                yield "heartbeat", self._heartbeat.run
 
     async def _finish(self, receivers: "asyncio.Task[None]", lanes: "asyncio.Task[None]") -> None:
         """Steps 1 to 3 of the shutdown, which this file's head describes."""

@@ -11,9 +11,10 @@ the worker.
 | `Announcer` | `outbox/publisher.py` | – |
 | `Watermark` | `consumer/watermark.py` | – |
 
-The ports of the use case (`Store`, `Clock`, `QueueClock`, `Ids`, `Chance`) are in handlers/ports.py. An `…Away` error means that the
-service cannot be used now: wait and call again. Every call of `Outbox`, `SyncStatesByAge` and `Fleet` may be repeated. A
-batch call to SQS or SNS does not raise for a single bad entry: it returns one result per entry, in the order of the entries.
+The ports of the use case (`Store`, `Clock`, `QueueClock`, `Ids`, `Chance`) are in handlers/ports.py. An `…Away` error
+means that the service cannot be used now: wait and call again. Every call of `Outbox`, `SyncStatesByAge` and `Fleet`
+may be repeated. A batch call to SQS or SNS does not raise for a single bad entry: it returns one result per entry, in
+the order of the entries.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -9,6 +9,7 @@ import gc
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from datetime import datetime
 from typing import Final, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
@@ -19,6 +20,7 @@ from worker.aws.sns import SnsTopics, check_topic
 from worker.aws.sqs import SqsQueue, read_queue_attributes
 from worker.clients import Clients, opened_clients
 from worker.errors import SERVICE_AWAY, Misconfigured, SetupError, WorkerFailed, first_line
+from worker.mongo.fleet import MongoFleet
 from worker.mongo.outbox import MongoOutbox
 from worker.mongo.store import MongoStore
 from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
@@ -115,17 +117,26 @@ class _WorkerProcess:
             deadline_s=settings.store_deadline_seconds,
             observer=StoreMetrics(telemetry.metrics),
         )
-        attributes = await self._unless_stopped(self._wait_for_services(clients, store))
-        if attributes is None:
+        fleet = MongoFleet(clients.mongo, settings.mongodb_database, deadline_s=settings.store_deadline_seconds)
+        found = await self._unless_stopped(self._wait_for_services(clients, store, fleet))
+        if found is None:
             return
+        attributes, deployed_at = found
         runtime = RuntimeContext.create(clock=self._clock, chance=random, telemetry=telemetry, health=self._health)
-        adapters = self._adapters(clients, store, attributes)
+        adapters = self._adapters(clients, store, attributes, fleet, deployed_at)
         pipeline = Pipeline(settings=settings, adapters=adapters, runtime=runtime)
         _tune_garbage_collection()
         self._log.info("worker started", policy=settings.sync_policy.value, fifo=attributes.fifo, lanes=settings.lanes)
         await pipeline.run(self._stopping)
 
-    def _adapters(self, clients: Clients, store: MongoStore, attributes: QueueAttributes) -> Adapters:
+    def _adapters(
+        self,
+        clients: Clients,
+        store: MongoStore,
+        attributes: QueueAttributes,
+        fleet: MongoFleet,
+        deployed_at: datetime,
+    ) -> Adapters:
         database, deadline_s = self._settings.mongodb_database, self._settings.store_deadline_seconds
         return Adapters(
             queue=SqsQueue(
@@ -141,17 +152,23 @@ class _WorkerProcess:
             store=store,
             outbox=MongoOutbox(clients.mongo, database, deadline_s=deadline_s),
             sync_states=MongoSyncStatesByAge(clients.mongo, database, deadline_s=deadline_s),
+            fleet=fleet,
+            deployed_at=deployed_at,
             ids=ObjectIds(),
         )
 
-    async def _wait_for_services(self, clients: Clients, store: MongoStore) -> QueueAttributes:
-        """Wait until SQS and MongoDB answer, check their set-up, and log warnings for the operator. Raises
-        SetupError."""
+    async def _wait_for_services(
+        self, clients: Clients, store: MongoStore, fleet: MongoFleet
+    ) -> tuple[QueueAttributes, datetime]:
+        """Wait until SQS and MongoDB answer, check their set-up, and log warnings for the operator. Raises SetupError.
 
-        async def prepare_store() -> int | None:
+        Returns the queue's attributes, and when the first worker of this deployment started.
+        """
+
+        async def prepare_store() -> tuple[int | None, datetime]:
             lifetime_s = await store.check_server()
             await store.ensure_indexes()
-            return lifetime_s
+            return lifetime_s, await fleet.started_at()
 
         async def read_attributes() -> QueueAttributes:
             return await read_queue_attributes(clients.aws.sqs, self._settings.sqs_queue_url)
@@ -162,8 +179,9 @@ class _WorkerProcess:
         attributes = reading.result()
         self._check_gap(attributes)
         # After the queue, not beside it: the MongoDB driver leaks a socket if it is cancelled while it connects.
-        self._log_warnings(attributes, await self._call_until_available("store", prepare_store))
-        return attributes
+        lifetime_s, deployed_at = await self._call_until_available("store", prepare_store)
+        self._log_warnings(attributes, lifetime_s)
+        return attributes, deployed_at
 
     def _check_gap(self, attributes: QueueAttributes) -> None:
         settings = self._settings

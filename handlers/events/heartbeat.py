@@ -1,7 +1,7 @@
 """The heartbeat: an event that shows only that SNS delivers (docs/events.md, *The heartbeat*).
 
-A worker publishes it, so that a quiet system can be told from one whose events SNS holds. It is an unsupported event: every
-worker acknowledges it and does nothing else.
+A worker publishes it, so that a quiet system can be told from one whose events SNS holds. It is an unsupported event:
+every worker acknowledges it and does nothing else.
 """
 
 from datetime import datetime

@@ -44,6 +44,10 @@ class FakeClock:
         """Set the wall clock forward or back; the monotonic clock does not move."""
         self._put_off += timedelta(seconds=seconds)
 
+    def stop(self, seconds: float) -> None:
+        """The process is stopped for `seconds`: both clocks go on, and no sleeper is woken meanwhile."""
+        self._now += timedelta(seconds=seconds)
+
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         woken = asyncio.Event()
@@ -55,7 +59,8 @@ class FakeClock:
         await run_ready_tasks()
         end = self._now + timedelta(seconds=seconds)
         while self._sleepers and self._sleepers[0][0] <= end:
-            self._now, _, woken = heapq.heappop(self._sleepers)
+            wakes_at, _, woken = heapq.heappop(self._sleepers)
+            self._now = max(self._now, wakes_at)
             woken.set()
             await run_ready_tasks()
         self._now = end

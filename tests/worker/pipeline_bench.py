@@ -16,6 +16,7 @@ from worker.runtime.clock import ObjectIds
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings import Settings
 from worker.store.memory import MemoryStore
+from worker.store.memory_fleet import MemoryFleet
 from worker.telemetry.health import Health
 
 
@@ -55,13 +56,18 @@ async def running_pipeline(
     away: bool = False,
     policy: PolicyInUse = PolicyInUse.CAUSAL,
     store: InterruptibleStore | None = None,
+    subscribed: bool = False,
 ) -> AsyncIterator[RunningPipeline]:
-    """A running pipeline with these messages in its queue; it is cancelled at the end of the context."""
+    """A running pipeline with these messages in its queue; it is cancelled at the end of the context.
+
+    `subscribed`: the queue receives what the pipeline publishes.
+    """
     clock, recorder, topics = FakeClock(), TelemetryRecorder(), StandInTopics()
     store = store or InterruptibleStore()
     store.away = away
     queue = queue or StandInQueue(clock)
     queue.clock = clock
+    topics.queue = queue if subscribed else None
     for one in bodies:
         queue.send(one)
     settings = Settings(
@@ -81,6 +87,8 @@ async def running_pipeline(
         store=store,
         outbox=store,
         sync_states=store,
+        fleet=MemoryFleet(clock),
+        deployed_at=None,
         ids=ObjectIds(),
     )
     runtime = runtime_of(clock, recorder)

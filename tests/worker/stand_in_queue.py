@@ -1,8 +1,10 @@
 """A stand-in for SQS in memory, with failures that a test sets."""
 
+import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -14,6 +16,7 @@ from worker.ports import (
     EntryResults,
     Message,
     QueueAttributes,
+    ReceiveResponse,
     RefusedEntry,
     VisibilityChange,
 )
@@ -28,6 +31,7 @@ class _Stored:
     body: str
     attributes: dict[str, dict[str, Any]]
     group: str | None
+    sent_at: datetime
     visible_at: float
     """Monotonic clock, seconds."""
     receives: int = 0
@@ -51,17 +55,38 @@ class StandInQueue:
     dead: list[DeadLetter] = field(default_factory=list)
     calls: list[tuple[str, int]] = field(default_factory=list)
     hidden: list[VisibilityChange] = field(default_factory=list)
+    ahead: timedelta = timedelta()
     refusals: dict[str, deque[RefusedEntry | QueueAway | None]] = field(default_factory=dict)
     _stored: list[_Stored] = field(default_factory=list)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _numbers: Any = field(default_factory=lambda: count(1))
 
-    def send(self, body: str, *, group: str | None = None, attributes: dict[str, dict[str, Any]] | None = None) -> str:
+    @property
+    def now(self) -> datetime:
+        """The queue's clock: that of the worker, corrected by `ahead`."""
+        return self.clock.now() + self.ahead
+
+    def send(
+        self,
+        body: str,
+        *,
+        group: str | None = None,
+        attributes: dict[str, dict[str, Any]] | None = None,
+        ago: timedelta = timedelta(),
+    ) -> str:
+        """Store a message that was sent so long ago."""
         message_id = f"m{next(self._numbers)}"
         self._stored.append(
             _Stored(
-                id=message_id, body=body, attributes=attributes or {}, group=group, visible_at=self.clock.monotonic()
+                id=message_id,
+                body=body,
+                attributes=attributes or {},
+                group=group,
+                sent_at=self.now - ago,
+                visible_at=self.clock.monotonic(),
             )
         )
+        self._note_change()
         return message_id
 
     def refuse(self, action: str, *answers: RefusedEntry | QueueAway | None) -> None:
@@ -76,14 +101,30 @@ class StandInQueue:
         stored = next(one for one in self._stored if one.id == message_id)
         return max(stored.visible_at - self.clock.monotonic(), 0)
 
-    async def receive(self, *, wait_s: int) -> Sequence[Message]:
+    async def receive(self, *, wait_s: int) -> ReceiveResponse:
         self._check("receive", 1)
+        ends_at = self.clock.monotonic() + wait_s
+        while not self._ready and self.clock.monotonic() < ends_at:
+            await self._wait_for_message(ends_at)
+        messages = [self._deliver(stored) for stored in self._ready[:SQS_ENTRIES_MAX]]
+        return ReceiveResponse(messages=messages, date=self.now.replace(microsecond=0))
+
+    @property
+    def _ready(self) -> list[_Stored]:
         now = self.clock.monotonic()
         locked = {stored.group for stored in self._stored if stored.group and stored.visible_at > now}
-        ready = [stored for stored in self._stored if stored.visible_at <= now and stored.group not in locked]
-        if not ready and wait_s:
-            await self.clock.sleep(wait_s)
-        return [self._deliver(stored) for stored in ready[:SQS_ENTRIES_MAX]]
+        return [stored for stored in self._stored if stored.visible_at <= now and stored.group not in locked]
+
+    async def _wait_for_message(self, ends_at: float) -> None:
+        """Wait until a message is sent or becomes visible, but not longer than until `ends_at`."""
+        now = self.clock.monotonic()
+        wakes_at = min([ends_at, *(stored.visible_at for stored in self._stored if stored.visible_at > now)])
+        waits = [asyncio.ensure_future(self._changed.wait()), asyncio.ensure_future(self.clock.sleep(wakes_at - now))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     def _deliver(self, stored: _Stored) -> Message:
         stored.receives += 1
@@ -95,6 +136,7 @@ class StandInQueue:
             body=stored.body,
             attributes=stored.attributes,
             receive_count=stored.receives,
+            sent_at=stored.sent_at,
             received_at=self.clock.now(),
             group=stored.group,
         )
@@ -105,6 +147,7 @@ class StandInQueue:
             if answers[place] is None:
                 answers[place] = None if self._find(receipt) else NEVER
                 self._stored = [stored for stored in self._stored if stored.receipt != receipt]
+                self._note_change()
         return answers
 
     async def change_visibility_batch(self, changes: Sequence[VisibilityChange]) -> EntryResults:
@@ -113,6 +156,7 @@ class StandInQueue:
             stored = self._find(hide.receipt)
             if answers[place] is None and stored is not None:
                 stored.visible_at = self.clock.monotonic() + hide.timeout_s
+                self._note_change()
                 self.hidden.append(hide)
             elif answers[place] is None:
                 answers[place] = NEVER
@@ -122,6 +166,10 @@ class StandInQueue:
         answers = self._check("dead_letter", len(letters))
         self.dead.extend(letter for letter, answer in zip(letters, answers, strict=True) if answer is None)
         return answers
+
+    def _note_change(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _find(self, receipt: str) -> _Stored | None:
         return next((stored for stored in self._stored if stored.receipt == receipt), None)

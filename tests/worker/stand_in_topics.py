@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from tests.worker.stand_in_queue import StandInQueue
 from worker.errors import TopicsAway
 from worker.outbox.topic_message import SNS_BYTES_MAX, SNS_ENTRIES_MAX
 from worker.ports import RefusedEntry, TopicMessage, is_fifo
@@ -11,16 +12,19 @@ from worker.ports import RefusedEntry, TopicMessage, is_fifo
 class StandInTopics:
     """`Topics` in memory that check the limits of SNS; a FIFO topic takes each message id once.
 
-    `answers` are the refusals of a message id, in order. `away` fails every call, `refusing` the calls to these ARNs.
-    While `gate` is not set, a call waits for it.
+    `answers` are the refusals of a message id, in order, and `refuse_next` that of the next message. `away` fails every
+    call, `refusing` the calls to these ARNs. While `gate` is not set, a call waits for it. `queue` is subscribed to
+    every topic, with raw delivery.
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, list[TopicMessage]]] = []
         self.answers: dict[str, list[RefusedEntry]] = {}
+        self.refuse_next: RefusedEntry | None = None
         self.away = False
         self.refusing: set[str] = set()
         self.gate: asyncio.Event | None = None
+        self.queue: StandInQueue | None = None
 
     async def publish(self, arn: str, messages: Sequence[TopicMessage]) -> Sequence[RefusedEntry | None]:
         if self.gate is not None:
@@ -30,7 +34,14 @@ class StandInTopics:
         assert len(messages) <= SNS_ENTRIES_MAX
         assert sum(message.size_bytes for message in messages) <= SNS_BYTES_MAX
         known = set(self.published) if is_fifo(arn) else set()
-        self.calls.append((arn, [one for one in messages if one.id not in known]))
+        taken = [one for one in messages if one.id not in known]
+        self.calls.append((arn, taken))
+        if self.queue is not None:
+            for one in taken:
+                self.queue.send(one.text, group=one.group if is_fifo(arn) else None)
+        if self.refuse_next is not None:
+            self.answers.setdefault(messages[0].id, []).append(self.refuse_next)
+            self.refuse_next = None
         return [self.answers[one.id].pop(0) if self.answers.get(one.id) else None for one in messages]
 
     @property

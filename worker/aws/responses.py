@@ -12,7 +12,9 @@ from typing import Any, Final
 from aiobotocore.parsers import AioResponseParserFactory
 from botocore.parsers import ResponseParserError
 
-_READING_ERRORS: Final = (AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_READING_ERRORS: Final = (
+    AssertionError, AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
 
 
 @contextmanager

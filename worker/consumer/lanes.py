@@ -20,7 +20,6 @@ from handlers.outcome import Done, MessageOutcome, Poison, Retry
 from handlers.planning.event_batch import EventBatch
 from worker.consumer.contention import Contention, split_finished
 from worker.consumer.lane_context import LaneContext, LaneEntry
-from worker.consumer.queue_lateness import lateness
 from worker.consumer.settlement import ReturnReason, Settlement
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected, log_unexpected
 from worker.telemetry.audit_log import log_handled, log_unsupported

@@ -55,7 +55,7 @@ class VisibilityExtender:
             await self.extend_due()
 
     async def hand_back_long_hidden(self) -> None:
-        """While the store is away, make the messages visible that would be hidden for too long before the next round."""
+        """While the store is away, hand back each message that would be hidden for too long before the next round."""
         if self._store.has_worked_for(self._hidden_s_max):
             self._handed_back.clear()
         if not self._store.is_away or self._in_flight.is_receiving:
@@ -70,9 +70,7 @@ class VisibilityExtender:
         kept_groups = {message.group for message in due if not self._may_go_back(message)}
         fifo = self._queue_attributes.fifo
         return [
-            message
-            for message in due
-            if self._may_go_back(message) and not (fifo and message.group in kept_groups)
+            message for message in due if self._may_go_back(message) and not (fifo and message.group in kept_groups)
         ]
 
     def _may_go_back(self, message: Message) -> bool:

@@ -10,14 +10,17 @@ too late loses an update. Every doubt is therefore decided for an earlier waterm
   in flight within the last minute. A message received more than three times is not counted: it comes back because it
   fails, not because the queue is late.
 
-| there is none | while |
-|---|---|
-| `QUEUE_AWAY` | receive calls fail, or do not return |
-| `RECEIVING_PAUSED` | no receive call is under way for more than ten seconds |
-| `BACKLOG_UNKNOWN` | since the start, or since such a pause, neither a long poll has come back empty nor a minute of responses has passed: the lag may be that of messages not seen yet |
-| `SILENCE` | no message has come for the first time for a minute, or this ended less than a minute ago: SNS may hold all of them |
+There is no watermark
 
-Sources: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+- while receive calls fail or do not return (`QUEUE_AWAY`);
+- while no receive call has been under way for ten seconds (`RECEIVING_PAUSED`): the store or the queue is away, too
+  many messages are in flight, or the process slept;
+- after the start and after such a pause, until a long poll comes back empty or responses have come for a minute
+  (`BACKLOG_UNKNOWN`): the messages that lie in the queue for longest may not have been seen yet;
+- while no message has come for the first time for a minute, and for a minute after that ends (`SILENCE`): SNS may hold
+  all of them. A process that starts has seen none.
+
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 """
 
 from collections import deque

@@ -52,7 +52,8 @@ class MongoFleet:
                 return await self._upsert(document_id, change)
 
     async def _upsert(self, document_id: str, change: dict[str, Any]) -> dict[str, Any]:
-        changed: dict[str, Any] = await self._documents.find_one_and_update(
+        changed = await self._documents.find_one_and_update(
             {"_id": document_id}, [{"$set": change}], upsert=True, return_document=ReturnDocument.AFTER
         )
+        assert changed is not None, "an upsert returns the document"
         return changed

@@ -1,8 +1,8 @@
 """The heartbeat's publisher: shows the workers of the fleet that SNS delivers, also while nothing else happens.
 
 Without it, a quiet system cannot be told from one whose events SNS holds, and quiet times close no gaps
-(worker/consumer/watermark.py, `SILENCE`). One worker of the fleet publishes, by a lease in the store. A heartbeat is not
-kept: if SNS is away, the next one follows. Two heartbeats at once, of two workers, are harmless.
+(worker/consumer/watermark.py, `SILENCE`). One worker of the fleet publishes, by a lease in the store. A heartbeat is
+not kept: if SNS is away, the next one follows. Two heartbeats at once, of two workers, are harmless.
 """
 
 from typing import Final

@@ -51,8 +51,10 @@ class StoreAvailability:
         return not self._available.is_set()
 
     def has_worked_for(self, seconds: float) -> bool:
-        """Whether no call to the store has failed within the last `seconds`. A store that takes reads and refuses writes
-        is away and back within a second, again and again, and is one outage."""
+        """Whether no call to the store has failed within the last `seconds`.
+
+        A store that takes reads and refuses writes is away and back within a second, again and again: one outage.
+        """
         return self._failed_at is None or self._clock.monotonic() - self._failed_at > seconds
 
     async def wait_until_back(self) -> None:

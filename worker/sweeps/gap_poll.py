@@ -1,16 +1,18 @@
-"""The gap poll: decides a pair whose field has waited too long for an event (docs/rules.md, *Waiting, and the gap
-poll*).
+"""The gap poll: decides a pair whose field waits for an event that will not come any more (docs/rules.md, *Waiting, and
+the gap poll*).
 
 The sync state holds the waiting field, and no message does, so no redelivery brings the pair back to the worker. Each
-worker polls the states a few times a minute, decides the pairs that have waited too long, and measures the others.
+worker polls the states a few times a minute, decides the pairs that wait since before its watermark, and measures the
+others. Times of waiting and the watermark are by SQS's clock.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Protocol
 
 from handlers.outcome import PolledPair
-from worker.ports import Announcer, QueueLateness, SyncStatesByAge
+from handlers.ports import QueueClock
+from worker.ports import Announcer, SyncStatesByAge, Watermark
 from worker.runtime.context import RuntimeContext
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
 from worker.telemetry.audit_log import log_polled
@@ -46,16 +48,18 @@ class GapPoll:
         states: SyncStatesByAge,
         closer: GapCloser,
         announcer: Announcer,
-        lateness: QueueLateness,
+        watermark: Watermark,
+        queue_clock: QueueClock,
         gap_s: float,
         runtime: RuntimeContext,
     ) -> None:
-        """A pair is decided once it has waited for `gap_s` plus the lateness of the queue."""
+        """A pair is decided once the watermark is later than the time since which it waits. `gap_s` is how far the
+        watermark is behind at least."""
         self._states = states
         self._closer = closer
         self._announcer = announcer
-        self._lateness = lateness
-        self._gap = timedelta(seconds=gap_s)
+        self._watermark = watermark
+        self._queue_clock = queue_clock
         self._interval_s = min(gap_s / 4, _INTERVAL_S_MAX)
         self._runtime = runtime
 
@@ -66,23 +70,22 @@ class GapPoll:
     async def round(self) -> None:
         """Measure the waiting pairs and decide those that have waited long enough, each once. Raises StoreAway."""
         await self._measure()
-        lateness = self._lateness.current()
-        if lateness is None:
-            # The queue does not respond. It may hold the missing events.
+        watermark = self._watermark.current()
+        if watermark is None:
+            # The missing events may still come.
             return
-        began_before = self._runtime.clock.now() - self._gap - lateness
         polled: set[str] = set()
         still_waiting = 0
         while True:
             # The store returns the longest-waiting pairs first, so the polled pairs that still wait come first again.
             # The limit leaves room for them, for as many of the last page, and for a page of new pairs.
             limit = still_waiting + 2 * PAGE_SIZE
-            found = await self._states.waiting_since_before(began_before, limit)
+            found = await self._states.waiting_since_before(watermark, limit)
             new = [conversation_id for conversation_id in found if conversation_id not in polled]
             still_waiting = len(found) - len(new)
             page = new[:PAGE_SIZE]
             if page:
-                await self._close(page, began_before)
+                await self._close(page, watermark)
                 polled.update(page)
             if len(new) <= PAGE_SIZE and len(found) < limit:
                 return
@@ -106,6 +109,6 @@ class GapPoll:
     async def _measure(self) -> None:
         backlog = await self._states.waiting_backlog()
         metrics = self._runtime.telemetry.metrics
-        age_s = (self._runtime.clock.now() - backlog.oldest).total_seconds() if backlog.oldest else 0.0
+        age_s = (self._queue_clock.now() - backlog.oldest).total_seconds() if backlog.oldest else 0.0
         metrics.gauge(Metric.WAITING, backlog.count)
         metrics.gauge(Metric.WAITING_OLDEST, max(age_s, 0.0))

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from time import perf_counter
+from time import perf_counter, time
 
 import orjson
 from msgspec import Struct
@@ -49,7 +49,7 @@ class BenchQueue:
                 "ReceiptHandle": f"{number}-{_PADDING}",
                 "MD5OfBody": hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
                 "Body": body,
-                "Attributes": {"ApproximateReceiveCount": "1"},
+                "Attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": str(round(time() * 1_000))},
             }
             self._rendered[number] = orjson.dumps(message)
             self._staged.append(number)

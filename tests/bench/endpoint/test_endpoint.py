@@ -35,9 +35,9 @@ async def test_the_endpoint_serves_the_workers_own_client(
             clock=SystemClock(),
         )
         endpoint.stage("q", [f"body {number}" for number in range(15)])
-        assert await queue.receive(wait_s=0) == []
+        assert (await queue.receive(wait_s=0)).messages == []
         endpoint.release("q")
-        messages = [*await queue.receive(wait_s=20), *await queue.receive(wait_s=20)]
+        messages = [*(await queue.receive(wait_s=20)).messages, *(await queue.receive(wait_s=20)).messages]
         answers = await queue.delete_batch([message.receipt for message in messages[:10]])
         answers = [*answers, *await queue.delete_batch([message.receipt for message in messages[10:]])]
     assert sorted(message.body for message in messages) == sorted(f"body {number}" for number in range(15))

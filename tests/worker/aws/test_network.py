@@ -110,7 +110,7 @@ async def test_configured_certificates_are_trusted(
                 scripted("sqs", [(200, {}, {})], tls=tls) as (endpoint, _),
                 _queue(endpoint.url, transport) as queue,
             ):
-                assert await queue.receive(wait_s=0) == []
+                assert (await queue.receive(wait_s=0)).messages == []
 
 
 @pytest.mark.parametrize("transport", BOTH)
@@ -160,7 +160,7 @@ async def test_https_calls_go_through_the_proxys_tunnel(
     async with HttpProxy() as proxy, scripted("sqs", answers, tls=tls) as (endpoint, _):
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:hunter2@{proxy.address}")
         async with _queue(endpoint.url, transport) as queue:
-            assert await queue.receive(wait_s=0) == []
+            assert (await queue.receive(wait_s=0)).messages == []
             assert await queue.delete_batch(["r"]) == [None]
         # One connection for polls and one for settling.
         first, second = proxy.heads
@@ -179,7 +179,7 @@ async def test_no_proxy_excludes_an_address(
     async with HttpProxy() as proxy, scripted("sqs", [(200, {}, {})], tls=tls) as (endpoint, _):
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
         async with _queue(endpoint.url, transport) as queue:
-            assert await queue.receive(wait_s=0) == []
+            assert (await queue.receive(wait_s=0)).messages == []
         assert proxy.heads == []
 
 
@@ -188,7 +188,7 @@ async def test_http_calls_are_sent_to_the_proxy_itself(transport: Transport, mon
     async with scripted("sqs", [(200, {}, {})]) as (proxy, script):
         monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("http://", "http://me:hunter2@"))
         async with _queue("http://127.0.0.1:9", transport) as queue:
-            assert await queue.receive(wait_s=0) == []
+            assert (await queue.receive(wait_s=0)).messages == []
         (headers,) = script.headers
         assert headers["Host"] == "127.0.0.1:9"
         assert headers["Proxy-Authorization"] == "Basic bWU6aHVudGVyMg=="

@@ -1,6 +1,7 @@
 """One contract for the port `MessageQueue`: SQS' adapter by both transports, and the stand-in of the other tests."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ class Bench(Struct, frozen=True):
     dead: Callable[[], Awaitable[list[tuple[str, dict[str, str], str | None]]]]
 
     async def receive(self) -> Sequence[Message]:
-        return await self.queue.receive(wait_s=0)
+        return (await self.queue.receive(wait_s=0)).messages
 
 
 def _stand_in(*, fifo: bool) -> Bench:
@@ -90,6 +91,29 @@ async def test_a_message_is_received_with_all_its_parts(bench: Bench) -> None:
     assert message.attributes["a"]["StringValue"] == "v"
     assert message.receive_count == 1
     assert message.group is None
+
+
+async def test_a_message_has_the_time_at_which_it_was_sent_and_a_response_the_queues_clock(bench: Bench) -> None:
+    await bench.send("a")
+    response = await bench.queue.receive(wait_s=0)
+    (message,) = response.messages
+    assert response.date is not None
+    # The response's date is cut to the second.
+    assert timedelta(seconds=-1) < response.date - message.sent_at < timedelta(seconds=30)
+    await bench.queue.change_visibility_batch([VisibilityChange(receipt=message.receipt, timeout_s=0)])
+    (again,) = await bench.receive()
+    assert again.sent_at == message.sent_at
+
+
+async def test_an_empty_response_has_the_queues_clock(bench: Bench) -> None:
+    assert (await bench.queue.receive(wait_s=0)).date is not None
+
+
+async def test_a_fifo_message_has_the_time_at_which_it_was_sent(fifo: Bench) -> None:
+    await fifo.send("a", group="g1")
+    response = await fifo.queue.receive(wait_s=0)
+    assert response.date is not None
+    assert timedelta(seconds=-1) < response.date - response.messages[0].sent_at < timedelta(seconds=30)
 
 
 async def test_an_empty_queue_yields_no_message(bench: Bench) -> None:

@@ -16,7 +16,7 @@ from worker.aws.sqs import SqsQueue, read_queue_attributes
 from worker.aws.sqs_http import SqsHttp
 from worker.errors import AwsAway, QueueAway, TopicsAway
 from worker.outbox.topic_message import topic_message
-from worker.ports import AwsEndpoint, DeadLetter, EntryResults, VisibilityChange
+from worker.ports import SENT_LONG_AGO, AwsEndpoint, DeadLetter, EntryResults, VisibilityChange
 from worker.runtime.clock import SystemClock
 
 Transport = Literal["library", "http"]
@@ -37,6 +37,8 @@ NO_MESSAGES = [
     [{**MESSAGE, "Body": {"a": "b"}}],
     [{**MESSAGE, "Attributes": "yes"}],
     [{**MESSAGE, "Attributes": {"ApproximateReceiveCount": "often"}}],
+    [{**MESSAGE, "Attributes": {"SentTimestamp": "now"}}],
+    [{**MESSAGE, "Attributes": {"SentTimestamp": "9" * 30}}],
     [{**MESSAGE, "Attributes": {"MessageGroupId": ["g"]}}],
     [{**MESSAGE, "MessageAttributes": ["a"]}],
     [{**MESSAGE, "MessageAttributes": {"a": "yes"}}],
@@ -93,15 +95,16 @@ async def test_a_malformed_message_is_the_queue_being_away(transport: Transport)
 async def test_an_answer_without_messages_is_an_empty_queue(transport: Transport) -> None:
     bodies = [b"", {}, {"Messages": None}, {"Messages": []}]
     async with _queue(transport, *bodies) as (queue, _):
-        assert [await queue.receive(wait_s=0) for _ in bodies] == [[], [], [], []]
+        assert [(await queue.receive(wait_s=0)).messages for _ in bodies] == [[], [], [], []]
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_message_needs_only_id_receipt_and_body(transport: Transport) -> None:
     async with _queue(transport, {"Messages": [MESSAGE]}) as (queue, _):
-        (message,) = await queue.receive(wait_s=0)
+        (message,) = (await queue.receive(wait_s=0)).messages
         assert (message.id, message.receipt, message.body) == ("m", "r", "b")
         assert (message.attributes, message.receive_count, message.group) == ({}, 1, None)
+        assert message.sent_at == SENT_LONG_AGO
 
 
 def _settling(queue: SqsQueue) -> list[Callable[[], Awaitable[EntryResults]]]:

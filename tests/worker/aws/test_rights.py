@@ -65,7 +65,7 @@ async def _work(aws: Aws, url: str, dead_url: str, topics: tuple[str, ...]) -> s
         assert await check_topic(aws.sns, topic, "SNS_TOPIC_ARN") is None
         assert await SnsTopics(aws.publishing).publish(topic, [topic_message(id="a", group="c", text="{}")]) == [None]
     queue = aws.adapter(url, dead_url)
-    (message, *_) = await queue.receive(wait_s=0)
+    (message, *_) = (await queue.receive(wait_s=0)).messages
     await queue.change_visibility_batch([VisibilityChange(receipt=message.receipt, timeout_s=30)])
     await queue.dead_letter_batch([DeadLetter(body="{}", attributes={})])
     await queue.delete_batch([message.receipt])

@@ -14,13 +14,16 @@ from worker.aws.sqs_http import SqsHttp
 
 async def test_a_request_is_json_under_the_operations_name() -> None:
     async with scripted("sqs", [(200, {}, {})]) as (endpoint, script):
-        assert (
-            await SqsHttp(endpoint).delete_message_batch(QueueUrl="q", Entries=[{"Id": "0", "ReceiptHandle": "r"}])
-            == {}
-        )
+        await SqsHttp(endpoint).delete_message_batch(QueueUrl="q", Entries=[{"Id": "0", "ReceiptHandle": "r"}])
         assert json.loads(script.requests[0]) == {"QueueUrl": "q", "Entries": [{"Id": "0", "ReceiptHandle": "r"}]}
         assert script.headers[0]["x-amz-target"] == "AmazonSQS.DeleteMessageBatch"
         assert script.headers[0]["content-type"] == "application/x-amz-json-1.0"
+
+
+async def test_the_date_of_a_response_is_where_the_library_puts_it() -> None:
+    async with scripted("sqs", [(200, {}, {"Date": "Mon, 06 May 2024 07:08:09 GMT"})]) as (endpoint, _):
+        response = await SqsHttp(endpoint).receive_message(QueueUrl="q")
+        assert response == {"ResponseMetadata": {"HTTPHeaders": {"date": "Mon, 06 May 2024 07:08:09 GMT"}}}
 
 
 async def test_binary_attributes_come_as_bytes() -> None:

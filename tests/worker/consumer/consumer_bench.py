@@ -23,12 +23,12 @@ from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.in_flight import InFlight
 from worker.consumer.lane_context import LaneContext
 from worker.consumer.lanes import Lanes
-from worker.consumer.queue_lateness import QueueLatenessTracker
 from worker.consumer.receivers import ReceiverContext, Receivers
 from worker.consumer.settlement import Settler
+from worker.consumer.watermark import QueueWatermark
 from worker.runtime.backoff import JitteredBackoff
 
-PLANNING = PlanningContext(now=T0, ids=CountedIds(), options=Options(policy=PolicyInUse.LEGACY))
+PLANNING = PlanningContext(now=T0, queue_now=T0, ids=CountedIds(), options=Options(policy=PolicyInUse.LEGACY))
 FOREIGN = json.dumps({"id": "e9", "name": "kustomer.tag.update", "data": {"id": "t", "type": "tag"}})
 
 
@@ -128,7 +128,7 @@ class ConsumerBench:
             pause=pause,
             runtime=runtime,
         )
-        self.lateness = QueueLatenessTracker(clock)
+        self.watermark = QueueWatermark(gap_s=60, in_flight=self.in_flight, runtime=runtime)
         self.lanes = Lanes(
             count=lanes,
             batch_max=batch_max,
@@ -137,9 +137,9 @@ class ConsumerBench:
                 fifo=fifo,
                 policy=Policy.LEGACY,
                 failed=self._failed,
+                in_flight=self.in_flight,
                 settler=self.settler,
                 announcer=self,
-                lateness=self.lateness,
                 store_pause=pause,
                 runtime=runtime,
             ),
@@ -151,7 +151,7 @@ class ConsumerBench:
                 in_flight=self.in_flight,
                 lanes=self.lanes,
                 limits=Limits(),
-                lateness=self.lateness,
+                watermark=self.watermark,
                 pause=pause,
                 runtime=runtime,
             ),

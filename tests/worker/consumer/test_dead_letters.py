@@ -16,7 +16,7 @@ from worker.ports import Message, QueueAttributes, size_bytes
 QUEUE_ATTRIBUTES = QueueAttributes(
     visibility_timeout_s=60, receive_count_max=10, fifo=False, dead_letter_url="dead", dead_letter_bytes_max=262_144
 )
-MESSAGE = Message(id="m1", receipt="r1", body="{nonsense", attributes={}, receive_count=1, received_at=T0)
+MESSAGE = Message(id="m1", receipt="r1", body="{nonsense", attributes={}, receive_count=1, sent_at=T0, received_at=T0)
 POISON = Poison(code=RejectionCode.NOT_JSON, reason="the body is not JSON")
 
 

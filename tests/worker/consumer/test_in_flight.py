@@ -22,7 +22,14 @@ class InFlightBench:
         self.queue = StandInQueue(self.clock)
         self.in_flight = InFlight(count_max=30, visibility_timeout_s=60, clock=self.clock)
         runtime = runtime_of(self.clock, self.recorder)
-        self.extender = VisibilityExtender(queue=self.queue, in_flight=self.in_flight, runtime=runtime)
+        self.store = runtime.store_availability
+        self.extender = VisibilityExtender(
+            queue=self.queue,
+            queue_attributes=self.queue.attributes,
+            in_flight=self.in_flight,
+            gap_s=90,
+            runtime=runtime,
+        )
 
     async def take(self, count: int) -> list[Message]:
         for _ in range(count):
@@ -30,7 +37,7 @@ class InFlightBench:
         received: list[Message] = []
         while len(received) < count:
             await self.in_flight.reserve(10)
-            some = await self.queue.receive(wait_s=0)
+            some = (await self.queue.receive(wait_s=0)).messages
             await self.in_flight.add(some, reserved=10)
             received.extend(some)
         return received

@@ -64,7 +64,7 @@ async def test_malformed_and_unsupported_messages_do_not_wait_for_the_store(benc
 
 async def test_while_the_store_is_away_nothing_is_settled_and_receiving_pauses() -> None:
     bench = ConsumerBench(FakeClock())
-    bench.handler.away = 4
+    bench.handler.away = 10
     bench.queue.send(body("c1"))
     bench.start()
     await run_ready_tasks()

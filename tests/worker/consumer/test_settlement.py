@@ -37,7 +37,7 @@ class SettlementBench:
         for body in bodies:
             self.queue.send(body, group=group)
         received: list[Message] = []
-        while some := await self.queue.receive(wait_s=0):
+        while some := (await self.queue.receive(wait_s=0)).messages:
             await self.in_flight.reserve(10)
             await self.in_flight.add(some, reserved=10)
             received.extend(some)

@@ -1,7 +1,7 @@
 """A bench of the sweeps: a gap poll and its parts, on a store in memory."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from commands.instant import format_instant
@@ -12,7 +12,6 @@ from handlers.ports import Announcement, CommitResult, Plan, PlanRejected, Store
 from tests.handlers.wire_events import changes, conversation, event, read, work_item
 from tests.worker.fake_clock import FakeClock, FixedChance
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
-from worker.consumer.queue_lateness import QueueLatenessTracker
 from worker.ports import WaitingBacklog
 from worker.runtime.clock import ObjectIds
 from worker.store.memory import MemoryStore
@@ -44,7 +43,10 @@ class Store(MemoryStore):
 
 
 class GapPollBench:
-    """A gap poll on a store in memory, with the real batch handler."""
+    """A gap poll on a store in memory, with the real batch handler.
+
+    `watermark` is how far the watermark is behind; None: there is none.
+    """
 
     def __init__(self, clock: FakeClock | None = None) -> None:
         self.clock, self.recorder, self.store = clock or FakeClock(), TelemetryRecorder(), Store()
@@ -57,22 +59,25 @@ class GapPollBench:
         self.told_when_offered: list[int] = []
         self.asked: list[list[str]] = []
         self.faulty: set[str] = set()
-        self.lateness = QueueLatenessTracker(self.clock)
-        self.lateness.note_response()
+        self.watermark: timedelta | None = timedelta(seconds=60)
         self.poll = GapPoll(
             states=self.store,
             closer=self,
             announcer=self,
-            lateness=self.lateness,
+            watermark=self,
+            queue_clock=self.clock,
             gap_s=60,
             runtime=self.runtime,
         )
 
-    async def close_gaps(self, conversation_ids: Sequence[str], late: timedelta) -> list[PolledPair]:
+    def current(self) -> datetime | None:
+        return None if self.watermark is None else self.clock.now() - self.watermark
+
+    async def close_gaps(self, conversation_ids: Sequence[str], watermark: datetime) -> list[PolledPair]:
         self.asked.append(list(conversation_ids))
         if self.faulty & set(conversation_ids):
             raise KeyError("a customer's words")
-        return await self.handler.close_gaps(conversation_ids, late)
+        return await self.handler.close_gaps(conversation_ids, watermark)
 
     def offer(self, announcements: Sequence[Announcement]) -> None:
         self.offered.extend(announcements)
@@ -93,7 +98,7 @@ class GapPollBench:
         assert [end.audit.reasons[0].code for end in ends][-1] == "AWAITING_EARLIER_EVENT"
 
     def waiting(self, *keys: str) -> list[str]:
-        return [key for key in keys if self.store.state(key).waiting_since is not None]
+        return [key for key in keys if self.store.state(key).waiting is not None]
 
     def assigned(self, key: str = "c-1") -> str | None:
         item = self.store.work_item(f"w-{key}")
@@ -103,4 +108,3 @@ class GapPollBench:
 
     async def later(self, seconds: float) -> None:
         await self.clock.advance(seconds)
-        self.lateness.note_response()

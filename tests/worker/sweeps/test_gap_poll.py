@@ -4,9 +4,10 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from commands.instant import format_instant
-from sync.state import SyncState
+from sync.state import SyncState, Waiting
 from tests.worker.fake_clock import T0, run_ready_tasks
 from tests.worker.store.plans import state_plan
 from tests.worker.sweeps.sweeps_bench import GapPollBench
@@ -39,10 +40,10 @@ async def test_an_old_gap_is_closed_logged_and_announced(bench: GapPollBench) ->
     ]
 
 
-async def test_while_the_queue_is_behind_no_pair_is_decided(bench: GapPollBench) -> None:
+async def test_while_the_watermark_is_behind_no_pair_is_decided(bench: GapPollBench) -> None:
     await bench.waits()
     await bench.later(61)
-    bench.lateness.note_lateness(timedelta(seconds=50))
+    bench.watermark = timedelta(seconds=110)
     await bench.poll.round()
     assert (bench.asked, bench.waiting("c-1")) == ([], ["c-1"])
     await bench.later(60)
@@ -50,11 +51,23 @@ async def test_while_the_queue_is_behind_no_pair_is_decided(bench: GapPollBench)
     assert bench.waiting("c-1") == []
 
 
-async def test_while_the_queue_is_silent_no_pair_is_decided(bench: GapPollBench) -> None:
+async def test_a_pair_that_waits_since_exactly_the_watermark_waits_on(bench: GapPollBench) -> None:
     await bench.waits()
-    await bench.clock.advance(600)
+    await bench.later(60)
+    await bench.poll.round()
+    assert bench.waiting("c-1") == ["c-1"]
+    await bench.later(0.001)
+    await bench.poll.round()
+    assert bench.waiting("c-1") == []
+
+
+async def test_without_a_watermark_no_pair_is_decided_and_all_are_measured(bench: GapPollBench) -> None:
+    await bench.waits()
+    bench.watermark = None
+    await bench.later(600)
     await bench.poll.round()
     assert (bench.asked, bench.waiting("c-1")) == ([], ["c-1"])
+    assert bench.recorder.gauges == {Metric.WAITING.value: 1, Metric.WAITING_OLDEST.value: 600}
 
 
 async def test_a_young_gap_waits_on_and_is_measured(bench: GapPollBench) -> None:
@@ -71,9 +84,7 @@ async def test_without_waiting_pairs_the_gauges_are_zero(bench: GapPollBench) ->
     assert bench.offered == []
 
 
-async def test_a_pair_that_is_written_all_the_time_waits_on_and_is_polled_once_a_round(
-    bench: GapPollBench,
-) -> None:
+async def test_a_pair_that_is_written_all_the_time_waits_no_longer_than_a_quiet_one(bench: GapPollBench) -> None:
     await bench.waits()
     await bench.later(61)
     item = bench.store.work_item("w-c-1")
@@ -81,10 +92,7 @@ async def test_a_pair_that_is_written_all_the_time_waits_on_and_is_polled_once_a
     young = {**item["attributes"], "updatedAt": format_instant(bench.clock.now())}
     bench.store.put_work_item({**item, "attributes": young})
     await bench.poll.round()
-    assert (bench.asked, bench.waiting("c-1"), bench.audits) == ([["c-1"]], ["c-1"], [])
-    await bench.later(61)
-    await bench.poll.round()
-    assert bench.assigned() == "u-1"
+    assert (bench.asked, bench.waiting("c-1"), bench.assigned()) == ([["c-1"]], [], "u-1")
 
 
 async def test_many_gaps_are_closed_in_pages(bench: GapPollBench) -> None:
@@ -104,7 +112,8 @@ async def test_pairs_that_still_wait_hide_no_other_pair_and_are_polled_once_a_ro
     stuck = [f"s-{number:03}" for number in range(3 * PAGE_SIZE + 7)]
     for key in stuck:
         bench.store.put_conversation({"_id": key, "rev": "seven"})
-    waits = SyncState(version=1, waiting_since=T0 - timedelta(minutes=1))
+    waiting = Waiting(since=T0 - timedelta(minutes=1), conversation_rev=2, work_item_rev=2)
+    waits = SyncState(version=1, waiting=waiting)
     await bench.store.commit([state_plan(key, state=waits) for key in stuck])
     await bench.waits()
     await bench.later(61)
@@ -124,9 +133,8 @@ async def test_a_pair_that_meets_another_writer_is_left_to_the_next_round(bench:
 
     def another_writes() -> None:
         bench.store.before_commit = lambda: None
-        item = bench.store.work_item("w-c-1")
-        assert item is not None
-        bench.store.put_work_item({**item, "rev": 3})
+        state = bench.store.state("c-1")
+        bench.store.put_state("c-1", replace(state, version=state.version + 1))
 
     bench.store.before_commit = another_writes
     await bench.poll.round()

@@ -1,0 +1,94 @@
+"""The contract of the port `Fleet` (worker/ports.py): one suite for both stores."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from msgspec import Struct
+
+from tests.worker.fake_clock import FakeClock
+from tests.worker.store.store_bench import DEADLINE_S, Bench, MongoBench
+from worker.mongo.fleet import MongoFleet
+from worker.ports import Fleet
+from worker.store.documents import Collection
+from worker.store.memory_fleet import MemoryFleet
+
+
+class FleetBench(Struct, frozen=True):
+    """Two workers' access to one fleet, `pass_time`, which lets so many seconds pass for it, and its clock."""
+
+    first: Fleet
+    second: Fleet
+    pass_time: Callable[[float], Awaitable[None]]
+    now: Callable[[], datetime]
+
+
+@pytest.fixture
+def fleet(bench: Bench) -> FleetBench:
+    if not isinstance(bench, MongoBench):
+        clock = FakeClock()
+        memory = MemoryFleet(clock)
+        return FleetBench(memory, memory, clock.advance, clock.now)
+    documents = bench.database[Collection.FLEET]
+
+    async def pass_time(seconds: float) -> None:
+        """The server's clock cannot be set, so all stored times go back instead."""
+        async for document in documents.find({"until": {"$type": "date"}}):
+            until = document["until"] - timedelta(seconds=seconds)
+            await documents.update_one({"_id": document["_id"]}, {"$set": {"until": until}})
+
+    name = bench.database.name
+    return FleetBench(
+        MongoFleet(bench.client, name, deadline_s=DEADLINE_S),
+        MongoFleet(bench.client, name, deadline_s=DEADLINE_S),
+        pass_time,
+        lambda: datetime.now(UTC),
+    )
+
+
+async def test_one_holder_has_the_lease_until_it_expires(fleet: FleetBench) -> None:
+    assert await fleet.first.acquire_lease("beat", "a", 20)
+    assert not await fleet.second.acquire_lease("beat", "b", 20)
+    await fleet.pass_time(19)
+    assert not await fleet.second.acquire_lease("beat", "b", 20)
+    await fleet.pass_time(2)
+    assert await fleet.second.acquire_lease("beat", "b", 20)
+    assert not await fleet.first.acquire_lease("beat", "a", 20)
+
+
+async def test_the_holder_prolongs_its_lease_and_a_refused_worker_does_not(fleet: FleetBench) -> None:
+    assert await fleet.first.acquire_lease("beat", "a", 20)
+    await fleet.pass_time(15)
+    assert await fleet.first.acquire_lease("beat", "a", 20)
+    await fleet.pass_time(15)
+    assert not await fleet.second.acquire_lease("beat", "b", 20)
+    await fleet.pass_time(6)
+    assert await fleet.second.acquire_lease("beat", "b", 20)
+
+
+async def test_leases_of_different_names_and_odd_holders_do_not_mix(fleet: FleetBench) -> None:
+    assert await fleet.first.acquire_lease("beat", "$holder", 20)
+    assert await fleet.second.acquire_lease("other", "b", 20)
+    assert not await fleet.second.acquire_lease("beat", "b", 20)
+    assert await fleet.first.acquire_lease("beat", "$holder", 20)
+
+
+async def test_of_many_workers_that_ask_at_once_one_has_the_lease(fleet: FleetBench) -> None:
+    asked = [fleet.first.acquire_lease("beat", f"a{number}", 20) for number in range(5)]
+    asked += [fleet.second.acquire_lease("beat", f"b{number}", 20) for number in range(5)]
+    assert sum(await asyncio.gather(*asked)) == 1
+
+
+async def test_any_number_of_workers_that_start_together_agree_on_the_start(fleet: FleetBench) -> None:
+    before = fleet.now() - timedelta(minutes=1)
+    times = await asyncio.gather(*(each.started_at() for each in (fleet.first, fleet.second) * 5))
+    assert len(set(times)) == 1
+    assert before < times[0] < fleet.now() + timedelta(minutes=1)
+    assert times[0].tzinfo is not None
+
+
+async def test_the_start_stays_whoever_asks_later(fleet: FleetBench) -> None:
+    started_at = await fleet.first.started_at()
+    await fleet.pass_time(3_600)
+    assert await fleet.second.started_at() == started_at
