@@ -27,7 +27,8 @@ from commands.session import Session, SessionEntry, apply_moves
 from commands.update import parse_update
 from handlers.documents.document import changes_between
 from handlers.documents.document_mapping import updated_work_item_document, work_item_of
-from handlers.dry_run.flat_form import QuestionPart, flat_work_item, work_item_document
+from handlers.dry_run.flat_form import flat_work_item, work_item_document
+from handlers.dry_run.question_part import QuestionPart
 from handlers.events.schema import Id, Instant, WholeNumber
 from handlers.ports import Document
 
@@ -65,8 +66,8 @@ class _CommandQuestion(QuestionPart):
 
 
 def answer_command(asked: object, now: datetime) -> dict[str, Any]:
-    """The result of a command question, as JSON. Raises pydantic's ValidationError, or InvalidFields for W."""
-    question = _CommandQuestion.model_validate(asked)
+    """The result of a command question, as JSON. Raises InvalidFields with every fault."""
+    question = _CommandQuestion.read(asked)
     before = work_item_document(question.workItem, at="workItem")
     item = work_item_of(before)
     sessions = {session.id: _session(session) for session in question.sessions}

@@ -4,27 +4,19 @@
     W = {"id", "rev", "status", "assignedTo": null|id, "queue": null|{"id", "rule"}, "paused", "resource": {"id"}, …}
 
 A relationship is a plain id (`assignedTo`, `session`, `routedTo`, …), apart from `queue` and `resource`. Every other
-field is an attribute under its own name. Source: docs/decide.md.
+field is an attribute under its own name. An unknown name is a fault. Source: docs/decide.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
-
-from pydantic import BaseModel, ConfigDict
 
 from handlers.documents.document import document_from_snapshot
 from handlers.documents.document_mapping import conversation_of
 from handlers.documents.relationships import related_id, relationship
-from handlers.events.schema import WorkItemAttributes
-from handlers.events.validation import InvalidFields, validate_conversation, validate_work_item
+from handlers.dry_run.question_part import unknown_name
+from handlers.events.schema import ConversationAttributes, HandleTime, LastRevision, StatusTime, WorkItemAttributes
+from handlers.events.validation import FieldPath, InvalidFields, validate_conversation, validate_work_item
 from handlers.ports import Document
-
-
-class QuestionPart(BaseModel):
-    """A part of a question. Its types are strict, and an unknown name is a fault."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
 
 _RELATIONSHIP_NAMES: Final = {
     "assignedTo": "assignedTo",
@@ -35,6 +27,23 @@ _RELATIONSHIP_NAMES: Final = {
 }
 """The relationship's name of each flat name that holds a plain id."""
 _ALWAYS_SHOWN: Final = ("assignedTo", "queue", "paused")
+_UNREAD_NAMES: Final = ("channel", "createdAt", "modifiedAt", "resourceDirection")
+"""The attributes of captured work-items that no rule and no command reads."""
+_WORK_ITEM_NAMES: Final = (
+    *("id", "queue", "resource", "rev", "status", "paused"),
+    *_RELATIONSHIP_NAMES,
+    *WorkItemAttributes.__annotations__,
+    *_UNREAD_NAMES,
+)
+_CONVERSATION_NAMES: Final = ("id", "queue", *ConversationAttributes.__annotations__)
+_QUEUE_AND_RULE_NAMES: Final = ("id", "rule")
+_NESTED_NAMES: Final[Mapping[str, Collection[str]]] = {
+    "resource": ("id",),
+    "lastRevision": LastRevision.__annotations__,
+    "ivr": StatusTime.__annotations__,
+    "wrapUp": StatusTime.__annotations__,
+    "handle": HandleTime.__annotations__,
+}
 
 
 def conversation_document(flat: Mapping[str, Any], *, at: str = "conversation") -> Document:
@@ -47,11 +56,8 @@ def conversation_document(flat: Mapping[str, Any], *, at: str = "conversation") 
         "attributes": attributes,
         "relationships": {"queue": _relationship("queue", _queue_id(flat.get("queue")))},
     }
-    try:
-        checked = validate_conversation(snapshot)
-    except InvalidFields as error:
-        raise error.below(at) from error
-    return document_from_snapshot(snapshot, org=None, rev=checked["attributes"]["rev"])
+    _check(flat, snapshot, _CONVERSATION_NAMES, {"queue": ("id",)}, at=at)
+    return document_from_snapshot(snapshot, org=None, rev=attributes["rev"])
 
 
 def work_item_document(flat: Mapping[str, Any], *, at: str = "workItem") -> Document:
@@ -76,11 +82,37 @@ def work_item_document(flat: Mapping[str, Any], *, at: str = "workItem") -> Docu
             "resource": {"data": {"type": "conversation", "id": resource_id or "conversation"}},
         },
     }
+    _check(flat, snapshot, _WORK_ITEM_NAMES, {"queue": _QUEUE_AND_RULE_NAMES, **_NESTED_NAMES}, at=at)
+    return document_from_snapshot(snapshot, org=None, rev=attributes["rev"])
+
+
+def _check(
+    flat: Mapping[str, Any],
+    snapshot: Mapping[str, Any],
+    names: Collection[str],
+    nested: Mapping[str, Collection[str]],
+    *,
+    at: str,
+) -> None:
+    """Raises InvalidFields with every fault: unknown names of the flat form, wrong values of its snapshot."""
+    faults = _unknown_names((at,), flat, names)
+    for name, known in nested.items():
+        faults += _unknown_names((at, name), flat.get(name), known)
     try:
-        checked = validate_work_item(snapshot)
+        if snapshot["type"] == "conversation":
+            validate_conversation(snapshot)
+        else:
+            validate_work_item(snapshot)
     except InvalidFields as error:
-        raise error.below(at) from error
-    return document_from_snapshot(snapshot, org=None, rev=checked["attributes"]["rev"])
+        faults += error.below(at).faults
+    if faults:
+        raise InvalidFields(faults)
+
+
+def _unknown_names(at: FieldPath, given: object, known: Collection[str]) -> list[tuple[FieldPath, str]]:
+    if not isinstance(given, Mapping):
+        return []
+    return [((*at, name), unknown_name(name, known)) for name in given if name not in known]
 
 
 def flat_work_item(document: Document, asked: Mapping[str, Any]) -> dict[str, Any]:

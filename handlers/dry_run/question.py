@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from handlers.documents.json_values import unstorable
 from handlers.dry_run.command_question import answer_command
 from handlers.dry_run.sync_question import answer_sync
-from handlers.events.validation import InvalidFields, invalid_fields, question_faults
+from handlers.events.validation import InvalidFields, question_faults
 
 
 class BadQuestion(Exception):
@@ -34,8 +32,6 @@ def answer(question: object, *, now: datetime) -> dict[str, Any]:
                 return answer_command(question, now)
             case kind:
                 raise BadQuestion(f"kind is {_kind_fault(kind)}: set it to 'sync' or 'command'")
-    except ValidationError as error:
-        raise BadQuestion(question_faults(invalid_fields(error))) from error
     except InvalidFields as error:
         raise BadQuestion(question_faults(error)) from error
 

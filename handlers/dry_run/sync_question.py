@@ -21,7 +21,8 @@ from commands.context import CommandContext
 from commands.reason import ReasonCode
 from commands.work_item import WorkItem
 from handlers.documents.document_mapping import conversation_of, work_item_of
-from handlers.dry_run.flat_form import QuestionPart, conversation_document, work_item_document
+from handlers.dry_run.flat_form import conversation_document, work_item_document
+from handlers.dry_run.question_part import QuestionPart
 from handlers.events.schema import WholeNumber
 from sync.conversation import FIELDS, Conversation
 from sync.conversation import Field as SharedField
@@ -73,8 +74,8 @@ class _SyncQuestion(QuestionPart):
 
 
 def answer_sync(asked: object, now: datetime) -> dict[str, Any]:
-    """The decision on a sync question, as JSON. Raises pydantic's ValidationError, or InvalidFields for C or W."""
-    question = _SyncQuestion.model_validate(asked)
+    """The decision on a sync question, as JSON. Raises InvalidFields with every fault."""
+    question = _SyncQuestion.read(asked)
     conversation, item = None, None
     if question.conversation is not None:
         conversation = conversation_of(conversation_document(question.conversation, at="conversation"))

@@ -34,7 +34,7 @@ COMMAND: Final[Json] = {
         "queuedCount": 1,
         "firstEnterQueueAt": "2022-03-02T19:13:20.000Z",
         "lastRevision": {"enteredQueueAt": "2022-03-02T19:13:20.000Z"},
-        "custom": {"kept": True},
+        "channel": {"kept": True},
     },
     "update": {"assignedTo": "u-1"},
     "queues": [{"id": "q-1", "key": "k", "itemSize": 2, "priority": 3}],
@@ -125,7 +125,14 @@ class TestSync:
         assert ask({key: value for key, value in SYNC.items() if key != "state"}) == ask(SYNC)
 
     def test_fields_that_are_not_shared_are_accepted(self) -> None:
-        rich = {**W, "acceptedBy": "u-9", "session": "s", "lastRevision": {"queueTime": 3}, "resource": {"id": "c"}}
+        rich = {
+            **W,
+            "acceptedBy": "u-9",
+            "session": "s",
+            "lastRevision": {"queueTime": 3},
+            "resource": {"id": "c"},
+            "modifiedAt": "2022-03-02T19:13:26.158Z",
+        }
         assert ask({**SYNC, "workItem": rich}) == ask(SYNC)
 
 
@@ -278,6 +285,45 @@ def test_all_faults_are_named_at_once() -> None:
     assert "ended: " in message
 
 
+UNKNOWN: list[tuple[Json, str, str]] = [
+    ({**SYNC, "workitem": W}, "workitem", "workItem"),
+    ({**SYNC, "conversation": {**C, "assignedUser": "u-1"}}, "conversation.assignedUser", "assignedUsers"),
+    ({**SYNC, "conversation": {**C, "queue": {"id": "q-1", "rule": "r"}}}, "conversation.queue.rule", "id"),
+    ({**SYNC, "workItem": {**W, "assignedto": "u-1"}}, "workItem.assignedto", "assignedTo"),
+    ({**SYNC, "workItem": {**W, "queuedcount": 1}}, "workItem.queuedcount", "queuedCount"),
+    ({**SYNC, "workItem": {**W, "queue": {"id": "q-1", "ruel": "r"}}}, "workItem.queue.ruel", "rule"),
+    ({**SYNC, "workItem": {**W, "resource": {"ID": "c"}}}, "workItem.resource.ID", "id"),
+    ({**SYNC, "state": {"change": {}}}, "state.change", "changed"),
+    ({**SYNC, "state": {"knowAt": {}}}, "state.knowAt", "knownAt"),
+    ({**SYNC, "state": {"changed": {"assignedTo": 1}}}, "state.changed.assignedTo", "assignee"),
+    ({**SYNC, "state": {"touched": {"pause": 1}}}, "state.touched.pause", "paused"),
+    ({**SYNC, "state": {"doneBy": {"number": 1, "rev": 1, "revs": 2}}}, "state.doneBy.revs", "rev"),
+    ({**SYNC, "state": {"observed": {"workItems": []}}}, "state.observed.workItems", "workItem"),
+    ({**COMMAND, "session": []}, "session", "sessions"),
+    ({**COMMAND, "queues": [{"id": "q", "keys": "k"}]}, "queues.0.keys", "key"),
+    ({**COMMAND, "sessions": [{"id": "s", "user": "u", "pending": None}]}, "sessions.0.pending", "pendingItem"),
+    (
+        {**COMMAND, "sessions": [{"id": "s", "user": "u", "workItems": [{"id": "w", "size": 1}]}]},
+        "sessions.0.workItems.0.size",
+        "itemSize",
+    ),
+    ({**COMMAND, "workItem": {**W, "lastRevision": {"queuetime": 1}}}, "workItem.lastRevision.queuetime", "queueTime"),
+    ({**COMMAND, "workItem": {**W, "wrapUp": {"entered": 1}}}, "workItem.wrapUp.entered", "enteredAt"),
+    ({**COMMAND, "workItem": {**W, "handle": {"resumed": 1}}}, "workItem.handle.resumed", "resumedAt"),
+]
+
+
+@pytest.mark.parametrize(("question", "path", "nearest"), UNKNOWN, ids=[case[1] for case in UNKNOWN])
+def test_an_unknown_name_is_a_fault_that_names_the_nearest_known_one(question: Json, path: str, nearest: str) -> None:
+    assert fault(question) == f"{path}: unknown name; the nearest known one is {nearest!r}"
+
+
+def test_unknown_names_and_wrong_values_are_named_at_once() -> None:
+    message = fault({**SYNC, "workItem": {**W, "status": "x", "colour": 1}})
+    assert "workItem.colour: unknown name" in message
+    assert "workItem.attributes.status: " in message
+
+
 @pytest.mark.parametrize("side", ["conversation", "workItem"])
 def test_a_bare_queue_id_never_becomes_a_rule(side: str) -> None:
     """docs/decide.md: a queue is written `{"id": q}` or null. A bare id must not become the queue's rule as well."""
@@ -321,8 +367,8 @@ class TestLines:
         deep: Any = 1
         for _ in range(300):
             deep = [deep]
-        line = orjson.dumps({**COMMAND, "workItem": {**W, "custom": 0}}).replace(
-            b'"custom":0', b'"custom":' + b"[" * 300 + b"1" + b"]" * 300
+        line = orjson.dumps({**COMMAND, "workItem": {**W, "channel": 0}}).replace(
+            b'"channel":0', b'"channel":' + b"[" * 300 + b"1" + b"]" * 300
         )
         for told in answers([line, orjson.dumps(SYNC)]):
             orjson.dumps(told)

@@ -105,6 +105,11 @@ def test_a_completion_is_taken_in_where_the_work_item_is_newer_on_either_trigger
         ({"changed": {"queue": -1}}, "state.changed.queue"),
         ({"known": {"queue": "3"}}, "state.known.queue"),
         ({"view": {}}, "state.view"),
+        ({"touched": {"queue": "3"}}, "state.touched.queue"),
+        ({"doneBy": {"number": 1}}, "state.doneBy.rev"),
+        ({"doneBy": {"number": -1, "rev": 1}}, "state.doneBy.number"),
+        ({"observed": {"conversation": [[3, 1]]}}, "state.observed.conversation.0: "),
+        ({"observed": {"conversation": [[3]]}}, "state.observed.conversation.0"),
         ([], "state"),
     ],
     ids=str,
@@ -143,3 +148,68 @@ class TestWaiting:
         observed = {"conversation": [[1, 6]], "workItem": [[2, 2]]}
         state = {"known": {"assignee": 5}, "knownAt": {"assignee": 1}, "observed": observed}
         assert ask({**self.QUESTION, "state": state})["outcome"] == "applied"
+
+    def test_runs_may_touch_and_come_in_any_order(self) -> None:
+        observed = {"conversation": [[6, 6], [1, 3], [4, 5]], "workItem": [[2, 2], [1, 1]]}
+        state = {"changed": {}, "known": {"assignee": 2}, "observed": observed}
+        assert ask({**self.QUESTION, "state": state})["updatedConversation"] == {"assignedUsers": []}
+
+    def test_a_completion_waits_for_its_agent(self) -> None:
+        """B6 waits while the assignee waits."""
+        closed = {**self.QUESTION["conversation"], "status": "done"}
+        observed = {"conversation": [[1, 5]], "workItem": [[1, 2]]}
+        told = ask({**self.QUESTION, "conversation": closed, "state": {"known": {"assignee": 5}, "observed": observed}})
+        assert [reason["code"] for reason in told["reasons"]] == ["AWAITING_EARLIER_EVENT"]
+        assert told["suppressed"] == [
+            suppressed("assignee", "FIELD_WAITS", 0, 5),
+            suppressed("status", "FIELD_WAITS", 0, 0),
+        ]
+
+    def test_what_a_write_touched_without_saying_what_it_knew_changes_no_answer(self) -> None:
+        told = ask({**self.QUESTION, "state": {}})
+        assert ask({**self.QUESTION, "state": {"touched": {"assignee": 2}}}) == told
+
+
+class TestALaterWorkItem:
+    """Rule A7 asks the state for `doneBy`, and the work-item for its number and `resourceRev`."""
+
+    QUESTION: Final[Json] = {
+        "kind": "sync",
+        "policy": "causal",
+        "trigger": "work-item",
+        "conversation": {"id": "c", "rev": 6, "status": "done"},
+        "workItem": {"id": "w2", "rev": 1, "status": "ivr", "workItemNumber": 2},
+        "state": {"doneBy": {"number": 1, "rev": 6}, "known": {"status": 5}},
+    }
+    REOPENED: Final[Json] = {"status": "open"}
+
+    def test_opens_the_conversation_again(self) -> None:
+        told = ask(self.QUESTION)
+        assert (told["direction"], told["updatedConversation"]) == ("reverse", self.REOPENED)
+        assert [reason["code"] for reason in told["reasons"]] == ["NEWER_WORK_ITEM_ACTIVE"]
+        assert told["suppressed"] == [suppressed("status", "WORK_ITEM_IS_NEWER", 0, 5)]
+
+    @pytest.mark.parametrize(
+        ("number", "known", "resource_rev", "rule"),
+        [
+            (2, {"status": 5}, 9, "A7"),
+            (2, {"status": 6}, 1, "B6"),
+            (1, {"status": 5}, 1, "B6"),
+            (2, {}, 5, "A7"),
+            (2, {}, 6, "B6"),
+        ],
+    )
+    def test_only_where_its_maker_did_not_know_of_the_completion(
+        self, number: int, known: Json, resource_rev: int, rule: str
+    ) -> None:
+        item = {**self.QUESTION["workItem"], "workItemNumber": number, "resourceRev": resource_rev}
+        state = {"doneBy": {"number": 1, "rev": 6}, "known": known}
+        told = ask({**self.QUESTION, "workItem": item, "state": state})
+        assert [reason["meta"]["rule"] for reason in told["reasons"]] == [rule]
+
+
+@pytest.mark.parametrize(("count", "rules"), [(None, []), (0, []), (1, ["A6"])], ids=str)
+def test_an_ivr_item_that_was_never_queued_takes_no_queue_away(count: int | None, rules: list[str]) -> None:
+    item = {**W, "status": "ivr", "queue": None, "assignedTo": "u-1", "queuedCount": count}
+    told = ask({**CAUSAL, "conversation": {**C, "queue": {"id": "q-1"}}, "workItem": item, "state": {}})
+    assert [reason["meta"]["rule"] for reason in told["reasons"] if reason["meta"]] == rules
