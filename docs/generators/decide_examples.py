@@ -21,6 +21,18 @@ _QUESTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
         },
     ),
     (
+        "Rule A1 closed the conversation at revision 6, for work-item 1. Whoever made work-item 2 knew revision 5: A7 opens "
+        "it again.",
+        {
+            "kind": "sync",
+            "policy": "causal",
+            "trigger": "work-item",
+            "conversation": {**_CONVERSATION, "status": "done"},
+            "workItem": {"id": "w2", "rev": 1, "status": "ivr", "assignedTo": "anna", "workItemNumber": 2},
+            "state": {"known": {"status": 5}, "doneBy": {"number": 1, "rev": 6}},
+        },
+    ),
+    (
         "The legacy funnel refuses to un-assign a work-item that has no queue.",
         {
             "kind": "command",
