@@ -12,6 +12,8 @@ from msgspec import Struct
 
 from commands.execute import CommandRecord
 from commands.reason import Reason
+from commands.work_item import WorkItem
+from sync.conversation import Conversation
 from sync.decision import Direction, SuppressedField
 from sync.gates import Policy
 
@@ -32,7 +34,8 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
     """One event's record. Revisions are as read. `lag_ms` is the time from `publishedAt` to the decision.
 
     `event` None: the gap poll triggered the decision. `trigger` None: the event is of neither side. `shadow`: the
-    decision of policy `causal`, where it differs from the decision of `legacy` that was applied.
+    decision of policy `causal`, where it differs from the decision of `legacy` that was applied. `before`: the values
+    that the written fields had (`values_before`).
     """
 
     event: Mapping[str, Any] | None
@@ -46,6 +49,7 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
     suppressed: tuple[SuppressedField, ...] = ()
     updated_conversation: Mapping[str, Any] | None = None
     updated_work_item: Mapping[str, Any] | None = None
+    before: Mapping[str, Any] | None = None
     command: CommandRecord | None = None
     conversation_rev: int | None = None
     work_item_rev: int | None = None
@@ -63,6 +67,7 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
             "direction": self.direction,
             "updatedConversation": None if self.updated_conversation is None else dict(self.updated_conversation),
             "updatedWorkItem": None if self.updated_work_item is None else dict(self.updated_work_item),
+            "before": None if self.before is None else dict(self.before),
             "reasons": [reason.as_wire() for reason in self.reasons],
             "suppressed": [field.as_wire() for field in self.suppressed],
             "command": None
@@ -83,3 +88,40 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
             "lagMs": self.lag_ms,
             "dd": dict(self.trace) if self.trace is not None else {},
         }
+
+
+def values_before(
+    conversation: Conversation,
+    item: WorkItem,
+    *,
+    conversation_fields: Mapping[str, Any] | None,
+    work_item_fields: Mapping[str, Any] | None,
+) -> dict[str, Any] | None:
+    """The values that the written fields had, `{conversation, workItem}`, under the names and in the form of the write;
+    None if nothing is written.
+
+    The fields are those written to each side, None for a side that is not written. `resume` of an update is an order to
+    the commands and no field.
+    """
+    if conversation_fields is None and work_item_fields is None:
+        return None
+    of_conversation = {
+        "status": conversation.status.value,
+        "assignedUsers": list(conversation.assigned_users),
+        "queue": {"id": conversation.queue},
+        "ended": conversation.ended,
+    }
+    of_item = {
+        "status": item.status.value,
+        "assignedTo": item.assigned_to,
+        "queue": None if item.queue is None else {"id": item.queue},
+        "paused": item.paused,
+    }
+    return {
+        "conversation": _values_of(conversation_fields, of_conversation),
+        "workItem": _values_of(work_item_fields, of_item),
+    }
+
+
+def _values_of(fields: Mapping[str, Any] | None, values: Mapping[str, Any]) -> dict[str, Any] | None:
+    return None if fields is None else {name: values[name] for name in fields if name != "resume"}

@@ -21,8 +21,7 @@ _QUESTIONS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
         },
     ),
     (
-        "Rule A1 closed the conversation at revision 6, for work-item 1. Whoever made work-item 2 knew revision 5: A7 opens "
-        "it again.",
+        "A1 closed the conversation at revision 6. The maker of the later work-item knew revision 5: A7 re-opens it.",
         {
             "kind": "sync",
             "policy": "causal",

@@ -17,7 +17,7 @@ from handlers.options import PlanningContext
 from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.announcements import AnnouncementCause
 from handlers.planning.endings import (
-    PairRevisions,
+    PairAsRead,
     decided_ending,
     failed_ending,
     outcome_of,
@@ -103,10 +103,8 @@ class CausalPlanner:
         announcements = self._draft.apply(decided, view.item, cause, self._planning)
         if outcome_of(decided) is AuditOutcome.SKIPPED and decided.state.waiting is not None:
             return None
-        revisions = PairRevisions.of(view.conversation, view.item)
-        return polled_ending(
-            conversation_id, decided, announcements, options=self._planning.options, revisions=revisions
-        )
+        pair = PairAsRead(conversation=view.conversation, item=view.item)
+        return polled_ending(conversation_id, decided, announcements, options=self._planning.options, pair=pair)
 
     def _decide(self, triggering: Sequence[ObservedEvent], events: Sequence[Event], view: PairView) -> None:
         """Decide the pair once and end the events that triggered the decision."""
@@ -117,16 +115,14 @@ class CausalPlanner:
         wrote = outcome_of(decided) is not AuditOutcome.SKIPPED
         for one in triggering:
             if one.event is decider and wrote:
-                revisions = _revisions(one.event, view)
-                one.ending = decided_ending(
-                    one.event, decided, announcements, planning=self._planning, revisions=revisions
-                )
+                pair = _pair_of(one.event, view)
+                one.ending = decided_ending(one.event, decided, announcements, planning=self._planning, pair=pair)
             else:
                 decision = _decision_beside(one.event, decider, decided.decision, wrote=wrote)
                 one.ending = self._skipped(one.event, decision, view)
 
     def _skipped(self, event: Event, decision: Decision, view: PairView) -> HandledEvent:
-        return skipped_ending(event, decision, planning=self._planning, revisions=_revisions(event, view))
+        return skipped_ending(event, decision, planning=self._planning, pair=_pair_of(event, view))
 
     def _view(self, before: SyncState) -> PairView:
         return PairView.of(self._draft, before=before, planning=self._planning)
@@ -143,8 +139,8 @@ def _decision_beside(event: Event, decider: Event, decision: Decision, *, wrote:
     return replace(skip_decision(ReasonCode.IN_SYNC), reasons=(with_decider,))
 
 
-def _revisions(event: Event, view: PairView) -> PairRevisions:
-    """The revisions of the pair as read; without the work-item's if the event is of another work-item."""
-    revisions = PairRevisions.of(view.conversation, view.item)
-    is_other = event.side == "work-item" and event.document_id != revisions.work_item_id
-    return replace(revisions, work_item_rev=None) if is_other else revisions
+def _pair_of(event: Event, view: PairView) -> PairAsRead:
+    """The pair as read; without the work-item if the event is of another work-item."""
+    item = view.item
+    is_other = event.side == "work-item" and item is not None and item.id != event.document_id
+    return PairAsRead(conversation=view.conversation, item=None if is_other else item)

@@ -13,30 +13,35 @@ from handlers.events.event import Event, UnsupportedEvent
 from handlers.options import Options, PlanningContext
 from handlers.outcome import Done, HandledEvent, PolledPair, Retry
 from handlers.ports import Announcement
-from sync.audit import AuditOutcome, AuditRecord
+from sync.audit import AuditOutcome, AuditRecord, values_before
 from sync.conversation import Conversation
 from sync.decision import Decision, PairDecision, skip_decision
 from sync.gates import Policy
 
 
-class PairRevisions(Struct, frozen=True, kw_only=True):
-    """The work-item's id and both revisions, as read before the decision."""
+class PairAsRead(Struct, frozen=True, kw_only=True):
+    """The pair as read before the decision; None for a record that is missing, or that is not the event's pair's."""
 
-    work_item_id: str | None = None
-    conversation_rev: int | None = None
-    work_item_rev: int | None = None
+    conversation: Conversation | None = None
+    item: WorkItem | None = None
 
-    @classmethod
-    def of(cls, conversation: Conversation | None, item: WorkItem | None) -> "PairRevisions":
-        """The revisions of these two records."""
-        return cls(
-            work_item_id=None if item is None else item.id,
-            conversation_rev=None if conversation is None else conversation.rev,
-            work_item_rev=None if item is None else item.rev,
-        )
+    @property
+    def conversation_rev(self) -> int | None:
+        """The conversation's revision."""
+        return None if self.conversation is None else self.conversation.rev
+
+    @property
+    def work_item_id(self) -> str | None:
+        """The work-item's id."""
+        return None if self.item is None else self.item.id
+
+    @property
+    def work_item_rev(self) -> int | None:
+        """The work-item's revision."""
+        return None if self.item is None else self.item.rev
 
 
-_NOT_READ: Final = PairRevisions()
+_NOT_READ: Final = PairAsRead()
 
 
 def own_sync_ending(event: Event, *, planning: PlanningContext) -> HandledEvent:
@@ -46,10 +51,10 @@ def own_sync_ending(event: Event, *, planning: PlanningContext) -> HandledEvent:
 
 
 def skipped_ending(
-    event: Event, decision: Decision, *, planning: PlanningContext, revisions: PairRevisions = _NOT_READ
+    event: Event, decision: Decision, *, planning: PlanningContext, pair: PairAsRead = _NOT_READ
 ) -> HandledEvent:
     """The ending of an event that led to no write. `decision` has one reason."""
-    audit = _event_audit(event, AuditOutcome.SKIPPED, decision, planning=planning, revisions=revisions)
+    audit = _event_audit(event, AuditOutcome.SKIPPED, decision, planning=planning, pair=pair)
     return HandledEvent(event=event, outcome=Done(reason=decision.reasons[0].code), audit=audit)
 
 
@@ -59,17 +64,17 @@ def decided_ending(
     announcements: tuple[Announcement, ...],
     *,
     planning: PlanningContext,
-    revisions: PairRevisions,
+    pair: PairAsRead,
 ) -> HandledEvent:
     """The ending of the event to which the decision of the pair belongs."""
     outcome = outcome_of(decided)
-    audit = _event_audit(event, outcome, decided.audited, planning=planning, revisions=revisions)
+    audit = _event_audit(event, outcome, decided.audited, planning=planning, pair=pair)
     # A refusal of the commands is the last reason, after those of the rules that fired.
     reason = "APPLIED" if outcome is AuditOutcome.APPLIED else decided.audited.reasons[-1].code
     return HandledEvent(
         event=event,
         outcome=Done(reason=reason),
-        audit=_with_writes(audit, decided),
+        audit=_with_writes(audit, decided, pair),
         announcements=announcements,
     )
 
@@ -77,9 +82,7 @@ def decided_ending(
 def failed_ending(event: Event, code: ReasonCode, detail: str, *, planning: PlanningContext) -> HandledEvent:
     """The ending of an event that could not be handled: the message is returned to the queue. `code` and `detail`
     become the reason."""
-    audit = _event_audit(
-        event, AuditOutcome.FAILED, _failed_decision(code, detail), planning=planning, revisions=_NOT_READ
-    )
+    audit = _event_audit(event, AuditOutcome.FAILED, _failed_decision(code, detail), planning=planning, pair=_NOT_READ)
     return HandledEvent(event=event, outcome=Retry(reason=code), audit=audit)
 
 
@@ -101,17 +104,17 @@ def polled_ending(
     announcements: tuple[Announcement, ...],
     *,
     options: Options,
-    revisions: PairRevisions,
+    pair: PairAsRead,
 ) -> PolledPair:
     """The ending of a pair that the gap poll decided."""
-    audit = _polled_audit(conversation_id, outcome_of(decided), decided.audited, options=options, revisions=revisions)
-    return PolledPair(audit=_with_writes(audit, decided), announcements=announcements)
+    audit = _polled_audit(conversation_id, outcome_of(decided), decided.audited, options=options, pair=pair)
+    return PolledPair(audit=_with_writes(audit, decided, pair), announcements=announcements)
 
 
 def failed_poll_ending(conversation_id: str, code: ReasonCode, detail: str, *, options: Options) -> PolledPair:
     """The ending of a pair that the gap poll could not handle: the next poll tries again."""
     decision = _failed_decision(code, detail)
-    audit = _polled_audit(conversation_id, AuditOutcome.FAILED, decision, options=options, revisions=_NOT_READ)
+    audit = _polled_audit(conversation_id, AuditOutcome.FAILED, decision, options=options, pair=_NOT_READ)
     return PolledPair(audit=audit)
 
 
@@ -123,7 +126,7 @@ def outcome_of(decided: PairDecision) -> AuditOutcome:
 
 
 def _event_audit(
-    event: Event, outcome: AuditOutcome, decision: Decision, *, planning: PlanningContext, revisions: PairRevisions
+    event: Event, outcome: AuditOutcome, decision: Decision, *, planning: PlanningContext, pair: PairAsRead
 ) -> AuditRecord:
     return AuditRecord(
         event=event.as_audit(),
@@ -134,9 +137,9 @@ def _event_audit(
         reasons=decision.reasons,
         suppressed=decision.suppressed,
         conversation_id=event.conversation_id,
-        work_item_id=event.document_id if event.side == "work-item" else revisions.work_item_id,
-        conversation_rev=revisions.conversation_rev,
-        work_item_rev=revisions.work_item_rev,
+        work_item_id=event.document_id if event.side == "work-item" else pair.work_item_id,
+        conversation_rev=pair.conversation_rev,
+        work_item_rev=pair.work_item_rev,
         lag_ms=elapsed_ms(event.published_at, planning.now) if event.published_at else None,
         trace=event.trace,
     )
@@ -148,7 +151,7 @@ def _polled_audit(
     decision: Decision,
     *,
     options: Options,
-    revisions: PairRevisions,
+    pair: PairAsRead,
 ) -> AuditRecord:
     return AuditRecord(
         event=None,
@@ -159,19 +162,28 @@ def _polled_audit(
         reasons=decision.reasons,
         suppressed=decision.suppressed,
         conversation_id=conversation_id,
-        work_item_id=revisions.work_item_id,
-        conversation_rev=revisions.conversation_rev,
-        work_item_rev=revisions.work_item_rev,
+        work_item_id=pair.work_item_id,
+        conversation_rev=pair.conversation_rev,
+        work_item_rev=pair.work_item_rev,
     )
 
 
-def _with_writes(audit: AuditRecord, decided: PairDecision) -> AuditRecord:
+def _with_writes(audit: AuditRecord, decided: PairDecision, pair: PairAsRead) -> AuditRecord:
     # `rev` is the revision before the write, on which the write is conditional.
     of_conversation, of_item = decided.decision.conversation_fields, decided.decision.work_item_fields
+    before = None
+    if pair.conversation is not None and pair.item is not None:
+        before = values_before(
+            pair.conversation,
+            pair.item,
+            conversation_fields=of_conversation,
+            work_item_fields=of_item if isinstance(decided.command, Applied) else None,
+        )
     return replace(
         audit,
         updated_conversation=None if of_conversation is None else {**of_conversation, "rev": audit.conversation_rev},
         updated_work_item=None if of_item is None else {**of_item, "rev": audit.work_item_rev},
+        before=before,
         command=None if decided.command is None else decided.command.command,
     )
 

@@ -15,7 +15,7 @@ from handlers.options import PlanningContext, PolicyInUse
 from handlers.outcome import HandledEvent
 from handlers.planning.announcements import AnnouncementCause
 from handlers.planning.causal_planner import ObservedEvent, observe_event
-from handlers.planning.endings import PairRevisions, decided_ending
+from handlers.planning.endings import PairAsRead, decided_ending
 from handlers.planning.pair_draft import PairDraft
 from handlers.planning.pair_view import PairView, is_passive
 from sync.decision import Decision, PairDecision, skip_decision
@@ -56,8 +56,8 @@ class LegacyPlanner:
         )
         shadow = self._shadow(observed, decided, before) if planning.options.policy is PolicyInUse.SHADOW else None
         announcements = draft.apply(decided, item, AnnouncementCause.of(event), planning)
-        revisions = PairRevisions.of(conversation, item)
-        ending = decided_ending(event, decided, announcements, planning=planning, revisions=revisions)
+        pair = PairAsRead(conversation=conversation, item=item)
+        ending = decided_ending(event, decided, announcements, planning=planning, pair=pair)
         return ending if shadow is None else replace(ending, audit=replace(ending.audit, shadow=shadow))
 
     def _shadow(self, observed: ObservedEvent, legacy: PairDecision, before: SyncState) -> dict[str, Any] | None:

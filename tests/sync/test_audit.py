@@ -1,15 +1,19 @@
 """The audit record's keys and shapes (docs/events.md, *The audit line*)."""
 
-from typing import Final
+from typing import Any, Final
 
+import pytest
 from msgspec.structs import replace
 
 from commands.execute import CommandRecord
 from commands.reason import Reason, ReasonAction, ReasonCode
 from commands.rollout import Engine
-from sync.audit import AUDIT_MESSAGE, AuditOutcome, AuditRecord
+from commands.work_item import Status
+from sync.audit import AUDIT_MESSAGE, AuditOutcome, AuditRecord, values_before
+from sync.conversation import ConversationStatus
 from sync.decision import SuppressedField
 from sync.gates import Policy
+from tests.sync.observations import a_conversation, a_work_item
 
 COMMAND: Final = CommandRecord(
     engine=Engine.LEGACY,
@@ -35,6 +39,7 @@ FULL: Final = AuditRecord(
     ),
     updated_conversation={"ended": True, "rev": 3},
     updated_work_item={"queue": {"id": "q1"}, "rev": 7},
+    before={"conversation": {"ended": False}, "workItem": {"queue": None}},
     command=COMMAND,
     conversation_rev=3,
     work_item_rev=7,
@@ -52,6 +57,7 @@ def test_a_record_with_every_value() -> None:
         "direction": "both",
         "updatedConversation": {"ended": True, "rev": 3},
         "updatedWorkItem": {"queue": {"id": "q1"}, "rev": 7},
+        "before": {"conversation": {"ended": False}, "workItem": {"queue": None}},
         "reasons": [{"action": "SYNC_WORK_ITEM", "code": "CONVERSATION_QUEUE_CHANGED", "meta": {"rule": "B8"}}],
         "suppressed": [
             {"field": "assignee", "code": "CONVERSATION_IS_NEWER", "conversationRev": 6, "knownRev": 4},
@@ -88,6 +94,49 @@ def test_a_missing_value_is_null_and_no_key_is_left_out() -> None:
         "event": {},
         "dd": {},
     }
+
+
+class TestValuesBefore:
+    C: Final = a_conversation(status=ConversationStatus.SNOOZED, assigned_users=("u1", "u2"), queue="q1", ended=True)
+    W: Final = a_work_item(status=Status.WRAP_UP, assigned_to="u1", queue="q2", paused=True)
+    OF_C: Final = {"status": "done", "assignedUsers": [], "queue": {"id": None}, "ended": True}
+    OF_W: Final = {"status": "completed", "assignedTo": None, "queue": None, "paused": False}
+
+    def test_every_field_of_both_sides_in_the_form_of_the_write(self) -> None:
+        assert values_before(self.C, self.W, conversation_fields=self.OF_C, work_item_fields=self.OF_W) == {
+            "conversation": {"status": "snoozed", "assignedUsers": ["u1", "u2"], "queue": {"id": "q1"}, "ended": True},
+            "workItem": {"status": "wrap-up", "assignedTo": "u1", "queue": {"id": "q2"}, "paused": True},
+        }
+
+    def test_no_queue_is_written_as_each_side_writes_it(self) -> None:
+        bare = values_before(
+            a_conversation(), a_work_item(), conversation_fields={"queue": {"id": "q1"}}, work_item_fields=self.OF_W
+        )
+        assert bare == {
+            "conversation": {"queue": {"id": None}},
+            "workItem": {"status": "ivr", "assignedTo": None, "queue": None, "paused": False},
+        }
+
+    def test_of_the_written_fields_alone(self) -> None:
+        found = values_before(self.C, self.W, conversation_fields={"ended": True}, work_item_fields={"paused": True})
+        assert found == {"conversation": {"ended": True}, "workItem": {"paused": True}}
+
+    @pytest.mark.parametrize(
+        ("of_conversation", "of_item", "before"),
+        [
+            ({"ended": True}, None, {"conversation": {"ended": True}, "workItem": None}),
+            (None, {"paused": True}, {"conversation": None, "workItem": {"paused": True}}),
+            (None, {"resume": True}, {"conversation": None, "workItem": {}}),
+            (None, {"assignedTo": None, "resume": True}, {"conversation": None, "workItem": {"assignedTo": "u1"}}),
+            (None, None, None),
+        ],
+        ids=["conversation", "work-item", "resume", "resume-and-a-field", "neither"],
+    )
+    def test_a_side_that_is_not_written_is_null(
+        self, of_conversation: dict[str, Any] | None, of_item: dict[str, Any] | None, before: dict[str, Any] | None
+    ) -> None:
+        found = values_before(self.C, self.W, conversation_fields=of_conversation, work_item_fields=of_item)
+        assert found == before
 
 
 def test_a_command_that_dropped_nothing_has_no_such_key() -> None:
