@@ -8,6 +8,7 @@ field is an attribute under its own name. An unknown name is a fault. Source: do
 """
 
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import Any, Final
 
 from handlers.documents.document import document_from_snapshot
@@ -112,7 +113,12 @@ def _check(
 def _unknown_names(at: FieldPath, given: object, known: Collection[str]) -> list[tuple[FieldPath, str]]:
     if not isinstance(given, Mapping):
         return []
-    return [((*at, name), unknown_name(name, known)) for name in given if name not in known]
+    return [
+        # A misspelt name is shown. Any other may be a customer's words.
+        ((*at, name if get_close_matches(name, known) else "*"), unknown_name(name, known))
+        for name in given
+        if name not in known
+    ]
 
 
 def flat_work_item(document: Document, asked: Mapping[str, Any]) -> dict[str, Any]:

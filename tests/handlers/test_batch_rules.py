@@ -115,14 +115,27 @@ ENVELOPE = {
     "sourceId", "sourceType", "routingReasons"
 }  # fmt: skip
 AUDIT_KEYS = {
-    "event", "direction", "outcome", "reasons", "suppressed", "updatedConversation", "updatedWorkItem", "command",
-    "conversationRev", "workItemRev", "policy", "shadow", "trigger", "lagMs", "conversationId", "workItemId", "dd",
+    "event", "direction", "outcome", "reasons", "suppressed", "updatedConversation", "updatedWorkItem", "before",
+    "command", "conversationRev", "workItemRev", "policy", "shadow", "trigger", "lagMs", "conversationId", "workItemId",
+    "dd",
 }  # fmt: skip
 """The audit line (docs/events.md) without the keys of every log line: name, hostname, pid, level, msg, time, v."""
 
 
 def held(data: Json, name: str) -> Any:
     return ((data["relationships"].get(name) or {}).get("data") or {}).get("id")
+
+
+def values_of(data: Json, written: dict[str, Any]) -> dict[str, Any]:
+    """The values that the written fields have in a snapshot, in the form of the write. `resume` is no field."""
+    queue = held(data, "queue")
+    values = {
+        **data["attributes"],
+        "assignedTo": held(data, "assignedTo"),
+        # No queue is written to a conversation as an object with a null id, to a work-item as null.
+        "queue": {"id": queue} if queue is not None or data["type"] == "conversation" else None,
+    }
+    return {name: values[name] for name in written if name != "resume"}
 
 
 def check_message(message: Json, *, side: str, rev: int, document: Any, world: World) -> Json:
@@ -197,6 +210,7 @@ async def test_rule_a(name: str, rule: Rule, policy: PolicyInUse) -> None:
         "reasons": [reason],
         "updatedConversation": {**rule.to, "rev": 4},
         "updatedWorkItem": None,
+        "before": {"conversation": values_of(rule.c, rule.to), "workItem": None},
         "command": None,
         "conversationRev": 4,
         "workItemRev": 7,
@@ -243,6 +257,7 @@ async def test_rule_b(name: str, rule: Rule, policy: PolicyInUse) -> None:
     audit = end.audit.as_wire()
     assert set(audit) == AUDIT_KEYS
     assert audit["updatedWorkItem"] == {**rule.to, "rev": 7}
+    assert audit["before"] == {"conversation": None, "workItem": values_of(rule.w, rule.to)}
     assert audit["command"] == {
         "engine": "composed",
         "name": "composedCommandParams",

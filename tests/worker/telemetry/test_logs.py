@@ -22,8 +22,8 @@ from worker.telemetry.metrics import Metric
 ENVELOPE = ["name", "hostname", "pid", "level"]
 AUDIT = [
     *ENVELOPE, "conversationId", "workItemId", "outcome", "direction", "updatedConversation", "updatedWorkItem",
-    "reasons", "suppressed", "command", "event", "trigger", "policy", "shadow", "conversationRev", "workItemRev",
-    "lagMs", "msg", "time", "v", "dd",
+    "before", "reasons", "suppressed", "command", "event", "trigger", "policy", "shadow", "conversationRev",
+    "workItemRev", "lagMs", "msg", "time", "v", "dd",
 ]  # fmt: skip
 
 
