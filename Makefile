@@ -27,7 +27,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 # The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
 UV_INSTALL := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --require-hashes
 
-.PHONY: help demo test check run localstack e2e faults exhaustive simulate fuzz bench bench-growth bench-lock scale fmt docs lock clean setup localstack-setup
+.PHONY: help demo test check run localstack e2e faults exhaustive simulate stories fuzz bench bench-growth bench-lock scale fmt docs lock clean setup localstack-setup
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ exhaustive: $(SETUP) ## Every interleaving of so many outside writes, checked (W
 
 simulate: $(SETUP) ## Seeded fleets in virtual time: late, lost and doubled events, crashes (SEEDS=100)
 	@$(BIN)/python -m tests.causality.simulate --seeds $(or $(SEEDS),100) $(ARGS)
+
+stories: $(SETUP) ## The stories of a day in every order of delivery: their ends, and the flips that a person sees
+	@$(BIN)/python -m tests.causality.stories $(ARGS)
 
 fuzz: $(SETUP) ## Bad input by number, wherever bytes enter (INPUTS=100000 SEED=1 TARGET=envelope)
 	@$(BIN)/python -m tests.fuzz.fuzz --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),1) --first $(or $(FROM),0) \

@@ -79,9 +79,9 @@ COMPLETED_WHILE_THE_CUSTOMER_WRITES: Final = Story(
     before=ASSIGNED,
     writes=(
         work_item("Anna completes it", {"status": "completed"}),
-        message("the customer writes"),
-        new_work_item("the message makes a new work-item", document=SECOND_ITEM),
-        work_item("queue rules put it into the chat queue", {"queue": "chat"}, document=SECOND_ITEM),
+        conversation("the customer writes: open, if it was done", status="open", preview="the customer writes"),
+        new_work_item("the message makes a new work-item", document=SECOND_ITEM, knew=2),
+        work_item("queue rules put it into the chat queue", {"queue": "chat"}, document=SECOND_ITEM, knew=2),
     ),
 )
 IVR_WITHOUT_QUEUE: Final = Story(
@@ -120,8 +120,6 @@ ASSIGNED_WITHOUT_CHANGES_THEN_WRITTEN: Final = Story(
         message("the customer writes again"),
     ),
 )
-WRITTEN_BEFORE_THE_START: Final = (
-    *QUEUED,
-    message("the customer writes"),
-)
+QUEUED_BEFORE_THE_START: Final = (new_conversation("a customer opens a chat", queue="chat"), *QUEUED[1:])
+"""Both sides agree, although this worker has seen none of it."""
 ACCEPTED_UNSAID: Final = work_item("Anna accepts", {"accepted": {"by": ANNA}}, knew=Knew.UNSAID)

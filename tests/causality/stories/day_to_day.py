@@ -46,7 +46,7 @@ STORIES: Final = (
         name="outbound voice, assigned by a workflow",
         sessions=SESSIONS,
         writes=(
-            new_conversation("Anna calls a customer", queue="voice"),
+            new_conversation("Anna calls a customer"),
             new_work_item("its work-item is made", knew=1),
             conversation("a workflow assigns Anna", assignedUsers=[ANNA]),
             message("Anna notes a number"),
@@ -151,3 +151,30 @@ STORIES: Final = (
         ),
     ),
 )
+
+TWO_WAY_STORIES: Final = (
+    Story(
+        name="completed while the customer writes",
+        sessions=SESSIONS,
+        before=_ASSIGNED,
+        ends=2,
+        writes=(
+            work_item("Anna completes it", {"status": "completed"}),
+            message("the customer writes"),
+            new_work_item("the message makes a new work-item", document=SECOND_ITEM),
+        ),
+    ),
+    Story(
+        name="accept, reply, close",
+        sessions=SESSIONS,
+        before=_QUEUED,
+        ends=2,
+        writes=(
+            message("the customer writes"),
+            work_item("Anna accepts", {"accepted": {"by": ANNA}}),
+            message("Anna replies"),
+            conversation("Anna closes it", status="done"),
+        ),
+    ),
+)
+"""Stories that end in two ways (docs/proof.md, *Ten stories of a day*)."""

@@ -7,9 +7,9 @@ with the same flips together.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from itertools import permutations
+from itertools import combinations
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -20,7 +20,7 @@ from handlers.options import Options
 from handlers.ports import Document
 from tests.causality.keys import conversation_key, history_key
 from tests.causality.stories.flips import Sight
-from tests.causality.stories.pair_world import LONG, PairWorld, Values
+from tests.causality.stories.pair_world import PairWorld, Values
 from tests.causality.stories.story import CONVERSATION, Story
 from worker.store.documents import Collection
 from worker.store.state_document import state_document
@@ -107,10 +107,10 @@ def all_orders(story: Story, options: Options | None = None) -> Orders:
     return _orders(ended)
 
 
-def orders_after_outage(
+def batches_after_outage(
     story: Story, *, outage_s: float, between_s: float = 0.5, options: Options | None = None
 ) -> Orders:
-    """Every order of the deliveries, in every partition into batches, once everything is written.
+    """Every order of the deliveries in every partition into batches, once everything is written.
 
     The deliveries begin `outage_s` seconds after the last write, and the batches are `between_s` seconds apart.
     """
@@ -118,14 +118,25 @@ def orders_after_outage(
     sight = Sight(shown=world.shared_fields())
     events = [event for write in story.writes if (event := world.write(write)) is not None]
     world.clock.at += timedelta(seconds=outage_s)
-    sight = sight.after_write(world.shared_fields())
-    return _orders(
-        [
-            _delivered(world.copy(), sight, batches, between_s)
-            for order in permutations(events)
-            for batches in _partitions(list(order))
-        ]
-    )
+    first = _Reached(world=world, sight=sight.after_write(world.shared_fields()), pending=tuple(enumerate(events, 1)))
+    return _orders(_delivered_in_batches(first, timedelta(seconds=between_s)))
+
+
+def _delivered_in_batches(reached: _Reached, between: timedelta) -> Iterator[_Reached]:
+    if not reached.pending:
+        yield reached
+    for size in range(1, len(reached.pending) + 1):
+        for batch in combinations(reached.pending, size):
+            world = reached.world.copy()
+            assert world.deliver([event for _, event in batch]), "no event of these histories waits for its predecessor"
+            sight = reached.sight.after_sync(world.shared_fields())
+            world.clock.at += between
+            numbers = " + ".join(str(number) for number, _ in batch)
+            rest = tuple(each for each in reached.pending if each not in batch)
+            path = (*reached.path, f"deliver {numbers}")
+            yield from _delivered_in_batches(
+                replace(reached, world=world, sight=sight, pending=rest, path=path), between
+            )
 
 
 def _following(story: Story, reached: _Reached) -> Iterator[_Reached]:
@@ -158,26 +169,6 @@ def _following(story: Story, reached: _Reached) -> Iterator[_Reached]:
     )
 
 
-def _delivered(world: PairWorld, sight: Sight, batches: Iterable[Sequence[Event]], between_s: float) -> _Reached:
-    path: list[str] = []
-    for batch in batches:
-        world.deliver(batch)
-        sight = sight.after_sync(world.shared_fields())
-        path.append("deliver " + " + ".join(f"{event.document_id} {event.rev}" for event in batch))
-        world.clock.at += timedelta(seconds=between_s)
-    return _Reached(world=world, sight=sight, path=tuple(path))
-
-
-def _partitions(events: list[Event]) -> Iterator[list[list[Event]]]:
-    """Every way to cut a sequence into batches."""
-    if not events:
-        yield []
-        return
-    for size in range(1, len(events) + 1):
-        for rest in _partitions(events[size:]):
-            yield [events[:size], *rest]
-
-
 def _orders(ended: Iterable[_Reached]) -> Orders:
     ends: dict[str, End] = {}
     flips: Counter[tuple[int, int]] = Counter()
@@ -185,7 +176,7 @@ def _orders(ended: Iterable[_Reached]) -> Orders:
     for reached in ended:
         waiting += reached.count if reached.world.waits() else 0
         world = reached.world.copy()
-        world.poll(LONG)
+        world.poll_at_the_end()
         sight = reached.sight.after_sync(world.shared_fields())
         flips[sight.conversation_flips, sight.work_item_flips] += reached.count
         if sight.flips > worst:

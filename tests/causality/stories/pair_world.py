@@ -34,8 +34,7 @@ from tests.handlers.wire_events import read
 from worker.store.documents import Collection
 from worker.store.memory import MemoryStore
 
-LONG: Final = timedelta(days=1)
-"""So long after a write no event is on its way any more."""
+_LONG: Final = timedelta(days=1)
 
 Values = Mapping[str, Any]
 """What a person sees of a pair: values by the document's id and the field, such as `c assignee`, `w1 queue`."""
@@ -91,12 +90,12 @@ class PairWorld:
         self._put(before, after)
         self.revs = (*self.revs, self.conversation_rev)
         raw = published_event(before, after, knew=None if write.creation else knew)
-        event = read({**raw, "changes": None} if write.without_changes else raw)
+        event = read(raw)
         self.outside += 1
         if write.creation and not write.of_conversation:
             self.history = replace(self.history, work_item={})
         self.history = with_outside_write(self.history, event, after, knew)
-        return event
+        return read({**raw, "changes": None}) if write.without_changes else event
 
     def leave_out(self) -> None:
         """Go on without a write that its service refuses."""
@@ -110,11 +109,15 @@ class PairWorld:
         self._count_syncs()
         return not any(isinstance(end.outcome, Retry) for end in ends)
 
-    def poll(self, after: timedelta = timedelta(0)) -> None:
-        """The gap poll, so much later."""
-        self.clock.at += after
-        run_to_end(self._handler().close_gaps([CONVERSATION]))
+    def poll(self, lag: timedelta) -> None:
+        """The gap poll, with a watermark so far behind the clock."""
+        run_to_end(self._handler().close_gaps([CONVERSATION], watermark=self.clock.now() - lag))
         self._count_syncs()
+
+    def poll_at_the_end(self) -> None:
+        """The gap poll once the watermark has passed everything."""
+        self.clock.at += _LONG
+        self.poll(timedelta(0))
 
     # Reading the state
 
@@ -170,7 +173,7 @@ class PairWorld:
 
     def waits(self) -> bool:
         """True where a field waits for an event."""
-        return self.store.state(CONVERSATION).waiting_since is not None
+        return self.store.state(CONVERSATION).waiting is not None
 
     def broken_promises(self) -> tuple[str, ...]:
         """What the contract says of the state (docs/rules.md, *The contract*)."""

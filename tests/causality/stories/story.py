@@ -54,13 +54,15 @@ class OutsideWrite(Struct, frozen=True, kw_only=True):
 class Story(Struct, frozen=True, kw_only=True):
     """Writes in their real order. The events of `before` are delivered in order before the first of `writes` happens.
 
-    `sessions`: the agents' sessions as the story finds them.
+    `sessions`: the agents' sessions as the story finds them. `ends`: in how many ways the rules let it end, depending
+    on the order.
     """
 
     name: str
     writes: tuple[OutsideWrite, ...]
     before: tuple[OutsideWrite, ...] = ()
     sessions: tuple[Session, ...] = ()
+    ends: int = 1
 
 
 def new_conversation(what: str, **fields: Any) -> OutsideWrite:
