@@ -108,6 +108,11 @@ def causal_answer(conversation: Json, item: Json, state: Json) -> Json:
     return as_json(decide_causal(evidence, context=CommandContext(), now=NOW, queue_now=NOW).decision)
 
 
+def decided_where(conversation: Json, item: Json, newer: Mapping[Field, NewerSide]) -> Json:
+    """The decision of `decide_causal` where each field is newer on the given side."""
+    return causal_answer(conversation, item, state_in_which(newer))
+
+
 def state_of(state: Json, conversation: Conversation, item: WorkItem) -> SyncState:
     """The sync state of a pair; every revision is observed where the JSON has no `observed`."""
     everything = {"conversation": [[1, conversation.rev]], "workItem": [[1, item.rev]]}

@@ -6,7 +6,7 @@ import pytest
 
 from sync.conversation import FIELDS, Field
 from sync.evidence import NewerSide
-from tests.sync.pairs import CHANGED, KNOWN, Json, c, causal_answer, rules_of, w
+from tests.sync.pairs import CHANGED, KNOWN, Json, c, decided_where, rules_of, w
 from tests.sync.test_rules import DOES_NOT_FIRE, FIRES, Q1, Q2
 
 C_NEWER: Final[dict[Field, NewerSide]] = dict.fromkeys(FIELDS, NewerSide.CONVERSATION)
@@ -24,12 +24,21 @@ WIDER = [
      "CONVERSATION_QUEUE_CHANGED"),
     ("B8-routed-removed", c(), w(status="routed", queue=Q1), {"queue": None}, "CONVERSATION_QUEUE_REMOVED"),
     ("B10", c(), w(status="wrap-up"), {"resume": True}, "CONVERSATION_RESUMED"),
+    ("B2-resumes", c(ended=True), w(status="wrap-up", assignedTo="u1"),
+     {"assignedTo": None, "queue": None, "resume": True}, "CONVERSATION_UNASSIGNED"),
+    ("B2-resumes-while-snoozed", c(ended=True, status="snoozed"), w(status="wrap-up", assignedTo="u1", paused=True),
+     {"assignedTo": None, "queue": None, "resume": True}, "CONVERSATION_UNASSIGNED"),
+    ("B3-resumes", c(ended=True, queue=Q1), w(status="wrap-up", assignedTo="u1", queue=Q1),
+     {"assignedTo": None, "resume": True}, "CONVERSATION_UNASSIGNED"),
 ]  # fmt: skip
 
 LEFT = [
     # id and why not, C, W
     ("A2-one-of-them", c(assignedUsers=["u2", "u1"]), w(status="assigned", assignedTo="u1")),
     ("A3-ivr", c(assignedUsers=["u1"]), w(status="ivr")),
+    ("A6-ivr-that-was-never-queued", c(queue=Q1), w()),
+    ("B7-nobody", c(ended=True), w(status="queued")),
+    ("B7-nobody-any-more", c(ended=True, queue=Q1), w(status="assigned", assignedTo="u1", queue=Q1)),
     ("A3-wrap-up", c(assignedUsers=["u1"]), w(status="wrap-up")),
     ("B8-completed", c(queue=Q2), w(status="completed", queue=Q1)),
     ("B8-deleted", c(queue=Q2, deleted=True), w(status="queued", queue=Q1)),
@@ -61,7 +70,7 @@ def test_a_rule_fires_where_its_side_is_newer_and_says_why(
     case: str, conversation: Json, item: Json, write: dict[str, Any], code: str
 ) -> None:
     rule = identity(case)
-    found = causal_answer(conversation, item, own_side(rule))
+    found = decided_where(conversation, item, own_side(rule))
     forward = rule.startswith("B")
     action = "SYNC_WORK_ITEM" if forward else "SYNC_CONVERSATION"
     assert (found["outcome"], found["direction"]) == ("applied", "forward" if forward else "reverse")
@@ -76,7 +85,7 @@ def test_a_rule_fires_where_its_side_is_newer_and_says_why(
 def test_where_causal_is_wider_the_rule_fires_alone(
     case: str, conversation: Json, item: Json, write: dict[str, Any], code: str
 ) -> None:
-    found = causal_answer(conversation, item, own_side(case))
+    found = decided_where(conversation, item, own_side(case))
     assert rules_of(found) == {identity(case)}
     assert (found["updatedWorkItem"] or found["updatedConversation"]) == write
 
@@ -85,7 +94,7 @@ def test_where_causal_is_wider_the_rule_fires_alone(
     ("case", "conversation", "item"), [*LEFT, *LEFT_BY_BOTH], ids=[case[0] for case in (*LEFT, *LEFT_BY_BOTH)]
 )
 def test_a_rule_does_not_fire_on_the_nearest_pair(case: str, conversation: Json, item: Json) -> None:
-    assert identity(case) not in rules_of(causal_answer(conversation, item, own_side(case)))
+    assert identity(case) not in rules_of(decided_where(conversation, item, own_side(case)))
 
 
 @pytest.mark.parametrize(
@@ -96,10 +105,10 @@ def test_a_rule_does_not_fire_on_the_nearest_pair(case: str, conversation: Json,
 def test_a_rule_is_shut_where_the_other_side_is_newer(case: str, conversation: Json, item: Json) -> None:
     rule = identity(case)
     other = W_NEWER if rule.startswith("B") else C_NEWER
-    # The fields that are always the conversation's: `paused`, and its own deletion.
-    always = rule in ("B4", "B5", "B9")
-    assert (rule in rules_of(causal_answer(conversation, item, other))) is always
-    assert (rule in rules_of(causal_answer(conversation, item, ALL_WAIT))) is always
+    # The fields that are always the conversation's: `paused`, and that it is done or deleted.
+    always = rule in ("B4", "B5", "B6", "B9")
+    assert (rule in rules_of(decided_where(conversation, item, other))) is always
+    assert (rule in rules_of(decided_where(conversation, item, ALL_WAIT))) is always
 
 
 class TestSuppressedFields:
@@ -115,25 +124,26 @@ class TestSuppressedFields:
         ],
     )
     def test_once_a_field_with_what_was_changed_and_known(self, newer: NewerSide, code: str) -> None:
-        found = causal_answer(self.C, self.W, {**C_NEWER, "assignee": newer})
+        found = decided_where(self.C, self.W, {**C_NEWER, "assignee": newer})
         assert found["suppressed"] == [
             {"field": "assignee", "code": code, "conversationRev": CHANGED[newer], "knownRev": KNOWN[newer]}
         ]
 
     def test_where_both_tables_ask_either_may_write_and_never_both(self) -> None:
-        assert rules_of(causal_answer(self.C, self.W, C_NEWER)) == {"B1"}
-        assert rules_of(causal_answer(self.C, self.W, W_NEWER)) == {"A2"}
-        assert rules_of(causal_answer(self.C, self.W, ALL_WAIT)) == set()
+        assert rules_of(decided_where(self.C, self.W, C_NEWER)) == {"B1"}
+        assert rules_of(decided_where(self.C, self.W, W_NEWER)) == {"A2"}
+        assert rules_of(decided_where(self.C, self.W, ALL_WAIT)) == set()
 
     def test_a_field_that_the_newer_side_cannot_carry_is_reported_all_the_same(self) -> None:
         """A work-item un-assigned in ivr leaves the conversation's agent, who is not assigned to it again."""
-        found = causal_answer(c(assignedUsers=["u1"]), w(status="ivr"), W_NEWER)
+        found = decided_where(c(assignedUsers=["u1"]), w(status="ivr"), W_NEWER)
         assert found["reasons"] == [{"action": "SKIP_SYNC", "code": "IN_SYNC", "meta": {}}]
         assert [each["code"] for each in found["suppressed"]] == ["WORK_ITEM_IS_NEWER"]
 
     def test_of_the_pair_as_it_was_read(self) -> None:
         """A3 fires only after the queue was synced forward; it does not fire on the pair as read."""
-        found = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**C_NEWER, "assignee": NewerSide.UNDECIDED})
+        item = w(queuedCount=1)
+        found = decided_where(c(assignedUsers=["u1"], queue=Q1), item, {**C_NEWER, "assignee": NewerSide.UNDECIDED})
         assert rules_of(found) == {"B8"}
         assert {(each["field"], each["code"]) for each in found["suppressed"]} == {
             ("assignee", "FIELD_WAITS"),
@@ -143,52 +153,78 @@ class TestSuppressedFields:
 
 class TestAwaiting:
     def test_every_field_that_differs_waits(self) -> None:
-        found = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), ALL_WAIT)
+        found = decided_where(c(assignedUsers=["u1"], queue=Q1), w(), ALL_WAIT)
         assert found["reasons"] == [{"action": "SKIP_SYNC", "code": "AWAITING_EARLIER_EVENT", "meta": {}}]
 
     def test_not_where_nothing_differs(self) -> None:
-        assert causal_answer(c(), w(), ALL_WAIT)["reasons"][0]["code"] == "IN_SYNC"
+        assert decided_where(c(), w(), ALL_WAIT)["reasons"][0]["code"] == "IN_SYNC"
 
     def test_not_where_one_of_them_is_decided_but_cannot_be_carried(self) -> None:
-        found = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**ALL_WAIT, "assignee": NewerSide.WORK_ITEM})
+        found = decided_where(c(assignedUsers=["u1"], queue=Q1), w(), {**ALL_WAIT, "assignee": NewerSide.WORK_ITEM})
         assert found["reasons"][0]["code"] == "IN_SYNC"
 
     def test_the_decided_ones_are_written_whatever_waits(self) -> None:
-        found = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**ALL_WAIT, "queue": NewerSide.CONVERSATION})
+        found = decided_where(c(assignedUsers=["u1"], queue=Q1), w(), {**ALL_WAIT, "queue": NewerSide.CONVERSATION})
         assert rules_of(found) == {"B8"}
 
     def test_a_snooze_never_waits(self) -> None:
-        assert rules_of(causal_answer(c(status="snoozed"), w(), ALL_WAIT)) == {"B4"}
+        assert rules_of(decided_where(c(status="snoozed"), w(), ALL_WAIT)) == {"B4"}
 
     def test_a_deletion_never_waits(self) -> None:
-        assert rules_of(causal_answer(c(deleted=True, assignedUsers=["u1"]), w(), ALL_WAIT)) == {"B9"}
+        assert rules_of(decided_where(c(deleted=True, assignedUsers=["u1"]), w(), ALL_WAIT)) == {"B9"}
+
+
+class TestUnassignedAndEnded:
+    """A wrap-up of nobody never routes and never ends: un-assigned and ended end alike in either order."""
+
+    @pytest.mark.parametrize(
+        ("conversation", "item"),
+        [
+            (c(), w(status="wrap-up", assignedTo="u1")),
+            (c(ended=True), w(status="assigned", assignedTo="u1")),
+            (c(ended=True, assignedUsers=["u2"]), w(status="wrap-up", assignedTo="u1")),
+        ],
+        ids=["not-ended", "not-in-wrap-up", "assigned-to-another"],
+    )
+    def test_there_is_no_resume_elsewhere_by_an_un_assignment(self, conversation: Json, item: Json) -> None:
+        found = decided_where(conversation, item, {**C_NEWER, "ended": NewerSide.WORK_ITEM})
+        assert "resume" not in found["updatedWorkItem"]
+
+    def test_a_chat_that_ended_goes_to_wrap_up_with_the_agent_that_the_same_update_assigns(self) -> None:
+        found = decided_where(c(ended=True, assignedUsers=["u1"]), w(status="queued"), C_NEWER)
+        assert found["updatedWorkItem"] == {"assignedTo": "u1", "status": "wrap-up"}
+
+    def test_a_completion_stands_beside_a_resume(self) -> None:
+        found = decided_where(c(ended=True, status="done"), w(status="wrap-up", assignedTo="u1"), C_NEWER)
+        assert rules_of(found) == {"B2", "B6"}
+        assert found["updatedWorkItem"]["status"] == "completed"
 
 
 class TestBFirstThenA:
     """Table A compares the work-item as the commands leave it."""
 
     def test_a_queue_synced_forward_makes_an_ivr_item_queued_and_only_then_a3_applies(self) -> None:
-        found = causal_answer(c(assignedUsers=["u1"], queue=Q1), w(), {**C_NEWER, "assignee": NewerSide.WORK_ITEM})
+        found = decided_where(c(assignedUsers=["u1"], queue=Q1), w(), {**C_NEWER, "assignee": NewerSide.WORK_ITEM})
         assert [reason["meta"]["rule"] for reason in found["reasons"]] == ["B8", "A3"]
         assert found["direction"] == "both"
         assert found["updatedWorkItem"] == {"queue": {"id": "q1"}}
         assert found["updatedConversation"] == {"assignedUsers": []}
 
     def test_a_resumed_item_is_no_longer_in_wrap_up_when_a_is_asked(self) -> None:
-        found = causal_answer(
+        found = decided_where(
             c(assignedUsers=["u1"]), w(status="wrap-up", queue=Q1), {**W_NEWER, "ended": NewerSide.CONVERSATION}
         )
         assert [reason["meta"]["rule"] for reason in found["reasons"]] == ["B10", "A3", "A5"]
 
     def test_a_completed_one_takes_no_more_than_a1(self) -> None:
-        found = causal_answer(
+        found = decided_where(
             c(status="done", queue=Q1), w(status="queued", queue=Q2), {**W_NEWER, "status": NewerSide.CONVERSATION}
         )
         assert [reason["meta"]["rule"] for reason in found["reasons"]] == ["B6"]
         assert found["updatedConversation"] is None
 
     def test_a_field_is_never_written_on_both_sides(self) -> None:
-        found = causal_answer(
+        found = decided_where(
             c(assignedUsers=["u1"], queue=Q1), w(status="assigned", assignedTo="u2", queue=Q2),
             {**C_NEWER, "queue": NewerSide.WORK_ITEM},
         )  # fmt: skip

@@ -10,8 +10,8 @@ import pytest
 from commands.work_item import WorkItem
 from sync.conversation import Conversation, Field
 from sync.gates import Policy
-from sync.rules_forward import work_item_writes
-from sync.rules_reverse import conversation_writes
+from sync.rules_forward import assignee_after_forward, work_item_writes
+from sync.rules_reverse import conversation_writes, reopening_write
 from tests.sync.pairs import Json, c, conversation_of, w, work_item_of
 from tests.sync.test_rules import FIRES
 
@@ -27,7 +27,8 @@ def fields_written(conversation: Json, item: Json, policy: Policy) -> dict[str, 
     one, other = conversation_of(conversation), work_item_of(item)
     assert isinstance(one, Conversation)
     assert isinstance(other, WorkItem)
-    writes = (*conversation_writes(one, other, policy), *work_item_writes(one, other, policy))
+    forward = work_item_writes(one, other, policy, assignee=assignee_after_forward(one, other))
+    writes = (*conversation_writes(one, other, policy), *forward)
     return {write.rule: write.field for write in writes}
 
 
@@ -40,7 +41,11 @@ def test_a_rule_writes_the_field_of_its_row(rule: str, conversation: Json, item:
     assert fields_written(conversation, item, policy)[identity] == FIELD_OF[identity]
 
 
-def test_b10_speaks_of_ended() -> None:
+def test_a7_writes_the_status() -> None:
+    assert reopening_write().field == "status"
+
+
+def test_b10_writes_ended() -> None:
     assert fields_written(c(ended=False), w(status="wrap-up"), Policy.CAUSAL)["B10"] == "ended"
 
 

@@ -18,7 +18,7 @@ FIRES = [
     ("A4", c(), w(status="wrap-up"), {"ended": True}, "WORK_ITEM_WRAP_UP"),
     ("A5-other", c(queue=Q1), w(queue=Q2), {"queue": {"id": "q2"}}, "WORK_ITEM_QUEUE_CHANGED"),
     ("A5-none", c(), w(queue=Q2), {"queue": {"id": "q2"}}, "WORK_ITEM_QUEUE_CHANGED"),
-    ("A6", c(queue=Q1), w(), {"queue": {"id": None}}, "WORK_ITEM_QUEUE_REMOVED"),
+    ("A6", c(queue=Q1), w(queuedCount=1), {"queue": {"id": None}}, "WORK_ITEM_QUEUE_REMOVED"),
     ("B1", c(assignedUsers=["u2", "u1"]), w(), {"assignedTo": "u2"}, "CONVERSATION_ASSIGNED"),
     ("B1-another", c(assignedUsers=["u1"]), w(assignedTo="u2"), {"assignedTo": "u1"}, "CONVERSATION_ASSIGNED"),
     ("B2", c(), w(assignedTo="u1"), {"assignedTo": None, "queue": None}, "CONVERSATION_UNASSIGNED"),
@@ -34,7 +34,7 @@ FIRES = [
         {"status": "completed"},
         "CONVERSATION_DONE",
     ),
-    ("B7", c(ended=True), w(), {"status": "wrap-up"}, "CONVERSATION_ENDED"),
+    ("B7", c(ended=True, assignedUsers=["u1"]), w(assignedTo="u1"), {"status": "wrap-up"}, "CONVERSATION_ENDED"),
     ("B8-queued", c(queue=Q2), w(status="queued", queue=Q1), {"queue": {"id": "q2"}}, "CONVERSATION_QUEUE_CHANGED"),
     ("B8-assigned", c(queue=Q2), w(status="assigned"), {"queue": {"id": "q2"}}, "CONVERSATION_QUEUE_CHANGED"),
     ("B8-removed", c(), w(status="queued", queue=Q1), {"queue": None}, "CONVERSATION_QUEUE_REMOVED"),
@@ -136,6 +136,18 @@ def test_a_rule_fires_alone_and_says_why(
     assert found["suppressed"] == []
     action = "SYNC_WORK_ITEM" if forward else "SYNC_CONVERSATION"
     assert found["reasons"] == [{"action": action, "code": code, "meta": {"rule": identity, "policy": "legacy"}}]
+
+
+def test_legacy_keeps_a6_of_a_never_queued_item_and_b7_of_nobody() -> None:
+    assert rules_of(ask("A6", c(queue=Q1), w(queuedCount=0))) == {"A6"}
+    assert rules_of(ask("B7", c(ended=True), w())) == {"B7"}
+
+
+def test_legacy_resumes_nothing() -> None:
+    assert ask("B2", c(ended=True), w(status="wrap-up", assignedTo="u1"))["updatedWorkItem"] == {
+        "assignedTo": None,
+        "queue": None,
+    }
 
 
 @pytest.mark.parametrize(("rule", "conversation", "item"), DOES_NOT_FIRE, ids=[case[0] for case in DOES_NOT_FIRE])
