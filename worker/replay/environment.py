@@ -5,7 +5,7 @@ shows the highest `publishedAt` of its events so far; an event without `publishe
 has a clock of its own, so the other conversations of a capture make no difference.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -16,7 +16,7 @@ from handlers.batch_handler import BatchHandler
 from handlers.events.event import Event
 from handlers.options import Options
 from handlers.outcome import HandledEvent, PolledPair
-from handlers.ports import Pair
+from sync.state import Waiting
 from worker.replay.captured_events import EPOCH, CapturedEvent
 from worker.store.memory import MemoryStore
 
@@ -100,19 +100,28 @@ class ReplayEnvironment(Struct, frozen=True, kw_only=True):
         [handled] = await self.handler(store, at).handle([event])
         return handled
 
-    async def poll(self, conversation_id: str, store: MemoryStore, at: datetime) -> PolledPair | None:
-        """Run the gap poll on the pair. None: the poll has nothing to report."""
-        watermark = at - timedelta(seconds=self.options.gap_seconds)
-        polled = await self.handler(store, at).close_gaps([conversation_id], watermark)
-        return polled[0] if polled else None
+    async def polls(
+        self, conversation_id: str, store: MemoryStore, until: datetime | None = None
+    ) -> AsyncIterator[tuple[PolledPair | None, datetime]]:
+        """Run every gap poll that is due up to `until`, or until no field waits. Each poll's report, None where it has
+        nothing to report, with its time.
 
-    def poll_due(self, pair: Pair) -> datetime | None:
-        """The time of the gap poll: the first whose watermark has passed the time since which the pair waits. None: no
-        field waits.
-
-        `publishedAt` stands for the time at which SQS was sent the message, and no event lies in the queue.
+        A pair may wait anew after a poll, for revisions later than those that it waited for. A poll that leaves the
+        pair's waiting as it was, because a document is unreadable, is the last one.
         """
-        waiting = pair.state.waiting
-        if waiting is None:
-            return None
+        waiting = store.state(conversation_id).waiting
+        while waiting is not None and (until is None or self._poll_due(waiting) <= until):
+            due = self._poll_due(waiting)
+            polled = await self.handler(store, due).close_gaps([conversation_id], self._watermark(due))
+            yield (polled[0] if polled else None), due
+            before, waiting = waiting, store.state(conversation_id).waiting
+            if waiting == before:
+                return
+
+    def _poll_due(self, waiting: Waiting) -> datetime:
+        """The time of the first gap poll whose watermark has passed the time since which the pair waits."""
         return waiting.since + timedelta(seconds=self.options.gap_seconds, milliseconds=1)
+
+    def _watermark(self, at: datetime) -> datetime:
+        """The watermark of a queue in which no message lies. `publishedAt` stands for the time of sending."""
+        return at - timedelta(seconds=self.options.gap_seconds)

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from handlers.events.event import Event
 from handlers.outcome import Retry
 from handlers.planning.event_batch import load_request_of
@@ -46,9 +48,7 @@ class Observer:
         conversation_id = captured.event.conversation_id
         observed = self._observed(conversation_id)
         at = time_after(observed.at, captured.event.published_at)
-        due = self._environment.poll_due(observed.decided)
-        if due is not None and due <= at:
-            await self._poll(conversation_id, observed, due)
+        await self._poll(conversation_id, observed, until=at)
         observed.at = at
         redelivered, observed.retries = observed.retries, []
         await self._deliver(observed, captured.event, captured, delivery=1)
@@ -60,9 +60,8 @@ class Observer:
         """The capture has ended: run the gap poll on every pair that waits."""
         for conversation_id in self._archive:
             observed = self._observed(conversation_id)
-            due = self._environment.poll_due(observed.decided)
-            if due is not None:
-                await self._poll(conversation_id, observed, due)
+            if observed.decided.state.waiting is not None:
+                await self._poll(conversation_id, observed)
                 self._archive.put(conversation_id, observed)
 
     def pairs(self) -> Iterator[tuple[str, Pair]]:
@@ -89,15 +88,22 @@ class Observer:
         observed.decided = pair_in(store, key)
         observed.captured = await _with_event(observed.captured, key, event, observed.at) if wrote else observed.decided
 
-    async def _poll(self, conversation_id: str, observed: "_ObservedPair", due: datetime) -> None:
-        observed.at = time_after(observed.at, due)
-        store = MemoryStore.seeded({conversation_id: observed.decided})
-        polled = await self._environment.poll(conversation_id, store, observed.at)
-        if polled is None:
+    async def _poll(self, conversation_id: str, observed: "_ObservedPair", *, until: datetime | None = None) -> None:
+        """Run the gap polls that are due up to `until`; None: until no field waits."""
+        waiting = observed.decided.state.waiting
+        if waiting is None:
             return
-        self._report(polled, None, observed.at)
+        store = MemoryStore.seeded({conversation_id: observed.decided})
+        async for polled, at in self._environment.polls(conversation_id, store, until):
+            observed.at = time_after(observed.at, at)
+            if polled is not None:
+                self._report(polled, None, observed.at)
+            # The captured pair has the same gaps: their events will not come any more.
+            captured = observed.captured
+            captured = replace(captured, state=replace(captured.state, waiting=waiting))
+            observed.captured = await _with_event(captured, conversation_id, None, observed.at)
+            waiting = store.state(conversation_id).waiting
         observed.decided = pair_in(store, conversation_id)
-        observed.captured = await _with_event(observed.captured, conversation_id, None, observed.at)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,7 +120,7 @@ class _ObservedPair:
 
 
 async def _with_event(captured: Pair, conversation_id: str, event: Event | None, at: datetime) -> Pair:
-    """The captured pair after the event (None: after a poll), without a decision of ours."""
+    """The captured pair after the event (None: after a poll, for which it waits), without a decision of ours."""
     store = MemoryStore.seeded({conversation_id: captured})
     await _observe(store, conversation_id, event, at)
     return pair_in(store, conversation_id)
@@ -125,7 +131,9 @@ async def _observe(store: MemoryStore, conversation_id: str, event: Event | None
     events = [] if event is None else [event]
     pairs = await store.load([load_request_of(conversation_id, events)])
     draft = PairDraft(conversation_id, pairs[conversation_id])
-    if event is not None:
+    if event is None:
+        draft.end_waiting()
+    else:
         draft.observe(event, store_snapshot=event.supported)
     conversation, item = draft.conversation(), draft.pair_item()
     if conversation is not None and item is not None:

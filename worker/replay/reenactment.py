@@ -1,7 +1,8 @@
 """Re-enactment: a captured outside write, repeated on the simulated document, where our own syncs stand in between.
 
 The write keeps its ids, its client, its reasons and its time. It sets the names in the event's `changes` to the values
-of the event's snapshot, and leaves the rest of the document as it is.
+of the event's snapshot, and leaves the rest of the document as it is. An update without `changes` does not say what it
+changed, so its write sets the whole document to the event's snapshot.
 
 Revisions are those of the simulated document. So a conversation revision that a work-item's write names is translated:
 to the simulated revision of the newest captured write up to the named revision, or to the initial revision where there
@@ -131,8 +132,12 @@ def _created(captured: Event, revisions: Revisions) -> dict[str, Any]:
 def _changed(captured: Event, raw: Mapping[str, Any], before: Document) -> dict[str, Any]:
     data = snapshot_of(before)
     for level in _LEVELS:
-        after = captured.data.get(level) or {}
-        data[level] = _with(data.get(level) or {}, level, raw, lambda name, _, after=after: after.get(name))
+        old, after = data.get(level) or {}, captured.data.get(level) or {}
+        if captured.changed_fields is None:
+            # The revision that the creator of a work-item knew was translated when the work-item was created.
+            data[level] = {**after, **{name: old[name] for name in ("resourceRev",) if name in old}}
+        else:
+            data[level] = _with(old, level, raw, lambda name, _, after=after: after.get(name))
     data["attributes"]["rev"] = before["rev"] + 1
     return data
 

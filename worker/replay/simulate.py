@@ -51,7 +51,7 @@ class Simulator:
         revisions = self._revisions.setdefault(event.document_id, Revisions())
         if not event.is_sync and not revisions.has(event.rev):
             at = time_after(simulated.at, event.published_at)
-            await self._poll_if_due(conversation_id, simulated, at)
+            await self._poll(conversation_id, simulated, until=at)
             simulated.at = at
             try:
                 await self._write(captured, simulated, revisions)
@@ -64,10 +64,8 @@ class Simulator:
         """The capture has ended: run the gap poll on every pair that waits."""
         for conversation_id in self._archive:
             simulated = self._simulated(conversation_id)
-            due = self._environment.poll_due(simulated.pair)
-            if due is not None:
-                await self._poll_if_due(conversation_id, simulated, due)
-                simulated.at = due
+            if simulated.pair.state.waiting is not None:
+                await self._poll(conversation_id, simulated)
                 self._archive.put(conversation_id, simulated)
 
     def pairs(self) -> Iterator[tuple[str, Pair]]:
@@ -126,17 +124,17 @@ class Simulator:
         simulated.sync_writes += len(handled.announcements)
         self._report(handled, captured, simulated.at)
 
-    async def _poll_if_due(self, conversation_id: str, simulated: "_SimulatedPair", at: datetime) -> None:
-        """Run the gap poll where it would have run before or at `at`."""
-        due = self._environment.poll_due(simulated.pair)
-        if due is None or due > at:
+    async def _poll(self, conversation_id: str, simulated: "_SimulatedPair", *, until: datetime | None = None) -> None:
+        """Run the gap polls that are due up to `until`; None: until no field waits."""
+        if simulated.pair.state.waiting is None:
             return
         store = MemoryStore.seeded({conversation_id: simulated.pair})
-        polled = await self._environment.poll(conversation_id, store, due)
-        if polled is not None:
-            self._report(polled, None, due)
-            simulated.sync_writes += len(polled.announcements)
-            simulated.pair = pair_in(store, conversation_id)
+        async for polled, at in self._environment.polls(conversation_id, store, until):
+            simulated.at = at
+            if polled is not None:
+                self._report(polled, None, at)
+                simulated.sync_writes += len(polled.announcements)
+        simulated.pair = pair_in(store, conversation_id)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -95,13 +95,10 @@ class WriteHistory:
         return after, handled
 
     async def polled(self, state: ExplorationState) -> ExplorationState:
-        """The state after the gap poll, which decides where a field still waits though every event was delivered."""
-        due = self._environment.poll_due(self.pair(state))
-        if due is None:
-            return state
-        store = state.store.copy()
-        polled = await self._environment.poll(self.conversation_id, store, due)
-        writes = len(polled.announcements) if polled is not None else 0
+        """The state after the gap polls, which decide where a field still waits though every event was delivered."""
+        store, writes = state.store.copy(), 0
+        async for polled, _ in self._environment.polls(self.conversation_id, store):
+            writes += len(polled.announcements) if polled is not None else 0
         return replace(state, store=store, sync_writes=state.sync_writes + writes)
 
     def pair(self, state: ExplorationState) -> Pair:
@@ -153,9 +150,10 @@ def _timeless(conversation: Conversation) -> Conversation:
 
 
 def _timeless_item(item: WorkItem) -> WorkItem:
+    # Rule A6 reads whether the work-item was ever queued, and no rule reads how often.
     return replace(
         item,
-        queued_count=0,
+        queued_count=min(item.queued_count, 1),
         first_enter_queue_at=None,
         last_revision=None,
         ivr=None,

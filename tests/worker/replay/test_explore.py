@@ -64,7 +64,25 @@ def history_of(file: str, policy: PolicyInUse) -> WriteHistory:
     ],
 )
 async def test_the_search_finds_the_end_of_every_interleaving(name: str, policy: PolicyInUse, again: int) -> None:
-    history = history_of(incident(name), policy)
+    await _check_every_interleaving(history_of(incident(name), policy), again)
+
+
+@pytest.mark.parametrize(("one", "other", "same"), [(0, 1, False), (1, 2, True), (0, 0, True)])
+def test_a_work_item_that_was_queued_is_another_state_than_one_that_never_was(
+    replay: Runner, one: int, other: int, same: bool
+) -> None:
+    """Rule A6 reads whether the work-item was ever queued, and no rule reads how often."""
+
+    def key(queued_count: int) -> object:
+        queued = work_item(2, queuedCount=queued_count)
+        said = changed({"priority": change(1, 2)})
+        history = history_of(replay.file([event(conversation(1)), event(queued, changes=said)]), PolicyInUse.CAUSAL)
+        return history.key(history.start(0))
+
+    assert (key(one) == key(other)) is same
+
+
+async def _check_every_interleaving(history: WriteHistory, again: int) -> None:
     expected: Counter[tuple[object, ...]] = Counter()
     for order in orders(len(history.writes), again):
         state = history.start(again)

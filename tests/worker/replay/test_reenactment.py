@@ -1,5 +1,6 @@
 """Re-enacted writes: the document before, the document after, and the revision that a write knew."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from commands.instant import parse_instant
 from handlers.documents.document import document_from_snapshot
 from handlers.events.parser import read_object
+from sync.conversation import FIELDS
 from tests.handlers.wire_events import ORG, Json, conversation, event, read, work_item
 from tests.worker.replay.replays import Runner, replay
 from worker.replay.captured_events import EPOCH
@@ -84,6 +86,24 @@ class TestReenact:
         thing = event(conversation(6), changes=changed({"assignedUsers": change(["u-1"], [])}))
         assert reenacted(thing, conversation(9)).event.changed_fields == frozenset()
 
+    @pytest.mark.parametrize("told", [None, {}, changed()], ids=repr)
+    def test_an_update_without_changes_sets_the_whole_document(self, told: Json | None) -> None:
+        thing = event(conversation(6, users=("u-1",), queue="captured", subject="new"), changes=told)
+        before = conversation(9, queue="ours", users=("u-1",), ended=True, subject="old", gone=1)
+        again = reenacted(thing, before)
+        attributes = again.document["attributes"]
+        assert (attributes["rev"], attributes["ended"], attributes["subject"]) == (10, False, "new")
+        assert "gone" not in attributes
+        assert again.document["relationships"]["queue"]["data"]["id"] == "captured"
+        # The simulation knows what the write changed, so its event says so.
+        assert again.event.changed_fields == frozenset({"queue", "ended"})
+
+    def test_of_a_work_item_the_revision_that_its_creator_knew_stays_the_simulated_one(self) -> None:
+        thing = event(work_item(3, status="queued", queue="q-1", resourceRev=4), changes=None)
+        again = reenacted(thing, work_item(2, resourceRev=7))
+        assert again.document["attributes"]["resourceRev"] == 7
+        assert again.event.changed_fields == frozenset({"queue"})
+
     def test_a_create_creates_the_document(self) -> None:
         again = reenacted(event(work_item(1, resourceRev=4)), None, Revisions(5))
         assert (again.event.rev, again.event.known_conversation_rev, again.document["attributes"]["resourceRev"]) == (
@@ -91,7 +111,7 @@ class TestReenact:
             5,
             5,
         )
-        assert len(again.event.changed_fields) == 5
+        assert again.event.changed_fields == frozenset(FIELDS)
         # The write is of now, so its event may be in flight; the snapshot may have another time, or none.
         assert parse_instant(again.document["attributes"]["updatedAt"]) == again.event.published_at
 
@@ -187,3 +207,52 @@ def test_a_new_work_item_waits_until_the_one_before_it_is_completed(replay: Runn
     assert failed[0] == "AWAITING_PREDECESSOR"
     # The conversation was open when w-2 was created, and is done when the event of w-2 is delivered again.
     assert [replayed.final["workItems"][key]["status"] for key in ("w-1", "w-2")] == ["completed", "completed"]
+
+
+@pytest.mark.parametrize("mode", ["observe", "simulate", "explore"])
+def test_an_update_without_changes_assigns_as_one_that_tells_its_changes(replay: Runner, mode: str) -> None:
+    def capture(told: Json | None, name: str) -> str:
+        assigned = event(conversation(2, users=("u-1",)), at=0.2, changes=told)
+        return replay.file([event(conversation(1), at=0.0), event(work_item(1, resourceRev=1), at=0.1), assigned], name)
+
+    silent = replay("--mode", mode, "--json", capture(None, "silent.ndjson"))
+    told = changed({"assignedUsers": change([], ["u-1"]), "rev": change(1, 2)})
+    assert silent.out == replay("--mode", mode, "--json", capture(told, "told.ndjson")).out
+    assert '"assignedTo":"u-1"' in silent.out.replace(" ", "")
+
+
+class TestThePollOfAnObservedPair:
+    """Revisions 2, 4 and 5 of the conversation were not captured."""
+
+    def lines(self, *, more: Sequence[Json] = ()) -> list[Json]:
+        preview = changed({"preview": change("a", "b")})
+        queued = changed({"status": change("ivr", "queued")}, {"queue": change(None, {"data": {"id": "q-1"}})})
+        return [
+            event(conversation(1), at=0.0),
+            event(work_item(1, resourceRev=1), at=0.1),
+            event(conversation(3), at=0.2, changes=preview),
+            event(
+                work_item(2, status="queued", queue="q-1"),
+                at=1.0,
+                changes=queued,
+                routingReasons=[{"meta": {"conversationRev": 1}}],
+            ),
+            event(conversation(6), at=31.0, changes=preview),
+            *more,
+        ]
+
+    def test_waits_anew_for_the_later_revisions_and_then_decides(self, replay: Runner) -> None:
+        audits = replay("--json", replay.file(self.lines())).audits
+        assert [audit["reasons"][0]["code"] for audit in audits[2:]] == [
+            "IN_SYNC", "AWAITING_EARLIER_EVENT", "AWAITING_EARLIER_EVENT", "WORK_ITEM_QUEUE_CHANGED"
+        ]  # fmt: skip
+        # A minute after the queue began to wait for revision 2, and a minute after that for revisions 4 and 5.
+        assert (audits[-1]["trigger"], audits[-1]["time"]) == ("gap", "2024-05-06T07:10:10.252Z")
+
+    def test_the_gaps_that_a_poll_closed_stay_closed(self, replay: Runner) -> None:
+        preview = changed({"preview": change("b", "c")})
+        later = event(conversation(7), at=200.0, changes=preview)
+        audits = replay("--json", replay.file(self.lines(more=[later]))).audits
+        # The captured conversation has no queue, whatever we decided: the same rule decides again, at once.
+        assert [audit["reasons"][0]["code"] for audit in audits[-2:]] == ["WORK_ITEM_QUEUE_CHANGED"] * 2
+        assert [audit["trigger"] for audit in audits[-2:]] == ["gap", "conversation"]
