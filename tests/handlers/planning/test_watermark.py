@@ -1,4 +1,4 @@
-"""The watermark ends a wait: the gap poll decides pairs whose events are lost (docs/rules.md, *Waiting ends*)."""
+"""The watermark ends a wait: the gap poll decides pairs whose events are lost (docs/rules.md, *Waiting, and the gap poll*)."""
 
 from datetime import timedelta
 from typing import Any, Final
