@@ -1,4 +1,5 @@
-"""Policy `causal` where a field waits for an event, and the events that release it (docs/rules.md, *Waiting, and the gap poll*).
+"""Policy `causal` where a field waits for an event, and the events that release it (docs/rules.md, *Waiting, and the
+gap poll*).
 
 The watermark ends a wait in `test_watermark.py`.
 """

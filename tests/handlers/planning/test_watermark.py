@@ -1,4 +1,5 @@
-"""The watermark ends a wait: the gap poll decides pairs whose events are lost (docs/rules.md, *Waiting, and the gap poll*)."""
+"""The watermark ends a wait: the gap poll decides pairs whose events are lost (docs/rules.md, *Waiting, and the gap
+poll*)."""
 
 from datetime import timedelta
 from typing import Any, Final
