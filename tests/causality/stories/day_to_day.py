@@ -177,4 +177,4 @@ TWO_WAY_STORIES: Final = (
         ),
     ),
 )
-"""Stories that end in two ways (docs/proof.md, *Ten stories of a day*)."""
+"""Stories that end in two ways (docs/proof.md, *Stories of a day*)."""
