@@ -1,5 +1,6 @@
 """Observations of events and pairs for the sync state, each in one line."""
 
+from datetime import UTC, datetime
 from functools import reduce
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.state import Observation, SyncState, observe
 
 EMPTY: Final = SyncState()
+NOW: Final = datetime(2024, 5, 6, tzinfo=UTC)
 
 
 def conversation_event(

@@ -81,7 +81,7 @@ def decided(
 ) -> PlannedPair:
     """The plan after one document's event; the other document is stored, and its event is on its way."""
     pair = Pair(conversation=stored(conversation), work_items=(stored(item),), state=SyncState())
-    planning = PlanningContext(now=NOW, ids=CountedIds(), options=Options(policy=policy))
+    planning = PlanningContext(now=NOW, queue_now=NOW, ids=CountedIds(), options=Options(policy=policy))
     return plan_pair("c", pair, [event_of(comes)], planning=planning)
 
 

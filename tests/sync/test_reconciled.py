@@ -1,7 +1,7 @@
 """The sync state after a decision, and the fields on which the sides agree (docs/rules.md, *The sync state*)."""
 
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import product
 from typing import Any, Final
 
@@ -10,21 +10,22 @@ from msgspec.structs import replace
 
 from commands.work_item import Status, WorkItem
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
+from sync.evidence import NewerSide, evidence_of
 from sync.gates import Side
 from sync.revision_runs import contains
 from sync.state import (
+    DoneBy,
+    Reconciled,
     SyncState,
     ViewedValue,
+    Waiting,
     after_reconcile,
     agreed_fields,
     observe,
-    reset_if_restored,
     shared_values,
-    with_stored_revisions,
 )
-from tests.sync.observations import EMPTY, a_conversation, a_work_item, conversation_event, seen, work_item_event
+from tests.sync.observations import EMPTY, NOW, a_conversation, a_work_item, conversation_event, seen, work_item_event
 
-NOW: Final = datetime(2024, 5, 6, tzinfo=UTC)
 ALL: Final = frozenset(FIELDS)
 
 
@@ -34,11 +35,14 @@ def settled(
     item: WorkItem,
     *,
     wrote: Collection[Side] = (),
-    fired: frozenset[Field] = frozenset(),
-    undecided: frozenset[Field] = frozenset(),
+    queue_now: datetime = NOW,
+    **decided: Any,
 ) -> SyncState:
-    """The state after a decision at `NOW`."""
-    return after_reconcile(state, conversation, item, now=NOW, wrote=wrote, fired=fired, undecided=undecided)
+    """The state after a decision that left this pair. `decided` as in `Reconciled`; a side of `wrote` took one revision
+    in the write."""
+    revs: dict[Side, int] = {"conversation": conversation.rev, "work-item": item.rev}
+    reconciled = Reconciled(wrote={side: revs[side] for side in wrote}, **decided)
+    return after_reconcile(state, conversation, item, reconciled, queue_now=queue_now)
 
 
 class TestReconciled:
@@ -77,6 +81,13 @@ class TestReconciled:
         after = settled(before, a_conversation(rev=6, queue="q1"), a_work_item())
         assert after.view["queue"] == ViewedValue(value="q9", rev=9)
         assert after.view["ended"] == ViewedValue(value=False, rev=6)
+
+    def test_of_a_write_that_left_revisions_out_all_of_them_count_as_observed(self) -> None:
+        """Our first write of a restored document takes a revision above every one that was announced before."""
+        before = seen(conversation_event(5))
+        reconciled = Reconciled(wrote={"conversation": 6})
+        after = after_reconcile(before, a_conversation(rev=9), a_work_item(), reconciled, queue_now=NOW)
+        assert after.conversation_observed == ((5, 9),)
 
     def test_changed_is_for_outside_writes_alone(self) -> None:
         before = seen(conversation_event(5, "queue"))
@@ -129,6 +140,57 @@ class TestAgree:
         assert (name in agreed_fields(a_conversation(**conversation), a_work_item(**item))) is expected
 
 
+class TestDoneBy:
+    """The work-item whose completion A1 took in, and the conversation revision of that write."""
+
+    COMPLETED: Final = a_work_item(rev=3, number=4, status=Status.COMPLETED)
+    DONE: Final = a_conversation(rev=7, status=ConversationStatus.DONE)
+
+    def test_is_noted_with_the_revision_of_the_write(self) -> None:
+        after = settled(EMPTY, self.DONE, self.COMPLETED, wrote=["conversation"], completion=True)
+        assert after.done_by == DoneBy(number=4, rev=7)
+
+    def test_is_kept_until_another_completion_is_taken_in(self) -> None:
+        before = replace(EMPTY, done_by=DoneBy(number=2, rev=5))
+        assert settled(before, a_conversation(), a_work_item(number=3)).done_by == DoneBy(number=2, rev=5)
+        after = settled(before, self.DONE, self.COMPLETED, wrote=["conversation"], completion=True)
+        assert after.done_by == DoneBy(number=4, rev=7)
+
+    def test_a_new_work_item_leaves_it(self) -> None:
+        before = settled(EMPTY, self.DONE, self.COMPLETED, wrote=["conversation"], completion=True)
+        after = observe(before, work_item_event(1, *FIELDS, knew=6, item="w2", number=5))
+        assert (after.work_item, after.done_by) == ("w2", before.done_by)
+
+
+class TestResumed:
+    """B2 or B3 took the work-item of an ended conversation out of wrap-up: `ended` is the conversation's again."""
+
+    ENDED: Final = a_conversation(rev=6, ended=True, queue="q1")
+    QUEUED: Final = a_work_item(rev=4, status=Status.QUEUED, queue="q1")
+
+    def test_ended_is_the_conversations_again(self) -> None:
+        before = seen(conversation_event(2, "ended"), work_item_event(3, *FIELDS, knew=2))
+        after = settled(before, self.ENDED, self.QUEUED, wrote=["work-item"], resumed=True)
+        assert (after.changed["ended"], after.known["ended"], after.known_at["ended"]) == (6, 5, 4)
+
+    def test_so_it_is_newer_once_an_agent_takes_the_work_item(self) -> None:
+        before = seen(work_item_event(3, *FIELDS, knew=6))
+        after = settled(before, self.ENDED, self.QUEUED, wrote=["work-item"], resumed=True)
+        taken = seen(work_item_event(5, "assignee"), state=after)
+        item = replace(self.QUEUED, rev=5, status=Status.ASSIGNED, assigned_to="u1")
+        assert evidence_of(taken, self.ENDED, item).newer_side("ended") is NewerSide.CONVERSATION
+
+    def test_not_where_both_agree_on_it(self) -> None:
+        open_again = replace(self.ENDED, ended=False)
+        after = settled(EMPTY, open_again, self.QUEUED, wrote=["work-item"], resumed=True)
+        assert (after.changed, after.known["ended"]) == ({}, 6)
+
+    def test_a_sync_changes_nothing_of_it_otherwise(self) -> None:
+        before = seen(conversation_event(2, "ended"), work_item_event(3, *FIELDS, knew=2))
+        after = settled(before, self.ENDED, self.QUEUED, wrote=["work-item"])
+        assert (after.changed["ended"], after.known["ended"]) == (2, 2)
+
+
 class TestOfAnotherWorkItem:
     OLD: Final = seen(conversation_event(4, "queue"), work_item_event(1, *FIELDS, knew=4))
 
@@ -136,30 +198,47 @@ class TestOfAnotherWorkItem:
         new = observe(self.OLD, work_item_event(1, *FIELDS, knew=8, item="w2", number=2))
         assert settled(new, a_conversation(rev=9), a_work_item(id="w1", number=1, rev=7)) is new
 
-    def test_it_may_be_the_first_sight_of_a_new_one(self) -> None:
+    def test_it_may_be_the_first_of_a_new_one(self) -> None:
         before = replace(settled(self.OLD, a_conversation(), a_work_item()), finished_at=NOW)
         after = settled(before, a_conversation(rev=9), a_work_item(id="w2", number=2, rev=1), wrote=["work-item"])
         assert (after.work_item, after.work_item_number, after.work_item_observed) == ("w2", 2, ((1, 1),))
         assert after.known_at == dict.fromkeys(FIELDS, 1)
-        assert (after.reconciled, after.finished_at) == (True, None)
+        assert after.finished_at is None
 
 
 class TestWaiting:
     """A field waits where a rule fired for it, its newer side is not known, and the sides still differ."""
 
-    DIFFER: Final = (a_conversation(queue="q1"), a_work_item(queue="q2"))
+    DIFFER: Final = (a_conversation(rev=6, queue="q1"), a_work_item(rev=3, queue="q2"))
     QUEUE: Final = frozenset[Field]({"queue"})
-    EARLIER: Final = NOW - timedelta(seconds=20)
+    EARLIER: Final = Waiting(since=NOW - timedelta(seconds=20), conversation_rev=4, work_item_rev=2)
+
+    OURS: Final = seen(work_item_event(1))
 
     def after(self, fired: frozenset[Field], undecided: frozenset[Field], state: SyncState = EMPTY) -> SyncState:
         return settled(state, *self.DIFFER, fired=fired, undecided=undecided)
 
-    def test_since_now(self) -> None:
-        assert self.after(self.QUEUE, self.QUEUE).waiting_since == NOW
+    def test_since_now_by_the_queues_clock_with_the_stored_revisions(self) -> None:
+        queue_now = NOW + timedelta(minutes=3)
+        after = settled(EMPTY, *self.DIFFER, fired=self.QUEUE, undecided=self.QUEUE, queue_now=queue_now)
+        assert after.waiting == Waiting(since=queue_now, conversation_rev=6, work_item_rev=3)
 
-    def test_since_the_first_time_however_often_it_is_asked(self) -> None:
-        waiting = replace(EMPTY, waiting_since=self.EARLIER)
-        assert self.after(self.QUEUE, self.QUEUE, waiting).waiting_since == self.EARLIER
+    def test_it_keeps_its_first_time_and_revisions_however_often_it_is_asked(self) -> None:
+        waiting = replace(self.OURS, waiting=self.EARLIER)
+        assert self.after(self.QUEUE, self.QUEUE, waiting).waiting == self.EARLIER
+
+    def test_also_where_another_field_waits_by_now(self) -> None:
+        waiting = replace(self.OURS, waiting=self.EARLIER)
+        assignee = frozenset[Field]({"assignee"})
+        after = settled(
+            waiting, a_conversation(assigned_users=("u1",)), a_work_item(), fired=assignee, undecided=assignee
+        )
+        assert after.waiting == self.EARLIER
+
+    def test_a_new_work_item_sets_the_noted_revision_of_the_work_item_to_0(self) -> None:
+        before = replace(seen(work_item_event(2)), waiting=self.EARLIER)
+        after = observe(before, work_item_event(1, *FIELDS, knew=5, item="w2", number=2))
+        assert after.waiting == replace(self.EARLIER, work_item_rev=0)
 
     @pytest.mark.parametrize(
         ("fired", "undecided"),
@@ -169,28 +248,31 @@ class TestWaiting:
     def test_no_more_where_one_of_the_three_does_not_hold(
         self, fired: frozenset[Field], undecided: frozenset[Field]
     ) -> None:
-        waiting = replace(EMPTY, waiting_since=self.EARLIER)
-        assert self.after(fired, undecided, waiting).waiting_since is None
+        waiting = replace(self.OURS, waiting=self.EARLIER)
+        assert self.after(fired, undecided, waiting).waiting is None
 
     def test_no_more_where_the_sides_agree(self) -> None:
-        waiting = replace(EMPTY, waiting_since=self.EARLIER)
+        waiting = replace(self.OURS, waiting=self.EARLIER)
         after = settled(waiting, a_conversation(), a_work_item(), fired=self.QUEUE, undecided=self.QUEUE)
-        assert after.waiting_since is None
+        assert after.waiting is None
 
-    def test_the_value_of_an_undecided_field_that_differs_is_not_viewed(self) -> None:
-        after = self.after(self.QUEUE, self.QUEUE)
+    @pytest.mark.parametrize("name", ["undecided", "assumed"])
+    def test_the_value_of_a_field_that_differs_and_was_not_decided_by_observed_revisions_is_not_viewed(
+        self, name: str
+    ) -> None:
+        decided: dict[str, Any] = {name: self.QUEUE}
+        after = settled(EMPTY, *self.DIFFER, **decided)
         assert "queue" not in after.view
         assert after.view["ended"] == ViewedValue(value=False, rev=6)
-
-    def test_nor_where_no_rule_asked_for_it(self) -> None:
-        assert "queue" not in self.after(frozenset(), self.QUEUE).view
 
     def test_an_older_view_of_it_stands(self) -> None:
         before = seen(conversation_event(4, "queue", queue="q0"))
         assert self.after(self.QUEUE, self.QUEUE, before).view["queue"] == ViewedValue(value="q0", rev=4)
 
-    def test_the_value_of_an_undecided_field_on_which_both_agree_is_viewed(self) -> None:
-        after = settled(EMPTY, a_conversation(queue="q1"), a_work_item(queue="q1"), undecided=self.QUEUE)
+    @pytest.mark.parametrize("name", ["undecided", "assumed"])
+    def test_the_value_of_a_field_on_which_both_agree_is_viewed(self, name: str) -> None:
+        decided: dict[str, Any] = {name: self.QUEUE}
+        after = settled(EMPTY, a_conversation(queue="q1"), a_work_item(queue="q1"), **decided)
         assert after.view["queue"] == ViewedValue(value="q1", rev=6)
         assert after.known["queue"] == 6
 
@@ -198,64 +280,3 @@ class TestWaiting:
         before = seen(work_item_event(2, *FIELDS, knew=4))
         after = self.after(self.QUEUE, self.QUEUE, before)
         assert (after.known["queue"], after.known_at["queue"]) == (4, 2)
-
-
-class TestStored:
-    """The revisions that the store is known to hold, and the time at which the pair was seen finished."""
-
-    OURS: Final = seen(work_item_event(1))
-
-    def test_the_highest_revisions_ever_stored(self) -> None:
-        once = with_stored_revisions(self.OURS, a_conversation(rev=6), a_work_item(rev=3), now=NOW)
-        assert (once.conversation_rev, once.work_item_rev) == (6, 3)
-        again = with_stored_revisions(once, a_conversation(rev=5), a_work_item(rev=2), now=NOW)
-        assert again is once
-
-    def test_a_missing_document_changes_nothing(self) -> None:
-        assert with_stored_revisions(self.OURS, None, None, now=NOW) is self.OURS
-
-    def test_another_work_item_changes_nothing(self) -> None:
-        other = a_work_item(id="w0", rev=9, status=Status.COMPLETED)
-        assert with_stored_revisions(self.OURS, None, other, now=NOW) is self.OURS
-
-    def test_the_end_is_when_it_was_first_seen_and_none_while_it_goes_on(self) -> None:
-        over = with_stored_revisions(self.OURS, None, a_work_item(status=Status.COMPLETED), now=NOW)
-        assert over.finished_at == NOW
-        later = NOW + timedelta(days=1)
-        assert with_stored_revisions(over, None, a_work_item(status=Status.COMPLETED), now=later).finished_at == NOW
-        assert with_stored_revisions(over, None, a_work_item(), now=later).finished_at is None
-
-    @pytest.mark.parametrize("ended", [{"deleted": True}, {"status": ConversationStatus.DONE}])
-    def test_a_closed_conversation_that_never_had_a_work_item_is_over_too(self, ended: dict[str, Any]) -> None:
-        conversation = a_conversation(rev=6, **ended)
-        assert with_stored_revisions(EMPTY, conversation, None, now=NOW).finished_at == NOW
-        assert with_stored_revisions(self.OURS, conversation, a_work_item(), now=NOW).finished_at is None
-
-    def test_a_reopened_one_is_not_over_for_its_state_says_that_it_is_newer_than_the_completion(self) -> None:
-        completed = a_work_item(status=Status.COMPLETED)
-        assert with_stored_revisions(self.OURS, a_conversation(rev=6), completed, now=NOW).finished_at is None
-
-
-class TestRestoredDatabase:
-    """A stored `rev` below an earlier stored one resets the state (docs/rules.md, *A restored database*)."""
-
-    STATE: Final = with_stored_revisions(
-        seen(conversation_event(6, *FIELDS), work_item_event(3, *FIELDS, knew=6), state=SyncState(version=7)),
-        a_conversation(rev=6),
-        a_work_item(rev=3),
-        now=NOW,
-    )
-
-    @pytest.mark.parametrize(("conversation", "item"), [(5, 3), (6, 2), (1, 1), (5, None), (None, 2)])
-    def test_only_the_version_stays(self, conversation: int | None, item: int | None) -> None:
-        after = reset_if_restored(self.STATE, conversation_rev=conversation, work_item_rev=item)
-        assert after == SyncState(version=7)
-
-    @pytest.mark.parametrize(("conversation", "item"), [(6, 3), (7, 9), (None, None), (None, 3), (6, None)])
-    def test_no_lower_revision_no_reset(self, conversation: int | None, item: int | None) -> None:
-        assert reset_if_restored(self.STATE, conversation_rev=conversation, work_item_rev=item) is self.STATE
-
-    def test_what_was_observed_before_it_was_stored_is_no_sign_of_it(self) -> None:
-        """`STATE_FROM_EVENTS=false`: an event may come before its owner's write can be read."""
-        ahead = seen(conversation_event(9))
-        assert reset_if_restored(ahead, conversation_rev=8, work_item_rev=None) is ahead

@@ -1,13 +1,14 @@
 """The sync state after observing events (docs/rules.md, *The sync state*)."""
 
-from typing import Final
+from typing import Any, Final
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sync.conversation import FIELDS
-from sync.state import Observation, ViewedValue, observe
+from sync.conversation import FIELDS, Field
+from sync.revision_runs import RUNS_MAX
+from sync.state import Observation, ViewedValue, changes_since_view, gave_up_gap, observe
 from tests.sync.observations import EMPTY, conversation_event, seen, work_item_event
 
 ALL: Final = frozenset(FIELDS)
@@ -95,6 +96,16 @@ class TestObserveAWorkItemsEvent:
         assert (state.known, state.known_at) == ({"queue": 9}, {"queue": 2})
         assert state.work_item_observed == ((2, 3),)
 
+    def test_and_touches_the_fields_that_it_changed(self) -> None:
+        state = seen(work_item_event(2, "queue"), work_item_event(4, "assignee", "queue"), work_item_event(3, "queue"))
+        assert state.touched == {"assignee": 4, "queue": 4}
+
+    def test_one_that_says_so_touches_nothing(self) -> None:
+        assert seen(work_item_event(2, "queue", knew=9)).touched == {}
+
+    def test_nor_does_a_sync(self) -> None:
+        assert seen(work_item_event(2, "queue", sync=True)).touched == {}
+
     def test_a_syncs_event_is_observed_and_changes_nothing_else(self) -> None:
         before = seen(work_item_event(2, "queue", knew=9))
         after = observe(before, work_item_event(3, "queue", knew=12, sync=True))
@@ -106,6 +117,76 @@ class TestObserveAWorkItemsEvent:
     def test_it_does_not_change_the_conversations_changes(self) -> None:
         state = seen(work_item_event(1, *FIELDS, knew=4))
         assert (state.changed, state.view) == ({}, {})
+
+
+class TestAnUpdateOfWhichNotAllChangesAreKnown:
+    """It brings no `changes`, and nothing is at hand to compare it with."""
+
+    def test_its_revision_is_not_observed_and_what_is_known_of_it_counts(self) -> None:
+        state = seen(replace(conversation_event(4, "queue", queue="q1"), all_changes_known=False))
+        assert state.conversation_observed == ()
+        assert state.changed == {"queue": 4}
+        assert state.view == {"queue": ViewedValue(value="q1", rev=4)}
+
+    def test_of_a_work_item_too(self) -> None:
+        said = replace(work_item_event(4, "queue", knew=3), all_changes_known=False)
+        silent = replace(work_item_event(5, "ended"), all_changes_known=False)
+        state = seen(said, silent)
+        assert state.work_item_observed == ()
+        assert (state.known, state.touched) == ({"queue": 3}, {"ended": 5})
+
+    def test_a_syncs_revision_is_not_observed_either(self) -> None:
+        assert seen(replace(work_item_event(4, sync=True), all_changes_known=False)).work_item_observed == ()
+
+
+class TestACreation:
+    def test_views_every_value_and_changes_no_field(self) -> None:
+        state = seen(replace(conversation_event(1), creation=True))
+        assert state.view == {name: ViewedValue(value=f"{name} at 1", rev=1) for name in FIELDS}
+        assert state.changed == {}
+
+
+class TestChangesSinceView:
+    """A conversation's update without `changes`, compared with the views."""
+
+    VALUES: Final[dict[Field, Any]] = {"queue": "q2", "ended": False}
+
+    def test_of_the_fields_in_view_if_every_revision_between_was_observed(self) -> None:
+        state = seen(conversation_event(3, "queue", queue="q1"), conversation_event(4, "ended", ended=False))
+        assert changes_since_view(state, self.VALUES, 5) == {"queue": True, "ended": False}
+
+    def test_not_of_a_field_beyond_an_unobserved_revision(self) -> None:
+        state = seen(conversation_event(2, "queue", queue="q1"), conversation_event(4, "ended", ended=True))
+        assert changes_since_view(state, self.VALUES, 5) == {"ended": True}
+
+    def test_not_of_a_field_that_is_not_in_view(self) -> None:
+        assert changes_since_view(EMPTY, self.VALUES, 5) == {}
+
+    def test_not_of_a_view_that_is_as_new_as_the_write(self) -> None:
+        state = seen(conversation_event(5, "queue", queue="q1"), conversation_event(6, "ended", ended=True))
+        assert changes_since_view(state, self.VALUES, 5) == {}
+
+    def test_not_of_a_field_whose_value_the_event_does_not_have(self) -> None:
+        state = seen(conversation_event(4, "paused", paused=True))
+        assert changes_since_view(state, self.VALUES, 5) == {}
+
+
+class TestTooManyGaps:
+    def test_closing_the_lowest_is_told(self) -> None:
+        full = seen(*(conversation_event(rev) for rev in range(10, 10 + 2 * RUNS_MAX, 2)))
+        assert len(full.conversation_observed) == RUNS_MAX
+        beyond = observe(full, conversation_event(1000))
+        assert beyond.conversation_observed[0] == (10, 12)
+        assert gave_up_gap(full, beyond)
+
+    def test_of_a_work_item_too(self) -> None:
+        full = seen(*(work_item_event(rev) for rev in range(10, 10 + 2 * RUNS_MAX, 2)))
+        assert gave_up_gap(full, observe(full, work_item_event(1000)))
+
+    def test_one_event_more_without_it_is_not(self) -> None:
+        full = seen(*(conversation_event(rev) for rev in range(10, 10 + 2 * RUNS_MAX, 2)))
+        assert not gave_up_gap(full, observe(full, conversation_event(11)))
+        assert not gave_up_gap(full, observe(full, conversation_event(10)))
 
 
 class TestANewWorkItem:
@@ -120,6 +201,10 @@ class TestANewWorkItem:
         assert (state.work_item, state.work_item_number, state.work_item_observed) == ("w2", 2, ((1, 1),))
         assert state.known == dict.fromkeys(FIELDS, 8)
         assert state.known_at == dict.fromkeys(FIELDS, 1)
+
+    def test_was_touched_by_nothing_yet(self) -> None:
+        before = seen(work_item_event(3, "queue"), state=self.OLD)
+        assert observe(before, work_item_event(1, "ended", item="w2", number=2)).touched == {"ended": 1}
 
     def test_leaves_the_conversations_history_as_it_was(self) -> None:
         state = observe(self.OLD, work_item_event(1, *FIELDS, knew=8, item="w2", number=2))
