@@ -97,6 +97,10 @@ class StandInQueue:
     def left(self) -> list[str]:
         return [stored.id for stored in self._stored]
 
+    def oldest_sent_at(self, *, receives_max: int) -> datetime | None:
+        """When the oldest message that is still stored was sent, of those delivered at most `receives_max` times."""
+        return min((one.sent_at for one in self._stored if one.receives <= receives_max), default=None)
+
     def visible_in_seconds(self, message_id: str) -> float:
         stored = next(one for one in self._stored if one.id == message_id)
         return max(stored.visible_at - self.clock.monotonic(), 0)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -25,6 +25,7 @@ from worker.consumer.lane_context import LaneContext
 from worker.consumer.lanes import Lanes
 from worker.consumer.receivers import ReceiverContext, Receivers
 from worker.consumer.settlement import Settler
+from worker.consumer.visibility import VisibilityExtender
 from worker.consumer.watermark import QueueWatermark
 from worker.runtime.backoff import JitteredBackoff
 
@@ -53,7 +54,8 @@ class ScriptedHandler:
 
     `away`: so many batches raise StoreAway. `faulty`: conversations whose batch raises KeyError. `back`: events that go
     back. `contended`: conversations that meet another writer, each with the event that lets its retry go on.
-    `faulty_again`: conversations whose retry raises KeyError. `batches` and `retried` record the calls.
+    `faulty_again`: conversations whose retry raises KeyError. `takes`: awaited by each batch. `batches` and `retried`
+    record the calls.
     """
 
     def __init__(self) -> None:
@@ -65,10 +67,13 @@ class ScriptedHandler:
         self.contended: dict[str, asyncio.Event] = {}
         self.faulty_again: set[str] = set()
         self.gate: asyncio.Event | None = None
+        self.takes: Callable[[], Awaitable[None]] | None = None
 
     async def handle_batch(self, batch: EventBatch) -> None:
         if self.gate is not None:
             await self.gate.wait()
+        if self.takes is not None:
+            await self.takes()
         if self.away:
             self.away -= 1
             raise StoreAway("no primary")
@@ -109,9 +114,18 @@ class ScriptedHandler:
 class ConsumerBench:
     """Queue, receivers, lanes and settler, with a scripted handler."""
 
-    def __init__(self, clock: FakeClock, *, fifo: bool = False, batch_max: int = 50, lanes: int = 4) -> None:
+    def __init__(
+        self,
+        clock: FakeClock,
+        *,
+        queue: StandInQueue | None = None,
+        fifo: bool = False,
+        batch_max: int = 50,
+        lanes: int = 4,
+        receivers: int = 1,
+    ) -> None:
         self.clock, self.recorder, self.handler = clock, TelemetryRecorder(), ScriptedHandler()
-        self.queue = StandInQueue(clock)
+        self.queue = queue or StandInQueue(clock)
         self.queue.attributes = replace(self.queue.attributes, fifo=fifo)
         runtime = runtime_of(clock, self.recorder)
         self.health, self.store_availability = runtime.health, runtime.store_availability
@@ -129,6 +143,13 @@ class ConsumerBench:
             runtime=runtime,
         )
         self.watermark = QueueWatermark(gap_s=60, in_flight=self.in_flight, runtime=runtime)
+        self.extender = VisibilityExtender(
+            queue=self.queue,
+            queue_attributes=self.queue.attributes,
+            in_flight=self.in_flight,
+            gap_s=60,
+            runtime=runtime,
+        )
         self.lanes = Lanes(
             count=lanes,
             batch_max=batch_max,
@@ -145,7 +166,7 @@ class ConsumerBench:
             ),
         )
         self.receivers = Receivers(
-            count=1,
+            count=receivers,
             context=ReceiverContext(
                 queue=self.queue,
                 in_flight=self.in_flight,
@@ -164,8 +185,8 @@ class ConsumerBench:
     def offer(self, announcements: Sequence[Announcement]) -> None:
         self.offered.extend(one.id for one in announcements)
 
-    def start(self) -> None:
-        runs = [self.settler.run(), self.lanes.run(), self.receivers.run()]
+    def start(self, *services: Coroutine[Any, Any, None]) -> None:
+        runs = [self.settler.run(), self.lanes.run(), self.receivers.run(), *services]
         self._tasks = [asyncio.ensure_future(run) for run in runs]
 
     async def stop(self) -> None:
