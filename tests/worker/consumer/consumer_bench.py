@@ -123,10 +123,11 @@ class ConsumerBench:
         batch_max: int = 50,
         lanes: int = 4,
         receivers: int = 1,
+        receive_count_max: int = 10,
     ) -> None:
         self.clock, self.recorder, self.handler = clock, TelemetryRecorder(), ScriptedHandler()
         self.queue = queue or StandInQueue(clock)
-        self.queue.attributes = replace(self.queue.attributes, fifo=fifo)
+        self.queue.attributes = replace(self.queue.attributes, fifo=fifo, receive_count_max=receive_count_max)
         runtime = runtime_of(clock, self.recorder)
         self.health, self.store_availability = runtime.health, runtime.store_availability
         self.health.mark_healthy("pipelines")
