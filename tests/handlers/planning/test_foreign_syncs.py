@@ -102,7 +102,7 @@ class TestARestoredDatabase:
         await world.one(event(conversation(3, users=("u-2",)), changes=changes({"assignedUsers": ([], ["u-2"])})))
         state = world.store.state("c-1")
         assert (state.version, state.conversation_observed, state.changed) == (version + 1, ((3, 3),), {"assignee": 3})
-        # The work-item's history is gone as well; once it is old news, none of its events can be on its way.
+        # The work-item's history is gone as well, so the pair waits for the watermark.
         await owners.poll()
         assert world.w().assigned_to == "u-2"
 
