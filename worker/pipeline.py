@@ -2,7 +2,8 @@
 
 It opens no connection and reads no environment variable: `process.py` does both. The shutdown after a stop signal:
 
-1. The receivers start no more calls. Calls younger than 1 s may still end; then the receivers are cancelled.
+1. No more heartbeats are published. The receivers start no more calls. Calls younger than 1 s may still end; then the
+   receivers are cancelled.
 2. The lanes finish the messages in flight, for 3/4 of SHUTDOWN_SECONDS (all but 5 s of it, if that is longer). Then the
    lanes are cancelled.
 3. In the rest of SHUTDOWN_SECONDS the messages that are left are handed back to the queue, and the publisher publishes
@@ -54,6 +55,8 @@ from worker.settings import Settings
 from worker.sweeps.gap_poll import GapPoll
 from worker.sweeps.state_expiry import StateExpiry
 
+HEARTBEAT: Final = "heartbeat"
+"""The name of the service that publishes heartbeats."""
 _HAND_BACK_S_MAX: Final = 5.0
 
 
@@ -205,14 +208,17 @@ class Pipeline:
         health = self._runtime.health
         try:
             async with asyncio.TaskGroup() as tasks:
-                services = [tasks.create_task(_run_service(name, work)) for name, work in self._services()]
+                services = {name: tasks.create_task(_run_service(name, work)) for name, work in self._services()}
                 lanes = tasks.create_task(_run_service("lanes", self._lanes.run))
                 receivers = tasks.create_task(_run_service("receivers", self._receivers.run))
                 health.mark_healthy("pipelines")
                 await stopping.wait_until_requested()
                 health.mark_unhealthy("pipelines", "stopping")
+                # Another worker takes the lease over. A last heartbeat of this one might be left in the queue.
+                if HEARTBEAT in services:
+                    await _cancel(services.pop(HEARTBEAT))
                 await self._finish(receivers, lanes)
-                for service in services:
+                for service in services.values():
                     service.cancel()
         except BaseExceptionGroup:
             await self._hand_back_directly()
@@ -229,7 +235,7 @@ class Pipeline:
             yield "watermark", self._watermark.run
             yield "gap poll", self._gap_poll.run
             if self._settings.heartbeat_seconds:
-                yield "heartbeat", self._heartbeat.run
+                yield HEARTBEAT, self._heartbeat.run
 
     async def _finish(self, receivers: "asyncio.Task[None]", lanes: "asyncio.Task[None]") -> None:
         """Steps 1 to 3 of the shutdown, which this file's head describes."""

@@ -57,6 +57,7 @@ async def running_pipeline(
     policy: PolicyInUse = PolicyInUse.CAUSAL,
     store: InterruptibleStore | None = None,
     subscribed: bool = False,
+    heartbeat_seconds: float = 20,
 ) -> AsyncIterator[RunningPipeline]:
     """A running pipeline with these messages in its queue; it is cancelled at the end of the context.
 
@@ -77,6 +78,7 @@ async def running_pipeline(
         sqs_queue_url="http://queue/1/q",
         mongodb_uri="mongodb://nowhere",
         sync_policy=policy,
+        heartbeat_seconds=heartbeat_seconds,
         receivers=1,
         shutdown_seconds=1,
     )

@@ -130,6 +130,32 @@ async def test_a_field_whose_event_does_not_come_is_decided_by_the_poll_and_publ
     assert [(line["trigger"], line["event"]) for line in applied] == [("gap", None)]
 
 
+async def test_heartbeats_are_published_until_the_stop_and_acknowledged() -> None:
+    async with running_pipeline(subscribed=True) as pipeline:
+        await pipeline.clock.advance(60)
+        beats = list(pipeline.topics.published)
+        assert len(beats) == 3
+        assert {arn.rpartition(":")[2] for arn, _ in pipeline.topics.calls} == {"conversations"}
+        assert pipeline.queue.left == []
+        await pipeline.stop()
+        assert pipeline.topics.published == beats
+    assert pipeline.recorder.total(Metric.UNSUPPORTED) == 0
+    assert "CONVERSATION_SYNC_AUDIT" not in pipeline.recorder.messages
+
+
+@pytest.mark.parametrize(
+    ("policy", "heartbeat_seconds"), [(PolicyInUse.CAUSAL, 0), (PolicyInUse.LEGACY, 20), (PolicyInUse.SHADOW, 20)]
+)
+async def test_no_heartbeat_is_published_without_need(policy: PolicyInUse, heartbeat_seconds: float) -> None:
+    async with running_pipeline(policy=policy, heartbeat_seconds=heartbeat_seconds) as pipeline:
+        await pipeline.clock.advance(90)
+        assert pipeline.topics.published == []
+        shown = pipeline.health.report()["watermark"]
+        expected = {"time": None, "reason": "SILENCE"} if policy is PolicyInUse.CAUSAL else None
+        assert shown == expected
+        await pipeline.stop()
+
+
 @pytest.mark.parametrize("policy", [PolicyInUse.LEGACY, PolicyInUse.SHADOW])
 async def test_other_policies_run_no_gap_poll_and_expire_states_all_the_same(
     policy: PolicyInUse,

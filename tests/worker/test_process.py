@@ -9,11 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import IO, Any
+from urllib.request import urlopen
 
 import pytest
+from pymongo import MongoClient
 
 from mongod import Mongod
 from moto_server import MotoServer
@@ -110,10 +113,40 @@ def test_it_works_until_sigterm_and_exits_0(mongod: Mongod, started: list[Worker
     file = tmp_path / "events.ndjson"
     file.write_text(json.dumps({"id": "e1", "name": "kustomer.conversation.update", "data": data}))
     assert run(["publish", str(file)]) == 0
+    port = worker.wait_for("worker starting")["httpPort"]
     worker.wait_for("worker started")
     audit = worker.wait_for("CONVERSATION_SYNC_AUDIT")
+    with urlopen(f"http://127.0.0.1:{port}/readyz") as response:
+        watermark = json.load(response)["watermark"]
+    assert (watermark["time"], watermark["reason"]) == (None, "BACKLOG_UNKNOWN")
     assert (audit["event"]["id"], audit["dd"]["version"]) == ("e1", "1.2.3")
     assert worker.end(signal.SIGTERM) == (0, "")
+
+
+@pytest.mark.usefixtures("environment")
+def test_workers_that_start_together_and_later_find_one_start_of_the_deployment(
+    mongod: Mongod, started: list[Worker]
+) -> None:
+    client: MongoClient[dict[str, Any]] = MongoClient(mongod.uri, tz_aware=True)
+    with client:
+        before = datetime.now(UTC) - timedelta(minutes=1)
+
+        def start_of_deployment() -> object:
+            document = client["start"]["fleet"].find_one({"_id": "start"})
+            assert document is not None
+            return document["at"]
+
+        started += [Worker(MONGODB_URI=mongod.uri, MONGODB_DATABASE="start") for _ in range(2)]
+        for worker in started:
+            worker.wait_for("worker started")
+        at = start_of_deployment()
+        assert isinstance(at, datetime)
+        assert before < at < datetime.now(UTC) + timedelta(minutes=1)
+        started.append(Worker(MONGODB_URI=mongod.uri, MONGODB_DATABASE="start"))
+        started[-1].wait_for("worker started")
+        assert start_of_deployment() == at
+        for worker in started:
+            assert worker.end(signal.SIGTERM) == (0, "")
 
 
 @pytest.mark.parametrize(

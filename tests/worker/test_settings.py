@@ -161,6 +161,14 @@ def test_settings_that_contradict_each_other(
             "SYNC_POLICY: '\"Causal\"' is not one of the allowed values: set it to causal or legacy or shadow",
         ),
         ({"LANES": "eight"}, "LANES: 'eight' should be a valid integer: set it to a whole number from 1 to 256"),
+        (
+            {"HEARTBEAT_SECONDS": "31"},
+            "HEARTBEAT_SECONDS: '31' should be less than or equal to 30: set it to a number from 0 to 30",
+        ),
+        (
+            {"HEARTBEAT_SECONDS": "0.5"},
+            "HEARTBEAT_SECONDS: '0.5' is less than 1 s: set it to a number from 1 to 30, or to 0 for no heartbeats",
+        ),
         ({"LANES": "0"}, "LANES: '0' should be greater than or equal to 1: "),
         ({"MONGODB_DATABASE": "a.b"}, "MONGODB_DATABASE: 'a.b' has the wrong format: "),
         ({"MONGODB_DATABASE": "x" * 99}, f"MONGODB_DATABASE: '{'x' * 58}… should have at most 63 characters: "),

@@ -18,7 +18,7 @@ from worker.consumer.lane_context import LaneEntry
 from worker.consumer.lanes import Lanes
 from worker.consumer.watermark import QueueWatermark
 from worker.errors import QueueAway
-from worker.ports import LONG_POLL_S, SQS_ENTRIES_MAX, Message, MessageQueue, ReceiveResponse
+from worker.ports import LONG_POLL_S, SQS_ENTRIES_MAX, Message, MessageQueue
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.context import RuntimeContext
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
@@ -106,14 +106,20 @@ class Receivers:
 
     async def _receive(self) -> None:
         context = self._context
-        response: ReceiveResponse | None = None
+        received: Sequence[Message] = []
         began_at = context.watermark.call_began()
         try:
             response = await context.queue.receive(wait_s=LONG_POLL_S)
+            received = response.messages
+        except QueueAway:
+            context.watermark.call_ended(began_at, None)
+            raise
+        except asyncio.CancelledError:
+            context.watermark.call_cancelled()
+            raise
         finally:
-            received = [] if response is None else response.messages
             await context.in_flight.add(received, reserved=SQS_ENTRIES_MAX)
-            context.watermark.call_ended(began_at, response)
+        context.watermark.call_ended(began_at, response)
         self._note_response()
         if received:
             self._runtime.telemetry.metrics.count(Metric.RECEIVED, len(received))

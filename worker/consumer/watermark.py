@@ -138,6 +138,11 @@ class QueueWatermark:
         if began_at >= self._resumed_at:
             self._note_evidence(response.messages, now - began_at, now)
 
+    def call_cancelled(self) -> None:
+        """A receive call was cancelled: the worker stops."""
+        self._calls -= 1
+        self._idle_since = self._elapsed_s()
+
     # The process looks
 
     async def run(self) -> None:

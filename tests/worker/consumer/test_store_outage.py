@@ -82,9 +82,12 @@ async def test_a_message_that_was_handed_back_is_settled_by_its_next_delivery_al
 
 async def test_while_the_store_works_no_message_is_handed_back(bench: OutageBench) -> None:
     bench.handler.gate = asyncio.Event()
-    bench.queue.send(body("c1"))
+    for number in range(200):
+        bench.queue.send(body(f"c{number}"))
     await bench.clock.advance(600)
-    assert (bench.hidden(), bench.handed_back) == (["m1"], 0)
+    # There is no room for more, so no poll is open.
+    assert not bench.in_flight.is_receiving
+    assert (len(bench.hidden()), bench.handed_back) == (200, 0)
 
 
 async def test_a_message_received_during_the_outage_is_handed_back_in_its_turn(bench: OutageBench) -> None:
