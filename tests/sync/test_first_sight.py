@@ -86,6 +86,13 @@ class TestFieldsGoTheEventsOwnWay:
         about = evidence_of(state, a_conversation(), a_work_item(), first_sight=sight)
         assert (about.newer_side("queue"), about.newer_side("assignee")) == (W, C)
 
+    def test_a_conversations_event_of_the_same_batch_outweighs_a_write_that_did_not_know_it(self) -> None:
+        declared = frozenset[Field]({"queue"})
+        sight = FirstSight(side="work-item", rev=3, fields=frozenset(FIELDS), declared_fields=declared)
+        state = seen(conversation_event(6, "queue", "assignee"), work_item_event(3, "queue", knew=4))
+        about = evidence_of(state, a_conversation(), a_work_item(), first_sight=sight)
+        assert (about.newer_side("queue"), about.newer_side("assignee")) == (C, W)
+
 
 class TestFieldByField:
     """A field told of before goes by its evidence, also where its neighbours are at first sight."""
