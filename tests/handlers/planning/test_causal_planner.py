@@ -68,6 +68,7 @@ class TestOneBatch:
         assert [reason.meta["rule"] for reason in audit.reasons] == ["B8", "A2"]
         assert audit.updated_work_item == {"queue": {"id": "q-1"}, "rev": 2}
         assert audit.updated_conversation == {"assignedUsers": ["u-1"], "rev": 2}
+        assert audit.before == {"conversation": {"assignedUsers": []}, "workItem": {"queue": None}}
         assert (world.c().rev, world.w().rev, world.store.state("c-1").version) == (3, 3, version + 1)
         assert (world.c().assigned_users, world.w().queue, world.w().status) == (("u-1",), "q-1", "assigned")
         of_item, of_conversation = (message["body"] for message in world.announced())
@@ -160,6 +161,7 @@ class TestRefused:
         end = await world.one(owners.c(users=["u-1"], queue="q-1", status="snoozed"))
         assert end.outcome == Done(reason="TOO_MANY_FIELDS")
         assert end.audit.outcome is AuditOutcome.REFUSED
+        assert end.audit.before is None
         assert [reason.meta.get("rule") for reason in end.audit.reasons] == ["B1", "B8", "B4", None]
         assert end.audit.reasons[-1].code == "TOO_MANY_FIELDS"
         assert set(end.audit.updated_work_item or {}) == {"assignedTo", "queue", "paused", "rev"}

@@ -37,6 +37,7 @@ class TestThePoll:
         assert (audit.conversation_id, audit.work_item_id, audit.direction) == ("c-1", "w-1", "both")
         assert [reason.meta["rule"] for reason in audit.reasons] == ["B1", "A5"]
         assert (audit.conversation_rev, audit.work_item_rev) == (2, 2)
+        assert audit.before == {"conversation": {"queue": {"id": None}}, "workItem": {"assignedTo": None}}
         assert (world.w().assigned_to, world.c().queue) == ("u-1", "q-1")
         assert [message["id"] for message in world.announced()] == [each.id for each in polled.announcements]
         state = world.store.state("c-1")

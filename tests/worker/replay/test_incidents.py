@@ -86,6 +86,10 @@ class TestObserve:
         }
         assert (created["recorded"], assigned["recorded"]) == (None, None)
         assert assigned["updatedWorkItem"] == {"assignedTo": AGENT_2022, "rev": 2}
+        assert (created["before"], assigned["before"]) == (
+            None,
+            {"conversation": None, "workItem": {"assignedTo": None}},
+        )
         assert rules(assigned) == ["B1"]
 
     def test_2022_ends_as_it_was_captured(self, replay: Runner) -> None:
