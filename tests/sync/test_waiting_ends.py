@@ -1,4 +1,5 @@
-"""The state after the watermark has passed the time since which a pair waits (docs/rules.md, *Waiting ends*)."""
+"""The state after the watermark has passed the time since which a pair waits (docs/rules.md, *Waiting, and the gap
+poll*)."""
 
 from typing import Any, Final
 
