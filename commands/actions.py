@@ -51,6 +51,11 @@ def unroute(item: WorkItem) -> WorkItem:
     return replace(item, routed_to=None, session=None)
 
 
+def take_session(item: WorkItem, session: str | None) -> WorkItem:
+    """Part of `assign` for the user who has the item already: sets the session alone."""
+    return replace(item, session=session)
+
+
 def leave_session(item: WorkItem) -> WorkItem:
     """Part of `completed`: clears the session and keeps assignedTo as history."""
     return replace(item, session=None)

@@ -5,7 +5,7 @@
 | `queue: null` | changeQueue | + ivr | + ivr, unroute | changeQueue | changeQueue |
 | `queue: q` | changeQueue, queued | changeQueue (same: nothing) | as ivr, unroute | changeQueue | changeQueue |
 | `assignedTo: null` | unassign | unassign | unassign, unroute, queued or ivr | unassign, queued or ivr | unassign |
-| `assignedTo: u` | assign, assigned | the same | the same, unroute | assign (the same: nothing) | assign |
+| `assignedTo: u` | assign, assigned | the same | the same, unroute | assign (the same: a session) | assign |
 | `status` | the status | the status | + unroute | the status | the status |
 | `paused` | the flag | the flag | the flag | the flag | the flag |
 | `resume` (B10) | – | – | – | – | assigned, else queued, else ivr |
@@ -14,31 +14,50 @@
 | `routed.rejectedBy`, `.timedOut` | `NOT_ROUTED` | the same | unroute, queued or ivr | `NOT_ROUTED` | the same |
 
 Fields are executed in the order queue → assignedTo → status → paused. "Queued or ivr": queued where the work-item has a
-queue after the update's own `queue`, else ivr. Where two actions set the same field, the later one wins. Reference:
-docs/commands.md.
+queue after the update's own `queue`, else ivr. "The same: a session": if the assignee stays the same and the work-item
+has no session, it takes one of theirs; nothing else changes. Where two actions set the same field, the later one wins.
+Reference: docs/commands.md.
 """
 
 from datetime import datetime
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from commands import actions
 from commands.context import CommandContext
+from commands.instant import format_instant
 from commands.reason import Refusal, RefusalCode
-from commands.timings import Calendar, enter_queue, with_timings
+from commands.timings import Calendar, enter_queue, offer_again, with_timings
 from commands.update import Offer, QueueChoice, Unset, Update
 from commands.work_item import Status, WorkItem
 
 COMMAND_NAME: Final = "composedCommandParams"
 
 
+class Composed(Struct, frozen=True, kw_only=True):
+    """The work-item after an update, timings included.
+
+    `actions`: the names of the actions that changed it. `ignored`: what the update asked for and the work-item, in its
+    status, makes no use of; the names of fields in dotted form.
+    """
+
+    after: WorkItem
+    actions: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+
 def compose(
     item: WorkItem, update: Update, *, context: CommandContext, now: datetime, calendar: Calendar
-) -> tuple[WorkItem, tuple[str, ...]] | Refusal:
-    """The work-item after the update, timings included, and the names of the actions that changed it."""
-    composition = _Composition(item, context)
-    refusal = composition.offer(update.routed) if not isinstance(update.routed, Unset) else None
+) -> Composed | Refusal:
+    """Execute the update on the work-item."""
+    refusal = _refusal_of_entry(update, now)
+    if refusal is not None:
+        return refusal
+    composition = _Composition(item, context, now)
+    if not isinstance(update.routed, Unset):
+        refusal = composition.offer(update.routed)
     if refusal is None and not isinstance(update.queue, Unset):
         refusal = composition.change_queue(update.queue)
     if refusal is not None:
@@ -46,26 +65,44 @@ def compose(
     if not isinstance(update.assigned_to, Unset):
         composition.change_assignee(update.assigned_to)
     if not isinstance(update.accepted, Unset):
-        composition.assign(update.accepted.by, update.accepted.session)
+        composition.assign(update.accepted.by, update.accepted.session, named_by="accepted.workSession")
     if update.resume:
-        composition.resume()
+        composition.resume(closes=not isinstance(update.status, Unset))
     if not isinstance(update.status, Unset):
         composition.close(update.status)
-    composition.enter_queue(update.queue, now)
+    composition.enter_queue(update.queue)
     if not isinstance(update.paused, Unset):
         composition.pause(paused=update.paused)
-    after = with_timings(item, composition.item, now=now, calendar=calendar)
-    return after, tuple(composition.action_names)
+    after = with_timings(
+        item, composition.item, now=now, calendar=calendar, via_assigned=composition.passed_through_assigned()
+    )
+    return Composed(after=after, actions=tuple(composition.action_names), ignored=tuple(composition.ignored))
+
+
+def _refusal_of_entry(update: Update, now: datetime) -> Refusal | None:
+    """Refuse a place in the queue that nobody can have yet."""
+    choice = update.queue
+    if not isinstance(choice, QueueChoice) or choice.entered_at is None or choice.entered_at <= now:
+        return None
+    return Refusal(
+        code=RefusalCode.INVALID_UPDATE,
+        message=f"'queue.enteredAt' {format_instant(choice.entered_at)} is later than now, {format_instant(now)}: "
+        "leave it out, or name the time at which the work-item entered the queue",
+    )
 
 
 class _Composition:
     """The execution of one update: the work-item before it, the work-item so far, and the actions that changed it."""
 
-    def __init__(self, item: WorkItem, context: CommandContext) -> None:
+    def __init__(self, item: WorkItem, context: CommandContext, now: datetime) -> None:
         self.before = item
         self.item = item
         self.context = context
+        self.now = now
         self.action_names: list[str] = []
+        self.ignored: list[str] = []
+        self.was_assigned = False
+        self.became_assigned = False
         self.was_put_back = False
         self.was_unrouted = False
 
@@ -74,10 +111,7 @@ class _Composition:
         if offer.kind == "to":
             if self.before.status not in (Status.QUEUED, Status.ROUTED):
                 return self._refusal(RefusalCode.NOT_QUEUED, "routed.to", "queue it first")
-            session = self.context.session_for(offer.user, offer.session)
-            self._apply("route", actions.route(self.item, offer.user, session))
-            self._set_status(Status.ROUTED)
-            return None
+            return self._route(offer)
         if self.before.status is not Status.ROUTED:
             return self._refusal(RefusalCode.NOT_ROUTED, f"routed.{offer.kind}", "only a routed one can be put back")
         if self.before.routed_to != offer.user:
@@ -86,6 +120,23 @@ class _Composition:
         self._unroute()
         self._set_status(self._queued_or_ivr())
         self.was_put_back = True
+        return None
+
+    def _route(self, offer: Offer) -> Refusal | None:
+        session = self.context.session_for(offer.user, item=self.before.id, preferred=offer.session)
+        if session is not None and not session.routable:
+            return Refusal(
+                code=RefusalCode.SESSION_LOCKED,
+                message=f"'routed.to' cannot offer work-item {self.before.id} on session {session.id}, where work-item "
+                f"{session.pending_item} is pending: wait until that offer ends, or name another session",
+            )
+        session_id = None if session is None else session.id
+        self._note_session(offer.session, session_id, "routed.workSession")
+        routed = actions.route(self.item, offer.user, session_id)
+        if self.before.status is Status.ROUTED:
+            routed = offer_again(routed, now=self.now)
+        self._apply("route", routed)
+        self._set_status(Status.ROUTED)
         return None
 
     def change_queue(self, choice: QueueChoice | None) -> Refusal | None:
@@ -114,24 +165,40 @@ class _Composition:
         """`assignedTo`: assign the item, or un-assign it."""
         if user is not None:
             if self.before.status is not Status.ASSIGNED or self.before.assigned_to != user:
-                self.assign(user, None)
+                self.assign(user)
+            elif self.before.session is None:
+                session = self.context.session_id_for(user, item=self.before.id)
+                self._apply("assign", actions.take_session(self.item, session))
             return
         self._apply("unassign", actions.unassign(self.item))
         self._unroute()
         if self.before.status in (Status.ROUTED, Status.ASSIGNED):
             self._set_status(self._queued_or_ivr())
 
-    def assign(self, user: str, session: str | None) -> None:
-        """Assign the item to a user; in wrap-up it stays there."""
+    def assign(self, user: str, wanted: str | None = None, *, named_by: str = "") -> None:
+        """Assign the item to a user; in wrap-up it stays there. The field `named_by` names the session `wanted`."""
         self._unroute()
-        self._apply("assign", actions.assign(self.item, user, self.context.session_for(user, session)))
+        session = self.context.session_id_for(user, item=self.before.id, preferred=wanted)
+        self._note_session(wanted, session, named_by)
+        self._apply("assign", actions.assign(self.item, user, session))
+        self.was_assigned = True
         if self.before.status is not Status.WRAP_UP:
             self._set_status(Status.ASSIGNED)
 
-    def resume(self) -> None:
-        """`resume`: from wrap-up back to assigned; to queued or ivr without an assignee."""
-        if self.before.status is Status.WRAP_UP:
-            self._set_status(Status.ASSIGNED if self.item.assigned_to else self._queued_or_ivr())
+    def resume(self, *, closes: bool) -> None:
+        """`resume`: from wrap-up back to assigned; to queued or ivr without an assignee.
+
+        Back in assigned it stays on its session if that is still active, else it takes another of the assignee's. An
+        update that also `closes` the item does not reach that.
+        """
+        if self.before.status is not Status.WRAP_UP:
+            self.ignored.append("resume")
+            return
+        user = self.item.assigned_to
+        self._set_status(Status.ASSIGNED if user else self._queued_or_ivr())
+        if user and not closes:
+            session = self.context.session_id_for(user, item=self.before.id, preferred=self.item.session)
+            self.item = actions.take_session(self.item, session)
 
     def close(self, status: Status) -> None:
         """`status`: wrap-up or completed."""
@@ -140,7 +207,11 @@ class _Composition:
             self.item = actions.leave_session(self.item)
         self._set_status(status)
 
-    def enter_queue(self, choice: QueueChoice | Unset | None, now: datetime) -> None:
+    def passed_through_assigned(self) -> bool:
+        """Whether the update assigned the item and, after that, ended it or sent it to wrap-up."""
+        return self.became_assigned and self.item.status in (Status.WRAP_UP, Status.COMPLETED)
+
+    def enter_queue(self, choice: QueueChoice | Unset | None) -> None:
         """Give the item a new place in the queue, if it became queued or changed the queue while queued.
 
         Called once, after the status is final; a changed status is recorded as `setStatus`. An item that was put back
@@ -150,9 +221,11 @@ class _Composition:
         if status is not before.status:
             self.action_names.append("setStatus")
         requeued = status is Status.QUEUED and (before.status, before.queue) != (Status.QUEUED, self.item.queue)
+        entered_at = choice.entered_at if isinstance(choice, QueueChoice) else None
         if requeued and not self.was_put_back:
-            entered_at = choice.entered_at if isinstance(choice, QueueChoice) else None
-            self._apply("enterQueue", enter_queue(self.item, now=now, entered_at=entered_at))
+            self._apply("enterQueue", enter_queue(self.item, now=self.now, entered_at=entered_at))
+        elif entered_at is not None:
+            self.ignored.append("queue.enteredAt")
 
     def pause(self, *, paused: bool) -> None:
         """`paused`: the flag."""
@@ -165,7 +238,13 @@ class _Composition:
             self.item = item
 
     def _set_status(self, status: Status) -> None:
+        self.became_assigned = self.became_assigned or (self.was_assigned and status is Status.ASSIGNED)
         self.item = replace(self.item, status=status)
+
+    def _note_session(self, wanted: str | None, taken: str | None, named_by: str) -> None:
+        """Note a session that the update names and the user cannot take: it has ended, or is another user's."""
+        if wanted not in (None, taken):
+            self.ignored.append(named_by)
 
     def _unroute(self) -> None:
         """Clear the offer, once: a second time would clear the session of a new assignee."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from commands.reason import Refusal, RefusalCode
-from commands.session import Session
+from commands.session import Session, without_item
 from commands.update import QueueChoice
 
 
@@ -14,7 +14,7 @@ class RoutingQueue(Struct, frozen=True, kw_only=True):
 
     id: str
     key: str | None = None
-    item_size: int | None = None
+    item_size: float | None = None
     priority: int | None = None
 
 
@@ -36,10 +36,19 @@ class CommandContext(Struct, frozen=True, kw_only=True):
             message=f"'queue.key' {choice.key!r} names no queue: use a known key, or the queue's id",
         )
 
-    def session_for(self, user: str, preferred: str | None = None) -> str | None:
-        """The session that takes an item of this user: `preferred` if it is an active one of the user's, else the
-        user's first active one by id, else None."""
-        active = sorted(session.id for session in self.sessions.values() if session.active and session.user == user)
-        if preferred in active:
-            return preferred
-        return active[0] if active else None
+    def session_for(self, user: str, *, item: str, preferred: str | None = None) -> Session | None:
+        """The session that takes a work-item of this user, as it is without the work-item `item`; None: there is none.
+
+        It is `preferred` where that is an active session of the user. Else it is the active session that can take the
+        work-item best: one without another's pending item, then the one with the most free capacity, then the lowest
+        id. An assignment is never refused, so this may be a session with another's pending item: `routable` is False.
+        """
+        sessions = [each for each in self.sessions.values() if each.active and each.user == user]
+        named = [each for each in sessions if each.id == preferred]
+        free = [without_item(each, item) for each in named or sessions]
+        return min(free, key=lambda each: (not each.routable, -each.free_capacity, each.id), default=None)
+
+    def session_id_for(self, user: str, *, item: str, preferred: str | None = None) -> str | None:
+        """The id of `session_for`."""
+        session = self.session_for(user, item=item, preferred=preferred)
+        return None if session is None else session.id

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from commands.composed_engine import COMMAND_NAME, compose
+from commands.composed_engine import COMMAND_NAME, Composed, compose
 from commands.context import CommandContext
 from commands.legacy_engine import FunnelRow, funnel
 from commands.reason import Reason, ReasonAction, ReasonCode, Refusal, RefusalCode
@@ -21,7 +21,11 @@ from commands.work_item import WorkItem
 
 
 class CommandRecord(Struct, frozen=True, kw_only=True):
-    """How an update was executed: the audit line's `command`. `dropped`: the fields that the legacy funnel ignored."""
+    """How an update was executed: the audit line's `command`.
+
+    `dropped`: the fields that the legacy funnel does not honour. `ignored`: the fields, in dotted form, that the
+    composed engine had no use for in the work-item's status.
+    """
 
     engine: Engine
     name: str
@@ -30,6 +34,7 @@ class CommandRecord(Struct, frozen=True, kw_only=True):
     composed: bool
     origin: UpdateOrigin = UpdateOrigin.SYNC
     dropped: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 class Applied(Struct, frozen=True, kw_only=True):
@@ -77,11 +82,10 @@ def execute(
     result = refusal or _execute_by_row(item, update, row, context=context, now=now, calendar=calendar)
     if isinstance(result, Refusal):
         return Refused(command=_command(row, (), fields, origin), refusal=result)
-    after, actions = result
-    if after == item:
-        return Unchanged(command=_command(row, (), fields, origin))
-    command = _command(row, actions, fields, origin)
-    after = replace(after, rev=item.rev + 1, updated_at=now)
+    if result.after == item:
+        return Unchanged(command=_command(row, (), fields, origin, result.ignored))
+    command = _command(row, result.actions, fields, origin, result.ignored)
+    after = replace(result.after, rev=item.rev + 1, updated_at=now)
     reason = _reason(update_json, item.rev, resource_rev, command)
     return Applied(after=after, command=command, reason=reason, move=move_between(item, after))
 
@@ -93,11 +97,11 @@ def not_executed(origin: UpdateOrigin = UpdateOrigin.SYNC) -> CommandRecord:
 
 def _execute_by_row(
     item: WorkItem, update: Update, row: FunnelRow | None, *, context: CommandContext, now: datetime, calendar: Calendar
-) -> tuple[WorkItem, tuple[str, ...]] | Refusal:
+) -> Composed | Refusal:
     if row is None:
         return compose(item, update, context=context, now=now, calendar=calendar)
     after = funnel(item, update, row, context=context, now=now, calendar=calendar)
-    return after if isinstance(after, Refusal) else (after, (row.command,))
+    return after if isinstance(after, Refusal) else Composed(after=after, actions=(row.command,), ignored=())
 
 
 def _refusal_before(
@@ -125,7 +129,11 @@ def _refusal_before(
 
 
 def _command(
-    row: FunnelRow | None, actions: tuple[str, ...], fields: tuple[str, ...], origin: UpdateOrigin
+    row: FunnelRow | None,
+    actions: tuple[str, ...],
+    fields: tuple[str, ...],
+    origin: UpdateOrigin,
+    ignored: tuple[str, ...] = (),
 ) -> CommandRecord:
     return CommandRecord(
         engine=Engine.COMPOSED if row is None else Engine.LEGACY,
@@ -135,6 +143,7 @@ def _command(
         composed=row is None,
         origin=origin,
         dropped=() if row is None else tuple(name for name in fields if name not in row.honours),
+        ignored=ignored,
     )
 
 

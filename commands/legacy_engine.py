@@ -91,7 +91,7 @@ def _re_queue(item: WorkItem, request: _CommandRequest) -> WorkItem | Refusal:
 def _route(item: WorkItem, request: _CommandRequest) -> WorkItem:
     offer = request.update.routed
     assert isinstance(offer, Offer), "the row matches only an offer"
-    session = request.context.session_for(offer.user, offer.session)
+    session = request.context.session_id_for(offer.user, item=item.id, preferred=offer.session)
     return replace(item, status=Status.ROUTED, routed_to=offer.user, session=session, assigned_to=None)
 
 
@@ -177,7 +177,7 @@ def _released(item: WorkItem) -> WorkItem:
 
 
 def _assigned(item: WorkItem, user: str, session: str | None, request: _CommandRequest) -> WorkItem:
-    placed_on = request.context.session_for(user, session)
+    placed_on = request.context.session_id_for(user, item=item.id, preferred=session)
     assigned = replace(item, status=Status.ASSIGNED, assigned_to=user, accepted_by=user, session=placed_on)
     return _with_paused(assigned, request)
 

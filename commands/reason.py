@@ -112,6 +112,7 @@ class RefusalCode(StrEnum):
     | `NOT_QUEUED` | `routed.to`, and the work-item is neither queued nor routed |
     | `NOT_ROUTED` | `routed.rejectedBy` or `routed.timedOut`, and the work-item is not routed |
     | `NOT_ROUTED_TO_USER` | `routed.rejectedBy` or `routed.timedOut` names a user to whom it was not offered |
+    | `SESSION_LOCKED` | `routed.to`, and another work-item is pending on the session |
     """
 
     INVALID_UPDATE = "INVALID_UPDATE"
@@ -124,6 +125,7 @@ class RefusalCode(StrEnum):
     NOT_QUEUED = "NOT_QUEUED"
     NOT_ROUTED = "NOT_ROUTED"
     NOT_ROUTED_TO_USER = "NOT_ROUTED_TO_USER"
+    SESSION_LOCKED = "SESSION_LOCKED"
 
 
 class Reason(Struct, frozen=True, kw_only=True):

@@ -27,7 +27,7 @@ class SessionPlace(Struct, frozen=True, kw_only=True):
 
     session: str
     slot: SessionSlot
-    item_size: int
+    item_size: float
 
 
 class SessionMove(Struct, frozen=True, kw_only=True):
@@ -42,7 +42,7 @@ class SessionEntry(Struct, frozen=True, kw_only=True):
     """An item in a session's list."""
 
     id: str
-    item_size: int
+    item_size: float
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -57,12 +57,12 @@ class Session(Struct, frozen=True, kw_only=True):
     pending_item: str | None = None
 
     @property
-    def used_capacity(self) -> int:
+    def used_capacity(self) -> float:
         """The sum of the sizes of `work_items`. It may exceed `capacity`: an assignment is never refused for it."""
-        return sum(entry.item_size for entry in self.work_items)
+        return sum(capacity_of(entry.item_size) for entry in self.work_items)
 
     @property
-    def free_capacity(self) -> int:
+    def free_capacity(self) -> float:
         """The capacity left, never below zero nor above the total."""
         return min(max(self.capacity - self.used_capacity, 0), max(self.capacity, 0))
 
@@ -76,6 +76,20 @@ DEFAULT_ITEM_SIZE: Final = 1
 """The size of an item whose queue sets none."""
 
 
+def capacity_of(item_size: float | None) -> float:
+    """The capacity that an item of this size takes: a negative size counts as 0, no size as `DEFAULT_ITEM_SIZE`."""
+    return DEFAULT_ITEM_SIZE if item_size is None else max(item_size, 0)
+
+
+def without_item(session: Session, item: str) -> Session:
+    """The session as it is without the item: an item's own place never stands in its way."""
+    return replace(
+        session,
+        work_items=tuple(entry for entry in session.work_items if entry.id != item),
+        pending_item=None if session.pending_item == item else session.pending_item,
+    )
+
+
 def place_of(item: WorkItem | None) -> SessionPlace | None:
     """The item's place on a session; None: it has none.
 
@@ -83,7 +97,7 @@ def place_of(item: WorkItem | None) -> SessionPlace | None:
     """
     if item is None or item.session is None:
         return None
-    size = DEFAULT_ITEM_SIZE if item.item_size is None else item.item_size
+    size = capacity_of(item.item_size)
     if item.status in (Status.ASSIGNED, Status.WRAP_UP):
         slot = SessionSlot.PAUSED_WORK_ITEMS if item.paused else SessionSlot.WORK_ITEMS
         return SessionPlace(session=item.session, slot=slot, item_size=size)

@@ -7,12 +7,14 @@
 | becomes ivr / leaves ivr | `ivr.enteredAt` / `ivr.time`, `.businessTime` grow by the stay, `enteredAt` goes |
 | becomes routed | `lastRevision.routedAt`, `resourceFirstRouteTime` once |
 | becomes assigned | `lastRevision.acceptedAt`, `resourceFirstAssignTime` once |
-| becomes wrap-up | `wrapUp.enteredAt`; from assigned `handle.time` grows |
+| becomes wrap-up | `wrapUp.enteredAt`; from assigned `handle.time` grows by the time since `acceptedAt` or its resume |
 | leaves wrap-up | `wrapUp.time` grows by the stay |
-| becomes completed | `completedAt`; from assigned `handle.time` grows |
+| becomes completed | `completedAt`; from assigned `handle.time` as above |
+| leaves assigned for queued or ivr | `handle.time` as above |
 
 All times are milliseconds. A stay counts as 0 if the time of its entry is unknown, or if a clock that was set back
-makes it negative. Reference: docs/commands.md, *Timings*.
+makes it negative. A work-item that is offered again while it is routed has a new `routedAt` (`offer_again`).
+Reference: docs/commands.md, *Timings*.
 """
 
 from collections.abc import Callable
@@ -50,10 +52,24 @@ def enter_queue(item: WorkItem, *, now: datetime, entered_at: datetime | None) -
     )
 
 
-def with_timings(before: WorkItem, after: WorkItem, *, now: datetime, calendar: Calendar) -> WorkItem:
-    """`after` with the timings that its change of status writes; `after` itself where the status is the same."""
+def offer_again(item: WorkItem, *, now: datetime) -> WorkItem:
+    """A routed item that is offered again: a new `routedAt`, whether or not the user is another."""
+    return replace(item, last_revision=replace(item.last_revision or QueuePass(), routed_at=now))
+
+
+def with_timings(
+    before: WorkItem, after: WorkItem, *, now: datetime, calendar: Calendar, via_assigned: bool = False
+) -> WorkItem:
+    """`after` with the timings that its change of status writes; `after` itself where the status is the same.
+
+    `via_assigned`: the item became assigned on its way to the status that it has. Then the timings are those of two
+    changes of status, so that they do not depend on whether one update made both.
+    """
     if before.status is after.status:
         return after
+    if via_assigned:
+        assigned = with_timings(before, replace(after, status=Status.ASSIGNED), now=now, calendar=calendar)
+        return with_timings(assigned, replace(assigned, status=after.status), now=now, calendar=calendar)
     return _become(before, _leave(before, after, now, calendar), now)
 
 
@@ -73,7 +89,7 @@ def _leave(before: WorkItem, item: WorkItem, now: datetime, calendar: Calendar) 
         case Status.WRAP_UP:
             stay = item.wrap_up or StatusDuration()
             return replace(item, wrap_up=_with_stay(stay, now, calendar, business=False, entered_at=stay.entered_at))
-        case Status.ASSIGNED if item.status in (Status.WRAP_UP, Status.COMPLETED):
+        case Status.ASSIGNED if item.status is not Status.ROUTED:
             return replace(item, handle=_handle_until(before, now))
         case _:
             return item

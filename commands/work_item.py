@@ -63,6 +63,7 @@ class WorkItem(Struct, frozen=True, kw_only=True):
     """One work-item at one revision. Users, queues, rules, sessions and teams are ids; None: there is none.
 
     `resource_rev`: the resource's revision that the creator of the work-item knew; 0 if it is not stored.
+    `item_size` is any finite number; `session.capacity_of` says what it counts.
     """
 
     id: str
@@ -77,7 +78,7 @@ class WorkItem(Struct, frozen=True, kw_only=True):
     session: str | None = None
     team: str | None = None
     paused: bool = False
-    item_size: int | None = None
+    item_size: float | None = None
     priority: int | None = None
     queued_count: int = 0
     resource_rev: int = 0

@@ -78,6 +78,7 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
                 "actions": list(command.actions),
                 "fields": list(command.fields),
                 **({"dropped": list(command.dropped)} if command.dropped else {}),
+                **({"ignored": list(command.ignored)} if command.ignored else {}),
             },
             "event": None if self.event is None else dict(self.event),
             "trigger": self.trigger,

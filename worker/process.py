@@ -167,7 +167,7 @@ class _WorkerProcess:
 
         async def prepare_store() -> tuple[int | None, datetime]:
             lifetime_s = await store.check_server()
-            await store.ensure_indexes()
+            await store.ensure_indexes(revision_days=self._settings.revision_days)
             return lifetime_s, await fleet.started_at()
 
         async def read_attributes() -> QueueAttributes:

@@ -97,6 +97,12 @@ class Settings(TopicSettings):
         "quiet times close no gaps",
     )
     state_days: int = Field(30, ge=1, le=3_650, description="days for which the sync state of a completed pair is kept")
+    revision_days: int = Field(
+        400,
+        ge=0,
+        le=3_650,
+        description="days for which the timings of a work-item's revisions are kept; 0 keeps them for ever",
+    )
     composed_updates: str = Field(
         "", description=f"updates that the composed engine takes from the legacy engine: {', '.join(FUNNEL_ROW_NAMES)}"
     )

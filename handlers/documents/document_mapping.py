@@ -5,6 +5,7 @@
 no noun models stay as they are.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from operator import attrgetter
@@ -87,7 +88,7 @@ def _work_item_of(document: Document) -> WorkItem:
         status=STATUS_ALIASES[attributes["status"]],
         number=document.get("workItemNumber") or 0,
         paused=bool(attributes.get("paused")),
-        item_size=attributes.get("itemSize"),
+        item_size=_finite_number(attributes.get("itemSize")),
         priority=attributes.get("priority"),
         queued_count=attributes.get("queuedCount") or 0,
         resource_rev=attributes.get("resourceRev") or 0,
@@ -123,6 +124,15 @@ def updated_work_item_document(document: Document, before: WorkItem, after: Work
         "attributes": attributes,
         "relationships": relationships,
     }
+
+
+def _finite_number(value: Any) -> float | None:
+    """The value as it came. Raises ValueError for a value of another type: it would fail later, in a sum of sizes."""
+    if value is None or type(value) is int:
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"attributes.itemSize is not a finite number but {type(value).__name__}")
+    return value
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -9,14 +9,17 @@
 W is in the flat form (`flat_form.py`), U is an update (docs/commands.md). The answer:
 
     {"outcome": "applied"|"unchanged"|"refused", "workItem": W after, "changes": {"attributes", "relationships"},
-     "sessions": [the sessions that changed], "command": {"engine", "name", "actions", "composed"},
+     "sessions": [the sessions that changed], "command": {"engine", "name", "actions", "composed", "ignored"?},
      "refusal": null|{"code", "message"}}
+
+`ignored` stands there where the status made no use of something that the update asks.
 """
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal, assert_never
+from typing import Annotated, Any, Literal, assert_never
 
-from pydantic import Field
+from pydantic import Field, WrapValidator
 
 from commands.context import CommandContext, RoutingQueue
 from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute, not_executed
@@ -29,20 +32,29 @@ from handlers.documents.document import changes_between
 from handlers.documents.document_mapping import updated_work_item_document, work_item_of
 from handlers.dry_run.flat_form import flat_work_item, work_item_document
 from handlers.dry_run.question_part import QuestionPart
-from handlers.events.schema import Id, Instant, WholeNumber
+from handlers.events.schema import FiniteNumber, Id, Instant, WholeNumber
 from handlers.ports import Document
+
+
+def _kept_as_it_came(value: Any, check: Callable[[Any], Any]) -> Any:
+    check(value)
+    return value
+
+
+ItemSize = Annotated[FiniteNumber, WrapValidator(_kept_as_it_came)]
+"""Any finite number; a whole one is shown as a whole one."""
 
 
 class _RoutingQueue(QuestionPart):
     id: Id
     key: str | None = None
-    itemSize: WholeNumber | None = None
+    itemSize: ItemSize | None = None
     priority: int | None = None
 
 
 class _SessionEntry(QuestionPart):
     id: Id
-    itemSize: WholeNumber = 0
+    itemSize: ItemSize = 0
 
 
 class _Session(QuestionPart):
@@ -117,6 +129,7 @@ def _result(
             "name": command.name,
             "actions": list(command.actions),
             "composed": command.composed,
+            **({"ignored": list(command.ignored)} if command.ignored else {}),
         },
         "refusal": None if refusal is None else {"code": refusal.code.value, "message": refusal.message},
     }

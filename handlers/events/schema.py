@@ -24,6 +24,8 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[
 Instant = Annotated[str, AfterValidator(_checked_instant)]
 Revision = Annotated[int, Field(ge=1, le=REV_MAX)]
 WholeNumber = Annotated[int, Field(ge=0, le=REV_MAX)]
+FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
+"""A number of JSON, whole or not. A checked whole number becomes a float, so only the check's verdict is of use."""
 
 
 class LinkTarget(TypedDict, total=False):
@@ -101,7 +103,7 @@ class WorkItemAttributes(TypedDict, total=False):
     paused: bool | None
     workItemNumber: WholeNumber | None
     resourceRev: Revision | None
-    itemSize: WholeNumber | None
+    itemSize: FiniteNumber | None
     priority: int | None
     queuedCount: WholeNumber | None
     firstEnterQueueAt: Instant | None

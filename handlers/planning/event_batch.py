@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from commands.work_item import STATUS_ALIASES, Status
 from handlers.documents.relationships import related_id
 from handlers.events.event import Event
 from handlers.outcome import HandledEvent
@@ -47,15 +48,27 @@ class EventBatch:
 
 
 def load_request_of(conversation_id: str, events: Sequence[Event]) -> LoadRequest:
-    """The work-items that the events are about, and the users and queues that their snapshots name."""
+    """The work-items that the events are about, and the users and queues whose sessions and sizes they may need.
+
+    A conversation's snapshot names the users to whom the work-item may be assigned. A work-item's snapshot in wrap-up
+    names the user on whose session it may resume.
+    """
     named = [_users_and_queues(event) for event in events if event.side == "conversation"]
     return LoadRequest(
         conversation_id=conversation_id,
         work_item_ids=frozenset(event.document_id for event in events if event.side == "work-item"),
-        users=frozenset[str]().union(*(users for users, _ in named)),
+        users=frozenset[str]().union(*(users for users, _ in named), *map(_resuming_users, events)),
         queues=frozenset[str]().union(*(queues for _, queues in named)),
         same_users_and_queues=len(named) == len(events) and all(one == named[0] for one in named),
     )
+
+
+def _resuming_users(event: Event) -> frozenset[str]:
+    """The assignee that a work-item's snapshot names, if the snapshot is in wrap-up."""
+    if event.side != "work-item" or STATUS_ALIASES.get(event.data["attributes"]["status"]) is not Status.WRAP_UP:
+        return frozenset()
+    user = related_id(event.data, "assignedTo")
+    return frozenset() if user is None else frozenset({user})
 
 
 def _users_and_queues(event: Event) -> tuple[frozenset[str], frozenset[str]]:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from commands.context import CommandContext
 from commands.execute import Applied
+from commands.instant import parse_instant
 from commands.reason import ReasonAction
 from commands.session import SessionMove, move_between
 from commands.work_item import WorkItem
@@ -308,6 +309,8 @@ class PairDraft:
             "revisionId": revision.get("id"),
             "lastRevision": document["attributes"]["lastRevision"],
             "updatedAt": document["attributes"]["updatedAt"],
+            # The same time as a date: MongoDB's time-to-live index takes nothing else.
+            "createdAt": parse_instant(document["attributes"]["updatedAt"]),
         }
 
 

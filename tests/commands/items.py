@@ -12,7 +12,7 @@ from commands.reason import Refusal, RefusalCode
 from commands.rollout import DEFAULT_ROLLOUT, Engine, EngineRollout
 from commands.session import Session, SessionEntry, apply_moves
 from commands.update import Update, parse_update
-from commands.work_item import QueuePass, Status, WorkItem
+from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem
 
 Json = dict[str, Any]
 
@@ -60,9 +60,31 @@ def item_json(**fields: Any) -> Json:
         "queuedCount": 0,
         "firstEnterQueueAt": None,
         "enteredQueueAt": None,
+        **dict.fromkeys(TIMINGS),
         "updatedAt": None,
         **fields,
     }
+
+
+TIMINGS: Final = (
+    "queueTime",
+    "queueBusinessTime",
+    "routedAt",
+    "acceptedAt",
+    "ivrEnteredAt",
+    "ivrTime",
+    "ivrBusinessTime",
+    "wrapUpEnteredAt",
+    "wrapUpTime",
+    "handleTime",
+    "resumedAt",
+    "createdAt",
+    "firstQueueTime",
+    "firstRouteTime",
+    "firstAssignTime",
+    "completedAt",
+)
+"""The timings of a work-item, each under a name of its own."""
 
 
 def at(text: str | None) -> datetime | None:
@@ -90,12 +112,33 @@ def item_of(fields: Json) -> WorkItem:
         priority=fields["priority"],
         queued_count=fields["queuedCount"],
         first_enter_queue_at=at(fields["firstEnterQueueAt"]),
-        last_revision=QueuePass(entered_queue_at=at(fields["enteredQueueAt"])) if fields["enteredQueueAt"] else None,
+        last_revision=QueuePass(
+            entered_queue_at=at(fields["enteredQueueAt"]),
+            queue_time_ms=fields["queueTime"],
+            queue_business_time_ms=fields["queueBusinessTime"],
+            routed_at=at(fields["routedAt"]),
+            accepted_at=at(fields["acceptedAt"]),
+        ),
+        ivr=StatusDuration(
+            entered_at=at(fields["ivrEnteredAt"]),
+            time_ms=fields["ivrTime"],
+            business_time_ms=fields["ivrBusinessTime"],
+        ),
+        wrap_up=StatusDuration(entered_at=at(fields["wrapUpEnteredAt"]), time_ms=fields["wrapUpTime"]),
+        handle=HandleDuration(time_ms=fields["handleTime"], resumed_at=at(fields["resumedAt"])),
+        resource_created_at=at(fields["createdAt"]),
+        resource_first_queue_time_ms=fields["firstQueueTime"],
+        resource_first_route_time_ms=fields["firstRouteTime"],
+        resource_first_assign_time_ms=fields["firstAssignTime"],
+        completed_at=at(fields["completedAt"]),
         updated_at=at(fields["updatedAt"]),
     )
 
 
 def json_of(item: WorkItem) -> Json:
+    last = item.last_revision or QueuePass()
+    ivr, wrap_up = item.ivr or StatusDuration(), item.wrap_up or StatusDuration()
+    handle = item.handle or HandleDuration()
     return {
         "id": item.id,
         "rev": item.rev,
@@ -112,7 +155,23 @@ def json_of(item: WorkItem) -> Json:
         "priority": item.priority,
         "queuedCount": item.queued_count,
         "firstEnterQueueAt": text_of(item.first_enter_queue_at),
-        "enteredQueueAt": text_of(item.last_revision.entered_queue_at) if item.last_revision else None,
+        "enteredQueueAt": text_of(last.entered_queue_at),
+        "queueTime": last.queue_time_ms,
+        "queueBusinessTime": last.queue_business_time_ms,
+        "routedAt": text_of(last.routed_at),
+        "acceptedAt": text_of(last.accepted_at),
+        "ivrEnteredAt": text_of(ivr.entered_at),
+        "ivrTime": ivr.time_ms,
+        "ivrBusinessTime": ivr.business_time_ms,
+        "wrapUpEnteredAt": text_of(wrap_up.entered_at),
+        "wrapUpTime": wrap_up.time_ms,
+        "handleTime": handle.time_ms,
+        "resumedAt": text_of(handle.resumed_at),
+        "createdAt": text_of(item.resource_created_at),
+        "firstQueueTime": item.resource_first_queue_time_ms,
+        "firstRouteTime": item.resource_first_route_time_ms,
+        "firstAssignTime": item.resource_first_assign_time_ms,
+        "completedAt": text_of(item.completed_at),
         "updatedAt": text_of(item.updated_at),
     }
 
@@ -195,13 +254,14 @@ def code_of(item: WorkItem, raw: Json) -> RefusalCode:
 
 
 class UpdateEnd(Struct, frozen=True, kw_only=True):
-    """An update's result, in JSON. `name` and `dropped` are the command's."""
+    """An update's result, in JSON. `name`, `dropped` and `ignored` are the command's."""
 
     refusal: str | None
     item: Json
     sessions: list[Json]
     name: str
     dropped: tuple[str, ...]
+    ignored: tuple[str, ...]
 
 
 def end_of(
@@ -219,4 +279,5 @@ def end_of(
         sessions=[json_of_session(one) for one in sessions.values()],
         name=result.command.name,
         dropped=result.command.dropped,
+        ignored=result.command.ignored,
     )

@@ -6,7 +6,19 @@ from itertools import permutations, product
 from commands.execute import Applied, Unchanged, execute
 from commands.work_item import Status, WorkItem
 from tests.commands.items import CONTEXT, NOW, Json, json_of, parsed
-from tests.commands.space import ALONE, EIGHTY, MISMATCHES_SHOWN, MORE, RESUMED, brief, check, starts
+from tests.commands.space import (
+    ALONE,
+    EIGHTY,
+    FUTURE,
+    MISMATCHES_SHOWN,
+    MORE,
+    RESUMED,
+    TAKES_A_SESSION,
+    brief,
+    check,
+    starts,
+    starts_in_session_worlds,
+)
 from tests.oracle import commands_oracle
 
 
@@ -26,6 +38,12 @@ def test_routed_accepted_put_back_and_the_ways_to_name_a_queue() -> None:
 
 def test_resume_alone_and_with_the_syncs_other_fields() -> None:
     assert check(RESUMED, commands_oracle) == len(RESUMED) * 80
+
+
+def test_every_session_that_an_update_may_find() -> None:
+    among = starts_in_session_worlds()
+    assert len(among) == (1 + 10 + 25) * 20
+    assert check(TAKES_A_SESSION, commands_oracle, among=among) == len(TAKES_A_SESSION) * len(among)
 
 
 @cache
@@ -52,7 +70,7 @@ def test_the_same_update_again_changes_nothing() -> None:
     again: list[str] = []
     for before, update, after in every_result():
         put_back = "routed" in update and "to" not in update["routed"]
-        if after is None or not after.active or put_back or took_no_session_the_first_time(before, update):
+        if after is None or not after.active or put_back:
             continue
         # An update that expects the first revision conflicts the second time, as it should.
         repeated = {name: value for name, value in update.items() if name != "rev"}
@@ -62,19 +80,6 @@ def test_the_same_update_again_changes_nothing() -> None:
                 f"{update} on {brief(json_of(before))}\n  {brief(json_of(after))}\n  {brief(json_of(second.after))}"
             )
     assert not again, f"{len(again)} change something; the first:\n" + "\n".join(again[:MISMATCHES_SHOWN])
-
-
-def took_no_session_the_first_time(before: WorkItem, update: Json) -> bool:
-    """The table's one exception: the item was assigned while its agent had no session, and the agent has one now.
-
-    From assigned the same user changes nothing; from wrap-up it assigns. So the first update goes to wrap-up without a
-    session, and the second takes the session."""
-    return (
-        before.status is Status.ASSIGNED
-        and before.session is None
-        and before.assigned_to == update.get("assignedTo")
-        and update.get("status") == "wrap-up"
-    )
 
 
 def test_a_result_is_fit_as_the_next_input() -> None:
@@ -95,7 +100,7 @@ def test_no_field_of_an_update_is_dropped() -> None:
     """After every combination each field has the value asked for, unless a later field of the update changed it."""
     for before, update, after in every_result():
         item = after or before
-        if not {"queue", "assignedTo", "status", "paused"}.issuperset(update) or named_unknown_key(update):
+        if not {"queue", "assignedTo", "status", "paused"}.issuperset(update) or is_refused(update):
             continue
         if "queue" in update:
             asked = update["queue"]
@@ -110,5 +115,6 @@ def test_no_field_of_an_update_is_dropped() -> None:
             assert item.routed_to is None, update
 
 
-def named_unknown_key(update: Json) -> bool:
-    return isinstance(update.get("queue"), dict) and "key" in update["queue"]
+def is_refused(update: Json) -> bool:
+    """An unknown key, or a place in the queue that is still to come."""
+    return update in FUTURE or (isinstance(update.get("queue"), dict) and "key" in update["queue"])

@@ -15,7 +15,7 @@ from commands.session import SessionSlot, place_of
 from commands.update import Update, parse_update
 from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem
 from tests.commands.items import CONTEXT, LEGACY, NOW, T0, Json, applied, parsed, refused
-from tests.commands.space import ALONE, EIGHTY, MORE, RESUMED, check
+from tests.commands.space import ALONE, EIGHTY, MORE, RESUMED, TAKES_A_SESSION, check, starts_in_session_worlds
 from tests.commands.stages import ACTIVE, EVERY_STATUS, a
 from tests.oracle import funnel_oracle
 
@@ -77,6 +77,10 @@ class TestAgainstTheOracle:
 
     def test_routed_accepted_put_back_and_the_ways_to_name_a_queue(self) -> None:
         assert check(ALONE, funnel_oracle, LEGACY) == len(ALONE) * 80
+
+    def test_every_session_that_an_update_may_find(self) -> None:
+        updates, among = [update for update in TAKES_A_SESSION if "resume" not in update], starts_in_session_worlds()
+        assert check(updates, funnel_oracle, LEGACY, among=among) == len(updates) * len(among)
 
     def test_resume_with_the_syncs_other_fields(self) -> None:
         """`resume` alone has no row: the composed engine carries it out."""

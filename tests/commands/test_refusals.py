@@ -7,11 +7,14 @@ from typing import Any, Final
 
 import pytest
 
+from commands.context import CommandContext
+from commands.execute import Refused, execute
 from commands.reason import Refusal, RefusalCode
 from commands.rollout import DEFAULT_ROLLOUT, EngineRollout, UpdateOrigin
+from commands.session import Session
 from commands.update import parse_update
 from commands.work_item import Status
-from tests.commands.items import LEGACY, Json, refused
+from tests.commands.items import LEGACY, NOW, Json, parsed, refused
 from tests.commands.stages import a
 
 FIELDS: Final = "queue, assignedTo, status, paused, routed, accepted"
@@ -65,6 +68,10 @@ NOT_CARRIED_OUT: Final[list[tuple[RefusalCode, Status, Json, EngineRollout, str]
      "work-item w is completed and takes no assignedTo, paused: only a new work-item can be worked on"),
     (RefusalCode.UNKNOWN_QUEUE, Status.IVR, {"queue": {"key": "unheard-of"}}, DEFAULT_ROLLOUT,
      "'queue.key' 'unheard-of' names no queue: use a known key, or the queue's id"),
+    (RefusalCode.INVALID_UPDATE, Status.IVR,
+     {"queue": {"id": "q1", "enteredAt": "2022-03-02T19:13:26.159Z"}}, DEFAULT_ROLLOUT,
+     ("'queue.enteredAt' 2022-03-02T19:13:26.159Z is later than now, 2022-03-02T19:13:26.158Z: leave it out, or name "
+      "the time at which the work-item entered the queue")),
     (RefusalCode.NO_QUEUE, Status.ASSIGNED, {"assignedTo": None}, LEGACY,
      ("'assignedTo' cannot be cleared: work-item w, which is assigned, has no queue to go back to: name a 'queue' "
       "(null for none) in an update of its own")),
@@ -94,7 +101,19 @@ def test_messages_of_updates_that_are_not_carried_out(
 
 
 def test_every_code_has_its_message() -> None:
-    assert {RefusalCode.INVALID_UPDATE, *(case[0] for case in NOT_CARRIED_OUT)} == set(RefusalCode)
+    others = {RefusalCode.SESSION_LOCKED}
+    assert others | {case[0] for case in NOT_CARRIED_OUT} == set(RefusalCode)
+
+
+def test_the_message_of_a_locked_session() -> None:
+    context = CommandContext(sessions={"s1": Session(id="s1", user="u1", pending_item="w9")})
+    result = execute(a(Status.QUEUED), parsed({"routed": {"to": "u1"}}), context=context, now=NOW)
+    assert isinstance(result, Refused)
+    assert result.refusal == Refusal(
+        code=RefusalCode.SESSION_LOCKED,
+        message="'routed.to' cannot offer work-item w on session s1, where work-item w9 is pending: "
+        "wait until that offer ends, or name another session",
+    )
 
 
 @pytest.mark.parametrize(

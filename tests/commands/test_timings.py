@@ -1,6 +1,7 @@
 """Timings: each row of the table in docs/commands.md, and the edges of time."""
 
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any, Final
 
 import pytest
@@ -9,7 +10,8 @@ from msgspec.structs import replace
 from commands.execute import Applied, execute
 from commands.timings import always_open, elapsed_ms
 from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem
-from tests.commands.items import CONTEXT, NOW, T0, Json, applied, parsed
+from tests.commands.items import CONTEXT, NOW, T0, Json, applied, json_of, parsed
+from tests.commands.space import brief, starts
 
 SECOND: Final = timedelta(seconds=1)
 WAITED_MS: Final = 806_158
@@ -195,22 +197,81 @@ class TestWrapUpAndHandle:
             (20, {"assignedTo": "u2"}), (21, {"status": "completed"}),
         )  # fmt: skip
         assert item.handle is not None
-        assert item.handle.time_ms == 3000 + 1000
+        assert item.handle.time_ms == 3000 + 2000 + 1000
 
     def test_handle_time_without_a_known_start_counts_as_0(self) -> None:
         item = applied(a(Status.ASSIGNED, assigned_to="u1"), {"status": "completed"})
         assert item.handle == HandleDuration(time_ms=0)
 
 
+class TestUnassigned:
+    """An agent worked on the item, whatever comes after."""
+
+    @pytest.mark.parametrize("queue", ["q1", None], ids=["to queued", "to ivr"])
+    def test_the_handle_time_grows(self, queue: str | None) -> None:
+        item = after_updates(
+            a(Status.IVR, queue=queue),
+            (1, {"assignedTo": "u1"}), (4, {"assignedTo": None}), (6, {"assignedTo": "u2"}), (7, {"assignedTo": None}),
+        )  # fmt: skip
+        assert item.status is (Status.QUEUED if queue else Status.IVR)
+        assert item.handle == HandleDuration(time_ms=3000 + 1000)
+
+    def test_another_assignee_goes_on_with_the_same_handling(self) -> None:
+        item = after_updates(
+            a(Status.IVR), (1, {"assignedTo": "u1"}), (4, {"assignedTo": "u2"}), (6, {"status": "completed"})
+        )
+        assert item.handle == HandleDuration(time_ms=5000)
+
+
+class TestOfferedAgain:
+    @pytest.mark.parametrize("user", ["u1", "u2"], ids=["to the same user", "to another"])
+    def test_routed_at_is_new_and_the_first_time_stays(self, user: str) -> None:
+        item = after_updates(
+            a(Status.QUEUED, queue="q1", last_revision=QueuePass(entered_queue_at=T0)),
+            (1, {"routed": {"to": "u1"}}), (5, {"routed": {"to": user}}),
+        )  # fmt: skip
+        assert item.last_revision == QueuePass(
+            entered_queue_at=T0, queue_time_ms=1000, queue_business_time_ms=1000, routed_at=T0 + 5 * SECOND
+        )
+        assert item.resource_first_route_time_ms == 2000
+
+
+class TestPassedThroughAssigned:
+    """An update that assigns and ends reports the same as two updates."""
+
+    @pytest.mark.parametrize("status", ["wrap-up", "completed"])
+    def test_from_ivr(self, status: str) -> None:
+        item = applied(a(Status.IVR, ivr=StatusDuration(entered_at=T0)), {"assignedTo": "u1", "status": status})
+        assert item.last_revision == QueuePass(accepted_at=NOW)
+        assert item.resource_first_assign_time_ms == WAITED_MS + 1000
+        assert item.handle == HandleDuration(time_ms=0)
+        assert item.ivr == StatusDuration(time_ms=WAITED_MS, business_time_ms=WAITED_MS)
+
+    def test_an_earlier_handle_time_stays(self) -> None:
+        item = applied(a(Status.IVR, handle=HandleDuration(time_ms=70)), {"assignedTo": "u1", "status": "completed"})
+        assert item.handle == HandleDuration(time_ms=70)
+
+    @pytest.mark.parametrize("before", [start.item for start in starts()], ids=lambda item: brief(json_of(item)))
+    @pytest.mark.parametrize("status", ["wrap-up", "completed"])
+    def test_one_update_or_two(self, before: WorkItem, status: str) -> None:
+        for user, paused in product(("u1", "u2", "u3"), ({}, {"paused": True})):
+            at_once = execute(
+                before, parsed({"assignedTo": user, "status": status, **paused}), context=CONTEXT, now=NOW
+            )
+            after = before
+            for update in ({"assignedTo": user, **paused}, {"status": status}):
+                one = execute(after, parsed(update), context=CONTEXT, now=NOW)
+                after = one.after if isinstance(one, Applied) else after
+            together = at_once.after if isinstance(at_once, Applied) else before
+            assert replace(together, rev=after.rev) == after
+
+    def test_in_wrap_up_an_assignment_is_no_acceptance(self) -> None:
+        item = applied(a(Status.WRAP_UP), {"assignedTo": "u1", "status": "completed"})
+        assert (item.last_revision, item.resource_first_assign_time_ms, item.handle) == (None, None, None)
+
+
 class TestWorkedOutOnce:
     """Timings follow from the status before and the status after, not from actions in between."""
-
-    def test_assigned_on_the_way_to_wrap_up_is_no_acceptance(self) -> None:
-        item = applied(a(Status.IVR, ivr=StatusDuration(entered_at=T0)), {"assignedTo": "u1", "status": "wrap-up"})
-        assert item.last_revision is None
-        assert item.resource_first_assign_time_ms is None
-        assert item.handle is None
-        assert item.ivr == StatusDuration(time_ms=WAITED_MS, business_time_ms=WAITED_MS)
 
     def test_queued_on_the_way_to_assigned_is_no_entry(self) -> None:
         item = applied(a(Status.IVR), {"queue": "q1", "assignedTo": "u1"})

@@ -4,6 +4,8 @@ Written from the text alone, on plain dicts in the JSON shape of `decide` (docs/
 `TABLE` is the text's table cell by cell; the functions below it carry out the words of a cell.
 """
 
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 Json = dict[str, Any]
@@ -37,7 +39,7 @@ TABLE = {
         "ivr": "assign + assigned",
         "queued": "assign + assigned",
         "routed": "assign + assigned + unroute",
-        "assigned": "assign unless the same",
+        "assigned": "assign, or a session where the same user has none",
         "wrap-up": "assign",
     },
     "status: wrap-up": {
@@ -45,7 +47,8 @@ TABLE = {
         "queued": "wrap-up",
         "routed": "wrap-up + unroute",
         "assigned": "wrap-up",
-        "wrap-up": "nothing",
+        # The text says "nothing": it is there already. Beside `resume` the status that the update names stands.
+        "wrap-up": "wrap-up",
     },
     "status: completed": {
         "ivr": "completed",
@@ -65,7 +68,7 @@ TABLE = {
     "routed.to: u": {
         "ivr": "NOT_QUEUED",
         "queued": "route + routed",
-        "routed": "route",
+        "routed": "re-route",
         "assigned": "NOT_QUEUED",
         "wrap-up": "NOT_QUEUED",
     },
@@ -107,24 +110,14 @@ def rows(update: Json) -> list[str]:
     return named
 
 
-def carry_out(  # noqa: C901 – refusals in the order of the text, then the cells
-    before: Json, update: Json, *, queues: list[Json], sessions: list[Json], now: str
-) -> Json:
+def carry_out(before: Json, update: Json, *, queues: list[Json], sessions: list[Json], now: str) -> Json:
     """`{"refusal": code}`, or `{"workItem": …, "place": …}`; a work-item equal to `before` means nothing to write."""
-    if "rev" in update and update["rev"] != before["rev"]:
-        return {"refusal": "REVISION_CONFLICT"}
-    if before["status"] == "completed":
-        return {"refusal": "WORK_ITEM_COMPLETED"}
-    queue, unknown = named_queue(update, queues)
-    if unknown:
-        return {"refusal": "UNKNOWN_QUEUE"}
-    cells = [(row, TABLE[row][before["status"]].split(" + ")) for row in rows(update)]
-    for _, cell in cells:
-        if cell[0] in ("NOT_QUEUED", "NOT_ROUTED"):
-            return {"refusal": cell[0]}
-    if "place kept" in [word for _, cell in cells for word in cell] and before["routedTo"] != put_back_by(update):
-        return {"refusal": "NOT_ROUTED_TO_USER"}
-
+    queue, _ = named_queue(update, queues)
+    sessions = [without(session, before) for session in sessions]
+    cells = [(row, TABLE[row][before["status"]].split(" + ")) for row in rows(update)] if is_active(before) else []
+    refusal = refusal_of(before, update, cells, queues=queues, sessions=sessions, now=now)
+    if refusal is not None:
+        return {"refusal": refusal}
     after = dict(before)
     # `unroute` undoes the offer that existed before the update. At any place in the order it keeps the update's other
     # actions: nothing is dropped.
@@ -134,11 +127,46 @@ def carry_out(  # noqa: C901 – refusals in the order of the text, then the cel
     for row, cell in cells:
         for word in cell:
             act(word, row, before, after, update=update, queue=queue, sessions=sessions)
-    entail(before, after, update, kept=any("place kept" in cell for _, cell in cells), now=now)
+    entered = entail(before, after, update, kept=any("place kept" in cell for _, cell in cells), now=now)
+    time_statuses(way(cells, before["status"], after["status"]), before, after, now)
+    if any("re-route" in cell for _, cell in cells):
+        after["routedAt"] = now
     if after != before:
         after["rev"] = before["rev"] + 1
         after["updatedAt"] = now
-    return {"workItem": after, "place": place_of(after)}
+    ignored = useless(before, after, update, entered=entered)
+    return {"workItem": after, "place": place_of(after), "ignored": ignored}
+
+
+def is_active(item: Json) -> bool:
+    active: bool = item["status"] != "completed"
+    return active
+
+
+def refusal_of(
+    before: Json,
+    update: Json,
+    cells: list[tuple[str, list[str]]],
+    *,
+    queues: list[Json],
+    sessions: list[Json],
+    now: str,
+) -> str | None:
+    """The refusal's code, in the order of the text."""
+    entered = entered_at(update)
+    words = [word for _, cell in cells for word in cell]
+    offered_on = session_named(update, sessions) if "to" in update.get("routed", {}) else None
+    refusals = {
+        "REVISION_CONFLICT": "rev" in update and update["rev"] != before["rev"],
+        "WORK_ITEM_COMPLETED": not is_active(before),
+        "UNKNOWN_QUEUE": named_queue(update, queues)[1],
+        "INVALID_UPDATE": entered is not None and instant(entered) > instant(now),
+        "NOT_QUEUED": "NOT_QUEUED" in words,
+        "NOT_ROUTED": "NOT_ROUTED" in words,
+        "NOT_ROUTED_TO_USER": "place kept" in words and before["routedTo"] != put_back_by(update),
+        "SESSION_LOCKED": any(each["pendingItem"] is not None for each in sessions if each["id"] == offered_on),
+    }
+    return next((code for code, refused in refusals.items() if refused), None)
 
 
 def act(  # noqa: C901, PLR0912 – one branch a word of the table
@@ -157,6 +185,9 @@ def act(  # noqa: C901, PLR0912 – one branch a word of the table
             after["status"] = "assigned"
         else:
             after["status"] = "queued" if after["queue"] is not None else "ivr"
+        if after["status"] == "assigned" and "status" not in update:
+            # It keeps its session, unless that has ended.
+            after["session"] = active_session(after["assignedTo"], after["session"], sessions)
     elif word == "changeQueue(null)":
         after["queue"] = None
         after["rule"] = None
@@ -168,18 +199,21 @@ def act(  # noqa: C901, PLR0912 – one branch a word of the table
     elif word == "unassign":
         for field in ("assignedTo", "acceptedBy", "session", "team"):
             after[field] = None
-    elif word == "assign" or (word == "assign unless the same" and update["assignedTo"] != before["assignedTo"]):
+    elif word.startswith("assign, or") and update["assignedTo"] == before["assignedTo"]:
+        if before["session"] is None:
+            after["session"] = active_session(update["assignedTo"], None, sessions)
+    elif word == "assign" or word.startswith("assign, or"):
         user = update["accepted"]["by"] if row == "accepted.by: u" else update["assignedTo"]
         after["assignedTo"] = after["acceptedBy"] = user
         after["session"] = active_session(user, (update.get("accepted") or {}).get("workSession"), sessions)
-    elif word == "route":
+    elif word in ("route", "re-route"):
         after["routedTo"] = update["routed"]["to"]
         after["session"] = active_session(after["routedTo"], update["routed"].get("workSession"), sessions)
         after["assignedTo"] = after["acceptedBy"] = None
     elif word == "the flag":
         after["paused"] = update["paused"]
     else:
-        assert word in ("nothing", "unroute", "place kept", "assign unless the same"), word
+        assert word in ("nothing", "unroute", "place kept"), word
 
 
 def change_queue(before: Json, after: Json, update: Json, queue: Json | None) -> None:
@@ -193,16 +227,110 @@ def change_queue(before: Json, after: Json, update: Json, queue: Json | None) ->
             after[field] = queue[field]
 
 
-def entail(before: Json, after: Json, update: Json, *, kept: bool, now: str) -> None:
-    """`enterQueue`: when the status becomes queued, or the queue changes while queued; not when the place is kept."""
+def entail(before: Json, after: Json, update: Json, *, kept: bool, now: str) -> bool:
+    """`enterQueue`: when the status becomes queued, or the queue changes while queued; not when the place is kept.
+
+    Returns whether a queue was entered."""
     becomes = after["status"] == "queued" and before["status"] != "queued"
     changes = after["status"] == "queued" and before["status"] == "queued" and after["queue"] != before["queue"]
     if (becomes or changes) and not kept:
-        asked = update.get("queue")
-        entered = (asked.get("enteredAt") if isinstance(asked, dict) else None) or now
+        entered = entered_at(update) or now
+        after.update(dict.fromkeys(PASS))
         after["enteredQueueAt"] = entered
         after["queuedCount"] = before["queuedCount"] + 1
         after["firstEnterQueueAt"] = before["firstEnterQueueAt"] or entered
+        return True
+    return False
+
+
+def way(cells: list[tuple[str, list[str]]], before: str, after: str) -> list[str]:
+    """The statuses on the way. An update that assigns and ends in wrap-up or completed has passed through assigned."""
+    assigns = {"assignedTo: u", "accepted.by: u"} & {row for row, _ in cells}
+    goes_there = any(word.startswith("assigned") for _, cell in cells for word in cell)
+    passes = assigns and goes_there and after in ("wrap-up", "completed") and after != before
+    return [before, "assigned", after] if passes else [before, after]
+
+
+PASS = ("enteredQueueAt", "queueTime", "queueBusinessTime", "routedAt", "acceptedAt")
+"""The parts of `lastRevision`."""
+
+
+def time_statuses(statuses: list[str], before: Json, after: Json, now: str) -> None:
+    """The table of timings, for each change of status on the way."""
+    for old, new in pairwise(statuses):
+        if old != new:
+            leave(old, new, before, after, now)
+            become(old, new, after, now)
+
+
+def leave(old: str, new: str, before: Json, after: Json, now: str) -> None:
+    if old == "queued":
+        # The pass that ends is the one that the work-item was in, whatever the update does to the queue.
+        after["queueTime"] = after["queueBusinessTime"] = since(before["enteredQueueAt"], now)
+    if old == "ivr":
+        for name in ("ivrTime", "ivrBusinessTime"):
+            after[name] = (after[name] or 0) + since(after["ivrEnteredAt"], now)
+        after["ivrEnteredAt"] = None
+    if old == "wrap-up":
+        after["wrapUpTime"] = (after["wrapUpTime"] or 0) + since(after["wrapUpEnteredAt"], now)
+    if old == "assigned" and new != "routed":
+        # By the acceptance that it had when it left: a new pass may have begun since.
+        accepted = before["acceptedAt"] if before["status"] == "assigned" else after["acceptedAt"]
+        started = max((text for text in (accepted, after["resumedAt"]) if text), default=None)
+        after["handleTime"] = (after["handleTime"] or 0) + since(started, now)
+
+
+def become(old: str, new: str, after: Json, now: str) -> None:
+    first = {"queued": "firstQueueTime", "routed": "firstRouteTime", "assigned": "firstAssignTime"}.get(new)
+    if first is not None and after[first] is None and after["createdAt"] is not None:
+        after[first] = since(after["createdAt"], now)
+    if new == "queued":
+        after.update(dict.fromkeys(name for name in PASS if name != "enteredQueueAt"))
+    elif new == "ivr":
+        after["ivrEnteredAt"] = now
+    elif new == "routed":
+        after["routedAt"] = now
+    elif new == "wrap-up":
+        after["wrapUpEnteredAt"] = now
+    elif new == "completed":
+        after["completedAt"] = now
+    elif old == "wrap-up":
+        # Resumed: `acceptedAt` is kept, and the handle time goes on from now.
+        after["acceptedAt"] = after["acceptedAt"] or now
+        after["resumedAt"] = now
+    else:
+        after["acceptedAt"] = now
+
+
+def instant(text: str | None) -> datetime:
+    assert text is not None
+    return datetime.fromisoformat(text)
+
+
+def since(start: str | None, now: str) -> int:
+    """Milliseconds; 0 where the start is not known."""
+    return 0 if start is None else max(round((instant(now) - instant(start)).total_seconds() * 1000), 0)
+
+
+def useless(before: Json, after: Json, update: Json, *, entered: bool) -> list[str]:
+    """What the update asks and the status makes no use of."""
+    ignored = []
+    if update.get("resume") and before["status"] != "wrap-up":
+        ignored.append("resume")
+    for field in ("routed", "accepted"):
+        wanted = update.get(field, {}).get("workSession")
+        if wanted is not None and wanted != after["session"]:
+            ignored.append(f"{field}.workSession")
+    if entered_at(update) is not None and not entered:
+        ignored.append("queue.enteredAt")
+    return ignored
+
+
+def entered_at(update: Json) -> str | None:
+    """The place in the queue that an update keeps."""
+    asked = update.get("queue")
+    text: str | None = asked.get("enteredAt") if isinstance(asked, dict) else None
+    return text
 
 
 def asked_queue(update: Json) -> tuple[str | None, str | None]:
@@ -238,9 +366,41 @@ def put_back_by(update: Json) -> str:
 
 
 def active_session(user: str, wanted: str | None, sessions: list[Json]) -> str | None:
-    """A user's active session, the requested one before others, or none."""
-    theirs = sorted(session["id"] for session in sessions if session["user"] == user and session["active"])
-    return wanted if wanted in theirs else theirs[0] if theirs else None
+    """A user's active session, the requested one before others, or none; of several the one that can take it."""
+    theirs = [session for session in sessions if session["user"] == user and session["active"]]
+    ids = [session["id"] for session in theirs]
+    if wanted in ids or not ids:
+        return wanted if ids else None
+    unlocked = [session for session in theirs if session["pendingItem"] is None] or theirs
+    most = max(free(session) for session in unlocked)
+    best: str = min(session["id"] for session in unlocked if free(session) == most)
+    return best
+
+
+def session_named(update: Json, sessions: list[Json]) -> str | None:
+    """The session on which an offer is made."""
+    return active_session(update["routed"]["to"], update["routed"].get("workSession"), sessions)
+
+
+def without(session: Json, item: Json) -> Json:
+    """The session without the work-item, whose own place does not stand in its way."""
+    return {
+        **session,
+        "workItems": [held for held in session["workItems"] if held["id"] != item["id"]],
+        "pendingItem": None if session["pendingItem"] == item["id"] else session["pendingItem"],
+    }
+
+
+def used(session: Json) -> float:
+    """The sum of the sizes; a negative one counts as 0."""
+    total: float = sum(max(held["itemSize"], 0) for held in session["workItems"])
+    return total
+
+
+def free(session: Json) -> float:
+    """Never below zero nor above the total."""
+    capacity: float = session["capacity"]
+    return min(max(capacity - used(session), 0), capacity)
 
 
 def place_of(item: Json) -> tuple[str, str] | None:
@@ -257,7 +417,7 @@ def place_of(item: Json) -> tuple[str, str] | None:
 def sessions_with(item: Json, sessions: list[Json]) -> list[Json]:
     """The sessions with the item at its place and nowhere else, capacity derived; other entries untouched."""
     place = place_of(item)
-    size = 1 if item["itemSize"] is None else item["itemSize"]
+    size = 1 if item["itemSize"] is None else max(item["itemSize"], 0)
     result = []
     for session in sessions:
         seen = dict(session)
@@ -269,9 +429,8 @@ def sessions_with(item: Json, sessions: list[Json]) -> list[Json]:
             seen["pendingItem"] = item["id"]
         elif seen["pendingItem"] == item["id"]:
             seen["pendingItem"] = None
-        used = sum(held["itemSize"] for held in seen["workItems"])
-        seen["used"] = used
-        seen["free"] = min(max(session["capacity"] - used, 0), session["capacity"])
+        seen["used"] = used(seen)
+        seen["free"] = free(seen)
         seen["routable"] = session["active"] and seen["pendingItem"] is None
         result.append(seen)
     return result

@@ -7,7 +7,17 @@ the meaning of a queue, a session and a place comes from the other oracle.
 
 from typing import NamedTuple
 
-from tests.oracle.commands_oracle import Json, active_session, asked_rule, named_queue, place_of
+from tests.oracle.commands_oracle import (
+    PASS,
+    Json,
+    active_session,
+    asked_rule,
+    entered_at,
+    named_queue,
+    place_of,
+    time_statuses,
+    without,
+)
 
 
 class Row(NamedTuple):
@@ -78,11 +88,13 @@ def carry_out(before: Json, update: Json, *, queues: list[Json], sessions: list[
     if refusal is not None:
         return {**answer, "refusal": refusal}
     after = dict(before)
+    sessions = [without(session, before) for session in sessions]
     does = row.from_assigned if row.from_assigned and before["status"] == "assigned" else row.does
     for words in does.split("; "):
         act(words, after, update, queues=queues, sessions=sessions, now=now)
     if "paused" in update and "paused" in (row.has, *row.also_honours):
         after["paused"] = update["paused"]
+    time_statuses([before["status"], after["status"]], before, after, now)
     if after != before:
         after["rev"] = before["rev"] + 1
         after["updatedAt"] = now
@@ -147,8 +159,8 @@ def act(  # noqa: C901 – one branch a clause
 
 def enter(after: Json, update: Json, now: str) -> None:
     """A new place in the queue, or the one that the update keeps."""
-    asked = update.get("queue")
-    entered = (asked.get("enteredAt") if isinstance(asked, dict) else None) or now
+    entered = entered_at(update) or now
+    after.update(dict.fromkeys(PASS))
     after["enteredQueueAt"] = entered
     after["queuedCount"] += 1
     after["firstEnterQueueAt"] = after["firstEnterQueueAt"] or entered

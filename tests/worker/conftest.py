@@ -28,7 +28,7 @@ async def _mongo_bench(mongod: Mongod, database: str) -> AsyncIterator[MongoBenc
     client: Client = AsyncMongoClient(mongod.uri, event_listeners=[commands])
     async with client:
         bench = MongoBench(client, database, commands)
-        await bench.store.ensure_indexes()
+        await bench.store.ensure_indexes(revision_days=400)
         for collection in Collection:
             await bench.database[collection].delete_many({})
         commands.take()

@@ -55,11 +55,17 @@ _INDEXES: Final = {
     Collection.OUTBOX: [IndexModel([("status", ASCENDING), ("createdAt", ASCENDING)], name="by_status_and_age")],
 }
 
+_EXPIRY: Final = "expired_revisions"
+"""The name of the time-to-live index of `work_item_revisions`."""
+_DAY_S: Final = 86_400
+
 _BUILD_S_MAX: Final = 600
 """Building an index on stored documents takes long; start-up ends after this time at the latest."""
 
 _NAMESPACE_EXISTS: Final = 48
-_INDEX_CLASHES: Final = frozenset({67, 85, 86})
+_INDEX_NOT_FOUND: Final = 27
+_INDEX_OPTIONS_CLASH: Final = 85
+_INDEX_CLASHES: Final = frozenset({67, _INDEX_OPTIONS_CLASH, 86})
 _NOT_PERMITTED: Final = 13
 
 
@@ -89,9 +95,10 @@ def store_deadline(deadline_s: float) -> Iterator[None]:
         raise store_away(error) from error
 
 
-async def ensure_indexes(database: Database) -> None:
+async def ensure_indexes(database: Database, *, revision_days: int) -> None:
     """Create the collections, which must exist before a transaction, and exactly the indexes that the queries use.
 
+    Records of `work_item_revisions` expire after `revision_days` by a time-to-live index; 0: never, and without it.
     May be called again, and by several workers at once. Raises StoreAway; StoreUnfit if stored data forbids an index.
     """
     try:
@@ -103,6 +110,7 @@ async def ensure_indexes(database: Database) -> None:
                 *(_create_collection(database, each) for each in missing),
                 *(database[each].create_indexes(indexes) for each, indexes in _INDEXES.items()),
             )
+            await _ensure_expiry(database, revision_days)
     except DuplicateKeyError as error:
         raise StoreUnfit(
             "work_items holds conversations with more than one active work-item: complete all but one of each"
@@ -115,6 +123,38 @@ async def ensure_indexes(database: Database) -> None:
         raise store_away(error) from error
     except PyMongoError as error:
         raise store_away(error) from error
+
+
+async def _ensure_expiry(database: Database, days: int) -> None:
+    """Make, change or drop the time-to-live index, so that it stands exactly for `days`."""
+    revisions = database[Collection.WORK_ITEM_REVISIONS]
+    if days == 0:
+        await _drop_expiry(database)
+        return
+    seconds = days * _DAY_S
+    index = IndexModel([("createdAt", ASCENDING)], name=_EXPIRY, expireAfterSeconds=seconds)
+    try:
+        await revisions.create_indexes([index])
+    except OperationFailure as clash:
+        if clash.code != _INDEX_OPTIONS_CLASH or _EXPIRY not in await revisions.index_information():
+            raise
+        try:
+            change = {"name": _EXPIRY, "expireAfterSeconds": seconds}
+            await database.command("collMod", Collection.WORK_ITEM_REVISIONS.value, index=change)
+        except OperationFailure as refusal:
+            if refusal.code != _NOT_PERMITTED:
+                raise
+            # The role `readWrite` makes and drops indexes, but has no `collMod`.
+            await _drop_expiry(database)
+            await revisions.create_indexes([index])
+
+
+async def _drop_expiry(database: Database) -> None:
+    try:
+        await database[Collection.WORK_ITEM_REVISIONS].drop_index(_EXPIRY)
+    except OperationFailure as error:
+        if error.code != _INDEX_NOT_FOUND:
+            raise
 
 
 async def check_server(client: Client, deadline_s: float) -> int | None:

@@ -14,7 +14,7 @@ from worker.store.documents import Collection
 from worker.store.pair_assembly import BatchDocuments, context_keys, context_of, pairs_of, work_item_ids_to_read
 
 _ACTIVE_SESSIONS_PER_USER_MAX: Final = 16
-"""A user has one active session; the limit bounds the query if the data is wrong."""
+"""A user has one active session, seldom several; the limit bounds the query if the data is wrong."""
 
 _QUEUE_FIELDS: Final = ("key", "itemSize", "priority")
 _QUEUE: Final = (*_QUEUE_FIELDS, *(f"attributes.{field}" for field in _QUEUE_FIELDS))

@@ -71,12 +71,13 @@ class MongoStore:
         """
         return await mongo_database.check_server(self._client, self._deadline_s)
 
-    async def ensure_indexes(self) -> None:
+    async def ensure_indexes(self, *, revision_days: int) -> None:
         """Create missing collections and indexes; called before the first commit.
 
-        Raises StoreUnfit if stored data forbids an index; StoreAway.
+        `revision_days`: how long the revision records are kept; 0: for ever. Raises StoreUnfit if stored data forbids
+        an index; StoreAway.
         """
-        await mongo_database.ensure_indexes(self._database)
+        await mongo_database.ensure_indexes(self._database, revision_days=revision_days)
 
     async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:
         """The pairs by conversation id, one for every request, in three rounds. Raises StoreAway."""

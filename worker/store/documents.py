@@ -4,6 +4,7 @@ Other services write queues and work-sessions. A field of a wrong type counts as
 another service does not stop a batch. A session without a user is ignored.
 """
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -20,7 +21,7 @@ def queue_of(document: Mapping[str, Any]) -> RoutingQueue:
     return RoutingQueue(
         id=document["_id"],
         key=_text(fields.get("key")),
-        item_size=_whole_number(fields.get("itemSize")),
+        item_size=_number(fields.get("itemSize")),
         priority=_whole_number(fields.get("priority")),
     )
 
@@ -69,7 +70,7 @@ def _session_entries(entries: object) -> tuple[SessionEntry, ...]:
 def _session_entry(entry: object) -> SessionEntry | None:
     match entry:
         case {"id": str(item), **rest}:
-            size = _whole_number(rest.get("itemSize"))
+            size = _number(rest.get("itemSize"))
             return SessionEntry(id=item, item_size=DEFAULT_ITEM_SIZE if size is None else size)
         case _:
             return None
@@ -79,11 +80,17 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _number(value: object) -> float | None:
+    """The value if it is a finite number, as an integer where it is whole; else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return int(value) if value == value // 1 else value
+
+
 def _whole_number(value: object) -> int | None:
     """The value as an integer if it is a whole number of any MongoDB number type, else None."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
-        return None
-    return int(value)
+    number = _number(value)
+    return number if isinstance(number, int) else None
 
 
 class OutboxEntryStatus(StrEnum):

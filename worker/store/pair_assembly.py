@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from commands.context import CommandContext
+from commands.work_item import STATUS_ALIASES, Status
 from handlers.ports import Document, LoadRequest, Pair
 from worker.store.documents import queue_of, session_of
 from worker.store.state_document import state_of, work_item_id_of
@@ -44,7 +45,8 @@ class ContextKeys(Struct, frozen=True, kw_only=True):
 
 
 def context_keys(requests: Iterable[LoadRequest], documents: BatchDocuments) -> ContextKeys:
-    """The queues and users that requests and documents name. A pair whose events and documents agree needs none."""
+    """The queues and users that requests and documents name. A pair whose events and documents agree needs none,
+    unless its work-item is in wrap-up and may resume."""
     active = _active_work_items(documents)
     queues: set[str] = set()
     users: set[str] = set()
@@ -54,7 +56,8 @@ def context_keys(requests: Iterable[LoadRequest], documents: BatchDocuments) -> 
         if _agree(request, conversation, items):
             continue
         queues.update(request.queues, *map(_queue_ids, items))
-        users.update(request.users)
+        # An agent whose session has ended resumes on another one (rule B10).
+        users.update(request.users, *(_link_target(item, "assignedTo") for item in items if _in_wrap_up(item)))
         if conversation is not None:
             queues.update(_queue_ids(conversation))
             users.update(_assigned_users(conversation))
@@ -67,12 +70,23 @@ def _agree(request: LoadRequest, conversation: Document | None, items: Iterable[
         return False
     if _assigned_users(conversation) != request.users or _queue_ids(conversation) != request.queues:
         return False
-    return all(_queue_ids(item) == request.queues and _is_assigned_to(item, request.users) for item in items)
+    return all(
+        _queue_ids(item) == request.queues and _is_assigned_to(item, request.users) and not _in_wrap_up(item)
+        for item in items
+    )
 
 
 def _is_assigned_to(item: Document, users: frozenset[str]) -> bool:
     assigned = _link_target(item, "assignedTo")
     return bool(assigned & users) if users else not assigned
+
+
+def _in_wrap_up(item: Document) -> bool:
+    match item.get("attributes"):
+        case {"status": str(status)}:
+            return STATUS_ALIASES.get(status) is Status.WRAP_UP
+        case _:
+            return False
 
 
 def context_of(queues: Iterable[Mapping[str, Any]], sessions: Iterable[Mapping[str, Any]]) -> CommandContext:

@@ -63,7 +63,7 @@ async def message_handler() -> AsyncIterator[MessageHandler]:
         mongo = await stack.enter_async_context(mongo_client(SecretStr(os.environ["MONGODB_URI"]), _DEADLINE_S))
         topics = SnsTopics(await stack.enter_async_context(sns_client(endpoint("SNS"))))
         store = MongoStore(mongo, database, clock=clock, ids=ObjectIds(), deadline_s=_DEADLINE_S)
-        await store.ensure_indexes()
+        await store.ensure_indexes(revision_days=400)
         yield MessageHandler(
             handler=BatchHandler(store=store, clock=clock, ids=ObjectIds(), chance=random, options=Options()),
             outbox=MongoOutbox(mongo, database, deadline_s=_DEADLINE_S),

@@ -181,7 +181,9 @@ async def test_every_query_uses_an_index(
 
 
 async def test_the_five_indexes_are_created_once(new_mongo: MongoBench) -> None:
-    await asyncio.gather(new_mongo.store.ensure_indexes(), new_mongo.store.ensure_indexes())
+    await asyncio.gather(
+        new_mongo.store.ensure_indexes(revision_days=400), new_mongo.store.ensure_indexes(revision_days=400)
+    )
     assert sorted(await new_mongo.database.list_collection_names()) == sorted(Collection)
     made = {
         collection.value: sorted((await new_mongo.database[collection].index_information()).keys() - {"_id_"})
@@ -200,11 +202,11 @@ async def test_data_that_forbids_an_index_makes_the_store_unfit(new_mongo: Mongo
     await items.drop_indexes()
     await items.insert_many([work_item("w1", "c1"), work_item("w2", "c1")])
     with pytest.raises(StoreUnfit, match="more than one active work-item"):
-        await new_mongo.store.ensure_indexes()
+        await new_mongo.store.ensure_indexes(revision_days=400)
     await items.delete_one({"_id": "w2"})
     await items.create_index([("conversationId", 1)], name="one_active_a_conversation")
     with pytest.raises(StoreUnfit, match="another index"):
-        await new_mongo.store.ensure_indexes()
+        await new_mongo.store.ensure_indexes(revision_days=400)
 
 
 async def test_queues_and_sessions_of_other_services_are_read(mongo: MongoBench) -> None:
@@ -383,7 +385,7 @@ async def test_a_killed_server_is_away_within_the_deadline_and_then_back() -> No
         client: Client = AsyncMongoClient(server.uri, event_listeners=[commands])
         async with client:
             bench = MongoBench(client, "killed", commands)
-            await bench.store.ensure_indexes()
+            await bench.store.ensure_indexes(revision_days=400)
             store = MongoStore(client, "killed", clock=SystemClock(), ids=ObjectIds(), deadline_s=0.4)
             assert await bench.store.commit([first_plan()]) == [COMMITTED]
             pair = await loaded(bench)
@@ -434,6 +436,6 @@ async def test_a_server_without_transactions_is_unfit() -> None:
             store = MongoStore(client, "alone", clock=SystemClock(), ids=ObjectIds(), deadline_s=5)
             with pytest.raises(StoreUnfit, match="replica set"):
                 await store.check_server()
-            await store.ensure_indexes()
+            await store.ensure_indexes(revision_days=400)
             with pytest.raises(StoreAway, match="no replica set"):
                 await store.commit([first_plan()])
