@@ -15,11 +15,10 @@ W is in the flat form (`flat_form.py`), U is an update (docs/commands.md). The a
 `ignored` stands there where the status made no use of something that the update asks.
 """
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal, assert_never
+from typing import Any, Literal, assert_never
 
-from pydantic import Field, WrapValidator
+from pydantic import Field
 
 from commands.context import CommandContext, RoutingQueue
 from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute, not_executed
@@ -36,25 +35,16 @@ from handlers.events.schema import FiniteNumber, Id, Instant, WholeNumber
 from handlers.ports import Document
 
 
-def _kept_as_it_came(value: Any, check: Callable[[Any], Any]) -> Any:
-    check(value)
-    return value
-
-
-ItemSize = Annotated[FiniteNumber, WrapValidator(_kept_as_it_came)]
-"""Any finite number; a whole one is shown as a whole one."""
-
-
 class _RoutingQueue(QuestionPart):
     id: Id
     key: str | None = None
-    itemSize: ItemSize | None = None
+    itemSize: FiniteNumber | None = None
     priority: int | None = None
 
 
 class _SessionEntry(QuestionPart):
     id: Id
-    itemSize: ItemSize = 0
+    itemSize: FiniteNumber = 0
 
 
 class _Session(QuestionPart):

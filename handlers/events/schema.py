@@ -3,6 +3,7 @@
 `validation.py` checks values against these types. Source: docs/events.md, *The envelope* and *Documents as stored*.
 """
 
+import math
 from typing import Annotated, Any, Final, Literal, Required
 
 from pydantic import AfterValidator, Field, SkipValidation, StringConstraints
@@ -12,6 +13,8 @@ from commands.instant import parse_instant
 
 REV_MAX: Final = 2**53 - 1
 """The largest revision that every producer can count to: JavaScript's largest exact whole number."""
+_INT_BITS_MAX: Final = 63
+"""The size of the largest whole number that MongoDB stores, without its sign."""
 
 
 def _checked_instant(text: str) -> str:
@@ -20,12 +23,21 @@ def _checked_instant(text: str) -> str:
     return text
 
 
+def _checked_number(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value.bit_length() > _INT_BITS_MAX:
+            raise ValueError("not a number of at most 64 bits")
+    elif not isinstance(value, float) or not math.isfinite(value):
+        raise ValueError("not a finite number")
+    return value
+
+
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
 Instant = Annotated[str, AfterValidator(_checked_instant)]
 Revision = Annotated[int, Field(ge=1, le=REV_MAX)]
 WholeNumber = Annotated[int, Field(ge=0, le=REV_MAX)]
-FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
-"""A number of JSON, whole or not. A checked whole number becomes a float, so only the check's verdict is of use."""
+FiniteNumber = Annotated[Any, AfterValidator(_checked_number)]
+"""A whole number or a fraction, kept as it came: pydantic's own check of a float would convert a whole number."""
 
 
 class LinkTarget(TypedDict, total=False):

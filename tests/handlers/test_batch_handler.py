@@ -3,7 +3,7 @@
 import pytest
 from msgspec import Struct
 
-from commands.instant import format_instant
+from commands.instant import format_instant, parse_instant
 from handlers.options import PolicyInUse
 from handlers.outcome import Done
 from sync.audit import AuditOutcome
@@ -167,6 +167,8 @@ async def test_the_revision_record_of_a_pass_that_changed(policy: PolicyInUse) -
             "acceptedAt": now,
         },
         "updatedAt": now,
+        # A date of BSON's precision, by which MongoDB expires the record.
+        "createdAt": parse_instant(now),
     }
 
 

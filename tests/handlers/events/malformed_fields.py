@@ -70,7 +70,7 @@ WRONG_IN_A_WORK_ITEM: Final[Mapping[str, Any]] = {
     "data.attributes.paused": CONTENT,
     "data.attributes.workItemNumber": CONTENT,
     "data.attributes.resourceRev": -3,
-    "data.attributes.itemSize": 1.5,
+    "data.attributes.itemSize": "1.5",
     "data.attributes.priority": CONTENT,
     "data.attributes.queuedCount": -1,
     "data.attributes.firstEnterQueueAt": CONTENT,

@@ -91,13 +91,24 @@ def test_a_part_that_is_empty_or_no_object_does_not_pass(name: str, value: objec
     assert not passes(CHECKS[name], value)
 
 
+@pytest.mark.parametrize("size", [0, 1, 2.0, 0.5, -1, -2.5, 1e300, 2**63 - 1, None])
+def test_an_item_size_is_any_finite_number(size: float | None) -> None:
+    check = CHECKS["work-item"]
+    assert passes(check, check.changed("data.attributes.itemSize", size))
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [
         ("data.attributes.rev", 3.0),
         ("data.attributes.rev", "3"),
         ("data.attributes.rev", True),
-        ("data.attributes.itemSize", 1.0),
+        ("data.attributes.itemSize", True),
+        ("data.attributes.itemSize", "1"),
+        ("data.attributes.itemSize", float("nan")),
+        ("data.attributes.itemSize", float("-inf")),
+        ("data.attributes.itemSize", 2**63),
+        ("data.attributes.itemSize", 10**400),
         ("data.attributes.priority", "1"),
         ("data.attributes.paused", 1),
         ("data.attributes.paused", "true"),
