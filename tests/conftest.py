@@ -43,10 +43,11 @@ def pytest_collection_finish() -> None:
 
 
 class _TestableMongod(Mongod):
-    """With fail points, through which a test makes the server fail a command."""
+    """With fail points, through which a test makes the server fail a command. It looks for expired documents often."""
 
     def _command(self) -> Sequence[str]:
-        return [*super()._command(), "--setParameter", "enableTestCommands=1"]
+        parameters = ("enableTestCommands=1", "ttlMonitorSleepSecs=1")
+        return [*super()._command(), *(part for each in parameters for part in ("--setParameter", each))]
 
 
 @pytest.fixture(scope="session")

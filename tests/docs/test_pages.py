@@ -73,7 +73,7 @@ def test_every_block_has_its_one_place() -> None:
         (RefusalCode, len(RefusalCode)),
         (commands.update, 8),
         (commands.composed_engine, 10),
-        (commands.timings, 8),
+        (commands.timings, 9),
         (sync.contract, 3),
     ],
     ids=lambda value: "" if isinstance(value, int) else value.__name__,

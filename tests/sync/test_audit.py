@@ -139,6 +139,12 @@ class TestValuesBefore:
         assert found == before
 
 
+def test_what_a_command_ignored_is_named() -> None:
+    found = replace(FULL, command=replace(COMMAND, ignored=("queue.enteredAt",))).as_wire()["command"]
+    assert found["ignored"] == ["queue.enteredAt"]
+    assert "ignored" not in FULL.as_wire()["command"]
+
+
 def test_a_command_that_dropped_nothing_has_no_such_key() -> None:
     found = replace(FULL, command=replace(COMMAND, dropped=())).as_wire()["command"]
     assert set(found) == {"engine", "name", "actions", "fields"}

@@ -7,7 +7,7 @@ another service does not stop a batch. A session without a user is ignored.
 import math
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from commands.context import RoutingQueue
 from commands.session import DEFAULT_ITEM_SIZE, Session, SessionEntry
@@ -80,11 +80,15 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+_EXACT_MAX: Final = 2**53
+"""The largest double up to which every whole number is exact. A larger one may be more than MongoDB's integers hold."""
+
+
 def _number(value: object) -> float | None:
-    """The value if it is a finite number, as an integer where it is whole; else None."""
+    """The value if it is a finite number, as an integer where a double is a whole number exactly; else None."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
-    return int(value) if value == value // 1 else value
+    return int(value) if value == value // 1 and abs(value) <= _EXACT_MAX else value
 
 
 def _whole_number(value: object) -> int | None:

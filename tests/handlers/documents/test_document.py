@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commands.composed_engine import compose
+from commands.composed_engine import Composed, compose
 from commands.context import CommandContext
 from commands.execute import Applied, execute
 from commands.timings import always_open
 from commands.update import parse_update
 from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem
-from handlers.documents.document import changes_between, document_from_snapshot, snapshot_of
+from handlers.documents.document import UnreadableDocument, changes_between, document_from_snapshot, snapshot_of
 from handlers.documents.document_mapping import (
     conversation_of,
     updated_conversation_document,
@@ -249,7 +249,19 @@ class TestWithWorkItem:
         unmodelled = {name: before["attributes"].get(name) for name in ("custom", "resourceType", "resourceRev")}
         assert {name: after["attributes"].get(name) for name in unmodelled} == unmodelled
         assert after["relationships"]["resource"] == before["relationships"]["resource"]
-        assert compose(item, parsed, context=CommandContext(), now=NOW, calendar=always_open)
+        composed = compose(item, parsed, context=CommandContext(), now=NOW, calendar=always_open)
+        assert isinstance(composed, Composed)
+
+    @pytest.mark.parametrize("size", [None, 0, -1, 2.5, 2.0])
+    def test_an_item_size_is_read_as_it_stands(self, size: float | None) -> None:
+        read = work_item_of(stored(work_item(2, itemSize=size))).item_size
+        assert (read, type(read)) == (size, type(size))
+
+    @pytest.mark.parametrize("size", ["2", True, [], float("nan"), float("inf")], ids=repr)
+    def test_a_stored_item_size_of_another_type_makes_the_document_unreadable(self, size: Any) -> None:
+        """In a sum of sizes it would fail as an error of the worker's code."""
+        with pytest.raises(UnreadableDocument, match="w-1"):
+            work_item_of(stored(work_item(2, itemSize=size)))
 
     def test_an_unchanged_work_item_leaves_the_document_equal(self) -> None:
         for told in (FULL, work_item(2, status="wrapup"), work_item(2, status="complete")):

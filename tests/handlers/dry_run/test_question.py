@@ -186,6 +186,44 @@ class TestCommand:
         assert told["workItem"]["queue"] is None
         assert told["workItem"]["status"] == "ivr"
 
+    def test_what_the_status_makes_no_use_of_is_named(self) -> None:
+        kept = {"queue": {"id": "q-1", "enteredAt": "2022-03-02T19:00:00.000Z"}}
+        told = ask({**COMMAND, "update": kept})
+        assert (told["outcome"], told["command"]["ignored"]) == ("unchanged", ["queue.enteredAt"])
+        assert "ignored" not in ask({**COMMAND, "update": {"paused": True}})["command"]
+
+    @pytest.mark.parametrize(("size", "listed"), [(0.5, 0.5), (-3, 0), (2.0, 2.0), (7, 7)])
+    def test_an_item_size_is_any_finite_number(self, size: float, listed: float) -> None:
+        others = [{"id": "other", "itemSize": 0.25}, {"id": "odd", "itemSize": -1}]
+        asked = {
+            **COMMAND,
+            "queues": [{"id": "q-1", "itemSize": size}],
+            "sessions": [{"id": "s-1", "user": "u-1", "capacity": 1, "workItems": others}],
+            "workItem": {**W, "status": "ivr", "queue": None, "itemSize": 1},
+            "update": {"queue": "q-1", "assignedTo": "u-1"},
+        }
+        told = ask(asked)
+        assert told["workItem"]["itemSize"] == size
+        assert told["sessions"][0]["workItems"] == [*others, {"id": "w", "itemSize": listed}]
+
+    @pytest.mark.parametrize("size", [True, "1", [], {}], ids=repr)
+    def test_another_item_size_is_an_error(self, size: object) -> None:
+        for at in (
+            {"workItem": {**W, "itemSize": size}},
+            {"queues": [{"id": "q-1", "itemSize": size}]},
+            {"sessions": [{"id": "s-1", "user": "u-1", "workItems": [{"id": "other", "itemSize": size}]}]},
+        ):
+            with pytest.raises(BadQuestion, match="itemSize"):
+                answer({**COMMAND, **at}, now=NOW)
+
+    def test_a_locked_session(self) -> None:
+        locked = {"id": "s-1", "user": "u-1", "capacity": 5, "pendingItem": "another"}
+        told = ask({**COMMAND, "sessions": [locked], "update": {"routed": {"to": "u-1"}}})
+        assert (told["outcome"], told["refusal"]["code"]) == ("refused", "SESSION_LOCKED")
+        roomy = {"id": "s-9", "user": "u-1", "capacity": 1}
+        told = ask({**COMMAND, "sessions": [locked, roomy], "update": {"routed": {"to": "u-1"}}})
+        assert (told["workItem"]["session"], [one["id"] for one in told["sessions"]]) == ("s-9", ["s-9"])
+
     def test_unchanged(self) -> None:
         told = ask({**COMMAND, "update": {"paused": False}})
         assert told["outcome"] == "unchanged"

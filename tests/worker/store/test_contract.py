@@ -107,6 +107,26 @@ async def test_pairs_that_agree_with_their_events_load_no_context(
     assert bool((await bench.store.load([request]))["c1"].context.queues) is context
 
 
+@pytest.mark.parametrize("status", ["wrap-up", "wrapUp", "assigned"])
+async def test_the_sessions_of_an_agent_who_may_resume_are_loaded(bench: Bench, status: str) -> None:
+    """Even where events and documents agree, and where the conversation has another agent."""
+    item = work_item("w1", "c1", status=status)
+    item["relationships"] = {"assignedTo": {"data": {"type": "user", "id": "u1"}}}
+    for users in (["u1"], ["u2"]):
+        await bench.put(
+            conversations=[conversation(f"c-{users[0]}", assignedUsers=users)],
+            work_items=[{**item, "_id": f"w-{users[0]}", "conversationId": f"c-{users[0]}"}],
+        )
+    await bench.put(sessions=[session("s1", "u1"), session("s2", "u2")])
+    agreed = LoadRequest(conversation_id="c-u1", users=frozenset({"u1"}), same_users_and_queues=True)
+    of_another = LoadRequest(conversation_id="c-u2", users=frozenset({"u2"}), same_users_and_queues=True)
+    sessions = [
+        (await bench.store.load([request]))[request.conversation_id].context for request in (agreed, of_another)
+    ]
+    found = [sorted(context.sessions) for context in sessions]
+    assert found == ([["s1"], ["s1", "s2"]] if status != "assigned" else [[], ["s2"]])
+
+
 async def test_a_state_is_loaded_as_it_was_written(bench: Bench) -> None:
     state = SyncState(
         version=1,
