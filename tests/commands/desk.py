@@ -148,9 +148,9 @@ class Desk:
             self.sessions |= apply_moves(self.sessions, [result.move] if result.move else [])
         return StepResult(step=step, before=before, after=self.items[step.item], result=result)
 
-    def places(self) -> dict[str, list[tuple[str, SessionSlot, int]]]:
+    def places(self) -> dict[str, list[tuple[str, SessionSlot, float]]]:
         """Each item's entries in the sessions' lists: session, slot and size."""
-        found: dict[str, list[tuple[str, SessionSlot, int]]] = {item: [] for item in ITEMS}
+        found: dict[str, list[tuple[str, SessionSlot, float]]] = {item: [] for item in ITEMS}
         for session in self.sessions.values():
             for held in session.work_items:
                 found[held.id].append((session.id, SessionSlot.WORK_ITEMS, held.item_size))

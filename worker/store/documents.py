@@ -84,7 +84,7 @@ _EXACT_MAX: Final = 2**53
 """The largest double up to which every whole number is exact. A larger one may be more than MongoDB's integers hold."""
 
 
-def _number(value: object) -> float | None:
+def _number(value: object) -> int | float | None:
     """The value if it is a finite number, as an integer where a double is a whole number exactly; else None."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None

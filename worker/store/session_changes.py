@@ -62,7 +62,7 @@ class _SessionChangeDraft:
 
     def __init__(self) -> None:
         self._pulled: dict[SessionSlot, dict[str, None]] = {slot: {} for slot in _LIST_SLOTS}
-        self._added: dict[SessionSlot, dict[str, int]] = {slot: {} for slot in _LIST_SLOTS}
+        self._added: dict[SessionSlot, dict[str, float]] = {slot: {} for slot in _LIST_SLOTS}
         self._pending_leaves: dict[str, None] = {}
         self._pending: tuple[()] | tuple[str | None] = ()
 
