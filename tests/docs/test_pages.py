@@ -93,10 +93,15 @@ def test_a_block_without_a_generator_is_an_error() -> None:
 
 
 def test_the_permutations_are_those_of_the_engines() -> None:
-    """`make docs` writes the page; it has a row for every combination in every active status."""
+    """`make docs` writes the page; it has a row for every combination in every active status.
+
+    It varies the sessions for each update that may take one, and has all pairs of sessions of one user, twice."""
     shown = page_text("permutations")
     assert shown == page()
-    assert shown.count("\n| ") == 5 * (80 + 1)
+    combinations, _, sessions = shown.partition("\n## Sessions\n")
+    assert combinations.count("\n| ") == 5 * (80 + 1)
+    assert sessions.count("| none | free | full | locked | ended |") == 5 + 2
+    assert sessions.count("\n| ") == 5 * (7 + 1) + 2 * (5 + 1)
 
 
 def test_the_settings_are_all_there() -> None:

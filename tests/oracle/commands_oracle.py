@@ -256,7 +256,9 @@ PASS = ("enteredQueueAt", "queueTime", "queueBusinessTime", "routedAt", "accepte
 
 
 def time_statuses(statuses: list[str], before: Json, after: Json, now: str) -> None:
-    """The table of timings, for each change of status on the way."""
+    """The table of timings, for each change of status on the way. A question about the status alone has none."""
+    if "handleTime" not in before:
+        return
     for old, new in pairwise(statuses):
         if old != new:
             leave(old, new, before, after, now)

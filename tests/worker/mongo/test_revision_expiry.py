@@ -28,6 +28,7 @@ async def test_the_index_follows_the_setting(new_mongo: MongoBench) -> None:
 
 
 async def test_another_number_of_days_changes_the_index_and_does_not_build_it_again(new_mongo: MongoBench) -> None:
+    await new_mongo.store.ensure_indexes(revision_days=7)
     new_mongo.commands.take()
     await new_mongo.store.ensure_indexes(revision_days=30)
     names = new_mongo.commands.take()
@@ -43,6 +44,7 @@ async def test_several_workers_start_at_once(new_mongo: MongoBench) -> None:
 
 async def test_without_the_right_to_change_an_index_it_is_made_anew(new_mongo: MongoBench) -> None:
     """MongoDB's role `readWrite` has `createIndex` and `dropIndex`, and no `collMod`."""
+    await new_mongo.store.ensure_indexes(revision_days=7)
     fail: dict[str, Any] = {"configureFailPoint": "failCommand", "mode": {"times": 1}}
     await new_mongo.client.admin.command({**fail, "data": {"failCommands": ["collMod"], "errorCode": 13}})
     await new_mongo.store.ensure_indexes(revision_days=30)
