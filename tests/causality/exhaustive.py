@@ -17,11 +17,11 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from handlers.options import Options, PolicyInUse
+from handlers.options import GAP_SECONDS, Options, PolicyInUse
 from tests.causality.node import Budget
-from tests.causality.outside import CONVERSATION_WRITES, WORK_ITEM_WRITES
+from tests.causality.outside import CONVERSATION_WRITES, WORK_ITEM_WRITES, ChangesForm
 from tests.causality.search import Found, search
-from tests.causality.starts import PAIRS, start
+from tests.causality.starts import PAIRS, Age, Start
 
 FEW_CONVERSATION_WRITES: Final = ("assign u2", "un-assign", "queue q2", "no queue", "done", "end", "snooze", "delete")
 FEW_WORK_ITEM_WRITES: Final = ("assign u2", "un-assign", "queue q2", "no queue", "complete", "wrap up")
@@ -33,19 +33,19 @@ class World(Struct, frozen=True, kw_only=True):
     name: str
     policy: PolicyInUse = PolicyInUse.CAUSAL
     known: bool = True
-    old: bool = False
-    repair: bool = False
+    age: Age = "young"
+    services_ahead_s: float = 0.0
+    form: ChangesForm = "those that changed"
     extras: tuple[tuple[str, Any], ...] = ()
     conversation_kinds: tuple[str, ...] = ()
     work_item_kinds: tuple[str, ...] = ()
 
     def budget(self, writes: int) -> Budget:
-        """The steps that the world may take. More than three writes are of fewer kinds: it bounds the states."""
-        of_conversation = FEW_CONVERSATION_WRITES if writes > 3 else tuple(CONVERSATION_WRITES)
-        of_item = FEW_WORK_ITEM_WRITES if writes > 3 else tuple(WORK_ITEM_WRITES)
+        """The steps that the world may take. More than two writes are of fewer kinds: it bounds the states."""
+        of_conversation = FEW_CONVERSATION_WRITES if writes > 2 else tuple(CONVERSATION_WRITES)
+        of_item = FEW_WORK_ITEM_WRITES if writes > 2 else tuple(WORK_ITEM_WRITES)
         return Budget(
-            # Other steps multiply the states: beyond two writes there is one write less.
-            writes=writes - 1 if self.extras and writes > 2 else writes,
+            writes=writes,
             conversation_kinds=self.conversation_kinds or of_conversation,
             work_item_kinds=self.work_item_kinds or of_item,
             **dict(self.extras),
@@ -53,31 +53,48 @@ class World(Struct, frozen=True, kw_only=True):
 
     @property
     def may_wait(self) -> bool:
-        """True where an event may never come, so that the gap poll ends the waiting."""
-        return not self.known or "losses" in dict(self.extras)
+        """True where an event may never come or not tell enough, so that the gap poll ends the waiting."""
+        return not self.known or self.form == "none" or "losses" in dict(self.extras)
 
+
+_BEHIND_S: Final = -9 * GAP_SECONDS
+"""The services' clocks may be so far behind (docs/rules.md, *The contract*)."""
+_AHEAD_S: Final = 7_200.0
 
 WORLDS: Final = (
     World(name="observed from the start"),
     World(name="nothing observed, written lately", known=False),
-    World(name="nothing observed, written long ago", known=False, old=True),
-    World(name="writes that do not say what they knew", extras=(("silent", True),)),
+    World(name="nothing observed, written long ago", known=False, age="old"),
+    World(name="nothing observed, only C written long ago", known=False, age="old conversation"),
+    World(name="nothing observed, only W written long ago", known=False, age="old work-item"),
+    World(name="silent writes", extras=(("silent", True),)),
+    World(name="silent writes, nothing observed, lately", known=False, extras=(("silent", True),)),
+    World(name="silent writes, nothing observed, long ago", known=False, age="old", extras=(("silent", True),)),
     World(name="one event delivered again", extras=(("repeats", 1),)),
     World(name="two workers on one pair", extras=(("meetings", 1),)),
-    World(name="one sync of the predecessor's", repair=True, extras=(("foreign", 1),)),
     World(name="one event lost", extras=(("losses", 1),)),
     World(name="nothing observed, delivered again", known=False, extras=(("repeats", 1),)),
     World(name="nothing observed, two workers", known=False, extras=(("meetings", 1),)),
-    World(name="nothing observed, the predecessor", known=False, repair=True, extras=(("foreign", 1),)),
     World(name="nothing observed, one event lost", known=False, extras=(("losses", 1),)),
+    World(name="services' clocks behind", known=False, age="old", services_ahead_s=_BEHIND_S),
+    World(name="services' clocks ahead", known=False, age="old", services_ahead_s=_AHEAD_S),
+    World(name="updates without changes", form="none"),
+    World(name="updates without changes, nothing observed", known=False, form="none"),
+    World(name="unchanged relationships in changes", form="unchanged relationships too"),
+    World(name="two events in one batch", extras=(("batches", 1),)),
+    World(name="nothing observed, two in one batch", known=False, extras=(("batches", 1),)),
+    World(name="the conversation is removed", extras=(("removals", 1),)),
+    World(name="nothing observed, removed", known=False, extras=(("removals", 1),)),
     World(name="observed from the start", policy=PolicyInUse.LEGACY),
 )
 
 
 def look(world: World, pair: str, writes: int, *, to_the_first: bool = False) -> Found:
     """Search one world from one pair."""
-    options = Options(policy=world.policy, repair_foreign_syncs=world.repair)
-    first = start(pair, observed=world.known, old=world.old, options=options, budget=world.budget(writes))
+    start = Start(
+        pair=pair, observed=world.known, age=world.age, services_ahead_s=world.services_ahead_s, form=world.form
+    )
+    first = start.node(options=Options(policy=world.policy), budget=world.budget(writes))
     # Under `legacy` no field waits and no poll runs.
     may_wait = world.may_wait or world.policy is PolicyInUse.LEGACY
     return search([first], may_wait=may_wait, to_the_first=to_the_first)

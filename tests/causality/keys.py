@@ -32,28 +32,42 @@ def event_key(event: Event) -> tuple[Any, ...]:
         event.known_conversation_rev,
         event.changed_fields,
         repr(event.values),
+        event.creation,
+        event.deletion,
     )
 
 
 def work_item_key(document: Document) -> tuple[Any, ...]:
     """The key of a work-item."""
     item = work_item_of(document)
-    return item.id, item.rev, item.status, item.assigned_to, item.queue, item.paused, item.updated_at is None
+    return (
+        item.id,
+        item.rev,
+        item.status,
+        item.assigned_to,
+        item.queue,
+        item.paused,
+        item.queued_count > 0,
+        item.updated_at is None,
+    )
 
 
 def state_key(state: SyncState) -> tuple[Any, ...]:
-    """The key of a sync state; its version does not matter."""
+    """The key of a sync state. Its version does not matter, and neither does the time since which the pair waits: the
+    node compares that with the times of the events on their way."""
+    waiting, done_by = state.waiting, state.done_by
     return (
         state.version == 0,
         state.conversation_observed,
         state.work_item,
         state.work_item_observed,
-        state.reconciled,
         tuple(sorted((k, repr(v.value), v.rev) for k, v in state.view.items())),
         tuple(sorted(state.changed.items())),
         tuple(sorted(state.known.items())),
         tuple(sorted(state.known_at.items())),
-        state.waiting_since is None,
+        tuple(sorted(state.touched.items())),
+        None if waiting is None else (waiting.conversation_rev, waiting.work_item_rev),
+        None if done_by is None else (done_by.number, done_by.rev),
         state.deleted_rev,
     )
 

@@ -1,293 +1,339 @@
-"""One state of the world and every step out of it, by the worker's own handlers on its in-memory store.
+"""One state of the world, what it must keep, and every act that leads out of it, by the worker's own handlers on its
+in-memory store.
 
-A step is an outside write, a delivery, a repeated delivery, a delivery that meets another step between its load and its
-commit (two workers), a sync of the predecessor's, the creation of a work-item, or the loss of an event.
+There is no clock. Acts come one after the other, and the number of acts so far is the time, of SQS too: an event is
+sent by the act that writes it, and a pair waits since the act that decided it. So the watermark is an adversary's: it
+may pass whatever was sent before the oldest event that is neither delivered nor lost, and a poll may come at any time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, Final
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import replace as with_changes
 
 from commands.work_item import WorkItem
 from handlers.batch_handler import BatchHandler
-from handlers.documents.document_mapping import conversation_of, updated_conversation_document, work_item_of
+from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.events.event import Event
 from handlers.events.parser import read_message
 from handlers.options import Options
 from handlers.outcome import Retry
-from handlers.ports import Document, Store
-from sync.contract import FieldHistory, Violation, sync_writes_max, violations
-from sync.conversation import FIELDS, Field
+from handlers.ports import Document, LoadRequest, Store
+from sync.contract import sync_writes_max
+from sync.state import Waiting, for_pair
 from tests.causality.keys import conversation_key, event_key, history_key, state_key, work_item_key
 from tests.causality.outside import (
     NOW,
+    ChangesForm,
     conversation_writes,
+    event_of_removal,
     event_of_write,
-    with_outside_write,
-    with_unknown_knew,
-    with_unknown_knew_of_fields,
+    touched,
     work_item_created,
     work_item_writes,
 )
 from tests.causality.ports import AnyIds, FixedClock, InterruptedStore, NoJitter, run_to_end
-from tests.causality.predecessor import predecessors_writes, with_overwritten_values
+from tests.causality.record import OutsideWrites
 from worker.store.documents import Collection
 from worker.store.memory import MemoryStore
 
 C: Final = "c"
-Step = tuple[str, Callable[["Node"], None]]
+_POLLS_MAX: Final = 4
+"""So many polls end every waiting where no event is on its way: each one closes what the one before it noted."""
 
 
 class Budget(Struct, frozen=True, kw_only=True):
-    """The number of steps still allowed, and their kinds."""
+    """The number of acts still allowed, and their kinds."""
 
     writes: int
     conversation_kinds: tuple[str, ...]
     work_item_kinds: tuple[str, ...]
     creations: bool = True
+    touches: bool = True
     silent: bool = False
     late: bool = True
+    removals: int = 0
     repeats: int = 0
     meetings: int = 0
-    foreign: int = 0
+    batches: int = 0
     losses: int = 0
+
+
+class SentEvent(Struct, frozen=True):
+    """An event that is neither delivered nor lost, and the act by which it was sent."""
+
+    event: Event
+    at: int
 
 
 @dataclass(slots=True, kw_only=True)
 class Node:
-    """A state of the world. `known`: the start's revisions are observed. `pending`: events not delivered yet. `seen`:
-    delivered events. `steps`: the steps that led here."""
+    """A state of the world.
+
+    - `known`: the start's revisions are observed.
+    - `services_now`: the time that the services write into their documents.
+    - `form`: the form of the changes in the services' events.
+    - `pending`: events that are neither delivered nor lost. `seen`: delivered events.
+    - `removed`: the conversation as it was removed from the store. `removed_unnoted`: the sync state had noted no
+      revision of it by then, so an older event is its first sight and stores it.
+    - `overstayed`: a pair waited on although the watermark had passed the time since which it waits.
+    - `steps`: the steps that led here.
+    """
 
     store: MemoryStore
     options: Options
     budget: Budget
-    start_rev: int
+    writes: OutsideWrites
     known: bool = True
-    pending: tuple[Event, ...] = ()
+    services_now: datetime = NOW
+    form: ChangesForm = "those that changed"
+    instant: int = 0
+    pending: tuple[SentEvent, ...] = ()
     seen: tuple[Event, ...] = ()
-    history: FieldHistory = field(default_factory=FieldHistory)
-    outside: int = 0
     syncs: int = 0
     announced: tuple[str, ...] = ()
     lost: bool = False
-    without_lost: FieldHistory | None = None
-    unsure: frozenset[Field] = frozenset()
+    removed: Document | None = None
+    removed_unnoted: bool = False
+    overstayed: bool = False
     steps: tuple[str, ...] = ()
 
     # Reading the state
 
     def key(self) -> tuple[Any, ...]:
-        """The node's key: nodes with the same key have the same future."""
+        """The node's key: nodes with the same key have the same future.
+
+        Of the times only their order matters: which events were sent before the pair began to wait.
+        """
+        state = self.store.state(C)
+        since = None if state.waiting is None else state.waiting.since
         return (
-            conversation_key(self._conversation()),
+            conversation_key(self.conversation()),
             tuple(map(work_item_key, self.store.documents(Collection.WORK_ITEMS))),
-            state_key(self.store.state(C)),
-            frozenset(map(event_key, self.pending)),
-            frozenset(map(event_key, self.seen)) if self.budget.repeats or self.budget.foreign else None,
+            state_key(state),
+            frozenset((event_key(each.event), since is not None and _time(each.at) <= since) for each in self.pending),
+            frozenset(map(event_key, self.seen)) if self.budget.repeats else None,
             self.budget,
             self.lost,
-            self.unsure,
-            history_key(self.history),
-            None if self.without_lost is None else history_key(self.without_lost),
+            self.writes.unsure,
+            self.writes.since_done,
+            history_key(self.writes.history),
+            None if self.writes.without_lost is None else history_key(self.writes.without_lost),
+            (self.removed_unnoted, self.store.conversation(C) is not None) if self.removed else None,
+            self.overstayed,
         )
 
     def quiet(self) -> bool:
-        """True where every event is delivered; the budget may allow more steps."""
+        """True where no event is on its way; the budget may allow more acts."""
         return not self.pending
 
-    def settled(self) -> "Node":
-        """The world after the gap poll, a day later; the node itself where no field waits.
+    def waits(self) -> bool:
+        return self.store.state(C).waiting is not None
 
-        Where an event was lost, a last write of no shared field comes first: the poll takes only pairs that wait, and
-        the lost event may leave none.
+    def conversation(self) -> Document:
+        document = self.removed or self.store.conversation(C)
+        assert document is not None
+        return document
+
+    def active_item(self) -> Document | None:
+        return next((item for item in self.store.documents(Collection.WORK_ITEMS) if item["active"]), None)
+
+    def pair_item(self) -> WorkItem | None:
+        """The pair's work-item: the active one, else the latest."""
+        items = sorted(
+            self.store.documents(Collection.WORK_ITEMS), key=lambda item: (item["active"], item["workItemNumber"])
+        )
+        return work_item_of(items[-1]) if items else None
+
+    def knowable(self) -> Sequence[int]:
+        """The conversation's revisions that a writer of the work-item may have read."""
+        now = self.conversation()["rev"]
+        return range(self.writes.start_rev, now + 1) if self.budget.late else (now,)
+
+    # The end
+
+    def settled(self) -> "Node":
+        """The world once the watermark has passed everything.
+
+        Where an event was lost, the pair may wait for nothing. Then the sweep looks at it.
         """
-        node = self
+        node = self._polled_out()
         if self.lost:
-            node = self._copy("conversation: something else")
-            node._touch()
-        if not node.waits():
-            return node
-        node = node._copy("the poll looks")
-        handler = self._handler(node.store, NOW + timedelta(days=1))
-        run_to_end(handler.close_gaps([C]))
-        node._count_syncs()
+            node = node.copy("the sweep looks")
+            node._look()
+            node = node._polled_out()
         return node
 
-    def violations(self) -> tuple[Violation, ...]:
-        """The broken promises of a quiet state. Either side may have the fields of a lost event, which would have said
-        what its write knew, unless a decision knew as much."""
-        conversation, item = conversation_of(self._conversation()), self._item()
-        broken = violations(self.history, conversation, item)
-        if self.without_lost is not None:
-            # The time of a lost write's change is unknown, and so is a change of a field that was never viewed.
-            unsure = self.unsure if self.known else frozenset(FIELDS)
-            history = with_unknown_knew_of_fields(self.without_lost, unsure)
-            without = {each.field for each in violations(history, conversation, item)}
-            broken = tuple(each for each in broken if each.field in without)
-        return broken
+    def broken(self) -> Iterator[str]:
+        """The broken promises of a settled state."""
+        conversation = conversation_of(self.conversation())
+        yield from self.writes.broken(conversation, self.pair_item(), all_unsure=not self.known)
+        if self.waits():
+            yield "0 waiting: a field waits for ever"
+        if self.overstayed:
+            yield "0 waiting: the watermark passed and the field waited on"
+        stored = self.store.conversation(C) if self.removed else None
+        if stored is not None and not (self.removed_unnoted and conversation_of(stored).deleted):
+            yield "2 status: the removed conversation is stored again"
+        if self._loops():
+            yield f"3 loops: {self.syncs} syncs of {self.writes.count} writes"
 
-    def loops(self) -> bool:
+    def _loops(self) -> bool:
         """Whether syncs cause syncs: there are too many, or their events, handled as foreign ones, lead to another."""
-        if self.syncs > sync_writes_max(self.outside):
+        if self.syncs > sync_writes_max(self.writes.count):
             return True
         if not self.announced:
             return False
-        node = self._copy("our own syncs come back")
-        node.options = replace(self.options, own_syncs_stored=False)
+        node = self.copy("our own syncs come back")
+        node.options = with_changes(self.options, own_syncs_stored=False)
         run_to_end(node._handler(node.store).handle([_event_of(message) for message in self.announced]))
         return bool(node.store.documents(Collection.OUTBOX))
 
-    def waits(self) -> bool:
-        return self.store.state(C).waiting_since is not None
+    def _polled_out(self) -> "Node":
+        node = self
+        for _ in range(_POLLS_MAX):
+            if node.waits():
+                node = node.copy("the poll looks")
+                node.poll()
+        return node
 
-    # The steps out of the state
+    # Acts: each changes this node
 
-    def successors(self) -> Iterator["Node"]:
-        """Every state one step on."""
-        for name, act in self._steps():
-            node = self._copy(name)
-            act(node)
-            yield node
-            if self.budget.meetings:
-                yield from self._meetings(name, act)
+    def write_conversation(self, name: str) -> None:
+        """An outside write of the conversation."""
+        before = self.conversation()
+        found = dict(conversation_writes(before, (name,), self.services_now))
+        if name in found:
+            self.store.put_conversation(found[name])
+            self._tell(before, found[name])
 
-    def _steps(self) -> Iterator[Step]:
-        yield from self._deliveries()
-        if self.budget.writes:
-            yield from self._writes()
-        if self.budget.foreign:
-            for event in (*self.pending, *self.seen):
-                yield f"the predecessor takes {_event_name(event)}", partial(Node._foreign, event=event)
-        if self.budget.losses:
-            for event in self.pending:
-                yield f"lose {_event_name(event)}", partial(Node._lose, event=event)
-
-    def _deliveries(self) -> Iterator[Step]:
-        for event in self.pending:
-            yield f"deliver {_event_name(event)}", partial(Node._deliver, event=event)
-        if self.budget.repeats:
-            for event in self.seen:
-                yield f"deliver again {_event_name(event)}", partial(Node._repeat, event=event)
-
-    def _meetings(self, name: str, other: Callable[["Node"], None]) -> Iterator["Node"]:
-        """The step while another worker loads, between state and documents, or before that worker commits."""
-        for event in self.pending:
-            if name == f"deliver {_event_name(event)}":
-                continue
-            for within_load in (True, False):
-                when = "while it loads" if within_load else "before it commits"
-                node = self._copy(f"deliver {_event_name(event)}, {when}: {name}")
-                node.budget = replace(node.budget, meetings=node.budget.meetings - 1)
-                node._deliver(event, InterruptedStore(node.store, partial(other, node), within_load=within_load))
-                yield node
-
-    def _writes(self) -> Iterator[Step]:
-        document = self._conversation()
-        for name, _ in conversation_writes(document, self.budget.conversation_kinds):
-            yield f"conversation: {name}", partial(Node._write_conversation, name=name)
-        item = self._item_document()
-        if item is None:
-            if self.budget.creations:
-                for knew in self._knowable():
-                    yield f"new work-item, knows {knew}", partial(Node._create, knew=knew)
-            return
-        knowable: list[int | None] = [*self._knowable(), *([None] if self.budget.silent else [])]
-        for name, _ in work_item_writes(item, self.budget.work_item_kinds):
-            for read in knowable:
-                yield f"work-item: {name}, knows {read}", partial(Node._write_item, name=name, knew=read)
-
-    def _knowable(self) -> Sequence[int]:
-        now = self._conversation()["rev"]
-        return range(self.start_rev, now + 1) if self.budget.late else (now,)
-
-    # Taking a step
-
-    def _write_conversation(self, name: str) -> None:
-        before = self._conversation()
-        found = dict(conversation_writes(before, (name,)))
-        if name not in found:
-            return
-        self.store.put_conversation(found[name])
-        self._tell(event_of_write(before, found[name]))
-
-    def _write_item(self, name: str, knew: int | None) -> None:
-        before = self._item_document()
-        found = dict(work_item_writes(before, (name,))) if before is not None else {}
-        if name not in found:
-            return
-        self.store.put_work_item(found[name])
-        self._tell(event_of_write(before, found[name], knew=knew), knew)
-
-    def _touch(self) -> None:
-        before = self._conversation()
-        after = updated_conversation_document(before, {}, now=NOW)
+    def touch_conversation(self) -> None:
+        """A write of the conversation that changes no shared field."""
+        before = self.conversation()
+        after = touched(before, self.services_now)
         self.store.put_conversation(after)
-        event = event_of_write(before, after)
-        self.pending = (event,)
-        self._deliver(event)
+        self._tell(before, after)
 
-    def _create(self, knew: int) -> None:
-        if self._item_document() is not None:
+    def write_item(self, name: str, knew: int | None) -> None:
+        """An outside write of the work-item, by a service that had read revision `knew` of the conversation."""
+        before = self.active_item()
+        found = {} if before is None else dict(work_item_writes(before, (name,), self.services_now))
+        if name in found:
+            self.store.put_work_item(found[name])
+            self._tell(before, found[name], knew)
+
+    def touch_item(self) -> None:
+        """A write of the work-item that changes no shared field."""
+        before = self.active_item()
+        if before is not None:
+            after = touched(before, self.services_now)
+            self.store.put_work_item(after)
+            self._tell(before, after)
+
+    def create(self, knew: int) -> None:
+        """A new work-item, made from the conversation's revision `knew`."""
+        if self.active_item() is not None:
             return
         number = len(self.store.documents(Collection.WORK_ITEMS)) + 1
-        document = work_item_created(C, number, knew)
+        document = work_item_created(C, number, knew, self.services_now)
         self.store.put_work_item(document)
-        self.history = replace(self.history, work_item={})
-        self._tell(event_of_write(None, document, knew=knew), knew)
+        self.writes = self.writes.after_creation()
+        self._tell(None, document, knew)
 
-    def _tell(self, event: Event, knew: int | None = None) -> None:
-        self.budget = replace(self.budget, writes=self.budget.writes - 1)
-        self.outside += 1
-        self.pending = (*self.pending, event)
-        document = self._conversation() if event.side == "conversation" else self.store.work_item(event.document_id)
-        assert document is not None
-        self.history = with_outside_write(self.history, event, document, knew)
-        if self.without_lost is not None:
-            self.without_lost = with_outside_write(self.without_lost, event, document, knew)
-
-    def _deliver(self, event: Event, meeting: InterruptedStore | None = None) -> None:
-        if event not in self.pending:
+    def remove(self) -> None:
+        """The conversation's owner removes it from the store."""
+        last = self.store.conversation(C)
+        if last is None:
             return
-        self.pending = tuple(each for each in self.pending if each is not event)
-        self.seen = (*self.seen, event)
-        ends = run_to_end(self._handler(meeting or self.store).handle([event]))
-        if isinstance(ends[0].outcome, Retry):
-            self.pending = (*self.pending, event)
+        event = event_of_removal(last)
+        removed = touched(last, self.services_now)
+        self.removed = {**removed, "attributes": {**removed["attributes"], "deleted": True}}
+        self.removed_unnoted = not self.store.state(C).conversation_rev
+        self.store = _without_conversation(self.store)
+        self.budget = with_changes(self.budget, removals=self.budget.removals - 1)
+        self.writes = self.writes.after_conversation(event, frozenset({"status"}), self.removed)
+        self._send(event)
+
+    def deliver(self, events: Sequence[Event], meeting: InterruptedStore | None = None) -> None:
+        """Deliver the events in one batch."""
+        delivered = [each for each in self.pending if any(each.event is event for event in events)]
+        if len(delivered) < len(events):
+            return
+        if len(events) > 1:
+            self.budget = with_changes(self.budget, batches=self.budget.batches - 1)
+        self.instant += 1
+        self.pending = tuple(each for each in self.pending if each not in delivered)
+        self.seen = (*self.seen, *events)
+        ends = run_to_end(self._handler(meeting or self.store).handle(events))
+        again = {id(end.event) for end in ends if isinstance(end.outcome, Retry)}
+        self.pending = (*self.pending, *(each for each in delivered if id(each.event) in again))
         self._count_syncs()
 
-    def _repeat(self, event: Event) -> None:
-        self.budget = replace(self.budget, repeats=self.budget.repeats - 1)
+    def deliver_again(self, event: Event) -> None:
+        """Deliver an event a second time."""
+        self.budget = with_changes(self.budget, repeats=self.budget.repeats - 1)
+        self.instant += 1
         run_to_end(self._handler(self.store).handle([event]))
         self._count_syncs()
 
-    def _lose(self, event: Event) -> None:
-        self.budget = replace(self.budget, losses=self.budget.losses - 1)
+    def lose(self, event: Event) -> None:
+        """Lose an event for good."""
+        self.budget = with_changes(self.budget, losses=self.budget.losses - 1)
         self.lost = True
-        self.pending = tuple(each for each in self.pending if each is not event)
-        without = self.without_lost or self.history
-        if event.side == "work-item":
-            self.without_lost = with_unknown_knew(without, event)
-        else:
-            self.without_lost = without
-            self.unsure = event.changed_fields
+        self.pending = tuple(each for each in self.pending if each.event is not event)
+        self.writes = self.writes.without(event, event.changed_fields)
 
-    def _foreign(self, event: Event) -> None:
-        """The predecessor handles the event."""
-        self.budget = replace(self.budget, foreign=self.budget.foreign - 1)
-        item = self._item_document()
-        if item is None:
-            return
-        for before, after in predecessors_writes(event, self._conversation(), item):
-            put = self.store.put_conversation if after["type"] == "conversation" else self.store.put_work_item
-            put(after)
-            sync = event_of_write(before, after, sync=True)
-            self.pending = (*self.pending, sync)
-            self.history = with_overwritten_values(self.history, sync, after)
+    def poll(self, meeting: InterruptedStore | None = None) -> None:
+        """Poll with the latest watermark that there may be: the time of the oldest event on its way."""
+        self.instant += 1
+        watermark = min((_time(each.at) for each in self.pending), default=_time(self.instant))
+        waited = self.store.state(C).waiting
+        run_to_end(self._handler(meeting or self.store).close_gaps([C], watermark))
+        self._count_syncs()
+        if meeting is None and waited is not None and waited.since < watermark:
+            left = self.store.state(C).waiting
+            self.overstayed = self.overstayed or (left is not None and left.since <= waited.since)
+
+    def _look(self) -> None:
+        """Look at the pair in the sweep's place.
+
+        Nothing is on its way, so every stored revision counts as observed. That is what a poll assumes of a pair that
+        has waited since both documents had their stored revisions. So the pair is made to wait since now.
+        """
+        item = self.pair_item()
+        state = self.store.state(C)
+        if item is not None:
+            state = for_pair(state, item)
+        of_item = item.rev if item is not None and item.id == state.work_item else 0
+        waiting = Waiting(
+            since=_time(self.instant), conversation_rev=self.conversation()["rev"], work_item_rev=of_item
+        )
+        self.store.put_state(C, with_changes(state, version=max(state.version, 1), waiting=waiting))
+
+    # Parts
+
+    def copy(self, step: str) -> "Node":
+        return replace(self, store=self.store.copy(), steps=(*self.steps, step))
+
+    def _tell(self, before: Document | None, after: Document, knew: int | None = None) -> None:
+        """Note an outside write, and send its event."""
+        self.budget = with_changes(self.budget, writes=self.budget.writes - 1)
+        plain = event_of_write(before, after, knew=knew)
+        changed = plain.changed_fields
+        if plain.side == "conversation":
+            self.writes = self.writes.after_conversation(plain, changed, after)
+        else:
+            self.writes = self.writes.after_work_item(plain, changed, after, knew)
+        if self.form == "none" and before is not None:
+            self.writes = self.writes.without(plain, changed)
+        self._send(event_of_write(before, after, knew=knew, form=self.form))
+
+    def _send(self, event: Event) -> None:
+        self.instant += 1
+        self.pending = (*self.pending, SentEvent(event, self.instant))
 
     def _count_syncs(self) -> None:
         entries = self.store.documents(Collection.OUTBOX)
@@ -295,49 +341,36 @@ class Node:
         self.announced = (*self.announced, *(entry["message"] for entry in entries))
         run_to_end(self.store.remove_entries([entry["_id"] for entry in entries]))
 
-    # Parts
-
-    def _handler(self, store: Store, at: datetime = NOW) -> BatchHandler:
-        return BatchHandler(store=store, clock=FixedClock(at), ids=AnyIds(), chance=NoJitter(), options=self.options)
-
-    def _copy(self, step: str) -> "Node":
-        return Node(
-            store=self.store.copy(),
+    def _handler(self, store: Store) -> BatchHandler:
+        return BatchHandler(
+            store=store,
+            clock=FixedClock(),
+            queue_clock=_QueueClock(self),
+            ids=AnyIds(),
+            chance=NoJitter(),
             options=self.options,
-            budget=self.budget,
-            start_rev=self.start_rev,
-            known=self.known,
-            pending=self.pending,
-            seen=self.seen,
-            history=self.history,
-            outside=self.outside,
-            syncs=self.syncs,
-            announced=self.announced,
-            lost=self.lost,
-            without_lost=self.without_lost,
-            unsure=self.unsure,
-            steps=(*self.steps, step),
         )
 
-    def _conversation(self) -> Document:
-        document = self.store.conversation(C)
-        assert document is not None
-        return document
 
-    def _item_document(self) -> Document | None:
-        return next((item for item in self.store.documents(Collection.WORK_ITEMS) if item["active"]), None)
+class _QueueClock:
+    """SQS's clock: the acts so far, those between a worker's load and its decision included."""
 
-    def _item(self) -> WorkItem | None:
-        """The pair's work-item: the active one, else the latest."""
-        items = sorted(
-            self.store.documents(Collection.WORK_ITEMS), key=lambda item: (item["active"], item["workItemNumber"])
-        )
-        return work_item_of(items[-1]) if items else None
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def now(self) -> datetime:
+        return _time(self._node.instant)
 
 
-def _event_name(event: Event) -> str:
-    sync = " (sync)" if event.is_sync else ""
-    return f"{event.document_id} {event.rev}{sync}"
+def _time(instant: int) -> datetime:
+    return NOW + timedelta(seconds=instant)
+
+
+def _without_conversation(store: MemoryStore) -> MemoryStore:
+    """A copy of the store without the conversation."""
+    items = frozenset(item["_id"] for item in store.documents(Collection.WORK_ITEMS))
+    pairs = run_to_end(store.load([LoadRequest(conversation_id=C, work_item_ids=items)]))
+    return MemoryStore.seeded({C: with_changes(pairs[C], conversation=None)})
 
 
 def _event_of(message: str) -> Event:

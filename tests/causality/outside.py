@@ -7,7 +7,7 @@ early and wrote late.
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, assert_never
 
 from msgspec.structs import replace
 
@@ -31,6 +31,10 @@ NOW: Final = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 """The time of every write of a run: no document grows old in it."""
 
 Fields = Mapping[str, Any]
+
+ChangesForm = Literal["those that changed", "none", "unchanged relationships too"]
+"""The `changes` of a service's updates. Some services send none; some send every relationship of the document, whether
+or not the write changed it."""
 
 CONVERSATION_WRITES: Final[Mapping[str, Fields]] = {
     "assign u1": {"assignedUsers": ["u1"]},
@@ -82,6 +86,13 @@ def work_item_updated(
     return work_item_written(before, item, result.after) if isinstance(result, Applied) else None
 
 
+def touched(before: Document, now: datetime = NOW) -> Document:
+    """The document after a write of no shared field: the customer writes, or a timing changes."""
+    rev = before["rev"] + 1
+    attributes = {**before["attributes"], "rev": rev, "updatedAt": format_instant(now)}
+    return {**before, "rev": rev, "attributes": attributes}
+
+
 def work_item_created(of: str, number: int, knew: int, now: datetime = NOW, key: str | None = None) -> Document:
     """A new work-item of the conversation, made from its revision `knew`, in ivr."""
     data = {
@@ -101,15 +112,35 @@ def work_item_created(of: str, number: int, knew: int, now: datetime = NOW, key:
     return document_from_snapshot(data, org="org", rev=1)
 
 
-def event_of_write(before: Document | None, after: Document, *, knew: int | None = None, sync: bool = False) -> Event:
+def event_of_write(
+    before: Document | None,
+    after: Document,
+    *,
+    knew: int | None = None,
+    sync: bool = False,
+    form: ChangesForm = "those that changed",
+) -> Event:
     """The event of an outside write, or of the predecessor's sync, which gives no reason."""
-    event = read_object(published_event(before, after, knew=knew, sync=sync))
+    event = read_object(published_event(before, after, knew=knew, sync=sync, form=form))
+    assert isinstance(event, Event), event
+    return event
+
+
+def event_of_removal(last: Document) -> Event:
+    """The event of a conversation that its owner removed from the store. `last`: the document before the removal."""
+    gone = touched(last)
+    event = read_object({**published_event(last, gone), "name": "kustomer.conversation.delete"})
     assert isinstance(event, Event), event
     return event
 
 
 def published_event(
-    before: Document | None, after: Document, *, knew: int | None = None, sync: bool = False
+    before: Document | None,
+    after: Document,
+    *,
+    knew: int | None = None,
+    sync: bool = False,
+    form: ChangesForm = "those that changed",
 ) -> dict[str, Any]:
     """The event as it is published."""
     kind = "conversation" if after["type"] == "conversation" else "work-item"
@@ -121,11 +152,28 @@ def published_event(
         "org": "org",
         "data": snapshot_of(after),
         "createdAt": after["attributes"]["updatedAt"],
-        "changes": None if before is None else changes_between(before, after),
+        "changes": None if before is None else _changes(before, after, form),
         "client": "predecessor" if sync else "api",
         "isSync": sync,
         "routingReasons": reasons,
     }
+
+
+def _changes(before: Document, after: Document, form: ChangesForm) -> dict[str, Any] | None:
+    match form:
+        case "those that changed":
+            return changes_between(before, after)
+        case "none":
+            return None
+        case "unchanged relationships too":
+            changes = changes_between(before, after)
+            unchanged = {
+                name: {"op": "replace", "before": value, "after": value}
+                for name, value in (after.get("relationships") or {}).items()
+            }
+            return {**changes, "relationships": {**unchanged, **changes["relationships"]}}
+        case _:
+            assert_never(form)
 
 
 def conversation_writes(

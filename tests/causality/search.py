@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tests.causality.node import Node
+from tests.causality.steps import successors
 
 
 @dataclass(slots=True)
@@ -43,26 +44,22 @@ def search(starts: Iterable[Node], *, may_wait: bool = False, to_the_first: bool
         found.states += 1
         if node.quiet():
             _judge(node, found, may_wait=may_wait)
-        stack.extend(node.successors())
+        stack.extend(successors(node))
     return found
 
 
 def _judge(node: Node, found: Found, *, may_wait: bool) -> None:
     found.ends += 1
     if node.waits() and not may_wait:
-        _bad(node, found, ["a field waits though every event was delivered"])
+        _bad(node, found, ["0 waiting: a field waits though every event was delivered"])
         return
     settled = node.settled()
-    said = [
-        f"{each.point} {each.field}: {each.expected!r} expected, {each.found!r} found" for each in settled.violations()
-    ]
-    if settled.loops():
-        said.append(f"3 loops: {settled.syncs} syncs of {settled.outside} writes")
+    said = list(settled.broken())
     if said:
-        _bad(node, found, said)
+        _bad(settled, found, said)
 
 
 def _bad(node: Node, found: Found, said: list[str]) -> None:
     found.bad += 1
-    found.by_point.update({" ".join(each.split()[:2]) for each in said})
+    found.by_point.update({each.partition(":")[0] for each in said})
     found.examples = sorted((*found.examples, (node.steps, "; ".join(said))), key=lambda each: len(each[0]))[:5]

@@ -1,8 +1,11 @@
-"""The starts of the searches: pairs in agreement, a pair that no rule brings into agreement, and no work-item."""
+"""The starts of the searches: pairs in agreement, a pair that no rule brings into agreement, no work-item, and the
+work-item that follows one whose completion closed the conversation."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from datetime import timedelta
+from typing import Any, Final, Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from commands.instant import format_instant
@@ -14,8 +17,9 @@ from sync.contract import FieldHistory, LastWrite, work_item_values
 from sync.conversation import FIELDS
 from sync.state import SyncState, after_reconcile, agreed_fields, shared_values
 from tests.causality.node import Budget, C, Node
-from tests.causality.outside import NOW
+from tests.causality.outside import NOW, ChangesForm
 from tests.causality.ports import run_to_end
+from tests.causality.record import OutsideWrites
 from worker.store.memory import MemoryStore
 
 REV: Final = 5
@@ -23,6 +27,7 @@ ITEM_REV: Final = 3
 
 PAIRS: Final[Mapping[str, tuple[dict[str, Any], dict[str, Any] | None]]] = {
     "no work-item": ({}, None),
+    "no work-item, conversation assigned": ({"users": ["u1"], "queue": "q1"}, None),
     "ivr": ({}, {"status": "ivr"}),
     "ivr, conversation assigned": ({"users": ["u1"]}, {"status": "ivr"}),
     "queued": ({"queue": "q1"}, {"status": "queued", "queue": "q1"}),
@@ -38,46 +43,78 @@ PAIRS: Final[Mapping[str, tuple[dict[str, Any], dict[str, Any] | None]]] = {
 }
 
 
-def start(pair: str, *, observed: bool, old: bool, options: Options, budget: Budget) -> Node:
-    """The world at the start. `observed`: all revisions so far are observed. `old`: neither document is young."""
-    of_conversation, of_item = PAIRS[pair]
-    updated_at = {} if old else {"updatedAt": format_instant(NOW)}
-    store = MemoryStore()
-    conversation = document_from_snapshot(
+Age = Literal["young", "old", "old conversation", "old work-item"]
+"""The documents that were written long before the first worker of the deployment started."""
+
+
+class Start(Struct, frozen=True, kw_only=True):
+    """A start: its pair, and what is known of it. `observed`: all revisions so far are observed. `services_ahead_s`: by
+    how much the services' clocks are ahead of the workers'."""
+
+    pair: str
+    observed: bool = True
+    age: Age = "young"
+    services_ahead_s: float = 0.0
+    form: ChangesForm = "those that changed"
+
+    def node(self, *, options: Options, budget: Budget) -> Node:
+        """The world at the start."""
+        of_conversation, of_item = PAIRS[self.pair]
+        store = MemoryStore()
+        conversation = _conversation(of_conversation, _updated_at(self.age in ("old", "old conversation")))
+        item = None if of_item is None else _item(of_item, _updated_at(self.age in ("old", "old work-item")))
+        if self.observed:
+            _put_observed(store, conversation, item)
+        store.put_conversation(conversation)
+        if item is not None:
+            store.put_work_item(item)
+        history = _held_at_the_start(conversation, item, observed=self.observed)
+        return Node(
+            store=store,
+            options=replace(options, deployed_at=NOW),
+            budget=budget,
+            writes=OutsideWrites(start_rev=REV, history=history),
+            known=self.observed,
+            services_now=NOW + timedelta(seconds=self.services_ahead_s),
+            form=self.form,
+        )
+
+
+def _updated_at(old: bool) -> dict[str, str]:
+    """The time of writing; a document without one is old."""
+    return {} if old else {"updatedAt": format_instant(NOW)}
+
+
+def _conversation(fields: dict[str, Any], updated_at: dict[str, str]) -> Any:
+    return document_from_snapshot(
         {
             "id": C,
             "type": "conversation",
             "attributes": {
                 "rev": REV,
-                "status": of_conversation.get("status", "open"),
-                "assignedUsers": of_conversation.get("users", []),
-                "ended": of_conversation.get("ended", False),
+                "status": fields.get("status", "open"),
+                "assignedUsers": fields.get("users", []),
+                "ended": fields.get("ended", False),
                 **updated_at,
             },
-            "relationships": _queue(of_conversation),
+            "relationships": _queue(fields),
         },
         org="org",
         rev=REV,
     )
-    item = None if of_item is None else _item(of_item, updated_at)
-    if observed:
-        _put_observed(store, conversation, item)
-    store.put_conversation(conversation)
-    if item is not None:
-        store.put_work_item(item)
-    history = _held_at_the_start(conversation, item, observed=observed)
-    return Node(store=store, options=options, budget=budget, start_rev=REV, known=observed, history=history)
 
 
 def _held_at_the_start(conversation: Any, item: Any, *, observed: bool) -> FieldHistory:
     """The values at the start, which must stay until a write. Where the sides differ unobserved, either may win."""
+    of_conversation = conversation_of(conversation)
+    held = {name: LastWrite(rev=1, value=value) for name, value in shared_values(of_conversation).items()}
     if item is None:
-        return FieldHistory()
-    of_conversation, of_item = conversation_of(conversation), work_item_of(item)
+        return FieldHistory(conversation=held)
+    of_item = work_item_of(item)
     agreed = agreed_fields(of_conversation, of_item)
     values = work_item_values(of_item)
     return FieldHistory(
-        conversation={name: LastWrite(rev=1, value=value) for name, value in shared_values(of_conversation).items()},
+        conversation=held,
         work_item={
             name: LastWrite(
                 rev=1,
@@ -101,7 +138,7 @@ def _put_observed(store: MemoryStore, conversation: Any, item: Any) -> None:
             work_item_observed=((1, ITEM_REV),),
             work_item_rev=ITEM_REV,
         )
-        state = after_reconcile(state, conversation_of(conversation), of_item, now=NOW)
+        state = after_reconcile(state, conversation_of(conversation), of_item, queue_now=NOW)
     plan = Plan(conversation_id=C, state=replace(state, version=1))
     run_to_end(store.commit([plan]))
 
@@ -119,6 +156,7 @@ def _item(of_item: dict[str, Any], updated_at: dict[str, str]) -> Any:
                 "resourceRev": 1,
                 "paused": of_item.get("paused", False),
                 "workItemNumber": 1,
+                "queuedCount": 1 if of_item.get("queue") else 0,
                 **updated_at,
             },
             "relationships": {
