@@ -67,7 +67,10 @@ class Evidence(Struct, frozen=True, kw_only=True):
         if not self._observed("work-item", name, unobserved_from):
             # An unobserved write of the work-item may have known a later conversation revision.
             return NewerSide.UNDECIDED
-        if basis.changed.get(name, 0) > known_rev:
+        # Without a view no event told of a change: the end of a wait assumed one, and a write that says nothing of what
+        # it knew is more than that.
+        is_touched = name not in basis.view and basis.touched.get(name, 0) >= unobserved_from
+        if basis.changed.get(name, 0) > known_rev and not is_touched:
             return NewerSide.CONVERSATION
         return NewerSide.WORK_ITEM if self._observed("conversation", name, known_rev + 1) else NewerSide.UNDECIDED
 

@@ -58,6 +58,14 @@ def count(runs: RevisionRuns) -> int:
     return sum(end - start + 1 for start, end in runs)
 
 
+def highest_gap(runs: RevisionRuns, last: int) -> int:
+    """The highest revision up to `last` that was not observed; 0 where every one was."""
+    for start, end in reversed(runs):
+        if start <= last <= end:
+            return start - 1
+    return last
+
+
 def highest(runs: RevisionRuns) -> int:
     """The highest revision observed; 0 for none."""
     return runs[-1][1] if runs else 0

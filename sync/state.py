@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from commands.work_item import Status, WorkItem
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.gates import Side
-from sync.revision_runs import RevisionRuns, count, covers, highest, with_range, with_revision
+from sync.revision_runs import RevisionRuns, count, covers, highest, highest_gap, with_range, with_revision
 
 
 class ViewedValue(Struct, frozen=True, kw_only=True):
@@ -244,8 +244,9 @@ def after_waiting(state: SyncState, conversation: Conversation) -> SyncState:
     the gap poll*).
 
     - Every revision up to those noted in `waiting` counts as observed.
-    - A field whose stored value differs from an older view changed without an event, at the noted revision. Later
-      revisions have their own events, so this shows only once all of them are observed.
+    - A field whose stored value differs from an older view changed without an event, at the highest noted revision
+      whose event did not come: an event that came would have told of it. Later revisions have their own events, so this
+      shows only once all of them are observed.
     - A field that no event told anything about is the conversation's, which is the source of truth.
     """
     waiting = state.waiting
@@ -254,6 +255,7 @@ def after_waiting(state: SyncState, conversation: Conversation) -> SyncState:
     noted = waiting.conversation_rev
     observed = with_range(state.conversation_observed, 1, noted)
     all_observed = covers(observed, 1, conversation.rev)
+    unannounced_rev = highest_gap(state.conversation_observed, noted)
     values = shared_values(conversation)
     unannounced: list[Field] = []
     for name in FIELDS:
@@ -261,13 +263,13 @@ def after_waiting(state: SyncState, conversation: Conversation) -> SyncState:
         if viewed is None:
             if name not in state.known and name not in state.touched:
                 unannounced.append(name)
-        elif all_observed and viewed.rev < noted and viewed.value != values[name]:
+        elif all_observed and viewed.rev < unannounced_rev and viewed.value != values[name]:
             unannounced.append(name)
     return replace(
         state,
         conversation_observed=observed,
         work_item_observed=with_range(state.work_item_observed, 1, waiting.work_item_rev),
-        changed=_raised(state.changed, unannounced, noted),
+        changed=_raised(state.changed, unannounced, unannounced_rev),
         waiting=None,
     )
 

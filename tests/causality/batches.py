@@ -1,10 +1,14 @@
-"""The same deliveries in every partition into batches: do they lead to the same end? Times are left out of an end, but
-not which of them stand: reports must not depend on the batch in which an event came."""
+"""The same deliveries in every partition into batches: does each lead to an end to which the events lead one by one?
 
-from collections.abc import Iterator, Sequence
+A batch has no order of its own, so its end may be that of any order. Times are left out of an end, but for whether an
+assignment and its handling were timed at all: reports must not depend on the batch in which an event came.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, permutations
-from typing import Any
+
+from msgspec import Struct
 
 from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.events.event import Event
@@ -13,31 +17,39 @@ from tests.causality.node import Node
 from tests.causality.steps import event_name, writes
 from worker.store.documents import Collection
 
-TIMES = ("lastRevision", "handle", "wrapUp", "ivr", "resourceFirstAssignTime", "resourceFirstQueueTime", "completedAt")
+
+class End(Struct, frozen=True):
+    """An end: the values of both sides, and for each work-item whether its acceptance and its handling were timed."""
+
+    values: str
+    timed: tuple[tuple[bool, bool], ...]
 
 
 @dataclass(slots=True)
 class Partitions:
-    """Figures. `orders`: orders of delivery. `ends`: partitions of an order into batches. `bad`: orders whose
-    partitions have more than one end."""
+    """Figures. `histories`: the choices of writes. `partitions`: all orders of their events, cut into batches in every
+    way. `bad`: partitions with an end to which no order leads one by one."""
 
-    orders: int = 0
-    ends: int = 0
+    histories: int = 0
+    partitions: int = 0
     bad: int = 0
     examples: list[str] = field(default_factory=list)
 
 
 def compare_partitions(start: Node) -> Partitions:
-    """Compare the ends of all partitions of all orders of delivery, after every choice of the start's writes."""
+    """Compare the ends of all partitions, after every choice of the start's writes."""
     found = Partitions()
     for node in _written(start):
-        for order in permutations([each.event for each in node.pending]):
-            ends = [(batches, _end(node, batches)) for batches in _partitions(order)]
-            found.orders += 1
-            found.ends += len(ends)
-            if len({repr(end) for _, end in ends}) > 1:
+        found.histories += 1
+        orders = list(permutations([each.event for each in node.pending]))
+        one_by_one = {_end(node, [[event] for event in order]) for order in orders}
+        timed = {end.values: end.timed for end in one_by_one}
+        for batches in (batches for order in orders for batches in _partitions(order)):
+            found.partitions += 1
+            end = _end(node, batches)
+            if timed.get(end.values) != end.timed:
                 found.bad += 1
-                found.examples.append(_told(node, ends))
+                found.examples.append(_told(node, batches, end, one_by_one))
     return found
 
 
@@ -59,32 +71,19 @@ def _partitions(order: Sequence[Event]) -> Iterator[tuple[tuple[Event, ...], ...
             yield tuple(tuple(order[low:high]) for low, high in zip((0, *cuts), (*cuts, len(order)), strict=True))
 
 
-def _end(node: Node, batches: Sequence[Sequence[Event]]) -> tuple[Any, ...]:
+def _end(node: Node, batches: Sequence[Sequence[Event]]) -> End:
     node = node.copy("the batches")
     for batch in batches:
         node.deliver(batch)
     node = node.settled()
-    items = node.store.documents(Collection.WORK_ITEMS)
-    return (
-        shared_values(conversation_of(node.conversation())),
-        [(w.id, w.status.value, w.assigned_to, w.queue, w.paused) for w in map(work_item_of, items)],
-        [sorted(_times_that_stand(item["attributes"])) for item in items],
+    items = [work_item_of(document) for document in node.store.documents(Collection.WORK_ITEMS)]
+    values = [(item.id, item.status.value, item.assigned_to, item.queue, item.paused) for item in items]
+    return End(
+        f"{shared_values(conversation_of(node.conversation()))}, {values}",
+        tuple((bool(item.last_revision and item.last_revision.accepted_at), item.handle is not None) for item in items),
     )
 
 
-def _times_that_stand(attributes: dict[str, Any]) -> Iterator[str]:
-    for name in TIMES:
-        value = attributes.get(name)
-        if isinstance(value, dict):
-            yield from (f"{name}.{key}" for key in value)
-        elif value is not None:
-            yield name
-
-
-def _told(node: Node, ends: Sequence[tuple[Sequence[Sequence[Event]], tuple[Any, ...]]]) -> str:
-    lines = [" | ".join(node.steps)]
-    lines += [
-        f"{' then '.join(' + '.join(map(event_name, batch)) for batch in batches)} → {end}"
-        for batches, end in ends
-    ]
-    return "\n    ".join(lines)
+def _told(node: Node, batches: Sequence[Sequence[Event]], end: End, one_by_one: Iterable[End]) -> str:
+    said = " then ".join(" with ".join(map(event_name, batch)) for batch in batches)
+    return "\n    ".join((" | ".join(node.steps), f"{said} → {end}", *(f"one by one → {each}" for each in one_by_one)))

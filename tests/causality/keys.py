@@ -7,6 +7,7 @@ from handlers.events.event import Event
 from handlers.ports import Document
 from sync.contract import FieldHistory
 from sync.state import SyncState
+from tests.causality.record import Version
 
 
 def conversation_key(document: Document) -> tuple[Any, ...]:
@@ -72,8 +73,12 @@ def state_key(state: SyncState) -> tuple[Any, ...]:
     )
 
 
-def history_key(history: FieldHistory) -> tuple[Any, ...]:
-    """The key of a history of outside writes."""
+def version_key(version: Version) -> tuple[Any, ...]:
+    """The key of a reading of the outside writes."""
+    return _history_key(version.history), tuple(sorted(version.at_done.items()))
+
+
+def _history_key(history: FieldHistory) -> tuple[Any, ...]:
     of_conversation, of_item = sorted(history.conversation.items()), sorted(history.work_item.items())
     return (
         tuple((name, wrote.rev, repr(wrote.value), repr(wrote.superseding_values)) for name, wrote in of_conversation),

@@ -24,7 +24,7 @@ from handlers.outcome import Retry
 from handlers.ports import Document, LoadRequest, Store
 from sync.contract import sync_writes_max
 from sync.state import Waiting, for_pair
-from tests.causality.keys import conversation_key, event_key, history_key, state_key, work_item_key
+from tests.causality.keys import conversation_key, event_key, state_key, version_key, work_item_key
 from tests.causality.outside import (
     NOW,
     ChangesForm,
@@ -119,9 +119,8 @@ class Node:
             self.budget,
             self.lost,
             self.writes.unsure,
-            self.writes.since_done,
-            history_key(self.writes.history),
-            None if self.writes.without_lost is None else history_key(self.writes.without_lost),
+            version_key(self.writes.written),
+            None if self.writes.without_lost is None else version_key(self.writes.without_lost),
             (self.removed_unnoted, self.store.conversation(C) is not None) if self.removed else None,
             self.overstayed,
         )
@@ -284,7 +283,7 @@ class Node:
         self.budget = with_changes(self.budget, losses=self.budget.losses - 1)
         self.lost = True
         self.pending = tuple(each for each in self.pending if each.event is not event)
-        self.writes = self.writes.without(event, event.changed_fields)
+        self.writes = self.writes.without(event, event.changed_fields or frozenset())
 
     def poll(self, meeting: InterruptedStore | None = None) -> None:
         """Poll with the latest watermark that there may be: the time of the oldest event on its way."""
@@ -308,9 +307,7 @@ class Node:
         if item is not None:
             state = for_pair(state, item)
         of_item = item.rev if item is not None and item.id == state.work_item else 0
-        waiting = Waiting(
-            since=_time(self.instant), conversation_rev=self.conversation()["rev"], work_item_rev=of_item
-        )
+        waiting = Waiting(since=_time(self.instant), conversation_rev=self.conversation()["rev"], work_item_rev=of_item)
         self.store.put_state(C, with_changes(state, version=max(state.version, 1), waiting=waiting))
 
     # Parts
@@ -323,6 +320,7 @@ class Node:
         self.budget = with_changes(self.budget, writes=self.budget.writes - 1)
         plain = event_of_write(before, after, knew=knew)
         changed = plain.changed_fields
+        assert changed is not None, "the event names its changes"
         if plain.side == "conversation":
             self.writes = self.writes.after_conversation(plain, changed, after)
         else:

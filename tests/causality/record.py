@@ -10,53 +10,74 @@ text alone, so that a mistake in that module does not hide one in the rules:
 - a removed conversation stays removed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from commands.work_item import Status, WorkItem
 from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.events.event import Event
 from handlers.ports import Document
-from sync.contract import FieldHistory, LastWrite, Violation, violations, work_item_values
+from sync.contract import FieldHistory, Violation, violations, work_item_values
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.state import shared_values
 
+_LAST_WORDS: Final[tuple[Field, ...]] = ("assignee", "queue")
+"""The fields that a completion leaves as they are for good."""
 _AT_START: Final = 1
 """The revision that the history gives to the values of the start."""
+
+
+class Version(Struct, frozen=True, kw_only=True):
+    """The writes in one reading of them.
+
+    `at_done`: the work-item's values of assignee and queue with which a sync may have completed it: those that were
+    right when the conversation was done, or at a later write while it was.
+    """
+
+    history: FieldHistory
+    at_done: Mapping[Field, frozenset[Any]] = field(default_factory=dict)
+
+    def with_history(self, history: FieldHistory, *, done: bool) -> "Version":
+        """The version after a write. `done`: the conversation is done after it."""
+        if not done:
+            return replace(self, history=history)
+        at_done = {name: self.at_done.get(name, frozenset()) | _right_values(history, name) for name in _LAST_WORDS}
+        return Version(history=history, at_done=at_done)
 
 
 class OutsideWrites(Struct, frozen=True, kw_only=True):
     """The outside writes so far.
 
     - `start_rev`: the conversation's revision at the start; what a silent write of the work-item knew at least.
-    - `without_lost`: the history in which lost writes, and writes whose event does not name its changes, do not say
+    - `without_lost`: the reading in which lost writes, and writes whose event does not name its changes, do not say
       what they knew; None where there is no such write.
     - `unsure`: the fields that such writes of the conversation changed at a time that no event tells.
-    - `since_done`: the conversation's values of assignee and queue when it was done and after each later write.
+    - `done`: the owner left the conversation done.
     """
 
     start_rev: int
-    history: FieldHistory
-    without_lost: FieldHistory | None = None
+    written: Version
+    without_lost: Version | None = None
     unsure: frozenset[Field] = frozenset()
-    since_done: tuple[tuple[tuple[str, ...], str | None], ...] = ()
+    done: bool = False
     count: int = 0
 
     def after_conversation(self, event: Event, changed: frozenset[Field], after: Document) -> "OutsideWrites":
         """The writes with one of the conversation. `changed`: the shared fields that it changed."""
         conversation = conversation_of(after)
-        values = shared_values(conversation)
-        since_done = self.since_done
-        if conversation.status is ConversationStatus.DONE:
-            since_done = (*since_done, (conversation.assigned_users, conversation.queue))
+        values, done = shared_values(conversation), conversation.status is ConversationStatus.DONE
+
+        def with_it(version: Version) -> Version:
+            return version.with_history(version.history.after_conversation(event.rev, changed, values), done=done)
+
         return replace(
             self,
-            history=self.history.after_conversation(event.rev, changed, values),
-            without_lost=self.without_lost and self.without_lost.after_conversation(event.rev, changed, values),
-            since_done=since_done,
+            written=with_it(self.written),
+            without_lost=self.without_lost and with_it(self.without_lost),
+            done=done,
             count=self.count + 1,
         )
 
@@ -66,62 +87,71 @@ class OutsideWrites(Struct, frozen=True, kw_only=True):
         """The writes with one of the work-item."""
         values = work_item_values(work_item_of(after))
 
-        def with_it(history: FieldHistory) -> FieldHistory:
+        def with_it(version: Version) -> Version:
+            history = version.history
             if knew is not None:
-                return history.after_work_item(event.rev, changed, values, known_conversation_rev=knew)
-            # A silent write counts as knowing what stood at the start. Of a field that the conversation's owner has
-            # written since, either side may keep its value.
-            written = {name for name, wrote in history.conversation.items() if wrote.rev > self.start_rev}
-            history = history.after_work_item(
-                event.rev, changed - written, values, known_conversation_rev=self.start_rev
-            )
-            return history.after_work_item(event.rev, changed & written, values, known_conversation_rev=None)
+                history = history.after_work_item(event.rev, changed, values, known_conversation_rev=knew)
+            else:
+                # A silent write counts as knowing what stood at the start. Of a field that the conversation's owner
+                # has written since, either side may keep its value.
+                written = {name for name, wrote in history.conversation.items() if wrote.rev > self.start_rev}
+                history = history.after_work_item(
+                    event.rev, changed - written, values, known_conversation_rev=self.start_rev
+                )
+                history = history.after_work_item(event.rev, changed & written, values, known_conversation_rev=None)
+            return version.with_history(history, done=self.done)
 
         return replace(
             self,
-            history=with_it(self.history),
+            written=with_it(self.written),
             without_lost=self.without_lost and with_it(self.without_lost),
             count=self.count + 1,
         )
 
     def after_creation(self) -> "OutsideWrites":
         """The writes before a new work-item's: those of the one before it decide nothing any more."""
-        without = self.without_lost and replace(self.without_lost, work_item={})
-        return replace(self, history=replace(self.history, work_item={}), without_lost=without, since_done=())
+
+        def without_items(version: Version) -> Version:
+            return Version(history=replace(version.history, work_item={}))
+
+        return replace(
+            self,
+            written=without_items(self.written),
+            without_lost=self.without_lost and without_items(self.without_lost),
+        )
 
     def without(self, event: Event, changed: frozenset[Field]) -> "OutsideWrites":
         """The writes where this one's event is lost, or does not name its changes."""
-        without = self.without_lost or self.history
+        without = self.without_lost or self.written
         if event.side == "conversation":
             return replace(self, without_lost=without, unsure=self.unsure | changed)
-        return replace(self, without_lost=_with_unknown_knew(without, event.rev))
+        history = _with_unknown_knew(without.history, event.rev)
+        return replace(self, without_lost=without.with_history(history, done=self.done))
 
     def broken(self, conversation: Conversation, item: WorkItem | None, *, all_unsure: bool) -> list[str]:
         """The broken promises of a quiet state. Either side may have the fields of a lost event, which would have said
         what its write knew. `all_unsure`: every field counts as changed at a time that no event tells."""
-        broken = _said(self.history, self.since_done, conversation, item)
+        broken = _said(self.written, conversation, item)
         if self.without_lost is None or not broken:
             return broken
-        unsure = frozenset(FIELDS) if all_unsure else self.unsure
-        either = _with_either_owner(self.without_lost, unsure)
-        without = {_point(each) for each in _said(either, self.since_done, conversation, item)}
+        history = _with_either_owner(self.without_lost.history, frozenset(FIELDS) if all_unsure else self.unsure)
+        either = self.without_lost.with_history(history, done=self.done)
+        without = {_point(each) for each in _said(either, conversation, item)}
         return [each for each in broken if _point(each) in without]
 
 
-def _said(
-    history: FieldHistory,
-    since_done: tuple[tuple[tuple[str, ...], str | None], ...],
-    conversation: Conversation,
-    item: WorkItem | None,
-) -> list[str]:
+def _said(version: Version, conversation: Conversation, item: WorkItem | None) -> list[str]:
+    history = version.history
     said = [_worded(each) for each in violations(history, conversation, item)]
     if item is None:
         return said
     closed = conversation.deleted or conversation.status is ConversationStatus.DONE
     if item.active and closed:
         said.append(f"1 status: the conversation is closed, {item.id} is {item.status.value}")
-    if not item.active and not conversation.deleted and since_done:
-        said += _completed_without(history, since_done, item)
+    status = history.work_item.get("status")
+    completed_by_sync = not item.active and not (status is not None and status.value is True)
+    if completed_by_sync and not conversation.deleted:
+        said += _completed_without(version, item)
     if item.status is Status.IVR and not item.queued_count:
         said += _taken_away(history, conversation)
     if item.status is Status.WRAP_UP and item.assigned_to is None and not _left_in_wrap_up(history):
@@ -129,34 +159,28 @@ def _said(
     return said
 
 
-def _completed_without(
-    history: FieldHistory, since_done: tuple[tuple[tuple[str, ...], str | None], ...], item: WorkItem
-) -> Iterator[str]:
+def _completed_without(version: Version, item: WorkItem) -> Iterator[str]:
     """The fields without which a sync completed the work-item."""
-    status = history.work_item.get("status")
-    if status is not None and status.value is True:
-        # Its agent completed it, with the values that it had.
-        return
-    users, queues = [users for users, _ in since_done], [queue for _, queue in since_done]
-    for_assignee, assignee = _accepted(history, "assignee")
-    kept = for_assignee and any(item.assigned_to in each if each else item.assigned_to is None for each in users)
-    if not kept and item.assigned_to not in assignee:
-        yield f"2 assignee: completed with {item.assigned_to!r}, {assignee or users!r} expected"
-    for_queue, queue = _accepted(history, "queue")
-    if not (for_queue and item.queue in queues) and item.queue not in queue:
-        yield f"2 queue: completed with {item.queue!r}, {queue or queues!r} expected"
+    values = work_item_values(item)
+    for name, right in version.at_done.items():
+        if values[name] not in right:
+            yield f"2 {name}: completed with {values[name]!r}, one of {sorted(map(repr, right))} expected"
 
 
-def _accepted(history: FieldHistory, name: Field) -> tuple[bool, tuple[Any, ...]]:
-    """Whether the conversation's values of the field are accepted, and which values of the work-item are."""
+def _right_values(history: FieldHistory, name: Field) -> frozenset[Any]:
+    """The work-item's values of assignee or queue that the contract allows."""
     of_item, of_conversation = history.work_item.get(name), history.conversation.get(name)
-    if of_item is None:
-        return True, ()
-    knew = of_item.known_conversation_rev
-    if knew is None:
-        return True, (of_item.value,)
-    newer = of_conversation is None or knew >= of_conversation.rev
-    return (False, (of_item.value,)) if newer else (True, ())
+    of_conversation_too = True
+    right: set[Any] = set()
+    if of_item is not None:
+        knew = of_item.known_conversation_rev
+        of_conversation_too = knew is None or (of_conversation is not None and knew < of_conversation.rev)
+        if knew is None or not of_conversation_too:
+            right.add(of_item.value)
+    if of_conversation_too and of_conversation is not None:
+        value = of_conversation.value
+        right.update(value or [None] if name == "assignee" else [value])
+    return frozenset(right)
 
 
 def _taken_away(history: FieldHistory, conversation: Conversation) -> Iterator[str]:

@@ -19,7 +19,7 @@ from sync.state import SyncState, after_reconcile, agreed_fields, shared_values
 from tests.causality.node import Budget, C, Node
 from tests.causality.outside import NOW, ChangesForm
 from tests.causality.ports import run_to_end
-from tests.causality.record import OutsideWrites
+from tests.causality.record import OutsideWrites, Version
 from worker.store.memory import MemoryStore
 
 REV: Final = 5
@@ -73,7 +73,7 @@ class Start(Struct, frozen=True, kw_only=True):
             store=store,
             options=replace(options, deployed_at=NOW),
             budget=budget,
-            writes=OutsideWrites(start_rev=REV, history=history),
+            writes=OutsideWrites(start_rev=REV, written=Version(history=history)),
             known=self.observed,
             services_now=NOW + timedelta(seconds=self.services_ahead_s),
             form=self.form,
