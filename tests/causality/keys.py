@@ -75,10 +75,11 @@ def state_key(state: SyncState) -> tuple[Any, ...]:
 
 def version_key(version: Version) -> tuple[Any, ...]:
     """The key of a reading of the outside writes."""
-    return _history_key(version.history), tuple(sorted(version.at_done.items()))
+    return history_key(version.history), tuple(sorted(version.at_done.items()))
 
 
-def _history_key(history: FieldHistory) -> tuple[Any, ...]:
+def history_key(history: FieldHistory) -> tuple[Any, ...]:
+    """The key of a history of outside writes."""
     of_conversation, of_item = sorted(history.conversation.items()), sorted(history.work_item.items())
     return (
         tuple((name, wrote.rev, repr(wrote.value), repr(wrote.superseding_values)) for name, wrote in of_conversation),
