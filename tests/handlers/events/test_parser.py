@@ -161,7 +161,7 @@ class TestSupport:
     def test_a_deletion_may_come_as_an_update(self) -> None:
         found = read(event(conversation(3, deleted=True), changes=changes({"deleted": (False, True)})))
         assert found.deletion
-        assert found.changed_fields == {"status"}
+        assert found.changed_fields == frozenset({"status"})
         assert found.values["status"] == "deleted"
 
     @pytest.mark.parametrize("deleted", [False, None])
