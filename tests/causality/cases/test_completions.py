@@ -1,7 +1,8 @@
-"""Cases 7, 8 and 10: what a completion or a wrap-up may not overtake."""
+"""Cases 7, 8, 10 and 15: what a completion or a wrap-up may not overtake, and what it leaves in the timings."""
 
 import pytest
 
+from handlers.options import Options
 from tests.causality.cases.histories import (
     COMPLETED_WHILE_THE_CUSTOMER_WRITES,
     ENDED_THEN_TAKEN,
@@ -10,6 +11,7 @@ from tests.causality.cases.histories import (
     TAKE_REPLY_CLOSE,
 )
 from tests.causality.stories.orders import all_orders
+from tests.causality.stories.pair_world import PairWorld
 from tests.causality.stories.story import ANNA, Story
 
 
@@ -39,3 +41,17 @@ class TestCase10:
         assert found.interleavings == 3
         assert found.count_unlike(w1_status="wrap-up", w1_assignee=ANNA, c_assignee=(ANNA,), c_ended=True) == 0
         assert (found.violations, found.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize("one_batch", [True, False], ids=["one batch", "two batches"])
+def test_case_15_an_assignment_and_an_end_leave_the_same_timings(one_batch: bool) -> None:
+    world = PairWorld.at_the_start(TAKE_REPLY_CLOSE, Options())
+    events = [event for write in TAKE_REPLY_CLOSE.writes if (event := world.write(write)) is not None]
+    for batch in [events] if one_batch else [events[:1], events[1:]]:
+        world.deliver(batch)
+    item = world.item("w1")
+    assert (item.status, item.assigned_to, item.completed_at) == ("completed", ANNA, world.clock.now())
+    assert item.last_revision is not None
+    assert item.handle is not None
+    assert (item.last_revision.accepted_at, item.handle.time_ms) == (world.clock.now(), 0)
+    assert item.resource_first_assign_time_ms is not None
