@@ -175,13 +175,16 @@ def _is_kept(wrote: LastWrite, name: Field, conversation: Conversation, item: Wo
     """Whether the work-item still has the written value.
 
     A completed work-item keeps agent and queue only, and that of a deleted conversation only its `status`. A work-item
-    without an agent does not stay in wrap-up.
+    without an agent does not stay in wrap-up: the conversation keeps that it ended. With an agent and a snoozed
+    conversation it goes to wrap-up once the conversation is open again (rule B7).
     """
     if conversation.deleted and name != "status":
         return True
     if not item.active and name in ("ended", "paused"):
         return True
     if name == "ended" and item.assigned_to is None:
+        return True
+    if name == "ended" and wrote.value and conversation.ended and conversation.status is ConversationStatus.SNOOZED:
         return True
     return bool(work_item_values(item)[name] == wrote.value)
 

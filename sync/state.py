@@ -37,12 +37,14 @@ class DoneBy(Struct, frozen=True, kw_only=True):
 class Waiting(Struct, frozen=True, kw_only=True):
     """Since when a field waits, by SQS's clock, and the stored revisions of both documents at that moment.
 
-    `work_item_rev` is 0 once a new work-item has started a new history.
+    `work_item_rev` is 0 once a new work-item has started a new history. `values`: the conversation's values at its
+    noted revision; empty in a state of an older worker.
     """
 
     since: datetime
     conversation_rev: int
     work_item_rev: int
+    values: Mapping[Field, Any] = field(default_factory=dict)
 
 
 class SyncState(Struct, frozen=True, kw_only=True):
@@ -225,7 +227,12 @@ def after_reconcile(
         del views[name]
     waiting = None
     if decided.fired & (decided.undecided - agreed):
-        waiting = state.waiting or Waiting(since=queue_now, conversation_rev=conversation.rev, work_item_rev=item.rev)
+        waiting = state.waiting or Waiting(
+            since=queue_now,
+            conversation_rev=conversation.rev,
+            work_item_rev=item.rev,
+            values=shared_values(conversation),
+        )
     return _with(
         state,
         conversation_observed=conversation_observed,
@@ -244,9 +251,10 @@ def after_waiting(state: SyncState, conversation: Conversation) -> SyncState:
     the gap poll*).
 
     - Every revision up to those noted in `waiting` counts as observed.
-    - A field whose stored value differs from an older view changed without an event, at the highest noted revision
-      whose event did not come: an event that came would have told of it. Later revisions have their own events, so this
-      shows only once all of them are observed.
+    - A field whose value at the noted revision differs from an older view changed without an event, at the highest
+      noted revision whose event did not come: an event that came would have told of it. A state of an older worker has
+      noted no values. Later revisions have their own events, so there the stored value shows it only once all of them
+      are observed.
     - A field that no event told anything about is the conversation's, which is the source of truth.
     """
     waiting = state.waiting
@@ -254,16 +262,17 @@ def after_waiting(state: SyncState, conversation: Conversation) -> SyncState:
         return state
     noted = waiting.conversation_rev
     observed = with_range(state.conversation_observed, 1, noted)
-    all_observed = covers(observed, 1, conversation.rev)
+    values = waiting.values
+    if not values and covers(observed, 1, conversation.rev):
+        values = shared_values(conversation)
     unannounced_rev = highest_gap(state.conversation_observed, noted)
-    values = shared_values(conversation)
     unannounced: list[Field] = []
     for name in FIELDS:
         viewed = state.view.get(name)
         if viewed is None:
             if name not in state.known and name not in state.touched:
                 unannounced.append(name)
-        elif all_observed and viewed.rev < unannounced_rev and viewed.value != values[name]:
+        elif name in values and viewed.rev < unannounced_rev and viewed.value != values[name]:
             unannounced.append(name)
     return replace(
         state,

@@ -221,7 +221,8 @@ class TestWaiting:
     def test_since_now_by_the_queues_clock_with_the_stored_revisions(self) -> None:
         queue_now = NOW + timedelta(minutes=3)
         after = settled(EMPTY, *self.DIFFER, fired=self.QUEUE, undecided=self.QUEUE, queue_now=queue_now)
-        assert after.waiting == Waiting(since=queue_now, conversation_rev=6, work_item_rev=3)
+        values = shared_values(self.DIFFER[0])
+        assert after.waiting == Waiting(since=queue_now, conversation_rev=6, work_item_rev=3, values=values)
 
     def test_it_keeps_its_first_time_and_revisions_however_often_it_is_asked(self) -> None:
         waiting = replace(self.OURS, waiting=self.EARLIER)

@@ -8,7 +8,17 @@ from msgspec.structs import replace
 
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.evidence import NewerSide, evidence_of
-from sync.state import Observation, SyncState, ViewedValue, Waiting, after_reconcile, after_waiting, for_pair, observe
+from sync.state import (
+    Observation,
+    SyncState,
+    ViewedValue,
+    Waiting,
+    after_reconcile,
+    after_waiting,
+    for_pair,
+    observe,
+    shared_values,
+)
 from tests.sync.observations import (
     EMPTY,
     NOW,
@@ -102,6 +112,23 @@ class TestAViewOlderThanTheNotedRevision:
         """Its own event may tell that it changed the field."""
         state = waiting_at(6, 1, conversation_event(8), state=VIEWED)
         assert after_waiting(state, a_conversation(rev=8, queue="q1")).changed == {}
+
+    def test_the_value_at_the_noted_revision_tells_it_whatever_came_later(self) -> None:
+        """The event of revision 6 was lost. The customer wrote revision 7 just before the watermark passed."""
+        at_noted = shared_values(a_conversation(rev=6, queue="q1"))
+        state = waiting_at(6, 1, state=VIEWED)
+        assert state.waiting is not None
+        noted = replace(state, waiting=replace(state.waiting, values=at_noted))
+        after = after_waiting(noted, a_conversation(rev=7, queue="q1"))
+        assert after.changed == {"queue": 6}
+        assert newer(after, "queue", a_conversation(rev=7, queue="q1"), item_rev=1) is C
+
+    def test_a_later_write_does_not_count_as_changed_at_the_noted_revision(self) -> None:
+        at_noted = shared_values(a_conversation(rev=6))
+        state = waiting_at(6, 1, conversation_event(7, "queue"), state=VIEWED)
+        assert state.waiting is not None
+        noted = replace(state, waiting=replace(state.waiting, values=at_noted))
+        assert after_waiting(noted, a_conversation(rev=7, queue="q1")).changed == {"queue": 7}
 
     def test_not_where_the_value_is_the_viewed_one(self) -> None:
         assert after_waiting(waiting_at(6, 1, state=VIEWED), a_conversation(rev=6)).changed == {}

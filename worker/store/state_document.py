@@ -37,6 +37,7 @@ def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
         "waitingRevs": {"conversation": waiting.conversation_rev, "workItem": waiting.work_item_rev}
         if waiting
         else None,
+        "waitingValues": dict(waiting.values) if waiting else None,
         "deletedRev": state.deleted_rev,
         "finishedAt": format_instant(state.finished_at) if state.finished_at else None,
     }
@@ -98,6 +99,7 @@ def _waiting(document: Mapping[str, Any], conversation_rev: int, work_item_rev: 
         since=since,
         conversation_rev=revs.get("conversation", conversation_rev),
         work_item_rev=revs.get("workItem", work_item_rev),
+        values=document.get("waitingValues") or {},
     )
 
 

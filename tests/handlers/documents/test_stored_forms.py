@@ -227,7 +227,9 @@ class TestStateDocument:
             known_at={"queue": 2},
             touched={"assignee": 2},
             done_by=DoneBy(number=1, rev=4),
-            waiting=Waiting(since=datetime(2024, 5, 6, tzinfo=UTC), conversation_rev=8, work_item_rev=2),
+            waiting=Waiting(
+                since=datetime(2024, 5, 6, tzinfo=UTC), conversation_rev=8, work_item_rev=2, values={"queue": "q-2"}
+            ),
             finished_at=datetime(2024, 5, 7, tzinfo=UTC),
         )
         assert state_document("c-1", state) == {
@@ -243,6 +245,7 @@ class TestStateDocument:
             "doneBy": {"number": 1, "rev": 4},
             "waitingSince": "2024-05-06T00:00:00.000Z",
             "waitingRevs": {"conversation": 8, "workItem": 2},
+            "waitingValues": {"queue": "q-2"},
             "deletedRev": None,
             "finishedAt": "2024-05-07T00:00:00.000Z",
         }
