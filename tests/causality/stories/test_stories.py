@@ -15,8 +15,6 @@ from tests.causality.stories.sampled_orders import end_of_drawn_order
 from tests.causality.stories.story import Story
 
 ORDERS: Final = {
-    "inbound chat": 10_395,
-    "outbound voice, assigned by a workflow": 3_903,
     "e-mail re-opened, the agent away": 945,
     "transfer while assigned": 15,
     "snooze and queue change in one update": 105,
@@ -28,11 +26,16 @@ ORDERS: Final = {
     "completed while the customer writes": 15,
     "accept, reply, close": 105,
 }
-"""The interleavings of each story (docs/proof.md, *Stories of a day*)."""
-EVERY: Final = (*STORIES, *TWO_WAY_STORIES)
+"""The interleavings of each story (docs/proof.md, *Stories of a day*) but two, whose thousands `make stories` takes."""
+SHORT_STORIES: Final = tuple(story for story in (*STORIES, *TWO_WAY_STORIES) if story.name in ORDERS)
 
 
-@pytest.mark.parametrize("story", EVERY, ids=lambda story: story.name)
+def test_only_the_two_longest_are_left_to_the_command() -> None:
+    left = {story.name for story in (*STORIES, *TWO_WAY_STORIES)} - ORDERS.keys()
+    assert left == {"inbound chat", "outbound voice, assigned by a workflow"}
+
+
+@pytest.mark.parametrize("story", SHORT_STORIES, ids=lambda story: story.name)
 def test_every_order_of_a_story(story: Story) -> None:
     found = all_orders(story)
     assert found.interleavings == ORDERS[story.name]
