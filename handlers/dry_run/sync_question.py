@@ -32,7 +32,7 @@ from sync.gates import Policy, first_closed_gate
 from sync.policy_causal import decide_causal
 from sync.policy_legacy import legacy_decision
 from sync.revision_runs import RevisionRuns, with_range
-from sync.state import DoneBy, SyncState
+from sync.state import DoneBy, SyncState, ViewedValue, shared_values
 
 
 def _ascending(run: tuple[int, int]) -> tuple[int, int]:
@@ -113,11 +113,14 @@ def _sync_state(question: _SyncQuestion, conversation: Conversation, item: WorkI
         known = all_fields
     given = question.state or _State()
     observed = given.observed
+    values = shared_values(conversation)
     return SyncState(
         conversation_observed=_runs([(0, conversation.rev)] if observed is None else observed.conversation),
         work_item=item.id,
         work_item_number=item.number,
         work_item_observed=_runs([(0, item.rev)] if observed is None else observed.workItem),
+        # An event that changes a field also shows its value.
+        view={name: ViewedValue(value=values[name], rev=rev) for name, rev in changed.items() if rev},
         changed=changed,
         known=known,
         known_at=given.knownAt,

@@ -165,9 +165,10 @@ class TestWaiting:
             suppressed("status", "FIELD_WAITS", 0, 0),
         ]
 
-    def test_what_a_write_touched_without_saying_what_it_knew_changes_no_answer(self) -> None:
-        told = ask({**self.QUESTION, "state": {}})
-        assert ask({**self.QUESTION, "state": {"touched": {"assignee": 2}}}) == told
+    @pytest.mark.parametrize("state", [{}, {"changed": {"assignee": 5}, "known": {"assignee": 4}}])
+    def test_what_a_write_touched_without_saying_what_it_knew_changes_no_answer(self, state: Json) -> None:
+        told = ask({**self.QUESTION, "state": state})
+        assert ask({**self.QUESTION, "state": {**state, "touched": {"assignee": 2}}}) == told
 
 
 class TestALaterWorkItem:
