@@ -12,7 +12,7 @@ from sync.evidence import NewerSide, evidence_of
 from sync.gates import Side
 from sync.policy_causal import decide_causal
 from sync.policy_legacy import legacy_decision
-from sync.state import DoneBy, SyncState
+from sync.state import DoneBy, SyncState, ViewedValue
 
 Json = dict[str, Any]
 
@@ -123,6 +123,8 @@ def state_of(state: Json, conversation: Conversation, item: WorkItem) -> SyncSta
         work_item=item.id,
         work_item_number=item.number,
         work_item_observed=tuple((low, high) for low, high in observed["workItem"]),
+        # An event that changes a field brings its value.
+        view={name: ViewedValue(value=None, rev=rev) for name, rev in state.get("changed", {}).items() if rev},
         changed=state.get("changed", {}),
         known=state.get("known", {}),
         known_at=state.get("knownAt", {}),

@@ -128,6 +128,33 @@ class TestNeverWaits:
         assert (about.newer_side("status"), done.newer_side("status")) == (WAITS, WAITS)
 
 
+class TestASilentWriteAgainstAnAssumption:
+    """The end of a wait assumed that the conversation changed a field of which no event told; then the event of a write
+    comes that does not say what it knew."""
+
+    ASSUMED: Final = SyncState(
+        conversation_observed=((1, 6),), work_item="w1", work_item_number=1, changed={"assignee": 6}
+    )
+
+    def about(self, *events: Observation, state: SyncState = ASSUMED) -> NewerSide:
+        observed = replace(seen(*events, state=state), work_item_observed=((1, 3),))
+        return evidence_of(observed, a_conversation(), a_work_item(rev=3)).newer_side("assignee")
+
+    def test_the_field_is_the_work_items(self) -> None:
+        assert self.about() is C
+        assert self.about(work_item_event(3, "assignee")) is W
+
+    def test_of_the_field_that_it_touched_alone(self) -> None:
+        assert self.about(work_item_event(3, "queue")) is C
+
+    def test_not_where_an_event_told_that_the_conversation_changed_it(self) -> None:
+        assert self.about(conversation_event(6, "assignee"), work_item_event(3, "assignee")) is C
+
+    def test_not_where_a_reconcile_took_the_touch_in(self) -> None:
+        taken_in = replace(self.ASSUMED, known={"assignee": 5}, known_at={"assignee": 3})
+        assert self.about(work_item_event(3, "assignee"), state=taken_in) is C
+
+
 def some_revisions(high: int) -> Iterator[frozenset[int]]:
     revs = range(1, high + 1)
     return (frozenset(each) for each in chain.from_iterable(combinations(revs, size) for size in range(high + 1)))

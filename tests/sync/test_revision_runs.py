@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.revision_runs import RUNS_MAX, RevisionRuns, contains, with_range, with_revision
+from sync.revision_runs import RUNS_MAX, RevisionRuns, contains, highest_gap, with_range, with_revision
 
 
 def built(revs: Iterable[int]) -> RevisionRuns:
@@ -41,6 +41,11 @@ class TestRuns:
     def test_a_range_closes_every_gap_within_it(self) -> None:
         assert with_range(((1, 2), (4, 4), (7, 9)), 2, 6) == ((1, 9),)
         assert with_range(((1, 2), (9, 9)), 4, 6) == ((1, 2), (4, 6), (9, 9))
+
+    def test_the_highest_gap_up_to_a_revision(self) -> None:
+        runs: RevisionRuns = ((1, 3), (5, 6), (9, 9))
+        assert [highest_gap(runs, last) for last in (2, 4, 6, 8, 9, 12)] == [0, 4, 4, 8, 8, 12]
+        assert highest_gap((), 3) == 3
 
     def test_an_empty_range_and_an_observed_one_are_no_news(self) -> None:
         runs: RevisionRuns = ((1, 6), (8, 8))
