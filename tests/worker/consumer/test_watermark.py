@@ -402,6 +402,17 @@ async def test_a_poll_that_does_not_return_is_a_queue_that_is_away(single: Singl
     assert single.watermark.reading() is NoWatermark.BACKLOG_UNKNOWN
 
 
+async def test_the_age_of_a_message_in_flight_counts_up_to_now(single: SingleWatermark) -> None:
+    await single.warm_up()
+    await single.in_flight.reserve(1)
+    await single.in_flight.add([single.message()], reserved=1)
+    # The process last looked 0.9 s ago.
+    await single.clock.advance(5.9)
+    watermark = single.watermark.current()
+    assert watermark is not None
+    assert single.watermark.now() - watermark == timedelta(seconds=BEHIND_S + 5.9)
+
+
 async def test_an_empty_response_that_comes_at_once_is_no_empty_poll(single: SingleWatermark) -> None:
     """One of SQS's servers may have answered for itself."""
     await single.poll(single.message(), seconds=1)
