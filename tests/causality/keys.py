@@ -67,7 +67,13 @@ def state_key(state: SyncState) -> tuple[Any, ...]:
         tuple(sorted(state.known.items())),
         tuple(sorted(state.known_at.items())),
         tuple(sorted(state.touched.items())),
-        None if waiting is None else (waiting.conversation_rev, waiting.work_item_rev),
+        None
+        if waiting is None
+        else (
+            waiting.conversation_rev,
+            waiting.work_item_rev,
+            tuple(sorted((k, repr(v)) for k, v in waiting.values.items())),
+        ),
         None if done_by is None else (done_by.number, done_by.rev),
         state.deleted_rev,
     )

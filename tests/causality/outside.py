@@ -197,11 +197,16 @@ def work_item_writes(
 
 
 def with_outside_write(history: FieldHistory, event: Event, after: Document, knew: int | None) -> FieldHistory:
-    """The history after an outside write: its fields, their values after it, and the revision that it knew."""
+    """The history after an outside write: its fields, their values after it, and the revision that it knew.
+
+    The event must bring its `changes`.
+    """
+    fields = event.changed_fields
+    assert fields is not None, "the event brings its changes"
     if event.side == "conversation":
-        return history.after_conversation(event.rev, event.changed_fields, shared_values(conversation_of(after)))
+        return history.after_conversation(event.rev, fields, shared_values(conversation_of(after)))
     return history.after_work_item(
-        event.rev, event.changed_fields, work_item_values(work_item_of(after)), known_conversation_rev=knew
+        event.rev, fields, work_item_values(work_item_of(after)), known_conversation_rev=knew
     )
 
 

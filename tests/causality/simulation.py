@@ -1,33 +1,36 @@
 """One seeded run of a fleet in virtual time: outside writers, an unreliable queue, workers that crash between any two
-steps, and a store that fails before and after a commit. The worker's own handlers decide, on the in-memory store.
+steps, a store that fails before and after a commit, and the run's own weather. The worker's own handlers decide, on the
+in-memory store.
 
 Every draw comes from one seed: a seed and a commit replay a run exactly.
 """
 
-import contextlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from random import Random
 
 import orjson
+from msgspec.structs import replace
 
-from commands.session import place_of
+from commands.session import Session, place_of
 from handlers.batch_handler import BatchHandler
-from handlers.documents.document_mapping import work_item_of
-from handlers.events.event import Event
+from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.options import Options, PolicyInUse
-from handlers.outcome import HandledEvent, Retry
-from handlers.planning.event_batch import IN_TIME, EventBatch, lateness
-from handlers.ports import Store, StoreAway
 from sync.contract import sync_writes_max
-from tests.causality.outside import NOW
+from sync.state import Waiting, for_pair, shared_values
+from tests.causality.end_checks import broken_promises
+from tests.causality.fleet import Fleet
+from tests.causality.outside import NOW, published_event
 from tests.causality.ports import AnyIds
-from tests.causality.queue_and_store import ShakyStore, UnreliableQueue
-from tests.causality.services import Services
+from tests.causality.service_stories import STORIES, open_conversation, put_old_pair, story_of_old_pair
+from tests.causality.services import USERS, ConversationRecord, Services, read_event
+from tests.causality.simulated_queue import SimulatedQueue
+from tests.causality.simulated_worker import WorkerClock
 from tests.causality.tally import SimulationSettings, Tally
 from tests.causality.virtual_time import VirtualTime
-from worker.consumer.queue_lateness import QueueLatenessTracker
+from tests.causality.waits import WaitLog
+from tests.causality.weather import Trouble, draw_weather
 from worker.store.documents import Collection
 from worker.store.memory import MemoryStore
 
@@ -35,129 +38,171 @@ from worker.store.memory import MemoryStore
 class Run:
     """The run of one seed."""
 
-    def __init__(self, seed: int, dials: SimulationSettings, policy: PolicyInUse = PolicyInUse.CAUSAL) -> None:
-        self._seed, self._dials, self._random = seed, dials, Random(seed)
+    def __init__(self, seed: int, settings: SimulationSettings, policy: PolicyInUse = PolicyInUse.CAUSAL) -> None:
+        self._seed, self._settings, self._random = seed, settings, Random(seed)
         self._time = VirtualTime(start=NOW)
         self._store = MemoryStore()
         self._tally = Tally(seeds=1)
-        self._queue = UnreliableQueue(dials, self._random, self._time)
-        self._options = Options(policy=policy, gap_seconds=dials.gap_s)
+        self.weather = draw_weather(
+            self._random, troubles=settings.troubles, chance=settings.trouble, gap_s=settings.gap_s
+        )
+        self._queue = SimulatedQueue(settings, self.weather, self._random, self._time)
+        self._options = Options(policy=policy, gap_seconds=settings.gap_s, deployed_at=NOW)
         self._ids = AnyIds()
-        self._lateness = QueueLatenessTracker(self._time)
         self._services = Services(
-            dials=dials,
+            settings=settings,
+            weather=self.weather,
             random=self._random,
             time=self._time,
             store=self._store,
             queue=self._queue,
             tally=self._tally,
         )
+        self._stories: dict[str, str] = {}
+        self._waits = WaitLog(
+            self._time, self._stories, self._tally, calm=self.weather.keeps_watermark and self.weather.heartbeat
+        )
+        self._fleet = Fleet(
+            settings=settings,
+            weather=self.weather,
+            random=self._random,
+            time=self._time,
+            store=self._store,
+            queue=self._queue,
+            options=self._options,
+            ids=self._ids,
+            waits=self._waits,
+            tally=self._tally,
+            workers={},
+        )
 
     def run(self) -> Tally:
         """Run to the end, then check every conversation."""
-        self._services.begin()
-        for _ in range(self._dials.workers):
-            self._hire()
-        self._time.begin(self._poll_rounds())
+        for user in USERS:
+            self._store.put_session(Session(id=f"s-{user}", user=user, capacity=1_000))
+        for number in range(self._random.randint(*self._settings.conversations)):
+            self._open(f"c{number}")
+        self._fleet.start()
+        self._time.begin(self._heartbeats())
+        self._time.begin(self._watch())
         self._time.run()
-        self._services.write_once_more()
-        self._hire()
-        self._time.run()
-        self._poll()
-        self._judge()
+        # What lost no event needs nobody to look.
+        untold = [case for case in self._services.cases.values() if not case.lost_some and not case.existed]
+        for case in untold:
+            self._judge(case)
+        self._look()
+        for case in self._services.cases.values():
+            if case not in untold or self._looked_wrong(case):
+                self._judge(case)
+        self._judge_all()
         return self._tally
 
-    # The workers
+    def _looked_wrong(self, case: ConversationRecord) -> bool:
+        """Whether the look broke what was right before."""
+        return not any(f" {case.key} " in said for said in self._tally.wrong) and bool(
+            broken_promises(self._services, case)
+        )
 
-    def _hire(self) -> None:
-        batch: list[Event] = []
-        self._time.begin(self._work(batch), crashed=lambda: self._crashes(batch))
+    def _open(self, key: str) -> None:
+        names = list(STORIES) if self._settings.stories is None else list(self._settings.stories)
+        story = self._random.choices(names, [STORIES[name][0] for name in names])[0]
+        case = self._services.cases[key] = ConversationRecord(key, story)
+        self._stories[key] = story
+        self._tally.conversations += 1
+        if self.weather.has(Trouble.OLD_PAIRS) and self._random.random() < 0.6:
+            put_old_pair(self._services, case)
+            self._services.begin(story_of_old_pair(self._services, case))
+        else:
+            begins_s = self._random.random() * self.weather.writing_s / 2
+            self._services.begin(open_conversation(self._services, case), after_s=begins_s)
 
-    def _crashes(self, batch: list[Event]) -> bool:
-        """Draw whether the worker crashes. If so its events come again later, and another worker starts."""
-        if self._random.random() >= self._dials.crash:
-            return False
-        self._tally.crashes += 1
-        self._queue.give_back(batch)
-        batch.clear()
-        self._hire()
-        return True
+    # What goes on beside the stories
 
-    async def _work(self, batch: list[Event]) -> None:
-        store = ShakyStore(self._store, self._queue, self._tally)
-        handler = self._handler(store)
-        while self._services.writing or not self._queue.empty or batch:
-            await self._time.sleep(self._random.random())
-            if self._queue.answers:
-                self._lateness.note_response()
-            batch.extend(self._queue.take())
-            if not batch:
-                continue
-            self._lateness.note_lateness(lateness(batch, self._time.now()))
-            self._tally.deliveries += len(batch)
-            handled = await self._handle(handler, batch)
-            self._queue.give_back([one.event for one in handled if isinstance(one.outcome, Retry)])
-            # Deleting the messages is a step of its own: after a crash before it the events come again.
-            await self._time.sleep(0.01)
-            batch.clear()
+    async def _heartbeats(self) -> None:
+        """Publish the heartbeat; where it is off, other traffic comes once the stories have ended."""
+        while not self._fleet.over:
+            if self.weather.heartbeat or not self._services.writing:
+                self._queue.publish(None)
+            await self._time.sleep(self._settings.heartbeat_s)
 
-    async def _handle(self, handler: BatchHandler, events: Sequence[Event]) -> list[HandledEvent]:
-        """Hand the events in again while the store is away, as a lane does."""
-        batch = EventBatch(events)
-        while batch.open:
-            try:
-                await handler.handle_batch(batch)
-                for contended in batch.open_by_conversation().values():
-                    batch.end(await handler.handle_contended(contended))
-            except StoreAway:
-                await self._time.sleep(1)
-        return batch.handled
+    async def _watch(self) -> None:
+        """End the run once everything is quiet, or once the longest time of waiting has passed."""
+        if self.weather.has(Trouble.REDRIVES):
+            self._time.begin(self._redrives())
+        quiet_from_s = 0.0
+        while True:
+            await self._time.sleep(1)
+            at_s = self._time.passed_s
+            if self._services.writing or at_s < self.weather.calm_from_s:
+                quiet_from_s = at_s
+            quiet = self._queue.empty and not self._waits.waiting
+            if at_s > quiet_from_s and (quiet or at_s > quiet_from_s + self._settings.waiting_s_max):
+                self._fleet.over = True
+                return
 
-    async def _poll_rounds(self) -> None:
-        """Poll beside the workers while they work; a poll may have a write conflict with a worker, and the store may
-        fail."""
-        handler = self._handler(ShakyStore(self._store, self._queue, self._tally))
-        while self._services.writing or not self._queue.empty:
-            await self._time.sleep(self._dials.gap_s / 4 * (0.5 + self._random.random()))
-            late = self._lateness.current()
-            waiting = [] if late is None else self._waiting(timedelta(seconds=self._dials.gap_s) + late)
-            with contextlib.suppress(StoreAway):
-                await handler.close_gaps(waiting, late or IN_TIME)
+    async def _redrives(self) -> None:
+        """One event of hours ago comes every 45 s."""
+        case = ConversationRecord("old", "random", writes=1)
+        self._services.cases["old"], self._stories["old"] = case, "random"
+        put_old_pair(self._services, case)
+        document = self._services.conversation(case)
+        assert document is not None
+        event = read_event(published_event(document, document))
+        old = replace(event, rev=1, published_at=self._time.now() - timedelta(hours=2))
+        while not self._fleet.over:
+            self._queue.send(old, after_s=0, redriven=True)
+            self._tally.redriven += 1
+            await self._time.sleep(45)
 
-    def _poll(self) -> None:
-        """Poll the pairs that still wait, long after the last write."""
-        self._time.pass_by(10 * self._dials.gap_s)
-        waiting = self._waiting(IN_TIME)
-        self._tally.gaps += len(waiting)
-        self._time.begin(self._close_gaps(waiting))
+    def _look(self) -> None:
+        """Decide each pair as it stands, with all stored revisions counted as observed, as the sweep does."""
+        now = self._time.now()
+        for key, case in self._services.cases.items():
+            state = self._store.state(key)
+            item = self._store.work_item(case.item_key)
+            if item is not None:
+                state = for_pair(state, work_item_of(item))
+            document = self._store.conversation(key)
+            conversation = None if document is None else conversation_of(document)
+            noted = Waiting(
+                since=now,
+                conversation_rev=0 if conversation is None else conversation.rev,
+                work_item_rev=0 if item is None else item["rev"],
+                values={} if conversation is None else shared_values(conversation),
+            )
+            self._store.put_state(key, replace(state, version=state.version + 1, waiting=noted))
+        self._time.begin(self._close(list(self._services.cases), now + timedelta(seconds=1)))
         self._time.run()
 
-    async def _close_gaps(self, waiting: Sequence[str]) -> None:
-        await self._handler(self._store).close_gaps(waiting)
-
-    def _waiting(self, longer_than: timedelta) -> list[str]:
-        stamps = ((key, self._store.state(key).waiting_since) for key in self._services.cases)
-        before = self._time.now() - longer_than
-        return [key for key, since in stamps if since is not None and since < before]
-
-    def _handler(self, store: Store) -> BatchHandler:
-        return BatchHandler(store=store, clock=self._time, ids=self._ids, chance=self._random, options=self._options)
+    async def _close(self, keys: list[str], watermark: datetime) -> None:
+        clock = WorkerClock(self._time, timedelta(minutes=15))
+        handler = BatchHandler(
+            store=self._store, clock=clock, ids=self._ids, chance=self._random, options=self._options
+        )
+        await handler.close_gaps(keys, watermark)
 
     # Checking the end
 
-    def _judge(self) -> None:
+    def _judge(self, case: ConversationRecord) -> None:
+        self._say(case.story, case.key, broken_promises(self._services, case))
+        if self._waits.is_waiting(case.key):
+            self._say(case.story, case.key, ["a field still waits"])
+
+    def _judge_all(self) -> None:
+        for key in self._waits.left_waiting:
+            self._say(self._stories[key], key, ["left: round after round of the poll leaves it waiting"])
         announced = self._announced()
         self._tally.syncs += announced.total()
         for key, case in self._services.cases.items():
-            self._say(f"{key} {each}" for each in self._services.wrong(case))
             if announced[key] > sync_writes_max(case.writes):
-                self._say([f"{key} 3 loops: {announced[key]} syncs of {case.writes} writes"])
+                self._say(case.story, key, [f"3 loops: {announced[key]} syncs of {case.writes} writes"])
         items = [work_item_of(document) for document in self._store.documents(Collection.WORK_ITEMS)]
         places = sorted(item.id for item in items if place_of(item) is not None)
-        sessions = self._services.sessions()
-        held = sorted(each.id for session in sessions for each in (*session.work_items, *session.paused_work_items))
-        if held != places:
-            self._say([f"sessions hold {held}, work-items say {places}"])
+        sessions = self._services.sessions().values()
+        held = [each.id for session in sessions for each in (*session.work_items, *session.paused_work_items)]
+        held += [session.pending_item for session in sessions if session.pending_item is not None]
+        if sorted(held) != places:
+            self._say("all", "sessions", [f"places: sessions hold {sorted(held)}, work-items say {places}"])
 
     def _announced(self) -> Counter[str]:
         """The number of sync writes by conversation; each must be in the outbox once, by document and revision."""
@@ -167,8 +212,12 @@ class Run:
             data = orjson.loads(entry["message"])["body"]["data"]
             revisions[data["id"], data["attributes"]["rev"]] += 1
             conversations[entry["conversationId"]] += 1
-        self._say(f"{key} revision {rev} announced twice" for (key, rev), times in revisions.items() if times > 1)
+        for (key, rev), times in revisions.items():
+            if times > 1:
+                self._say("all", key, [f"twice: revision {rev} announced {times} times"])
         return conversations
 
-    def _say(self, wrong: Iterable[str]) -> None:
-        self._tally.wrong.extend(f"seed {self._seed}: {each}" for each in wrong)
+    def _say(self, story: str, key: str, wrong: Iterable[str]) -> None:
+        for each in wrong:
+            self._tally.found[f"{story}: {each.split(':')[0]}"] += 1
+            self._tally.wrong.append(f"seed {self._seed}: {key} ({story}) {each}")

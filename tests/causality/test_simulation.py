@@ -3,17 +3,22 @@
 from handlers.options import PolicyInUse
 from tests.causality.simulation import Run
 from tests.causality.tally import SimulationSettings, Tally
+from tests.causality.weather import Trouble
 
-SMALL = SimulationSettings(conversations=(30, 40), crash=0.05, lost=0.05)
+SMALL = SimulationSettings(conversations=(8, 12), writes=(1, 3))
 
 
 def test_seeded_fleets_keep_the_contract() -> None:
+    """Each trouble alone, and all that a seed draws."""
     total = Tally()
-    for seed in range(4):
+    for seed, trouble in enumerate(Trouble):
+        only = SimulationSettings(conversations=(8, 12), troubles=(trouble,))
+        total.add(Run(seed, only).run())
+    for seed in range(20, 24):
         total.add(Run(seed, SMALL).run())
     assert total.wrong == []
     # Every kind of fault was drawn at least once.
-    assert min(total.syncs, total.crashes, total.conflicts, total.away, total.lost, total.gaps) > 0
+    assert min(total.syncs, total.crashes, total.sleeps, total.conflicts, total.away, total.lost, total.closed) > 0
 
 
 def test_a_seed_replays_its_run_exactly() -> None:

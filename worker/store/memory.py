@@ -162,6 +162,10 @@ class MemoryStore:
         """Store the conversation, whether or not it is stored already."""
         self._documents[Collection.CONVERSATIONS][document["_id"]] = document
 
+    def remove_conversation(self, conversation_id: str) -> None:
+        """Remove the conversation, as its owner does with a hard deletion."""
+        del self._documents[Collection.CONVERSATIONS][conversation_id]
+
     def put_work_item(self, document: Document) -> None:
         """Store the work-item. Raises `ValueError` for a second active work-item of its conversation."""
         if not self._write_document(Collection.WORK_ITEMS, document):

@@ -1,0 +1,77 @@
+"""The fleet of the simulation: workers that start, crash, are stopped and start again."""
+
+from dataclasses import dataclass
+from random import Random
+
+from handlers.options import Options
+from tests.causality.ports import AnyIds
+from tests.causality.simulated_queue import SimulatedQueue
+from tests.causality.simulated_worker import SimulatedWorker, WorkerContext
+from tests.causality.tally import SimulationSettings, Tally
+from tests.causality.virtual_time import VirtualTime
+from tests.causality.waits import WaitLog
+from tests.causality.weather import Weather
+from worker.store.memory import MemoryStore
+
+
+@dataclass(slots=True, kw_only=True)
+class Fleet:
+    """All workers of a run. `over`: the run has ended, and the workers end with it."""
+
+    settings: SimulationSettings
+    weather: Weather
+    random: Random
+    time: VirtualTime
+    store: MemoryStore
+    queue: SimulatedQueue
+    options: Options
+    ids: AnyIds
+    waits: WaitLog
+    tally: Tally
+    workers: dict[int, SimulatedWorker]
+    over: bool = False
+
+    def start(self) -> None:
+        """Start the workers, and what stops them."""
+        for number in range(self.weather.workers):
+            self._hire(number)
+        for window in self.weather.fleet_stopped:
+            self.time.begin(self._stop(), after_s=window.begin_s)
+            self.time.begin(self._restart(), after_s=window.end_s)
+
+    def _hire(self, number: int) -> None:
+        context = WorkerContext(
+            number=number,
+            settings=self.settings,
+            weather=self.weather,
+            random=self.random,
+            time=self.time,
+            store=self.store,
+            queue=self.queue,
+            options=self.options,
+            ids=self.ids,
+            waits=self.waits,
+            tally=self.tally,
+            over=lambda: self.over,
+            crashed=lambda: self._crashed(number),
+        )
+        worker = self.workers[number] = SimulatedWorker(context)
+        worker.start()
+
+    def _crashed(self, number: int) -> None:
+        again_s = self.random.random() * self.settings.visibility_s
+        self.time.begin(self._replace(number), after_s=again_s)
+
+    async def _replace(self, number: int) -> None:
+        """Start a new worker in the place of one that crashed, unless the fleet is stopped."""
+        stopped = any(window.holds(self.time.passed_s) for window in self.weather.fleet_stopped)
+        if not stopped and not self.workers[number].alive:
+            self._hire(number)
+
+    async def _stop(self) -> None:
+        for worker in self.workers.values():
+            worker.end()
+
+    async def _restart(self) -> None:
+        for number in range(self.weather.workers):
+            self._hire(number)
