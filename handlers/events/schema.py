@@ -3,18 +3,16 @@
 `validation.py` checks values against these types. Source: docs/events.md, *The envelope* and *Documents as stored*.
 """
 
-import math
 from typing import Annotated, Any, Final, Literal, Required
 
 from pydantic import AfterValidator, Field, SkipValidation, StringConstraints
+from pydantic_core import core_schema
 from typing_extensions import TypedDict
 
 from commands.instant import parse_instant
 
 REV_MAX: Final = 2**53 - 1
 """The largest revision that every producer can count to: JavaScript's largest exact whole number."""
-_INT_BITS_MAX: Final = 63
-"""The size of the largest whole number that MongoDB stores, without its sign."""
 
 
 def _checked_instant(text: str) -> str:
@@ -23,21 +21,25 @@ def _checked_instant(text: str) -> str:
     return text
 
 
-def _checked_number(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value.bit_length() > _INT_BITS_MAX:
-            raise ValueError("not a number of at most 64 bits")
-    elif not isinstance(value, float) or not math.isfinite(value):
-        raise ValueError("not a finite number")
-    return value
+class _NumberAsItCame:
+    """Pydantic's check of a float converts whole numbers, and its union reports a failed check once for each part."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: object, __: object) -> core_schema.CoreSchema:
+        number = core_schema.union_schema(
+            [core_schema.int_schema(), core_schema.float_schema(allow_inf_nan=False)], mode="left_to_right"
+        )
+        return core_schema.custom_error_schema(
+            number, custom_error_type="finite_number", custom_error_message="Input should be a finite number"
+        )
 
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
 Instant = Annotated[str, AfterValidator(_checked_instant)]
 Revision = Annotated[int, Field(ge=1, le=REV_MAX)]
 WholeNumber = Annotated[int, Field(ge=0, le=REV_MAX)]
-FiniteNumber = Annotated[Any, AfterValidator(_checked_number)]
-"""A whole number or a fraction, kept as it came: pydantic's own check of a float would convert a whole number."""
+FiniteNumber = Annotated[float, _NumberAsItCame]
+"""A whole number or a fraction, kept as it came. The parser of JSON refuses numbers beyond 64 bits."""
 
 
 class LinkTarget(TypedDict, total=False):
