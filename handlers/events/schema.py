@@ -29,9 +29,7 @@ class _NumberAsItCame:
         number = core_schema.union_schema(
             [core_schema.int_schema(), core_schema.float_schema(allow_inf_nan=False)], mode="left_to_right"
         )
-        return core_schema.custom_error_schema(
-            number, custom_error_type="finite_number", custom_error_message="Input should be a finite number"
-        )
+        return core_schema.custom_error_schema(number, custom_error_type="finite_number")
 
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
