@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from commands.context import CommandContext
 from commands.session import SessionMove
 from sync.gates import Side
-from sync.state import SyncState
+from sync.state.sync_state import SyncState
 
 Document = Mapping[str, Any]
 """A stored conversation or work-item: the event's `data` with `_id`, `org`, `rev` on top (docs/events.md,

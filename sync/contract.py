@@ -19,12 +19,12 @@ from typing import Any, Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from commands.work_item import Status, WorkItem
+from commands.work_item import WorkItem
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.gates import Policy
 from sync.rules_forward import work_item_writes
 from sync.rules_reverse import conversation_writes
-from sync.state import agreed_fields, shared_values
+from sync.state.agreement import agreed_fields, shared_values, work_item_values
 
 
 class LastWrite(Struct, frozen=True, kw_only=True):
@@ -98,17 +98,6 @@ class _Owner(Enum):
 
 CONVERGED: Final = 1
 NOTHING_LOST: Final = 2
-
-
-def work_item_values(item: WorkItem) -> dict[Field, Any]:
-    """The work-item's value of every shared field."""
-    return {
-        "assignee": item.assigned_to,
-        "queue": item.queue,
-        "status": not item.active,
-        "ended": item.status is Status.WRAP_UP,
-        "paused": item.paused,
-    }
 
 
 def sync_writes_max(outside_writes: int) -> int:

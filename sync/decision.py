@@ -15,7 +15,8 @@ from commands.update import parse_update
 from commands.work_item import WorkItem
 from sync.conversation import Conversation, Field, with_fields
 from sync.gates import SKIP_CODES, Policy, Side, SkipCode
-from sync.state import Reconciled, SyncState, after_reconcile, next_rev
+from sync.state.reconciliation import Reconciled, after_reconcile, next_rev
+from sync.state.sync_state import SyncState
 
 Direction = Literal["forward", "reverse", "both"]
 """forward: conversation → work-item; reverse: work-item → conversation."""

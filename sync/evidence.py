@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from commands.work_item import WorkItem
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.gates import Side
-from sync.revision_runs import covers
-from sync.state import SyncState, for_pair
+from sync.state.revision_runs import covers
+from sync.state.sync_state import SyncState, for_pair
 
 
 class NewerSide(Enum):

@@ -39,7 +39,7 @@ from sync.evidence import Evidence, NewerSide
 from sync.gates import Policy, SkipCode
 from sync.rules_forward import assignee_after_forward, work_item_writes
 from sync.rules_reverse import conversation_writes, reopening_write
-from sync.state import all_agree
+from sync.state.agreement import all_agree
 
 _SUPPRESSED_AS: Final = {
     NewerSide.CONVERSATION: ReasonCode.CONVERSATION_IS_NEWER,

@@ -17,7 +17,7 @@ from sync.decision import Decision, PairDecision, decided_pair, merged_fields, r
 from sync.gates import Policy, Side, first_closed_gate
 from sync.rules_forward import work_item_writes
 from sync.rules_reverse import conversation_writes
-from sync.state import SyncState
+from sync.state.sync_state import SyncState
 
 
 def decide_legacy(

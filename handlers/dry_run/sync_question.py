@@ -31,8 +31,9 @@ from sync.evidence import evidence_of
 from sync.gates import Policy, first_closed_gate
 from sync.policy_causal import decide_causal
 from sync.policy_legacy import legacy_decision
-from sync.revision_runs import RevisionRuns, with_range
-from sync.state import DoneBy, SyncState, ViewedValue, shared_values
+from sync.state.agreement import shared_values
+from sync.state.revision_runs import RevisionRuns, with_range
+from sync.state.sync_state import DoneBy, SyncState, ViewedValue
 
 
 def _ascending(run: tuple[int, int]) -> tuple[int, int]:

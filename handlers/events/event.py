@@ -13,7 +13,8 @@ from commands.instant import format_instant
 from handlers.documents.document_mapping import conversation_of
 from sync.conversation import Field
 from sync.gates import Side
-from sync.state import Observation, shared_values
+from sync.state.agreement import shared_values
+from sync.state.observation import Observation
 
 _CLIENT: Final = re.compile(r"[\w.:/@-]{1,64}")
 """The form of a service's name. A `client` of another form may be a customer's words, and the audit leaves it out."""

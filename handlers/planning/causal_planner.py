@@ -29,7 +29,7 @@ from handlers.planning.pair_view import PairView, has_new_revision, is_passive
 from sync.audit import AuditOutcome
 from sync.decision import Decision, skip_decision
 from sync.gates import SkipCode
-from sync.state import SyncState
+from sync.state.sync_state import SyncState
 
 _NO_PAIR: Final = (ReasonCode.NO_CONVERSATION, ReasonCode.NO_ACTIVE_WORK_ITEM)
 

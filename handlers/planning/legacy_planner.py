@@ -20,7 +20,7 @@ from handlers.planning.pair_draft import PairDraft
 from handlers.planning.pair_view import PairView, is_passive
 from sync.decision import Decision, PairDecision, skip_decision
 from sync.policy_legacy import decide_legacy
-from sync.state import SyncState
+from sync.state.sync_state import SyncState
 
 
 class LegacyPlanner:

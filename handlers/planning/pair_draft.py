@@ -29,22 +29,13 @@ from handlers.events.event import Event
 from handlers.options import PlanningContext
 from handlers.planning.announcements import AnnouncementCause, new_announcement
 from handlers.ports import Announcement, Document, DocumentWrite, Pair, Plan
-from sync.contract import work_item_values
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.decision import PairDecision
 from sync.gates import Side
-from sync.state import (
-    SyncState,
-    after_waiting,
-    changes_since_view,
-    for_pair,
-    gave_up_gap,
-    next_rev,
-    observe,
-    reset_if_restored,
-    shared_values,
-    with_stored_revisions,
-)
+from sync.state.agreement import shared_values, work_item_values
+from sync.state.observation import changes_since_view, gave_up_gap, observe
+from sync.state.reconciliation import after_waiting, next_rev, reset_if_restored, with_stored_revisions
+from sync.state.sync_state import SyncState, for_pair
 
 Noun = TypeVar("Noun", Conversation, WorkItem)
 

@@ -14,8 +14,8 @@ from sync.decision import PairDecision
 from sync.evidence import FirstSight, evidence_of, unknown_fields
 from sync.gates import Policy, SkipCode, first_closed_gate
 from sync.policy_causal import decide_causal
-from sync.revision_runs import contains
-from sync.state import SyncState
+from sync.state.revision_runs import contains
+from sync.state.sync_state import SyncState
 
 
 def has_new_revision(state: SyncState, event: Event) -> bool:

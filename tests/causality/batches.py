@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.events.event import Event
-from sync.state import shared_values
+from sync.state.agreement import shared_values
 from tests.causality.node import Node
 from tests.causality.steps import event_name, writes
 from worker.store.documents import Collection

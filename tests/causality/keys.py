@@ -6,7 +6,7 @@ from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.events.event import Event
 from handlers.ports import Document
 from sync.contract import FieldHistory
-from sync.state import SyncState
+from sync.state.sync_state import SyncState
 from tests.causality.record import Version
 
 

@@ -23,7 +23,7 @@ from handlers.options import Options
 from handlers.outcome import Retry
 from handlers.ports import Document, LoadRequest, Store
 from sync.contract import sync_writes_max
-from sync.state import Waiting, for_pair
+from sync.state.sync_state import Waiting, for_pair
 from tests.causality.keys import conversation_key, event_key, state_key, version_key, work_item_key
 from tests.causality.outside import (
     NOW,

@@ -23,9 +23,9 @@ from handlers.documents.document_mapping import updated_work_item_document as wo
 from handlers.events.event import Event
 from handlers.events.parser import read_object
 from handlers.ports import Document
-from sync.contract import FieldHistory, work_item_values
+from sync.contract import FieldHistory
 from sync.conversation import Field
-from sync.state import shared_values
+from sync.state.agreement import shared_values, work_item_values
 
 NOW: Final = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 """The time of every write of a run: no document grows old in it."""

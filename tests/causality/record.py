@@ -20,9 +20,9 @@ from commands.work_item import Status, WorkItem
 from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.events.event import Event
 from handlers.ports import Document
-from sync.contract import FieldHistory, Violation, violations, work_item_values
+from sync.contract import FieldHistory, Violation, violations
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
-from sync.state import shared_values
+from sync.state.agreement import shared_values, work_item_values
 
 _LAST_WORDS: Final[tuple[Field, ...]] = ("assignee", "queue")
 """The fields that a completion leaves as they are for good."""

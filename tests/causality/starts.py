@@ -13,9 +13,11 @@ from handlers.documents.document import document_from_snapshot
 from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.options import Options
 from handlers.ports import Plan
-from sync.contract import FieldHistory, LastWrite, work_item_values
+from sync.contract import FieldHistory, LastWrite
 from sync.conversation import FIELDS
-from sync.state import SyncState, after_reconcile, agreed_fields, shared_values
+from sync.state.agreement import agreed_fields, shared_values, work_item_values
+from sync.state.reconciliation import after_reconcile
+from sync.state.sync_state import SyncState
 from tests.causality.node import Budget, C, Node
 from tests.causality.outside import NOW, ChangesForm
 from tests.causality.ports import run_to_end

@@ -26,7 +26,7 @@ from handlers.events.readers import READERS_BY_NAME
 from sync.audit import AuditOutcome, AuditRecord
 from sync.conversation import FIELDS
 from sync.gates import Policy
-from sync.state import SyncState
+from sync.state.sync_state import SyncState
 from worker.consumer.settlement import ReturnReason
 from worker.settings import setting_rows
 from worker.store.state_document import state_document

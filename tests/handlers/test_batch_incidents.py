@@ -8,7 +8,7 @@ import pytest
 from handlers.events.event import Event
 from handlers.options import PolicyInUse
 from handlers.outcome import Done
-from sync.revision_runs import contains
+from sync.state.revision_runs import contains
 from tests.handlers.wire_events import CAPTURED, LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE, Json, captured, read
 from tests.handlers.world import World, code_of
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from commands.work_item import Status, WorkItem
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
-from sync.state import Observation, SyncState, observe
+from sync.state.observation import Observation, observe
+from sync.state.sync_state import SyncState
 
 EMPTY: Final = SyncState()
 NOW: Final = datetime(2024, 5, 6, tzinfo=UTC)

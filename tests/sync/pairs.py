@@ -12,7 +12,7 @@ from sync.evidence import NewerSide, evidence_of
 from sync.gates import Side
 from sync.policy_causal import decide_causal
 from sync.policy_legacy import legacy_decision
-from sync.state import DoneBy, SyncState, ViewedValue
+from sync.state.sync_state import DoneBy, SyncState, ViewedValue
 
 Json = dict[str, Any]
 

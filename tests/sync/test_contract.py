@@ -5,9 +5,9 @@ from typing import Any, Final
 import pytest
 
 from commands.work_item import Status, WorkItem
-from sync.contract import CONVERGED, NOTHING_LOST, FieldHistory, sync_writes_max, violations, work_item_values
+from sync.contract import CONVERGED, NOTHING_LOST, FieldHistory, sync_writes_max, violations
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
-from sync.state import shared_values
+from sync.state.agreement import shared_values, work_item_values
 from tests.sync.observations import a_conversation, a_work_item
 
 NOTHING: Final = FieldHistory()

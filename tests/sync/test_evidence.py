@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from commands.work_item import Status
 from sync.conversation import FIELDS, ConversationStatus
 from sync.evidence import Evidence, NewerSide, evidence_of
-from sync.revision_runs import RevisionRuns, with_revision
-from sync.state import Observation, SyncState
+from sync.state.observation import Observation
+from sync.state.revision_runs import RevisionRuns, with_revision
+from sync.state.sync_state import SyncState
 from tests.sync.observations import a_conversation, a_work_item, conversation_event, seen, work_item_event
 
 C, W, WAITS = NewerSide.CONVERSATION, NewerSide.WORK_ITEM, NewerSide.UNDECIDED

@@ -11,7 +11,9 @@ import pytest
 from sync.conversation import FIELDS, Field
 from sync.evidence import Evidence, FirstSight, NewerSide, evidence_of, unknown_fields
 from sync.gates import Side
-from sync.state import Observation, SyncState, after_reconcile, for_pair
+from sync.state.observation import Observation
+from sync.state.reconciliation import after_reconcile
+from sync.state.sync_state import SyncState, for_pair
 from tests.sync.observations import (
     EMPTY,
     NOW,

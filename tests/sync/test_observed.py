@@ -17,8 +17,8 @@ from handlers.options import Options, PlanningContext, PolicyInUse
 from handlers.planning.planner import PlannedPair, plan_pair
 from handlers.ports import Document, Pair
 from sync.gates import Side
-from sync.revision_runs import contains
-from sync.state import SyncState
+from sync.state.revision_runs import contains
+from sync.state.sync_state import SyncState
 
 NOW: Final = datetime(2022, 3, 2, 19, 13, 27, tzinfo=UTC)
 EVERY_POLICY: Final = pytest.mark.parametrize("policy", list(PolicyInUse), ids=lambda policy: policy.value)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from handlers.options import PolicyInUse
-from sync.state import SyncState
+from sync.state.sync_state import SyncState
 from tests.worker.fake_clock import FakeClock, run_ready_tasks, until
 from tests.worker.pipeline_bench import running_pipeline
 from tests.worker.stand_in_queue import StandInQueue

@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.ports import Pair
-from sync.contract import FieldHistory, LastWrite, sync_writes_max, violations, work_item_values
+from sync.contract import FieldHistory, LastWrite, sync_writes_max, violations
 from sync.conversation import Field
-from sync.state import shared_values
+from sync.state.agreement import shared_values, work_item_values
 from worker.replay.pair_archive import work_item_in
 from worker.replay.reenactment import ReenactedWrite
 

@@ -16,7 +16,7 @@ from handlers.batch_handler import BatchHandler
 from handlers.events.event import Event
 from handlers.options import Options
 from handlers.outcome import HandledEvent, PolledPair
-from sync.state import Waiting
+from sync.state.sync_state import Waiting
 from worker.replay.captured_events import EPOCH, CapturedEvent
 from worker.store.memory import MemoryStore
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from commands.work_item import WorkItem
 from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.ports import Document, Pair
-from sync.state import SyncState, ViewedValue, shared_values
+from sync.state.agreement import shared_values
+from sync.state.sync_state import SyncState, ViewedValue
 from worker.replay.captured_events import CapturedEvent
 from worker.replay.pair_archive import PairArchive
 from worker.replay.reenactment import start_of

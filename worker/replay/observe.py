@@ -28,7 +28,7 @@ from handlers.planning.pair_draft import PairDraft
 from handlers.ports import Pair
 from sync.audit import AuditOutcome
 from sync.conversation import FIELDS
-from sync.state import Reconciled, after_reconcile
+from sync.state.reconciliation import Reconciled, after_reconcile
 from worker.replay.captured_events import EPOCH, CapturedEvent
 from worker.replay.environment import DELIVERIES_MAX, DecisionSink, ReplayEnvironment, time_after
 from worker.replay.pair_archive import PairArchive, pair_in

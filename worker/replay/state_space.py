@@ -20,7 +20,7 @@ from handlers.options import Options
 from handlers.outcome import HandledEvent, Retry
 from handlers.ports import Document, Pair
 from sync.conversation import Conversation
-from sync.state import SyncState
+from sync.state.sync_state import SyncState
 from worker.replay.captured_events import EPOCH, CapturedEvent
 from worker.replay.environment import ReplayEnvironment, SequentialIds, time_after
 from worker.replay.pair_archive import pair_in

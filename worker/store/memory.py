@@ -16,7 +16,7 @@ from commands.context import CommandContext, RoutingQueue
 from commands.instant import format_instant, parse_instant
 from commands.session import Session
 from handlers.ports import Announcement, CommitResult, Document, LoadRequest, Pair, Plan, PlanRejected
-from sync.state import SyncState
+from sync.state.sync_state import SyncState
 from worker.ports import OutboxBacklog, WaitingBacklog
 from worker.store.bson_limits import rejection_reason
 from worker.store.changed_paths import with_paths

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from commands.instant import format_instant, parse_instant
-from sync.revision_runs import RevisionRuns, highest
-from sync.state import DoneBy, SyncState, ViewedValue, Waiting
+from sync.state.revision_runs import RevisionRuns, highest
+from sync.state.sync_state import DoneBy, SyncState, ViewedValue, Waiting
 
 
 def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:

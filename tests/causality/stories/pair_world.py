@@ -18,9 +18,9 @@ from handlers.events.event import Event
 from handlers.options import Options
 from handlers.outcome import Retry
 from handlers.ports import Document
-from sync.contract import FieldHistory, sync_writes_max, violations, work_item_values
+from sync.contract import FieldHistory, sync_writes_max, violations
 from sync.conversation import FIELDS, Conversation, Field
-from sync.state import shared_values
+from sync.state.agreement import shared_values, work_item_values
 from tests.causality.outside import (
     published_event,
     with_outside_write,

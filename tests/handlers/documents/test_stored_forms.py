@@ -14,8 +14,8 @@ from handlers.documents.document import snapshot_of
 from handlers.events.event import Event, Malformed
 from handlers.events.parser import read_object
 from sync.conversation import FIELDS
-from sync.revision_runs import RevisionRuns, with_revision
-from sync.state import DoneBy, SyncState, ViewedValue, Waiting
+from sync.state.revision_runs import RevisionRuns, with_revision
+from sync.state.sync_state import DoneBy, SyncState, ViewedValue, Waiting
 from tests.handlers.events.test_parser_properties import scalars
 from tests.handlers.wire_events import Json, conversation, event
 from tests.handlers.world import World

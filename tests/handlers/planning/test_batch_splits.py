@@ -10,7 +10,7 @@ from typing import Any, Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.state import agreed_fields
+from sync.state.agreement import agreed_fields
 from tests.handlers.owners import Owners, begun
 from tests.handlers.wire_events import Json
 from tests.handlers.world import World

@@ -4,7 +4,7 @@
 from typing import Final
 
 from handlers.outcome import HandledEvent
-from sync.revision_runs import RUNS_MAX, contains
+from sync.state.revision_runs import RUNS_MAX, contains
 from tests.handlers.owners import Owners, begun
 from tests.handlers.wire_events import Json
 from tests.worker.telemetry_recorder import TelemetryRecorder

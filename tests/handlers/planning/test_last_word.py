@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sync.conversation import ConversationStatus
-from sync.state import DoneBy
+from sync.state.sync_state import DoneBy
 from tests.handlers.owners import Owners, begun
 from tests.handlers.wire_events import Json, changes, conversation, event, work_item
 from tests.handlers.world import World, code_of

@@ -13,7 +13,7 @@ from handlers.planning.pair_draft import PairDraft
 from handlers.planning.pair_view import PairView
 from handlers.ports import Document, Pair
 from sync.conversation import with_fields
-from sync.state import SyncState
+from sync.state.sync_state import SyncState
 from tests.handlers.small_ports import START, CountedIds
 from tests.handlers.wire_events import ORG, Json, changes, conversation, event, read, work_item
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from commands.session import Session, SessionEntry, SessionMove, SessionPlace, SessionSlot
 from handlers.ports import Announcement, Document, DocumentWrite, LoadRequest, Pair, Plan
-from sync.state import SyncState
+from sync.state.sync_state import SyncState
 from tests.worker.store.store_bench import Bench
 
 T0 = datetime(2024, 5, 6, 7, 8, 9, 123_000, tzinfo=UTC)

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from handlers.ports import CommitResult, DocumentWrite, LoadRequest, Pair, Plan, PlanRejected
-from sync.state import SyncState
+from sync.state.sync_state import SyncState
 from tests.worker.store.plans import (
     changed,
     conversation,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from commands.context import RoutingQueue
 from handlers.ports import CommitResult, DocumentWrite, LoadRequest, Pair, Plan
-from sync.state import DoneBy, SyncState, ViewedValue, Waiting
+from sync.state.sync_state import DoneBy, SyncState, ViewedValue, Waiting
 from tests.worker.store.plans import (
     T0,
     announcement,

@@ -14,7 +14,7 @@ from handlers.documents.document import document_from_snapshot
 from handlers.options import GAP_SECONDS, Options
 from handlers.outcome import HandledEvent
 from handlers.ports import Document, LoadRequest
-from sync.state import SyncState
+from sync.state.sync_state import SyncState
 from tests.handlers.small_ports import START, CountedIds, FixedChance, HandClock
 from tests.handlers.wire_events import ORG, Json, changes, conversation, event, read, work_item
 from tests.worker.store.store_bench import Bench

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from handlers.ports import CommitResult
-from sync.state import SyncState, Waiting
+from sync.state.sync_state import SyncState, Waiting
 from tests.worker.store.plans import T0, first_plan, loaded, next_plan, state_plan
 from tests.worker.store.store_bench import Bench, ids
 from worker.ports import WaitingBacklog

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from commands.instant import format_instant
-from sync.state import SyncState, Waiting
+from sync.state.sync_state import SyncState, Waiting
 from tests.worker.fake_clock import T0, run_ready_tasks
 from tests.worker.store.plans import state_plan
 from tests.worker.sweeps.sweeps_bench import GapPollBench

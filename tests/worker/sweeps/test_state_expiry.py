@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from sync.state import SyncState
+from sync.state.sync_state import SyncState
 from tests.worker.fake_clock import AutoAdvancingClock, run_ready_tasks
 from tests.worker.store.plans import state_plan
 from tests.worker.sweeps.sweeps_bench import GapPollBench

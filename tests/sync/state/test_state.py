@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from sync.conversation import FIELDS, Field
-from sync.revision_runs import RUNS_MAX
-from sync.state import Observation, ViewedValue, changes_since_view, gave_up_gap, observe
+from sync.state.observation import Observation, changes_since_view, gave_up_gap, observe
+from sync.state.revision_runs import RUNS_MAX
+from sync.state.sync_state import ViewedValue
 from tests.sync.observations import EMPTY, conversation_event, seen, work_item_event
 
 ALL: Final = frozenset(FIELDS)

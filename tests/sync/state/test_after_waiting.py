@@ -8,7 +8,9 @@ from msgspec.structs import replace
 from commands.work_item import Status, WorkItem
 from sync.conversation import Conversation, ConversationStatus
 from sync.evidence import NewerSide, evidence_of
-from sync.state import Observation, SyncState, ViewedValue, Waiting, after_waiting, observe
+from sync.state.observation import Observation, observe
+from sync.state.reconciliation import after_waiting
+from sync.state.sync_state import SyncState, ViewedValue, Waiting
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from sync.conversation import Conversation, ConversationStatus
-from sync.revision_runs import RUNS_MAX, contains, with_revision
-from sync.state import Observation, SyncState, observe, shared_values
+from sync.state.agreement import shared_values
+from sync.state.observation import Observation, observe
+from sync.state.revision_runs import RUNS_MAX, contains, with_revision
+from sync.state.sync_state import SyncState
 
 NOTHING: dict[str, Any] = {"assignee": [], "queue": None, "status": False, "ended": False, "paused": False}
 

@@ -8,17 +8,10 @@ from msgspec.structs import replace
 
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.evidence import NewerSide, evidence_of
-from sync.state import (
-    Observation,
-    SyncState,
-    ViewedValue,
-    Waiting,
-    after_reconcile,
-    after_waiting,
-    for_pair,
-    observe,
-    shared_values,
-)
+from sync.state.agreement import shared_values
+from sync.state.observation import Observation, observe
+from sync.state.reconciliation import after_reconcile, after_waiting
+from sync.state.sync_state import SyncState, ViewedValue, Waiting, for_pair
 from tests.sync.observations import (
     EMPTY,
     NOW,

@@ -11,7 +11,9 @@ from commands.rollout import DEFAULT_ROLLOUT
 from commands.work_item import Status
 from sync.conversation import FIELDS, ConversationStatus
 from sync.decision import Decision, decided_pair, run_command
-from sync.state import SyncState, next_rev, observe, reset_if_restored, with_stored_revisions
+from sync.state.observation import observe
+from sync.state.reconciliation import next_rev, reset_if_restored, with_stored_revisions
+from sync.state.sync_state import SyncState
 from tests.sync.observations import EMPTY, NOW, a_conversation, a_work_item, conversation_event, seen, work_item_event
 
 

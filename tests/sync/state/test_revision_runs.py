@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.revision_runs import RUNS_MAX, RevisionRuns, contains, highest_gap, with_range, with_revision
+from sync.state.revision_runs import RUNS_MAX, RevisionRuns, contains, highest_gap, with_range, with_revision
 
 
 def built(revs: Iterable[int]) -> RevisionRuns:

@@ -12,18 +12,11 @@ from commands.work_item import Status, WorkItem
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.evidence import NewerSide, evidence_of
 from sync.gates import Side
-from sync.revision_runs import contains
-from sync.state import (
-    DoneBy,
-    Reconciled,
-    SyncState,
-    ViewedValue,
-    Waiting,
-    after_reconcile,
-    agreed_fields,
-    observe,
-    shared_values,
-)
+from sync.state.agreement import agreed_fields, shared_values
+from sync.state.observation import observe
+from sync.state.reconciliation import Reconciled, after_reconcile
+from sync.state.revision_runs import contains
+from sync.state.sync_state import DoneBy, SyncState, ViewedValue, Waiting
 from tests.sync.observations import EMPTY, NOW, a_conversation, a_work_item, conversation_event, seen, work_item_event
 
 ALL: Final = frozenset(FIELDS)
