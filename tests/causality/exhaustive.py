@@ -78,6 +78,8 @@ WORLDS: Final = (
     World(name="nothing observed, one event lost", known=False, extras=(("losses", 1),)),
     World(name="services' clocks behind", known=False, age="old", services_ahead_s=_BEHIND_S),
     World(name="services' clocks ahead", known=False, age="old", services_ahead_s=_AHEAD_S),
+    World(name="services' clocks an hour behind", services_ahead_s=-3_600.0),
+    World(name="a sync of another worker's", extras=(("foreign", 1),)),
     World(name="updates without changes", form="none"),
     World(name="updates without changes, nothing observed", known=False, form="none"),
     World(name="unchanged relationships in changes", form="unchanged relationships too"),

@@ -23,6 +23,7 @@ from handlers.options import Options
 from handlers.outcome import Retry
 from handlers.ports import Document, LoadRequest, Store
 from sync.contract import sync_writes_max
+from sync.conversation import ConversationStatus
 from sync.state.sync_state import Waiting, for_pair
 from tests.causality.keys import conversation_key, event_key, state_key, version_key, work_item_key
 from tests.causality.outside import (
@@ -60,6 +61,7 @@ class Budget(Struct, frozen=True, kw_only=True):
     meetings: int = 0
     batches: int = 0
     losses: int = 0
+    foreign: int = 0
 
 
 class SentEvent(Struct, frozen=True):
@@ -79,6 +81,7 @@ class Node:
     - `pending`: events that are neither delivered nor lost. `seen`: delivered events.
     - `removed`: the conversation as it was removed from the store. `removed_unnoted`: the sync state had noted no
       revision of it by then, so an older event is its first sight and stores it.
+    - `closed_rev`: the revision at which the conversation was closed; None while it is open.
     - `overstayed`: a pair waited on although the watermark had passed the time since which it waits.
     - `steps`: the steps that led here.
     """
@@ -93,6 +96,7 @@ class Node:
     instant: int = 0
     pending: tuple[SentEvent, ...] = ()
     seen: tuple[Event, ...] = ()
+    closed_rev: int | None = None
     syncs: int = 0
     announced: tuple[str, ...] = ()
     lost: bool = False
@@ -119,6 +123,8 @@ class Node:
             self.budget,
             self.lost,
             self.writes.unsure,
+            (self.writes.unaware, self.writes.closed_outside),
+            self.closed_rev,
             version_key(self.writes.written),
             None if self.writes.without_lost is None else version_key(self.writes.without_lost),
             (self.removed_unnoted, self.store.conversation(C) is not None) if self.removed else None,
@@ -174,8 +180,7 @@ class Node:
             yield "0 waiting: a field waits for ever"
         if self.overstayed:
             yield "0 waiting: the watermark passed and the field waited on"
-        stored = self.store.conversation(C) if self.removed else None
-        if stored is not None and not (self.removed_unnoted and conversation_of(stored).deleted):
+        if self.removed is not None and not self.removed_unnoted and self.store.conversation(C) is not None:
             yield "2 status: the removed conversation is stored again"
         if self._loops():
             yield f"3 loops: {self.syncs} syncs of {self.writes.count} writes"
@@ -239,7 +244,8 @@ class Node:
         number = len(self.store.documents(Collection.WORK_ITEMS)) + 1
         document = work_item_created(C, number, knew, self.services_now)
         self.store.put_work_item(document)
-        self.writes = self.writes.after_creation()
+        unaware = self.closed_rev is None or knew < self.closed_rev
+        self.writes = self.writes.after_creation(unaware=unaware and not self.budget.meetings)
         self._tell(None, document, knew)
 
     def remove(self) -> None:
@@ -256,6 +262,14 @@ class Node:
         self.writes = self.writes.after_conversation(event, frozenset({"status"}), self.removed)
         self._send(event)
 
+    def write_foreign_sync(self) -> None:
+        """A sync of another deployment's, or of the predecessor's, that writes no shared field."""
+        before = self.conversation()
+        after = touched(before, self.services_now)
+        self.store.put_conversation(after)
+        self.budget = with_changes(self.budget, foreign=self.budget.foreign - 1)
+        self._send(event_of_write(before, after, sync=True))
+
     def deliver(self, events: Sequence[Event], meeting: InterruptedStore | None = None) -> None:
         """Deliver the events in one batch."""
         delivered = [each for each in self.pending if any(each.event is event for event in events)]
@@ -264,11 +278,11 @@ class Node:
         if len(events) > 1:
             self.budget = with_changes(self.budget, batches=self.budget.batches - 1)
         self.instant += 1
-        self.pending = tuple(each for each in self.pending if each not in delivered)
-        self.seen = (*self.seen, *events)
+        # A message that is being handled holds the watermark back: it is in flight until its commit.
         ends = run_to_end(self._handler(meeting or self.store).handle(events))
-        again = {id(end.event) for end in ends if isinstance(end.outcome, Retry)}
-        self.pending = (*self.pending, *(each for each in delivered if id(each.event) in again))
+        done = {id(end.event) for end in ends if not isinstance(end.outcome, Retry)}
+        self.pending = tuple(each for each in self.pending if id(each.event) not in done)
+        self.seen = (*self.seen, *(each.event for each in delivered if id(each.event) in done))
         self._count_syncs()
 
     def deliver_again(self, event: Event) -> None:
@@ -324,16 +338,24 @@ class Node:
         if plain.side == "conversation":
             self.writes = self.writes.after_conversation(plain, changed, after)
         else:
-            self.writes = self.writes.after_work_item(plain, changed, after, knew)
+            done = self.closed_rev is not None
+            self.writes = self.writes.after_work_item(plain, changed, after, knew, done=done)
         if self.form == "none" and before is not None:
             self.writes = self.writes.without(plain, changed)
         self._send(event_of_write(before, after, knew=knew, form=self.form))
 
     def _send(self, event: Event) -> None:
         self.instant += 1
+        self._note_closed()
         self.pending = (*self.pending, SentEvent(event, self.instant))
 
+    def _note_closed(self) -> None:
+        conversation = conversation_of(self.conversation())
+        closed = conversation.status is ConversationStatus.DONE
+        self.closed_rev = (self.closed_rev or conversation.rev) if closed else None
+
     def _count_syncs(self) -> None:
+        self._note_closed()
         entries = self.store.documents(Collection.OUTBOX)
         self.syncs += len(entries)
         self.announced = (*self.announced, *(entry["message"] for entry in entries))

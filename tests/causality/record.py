@@ -7,6 +7,7 @@ text alone, so that a mistake in that module does not hide one in the rules:
 - a completed work-item has the agent and the queue that the conversation had when it was done;
 - a work-item that is ivr and was never queued takes nothing away from the conversation;
 - no sync leaves a work-item in wrap-up without an agent;
+- a work-item whose maker did not know that a sync closed the conversation is not completed for that;
 - a removed conversation stays removed.
 """
 
@@ -55,14 +56,16 @@ class OutsideWrites(Struct, frozen=True, kw_only=True):
     - `without_lost`: the reading in which lost writes, and writes whose event does not name its changes, do not say
       what they knew; None where there is no such write.
     - `unsure`: the fields that such writes of the conversation changed at a time that no event tells.
-    - `done`: the owner left the conversation done.
+    - `closed_outside`: an outside write left the conversation done, at any time.
+    - `unaware`: whoever made the work-item did not know of a sync that had closed the conversation.
     """
 
     start_rev: int
     written: Version
     without_lost: Version | None = None
     unsure: frozenset[Field] = frozenset()
-    done: bool = False
+    closed_outside: bool = False
+    unaware: bool = False
     count: int = 0
 
     def after_conversation(self, event: Event, changed: frozenset[Field], after: Document) -> "OutsideWrites":
@@ -77,14 +80,14 @@ class OutsideWrites(Struct, frozen=True, kw_only=True):
             self,
             written=with_it(self.written),
             without_lost=self.without_lost and with_it(self.without_lost),
-            done=done,
+            closed_outside=self.closed_outside or done,
             count=self.count + 1,
         )
 
     def after_work_item(
-        self, event: Event, changed: frozenset[Field], after: Document, knew: int | None
+        self, event: Event, changed: frozenset[Field], after: Document, knew: int | None, *, done: bool
     ) -> "OutsideWrites":
-        """The writes with one of the work-item."""
+        """The writes with one of the work-item. `done`: the conversation is done."""
         values = work_item_values(work_item_of(after))
 
         def with_it(version: Version) -> Version:
@@ -99,7 +102,7 @@ class OutsideWrites(Struct, frozen=True, kw_only=True):
                     event.rev, changed - written, values, known_conversation_rev=self.start_rev
                 )
                 history = history.after_work_item(event.rev, changed & written, values, known_conversation_rev=None)
-            return version.with_history(history, done=self.done)
+            return version.with_history(history, done=done)
 
         return replace(
             self,
@@ -108,7 +111,7 @@ class OutsideWrites(Struct, frozen=True, kw_only=True):
             count=self.count + 1,
         )
 
-    def after_creation(self) -> "OutsideWrites":
+    def after_creation(self, *, unaware: bool) -> "OutsideWrites":
         """The writes before a new work-item's: those of the one before it decide nothing any more."""
 
         def without_items(version: Version) -> Version:
@@ -118,6 +121,7 @@ class OutsideWrites(Struct, frozen=True, kw_only=True):
             self,
             written=without_items(self.written),
             without_lost=self.without_lost and without_items(self.without_lost),
+            unaware=unaware,
         )
 
     def without(self, event: Event, changed: frozenset[Field]) -> "OutsideWrites":
@@ -126,16 +130,19 @@ class OutsideWrites(Struct, frozen=True, kw_only=True):
         if event.side == "conversation":
             return replace(self, without_lost=without, unsure=self.unsure | changed)
         history = _with_unknown_knew(without.history, event.rev)
-        return replace(self, without_lost=without.with_history(history, done=self.done))
+        return replace(self, without_lost=without.with_history(history, done=bool(without.at_done)))
 
     def broken(self, conversation: Conversation, item: WorkItem | None, *, all_unsure: bool) -> list[str]:
         """The broken promises of a quiet state. Either side may have the fields of a lost event, which would have said
         what its write knew. `all_unsure`: every field counts as changed at a time that no event tells."""
         broken = _said(self.written, conversation, item)
+        may_close = conversation.deleted or self.closed_outside or not self.unaware or self.without_lost is not None
+        if item and not item.active and not may_close and not _completed_outside(self.written.history):
+            broken.append("1 status: completed, because a sync of which its maker did not know closed the conversation")
         if self.without_lost is None or not broken:
             return broken
         history = _with_either_owner(self.without_lost.history, frozenset(FIELDS) if all_unsure else self.unsure)
-        either = self.without_lost.with_history(history, done=self.done)
+        either = self.without_lost.with_history(history, done=bool(self.without_lost.at_done))
         without = {_point(each) for each in _said(either, conversation, item)}
         return [each for each in broken if _point(each) in without]
 
@@ -148,15 +155,18 @@ def _said(version: Version, conversation: Conversation, item: WorkItem | None) -
     closed = conversation.deleted or conversation.status is ConversationStatus.DONE
     if item.active and closed:
         said.append(f"1 status: the conversation is closed, {item.id} is {item.status.value}")
-    status = history.work_item.get("status")
-    completed_by_sync = not item.active and not (status is not None and status.value is True)
-    if completed_by_sync and not conversation.deleted:
+    if not item.active and not conversation.deleted and not _completed_outside(history):
         said += _completed_without(version, item)
     if item.status is Status.IVR and not item.queued_count:
         said += _taken_away(history, conversation)
     if item.status is Status.WRAP_UP and item.assigned_to is None and not _left_in_wrap_up(history):
         said.append("1 ended: in wrap-up without an agent")
     return said
+
+
+def _completed_outside(history: FieldHistory) -> bool:
+    status = history.work_item.get("status")
+    return status is not None and status.value is True
 
 
 def _completed_without(version: Version, item: WorkItem) -> Iterator[str]:

@@ -38,6 +38,8 @@ def steps(node: Node) -> Iterator[Step]:
         yield from writes(node)
     if node.budget.removals and node.removed is None:
         yield "conversation: removed", Node.remove
+    if node.budget.foreign and node.removed is None:
+        yield "conversation: a sync of another worker's", Node.write_foreign_sync
     if node.budget.losses:
         for each in node.pending:
             yield f"lose {event_name(each.event)}", partial(Node.lose, event=each.event)
