@@ -55,14 +55,14 @@ GUARDS: Final[Mapping[str, Guard]] = {
         world=_ASSIGNEE,
     ),
     "the noted revision of the work-item": Guard(
-        file="sync/state.py",
+        file="sync/state/reconciliation.py",
         text="with_range(state.work_item_observed, 1, waiting.work_item_rev)",
         without="with_range(state.work_item_observed, 1, waiting.work_item_rev + 9)",
         writes=3,
         world=_LOST,
     ),
     "the highest revision without an event": Guard(
-        file="sync/state.py",
+        file="sync/state/reconciliation.py",
         text="unannounced_rev = highest_gap(state.conversation_observed, noted)",
         without="unannounced_rev = noted",
         pair="ivr, conversation assigned",
@@ -144,7 +144,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
         world=_ASSIGNEE,
     ),
     "knownAt": Guard(
-        file="sync/state.py",
+        file="sync/state/observation.py",
         text="if event.rev > known_at.get(name, 0):",
         without="if True:",
         writes=3,
@@ -189,7 +189,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
         pair="ivr, conversation assigned",
     ),
     "known that stays where no rule of B carries": Guard(
-        file="sync/state.py",
+        file="sync/state/reconciliation.py",
         text="    for name in agreed:\n        known[name]",
         without="    for name in FIELDS:\n        known[name]",
         pair="snoozed",
