@@ -36,6 +36,9 @@ def contract_violations(
     case: ConversationRecord, conversation: Conversation | None, item: WorkItem | None
 ) -> tuple[Violation, ...]:
     """The contract's violations that neither history excuses."""
+    if case.hard_deleted and not case.noted_before_deletion:
+        # Its first event was taken for that of a conversation which is not stored yet.
+        return ()
     broken = tuple(
         each
         for each in violations(case.history, conversation, item)
@@ -50,10 +53,14 @@ def contract_violations(
 
 
 def _with_unsure(history: FieldHistory, case: ConversationRecord) -> FieldHistory:
-    """Where the work-item's write knew a change that a lost event of the conversation made, nobody can tell."""
+    """The history in which a work-item's write does not say whether it knew a change whose event was lost.
+
+    It did know the change, or the value before the change is unknown.
+    """
+    never_viewed = case.creation_lost or case.existed
     writes = {
         name: replace(wrote, known_conversation_rev=None)
-        if name in case.unsure and (wrote.known_conversation_rev or 0) >= case.unsure[name]
+        if name in case.unsure and (never_viewed or (wrote.known_conversation_rev or 0) >= case.unsure[name])
         else wrote
         for name, wrote in history.work_item.items()
     }
@@ -61,11 +68,8 @@ def _with_unsure(history: FieldHistory, case: ConversationRecord) -> FieldHistor
 
 
 def _deletion(case: ConversationRecord, conversation: Conversation | None) -> Iterator[str]:
-    if case.hard_deleted and conversation is not None:
-        if case.noted_before_deletion:
-            yield "deleted: the conversation is stored again"
-        elif not conversation.deleted and not case.lost_some:
-            yield "deleted: the conversation is stored, and not marked"
+    if case.hard_deleted and case.noted_before_deletion and conversation is not None:
+        yield "deleted: the conversation is stored again"
 
 
 def _over_with_active_item(
@@ -105,6 +109,9 @@ def _completed_with_its_agent(case: ConversationRecord, conversation: Conversati
         ("queue", item.queue, (closed.queue,)),
     ]
     for name, found, expected in expectations:
+        if case.history.conversation.get(name) != history.conversation.get(name):
+            # Written again after it was closed: the completion may have come after that.
+            continue
         wrote, item_wrote = history.conversation.get(name), history.work_item.get(name)
         known = 0 if item_wrote is None else item_wrote.known_conversation_rev
         if wrote is not None and known is not None and known < wrote.rev and found not in expected:

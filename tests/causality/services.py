@@ -32,6 +32,7 @@ class ConversationRecord:
 
     - `without_lost`: the history in which the writes of lost events do not say what they knew.
     - `unsure`: the fields that lost events of the conversation changed, each with the lowest revision of such an event.
+    - `creation_lost`: the conversation's values before its changes may be unknown.
     - `at_done`: the history and the users and queue of the conversation at its only outside write of `done`.
     - `noted_before_deletion`: the state had noted a stored revision of the conversation when it was removed. Without
       that a late event cannot be told from the first one of a conversation that is not stored yet.
@@ -45,6 +46,7 @@ class ConversationRecord:
     unsure: dict[Field, int] = field(default_factory=dict)
     writes: int = 0
     lost_some: bool = False
+    creation_lost: bool = False
     existed: bool = False
     items: int = 0
     items_announced: int = 0
@@ -189,10 +191,22 @@ class Services:
         """Nobody is told what the event's write changed."""
         case.without_lost = case.without_lost or case.history
         if event.side == "work-item":
-            case.without_lost = with_unknown_knew(case.without_lost, event)
+            case.without_lost = self._untold(case, event)
         else:
+            case.creation_lost |= event.creation
             for name in event.changed_fields or ():
                 case.unsure.setdefault(name, event.rev)
+
+    def _untold(self, case: ConversationRecord, event: Event) -> FieldHistory:
+        """The history without what the work-item's event says.
+
+        Of a pair that stood before the deployment nothing else may be known: then the conversation may keep its values.
+        """
+        assert case.without_lost is not None
+        if not case.existed or case.items > 1:
+            return with_unknown_knew(case.without_lost, event)
+        told = {name: wrote for name, wrote in case.without_lost.work_item.items() if wrote.rev != event.rev}
+        return replace(case.without_lost, work_item=told)
 
 
 def read_event(published: Mapping[str, Any]) -> Event:

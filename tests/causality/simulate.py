@@ -1,6 +1,7 @@
 """Many seeds of the simulation and their figures: `make simulate SEEDS=1000`. Exit status 1 on a broken contract.
 
 `--troubles` and `--stories` name the only ones to draw: `make simulate ARGS="--troubles events-lost --stories chat"`.
+`--rollout` prints how many pairs wait in the first minutes of a roll-out, instead.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from functools import partial
 from rich.console import Console
 from rich.table import Table
 
+from tests.causality.rollout_waits import Rollout, rollout_table
 from tests.causality.service_stories import STORIES
 from tests.causality.simulation import Run
 from tests.causality.tally import SimulationSettings, Tally
@@ -23,6 +25,9 @@ from tests.causality.weather import Trouble
 def main(arguments: Sequence[str]) -> int:
     """Run the seeds; the exit status."""
     asked = _parser().parse_args(arguments)
+    if asked.rollout:
+        Console().print(rollout_table(Rollout().run()))
+        return 0
     began = time.monotonic()
     total = Tally()
     console, progress = Console(), Console(stderr=True)
@@ -77,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--first", type=int, default=0, help="the first one: a seed and a commit replay a run exactly")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--show", type=int, default=20, help="how many violations are printed (default 20)")
+    parser.add_argument("--rollout", action="store_true", help="the first minutes of a roll-out, instead")
     parser.add_argument("--stories", nargs="+", choices=sorted(STORIES), help="the only stories")
     names = [*(trouble.value for trouble in Trouble), "none"]
     parser.add_argument("--troubles", nargs="+", choices=names, help="the troubles of every run")

@@ -84,6 +84,7 @@ class SimulatedWorker:
         self.alive = True
         self._sleeps_until_s = 0.0
         self._store_is_away = False
+        self._received: list[SimulatedMessage] = []
         self._inbox: list[SimulatedMessage] = []
         self._handled: list[SimulatedMessage] = []
         wrong_s = context.weather.worker_clock_s
@@ -125,7 +126,7 @@ class SimulatedWorker:
 
     @property
     def _held(self) -> list[SimulatedMessage]:
-        return [*self._inbox, *self._handled]
+        return [*self._received, *self._inbox, *self._handled]
 
     # Standing still, and crashing
 
@@ -172,19 +173,21 @@ class SimulatedWorker:
             await self._in_flight.reserve(_RECEIVE_MAX)
             began_at = self.watermark.call_began()
             messages = await self._queue.receive(self._context.random.randint(1, _RECEIVE_MAX))
+            self._received = messages or []
             await self._awake()
             if messages is None:
                 await self._in_flight.cancel_reservation(_RECEIVE_MAX)
                 self.watermark.call_ended(began_at, None)
                 await self._time.sleep(1 + self._context.random.random())
                 continue
-            received = [self._received(message) for message in messages]
+            received = [self._delivery(message) for message in messages]
             await self._in_flight.add(received, reserved=_RECEIVE_MAX)
             response = ReceiveResponse(messages=received, date=self._queue_date())
             self.watermark.call_ended(began_at, response)
+            self._received = []
             self._inbox += messages
 
-    def _received(self, message: SimulatedMessage) -> Message:
+    def _delivery(self, message: SimulatedMessage) -> Message:
         now = self._time.now()
         return Message(
             id=message.id,

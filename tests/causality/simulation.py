@@ -18,7 +18,8 @@ from handlers.batch_handler import BatchHandler
 from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.options import Options, PolicyInUse
 from sync.contract import sync_writes_max
-from sync.state import Waiting, for_pair, shared_values
+from sync.state.agreement import shared_values
+from sync.state.sync_state import Waiting, for_pair
 from tests.causality.end_checks import broken_promises
 from tests.causality.fleet import Fleet
 from tests.causality.outside import NOW, published_event

@@ -1,6 +1,7 @@
 """The simulation within a small bound; `make simulate` has the large one."""
 
 from handlers.options import PolicyInUse
+from tests.causality.rollout_waits import Rollout
 from tests.causality.simulation import Run
 from tests.causality.tally import SimulationSettings, Tally
 from tests.causality.weather import Trouble
@@ -28,3 +29,12 @@ def test_a_seed_replays_its_run_exactly() -> None:
 
 def test_it_finds_what_legacy_loses() -> None:
     assert Run(1, SMALL, PolicyInUse.LEGACY).run().wrong
+
+
+def test_a_roll_out_makes_no_pair_wait_that_was_at_rest_for_an_hour() -> None:
+    groups = Rollout(pairs=60).run()
+    assert groups["more than an hour ago"].waits_s == []
+    assert groups["10 to 60 minutes ago"].waits_s == []
+    waits_s = groups["in the last minute"].waits_s
+    assert 0 < len(waits_s) < 60
+    assert max(waits_s) < 160

@@ -35,6 +35,10 @@ class VirtualTime:
         """The virtual time, cut to the millisecond as the worker's clock."""
         return self.start + timedelta(milliseconds=int(self.passed_s * 1000))
 
+    def before_start(self, seconds: float) -> datetime:
+        """The time so many seconds before the start of the run."""
+        return self.start - timedelta(seconds=seconds)
+
     def monotonic(self) -> float:
         return self.passed_s
 

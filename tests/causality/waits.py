@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from handlers.ports import Plan
-from sync.state import Waiting
+from sync.state.sync_state import Waiting
 from tests.causality.tally import Tally
 from tests.causality.virtual_time import VirtualTime
 
