@@ -63,7 +63,7 @@ faults: $(SETUP) $(LOCALSTACK_SETUP) ## Kills, outages, slow and full stores, un
 	@FAULT_SEED=$(or $(SEED),1) FAULT_KILLS=$(or $(KILLS),40) $(BIN)/python -m pytest -v -s -m faults tests/faults $(ARGS)
 
 exhaustive: $(SETUP) ## Every interleaving of so many outside writes, checked (WRITES=2)
-	@$(BIN)/python -m tests.causality.exhaustive --writes $(or $(WRITES),2) $(ARGS)
+	@$(BIN)/python -m tests.causality.exhaustive --writes $(or $(WRITES),2) --batches $(ARGS)
 
 simulate: $(SETUP) ## Seeded fleets in virtual time: late, lost and doubled events, crashes (SEEDS=100)
 	@$(BIN)/python -m tests.causality.simulate --seeds $(or $(SEEDS),100) $(ARGS)

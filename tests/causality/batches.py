@@ -35,6 +35,12 @@ class Partitions:
     bad: int = 0
     examples: list[str] = field(default_factory=list)
 
+    def add(self, other: "Partitions") -> None:
+        self.histories += other.histories
+        self.partitions += other.partitions
+        self.bad += other.bad
+        self.examples += other.examples
+
 
 def compare_partitions(start: Node) -> Partitions:
     """Compare the ends of all partitions, after every choice of the start's writes."""

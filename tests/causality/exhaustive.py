@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from handlers.options import GAP_SECONDS, Options, PolicyInUse
+from tests.causality.batches import Partitions, compare_partitions
 from tests.causality.node import Budget
 from tests.causality.outside import CONVERSATION_WRITES, WORK_ITEM_WRITES, ChangesForm
 from tests.causality.search import Found, search
@@ -108,29 +109,42 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--writes", type=int, default=2, help="outside writes at most (default 2)")
     parser.add_argument("--pairs", nargs="+", choices=PAIRS, default=list(PAIRS), help="starting pairs (default all)")
     parser.add_argument("--worlds", nargs="+", type=int, default=range(len(WORLDS)), help="rows by number, from 0")
+    parser.add_argument("--batches", action="store_true", help="also compare batches of the events of two writes")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     asked = parser.parse_args(arguments)
     began = time.monotonic()
     tasks = [(number, pair, asked.writes) for number in asked.worlds for pair in asked.pairs]
     found = {number: Found() for number in asked.worlds}
     console, progress = Console(width=100), Console(stderr=True)
+    in_batches = Partitions()
     with multiprocessing.get_context("spawn").Pool(asked.processes) as pool:
         for turn, (number, one) in enumerate(pool.imap_unordered(_task, tasks), start=1):
             found[number].add(one)
             if progress.is_terminal:
                 progress.print(f"{turn} of {len(tasks)} searches, {time.monotonic() - began:.0f} s", end="\r")
+        for each in pool.imap_unordered(_in_batches, asked.pairs if asked.batches else ()):
+            in_batches.add(each)
     console.print(_table(found, asked.writes))
     for number, one in found.items():
         if one.bad and WORLDS[number].policy is PolicyInUse.CAUSAL:
             for steps, said in one.examples:
                 console.print(f"\n[{number}] " + "\n    ".join((*steps, f"→ {said}")), markup=False)
+    if asked.batches:
+        console.print(f"{in_batches.partitions:,} partitions into batches, {in_batches.bad:,} with an end of their own")
+        for told in in_batches.examples[:5]:
+            console.print(f"\n{told}", markup=False)
     console.print(f"{sum(one.states for one in found.values()):,} states in {time.monotonic() - began:.0f} s")
-    return int(any(one.bad for number, one in found.items() if WORLDS[number].policy is PolicyInUse.CAUSAL))
+    broken = any(one.bad for number, one in found.items() if WORLDS[number].policy is PolicyInUse.CAUSAL)
+    return int(broken or in_batches.bad > 0)
 
 
 def _task(task: tuple[int, str, int]) -> tuple[int, Found]:
     number, pair, writes = task
     return number, look(WORLDS[number], pair, writes)
+
+
+def _in_batches(pair: str) -> Partitions:
+    return compare_partitions(Start(pair=pair).node(options=Options(), budget=World(name="batches").budget(2)))
 
 
 def _table(found: dict[int, Found], writes: int) -> Table:

@@ -148,7 +148,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
         text="if event.rev > known_at.get(name, 0):",
         without="if True:",
         writes=3,
-        world=_ASSIGNEE,
+        world=World(name="the assignee alone, nothing else", extras=(("touches", False),), **_FEW),
     ),
     "the conditional write": Guard(
         file="worker/store/memory.py",

@@ -24,6 +24,7 @@ from handlers.outcome import Retry
 from handlers.ports import Document, LoadRequest, Store
 from sync.contract import sync_writes_max
 from sync.conversation import ConversationStatus
+from sync.state.agreement import shared_values
 from sync.state.sync_state import Waiting, for_pair
 from tests.causality.keys import conversation_key, event_key, state_key, version_key, work_item_key
 from tests.causality.outside import (
@@ -316,12 +317,16 @@ class Node:
         Nothing is on its way, so every stored revision counts as observed. That is what a poll assumes of a pair that
         has waited since both documents had their stored revisions. So the pair is made to wait since now.
         """
-        item = self.pair_item()
-        state = self.store.state(C)
+        item, state = self.pair_item(), self.store.state(C)
         if item is not None:
             state = for_pair(state, item)
-        of_item = item.rev if item is not None and item.id == state.work_item else 0
-        waiting = Waiting(since=_time(self.instant), conversation_rev=self.conversation()["rev"], work_item_rev=of_item)
+        conversation = conversation_of(self.conversation())
+        waiting = Waiting(
+            since=_time(self.instant),
+            conversation_rev=conversation.rev,
+            work_item_rev=item.rev if item is not None and item.id == state.work_item else 0,
+            values=shared_values(conversation),
+        )
         self.store.put_state(C, with_changes(state, version=max(state.version, 1), waiting=waiting))
 
     # Parts
