@@ -34,10 +34,7 @@ def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
         "touched": dict(state.touched),
         "doneBy": {"number": state.done_by.number, "rev": state.done_by.rev} if state.done_by else None,
         "waitingSince": format_instant(waiting.since) if waiting else None,
-        "waitingRevs": {"conversation": waiting.conversation_rev, "workItem": waiting.work_item_rev}
-        if waiting
-        else None,
-        "waitingValues": dict(waiting.values) if waiting else None,
+        "waitingRevs": _waiting_revs(waiting) if waiting else None,
         "deletedRev": state.deleted_rev,
         "finishedAt": format_instant(state.finished_at) if state.finished_at else None,
     }
@@ -85,6 +82,16 @@ def work_item_id_of(document: Mapping[str, Any]) -> str | None:
     return key if isinstance(key, str) else None
 
 
+def _waiting_revs(waiting: Waiting) -> dict[str, Any]:
+    # `since` names the wait that the revisions belong to: an older worker leaves them beside a wait of its own.
+    return {
+        "since": format_instant(waiting.since),
+        "conversation": waiting.conversation_rev,
+        "workItem": waiting.work_item_rev,
+        "values": dict(waiting.values),
+    }
+
+
 def _done_by(stored: Mapping[str, int] | None) -> DoneBy | None:
     return DoneBy(number=stored["number"], rev=stored["rev"]) if stored else None
 
@@ -93,13 +100,15 @@ def _waiting(document: Mapping[str, Any], conversation_rev: int, work_item_rev: 
     since = _instant(document, "waitingSince")
     if since is None:
         return None
-    # An older worker notes no revisions. The pair then waits for those that were stored at the last commit.
     revs = document.get("waitingRevs") or {}
+    if revs.get("since") != document["waitingSince"]:
+        # An older worker notes no revisions. The pair then waits for those that were stored at the last commit.
+        revs = {}
     return Waiting(
         since=since,
         conversation_rev=revs.get("conversation", conversation_rev),
         work_item_rev=revs.get("workItem", work_item_rev),
-        values=document.get("waitingValues") or {},
+        values=revs.get("values") or {},
     )
 
 

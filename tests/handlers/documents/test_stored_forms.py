@@ -244,8 +244,12 @@ class TestStateDocument:
             "touched": {"assignee": 2},
             "doneBy": {"number": 1, "rev": 4},
             "waitingSince": "2024-05-06T00:00:00.000Z",
-            "waitingRevs": {"conversation": 8, "workItem": 2},
-            "waitingValues": {"queue": "q-2"},
+            "waitingRevs": {
+                "since": "2024-05-06T00:00:00.000Z",
+                "conversation": 8,
+                "workItem": 2,
+                "values": {"queue": "q-2"},
+            },
             "deletedRev": None,
             "finishedAt": "2024-05-07T00:00:00.000Z",
         }
