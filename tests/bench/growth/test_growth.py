@@ -7,6 +7,7 @@ import pytest
 from pymongo import MongoClient
 
 from mongod import Mongod
+from sync.state.revision_runs import RUNS_MAX
 from tests.bench.endpoint.process import BenchEndpoint
 from tests.bench.growth.command import main
 from tests.bench.growth.heat import measure_heat
@@ -77,8 +78,9 @@ def test_hot_conversations_end_at_their_last_revision_with_two_processes(
 
 @pytest.mark.e2e
 def test_a_history_with_gaps_keeps_no_more_runs_than_agreed(servers: BenchServers) -> None:
-    history = history_of(servers, 70, 2)
-    assert (history.last_rev, history.runs) == (140, 64)
+    events = RUNS_MAX + 6
+    history = history_of(servers, events, 2)
+    assert (history.last_rev, history.runs) == (2 * events, RUNS_MAX)
     assert 0 < history.state_bytes < history.pair_bytes
     assert set(history.documents) >= {Collection.CONVERSATIONS, Collection.SYNC_STATES}
 
