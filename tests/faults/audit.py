@@ -21,7 +21,7 @@ from sync.contract import sync_writes_max, violations
 from tests.e2e.ledger import Ledger, half_written, misplaced
 from tests.e2e.stage import Stage
 from tests.faults.load.load import Load
-from tests.faults.load.outside_services import PairHistory
+from tests.faults.load.pair_history import PairHistory
 
 _SHOWN = 12
 

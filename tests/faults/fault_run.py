@@ -3,8 +3,9 @@
 import contextlib
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -12,8 +13,10 @@ from tests.e2e.ledger import Ledger
 from tests.e2e.stage import Stage
 from tests.e2e.worker_process import WorkerProcess
 from tests.faults.audit import RunFigures, WorkerLog, audit
+from tests.faults.load.document_writer import session_documents
 from tests.faults.load.load import Load
-from tests.faults.load.outside_services import session_documents
+from tests.faults.load.outside_services import OutsideServices
+from tests.faults.load.pair_history import Services
 from tests.faults.services.forked_worker import ForkedWorker
 from tests.faults.services.statsd_listener import StatsdListener
 from worker.telemetry.metrics import Metric
@@ -21,6 +24,8 @@ from worker.telemetry.metrics import Metric
 # Longer than any fault, so that the gap poll never decides in the place of an event.
 GAP_SECONDS = 3_600
 _QUIET_S = 1.0
+CROSSING_WRITES = partial(OutsideServices, pairs=60, per_second=40)
+"""The load of every case that does not ask for another."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,7 +120,7 @@ class FaultRun:
 
 @contextlib.contextmanager
 def fault_run(
-    stage: Stage, *, uri: str, name: str, seed: int, pairs: int = 60, per_second: float = 40
+    stage: Stage, *, uri: str, name: str, seed: int, services: Callable[..., Services] = CROSSING_WRITES
 ) -> Iterator[FaultRun]:
     """Yields a run whose load has begun, and ends the load in any case."""
     stage.kind = ForkedWorker
@@ -127,7 +132,7 @@ def fault_run(
             "STATSD_PORT": str(metrics.port),
             "SYNC_GAP_SECONDS": str(GAP_SECONDS),
         }
-        load = Load(stage, uri=uri, seed=seed, pairs=pairs, per_second=per_second)
+        load = Load(stage, uri=uri, seed=seed, services=services)
         run = FaultRun(
             name=name,
             seed=seed,

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,6 +20,7 @@ from mongod import Mongod
 from tests.e2e.outside import Outside, body
 from tests.e2e.worker_process import WorkerProcess, wait_until
 from tests.faults.fault_run import FaultRun
+from tests.faults.load.outside_services import OutsideServices
 from tests.faults.proxies.mongo_proxy import MongoProxy
 from worker.telemetry.metrics import Metric
 
@@ -108,7 +110,7 @@ def test_one_conversation_holds_up_no_other(
     run_on: Callable[..., FaultRun], mongod: Mongod, slow_uri: str, contended: Callable[..., Any]
 ) -> None:
     """In one lane: nine conversations are settled about as soon as without contention on the tenth."""
-    run = run_on(mongod.uri, pairs=30, per_second=10)
+    run = run_on(mongod.uri, services=partial(OutsideServices, pairs=30, per_second=10))
     stage = run.stage
     [worker] = run.workers(1, MONGODB_URI=slow_uri, LANES="1")
     run.load.wait_published(100, within_s=60)

@@ -3,29 +3,31 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from random import Random
 
 from tests.e2e.stage import Stage
 from tests.faults.load.event_delivery import EventDelivery
-from tests.faults.load.outside_services import OutsideServices
+from tests.faults.load.pair_history import Services
 
 _END_S = 60.0
 
 
 class Load:
-    """Writes from `start` until `stop`, at most `per_second` a second."""
+    """Writes from `start` until `stop`."""
 
-    def __init__(self, stage: Stage, *, uri: str, seed: int, pairs: int, per_second: float) -> None:
-        """`uri`: MongoDB itself. The outside services do not pass through a proxy of the worker."""
+    def __init__(self, stage: Stage, *, uri: str, seed: int, services: Callable[..., Services]) -> None:
+        """`uri`: MongoDB itself. The outside services do not pass through a proxy of the worker.
+
+        `services` makes them of `uri`, `database`, `delivery` and `random`.
+        """
         chance = Random(seed)
         self.delivery = EventDelivery(stage=stage, random=Random(chance.random()))
-        self.services = OutsideServices(
+        self.services = services(
             uri=uri,
             database=stage.variables["MONGODB_DATABASE"],
             delivery=self.delivery,
             random=Random(chance.random()),
-            per_second=per_second,
-            pairs=pairs,
         )
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
