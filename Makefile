@@ -59,8 +59,9 @@ localstack: $(SETUP) ## SNS, SQS and MongoDB here until Ctrl-C (DOCKER=no: witho
 e2e: $(SETUP) $(LOCALSTACK_SETUP) ## The worker, killed and restarted, on LocalStack and a real MongoDB
 	@$(BIN)/pytest -q -m e2e tests/e2e tests/bench $(ARGS)
 
-faults: $(SETUP) $(LOCALSTACK_SETUP) ## Kills, outages, slow and full stores, under load (SEED=1 KILLS=40 ARGS="-k name")
-	@FAULT_SEED=$(or $(SEED),1) FAULT_KILLS=$(or $(KILLS),40) $(BIN)/python -m pytest -v -s -m faults tests/faults $(ARGS)
+faults: $(SETUP) $(LOCALSTACK_SETUP) ## Kills, outages, slow and full stores, under load (SEED=1 KILLS=40 FAULTS=outage ARGS="-k name")
+	@FAULT_SEED=$(or $(SEED),1) FAULT_KILLS=$(or $(KILLS),40) $(BIN)/python -m pytest -v -s \
+		-m "faults$(if $(FAULTS), and ($(FAULTS)))" tests/faults $(ARGS)
 
 exhaustive: $(SETUP) ## Every interleaving of so many outside writes, checked (WRITES=2)
 	@$(BIN)/python -m tests.causality.exhaustive --writes $(or $(WRITES),2) --batches $(ARGS)

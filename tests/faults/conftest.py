@@ -27,7 +27,7 @@ _DRIVER_WARNINGS = (
     "ignore:Exception ignored in. <function _SelectorTransport.__del__:pytest.PytestUnraisableExceptionWarning",
 )
 
-_QUICK = {"test_aws_proxy.py"}
+_QUICK = {"test_aws_proxy.py", "test_expected_ends.py"}
 """Tests of the suite's own parts, which belong to the quick suite."""
 _RUNS = pytest.StashKey[list[FaultRun]]()
 

@@ -44,9 +44,19 @@ class EventDelivery:
     abandoned: bool = False
     publish_all_again: bool = False
     """Set by a test to publish every event of the run once more."""
+    held: bool = False
+    """While a test sets it, nothing is published: SNS holds all of it, and whatever falls due waits."""
+    release_s: float = 0.0
+    """Held events are published in random order within so many seconds after the release."""
+    _held: list[dict[str, Any]] = field(default_factory=list)
     _published: list[dict[str, Any]] = field(default_factory=list)
     _due: list[tuple[float, int, dict[str, Any]]] = field(default_factory=list)
     _count: int = 0
+
+    @property
+    def held_events(self) -> int:
+        """The number of messages held back."""
+        return len(self._held)
 
     def deliver(self, event: dict[str, Any]) -> None:
         """Schedules a new event: now or later, once or twice."""
@@ -58,7 +68,7 @@ class EventDelivery:
 
     async def run(self) -> None:
         """Publishes events as they fall due, until `abandoned`, or until `ended` and none is left."""
-        while not self.abandoned and (self._due or not self.ended):
+        while not self.abandoned and (self._due or self._held or not self.ended):
             now = time.monotonic()
             due = []
             if self.publish_all_again:
@@ -67,6 +77,13 @@ class EventDelivery:
                     self._schedule(event, self.random.random() * _LATE_S_MAX)
             while self._due and (self._due[0][0] <= now or self.ended):
                 due.append(heapq.heappop(self._due)[2])
+            if self.held:
+                self._held.extend(due)
+                due = []
+            elif self._held:
+                for event in self._held:
+                    self._schedule(event, self.random.random() * self.release_s)
+                self._held.clear()
             if due:
                 await self._write_with_retries([_wrapped(event) for event in due])
                 self._published.extend(due)

@@ -1,4 +1,4 @@
-"""A proxy between the workers and MongoDB that delays requests, and loses commits or their answers.
+"""A proxy between the workers and MongoDB that delays requests, loses commits or their answers, or is away.
 
 It parses MongoDB's wire protocol. Where it loses a message it breaks the connection, as a network does. A lost commit
 was never carried out. A commit with a lost answer was carried out: the proxy has received the server's answer.
@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import struct
 import threading
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, Self
@@ -51,6 +51,17 @@ class MongoProxy:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._links: set[asyncio.Task[None]] = set()
+        self._away = False
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Breaks all connections, old and new, while the context lasts."""
+        self._away = True
+        self._loop.call_soon_threadsafe(self._break_all)
+        try:
+            yield
+        finally:
+            self._away = False
 
     @property
     def uri(self) -> str:
@@ -77,9 +88,12 @@ class MongoProxy:
         self._ready.set()
         await self._ended.wait()
         server.close()
+        self._break_all()
+        await asyncio.gather(*self._links, return_exceptions=True)
+
+    def _break_all(self) -> None:
         for link in self._links:
             link.cancel()
-        await asyncio.gather(*self._links, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -88,6 +102,8 @@ class MongoProxy:
         task.add_done_callback(self._links.discard)
         with contextlib.suppress(OSError, asyncio.CancelledError):
             async with _closing(writer):
+                if self._away:
+                    return
                 there, back = await asyncio.open_connection("127.0.0.1", self._target_port)
                 async with _closing(back):
                     link = _Link(client=writer, server=back)

@@ -1,0 +1,31 @@
+"""Workers of an earlier commit, run from its files in the same environment."""
+
+import os
+import subprocess
+import tarfile
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from server_process import ROOT
+from tests.e2e.worker_process import ChildProcess, WorkerProcess
+
+
+def worker_at(commit: str, folder: Path) -> type[WorkerProcess]:
+    """The kind of worker that runs `commit`, whose files are put into `folder`. Skips where git has no such commit."""
+    archive = subprocess.run(["git", "-C", str(ROOT), "archive", commit], capture_output=True, check=False)
+    if archive.returncode != 0:
+        pytest.skip(f"git has no commit {commit} here")
+    with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
+        files.extractall(folder, filter="data")
+
+    class WorkerAtCommit(WorkerProcess):
+        """A worker that imports the files of the commit."""
+
+        def _start(self, environment: Mapping[str, str]) -> ChildProcess:
+            path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+            return super()._start({**environment, "PYTHONPATH": path})
+
+    return WorkerAtCommit
