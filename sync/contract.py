@@ -30,14 +30,17 @@ from sync.state.agreement import agreed_fields, shared_values, work_item_values
 class LastWrite(Struct, frozen=True, kw_only=True):
     """The last outside write of a field on one side.
 
-    `known_conversation_rev`: for a work-item's write, the conversation revision that it knew; None if the event does
-    not say. `superseding_values`: for a conversation's write, the values of later work-item writes that knew it. The
-    sync may have written any of them to the conversation, so the field may hold one of them.
+    - `known_conversation_rev`: for a work-item's write, the conversation revision that it knew; None if the event does
+      not say.
+    - `repeated`: for a conversation's write, whether the history holds an earlier one of the field.
+    - `superseding_values`: for a conversation's write, the values of later work-item writes that knew it. The sync may
+      have written any of them to the conversation, so the field may hold one of them.
     """
 
     rev: int
     value: Any
     known_conversation_rev: int | None = None
+    repeated: bool = False
     superseding_values: tuple[Any, ...] = ()
 
 
@@ -54,7 +57,7 @@ class FieldHistory(Struct, frozen=True, kw_only=True):
             # The conversation stores `status` and `paused` in one attribute, so a write of `status` also writes
             # `paused`.
             names.add("paused")
-        writes = {name: LastWrite(rev=rev, value=values[name]) for name in names}
+        writes = {name: LastWrite(rev=rev, value=values[name], repeated=name in self.conversation) for name in names}
         return replace(self, conversation={**self.conversation, **writes})
 
     def after_work_item(
@@ -179,13 +182,16 @@ def _is_kept(wrote: LastWrite, name: Field, conversation: Conversation, item: Wo
 
 
 def _is_last_word(history: FieldHistory, name: Field, conversation: Conversation, item: WorkItem) -> bool:
-    """Whether the sync completed the work-item after the conversation's last write of the agent or the queue."""
+    """Whether the sync completed the work-item after the conversation's last write of the agent or the queue.
+
+    Of a conversation that was re-opened and closed again nobody can tell which closing completed the work-item.
+    """
     if name not in ("assignee", "queue") or item.active or conversation.deleted:
         return False
     by_item, wrote = history.work_item.get("status"), history.conversation.get(name)
     closing = history.conversation.get("status")
     completed_outside = by_item is not None and bool(by_item.value)
-    if completed_outside or closing is None or closing.value is not True:
+    if completed_outside or closing is None or closing.value is not True or closing.repeated:
         return False
     return wrote is None or wrote.rev <= closing.rev
 

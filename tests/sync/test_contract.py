@@ -150,6 +150,13 @@ class TestACompletionIsTheLastWord:
         history = conversation_wrote(self.CLOSED, 4, "status", deleted=True, assigned_users=("u1",), queue="q1")
         assert broken(history, deleted, self.completed(assigned_to=None)) == []
 
+    def test_an_earlier_closing_may_have_completed_the_work_item(self) -> None:
+        history = conversation_wrote(self.CLOSED, 4, "status", assigned_users=("u1",), queue="q1")
+        history = conversation_wrote(history, 5, "queue", assigned_users=("u1",))
+        history = conversation_wrote(history, 6, "status", status=DONE, assigned_users=("u1",))
+        conversation = a_conversation(status=DONE, assigned_users=("u1",))
+        assert broken(history, conversation, self.completed()) == []
+
     def test_a_conversation_that_the_sync_closed_says_nothing_of_it(self) -> None:
         """Its work-item was completed outside, or A1 closed it for an earlier one."""
         history = conversation_wrote(CREATED, 2, "assignee", assigned_users=("u1",))
