@@ -89,8 +89,8 @@ class CausalPlanner:
         return [one.ending for one in observed if one.ending is not None]
 
     def close_gap(self) -> PolledPair | None:
-        """Decide the waiting pair for the gap poll: its events will not come any more. None if there is nothing to
-        report: no pair, or a field that waits on."""
+        """Decide the waiting pair for the gap poll: its events will not come any more. None if there is no pair. The
+        pair may wait anew, for revisions that were stored since."""
         before = self._draft.state
         self._draft.end_waiting()
         view = self._view(before)
@@ -101,8 +101,6 @@ class CausalPlanner:
         conversation_id = self._draft.conversation_id
         cause = AnnouncementCause(conversation_id=conversation_id)
         announcements = self._draft.apply(decided, view.item, cause, self._planning)
-        if outcome_of(decided) is AuditOutcome.SKIPPED and decided.state.waiting is not None:
-            return None
         pair = PairAsRead(conversation=view.conversation, item=view.item)
         return polled_ending(conversation_id, decided, announcements, options=self._planning.options, pair=pair)
 

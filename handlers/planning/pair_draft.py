@@ -63,7 +63,7 @@ class _DraftDocument(Struct, Generic[Noun], kw_only=True):
             self._loaded_noun = self.read(self.loaded)
         return self._loaded_noun
 
-    def put(self, document: Document, noun: Noun | None = None) -> None:
+    def put(self, document: Document | None, noun: Noun | None = None) -> None:
         """Replace the current document; `noun` is its noun where the caller has it."""
         if self.current is self.loaded:
             self._loaded_noun = self._noun
@@ -179,7 +179,10 @@ class PairDraft:
         if event.side == "conversation":
             # A conversation that was stored once and is gone was deleted: no late event brings it back.
             was_stored = self.state.conversation_rev > 0 or self.state.deleted_rev is not None
-            if stored is not None or not (was_stored or event.deletion):
+            if event.deletion and self._conversation.loaded is None:
+                # Nor does the deletion, or an event of the same batch, store what its owner has removed.
+                self._conversation.put(None)
+            elif stored is not None or not (was_stored or event.deletion):
                 self._conversation.put(snapshot)
         elif not (self._is_superseded(event) and snapshot["active"]):
             slot = self._work_items.get(event.document_id)

@@ -19,8 +19,9 @@ from sync.state.sync_state import SyncState
 
 
 def has_new_revision(state: SyncState, event: Event) -> bool:
-    """True if a state is stored that has not observed the event's revision. `state` is the state before the event."""
-    if state.version == 0:
+    """True if there is a state that has not observed the event's revision. `state` is the state before the event, which
+    an earlier event of the same batch may have begun."""
+    if state.version == 0 and not state.conversation_observed and state.work_item is None:
         return False
     if event.side == "conversation":
         return not contains(state.conversation_observed, event.rev)

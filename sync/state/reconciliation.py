@@ -102,9 +102,9 @@ def after_waiting(state: SyncState, conversation: Conversation) -> SyncState:
 
     - Every revision up to those noted in `waiting` counts as observed.
     - A field whose value at the noted revision differs from an older view changed without an event, at the highest
-      noted revision whose event did not come: an event that came would have told of it. A state of an older worker has
-      noted no values. Later revisions have their own events, so there the stored value shows it only once all of them
-      are observed.
+      noted revision whose event did not come: an event that came would have told of it. (At the noted revision if every
+      event came: one of an unknown name tells nothing.) A state of an older worker has noted no values. Later revisions
+      have their own events, so there the stored value shows it only once all of them are observed.
     - A field that no event told anything about is the conversation's, which is the source of truth.
     """
     waiting = state.waiting
@@ -115,7 +115,7 @@ def after_waiting(state: SyncState, conversation: Conversation) -> SyncState:
     values = waiting.values
     if not values and covers(observed, 1, conversation.rev):
         values = shared_values(conversation)
-    unannounced_rev = highest_gap(state.conversation_observed, noted)
+    unannounced_rev = highest_gap(state.conversation_observed, noted) or noted
     unannounced: list[Field] = []
     for name in FIELDS:
         viewed = state.view.get(name)
@@ -158,7 +158,7 @@ def with_stored_revisions(
 def reset_if_restored(state: SyncState, *, conversation_rev: int | None, work_item_rev: int | None) -> SyncState:
     """The state; a new one where a stored revision is below one stored before: a restored database (docs/rules.md,
     *A restored database*). The new one keeps the highest revision of each document, because no revision may be
-    announced twice.
+    announced twice, and the tombstone of a conversation that is not stored.
 
     The revisions are those of the stored conversation and of the stored work-item that the state names, None where it
     is missing.
@@ -169,10 +169,12 @@ def reset_if_restored(state: SyncState, *, conversation_rev: int | None, work_it
         return state
     return SyncState(
         version=state.version,
+        conversation_rev=state.conversation_rev if conversation_rev is None else 0,
         conversation_floor=max(state.conversation_rev, highest(state.conversation_observed), state.conversation_floor),
         work_item=state.work_item,
         work_item_number=state.work_item_number,
         work_item_floor=max(state.work_item_rev, highest(state.work_item_observed), state.work_item_floor),
+        deleted_rev=state.deleted_rev if conversation_rev is None else None,
     )
 
 

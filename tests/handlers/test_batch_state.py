@@ -155,9 +155,18 @@ class TestDeletion:
         assert code_of(end) == "NO_CONVERSATION"
         assert world.store.conversation("c-1") is None
 
-    async def test_nor_in_one_batch_out_of_order(self, policy: PolicyInUse) -> None:
-        world = World(policy=policy)
-        await world.take(event(conversation(4), "delete", at=1), event(conversation(3), at=2))
+    async def test_nor_in_one_batch_in_any_order(self, policy: PolicyInUse) -> None:
+        for at in ((1, 2), (2, 1)):
+            world = World(policy=policy)
+            await world.take(event(conversation(4), "delete", at=at[0]), event(conversation(3), at=at[1]))
+            assert world.store.conversation("c-1") is None
+            assert world.store.state("c-1").deleted_rev == 4
+
+    async def test_nor_after_a_restore_of_its_work_item(self, policy: PolicyInUse) -> None:
+        world = World(policy=policy).put(work_item(3))
+        await world.one(event(conversation(4), "delete"))
+        world.put(work_item(2))
+        await world.one(event(conversation(3, users=("u-1",))))
         assert world.store.conversation("c-1") is None
         assert world.store.state("c-1").deleted_rev == 4
 

@@ -16,7 +16,8 @@ There is no watermark
 - while no receive call has been under way for ten seconds (`RECEIVING_PAUSED`): the store or the queue is away, too
   many messages are in flight, or the process slept;
 - after the start and after such a pause, until a long poll comes back empty or responses have come for a minute
-  (`BACKLOG_UNKNOWN`): the messages that lie in the queue for longest may not have been seen yet;
+  (`BACKLOG_UNKNOWN`): the messages that lie in the queue for longest may not have been seen yet. So it is, too, while
+  no response had a `Date`;
 - while no message has come for the first time for a minute, and for a minute after that ends (`SILENCE`): SNS may hold
   all of them. A process that starts has seen none.
 
@@ -104,7 +105,7 @@ class QueueWatermark:
             return NoWatermark.QUEUE_AWAY
         if self._is_paused(now):
             return NoWatermark.RECEIVING_PAUSED
-        if not self._backlog_known:
+        if not self._backlog_known or self._queue_zero is None:
             return NoWatermark.BACKLOG_UNKNOWN
         if self._is_silent(now) or now < self._silent_until:
             return NoWatermark.SILENCE

@@ -25,6 +25,12 @@ class TestEither:
         assert [end.audit.work_item_id for end in ends] == ["w-2", "w-1"]
         assert (world.w("w-1").assigned_to, world.w("w-2").assigned_to) == ("u-1", "u-2")
 
+    async def test_the_second_of_two_stale_events_is_news_as_it_is_one_by_one(self, policy: PolicyInUse) -> None:
+        stale = [event(conversation(2), at=1), event(conversation(3), at=2)]
+        together, alone = (World(policy=policy).put(conversation(5), work_item(1)) for _ in range(2))
+        ends = await together.take(*stale)
+        assert [code_of(end) for end in ends] == [code_of(await alone.one(each)) for each in stale]
+
     async def test_the_same_event_twice_has_one_effect(self, policy: PolicyInUse) -> None:
         snapshot = event(conversation(2, users=("u-1",)))
         world = World(policy=policy).put(work_item(2))

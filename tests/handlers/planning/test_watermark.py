@@ -77,6 +77,17 @@ class TestThePoll:
         assert polled.announcements == ()
         assert owners.world.store.state("c-1").waiting is None
 
+    async def test_one_that_waits_anew_is_audited_too(self) -> None:
+        """Its noted revisions were given up."""
+        owners = await self.lost()
+        owners.w(queue="q-2")
+        [polled] = await owners.poll()
+        assert (polled.audit.trigger, polled.audit.outcome) == ("gap", AuditOutcome.SKIPPED)
+        assert [reason.code for reason in polled.audit.reasons] == ["AWAITING_EARLIER_EVENT"]
+        waiting = owners.world.store.state("c-1").waiting
+        assert waiting is not None
+        assert waiting.work_item_rev == 3
+
     async def test_where_no_pair_is_left_nothing_waits_and_nothing_is_audited(self) -> None:
         owners = await self.lost()
         owners.c(status="done")

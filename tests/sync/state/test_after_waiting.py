@@ -42,6 +42,13 @@ def test_a_value_unlike_its_view_changed_at_the_highest_revision_without_an_even
     assert after_waiting(state, _conversation(8, queue="q2")).changed["queue"] == 7
 
 
+def test_a_value_unlike_its_view_changed_at_the_noted_revision_where_every_event_came() -> None:
+    # The event of revision 5 had an unknown name: it was observed, and told nothing.
+    view = {"queue": ViewedValue(value="q1", rev=4)}
+    state = _waiting(5, conversation_observed=((1, 5),), view=view)
+    assert after_waiting(state, _conversation(5, queue="q2")).changed["queue"] == 5
+
+
 def test_a_write_that_knew_the_last_revision_without_an_event_is_newer() -> None:
     state = after_waiting(_waiting(6, conversation_observed=((6, 6),)), _conversation(6, assigned_users=("u1",)))
     state = observe(state, _write(rev=5, knew=5))

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from commands.context import CommandContext
 from commands.execute import Applied
@@ -76,8 +77,21 @@ class TestRestoredDatabase:
     ) -> None:
         after = reset_if_restored(self.STATE, conversation_rev=conversation, work_item_rev=item)
         assert after == SyncState(
-            version=7, work_item="w1", work_item_number=1, conversation_floor=8, work_item_floor=4
+            version=7,
+            # A conversation that was stored once and is gone stays gone.
+            conversation_rev=6 if conversation is None else 0,
+            work_item="w1",
+            work_item_number=1,
+            conversation_floor=8,
+            work_item_floor=4,
         )
+
+    @pytest.mark.parametrize(("conversation", "kept"), [(None, 9), (5, None)])
+    def test_the_tombstone_of_a_conversation_that_is_gone_stays(
+        self, conversation: int | None, kept: int | None
+    ) -> None:
+        deleted = replace(self.STATE, deleted_rev=9)
+        assert reset_if_restored(deleted, conversation_rev=conversation, work_item_rev=2).deleted_rev == kept
 
     @pytest.mark.parametrize(("conversation", "item"), [(6, 3), (7, 9), (None, None), (None, 3), (6, None)])
     def test_no_lower_revision_no_reset(self, conversation: int | None, item: int | None) -> None:

@@ -244,8 +244,14 @@ class TestThePollOfAnObservedPair:
     def test_waits_anew_for_the_later_revisions_and_then_decides(self, replay: Runner) -> None:
         audits = replay("--json", replay.file(self.lines())).audits
         assert [audit["reasons"][0]["code"] for audit in audits[2:]] == [
-            "IN_SYNC", "AWAITING_EARLIER_EVENT", "AWAITING_EARLIER_EVENT", "WORK_ITEM_QUEUE_CHANGED"
-        ]  # fmt: skip
+            "IN_SYNC",
+            "AWAITING_EARLIER_EVENT",
+            "AWAITING_EARLIER_EVENT",
+            # The first poll gives revision 2 up, and the pair waits anew.
+            "AWAITING_EARLIER_EVENT",
+            "WORK_ITEM_QUEUE_CHANGED",
+        ]
+        assert [audit["trigger"] for audit in audits[-2:]] == ["gap", "gap"]
         # A minute after the queue began to wait for revision 2, and a minute after that for revisions 4 and 5.
         assert (audits[-1]["trigger"], audits[-1]["time"]) == ("gap", "2024-05-06T07:10:10.252Z")
 
