@@ -134,7 +134,8 @@ class OutsideWrites(Struct, frozen=True, kw_only=True):
 
     def broken(self, conversation: Conversation, item: WorkItem | None, *, all_unsure: bool) -> list[str]:
         """The broken promises of a quiet state. Either side may have the fields of a lost event, which would have said
-        what its write knew. `all_unsure`: every field counts as changed at a time that no event tells."""
+        what its write knew. `all_unsure`: nothing was observed at the start, so that every field counts as changed at a
+        time that no event tells."""
         broken = _said(self.written, conversation, item)
         may_close = conversation.deleted or self.closed_outside or not self.unaware or self.without_lost is not None
         if item and not item.active and not may_close and not _completed_outside(self.written.history):
@@ -142,6 +143,9 @@ class OutsideWrites(Struct, frozen=True, kw_only=True):
         if self.without_lost is None or not broken:
             return broken
         history = _with_either_owner(self.without_lost.history, frozenset(FIELDS) if all_unsure else self.unsure)
+        if all_unsure:
+            # Without a view, nothing shows that a write whose event is lost changed the field at all.
+            history = _without_knew(history, self.unsure)
         either = self.without_lost.with_history(history, done=bool(self.without_lost.at_done))
         without = {_point(each) for each in _said(either, conversation, item)}
         return [each for each in broken if _point(each) in without]
@@ -223,6 +227,12 @@ def _with_either_owner(history: FieldHistory, fields: frozenset[Field]) -> Field
         if (items[name].known_conversation_rev or 0) >= history.conversation[name].rev:
             items[name] = replace(items[name], known_conversation_rev=None)
     return replace(history, work_item=items)
+
+
+def _without_knew(history: FieldHistory, fields: frozenset[Field]) -> FieldHistory:
+    items = history.work_item.items()
+    unsaid = {name: replace(wrote, known_conversation_rev=None) if name in fields else wrote for name, wrote in items}
+    return replace(history, work_item=unsaid)
 
 
 def _worded(each: Violation) -> str:
