@@ -17,7 +17,7 @@ from sync.contract import FieldHistory, LastWrite
 from sync.conversation import FIELDS
 from sync.state.agreement import agreed_fields, shared_values, work_item_values
 from sync.state.reconciliation import after_reconcile
-from sync.state.sync_state import SyncState
+from sync.state.sync_state import SyncState, ViewedValue
 from tests.causality.node import Budget, C, Node
 from tests.causality.outside import NOW, ChangesForm
 from tests.causality.ports import run_to_end
@@ -129,12 +129,15 @@ def _held_at_the_start(conversation: Any, item: Any, *, observed: bool) -> Field
 
 
 def _put_observed(store: MemoryStore, conversation: Any, item: Any) -> None:
-    state = SyncState(conversation_observed=((1, REV),), conversation_rev=REV)
+    values = shared_values(conversation_of(conversation))
+    view = {name: ViewedValue(value=value, rev=1) for name, value in values.items()}
+    state = SyncState(conversation_observed=((1, REV),), conversation_rev=REV, view=view)
     if item is not None:
         of_item = work_item_of(item)
         state = SyncState(
             conversation_observed=((1, REV),),
             conversation_rev=REV,
+            view=view,
             work_item=of_item.id,
             work_item_number=1,
             work_item_observed=((1, ITEM_REV),),
