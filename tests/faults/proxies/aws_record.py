@@ -55,11 +55,12 @@ def rightly_redelivered(calls: Sequence[Call]) -> set[str]:
 
 
 def published(calls: Iterable[Call]) -> list[Mapping[str, Any]]:
-    """The announcements that SNS accepted, whether or not the worker got the answer."""
-    return [
+    """The announcements that SNS accepted, whether or not the worker got the answer. A heartbeat is none."""
+    messages = [
         json.loads(entry["Message"])
         for call in calls
         if call.action == "PublishBatch" and call.carried_out
         for entry in call.entries
         if entry["Id"] not in call.failed
     ]
+    return [message for message in messages if message["body"]["isSync"] is True]
