@@ -162,7 +162,7 @@ class Services:
             case.last_rev = event.rev
             if "status" in (event.changed_fields or ()) and after["attributes"]["status"] == "done":
                 case.dones += 1
-                case.at_done = (case.history, after)
+                case.at_done = None if self.active_item(case) is None else (case.history, after)
                 case.wrote_item_after_done = False
         else:
             case.wrote_item_after_done = True
@@ -200,10 +200,10 @@ class Services:
     def _untold(self, case: ConversationRecord, event: Event) -> FieldHistory:
         """The history without what the work-item's event says.
 
-        Of a pair that stood before the deployment nothing else may be known: then the conversation may keep its values.
+        Where no event told the conversation's values before, nothing else may be known: then it may keep its values.
         """
         assert case.without_lost is not None
-        if not case.existed or case.items > 1:
+        if not case.existed and not case.creation_lost:
             return with_unknown_knew(case.without_lost, event)
         told = {name: wrote for name, wrote in case.without_lost.work_item.items() if wrote.rev != event.rev}
         return replace(case.without_lost, work_item=told)

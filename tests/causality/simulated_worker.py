@@ -174,6 +174,9 @@ class SimulatedWorker:
             began_at = self.watermark.call_began()
             messages = await self._queue.receive(self._context.random.randint(1, _RECEIVE_MAX))
             self._received = messages or []
+            if self._sleeps_until_s > self._time.passed_s:
+                # The response waits for a process that stands still, and SQS shows the messages to others in time.
+                self._queue.give_back(self._received)
             await self._awake()
             if messages is None:
                 await self._in_flight.cancel_reservation(_RECEIVE_MAX)
