@@ -23,6 +23,7 @@ from commands.context import CommandContext
 from commands.execute import Applied, Refused
 from commands.reason import ReasonCode
 from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
+from commands.work_item import Status
 from sync.conversation import FIELDS, ConversationStatus, Field
 from sync.decision import (
     Decision,
@@ -78,7 +79,10 @@ def decide_causal(
             rollout=rollout,
         )
     after = command.after if isinstance(command, Applied) else item
-    a_fired = a_asked if after is item else (*sides.reopening, *conversation_writes(conversation, after, Policy.CAUSAL))
+    a_fired = a_asked
+    if after is not item:
+        ending = sides.ending if after.active and after.status is not Status.WRAP_UP else ()
+        a_fired = (*sides.reopening, *ending, *conversation_writes(conversation, after, Policy.CAUSAL))
     a_writes = _writes_of(NewerSide.WORK_ITEM, a_fired, sides.written)
     if not isinstance(command, Applied | Refused):
         b_writes = ()
@@ -108,8 +112,9 @@ class _NewerSides(Struct, frozen=True, kw_only=True):
 
     - `newer`: by the evidence. `written`: the side whose rules may write the field, UNDECIDED also while B6 or B7
       waits.
-    - `b_asked`, `a_asked`: for the pair as it was read. `b_fired`: for the conversation as A7 leaves it.
-    - `reopening`: A7's write, if it asks for one.
+    - `b_asked`, `a_asked`: for the pair as it was read. `b_fired`: for the conversation as A7 and A4 leave it.
+    - `reopening`, `ending`: the writes of A7 and of A4, if they ask for one. A4's is kept where B2 or B3 takes the
+      work-item out of wrap-up.
     """
 
     newer: Mapping[Field, NewerSide]
@@ -118,6 +123,7 @@ class _NewerSides(Struct, frozen=True, kw_only=True):
     b_fired: tuple[Write, ...]
     a_asked: tuple[Write, ...]
     reopening: tuple[Write, ...]
+    ending: tuple[Write, ...]
 
 
 def _newer_sides(evidence: Evidence) -> _NewerSides:
@@ -132,20 +138,36 @@ def _newer_sides(evidence: Evidence) -> _NewerSides:
         assignee = assignee_after_forward(conversation, item)
     elif newer["assignee"] is NewerSide.UNDECIDED:
         assignee = item.assigned_to or assignee_after_forward(conversation, item)
-    b_asked = b_fired = work_item_writes(conversation, item, Policy.CAUSAL, assignee=assignee)
+    b_asked = work_item_writes(conversation, item, Policy.CAUSAL, assignee=assignee)
+    a_of_pair = conversation_writes(conversation, item, Policy.CAUSAL)
+    a_asked = (*reopening, *a_of_pair)
+    ending = tuple(write for write in a_of_pair if write.field == "ended")
+    left = conversation
     if reopening_side is NewerSide.WORK_ITEM:
-        reopened = replace(conversation, status=ConversationStatus.OPEN)
-        b_fired = work_item_writes(reopened, item, Policy.CAUSAL, assignee=assignee)
-    a_asked = (*reopening, *conversation_writes(conversation, item, Policy.CAUSAL))
+        left = replace(left, status=ConversationStatus.OPEN)
+    if ending and newer["ended"] is NewerSide.WORK_ITEM:
+        left = replace(left, ended=True)
+    b_fired = b_asked if left is conversation else work_item_writes(left, item, Policy.CAUSAL, assignee=assignee)
     asked = {write.field for write in (*b_asked, *a_asked)}
     waits = {name for name in asked if newer[name] is NewerSide.UNDECIDED}
     written = dict(newer)
+    unassigned = assignee is None and item.assigned_to is not None
+    if ending and newer["ended"] is NewerSide.UNDECIDED and newer["assignee"] is NewerSide.CONVERSATION and unassigned:
+        # B2 and B3 must know whether the conversation has ended.
+        written["assignee"] = NewerSide.UNDECIDED
+        waits.add("assignee")
     if newer["ended"] is NewerSide.CONVERSATION and conversation.ended and "assignee" in waits:
         written["ended"] = NewerSide.UNDECIDED
     if newer["status"] is NewerSide.CONVERSATION and not conversation.deleted and waits & {"assignee", "queue"}:
         written["status"] = NewerSide.UNDECIDED
     return _NewerSides(
-        newer=newer, written=written, b_asked=b_asked, b_fired=b_fired, a_asked=a_asked, reopening=reopening
+        newer=newer,
+        written=written,
+        b_asked=b_asked,
+        b_fired=b_fired,
+        a_asked=a_asked,
+        reopening=reopening,
+        ending=ending,
     )
 
 

@@ -27,7 +27,7 @@ from tests.causality.ports import AnyIds
 from tests.causality.service_stories import STORIES, open_conversation, put_old_pair, story_of_old_pair
 from tests.causality.services import USERS, ConversationRecord, Services, read_event
 from tests.causality.simulated_queue import SimulatedQueue
-from tests.causality.simulated_worker import WorkerClock
+from tests.causality.simulated_worker import POLL_S, WorkerClock
 from tests.causality.tally import SimulationSettings, Tally
 from tests.causality.virtual_time import VirtualTime
 from tests.causality.waits import WaitLog
@@ -192,6 +192,10 @@ class Run:
     def _judge_all(self) -> None:
         for key in self._waits.left_waiting:
             self._say(self._stories[key], key, ["left: round after round of the poll leaves it waiting"])
+        settings = self._settings
+        chat_s = self._tally.longest_calm_s.get("chat", 0.0)
+        if chat_s > settings.gap_s + settings.visibility_s + settings.long_delay_s + 1.5 * POLL_S:
+            self._say("chat", "all", [f"waits: {chat_s:.0f} s, with a watermark all the while"])
         announced = self._announced()
         self._tally.syncs += announced.total()
         for key, case in self._services.cases.items():

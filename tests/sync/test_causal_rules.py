@@ -177,14 +177,30 @@ class TestAwaiting:
 class TestUnassignedAndEnded:
     """A wrap-up of nobody never routes and never ends: un-assigned and ended end alike in either order."""
 
+    def test_un_assigned_and_ended_in_one_decision(self) -> None:
+        """Rule A4 ends the conversation, and B2 takes the work-item out of wrap-up all the same."""
+        found = decided_where(c(), w(status="wrap-up", assignedTo="u1"), {**C_NEWER, "ended": NewerSide.WORK_ITEM})
+        assert found["updatedWorkItem"] == {"assignedTo": None, "queue": None, "resume": True}
+        assert found["updatedConversation"] == {"ended": True}
+
+    def test_un_assigned_waits_while_ended_waits(self) -> None:
+        found = decided_where(c(), w(status="wrap-up", assignedTo="u1"), {**C_NEWER, "ended": NewerSide.UNDECIDED})
+        assert (found["updatedWorkItem"], found["updatedConversation"]) == (None, None)
+        codes = {each["field"]: each["code"] for each in found["suppressed"]}
+        assert codes == {"assignee": "FIELD_WAITS", "ended": "FIELD_WAITS"}
+
+    def test_a_completion_waits_with_it(self) -> None:
+        done = c(status="done")
+        found = decided_where(done, w(status="wrap-up", assignedTo="u1"), {**C_NEWER, "ended": NewerSide.UNDECIDED})
+        assert found["updatedWorkItem"] is None
+
     @pytest.mark.parametrize(
         ("conversation", "item"),
         [
-            (c(), w(status="wrap-up", assignedTo="u1")),
             (c(ended=True), w(status="assigned", assignedTo="u1")),
             (c(ended=True, assignedUsers=["u2"]), w(status="wrap-up", assignedTo="u1")),
         ],
-        ids=["not-ended", "not-in-wrap-up", "assigned-to-another"],
+        ids=["not-in-wrap-up", "assigned-to-another"],
     )
     def test_there_is_no_resume_elsewhere_by_an_un_assignment(self, conversation: Json, item: Json) -> None:
         found = decided_where(conversation, item, {**C_NEWER, "ended": NewerSide.WORK_ITEM})
