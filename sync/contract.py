@@ -75,6 +75,10 @@ class FieldHistory(Struct, frozen=True, kw_only=True):
             for name, last in self.conversation.items()
             if name in writes and (known_conversation_rev or 0) >= last.rev
         }
+        if "status" in writes and writes["status"].value is True and "paused" in self.conversation:
+            # Rule A1 takes the completion in. The conversation stores `paused` in the same attribute, so it is lost.
+            paused = superseding_values.get("paused", self.conversation["paused"])
+            superseding_values["paused"] = replace(paused, superseding_values=(*paused.superseding_values, False))
         return replace(
             self, conversation={**self.conversation, **superseding_values}, work_item={**self.work_item, **writes}
         )

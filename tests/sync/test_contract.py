@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from commands.work_item import Status, WorkItem
 from sync.contract import CONVERGED, NOTHING_LOST, FieldHistory, sync_writes_max, violations
@@ -100,6 +101,15 @@ class TestNothingLost:
         """A7 is for a conversation that only A1 closed."""
         history = conversation_wrote(CREATED, 2, "status", status=DONE)
         assert broken(history, a_conversation(), a_work_item()) == [(NOTHING_LOST, "status")]
+
+    def test_a_snooze_that_a_completion_overwrote_is_none(self) -> None:
+        """A1 closes the snoozed conversation, and A7 opens it again."""
+        conversation, item = a_conversation(rev=9), a_work_item(rev=1)
+        history = FieldHistory().after_conversation(6, ["paused"], {**shared_values(conversation), "paused": True})
+        assert [each.field for each in violations(history, conversation, item)] == ["paused"]
+        completed = {**work_item_values(item), "status": True}
+        after = history.after_work_item(4, ["status"], completed, known_conversation_rev=6)
+        assert violations(replace(after, work_item={}), conversation, item) == ()
 
     def test_a_wrap_up_of_nobody_is_none(self) -> None:
         history = work_item_wrote(NOTHING, 2, "ended", knew=1, status=Status.WRAP_UP, assigned_to="u1")

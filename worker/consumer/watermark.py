@@ -8,7 +8,9 @@ too late loses an update. Every doubt is therefore decided for an earlier waterm
 - SQS's now is the `Date` of its last response and the time since, without this machine's clock.
 - The lag is the greatest age of a message, by SQS's `SentTimestamp`: of those in flight now, and of those received or
   in flight within the last minute. A message received more than three times is not counted: it comes back because it
-  fails, not because the queue is late.
+  fails, not because the queue is late. A pause counts like an age: the longest time of the last minute in which no
+  message came for the first time. SNS may have held messages meanwhile, so the watermark stands still until the next
+  one comes.
 
 There is no watermark
 
@@ -236,6 +238,7 @@ class QueueWatermark:
         if any(message.receive_count == 1 for message in messages):
             if self._is_silent(now):
                 self._silent_until = now + _REMEMBERED_S
+            self._note_age(self._pause(now), now)
             self._first_delivery_at = now
         counted = [message.sent_at for message in messages if message.receive_count <= RECEIVE_COUNT_MAX]
         if counted:
@@ -249,7 +252,11 @@ class QueueWatermark:
         while self._ages and now - self._ages[0][0] > _REMEMBERED_S:
             self._ages.popleft()
         greatest = self._ages[0][1] if self._ages else timedelta()
-        return max(greatest, self._age_in_flight(now)) + _DATE_RESOLUTION
+        return max(greatest, self._age_in_flight(now), self._pause(now)) + _DATE_RESOLUTION
+
+    def _pause(self, now: float) -> timedelta:
+        """How long no message has come for the first time."""
+        return timedelta(seconds=0.0 if self._first_delivery_at is None else now - self._first_delivery_at)
 
     def _age_in_flight(self, now: float) -> timedelta:
         oldest = self._in_flight.oldest_sent_at(receive_count_max=RECEIVE_COUNT_MAX)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from tests.worker.consumer.consumer_bench import body
 from tests.worker.consumer.watermark_bench import BEHIND_S, watermark_bench
@@ -80,6 +81,24 @@ async def test_while_sns_holds_all_messages_there_is_none_until_a_minute_after(t
         assert bench.missing() is NoWatermark.SILENCE
         await bench.wait(trickle_s + 5)
         assert bench.is_in_time()
+
+
+async def test_sns_that_begins_to_hold_messages_holds_the_watermark_back_before_it_counts_as_silent() -> None:
+    async with watermark_bench(heartbeat_s=10) as bench:
+        await bench.wait(100)
+        assert bench.is_in_time()
+        bench.sns_holds = True
+        bench.publish(body("c1"))
+        await bench.wait(5)
+        # SNS delivers a later message before the one that it holds. `wait` checks that the watermark does not pass it.
+        bench.queue.send(body("c2"))
+        await bench.wait(50)
+        assert bench.missing() is None
+        bench.queue.send(body("c3"))
+        await bench.wait(55)
+        assert bench.missing() is None
+        await bench.wait(100)
+        assert bench.missing() is NoWatermark.SILENCE
 
 
 async def test_redeliveries_are_no_sign_that_sns_delivers() -> None:
@@ -213,7 +232,7 @@ async def test_while_the_queue_is_away_there_is_none() -> None:
         bench.heartbeat_s = 0
         await bench.wait(20)
         # A long poll came back empty. A heartbeat had lain in the queue all the time.
-        assert BEHIND_S + 16 < bench.behind_s() < BEHIND_S + 20
+        assert BEHIND_S + 16 < bench.behind_s() < BEHIND_S + 40
 
 
 async def test_a_failure_of_a_moment_costs_a_moment() -> None:
@@ -341,8 +360,8 @@ class SingleWatermark:
 
     async def warm_up(self) -> None:
         """Receive until there is a watermark."""
-        for _ in range(5):
-            await self.poll(self.message(), seconds=19)
+        for _ in range(7):
+            await self.poll(self.message(), seconds=3)
             await self.poll()
         assert not isinstance(self.watermark.reading(), NoWatermark)
 
@@ -406,13 +425,15 @@ async def test_a_poll_that_does_not_return_is_a_queue_that_is_away(single: Singl
 async def test_the_age_of_a_message_in_flight_counts_up_to_now(single: SingleWatermark) -> None:
     await single.warm_up()
     await single.in_flight.reserve(1)
-    await single.in_flight.add([single.message()], reserved=1)
+    await single.poll(single.message(), seconds=0)
+    message = single.message()
+    await single.in_flight.add([replace(message, sent_at=message.sent_at - timedelta(seconds=5))], reserved=1)
     single.watermark.call_began()
     # The process last looked 0.9 s ago.
     await single.clock.advance(25.9)
     watermark = single.watermark.current()
     assert watermark is not None
-    assert single.watermark.now() - watermark == timedelta(seconds=BEHIND_S + 25.9)
+    assert single.watermark.now() - watermark == timedelta(seconds=BEHIND_S + 30.9)
 
 
 async def test_an_empty_response_that_comes_at_once_is_no_empty_poll(single: SingleWatermark) -> None:
@@ -459,7 +480,7 @@ async def test_metrics_readiness_and_log_show_the_watermark_and_why_there_is_non
         assert health.report()["ready"]
         await bench.wait(75)
         assert recorder.gauges[Metric.WATERMARK_MISSING.value] == 0
-        assert recorder.gauges[Metric.WATERMARK_BEHIND.value] == BEHIND_S
+        assert BEHIND_S <= recorder.gauges[Metric.WATERMARK_BEHIND.value] <= BEHIND_S + bench.heartbeat_s
         shown = health.report()["watermark"]
         assert (shown["time"], shown["reason"]) == ("2024-05-06T07:08:23.000Z", None)
         said = [line for line in recorder.lines if "watermark" in line["msg"]]

@@ -79,9 +79,9 @@ class WatermarkBench:
         return (self.queue.now - watermark).total_seconds()
 
     def is_in_time(self) -> bool:
-        """Whether nothing holds the watermark back: it is a gap behind, and the second to which a `Date` is cut. The
-        worker's idea of the queue's clock may itself be a second behind."""
-        return BEHIND_S <= self.behind_s() <= BEHIND_S + 1
+        """Whether nothing holds the watermark back: it is a gap behind, the second to which a `Date` is cut, and the
+        pause between two heartbeats. The worker's idea of the queue's clock may itself be a second behind."""
+        return BEHIND_S <= self.behind_s() <= BEHIND_S + 1 + self.heartbeat_s
 
 
 @asynccontextmanager
