@@ -56,8 +56,13 @@ def decide_causal(
     now: datetime,
     queue_now: datetime,
     rollout: EngineRollout = DEFAULT_ROLLOUT,
+    a4_first: bool = True,
 ) -> PairDecision:
-    """Decide a pair whose gates are open. `queue_now`: the time by SQS's clock, from which a field waits."""
+    """Decide a pair whose gates are open. `queue_now`: the time by SQS's clock, from which a field waits.
+
+    `a4_first`: rules B2 and B3 compare the conversation as A4 leaves it, so that un-assigned and ended end alike in
+    either order and in one batch. False: the tables by their letter, for the pair as it was read.
+    """
     conversation, item = evidence.conversation, evidence.item
     if all_agree(conversation, item) and not conversation.deleted:
         # Most events end here: both sides agree on every field, so it does not matter which side is newer.
@@ -65,7 +70,7 @@ def decide_causal(
         return decided_pair(
             decision, None, state=evidence.state, conversation=conversation, item=item, now=now, queue_now=queue_now
         )
-    sides = _newer_sides(evidence)
+    sides = _newer_sides(evidence, a4_first=a4_first)
     b_asked, a_asked = sides.b_asked, sides.a_asked
     b_writes = _writes_of(NewerSide.CONVERSATION, sides.b_fired, sides.written)
     command = None
@@ -126,7 +131,7 @@ class _NewerSides(Struct, frozen=True, kw_only=True):
     ending: tuple[Write, ...]
 
 
-def _newer_sides(evidence: Evidence) -> _NewerSides:
+def _newer_sides(evidence: Evidence, *, a4_first: bool) -> _NewerSides:
     conversation, item = evidence.conversation, evidence.item
     newer = {name: evidence.newer_side(name) for name in FIELDS}
     reopening_side = evidence.reopening()
@@ -141,7 +146,7 @@ def _newer_sides(evidence: Evidence) -> _NewerSides:
     b_asked = work_item_writes(conversation, item, Policy.CAUSAL, assignee=assignee)
     a_of_pair = conversation_writes(conversation, item, Policy.CAUSAL)
     a_asked = (*reopening, *a_of_pair)
-    ending = tuple(write for write in a_of_pair if write.field == "ended")
+    ending = tuple(write for write in a_of_pair if a4_first and write.field == "ended")
     left = conversation
     if reopening_side is NewerSide.WORK_ITEM:
         left = replace(left, status=ConversationStatus.OPEN)

@@ -99,7 +99,9 @@ def answer_sync(asked: object, now: datetime) -> dict[str, Any]:
     # Every revision counts as observed unless the state says otherwise. Else the answer would depend on events that are
     # still on their way.
     evidence = evidence_of(state, conversation, item)
-    return decide_causal(evidence, context=CommandContext(), now=now, queue_now=now).decision.as_wire()
+    # A question has no order of events, so the tables answer by their letter.
+    decided = decide_causal(evidence, context=CommandContext(), now=now, queue_now=now, a4_first=False)
+    return decided.decision.as_wire()
 
 
 def _sync_state(question: _SyncQuestion, conversation: Conversation, item: WorkItem) -> SyncState:

@@ -76,31 +76,22 @@ def reconcile(c: Json, w: Json, state: Json) -> Json:
     asked_a = asks_a7 + table_a(c, w, "causal")
     asked = {FIELD_OF[rule] for rule, _ in asked_b + asked_a}
     waiting = {field for field in asked if newer[field] == "waits"}
-    asks_a4 = [one for one in asked_a if one[0] == "A4"]
-    if asks_a4 and newer["ended"] == "waits" and newer["assignee"] == "conversation" and asks_to_unassign(asked_b):
-        # B2 and B3 wait while A4 waits: they must know whether the conversation has ended.
-        newer["assignee"] = "waits"
-        waiting.add("assignee")
     rules_b = [rule for rule, _ in asked_b]
     if "B7" in rules_b and newer["ended"] == "conversation" and "assignee" in waiting:
         newer["ended"] = "waits"
     if "B6" in rules_b and newer["status"] == "conversation" and ("assignee" in waiting or "queue" in waiting):
         newer["status"] = "waits"
 
-    # "B is asked about the conversation as A7 leaves it", and as A4 does.
-    left = {**c, "status": "open"} if a7 == "fires" else c
-    if asks_a4 and newer["ended"] == "work-item":
-        left = {**left, "ended": True}
-    fired_b = table_b(left, w, "causal", has_an_assignee=has_an_assignee)
+    # "B is asked about the conversation as A7 leaves it."
+    left_by_a7 = {**c, "status": "open"} if a7 == "fires" else c
+    fired_b = table_b(left_by_a7, w, "causal", has_an_assignee=has_an_assignee)
     written_b = [one for one in fired_b if newer[FIELD_OF[one[0]]] == "conversation"]
     if a7 == "fires" and "assignee" in waiting:
         # B7 of the re-opened conversation "waits while the assignee waits".
         written_b = [one for one in written_b if one[0] != "B7"]
     update = together(written_b)
     after = as_it_will_be(w, update) if written_b else w
-    # What B2 and B3 took out of wrap-up had ended all the same.
-    kept_a4 = asks_a4 if after["status"] not in ("wrap-up", "completed") else []
-    fired_a = asks_a7 + kept_a4 + table_a(c, after, "causal")
+    fired_a = asks_a7 + table_a(c, after, "causal")
     written_a = [one for one in fired_a if newer[FIELD_OF[one[0]]] == "work-item"]
 
     closed = [one for one in asked_b if newer[FIELD_OF[one[0]]] != "conversation"]
@@ -127,11 +118,6 @@ def reconcile(c: Json, w: Json, state: Json) -> Json:
         "reasons": [reason(rule, fields, "causal") for rule, fields in (*written_b, *written_a)],
         "suppressed": suppressed,
     }
-
-
-def asks_to_unassign(asked_b: Fired) -> bool:
-    """Whether B2 or B3 asks for something."""
-    return any(rule in ("B2", "B3") for rule, _ in asked_b)
 
 
 def who_is_newer(field: str, c: Json, w: Json, state: Json) -> str:

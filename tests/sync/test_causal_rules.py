@@ -179,20 +179,32 @@ class TestUnassignedAndEnded:
 
     def test_un_assigned_and_ended_in_one_decision(self) -> None:
         """Rule A4 ends the conversation, and B2 takes the work-item out of wrap-up all the same."""
-        found = decided_where(c(), w(status="wrap-up", assignedTo="u1"), {**C_NEWER, "ended": NewerSide.WORK_ITEM})
+        found = decided_where(
+            c(), w(status="wrap-up", assignedTo="u1"), {**C_NEWER, "ended": NewerSide.WORK_ITEM}, a4_first=True
+        )
         assert found["updatedWorkItem"] == {"assignedTo": None, "queue": None, "resume": True}
         assert found["updatedConversation"] == {"ended": True}
 
     def test_un_assigned_waits_while_ended_waits(self) -> None:
-        found = decided_where(c(), w(status="wrap-up", assignedTo="u1"), {**C_NEWER, "ended": NewerSide.UNDECIDED})
+        found = decided_where(
+            c(), w(status="wrap-up", assignedTo="u1"), {**C_NEWER, "ended": NewerSide.UNDECIDED}, a4_first=True
+        )
         assert (found["updatedWorkItem"], found["updatedConversation"]) == (None, None)
         codes = {each["field"]: each["code"] for each in found["suppressed"]}
         assert codes == {"assignee": "FIELD_WAITS", "ended": "FIELD_WAITS"}
 
     def test_a_completion_waits_with_it(self) -> None:
         done = c(status="done")
-        found = decided_where(done, w(status="wrap-up", assignedTo="u1"), {**C_NEWER, "ended": NewerSide.UNDECIDED})
+        found = decided_where(
+            done, w(status="wrap-up", assignedTo="u1"), {**C_NEWER, "ended": NewerSide.UNDECIDED}, a4_first=True
+        )
         assert found["updatedWorkItem"] is None
+
+    def test_by_the_letter_of_the_tables_the_conversation_had_not_ended(self) -> None:
+        """`decide` has no order of events."""
+        found = decided_where(c(), w(status="wrap-up", assignedTo="u1"), {**C_NEWER, "ended": NewerSide.WORK_ITEM})
+        assert found["updatedWorkItem"] == {"assignedTo": None, "queue": None}
+        assert found["updatedConversation"] == {"ended": True}
 
     @pytest.mark.parametrize(
         ("conversation", "item"),
