@@ -2,8 +2,8 @@
 `causal`*). Pure.
 
 Table B goes first, through the commands. Table A then compares the work-item as the commands leave it: a queue that is
-synced forward can make an unassigned ivr work-item queued, and only then A3 fires. Rule A7 is the exception: table B
-compares the conversation as A7 leaves it.
+synced forward can make an unassigned ivr work-item queued, and only then A3 fires. Rule A7 is an exception: table B
+compares the conversation as A7 leaves it. `in_order` makes two more.
 
 Two rules of table B wait although their own field does not:
 
@@ -26,6 +26,7 @@ from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
 from commands.work_item import Status
 from sync.conversation import FIELDS, ConversationStatus, Field
 from sync.decision import (
+    CommandResult,
     Decision,
     Direction,
     PairDecision,
@@ -56,12 +57,14 @@ def decide_causal(
     now: datetime,
     queue_now: datetime,
     rollout: EngineRollout = DEFAULT_ROLLOUT,
-    a4_first: bool = True,
+    in_order: bool = True,
 ) -> PairDecision:
     """Decide a pair whose gates are open. `queue_now`: the time by SQS's clock, from which a field waits.
 
-    `a4_first`: rules B2 and B3 compare the conversation as A4 leaves it, so that un-assigned and ended end alike in
-    either order and in one batch. False: the tables by their letter, for the pair as it was read.
+    `in_order`: a batch ends as its events do one by one. Rules B2 and B3 compare the conversation as A4 leaves it, so
+    that un-assigned and ended end alike in either order. Where B6 completes the work-item, table A compares the
+    work-item as the other rules leave it, so that the closed conversation names the agent who accepted it. False: the
+    tables by their letter.
     """
     conversation, item = evidence.conversation, evidence.item
     if all_agree(conversation, item) and not conversation.deleted:
@@ -70,20 +73,21 @@ def decide_causal(
         return decided_pair(
             decision, None, state=evidence.state, conversation=conversation, item=item, now=now, queue_now=queue_now
         )
-    sides = _newer_sides(evidence, a4_first=a4_first)
+    sides = _newer_sides(evidence, in_order=in_order)
     b_asked, a_asked = sides.b_asked, sides.a_asked
     b_writes = _writes_of(NewerSide.CONVERSATION, sides.b_fired, sides.written)
-    command = None
-    if b_writes:
-        command = run_command(
-            item,
-            merged_fields(b_writes),
-            conversation_rev=conversation.rev,
-            context=context,
-            now=now,
-            rollout=rollout,
-        )
-    after = command.after if isinstance(command, Applied) else item
+
+    def run(writes: tuple[Write, ...]) -> CommandResult | None:
+        if not writes:
+            return None
+        fields, rev = merged_fields(writes), conversation.rev
+        return run_command(item, fields, conversation_rev=rev, context=context, now=now, rollout=rollout)
+
+    command = compared = run(b_writes)
+    before_completion = tuple(write for write in b_writes if write.rule != "B6")
+    if in_order and len(before_completion) < len(b_writes):
+        compared = run(before_completion)
+    after = compared.after if isinstance(compared, Applied) else item
     a_fired = a_asked
     if after is not item:
         ending = sides.ending if after.active and after.status is not Status.WRAP_UP else ()
@@ -131,7 +135,7 @@ class _NewerSides(Struct, frozen=True, kw_only=True):
     ending: tuple[Write, ...]
 
 
-def _newer_sides(evidence: Evidence, *, a4_first: bool) -> _NewerSides:
+def _newer_sides(evidence: Evidence, *, in_order: bool) -> _NewerSides:
     conversation, item = evidence.conversation, evidence.item
     newer = {name: evidence.newer_side(name) for name in FIELDS}
     reopening_side = evidence.reopening()
@@ -146,7 +150,7 @@ def _newer_sides(evidence: Evidence, *, a4_first: bool) -> _NewerSides:
     b_asked = work_item_writes(conversation, item, Policy.CAUSAL, assignee=assignee)
     a_of_pair = conversation_writes(conversation, item, Policy.CAUSAL)
     a_asked = (*reopening, *a_of_pair)
-    ending = tuple(write for write in a_of_pair if a4_first and write.field == "ended")
+    ending = tuple(write for write in a_of_pair if in_order and write.field == "ended")
     left = conversation
     if reopening_side is NewerSide.WORK_ITEM:
         left = replace(left, status=ConversationStatus.OPEN)

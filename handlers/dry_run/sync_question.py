@@ -100,7 +100,7 @@ def answer_sync(asked: object, now: datetime) -> dict[str, Any]:
     # still on their way.
     evidence = evidence_of(state, conversation, item)
     # A question has no order of events, so the tables answer by their letter.
-    decided = decide_causal(evidence, context=CommandContext(), now=now, queue_now=now, a4_first=False)
+    decided = decide_causal(evidence, context=CommandContext(), now=now, queue_now=now, in_order=False)
     return decided.decision.as_wire()
 
 

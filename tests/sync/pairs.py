@@ -99,19 +99,19 @@ def as_json(decision: Decision) -> Json:
     }
 
 
-def causal_answer(conversation: Json, item: Json, state: Json, *, a4_first: bool = False) -> Json:
+def causal_answer(conversation: Json, item: Json, state: Json, *, in_order: bool = False) -> Json:
     """The decision of `decide_causal` with a state in the JSON shape of `decide`."""
     one, other = conversation_of(conversation), work_item_of(item)
     assert one is not None
     assert other is not None
     evidence = evidence_of(state_of(state, one, other), one, other)
-    decided = decide_causal(evidence, context=CommandContext(), now=NOW, queue_now=NOW, a4_first=a4_first)
+    decided = decide_causal(evidence, context=CommandContext(), now=NOW, queue_now=NOW, in_order=in_order)
     return as_json(decided.decision)
 
 
-def decided_where(conversation: Json, item: Json, newer: Mapping[Field, NewerSide], *, a4_first: bool = False) -> Json:
+def decided_where(conversation: Json, item: Json, newer: Mapping[Field, NewerSide], *, in_order: bool = False) -> Json:
     """The decision of `decide_causal` where each field is newer on the given side."""
-    return causal_answer(conversation, item, state_in_which(newer), a4_first=a4_first)
+    return causal_answer(conversation, item, state_in_which(newer), in_order=in_order)
 
 
 def state_of(state: Json, conversation: Conversation, item: WorkItem) -> SyncState:

@@ -180,14 +180,14 @@ class TestUnassignedAndEnded:
     def test_un_assigned_and_ended_in_one_decision(self) -> None:
         """Rule A4 ends the conversation, and B2 takes the work-item out of wrap-up all the same."""
         found = decided_where(
-            c(), w(status="wrap-up", assignedTo="u1"), {**C_NEWER, "ended": NewerSide.WORK_ITEM}, a4_first=True
+            c(), w(status="wrap-up", assignedTo="u1"), {**C_NEWER, "ended": NewerSide.WORK_ITEM}, in_order=True
         )
         assert found["updatedWorkItem"] == {"assignedTo": None, "queue": None, "resume": True}
         assert found["updatedConversation"] == {"ended": True}
 
     def test_un_assigned_waits_while_ended_waits(self) -> None:
         found = decided_where(
-            c(), w(status="wrap-up", assignedTo="u1"), {**C_NEWER, "ended": NewerSide.UNDECIDED}, a4_first=True
+            c(), w(status="wrap-up", assignedTo="u1"), {**C_NEWER, "ended": NewerSide.UNDECIDED}, in_order=True
         )
         assert (found["updatedWorkItem"], found["updatedConversation"]) == (None, None)
         codes = {each["field"]: each["code"] for each in found["suppressed"]}
@@ -196,7 +196,7 @@ class TestUnassignedAndEnded:
     def test_a_completion_waits_with_it(self) -> None:
         done = c(status="done")
         found = decided_where(
-            done, w(status="wrap-up", assignedTo="u1"), {**C_NEWER, "ended": NewerSide.UNDECIDED}, a4_first=True
+            done, w(status="wrap-up", assignedTo="u1"), {**C_NEWER, "ended": NewerSide.UNDECIDED}, in_order=True
         )
         assert found["updatedWorkItem"] is None
 
@@ -250,6 +250,19 @@ class TestBFirstThenA:
         )
         assert [reason["meta"]["rule"] for reason in found["reasons"]] == ["B6"]
         assert found["updatedConversation"] is None
+
+    def test_in_order_the_closed_conversation_names_the_agent_who_accepted_it(self) -> None:
+        newer = {**W_NEWER, "status": NewerSide.CONVERSATION}
+        accepted = w(status="assigned", assignedTo="u2", queue=Q2)
+        found = decided_where(c(status="done", queue=Q1), accepted, newer, in_order=True)
+        assert [reason["meta"]["rule"] for reason in found["reasons"]] == ["B6", "A2", "A5"]
+        assert found["updatedConversation"] == {"assignedUsers": ["u2"], "queue": Q2}
+        assert found["updatedWorkItem"] == {"status": "completed"}
+
+    def test_a_deletion_completes_and_takes_nothing_in(self) -> None:
+        newer = {**W_NEWER, "status": NewerSide.CONVERSATION}
+        found = decided_where(c(deleted=True), w(status="assigned", assignedTo="u2"), newer, in_order=True)
+        assert [reason["meta"]["rule"] for reason in found["reasons"]] == ["B9"]
 
     def test_a_field_is_never_written_on_both_sides(self) -> None:
         found = decided_where(

@@ -168,7 +168,6 @@ TWO_WAY_STORIES: Final = (
         name="accept, reply, close",
         sessions=SESSIONS,
         before=_QUEUED,
-        ends=2,
         writes=(
             message("the customer writes"),
             work_item("Anna accepts", {"accepted": {"by": ANNA}}),
