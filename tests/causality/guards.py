@@ -127,8 +127,8 @@ GUARDS: Final[Mapping[str, Guard]] = {
     ),
     "wake-up by a late event": Guard(
         file="handlers/planning/pair_view.py",
-        text="    if state.version == 0:\n        return False\n",
-        without="    return False\n",
+        text="if state.version == 0 and not state.conversation_observed and state.work_item is None:",
+        without="if True:",
         world=_ASSIGNEE,
     ),
     "wake-up by a sync's event": Guard(
@@ -184,7 +184,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
     ),
     "table B before table A": Guard(
         file="sync/policy_causal.py",
-        text="after = command.after if isinstance(command, Applied) else item",
+        text="after = compared.after if isinstance(compared, Applied) else item",
         without="after = item",
         pair="ivr, conversation assigned",
     ),
