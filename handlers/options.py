@@ -39,8 +39,8 @@ class Options(Struct, frozen=True, kw_only=True):
       False in a replay, where the captured syncs were written elsewhere.
     - `conflict_attempts_max`: how often a conversation that had a write conflict is tried again, alone.
     - `gap_seconds`: see `GAP_SECONDS`.
-    - `deployed_at`: when the first worker of this deployment started. None: unknown, so only a document without a time
-      of writing counts as written long before.
+    - `deployed_at`: when this deployment began: when its first worker started or, if that was earlier, when its queue
+      was created. None: unknown, so only a document without a time of writing counts as written long before.
     """
 
     policy: PolicyInUse = PolicyInUse.CAUSAL

@@ -102,13 +102,17 @@ class ReceiveResponse(Struct, frozen=True, kw_only=True):
 
 
 class QueueAttributes(Struct, frozen=True, kw_only=True):
-    """The queue's attributes as read at start. `receive_count_max` is the redrive policy's `maxReceiveCount`."""
+    """The queue's attributes as read at start. `receive_count_max` is the redrive policy's `maxReceiveCount`.
+
+    `created_at` is None if the queue does not say when it was created.
+    """
 
     visibility_timeout_s: int
     receive_count_max: int
     fifo: bool
     dead_letter_url: str
     dead_letter_bytes_max: int
+    created_at: datetime | None = None
 
 
 class VisibilityChange(Struct, frozen=True, kw_only=True):

@@ -162,7 +162,8 @@ class _WorkerProcess:
     ) -> tuple[QueueAttributes, datetime]:
         """Wait until SQS and MongoDB answer, check their set-up, and log warnings for the operator. Raises SetupError.
 
-        Returns the queue's attributes, and when the first worker of this deployment started.
+        Returns the queue's attributes, and when this deployment began: when its first worker started, or earlier when
+        the queue was created.
         """
 
         async def prepare_store() -> tuple[int | None, datetime]:
@@ -179,9 +180,10 @@ class _WorkerProcess:
         attributes = reading.result()
         self._check_gap(attributes)
         # After the queue, not beside it: the MongoDB driver leaks a socket if it is cancelled while it connects.
-        lifetime_s, deployed_at = await self._call_until_available("store", prepare_store)
+        lifetime_s, started_at = await self._call_until_available("store", prepare_store)
         self._log_warnings(attributes, lifetime_s)
-        return attributes, deployed_at
+        # The queue may have kept events since long before the first worker started.
+        return attributes, min(started_at, attributes.created_at or started_at)
 
     def _check_gap(self, attributes: QueueAttributes) -> None:
         settings = self._settings

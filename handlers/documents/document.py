@@ -12,6 +12,8 @@ from handlers.ports import Document
 
 _STORE_FIELDS: Final = frozenset({"_id", "org", "rev", "conversationId", "active", "workItemNumber"})
 """The fields that a document has beside the fields of its snapshot."""
+_KEPT_ATTRIBUTES: Final = ("status", "assignedUsers", "ended", "updatedAt")
+"""The attributes of a conversation that hold no text."""
 
 
 def document_from_snapshot(
@@ -32,6 +34,20 @@ def document_from_snapshot(
         document["active"] = STATUS_ALIASES[attributes["status"]] is not Status.COMPLETED
         document["workItemNumber"] = attributes.get("workItemNumber") or 0
     return document
+
+
+def deletion_mark(document: Document, rev: int) -> dict[str, Any]:
+    """What is left of a deleted conversation that its owner has removed and the worker had stored from an event: ids,
+    states and times, and no text. `rev`: the deletion's revision."""
+    rev = max(rev, rev_of(document))
+    attributes = {name: document["attributes"][name] for name in _KEPT_ATTRIBUTES if name in document["attributes"]}
+    queue = (document.get("relationships") or {}).get("queue")
+    return {
+        **{name: document[name] for name in ("_id", "org", "type") if name in document},
+        "rev": rev,
+        "attributes": {**attributes, "rev": rev, "deleted": True},
+        "relationships": {} if queue is None else {"queue": queue},
+    }
 
 
 def snapshot_of(document: Document) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from commands.instant import parse_instant
 from commands.reason import ReasonAction
 from commands.session import SessionMove, move_between
 from commands.work_item import WorkItem
-from handlers.documents.document import document_from_snapshot, is_older, rev_of
+from handlers.documents.document import deletion_mark, document_from_snapshot, is_older, rev_of
 from handlers.documents.document_mapping import (
     conversation_of,
     updated_conversation_document,
@@ -173,6 +173,12 @@ class PairDraft:
 
     def _take_in(self, event: Event) -> None:
         stored = self._document(event)
+        if event.deletion and stored is not None and self.state.conversation_inserted:
+            # Its owner had removed the conversation, or does not write this database: nothing else removes its text.
+            mark = deletion_mark(stored, event.rev)
+            if mark != stored:
+                self._conversation.put(mark)
+            return
         if stored is not None and not is_older(stored, event.rev):
             return
         snapshot = _snapshot(event)
@@ -245,6 +251,8 @@ class PairDraft:
         """The whole draft as one plan; an empty one where nothing changed."""
         state = with_stored_revisions(self.state, self.conversation(), self.pair_item(), now=now)
         conversation = self._conversation.write()
+        if conversation is not None and conversation.before is None:
+            state = replace(state, conversation_inserted=True)
         written = [slot for slot in self._work_items.values() if slot.current is not slot.loaded]
         changed = conversation is not None or written or state != self._loaded_state
         return Plan(

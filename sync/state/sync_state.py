@@ -51,6 +51,7 @@ class SyncState(Struct, frozen=True, kw_only=True):
 
     - `…_observed`: the revisions whose events were observed, or that this worker wrote.
     - `…_rev`: the highest revision known to have been stored; a lower one in the store means a restored database.
+    - `conversation_inserted`: the worker stored the conversation's document, from an event.
     - `…_floor`: the highest revision known from before the database was restored. A write takes a higher one.
     - `view`: the last known value of each field of the conversation.
     - `changed`: the conversation revision that last changed the field.
@@ -67,6 +68,7 @@ class SyncState(Struct, frozen=True, kw_only=True):
     conversation_observed: RevisionRuns = ()
     conversation_rev: int = 0
     conversation_floor: int = 0
+    conversation_inserted: bool = False
     work_item: str | None = None
     work_item_number: int = 0
     work_item_observed: RevisionRuns = ()

@@ -162,6 +162,23 @@ class TestDeletion:
             assert world.store.conversation("c-1") is None
             assert world.store.state("c-1").deleted_rev == 4
 
+    @pytest.mark.parametrize("rev", [3, 4, 9])
+    async def test_of_one_that_we_stored_ourselves_no_text_stays(self, policy: PolicyInUse, rev: int) -> None:
+        """Its owner had removed it before its first event was handled; our own write may have taken the revision."""
+        world = World(policy=policy)
+        await world.one(event(conversation(3, users=("u-1",), queue="q-1", preview="private")))
+        await world.one(event(conversation(rev, preview="private"), "delete"))
+        left = world.store.conversation("c-1")
+        assert left is not None
+        assert ("private" in repr(left), world.c().deleted, world.c().rev) == (False, True, rev)
+        assert (world.c().assigned_users, world.c().queue) == (("u-1",), "q-1")
+
+    async def test_one_that_its_owner_stored_is_marked_as_it_came(self, policy: PolicyInUse) -> None:
+        world = World(policy=policy).put(conversation(3, preview="kept by its owner"))
+        await world.one(event(conversation(4, preview="kept by its owner"), "delete"))
+        assert "kept by its owner" in repr(world.store.conversation("c-1"))
+        assert world.c().deleted
+
     async def test_nor_after_a_restore_of_its_work_item(self, policy: PolicyInUse) -> None:
         world = World(policy=policy).put(work_item(3))
         await world.one(event(conversation(4), "delete"))

@@ -146,7 +146,16 @@ async def read_queue_attributes(client: "SQSClient", url: str) -> QueueAttribute
         fifo=attributes.get("FifoQueue") == "true" or url.endswith(".fifo"),
         dead_letter_url=dead_letter_url,
         dead_letter_bytes_max=int(dead_letters.get("MaximumMessageSize", _MESSAGE_BYTES_MAX_DEFAULT)),
+        created_at=_created_at(attributes),
     )
+
+
+def _created_at(attributes: Mapping[str, str]) -> datetime | None:
+    """When the queue was created, from `CreatedTimestamp`: seconds since 1970."""
+    try:
+        return datetime.fromtimestamp(float(attributes["CreatedTimestamp"]), UTC)
+    except (KeyError, ValueError, OverflowError, OSError):
+        return None
 
 
 async def _attributes(client: "SQSClient", url: str, *, subject: str) -> Mapping[str, str]:

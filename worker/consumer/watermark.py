@@ -17,9 +17,9 @@ There is no watermark
 - while receive calls fail or do not return (`QUEUE_AWAY`);
 - while no receive call has been under way for ten seconds (`RECEIVING_PAUSED`): the store or the queue is away, too
   many messages are in flight, or the process slept;
-- after the start and after such a pause, until a long poll comes back empty or responses have come for a minute
-  (`BACKLOG_UNKNOWN`): the messages that lie in the queue for longest may not have been seen yet. So it is, too, while
-  no response had a `Date`;
+- after the start, after such a pause and after a jump of SQS's clock, until a long poll comes back empty or responses
+  have come for a minute (`BACKLOG_UNKNOWN`): the messages that lie in the queue for longest may not have been seen yet.
+  So it is, too, while no response had a `Date`;
 - while no message has come for the first time for a minute, and for a minute after that ends (`SILENCE`): SNS may hold
   all of them. A process that starts has seen none.
 
@@ -202,6 +202,9 @@ class QueueWatermark:
 
     def _set_queue_clock(self, date: datetime, now: float) -> None:
         zero = date - timedelta(seconds=now)
+        if self._queue_zero is not None and abs((zero - self._queue_zero).total_seconds()) > _PAUSE_S_MAX:
+            # The machine was suspended and no clock of it shows that, or this response's `Date` is wrong.
+            self._resume(now)
         # A `Date` is read up to a second too early, and a busy process reads it late. Neither sets the clock back.
         if self._queue_zero is None or abs((zero - self._queue_zero).total_seconds()) > _STEP_BACK_S_MAX:
             self._queue_zero = zero

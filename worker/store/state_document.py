@@ -19,6 +19,7 @@ def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
             "observed": [list(run) for run in state.conversation_observed],
             "rev": state.conversation_rev,
             "floor": state.conversation_floor,
+            "inserted": state.conversation_inserted,
         },
         "workItem": {
             "id": state.work_item,
@@ -58,6 +59,7 @@ def state_of(document: Mapping[str, Any] | None) -> SyncState:
         conversation_observed=conversation_observed,
         conversation_rev=conversation_rev,
         conversation_floor=conversation.get("floor", 0),
+        conversation_inserted=conversation.get("inserted", False),
         work_item=work_item_id_of(document),
         work_item_number=item.get("number", 0),
         work_item_observed=work_item_observed,

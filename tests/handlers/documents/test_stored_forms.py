@@ -217,6 +217,7 @@ class TestStateDocument:
             conversation_observed=((1, 6), (8, 8)),
             conversation_rev=8,
             conversation_floor=9,
+            conversation_inserted=True,
             work_item="w-1",
             work_item_number=1,
             work_item_observed=((1, 2),),
@@ -235,7 +236,7 @@ class TestStateDocument:
         assert state_document("c-1", state) == {
             "_id": "c-1",
             "version": 2,
-            "conversation": {"observed": [[1, 6], [8, 8]], "rev": 8, "floor": 9},
+            "conversation": {"observed": [[1, 6], [8, 8]], "rev": 8, "floor": 9, "inserted": True},
             "workItem": {"id": "w-1", "number": 1, "observed": [[1, 2]], "rev": 3, "floor": 0},
             "view": {"queue": {"value": "q-1", "rev": 6}},
             "changed": {"queue": 6},

@@ -1,6 +1,7 @@
 """The attributes of a queue that the worker reads at start, and AWS's errors translated."""
 
 import socket
+from datetime import timedelta
 
 import pytest
 
@@ -26,6 +27,8 @@ async def test_the_attributes_of_a_queue_are_read(aws: Aws) -> None:
     assert (attributes.visibility_timeout_s, attributes.receive_count_max, attributes.fifo) == (77, 4, False)
     assert attributes.dead_letter_url == made.dead_letter_queue_url
     assert attributes.dead_letter_bytes_max >= 262_144
+    assert attributes.created_at is not None
+    assert abs(SystemClock().now() - attributes.created_at) < timedelta(minutes=5)
     assert (await read_queue_attributes(aws.sqs, (await aws.provisioned(fifo=True)).queue_url)).fifo
 
 

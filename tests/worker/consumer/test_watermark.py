@@ -468,6 +468,25 @@ async def test_a_date_that_is_read_late_does_not_set_the_queues_clock_back(singl
     assert single.watermark.now() == single.queue_now
 
 
+@pytest.mark.parametrize("jump_s", [300, -300])
+async def test_a_jump_of_the_queues_clock_voids_what_was_known_of_the_backlog(
+    single: SingleWatermark, jump_s: int
+) -> None:
+    """The machine was suspended without a trace, or one response's `Date` is wrong."""
+    await single.warm_up()
+    single.ahead = timedelta(seconds=jump_s)
+    await single.poll(single.message(), seconds=1)
+    assert single.watermark.reading() is NoWatermark.BACKLOG_UNKNOWN
+    single.ahead = timedelta()
+    await single.poll()
+    assert single.watermark.reading() is NoWatermark.BACKLOG_UNKNOWN
+    await single.poll(single.message(), seconds=3)
+    await single.poll()
+    watermark = single.watermark.current()
+    assert watermark is not None
+    assert single.queue_now - watermark >= timedelta(seconds=BEHIND_S)
+
+
 # Reports
 
 
