@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -75,8 +75,6 @@ def after_reconcile(
     views = shared_values(conversation)
     for name in (decided.undecided | decided.assumed) - agreed:
         del views[name]
-    if "conversation" not in decided.wrote:
-        views = _without_unannounced(state, views, conversation.rev)
     waiting = None
     if decided.fired & (decided.undecided - agreed):
         waiting = state.waiting or Waiting(
@@ -184,18 +182,6 @@ def next_rev(rev: int, observed: RevisionRuns, floor: int) -> int:
     """The revision of the next write of a document at `rev`: above every revision that was announced before, as far as
     the state knows them."""
     return max(rev, highest(observed), floor) + 1
-
-
-def _without_unannounced(state: SyncState, values: dict[Field, Any], rev: int) -> dict[Field, Any]:
-    """The values without those that an unobserved revision has changed: their older views show it when the wait ends,
-    although both sides happen to agree now."""
-    return {
-        name: value
-        for name, value in values.items()
-        if (viewed := state.view.get(name)) is None
-        or viewed.value == value
-        or covers(state.conversation_observed, viewed.rev + 1, rev)
-    }
 
 
 def _floor(floor: int, stored: Conversation | WorkItem | None) -> int:

@@ -194,7 +194,9 @@ class Run:
             self._say(self._stories[key], key, ["left: round after round of the poll leaves it waiting"])
         settings = self._settings
         chat_s = self._tally.longest_calm_s.get("chat", 0.0)
-        if chat_s > settings.gap_s + settings.visibility_s + settings.long_delay_s + 1.5 * POLL_S:
+        # The watermark stands still between two messages.
+        pause_s = settings.heartbeat_s
+        if chat_s > settings.gap_s + settings.visibility_s + settings.long_delay_s + 1.5 * POLL_S + pause_s:
             self._say("chat", "all", [f"waits: {chat_s:.0f} s, with a watermark all the while"])
         announced = self._announced()
         self._tally.syncs += announced.total()

@@ -270,16 +270,6 @@ class TestWaiting:
         assert after.view["queue"] == ViewedValue(value="q1", rev=6)
         assert after.known["queue"] == 6
 
-    def test_a_chance_agreement_does_not_hide_a_change_without_an_event(self) -> None:
-        """The older view shows the change when the wait for its event ends."""
-        before = seen(conversation_event(4, "queue", queue="q0"))
-        pair = a_conversation(rev=6, queue="q1"), a_work_item(queue="q1")
-        assert settled(before, *pair).view["queue"] == ViewedValue(value="q0", rev=4)
-        ours: list[Side] = ["conversation"]
-        assert settled(before, *pair, wrote=ours).view["queue"] == ViewedValue(value="q1", rev=6)
-        told = seen(conversation_event(5), conversation_event(6), state=before)
-        assert settled(told, *pair).view["queue"] == ViewedValue(value="q1", rev=6)
-
     def test_what_it_knew_stays_as_it_was(self) -> None:
         before = seen(work_item_event(2, *FIELDS, knew=4))
         after = self.after(self.QUEUE, self.QUEUE, before)
