@@ -122,8 +122,8 @@ async def test_a_field_whose_event_does_not_come_is_decided_by_the_poll_and_publ
         await pipeline.clock.advance(60)
         assert pipeline.recorder.gauges[Metric.WAITING.value] == 1
         assert synced() == []
-        # The watermark is a minute and a second behind. The poll's rounds are 15 s apart.
-        await pipeline.clock.advance(16)
+        # The watermark is behind by a minute, a second and the pause between heartbeats. A round takes 15 s.
+        await pipeline.clock.advance(36)
         await until(lambda: len(synced()) == 1)
         await pipeline.stop()
     applied = [line for line in pipeline.recorder.lines if line.get("outcome") == "applied"]
