@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from handlers.options import Options, PolicyInUse
 from tests.causality.batches import compare_partitions
@@ -16,6 +17,9 @@ FEW: dict[str, Any] = {"conversation_kinds": ("assign u2", "done"), "work_item_k
 
 @pytest.mark.parametrize("world", CAUSAL, ids=lambda world: world.name)
 def test_causal_keeps_the_contract_after_one_write(world: World) -> None:
+    if world.extras in ((("removals", 1),), (("foreign", 1),)):
+        # Another write beside the one that is counted multiplies the states.
+        world = replace(world, **FEW)
     for pair in ("assigned", "no work-item, conversation assigned"):
         found = look(world, pair, 1)
         assert (found.bad, found.examples) == (0, [])
