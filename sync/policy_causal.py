@@ -43,6 +43,8 @@ from sync.rules_forward import assignee_after_forward, work_item_writes
 from sync.rules_reverse import conversation_writes, reopening_write
 from sync.state.agreement import all_agree
 
+_LAST_WORDS: Final = frozenset[Field](("assignee", "queue"))
+"""The fields with which a work-item is completed. B6 waits while one of them does."""
 _SUPPRESSED_AS: Final = {
     NewerSide.CONVERSATION: ReasonCode.CONVERSATION_IS_NEWER,
     NewerSide.WORK_ITEM: ReasonCode.WORK_ITEM_IS_NEWER,
@@ -85,13 +87,17 @@ def decide_causal(
 
     command = compared = run(b_writes)
     before_completion = tuple(write for write in b_writes if write.rule != "B6")
-    if in_order and len(before_completion) < len(b_writes):
+    completes = in_order and len(before_completion) < len(b_writes)
+    if completes:
         compared = run(before_completion)
     after = compared.after if isinstance(compared, Applied) else item
     a_fired = a_asked
     if after is not item:
         ending = sides.ending if after.active and after.status is not Status.WRAP_UP else ()
         a_fired = (*sides.reopening, *ending, *conversation_writes(conversation, after, Policy.CAUSAL))
+    if completes:
+        # B6 has waited for these two fields alone.
+        a_fired = tuple(write for write in a_fired if write.field in _LAST_WORDS)
     a_writes = _writes_of(NewerSide.WORK_ITEM, a_fired, sides.written)
     if not isinstance(command, Applied | Refused):
         b_writes = ()
@@ -167,7 +173,7 @@ def _newer_sides(evidence: Evidence, *, in_order: bool) -> _NewerSides:
         waits.add("assignee")
     if newer["ended"] is NewerSide.CONVERSATION and conversation.ended and "assignee" in waits:
         written["ended"] = NewerSide.UNDECIDED
-    if newer["status"] is NewerSide.CONVERSATION and not conversation.deleted and waits & {"assignee", "queue"}:
+    if newer["status"] is NewerSide.CONVERSATION and not conversation.deleted and waits & _LAST_WORDS:
         written["status"] = NewerSide.UNDECIDED
     return _NewerSides(
         newer=newer,

@@ -259,6 +259,11 @@ class TestBFirstThenA:
         assert found["updatedConversation"] == {"assignedUsers": ["u2"], "queue": Q2}
         assert found["updatedWorkItem"] == {"status": "completed"}
 
+    def test_in_order_a_completion_takes_no_more_in_than_it_has_waited_for(self) -> None:
+        newer = {**W_NEWER, "status": NewerSide.CONVERSATION}
+        found = decided_where(c(status="done"), w(status="wrap-up"), newer, in_order=True)
+        assert [reason["meta"]["rule"] for reason in found["reasons"]] == ["B6"]
+
     def test_a_deletion_completes_and_takes_nothing_in(self) -> None:
         newer = {**W_NEWER, "status": NewerSide.CONVERSATION}
         found = decided_where(c(deleted=True), w(status="assigned", assignedTo="u2"), newer, in_order=True)
