@@ -89,7 +89,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
     ),
     "the wait of B6": Guard(
         file="sync/policy_causal.py",
-        text='and not conversation.deleted and waits & _LAST_WORDS:',
+        text="and not conversation.deleted and waits & _LAST_WORDS:",
         without="and False:",
         world=World(name="take and close", conversation_kinds=("assign u2", "done"), work_item_kinds=("assign u2",)),
     ),
