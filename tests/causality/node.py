@@ -124,7 +124,7 @@ class Node:
             self.budget,
             self.lost,
             self.writes.unsure,
-            (self.writes.unaware, self.writes.closed_outside),
+            (self.writes.unaware, self.writes.closed_outside, self.writes.emptied),
             self.closed_rev,
             version_key(self.writes.written),
             None if self.writes.without_lost is None else version_key(self.writes.without_lost),
@@ -245,7 +245,7 @@ class Node:
         number = len(self.store.documents(Collection.WORK_ITEMS)) + 1
         document = work_item_created(C, number, knew, self.services_now)
         self.store.put_work_item(document)
-        unaware = self.closed_rev is None or knew < self.closed_rev
+        unaware = self.closed_rev is not None and knew < self.closed_rev
         self.writes = self.writes.after_creation(unaware=unaware and not self.budget.meetings)
         self._tell(None, document, knew)
 

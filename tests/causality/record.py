@@ -57,6 +57,7 @@ class OutsideWrites(Struct, frozen=True, kw_only=True):
       what they knew; None where there is no such write.
     - `unsure`: the fields that such writes of the conversation changed at a time that no event tells.
     - `closed_outside`: an outside write left the conversation done, at any time.
+    - `emptied`: the fields that a work-item before this one may have emptied.
     - `unaware`: whoever made the work-item did not know of a sync that had closed the conversation.
     """
 
@@ -65,6 +66,7 @@ class OutsideWrites(Struct, frozen=True, kw_only=True):
     without_lost: Version | None = None
     unsure: frozenset[Field] = frozenset()
     closed_outside: bool = False
+    emptied: frozenset[Field] = frozenset()
     unaware: bool = False
     count: int = 0
 
@@ -117,8 +119,11 @@ class OutsideWrites(Struct, frozen=True, kw_only=True):
         def without_items(version: Version) -> Version:
             return Version(history=replace(version.history, work_item={}))
 
+        of_conversation = self.written.history.conversation.items()
+        emptied = {name for name, wrote in of_conversation if not all(wrote.superseding_values)}
         return replace(
             self,
+            emptied=self.emptied | emptied,
             written=without_items(self.written),
             without_lost=self.without_lost and without_items(self.without_lost),
             unaware=unaware,
@@ -136,7 +141,7 @@ class OutsideWrites(Struct, frozen=True, kw_only=True):
         """The broken promises of a quiet state. Either side may have the fields of a lost event, which would have said
         what its write knew. `all_unsure`: nothing was observed at the start, so that every field counts as changed at a
         time that no event tells."""
-        broken = _said(self.written, conversation, item)
+        broken = [each for each in _said(self.written, conversation, item) if not self._is_excused(each, conversation)]
         may_close = conversation.deleted or self.closed_outside or not self.unaware or self.without_lost is not None
         if item and not item.active and not may_close and not _completed_outside(self.written.history):
             broken.append("1 status: completed, because a sync of which its maker did not know closed the conversation")
@@ -149,6 +154,13 @@ class OutsideWrites(Struct, frozen=True, kw_only=True):
         either = self.without_lost.with_history(history, done=bool(self.without_lost.at_done))
         without = {_point(each) for each in _said(either, conversation, item)}
         return [each for each in broken if _point(each) in without]
+
+    def _is_excused(self, said: str, conversation: Conversation) -> bool:
+        """Whether the rules' text has it so: A7 opens the conversation that A1 closed, a snoozed one too; and what a
+        work-item emptied is not taken away by the one after it."""
+        if said.startswith("2 paused"):
+            return self.unaware and conversation.status is ConversationStatus.OPEN
+        return "taken away" in said and any(said.startswith(f"2 {name}:") for name in self.emptied)
 
 
 def _said(version: Version, conversation: Conversation, item: WorkItem | None) -> list[str]:
