@@ -120,7 +120,8 @@ def after_waiting(state: SyncState, conversation: Conversation) -> SyncState:
     for name in FIELDS:
         viewed = state.view.get(name)
         if viewed is None:
-            if name not in state.known and name not in state.touched:
+            # A change that the end of an earlier wait assumed stays where it was.
+            if not any(name in told for told in (state.known, state.touched, state.changed)):
                 unannounced.append(name)
         elif name in values and viewed.rev < unannounced_rev and viewed.value != values[name]:
             unannounced.append(name)

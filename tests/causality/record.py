@@ -211,9 +211,11 @@ def _right_values(history: FieldHistory, name: Field) -> frozenset[Any]:
 
 def _taken_away(history: FieldHistory, conversation: Conversation) -> Iterator[str]:
     values: dict[Field, Any] = shared_values(conversation)
-    for name in ("assignee", "queue"):
-        wrote = history.conversation.get(name)
-        if wrote is not None and wrote.value and not values[name]:
+    for name in _LAST_WORDS:
+        wrote, of_item = history.conversation.get(name), history.work_item.get(name)
+        # A later write than the work-item's first, which gives the field up, is no taking away.
+        given_up = of_item is not None and of_item.rev > _AT_START and not of_item.value
+        if wrote is not None and wrote.value and not values[name] and not given_up:
             yield f"2 {name}: {wrote.value!r} was taken away by a work-item that was never queued"
 
 

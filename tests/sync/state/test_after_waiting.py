@@ -36,6 +36,13 @@ def test_a_field_without_any_event_changed_at_the_highest_revision_without_an_ev
     assert state.conversation_observed == ((1, 6),)
 
 
+def test_a_second_wait_moves_no_assumed_change() -> None:
+    conversation = _conversation(6, assigned_users=("u1",))
+    state = after_waiting(_waiting(6, conversation_observed=((6, 6),)), conversation)
+    again = replace(state, waiting=Waiting(since=NOW, conversation_rev=6, work_item_rev=5))
+    assert after_waiting(again, conversation).changed["assignee"] == 5
+
+
 def test_a_value_unlike_its_view_changed_at_the_highest_revision_without_an_event() -> None:
     view = {"queue": ViewedValue(value="q1", rev=4)}
     state = _waiting(8, conversation_observed=((1, 4), (6, 6), (8, 8)), view=view)
