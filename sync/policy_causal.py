@@ -3,13 +3,18 @@
 
 Table B goes first, through the commands. Table A then compares the work-item as the commands leave it: a queue that is
 synced forward can make an unassigned ivr work-item queued, and only then A3 fires. Rule A7 is an exception: table B
-compares the conversation as A7 leaves it. `in_order` makes two more.
+compares the conversation as A7 leaves it. `in_order` makes two more, so that a batch ends as its events do one by one:
 
-Two rules of table B wait although their own field does not:
+- B2 and B3 compare the conversation as A4 leaves it. So un-assigned and ended end alike in either order.
+- Where B6 completes the work-item, table A compares assignee and queue of the work-item as the other rules leave it. So
+  the closed conversation names the agent who accepted it.
+
+Some rules of table B wait although their own field does not:
 
 - B6, while assignee or queue waits: a completion is the last word on a work-item, so it would be completed without its
   agent.
 - B7, while the assignee waits: it depends on the assignee.
+- B2 and B3, while A4 waits, if `in_order`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +29,7 @@ from commands.execute import Applied, Refused
 from commands.reason import ReasonCode
 from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
 from commands.work_item import Status
-from sync.conversation import FIELDS, ConversationStatus, Field
+from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.decision import (
     CommandResult,
     Decision,
@@ -63,10 +68,7 @@ def decide_causal(
 ) -> PairDecision:
     """Decide a pair whose gates are open. `queue_now`: the time by SQS's clock, from which a field waits.
 
-    `in_order`: a batch ends as its events do one by one. Rules B2 and B3 compare the conversation as A4 leaves it, so
-    that un-assigned and ended end alike in either order. Where B6 completes the work-item, table A compares the
-    work-item as the other rules leave it, so that the closed conversation names the agent who accepted it. False: the
-    tables by their letter.
+    `in_order`: a batch ends as its events do one by one (this file's head). False: the tables by their letter.
     """
     conversation, item = evidence.conversation, evidence.item
     if all_agree(conversation, item) and not conversation.deleted:
@@ -75,9 +77,8 @@ def decide_causal(
         return decided_pair(
             decision, None, state=evidence.state, conversation=conversation, item=item, now=now, queue_now=queue_now
         )
-    sides = _newer_sides(evidence, in_order=in_order)
-    b_asked, a_asked = sides.b_asked, sides.a_asked
-    b_writes = _writes_of(NewerSide.CONVERSATION, sides.b_fired, sides.written)
+    asked = _asked_writes(evidence, in_order=in_order)
+    b_writes = _writes_of(NewerSide.CONVERSATION, asked.b_fired, asked.written)
 
     def run(writes: tuple[Write, ...]) -> CommandResult | None:
         if not writes:
@@ -85,29 +86,20 @@ def decide_causal(
         fields, rev = merged_fields(writes), conversation.rev
         return run_command(item, fields, conversation_rev=rev, context=context, now=now, rollout=rollout)
 
-    command = compared = run(b_writes)
+    command = run(b_writes)
     before_completion = tuple(write for write in b_writes if write.rule != "B6")
-    completes = in_order and len(before_completion) < len(b_writes)
-    if completes:
-        compared = run(before_completion)
-    after = compared.after if isinstance(compared, Applied) else item
-    a_fired = a_asked
-    if after is not item:
-        ending = sides.ending if after.active and after.status is not Status.WRAP_UP else ()
-        a_fired = (*sides.reopening, *ending, *conversation_writes(conversation, after, Policy.CAUSAL))
-    if completes:
+    if in_order and len(before_completion) < len(b_writes):
+        a_fired = asked.a_fired(conversation, run(before_completion))
         # B6 has waited for these two fields alone.
         a_fired = tuple(write for write in a_fired if write.field in _LAST_WORDS)
-    a_writes = _writes_of(NewerSide.WORK_ITEM, a_fired, sides.written)
+    else:
+        a_fired = asked.a_fired(conversation, command)
+    a_writes = _writes_of(NewerSide.WORK_ITEM, a_fired, asked.written)
     if not isinstance(command, Applied | Refused):
         b_writes = ()
-    held_back = [
-        *(write for write in b_asked if sides.written[write.field] is not NewerSide.CONVERSATION),
-        *(write for write in a_asked if sides.written[write.field] is not NewerSide.WORK_ITEM),
-    ]
-    fired = frozenset(write.field for write in (*b_asked, *a_asked, *a_writes))
-    all_wait = bool(fired) and all(sides.written[name] is NewerSide.UNDECIDED for name in fired)
-    decision = _decision(b_writes, a_writes, _suppressed(evidence, held_back, sides.written), all_wait=all_wait)
+    fired = frozenset(write.field for write in (*asked.b_asked, *asked.a_asked, *a_writes))
+    all_wait = bool(fired) and all(asked.written[name] is NewerSide.UNDECIDED for name in fired)
+    decision = _decision(b_writes, a_writes, _suppressed(evidence, asked), all_wait=all_wait)
     return decided_pair(
         decision,
         command,
@@ -117,16 +109,16 @@ def decide_causal(
         now=now,
         queue_now=queue_now,
         fired=fired,
-        undecided=frozenset([name for name in FIELDS if sides.newer[name] is NewerSide.UNDECIDED]),
+        undecided=frozenset([name for name in FIELDS if asked.newer[name] is NewerSide.UNDECIDED]),
         assumed=evidence.assumed,
     )
 
 
-class _NewerSides(Struct, frozen=True, kw_only=True):
-    """The newer side of each field, and the writes that the tables ask for.
+class _AskedWrites(Struct, frozen=True, kw_only=True):
+    """The writes that the tables ask for, and the newer side of each field.
 
-    - `newer`: by the evidence. `written`: the side whose rules may write the field, UNDECIDED also while B6 or B7
-      waits.
+    - `newer`: by the evidence. `written`: the side whose rules may write the field, UNDECIDED also while a rule waits
+      for another field.
     - `b_asked`, `a_asked`: for the pair as it was read. `b_fired`: for the conversation as A7 and A4 leave it.
     - `reopening`, `ending`: the writes of A7 and of A4, if they ask for one. A4's is kept where B2 or B3 takes the
       work-item out of wrap-up.
@@ -140,8 +132,16 @@ class _NewerSides(Struct, frozen=True, kw_only=True):
     reopening: tuple[Write, ...]
     ending: tuple[Write, ...]
 
+    def a_fired(self, conversation: Conversation, command: CommandResult | None) -> tuple[Write, ...]:
+        """The writes of table A for the work-item as the command leaves it."""
+        if not isinstance(command, Applied):
+            return self.a_asked
+        after = command.after
+        ending = self.ending if after.active and after.status is not Status.WRAP_UP else ()
+        return (*self.reopening, *ending, *conversation_writes(conversation, after, Policy.CAUSAL))
 
-def _newer_sides(evidence: Evidence, *, in_order: bool) -> _NewerSides:
+
+def _asked_writes(evidence: Evidence, *, in_order: bool) -> _AskedWrites:
     conversation, item = evidence.conversation, evidence.item
     newer = {name: evidence.newer_side(name) for name in FIELDS}
     reopening_side = evidence.reopening()
@@ -173,9 +173,9 @@ def _newer_sides(evidence: Evidence, *, in_order: bool) -> _NewerSides:
         waits.add("assignee")
     if newer["ended"] is NewerSide.CONVERSATION and conversation.ended and "assignee" in waits:
         written["ended"] = NewerSide.UNDECIDED
-    if newer["status"] is NewerSide.CONVERSATION and not conversation.deleted and waits & _LAST_WORDS:
+    if newer["status"] is NewerSide.CONVERSATION and waits & _LAST_WORDS:
         written["status"] = NewerSide.UNDECIDED
-    return _NewerSides(
+    return _AskedWrites(
         newer=newer,
         written=written,
         b_asked=b_asked,
@@ -191,11 +191,11 @@ def _writes_of(side: NewerSide, fired: Iterable[Write], newer: Mapping[Field, Ne
     return tuple(write for write in fired if newer[write.field] is side)
 
 
-def _suppressed(
-    evidence: Evidence, held_back: Iterable[Write], newer: Mapping[Field, NewerSide]
-) -> tuple[SuppressedField, ...]:
-    """One entry per field, even if two rules fired for the field."""
-    fields = {write.field for write in held_back}
+def _suppressed(evidence: Evidence, asked: _AskedWrites) -> tuple[SuppressedField, ...]:
+    """What closed rules of either table asked for. One entry per field, even if two rules fired for the field."""
+    newer = asked.written
+    fields = {write.field for write in asked.b_asked if newer[write.field] is not NewerSide.CONVERSATION}
+    fields |= {write.field for write in asked.a_asked if newer[write.field] is not NewerSide.WORK_ITEM}
     return tuple(
         SuppressedField(
             field=name,

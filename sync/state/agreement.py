@@ -48,6 +48,4 @@ def work_item_values(item: WorkItem) -> dict[Field, Any]:
 
 
 _EVERY: Final = frozenset(FIELDS)
-
-
 _ALL_AGREE: Final = (True,) * len(FIELDS)

@@ -89,7 +89,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
     ),
     "the wait of B6": Guard(
         file="sync/policy_causal.py",
-        text="and not conversation.deleted and waits & _LAST_WORDS:",
+        text="and waits & _LAST_WORDS:",
         without="and False:",
         world=World(name="take and close", conversation_kinds=("assign u2", "done"), work_item_kinds=("assign u2",)),
     ),
@@ -184,8 +184,8 @@ GUARDS: Final[Mapping[str, Guard]] = {
     ),
     "table B before table A": Guard(
         file="sync/policy_causal.py",
-        text="after = compared.after if isinstance(compared, Applied) else item",
-        without="after = item",
+        text="if not isinstance(command, Applied):",
+        without="if True:",
         pair="ivr, conversation assigned",
     ),
     "known that stays where no rule of B carries": Guard(

@@ -28,9 +28,7 @@ class GapCloser(Protocol):
     """Decides pairs without the event that they wait for (`handlers/batch_handler.py`)."""
 
     async def close_gaps(self, conversation_ids: Sequence[str], watermark: datetime) -> list[PolledPair]:
-        """Decide the pairs that wait since before the watermark; returns those that were decided. The others wait on.
-        Raises StoreAway.
-        """
+        """Decide the pairs that wait since before the watermark, and return those. Raises StoreAway."""
         ...
 
 
