@@ -72,7 +72,7 @@ simulate: $(SETUP) ## Seeded fleets in virtual time: late, lost and doubled even
 stories: $(SETUP) ## The stories of a day in every order of delivery: their ends, and the flips that a person sees
 	@$(BIN)/python -m tests.causality.stories $(ARGS)
 
-fuzz: $(SETUP) ## Bad input by number, wherever bytes enter (INPUTS=100000 SEED=1 TARGET=envelope)
+fuzz: $(SETUP) ## Bad input by number, wherever bytes enter (INPUTS=100000 SEED=1 TARGET=envelope FROM=0)
 	@$(BIN)/python -m tests.fuzz.fuzz --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),1) --first $(or $(FROM),0) \
 		$(if $(TARGET),--target $(TARGET)) $(ARGS)
 

@@ -1,6 +1,7 @@
-"""`make fuzz INPUTS=100000 [SEED=…] [TARGET=…]`: numbered inputs for every place where bytes enter, on every core.
+"""`make fuzz INPUTS=100000 [SEED=…] [TARGET=…] [FROM=…]`: numbered inputs wherever bytes enter, on every core.
 
 The exit status is 1 where an input raises, hangs, or shows content in a reason. The printed line says how to repeat it.
+A run that is stopped (Ctrl-C) or killed goes on with the FROM and INPUTS of its last line.
 """
 
 import argparse
@@ -9,45 +10,77 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from msgspec import Struct
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from handlers.events.event import RejectionCode
+from tests.fuzz.chunks import Chunk, chunks
 from tests.fuzz.runs import Tally, run
 from tests.fuzz.targets import TARGETS
 
-SHARES: Final = {"envelope": 10, "events": 3, "updates": 3, "decide": 2, "captures": 2}
-"""Each target's share of twenty inputs, where the run names no target."""
-CHUNK: Final = 500
 CHUNK_SECONDS_MAX: Final = 120
 """The longest wall time of a chunk. An input of a chunk that takes longer hangs."""
+PROGRESS_SECONDS: Final = 20
 SHOWN_MAX: Final = 10
-
-
-class Chunk(Struct, frozen=True, kw_only=True):
-    """The inputs that a process takes at a time."""
-
-    target: str
-    seed: int
-    first: int
-    count: int
+INTERRUPTED: Final = 130
 
 
 class Hung(Exception):
     """An input did not end in time."""
 
 
-def work(chunk: Chunk) -> tuple[str, Tally]:
+class Progress:
+    """The tallies so far. Prints a line every twenty seconds, and each violation as soon as it is known."""
+
+    def __init__(self, inputs: int, first: int) -> None:
+        self.tallies: dict[str, Tally] = {}
+        self._end = first + inputs
+        self._first = self._next = first
+        self._violations = 0
+        self._began = self._reported = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """The wall time since the begin."""
+        return time.monotonic() - self._began
+
+    @property
+    def violations(self) -> int:
+        """The number of violations so far."""
+        return self._violations
+
+    def add(self, chunk: Chunk, tally: Tally) -> None:
+        """Add the tally of the next chunk in the order of the run."""
+        self._next = chunk.whole_from
+        self.tallies.setdefault(chunk.target, Tally()).add(tally)
+        for violation in tally.violations:
+            self._violations += 1
+            if self._violations <= SHOWN_MAX:
+                sys.stderr.write(f"{violation}\n")
+        if time.monotonic() - self._reported > PROGRESS_SECONDS:
+            self._reported = time.monotonic()
+            sys.stderr.write(f"{self.line()}\n")
+
+    def line(self) -> str:
+        """How far the run is, and how to go on from there."""
+        done = sum(tally.inputs for tally in self.tallies.values())
+        rate = done / self.seconds
+        minutes = (self._end - self._first - done) / rate / 60 if done else 0
+        return (
+            f"{done:,} of {self._end - self._first:,} inputs, {rate:,.0f} a second, {minutes:.0f} minutes left, "
+            f"{self._violations} violations; FROM={self._next} INPUTS={self._end - self._next} goes on here"
+        )
+
+
+def work(chunk: Chunk) -> tuple[Chunk, Tally]:
     """Run one chunk under an alarm. An input that hangs is a violation, and the rest goes on."""
     signal.signal(signal.SIGALRM, _hung)
     signal.alarm(CHUNK_SECONDS_MAX)
     try:
-        return chunk.target, run(chunk.target, chunk.seed, range(chunk.first, chunk.first + chunk.count))
+        return chunk, run(chunk.target, chunk.seed, range(chunk.first, chunk.first + chunk.count))
     finally:
         signal.alarm(0)
 
@@ -57,36 +90,36 @@ def _hung(*_: object) -> None:
     raise Hung("it hangs")
 
 
-def chunks(inputs: int, seed: int, first: int, target: str | None) -> Iterator[Chunk]:
-    """The whole run as chunks, each target with its share."""
-    shares = SHARES if target is None else {target: 1}
-    total = sum(shares.values())
-    for name, share in shares.items():
-        end = first + -(-inputs * share // total)
-        for start in range(first, end, CHUNK):
-            yield Chunk(target=name, seed=seed, first=start, count=min(CHUNK, end - start))
+def run_all(todo: Iterable[Chunk], progress: Progress, processes: int | None) -> bool:
+    """Run the chunks, each process one at a time. Returns False where Ctrl-C ended the run."""
+    with multiprocessing.Pool(processes, _ignore_interrupts) as pool:
+        try:
+            for chunk, tally in pool.imap(work, todo):
+                progress.add(chunk, tally)
+        except KeyboardInterrupt:
+            return False
+    return True
+
+
+def _ignore_interrupts() -> None:
+    # Ctrl-C goes to every process of the terminal. The first process ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run, print the table and the violations, and return the exit status."""
+    """Run, print the violations and the table, and return the exit status."""
     asked = _asked(arguments)
     console = Console()
     console = Console(width=max(console.width, 132))
-    todo = list(chunks(asked.inputs, asked.seed, asked.first, asked.target))
-    tallies: dict[str, Tally] = {}
-    began = time.monotonic()
-    with Progress(console=console, transient=True) as progress, multiprocessing.Pool(asked.processes) as pool:
-        task = progress.add_task("inputs", total=sum(chunk.count for chunk in todo))
-        for target, tally in pool.imap_unordered(work, todo):
-            tallies.setdefault(target, Tally()).add(tally)
-            progress.advance(task, tally.inputs)
-    console.print(_table(tallies, asked.seed, time.monotonic() - began))
-    violations = [one for tally in tallies.values() for one in tally.violations]
-    for violation in violations[:SHOWN_MAX]:
-        sys.stderr.write(f"{violation}\n")
-    if len(violations) > SHOWN_MAX:
-        sys.stderr.write(f"and {len(violations) - SHOWN_MAX} more\n")
-    return 1 if violations else 0
+    progress = Progress(asked.inputs, asked.first)
+    whole = run_all(chunks(asked.inputs, asked.seed, asked.first, asked.target), progress, asked.processes)
+    console.print(_table(progress.tallies, asked.seed, progress.seconds))
+    if progress.violations > SHOWN_MAX:
+        sys.stderr.write(f"and {progress.violations - SHOWN_MAX} more violations\n")
+    if not whole:
+        sys.stderr.write(f"stopped: {progress.line()}\n")
+        return INTERRUPTED
+    return 1 if progress.violations else 0
 
 
 def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:

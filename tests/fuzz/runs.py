@@ -54,7 +54,7 @@ class Tally:
 
 def run(target: str, seed: int, numbers: Iterable[int]) -> Tally:
     """Run the inputs with these numbers. A violation does not stop the rest."""
-    tally, feed = Tally(), TARGETS[target]
+    tally, feed = Tally(), TARGETS[target].feed
     began = time.thread_time()
     for number in numbers:
         start = time.thread_time()

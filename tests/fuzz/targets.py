@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import bson
 import orjson
+from msgspec import Struct
 
 from commands.reason import Refusal
 from commands.update import Update, parse_update
@@ -233,12 +234,17 @@ def captures(random: Random) -> str:
     return "captures with faults" if any(isinstance(one, CaptureFault) for one in found) else "captures"
 
 
-Target = Callable[[Random], str]
+class Target(Struct, frozen=True, kw_only=True):
+    """A place where bytes enter. Of all targets' inputs it gets its share: `share` of the sum of the shares."""
+
+    feed: Callable[[Random], str]
+    share: int
+
 
 TARGETS: Final[Mapping[str, Target]] = {
-    "envelope": envelope,
-    "events": events,
-    "updates": updates,
-    "decide": decide,
-    "captures": captures,
+    "envelope": Target(feed=envelope, share=10),
+    "events": Target(feed=events, share=3),
+    "updates": Target(feed=updates, share=3),
+    "decide": Target(feed=decide, share=2),
+    "captures": Target(feed=captures, share=2),
 }

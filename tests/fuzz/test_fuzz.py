@@ -1,22 +1,26 @@
 """A few thousand of the inputs of `make fuzz`, and the detection of violations."""
 
+from collections import Counter
+from collections.abc import Iterable
 from random import Random
 
 import pytest
 
 from handlers.events.event import RejectionCode
-from tests.fuzz.fuzz import SHARES, chunks
-from tests.fuzz.runs import run
+from tests.fuzz.chunks import Chunk, chunks
+from tests.fuzz.fuzz import Progress
+from tests.fuzz.runs import Tally, run
 from tests.fuzz.targets import TARGETS, envelope_bytes, shows_nothing
 
-INPUTS = {"envelope": 1_000, "events": 250, "updates": 300, "decide": 200, "captures": 200}
+QUICK_INPUTS_A_SHARE = 100
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_none_raises_hangs_or_shows_content(target: str) -> None:
-    tally = run(target, 7, range(INPUTS[target]))
+    inputs = TARGETS[target].share * QUICK_INPUTS_A_SHARE
+    tally = run(target, 7, range(inputs))
     assert [str(one) for one in tally.violations] == []
-    assert tally.inputs == INPUTS[target]
+    assert tally.inputs == inputs
 
 
 def test_every_end_is_met() -> None:
@@ -30,11 +34,32 @@ def test_an_input_can_be_repeated() -> None:
     assert envelope_bytes(Random("1/envelope/5")) != envelope_bytes(Random("1/envelope/6"))
 
 
+def inputs_of(todo: Iterable[Chunk]) -> list[tuple[str, int]]:
+    return [(chunk.target, number) for chunk in todo for number in range(chunk.first, chunk.first + chunk.count)]
+
+
 def test_the_chunks_cover_all_inputs() -> None:
-    assert set(SHARES) == set(TARGETS)
-    assert sum(chunk.count for chunk in chunks(100_000, 1, 0, None)) == 100_000
-    (one,) = chunks(1, 1, 41, "decide")
-    assert (one.first, one.count) == (41, 1)
+    covered = inputs_of(chunks(100_000, 1, 0, None))
+    assert len(covered) == len(set(covered)) == 100_000
+    shares = Counter(target for target, _ in covered)
+    total = sum(target.share for target in TARGETS.values())
+    assert all(abs(shares[name] - 100_000 * target.share / total) <= target.share for name, target in TARGETS.items())
+    assert inputs_of(chunks(1, 1, 41, "decide")) == [("decide", 41)]
+
+
+@pytest.mark.parametrize("until", [1, 7, 9_999, 10_000, 31_234])
+def test_a_run_goes_on_where_another_ended(until: int) -> None:
+    both = [*chunks(until, 1, 0, None), *chunks(40_000 - until, 1, until, None)]
+    assert Counter(inputs_of(both)) == Counter(inputs_of(chunks(40_000, 1, 0, None)))
+
+
+def test_a_run_says_how_to_go_on() -> None:
+    todo = list(chunks(30_000, 1, 20_000, None))
+    progress = Progress(30_000, 20_000)
+    second_round = next(number for number, chunk in enumerate(todo) if chunk.whole_from > 20_000)
+    for chunk in todo[: second_round + 1]:
+        progress.add(chunk, Tally(ends=Counter(event=chunk.count)))
+    assert progress.line().endswith("FROM=30000 INPUTS=20000 goes on here")
 
 
 def test_content_in_a_reason_is_a_violation() -> None:
