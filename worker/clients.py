@@ -9,7 +9,7 @@ from handlers.ports import Clock
 from worker.aws.clients import AwsClients, aws_clients
 from worker.mongo.client import mongo_client
 from worker.mongo.database import Client
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 
 class Clients(Struct, frozen=True, kw_only=True):

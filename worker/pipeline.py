@@ -51,7 +51,7 @@ from worker.ports import (
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.context import RuntimeContext
 from worker.runtime.shutdown_signal import ShutdownSignal
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.sweeps.gap_poll import GapPoll
 from worker.sweeps.state_expiry import StateExpiry
 

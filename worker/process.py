@@ -30,7 +30,7 @@ from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.runtime.context import RuntimeContext
 from worker.runtime.shutdown_signal import ShutdownSignal
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.telemetry.health import Health, Part, serve_health
 from worker.telemetry.logs import Log, LogIdentity, error_fields, open_log, redirect_library_logs
 from worker.telemetry.metrics import Metrics, NoMetrics, StatsdMetrics, StoreMetrics, Telemetry, resolve_host

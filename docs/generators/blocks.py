@@ -22,7 +22,7 @@ import sync.rules_reverse
 from commands.reason import RefusalCode
 from docs.generators.decide_examples import decide_examples
 from docs.generators.structure import structure
-from worker.settings import settings_table
+from worker.settings.table import settings_table
 
 ROOT: Final = Path(__file__).parents[2]
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[^>]+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -28,7 +28,7 @@ from sync.conversation import FIELDS
 from sync.gates import Policy
 from sync.state.sync_state import SyncState
 from worker.consumer.settlement import ReturnReason
-from worker.settings import setting_rows
+from worker.settings.table import setting_rows
 from worker.store.state_document import state_document
 from worker.store.transaction_steps import COMMIT_ID
 

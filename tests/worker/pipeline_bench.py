@@ -14,7 +14,7 @@ from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.pipeline import Adapters, Pipeline
 from worker.runtime.clock import ObjectIds
 from worker.runtime.shutdown_signal import ShutdownSignal
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.memory import MemoryStore
 from worker.store.memory_fleet import MemoryFleet
 from worker.telemetry.health import Health

@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 AWS = ("aiobotocore", "botocore")
 MONGO = ("bson", "pymongo")
-ROOMS = ("consumer", "outbox", "runtime", "store", "sweeps", "telemetry")
-FILES = ("captures", "errors", "pipeline", "ports", "settings", "settings_errors")
+ROOMS = ("consumer", "outbox", "runtime", "settings", "store", "sweeps", "telemetry")
+FILES = ("captures", "errors", "pipeline", "ports")
 
 SCRIPT = """
 import importlib, sys

@@ -11,7 +11,7 @@ from worker.aws.sns_http import SnsHttp
 from worker.aws.sqs_http import SqsHttp
 from worker.outbox.topic_message import topic_message
 from worker.runtime.clock import SystemClock
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 Transport = Literal["http", "library"]
 ARN = "arn:aws:sns:us-east-1:123456789012:clients"

@@ -21,7 +21,7 @@ from pymongo import MongoClient
 from mongod import Mongod
 from moto_server import MotoServer
 from worker.cli.main import run
-from worker.settings import setting_rows
+from worker.settings.table import setting_rows
 
 COMMAND = str(Path(sys.executable).parent / "routing-sync")
 

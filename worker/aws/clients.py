@@ -18,7 +18,7 @@ from worker.aws.sns_http import SnsHttp
 from worker.aws.sqs_http import SqsHttp
 from worker.errors import Misconfigured, first_line
 from worker.ports import LONG_POLL_S, AwsEndpoint
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 if TYPE_CHECKING:
     from types_aiobotocore_sns.client import SNSClient

@@ -25,7 +25,7 @@ from worker.cli.terminal import (
 )
 from worker.errors import AwsAway, Misconfigured
 from worker.ports import AwsEndpoint
-from worker.settings import TopicSettings
+from worker.settings.aws import TopicSettings
 
 EVENT_FILES = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Captured events; `-` is standard input.")]
 OUTSIDE_ONLY = Annotated[bool, typer.Option("--outside-only", help="Leave syncs (isSync true) out.")]

@@ -3,7 +3,7 @@
 import asyncio
 
 from worker.cli.terminal import exit_with_error, settings_or_exit
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 
 def run() -> None:

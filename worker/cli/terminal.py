@@ -39,7 +39,7 @@ def exit_with_error(verb: str, error: Exception | str) -> NoReturn:
 
 def settings_or_exit(kind: type[S], verb: str) -> S:
     """The settings from the environment. Where some are wrong: a line for each on standard error, exit status 2."""
-    from worker.settings import SettingErrors, read_settings  # noqa: PLC0415 - half of the verbs read no settings
+    from worker.settings.reading import SettingErrors, read_settings  # noqa: PLC0415 - half of the verbs read no settings
 
     settings = read_settings(kind)
     if isinstance(settings, SettingErrors):

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from worker.process import run_worker
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 
 def main() -> None:

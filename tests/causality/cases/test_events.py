@@ -14,7 +14,7 @@ from tests.causality.stories.orders import all_orders
 from tests.causality.stories.pair_world import PairWorld
 from tests.causality.stories.story import ANNA, CONVERSATION, Story, conversation, message, work_item
 from tests.handlers.wire_events import read
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.store.documents import Collection
 from worker.store.memory import MemoryStore
 

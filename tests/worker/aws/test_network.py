@@ -15,7 +15,7 @@ from worker.aws.network import proxy_for
 from worker.aws.sqs import SqsQueue
 from worker.errors import Misconfigured, QueueAway
 from worker.runtime.clock import SystemClock
-from worker.settings import Settings
+from worker.settings.settings import Settings
 
 Transport = Literal["http", "library"]
 BOTH: tuple[Transport, ...] = ("http", "library")

@@ -18,7 +18,7 @@ import pytest
 from moto_server import MotoServer
 from tests.worker.replay.replays import incident
 from worker.cli.main import run
-from worker.settings import setting_rows
+from worker.settings.table import setting_rows
 
 _numbers = count(1)
 

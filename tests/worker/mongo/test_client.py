@@ -9,7 +9,8 @@ import pytest
 
 from worker.errors import Misconfigured
 from worker.mongo.client import mongo_client
-from worker.settings import Settings, read_settings
+from worker.settings.reading import read_settings
+from worker.settings.settings import Settings
 
 AUTHORITIES = Path(botocore.__file__).parent / "cacert.pem"
 HOST = "mongodb://me:hunter2@db.example:27017/?replicaSet=rs0"

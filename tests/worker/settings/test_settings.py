@@ -5,7 +5,9 @@ from collections.abc import Mapping
 import pytest
 
 from handlers.options import PolicyInUse
-from worker.settings import SettingErrors, Settings, read_settings, setting_rows, settings_table
+from worker.settings.reading import SettingErrors, read_settings
+from worker.settings.settings import Settings
+from worker.settings.table import setting_rows, settings_table
 
 GOOD = {
     "AWS_REGION": "us-east-1",

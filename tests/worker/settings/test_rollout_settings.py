@@ -13,7 +13,9 @@ from tests.handlers.wire_events import Json, conversation, event, work_item
 from tests.handlers.world import World, code_of
 from tests.worker.telemetry_recorder import TelemetryRecorder
 from tests.worker.test_settings import GOOD
-from worker.settings import SettingErrors, Settings, read_settings, setting_rows
+from worker.settings.reading import SettingErrors, read_settings
+from worker.settings.settings import Settings
+from worker.settings.table import setting_rows
 from worker.telemetry.audit_log import log_handled
 from worker.telemetry.metrics import Metric
 

@@ -1,6 +1,6 @@
 """The error line of a setting: the variable, what is wrong with its value, and the remedy.
 
-The settings and the checks between them are in worker/settings.py.
+The settings and the checks between them are in worker/settings/settings.py.
 """
 
 import os

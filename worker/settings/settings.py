@@ -1,65 +1,23 @@
-"""The worker's settings, read from environment variables, and the table of them that the docs show.
+"""All settings of `routing-sync run`.
 
 A variable has the field's name in capitals. An empty variable counts as not set. All errors are reported together. AWS
 credentials are not among the settings: AWS's library finds them by its default chain.
 """
 
 import re
-from enum import Enum
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
-from msgspec import Struct
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from commands.rollout import FUNNEL_ROW_NAMES, Engine, EngineRollout, UpdateOrigin
 from handlers.options import GAP_SECONDS, PolicyInUse
-from worker.ports import SQS_ENTRIES_MAX, AwsEndpoint
-from worker.settings_errors import MismatchedSetting, bounds_of, choices_of, setting_error_line
+from worker.ports import SQS_ENTRIES_MAX
+from worker.settings.aws import TopicSettings
+from worker.settings.errors import MismatchedSetting
 
 Transport = Literal["http", "library"]
 _TRANSPORT_ALIASES: Final = {"lean": "http"}
 """Former values that stay valid."""
-
-
-class AwsSettings(BaseSettings):
-    """The region and the addresses of AWS's services."""
-
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
-
-    aws_region: str = Field(description="AWS region of the queue and the topics", min_length=1)
-    aws_endpoint_url: str | None = Field(
-        None, description="address of LocalStack or moto; if it is not set, AWS itself", pattern=r"^https?://[^/\s]+"
-    )
-
-    aws_endpoint_url_sqs: str | None = Field(
-        None, description="the same for SQS only; if it is not set, AWS_ENDPOINT_URL", pattern=r"^https?://[^/\s]+"
-    )
-    aws_endpoint_url_sns: str | None = Field(
-        None, description="the same for SNS only; if it is not set, AWS_ENDPOINT_URL", pattern=r"^https?://[^/\s]+"
-    )
-
-    @property
-    def sqs_endpoint(self) -> AwsEndpoint:
-        """The region and the address of SQS."""
-        return AwsEndpoint(region=self.aws_region, url=self.aws_endpoint_url_sqs or self.aws_endpoint_url)
-
-    @property
-    def sns_endpoint(self) -> AwsEndpoint:
-        """The region and the address of SNS."""
-        return AwsEndpoint(region=self.aws_region, url=self.aws_endpoint_url_sns or self.aws_endpoint_url)
-
-
-class TopicSettings(AwsSettings):
-    """The topics to which events are published."""
-
-    sns_conversation_topic_arn: str = Field(
-        description="ARN of the topic of conversation events", pattern=r"^arn:[\w-]+:sns:[\w-]*:\d*:[\w.-]+$"
-    )
-    sns_work_item_topic_arn: str = Field(
-        description="ARN of the topic of work-item events", pattern=r"^arn:[\w-]+:sns:[\w-]*:\d*:[\w.-]+$"
-    )
 
 
 class Settings(TopicSettings):
@@ -251,63 +209,3 @@ class Settings(TopicSettings):
 
 def _listed(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
-
-
-S = TypeVar("S", bound=BaseSettings)
-
-
-class SettingErrors(Struct, frozen=True, kw_only=True):
-    """Every error in the environment, a line each: the variable, what is wrong with it, and the remedy."""
-
-    lines: tuple[str, ...]
-
-
-def read_settings(kind: type[S]) -> S | SettingErrors:
-    """The settings of that class from the environment, or all their errors. No error repeats a secret."""
-    try:
-        return kind()
-    except ValidationError as invalid:
-        errors = invalid.errors(include_input=False)
-        return SettingErrors(lines=tuple(setting_error_line(kind, dict(error)) for error in errors))
-
-
-class SettingRow(Struct, frozen=True, kw_only=True):
-    """One variable as the docs' table shows it."""
-
-    name: str
-    default: str
-    meaning: str
-
-
-def setting_rows() -> list[SettingRow]:
-    """All variables of `routing-sync run`, in the order of this file."""
-    return [
-        SettingRow(name=name.upper(), default=_default(field), meaning=_meaning(field))
-        for name, field in Settings.model_fields.items()
-    ]
-
-
-def settings_table() -> str:
-    """The rows as a table in Markdown, as the docs show it; a test compares the two."""
-    rows = [f"| `{row.name}` | {row.default} | {row.meaning} |" for row in setting_rows()]
-    return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows]) + "\n"
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    if field.default is None:
-        return "not set"
-    if field.default == "":
-        return "none"
-    default = field.default.value if isinstance(field.default, Enum) else field.default
-    if isinstance(default, float):
-        default = f"{default:g}"
-    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
-
-
-def _meaning(field: FieldInfo) -> str:
-    choices = [] if field.annotation is bool else choices_of(field)
-    kinds = f" ({', '.join(choices)})" if choices else ""
-    bounds = bounds_of(field)
-    return f"{field.description}{kinds}{f' ({bounds})' if bounds else ''}"
