@@ -163,7 +163,7 @@ class TopicMessage(Struct, frozen=True, kw_only=True):
     id: str
     group: str
     text: str
-    attributes: Mapping[str, Mapping[str, str]]
+    attributes: Mapping[str, Mapping[str, str | bytes]]
     size_bytes: int
 
 

@@ -173,8 +173,9 @@ def trace_of(wrapper: Mapping[str, Any]) -> dict[str, str] | None:
     if not isinstance(carrier, dict):
         return None
     value = carrier.get("Value") or carrier.get("StringValue") or carrier.get("BinaryValue")
-    if carrier.get("Type") == "Binary" and isinstance(value, str):
-        # Tracers send a binary attribute through SNS. A notification writes binary attributes in base64.
+    if isinstance(value, str) and "Binary" in (carrier.get("Type"), carrier.get("DataType")):
+        # Tracers send a binary attribute through SNS. A notification and a captured SQS message are JSON, which holds
+        # bytes in base64; a received SQS message has the bytes.
         value = _decoded(value)
     return _from_headers(value)
 

@@ -164,7 +164,11 @@ class Installation:
             QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], WaitTimeSeconds=0
         )
         return [
-            {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()}
+            {
+                name: value["StringValue"]
+                for name, value in message.get("MessageAttributes", {}).items()
+                if "StringValue" in value
+            }
             for message in received.get("Messages", [])
         ]
 

@@ -1,10 +1,10 @@
 """SNS over signed HTTP: the call PublishBatch in SNS's query protocol. The request is a form, the response is XML.
 
 `SnsHttp` has the method, the parameters and the response of AWS's client for this call, so `SnsTopics` works with
-either. The form is byte for byte the form that botocore sends. Message attributes are text: the worker has no binary
-ones.
+either. The form is byte for byte the form that botocore sends.
 """
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from xml.etree import ElementTree as ET
@@ -95,11 +95,12 @@ def _fields(arn: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[tuple[st
                 yield f"{member}.{name}", value
 
 
-def _attribute_fields(prefix: str, attributes: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str]]:
+def _attribute_fields(prefix: str, attributes: Mapping[str, Mapping[str, str | bytes]]) -> Iterator[tuple[str, str]]:
     for number, (name, parts) in enumerate(attributes.items(), start=1):
         yield f"{prefix}.entry.{number}.Name", name
         for part, value in parts.items():
-            yield f"{prefix}.entry.{number}.Value.{part}", value
+            text = b64encode(value).decode() if isinstance(value, bytes) else value
+            yield f"{prefix}.entry.{number}.Value.{part}", text
 
 
 def _members(result: ET.Element, name: str) -> list[dict[str, str]]:

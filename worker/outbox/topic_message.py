@@ -19,18 +19,20 @@ SNS_BYTES_MAX: Final = 262_144
 def topic_message(*, id: str, group: str, text: str) -> TopicMessage:  # noqa: A002 - the message's id, as its field
     """The message for the JSON text of an event, with the event's name and its Datadog trace as attributes.
 
+    The trace is a binary attribute, as Datadog's tracers send it. SNS reads a text that is JSON as a list of strings,
+    and drops a message with any other JSON for every subscription that filters by attributes.
     Raises ValueError if the text is not a JSON object, or if it holds a lone surrogate, which UTF-8 cannot encode.
     """
     published = orjson.loads(text)
     if not isinstance(published, dict):
         raise ValueError(f"no object, but {type(published).__name__}")
-    attributes: dict[str, Mapping[str, str]] = {}
+    attributes: dict[str, Mapping[str, str | bytes]] = {}
     if isinstance(published.get("name"), str) and published["name"]:
         attributes["name"] = {"DataType": "String", "StringValue": published["name"]}
     dd = published.get("dd")
     if isinstance(dd, dict) and isinstance(dd.get("trace_id"), str):
         carrier = {"x-datadog-trace-id": dd["trace_id"], "x-datadog-parent-id": str(dd.get("span_id") or "0")}
-        attributes["_datadog"] = {"DataType": "String", "StringValue": orjson.dumps(carrier).decode()}
+        attributes["_datadog"] = {"DataType": "Binary", "BinaryValue": orjson.dumps(carrier)}
     return TopicMessage(id=id, group=group, text=text, attributes=attributes, size_bytes=size_bytes(text, attributes))
 
 

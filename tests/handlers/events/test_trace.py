@@ -47,9 +47,17 @@ class TestTrace:
         assert isinstance(result, Event)
         assert result.trace == TRACE
 
-    def test_attributes_inside_a_captured_sqs_message(self) -> None:
-        carrier = {"_datadog": {"DataType": "String", "StringValue": text(HEADERS)}}
-        assert read(queued(PUBLISHED, MessageAttributes=carrier)).trace == TRACE
+    @pytest.mark.parametrize(
+        "carrier",
+        [
+            {"DataType": "String", "StringValue": text(HEADERS)},
+            {"DataType": "Binary", "BinaryValue": base64.b64encode(orjson.dumps(HEADERS)).decode()},
+        ],
+        ids=["string", "binary"],
+    )
+    def test_row_13_attributes_inside_a_captured_sqs_message(self, carrier: Json) -> None:
+        """A captured message is JSON, which holds bytes in base64."""
+        assert read(queued(PUBLISHED, MessageAttributes={"_datadog": carrier})).trace == TRACE
 
     def test_without_a_parent(self) -> None:
         result = read_object(BARE, attributes={"_datadog": {"StringValue": '{"x-datadog-trace-id":"123"}'}})

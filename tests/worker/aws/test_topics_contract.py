@@ -1,5 +1,6 @@
 """One contract for the port `Topics`: AWS's client, HTTP, and the stand-in of the other tests."""
 
+import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
+from handlers.events.envelope import trace_of
+from moto_server import MotoServer
 from tests.worker.moto_clients import Aws, opened
 from tests.worker.stand_in_topics import StandInTopics
 from worker.aws.provisioning import ProvisioningResult
@@ -100,14 +103,29 @@ def message(key: str, **more: Any) -> TopicMessage:
 
 
 async def test_a_message_arrives_unchanged_with_its_attributes(bench: Bench) -> None:
-    odd = message("a", name=NAME, text='+&%=;/?:@ "\\\r\n\t<>é你📦', dd={"trace_id": "12", "span_id": "34"})
+    odd = message("a", name=NAME, text='+&%=;/?:@ "\\\r\n\t<>é你📦')
     await bench.publish(odd)
     [(text, attributes)] = await bench.arrived()
     assert text == odd.text
-    assert attributes == {
-        "name": NAME,
-        "_datadog": '{"x-datadog-trace-id":"12","x-datadog-parent-id":"34"}',
-    }
+    assert attributes == {"name": NAME}
+
+
+@pytest.mark.parametrize("http", [False, True], ids=["library", "http"])
+async def test_row_13_a_trace_arrives_as_a_binary_attribute(moto: MotoServer, http: bool) -> None:
+    """In a notification, because moto loses a raw message that has a binary attribute."""
+    async with opened(moto, http=http) as aws:
+        made = await aws.provisioned()
+        sent = message("a", name=NAME, dd={"trace_id": "12", "span_id": "34"})
+        assert await SnsTopics(aws.publishing).publish(made.conversation_topic_arn, [sent]) == [None]
+        (arrived,) = await aws.taken(made.queue_url)
+        attributes = json.loads(arrived["Body"])["MessageAttributes"]
+        assert attributes["name"] == {"Type": "String", "Value": NAME}
+        assert attributes["_datadog"]["Type"] == "Binary"
+        assert json.loads(base64.b64decode(attributes["_datadog"]["Value"])) == {
+            "x-datadog-trace-id": "12",
+            "x-datadog-parent-id": "34",
+        }
+        assert trace_of(json.loads(arrived["Body"])) == {"trace_id": "12", "span_id": "34"}
 
 
 async def test_a_message_needs_no_attributes(bench: Bench) -> None:

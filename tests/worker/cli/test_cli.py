@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from base64 import b64decode
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -101,7 +102,9 @@ def test_publish_sends_each_event_to_its_topic_with_its_trace(
     first = json.loads(arrived["p-c1-1"]["Message"])
     assert first["dd"] == dd
     assert first["body"] == _event("c1", 1)["body"]
-    assert "x-datadog-trace-id" in arrived["p-c1-1"]["MessageAttributes"]["_datadog"]["Value"]
+    carrier = arrived["p-c1-1"]["MessageAttributes"]["_datadog"]
+    assert carrier["Type"] == "Binary"
+    assert json.loads(b64decode(carrier["Value"]))["x-datadog-trace-id"] == "12"
     assert arrived["w1-1"]["TopicArn"] == made["SNS_WORK_ITEM_TOPIC_ARN"]
     assert json.loads(arrived["w1-1"]["Message"])["version"] == 3
 
