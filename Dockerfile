@@ -18,13 +18,17 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel .
  && /opt/routing-sync/bin/pip uninstall --yes pip
 
 FROM ${PYTHON}
+# The kernel discards a signal to process 1 while that process has no handler for it, and Python needs some time before
+# it can have one. tini is process 1 instead and passes signals on. `-s`: also where it is not process 1.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends tini \
+ && rm -rf /var/lib/apt/lists/*
 # Probes come from outside the container, so the server must not listen on the loopback address alone.
 ENV PATH=/opt/routing-sync/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HTTP_HOST=0.0.0.0
 COPY --from=build /opt/routing-sync /opt/routing-sync
 WORKDIR /var/empty
 USER 10001:10001
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
-  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ.get('HTTP_PORT', '8080')}/healthz\", timeout=4)"]
-ENTRYPOINT ["routing-sync"]
+HEALTHCHECK --interval=15s --timeout=10s --start-period=20s --retries=3 CMD ["python", "-m", "worker.cli.healthcheck"]
+ENTRYPOINT ["tini", "-s", "--", "routing-sync"]
 CMD ["run"]

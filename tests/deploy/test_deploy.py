@@ -1,5 +1,6 @@
 """The deployment files: the container's user, and no secrets."""
 
+import json
 import re
 
 import pytest
@@ -7,6 +8,13 @@ import pytest
 from server_process import ROOT
 
 ROOT_USER = {"root", "0"}
+
+
+def _worker_of_compose() -> str:
+    services = (ROOT / "localstack" / "compose.yaml").read_text().partition("\nservices:\n")[2]
+    worker = re.search(r"^  worker:\n((?:    .*\n|\n)+)", services, re.MULTILINE)
+    assert worker is not None
+    return worker[1]
 
 
 def test_the_container_does_not_run_as_root() -> None:
@@ -22,13 +30,27 @@ def test_the_container_does_not_run_as_root() -> None:
 
 
 def test_the_worker_of_the_compose_file_takes_the_images_user_and_no_rights() -> None:
-    services = (ROOT / "localstack" / "compose.yaml").read_text().partition("\nservices:\n")[2]
-    worker = re.search(r"^  worker:\n((?:    .*\n|\n)+)", services, re.MULTILINE)
-    assert worker is not None
-    assert "user:" not in worker[1]
-    assert "read_only: true" in worker[1]
-    assert "cap_drop: [ALL]" in worker[1]
-    assert "no-new-privileges:true" in worker[1]
+    worker = _worker_of_compose()
+    assert "user:" not in worker
+    assert "read_only: true" in worker
+    assert "cap_drop: [ALL]" in worker
+    assert "no-new-privileges:true" in worker
+
+
+def test_row_15_the_first_process_of_every_container_is_an_init_process() -> None:
+    last_stage = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+    entry = re.findall(r"^ENTRYPOINT (.*)$", last_stage, re.MULTILINE)[-1]
+    assert json.loads(entry)[:3] == ["tini", "-s", "--"]
+    assert "apt-get install --yes --no-install-recommends tini" in last_stage
+    # Its entrypoint takes the place of the image's.
+    assert "    init: true\n" in _worker_of_compose()
+
+
+def test_row_16_the_images_health_check_is_the_workers_own() -> None:
+    last_stage = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+    check = re.search(r"^HEALTHCHECK .* CMD (.*)$", last_stage, re.MULTILINE)
+    assert check is not None
+    assert json.loads(check[1]) == ["python", "-m", "worker.cli.healthcheck"]
 
 
 @pytest.mark.parametrize("file", ["Dockerfile", "localstack/compose.yaml"])

@@ -1,109 +1,46 @@
-"""The console script `routing-sync`: the table of its verbs, `--version`, and the exit status.
+"""The console script `routing-sync`. It handles the stop signals before it imports anything that takes long.
 
-The module of a verb is imported when the verb is called, so that each verb loads only what it needs. An error is one
-line on standard error. Exit status: 0 done, 1 some input failed, 2 wrong usage, 130 interrupted (terminal.py).
+The kernel discards a signal to the first process of a container while that process has no handler for it. The imports
+of the worker take a second or more, so a handler of this file stands from before them until the event loop has its own
+(worker/runtime/shutdown_signal.py). The imports of this file are few for the same reason.
 """
 
+import os
+import signal
 import sys
-from importlib import import_module
-from typing import Annotated, Any, Final
+from typing import Final
 
-import typer
-from typer.core import TyperGroup
-
-from worker.cli.terminal import EXIT_DONE, EXIT_INTERRUPTED, print_error
-
-VERBS: Final = {
-    "run": ("worker.cli.run", "run", "Run the worker until SIGTERM or SIGINT."),
-    "provision": ("worker.cli.provision", "provision", "Make topics, queues and subscriptions."),
-    "publish": ("worker.cli.publish", "publish", "Publish captured events to their topics."),
-    "replay": ("worker.cli.replay", "replay", "Run captured events through the rules, in memory."),
-    "decide": ("worker.cli.decide", "decide", "Read questions and print the decisions."),
-}
-"""Verb → module, function, summary: a new verb is one module and one line here. `HELP` in the module, if it is there,
-replaces the function's docstring."""
-
-_CLICK_ERROR: Final[type[Exception]] = next(
-    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException" and issubclass(kind, Exception)
-)
-"""The exception for wrong usage. typer exports only its subclasses."""
-
-
-class Verbs(TyperGroup):
-    """The verbs, each imported when it is called."""
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is typer's
-        """In the order of the table."""
-        return list(VERBS)
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the signature is typer's
-        """The summaries of the table: importing every verb for them would take three times as long."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb, does) for verb, (_, _, does) in VERBS.items()])
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the signature is typer's
-        """The verb, or None."""
-        if cmd_name not in VERBS:
-            return None
-        module, function, _ = VERBS[cmd_name]
-        verb_app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        verb = import_module(module)
-        verb_app.command(cmd_name, help=getattr(verb, "HELP", None))(getattr(verb, function))
-        return typer.main.get_command(verb_app)
-
-
-app = typer.Typer(
-    cls=Verbs,
-    name="routing-sync",
-    help="Keeps conversations and work-items in agreement.",
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-
-
-def _print_version(asked: bool) -> None:
-    if asked:
-        # Loaded here alone: it would take half of the time of `--help`.
-        from importlib.metadata import version  # noqa: PLC0415
-
-        typer.echo(f"routing-sync {version('routing-sync')}")
-        raise typer.Exit(EXIT_DONE)
-
-
-VERSION = Annotated[
-    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
-]
-
-
-@app.callback()
-def _app(version: VERSION = False) -> None:
-    """Keeps conversations and work-items in agreement."""
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_STANDARD_DESCRIPTORS: Final = (0, 1, 2)
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    _occupy_closed_descriptors()
+    if sys.argv[1:2] == ["run"]:
+        for number in STOP_SIGNALS:
+            signal.signal(number, _exit_at_once)
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """The exit status of a command line."""
-    command = typer.main.get_command(app)
-    try:
-        status = command.main(args=arguments, prog_name="routing-sync", standalone_mode=False)
-    except typer.Abort:
-        return EXIT_INTERRUPTED
-    except _CLICK_ERROR as error:
-        return _wrong_usage(error)
-    return status if isinstance(status, int) else EXIT_DONE
+    from worker.cli.verbs import run_verb  # noqa: PLC0415 - after the handlers of `main`
+
+    return run_verb(arguments)
 
 
-def _wrong_usage(error: Any) -> int:
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "routing-sync"
-    message = str(error.format_message())
-    if type(error).__name__ == "NoArgsIsHelpError":
-        print_error(message)
-    else:
-        print_error(f"{path}: {' '.join(message.split())} (see `{path} --help`)")
-    return int(error.exit_code)
+def _exit_at_once(*_: object) -> None:
+    """End with status 0, as after every stop signal: no message is in flight and no connection open yet."""
+    os._exit(0)
+
+
+def _occupy_closed_descriptors() -> None:
+    """Open /dev/null in the place of a closed standard stream. Otherwise the next socket would get its number, and
+    what is written to standard error would go to a service."""
+    for descriptor in _STANDARD_DESCRIPTORS:
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number, which is this one: those below it are open by now.
+            os.open(os.devnull, os.O_RDWR)

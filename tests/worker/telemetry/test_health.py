@@ -11,8 +11,8 @@ from worker.errors import Misconfigured
 from worker.telemetry.health import PARTS, Health, serve_health
 
 
-async def _ask(port: int, path: str) -> tuple[int, dict[str, Any]]:
-    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as answer:
+async def _ask(port: int, path: str, *, host: str = "127.0.0.1") -> tuple[int, dict[str, Any]]:
+    async with aiohttp.ClientSession() as session, session.get(f"http://{host}:{port}{path}") as answer:
         return answer.status, await answer.json()
 
 
@@ -64,3 +64,41 @@ async def test_a_taken_port_is_one_line_with_the_remedy() -> None:
         with pytest.raises(Misconfigured, match=f"HTTP_PORT {port}: .*choose another port"):
             async with serve_health(Health(clock=FakeClock(), silence_s_max=90), host="127.0.0.1", port=port):
                 pass
+
+
+@pytest.fixture
+def ipv6() -> None:
+    """Skips where the machine has no IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+
+
+@pytest.mark.usefixtures("ipv6")
+async def test_row_16_the_wildcard_of_ipv6_serves_both_families() -> None:
+    async with serve_health(Health(clock=FakeClock(), silence_s_max=90), host="::", port=0) as port:
+        assert await _ask(port, "/healthz") == (200, {"status": "alive"})
+        assert await _ask(port, "/healthz", host="[::1]") == (200, {"status": "alive"})
+
+
+@pytest.mark.usefixtures("ipv6")
+async def test_row_16_one_address_of_ipv6_serves_that_family_alone() -> None:
+    async with serve_health(Health(clock=FakeClock(), silence_s_max=90), host="::1", port=0) as port:
+        assert await _ask(port, "/healthz", host="[::1]") == (200, {"status": "alive"})
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await _ask(port, "/healthz")
+
+
+async def test_row_16_a_name_with_several_addresses_is_served_on_one_port() -> None:
+    async with serve_health(Health(clock=FakeClock(), silence_s_max=90), host="localhost", port=0) as port:
+        assert await _ask(port, "/healthz", host="localhost") == (200, {"status": "alive"})
+        assert await _ask(port, "/healthz") == (200, {"status": "alive"})
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid"])
+async def test_row_16_an_address_of_another_machine_is_one_line_with_the_remedy(host: str) -> None:
+    with pytest.raises(Misconfigured, match=f"HTTP_HOST {host}, .*choose an address of this machine"):
+        async with serve_health(Health(clock=FakeClock(), silence_s_max=90), host=host, port=0):
+            pass

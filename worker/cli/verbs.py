@@ -1,0 +1,103 @@
+"""The verbs of `routing-sync`: their table, `--version`, and the exit status of a command line.
+
+The module of a verb is imported when the verb is called, so that each verb loads only what it needs. An error is one
+line on standard error. Exit status: 0 done, 1 some input failed, 2 wrong usage, 130 interrupted (terminal.py).
+"""
+
+from importlib import import_module
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from worker.cli.terminal import EXIT_DONE, EXIT_INTERRUPTED, print_error
+
+VERBS: Final = {
+    "run": ("worker.cli.run", "run", "Run the worker until SIGTERM or SIGINT."),
+    "provision": ("worker.cli.provision", "provision", "Make topics, queues and subscriptions."),
+    "publish": ("worker.cli.publish", "publish", "Publish captured events to their topics."),
+    "replay": ("worker.cli.replay", "replay", "Run captured events through the rules, in memory."),
+    "decide": ("worker.cli.decide", "decide", "Read questions and print the decisions."),
+}
+"""Verb → module, function, summary: a new verb is one module and one line here. `HELP` in the module, if it is there,
+replaces the function's docstring."""
+
+_CLICK_ERROR: Final[type[Exception]] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException" and issubclass(kind, Exception)
+)
+"""The exception for wrong usage. typer exports only its subclasses."""
+
+
+class Verbs(TyperGroup):
+    """The verbs, each imported when it is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is typer's
+        """In the order of the table."""
+        return list(VERBS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the signature is typer's
+        """The summaries of the table: importing every verb for them would take three times as long."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, does) for verb, (_, _, does) in VERBS.items()])
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the signature is typer's
+        """The verb, or None."""
+        if cmd_name not in VERBS:
+            return None
+        module, function, _ = VERBS[cmd_name]
+        verb_app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        verb = import_module(module)
+        verb_app.command(cmd_name, help=getattr(verb, "HELP", None))(getattr(verb, function))
+        return typer.main.get_command(verb_app)
+
+
+app = typer.Typer(
+    cls=Verbs,
+    name="routing-sync",
+    help="Keeps conversations and work-items in agreement.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        # Loaded here alone: it would take half of the time of `--help`.
+        from importlib.metadata import version  # noqa: PLC0415
+
+        typer.echo(f"routing-sync {version('routing-sync')}")
+        raise typer.Exit(EXIT_DONE)
+
+
+VERSION = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+]
+
+
+@app.callback()
+def _app(version: VERSION = False) -> None:
+    """Keeps conversations and work-items in agreement."""
+
+
+def run_verb(arguments: list[str]) -> int:
+    """The exit status of a command line."""
+    command = typer.main.get_command(app)
+    try:
+        status = command.main(args=arguments, prog_name="routing-sync", standalone_mode=False)
+    except typer.Abort:
+        return EXIT_INTERRUPTED
+    except _CLICK_ERROR as error:
+        return _wrong_usage(error)
+    return status if isinstance(status, int) else EXIT_DONE
+
+
+def _wrong_usage(error: Any) -> int:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "routing-sync"
+    message = str(error.format_message())
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print_error(message)
+    else:
+        print_error(f"{path}: {' '.join(message.split())} (see `{path} --help`)")
+    return int(error.exit_code)
