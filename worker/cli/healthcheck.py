@@ -1,7 +1,7 @@
 """The image's health check: asks `/healthz` where the worker of this container serves it, and prints one line.
 
 It runs every few seconds beside the worker, so it imports no more than it needs: it reads HTTP_HOST and HTTP_PORT
-itself, with the defaults of `worker/settings.py`. Exit status 0 where the worker is alive, else 1.
+itself, with the defaults of `worker/settings/settings.py`. Exit status 0 where the worker is alive, else 1.
 """
 
 import http.client
@@ -26,7 +26,7 @@ def main() -> None:
 
 def check(environment: Mapping[str, str]) -> tuple[int, str]:
     """The exit status and the line."""
-    # Settings may be written in any case, see worker/settings.py.
+    # Settings may be written in any case, see worker/settings/.
     variables = {name.upper(): value for name, value in environment.items()}
     host, port = variables.get("HTTP_HOST", DEFAULT_HOST), variables.get("HTTP_PORT", DEFAULT_PORT)
     if not port.isdecimal() or not 0 < int(port) <= 65_535:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.worker.fake_clock import FakeClock
 from worker.cli.healthcheck import DEFAULT_HOST, DEFAULT_PORT, check
-from worker.settings import Settings
+from worker.settings.settings import Settings
 from worker.telemetry.health import Health, serve_health
 
 
