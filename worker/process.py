@@ -33,7 +33,8 @@ from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.settings import Settings
 from worker.telemetry.health import Health, Part, serve_health
 from worker.telemetry.logs import Log, LogIdentity, error_fields, open_log, redirect_library_logs
-from worker.telemetry.metrics import Metrics, NoMetrics, StatsdMetrics, StoreMetrics, Telemetry, resolve_host
+from worker.telemetry.metrics import StoreMetrics, Telemetry
+from worker.telemetry.statsd import opened_metrics
 
 TRANSACTION_LIFETIME_S_MAX: Final = 10
 """The worker warns if MongoDB's `transactionLifetimeLimitSeconds` is longer: for so many seconds, the locks of a killed
@@ -95,17 +96,15 @@ class _WorkerProcess:
     async def run(self) -> None:
         self._stopping.install_handlers()
         settings = self._settings
-        telemetry = Telemetry(metrics=await _metrics(settings, self._log), log=self._log)
-        try:
+        opening = opened_metrics(settings.agent_address, tags=settings.metric_tags, clock=self._clock, log=self._log)
+        async with opening as metrics:
             async with AsyncExitStack() as stack:
                 http = serve_health(self._health, host=settings.http_host, port=settings.http_port)
                 port = await stack.enter_async_context(http)
                 self._log.info("worker starting", httpHost=settings.http_host, httpPort=port)
                 clients = await stack.enter_async_context(opened_clients(settings, self._clock))
-                await self._run_pipeline(clients, telemetry)
+                await self._run_pipeline(clients, Telemetry(metrics=metrics, log=self._log))
             self._log.info("worker stopped")
-        finally:
-            telemetry.metrics.close()
 
     async def _run_pipeline(self, clients: Clients, telemetry: Telemetry) -> None:
         settings = self._settings
@@ -252,22 +251,6 @@ class _WorkerProcess:
         finally:
             stopping.cancel()
             working.cancel()
-
-
-async def _metrics(settings: Settings, log: Log) -> Metrics:
-    if settings.statsd_host is None:
-        return NoMetrics()
-    address = await resolve_host(settings.statsd_host, settings.statsd_port)
-    if address is None:
-        log.warning("no metrics: STATSD_HOST cannot be resolved", host=settings.statsd_host)
-        return NoMetrics()
-    return StatsdMetrics(
-        address=address,
-        port=settings.statsd_port,
-        service=settings.dd_service,
-        version=settings.dd_version,
-        environment=settings.dd_env,
-    )
 
 
 def _single_errors(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

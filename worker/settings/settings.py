@@ -13,6 +13,7 @@ from commands.rollout import FUNNEL_ROW_NAMES, Engine, EngineRollout, UpdateOrig
 from handlers.options import GAP_SECONDS, PolicyInUse
 from worker.ports import SQS_ENTRIES_MAX
 from worker.settings.aws import TopicSettings
+from worker.settings.datadog import DatadogSettings
 from worker.settings.errors import MismatchedSetting
 
 Transport = Literal["http", "library"]
@@ -20,7 +21,7 @@ _TRANSPORT_ALIASES: Final = {"lean": "http"}
 """Former values that stay valid."""
 
 
-class Settings(TopicSettings):
+class Settings(TopicSettings, DatadogSettings):
     """All settings of `routing-sync run`."""
 
     sqs_queue_url: str = Field(
@@ -105,11 +106,6 @@ class Settings(TopicSettings):
     )
     http_host: str = Field("127.0.0.1", description="address on which /healthz and /readyz are served", min_length=1)
     http_port: int = Field(8080, ge=0, le=65_535, description="port of HTTP_HOST; 0 takes a free one and logs it")
-    statsd_host: str | None = Field(None, description="host of the Datadog agent; without it there are no metrics")
-    statsd_port: int = Field(8125, ge=1, le=65_535, description="UDP port of the Datadog agent")
-    dd_service: str = Field("routing-worker", description="service name in logs and metrics", min_length=1)
-    dd_version: str = Field("unknown", description="version in logs and metrics", min_length=1)
-    dd_env: str | None = Field(None, description="environment name in metrics")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
 
     @field_validator("log_level", "sync_policy", "command_engine", mode="before")

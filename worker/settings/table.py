@@ -5,6 +5,7 @@ from enum import Enum
 from msgspec import Struct
 from pydantic.fields import FieldInfo
 
+from worker.settings.datadog import DatadogSettings
 from worker.settings.errors import bounds_of, choices_of
 from worker.settings.settings import Settings
 
@@ -18,11 +19,10 @@ class SettingRow(Struct, frozen=True, kw_only=True):
 
 
 def setting_rows() -> list[SettingRow]:
-    """All variables of `routing-sync run`, in the order of this file."""
-    return [
-        SettingRow(name=name.upper(), default=_default(field), meaning=_meaning(field))
-        for name, field in Settings.model_fields.items()
-    ]
+    """All variables of `routing-sync run`, in the order of the files, Datadog's last."""
+    datadog = DatadogSettings.model_fields
+    fields = sorted(Settings.model_fields.items(), key=lambda named: named[0] in datadog)
+    return [SettingRow(name=name.upper(), default=_default(field), meaning=_meaning(field)) for name, field in fields]
 
 
 def settings_table() -> str:

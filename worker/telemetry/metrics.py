@@ -1,15 +1,12 @@
-"""Metrics: the name of every metric, and how values reach the Datadog agent.
+"""Metrics: the name of every metric, and the protocol that takes the values.
 
 Tag values come from finite sets only: codes, rules, known event names. Metrics never fail the worker: an agent that is
 down or not configured costs nothing.
 """
 
-import asyncio
-import socket
 from enum import StrEnum
 from typing import Final, Protocol
 
-from datadog.dogstatsd.base import DogStatsd
 from msgspec import Struct
 
 from handlers.events.heartbeat import HEARTBEAT_NAME
@@ -150,53 +147,6 @@ class NoMetrics:
 
     def close(self) -> None:
         """Do nothing."""
-
-
-class StatsdMetrics:
-    """Metrics for the Datadog agent over UDP; the client buffers values and sends them several times a second."""
-
-    def __init__(self, *, address: str, port: int, service: str, version: str, environment: str | None) -> None:
-        constant = [f"service:{service}", f"version:{version}", *([f"env:{environment}"] if environment else [])]
-        self._statsd = DogStatsd(
-            host=address,
-            port=port,
-            constant_tags=constant,
-            disable_telemetry=True,
-            disable_buffering=False,
-            origin_detection_enabled=False,
-        )
-
-    def count(self, metric: Metric, value: int = 1, **tags: str) -> None:
-        """Add `value` to a count."""
-        self._statsd.increment(metric.value, value, tags=_tags(tags))
-
-    def gauge(self, metric: Metric, value: float, **tags: str) -> None:
-        """Set a gauge."""
-        self._statsd.gauge(metric.value, value, tags=_tags(tags))
-
-    def distribution(self, metric: Metric, value: float, **tags: str) -> None:
-        """Add one measurement to a distribution."""
-        self._statsd.distribution(metric.value, value, tags=_tags(tags))
-
-    def close(self) -> None:
-        """Send the values that are still buffered."""
-        self._statsd.stop(timeout=1)
-
-
-def _tags(tags: dict[str, str]) -> list[str]:
-    return [f"{name}:{value}" for name, value in tags.items()]
-
-
-async def resolve_host(host: str, port: int) -> str | None:
-    """The host's address, None if it cannot be resolved.
-
-    The address is looked up once, at the start, so that a slow name server never delays the worker.
-    """
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-    except OSError:
-        return None
-    return str(found[0][4][0])
 
 
 class StoreObserver(Protocol):
