@@ -173,11 +173,10 @@ class _WorkerProcess:
         async def read_attributes() -> QueueAttributes:
             return await read_queue_attributes(clients.aws.sqs, self._settings.sqs_queue_url)
 
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._check_topics(clients))
-            reading = tasks.create_task(self._call_until_available("queue", read_attributes))
-        attributes = reading.result()
+        attributes = await self._call_until_available("queue", read_attributes)
         self._check_gap(attributes)
+        # After the queue, so that there are credentials to check them with.
+        await self._check_topics(clients)
         # After the queue, not beside it: the MongoDB driver leaks a socket if it is cancelled while it connects.
         lifetime_s, started_at = await self._call_until_available("store", prepare_store)
         self._log_warnings(attributes, lifetime_s)

@@ -8,9 +8,10 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from moto_server import MotoServer
-from worker.aws.clients import find_credentials, sns_client, sqs_client
+from worker.aws.clients import sns_client, sqs_client
 from worker.aws.http_calls import ServiceEndpoint, http_session
 from worker.aws.provisioning import ProvisioningResult, ProvisioningSpec, provision
+from worker.aws.session import aws_session
 from worker.aws.sns_http import SnsHttp
 from worker.aws.sqs import SqsQueue
 from worker.aws.sqs_http import SqsHttp
@@ -77,6 +78,7 @@ async def opened(moto: MotoServer, *, http: bool = False) -> AsyncIterator[Aws]:
     """Clients of that server; `http`: messages are received, settled and published without the library."""
     endpoint = AwsEndpoint(region="us-east-1", url=moto.endpoint)
     async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aws_session(endpoint.region, SystemClock()))
 
         async def place(service: str) -> ServiceEndpoint:
             return ServiceEndpoint(
@@ -86,7 +88,7 @@ async def opened(moto: MotoServer, *, http: bool = False) -> AsyncIterator[Aws]:
                 http=await stack.enter_async_context(
                     http_session(proxy=None, tls=True, read_timeout_s=10, connections_max=5)
                 ),
-                find_credentials=find_credentials,
+                find_credentials=session.get_credentials,
                 clock=SystemClock(),
             )
 

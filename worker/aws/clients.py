@@ -5,32 +5,27 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError
-from botocore.loaders import create_loader
 from msgspec import Struct
 
 from handlers.ports import Clock
 from worker.aws.http_calls import ServiceEndpoint, http_session
 from worker.aws.network import ca_bundle, proxy_for, trusted_certificates
-from worker.aws.responses import CheckedParsers
+from worker.aws.session import CALL_TIMEOUT_S, CONNECT_TIMEOUT_S, RETRIES, aws_session
 from worker.aws.sns_http import SnsHttp
 from worker.aws.sqs_http import SqsHttp
 from worker.errors import Misconfigured, first_line
 from worker.ports import LONG_POLL_S, AwsEndpoint
+from worker.runtime.clock import SystemClock
 from worker.settings.settings import Settings
 
 if TYPE_CHECKING:
     from types_aiobotocore_sns.client import SNSClient
     from types_aiobotocore_sqs.client import SQSClient
 
-_CONNECT_TIMEOUT_S: Final = 3
-_CALL_TIMEOUT_S: Final = 10
 _POLL_TIMEOUT_S: Final = LONG_POLL_S + 10
 _SETTLING_CONNECTIONS: Final = 30
 _PUBLISHING_CONNECTIONS: Final = 10
-_LOADER: Final = create_loader()
-"""Reads AWS's service descriptions, which are large files, once for all clients."""
 
 
 class AwsClients(Struct, frozen=True, kw_only=True):
@@ -48,10 +43,12 @@ async def aws_clients(settings: Settings, clock: Clock) -> AsyncIterator[AwsClie
     """The clients that the settings choose, not connected yet, closed at the end. Raises Misconfigured."""
     tls = trusted_certificates()
     async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aws_session(settings.aws_region, clock))
 
         async def library_sqs(read_timeout_s: float, connections_max: int) -> "SQSClient":
-            client = sqs_client(settings.sqs_endpoint, read_timeout_s=read_timeout_s, connections_max=connections_max)
-            return await stack.enter_async_context(client)
+            client = _client(session, "sqs", settings.sqs_endpoint, read_timeout_s, connections_max)
+            opened: SQSClient = await stack.enter_async_context(client)
+            return opened
 
         async def http_endpoint(
             client: Any, service: str, read_timeout_s: float, connections_max: int
@@ -66,22 +63,24 @@ async def aws_clients(settings: Settings, clock: Clock) -> AsyncIterator[AwsClie
                 url=url,
                 region=client.meta.region_name,
                 http=await stack.enter_async_context(http),
-                find_credentials=find_credentials,
+                find_credentials=session.get_credentials,
                 clock=clock,
             )
 
-        sqs = await library_sqs(_CALL_TIMEOUT_S, _SETTLING_CONNECTIONS)
+        sqs = await library_sqs(CALL_TIMEOUT_S, _SETTLING_CONNECTIONS)
         polling: SQSClient | SqsHttp
         settling: SQSClient | SqsHttp = sqs
         if settings.sqs_transport == "http":
             polling = SqsHttp(await http_endpoint(sqs, "sqs", _POLL_TIMEOUT_S, settings.receivers))
-            settling = SqsHttp(await http_endpoint(sqs, "sqs", _CALL_TIMEOUT_S, _SETTLING_CONNECTIONS))
+            settling = SqsHttp(await http_endpoint(sqs, "sqs", CALL_TIMEOUT_S, _SETTLING_CONNECTIONS))
         else:
             polling = await library_sqs(_POLL_TIMEOUT_S, settings.receivers)
-        sns = await stack.enter_async_context(sns_client(settings.sns_endpoint))
+        sns = await stack.enter_async_context(
+            _client(session, "sns", settings.sns_endpoint, CALL_TIMEOUT_S, _PUBLISHING_CONNECTIONS)
+        )
         publishing: SNSClient | SnsHttp = sns
         if settings.sns_transport == "http":
-            publishing = SnsHttp(await http_endpoint(sns, "sns", _CALL_TIMEOUT_S, _PUBLISHING_CONNECTIONS))
+            publishing = SnsHttp(await http_endpoint(sns, "sns", CALL_TIMEOUT_S, _PUBLISHING_CONNECTIONS))
         yield AwsClients(sqs=sqs, polling=polling, settling=settling, sns=sns, publishing=publishing)
 
 
@@ -103,29 +102,27 @@ async def sns_client(
         yield client
 
 
-async def find_credentials() -> Any:
-    """The credentials of AWS's default chain, which renews them; None if the chain finds none.
-
-    Raises botocore's exceptions.
-    """
-    return await get_session().get_credentials()
-
-
 @asynccontextmanager
 async def _library_client(
     service: str, endpoint: AwsEndpoint, read_timeout_s: float, connections_max: int
 ) -> AsyncIterator[Any]:
+    async with (
+        aws_session(endpoint.region, SystemClock()) as session,
+        _client(session, service, endpoint, read_timeout_s, connections_max) as client,
+    ):
+        yield client
+
+
+@asynccontextmanager
+async def _client(
+    session: Any, service: str, endpoint: AwsEndpoint, read_timeout_s: float, connections_max: int
+) -> AsyncIterator[Any]:
     config = AioConfig(
-        connect_timeout=_CONNECT_TIMEOUT_S,
+        connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=read_timeout_s,
         max_pool_connections=connections_max,
-        # One second try at once, for a connection that the server closed. Longer retries are the caller's decision.
-        retries={"total_max_attempts": 2, "mode": "standard"},
+        retries=RETRIES,
     )
-    # Any: the session's own type needs the stubs of every AWS service.
-    session: Any = get_session()
-    session.register_component("data_loader", _LOADER)
-    session.register_component("response_parser_factory", CheckedParsers())
     verify = ca_bundle(session) or True
     try:
         opened = session.create_client(
@@ -133,7 +130,9 @@ async def _library_client(
         )
         client = await opened.__aenter__()
     except (BotoCoreError, ValueError) as error:
-        raise Misconfigured(f"{service}: {first_line(error)}: check AWS_REGION and AWS_ENDPOINT_URL") from error
+        raise Misconfigured(
+            f"{service}: {first_line(error)}: check AWS_REGION, AWS_ENDPOINT_URL and the AWS profile"
+        ) from error
     try:
         yield client
     finally:

@@ -4,8 +4,12 @@
 |---|---|
 | throttling codes, status 429 or 5xx, a response without an AWS error code | `QueueAway` or `TopicsAway` |
 | no connection, a broken connection, a proxy or TLS error, a response that is not AWS's | `QueueAway` or `TopicsAway` |
-| a refusal (no such queue, access denied), no credentials | at start `Misconfigured`, later `…Away` |
+| credentials that may come by themselves (`CredentialsAway`) | `QueueAway` or `TopicsAway` |
+| a refusal (no such queue, access denied) | at start `Misconfigured`, later `…Away` |
+| credentials or a configuration that an operator must mend | at start `Misconfigured`, later `…Away` |
+| any other exception of the library, unknown ones included | `QueueAway` or `TopicsAway` |
 | every other error code | botocore's `ClientError`: the caller decides, or it is a defect in the code |
+| a call that our code makes wrongly (`_DEFECTS`) | not translated: a defect in the code |
 
 Error codes: "Common Errors" of the Amazon SQS and Amazon SNS API references; botocore's `retries/standard.py`.
 """
@@ -14,14 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from botocore.exceptions import (
-    ClientError,
-    ConnectionError,  # noqa: A004 - botocore's own name for it
-    CredentialRetrievalError,
-    HTTPClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-)
+from botocore import exceptions as library
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from worker.errors import AwsAway, Misconfigured, first_line
@@ -41,8 +39,40 @@ _REFUSALS: Final = frozenset({
 })  # fmt: skip
 _REFUSAL_PREFIXES: Final = ("Kms", "KMS")
 """The queue's encryption key is disabled, pending deletion or in another account: an operator mends all of them."""
-_UNREACHABLE: Final = (ConnectionError, HTTPClientError, ResponseParserError, OSError)
-_NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError)
+_NEEDS_OPERATOR: Final = (
+    # Credentials
+    library.LoginError, library.MissingDependencyException, library.NoAuthTokenError, library.NoCredentialsError,
+    library.PartialCredentialsError, library.RefreshWithMFAUnsupportedError, library.SSOError,
+    library.TokenRetrievalError, library.UnknownCredentialError, library.UnknownTokenProviderError,
+    # The library's configuration, from variables and profiles
+    library.ConfigNotFound, library.ConfigParseError, library.InvalidChecksumConfigError, library.InvalidConfigError,
+    library.InvalidDefaultsMode, library.InvalidEndpointDiscoveryConfigurationError,
+    library.InvalidIMDSEndpointError, library.InvalidIMDSEndpointModeError, library.InvalidProxiesConfigError,
+    library.InvalidRetryConfigurationError, library.InvalidS3UsEast1RegionalEndpointConfigError,
+    library.InvalidSTSRegionalEndpointsConfigError, library.ProfileNotFound,
+    # The region and the addresses
+    library.BaseEndpointResolverError, library.EndpointProviderError, library.InvalidEndpointConfigurationError,
+    library.InvalidRegionError, library.ServiceNotInRegionError, library.UnknownRegionError,
+    # The installation
+    library.DataNotFoundError, library.ApiVersionNotFoundError, library.MD5UnavailableError,
+    library.UnsupportedServiceProtocolsError, library.UnsupportedSignatureVersionError,
+)  # fmt: skip
+_DEFECTS: Final = (
+    library.InvalidExpressionError, library.MissingParametersError, library.OperationNotPageableError,
+    library.PaginationError, library.ParamValidationError, library.StubResponseError,
+    library.UnknownClientMethodError, library.UnknownServiceStyle, library.UnknownSignatureVersionError,
+    library.UnseekableStreamError, library.ValidationError, library.WaiterConfigError, library.WaiterError,
+)  # fmt: skip
+
+
+class CredentialsAway(BotoCoreError):
+    """There are no valid credentials now, and they may come by themselves (worker/aws/credentials.py)."""
+
+    fmt = "no AWS credentials: {reason}"
+
+
+class CredentialsRefused(CredentialsAway):
+    """There are no valid credentials until an operator changes something; the message says what."""
 
 
 @contextmanager
@@ -57,18 +87,28 @@ def translated_errors(subject: str, away: type[AwsAway], *, at_start: bool = Fal
     except ClientError as error:
         code, status = error_code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         line = f"{subject}: {code}: {error.response.get('Error', {}).get('Message', '')}"
-        if code in _THROTTLING or _is_missing(code) or status >= 500 or status == 429:
+        if is_overloaded(error):
             raise away(line) from error
         if code in _REFUSALS or code.startswith(_REFUSAL_PREFIXES) or status in {401, 403}:
             raise (Misconfigured if at_start else away)(line) from error
         raise
-    except _NO_CREDENTIALS as error:
-        line = (
-            f"{subject}: no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the task a role"
-        )
-        raise (Misconfigured if at_start else away)(line) from error
-    except (*_UNREACHABLE, CredentialRetrievalError) as error:
+    except (BotoCoreError, ResponseParserError, OSError) as error:
+        if needs_operator(error):
+            raise (Misconfigured if at_start else away)(f"{subject}: {first_line(error)}") from error
+        if isinstance(error, _DEFECTS):
+            raise
         raise away(f"{subject}: {first_line(error)}") from error
+
+
+def needs_operator(error: Exception) -> bool:
+    """Whether the library's exception stays until an operator changes credentials, configuration or installation."""
+    return isinstance(error, (CredentialsRefused, *_NEEDS_OPERATOR))
+
+
+def is_overloaded(error: ClientError) -> bool:
+    """Whether the answer says that the service cannot work now, or is no answer of AWS's."""
+    code, status = error_code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return code in _THROTTLING or _is_missing(code) or status >= 500 or status == 429
 
 
 def error_code(error: ClientError) -> str:

@@ -22,7 +22,6 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     EndpointConnectionError,
-    NoCredentialsError,
     ProxyConnectionError,
     SSLError,
 )
@@ -106,8 +105,6 @@ class SignedCalls(Generic[A]):
         endpoint = self._endpoint
         if self._credentials is None:
             self._credentials = await endpoint.find_credentials()
-        if self._credentials is None:
-            raise NoCredentialsError
         keys = await self._credentials.get_frozen_credentials()
         headers = self._signer.headers(fixed, body=body, keys=keys, at=endpoint.clock.now() + self._clock_skew)
         async with endpoint.http.post(self._url, data=body, headers=headers, allow_redirects=False) as response:

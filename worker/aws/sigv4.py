@@ -27,14 +27,14 @@ class AccessKeys(Protocol):
 
 
 class CredentialSource(Protocol):
-    """A source that renews its credentials before they expire (aiobotocore's `AioCredentials`)."""
+    """A source that renews its credentials before they expire (`SharedCredentials`)."""
 
     async def get_frozen_credentials(self) -> AccessKeys:
         """The credentials that are valid now."""
         ...
 
 
-FindCredentials = Callable[[], Awaitable[CredentialSource | None]]
+FindCredentials = Callable[[], Awaitable[CredentialSource]]
 
 
 class Signer:

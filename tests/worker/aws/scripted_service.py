@@ -55,7 +55,7 @@ async def endpoint_at(
     service: str,
     url: str,
     *,
-    find_credentials: Callable[[], Awaitable[CredentialSource | None]],
+    find_credentials: Callable[[], Awaitable[CredentialSource]],
     clock: HandClock | None = None,
 ) -> AsyncIterator[ServiceEndpoint]:
     """The endpoint of the service at that address."""

@@ -9,11 +9,10 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import NoCredentialsError
 from msgspec import Struct
 
 from tests.handlers.small_ports import HandClock
-from tests.worker.aws.scripted_service import Answer, endpoint_at, scripted
+from tests.worker.aws.scripted_service import Answer, scripted
 from worker.aws.errors import translated_errors
 from worker.aws.http_calls import ServiceEndpoint
 from worker.aws.sigv4 import Signer
@@ -174,15 +173,4 @@ async def test_a_wrong_secret_is_not_taken_for_a_wrong_clock(case: ServiceCase, 
     refused = (403, case.error("InvalidSignatureException"), answer_headers)
     async with scripted(case.service, [refused], clock) as (endpoint, _):
         with pytest.raises(case.away, match="InvalidSignatureException"):
-            await case.make_call(endpoint)
-
-
-async def test_without_credentials_the_error_names_the_settings(case: ServiceCase) -> None:
-    async def no_credentials() -> None:
-        return None
-
-    async with endpoint_at(case.service, "http://127.0.0.1:9", find_credentials=no_credentials) as endpoint:
-        with pytest.raises(NoCredentialsError):
-            await case.call(endpoint)()
-        with pytest.raises(case.away, match="AWS_ACCESS_KEY_ID"):
             await case.make_call(endpoint)
