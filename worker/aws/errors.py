@@ -39,6 +39,8 @@ _REFUSALS: Final = frozenset({
 })  # fmt: skip
 _REFUSAL_PREFIXES: Final = ("Kms", "KMS")
 """The queue's encryption key is disabled, pending deletion or in another account: an operator mends all of them."""
+_NAMESPACE: Final = "AWS.SimpleQueueService."
+"""SQS's query protocol puts it before most error codes. The code of a key, `KMS.DisabledException`, keeps its dot."""
 _NEEDS_OPERATOR: Final = (
     # Credentials
     library.LoginError, library.MissingDependencyException, library.NoAuthTokenError, library.NoCredentialsError,
@@ -89,7 +91,7 @@ def translated_errors(subject: str, away: type[AwsAway], *, at_start: bool = Fal
         line = f"{subject}: {code}: {error.response.get('Error', {}).get('Message', '')}"
         if is_overloaded(error):
             raise away(line) from error
-        if code in _REFUSALS or code.startswith(_REFUSAL_PREFIXES) or status in {401, 403}:
+        if _is_refusal(code) or status in {401, 403}:
             raise (Misconfigured if at_start else away)(line) from error
         raise
     except (BotoCoreError, ResponseParserError, OSError) as error:
@@ -97,7 +99,7 @@ def translated_errors(subject: str, away: type[AwsAway], *, at_start: bool = Fal
             raise (Misconfigured if at_start else away)(f"{subject}: {first_line(error)}") from error
         if isinstance(error, _DEFECTS):
             raise
-        raise away(f"{subject}: {first_line(error)}") from error
+        raise away(f"{subject}: {_with_cause(error)}") from error
 
 
 def needs_operator(error: Exception) -> bool:
@@ -113,8 +115,13 @@ def is_overloaded(error: ClientError) -> bool:
 
 def error_code(error: ClientError) -> str:
     """The error code without the namespace that SQS's query protocol puts before it."""
-    code = str(error.response.get("Error", {}).get("Code", "Unknown")).rpartition(".")[2]
+    code = without_namespace(error.response.get("Error", {}).get("Code", "Unknown"))
     return "QueueDoesNotExist" if code == "NonExistentQueue" else code
+
+
+def without_namespace(code: object) -> str:
+    """The error code of a call or of an entry without the namespace of SQS's query protocol."""
+    return str(code).removeprefix(_NAMESPACE)
 
 
 def _is_missing(code: str) -> bool:
@@ -126,3 +133,22 @@ def _is_missing(code: str) -> bool:
 def is_throttling(code: str) -> bool:
     """Whether the error code asks the caller to slow down and try again."""
     return code in _THROTTLING
+
+
+def may_pass(code: str) -> bool:
+    """Whether the same entry can succeed at a later try, whatever `SenderFault` says: the service throttles, or it
+    refuses for a reason that an operator mends."""
+    return is_throttling(code) or _is_refusal(code)
+
+
+def _is_refusal(code: str) -> bool:
+    return code in _REFUSALS or code.startswith(_REFUSAL_PREFIXES)
+
+
+def _with_cause(error: Exception) -> str:
+    """The error's first line, and why. Botocore's "Could not connect to the endpoint URL" leaves the cause out: an
+    unknown host, a port where no server listens, a process without a free file descriptor."""
+    line = first_line(error)
+    cause = getattr(error, "kwargs", {}).get("error") if isinstance(error, library.EndpointConnectionError) else None
+    # Aiohttp breaks the line before the reason.
+    return f"{line}: {' '.join(str(cause).split()) or type(cause).__name__}" if isinstance(cause, Exception) else line

@@ -10,7 +10,7 @@ import orjson
 from botocore.exceptions import ClientError
 
 from handlers.ports import Clock
-from worker.aws.errors import error_code, is_throttling, translated_errors
+from worker.aws.errors import error_code, may_pass, translated_errors, without_namespace
 from worker.aws.responses import reading_response
 from worker.errors import Misconfigured, QueueAway, first_line
 from worker.ports import (
@@ -71,6 +71,13 @@ class SqsQueue:
 
     async def receive(self, *, wait_s: int) -> ReceiveResponse:
         """Receive up to ten messages. Waits up to `wait_s` seconds while the queue is empty. Raises QueueAway."""
+        try:
+            return await self._receive(wait_s)
+        except ClientError as error:
+            # The call names no message and is the same every time, so an unknown code is no message's fault either.
+            raise QueueAway(f"receiving from SQS: {first_line(error)}") from error
+
+    async def _receive(self, wait_s: int) -> ReceiveResponse:
         with translated_errors("receiving from SQS", QueueAway):
             response: Any = await self._polling.receive_message(
                 QueueUrl=self._url,
@@ -209,9 +216,8 @@ def _results_by_id(response: Mapping[str, Any]) -> dict[Any, RefusedEntry | None
 
 
 def _refused_entry(failure: Mapping[str, Any]) -> RefusedEntry:
-    code = str(failure.get("Code", "Unknown")).rpartition(".")[2]
-    # A throttled entry can succeed at a later try, whatever `SenderFault` says.
-    final = bool(failure.get("SenderFault")) and not is_throttling(code)
+    code = without_namespace(failure.get("Code", "Unknown"))
+    final = bool(failure.get("SenderFault")) and not may_pass(code)
     return RefusedEntry(code=code, reason=str(failure.get("Message", "")), final=final)
 
 

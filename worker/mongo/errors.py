@@ -50,6 +50,7 @@ _WRITE_CONFLICT: Final = 112
 _REJECTIONS: Final = {
     15: DOCUMENT_TOO_DEEP,
     257: "the plan is larger than a transaction can be",
+    388: "the plan is larger than MongoDB's cache can hold in one transaction",
     10334: DOCUMENT_TOO_LARGE,
     17280: "an indexed value is larger than MongoDB takes",
     17419: DOCUMENT_TOO_LARGE,
@@ -75,8 +76,10 @@ _REMEDIES: Final = {
     89: _DEADLINE,
     91: _PRIMARY,
     189: _PRIMARY,
+    261: "MongoDB holds too many sessions: see which client opens them, or raise maxSessions",
     262: _DEADLINE,
     263: _STANDALONE,
+    290: _DEADLINE,
     8000: _CREDENTIALS,
     10058: _PRIMARY,
     10107: _PRIMARY,
