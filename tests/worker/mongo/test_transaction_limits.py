@@ -35,7 +35,7 @@ async def test_a_plan_too_large_for_the_cache_by_itself_is_rejected_and_holds_up
 async def test_too_many_sessions_name_the_remedy(mongo: MongoBench) -> None:
     await _fail(mongo, "find", TOO_MANY_SESSIONS, "alwaysOn")
     try:
-        with pytest.raises(StoreAway, match="too many sessions: .*maxSessions"):
+        with pytest.raises(StoreAway, match=r"too many sessions: .*maxSessions"):
             await mongo.store.load([LoadRequest(conversation_id="c1")])
     finally:
         await _fail(mongo, "find", TOO_MANY_SESSIONS, "off")
