@@ -156,6 +156,15 @@ def test_workers_that_start_together_and_later_find_one_start_of_the_deployment(
         ("SQS_QUEUE_URL=$SQS_DEAD_LETTER_QUEUE_URL", "SQS_QUEUE_URL: the queue http.* has no redrive policy"),
         ("SNS_WORK_ITEM_TOPIC_ARN=${SNS_WORK_ITEM_TOPIC_ARN}-none", "SNS_WORK_ITEM_TOPIC_ARN: there is no topic arn"),
         ("MONGODB_URI=mongodb://user:hunter2@[broken", "MONGODB_URI: it cannot be read"),
+        # Row 14: what no waiting ends.
+        (
+            "MONGODB_URI=mongodb://user:hunter2@127.0.0.1:$MONGODB_PORT/?replicaSet=rs0",
+            "MONGODB_URI: .* Authentication",
+        ),
+        (
+            "MONGODB_URI=mongodb://127.0.0.1:$MONGODB_PORT/?replicaSet=other",
+            "MONGODB_URI: no server is a member of its",
+        ),
         (
             "SYNC_GAP_SECONDS=30",
             r"SYNC_GAP_SECONDS 30: it must be more than the queue's visibility timeout \(30 s\)",
@@ -168,6 +177,7 @@ def test_a_setup_error_is_one_line_and_exit_1(
     mongod: Mongod, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], wrong: str, expected: str
 ) -> None:
     monkeypatch.setenv("MONGODB_URI", mongod.uri)
+    monkeypatch.setenv("MONGODB_PORT", str(mongod.port))
     name, _, value = wrong.partition("=")
     monkeypatch.setenv(name, os.path.expandvars(value))
     assert run(["run"]) == 1

@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 
 from worker.errors import Misconfigured
 from worker.mongo.database import Client
+from worker.mongo.driver_words import unquoted_words
 
 _CLOSE_S_MAX: Final = 1.0
 _IGNORED_TLS_OPTION: Final = re.compile(r"(?:option:? '?|value of )((?:tls|ssl)\w*)")
@@ -35,8 +36,8 @@ async def mongo_client(uri: SecretStr, deadline_s: float) -> AsyncIterator[Clien
             "tlsCertificateKeyFile"
         ) from error
     except (PyMongoError, ValueError) as error:
-        # The error's text may quote the connection string.
-        raise Misconfigured(f"MONGODB_URI: it cannot be read ({type(error).__name__}): check its form") from error
+        words = unquoted_words(error, uri.get_secret_value())
+        raise Misconfigured(f"MONGODB_URI: it cannot be read: check its form. The driver says: {words}") from error
     try:
         yield client
     finally:

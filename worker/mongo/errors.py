@@ -8,15 +8,20 @@
 | the label `UnknownTransactionCommitResult` | UNKNOWN |
 | every other error | `StoreAway` |
 
-Messages are for an operator: they name the error and its remedy, never a host, credentials or a customer's content.
+What no waiting ends is a setup error at start (setup_errors.py).
+
+Messages are for an operator: they name the error, its remedy, and the driver's words where these say more, never a
+host, credentials or a customer's content.
 Error codes: MongoDB's `src/mongo/base/error_codes.yml`.
 """
 
 from typing import Any, Final
 
 from bson.errors import BSONError, InvalidDocument
+from dns.exception import DNSException
 from pymongo.errors import (
     BulkWriteError,
+    ConfigurationError,
     ConnectionFailure,
     DocumentTooLarge,
     NotPrimaryError,
@@ -27,6 +32,7 @@ from pymongo.errors import (
 )
 
 from handlers.ports import StoreAway
+from worker.mongo.driver_words import driver_words
 from worker.store.transaction_result import (
     DOCUMENT_TOO_DEEP,
     DOCUMENT_TOO_LARGE,
@@ -40,11 +46,21 @@ from worker.store.transaction_result import (
 ENCODING_ERRORS: Final = (BSONError, OverflowError, UnicodeEncodeError, RecursionError)
 """The errors of encoding a document as BSON: the document causes them, not the server."""
 
-MONGO_ERRORS: Final = (PyMongoError, *ENCODING_ERRORS)
+DRIVER_ERRORS: Final = (PyMongoError, OSError, ValueError, RuntimeError)
+"""The errors of a call that no document causes. The token of MONGODB-OIDC comes from a file, whose error is an OSError,
+or from the cloud's metadata service, whose error is a ValueError; a RuntimeError names a variable that is not set."""
+
+MONGO_ERRORS: Final = (*DRIVER_ERRORS, *ENCODING_ERRORS)
 """Every exception that a call of pymongo can raise."""
 
 _DUPLICATE_KEY: Final = 11000
 _WRITE_CONFLICT: Final = 112
+
+_METADATA_SERVICE: Final = "IMDS"
+"""In every error that the driver raises for the metadata service of Azure or Google."""
+
+AUTHENTICATION_CODES: Final = frozenset({18, 334, 8000})
+"""Authentication failed; the server does not have the mechanism; Atlas refuses."""
 
 # Errors of the whole command that its documents cause.
 _REJECTIONS: Final = {
@@ -92,34 +108,72 @@ _REMEDIES: Final = {
 }
 
 
-def store_away(error: PyMongoError) -> StoreAway:
-    """The exception for an error that no plan causes; its message is one line for an operator."""
+def store_away(error: Exception) -> StoreAway:
+    """The exception for one of `DRIVER_ERRORS` that no plan causes; its message is one line for an operator.
+
+    Raises an error that is not the driver's, which is a defect in the code.
+    """
+    return StoreAway(_connection_line(error) or _client_line(error))
+
+
+def _connection_line(error: Exception) -> str | None:
     match error:
         case NotPrimaryError():
-            line = _PRIMARY
+            return _PRIMARY
         case ServerSelectionTimeoutError():
-            line = "MongoDB cannot be reached: check that it runs, its address, the network and the TLS settings"
-        case WaitQueueTimeoutError():
-            line = "all connections to MongoDB were in use for too long: raise maxPoolSize or run fewer lanes"
-        case ConnectionFailure() if error.timeout:
-            line = _DEADLINE
-        case ConnectionFailure():
-            line = "the connection to MongoDB broke: check the network and whether the server restarted"
-        case OperationFailure():
-            line = _refusal(error)
-        case _:
-            line = (
-                f"the MongoDB client cannot work ({type(error).__name__}): check the connection string and its options"
+            return _with_words(
+                "MongoDB cannot be reached: check that it runs, its address, the network and the TLS settings", error
             )
-    return StoreAway(line)
+        case WaitQueueTimeoutError():
+            return "all connections to MongoDB were in use for too long: raise maxPoolSize or run fewer lanes"
+        case ConnectionFailure() if error.timeout:
+            return _DEADLINE
+        case ConnectionFailure():
+            return "the connection to MongoDB broke: check the network and whether the server restarted"
+        case OperationFailure():
+            return _refusal(error)
+        case TimeoutError():
+            return _DEADLINE
+        case _:
+            return None
+
+
+def _client_line(error: Exception) -> str:
+    """The line for an error that the driver meets before it can speak to a server."""
+    match error:
+        case ConfigurationError() if is_lookup_failure(error):
+            line = "MONGODB_URI: its host cannot be looked up: check the name and the name servers"
+        case PyMongoError():
+            line = "the MongoDB client cannot work: check the connection string and its options"
+        case OSError():
+            line = "the token with which MongoDB knows the worker cannot be read: mount its file"
+        case ValueError() if _METADATA_SERVICE in str(error):
+            line = "the token with which MongoDB knows the worker cannot be had from the cloud"
+        case RuntimeError() if is_variable_missing(error):
+            line = "MONGODB_URI: a variable that it needs is not set"
+        case _:
+            raise error
+    return _with_words(line, error)
+
+
+def is_lookup_failure(error: ConfigurationError) -> bool:
+    """Whether the name server refused or did not answer the lookup of a `mongodb+srv://` host."""
+    return isinstance(error.__cause__, DNSException | OSError)
+
+
+def is_variable_missing(error: RuntimeError) -> bool:
+    """Whether the driver misses the environment variable that names the token's file."""
+    return "MONGODB-OIDC" in str(error)
+
+
+def _with_words(line: str, error: Exception) -> str:
+    return f"{line}. The driver says: {driver_words(error)}"
 
 
 def result_of(error: Exception) -> TransactionResult:
     """The result of the transaction that met one of `MONGO_ERRORS`. Raises StoreAway if no plan causes the error."""
     if isinstance(error, ENCODING_ERRORS):
         return TransactionResult(end=TransactionEnd.REJECTED, reason=_encoding_reason(error))
-    if not isinstance(error, PyMongoError):
-        raise error
     if is_commit_unknown(error):
         return TransactionResult(end=TransactionEnd.UNKNOWN)
     if isinstance(error, OperationFailure):
@@ -174,6 +228,10 @@ def _encoding_reason(error: Exception) -> str:
 def _refusal(failure: OperationFailure) -> str:
     write_errors = _write_errors(failure)
     code = write_errors[0]["code"] if write_errors else failure.code
+    if code is None:
+        return _with_words("the driver cannot answer MongoDB's authentication: check the credentials or role", failure)
+    if code in AUTHENTICATION_CODES:
+        return _with_words(_CREDENTIALS, failure)
     if code in _REMEDIES:
         return _REMEDIES[code]
     if failure.timeout:

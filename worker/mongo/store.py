@@ -23,8 +23,8 @@ from pymongo.read_concern import ReadConcern
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
 from handlers.ports import Clock, CommitResult, Ids, LoadRequest, Pair, Plan, PlanRejected, StoreAway
-from worker.mongo import database as mongo_database
-from worker.mongo.database import MAJORITY, Client, database_of, keeping_cancellation, store_deadline
+from worker.mongo import indexes
+from worker.mongo.database import MAJORITY, Client, check_server, database_of, keeping_cancellation, store_deadline
 from worker.mongo.errors import MONGO_ERRORS, is_commit_unknown, result_of
 from worker.mongo.reads import read_pairs
 from worker.mongo.writes import write_steps
@@ -67,17 +67,17 @@ class MongoStore:
     async def check_server(self) -> int | None:
         """The server's `transactionLifetimeLimitSeconds`, None if it does not say.
 
-        Raises StoreUnfit if the server has no transactions; StoreAway.
+        Raises StoreUnfit if the server has no transactions; Misconfigured if no waiting helps; StoreAway.
         """
-        return await mongo_database.check_server(self._client, self._deadline_s)
+        return await check_server(self._client, self._deadline_s)
 
     async def ensure_indexes(self, *, revision_days: int) -> None:
         """Create missing collections and indexes; called before the first commit.
 
-        `revision_days`: how long the revision records are kept; 0: for ever. Raises StoreUnfit if stored data forbids
-        an index; StoreAway.
+        `revision_days`: how long the revision records are kept; 0: for ever. Raises StoreUnfit if stored data
+        or another index forbids an index; Misconfigured if no waiting helps; StoreAway.
         """
-        await mongo_database.ensure_indexes(self._database, revision_days=revision_days)
+        await indexes.ensure_indexes(self._database, revision_days=revision_days)
 
     async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:
         """The pairs by conversation id, one for every request, in three rounds. Raises StoreAway."""
@@ -197,7 +197,7 @@ class MongoStore:
 
         If the server refuses or cannot be reached, the query alone has to do.
         """
-        with contextlib.suppress(PyMongoError), pymongo.timeout(min(_END_S_MAX, self._deadline_s / 2)):
+        with contextlib.suppress(PyMongoError, OSError), pymongo.timeout(min(_END_S_MAX, self._deadline_s / 2)):
             await self._client.admin.command("killSessions", [session.session_id])
 
     async def _end_session(self, session: AsyncClientSession) -> None:
@@ -210,5 +210,5 @@ class MongoStore:
 
 async def _end(session: AsyncClientSession, deadline_s: float) -> None:
     # Without a connection the server ends the transaction itself, after its lifetime limit.
-    with contextlib.suppress(PyMongoError), pymongo.timeout(deadline_s):
+    with contextlib.suppress(PyMongoError, OSError), pymongo.timeout(deadline_s):
         await session.end_session()

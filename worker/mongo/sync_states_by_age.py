@@ -10,7 +10,8 @@ from typing import Any
 from pymongo import ASCENDING
 
 from commands.instant import format_instant, parse_instant
-from worker.mongo.database import Client, database_of, has_timestamp, store_deadline
+from worker.mongo.database import Client, database_of, store_deadline
+from worker.mongo.indexes import has_timestamp
 from worker.ports import WaitingBacklog
 from worker.store.documents import Collection
 

@@ -141,6 +141,11 @@ class Settings(TopicSettings, DatadogSettings):
     def _check_connection_string(cls, value: SecretStr) -> SecretStr:
         if not re.match(r"mongodb(\+srv)?://\S+$", value.get_secret_value()):
             raise ValueError("it is not a MongoDB connection string")
+        # The driver would take what stands before the / for the host, and look up a part of the password.
+        if re.match(r"[^:]+://[^@/?]*[/?].*@", value.get_secret_value()):
+            raise MismatchedSetting(
+                "it has an @ behind a / or ?", "write %2F for a / in the password, %3F for a ?, %40 for an @"
+            )
         return value
 
     @field_validator("composed_updates")

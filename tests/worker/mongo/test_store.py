@@ -20,7 +20,8 @@ from tests.worker.store.plans import T0, announcement, changed, first_plan, held
 from tests.worker.store.store_bench import Commands, MongoBench, everything, ids
 from tests.worker.tcp_proxy import TcpProxy
 from worker.errors import StoreUnfit
-from worker.mongo.database import Client, has_timestamp
+from worker.mongo.database import Client
+from worker.mongo.indexes import has_timestamp
 from worker.mongo.store import MongoStore
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.store.documents import Collection

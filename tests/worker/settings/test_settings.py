@@ -106,6 +106,18 @@ def test_a_transport_that_does_not_exist_is_an_error_without_the_alias(monkeypat
     assert line == "SQS_TRANSPORT: 'curl' is not one of the allowed values: set it to http or library"
 
 
+@pytest.mark.parametrize("password", ["123/hunter2", "123?hunter2", "123/x@hunter2"])
+def test_row_14_a_password_that_the_driver_would_take_for_a_host_is_refused(
+    monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    [line] = _faults(monkeypatch, {**GOOD, "MONGODB_URI": f"mongodb://me:{password}@host/?replicaSet=rs0"})
+    assert (
+        line == "MONGODB_URI: it has an @ behind a / or ?: write %2F for a / in the password, %3F for a ?, %40 for an @"
+    )
+    monkeypatch.setenv("MONGODB_URI", "mongodb://me:hunter2@host/?authMechanismProperties=TOKEN_RESOURCE:a%40b")
+    assert isinstance(read_settings(Settings), Settings)
+
+
 def test_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = _faults(monkeypatch, {**GOOD, "MONGODB_URI": "postgres://me:hunter2@host"})
     assert lines[0].startswith("MONGODB_URI: ")
