@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from commands.reason import ReasonCode
-from handlers.documents.document import UnreadableDocument
+from handlers.documents.stored_forms import UnreadableDocument
 from handlers.events.event import Event
 from handlers.options import Options, PlanningContext
 from handlers.outcome import HandledEvent, PolledPair

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from commands.work_item import STATUS_ALIASES, Status
 from handlers.documents.json_values import same
+from handlers.documents.stored_forms import UnreadableDocument, unreadable
 from handlers.ports import Document
 
 _STORE_FIELDS: Final = frozenset({"_id", "org", "rev", "conversationId", "active", "workItemNumber"})
@@ -52,39 +53,28 @@ def deletion_mark(document: Document, rev: int) -> dict[str, Any]:
 
 def snapshot_of(document: Document) -> dict[str, Any]:
     """The document as an event's `data`: without the store's own fields."""
-    return {"id": document["_id"], **{key: value for key, value in document.items() if key not in _STORE_FIELDS}}
-
-
-class UnreadableDocument(Exception):
-    """A stored document that lacks a field or has one of a wrong type, because another service wrote it.
-
-    Only the document's own conversation and work-item are affected.
-    """
-
-
-READING_ERRORS: Final = (KeyError, ValueError, TypeError, AttributeError)
-"""The exceptions that reading raises for an unexpected document."""
-
-
-def unreadable(document: Document, error: Exception) -> UnreadableDocument:
-    """The exception for a document whose reading raised `error`."""
-    return UnreadableDocument(f"{document.get('_id')} in the store cannot be read: {type(error).__name__}")
+    snapshot = {key: value for key, value in document.items() if key not in _STORE_FIELDS}
+    return {"id": document["_id"], **snapshot} if "id" not in snapshot else {**snapshot, "id": document["_id"]}
 
 
 def rev_of(document: Document) -> int:
     """A stored document's revision. Raises UnreadableDocument."""
-    try:
-        return int(document["rev"])
-    except READING_ERRORS as error:
-        raise unreadable(document, error) from error
+    rev = document.get("rev")
+    if isinstance(rev, int) and not isinstance(rev, bool) and rev >= 1:
+        return rev
+    raise _wrong_field(document, "rev", "a whole number of at least 1")
 
 
-def is_older(document: Document, rev: int) -> bool:
-    """Whether the stored document has a lower revision than `rev`. Raises UnreadableDocument."""
-    try:
-        return bool(document["rev"] < rev)
-    except READING_ERRORS as error:
-        raise unreadable(document, error) from error
+def is_active(document: Document) -> bool:
+    """Whether a work-item's document is the active one of its conversation. Raises UnreadableDocument."""
+    active = document.get("active")
+    if active is True or active is False:
+        return active
+    raise _wrong_field(document, "active", "true or false")
+
+
+def _wrong_field(document: Document, name: str, expected: str) -> UnreadableDocument:
+    return unreadable({"_id": None, name: None, **document}, (name,), expected)
 
 
 def changes_between(before: Document, after: Document) -> dict[str, dict[str, Any]]:

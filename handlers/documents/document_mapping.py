@@ -5,7 +5,6 @@
 no noun models stay as they are.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from operator import attrgetter
@@ -15,31 +14,25 @@ from msgspec import Struct
 
 from commands.instant import format_instant, parse_instant
 from commands.work_item import STATUS_ALIASES, HandleDuration, QueuePass, StatusDuration, WorkItem
-from handlers.documents.document import READING_ERRORS, unreadable
-from handlers.documents.relationships import QUEUE, WORK_ITEM_LINKS, related_id, with_relationship
+from handlers.documents.relationships import QUEUE, WORK_ITEM_LINKS, with_relationship
+from handlers.documents.stored_forms import ConversationForm, Form, RelationshipForm, WorkItemForm, form_of, unreadable
 from handlers.ports import Document
 from sync.conversation import Conversation, ConversationStatus
 
 
 def conversation_of(document: Document) -> Conversation:
     """The conversation that a document holds. Raises UnreadableDocument."""
-    try:
-        return _conversation_of(document)
-    except READING_ERRORS as error:
-        raise unreadable(document, error) from error
-
-
-def _conversation_of(document: Document) -> Conversation:
-    attributes = document["attributes"]
+    form = form_of(document, ConversationForm)
+    attributes, relationships = form.attributes, form.relationships
     return Conversation(
-        id=document["_id"],
-        rev=document["rev"],
-        status=ConversationStatus(attributes["status"]),
-        assigned_users=tuple(attributes.get("assignedUsers") or ()),
-        queue=related_id(document, "queue"),
-        ended=bool(attributes.get("ended")),
-        deleted=bool(attributes.get("deleted")),
-        updated_at=_instant(attributes.get("updatedAt")),
+        id=form.id,
+        rev=form.rev,
+        status=ConversationStatus(attributes.status),
+        assigned_users=tuple(attributes.assigned_users or ()),
+        queue=None if relationships is None else _target(relationships.queue),
+        ended=attributes.ended is True,
+        deleted=attributes.deleted is True,
+        updated_at=_instant(attributes.updated_at, document, "updatedAt"),
     )
 
 
@@ -67,43 +60,36 @@ def updated_conversation_document(
 
 def work_item_of(document: Document) -> WorkItem:
     """The work-item that a document holds. Raises UnreadableDocument."""
-    try:
-        return _work_item_of(document)
-    except READING_ERRORS as error:
-        raise unreadable(document, error) from error
-
-
-def _work_item_of(document: Document) -> WorkItem:
-    attributes = document["attributes"]
-    relationships = document.get("relationships") or {}
-    # The same as `related_id`, without seven calls.
-    linked: Any = {
-        link.field: data["id"]
-        for link in WORK_ITEM_LINKS
-        if (there := relationships.get(link.name)) and (data := there.get("data"))
-    }
+    form = form_of(document, WorkItemForm)
+    attributes, relationships = form.attributes, form.relationships
     return WorkItem(
-        id=document["_id"],
-        rev=document["rev"],
-        status=STATUS_ALIASES[attributes["status"]],
-        number=document.get("workItemNumber") or 0,
-        paused=bool(attributes.get("paused")),
-        item_size=_finite_number(attributes.get("itemSize")),
-        priority=attributes.get("priority"),
-        queued_count=attributes.get("queuedCount") or 0,
-        resource_rev=attributes.get("resourceRev") or 0,
-        first_enter_queue_at=_instant(attributes.get("firstEnterQueueAt")),
-        last_revision=_QUEUE_PASS.read(attributes.get("lastRevision")),
-        ivr=_STATUS_DURATION.read(attributes.get("ivr")),
-        wrap_up=_STATUS_DURATION.read(attributes.get("wrapUp")),
-        handle=_HANDLE_DURATION.read(attributes.get("handle")),
-        resource_created_at=_instant(attributes.get("resourceCreatedAt")),
-        resource_first_queue_time_ms=attributes.get("resourceFirstQueueTime"),
-        resource_first_route_time_ms=attributes.get("resourceFirstRouteTime"),
-        resource_first_assign_time_ms=attributes.get("resourceFirstAssignTime"),
-        completed_at=_instant(attributes.get("completedAt")),
-        updated_at=_instant(attributes.get("updatedAt")),
-        **linked,
+        id=form.id,
+        rev=form.rev,
+        status=STATUS_ALIASES[attributes.status],
+        number=form.work_item_number or 0,
+        assigned_to=_target(relationships.assigned_to),
+        accepted_by=_target(relationships.accepted_by),
+        queue=_target(relationships.queue),
+        rule=_target(relationships.rule),
+        routed_to=_target(relationships.routed_to),
+        session=_target(relationships.work_session),
+        team=_target(relationships.team),
+        paused=attributes.paused is True,
+        item_size=attributes.item_size,
+        priority=attributes.priority,
+        queued_count=attributes.queued_count or 0,
+        resource_rev=attributes.resource_rev or 0,
+        first_enter_queue_at=_instant(attributes.first_enter_queue_at, document, "firstEnterQueueAt"),
+        last_revision=_QUEUE_PASS.read(attributes.last_revision, document, "lastRevision"),
+        ivr=_STATUS_DURATION.read(attributes.ivr, document, "ivr"),
+        wrap_up=_STATUS_DURATION.read(attributes.wrap_up, document, "wrapUp"),
+        handle=_HANDLE_DURATION.read(attributes.handle, document, "handle"),
+        resource_created_at=_instant(attributes.resource_created_at, document, "resourceCreatedAt"),
+        resource_first_queue_time_ms=attributes.resource_first_queue_time,
+        resource_first_route_time_ms=attributes.resource_first_route_time,
+        resource_first_assign_time_ms=attributes.resource_first_assign_time,
+        completed_at=_instant(attributes.completed_at, document, "completedAt"),
+        updated_at=_instant(attributes.updated_at, document, "updatedAt"),
     )
 
 
@@ -126,17 +112,19 @@ def updated_work_item_document(document: Document, before: WorkItem, after: Work
     }
 
 
-def _finite_number(value: Any) -> float | None:
-    """The value as it came. Raises ValueError for a value of another type: it would fail later, in a sum of sizes."""
-    if value is None or type(value) is int:
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"attributes.itemSize is not a finite number but {type(value).__name__}")
-    return value
+def _instant(text: str | None, document: Document, *path: str) -> datetime | None:
+    """The instant of the attribute at `path`. Raises UnreadableDocument for a text that is none."""
+    if text is None:
+        return None
+    instant = parse_instant(text)
+    if instant is None:
+        raise unreadable(document, ("attributes", *path), "a time with a zone in ISO 8601")
+    return instant
 
 
-def _instant(text: str | None) -> datetime | None:
-    return parse_instant(text) if text else None
+def _target(relationship: RelationshipForm | None) -> str | None:
+    """The id that a relationship names; None where it is absent or names none."""
+    return None if relationship is None or relationship.data is None else relationship.data.id
 
 
 _Noun = TypeVar("_Noun", QueuePass, StatusDuration, HandleDuration)
@@ -152,14 +140,18 @@ class _TimingRecord(Struct, Generic[_Noun], frozen=True, kw_only=True):
     instants: Mapping[str, str]
     durations: Mapping[str, str]
 
-    def read(self, record: Mapping[str, Any] | None) -> _Noun | None:
-        if record is None:
+    def read(self, form: Form | None, document: Document, at: str) -> _Noun | None:
+        """The noun of the record that `document` has under the attribute `at`, and whose types are those of `form`.
+
+        Raises UnreadableDocument for a text that is no instant.
+        """
+        if form is None:
             return None
         fields: dict[str, Any] = {}
         other: dict[str, Any] = {}
-        for name, value in record.items():
+        for name, value in document["attributes"][at].items():
             if name in self.instants:
-                fields[self.instants[name]] = _instant(value)
+                fields[self.instants[name]] = _instant(value, document, at, name)
             elif name in self.durations:
                 fields[self.durations[name]] = value
             else:

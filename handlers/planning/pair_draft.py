@@ -18,7 +18,7 @@ from commands.instant import parse_instant
 from commands.reason import ReasonAction
 from commands.session import SessionMove, move_between
 from commands.work_item import WorkItem
-from handlers.documents.document import deletion_mark, document_from_snapshot, is_older, rev_of
+from handlers.documents.document import deletion_mark, document_from_snapshot, is_active, rev_of
 from handlers.documents.document_mapping import (
     conversation_of,
     updated_conversation_document,
@@ -164,8 +164,9 @@ class PairDraft:
         active = self._active()
         if event.side != "work-item" or active is None or not self._is_superseded(event):
             return False
-        assert active.current is not None
-        number = active.current.get("workItemNumber") or 0
+        item = active.noun()
+        assert item is not None, "the active slot holds a document"
+        number = item.number
         # If the event has no number, or the stored one's, the numbers show no order. A creation then is of the later
         # work-item, because the other one is already stored.
         later = event.work_item_number > number or (event.creation and event.work_item_number in (0, number))
@@ -179,7 +180,7 @@ class PairDraft:
             if mark != stored:
                 self._conversation.put(mark)
             return
-        if stored is not None and not is_older(stored, event.rev):
+        if stored is not None and rev_of(stored) >= event.rev:
             return
         snapshot = _snapshot(event)
         if event.side == "conversation":
@@ -284,7 +285,7 @@ class PairDraft:
 
     def _active(self) -> _DraftDocument[WorkItem] | None:
         for slot in self._work_items.values():
-            if slot.current is not None and slot.current.get("active"):
+            if slot.current is not None and is_active(slot.current):
                 return slot
         return None
 

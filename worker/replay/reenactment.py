@@ -18,8 +18,9 @@ from typing import Any
 from msgspec import Struct
 
 from commands.instant import format_instant
-from handlers.documents.document import UnreadableDocument, changes_between, document_from_snapshot, snapshot_of
+from handlers.documents.document import changes_between, document_from_snapshot, snapshot_of
 from handlers.documents.document_mapping import conversation_of, work_item_of
+from handlers.documents.stored_forms import UnreadableDocument
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import read_object
 from handlers.ports import Document

@@ -14,7 +14,7 @@ from commands.execute import Applied, execute
 from commands.timings import always_open
 from commands.update import parse_update
 from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem
-from handlers.documents.document import UnreadableDocument, changes_between, document_from_snapshot, snapshot_of
+from handlers.documents.document import changes_between, document_from_snapshot, snapshot_of
 from handlers.documents.document_mapping import (
     conversation_of,
     updated_conversation_document,
@@ -22,6 +22,7 @@ from handlers.documents.document_mapping import (
     work_item_of,
 )
 from handlers.documents.relationships import related_id, relationship
+from handlers.documents.stored_forms import UnreadableDocument
 from handlers.ports import Document
 from sync.conversation import Conversation, ConversationStatus
 from tests.handlers.events.malformed_kind import good
