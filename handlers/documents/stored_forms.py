@@ -183,8 +183,8 @@ _EXPECTED: Final = re.compile(r"^Expected (.*?)(?:, got `.*`)?$")
 
 
 def _unreadable(document: Mapping[str, Any], message: str) -> UnreadableDocument:
-    """The exception for the fault that msgspec's message describes. The message may quote a value, so only its parts are
-    repeated."""
+    """The exception for the fault that msgspec's message describes. The message may quote a value, so only its parts
+    are repeated."""
     found = _PLACE.search(message)
     place = found[1] if found else ""
     path = tuple(int(index) if index else name for name, index in _STEP.findall(place))
