@@ -9,7 +9,13 @@ from msgspec import Struct
 from commands.instant import format_instant
 from commands.reason import Reason
 from handlers.documents.document import changes_between, snapshot_of
-from handlers.events.event import Event
+from handlers.documents.json_values import all_spellable
+from handlers.documents.stored_forms import UnreadableDocument
+from handlers.documents.stored_values import json_form
+from handlers.events.envelope import DEFAULT_LIMITS
+from handlers.events.event import Event, Malformed, RejectionCode
+from handlers.events.json_text import depth_of
+from handlers.events.parser import read_message
 from handlers.options import PlanningContext
 from handlers.ports import Announcement, Document
 from sync.gates import Side
@@ -79,12 +85,27 @@ def new_announcement(
         id=message_id,
         conversation_id=cause.conversation_id,
         side=side,
-        message=orjson.dumps(message, default=_as_stored).decode(),
+        message=_readable_text(message, after),
         created_at=planning.now,
     )
 
 
-def _as_stored(value: Any) -> Any:
-    """A value of the store's driver that JSON does not know: a reference as the object it came as, others as text."""
-    as_doc = getattr(value, "as_doc", None)
-    return str(value) if as_doc is None else dict(as_doc())
+def _readable_text(message: dict[str, Any], document: Document) -> str:
+    """The message as text that the worker's own reader takes. Raises UnreadableDocument if the reader would refuse the
+    document, because the announcement would become a dead letter when it comes back."""
+    text = orjson.dumps(message, default=json_form, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    # The types of the modelled fields were checked when the document was read. Only these faults are left.
+    if _nests_too_deep(text) or b"\\u0000" in text or not all_spellable(document):
+        end = read_message(text.decode())
+        # The publisher sets aside what is too large.
+        if isinstance(end, Malformed) and end.code is not RejectionCode.TOO_LARGE:
+            raise UnreadableDocument(f"{document['_id']} in the store cannot be announced: {end.reason}")
+    return text.decode()
+
+
+def _nests_too_deep(text: bytes) -> bool:
+    """Whether the reader refuses the depth of the text. Most texts have too few brackets to nest so deep."""
+    depth_max = DEFAULT_LIMITS.depth_max
+    if text.count(b"{") + text.count(b"[") <= depth_max:
+        return False
+    return depth_of(orjson.loads(text), stop_above=depth_max) > depth_max

@@ -1,13 +1,14 @@
 """The steps of a transaction as MongoDB commands, one command per step."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import BulkWriteError, DocumentTooLarge
 
 from commands.session import SessionSlot
 from worker.mongo.database import Database
+from worker.mongo.stored_types import as_bson
 from worker.store.changed_paths import ChangedPaths
 from worker.store.documents import Collection, session_entry_document
 from worker.store.session_changes import SessionChange
@@ -35,11 +36,11 @@ async def write_steps(database: Database, session: AsyncClientSession, steps: Se
 async def _write_step(database: Database, session: AsyncClientSession, step: TransactionStep) -> bool:
     match step:
         case DocumentInserts():
-            documents = [dict(document) for document in step.documents]
+            documents = [_document(step.collection, document) for document in step.documents]
             await database[step.collection].insert_many(documents, ordered=False, session=session)
             return True
         case DocumentChanges():
-            updates = [_update(change) for change in step.changes]
+            updates = [_update(step.collection, change) for change in step.changes]
             matched = await _run_updates(database, session, step.collection, updates)
             # The server answers with the total only: one document less means that a condition does not hold.
             return matched == len(updates)
@@ -78,8 +79,20 @@ async def _run_updates(
     return int(response["n"])
 
 
-def _update(change: DocumentChange) -> dict[str, Any]:
-    return _one({"_id": change.id, change.condition_field: change.expected}, _operators(change.paths))
+_WITH_STORED_TYPES: Final = (Collection.CONVERSATIONS, Collection.WORK_ITEMS, Collection.WORK_ITEM_REVISIONS)
+"""The collections whose documents can hold values that were read from a stored document."""
+
+
+def _document(collection: Collection, document: Mapping[str, Any]) -> dict[str, Any]:
+    copy: dict[str, Any] = as_bson(dict(document)) if collection in _WITH_STORED_TYPES else dict(document)
+    return copy
+
+
+def _update(collection: Collection, change: DocumentChange) -> dict[str, Any]:
+    paths = change.paths
+    if collection in _WITH_STORED_TYPES:
+        paths = ChangedPaths(set=as_bson(dict(paths.set)), unset=paths.unset)
+    return _one({"_id": change.id, change.condition_field: change.expected}, _operators(paths))
 
 
 def _one(query: Mapping[str, Any], operators: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from handlers.documents.json_values import all_spellable, differing
+from handlers.documents.stored_values import in_type_of
 from handlers.ports import Document
 
 _NESTED: Final = ("attributes", "relationships")
@@ -21,6 +22,8 @@ class ChangedPaths(Struct, frozen=True, kw_only=True):
 def changed_paths(before: Document, after: Document) -> ChangedPaths:
     """The difference of two documents, by top-level names and by names in `attributes` and `relationships`.
 
+    A value keeps the type in which the value before it stood in the store.
+
     A path cannot spell a name that is empty, has a dot or starts with `$`. If such a name changes, the whole level is
     set instead.
     """
@@ -31,7 +34,7 @@ def changed_paths(before: Document, after: Document) -> ChangedPaths:
         if name in _NESTED and isinstance(old, Mapping) and isinstance(new, Mapping):
             _add_nested_paths(name, old, new, to_set, unset)
         else:
-            to_set[name] = new
+            to_set[name] = in_type_of(old, new)
     return ChangedPaths(set=to_set, unset=tuple(unset))
 
 
@@ -41,10 +44,10 @@ def _add_nested_paths(
     changed = differing(old, new)
     removed = [name for name in old if name not in new]
     if not all_spellable((*changed, *removed)):
-        to_set[level] = dict(new)
+        to_set[level] = in_type_of(old, dict(new))
         return
     for name in changed:
-        to_set[f"{level}.{name}"] = new[name]
+        to_set[f"{level}.{name}"] = in_type_of(old.get(name), new[name])
     unset.extend(f"{level}.{name}" for name in removed)
 
 
