@@ -3,7 +3,7 @@
 | BSON | is read as | is published as |
 |---|---|---|
 | a date | its ISO text with milliseconds and `Z` (`StoredDate`) | the text |
-| a whole number: a double up to 2^53, a 64-bit integer, a decimal of 64 bits | an integer (`StoredNumber`) | the integer |
+| a whole double up to 2^53, a 64-bit integer, a whole decimal of 64 bits | an integer (`StoredNumber`) | it |
 | an ObjectId, a UUID | `ForeignValue` | its text |
 | binary | `ForeignValue` | its base64 text |
 | any other decimal | `ForeignValue` | its text |
@@ -112,8 +112,13 @@ STORED_TYPES: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
 """The options with which the documents of other services are read."""
 
 
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+
+
 def as_bson(value: Any) -> Any:
     """The value for the driver: with BSON values where values were read from another type. Others stay as they are."""
+    if type(value) in _PLAIN:
+        return value
     match value:
         case StoredDate():
             return parse_instant(value)
