@@ -15,6 +15,7 @@ from mongod import Mongod
 from tests.e2e.stage import staged_on
 from tests.faults.fault_run import FaultRun, fault_run
 from tests.faults.proxies.aws_proxy import AwsProxy
+from tests.faults.services.machine import lacking
 
 RECEIVE_COUNT_MAX = 1_000
 """High enough that SQS itself dead-letters no message, however often a worker is killed."""
@@ -27,7 +28,7 @@ _DRIVER_WARNINGS = (
     "ignore:Exception ignored in. <function _SelectorTransport.__del__:pytest.PytestUnraisableExceptionWarning",
 )
 
-_QUICK = {"test_aws_proxy.py", "test_expected_ends.py"}
+_QUICK = {"test_aws_proxy.py", "test_expected_ends.py", "test_machine.py"}
 """Tests of the suite's own parts, which belong to the quick suite."""
 _RUNS = pytest.StashKey[list[FaultRun]]()
 
@@ -42,6 +43,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.faults)
             for warning in _DRIVER_WARNINGS:
                 item.add_marker(pytest.mark.filterwarnings(warning))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Says which cases cannot run on this machine, and why, before the first one begins."""
+    for item in session.items:
+        for marker in item.iter_markers("needs"):
+            reason = lacking(marker.args[0])
+            if reason is not None:
+                item.add_marker(pytest.mark.skip(reason=reason))
+                _write_line(session.config, f"{item.name} cannot run here: {reason}")
+
+
+def _write_line(config: pytest.Config, line: str) -> None:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line(line, yellow=True)
 
 
 def pytest_terminal_summary(config: pytest.Config) -> None:

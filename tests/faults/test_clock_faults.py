@@ -1,12 +1,10 @@
-"""Clock faults: a worker's clock jumps, or the service's clock is off. Signatures off by five minutes are refused.
+"""Clock faults: a worker's clock jumps or is off, or the service's clock is off.
 
-libfaketime (Debian's package `faketime`) moves the clock of one worker by an offset that it reads from a file; the
-monotonic clock is not moved. Without the library that test is skipped.
+Signatures off by five minutes are refused. MongoDB, SQS, the load and the audit keep the true time.
 """
 
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -15,48 +13,83 @@ from tests.faults.fault_run import FaultRun
 from tests.faults.proxied_run import finish
 from tests.faults.proxies.aws_fault import ClockSkew
 from tests.faults.proxies.aws_proxy import AwsProxy
+from tests.faults.services.fake_clock import FakeClock
+from worker.telemetry.metrics import Metric
 
-_JUMPS_S = (3_600, -3_600, 86_400, -2, -5, 0)
-_NO_LIBRARY = "libfaketime is not here: `apt-get install faketime`"
+HOUR_S = 3_600
+JUMPS_S = (HOUR_S, -HOUR_S, 5 * HOUR_S, -7 * HOUR_S, 24 * HOUR_S, -2, -5, 0)
+TRUE_TIME = ClockSkew(by=timedelta())
+"""Refuses signatures that are off by five minutes of the true time."""
 
 
-def _library() -> Path | None:
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    return found[0] if found else None
-
-
-@pytest.mark.skipif(_library() is None, reason=_NO_LIBRARY)
-def test_the_clock_of_a_worker_jumps(run: FaultRun, proxy: AwsProxy) -> None:
-    offset = run.stage.folder / "offset"
-
-    def jump(seconds: int) -> None:
-        # Replaced in one step: a half-written file would be another jump.
-        written = offset.with_suffix(".new")
-        written.write_text(f"{seconds:+d}s\n")
-        written.replace(offset)
-
-    jump(0)
-    fake = {
-        "LD_PRELOAD": str(_library()),
-        "FAKETIME_TIMESTAMP_FILE": str(offset),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-    }
-    # LD_PRELOAD takes effect when a program starts, and a fork starts no program.
+@pytest.fixture
+def clocked_run(run: FaultRun) -> FaultRun:
+    """A run whose workers start as programs: LD_PRELOAD takes effect when a program starts, and a fork starts none."""
     run.stage.kind = WorkerProcess
-    (jumping,) = run.workers(1, **fake)
+    return run
+
+
+@pytest.mark.needs("libfaketime")
+def test_the_clock_of_a_worker_jumps(clocked_run: FaultRun, proxy: AwsProxy) -> None:
+    run = clocked_run
+    clock = FakeClock(run.stage.folder, "jumping")
+    (jumping,) = run.workers(1, **clock.variables)
     run.workers(1)
-    hours = {line["time"][:13] for line in jumping.lines()}
-    with proxy.failing(ClockSkew(by=timedelta())):
-        for seconds in _JUMPS_S:
-            jump(seconds)
+    hours = _logged_hours(jumping)
+    with proxy.failing(TRUE_TIME):
+        for seconds in JUMPS_S:
+            clock.set(seconds)
             time.sleep(3)
             assert jumping.ready(), f"after a jump to {seconds:+d} s: {jumping.http('/readyz')[1]}"
-    assert len({line["time"][:13] for line in jumping.lines()} - hours) >= 3, "the worker's clock did not jump"
+    assert len(_logged_hours(jumping) - hours) >= 5, "the worker's clock did not jump"
     finish(run, proxy)
-    # Read from the log: the thread that sends metrics does not survive libfaketime.
-    assert not any(line["msg"].startswith("visibility lost") for line in jumping.lines())
+    assert run.metrics.count(Metric.VISIBILITY_LOST) == 0
+
+
+@pytest.mark.needs("libfaketime")
+def test_the_clocks_of_workers_differ_by_hours(clocked_run: FaultRun, proxy: AwsProxy) -> None:
+    """From their start to their end: one worker is an hour ahead, one two hours behind; a third has the true time."""
+    run = clocked_run
+    off = [FakeClock(run.stage.folder, "ahead"), FakeClock(run.stage.folder, "behind")]
+    with proxy.failing(TRUE_TIME):
+        for clock, hours in zip(off, (1, -2), strict=True):
+            clock.set(hours * HOUR_S)
+            run.workers(1, **clock.variables)
+        run.workers(1)
+        run.load.wait_published(run.load.published + 300, within_s=90)
+        finish(run, proxy)
+    assert _refused(proxy) > 0
+    handled = [len(worker.audits()) for worker in run.stage.workers]
+    run.notes["events by worker"] = ", ".join(map(str, handled))
+    assert all(handled)
+    assert run.metrics.count(Metric.VISIBILITY_LOST) == 0
+
+
+@pytest.mark.needs("libfaketime")
+def test_the_clock_of_a_worker_on_the_aws_library_jumps(clocked_run: FaultRun, proxy: AwsProxy) -> None:
+    """The library signs by the worker's clock: SQS and SNS refuse it until the clock is right again."""
+    run = clocked_run
+    clock = FakeClock(run.stage.folder, "library")
+    library = {"SQS_TRANSPORT": "library", "SNS_TRANSPORT": "library"}
+    (jumping,) = run.workers(1, **library, **clock.variables)
+    run.workers(1)
+    with proxy.failing(TRUE_TIME):
+        for seconds in (HOUR_S, -HOUR_S):
+            refused = _refused(proxy)
+            clock.set(seconds)
+            wait_until(
+                lambda refused=refused: _refused(proxy) > refused + 5,  # type: ignore[misc]
+                within_s=60,
+                what=lambda: "calls are refused",
+            )
+            clock.set(0)
+            handled = len(jumping.audits())
+            wait_until(
+                lambda handled=handled: jumping.ready() and len(jumping.audits()) > handled + 20,  # type: ignore[misc]
+                within_s=60,
+                what=lambda: "the worker is at work again",
+            )
+    finish(run, proxy)
 
 
 def test_the_clock_of_the_service_is_off(run: FaultRun, proxy: AwsProxy) -> None:
@@ -75,3 +108,11 @@ def test_the_clock_of_the_service_is_off(run: FaultRun, proxy: AwsProxy) -> None
 
 def _settled_since(proxy: AwsProxy, at: float) -> int:
     return sum(when > at for when in proxy.deleted().values())
+
+
+def _refused(proxy: AwsProxy) -> int:
+    return sum(not call.carried_out for call in proxy.calls)
+
+
+def _logged_hours(worker: WorkerProcess) -> set[str]:
+    return {line["time"][:13] for line in worker.lines()}

@@ -1,7 +1,6 @@
 """MongoDB's disk is full: mongod ends or refuses writes, and recovers once there is room."""
 
 import contextlib
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from mongod import Mongod
 from tests.faults.fault_run import FaultRun
+from tests.faults.services.machine import mount_tmpfs, unmount
 
 _DISK_MB = 450
 _BLOCK = bytes(1_048_576)
@@ -24,22 +24,15 @@ class _EagerMongod(Mongod):
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A small file system. Skips the test where it cannot be mounted, which needs root."""
+    """A small file system."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MB}m", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no `mount` here")
-    if done.returncode != 0:
-        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    assert mount_tmpfs(folder, _DISK_MB) is None
+    yield folder
+    unmount(folder)
 
 
+@pytest.mark.needs("small disk")
 def test_the_disk_is_full(run_on: Callable[..., FaultRun], small_disk: Path) -> None:
     filler = small_disk / "filler"
     with _EagerMongod(data=small_disk / "data") as mongod:

@@ -3,15 +3,16 @@
 import time
 from pathlib import Path
 
-from tests.faults.fault_run import FaultRun
-from tests.faults.services.worker_at_commit import worker_at
+import pytest
 
-BEFORE = "4123bfc"
-"""The last commit whose sync state has the former shape, and that ends a wait by age."""
+from tests.faults.fault_run import FaultRun
+from tests.faults.services.worker_at_commit import BEFORE, worker_at
+
 BESIDE_S = 60
 EACH_ALONE_S = 10
 
 
+@pytest.mark.needs("history")
 def test_upgrade_with_both_versions_side_by_side(run: FaultRun, tmp_path: Path) -> None:
     this_kind = run.stage.kind
     run.stage.kind = worker_at(BEFORE, tmp_path / "before")

@@ -1,0 +1,54 @@
+"""What single cases need of the machine, beyond `make setup`: tried before the first case runs."""
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from server_process import ROOT
+from tests.faults.services.fake_clock import NO_LIBRARY, clock_library
+from tests.faults.services.worker_at_commit import BEFORE
+
+
+@cache
+def lacking(need: str) -> str | None:
+    """Why the machine lacks a need of the `needs` marker; None where it has it."""
+    return _TRIALS[need]()
+
+
+def mount_tmpfs(folder: Path, megabytes: int) -> str | None:
+    """Mounts a small file system at `folder`. Returns why it cannot be mounted."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "there is no `mount` here"
+    return f"a small file system cannot be mounted: {done.stderr.strip()}" if done.returncode else None
+
+
+def unmount(folder: Path) -> None:
+    """Unmounts what `mount_tmpfs` mounted, once no process uses it."""
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _no_small_disk() -> str | None:
+    with tempfile.TemporaryDirectory() as folder:
+        reason = mount_tmpfs(Path(folder), 1)
+        if reason is None:
+            unmount(Path(folder))
+    return reason
+
+
+def _no_history() -> str | None:
+    command = ["git", "-C", str(ROOT), "cat-file", "-e", f"{BEFORE}^{{commit}}"]
+    found = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return None if found else f"git has no commit {BEFORE} here"
+
+
+_TRIALS: Final[Mapping[str, Callable[[], str | None]]] = {
+    "libfaketime": lambda: None if clock_library() is not None else NO_LIBRARY,
+    "small disk": _no_small_disk,
+    "history": _no_history,
+}
