@@ -4,6 +4,7 @@
 |---|---|
 | throttling codes, status 429 or 5xx, a response without an AWS error code | `QueueAway` or `TopicsAway` |
 | no connection, a broken connection, a proxy or TLS error, a response that is not AWS's | `QueueAway` or `TopicsAway` |
+| a refusal because of the time of the signature: the machine's clock is off | `QueueAway` or `TopicsAway` |
 | credentials that may come by themselves (`CredentialsAway`) | `QueueAway` or `TopicsAway` |
 | a refusal (no such queue, access denied) | at start `Misconfigured`, later `…Away` |
 | credentials or a configuration that an operator must mend | at start `Misconfigured`, later `…Away` |
@@ -37,6 +38,9 @@ _REFUSALS: Final = frozenset({
     "OptInRequired", "QueueDoesNotExist", "QueueDeletedRecently", "RequestExpired", "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 })  # fmt: skip
+_OTHER_TIME: Final = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
+_OTHER_TIME_MESSAGES: Final = ("Signature expired", "Signature not yet current")
+"""With the codes of a wrong secret key. "Troubleshooting AWS SigV4", IAM User Guide."""
 _REFUSAL_PREFIXES: Final = ("Kms", "KMS")
 """The queue's encryption key is disabled, pending deletion or in another account: an operator mends all of them."""
 _NAMESPACE: Final = "AWS.SimpleQueueService."
@@ -91,6 +95,8 @@ def translated_errors(subject: str, away: type[AwsAway], *, at_start: bool = Fal
         line = f"{subject}: {code}: {error.response.get('Error', {}).get('Message', '')}"
         if is_overloaded(error):
             raise away(line) from error
+        if _is_of_another_time(error):
+            raise away(f"{line}: this machine's clock is off: set it") from error
         if _is_refusal(code) or status in {401, 403}:
             raise (Misconfigured if at_start else away)(line) from error
         raise
@@ -122,6 +128,12 @@ def error_code(error: ClientError) -> str:
 def without_namespace(code: object) -> str:
     """The error code of a call or of an entry without the namespace of SQS's query protocol."""
     return str(code).removeprefix(_NAMESPACE)
+
+
+def _is_of_another_time(error: ClientError) -> bool:
+    """Whether AWS refused the time of the signature, which passes once the clock of this machine has been set."""
+    message = str(error.response.get("Error", {}).get("Message", ""))
+    return error_code(error) in _OTHER_TIME or message.startswith(_OTHER_TIME_MESSAGES)
 
 
 def _is_missing(code: str) -> bool:

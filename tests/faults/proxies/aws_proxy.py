@@ -269,7 +269,10 @@ class AwsProxy:
         signed = datetime.strptime(request.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         if abs(signed - now) > SKEW_MAX:
             code = "InvalidSignatureException" if call.service == "sqs" else "SignatureDoesNotMatch"
-            refused = call.failure(403, code, "Signature expired, or not yet current")
+            reason = "Signature expired" if signed < now else "Signature not yet current"
+            refused = call.failure(
+                403, code, f"{reason}: signed at {signed:%Y%m%dT%H%M%SZ}, it is {now:%Y%m%dT%H%M%SZ}"
+            )
             return _CallResult(Answer(status=403, body=refused.body, headers={**refused.headers, **date}))
         answer = await self._forward(request, call.body)
         if answer is not None:
