@@ -6,7 +6,7 @@ from typing import Any
 import bson
 import pytest
 from bson.errors import InvalidDocument
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.worker.store.plans import nested
@@ -48,6 +48,7 @@ def test_a_document_is_rejected_where_the_driver_refuses_it(document: dict[str, 
     assert rejection_reason(document) == _driver_says(document)
 
 
+@settings(max_examples=12)  # Each example makes two documents of 16 MiB.
 @given(st.dictionaries(st.sampled_from(["a", "b", "ü"]), _values, max_size=3))
 def test_the_size_is_counted_to_the_byte(document: dict[str, Any]) -> None:
     if _driver_says(document) is not None:
