@@ -27,7 +27,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 # The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
 UV_INSTALL := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --require-hashes
 
-.PHONY: help demo test check run localstack e2e faults exhaustive simulate stories fuzz bench bench-growth bench-lock scale fmt docs lock clean setup localstack-setup
+.PHONY: help demo test thorough check run localstack e2e faults exhaustive simulate stories fuzz bench bench-growth bench-lock scale fmt docs lock clean setup localstack-setup
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ demo: $(SETUP) ## The worker on embedded parts, in less than a minute: the incid
 
 test: $(SETUP) ## The quick tests (ARGS="-k name" picks)
 	@$(BIN)/pytest -q -n 2 --dist worksteal $(ARGS)
+
+thorough: $(SETUP) ## The finite spaces point by point, guards taken out, the worker as a process (ARGS="-k name")
+	@$(BIN)/pytest -q -n 2 --dist worksteal -m thorough $(ARGS)
 
 check: $(SETUP) ## Format, lint, types, who may import whom, locks, known vulnerabilities
 	@echo "format" && $(BIN)/ruff format --quiet --check . || { echo "unformatted files: run \`make fmt\`" >&2; exit 1; }

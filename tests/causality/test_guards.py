@@ -15,6 +15,8 @@ import pytest
 
 from tests.causality.guards import GUARDS, Guard
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("commands", "sync", "handlers", "worker")
 

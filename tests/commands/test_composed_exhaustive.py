@@ -3,6 +3,8 @@
 from functools import cache
 from itertools import permutations, product
 
+import pytest
+
 from commands.execute import Applied, Unchanged, execute
 from commands.work_item import Status, WorkItem
 from tests.commands.items import CONTEXT, NOW, Json, json_of, parsed
@@ -20,6 +22,8 @@ from tests.commands.space import (
     starts_in_session_worlds,
 )
 from tests.oracle import commands_oracle
+
+pytestmark = pytest.mark.thorough
 
 
 def test_the_eighty_combinations_in_all_five_statuses() -> None:

@@ -68,6 +68,7 @@ def funnelled(item: WorkItem, update: Json, **more: Any) -> WorkItem:
     return applied(item, update, rollout=LEGACY, **more)
 
 
+@pytest.mark.thorough
 class TestAgainstTheOracle:
     def test_the_eighty_combinations_in_all_five_statuses(self) -> None:
         assert check(EIGHTY, funnel_oracle, LEGACY) == 80 * 80

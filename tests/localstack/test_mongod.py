@@ -12,6 +12,8 @@ from pymongo import AsyncMongoClient
 from mongod import Mongod
 from server_process import ROOT, ServerError, port_taken
 
+pytestmark = pytest.mark.thorough
+
 
 async def _count_after_one_more(uri: str) -> int:
     client: AsyncMongoClient[dict[str, int]] = AsyncMongoClient(uri)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Final
 
+import pytest
 from hypothesis import settings
 
 from sync.conversation import FIELDS, Field
@@ -15,6 +16,8 @@ from sync.evidence import NewerSide
 from tests.oracle import causal_oracle, points, rules_oracle
 from tests.oracle.causal_oracle import FIELD_OF, in_order_of_the_tables
 from tests.sync.pairs import Json, causal_answer, state_in_which
+
+pytestmark = pytest.mark.thorough
 
 CONTESTED: Final[tuple[Field, ...]] = ("assignee", "queue", "status", "ended")
 """Every field but `paused`, which is always the conversation's."""

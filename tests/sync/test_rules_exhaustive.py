@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Final
 
+import pytest
+
 from sync.gates import Side
 from tests.oracle import rules_oracle
 from tests.sync.pairs import Json, answer, c, in_any_order, question, w
+
+pytestmark = pytest.mark.thorough
 
 TRIGGERS: Final[tuple[Side, ...]] = ("conversation", "work-item")
 QUEUES: Final = (None, {"id": "q1"}, {"id": "q2"})

@@ -23,6 +23,8 @@ from moto_server import MotoServer
 from worker.cli.main import run
 from worker.settings.table import setting_rows
 
+pytestmark = pytest.mark.thorough
+
 COMMAND = str(Path(sys.executable).parent / "routing-sync")
 
 

@@ -14,6 +14,8 @@ from tests.causality.stories.orders import all_orders
 from tests.causality.stories.sampled_orders import end_of_drawn_order
 from tests.causality.stories.story import Story
 
+pytestmark = pytest.mark.thorough
+
 ORDERS: Final = {
     "e-mail re-opened, the agent away": 945,
     "transfer while assigned": 15,

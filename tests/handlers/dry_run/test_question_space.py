@@ -6,6 +6,7 @@ from itertools import product
 from typing import Final
 
 import orjson
+import pytest
 
 from tests.handlers.dry_run.test_question import SYNC
 from tests.handlers.wire_events import Json
@@ -13,6 +14,8 @@ from tests.oracle import causal_oracle, points, rules_oracle
 from tests.oracle.causal_oracle import FIELDS, in_order_of_the_tables
 from tests.oracle.rules_oracle import table_a, table_b
 from worker.cli.decide import answers
+
+pytestmark = pytest.mark.thorough
 
 TRIGGERS: Final = ("conversation", "work-item")
 MISMATCHES_SHOWN: Final = 3

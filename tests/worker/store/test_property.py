@@ -3,6 +3,7 @@
 from itertools import count
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -12,6 +13,8 @@ from handlers.ports import DocumentWrite, LoadRequest, Pair, Plan
 from tests.worker.store.plans import announcement, changed, conversation, held, session, work_item
 from tests.worker.store.store_bench import Bench, MemoryBench, MongoBench, everything
 from worker.store.session_changes import changed_session, session_changes
+
+pytestmark = pytest.mark.thorough
 
 SESSIONS = ("s1", "s2")
 _runs = count(1)
