@@ -6,6 +6,7 @@ the process with one line. worker/pipeline.py describes the shutdown.
 
 import asyncio
 import gc
+import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -30,6 +31,7 @@ from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.runtime.context import RuntimeContext
 from worker.runtime.shutdown_signal import ShutdownSignal
+from worker.settings.reading import near_misses
 from worker.settings.settings import Settings
 from worker.telemetry.health import Health, Part, serve_health
 from worker.telemetry.logs import Log, LogIdentity, error_fields, open_log, redirect_library_logs
@@ -102,6 +104,8 @@ class _WorkerProcess:
                 http = serve_health(self._health, host=settings.http_host, port=settings.http_port)
                 port = await stack.enter_async_context(http)
                 self._log.info("worker starting", httpHost=settings.http_host, httpPort=port)
+                for miss in near_misses(Settings, os.environ):
+                    self._log.warning("unknown variable, mistyped?", variable=miss.variable, setting=miss.setting)
                 clients = await stack.enter_async_context(opened_clients(settings, self._clock))
                 await self._run_pipeline(clients, Telemetry(metrics=metrics, log=self._log))
             self._log.info("worker stopped")

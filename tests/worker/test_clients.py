@@ -26,7 +26,7 @@ async def test_each_service_is_called_by_its_configured_transport(
         aws_endpoint_url=moto.endpoint,
         sqs_queue_url=f"{moto.endpoint}/123456789012/q",
         sns_conversation_topic_arn=ARN,
-        sns_work_item_topic_arn=ARN,
+        sns_work_item_topic_arn=f"{ARN}-other",
         sqs_transport=sqs,
         sns_transport=sns,
         mongodb_uri="mongodb://127.0.0.1:9/",

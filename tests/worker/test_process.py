@@ -109,13 +109,15 @@ def started() -> Iterator[list[Worker]]:
 
 @pytest.mark.usefixtures("environment")
 def test_it_works_until_sigterm_and_exits_0(mongod: Mongod, started: list[Worker], tmp_path: Path) -> None:
-    worker = Worker(MONGODB_URI=mongod.uri, DD_VERSION="1.2.3")
+    worker = Worker(MONGODB_URI=mongod.uri, DD_VERSION="1.2.3", SYNC_POLCY="legacy")
     started.append(worker)
     data: dict[str, Any] = {"id": "c1", "type": "conversation", "attributes": {"rev": 1, "status": "open"}}
     file = tmp_path / "events.ndjson"
     file.write_text(json.dumps({"id": "e1", "name": "kustomer.conversation.update", "data": data}))
     assert run(["publish", str(file)]) == 0
     port = worker.wait_for("worker starting")["httpPort"]
+    mistyped = worker.wait_for("unknown variable, mistyped?")
+    assert (mistyped["variable"], mistyped["setting"]) == ("SYNC_POLCY", "SYNC_POLICY")
     worker.wait_for("worker started")
     audit = worker.wait_for("CONVERSATION_SYNC_AUDIT")
     with urlopen(f"http://127.0.0.1:{port}/readyz") as response:

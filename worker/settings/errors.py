@@ -50,6 +50,11 @@ def _shown_value(name: str, field: FieldInfo) -> str:
     value = next((value for variable, value in os.environ.items() if variable.lower() == name), None)
     if value is None:
         return f"{field.default} (the default)"
+    return shown_value(value)
+
+
+def shown_value(value: str) -> str:
+    """The value as an error shows it: quoted, shortened, without the credentials of a connection string."""
     shown = repr(_CREDENTIALS.sub("://***@", value))
     return shown if len(shown) <= _SHOWN_MAX else f"{shown[: _SHOWN_MAX - 1]}…"
 

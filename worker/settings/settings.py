@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from commands.rollout import FUNNEL_ROW_NAMES, Engine, EngineRollout, UpdateOrigin
 from handlers.options import GAP_SECONDS, PolicyInUse
 from worker.ports import SQS_ENTRIES_MAX
-from worker.settings.aws import TopicSettings
+from worker.settings.aws import TopicSettings, refuse_no_queue
 from worker.settings.datadog import DatadogSettings
 from worker.settings.errors import MismatchedSetting
 
@@ -35,7 +35,7 @@ class Settings(TopicSettings, DatadogSettings):
     )
     mongodb_uri: SecretStr = Field(description="MongoDB connection string of a replica set or a sharded cluster")
     mongodb_database: str = Field(
-        "routing", description="name of the database", min_length=1, max_length=63, pattern=r'^[^/\\. "$*<>:|?]+$'
+        "routing", description="name of the database", min_length=1, max_length=63, pattern=r'^[^/\\.\s"$*<>:|?]+$'
     )
     command_engine: Engine = Field(Engine.COMPOSED, description="engine that executes the updates of a work-item")
     sync_policy: PolicyInUse = Field(
@@ -107,6 +107,19 @@ class Settings(TopicSettings, DatadogSettings):
     http_host: str = Field("127.0.0.1", description="address on which /healthz and /readyz are served", min_length=1)
     http_port: int = Field(8080, ge=0, le=65_535, description="port of HTTP_HOST; 0 takes a free one and logs it")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
+
+    @field_validator("sqs_queue_url", mode="before")
+    @classmethod
+    def _check_no_arn(cls, value: Any) -> Any:
+        if isinstance(value, str) and value.startswith("arn:"):
+            raise MismatchedSetting("it is an ARN", "set it to the queue's URL, https://HOST/ACCOUNT/NAME")
+        return value
+
+    @field_validator("sqs_queue_url")
+    @classmethod
+    def _check_queue(cls, value: str, info: ValidationInfo) -> str:
+        refuse_no_queue(value, info)
+        return value
 
     @field_validator("log_level", "sync_policy", "command_engine", mode="before")
     @classmethod

@@ -34,6 +34,8 @@ def settings_table() -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
+    if field.default_factory is not None:
+        return "as AWS's library finds it"
     if field.default is None:
         return "not set"
     if field.default == "":

@@ -46,7 +46,7 @@ async def _queue(url: str, transport: Transport) -> AsyncIterator[SqsQueue]:
         aws_endpoint_url=url,
         sqs_queue_url=f"{url}/123456789012/q",
         sns_conversation_topic_arn=ARN,
-        sns_work_item_topic_arn=ARN,
+        sns_work_item_topic_arn=f"{ARN}-other",
         sqs_transport=transport,
         mongodb_uri="mongodb://127.0.0.1:9/",
     )

@@ -68,7 +68,7 @@ class TestGood:
         assert rollout == EngineRollout(engine=Engine.LEGACY, composed_updates=frozenset({name}))
 
     @pytest.mark.parametrize(
-        "text", ["queue:null,assignedTo:null", " queue:null , assignedTo:null ", "assignedTo:null,,queue:null,"]
+        "text", ["queue:null,assignedTo:null", "queue:null , assignedTo:null", "assignedTo:null,,queue:null,"]
     )
     def test_several(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
         rollout = rollout_of(monkeypatch, **LEGACY_SET, COMPOSED_UPDATES=text)
@@ -79,7 +79,7 @@ class TestGood:
         [
             ("api=2", {UpdateOrigin.API: 2}),
             ("api=2,router=3", {UpdateOrigin.API: 2, UpdateOrigin.ROUTER: 3}),
-            (" router=1 , sync=4,", {UpdateOrigin.ROUTER: 1, UpdateOrigin.SYNC: 4}),
+            ("router=1 , sync=4,", {UpdateOrigin.ROUTER: 1, UpdateOrigin.SYNC: 4}),
             ("", {}),
         ],
     )

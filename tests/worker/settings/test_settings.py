@@ -93,7 +93,7 @@ def test_the_policy(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str
 
 @pytest.mark.parametrize(
     ("value", "transport"),
-    [("http", "http"), (" HTTP ", "http"), ("lean", "http"), ("Lean", "http"), ("library", "library")],
+    [("http", "http"), ("HTTP", "http"), ("lean", "http"), ("Lean", "http"), ("library", "library")],
 )
 def test_the_transports_and_the_alias_of_http(monkeypatch: pytest.MonkeyPatch, value: str, transport: str) -> None:
     settings = _read(monkeypatch, {**GOOD, "SQS_TRANSPORT": value, "SNS_TRANSPORT": value})
@@ -187,7 +187,6 @@ def test_settings_that_contradict_each_other(
         ({"MONGODB_DATABASE": "a.b"}, "MONGODB_DATABASE: 'a.b' has the wrong format: "),
         ({"MONGODB_DATABASE": "x" * 99}, f"MONGODB_DATABASE: '{'x' * 58}… should have at most 63 characters: "),
         ({"MAX_FIELDS": "api=1,api=2"}, "MAX_FIELDS: 'api=1,api=2' has more than one limit for api: "),
-        ({"LOG_LEVEL": "a\nb"}, "LOG_LEVEL: 'a\\nb' is not one of the allowed values: "),
     ],
 )
 def test_a_wrong_value_is_repeated(
