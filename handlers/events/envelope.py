@@ -7,6 +7,7 @@ No flag says which shape it is, so a queue may mix raw and wrapped delivery, and
 Source: docs/events.md, *The envelope*.
 """
 
+import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ import orjson
 from msgspec import Struct
 
 from handlers.events.event import Malformed, RejectionCode
+from handlers.events.half_surrogates import without_half_escapes, without_halves
 from handlers.events.json_text import depth_of, made_exact, parse_rounded, too_deep
 
 
@@ -27,46 +29,62 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 DEFAULT_LIMITS: Final = Limits()
-_QUOTING_RATIO_MAX: Final = 6
-"""JSON quoting writes one character as six at most (`\\u0000`)."""
+_TEXT_RATIO_MAX: Final = 6
+"""How many times as large as the published message its text may be: JSON writes one character as six at most
+(`\\u0000`)."""
 
 
 class UnwrappedEvent(Struct, frozen=True, kw_only=True):
     """An event's own JSON object, and the facts that its wrappers add.
 
-    `published`: the published message around the event; None for a bare event.
+    `published`: the published message around the event; None for a bare event. `outermost`: the whole value.
     `trace`: `{trace_id, span_id}` from the outermost wrapper that has one.
     `known_storable`: see `ParsedJson`.
+    `as_written`: the event with its half surrogate pairs, where the text has any. `event` and `published` have U+FFFD
+    in their place.
     """
 
     event: Mapping[str, Any]
     published: Mapping[str, Any] | None
     trace: Mapping[str, str] | None
     known_storable: bool
+    outermost: Mapping[str, Any]
+    as_written: Mapping[str, Any] | None = None
 
 
 class _Layer(Struct, frozen=True, kw_only=True):
-    """One parsed shape. `quoted`: the wrapper's key and the JSON text under it; None where the shape quotes no text."""
+    """One parsed shape. `quoted`: the wrapper's key and the JSON text under it; None where the shape quotes no text.
+    `has_halves`: texts or names of the value have half a surrogate pair."""
 
     value: Any
     known_storable: bool
     quoted: tuple[str, object] | None
+    has_halves: bool = False
 
 
 def unwrap_text(body: str, limits: Limits = DEFAULT_LIMITS) -> UnwrappedEvent | Malformed:
     """The event in a queue message's body, which holds any of the five shapes as JSON text.
 
-    The published message's size counts: an SNS notification quotes it, and the quoting does not count.
+    The published message's size counts. Wrappers, quoting, blanks and escapes around it do not.
     """
     large = _too_large(body, limits.bytes_max)
-    if large is not None and (len(body) > _QUOTING_RATIO_MAX * limits.bytes_max or '"Notification"' not in body):
-        return large
+    if large is not None:
+        return large if len(body) > _TEXT_RATIO_MAX * limits.bytes_max else _unwrap_large(body, large, limits)
+    layer = _parse_layer(body, "the body", limits)
+    return layer if isinstance(layer, Malformed) else _innermost(layer, limits)
+
+
+def _unwrap_large(body: str, large: Malformed, limits: Limits) -> UnwrappedEvent | Malformed:
+    """The event in a body above the limit, whose published message may be below it. `large`: the rejection."""
     layer = _parse_layer(body, "the body", limits)
     if isinstance(layer, Malformed):
-        return layer
-    if large is not None and (layer.quoted is None or layer.quoted[0] != "Message"):
         return large
-    return _innermost(layer, limits)
+    unwrapped = _innermost(layer, limits)
+    if isinstance(unwrapped, Malformed):
+        return large if layer.quoted is None else unwrapped
+    published = unwrapped.event if unwrapped.published is None else unwrapped.published
+    text = json.dumps(published, ensure_ascii=False, separators=(",", ":"))
+    return _too_large(text, limits.bytes_max) or unwrapped
 
 
 def unwrap_value(value: object, limits: Limits = DEFAULT_LIMITS) -> UnwrappedEvent | Malformed:
@@ -79,8 +97,10 @@ def unwrap_value(value: object, limits: Limits = DEFAULT_LIMITS) -> UnwrappedEve
 def _innermost(layer: _Layer, limits: Limits) -> UnwrappedEvent | Malformed:
     trace: Mapping[str, str] | None = None
     published: Mapping[str, Any] | None = None
+    outermost, has_halves = layer.value, False
     while True:
         value = layer.value
+        has_halves = has_halves or layer.has_halves
         if not isinstance(value, dict):
             reason = f"an event is a JSON object, this is a {type(value).__name__}"
             return Malformed(code=RejectionCode.NOT_AN_EVENT, reason=reason)
@@ -97,7 +117,22 @@ def _innermost(layer: _Layer, limits: Limits) -> UnwrappedEvent | Malformed:
             published = value
             layer = _Layer(value=body, known_storable=layer.known_storable, quoted=_quoted(body))
         elif isinstance(value.get("data"), dict) and "name" in value:
-            return UnwrappedEvent(event=value, published=published, trace=trace, known_storable=layer.known_storable)
+            if has_halves:
+                return UnwrappedEvent(
+                    event=without_halves(value),
+                    published=without_halves(published),
+                    trace=trace,
+                    known_storable=False,
+                    outermost=without_halves(outermost),
+                    as_written=value,
+                )
+            return UnwrappedEvent(
+                event=value,
+                published=published,
+                trace=trace,
+                known_storable=layer.known_storable,
+                outermost=outermost,
+            )
         else:
             reason = f"keys {_keys(value)} are those of no known shape"
             return Malformed(code=RejectionCode.NOT_AN_EVENT, reason=reason)
@@ -106,7 +141,7 @@ def _innermost(layer: _Layer, limits: Limits) -> UnwrappedEvent | Malformed:
 def _parse_layer(text: object, where: str, limits: Limits) -> _Layer | Malformed:
     value = parse_rounded(text, where, depth_max=limits.depth_max)
     if isinstance(value, Malformed):
-        return value
+        return _parse_halves(text, where, limits) or value
     quoted = _quoted(value)
     if quoted is None:
         assert isinstance(text, str | bytes), "other types are rejected above"
@@ -119,6 +154,22 @@ def _parse_layer(text: object, where: str, limits: Limits) -> _Layer | Malformed
     if depth_of(value, stop_above=limits.depth_max) > limits.depth_max:
         return too_deep(where, limits.depth_max)
     return _Layer(value=value, known_storable=False, quoted=quoted)
+
+
+def _parse_halves(text: object, where: str, limits: Limits) -> _Layer | Malformed | None:
+    """The layer of a text that the fast parser refuses only for its half surrogate pairs, which the value keeps. None
+    if the text has none."""
+    mended = without_half_escapes(text) if isinstance(text, str) else None
+    if mended is None:
+        return None
+    value = parse_rounded(mended, where, depth_max=limits.depth_max)
+    if isinstance(value, Malformed):
+        return value
+    if depth_of(value, stop_above=limits.depth_max) > limits.depth_max:
+        return too_deep(where, limits.depth_max)
+    assert isinstance(text, str), "only a text is mended"
+    value = json.loads(text)
+    return _Layer(value=value, known_storable=False, quoted=_quoted(value), has_halves=True)
 
 
 def _quoted(value: object) -> tuple[str, object] | None:

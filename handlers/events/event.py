@@ -63,6 +63,7 @@ class Event(Struct, frozen=True, kw_only=True):
     `is_sync`: a sync made the write. `is_own_sync`: a sync of this worker, not of its predecessor.
     `known_conversation_rev`: the conversation revision that a work-item's write knew; None if the event does not say.
     `supported` False: the event's name is unknown, and only its revision is observed.
+    `is_mended`: a text that no field models had half a surrogate pair, and has U+FFFD in its place.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Event(Struct, frozen=True, kw_only=True):
     work_item_number: int = 0
     supported: bool = True
     trace: Mapping[str, Any] | None = None
+    is_mended: bool = False
 
     @property
     def values(self) -> Mapping[Field, Any]:

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from commands.instant import parse_instant
 from handlers.documents.json_values import all_spellable, unstorable
 from handlers.events.envelope import DEFAULT_LIMITS, Limits, UnwrappedEvent, trace_of, unwrap_text, unwrap_value
 from handlers.events.event import Event, Malformed, RejectionCode, UnsupportedEvent
+from handlers.events.half_surrogates import names_with_halves
 from handlers.events.readers import ParsedEnvelope, read_snapshot
 from handlers.events.validation import InvalidFields, rejection_of, validate_envelope
 
@@ -34,6 +37,8 @@ def read_event(
     unwrapped: UnwrappedEvent, attributes: Mapping[str, Any] | None = None
 ) -> Event | UnsupportedEvent | Malformed:
     """The event of an unwrapped JSON object; malformed where a modelled field is wrong or the store cannot keep it."""
+    if unwrapped.as_written is not None:
+        return _read_mended(unwrapped, unwrapped.as_written, attributes)
     raw, published = unwrapped.event, unwrapped.published
     try:
         values = validate_envelope(raw)
@@ -50,6 +55,22 @@ def read_event(
     # Checked last: a revision beyond 64 bits is reported as a bad revision, and an unsupported event is not stored.
     fault = _storage_fault(unwrapped) if isinstance(result, Event) else None
     return result if fault is None else Malformed(code=RejectionCode.INVALID_FIELD, reason=f"the event holds {fault}")
+
+
+def _read_mended(
+    unwrapped: UnwrappedEvent, as_written: Mapping[str, Any], attributes: Mapping[str, Any] | None
+) -> Event | UnsupportedEvent | Malformed:
+    """The event with U+FFFD for half surrogate pairs; malformed where an id, another checked text or a name has one.
+
+    Two ids that differ only in the half would become one id, so the event is checked as it was written, too.
+    """
+    written = read_event(replace(unwrapped, event=as_written, as_written=None), attributes)
+    if not isinstance(written, Event):
+        return written
+    if names_with_halves(as_written):
+        return Malformed(code=RejectionCode.INVALID_FIELD, reason="the event holds a name with half a surrogate pair")
+    mended = read_event(replace(unwrapped, as_written=None), attributes)
+    return replace(mended, is_mended=True) if isinstance(mended, Event) else mended
 
 
 def _storage_fault(unwrapped: UnwrappedEvent) -> str | None:

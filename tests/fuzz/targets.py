@@ -234,6 +234,32 @@ def captures(random: Random) -> str:
     return "captures with faults" if any(isinstance(one, CaptureFault) for one in found) else "captures"
 
 
+def reader(random: Random) -> str:
+    """A message's body and a capture of one line, with the same text, get the same verdict."""
+    raw = envelope_bytes(random).replace(b"\n", b" ").replace(b"\r", b" ")
+    found = list(captures_of("file", [raw]))
+    try:
+        body = raw.decode()
+    except UnicodeDecodeError:
+        assert [str(one).partition(" ")[0] for one in found] == ["file:1:"]
+        return "not UTF-8"
+    straight = read_message(body)
+    match found:
+        case [Capture(text=captured_text)] if captured_text == body.strip():
+            assert read_message(captured_text) == straight
+            return _told(straight)
+        case [CaptureFault(message=message)] if body.startswith("{"):
+            assert isinstance(straight, Malformed)
+            code = message.partition(":")[0]
+            # The size is the last that a capture's text is checked for.
+            assert straight.code in {code, RejectionCode.TOO_LARGE}
+            return f"fault {code}"
+        case _:
+            # A line may hold several values, or a list of them. A message's body holds one.
+            assert isinstance(straight, Malformed), f"the worker reads {straight!r}, the capture is {found!r}"
+            return "several values, or none"
+
+
 class Target(Struct, frozen=True, kw_only=True):
     """A place where bytes enter. Of all targets' inputs it gets its share: `share` of the sum of the shares."""
 
@@ -247,4 +273,5 @@ TARGETS: Final[Mapping[str, Target]] = {
     "updates": Target(feed=updates, share=3),
     "decide": Target(feed=decide, share=2),
     "captures": Target(feed=captures, share=2),
+    "reader": Target(feed=reader, share=2),
 }

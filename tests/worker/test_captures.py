@@ -42,14 +42,14 @@ def test_every_way_to_write_events_is_read(text: str, lines: list[int]) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (f"{LINE}\nhello\n{LINE}", [1, "f:2: not JSON: Expecting value (column 1)", 3]),
-        (f'{{"id": "e1", "na\n{LINE}', ["f:1: the value is not finished", 2]),
-        (f'{{"a": 1,\n"b": 2,\n{LINE}\n', ["f:1: the value is not finished", 3]),
-        (f"{LINE}\n{LINE[:-5]}", [1, "f:2: the value is not finished"]),
-        (f'{{\n "a": 1\n "b": 2,\n "c": {{\n}}\n}}\n{LINE}', ["f:3: not JSON: Expecting ',' delimiter (column 2)", 7]),
-        (f'5\n"text"\n{LINE}', ["f:1: an event is a JSON object, this is a int",
-                                 "f:2: an event is a JSON object, this is a str", 3]),
-        ('{"a":' * 200_000 + f"\n{LINE}", ["f:1: nested too deep", 2]),
+        (f"{LINE}\nhello\n{LINE}", [1, "f:2: NOT_JSON: Expecting value (column 1)", 3]),
+        (f'{{"id": "e1", "na\n{LINE}', ["f:1: NOT_JSON: the value is not finished", 2]),
+        (f'{{"a": 1,\n"b": 2,\n{LINE}\n', ["f:1: NOT_JSON: the value is not finished", 3]),
+        (f"{LINE}\n{LINE[:-5]}", [1, "f:2: NOT_JSON: the value is not finished"]),
+        (f'{{\n "a": 1\n "b": 2,\n "c": {{\n}}\n}}\n{LINE}', ["f:3: NOT_JSON: Expecting ',' delimiter (column 2)", 7]),
+        (f'5\n"text"\n{LINE}', ["f:1: NOT_AN_EVENT: an event is a JSON object",
+                                 "f:2: NOT_AN_EVENT: an event is a JSON object", 3]),
+        ('{"a":' * 200_000 + f"\n{LINE}", ["f:1: TOO_DEEP: the value nests deeper than 64 levels", 2]),
     ],
 )  # fmt: skip
 def test_an_unreadable_value_is_reported_and_the_rest_is_read(text: str, expected: list[object]) -> None:
@@ -58,13 +58,13 @@ def test_an_unreadable_value_is_reported_and_the_rest_is_read(text: str, expecte
 
 def test_bytes_that_are_not_utf_8_are_reported() -> None:
     found = [str(one) for one in captures_of("f", [b"\xff\xfe\n", LINE.encode()]) if isinstance(one, CaptureFault)]
-    assert found == ["f:1: not UTF-8"]
+    assert found == ["f:1: NOT_JSON: not UTF-8"]
 
 
 def test_a_value_above_the_limit_is_reported() -> None:
     found = captures_of("f", [b'{"a": "' + b"x" * CHARACTERS_MAX + b"\n", LINE.encode()])
     assert [one.line if isinstance(one, Capture) else one.message for one in found] == [
-        f"longer than {CHARACTERS_MAX} characters",
+        f"TOO_LARGE: longer than {CHARACTERS_MAX} characters",
         2,
     ]
 
@@ -75,7 +75,7 @@ def test_lines_are_read_on_demand() -> None:
             yield LINE.encode() + b"\n"
 
     found = captures_of("f", endless())
-    assert [next(found) for _ in range(3)] == [Capture(file="f", line=n, value=EVENT) for n in (1, 2, 3)]
+    assert [next(found) for _ in range(3)] == [Capture(file="f", line=n, text=LINE) for n in (1, 2, 3)]
 
 
 def test_a_file_that_cannot_be_opened_is_reported(tmp_path: Path) -> None:
@@ -91,8 +91,17 @@ def test_the_captured_incidents_are_read_whole() -> None:
         assert len(found) == len(file.read_text().splitlines())
 
 
-def test_a_number_with_too_many_digits_is_reported_and_the_rest_is_read() -> None:
-    lines = [b'{"data": ' + b"8" * 5_000 + b"}\n", b'{"name": "n", "data": {}}\n']
-    fault, capture = captures_of("file", lines)
-    assert str(fault) == "file:1: a number of too many digits"
-    assert isinstance(capture, Capture)
+@pytest.mark.parametrize(
+    "value", ["9" * 5_000, "NaN", "-Infinity", "1e400", '"half \\ud83d"', "12345678901234567890123"]
+)
+@pytest.mark.parametrize("between", ["\n", ",", " "])
+def test_a_value_that_is_more_than_json_is_found_with_its_own_text(value: str, between: str) -> None:
+    odd = f'{{"data": {value}}}'
+    found = list(captures_of("f", f"[{odd}{between}{LINE}]".encode().splitlines(keepends=True)))
+    assert [one.text for one in found if isinstance(one, Capture)] == [odd, LINE]
+
+
+def test_a_value_over_several_lines_has_its_text_as_written() -> None:
+    text = json.dumps(EVENT, indent=2)
+    (capture,) = captures_of("f", f"[\n{text},\n]".encode().splitlines(keepends=True))
+    assert capture == Capture(file="f", line=2, text=text)

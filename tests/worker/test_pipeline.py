@@ -59,6 +59,20 @@ async def test_a_message_is_handled_settled_and_its_sync_published() -> None:
     assert [line["outcome"] for line in pipeline.recorder.lines if "outcome" in line] == ["skipped", "applied"]
 
 
+async def test_row_7_half_an_emoji_in_a_text_that_nobody_models_holds_no_assignment_back() -> None:
+    half = CONVERSATION.replace('"status"', '"preview": "thank you \\ud83d", "status"')
+    item = WORK_ITEM.replace('"status"', '"note": "\\ude00", "status"')
+    async with running_pipeline(item, half) as pipeline:
+        await until(lambda: len(pipeline.topics.published) == 1)
+        ((_, (message,)),) = pipeline.topics.calls
+        data = json.loads(message.text)["body"]["data"]
+        assert (data["attributes"]["note"], data["relationships"]["assignedTo"]["data"]["id"]) == ("\ufffd", "u1")
+        await pipeline.stop()
+    assert pipeline.queue.dead == []
+    assert pipeline.recorder.counts[f"{Metric.MENDED} event=kustomer.conversation.update"] == 1
+    assert pipeline.recorder.counts[f"{Metric.MENDED} event=kustomer.work-item.update"] == 1
+
+
 async def test_a_stop_first_finishes_the_messages_in_flight() -> None:
     async with running_pipeline(WORK_ITEM, CONVERSATION) as pipeline:
         pipeline.topics.gate = asyncio.Event()

@@ -6,8 +6,9 @@ from typing import Any, Final
 import orjson
 from msgspec import Struct
 
-from handlers.events.envelope import unwrap_value
+from handlers.events.envelope import unwrap_text
 from handlers.events.event import Malformed
+from handlers.events.parser import read_event
 from sync.gates import Side
 from worker.captures import Capture, CaptureFault
 from worker.errors import TopicsAway
@@ -87,7 +88,7 @@ class EventSender:
                 await self._send(self._arns[side], sent)
             except TopicsAway as away:
                 rest = "this event and the later events of its topic are not published: publish them again"
-                self._fail(_fault(sent[0], f"{away}: {rest}"))
+                self._fail(sent[0].capture.fault(f"{away}: {rest}"))
                 self.counts.failed += len(sent) + len(left) - 1
                 self._away.add(side)
                 return
@@ -101,7 +102,7 @@ class EventSender:
             sent = []
             for each, answer in refused:
                 if answer.final or attempt == _TRIES_MAX:
-                    self._fail(_fault(each, f"refused by SNS: {answer.code}: {answer.reason}"))
+                    self._fail(each.capture.fault(f"refused by SNS: {answer.code}: {answer.reason}"))
                 else:
                     sent.append(each)
             if not sent:
@@ -113,27 +114,31 @@ class EventSender:
 
 
 def outgoing_event(capture: Capture, *, outside_only: bool) -> OutgoingEvent | CaptureFault | None:
-    """The event as its producer would publish it; None where it is left out, a fault where no topic can take it."""
-    unwrapped = unwrap_value(capture.value)
+    """The event as its producer would publish it; None where it is left out, a fault where the worker could not read it
+    or no topic can take it."""
+    unwrapped = unwrap_text(capture.text)
     if isinstance(unwrapped, Malformed):
-        return _fault_at(capture, f"{unwrapped.code.value}: {unwrapped.reason}")
+        return capture.rejection(unwrapped)
     event = unwrapped.event
     if outside_only and event.get("isSync") is True:
         return None
+    read = read_event(unwrapped)
+    if isinstance(read, Malformed):
+        return capture.rejection(read)
     side = _side(event)
     if side is None:
-        return _fault_at(capture, "neither of a conversation nor of a work-item, so there is no topic for it")
+        return capture.fault("neither of a conversation nor of a work-item, so there is no topic for it")
     published = dict(unwrapped.published) if unwrapped.published is not None else _published_message(event)
     if unwrapped.trace is not None:
         published.setdefault("dd", dict(unwrapped.trace))
     # The producer's own log lines have more in `dd` than the ids.
-    if isinstance(capture.value.get("dd"), Mapping):
-        published["dd"] = capture.value["dd"]
+    if isinstance(unwrapped.outermost.get("dd"), Mapping):
+        published["dd"] = unwrapped.outermost["dd"]
     message = topic_message(
         id=str(published.get("id") or event.get("id")), group=_group(event), text=orjson.dumps(published).decode()
     )
     if message.size_bytes > SNS_BYTES_MAX:
-        return _fault_at(capture, f"{message.size_bytes} bytes, SNS takes {SNS_BYTES_MAX}")
+        return capture.fault(f"{message.size_bytes} bytes, SNS takes {SNS_BYTES_MAX}")
     return OutgoingEvent(side=side, message=message, capture=capture)
 
 
@@ -166,11 +171,3 @@ def _published_message(event: Mapping[str, Any]) -> dict[str, Any]:
         "publishedAt": event.get("createdAt"),
         "version": 3,
     }
-
-
-def _fault(outgoing: OutgoingEvent, message: str) -> CaptureFault:
-    return _fault_at(outgoing.capture, message)
-
-
-def _fault_at(capture: Capture, message: str) -> CaptureFault:
-    return CaptureFault(file=capture.file, line=capture.line, message=message)

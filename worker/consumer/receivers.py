@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from handlers.events.envelope import Limits
+from handlers.events.event import Event
 from handlers.events.parser import read_message
 from worker.consumer.in_flight import InFlight
 from worker.consumer.lane_context import LaneEntry
@@ -22,7 +23,7 @@ from worker.ports import LONG_POLL_S, SQS_ENTRIES_MAX, Message, MessageQueue
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.context import RuntimeContext
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
-from worker.telemetry.metrics import Metric
+from worker.telemetry.metrics import Metric, event_tag
 
 FRESH_S: Final = 1.0
 """A receive call younger than this may still return messages that waited in the queue when it began."""
@@ -137,10 +138,14 @@ class Receivers:
 
     async def _read(self, received: Sequence[Message]) -> Sequence[LaneEntry]:
         limits = self._context.limits
-        return [
+        entries = [
             LaneEntry(message=message, parsed=read_message(message.body, message.attributes, limits))
             for message in received
         ]
+        for entry in entries:
+            if isinstance(entry.parsed, Event) and entry.parsed.is_mended:
+                self._runtime.telemetry.metrics.count(Metric.MENDED, event=event_tag(entry.parsed.name))
+        return entries
 
     def _note_response(self) -> None:
         self._failures = 0

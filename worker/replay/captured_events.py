@@ -14,7 +14,7 @@ from typing import IO, Any, BinaryIO, Final, assert_never
 
 from msgspec import Struct
 
-from handlers.events.envelope import unwrap_value
+from handlers.events.envelope import unwrap_text
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import read_event
 from worker.captures import STANDARD_INPUT, Capture, CaptureFault, captures_of, read_captures
@@ -33,7 +33,8 @@ class CapturedEvent(Struct, frozen=True, kw_only=True):
 
     event: Event
     raw: Mapping[str, Any]
-    capture: Capture
+    file: str
+    line: int
 
 
 ReplayInputEntry = CapturedEvent | UnsupportedEvent | CaptureFault
@@ -99,24 +100,19 @@ def _name(file: Path) -> str:
 
 
 def _entry(capture: Capture) -> ReplayInputEntry:
-    unwrapped = unwrap_value(capture.value)
+    unwrapped = unwrap_text(capture.text)
     if isinstance(unwrapped, Malformed):
-        return _fault(capture, unwrapped)
+        return capture.rejection(unwrapped)
     event = read_event(unwrapped)
     match event:
         case Event():
-            return CapturedEvent(event=event, raw=unwrapped.event, capture=capture)
+            return CapturedEvent(event=event, raw=unwrapped.event, file=capture.file, line=capture.line)
         case Malformed():
-            return _fault(capture, event)
+            return capture.rejection(event)
         case UnsupportedEvent():
             return event
         case _:
             assert_never(event)
-
-
-def _fault(capture: Capture, malformed: Malformed) -> CaptureFault:
-    message = f"{malformed.code.value}: {malformed.reason}"
-    return CaptureFault(file=capture.file, line=capture.line, message=message)
 
 
 def in_order(captured: Iterable[CapturedEvent], held_max: int | None) -> Iterator[CapturedEvent]:

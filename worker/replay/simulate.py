@@ -56,8 +56,7 @@ class Simulator:
             try:
                 await self._write(captured, simulated, revisions)
             except NotReenacted as why:
-                capture = captured.capture
-                self._report_fault(CaptureFault(file=capture.file, line=capture.line, message=str(why)))
+                self._report_fault(CaptureFault(file=captured.file, line=captured.line, message=str(why)))
         self._archive.put(conversation_id, simulated)
 
     async def finish(self) -> None:

@@ -24,6 +24,8 @@ class Metric(StrEnum):
     """Messages settled [outcome: done, retry, poison; event; reason]."""
     UNSUPPORTED = "routing_sync.messages.unsupported"
     """Well-formed events that the worker does not sync, without its own heartbeats."""
+    MENDED = "routing_sync.messages.mended"
+    """Events with half a surrogate pair in a text that no field models; U+FFFD took its place [event]."""
     DEAD_LETTER = "routing_sync.messages.dead_letter"
     """Messages sent to the dead-letter queue [code]."""
     NEAR_RECEIVE_MAX = "routing_sync.messages.near_receive_max"

@@ -29,8 +29,7 @@ def _not_json() -> Iterator[Kind]:
         "not-a-number": whole.replace('"rev":2,', '"rev":NaN,'),
         "infinity": whole.replace('"rev":2,', '"rev":-Infinity,'),
         "beyond-a-double": whole.replace('"rev":2,', '"rev":1e400,'),
-        "lone-surrogate-escaped": whole.replace(CONTENT, CONTENT + "\\ud800"),
-        "lone-surrogate": whole.replace(CONTENT, CONTENT + "\ud800"),
+        "half-pair-in-a-broken-text": whole.replace(CONTENT, CONTENT + "\\ud800")[:-1],
         "control-character": whole.replace(CONTENT, CONTENT + "\x01"),
         "null-character": whole.replace(CONTENT, CONTENT + "\0"),
         "base64": "eyJuYW1lIjoia3VzdG9tZXIuY29udmVyc2F0aW9uLnVwZGF0ZSJ9",
@@ -127,6 +126,24 @@ def _unstorable() -> Iterator[Kind]:
         yield Kind(id=f"null-in-a-name:{name}", body=body, code=RejectionCode.INVALID_FIELD, says=says)
 
 
+def _half_pairs() -> Iterator[Kind]:
+    half = CONTENT + "\\ud83d"
+    conversation, item = text(good("conversation")), text(good("work-item"))
+    ids = {
+        "event": conversation.replace('"body":{"id":"', f'"body":{{"id":"{half}'),
+        "conversation": conversation.replace('"data":{"id":"', f'"data":{{"id":"{half}'),
+        "work-item": item.replace('"data":{"id":"', f'"data":{{"id":"{half}'),
+        "user": conversation.replace('"u-1"', f'"{half}"'),
+        "queue": item.replace('"q-1"', f'"{half}"'),
+    }
+    for name, body in ids.items():
+        yield Kind(id=f"half-pair:{name}", body=body, code=RejectionCode.INVALID_FIELD, says="a valid string")
+    for name, place in {"attribute": '"attributes":{', "event": '"body":{', "data": '"data":{'}.items():
+        body = conversation.replace(place, f'{place}"{half}":1,', 1)
+        says = "a name with half a surrogate pair"
+        yield Kind(id=f"half-pair-in-a-name:{name}", body=body, code=RejectionCode.INVALID_FIELD, says=says)
+
+
 def _published_at() -> Iterator[Kind]:
     for name, value in (
         ("prose", CONTENT),
@@ -169,6 +186,7 @@ MALFORMED: Final[tuple[Kind, ...]] = (
     *wrong_fields(),
     *ids(),
     *_unstorable(),
+    *_half_pairs(),
     *_published_at(),
     *_wrapped(),
 )

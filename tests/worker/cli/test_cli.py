@@ -27,7 +27,8 @@ _numbers = count(1)
 def _event(key: str, rev: int, *, kind: str = "conversation", is_sync: bool | None = None) -> dict[str, Any]:
     name = "kustomer.conversation.update" if kind == "conversation" else "kustomer.work-item.update"
     related = {} if kind == "conversation" else {"resource": {"data": {"id": "c1", "type": "conversation"}}}
-    data = {"id": key, "type": kind, "attributes": {"rev": rev}, "relationships": related}
+    attributes = {"rev": rev, "status": "open" if kind == "conversation" else "queued"}
+    data = {"id": key, "type": kind, "attributes": attributes, "relationships": related}
     event = {"id": f"{key}-{rev}", "name": name, "data": data, "isSync": is_sync, "createdAt": "2024-05-06T07:08:09Z"}
     return {"id": f"p-{key}-{rev}", "name": name, "body": event, "publishedAt": "2024-05-06T07:08:09Z", "version": 3}
 

@@ -74,7 +74,7 @@ def test_each_fault_is_reported_once_with_file_and_line_and_the_rest_is_replayed
     replayed = replay("--mode", mode, "--json", str(file), str(replay.folder / "none"))
     assert replayed.status == 1
     assert [line.split(": ")[:2] for line in replayed.err] == [
-        [f"{file}:2", "not JSON"],
+        [f"{file}:2", "NOT_JSON"],
         [f"{file}:4", "NOT_AN_EVENT"],
         [f"{file}:5", "BAD_REVISION"],
         [f"{replay.folder}/none", "cannot be read"],
@@ -93,7 +93,7 @@ def test_standard_input_is_read_twice_and_its_faults_have_lines() -> None:
     lines = [json.dumps(captured(LOST_ASSIGNMENT)[0]), "hello"]
     one, fault = entries(Path("-"), stdin="\n".join(lines).encode())
     assert isinstance(one, CapturedEvent)
-    assert str(fault) == "standard input:2: not JSON: Expecting value (column 1)"
+    assert str(fault) == "standard input:2: NOT_JSON: Expecting value (column 1)"
 
 
 def test_an_unsupported_event_is_acknowledged(replay: Runner) -> None:
