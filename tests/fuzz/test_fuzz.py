@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from handlers.events.event import RejectionCode
-from tests.fuzz.chunks import Chunk, chunks
+from tests.fuzz.chunks import CHUNK, Chunk, chunks
 from tests.fuzz.fuzz import Progress
 from tests.fuzz.runs import Tally, run
 from tests.fuzz.targets import TARGETS, envelope_bytes, shows_nothing
@@ -54,12 +54,13 @@ def test_a_run_goes_on_where_another_ended(until: int) -> None:
 
 
 def test_a_run_says_how_to_go_on() -> None:
-    todo = list(chunks(30_000, 1, 20_000, None))
-    progress = Progress(30_000, 20_000)
+    a_round = CHUNK * sum(target.share for target in TARGETS.values())
+    todo = list(chunks(3 * a_round, 1, 20_000, None))
+    progress = Progress(3 * a_round, 20_000)
     second_round = next(number for number, chunk in enumerate(todo) if chunk.whole_from > 20_000)
     for chunk in todo[: second_round + 1]:
         progress.add(chunk, Tally(ends=Counter(event=chunk.count)))
-    assert progress.line().endswith("FROM=30000 INPUTS=20000 goes on here")
+    assert progress.line().endswith(f"FROM={20_000 + a_round} INPUTS={2 * a_round} goes on here")
 
 
 def test_content_in_a_reason_is_a_violation() -> None:
