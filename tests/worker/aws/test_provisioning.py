@@ -40,8 +40,14 @@ async def test_differing_attributes_are_corrected(aws: Aws) -> None:
     attributes = await _attributes(aws, made.queue_url)
     assert attributes["VisibilityTimeout"] == "30"
     assert json.loads(attributes["RedrivePolicy"])["maxReceiveCount"] in (3, "3")
-    assert "queue mend-routing-sync: ReceiveMessageWaitTimeSeconds, RedrivePolicy, VisibilityTimeout mended" in (
-        again.changes
+    assert again.changes[0] == "queue mend-routing-sync: ReceiveMessageWaitTimeSeconds 0 → 20"
+    assert again.changes[1].startswith('queue mend-routing-sync: RedrivePolicy {"deadLetterTargetArn": ')
+    assert again.changes[2] == "queue mend-routing-sync: VisibilityTimeout 5 → 30"
+    # Moto forgets a queue's policy when another attribute is set.
+    assert again.changes[3].startswith("queue mend-routing-sync: Policy: ")
+    assert again.changes[4:] == (
+        "subscription of mend-routing-sync to mend-conversation-events: RawMessageDelivery false → true",
+        "subscription of mend-routing-sync to mend-work-item-events: RawMessageDelivery false → true",
     )
     (subscription,) = (await aws.sns.list_subscriptions_by_topic(TopicArn=made.conversation_topic_arn))["Subscriptions"]
     found = await aws.sns.get_subscription_attributes(SubscriptionArn=subscription["SubscriptionArn"])
@@ -61,6 +67,95 @@ async def test_the_topics_may_send_and_other_statements_of_the_policy_stay(aws: 
     await provision(aws.sns, aws.sqs, ProvisioningSpec(prefix="policy"))
     found = json.loads((await _attributes(aws, made.queue_url))["Policy"])["Statement"]
     assert [statement["Sid"] for statement in found] == ["other", "routing-sync-topics"]
+
+
+OTHERS = {"Effect": "Allow", "Principal": "*", "Action": "sqs:ReceiveMessage", "Resource": "*"}
+
+
+async def _set_policy(aws: Aws, url: str, policy: dict[str, Any]) -> None:
+    await aws.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+
+
+async def test_row_17_a_policy_whose_statement_is_one_object_is_kept(aws: Aws) -> None:
+    spec = ProvisioningSpec(prefix="single")
+    made = await provision(aws.sns, aws.sqs, spec)
+    await _set_policy(aws, made.queue_url, {"Version": "2008-10-17", "Id": "theirs", "Statement": OTHERS})
+    again = await provision(aws.sns, aws.sqs, spec)
+    (change,) = again.changes
+    assert change == (
+        "queue single-routing-sync: Policy: single-conversation-events and single-work-item-events may send, "
+        "other statements kept: 1"
+    )
+    policy = json.loads((await _attributes(aws, made.queue_url))["Policy"])
+    assert (policy["Version"], policy["Id"]) == ("2008-10-17", "theirs")
+    assert policy["Statement"][0] == OTHERS
+    assert policy["Statement"][1]["Sid"] == "routing-sync-topics"
+    assert (await provision(aws.sns, aws.sqs, spec)).changes == ()
+
+
+async def test_row_17_a_dry_run_says_what_would_change_and_changes_nothing(aws: Aws) -> None:
+    spec = ProvisioningSpec(prefix="dry", raw=True)
+    planned = await provision(aws.sns, aws.sqs, spec, dry_run=True)
+    assert planned.variables() == {}
+    assert not [one for one in (await aws.sns.list_topics())["Topics"] if ":dry-" in one["TopicArn"]]
+    assert "QueueUrls" not in await aws.sqs.list_queues(QueueNamePrefix="dry-")
+    made = await provision(aws.sns, aws.sqs, spec)
+    assert made.changes == planned.changes
+    assert len(made.changes) == 7
+    await _set_policy(aws, made.queue_url, {"Statement": OTHERS})
+    before = await _attributes(aws, made.queue_url)
+    planned = await provision(aws.sns, aws.sqs, spec, dry_run=True)
+    assert planned.variables() == made.variables()
+    assert await _attributes(aws, made.queue_url) == before
+    assert (await provision(aws.sns, aws.sqs, spec)).changes == planned.changes
+    assert len(planned.changes) == 1
+    assert (await provision(aws.sns, aws.sqs, spec, dry_run=True)).changes == ()
+
+
+async def test_row_17_the_filter_lets_the_handled_events_and_the_heartbeat_through(aws: Aws) -> None:
+    spec = ProvisioningSpec(prefix="filter")
+    made = await provision(aws.sns, aws.sqs, spec)
+    filtered = ProvisioningSpec(prefix="filter", filtered=True)
+    again = await provision(aws.sns, aws.sqs, filtered)
+    assert again.changes[0] == (
+        "subscription of filter-routing-sync to filter-conversation-events: FilterPolicyScope not set → MessageBody"
+    )
+    assert len(again.changes) == 4
+    assert (await provision(aws.sns, aws.sqs, filtered)).changes == ()
+    kept = await provision(aws.sns, aws.sqs, spec)
+    assert (kept.changes, kept.notes) == ((), ())
+    names = ["kustomer.conversation.update", "kustomer.customer.update", "kustomer.work-item.create", "routing-sync.x"]
+    for name in names:
+        await aws.sns.publish(TopicArn=made.conversation_topic_arn, Message=json.dumps({"name": name}))
+    arrived = [json.loads(json.loads(one["Body"])["Message"])["name"] for one in await aws.taken(made.queue_url)]
+    assert sorted(arrived) == sorted(set(names) - {"kustomer.customer.update"})
+
+
+async def test_row_17_a_filter_of_others_stays_and_is_noted(aws: Aws) -> None:
+    spec = ProvisioningSpec(prefix="theirs")
+    made = await provision(aws.sns, aws.sqs, spec)
+    (one,) = (await aws.sns.list_subscriptions_by_topic(TopicArn=made.conversation_topic_arn))["Subscriptions"]
+    theirs = '{"name": ["kustomer.conversation.update"]}'
+    for name, value in {"FilterPolicyScope": "MessageBody", "FilterPolicy": theirs}.items():
+        await aws.sns.set_subscription_attributes(
+            SubscriptionArn=one["SubscriptionArn"], AttributeName=name, AttributeValue=value
+        )
+    again = await provision(aws.sns, aws.sqs, spec)
+    assert again.changes == ()
+    (note,) = again.notes
+    assert note.startswith(
+        f"subscription to theirs-conversation-events: its filter policy {theirs} stays: it must let "
+    )
+
+
+async def test_row_17_a_policy_that_is_none_names_the_queue(aws: Aws) -> None:
+    spec = ProvisioningSpec(prefix="broken")
+    made = await provision(aws.sns, aws.sqs, spec)
+    await _set_policy(aws, made.queue_url, {"Statement": ["allow"]})
+    with pytest.raises(
+        Misconfigured, match="queue broken-routing-sync: its access policy cannot be read, its Statement"
+    ):
+        await provision(aws.sns, aws.sqs, spec)
 
 
 @pytest.mark.parametrize(

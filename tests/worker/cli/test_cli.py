@@ -87,6 +87,27 @@ def test_provision_prints_json_or_lines_for_a_shell(capsys: pytest.CaptureFixtur
     assert lines == [f"export {name}={printed[name]}" for name in names]
 
 
+@pytest.mark.usefixtures("environment")
+def test_row_17_provision_says_what_it_changes_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["provision", "--prefix", "lines", "--dry-run"]) == 0
+    out, errors = capsys.readouterr()
+    planned = out.splitlines()
+    assert (planned[0], len(planned), errors) == ("would change: topic lines-conversation-events: new", 7, "")
+    assert run(["provision", "--prefix", "lines", "--json"]) == 0
+    out, errors = capsys.readouterr()
+    assert list(json.loads(out))
+    changed = [line.removeprefix("routing-sync provision: changed: ") for line in errors.splitlines()]
+    assert changed == [line.removeprefix("would change: ") for line in planned]
+    assert run(["provision", "--prefix", "lines"]) == 0
+    assert capsys.readouterr().err == "routing-sync provision: nothing changed\n"
+    assert run(["provision", "--prefix", "lines", "--dry-run"]) == 0
+    assert capsys.readouterr().out == "nothing would change\n"
+    assert run(["provision", "--prefix", "lines", "--raw", "--dry-run", "--json"]) == 0
+    assert [change.rpartition(": ")[2] for change in json.loads(capsys.readouterr().out)["changes"]] == [
+        "RawMessageDelivery false → true"
+    ] * 2
+
+
 def test_publish_sends_each_event_to_its_topic_with_its_trace(
     moto: MotoServer, made: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
