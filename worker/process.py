@@ -11,6 +11,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import partial
 from typing import Final, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
@@ -33,9 +34,19 @@ from worker.runtime.context import RuntimeContext
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.reading import near_misses
 from worker.settings.settings import Settings
+from worker.telemetry.dropped_lines import reported_drops
 from worker.telemetry.health import Health, Part, serve_health
-from worker.telemetry.logs import Log, LogIdentity, error_fields, open_log, redirect_library_logs
+from worker.telemetry.line_writer import LineWriter
+from worker.telemetry.logs import (
+    Log,
+    LogIdentity,
+    error_fields,
+    log_uncaught_errors,
+    open_log,
+    redirect_library_logs,
+)
 from worker.telemetry.metrics import StoreMetrics, Telemetry
+from worker.telemetry.standard_streams import DRAIN_S
 from worker.telemetry.statsd import opened_metrics
 
 TRANSACTION_LIFETIME_S_MAX: Final = 10
@@ -45,16 +56,18 @@ worker block the other workers."""
 T = TypeVar("T")
 
 
-async def run_worker(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT. Raises WorkerFailed."""
+async def run_worker(settings: Settings, out: LineWriter) -> None:
+    """Work until SIGTERM or SIGINT, with the log on `out`. Raises WorkerFailed."""
+    out.bytes_max = settings.log_buffer_bytes
     clock = SystemClock()
     identity = LogIdentity(service=settings.dd_service, version=settings.dd_version)
-    log = open_log(level=settings.log_level, identity=identity, clock=clock)
+    log = open_log(level=settings.log_level, identity=identity, clock=clock, to=out)
     redirect_library_logs(log)
+    log_uncaught_errors(log, before_exit=partial(out.drain, DRAIN_S))
     try:
         # A group of one task: every error that ends the process arrives in an ExceptionGroup.
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_WorkerProcess(settings, clock, log).run())
+            tasks.create_task(_WorkerProcess(settings, clock, log, out).run())
     except BaseExceptionGroup as group:
         raise WorkerFailed(_log_failure(_single_errors(group), log)) from group
 
@@ -83,11 +96,12 @@ def _tune_garbage_collection() -> None:
 
 
 class _WorkerProcess:
-    def __init__(self, settings: Settings, clock: Clock, log: Log) -> None:
+    def __init__(self, settings: Settings, clock: Clock, log: Log, out: LineWriter) -> None:
         self._settings = settings
         self._clock = clock
         self._log = log
-        self._stopping = ShutdownSignal(log)
+        self._out = out
+        self._stopping = ShutdownSignal(log, before_exit=partial(out.drain, DRAIN_S))
         self._health = Health(clock=clock, silence_s_max=settings.silence_seconds)
         self._pause = JitteredBackoff(
             first_s=settings.call_retry_first_seconds,
@@ -100,15 +114,21 @@ class _WorkerProcess:
         settings = self._settings
         opening = opened_metrics(settings.agent_address, tags=settings.metric_tags, clock=self._clock, log=self._log)
         async with opening as metrics:
-            async with AsyncExitStack() as stack:
-                http = serve_health(self._health, host=settings.http_host, port=settings.http_port)
-                port = await stack.enter_async_context(http)
-                self._log.info("worker starting", httpHost=settings.http_host, httpPort=port)
-                for miss in near_misses(Settings, os.environ):
-                    self._log.warning("unknown variable, mistyped?", variable=miss.variable, setting=miss.setting)
-                clients = await stack.enter_async_context(opened_clients(settings, self._clock))
-                await self._run_pipeline(clients, Telemetry(metrics=metrics, log=self._log))
-            self._log.info("worker stopped")
+            telemetry = Telemetry(metrics=metrics, log=self._log)
+            async with reported_drops(self._out, telemetry, self._clock):
+                await self._serve(telemetry)
+                self._log.info("worker stopped")
+
+    async def _serve(self, telemetry: Telemetry) -> None:
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            http = serve_health(self._health, host=settings.http_host, port=settings.http_port)
+            port = await stack.enter_async_context(http)
+            self._log.info("worker starting", httpHost=settings.http_host, httpPort=port)
+            for miss in near_misses(Settings, os.environ):
+                self._log.warning("unknown variable, mistyped?", variable=miss.variable, setting=miss.setting)
+            clients = await stack.enter_async_context(opened_clients(settings, self._clock))
+            await self._run_pipeline(clients, telemetry)
 
     async def _run_pipeline(self, clients: Clients, telemetry: Telemetry) -> None:
         settings = self._settings

@@ -4,7 +4,10 @@ The tests share one MongoDB database, emptied before each test: creating a datab
 long. A test of the creation uses `new_mongo`.
 """
 
-from collections.abc import AsyncIterator
+import logging
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
 
@@ -35,6 +38,19 @@ async def _mongo_bench(mongod: Mongod, database: str) -> AsyncIterator[MongoBenc
         commands.take()
         # The database is not dropped: the server and its data end with the test session.
         yield bench
+
+
+@pytest.fixture
+def logging_as_it_was() -> Iterator[None]:
+    """For a test that runs the worker in this process: it takes over the logs of libraries, warnings and hooks."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
+    yield
+    logging.captureWarnings(False)
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
+    root.handlers = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ async def running_pipeline(
     )
     runtime = runtime_of(clock, recorder)
     pipeline = Pipeline(settings=settings, adapters=adapters, runtime=runtime)
-    stopping = ShutdownSignal(recorder.telemetry.log)
+    stopping = ShutdownSignal(recorder.telemetry.log, before_exit=lambda: None)
     running = asyncio.create_task(pipeline.run(stopping))
     try:
         yield RunningPipeline(clock, queue, topics, store, runtime.health, recorder, stopping, running)

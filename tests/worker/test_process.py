@@ -1,7 +1,6 @@
 """The worker as a process: signals, exit statuses, and its log while a service is away."""
 
 import json
-import logging
 import os
 import re
 import signal
@@ -91,15 +90,6 @@ def environment(moto: MotoServer, made: dict[str, str], monkeypatch: pytest.Monk
 
 
 @pytest.fixture
-def _logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers = handlers
-    root.setLevel(level)
-
-
-@pytest.fixture
 def started() -> Iterator[list[Worker]]:
     workers: list[Worker] = []
     yield workers
@@ -173,7 +163,7 @@ def test_a_worker_that_starts_later_finds_the_start_of_the_deployment(mongod: Mo
         ("HTTP_HOST=203.0.113.1", "HTTP_HOST 203.0.113.1, HTTP_PORT 0: "),
     ],
 )
-@pytest.mark.usefixtures("environment", "_logging_as_it_was")
+@pytest.mark.usefixtures("environment", "logging_as_it_was")
 def test_a_setup_error_is_one_line_and_exit_1(
     mongod: Mongod, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], wrong: str, expected: str
 ) -> None:
@@ -189,7 +179,7 @@ def test_a_setup_error_is_one_line_and_exit_1(
     assert "hunter2" not in out + errors
 
 
-@pytest.mark.usefixtures("environment", "_logging_as_it_was")
+@pytest.mark.usefixtures("environment", "logging_as_it_was")
 def test_a_policy_without_its_engine_is_one_line_with_the_remedy_and_exit_2(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -209,7 +199,8 @@ from worker.telemetry.logs import LogIdentity, open_log
 from worker.runtime.shutdown_signal import ShutdownSignal
 
 async def main():
-    stopping = ShutdownSignal(open_log(level="info", identity=LogIdentity(), clock=SystemClock()))
+    log = open_log(level="info", identity=LogIdentity(), clock=SystemClock())
+    stopping = ShutdownSignal(log, before_exit=lambda: print("before exit", flush=True))
     stopping.install_handlers()
     print("listening", flush=True)
     await stopping.wait_until_requested()
@@ -225,5 +216,6 @@ asyncio.run(main())
     while process.stdout.readline() != "stop requested\n":
         pass
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
+    out, _ = process.communicate(timeout=10)
     assert process.returncode == 128 + signal.SIGTERM
+    assert out.splitlines()[-1] == "before exit"

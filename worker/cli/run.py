@@ -4,20 +4,26 @@ import asyncio
 
 from worker.cli.terminal import exit_with_error, settings_or_exit
 from worker.settings.settings import Settings
+from worker.telemetry.standard_streams import StandardStreams, bounded_streams
 
 
 def run() -> None:
     """Run the worker until SIGTERM or SIGINT. Settings come from the environment.
 
     Exit status 0 after a signal, 1 where the worker cannot start or meets an unexpected error, 2 where settings are
-    wrong.
+    wrong. Standard output and standard error do not change it, whatever becomes of them.
     """
+    with bounded_streams() as streams:
+        _run(streams)
+
+
+def _run(streams: StandardStreams) -> None:
     settings = settings_or_exit(Settings, "run")
     # After the settings, so that wrong settings are reported at once: the worker imports every adapter.
     from worker.errors import WorkerFailed  # noqa: PLC0415
     from worker.process import run_worker  # noqa: PLC0415
 
     try:
-        asyncio.run(run_worker(settings))
+        asyncio.run(run_worker(settings, streams.out))
     except WorkerFailed as error:
         exit_with_error("run", error)

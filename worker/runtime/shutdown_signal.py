@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from typing import Final
 
 from worker.telemetry.logs import Log
@@ -13,8 +14,10 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 class ShutdownSignal:
     """Whether a stop of the worker was requested."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, *, before_exit: Callable[[], object]) -> None:
+        """`before_exit` is called before a second signal ends the process; it must return soon."""
         self._log = log
+        self._before_exit = before_exit
         self._requested = asyncio.Event()
 
     def install_handlers(self) -> None:
@@ -33,6 +36,7 @@ class ShutdownSignal:
     def _on_signal(self, number: signal.Signals) -> None:
         if self._requested.is_set():
             self._log.warning("second signal, exiting at once", signal=number.name)
+            self._before_exit()
             os._exit(128 + number)
         self._log.info("stopping", signal=number.name)
         self.request()

@@ -107,6 +107,12 @@ class Settings(TopicSettings, DatadogSettings):
     http_host: str = Field("127.0.0.1", description="address on which /healthz and /readyz are served", min_length=1)
     http_port: int = Field(8080, ge=0, le=65_535, description="port of HTTP_HOST; 0 takes a free one and logs it")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
+    log_buffer_bytes: int = Field(
+        8_388_608,
+        ge=65_536,
+        le=1_073_741_824,
+        description="log lines that wait for standard output, bytes; lines beyond are dropped and counted",
+    )
 
     @field_validator("sqs_queue_url", mode="before")
     @classmethod

@@ -1,7 +1,7 @@
 """Logs: one JSON object per line on standard output, with the keys that existing log searches use (docs/events.md).
 
 No line holds a message body or a customer's content. An exception is logged by its type and its stack and never by its
-message, which may quote the input.
+message, which may quote the input. In the worker a thread writes the lines (line_writer.py): a log call never waits.
 """
 
 import json
@@ -9,9 +9,11 @@ import logging
 import os
 import socket
 import sys
+import threading
 import traceback
-from collections.abc import Iterable, Mapping, MutableMapping
-from typing import Any, BinaryIO, Final
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from types import TracebackType
+from typing import Any, Final, Protocol
 
 import orjson
 import structlog
@@ -43,11 +45,23 @@ class LogIdentity(Struct, frozen=True, kw_only=True):
     pid: int = os.getpid()
 
 
-def open_log(*, level: str, identity: LogIdentity, clock: Clock, to: BinaryIO | None = None) -> Log:
+class LineSink(Protocol):
+    """Takes whole lines: a line writer, or a binary file."""
+
+    def write(self, lines: bytes, /) -> object:
+        """Take the lines, each with its line feed."""
+        ...
+
+    def flush(self) -> object:
+        """Called after every write."""
+        ...
+
+
+def open_log(*, level: str, identity: LogIdentity, clock: Clock, to: LineSink | None = None) -> Log:
     """A log that writes lines of `level` and above to `to`, or to standard output."""
     # Bound here, once: the proxy that `wrap_logger` returns would bind at every line.
     log: Log = structlog.wrap_logger(
-        structlog.BytesLogger(to if to is not None else sys.stdout.buffer),
+        _SinkLogger(to if to is not None else sys.stdout.buffer),
         processors=[_renderer(identity, clock)],
         wrapper_class=structlog.make_filtering_bound_logger(_THRESHOLDS[level]),
         context_class=dict,
@@ -60,6 +74,32 @@ def redirect_library_logs(log: Log) -> None:
     root = logging.getLogger()
     root.handlers = [_LibraryHandler(log)]
     root.setLevel(logging.WARNING)
+
+
+def log_uncaught_errors(log: Log, *, before_exit: Callable[[], object]) -> None:
+    """Write warnings, and exceptions that nothing catches, as lines of `log`: in a thread, in a finalizer, or in the
+    main thread, which ends the process after `before_exit`. Python would print them to standard error, with the
+    exception's message, and wait for its reader."""
+    interrupted = sys.excepthook
+
+    def in_main_thread(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not isinstance(error, Exception):
+            interrupted(kind, error, trace)
+            return
+        log.error("stopped by a fault in our code", **error_fields(error))
+        before_exit()
+
+    def in_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:
+            name = args.thread.name if args.thread is not None else None
+            log.error("a thread ended with an exception", thread=name, **error_fields(args.exc_value))
+
+    def in_finalizer(args: Any) -> None:
+        error = {} if args.exc_value is None else error_fields(args.exc_value)
+        log.error("an exception was ignored", object=type(args.object).__qualname__, **error)
+
+    logging.captureWarnings(True)
+    sys.excepthook, threading.excepthook, sys.unraisablehook = in_main_thread, in_thread, in_finalizer
 
 
 def write_audit_lines(log: Log, wires: Iterable[Mapping[str, Any]]) -> None:
@@ -111,6 +151,22 @@ def _dumps(line: Mapping[str, Any]) -> bytes:
         # orjson refuses a number beyond 64 bits, a lone surrogate and a key that is not a string. The standard library
         # writes them.
         return json.dumps(line, default=str).encode()
+
+
+class _SinkLogger:
+    """The logger under structlog's. It has no lock, unlike structlog's own: a finalizer that logs may run inside of a
+    log call."""
+
+    def __init__(self, sink: LineSink) -> None:
+        self._write = sink.write
+        self._flush = sink.flush
+
+    def msg(self, lines: bytes) -> None:
+        """Write the lines of one log call; the last has no line feed yet."""
+        self._write(lines + b"\n")
+        self._flush()
+
+    debug = info = warning = error = critical = msg
 
 
 class _LibraryHandler(logging.Handler):

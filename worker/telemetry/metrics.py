@@ -99,6 +99,10 @@ class Metric(StrEnum):
     OUTBOX_SET_ASIDE = "routing_sync.outbox.set_aside_total"
     """Gauge: outbox entries that were set aside and are still stored."""
 
+    # Log
+    LOG_DROPPED = "routing_sync.log.dropped"
+    """Log lines that standard output did not take: it failed, or its reader stood still."""
+
 
 _KNOWN_EVENTS: Final = frozenset({*READERS_BY_NAME, HEARTBEAT_NAME})
 

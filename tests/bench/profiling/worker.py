@@ -8,6 +8,7 @@ from pathlib import Path
 
 from worker.process import run_worker
 from worker.settings.settings import Settings
+from worker.telemetry.standard_streams import bounded_streams
 
 
 def main() -> None:
@@ -26,7 +27,8 @@ def main() -> None:
 
     signal.signal(signal.SIGUSR1, begin)
     signal.signal(signal.SIGUSR2, end)
-    asyncio.run(run_worker(Settings()))
+    with bounded_streams() as streams:
+        asyncio.run(run_worker(Settings(), streams.out))
 
 
 if __name__ == "__main__":

@@ -174,11 +174,11 @@ def test_publish_reports_each_failed_event_and_goes_on(
 
 @pytest.mark.usefixtures("environment")
 def test_all_wrong_settings_are_reported_at_once_with_exit_2(
-    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    environment: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     environment.setenv("LANES", "many")
     assert run(["run"]) == 2
-    lines = capsys.readouterr().err.splitlines()
+    lines = capfd.readouterr().err.splitlines()
     assert all(line.startswith("routing-sync run: ") for line in lines)
     assert {line.split()[2].rstrip(":") for line in lines} == {
         "SNS_CONVERSATION_TOPIC_ARN", "SNS_WORK_ITEM_TOPIC_ARN", "SQS_QUEUE_URL", "MONGODB_URI", "LANES",

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -33,15 +32,6 @@ def _event() -> Event:
         conversation_id="c1", document_id="c1", rev=3, data={}, client="api", is_sync=False, is_own_sync=False,
         published_at=T0, trace={"trace_id": "12", "span_id": "34"},
     )  # fmt: skip
-
-
-@pytest.fixture
-def _logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers = handlers
-    root.setLevel(level)
 
 
 def _lines(out: BytesIO) -> list[dict[str, Any]]:
@@ -106,7 +96,7 @@ def test_an_exception_is_logged_by_type_and_place_and_never_by_its_message() -> 
     assert "words" not in str(fields)
 
 
-@pytest.mark.usefixtures("_logging_as_it_was")
+@pytest.mark.usefixtures("logging_as_it_was")
 def test_warnings_of_libraries_are_json_lines() -> None:
     out = BytesIO()
     redirect_library_logs(open_log(level="info", identity=LogIdentity(), clock=FakeClock(), to=out))
