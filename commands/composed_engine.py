@@ -154,7 +154,7 @@ class _Composition:
             # The item keeps its place in the same queue. Only a rule that the update names is set.
             self._apply("changeQueue", replace(self.item, rule=choice.rule or self.item.rule))
             return None
-        queue = self.context.queues.get(queue_id)
+        queue = self.context.queue(queue_id)
         self._apply("changeQueue", actions.change_queue(self.item, queue_id, choice.rule, queue))
         if self.before.status in (Status.IVR, Status.ROUTED):
             self._unroute()

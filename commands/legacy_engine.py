@@ -71,7 +71,7 @@ def _queue(item: WorkItem, request: _CommandRequest) -> WorkItem | Refusal:
         return queue_id
     if item.status is Status.ASSIGNED:
         return _with_paused(change_queue(item, queue_id, choice.rule, None), request)
-    queue = request.context.queues.get(queue_id)
+    queue = request.context.queue(queue_id)
     queued = replace(_released(change_queue(item, queue_id, choice.rule, queue)), status=Status.QUEUED)
     return _with_paused(enter_queue(queued, now=request.now, entered_at=choice.entered_at), request)
 

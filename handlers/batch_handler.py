@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from commands.context import UnreadableRecord
 from commands.reason import ReasonCode
 from handlers.documents.stored_forms import UnreadableDocument
 from handlers.events.event import Event
@@ -143,7 +144,7 @@ class BatchHandler:
     ) -> PlannedPair:
         try:
             return plan_pair(conversation_id, pair, events, planning=planning)
-        except UnreadableDocument as fault:
+        except (UnreadableDocument, UnreadableRecord) as fault:
             code, detail = ReasonCode.STORED_DOCUMENT_UNREADABLE, str(fault)
             endings = tuple(failed_ending(event, code, detail, planning=planning) for event in events)
             return PlannedPair(plan=Plan(conversation_id=conversation_id), handled=endings)
@@ -153,7 +154,7 @@ class BatchHandler:
     ) -> tuple[Plan, PolledPair | None]:
         try:
             return plan_gap(conversation_id, pair, watermark=watermark, planning=planning)
-        except UnreadableDocument as fault:
+        except (UnreadableDocument, UnreadableRecord) as fault:
             code = ReasonCode.STORED_DOCUMENT_UNREADABLE
             polled = failed_poll_ending(conversation_id, code, str(fault), options=self._options)
             return Plan(conversation_id=conversation_id), polled

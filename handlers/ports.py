@@ -38,12 +38,17 @@ class LoadRequest(Struct, frozen=True, kw_only=True):
 
 class Pair(Struct, frozen=True, kw_only=True):
     """A conversation as loaded: its document, None where it is not stored; its active work-item and the requested
-    ones; its sync state; the queues and sessions that a command of the batch may need."""
+    ones; its sync state; the queues and sessions that a command of the batch may need.
+
+    `unreadable`: why the store cannot say what belongs to the pair, because a document of it cannot be read; the rest
+    is then incomplete.
+    """
 
     conversation: Document | None = None
     work_items: tuple[Document, ...] = ()
     state: SyncState = field(default_factory=SyncState)
     context: CommandContext = field(default_factory=CommandContext)
+    unreadable: str | None = None
 
 
 class DocumentWrite(Struct, frozen=True, kw_only=True):

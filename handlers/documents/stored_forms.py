@@ -197,7 +197,7 @@ def _unreadable(document: Mapping[str, Any], message: str) -> UnreadableDocument
 
 def _named(document: Mapping[str, Any]) -> str:
     key = document.get("_id")
-    return f"{key if isinstance(key, str) else shown(key)} in the store cannot be read"
+    return f"{key if isinstance(key, str) else shown(key).removeprefix('the ')} in the store cannot be read"
 
 
 def _spelled(path: tuple[str | int, ...]) -> str:
@@ -221,10 +221,10 @@ def shown(value: Any) -> str:
             return f'the text "{value}"' if _TOKEN.fullmatch(value) else f"a text of {len(value)} characters"
         case ForeignValue():
             legible = isinstance(value.json, str) and _TOKEN.fullmatch(value.json)
-            return f"of the type {value.type} ({value.json})" if legible else f"of the type {value.type}"
+            return f"the {value.type} {value.json}" if legible else f"a value of the type {value.type}"
         case Mapping():
             return "an object"
         case list() | tuple():
             return "a list"
         case _:
-            return f"of the type {type(value).__name__}"
+            return f"a value of the type {type(value).__name__}"

@@ -25,6 +25,7 @@ from handlers.documents.document_mapping import (
     updated_work_item_document,
     work_item_of,
 )
+from handlers.documents.stored_forms import UnreadableDocument
 from handlers.events.event import Event
 from handlers.options import PlanningContext
 from handlers.planning.announcements import AnnouncementCause, new_announcement
@@ -80,6 +81,9 @@ class PairDraft:
     """One conversation's pair while its events are planned."""
 
     def __init__(self, conversation_id: str, pair: Pair) -> None:
+        """Raises UnreadableDocument."""
+        if pair.unreadable is not None:
+            raise UnreadableDocument(pair.unreadable)
         self.conversation_id = conversation_id
         self.context: CommandContext = pair.context
         self._loaded_state = pair.state

@@ -7,6 +7,7 @@ from typing import Final, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
+from handlers.documents.stored_forms import UnreadableDocument
 from handlers.events.event import Event
 from handlers.options import PlanningContext, PolicyInUse
 from handlers.outcome import HandledEvent, PolledPair
@@ -56,6 +57,8 @@ def plan_gap(
     The plan is empty if the pair waits since later, or not at all. The second value is None where there is nothing to
     report. Raises UnreadableDocument.
     """
+    if pair.unreadable is not None:
+        raise UnreadableDocument(pair.unreadable)
     waiting = pair.state.waiting
     if waiting is None or waiting.since >= watermark:
         return Plan(conversation_id=conversation_id), None

@@ -8,10 +8,21 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from handlers.ports import LoadRequest, Pair
+from bson import ObjectId
+
+from handlers.ports import Document, LoadRequest, Pair
 from worker.mongo.database import Database
 from worker.store.documents import Collection
-from worker.store.pair_assembly import BatchDocuments, context_keys, context_of, pairs_of, work_item_ids_to_read
+from worker.store.pair_assembly import (
+    BatchDocuments,
+    context_keys,
+    context_of,
+    foreign_id_faults,
+    keyed,
+    pairs_of,
+    with_foreign_ids,
+    work_item_ids_to_read,
+)
 
 _ACTIVE_SESSIONS_PER_USER_MAX: Final = 16
 """A user has one active session, seldom several; the limit bounds the query if the data is wrong."""
@@ -27,17 +38,41 @@ async def read_pairs(database: Database, requests: Sequence[LoadRequest]) -> dic
     """The pairs by conversation id, one for every request. Raises pymongo's exceptions."""
     ids = sorted({request.conversation_id for request in requests})
     # The states are read first and alone: `BatchDocuments` says why.
-    states = _keyed(await _by_id(database, Collection.SYNC_STATES, ids))
+    states = keyed(await _by_id(database, Collection.SYNC_STATES, ids))
     conversations, work_items = await _gathered(
         _by_id(database, Collection.CONVERSATIONS, ids),
         _work_items(database, ids, work_item_ids_to_read(requests, states)),
     )
-    documents = BatchDocuments(states=states, conversations=_keyed(conversations), work_items=_keyed(work_items))
-    context = context_keys(requests, documents)
-    queues, sessions = await _gathered(
-        _by_id(database, Collection.QUEUES, context.queues, _QUEUE), _sessions(database, context.users)
+    documents = BatchDocuments(
+        states=states,
+        conversations=keyed(conversations),
+        work_items=keyed(work_items),
+        unreadable=foreign_id_faults(work_items),
     )
+    context = context_keys(requests, documents)
+    queues, sessions, *foreign = await _gathered(
+        _by_id(database, Collection.QUEUES, context.queues, _QUEUE),
+        _sessions(database, context.users),
+        _under_object_ids(database, Collection.CONVERSATIONS, set(ids) - documents.conversations.keys()),
+        _under_object_ids(database, Collection.WORK_ITEMS, _requested(requests) - documents.work_items.keys()),
+    )
+    documents = with_foreign_ids(documents, requests, *map(_by_text, foreign))
     return pairs_of(requests, documents, context_of(queues, sessions))
+
+
+def _requested(requests: Sequence[LoadRequest]) -> set[str]:
+    return set[str]().union(*(request.work_item_ids for request in requests))
+
+
+async def _under_object_ids(database: Database, collection: Collection, missing: set[str]) -> _Documents:
+    """The ids of the documents that stand under ObjectIds of the same digits. No query is sent where all were found."""
+    ids = [ObjectId(each) for each in sorted(missing) if ObjectId.is_valid(each)]
+    return await _find(database, collection, {"_id": {"$in": ids}}, len(ids), ("_id",))
+
+
+def _by_text(documents: _Documents) -> dict[str, Document]:
+    """The documents by the text of their ObjectIds."""
+    return {document["_id"].json: document for document in documents}
 
 
 async def _gathered(*reads: Any) -> list[_Documents]:
@@ -83,7 +118,3 @@ async def _find(
         return []
     # All documents in one batch: a second batch would be another round trip.
     return await database[collection].find(query, fields, limit=limit, batch_size=limit).to_list()
-
-
-def _keyed(documents: _Documents) -> dict[str, dict[str, Any]]:
-    return {document["_id"]: document for document in documents}

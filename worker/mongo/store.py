@@ -24,8 +24,17 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop
 
 from handlers.ports import Clock, CommitResult, Ids, LoadRequest, Pair, Plan, PlanRejected, StoreAway
 from worker.mongo import indexes
-from worker.mongo.database import MAJORITY, Client, check_server, database_of, keeping_cancellation, store_deadline
+from worker.mongo.database import (
+    MAJORITY,
+    Client,
+    calls_of_the_start,
+    check_server,
+    database_of,
+    keeping_cancellation,
+    store_deadline,
+)
 from worker.mongo.errors import MONGO_ERRORS, is_commit_unknown, result_of
+from worker.mongo.foreign_ids import check_ids
 from worker.mongo.reads import read_pairs
 from worker.mongo.stored_types import STORED_TYPES
 from worker.mongo.writes import write_steps
@@ -69,9 +78,13 @@ class MongoStore:
     async def check_server(self) -> int | None:
         """The server's `transactionLifetimeLimitSeconds`, None if it does not say.
 
-        Raises StoreUnfit if the server has no transactions; Misconfigured if no waiting helps; StoreAway.
+        Raises StoreUnfit if the server has no transactions, and if a collection has ObjectIds as ids; Misconfigured if
+        no waiting helps; StoreAway.
         """
-        return await check_server(self._client, self._deadline_s)
+        lifetime_s = await check_server(self._client, self._deadline_s)
+        with calls_of_the_start(self._client, self._deadline_s):
+            await check_ids(self._database)
+        return lifetime_s
 
     async def ensure_indexes(self, *, revision_days: int) -> None:
         """Create missing collections and indexes; called before the first commit.

@@ -1,44 +1,41 @@
 """The collections' names, and the documents of queues, work-sessions and outbox entries.
 
-Other services write queues and work-sessions. A field of a wrong type counts as not set, so that an invalid document of
-another service does not stop a batch. A session without a user is ignored.
+Other services write queues and work-sessions, so each is read as strictly as an event is.
 """
 
-import math
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
+
+from msgspec import field
 
 from commands.context import RoutingQueue
 from commands.session import DEFAULT_ITEM_SIZE, Session, SessionEntry
+from handlers.documents.stored_forms import FiniteNumber, Form, Id, form_of
 from handlers.ports import Announcement
 
 
 def queue_of(document: Mapping[str, Any]) -> RoutingQueue:
-    """The queue that a document holds. A field is at the top level, which takes precedence, or under `attributes`."""
-    attributes = document.get("attributes")
-    fields = {**attributes, **document} if isinstance(attributes, Mapping) else document
-    return RoutingQueue(
-        id=document["_id"],
-        key=_text(fields.get("key")),
-        item_size=_number(fields.get("itemSize")),
-        priority=_whole_number(fields.get("priority")),
-    )
+    """The queue that a document holds. A field is at the top level, which takes precedence, or under `attributes`.
+
+    Raises UnreadableDocument.
+    """
+    attributes = form_of(document, _QueueDocumentForm).attributes
+    fields = form_of(document if attributes is None else {**attributes, **document}, _QueueForm)
+    return RoutingQueue(id=fields.id, key=fields.key, item_size=fields.item_size, priority=fields.priority)
 
 
-def session_of(document: Mapping[str, Any]) -> Session | None:
-    """The session that a document holds; None if the document names no user."""
-    user = _text(document.get("user"))
-    if user is None:
-        return None
+def session_of(document: Mapping[str, Any]) -> Session:
+    """The session that a document holds. Raises UnreadableDocument."""
+    form = form_of(document, _SessionForm)
     return Session(
-        id=document["_id"],
-        user=user,
-        active=document.get("active") is True,
-        capacity=_whole_number(document.get("capacity")) or 0,
-        work_items=_session_entries(document.get("workItems")),
-        paused_work_items=_session_entries(document.get("pausedWorkItems")),
-        pending_item=_text(document.get("pendingItem")),
+        id=form.id,
+        user=form.user,
+        active=form.active is True,
+        capacity=form.capacity or 0,
+        work_items=_session_entries(form.work_items),
+        paused_work_items=_session_entries(form.paused_work_items),
+        pending_item=form.pending_item,
     )
 
 
@@ -61,40 +58,38 @@ def session_entry_document(entry: SessionEntry) -> dict[str, Any]:
     return {"id": entry.id, "itemSize": entry.item_size}
 
 
-def _session_entries(entries: object) -> tuple[SessionEntry, ...]:
-    if not isinstance(entries, list):
-        return ()
-    return tuple(entry for entry in map(_session_entry, entries) if entry is not None)
+def _session_entries(entries: "list[_SessionEntryForm] | None") -> tuple[SessionEntry, ...]:
+    return tuple(
+        SessionEntry(id=entry.id, item_size=DEFAULT_ITEM_SIZE if entry.item_size is None else entry.item_size)
+        for entry in entries or ()
+    )
 
 
-def _session_entry(entry: object) -> SessionEntry | None:
-    match entry:
-        case {"id": str(item), **rest}:
-            size = _number(rest.get("itemSize"))
-            return SessionEntry(id=item, item_size=DEFAULT_ITEM_SIZE if size is None else size)
-        case _:
-            return None
+class _QueueDocumentForm(Form, kw_only=True):
+    id: Id = field(name="_id")
+    attributes: dict[str, Any] | None = None
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+class _QueueForm(Form, kw_only=True):
+    id: Id = field(name="_id")
+    key: str | None = None
+    item_size: FiniteNumber | None = None
+    priority: int | None = None
 
 
-_EXACT_MAX: Final = 2**53
-"""The largest double up to which every whole number is exact. A larger one may be more than MongoDB's integers hold."""
+class _SessionEntryForm(Form, kw_only=True):
+    id: Id
+    item_size: FiniteNumber | None = None
 
 
-def _number(value: object) -> int | float | None:
-    """The value if it is a finite number, as an integer where a double is a whole number exactly; else None."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return int(value) if value == value // 1 and abs(value) <= _EXACT_MAX else value
-
-
-def _whole_number(value: object) -> int | None:
-    """The value as an integer if it is a whole number of any MongoDB number type, else None."""
-    number = _number(value)
-    return number if isinstance(number, int) else None
+class _SessionForm(Form, kw_only=True):
+    id: Id = field(name="_id")
+    user: Id
+    active: bool | None = None
+    capacity: int | None = None
+    work_items: list[_SessionEntryForm] | None = None
+    paused_work_items: list[_SessionEntryForm] | None = None
+    pending_item: str | None = None
 
 
 class OutboxEntryStatus(StrEnum):

@@ -180,6 +180,10 @@ class MemoryStore:
         else:
             self._states.pop(conversation_id, None)
 
+    def put_state_document(self, document: Document) -> None:
+        """Store the document of a sync state, whether or not one is stored already."""
+        self._states[document["_id"]] = document
+
     def put_queue(self, queue: RoutingQueue) -> None:
         """Store the queue, whether or not it is stored already."""
         self._queues[queue.id] = queue

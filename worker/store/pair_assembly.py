@@ -6,11 +6,15 @@ Both stores use this file, so they differ only in how they read.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
-from commands.context import CommandContext
+from commands.context import CommandContext, RoutingQueue
+from commands.session import Session
 from commands.work_item import STATUS_ALIASES, Status
+from handlers.documents.stored_forms import UnreadableDocument, unreadable
 from handlers.ports import Document, LoadRequest, Pair
+from sync.state.sync_state import SyncState
 from worker.store.documents import queue_of, session_of
 from worker.store.state_document import state_of, work_item_id_of
 
@@ -28,6 +32,8 @@ class BatchDocuments(Struct, frozen=True, kw_only=True):
     states: Mapping[str, Document]
     conversations: Mapping[str, Document]
     work_items: Mapping[str, Document]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """By conversation id: why a document that belongs to the pair cannot be read."""
 
 
 def work_item_ids_to_read(requests: Iterable[LoadRequest], states: Mapping[str, Document]) -> list[str]:
@@ -89,12 +95,69 @@ def _in_wrap_up(item: Document) -> bool:
             return False
 
 
-def context_of(queues: Iterable[Mapping[str, Any]], sessions: Iterable[Mapping[str, Any]]) -> CommandContext:
-    """The command context from the documents of queues and sessions."""
+def context_of(queues: Iterable[Document], sessions: Iterable[Document]) -> CommandContext:
+    """The command context from the documents of queues and sessions. One that cannot be read fails only the commands
+    that need it."""
+    read_queues: dict[str, RoutingQueue] = {}
+    read_sessions: dict[str, Session] = {}
+    unreadable_queues: dict[str, str] = {}
+    unreadable_sessions: dict[str, str] = {}
+    for document in queues:
+        try:
+            read_queues[document["_id"]] = queue_of(document)
+        except UnreadableDocument as fault:
+            unreadable_queues[document["_id"]] = str(fault)
+    for document in sessions:
+        try:
+            session = session_of(document)
+            read_sessions[session.id] = session
+        except UnreadableDocument as fault:
+            unreadable_sessions.update(dict.fromkeys(_users_of(document), str(fault)))
     return CommandContext(
-        queues={document["_id"]: queue_of(document) for document in queues},
-        sessions={session.id: session for session in map(session_of, sessions) if session is not None},
+        queues=read_queues,
+        sessions=read_sessions,
+        unreadable_queues=unreadable_queues,
+        unreadable_sessions=unreadable_sessions,
     )
+
+
+def _users_of(session: Document) -> list[str]:
+    """The users for whom a query finds the session: MongoDB finds a text in a list, too."""
+    user = session.get("user")
+    return [each for each in (user if isinstance(user, list) else [user]) if isinstance(each, str)]
+
+
+def keyed(documents: Iterable[Document]) -> dict[str, Document]:
+    """The documents by `_id`, without those whose `_id` is no text (`foreign_id_faults`)."""
+    return {document["_id"]: document for document in documents if isinstance(document["_id"], str)}
+
+
+def foreign_id_faults(work_items: Iterable[Document]) -> dict[str, str]:
+    """For each active work-item whose `_id` is no text, by its conversation's id: why it cannot be read."""
+    return {
+        item["conversationId"]: str(unreadable(item, ("_id",), "a text"))
+        for item in work_items
+        if not isinstance(item["_id"], str)
+    }
+
+
+def with_foreign_ids(
+    documents: BatchDocuments,
+    requests: Iterable[LoadRequest],
+    conversations: Mapping[str, Document],
+    work_items: Mapping[str, Document],
+) -> BatchDocuments:
+    """The documents with a fault for each pair of which a document stands under another id than the text that events
+    name. `conversations` and `work_items` have those, by that text."""
+    if not conversations and not work_items:
+        return documents
+    faults = dict(documents.unreadable)
+    for request in requests:
+        found = [conversations.get(request.conversation_id), *map(work_items.get, sorted(request.work_item_ids))]
+        for document in found:
+            if document is not None:
+                faults[request.conversation_id] = str(unreadable(document, ("_id",), "a text"))
+    return replace(documents, unreadable=faults)
 
 
 def pairs_of(requests: Sequence[LoadRequest], documents: BatchDocuments, context: CommandContext) -> dict[str, Pair]:
@@ -106,11 +169,18 @@ def pairs_of(requests: Sequence[LoadRequest], documents: BatchDocuments, context
 def _assembled_pair(
     request: LoadRequest, documents: BatchDocuments, active: Mapping[str, str], context: CommandContext
 ) -> Pair:
+    conversation_id = request.conversation_id
+    fault_text = documents.unreadable.get(conversation_id)
+    try:
+        state = state_of(documents.states.get(conversation_id))
+    except UnreadableDocument as fault:
+        state, fault_text = SyncState(), str(fault)
     return Pair(
-        conversation=documents.conversations.get(request.conversation_id),
+        conversation=documents.conversations.get(conversation_id),
         work_items=_pair_work_items(request, documents, active),
-        state=state_of(documents.states.get(request.conversation_id)),
+        state=state,
         context=context,
+        unreadable=fault_text,
     )
 
 

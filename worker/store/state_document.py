@@ -2,11 +2,67 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from commands.instant import format_instant, parse_instant
+from handlers.documents.stored_forms import Form, form_of, unreadable
 from sync.state.revision_runs import RevisionRuns, highest
 from sync.state.sync_state import DoneBy, SyncState, ViewedValue, Waiting
+
+
+class _ViewForm(Form, kw_only=True):
+    value: Any
+    rev: int
+
+
+class _DoneByForm(Form, kw_only=True):
+    number: int
+    rev: int
+
+
+class _ConversationForm(Form, kw_only=True):
+    observed: list[tuple[int, int]] | None = None
+    rev: int | None = None
+    floor: int = 0
+    inserted: bool = False
+
+
+class _WorkItemForm(Form, kw_only=True):
+    id: str | None = None
+    number: int = 0
+    observed: list[tuple[int, int]] | None = None
+    rev: int | None = None
+    floor: int = 0
+
+
+class _WaitingRevsForm(Form, kw_only=True):
+    since: str | None = None
+    conversation: int | None = None
+    work_item: int | None = None
+    values: dict[Any, Any] | None = None
+
+
+class StateForm(Form, kw_only=True):
+    """The document of a state with the types of its fields."""
+
+    version: int
+    conversation: _ConversationForm | None = None
+    work_item: _WorkItemForm | None = None
+    view: dict[Any, _ViewForm] | None = None
+    changed: dict[Any, int] | None = None
+    known: dict[Any, int] | None = None
+    known_at: dict[Any, int] | None = None
+    touched: dict[Any, int] | None = None
+    done_by: _DoneByForm | None = None
+    waiting_since: str | None = None
+    waiting_revs: _WaitingRevsForm | None = None
+    deleted_rev: int | None = None
+    finished_at: str | None = None
+
+
+_NO_CONVERSATION: Final = _ConversationForm()
+_NO_WORK_ITEM: Final = _WorkItemForm()
+_NO_WAITING_REVS: Final = _WaitingRevsForm()
 
 
 def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
@@ -42,45 +98,46 @@ def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
 
 
 def state_of(document: Mapping[str, Any] | None) -> SyncState:
-    """The state that a document holds; an empty state for None.
+    """The state that a document holds; an empty state for None. Raises UnreadableDocument.
 
     Every document has a `version`. Any other missing field counts as 0 or empty.
     """
     if document is None:
         return SyncState()
-    conversation, item = document.get("conversation") or {}, document.get("workItem") or {}
-    conversation_observed, work_item_observed = _runs(conversation.get("observed")), _runs(item.get("observed"))
+    form = form_of(document, StateForm)
+    conversation, item = form.conversation or _NO_CONVERSATION, form.work_item or _NO_WORK_ITEM
+    conversation_observed, work_item_observed = _runs(conversation.observed), _runs(item.observed)
     # A state without `rev` is an older worker's, which stored every revision that it observed.
-    conversation_rev = conversation.get("rev", highest(conversation_observed))
-    work_item_rev = item.get("rev", highest(work_item_observed))
-    view = document.get("view") or {}
+    conversation_rev = highest(conversation_observed) if conversation.rev is None else conversation.rev
+    work_item_rev = highest(work_item_observed) if item.rev is None else item.rev
     return SyncState(
-        version=document["version"],
+        version=form.version,
         conversation_observed=conversation_observed,
         conversation_rev=conversation_rev,
-        conversation_floor=conversation.get("floor", 0),
-        conversation_inserted=conversation.get("inserted", False),
-        work_item=work_item_id_of(document),
-        work_item_number=item.get("number", 0),
+        conversation_floor=conversation.floor,
+        conversation_inserted=conversation.inserted,
+        work_item=item.id,
+        work_item_number=item.number,
         work_item_observed=work_item_observed,
         work_item_rev=work_item_rev,
-        work_item_floor=item.get("floor", 0),
-        view={name: ViewedValue(value=viewed["value"], rev=viewed["rev"]) for name, viewed in view.items()},
-        changed=document.get("changed") or {},
-        known=document.get("known") or {},
-        known_at=document.get("knownAt") or {},
-        touched=document.get("touched") or {},
-        done_by=_done_by(document.get("doneBy")),
-        waiting=_waiting(document, conversation_rev, work_item_rev),
-        deleted_rev=document.get("deletedRev"),
-        finished_at=_instant(document, "finishedAt"),
+        work_item_floor=item.floor,
+        view={name: ViewedValue(value=viewed.value, rev=viewed.rev) for name, viewed in (form.view or {}).items()},
+        changed=form.changed or {},
+        known=form.known or {},
+        known_at=form.known_at or {},
+        touched=form.touched or {},
+        done_by=DoneBy(number=form.done_by.number, rev=form.done_by.rev) if form.done_by else None,
+        waiting=_waiting(document, form, conversation_rev, work_item_rev),
+        deleted_rev=form.deleted_rev,
+        finished_at=_instant(document, form.finished_at, "finishedAt"),
     )
 
 
 def work_item_id_of(document: Mapping[str, Any]) -> str | None:
     """The id of the work-item that a state's document names. None if it names none, or a value that is not text: the id
     becomes part of queries."""
-    key = (document.get("workItem") or {}).get("id")
+    item = document.get("workItem")
+    key = item.get("id") if isinstance(item, Mapping) else None
     return key if isinstance(key, str) else None
 
 
@@ -94,30 +151,30 @@ def _waiting_revs(waiting: Waiting) -> dict[str, Any]:
     }
 
 
-def _done_by(stored: Mapping[str, int] | None) -> DoneBy | None:
-    return DoneBy(number=stored["number"], rev=stored["rev"]) if stored else None
-
-
-def _waiting(document: Mapping[str, Any], conversation_rev: int, work_item_rev: int) -> Waiting | None:
-    since = _instant(document, "waitingSince")
+def _waiting(document: Mapping[str, Any], form: StateForm, conversation_rev: int, work_item_rev: int) -> Waiting | None:
+    since = _instant(document, form.waiting_since, "waitingSince")
     if since is None:
         return None
-    revs = document.get("waitingRevs") or {}
-    if revs.get("since") != document["waitingSince"]:
+    revs = form.waiting_revs
+    if revs is None or revs.since != form.waiting_since:
         # An older worker notes no revisions. The pair then waits for those that were stored at the last commit.
-        revs = {}
+        revs = _NO_WAITING_REVS
     return Waiting(
         since=since,
-        conversation_rev=revs.get("conversation", conversation_rev),
-        work_item_rev=revs.get("workItem", work_item_rev),
-        values=revs.get("values") or {},
+        conversation_rev=conversation_rev if revs.conversation is None else revs.conversation,
+        work_item_rev=work_item_rev if revs.work_item is None else revs.work_item,
+        values=revs.values or {},
     )
 
 
-def _instant(document: Mapping[str, Any], name: str) -> datetime | None:
-    text = document.get(name)
-    return parse_instant(text) if text else None
+def _instant(document: Mapping[str, Any], text: str | None, name: str) -> datetime | None:
+    if text is None:
+        return None
+    instant = parse_instant(text)
+    if instant is None:
+        raise unreadable(document, (name,), "a time with a zone in ISO 8601")
+    return instant
 
 
-def _runs(runs: list[list[int]] | None) -> RevisionRuns:
-    return tuple((start, end) for start, end in runs or ())
+def _runs(runs: list[tuple[int, int]] | None) -> RevisionRuns:
+    return tuple(runs or ())

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from bson import Int64, ObjectId
 from msgspec.structs import replace
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import PyMongoError
@@ -212,24 +213,33 @@ async def test_data_that_forbids_an_index_makes_the_store_unfit(new_mongo: Mongo
 
 
 async def test_queues_and_sessions_of_other_services_are_read(mongo: MongoBench) -> None:
+    """Rows 3 and 4: numbers of any type are read; a document of a wrong type fails the commands that need it."""
     await mongo.database[Collection.QUEUES].insert_many(
         [
-            {"_id": "q1", "attributes": {"key": "one", "itemSize": 2.0, "priority": True}},
-            {"_id": "q2", "key": 7, "itemSize": "2", "attributes": None},
+            {"_id": "q1", "attributes": {"key": "one", "itemSize": 2.0, "priority": Int64(3)}},
+            {"_id": "q2", "key": 7, "attributes": None},
         ]
     )
     await mongo.database[Collection.WORK_SESSIONS].insert_many(
         [
-            {"_id": "s1", "user": "u1", "active": True, "workItems": [{"id": "w1"}, {"itemSize": 1}, "w2"]},
-            {"_id": "s2", "user": "u1", "active": True, "capacity": float("nan"), "pausedWorkItems": None},
+            {"_id": "s1", "user": "u1", "active": True, "capacity": 3.0, "workItems": [{"id": "w1"}]},
+            {"_id": "s2", "user": "u2", "active": True, "capacity": float("nan"), "pausedWorkItems": None},
+            {"_id": ObjectId("6b0893e8268b3381b9b8ee62"), "user": ["u3", "u4"], "active": True},
         ]
     )
-    request = LoadRequest(conversation_id="c1", users=frozenset({"u1"}), queues=frozenset({"q1", "q2"}))
+    users, queues = frozenset({"u1", "u2", "u3"}), frozenset({"q1", "q2"})
+    request = LoadRequest(conversation_id="c1", users=users, queues=queues)
     context = (await mongo.store.load([request]))["c1"].context
-    assert context.queues == {"q1": RoutingQueue(id="q1", key="one", item_size=2), "q2": RoutingQueue(id="q2")}
-    assert context.sessions == {
-        "s1": replace(session("s1", "u1"), capacity=0, work_items=(held("w1"),)),
-        "s2": replace(session("s2", "u1"), capacity=0),
+    assert context.queues == {"q1": RoutingQueue(id="q1", key="one", item_size=2, priority=3)}
+    assert context.unreadable_queues == {"q2": "q2 in the store cannot be read: key is the number 7, not `str | null`"}
+    assert context.sessions == {"s1": session("s1", "u1", work_items=(held("w1"),))}
+    assert context.unreadable_sessions == {
+        "u2": "s2 in the store cannot be read: capacity is the number nan, not `int | null`",
+        **dict.fromkeys(
+            ("u3", "u4"),
+            "ObjectId 6b0893e8268b3381b9b8ee62 in the store cannot be read: "
+            "_id is the ObjectId 6b0893e8268b3381b9b8ee62, not `str`",
+        ),
     }
 
 

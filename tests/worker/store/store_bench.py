@@ -38,6 +38,7 @@ class Bench(Protocol):
         work_items: Iterable[Document] = (),
         queues: Iterable[RoutingQueue] = (),
         sessions: Iterable[Session] = (),
+        states: Iterable[Document] = (),
     ) -> None: ...
 
     async def documents(self, collection: Collection) -> list[dict[str, Any]]:
@@ -74,6 +75,7 @@ class MemoryBench:
         work_items: Iterable[Document] = (),
         queues: Iterable[RoutingQueue] = (),
         sessions: Iterable[Session] = (),
+        states: Iterable[Document] = (),
     ) -> None:
         for conversation in conversations:
             self.store.put_conversation(conversation)
@@ -83,6 +85,8 @@ class MemoryBench:
             self.store.put_queue(queue)
         for session in sessions:
             self.store.put_session(session)
+        for state in states:
+            self.store.put_state_document(state)
 
     async def documents(self, collection: Collection) -> list[dict[str, Any]]:
         return _ordered(self.store.documents(collection))
@@ -157,6 +161,7 @@ class MongoBench:
         work_items: Iterable[Document] = (),
         queues: Iterable[RoutingQueue] = (),
         sessions: Iterable[Session] = (),
+        states: Iterable[Document] = (),
     ) -> None:
         queue_documents = [
             {"_id": queue.id, "key": queue.key, "itemSize": queue.item_size, "priority": queue.priority}
@@ -165,6 +170,7 @@ class MongoBench:
         await self._put(Collection.CONVERSATIONS, list(conversations))
         await self._put(Collection.WORK_ITEMS, list(work_items))
         await self._put(Collection.QUEUES, queue_documents)
+        await self._put(Collection.SYNC_STATES, list(states))
         await self._put(Collection.WORK_SESSIONS, [session_document(session, "o1") for session in sessions])
 
     async def _put(self, collection: Collection, documents: Sequence[Document]) -> None:

@@ -48,7 +48,7 @@ async def handled(bench: Bench, *things: Json, **options: Any) -> list[HandledEv
         clock=HandClock(),
         ids=CountedIds(),
         chance=FixedChance(),
-        options=Options(state_from_events=False, **options),
+        options=Options(**{"state_from_events": False, **options}),
     )
     return await handler.handle([read(thing) for thing in things])
 
@@ -156,3 +156,27 @@ class TestRows2And3:
         assert [state["waitingSince"] is not None for state in states] == [True]
         [polled] = await handler.close_gaps(["c-1"], clock.now().replace(year=2100))
         assert polled.audit.reasons[0].code.value == "STORED_DOCUMENT_UNREADABLE"
+
+    @pytest.mark.parametrize(
+        ("path", "value", "said"),
+        [
+            ("version", "3", 'version is the text "3", not `int`'),
+            ("conversation", [], "conversation is a list, not `object | null`"),
+            ("conversation.observed", "1-5", 'conversation.observed is the text "1-5", not `array | null`'),
+            ("conversation.observed", [[1, "5"]], 'conversation.observed.0.1 is the text "5", not `int`'),
+            ("workItem", "w-1", 'workItem is the text "w-1", not `object | null`'),
+            ("workItem.id", 7, "workItem.id is the number 7, not `str | null`"),
+            ("changed", {"queue": "3"}, "changed"),
+            ("waitingSince", "now", 'waitingSince is the text "now", not a time'),
+            ("deletedRev", "5", 'deletedRev is the text "5", not `int | null`'),
+        ],
+    )
+    async def test_a_sync_state(self, bench: Bench, path: str, value: Any, said: str) -> None:
+        pair = [with_value(each, "attributes.updatedAt", format_instant(START)) for each in (CONVERSATION, WORK_ITEM)]
+        await bench.put(conversations=pair[:1], work_items=pair[1:])
+        await handled(bench, event(conversation(5, queue="q-1", users=("u-1",))))
+        [state] = await bench.documents(Collection.SYNC_STATES)
+        await bench.put(states=[with_value(state, path, value)])
+        ends = await handled(bench, EVENTS[0], BESIDE)
+        assert detail(ends[0]).startswith(f"c-1 in the store cannot be read: {said}")
+        assert ends[1].outcome.reason != "STORED_DOCUMENT_UNREADABLE"

@@ -1,0 +1,75 @@
+"""Row 5 of the public failures: `_id`s kept as ObjectIds. The start says so; what appears later is named, too."""
+
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from handlers.ports import LoadRequest
+from tests.handlers.wire_events import changes, conversation, event, work_item
+from tests.worker.store.store_bench import MongoBench, everything
+from tests.worker.store.test_unreadable_documents import detail, handled, stored
+from worker.errors import StoreUnfit
+from worker.store.documents import Collection
+
+CONVERSATION, WORK_ITEM = "6b0893e8268b3381b9b8ee61", "6b0893e8268b3381b9b8ee62"
+
+
+def under_object_id(document: dict[str, Any]) -> dict[str, Any]:
+    return {**document, "_id": ObjectId(document["_id"])}
+
+
+@pytest.mark.parametrize("collection", ["conversations", "work_items", "work_sessions", "queues", "sync_states"])
+async def test_row_5_the_start_names_the_collection(mongo: MongoBench, collection: str) -> None:
+    documents = mongo.database[collection]
+    await documents.insert_many([{"_id": "a text"}, {"_id": 7}])
+    assert await mongo.store.check_server() == 5
+    await documents.insert_one({"_id": ObjectId(CONVERSATION)})
+    with pytest.raises(StoreUnfit, match=rf"^{collection} holds documents whose _id is an ObjectId \({CONVERSATION}\)"):
+        await mongo.store.check_server()
+
+
+async def test_row_5_the_check_looks_into_the_index(mongo: MongoBench) -> None:
+    await mongo.database["queues"].insert_many([{"_id": f"q-{number}"} for number in range(50)])
+    query = {"find": "queues", "filter": {"_id": {"$gte": ObjectId("0" * 24)}}, "limit": 1}
+    explained = await mongo.database.command({"explain": query, "verbosity": "executionStats"})
+    assert explained["executionStats"]["totalDocsExamined"] == 0
+    assert explained["executionStats"]["totalKeysExamined"] <= 1
+
+
+TAKEN = changes({"assignedUsers": ([], ["u-1"])})
+
+
+async def test_row_5_a_conversation_that_appears_under_an_object_id_is_named(mongo: MongoBench) -> None:
+    """It was NO_CONVERSATION for ever, or a second document beside the first."""
+    document = under_object_id(stored(conversation(5, key=CONVERSATION)))
+    await mongo.database[Collection.CONVERSATIONS].insert_one(document)
+    thing = event(conversation(6, key=CONVERSATION, users=("u-1",)), changes=TAKEN)
+    for state_from_events in (False, True):
+        [end] = await handled(mongo, thing, state_from_events=state_from_events)
+        assert detail(end) == (
+            f"ObjectId {CONVERSATION} in the store cannot be read: _id is the ObjectId {CONVERSATION}, not a text"
+        )
+    assert [each["_id"] for each in await mongo.documents(Collection.CONVERSATIONS)] == [ObjectId(CONVERSATION)]
+
+
+@pytest.mark.parametrize("status", ["queued", "completed"])
+async def test_row_5_a_work_item_that_appears_under_an_object_id_is_named(mongo: MongoBench, status: str) -> None:
+    """The active one is found by its conversation, the completed one by its digits."""
+    document = under_object_id(stored(work_item(5, key=WORK_ITEM, of=CONVERSATION, status=status)))
+    await mongo.database[Collection.WORK_ITEMS].insert_one(document)
+    await mongo.put(conversations=[stored(conversation(5, key=CONVERSATION))])
+    before = await everything(mongo)
+    [end] = await handled(mongo, event(work_item(6, key=WORK_ITEM, of=CONVERSATION)), state_from_events=True)
+    assert f"_id is the ObjectId {WORK_ITEM}, not a text" in detail(end)
+    assert await everything(mongo) == before
+
+
+async def test_row_5_it_costs_a_query_for_a_batch_and_only_where_documents_are_missing(mongo: MongoBench) -> None:
+    there, missing = [f"{number:024x}" for number in range(20)], [f"{number:024x}" for number in range(20, 40)]
+    await mongo.put(conversations=[stored(conversation(5, key=key)) for key in there])
+    mongo.commands.take()
+    await mongo.store.load([LoadRequest(conversation_id=key) for key in there])
+    assert mongo.commands.take() == ["find"] * 3
+    await mongo.store.load([LoadRequest(conversation_id=key) for key in (*there, *missing)])
+    assert mongo.commands.take() == ["find"] * 4
