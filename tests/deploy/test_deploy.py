@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 
 import pytest
 
@@ -57,3 +58,15 @@ def test_row_16_the_images_health_check_is_the_workers_own() -> None:
 def test_the_files_hold_no_secret_but_the_local_ones(file: str) -> None:
     named = re.findall(r"(?:SECRET|PASSWORD|TOKEN)\w*\s*[=:]\s*(\S+)", (ROOT / file).read_text())
     assert set(named) <= {"test"}
+
+
+def test_row_22_the_docs_say_which_packages_the_wheel_brings_and_that_it_is_installed_alone() -> None:
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"][
+        "packages"
+    ]
+    page = (ROOT / "docs" / "operations.md").read_text()
+    section = page.partition("\n## Installing it\n")[2].partition("\n## ")[0]
+    assert all(f"`{package}`" in section for package in packages)
+    assert "pipx install" in section
+    assert "docker build" in section
+    assert "operations.md#installing-it" in (ROOT / "README.md").read_text()

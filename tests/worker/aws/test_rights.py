@@ -124,7 +124,7 @@ def test_the_policy_allows_the_calls_of_the_http_transport() -> None:
     assert set().union(*called.values()) <= actions("iam-policy.json")
 
 
-@pytest.mark.parametrize("name", ["iam-policy.json", "iam-provision.json"])
+@pytest.mark.parametrize("name", ["iam-policy.json", "iam-provision.json", "iam-redrive.json"])
 def test_every_statement_names_its_resource(name: str) -> None:
     for statement in policy(name):
         assert statement["Effect"] == "Allow"
