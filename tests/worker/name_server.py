@@ -18,6 +18,14 @@ import dns.rrset
 HOST = "db.0.0.1"
 
 
+def resolver_at(port: int) -> dns.asyncresolver.Resolver:
+    """A resolver that asks the server on that port alone."""
+    resolver = dns.asyncresolver.Resolver(configure=False)
+    resolver.nameservers = ["127.0.0.1"]
+    resolver.port = port
+    return resolver
+
+
 class NameServer:
     """Listens on a free UDP port of 127.0.0.1. `silent` and `mongodb_port` may be changed at any time."""
 
@@ -34,13 +42,6 @@ class NameServer:
     def port(self) -> int:
         port: int = self._socket.getsockname()[1]
         return port
-
-    def resolver(self) -> dns.asyncresolver.Resolver:
-        """A resolver that asks this server alone."""
-        resolver = dns.asyncresolver.Resolver(configure=False)
-        resolver.nameservers = ["127.0.0.1"]
-        resolver.port = self.port
-        return resolver
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

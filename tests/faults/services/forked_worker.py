@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -44,18 +44,22 @@ class _ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
 
-class ForkedWorker(WorkerProcess):
-    """A worker that is started by a fork."""
-
-    def _start(self, environment: Mapping[str, str]) -> _ForkedProcess:
-        process = _FORKS.Process(target=_run_worker, args=(dict(environment), self.log), daemon=True)
-        process.start()
-        return _ForkedProcess(process)
-
-
-def _run_worker(environment: Mapping[str, str], log: Path) -> None:
+def run_worker(environment: Mapping[str, str], log: Path) -> None:
     os.environ.update(environment)
     with log.open("ab") as out:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
     sys.exit(run(["run"]))
+
+
+class ForkedWorker(WorkerProcess):
+    """A worker that is started by a fork."""
+
+    def target(self) -> Callable[[Mapping[str, str], Path], None]:
+        """The function that the fork calls with the environment and the path of the log."""
+        return run_worker
+
+    def _start(self, environment: Mapping[str, str]) -> _ForkedProcess:
+        process = _FORKS.Process(target=self.target(), args=(dict(environment), self.log), daemon=True)
+        process.start()
+        return _ForkedProcess(process)

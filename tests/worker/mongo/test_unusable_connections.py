@@ -20,7 +20,7 @@ from handlers.ports import StoreAway
 from mongod import Mongod
 from tests.worker.aws.http_proxy import own_certificate
 from tests.worker.mongo.stand_in_mongod import StandInMongod
-from tests.worker.name_server import HOST, NameServer, name_server
+from tests.worker.name_server import HOST, NameServer, name_server, resolver_at
 from tests.worker.tcp_server import TcpServer
 from worker.errors import Misconfigured
 from worker.mongo.client import mongo_client
@@ -63,7 +63,7 @@ async def _error(uri: str, kind: type[Exception]) -> str:
 @pytest.fixture
 def silent_dns(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
     with name_server() as server:
-        monkeypatch.setattr(dns.asyncresolver, "default_resolver", server.resolver())
+        monkeypatch.setattr(dns.asyncresolver, "default_resolver", resolver_at(server.port))
         yield server
 
 
