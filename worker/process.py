@@ -31,6 +31,7 @@ from worker.ports import QueueAttributes
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.runtime.context import RuntimeContext
+from worker.runtime.lookup_threads import lookup_threads
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.reading import near_misses
 from worker.settings.settings import Settings
@@ -111,6 +112,10 @@ class _WorkerProcess:
 
     async def run(self) -> None:
         self._stopping.install_handlers()
+        with lookup_threads(asyncio.get_running_loop()):
+            await self._run()
+
+    async def _run(self) -> None:
         settings = self._settings
         opening = opened_metrics(settings.agent_address, tags=settings.metric_tags, clock=self._clock, log=self._log)
         async with opening as metrics:

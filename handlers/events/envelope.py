@@ -22,9 +22,12 @@ from handlers.events.json_text import depth_of, made_exact, parse_rounded, too_d
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """The size of a published message in bytes of UTF-8, and the levels that a JSON text may nest."""
+    """The size of a published message in bytes of UTF-8, and the levels that a JSON text may nest.
 
-    bytes_max: int = 262_144
+    The default size is what SNS can be told to take (`MaximumMessageSize` of a topic).
+    """
+
+    bytes_max: int = 1_048_576
     depth_max: int = 64
 
 

@@ -58,6 +58,29 @@ def test_primary_stepped_down_and_killed(run_on: RunOn) -> None:
         run.finish()
 
 
+def test_the_majority_is_silent_and_the_primary_answers(run_on: RunOn) -> None:
+    """Writes and reads of the primary go on, but no commit is acknowledged, and no majority read sees one."""
+    with ReplicaSet(election_timeout_s=60) as three:
+        run = run_on(three.uri)
+        workers = run.workers(2, **IMPATIENT)
+        for _ in range(2):
+            time.sleep(2)
+            silent = three.secondaries()
+            for member in silent:
+                member.suspend()
+            try:
+                for worker in workers:
+                    assert "MongoDB" in unready(worker)
+                time.sleep(3 * DEADLINE_S)
+            finally:
+                for member in silent:
+                    member.resume()
+            for worker in workers:
+                worker.wait_ready()
+        run.finish()
+        assert run.pauses >= 2 * 2
+
+
 @pytest.mark.parametrize("kind", ["lose_answer", "lose_request"])
 def test_a_commit_is_lost_on_its_way(run: FaultRun, mongod: Mongod, kind: str) -> None:
     with MongoProxy(mongod.port, Random(run.seed)) as proxy:

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
 
 _ABSENT: Final = frozenset({"NotFound", "NotFoundException"})
-_FINAL: Final = frozenset({"InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid"})
-"""Error codes of an invalid message: SNS refuses it at every later try."""
+_FINAL: Final = frozenset({
+    "BatchRequestTooLong", "BatchRequestTooLongException", "InvalidParameter", "InvalidParameterValue",
+    "ParameterValueInvalid",
+})  # fmt: skip
+"""Error codes of an invalid message, or of a call of one message above the topic's limit: SNS refuses it at every later
+try."""
 _NO_RESULT: Final = RefusedEntry(code="NOT_TOLD", reason="the SNS response has no result for this entry", final=False)
 
 

@@ -12,8 +12,12 @@ from worker.ports import TopicMessage, size_bytes
 
 SNS_ENTRIES_MAX: Final = 10
 """Messages that SNS takes in one call."""
-SNS_BYTES_MAX: Final = 262_144
-"""Bytes that SNS takes in one message, and in all messages of one call together."""
+SNS_BYTES_MAX: Final = 1_048_576
+"""Bytes of the largest message that a topic can be told to take. The topic's own limit, `MaximumMessageSize`, is 262,144
+by default; SNS refuses what is above it."""
+PACKED_BYTES_MAX: Final = 262_144
+"""At most so many bytes are packed into one call, whatever the topic's limit. A larger message goes in a call of its
+own."""
 
 
 def topic_message(*, id: str, group: str, text: str) -> TopicMessage:  # noqa: A002 - the message's id, as its field
@@ -37,11 +41,11 @@ def topic_message(*, id: str, group: str, text: str) -> TopicMessage:  # noqa: A
 
 
 def pack_into_calls(messages: Iterable[TopicMessage]) -> Iterator[list[TopicMessage]]:
-    """The messages in order, as batches that SNS takes in one call. Each message must fit `SNS_BYTES_MAX`."""
+    """The messages in order, as batches that SNS takes in one call."""
     call: list[TopicMessage] = []
     total_bytes = 0
     for message in messages:
-        full = len(call) == SNS_ENTRIES_MAX or total_bytes + message.size_bytes > SNS_BYTES_MAX
+        full = len(call) == SNS_ENTRIES_MAX or total_bytes + message.size_bytes > PACKED_BYTES_MAX
         if call and full:
             yield call
             call, total_bytes = [], 0

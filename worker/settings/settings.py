@@ -92,7 +92,7 @@ class Settings(TopicSettings, DatadogSettings):
     call_retry_first_seconds: float = Field(0.2, ge=0.01, le=60, description="first delay after a failed AWS call")
     call_retry_max_seconds: float = Field(15, ge=0.1, le=300, description="longest delay after failed AWS calls")
     event_bytes_max: int = Field(
-        262_144, ge=1_024, le=1_048_576, description="size of the largest message body that is read, bytes"
+        1_048_576, ge=1_024, le=1_048_576, description="size of the largest message body that is read, bytes"
     )
     # MongoDB stores at most 100 levels, and an event is stored some levels down in a document.
     event_depth_max: int = Field(64, ge=8, le=90, description="deepest nesting of a message body that is read, levels")

@@ -29,9 +29,13 @@ class _Member(Mongod):
 
 
 class ReplicaSet:
-    """`with` starts the members and waits for a primary. Members can be killed and started one by one."""
+    """`with` starts the members and waits for a primary. Members can be killed and started one by one.
 
-    def __init__(self) -> None:
+    A primary that hears of no majority for `election_timeout_s` steps down.
+    """
+
+    def __init__(self, *, election_timeout_s: float = 1.0) -> None:
+        self._election_timeout_s = election_timeout_s
         self.members = [_Member() for _ in range(3)]
         self._stack = contextlib.ExitStack()
 
@@ -62,6 +66,11 @@ class ReplicaSet:
             assert time.monotonic() < deadline, f"no primary within {_ELECTED_S:.0f} s"
             time.sleep(0.1)
 
+    def secondaries(self) -> list[_Member]:
+        """The members that are not the primary."""
+        primary = self.primary()
+        return [member for member in self.members if member is not primary]
+
     def step_down(self) -> None:
         """Makes the primary step down, and waits until another member is elected."""
         before = self.primary()
@@ -73,10 +82,13 @@ class ReplicaSet:
 
     def _initiate(self) -> None:
         members = [{"_id": number, "host": f"127.0.0.1:{member.port}"} for number, member in enumerate(self.members)]
-        config = {"_id": REPLICA_SET, "members": members, "settings": {"electionTimeoutMillis": 1_000}}
+        config = {"_id": REPLICA_SET, "members": members, "version": 1, "settings": {"electionTimeoutMillis": 1_000}}
         with self._client(self.members[0]) as client:
             client.admin.command("replSetInitiate", config)
-        self.primary()
+        # The first election waits for the timeout, so a longer one is set afterwards.
+        with self._client(self.primary()) as client:
+            settings = {"electionTimeoutMillis": round(self._election_timeout_s * 1_000)}
+            client.admin.command("replSetReconfig", {**config, "version": 2, "settings": settings})
 
     @contextlib.contextmanager
     def _client(self, member: _Member) -> Iterator[MongoClient[dict[str, Any]]]:

@@ -106,11 +106,11 @@ def _limits() -> Iterator[Kind]:
     large = {
         "bytes": text(altered(good(), "body.data.attributes.preview", CONTENT + "x" * BYTES_MAX)),
         "multibyte": text(altered(good(), "body.data.attributes.preview", CONTENT + "é" * (BYTES_MAX // 2))),
-        "not-json-either": CONTENT * 20_000,
-        "surrogates": "\ud800" * 90_000,
+        "not-json-either": CONTENT * 80_000,
+        "surrogates": "\ud800" * 360_000,
     }
     for name, body in large.items():
-        yield Kind(id=f"too-large:{name}", body=body, code=RejectionCode.TOO_LARGE, says="the limit is 262144")
+        yield Kind(id=f"too-large:{name}", body=body, code=RejectionCode.TOO_LARGE, says="the limit is 1048576")
 
 
 def _unstorable() -> Iterator[Kind]:

@@ -15,7 +15,7 @@ from tests.handlers.wire_events import Json, conversation, event, published, wor
 
 CONTENT: Final = "Ada-Lovelace-says-hello"
 """Text that a customer wrote."""
-BYTES_MAX: Final = 262_144
+BYTES_MAX: Final = 1_048_576
 
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\U0010ffff]")
 

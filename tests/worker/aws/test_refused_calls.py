@@ -7,9 +7,12 @@ import pytest
 
 from tests.handlers.small_ports import HandClock
 from tests.worker.aws.scripted_service import Answer, endpoint_at, scripted
+from worker.aws.sns import SnsTopics
+from worker.aws.sns_http import SnsHttp
 from worker.aws.sqs import SqsQueue
 from worker.aws.sqs_http import SqsHttp
 from worker.errors import QueueAway
+from worker.outbox.topic_message import topic_message
 from worker.ports import RefusedEntry
 
 
@@ -70,6 +73,21 @@ async def test_one_message_received_twice_is_deleted_by_both_receipts() -> None:
         receipts = [message.receipt for message in (await queue.receive(wait_s=0)).messages]
         assert await queue.delete_batch(receipts) == [None, None]
         assert script.requests[1].count(b'"Id":"0"') == script.requests[1].count(b'"Id":"1"') == 1
+
+
+async def test_a_message_above_the_topics_own_limit_is_refused_for_good_and_alone() -> None:
+    """Before, it stayed in the outbox and was published again and again."""
+    too_long = b"<ErrorResponse><Error><Code>BatchRequestTooLong</Code><Message>why</Message></Error></ErrorResponse>"
+    taken = (
+        b"<PublishBatchResponse><PublishBatchResult><Successful><member><Id>0</Id><MessageId>m</MessageId></member>"
+        b"</Successful></PublishBatchResult></PublishBatchResponse>"
+    )
+    answers = [(400, too_long, {}), (400, too_long, {}), (200, taken, {})]
+    async with scripted("sns", answers) as (endpoint, _):
+        messages = [topic_message(id=name, group="c", text="{}") for name in ("large", "small")]
+        large, small = await SnsTopics(SnsHttp(endpoint)).publish("arn:aws:sns:us-east-1:123456789012:any", messages)
+    assert large is not None
+    assert (large.code, large.final, small) == ("BatchRequestTooLong", True, None)
 
 
 async def test_a_failed_connection_is_logged_with_its_cause() -> None:

@@ -15,7 +15,7 @@ from tests.worker.stand_in_topics import StandInTopics
 from worker.aws.provisioning import ProvisioningResult
 from worker.aws.sns import SnsTopics
 from worker.errors import TopicsAway
-from worker.outbox.topic_message import SNS_BYTES_MAX, pack_into_calls, topic_message
+from worker.outbox.topic_message import PACKED_BYTES_MAX, pack_into_calls, topic_message
 from worker.ports import TopicMessage, Topics
 
 NAME = "kustomer.conversation.update"
@@ -143,8 +143,8 @@ async def test_ten_messages_are_sent_in_one_call(bench: Bench) -> None:
 async def test_a_message_of_the_largest_size_is_taken(bench: Bench, filler: str) -> None:
     frame_bytes = message("a", filler="").size_bytes
     spelt_bytes = message("a", filler=filler).size_bytes - frame_bytes
-    largest = message("a", filler=filler * ((SNS_BYTES_MAX - frame_bytes) // spelt_bytes))
-    assert SNS_BYTES_MAX - 3 < largest.size_bytes <= SNS_BYTES_MAX
+    largest = message("a", filler=filler * ((PACKED_BYTES_MAX - frame_bytes) // spelt_bytes))
+    assert PACKED_BYTES_MAX - 3 < largest.size_bytes <= PACKED_BYTES_MAX
     await bench.publish(largest)
     assert [len(text) for text, _ in await bench.arrived()] == [len(largest.text)]
 

@@ -45,6 +45,14 @@ async def test_calls_hold_ten_messages_and_no_more_bytes_than_sns_takes(bench: O
     assert sorted(len(messages) for _, messages in bench.topics.calls) == [1, 2, 2]
 
 
+async def test_an_event_above_the_usual_limit_is_left_to_the_topic_in_a_call_of_its_own(bench: OutboxBench) -> None:
+    """A topic's `MaximumMessageSize` may be up to four times the default."""
+    bench.publisher.offer(bench.outbox.put(announcement("a"), announcement("big", size=900_000), announcement("b")))
+    await bench.publisher.idle.wait()
+    assert [[one.id for one in messages] for _, messages in bench.topics.calls] == [["a"], ["big"], ["b"]]
+    assert bench.outbox.aside == {}
+
+
 async def test_an_event_above_the_limit_is_set_aside_and_blocks_nothing(bench: OutboxBench) -> None:
     bench.publisher.offer(bench.outbox.put(announcement("big", size=SNS_BYTES_MAX), announcement("small")))
     await bench.publisher.idle.wait()
