@@ -23,6 +23,7 @@ from structlog.typing import FilteringBoundLogger, Processor
 from commands.instant import format_instant
 from handlers.ports import Clock
 from sync.audit import AUDIT_MESSAGE
+from worker.telemetry.repeated_lines import RepeatedLines
 
 Log = FilteringBoundLogger
 
@@ -173,9 +174,11 @@ class _LibraryHandler(logging.Handler):
     def __init__(self, log: Log) -> None:
         super().__init__()
         self._log = log
+        self.addFilter(RepeatedLines())
 
     def emit(self, record: logging.LogRecord) -> None:
         method = record.levelname.lower()
         write = getattr(self._log, method if method in LEVELS else "error")
         error = error_fields(record.exc_info[1]) if record.exc_info and record.exc_info[1] else {}
-        write(record.getMessage().partition("\n")[0], logger=record.name, **error)
+        repeated = {"repeated": count} if (count := getattr(record, "repeated", 0)) else {}
+        write(record.getMessage().partition("\n")[0], logger=record.name, **repeated, **error)
