@@ -13,8 +13,8 @@ from worker.ports import TopicMessage, size_bytes
 SNS_ENTRIES_MAX: Final = 10
 """Messages that SNS takes in one call."""
 SNS_BYTES_MAX: Final = 1_048_576
-"""Bytes of the largest message that a topic can be told to take. The topic's own limit, `MaximumMessageSize`, is 262,144
-by default; SNS refuses what is above it."""
+"""Bytes of the largest message that a topic can be told to take. The topic's own limit, `MaximumMessageSize`, is
+262,144 by default; SNS refuses what is above it."""
 PACKED_BYTES_MAX: Final = 262_144
 """At most so many bytes are packed into one call, whatever the topic's limit. A larger message goes in a call of its
 own."""
