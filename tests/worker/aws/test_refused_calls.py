@@ -82,7 +82,7 @@ async def test_a_message_above_the_topics_own_limit_is_refused_for_good_and_alon
         b"<PublishBatchResponse><PublishBatchResult><Successful><member><Id>0</Id><MessageId>m</MessageId></member>"
         b"</Successful></PublishBatchResult></PublishBatchResponse>"
     )
-    answers = [(400, too_long, {}), (400, too_long, {}), (200, taken, {})]
+    answers: list[Answer | None] = [(400, too_long, {}), (400, too_long, {}), (200, taken, {})]
     async with scripted("sns", answers) as (endpoint, _):
         messages = [topic_message(id=name, group="c", text="{}") for name in ("large", "small")]
         large, small = await SnsTopics(SnsHttp(endpoint)).publish("arn:aws:sns:us-east-1:123456789012:any", messages)
