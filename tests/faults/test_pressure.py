@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from random import Random
+from statistics import median
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from worker.telemetry.metrics import Metric
 IN_HAND_MAX = 60
 GROWTH_MB_MAX = 25.0
 BATCH = 10
-ROUNDS = 3
+ROUNDS = 5
 # Shorter than the lifetime limit of transactions in these suites.
 HELD_S = 4.0
 
@@ -128,7 +129,8 @@ def test_one_conversation_holds_up_no_other(
     kinds: list[Any] = [uncontended, contended] * ROUNDS
     rounds = [(kind, _settled_after_s(run, worker, kind, [body(next(each)) for each in streams])) for kind in kinds]
     free_s = max(max(nine) for kind, (_, *nine) in rounds if kind is uncontended)
-    nine_s = max(max(nine) for kind, (_, *nine) in rounds if kind is contended)
+    # The median: a busy machine delays a round now and then, and contention would delay each one.
+    nine_s = median(max(nine) for kind, (_, *nine) in rounds if kind is contended)
     tenth_s = [tenth for kind, (tenth, *_) in rounds if kind is contended]
     run.notes |= {"nine within": f"{nine_s:.2f} s", "else": f"{free_s:.2f} s", "tenth after": f"{max(tenth_s):.2f} s"}
     if contended is held:
