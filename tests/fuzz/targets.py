@@ -20,6 +20,8 @@ from handlers.events.parser import read_message
 from handlers.outcome import Done, Retry
 from handlers.ports import LoadRequest, Pair
 from tests.fuzz.mutation import MARK, Mutator, dumped
+from tests.fuzz.service_answers import answers as service_answers
+from tests.fuzz.settings_input import settings
 from tests.handlers.dry_run.test_question import COMMAND, SYNC
 from tests.handlers.events.malformed import MALFORMED
 from tests.handlers.events.malformed_kind import CONTENT, good
@@ -268,10 +270,12 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 TARGETS: Final[Mapping[str, Target]] = {
-    "envelope": Target(feed=envelope, share=10),
-    "events": Target(feed=events, share=3),
-    "updates": Target(feed=updates, share=3),
-    "decide": Target(feed=decide, share=2),
-    "captures": Target(feed=captures, share=2),
-    "reader": Target(feed=reader, share=2),
+    "envelope": Target(feed=envelope, share=50),
+    "events": Target(feed=events, share=15),
+    "updates": Target(feed=updates, share=15),
+    "decide": Target(feed=decide, share=10),
+    "captures": Target(feed=captures, share=10),
+    "answers": Target(feed=service_answers, share=10),
+    "settings": Target(feed=settings, share=1),
+    "reader": Target(feed=reader, share=10),
 }

@@ -147,14 +147,15 @@ async def read_queue_attributes(client: "SQSClient", url: str) -> QueueAttribute
         )
     dead_letter_url = await _queue_url(client, str(redrive["deadLetterTargetArn"]))
     dead_letters = await _attributes(client, dead_letter_url, subject=f"the dead-letter queue {dead_letter_url}")
-    return QueueAttributes(
-        visibility_timeout_s=int(attributes.get("VisibilityTimeout", 30)),
-        receive_count_max=int(redrive.get("maxReceiveCount", 10)),
-        fifo=attributes.get("FifoQueue") == "true" or url.endswith(".fifo"),
-        dead_letter_url=dead_letter_url,
-        dead_letter_bytes_max=int(dead_letters.get("MaximumMessageSize", _MESSAGE_BYTES_MAX_DEFAULT)),
-        created_at=_created_at(attributes),
-    )
+    with translated_errors(f"SQS_QUEUE_URL {url}", QueueAway), reading_response():
+        return QueueAttributes(
+            visibility_timeout_s=int(attributes.get("VisibilityTimeout", 30)),
+            receive_count_max=int(redrive.get("maxReceiveCount", 10)),
+            fifo=attributes.get("FifoQueue") == "true" or url.endswith(".fifo"),
+            dead_letter_url=dead_letter_url,
+            dead_letter_bytes_max=int(dead_letters.get("MaximumMessageSize", _MESSAGE_BYTES_MAX_DEFAULT)),
+            created_at=_created_at(attributes),
+        )
 
 
 def _created_at(attributes: Mapping[str, str]) -> datetime | None:
@@ -176,8 +177,9 @@ async def _attributes(client: "SQSClient", url: str, *, subject: str) -> Mapping
 
 
 async def _queue_url(client: "SQSClient", arn: str) -> str:
-    account, name = arn.split(":")[-2:]
-    subject = f"the dead-letter queue {name}"
+    subject = f"the dead-letter queue {arn}"
+    with translated_errors(subject, QueueAway), reading_response():
+        account, name = arn.split(":")[-2:]
     try:
         with translated_errors(subject, QueueAway, at_start=True):
             response: Any = await client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)

@@ -44,6 +44,9 @@ def read_settings(kind: type[S]) -> S | SettingErrors:
     blanks = _blank_errors(kind, os.environ)
     try:
         settings = kind()
+    except UnicodeEncodeError:
+        # Of a value that is not UTF-8, which `_blank_errors` has named. Pydantic checks no other variable then.
+        return SettingErrors(lines=tuple(blanks.values()))
     except ValidationError as invalid:
         errors = invalid.errors(include_input=False)
         others = [error for error in errors if not error["loc"] or str(error["loc"][0]).upper() not in blanks]
@@ -65,7 +68,8 @@ def near_misses(kind: type[BaseSettings], variables: Iterable[str]) -> list[Near
 
 
 def _blank_errors(kind: type[BaseSettings], environment: Mapping[str, str]) -> dict[str, str]:
-    """A line for each variable with a blank around its value or a line break in it, by the variable's name."""
+    """A line for each variable with a blank around its value, or a line break or bytes that are no text in it, by the
+    variable's name."""
     lines: dict[str, str] = {}
     for variable, value in environment.items():
         name = variable.upper()
@@ -87,6 +91,8 @@ def _blank_in(value: str) -> str | None:
         if _is_blank(character):
             kind = "a line break" if character in "\r\n" else "a blank"
             return f"{verb} with {kind}"
+    if any(unicodedata.category(character) == "Cs" for character in value):
+        return "has bytes in it that are not UTF-8"
     if any(unicodedata.category(character) == "Cc" for character in value):
         return "has a line break or another control character in it"
     return None

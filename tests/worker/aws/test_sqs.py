@@ -2,6 +2,7 @@
 
 import socket
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,29 @@ async def test_a_queue_without_redrive_policy_is_refused_with_the_remedy(aws: Aw
     url = (await aws.sqs.create_queue(QueueName="bare"))["QueueUrl"]
     with pytest.raises(Misconfigured, match=r"no redrive policy.*routing-sync provision"):
         await read_queue_attributes(aws.sqs, url)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"VisibilityTimeout": "soon"},
+        {"MaximumMessageSize": "large"},
+        {"RedrivePolicy": '{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:1:dead","maxReceiveCount":"often"}'},
+        {"RedrivePolicy": '{"deadLetterTargetArn":"dead","maxReceiveCount":5}'},
+    ],
+)
+async def test_attributes_that_sqs_never_sends_are_an_answer_that_is_not_aws_s(attributes: dict[str, str]) -> None:
+    class Client:
+        async def get_queue_attributes(self, **_: Any) -> Any:
+            policy = '{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:1:dead","maxReceiveCount":5}'
+            return {"Attributes": {"RedrivePolicy": policy, **attributes}}
+
+        async def get_queue_url(self, **_: Any) -> Any:
+            return {"QueueUrl": "http://127.0.0.1/1/dead"}
+
+    client: Any = Client()
+    with pytest.raises(QueueAway, match="the response is not AWS's"):
+        await read_queue_attributes(client, "http://127.0.0.1/1/events")
 
 
 async def test_a_missing_queue_is_an_error_at_start(aws: Aws) -> None:

@@ -74,6 +74,15 @@ def test_row_9_a_line_break_inside_a_value_is_refused(monkeypatch: pytest.Monkey
     ]
 
 
+@pytest.mark.parametrize("row", setting_rows(), ids=lambda row: row.name)
+def test_row_9_bytes_that_are_no_text_are_refused_by_name(row: SettingRow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(row.name, "a\udcffb")
+    assert any(
+        line.startswith(f"{row.name}: ") and "has bytes in it that are not UTF-8" in line and "\udcff" not in line
+        for line in _lines()
+    )
+
+
 @pytest.mark.parametrize(
     "name",
     [
