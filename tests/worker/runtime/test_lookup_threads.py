@@ -1,6 +1,10 @@
-"""Host names are looked up where the system starts no more threads. Reports: docs/faults.md, *Reports of others*."""
+"""Host names are looked up where the system starts no more threads, and a silent name server delays no end of the
+process. Reports: docs/faults.md, *Reports of others*."""
 
 import asyncio
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,3 +40,35 @@ async def test_a_start_without_threads_names_the_limit() -> None:
         lookup_threads(asyncio.get_running_loop()),
     ):
         pass
+
+
+async def test_a_failed_look_up_raises_its_own_error_and_a_cancelled_one_leaves_the_threads_at_work() -> None:
+    loop = asyncio.get_running_loop()
+    asked = threading.Event()
+    with lookup_threads(loop):
+        with pytest.raises(socket.gaierror):
+            await loop.getaddrinfo("256.256.256.256", 80, flags=socket.AI_NUMERICHOST)
+        with pytest.raises(UnicodeError):
+            await loop.getaddrinfo("a" * 64, 80)
+        waiting = [loop.run_in_executor(None, asked.wait) for _ in range(2 * LOOKUPS_MAX)]
+        for each in waiting:
+            each.cancel()
+        asked.set()
+        assert await loop.getaddrinfo("localhost", 80)
+
+
+def test_a_look_up_that_hangs_does_not_delay_the_end_of_the_process() -> None:
+    script = """
+import asyncio, threading
+from worker.runtime.lookup_threads import lookup_threads
+
+async def main():
+    loop = asyncio.get_running_loop()
+    with lookup_threads(loop):
+        hanging = loop.run_in_executor(None, threading.Event().wait)
+        await asyncio.wait([hanging], timeout=0.1)
+
+asyncio.run(main())
+"""
+    ended = subprocess.run([sys.executable, "-c", script], timeout=20, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
