@@ -50,6 +50,10 @@ def test_row_14_name_server_is_silent_at_the_start(run: FaultRun, mongod: Mongod
         workers = [run.stage.worker(**variables) for _ in range(2)]
         for worker in workers:
             _waits(worker)
+        stopped = run.stage.worker(**variables)
+        _waits(stopped)
+        status, took_s = stopped.terminate()
+        assert (status, took_s < 5) == (0, True)
         run.load.wait_published(200, within_s=60)
         asked = dns_server.asked
         wait_until(lambda: dns_server.asked > asked, within_s=30, what=lambda: "the workers ask again")

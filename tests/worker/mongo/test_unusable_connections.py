@@ -10,7 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import dns.asyncresolver
 import pytest
@@ -21,10 +21,12 @@ from mongod import Mongod
 from tests.worker.aws.http_proxy import own_certificate
 from tests.worker.mongo.stand_in_mongod import StandInMongod
 from tests.worker.name_server import HOST, NameServer, name_server, resolver_at
+from tests.worker.store.store_bench import MongoBench
 from tests.worker.tcp_server import TcpServer
 from worker.errors import Misconfigured
 from worker.mongo.client import mongo_client
 from worker.mongo.database import Client, check_server, store_deadline
+from worker.mongo.errors import store_away
 
 DEADLINE_S = 0.4
 
@@ -109,6 +111,24 @@ async def test_row_14_what_no_waiting_ends_is_one_line_with_the_drivers_words(
     line = await _error(uri if "replicaSet" in option else f"{uri}&replicaSet=rs0", Misconfigured)
     assert line.startswith("MONGODB_URI: ")
     assert re.search(says, line), line
+
+
+async def test_row_14_a_missing_right_ends_the_start(mongo: MongoBench) -> None:
+    fail: dict[str, Any] = {"configureFailPoint": "failCommand", "mode": {"times": 1}}
+    await mongo.client.admin.command({**fail, "data": {"failCommands": ["listCollections"], "errorCode": 13}})
+    with pytest.raises(Misconfigured, match="MONGODB_URI: its user lacks a right: give it the role readWrite"):
+        await mongo.store.ensure_indexes(revision_days=0)
+
+
+def test_row_14_a_metadata_service_that_is_away_is_waited_for() -> None:
+    """Of Azure or Google, for the token of MONGODB-OIDC."""
+    away = store_away(ValueError("Failed to acquire IMDS access token: timed out"))
+    assert str(away).endswith("The driver says: Failed to acquire IMDS access token: timed out")
+
+
+def test_a_defect_in_the_code_is_not_taken_for_the_driver() -> None:
+    with pytest.raises(ValueError, match="not enough values"):
+        store_away(ValueError("not enough values to unpack"))
 
 
 async def test_row_14_once_started_refused_credentials_are_waited_for(mongod: Mongod) -> None:
