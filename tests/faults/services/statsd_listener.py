@@ -1,4 +1,4 @@
-"""A UDP listener for the workers' metrics, in the place of the Datadog agent: sums of counts, maxima of gauges."""
+"""A listener for the workers' metrics, in the place of the Datadog agent: sums of counts, maxima of gauges."""
 
 import socket
 import threading
@@ -9,13 +9,14 @@ from worker.telemetry.metrics import Metric
 
 
 class StatsdListener:
-    """Listens on a free UDP port while `with` lasts. Workers get it as STATSD_PORT."""
+    """Listens while `with` lasts: on a UDP address, by default on a free port, or on the path of a Unix socket."""
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
+    def __init__(self, address: tuple[str, int] | str = ("127.0.0.1", 0)) -> None:
+        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.bind(address)
         self._socket.settimeout(0.2)
-        self.port: int = self._socket.getsockname()[1]
+        self.port: int = 0 if isinstance(address, str) else self._socket.getsockname()[1]
         self.counts: Counter[str] = Counter()
         self.maxima: dict[str, float] = {}
         self._ended = threading.Event()
