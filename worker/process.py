@@ -173,6 +173,7 @@ class _WorkerProcess:
                 settling=clients.aws.settling,
                 url=self._settings.sqs_queue_url,
                 dead_letter_url=attributes.dead_letter_url,
+                visibility_timeout_s=attributes.visibility_timeout_s,
                 clock=self._clock,
             ),
             queue_attributes=attributes,

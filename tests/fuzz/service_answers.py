@@ -180,7 +180,15 @@ def _ended(call: Coroutine[Any, Any, str]) -> str:
 def _queue(answer: Callable[[], tuple[int, CIMultiDict[str], bytes]]) -> SqsQueue:
     http = SqsHttp(_endpoint("sqs", answer))
     client: Any = None
-    return SqsQueue(client=client, polling=http, settling=http, url=_URL, dead_letter_url=_URL, clock=HandClock())
+    return SqsQueue(
+        client=client,
+        polling=http,
+        settling=http,
+        url=_URL,
+        dead_letter_url=_URL,
+        visibility_timeout_s=60,
+        clock=HandClock(),
+    )
 
 
 async def _received(made: _Answers) -> str:

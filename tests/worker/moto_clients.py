@@ -58,6 +58,7 @@ class Aws:
             settling=self.hot,
             url=url,
             dead_letter_url=dead_url,
+            visibility_timeout_s=60,
             clock=SystemClock(),
         )
 

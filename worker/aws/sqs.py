@@ -49,7 +49,8 @@ class SqsQueue:
 
     `polling` makes the long polls; its read timeout is longer than a poll. `settling` deletes messages and changes
     their visibility. It has connections of its own, so a long poll never delays a settlement. `client` sends the dead
-    letters.
+    letters. Received messages are hidden for `visibility_timeout_s`, whatever the queue's own timeout has become since
+    the start: the visibility extender and the gap of the watermark count with it.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class SqsQueue:
         settling: "HotPathClient",
         url: str,
         dead_letter_url: str,
+        visibility_timeout_s: int,
         clock: Clock,
     ) -> None:
         self._client = client
@@ -67,6 +69,7 @@ class SqsQueue:
         self._settling = settling
         self._url = url
         self._dead_letter_url = dead_letter_url
+        self._visibility_timeout_s = visibility_timeout_s
         self._clock = clock
 
     async def receive(self, *, wait_s: int) -> ReceiveResponse:
@@ -83,6 +86,7 @@ class SqsQueue:
                 QueueUrl=self._url,
                 MaxNumberOfMessages=SQS_ENTRIES_MAX,
                 WaitTimeSeconds=wait_s,
+                VisibilityTimeout=self._visibility_timeout_s,
                 MessageSystemAttributeNames=["ApproximateReceiveCount", "MessageGroupId", "SentTimestamp"],
                 MessageAttributeNames=["All"],
             )

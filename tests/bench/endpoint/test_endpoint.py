@@ -32,6 +32,7 @@ async def test_the_endpoint_serves_the_workers_own_client(
             settling=client,
             url=url,
             dead_letter_url=attributes.dead_letter_url,
+            visibility_timeout_s=60,
             clock=SystemClock(),
         )
         endpoint.stage("q", [f"body {number}" for number in range(15)])

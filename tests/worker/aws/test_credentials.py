@@ -96,6 +96,7 @@ def _queue(clients: AwsClients, url: str) -> SqsQueue:
         settling=clients.settling,
         url=url,
         dead_letter_url=url,
+        visibility_timeout_s=60,
         clock=SystemClock(),
     )
 

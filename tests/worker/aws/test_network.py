@@ -57,6 +57,7 @@ async def _queue(url: str, transport: Transport) -> AsyncIterator[SqsQueue]:
             settling=clients.settling,
             url=settings.sqs_queue_url,
             dead_letter_url=settings.sqs_queue_url,
+            visibility_timeout_s=60,
             clock=SystemClock(),
         )
 

@@ -22,7 +22,15 @@ def _refusal(shape: str, query_code: str | None = None, status: int = 400) -> An
 
 
 def _queue(client: Any) -> SqsQueue:
-    return SqsQueue(client=client, polling=client, settling=client, url="q", dead_letter_url="d", clock=HandClock())
+    return SqsQueue(
+        client=client,
+        polling=client,
+        settling=client,
+        url="q",
+        dead_letter_url="d",
+        visibility_timeout_s=60,
+        clock=HandClock(),
+    )
 
 
 @pytest.mark.parametrize(

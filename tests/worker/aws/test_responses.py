@@ -56,7 +56,15 @@ async def _queue(transport: Transport, *found: Any) -> AsyncIterator[tuple[SqsQu
         hot = SqsHttp(endpoint) if transport == "http" else sqs
         url = f"{endpoint.url}/123456789012/any"
         yield (
-            SqsQueue(client=sqs, polling=hot, settling=hot, url=url, dead_letter_url=url, clock=SystemClock()),
+            SqsQueue(
+                client=sqs,
+                polling=hot,
+                settling=hot,
+                url=url,
+                dead_letter_url=url,
+                visibility_timeout_s=60,
+                clock=SystemClock(),
+            ),
             script,
         )
 

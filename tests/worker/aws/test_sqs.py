@@ -33,6 +33,16 @@ async def test_the_attributes_of_a_queue_are_read(aws: Aws) -> None:
     assert (await read_queue_attributes(aws.sqs, (await aws.provisioned(fifo=True)).queue_url)).fifo
 
 
+async def test_messages_are_hidden_for_the_timeout_read_at_start_whatever_the_queues_has_become(aws: Aws) -> None:
+    """The extender and the gap of the watermark count with the one read at start."""
+    url, dead_url = await aws.queue(fifo=False)
+    queue = aws.adapter(url, dead_url)
+    await aws.sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "0"})
+    await aws.sqs.send_message(QueueUrl=url, MessageBody="{}")
+    assert len((await queue.receive(wait_s=0)).messages) == 1
+    assert (await queue.receive(wait_s=0)).messages == []
+
+
 async def test_a_queue_without_redrive_policy_is_refused_with_the_remedy(aws: Aws) -> None:
     url = (await aws.sqs.create_queue(QueueName="bare"))["QueueUrl"]
     with pytest.raises(Misconfigured, match=r"no redrive policy.*routing-sync provision"):
@@ -70,7 +80,13 @@ async def test_a_missing_queue_is_an_error_at_start(aws: Aws) -> None:
 async def test_a_queue_that_goes_missing_later_is_away(aws: Aws) -> None:
     url = f"{aws.endpoint.url}/123456789012/none"
     queue = SqsQueue(
-        client=aws.sqs, polling=aws.sqs, settling=aws.sqs, url=url, dead_letter_url=url, clock=SystemClock()
+        client=aws.sqs,
+        polling=aws.sqs,
+        settling=aws.sqs,
+        url=url,
+        dead_letter_url=url,
+        visibility_timeout_s=60,
+        clock=SystemClock(),
     )
     with pytest.raises(QueueAway):
         await queue.receive(wait_s=0)
