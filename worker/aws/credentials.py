@@ -124,8 +124,21 @@ class SharedCredentials(AioCredentials):
             if self._source is None:
                 raise NoCredentialsError
             keys: ReadOnlyCredentials = await self._source.get_frozen_credentials()
+        _check_keys(keys)
         self._keys = keys
         return keys
+
+
+def _check_keys(keys: Any) -> None:
+    """Raise CredentialsAway for keys that no request can be signed with; a line break would break its headers."""
+    parts = {"access key": keys.access_key, "secret key": keys.secret_key}
+    if keys.token is not None:
+        parts["session token"] = keys.token
+    for name, value in parts.items():
+        if not isinstance(value, str) or not value:
+            raise CredentialsAway(reason=f"their source gives no {name}")
+        if any(character.isspace() or not character.isprintable() for character in value):
+            raise CredentialsAway(reason=f"the {name} has a blank or a line break in it")
 
 
 @contextmanager

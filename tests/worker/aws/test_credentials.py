@@ -198,14 +198,24 @@ class TestRow6AtTheStart:
             with pytest.raises(Misconfigured, match=r"Unsupported host 'example\.com'"):
                 await read_queue_attributes(clients.sqs, url)
 
-    @pytest.mark.parametrize("answer", ["no JSON", "{}", '{"Version": 1}'])
     async def test_row_6_a_program_that_answers_nonsense_is_waited_for(
-        self, answer: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        _program(monkeypatch, tmp_path, answer)
+        keys = {"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": "secret"}
+        odd: list[Any] = [None, [], 5, "text", {}, {"Version": 1}, {**keys, "Version": 2}]
+        no_keys: list[Any] = [None, 5, "", [], {}, "a\nb", "a "]
+        no_times: list[Any] = [5, "soon", [], "2001-01-01T00:00:00Z", "9" * 30]
+        odd += [{**keys, name: value} for name in ("AccessKeyId", "SecretAccessKey") for value in no_keys]
+        odd += [{**keys, "SessionToken": value} for value in no_keys[1:]]
+        odd += [{**keys, "Expiration": value} for value in no_times]
+        answers = ["", "no JSON", "\ud800", *map(json.dumps, odd)]
+        _program(monkeypatch, tmp_path, "")
         async with _clients() as (clients, url):
-            with pytest.raises(QueueAway, match="no AWS credentials: "):
-                await read_queue_attributes(clients.sqs, url)
+            for answer in answers:
+                (tmp_path / "keys").write_bytes(answer.encode("utf-8", "surrogatepass"))
+                with pytest.raises(QueueAway, match="no AWS credentials: ") as raised:
+                    await read_queue_attributes(clients.sqs, url)
+                assert "\n" not in str(raised.value)
 
 
 def _program(monkeypatch: pytest.MonkeyPatch, folder: Path, answer: str) -> None:
