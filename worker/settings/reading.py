@@ -93,7 +93,7 @@ def _blank_in(value: str) -> str | None:
             return f"{verb} with {kind}"
     if any(unicodedata.category(character) == "Cs" for character in value):
         return "has bytes in it that are not UTF-8"
-    if any(unicodedata.category(character) == "Cc" for character in value):
+    if any(unicodedata.category(character) in {"Cc", "Zl", "Zp"} for character in value):
         return "has a line break or another control character in it"
     return None
 
