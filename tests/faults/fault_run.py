@@ -68,6 +68,7 @@ class FaultRun:
         within_s: float = 90,
         delete_may_have_failed: Collection[str] = frozenset(),
         announced: Sequence[Mapping[str, Any]] | None = None,
+        lines_may_be_dropped: bool = False,
     ) -> RunFigures:
         """Ends the load, waits for quiet, stops the workers by SIGTERM, and audits the run."""
         self.load.stop()
@@ -85,6 +86,7 @@ class FaultRun:
             lines,
             delete_may_have_failed=delete_may_have_failed,
             announced=announced,
+            lines_dropped_max=self.metrics.count(Metric.LOG_DROPPED) if lines_may_be_dropped else 0,
         )
         self.took_s = time.monotonic() - self.began
         self.report("audited")

@@ -1,6 +1,5 @@
 """MongoDB's disk is full: mongod ends or refuses writes, and recovers once there is room."""
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -9,10 +8,9 @@ import pytest
 
 from mongod import Mongod
 from tests.faults.fault_run import FaultRun
-from tests.faults.services.machine import mount_tmpfs, unmount
+from tests.faults.services.machine import fill, mount_tmpfs, unmount
 
 _DISK_MB = 450
-_BLOCK = bytes(1_048_576)
 
 
 class _EagerMongod(Mongod):
@@ -39,12 +37,12 @@ def test_the_disk_is_full(run_on: Callable[..., FaultRun], small_disk: Path) -> 
         run = run_on(mongod.uri)
         workers = run.workers(2, STORE_DEADLINE_SECONDS="3", STORE_RETRY_MAX_SECONDS="2")
         run.load.wait_published(100, within_s=60)
-        _fill(filler)
+        fill(filler)
         run.report("the disk is full")
         deadline = time.monotonic() + 60
         while not all(worker.http("/readyz")[0] == 503 for worker in workers):
             assert time.monotonic() < deadline, "the workers do not report that MongoDB cannot write"
-            _fill(filler)
+            fill(filler)
             time.sleep(0.2)
         run.notes["mongod"] = "refused" if mongod.running else "ended by itself"
         time.sleep(3)
@@ -57,13 +55,3 @@ def test_the_disk_is_full(run_on: Callable[..., FaultRun], small_disk: Path) -> 
         for worker in workers:
             worker.wait_ready()
         run.finish()
-
-
-def _fill(filler: Path) -> None:
-    """Writes until the file system is full."""
-    with filler.open("ab", buffering=0) as out:
-        for block in (_BLOCK, _BLOCK[:512]):
-            # Until there is no room for one more.
-            with contextlib.suppress(OSError):
-                while True:
-                    out.write(block)

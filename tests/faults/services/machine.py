@@ -1,5 +1,6 @@
 """What single cases need of the machine, beyond `make setup`: tried before the first case runs."""
 
+import contextlib
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
@@ -10,6 +11,8 @@ from typing import Final
 from server_process import ROOT
 from tests.faults.services.fake_clock import NO_LIBRARY, clock_library
 from tests.faults.services.worker_at_commit import BEFORE
+
+_BLOCK: Final = bytes(1_048_576)
 
 
 @cache
@@ -31,6 +34,16 @@ def mount_tmpfs(folder: Path, megabytes: int) -> str | None:
 def unmount(folder: Path) -> None:
     """Unmounts what `mount_tmpfs` mounted, once no process uses it."""
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(filler: Path) -> None:
+    """Writes until the file system is full."""
+    with filler.open("ab", buffering=0) as out:
+        for block in (_BLOCK, _BLOCK[:512]):
+            # Until there is no room for one more.
+            with contextlib.suppress(OSError):
+                while True:
+                    out.write(block)
 
 
 def _no_small_disk() -> str | None:
