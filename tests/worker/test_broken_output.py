@@ -60,12 +60,14 @@ def full_pipe() -> Iterator[tuple[int, int]]:
     os.close(writer)
 
 
+@pytest.mark.thorough
 def test_row_1_the_reader_of_both_streams_stands_still(full_pipe: tuple[int, int]) -> None:
     _, writer = full_pipe
     with worker(writer, writer) as (process, where):
         assert stop_when_alive(process, where) == 0
 
 
+@pytest.mark.thorough
 def test_row_1_the_reader_of_both_streams_stands_still_and_a_setting_is_wrong(full_pipe: tuple[int, int]) -> None:
     _, writer = full_pipe
     environment = {**os.environ, **AWAY, "LANES": "none"}
@@ -73,6 +75,7 @@ def test_row_1_the_reader_of_both_streams_stands_still_and_a_setting_is_wrong(fu
     assert done.returncode == 2
 
 
+@pytest.mark.thorough
 def test_row_1_the_reader_leaves_after_the_first_line() -> None:
     with worker(subprocess.PIPE) as (process, where):
         assert process.stdout is not None
@@ -81,12 +84,14 @@ def test_row_1_the_reader_leaves_after_the_first_line() -> None:
         assert stop_when_alive(process, where) == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has /dev/full")
 def test_row_1_both_streams_are_full() -> None:
     with Path("/dev/full").open("wb") as full, worker(full, full) as (process, where):
         assert stop_when_alive(process, where) == 0
 
 
+@pytest.mark.thorough
 def test_row_1_the_streams_are_closed() -> None:
     where = {"HTTP_PORT": str(free_port())}
     closing = ["sh", "-c", 'exec "$0" run <&- >&- 2>&-', COMMAND]
