@@ -14,10 +14,12 @@ from msgspec import Meta, Struct, field
 
 from handlers.documents.stored_values import ForeignValue
 
-_REV_MAX: Final = 2**53 - 1
-Id = Annotated[str, Meta(min_length=1, max_length=256)]
-Revision = Annotated[int, Meta(ge=1, le=_REV_MAX)]
-WholeNumber = Annotated[int, Meta(ge=0, le=_REV_MAX)]
+REV_MAX: Final = 2**53 - 1
+_ID_CHARACTERS_MAX: Final = 256
+Id = Annotated[str, Meta(min_length=1, max_length=_ID_CHARACTERS_MAX)]
+Org = Annotated[str, Meta(max_length=256)]
+Revision = Annotated[int, Meta(ge=1, le=REV_MAX)]
+WholeNumber = Annotated[int, Meta(ge=0, le=REV_MAX)]
 _DOUBLE_MAX: Final = 1.7976931348623157e308
 FiniteNumber = int | Annotated[float, Meta(ge=-_DOUBLE_MAX, le=_DOUBLE_MAX)]
 
@@ -69,7 +71,7 @@ class ConversationForm(Form, kw_only=True):
     id: Id = field(name="_id")
     rev: Revision
     type: Literal["conversation"]
-    org: str | None = None
+    org: Org | None = None
     attributes: ConversationAttributesForm
     relationships: ConversationRelationshipsForm | None = None
 
@@ -149,7 +151,7 @@ class WorkItemForm(Form, kw_only=True):
     id: Id = field(name="_id")
     rev: Revision
     type: Literal["work_item", "work-item"]
-    org: str | None = None
+    org: Org | None = None
     conversation_id: Id
     active: bool
     work_item_number: WholeNumber | None = None
@@ -170,14 +172,19 @@ def form_of(document: Mapping[str, Any], form: type[AnyForm]) -> AnyForm:
 
 def unreadable(document: Mapping[str, Any], path: tuple[str | int, ...], expected: str) -> UnreadableDocument:
     """The exception for a document with another value than `expected` at `path`."""
-    value: Any = document
-    for step in path:
-        value = value[step]
+    value = _at(document, path)
     return UnreadableDocument(f"{_named(document)}: {_spelled(path)} is {shown(value)}, not {expected}")
 
 
-_PLACE: Final = re.compile(r" - at `\$\.?([^`]*)`$")
-_STEP: Final = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+def _at(document: Mapping[str, Any], path: tuple[str | int, ...]) -> Any:
+    value: Any = document
+    for step in path:
+        value = value[step]
+    return value
+
+
+_PLACE: Final = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
+_STEP: Final = re.compile(r"\[(\d+)\]|(\[\.\.\.\])|([^.\[\]]+)")
 _MISSING: Final = re.compile(r"^Object missing required field `(\w+)`")
 _EXPECTED: Final = re.compile(r"^Expected (.*?)(?:, got `.*`)?$")
 
@@ -186,18 +193,33 @@ def _unreadable(document: Mapping[str, Any], message: str) -> UnreadableDocument
     """The exception for the fault that msgspec's message describes. The message may quote a value, so only its parts
     are repeated."""
     found = _PLACE.search(message)
-    place = found[1] if found else ""
-    path = tuple(int(index) if index else name for name, index in _STEP.findall(place))
     said = message[: found.start()] if found else message
+    path, in_mapping = _path(found[1] if found else "")
     if missing := _MISSING.match(said):
         return UnreadableDocument(f"{_named(document)}: {_spelled((*path, missing[1]))} is missing")
-    expected = _EXPECTED.match(said)
-    return unreadable(document, path, expected[1] if expected else "one of the known values")
+    match = _EXPECTED.match(said)
+    expected = match[1] if match else "one of the known values"
+    if in_mapping:
+        # The message does not say which entry it is.
+        values = ", ".join(shown(value) for value in _at(document, path).values())
+        return UnreadableDocument(f"{_named(document)}: {_spelled(path)} has a value that is not {expected}: {values}")
+    return unreadable(document, path, expected)
+
+
+def _path(place: str) -> tuple[tuple[str | int, ...], bool]:
+    """The path of a place in msgspec's words, up to an object whose names are not modelled; whether there is one."""
+    path: list[str | int] = []
+    for index, entry, name in _STEP.findall(place):
+        if entry:
+            return tuple(path), True
+        path.append(int(index) if index else name)
+    return tuple(path), False
 
 
 def _named(document: Mapping[str, Any]) -> str:
     key = document.get("_id")
-    return f"{key if isinstance(key, str) else shown(key).removeprefix('the ')} in the store cannot be read"
+    legible = isinstance(key, str) and len(key) <= _ID_CHARACTERS_MAX
+    return f"{key if legible else shown(key).removeprefix('the ')} in the store cannot be read"
 
 
 def _spelled(path: tuple[str | int, ...]) -> str:

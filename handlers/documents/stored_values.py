@@ -53,9 +53,11 @@ class StoredInt64(StoredNumber):
 
 
 class StoredDecimal(StoredNumber):
-    """A whole number that stands in the store as a decimal."""
+    """A whole number that stands in the store as a decimal. `raw`: the driver's value, with its zeros behind the point;
+    None for a new number."""
 
     TYPE = NumberType.DECIMAL
+    raw: Any = None
 
 
 class ForeignValue(Struct, frozen=True, kw_only=True):
@@ -75,9 +77,13 @@ def in_type_of(old: Any, new: Any) -> Any:
         case StoredDate(), str():
             instant = parse_instant(new)
             # A date has milliseconds. A text that says more stays a text.
-            return StoredDate(new) if instant is not None and format_instant(instant) == new else new
+            return StoredDate(new) if instant is not None and instant.microsecond % 1_000 == 0 else new
         case StoredNumber(), int() if not isinstance(new, bool):
             return type(old)(new)
+        case ForeignValue(type="decimal"), int() if not isinstance(new, bool):
+            return StoredDecimal(new)
+        case float(), int() if not isinstance(new, bool):
+            return StoredDouble(new)
         case dict(), dict():
             return {name: in_type_of(old[name], value) if name in old else value for name, value in new.items()}
         case _:

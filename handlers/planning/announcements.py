@@ -10,7 +10,7 @@ from commands.instant import format_instant
 from commands.reason import Reason
 from handlers.documents.document import changes_between, snapshot_of
 from handlers.documents.json_values import all_spellable
-from handlers.documents.stored_forms import UnreadableDocument
+from handlers.documents.stored_forms import REV_MAX, UnreadableDocument
 from handlers.documents.stored_values import json_form
 from handlers.events.envelope import DEFAULT_LIMITS
 from handlers.events.event import Event, Malformed, RejectionCode
@@ -95,7 +95,8 @@ def _readable_text(message: dict[str, Any], document: Document) -> str:
     document, because the announcement would become a dead letter when it comes back."""
     text = orjson.dumps(message, default=json_form, option=orjson.OPT_PASSTHROUGH_DATETIME)
     # The types of the modelled fields were checked when the document was read. Only these faults are left.
-    if _nests_too_deep(text) or b"\\u0000" in text or not all_spellable(document):
+    odd = b"\\u0000" in text or not all_spellable(document) or document["rev"] > REV_MAX
+    if odd or _nests_too_deep(text):
         end = read_message(text.decode())
         # The publisher sets aside what is too large.
         if isinstance(end, Malformed) and end.code is not RejectionCode.TOO_LARGE:

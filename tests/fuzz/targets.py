@@ -22,6 +22,7 @@ from handlers.ports import LoadRequest, Pair
 from tests.fuzz.mutation import MARK, Mutator, dumped
 from tests.fuzz.service_answers import answers as service_answers
 from tests.fuzz.settings_input import settings
+from tests.fuzz.stored_pairs import stored_documents
 from tests.handlers.dry_run.test_question import COMMAND, SYNC
 from tests.handlers.events.malformed import MALFORMED
 from tests.handlers.events.malformed_kind import CONTENT, good
@@ -278,4 +279,11 @@ TARGETS: Final[Mapping[str, Target]] = {
     "answers": Target(feed=service_answers, share=10),
     "settings": Target(feed=settings, share=1),
     "reader": Target(feed=reader, share=10),
+    "envelope": Target(feed=envelope, share=10),
+    "events": Target(feed=events, share=3),
+    "updates": Target(feed=updates, share=3),
+    "decide": Target(feed=decide, share=2),
+    "captures": Target(feed=captures, share=2),
+    "reader": Target(feed=reader, share=2),
+    "documents": Target(feed=stored_documents, share=3),
 }

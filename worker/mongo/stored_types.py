@@ -56,7 +56,9 @@ def _decimal(value: Decimal128) -> StoredDecimal | ForeignValue:
     number = value.to_decimal()
     # A decimal's exponent reaches 6144, so the size is compared before an integer is made.
     if number.is_finite() and INT64_MIN <= number <= INT64_MAX and number == number.to_integral_value():
-        return StoredDecimal(number)
+        whole = StoredDecimal(number)
+        whole.raw = value
+        return whole
     return ForeignValue(type="decimal", json=str(value), raw=value)
 
 
@@ -122,6 +124,8 @@ def as_bson(value: Any) -> Any:
     match value:
         case StoredDate():
             return parse_instant(value)
+        case StoredDecimal() if value.raw is not None:
+            return value.raw
         case StoredNumber():
             return _number(value)
         case ForeignValue():

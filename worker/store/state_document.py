@@ -9,9 +9,11 @@ from handlers.documents.stored_forms import Form, form_of, unreadable
 from sync.state.revision_runs import RevisionRuns, highest
 from sync.state.sync_state import DoneBy, SyncState, ViewedValue, Waiting
 
+_SharedValue = bool | str | list[str] | None
+
 
 class _ViewForm(Form, kw_only=True):
-    value: Any
+    value: _SharedValue
     rev: int
 
 
@@ -39,7 +41,7 @@ class _WaitingRevsForm(Form, kw_only=True):
     since: str | None = None
     conversation: int | None = None
     work_item: int | None = None
-    values: dict[Any, Any] | None = None
+    values: dict[Any, _SharedValue] | None = None
 
 
 class StateForm(Form, kw_only=True):

@@ -166,7 +166,7 @@ class TestRows2And3:
             ("conversation.observed", [[1, "5"]], 'conversation.observed.0.1 is the text "5", not `int`'),
             ("workItem", "w-1", 'workItem is the text "w-1", not `object | null`'),
             ("workItem.id", 7, "workItem.id is the number 7, not `str | null`"),
-            ("changed", {"queue": "3"}, "changed"),
+            ("changed", {"queue": "3"}, 'changed has a value that is not `int`: the text "3"'),
             ("waitingSince", "now", 'waitingSince is the text "now", not a time'),
             ("deletedRev", "5", 'deletedRev is the text "5", not `int | null`'),
         ],
