@@ -279,11 +279,5 @@ TARGETS: Final[Mapping[str, Target]] = {
     "answers": Target(feed=service_answers, share=10),
     "settings": Target(feed=settings, share=1),
     "reader": Target(feed=reader, share=10),
-    "envelope": Target(feed=envelope, share=10),
-    "events": Target(feed=events, share=3),
-    "updates": Target(feed=updates, share=3),
-    "decide": Target(feed=decide, share=2),
-    "captures": Target(feed=captures, share=2),
-    "reader": Target(feed=reader, share=2),
-    "documents": Target(feed=stored_documents, share=3),
+    "documents": Target(feed=stored_documents, share=15),
 }
