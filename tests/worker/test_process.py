@@ -160,6 +160,7 @@ def test_a_worker_that_starts_later_finds_the_start_of_the_deployment(mongod: Mo
             "SYNC_GAP_SECONDS=30",
             r"SYNC_GAP_SECONDS 30: it must be more than the queue's visibility timeout \(30 s\)",
         ),
+        ("AWS_PROFILE=none", r"AWS's configuration: The config profile \(none\) could not be found: check AWS_PROFILE"),
         ("HTTP_HOST=203.0.113.1", "HTTP_HOST 203.0.113.1, HTTP_PORT 0: "),
     ],
 )

@@ -49,7 +49,9 @@ def ca_bundle(session: Any) -> str | None:
     try:
         setting = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or ""
     except BotoCoreError as error:
-        raise Misconfigured(f"AWS's configuration: {first_line(error)}") from error
+        raise Misconfigured(
+            f"AWS's configuration: {first_line(error)}: check AWS_PROFILE and AWS_CONFIG_FILE"
+        ) from error
     path = str(setting).strip()
     if not path:
         return None

@@ -53,7 +53,9 @@ class AwsSettings(BaseSettings):
         if not value:
             raise MismatchedSetting("it is not set", "set it, AWS_DEFAULT_REGION, or a region in the AWS profile")
         if not _REGION.fullmatch(value):
-            raise MismatchedSetting("it is not the name of a region", "set it to a region such as eu-central-1")
+            source = region_source()
+            named = "it" if source == "AWS_REGION" else f"{source} {value!r}"
+            raise MismatchedSetting(f"{named} is not the name of a region", "set it to a region such as eu-central-1")
         return value
 
     @property

@@ -146,7 +146,7 @@ async def test_a_file_without_certificates_is_an_error_at_start(
 
 async def test_a_missing_profile_is_an_error_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "none")
-    with pytest.raises(Misconfigured, match=r"profile \(none\) could not be found"):
+    with pytest.raises(Misconfigured, match=r"profile \(none\) could not be found: check AWS_PROFILE"):
         async with _queue("http://127.0.0.1:9", "http"):
             pass
 

@@ -97,6 +97,11 @@ def _read(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Sett
             {"AWS_REGION": "US East"},
             "AWS_REGION: 'US East' is not the name of a region: set it to a region such as eu-central-1",
         ),
+        (
+            {"AWS_REGION": "", "AWS_DEFAULT_REGION": "US East"},
+            ("AWS_REGION: AWS_DEFAULT_REGION 'US East' is not the name of a region: set it to a region such as "
+            "eu-central-1"),
+        ),
     ],
 )  # fmt: skip
 def test_row_10_a_contradiction_is_refused_with_both_values(
