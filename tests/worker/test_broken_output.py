@@ -68,11 +68,14 @@ def test_row_1_the_reader_of_both_streams_stands_still(full_pipe: tuple[int, int
 
 
 @pytest.mark.thorough
-def test_row_1_the_reader_of_both_streams_stands_still_and_a_setting_is_wrong(full_pipe: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("variable", "value", "status"), [("LANES", "none", 2), ("HTTP_HOST", "203.0.113.1", 1)])
+def test_row_1_the_reader_of_both_streams_stands_still_and_a_setting_is_wrong(
+    full_pipe: tuple[int, int], variable: str, value: str, status: int
+) -> None:
     _, writer = full_pipe
-    environment = {**os.environ, **AWAY, "LANES": "none"}
+    environment = {**os.environ, **AWAY, variable: value}
     done = subprocess.run([COMMAND, "run"], env=environment, stdout=writer, stderr=writer, check=False, timeout=60)
-    assert done.returncode == 2
+    assert done.returncode == status
 
 
 @pytest.mark.thorough

@@ -104,7 +104,9 @@ class Settings(TopicSettings, DatadogSettings):
     silence_seconds: float = Field(
         90, ge=30, le=3_600, description="time without progress after which the worker is not ready"
     )
-    http_host: str = Field("127.0.0.1", description="address on which /healthz and /readyz are served", min_length=1)
+    http_host: str = Field(
+        "127.0.0.1", description="address on which /healthz and /readyz are served; :: takes IPv4 too", min_length=1
+    )
     http_port: int = Field(8080, ge=0, le=65_535, description="port of HTTP_HOST; 0 takes a free one and logs it")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
     log_buffer_bytes: int = Field(
