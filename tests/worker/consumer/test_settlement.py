@@ -190,6 +190,14 @@ async def test_fifo_a_message_that_goes_back_takes_the_later_ones_of_its_group_a
     )
 
 
+async def test_a_group_on_a_standard_queue_orders_nothing(bench: SettlementBench) -> None:
+    """SQS's fair queues: the group names a tenant. Other implementations refuse one on a standard queue."""
+    messages = await bench.receive("a", "b", "c", group="tenant")
+    assert await bench.settle_all(messages, AGAIN, DEAD, DONE) == frozenset()
+    assert bench.queue.left == ["m1"]
+    assert bench.queue.dead[0].group is None
+
+
 async def test_fifo_a_dead_letter_that_cannot_be_sent_holds_its_group_back(fifo: SettlementBench) -> None:
     messages = await fifo.receive("a", "b", group="c1")
     fifo.queue.refuse("dead_letter", NEVER)
