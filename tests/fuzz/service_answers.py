@@ -121,6 +121,9 @@ class _Credentials:
     async def get_frozen_credentials(self) -> ReadOnlyCredentials:
         return ReadOnlyCredentials("key", "secret", None)
 
+    def discard(self) -> None:
+        """These credentials are never refused for good."""
+
 
 async def _credentials() -> _Credentials:
     return _Credentials()

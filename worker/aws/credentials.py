@@ -12,7 +12,7 @@ messages in flight must not pay for it. No such failure looks like an answer of 
 `ClientError`, as STS's errors are.
 
 All clients share one set of credentials. Keys that are valid for another minute are used, however often their renewal
-fails meanwhile.
+fails meanwhile. Keys that AWS refuses are looked for anew: a file may hold others by now.
 """
 
 import asyncio
@@ -91,6 +91,11 @@ class SharedCredentials(AioCredentials):
                 return await asyncio.shield(self._running_renewal())
         except TimeoutError as error:
             raise CredentialsAway(reason=f"no answer of their source within {self._answer_s_max:g} s") from error
+
+    def discard(self) -> None:
+        """Forget the keys, which AWS has refused: the next caller looks for others, from the start."""
+        self._keys = None
+        self._source = None
 
     async def close(self) -> None:
         """End a renewal that is under way."""

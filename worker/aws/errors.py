@@ -41,6 +41,11 @@ _REFUSALS: Final = frozenset({
 _OTHER_TIME: Final = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
 _OTHER_TIME_MESSAGES: Final = ("Signature expired", "Signature not yet current")
 """With the codes of a wrong secret key. "Troubleshooting AWS SigV4", IAM User Guide."""
+KEYS_REFUSED: Final = frozenset({
+    "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken",
+    "UnrecognizedClientException",
+})  # fmt: skip
+"""The access key or the session token is not valid any more, whatever their source said."""
 _REFUSAL_PREFIXES: Final = ("Kms", "KMS")
 """The queue's encryption key is disabled, pending deletion or in another account: an operator mends all of them."""
 _NAMESPACE: Final = "AWS.SimpleQueueService."

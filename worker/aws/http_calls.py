@@ -29,6 +29,7 @@ from msgspec import Struct
 from yarl import URL
 
 from handlers.ports import Clock
+from worker.aws.errors import KEYS_REFUSED
 from worker.aws.sigv4 import CredentialSource, FindCredentials, Signer
 
 _CONNECT_TIMEOUT_S: Final = 3
@@ -97,6 +98,8 @@ class SignedCalls(Generic[A]):
                 return response
             code, message = ("", "") if response is None else self._reader.error(response_headers, response)
             again = status >= _SERVER_ERROR or self._learns_clock_skew(code, response_headers)
+            if code in KEYS_REFUSED and self._credentials is not None:
+                self._credentials.discard()
             if not (tries_left and again):
                 raise _client_error(status, code, message, operation)
         raise AssertionError("the last try returns or raises")

@@ -17,7 +17,7 @@ from botocore.loaders import create_loader
 
 from handlers.ports import Clock
 from worker.aws.credentials import SharedCredentials
-from worker.aws.errors import CredentialsAway
+from worker.aws.errors import KEYS_REFUSED, CredentialsAway
 from worker.aws.responses import CheckedParsers
 from worker.errors import Misconfigured, first_line
 
@@ -52,14 +52,17 @@ async def aws_session(region: str, clock: Clock) -> AsyncIterator[Any]:
     )
     session.register_component("data_loader", _LOADER)
     session.register_component("response_parser_factory", CheckedParsers())
+    cache: dict[str, Any] = {}
     try:
-        chain: Any = create_credential_resolver(session, region_name=region)
+        chain: Any = create_credential_resolver(session, cache=cache, region_name=region)
     except (BotoCoreError, ValueError) as error:
         raise Misconfigured(
             f"AWS's configuration: {first_line(error)}: check the AWS profile and the AWS_… variables"
         ) from error
 
     async def load() -> Any:
+        # The cache holds roles' keys until they expire, those that AWS has refused, too.
+        cache.clear()
         found = await chain.load_credentials()
         agent = session.get_config_variable("ec2_metadata_service_endpoint")
         if found is None and agent:
@@ -69,6 +72,14 @@ async def aws_session(region: str, clock: Clock) -> AsyncIterator[Any]:
 
     credentials = SharedCredentials(load, token_files=lambda: _token_files(session), clock=clock)
     session.register_component("credential_provider", _SharedProvider(credentials))
+
+    def discard_refused_keys(response: Any = None, **_: Any) -> None:
+        """Handle the library's event after each answer, which has the parsed body in `response`."""
+        if response is not None and response[1].get("Error", {}).get("Code") in KEYS_REFUSED:
+            credentials.discard()
+
+    for service in ("sqs", "sns"):
+        session.register(f"needs-retry.{service}", discard_refused_keys)
     try:
         yield session
     finally:

@@ -33,6 +33,10 @@ class CredentialSource(Protocol):
         """The credentials that are valid now."""
         ...
 
+    def discard(self) -> None:
+        """Forget the credentials, which AWS has refused."""
+        ...
+
 
 FindCredentials = Callable[[], Awaitable[CredentialSource]]
 

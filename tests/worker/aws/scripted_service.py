@@ -28,6 +28,9 @@ class RotatingCredentials:
         self.given += 1
         return ReadOnlyCredentials(f"key-{self.given}", "secret", None)
 
+    def discard(self) -> None:
+        """The next credentials are others anyway."""
+
 
 @dataclass(slots=True)
 class Script:

@@ -18,7 +18,7 @@ from botocore.credentials import ReadOnlyCredentials
 
 from tests.handlers.small_ports import HandClock
 from tests.worker.aws.credential_services import CredentialServices
-from tests.worker.aws.scripted_service import scripted
+from tests.worker.aws.scripted_service import Answer, scripted
 from worker.aws.clients import AwsClients, aws_clients
 from worker.aws.credentials import SharedCredentials
 from worker.aws.errors import CredentialsAway
@@ -74,19 +74,23 @@ def _set(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> None:
 async def _clients(*found: Any, transport: Transport = "http") -> AsyncIterator[tuple[AwsClients, str]]:
     """The worker's own clients of a service that gives these answers, and the URL of a queue."""
     async with scripted("sqs", [(200, body, {}) for body in found]) as (endpoint, _):
-        settings = Settings(
-            aws_region="us-east-1",
-            aws_endpoint_url_sqs=endpoint.url,
-            aws_endpoint_url_sns=endpoint.url,
-            sqs_queue_url=f"{endpoint.url}/123456789012/q",
-            sns_conversation_topic_arn=TOPIC,
-            sns_work_item_topic_arn=f"{TOPIC}-other",
-            sqs_transport=transport,
-            sns_transport=transport,
-            mongodb_uri="mongodb://127.0.0.1:9/",
-        )
+        settings = _settings(endpoint.url, transport)
         async with aws_clients(settings, SystemClock()) as clients:
             yield clients, settings.sqs_queue_url
+
+
+def _settings(url: str, transport: Transport) -> Settings:
+    return Settings(
+        aws_region="us-east-1",
+        aws_endpoint_url_sqs=url,
+        aws_endpoint_url_sns=url,
+        sqs_queue_url=f"{url}/123456789012/q",
+        sns_conversation_topic_arn=TOPIC,
+        sns_work_item_topic_arn=f"{TOPIC}-other",
+        sqs_transport=transport,
+        sns_transport=transport,
+        mongodb_uri="mongodb://127.0.0.1:9/",
+    )
 
 
 def _queue(clients: AwsClients, url: str) -> SqsQueue:
@@ -297,6 +301,27 @@ class TestRow6WhileRunning:
             results = await asyncio.gather(*(queue.receive(wait_s=0) for _ in range(4)), return_exceptions=True)
             assert [type(result) for result in results] == [QueueAway] * 4
             assert services.asked == 1
+
+    @pytest.mark.parametrize("transport", BOTH)
+    @pytest.mark.parametrize("code", ["ExpiredToken", "InvalidClientTokenId"])
+    async def test_row_6_keys_that_aws_refuses_are_looked_for_anew(
+        self, code: str, transport: Transport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """A file of static keys is rewritten while the worker runs: the library would keep the first ones."""
+        file = tmp_path / "credentials"
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+        text = "[default]\naws_access_key_id = {}\naws_secret_access_key = secret\n"
+        file.write_text(text.format("OLD"))
+        refused: Answer = (403, {"__type": code, "message": "no more"}, {})
+        async with scripted("sqs", [refused, (200, {}, {})]) as (endpoint, script):
+            async with aws_clients(_settings(endpoint.url, transport), SystemClock()) as clients:
+                queue = _queue(clients, f"{endpoint.url}/123456789012/q")
+                with pytest.raises(QueueAway, match=code):
+                    await queue.receive(wait_s=0)
+                file.write_text(text.format("NEW"))
+                assert (await queue.receive(wait_s=0)).messages == []
+            keys = [each["authorization"].partition("Credential=")[2].partition("/")[0] for each in script.headers]
+            assert keys == ["OLD", "NEW"]
 
     async def test_row_6_a_source_that_does_not_answer_is_left_after_a_deadline(self) -> None:
         asked = 0
