@@ -47,6 +47,7 @@ def _observe_conversation(state: SyncState, event: Observation) -> SyncState:
     return with_changes(
         state,
         conversation_observed=_noted(state.conversation_observed, event),
+        conversation_floor=_raised_floor(state.conversation_floor, event),
         view=with_views(state.view, values, event.rev),
         changed=changed,
         deleted_rev=deleted,
@@ -58,6 +59,7 @@ def _observe_work_item(state: SyncState, event: Observation) -> SyncState:
     if state.work_item != event.work_item:
         return state
     observed = _noted(state.work_item_observed, event)
+    state = with_changes(state, work_item_floor=_raised_floor(state.work_item_floor, event))
     if event.is_sync:
         return with_changes(state, work_item_observed=observed)
     if event.known_conversation_rev is None:
@@ -97,6 +99,12 @@ def _for_work_item(state: SyncState, work_item: str | None, number: int) -> Sync
     if state.work_item == work_item or (state.work_item is not None and number <= state.work_item_number):
         return state
     return new_history(state, work_item, number)
+
+
+def _raised_floor(floor: int, event: Observation) -> int:
+    """The floor after the event. A revision that is not noted as observed was announced all the same, and no write may
+    take it again."""
+    return floor if event.all_changes_known else max(floor, event.rev)
 
 
 def _noted(runs: RevisionRuns, event: Observation) -> RevisionRuns:

@@ -52,7 +52,8 @@ class SyncState(Struct, frozen=True, kw_only=True):
     - `…_observed`: the revisions whose events were observed, or that this worker wrote.
     - `…_rev`: the highest revision known to have been stored; a lower one in the store means a restored database.
     - `conversation_inserted`: the worker stored the conversation's document, from an event.
-    - `…_floor`: the highest revision known from before the database was restored. A write takes a higher one.
+    - `…_floor`: the highest revision that is known and neither stored nor noted as observed: from before the database
+      was restored, or of an event that does not say what it changed. A write takes a higher one.
     - `view`: the last known value of each field of the conversation.
     - `changed`: the conversation revision that last changed the field.
     - `known`: the conversation revision that the work-item's last write of the field knew; `known_at`: that write's

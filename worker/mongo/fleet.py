@@ -14,6 +14,8 @@ from typing import Any, Final
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
+from handlers.documents.stored_forms import shown
+from worker.errors import StoreUnfit
 from worker.mongo.database import Client, database_of, store_deadline
 from worker.store.documents import Collection
 
@@ -38,8 +40,12 @@ class MongoFleet:
         return bool((await self._change(f"lease/{name}", change))["holder"] == holder)
 
     async def started_at(self) -> datetime:
-        """The time at which the first worker of the deployment started."""
-        started_at: datetime = (await self._change("start", {"at": {"$ifNull": ["$at", _NOW]}}))["at"]
+        """The time at which the first worker of the deployment started. Raises StoreUnfit if no date is stored."""
+        started_at = (await self._change("start", {"at": {"$ifNull": ["$at", _NOW]}}))["at"]
+        if not isinstance(started_at, datetime):
+            raise StoreUnfit(
+                f"the document `start` of fleet: at is {shown(started_at)}, not a date: remove the document"
+            )
         return started_at
 
     async def _change(self, document_id: str, change: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pymongo import ASCENDING
 
+from handlers.documents.stored_forms import UnreadableDocument
 from handlers.ports import Announcement
 from worker.mongo.database import Client, database_of, store_deadline
 from worker.ports import OutboxBacklog
@@ -30,7 +31,17 @@ class MongoOutbox:
         query = {"status": OutboxEntryStatus.WAITING.value, "$or": ages}
         with store_deadline(self._deadline_s):
             found = self._entries.find(query, sort=[("createdAt", ASCENDING)], skip=skip, limit=limit, batch_size=limit)
-            return [announcement_from_document(document) for document in await found.to_list()]
+            return await self._readable([document async for document in found])
+
+    async def _readable(self, documents: Sequence[dict[str, Any]]) -> list[Announcement]:
+        """The entries that the documents hold. One that cannot be read can never be published, so it is set aside."""
+        entries: list[Announcement] = []
+        for document in documents:
+            try:
+                entries.append(announcement_from_document(document))
+            except UnreadableDocument as fault:
+                await self._set_aside(document["_id"], f"STORED_DOCUMENT_UNREADABLE: {fault}")
+        return entries
 
     async def remove_entries(self, ids: Iterable[str]) -> None:
         """Remove published entries; an id without an entry is ignored."""
@@ -42,8 +53,11 @@ class MongoOutbox:
     async def set_aside(self, entry_id: str, reason: str) -> None:
         """Set the entry aside with the reason: it is kept and no longer waits. An id without an entry is ignored."""
         with store_deadline(self._deadline_s):
-            change = {"$set": {"status": OutboxEntryStatus.SET_ASIDE.value, "reason": reason}}
-            await self._entries.update_one({"_id": entry_id}, change)
+            await self._set_aside(entry_id, reason)
+
+    async def _set_aside(self, entry_id: object, reason: str) -> None:
+        change = {"$set": {"status": OutboxEntryStatus.SET_ASIDE.value, "reason": reason}}
+        await self._entries.update_one({"_id": entry_id}, change)
 
     async def backlog(self) -> OutboxBacklog:
         """The present backlog. MongoDB reads only the index."""
@@ -57,6 +71,7 @@ class MongoOutbox:
         set_aside = groups.get(OutboxEntryStatus.SET_ASIDE.value)
         return OutboxBacklog(
             count=waiting["count"] if waiting else 0,
-            oldest=waiting["oldest"] if waiting else None,
+            # Others may have written another type, which sorts before dates.
+            oldest=waiting["oldest"] if waiting and isinstance(waiting["oldest"], datetime) else None,
             set_aside=set_aside["count"] if set_aside else 0,
         )

@@ -55,7 +55,8 @@ class MongoSyncStatesByAge:
         found = self._states.find(
             _is_before(field, before), {"_id": True}, sort=[(field, ASCENDING)], limit=limit, batch_size=limit
         )
-        return [document["_id"] for document in await found.to_list()]
+        # An id of another type is no conversation's, and queries by ids need texts.
+        return [document["_id"] for document in await found.to_list() if isinstance(document["_id"], str)]
 
 
 def _is_before(field: str, instant: datetime) -> dict[str, Any]:

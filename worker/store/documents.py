@@ -4,6 +4,7 @@ Other services write queues and work-sessions, so each is read as strictly as an
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -13,6 +14,7 @@ from commands.context import RoutingQueue
 from commands.session import DEFAULT_ITEM_SIZE, Session, SessionEntry
 from handlers.documents.stored_forms import FiniteNumber, Form, Id, form_of
 from handlers.ports import Announcement
+from sync.gates import Side
 
 
 def queue_of(document: Mapping[str, Any]) -> RoutingQueue:
@@ -112,14 +114,23 @@ def announcement_document(entry: Announcement) -> dict[str, Any]:
 
 
 def announcement_from_document(document: Mapping[str, Any]) -> Announcement:
-    """The outbox entry that a document holds, whatever its status."""
+    """The outbox entry that a document holds, whatever its status. Raises UnreadableDocument."""
+    form = form_of(document, _EntryForm)
     return Announcement(
-        id=document["_id"],
-        conversation_id=document["conversationId"],
-        side=document["side"],
-        message=document["message"],
-        created_at=document["createdAt"],
+        id=form.id,
+        conversation_id=form.conversation_id,
+        side=form.side,
+        message=form.message,
+        created_at=form.created_at,
     )
+
+
+class _EntryForm(Form, kw_only=True):
+    id: Id = field(name="_id")
+    conversation_id: Id
+    side: Side
+    message: str
+    created_at: datetime
 
 
 class Collection(StrEnum):

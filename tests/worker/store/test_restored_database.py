@@ -3,21 +3,24 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
+from bson import json_util
 
 from commands.instant import format_instant
 from commands.session import Session
 from handlers.batch_handler import BatchHandler
 from handlers.documents.document import document_from_snapshot
-from handlers.options import GAP_SECONDS, Options
+from handlers.options import GAP_SECONDS, Options, PolicyInUse
 from handlers.outcome import HandledEvent
 from handlers.ports import Document, LoadRequest
 from sync.state.sync_state import SyncState
 from tests.handlers.small_ports import START, CountedIds, FixedChance, HandClock
 from tests.handlers.wire_events import ORG, Json, changes, conversation, event, read, work_item
-from tests.worker.store.store_bench import Bench
+from tests.worker.store.store_bench import Bench, MongoBench
 from worker.store.documents import Collection
 
 
@@ -35,11 +38,11 @@ def assigned(rev: int, before: Sequence[str], user: str) -> Json:
 class RestoredWorld:
     """A pair whose conversation was announced up to revision 5 and its work-item up to 3. Then both are restored."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, options: Options | None = None) -> None:
         self.bench = bench
         self.clock = HandClock()
         self.handler = BatchHandler(
-            store=bench.store, clock=self.clock, ids=CountedIds(), chance=FixedChance(), options=Options()
+            store=bench.store, clock=self.clock, ids=CountedIds(), chance=FixedChance(), options=options or Options()
         )
 
     async def restored(self) -> "RestoredWorld":
@@ -127,3 +130,55 @@ async def test_a_poll_of_a_restored_pair_lets_it_wait_anew(bench: Bench) -> None
     assert (waiting.since, waiting.conversation_rev) == (world.clock.now(), 2)
     await world.poll()
     assert ((await world.state()).waiting, await world.revs()) == (None, {"c-1": 2, "w-1": 4})
+
+
+def unsaid(thing: Json, *, changes_said: bool) -> Json:
+    """The event as it is, or as its producer sends it without `changes`."""
+    return thing if changes_said else {**thing, "changes": None}
+
+
+@pytest.mark.parametrize("policy", [PolicyInUse.CAUSAL, PolicyInUse.LEGACY], ids=lambda policy: policy.value)
+@pytest.mark.parametrize("changes_said", [True, False], ids=["changes", "no changes"])
+class TestRow21:
+    """The whole database was restored, its sync states too: only the events that are still on their way tell of the
+    revisions announced since. A write is above each of them."""
+
+    async def test_a_conversations_write_is_above_every_revision_observed(
+        self, bench: Bench, policy: PolicyInUse, *, changes_said: bool
+    ) -> None:
+        world = RestoredWorld(bench, Options(policy=policy, state_from_events=False))
+        await bench.put(conversations=[stored(conversation(2))], work_items=[stored(work_item(2))])
+        await world.take(
+            unsaid(event(conversation(9), changes=changes({"name": ("a", "b")})), changes_said=changes_said)
+        )
+        taken = work_item(3, user="u-3", status="assigned")
+        knew = [{"action": "ACCEPT", "code": "ACCEPTED", "meta": {"conversationRev": 9}}]
+        said = changes({"status": ("ivr", "assigned")}, {"assignedTo": (None, "u-3")})
+        await bench.put(work_items=[stored(taken)])
+        await world.take(event(taken, changes=said, routingReasons=knew))
+        await world.poll()
+        assert await world.announced() == [("c-1", 10)]
+
+    async def test_a_work_items_write_is_above_every_revision_observed(
+        self, bench: Bench, policy: PolicyInUse, *, changes_said: bool
+    ) -> None:
+        world = RestoredWorld(bench, Options(policy=policy, state_from_events=False))
+        await bench.put(conversations=[stored(conversation(2))], work_items=[stored(work_item(2))])
+        await world.take(unsaid(event(work_item(9), changes=changes({"priority": (1, 2)})), changes_said=changes_said))
+        await bench.put(conversations=[stored(conversation(3, users=("u-3",)))])
+        await world.take(assigned(3, (), "u-3"))
+        await world.poll()
+        assert await world.announced() == [("w-1", 10)]
+
+
+async def test_row_21_raised_floors_keep_an_operators_restore_above_what_was_announced(mongo: MongoBench) -> None:
+    """docs/operations.md, *A restored database*: the step that the page shows."""
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    step = page.split("db.sync_states.updateMany({}, ", 1)[1].split(")\n", 1)[0]
+    world = RestoredWorld(mongo)
+    await mongo.put(sessions=[Session(id="s-1", user="u-1", capacity=9), Session(id="s-2", user="u-2", capacity=9)])
+    await world.take(event(conversation(1)), event(work_item(1, resourceRev=1)))
+    await mongo.database[Collection.SYNC_STATES].update_many({}, json_util.loads(step))
+    await world.take(assigned(2, (), "u-1"))
+    await world.poll()
+    assert (await world.announced())[-1] == ("w-1", 1_000_002)
