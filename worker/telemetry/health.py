@@ -19,6 +19,7 @@ from worker.errors import Misconfigured, first_line
 
 Part = Literal["queue", "store", "pipelines"]
 PARTS: Final[tuple[Part, ...]] = ("queue", "store", "pipelines")
+_ROUND_S: Final = 15
 _NO_SUCH_ADDRESS: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
@@ -26,7 +27,7 @@ class Health:
     """The last report of each part. Without progress for more than `silence_s_max` the process is not ready."""
 
     def __init__(self, *, clock: Clock, silence_s_max: float) -> None:
-        self._clock = clock
+        self.clock = clock
         self._silence_s_max = silence_s_max
         self._reasons: dict[Part, str | None] = dict.fromkeys(PARTS, "starting")
         self._progress_at = clock.monotonic()
@@ -42,7 +43,7 @@ class Health:
 
     def note_progress(self) -> None:
         """A receive call returned, with or without messages, or messages were settled."""
-        self._progress_at = self._clock.monotonic()
+        self._progress_at = self.clock.monotonic()
 
     def note_watermark(self, time: str | None, reason: str | None) -> None:
         """The watermark, or the reason why there is none. Neither makes the process ready or unready."""
@@ -54,7 +55,7 @@ class Health:
         A check has a `reason` where `ok` is false. `watermark` is null under a policy that keeps none.
         """
         checks: dict[str, Any] = {part: _check(self._reasons[part]) for part in PARTS}
-        silence_s = int(self._clock.monotonic() - self._progress_at)
+        silence_s = int(self.clock.monotonic() - self._progress_at)
         silent = silence_s > self._silence_s_max
         checks["progress"] = _check(f"nothing received or settled for {silence_s} s" if silent else None)
         ready = all(check["ok"] for check in checks.values())
@@ -73,6 +74,7 @@ async def serve_health(health: Health, *, host: str, port: int) -> AsyncIterator
     app.add_routes([web.get("/healthz", _alive), web.get("/readyz", _ready(health))])
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
     await runner.setup()
+    closing = asyncio.ensure_future(_close_old_connections(runner, health.clock))
     try:
         try:
             sockets = await _listening_sockets(host, port)
@@ -83,7 +85,23 @@ async def serve_health(health: Health, *, host: str, port: int) -> AsyncIterator
             await web.SockSite(runner, each).start()
         yield sockets[0].getsockname()[1]
     finally:
+        closing.cancel()
         await asyncio.shield(runner.cleanup())
+
+
+async def _close_old_connections(runner: web.AppRunner, clock: Clock) -> None:
+    """Close every connection that was open in the round before, until cancelled: after 15 to 30 s.
+
+    Aiohttp keeps a connection on which no request comes for ever, and each takes a file descriptor from the calls to
+    SQS and MongoDB. A probe is answered within milliseconds.
+    """
+    old: set[web.RequestHandler] = set()
+    while True:
+        await clock.sleep(_ROUND_S)
+        connections = set() if runner.server is None else set(runner.server.connections)
+        for connection in old & connections:
+            connection.force_close()
+        old = connections
 
 
 async def _listening_sockets(host: str, port: int) -> list[socket.socket]:

@@ -1,5 +1,6 @@
 """`/healthz` and `/readyz` over HTTP: ready only if every part is, and naming each part that is not."""
 
+import asyncio
 import socket
 from typing import Any
 
@@ -54,6 +55,18 @@ async def test_setting_the_clock_neither_causes_nor_hides_a_silence() -> None:
     clock.put(-7_200)
     await clock.advance(91)
     assert not health.report()["checks"]["progress"]["ok"]
+
+
+async def test_a_connection_without_a_request_is_closed_and_holds_no_file_descriptor_for_ever() -> None:
+    clock = FakeClock()
+    async with serve_health(Health(clock=clock, silence_s_max=90), host="127.0.0.1", port=0) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await _ask(port, "/healthz") == (200, {"status": "alive"})
+        await clock.advance(30)
+        assert await asyncio.wait_for(reader.read(), timeout=10) == b""
+        writer.close()
+        await writer.wait_closed()
+        assert await _ask(port, "/healthz") == (200, {"status": "alive"})
 
 
 async def test_a_taken_port_is_one_line_with_the_remedy() -> None:
