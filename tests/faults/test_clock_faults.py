@@ -29,6 +29,8 @@ TRUE_TIME = ClockSkew(by=timedelta())
 def clocked_run(run: FaultRun) -> FaultRun:
     """A run whose workers start as programs: LD_PRELOAD takes effect when a program starts, and a fork starts none."""
     run.stage.kind = WorkerProcess
+    # A dead letter that was refused is soon tried again.
+    run.stage.variables["RETRY_MAX_SECONDS"] = "5"
     return run
 
 
@@ -68,8 +70,9 @@ def test_the_clocks_of_workers_differ_by_hours(clocked_run: FaultRun, proxy: Aws
             within_s=120,
             what=lambda: f"each worker has handled fifty events more: {_handled(run)} after {handled}",
         )
-        finish(run, proxy)
     assert _refused(proxy) > 0
+    # Signatures of any time are accepted again: a worker whose clock is off can send no dead letter before.
+    finish(run, proxy)
     run.notes["events by worker"] = ", ".join(map(str, _handled(run)))
     assert run.metrics.count(Metric.VISIBILITY_LOST) == 0
 
