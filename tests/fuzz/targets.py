@@ -15,6 +15,8 @@ from msgspec import Struct
 
 from commands.reason import Refusal
 from commands.update import Update, parse_update
+from handlers.documents.document import document_from_snapshot
+from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.events.event import Event, Malformed, RejectionCode, UnsupportedEvent
 from handlers.events.parser import read_message
 from handlers.outcome import Done, Retry
@@ -124,6 +126,9 @@ def envelope(random: Random) -> str:
         for key in (end.id, end.conversation_id, end.document_id):
             assert isinstance(key, str), "a query needs a text as id"
             assert key
+        document = document_from_snapshot(end.data, org=end.org, rev=end.rev, deletion=end.deletion)
+        read_stored = conversation_of if end.side == "conversation" else work_item_of
+        assert read_stored(document).rev == end.rev, "what an event brings is as readable where it is stored"
     return _told(end)
 
 

@@ -140,6 +140,23 @@ def test_a_worker_that_starts_later_finds_the_start_of_the_deployment(mongod: Mo
             assert worker.end(signal.SIGTERM) == (0, "")
 
 
+@pytest.mark.parametrize("collection", ["conversations", "queues"])
+@pytest.mark.usefixtures("environment", "logging_as_it_was")
+def test_row_5_ids_that_mongodb_made_are_one_line_and_exit_1(
+    mongod: Mongod, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], collection: str
+) -> None:
+    client: MongoClient[dict[str, Any]] = MongoClient(mongod.uri)
+    with client:
+        made = client[f"ids_{collection}"][collection].insert_one({"type": "conversation"}).inserted_id
+    monkeypatch.setenv("MONGODB_URI", mongod.uri)
+    monkeypatch.setenv("MONGODB_DATABASE", f"ids_{collection}")
+    assert run(["run"]) == 1
+    out, errors = capfd.readouterr()
+    (line,) = errors.splitlines()
+    assert line.startswith(f"routing-sync run: {collection} holds documents whose _id is an ObjectId ({made}), and ")
+    assert json.loads(out.splitlines()[-1])["msg"] == "cannot start"
+
+
 @pytest.mark.parametrize(
     ("wrong", "expected"),
     [
