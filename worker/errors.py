@@ -9,7 +9,8 @@
     │  ├─ Misconfigured     a setting, a queue, a topic or a credential is wrong
     │  └─ StoreUnfit        the database lacks what the store needs
     ├─ WorkerFailed         the worker ended for a reason that is not a signal
-    └─ ReplayError          replay cannot go on with one pair
+    └─ ReplayError          replay cannot go on, or not with one pair
+       ├─ InputNotKept      the input cannot be read a second time
        ├─ NotReenacted      a captured write makes no sense on the simulated document
        └─ TooManyStates     a pair has more interleavings than the limit allows
 
@@ -60,7 +61,11 @@ class WorkerFailed(Exception):
 
 
 class ReplayError(Exception):
-    """Replay cannot go on with one pair; the report shows the reason."""
+    """Replay cannot go on, or not with one pair; the message says why."""
+
+
+class InputNotKept(ReplayError):
+    """The copy of an input that can be read only once cannot be written; the message is one line with the remedy."""
 
 
 class NotReenacted(ReplayError):

@@ -17,7 +17,7 @@ import orjson
 from msgspec import Struct
 
 from handlers.events.event import Malformed, RejectionCode
-from handlers.events.half_surrogates import without_half_escapes, without_halves
+from handlers.events.half_surrogates import has_halves, without_half_escapes, without_halves
 from handlers.events.json_text import depth_of, made_exact, parse_rounded, too_deep
 
 
@@ -44,7 +44,7 @@ class UnwrappedEvent(Struct, frozen=True, kw_only=True):
     `trace`: `{trace_id, span_id}` from the outermost wrapper that has one.
     `known_storable`: see `ParsedJson`.
     `as_written`: the event with its half surrogate pairs, where the text has any. `event` and `published` have U+FFFD
-    in their place.
+    in their place; `outermost` has them.
     """
 
     event: Mapping[str, Any]
@@ -56,13 +56,11 @@ class UnwrappedEvent(Struct, frozen=True, kw_only=True):
 
 
 class _Layer(Struct, frozen=True, kw_only=True):
-    """One parsed shape. `quoted`: the wrapper's key and the JSON text under it; None where the shape quotes no text.
-    `has_halves`: texts or names of the value have half a surrogate pair."""
+    """One parsed shape. `quoted`: the wrapper's key and the JSON text under it; None where the shape quotes no text."""
 
     value: Any
     known_storable: bool
     quoted: tuple[str, object] | None
-    has_halves: bool = False
 
 
 def unwrap_text(body: str, limits: Limits = DEFAULT_LIMITS) -> UnwrappedEvent | Malformed:
@@ -100,10 +98,9 @@ def unwrap_value(value: object, limits: Limits = DEFAULT_LIMITS) -> UnwrappedEve
 def _innermost(layer: _Layer, limits: Limits) -> UnwrappedEvent | Malformed:
     trace: Mapping[str, str] | None = None
     published: Mapping[str, Any] | None = None
-    outermost, has_halves = layer.value, False
+    outermost = layer.value
     while True:
         value = layer.value
-        has_halves = has_halves or layer.has_halves
         if not isinstance(value, dict):
             reason = f"an event is a JSON object, this is a {type(value).__name__}"
             return Malformed(code=RejectionCode.NOT_AN_EVENT, reason=reason)
@@ -114,31 +111,38 @@ def _innermost(layer: _Layer, limits: Limits) -> UnwrappedEvent | Malformed:
             inner = large or _parse_layer(text, where, limits)
             if isinstance(inner, Malformed):
                 return inner
-            layer = inner
+            layer, published = inner, None
         elif isinstance(body := value.get("body"), dict):
             # A log line's body is the published message, a published message's body is the event.
             published = value
             layer = _Layer(value=body, known_storable=layer.known_storable, quoted=_quoted(body))
         elif isinstance(value.get("data"), dict) and "name" in value:
-            if has_halves:
-                return UnwrappedEvent(
-                    event=without_halves(value),
-                    published=without_halves(published),
-                    trace=trace,
-                    known_storable=False,
-                    outermost=without_halves(outermost),
-                    as_written=value,
-                )
-            return UnwrappedEvent(
+            unwrapped = UnwrappedEvent(
                 event=value,
                 published=published,
                 trace=trace,
                 known_storable=layer.known_storable,
                 outermost=outermost,
             )
+            # The fast parser refuses half surrogate pairs, and what the other one read is not known to be storable.
+            return unwrapped if layer.known_storable else _mended(unwrapped)
         else:
             reason = f"keys {_keys(value)} are those of no known shape"
             return Malformed(code=RejectionCode.NOT_AN_EVENT, reason=reason)
+
+
+def _mended(unwrapped: UnwrappedEvent) -> UnwrappedEvent:
+    """The same event with U+FFFD for half surrogate pairs, beside the event as it was written; or as it is."""
+    if not has_halves(unwrapped.published) and not has_halves(unwrapped.event):
+        return unwrapped
+    return UnwrappedEvent(
+        event=without_halves(unwrapped.event),
+        published=without_halves(unwrapped.published),
+        trace=unwrapped.trace,
+        known_storable=False,
+        outermost=unwrapped.outermost,
+        as_written=unwrapped.event,
+    )
 
 
 def _parse_layer(text: object, where: str, limits: Limits) -> _Layer | Malformed:
@@ -172,7 +176,7 @@ def _parse_halves(text: object, where: str, limits: Limits) -> _Layer | Malforme
         return too_deep(where, limits.depth_max)
     assert isinstance(text, str), "only a text is mended"
     value = json.loads(text)
-    return _Layer(value=value, known_storable=False, quoted=_quoted(value), has_halves=True)
+    return _Layer(value=value, known_storable=False, quoted=_quoted(value))
 
 
 def _quoted(value: object) -> tuple[str, object] | None:

@@ -43,6 +43,19 @@ def without_halves(value: Any) -> Any:
             return value
 
 
+def has_halves(value: Any) -> bool:
+    """Whether a text or a name at any depth of a JSON value has half a pair."""
+    match value:
+        case str():
+            return _HALF.search(value) is not None
+        case dict():
+            return any(map(has_halves, value)) or any(map(has_halves, value.values()))
+        case list():
+            return any(map(has_halves, value))
+        case _:
+            return False
+
+
 def names_with_halves(value: Any) -> bool:
     """Whether a name at any depth of a JSON value has half a pair."""
     match value:

@@ -5,6 +5,7 @@ reported with its file, its line and the worker's code, and the events around it
 """
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from handlers.events.event import Event, Malformed
 from handlers.events.parser import read_message
 from sync.gates import Side
 from tests.handlers.events.malformed_kind import CONTENT, good
-from tests.handlers.wire_events import conversation, event, log_line, notification, published, text
+from tests.handlers.wire_events import Json, conversation, event, log_line, notification, published, text
 from tests.worker.replay.replays import Runner, replay
 from tests.worker.stand_in_topics import StandInTopics
 from worker.captures import read_captures
@@ -138,10 +139,10 @@ class TestRefused:
         assert len(texts) == 2
 
 
-def test_row_7_half_a_pair_is_replaced_in_the_producers_trace_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrap", [log_line, notification])
+def test_row_7_half_a_pair_is_replaced_in_the_producers_trace_too(tmp_path: Path, wrap: Callable[..., Json]) -> None:
     file = tmp_path / "capture"
-    line = text(log_line(good(), dd={"service": CONTENT})).replace(CONTENT, HALF)
-    file.write_text(line)
+    file.write_text(text(wrap(good(), dd={"service": "half"})).replace('"half"', f'"{HALF}"'))
     counts, errors, (published_text,) = sent(file)
     assert (counts.published, errors) == (1, [])
     assert orjson.loads(published_text)["dd"] == {"service": "\ufffd"}

@@ -11,6 +11,10 @@ import sys
 from typing import Final
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+EXIT_INTERRUPTED: Final = 130
+"""Ctrl-C, as shells report it."""
+INTERRUPT_S: Final = 0.6
+"""How long a verb may take to end after Ctrl-C. With the imports that may be under way this is less than a second."""
 _STANDARD_DESCRIPTORS: Final = (0, 1, 2)
 
 
@@ -20,7 +24,21 @@ def main() -> None:
     if sys.argv[1:2] == ["run"]:
         for number in STOP_SIGNALS:
             signal.signal(number, _exit_at_once)
-    sys.exit(run(sys.argv[1:]))
+        sys.exit(run(sys.argv[1:]))
+    # A parent may have made Ctrl-C ignored, as a shell does for its background processes.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+    try:
+        from worker.cli.standard_output import guard_standard_streams  # noqa: PLC0415 - after the handler
+
+        guard_standard_streams()
+        status = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        status = EXIT_INTERRUPTED
+    if status == EXIT_INTERRUPTED:
+        # The interpreter's own end could wait for a thread or a reader, with the handlers gone already.
+        os._exit(status)
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:
@@ -28,6 +46,22 @@ def run(arguments: list[str]) -> int:
     from worker.cli.verbs import run_verb  # noqa: PLC0415 - after the handlers of `main`
 
     return run_verb(arguments)
+
+
+def _interrupt(*_: object) -> None:
+    """Raise KeyboardInterrupt in whatever the verb does, a read of standard input included.
+
+    asyncio's own handler would only cancel the main task, and neither a blocking read nor a replay ever awaits. What
+    the verb still waits for at its end, as a name server or a reader of its output, gets `INTERRUPT_S`.
+    """
+    signal.signal(signal.SIGINT, _exit_interrupted)
+    signal.signal(signal.SIGALRM, _exit_interrupted)
+    signal.setitimer(signal.ITIMER_REAL, INTERRUPT_S)
+    raise KeyboardInterrupt
+
+
+def _exit_interrupted(*_: object) -> None:
+    os._exit(EXIT_INTERRUPTED)
 
 
 def _exit_at_once(*_: object) -> None:

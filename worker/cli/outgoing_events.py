@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from handlers.events.envelope import unwrap_text
 from handlers.events.event import Malformed
+from handlers.events.half_surrogates import without_halves
 from handlers.events.parser import read_event
 from sync.gates import Side
 from worker.captures import Capture, CaptureFault
@@ -133,7 +134,7 @@ def outgoing_event(capture: Capture, *, outside_only: bool) -> OutgoingEvent | C
         published.setdefault("dd", dict(unwrapped.trace))
     # The producer's own log lines have more in `dd` than the ids.
     if isinstance(unwrapped.outermost.get("dd"), Mapping):
-        published["dd"] = unwrapped.outermost["dd"]
+        published["dd"] = without_halves(unwrapped.outermost["dd"])
     message = topic_message(
         id=str(published.get("id") or event.get("id")), group=_group(event), text=orjson.dumps(published).decode()
     )

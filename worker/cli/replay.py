@@ -9,7 +9,8 @@ import typer
 
 from commands.rollout import Engine, EngineRollout
 from handlers.options import Options, PolicyInUse
-from worker.cli.terminal import EXIT_DONE, EXIT_FAILED, json_option, print_error, progress
+from worker.cli.terminal import EXIT_DONE, EXIT_FAILED, exit_with_error, json_option, print_error, progress
+from worker.errors import InputNotKept
 from worker.replay.captured_events import ReplayInput
 from worker.replay.environment import ReplayMode
 from worker.replay.modes import Replay, ReplayRequest, ReplayResult
@@ -91,7 +92,10 @@ def replay(  # noqa: PLR0917 - typer passes options by name
         duplicates=duplicates,
         states_max=states_max,
     )
-    result = _run(request, mode, files, as_json=as_json)
+    try:
+        result = _run(request, mode, files, as_json=as_json)
+    except InputNotKept as error:
+        exit_with_error("replay", error)
     failed = result.faults or (fail_on_violation and result.violations)
     raise typer.Exit(EXIT_FAILED if failed else EXIT_DONE)
 
@@ -118,9 +122,7 @@ def _looks_like_mode(file: Path) -> bool:
 def _run(request: ReplayRequest, mode: ReplayMode, files: list[Path], *, as_json: bool) -> ReplayResult:
     out = sys.stdout.buffer
     report = JsonReport(out) if as_json else TextReport(out)
-    with ReplayInput(files) as replay_input, progress("replaying", results_on_stdout=True) as advance:
+    once = mode is not ReplayMode.SIMULATE
+    with ReplayInput(files, once=once) as replay_input, progress("replaying", results_on_stdout=True) as advance:
         run = Replay(request, replay_input, report, print_error=print_error, advance=advance)
-        result = asyncio.run(run.run(mode))
-    # A closed pipe is an error of this call. Left to the end of the interpreter, it would be a line and status 120.
-    out.flush()
-    return result
+        return asyncio.run(run.run(mode))

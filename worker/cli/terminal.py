@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import typer
@@ -15,8 +15,6 @@ EXIT_FAILED: Final = 1
 """Some input could not be read or handled, or a service refused to work."""
 EXIT_WRONG_USAGE: Final = 2
 """Wrong arguments or settings."""
-EXIT_INTERRUPTED: Final = 130
-"""Ctrl-C, as shells report it."""
 
 S = TypeVar("S", bound="BaseSettings")
 
@@ -27,8 +25,9 @@ def json_option(help_text: str) -> Any:
 
 
 def print_error(line: str) -> None:
-    """Print one line to standard error."""
-    sys.stderr.write(line + "\n")
+    """Print one line to standard error, if it can be written."""
+    with suppress(OSError):
+        sys.stderr.write(line + "\n")
 
 
 def exit_with_error(verb: str, error: Exception | str) -> NoReturn:

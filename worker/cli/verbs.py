@@ -1,16 +1,20 @@
 """The verbs of `routing-sync`: their table, `--version`, and the exit status of a command line.
 
 The module of a verb is imported when the verb is called, so that each verb loads only what it needs. An error is one
-line on standard error. Exit status: 0 done, 1 some input failed, 2 wrong usage, 130 interrupted (terminal.py).
+line on standard error. Exit status: 0 done, 1 some input failed or the output was lost, 2 wrong usage (terminal.py),
+130 interrupted (main.py).
 """
 
+import sys
 from importlib import import_module
 from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
-from worker.cli.terminal import EXIT_DONE, EXIT_INTERRUPTED, print_error
+from worker.cli.main import EXIT_INTERRUPTED
+from worker.cli.standard_output import OutputLost
+from worker.cli.terminal import EXIT_DONE, EXIT_FAILED, print_error
 
 VERBS: Final = {
     "run": ("worker.cli.run", "run", "Run the worker until SIGTERM or SIGINT."),
@@ -82,6 +86,18 @@ def _app(version: VERSION = False) -> None:
 
 def run_verb(arguments: list[str]) -> int:
     """The exit status of a command line."""
+    try:
+        status = _called(arguments)
+        # Left to the end of the interpreter, output that cannot be written would be a traceback and status 120.
+        sys.stdout.flush()
+    except OutputLost as lost:
+        verb = " ".join(["routing-sync", *(each for each in arguments[:1] if each in VERBS)])
+        print_error(f"{verb}: cannot write to standard output: {lost}; the rest of the output is lost")
+        return EXIT_FAILED
+    return status
+
+
+def _called(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
         status = command.main(args=arguments, prog_name="routing-sync", standalone_mode=False)

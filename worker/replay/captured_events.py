@@ -1,7 +1,7 @@
 """The input of a replay: captured events, each with its place in a file; and the order of their writes.
 
-`simulate` reads its input twice, the first time for the documents before the first event. Input that can be read only
-once, standard input or a pipe, is copied to a temporary file, never into memory.
+`simulate` reads its input twice, the first time for the documents before the first event. For it, input that can be
+read only once, standard input or a pipe, is copied: a small one into memory, a large one to a temporary file.
 """
 
 import heapq
@@ -18,12 +18,16 @@ from handlers.events.envelope import unwrap_text
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import read_event
 from worker.captures import STANDARD_INPUT, Capture, CaptureFault, captures_of, read_captures
+from worker.errors import InputNotKept
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """The time of a replay before the first event with a `publishedAt`."""
 
 HELD_MAX: Final = 1_000
 """The number of events that `in_order` and `RecordedSyncs` hold, whatever the size of the input."""
+
+COPY_IN_MEMORY_MAX: Final = 8_388_608
+"""The size, in bytes, above which the copy of an input is a temporary file."""
 
 _Slot = tuple[datetime, int, str]
 
@@ -41,10 +45,14 @@ ReplayInputEntry = CapturedEvent | UnsupportedEvent | CaptureFault
 
 
 class ReplayInput:
-    """The files of a replay in their order, `-` for standard input. A context manager: it closes its copies."""
+    """The files of a replay in their order, `-` for standard input. A context manager: it closes its copies.
 
-    def __init__(self, files: Sequence[Path], stdin: BinaryIO | None = None) -> None:
+    `once`: `entries` is called once, so nothing is copied.
+    """
+
+    def __init__(self, files: Sequence[Path], stdin: BinaryIO | None = None, *, once: bool = False) -> None:
         self._files = files
+        self._once = once
         self._stdin = stdin
         self._copies: dict[Path, IO[bytes]] = {}
 
@@ -61,7 +69,10 @@ class ReplayInput:
         return ", ".join(map(_name, self._files))
 
     def entries(self, conversation: str | None = None) -> Iterator[ReplayInputEntry]:
-        """Every entry, or the events of one conversation and every fault. Read it to the end before the next call."""
+        """Every entry, or the events of one conversation and every fault. Read it to the end before the next call.
+
+        Raises InputNotKept.
+        """
         for file in self._files:
             for capture in self._captures(file):
                 entry = capture if isinstance(capture, CaptureFault) else _entry(capture)
@@ -89,9 +100,18 @@ class ReplayInput:
             yield CaptureFault(file=name, line=0, message=f"cannot be read: {error.strerror}")
 
     def _copying(self, file: Path, lines: BinaryIO) -> Iterator[bytes]:
-        copy = self._copies[file] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the input
+        if self._once:
+            yield from lines
+            return
+        copy = self._copies[file] = tempfile.SpooledTemporaryFile(COPY_IN_MEMORY_MAX)  # noqa: SIM115 - closed with the input
         for line in lines:
-            copy.write(line)
+            try:
+                copy.write(line)
+            except OSError as error:
+                raise InputNotKept(
+                    f"{_name(file)} cannot be copied for its second reading: {error.strerror}: set TMPDIR to a folder "
+                    "with room for the copy, or name a file"
+                ) from error
             yield line
 
 

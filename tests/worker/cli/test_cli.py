@@ -1,7 +1,6 @@
 """The command line against moto's server: its output, its messages, its error lines, and its exit status."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -17,7 +16,6 @@ import botocore.session
 import pytest
 
 from moto_server import MotoServer
-from tests.worker.replay.replays import incident
 from worker.cli.main import run
 from worker.settings.table import setting_rows
 
@@ -238,22 +236,3 @@ def test_help_loads_no_metadata_of_packages() -> None:
         "import sys; from worker.cli.main import run; run(['--help']); sys.exit('importlib.metadata' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], stdout=subprocess.DEVNULL, check=False).returncode == 0
-
-
-@pytest.mark.parametrize("mode", ["observe", "simulate", "explore"])
-def test_a_replay_whose_reader_is_gone_ends_without_a_word(mode: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    script = "import sys; from worker.cli.main import run; sys.stdin.read(); sys.exit(run(sys.argv[1:]))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, "replay", mode, incident("incident-2022-03-02-lost-assignment")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-    )
-    assert process.stdout is not None
-    # The reader goes before the first byte is written.
-    process.stdout.close()
-    process.stdout = None
-    _, errors = process.communicate()
-    assert (process.returncode, errors) == (1, b"")
