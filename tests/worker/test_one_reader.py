@@ -15,7 +15,7 @@ import pytest
 from handlers.events.event import Event, Malformed
 from handlers.events.parser import read_message
 from sync.gates import Side
-from tests.handlers.events.malformed_kind import CONTENT, good
+from tests.handlers.events.malformed_kind import BYTES_MAX, CONTENT, good
 from tests.handlers.wire_events import Json, conversation, event, log_line, notification, published, text
 from tests.worker.replay.replays import Runner, replay
 from tests.worker.stand_in_topics import StandInTopics
@@ -152,8 +152,8 @@ def test_row_7_half_a_pair_is_replaced_in_the_producers_trace_too(tmp_path: Path
 def test_wrappers_and_blanks_do_not_count_for_the_limit(replay: Runner, indent: int | None) -> None:
     """A captured log line is larger than its published message, and an indented one larger still."""
     large = good()
-    large["body"]["data"]["attributes"]["preview"] = ["x" * 10] * 19_000
-    assert len(text(large)) < 262_144 < len(orjson.dumps(large, option=orjson.OPT_INDENT_2))
+    large["body"]["data"]["attributes"]["preview"] = ["x" * 10] * (BYTES_MAX // 13 - 200)
+    assert len(text(large)) < BYTES_MAX < len(orjson.dumps(large, option=orjson.OPT_INDENT_2))
     shapes = (large, log_line(large), notification(large))
     option = orjson.OPT_INDENT_2 if indent else None
     (replay.folder / "capture").write_bytes(b"\n".join(orjson.dumps(shape, option=option) for shape in shapes))
