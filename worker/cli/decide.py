@@ -13,7 +13,8 @@ from handlers.dry_run.question import BadQuestion, answer
 from handlers.events.envelope import DEFAULT_LIMITS
 from handlers.events.event import Malformed
 from handlers.events.json_text import parse_json
-from worker.cli.terminal import EXIT_DONE, EXIT_FAILED, json_option, print_error
+from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED
+from worker.cli.terminal import json_option, print_error
 
 QUESTION_FILES = Annotated[
     list[Path] | None,

@@ -10,9 +10,9 @@ import signal
 import sys
 from typing import Final
 
+from worker.cli.exit_status import EXIT_INTERRUPTED
+
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-EXIT_INTERRUPTED: Final = 130
-"""Ctrl-C, as shells report it."""
 INTERRUPT_S: Final = 0.6
 """How long a verb may take to end after Ctrl-C. With the imports that may be under way this is less than a second."""
 _STANDARD_DESCRIPTORS: Final = (0, 1, 2)

@@ -13,10 +13,9 @@ from sync.gates import Side
 from worker.aws.clients import sns_client
 from worker.aws.sns import SnsTopics
 from worker.captures import STANDARD_INPUT, Capture, CaptureFault, captures_of, read_captures
+from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED
 from worker.cli.outgoing_events import EventSender, PublishCounts
 from worker.cli.terminal import (
-    EXIT_DONE,
-    EXIT_FAILED,
     exit_with_error,
     json_option,
     print_error,

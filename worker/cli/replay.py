@@ -9,7 +9,8 @@ import typer
 
 from commands.rollout import Engine, EngineRollout
 from handlers.options import Options, PolicyInUse
-from worker.cli.terminal import EXIT_DONE, EXIT_FAILED, exit_with_error, json_option, print_error, progress
+from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED
+from worker.cli.terminal import exit_with_error, json_option, print_error, progress
 from worker.errors import InputNotKept
 from worker.replay.captured_events import ReplayInput
 from worker.replay.environment import ReplayMode

@@ -1,20 +1,16 @@
-"""What the verbs share at the terminal: exit statuses, error lines, settings, `--json`, progress and tables."""
+"""What the verbs share at the terminal: error lines, settings, `--json`, progress and tables."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 
+from worker.cli.exit_status import EXIT_FAILED, EXIT_WRONG_USAGE
+
 if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
-
-EXIT_DONE: Final = 0
-EXIT_FAILED: Final = 1
-"""Some input could not be read or handled, or a service refused to work."""
-EXIT_WRONG_USAGE: Final = 2
-"""Wrong arguments or settings."""
 
 S = TypeVar("S", bound="BaseSettings")
 

@@ -1,8 +1,8 @@
 """The verbs of `routing-sync`: their table, `--version`, and the exit status of a command line.
 
 The module of a verb is imported when the verb is called, so that each verb loads only what it needs. An error is one
-line on standard error. Exit status: 0 done, 1 some input failed or the output was lost, 2 wrong usage (terminal.py),
-130 interrupted (main.py).
+line on standard error. Exit status: 0 done, 1 some input failed or the output was lost, 2 wrong usage,
+130 interrupted (exit_status.py).
 """
 
 import sys
@@ -12,9 +12,9 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from worker.cli.main import EXIT_INTERRUPTED
+from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from worker.cli.standard_output import OutputLost
-from worker.cli.terminal import EXIT_DONE, EXIT_FAILED, print_error
+from worker.cli.terminal import print_error
 
 VERBS: Final = {
     "run": ("worker.cli.run", "run", "Run the worker until SIGTERM or SIGINT."),
