@@ -196,9 +196,9 @@ def _check(plan: Plan, stored: Mapping[str, bytes]) -> None:
     for announcement in plan.announcements:
         end = read_message(announcement.message)
         assert not isinstance(end, Malformed) or end.code is RejectionCode.TOO_LARGE, end
-    for write in (plan.conversation, *plan.work_items):
+    for name, write in (("conversation", plan.conversation), *(("work item", item) for item in plan.work_items)):
         if write is not None and write.before is not None:
-            _check_written(write, stored)
+            _check_written(write, bson.decode(stored[name], codec_options=_RAW))
     for revision in plan.revisions:
         bson.encode(as_bson(dict(revision)))
     if plan.state is not None:
@@ -244,10 +244,9 @@ def _under(document: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:
     return {key: document} if document.get("_id") == key else {}
 
 
-def _check_written(write: DocumentWrite, stored: Mapping[str, bytes]) -> None:
+def _check_written(write: DocumentWrite, raw: dict[str, Any]) -> None:
+    """Assert that the write keeps the types of the stored document `raw`."""
     assert write.before is not None
-    name = "work item" if "conversationId" in write.before else "conversation"
-    raw = bson.decode(stored[name], codec_options=_RAW)
     paths = changed_paths(write.before, write.after)
     written = bson.decode(bson.encode(as_bson(dict(paths.set))), codec_options=_RAW)
     for path, value in written.items():
