@@ -42,6 +42,21 @@ def test_every_second_message_is_poison(run: FaultRun, proxy: AwsProxy) -> None:
     assert held_s[len(held_s) // 2] < 2, "poison delays other messages"
 
 
+def test_row_7_every_second_event_has_half_of_an_emoji_in_a_text(run: FaultRun, proxy: AwsProxy) -> None:
+    run.load.delivery.cut_emoji = 2
+    run.workers(2)
+    run.load.wait_published(300, within_s=120)
+    finish(run, proxy)
+    # A message may be read again, so the count is at least that of the events.
+    cut = run.load.delivery.cut.total()
+    assert cut > 100
+    run.notes["events with half of an emoji"] = f"{cut}"
+    assert run.metrics.count(Metric.MENDED) >= cut
+    # The poison between the events is all that was dead-lettered.
+    assert run.figures is not None
+    assert run.figures.dead_letters == run.load.delivery.poisoned.total()
+
+
 def test_a_topic_sends_megabytes_of_events_of_other_services(run: FaultRun, proxy: AwsProxy) -> None:
     (worker,) = run.workers(1)
     run.load.wait_published(60, within_s=60)
