@@ -45,7 +45,8 @@ A question is one JSON object on one line, about a pair (sync) or about an updat
 `state` says which side knew which revision. Without it the pair is new, and every field follows the trigger's side.
 Without `observed` in it (as in {{"conversation": [[1, 6]], "workItem": [[1, 3]]}}) all revisions count as observed.
 
-A line that cannot be read is answered with {{"error": …}}. The rest is answered, and the exit status is 1.
+A line that cannot be read is answered with {{"error": …}}. The rest is answered, and the exit status is 1. Input
+without any question has exit status 1, too.
 """
 
 
@@ -53,22 +54,30 @@ def decide(files: QUESTION_FILES = None, as_json: JSON = False) -> None:  # noqa
     """Answer the questions of the files. `HELP` describes them."""
     failed = False
     for source in files or [Path("-")]:
+        standard_input = str(source) == "-"
         try:
-            with sys.stdin.buffer if str(source) == "-" else source.open("rb") as lines:
-                failed = _decide_all(lines, sys.stdout.buffer) or failed
+            with sys.stdin.buffer if standard_input else source.open("rb") as lines:
+                failures = _decide_all(lines, sys.stdout.buffer)
         except OSError as fault:
             print_error(f"routing-sync decide: cannot read {source}: {fault.strerror}")
             failed = True
+            continue
+        if not failures:
+            named = "standard input" if standard_input else source
+            print_error(f"routing-sync decide: {named} holds no question: give one JSON object a line")
+        failed = failed or not failures or any(failures)
     raise typer.Exit(EXIT_FAILED if failed else EXIT_DONE)
 
 
-def _decide_all(lines: Iterable[bytes], out: BinaryIO) -> bool:
-    failed = False
+def _decide_all(lines: Iterable[bytes], out: BinaryIO) -> set[bool]:
+    """Answer every line. The result tells whether a question failed and whether one was answered; it is empty where
+    there was no question."""
+    failures: set[bool] = set()
     for answered in answers(lines):
-        failed = failed or "error" in answered
+        failures.add("error" in answered)
         out.write(orjson.dumps(answered) + b"\n")
         out.flush()
-    return failed
+    return failures
 
 
 def answers(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
