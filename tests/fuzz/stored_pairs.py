@@ -34,7 +34,7 @@ from tests.handlers.wire_events import ORG, Json, changes, conversation, event, 
 from worker.mongo.stored_types import STORED_TYPES, as_bson
 from worker.store.changed_paths import changed_paths
 from worker.store.documents import session_document
-from worker.store.pair_assembly import BatchDocuments, context_of, foreign_id_faults, keyed, pairs_of
+from worker.store.pair_assembly import BatchDocuments, active_item_faults, context_of, keyed, pairs_of
 from worker.store.state_document import state_document
 
 _RAW: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
@@ -177,6 +177,8 @@ def stored_documents(random: Random) -> str:
         tree = _BsonMutator(random).tree(bson.decode(stored[target], codec_options=_RAW))
         if not isinstance(tree, dict):
             return "no document"
+        if random.randrange(10) == 0:
+            _into_a_list(tree, random)
         try:
             stored[target] = bson.encode(tree)
         except (BSONError, OverflowError, UnicodeEncodeError, RecursionError):
@@ -189,6 +191,15 @@ def stored_documents(random: Random) -> str:
         return "unreadable"
     _check(planned, stored)
     return "written" if planned.announcements else "read"
+
+
+def _into_a_list(document: dict[str, Any], random: Random) -> None:
+    """Put a value by which a query finds the document into a list, where MongoDB finds it, too; every second document
+    has an ObjectId then."""
+    name = random.choice(("conversationId", "active", "user"))
+    if name in document:
+        document[name] = random.choice(([document[name]], [7, document[name]], [document[name], ["c-2"], "c-2"]))
+        document["_id"] = random.choice((document.get("_id"), _ID))
 
 
 def _check(plan: Plan, stored: Mapping[str, bytes]) -> None:
@@ -223,21 +234,27 @@ def _pair(stored: Mapping[str, bytes], events: list[Event]) -> Pair:
     """The pair as the store on MongoDB assembles it from the documents that its queries find."""
     found = {name: bson.decode(raw, codec_options=STORED_TYPES) for name, raw in stored.items()}
     item = found["work item"]
-    is_active = item.get("active") is True and item.get("conversationId") == "c-1"
+    is_active = _holds(item.get("active"), True) and _holds(item.get("conversationId"), "c-1")
     items = [item] if "_id" in item and (is_active or item["_id"] == "w-1") else []
-    users = found["session"].get("user")
-    has_user = users == "u-1" or (isinstance(users, list) and "u-1" in users)
+    has_user = _holds(found["session"].get("user"), "u-1")
     documents = BatchDocuments(
         states=_under(found["state"], "c-1"),
         conversations=_under(found["conversation"], "c-1"),
         work_items=keyed(items),
-        unreadable=foreign_id_faults(items),
+        unreadable=active_item_faults(items),
     )
     context = context_of(
         _under(found["queue"], "q-1").values(), [found["session"]] if has_user and "_id" in found["session"] else []
     )
     request = load_request_of("c-1", events)
     return pairs_of([request], documents, context)["c-1"]
+
+
+def _holds(stored: Any, value: Any) -> bool:
+    """Whether a query by the value finds what is stored: MongoDB looks into a list, too."""
+    return any(
+        type(each) is type(value) and each == value for each in (stored if isinstance(stored, list) else [stored])
+    )
 
 
 def _under(document: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:

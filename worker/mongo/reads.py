@@ -15,9 +15,9 @@ from worker.mongo.database import Database
 from worker.store.documents import Collection
 from worker.store.pair_assembly import (
     BatchDocuments,
+    active_item_faults,
     context_keys,
     context_of,
-    foreign_id_faults,
     keyed,
     pairs_of,
     with_foreign_ids,
@@ -47,7 +47,7 @@ async def read_pairs(database: Database, requests: Sequence[LoadRequest]) -> dic
         states=states,
         conversations=keyed(conversations),
         work_items=keyed(work_items),
-        unreadable=foreign_id_faults(work_items),
+        unreadable=active_item_faults(work_items),
     )
     context = context_keys(requests, documents)
     queues, sessions, *foreign = await _gathered(

@@ -112,7 +112,7 @@ def context_of(queues: Iterable[Document], sessions: Iterable[Document]) -> Comm
             session = session_of(document)
             read_sessions[session.id] = session
         except UnreadableDocument as fault:
-            unreadable_sessions.update(dict.fromkeys(_users_of(document), str(fault)))
+            unreadable_sessions.update(dict.fromkeys(_texts_in(document.get("user")), str(fault)))
     return CommandContext(
         queues=read_queues,
         sessions=read_sessions,
@@ -121,24 +121,39 @@ def context_of(queues: Iterable[Document], sessions: Iterable[Document]) -> Comm
     )
 
 
-def _users_of(session: Document) -> list[str]:
-    """The users for whom a query finds the session: MongoDB finds a text in a list, too."""
-    user = session.get("user")
-    return [each for each in (user if isinstance(user, list) else [user]) if isinstance(each, str)]
-
-
 def keyed(documents: Iterable[Document]) -> dict[str, Document]:
-    """The documents by `_id`, without those whose `_id` is no text (`foreign_id_faults`)."""
+    """The documents by `_id`, without those whose `_id` is no text (`active_item_faults`)."""
     return {document["_id"]: document for document in documents if isinstance(document["_id"], str)}
 
 
-def foreign_id_faults(work_items: Iterable[Document]) -> dict[str, str]:
-    """For each active work-item whose `_id` is no text, by its conversation's id: why it cannot be read."""
-    return {
-        item["conversationId"]: str(unreadable(item, ("_id",), "a text"))
-        for item in work_items
-        if not isinstance(item["_id"], str)
-    }
+def active_item_faults(work_items: Iterable[Document]) -> dict[str, str]:
+    """By conversation id: why an active work-item that the query found for the conversation cannot be read.
+
+    MongoDB finds a text and a truth value in a list, too, so an item may be found for several conversations.
+    """
+    faults: dict[str, str] = {}
+    for item in work_items:
+        of, active = item.get("conversationId"), item.get("active")
+        if isinstance(of, str) and isinstance(item["_id"], str) and not isinstance(active, list):
+            continue
+        conversation_ids = _texts_in(of)
+        is_found = active is True or (isinstance(active, list) and any(each is True for each in active))
+        if is_found and conversation_ids:
+            faults.update(dict.fromkeys(conversation_ids, str(_active_item_fault(item))))
+    return faults
+
+
+def _active_item_fault(item: Document) -> UnreadableDocument:
+    if not isinstance(item.get("conversationId"), str):
+        return unreadable(item, ("conversationId",), "a text")
+    if item.get("active") is not True:
+        return unreadable(item, ("active",), "true or false")
+    return unreadable(item, ("_id",), "a text")
+
+
+def _texts_in(value: object) -> list[str]:
+    """The texts for which MongoDB finds the value: itself, or those in a list."""
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
 
 
 def with_foreign_ids(

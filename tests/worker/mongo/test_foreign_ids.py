@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
+from commands.reason import ReasonCode
 from handlers.ports import LoadRequest
 from tests.handlers.wire_events import changes, conversation, event, work_item
 from tests.worker.store.store_bench import MongoBench, everything
@@ -63,6 +64,37 @@ async def test_row_5_a_work_item_that_appears_under_an_object_id_is_named(mongo:
     [end] = await handled(mongo, event(work_item(6, key=WORK_ITEM, of=CONVERSATION)), state_from_events=True)
     assert f"_id is the ObjectId {WORK_ITEM}, not a text" in detail(end)
     assert await everything(mongo) == before
+
+
+@pytest.mark.parametrize("key", [WORK_ITEM, ObjectId(WORK_ITEM)], ids=["text", "ObjectId"])
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"conversationId": ["c-1", "c-2"]}, "conversationId is a list, not a text"),
+        ({"conversationId": [7, "c-1", None, ["c-2"], "c-2"]}, "conversationId is a list, not a text"),
+    ],
+)
+async def test_row_5_an_active_work_item_of_a_list_of_conversations_is_named_for_each(
+    mongo: MongoBench, key: Any, wrong: dict[str, Any], said: str
+) -> None:
+    """MongoDB finds a text in a list, too. It was no active work-item, or a fault in our code for the whole batch."""
+    document = {**stored(work_item(5, key=WORK_ITEM, of="c-1")), "_id": key, **wrong}
+    await mongo.database[Collection.WORK_ITEMS].insert_one(document)
+    await mongo.put(conversations=[stored(conversation(5, key=name)) for name in ("c-1", "c-2", "c-3")])
+    events = [event(conversation(6, key=name, users=("u-1",)), changes=TAKEN) for name in ("c-1", "c-2", "c-3")]
+    ends = await handled(mongo, *events)
+    for end in ends[:2]:
+        assert detail(end).endswith(f"{WORK_ITEM} in the store cannot be read: {said}")
+    assert ends[2].audit.reasons[0].code is ReasonCode.NO_ACTIVE_WORK_ITEM
+
+
+async def test_row_3_an_active_work_item_whose_active_is_a_list_is_named(mongo: MongoBench) -> None:
+    """MongoDB finds true in a list, too."""
+    document = {**stored(work_item(5, key="w-1", of="c-1")), "active": [True]}
+    await mongo.database[Collection.WORK_ITEMS].insert_one(document)
+    await mongo.put(conversations=[stored(conversation(5, key="c-1"))])
+    [end] = await handled(mongo, event(conversation(6, key="c-1", users=("u-1",)), changes=TAKEN))
+    assert detail(end) == "w-1 in the store cannot be read: active is a list, not true or false"
 
 
 async def test_row_5_it_costs_a_query_for_a_batch_and_only_where_documents_are_missing(mongo: MongoBench) -> None:
