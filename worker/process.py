@@ -132,6 +132,8 @@ class _WorkerProcess:
             self._log.info("worker starting", httpHost=settings.http_host, httpPort=port)
             for miss in near_misses(Settings, os.environ):
                 self._log.warning("unknown variable, mistyped?", variable=miss.variable, setting=miss.setting)
+            if settings.topic_doubt is not None:
+                self._log.warning("topics swapped or mistyped?", reason=settings.topic_doubt)
             clients = await stack.enter_async_context(opened_clients(settings, self._clock))
             await self._run_pipeline(clients, telemetry)
 

@@ -118,6 +118,19 @@ def test_it_works_until_sigterm_and_exits_0(mongod: Mongod, started: list[Worker
 
 
 @pytest.mark.usefixtures("environment")
+def test_row_10_one_topic_for_both_sides_is_warned_of(
+    mongod: Mongod, started: list[Worker], made: dict[str, str]
+) -> None:
+    topic = made["SNS_CONVERSATION_TOPIC_ARN"]
+    worker = Worker(MONGODB_URI=mongod.uri, SNS_WORK_ITEM_TOPIC_ARN=topic)
+    started.append(worker)
+    doubt = worker.wait_for("topics swapped or mistyped?")
+    assert doubt["reason"] == "SNS_CONVERSATION_TOPIC_ARN and SNS_WORK_ITEM_TOPIC_ARN are the same topic"
+    worker.wait_for("worker started")
+    assert worker.end(signal.SIGTERM) == (0, "")
+
+
+@pytest.mark.usefixtures("environment")
 def test_a_worker_that_starts_later_finds_the_start_of_the_deployment(mongod: Mongod, started: list[Worker]) -> None:
     client: MongoClient[dict[str, Any]] = MongoClient(mongod.uri, tz_aware=True)
     with client:

@@ -39,6 +39,8 @@ def publish(files: EVENT_FILES, outside_only: OUTSIDE_ONLY = False, as_json: JSO
     is 1.
     """
     settings = settings_or_exit(TopicSettings, "publish")
+    if settings.topic_doubt is not None:
+        print_error(f"routing-sync publish: warning: {settings.topic_doubt}")
     arns: dict[Side, str] = {
         "conversation": settings.sns_conversation_topic_arn,
         "work-item": settings.sns_work_item_topic_arn,

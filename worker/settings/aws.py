@@ -4,12 +4,13 @@ Settings that contradict each other are refused: at best, AWS would answer that 
 """
 
 import re
-from typing import Any, Final, Literal, assert_never
+from typing import Any, Final, assert_never
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sync.gates import Side
 from worker.ports import AwsEndpoint, is_fifo
 from worker.settings.aws_region import default_region, region_source
 from worker.settings.errors import MismatchedSetting
@@ -18,9 +19,6 @@ _REGION: Final = re.compile(r"[A-Za-z\d](?:[A-Za-z\d-]{0,61}[A-Za-z\d])?")
 _AWS_HOSTS: Final = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws", ".localhost.localstack.cloud")
 _REGION_LABEL: Final = re.compile(r"[a-z]+(?:-[a-z]+)+-\d+")
 _NOT_SNS: Final = re.compile(r"arn:[\w-]+:(?!sns:)([\w-]+):")
-
-Side = Literal["conversation", "work-item"]
-
 
 class AwsSettings(BaseSettings):
     """The region and the addresses of AWS's services."""
@@ -97,19 +95,29 @@ class TopicSettings(AwsSettings):
         refuse_other_region(value.split(":")[3], info)
         return value
 
-    @field_validator("sns_conversation_topic_arn")
-    @classmethod
-    def _check_conversation_topic(cls, value: str) -> str:
-        return _of_side(value, "conversation")
-
     @field_validator("sns_work_item_topic_arn")
     @classmethod
-    def _check_work_item_topic(cls, value: str, info: ValidationInfo) -> str:
-        if value == info.data.get("sns_conversation_topic_arn"):
+    def _check_swapped(cls, value: str, info: ValidationInfo) -> str:
+        conversation_arn = info.data.get("sns_conversation_topic_arn")
+        if conversation_arn and _names_other(conversation_arn, "conversation") and _names_other(value, "work-item"):
             raise MismatchedSetting(
-                "it is the value of SNS_CONVERSATION_TOPIC_ARN, too", "set each to the ARN of a topic of its own"
+                f"it has the name of a topic of conversation events, and SNS_CONVERSATION_TOPIC_ARN {conversation_arn} "
+                "that of a topic of work-item events",
+                "swap the two",
             )
-        return _of_side(value, "work-item")
+        return value
+
+    @property
+    def topic_doubt(self) -> str | None:
+        """What makes the topics look mistaken, though they may be meant; None: nothing."""
+        conversation_arn, work_item_arn = self.sns_conversation_topic_arn, self.sns_work_item_topic_arn
+        if conversation_arn == work_item_arn:
+            return "SNS_CONVERSATION_TOPIC_ARN and SNS_WORK_ITEM_TOPIC_ARN are the same topic"
+        if _names_other(conversation_arn, "conversation"):
+            return "SNS_CONVERSATION_TOPIC_ARN has the name of a topic of work-item events"
+        if _names_other(work_item_arn, "work-item"):
+            return "SNS_WORK_ITEM_TOPIC_ARN has the name of a topic of conversation events"
+        return None
 
 
 def refuse_other_region(named: str | None, info: ValidationInfo) -> None:
@@ -150,19 +158,14 @@ def _region_of(host: str) -> str | None:
     return next((label for label in host.split(".") if _REGION_LABEL.fullmatch(label)), None)
 
 
-def _of_side(arn: str, side: Side) -> str:
-    """The ARN. Raises MismatchedSetting if the topic's name is clearly that of the other side."""
+def _names_other(arn: str, side: Side) -> bool:
+    """Whether the topic's name has the other side's word and not the word of its own side."""
     name = re.sub(r"[._-]", "", arn.rpartition(":")[2].lower())
-    named = {"conversation": "conversation" in name, "work-item": "workitem" in name}
+    of_conversations, of_work_items = "conversation" in name, "workitem" in name
     match side:
         case "conversation":
-            other: Side = "work-item"
+            return of_work_items and not of_conversations
         case "work-item":
-            other = "conversation"
+            return of_conversations and not of_work_items
         case _:
             assert_never(side)
-    if named[other] and not named[side]:
-        raise MismatchedSetting(
-            f"it has the name of a topic of {other} events", f"set it to the ARN of the topic of {side} events"
-        )
-    return arn

@@ -138,6 +138,18 @@ def test_publish_with_outside_only_leaves_syncs_out(tmp_path: Path, capsys: pyte
     assert capsys.readouterr().out == "2 published, 1 left out, 0 failed\n"
 
 
+def test_row_10_publish_warns_of_one_topic_for_both_sides(
+    made: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "events.json"
+    file.write_text(json.dumps([_event("c1", 1), _event("w1", 1, kind="work_item")]))
+    monkeypatch.setenv("SNS_WORK_ITEM_TOPIC_ARN", made["SNS_CONVERSATION_TOPIC_ARN"])
+    assert run(["publish", str(file)]) == 0
+    assert capsys.readouterr().err == (
+        "routing-sync publish: warning: SNS_CONVERSATION_TOPIC_ARN and SNS_WORK_ITEM_TOPIC_ARN are the same topic\n"
+    )
+
+
 def test_publish_to_a_missing_topic_reports_the_first_event_that_was_not_published(
     made: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,19 +53,10 @@ def _read(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Sett
             "eu-west-1: set one to the other's region"),
         ),
         (
-            {"SNS_CONVERSATION_TOPIC_ARN": f"{ARN}:events", "SNS_WORK_ITEM_TOPIC_ARN": f"{ARN}:events"},
-            (f"SNS_WORK_ITEM_TOPIC_ARN: '{ARN}:events' is the value of SNS_CONVERSATION_TOPIC_ARN, too: "
-            "set each to the ARN of a topic of its own"),
-        ),
-        (
-            {"SNS_WORK_ITEM_TOPIC_ARN": f"{ARN}:more-conversations"},
-            (f"SNS_WORK_ITEM_TOPIC_ARN: '{ARN}:more-conversations' has the name of a topic of conversation events: "
-            "set it to the ARN of the topic of work-item events"),
-        ),
-        (
-            {"SNS_CONVERSATION_TOPIC_ARN": f"{ARN}:WorkItems.fifo"},
-            (f"SNS_CONVERSATION_TOPIC_ARN: '{ARN}:WorkItems.fifo' has the name of a topic of work-item events: "
-            "set it to the ARN of the topic of conversation events"),
+            {"SNS_CONVERSATION_TOPIC_ARN": f"{ARN}:WorkItems.fifo",
+             "SNS_WORK_ITEM_TOPIC_ARN": f"{ARN}:conversations.fifo"},
+            (f"SNS_WORK_ITEM_TOPIC_ARN: '{ARN}:conversations.fifo' has the name of a topic of conversation events, and "
+            f"SNS_CONVERSATION_TOPIC_ARN {ARN}:WorkItems.fifo that of a topic of work-item events: swap the two"),
         ),
         (
             {"SNS_CONVERSATION_TOPIC_ARN": "arn:aws:sqs:us-east-1:1:conversations"},
@@ -110,11 +101,31 @@ def test_row_10_a_contradiction_is_refused_with_both_values(
     assert _read(monkeypatch, variables) == [expected]
 
 
-def test_row_10_swapped_topics_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    swapped = {"SNS_CONVERSATION_TOPIC_ARN": f"{ARN}:work-items", "SNS_WORK_ITEM_TOPIC_ARN": f"{ARN}:conversations"}
-    lines = _read(monkeypatch, swapped)
-    assert isinstance(lines, list)
-    assert [line.partition(":")[0] for line in lines] == ["SNS_CONVERSATION_TOPIC_ARN", "SNS_WORK_ITEM_TOPIC_ARN"]
+@pytest.mark.parametrize(
+    ("conversation", "item", "doubt"),
+    [
+        ("prod-conversation", "prod-conversation-wi",
+         "SNS_WORK_ITEM_TOPIC_ARN has the name of a topic of conversation events"),
+        ("workitem-routing-c", "workitem-routing-w",
+         "SNS_CONVERSATION_TOPIC_ARN has the name of a topic of work-item events"),
+        ("conversations", "more-conversations",
+         "SNS_WORK_ITEM_TOPIC_ARN has the name of a topic of conversation events"),
+        ("events", "events", "SNS_CONVERSATION_TOPIC_ARN and SNS_WORK_ITEM_TOPIC_ARN are the same topic"),
+        ("conversations", "conversations",
+         "SNS_CONVERSATION_TOPIC_ARN and SNS_WORK_ITEM_TOPIC_ARN are the same topic"),
+        ("conversations", "work-items", None),
+        ("workitems-and-conversations", "work-items", None),
+        ("a", "b", None),
+    ],
+)  # fmt: skip
+def test_row_10_topics_that_are_only_named_oddly_are_a_doubt(
+    monkeypatch: pytest.MonkeyPatch, conversation: str, item: str, doubt: str | None
+) -> None:
+    """A running deployment starts after an upgrade whatever one of its topics is called."""
+    topics = {"SNS_CONVERSATION_TOPIC_ARN": f"{ARN}:{conversation}", "SNS_WORK_ITEM_TOPIC_ARN": f"{ARN}:{item}"}
+    found = _read(monkeypatch, topics)
+    assert isinstance(found, Settings)
+    assert found.topic_doubt == doubt
 
 
 @pytest.mark.parametrize(
