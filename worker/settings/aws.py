@@ -20,6 +20,7 @@ _AWS_HOSTS: Final = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".a
 _REGION_LABEL: Final = re.compile(r"[a-z]+(?:-[a-z]+)+-\d+")
 _NOT_SNS: Final = re.compile(r"arn:[\w-]+:(?!sns:)([\w-]+):")
 
+
 class AwsSettings(BaseSettings):
     """The region and the addresses of AWS's services."""
 
