@@ -92,10 +92,14 @@ class SharedCredentials(AioCredentials):
         except TimeoutError as error:
             raise CredentialsAway(reason=f"no answer of their source within {self._answer_s_max:g} s") from error
 
-    def discard(self) -> None:
-        """Forget the keys, which AWS has refused: the next caller looks for others, from the start."""
-        self._keys = None
-        self._source = None
+    def discard(self, access_key: str | None) -> None:
+        """Forget the keys, which AWS has refused: the next caller looks for others, from the start.
+
+        The refusal of a call that was signed before a renewal says nothing about the keys held now. They stay.
+        """
+        if self._keys is not None and self._keys.access_key == access_key:
+            self._keys = None
+            self._source = None
 
     async def close(self) -> None:
         """End a renewal that is under way."""
@@ -124,13 +128,13 @@ class SharedCredentials(AioCredentials):
 
     async def _renew(self) -> ReadOnlyCredentials:
         with _translated_failures(self._token_files):
-            if self._source is None:
-                self._source = await self._load()
-            if self._source is None:
+            source = self._source or await self._load()
+            if source is None:
                 raise NoCredentialsError
-            keys: ReadOnlyCredentials = await self._source.get_frozen_credentials()
+            keys: ReadOnlyCredentials = await source.get_frozen_credentials()
         _check_keys(keys)
-        self._keys = keys
+        # Together: the source tells when these keys expire. Both may have been discarded meanwhile.
+        self._source, self._keys = source, keys
         return keys
 
 

@@ -30,7 +30,7 @@ from yarl import URL
 
 from handlers.ports import Clock
 from worker.aws.errors import KEYS_REFUSED
-from worker.aws.sigv4 import CredentialSource, FindCredentials, Signer
+from worker.aws.sigv4 import AccessKeys, CredentialSource, FindCredentials, Signer
 
 _CONNECT_TIMEOUT_S: Final = 3
 _READ_BUFFER_BYTES: Final = 1 << 20
@@ -88,7 +88,8 @@ class SignedCalls(Generic[A]):
         fixed = {**headers, "host": self._host}
         for tries_left in reversed(range(_TRIES)):
             try:
-                status, response_headers, content = await self._post(fixed, body)
+                keys = await self._keys()
+                status, response_headers, content = await self._post(fixed, body, keys)
             except (aiohttp.ClientError, TimeoutError) as error:
                 if tries_left and isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError):
                     continue
@@ -99,16 +100,20 @@ class SignedCalls(Generic[A]):
             code, message = ("", "") if response is None else self._reader.error(response_headers, response)
             again = status >= _SERVER_ERROR or self._learns_clock_skew(code, response_headers)
             if code in KEYS_REFUSED and self._credentials is not None:
-                self._credentials.discard()
+                self._credentials.discard(keys.access_key)
             if not (tries_left and again):
                 raise _client_error(status, code, message, operation)
         raise AssertionError("the last try returns or raises")
 
-    async def _post(self, fixed: Mapping[str, str], body: bytes) -> tuple[int, Mapping[str, str], bytes]:
-        endpoint = self._endpoint
+    async def _keys(self) -> AccessKeys:
         if self._credentials is None:
-            self._credentials = await endpoint.find_credentials()
-        keys = await self._credentials.get_frozen_credentials()
+            self._credentials = await self._endpoint.find_credentials()
+        return await self._credentials.get_frozen_credentials()
+
+    async def _post(
+        self, fixed: Mapping[str, str], body: bytes, keys: AccessKeys
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        endpoint = self._endpoint
         headers = self._signer.headers(fixed, body=body, keys=keys, at=endpoint.clock.now() + self._clock_skew)
         async with endpoint.http.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
             return response.status, response.headers, await response.read()

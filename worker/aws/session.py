@@ -28,6 +28,9 @@ RETRIES: Final[Any] = {"total_max_attempts": 2, "mode": "standard"}
 _LOADER: Final = create_loader()
 """Reads AWS's service descriptions, which are large files, once for all sessions."""
 
+_ACCESS_KEY: Final = "routing_sync_access_key"
+"""Where the context of a request of the library has the access key that signed it."""
+
 
 class _SharedProvider:
     """The session's component that finds credentials."""
@@ -73,17 +76,25 @@ async def aws_session(region: str, clock: Clock) -> AsyncIterator[Any]:
     credentials = SharedCredentials(load, token_files=lambda: _token_files(session), clock=clock)
     session.register_component("credential_provider", _SharedProvider(credentials))
 
-    def discard_refused_keys(response: Any = None, **_: Any) -> None:
+    def discard_refused_keys(request_dict: Any, response: Any = None, **_: Any) -> None:
         """Handle the library's event after each answer, which has the parsed body in `response`."""
         if response is not None and response[1].get("Error", {}).get("Code") in KEYS_REFUSED:
-            credentials.discard()
+            credentials.discard(request_dict["context"].get(_ACCESS_KEY))
 
+    events = session.get_component("event_emitter")
     for service in ("sqs", "sns"):
-        session.register(f"needs-retry.{service}", discard_refused_keys)
+        # Last, because the library signs the request in a handler of the same event.
+        events.register_last(f"request-created.{service}", _keep_access_key)
+        events.register(f"needs-retry.{service}", discard_refused_keys)
     try:
         yield session
     finally:
         await credentials.close()
+
+
+def _keep_access_key(request: Any, **_: Any) -> None:
+    signed = str(request.headers.get("Authorization", ""))
+    request.context[_ACCESS_KEY] = signed.partition("Credential=")[2].partition("/")[0]
 
 
 def _token_files(session: Any) -> set[str]:

@@ -33,8 +33,8 @@ class CredentialSource(Protocol):
         """The credentials that are valid now."""
         ...
 
-    def discard(self) -> None:
-        """Forget the credentials, which AWS has refused."""
+    def discard(self, access_key: str | None) -> None:
+        """Forget the credentials with this access key, which AWS has refused. Others stay."""
         ...
 
 

@@ -28,7 +28,7 @@ class RotatingCredentials:
         self.given += 1
         return ReadOnlyCredentials(f"key-{self.given}", "secret", None)
 
-    def discard(self) -> None:
+    def discard(self, access_key: str | None) -> None:
         """The next credentials are others anyway."""
 
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
@@ -19,19 +19,16 @@ from botocore.credentials import ReadOnlyCredentials
 from tests.handlers.small_ports import HandClock
 from tests.worker.aws.credential_services import CredentialServices
 from tests.worker.aws.scripted_service import Answer, scripted
+from tests.worker.aws.worker_queue import BOTH_TRANSPORTS, TOPIC, Transport, worker_queue, worker_settings
 from worker.aws.clients import AwsClients, aws_clients
 from worker.aws.credentials import SharedCredentials
 from worker.aws.errors import CredentialsAway
 from worker.aws.sns import SnsTopics
-from worker.aws.sqs import SqsQueue, read_queue_attributes
+from worker.aws.sqs import read_queue_attributes
 from worker.errors import Misconfigured, QueueAway, TopicsAway
 from worker.outbox.topic_message import topic_message
 from worker.runtime.clock import SystemClock
-from worker.settings.settings import Settings
 
-Transport = Literal["http", "library"]
-BOTH: tuple[Transport, ...] = ("http", "library")
-TOPIC = "arn:aws:sns:us-east-1:123456789012:any"
 ATTRIBUTES = {"Attributes": {"RedrivePolicy": '{"deadLetterTargetArn": "a:b:c"}'}}
 FOUND: list[Any] = [ATTRIBUTES, {"QueueUrl": "http://127.0.0.1/1/dead"}, {"Attributes": {}}]
 
@@ -74,35 +71,9 @@ def _set(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> None:
 async def _clients(*found: Any, transport: Transport = "http") -> AsyncIterator[tuple[AwsClients, str]]:
     """The worker's own clients of a service that gives these answers, and the URL of a queue."""
     async with scripted("sqs", [(200, body, {}) for body in found]) as (endpoint, _):
-        settings = _settings(endpoint.url, transport)
+        settings = worker_settings(endpoint.url, transport)
         async with aws_clients(settings, SystemClock()) as clients:
             yield clients, settings.sqs_queue_url
-
-
-def _settings(url: str, transport: Transport) -> Settings:
-    return Settings(
-        aws_region="us-east-1",
-        aws_endpoint_url_sqs=url,
-        aws_endpoint_url_sns=url,
-        sqs_queue_url=f"{url}/123456789012/q",
-        sns_conversation_topic_arn=TOPIC,
-        sns_work_item_topic_arn=f"{TOPIC}-other",
-        sqs_transport=transport,
-        sns_transport=transport,
-        mongodb_uri="mongodb://127.0.0.1:9/",
-    )
-
-
-def _queue(clients: AwsClients, url: str) -> SqsQueue:
-    return SqsQueue(
-        client=clients.sqs,
-        polling=clients.polling,
-        settling=clients.settling,
-        url=url,
-        dead_letter_url=url,
-        visibility_timeout_s=60,
-        clock=SystemClock(),
-    )
 
 
 class TestRow6AtTheStart:
@@ -241,7 +212,7 @@ class TestRow6WhileRunning:
 
     @pytest.mark.parametrize(
         ("source", "transport"),
-        [(source, one) for source in ("web identity", "process") for one in BOTH],
+        [(source, one) for source in ("web identity", "process") for one in BOTH_TRANSPORTS],
     )
     async def test_row_6_calls_wait_for_the_renewal_and_work_again(
         self,
@@ -260,7 +231,7 @@ class TestRow6WhileRunning:
             _set(monkeypatch, services.web_identity(str(tmp_path / "token")))
         accepted = {"Successful": [{"Id": "0"}]}
         async with _clients({}, accepted, {}, accepted, transport=transport) as (clients, url):
-            queue, topics = _queue(clients, url), SnsTopics(clients.publishing)
+            queue, topics = worker_queue(clients, url), SnsTopics(clients.publishing)
             assert (await queue.receive(wait_s=0)).messages == []
             assert await queue.delete_batch(["r"]) == [None]
             services.failing = (400, "InvalidIdentityToken")
@@ -284,7 +255,7 @@ class TestRow6WhileRunning:
         _set(monkeypatch, services.container)
         services.valid_s = 300
         async with _clients(*[{}] * 5) as (clients, url):
-            queue = _queue(clients, url)
+            queue = worker_queue(clients, url)
             await queue.receive(wait_s=0)
             services.failing, asked = (500, "InternalFailure"), services.asked
             for _ in range(4):
@@ -297,12 +268,12 @@ class TestRow6WhileRunning:
         _set(monkeypatch, services.web_identity(str(token_file)))
         services.failing = (400, "InvalidIdentityToken")
         async with _clients() as (clients, url):
-            queue = _queue(clients, url)
+            queue = worker_queue(clients, url)
             results = await asyncio.gather(*(queue.receive(wait_s=0) for _ in range(4)), return_exceptions=True)
             assert [type(result) for result in results] == [QueueAway] * 4
             assert services.asked == 1
 
-    @pytest.mark.parametrize("transport", BOTH)
+    @pytest.mark.parametrize("transport", BOTH_TRANSPORTS)
     @pytest.mark.parametrize("code", ["ExpiredToken", "InvalidClientTokenId"])
     async def test_row_6_keys_that_aws_refuses_are_looked_for_anew(
         self, code: str, transport: Transport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -314,8 +285,8 @@ class TestRow6WhileRunning:
         file.write_text(text.format("OLD"))
         refused: Answer = (403, {"__type": code, "message": "no more"}, {})
         async with scripted("sqs", [refused, (200, {}, {})]) as (endpoint, script):
-            async with aws_clients(_settings(endpoint.url, transport), SystemClock()) as clients:
-                queue = _queue(clients, f"{endpoint.url}/123456789012/q")
+            async with aws_clients(worker_settings(endpoint.url, transport), SystemClock()) as clients:
+                queue = worker_queue(clients, f"{endpoint.url}/123456789012/q")
                 with pytest.raises(QueueAway, match=code):
                     await queue.receive(wait_s=0)
                 file.write_text(text.format("NEW"))
@@ -345,5 +316,5 @@ class TestRow6WhileRunning:
         """`AWS_REGION` is unknown to botocore, whose STS client had no region, then."""
         _set(monkeypatch, {**services.web_identity(str(token_file)), "AWS_REGION": "us-east-1"})
         async with _clients({}) as (clients, url):
-            assert (await _queue(clients, url).receive(wait_s=0)).messages == []
+            assert (await worker_queue(clients, url).receive(wait_s=0)).messages == []
         assert services.asked == 1
