@@ -23,6 +23,8 @@ Expected results are values, not exceptions: a refused entry (`RefusedEntry`), a
 plan (`PlanRejected`).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from handlers.ports import StoreAway
@@ -50,6 +52,17 @@ class SetupError(Exception):
 
 class Misconfigured(SetupError):
     """A setting, a queue, a topic or a credential is wrong."""
+
+
+@contextmanager
+def thread_limit_named() -> Iterator[None]:
+    """Raise Misconfigured with the remedy where the system refuses a thread that the context starts."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise Misconfigured(
+            "the system starts no more threads: raise the limit of processes (`pids.max` of the container, `ulimit -u`)"
+        ) from error
 
 
 class StoreUnfit(SetupError):

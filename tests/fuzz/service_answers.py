@@ -121,7 +121,7 @@ class _Credentials:
     async def get_frozen_credentials(self) -> ReadOnlyCredentials:
         return ReadOnlyCredentials("key", "secret", None)
 
-    def discard(self) -> None:
+    def discard(self, access_key: str | None) -> None:
         """These credentials are never refused for good."""
 
 

@@ -1,8 +1,7 @@
 """`routing-sync run`: the long-running worker, which the container starts."""
 
-import asyncio
-
 from worker.cli.terminal import exit_with_error, settings_or_exit
+from worker.errors import Misconfigured, WorkerFailed
 from worker.settings.settings import Settings
 from worker.telemetry.standard_streams import StandardStreams, bounded_streams
 
@@ -13,17 +12,20 @@ def run() -> None:
     Exit status 0 after a signal, 1 where the worker cannot start or meets an unexpected error, 2 where settings are
     wrong. Standard output and standard error do not change it, whatever becomes of them.
     """
-    with bounded_streams() as streams:
-        _run(streams)
+    try:
+        with bounded_streams() as streams:
+            _run(streams)
+    except Misconfigured as error:
+        exit_with_error("run", error)
 
 
 def _run(streams: StandardStreams) -> None:
     settings = settings_or_exit(Settings, "run")
     # After the settings, so that wrong settings are reported at once: the worker imports every adapter.
-    from worker.errors import WorkerFailed  # noqa: PLC0415
     from worker.process import run_worker  # noqa: PLC0415
+    from worker.runtime.lookup_threads import run_with_few_threads  # noqa: PLC0415
 
     try:
-        asyncio.run(run_worker(settings, streams.out))
+        run_with_few_threads(run_worker(settings, streams.out))
     except WorkerFailed as error:
         exit_with_error("run", error)

@@ -2,14 +2,14 @@
 
 asyncio starts a thread when a look-up needs it. If the container may have no more processes by then (`pids.max`,
 `ulimit -u`), the look-up fails with a RuntimeError, which no library translates. With all threads started, the limit is
-met at the start, as one line with the remedy.
+met at the start, as one line with the remedy. The end of the loop starts none either.
 
 A look-up waits for a silent name server for as long as resolv.conf says, and cannot be cancelled. asyncio and
 concurrent.futures wait for their threads before the process ends; these threads are left behind.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final, ParamSpec, TypeVar
 
-from worker.errors import Misconfigured
+from worker.errors import thread_limit_named
 
 LOOKUPS_MAX: Final = 8
 """Look-ups at the same time; further ones wait. Each service has one name, and asyncio allows five on one CPU."""
@@ -30,19 +30,24 @@ T = TypeVar("T")
 def lookup_threads(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Start the threads and make them the loop's while the context lasts. Raises Misconfigured if the system refuses
     one. Nothing may look a name up afterwards."""
-    try:
+    with thread_limit_named():
         threads = _LookupThreads()
-    except RuntimeError as error:
-        raise Misconfigured(
-            f"the system allows no {LOOKUPS_MAX} more threads: raise the limit of processes (`pids.max` of the "
-            "container, `ulimit -u`)"
-        ) from error
     loop.set_default_executor(threads)
     try:
         yield
     finally:
-        # Not left to asyncio, which starts a thread for it.
         threads.shutdown()
+
+
+def run_with_few_threads(work: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run` for work that uses `lookup_threads`: the end of the loop starts no thread, and waits for none."""
+    with asyncio.Runner(loop_factory=_Loop) as runner:
+        return runner.run(work)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    async def shutdown_default_executor(self) -> None:
+        """Do nothing. asyncio starts a thread here, in which it shuts the executor down."""
 
 
 class _LookupThreads(ThreadPoolExecutor):

@@ -1,15 +1,13 @@
 """The tasks beside the Datadog agent's socket: one looks the agent's name up, the other reports lost packets.
 
 The name is looked up again and again, because an agent moves, and because no name server may answer at the start. An
-address that was found stays in use while no name server answers. Each look-up runs in a thread of its own: a slow name
-server delays neither the event loop nor the end of the process.
+address that was found stays in use while no name server answers. The loop's threads look it up
+(worker/runtime/lookup_threads.py), so a slow name server delays neither the event loop nor the end of the process.
 """
 
 import asyncio
 import socket
-import threading
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 from handlers.ports import Clock
@@ -121,35 +119,12 @@ class AgentReport:
         self._away_since, self._lost_reported = None, lost
 
 
-async def look_up_in_thread(host: str, port: int) -> Sequence[SocketTarget]:
+async def look_up_agent(host: str, port: int) -> Sequence[SocketTarget]:
     """The addresses from the system's resolver, IPv4 first. Raises OSError."""
-    loop = asyncio.get_running_loop()
-    found: asyncio.Future[Sequence[SocketTarget]] = loop.create_future()
-
-    def settle(result: Sequence[SocketTarget] | OSError) -> None:
-        if found.done():
-            return
-        if isinstance(result, OSError):
-            found.set_exception(result)
-        else:
-            found.set_result(result)
-
-    def work() -> None:
-        result = _resolved(host, port)
-        with suppress(RuntimeError):  # The event loop has ended meanwhile.
-            loop.call_soon_threadsafe(settle, result)
-
-    threading.Thread(target=work, name="agent look-up", daemon=True).start()
-    return await found
-
-
-def _resolved(host: str, port: int) -> Sequence[SocketTarget] | OSError:
     try:
-        answers: Sequence[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-    except OSError as error:
-        return error
-    except UnicodeError:
-        return OSError("it is not a host name")
+        answers: Sequence[Any] = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    except UnicodeError as error:
+        raise OSError("it is not a host name") from error
     targets = [SocketTarget(family, socket.SOCK_DGRAM, address) for family, _, _, _, address in answers]
     # As Datadog's own clients: an agent that listens on IPv4 alone may have both kinds of address.
     return sorted(targets, key=lambda target: target.family != socket.AF_INET)

@@ -23,6 +23,8 @@ from array import array
 from collections import deque
 from typing import Final
 
+from worker.errors import thread_limit_named
+
 QUEUE_BYTES: Final = 8_388_608
 _PIECE_BYTES: Final = 65_536
 _RETRY_S: Final = 0.2
@@ -31,7 +33,7 @@ _POLL_MS: Final = 1_000
 
 class LineWriter:
     """Writes lines to a descriptor in a thread of its own. `descriptor` None is a stream that is closed: every line is
-    dropped."""
+    dropped. Raises Misconfigured if the system refuses the thread."""
 
     def __init__(self, descriptor: int | None, *, bytes_max: int = QUEUE_BYTES) -> None:
         self.bytes_max = bytes_max
@@ -45,7 +47,8 @@ class LineWriter:
         # Reentrant, as conditions are: a finalizer that logs may run inside of `write`.
         self._changed = threading.Condition()
         if descriptor is not None:
-            threading.Thread(target=self._write_queue, name="line writer", daemon=True).start()
+            with thread_limit_named():
+                threading.Thread(target=self._write_queue, name="line writer", daemon=True).start()
 
     @property
     def dropped_lines(self) -> int:

@@ -12,9 +12,10 @@ from typing import Any
 from datadog.dogstatsd.base import DogStatsd
 
 from handlers.ports import Clock
+from worker.errors import thread_limit_named
 from worker.telemetry.agent_address import DEFAULT_PORT, AgentAddress, UdpAddress, UnixAddress
 from worker.telemetry.agent_socket import AgentSocket, unix_targets
-from worker.telemetry.agent_watch import AgentLookUp, AgentReport, LookUp, look_up_in_thread
+from worker.telemetry.agent_watch import AgentLookUp, AgentReport, LookUp, look_up_agent
 from worker.telemetry.logs import Log
 from worker.telemetry.metrics import Metric, Metrics, NoMetrics
 
@@ -53,7 +54,8 @@ class _Client(DogStatsd):
     def __init__(self, agent_socket: AgentSocket) -> None:
         self._agent_socket = agent_socket
         # The host is never used, but without one the client reads an address from the environment.
-        super().__init__(host="127.0.0.1", port=DEFAULT_PORT, disable_telemetry=True, disable_buffering=False)
+        with thread_limit_named():
+            super().__init__(host="127.0.0.1", port=DEFAULT_PORT, disable_telemetry=True, disable_buffering=False)
 
     def get_socket(self, telemetry: bool = False) -> Any:  # noqa: ARG002 - a parameter of the client
         return self._agent_socket
@@ -66,11 +68,11 @@ async def opened_metrics(
     tags: Sequence[str],
     clock: Clock,
     log: Log,
-    look_up: LookUp = look_up_in_thread,
+    look_up: LookUp = look_up_agent,
 ) -> AsyncIterator[Metrics]:
     """Metrics for the agent at `address`, and the tasks that keep its socket; without an address they drop each value.
 
-    At the end the buffered values are sent.
+    At the end the buffered values are sent. Raises Misconfigured if the system refuses the client's thread.
     """
     if address is None:
         yield NoMetrics()

@@ -1,12 +1,12 @@
 """`routing-sync run` under cProfile between SIGUSR1 and SIGUSR2, which writes the profile to the file BENCH_PROFILE."""
 
-import asyncio
 import cProfile
 import os
 import signal
 from pathlib import Path
 
 from worker.process import run_worker
+from worker.runtime.lookup_threads import run_with_few_threads
 from worker.settings.settings import Settings
 from worker.telemetry.standard_streams import bounded_streams
 
@@ -28,7 +28,7 @@ def main() -> None:
     signal.signal(signal.SIGUSR1, begin)
     signal.signal(signal.SIGUSR2, end)
     with bounded_streams() as streams:
-        asyncio.run(run_worker(Settings(), streams.out))
+        run_with_few_threads(run_worker(Settings(), streams.out))
 
 
 if __name__ == "__main__":

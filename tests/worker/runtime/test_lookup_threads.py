@@ -1,41 +1,41 @@
-"""Host names are looked up where the system starts no more threads, and a silent name server delays no end of the
-process. Reports: docs/faults.md, *Reports of others*."""
+"""Host names are looked up, and the process ends, where the system starts no more threads; a silent name server delays
+no end of the process. Reports: docs/faults.md, *Reports of others*."""
 
 import asyncio
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NoReturn
+from contextlib import ExitStack
 
 import pytest
 
+from tests.worker.thread_limit import no_more_threads
 from worker.errors import Misconfigured
-from worker.runtime.lookup_threads import LOOKUPS_MAX, lookup_threads
-
-
-@contextmanager
-def _no_more_threads() -> Iterator[None]:
-    def refuse(thread: threading.Thread) -> NoReturn:
-        raise RuntimeError("can't start new thread")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
-        yield
+from worker.runtime.lookup_threads import LOOKUPS_MAX, lookup_threads, run_with_few_threads
 
 
 async def test_names_are_looked_up_when_no_thread_can_be_started_any_more() -> None:
     loop = asyncio.get_running_loop()
-    with lookup_threads(loop), _no_more_threads():
+    with lookup_threads(loop), no_more_threads():
         found = await asyncio.gather(*(loop.getaddrinfo("localhost", 80) for _ in range(3 * LOOKUPS_MAX)))
     assert all(found)
 
 
+def test_the_loop_ends_when_no_thread_can_be_started_any_more() -> None:
+    async def work(until_the_loop_is_closed: ExitStack) -> int:
+        loop = asyncio.get_running_loop()
+        with lookup_threads(loop):
+            until_the_loop_is_closed.enter_context(no_more_threads())
+            return len(await loop.getaddrinfo("127.0.0.1", 80))
+
+    with ExitStack() as stack:
+        assert run_with_few_threads(work(stack)) > 0
+
+
 async def test_a_start_without_threads_names_the_limit() -> None:
     with (
-        _no_more_threads(),
+        no_more_threads(),
         pytest.raises(Misconfigured, match=r"limit of processes \(`pids\.max`"),
         lookup_threads(asyncio.get_running_loop()),
     ):
@@ -60,7 +60,7 @@ async def test_a_failed_look_up_raises_its_own_error_and_a_cancelled_one_leaves_
 def test_a_look_up_that_hangs_does_not_delay_the_end_of_the_process() -> None:
     script = """
 import asyncio, threading
-from worker.runtime.lookup_threads import lookup_threads
+from worker.runtime.lookup_threads import lookup_threads, run_with_few_threads
 
 async def main():
     loop = asyncio.get_running_loop()
@@ -68,7 +68,7 @@ async def main():
         hanging = loop.run_in_executor(None, threading.Event().wait)
         await asyncio.wait([hanging], timeout=0.1)
 
-asyncio.run(main())
+run_with_few_threads(main())
 """
     ended = subprocess.run([sys.executable, "-c", script], timeout=20, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")

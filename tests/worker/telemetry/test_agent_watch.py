@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +10,11 @@ import pytest
 from tests.worker.fake_clock import FakeClock
 from tests.worker.telemetry.agents import free_port, port_of, target, to_udp, udp_agent
 from tests.worker.telemetry_recorder import TelemetryRecorder
+from tests.worker.thread_limit import no_more_threads
+from worker.runtime.lookup_threads import lookup_threads
 from worker.telemetry.agent_address import UdpAddress
 from worker.telemetry.agent_socket import AgentSocket, SocketTarget
-from worker.telemetry.agent_watch import LOOK_UP_AGAIN_S, LOOK_UP_S, AgentLookUp, AgentReport, look_up_in_thread
+from worker.telemetry.agent_watch import LOOK_UP_AGAIN_S, LOOK_UP_S, AgentLookUp, AgentReport, look_up_agent
 
 AGENT = UdpAddress(host="datadog-agent", port=8125)
 AWAY = "the Datadog agent takes no metrics"
@@ -146,16 +147,15 @@ async def test_row_11_a_first_look_up_that_takes_long_is_no_agent_that_is_away()
         task.cancel()
 
 
-async def test_row_11_the_systems_resolver_and_a_thread_of_its_own() -> None:
-    (found,) = await look_up_in_thread("127.0.0.1", 8125)
+async def test_row_11_the_systems_resolver() -> None:
+    (found,) = await look_up_agent("127.0.0.1", 8125)
     assert (found.family, found.address) == (socket.AF_INET, ("127.0.0.1", 8125))
     for name in ("no-such-host.invalid", "a..b"):
         with pytest.raises(OSError, match=r"[Nn]ame"):
-            await look_up_in_thread(name, 8125)
-    looking = asyncio.ensure_future(look_up_in_thread("127.0.0.1", 8125))
-    await asyncio.sleep(0)
-    # An end of the process in the middle of a look-up: nothing waits for the thread.
-    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "agent look-up")
-    looking.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await looking
+            await look_up_agent(name, 8125)
+
+
+async def test_the_agents_name_is_looked_up_when_no_thread_can_be_started_any_more() -> None:
+    """It is looked up while the worker runs: a thread that the system refuses would end the worker."""
+    with lookup_threads(asyncio.get_running_loop()), no_more_threads():
+        assert await look_up_agent("127.0.0.1", 8125)
