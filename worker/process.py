@@ -199,6 +199,12 @@ class _WorkerProcess:
 
         async def prepare_store() -> tuple[int | None, datetime]:
             lifetime_s = await store.check_server()
+            for stray in await store.documents_under_object_ids():
+                self._log.warning(
+                    "a document under an ObjectId, which no event can name: store it under the id as text",
+                    collection=stray.collection,
+                    id=stray.id,
+                )
             await store.ensure_indexes(revision_days=self._settings.revision_days)
             return lifetime_s, await fleet.started_at()
 

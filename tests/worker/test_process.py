@@ -131,6 +131,20 @@ def test_row_10_one_topic_for_both_sides_is_warned_of(
 
 
 @pytest.mark.usefixtures("environment")
+def test_row_5_a_document_under_an_object_id_beside_texts_is_warned_of(mongod: Mongod, started: list[Worker]) -> None:
+    client: MongoClient[dict[str, Any]] = MongoClient(mongod.uri)
+    with client:
+        stray = client["strays"]["queues"].insert_one({"key": "k"}).inserted_id
+        client["strays"]["queues"].insert_one({"_id": "q-1"})
+    worker = Worker(MONGODB_URI=mongod.uri, MONGODB_DATABASE="strays")
+    started.append(worker)
+    warning = worker.wait_for("a document under an ObjectId, which no event can name: store it under the id as text")
+    assert (warning["collection"], warning["id"]) == ("queues", str(stray))
+    worker.wait_for("worker started")
+    assert worker.end(signal.SIGTERM) == (0, "")
+
+
+@pytest.mark.usefixtures("environment")
 def test_a_worker_that_starts_later_finds_the_start_of_the_deployment(mongod: Mongod, started: list[Worker]) -> None:
     client: MongoClient[dict[str, Any]] = MongoClient(mongod.uri, tz_aware=True)
     with client:

@@ -34,7 +34,7 @@ from worker.mongo.database import (
     store_deadline,
 )
 from worker.mongo.errors import MONGO_ERRORS, is_commit_unknown, result_of
-from worker.mongo.foreign_ids import check_ids
+from worker.mongo.foreign_ids import StrayDocument, documents_under_object_ids
 from worker.mongo.reads import read_pairs
 from worker.mongo.stored_types import STORED_TYPES
 from worker.mongo.writes import write_steps
@@ -78,13 +78,17 @@ class MongoStore:
     async def check_server(self) -> int | None:
         """The server's `transactionLifetimeLimitSeconds`, None if it does not say.
 
-        Raises StoreUnfit if the server has no transactions, and if a collection has ObjectIds as ids; Misconfigured if
-        no waiting helps; StoreAway.
+        Raises StoreUnfit if the server has no transactions; Misconfigured if no waiting helps; StoreAway.
         """
-        lifetime_s = await check_server(self._client, self._deadline_s)
+        return await check_server(self._client, self._deadline_s)
+
+    async def documents_under_object_ids(self) -> Sequence[StrayDocument]:
+        """A document for each collection that has ObjectIds beside texts, for a warning.
+
+        Raises StoreUnfit if a collection has only ObjectIds as ids; Misconfigured if no waiting helps; StoreAway.
+        """
         with calls_of_the_start(self._client, self._deadline_s):
-            await check_ids(self._database)
-        return lifetime_s
+            return await documents_under_object_ids(self._database)
 
     async def ensure_indexes(self, *, revision_days: int) -> None:
         """Create missing collections and indexes; called before the first commit.

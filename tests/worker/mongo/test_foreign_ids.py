@@ -11,6 +11,7 @@ from tests.handlers.wire_events import changes, conversation, event, work_item
 from tests.worker.store.store_bench import MongoBench, everything
 from tests.worker.store.test_unreadable_documents import detail, handled, stored
 from worker.errors import StoreUnfit
+from worker.mongo.foreign_ids import StrayDocument
 from worker.store.documents import Collection
 
 CONVERSATION, WORK_ITEM = "6b0893e8268b3381b9b8ee61", "6b0893e8268b3381b9b8ee62"
@@ -20,22 +21,35 @@ def under_object_id(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "_id": ObjectId(document["_id"])}
 
 
-@pytest.mark.parametrize("collection", ["conversations", "work_items", "work_sessions", "queues", "sync_states"])
-async def test_row_5_the_start_names_the_collection(mongo: MongoBench, collection: str) -> None:
-    documents = mongo.database[collection]
-    await documents.insert_many([{"_id": "a text"}, {"_id": 7}])
-    assert await mongo.store.check_server() == 5
-    await documents.insert_one({"_id": ObjectId(CONVERSATION)})
+COLLECTIONS = ["conversations", "work_items", "work_sessions", "queues", "sync_states"]
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+async def test_row_5_the_start_names_a_collection_of_object_ids(mongo: MongoBench, collection: str) -> None:
+    await mongo.database[collection].insert_many([{"_id": 7}, {"_id": ObjectId(CONVERSATION)}])
     with pytest.raises(StoreUnfit, match=rf"^{collection} holds documents whose _id is an ObjectId \({CONVERSATION}\)"):
-        await mongo.store.check_server()
+        await mongo.store.documents_under_object_ids()
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+async def test_row_5_a_document_under_an_object_id_beside_texts_does_not_end_the_start(
+    mongo: MongoBench, collection: str
+) -> None:
+    """A shell's `insertOne` ended every later start, while the workers that ran went on."""
+    await mongo.database[collection].insert_many([{"_id": "a text"}, {"_id": 7}])
+    assert await mongo.store.documents_under_object_ids() == []
+    await mongo.database[collection].insert_one({"_id": ObjectId(CONVERSATION)})
+    stray = StrayDocument(collection=collection, id=CONVERSATION)
+    assert await mongo.store.documents_under_object_ids() == [stray]
 
 
 async def test_row_5_the_check_looks_into_the_index(mongo: MongoBench) -> None:
     await mongo.database["queues"].insert_many([{"_id": f"q-{number}"} for number in range(50)])
-    query = {"find": "queues", "filter": {"_id": {"$gte": ObjectId("0" * 24)}}, "limit": 1}
-    explained = await mongo.database.command({"explain": query, "verbosity": "executionStats"})
-    assert explained["executionStats"]["totalDocsExamined"] == 0
-    assert explained["executionStats"]["totalKeysExamined"] <= 1
+    for lowest in (ObjectId("0" * 24), ""):
+        query = {"find": "queues", "filter": {"_id": {"$gte": lowest}}, "projection": {"_id": True}, "limit": 1}
+        explained = await mongo.database.command({"explain": query, "verbosity": "executionStats"})
+        assert explained["executionStats"]["totalDocsExamined"] == 0
+        assert explained["executionStats"]["totalKeysExamined"] <= 1
 
 
 TAKEN = changes({"assignedUsers": ([], ["u-1"])})
