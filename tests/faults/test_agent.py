@@ -1,6 +1,5 @@
 """The Datadog agent is down, cannot be looked up, moves: metrics are late or lost, and nothing else is."""
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,7 +12,7 @@ from mongod import Mongod
 from tests.e2e.worker_process import WorkerProcess, wait_until
 from tests.faults.fault_run import FaultRun
 from tests.faults.load.outside_services import OutsideServices
-from tests.faults.services.name_server import IsolatedWorker, NameServer, isolated
+from tests.faults.services.name_server import IsolatedWorker, NameServer
 from tests.faults.services.statsd_listener import StatsdListener
 from worker.telemetry.agent_watch import LOOK_UP_S, REPORT_S
 from worker.telemetry.metrics import Metric
@@ -72,20 +71,12 @@ def run(run_on: Callable[..., FaultRun], mongod: Mongod) -> FaultRun:
 
 
 @pytest.fixture
-def name_server(tmp_path: Path) -> Iterator[NameServer]:
-    """Skips the test where a worker cannot be given a name server of its own, which needs root."""
-    resolver = tmp_path / "resolv.conf"
-    resolver.write_text("")
-    try:
-        done = subprocess.run(isolated(resolver, "true"), capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no `unshare` here")
-    if done.returncode != 0:
-        pytest.skip(f"a worker cannot be given a name server here: {done.stderr.strip()}")
+def name_server() -> Iterator[NameServer]:
     with NameServer() as server:
         yield server
 
 
+@pytest.mark.needs("own name server")
 def test_row_11_the_agents_name_server_is_silent_and_the_agent_moves(run: FaultRun, name_server: NameServer) -> None:
     run.stage.kind = IsolatedWorker
     with StatsdListener(("127.0.0.2", 0)) as first, StatsdListener(("127.0.0.3", first.port)) as second:

@@ -28,7 +28,8 @@ def check(environment: Mapping[str, str]) -> tuple[int, str]:
     """The exit status and the line."""
     # Settings may be written in any case, see worker/settings/.
     variables = {name.upper(): value for name, value in environment.items()}
-    host, port = variables.get("HTTP_HOST", DEFAULT_HOST), variables.get("HTTP_PORT", DEFAULT_PORT)
+    # An empty variable counts as not set.
+    host, port = variables.get("HTTP_HOST") or DEFAULT_HOST, variables.get("HTTP_PORT") or DEFAULT_PORT
     if not port.isdecimal() or not 0 < int(port) <= 65_535:
         return 1, f"unhealthy: HTTP_PORT {port!r} names no port to ask: set it to a number from 1 to 65535"
     line = ""
@@ -45,7 +46,8 @@ def _ask(host: str, port: int) -> tuple[bool, str]:
     try:
         connection.request("GET", "/healthz")
         status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
+    # UnicodeError: a host that cannot be a name.
+    except (OSError, UnicodeError, http.client.HTTPException) as error:
         return False, f"unhealthy: {url}: {' '.join(str(error).split()) or type(error).__name__}"
     finally:
         connection.close()

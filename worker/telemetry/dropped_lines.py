@@ -37,7 +37,8 @@ class DroppedLines:
         self._count(self._writer.dropped_lines)
         untold = self._writer.dropped_lines - self._told
         # A stream that fails holds its queue, so the line would tell of the failure only after it.
-        if untold and self._writer.fault is None:
+        # Without room the line would be dropped itself, and counted, every second.
+        if untold and self._writer.fault is None and self._writer.has_room:
             self._telemetry.log.error("log lines dropped", lines=untold)
             if self._writer.dropped_lines == self._told + untold:
                 self._told += untold

@@ -74,7 +74,6 @@ async def serve_health(health: Health, *, host: str, port: int) -> AsyncIterator
     app.add_routes([web.get("/healthz", _alive), web.get("/readyz", _ready(health))])
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
     await runner.setup()
-    closing = asyncio.ensure_future(_close_old_connections(runner, health.clock))
     try:
         try:
             sockets = await _listening_sockets(host, port)
@@ -83,9 +82,13 @@ async def serve_health(health: Health, *, host: str, port: int) -> AsyncIterator
             raise Misconfigured(line) from error
         for each in sockets:
             await web.SockSite(runner, each).start()
-        yield sockets[0].getsockname()[1]
+        async with asyncio.TaskGroup() as tasks:
+            closing = tasks.create_task(_close_old_connections(runner, health.clock))
+            try:
+                yield sockets[0].getsockname()[1]
+            finally:
+                closing.cancel()
     finally:
-        closing.cancel()
         await asyncio.shield(runner.cleanup())
 
 
@@ -129,7 +132,10 @@ async def _listening_sockets(host: str, port: int) -> list[socket.socket]:
 
 async def _addresses(host: str, port: int) -> list[Any]:
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except UnicodeError as error:
+        raise OSError("it is not a host name") from error
     return list(dict.fromkeys(found))
 
 

@@ -61,6 +61,12 @@ class LineWriter:
         return self._unwritten_lines
 
     @property
+    def has_room(self) -> bool:
+        """Whether a line of usual length, PIPE_BUF bytes, would be queued."""
+        unwritten = self._unwritten_bytes
+        return self._descriptor >= 0 and (not unwritten or unwritten + select.PIPE_BUF <= self.bytes_max)
+
+    @property
     def fault(self) -> str | None:
         """Why the last write failed, as a name of `errno`, or `closed`; None where it did not fail."""
         return self._fault
@@ -105,11 +111,19 @@ class LineWriter:
         while not self._closing.is_set():
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._queue) or self._closing.is_set())
-                lines = b"".join(self._queue)
-                self._queue.clear()
-            start = 0
+            lines, start = self._next_lines(), 0
             while start < len(lines) and not self._closing.is_set():
                 start += self._write_some(stream, lines, start)
+
+    def _next_lines(self) -> bytes:
+        """The first lines of the queue, about a piece. A copy of the whole queue would hold up the event loop."""
+        taken: list[bytes] = []
+        size = 0
+        while self._queue and size < _PIECE_BYTES:
+            # Without the lock: this thread alone takes lines out.
+            taken.append(self._queue.popleft())
+            size += len(taken[-1])
+        return b"".join(taken)
 
     def _write_some(self, stream: "_Stream", lines: bytes, start: int) -> int:
         """The number of bytes written: 0 after a failure, and while the stream takes none."""

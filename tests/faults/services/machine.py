@@ -10,6 +10,7 @@ from typing import Final
 
 from server_process import ROOT
 from tests.faults.services.fake_clock import NO_LIBRARY, clock_library
+from tests.faults.services.name_server import isolated
 from tests.faults.services.worker_at_commit import BEFORE
 
 _BLOCK: Final = bytes(1_048_576)
@@ -54,6 +55,15 @@ def _no_small_disk() -> str | None:
     return reason
 
 
+def _no_own_name_server() -> str | None:
+    with tempfile.NamedTemporaryFile() as resolver:
+        try:
+            done = subprocess.run(isolated(Path(resolver.name), "true"), capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            return "there is no `unshare` here"
+    return f"a worker cannot be given a name server: {done.stderr.strip()}" if done.returncode else None
+
+
 def _no_history() -> str | None:
     command = ["git", "-C", str(ROOT), "cat-file", "-e", f"{BEFORE}^{{commit}}"]
     found = subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -63,5 +73,6 @@ def _no_history() -> str | None:
 _TRIALS: Final[Mapping[str, Callable[[], str | None]]] = {
     "libfaketime": lambda: None if clock_library() is not None else NO_LIBRARY,
     "small disk": _no_small_disk,
+    "own name server": _no_own_name_server,
     "history": _no_history,
 }

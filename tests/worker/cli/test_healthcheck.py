@@ -29,6 +29,20 @@ async def test_row_16_it_asks_the_address_that_the_worker_serves(host: str) -> N
     assert re.fullmatch(rf"healthy: http://\S+:{port}/healthz", line)
 
 
+async def test_an_empty_variable_counts_as_not_set() -> None:
+    async with serve_health(Health(clock=FakeClock(), silence_s_max=90), host=DEFAULT_HOST, port=0) as port:
+        status, line = await asyncio.to_thread(check, {"HTTP_HOST": "", "HTTP_PORT": str(port)})
+    assert (status, line) == (0, f"healthy: http://{DEFAULT_HOST}:{port}/healthz")
+    _, line = await asyncio.to_thread(check, {"HTTP_PORT": ""})
+    assert f"http://{DEFAULT_HOST}:{DEFAULT_PORT}/healthz" in line
+
+
+def test_a_host_that_is_no_name_is_a_line() -> None:
+    status, line = check({"HTTP_HOST": "a..b"})
+    assert status == 1
+    assert line.startswith("unhealthy: http://a..b:8080/healthz: ")
+
+
 def test_row_16_where_nothing_listens_it_prints_a_line_and_no_traceback() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -44,7 +58,7 @@ def test_row_16_where_nothing_listens_it_prints_a_line_and_no_traceback() -> Non
     assert re.fullmatch(rf"unhealthy: http://127\.0\.0\.1:{port}/healthz: .*refused\n", done.stdout)
 
 
-@pytest.mark.parametrize("port", ["0", "", "80a", "65536"])
+@pytest.mark.parametrize("port", ["0", "80a", "65536"])
 def test_row_16_a_port_that_cannot_be_asked_is_a_line(port: str) -> None:
     status, line = check({"HTTP_PORT": port})
     assert status == 1

@@ -110,8 +110,24 @@ async def test_row_16_a_name_with_several_addresses_is_served_on_one_port() -> N
         assert await _ask(port, "/healthz") == (200, {"status": "alive"})
 
 
-@pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid"])
+@pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid", "a..b", "a" * 64])
 async def test_row_16_an_address_of_another_machine_is_one_line_with_the_remedy(host: str) -> None:
     with pytest.raises(Misconfigured, match=f"HTTP_HOST {host}, .*choose an address of this machine"):
         async with serve_health(Health(clock=FakeClock(), silence_s_max=90), host=host, port=0):
             pass
+
+
+async def test_a_task_of_the_server_that_ends_with_an_error_ends_the_context() -> None:
+    """Connections without a request would stay open for ever."""
+
+    class BrokenClock(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            raise ZeroDivisionError
+
+    with pytest.raises(ExceptionGroup) as raised:
+        async with (
+            asyncio.timeout(5),
+            serve_health(Health(clock=BrokenClock(), silence_s_max=90), host="127.0.0.1", port=0),
+        ):
+            await asyncio.Event().wait()
+    assert raised.group_contains(ZeroDivisionError)

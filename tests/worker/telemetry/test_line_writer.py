@@ -3,6 +3,7 @@
 import fcntl
 import os
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +95,26 @@ def test_row_1_lines_that_find_no_room_are_dropped_whole_and_counted(pipe: Pipe)
         writer.write(lines[0])
         assert pipe.read_lines(1) == [lines[0].rstrip(b"\n")]
         assert writer.dropped_lines == dropped
+
+
+def test_row_1_a_queue_that_is_long_is_never_copied_whole(pipe: Pipe) -> None:
+    """The copy would be made under the lock for which the event loop waits."""
+    size, count = 60_000, 200
+    lines = [numbered(number, size=size) for number in range(count)]
+    tracemalloc.start()
+    try:
+        with writer_to(pipe.writer, bytes_max=2 * size * count) as writer:
+            for line in lines:
+                writer.write(line)
+            # Until the thread has come back to the queue, if it took less than the half at first.
+            left = size * (count // 2 + 1)
+            while left > 0:
+                left -= len(os.read(pipe.reader, 65_536))
+            _, peak = tracemalloc.get_traced_memory()
+            assert writer.dropped_lines == 0
+    finally:
+        tracemalloc.stop()
+    assert peak < size * count // 4
 
 
 def test_row_1_a_process_that_ends_while_the_reader_stands_still_leaves_whole_lines(pipe: Pipe) -> None:

@@ -1,6 +1,7 @@
 """A library that writes the same line again and again does not bury the others."""
 
 import logging
+from collections.abc import Callable
 from io import BytesIO
 
 import orjson
@@ -12,8 +13,19 @@ from worker.telemetry.repeated_lines import RepeatedLines
 OUT_OF_FILES = "socket.accept() out of system resource\nsocket: <socket>"
 
 
-def _record(message: str, at: float, *, name: str = "asyncio") -> logging.LogRecord:
-    return logging.makeLogRecord({"name": name, "levelno": logging.ERROR, "msg": message, "created": at})
+def _record(message: str, at: float, *, name: str = "asyncio", error: BaseException | None = None) -> logging.LogRecord:
+    fields = {"name": name, "levelno": logging.ERROR, "msg": message, "created": at}
+    return logging.makeLogRecord(
+        fields | ({} if error is None else {"exc_info": (type(error), error, error.__traceback__)})
+    )
+
+
+def _raised(work: Callable[[], object]) -> Exception:
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - the test logs it
+        return error
+    raise AssertionError
 
 
 def test_a_line_is_written_once_a_minute_with_the_number_left_out() -> None:
@@ -31,6 +43,21 @@ def test_other_lines_and_other_loggers_are_not_held_back_and_a_clock_set_back_ho
         _record(OUT_OF_FILES, 50),
     ]
     assert all(lines.filter(record) for record in records)
+
+
+def test_another_exception_or_the_same_from_another_line_is_not_held_back() -> None:
+    def first() -> None:
+        raise ValueError
+
+    def second() -> None:
+        raise ValueError
+
+    lines = RepeatedLines()
+    raised = [_raised(first), _raised(second), _raised(dict[str, str]().popitem), KeyError(), ValueError()]
+    records = [_record("Task exception was never retrieved\nfuture: <Task>", 0, error=error) for error in raised]
+    assert all(lines.filter(record) for record in records)
+    assert not any(lines.filter(record) for record in records)
+    assert not lines.filter(_record("Task exception was never retrieved", 1, error=_raised(first)))
 
 
 def test_memory_does_not_grow_with_the_kinds_of_lines() -> None:
