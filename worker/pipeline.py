@@ -95,6 +95,7 @@ class Pipeline:
         self._call_pause = self._backoff(settings.call_retry_first_seconds, settings.call_retry_max_seconds)
         self._in_flight = InFlight(
             count_max=settings.in_hand_max,
+            bytes_max=settings.in_hand_bytes_max,
             visibility_timeout_s=adapters.queue_attributes.visibility_timeout_s,
             clock=runtime.clock,
         )

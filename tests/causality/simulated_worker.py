@@ -90,7 +90,10 @@ class SimulatedWorker:
         wrong_s = context.weather.worker_clock_s
         clock = WorkerClock(context.time, timedelta(seconds=context.random.uniform(-wrong_s, wrong_s)))
         self._in_flight = InFlight(
-            count_max=10_000, visibility_timeout_s=int(context.settings.visibility_s), clock=clock
+            count_max=10_000,
+            bytes_max=1_000_000_000,
+            visibility_timeout_s=int(context.settings.visibility_s),
+            clock=clock,
         )
         self.watermark = QueueWatermark(
             gap_s=context.settings.gap_s, in_flight=self._in_flight, runtime=_runtime(clock, context.random)

@@ -2,15 +2,17 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from handlers.options import PolicyInUse
+from handlers.ports import LoadRequest, Pair
 from sync.state.sync_state import SyncState
 from tests.worker.fake_clock import FakeClock, run_ready_tasks, until
-from tests.worker.pipeline_bench import running_pipeline
+from tests.worker.pipeline_bench import InterruptibleStore, running_pipeline
 from tests.worker.stand_in_queue import StandInQueue
 from tests.worker.store.plans import state_plan
 from worker.errors import QueueAway
@@ -44,6 +46,33 @@ class BrokenQueue(StandInQueue):
         if any(action == "receive" for action, _ in self.calls):
             raise RuntimeError("a bug")
         return await super().receive(wait_s=wait_s)
+
+
+class StandingStore(InterruptibleStore):
+    """A store whose answers do not come until `gate` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def load(self, requests: Sequence[LoadRequest]) -> dict[str, Pair]:
+        await self.gate.wait()
+        return await super().load(requests)
+
+
+async def test_receiving_pauses_above_32_mib_in_flight() -> None:
+    """800 messages of 1 MiB, the largest that SQS takes, were received, whatever memory the worker had."""
+    large = [
+        body("conversation", f"c{number}", 4, {"status": "open", "preview": "x" * 900_000}) for number in range(60)
+    ]
+    store = StandingStore()
+    async with running_pipeline(*large, store=store) as pipeline:
+        await until(lambda: pipeline.queue.calls.count(("receive", 1)) == 4)
+        await run_ready_tasks()
+        assert pipeline.queue.calls.count(("receive", 1)) == 4
+        store.gate.set()
+        await until(lambda: pipeline.queue.left == [])
+        await pipeline.stop()
 
 
 async def test_a_message_is_handled_settled_and_its_sync_published() -> None:

@@ -1,10 +1,12 @@
-"""Messages in flight: received from the queue and not settled yet, with a limit on their number.
+"""Messages in flight: received from the queue and not settled yet, with limits on their number and their bytes.
 
-A receiver reserves room before it calls SQS, so that the limit is never exceeded. `visibility.py` extends the
+A receiver reserves room before it calls SQS, so that the number is never exceeded. The bytes are known only afterwards:
+above their limit no call begins, and the calls under way may bring ten messages each. `visibility.py` extends the
 visibility of the messages here; `settlement.py` ends them.
 """
 
 import asyncio
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,13 +23,21 @@ class _InFlightMessage:
     received_at: float
     visible_at: float
 
+    @property
+    def body_bytes(self) -> int:
+        """The bytes of the body in memory, up to four for a character."""
+        return sys.getsizeof(self.message.body)
+
 
 class InFlight:
-    """The registry of the process. `visibility_timeout_s` is the queue's visibility timeout."""
+    """The registry of the process. `visibility_timeout_s` is the queue's visibility timeout; `bytes_max` limits the
+    bytes of the bodies in memory."""
 
-    def __init__(self, *, count_max: int, visibility_timeout_s: int, clock: Clock) -> None:
+    def __init__(self, *, count_max: int, bytes_max: int, visibility_timeout_s: int, clock: Clock) -> None:
         self.visibility_timeout_s = visibility_timeout_s
         self._count_max = count_max
+        self._bytes_max = bytes_max
+        self._bytes = 0
         self._clock = clock
         self._by_receipt: dict[str, _InFlightMessage] = {}
         self._reserved = 0
@@ -50,8 +60,11 @@ class InFlight:
         """Wait until there is room for `count` more messages, and keep it. Exactly one `add` or `cancel_reservation`
         must follow."""
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self._by_receipt) + self._reserved + count <= self._count_max)
+            await self._changed.wait_for(lambda: self._has_room(count))
             self._reserved += count
+
+    def _has_room(self, count: int) -> bool:
+        return len(self._by_receipt) + self._reserved + count <= self._count_max and self._bytes < self._bytes_max
 
     async def add(self, messages: Iterable[Message], *, reserved: int) -> None:
         """Add the messages of one call to SQS and free the room that was reserved for it."""
@@ -59,7 +72,9 @@ class InFlight:
         visible_at = now + self.visibility_timeout_s
         for message in messages:
             entry = _InFlightMessage(message=message, received_at=now, visible_at=visible_at)
+            self._remove(message.receipt)
             self._by_receipt[message.receipt] = entry
+            self._bytes += entry.body_bytes
         await self.cancel_reservation(reserved)
 
     async def cancel_reservation(self, reserved: int) -> None:
@@ -70,8 +85,13 @@ class InFlight:
     async def release(self, receipts: Iterable[str]) -> None:
         """Forget deliveries that are settled or left to redelivery; an unknown receipt is ignored."""
         for receipt in receipts:
-            self._by_receipt.pop(receipt, None)
+            self._remove(receipt)
         await self._notify()
+
+    def _remove(self, receipt: str) -> None:
+        entry = self._by_receipt.pop(receipt, None)
+        if entry is not None:
+            self._bytes -= entry.body_bytes
 
     def due_for_extension(self) -> list[str]:
         """Receipts whose visibility timeout is half over."""

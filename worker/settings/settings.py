@@ -73,6 +73,13 @@ class Settings(TopicSettings, DatadogSettings):
     in_hand_max: int = Field(
         800, ge=10, le=100_000, description="limit of messages in flight; at the limit, receiving waits"
     )
+    in_hand_bytes_max: int = Field(
+        33_554_432,
+        ge=1_048_576,
+        le=1_073_741_824,
+        description="limit of the bytes of their bodies; above it, receiving waits, and each receiver's call may have "
+        "brought ten messages more",
+    )
     shutdown_seconds: float = Field(
         20,
         ge=1,

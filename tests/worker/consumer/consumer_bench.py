@@ -132,7 +132,7 @@ class ConsumerBench:
         self.health, self.store_availability = runtime.health, runtime.store_availability
         self.health.mark_healthy("pipelines")
         self.health.mark_healthy("store")
-        self.in_flight = InFlight(count_max=200, visibility_timeout_s=60, clock=clock)
+        self.in_flight = InFlight(count_max=200, bytes_max=1_000_000, visibility_timeout_s=60, clock=clock)
         self.offered: list[str] = []
         pause = JitteredBackoff(first_s=1, max_s=8, chance=FixedChance())
         self.settler = Settler(

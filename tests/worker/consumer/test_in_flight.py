@@ -20,7 +20,7 @@ class InFlightBench:
     def __init__(self) -> None:
         self.clock, self.recorder = FakeClock(), TelemetryRecorder()
         self.queue = StandInQueue(self.clock)
-        self.in_flight = InFlight(count_max=30, visibility_timeout_s=60, clock=self.clock)
+        self.in_flight = InFlight(count_max=30, bytes_max=1_000_000, visibility_timeout_s=60, clock=self.clock)
         runtime = runtime_of(self.clock, self.recorder)
         self.store = runtime.store_availability
         self.extender = VisibilityExtender(
@@ -31,9 +31,9 @@ class InFlightBench:
             runtime=runtime,
         )
 
-    async def take(self, count: int) -> list[Message]:
+    async def take(self, count: int, body: str = "x") -> list[Message]:
         for _ in range(count):
-            self.queue.send("x")
+            self.queue.send(body)
         received: list[Message] = []
         while len(received) < count:
             await self.in_flight.reserve(10)
@@ -58,6 +58,25 @@ async def test_receivers_wait_while_too_many_messages_are_in_flight(bench: InFli
     assert not waiting.done()
     await bench.in_flight.release(message.receipt for message in messages[:5])
     await waiting
+
+
+@pytest.mark.parametrize("body", ["x" * 400_000, "\U0001f600" * 100_000], ids=["ASCII", "four bytes a character"])
+async def test_receivers_wait_while_too_many_bytes_are_in_flight(bench: InFlightBench, body: str) -> None:
+    messages = await bench.take(4, body)
+    waiting = asyncio.create_task(bench.in_flight.reserve(10))
+    for _ in range(2):
+        # The second time the delivery is unknown.
+        await bench.in_flight.release([messages[0].receipt])
+        await run_ready_tasks()
+        assert not waiting.done()
+    await bench.in_flight.release([messages[1].receipt])
+    await asyncio.wait_for(waiting, timeout=1)
+
+
+async def test_a_message_above_the_limit_of_bytes_is_received(bench: InFlightBench) -> None:
+    for _ in range(3):
+        [message] = await bench.take(1, "x" * 2_000_000)
+        await bench.in_flight.release([message.receipt])
 
 
 async def test_a_reservation_counts_until_it_is_cancelled(bench: InFlightBench) -> None:

@@ -53,7 +53,7 @@ async def _bench(*, fifo: bool = False) -> AsyncIterator[SettlementBench]:
     clock, recorder = AutoAdvancingClock(), TelemetryRecorder()
     queue = StandInQueue(clock)
     queue.attributes = replace(queue.attributes, fifo=fifo)
-    in_flight = InFlight(count_max=1_000, visibility_timeout_s=60, clock=clock)
+    in_flight = InFlight(count_max=1_000, bytes_max=1_000_000, visibility_timeout_s=60, clock=clock)
     settler = Settler(
         queue=queue,
         queue_attributes=queue.attributes,

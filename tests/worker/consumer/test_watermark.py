@@ -332,7 +332,7 @@ class SingleWatermark:
 
     def __init__(self) -> None:
         self.clock, self.recorder = FakeClock(), TelemetryRecorder()
-        self.in_flight = InFlight(count_max=100, visibility_timeout_s=30, clock=self.clock)
+        self.in_flight = InFlight(count_max=100, bytes_max=1_000_000, visibility_timeout_s=30, clock=self.clock)
         self.runtime = runtime_of(self.clock, self.recorder)
         self.watermark = QueueWatermark(gap_s=60, in_flight=self.in_flight, runtime=self.runtime)
         self.ahead = timedelta()
