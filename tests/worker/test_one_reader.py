@@ -112,6 +112,20 @@ class TestTaken:
         assert again.data == straight.data
 
 
+@pytest.mark.parametrize("more", ['"seq": ' + "9" * 30, '"dd": {"trace_id": "1", "n": ' + "9" * 30 + "}"])
+def test_row_8_a_number_beyond_64_bits_beside_the_event_is_published(tmp_path: Path, more: str) -> None:
+    body = WHOLE[:-1] + f", {more}}}"
+    straight = read_message(body)
+    assert isinstance(straight, Event)
+    (tmp_path / "capture").write_text(around(body))
+    counts, errors, texts = sent(tmp_path / "capture")
+    assert (counts, errors) == (PublishCounts(published=3), [])
+    assert "9" * 30 in texts[1]
+    again = read_message(texts[1])
+    assert isinstance(again, Event)
+    assert again.data == straight.data
+
+
 @pytest.mark.parametrize(("part", "odd", "code"), REFUSED.values(), ids=REFUSED.keys())
 class TestRefused:
     def test_by_replay(self, replay: Runner, part: str, odd: str, code: str) -> None:

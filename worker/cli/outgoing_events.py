@@ -1,5 +1,6 @@
 """Captured events on their way to SNS, as their producer would publish them."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -136,11 +137,19 @@ def outgoing_event(capture: Capture, *, outside_only: bool) -> OutgoingEvent | C
     if isinstance(unwrapped.outermost.get("dd"), Mapping):
         published["dd"] = without_halves(unwrapped.outermost["dd"])
     message = topic_message(
-        id=str(published.get("id") or event.get("id")), group=_group(event), text=orjson.dumps(published).decode()
+        id=str(published.get("id") or event.get("id")), group=_group(event), text=_as_json(published)
     )
     if message.size_bytes > SNS_BYTES_MAX:
         return capture.fault(f"{message.size_bytes} bytes, SNS takes {SNS_BYTES_MAX}")
     return OutgoingEvent(side=side, message=message, capture=capture)
+
+
+def _as_json(published: Mapping[str, Any]) -> str:
+    try:
+        return orjson.dumps(published).decode()
+    except TypeError:
+        # A number beyond 64 bits beside the event: the worker's reader takes it, orjson does not write it.
+        return json.dumps(published, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _side(event: Mapping[str, Any]) -> Side | None:

@@ -22,8 +22,10 @@ def json_option(help_text: str) -> Any:
 
 def print_error(line: str) -> None:
     """Print one line to standard error, if it can be written."""
-    with suppress(OSError):
-        sys.stderr.write(line + "\n")
+    # None: the stream was closed when the process began.
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(line + "\n")
 
 
 def exit_with_error(verb: str, error: Exception | str) -> NoReturn:

@@ -89,7 +89,9 @@ def run_verb(arguments: list[str]) -> int:
     try:
         status = _called(arguments)
         # Left to the end of the interpreter, output that cannot be written would be a traceback and status 120.
-        sys.stdout.flush()
+        # `run` has no standard output where it was closed.
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OutputLost as lost:
         verb = " ".join(["routing-sync", *(each for each in arguments[:1] if each in VERBS)])
         print_error(f"{verb}: cannot write to standard output: {lost}; the rest of the output is lost")

@@ -35,8 +35,9 @@ PRINTING: Final = {
     "--help": ["--help"],
     "--version": ["--version"],
     "decide --help": ["decide", "--help"],
+    "run --help": ["run", "--help"],
 }
-"""Command lines that print. `run` has line writers, which outlive its output (tests/worker/test_broken_output.py)."""
+"""Command lines that print. The worker has line writers, which outlive its output (../test_broken_output.py)."""
 READING: Final = {
     "publish": ["publish", "-"],
     "replay observe": ["replay", "-"],
@@ -88,6 +89,21 @@ def test_row_19_output_that_cannot_be_written_is_one_line(moto: MotoServer, case
         f"routing-sync{verb}: cannot write to standard output: {reasons[output]}; the rest of the output is lost"
     ]
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run"], pytest.param(["run", "--no-such-option"], marks=pytest.mark.thorough)], ids=" ".join
+)
+@pytest.mark.parametrize("closed", [">&-", pytest.param("2>&-", marks=pytest.mark.thorough)])
+def test_row_1_wrong_settings_and_options_have_their_status_where_a_stream_is_closed(
+    arguments: list[str], closed: str
+) -> None:
+    command = ["sh", "-c", f'exec "$0" "$@" {closed}', *COMMAND]
+    with started(arguments, command, env={"LANES": "none"}) as process:
+        output, errors = process.communicate()
+    assert process.returncode == 2
+    assert output == b""
+    assert len(errors.splitlines()) == (1 if closed == ">&-" else 0)
 
 
 @pytest.mark.thorough
