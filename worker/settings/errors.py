@@ -5,6 +5,7 @@ The settings and the checks between them are in worker/settings/settings.py.
 
 import os
 import re
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from commands.rollout import FUNNEL_ROW_NAMES, UpdateOrigin
 _PROVISIONED: Final = "`routing-sync provision --env` prints it"
 _CREDENTIALS: Final = re.compile(r"://\S*@")
 """The credentials of a connection string, which may stand in any variable by mistake."""
+_NOT_SET: Final = "is not set"
 _SHOWN_MAX: Final = 60
 """Characters of a rejected value that the line shows."""
 
@@ -30,19 +32,24 @@ class MismatchedSetting(ValueError):
         self.remedy = remedy
 
 
-def setting_error_line(kind: type[BaseSettings], invalid: dict[str, Any]) -> str:
-    """One of pydantic's errors as a line: the variable, what is wrong with it, the remedy. Secrets are left out."""
+def setting_error_line(kind: type[BaseSettings], invalid: dict[str, Any], mistyped: Mapping[str, str]) -> str:
+    """One of pydantic's errors as a line: the variable, what is wrong with it, the remedy. Secrets are left out.
+
+    `mistyped`: by setting, the variable that was probably meant for it.
+    """
     name = str(invalid["loc"][0]) if invalid["loc"] else ""
     field = kind.model_fields.get(name)
     if field is None:
         return str(invalid["msg"])
     error = invalid.get("ctx", {}).get("error")
     remedy = error.remedy if isinstance(error, MismatchedSetting) else _remedy(name, field)
-    wrong = re.sub(r"^it (?!is not set)", lambda _: f"{_shown_value(name, field)} ", _wrong(invalid))
+    wrong = re.sub(rf"^it (?!{_NOT_SET})", lambda _: f"{_rejected_value(name, field)} ", _wrong(invalid))
+    if wrong == f"it {_NOT_SET}" and name.upper() in mistyped:
+        wrong = f"{wrong}, {mistyped[name.upper()]} is (mistyped?)"
     return f"{name.upper()}: {_CREDENTIALS.sub('://***@', wrong)}: {remedy}"
 
 
-def _shown_value(name: str, field: FieldInfo) -> str:
+def _rejected_value(name: str, field: FieldInfo) -> str:
     """The rejected value as it was set, shortened; "it" for a secret."""
     if field.annotation is SecretStr:
         return "it"
@@ -62,7 +69,7 @@ def shown_value(value: str) -> str:
 def _wrong(invalid: dict[str, Any]) -> str:
     match invalid["type"]:
         case "missing":
-            return "it is not set"
+            return f"it {_NOT_SET}"
         case "value_error":
             return str(invalid["ctx"]["error"])
         case "literal_error" | "enum":

@@ -50,7 +50,10 @@ def read_settings(kind: type[S]) -> S | SettingErrors:
     except ValidationError as invalid:
         errors = invalid.errors(include_input=False)
         others = [error for error in errors if not error["loc"] or str(error["loc"][0]).upper() not in blanks]
-        return SettingErrors(lines=(*blanks.values(), *(setting_error_line(kind, dict(error)) for error in others)))
+        # The first by name, if several are near.
+        mistyped = {miss.setting: miss.variable for miss in reversed(near_misses(kind, os.environ))}
+        lines = [setting_error_line(kind, dict(error), mistyped) for error in others]
+        return SettingErrors(lines=(*blanks.values(), *lines))
     return SettingErrors(lines=tuple(blanks.values())) if blanks else settings
 
 

@@ -77,8 +77,8 @@ class Settings(TopicSettings, DatadogSettings):
         33_554_432,
         ge=1_048_576,
         le=1_073_741_824,
-        description="limit of the bytes of their bodies; above it, receiving waits, and each receiver's call may have "
-        "brought ten messages more",
+        description="limit of the bytes of the bodies in flight; at the limit, receiving waits; the calls under way "
+        "bring up to ten messages each",
     )
     shutdown_seconds: float = Field(
         20,

@@ -177,6 +177,30 @@ def test_row_10_a_near_miss_is_told_with_the_name_that_was_meant(variable: str, 
     assert near_misses(Settings, [variable]) == expected
 
 
+@pytest.mark.parametrize(
+    ("unset", "mistyped", "line"),
+    [
+        ("MONGODB_URI", {"MONGODB_URL": "mongodb://me:hunter2@host"},
+         ("MONGODB_URI: it is not set, MONGODB_URL is (mistyped?): set it to mongodb://HOST:PORT/?replicaSet=NAME or "
+         "mongodb+srv://HOST")),
+        ("AWS_REGION", {"AWS_REGON": "us-east-1"},
+         ("AWS_REGION: it is not set, AWS_REGON is (mistyped?): set it, AWS_DEFAULT_REGION, or a region in the AWS "
+         "profile")),
+        ("SQS_QUEUE_URL", {"SQS_QUEUE_UR": QUEUE, "SQS_QUEUE_URI": QUEUE},
+         ("SQS_QUEUE_URL: it is not set, SQS_QUEUE_UR is (mistyped?): set it to the URL of the queue of events; the "
+         "queue must have a redrive policy; `routing-sync provision --env` prints it")),
+        ("SQS_QUEUE_URL", {"QUEUE": QUEUE},
+         ("SQS_QUEUE_URL: it is not set: set it to the URL of the queue of events; the queue must have a redrive "
+         "policy; `routing-sync provision --env` prints it")),
+    ],
+)  # fmt: skip
+def test_row_10_a_required_setting_names_the_variable_that_was_meant_for_it(
+    monkeypatch: pytest.MonkeyPatch, unset: str, mistyped: Mapping[str, str], line: str
+) -> None:
+    monkeypatch.delenv(unset)
+    assert _read(monkeypatch, mistyped) == [line]
+
+
 CONFIG = "[default]\nregion = eu-west-1\n[profile work]\nregion = eu-west-2\nendpoint_url = http://work\n"
 PROFILES = [
     (CONFIG, ""),
