@@ -2,7 +2,8 @@
 
 | pymongo raises | the store has |
 |---|---|
-| a duplicate key | LOST: a condition of the transaction does not hold |
+| a duplicate key of a unique index of ours | LOST: a condition of the transaction does not hold |
+| a duplicate key of another unique index | REJECTED, with the index's name |
 | a write conflict, the label `TransientTransactionError` | DISTURBED: the transaction may be tried again |
 | a document that the server or the encoder refuses | REJECTED, with the reason |
 | the label `UnknownTransactionCommitResult` | UNKNOWN |
@@ -15,6 +16,7 @@ host, credentials or a customer's content.
 Error codes: MongoDB's `src/mongo/base/error_codes.yml`.
 """
 
+import re
 from typing import Any, Final
 
 from bson.errors import BSONError, InvalidDocument
@@ -54,6 +56,9 @@ MONGO_ERRORS: Final = (*DRIVER_ERRORS, *ENCODING_ERRORS)
 """Every exception that a call of pymongo can raise."""
 
 _DUPLICATE_KEY: Final = 11000
+_OUR_UNIQUE_KEYS: Final = (["_id"], ["conversationId"])
+"""The fields of our unique indexes. The start refuses others on `conversationId` (indexes.py)."""
+_INDEX_NAME: Final = re.compile(r" index: (.{1,128}?)(?: collation: | dup key: )")
 _WRITE_CONFLICT: Final = 112
 
 _METADATA_SERVICE: Final = "IMDS"
@@ -193,7 +198,7 @@ def _server_result(failure: OperationFailure) -> TransactionResult | None:
     write_errors = _write_errors(failure)
     codes = {error["code"] for error in write_errors} or {failure.code}
     if _DUPLICATE_KEY in codes:
-        return TransactionResult(end=TransactionEnd.LOST)
+        return _duplicate_result(write_errors)
     if _WRITE_CONFLICT in codes or failure.has_error_label("TransientTransactionError"):
         return TransactionResult(end=TransactionEnd.DISTURBED)
     for code in sorted(codes & _REJECTIONS.keys()):
@@ -203,6 +208,17 @@ def _server_result(failure: OperationFailure) -> TransactionResult | None:
             end=TransactionEnd.REJECTED, reason=f"MongoDB refuses the document (code {min(codes)})"
         )
     return None
+
+
+def _duplicate_result(write_errors: list[dict[str, Any]]) -> TransactionResult:
+    """LOST for an index of ours, where the other writer's document will be read next time."""
+    for error in write_errors:
+        fields = list(error.get("keyPattern", {}))
+        found = _INDEX_NAME.search(error.get("errmsg", ""))
+        if error["code"] == _DUPLICATE_KEY and fields and fields not in _OUR_UNIQUE_KEYS and found:
+            reason = f"the unique index {found[1]}, which is not the worker's, refuses it"
+            return TransactionResult(end=TransactionEnd.REJECTED, reason=reason)
+    return TransactionResult(end=TransactionEnd.LOST)
 
 
 def _write_errors(failure: OperationFailure) -> list[dict[str, Any]]:

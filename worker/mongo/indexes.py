@@ -4,10 +4,12 @@
 |---|---|
 | an index with the same keys and options, whatever its name | it is taken for ours |
 | an index with our name or keys, and other keys or options | StoreUnfit, which names the collection and both indexes |
+| a unique index of others on fields of ours, which refuses documents of the worker | StoreUnfit, which names it |
 | two active work-items of a conversation | StoreUnfit, which names the first conversations |
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,9 +17,11 @@ from msgspec import Struct
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailure
 
+from handlers.documents.stored_forms import shown
 from worker.errors import StoreUnfit
 from worker.mongo.database import Database, calls_of_the_start
 from worker.mongo.driver_words import driver_words
+from worker.mongo.stored_types import STORED_TYPES
 from worker.store.documents import Collection
 
 _ACTIVE: Final = {"active": True}
@@ -41,7 +45,18 @@ class _Index(Struct, frozen=True, kw_only=True):
 
     def is_same(self, found: Mapping[str, Any]) -> bool:
         """Whether an index of `index_information` has these keys and options, whatever its name."""
-        return found["key"] == self.keys and _options(found) == self.options
+        return found["key"] == self.keys and _is_equal(_options(found), self.options)
+
+    def is_refused_by(self, name: str, found: Mapping[str, Any]) -> bool:
+        """Whether another index of `index_information`, unique on fields of this one, refuses documents of the worker.
+
+        One that holds for active work-items only asks no more than ours. One with our name cannot stay beside ours.
+        """
+        fields = {field for field, _ in found["key"]}
+        active = found.get("partialFilterExpression", {}).get("active")
+        asks_more = not _is_equal(active, True)
+        is_other = name not in {self.name, _ID_INDEX} and not self.is_same(found)
+        return is_other and bool(found.get("unique")) and fields <= set(self.fields) and asks_more
 
 
 def has_timestamp(name: str) -> dict[str, Any]:
@@ -88,8 +103,14 @@ _BUILD_S_MAX: Final = 600
 _NAMED_MAX: Final = 10
 """Conversations that a line names."""
 
+_ID: Final = re.compile(r"[\w.:+-]{1,256}", re.ASCII)
+_ID_INDEX: Final = "_id_"
+
 _IRRELEVANT: Final = frozenset({"v", "key", "ns", "name", "background"})
 """What `index_information` says beside an index's options."""
+
+_FLAGS: Final = frozenset({"unique", "sparse", "hidden"})
+"""Options that old shells wrote as numbers."""
 
 _NAMESPACE_EXISTS: Final = 48
 _INDEX_NOT_FOUND: Final = 27
@@ -120,6 +141,7 @@ async def _ensure(database: Database, index: _Index) -> None:
     collection = database[index.collection]
     try:
         found = await collection.index_information()
+        _check_uniqueness(index, found)
         if not any(index.is_same(each) for each in found.values()):
             await collection.create_indexes([index.model])
     except DuplicateKeyError as error:
@@ -128,6 +150,18 @@ async def _ensure(database: Database, index: _Index) -> None:
         if error.code not in _IMPOSSIBLE:
             raise
         raise StoreUnfit(await _clash_line(database, index, error)) from error
+
+
+def _check_uniqueness(index: _Index, found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise StoreUnfit for a unique index of others that refuses documents. The worker stores no session."""
+    if index.collection is Collection.WORK_SESSIONS:
+        return
+    for name, other in found.items():
+        if index.is_refused_by(name, other):
+            raise StoreUnfit(
+                f"{index.collection.value}: the unique index {name} on {_shown(other['key'], _options(other))} refuses "
+                f'documents that the worker writes: drop it, db.{index.collection.value}.dropIndex("{name}")'
+            )
 
 
 async def _ensure_expiry(database: Database, days: int) -> None:
@@ -193,27 +227,50 @@ async def _clash_line(database: Database, index: _Index, error: OperationFailure
 
 async def _duplicates_line(database: Database, index: _Index) -> str:
     """Which conversations have more than one active work-item, the first by their ids, and how many there are."""
+    # A unique index has an entry for each value of a list, and one of a document for values that are the same.
+    values = {"$cond": [{"$isArray": "$conversationId"}, {"$setUnion": ["$conversationId"]}, ["$conversationId"]]}
     twice: list[dict[str, Any]] = [
         {"$match": _ACTIVE},
-        {"$group": {"_id": "$conversationId", "count": {"$sum": 1}}},
+        {"$project": {"of": values}},
+        {"$unwind": "$of"},
+        {"$group": {"_id": "$of", "count": {"$sum": 1}}},
         {"$match": {"count": {"$gt": 1}}},
     ]
     facets = {"first": [{"$sort": {"_id": 1}}, {"$limit": _NAMED_MAX}], "all": [{"$count": "count"}]}
-    cursor = await database[index.collection].aggregate([*twice, {"$facet": facets}], allowDiskUse=True)
+    collection = database[index.collection].with_options(codec_options=STORED_TYPES)
+    cursor = await collection.aggregate([*twice, {"$facet": facets}], allowDiskUse=True)
     (found,) = await cursor.to_list()
     count = next((each["count"] for each in found["all"]), 0)
-    named = ", ".join(str(each["_id"]) for each in found["first"])
+    what = f"{index.collection.value}: the unique index {index.name} cannot be made"
+    if count == 0:
+        return f"{what}: active work-items had the same conversationId, and have no longer: start the worker again"
+    named = ", ".join(_shown_id(each["_id"]) for each in found["first"])
     rest = f" and {count - _NAMED_MAX} more" if count > _NAMED_MAX else ""
     return (
-        f"{index.collection.value}: the unique index {index.name} cannot be made, as {count} "
-        f"conversation{'s have' if count != 1 else ' has'} more than one active work-item: {named}{rest}: "
-        "complete all but one of each"
+        f"{what}, as {count} conversation{'s have' if count != 1 else ' has'} more than one active work-item: "
+        f"{named}{rest}: complete all but one of each"
     )
+
+
+def _shown_id(value: object) -> str:
+    if value is None:
+        return "null or missing"
+    return value if isinstance(value, str) and _ID.fullmatch(value) else shown(value)
+
+
+def _is_equal(found: object, ours: object) -> bool:
+    """Equality as MongoDB has it: a number equals one of another type, and never a truth value; `$eq` is equality."""
+    if isinstance(found, Mapping) and found.keys() == {"$eq"}:
+        found = found["$eq"]
+    if isinstance(found, Mapping) and isinstance(ours, Mapping):
+        return found.keys() == ours.keys() and all(_is_equal(found[name], ours[name]) for name in ours)
+    return isinstance(found, bool) == isinstance(ours, bool) and found == ours
 
 
 def _options(found: Mapping[str, Any]) -> dict[str, Any]:
     """The options of an index of `index_information`; one that is false is as good as absent."""
-    return {name: value for name, value in found.items() if name not in _IRRELEVANT and value is not False}
+    options = {name: bool(value) if name in _FLAGS else value for name, value in found.items()}
+    return {name: value for name, value in options.items() if name not in _IRRELEVANT and value is not False}
 
 
 def _shown(keys: object, options: Mapping[str, Any]) -> str:
