@@ -12,7 +12,7 @@ from mongod import Mongod
 from tests.e2e.worker_process import WorkerProcess, wait_until
 from tests.faults.fault_run import FaultRun
 from tests.faults.load.outside_services import OutsideServices
-from tests.faults.services.name_server import IsolatedWorker, NameServer
+from tests.faults.services.name_server import IsolatedWorker, SystemNameServer
 from tests.faults.services.statsd_listener import StatsdListener
 from worker.telemetry.agent_watch import LOOK_UP_S, REPORT_S
 from worker.telemetry.metrics import Metric
@@ -71,13 +71,15 @@ def run(run_on: Callable[..., FaultRun], mongod: Mongod) -> FaultRun:
 
 
 @pytest.fixture
-def name_server() -> Iterator[NameServer]:
-    with NameServer() as server:
+def name_server() -> Iterator[SystemNameServer]:
+    with SystemNameServer() as server:
         yield server
 
 
 @pytest.mark.needs("own name server")
-def test_row_11_the_agents_name_server_is_silent_and_the_agent_moves(run: FaultRun, name_server: NameServer) -> None:
+def test_row_11_the_agents_name_server_is_silent_and_the_agent_moves(
+    run: FaultRun, name_server: SystemNameServer
+) -> None:
     run.stage.kind = IsolatedWorker
     with StatsdListener(("127.0.0.2", 0)) as first, StatsdListener(("127.0.0.3", first.port)) as second:
         where = {"STATSD_HOST": "", "DD_AGENT_HOST": "agent.test", "DD_DOGSTATSD_PORT": str(first.port)}

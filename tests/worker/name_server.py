@@ -26,7 +26,7 @@ def resolver_at(port: int) -> dns.asyncresolver.Resolver:
     return resolver
 
 
-class NameServer:
+class SrvNameServer:
     """Listens on a free UDP port of 127.0.0.1. `silent` and `mongodb_port` may be changed at any time."""
 
     def __init__(self) -> None:
@@ -73,9 +73,9 @@ class NameServer:
 
 
 @contextlib.contextmanager
-def name_server() -> Iterator[NameServer]:
+def name_server() -> Iterator[SrvNameServer]:
     """A silent server, closed at the end."""
-    server = NameServer()
+    server = SrvNameServer()
     try:
         yield server
     finally:

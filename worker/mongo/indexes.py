@@ -114,10 +114,13 @@ _FLAGS: Final = frozenset({"unique", "sparse", "hidden"})
 
 _NAMESPACE_EXISTS: Final = 48
 _INDEX_NOT_FOUND: Final = 27
+_CANNOT_CREATE_INDEX: Final = 67
 _INDEX_OPTIONS_CLASH: Final = 85
+_INDEX_KEYS_CLASH: Final = 86
+_NOT_ON_A_VIEW: Final = 166
 _NOT_PERMITTED: Final = 13
-_IMPOSSIBLE: Final = frozenset({67, _INDEX_OPTIONS_CLASH, 86, 166})
-"""Cannot create the index; other options; other keys; the collection is a view."""
+_CLASHES: Final = frozenset({_INDEX_OPTIONS_CLASH, _INDEX_KEYS_CLASH})
+_IMPOSSIBLE: Final = frozenset({_CANNOT_CREATE_INDEX, _NOT_ON_A_VIEW, *_CLASHES})
 
 
 async def ensure_indexes(database: Database, *, revision_days: int) -> None:
@@ -214,7 +217,7 @@ async def _create_collection(database: Database, collection: Collection) -> None
 async def _clash_line(database: Database, index: _Index, error: OperationFailure) -> str:
     """Which index stands where `index` must stand, and what to do; else the driver's words."""
     what = f"{index.collection.value}: the index {index.name} on {_shown(index.keys, index.options)} cannot be made"
-    if error.code in {_INDEX_OPTIONS_CLASH, 86}:
+    if error.code in _CLASHES:
         found = await database[index.collection].index_information()
         for name, other in found.items():
             if name == index.name or other["key"] == index.keys:

@@ -22,14 +22,14 @@ class _DoneByForm(Form, kw_only=True):
     rev: int
 
 
-class _ConversationForm(Form, kw_only=True):
+class _ConversationStateForm(Form, kw_only=True):
     observed: list[tuple[int, int]] | None = None
     rev: int | None = None
     floor: int = 0
     inserted: bool = False
 
 
-class _WorkItemForm(Form, kw_only=True):
+class _WorkItemStateForm(Form, kw_only=True):
     id: str | None = None
     number: int = 0
     observed: list[tuple[int, int]] | None = None
@@ -48,8 +48,8 @@ class StateForm(Form, kw_only=True):
     """The document of a state with the types of its fields."""
 
     version: int
-    conversation: _ConversationForm | None = None
-    work_item: _WorkItemForm | None = None
+    conversation: _ConversationStateForm | None = None
+    work_item: _WorkItemStateForm | None = None
     view: dict[Any, _ViewForm] | None = None
     changed: dict[Any, int] | None = None
     known: dict[Any, int] | None = None
@@ -62,8 +62,8 @@ class StateForm(Form, kw_only=True):
     finished_at: str | None = None
 
 
-_NO_CONVERSATION: Final = _ConversationForm()
-_NO_WORK_ITEM: Final = _WorkItemForm()
+_NO_CONVERSATION: Final = _ConversationStateForm()
+_NO_WORK_ITEM: Final = _WorkItemStateForm()
 _NO_WAITING_REVS: Final = _WaitingRevsForm()
 
 

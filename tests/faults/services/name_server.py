@@ -19,7 +19,7 @@ _TYPE_A = 1
 _TTL_S = 1
 
 
-class NameServer:
+class SystemNameServer:
     """Listens while `with` lasts. `address` is its answer to every question; None: it does not answer."""
 
     def __init__(self) -> None:

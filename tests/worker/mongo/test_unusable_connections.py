@@ -20,7 +20,7 @@ from handlers.ports import StoreAway
 from mongod import Mongod
 from tests.worker.aws.http_proxy import own_certificate
 from tests.worker.mongo.stand_in_mongod import StandInMongod
-from tests.worker.name_server import HOST, NameServer, name_server, resolver_at
+from tests.worker.name_server import HOST, SrvNameServer, name_server, resolver_at
 from tests.worker.store.store_bench import MongoBench
 from tests.worker.tcp_server import TcpServer
 from worker.errors import Misconfigured
@@ -63,7 +63,7 @@ async def _error(uri: str, kind: type[Exception]) -> str:
 
 
 @pytest.fixture
-def silent_dns(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
+def silent_dns(monkeypatch: pytest.MonkeyPatch) -> Iterator[SrvNameServer]:
     with name_server() as server:
         monkeypatch.setattr(dns.asyncresolver, "default_resolver", resolver_at(server.port))
         yield server
@@ -159,7 +159,7 @@ async def test_row_14_a_server_that_is_not_up_is_waited_for_with_the_drivers_wor
 
 
 async def test_row_14_a_silent_name_server_is_waited_for_and_the_loop_goes_on(
-    silent_dns: NameServer, mongod: Mongod
+    silent_dns: SrvNameServer, mongod: Mongod
 ) -> None:
     silent_dns.mongodb_port = mongod.port
     async with _client(f"mongodb+srv://me:hunter2@{HOST}/?tls=false&replicaSet=rs0") as client:
@@ -177,7 +177,7 @@ async def test_row_14_a_silent_name_server_is_waited_for_and_the_loop_goes_on(
 
 
 async def test_row_14_the_same_client_finds_the_server_once_the_name_server_answers(
-    silent_dns: NameServer, mongod: Mongod
+    silent_dns: SrvNameServer, mongod: Mongod
 ) -> None:
     silent_dns.mongodb_port = mongod.port
     async with _client(f"mongodb+srv://{HOST}/?tls=false&replicaSet=rs0") as client:
@@ -187,7 +187,7 @@ async def test_row_14_the_same_client_finds_the_server_once_the_name_server_answ
         assert await check_server(client, 5) == 5
 
 
-async def test_row_14_a_name_without_a_record_is_waited_for(silent_dns: NameServer) -> None:
+async def test_row_14_a_name_without_a_record_is_waited_for(silent_dns: SrvNameServer) -> None:
     """The record of a service that has no ready member yet is not there, on Kubernetes."""
     silent_dns.silent = False
     line = await _error("mongodb+srv://other.0.0.1/?tls=false", StoreAway)

@@ -21,7 +21,7 @@ AWAY = "the Datadog agent takes no metrics"
 BACK = "the Datadog agent takes metrics again"
 
 
-class NameServer:
+class StandInLookUp:
     """Answers with `targets`; is away while there are none."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class NameServer:
 class Bench:
     def __init__(self, agent_socket: AgentSocket) -> None:
         self.clock = FakeClock()
-        self.names = NameServer()
+        self.names = StandInLookUp()
         self.recorder = TelemetryRecorder()
         self.socket = agent_socket
         self.lookup = AgentLookUp(
