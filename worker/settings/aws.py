@@ -57,6 +57,13 @@ class AwsSettings(BaseSettings):
             raise MismatchedSetting(f"{named} is not the name of a region", "set it to a region such as eu-central-1")
         return value
 
+    @field_validator("aws_endpoint_url", "aws_endpoint_url_sqs", "aws_endpoint_url_sns")
+    @classmethod
+    def _check_port(cls, value: str | None) -> str | None:
+        if value is not None:
+            refuse_wrong_port(value)
+        return value
+
     @property
     def sqs_endpoint(self) -> AwsEndpoint:
         """The region and the address of SQS."""
@@ -130,8 +137,19 @@ def refuse_other_region(named: str | None, info: ValidationInfo) -> None:
         )
 
 
+def refuse_wrong_port(url: str) -> None:
+    """Raise MismatchedSetting if the URL's host or port is none."""
+    try:
+        urlsplit(url).port  # noqa: B018 - it raises
+    except ValueError as error:
+        raise MismatchedSetting(
+            "its host and port cannot be read", "write them as HOST:PORT, with a port from 1 to 65535"
+        ) from error
+
+
 def refuse_no_queue(url: str, info: ValidationInfo) -> None:
     """Raise MismatchedSetting if this is not the URL of a queue to which the topics of the settings can deliver."""
+    refuse_wrong_port(url)
     parts = urlsplit(url)
     host = parts.hostname or ""
     if host.startswith("sns."):

@@ -169,8 +169,9 @@ class Settings(TopicSettings, DatadogSettings):
     def _check_connection_string(cls, value: SecretStr) -> SecretStr:
         if not re.match(r"mongodb(\+srv)?://\S+$", value.get_secret_value()):
             raise ValueError("it is not a MongoDB connection string")
-        # The driver would take what stands before the / for the host, and look up a part of the password.
-        if re.match(r"[^:]+://[^@/?]*[/?].*@", value.get_secret_value()):
+        # The driver would take what stands before the / or ? for the host, and look up a part of the password. In the
+        # value of an option, an @ is none of a user.
+        if re.match(r"[^:]+://[^@/?]*(/[^?]*@|/?\?[^=]*@)", value.get_secret_value()):
             raise MismatchedSetting(
                 "it has an @ behind a / or ?", "write %2F for a / in the password, %3F for a ?, %40 for an @"
             )

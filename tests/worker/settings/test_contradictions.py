@@ -249,6 +249,19 @@ def test_row_10_aws_region_comes_before_the_others(monkeypatch: pytest.MonkeyPat
     assert found.aws_region == GOOD["AWS_REGION"]
 
 
+@pytest.mark.parametrize(
+    "variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SNS", "SQS_QUEUE_URL"]
+)
+@pytest.mark.parametrize("address", ["http://h:99999999", "http://h:port", "http://[::1"])
+def test_row_10_an_address_that_cannot_be_read_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, address: str
+) -> None:
+    found = _read(monkeypatch, {variable: f"{address}/1/queue"})
+    assert found == [
+        f"{variable}: its host and port cannot be read: write them as HOST:PORT, with a port from 1 to 65535"
+    ]
+
+
 @pytest.mark.parametrize(("ignored", "endpoint"), [("false", "http://127.0.0.1:4566"), ("true", None)])
 def test_row_10_configured_endpoints_are_ignored_where_the_library_ignores_them(
     monkeypatch: pytest.MonkeyPatch, ignored: str, endpoint: str | None

@@ -118,6 +118,20 @@ def test_row_14_a_password_that_the_driver_would_take_for_a_host_is_refused(
     assert isinstance(read_settings(Settings), Settings)
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://host/?replicaSet=rs0&appName=team@prod",
+        "mongodb://host?appName=team@prod",
+        "mongodb://host:27017/routing?tlsCertificateKeyFile=/etc/certs/w@prod.pem",
+    ],
+)
+def test_row_14_an_at_sign_in_an_option_is_no_password(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    for name, value in {**GOOD, "MONGODB_URI": uri}.items():
+        monkeypatch.setenv(name, value)
+    assert isinstance(read_settings(Settings), Settings)
+
+
 def test_a_secret_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = _faults(monkeypatch, {**GOOD, "MONGODB_URI": "postgres://me:hunter2@host"})
     assert lines[0].startswith("MONGODB_URI: ")
