@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, TypeVar
 
+import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from handlers.options import PolicyInUse
@@ -199,13 +200,18 @@ class _WorkerProcess:
 
         async def prepare_store() -> tuple[int | None, datetime]:
             lifetime_s = await store.check_server()
-            for stray in await store.documents_under_object_ids():
+            for stray in await store.documents_under_foreign_ids():
                 self._log.warning(
-                    "a document under an ObjectId, which no event can name: store it under the id as text",
+                    "a document whose _id is no text, which no event can name: store it under the id as text",
                     collection=stray.collection,
                     id=stray.id,
                 )
             await store.ensure_indexes(revision_days=self._settings.revision_days)
+            for foreign in await store.foreign_fields():
+                self._log.warning(
+                    "documents that the worker does not find, as a field has another type: store the right one",
+                    **msgspec.structs.asdict(foreign),
+                )
             return lifetime_s, await fleet.started_at()
 
         async def read_attributes() -> QueueAttributes:

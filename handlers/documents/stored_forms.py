@@ -226,7 +226,7 @@ def _spelled(path: tuple[str | int, ...]) -> str:
     return ".".join(map(str, path)) or "the document"
 
 
-_TOKEN: Final = re.compile(r"[\w.:+-]{0,32}", re.ASCII)
+_TOKEN: Final = re.compile(r"[\w.:+-]{0,36}", re.ASCII)
 
 
 def shown(value: Any) -> str:

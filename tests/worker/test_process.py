@@ -136,10 +136,13 @@ def test_row_5_a_document_under_an_object_id_beside_texts_is_warned_of(mongod: M
     with client:
         stray = client["strays"]["queues"].insert_one({"key": "k"}).inserted_id
         client["strays"]["queues"].insert_one({"_id": "q-1"})
+        client["strays"]["work_items"].insert_one({"_id": "w-1", "conversationId": "c-1", "active": 1})
     worker = Worker(MONGODB_URI=mongod.uri, MONGODB_DATABASE="strays")
     started.append(worker)
-    warning = worker.wait_for("a document under an ObjectId, which no event can name: store it under the id as text")
-    assert (warning["collection"], warning["id"]) == ("queues", str(stray))
+    warning = worker.wait_for("a document whose _id is no text, which no event can name: store it under the id as text")
+    assert (warning["collection"], warning["id"]) == ("queues", f"the ObjectId {stray}")
+    foreign = worker.wait_for("documents that the worker does not find, as a field has another type: store the right one")
+    assert (foreign["collection"], foreign["field"], foreign["count"]) == ("work_items", "active", 1)
     worker.wait_for("worker started")
     assert worker.end(signal.SIGTERM) == (0, "")
 

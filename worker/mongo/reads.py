@@ -8,10 +8,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from bson import ObjectId
-
-from handlers.ports import Document, LoadRequest, Pair
+from handlers.ports import LoadRequest, Pair
 from worker.mongo.database import Database
+from worker.mongo.foreign_ids import documents_by_foreign_ids, foreign_ids_of
 from worker.store.documents import Collection
 from worker.store.pair_assembly import (
     BatchDocuments,
@@ -53,10 +52,10 @@ async def read_pairs(database: Database, requests: Sequence[LoadRequest]) -> dic
     queues, sessions, *foreign = await _gathered(
         _by_id(database, Collection.QUEUES, context.queues, _QUEUE),
         _sessions(database, context.users),
-        _under_object_ids(database, Collection.CONVERSATIONS, set(ids) - documents.conversations.keys()),
-        _under_object_ids(database, Collection.WORK_ITEMS, _requested(requests) - documents.work_items.keys()),
+        _under_foreign_ids(database, Collection.CONVERSATIONS, set(ids) - documents.conversations.keys()),
+        _under_foreign_ids(database, Collection.WORK_ITEMS, _requested(requests) - documents.work_items.keys()),
     )
-    documents = with_foreign_ids(documents, requests, *map(_by_text, foreign))
+    documents = with_foreign_ids(documents, requests, *map(documents_by_foreign_ids, foreign))
     return pairs_of(requests, documents, context_of(queues, sessions))
 
 
@@ -64,15 +63,10 @@ def _requested(requests: Sequence[LoadRequest]) -> set[str]:
     return set[str]().union(*(request.work_item_ids for request in requests))
 
 
-async def _under_object_ids(database: Database, collection: Collection, missing: set[str]) -> _Documents:
-    """The ids of the documents that stand under ObjectIds of the same digits. No query is sent where all were found."""
-    ids = [ObjectId(each) for each in sorted(missing) if ObjectId.is_valid(each)]
+async def _under_foreign_ids(database: Database, collection: Collection, missing: set[str]) -> _Documents:
+    """The ids of the documents that stand under ids of other types. No query is sent where all were found."""
+    ids = list(foreign_ids_of(sorted(missing)))
     return await _find(database, collection, {"_id": {"$in": ids}}, len(ids), ("_id",))
-
-
-def _by_text(documents: _Documents) -> dict[str, Document]:
-    """The documents by the text of their ObjectIds."""
-    return {document["_id"].json: document for document in documents}
 
 
 async def _gathered(*reads: Any) -> list[_Documents]:

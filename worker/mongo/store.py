@@ -34,7 +34,8 @@ from worker.mongo.database import (
     store_deadline,
 )
 from worker.mongo.errors import MONGO_ERRORS, is_commit_unknown, result_of
-from worker.mongo.foreign_ids import StrayDocument, documents_under_object_ids
+from worker.mongo.foreign_fields import ForeignField, foreign_fields
+from worker.mongo.foreign_ids import StrayDocument, documents_under_foreign_ids
 from worker.mongo.reads import read_pairs
 from worker.mongo.stored_types import STORED_TYPES
 from worker.mongo.writes import write_steps
@@ -82,13 +83,21 @@ class MongoStore:
         """
         return await check_server(self._client, self._deadline_s)
 
-    async def documents_under_object_ids(self) -> Sequence[StrayDocument]:
-        """A document for each collection that has ObjectIds beside texts, for a warning.
+    async def documents_under_foreign_ids(self) -> Sequence[StrayDocument]:
+        """A document for each collection that has other `_id`s beside texts, for a warning.
 
-        Raises StoreUnfit if a collection has only ObjectIds as ids; Misconfigured if no waiting helps; StoreAway.
+        Raises StoreUnfit if a collection has others only; Misconfigured if no waiting helps; StoreAway.
         """
         with calls_of_the_start(self._client, self._deadline_s):
-            return await documents_under_object_ids(self._database)
+            return await documents_under_foreign_ids(self._documents)
+
+    async def foreign_fields(self) -> Sequence[ForeignField]:
+        """Fields of other types by which the worker misses documents, for warnings; after `ensure_indexes`.
+
+        Raises Misconfigured if no waiting helps; StoreAway.
+        """
+        with calls_of_the_start(self._client, self._deadline_s):
+            return await foreign_fields(self._documents)
 
     async def ensure_indexes(self, *, revision_days: int) -> None:
         """Create missing collections and indexes; called before the first commit.

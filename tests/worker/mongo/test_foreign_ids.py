@@ -1,9 +1,11 @@
 """Row 5 of the public failures: `_id`s kept as ObjectIds. The start says so; what appears later is named, too."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from bson import ObjectId
+from bson.binary import Binary
 
 from commands.reason import ReasonCode
 from handlers.ports import LoadRequest
@@ -11,7 +13,7 @@ from tests.handlers.wire_events import changes, conversation, event, work_item
 from tests.worker.store.store_bench import MongoBench, everything
 from tests.worker.store.test_unreadable_documents import detail, handled, stored
 from worker.errors import StoreUnfit
-from worker.mongo.foreign_ids import StrayDocument
+from worker.mongo.foreign_ids import NO_TEXT, StrayDocument
 from worker.store.documents import Collection
 
 CONVERSATION, WORK_ITEM = "6b0893e8268b3381b9b8ee61", "6b0893e8268b3381b9b8ee62"
@@ -24,32 +26,45 @@ def under_object_id(document: dict[str, Any]) -> dict[str, Any]:
 COLLECTIONS = ["conversations", "work_items", "work_sessions", "queues", "sync_states"]
 
 
-@pytest.mark.parametrize("collection", COLLECTIONS)
-async def test_row_5_the_start_names_a_collection_of_object_ids(mongo: MongoBench, collection: str) -> None:
-    await mongo.database[collection].insert_many([{"_id": 7}, {"_id": ObjectId(CONVERSATION)}])
-    with pytest.raises(StoreUnfit, match=rf"^{collection} holds documents whose _id is an ObjectId \({CONVERSATION}\)"):
-        await mongo.store.documents_under_object_ids()
+UUID_TEXT = "22db5889-e88a-4898-8892-aa6a5aae0f05"
+OTHER_IDS: list[tuple[Any, str]] = [
+    (ObjectId(CONVERSATION), f"the ObjectId {CONVERSATION}"),
+    (Binary.from_uuid(UUID(UUID_TEXT)), f"the UUID {UUID_TEXT}"),
+    (42, "the number 42"),
+    (42.0, "the number 42"),
+]
 
 
 @pytest.mark.parametrize("collection", COLLECTIONS)
-async def test_row_5_a_document_under_an_object_id_beside_texts_does_not_end_the_start(
-    mongo: MongoBench, collection: str
+@pytest.mark.parametrize(("key", "shown"), OTHER_IDS)
+async def test_row_5_the_start_names_a_collection_of_ids_that_are_no_texts(
+    mongo: MongoBench, collection: str, key: Any, shown: str
+) -> None:
+    await mongo.database[collection].insert_one({"_id": key})
+    with pytest.raises(StoreUnfit, match=rf"^{collection} holds documents whose _id is no text \({shown}\)"):
+        await mongo.store.documents_under_foreign_ids()
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+@pytest.mark.parametrize(("key", "shown"), OTHER_IDS)
+async def test_row_5_a_document_under_another_id_beside_texts_does_not_end_the_start(
+    mongo: MongoBench, collection: str, key: Any, shown: str
 ) -> None:
     """A shell's `insertOne` ended every later start, while the workers that ran went on."""
-    await mongo.database[collection].insert_many([{"_id": "a text"}, {"_id": 7}])
-    assert await mongo.store.documents_under_object_ids() == []
-    await mongo.database[collection].insert_one({"_id": ObjectId(CONVERSATION)})
-    stray = StrayDocument(collection=collection, id=CONVERSATION)
-    assert await mongo.store.documents_under_object_ids() == [stray]
+    await mongo.database[collection].insert_one({"_id": "a text"})
+    assert await mongo.store.documents_under_foreign_ids() == []
+    await mongo.database[collection].insert_one({"_id": key})
+    stray = StrayDocument(collection=collection, id=shown)
+    assert await mongo.store.documents_under_foreign_ids() == [stray]
 
 
 async def test_row_5_the_check_looks_into_the_index(mongo: MongoBench) -> None:
     await mongo.database["queues"].insert_many([{"_id": f"q-{number}"} for number in range(50)])
-    for lowest in (ObjectId("0" * 24), ""):
-        query = {"find": "queues", "filter": {"_id": {"$gte": lowest}}, "projection": {"_id": True}, "limit": 1}
+    for types in (list(NO_TEXT), ["string"]):
+        query = {"find": "queues", "filter": {"_id": {"$type": types}}, "projection": {"_id": True}, "limit": 1}
         explained = await mongo.database.command({"explain": query, "verbosity": "executionStats"})
         assert explained["executionStats"]["totalDocsExamined"] == 0
-        assert explained["executionStats"]["totalKeysExamined"] <= 1
+        assert explained["executionStats"]["totalKeysExamined"] <= len(NO_TEXT)
 
 
 TAKEN = changes({"assignedUsers": ([], ["u-1"])})
@@ -66,6 +81,19 @@ async def test_row_5_a_conversation_that_appears_under_an_object_id_is_named(mon
             f"ObjectId {CONVERSATION} in the store cannot be read: _id is the ObjectId {CONVERSATION}, not a text"
         )
     assert [each["_id"] for each in await mongo.documents(Collection.CONVERSATIONS)] == [ObjectId(CONVERSATION)]
+
+
+@pytest.mark.parametrize(("key", "text"), [(42, "42"), (42.0, "42"), (Binary.from_uuid(UUID(UUID_TEXT)), UUID_TEXT)])
+async def test_row_5_a_conversation_that_appears_under_a_number_or_uuid_is_named(
+    mongo: MongoBench, key: Any, text: str
+) -> None:
+    """A second document was stored beside it."""
+    document = {**stored(conversation(5, key=text)), "_id": key}
+    await mongo.database[Collection.CONVERSATIONS].insert_one(document)
+    thing = event(conversation(6, key=text, users=("u-1",)), changes=TAKEN)
+    [end] = await handled(mongo, thing, state_from_events=True)
+    assert detail(end).endswith(f" {text}, not a text")
+    assert [each["_id"] for each in await mongo.documents(Collection.CONVERSATIONS)] == [key]
 
 
 @pytest.mark.parametrize("status", ["queued", "completed"])
