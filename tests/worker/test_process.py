@@ -141,7 +141,9 @@ def test_row_5_a_document_under_an_object_id_beside_texts_is_warned_of(mongod: M
     started.append(worker)
     warning = worker.wait_for("a document whose _id is no text, which no event can name: store it under the id as text")
     assert (warning["collection"], warning["id"]) == ("queues", f"the ObjectId {stray}")
-    foreign = worker.wait_for("documents that the worker does not find, as a field has another type: store the right one")
+    foreign = worker.wait_for(
+        "documents that the worker does not find, as a field has another type: store the right one"
+    )
     assert (foreign["collection"], foreign["field"], foreign["count"]) == ("work_items", "active", 1)
     worker.wait_for("worker started")
     assert worker.end(signal.SIGTERM) == (0, "")
