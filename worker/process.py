@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, TypeVar
 
-import msgspec
+from msgspec.structs import asdict
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from handlers.options import PolicyInUse
@@ -210,7 +210,7 @@ class _WorkerProcess:
             for foreign in await store.foreign_fields():
                 self._log.warning(
                     "documents that the worker does not find, as a field has another type: store the right one",
-                    **msgspec.structs.asdict(foreign),
+                    **asdict(foreign),
                 )
             return lifetime_s, await fleet.started_at()
 

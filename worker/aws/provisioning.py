@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from msgspec import Struct
 
 from worker.aws.errors import error_code, translated_errors
-from worker.aws.queue_policy import policy_for_topics
+from worker.aws.queue_policy import denials_of_sending, policy_for_topics
 from worker.errors import Misconfigured, QueueAway, first_line
 
 if TYPE_CHECKING:
@@ -195,10 +195,16 @@ class _Provisioning:
         found = (await self._attributes(queue.url)).get("Policy") if queue.url else None
         try:
             policy = policy_for_topics(found, queue.arn, topics)
+            denials = denials_of_sending(found)
         except ValueError as error:
             raise Misconfigured(
                 f"queue {queue.name}: its access policy cannot be read, {error}: correct or remove it"
             ) from error
+        if denials:
+            self._notes.append(
+                f"queue {queue.name}: its access policy's Deny statements stay ({', '.join(denials)}): "
+                "they must let SNS send, as a Deny is stronger than every Allow"
+            )
         if policy is None:
             return
         attributes: Any = {"Policy": orjson.dumps(policy).decode()}

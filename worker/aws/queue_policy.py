@@ -5,6 +5,7 @@ By IAM's grammar ("Grammar of the IAM JSON policy language") `Statement` is one 
 """
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 import orjson
@@ -12,6 +13,9 @@ import orjson
 STATEMENT_ID: Final = "routing-sync-topics"
 _VERSION: Final = "2012-10-17"
 _SOURCE: Final = "aws:sourcearn"
+_SEND: Final = "sqs:sendmessage"
+_EVERY_SENDER: Final = frozenset({"*", "sns.amazonaws.com"})
+_WITHOUT_TLS: Final = {("Bool", "aws:securetransport", frozenset({"false"}))}
 
 
 def policy_for_topics(found: str | None, queue_arn: str, topics: Sequence[str]) -> dict[str, Any] | None:
@@ -33,6 +37,27 @@ def policy_for_topics(found: str | None, queue_arn: str, topics: Sequence[str]) 
         return None
     others = [statement for statement in statements if statement.get("Sid") != STATEMENT_ID]
     return {**(policy or {"Version": _VERSION}), "Statement": [*others, wanted]}
+
+
+def denials_of_sending(found: str | None) -> list[str]:
+    """The names of the policy's statements that may deny SNS to send, whatever another statement allows.
+
+    A statement that only denies what comes without TLS is left out, since SNS has it. Raises ValueError as above.
+    """
+    statements = enumerate(_statements(_policy(found)), start=1)
+    return [str(each.get("Sid") or f"number {number}") for number, each in statements if _may_deny(each)]
+
+
+def _may_deny(statement: Mapping[str, Any]) -> bool:
+    normal = _normal_form(statement)
+    if normal.get("Effect") != {"Deny"} or normal.get("Condition") == _WITHOUT_TLS:
+        return False
+    names = normal.get("Principal", {"*": frozenset("*")}).values()
+    concerns_sns = any(not _EVERY_SENDER.isdisjoint(each) for each in names)
+    # A statement with `NotAction` has no `Action`; it denies all other actions.
+    excepted = any(fnmatchcase(_SEND, action.lower()) for action in normal.get("NotAction", ()))
+    actions = normal.get("Action", frozenset("*"))
+    return concerns_sns and not excepted and any(fnmatchcase(_SEND, action) for action in actions)
 
 
 def _policy(found: str | None) -> dict[str, Any]:
@@ -64,12 +89,16 @@ def _grants(statement: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     return (
         sources >= _sources(ours)
         and {**found, "Condition": None} == {**ours, "Condition": None}
-        and (found["Condition"] == {"ArnEquals": {_SOURCE: sources}})
+        and found["Condition"] == {("ArnEquals", _SOURCE, sources)}
     )
 
 
 def _sources(statement: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(statement.get("Condition", {}).get("ArnEquals", {}).get(_SOURCE, ()))
+    """The sources of the first condition on them; a statement with a second one is never the wanted one."""
+    conditions = statement.get("Condition", ())
+    return next(
+        (values for operator, key, values in conditions if (operator, key) == ("ArnEquals", _SOURCE)), frozenset()
+    )
 
 
 def _normal_form(statement: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,21 +114,25 @@ def _normal_form(statement: Mapping[str, Any]) -> dict[str, Any]:
                 normal[element] = {kind: _texts(names) for kind, names in value.items()}
             case "Principal":
                 normal[element] = {"AWS": _texts(value)}
-            case "Condition" if isinstance(value, dict):
-                normal[element] = {
-                    # AWS: "ArnEquals and ArnLike behave identically".
-                    "ArnEquals" if operator == "ArnLike" else operator: _condition(keys)
-                    for operator, keys in value.items()
-                }
+            case "Condition":
+                normal[element] = _conditions(value)
             case _:
                 normal[element] = _texts(value)
     return normal
 
 
-def _condition(keys: object) -> dict[str, frozenset[str]]:
-    return {key.lower(): _texts(value) for key, value in keys.items()} if isinstance(keys, dict) else {}
+def _conditions(value: object) -> frozenset[tuple[str, str, frozenset[str]]]:
+    """Operator, key and values of each condition. IAM requires all of them, so two that differ in spelling stay two."""
+    conditions: set[tuple[str, str, frozenset[str]]] = set()
+    for operator, keys in value.items() if isinstance(value, dict) else [("", value)]:
+        # AWS: "ArnEquals and ArnLike behave identically".
+        name = "ArnEquals" if operator == "ArnLike" else operator
+        for key, values in keys.items() if isinstance(keys, dict) else [("", keys)]:
+            conditions.add((name, key.lower(), _texts(values)))
+    return frozenset(conditions)
 
 
 def _texts(value: object) -> frozenset[str]:
     """A text or a list of them; condition values may be numbers and truth values too."""
-    return frozenset(str(each) for each in (value if isinstance(value, list) else [value]))
+    values = value if isinstance(value, list) else [value]
+    return frozenset(str(each).lower() if isinstance(each, bool) else str(each) for each in values)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from worker.aws.queue_policy import policy_for_topics
+from worker.aws.queue_policy import denials_of_sending, policy_for_topics
 
 QUEUE = "arn:aws:sqs:eu-west-1:1:routing-sync"
 TOPICS = ["arn:aws:sns:eu-west-1:1:conversations", "arn:aws:sns:eu-west-1:1:work-items"]
@@ -60,6 +60,13 @@ def test_a_statement_that_says_the_same_is_enough(same: dict[str, Any], alone: b
         {"Condition": {"ArnEquals": {"aws:SourceArn": TOPICS}, "Bool": {"aws:SecureTransport": True}}},
         {"Condition": {"ArnEquals": {"aws:SourceArn": TOPICS, "aws:PrincipalArn": "a"}}},
         {"Condition": {"StringEquals": "not the grammar"}},
+        {"Condition": None},
+        {"Condition": "a text"},
+        # IAM requires every condition; the first one was dropped for the second.
+        {"Condition": {"ArnEquals": {"aws:SourceArn": "another"}, "ArnLike": {"aws:SourceArn": TOPICS}}},
+        {"Condition": {"ArnLike": {"aws:SourceArn": TOPICS}, "ArnEquals": {"aws:SourceArn": "another"}}},
+        {"Condition": {"ArnEquals": {"AWS:sourcearn": "another", "aws:SourceArn": TOPICS}}},
+        {"Condition": {"ArnEquals": {"aws:SourceArn": TOPICS, "AWS:sourcearn": "another"}}},
         {"NotAction": "sqs:*"},
     ],
 )
@@ -70,6 +77,33 @@ def test_a_statement_that_says_something_else_stays_beside_ours(other: dict[str,
         "Version": "2012-10-17",
         "Statement": [statement, OURS],
     }
+
+
+@pytest.mark.parametrize(
+    ("statement", "denies"),
+    [
+        ({}, True),
+        ({"Action": "SQS:Send*"}, True),
+        ({"Action": ["sqs:DeleteMessage"]}, False),
+        ({"Action": None, "NotAction": "sqs:ReceiveMessage"}, True),
+        ({"Action": None, "NotAction": "sqs:SendMessage"}, False),
+        ({"Principal": {"AWS": "*"}}, True),
+        ({"Principal": {"Service": "sns.amazonaws.com"}}, True),
+        ({"Principal": {"AWS": "arn:aws:iam::1:role/other"}}, False),
+        ({"Principal": None, "NotPrincipal": {"AWS": "arn:aws:iam::1:role/other"}}, True),
+        ({"Condition": {"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}}, True),
+        ({"Condition": {"Bool": {"aws:SecureTransport": "false"}}}, False),
+        ({"Condition": {"Bool": {"aws:SecureTransport": False}}}, False),
+        ({"Effect": "Allow"}, False),
+    ],
+)
+def test_a_statement_that_may_deny_the_topics_is_named(statement: dict[str, Any], denies: bool) -> None:
+    deny = {"Sid": "theirs", "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": QUEUE, **statement}
+    given = {element: value for element, value in deny.items() if value is not None}
+    assert denials_of_sending(json.dumps({"Statement": [OURS, given]})) == (["theirs"] if denies else [])
+    del given["Sid"]
+    assert denials_of_sending(json.dumps({"Statement": [OURS, given]})) == (["number 2"] if denies else [])
+    assert denials_of_sending(None) == []
 
 
 @pytest.mark.parametrize("alone", [True, False])
