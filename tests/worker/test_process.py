@@ -185,7 +185,9 @@ def test_row_5_ids_that_mongodb_made_are_one_line_and_exit_1(
     assert run(["run"]) == 1
     out, errors = capfd.readouterr()
     (line,) = errors.splitlines()
-    assert line.startswith(f"routing-sync run: {collection} holds documents whose _id is an ObjectId ({made}), and ")
+    assert line.startswith(
+        f"routing-sync run: {collection} holds documents whose _id is no text (the ObjectId {made}), "
+    )
     assert json.loads(out.splitlines()[-1])["msg"] == "cannot start"
 
 
