@@ -108,7 +108,8 @@ class BatchHandler:
         `watermark`: the time, by SQS's clock, before which nothing sent to the queue is still undelivered. A pair with
         a write conflict is left to the next poll. Raises StoreAway.
         """
-        pairs = await self._store.load([LoadRequest(conversation_id=each) for each in conversation_ids])
+        waits = () if self._options.waiting_times else None
+        pairs = await self._store.load([LoadRequest(conversation_id=each, waits=waits) for each in conversation_ids])
         planning = self._planning()
         planned = [self._plan_gap(each, pairs[each], watermark, planning) for each in conversation_ids]
         results = await self._store.commit([plan for plan, _ in planned])
@@ -125,7 +126,10 @@ class BatchHandler:
         self, by_conversation: Mapping[str, Sequence[Event]]
     ) -> tuple[list[PlannedPair], Sequence[CommitResult | PlanRejected]]:
         """Load, plan and commit these conversations; returns each plan and the result of its commit."""
-        requests = [load_request_of(conversation_id, events) for conversation_id, events in by_conversation.items()]
+        requests = [
+            load_request_of(conversation_id, events, waiting_times=self._options.waiting_times)
+            for conversation_id, events in by_conversation.items()
+        ]
         pairs = await self._store.load(requests)
         planning = self._planning()
         planned = [

@@ -38,6 +38,7 @@ class Options(Struct, frozen=True, kw_only=True):
     - `own_syncs_stored`: the worker's own syncs are already in the store, so their events end without being planned.
       False in a replay, where the captured syncs were written elsewhere.
     - `conflict_attempts_max`: how often a conversation that had a write conflict is tried again, alone.
+    - `waiting_times`: the waits of work-items in queues are recorded (`handlers/routing/waiting_times.py`).
     - `gap_seconds`: see `GAP_SECONDS`.
     - `deployed_at`: when this deployment began: when its first worker started or, if that was earlier, when its queue
       was created. None: unknown, so only a document without a time of writing counts as written long before.
@@ -48,6 +49,7 @@ class Options(Struct, frozen=True, kw_only=True):
     state_from_events: bool = True
     own_syncs_stored: bool = True
     conflict_attempts_max: int = 10
+    waiting_times: bool = False
     gap_seconds: float = GAP_SECONDS
     deployed_at: datetime | None = None
 

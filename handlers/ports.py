@@ -21,12 +21,31 @@ class StoreAway(Exception):
     """The store cannot be reached or cannot write. No message is at fault: wait, then hand the same batch in again."""
 
 
+class WaitSighting(Struct, frozen=True, kw_only=True):
+    """A wait of a work-item in a queue, as an event or a stored document shows it after its end
+    (handlers/routing/waiting_times.py).
+
+    `id` is the id of the wait's record: all sightings of a wait have the same.
+    `rev`: the revision of the write that ended the wait; of a later sighting, one more than the document's revision. Of
+    two sightings of a wait, the one with the lower `rev` knows better in which queue the wait ended.
+    """
+
+    id: str
+    rev: int
+    work_item: str
+    queue: str
+    org: str | None
+    entered_at: datetime
+    duration_ms: int
+
+
 class LoadRequest(Struct, frozen=True, kw_only=True):
     """The records that one conversation's events need, besides those that its stored documents name.
 
     `same_users_and_queues`: every event is of the conversation, and each names exactly these users and queues. If the
     stored conversation and its work-items name them too, no command can need a queue or a session, so the store loads
     neither.
+    `waits`: the waits that the events show; None: waiting times are off, and no record of a wait is looked up.
     """
 
     conversation_id: str
@@ -34,12 +53,25 @@ class LoadRequest(Struct, frozen=True, kw_only=True):
     users: frozenset[str] = frozenset()
     queues: frozenset[str] = frozenset()
     same_users_and_queues: bool = False
+    waits: tuple[WaitSighting, ...] | None = None
+
+
+class PairWaits(Struct, frozen=True, kw_only=True):
+    """The waits of a pair that its sync state does not name as recorded.
+
+    `sightings`: those that its events and stored work-items show, one a wait. `recorded`: the records of those that
+    are stored already, by id.
+    """
+
+    sightings: tuple[WaitSighting, ...] = ()
+    recorded: Mapping[str, Document] = field(default_factory=dict)
 
 
 class Pair(Struct, frozen=True, kw_only=True):
     """A conversation as loaded: its document, None where it is not stored; its active work-item and the requested
     ones; its sync state; the queues and sessions that a command of the batch may need.
 
+    `waits`: None where the request asked for none.
     `unreadable`: why the store cannot say what belongs to the pair, because a document of it cannot be read; the rest
     is then incomplete.
     """
@@ -48,6 +80,7 @@ class Pair(Struct, frozen=True, kw_only=True):
     work_items: tuple[Document, ...] = ()
     state: SyncState = field(default_factory=SyncState)
     context: CommandContext = field(default_factory=CommandContext)
+    waits: PairWaits | None = None
     unreadable: str | None = None
 
 
@@ -84,6 +117,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     work_items: tuple[DocumentWrite, ...] = ()
     state: SyncState | None = None
     revisions: tuple[Document, ...] = ()
+    waits: tuple[DocumentWrite, ...] = ()
     moves: tuple[SessionMove, ...] = ()
     announcements: tuple[Announcement, ...] = ()
 

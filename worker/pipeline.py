@@ -44,15 +44,18 @@ from worker.ports import (
     MessageQueue,
     Outbox,
     QueueAttributes,
+    QueueDirectory,
     SyncStatesByAge,
     Topics,
     VisibilityChange,
+    WaitingTimes,
 )
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.context import RuntimeContext
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.settings import Settings
 from worker.sweeps.gap_poll import GapPoll
+from worker.sweeps.queue_metrics import QueueMetrics
 from worker.sweeps.state_expiry import StateExpiry
 
 HEARTBEAT: Final = "heartbeat"
@@ -75,6 +78,8 @@ class Adapters(Struct, frozen=True, kw_only=True):
     fleet: Fleet
     deployed_at: datetime | None
     ids: Ids
+    queues: QueueDirectory
+    waiting_times: WaitingTimes
 
 
 class Pipeline:
@@ -89,6 +94,7 @@ class Pipeline:
             policy=settings.sync_policy,
             rollout=settings.rollout,
             state_from_events=settings.state_from_events,
+            waiting_times=settings.waiting_times,
             gap_seconds=settings.sync_gap_seconds,
             deployed_at=adapters.deployed_at,
         )
@@ -156,6 +162,14 @@ class Pipeline:
         )
         self._state_expiry = StateExpiry(
             states=adapters.sync_states, days=self._settings.state_days, runtime=self._runtime
+        )
+        self._queue_metrics = QueueMetrics(
+            fleet=adapters.fleet,
+            queues=adapters.queues,
+            waiting_times=adapters.waiting_times,
+            queues_max=self._settings.queue_metrics_max,
+            ids=adapters.ids,
+            runtime=self._runtime,
         )
 
     def _make_consumer(self, adapters: Adapters) -> None:
@@ -232,6 +246,8 @@ class Pipeline:
         yield "publisher", self._publisher.run
         yield "relay", self._relay.run
         yield "state expiry", self._state_expiry.run
+        if self._settings.waiting_times and self._settings.queue_metrics_max:
+            yield "queue metrics", self._queue_metrics.run
         if self._options.policy is PolicyInUse.CAUSAL:
             yield "watermark", self._watermark.run
             yield "gap poll", self._gap_poll.run

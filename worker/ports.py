@@ -1,5 +1,5 @@
-"""The worker's ports: the queue, the topics, the outbox, the sync states by age, the fleet, and two between rooms of
-the worker.
+"""The worker's ports: the queue, the topics, the outbox, the sync states by age, the fleet, the waiting times and the
+queues of work-items, and two between rooms of the worker.
 
 | port | adapter | raises |
 |---|---|---|
@@ -8,17 +8,19 @@ the worker.
 | `Outbox` | `mongo/outbox.py`, `store/memory.py` | `StoreAway` |
 | `SyncStatesByAge` | `mongo/sync_states_by_age.py`, `store/memory.py` | `StoreAway` |
 | `Fleet` | `mongo/fleet.py`, `store/memory_fleet.py` | `StoreAway` |
+| `WaitingTimes` | `mongo/waiting_times.py`, `store/memory_waiting_times.py` | `StoreAway` |
+| `QueueDirectory` | `mongo/queue_directory.py`, `store/memory_waiting_times.py` | `StoreAway`, `UnreadableDocument` |
 | `Announcer` | `outbox/publisher.py` | – |
 | `Watermark` | `consumer/watermark.py` | – |
 
 The ports of the use case (`Store`, `Clock`, `QueueClock`, `Ids`, `Chance`) are in handlers/ports.py. An `…Away` error
-means that the service cannot be used now: wait and call again. Every call of `Outbox`, `SyncStatesByAge` and `Fleet`
-may be repeated. A batch call to SQS or SNS does not raise for a single bad entry: it returns one result per entry, in
-the order of the entries.
+means that the service cannot be used now: wait and call again. Every call of `Outbox`, `SyncStatesByAge`, `Fleet`,
+`WaitingTimes` and `QueueDirectory` may be repeated. A batch call to SQS or SNS does not raise for a single bad entry:
+it returns one result per entry, in the order of the entries.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
 from msgspec import Struct
@@ -257,6 +259,73 @@ class Fleet(Protocol):
     async def started_at(self) -> datetime:
         """The time at which the first worker of the deployment started: the first call stores it, and every call
         returns it."""
+        ...
+
+
+# The waiting times
+
+LATEST_WAIT_WITHIN: Final = timedelta(days=1)
+"""The latest wait of a queue is the one that ended last, if it ended no longer ago than this."""
+
+
+class EndedWait(Struct, frozen=True, kw_only=True):
+    """A work-item's wait in a queue that has ended (handlers/routing/waiting_times.py)."""
+
+    work_item: str
+    ended_at: datetime
+    duration_ms: int
+
+    @property
+    def seconds(self) -> int:
+        """The whole seconds of the wait, rounded down."""
+        return self.duration_ms // 1_000
+
+
+class WaitingTimes(Protocol):
+    """The waits of work-items in queues: those that ended, and how many work-items wait now. A queue without any is
+    left out of every answer. Of two waits that ended in the same millisecond, the one with the higher id of its record
+    ended last."""
+
+    async def latest(self, queue_ids: Sequence[str], *, now: datetime) -> Mapping[str, EndedWait]:
+        """By queue: the wait that ended last, if it ended within `LATEST_WAIT_WITHIN` before `now`, or after it by a
+        clock that is ahead."""
+        ...
+
+    async def latest_in(
+        self, begin: datetime, end: datetime, *, queue_ids: Sequence[str] | None, org: str | None
+    ) -> Mapping[str, EndedWait]:
+        """By queue: the wait that ended last from `begin` to `end`, both included.
+
+        `queue_ids` None: every queue in which a wait of the org ended. `org` None: of any org. With both, only the
+        waits of that org in those queues.
+        """
+        ...
+
+    async def waiting(self, queue_ids: Sequence[str]) -> Mapping[str, int]:
+        """By queue: how many work-items wait in it now, that is, have the status queued."""
+        ...
+
+
+# The queues of work-items
+
+
+class QueueDescription(Struct, frozen=True, kw_only=True):
+    """A queue's name and org, where its document has them."""
+
+    id: str
+    name: str | None = None
+    org: str | None = None
+
+
+class QueueDirectory(Protocol):
+    """The queues of work-items, as the service that owns them stores them."""
+
+    async def described(self, queue_ids: Sequence[str]) -> Mapping[str, QueueDescription]:
+        """The queues by id; an unknown id is left out."""
+        ...
+
+    async def first(self, limit: int) -> Sequence[str]:
+        """The ids of at most `limit` queues, the lowest ids first."""
         ...
 
 

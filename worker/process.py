@@ -25,8 +25,10 @@ from worker.clients import Clients, opened_clients
 from worker.errors import SERVICE_AWAY, Misconfigured, SetupError, WorkerFailed, first_line
 from worker.mongo.fleet import MongoFleet
 from worker.mongo.outbox import MongoOutbox
+from worker.mongo.queue_directory import MongoQueueDirectory
 from worker.mongo.store import MongoStore
 from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
+from worker.mongo.waiting_times import MongoWaitingTimes
 from worker.pipeline import Adapters, Pipeline
 from worker.ports import QueueAttributes
 from worker.runtime.backoff import JitteredBackoff
@@ -187,6 +189,8 @@ class _WorkerProcess:
             fleet=fleet,
             deployed_at=deployed_at,
             ids=ObjectIds(),
+            queues=MongoQueueDirectory(clients.mongo, database, deadline_s=deadline_s),
+            waiting_times=MongoWaitingTimes(clients.mongo, database, deadline_s=deadline_s),
         )
 
     async def _wait_for_services(
@@ -206,7 +210,9 @@ class _WorkerProcess:
                     collection=stray.collection,
                     id=stray.id,
                 )
-            await store.ensure_indexes(revision_days=self._settings.revision_days)
+            await store.ensure_indexes(
+                revision_days=self._settings.revision_days, waiting_times=self._settings.waiting_times
+            )
             for foreign in await store.foreign_fields():
                 self._log.warning(
                     "documents that the worker does not find, as a field has another type: store the right one",

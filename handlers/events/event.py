@@ -55,6 +55,14 @@ class UnsupportedEvent(Struct, frozen=True, kw_only=True):
     name: str
 
 
+class StatusChange(Struct, frozen=True, kw_only=True):
+    """A work-item before a write that changed its status: the status, the queue's id and `lastRevision`, unchecked."""
+
+    status: object
+    queue: object
+    last_revision: object
+
+
 class Event(Struct, frozen=True, kw_only=True):
     """One write of a conversation or a work-item, announced by the service that made it.
 
@@ -62,6 +70,7 @@ class Event(Struct, frozen=True, kw_only=True):
     `changed_fields`: the shared fields that the write changed; None for an update that does not say.
     `is_sync`: a sync made the write. `is_own_sync`: a sync of this worker, not of its predecessor.
     `known_conversation_rev`: the conversation revision that a work-item's write knew; None if the event does not say.
+    `status_change`: None unless the event is of a work-item and says that the write changed its status.
     `supported` False: the event's name is unknown, and only its revision is observed.
     `is_mended`: a text that no field models had half a surrogate pair, and has U+FFFD in its place.
     """
@@ -84,6 +93,7 @@ class Event(Struct, frozen=True, kw_only=True):
     changed_fields: frozenset[Field] | None = frozenset()
     known_conversation_rev: int | None = None
     work_item_number: int = 0
+    status_change: StatusChange | None = None
     supported: bool = True
     trace: Mapping[str, Any] | None = None
     is_mended: bool = False

@@ -12,7 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from commands.work_item import STATUS_ALIASES, Status
-from handlers.events.event import Event, Malformed, UnsupportedEvent
+from handlers.documents.relationships import related_id
+from handlers.events.event import Event, Malformed, StatusChange, UnsupportedEvent
 from handlers.events.schema import EventEnvelope, FieldChange, RoutingReason
 from handlers.events.validation import InvalidFields, rejection_of, validate_conversation, validate_work_item
 from sync.conversation import FIELDS, Field
@@ -42,6 +43,7 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
         deletion: bool = False,
         known_conversation_rev: int | None = None,
         work_item_number: int = 0,
+        status_change: StatusChange | None = None,
     ) -> Event:
         """The event. Its reader must have validated the snapshot, and passes the values that depend on the kind of
         document; they are the fields of `Event` with the same names."""
@@ -66,6 +68,7 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
             changed_fields=changed_fields,
             known_conversation_rev=known_conversation_rev,
             work_item_number=work_item_number,
+            status_change=status_change,
             supported=self.supported,
             trace=self.trace,
         )
@@ -172,6 +175,7 @@ def read_work_item_event(envelope: ParsedEnvelope) -> Event | UnsupportedEvent:
         changed_fields=frozenset(FIELDS) if envelope.is_creation else _fields_changed_in_work_item(envelope),
         known_conversation_rev=_known_conversation_rev(envelope, snapshot["attributes"].get("resourceRev")),
         work_item_number=snapshot["attributes"].get("workItemNumber") or 0,
+        status_change=_status_change(envelope),
     )
 
 
@@ -205,6 +209,23 @@ def _fields_changed_in_work_item(envelope: ParsedEnvelope) -> frozenset[Field] |
         if _is_status(before, Status.WRAP_UP) is not _is_status(after, Status.WRAP_UP):
             fields.add("ended")
     return frozenset(fields)
+
+
+def _status_change(envelope: ParsedEnvelope) -> StatusChange | None:
+    """The work-item before the write, if the event says that the write changed its status. A part that the write left
+    as it was is the snapshot's."""
+    attributes, relationships = envelope.changes()
+    if "status" not in attributes:
+        return None
+    snapshot = envelope.snapshot
+    queue, last_revision = relationships.get("queue"), attributes.get("lastRevision")
+    return StatusChange(
+        status=attributes["status"].get("before"),
+        queue=related_id(snapshot, "queue") if queue is None else _target_id(queue.get("before")),
+        last_revision=snapshot["attributes"].get("lastRevision")
+        if last_revision is None
+        else last_revision.get("before"),
+    )
 
 
 def _differs(change: FieldChange | None, value_of: Callable[[Any], object]) -> bool:

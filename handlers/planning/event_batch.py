@@ -7,6 +7,7 @@ from handlers.documents.relationships import related_id
 from handlers.events.event import Event
 from handlers.outcome import HandledEvent
 from handlers.ports import LoadRequest
+from handlers.routing.waiting_times import waits_of_event
 
 
 class EventBatch:
@@ -47,8 +48,10 @@ class EventBatch:
         return by_conversation
 
 
-def load_request_of(conversation_id: str, events: Sequence[Event]) -> LoadRequest:
+def load_request_of(conversation_id: str, events: Sequence[Event], *, waiting_times: bool = False) -> LoadRequest:
     """The work-items that the events are about, and the users and queues whose sessions and sizes they may need.
+
+    `waiting_times`: also the waits that the events show.
 
     A conversation's snapshot names the users to whom the work-item may be assigned. A work-item's snapshot in wrap-up
     names the user on whose session it may resume.
@@ -60,6 +63,7 @@ def load_request_of(conversation_id: str, events: Sequence[Event]) -> LoadReques
         users=frozenset[str]().union(*(users for users, _ in named), *map(_resuming_users, events)),
         queues=frozenset[str]().union(*(queues for _, queues in named)),
         same_users_and_queues=len(named) == len(events) and all(one == named[0] for one in named),
+        waits=tuple(wait for event in events for wait in waits_of_event(event)) if waiting_times else None,
     )
 
 

@@ -17,7 +17,7 @@ from commands.execute import Applied
 from commands.instant import parse_instant
 from commands.reason import ReasonAction
 from commands.session import SessionMove, move_between
-from commands.work_item import WorkItem
+from commands.work_item import Status, WorkItem
 from handlers.documents.document import deletion_mark, document_from_snapshot, is_active, rev_of
 from handlers.documents.document_mapping import (
     conversation_of,
@@ -29,14 +29,15 @@ from handlers.documents.stored_forms import UnreadableDocument
 from handlers.events.event import Event
 from handlers.options import PlanningContext
 from handlers.planning.announcements import AnnouncementCause, new_announcement
-from handlers.ports import Announcement, Document, DocumentWrite, Pair, Plan
+from handlers.ports import Announcement, Document, DocumentWrite, Pair, Plan, WaitSighting
+from handlers.routing.waiting_times import wait_of_document, wait_writes
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.decision import PairDecision
 from sync.gates import Side
 from sync.state.agreement import shared_values, work_item_values
 from sync.state.observation import changes_since_view, gave_up_gap, observe
 from sync.state.reconciliation import after_waiting, next_rev, reset_if_restored, with_stored_revisions
-from sync.state.sync_state import SyncState, for_pair
+from sync.state.sync_state import SyncState, for_pair, with_changes
 
 Noun = TypeVar("Noun", Conversation, WorkItem)
 
@@ -93,6 +94,8 @@ class PairDraft:
             for document in pair.work_items
         }
         self._revisions: list[Document] = []
+        self._waits = pair.waits
+        self._own_waits: list[WaitSighting] = []
         self._announcements: list[Announcement] = []
         self.gaps_given_up = 0
         """How many gaps of unobserved revisions count as observed because a document has too many of them."""
@@ -259,13 +262,15 @@ class PairDraft:
         if conversation is not None and conversation.before is None:
             state = replace(state, conversation_inserted=True)
         written = [slot for slot in self._work_items.values() if slot.current is not slot.loaded]
-        changed = conversation is not None or written or state != self._loaded_state
+        waits, state = self._wait_writes(state)
+        changed = conversation is not None or written or waits or state != self._loaded_state
         return Plan(
             conversation_id=self.conversation_id,
             conversation=conversation,
             work_items=tuple(write for slot in written if (write := slot.write()) is not None),
             state=replace(state, version=self._loaded_state.version + 1) if changed else None,
             revisions=tuple(self._revisions),
+            waits=waits,
             moves=tuple(move for slot in written if (move := _move(slot)) is not None),
             announcements=tuple(self._announcements),
         )
@@ -277,7 +282,17 @@ class PairDraft:
         slot.put(document, after)
         if after.last_revision != before.last_revision:
             self._revisions.append(self._revision_record(document))
+            if before.status is Status.QUEUED:
+                own = wait_of_document(document, left=before.queue)
+                self._own_waits += [] if own is None else [own]
         return document
+
+    def _wait_writes(self, state: SyncState) -> tuple[tuple[DocumentWrite, ...], SyncState]:
+        """The records of waits to write, and the state that names one of them."""
+        if self._waits is None:
+            return (), state
+        writes, recorded = wait_writes(self.conversation_id, self._waits, self._own_waits, state.recorded_wait)
+        return writes, with_changes(state, recorded_wait=recorded)
 
     def _unless_restored(self, state: SyncState) -> SyncState:
         slot = self._work_items.get(state.work_item or "")

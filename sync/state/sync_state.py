@@ -46,6 +46,13 @@ class Waiting(Struct, frozen=True, kw_only=True):
     values: Mapping[Field, Any] = field(default_factory=dict)
 
 
+class RecordedWait(Struct, frozen=True, kw_only=True):
+    """A wait in a queue whose record is stored: the record's id, and the revision that it was recorded of."""
+
+    id: str
+    rev: int
+
+
 class SyncState(Struct, frozen=True, kw_only=True):
     """One document of `sync_states`; `version` 0: not stored yet. A field missing in a mapping counts as 0.
 
@@ -61,6 +68,7 @@ class SyncState(Struct, frozen=True, kw_only=True):
     - `touched`: the latest work-item revision that changed the field without saying what it knew.
     - `done_by`: the completion that rule A1 took in last; None if it took in none.
     - `waiting`: None if no field waits for an event.
+    - `recorded_wait`: the latest wait in a queue whose record is stored; None while none is known to be.
     - `deleted_rev`: the revision at which the conversation was deleted.
     - `finished_at`: when the pair was first seen finished (`with_stored_revisions`); None while it is not.
     """
@@ -82,6 +90,7 @@ class SyncState(Struct, frozen=True, kw_only=True):
     touched: Mapping[Field, int] = field(default_factory=dict)
     done_by: DoneBy | None = None
     waiting: Waiting | None = None
+    recorded_wait: RecordedWait | None = None
     deleted_rev: int | None = None
     finished_at: datetime | None = None
 

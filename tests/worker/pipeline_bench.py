@@ -12,11 +12,13 @@ from tests.worker.stand_in_queue import StandInQueue
 from tests.worker.stand_in_topics import StandInTopics
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.pipeline import Adapters, Pipeline
+from worker.ports import QueueDescription
 from worker.runtime.clock import ObjectIds
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.settings import Settings
 from worker.store.memory import MemoryStore
 from worker.store.memory_fleet import MemoryFleet
+from worker.store.memory_waiting_times import MemoryQueueDirectory, MemoryWaitingTimes
 from worker.telemetry.health import Health
 
 
@@ -58,6 +60,7 @@ async def running_pipeline(
     store: InterruptibleStore | None = None,
     subscribed: bool = False,
     heartbeat_seconds: float = 20,
+    waiting_times: bool = False,
 ) -> AsyncIterator[RunningPipeline]:
     """A running pipeline with these messages in its queue; it is cancelled at the end of the context.
 
@@ -79,6 +82,7 @@ async def running_pipeline(
         mongodb_uri="mongodb://nowhere",
         sync_policy=policy,
         heartbeat_seconds=heartbeat_seconds,
+        waiting_times=waiting_times,
         receivers=1,
         shutdown_seconds=1,
     )
@@ -92,6 +96,8 @@ async def running_pipeline(
         fleet=MemoryFleet(clock),
         deployed_at=None,
         ids=ObjectIds(),
+        queues=MemoryQueueDirectory([QueueDescription(id="q-1")]),
+        waiting_times=MemoryWaitingTimes(store),
     )
     runtime = runtime_of(clock, recorder)
     pipeline = Pipeline(settings=settings, adapters=adapters, runtime=runtime)

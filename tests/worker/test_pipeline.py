@@ -17,6 +17,7 @@ from tests.worker.stand_in_queue import StandInQueue
 from tests.worker.store.plans import state_plan
 from worker.errors import QueueAway
 from worker.ports import ReceiveResponse
+from worker.store.documents import Collection
 from worker.telemetry.metrics import Metric
 
 
@@ -100,6 +101,21 @@ async def test_row_7_half_an_emoji_in_a_text_that_nobody_models_holds_no_assignm
     assert pipeline.queue.dead == []
     assert pipeline.recorder.counts[f"{Metric.MENDED} event=kustomer.conversation.update"] == 1
     assert pipeline.recorder.counts[f"{Metric.MENDED} event=kustomer.work-item.update"] == 1
+
+
+async def test_waits_are_recorded_and_measured_where_waiting_times_are_on() -> None:
+    last = {"enteredQueueAt": "2024-05-06T07:00:00.000Z", "queueTime": 25_900, "routedAt": "2024-05-06T07:00:25.900Z"}
+    routed = WORK_ITEM.replace('"ivr"', f'"routed", "lastRevision": {json.dumps(last)}').replace(
+        '"relationships": {', '"relationships": {"queue": {"data": {"id": "q-1"}}, '
+    )
+    gauge = f"{Metric.LATEST_WAIT} queue=q-1"
+    for on in (True, False):
+        async with running_pipeline(routed, waiting_times=on) as pipeline:
+            await until(lambda: pipeline.queue.left == [])
+            await pipeline.clock.advance(60)
+            assert pipeline.recorder.gauges.get(gauge) == (25 if on else None)
+            assert len(pipeline.store.documents(Collection.WAITS)) == on
+            await pipeline.stop()
 
 
 async def test_a_stop_first_finishes_the_messages_in_flight() -> None:

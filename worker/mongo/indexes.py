@@ -25,6 +25,13 @@ from worker.mongo.stored_types import STORED_TYPES
 from worker.store.documents import Collection
 
 _ACTIVE: Final = {"active": True}
+QUEUED: Final = {"active": True, "attributes.status": "queued"}
+"""The condition that a work-item waits in a queue. A query must repeat it to use the partial index."""
+QUEUED_BY_QUEUE: Final = "queued_by_queue"
+"""The name of the index of the work-items that wait in a queue: the work-items with any other status are not in it."""
+WAIT_DAYS: Final = 90
+"""The days for which the records of ended waits are kept, counted from the end of the wait."""
+_DAY_S: Final = 86_400
 
 
 class _Index(Struct, frozen=True, kw_only=True):
@@ -91,11 +98,37 @@ _INDEXES: Final = (
         options={"partialFilterExpression": has_timestamp("finishedAt")},
     ),
     _Index(collection=Collection.OUTBOX, name="by_status_and_age", fields=("status", "createdAt")),
+    _Index(collection=Collection.WAITS, name="by_queue_and_end", fields=("queue", "endedAt", "_id")),
+    _Index(collection=Collection.WAITS, name="by_org_and_queue", fields=("org", "queue")),
 )
 
-_EXPIRY: Final = "expired_revisions"
-"""The name of the time-to-live index of `work_item_revisions`."""
-_DAY_S: Final = 86_400
+_WAITING_INDEXES: Final = (
+    _Index(
+        collection=Collection.WORK_ITEMS,
+        name=QUEUED_BY_QUEUE,
+        # The query's fields come first, so that it is answered from the index alone.
+        fields=(*QUEUED, "relationships.queue.data.id", "attributes.lastRevision.enteredQueueAt"),
+        options={"partialFilterExpression": QUEUED},
+    ),
+)
+"""Those that only the number of waiting work-items uses. Each entry to a queue and each exit writes to the index."""
+
+
+class _Expiry(Struct, frozen=True, kw_only=True):
+    """The time-to-live index of a collection: its name, and the field with the date from which the days count."""
+
+    collection: Collection
+    name: str
+    field: str
+
+    def index(self, days: int) -> _Index:
+        """The index that lets documents expire after so many days."""
+        options = {"expireAfterSeconds": days * _DAY_S}
+        return _Index(collection=self.collection, name=self.name, fields=(self.field,), options=options)
+
+
+_REVISIONS: Final = _Expiry(collection=Collection.WORK_ITEM_REVISIONS, name="expired_revisions", field="createdAt")
+_WAITS: Final = _Expiry(collection=Collection.WAITS, name="expired_waits", field="endedAt")
 
 _BUILD_S_MAX: Final = 600
 """Building an index on stored documents takes long; start-up ends after this time at the latest."""
@@ -123,21 +156,27 @@ _CLASHES: Final = frozenset({_INDEX_OPTIONS_CLASH, _INDEX_KEYS_CLASH})
 _IMPOSSIBLE: Final = frozenset({_CANNOT_CREATE_INDEX, _NOT_ON_A_VIEW, *_CLASHES})
 
 
-async def ensure_indexes(database: Database, *, revision_days: int) -> None:
+async def ensure_indexes(
+    database: Database, *, revision_days: int, wait_days: int = WAIT_DAYS, waiting_times: bool = False
+) -> None:
     """Create the collections, which must exist before a transaction, and exactly the indexes that the queries use.
 
-    Records of `work_item_revisions` expire after `revision_days` by a time-to-live index; 0: never, and without it.
-    May be called again, and by several workers at once. Raises StoreAway, StoreUnfit, Misconfigured.
+    Records of `work_item_revisions` expire after `revision_days`, those of `waits` after `wait_days`, by a time-to-live
+    index each; 0: never, and without it. `waiting_times`: the waiting work-items of a queue are counted; an index that
+    was made for that stays. May be called again, and by several workers at once. Raises StoreAway, StoreUnfit,
+    Misconfigured.
     """
     with calls_of_the_start(database.client, _BUILD_S_MAX):
         existing = await database.list_collection_names()
-        indexed = {index.collection for index in _INDEXES}
+        wanted = (*_INDEXES, *_WAITING_INDEXES) if waiting_times else _INDEXES
+        indexed = {index.collection for index in wanted}
         # Creating an index creates its collection.
         missing = [each for each in Collection if each not in existing and each not in indexed]
         await asyncio.gather(
-            *(_create_collection(database, each) for each in missing), *(_ensure(database, each) for each in _INDEXES)
+            *(_create_collection(database, each) for each in missing), *(_ensure(database, each) for each in wanted)
         )
-        await _ensure_expiry(database, revision_days)
+        await _ensure_expiry(database, _REVISIONS, revision_days)
+        await _ensure_expiry(database, _WAITS, wait_days)
 
 
 async def _ensure(database: Database, index: _Index) -> None:
@@ -167,37 +206,32 @@ def _check_uniqueness(index: _Index, found: Mapping[str, Mapping[str, Any]]) -> 
             )
 
 
-async def _ensure_expiry(database: Database, days: int) -> None:
+async def _ensure_expiry(database: Database, expiry: _Expiry, days: int) -> None:
     """Make, change or drop the time-to-live index, so that it stands exactly for `days`."""
     if days == 0:
-        await _drop_expiry(database)
+        await _drop_expiry(database, expiry)
         return
-    seconds = days * _DAY_S
-    index = _Index(
-        collection=Collection.WORK_ITEM_REVISIONS,
-        name=_EXPIRY,
-        fields=("createdAt",),
-        options={"expireAfterSeconds": seconds},
-    )
-    revisions = database[index.collection]
-    ours = (await revisions.index_information()).get(_EXPIRY, {})
+    index = expiry.index(days)
+    seconds = index.options["expireAfterSeconds"]
+    records = database[index.collection]
+    ours = (await records.index_information()).get(index.name, {})
     if ours.get("key") != index.keys or "expireAfterSeconds" not in ours or ours["expireAfterSeconds"] == seconds:
         await _ensure(database, index)
         return
     try:
-        change = {"name": _EXPIRY, "expireAfterSeconds": seconds}
+        change = {"name": index.name, "expireAfterSeconds": seconds}
         await database.command("collMod", index.collection.value, index=change)
     except OperationFailure as refusal:
         if refusal.code != _NOT_PERMITTED:
             raise
         # The role `readWrite` makes and drops indexes, but has no `collMod`.
-        await _drop_expiry(database)
-        await revisions.create_indexes([index.model])
+        await _drop_expiry(database, expiry)
+        await records.create_indexes([index.model])
 
 
-async def _drop_expiry(database: Database) -> None:
+async def _drop_expiry(database: Database, expiry: _Expiry) -> None:
     try:
-        await database[Collection.WORK_ITEM_REVISIONS].drop_index(_EXPIRY)
+        await database[expiry.collection].drop_index(expiry.name)
     except OperationFailure as error:
         if error.code != _INDEX_NOT_FOUND:
             raise

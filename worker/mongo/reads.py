@@ -19,7 +19,10 @@ from worker.store.pair_assembly import (
     context_of,
     keyed,
     pairs_of,
+    wait_ids,
+    wait_sightings,
     with_foreign_ids,
+    with_waits,
     work_item_ids_to_read,
 )
 
@@ -29,6 +32,8 @@ _ACTIVE_SESSIONS_PER_USER_MAX: Final = 16
 _QUEUE_FIELDS: Final = ("key", "itemSize", "priority")
 _QUEUE: Final = (*_QUEUE_FIELDS, *(f"attributes.{field}" for field in _QUEUE_FIELDS))
 _SESSION: Final = ("user", "active", "capacity", "workItems", "pausedWorkItems", "pendingItem")
+
+_WAIT: Final = ("rev",)
 
 _Documents = list[dict[str, Any]]
 
@@ -49,13 +54,16 @@ async def read_pairs(database: Database, requests: Sequence[LoadRequest]) -> dic
         unreadable=active_item_faults(work_items),
     )
     context = context_keys(requests, documents)
-    queues, sessions, *foreign = await _gathered(
+    sightings = wait_sightings(requests, documents)
+    queues, sessions, waits, *foreign = await _gathered(
         _by_id(database, Collection.QUEUES, context.queues, _QUEUE),
         _sessions(database, context.users),
+        _by_id(database, Collection.WAITS, wait_ids(sightings), _WAIT),
         _under_foreign_ids(database, Collection.CONVERSATIONS, set(ids) - documents.conversations.keys()),
         _under_foreign_ids(database, Collection.WORK_ITEMS, _requested(requests) - documents.work_items.keys()),
     )
     documents = with_foreign_ids(documents, requests, *map(documents_by_foreign_ids, foreign))
+    documents = with_waits(documents, sightings, keyed(waits))
     return pairs_of(requests, documents, context_of(queues, sessions))
 
 

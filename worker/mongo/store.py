@@ -99,13 +99,18 @@ class MongoStore:
         with calls_of_the_start(self._client, self._deadline_s):
             return await foreign_fields(self._documents)
 
-    async def ensure_indexes(self, *, revision_days: int) -> None:
+    async def ensure_indexes(
+        self, *, revision_days: int, wait_days: int = indexes.WAIT_DAYS, waiting_times: bool = False
+    ) -> None:
         """Create missing collections and indexes; called before the first commit.
 
-        `revision_days`: how long the revision records are kept; 0: for ever. Raises StoreUnfit if stored data
-        or another index forbids an index; Misconfigured if no waiting helps; StoreAway.
+        `revision_days`, `wait_days`: how long the records of revisions and of waits are kept; 0: for ever.
+        `waiting_times`: `MongoWaitingTimes.waiting` is used. Raises StoreUnfit if stored data or another index forbids
+        an index; Misconfigured if no waiting helps; StoreAway.
         """
-        await indexes.ensure_indexes(self._database, revision_days=revision_days)
+        await indexes.ensure_indexes(
+            self._database, revision_days=revision_days, wait_days=wait_days, waiting_times=waiting_times
+        )
 
     async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:
         """The pairs by conversation id, one for every request, in three rounds. Raises StoreAway."""

@@ -62,6 +62,15 @@ class Settings(TopicSettings, DatadogSettings):
         le=3_650,
         description="days for which the timings of a work-item's revisions are kept; 0 keeps them for ever",
     )
+    waiting_times: bool = Field(
+        False, description="record how long work-items wait in their queues; the records are kept for 90 days"
+    )
+    queue_metrics_max: int = Field(
+        100,
+        ge=0,
+        le=10_000,
+        description="most queues of which metrics are sent, with WAITING_TIMES; each is a tag value; 0: none",
+    )
     composed_updates: str = Field(
         "", description=f"updates that the composed engine takes from the legacy engine: {', '.join(FUNNEL_ROW_NAMES)}"
     )

@@ -12,9 +12,10 @@ from msgspec import field
 
 from commands.context import RoutingQueue
 from commands.session import DEFAULT_ITEM_SIZE, Session, SessionEntry
-from handlers.documents.stored_forms import FiniteNumber, Form, Id, form_of
+from handlers.documents.stored_forms import FiniteNumber, Form, Id, RelationshipForm, form_of
 from handlers.ports import Announcement
 from sync.gates import Side
+from worker.ports import QueueDescription
 
 
 def queue_of(document: Mapping[str, Any]) -> RoutingQueue:
@@ -25,6 +26,19 @@ def queue_of(document: Mapping[str, Any]) -> RoutingQueue:
     attributes = form_of(document, _QueueDocumentForm).attributes
     fields = form_of(document if attributes is None else {**attributes, **document}, _QueueForm)
     return RoutingQueue(id=fields.id, key=fields.key, item_size=fields.item_size, priority=fields.priority)
+
+
+def queue_description_of(document: Mapping[str, Any]) -> QueueDescription:
+    """The name and org of a queue's document, each at the top level or in its JSON:API place. Raises
+    UnreadableDocument."""
+    form = form_of(document, _DescribedQueueForm)
+    attributes, relationships = form.attributes, form.relationships
+    org = relationships.org.data if relationships is not None and relationships.org is not None else None
+    return QueueDescription(
+        id=form.id,
+        name=attributes.name if form.name is None and attributes is not None else form.name,
+        org=org.id if form.org is None and org is not None else form.org,
+    )
 
 
 def session_of(document: Mapping[str, Any]) -> Session:
@@ -77,6 +91,22 @@ class _QueueForm(Form, kw_only=True):
     key: str | None = None
     item_size: FiniteNumber | None = None
     priority: int | None = None
+
+
+class _QueueAttributesForm(Form, kw_only=True):
+    name: str | None = None
+
+
+class _QueueRelationshipsForm(Form, kw_only=True):
+    org: RelationshipForm | None = None
+
+
+class _DescribedQueueForm(Form, kw_only=True):
+    id: Id = field(name="_id")
+    name: str | None = None
+    org: str | None = None
+    attributes: _QueueAttributesForm | None = None
+    relationships: _QueueRelationshipsForm | None = None
 
 
 class _SessionEntryForm(Form, kw_only=True):
@@ -143,4 +173,5 @@ class Collection(StrEnum):
     QUEUES = "queues"
     SYNC_STATES = "sync_states"
     OUTBOX = "outbox"
+    WAITS = "waits"
     FLEET = "fleet"

@@ -22,7 +22,15 @@ from worker.store.bson_limits import rejection_reason
 from worker.store.changed_paths import with_paths
 from worker.store.documents import Collection, OutboxEntryStatus, announcement_from_document
 from worker.store.journal import Journal
-from worker.store.pair_assembly import BatchDocuments, context_keys, pairs_of, work_item_ids_to_read
+from worker.store.pair_assembly import (
+    BatchDocuments,
+    context_keys,
+    pairs_of,
+    wait_ids,
+    wait_sightings,
+    with_waits,
+    work_item_ids_to_read,
+)
 from worker.store.session_changes import SessionChange, changed_session
 from worker.store.state_document import state_document, state_of
 from worker.store.transaction_result import TransactionEnd, TransactionResult
@@ -89,6 +97,8 @@ class MemoryStore:
             conversations=self._found(Collection.CONVERSATIONS, ids),
             work_items=self._found(Collection.WORK_ITEMS, (*active, *work_item_ids_to_read(requests, states))),
         )
+        sightings = wait_sightings(requests, reading)
+        reading = with_waits(reading, sightings, self._found(Collection.WAITS, wait_ids(sightings)))
         named = context_keys(requests, reading)
         context = CommandContext(
             queues={key: self._queues[key] for key in named.queues if key in self._queues},

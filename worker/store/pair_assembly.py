@@ -13,10 +13,11 @@ from commands.context import CommandContext, RoutingQueue
 from commands.session import Session
 from commands.work_item import STATUS_ALIASES, Status
 from handlers.documents.stored_forms import UnreadableDocument, unreadable
-from handlers.ports import Document, LoadRequest, Pair
+from handlers.ports import Document, LoadRequest, Pair, PairWaits, WaitSighting
+from handlers.routing.waiting_times import best_sightings, is_recorded, wait_of_document
 from sync.state.sync_state import SyncState
 from worker.store.documents import queue_of, session_of
-from worker.store.state_document import state_of, work_item_id_of
+from worker.store.state_document import recorded_wait_of, state_of, work_item_id_of
 
 
 class BatchDocuments(Struct, frozen=True, kw_only=True):
@@ -34,6 +35,8 @@ class BatchDocuments(Struct, frozen=True, kw_only=True):
     work_items: Mapping[str, Document]
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """By conversation id: why a document that belongs to the pair cannot be read."""
+    waits: Mapping[str, PairWaits] = field(default_factory=dict)
+    """By conversation id: the waits in queues, where the request asks for them."""
 
 
 def work_item_ids_to_read(requests: Iterable[LoadRequest], states: Mapping[str, Document]) -> list[str]:
@@ -41,6 +44,43 @@ def work_item_ids_to_read(requests: Iterable[LoadRequest], states: Mapping[str, 
     requested = set[str]().union(*(request.work_item_ids for request in requests))
     named = map(work_item_id_of, states.values())
     return sorted(requested.union(key for key in named if key is not None))
+
+
+def wait_sightings(requests: Iterable[LoadRequest], documents: BatchDocuments) -> dict[str, tuple[WaitSighting, ...]]:
+    """By conversation id: the waits that events and stored work-items show, and that the state does not name as
+    recorded. A conversation whose request asks for no waits is left out."""
+    asking = [request for request in requests if request.waits is not None]
+    if not asking:
+        return {}
+    active = _active_work_items(documents)
+    sightings: dict[str, tuple[WaitSighting, ...]] = {}
+    for request in asking:
+        state = documents.states.get(request.conversation_id)
+        recorded = None if state is None else recorded_wait_of(state)
+        shown = map(wait_of_document, _pair_work_items(request, documents, active))
+        found = (*(request.waits or ()), *(wait for wait in shown if wait is not None))
+        sightings[request.conversation_id] = best_sightings(wait for wait in found if not is_recorded(wait, recorded))
+    return sightings
+
+
+def wait_ids(sightings: Mapping[str, Sequence[WaitSighting]]) -> list[str]:
+    """The ids of the records to read for these waits."""
+    return sorted({wait.id for waits in sightings.values() for wait in waits})
+
+
+def with_waits(
+    documents: BatchDocuments, sightings: Mapping[str, tuple[WaitSighting, ...]], recorded: Mapping[str, Document]
+) -> BatchDocuments:
+    """The documents with the waits of each pair. `recorded`: the records that are stored, by id."""
+    if not sightings:
+        return documents
+    waits = {
+        conversation_id: PairWaits(
+            sightings=waits, recorded={wait.id: recorded[wait.id] for wait in waits if wait.id in recorded}
+        )
+        for conversation_id, waits in sightings.items()
+    }
+    return replace(documents, waits=waits)
 
 
 class ContextKeys(Struct, frozen=True, kw_only=True):
@@ -195,6 +235,7 @@ def _assembled_pair(
         work_items=_pair_work_items(request, documents, active),
         state=state,
         context=context,
+        waits=documents.waits.get(conversation_id),
         unreadable=fault_text,
     )
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from commands.instant import format_instant, parse_instant
 from handlers.documents.stored_forms import Form, form_of, unreadable
 from sync.state.revision_runs import RevisionRuns, highest
-from sync.state.sync_state import DoneBy, SyncState, ViewedValue, Waiting
+from sync.state.sync_state import DoneBy, RecordedWait, SyncState, ViewedValue, Waiting
 
 _SharedValue = bool | str | list[str] | None
 
@@ -19,6 +19,11 @@ class _ViewForm(Form, kw_only=True):
 
 class _DoneByForm(Form, kw_only=True):
     number: int
+    rev: int
+
+
+class _RecordedWaitForm(Form, kw_only=True):
+    id: str
     rev: int
 
 
@@ -58,6 +63,7 @@ class StateForm(Form, kw_only=True):
     done_by: _DoneByForm | None = None
     waiting_since: str | None = None
     waiting_revs: _WaitingRevsForm | None = None
+    recorded_wait: _RecordedWaitForm | None = None
     deleted_rev: int | None = None
     finished_at: str | None = None
 
@@ -69,7 +75,7 @@ _NO_WAITING_REVS: Final = _WaitingRevsForm()
 
 def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
     """The document of a state (docs/rules.md, *The sync state*). Its `_id` is the conversation's id."""
-    waiting = state.waiting
+    waiting, wait = state.waiting, state.recorded_wait
     return {
         "_id": conversation_id,
         "version": state.version,
@@ -94,6 +100,7 @@ def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
         "doneBy": {"number": state.done_by.number, "rev": state.done_by.rev} if state.done_by else None,
         "waitingSince": format_instant(waiting.since) if waiting else None,
         "waitingRevs": _waiting_revs(waiting) if waiting else None,
+        "recordedWait": {"id": wait.id, "rev": wait.rev} if wait else None,
         "deletedRev": state.deleted_rev,
         "finishedAt": format_instant(state.finished_at) if state.finished_at else None,
     }
@@ -130,6 +137,9 @@ def state_of(document: Mapping[str, Any] | None) -> SyncState:
         touched=form.touched or {},
         done_by=DoneBy(number=form.done_by.number, rev=form.done_by.rev) if form.done_by else None,
         waiting=_waiting(document, form, conversation_rev, work_item_rev),
+        recorded_wait=RecordedWait(id=form.recorded_wait.id, rev=form.recorded_wait.rev)
+        if form.recorded_wait
+        else None,
         deleted_rev=form.deleted_rev,
         finished_at=_instant(document, form.finished_at, "finishedAt"),
     )
@@ -141,6 +151,15 @@ def work_item_id_of(document: Mapping[str, Any]) -> str | None:
     item = document.get("workItem")
     key = item.get("id") if isinstance(item, Mapping) else None
     return key if isinstance(key, str) else None
+
+
+def recorded_wait_of(document: Mapping[str, Any]) -> RecordedWait | None:
+    """The recorded wait that a state's document names; None if it names none, or not in this form."""
+    match document.get("recordedWait"):
+        case {"id": str(key), "rev": int(rev)}:
+            return RecordedWait(id=key, rev=rev)
+        case _:
+            return None
 
 
 def _waiting_revs(waiting: Waiting) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The steps of one transaction that writes plans. Both stores execute the same steps in the same order.
 
-    1. insert outbox entries, revisions, new sync states, new conversations
-    2. change sync states
+    1. insert outbox entries, revisions, waits, new sync states, new conversations
+    2. change sync states, then waits
     3. change work-items, those that complete before those that become active
     4. insert work-items
     5. change conversations
@@ -64,7 +64,7 @@ def check_plan(plan: Plan) -> None:
 
     Without a state there is no commit id, and an unknown commit result could not be looked up.
     """
-    writes = (plan.conversation, *plan.work_items, *plan.revisions, *plan.moves, *plan.announcements)
+    writes = (plan.conversation, *plan.work_items, *plan.revisions, *plan.waits, *plan.moves, *plan.announcements)
     if plan.state is None and any(write is not None for write in writes):
         raise ValueError(f"the plan of conversation {plan.conversation_id} writes and leaves the sync state as it was")
 
@@ -73,10 +73,12 @@ def transaction_steps(plans: Sequence[Plan], commit_id: str) -> tuple[Transactio
     """The steps that write all of `plans`. A plan has at most one write for each document."""
     conversations = [plan.conversation for plan in plans if plan.conversation is not None]
     work_items = [write for plan in plans for write in plan.work_items]
+    waits = [write for plan in plans for write in plan.waits]
     new_states, state_changes = _states(plans, commit_id)
     inserts: tuple[tuple[Collection, Sequence[Mapping[str, Any]]], ...] = (
         (Collection.OUTBOX, [announcement_document(entry) for plan in plans for entry in plan.announcements]),
         (Collection.WORK_ITEM_REVISIONS, [revision for plan in plans for revision in plan.revisions]),
+        (Collection.WAITS, _new(waits)),
         (Collection.SYNC_STATES, new_states),
         (Collection.CONVERSATIONS, _new(conversations)),
     )
@@ -85,6 +87,8 @@ def transaction_steps(plans: Sequence[Plan], commit_id: str) -> tuple[Transactio
     ]
     if state_changes:
         steps.append(DocumentChanges(collection=Collection.SYNC_STATES, changes=state_changes))
+    if changed := _changed(waits):
+        steps.append(DocumentChanges(collection=Collection.WAITS, changes=changed))
     if work_items:
         steps.extend(_work_item_steps(work_items))
     if changed := _changed(conversations):

@@ -1,7 +1,7 @@
 """Metrics: the name of every metric, and the protocol that takes the values.
 
-Tag values come from finite sets only: codes, rules, known event names. Metrics never fail the worker: an agent that is
-down or not configured costs nothing.
+Tag values come from finite sets only: codes, rules, known event names, and at most QUEUE_METRICS_MAX stored queues.
+Metrics never fail the worker: an agent that is down or not configured costs nothing.
 """
 
 from enum import StrEnum
@@ -98,6 +98,12 @@ class Metric(StrEnum):
     """Gauge, seconds: age of the outbox entry that waits longest."""
     OUTBOX_SET_ASIDE = "routing_sync.outbox.set_aside_total"
     """Gauge: outbox entries that were set aside and are still stored."""
+
+    # Queues of work-items
+    WORK_ITEMS_WAITING = "routing_sync.work_items.waiting"
+    """Gauge: work-items that wait in a queue [queue]."""
+    LATEST_WAIT = "routing_sync.work_items.latest_wait_s"
+    """Gauge, seconds: the wait in a queue that ended last, none longer ago than a day [queue]."""
 
     # Log
     LOG_DROPPED = "routing_sync.log.dropped"

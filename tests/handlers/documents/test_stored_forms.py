@@ -15,7 +15,7 @@ from handlers.events.event import Event, Malformed
 from handlers.events.parser import read_object
 from sync.conversation import FIELDS
 from sync.state.revision_runs import RevisionRuns, with_revision
-from sync.state.sync_state import DoneBy, SyncState, ViewedValue, Waiting
+from sync.state.sync_state import DoneBy, RecordedWait, SyncState, ViewedValue, Waiting
 from tests.handlers.events.test_parser_properties import scalars
 from tests.handlers.wire_events import Json, conversation, event
 from tests.handlers.world import World
@@ -150,6 +150,8 @@ by_field = st.dictionaries(fields, revs)
 instants = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2100, 1, 1)).map(  # noqa: DTZ001 – drawn naive
     lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000, tzinfo=UTC)
 )
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+shared_values = st.none() | st.booleans() | texts | st.lists(texts, max_size=2)
 states = st.builds(
     SyncState,
     version=st.integers(min_value=0, max_value=10**6),
@@ -157,13 +159,14 @@ states = st.builds(
     work_item=st.none() | st.text(min_size=1, max_size=8),
     work_item_number=st.integers(min_value=0, max_value=9),
     work_item_observed=observed,
-    view=st.dictionaries(fields, st.builds(ViewedValue, value=values, rev=revs)),
+    view=st.dictionaries(fields, st.builds(ViewedValue, value=shared_values, rev=revs)),
     changed=by_field,
     known=by_field,
     known_at=by_field,
     touched=by_field,
     done_by=st.none() | st.builds(DoneBy, number=st.integers(min_value=0, max_value=9), rev=revs),
     waiting=st.none() | st.builds(Waiting, since=instants, conversation_rev=revs, work_item_rev=revs),
+    recorded_wait=st.none() | st.builds(RecordedWait, id=st.text(min_size=1, max_size=8), rev=revs),
     deleted_rev=st.none() | revs,
     conversation_rev=revs,
     work_item_rev=revs,
@@ -231,6 +234,7 @@ class TestStateDocument:
             waiting=Waiting(
                 since=datetime(2024, 5, 6, tzinfo=UTC), conversation_rev=8, work_item_rev=2, values={"queue": "q-2"}
             ),
+            recorded_wait=RecordedWait(id="w-1:0:25", rev=3),
             finished_at=datetime(2024, 5, 7, tzinfo=UTC),
         )
         assert state_document("c-1", state) == {
@@ -251,6 +255,7 @@ class TestStateDocument:
                 "workItem": 2,
                 "values": {"queue": "q-2"},
             },
+            "recordedWait": {"id": "w-1:0:25", "rev": 3},
             "deletedRev": None,
             "finishedAt": "2024-05-07T00:00:00.000Z",
         }

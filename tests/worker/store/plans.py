@@ -7,7 +7,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from commands.session import Session, SessionEntry, SessionMove, SessionPlace, SessionSlot
-from handlers.ports import Announcement, Document, DocumentWrite, LoadRequest, Pair, Plan
+from handlers.ports import Announcement, Document, DocumentWrite, LoadRequest, Pair, Plan, WaitSighting
+from handlers.routing.waiting_times import wait_record
 from sync.state.sync_state import SyncState
 from tests.worker.store.store_bench import Bench
 
@@ -62,6 +63,34 @@ def nested(levels: int) -> Any:
 
 def announcement(key: str, conversation_id: str = "c1", at: datetime = T0) -> Announcement:
     return Announcement(id=key, conversation_id=conversation_id, side="work-item", message="{}", created_at=at)
+
+
+def wait(
+    item: str = "w1",
+    *,
+    queue: str = "q1",
+    org: str | None = "o1",
+    ended_s: float = 30,
+    seconds: float = 30,
+    rev: int = 3,
+) -> WaitSighting:
+    """A wait that ended so many seconds after `T0`."""
+    entered_at = T0 + timedelta(seconds=ended_s - seconds)
+    duration_ms = round(seconds * 1_000)
+    return WaitSighting(
+        id=f"{item}:{entered_at.timestamp()}:{duration_ms}",
+        rev=rev,
+        work_item=item,
+        queue=queue,
+        org=org,
+        entered_at=entered_at,
+        duration_ms=duration_ms,
+    )
+
+
+def wait_write(sighting: WaitSighting, conversation_id: str = "c1") -> DocumentWrite:
+    """The write of the wait's record, where none is stored."""
+    return DocumentWrite(before=None, after=wait_record(conversation_id, sighting))
 
 
 def place(session: str, slot: SessionSlot = SessionSlot.WORK_ITEMS, size: int = 1) -> SessionPlace:

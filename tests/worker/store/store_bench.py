@@ -13,10 +13,12 @@ from worker.mongo.database import Client, database_of
 from worker.mongo.outbox import MongoOutbox
 from worker.mongo.store import MongoStore
 from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
-from worker.ports import Outbox, SyncStatesByAge
+from worker.mongo.waiting_times import MongoWaitingTimes
+from worker.ports import Outbox, SyncStatesByAge, WaitingTimes
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.store.documents import Collection, session_document, session_of
 from worker.store.memory import MemoryStore
+from worker.store.memory_waiting_times import MemoryWaitingTimes
 
 DEADLINE_S = 5.0
 
@@ -30,6 +32,9 @@ class Bench(Protocol):
 
     @property
     def states_by_age(self) -> SyncStatesByAge: ...
+
+    @property
+    def waiting_times(self) -> WaitingTimes: ...
 
     async def put(
         self,
@@ -67,6 +72,7 @@ class MemoryBench:
         self.store = MemoryStore()
         self.outbox = self.store
         self.states_by_age = self.store
+        self.waiting_times = MemoryWaitingTimes(self.store)
 
     async def put(
         self,
@@ -152,6 +158,7 @@ class MongoBench:
         )
         self.outbox = MongoOutbox(client, name, deadline_s=DEADLINE_S)
         self.states_by_age = MongoSyncStatesByAge(client, name, deadline_s=DEADLINE_S)
+        self.waiting_times = MongoWaitingTimes(client, name, deadline_s=DEADLINE_S)
         self.database = database_of(client, name)
 
     async def put(

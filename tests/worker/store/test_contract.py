@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from commands.context import RoutingQueue
 from handlers.ports import CommitResult, DocumentWrite, LoadRequest, Pair, Plan
-from sync.state.sync_state import DoneBy, SyncState, ViewedValue, Waiting
+from sync.state.sync_state import DoneBy, RecordedWait, SyncState, ViewedValue, Waiting
 from tests.worker.store.plans import (
     T0,
     announcement,
@@ -141,13 +141,14 @@ async def test_a_state_is_loaded_as_it_was_written(bench: Bench) -> None:
         touched={"paused": 2},
         done_by=DoneBy(number=1, rev=5),
         waiting=Waiting(since=T0, conversation_rev=8, work_item_rev=2),
+        recorded_wait=RecordedWait(id="w1:0:25", rev=2),
         conversation_floor=9,
         work_item_floor=3,
         deleted_rev=8,
     )
     assert await bench.store.commit([state_plan(state=state)]) == [COMMITTED]
     assert (await loaded(bench)).state == state
-    later = replace(state, version=2, changed={}, waiting=None)
+    later = replace(state, version=2, changed={}, waiting=None, recorded_wait=None)
     assert await bench.store.commit([state_plan(state=later)]) == [COMMITTED]
     assert (await loaded(bench)).state == later
 
