@@ -8,7 +8,8 @@ It opens no connection and reads no environment variable: `process.py` does both
    lanes are cancelled.
 3. In the rest of SHUTDOWN_SECONDS the messages that are left are handed back to the queue, and the publisher publishes
    the announcements that wait. The outbox keeps an announcement for which the time is too short.
-4. The services (`_services`) are cancelled, and `process.py` closes the clients.
+4. The services (`_services`) are cancelled, the last report says that the worker has stopped, and `process.py` closes
+   the clients.
 """
 
 import asyncio
@@ -54,9 +55,11 @@ from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.context import RuntimeContext
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.settings import Settings
+from worker.status_ports import StatusBoard
 from worker.sweeps.gap_poll import GapPoll
 from worker.sweeps.queue_metrics import QueueMetrics
 from worker.sweeps.state_expiry import StateExpiry
+from worker.sweeps.status_report import StatusReporter
 
 HEARTBEAT: Final = "heartbeat"
 """The name of the service that publishes heartbeats."""
@@ -66,7 +69,7 @@ _HAND_BACK_S_MAX: Final = 5.0
 class Adapters(Struct, frozen=True, kw_only=True):
     """The pipeline's connections to SQS, SNS and MongoDB, and its source of ids.
 
-    `deployed_at` is what `fleet.started_at` returned; None: unknown.
+    `deployed_at` is what `fleet.started_at` returned; None: unknown. `worker`: the name of this process in its reports.
     """
 
     queue: MessageQueue
@@ -76,6 +79,8 @@ class Adapters(Struct, frozen=True, kw_only=True):
     outbox: Outbox
     sync_states: SyncStatesByAge
     fleet: Fleet
+    status_board: StatusBoard
+    worker: str
     deployed_at: datetime | None
     ids: Ids
     queues: QueueDirectory
@@ -171,6 +176,12 @@ class Pipeline:
             ids=adapters.ids,
             runtime=self._runtime,
         )
+        self._status_reporter = StatusReporter(
+            board=adapters.status_board,
+            worker=adapters.worker,
+            interval_s=self._settings.status_seconds,
+            runtime=self._runtime,
+        )
 
     def _make_consumer(self, adapters: Adapters) -> None:
         settings = self._settings
@@ -235,6 +246,8 @@ class Pipeline:
                 await self._finish(receivers, lanes)
                 for service in services.values():
                     service.cancel()
+            if self._settings.status_seconds:
+                await self._status_reporter.farewell()
         except BaseExceptionGroup:
             await self._hand_back_directly()
             raise
@@ -248,6 +261,8 @@ class Pipeline:
         yield "state expiry", self._state_expiry.run
         if self._settings.waiting_times and self._settings.queue_metrics_max:
             yield "queue metrics", self._queue_metrics.run
+        if self._settings.status_seconds:
+            yield "status reporter", self._status_reporter.run
         if self._options.policy is PolicyInUse.CAUSAL:
             yield "watermark", self._watermark.run
             yield "gap poll", self._gap_poll.run

@@ -26,6 +26,7 @@ from worker.errors import SERVICE_AWAY, Misconfigured, SetupError, WorkerFailed,
 from worker.mongo.fleet import MongoFleet
 from worker.mongo.outbox import MongoOutbox
 from worker.mongo.queue_directory import MongoQueueDirectory
+from worker.mongo.status_board import MongoStatusBoard
 from worker.mongo.store import MongoStore
 from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
 from worker.mongo.waiting_times import MongoWaitingTimes
@@ -38,6 +39,7 @@ from worker.runtime.lookup_threads import lookup_threads
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.reading import near_misses
 from worker.settings.settings import Settings
+from worker.sweeps.status_report import process_name
 from worker.telemetry.dropped_lines import reported_drops
 from worker.telemetry.health import Health, Part, serve_health
 from worker.telemetry.line_writer import LineWriter
@@ -50,6 +52,7 @@ from worker.telemetry.logs import (
     redirect_library_logs,
 )
 from worker.telemetry.metrics import StoreMetrics, Telemetry
+from worker.telemetry.recent_decisions import RecentDecisions
 from worker.telemetry.standard_streams import DRAIN_S
 from worker.telemetry.statsd import opened_metrics
 
@@ -122,7 +125,8 @@ class _WorkerProcess:
         settings = self._settings
         opening = opened_metrics(settings.agent_address, tags=settings.metric_tags, clock=self._clock, log=self._log)
         async with opening as metrics:
-            telemetry = Telemetry(metrics=metrics, log=self._log)
+            decisions = RecentDecisions(self._clock) if settings.status_seconds else None
+            telemetry = Telemetry(metrics=metrics, log=self._log, decisions=decisions)
             async with reported_drops(self._out, telemetry, self._clock):
                 await self._serve(telemetry)
                 self._log.info("worker stopped")
@@ -187,6 +191,8 @@ class _WorkerProcess:
             outbox=MongoOutbox(clients.mongo, database, deadline_s=deadline_s),
             sync_states=MongoSyncStatesByAge(clients.mongo, database, deadline_s=deadline_s),
             fleet=fleet,
+            status_board=MongoStatusBoard(clients.mongo, database, deadline_s=deadline_s),
+            worker=process_name(),
             deployed_at=deployed_at,
             ids=ObjectIds(),
             queues=MongoQueueDirectory(clients.mongo, database, deadline_s=deadline_s),

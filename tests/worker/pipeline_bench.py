@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from handlers.options import PolicyInUse
 from handlers.ports import LoadRequest, Pair, StoreAway
 from tests.worker.fake_clock import FakeClock
@@ -18,8 +20,10 @@ from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.settings import Settings
 from worker.store.memory import MemoryStore
 from worker.store.memory_fleet import MemoryFleet
+from worker.store.memory_status import MemoryStatus
 from worker.store.memory_waiting_times import MemoryQueueDirectory, MemoryWaitingTimes
 from worker.telemetry.health import Health
+from worker.telemetry.recent_decisions import RecentDecisions
 
 
 class InterruptibleStore(MemoryStore):
@@ -39,6 +43,7 @@ class RunningPipeline:
     queue: StandInQueue
     topics: StandInTopics
     store: InterruptibleStore
+    status: MemoryStatus
     health: Health
     recorder: TelemetryRecorder
     stopping: ShutdownSignal
@@ -61,6 +66,7 @@ async def running_pipeline(
     subscribed: bool = False,
     heartbeat_seconds: float = 20,
     waiting_times: bool = False,
+    status_seconds: float = 0,
 ) -> AsyncIterator[RunningPipeline]:
     """A running pipeline with these messages in its queue; it is cancelled at the end of the context.
 
@@ -71,6 +77,7 @@ async def running_pipeline(
     store.away = away
     queue = queue or StandInQueue(clock)
     queue.clock = clock
+    status = MemoryStatus(store, clock)
     topics.queue = queue if subscribed else None
     for one in bodies:
         queue.send(one)
@@ -83,6 +90,7 @@ async def running_pipeline(
         sync_policy=policy,
         heartbeat_seconds=heartbeat_seconds,
         waiting_times=waiting_times,
+        status_seconds=status_seconds,
         receivers=1,
         shutdown_seconds=1,
     )
@@ -94,17 +102,21 @@ async def running_pipeline(
         outbox=store,
         sync_states=store,
         fleet=MemoryFleet(clock),
+        status_board=status,
+        worker="worker-1",
         deployed_at=None,
         ids=ObjectIds(),
         queues=MemoryQueueDirectory([QueueDescription(id="q-1")]),
         waiting_times=MemoryWaitingTimes(store),
     )
+    if status_seconds:
+        recorder.telemetry = replace(recorder.telemetry, decisions=RecentDecisions(clock))
     runtime = runtime_of(clock, recorder)
     pipeline = Pipeline(settings=settings, adapters=adapters, runtime=runtime)
     stopping = ShutdownSignal(recorder.telemetry.log, before_exit=lambda: None)
     running = asyncio.create_task(pipeline.run(stopping))
     try:
-        yield RunningPipeline(clock, queue, topics, store, runtime.health, recorder, stopping, running)
+        yield RunningPipeline(clock, queue, topics, store, status, runtime.health, recorder, stopping, running)
     finally:
         running.cancel()
         await asyncio.wait([running])

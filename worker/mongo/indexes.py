@@ -179,6 +179,13 @@ async def ensure_indexes(
         await _ensure_expiry(database, _WAITS, wait_days)
 
 
+async def ensure_waiting_indexes(database: Database) -> None:
+    """Create the indexes by which the waiting work-items of a queue are counted. Raises StoreAway, StoreUnfit,
+    Misconfigured."""
+    with calls_of_the_start(database.client, _BUILD_S_MAX):
+        await asyncio.gather(*(_ensure(database, each) for each in _WAITING_INDEXES))
+
+
 async def _ensure(database: Database, index: _Index) -> None:
     collection = database[index.collection]
     try:

@@ -117,6 +117,13 @@ class Settings(TopicSettings, DatadogSettings):
     publish_waiting_max: int = Field(
         2_000, ge=1, le=100_000, description="limit of events that wait in memory to be published"
     )
+    status_seconds: float = Field(
+        0,
+        ge=0,
+        le=3_600,
+        description="interval at which the worker leaves its health and last decisions in the store, for the status "
+        "page; 0: it leaves none",
+    )
     silence_seconds: float = Field(
         90, ge=30, le=3_600, description="time without progress after which the worker is not ready"
     )

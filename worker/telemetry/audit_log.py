@@ -17,6 +17,8 @@ def log_handled(handled: Sequence[HandledEvent], telemetry: Telemetry) -> None:
     """Write the audit lines of handled events and count them."""
     if handled:
         write_audit_lines(telemetry.log, (ending.audit.as_wire() for ending in handled))
+    if telemetry.decisions is not None:
+        telemetry.decisions.note(ending.audit for ending in handled)
     metrics = telemetry.metrics
     for ending in handled:
         audit, event = ending.audit, event_tag(ending.event.name)
@@ -34,6 +36,8 @@ def log_handled(handled: Sequence[HandledEvent], telemetry: Telemetry) -> None:
 def log_polled(polled: PolledPair, telemetry: Telemetry) -> None:
     """Write the audit line of a pair that the gap poll decided, and count it."""
     write_audit_lines(telemetry.log, [polled.audit.as_wire()])
+    if telemetry.decisions is not None:
+        telemetry.decisions.note([polled.audit])
     _count_decision(polled.audit, "none", telemetry.metrics)
     telemetry.metrics.count(Metric.GAP_CLOSED, outcome=polled.audit.outcome.value)
 

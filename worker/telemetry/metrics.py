@@ -12,6 +12,7 @@ from msgspec import Struct
 from handlers.events.heartbeat import HEARTBEAT_NAME
 from handlers.events.readers import READERS_BY_NAME
 from worker.telemetry.logs import Log
+from worker.telemetry.recent_decisions import RecentDecisions
 
 
 class Metric(StrEnum):
@@ -139,10 +140,11 @@ class Metrics(Protocol):
 
 
 class Telemetry(Struct, frozen=True, kw_only=True):
-    """Metrics and log of the process. Neither fails the worker."""
+    """Metrics and log of the process, and its last decisions if it reports them. None of them fails the worker."""
 
     metrics: Metrics
     log: Log
+    decisions: RecentDecisions | None = None
 
 
 class NoMetrics:

@@ -1,0 +1,84 @@
+"""The reports that a worker leaves for the status page, from the pipeline on."""
+
+import asyncio
+
+from handlers.ports import StoreAway
+from tests.worker.fake_clock import FakeClock, run_ready_tasks, until
+from tests.worker.pipeline_bench import RunningPipeline, running_pipeline
+from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.test_pipeline import CONVERSATION, WORK_ITEM
+from worker.status_ports import PostedReport, WorkerReport
+from worker.store.memory import MemoryStore
+from worker.store.memory_status import MemoryStatus
+from worker.sweeps.status_report import StatusReporter
+
+
+async def _report(pipeline: RunningPipeline) -> PostedReport:
+    fleet = await pipeline.status.fleet(10)
+    (posted,) = fleet.reports
+    return posted
+
+
+async def test_a_running_worker_tells_its_health_and_its_last_decisions() -> None:
+    async with running_pipeline(WORK_ITEM, CONVERSATION, status_seconds=5) as pipeline:
+        await until(lambda: len(pipeline.topics.published) == 1)
+        await pipeline.clock.advance(8)
+        posted = await _report(pipeline)
+        assert (posted.report.worker, posted.report.interval_s, posted.report.stopped) == ("worker-1", 5, False)
+        parts = {part.part: part.reason for part in posted.report.parts}
+        assert (parts["pipelines"], parts["progress"]) == (None, None)
+        (decision,) = posted.report.decisions
+        assert (decision.conversation_id, decision.work_item_id, decision.outcome) == ("c1", "w1", "applied")
+        assert [(reason.code, reason.rule) for reason in decision.reasons] == [("CONVERSATION_ASSIGNED", "B1")]
+        assert decision.work_item_fields == ("assignedTo",)
+        await pipeline.stop()
+        assert (await _report(pipeline)).report.stopped
+
+
+async def test_a_worker_that_is_not_asked_to_leaves_no_report() -> None:
+    async with running_pipeline(WORK_ITEM, CONVERSATION) as pipeline:
+        await until(lambda: len(pipeline.topics.published) == 1)
+        await pipeline.clock.advance(60)
+        await pipeline.stop()
+        assert (await pipeline.status.fleet(10)).reports == ()
+        assert pipeline.recorder.telemetry.decisions is None
+
+
+class AwayBoard(MemoryStatus):
+    """A board that is away, or that does not answer."""
+
+    answers = True
+
+    async def post(self, report: WorkerReport) -> None:
+        if not self.answers:
+            await asyncio.Event().wait()
+        raise StoreAway("no primary")
+
+
+def _reporter(board: MemoryStatus, clock: FakeClock) -> StatusReporter:
+    return StatusReporter(board=board, worker="w", interval_s=5, runtime=runtime_of(clock, TelemetryRecorder()))
+
+
+async def test_a_store_that_is_away_keeps_no_worker_from_stopping() -> None:
+    clock = FakeClock()
+    board = AwayBoard(MemoryStore(), clock)
+    reporter = _reporter(board, clock)
+    await reporter.farewell()
+    board.answers = False
+    await asyncio.wait_for(reporter.farewell(), timeout=10)
+    assert (await board.fleet(10)).reports == ()
+
+
+async def test_reports_of_workers_that_went_long_ago_are_removed_once() -> None:
+    clock = FakeClock()
+    board = MemoryStatus(MemoryStore(), clock)
+    await board.post(WorkerReport(worker="old", interval_s=5))
+    await clock.advance(86_401)
+    await board.post(WorkerReport(worker="other", interval_s=5))
+    reporter = _reporter(board, clock)
+    await reporter.round()
+    assert [posted.report.worker for posted in (await board.fleet(10)).reports] == ["w", "other"]
+    await clock.advance(86_401)
+    await reporter.round()
+    assert [posted.report.worker for posted in (await board.fleet(10)).reports] == ["w", "other"]
+    await run_ready_tasks()

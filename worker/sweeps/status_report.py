@@ -1,0 +1,66 @@
+"""The worker's report for the status page: every few seconds its health and its last decisions, left in the store.
+
+The page is served by another process, which cannot see this one's memory (worker/status_ports.py). A report that cannot
+be left is not kept: the next one follows.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+from typing import Final
+
+from handlers.ports import StoreAway
+from worker.runtime.context import RuntimeContext
+from worker.status_ports import PartHealth, StatusBoard, WorkerReport
+
+_OLD_S: Final = 86_400.0
+"""Reports of workers that left none for so long are removed when a worker starts."""
+_FAREWELL_S_MAX: Final = 1.0
+
+
+def process_name() -> str:
+    """The name of this process in its reports: the machine's and the process's, as in the log's lines."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+class StatusReporter:
+    """One for the process."""
+
+    def __init__(self, *, board: StatusBoard, worker: str, interval_s: float, runtime: RuntimeContext) -> None:
+        """`worker` is the name of this process, which no other process of the fleet has."""
+        self._board = board
+        self._worker = worker
+        self._interval_s = interval_s
+        self._runtime = runtime
+        self._removed_old = False
+
+    async def run(self) -> None:
+        """Leave a report every `interval_s` or so, until cancelled."""
+        await self._runtime.run_rounds(self.round, interval_s=self._interval_s)
+
+    async def round(self) -> None:
+        """Leave a report. Raises StoreAway."""
+        await self._board.post(self._report())
+        if not self._removed_old:
+            await self._board.remove_old(_OLD_S)
+            self._removed_old = True
+
+    async def farewell(self) -> None:
+        """Leave the last report: this worker has stopped. A store that is away is not waited for."""
+        with contextlib.suppress(StoreAway, TimeoutError):
+            async with asyncio.timeout(_FAREWELL_S_MAX):
+                await self._board.post(self._report(stopped=True))
+
+    def _report(self, *, stopped: bool = False) -> WorkerReport:
+        health, recent = self._runtime.health.report(), self._runtime.telemetry.decisions
+        watermark = health["watermark"] or {"time": None, "reason": None}
+        return WorkerReport(
+            worker=self._worker,
+            interval_s=self._interval_s,
+            parts=tuple(PartHealth(part=part, reason=check.get("reason")) for part, check in health["checks"].items()),
+            watermark=watermark["time"],
+            no_watermark=watermark["reason"],
+            decisions=() if recent is None else recent.decisions(),
+            stopped=stopped,
+        )

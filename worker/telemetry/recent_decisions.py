@@ -1,0 +1,72 @@
+"""The last decisions of this process, kept in memory for the worker's report (worker/sweeps/status_report.py).
+
+An event costs one look at its audit record's outcome. The part that is shown is taken from the record only when a
+report is made, and only of the records that are kept.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from commands.reason import ReasonCode
+from handlers.ports import Clock
+from sync.audit import AuditOutcome, AuditRecord
+from worker.status_ports import DECISIONS_MAX, DecisionReason, RecentDecision
+
+
+class RecentDecisions:
+    """The last decisions that wrote, were refused, failed, or wait for an event."""
+
+    def __init__(self, clock: Clock) -> None:
+        """None yet."""
+        self._clock = clock
+        self._kept: deque[tuple[datetime, AuditRecord]] = deque(maxlen=DECISIONS_MAX)
+
+    def note(self, records: Iterable[AuditRecord]) -> None:
+        """Keep those of the records that a person would look for."""
+        now = self._clock.now()
+        self._kept.extend((now, record) for record in records if is_worth_showing(record))
+
+    def decisions(self) -> tuple[RecentDecision, ...]:
+        """The kept decisions, oldest first."""
+        return tuple(_decision(at, record) for at, record in self._kept)
+
+
+def is_worth_showing(record: AuditRecord) -> bool:
+    """Whether the decision wrote, was refused, failed, or waits. Most events end with nothing to do."""
+    return record.outcome is not AuditOutcome.SKIPPED or bool(_waiting_fields(record))
+
+
+def _decision(at: datetime, record: AuditRecord) -> RecentDecision:
+    event = record.event or {}
+    return RecentDecision(
+        at=at,
+        conversation_id=record.conversation_id,
+        work_item_id=record.work_item_id,
+        outcome=record.outcome.value,
+        direction=record.direction,
+        trigger=record.trigger,
+        reasons=tuple(
+            DecisionReason(action=reason.action.value, code=reason.code.value, rule=_text(reason.meta.get("rule")))
+            for reason in record.reasons
+        ),
+        conversation_fields=_field_names(record.updated_conversation),
+        work_item_fields=_field_names(record.updated_work_item),
+        waiting_fields=_waiting_fields(record),
+        event=_text(event.get("name")),
+        event_rev=rev if isinstance(rev := event.get("rev"), int) else None,
+    )
+
+
+def _field_names(written: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The fields of a write; `rev` is the revision that it was written against."""
+    return tuple(name for name in written or () if name != "rev")
+
+
+def _waiting_fields(record: AuditRecord) -> tuple[str, ...]:
+    return tuple(each.field for each in record.suppressed if each.code is ReasonCode.FIELD_WAITS)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
