@@ -202,6 +202,13 @@ async def test_without_a_queue_time_the_first_offer_counts_whatever_comes_first(
         assert _waits(world) == [_wait(25, 25)]
 
 
+async def test_without_a_queue_time_the_offer_ends_the_wait_and_not_the_acceptance() -> None:
+    history = _history(*CASES["offered, accepted, done"][0])
+    world = _world()
+    await world.handle([_without_queue_time(history.events[-1])])
+    assert _waits(world) == [_wait(25, 25)]
+
+
 def _without_queue_time(one: Event) -> Event:
     last = one.data["attributes"].get("lastRevision")
     kept = None if last is None else {name: value for name, value in last.items() if "ueueTime" not in name}
