@@ -30,6 +30,10 @@
 | `SUPPRESS_FIELD` | `WORK_ITEM_IS_NEWER` | table B asked for a field that the work-item wrote later |
 | `SUPPRESS_FIELD` | `FIELD_WAITS` | an event that decides who is newer has not arrived |
 | `UPDATE_COMMAND` | `WORK_ITEM_UPDATE_CMD` | a command changed the work-item |
+| `CREATE_WORK_ITEM` | `CONVERSATION_ROUTABLE` | the conversation is open, not ended, and had no active work-item |
+| `UNASSIGN_CONVERSATION` | `USER_UNAVAILABLE` | of a re-opened conversation no user has an active session |
+| `QUEUE_WORK_ITEM` | `QUEUE_RULES_HIT` | the criteria of a queue rule hold for the conversation |
+| `QUEUE_WORK_ITEM` | `QUEUE_DEFAULT` | no queue rule holds: the org's default queue |
 | `FAULT` | `UNEXPECTED` | the worker's code raised an error |
 | `FAULT` | `CONFLICT` | other writers changed the conversation faster than it could be decided |
 | `FAULT` | `PLAN_REJECTED` | the store cannot hold the result |
@@ -48,13 +52,15 @@ from msgspec import Struct, field
 
 
 class ReasonAction(StrEnum):
-    """The kind of a reason. `QUEUE_WORK_ITEM` stands only in events that other services publish."""
+    """The kind of a reason."""
 
     SYNC_CONVERSATION = "SYNC_CONVERSATION"
     SYNC_WORK_ITEM = "SYNC_WORK_ITEM"
     SKIP_SYNC = "SKIP_SYNC"
     SUPPRESS_FIELD = "SUPPRESS_FIELD"
     UPDATE_COMMAND = "UPDATE_COMMAND"
+    CREATE_WORK_ITEM = "CREATE_WORK_ITEM"
+    UNASSIGN_CONVERSATION = "UNASSIGN_CONVERSATION"
     QUEUE_WORK_ITEM = "QUEUE_WORK_ITEM"
     FAULT = "FAULT"
 
@@ -90,6 +96,10 @@ class ReasonCode(StrEnum):
     WORK_ITEM_IS_NEWER = "WORK_ITEM_IS_NEWER"
     FIELD_WAITS = "FIELD_WAITS"
     WORK_ITEM_UPDATE_CMD = "WORK_ITEM_UPDATE_CMD"
+    CONVERSATION_ROUTABLE = "CONVERSATION_ROUTABLE"
+    USER_UNAVAILABLE = "USER_UNAVAILABLE"
+    QUEUE_RULES_HIT = "QUEUE_RULES_HIT"
+    QUEUE_DEFAULT = "QUEUE_DEFAULT"
     UNEXPECTED = "UNEXPECTED"
     CONFLICT = "CONFLICT"
     PLAN_REJECTED = "PLAN_REJECTED"

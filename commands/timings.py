@@ -73,6 +73,11 @@ def with_timings(
     return _become(before, _leave(before, after, now, calendar), now)
 
 
+def with_first_timings(item: WorkItem, *, now: datetime) -> WorkItem:
+    """A new item with the timings of the status in which it is created. It was in no status before."""
+    return _become(item, item, now)
+
+
 def _leave(before: WorkItem, item: WorkItem, now: datetime, calendar: Calendar) -> WorkItem:
     match before.status:
         case Status.QUEUED:

@@ -4,9 +4,11 @@ A batch costs one load, one decision per conversation and one commit. A conversa
 loaded, decided and committed again, alone and after a growing, jittered delay, so the others do not wait.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
+
+from msgspec.structs import replace
 
 from commands.context import UnreadableRecord
 from commands.reason import ReasonCode
@@ -30,6 +32,7 @@ from handlers.ports import (
     Store,
     StoreAway,
 )
+from handlers.routing.queue_rules import QueueRules
 
 _BACKOFF_S: Final = 0.01
 _BACKOFF_MAX_S: Final = 1.0
@@ -47,14 +50,17 @@ class BatchHandler:
         ids: Ids,
         chance: Chance,
         options: Options,
+        queue_rules: QueueRules | None = None,
     ) -> None:
-        """`queue_clock` None: the clock stands for SQS's clock, where there is no queue."""
+        """`queue_clock` None: the clock stands for SQS's clock, where there is no queue. `queue_rules` is needed where
+        the options have `queue_rules`."""
         self._store = store
         self._clock = clock
         self._queue_clock: QueueClock = queue_clock or clock
         self._ids = ids
         self._chance = chance
         self._options = options
+        self._queue_rules = queue_rules if options.queue_rules else None
 
     async def handle(self, events: Sequence[Event]) -> list[HandledEvent]:
         """Each event's ending, in the order of `events`. Raises StoreAway."""
@@ -109,8 +115,11 @@ class BatchHandler:
         a write conflict is left to the next poll. Raises StoreAway.
         """
         waits = () if self._options.waiting_times else None
-        pairs = await self._store.load([LoadRequest(conversation_id=each, waits=waits) for each in conversation_ids])
-        planning = self._planning()
+        may_create = self._options.create_work_items
+        pairs = await self._store.load(
+            [LoadRequest(conversation_id=each, waits=waits, may_create=may_create) for each in conversation_ids]
+        )
+        planning = await self._planning_of(pairs.values())
         planned = [self._plan_gap(each, pairs[each], watermark, planning) for each in conversation_ids]
         results = await self._store.commit([plan for plan, _ in planned])
         reported: list[PolledPair] = []
@@ -126,17 +135,33 @@ class BatchHandler:
         self, by_conversation: Mapping[str, Sequence[Event]]
     ) -> tuple[list[PlannedPair], Sequence[CommitResult | PlanRejected]]:
         """Load, plan and commit these conversations; returns each plan and the result of its commit."""
+        options = self._options
         requests = [
-            load_request_of(conversation_id, events, waiting_times=self._options.waiting_times)
+            load_request_of(
+                conversation_id,
+                events,
+                waiting_times=options.waiting_times,
+                may_create=options.create_work_items,
+            )
             for conversation_id, events in by_conversation.items()
         ]
         pairs = await self._store.load(requests)
-        planning = self._planning()
+        planning = await self._planning_of(pairs.values(), by_conversation.values())
         planned = [
             self._plan(conversation_id, pairs[conversation_id], events, planning)
             for conversation_id, events in by_conversation.items()
         ]
         return planned, await self._store.commit([one.plan for one in planned])
+
+    async def _planning_of(self, pairs: Iterable[Pair], batches: Iterable[Sequence[Event]] = ()) -> PlanningContext:
+        """The context of planning these pairs with these events. Raises StoreAway."""
+        planning = self._planning()
+        if self._queue_rules is None:
+            return planning
+        orgs = {pair.conversation.get("org") for pair in pairs if pair.conversation is not None}
+        orgs |= {event.org for events in batches for event in events}
+        named = sorted(org for org in orgs if isinstance(org, str))
+        return replace(planning, queue_rules=await self._queue_rules.of_orgs(named))
 
     def _planning(self) -> PlanningContext:
         return PlanningContext(

@@ -1,5 +1,6 @@
 """How decisions are made: the options of a deployment, and the values that one planning needs from outside."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -8,6 +9,7 @@ from msgspec import Struct
 
 from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
 from handlers.ports import Ids
+from handlers.routing.queue_rules import OrgQueueRules
 from sync.gates import Policy
 
 GAP_SECONDS: Final = 60.0
@@ -15,6 +17,8 @@ GAP_SECONDS: Final = 60.0
 FIRST_SIGHT_GAPS: Final = 10
 """At a pair's first sight, no event of a document is in flight if its last write was so many gaps before the first
 worker of the deployment started (docs/rules.md, *First sight*)."""
+_RETENTION_MAX: Final = timedelta(days=15)
+"""SQS keeps a message for at most 14 days. The rest is for the clock of the service that wrote the document."""
 
 
 class PolicyInUse(StrEnum):
@@ -42,6 +46,10 @@ class Options(Struct, frozen=True, kw_only=True):
     - `gap_seconds`: see `GAP_SECONDS`.
     - `deployed_at`: when this deployment began: when its first worker started or, if that was earlier, when its queue
       was created. None: unknown, so only a document without a time of writing counts as written long before.
+    - `create_work_items`: a routable conversation without an active work-item gets one.
+    - `unassign_on_unavailable`: a re-opened conversation whose users are away is un-assigned when its work-item is
+      created.
+    - `queue_rules`: an ivr work-item is queued by the queue rules of its org.
     """
 
     policy: PolicyInUse = PolicyInUse.CAUSAL
@@ -52,6 +60,14 @@ class Options(Struct, frozen=True, kw_only=True):
     waiting_times: bool = False
     gap_seconds: float = GAP_SECONDS
     deployed_at: datetime | None = None
+    create_work_items: bool = False
+    unassign_on_unavailable: bool = False
+    queue_rules: bool = False
+
+    @property
+    def routes(self) -> bool:
+        """True where the worker routes beside the sync: it creates work-items, or queues them by rules."""
+        return self.create_work_items or self.queue_rules
 
     def is_long_before_deployment(self, written_at: datetime | None) -> bool:
         """True if a document with this time of its last write has no event in flight at first sight."""
@@ -61,14 +77,23 @@ class Options(Struct, frozen=True, kw_only=True):
             return False
         return written_at < self.deployed_at - timedelta(seconds=FIRST_SIGHT_GAPS * self.gap_seconds)
 
+    def may_be_in_flight(self, written_at: datetime | None, now: datetime) -> bool:
+        """Whether an event of a document may be in flight, by the time of the document's last write. SQS has deleted
+        the event of an older write."""
+        if self.is_long_before_deployment(written_at) or written_at is None:
+            return False
+        return written_at > now - _RETENTION_MAX
+
 
 class PlanningContext(Struct, frozen=True, kw_only=True):
     """The values that every step of planning needs: the time of the decision, fresh ids and the options.
 
     `now` is the worker's clock, for documents and events. `queue_now` is SQS's clock, from which a field waits.
+    `queue_rules`: the queue rules by org, of the orgs of the batch; empty where the deployment has none.
     """
 
     now: datetime
     queue_now: datetime
     ids: Ids
     options: Options
+    queue_rules: Mapping[str, OrgQueueRules] = {}

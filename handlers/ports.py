@@ -46,6 +46,8 @@ class LoadRequest(Struct, frozen=True, kw_only=True):
     stored conversation and its work-items name them too, no command can need a queue or a session, so the store loads
     neither.
     `waits`: the waits that the events show; None: waiting times are off, and no record of a wait is looked up.
+    `may_create`: the conversation may get a new work-item. If it is open and has no active one, the store also loads
+    its latest work-item, and the sessions and queues that a new one needs.
     """
 
     conversation_id: str
@@ -54,6 +56,7 @@ class LoadRequest(Struct, frozen=True, kw_only=True):
     queues: frozenset[str] = frozenset()
     same_users_and_queues: bool = False
     waits: tuple[WaitSighting, ...] | None = None
+    may_create: bool = False
 
 
 class PairWaits(Struct, frozen=True, kw_only=True):
@@ -72,6 +75,9 @@ class Pair(Struct, frozen=True, kw_only=True):
     ones; its sync state; the queues and sessions that a command of the batch may need.
 
     `waits`: None where the request asked for none.
+    `latest_work_item`: the id of the conversation's latest work-item, for a request with `may_create`; None where one
+    is active, or where there is none.
+
     `unreadable`: why the store cannot say what belongs to the pair, because a document of it cannot be read; the rest
     is then incomplete.
     """
@@ -81,6 +87,7 @@ class Pair(Struct, frozen=True, kw_only=True):
     state: SyncState = field(default_factory=SyncState)
     context: CommandContext = field(default_factory=CommandContext)
     waits: PairWaits | None = None
+    latest_work_item: str | None = None
     unreadable: str | None = None
 
 

@@ -28,6 +28,7 @@ from handlers.options import Options, PlanningContext, PolicyInUse
 from handlers.outcome import HandledEvent
 from handlers.planning.endings import failed_ending
 from handlers.ports import Ids, Store
+from handlers.routing.queue_rules import QueueRules
 from worker.consumer.in_flight import InFlight
 from worker.consumer.lane_context import LaneContext
 from worker.consumer.lanes import Lanes
@@ -52,6 +53,7 @@ from worker.ports import (
     WaitingTimes,
 )
 from worker.runtime.backoff import JitteredBackoff
+from worker.runtime.cached_queue_rules import CachedQueueRules
 from worker.runtime.context import RuntimeContext
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.settings import Settings
@@ -70,6 +72,7 @@ class Adapters(Struct, frozen=True, kw_only=True):
     """The pipeline's connections to SQS, SNS and MongoDB, and its source of ids.
 
     `deployed_at` is what `fleet.started_at` returned; None: unknown. `worker`: the name of this process in its reports.
+    `queue_rules` None: there are none.
     """
 
     queue: MessageQueue
@@ -85,6 +88,7 @@ class Adapters(Struct, frozen=True, kw_only=True):
     ids: Ids
     queues: QueueDirectory
     waiting_times: WaitingTimes
+    queue_rules: QueueRules | None = None
 
 
 class Pipeline:
@@ -102,6 +106,9 @@ class Pipeline:
             waiting_times=settings.waiting_times,
             gap_seconds=settings.sync_gap_seconds,
             deployed_at=adapters.deployed_at,
+            create_work_items=settings.create_work_items,
+            unassign_on_unavailable=settings.unassign_on_unavailable,
+            queue_rules=settings.queue_rules,
         )
         self._call_pause = self._backoff(settings.call_retry_first_seconds, settings.call_retry_max_seconds)
         self._in_flight = InFlight(
@@ -118,6 +125,7 @@ class Pipeline:
             ids=adapters.ids,
             chance=runtime.chance,
             options=self._options,
+            queue_rules=self._cached_queue_rules(adapters.queue_rules),
         )
         self._extender = VisibilityExtender(
             queue=adapters.queue,
@@ -129,6 +137,14 @@ class Pipeline:
         self._make_outbox_parts(adapters)
         self._make_sweeps(adapters)
         self._make_consumer(adapters)
+
+    def _cached_queue_rules(self, stored: QueueRules | None) -> QueueRules | None:
+        if stored is None:
+            return None
+        runtime = self._runtime
+        return CachedQueueRules(
+            stored, seconds=self._settings.rules_seconds, clock=runtime.clock, telemetry=runtime.telemetry
+        )
 
     def _make_outbox_parts(self, adapters: Adapters) -> None:
         settings = self._settings

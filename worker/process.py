@@ -26,6 +26,7 @@ from worker.errors import SERVICE_AWAY, Misconfigured, SetupError, WorkerFailed,
 from worker.mongo.fleet import MongoFleet
 from worker.mongo.outbox import MongoOutbox
 from worker.mongo.queue_directory import MongoQueueDirectory
+from worker.mongo.queue_rules import MongoQueueRules
 from worker.mongo.status_board import MongoStatusBoard
 from worker.mongo.store import MongoStore
 from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
@@ -197,6 +198,9 @@ class _WorkerProcess:
             ids=ObjectIds(),
             queues=MongoQueueDirectory(clients.mongo, database, deadline_s=deadline_s),
             waiting_times=MongoWaitingTimes(clients.mongo, database, deadline_s=deadline_s),
+            queue_rules=MongoQueueRules(clients.mongo, database, deadline_s=deadline_s)
+            if self._settings.queue_rules
+            else None,
         )
 
     async def _wait_for_services(
@@ -217,7 +221,10 @@ class _WorkerProcess:
                     id=stray.id,
                 )
             await store.ensure_indexes(
-                revision_days=self._settings.revision_days, waiting_times=self._settings.waiting_times
+                revision_days=self._settings.revision_days,
+                waiting_times=self._settings.waiting_times,
+                create_work_items=self._settings.create_work_items,
+                queue_rules=self._settings.queue_rules,
             )
             for foreign in await store.foreign_fields():
                 self._log.warning(

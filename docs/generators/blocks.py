@@ -15,6 +15,7 @@ import commands.legacy_engine
 import commands.reason
 import commands.timings
 import commands.update
+import handlers.routing.queue_rules
 import sync.contract
 import sync.gates
 import sync.rules_forward
@@ -51,6 +52,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "funnel": _table_of(commands.legacy_engine),
     "composed engine": _table_of(commands.composed_engine),
     "timings": _table_of(commands.timings),
+    "queue rule operators": _table_of(handlers.routing.queue_rules),
     "decide": decide_examples,
     "settings": lambda: settings_table().strip(),
     "structure": structure,

@@ -23,10 +23,7 @@ from sync.gates import Side
 CLIENT: Final = "routing-worker"
 """The worker's name in events and logs, which existing searches use."""
 
-_NAMES: Final[dict[Side, str]] = {
-    "conversation": "kustomer.conversation.update",
-    "work-item": "kustomer.work-item.update",
-}
+_NAMES: Final[dict[Side, str]] = {"conversation": "kustomer.conversation", "work-item": "kustomer.work-item"}
 
 
 class AnnouncementCause(Struct, frozen=True, kw_only=True):
@@ -46,26 +43,27 @@ class AnnouncementCause(Struct, frozen=True, kw_only=True):
 def new_announcement(
     side: Side,
     *,
-    before: Document,
+    before: Document | None,
     after: Document,
     reasons: Iterable[Reason],
     cause: AnnouncementCause,
     planning: PlanningContext,
+    is_sync: bool = True,
 ) -> Announcement:
-    """The outbox entry for a write of one document, `before` and `after` it."""
+    """The outbox entry for a write of one document, `before` and `after` it. `before` None: the write creates it."""
     written_at = format_instant(planning.now)
     message_id = planning.ids.new()
     org = after.get("org") or cause.org
     event: dict[str, Any] = {
         "id": planning.ids.new(),
-        "name": _NAMES[side],
+        "name": f"{_NAMES[side]}.{'create' if before is None else 'update'}",
         "org": org,
         "partition": cause.partition or org,
         "data": snapshot_of(after),
         "createdAt": written_at,
-        "changes": changes_between(before, after),
+        "changes": None if before is None else changes_between(before, after),
         "client": CLIENT,
-        "isSync": True,
+        "isSync": is_sync,
         "persist": True,
         "sourceId": None,
         "sourceType": None,

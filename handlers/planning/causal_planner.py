@@ -12,9 +12,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from commands.reason import Reason, ReasonAction, ReasonCode
+from commands.work_item import WorkItem
 from handlers.events.event import Event
 from handlers.options import PlanningContext
-from handlers.outcome import HandledEvent, PolledPair
+from handlers.outcome import HandledEvent, PolledPair, Retry
 from handlers.planning.announcements import AnnouncementCause
 from handlers.planning.endings import (
     PairAsRead,
@@ -22,12 +23,16 @@ from handlers.planning.endings import (
     failed_ending,
     outcome_of,
     polled_ending,
+    routed_ending,
+    routed_poll,
     skipped_ending,
 )
 from handlers.planning.pair_draft import PairDraft
 from handlers.planning.pair_view import PairView, has_new_revision, is_passive
+from handlers.planning.routing_step import route_pair
+from handlers.planning.routing_writes import RoutedPair
 from sync.audit import AuditOutcome
-from sync.decision import Decision, skip_decision
+from sync.decision import Decision, PairDecision, skip_decision
 from sync.gates import SkipCode
 from sync.state.sync_state import SyncState
 
@@ -84,8 +89,9 @@ class CausalPlanner:
             if closed in _NO_PAIR and view.closed_gate(None) is not None:
                 self._draft.note_no_pair()
                 view = self._view(before)
-        if triggering:
-            self._decide(triggering, events, view)
+        decider = self._decide(triggering, events, view) if triggering else None
+        if self._planning.options.routes:
+            self._route(observed, decider, view)
         return [one.ending for one in observed if one.ending is not None]
 
     def close_gap(self) -> PolledPair | None:
@@ -94,20 +100,58 @@ class CausalPlanner:
         before = self._draft.state
         self._draft.end_waiting()
         view = self._view(before)
+        conversation_id, options = self._draft.conversation_id, self._planning.options
+        cause = AnnouncementCause(conversation_id=conversation_id)
+        pair = PairAsRead(conversation=view.conversation, item=view.item)
+        polled = None
         if view.closed_gate(None) is not None:
             self._draft.note_no_pair()
-            return None
-        decided = view.decide(None, ())
-        conversation_id = self._draft.conversation_id
-        cause = AnnouncementCause(conversation_id=conversation_id)
-        announcements = self._draft.apply(decided, view.item, cause, self._planning)
-        pair = PairAsRead(conversation=view.conversation, item=view.item)
-        return polled_ending(conversation_id, decided, announcements, options=self._planning.options, pair=pair)
+        else:
+            decided = view.decide(None, ())
+            announcements = self._draft.apply(decided, view.item, cause, self._planning)
+            polled = polled_ending(conversation_id, decided, announcements, options=options, pair=pair)
+        if options.routes and self._may_route(polled):
+            routed = self._routed(cause, view)
+            if routed is not None:
+                polled = routed_poll(conversation_id, polled, routed, options=options, pair=pair)
+        return polled
 
-    def _decide(self, triggering: Sequence[ObservedEvent], events: Sequence[Event], view: PairView) -> None:
-        """Decide the pair once and end the events that triggered the decision."""
-        causes = [one.event for one in triggering if not is_passive(one.event)]
-        decider = causes[-1] if causes else triggering[-1].event
+    def _route(self, observed: Sequence[ObservedEvent], decider: ObservedEvent | None, view: PairView) -> None:
+        """Plan the outside writes of routing, and note them in the record of the event that causes them."""
+        cause = decider or self._routing_cause(observed, view)
+        if cause is None or cause.ending is None or not self._may_route(cause.ending):
+            return
+        routed = self._routed(AnnouncementCause.of(cause.event), view)
+        if routed is not None:
+            cause.ending = routed_ending(cause.ending, routed)
+
+    def _routing_cause(self, observed: Sequence[ObservedEvent], view: PairView) -> ObservedEvent | None:
+        """The event that causes the routing of a conversation that has no pair to decide: the latest event of the
+        conversation that may cause a sync, else the latest event of all if it ended the waiting."""
+        ended = [one for one in observed if one.ending is not None and not isinstance(one.ending.outcome, Retry)]
+        for one in reversed(ended):
+            if one.event.side == "conversation" and not is_passive(one.event) and not _is_stale(one, view):
+                return one
+        return ended[-1] if ended and view.before.waiting is not None else None
+
+    def _may_route(self, ending: HandledEvent | PolledPair | None) -> bool:
+        """False while a field waits, and where the commands refused to reconcile the pair."""
+        refused = ending is not None and ending.audit.outcome is AuditOutcome.REFUSED
+        return self._draft.state.waiting is None and not refused
+
+    def _routed(self, cause: AnnouncementCause, view: PairView) -> RoutedPair | None:
+        def decide_again() -> tuple[PairDecision, WorkItem | None]:
+            after = self._view(view.before)
+            return after.decide(None, ()), after.item
+
+        return route_pair(self._draft, cause, state=view.state, planning=self._planning, decide_again=decide_again)
+
+    def _decide(self, triggering: Sequence[ObservedEvent], events: Sequence[Event], view: PairView) -> ObservedEvent:
+        """Decide the pair once and end the events that triggered the decision. Returns the one to which the decision
+        belongs."""
+        causes = [one for one in triggering if not is_passive(one.event)]
+        deciding = causes[-1] if causes else triggering[-1]
+        decider = deciding.event
         decided = view.decide(decider if causes else None, events)
         announcements = self._draft.apply(decided, view.item, AnnouncementCause.of(decider), self._planning)
         wrote = outcome_of(decided) is not AuditOutcome.SKIPPED
@@ -118,12 +162,18 @@ class CausalPlanner:
             else:
                 decision = _decision_beside(one.event, decider, decided.decision, wrote=wrote)
                 one.ending = self._skipped(one.event, decision, view)
+        return deciding
 
     def _skipped(self, event: Event, decision: Decision, view: PairView) -> HandledEvent:
         return skipped_ending(event, decision, planning=self._planning, pair=_pair_of(event, view))
 
     def _view(self, before: SyncState) -> PairView:
         return PairView.of(self._draft, before=before, planning=self._planning)
+
+
+def _is_stale(one: ObservedEvent, view: PairView) -> bool:
+    """Whether the conversation's event is older than the stored document, and no news."""
+    return view.conversation is not None and one.event.rev < view.conversation.rev and not one.is_new_revision
 
 
 def _decision_beside(event: Event, decider: Event, decision: Decision, *, wrote: bool) -> Decision:

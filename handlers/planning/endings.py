@@ -1,6 +1,7 @@
 """Endings of events: each event's outcome with its audit record (docs/events.md, *The audit line*)."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,10 +13,11 @@ from commands.work_item import WorkItem
 from handlers.events.event import Event, UnsupportedEvent
 from handlers.options import Options, PlanningContext
 from handlers.outcome import Done, HandledEvent, PolledPair, Retry
+from handlers.planning.routing_writes import RoutedPair
 from handlers.ports import Announcement
 from sync.audit import AuditOutcome, AuditRecord, values_before
 from sync.conversation import Conversation
-from sync.decision import Decision, PairDecision, skip_decision
+from sync.decision import Decision, Direction, PairDecision, skip_decision
 from sync.gates import Policy
 
 
@@ -111,6 +113,29 @@ def polled_ending(
     return PolledPair(audit=_with_writes(audit, decided, pair), announcements=announcements)
 
 
+def routed_ending(ending: HandledEvent, routed: RoutedPair) -> HandledEvent:
+    """The ending with the outside writes of routing, which the event has caused."""
+    return replace(
+        ending,
+        outcome=Done(reason="APPLIED"),
+        audit=_with_routing(ending.audit, routed),
+        announcements=(*ending.announcements, *routed.announcements),
+    )
+
+
+def routed_poll(
+    conversation_id: str, polled: PolledPair | None, routed: RoutedPair, *, options: Options, pair: PairAsRead
+) -> PolledPair:
+    """The ending of a polled pair with the outside writes of routing. `polled` None: there was no pair to decide."""
+    if polled is None:
+        no_pair = skip_decision(ReasonCode.NO_ACTIVE_WORK_ITEM)
+        audit = _polled_audit(conversation_id, AuditOutcome.SKIPPED, no_pair, options=options, pair=pair)
+        polled = PolledPair(audit=audit)
+    return PolledPair(
+        audit=_with_routing(polled.audit, routed), announcements=(*polled.announcements, *routed.announcements)
+    )
+
+
 def failed_poll_ending(conversation_id: str, code: ReasonCode, detail: str, *, options: Options) -> PolledPair:
     """The ending of a pair that the gap poll could not handle: the next poll tries again."""
     decision = _failed_decision(code, detail)
@@ -186,6 +211,64 @@ def _with_writes(audit: AuditRecord, decided: PairDecision, pair: PairAsRead) ->
         before=before,
         command=None if decided.command is None else decided.command.command,
     )
+
+
+def _with_routing(audit: AuditRecord, routed: RoutedPair) -> AuditRecord:
+    """The record with the outside writes. A reason for writing nothing is no longer true."""
+    was_applied = audit.outcome is AuditOutcome.APPLIED
+    decided = routed.decided if routed.decided and routed.decided.decision.applies else None
+    of_conversation = _merged(
+        audit.updated_conversation,
+        routed.conversation_fields,
+        None if decided is None else decided.decision.conversation_fields,
+        rev=audit.conversation_rev,
+    )
+    of_item = _merged(
+        audit.updated_work_item,
+        routed.work_item_fields,
+        None if decided is None else decided.decision.work_item_fields,
+        rev=routed.work_item_rev or 0,
+    )
+    before = audit.before or {}
+    return replace(
+        audit,
+        outcome=AuditOutcome.APPLIED,
+        direction=_both(
+            audit.direction if was_applied else None, None if decided is None else decided.decision.direction
+        ),
+        reasons=(
+            *(audit.reasons if was_applied else ()),
+            *routed.reasons,
+            *(() if decided is None else decided.decision.reasons),
+        ),
+        work_item_id=routed.work_item_id or audit.work_item_id,
+        updated_conversation=of_conversation,
+        updated_work_item=of_item,
+        before={
+            "conversation": _merged(before.get("conversation"), routed.conversation_before),
+            "workItem": _merged(routed.work_item_before, before.get("workItem")),
+        },
+        command=routed.command or audit.command,
+    )
+
+
+def _merged(*parts: Mapping[str, Any] | None, rev: int | None = None) -> dict[str, Any] | None:
+    """The fields of all parts, and `rev` last if it is given; None if there is no part."""
+    merged: dict[str, Any] = {}
+    for part in parts:
+        merged.update(part or {})
+    if not merged:
+        return None
+    if rev is not None:
+        merged.pop("rev", None)
+        merged["rev"] = rev
+    return merged
+
+
+def _both(first: Direction | None, second: Direction | None) -> Direction | None:
+    if first is None or second is None or first == second:
+        return first or second
+    return "both"
 
 
 def _failed_decision(code: ReasonCode, detail: str) -> Decision:

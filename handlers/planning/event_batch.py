@@ -48,7 +48,9 @@ class EventBatch:
         return by_conversation
 
 
-def load_request_of(conversation_id: str, events: Sequence[Event], *, waiting_times: bool = False) -> LoadRequest:
+def load_request_of(
+    conversation_id: str, events: Sequence[Event], *, waiting_times: bool = False, may_create: bool = False
+) -> LoadRequest:
     """The work-items that the events are about, and the users and queues whose sessions and sizes they may need.
 
     `waiting_times`: also the waits that the events show.
@@ -64,6 +66,7 @@ def load_request_of(conversation_id: str, events: Sequence[Event], *, waiting_ti
         queues=frozenset[str]().union(*(queues for _, queues in named)),
         same_users_and_queues=len(named) == len(events) and all(one == named[0] for one in named),
         waits=tuple(wait for event in events for wait in waits_of_event(event)) if waiting_times else None,
+        may_create=may_create,
     )
 
 

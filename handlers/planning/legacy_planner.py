@@ -9,15 +9,19 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from commands.execute import Unchanged
+from commands.execute import Refused, Unchanged
+from commands.reason import ReasonCode
+from commands.work_item import WorkItem
 from handlers.events.event import Event
 from handlers.options import PlanningContext, PolicyInUse
 from handlers.outcome import HandledEvent
 from handlers.planning.announcements import AnnouncementCause
 from handlers.planning.causal_planner import ObservedEvent, observe_event
-from handlers.planning.endings import PairAsRead, decided_ending
+from handlers.planning.endings import PairAsRead, decided_ending, routed_ending
 from handlers.planning.pair_draft import PairDraft
 from handlers.planning.pair_view import PairView, is_passive
+from handlers.planning.routing_step import route_pair
+from sync.conversation import Conversation
 from sync.decision import Decision, PairDecision, skip_decision
 from sync.policy_legacy import decide_legacy
 from sync.state.sync_state import SyncState
@@ -58,7 +62,43 @@ class LegacyPlanner:
         announcements = draft.apply(decided, item, AnnouncementCause.of(event), planning)
         pair = PairAsRead(conversation=conversation, item=item)
         ending = decided_ending(event, decided, announcements, planning=planning, pair=pair)
+        if planning.options.routes and self._may_route(event, decided, conversation):
+            ending = self._routed(ending, draft.state)
         return ending if shadow is None else replace(ending, audit=replace(ending.audit, shadow=shadow))
+
+    def _may_route(self, event: Event, decided: PairDecision, conversation: Conversation | None) -> bool:
+        """Whether the event may cause routing: no sync, not stale, of the pair, and its update was not refused."""
+        if is_passive(event) or conversation is None or isinstance(decided.command, Refused):
+            return False
+        if event.side == "conversation":
+            return event.rev >= conversation.rev
+        return decided.decision.applies or decided.decision.reasons[0].code is ReasonCode.IN_SYNC
+
+    def _routed(self, ending: HandledEvent, state: SyncState) -> HandledEvent:
+        """The ending with the outside writes of routing, and with the decision that their events will cause."""
+        draft, planning = self._draft, self._planning
+
+        def decide_again() -> tuple[PairDecision, WorkItem | None]:
+            item = draft.pair_item()
+            assert item is not None, "routing has just written the work-item"
+            decided = decide_legacy(
+                draft.state,
+                side="work-item",
+                conversation=draft.conversation(),
+                item=item,
+                rev=item.rev,
+                is_sync=False,
+                supported=True,
+                context=draft.context,
+                now=planning.now,
+                queue_now=planning.queue_now,
+                rollout=planning.options.rollout,
+            )
+            return decided, item
+
+        cause = AnnouncementCause.of(ending.event)
+        routed = route_pair(draft, cause, state=state, planning=planning, decide_again=decide_again)
+        return ending if routed is None else routed_ending(ending, routed)
 
     def _shadow(self, observed: ObservedEvent, legacy: PairDecision, before: SyncState) -> dict[str, Any] | None:
         """The decision of policy `causal` in the audit's names; None where it writes what `legacy` writes."""

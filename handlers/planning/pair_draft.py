@@ -5,11 +5,10 @@ return the nouns that the rules compare. A decision is made elsewhere, as a valu
 decision's documents, state and announcements into the draft.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from commands.context import CommandContext
@@ -29,6 +28,7 @@ from handlers.documents.stored_forms import UnreadableDocument
 from handlers.events.event import Event
 from handlers.options import PlanningContext
 from handlers.planning.announcements import AnnouncementCause, new_announcement
+from handlers.planning.draft_document import DraftDocument
 from handlers.ports import Announcement, Document, DocumentWrite, Pair, Plan, WaitSighting
 from handlers.routing.waiting_times import wait_of_document, wait_writes
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
@@ -37,45 +37,7 @@ from sync.gates import Side
 from sync.state.agreement import shared_values, work_item_values
 from sync.state.observation import changes_since_view, gave_up_gap, observe
 from sync.state.reconciliation import after_waiting, next_rev, reset_if_restored, with_stored_revisions
-from sync.state.sync_state import SyncState, for_pair, with_changes
-
-Noun = TypeVar("Noun", Conversation, WorkItem)
-
-
-class _DraftDocument(Struct, Generic[Noun], kw_only=True):
-    """A document as loaded, None where it is not stored, and as it will be; each is read into its noun once."""
-
-    read: Callable[[Document], Noun]
-    loaded: Document | None
-    current: Document | None
-    _loaded_noun: Noun | None = None
-    _noun: Noun | None = None
-
-    def noun(self) -> Noun | None:
-        """The noun of the current document. Raises UnreadableDocument."""
-        if self._noun is None and self.current is not None:
-            self._noun = self.read(self.current)
-        return self._noun
-
-    def loaded_noun(self) -> Noun | None:
-        """The noun of the document as loaded. Raises UnreadableDocument."""
-        if self.current is self.loaded:
-            return self.noun()
-        if self._loaded_noun is None and self.loaded is not None:
-            self._loaded_noun = self.read(self.loaded)
-        return self._loaded_noun
-
-    def put(self, document: Document | None, noun: Noun | None = None) -> None:
-        """Replace the current document; `noun` is its noun where the caller has it."""
-        if self.current is self.loaded:
-            self._loaded_noun = self._noun
-        self.current, self._noun = document, noun
-
-    def write(self) -> DocumentWrite | None:
-        """The write that makes the store hold the current document; None where it does already."""
-        if self.current is None or self.current is self.loaded:
-            return None
-        return DocumentWrite(before=self.loaded, after=self.current)
+from sync.state.sync_state import SyncState, Waiting, for_pair, with_changes
 
 
 class PairDraft:
@@ -88,11 +50,12 @@ class PairDraft:
         self.conversation_id = conversation_id
         self.context: CommandContext = pair.context
         self._loaded_state = pair.state
-        self._conversation = _DraftDocument(read=conversation_of, loaded=pair.conversation, current=pair.conversation)
+        self._conversation = DraftDocument(read=conversation_of, loaded=pair.conversation, current=pair.conversation)
         self._work_items = {
-            document["_id"]: _DraftDocument(read=work_item_of, loaded=document, current=document)
+            document["_id"]: DraftDocument(read=work_item_of, loaded=document, current=document)
             for document in pair.work_items
         }
+        self._latest = self._work_items.get(pair.latest_work_item or "")
         self._revisions: list[Document] = []
         self._waits = pair.waits
         self._own_waits: list[WaitSighting] = []
@@ -100,6 +63,7 @@ class PairDraft:
         self.gaps_given_up = 0
         """How many gaps of unobserved revisions count as observed because a document has too many of them."""
         self.state: SyncState = self._unless_restored(pair.state)
+        self._continued = self.state.waiting
 
     # Reading: the nouns that the rules compare
 
@@ -128,9 +92,30 @@ class PairDraft:
         return None if item is None or item.number < self.state.work_item_number else item
 
     def pair_item(self) -> WorkItem | None:
-        """The pair's work-item: the active one, else the one that the state names."""
-        slot = self._active() or self._work_items.get(self.state.work_item or "")
+        """The pair's work-item: the active one, else a later one than the state names, else the one that it names."""
+        slot = self._active() or self._later_than_named() or self._work_items.get(self.state.work_item or "")
         return None if slot is None else slot.noun()
+
+    def drop_latest_unless_in_flight(self, planning: PlanningContext) -> None:
+        """Take the conversation's latest work-item, which is completed, for the pair's only if an event of it may be in
+        flight: then the state may still learn of its completion."""
+        item = None if self._latest is None else self._latest.noun()
+        if item is not None and not planning.options.may_be_in_flight(item.updated_at, planning.now):
+            self._latest = None
+
+    def has_active_work_item(self) -> bool:
+        """Whether the conversation has an active work-item."""
+        return self._active() is not None
+
+    def next_work_item_number(self) -> int:
+        """One more than the highest `workItemNumber` of the conversation's work-items."""
+        items = (slot.noun() for slot in self._work_items.values())
+        return max([self.state.work_item_number, *(item.number for item in items if item is not None)]) + 1
+
+    @property
+    def conversation_document(self) -> Document | None:
+        """The draft's current document of the conversation."""
+        return self._conversation.current
 
     # Observing events
 
@@ -201,7 +186,7 @@ class PairDraft:
         elif not (self._is_superseded(event) and snapshot["active"]):
             slot = self._work_items.get(event.document_id)
             if slot is None:
-                slot = _DraftDocument(read=work_item_of, loaded=None, current=None)
+                slot = DraftDocument(read=work_item_of, loaded=None, current=None)
                 self._work_items[event.document_id] = slot
             slot.put(snapshot)
 
@@ -227,11 +212,7 @@ class PairDraft:
             )
         fields = decided.decision.conversation_fields
         if fields is not None:
-            before = self._conversation.current
-            assert before is not None, "a conversation is written only after it was read"
-            rev = next_rev(rev_of(before), self.state.conversation_observed, self.state.conversation_floor)
-            after = updated_conversation_document(before, fields, now=planning.now, rev=rev)
-            self._conversation.put(after)
+            before, after = self.write_conversation(fields, now=planning.now)
             why = tuple(each for each in reasons if each.action is ReasonAction.SYNC_CONVERSATION)
             announced.append(
                 new_announcement(
@@ -242,6 +223,47 @@ class PairDraft:
         self.state = decided.state
         return tuple(announced)
 
+    def write_conversation(self, fields: Mapping[str, Any], *, now: datetime) -> tuple[Document, Document]:
+        """Write the fields to the conversation's document; returns it as it was and as it is."""
+        before = self._conversation.current
+        assert before is not None, "a conversation is written only after it was read"
+        rev = next_rev(rev_of(before), self.state.conversation_observed, self.state.conversation_floor)
+        after = updated_conversation_document(before, fields, now=now, rev=rev)
+        self._conversation.put(after)
+        return before, after
+
+    def write_work_item(self, before: WorkItem, after: WorkItem) -> tuple[Document, Document]:
+        """Write the changed work-item to its document; returns it as it was and as it is."""
+        slot = self._work_items[before.id]
+        document = slot.current
+        assert document is not None, "a work-item is written only after it was read"
+        return document, self._put_work_item(slot, before, after)
+
+    def add_work_item(self, item: WorkItem, document: Document) -> None:
+        """Add a new work-item with its document."""
+        slot = DraftDocument(read=work_item_of, loaded=None, current=None)
+        slot.put(document, item)
+        self._work_items[item.id] = slot
+        if item.last_revision is not None:
+            self._revisions.append(self._revision_record(document))
+
+    def announce(self, announcement: Announcement) -> None:
+        """Add an outbox entry."""
+        self._announcements.append(announcement)
+
+    def wait(self, *, queue_now: datetime) -> None:
+        """Let the pair wait without a field that waits: an event that is on its way decides a creation. A wait that was
+        loaded goes on."""
+        conversation = self.conversation()
+        assert conversation is not None, "only a stored conversation gets a work-item"
+        begun = Waiting(
+            since=queue_now,
+            conversation_rev=conversation.rev,
+            work_item_rev=self.state.work_item_rev,
+            values=shared_values(conversation),
+        )
+        self.state = replace(self.state, waiting=self._continued or begun)
+
     def note_no_pair(self) -> None:
         """End the waiting: without a pair no field can wait."""
         if self.state.waiting is not None:
@@ -250,6 +272,7 @@ class PairDraft:
     def end_waiting(self) -> None:
         """Count the revisions that the pair waits for as observed: the watermark says that they will not come."""
         conversation = self.conversation()
+        self._continued = None
         if conversation is not None:
             self.state = after_waiting(self.state, conversation)
 
@@ -275,7 +298,7 @@ class PairDraft:
             announcements=tuple(self._announcements),
         )
 
-    def _put_work_item(self, slot: _DraftDocument[WorkItem], before: WorkItem, after: WorkItem) -> Document:
+    def _put_work_item(self, slot: DraftDocument[WorkItem], before: WorkItem, after: WorkItem) -> Document:
         """Write the work-item's document, and the record of its queue pass where the pass changed."""
         assert slot.current is not None, "a work-item is written only after it was read"
         document = updated_work_item_document(slot.current, before, after)
@@ -302,11 +325,18 @@ class PairDraft:
             work_item_rev=_rev(None if slot is None else slot.loaded),
         )
 
-    def _active(self) -> _DraftDocument[WorkItem] | None:
+    def _active(self) -> DraftDocument[WorkItem] | None:
         for slot in self._work_items.values():
             if slot.current is not None and is_active(slot.current):
                 return slot
         return None
+
+    def _later_than_named(self) -> DraftDocument[WorkItem] | None:
+        """The conversation's latest work-item, if the state names none or an earlier one."""
+        item = None if self._latest is None else self._latest.noun()
+        if item is None or (self.state.work_item is not None and item.number <= self.state.work_item_number):
+            return None
+        return self._latest
 
     def _document(self, event: Event) -> Document | None:
         """The draft's document of the record that the event is of."""
@@ -346,7 +376,7 @@ def _snapshot(event: Event) -> dict[str, Any]:
     return document_from_snapshot(event.data, org=event.org, rev=event.rev, deletion=event.deletion)
 
 
-def _move(slot: _DraftDocument[WorkItem]) -> SessionMove | None:
+def _move(slot: DraftDocument[WorkItem]) -> SessionMove | None:
     """The session move of a written work-item."""
     after = slot.noun()
     assert after is not None, "a written slot holds a document"

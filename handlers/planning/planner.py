@@ -36,7 +36,7 @@ def plan_pair(conversation_id: str, pair: Pair, events: Sequence[Event], *, plan
 
     Raises UnreadableDocument.
     """
-    draft = PairDraft(conversation_id, pair)
+    draft = _draft(conversation_id, pair, planning)
     match planning.options.policy:
         case PolicyInUse.CAUSAL:
             handled = CausalPlanner(draft, planning).handle(in_publication_order(events))
@@ -62,6 +62,13 @@ def plan_gap(
     waiting = pair.state.waiting
     if waiting is None or waiting.since >= watermark:
         return Plan(conversation_id=conversation_id), None
-    draft = PairDraft(conversation_id, pair)
+    draft = _draft(conversation_id, pair, planning)
     polled = CausalPlanner(draft, planning).close_gap()
     return draft.plan(now=planning.now), polled
+
+
+def _draft(conversation_id: str, pair: Pair, planning: PlanningContext) -> PairDraft:
+    draft = PairDraft(conversation_id, pair)
+    if pair.latest_work_item is not None:
+        draft.drop_latest_unless_in_flight(planning)
+    return draft

@@ -12,6 +12,7 @@ from handlers.documents.document_mapping import conversation_of, work_item_of
 from sync.contract import FieldHistory, Violation, violations
 from sync.conversation import Conversation, ConversationStatus, Field
 from tests.causality.services import ConversationRecord, Services
+from worker.store.documents import Collection
 
 
 def broken_promises(services: Services, case: ConversationRecord) -> list[str]:
@@ -29,6 +30,27 @@ def broken_promises(services: Services, case: ConversationRecord) -> list[str]:
             said += _ended_in_queue(case, item)
             said += _queue_kept(case, conversation, item)
             said += _completed_with_its_agent(case, conversation, item)
+    return said
+
+
+def unrouted(services: Services, case: ConversationRecord) -> list[str]:
+    """What workers that route leave undone: each open, not ended conversation has an active work-item, and each active
+    one has been queued or assigned."""
+    document = services.conversation(case)
+    if document is None:
+        return []
+    conversation = conversation_of(document)
+    items = [
+        work_item_of(item)
+        for item in services.store.documents(Collection.WORK_ITEMS)
+        if item["conversationId"] == case.key and item["active"]
+    ]
+    is_routable = conversation.status is ConversationStatus.OPEN and not conversation.ended
+    said = []
+    if is_routable and not conversation.deleted and not items:
+        said.append("routing: no active work-item")
+    if [item for item in items if item.status is Status.IVR and not item.queued_count and item.assigned_to is None]:
+        said.append("routing: an ivr work-item that no queue rule has looked at")
     return said
 
 

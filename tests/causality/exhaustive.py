@@ -23,13 +23,15 @@ from tests.causality.node import Budget
 from tests.causality.outside import CONVERSATION_WRITES, WORK_ITEM_WRITES, ChangesForm
 from tests.causality.search import Found, search
 from tests.causality.starts import PAIRS, Age, Start
+from worker.store.org_queue_rules import MemoryQueueRules
 
 FEW_CONVERSATION_WRITES: Final = ("assign u2", "un-assign", "queue q2", "no queue", "done", "end", "snooze", "delete")
 FEW_WORK_ITEM_WRITES: Final = ("assign u2", "un-assign", "queue q2", "no queue", "complete", "wrap up")
 
 
 class World(Struct, frozen=True, kw_only=True):
-    """One row of the table. `known`: the start's revisions are observed. Kinds of writes: all where none is named."""
+    """One row of the table. `known`: the start's revisions are observed. Kinds of writes: all where none is named.
+    `routes`: the worker creates work-items, un-assigns and queues by a rule; no agent has a session."""
 
     name: str
     policy: PolicyInUse = PolicyInUse.CAUSAL
@@ -40,6 +42,7 @@ class World(Struct, frozen=True, kw_only=True):
     extras: tuple[tuple[str, Any], ...] = ()
     conversation_kinds: tuple[str, ...] = ()
     work_item_kinds: tuple[str, ...] = ()
+    routes: bool = False
 
     def budget(self, writes: int) -> Budget:
         """The steps that the world may take. More than two writes are of fewer kinds: it bounds the states."""
@@ -53,6 +56,12 @@ class World(Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def options(self) -> Options:
+        """The worker's options."""
+        routes = self.routes
+        return Options(policy=self.policy, create_work_items=routes, unassign_on_unavailable=routes, queue_rules=routes)
+
+    @property
     def may_wait(self) -> bool:
         """True where an event may never come or not tell enough, so that the gap poll ends the waiting."""
         return not self.known or self.form == "none" or "losses" in dict(self.extras)
@@ -61,6 +70,8 @@ class World(Struct, frozen=True, kw_only=True):
 _BEHIND_S: Final = -9 * GAP_SECONDS
 """The services' clocks may be so far behind (docs/rules.md, *The contract*)."""
 _AHEAD_S: Final = 7_200.0
+
+_DEFAULT_QUEUE: Final = MemoryQueueRules(queues=[{"_id": "q3", "org": "org", "default": True}])
 
 WORLDS: Final = (
     World(name="observed from the start"),
@@ -88,6 +99,11 @@ WORLDS: Final = (
     World(name="nothing observed, two in one batch", known=False, extras=(("batches", 1),)),
     World(name="the conversation is removed", extras=(("removals", 1),)),
     World(name="nothing observed, removed", known=False, extras=(("removals", 1),)),
+    World(name="routing", routes=True),
+    World(name="routing, nothing observed", known=False, routes=True),
+    World(name="routing, two workers", routes=True, extras=(("meetings", 1),)),
+    World(name="routing, delivered again", routes=True, extras=(("repeats", 1),)),
+    World(name="routing, one event lost", routes=True, extras=(("losses", 1),)),
     World(name="observed from the start", policy=PolicyInUse.LEGACY),
 )
 
@@ -95,9 +111,14 @@ WORLDS: Final = (
 def look(world: World, pair: str, writes: int, *, to_the_first: bool = False) -> Found:
     """Search one world from one pair."""
     start = Start(
-        pair=pair, observed=world.known, age=world.age, services_ahead_s=world.services_ahead_s, form=world.form
+        pair=pair,
+        observed=world.known,
+        age=world.age,
+        services_ahead_s=world.services_ahead_s,
+        form=world.form,
+        queue_rules=_DEFAULT_QUEUE if world.routes else None,
     )
-    first = start.node(options=Options(policy=world.policy), budget=world.budget(writes))
+    first = start.node(options=world.options, budget=world.budget(writes))
     # Under `legacy` no field waits and no poll runs.
     may_wait = world.may_wait or world.policy is PolicyInUse.LEGACY
     return search([first], may_wait=may_wait, to_the_first=to_the_first)

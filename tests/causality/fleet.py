@@ -1,9 +1,12 @@
 """The fleet of the simulation: workers that start, crash, are stopped and start again."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
 from handlers.options import Options
+from handlers.ports import Plan
+from handlers.routing.queue_rules import QueueRules
 from tests.causality.ports import AnyIds
 from tests.causality.simulated_queue import SimulatedQueue
 from tests.causality.simulated_worker import SimulatedWorker, WorkerContext
@@ -29,6 +32,8 @@ class Fleet:
     waits: WaitLog
     tally: Tally
     workers: dict[int, SimulatedWorker]
+    committed: Callable[[Plan], None]
+    queue_rules: QueueRules | None = None
     over: bool = False
 
     def start(self) -> None:
@@ -52,6 +57,8 @@ class Fleet:
             ids=self.ids,
             waits=self.waits,
             tally=self.tally,
+            queue_rules=self.queue_rules,
+            committed=self.committed,
             over=lambda: self.over,
             crashed=lambda: self._crashed(number),
         )

@@ -14,16 +14,18 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace as with_changes
 
-from commands.work_item import WorkItem
+from commands.work_item import Status, WorkItem
 from handlers.batch_handler import BatchHandler
+from handlers.documents.document import document_from_snapshot
 from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.events.event import Event
 from handlers.events.parser import read_message
 from handlers.options import Options
 from handlers.outcome import Retry
 from handlers.ports import Document, LoadRequest, Store
+from handlers.routing.queue_rules import QueueRules
 from sync.contract import sync_writes_max
-from sync.conversation import ConversationStatus
+from sync.conversation import Conversation, ConversationStatus
 from sync.state.agreement import shared_values
 from sync.state.sync_state import Waiting, for_pair
 from tests.causality.keys import conversation_key, event_key, state_key, version_key, work_item_key
@@ -82,6 +84,7 @@ class Node:
     - `pending`: events that are neither delivered nor lost. `seen`: delivered events.
     - `removed`: the conversation as it was removed from the store. `removed_unnoted`: the sync state had noted no
       revision of it by then, so an older event is its first sight and stores it.
+    - `queue_rules`: for a worker that queues by rules.
     - `closed_rev`: the revision at which the conversation was closed; None while it is open.
     - `overstayed`: a pair waited on although the watermark had passed the time since which it waits.
     - `steps`: the steps that led here.
@@ -97,6 +100,7 @@ class Node:
     instant: int = 0
     pending: tuple[SentEvent, ...] = ()
     seen: tuple[Event, ...] = ()
+    queue_rules: QueueRules | None = None
     closed_rev: int | None = None
     syncs: int = 0
     announced: tuple[str, ...] = ()
@@ -183,8 +187,21 @@ class Node:
             yield "0 waiting: the watermark passed and the field waited on"
         if self.removed is not None and not self.removed_unnoted and self.store.conversation(C) is not None:
             yield "2 status: the removed conversation is stored again"
+        yield from self._unrouted(conversation)
         if self._loops():
             yield f"3 loops: {self.syncs} syncs of {self.writes.count} writes"
+
+    def _unrouted(self, conversation: Conversation) -> Iterator[str]:
+        """What a worker that routes leaves undone, once it has heard of the conversation."""
+        if self.removed is not None or not self.writes.count:
+            return
+        items = [work_item_of(item) for item in self.store.documents(Collection.WORK_ITEMS) if item["active"]]
+        is_routable = conversation.status is ConversationStatus.OPEN and not conversation.ended
+        if self.options.create_work_items and is_routable and not conversation.deleted and not items:
+            yield "4 routing: an open conversation has no active work-item"
+        unqueued = [item for item in items if item.status is Status.IVR and not item.queued_count]
+        if self.options.queue_rules and unqueued:
+            yield "4 routing: no queue rule has looked at an ivr work-item"
 
     def _loops(self) -> bool:
         """Whether syncs cause syncs: there are too many, or their events, handled as foreign ones, lead to another."""
@@ -203,6 +220,8 @@ class Node:
             if node.waits():
                 node = node.copy("the poll looks")
                 node.poll()
+                while node.pending:
+                    node.deliver([node.pending[0].event])
         return node
 
     # Acts: each changes this node
@@ -362,18 +381,37 @@ class Node:
     def _count_syncs(self) -> None:
         self._note_closed()
         entries = self.store.documents(Collection.OUTBOX)
-        self.syncs += len(entries)
-        self.announced = (*self.announced, *(entry["message"] for entry in entries))
+        for entry in entries:
+            event = _event_of(entry["message"])
+            if event.is_sync:
+                self.syncs += 1
+                self.announced = (*self.announced, entry["message"])
+            else:
+                self._note_own_write(event)
         run_to_end(self.store.remove_entries([entry["_id"] for entry in entries]))
+
+    def _note_own_write(self, event: Event) -> None:
+        """Note an outside write of the worker's own, whose event comes back through the queue."""
+        after, changed = document_from_snapshot(event.data, org=event.org, rev=event.rev), event.changed_fields
+        assert changed is not None, "the worker names its changes"
+        if event.side == "conversation":
+            self.writes = self.writes.after_conversation(event, changed, after)
+        else:
+            if event.creation:
+                self.writes = self.writes.after_creation(unaware=False)
+            knew, done = event.known_conversation_rev, self.closed_rev is not None
+            self.writes = self.writes.after_work_item(event, changed, after, knew, done=done)
+        self._send(event)
 
     def _handler(self, store: Store) -> BatchHandler:
         return BatchHandler(
             store=store,
             clock=FixedClock(),
             queue_clock=_QueueClock(self),
-            ids=AnyIds(),
+            ids=AnyIds(100 * len(self.store.documents(Collection.WORK_ITEMS))),
             chance=NoJitter(),
             options=self.options,
+            queue_rules=self.queue_rules,
         )
 
 

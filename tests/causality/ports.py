@@ -30,10 +30,10 @@ class FixedClock:
 
 
 class AnyIds:
-    """Ids of any value: only the outbox and the revision records hold them, and no check compares those."""
+    """Ids of any value, after so many given before. A worker that creates work-items must not give one twice."""
 
-    def __init__(self) -> None:
-        self._given = 0
+    def __init__(self, given: int = 0) -> None:
+        self._given = given
 
     def new(self) -> str:
         self._given += 1

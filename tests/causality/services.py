@@ -6,14 +6,16 @@ from datetime import datetime
 from random import Random
 from typing import Any, Final
 
+import orjson
 from msgspec.structs import replace
 
 from commands.session import Session, apply_moves, move_between
 from commands.work_item import Status
+from handlers.documents.document import document_from_snapshot
 from handlers.documents.document_mapping import work_item_of
 from handlers.events.event import Event
 from handlers.events.parser import read_object
-from handlers.ports import Document
+from handlers.ports import Document, Plan
 from sync.contract import FieldHistory
 from sync.conversation import Field
 from tests.causality.outside import published_event, with_outside_write, with_unknown_knew, work_item_created
@@ -36,6 +38,7 @@ class ConversationRecord:
     - `at_done`: the history and the users and queue of the conversation at its only outside write of `done`.
     - `noted_before_deletion`: the state had noted a stored revision of the conversation when it was removed. Without
       that a late event cannot be told from the first one of a conversation that is not stored yet.
+    - `made_by_workers`: the ids of the work-items that the workers created, by number.
     - `wrapped_nobody`: an outside write left the work-item in wrap-up without an agent.
     """
 
@@ -57,10 +60,11 @@ class ConversationRecord:
     dones: int = 0
     wrote_item_after_done: bool = False
     wrapped_nobody: bool = False
+    made_by_workers: dict[int, str] = field(default_factory=dict)
 
     @property
     def item_key(self) -> str:
-        return f"{self.key}-w{self.items}"
+        return self.made_by_workers.get(self.items) or f"{self.key}-w{self.items}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -140,12 +144,29 @@ class Services:
         said = None if unsaid else knew
         self._wrote(case, published_event(before, after, knew=said), after, said)
 
-    def create_item(self, case: ConversationRecord, knew: int) -> None:
-        """Make the conversation's next work-item, in ivr."""
+    def workers_wrote(self, plan: Plan) -> None:
+        """Note and announce the outside writes that a worker has committed: it created, un-assigned or queued."""
+        for announcement in plan.announcements:
+            published = orjson.loads(announcement.message)["body"]
+            event = read_event(published)
+            if event.is_sync:
+                continue
+            case = self.cases[plan.conversation_id]
+            if event.creation:
+                self._begin_item(case)
+                case.made_by_workers[case.items] = event.document_id
+            after = document_from_snapshot(event.data, org=event.org, rev=event.rev)
+            self._wrote(case, published, after, event.known_conversation_rev)
+
+    def _begin_item(self, case: ConversationRecord) -> None:
         case.items += 1
-        after = work_item_created(case.key, case.items, knew, self.item_now(), key=case.item_key)
         case.history = replace(case.history, work_item={})
         case.without_lost = None if case.without_lost is None else replace(case.without_lost, work_item={})
+
+    def create_item(self, case: ConversationRecord, knew: int) -> None:
+        """Make the conversation's next work-item, in ivr."""
+        self._begin_item(case)
+        after = work_item_created(case.key, case.items, knew, self.item_now(), key=case.item_key)
         self.store.put_work_item(after)
         self._wrote(case, published_event(None, after, knew=knew), after, knew)
 

@@ -23,6 +23,23 @@ class StoreUser(Protocol):
         ...
 
 
+class ToldStore:
+    """A store that never fails. `committed` is called with each committed plan."""
+
+    def __init__(self, inner: MemoryStore, committed: Callable[[Plan], None]) -> None:
+        self._inner, self._committed = inner, committed
+
+    async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:
+        return await self._inner.load(requests)
+
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
+        results = await self._inner.commit(plans)
+        for plan, result in zip(plans, results, strict=True):
+            if result is CommitResult.COMMITTED:
+                self._committed(plan)
+        return results
+
+
 class ShakyStore:
     """A store whose calls take time, so that other calls come in between; some fail before, some after their work.
 

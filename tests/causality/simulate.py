@@ -31,7 +31,9 @@ def main(arguments: Sequence[str]) -> int:
     began = time.monotonic()
     total = Tally()
     console, progress = Console(), Console(stderr=True)
-    settings = SimulationSettings(troubles=_troubles(asked.troubles), stories=asked.stories and tuple(asked.stories))
+    settings = SimulationSettings(
+        troubles=_troubles(asked.troubles), stories=asked.stories and tuple(asked.stories), routes=asked.routing
+    )
     with multiprocessing.get_context("spawn").Pool(asked.processes) as pool:
         seeds = range(asked.first, asked.first + asked.seeds)
         for one in pool.imap_unordered(partial(run_seed, settings=settings), seeds, chunksize=4):
@@ -82,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--first", type=int, default=0, help="the first one: a seed and a commit replay a run exactly")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--show", type=int, default=20, help="how many violations are printed (default 20)")
+    parser.add_argument("--routing", action="store_true", help="workers that create work-items and queue by rules")
     parser.add_argument("--rollout", action="store_true", help="the first minutes of a roll-out, instead")
     parser.add_argument("--stories", nargs="+", choices=sorted(STORIES), help="the only stories")
     names = [*(trouble.value for trouble in Trouble), "none"]

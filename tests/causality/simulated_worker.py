@@ -15,7 +15,8 @@ from handlers.batch_handler import BatchHandler
 from handlers.options import Options
 from handlers.outcome import Retry
 from handlers.planning.event_batch import EventBatch
-from handlers.ports import StoreAway
+from handlers.ports import Plan, StoreAway
+from handlers.routing.queue_rules import QueueRules
 from tests.causality.ports import AnyIds
 from tests.causality.shaky_store import ShakyStore
 from tests.causality.simulated_queue import SimulatedMessage, SimulatedQueue
@@ -57,7 +58,8 @@ class WorkerClock:
 
 @dataclass(slots=True, kw_only=True)
 class WorkerContext:
-    """What the worker with this number needs of its run. `over`: whether the run has ended. `crashed` is told that the
+    """What the worker with this number needs of its run. `over`: whether the run has ended. `committed` is told each
+    committed plan, and `crashed` that the
     worker crashed."""
 
     number: int
@@ -71,6 +73,8 @@ class WorkerContext:
     ids: AnyIds
     waits: WaitLog
     tally: Tally
+    queue_rules: QueueRules | None
+    committed: Callable[[Plan], None]
     over: Callable[[], bool]
     crashed: Callable[[], None]
 
@@ -104,7 +108,7 @@ class SimulatedWorker:
             settings=context.settings,
             random=context.random,
             tally=context.tally,
-            committed=context.waits.committed,
+            committed=context.committed,
         )
         self._handler = BatchHandler(
             store=store,
@@ -113,6 +117,7 @@ class SimulatedWorker:
             ids=context.ids,
             chance=context.random,
             options=context.options,
+            queue_rules=context.queue_rules,
         )
 
     def start(self) -> None:

@@ -17,15 +17,17 @@ from commands.session import Session, place_of
 from handlers.batch_handler import BatchHandler
 from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.options import Options, PolicyInUse
+from handlers.ports import Plan
 from sync.contract import sync_writes_max
 from sync.state.agreement import shared_values
 from sync.state.sync_state import Waiting, for_pair
-from tests.causality.end_checks import broken_promises
+from tests.causality.end_checks import broken_promises, unrouted
 from tests.causality.fleet import Fleet
 from tests.causality.outside import NOW, published_event
 from tests.causality.ports import AnyIds
 from tests.causality.service_stories import STORIES, open_conversation, put_old_pair, story_of_old_pair
 from tests.causality.services import USERS, ConversationRecord, Services, read_event
+from tests.causality.shaky_store import ToldStore
 from tests.causality.simulated_queue import SimulatedQueue
 from tests.causality.simulated_worker import POLL_S, WorkerClock
 from tests.causality.tally import SimulationSettings, Tally
@@ -34,6 +36,7 @@ from tests.causality.waits import WaitLog
 from tests.causality.weather import Trouble, draw_weather
 from worker.store.documents import Collection
 from worker.store.memory import MemoryStore
+from worker.store.org_queue_rules import MemoryQueueRules
 
 
 class Run:
@@ -48,7 +51,16 @@ class Run:
             self._random, troubles=settings.troubles, chance=settings.trouble, gap_s=settings.gap_s
         )
         self._queue = SimulatedQueue(settings, self.weather, self._random, self._time)
-        self._options = Options(policy=policy, gap_seconds=settings.gap_s, deployed_at=NOW)
+        routes = settings.routes
+        self._options = Options(
+            policy=policy,
+            gap_seconds=settings.gap_s,
+            deployed_at=NOW,
+            create_work_items=routes,
+            unassign_on_unavailable=routes,
+            queue_rules=routes,
+        )
+        self._queue_rules = MemoryQueueRules(queues=[{"_id": "q3", "org": "org", "default": True}])
         self._ids = AnyIds()
         self._services = Services(
             settings=settings,
@@ -75,11 +87,13 @@ class Run:
             waits=self._waits,
             tally=self._tally,
             workers={},
+            committed=self._committed,
+            queue_rules=self._queue_rules,
         )
 
     def run(self) -> Tally:
         """Run to the end, then check every conversation."""
-        for user in USERS:
+        for user in USERS[:1] if self._settings.routes else USERS:
             self._store.put_session(Session(id=f"s-{user}", user=user, capacity=1_000))
         for number in range(self._random.randint(*self._settings.conversations)):
             self._open(f"c{number}")
@@ -97,6 +111,10 @@ class Run:
                 self._judge(case)
         self._judge_all()
         return self._tally
+
+    def _committed(self, plan: Plan) -> None:
+        self._waits.committed(plan)
+        self._services.workers_wrote(plan)
 
     def _looked_wrong(self, case: ConversationRecord) -> bool:
         """Whether the look broke what was right before."""
@@ -176,9 +194,13 @@ class Run:
         self._time.run()
 
     async def _close(self, keys: list[str], watermark: datetime) -> None:
-        clock = WorkerClock(self._time, timedelta(minutes=15))
         handler = BatchHandler(
-            store=self._store, clock=clock, ids=self._ids, chance=self._random, options=self._options
+            store=ToldStore(self._store, self._committed),
+            clock=WorkerClock(self._time, timedelta(minutes=15)),
+            ids=self._ids,
+            chance=self._random,
+            options=self._options,
+            queue_rules=self._queue_rules,
         )
         await handler.close_gaps(keys, watermark)
 
@@ -186,6 +208,8 @@ class Run:
 
     def _judge(self, case: ConversationRecord) -> None:
         self._say(case.story, case.key, broken_promises(self._services, case))
+        if self._settings.routes:
+            self._say(case.story, case.key, unrouted(self._services, case))
         if self._waits.is_waiting(case.key):
             self._say(case.story, case.key, ["a field still waits"])
 
@@ -216,9 +240,9 @@ class Run:
         revisions: Counter[tuple[str, int]] = Counter()
         conversations: Counter[str] = Counter()
         for entry in self._store.documents(Collection.OUTBOX):
-            data = orjson.loads(entry["message"])["body"]["data"]
-            revisions[data["id"], data["attributes"]["rev"]] += 1
-            conversations[entry["conversationId"]] += 1
+            body = orjson.loads(entry["message"])["body"]
+            revisions[body["data"]["id"], body["data"]["attributes"]["rev"]] += 1
+            conversations[entry["conversationId"]] += body["isSync"]
         for (key, rev), times in revisions.items():
             if times > 1:
                 self._say("all", key, [f"twice: revision {rev} announced {times} times"])

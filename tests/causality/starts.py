@@ -13,6 +13,7 @@ from handlers.documents.document import document_from_snapshot
 from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.options import Options
 from handlers.ports import Plan
+from handlers.routing.queue_rules import QueueRules
 from sync.contract import FieldHistory, LastWrite
 from sync.conversation import FIELDS
 from sync.state.agreement import agreed_fields, shared_values, work_item_values
@@ -58,6 +59,7 @@ class Start(Struct, frozen=True, kw_only=True):
     age: Age = "young"
     services_ahead_s: float = 0.0
     form: ChangesForm = "those that changed"
+    queue_rules: QueueRules | None = None
 
     def node(self, *, options: Options, budget: Budget) -> Node:
         """The world at the start."""
@@ -79,6 +81,7 @@ class Start(Struct, frozen=True, kw_only=True):
             known=self.observed,
             services_now=NOW + timedelta(seconds=self.services_ahead_s),
             form=self.form,
+            queue_rules=self.queue_rules,
         )
 
 

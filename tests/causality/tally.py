@@ -11,7 +11,8 @@ from tests.causality.weather import Trouble
 class SimulationSettings(Struct, frozen=True, kw_only=True):
     """Ranges are drawn from. Chances are per run, conversation, event, step of a worker or call. Seconds are virtual.
 
-    `troubles`, `stories`: only these, in every run; None: drawn.
+    `troubles`, `stories`: only these, in every run; None: drawn. `routes`: the workers create work-items, un-assign and
+    queue by rules; one of the agents is always away.
     """
 
     troubles: tuple[Trouble, ...] | None = None
@@ -39,6 +40,7 @@ class SimulationSettings(Struct, frozen=True, kw_only=True):
     gap_s: float = 60.0
     batch_max: int = 30
     waiting_s_max: float = 3_600.0
+    routes: bool = False
 
 
 @dataclass(slots=True)

@@ -1,5 +1,7 @@
 """The simulation within a small bound; `make simulate` has the large one."""
 
+from msgspec.structs import replace
+
 from handlers.options import PolicyInUse
 from tests.causality.rollout_waits import Rollout
 from tests.causality.simulation import Run
@@ -20,6 +22,15 @@ def test_seeded_fleets_keep_the_contract() -> None:
     assert total.wrong == []
     # Every kind of fault was drawn at least once.
     assert min(total.syncs, total.crashes, total.sleeps, total.conflicts, total.away, total.lost, total.closed) > 0
+
+
+def test_fleets_that_route_keep_the_contract() -> None:
+    """Their own outside writes come back like any others: late, twice, in any order, or never."""
+    total = Tally()
+    for seed in range(40, 44):
+        total.add(Run(seed, replace(SMALL, routes=True)).run())
+    assert total.wrong == []
+    assert min(total.syncs, total.conflicts) > 0
 
 
 def test_a_seed_replays_its_run_exactly() -> None:

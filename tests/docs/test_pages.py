@@ -12,6 +12,7 @@ import commands.legacy_engine
 import commands.reason
 import commands.timings
 import commands.update
+import handlers.routing.queue_rules
 import sync.contract
 import sync.gates
 import sync.rules_forward
@@ -75,6 +76,7 @@ def test_every_block_has_its_one_place() -> None:
         (commands.composed_engine, 10),
         (commands.timings, 9),
         (sync.contract, 3),
+        (handlers.routing.queue_rules, 7),
     ],
     ids=lambda value: "" if isinstance(value, int) else value.__name__,
 )

@@ -15,6 +15,7 @@ from handlers.events.event import Event
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import Done, HandledEvent, Retry
 from handlers.ports import CommitResult, Document, LoadRequest, Pair, Plan, PlanRejected, Store, StoreAway
+from handlers.routing.queue_rules import QueueRules
 from sync.conversation import Conversation
 from tests.handlers.small_ports import CountedIds, FixedChance, HandClock
 from tests.handlers.wire_events import ORG, Json, read
@@ -31,7 +32,13 @@ USERS: Final = ("u-1", "u-2")
 class World:
     """One store with a session for each of `USERS`, and the handler on it, or on a wrapper of it."""
 
-    def __init__(self, wrapped: Callable[[Store], Store] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        wrapped: Callable[[Store], Store] | None = None,
+        *,
+        rules: QueueRules | None = None,
+        **options: Any,
+    ) -> None:
         self.store = MemoryStore()
         self.clock = HandClock()
         self.ids = CountedIds()
@@ -44,6 +51,7 @@ class World:
             ids=self.ids,
             chance=FixedChance(),
             options=Options(**options),
+            queue_rules=rules,
         )
 
     def put(self, *snapshots: Json) -> "World":

@@ -112,6 +112,18 @@ _WAITING_INDEXES: Final = (
     ),
 )
 """Those that only the number of waiting work-items uses. Each entry to a queue and each exit writes to the index."""
+_CREATION_INDEXES: Final = (
+    _Index(
+        collection=Collection.WORK_ITEMS,
+        name="by_conversation_and_number",
+        fields=("conversationId", "workItemNumber"),
+    ),
+)
+"""For creating work-items: the latest work-item of a conversation."""
+_QUEUE_RULE_INDEXES: Final = (
+    _Index(collection=Collection.QUEUE_RULES, name="by_org", fields=("org",)),
+    _Index(collection=Collection.QUEUES, name="by_org", fields=("org",)),
+)
 
 
 class _Expiry(Struct, frozen=True, kw_only=True):
@@ -157,18 +169,29 @@ _IMPOSSIBLE: Final = frozenset({_CANNOT_CREATE_INDEX, _NOT_ON_A_VIEW, *_CLASHES}
 
 
 async def ensure_indexes(
-    database: Database, *, revision_days: int, wait_days: int = WAIT_DAYS, waiting_times: bool = False
+    database: Database,
+    *,
+    revision_days: int,
+    wait_days: int = WAIT_DAYS,
+    waiting_times: bool = False,
+    create_work_items: bool = False,
+    queue_rules: bool = False,
 ) -> None:
     """Create the collections, which must exist before a transaction, and exactly the indexes that the queries use.
 
     Records of `work_item_revisions` expire after `revision_days`, those of `waits` after `wait_days`, by a time-to-live
-    index each; 0: never, and without it. `waiting_times`: the waiting work-items of a queue are counted; an index that
-    was made for that stays. May be called again, and by several workers at once. Raises StoreAway, StoreUnfit,
-    Misconfigured.
+    index each; 0: never, and without it. `waiting_times`: the waiting work-items of a queue are counted.
+    `create_work_items`, `queue_rules`: these are on. An index that was made for one of the three stays. May be called
+    again, and by several workers at once. Raises StoreAway, StoreUnfit, Misconfigured.
     """
     with calls_of_the_start(database.client, _BUILD_S_MAX):
         existing = await database.list_collection_names()
-        wanted = (*_INDEXES, *_WAITING_INDEXES) if waiting_times else _INDEXES
+        wanted = (
+            *_INDEXES,
+            *(_WAITING_INDEXES if waiting_times else ()),
+            *(_CREATION_INDEXES if create_work_items else ()),
+            *(_QUEUE_RULE_INDEXES if queue_rules else ()),
+        )
         indexed = {index.collection for index in wanted}
         # Creating an index creates its collection.
         missing = [each for each in Collection if each not in existing and each not in indexed]

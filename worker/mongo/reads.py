@@ -8,6 +8,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from msgspec.structs import replace
+from pymongo import DESCENDING
+
 from handlers.ports import LoadRequest, Pair
 from worker.mongo.database import Database
 from worker.mongo.foreign_ids import documents_by_foreign_ids, foreign_ids_of
@@ -17,6 +20,7 @@ from worker.store.pair_assembly import (
     active_item_faults,
     context_keys,
     context_of,
+    creating_conversations,
     keyed,
     pairs_of,
     wait_ids,
@@ -55,7 +59,8 @@ async def read_pairs(database: Database, requests: Sequence[LoadRequest]) -> dic
     )
     context = context_keys(requests, documents)
     sightings = wait_sightings(requests, documents)
-    queues, sessions, waits, *foreign = await _gathered(
+    latest, queues, sessions, waits, *foreign = await _gathered(
+        _latest_work_items(database, creating_conversations(requests, documents)),
         _by_id(database, Collection.QUEUES, context.queues, _QUEUE),
         _sessions(database, context.users),
         _by_id(database, Collection.WAITS, wait_ids(sightings), _WAIT),
@@ -64,6 +69,8 @@ async def read_pairs(database: Database, requests: Sequence[LoadRequest]) -> dic
     )
     documents = with_foreign_ids(documents, requests, *map(documents_by_foreign_ids, foreign))
     documents = with_waits(documents, sightings, keyed(waits))
+    if latest:
+        documents = replace(documents, latest={item["conversationId"]: item for item in keyed(latest).values()})
     return pairs_of(requests, documents, context_of(queues, sessions))
 
 
@@ -100,6 +107,21 @@ async def _work_items(database: Database, conversation_ids: Sequence[str], ids: 
         branches.append({"_id": {"$in": ids}})
     limit = len(conversation_ids) + len(ids)
     return await _find(database, Collection.WORK_ITEMS, {"$or": branches}, limit)
+
+
+async def _latest_work_items(database: Database, conversation_ids: Sequence[str]) -> _Documents:
+    """The work-item with the highest number of each conversation. MongoDB reads one document of each, by the index."""
+    if not conversation_ids:
+        return []
+    order = {"conversationId": DESCENDING, "workItemNumber": DESCENDING}
+    newest: list[dict[str, Any]] = [
+        {"$match": {"conversationId": {"$in": conversation_ids}}},
+        {"$sort": order},
+        {"$group": {"_id": "$conversationId", "latest": {"$first": "$$ROOT"}}},
+        {"$replaceWith": "$latest"},
+    ]
+    cursor = await database[Collection.WORK_ITEMS].aggregate(newest, batchSize=len(conversation_ids))
+    return await cursor.to_list()
 
 
 async def _sessions(database: Database, users: Sequence[str]) -> _Documents:

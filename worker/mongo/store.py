@@ -100,16 +100,27 @@ class MongoStore:
             return await foreign_fields(self._documents)
 
     async def ensure_indexes(
-        self, *, revision_days: int, wait_days: int = indexes.WAIT_DAYS, waiting_times: bool = False
+        self,
+        *,
+        revision_days: int,
+        wait_days: int = indexes.WAIT_DAYS,
+        waiting_times: bool = False,
+        create_work_items: bool = False,
+        queue_rules: bool = False,
     ) -> None:
         """Create missing collections and indexes; called before the first commit.
 
         `revision_days`, `wait_days`: how long the records of revisions and of waits are kept; 0: for ever.
-        `waiting_times`: `MongoWaitingTimes.waiting` is used. Raises StoreUnfit if stored data or another index forbids
-        an index; Misconfigured if no waiting helps; StoreAway.
+        `waiting_times`: `MongoWaitingTimes.waiting` is used. `create_work_items`, `queue_rules`: these are on. Raises
+        StoreUnfit if stored data or another index forbids an index; Misconfigured if no waiting helps; StoreAway.
         """
         await indexes.ensure_indexes(
-            self._database, revision_days=revision_days, wait_days=wait_days, waiting_times=waiting_times
+            self._database,
+            revision_days=revision_days,
+            wait_days=wait_days,
+            waiting_times=waiting_times,
+            create_work_items=create_work_items,
+            queue_rules=queue_rules,
         )
 
     async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:

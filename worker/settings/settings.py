@@ -76,6 +76,17 @@ class Settings(TopicSettings, DatadogSettings):
     )
     max_fields: str = Field("", description="most fields an update may have, by origin, for example api=2,router=3")
     state_from_events: bool = Field(True, description="write an event's snapshot to the store if the snapshot is newer")
+    create_work_items: bool = Field(
+        False, description="create the work-item of an open, not ended conversation that has no active one"
+    )
+    unassign_on_unavailable: bool = Field(
+        False,
+        description="un-assign a re-opened conversation whose users have no active session; needs CREATE_WORK_ITEMS",
+    )
+    queue_rules: bool = Field(False, description="queue ivr work-items by the queue rules of their org")
+    rules_seconds: float = Field(
+        30, ge=0, le=3_600, description="time for which the queue rules of an org are kept in memory"
+    )
     receivers: int = Field(4, ge=1, le=64, description="parallel receivers, ten messages per call")
     lanes: int = Field(2, ge=1, le=256, description="parallel lanes; a conversation always goes to the same lane")
     batch_max: int = Field(200, ge=1, le=500, description="largest number of messages in a batch")
@@ -170,6 +181,16 @@ class Settings(TopicSettings, DatadogSettings):
         if value is not PolicyInUse.LEGACY and engine is Engine.LEGACY:
             raise MismatchedSetting(
                 f"{value.value} needs the composed engine", "set COMMAND_ENGINE to composed, or SYNC_POLICY to legacy"
+            )
+        return value
+
+    @field_validator("unassign_on_unavailable")
+    @classmethod
+    def _check_creation(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("create_work_items") is False:
+            raise MismatchedSetting(
+                "it un-assigns a conversation only where its work-item is created",
+                "set CREATE_WORK_ITEMS to true, or UNASSIGN_ON_UNAVAILABLE to false",
             )
         return value
 

@@ -175,3 +175,4 @@ class Collection(StrEnum):
     OUTBOX = "outbox"
     WAITS = "waits"
     FLEET = "fleet"
+    QUEUE_RULES = "queue_rules"

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, assert_never
 
+from msgspec.structs import replace
+
 from commands.context import CommandContext, RoutingQueue
 from commands.instant import format_instant, parse_instant
 from commands.session import Session
@@ -25,6 +27,7 @@ from worker.store.journal import Journal
 from worker.store.pair_assembly import (
     BatchDocuments,
     context_keys,
+    creating_conversations,
     pairs_of,
     wait_ids,
     wait_sightings,
@@ -99,6 +102,7 @@ class MemoryStore:
         )
         sightings = wait_sightings(requests, reading)
         reading = with_waits(reading, sightings, self._found(Collection.WAITS, wait_ids(sightings)))
+        reading = replace(reading, latest=self._latest(creating_conversations(requests, reading)))
         named = context_keys(requests, reading)
         context = CommandContext(
             queues={key: self._queues[key] for key in named.queues if key in self._queues},
@@ -175,6 +179,13 @@ class MemoryStore:
     def remove_conversation(self, conversation_id: str) -> None:
         """Remove the conversation, as its owner does with a hard deletion."""
         del self._documents[Collection.CONVERSATIONS][conversation_id]
+
+    def remove_work_item(self, work_item_id: str) -> None:
+        """Remove the work-item, as a person does in the shell."""
+        table = self._documents[Collection.WORK_ITEMS]
+        document = table.pop(work_item_id)
+        if document.get("active") is True:
+            del self._active[document.get("conversationId")]
 
     def put_work_item(self, document: Document) -> None:
         """Store the work-item. Raises `ValueError` for a second active work-item of its conversation."""
@@ -302,9 +313,22 @@ class MemoryStore:
         self._journal.write(self._active, after.get("conversationId"), after["_id"])
         return True
 
+    def _latest(self, conversation_ids: Sequence[str]) -> dict[str, Document]:
+        """The work-item with the highest number of each conversation."""
+        latest: dict[str, Document] = {}
+        for key in conversation_ids:
+            items = [item for item in self._work_items if item.get("conversationId") == key]
+            if items:
+                latest[key] = max(items, key=lambda item: item.get("workItemNumber") or 0)
+        return latest
+
     def _found(self, collection: Collection, ids: Iterable[str]) -> dict[str, Document]:
         stored = self._documents[collection]
         return {key: stored[key] for key in ids if key in stored}
+
+    @property
+    def _work_items(self) -> Iterable[Document]:
+        return self._documents[Collection.WORK_ITEMS].values()
 
     @property
     def _states(self) -> dict[str, Document]:

@@ -33,6 +33,8 @@ class BatchDocuments(Struct, frozen=True, kw_only=True):
     states: Mapping[str, Document]
     conversations: Mapping[str, Document]
     work_items: Mapping[str, Document]
+    latest: Mapping[str, Document] = field(default_factory=dict)
+    """By conversation id: the latest work-item of a conversation that may get a new one."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """By conversation id: why a document that belongs to the pair cannot be read."""
     waits: Mapping[str, PairWaits] = field(default_factory=dict)
@@ -83,6 +85,24 @@ def with_waits(
     return replace(documents, waits=waits)
 
 
+def creating_conversations(requests: Iterable[LoadRequest], documents: BatchDocuments) -> list[str]:
+    """The conversations that may get a new work-item: open ones without an active one. Their latest work-item is
+    wanted, too."""
+    asking = [request.conversation_id for request in requests if request.may_create]
+    if not asking:
+        return []
+    active = _active_work_items(documents)
+    return [key for key in asking if key not in active and _is_open(documents.conversations.get(key))]
+
+
+def _is_open(conversation: Document | None) -> bool:
+    match conversation:
+        case {"attributes": {"status": "open"}}:
+            return True
+        case _:
+            return False
+
+
 class ContextKeys(Struct, frozen=True, kw_only=True):
     """The ids of the queues, and of the users whose sessions a batch's commands may need."""
 
@@ -99,7 +119,8 @@ def context_keys(requests: Iterable[LoadRequest], documents: BatchDocuments) -> 
     for request in requests:
         conversation = documents.conversations.get(request.conversation_id)
         items = _pair_work_items(request, documents, active)
-        if _agree(request, conversation, items):
+        creates = request.may_create and request.conversation_id not in active
+        if not creates and _agree(request, conversation, items):
             continue
         queues.update(request.queues, *map(_queue_ids, items))
         # An agent whose session has ended resumes on another one (rule B10).
@@ -230,12 +251,17 @@ def _assembled_pair(
         state = state_of(documents.states.get(conversation_id))
     except UnreadableDocument as fault:
         state, fault_text = SyncState(), str(fault)
+    work_items = _pair_work_items(request, documents, active)
+    latest = documents.latest.get(conversation_id)
+    if latest is not None and all(item["_id"] != latest["_id"] for item in work_items):
+        work_items = (*work_items, latest)
     return Pair(
         conversation=documents.conversations.get(conversation_id),
-        work_items=_pair_work_items(request, documents, active),
+        work_items=work_items,
         state=state,
         context=context,
         waits=documents.waits.get(conversation_id),
+        latest_work_item=None if latest is None else latest["_id"],
         unreadable=fault_text,
     )
 

@@ -2,8 +2,10 @@
 audit line*)."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from commands.execute import CommandRecord
+from commands.reason import ReasonAction
 from handlers.events.event import UnsupportedEvent
 from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.endings import unsupported_audit
@@ -11,6 +13,10 @@ from sync.audit import AuditOutcome, AuditRecord
 from sync.gates import Policy
 from worker.telemetry.logs import write_audit_lines
 from worker.telemetry.metrics import Metric, Metrics, Telemetry, event_tag
+
+_ROUTING: Final = frozenset(
+    {ReasonAction.CREATE_WORK_ITEM, ReasonAction.UNASSIGN_CONVERSATION, ReasonAction.QUEUE_WORK_ITEM}
+)
 
 
 def log_handled(handled: Sequence[HandledEvent], telemetry: Telemetry) -> None:
@@ -56,6 +62,8 @@ def _count_decision(audit: AuditRecord, event: str, metrics: Metrics) -> None:
         metrics.count(Metric.REFUSED, event=event)
     if audit.outcome is AuditOutcome.APPLIED:
         for reason in audit.reasons:
+            if reason.action in _ROUTING:
+                metrics.count(Metric.ROUTED, action=reason.action.lower(), code=reason.code.lower(), event=event)
             rule = reason.meta.get("rule")
             if isinstance(rule, str):
                 metrics.count(Metric.APPLIED, direction=audit.direction or "none", rule=rule, event=event)

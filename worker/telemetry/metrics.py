@@ -66,6 +66,12 @@ class Metric(StrEnum):
     LAG = "routing_sync.sync.lag_ms"
     """Distribution, milliseconds: from an event's publication until it was handled [event]."""
 
+    # Routing
+    ROUTED = "routing_sync.routing.written"
+    """Outside writes of routing [action: create_work_item, unassign_conversation, queue_work_item; code; event]."""
+    RULE_UNREADABLE = "routing_sync.routing.rule_unreadable"
+    """Queue rules and default queues that cannot be used and are passed over, each time they are read."""
+
     # Batches and the store
     BATCH_SIZE = "routing_sync.batch.size"
     """Distribution: events of one batch."""

@@ -143,11 +143,12 @@ def _following(story: Story, reached: _Reached) -> Iterator[_Reached]:
     for place, (number, event) in enumerate(reached.pending):
         world = reached.world.copy()
         if world.deliver([event]):
+            rest = (*reached.pending[:place], *reached.pending[place + 1 :])
             yield replace(
                 reached,
                 world=world,
                 sight=reached.sight.after_sync(world.shared_fields()),
-                pending=(*reached.pending[:place], *reached.pending[place + 1 :]),
+                pending=(*rest, *_own_events(world)),
                 path=(*reached.path, f"deliver {number}"),
             )
     if reached.written == len(story.writes):
@@ -169,6 +170,13 @@ def _following(story: Story, reached: _Reached) -> Iterator[_Reached]:
     )
 
 
+def _own_events(world: PairWorld) -> list[tuple[int, Event]]:
+    """The events of the worker's own outside writes, with numbers beyond those of the story's writes, the same in every
+    order."""
+    numbers = {"conversation": 1_000, "work-item": 2_000}
+    return [(numbers[event.side] + event.rev, event) for event in world.take_own()]
+
+
 def _orders(ended: Iterable[_Reached]) -> Orders:
     ends: dict[str, End] = {}
     flips: Counter[tuple[int, int]] = Counter()
@@ -177,6 +185,7 @@ def _orders(ended: Iterable[_Reached]) -> Orders:
         waiting += reached.count if reached.world.waits() else 0
         world = reached.world.copy()
         world.poll_at_the_end()
+        world.deliver_own()
         sight = reached.sight.after_sync(world.shared_fields())
         flips[sight.conversation_flips, sight.work_item_flips] += reached.count
         if sight.flips > worst:

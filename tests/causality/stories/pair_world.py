@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+import orjson
 from msgspec.structs import replace
 
 from commands.instant import format_instant
@@ -18,6 +19,7 @@ from handlers.events.event import Event
 from handlers.options import Options
 from handlers.outcome import Retry
 from handlers.ports import Document
+from handlers.routing.queue_rules import QueueRules
 from sync.contract import FieldHistory, sync_writes_max, violations
 from sync.conversation import FIELDS, Conversation, Field
 from sync.state.agreement import shared_values, work_item_values
@@ -55,11 +57,18 @@ class PairWorld:
     history: FieldHistory = field(default_factory=FieldHistory)
     outside: int = 0
     syncs: int = 0
+    queue_rules: QueueRules | None = None
+    own: tuple[Event, ...] = ()
+    """The events of the worker's own outside writes, not taken yet."""
 
     @classmethod
     def at_the_start(cls, story: Story, options: Options) -> "PairWorld":
         """The world before the first of the story's `writes`."""
-        world = cls(options=options, session_ids=tuple(session.id for session in story.sessions))
+        world = cls(
+            options=options,
+            session_ids=tuple(session.id for session in story.sessions),
+            queue_rules=story.queue_rules,
+        )
         for session in story.sessions:
             world.store.put_session(session)
         world.revs = (0,)
@@ -67,6 +76,7 @@ class PairWorld:
             event = world.write(write)
             assert event is not None, write.what
             world.deliver([event])
+            world.deliver_own()
         world.revs = (world.conversation_rev,)
         return world
 
@@ -108,6 +118,16 @@ class PairWorld:
         ends = run_to_end(self._handler().handle(events))
         self._count_syncs()
         return not any(isinstance(end.outcome, Retry) for end in ends)
+
+    def take_own(self) -> tuple[Event, ...]:
+        """The events of the worker's own outside writes since the last call: they come back through the queue."""
+        own, self.own = self.own, ()
+        return own
+
+    def deliver_own(self) -> None:
+        """Deliver the events of the worker's own outside writes."""
+        for event in self.take_own():
+            self.deliver([event])
 
     def poll(self, lag: timedelta) -> None:
         """The gap poll, with a watermark so far behind the clock."""
@@ -152,8 +172,9 @@ class PairWorld:
             if not shown.deleted:
                 seen |= {"c assignee": shown.assigned_users, "c queue": shown.queue, "c ended": shown.ended}
         for item in self.items():
-            seen |= {f"{item.id} assignee": item.assigned_to, f"{item.id} queue": item.queue}
-            seen |= {f"{item.id} status": item.status.value, f"{item.id} paused": item.paused}
+            name = f"w{item.number}"
+            seen |= {f"{name} assignee": item.assigned_to, f"{name} queue": item.queue}
+            seen |= {f"{name} status": item.status.value, f"{name} paused": item.paused}
         return seen
 
     def shared_fields(self) -> SharedFields:
@@ -168,7 +189,7 @@ class PairWorld:
         for item in self.items():
             fields = work_item_values(item)
             names: tuple[Field, ...] = FIELDS if item.active else ("assignee", "queue", "status")
-            seen |= {(item.id, name): fields[name] for name in names}
+            seen |= {(f"w{item.number}", name): fields[name] for name in names}
         return seen
 
     def waits(self) -> bool:
@@ -224,12 +245,33 @@ class PairWorld:
         return {session.id: session for session in found if session is not None}
 
     def _handler(self) -> BatchHandler:
-        return BatchHandler(store=self.store, clock=self.clock, ids=AnyIds(), chance=NoJitter(), options=self.options)
+        return BatchHandler(
+            store=self.store,
+            clock=self.clock,
+            ids=AnyIds(),
+            chance=NoJitter(),
+            options=self.options,
+            queue_rules=self.queue_rules,
+        )
 
     def _count_syncs(self) -> None:
         entries = self.store.documents(Collection.OUTBOX)
-        self.syncs += len(entries)
+        for entry in entries:
+            event = read(orjson.loads(entry["message"]))
+            if event.is_sync:
+                self.syncs += 1
+            else:
+                self._note_own_write(event)
         run_to_end(self.store.remove_entries([entry["_id"] for entry in entries]))
+
+    def _note_own_write(self, event: Event) -> None:
+        """Count an outside write of the worker's own as the services' are counted."""
+        self.outside += 1
+        self.own = (*self.own, event)
+        if event.creation:
+            self.history = replace(self.history, work_item={})
+        after = document_from_snapshot(event.data, org=event.org, rev=event.rev)
+        self.history = with_outside_write(self.history, event, after, event.known_conversation_rev)
 
 
 def _conversation_written(before: Document | None, fields: Mapping[str, Any], at: str, now: Any) -> Document | None:

@@ -13,12 +13,12 @@ Choose = Callable[[Sequence[T]], T]
 """Chooses one of several values: a draw."""
 
 
-def end_of_drawn_order(story: Story, choose: Choose[int]) -> Values:
+def end_of_drawn_order(story: Story, choose: Choose[int], options: Options | None = None) -> Values:
     """What a person sees at the end of one order; `choose` draws each step.
 
     A step is the next write, or the delivery of one to three events as one batch, of which one may come again.
     """
-    world = PairWorld.at_the_start(story, Options())
+    world = PairWorld.at_the_start(story, options or Options())
     pending: list[Event] = []
     delivered: list[Event] = []
     written = 0
@@ -40,5 +40,6 @@ def end_of_drawn_order(story: Story, choose: Choose[int]) -> Values:
         again = [delivered[choose(range(len(delivered)))]] if delivered and choose(range(4)) == 0 else []
         assert world.deliver([*batch, *again]), "no event of these stories waits for its predecessor"
         delivered += batch
+        pending += world.take_own()
     assert not world.waits(), "every event was delivered"
     return world.values()

@@ -7,6 +7,7 @@ from typing import Any, Final
 from msgspec import Struct, field
 
 from commands.session import Session
+from handlers.routing.queue_rules import QueueRules
 
 CONVERSATION: Final = "c"
 FIRST_ITEM, SECOND_ITEM = "w1", "w2"
@@ -54,7 +55,8 @@ class OutsideWrite(Struct, frozen=True, kw_only=True):
 class Story(Struct, frozen=True, kw_only=True):
     """Writes in their real order. The events of `before` are delivered in order before the first of `writes` happens.
 
-    `sessions`: the agents' sessions as the story finds them. `ends`: in how many ways the rules let it end, depending
+    `sessions`: the agents' sessions as the story finds them. `queue_rules`: those of org `org`, for a worker that asks
+    them. `ends`: in how many ways the rules let it end, depending
     on the order.
     """
 
@@ -62,6 +64,7 @@ class Story(Struct, frozen=True, kw_only=True):
     writes: tuple[OutsideWrite, ...]
     before: tuple[OutsideWrite, ...] = ()
     sessions: tuple[Session, ...] = ()
+    queue_rules: QueueRules | None = None
     ends: int = 1
 
 

@@ -85,6 +85,11 @@ def _read(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Sett
             "(`routing-sync provision --fifo` makes all three), or a standard queue"),
         ),
         (
+            {"UNASSIGN_ON_UNAVAILABLE": "true"},
+            ("UNASSIGN_ON_UNAVAILABLE: 'true' un-assigns a conversation only where its work-item is created: "
+            "set CREATE_WORK_ITEMS to true, or UNASSIGN_ON_UNAVAILABLE to false"),
+        ),
+        (
             {"AWS_REGION": "US East"},
             "AWS_REGION: 'US East' is not the name of a region: set it to a region such as eu-central-1",
         ),
@@ -141,6 +146,7 @@ def test_row_10_topics_that_are_only_named_oddly_are_a_doubt(
         {"SNS_CONVERSATION_TOPIC_ARN": f"{ARN}:a", "SNS_WORK_ITEM_TOPIC_ARN": f"{ARN}:b"},
         {"SNS_CONVERSATION_TOPIC_ARN": "arn:aws:sns:us-east-1:210987654321:conversations"},
         {"SQS_QUEUE_URL": f"{QUEUE}.fifo", "SNS_CONVERSATION_TOPIC_ARN": f"{ARN}:conversations.fifo"},
+        {"CREATE_WORK_ITEMS": "true", "UNASSIGN_ON_UNAVAILABLE": "true", "QUEUE_RULES": "true", "RULES_SECONDS": "0"},
     ],
     ids=str,
 )
