@@ -372,6 +372,12 @@ def test_what_another_service_wrote_in_another_form_is_no_wait(last_revision: An
     assert wait_of_document(_document(last_revision)) is None
 
 
+def test_a_work_item_that_is_queued_waits_on_whatever_its_last_revision_says() -> None:
+    """Another service may keep the times of the queue pass before."""
+    document = _document(GOOD)
+    assert wait_of_document({**document, "attributes": {**document["attributes"], "status": "queued"}}) is None
+
+
 @pytest.mark.parametrize("queue", [None, 7, {"$ne": 1}], ids=repr)
 def test_without_a_queue_there_is_no_wait(queue: Any) -> None:
     assert wait_of_document(_document(GOOD, queue)) is None
