@@ -236,6 +236,18 @@ async def test_a_sync_that_assigns_ends_the_wait_in_its_own_transaction() -> Non
     assert _waits(world) == [_wait(33, 33)]
 
 
+async def test_a_sync_that_assigns_and_moves_ends_the_wait_in_the_queue_before() -> None:
+    history = _history((0, QUEUE))
+    world = _world()
+    await world.take(event(conversation(2, queue="q-1")))
+    await world.handle(history.events)
+    world.clock.at = START + timedelta(seconds=33)
+    said = changes({"assignedUsers": ([], ["u-1"])}, {"queue": ("q-1", "q-2")})
+    await world.take(event(conversation(3, queue="q-2", users=("u-1",)), changes=said, at=33))
+    assert (world.w().status, world.w().queue) == ("assigned", "q-2")
+    assert _waits(world) == [_wait(33, 33)]
+
+
 async def test_a_return_to_the_queue_by_a_sync_records_the_wait_that_is_stored() -> None:
     """The events of the first wait are lost, and the sync's own write replaces its `lastRevision`."""
     history = _history((0, QUEUE), (25, {"assignedTo": "u-1"}))
