@@ -27,7 +27,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 # The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
 UV_INSTALL := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --require-hashes
 
-.PHONY: help demo test thorough check run localstack e2e faults exhaustive simulate stories fuzz bench bench-growth bench-lock scale fmt docs lock clean setup localstack-setup
+.PHONY: help demo test thorough check run localstack e2e faults exhaustive simulate stories fuzz bench bench-growth bench-http bench-lock scale fmt docs lock clean setup localstack-setup
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,10 @@ bench-growth: $(SETUP) ## The same with more of everything (PARTS=lanes,store,he
 	@PYTHONPATH=localstack $(BIN)/python -m tests.bench.growth.command $(if $(PARTS),--parts $(PARTS)) \
 		$(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(ARGS)
 
+bench-http: $(SETUP) ## Requests a second at 1, 2 and 4 clients, beside FastAPI's bare endpoint (REQUESTS=1200 ROUNDS=5)
+	@PYTHONPATH=localstack $(BIN)/python -m tests.bench.http.command $(if $(REQUESTS),--requests $(REQUESTS)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(ARGS)
+
 scale: $(SETUP) ## What was measured, taken to 1,000, 10,000 and 100,000 events a second, with quotas and prices
 	@$(BIN)/python -m tests.bench.scale.command $(if $(FIGURES),--figures $(FIGURES)) $(ARGS)
 
@@ -100,7 +104,7 @@ docs: $(SETUP) ## Make docs/permutations.md and the generated tables of the othe
 	@$(BIN)/python -m docs.generators
 
 lock: $(SETUP) ## Make the locks anew after a change of dependencies (UPGRADE=1: newest releases)
-	@$(COMPILE) pyproject.toml -o requirements.lock
+	@$(COMPILE) --extra api pyproject.toml -o requirements.lock
 	@$(COMPILE) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	@$(COMPILE) -c requirements-dev.lock <(printf 'hatchling\nuv\n') -o requirements-build.lock
 	@$(COMPILE) localstack/localstack-constraints.txt -o localstack/localstack.lock

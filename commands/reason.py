@@ -153,8 +153,10 @@ class Reason(Struct, frozen=True, kw_only=True):
 class Refusal(Struct, frozen=True, kw_only=True):
     """An update that the commands do not execute. `message` names the field, the status and the remedy.
 
-    A refusal is a value, not an exception: the caller decides what becomes of the update.
+    `faults`: the parts of the message, where the update has more than one fault. A refusal is a value, not an
+    exception: the caller decides what becomes of the update.
     """
 
     code: RefusalCode
     message: str
+    faults: tuple[str, ...] = ()

@@ -10,6 +10,7 @@
 | `accepted` | `{by: user, workSession?}` |
 | `resume` | true; from the sync only (rule B10) |
 | `rev` | the work-item revision that the sender expects |
+| `resource` | `{rev}`: the revision of the work-item's conversation that the sender knew; other parts are ignored |
 
 `null` clears a field; a field that is missing stays as it is. Nested keys (`{"queue": {"id": q}}`) and dotted keys
 (`{"queue.id": q}`) mean the same. A refusal names every fault at once.
@@ -37,8 +38,11 @@ class Unset(Enum):
 UNSET: Final = Unset.UNSET
 
 _FIELDS: Final = ("queue", "assignedTo", "status", "paused", "routed", "accepted", "rev")
-# A sync's update also holds the revision of the conversation that it knew. It is accepted and ignored.
-_IGNORED: Final = ("resource",)
+_RESOURCE: Final = "resource"
+"""Read from another service's update alone: the sync hands the revision that it knew to the commands itself."""
+_ID_CHARACTERS_MAX: Final = 256
+_REVISION_MAX: Final = 2**53 - 1
+"""The reader of events takes no higher one: JSON's numbers are exact up to here."""
 
 
 class QueueChoice(Struct, frozen=True, kw_only=True):
@@ -66,7 +70,7 @@ class Acceptance(Struct, frozen=True, kw_only=True):
 
 
 class Update(Struct, frozen=True, kw_only=True):
-    """A parsed update: at least one field besides `rev` is set."""
+    """A parsed update: at least one field besides `rev` and `resource_rev` is set."""
 
     queue: QueueChoice | Unset | None = UNSET
     assigned_to: str | Unset | None = UNSET
@@ -76,9 +80,10 @@ class Update(Struct, frozen=True, kw_only=True):
     accepted: Acceptance | Unset = UNSET
     resume: bool = False
     rev: int | Unset = UNSET
+    resource_rev: int | Unset = UNSET
 
     def as_wire(self) -> dict[str, Any]:
-        """The update as JSON with nested keys, without `rev`."""
+        """The update as JSON with nested keys, without `rev` and `resource`."""
         wire: dict[str, Any] = {}
         if not isinstance(self.queue, Unset):
             wire["queue"] = _queue_as_wire(self.queue)
@@ -111,7 +116,7 @@ def parse_update(raw: object, *, from_sync: bool = False) -> Update | Refusal:
     nested = reader.nested(raw)
     known = (*_FIELDS, "resume") if from_sync else _FIELDS
     for name in nested:
-        if name not in (*known, *_IGNORED):
+        if name not in (*known, _RESOURCE):
             reader.fault(f"unknown field {name!r}: an update may have {', '.join(known)}")
     update = Update(
         queue=reader.queue(nested["queue"]) if "queue" in nested else UNSET,
@@ -121,9 +126,10 @@ def parse_update(raw: object, *, from_sync: bool = False) -> Update | Refusal:
         routed=reader.offer(nested["routed"]) if "routed" in nested else UNSET,
         accepted=reader.acceptance(nested["accepted"]) if "accepted" in nested else UNSET,
         resume=from_sync and reader.flag("resume", nested.get("resume", False)) is True,
-        rev=reader.revision(nested["rev"]) if "rev" in nested else UNSET,
+        rev=reader.revision("rev", nested["rev"]) if "rev" in nested else UNSET,
+        resource_rev=UNSET if from_sync else reader.resource_rev(nested.get(_RESOURCE, {})),
     )
-    if not reader.faults and replace(update, rev=UNSET) == _NOTHING:
+    if not reader.faults and replace(update, rev=UNSET, resource_rev=UNSET) == _NOTHING:
         reader.fault(f"the update is empty: name at least one of {', '.join(_FIELDS[:-1])}")
     if reader.faults:
         return _invalid(reader.faults)
@@ -145,7 +151,9 @@ def _unsupported(update: Update) -> Refusal | None:
 
 
 def _invalid(faults: list[str]) -> Refusal:
-    return Refusal(code=RefusalCode.INVALID_UPDATE, message="; ".join(faults))
+    return Refusal(
+        code=RefusalCode.INVALID_UPDATE, message="; ".join(faults), faults=tuple(faults) if len(faults) > 1 else ()
+    )
 
 
 def _shown(value: object) -> str:
@@ -237,11 +245,19 @@ class _Reader:
         self.fault(f"{name!r} must be true or false, not {_shown(value)}")
         return UNSET
 
-    def revision(self, value: object) -> int | Unset:
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
-        self.fault(f"'rev' must be a whole number above 0, not {_shown(value)}")
+    def revision(self, name: str, value: object) -> int | Unset:
+        # JSON has one kind of number: 3.0 is whole.
+        whole = int(value) if isinstance(value, float) and value.is_integer() else value
+        if isinstance(whole, int) and not isinstance(whole, bool) and 0 < whole <= _REVISION_MAX:
+            return whole
+        self.fault(f"{name!r} must be a whole number above 0, not {_shown(value)}")
         return UNSET
+
+    def resource_rev(self, value: object) -> int | Unset:
+        if not isinstance(value, Mapping):
+            self.fault(f"'resource' must be an object, not {_shown(value)}")
+            return UNSET
+        return self.revision("resource.rev", value["rev"]) if value.get("rev") is not None else UNSET
 
     def offer(self, value: object) -> Offer | Unset:
         parts = self._object("routed", value, ("to", "rejectedBy", "timedOut", "workSession"), "an object")
@@ -276,10 +292,13 @@ class _Reader:
         return value
 
     def _id(self, name: str, value: object, wanted: str = "an id") -> str:
-        if isinstance(value, str) and value:
-            return value
-        self.fault(f"{name!r} must be {wanted}, not {_shown(value)}")
-        return ""
+        if not isinstance(value, str) or not value:
+            self.fault(f"{name!r} must be {wanted}, not {_shown(value)}")
+            return ""
+        # The reader of events refuses a longer one, so the write's own event could not be handled.
+        if len(value) > _ID_CHARACTERS_MAX:
+            self.fault(f"{name!r} must have at most {_ID_CHARACTERS_MAX} characters, not {len(value)}")
+        return value
 
     def _optional_id(self, name: str, value: object, wanted: str = "null or an id") -> str | None:
         return None if value is None else self._id(name, value, wanted)

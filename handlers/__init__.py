@@ -1,10 +1,11 @@
-"""The use case: a batch of events in, plans to the store, outcomes and audit records out.
+"""The use cases: a batch of events in, plans to the store, outcomes and audit records out; an update by the API.
 
 The room reads the wire and owns the ports that the use case needs: store, clock, ids, chance. It knows no adapter.
 
 | room or file | holds |
 |---|---|
-| `batch_handler` | the use case |
+| `batch_handler` | the use case of a batch of events |
+| `work_item_update` | the use case of an update that a client of the API sent |
 | `ports` | the ports, and the values that pass through them |
 | `outcome` | the outcome of a message, the ending of an event |
 | `options` | the options of a deployment |

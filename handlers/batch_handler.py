@@ -6,7 +6,6 @@ loaded, decided and committed again, alone and after a growing, jittered delay, 
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
 
 from msgspec.structs import replace
 
@@ -33,9 +32,6 @@ from handlers.ports import (
     StoreAway,
 )
 from handlers.routing.queue_rules import QueueRules
-
-_BACKOFF_S: Final = 0.01
-_BACKOFF_MAX_S: Final = 1.0
 
 
 class BatchHandler:
@@ -100,8 +96,7 @@ class BatchHandler:
         jittered delay each time. If every attempt has a write conflict, its events end with a retry.
         """
         for attempt in range(self._options.conflict_attempts_max):
-            ceiling_s = min(_BACKOFF_S * 2**attempt, _BACKOFF_MAX_S)
-            await self._clock.sleep(ceiling_s * self._chance.random())
+            await self._clock.sleep(self._options.conflict_pause_s(attempt, self._chance))
             planned, results = await self._attempt({events[0].conversation_id: events})
             if results[0] is not CommitResult.CONFLICT:
                 return self._endings(planned[0], results[0])

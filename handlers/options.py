@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
-from handlers.ports import Ids
+from handlers.ports import Chance, Ids
 from handlers.routing.queue_rules import OrgQueueRules
 from sync.gates import Policy
 
@@ -19,6 +19,9 @@ FIRST_SIGHT_GAPS: Final = 10
 worker of the deployment started (docs/rules.md, *First sight*)."""
 _RETENTION_MAX: Final = timedelta(days=15)
 """SQS keeps a message for at most 14 days. The rest is for the clock of the service that wrote the document."""
+
+_CONFLICT_PAUSE_S: Final = 0.01
+_CONFLICT_PAUSE_S_MAX: Final = 1.0
 
 
 class PolicyInUse(StrEnum):
@@ -68,6 +71,12 @@ class Options(Struct, frozen=True, kw_only=True):
     def routes(self) -> bool:
         """True where the worker routes beside the sync: it creates work-items, or queues them by rules."""
         return self.create_work_items or self.queue_rules
+
+    def conflict_pause_s(self, attempt: int, chance: Chance) -> float:
+        """The growing, jittered delay before another try of a conversation that had a write conflict; the first
+        attempt is 0."""
+        ceiling_s: float = min(_CONFLICT_PAUSE_S * 2**attempt, _CONFLICT_PAUSE_S_MAX)
+        return ceiling_s * chance.random()
 
     def is_long_before_deployment(self, written_at: datetime | None) -> bool:
         """True if a document with this time of its last write has no event in flight at first sight."""

@@ -176,6 +176,26 @@ class Store(Protocol):
         ...
 
 
+class WorkItems(Protocol):
+    """The reads of the API: work-items by id and by conversation. Each raises StoreAway.
+
+    `org` None: of every org. Else a document of another org is not found.
+    """
+
+    async def work_item(self, work_item_id: str, *, org: str | None) -> Document | None:
+        """The stored work-item, or None."""
+        ...
+
+    async def of_conversation(self, conversation_id: str, *, org: str | None, limit: int) -> Sequence[Document] | None:
+        """The latest `limit` work-items of the conversation, the one with the highest number first. None if neither
+        the conversation nor a work-item of it is stored."""
+        ...
+
+    async def queue_id(self, key: str, *, org: str | None) -> str | None:
+        """The id of the org's queue with this key, or None."""
+        ...
+
+
 class Clock(Protocol):
     """The time; tests have a clock of their own."""
 

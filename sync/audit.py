@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from commands.execute import CommandRecord
 from commands.reason import Reason
+from commands.rollout import UpdateOrigin
 from commands.work_item import WorkItem
 from sync.conversation import Conversation
 from sync.decision import Direction, SuppressedField
@@ -33,14 +34,15 @@ class AuditOutcome(StrEnum):
 class AuditRecord(Struct, frozen=True, kw_only=True):
     """One event's record. Revisions are as read. `lag_ms` is the time from `publishedAt` to the decision.
 
-    `event` None: the gap poll triggered the decision. `trigger` None: the event is of neither side. `shadow`: the
-    decision of policy `causal`, where it differs from the decision of `legacy` that was applied. `before`: the values
-    that the written fields had (`values_before`).
+    `event` None: no event triggered the decision, but the gap poll or a request to the API. `trigger` None: the event
+    is of neither side. `shadow`: the decision of policy `causal`, where it differs from the decision of `legacy` that
+    was applied. `before`: the values that the written fields had (`values_before`). `client`: the name of the API's
+    client that sent the update.
     """
 
     event: Mapping[str, Any] | None
     outcome: AuditOutcome
-    trigger: Literal["conversation", "work-item", "gap"] | None
+    trigger: Literal["conversation", "work-item", "gap", "api"] | None
     policy: Policy
     reasons: tuple[Reason, ...]
     conversation_id: str | None
@@ -56,6 +58,7 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
     lag_ms: int | None = None
     trace: Mapping[str, Any] | None = None
     shadow: Mapping[str, Any] | None = None
+    client: str | None = None
 
     def as_wire(self) -> dict[str, Any]:
         """The JSON shape of the audit line, its keys in the order in which a person reads them."""
@@ -77,11 +80,13 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
                 "name": command.name,
                 "actions": list(command.actions),
                 "fields": list(command.fields),
+                **({} if command.origin is UpdateOrigin.SYNC else {"origin": command.origin.value}),
                 **({"dropped": list(command.dropped)} if command.dropped else {}),
                 **({"ignored": list(command.ignored)} if command.ignored else {}),
             },
             "event": None if self.event is None else dict(self.event),
             "trigger": self.trigger,
+            **({} if self.client is None else {"client": self.client}),
             "policy": self.policy.value,
             "shadow": None if self.shadow is None else dict(self.shadow),
             "conversationRev": self.conversation_rev,

@@ -8,21 +8,20 @@ import asyncio
 import gc
 import os
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
 from typing import Final, TypeVar
 
 from msgspec.structs import asdict
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from handlers.options import PolicyInUse
 from handlers.ports import Clock
 from worker.aws.sns import SnsTopics, check_topic
 from worker.aws.sqs import SqsQueue, read_queue_attributes
 from worker.clients import Clients, opened_clients
-from worker.errors import SERVICE_AWAY, Misconfigured, SetupError, WorkerFailed, first_line
+from worker.errors import Misconfigured, WorkerFailed
 from worker.mongo.fleet import MongoFleet
 from worker.mongo.outbox import MongoOutbox
 from worker.mongo.queue_directory import MongoQueueDirectory
@@ -33,9 +32,10 @@ from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
 from worker.mongo.waiting_times import MongoWaitingTimes
 from worker.pipeline import Adapters, Pipeline
 from worker.ports import QueueAttributes
-from worker.runtime.backoff import JitteredBackoff
+from worker.runtime.backoff import JitteredBackoff, call_until_available
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.runtime.context import RuntimeContext
+from worker.runtime.failure import log_failure
 from worker.runtime.lookup_threads import lookup_threads
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.reading import near_misses
@@ -47,7 +47,6 @@ from worker.telemetry.line_writer import LineWriter
 from worker.telemetry.logs import (
     Log,
     LogIdentity,
-    error_fields,
     log_uncaught_errors,
     open_log,
     redirect_library_logs,
@@ -77,19 +76,7 @@ async def run_worker(settings: Settings, out: LineWriter) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_WorkerProcess(settings, clock, log, out).run())
     except BaseExceptionGroup as group:
-        raise WorkerFailed(_log_failure(_single_errors(group), log)) from group
-
-
-def _log_failure(errors: Sequence[BaseException], log: Log) -> str:
-    """Log the errors that ended the process; returns one line for the operator."""
-    for error in errors:
-        if isinstance(error, SetupError):
-            log.error("cannot start", reason=str(error))
-            return str(error)
-    for error in errors:
-        log.error("stopped by a fault in our code", **error_fields(error))
-    fields = error_fields(errors[0])
-    return f"stopped by a fault in our code: {fields['error']} at {(fields['stack'] or ['?'])[-1]}"
+        raise WorkerFailed(log_failure(group, log)) from group
 
 
 def _tune_garbage_collection() -> None:
@@ -156,7 +143,7 @@ class _WorkerProcess:
             observer=StoreMetrics(telemetry.metrics),
         )
         fleet = MongoFleet(clients.mongo, settings.mongodb_database, deadline_s=settings.store_deadline_seconds)
-        found = await self._unless_stopped(self._wait_for_services(clients, store, fleet))
+        found = await self._stopping.unless_requested(self._wait_for_services(clients, store, fleet))
         if found is None:
             return
         attributes, deployed_at = found
@@ -284,39 +271,10 @@ class _WorkerProcess:
     async def _call_until_available(self, part: Part, work: Callable[[], Awaitable[T]]) -> T:
         """The result of `work`, which is called again, after a growing pause, as long as its service is away."""
 
-        def report_away(state: RetryCallState) -> None:
-            error = state.outcome.exception() if state.outcome else None
-            reason = first_line(error) if error else "no answer"
+        def report_away(reason: str) -> None:
             self._health.mark_unhealthy(part, reason)
             self._log.error("not there yet, waiting for it", part=part, reason=reason)
 
-        result: T = await AsyncRetrying(
-            retry=retry_if_exception_type(SERVICE_AWAY),
-            wait=self._pause,
-            before_sleep=report_away,
-            sleep=self._clock.sleep,
-        )(work)
+        result = await call_until_available(work, pause=self._pause, clock=self._clock, report_away=report_away)
         self._health.mark_healthy(part)
         return result
-
-    async def _unless_stopped(self, work: Awaitable[T]) -> T | None:
-        """The result of `work`; None, and `work` is cancelled, if a stop is requested before its end."""
-        working = asyncio.ensure_future(work)
-        stopping = asyncio.ensure_future(self._stopping.wait_until_requested())
-        try:
-            await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                return working.result()
-            working.cancel()
-            await asyncio.wait([working])
-            return None
-        finally:
-            stopping.cancel()
-            working.cancel()
-
-
-def _single_errors(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    errors: list[BaseException] = []
-    for error in group.exceptions:
-        errors.extend(_single_errors(error) if isinstance(error, BaseExceptionGroup) else [error])
-    return errors

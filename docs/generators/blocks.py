@@ -20,10 +20,11 @@ import sync.contract
 import sync.gates
 import sync.rules_forward
 import sync.rules_reverse
+import worker.api.errors
 from commands.reason import RefusalCode
 from docs.generators.decide_examples import decide_examples
 from docs.generators.structure import structure
-from worker.settings.table import settings_table
+from worker.settings.table import serve_setting_rows, setting_rows, settings_table
 
 ROOT: Final = Path(__file__).parents[2]
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[^>]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -54,7 +55,9 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "timings": _table_of(commands.timings),
     "queue rule operators": _table_of(handlers.routing.queue_rules),
     "decide": decide_examples,
-    "settings": lambda: settings_table().strip(),
+    "api errors": _table_of(worker.api.errors),
+    "settings": lambda: settings_table(setting_rows()).strip(),
+    "settings of serve": lambda: settings_table(serve_setting_rows()).strip(),
     "structure": structure,
 }
 """The content of each block, by name."""

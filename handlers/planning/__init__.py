@@ -9,4 +9,5 @@
 | `endings` | the endings of events, with their audit records |
 | `announcements` | the event that announces a write |
 | `event_batch` | the events of a batch and their endings |
+| `update_planner` | a pair and an update that a client of the API sent → a plan and the update's result |
 """

@@ -91,6 +91,17 @@ class PairDraft:
         item = None if slot is None or self._is_superseded(event) else slot.noun()
         return None if item is None or item.number < self.state.work_item_number else item
 
+    def stored_work_item(self, work_item_id: str) -> WorkItem | None:
+        """The work-item with this id, completed or not, whether or not it is the pair's."""
+        slot = self._work_items.get(work_item_id)
+        return None if slot is None else slot.noun()
+
+    def work_item_document(self, work_item_id: str) -> Document:
+        """The draft's current document of a work-item that was read."""
+        document = self._work_items[work_item_id].current
+        assert document is not None, "a document is asked for only after it was read"
+        return document
+
     def pair_item(self) -> WorkItem | None:
         """The pair's work-item: the active one, else a later one than the state names, else the one that it names."""
         slot = self._active() or self._later_than_named() or self._work_items.get(self.state.work_item or "")

@@ -86,7 +86,10 @@ NOT_CARRIED_OUT: Final[list[tuple[RefusalCode, Status, Json, EngineRollout, str]
 
 @pytest.mark.parametrize(("raw", "sentence"), INVALID, ids=[sentence[:40] for _, sentence in INVALID])
 def test_messages_of_updates_that_cannot_be_parsed(raw: Any, sentence: str) -> None:
-    assert parse_update(raw) == Refusal(code=RefusalCode.INVALID_UPDATE, message=sentence)
+    refusal = parse_update(raw)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.message) == (RefusalCode.INVALID_UPDATE, sentence)
+    assert not refusal.faults or "; ".join(refusal.faults) == sentence
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,43 @@ def test_the_revision_that_a_sync_knew_is_accepted_and_is_no_field_of_the_update
     assert parse_update({"paused": True, "resource": {"rev": 4}}, from_sync=True) == Update(paused=True)
 
 
+def test_a_whole_number_is_whole_in_either_spelling() -> None:
+    assert parse_update({"paused": True, "rev": 3.0}) == Update(paused=True, rev=3)
+    assert parse_update({"paused": True, "rev": 2**53 - 1}) == Update(paused=True, rev=2**53 - 1)
+    for rev in (3.5, 0.0, float("inf"), float("nan"), -1.0, 2**53, float(2**53), 10**400):
+        [fault] = faults({"paused": True, "rev": rev})
+        assert fault.startswith("'rev' must be a whole number above 0")
+
+
+class TestTheRevisionThatAClientKnew:
+    def test_it_is_read_in_either_form_beside_other_parts_of_the_resource(self) -> None:
+        expected = Update(paused=True, resource_rev=4)
+        assert parse_update({"paused": True, "resource": {"id": "c1", "rev": 4}}) == expected
+        assert parse_update({"paused": True, "resource.rev": 4}) == expected
+        assert parse_update({"paused": True, "resource": {"id": "c1", "rev": None}}) == Update(paused=True)
+
+    def test_it_makes_no_update_by_itself(self) -> None:
+        [fault] = faults({"resource": {"rev": 4}, "rev": 2})
+        assert fault.startswith("the update is empty")
+
+    @pytest.mark.parametrize("rev", [0, -1, True, "4", 1.5])
+    def test_another_value_is_a_fault(self, rev: object) -> None:
+        assert faults({"paused": True, "resource": {"rev": rev}}) == [
+            f"'resource.rev' must be a whole number above 0, not {rev!r}"
+        ]
+
+    def test_another_resource_is_a_fault(self) -> None:
+        assert faults({"paused": True, "resource": "c1"}) == ["'resource' must be an object, not 'c1'"]
+
+
+def test_an_id_that_the_reader_of_events_refuses_is_a_fault() -> None:
+    assert faults({"assignedTo": "u" * 257, "queue": "q" * 300}) == [
+        "'queue' must have at most 256 characters, not 300",
+        "'assignedTo' must have at most 256 characters, not 257",
+    ]
+    assert isinstance(parse_update({"assignedTo": "u" * 256}), Update)
+
+
 ids = st.sampled_from(["u1", "q1", "r1", "s1"])
 instants = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001 – Hypothesis adds the zone
     lambda instant: instant.replace(microsecond=instant.microsecond // 1000 * 1000)

@@ -47,15 +47,18 @@ class ChildProcess(Protocol):
 class WorkerProcess:
     """One worker; its log is kept in `folder`."""
 
+    VERB = "run"
+    PORT = "HTTP_PORT"
+
     def __init__(self, environment: Mapping[str, str], folder: Path, name: str) -> None:
         self.log = folder / f"{name}.log"
         self.http_port = free_port()
-        self.process = self._start({**environment, "HTTP_PORT": str(self.http_port)})
+        self.process = self._start({**environment, self.PORT: str(self.http_port)})
 
     def _start(self, environment: Mapping[str, str]) -> ChildProcess:
         with self.log.open("wb") as out:
             return subprocess.Popen(
-                [COMMAND, "run"],
+                [COMMAND, self.VERB],
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -15,18 +15,19 @@ from worker.cli.exit_status import EXIT_INTERRUPTED
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 INTERRUPT_S: Final = 0.6
 """How long a verb may take to end after Ctrl-C. With the imports that may be under way this is less than a second."""
-_RUN: Final = "run"
+_SERVERS: Final = (["run"], ["serve"])
+"""The verbs whose processes run until a stop signal."""
 _STANDARD_DESCRIPTORS: Final = (0, 1, 2)
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
     _occupy_closed_descriptors()
-    if sys.argv[1:2] == [_RUN]:
+    if sys.argv[1:2] in _SERVERS:
         for number in STOP_SIGNALS:
             signal.signal(number, _exit_at_once)
-        if sys.argv[1:] == [_RUN]:
-            # The worker has line writers before its streams; `run --help` and a wrong option are as in other verbs.
+        if sys.argv[1:] in _SERVERS:
+            # They have line writers before their streams; `run --help` and a wrong option are as in other verbs.
             sys.exit(run(sys.argv[1:]))
     # A parent may have made Ctrl-C ignored, as a shell does for its background processes.
     elif signal.getsignal(signal.SIGINT) is signal.default_int_handler:

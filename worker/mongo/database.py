@@ -78,6 +78,12 @@ async def check_server(client: Client, deadline_s: float) -> int | None:
         return await _transaction_lifetime_s(client)
 
 
+async def ping(client: Client, deadline_s: float) -> None:
+    """Return if MongoDB's primary answers within the deadline. Raises StoreAway."""
+    with store_deadline(deadline_s):
+        await client.admin.command("ping", read_preference=ReadPreference.PRIMARY)
+
+
 async def _transaction_lifetime_s(client: Client) -> int | None:
     try:
         response = await client.admin.command("getParameter", 1, transactionLifetimeLimitSeconds=1)

@@ -1,4 +1,4 @@
-"""The collections and indexes of the store: exactly those that the queries use, made at start.
+"""The collections and indexes of the store: exactly those that the queries use, made at start. The API makes its own.
 
 | stands already | then |
 |---|---|
@@ -125,6 +125,13 @@ _QUEUE_RULE_INDEXES: Final = (
     _Index(collection=Collection.QUEUES, name="by_org", fields=("org",)),
 )
 
+_API_INDEXES: Final = (
+    *_CREATION_INDEXES,
+    _Index(collection=Collection.QUEUES, name="by_key", fields=("key",)),
+    _Index(collection=Collection.QUEUES, name="by_attributes_key", fields=("attributes.key",)),
+)
+"""For the reads of the API: the work-items of a conversation, and a queue by its key."""
+
 
 class _Expiry(Struct, frozen=True, kw_only=True):
     """The time-to-live index of a collection: its name, and the field with the date from which the days count."""
@@ -207,6 +214,12 @@ async def ensure_waiting_indexes(database: Database) -> None:
     Misconfigured."""
     with calls_of_the_start(database.client, _BUILD_S_MAX):
         await asyncio.gather(*(_ensure(database, each) for each in _WAITING_INDEXES))
+
+
+async def ensure_api_indexes(database: Database) -> None:
+    """Create the indexes that only the reads of the API use. Raises StoreAway, StoreUnfit, Misconfigured."""
+    with calls_of_the_start(database.client, _BUILD_S_MAX):
+        await asyncio.gather(*(_ensure(database, each) for each in _API_INDEXES))
 
 
 async def _ensure(database: Database, index: _Index) -> None:

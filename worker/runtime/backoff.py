@@ -1,12 +1,15 @@
 """Backoff: exponential, jittered delays between tries, so that workers do not retry in step."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from tenacity.wait import wait_base, wait_exponential
 
 from handlers.ports import Chance, Clock
+from worker.errors import SERVICE_AWAY, first_line
+
+T = TypeVar("T")
 
 _RETRYING: Final = AsyncRetrying()
 
@@ -44,3 +47,21 @@ async def retry_until_done(
     while not await once() and attempt < tries_max:
         await clock.sleep(pause.after(attempt))
         attempt += 1
+
+
+async def call_until_available(
+    work: Callable[[], Awaitable[T]], *, pause: JitteredBackoff, clock: Clock, report_away: Callable[[str], object]
+) -> T:
+    """The result of `work`, which is called again, after a growing pause, as long as its service is away.
+
+    `report_away` gets one line, the reason, before each pause.
+    """
+
+    def before_sleep(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        report_away(first_line(error) if error else "no answer")
+
+    result: T = await AsyncRetrying(
+        retry=retry_if_exception_type(SERVICE_AWAY), wait=pause, before_sleep=before_sleep, sleep=clock.sleep
+    )(work)
+    return result

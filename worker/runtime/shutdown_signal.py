@@ -3,12 +3,14 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 from worker.telemetry.logs import Log
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+T = TypeVar("T")
 
 
 class ShutdownSignal:
@@ -32,6 +34,21 @@ class ShutdownSignal:
     async def wait_until_requested(self) -> None:
         """Return once a stop was requested."""
         await self._requested.wait()
+
+    async def unless_requested(self, work: Awaitable[T]) -> T | None:
+        """The result of `work`; None, and `work` is cancelled, if a stop is requested before its end."""
+        working = asyncio.ensure_future(work)
+        stopping = asyncio.ensure_future(self.wait_until_requested())
+        try:
+            await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            working.cancel()
+            await asyncio.wait([working])
+            return None
+        finally:
+            stopping.cancel()
+            working.cancel()
 
     def _on_signal(self, number: signal.Signals) -> None:
         if self._requested.is_set():

@@ -1,12 +1,15 @@
 """The settings as a table, which docs/settings.md shows."""
 
+from collections.abc import Sequence
 from enum import Enum
 
 from msgspec import Struct
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from worker.settings.datadog import DatadogSettings
 from worker.settings.errors import bounds_of, choices_of
+from worker.settings.serve import ServeSettings
 from worker.settings.settings import Settings
 
 
@@ -25,9 +28,19 @@ def setting_rows() -> list[SettingRow]:
     return [SettingRow(name=name.upper(), default=_default(field), meaning=_meaning(field)) for name, field in fields]
 
 
-def settings_table() -> str:
+def serve_setting_rows() -> list[SettingRow]:
+    """The variables that `routing-sync serve` has beside those of the worker."""
+    fields = ServeSettings.model_fields.items()
+    return [
+        SettingRow(name=name.upper(), default=_default(field), meaning=_meaning(field))
+        for name, field in fields
+        if name not in Settings.model_fields
+    ]
+
+
+def settings_table(setting_rows: Sequence[SettingRow]) -> str:
     """The rows as a table in Markdown, as the docs show it; a test compares the two."""
-    rows = [f"| `{row.name}` | {row.default} | {row.meaning} |" for row in setting_rows()]
+    rows = [f"| `{row.name}` | {row.default} | {row.meaning} |" for row in setting_rows]
     return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows]) + "\n"
 
 
@@ -38,7 +51,7 @@ def _default(field: FieldInfo) -> str:
         return "as AWS's library finds it"
     if field.default is None:
         return "not set"
-    if field.default == "":
+    if field.default in ("", SecretStr("")):
         return "none"
     default = field.default.value if isinstance(field.default, Enum) else field.default
     if isinstance(default, float):

@@ -48,6 +48,12 @@ def log_polled(polled: PolledPair, telemetry: Telemetry) -> None:
     telemetry.metrics.count(Metric.GAP_CLOSED, outcome=polled.audit.outcome.value)
 
 
+def log_updated(audit: AuditRecord, telemetry: Telemetry) -> None:
+    """Write the audit line of an update that a client of the API sent, and count it."""
+    write_audit_lines(telemetry.log, [audit.as_wire()])
+    _count_decision(audit, "none", telemetry.metrics)
+
+
 def log_unsupported(events: Sequence[UnsupportedEvent], policy: Policy, telemetry: Telemetry) -> None:
     """Write the audit lines of well-formed events that the worker does not sync, and count them."""
     if events:

@@ -5,8 +5,6 @@ report their state as they work, so a request to either address calls no service
 """
 
 import asyncio
-import errno
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
@@ -15,12 +13,11 @@ import orjson
 from aiohttp import web
 
 from handlers.ports import Clock
-from worker.errors import Misconfigured, first_line
+from worker.telemetry.listening_sockets import listening_sockets
 
 Part = Literal["queue", "store", "pipelines"]
 PARTS: Final[tuple[Part, ...]] = ("queue", "store", "pipelines")
 _ROUND_S: Final = 15
-_NO_SUCH_ADDRESS: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 class Health:
@@ -75,11 +72,7 @@ async def serve_health(health: Health, *, host: str, port: int) -> AsyncIterator
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
     await runner.setup()
     try:
-        try:
-            sockets = await _listening_sockets(host, port)
-        except OSError as error:
-            line = f"HTTP_HOST {host}, HTTP_PORT {port}: {first_line(error)}: {_remedy(error)}"
-            raise Misconfigured(line) from error
+        sockets = await listening_sockets(host, port, setting="HTTP")
         for each in sockets:
             await web.SockSite(runner, each).start()
         async with asyncio.TaskGroup() as tasks:
@@ -105,57 +98,6 @@ async def _close_old_connections(runner: web.AppRunner, clock: Clock) -> None:
         for connection in old & connections:
             connection.force_close()
         old = connections
-
-
-async def _listening_sockets(host: str, port: int) -> list[socket.socket]:
-    """A socket for each address of the host, all on one port. Raises OSError where none can be bound.
-
-    `::` takes IPv4 too, as other servers do: probes and health checks of one fleet come by either. A name may have an
-    address that this machine lacks, as `localhost` has where IPv6 is switched off.
-    """
-    sockets: list[socket.socket] = []
-    missing: OSError | None = None
-    for family, _, _, _, address in await _addresses(host, port):
-        try:
-            chosen = sockets[0].getsockname()[1] if sockets else port
-            sockets.append(_bound(family, str(address[0]), chosen))
-        except OSError as error:
-            if error.errno not in _NO_SUCH_ADDRESS:
-                for each in sockets:
-                    each.close()
-                raise
-            missing = error
-    if missing is not None and not sockets:
-        raise missing
-    return sockets
-
-
-async def _addresses(host: str, port: int) -> list[Any]:
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except UnicodeError as error:
-        raise OSError("it is not a host name") from error
-    return list(dict.fromkeys(found))
-
-
-def _bound(family: int, address: str, port: int) -> socket.socket:
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address == "::" else 1)
-        bound.bind((address, port))
-    except OSError:
-        bound.close()
-        raise
-    return bound
-
-
-def _remedy(error: OSError) -> str:
-    if error.errno in (errno.EADDRINUSE, errno.EACCES):
-        return "choose another port, or 0 for a free one"
-    return "choose an address of this machine, 0.0.0.0 for every IPv4 address, or :: for every address"
 
 
 async def _alive(_: web.Request) -> web.Response:

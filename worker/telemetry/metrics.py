@@ -112,6 +112,12 @@ class Metric(StrEnum):
     LATEST_WAIT = "routing_sync.work_items.latest_wait_s"
     """Gauge, seconds: the wait in a queue that ended last, none longer ago than a day [queue]."""
 
+    # The API
+    API_REQUESTS = "routing_sync.api.requests"
+    """Requests that were answered [method; route: its pattern; status]."""
+    API_DURATION = "routing_sync.api.duration_ms"
+    """Distribution, milliseconds: from a request's arrival to its answer [route]."""
+
     # Log
     LOG_DROPPED = "routing_sync.log.dropped"
     """Log lines that standard output did not take: it failed, or its reader stood still."""

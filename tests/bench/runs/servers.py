@@ -79,7 +79,7 @@ class BenchServers(Struct, frozen=True, kw_only=True):
         self, consumer: Consumer, queue: str, *, processes: int = 1, extra: Mapping[str, str] | None = None
     ) -> Iterator[Fleet]:
         """Runs processes of a consumer on a queue and the database of the same name; kills them at the end."""
-        variables = {**self._environment(queue), **consumer.variables, **(extra or {})}
+        variables = {**self.environment(queue), **consumer.variables, **(extra or {})}
         with contextlib.ExitStack() as stack:
             yield Fleet(
                 consumer,
@@ -90,7 +90,8 @@ class BenchServers(Struct, frozen=True, kw_only=True):
                 running=[stack.enter_context(running(consumer, variables)) for _ in range(processes)],
             )
 
-    def _environment(self, queue: str) -> dict[str, str]:
+    def environment(self, queue: str) -> dict[str, str]:
+        """The variables of a process on this queue and the database of the same name."""
         return {
             **aws_environment(self.endpoint.url),
             "AWS_ENDPOINT_URL_SQS": self.endpoint.url,
