@@ -27,7 +27,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 # The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
 UV_INSTALL := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --require-hashes
 
-.PHONY: help demo test thorough check run localstack e2e faults exhaustive simulate stories fuzz bench bench-growth bench-http bench-lock scale fmt docs lock clean setup localstack-setup
+.PHONY: help demo test thorough check run localstack e2e browser pictures faults exhaustive simulate stories fuzz bench bench-growth bench-http bench-lock scale fmt docs lock clean setup localstack-setup
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,12 @@ localstack: $(SETUP) ## SNS, SQS and MongoDB here until Ctrl-C (DOCKER=no: witho
 
 e2e: $(SETUP) $(LOCALSTACK_SETUP) ## The worker, killed and restarted, on LocalStack and a real MongoDB
 	@$(BIN)/pytest -q -m e2e tests/e2e tests/bench $(ARGS)
+
+browser: $(SETUP) ## The status page in a real browser, Debian's chromium (CHROMIUM=... names another)
+	@$(BIN)/pytest -q -m browser tests/browser $(ARGS)
+
+pictures: $(SETUP) ## Take the pictures of the status page in docs/pictures/ anew
+	@PYTHONPATH=localstack $(BIN)/python -m tests.browser.pictures
 
 faults: $(SETUP) $(LOCALSTACK_SETUP) ## Kills, outages, slow and full stores, under load (SEED=1 KILLS=40 FAULTS=outage ARGS="-k name")
 	@FAULT_SEED=$(or $(SEED),1) FAULT_KILLS=$(or $(KILLS),40) $(BIN)/python -m pytest -v -s \

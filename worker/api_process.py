@@ -27,6 +27,8 @@ from handlers.work_item_update import WorkItemUpdate
 from worker.api.app import ApiParts, create_app
 from worker.api.callers import CallerTable
 from worker.api.gate import RequestLimits
+from worker.api.pages.router import Pages
+from worker.api.pages.status_view import PageSources
 from worker.api.rate import RequestRate
 from worker.api.readiness import Readiness
 from worker.api.server import ApiServer
@@ -37,7 +39,9 @@ from worker.errors import WorkerFailed
 from worker.mongo.database import ping
 from worker.mongo.outbox import MongoOutbox
 from worker.mongo.queue_directory import MongoQueueDirectory
+from worker.mongo.status_reads import MongoStatusReads
 from worker.mongo.store import MongoStore
+from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
 from worker.mongo.waiting_times import MongoWaitingTimes
 from worker.mongo.work_items import MongoWorkItems
 from worker.outbox.publisher import Publisher
@@ -60,6 +64,8 @@ from worker.telemetry.statsd import opened_metrics
 
 _REST: Final = 1 / 4
 """The share of SHUTDOWN_SECONDS that is left for the updates and the publisher."""
+
+_PAGE_DEADLINE_S_MAX: Final = 2.0
 
 
 async def run_api(settings: ServeSettings, out: LineWriter) -> None:
@@ -92,6 +98,7 @@ class _Adapters(Struct, frozen=True, kw_only=True):
 
     store: MongoStore
     work_items: MongoWorkItems
+    status: MongoStatusReads
 
 
 class _ApiProcess:
@@ -126,6 +133,7 @@ class _ApiProcess:
         adapters = self._adapters(clients)
         readiness = Readiness(ping=partial(ping, clients.mongo, min(deadline_s, 2.0)), clock=self._clock)
         publisher = self._publisher(clients)
+        pages = self._pages(clients, adapters)
         updates = Updates(self._use_case(adapters), announcer=publisher, telemetry=self._runtime.telemetry)
         parts = ApiParts(
             updates=updates,
@@ -140,6 +148,7 @@ class _ApiProcess:
                 concurrency_max=settings.api_concurrency_max,
                 timeout_s=settings.api_timeout_seconds,
             ),
+            pages=[pages.router],
         )
         rest_s = settings.shutdown_seconds * _REST
         server = ApiServer(create_app(parts, self._runtime), stop_within_s=settings.shutdown_seconds - rest_s)
@@ -150,6 +159,7 @@ class _ApiProcess:
                 self._log.info("API started")
                 await self._stopping.wait_until_requested()
             readiness.mark_stopping()
+            pages.close()
             server.stop()
             await asyncio.wait([serving])
             with contextlib.suppress(TimeoutError):
@@ -159,17 +169,41 @@ class _ApiProcess:
             publishing.cancel()
 
     def _adapters(self, clients: Clients) -> _Adapters:
-        database, deadline_s = self._settings.mongodb_database, self._settings.store_deadline_seconds
+        mongo, database = clients.mongo, self._settings.mongodb_database
+        deadline_s = self._settings.store_deadline_seconds
         return _Adapters(
-            store=MongoStore(
-                clients.mongo,
-                database,
+            store=self._store(clients, deadline_s),
+            work_items=MongoWorkItems(mongo, database, deadline_s=deadline_s),
+            status=MongoStatusReads(mongo, database, deadline_s=self._page_deadline_s),
+        )
+
+    def _store(self, clients: Clients, deadline_s: float) -> MongoStore:
+        return MongoStore(
+            clients.mongo,
+            self._settings.mongodb_database,
+            clock=self._clock,
+            ids=ObjectIds(),
+            deadline_s=deadline_s,
+            observer=StoreMetrics(self._runtime.telemetry.metrics),
+        )
+
+    @property
+    def _page_deadline_s(self) -> float:
+        """A page must say soon that MongoDB is away."""
+        return min(self._settings.store_deadline_seconds, _PAGE_DEADLINE_S_MAX)
+
+    def _pages(self, clients: Clients, adapters: _Adapters) -> Pages:
+        mongo, database, deadline_s = clients.mongo, self._settings.mongodb_database, self._page_deadline_s
+        return Pages(
+            PageSources(
+                store=self._store(clients, deadline_s),
+                sync_states=MongoSyncStatesByAge(mongo, database, deadline_s=deadline_s),
+                outbox=MongoOutbox(mongo, database, deadline_s=deadline_s),
+                status=adapters.status,
+                queues=MongoQueueDirectory(mongo, database, deadline_s=deadline_s),
+                waiting_times=MongoWaitingTimes(mongo, database, deadline_s=deadline_s),
                 clock=self._clock,
-                ids=ObjectIds(),
-                deadline_s=deadline_s,
-                observer=StoreMetrics(self._runtime.telemetry.metrics),
-            ),
-            work_items=MongoWorkItems(clients.mongo, database, deadline_s=deadline_s),
+            )
         )
 
     def _use_case(self, adapters: _Adapters) -> WorkItemUpdate:
@@ -205,6 +239,7 @@ class _ApiProcess:
             await adapters.store.check_server()
             await adapters.store.ensure_indexes(revision_days=self._settings.revision_days)
             await adapters.work_items.ensure_indexes()
+            await adapters.status.ensure_indexes()
 
         topic, variable = self._settings.sns_work_item_topic_arn, "SNS_WORK_ITEM_TOPIC_ARN"
         unchecked_reason = await check_topic(clients.aws.sns, topic, variable)

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 DECISIONS_MAX: Final = 20
-"""The decisions that a worker's report keeps."""
+"""The decisions that a worker's report keeps, and the drifts."""
 
 
 class DecisionReason(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -50,6 +50,24 @@ class RecentDecision(Struct, frozen=True, kw_only=True, rename="camel"):
     event_rev: int | None = None
 
 
+class FoundDrift(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A drift that the sweep found: its class, what became of it, and the fields on which the records differed.
+
+    `settled`: nothing is left for a person. `since`: the later time of writing of the pair's documents, None if it is
+    not known. `detail` says more in words.
+    """
+
+    at: datetime
+    drift: str
+    end: str
+    settled: bool
+    conversation_id: str | None
+    work_item_id: str | None
+    since: datetime | None = None
+    fields: tuple[str, ...] = ()
+    detail: str | None = None
+
+
 class PartHealth(Struct, frozen=True, kw_only=True, rename="camel"):
     """A part of a worker as its readiness check has it; `reason` None: it works."""
 
@@ -62,7 +80,7 @@ class WorkerReport(Struct, frozen=True, kw_only=True, rename="camel"):
     `stopped`.
 
     `watermark` is None if the worker has none; `no_watermark` then says why, None if its policy keeps none.
-    `decisions`: the last ones, oldest first.
+    `decisions`, `drifts`: the last ones, oldest first.
     """
 
     worker: str
@@ -71,6 +89,7 @@ class WorkerReport(Struct, frozen=True, kw_only=True, rename="camel"):
     watermark: str | None = None
     no_watermark: str | None = None
     decisions: tuple[RecentDecision, ...] = ()
+    drifts: tuple[FoundDrift, ...] = ()
     stopped: bool = False
 
 

@@ -1,0 +1,84 @@
+// Live updates: the server sends the page's main part whenever it changed, and the differences are taken over.
+// What stays the same is left alone, so that focus, selection and a screen reader's place stay where they are.
+"use strict";
+
+const main = document.querySelector("main");
+const state = document.getElementById("live-state");
+const pause = document.getElementById("live-pause");
+const summary = document.getElementById("summary");
+let paused = false;
+let latest = null;
+
+function sameKind(old, fresh) {
+  return old.nodeType === fresh.nodeType && old.nodeName === fresh.nodeName && (old.id || "") === (fresh.id || "");
+}
+
+function takeOver(old, fresh) {
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    if (old.data !== fresh.data) old.data = fresh.data;
+    return;
+  }
+  if (old.isEqualNode(fresh)) return;
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  const byId = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+  let next = old.firstChild;
+  for (const child of [...fresh.childNodes]) {
+    const known = child.id && byId.get(child.id);
+    if (known && known !== next) old.insertBefore(known, next);
+    if (known) {
+      takeOver(known, child);
+      next = known.nextSibling;
+    } else if (next && sameKind(next, child)) {
+      takeOver(next, child);
+      next = next.nextSibling;
+    } else {
+      old.insertBefore(child, next);
+    }
+  }
+  while (next) {
+    const gone = next;
+    next = next.nextSibling;
+    gone.remove();
+  }
+}
+
+function show(update) {
+  const focused = document.activeElement && document.activeElement.id;
+  const fresh = new DOMParser().parseFromString(`<main>${update.main}</main>`, "text/html");
+  takeOver(document.getElementById("content"), fresh.getElementById("content"));
+  if (summary.textContent !== update.summary) summary.textContent = update.summary;
+  if (focused && (!document.activeElement || document.activeElement.id !== focused)) {
+    const again = document.getElementById(focused);
+    if (again) again.focus({ preventScroll: true });
+  }
+}
+
+function tell(text, kind) {
+  state.textContent = text;
+  state.className = `chip ${kind}`;
+}
+
+function told() {
+  if (paused) tell("Paused", "warn");
+  else tell("Live", "good");
+}
+
+pause.addEventListener("click", () => {
+  paused = !paused;
+  pause.textContent = paused ? "Resume updates" : "Pause updates";
+  told();
+  if (!paused && latest) show(latest);
+});
+
+const events = new EventSource(main.dataset.live);
+events.addEventListener("open", told);
+events.addEventListener("page", (event) => {
+  latest = JSON.parse(event.data);
+  if (!paused) show(latest);
+});
+events.addEventListener("error", () => {
+  if (events.readyState === EventSource.CLOSED) tell("Not live: reload the page", "bad");
+  else tell("Interrupted, trying again", "warn");
+});
+pause.hidden = false;

@@ -1,0 +1,51 @@
+"""A pair's page as data: the pair's report, and its last decisions."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from handlers.ports import StoreAway
+from worker.api.pages.pair_report import PairReport
+from worker.api.pages.status_view import PageSources, last_decisions, last_drifts, pair_reports
+from worker.errors import first_line
+from worker.status_ports import FoundDrift, RecentDecision
+
+_WORKERS_MAX = 50
+
+
+class PairPageView(Struct, frozen=True, kw_only=True):
+    """Everything that a pair's page shows. `away`: why the store cannot be read; the rest is then empty."""
+
+    conversation_id: str
+    at: datetime
+    away: str | None = None
+    report: PairReport | None = None
+    decisions: tuple[RecentDecision, ...] = ()
+    drifts: tuple[FoundDrift, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """One sentence, which a screen reader speaks when it changes."""
+        if self.report is None:
+            return "MongoDB is away."
+        differing = f": {', '.join(self.report.out_of_step)}" if self.report.out_of_step else ""
+        since = self.report.waiting_since
+        waiting = f", since {since:%H:%M:%S}" if since is not None else ""
+        return f"{self.report.standing.value.capitalize()}{differing}{waiting}."
+
+
+async def pair_page_view(conversation_id: str, sources: PageSources) -> PairPageView:
+    """The view of this moment. It never raises StoreAway: the page then says so."""
+    now = sources.clock.now()
+    try:
+        (report,) = await pair_reports([conversation_id], sources)
+        fleet = await sources.status.fleet(_WORKERS_MAX)
+    except StoreAway as away:
+        return PairPageView(conversation_id=conversation_id, at=now, away=first_line(away))
+    return PairPageView(
+        conversation_id=conversation_id,
+        at=now,
+        report=report,
+        decisions=last_decisions(fleet.reports, conversation_id),
+        drifts=last_drifts(fleet.reports, conversation_id),
+    )
