@@ -11,6 +11,7 @@ from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
+from socket import gethostname
 from typing import IO, Any
 from urllib.request import urlopen
 
@@ -19,8 +20,10 @@ from pymongo import MongoClient
 
 from mongod import Mongod
 from moto_server import MotoServer
+from tests.worker.test_pipeline import CONVERSATION, WORK_ITEM
 from worker.cli.main import run
 from worker.settings.table import setting_rows
+from worker.store.status_documents import report_of
 
 pytestmark = pytest.mark.thorough
 
@@ -115,6 +118,27 @@ def test_it_works_until_sigterm_and_exits_0(mongod: Mongod, started: list[Worker
     assert (watermark["time"], watermark["reason"]) == (None, "BACKLOG_UNKNOWN")
     assert (audit["event"]["id"], audit["dd"]["version"]) == ("e1", "1.2.3")
     assert worker.end(signal.SIGTERM) == (0, "")
+
+
+@pytest.mark.usefixtures("environment")
+def test_it_leaves_its_report_where_asked_and_says_that_it_has_stopped(
+    mongod: Mongod, started: list[Worker], tmp_path: Path
+) -> None:
+    worker = Worker(MONGODB_URI=mongod.uri, MONGODB_DATABASE="reports", STATUS_SECONDS="0.05")
+    started.append(worker)
+    file = tmp_path / "events.ndjson"
+    file.write_text(f"{WORK_ITEM}\n{CONVERSATION}\n")
+    assert run(["publish", str(file)]) == 0
+    while worker.wait_for("CONVERSATION_SYNC_AUDIT")["outcome"] != "applied":
+        pass
+    assert worker.end(signal.SIGTERM) == (0, "")
+    with MongoClient[dict[str, Any]](mongod.uri, tz_aware=True) as client:
+        (document,) = client["reports"]["fleet"].find({"report": {"$exists": True}})
+    report = report_of(document)
+    assert report is not None
+    assert document["_id"] == f"worker/{gethostname()}:{worker.process.pid}"
+    assert report.stopped
+    assert [(each.conversation_id, each.outcome) for each in report.decisions] == [("c1", "applied")]
 
 
 @pytest.mark.usefixtures("environment")
