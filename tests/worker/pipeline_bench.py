@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from handlers.options import PolicyInUse
 from handlers.ports import LoadRequest, Pair, StoreAway
+from handlers.routing.queue_rules import QueueRules
 from tests.worker.fake_clock import FakeClock
 from tests.worker.stand_in_queue import StandInQueue
 from tests.worker.stand_in_topics import StandInTopics
@@ -67,10 +68,12 @@ async def running_pipeline(
     heartbeat_seconds: float = 20,
     waiting_times: bool = False,
     status_seconds: float = 0,
+    queue_rules: QueueRules | None = None,
 ) -> AsyncIterator[RunningPipeline]:
     """A running pipeline with these messages in its queue; it is cancelled at the end of the context.
 
-    `subscribed`: the queue receives what the pipeline publishes.
+    `subscribed`: the queue receives what the pipeline publishes. `queue_rules`: the pipeline creates work-items and
+    queues them by these.
     """
     clock, recorder, topics = FakeClock(), TelemetryRecorder(), StandInTopics()
     store = store or InterruptibleStore()
@@ -91,6 +94,8 @@ async def running_pipeline(
         heartbeat_seconds=heartbeat_seconds,
         waiting_times=waiting_times,
         status_seconds=status_seconds,
+        create_work_items=queue_rules is not None,
+        queue_rules=queue_rules is not None,
         receivers=1,
         shutdown_seconds=1,
     )
@@ -108,6 +113,7 @@ async def running_pipeline(
         ids=ObjectIds(),
         queues=MemoryQueueDirectory([QueueDescription(id="q-1")]),
         waiting_times=MemoryWaitingTimes(store),
+        queue_rules=queue_rules,
     )
     if status_seconds:
         recorder.telemetry = replace(recorder.telemetry, decisions=RecentDecisions(clock))
