@@ -35,7 +35,8 @@ class RecentDecisions:
 
 def is_worth_showing(record: AuditRecord) -> bool:
     """Whether the decision wrote, was refused, failed, or waits. Most events end with nothing to do."""
-    return record.outcome is not AuditOutcome.SKIPPED or bool(_waiting_fields(record))
+    # Most records end at the second condition.
+    return record.outcome is not AuditOutcome.SKIPPED or (bool(record.suppressed) and bool(_waiting_fields(record)))
 
 
 def _decision(at: datetime, record: AuditRecord) -> RecentDecision:
