@@ -48,11 +48,13 @@ async def measured(port: int, requests: Sequence[bytes], *, clients: int, total:
     turns = (requests[number % len(requests)] for number in range(total))
     times: list[float] = []
     begun = time.perf_counter()
-    await asyncio.gather(*(_client(reader, writer, turns, times) for reader, writer in connections))
-    seconds = time.perf_counter() - begun
-    for _, writer in connections:
-        writer.close()
-        await writer.wait_closed()
+    try:
+        await asyncio.gather(*(_client(reader, writer, turns, times) for reader, writer in connections))
+        seconds = time.perf_counter() - begun
+    finally:
+        for _, writer in connections:
+            writer.close()
+            await writer.wait_closed()
     times.sort()
     return Figures(
         per_second=total / seconds, median_ms=median(times) * 1_000, p99_ms=times[int(len(times) * 0.99)] * 1_000

@@ -2,16 +2,15 @@
 
 import asyncio
 import base64
-from collections.abc import Mapping, Sequence
 
 import pytest
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from handlers.ports import LoadRequest, Pair
 from tests.handlers.wire_events import conversation, work_item
-from tests.handlers.world import World, WrappedStore
+from tests.handlers.world import World
 from tests.worker.api.face import LIMITS, Face, Offered, a_face, token_of
+from tests.worker.api.slow_store import SlowStore
 from worker.api.gate import RequestLimits
 from worker.settings.api_tokens import Role
 from worker.telemetry.metrics import Metric
@@ -32,20 +31,6 @@ def a_page() -> APIRouter:
 
     pages.add_api_route("/", page)
     return pages
-
-
-class SlowStore(WrappedStore):
-    """A store whose loads wait until `go` is set."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(world.store)
-        self.go = asyncio.Event()
-        self.waiting = asyncio.Event()
-
-    async def load(self, wants: Sequence[LoadRequest]) -> Mapping[str, Pair]:
-        self.waiting.set()
-        await self.go.wait()
-        return await super().load(wants)
 
 
 class TestTokens:
@@ -155,7 +140,7 @@ class TestRate:
 class TestRoomAndTime:
     async def test_more_requests_than_there_is_room_for_are_told_to_come_back(self) -> None:
         world = a_world()
-        slow = SlowStore(world)
+        slow = SlowStore(world.store)
         world.outer = slow
         limits = RequestLimits(body_bytes_max=4_096, concurrency_max=1, timeout_s=20)
         face = a_face(world, limits=limits)
@@ -171,7 +156,7 @@ class TestRoomAndTime:
 
     async def test_an_update_that_takes_too_long_is_finished_without_its_client(self) -> None:
         world = a_world()
-        slow = SlowStore(world)
+        slow = SlowStore(world.store)
         world.outer = slow
         face = a_face(world, limits=RequestLimits(body_bytes_max=4_096, concurrency_max=1, timeout_s=0.01))
         answer = await face.put(PATH, {"paused": True})

@@ -1,0 +1,21 @@
+"""A store that keeps its callers waiting."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from handlers.ports import LoadRequest, Pair, Store
+from tests.handlers.world import WrappedStore
+
+
+class SlowStore(WrappedStore):
+    """A store whose loads wait until `go` is set."""
+
+    def __init__(self, inner: Store) -> None:
+        super().__init__(inner)
+        self.go = asyncio.Event()
+        self.waiting = asyncio.Event()
+
+    async def load(self, wants: Sequence[LoadRequest]) -> Mapping[str, Pair]:
+        self.waiting.set()
+        await self.go.wait()
+        return await super().load(wants)

@@ -1,0 +1,126 @@
+"""The server on a socket: it answers what is under way when it is stopped, and waits for nobody else."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.handlers.wire_events import conversation, work_item
+from tests.handlers.world import World
+from tests.worker.api.face import a_face
+from tests.worker.api.slow_store import SlowStore
+from tests.worker.fake_clock import until
+from worker.api.gate import App
+from worker.api.server import ApiServer
+from worker.telemetry.listening_sockets import listening_sockets
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+BODY = b'{"paused": true}'
+PUT = (
+    b"PUT /v1/routing/work-items/w-1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
+)
+
+
+class Served:
+    """A server, and the connections to it."""
+
+    def __init__(self, server: ApiServer, port: int, running: "asyncio.Task[None]") -> None:
+        self.server = server
+        self.port = port
+        self.running = running
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def connect(self, sent: bytes) -> asyncio.StreamReader:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self._writers.append(writer)
+        writer.write(sent)
+        await writer.drain()
+        return reader
+
+    async def refuses(self) -> bool:
+        """Whether the server refuses connections, at the latest when it has seen that it is to stop."""
+        for _ in range(10_000):
+            try:
+                await self.connect(b"")
+            except ConnectionError:
+                return True
+        return False
+
+    async def close(self) -> None:
+        for writer in self._writers:
+            writer.close()
+        self.server.stop()
+        await asyncio.wait([self.running])
+
+
+@asynccontextmanager
+async def served(app: App, *, stop_within_s: float) -> AsyncIterator[Served]:
+    server = ApiServer(app, stop_within_s=stop_within_s)
+    sockets = await listening_sockets("127.0.0.1", 0, setting="API")
+    running = asyncio.create_task(server.run_until_stopped(sockets))
+    await until(lambda: server.started)
+    served = Served(server, sockets[0].getsockname()[1], running)
+    try:
+        yield served
+    finally:
+        await served.close()
+
+
+def a_slow_world() -> tuple[World, SlowStore]:
+    world = World().put(conversation(3, queue="q-1"), work_item(3, queue="q-1", status="queued", queuedCount=1))
+    slow = SlowStore(world.store)
+    world.outer = slow
+    return world, slow
+
+
+async def test_a_request_under_way_is_answered_and_no_other_is_taken() -> None:
+    world, slow = a_slow_world()
+    async with served(a_face(world).app, stop_within_s=30) as server:
+        reader = await server.connect(PUT)
+        await slow.waiting.wait()
+        server.server.stop()
+        assert await server.refuses()
+        slow.go.set()
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        await asyncio.wait([server.running])
+    assert world.w().paused
+
+
+async def test_a_request_that_takes_too_long_is_cancelled_and_its_update_finished() -> None:
+    world, slow = a_slow_world()
+    face = a_face(world)
+    async with served(face.app, stop_within_s=1) as server:
+        await server.connect(PUT)
+        await slow.waiting.wait()
+        server.server.stop()
+        await asyncio.wait([server.running])
+        slow.go.set()
+        await face.parts.updates.finish()
+    assert world.w().paused
+
+
+async def test_a_connection_that_sends_half_a_request_delays_the_end_no_longer_than_that() -> None:
+    async with served(a_face().app, stop_within_s=1) as server:
+        await server.connect(b"GET /healthz HTTP/1.1\r\nHost: loc")
+        await server.connect(b"")
+        server.server.stop()
+        await asyncio.wait([server.running])
+
+
+async def test_what_is_no_http_is_refused() -> None:
+    async with served(a_face().app, stop_within_s=1) as server:
+        reader = await server.connect(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+        long = await server.connect(b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000)
+        with contextlib.suppress(ConnectionResetError):
+            assert b" 200 " not in await long.read()
+
+
+async def test_answers_let_no_browser_guess_their_type() -> None:
+    async with served(a_face().app, stop_within_s=1) as server:
+        reader = await server.connect(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        head = (await reader.read()).partition(b"\r\n\r\n")[0].lower()
+        assert b"\r\nx-content-type-options: nosniff" in head
+        assert b"\r\nserver:" not in head
