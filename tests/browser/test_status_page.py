@@ -190,7 +190,7 @@ async def test_every_text_stands_out_in_light_and_dark(site: Site, scheme: str, 
     assert (colour == "rgb(18, 22, 28)") == (scheme == "dark")
 
 
-@pytest.mark.parametrize("percent", [80, 100, 125, 150, 200, 300, 400])
+@pytest.mark.parametrize("percent", [80, 100, 125, 133, 150, 200, 300, 400])
 @pytest.mark.parametrize("path", ["/", f"/conversations/{seeded.LONG_ID}"])
 async def test_nothing_has_to_be_scrolled_sideways_at_any_zoom(site: Site, percent: int, path: str) -> None:
     """A zoomed window of 1280 pixels has fewer, larger ones."""
