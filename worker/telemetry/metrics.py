@@ -107,9 +107,9 @@ class Metric(StrEnum):
     """Gauge: outbox entries that were set aside and are still stored."""
 
     # Queues of work-items
-    WORK_ITEMS_WAITING = "routing_sync.work_items.waiting"
+    WORK_ITEMS_WAITING = "routing_sync.routing.queued"
     """Gauge: work-items that wait in a queue [queue]."""
-    LATEST_WAIT = "routing_sync.work_items.latest_wait_s"
+    LATEST_WAIT = "routing_sync.routing.latest_wait_s"
     """Gauge, seconds: the wait in a queue that ended last, none longer ago than a day [queue]."""
 
     # The API

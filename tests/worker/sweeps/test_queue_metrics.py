@@ -16,7 +16,7 @@ from worker.store.memory_fleet import MemoryFleet
 from worker.store.memory_waiting_times import MemoryQueueDirectory, MemoryWaitingTimes
 from worker.sweeps.queue_metrics import QueueMetrics
 
-WAITING, LATEST = "routing_sync.work_items.waiting", "routing_sync.work_items.latest_wait_s"
+WAITING, LATEST = "routing_sync.routing.queued", "routing_sync.routing.latest_wait_s"
 
 
 class Bench:
