@@ -12,12 +12,15 @@ from msgspec.structs import replace
 from commands.context import UnreadableRecord
 from commands.reason import ReasonCode
 from handlers.documents.stored_forms import UnreadableDocument
+from handlers.drift import DriftClass, DriftEnd, SweepLimits, SweptPage, SweptPair
 from handlers.events.event import Event
 from handlers.options import Options, PlanningContext
 from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.endings import failed_ending, failed_poll_ending, own_sync_ending
 from handlers.planning.event_batch import EventBatch, load_request_of
 from handlers.planning.planner import PlannedPair, plan_gap, plan_pair
+from handlers.planning.session_places import Placements, placements_of
+from handlers.planning.sweep_planner import PlannedSweep, plan_sweep, told
 from handlers.ports import (
     Chance,
     Clock,
@@ -126,6 +129,61 @@ class BatchHandler:
                 reported.append(polled)
         return reported
 
+    async def sweep_pairs(self, requests: Sequence[LoadRequest], limits: SweepLimits) -> SweptPage:
+        """Look for drift in these pairs, as they are stored, and repair it; the pairs with drift. Raises StoreAway
+        where no pair was handled."""
+        swept: list[SweptPair] = []
+        waits = () if self._options.waiting_times else None
+        may_create = self._options.create_work_items
+        left = {each.conversation_id: replace(each, waits=waits, may_create=may_create) for each in requests}
+        for attempt in range(self._options.conflict_attempts_max + 1):
+            try:
+                if attempt:
+                    await self._clock.sleep(self._options.conflict_pause_s(attempt - 1, self._chance))
+                left = await self._sweep(left, limits, swept)
+            except StoreAway:
+                if not swept:
+                    raise
+                return SweptPage(pairs=tuple(swept), complete=False)
+            if not left:
+                break
+        # What still conflicts is being written: the pair's next time of writing brings it back.
+        return SweptPage(pairs=tuple(swept))
+
+    async def _sweep(
+        self, requests: Mapping[str, LoadRequest], limits: SweepLimits, swept: list[SweptPair]
+    ) -> dict[str, LoadRequest]:
+        """Load, plan and commit these pairs once; adds to `swept`, and returns those that had a write conflict."""
+        pairs = await self._store.load(list(requests.values()))
+        planning = await self._planning_of(pairs.values())
+        # One context for all pairs of a load.
+        sessions = next((pair.context.sessions for pair in pairs.values()), {})
+        placements = placements_of(sessions.values())
+        planned = [self._plan_sweep(key, pairs[key], limits, placements, planning) for key in requests]
+        if not limits.repair:
+            swept.extend(_untouched(each.swept) for each in planned if each.swept is not None)
+            return {}
+        results = await self._store.commit([each.plan for each in planned])
+        left: dict[str, LoadRequest] = {}
+        for each, result in zip(planned, results, strict=True):
+            key = each.plan.conversation_id
+            if isinstance(result, PlanRejected):
+                swept.append(told(DriftClass.UNREADABLE, key, detail=result.reason))
+            elif result is not CommitResult.COMMITTED:
+                left[key] = requests[key]
+            elif each.swept is not None:
+                swept.append(each.swept)
+        return left
+
+    def _plan_sweep(
+        self, key: str, pair: Pair, limits: SweepLimits, placements: Placements, planning: PlanningContext
+    ) -> PlannedSweep:
+        try:
+            return plan_sweep(key, pair, limits=limits, placements=placements, planning=planning)
+        except (UnreadableDocument, UnreadableRecord) as fault:
+            swept = told(DriftClass.UNREADABLE, key, detail=str(fault))
+            return PlannedSweep(plan=Plan(conversation_id=key), swept=swept)
+
     async def _attempt(
         self, by_conversation: Mapping[str, Sequence[Event]]
     ) -> tuple[list[PlannedPair], Sequence[CommitResult | PlanRejected]]:
@@ -188,3 +246,10 @@ class BatchHandler:
             return list(planned.handled)
         planning, code = self._planning(), ReasonCode.PLAN_REJECTED
         return [failed_ending(one.event, code, result.reason, planning=planning) for one in planned.handled]
+
+
+def _untouched(swept: SweptPair) -> SweptPair:
+    """The drift as a sweep that writes nothing tells it."""
+    is_planned = swept.drift.end in {DriftEnd.REPAIRED, DriftEnd.WAITS}
+    end = DriftEnd.PLANNED if is_planned else swept.drift.end
+    return SweptPair(drift=replace(swept.drift, end=end))

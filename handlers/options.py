@@ -14,6 +14,8 @@ from sync.gates import Policy
 
 GAP_SECONDS: Final = 60.0
 """An event becomes visible in the queue at most so long after its write (docs/rules.md, *The watermark*)."""
+IVR_SECONDS: Final = 300.0
+"""A work-item that has been in ivr for so long and was never queued is drift (docs/rules.md, *The sweep*)."""
 FIRST_SIGHT_GAPS: Final = 10
 """At a pair's first sight, no event of a document is in flight if its last write was so many gaps before the first
 worker of the deployment started (docs/rules.md, *First sight*)."""
@@ -46,7 +48,7 @@ class Options(Struct, frozen=True, kw_only=True):
       False in a replay, where the captured syncs were written elsewhere.
     - `conflict_attempts_max`: how often a conversation that had a write conflict is tried again, alone.
     - `waiting_times`: the waits of work-items in queues are recorded (`handlers/routing/waiting_times.py`).
-    - `gap_seconds`: see `GAP_SECONDS`.
+    - `gap_seconds`, `ivr_seconds`: see `GAP_SECONDS` and `IVR_SECONDS`.
     - `deployed_at`: when this deployment began: when its first worker started or, if that was earlier, when its queue
       was created. None: unknown, so only a document without a time of writing counts as written long before.
     - `create_work_items`: a routable conversation without an active work-item gets one.
@@ -62,6 +64,7 @@ class Options(Struct, frozen=True, kw_only=True):
     conflict_attempts_max: int = 10
     waiting_times: bool = False
     gap_seconds: float = GAP_SECONDS
+    ivr_seconds: float = IVR_SECONDS
     deployed_at: datetime | None = None
     create_work_items: bool = False
     unassign_on_unavailable: bool = False

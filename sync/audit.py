@@ -20,6 +20,10 @@ from sync.gates import Policy
 
 AUDIT_MESSAGE: Final = "CONVERSATION_SYNC_AUDIT"
 
+AuditTrigger = Literal["conversation", "work-item", "gap", "sweep", "api"]
+"""The side of the event that triggered a decision; `gap`: the gap poll; `sweep`: the sweep; `api`: a request to
+the API."""
+
 
 class AuditOutcome(StrEnum):
     """The outcome of a handled event. `refused`: the commands refused the update, and nothing was written. `failed`: a
@@ -34,15 +38,15 @@ class AuditOutcome(StrEnum):
 class AuditRecord(Struct, frozen=True, kw_only=True):
     """One event's record. Revisions are as read. `lag_ms` is the time from `publishedAt` to the decision.
 
-    `event` None: no event triggered the decision, but the gap poll or a request to the API. `trigger` None: the event
-    is of neither side. `shadow`: the decision of policy `causal`, where it differs from the decision of `legacy` that
-    was applied. `before`: the values that the written fields had (`values_before`). `client`: the name of the API's
-    client that sent the update.
+    `event` None: no event triggered the decision, but the gap poll, the sweep or a request to the API. `trigger` None:
+    the event is of neither side. `shadow`: the decision of policy `causal`, where it differs from the decision of
+    `legacy` that was applied. `before`: the values that the written fields had (`values_before`). `client`: the name of
+    the API's client that sent the update.
     """
 
     event: Mapping[str, Any] | None
     outcome: AuditOutcome
-    trigger: Literal["conversation", "work-item", "gap", "api"] | None
+    trigger: AuditTrigger | None
     policy: Policy
     reasons: tuple[Reason, ...]
     conversation_id: str | None

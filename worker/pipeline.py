@@ -58,6 +58,9 @@ from worker.runtime.context import RuntimeContext
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.settings import Settings
 from worker.status_ports import StatusBoard
+from worker.sweep_ports import StoredPairs, SweepFleet
+from worker.sweeps.drift.drift_sweep import drift_sweep
+from worker.sweeps.drift.watermark_report import WatermarkReport
 from worker.sweeps.gap_poll import GapPoll
 from worker.sweeps.queue_metrics import QueueMetrics
 from worker.sweeps.state_expiry import StateExpiry
@@ -84,6 +87,8 @@ class Adapters(Struct, frozen=True, kw_only=True):
     fleet: Fleet
     status_board: StatusBoard
     worker: str
+    sweep_fleet: SweepFleet
+    stored_pairs: StoredPairs
     deployed_at: datetime | None
     ids: Ids
     queues: QueueDirectory
@@ -105,6 +110,7 @@ class Pipeline:
             state_from_events=settings.state_from_events,
             waiting_times=settings.waiting_times,
             gap_seconds=settings.sync_gap_seconds,
+            ivr_seconds=settings.ivr_seconds,
             deployed_at=adapters.deployed_at,
             create_work_items=settings.create_work_items,
             unassign_on_unavailable=settings.unassign_on_unavailable,
@@ -199,6 +205,21 @@ class Pipeline:
             runtime=self._runtime,
         )
 
+        self._watermark_report = WatermarkReport(
+            fleet=adapters.sweep_fleet, watermark=self._watermark, ids=adapters.ids, runtime=self._runtime
+        )
+        self._drift_sweep = drift_sweep(
+            self._settings,
+            pairs=adapters.stored_pairs,
+            sweeper=self._handler,
+            outbox=adapters.outbox,
+            announcer=self._publisher,
+            fleet=adapters.fleet,
+            bookmarks=adapters.sweep_fleet,
+            ids=adapters.ids,
+            runtime=self._runtime,
+        )
+
     def _make_consumer(self, adapters: Adapters) -> None:
         settings = self._settings
         self._settler = Settler(
@@ -282,8 +303,11 @@ class Pipeline:
         if self._options.policy is PolicyInUse.CAUSAL:
             yield "watermark", self._watermark.run
             yield "gap poll", self._gap_poll.run
+            yield "watermark report", self._watermark_report.run
             if self._settings.heartbeat_seconds:
                 yield HEARTBEAT, self._heartbeat.run
+        if self._settings.sweep_interval_seconds:
+            yield "drift sweep", self._drift_sweep.run
 
     async def _finish(self, receivers: "asyncio.Task[None]", lanes: "asyncio.Task[None]") -> None:
         """Steps 1 to 3 of the shutdown, which this file's head describes."""

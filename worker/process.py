@@ -28,6 +28,7 @@ from worker.mongo.queue_directory import MongoQueueDirectory
 from worker.mongo.queue_rules import MongoQueueRules
 from worker.mongo.status_board import MongoStatusBoard
 from worker.mongo.store import MongoStore
+from worker.mongo.stored_pairs import MongoStoredPairs
 from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
 from worker.mongo.waiting_times import MongoWaitingTimes
 from worker.pipeline import Adapters, Pipeline
@@ -181,6 +182,8 @@ class _WorkerProcess:
             fleet=fleet,
             status_board=MongoStatusBoard(clients.mongo, database, deadline_s=deadline_s),
             worker=process_name(),
+            sweep_fleet=fleet,
+            stored_pairs=MongoStoredPairs(clients.mongo, database, deadline_s=deadline_s),
             deployed_at=deployed_at,
             ids=ObjectIds(),
             queues=MongoQueueDirectory(clients.mongo, database, deadline_s=deadline_s),
@@ -212,6 +215,7 @@ class _WorkerProcess:
                 waiting_times=self._settings.waiting_times,
                 create_work_items=self._settings.create_work_items,
                 queue_rules=self._settings.queue_rules,
+                by_time_of_writing=self._settings.sweep_interval_seconds > 0,
             )
             for foreign in await store.foreign_fields():
                 self._log.warning(

@@ -8,6 +8,9 @@
 | `pair_view` | the observed pair as policy `causal` sees it: gates and decision |
 | `endings` | the endings of events, with their audit records |
 | `announcements` | the event that announces a write |
+| `sweep_planner` | a pair as it is stored → its drift and the plan of the repair |
+| `swept_draft`, `field_drifts` | the draft of the sweep, and the fields on which a pair differs |
+| `session_places` | where sessions hold work-items, and where these say they are |
 | `event_batch` | the events of a batch and their endings |
 | `update_planner` | a pair and an update that a client of the API sent → a plan and the update's result |
 """

@@ -15,7 +15,7 @@ from handlers.options import Options, PlanningContext
 from handlers.outcome import Done, HandledEvent, PolledPair, Retry
 from handlers.planning.routing_writes import RoutedPair
 from handlers.ports import Announcement
-from sync.audit import AuditOutcome, AuditRecord, values_before
+from sync.audit import AuditOutcome, AuditRecord, AuditTrigger, values_before
 from sync.conversation import Conversation
 from sync.decision import Decision, Direction, PairDecision, skip_decision
 from sync.gates import Policy
@@ -109,8 +109,18 @@ def polled_ending(
     pair: PairAsRead,
 ) -> PolledPair:
     """The ending of a pair that the gap poll decided."""
-    audit = _polled_audit(conversation_id, outcome_of(decided), decided.audited, options=options, pair=pair)
-    return PolledPair(audit=_with_writes(audit, decided, pair), announcements=announcements)
+    audit = eventless_audit(conversation_id, decided, trigger="gap", options=options, pair=pair)
+    return PolledPair(audit=audit, announcements=announcements)
+
+
+def eventless_audit(
+    conversation_id: str, decided: PairDecision, *, trigger: AuditTrigger, options: Options, pair: PairAsRead
+) -> AuditRecord:
+    """The record of a decision that no event triggered."""
+    audit = _eventless_audit(
+        conversation_id, outcome_of(decided), decided.audited, trigger=trigger, options=options, pair=pair
+    )
+    return _with_writes(audit, decided, pair)
 
 
 def routed_ending(ending: HandledEvent, routed: RoutedPair) -> HandledEvent:
@@ -127,19 +137,39 @@ def routed_poll(
     conversation_id: str, polled: PolledPair | None, routed: RoutedPair, *, options: Options, pair: PairAsRead
 ) -> PolledPair:
     """The ending of a polled pair with the outside writes of routing. `polled` None: there was no pair to decide."""
-    if polled is None:
-        no_pair = skip_decision(ReasonCode.NO_ACTIVE_WORK_ITEM)
-        audit = _polled_audit(conversation_id, AuditOutcome.SKIPPED, no_pair, options=options, pair=pair)
-        polled = PolledPair(audit=audit)
+    audit = None if polled is None else polled.audit
+    announcements = () if polled is None else polled.announcements
     return PolledPair(
-        audit=_with_routing(polled.audit, routed), announcements=(*polled.announcements, *routed.announcements)
+        audit=routed_audit(conversation_id, audit, routed, trigger="gap", options=options, pair=pair),
+        announcements=(*announcements, *routed.announcements),
     )
+
+
+def routed_audit(
+    conversation_id: str,
+    audit: AuditRecord | None,
+    routed: RoutedPair,
+    *,
+    trigger: AuditTrigger,
+    options: Options,
+    pair: PairAsRead,
+) -> AuditRecord:
+    """The record of a pair that no event triggered, with the outside writes of routing. `audit` None: there was no pair
+    to decide."""
+    if audit is None:
+        no_pair = skip_decision(ReasonCode.NO_ACTIVE_WORK_ITEM)
+        audit = _eventless_audit(
+            conversation_id, AuditOutcome.SKIPPED, no_pair, trigger=trigger, options=options, pair=pair
+        )
+    return _with_routing(audit, routed)
 
 
 def failed_poll_ending(conversation_id: str, code: ReasonCode, detail: str, *, options: Options) -> PolledPair:
     """The ending of a pair that the gap poll could not handle: the next poll tries again."""
     decision = _failed_decision(code, detail)
-    audit = _polled_audit(conversation_id, AuditOutcome.FAILED, decision, options=options, pair=_NOT_READ)
+    audit = _eventless_audit(
+        conversation_id, AuditOutcome.FAILED, decision, trigger="gap", options=options, pair=_NOT_READ
+    )
     return PolledPair(audit=audit)
 
 
@@ -170,18 +200,19 @@ def _event_audit(
     )
 
 
-def _polled_audit(
+def _eventless_audit(
     conversation_id: str,
     outcome: AuditOutcome,
     decision: Decision,
     *,
+    trigger: AuditTrigger,
     options: Options,
     pair: PairAsRead,
 ) -> AuditRecord:
     return AuditRecord(
         event=None,
         outcome=outcome,
-        trigger="gap",
+        trigger=trigger,
         policy=options.policy.applied,
         direction=decision.direction,
         reasons=decision.reasons,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from random import Random
 
 from handlers.options import Options
@@ -59,11 +60,18 @@ class Fleet:
             tally=self.tally,
             queue_rules=self.queue_rules,
             committed=self.committed,
+            lowest_watermark=self._lowest_watermark,
             over=lambda: self.over,
             crashed=lambda: self._crashed(number),
         )
         worker = self.workers[number] = SimulatedWorker(context)
         worker.start()
+
+    def _lowest_watermark(self) -> datetime | None:
+        """The lowest watermark of the live workers; None while one of them has none."""
+        marks = [worker.watermark.current() for worker in self.workers.values() if worker.alive]
+        known = [mark for mark in marks if mark is not None]
+        return min(known) if known and len(known) == len(marks) else None
 
     def _crashed(self, number: int) -> None:
         again_s = self.random.random() * self.settings.visibility_s

@@ -109,6 +109,9 @@ FIGURES = {
     "lost": "events lost",
     "redriven": "redriven events",
     "closed": "pairs decided by the poll",
+    "swept_waits": "pairs that a worker's sweep let wait",
+    "swept_early": "pairs with other drift found by a worker's sweep",
+    "swept": "pairs with drift found by the sweep at the end",
 }
 
 if __name__ == "__main__":

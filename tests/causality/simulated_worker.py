@@ -1,6 +1,6 @@
 """One worker of the simulation: the worker's own handlers, watermark and in-flight registry, with clocks of its own.
 
-A receiver, a lane, the poll and the watermark's look run side by side, as in the pipeline.
+A receiver, a lane, the poll, the sweep and the watermark's look run side by side, as in the pipeline.
 """
 
 import contextlib
@@ -12,10 +12,11 @@ from random import Random
 from typing import Final
 
 from handlers.batch_handler import BatchHandler
-from handlers.options import Options
+from handlers.drift import DriftEnd, SweepLimits
+from handlers.options import FIRST_SIGHT_GAPS, Options
 from handlers.outcome import Retry
 from handlers.planning.event_batch import EventBatch
-from handlers.ports import Plan, StoreAway
+from handlers.ports import LoadRequest, Plan, StoreAway
 from handlers.routing.queue_rules import QueueRules
 from tests.causality.ports import AnyIds
 from tests.causality.shaky_store import ShakyStore
@@ -28,6 +29,7 @@ from worker.consumer.in_flight import InFlight
 from worker.consumer.watermark import QueueWatermark
 from worker.ports import Message, ReceiveResponse
 from worker.runtime.context import RuntimeContext
+from worker.store.documents import Collection
 from worker.store.memory import MemoryStore
 from worker.telemetry.health import Health
 from worker.telemetry.logs import LogIdentity, open_log
@@ -35,6 +37,7 @@ from worker.telemetry.metrics import NoMetrics, Telemetry
 
 POLL_S: Final = 15.0
 """Between two rounds of the poll."""
+_SWEEP_S: Final = 40.0
 _LOOK_S: Final = 5.0
 _RECEIVE_MAX: Final = 10
 
@@ -58,9 +61,8 @@ class WorkerClock:
 
 @dataclass(slots=True, kw_only=True)
 class WorkerContext:
-    """What the worker with this number needs of its run. `over`: whether the run has ended. `committed` is told each
-    committed plan, and `crashed` that the
-    worker crashed."""
+    """What the worker with this number needs of its run. `lowest_watermark`: of the fleet. `over`: whether the run has
+    ended. `committed` is told each committed plan, and `crashed` that the worker crashed."""
 
     number: int
     settings: SimulationSettings
@@ -75,6 +77,7 @@ class WorkerContext:
     tally: Tally
     queue_rules: QueueRules | None
     committed: Callable[[Plan], None]
+    lowest_watermark: Callable[[], datetime | None]
     over: Callable[[], bool]
     crashed: Callable[[], None]
 
@@ -123,7 +126,7 @@ class SimulatedWorker:
     def start(self) -> None:
         """Start its parts."""
         self._time.begin(self._lane(), crashed=self._crashes)
-        for part in (self._receiver(), self._poll(), self._looks()):
+        for part in (self._receiver(), self._poll(), self._sweep(), self._looks()):
             self._time.begin(part, crashed=lambda: not self.alive)
 
     def end(self) -> None:
@@ -281,6 +284,24 @@ class SimulatedWorker:
                 with contextlib.suppress(StoreAway):
                     self._context.tally.closed += len(await self._handler.close_gaps(waiting, watermark))
                     self._context.waits.polled(waiting, began)
+
+    async def _sweep(self) -> None:
+        """Sweep everything while the weather lasts, by the documents' times of writing, whose clocks may be wrong."""
+        while self._time.passed_s < self._context.weather.calm_from_s:
+            await self._time.sleep(_SWEEP_S * (0.5 + self._context.random.random()))
+            await self._awake()
+            watermark = self._context.lowest_watermark()
+            if watermark is None or self._time.passed_s >= self._context.weather.calm_from_s:
+                continue
+            certain = timedelta(seconds=FIRST_SIGHT_GAPS * self._settings.gap_s)
+            limits = SweepLimits(watermark=watermark, certain_before=watermark - certain, repair=True)
+            documents = self._context.store.documents(Collection.CONVERSATIONS)
+            requests = [LoadRequest(conversation_id=each["_id"]) for each in documents]
+            with contextlib.suppress(StoreAway):
+                page = await self._handler.sweep_pairs(requests, limits)
+                waits = [each for each in page.pairs if each.drift.end is DriftEnd.WAITS]
+                self._context.tally.swept_waits += len(waits)
+                self._context.tally.swept_early += len(page.pairs) - len(waits)
 
     async def _looks(self) -> None:
         while not self._context.over():

@@ -7,7 +7,7 @@ Every draw comes from one seed: a seed and a commit replay a run exactly.
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import Random
 
 import orjson
@@ -15,12 +15,11 @@ from msgspec.structs import replace
 
 from commands.session import Session, place_of
 from handlers.batch_handler import BatchHandler
-from handlers.documents.document_mapping import conversation_of, work_item_of
+from handlers.documents.document_mapping import work_item_of
+from handlers.drift import DriftEnd, SweepLimits
 from handlers.options import Options, PolicyInUse
-from handlers.ports import Plan
+from handlers.ports import LoadRequest, Plan
 from sync.contract import sync_writes_max
-from sync.state.agreement import shared_values
-from sync.state.sync_state import Waiting, for_pair
 from tests.causality.end_checks import broken_promises, unrouted
 from tests.causality.fleet import Fleet
 from tests.causality.outside import NOW, published_event
@@ -174,26 +173,14 @@ class Run:
             await self._time.sleep(45)
 
     def _look(self) -> None:
-        """Decide each pair as it stands, with all stored revisions counted as observed, as the sweep does."""
-        now = self._time.now()
-        for key, case in self._services.cases.items():
-            state = self._store.state(key)
-            item = self._store.work_item(case.item_key)
-            if item is not None:
-                state = for_pair(state, work_item_of(item))
-            document = self._store.conversation(key)
-            conversation = None if document is None else conversation_of(document)
-            noted = Waiting(
-                since=now,
-                conversation_rev=0 if conversation is None else conversation.rev,
-                work_item_rev=0 if item is None else item["rev"],
-                values={} if conversation is None else shared_values(conversation),
-            )
-            self._store.put_state(key, replace(state, version=state.version + 1, waiting=noted))
-        self._time.begin(self._close(list(self._services.cases), now + timedelta(seconds=1)))
+        """Sweep everything, as after a restore, when nothing is in flight; a second sweep finds nothing."""
+        self._time.begin(self._sweep())
+        self._time.run()
+        self._time.begin(self._sweep(again=True))
         self._time.run()
 
-    async def _close(self, keys: list[str], watermark: datetime) -> None:
+    async def _sweep(self, *, again: bool = False) -> None:
+        clock = WorkerClock(self._time, timedelta(minutes=15))
         handler = BatchHandler(
             store=ToldStore(self._store, self._committed),
             clock=WorkerClock(self._time, timedelta(minutes=15)),
@@ -202,7 +189,17 @@ class Run:
             options=self._options,
             queue_rules=self._queue_rules,
         )
-        await handler.close_gaps(keys, watermark)
+        watermark = clock.now() + timedelta(hours=1)
+        limits = SweepLimits(watermark=watermark, certain_before=watermark, repair=True)
+        requests = [
+            LoadRequest(conversation_id=key, work_item_ids=frozenset({case.item_key}))
+            for key, case in self._services.cases.items()
+        ]
+        for swept in (await handler.sweep_pairs(requests, limits)).pairs:
+            self._tally.swept += not again
+            if again and swept.drift.end is not DriftEnd.TOLD:
+                key = swept.drift.conversation_id or ""
+                self._say(self._stories[key], key, [f"swept twice: {swept.drift.as_wire()}"])
 
     # Checking the end
 

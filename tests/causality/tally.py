@@ -63,6 +63,9 @@ class Tally:
     lost: int = 0
     redriven: int = 0
     closed: int = 0
+    swept: int = 0
+    swept_early: int = 0
+    swept_waits: int = 0
     waited: Counter[str] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)
     longest_s: dict[str, float] = field(default_factory=dict)

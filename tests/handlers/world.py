@@ -1,7 +1,7 @@
 """The world of a batch test: a store, a clock, ids and the handler, and readings of what the store holds."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import orjson
 import pytest
@@ -54,7 +54,7 @@ class World:
             queue_rules=rules,
         )
 
-    def put(self, *snapshots: Json) -> "World":
+    def put(self, *snapshots: Json) -> Self:
         """Store the snapshots as their owner would."""
         for data in snapshots:
             document = document_from_snapshot(data, org=ORG, rev=data["attributes"]["rev"])

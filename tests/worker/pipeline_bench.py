@@ -22,6 +22,7 @@ from worker.settings.settings import Settings
 from worker.store.memory import MemoryStore
 from worker.store.memory_fleet import MemoryFleet
 from worker.store.memory_status import MemoryStatus
+from worker.store.memory_stored_pairs import MemoryStoredPairs
 from worker.store.memory_waiting_times import MemoryQueueDirectory, MemoryWaitingTimes
 from worker.telemetry.health import Health
 from worker.telemetry.recent_decisions import RecentDecisions
@@ -99,6 +100,7 @@ async def running_pipeline(
         receivers=1,
         shutdown_seconds=1,
     )
+    fleet = MemoryFleet(clock)
     adapters = Adapters(
         queue=queue,
         queue_attributes=queue.attributes,
@@ -106,9 +108,11 @@ async def running_pipeline(
         store=store,
         outbox=store,
         sync_states=store,
-        fleet=MemoryFleet(clock),
         status_board=status,
         worker="worker-1",
+        fleet=fleet,
+        sweep_fleet=fleet,
+        stored_pairs=MemoryStoredPairs(store),
         deployed_at=None,
         ids=ObjectIds(),
         queues=MemoryQueueDirectory([QueueDescription(id="q-1")]),

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from handlers.documents.document import document_from_snapshot
 from handlers.options import PolicyInUse
 from handlers.ports import LoadRequest, Pair
 from sync.state.sync_state import SyncState
+from tests.handlers.wire_events import conversation, work_item
 from tests.worker.fake_clock import FakeClock, run_ready_tasks, until
-from tests.worker.pipeline_bench import InterruptibleStore, running_pipeline
+from tests.worker.pipeline_bench import InterruptibleStore, RunningPipeline, running_pipeline
 from tests.worker.stand_in_queue import StandInQueue
 from tests.worker.store.plans import state_plan
 from worker.errors import QueueAway
@@ -226,3 +228,35 @@ async def test_other_policies_run_no_gap_poll_and_expire_states_all_the_same(
         assert Metric.WAITING.value not in pipeline.recorder.gauges
         assert pipeline.store.state("c9").version == 0
         await pipeline.stop()
+
+
+def _drifted(pipeline: RunningPipeline) -> None:
+    """The events of a pair were lost long ago."""
+    old = "2020-01-02T03:04:05.678Z"
+    assigned = work_item(2, status="queued", queuedCount=1, updatedAt=old)
+    for data in (conversation(2, users=("u-1",), updatedAt=old), assigned):
+        document = document_from_snapshot(data, org="org-1", rev=2)
+        put = pipeline.store.put_conversation if data["type"] == "conversation" else pipeline.store.put_work_item
+        put(document)
+
+
+async def test_a_pair_that_no_event_brings_back_is_found_by_the_sweep_and_published() -> None:
+    async with running_pipeline(subscribed=True) as pipeline:
+        _drifted(pipeline)
+        await pipeline.clock.advance(700)
+        await pipeline.stop()
+    applied = [line for line in pipeline.recorder.lines if line.get("outcome") == "applied"]
+    assert [(line["trigger"], line["conversationId"]) for line in applied] == [("sweep", "c-1")]
+    assert [arn for arn, _ in pipeline.topics.calls if arn.endswith(":work-items")]
+
+
+@pytest.mark.parametrize("policy", [PolicyInUse.LEGACY, PolicyInUse.SHADOW])
+async def test_under_the_other_policies_the_sweep_tells_and_writes_nothing(policy: PolicyInUse) -> None:
+    async with running_pipeline(policy=policy) as pipeline:
+        _drifted(pipeline)
+        before = pipeline.store.documents(Collection.WORK_ITEMS)
+        await pipeline.clock.advance(700)
+        assert pipeline.store.documents(Collection.WORK_ITEMS) == before
+        await pipeline.stop()
+    found = [line for line in pipeline.recorder.lines if line["msg"] == "drift found by the sweep"]
+    assert {(line["conversationId"], line["end"]) for line in found} == {("c-1", "planned")}

@@ -22,6 +22,7 @@ VERBS: Final = {
     "provision": ("worker.cli.provision", "provision", "Make topics, queues and subscriptions."),
     "publish": ("worker.cli.publish", "publish", "Publish captured events to their topics."),
     "replay": ("worker.cli.replay", "replay", "Run captured events through the rules, in memory."),
+    "sweep": ("worker.cli.sweep", "sweep", "Find pairs that drifted apart, and repair them."),
     "decide": ("worker.cli.decide", "decide", "Read questions and print the decisions."),
 }
 """Verb → module, function, summary: a new verb is one module and one line here. `HELP` in the module, if it is there,

@@ -4,6 +4,8 @@
 |---|---|
 | `start` | `at`: when the first worker of the deployment started |
 | `lease/NAME` | `holder`, and `until` when it holds the lease |
+| `lease/sweep` | also the sweep's `bookmark` |
+| `watermarks` | `workers`: of each live one `holder`, its watermark `at`, and `until` when it counts as alive |
 
 Each call is one command, and repeats itself where two workers create the same document at once.
 """
@@ -18,12 +20,18 @@ from handlers.documents.stored_forms import shown
 from worker.errors import StoreUnfit
 from worker.mongo.database import Client, database_of, store_deadline
 from worker.store.documents import Collection
+from worker.sweep_ports import FleetWatermark, SweepBookmark, SweepPosition, SweepStage
 
 _NOW: Final = "$$NOW"
+_WATERMARKS: Final = "watermarks"
+_SWEEP: Final = "lease/sweep"
 
 
 class MongoFleet:
-    """`worker.ports.Fleet`. Each call takes at most `deadline_s` and raises StoreAway."""
+    """`worker.ports.Fleet` and `worker.sweep_ports.SweepFleet`.
+
+    Each call takes at most `deadline_s` and raises StoreAway.
+    """
 
     def __init__(self, client: Client, database: str, *, deadline_s: float) -> None:
         """The client's owner closes it."""
@@ -47,6 +55,49 @@ class MongoFleet:
                 f"the document `start` of fleet: at is {shown(started_at)}, not a date: remove the document"
             )
         return started_at
+
+    async def leave_watermark(self, holder: str, watermark: datetime | None, seconds: float) -> None:
+        """The worker lives for the next `seconds`, with this watermark."""
+        mine = {
+            "holder": {"$literal": holder},
+            "at": {"$literal": watermark},
+            "until": {"$add": [_NOW, round(seconds * 1_000)]},
+        }
+        is_other = [{"$ne": ["$$this.holder", mine["holder"]]}, {"$gt": ["$$this.until", _NOW]}]
+        others = {"$filter": {"input": {"$ifNull": ["$workers", []]}, "as": "this", "cond": {"$and": is_other}}}
+        await self._change(_WATERMARKS, {"workers": {"$concatArrays": [others, [mine]]}})
+
+    async def fleet_watermark(self) -> FleetWatermark:
+        """The live workers and their lowest watermark."""
+        with store_deadline(self._deadline_s):
+            hello = await self._documents.database.command("hello", codec_options=self._documents.codec_options)
+            found = await self._documents.find_one({"_id": _WATERMARKS}) or {}
+        now: datetime = hello["localTime"]
+        marks = [worker["at"] for worker in found.get("workers", ()) if worker["until"] > now]
+        lowest = min(marks) if marks and None not in marks else None
+        return FleetWatermark(workers=len(marks), lowest=lowest, now=now)
+
+    async def sweep_bookmark(self) -> SweepBookmark:
+        """The bookmark that was kept last."""
+        with store_deadline(self._deadline_s):
+            found = await self._documents.find_one({"_id": _SWEEP}, {"bookmark": True})
+        kept = (found or {}).get("bookmark") or {}
+        position = kept.get("position")
+        return SweepBookmark(
+            written_until=kept.get("writtenUntil"),
+            full_ended_at=kept.get("fullEndedAt"),
+            position=position and SweepPosition(stage=SweepStage(position["stage"]), after=position["after"]),
+        )
+
+    async def keep_sweep_bookmark(self, bookmark: SweepBookmark) -> None:
+        """Keep the bookmark."""
+        position = bookmark.position
+        kept = {
+            "writtenUntil": bookmark.written_until,
+            "fullEndedAt": bookmark.full_ended_at,
+            "position": position and {"stage": position.stage.value, "after": position.after},
+        }
+        await self._change(_SWEEP, {"bookmark": {"$literal": kept}})
 
     async def _change(self, document_id: str, change: dict[str, Any]) -> dict[str, Any]:
         """Set the fields of the document, which is created if it is missing; returns it afterwards."""

@@ -102,6 +102,12 @@ _INDEXES: Final = (
     _Index(collection=Collection.WAITS, name="by_org_and_queue", fields=("org", "queue")),
 )
 
+_WRITTEN_INDEXES: Final = tuple(
+    _Index(collection=collection, name="by_time_of_writing", fields=("attributes.updatedAt",))
+    for collection in (Collection.CONVERSATIONS, Collection.WORK_ITEMS)
+)
+"""For the sweep by time of writing. One index serves dates and ISO texts."""
+
 _WAITING_INDEXES: Final = (
     _Index(
         collection=Collection.WORK_ITEMS,
@@ -183,13 +189,15 @@ async def ensure_indexes(
     waiting_times: bool = False,
     create_work_items: bool = False,
     queue_rules: bool = False,
+    by_time_of_writing: bool = False,
 ) -> None:
     """Create the collections, which must exist before a transaction, and exactly the indexes that the queries use.
 
     Records of `work_item_revisions` expire after `revision_days`, those of `waits` after `wait_days`, by a time-to-live
     index each; 0: never, and without it. `waiting_times`: the waiting work-items of a queue are counted.
-    `create_work_items`, `queue_rules`: these are on. An index that was made for one of the three stays. May be called
-    again, and by several workers at once. Raises StoreAway, StoreUnfit, Misconfigured.
+    `create_work_items`, `queue_rules`: these are on. `by_time_of_writing`: the sweep looks for documents by it. An
+    index that was made for one of the four stays. May be called again, and by several workers at once. Raises
+    StoreAway, StoreUnfit, Misconfigured.
     """
     with calls_of_the_start(database.client, _BUILD_S_MAX):
         existing = await database.list_collection_names()
@@ -198,6 +206,7 @@ async def ensure_indexes(
             *(_WAITING_INDEXES if waiting_times else ()),
             *(_CREATION_INDEXES if create_work_items else ()),
             *(_QUEUE_RULE_INDEXES if queue_rules else ()),
+            *(_WRITTEN_INDEXES if by_time_of_writing else ()),
         )
         indexed = {index.collection for index in wanted}
         # Creating an index creates its collection.

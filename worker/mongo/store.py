@@ -107,11 +107,13 @@ class MongoStore:
         waiting_times: bool = False,
         create_work_items: bool = False,
         queue_rules: bool = False,
+        by_time_of_writing: bool = False,
     ) -> None:
         """Create missing collections and indexes; called before the first commit.
 
         `revision_days`, `wait_days`: how long the records of revisions and of waits are kept; 0: for ever.
-        `waiting_times`: `MongoWaitingTimes.waiting` is used. `create_work_items`, `queue_rules`: these are on. Raises
+        `waiting_times`: `MongoWaitingTimes.waiting` is used. `create_work_items`, `queue_rules`: these are on.
+        `by_time_of_writing`: `MongoStoredPairs` is used. Raises
         StoreUnfit if stored data or another index forbids an index; Misconfigured if no waiting helps; StoreAway.
         """
         await indexes.ensure_indexes(
@@ -121,6 +123,7 @@ class MongoStore:
             waiting_times=waiting_times,
             create_work_items=create_work_items,
             queue_rules=queue_rules,
+            by_time_of_writing=by_time_of_writing,
         )
 
     async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:

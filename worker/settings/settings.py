@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from commands.rollout import FUNNEL_ROW_NAMES, Engine, EngineRollout, UpdateOrigin
-from handlers.options import GAP_SECONDS, PolicyInUse
+from handlers.options import GAP_SECONDS, IVR_SECONDS, PolicyInUse
 from worker.ports import SQS_ENTRIES_MAX
 from worker.settings.aws import TopicSettings, refuse_no_queue
 from worker.settings.datadog import DatadogSettings
@@ -70,6 +70,18 @@ class Settings(TopicSettings, DatadogSettings):
         ge=0,
         le=10_000,
         description="most queues of which metrics are sent, with WAITING_TIMES; each is a tag value; 0: none",
+    )
+    sweep_interval_seconds: float = Field(
+        300, ge=0, le=86_400, description="interval of the sweep for pairs that drifted apart; 0: no sweep"
+    )
+    sweep_full_seconds: float = Field(
+        86_400,
+        ge=0,
+        le=31_536_000,
+        description="time between two sweeps of everything that is stored; 0: none but by the verb `sweep --all`",
+    )
+    ivr_seconds: float = Field(
+        IVR_SECONDS, ge=1, le=86_400, description="time after which a work-item in ivr that was never queued is told"
     )
     composed_updates: str = Field(
         "", description=f"updates that the composed engine takes from the legacy engine: {', '.join(FUNNEL_ROW_NAMES)}"
@@ -199,6 +211,13 @@ class Settings(TopicSettings, DatadogSettings):
     def _check_heartbeat_interval(cls, value: float) -> float:
         if 0 < value < 1:
             raise MismatchedSetting("it is less than 1 s", "set it to a number from 1 to 30, or to 0 for no heartbeats")
+        return value
+
+    @field_validator("sweep_interval_seconds")
+    @classmethod
+    def _check_sweep_interval(cls, value: float) -> float:
+        if 0 < value < 10:
+            raise MismatchedSetting("it is less than 10 s", "set it to at least 10, or to 0 for no sweep")
         return value
 
     @field_validator("mongodb_uri")

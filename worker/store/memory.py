@@ -229,6 +229,10 @@ class MemoryStore:
         """The stored session, or None."""
         return self._sessions.get(session_id)
 
+    def sessions(self) -> Sequence[Session]:
+        """The stored sessions."""
+        return tuple(self._sessions.values())
+
     def documents(self, collection: Collection) -> Sequence[Document]:
         """A collection's documents in the order of their first write. It holds neither queues nor sessions."""
         return tuple(self._documents[collection].values())

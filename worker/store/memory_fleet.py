@@ -3,16 +3,19 @@
 from datetime import datetime, timedelta
 
 from handlers.ports import Clock
+from worker.sweep_ports import FleetWatermark, SweepBookmark
 
 
 class MemoryFleet:
-    """`worker.ports.Fleet`. It is never away."""
+    """`worker.ports.Fleet` and `worker.sweep_ports.SweepFleet`. It is never away."""
 
     def __init__(self, clock: Clock) -> None:
         """No lease is held, and no worker has started."""
         self._clock = clock
         self._leases: dict[str, tuple[str, datetime]] = {}
         self._started_at: datetime | None = None
+        self._watermarks: dict[str, tuple[datetime | None, datetime]] = {}
+        self._bookmark = SweepBookmark()
 
     async def acquire_lease(self, name: str, holder: str, seconds: float) -> bool:
         """Whether `holder` has the lease for the next `seconds`."""
@@ -28,3 +31,23 @@ class MemoryFleet:
         if self._started_at is None:
             self._started_at = self._clock.now()
         return self._started_at
+
+    async def leave_watermark(self, holder: str, watermark: datetime | None, seconds: float) -> None:
+        """The worker lives for the next `seconds`, with this watermark."""
+        self._watermarks[holder] = watermark, self._clock.now() + timedelta(seconds=seconds)
+
+    async def fleet_watermark(self) -> FleetWatermark:
+        """The live workers and their lowest watermark."""
+        now = self._clock.now()
+        live = [watermark for watermark, until in self._watermarks.values() if until > now]
+        known = [watermark for watermark in live if watermark is not None]
+        lowest = min(known) if live and len(known) == len(live) else None
+        return FleetWatermark(workers=len(live), lowest=lowest, now=now)
+
+    async def sweep_bookmark(self) -> SweepBookmark:
+        """The bookmark that was kept last."""
+        return self._bookmark
+
+    async def keep_sweep_bookmark(self, bookmark: SweepBookmark) -> None:
+        """Keep the bookmark."""
+        self._bookmark = bookmark

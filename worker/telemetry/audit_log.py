@@ -6,6 +6,7 @@ from typing import Final
 
 from commands.execute import CommandRecord
 from commands.reason import ReasonAction
+from handlers.drift import SweptPair
 from handlers.events.event import UnsupportedEvent
 from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.endings import unsupported_audit
@@ -52,6 +53,15 @@ def log_updated(audit: AuditRecord, telemetry: Telemetry) -> None:
     """Write the audit line of an update that a client of the API sent, and count it."""
     write_audit_lines(telemetry.log, [audit.as_wire()])
     _count_decision(audit, "none", telemetry.metrics)
+
+
+def log_swept(swept: Sequence[SweptPair], telemetry: Telemetry) -> None:
+    """Write the audit lines of pairs that the sweep decided, and count them."""
+    audits = [pair.audit for pair in swept if pair.audit is not None]
+    if audits:
+        write_audit_lines(telemetry.log, (audit.as_wire() for audit in audits))
+    for audit in audits:
+        _count_decision(audit, "none", telemetry.metrics)
 
 
 def log_unsupported(events: Sequence[UnsupportedEvent], policy: Policy, telemetry: Telemetry) -> None:

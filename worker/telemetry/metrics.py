@@ -63,6 +63,13 @@ class Metric(StrEnum):
     """Pairs that the gap poll decided without the missing event [outcome]."""
     GAP_GIVEN_UP = "routing_sync.sync.gap_given_up"
     """Gaps of unobserved revisions that were closed because a document had more than 256 runs of observed ones."""
+    SWEPT = "routing_sync.sweep.pairs"
+    """Pairs that the sweep looked at."""
+    DRIFT = "routing_sync.sweep.drift"
+    """Drifts that the sweep found [drift: the class; age: hour, day, older, unknown; end: repaired, planned, told,
+    refused]."""
+    SWEEP_BEHIND = "routing_sync.sweep.behind_s"
+    """Gauge, seconds: how long ago the documents were written up to which the sweep has come."""
     LAG = "routing_sync.sync.lag_ms"
     """Distribution, milliseconds: from an event's publication until it was handled [event]."""
 

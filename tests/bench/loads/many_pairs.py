@@ -24,16 +24,25 @@ _FAST: Final = WriteConcern(w=1, j=False)
 
 
 def put_pairs(
-    mongo: MongoClient[dict[str, Any]], database: str, pairs: int, *, done: Callable[[int], None] = lambda _: None
+    mongo: MongoClient[dict[str, Any]],
+    database: str,
+    pairs: int,
+    *,
+    with_sessions: int | None = None,
+    done: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Stores pairs 0, 1, … as a reconcile leaves them, and the queues. Calls `done` with the size of each insert."""
+    """Stores pairs 0, 1, … as a reconcile leaves them, and the queues. Calls `done` with the size of each insert.
+
+    `with_sessions`: only the first so many pairs have their agents' sessions; None: all of them.
+    """
     mongo[database][Collection.QUEUES].insert_many(wire.queues())
     now = format_instant(datetime.now(UTC))
     for collection, text in template("unshared").documents:
         # The time and its placeholder differ in length, so it is replaced before BSON notes lengths. Ids do not differ.
         encoded = bson.encode(orjson.loads(filled(text, {wire.NOW: now})))
         into = mongo[database].get_collection(collection, write_concern=_FAST)
-        documents = _documents(encoded, pairs)
+        limited = collection is Collection.WORK_SESSIONS and with_sessions is not None
+        documents = _documents(encoded, min(pairs, with_sessions or 0) if limited else pairs)
         while chunk := list(islice(documents, _CHUNK)):
             into.insert_many(chunk, ordered=False)
             done(len(chunk))

@@ -42,6 +42,10 @@ def _read(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Sett
             "AWS_REGION is us-east-1: set one to the other's region"),
         ),
         (
+            {"SWEEP_INTERVAL_SECONDS": "9"},
+            "SWEEP_INTERVAL_SECONDS: '9' is less than 10 s: set it to at least 10, or to 0 for no sweep",
+        ),
+        (
             {"SNS_WORK_ITEM_TOPIC_ARN": "arn:aws:sns:eu-west-1:1:work-items"},
             ("SNS_WORK_ITEM_TOPIC_ARN: 'arn:aws:sns:eu-west-1:1:work-items' names the region eu-west-1, AWS_REGION is "
             "us-east-1: set one to the other's region"),

@@ -1,4 +1,5 @@
-"""The contract of the port `Fleet` (worker/ports.py): one suite for both stores."""
+"""The contract of the ports `Fleet` (worker/ports.py) and `SweepFleet` (worker/sweep_ports.py): one suite for both
+stores."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,16 +11,16 @@ from msgspec import Struct
 from tests.worker.fake_clock import FakeClock
 from tests.worker.store.store_bench import DEADLINE_S, Bench, MongoBench
 from worker.mongo.fleet import MongoFleet
-from worker.ports import Fleet
 from worker.store.documents import Collection
 from worker.store.memory_fleet import MemoryFleet
+from worker.sweep_ports import SweepBookmark, SweepPosition, SweepStage
 
 
 class FleetBench(Struct, frozen=True):
     """Two workers' access to one fleet, `pass_time`, which lets so many seconds pass for it, and its clock."""
 
-    first: Fleet
-    second: Fleet
+    first: MongoFleet | MemoryFleet
+    second: MongoFleet | MemoryFleet
     pass_time: Callable[[float], Awaitable[None]]
     now: Callable[[], datetime]
 
@@ -37,6 +38,9 @@ def fleet(bench: Bench) -> FleetBench:
         async for document in documents.find({"until": {"$type": "date"}}):
             until = document["until"] - timedelta(seconds=seconds)
             await documents.update_one({"_id": document["_id"]}, {"$set": {"until": until}})
+        async for document in documents.find({"_id": "watermarks"}):
+            workers = [{**each, "until": each["until"] - timedelta(seconds=seconds)} for each in document["workers"]]
+            await documents.update_one({"_id": "watermarks"}, {"$set": {"workers": workers}})
 
     name = bench.database.name
     return FleetBench(
@@ -92,3 +96,48 @@ async def test_the_start_stays_whoever_asks_later(fleet: FleetBench) -> None:
     started_at = await fleet.first.started_at()
     await fleet.pass_time(3_600)
     assert await fleet.second.started_at() == started_at
+
+
+async def test_the_lowest_watermark_is_that_of_the_live_workers(fleet: FleetBench) -> None:
+    assert (await fleet.first.fleet_watermark()).workers == 0
+    early, late = fleet.now() - timedelta(minutes=5), fleet.now() - timedelta(minutes=1)
+    early, late = (each.replace(microsecond=0) for each in (early, late))
+    await fleet.first.leave_watermark("$a", late, 60)
+    await fleet.second.leave_watermark("b", early, 30)
+    mark = await fleet.first.fleet_watermark()
+    assert (mark.workers, mark.lowest) == (2, early)
+    assert abs((mark.now - fleet.now()).total_seconds()) < 60
+    await fleet.pass_time(31)
+    mark = await fleet.second.fleet_watermark()
+    assert (mark.workers, mark.lowest) == (1, late)
+    await fleet.pass_time(31)
+    mark = await fleet.second.fleet_watermark()
+    assert (mark.workers, mark.lowest) == (0, None)
+
+
+async def test_a_worker_without_a_watermark_leaves_the_fleet_without_one(fleet: FleetBench) -> None:
+    at = fleet.now().replace(microsecond=0)
+    await fleet.first.leave_watermark("a", at, 60)
+    await fleet.second.leave_watermark("b", None, 60)
+    mark = await fleet.first.fleet_watermark()
+    assert (mark.workers, mark.lowest) == (2, None)
+    await fleet.second.leave_watermark("b", at, 60)
+    mark = await fleet.first.fleet_watermark()
+    assert (mark.workers, mark.lowest) == (2, at)
+
+
+async def test_a_sweeps_bookmark_is_kept_beside_its_lease(fleet: FleetBench) -> None:
+    assert await fleet.first.sweep_bookmark() == SweepBookmark()
+    at = fleet.now().replace(microsecond=0)
+    bookmark = SweepBookmark(
+        written_until=at,
+        full_ended_at=at - timedelta(days=1),
+        position=SweepPosition(stage=SweepStage.WORK_ITEMS, after="$w"),
+    )
+    await fleet.first.keep_sweep_bookmark(bookmark)
+    assert await fleet.second.acquire_lease("sweep", "a", 20)
+    assert not await fleet.second.acquire_lease("sweep", "b", 20)
+    assert await fleet.second.sweep_bookmark() == bookmark
+    await fleet.second.keep_sweep_bookmark(SweepBookmark(written_until=at))
+    assert await fleet.first.sweep_bookmark() == SweepBookmark(written_until=at)
+    assert not await fleet.second.acquire_lease("sweep", "b", 20)

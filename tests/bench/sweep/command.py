@@ -1,0 +1,213 @@
+"""`make bench-sweep`: the sweep of a million documents: time, memory, and its load on mongod.
+
+One pair in a thousand has lost its last event. The first full sweep repairs them, the second finds nothing. Beside each
+sweep, and before it, a client reads and writes one document at a time: its latency shows what the sweep leaves to the
+events. Prints a table; exit status 1 where a bound is broken.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any, Final
+
+import orjson
+from msgspec import Struct
+from pymongo import MongoClient, UpdateOne
+from pymongo.write_concern import WriteConcern
+from rich.console import Console
+from rich.progress import Progress
+
+from mongod import Mongod
+from tests.bench.loads.many_pairs import put_pairs
+from tests.bench.markdown import markdown_table
+from tests.bench.runs.machine import machine
+from tests.bench.runs.store_use import StoreUse
+from worker.store.documents import Collection
+
+SECONDS_MAX: Final = 600
+RESIDENT_BYTES_MAX: Final = 200_000_000
+DRIFTED_EACH: Final = 1_000
+"""One pair of so many has drifted."""
+_DATABASE: Final = "sweep"
+_PAIRS_WITH_SESSIONS: Final = 1_000
+_IDLE_S: Final = 10.0
+
+
+class Latency(Struct, frozen=True, kw_only=True):
+    """Milliseconds of one read and one write by id, beside the sweep."""
+
+    median: float
+    p99: float
+
+
+class SweepFigures(Struct, frozen=True, kw_only=True):
+    """One sweep. `use`: of mongod, the latency's client included."""
+
+    name: str
+    seconds: float
+    resident_bytes: int
+    cpu_s: float
+    repaired: int
+    left: int
+    use: StoreUse
+    latency: Latency
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures and prints. Returns 0, or 1 where a bound is broken."""
+    options = _options(arguments)
+    pairs = options.documents // 2
+    with Mongod() as mongod, MongoClient[dict[str, Any]](mongod.uri) as mongo:
+        _fill(mongo, pairs)
+        with _pings(mongo) as idle:
+            time.sleep(_IDLE_S)
+        figures = [_measure(name, mongod, mongo) for name in ("the first, with repairs", "the second")]
+    per_million = 1_000_000 / (2 * pairs)
+    _print(figures, idle(), documents=2 * pairs)
+    first, second = figures
+    expected = -(-pairs // DRIFTED_EACH)
+    kept = all(
+        each.seconds * per_million <= SECONDS_MAX and each.resident_bytes <= RESIDENT_BYTES_MAX for each in figures
+    )
+    is_right = (first.repaired, first.left, second.repaired, second.left) == (expected, 0, 0, 0)
+    return 0 if kept and is_right else 1
+
+
+def _fill(mongo: MongoClient[dict[str, Any]], pairs: int) -> None:
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("filling", total=3 * pairs)
+        put_pairs(
+            mongo,
+            _DATABASE,
+            pairs,
+            with_sessions=_PAIRS_WITH_SESSIONS,
+            done=lambda count: progress.advance(task, count),
+        )
+    database = mongo[_DATABASE]
+    database[Collection.WORK_ITEMS].create_index(
+        "conversationId", unique=True, partialFilterExpression={"active": True}
+    )
+    database[Collection.WORK_SESSIONS].create_index("user", partialFilterExpression={"active": True})
+    for name in (Collection.CONVERSATIONS, Collection.WORK_ITEMS):
+        database[name].create_index("attributes.updatedAt")
+    _drift(mongo, pairs)
+
+
+def _drift(mongo: MongoClient[dict[str, Any]], pairs: int) -> None:
+    """The last event of some conversations is lost: a revision more, and another status."""
+    changes: list[UpdateOne] = []
+    for number, each in enumerate(mongo[_DATABASE][Collection.CONVERSATIONS].find({}, {"rev": 1}).sort("_id")):
+        if number % DRIFTED_EACH == 0:
+            rev = each["rev"] + 1
+            change = {"rev": rev, "attributes.rev": rev, "attributes.status": "snoozed"}
+            changes.append(UpdateOne({"_id": each["_id"]}, {"$set": change}))
+    assert len(changes) == -(-pairs // DRIFTED_EACH)
+    mongo[_DATABASE][Collection.CONVERSATIONS].bulk_write(changes, ordered=False)
+
+
+def _measure(name: str, mongod: Mongod, mongo: MongoClient[dict[str, Any]]) -> SweepFigures:
+    before = StoreUse.now(mongod, mongo, _DATABASE)
+    began = time.monotonic()
+    with _pings(mongo) as latency:
+        process = subprocess.Popen(_COMMAND, env=_environment(mongod.uri), stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        lines = [orjson.loads(line) for line in process.stdout]
+        _, _, used = os.wait4(process.pid, 0)
+        process.returncode = 0
+    seconds = time.monotonic() - began
+    ends = [line["end"] for line in lines[:-1] if line["drift"] != "LEFT_IN_OUTBOX"]
+    # No worker publishes here.
+    mongo[_DATABASE][Collection.OUTBOX].delete_many({})
+    return SweepFigures(
+        name=name,
+        seconds=seconds,
+        resident_bytes=used.ru_maxrss * 1024,
+        cpu_s=used.ru_utime + used.ru_stime,
+        repaired=ends.count("repaired"),
+        left=len(ends) - ends.count("repaired"),
+        use=StoreUse.now(mongod, mongo, _DATABASE).since(before),
+        latency=latency(),
+    )
+
+
+@contextmanager
+def _pings(mongo: MongoClient[dict[str, Any]]) -> Any:
+    """Reads and writes one document at a time meanwhile; yields the function that returns their latency."""
+    stopping, found = Event(), list[float]()
+    pings = mongo[_DATABASE].get_collection("pings", write_concern=WriteConcern("majority"))
+    pings.update_one({"_id": 1}, {"$inc": {"count": 1}}, upsert=True)
+
+    def ping() -> None:
+        while not stopping.wait(0.02):
+            began = time.perf_counter()
+            pings.find_one({"_id": 1})
+            pings.update_one({"_id": 1}, {"$inc": {"count": 1}})
+            found.append((time.perf_counter() - began) * 1_000)
+
+    def latency() -> Latency:
+        return Latency(median=statistics.median(found), p99=statistics.quantiles(found, n=100)[98])
+
+    thread = Thread(target=ping)
+    thread.start()
+    try:
+        yield latency
+    finally:
+        stopping.set()
+        thread.join()
+
+
+_COMMAND: Final = (str(Path(sys.executable).parent / "routing-sync"), "sweep", "--all", "--quiet-queue", "--json")
+
+
+def _environment(uri: str) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "AWS_REGION": "us-east-1",
+        "SNS_CONVERSATION_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:conversations",
+        "SNS_WORK_ITEM_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:work-items",
+        "SQS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/events",
+        "MONGODB_URI": uri,
+        "MONGODB_DATABASE": _DATABASE,
+    }
+
+
+def _print(figures: Sequence[SweepFigures], idle: Latency, *, documents: int) -> None:
+    table = markdown_table(f"Full sweeps of {documents:,} documents", "", *(each.name for each in figures))
+    rows: dict[str, Callable[[SweepFigures], str]] = {
+        "seconds": lambda each: f"{each.seconds:,.0f}",
+        "documents a second": lambda each: f"{documents / each.seconds:,.0f}",
+        "memory of the process, MB": lambda each: f"{each.resident_bytes / 1e6:,.0f}",
+        "CPU of the process, s": lambda each: f"{each.cpu_s:,.0f}",
+        "repaired": lambda each: f"{each.repaired:,}",
+        "CPU of mongod, s": lambda each: f"{each.use.cpu_s:,.0f}",
+        "mongod's share of one core": lambda each: f"{each.use.cpu_s / each.seconds:.0%}",
+        "network of mongod, MB": lambda each: f"{each.use.network_bytes / 1e6:,.0f}",
+        "pages read into the cache": lambda each: f"{each.use.pages_read:,}",
+        "a read and a write beside it, median ms": lambda each: f"{each.latency.median:.1f}",
+        "the same, 99th percentile": lambda each: f"{each.latency.p99:.1f}",
+    }
+    for name, shown in rows.items():
+        table.add_row(name, *map(shown, figures))
+    console = Console()
+    console = Console(width=max(console.width, 132))
+    console.print(table)
+    console.print(f"A read and a write without a sweep: {idle.median:.1f} ms, 99th percentile {idle.p99:.1f} ms")
+    console.print(f"Machine: {machine()}")
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--documents", type=int, default=1_000_000, help="conversations and work-items together")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,477 @@
+"""The sweep of pairs: what the store holds is compared with what was observed, and repaired through the reconcile."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+import pytest
+from msgspec.structs import replace
+
+from commands.context import RoutingQueue
+from commands.instant import format_instant
+from commands.rollout import EngineRollout, UpdateOrigin
+from commands.session import Session, SessionEntry
+from handlers.drift import Drift, DriftClass, DriftEnd, SweepLimits, SweptPair
+from handlers.ports import LoadRequest
+from sync.audit import AuditOutcome
+from sync.state.sync_state import SyncState
+from tests.handlers.small_ports import START
+from tests.handlers.wire_events import ORG, Json, changes, conversation, event, work_item
+from tests.handlers.world import DisturbedStore, RejectingStore, World
+from worker.store.documents import Collection
+from worker.store.org_queue_rules import MemoryQueueRules
+
+WATERMARK = START + timedelta(hours=1)
+LONG_AGO = format_instant(START)
+
+
+class SweptWorld(World):
+    """A world whose documents were all written at `START`, an hour before the watermark."""
+
+    async def sweep(
+        self,
+        *keys: str,
+        repair: bool = True,
+        at: datetime = WATERMARK,
+        items: Sequence[str] = (),
+        certain_before: datetime | None = None,
+    ) -> list[SweptPair]:
+        requests = [LoadRequest(conversation_id=key, work_item_ids=frozenset(items)) for key in keys or ("c-1",)]
+        limits = SweepLimits(watermark=at, certain_before=certain_before or at, repair=repair)
+        return list((await self.handler.sweep_pairs(requests, limits)).pairs)
+
+    async def drift(self, *keys: str, **more: Any) -> Drift:
+        """The drift of the one pair that has any; afterwards a second sweep finds nothing."""
+        [swept] = await self.sweep(*keys, **more)
+        assert await self.sweep(*keys, **more) == []
+        return swept.drift
+
+    async def agreed(self) -> Self:
+        """A pair that was created and assigned by events, all of which came."""
+        await self.take(
+            event(at_start(conversation(1, queue="q-1"))),
+            event(at_start(work_item(1, status="queued", queue="q-1", queuedCount=1, resourceRev=1))),
+        )
+        await self.take(assigned(2, (), ("u-1",)))
+        assert (self.w().assigned_to, self.c().queue) == ("u-1", "q-1")
+        self.age()
+        return self
+
+    def age(self) -> None:
+        """The pair's documents have been written at `START`."""
+        for document in (self.store.conversation("c-1"), self.store.work_item("w-1")):
+            assert document is not None
+            old = {**document, "attributes": {**document["attributes"], "updatedAt": LONG_AGO}}
+            if document["type"] == "conversation":
+                self.store.put_conversation(old)
+            else:
+                self.store.put_work_item(old)
+
+    def edit(self, key: str, rev: int | None = None, queue: str | None = None, **attributes: Any) -> None:
+        """A write of a document beside all events, with a revision of its own or, in a shell, without one."""
+        document = self.store.conversation(key) or self.store.work_item(key)
+        assert document is not None
+        more = {} if rev is None else {"rev": rev}
+        edited = {**document, **more, "attributes": {**document["attributes"], **attributes, **more}}
+        if document["type"] == "conversation":
+            self.store.put_conversation(edited)
+        else:
+            self.store.put_work_item(edited)
+
+    def assign(self, user: str | None, rev: int | None = None) -> None:
+        """The same of the work-item's assignee."""
+        self.edit("w-1", rev, status="queued" if user is None else "assigned")
+        document = self.store.work_item("w-1")
+        assert document is not None
+        target = {"data": None if user is None else {"type": "user", "id": user}}
+        self.store.put_work_item({**document, "relationships": {**document["relationships"], "assignedTo": target}})
+
+
+def at_start(data: Json) -> Json:
+    data["attributes"]["updatedAt"] = LONG_AGO
+    return data
+
+
+def assigned(rev: int, before: tuple[str, ...], after: tuple[str, ...]) -> Json:
+    said = changes({"assignedUsers": (list(before), list(after))})
+    return event(at_start(conversation(rev, users=after, queue="q-1")), changes=said)
+
+
+@pytest.fixture
+async def world() -> SweptWorld:
+    return await SweptWorld().agreed()
+
+
+async def test_a_pair_in_step_has_no_drift_and_is_not_written(world: SweptWorld) -> None:
+    before = world.stored()
+    assert await world.sweep() == []
+    assert world.stored() == before
+
+
+async def test_the_case_of_2021_assigned_work_item_unassigned_conversation_no_queue_anywhere() -> None:
+    """The cleaner of 2021 asked for a queue, found none, and left the work-item to its agent for ever."""
+    world = SweptWorld().put(
+        at_start(conversation(3)),
+        at_start(work_item(2, status="assigned", user="u-1", session="s-1", queuedCount=1)),
+    )
+    world.store.put_session(
+        Session(id="s-1", user="u-1", capacity=10, work_items=(SessionEntry(id="w-1", item_size=1),))
+    )
+    drift = await world.drift()
+    assert (drift.kind, drift.end, drift.since) == (DriftClass.OUT_OF_STEP, DriftEnd.REPAIRED, START)
+    [field] = drift.fields
+    assert (field.field, field.conversation, field.work_item) == ("assignee", [], "u-1")
+    assert field.winner == "CONVERSATION_IS_NEWER"
+    assert drift.work_item_fields == {"assignedTo": None, "queue": None}
+    assert (world.w().assigned_to, world.places()) == (None, set())
+
+
+async def test_a_conversations_lost_last_event_is_repaired(world: SweptWorld) -> None:
+    world.edit("c-1", 4, assignedUsers=["u-2"])
+    [swept] = await world.sweep()
+    drift = swept.drift
+    assert (drift.kind, drift.end) == (DriftClass.OUT_OF_STEP, DriftEnd.REPAIRED)
+    assert (drift.conversation_id, drift.work_item_id, drift.since) == ("c-1", "w-1", START)
+    [field] = drift.fields
+    assert (field.winner, field.changed_rev) == ("CONVERSATION_IS_NEWER", 4)
+    assert world.w().assigned_to == "u-2"
+    assert swept.audit is not None
+    assert (swept.audit.trigger, swept.audit.outcome.value, swept.audit.event) == ("sweep", "applied", None)
+    assert [reason.meta["rule"] for reason in swept.audit.reasons] == ["B1"]
+    assert [each.id for each in swept.announcements] == [world.announced()[-1]["id"]]
+    assert await world.sweep() == []
+
+
+async def test_a_work_items_lost_last_event_is_repaired(world: SweptWorld) -> None:
+    world.assign("u-2", world.w().rev + 1)
+    drift = await world.drift()
+    assert (drift.kind, drift.fields[0].winner) == (DriftClass.OUT_OF_STEP, "WORK_ITEM_IS_NEWER")
+    assert world.c().assigned_users == ("u-2",)
+
+
+async def test_a_lost_event_of_fields_that_are_not_shared_is_observed(world: SweptWorld) -> None:
+    world.edit("c-1", 4, name="n")
+    drift = await world.drift()
+    assert (drift.kind, drift.fields) == (DriftClass.UNOBSERVED, ())
+    assert world.store.state("c-1").conversation_observed == ((1, 4),)
+
+
+async def test_a_lost_completion_is_taken_in(world: SweptWorld) -> None:
+    item = world.store.work_item("w-1")
+    assert item is not None
+    world.edit("w-1", world.w().rev + 1, status="completed")
+    world.store.put_work_item({**(world.store.work_item("w-1") or {}), "active": False})
+    drift = await world.drift()
+    assert drift.kind is DriftClass.OUT_OF_STEP
+    assert world.c().status == "done"
+
+
+async def test_a_completed_work_item_of_which_no_event_came_is_taken_in(world: SweptWorld) -> None:
+    """The events of the first work-item's completion, of the second's creation and of its completion are lost."""
+    world.edit("w-1", world.w().rev + 1, status="completed")
+    world.store.put_work_item({**(world.store.work_item("w-1") or {}), "active": False})
+    second = at_start(work_item(3, key="w-2", number=2, status="completed", resourceRev=world.c().rev))
+    world.put(second)
+    drift = await world.drift(items=("w-1", "w-2"))
+    assert (drift.work_item_id, drift.fields[0].winner) == ("w-2", "WORK_ITEM_IS_NEWER")
+    assert world.c().status == "done"
+
+
+async def test_a_lost_deletion_completes_the_work_item(world: SweptWorld) -> None:
+    world.edit("c-1", 4, deleted=True)
+    drift = await world.drift()
+    assert drift.kind is DriftClass.CLOSED_CONVERSATION
+    assert drift.work_item_fields == {"status": "completed"}
+    assert not world.w().active
+
+
+async def test_a_lost_deletion_whose_conversation_is_gone_completes_the_work_item(world: SweptWorld) -> None:
+    world.store.remove_conversation("c-1")
+    drift = await world.drift()
+    assert drift.kind is DriftClass.CLOSED_CONVERSATION
+    assert not world.w().active
+    # No late event brings the conversation back.
+    await world.take(assigned(3, ("u-1",), ("u-2",)))
+    assert world.store.conversation("c-1") is None
+
+
+async def test_an_active_work_item_of_a_conversation_that_never_was_is_told() -> None:
+    world = SweptWorld().put(at_start(work_item(1)))
+    for _ in range(2):
+        [swept] = await world.sweep()
+        assert (swept.drift.kind, swept.drift.end, swept.audit) == (DriftClass.NO_CONVERSATION, DriftEnd.TOLD, None)
+    assert world.w().active
+
+
+async def test_a_done_conversation_completes_its_work_item() -> None:
+    world = SweptWorld().put(at_start(conversation(3, status="done")), at_start(work_item(2, status="queued")))
+    drift = await world.drift()
+    assert (drift.kind, drift.fields[0].field) == (DriftClass.CLOSED_CONVERSATION, "status")
+    assert not world.w().active
+
+
+@pytest.mark.parametrize("users", [["u-2"], []], ids=["another user", "nobody"])
+async def test_a_conversation_changed_by_hand_keeps_the_change(world: SweptWorld, users: list[str]) -> None:
+    """Neither revision nor time of writing moves."""
+    world.edit("c-1", assignedUsers=users)
+    drift = await world.drift()
+    assert (drift.kind, drift.fields[0].winner) == (DriftClass.CHANGED_BY_HAND, "CONVERSATION_IS_NEWER")
+    assert world.w().assigned_to == (users[0] if users else None)
+    assert list(world.c().assigned_users) == users
+
+
+async def test_a_work_item_changed_by_hand_keeps_the_change(world: SweptWorld) -> None:
+    world.assign("u-2")
+    drift = await world.drift()
+    assert (drift.kind, drift.fields[0].winner) == (DriftClass.OUT_OF_STEP, "WORK_ITEM_IS_NEWER")
+    assert world.c().assigned_users == ("u-2",)
+
+
+async def test_a_restored_conversation_is_in_step_after_one_sweep(world: SweptWorld) -> None:
+    await world.take(assigned(3, ("u-1",), ("u-2",)))
+    world.age()
+    assert world.w().assigned_to == "u-2"
+    rev = world.w().rev
+    world.put(at_start(conversation(2, users=("u-1",), queue="q-1")))
+    drift = await world.drift()
+    assert drift.kind is DriftClass.RESTORED
+    assert (world.w().assigned_to, world.w().rev) == ("u-1", rev + 1)
+
+
+async def test_a_restored_work_item_is_in_step_after_one_sweep(world: SweptWorld) -> None:
+    rev = world.w().rev
+    world.put(at_start(work_item(1, status="queued", queue="q-1", queuedCount=1, resourceRev=1)))
+    drift = await world.drift()
+    assert drift.kind is DriftClass.RESTORED
+    # No revision is announced twice.
+    assert (world.w().assigned_to, world.w().rev) == ("u-1", rev + 1)
+
+
+@pytest.mark.parametrize("key", ["c-1", "w-1"])
+async def test_a_pair_that_was_written_after_the_watermark_is_left_alone(world: SweptWorld, key: str) -> None:
+    world.edit("c-1", 4, assignedUsers=["u-2"])
+    world.edit(key, updatedAt=format_instant(WATERMARK))
+    assert await world.sweep() == []
+    assert len(await world.sweep(at=WATERMARK + timedelta(milliseconds=1))) == 1
+
+
+async def test_a_pair_that_waits_since_the_watermark_is_left_to_the_poll(world: SweptWorld) -> None:
+    await world.take(event(at_start(work_item(9, status="queued", queue="q-1")), changes=changes({"priority": (1, 2)})))
+    await world.take(assigned(3, ("u-1",), ("u-2",)))
+    world.age()
+    waiting = world.store.state("c-1").waiting
+    assert waiting is not None
+    assert await world.sweep(at=waiting.since) == []
+    assert len(await world.sweep(at=waiting.since + timedelta(milliseconds=1))) == 1
+
+
+async def test_a_sweep_without_repair_tells_the_plan_and_writes_nothing(world: SweptWorld) -> None:
+    world.edit("c-1", 4, assignedUsers=["u-2"])
+    before = world.stored()
+    for _ in range(2):
+        [swept] = await world.sweep(repair=False)
+        assert swept.drift.end is DriftEnd.PLANNED
+        assert (swept.drift.work_item_fields, swept.audit) == ({"assignedTo": "u-2"}, None)
+    assert world.stored() == before
+
+
+async def test_an_update_that_the_commands_refuse_is_told_each_time() -> None:
+    world = await SweptWorld(rollout=EngineRollout(fields_max={UpdateOrigin.SYNC: 1})).agreed()
+    world.edit("c-1", 4, assignedUsers=["u-2"], status="snoozed")
+    for _ in range(2):
+        [swept] = await world.sweep()
+        assert (swept.drift.end, swept.drift.detail) == (DriftEnd.REFUSED, "TOO_MANY_FIELDS")
+        assert swept.audit is not None
+        assert swept.audit.outcome is AuditOutcome.REFUSED
+    assert world.w().assigned_to == "u-1"
+
+
+async def test_a_document_that_cannot_be_read_is_told_and_stops_no_other(world: SweptWorld) -> None:
+    world.edit("c-1", 4, assignedUsers=["u-2"])
+    world.store.put_conversation({"_id": "c-2", "rev": "seven"})
+    swept = await world.sweep("c-2", "c-1")
+    assert [(each.drift.conversation_id, each.drift.kind) for each in swept] == [
+        ("c-2", DriftClass.UNREADABLE),
+        ("c-1", DriftClass.OUT_OF_STEP),
+    ]
+    assert "c-2 in the store cannot be read" in (swept[0].drift.detail or "")
+
+
+async def test_a_plan_that_the_store_rejects_is_told() -> None:
+    world = await SweptWorld(lambda store: RejectingStore(store, "c-2")).agreed()
+    world.put(at_start(conversation(2, key="c-2", status="done")), at_start(work_item(1, key="w-2", of="c-2")))
+    [swept] = await world.sweep("c-2")
+    assert (swept.drift.kind, swept.drift.end) == (DriftClass.UNREADABLE, DriftEnd.TOLD)
+
+
+async def test_a_pair_that_meets_another_writer_is_looked_at_again() -> None:
+    world: SweptWorld
+
+    def another_writes() -> None:
+        state = world.store.state("c-1")
+        world.store.put_state("c-1", replace(state, version=state.version + 1))
+
+    disturbances: dict[int, Any] = {}
+    world = SweptWorld(lambda store: DisturbedStore(store, disturbances))
+    await world.agreed()
+    world.edit("c-1", 4, assignedUsers=["u-2"])
+    disturbances[len(world.outer.commits) + 1] = another_writes  # type: ignore[attr-defined]
+    drift = await world.drift()
+    assert drift.end is DriftEnd.REPAIRED
+    assert world.w().assigned_to == "u-2"
+
+
+# Written a short time ago
+
+
+@pytest.fixture
+async def recent(world: SweptWorld) -> SweptWorld:
+    """The conversation was written just before the watermark, says its writer's clock."""
+    world.clock.at = WATERMARK + timedelta(minutes=1)
+    world.edit("c-1", 4, assignedUsers=["u-2"], updatedAt=format_instant(WATERMARK - timedelta(seconds=1)))
+    return world
+
+
+async def test_a_pair_written_a_short_time_ago_waits_by_sqs_clock_and_the_poll_repairs_it(recent: SweptWorld) -> None:
+    [swept] = await recent.sweep(certain_before=START)
+    assert (swept.drift.kind, swept.drift.end, swept.audit) == (DriftClass.OUT_OF_STEP, DriftEnd.WAITS, None)
+    assert swept.drift.fields[0].winner == "CONVERSATION_IS_NEWER"
+    assert recent.w().assigned_to == "u-1"
+    waiting = recent.store.state("c-1").waiting
+    assert waiting is not None
+    assert (waiting.since, waiting.conversation_rev) == (recent.clock.now(), 4)
+    assert await recent.sweep(certain_before=START) == []
+    await recent.handler.close_gaps(["c-1"], waiting.since + timedelta(milliseconds=1))
+    assert recent.w().assigned_to == "u-2"
+    assert await recent.sweep(at=WATERMARK + timedelta(days=1)) == []
+
+
+async def test_the_event_of_a_pair_that_the_sweep_lets_wait_decides_it(recent: SweptWorld) -> None:
+    """The writer's clock was wrong: its event was in flight all the while."""
+    await recent.sweep(certain_before=START)
+    await recent.take(assigned(3, ("u-1",), ("u-1",)), assigned(4, ("u-1",), ("u-2",)))
+    assert recent.w().assigned_to == "u-2"
+    assert recent.store.state("c-1").waiting is None
+
+
+async def test_a_pair_without_a_state_that_was_written_a_short_time_ago_waits() -> None:
+    world = SweptWorld().put(at_start(conversation(2, users=("u-1",))), at_start(work_item(1, queuedCount=1)))
+    [swept] = await world.sweep(certain_before=START)
+    assert swept.drift.end is DriftEnd.WAITS
+    waiting = world.store.state("c-1").waiting
+    assert waiting is not None
+    await world.handler.close_gaps(["c-1"], waiting.since + timedelta(milliseconds=1))
+    assert world.w().assigned_to == "u-1"
+
+
+async def test_what_was_observed_and_changed_by_hand_is_repaired_at_once(world: SweptWorld) -> None:
+    world.edit("c-1", assignedUsers=["u-2"])
+    [swept] = await world.sweep(certain_before=START)
+    assert swept.drift.end is DriftEnd.REPAIRED
+    assert world.w().assigned_to == "u-2"
+
+
+# Sessions
+
+
+async def test_a_session_that_lacks_the_work_item_gets_it(world: SweptWorld) -> None:
+    assert world.places() == world.places_said() != set()
+    world.store.put_session(Session(id="s-1", user="u-1", capacity=10))
+    drift = await world.drift()
+    assert (drift.kind, len(drift.moves)) == (DriftClass.SESSION_PLACE, 1)
+    assert world.places() == world.places_said() != set()
+
+
+async def test_a_session_that_holds_the_work_item_in_another_slot_is_put_right(world: SweptWorld) -> None:
+    entry = SessionEntry(id="w-1", item_size=1)
+    world.store.put_session(Session(id="s-1", user="u-1", capacity=10, paused_work_items=(entry,), pending_item="w-1"))
+    assert (await world.drift()).kind is DriftClass.SESSION_PLACE
+    assert world.places() == world.places_said() != set()
+
+
+async def test_a_completed_work_item_leaves_the_session_that_still_holds_it(world: SweptWorld) -> None:
+    world.edit("c-1", 4, status="done")
+    await world.drift()
+    assert world.places() == set()
+    world.store.put_session(
+        Session(id="s-1", user="u-1", capacity=10, work_items=(SessionEntry(id="w-1", item_size=1),))
+    )
+    assert (await world.drift()).kind is DriftClass.SESSION_PLACE
+    assert world.places() == set()
+
+
+async def test_another_items_pending_place_is_left_alone() -> None:
+    world = SweptWorld().put(
+        at_start(conversation(2, users=("u-1",))),
+        at_start(work_item(1, status="routed", session="s-1", user="u-1")),
+    )
+    world.store.put_session(Session(id="s-1", user="u-1", capacity=10, pending_item="w-7"))
+    await world.sweep()
+    session = world.store.session("s-1")
+    assert session is not None
+    assert session.pending_item == "w-7"
+
+
+# Never queued
+
+
+async def test_an_ivr_work_item_that_was_never_queued_is_told_after_a_while() -> None:
+    world = SweptWorld().put(at_start(conversation(2)), at_start(work_item(1)))
+    assert await world.sweep(at=START + timedelta(seconds=300)) == []
+    [swept] = await world.sweep(at=START + timedelta(seconds=301))
+    assert (swept.drift.kind, swept.drift.end, swept.drift.since) == (DriftClass.NEVER_QUEUED, DriftEnd.TOLD, START)
+
+
+async def test_a_pair_without_a_state_that_agrees_gets_none() -> None:
+    world = SweptWorld().put(at_start(conversation(2)), at_start(work_item(1, queuedCount=1)))
+    assert await world.sweep() == []
+    assert world.store.state("c-1") == SyncState()
+
+
+# What routing has left out
+
+
+async def test_a_routable_conversation_without_a_work_item_gets_one() -> None:
+    world = SweptWorld(create_work_items=True).put(at_start(conversation(3, users=("u-1",), queue="q-1")))
+    [swept] = await world.sweep()
+    assert (swept.drift.kind, swept.drift.end) == (DriftClass.NO_WORK_ITEM, DriftEnd.REPAIRED)
+    [document] = world.store.documents(Collection.WORK_ITEMS)
+    assert (document["conversationId"], document["active"]) == ("c-1", True)
+    assert swept.drift.work_item_id == document["_id"]
+    assert swept.audit is not None
+    assert (swept.audit.trigger, swept.audit.outcome.value) == ("sweep", "applied")
+    assert [reason.code for reason in swept.audit.reasons] == ["CONVERSATION_ROUTABLE"]
+    assert len(swept.announcements) == 1
+    assert await world.sweep() == []
+    # Its announcement comes back as a duplicate.
+    await world.take(*world.announced())
+    assert len(world.store.documents(Collection.WORK_ITEMS)) == 1
+
+
+async def test_where_work_items_are_not_created_such_a_conversation_is_no_drift() -> None:
+    world = SweptWorld().put(at_start(conversation(3)))
+    assert await world.sweep() == []
+
+
+@pytest.mark.parametrize("attributes", [{"status": "done"}, {"ended": True}, {"deleted": True}], ids=str)
+async def test_a_conversation_that_is_not_routable_gets_none(attributes: Json) -> None:
+    world = SweptWorld(create_work_items=True).put(at_start(conversation(3, **attributes)))
+    assert await world.sweep() == []
+
+
+async def test_an_ivr_work_item_that_was_never_queued_is_queued_by_the_rules() -> None:
+    rules = MemoryQueueRules(queues=[{"_id": "q-1", "org": ORG, "default": True}])
+    world = SweptWorld(queue_rules=True, rules=rules).put(at_start(conversation(2)), at_start(work_item(1)))
+    world.store.put_queue(RoutingQueue(id="q-1"))
+    drift = await world.drift()
+    assert (drift.kind, drift.end) == (DriftClass.NEVER_QUEUED, DriftEnd.REPAIRED)
+    assert (world.w().status.value, world.w().queue, world.c().queue) == ("queued", "q-1", "q-1")
+
+
+async def test_without_a_rule_that_holds_it_is_told() -> None:
+    rules = MemoryQueueRules()
+    world = SweptWorld(queue_rules=True, rules=rules).put(at_start(conversation(2)), at_start(work_item(1)))
+    before = world.stored()
+    [swept] = await world.sweep()
+    assert (swept.drift.kind, swept.drift.end, swept.audit) == (DriftClass.NEVER_QUEUED, DriftEnd.TOLD, None)
+    assert world.stored() == before

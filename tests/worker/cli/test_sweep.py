@@ -1,0 +1,252 @@
+"""`routing-sync sweep` on a real MongoDB: what it prints, what it writes, and its exit status."""
+
+import asyncio
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from pymongo import MongoClient
+
+from commands.instant import format_instant
+from mongod import Mongod
+from tests.handlers.wire_events import ORG, conversation, work_item
+from tests.worker.store.store_bench import DEADLINE_S
+from worker.cli.main import run
+from worker.mongo.client import mongo_client
+from worker.mongo.fleet import MongoFleet
+from worker.settings.table import setting_rows
+from worker.sweeps.drift.sweep_run import PAGE_SIZE
+
+_numbers = count(1)
+
+
+class SweptDatabase:
+    """A database that the environment's settings name, read and written beside the verb."""
+
+    def __init__(self, uri: str, name: str) -> None:
+        self.uri, self.name = uri, name
+        self.client: MongoClient[dict[str, Any]] = MongoClient(uri)
+        self.documents = self.client[name]
+        self.written_at = datetime.now(UTC) - timedelta(hours=2)
+
+    def put(self, key: str, *, users: tuple[str, ...] = (), user: str | None = None, status: str = "open") -> None:
+        at = format_instant(self.written_at)
+        c = conversation(2, key=key, users=users, status=status, updatedAt=at)
+        w = work_item(2, key=f"w-{key}", of=key, user=user, status="queued", queuedCount=1, updatedAt=at)
+        del c["id"], w["id"]
+        self.documents["conversations"].insert_one({"_id": key, "org": ORG, "rev": 2, **c})
+        more = {"conversationId": key, "active": True, "workItemNumber": 1}
+        self.documents["work_items"].insert_one({"_id": f"w-{key}", "org": ORG, "rev": 2, **more, **w})
+
+    def assigned(self, key: str) -> str | None:
+        item = self.documents["work_items"].find_one({"_id": f"w-{key}"})
+        assert item is not None
+        target = item["relationships"].get("assignedTo")
+        return str(target["data"]["id"]) if target and target["data"] else None
+
+    def everything(self) -> dict[str, list[dict[str, Any]]]:
+        return {name: list(self.documents[name].find()) for name in sorted(self.documents.list_collection_names())}
+
+    def live_worker(self, behind: timedelta = timedelta(minutes=1)) -> None:
+        """A worker leaves its watermark."""
+
+        async def leave() -> None:
+            async with mongo_client(SecretStr(self.uri), DEADLINE_S) as client:
+                fleet = MongoFleet(client, self.name, deadline_s=DEADLINE_S)
+                await fleet.leave_watermark("worker", datetime.now(UTC) - behind, 600)
+
+        asyncio.run(leave())
+
+
+@pytest.fixture
+def database(mongod: Mongod, monkeypatch: pytest.MonkeyPatch) -> Iterator[SweptDatabase]:
+    for row in setting_rows():
+        monkeypatch.delenv(row.name, raising=False)
+    name = f"sweep_{next(_numbers)}"
+    variables = {
+        "AWS_REGION": "us-east-1",
+        "SNS_CONVERSATION_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:conversations",
+        "SNS_WORK_ITEM_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:work-items",
+        "SQS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/events",
+        "MONGODB_URI": mongod.uri,
+        "MONGODB_DATABASE": name,
+    }
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    database = SweptDatabase(mongod.uri, name)
+    with database.client:
+        yield database
+
+
+def test_a_dry_run_prints_each_drift_with_its_plan_and_writes_nothing(
+    database: SweptDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database.live_worker()
+    database.put("c-1", users=("u-1",))
+    database.put("c-2")
+    database.put("c-3", status="done")
+    before = database.everything()
+    assert run(["sweep", "--all", "--dry-run"]) == 1
+    out, errors = capsys.readouterr()
+    since = format_instant(database.written_at)
+    *lines, summary = out.splitlines()
+    changed = "the conversation wins: changed at 2, known 0"
+    assigned = f'; assignee ["u-1"] / null, {changed}; work-item assignedTo="u-1": planned'
+    completed = f'; status true / false, {changed}; work-item status="completed": planned'
+    assert lines == [
+        f"OUT_OF_STEP c-1 w-c-1, since {since}{assigned}",
+        f"CLOSED_CONVERSATION c-3 w-c-3, since {since}{completed}",
+    ]
+    assert summary.startswith("3 pairs in ")
+    assert errors == ""
+    assert database.everything() == before
+
+
+def test_it_repairs_tells_once_and_then_finds_nothing(
+    database: SweptDatabase, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    database.live_worker()
+    database.put("c-1", users=("u-1",))
+    assert run(["sweep", "--all"]) == 0
+    out, errors = capfdbinary.readouterr()
+    lines = out.decode().splitlines()
+    assert [line.rpartition(": ")[2] for line in lines[:1]] == ["repaired"]
+    assert lines[1].endswith(": 1 OUT_OF_STEP repaired")
+    [audit] = [json.loads(line) for line in errors.splitlines()]
+    assert (audit["msg"], audit["trigger"], audit["outcome"]) == ("CONVERSATION_SYNC_AUDIT", "sweep", "applied")
+    assert database.assigned("c-1") == "u-1"
+    assert [entry["conversationId"] for entry in database.documents["outbox"].find()] == ["c-1"]
+    # A worker has published the announcement.
+    database.documents["outbox"].delete_many({})
+    for arguments in (["sweep"], ["sweep", "--all"]):
+        assert run(arguments) == 0
+        assert capfdbinary.readouterr().out.decode().rstrip().endswith(": no drift")
+
+
+def test_json_has_an_object_for_each_pair_with_its_audit_and_a_summary(
+    database: SweptDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database.live_worker()
+    database.put("c-1", users=("u-1",))
+    assert run(["sweep", "--all", "--json"]) == 0
+    drift, summary = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (drift["drift"], drift["end"], drift["conversationId"]) == ("OUT_OF_STEP", "repaired", "c-1")
+    [field] = drift["fields"]
+    assert field == {
+        "field": "assignee",
+        "conversation": ["u-1"],
+        "workItem": None,
+        "winner": "CONVERSATION_IS_NEWER",
+        "conversationRev": 2,
+        "knownRev": 0,
+    }
+    assert drift["updatedWorkItem"] == {"assignedTo": "u-1"}
+    assert drift["audit"]["updatedWorkItem"] == {"assignedTo": "u-1", "rev": 2}
+    assert summary["summary"]["repairs"] is True
+    assert summary["summary"]["drift"] == [{"drift": "OUT_OF_STEP", "end": "repaired", "count": 1}]
+
+
+def test_without_a_live_worker_it_only_tells_unless_the_queue_is_said_to_be_quiet(
+    database: SweptDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database.put("c-1", users=("u-1",))
+    assert run(["sweep", "--all"]) == 1
+    out, errors = capsys.readouterr()
+    assert out.splitlines()[0].endswith(": planned")
+    assert errors == (
+        "routing-sync sweep: no worker lives to say what is in flight: nothing is repaired; "
+        "--quiet-queue says that nothing is in flight\n"
+    )
+    assert database.assigned("c-1") is None
+    assert run(["sweep", "--all", "--quiet-queue"]) == 0
+    assert database.assigned("c-1") == "u-1"
+
+
+def test_under_the_policies_legacy_and_shadow_it_only_tells(
+    database: SweptDatabase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.live_worker()
+    database.put("c-1", users=("u-1",))
+    monkeypatch.setenv("SYNC_POLICY", "shadow")
+    assert run(["sweep", "--all"]) == 1
+    assert capsys.readouterr().err == "routing-sync sweep: SYNC_POLICY is shadow: nothing is repaired\n"
+    assert database.assigned("c-1") is None
+
+
+def test_the_sweep_since_the_last_one_leaves_alone_what_was_swept(
+    database: SweptDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database.live_worker(behind=timedelta(minutes=30))
+    assert run(["sweep"]) == 0
+    out, errors = capsys.readouterr()
+    assert errors == "routing-sync sweep: no sweep has ended yet: everything is swept\n"
+    database.put("c-old", users=("u-1",))
+    database.written_at = datetime.now(UTC) - timedelta(minutes=20)
+    database.put("c-new", users=("u-1",))
+    database.live_worker()
+    assert run(["sweep"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("OUT_OF_STEP c-new")
+    assert (database.assigned("c-old"), database.assigned("c-new")) == (None, "u-1")
+
+
+def test_a_sweep_goes_on_after_a_key(database: SweptDatabase, capsys: pytest.CaptureFixture[str]) -> None:
+    database.live_worker()
+    for key in ("c-1", "c-2", "c-3"):
+        database.put(key, users=("u-1",))
+    assert run(["sweep", "--all", "--after", "conversations:c-2", "--dry-run"]) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in out[:-1]] == ["c-3"]
+    assert run(["sweep", "--all", "--after", "sessions"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--after", "conversations:c-2"], "--after works only with --all: add it, or remove --after"),
+        (
+            ["--all", "--after", "queues:q"],
+            "--after queues:q: the stage is one of conversations, work-items, sessions",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("database")
+def test_wrong_usage_is_one_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sweep", *arguments]) == 2
+    assert line in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_store_that_is_away_is_one_line(
+    database: SweptDatabase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1:1/?directConnection=true")
+    monkeypatch.setenv("STORE_DEADLINE_SECONDS", "1")
+    assert run(["sweep"]) == 1
+    out, errors = capsys.readouterr()
+    assert (out, errors.count("\n")) == ("", 1)
+    assert errors.startswith("routing-sync sweep: MongoDB cannot be reached")
+
+
+@pytest.mark.thorough
+def test_ctrl_c_ends_a_sweep_and_says_where_it_goes_on(database: SweptDatabase) -> None:
+    database.live_worker()
+    database.documents["conversations"].insert_many([{"_id": f"c-{n:05}"} for n in range(20 * PAGE_SIZE)])
+    command = [sys.executable, "-c", "from worker.cli.main import main; main()", "sweep", "--all", "--dry-run"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        # None of these conversations can be read, so each has a line: the second page prints now.
+        lines = [process.stdout.readline() for _ in range(PAGE_SIZE + 1)]
+        assert lines[-1].startswith(f"UNREADABLE c-{PAGE_SIZE:05}")
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate()[1]
+    assert process.returncode == 130
+    assert re.search(r"interrupted: go on with --all --after conversations:c-0\d{4}$", errors.strip())

@@ -1,0 +1,34 @@
+"""The watermark report: a worker leaves its watermark in the store a few times a minute."""
+
+import asyncio
+from datetime import datetime
+
+from tests.worker.fake_clock import T0, FakeClock, run_ready_tasks
+from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
+from worker.runtime.clock import ObjectIds
+from worker.store.memory_fleet import MemoryFleet
+from worker.sweeps.drift.watermark_report import WatermarkReport
+
+
+class StandInWatermark:
+    at: datetime | None = None
+
+    def current(self) -> datetime | None:
+        return self.at
+
+
+async def test_the_watermark_or_its_absence_is_left_every_ten_seconds() -> None:
+    clock, watermark = FakeClock(), StandInWatermark()
+    fleet = MemoryFleet(clock)
+    runtime = runtime_of(clock, TelemetryRecorder())
+    report = WatermarkReport(fleet=fleet, watermark=watermark, ids=ObjectIds(), runtime=runtime)
+    running = asyncio.ensure_future(report.run())
+    await clock.advance(11)
+    assert [(mark := await fleet.fleet_watermark()).workers, mark.lowest] == [1, None]
+    watermark.at = T0
+    await clock.advance(10)
+    assert [(mark := await fleet.fleet_watermark()).workers, mark.lowest] == [1, T0]
+    running.cancel()
+    await run_ready_tasks()
+    await clock.advance(61)
+    assert (await fleet.fleet_watermark()).workers == 0

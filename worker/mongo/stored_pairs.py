@@ -1,0 +1,161 @@
+"""The pairs in the store on MongoDB, by their documents' times of writing and by id.
+
+A time of writing is a date or ISO text, as its writer stores it. MongoDB compares values of one type only, so one index
+on `attributes.updatedAt` serves both: the query has a range of dates and a range of texts.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, assert_never
+
+from pymongo import ASCENDING
+
+from commands.instant import format_instant
+from handlers.ports import LoadRequest
+from worker.mongo.database import Client, database_of, store_deadline
+from worker.store.documents import Collection
+from worker.store.stored_pairs import merged_requests, missed_by_conversation
+from worker.sweep_ports import StoredPage, SweepPosition, SweepStage
+
+PAGE_SIZE: Final = 200
+_TEXT_MARGIN: Final = timedelta(seconds=1)
+"""`…:09Z` comes behind `…:09.250Z` in the order of texts, so the range of texts begins a second earlier."""
+_ITEM: Final = ("conversationId", "active", "workItemNumber")
+_SESSION: Final = ("user", "workItems.id", "pausedWorkItems.id", "pendingItem")
+
+
+class MongoStoredPairs:
+    """`worker.sweep_ports.StoredPairs`. Each command takes at most `deadline_s` and raises StoreAway."""
+
+    def __init__(self, client: Client, database: str, *, deadline_s: float) -> None:
+        """The client's owner closes it."""
+        self._database = database_of(client, database)
+        self._deadline_s = deadline_s
+
+    async def written_between(
+        self, since: datetime, until: datetime, *, in_ivr: bool = False
+    ) -> AsyncIterator[Sequence[LoadRequest]]:
+        """Pages of the pairs of which a document was written from `since` to before `until`."""
+        written = _written_between(since, until)
+        if in_ivr:
+            only_ivr = {"active": True, "attributes.status": "ivr", **written}
+            async for page in self._pages(Collection.WORK_ITEMS, only_ivr, ("conversationId",)):
+                yield _of_work_items(page)
+            return
+        async for page in self._pages(Collection.CONVERSATIONS, written, ("_id",)):
+            yield _of_conversations(page)
+        async for page in self._pages(Collection.WORK_ITEMS, written, ("conversationId",)):
+            yield _of_work_items(page)
+
+    async def page_after(self, position: SweepPosition, limit: int) -> StoredPage:
+        """The next page of the position's stage."""
+        with store_deadline(self._deadline_s):
+            match position.stage:
+                case SweepStage.CONVERSATIONS:
+                    found = await self._by_id(Collection.CONVERSATIONS, position.after, limit, ("_id",))
+                    return StoredPage(requests=_of_conversations(found), last=_last(found, limit))
+                case SweepStage.WORK_ITEMS:
+                    found = await self._by_id(Collection.WORK_ITEMS, position.after, limit, _ITEM)
+                    return StoredPage(requests=await self._of_missed(found), last=_last(found, limit))
+                case SweepStage.SESSIONS:
+                    return await self._page_of_sessions(position.after, limit)
+                case _:
+                    assert_never(position.stage)
+
+    async def _by_id(
+        self, collection: Collection, after: str | None, limit: int, fields: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        # Ids of other types are refused at the start, and a range of texts finds texts alone.
+        query = {"_id": {"$gt": after} if after is not None else {"$gte": ""}}
+        found = self._database[collection].find(query, fields, sort=[("_id", ASCENDING)], limit=limit, batch_size=limit)
+        return await found.to_list()
+
+    async def _of_missed(self, items: Sequence[Mapping[str, Any]]) -> Sequence[LoadRequest]:
+        """The pairs of those work-items that the stage of the conversations has missed."""
+        items = [each for each in items if isinstance(each.get("conversationId"), str)]
+        ids = sorted({each["conversationId"] for each in items})
+        conversations = await self._named(Collection.CONVERSATIONS, ids, ("_id",))
+        completed = sorted({each["conversationId"] for each in items if each.get("active") is not True})
+        states = await self._named(Collection.SYNC_STATES, completed, ("workItem.number",))
+        stored = {each["_id"] for each in conversations}
+        numbers = {each["_id"]: (each.get("workItem") or {}).get("number") for each in states}
+        return _of_work_items(each for each in items if missed_by_conversation(each, stored, numbers))
+
+    async def _named(self, collection: Collection, ids: Sequence[str], fields: Sequence[str]) -> list[dict[str, Any]]:
+        if not ids:
+            return []
+        return await self._database[collection].find({"_id": {"$in": ids}}, fields, batch_size=len(ids)).to_list()
+
+    async def _page_of_sessions(self, after: str | None, limit: int) -> StoredPage:
+        """The active sessions of the next users. A user's sessions stand on one page."""
+        query = {"active": True, "user": {"$gt": after} if after is not None else {"$gte": ""}}
+        found = self._database[Collection.WORK_SESSIONS].find(
+            query, _SESSION, sort=[("user", ASCENDING)], limit=limit, batch_size=limit
+        )
+        sessions = await found.to_list()
+        last = None
+        if len(sessions) == limit:
+            cut = sessions[-1]["user"]
+            sessions = [each for each in sessions if each["user"] != cut] or sessions
+            last = sessions[-1]["user"]
+        return StoredPage(requests=await self._of_sessions(sessions), last=last)
+
+    async def _of_sessions(self, sessions: Sequence[Mapping[str, Any]]) -> Sequence[LoadRequest]:
+        """The pairs of the work-items on these sessions; an entry without a work-item has no pair."""
+        users: dict[str, set[str]] = {}
+        for session in sessions:
+            for item in _items_on(session):
+                users.setdefault(item, set()).add(session["user"])
+        found = await self._named(Collection.WORK_ITEMS, sorted(users), ("conversationId",))
+        return merged_requests(
+            LoadRequest(
+                conversation_id=item["conversationId"],
+                work_item_ids=frozenset({item["_id"]}),
+                users=frozenset(users[item["_id"]]),
+            )
+            for item in found
+            if isinstance(item.get("conversationId"), str)
+        )
+
+    async def _pages(
+        self, collection: Collection, query: Mapping[str, Any], fields: Sequence[str]
+    ) -> AsyncIterator[list[dict[str, Any]]]:
+        """The documents that match, as pages of one cursor."""
+        cursor = self._database[collection].find(query, fields, batch_size=PAGE_SIZE)
+        try:
+            while cursor.alive:
+                with store_deadline(self._deadline_s):
+                    page = await cursor.to_list(PAGE_SIZE)
+                if page:
+                    yield page
+        finally:
+            with store_deadline(self._deadline_s):
+                await cursor.close()
+
+
+def _written_between(since: datetime, until: datetime) -> dict[str, Any]:
+    texts = {"$gte": format_instant(since - _TEXT_MARGIN), "$lt": format_instant(until)}
+    ranges: tuple[dict[str, Any], ...] = ({"$gte": since, "$lt": until}, texts)
+    return {"$or": [{"attributes.updatedAt": each} for each in ranges]}
+
+
+def _of_conversations(found: Iterable[Mapping[str, Any]]) -> Sequence[LoadRequest]:
+    return [LoadRequest(conversation_id=each["_id"]) for each in found if isinstance(each["_id"], str)]
+
+
+def _of_work_items(found: Iterable[Mapping[str, Any]]) -> Sequence[LoadRequest]:
+    return merged_requests(
+        LoadRequest(conversation_id=each["conversationId"], work_item_ids=frozenset({each["_id"]}))
+        for each in found
+        if isinstance(each["_id"], str) and isinstance(each.get("conversationId"), str)
+    )
+
+
+def _last(found: Sequence[Mapping[str, Any]], limit: int) -> str | None:
+    return str(found[-1]["_id"]) if len(found) == limit else None
+
+
+def _items_on(session: Mapping[str, Any]) -> set[str]:
+    lists = (session.get(name) for name in ("workItems", "pausedWorkItems"))
+    entries = [each.get("id") for entries in lists if isinstance(entries, list) for each in entries]
+    return {each for each in (*entries, session.get("pendingItem")) if isinstance(each, str)}

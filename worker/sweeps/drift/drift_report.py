@@ -1,0 +1,49 @@
+"""The report of a worker's sweep: each drift as a log line and a count, by class and age, with its audit line."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from handlers.drift import Drift, SweptPair, is_settled
+from handlers.ports import Clock
+from worker.runtime.unexpected import UnexpectedError
+from worker.telemetry.audit_log import log_swept
+from worker.telemetry.logs import error_fields
+from worker.telemetry.metrics import Metric, Telemetry
+
+_HOUR_S: Final = 3_600
+_DAY_S: Final = 86_400
+
+
+class DriftReport:
+    """`SweepObserver` of a worker."""
+
+    def __init__(self, telemetry: Telemetry, clock: Clock) -> None:
+        self._telemetry = telemetry
+        self._clock = clock
+
+    def swept(self, pairs: Sequence[SweptPair], *, looked_at: int) -> None:
+        """Log and count the drift of one page."""
+        log, metrics = self._telemetry.log, self._telemetry.metrics
+        if looked_at:
+            metrics.count(Metric.SWEPT, looked_at)
+        log_swept(pairs, self._telemetry)
+        for pair in pairs:
+            drift = pair.drift
+            metrics.count(Metric.DRIFT, drift=drift.kind.value, age=self._age_of(drift), end=drift.end.value)
+            write = log.info if is_settled(drift.end) else log.warning
+            write("drift found by the sweep", **drift.as_wire())
+
+    def unexpected(self, conversation_ids: Sequence[str], unexpected: UnexpectedError) -> None:
+        """Log and count the error that a page met."""
+        self._telemetry.metrics.count(Metric.BATCH_FAULT)
+        self._telemetry.log.error(
+            "the sweep met a fault in our code",
+            conversations=sorted(conversation_ids),
+            **error_fields(unexpected.error),
+        )
+
+    def _age_of(self, drift: Drift) -> str:
+        if drift.since is None:
+            return "unknown"
+        age_s = (self._clock.now() - drift.since).total_seconds()
+        return "hour" if age_s < _HOUR_S else "day" if age_s < _DAY_S else "older"

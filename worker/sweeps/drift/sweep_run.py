@@ -1,0 +1,159 @@
+"""One run of the sweep: over the pairs that were written in a span of time, or over everything, in pages, paced.
+
+A page is loaded, decided and committed like a batch. It works beside the lanes of all workers without locks: the
+conditions of the store's writes decide which one wins.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Final, Protocol, assert_never
+
+from commands.instant import format_instant
+from handlers.drift import Drift, DriftClass, DriftEnd, SweepLimits, SweptPair, is_settled
+from handlers.ports import Clock, LoadRequest, StoreAway
+from worker.ports import Announcer, Outbox
+from worker.runtime.unexpected import UnexpectedError, catch_unexpected
+from worker.sweep_ports import PairSweeper, StoredPairs, SweepPosition, SweepStage
+
+PAGE_SIZE: Final = 200
+"""Documents of one page."""
+BUSY_SHARE: Final = 0.5
+"""The sweep works for this share of the time, so that events find the database free."""
+_PAUSE_S_MAX: Final = 5.0
+_TOLD_MAX: Final = 100_000
+"""Pairs that one sweep remembers to have told, so that it tells a pair once although it meets it in several stages."""
+
+
+class SweepObserver(Protocol):
+    """Takes what a run finds."""
+
+    def swept(self, pairs: Sequence[SweptPair], *, looked_at: int) -> None:
+        """One page is done: it had so many pairs, and `pairs` had drift."""
+        ...
+
+    def unexpected(self, conversation_ids: Sequence[str], unexpected: UnexpectedError) -> None:
+        """The page met an error in our code."""
+        ...
+
+
+class SweepRun:
+    """Sweeps pages of pairs. Between its calls it keeps the pairs of which it has told."""
+
+    def __init__(
+        self,
+        *,
+        pairs: StoredPairs,
+        sweeper: PairSweeper,
+        outbox: Outbox,
+        announcer: Announcer | None,
+        observer: SweepObserver,
+        clock: Clock,
+        busy_share: float = BUSY_SHARE,
+    ) -> None:
+        """`announcer` None: the announcements are left to the relays."""
+        self._pairs = pairs
+        self._sweeper = sweeper
+        self._outbox = outbox
+        self._announcer = announcer
+        self._observer = observer
+        self._clock = clock
+        self._pause_ratio = (1 - busy_share) / busy_share
+        self._told: set[str | None] = set()
+
+    async def sweep_written(
+        self, since: datetime, until: datetime, limits: SweepLimits, *, in_ivr: bool = False
+    ) -> None:
+        """Sweep the pairs of which a document was written in this time; `in_ivr`: only those in ivr. Raises
+        StoreAway."""
+        self._told.clear()
+        pages: AsyncIterator[Sequence[LoadRequest]] = self._pairs.written_between(since, until, in_ivr=in_ivr)
+        async for page in pages:
+            await self._sweep_paced(page, limits)
+
+    async def sweep_page(self, position: SweepPosition, limits: SweepLimits) -> SweepPosition | None:
+        """Sweep the page behind this position of a full sweep; the position after it, None at the end. Raises
+        StoreAway."""
+        if position == SweepPosition():
+            self._told.clear()
+        began = self._clock.monotonic()
+        page = await self._pairs.page_after(position, PAGE_SIZE)
+        await self._sweep(page.requests, limits)
+        await self._pause(began)
+        if page.last is not None:
+            return SweepPosition(stage=position.stage, after=page.last)
+        following = _following(position.stage)
+        return None if following is None else SweepPosition(stage=following)
+
+    async def look_at_outbox(self, watermark: datetime) -> None:
+        """Tell of announcements that have waited since before the watermark, and of those that were set aside."""
+        backlog = await self._outbox.backlog()
+        is_left = backlog.oldest is not None and backlog.oldest < watermark
+        if not is_left and not backlog.set_aside:
+            return
+        waiting = f"{backlog.count} wait" if is_left else "none waits for long"
+        drift = Drift(
+            kind=DriftClass.LEFT_IN_OUTBOX,
+            end=DriftEnd.TOLD,
+            conversation_id=None,
+            since=backlog.oldest if is_left else None,
+            detail=f"{waiting}, {backlog.set_aside} are set aside",
+        )
+        self._observer.swept([SweptPair(drift=drift)], looked_at=0)
+
+    async def _sweep_paced(self, page: Sequence[LoadRequest], limits: SweepLimits) -> None:
+        began = self._clock.monotonic()
+        await self._sweep(page, limits)
+        await self._pause(began)
+
+    async def _sweep(self, page: Sequence[LoadRequest], limits: SweepLimits) -> None:
+        if not page:
+            return
+        done = await catch_unexpected(self._sweeper.sweep_pairs(page, limits))
+        if isinstance(done, UnexpectedError):
+            self._observer.unexpected([request.conversation_id for request in page], done)
+            # Each pair alone, so that only the pair with the error is left.
+            for request in page if len(page) > 1 else ():
+                await self._sweep([request], limits)
+            return
+        # The audit lines are written before the events are published: a kill in between loses none of them.
+        self._observer.swept([pair for pair in done.pairs if self._is_news(pair)], looked_at=len(page))
+        if self._announcer is not None:
+            self._announcer.offer([each for pair in done.pairs for each in pair.announcements])
+        if not done.complete:
+            raise StoreAway("the store went away while a page of the sweep was committed")
+
+    def _is_news(self, pair: SweptPair) -> bool:
+        """Whether the sweep has not told of this pair before. What it did is always news."""
+        conversation_id = pair.drift.conversation_id
+        if is_settled(pair.drift.end):
+            return True
+        is_new = conversation_id not in self._told
+        if len(self._told) < _TOLD_MAX:
+            self._told.add(conversation_id)
+        return is_new
+
+    async def _pause(self, began: float) -> None:
+        busy_s = self._clock.monotonic() - began
+        await self._clock.sleep(min(busy_s * self._pause_ratio, _PAUSE_S_MAX))
+
+
+def shown_position(position: SweepPosition) -> str:
+    """The position in words, for a person."""
+    return position.stage.value if position.after is None else f"{position.stage.value} after {position.after}"
+
+
+def shown_time(instant: datetime | None) -> str | None:
+    """The time as text; None for none."""
+    return None if instant is None else format_instant(instant)
+
+
+def _following(stage: SweepStage) -> SweepStage | None:
+    match stage:
+        case SweepStage.CONVERSATIONS:
+            return SweepStage.WORK_ITEMS
+        case SweepStage.WORK_ITEMS:
+            return SweepStage.SESSIONS
+        case SweepStage.SESSIONS:
+            return None
+        case _:
+            assert_never(stage)
