@@ -62,5 +62,6 @@ class StatusReporter:
             watermark=watermark["time"],
             no_watermark=watermark["reason"],
             decisions=() if recent is None else recent.decisions(),
+            drifts=() if recent is None else recent.drifts(),
             stopped=stopped,
         )

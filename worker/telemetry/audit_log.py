@@ -60,6 +60,9 @@ def log_swept(swept: Sequence[SweptPair], telemetry: Telemetry) -> None:
     audits = [pair.audit for pair in swept if pair.audit is not None]
     if audits:
         write_audit_lines(telemetry.log, (audit.as_wire() for audit in audits))
+    if telemetry.decisions is not None:
+        telemetry.decisions.note(audits)
+        telemetry.decisions.note_drifts(pair.drift for pair in swept)
     for audit in audits:
         _count_decision(audit, "none", telemetry.metrics)
 

@@ -1,4 +1,5 @@
-"""The last decisions of this process, kept in memory for the worker's report (worker/sweeps/status_report.py).
+"""The last decisions of this process and the last drifts that its sweep found, kept in memory for the worker's report
+(worker/sweeps/status_report.py).
 
 An event costs one look at its audit record's outcome. The part that is shown is taken from the record only when a
 report is made, and only of the records that are kept.
@@ -10,9 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from commands.reason import ReasonCode
+from handlers.drift import Drift, is_settled
 from handlers.ports import Clock
 from sync.audit import AuditOutcome, AuditRecord
-from worker.status_ports import DECISIONS_MAX, DecisionReason, RecentDecision
+from worker.status_ports import DECISIONS_MAX, DecisionReason, FoundDrift, RecentDecision
 
 
 class RecentDecisions:
@@ -22,11 +24,21 @@ class RecentDecisions:
         """None yet."""
         self._clock = clock
         self._kept: deque[tuple[datetime, AuditRecord]] = deque(maxlen=DECISIONS_MAX)
+        self._drifts: deque[tuple[datetime, Drift]] = deque(maxlen=DECISIONS_MAX)
 
     def note(self, records: Iterable[AuditRecord]) -> None:
         """Keep those of the records that a person would look for."""
         now = self._clock.now()
         self._kept.extend((now, record) for record in records if is_worth_showing(record))
+
+    def note_drifts(self, drifts: Iterable[Drift]) -> None:
+        """Keep these drifts."""
+        now = self._clock.now()
+        self._drifts.extend((now, drift) for drift in drifts)
+
+    def drifts(self) -> tuple[FoundDrift, ...]:
+        """The kept drifts, oldest first."""
+        return tuple(_found_drift(at, drift) for at, drift in self._drifts)
 
     def decisions(self) -> tuple[RecentDecision, ...]:
         """The kept decisions, oldest first."""
@@ -57,6 +69,20 @@ def _decision(at: datetime, record: AuditRecord) -> RecentDecision:
         waiting_fields=_waiting_fields(record),
         event=_text(event.get("name")),
         event_rev=rev if isinstance(rev := event.get("rev"), int) else None,
+    )
+
+
+def _found_drift(at: datetime, drift: Drift) -> FoundDrift:
+    return FoundDrift(
+        at=at,
+        drift=drift.kind.value,
+        end=drift.end.value,
+        settled=is_settled(drift.end),
+        conversation_id=drift.conversation_id,
+        work_item_id=drift.work_item_id,
+        since=drift.since,
+        fields=tuple(field.field for field in drift.fields),
+        detail=drift.detail,
     )
 
 

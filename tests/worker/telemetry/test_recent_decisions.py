@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from commands.reason import Reason, ReasonAction, ReasonCode
+from handlers.drift import Drift, DriftClass, DriftEnd, FieldDrift
 from sync.audit import AuditOutcome, AuditRecord
 from sync.decision import SuppressedField
 from sync.gates import Policy
@@ -101,3 +102,23 @@ def test_a_full_report_is_small() -> None:
     )
     fields = report_fields(WorkerReport(worker="w" * 60, interval_s=5, decisions=decisions.decisions()))
     assert len(json.dumps(fields, default=str)) < 16_000
+
+
+def test_the_last_drifts_are_kept_with_what_became_of_them() -> None:
+    decisions = RecentDecisions(FakeClock())
+    field = FieldDrift(
+        field="assignee",
+        conversation=["u-1"],
+        work_item=None,
+        winner=ReasonCode.CONVERSATION_IS_NEWER,
+        changed_rev=2,
+        known_rev=1,
+    )
+    drift = Drift(
+        kind=DriftClass.OUT_OF_STEP, end=DriftEnd.REFUSED, conversation_id="c-1", work_item_id="w-1", fields=(field,)
+    )
+    decisions.note_drifts([drift] * (DECISIONS_MAX + 1))
+    kept = decisions.drifts()
+    assert len(kept) == DECISIONS_MAX
+    assert (kept[0].at, kept[0].drift, kept[0].end, kept[0].settled) == (T0, "OUT_OF_STEP", "refused", False)
+    assert (kept[0].conversation_id, kept[0].work_item_id, kept[0].fields) == ("c-1", "w-1", ("assignee",))

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from handlers.ports import StoreAway
 from tests.worker.fake_clock import FakeClock, run_ready_tasks
@@ -13,6 +14,7 @@ from worker.store.documents import Collection
 from worker.sweep_ports import SweepStage
 from worker.sweeps.drift.sweep_run import PAGE_SIZE
 from worker.telemetry.metrics import Metric
+from worker.telemetry.recent_decisions import RecentDecisions
 
 
 @pytest.fixture
@@ -49,11 +51,16 @@ async def test_what_was_written_since_the_last_round_is_swept_once_the_watermark
 
 
 async def test_what_was_written_long_ago_is_repaired_at_once_logged_and_announced(bench: DriftBench) -> None:
+    recent = RecentDecisions(bench.clock)
+    bench.recorder.telemetry = replace(bench.recorder.telemetry, decisions=recent)
+    bench.sweep = bench.another()
     bench.put("c-1", ["u-1"])
     await bench.later(3_600)
     await bench.round()
     assert bench.assigned("c-1") == "u-1"
     assert bench.found == [("c-1", "repaired")]
+    assert [(each.conversation_id, each.end, each.settled) for each in recent.drifts()] == [("c-1", "repaired", True)]
+    assert [each.trigger for each in recent.decisions()] == ["sweep"]
     [audit] = bench.lines("CONVERSATION_SYNC_AUDIT")
     assert (audit["trigger"], audit["conversationId"], audit["outcome"]) == ("sweep", "c-1", "applied")
     assert [each.conversation_id for each in bench.offered] == ["c-1"]
