@@ -2,15 +2,22 @@
 
 import asyncio
 
+from msgspec.structs import replace
+
+from handlers.drift import Drift, DriftClass, DriftEnd, SweptPair
 from handlers.ports import StoreAway
+from sync.audit import AuditOutcome
 from tests.worker.fake_clock import FakeClock, run_ready_tasks, until
 from tests.worker.pipeline_bench import RunningPipeline, running_pipeline
+from tests.worker.telemetry.test_recent_decisions import record
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from tests.worker.test_pipeline import CONVERSATION, WORK_ITEM
 from worker.status_ports import PostedReport, WorkerReport
 from worker.store.memory import MemoryStore
 from worker.store.memory_status import MemoryStatus
 from worker.sweeps.status_report import StatusReporter
+from worker.telemetry.audit_log import log_swept
+from worker.telemetry.recent_decisions import RecentDecisions
 
 
 async def _report(pipeline: RunningPipeline) -> PostedReport:
@@ -55,8 +62,9 @@ class AwayBoard(MemoryStatus):
         raise StoreAway("no primary")
 
 
-def _reporter(board: MemoryStatus, clock: FakeClock) -> StatusReporter:
-    return StatusReporter(board=board, worker="w", interval_s=5, runtime=runtime_of(clock, TelemetryRecorder()))
+def _reporter(board: MemoryStatus, clock: FakeClock, recorder: TelemetryRecorder | None = None) -> StatusReporter:
+    runtime = runtime_of(clock, recorder or TelemetryRecorder())
+    return StatusReporter(board=board, worker="w", interval_s=5, runtime=runtime)
 
 
 async def test_a_store_that_is_away_keeps_no_worker_from_stopping() -> None:
@@ -82,3 +90,20 @@ async def test_reports_of_workers_that_went_long_ago_are_removed_once() -> None:
     await reporter.round()
     assert [posted.report.worker for posted in (await board.fleet(10)).reports] == ["w", "other"]
     await run_ready_tasks()
+
+
+async def test_what_the_sweep_found_is_in_the_report_and_its_repair_among_the_decisions() -> None:
+    clock, recorder = FakeClock(), TelemetryRecorder()
+    telemetry = replace(recorder.telemetry, decisions=RecentDecisions(clock))
+    told = Drift(kind=DriftClass.NO_CONVERSATION, end=DriftEnd.TOLD, conversation_id="c1")
+    repaired = Drift(kind=DriftClass.OUT_OF_STEP, end=DriftEnd.REPAIRED, conversation_id="c2")
+    log_swept(
+        [SweptPair(drift=told), SweptPair(drift=repaired, audit=record(AuditOutcome.APPLIED, "c2", trigger="sweep"))],
+        telemetry,
+    )
+    board = MemoryStatus(MemoryStore(), clock)
+    recorder.telemetry = telemetry
+    await _reporter(board, clock, recorder).round()
+    ((posted,),) = [(await board.fleet(10)).reports]
+    assert [(each.conversation_id, each.end) for each in posted.report.drifts] == [("c1", "told"), ("c2", "repaired")]
+    assert [(each.conversation_id, each.trigger) for each in posted.report.decisions] == [("c2", "sweep")]
