@@ -56,7 +56,9 @@ async def _addresses(host: str, port: int) -> list[Any]:
 
 
 def _bound(family: int, address: str, port: int) -> socket.socket:
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named: only then asyncio sets TCP_NODELAY on what is accepted. Without it, an answer in two
+    # parts takes 40 ms.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
