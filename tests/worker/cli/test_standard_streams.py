@@ -36,6 +36,8 @@ PRINTING: Final = {
     "--version": ["--version"],
     "decide --help": ["decide", "--help"],
     "run --help": ["run", "--help"],
+    "serve --help": ["serve", "--help"],
+    "sweep --help": ["sweep", "--help"],
 }
 """Command lines that print. The worker has line writers, which outlive its output (../test_broken_output.py)."""
 READING: Final = {
