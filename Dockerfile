@@ -23,12 +23,14 @@ FROM ${PYTHON}
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends tini \
  && rm -rf /var/lib/apt/lists/*
-# Probes come from outside the container, so the server must not listen on the loopback address alone.
-ENV PATH=/opt/routing-sync/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HTTP_HOST=0.0.0.0
+# Probes and clients come from outside the container, so neither server may listen on the loopback address alone: `run`
+# answers probes at HTTP_HOST, `serve` everybody at API_HOST, for which it asks for API_TOKENS.
+ENV PATH=/opt/routing-sync/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HTTP_HOST=0.0.0.0 API_HOST=0.0.0.0
 COPY --from=build /opt/routing-sync /opt/routing-sync
 WORKDIR /var/empty
 USER 10001:10001
 STOPSIGNAL SIGTERM
+# It finds out which of the two this container runs.
 HEALTHCHECK --interval=15s --timeout=10s --start-period=20s --retries=3 CMD ["python", "-m", "worker.cli.healthcheck"]
 ENTRYPOINT ["tini", "-s", "--", "routing-sync"]
 CMD ["run"]

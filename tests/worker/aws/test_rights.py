@@ -13,6 +13,9 @@ import pytest
 import worker
 import worker.aws.provisioning
 from server_process import ROOT
+from tests.handlers.wire_events import conversation, work_item
+from tests.handlers.world import World
+from tests.worker.api.face import a_face
 from tests.worker.moto_clients import Aws
 from worker.aws.provisioning import ProvisioningSpec, provision
 from worker.aws.sns import SnsTopics, check_topic
@@ -23,6 +26,7 @@ from worker.ports import DeadLetter, VisibilityChange
 PLACEHOLDER = re.compile(
     r"arn:aws:(sqs|sns):REGION:ACCOUNT:(QUEUE|DEAD_LETTER_QUEUE|CONVERSATION_TOPIC|WORK_ITEM_TOPIC)"
 )
+POLICIES = sorted(file.name for file in (ROOT / "deploy").glob("iam-*.json"))
 WITHOUT_A_RESOURCE = {"sns:GetSubscriptionAttributes", "sns:ListTopics", "sns:SetSubscriptionAttributes"}
 """Actions that IAM cannot limit to a topic."""
 
@@ -91,6 +95,26 @@ async def test_the_policy_of_provision_allows_exactly_its_calls(aws: Aws) -> Non
     assert calls.actions == actions("iam-provision.json")
 
 
+async def test_the_policy_of_serve_allows_exactly_its_calls(aws: Aws) -> None:
+    topic = (await aws.provisioned()).work_item_topic_arn
+    calls = Calls(aws.sqs, aws.sns)
+    assert await check_topic(aws.sns, topic, "SNS_WORK_ITEM_TOPIC_ARN") is None
+    assert await SnsTopics(aws.publishing).publish(topic, [topic_message(id="a", group="c", text="{}")]) == [None]
+    assert calls.actions == actions("iam-serve.json")
+    (statement,) = policy("iam-serve.json")
+    assert statement["Resource"] == "arn:aws:sns:REGION:ACCOUNT:WORK_ITEM_TOPIC"
+
+
+async def test_serve_publishes_to_the_topic_of_work_items_alone() -> None:
+    """Its policy names no other. What an update means for the conversation is the worker's write."""
+    world = World().put(conversation(3, queue="q-1"), work_item(3, queue="q-1", status="queued", queuedCount=1))
+    face = a_face(world)
+    for update in ({"routed": {"to": "u-1"}}, {"accepted": {"by": "u-1"}}, {"queue": None, "status": "completed"}):
+        answer = await face.put("/v1/routing/work-items/w-1", update)
+        assert answer.status == 200, answer.text
+    assert [message["name"] for message in world.announced()] == ["kustomer.work-item.update"] * 3
+
+
 def _called(aws: Aws, sources: Iterator[str]) -> set[str]:
     """The operations of the two clients that a source file names, as methods or as paginators."""
     found: set[str] = set()
@@ -124,7 +148,7 @@ def test_the_policy_allows_the_calls_of_the_http_transport() -> None:
     assert set().union(*called.values()) <= actions("iam-policy.json")
 
 
-@pytest.mark.parametrize("name", ["iam-policy.json", "iam-provision.json", "iam-redrive.json"])
+@pytest.mark.parametrize("name", POLICIES)
 def test_every_statement_names_its_resource(name: str) -> None:
     for statement in policy(name):
         assert statement["Effect"] == "Allow"
@@ -140,7 +164,6 @@ def test_every_statement_names_its_resource(name: str) -> None:
 
 
 def test_the_worker_cannot_create_or_change_a_queue_or_topic() -> None:
-    assert not [
-        action for action in actions("iam-policy.json") if re.search(r":(Create|Set|Add|Delete(?!Message))", action)
-    ]
-    assert "*" not in json.dumps(policy("iam-policy.json"))
+    for name in ("iam-policy.json", "iam-serve.json"):
+        assert not [action for action in actions(name) if re.search(r":(Create|Set|Add|Delete(?!Message))", action)]
+        assert "*" not in json.dumps(policy(name))
