@@ -14,7 +14,7 @@ from pymongo import DESCENDING
 
 from commands.instant import parse_instant
 from worker.mongo.database import Client, database_of, store_deadline
-from worker.mongo.indexes import QUEUED, QUEUED_BY_QUEUE, ensure_waiting_indexes
+from worker.mongo.indexes import QUEUED, QUEUED_BY_QUEUE_KEYS, ensure_waiting_indexes
 from worker.status_ports import FleetStatus, HeldLease, PostedReport, QueueBacklog
 from worker.store.documents import Collection
 from worker.store.status_documents import LEASE_PREFIX, REPORT_PREFIX, prefix_range, report_of
@@ -61,7 +61,7 @@ class MongoStatusReads:
             {"$limit": limit},
         ]
         with store_deadline(self._deadline_s):
-            cursor = await self._database[Collection.WORK_ITEMS].aggregate(by_queue, hint=QUEUED_BY_QUEUE)
+            cursor = await self._database[Collection.WORK_ITEMS].aggregate(by_queue, hint=QUEUED_BY_QUEUE_KEYS)
             return [_backlog(group) for group in await cursor.to_list()]
 
     async def _reports(self, limit: int) -> list[PostedReport]:

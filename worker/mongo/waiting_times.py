@@ -14,7 +14,7 @@ from typing import Any, Final
 from pymongo import DESCENDING
 
 from worker.mongo.database import Client, database_of, store_deadline
-from worker.mongo.indexes import QUEUED, QUEUED_BY_QUEUE
+from worker.mongo.indexes import QUEUED, QUEUED_BY_QUEUE_KEYS
 from worker.ports import LATEST_WAIT_WITHIN, EndedWait
 from worker.store.documents import Collection
 
@@ -53,7 +53,7 @@ class MongoWaitingTimes:
             {"$group": {"_id": "$relationships.queue.data.id", "count": {"$sum": 1}}},
         ]
         with store_deadline(self._deadline_s):
-            cursor = await self._database[Collection.WORK_ITEMS].aggregate(by_queue, hint=QUEUED_BY_QUEUE)
+            cursor = await self._database[Collection.WORK_ITEMS].aggregate(by_queue, hint=QUEUED_BY_QUEUE_KEYS)
             return {group["_id"]: group["count"] for group in await cursor.to_list()}
 
     async def _latest(self, queue_ids: Sequence[str], condition: Mapping[str, Any]) -> dict[str, EndedWait]:

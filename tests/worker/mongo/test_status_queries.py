@@ -12,6 +12,7 @@ from tests.worker.store.store_bench import DEADLINE_S, MongoBench
 from worker.mongo.indexes import QUEUED, QUEUED_BY_QUEUE
 from worker.mongo.status_board import MongoStatusBoard
 from worker.mongo.status_reads import MongoStatusReads
+from worker.mongo.waiting_times import MongoWaitingTimes
 from worker.status_ports import WorkerReport
 from worker.store.documents import Collection
 
@@ -34,6 +35,20 @@ async def test_the_index_is_made_where_the_worker_made_none(new_mongo: MongoBenc
         await reads.ensure_indexes()
     assert QUEUED_BY_QUEUE in await items.index_information()
     assert await reads.queue_backlogs(10) == []
+
+
+async def test_the_index_may_have_another_name(new_mongo: MongoBench) -> None:
+    """An administrator has made the index beforehand."""
+    items = new_mongo.database[Collection.WORK_ITEMS]
+    keys = (await items.index_information())[QUEUED_BY_QUEUE]["key"]
+    await items.drop_index(QUEUED_BY_QUEUE)
+    await items.create_index(keys, name="by_hand", partialFilterExpression=QUEUED)
+    reads = MongoStatusReads(new_mongo.client, new_mongo.database.name, deadline_s=DEADLINE_S)
+    await reads.ensure_indexes()
+    await new_mongo.put(work_items=[_item(1, "queued", "q1", None)])
+    assert [each.count for each in await reads.queue_backlogs(10)] == [1]
+    times = MongoWaitingTimes(new_mongo.client, new_mongo.database.name, deadline_s=DEADLINE_S)
+    assert await times.waiting(["q1"]) == {"q1": 1}
 
 
 async def test_the_queues_are_counted_in_the_index_alone(mongo: MongoBench, reads: MongoStatusReads) -> None:
