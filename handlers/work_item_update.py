@@ -73,7 +73,8 @@ class WorkItemUpdate:
         for attempt in range(self._options.conflict_attempts_max + 1):
             if attempt:
                 await self._clock.sleep(self._options.conflict_pause_s(attempt - 1, self._chance))
-            pairs = await self._store.load([request.load_request(conversation_id)])
+            load = request.load_request(conversation_id, waiting_times=self._options.waiting_times)
+            pairs = await self._store.load([load])
             try:
                 planned = plan_update(conversation_id, pairs[conversation_id], request, planning=self._planning())
             except (UnreadableDocument, UnreadableRecord) as fault:

@@ -213,7 +213,11 @@ class _ApiProcess:
             clock=self._clock,
             ids=ObjectIds(),
             chance=random,
-            options=Options(policy=self._settings.sync_policy, rollout=self._settings.rollout),
+            options=Options(
+                policy=self._settings.sync_policy,
+                rollout=self._settings.rollout,
+                waiting_times=self._settings.waiting_times,
+            ),
         )
 
     def _publisher(self, clients: Clients) -> Publisher:

@@ -37,8 +37,11 @@ class UpdateRequest(Struct, frozen=True, kw_only=True):
     client: str | None = None
     queue_id: str | None = None
 
-    def load_request(self, conversation_id: str) -> LoadRequest:
-        """The records that the update may need: the work-item, and the sessions and queues that it names."""
+    def load_request(self, conversation_id: str, *, waiting_times: bool = False) -> LoadRequest:
+        """The records that the update may need: the work-item, and the sessions and queues that it names.
+
+        `waiting_times`: the wait that the update ends is recorded with it, so that no loss of its event loses the wait.
+        """
         update = self.update
         users = {
             None if isinstance(update.assigned_to, Unset) else update.assigned_to,
@@ -51,6 +54,7 @@ class UpdateRequest(Struct, frozen=True, kw_only=True):
             work_item_ids=frozenset({self.work_item_id}),
             users=frozenset(user for user in users if user is not None),
             queues=frozenset(queue for queue in queues if queue is not None),
+            waits=() if waiting_times else None,
         )
 
 

@@ -57,7 +57,13 @@ class GoneStore(WrappedStore):
 
 
 async def update(
-    world: World, raw: Json, *, org: str | None = None, rollout: EngineRollout | None = None, **more: Any
+    world: World,
+    raw: Json,
+    *,
+    org: str | None = None,
+    rollout: EngineRollout | None = None,
+    waiting_times: bool = False,
+    **more: Any,
 ) -> UpdateResult:
     queues: dict[tuple[str, str | None], str] = {("chat", ORG): "q-1", ("chat", "org-2"): "q-2"}
     use_case = WorkItemUpdate(
@@ -66,7 +72,7 @@ async def update(
         clock=world.clock,
         ids=world.ids,
         chance=FixedChance(),
-        options=Options() if rollout is None else Options(rollout=rollout),
+        options=Options(waiting_times=waiting_times, rollout=rollout or EngineRollout()),
     )
     return await use_case.handle(request(raw, **more), org=org)
 
@@ -100,6 +106,22 @@ class TestItIsWritten:
         assert (reason["action"], reason["code"]) == ("UPDATE_COMMAND", "WORK_ITEM_UPDATE_CMD")
         assert reason["meta"]["data"] == {"assignedTo": "u-1", "rev": 3}
         assert [entry.id for entry in result.announcements] == [message["id"]]
+
+    async def test_the_wait_that_it_ends_is_recorded_with_it_and_needs_no_event(self) -> None:
+        world = World()
+        entered = {"enteredQueueAt": "2023-11-14T22:13:10.000Z"}
+        item = work_item(3, queue="q-1", status="queued", queuedCount=1, lastRevision=entered)
+        world.put(conversation(3, queue="q-1"), item)
+        await update(world, {"routed": {"to": "u-1"}}, origin=UpdateOrigin.ROUTER, waiting_times=True)
+        [wait] = world.store.documents(Collection.WAITS)
+        passed_ms = round((world.clock.now() - wait["enteredQueueAt"]).total_seconds() * 1_000)
+        assert (wait["queue"], wait["workItemId"], wait["rev"]) == ("q-1", "w-1", 4)
+        assert wait["durationMs"] == passed_ms > 0
+
+    async def test_no_wait_is_recorded_where_waiting_times_are_off(self) -> None:
+        world = a_world()
+        await update(world, {"routed": {"to": "u-1"}}, origin=UpdateOrigin.ROUTER)
+        assert not world.store.documents(Collection.WAITS)
 
     async def test_the_event_names_the_conversation_revision_that_the_client_sent(self) -> None:
         world = a_world()
