@@ -13,7 +13,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -68,11 +68,18 @@ class ForeignValue(Struct, frozen=True, kw_only=True):
     raw: Any
 
 
+_JSON_TYPES: Final = frozenset({str, int, bool, type(None)})
+"""The types that remember nothing; a float does, because a whole double is written as one."""
+
+
 def in_type_of(old: Any, new: Any) -> Any:
     """The new value in the type in which the old one stood in the store, at any depth of objects.
 
     A value that the type cannot hold, and a value where none stood, keep the type of JSON.
     """
+    # Nearly every value ends here, at a quarter of the cost of the match.
+    if type(old) in _JSON_TYPES:
+        return new
     match old, new:
         case StoredDate(), str():
             instant = parse_instant(new)

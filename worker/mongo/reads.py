@@ -8,12 +8,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from bson.raw_bson import RawBSONDocument
 from msgspec.structs import replace
 from pymongo import DESCENDING
+from pymongo.asynchronous.database import AsyncDatabase
 
 from handlers.ports import LoadRequest, Pair
-from worker.mongo.database import Database
 from worker.mongo.foreign_ids import documents_by_foreign_ids, foreign_ids_of
+from worker.mongo.stored_types import read_stored
 from worker.store.documents import Collection
 from worker.store.pair_assembly import (
     BatchDocuments,
@@ -39,10 +41,11 @@ _SESSION: Final = ("user", "active", "capacity", "workItems", "pausedWorkItems",
 
 _WAIT: Final = ("rev",)
 
+UnreadDatabase = AsyncDatabase[RawBSONDocument]
 _Documents = list[dict[str, Any]]
 
 
-async def read_pairs(database: Database, requests: Sequence[LoadRequest]) -> dict[str, Pair]:
+async def read_pairs(database: UnreadDatabase, requests: Sequence[LoadRequest]) -> dict[str, Pair]:
     """The pairs by conversation id, one for every request. Raises pymongo's exceptions."""
     ids = sorted({request.conversation_id for request in requests})
     # The states are read first and alone: `BatchDocuments` says why.
@@ -78,7 +81,7 @@ def _requested(requests: Sequence[LoadRequest]) -> set[str]:
     return set[str]().union(*(request.work_item_ids for request in requests))
 
 
-async def _under_foreign_ids(database: Database, collection: Collection, missing: set[str]) -> _Documents:
+async def _under_foreign_ids(database: UnreadDatabase, collection: Collection, missing: set[str]) -> _Documents:
     """The ids of the documents that stand under ids of other types. No query is sent where all were found."""
     ids = list(foreign_ids_of(sorted(missing)))
     return await _find(database, collection, {"_id": {"$in": ids}}, len(ids), ("_id",))
@@ -96,12 +99,12 @@ async def _gathered(*reads: Any) -> list[_Documents]:
 
 
 async def _by_id(
-    database: Database, collection: Collection, ids: Sequence[str], fields: Sequence[str] | None = None
+    database: UnreadDatabase, collection: Collection, ids: Sequence[str], fields: Sequence[str] | None = None
 ) -> _Documents:
     return await _find(database, collection, {"_id": {"$in": ids}}, len(ids), fields)
 
 
-async def _work_items(database: Database, conversation_ids: Sequence[str], ids: Sequence[str]) -> _Documents:
+async def _work_items(database: UnreadDatabase, conversation_ids: Sequence[str], ids: Sequence[str]) -> _Documents:
     branches: list[dict[str, Any]] = [{"conversationId": {"$in": conversation_ids}, "active": True}]
     if ids:
         branches.append({"_id": {"$in": ids}})
@@ -109,7 +112,7 @@ async def _work_items(database: Database, conversation_ids: Sequence[str], ids: 
     return await _find(database, Collection.WORK_ITEMS, {"$or": branches}, limit)
 
 
-async def _latest_work_items(database: Database, conversation_ids: Sequence[str]) -> _Documents:
+async def _latest_work_items(database: UnreadDatabase, conversation_ids: Sequence[str]) -> _Documents:
     """The work-item with the highest number of each conversation. MongoDB reads one document of each, by the index."""
     if not conversation_ids:
         return []
@@ -121,17 +124,17 @@ async def _latest_work_items(database: Database, conversation_ids: Sequence[str]
         {"$replaceWith": "$latest"},
     ]
     cursor = await database[Collection.WORK_ITEMS].aggregate(newest, batchSize=len(conversation_ids))
-    return await cursor.to_list()
+    return [read_stored(each) for each in await cursor.to_list()]
 
 
-async def _sessions(database: Database, users: Sequence[str]) -> _Documents:
+async def _sessions(database: UnreadDatabase, users: Sequence[str]) -> _Documents:
     query = {"user": {"$in": users}, "active": True}
     limit = len(users) * _ACTIVE_SESSIONS_PER_USER_MAX
     return await _find(database, Collection.WORK_SESSIONS, query, limit, _SESSION)
 
 
 async def _find(
-    database: Database,
+    database: UnreadDatabase,
     collection: Collection,
     query: Mapping[str, Any],
     limit: int,
@@ -141,4 +144,5 @@ async def _find(
     if limit == 0:
         return []
     # All documents in one batch: a second batch would be another round trip.
-    return await database[collection].find(query, fields, limit=limit, batch_size=limit).to_list()
+    found = await database[collection].find(query, fields, limit=limit, batch_size=limit).to_list()
+    return [read_stored(each) for each in found]

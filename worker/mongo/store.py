@@ -37,7 +37,7 @@ from worker.mongo.errors import MONGO_ERRORS, is_commit_unknown, result_of
 from worker.mongo.foreign_fields import ForeignField, foreign_fields
 from worker.mongo.foreign_ids import StrayDocument, documents_under_foreign_ids
 from worker.mongo.reads import read_pairs
-from worker.mongo.stored_types import STORED_TYPES
+from worker.mongo.stored_types import STORED_TYPES, UNREAD_DOCUMENTS
 from worker.mongo.writes import write_steps
 from worker.store.documents import Collection
 from worker.store.transaction_result import TransactionEnd, TransactionResult
@@ -70,6 +70,7 @@ class MongoStore:
         self._client = client
         self._database = database_of(client, database)
         self._documents = self._database.with_options(codec_options=STORED_TYPES)
+        self._unread_documents = self._database.with_options(codec_options=UNREAD_DOCUMENTS)
         self._clock = clock
         self._ids = ids
         self._deadline_s = deadline_s
@@ -129,7 +130,7 @@ class MongoStore:
     async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:
         """The pairs by conversation id, one for every request, in three rounds. Raises StoreAway."""
         with store_deadline(self._deadline_s):
-            return await read_pairs(self._documents, requests)
+            return await read_pairs(self._unread_documents, requests)
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         """The result of each plan, in order. Raises StoreAway, and then no plan is known to be committed."""
