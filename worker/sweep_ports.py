@@ -7,7 +7,7 @@
 | `PairSweeper` | `handlers/batch_handler.py` | `StoreAway` |
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -72,7 +72,7 @@ class StoredPairs(Protocol):
 
     def written_between(
         self, since: datetime, until: datetime, *, in_ivr: bool = False
-    ) -> AsyncIterator[Sequence[LoadRequest]]:
+    ) -> AsyncGenerator[Sequence[LoadRequest], None]:
         """Pages of the pairs of which a document has a time of writing from `since` to before `until`, in any order.
 
         A time is a date, or ISO text in UTC; a text in another zone may be missed. `in_ivr`: only active work-items

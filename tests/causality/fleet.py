@@ -68,8 +68,8 @@ class Fleet:
         worker.start()
 
     def _lowest_watermark(self) -> datetime | None:
-        """The lowest watermark of the live workers; None while one of them has none."""
-        marks = [worker.watermark.current() for worker in self.workers.values() if worker.alive]
+        """The lowest of the last watermarks of the live workers; None while one of them had none yet."""
+        marks = [worker.last_watermark() for worker in self.workers.values() if worker.alive]
         known = [mark for mark in marks if mark is not None]
         return min(known) if known and len(known) == len(marks) else None
 

@@ -105,6 +105,7 @@ class SimulatedWorker:
         self.watermark = QueueWatermark(
             gap_s=context.settings.gap_s, in_flight=self._in_flight, runtime=_runtime(clock, context.random)
         )
+        self._last_watermark: datetime | None = None
         store = ShakyStore(
             context.store,
             self,
@@ -122,6 +123,11 @@ class SimulatedWorker:
             options=context.options,
             queue_rules=context.queue_rules,
         )
+
+    def last_watermark(self) -> datetime | None:
+        """The watermark that it leaves for the sweep: the present one, or the last one."""
+        self._last_watermark = self.watermark.current() or self._last_watermark
+        return self._last_watermark
 
     def start(self) -> None:
         """Start its parts."""
@@ -308,6 +314,7 @@ class SimulatedWorker:
             await self._time.sleep(_LOOK_S)
             await self._awake()
             self.watermark.look()
+            self.last_watermark()
 
 
 def _runtime(clock: WorkerClock, chance: Random) -> RuntimeContext:

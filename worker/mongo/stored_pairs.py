@@ -4,7 +4,8 @@ A time of writing is a date or ISO text, as its writer stores it. MongoDB compar
 on `attributes.updatedAt` serves both: the query has a range of dates and a range of texts.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 
@@ -34,18 +35,21 @@ class MongoStoredPairs:
 
     async def written_between(
         self, since: datetime, until: datetime, *, in_ivr: bool = False
-    ) -> AsyncIterator[Sequence[LoadRequest]]:
+    ) -> AsyncGenerator[Sequence[LoadRequest], None]:
         """Pages of the pairs of which a document was written from `since` to before `until`."""
         written = _written_between(since, until)
         if in_ivr:
             only_ivr = {"active": True, "attributes.status": "ivr", **written}
-            async for page in self._pages(Collection.WORK_ITEMS, only_ivr, ("conversationId",)):
-                yield _of_work_items(page)
+            async with aclosing(self._pages(Collection.WORK_ITEMS, only_ivr, ("conversationId",))) as pages:
+                async for page in pages:
+                    yield _of_work_items(page)
             return
-        async for page in self._pages(Collection.CONVERSATIONS, written, ("_id",)):
-            yield _of_conversations(page)
-        async for page in self._pages(Collection.WORK_ITEMS, written, ("conversationId",)):
-            yield _of_work_items(page)
+        async with aclosing(self._pages(Collection.CONVERSATIONS, written, ("_id",))) as pages:
+            async for page in pages:
+                yield _of_conversations(page)
+        async with aclosing(self._pages(Collection.WORK_ITEMS, written, ("conversationId",))) as pages:
+            async for page in pages:
+                yield _of_work_items(page)
 
     async def page_after(self, position: SweepPosition, limit: int) -> StoredPage:
         """The next page of the position's stage."""
@@ -119,7 +123,7 @@ class MongoStoredPairs:
 
     async def _pages(
         self, collection: Collection, query: Mapping[str, Any], fields: Sequence[str]
-    ) -> AsyncIterator[list[dict[str, Any]]]:
+    ) -> AsyncGenerator[list[dict[str, Any]], None]:
         """The documents that match, as pages of one cursor."""
         cursor = self._database[collection].find(query, fields, batch_size=PAGE_SIZE)
         try:

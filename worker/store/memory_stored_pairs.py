@@ -1,6 +1,6 @@
 """The pairs in the store in memory, by their documents' times of writing and by id."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, assert_never
 
@@ -22,7 +22,7 @@ class MemoryStoredPairs:
 
     async def written_between(
         self, since: datetime, until: datetime, *, in_ivr: bool = False
-    ) -> AsyncIterator[Sequence[LoadRequest]]:
+    ) -> AsyncGenerator[Sequence[LoadRequest], None]:
         """Pages of the pairs of which a document was written from `since` to before `until`."""
         collections = (Collection.WORK_ITEMS,) if in_ivr else (Collection.CONVERSATIONS, Collection.WORK_ITEMS)
         for collection in collections:

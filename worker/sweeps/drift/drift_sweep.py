@@ -26,6 +26,9 @@ LEASE_NAME: Final = "sweep"
 _LEASE_INTERVALS: Final = 2.0
 _FULL_SHARE: Final = 0.8
 """The full sweep works for this share of an interval; then the next round begins with what was written meanwhile."""
+_SLICE: Final = timedelta(hours=1)
+"""What was written since the bookmark is swept in slices of so much time, and the bookmark moves with each: after an
+outage of days, a kill costs one slice."""
 _KEEP_INTERVAL_S: Final = 10.0
 """How often the lease is prolonged and the position of a full sweep is kept."""
 
@@ -66,6 +69,7 @@ class DriftSweep:
         self._schedule = schedule
         self._holder = ids.new()
         self._runtime = runtime
+        self._leased_at = runtime.clock.monotonic()
 
     async def run(self) -> None:
         """Run rounds until cancelled."""
@@ -87,26 +91,41 @@ class DriftSweep:
             # An event may be on its way to any worker without a watermark.
             return
         limits = SweepLimits(watermark=watermark, certain_before=watermark - certain, repair=self._repairs)
-        bookmark = await self._sweep_written(bookmark, limits)
+        swept = await self._sweep_written(bookmark, limits)
+        if swept is None:
+            return
         await self._run.look_at_outbox(watermark)
-        if self._is_full_due(bookmark, mark.now):
-            await self._sweep_full(bookmark, limits, until=began + _FULL_SHARE * self._schedule.interval_s)
+        if self._is_full_due(swept, mark.now):
+            await self._sweep_full(swept, limits, until=began + _FULL_SHARE * self._schedule.interval_s)
 
-    async def _sweep_written(self, bookmark: SweepBookmark, limits: SweepLimits) -> SweepBookmark:
-        """Sweep what was written since the bookmark; returns the bookmark after it. The first round has a full sweep
-        for what was written before it."""
+    async def _sweep_written(self, bookmark: SweepBookmark, limits: SweepLimits) -> SweepBookmark | None:
+        """Sweep what was written since the bookmark; returns the bookmark after it, None where another worker has the
+        lease by now. The first round has a full sweep for what was written before it."""
         since, until = bookmark.written_until, limits.watermark
-        if since is not None and since >= until:
-            # The lowest watermark may fall back, as when a worker starts.
+        if since is None:
+            bookmark = replace(bookmark, written_until=until)
+            await self._bookmarks.keep_sweep_bookmark(bookmark)
             return bookmark
-        if since is not None:
-            await self._run.sweep_written(since, until, limits)
-            # Of those that were swept before, the work-items whose time in ivr is over by now.
+        # The lowest watermark may fall back, as when a worker starts: then nothing is to be swept.
+        if since < until:
+            # Of those that were swept before, the work-items whose time in ivr is over by now. They come first: the
+            # bookmark moves with what follows.
             ivr = timedelta(seconds=self._schedule.ivr_s)
-            await self._run.sweep_written(since - ivr, min(since, until - ivr), limits, in_ivr=True)
-        bookmark = replace(bookmark, written_until=until)
-        await self._bookmarks.keep_sweep_bookmark(bookmark)
+            if not await self._sweep_slice(since - ivr, min(since, until - ivr), limits, in_ivr=True):
+                return None
+        while since < until:
+            end = min(since + _SLICE, until)
+            if not await self._sweep_slice(since, end, limits):
+                return None
+            since = end
+            bookmark = replace(bookmark, written_until=end)
+            await self._bookmarks.keep_sweep_bookmark(bookmark)
         return bookmark
+
+    async def _sweep_slice(
+        self, since: datetime, until: datetime, limits: SweepLimits, *, in_ivr: bool = False
+    ) -> bool:
+        return await self._run.sweep_written(since, until, limits, in_ivr=in_ivr, goes_on=self._keeps_lease)
 
     def _is_full_due(self, bookmark: SweepBookmark, now: datetime) -> bool:
         if not self._schedule.full_s:
@@ -121,11 +140,9 @@ class DriftSweep:
         if bookmark.position is None:
             log.info("full sweep begins", watermark=shown_time(limits.watermark), repairs=limits.repair)
         position: SweepPosition | None = bookmark.position or SweepPosition()
-        kept_at = clock.monotonic()
         while position is not None and clock.monotonic() < until:
             position = await self._run.sweep_page(position, limits)
-            if position is not None and clock.monotonic() - kept_at >= _KEEP_INTERVAL_S:
-                kept_at = clock.monotonic()
+            if position is not None and clock.monotonic() - self._leased_at >= _KEEP_INTERVAL_S:
                 if not await self._has_lease():
                     return
                 await self._bookmarks.keep_sweep_bookmark(replace(bookmark, position=position))
@@ -137,7 +154,13 @@ class DriftSweep:
             await self._bookmarks.keep_sweep_bookmark(replace(bookmark, position=position))
             log.debug("full sweep goes on in the next round", position=shown_position(position))
 
+    async def _keeps_lease(self) -> bool:
+        """Whether the lease is this worker's still, as far as it knows; now and then it is prolonged."""
+        is_young = self._runtime.clock.monotonic() - self._leased_at < _KEEP_INTERVAL_S
+        return is_young or await self._has_lease()
+
     async def _has_lease(self) -> bool:
+        self._leased_at = self._runtime.clock.monotonic()
         return await self._fleet.acquire_lease(LEASE_NAME, self._holder, _LEASE_INTERVALS * self._schedule.interval_s)
 
 

@@ -4,7 +4,8 @@ A page is loaded, decided and committed like a batch. It works beside the lanes 
 conditions of the store's writes decide which one wins.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import Final, Protocol, assert_never
 
@@ -22,6 +23,13 @@ BUSY_SHARE: Final = 0.5
 _PAUSE_S_MAX: Final = 5.0
 _TOLD_MAX: Final = 100_000
 """Pairs that one sweep remembers to have told, so that it tells a pair once although it meets it in several stages."""
+
+
+GoesOn = Callable[[], Awaitable[bool]]
+
+
+async def _always() -> bool:
+    return True
 
 
 class SweepObserver(Protocol):
@@ -61,14 +69,19 @@ class SweepRun:
         self._told: set[str | None] = set()
 
     async def sweep_written(
-        self, since: datetime, until: datetime, limits: SweepLimits, *, in_ivr: bool = False
-    ) -> None:
-        """Sweep the pairs of which a document was written in this time; `in_ivr`: only those in ivr. Raises
-        StoreAway."""
+        self, since: datetime, until: datetime, limits: SweepLimits, *, in_ivr: bool = False, goes_on: GoesOn = _always
+    ) -> bool:
+        """Sweep the pairs of which a document was written in this time; `in_ivr`: only those in ivr.
+
+        `goes_on` is asked after each page; returns False where it ended the sweep. Raises StoreAway.
+        """
         self._told.clear()
-        pages: AsyncIterator[Sequence[LoadRequest]] = self._pairs.written_between(since, until, in_ivr=in_ivr)
-        async for page in pages:
-            await self._sweep_paced(page, limits)
+        async with aclosing(self._pairs.written_between(since, until, in_ivr=in_ivr)) as pages:
+            async for page in pages:
+                await self._sweep_paced(page, limits)
+                if not await goes_on():
+                    return False
+        return True
 
     async def sweep_page(self, position: SweepPosition, limits: SweepLimits) -> SweepPosition | None:
         """Sweep the page behind this position of a full sweep; the position after it, None at the end. Raises

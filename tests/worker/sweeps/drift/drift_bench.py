@@ -1,6 +1,6 @@
 """A bench of the drift sweep: its parts on a store in memory, with the real batch handler."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -38,6 +38,7 @@ class DriftBench:
         self.faulty: set[str] = set()
         self.away_after: int | None = None
         self.page_s = 0.0
+        self.during_page: Callable[[int], Awaitable[None]] | None = None
         self.sweep = self.another(repairs=repairs)
 
     def another(self, *, repairs: bool = True) -> DriftSweep:
@@ -65,6 +66,8 @@ class DriftBench:
             raise StoreAway("no primary")
         self.asked.append([request.conversation_id for request in requests])
         self.clock.stop(self.page_s)
+        if self.during_page is not None:
+            await self.during_page(len(self.asked))
         if self.faulty & set(self.asked[-1]):
             raise KeyError("a customer's words")
         return await self.handler.sweep_pairs(requests, limits)

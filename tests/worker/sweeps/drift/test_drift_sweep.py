@@ -110,6 +110,65 @@ async def test_one_worker_of_the_fleet_sweeps(bench: DriftBench) -> None:
     assert (await bench.fleet.sweep_bookmark()).written_until == bench.clock.now()
 
 
+async def test_after_an_outage_the_sweep_goes_on_where_a_kill_stopped_it(bench: DriftBench) -> None:
+    """Hours were written meanwhile: the bookmark moves with them."""
+    await _swept_fully(bench)
+    for hour in range(3):
+        bench.put(f"c-{hour}", ["u-1"])
+        await bench.later(3_600)
+    # The worker is killed while it sweeps the second hour.
+    bench.away_after = 1
+    with pytest.raises(StoreAway):
+        await bench.round()
+    assert bench.asked == [["c-0"]]
+    bench.away_after = None
+    await bench.later(600)
+    await bench.fleet.leave_watermark("worker", bench.clock.now(), 60)
+    await bench.another().round()
+    # The repair of the first pair was a write, too.
+    assert bench.asked[1:] == [["c-1"], ["c-2"], ["c-0"]]
+    assert [bench.assigned(f"c-{hour}") for hour in range(3)] == ["u-1"] * 3
+
+
+async def test_the_lease_is_kept_while_what_was_written_is_swept(bench: DriftBench) -> None:
+    """A script has written more than two intervals are enough for."""
+    await _swept_fully(bench)
+    for number in range(4 * PAGE_SIZE):
+        bench.put(f"c-{number:04}")
+    await bench.later(600)
+    bench.page_s = 200
+    another, swept_meanwhile = bench.another(), list[bool]()
+
+    async def in_another_worker(pages: int) -> None:
+        # Another worker's round falls into each page.
+        bench.during_page = None
+        await bench.fleet.leave_watermark("worker", bench.clock.now(), 60)
+        await another.round()
+        swept_meanwhile.append(len(bench.asked) > pages)
+        bench.during_page = in_another_worker
+
+    bench.during_page = in_another_worker
+    await bench.round()
+    assert len(bench.asked) == len(swept_meanwhile) == 8
+    assert not any(swept_meanwhile)
+
+
+async def test_a_worker_that_lost_the_lease_stops_and_keeps_no_bookmark(bench: DriftBench) -> None:
+    await _swept_fully(bench)
+    kept = await bench.fleet.sweep_bookmark()
+    for number in range(2 * PAGE_SIZE):
+        bench.put(f"c-{number:04}")
+    await bench.later(600)
+
+    async def another_takes_it(_: int) -> None:
+        bench.clock.stop(700)
+        await bench.fleet.acquire_lease("sweep", "another", 600)
+
+    bench.during_page = another_takes_it
+    await bench.round()
+    assert (len(bench.asked), await bench.fleet.sweep_bookmark()) == (1, kept)
+
+
 async def test_a_full_sweep_finds_what_no_time_of_writing_shows_and_comes_once_a_day(bench: DriftBench) -> None:
     bench.put("c-1", ["u-1"])
     await bench.later(3_600)
