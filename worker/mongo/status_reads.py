@@ -14,7 +14,8 @@ from pymongo import DESCENDING
 
 from commands.instant import parse_instant
 from worker.mongo.database import Client, database_of, store_deadline
-from worker.mongo.indexes import QUEUED, QUEUED_BY_QUEUE_KEYS, ensure_waiting_indexes
+from worker.mongo.index_definitions import QUEUED, QUEUED_BY_QUEUE_KEYS
+from worker.mongo.indexes import ensure_waiting_indexes
 from worker.status_ports import FleetStatus, HeldLease, PostedReport, QueueBacklog
 from worker.store.documents import Collection
 from worker.store.status_documents import LEASE_PREFIX, REPORT_PREFIX, prefix_range, report_of

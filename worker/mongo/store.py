@@ -36,6 +36,7 @@ from worker.mongo.database import (
 from worker.mongo.errors import MONGO_ERRORS, is_commit_unknown, result_of
 from worker.mongo.foreign_fields import ForeignField, foreign_fields
 from worker.mongo.foreign_ids import StrayDocument, documents_under_foreign_ids
+from worker.mongo.index_definitions import WAIT_DAYS
 from worker.mongo.reads import read_pairs
 from worker.mongo.stored_types import STORED_TYPES, UNREAD_DOCUMENTS
 from worker.mongo.writes import write_steps
@@ -104,7 +105,7 @@ class MongoStore:
         self,
         *,
         revision_days: int,
-        wait_days: int = indexes.WAIT_DAYS,
+        wait_days: int = WAIT_DAYS,
         waiting_times: bool = False,
         create_work_items: bool = False,
         queue_rules: bool = False,

@@ -11,7 +11,7 @@ from pymongo import ASCENDING
 
 from commands.instant import format_instant, parse_instant
 from worker.mongo.database import Client, database_of, store_deadline
-from worker.mongo.indexes import has_timestamp
+from worker.mongo.index_definitions import has_timestamp
 from worker.ports import WaitingBacklog
 from worker.store.documents import Collection
 

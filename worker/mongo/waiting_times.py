@@ -14,7 +14,7 @@ from typing import Any, Final
 from pymongo import DESCENDING
 
 from worker.mongo.database import Client, database_of, store_deadline
-from worker.mongo.indexes import QUEUED, QUEUED_BY_QUEUE_KEYS
+from worker.mongo.index_definitions import QUEUED, QUEUED_BY_QUEUE_KEYS
 from worker.ports import LATEST_WAIT_WITHIN, EndedWait
 from worker.store.documents import Collection
 

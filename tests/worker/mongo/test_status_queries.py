@@ -9,7 +9,7 @@ import pytest
 from handlers.ports import StoreAway
 from tests.worker.store.plans import work_item
 from tests.worker.store.store_bench import DEADLINE_S, MongoBench
-from worker.mongo.indexes import QUEUED, QUEUED_BY_QUEUE
+from worker.mongo.index_definitions import QUEUED, QUEUED_BY_QUEUE
 from worker.mongo.status_board import MongoStatusBoard
 from worker.mongo.status_reads import MongoStatusReads
 from worker.mongo.waiting_times import MongoWaitingTimes

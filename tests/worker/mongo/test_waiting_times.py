@@ -10,7 +10,7 @@ from tests.handlers.routing.queue_history import QueueHistory
 from tests.handlers.small_ports import FixedChance, HandClock
 from tests.worker.store.plans import T0, in_queue, state_plan, wait, wait_write, work_item
 from tests.worker.store.store_bench import MongoBench
-from worker.mongo.indexes import QUEUED
+from worker.mongo.index_definitions import QUEUED
 from worker.runtime.clock import ObjectIds
 from worker.store.documents import Collection
 
