@@ -211,10 +211,11 @@ class BatchHandler:
         planning = self._planning()
         if self._queue_rules is None:
             return planning
-        orgs = {pair.conversation.get("org") for pair in pairs if pair.conversation is not None}
-        orgs |= {event.org for events in batches for event in events}
-        named = sorted(org for org in orgs if isinstance(org, str))
-        return replace(planning, queue_rules=await self._queue_rules.of_orgs(named))
+        stored = (pair.conversation.get("org") for pair in pairs if pair.conversation is not None)
+        named = (event.org for events in batches for event in events)
+        # An org of another type makes its own document unreadable.
+        orgs = {org for org in (*stored, *named) if isinstance(org, str)}
+        return replace(planning, queue_rules=await self._queue_rules.of_orgs(sorted(orgs)))
 
     def _planning(self) -> PlanningContext:
         return PlanningContext(

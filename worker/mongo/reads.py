@@ -73,7 +73,9 @@ async def read_pairs(database: UnreadDatabase, requests: Sequence[LoadRequest]) 
     documents = with_foreign_ids(documents, requests, *map(documents_by_foreign_ids, foreign))
     documents = with_waits(documents, sightings, keyed(waits))
     if latest:
-        documents = replace(documents, latest={item["conversationId"]: item for item in keyed(latest).values()})
+        # MongoDB finds a conversation's id in a list, too. Such a completed work-item is no conversation's.
+        of_one = [item for item in keyed(latest).values() if isinstance(item["conversationId"], str)]
+        documents = replace(documents, latest={item["conversationId"]: item for item in of_one})
     return pairs_of(requests, documents, context_of(queues, sessions))
 
 

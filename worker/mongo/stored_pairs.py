@@ -82,7 +82,7 @@ class MongoStoredPairs:
         completed = sorted({each["conversationId"] for each in items if each.get("active") is not True})
         states = await self._named(Collection.SYNC_STATES, completed, ("workItem.number",))
         stored = {each["_id"] for each in conversations}
-        numbers = {each["_id"]: (each.get("workItem") or {}).get("number") for each in states}
+        numbers = {each["_id"]: _work_item_number(each) for each in states}
         return _of_work_items(each for each in items if missed_by_conversation(each, stored, numbers))
 
     async def _named(self, collection: Collection, ids: Sequence[str], fields: Sequence[str]) -> list[dict[str, Any]]:
@@ -92,7 +92,9 @@ class MongoStoredPairs:
 
     async def _page_of_sessions(self, after: str | None, limit: int) -> StoredPage:
         """The active sessions of the next users. A user's sessions stand on one page."""
-        query = {"active": True, "user": {"$gt": after} if after is not None else {"$gte": ""}}
+        # A range of texts finds texts in lists, too.
+        is_text = {"$eq": [{"$type": "$user"}, "string"]}
+        query = {"active": True, "user": {"$gt": after} if after is not None else {"$gte": ""}, "$expr": is_text}
         found = self._database[Collection.WORK_SESSIONS].find(
             query, _SESSION, sort=[("user", ASCENDING)], limit=limit, batch_size=limit
         )
@@ -161,5 +163,14 @@ def _last(found: Sequence[Mapping[str, Any]], limit: int) -> str | None:
 
 def _items_on(session: Mapping[str, Any]) -> set[str]:
     lists = (session.get(name) for name in ("workItems", "pausedWorkItems"))
-    entries = [each.get("id") for entries in lists if isinstance(entries, list) for each in entries]
-    return {each for each in (*entries, session.get("pendingItem")) if isinstance(each, str)}
+    entries = (each for entries in lists if isinstance(entries, list) for each in entries)
+    ids = [each.get("id") for each in entries if isinstance(each, dict)]
+    return {each for each in (*ids, session.get("pendingItem")) if isinstance(each, str)}
+
+
+def _work_item_number(state: Mapping[str, Any]) -> Any:
+    match state:
+        case {"workItem": {"number": number}}:
+            return number
+        case _:
+            return None

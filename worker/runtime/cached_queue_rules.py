@@ -23,15 +23,17 @@ class CachedQueueRules:
     async def of_orgs(self, orgs: Collection[str]) -> Mapping[str, OrgQueueRules]:
         """The rules of each of the orgs. Raises StoreAway, also where rules that have expired are in memory."""
         now = self._clock.monotonic()
-        expired = [org for org in orgs if org not in self._kept or self._kept[org][0] <= now]
-        if expired:
-            read = await self._stored.of_orgs(expired)
-            until = self._clock.monotonic() + self._seconds
-            self._kept = {org: kept for org, kept in self._kept.items() if kept[0] > now}
-            self._kept.update((org, (until, rules)) for org, rules in read.items())
-            self._tell_unreadable(read)
-            return {org: read[org] if org in read else self._kept[org][1] for org in orgs}
-        return {org: self._kept[org][1] for org in orgs}
+        # Another batch may forget an org while this one reads.
+        kept = {org: self._kept[org][1] for org in orgs if org in self._kept and self._kept[org][0] > now}
+        expired = [org for org in orgs if org not in kept]
+        if not expired:
+            return kept
+        read = await self._stored.of_orgs(expired)
+        until = self._clock.monotonic() + self._seconds
+        self._kept = {org: each for org, each in self._kept.items() if each[0] > now}
+        self._kept.update((org, (until, rules)) for org, rules in read.items())
+        self._tell_unreadable(read)
+        return {**kept, **read}
 
     def _tell_unreadable(self, read: Mapping[str, OrgQueueRules]) -> None:
         for org, rules in read.items():

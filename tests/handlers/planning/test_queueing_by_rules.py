@@ -225,3 +225,16 @@ async def test_a_command_that_is_refused_leaves_it_in_ivr() -> None:
     end = await world.one(event(conversation(3, tier="gold"), "update"))
     assert (end.outcome, said(end)) == (Done(reason="APPLIED"), [CREATED])
     assert created_documents(world)[0]["attributes"]["status"] == "ivr"
+
+
+@pytest.mark.parametrize("org", [["o-1"], {"id": ["o-1"]}, 7])
+async def test_an_org_of_another_type_makes_one_document_unreadable_and_stops_no_other(org: Any) -> None:
+    world = theirs(world_with_rules(), conversation(2, tier="gold"))
+    odd = conversation(2, key="c-2")
+    world.put(odd)
+    document = world.store.conversation("c-2")
+    assert document is not None
+    world.store.put_conversation({**document, "org": org})
+    ends = await world.take(event(conversation(2, tier="gold")), event(odd))
+    assert [code_of(end) for end in ends] == ["APPLIED", "STORED_DOCUMENT_UNREADABLE"]
+    assert world.w().queue == "q-1"

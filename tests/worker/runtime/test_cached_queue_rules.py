@@ -1,5 +1,6 @@
 """Queue rules in memory: read once in RULES_SECONDS, and told of where they cannot be used."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Final
@@ -23,11 +24,17 @@ class Stored:
         self.asked: list[list[str]] = []
         self.away = False
         self.unreadable = unreadable
+        self.held: asyncio.Barrier | None = None
+        """The next call waits at it twice: when it comes, and before it is answered."""
 
     async def of_orgs(self, orgs: Collection[str]) -> Mapping[str, OrgQueueRules]:
         if self.away:
             raise StoreAway("no primary")
         self.asked.append(sorted(orgs))
+        held, self.held = self.held, None
+        if held is not None:
+            await held.wait()
+            await held.wait()
         return {org: OrgQueueRules(default=f"{org}-{len(self.asked)}", unreadable=self.unreadable) for org in orgs}
 
 
@@ -92,3 +99,17 @@ async def test_what_cannot_be_used_is_named_and_counted_each_time_that_it_is_rea
         "o-1",
         BAD,
     )
+
+
+async def test_an_org_that_another_batch_forgets_meanwhile_is_still_answered() -> None:
+    stored = Stored()
+    world = World(stored)
+    await world.defaults("o-1")
+    world.wait(29.9)
+    held = stored.held = asyncio.Barrier(2)
+    batch = asyncio.create_task(world.defaults("o-1", "o-2"))
+    await held.wait()
+    world.wait(0.2)
+    await world.defaults("o-3")
+    await held.wait()
+    assert await batch == {"o-1": "o-1-1", "o-2": "o-2-3"}

@@ -243,6 +243,19 @@ async def test_mongodb_reads_one_work_item_of_each_conversation(new_mongo: Mongo
     assert "DISTINCT_SCAN" in entry["planSummary"]
 
 
+@pytest.mark.parametrize("named", [["c-1"], ["c-1", "c-2"]])
+async def test_a_completed_work_item_of_a_list_of_conversations_is_no_conversations(
+    mongo: MongoBench, named: list[str]
+) -> None:
+    """MongoDB finds it for each of them."""
+    of_list = {**stored(work_item(3, number=4, status="completed")), "conversationId": named}
+    await mongo.put(conversations=[stored(conversation(2))], work_items=[of_list])
+    [end] = await handler_on(mongo.store).handle([read(event(conversation(2)))])
+    assert end.outcome == Done(reason="APPLIED")
+    [made] = [item for item in await work_items(mongo) if item["active"]]
+    assert (made["conversationId"], made["workItemNumber"]) == ("c-1", 1)
+
+
 async def test_a_worker_that_creates_none_reads_no_more(mongo: MongoBench) -> None:
     await mongo.put(conversations=[stored(conversation(2))])
     mongo.commands.take()

@@ -152,12 +152,29 @@ async def test_ids_that_are_no_texts_are_passed_over(mongo: MongoBench) -> None:
         conversations=[conversation("c1"), {"_id": 7}],
         work_items=[{**work_item("w1", "c1"), "conversationId": 7}, work_item("w2", "c2")],
     )
-    await mongo.database[Collection.WORK_SESSIONS].insert_one(
-        {"_id": "s1", "user": "u1", "active": True, "workItems": [{"id": 7}, 7, {"id": "w2"}], "pendingItem": [1]}
+    lists = {"workItems": [{"id": 7}, 7, [{"id": "w1"}], {"id": "w2"}], "pausedWorkItems": {"id": "w1"}}
+    await mongo.database[Collection.WORK_SESSIONS].insert_many(
+        [
+            {"_id": "s1", "user": "u1", "active": True, **lists, "pendingItem": [1]},
+            {"_id": "s2", "user": ["u2"], "active": True, "workItems": [{"id": "w2"}]},
+        ]
     )
     assert await _all(pairs, SweepStage.CONVERSATIONS, 9) == [[_wants("c1")]]
     assert await _all(pairs, SweepStage.WORK_ITEMS, 9) == [[_wants("c2", "w2")]]
     assert await _all(pairs, SweepStage.SESSIONS, 9) == [[_wants("c2", "w2", users=["u1"])]]
+
+
+@pytest.mark.parametrize("named", [[{"number": 1}], "w1", {"number": "one"}])
+async def test_a_state_that_names_no_number_hides_no_work_item_of_a_conversation_that_is_gone(
+    mongo: MongoBench, named: Any
+) -> None:
+    pairs = MongoStoredPairs(mongo.client, mongo.database.name, deadline_s=DEADLINE_S)
+    await mongo.put(
+        conversations=[conversation("c1")],
+        work_items=[work_item("w1", "c1", active=False), work_item("w2", "c2")],
+        states=[{"_id": key, "workItem": named} for key in ("c1", "c2")],
+    )
+    assert await _all(pairs, SweepStage.WORK_ITEMS, 9) == [[_wants("c2", "w2")]]
 
 
 @pytest.mark.parametrize("in_ivr", [False, True])
