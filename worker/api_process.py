@@ -58,9 +58,10 @@ from worker.telemetry.health import Health
 from worker.telemetry.line_writer import LineWriter
 from worker.telemetry.listening_sockets import listening_sockets
 from worker.telemetry.logs import LogIdentity, log_uncaught_errors, open_log, redirect_library_logs
-from worker.telemetry.metrics import StoreMetrics, Telemetry
+from worker.telemetry.metrics import Telemetry
 from worker.telemetry.standard_streams import DRAIN_S
 from worker.telemetry.statsd import opened_metrics
+from worker.telemetry.store_observer import StoreMetrics
 
 _REST: Final = 1 / 4
 """The share of SHUTDOWN_SECONDS that is left for the updates and the publisher."""

@@ -52,10 +52,11 @@ from worker.telemetry.logs import (
     open_log,
     redirect_library_logs,
 )
-from worker.telemetry.metrics import StoreMetrics, Telemetry
+from worker.telemetry.metrics import Telemetry
 from worker.telemetry.recent_decisions import RecentDecisions
 from worker.telemetry.standard_streams import DRAIN_S
 from worker.telemetry.statsd import opened_metrics
+from worker.telemetry.store_observer import StoreMetrics
 
 TRANSACTION_LIFETIME_S_MAX: Final = 10
 """The worker warns if MongoDB's `transactionLifetimeLimitSeconds` is longer: for so many seconds, the locks of a killed

@@ -1,4 +1,4 @@
-"""A recorder for telemetry: metrics are counted, log lines are parsed."""
+"""A recorder for telemetry: metrics are held against their declaration and counted, log lines are parsed."""
 
 import json
 from collections import Counter
@@ -10,6 +10,7 @@ from tests.worker.fake_clock import FakeClock, FixedChance
 from worker.runtime.context import RuntimeContext
 from worker.telemetry.health import Health
 from worker.telemetry.logs import LogIdentity, open_log
+from worker.telemetry.metric_form import MetricKind
 from worker.telemetry.metrics import Metric, Telemetry
 
 
@@ -24,13 +25,13 @@ class TelemetryRecorder:
         self.telemetry = Telemetry(metrics=self, log=log)
 
     def count(self, metric: Metric, value: int = 1, **tags: str) -> None:
-        self.counts[_name(metric, tags)] += value
+        self.counts[_name(metric, MetricKind.COUNT, tags)] += value
 
     def gauge(self, metric: Metric, value: float, **tags: str) -> None:
-        self.gauges[_name(metric, tags)] = value
+        self.gauges[_name(metric, MetricKind.GAUGE, tags)] = value
 
     def distribution(self, metric: Metric, value: float, **tags: str) -> None:
-        self.counts[_name(metric, tags)] += 1
+        self.counts[_name(metric, MetricKind.DISTRIBUTION, tags)] += 1
 
     def close(self) -> None:
         pass
@@ -54,5 +55,6 @@ def runtime_of(clock: Clock, recorder: TelemetryRecorder) -> RuntimeContext:
     return RuntimeContext.create(clock=clock, chance=FixedChance(), telemetry=recorder.telemetry, health=health)
 
 
-def _name(metric: Metric, tags: dict[str, str]) -> str:
+def _name(metric: Metric, kind: MetricKind, tags: dict[str, str]) -> str:
+    assert (kind, set(tags)) == (metric.form.kind, set(metric.form.tags)), f"{metric} is sent otherwise than declared"
     return " ".join([metric.value, *(f"{name}={tags[name]}" for name in sorted(tags))])

@@ -43,7 +43,7 @@ from worker.mongo.writes import write_steps
 from worker.store.documents import Collection
 from worker.store.transaction_result import TransactionEnd, TransactionResult
 from worker.store.transaction_steps import COMMIT_ID, TransactionStep, check_plan, transaction_steps
-from worker.telemetry.metrics import NO_OBSERVER, StoreObserver
+from worker.telemetry.store_observer import NO_OBSERVER, StoreObserver
 
 _COMMITS_MAX: Final = 6
 _COMMIT_PAUSE_S_MAX: Final = 0.5

@@ -1,7 +1,8 @@
-"""Metrics: the name of every metric, and the protocol that takes the values.
+"""Metrics: every metric with its kind, unit, tags and meaning, and the protocol that takes the values.
 
-Tag values come from finite sets only: codes, rules, known event names, and at most QUEUE_METRICS_MAX stored queues.
-Metrics never fail the worker: an agent that is down or not configured costs nothing.
+docs/metrics.md and deploy/datadog/metric-metadata.json are made from the members of `Metric`. Tag values come from
+finite sets only: codes, rules, known event names, and at most QUEUE_METRICS_MAX stored queues. Metrics never fail the
+worker: an agent that is down or not configured costs nothing.
 """
 
 from enum import StrEnum
@@ -12,122 +13,221 @@ from msgspec import Struct
 from handlers.events.heartbeat import HEARTBEAT_NAME
 from handlers.events.readers import READERS_BY_NAME
 from worker.telemetry.logs import Log
+from worker.telemetry.metric_form import MetricForm, count, distribution, gauge
 from worker.telemetry.recent_decisions import RecentDecisions
+
+_EVENT: Final = "the event's name, or other"
+_EVENT_OR_NONE: Final = "the event's name, other, or none where no event triggered it"
 
 
 class Metric(StrEnum):
-    """The metric names. A metric is a count unless its sentence says otherwise. Tags stand in brackets."""
+    """The metrics. A member's value is the metric's name."""
+
+    _value_: str
+    form: MetricForm
+
+    def __new__(cls, form: MetricForm) -> "Metric":
+        """The member that has the form's name as its value."""
+        metric = str.__new__(cls, form.name)
+        metric._value_ = form.name
+        metric.form = form
+        return metric
 
     # Messages
-    RECEIVED = "routing_sync.messages.received"
-    """Messages received from the queue."""
-    OUTCOME = "routing_sync.messages.outcome"
-    """Messages settled [outcome: done, retry, poison; event; reason]."""
-    UNSUPPORTED = "routing_sync.messages.unsupported"
-    """Well-formed events that the worker does not sync, without its own heartbeats."""
-    MENDED = "routing_sync.messages.mended"
-    """Events with half a surrogate pair in a text that no field models; U+FFFD took its place [event]."""
-    DEAD_LETTER = "routing_sync.messages.dead_letter"
-    """Messages sent to the dead-letter queue [code]."""
-    NEAR_RECEIVE_MAX = "routing_sync.messages.near_receive_max"
-    """Messages that were returned and have few deliveries left before SQS moves them to the dead-letter queue."""
-    UNSETTLED = "routing_sync.messages.unsettled"
-    """Entries that SQS refused; their messages are delivered again [action: delete, hide, dead_letter; code]."""
-    HANDED_BACK = "routing_sync.messages.handed_back"
-    """Messages made visible again, unhandled, at the end of the process or while the store is away."""
-    VISIBILITY_LOST = "routing_sync.messages.visibility_lost"
-    """Messages in flight whose visibility could not be extended: another worker may receive them too."""
-    IN_HAND = "routing_sync.messages.in_hand"
-    """Gauge: messages in flight, received and not settled."""
+    RECEIVED = count("messages.received", "message", "Messages received from the queue.")
+    OUTCOME = count(
+        "messages.outcome",
+        "message",
+        "Messages settled.",
+        outcome="done, retry or poison",
+        event=_EVENT,
+        reason="why the message is retried or poison, else none",
+    )
+    UNSUPPORTED = count(
+        "messages.unsupported", "event", "Well-formed events that the worker does not sync, without its own heartbeats."
+    )
+    MENDED = count(
+        "messages.mended",
+        "event",
+        "Events with half a surrogate pair in a text that no field models; U+FFFD took its place.",
+        event=_EVENT,
+    )
+    DEAD_LETTER = count(
+        "messages.dead_letter",
+        "message",
+        "Messages sent to the dead-letter queue.",
+        code="the `error_code` of docs/events.md",
+    )
+    NEAR_RECEIVE_MAX = count(
+        "messages.near_receive_max",
+        "message",
+        "Messages that were returned and have few deliveries left before SQS moves them to the dead-letter queue.",
+    )
+    UNSETTLED = count(
+        "messages.unsettled",
+        "message",
+        "Entries that SQS refused; their messages are delivered again.",
+        action="delete, hide or dead_letter",
+        code="SQS's error code",
+    )
+    HANDED_BACK = count(
+        "messages.handed_back",
+        "message",
+        "Messages made visible again, unhandled, at the end of the process or while the store is away.",
+    )
+    VISIBILITY_LOST = count(
+        "messages.visibility_lost",
+        "message",
+        "Messages in flight whose visibility could not be extended: another worker may receive them too.",
+    )
+    IN_HAND = gauge("messages.in_hand", "message", "Messages in flight, received and not settled.")
 
     # Syncs
-    APPLIED = "routing_sync.sync.applied"
-    """Rules that led to a write [direction; rule; event]."""
-    REFUSED = "routing_sync.sync.refused"
-    """Events whose update the work-item's commands refused [event]."""
-    COMMAND_USED = "routing_sync.commands.used"
-    """Updates [fields: names, sorted, joined by +; count: of fields; origin: sync, api, router; engine; composed]."""
-    SUPPRESSED = "routing_sync.sync.suppressed"
-    """Fields that a rule would have written and the policy withheld [code; field]."""
-    SHADOW_DIFFERS = "routing_sync.sync.shadow_differs"
-    """Under SYNC_POLICY=shadow: events that the policy causal would have decided otherwise [event]."""
-    WAITING = "routing_sync.sync.waiting"
-    """Gauge: pairs with a field that waits for an event."""
-    WAITING_OLDEST = "routing_sync.sync.waiting_oldest_s"
-    """Gauge, seconds: how long the pair that waits longest has waited."""
-    WATERMARK_BEHIND = "routing_sync.watermark.behind_s"
-    """Gauge, seconds: how far the watermark is behind SQS's clock."""
-    WATERMARK_MISSING = "routing_sync.watermark.missing"
-    """Gauge: 1 while there is no watermark, and waiting pairs wait on; else 0."""
-    GAP_CLOSED = "routing_sync.sync.gap_closed"
-    """Pairs that the gap poll decided without the missing event [outcome]."""
-    GAP_GIVEN_UP = "routing_sync.sync.gap_given_up"
-    """Gaps of unobserved revisions that were closed because a document had more than 256 runs of observed ones."""
-    SWEPT = "routing_sync.sweep.pairs"
-    """Pairs that the sweep looked at."""
-    DRIFT = "routing_sync.sweep.drift"
-    """Drifts that the sweep found [drift: the class; age: hour, day, older, unknown; end: repaired, planned, told,
-    refused]."""
-    SWEEP_BEHIND = "routing_sync.sweep.behind_s"
-    """Gauge, seconds: how long ago the documents were written up to which the sweep has come."""
-    LAG = "routing_sync.sync.lag_ms"
-    """Distribution, milliseconds: from an event's publication until it was handled [event]."""
+    APPLIED = count(
+        "sync.applied",
+        "write",
+        "Rules that led to a write.",
+        direction="forward, reverse, both or none",
+        rule="the rule's id",
+        event=_EVENT_OR_NONE,
+    )
+    REFUSED = count(
+        "sync.refused", "event", "Events whose update the work-item's commands refused.", event=_EVENT_OR_NONE
+    )
+    COMMAND_USED = count(
+        "commands.used",
+        "update",
+        "Updates.",
+        fields="their names, sorted, joined by +",
+        count="the number of fields",
+        origin="sync, api or router",
+        engine="composed or legacy",
+        composed="true or false",
+    )
+    SUPPRESSED = count(
+        "sync.suppressed",
+        "item",
+        "Fields that a rule would have written and the policy withheld.",
+        code="the reason code",
+        field="the field of the sync",
+    )
+    SHADOW_DIFFERS = count(
+        "sync.shadow_differs",
+        "event",
+        "Under SYNC_POLICY=shadow: events that the policy causal would have decided otherwise.",
+        event=_EVENT,
+    )
+    WAITING = gauge("sync.waiting", "item", "Pairs with a field that waits for an event.")
+    WAITING_OLDEST = gauge("sync.waiting_oldest_s", "second", "How long the pair that waits longest has waited.")
+    WATERMARK_BEHIND = gauge("watermark.behind_s", "second", "How far the watermark is behind SQS's clock.")
+    WATERMARK_MISSING = gauge(
+        "watermark.missing", "unit", "1 while there is no watermark, and waiting pairs wait on; else 0."
+    )
+    GAP_CLOSED = count(
+        "sync.gap_closed",
+        "item",
+        "Pairs that the gap poll decided without the missing event.",
+        outcome="the audit line's outcome",
+    )
+    GAP_GIVEN_UP = count(
+        "sync.gap_given_up",
+        "item",
+        "Gaps of unobserved revisions that were closed because a document had more than 256 runs of observed ones.",
+    )
+    SWEPT = count("sweep.pairs", "item", "Pairs that the sweep looked at.")
+    DRIFT = count(
+        "sweep.drift",
+        "item",
+        "Drifts that the sweep found.",
+        drift="the class of the drift",
+        age="hour, day, older or unknown",
+        end="repaired, planned, told or refused",
+    )
+    SWEEP_BEHIND = gauge(
+        "sweep.behind_s", "second", "How long ago the documents were written up to which the sweep has come."
+    )
+    LAG = distribution("sync.lag_ms", "millisecond", "From an event's publication until it was handled.", event=_EVENT)
 
     # Routing
-    ROUTED = "routing_sync.routing.written"
-    """Outside writes of routing [action: create_work_item, unassign_conversation, queue_work_item; code; event]."""
-    RULE_UNREADABLE = "routing_sync.routing.rule_unreadable"
-    """Queue rules and default queues that cannot be used and are passed over, each time they are read."""
+    ROUTED = count(
+        "routing.written",
+        "write",
+        "Outside writes of routing.",
+        action="create_work_item, unassign_conversation or queue_work_item",
+        code="the reason code",
+        event=_EVENT_OR_NONE,
+    )
+    RULE_UNREADABLE = count(
+        "routing.rule_unreadable",
+        "document",
+        "Queue rules and default queues that cannot be used and are passed over, each time they are read.",
+    )
 
     # Batches and the store
-    BATCH_SIZE = "routing_sync.batch.size"
-    """Distribution: events of one batch."""
-    BATCH_DURATION = "routing_sync.batch.duration_ms"
-    """Distribution, milliseconds: one batch, from load to commit."""
-    BATCH_FAULT = "routing_sync.batch.fault"
-    """Batches that met an unexpected error."""
-    TRANSACTION_DURATION = "routing_sync.store.transaction_ms"
-    """Distribution, milliseconds: one transaction, committed or not."""
-    CONFLICT = "routing_sync.store.conflict"
-    """Plans that lost against another writer."""
-    TRANSACTION_ABORTED = "routing_sync.store.transaction_aborted"
-    """Transactions that did not commit [batch: many, when its halves are tried next; one]."""
-    STORE_PAUSE = "routing_sync.store.pause"
-    """Outages of the store, in which receiving paused."""
-    QUEUE_AWAY = "routing_sync.queue.away"
-    """Receive calls that failed because SQS was away."""
+    BATCH_SIZE = distribution("batch.size", "event", "Events of one batch.")
+    BATCH_DURATION = distribution("batch.duration_ms", "millisecond", "One batch, from load to commit.")
+    BATCH_FAULT = count("batch.fault", "fault", "Batches that met an unexpected error.")
+    TRANSACTION_DURATION = distribution("store.transaction_ms", "millisecond", "One transaction, committed or not.")
+    CONFLICT = count("store.conflict", "transaction", "Plans that lost against another writer.")
+    TRANSACTION_ABORTED = count(
+        "store.transaction_aborted",
+        "transaction",
+        "Transactions that did not commit.",
+        batch="many where its halves are tried next, else one",
+    )
+    STORE_PAUSE = count("store.pause", "occurrence", "Outages of the store, in which receiving paused.")
+    QUEUE_AWAY = count("queue.away", "request", "Receive calls that failed because SQS was away.")
 
     # Outbox
-    PUBLISHED = "routing_sync.outbox.published"
-    """Events published to SNS."""
-    PUBLISH_LEFT = "routing_sync.outbox.left_to_relay"
-    """Announcements that the publisher left to the relay [reason: overflow, topics_away, refused, store_away]."""
-    RELAYED = "routing_sync.outbox.relayed"
-    """Outbox entries that the relay took."""
-    SET_ASIDE = "routing_sync.outbox.set_aside"
-    """Outbox entries set aside, because they can never be published [reason: too_large, unreadable, refused]."""
-    OUTBOX_BACKLOG = "routing_sync.outbox.backlog"
-    """Gauge: outbox entries that wait."""
-    OUTBOX_OLDEST = "routing_sync.outbox.oldest_s"
-    """Gauge, seconds: age of the outbox entry that waits longest."""
-    OUTBOX_SET_ASIDE = "routing_sync.outbox.set_aside_total"
-    """Gauge: outbox entries that were set aside and are still stored."""
+    PUBLISHED = count("outbox.published", "event", "Events published to SNS.")
+    PUBLISH_LEFT = count(
+        "outbox.left_to_relay",
+        "event",
+        "Announcements that the publisher left to the relay.",
+        reason="overflow, topics_away, refused or store_away",
+    )
+    RELAYED = count("outbox.relayed", "event", "Outbox entries that the relay took.")
+    SET_ASIDE = count(
+        "outbox.set_aside",
+        "event",
+        "Outbox entries set aside, because they can never be published.",
+        reason="too_large, unreadable or refused",
+    )
+    OUTBOX_BACKLOG = gauge("outbox.backlog", "event", "Outbox entries that wait.")
+    OUTBOX_OLDEST = gauge("outbox.oldest_s", "second", "Age of the outbox entry that waits longest.")
+    OUTBOX_SET_ASIDE = gauge(
+        "outbox.set_aside_total", "event", "Outbox entries that were set aside and are still stored."
+    )
 
     # Queues of work-items
-    WORK_ITEMS_WAITING = "routing_sync.routing.queued"
-    """Gauge: work-items that wait in a queue [queue]."""
-    LATEST_WAIT = "routing_sync.routing.latest_wait_s"
-    """Gauge, seconds: the wait in a queue that ended last, none longer ago than a day [queue]."""
+    WORK_ITEMS_WAITING = gauge("routing.queued", "item", "Work-items that wait in a queue.", queue="the queue's id")
+    LATEST_WAIT = gauge(
+        "routing.latest_wait_s",
+        "second",
+        "The wait in a queue that ended last, none longer ago than a day.",
+        queue="the queue's id",
+    )
 
     # The API
-    API_REQUESTS = "routing_sync.api.requests"
-    """Requests that were answered [method; route: its pattern; status]."""
-    API_DURATION = "routing_sync.api.duration_ms"
-    """Distribution, milliseconds: from a request's arrival to its answer [route]."""
+    API_REQUESTS = count(
+        "api.requests",
+        "request",
+        "Requests that were answered.",
+        method="the request's method",
+        route="the pattern of the request's path",
+        status="the answer's status",
+    )
+    API_DURATION = distribution(
+        "api.duration_ms",
+        "millisecond",
+        "From a request's arrival to its answer.",
+        route="the pattern of the request's path",
+    )
 
     # Log
-    LOG_DROPPED = "routing_sync.log.dropped"
-    """Log lines that standard output did not take: it failed, or its reader stood still."""
+    LOG_DROPPED = count(
+        "log.dropped", "item", "Log lines that standard output did not take: it failed, or its reader stood still."
+    )
 
 
 _KNOWN_EVENTS: Final = frozenset({*READERS_BY_NAME, HEARTBEAT_NAME})
@@ -180,42 +280,3 @@ class NoMetrics:
 
     def close(self) -> None:
         """Do nothing."""
-
-
-class StoreObserver(Protocol):
-    """Receives the events inside the store, in the coroutine that commits: a call must not block or raise."""
-
-    def aborted(self, plans: int) -> None:
-        """A transaction of `plans` plans did not commit, whatever becomes of the plans afterwards."""
-        ...
-
-    def conflict(self) -> None:
-        """One plan lost against another writer."""
-        ...
-
-    def transaction_seconds(self, seconds: float) -> None:
-        """One transaction took `seconds`, committed or not."""
-        ...
-
-
-class StoreMetrics:
-    """The store observer that counts."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def aborted(self, plans: int) -> None:
-        """Count the transaction."""
-        self._metrics.count(Metric.TRANSACTION_ABORTED, batch="many" if plans > 1 else "one")
-
-    def conflict(self) -> None:
-        """Count the conflict."""
-        self._metrics.count(Metric.CONFLICT)
-
-    def transaction_seconds(self, seconds: float) -> None:
-        """Measure the transaction."""
-        self._metrics.distribution(Metric.TRANSACTION_DURATION, seconds * 1_000)
-
-
-NO_OBSERVER: Final[StoreObserver] = StoreMetrics(NoMetrics())
-"""The observer of a store that nothing measures."""

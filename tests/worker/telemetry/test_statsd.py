@@ -11,8 +11,9 @@ from tests.worker.telemetry.agents import port_of, received, target, to_udp, udp
 from tests.worker.telemetry_recorder import TelemetryRecorder
 from worker.telemetry.agent_address import UdpAddress, UnixAddress
 from worker.telemetry.agent_socket import SocketTarget
-from worker.telemetry.metrics import Metric, NoMetrics, StoreMetrics
+from worker.telemetry.metrics import Metric, NoMetrics
 from worker.telemetry.statsd import StatsdMetrics, opened_metrics
+from worker.telemetry.store_observer import StoreMetrics
 
 TAGS = ["service:routing-worker", "version:1.2.3", "env:test"]
 CONSTANT = ",".join(TAGS)
