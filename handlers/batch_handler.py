@@ -135,7 +135,9 @@ class BatchHandler:
         swept: list[SweptPair] = []
         waits = () if self._options.waiting_times else None
         may_create = self._options.create_work_items
-        left = {each.conversation_id: replace(each, waits=waits, may_create=may_create) for each in requests}
+        left = {
+            each.conversation_id: replace(each, waits=waits, may_create=may_create, places=True) for each in requests
+        }
         for attempt in range(self._options.conflict_attempts_max + 1):
             try:
                 if attempt:

@@ -47,7 +47,9 @@ class LoadRequest(Struct, frozen=True, kw_only=True):
     neither.
     `waits`: the waits that the events show; None: waiting times are off, and no record of a wait is looked up.
     `may_create`: the conversation may get a new work-item. If it is open and has no active one, the store also loads
-    its latest work-item, and the sessions and queues that a new one needs.
+    its latest work-item, and the sessions and queues that a new one needs. `opens`: an event has it open, whether or
+    not the stored one is: that may be older.
+    `places`: also the sessions of the users whom the stored work-items name, on which these should have their places.
     """
 
     conversation_id: str
@@ -57,6 +59,8 @@ class LoadRequest(Struct, frozen=True, kw_only=True):
     same_users_and_queues: bool = False
     waits: tuple[WaitSighting, ...] | None = None
     may_create: bool = False
+    opens: bool = False
+    places: bool = False
 
 
 class PairWaits(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from handlers.events.event import Event
 from handlers.outcome import HandledEvent
 from handlers.ports import LoadRequest
 from handlers.routing.waiting_times import waits_of_event
+from sync.conversation import ConversationStatus
 
 
 class EventBatch:
@@ -53,20 +54,25 @@ def load_request_of(
 ) -> LoadRequest:
     """The work-items that the events are about, and the users and queues whose sessions and sizes they may need.
 
-    `waiting_times`: also the waits that the events show.
+    `waiting_times`: also the waits that the events show. `may_create`: also what a new work-item needs.
 
     A conversation's snapshot names the users to whom the work-item may be assigned. A work-item's snapshot in wrap-up
     names the user on whose session it may resume.
     """
     named = [_users_and_queues(event) for event in events if event.side == "conversation"]
+    statuses = [event.data["attributes"].get("status") for event in events if event.side == "conversation"]
+    # Policy `legacy` completes the work-item at one event and creates the next one at another of the same batch.
+    may_replace = may_create and len(events) > 1 and ConversationStatus.DONE in statuses
+    is_same = len(named) == len(events) and all(one == named[0] for one in named)
     return LoadRequest(
         conversation_id=conversation_id,
         work_item_ids=frozenset(event.document_id for event in events if event.side == "work-item"),
         users=frozenset[str]().union(*(users for users, _ in named), *map(_resuming_users, events)),
         queues=frozenset[str]().union(*(queues for _, queues in named)),
-        same_users_and_queues=len(named) == len(events) and all(one == named[0] for one in named),
+        same_users_and_queues=is_same and not may_replace,
         waits=tuple(wait for event in events for wait in waits_of_event(event)) if waiting_times else None,
         may_create=may_create,
+        opens=ConversationStatus.OPEN in statuses,
     )
 
 

@@ -88,11 +88,12 @@ def with_waits(
 def creating_conversations(requests: Iterable[LoadRequest], documents: BatchDocuments) -> list[str]:
     """The conversations that may get a new work-item: open ones without an active one. Their latest work-item is
     wanted, too."""
-    asking = [request.conversation_id for request in requests if request.may_create]
+    asking = [request for request in requests if request.may_create]
     if not asking:
         return []
-    active = _active_work_items(documents)
-    return [key for key in asking if key not in active and _is_open(documents.conversations.get(key))]
+    active, stored = _active_work_items(documents), documents.conversations
+    without = (request for request in asking if request.conversation_id not in active)
+    return [each.conversation_id for each in without if each.opens or _is_open(stored.get(each.conversation_id))]
 
 
 def _is_open(conversation: Document | None) -> bool:
@@ -125,6 +126,8 @@ def context_keys(requests: Iterable[LoadRequest], documents: BatchDocuments) -> 
         queues.update(request.queues, *map(_queue_ids, items))
         # An agent whose session has ended resumes on another one (rule B10).
         users.update(request.users, *(_link_target(item, "assignedTo") for item in items if _in_wrap_up(item)))
+        if request.places:
+            users.update(*(_link_target(item, name) for item in items for name in ("assignedTo", "routedTo")))
         if conversation is not None:
             queues.update(_queue_ids(conversation))
             users.update(_assigned_users(conversation))

@@ -8,7 +8,7 @@ from commands.work_item import Status
 from handlers.events.event import Event
 from handlers.options import PolicyInUse
 from tests.handlers.planning.routing_world import come_back, created, created_documents, said, world_that_creates
-from tests.handlers.wire_events import Json, conversation, event, read, work_item
+from tests.handlers.wire_events import Json, changes, conversation, event, read, work_item
 from tests.handlers.world import EITHER_POLICY, code_of
 from worker.store.documents import Collection
 
@@ -86,6 +86,17 @@ class TestTheWorkItem:
         old = work_item(9, number=4, status="completed", updatedAt="2024-01-01T00:00:00.000Z")
         world.put(conversation(7), old, work_item(3, key="w-2", number=3, status="completed"))
         await world.one(event(conversation(7)))
+        assert created(world).number == 5
+
+    async def test_has_the_number_after_the_last_where_the_store_learns_of_the_re_opening_by_the_event(
+        self, policy: Any
+    ) -> None:
+        """The sync state of the pair, which named the last one, has expired."""
+        world = world_that_creates(policy=policy)
+        old = "2024-01-01T00:00:00.000Z"
+        closed = conversation(6, status="done", updatedAt=old)
+        world.put(closed, work_item(9, number=4, status="completed", updatedAt=old))
+        await world.one(event(conversation(7), changes=changes({"status": ("done", "open"), "rev": (6, 7)})))
         assert created(world).number == 5
 
 

@@ -8,11 +8,13 @@ from msgspec.structs import replace
 
 from commands.session import Session
 from commands.work_item import Status
+from handlers.documents.document_mapping import work_item_of
 from handlers.options import PolicyInUse
 from tests.handlers.owners import Owners, begun
 from tests.handlers.planning.routing_world import come_back, created, created_documents, said, world_that_creates
-from tests.handlers.wire_events import Json, changes, conversation, event, read
+from tests.handlers.wire_events import Json, changes, conversation, event, read, work_item
 from tests.handlers.world import EITHER_POLICY, World, code_of
+from worker.store.documents import Collection
 
 ON: Final[Json] = {"create_work_items": True, "unassign_on_unavailable": True}
 UNASSIGNED: Final = ("UNASSIGN_CONVERSATION", "USER_UNAVAILABLE")
@@ -68,6 +70,20 @@ class TestReopened:
         assert said(end) == [CREATED]
         assert created(owners.world).assigned_to == "u-1"
         assert owners.world.c().assigned_users == ("u-1",)
+
+    async def test_also_where_one_batch_closes_and_re_opens_it(self, policy: PolicyInUse) -> None:
+        """All events and documents name the same user and queue, but a new work-item needs the session."""
+        world = world_that_creates(policy=policy, **ON)
+        of_both: Json = {"users": ("u-1",), "queue": "q-1"}
+        world.put(conversation(1, **of_both), work_item(1, user="u-1", queue="q-1", session="s-1", status="assigned"))
+        done, again = conversation(2, status="done", **of_both), conversation(3, **of_both)
+        await world.take(
+            event(done, at=1, changes=changes({"status": ("open", "done"), "rev": (1, 2)})),
+            event(again, at=2, changes=changes({"status": ("done", "open"), "rev": (2, 3)})),
+        )
+        assert world.c().assigned_users == ("u-1",)
+        active = [each for each in world.store.documents(Collection.WORK_ITEMS) if each["active"]]
+        assert [(item.assigned_to, item.session) for item in map(work_item_of, active)] == [("u-1", "s-1")]
 
     async def test_of_several_the_first_who_is_there_gets_it(self, policy: PolicyInUse) -> None:
         owners = await closed(AWAY, "u-2", "u-1", policy=policy)

@@ -12,7 +12,7 @@ from handlers.drift import DriftClass, DriftEnd, SweepLimits, SweptPair
 from handlers.options import Options
 from handlers.ports import Document, LoadRequest
 from tests.handlers.small_ports import START, CountedIds, FixedChance, HandClock
-from tests.handlers.wire_events import ORG, Json, conversation, event, read, work_item
+from tests.handlers.wire_events import ORG, Json, conversation, event, link, read, work_item
 from tests.worker.store.store_bench import Bench
 from worker.store.documents import Collection
 
@@ -85,4 +85,21 @@ async def test_sessions_are_put_right_under_the_version_of_the_state(bench: Benc
     ]
     [state] = await bench.documents(Collection.SYNC_STATES)
     assert state["version"] == 1
+    assert await swept.sweep() == []
+
+
+async def test_an_offer_that_its_session_has_lost_locks_it_again(bench: Bench, swept: SweptStore) -> None:
+    """Only the work-item names the agent: the conversation has no user yet."""
+    routed = work_item(2, status="routed", queue="q-1", session="s-1", queuedCount=1)
+    routed["relationships"]["routedTo"] = link("user", "u-7")
+    await bench.put(
+        conversations=[_stored(conversation(2, queue="q-1"))],
+        work_items=[_stored(routed)],
+        sessions=[Session(id="s-1", user="u-7", capacity=9)],
+    )
+    [pair] = await swept.sweep()
+    assert (pair.drift.kind, pair.drift.end) == (DriftClass.SESSION_PLACE, DriftEnd.REPAIRED)
+    session = await bench.session("s-1")
+    assert session is not None
+    assert session.pending_item == "w-1"
     assert await swept.sweep() == []
