@@ -12,9 +12,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -42,6 +43,24 @@ def port_taken(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+class Watchdog:
+    """Ends the process group of a child when this process has died, even by SIGKILL, and removes its folders."""
+
+    def __init__(self, pid: int, *folders: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_WATCHDOG), str(pid), *map(str, folders)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def dismiss(self) -> None:
+        """The child has ended in order: leave it alone."""
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate(b".")
+
+
 class ServerProcess(ABC):
     """One server on one port of 127.0.0.1. It keeps its port and data across `start`, `stop`, `kill` and `start` again.
 
@@ -58,7 +77,7 @@ class ServerProcess(ABC):
         self._data_given = data
         self._data: Path | None = data
         self._process: subprocess.Popen[bytes] | None = None
-        self._watchdog: subprocess.Popen[bytes] | None = None
+        self._watchdog: Watchdog | None = None
 
     @abstractmethod
     def _command(self) -> Sequence[str]:
@@ -103,13 +122,17 @@ class ServerProcess(ABC):
 
     def start(self) -> None:
         """Start the server and wait until it can be used; a running server is left alone."""
-        if self.running:
-            return
+        if not self.running:
+            self.launch()
+            self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start the server without waiting for it, so that others can start meanwhile."""
         self._forget()
         if port_taken(self.port):
             raise ServerError(f"{self.name}: port {self.port} is taken: stop what listens there or choose another port")
         command = self._command()
-        with self.log.open("wb") as output:
+        with self._killed_on_error(), self.log.open("wb") as output, signals_later():
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -121,12 +144,13 @@ class ServerProcess(ABC):
                 # A process group of its own: Ctrl-C reaches this process, which then stops the server in order.
                 start_new_session=True,
             )
-        self._watch(self._process.pid)
-        try:
+            temporary = [] if self._data_given is not None else [self.data]
+            self._watchdog = Watchdog(self._process.pid, *temporary)
+
+    def wait_until_ready(self) -> None:
+        """Wait until a launched server can be used; else it is killed, and `ServerError` says why."""
+        with self._killed_on_error():
             self._wait_until_ready()
-        except BaseException:
-            self.kill()
-            raise
 
     def stop(self, *, grace_s: float = 10) -> None:
         """SIGTERM, and SIGKILL after `grace_s`; the data stays for the next start."""
@@ -183,6 +207,14 @@ class ServerProcess(ABC):
         """Close."""
         self.close()
 
+    @contextlib.contextmanager
+    def _killed_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.kill()
+            raise
+
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + self.ready_within_s
         while not self._answers():
@@ -197,22 +229,11 @@ class ServerProcess(ABC):
                 )
             time.sleep(_POLL_S)
 
-    def _watch(self, pid: int) -> None:
-        temporary = [] if self._data_given is not None else [str(self.data)]
-        self._watchdog = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_WATCHDOG), str(pid), *temporary],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
     def _forget(self) -> None:
         """Tell the watchdog that the server has ended, and wait for it."""
         watchdog, self._watchdog = self._watchdog, None
         if watchdog is not None:
-            with contextlib.suppress(BrokenPipeError):
-                watchdog.communicate(b".")
+            watchdog.dismiss()
         self._process = None
 
     def _signal(self, number: signal.Signals) -> None:
@@ -222,9 +243,36 @@ class ServerProcess(ABC):
 
 
 def stop_on_signals() -> None:
-    """Make SIGINT and SIGTERM raise `KeyboardInterrupt`, even where the parent shell made SIGINT ignored."""
+    """Make SIGINT, SIGTERM and the end of the terminal raise `KeyboardInterrupt`.
+
+    The parent shell may have made SIGINT ignored. Under `nohup` the terminal may end.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def signals_later() -> Iterator[None]:
+    """Handle stop signals after the block: a child that it starts is known by then, and can be ended."""
+    if threading.current_thread() is not threading.main_thread():
+        # Signals are handled in the main thread alone.
+        yield
+        return
+    came: list[int] = []
+    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    # A signal without a handler ends this process at once, or does nothing.
+    handlers = {number: handler for number, handler in found.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def run_until_interrupted(server: ServerProcess, address: str) -> int:

@@ -1,156 +1,58 @@
 """`make demo`: first the incident of 2022 under two policies, then a day in the life, in less than a minute.
 
 Starts moto's server (SNS, SQS) and a real mongod, provisions, and starts two workers as processes, one with
-`SYNC_POLICY=legacy`, one with `causal`. Publishes one event at a time, waits until it is handled, prints what the
-workers wrote and why, and checks how every pair ends. Exit status 0 only if every check holds.
+`SYNC_POLICY=legacy`, one with `causal`, and beside the second one the API. Publishes an event or sends an update at a
+time, waits until it is handled, prints what the workers wrote and why, and checks how every pair ends. Exit status 0
+only if every check holds. Where a person watches, the status page stays open until Enter.
 """
 
 import argparse
+import contextlib
 import json
+import os
 import sys
 import tempfile
-from itertools import groupby
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 from rich.console import Console
 
-from demo.incident import CONVERSATION, ENDS, WORK_ITEM, deliveries, recorded_write, stored_writes
-from demo.installation import DemoError, Installation, embedded
-from demo.messages import described
-from demo.report import (
-    WIDTH,
-    Check,
-    End,
-    EventRow,
-    IncidentRow,
-    end_of,
-    ends_table,
-    events_table,
-    incident_table,
-    save_picture,
-    show_checks,
-)
-from demo.story import PAIRS, QUEUES, SESSIONS, story
-from server_process import ServerError
+from demo.installation import Installation, embedded
+from demo.play import Demo
+from demo.processes import Client, DemoError
+from demo.report import WIDTH, save_picture
+from demo.story import CHAT
+from server_process import ServerError, stop_on_signals
 
-_INCIDENT = """
-[bold]2022-03-02: an agent is assigned, and un-assigned a tenth of a second later[/bold]
-Queue rules (the service routing-worker) queue a work-item. They do not know
-that a workflow has assigned the conversation to agent …77c1. All three writes
-are stored before the first event is delivered.
-"""
-_DAY = "\n[bold]A day in the life of the causal worker[/bold]"
+_NO = ("", "0", "false", "no")
 
 
-class Demo:
-    """Plays both parts, prints them, and gathers what a script may want to read."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self.checks: list[Check] = []
-        self.printed: dict[str, Any] = {}
-
-    def play_incident(self, installations: list[Installation]) -> None:
-        """Store the three writes in each database, deliver their events to each worker, and check both ends."""
-        messages = deliveries()
-        for installation in installations:
-            for message in stored_writes(messages).values():
-                installation.store(message)
-        rows = []
-        for message in messages:
-            for installation in installations:
-                installation.publish(message)
-            audits = {each.policy: each.wait_until_handled(message) for each in installations}
-            rows.append(IncidentRow(what=described(message), audits=audits))
-        ends = {each.policy: _end(each, CONVERSATION, WORK_ITEM) for each in installations}
-        self._console.print(_INCIDENT, highlight=False)
-        self._console.print(incident_table(rows))
-        self._console.print(ends_table("How the pair ends", ends))
-        written = [row.audits["legacy"]["updatedConversation"] for row in rows if row.audits["legacy"]]
-        self._check("legacy writes what was recorded in 2022: the assignment is lost", recorded_write() in written)
-        self._check("legacy ends with nobody assigned, on both sides", ends["legacy"] == ENDS["legacy"])
-        self._check(
-            "causal ends with agent …77c1 assigned on both sides, the queue kept", ends["causal"] == ENDS["causal"]
-        )
-        self.printed["incident"] = {
-            "events": [{"what": row.what, "audits": row.audits} for row in rows],
-            "ends": ends,
-            "expected": ENDS,
-        }
-
-    def play_day(self, installation: Installation) -> None:
-        """Publish the story's steps one at a time, and check how each pair ends."""
-        installation.seed(SESSIONS, QUEUES)
-        self._console.print(_DAY)
-        about = {pair.scene: pair.about for pair in PAIRS}
-        rows: list[EventRow] = []
-        for scene, steps in groupby(story(), key=lambda step: step.scene):
-            scene_rows = []
-            with self._console.status(scene) as status:
-                for step in steps:
-                    status.update(f"{scene}: {step.what}")
-                    if step.stored is not None:
-                        installation.store(step.stored)
-                    message = step.message(installation.data)
-                    installation.publish(message)
-                    audit = installation.wait_until_handled(message, dead_letter=step.dead_letter)
-                    scene_rows.append(EventRow(scene=scene, what=step.what, audit=audit))
-            self._console.print(f"\n{about[scene]}", highlight=False)
-            self._console.print(events_table(scene, scene_rows))
-            rows += scene_rows
-        ends = {pair.scene: _end(installation, pair.conversation, pair.work_item) for pair in PAIRS}
-        self._console.print(ends_table("How each pair ends", ends))
-        for pair in PAIRS:
-            self._check(f"{pair.scene}: both records end as they must", ends[pair.scene] == pair.expected)
-        self.printed["events"] = [{"scene": row.scene, "what": row.what, "audit": row.audit} for row in rows]
-        self.printed["pairs"] = [
-            {"scene": pair.scene, "end": ends[pair.scene], "expected": pair.expected} for pair in PAIRS
-        ]
-
-    def stop(self, installations: list[Installation]) -> None:
-        """Stop the workers, and check what they leave behind."""
-        statuses = [each.worker.stop() for each in installations]
-        self._check("both workers stopped on SIGTERM with status 0", statuses == [0, 0])
-        for installation in installations:
-            worker = installation.worker
-            returned = worker.returned_syncs()
-            self._check(
-                f"{installation.policy}: every sync came back as an event, once, and caused nothing: {worker.writes()}",
-                len(set(returned)) == len(returned) == worker.writes(),
-            )
-            left = installation.queue_depth("SQS_QUEUE_URL"), installation.database["outbox"].count_documents({})
-            self._check(
-                f"{installation.policy}: no message is left in the queue, no event in the outbox", left == (0, 0)
-            )
-        letters = [letter for each in installations for letter in each.dead_letters()]
-        codes = [letter.get("error_code") for letter in letters]
-        reason = letters[0].get("error_reason", "") if letters else ""
-        self._check(
-            f"one dead letter, with its reason: {' '.join(map(str, codes))}, {reason}", codes == ["BAD_REVISION"]
-        )
-        sessions = [session for each in installations for session in each.database["work_sessions"].find()]
-        entries = [entry for session in sessions for entry in (*session["workItems"], *session["pausedWorkItems"])]
-        self._check("no agent's session holds a completed work-item", not entries)
-
-    def _check(self, what: str, holds: bool) -> None:
-        self.checks.append(Check(what=what, holds=holds))
-
-
-def run(console: Console) -> Demo:
-    """Play the whole demo on servers of its own."""
-    console.print("Starting SNS and SQS (moto), a real MongoDB and two workers …", style="dim")
-    demo = Demo(console)
+def run(console: Console, *, pause: bool) -> Demo:
+    """Play the whole demo on servers of its own. `pause`: the status page stays open until Enter."""
+    console.print("Starting SNS and SQS (moto), a real MongoDB, two workers and the API …", style="dim")
+    demo = Demo(console=console, checks=[], printed={})
     with (
         tempfile.TemporaryDirectory(prefix="routing-sync-demo-") as folder,
         embedded(("legacy", "causal"), Path(folder)) as installations,
     ):
+        causal = installations[1]
+        # It is not needed before the chat: it starts while the first scenes are played.
+        causal.launch_api()
+        demo.seed(causal)
         demo.play_incident(installations)
-        demo.play_day(installations[1])
+        demo.play_day(causal)
+        if pause:
+            _wait_for_enter(console, causal)
         demo.stop(installations)
-    show_checks(console, demo.checks)
     demo.printed["checks"] = [{"what": check.what, "holds": check.holds} for check in demo.checks]
     return demo
+
+
+def is_watched(environment: Mapping[str, str], *streams: TextIO) -> bool:
+    """Whether a person sits in front of the streams: at a terminal, and not in a build."""
+    in_build = environment.get("CI", "").lower() not in _NO
+    return all(stream.isatty() for stream in streams) and not in_build
 
 
 def main() -> int:
@@ -163,15 +65,19 @@ def main() -> int:
     )
     parser.add_argument("--svg", type=Path, metavar="FILE", help="save a picture of what is printed")
     asked = parser.parse_args()
+    stop_on_signals()
     console = Console(stderr=asked.json, quiet=asked.json, record=asked.svg is not None)
     console.width = WIDTH if asked.svg else min(console.width, WIDTH)
     try:
-        demo = run(console)
+        watched = is_watched(os.environ, sys.stdin, sys.stdout)
+        demo = run(console, pause=watched and not asked.json and asked.svg is None)
     except (DemoError, ServerError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("demo: stopped, with every server it started", file=sys.stderr)
+        # The terminal may be gone.
+        with contextlib.suppress(OSError):
+            print("demo: stopped, with every server it started", file=sys.stderr)
         return 130
     if asked.json:
         print(json.dumps(demo.printed))
@@ -180,8 +86,18 @@ def main() -> int:
     return 0 if all(check.holds for check in demo.checks) else 1
 
 
-def _end(installation: Installation, conversation: str, work_item: str) -> End:
-    return end_of(installation.data("conversations", conversation), installation.data("work_items", work_item))
+def _wait_for_enter(console: Console, installation: Installation) -> None:
+    api = installation.api
+    console.print(
+        f"\n[bold]The status page[/bold]  {api.url}/\n"
+        f"[bold]The chat's pair[/bold]  {api.url}/conversations/{CHAT}\n"
+        f"The browser asks for a name and a password: any name, [bold]{api.tokens[Client.READ]}[/bold]\n"
+        "They stay open until Enter, which ends the demo. ",
+        highlight=False,
+        end="",
+    )
+    # The end of the input is as good.
+    sys.stdin.readline()
 
 
 if __name__ == "__main__":

@@ -1,102 +1,48 @@
-"""One worker process with a queue, topics and a database of its own, and the helpdesk services around it."""
+"""A worker with a queue, topics and a database of its own, the API beside it, and the helpdesk services around it."""
 
 import json
 import os
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import botocore.session
+from msgspec import Struct
 from pymongo import MongoClient
 
 from demo.messages import ORG, Data, Message, side_of
+from demo.processes import COMMAND, POLL_S, Answer, Api, Client, DemoError, Process, Record, Worker
 from env_file import provisioned
 from handlers.documents.document import document_from_snapshot, snapshot_of
 from mongod import Mongod
 from moto_server import MotoServer
 
-COMMAND = str(Path(sys.executable).parent / "routing-sync")
-STARTED_WITHIN_S = 60
 HANDLED_WITHIN_S = 30
-_POLL_S = 0.05
+SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "legacy": {},
+    "causal": {"CREATE_WORK_ITEMS": "true", "QUEUE_RULES": "true", "WAITING_TIMES": "true", "STATUS_SECONDS": "1"},
+}
+"""The settings of each policy's installation, besides `SYNC_POLICY` and where everything is."""
+_ANNOUNCED = {"CREATE_WORK_ITEM", "QUEUE_WORK_ITEM", "SYNC_CONVERSATION", "SYNC_WORK_ITEM"}
+"""The actions of the worker's writes; each has an event of its own."""
+_UPDATE = "kustomer.work-item.update"
+
+Found = TypeVar("Found")
 
 
-class DemoError(Exception):
-    """The demo cannot go on; one line."""
+class Services(Struct, frozen=True, kw_only=True):
+    """Clients of the servers."""
 
+    sns: Any
+    sqs: Any
+    mongo: MongoClient[dict[str, Any]]
 
-class Worker:
-    """A `routing-sync run` process, and the audit lines that it has logged."""
-
-    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
-        self.log = log
-        self.started = False
-        self.audits: list[dict[str, Any]] = []
-        self._read_bytes = 0
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [COMMAND, "run"],
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-
-    def read_log(self) -> None:
-        """Take in the lines written since the last call; raises `DemoError` if the process has ended."""
-        with self.log.open("rb") as lines:
-            lines.seek(self._read_bytes)
-            for line in lines:
-                if not line.endswith(b"\n"):
-                    break
-                self._read_bytes += len(line)
-                record = json.loads(line) if line.startswith(b"{") else {}
-                self.started |= record.get("msg") == "worker started"
-                if record.get("msg") == "CONVERSATION_SYNC_AUDIT":
-                    self.audits.append(record)
-        if self.process.poll() is not None:
-            last = self.log.read_text().strip().splitlines()[-1:]
-            raise DemoError(f"the worker ended with status {self.process.returncode}: {''.join(last)[:400]}")
-
-    def wait_until_started(self) -> None:
-        """Wait until the worker receives; raises `DemoError` after `STARTED_WITHIN_S`."""
-        deadline = time.monotonic() + STARTED_WITHIN_S
-        while not self.started:
-            if time.monotonic() > deadline:
-                raise DemoError(f"a worker did not start within {STARTED_WITHIN_S} s: try again on an idle machine")
-            time.sleep(_POLL_S)
-            self.read_log()
-
-    def audit_of(self, event_id: str) -> dict[str, Any] | None:
-        """The audit record of an event; None as long as the event is not handled."""
-        return next((record for record in self.audits if (record["event"] or {}).get("id") == event_id), None)
-
-    def writes(self) -> int:
-        """Documents written by syncs."""
-        applied = [record for record in self.audits if record["outcome"] == "applied"]
-        return sum(record[key] is not None for record in applied for key in ("updatedConversation", "updatedWorkItem"))
-
-    def returned_syncs(self) -> list[str]:
-        """The ids of the worker's own syncs that came back to it as events, one each delivery."""
-        return [each["event"]["id"] for each in self.audits if each["event"] and _is_sync(each)]
-
-    def stop(self) -> int:
-        """SIGTERM; the exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
-
-
-class Installation:
-    """A worker under one policy, its queue, topics and database."""
-
-    def __init__(self, policy: str, variables: Mapping[str, str], folder: Path) -> None:
-        self.policy = policy
-        self._variables = variables
+    @classmethod
+    def at(cls, variables: Mapping[str, str]) -> "Services":
+        """Clients of the servers that the variables name."""
         session = botocore.session.get_session()
         where: dict[str, Any] = {
             "region_name": variables["AWS_REGION"],
@@ -104,16 +50,53 @@ class Installation:
             "aws_access_key_id": variables["AWS_ACCESS_KEY_ID"],
             "aws_secret_access_key": variables["AWS_SECRET_ACCESS_KEY"],
         }
-        self._sns: Any = session.create_client("sns", **where)
-        self._sqs: Any = session.create_client("sqs", **where)
-        self._mongo: MongoClient[dict[str, Any]] = MongoClient(variables["MONGODB_URI"], tz_aware=True)
-        self.database = self._mongo[variables["MONGODB_DATABASE"]]
-        self.worker = Worker(variables, folder / f"{policy}.log")
+        return cls(
+            sns=session.create_client("sns", **where),
+            sqs=session.create_client("sqs", **where),
+            mongo=MongoClient(variables["MONGODB_URI"], tz_aware=True),
+        )
 
-    def seed(self, sessions: Sequence[Data], queues: Sequence[Data]) -> None:
-        """Store the agents' sessions and the queues, as their own services do."""
-        self.database["work_sessions"].insert_many([dict(each) for each in sessions])
-        self.database["queues"].insert_many([dict(each) for each in queues])
+    def close(self) -> None:
+        """Close the connections."""
+        self.mongo.close()
+        self.sns.close()
+        self.sqs.close()
+
+
+class Installation:
+    """A worker under one policy, its queue, topics and database."""
+
+    def __init__(self, policy: str, variables: Mapping[str, str], folder: Path, services: Services) -> None:
+        self.policy = policy
+        self._variables = {**variables, "SYNC_POLICY": policy, **SETTINGS[policy]}
+        self._folder = folder
+        self._sns, self._sqs = services.sns, services.sqs
+        self.database = services.mongo[variables["MONGODB_DATABASE"]]
+        self.worker = Worker(self._variables, folder / f"{policy}.log")
+        self._api: Api | None = None
+        self._published: set[str] = set()
+        self._updated: set[tuple[str, int]] = set()
+
+    @property
+    def api(self) -> Api:
+        """The API, once it has started; only after `launch_api`."""
+        assert self._api is not None, "launch_api comes first"
+        self._api.wait_until_started()
+        return self._api
+
+    @property
+    def processes(self) -> Sequence[Process]:
+        """The worker, and the API if there is one."""
+        return [self.worker] if self._api is None else [self.worker, self._api]
+
+    def launch_api(self) -> None:
+        """Start the API without waiting for it."""
+        self._api = Api(self._variables, self._folder / f"{self.policy}-api.log")
+
+    def seed(self, **documents: Sequence[Data]) -> None:
+        """Store documents, by collection, as their own services do."""
+        for collection, each in documents.items():
+            self.database[collection].insert_many([dict(document) for document in each])
 
     def store(self, message: Message) -> None:
         """Store the document that a message announces, as its owning service does."""
@@ -125,24 +108,49 @@ class Installation:
         """Publish a message to the topic of its side."""
         conversation = side_of(message["body"]["data"]) == "conversation"
         topic = "SNS_CONVERSATION_TOPIC_ARN" if conversation else "SNS_WORK_ITEM_TOPIC_ARN"
+        self._published.add(message["body"]["id"])
         self._sns.publish(TopicArn=self._variables[topic], Message=json.dumps(message))
 
-    def wait_until_handled(self, message: Message, *, dead_letter: bool = False) -> dict[str, Any] | None:
-        """Wait until the event is handled and the syncs it caused have come back; its audit record.
+    def wait_until_handled(self, message: Message, *, dead_letter: bool = False) -> Record | None:
+        """Wait until the event is handled and the events that it caused have come back; its audit record.
 
         With `dead_letter`, wait until the message is in the dead-letter queue instead, and return None.
         """
         event_id = message["body"]["id"]
-        deadline = time.monotonic() + HANDLED_WITHIN_S
-        while time.monotonic() < deadline:
-            self.worker.read_log()
-            audit = self.worker.audit_of(event_id)
-            if audit and len(set(self.worker.returned_syncs())) == self.worker.writes():
-                return audit
-            if dead_letter and self.queue_depth("SQS_DEAD_LETTER_QUEUE_URL") > 0:
-                return None
-            time.sleep(_POLL_S)
-        raise DemoError(f"event {event_id} was not handled within {HANDLED_WITHIN_S} s: try again on an idle machine")
+        if dead_letter:
+            _wait(lambda: self.queue_depth("SQS_DEAD_LETTER_QUEUE_URL") > 0 or None, f"event {event_id}")
+            return None
+
+        def is_it(audit: Record) -> bool:
+            return bool(audit["event"]["id"] == event_id)
+
+        return _wait(lambda: self._handled(is_it), f"event {event_id}")
+
+    def update(self, work_item: str, update: Mapping[str, Any], *, client: Client) -> Record:
+        """Update a work-item over HTTP, and wait until the worker has handled the update's event; its audit record."""
+        answer = self.api.put(work_item, update, client=client)
+        if answer.status != 200:
+            raise DemoError(f"the API answered {answer.status} to {dict(update)}: {answer.text[:300]}")
+        rev = answer.data["attributes"]["rev"]
+        self._updated.add((work_item, rev))
+
+        def is_it(audit: Record) -> bool:
+            return _update_of(audit) == (work_item, rev)
+
+        return _wait(lambda: self._handled(is_it), f"the event of {work_item}, revision {rev},")
+
+    def own_events(self) -> list[Record]:
+        """The audit records of the events of the worker's own writes, one each delivery."""
+        return [
+            audit
+            for audit in self._audits_of_events()
+            if audit["event"]["id"] not in self._published and _update_of(audit) not in self._updated
+        ]
+
+    def writes(self) -> int:
+        """How many documents the worker has written; each write has an event of its own."""
+        applied = [audit for audit in self.worker.audits if audit["outcome"] == "applied"]
+        return sum(len(_ANNOUNCED & {reason["action"] for reason in audit["reasons"]}) for audit in applied)
 
     def data(self, collection: str, document_id: str) -> Data:
         """A stored document as an event's data; raises `DemoError` where it is not stored."""
@@ -150,6 +158,20 @@ class Installation:
         if document is None:
             raise DemoError(f"{document_id} is not in {collection}: an earlier event should have stored it")
         return snapshot_of(document)
+
+    def work_item_of(self, conversation: str) -> str:
+        """The id of a conversation's work-item, as the API tells it."""
+        found = self.api.get(f"/v1/routing/conversations/{conversation}/work-items").data
+        if not found:
+            raise DemoError(f"{conversation} has no work-item: the worker should have created one")
+        return str(found[0]["id"])
+
+    def page(self, path: str, *, until: Callable[[str], bool]) -> Answer | None:
+        """A page of the API, once it shows what it should; None if it does not."""
+        try:
+            return _wait(lambda: answer if until((answer := self.api.page(path)).text) else None, f"the page {path}")
+        except DemoError:
+            return None
 
     def queue_depth(self, queue: str) -> int:
         """Messages in a queue, in flight included. `queue`: the variable that holds its URL."""
@@ -173,23 +195,37 @@ class Installation:
         ]
 
     def close(self) -> None:
-        """Kill the worker if it still runs, and close the connections."""
-        self.worker.process.kill()
-        self.worker.process.wait()
-        self._mongo.close()
-        self._sns.close()
-        self._sqs.close()
+        """Kill the processes that still run."""
+        for process in self.processes:
+            process.close()
+
+    def _audits_of_events(self) -> list[Record]:
+        return [audit for audit in self.worker.audits if audit["event"]]
+
+    def _handled(self, is_it: Callable[[Record], bool]) -> Record | None:
+        """The audit record of an event, once every event of the worker's own writes has come back."""
+        self.worker.read_log()
+        back = {audit["event"]["id"] for audit in self.own_events()}
+        return next(filter(is_it, self._audits_of_events()), None) if len(back) == self.writes() else None
 
 
 @contextmanager
 def embedded(policies: Sequence[str], folder: Path) -> Iterator[list[Installation]]:
-    """Start the servers, provision for each policy, and start its worker. `folder` takes the workers' logs."""
-    with MotoServer() as moto, Mongod() as mongod, ExitStack() as stack:
-        shared = {**moto.environment, "MONGODB_URI": mongod.uri, "HTTP_PORT": "0"}
+    """Start the servers, provision for each policy, and start its worker. `folder` takes the processes' logs."""
+    with ExitStack() as stack:
+        moto, mongod = MotoServer(), Mongod()
+        for server in (moto, mongod):
+            stack.callback(server.close)
+            server.launch()
+        mongod.wait_until_ready()
+        moto.wait_until_ready()
+        shared = {**moto.environment, "MONGODB_URI": mongod.uri}
+        services = Services.at(shared)
+        stack.callback(services.close)
         started = []
         for policy, made in zip(policies, _provisioned(policies, shared), strict=True):
-            own = {"MONGODB_DATABASE": f"routing_sync_{policy}", "SYNC_POLICY": policy}
-            installation = Installation(policy, {**shared, **made, **own}, folder)
+            variables = {**shared, **made, "MONGODB_DATABASE": f"routing_sync_{policy}"}
+            installation = Installation(policy, variables, folder, services)
             stack.callback(installation.close)
             started.append(installation)
         for installation in started:
@@ -198,25 +234,40 @@ def embedded(policies: Sequence[str], folder: Path) -> Iterator[list[Installatio
 
 
 def _provisioned(policies: Sequence[str], variables: Mapping[str, str]) -> list[dict[str, str]]:
-    running = [
-        subprocess.Popen(
-            [COMMAND, "provision", "--json", "--prefix", policy],
-            env={**os.environ, **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for policy in policies
-    ]
-    made = []
-    for process in running:
-        output, errors = process.communicate()
-        if process.returncode != 0:
-            raise DemoError((errors.strip().splitlines() or ["`routing-sync provision` failed without output"])[-1])
-        made.append(provisioned(output))
-    return made
+    with ExitStack() as stack:
+        running = []
+        for policy in policies:
+            process = subprocess.Popen(
+                [COMMAND, "provision", "--json", "--prefix", policy],
+                env={**os.environ, **variables},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            running.append(stack.enter_context(process))
+            # Before its exit, which waits for it.
+            stack.callback(process.kill)
+        made = []
+        for process in running:
+            output, errors = process.communicate()
+            if process.returncode != 0:
+                raise DemoError((errors.strip().splitlines() or ["`routing-sync provision` failed without output"])[-1])
+            made.append(provisioned(output))
+        return made
 
 
-def _is_sync(record: Mapping[str, Any]) -> bool:
-    return any(reason["code"] == "IS_SYNC" for reason in record["reasons"])
+def _wait(look: Callable[[], Found | None], what: str) -> Found:
+    """Look until there is something; raises `DemoError` after `HANDLED_WITHIN_S`."""
+    deadline = time.monotonic() + HANDLED_WITHIN_S
+    while (found := look()) is None:
+        if time.monotonic() > deadline:
+            raise DemoError(f"{what} was not handled within {HANDLED_WITHIN_S} s: try again on an idle machine")
+        time.sleep(POLL_S)
+    return found
+
+
+def _update_of(audit: Record) -> tuple[str, int] | None:
+    """The work-item and the revision of an update's event; None for another event."""
+    event = audit["event"]
+    return (audit["workItemId"], event["rev"]) if event["name"] == _UPDATE else None

@@ -83,15 +83,6 @@ def conversation_data(key: str, attributes: Mapping[str, Any]) -> Data:
     return {"id": key, "type": "conversation", "attributes": {**usual, **attributes}, "relationships": {}}
 
 
-def work_item_data(key: str, conversation: str) -> Data:
-    """A new work-item of a conversation, in status `ivr`."""
-    attributes = {"resourceType": "conversation", "status": "ivr", "paused": False, "rev": 1}
-    attributes |= {"itemSize": 1, "priority": 1, "queuedCount": 0, "workItemNumber": 1, "resourceRev": 1}
-    attributes["resourceCreatedAt"] = attributes["updatedAt"] = format_instant(datetime.now(UTC))
-    resource = {"data": {"type": "conversation", "id": conversation}}
-    return {"id": key, "type": "work_item", "attributes": attributes, "relationships": {"resource": resource}}
-
-
 def side_of(data: Data) -> str:
     """Whose document it is: `conversation` or `work-item`."""
     return "conversation" if data["type"] == "conversation" else "work-item"

@@ -14,10 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from demo.messages import short
+from demo.waits import OwnClock, ToldWaits
 
 WIDTH = 80
 _STYLES = {"applied": "green", "skipped": "dim", "refused": "yellow", "failed": "red", "dead letter": "magenta"}
 _NOTHING = "nothing"
+_CREATION, _COMMAND = "CREATE_WORK_ITEM", "UPDATE_COMMAND"
 
 GATES: Mapping[str, str] = {
     "UNSUPPORTED_EVENT": "the worker does not handle this kind",
@@ -80,7 +82,7 @@ def incident_table(rows: Sequence[IncidentRow]) -> Table:
 
 def events_table(scene: str, rows: Sequence[EventRow]) -> Table:
     """What the worker made of each event of one scene."""
-    table = _table(scene, {"what happens outside": 24, "the worker writes": 20, "because": 26})
+    table = _table(scene, {"what happens outside": 22, "the worker writes": 20, "because": 28})
     for row in rows:
         style = _style(row.audit)
         table.add_row(row.what, Text(_written(row.audit), style=style), Text(_because(row.audit), style=style))
@@ -93,6 +95,18 @@ def ends_table(title: str, ends: Mapping[str, End]) -> Table:
     table = _table(title, {"in the end": 18, **dict.fromkeys(ends, width)})
     for name in next(iter(ends.values())):
         table.add_row(name, *(short(end[name]) for end in ends.values()))
+    return table
+
+
+def waits_table(told: ToldWaits, clock: OwnClock) -> Table:
+    """The latest wait of each queue."""
+    table = _table(
+        "Waiting times, as the API tells them",
+        {"queue": 18, "latest wait": 12, "in seconds": 10, "by the demo's own clock": 24},
+    )
+    for wait in told.waits:
+        least, most = clock.bounds_ms(wait.queue)
+        table.add_row(wait.queue, f"{wait.milliseconds:,} ms", f"{wait.seconds} s", f"{least:,} to {most:,} ms")
     return table
 
 
@@ -127,9 +141,12 @@ def _style(audit: Mapping[str, Any] | None) -> str:
 def _written(audit: Mapping[str, Any] | None) -> str:
     if audit is None:
         return "a dead letter"
+    sides = [("conversation", "updatedConversation"), ("work-item", "updatedWorkItem")]
+    if any(reason["action"] == _CREATION for reason in audit["reasons"]):
+        sides = [("new work-item", "updatedWorkItem"), ("conversation", "updatedConversation")]
     written = [
         f"{side}: " + ", ".join(f"{name} → {_value(value)}" for name, value in audit[key].items() if name != "rev")
-        for side, key in (("conversation", "updatedConversation"), ("work-item", "updatedWorkItem"))
+        for side, key in sides
         if audit["outcome"] == "applied" and audit[key] is not None
     ]
     return "; ".join(written) or _NOTHING
@@ -138,7 +155,8 @@ def _written(audit: Mapping[str, Any] | None) -> str:
 def _because(audit: Mapping[str, Any] | None) -> str:
     if audit is None:
         return "it can never be handled"
-    return ", ".join(map(_reason, audit["reasons"]))
+    # How an update is executed is no reason for it.
+    return ", ".join(_reason(reason) for reason in audit["reasons"] if reason["action"] != _COMMAND)
 
 
 def _reason(reason: Mapping[str, Any]) -> str:

@@ -1,13 +1,16 @@
 """A day in the life: a captured incident of 2021, a call without a queue, and a chat from its first to its last event.
 
-Every step is one message, published as its owning service publishes it.
+A step is one write from outside: a message, published as its owning service publishes it, or an update over HTTP.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from commands.instant import format_instant
 from demo.messages import (
     ORG,
     Data,
@@ -19,23 +22,32 @@ from demo.messages import (
     malformed,
     unsupported,
     updated,
-    work_item_data,
 )
+from demo.processes import Client
 
 ANNA, BEN = "agent-anna", "agent-ben"
 SALES, SUPPORT = "queue-sales", "queue-support"
-CHAT, CHAT_ITEM = "conversation-chat", "work-item-chat"
-CALL, CALL_ITEM = "conversation-call", "work-item-call"
+CHAT, CALL = "conversation-chat", "conversation-call"
+KEPT_PLACE_S = 40
+"""How long a customer has waited who keeps the place in the queue."""
 
 ReadData = Callable[[str, str], Data]
 """Reads a stored document as an event's data, by collection and id."""
 
 
-class Step(Struct, frozen=True, kw_only=True):
+class QueueEntry(Struct, frozen=True):
+    """A work-item enters a queue, at a place that it has had for so many seconds."""
+
+    queue: str
+    earlier_s: int = 0
+
+
+class EventStep(Struct, frozen=True, kw_only=True):
     """One outside write: a sentence about it, and the message that announces it."""
 
     scene: str
     what: str
+    enters: QueueEntry | None = None
     message: Callable[[ReadData], Message]
     dead_letter: bool = False
     """True for a message that the worker must send to the dead-letter queue."""
@@ -43,14 +55,35 @@ class Step(Struct, frozen=True, kw_only=True):
     """A write whose owner has stored it before this step, long ago."""
 
 
+class UpdateStep(Struct, frozen=True, kw_only=True):
+    """One update of a conversation's work-item over HTTP, by a client of the API.
+
+    `leaves`: the queue in which its wait ends.
+    """
+
+    scene: str
+    what: str
+    enters: QueueEntry | None = None
+    leaves: str | None = None
+    conversation: str
+    client: Client
+    update: Callable[[], Mapping[str, Any]]
+
+
+Step = EventStep | UpdateStep
+
+
 class StoryPair(Struct, frozen=True, kw_only=True):
-    """A conversation with its work-item, and the end that they must come to. `about` introduces the scene."""
+    """A conversation with its work-item, and the end that they must come to. `about` introduces the scene.
+
+    `work_item` None: the worker creates it.
+    """
 
     scene: str
     about: str
     conversation: str
-    work_item: str
     expected: Mapping[str, str]
+    work_item: str | None = None
 
 
 PAIRS = (
@@ -75,7 +108,6 @@ PAIRS = (
         scene="a call",
         about="A call, with no queue on either side, and one event that comes late.",
         conversation=CALL,
-        work_item=CALL_ITEM,
         expected={
             "conversation": "open",
             "assigned users": "–",
@@ -87,9 +119,11 @@ PAIRS = (
     ),
     StoryPair(
         scene="a chat's life",
-        about="A chat from its first event to its last, with what goes wrong on the way.",
+        about=(
+            "A chat from its first event to its last. The worker creates its work-item and\n"
+            "queues it by a rule; the router and the agents update it over HTTP (PUT)."
+        ),
         conversation=CHAT,
-        work_item=CHAT_ITEM,
         expected={
             "conversation": "done, ended",
             "assigned users": BEN,
@@ -107,8 +141,12 @@ SESSIONS = tuple(
     for user in (ANNA, BEN)
 )
 QUEUES = (
-    {"_id": SALES, "key": "sales", "itemSize": 1, "priority": 2},
-    {"_id": SUPPORT, "key": "support", "itemSize": 2, "priority": 1},
+    {"_id": SALES, "org": ORG, "name": "Sales", "key": "sales", "itemSize": 1, "priority": 2},
+    {"_id": SUPPORT, "org": ORG, "name": "Support", "key": "support", "itemSize": 2, "priority": 1},
+)
+RULES = (
+    {"_id": "rule-chats", "org": ORG, "position": 1, "enabled": True, "queue": SALES, "match": "all"}
+    | {"criteria": [{"attribute": "channels", "operator": "contains", "value": "chat"}]},
 )
 
 
@@ -122,7 +160,7 @@ def story() -> Iterator[Step]:
 def _unassign(scene: str) -> Iterator[Step]:
     """The incident in which the predecessor's cleaner failed every five minutes."""
     *work_item_writes, unassignment = captured_writes("incident-2021-02-13-unassign-without-queue")
-    yield Step(
+    yield EventStep(
         scene=scene,
         what=described(unassignment),
         message=_as_it_is(unassignment),
@@ -139,30 +177,25 @@ class _PairWriters(Struct, frozen=True, kw_only=True):
 
     scene: str
     conversation_id: str
-    work_item_id: str
 
-    def step(self, what: str, message: Callable[[ReadData], Message], *, dead_letter: bool = False) -> Step:
-        return Step(scene=self.scene, what=what, message=message, dead_letter=dead_letter)
+    def step(self, what: str, message: Callable[[ReadData], Message], *, dead_letter: bool = False) -> EventStep:
+        return EventStep(scene=self.scene, what=what, message=message, dead_letter=dead_letter)
 
-    def new_conversation(self, what: str, **attributes: Any) -> Step:
+    def new_conversation(self, what: str, **attributes: Any) -> EventStep:
         data = conversation_data(self.conversation_id, attributes)
         return self.step(what, lambda _: created(data, "api"))
 
-    def new_work_item(self, what: str) -> Step:
-        data = work_item_data(self.work_item_id, self.conversation_id)
-        return self.step(what, lambda _: created(data, "routing-api"))
-
-    def conversation(self, what: str, **changed: Any) -> Step:
+    def conversation(self, what: str, **changed: Any) -> EventStep:
         key = ("conversations", self.conversation_id)
         return self.step(what, lambda read: updated(read(*key), "api", changed))
 
-    def work_item(self, what: str, **changed: Any) -> Step:
-        key = ("work_items", self.work_item_id)
-        return self.step(what, lambda read: updated(read(*key), "routing-api", changed))
+    def put(self, what: str, client: Client, update: Callable[[], Mapping[str, Any]], **waits: Any) -> UpdateStep:
+        key = self.conversation_id
+        return UpdateStep(scene=self.scene, what=what, conversation=key, client=client, update=update, **waits)
 
     def in_wrong_order(
         self, later_what: str, later: Mapping[str, Any], earlier_what: str, earlier: Mapping[str, Any]
-    ) -> Iterator[Step]:
+    ) -> Iterator[EventStep]:
         """Two conversation writes, of which the later one's event is delivered first."""
         first_write: list[Message] = []
 
@@ -176,9 +209,8 @@ class _PairWriters(Struct, frozen=True, kw_only=True):
 
 def _call(scene: str) -> Iterator[Step]:
     """An unassignment where neither side has a queue."""
-    call = _PairWriters(scene=scene, conversation_id=CALL, work_item_id=CALL_ITEM)
+    call = _PairWriters(scene=scene, conversation_id=CALL)
     yield call.new_conversation("a customer calls: a conversation", channels=["voice"])
-    yield call.new_work_item("its work-item is made, ivr")
     yield from call.in_wrong_order(
         "Anna notes the number; the event before it is late",
         {"subject": "call"},
@@ -189,22 +221,31 @@ def _call(scene: str) -> Iterator[Step]:
 
 
 def _chat(scene: str) -> Iterator[Step]:
-    chat = _PairWriters(scene=scene, conversation_id=CHAT, work_item_id=CHAT_ITEM)
-    yield chat.new_conversation("a customer opens a chat", channels=["chat"])
-    yield chat.new_work_item("its work-item is made, ivr")
-    yield chat.work_item("queue rules put it into queue sales", status="queued", queue=SALES)
-    yield chat.conversation("a workflow assigns Anna", assignedUsers=[ANNA])
+    chat = _PairWriters(scene=scene, conversation_id=CHAT)
+    yield replace(chat.new_conversation("a customer opens a chat", channels=["chat"]), enters=QueueEntry(SALES))
+    yield chat.put("PUT: the router offers it to Anna", Client.ROUTER, lambda: {"routed": {"to": ANNA}}, leaves=SALES)
+    yield chat.put("PUT: Anna accepts", Client.ROUTER, lambda: {"accepted": {"by": ANNA}})
     yield chat.conversation("Anna snoozes the chat", status="snoozed")
-    yield chat.conversation("the customer writes: the chat is open", status="open")
-    yield chat.conversation("Anna moves it to queue support", queue=SUPPORT)
-    yield chat.conversation("Anna gives it back: un-assigned", assignedUsers=[])
-    yield chat.work_item("the router assigns Ben", status="assigned", assignedTo=BEN, workSession=f"session-{BEN}")
+    yield chat.conversation("the customer writes: it is open again", status="open")
+    yield chat.put(
+        f"PUT: Anna gives it to support, with a place of {KEPT_PLACE_S} s ago",
+        Client.WRITE,
+        _handed_to_support,
+        enters=QueueEntry(SUPPORT, KEPT_PLACE_S),
+    )
+    yield chat.put("PUT: the router assigns Ben", Client.ROUTER, lambda: {"assignedTo": BEN}, leaves=SUPPORT)
     yield chat.new_conversation("the first event is delivered again", channels=["chat"])
     yield chat.conversation("the customer ends the chat", ended=True)
     yield chat.conversation("the customer comes back: not ended", ended=False)
     yield chat.conversation("the customer ends it for good", ended=True)
-    yield chat.work_item("Ben completes the work-item", status="completed", workSession=None)
+    yield chat.put("PUT: Ben completes the work-item", Client.WRITE, lambda: {"status": "completed"})
     yield chat.step("an event of another kind: a message", lambda _: unsupported())
     yield chat.step(
         "an event whose revision is 'seven'", lambda read: malformed(read("conversations", CHAT)), dead_letter=True
     )
+
+
+def _handed_to_support() -> Mapping[str, Any]:
+    """To the queue of support, where the customer keeps an older place; Anna lets go of it."""
+    since = datetime.now(UTC) - timedelta(seconds=KEPT_PLACE_S)
+    return {"queue": {"id": SUPPORT, "enteredAt": format_instant(since)}, "assignedTo": None}
