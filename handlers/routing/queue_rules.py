@@ -21,6 +21,7 @@ not 1. Texts are compared as they stand, capital letters and all.
 import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
+from math import isfinite
 from typing import Annotated, Any, Final, Literal, Protocol, assert_never
 
 from msgspec import Meta, Struct, field
@@ -214,6 +215,9 @@ def _check(criterion: Criterion, document: Mapping[str, Any], index: int) -> Non
             expected = "true or false"
         case Operator.GT | Operator.GTE | Operator.LT | Operator.LTE if not _is_ordered(value, value):
             expected = "a number or a text"
+        case _ if not _is_json(value):
+            # Nothing equals such a value, so `ne` and `nin` would always hold.
+            expected = "JSON throughout"
     if expected is not None:
         raise unreadable(document, (*at, "value"), expected)
 
@@ -268,6 +272,21 @@ def _is_ordered(one: object, other: object) -> bool:
     return (isinstance(one, str) and isinstance(other, str)) or (
         isinstance(one, int | float) and isinstance(other, int | float)
     )
+
+
+def _is_json(value: object) -> bool:
+    """Whether the value is one of JSON, at every depth. A pattern, an id of MongoDB's and NaN are none."""
+    match value:
+        case None | bool() | int() | str():
+            return True
+        case float():
+            return isfinite(value)
+        case list():
+            return all(map(_is_json, value))
+        case Mapping():
+            return all(map(_is_json, value.values()))
+        case _:
+            return False
 
 
 def _contains(found: object, value: object) -> bool:

@@ -1,5 +1,6 @@
 """Queue rules: the grammar of criteria, the order of rules, and rules that cannot be read."""
 
+from math import inf, nan
 from typing import Any, Final
 
 import pytest
@@ -117,6 +118,10 @@ def test_values_that_the_store_keeps_in_other_types_compare_as_json() -> None:
     assert holds("score", "lte", 7, stored)
     assert not holds("by", "eq", "5f15ebf357f2a300191ca22c", stored)
     assert holds("by", "exists", True, stored)
+
+
+def _pattern() -> ForeignValue:
+    return ForeignValue(type="Regex", json={"$regularExpression": {"pattern": "spam", "options": "i"}}, raw=object())
 
 
 def _object_id() -> ForeignValue:
@@ -247,6 +252,14 @@ class TestUnreadable:
             ({"criteria": [of("nin", None)]}, "criteria.0.value is null, not a list"),
             ({"criteria": [of("exists", 1)]}, "criteria.0.value is the number 1, not true or false"),
             ({"criteria": [EMAIL, of("gt", True)]}, "criteria.1.value is true, not a number or a text"),
+            (
+                {"criteria": [of("ne", _pattern())]},
+                "criteria.0.value is a value of the type Regex, not JSON throughout",
+            ),
+            ({"criteria": [of("nin", ["x", _pattern()])]}, "criteria.0.value is a list, not JSON throughout"),
+            ({"criteria": [of("eq", {"x": [_object_id()]})]}, "criteria.0.value is an object, not JSON throughout"),
+            ({"criteria": [of("gt", nan)]}, "criteria.0.value is the number nan, not JSON throughout"),
+            ({"criteria": [of("contains", inf)]}, "criteria.0.value is the number inf, not JSON throughout"),
             ({"criteria": [of("eq", 1, "a..b")]}, "criteria.0.attribute is the text"),
             ({"criteria": [of("eq", 1, "")]}, "criteria.0.attribute is the text"),
         ],
