@@ -265,7 +265,8 @@ class Fleet(Protocol):
 # The waiting times
 
 LATEST_WAIT_WITHIN: Final = timedelta(days=1)
-"""The latest wait of a queue is the one that ended last, if it ended no longer ago than this."""
+"""The latest wait of a queue is the one that ended last, if it ended no longer ago than this. A clock that is ahead may
+have it end later than now, by as much at most: an event with a time years ahead would hide every other wait."""
 
 
 class EndedWait(Struct, frozen=True, kw_only=True):
@@ -287,8 +288,7 @@ class WaitingTimes(Protocol):
     ended last."""
 
     async def latest(self, queue_ids: Sequence[str], *, now: datetime) -> Mapping[str, EndedWait]:
-        """By queue: the wait that ended last, if it ended within `LATEST_WAIT_WITHIN` before `now`, or after it by a
-        clock that is ahead."""
+        """By queue: the wait that ended last of those that ended within `LATEST_WAIT_WITHIN` before or after `now`."""
         ...
 
     async def latest_in(

@@ -32,9 +32,10 @@ class MongoWaitingTimes:
         self._deadline_s = deadline_s
 
     async def latest(self, queue_ids: Sequence[str], *, now: datetime) -> Mapping[str, EndedWait]:
-        """By queue: the wait that ended last, if it ended within a day before `now`, or later."""
+        """By queue: the wait that ended last, within a day before or after `now`."""
+        within = {"$gte": now - LATEST_WAIT_WITHIN, "$lte": now + LATEST_WAIT_WITHIN}
         with store_deadline(self._deadline_s):
-            return await self._latest(queue_ids, {"endedAt": {"$gte": now - LATEST_WAIT_WITHIN}})
+            return await self._latest(queue_ids, {"endedAt": within})
 
     async def latest_in(
         self, begin: datetime, end: datetime, *, queue_ids: Sequence[str] | None, org: str | None

@@ -19,9 +19,9 @@ class MemoryWaitingTimes:
         self._store = store
 
     async def latest(self, queue_ids: Sequence[str], *, now: datetime) -> Mapping[str, EndedWait]:
-        """By queue: the wait that ended last, if it ended within a day before `now`, or later."""
-        since = now - LATEST_WAIT_WITHIN
-        return _latest(wait for wait in self._waits if wait["queue"] in queue_ids and wait["endedAt"] >= since)
+        """By queue: the wait that ended last, within a day before or after `now`."""
+        begin, end = now - LATEST_WAIT_WITHIN, now + LATEST_WAIT_WITHIN
+        return await self.latest_in(begin, end, queue_ids=queue_ids, org=None)
 
     async def latest_in(
         self, begin: datetime, end: datetime, *, queue_ids: Sequence[str] | None, org: str | None

@@ -65,6 +65,13 @@ async def test_a_wait_that_ended_after_now_by_another_clock_counts(bench: Bench)
     assert await bench.waiting_times.latest(["q1"], now=T0) == {"q1": _ended(10, 30)}
 
 
+async def test_a_wait_that_ends_years_ahead_hides_no_other(bench: Bench) -> None:
+    """Another service wrote a time in another unit."""
+    await _record(bench, wait("w1", ended_s=10), wait("w2", ended_s=10_000 * DAY_S))
+    assert await bench.waiting_times.latest(["q1"], now=_at(60)) == {"q1": _ended(10, 30)}
+    assert await bench.waiting_times.latest(["q1"], now=_at(10 - DAY_S - 0.001)) == {}
+
+
 async def test_of_two_that_ended_together_the_higher_id_is_the_later_one(bench: Bench) -> None:
     await _record(bench, wait("w2", ended_s=50, seconds=5), wait("w1", ended_s=50, seconds=9))
     assert await bench.waiting_times.latest(["q1"], now=_at(60)) == {"q1": _ended(50, 5, "w2")}
