@@ -16,6 +16,7 @@
 (`{"queue.id": q}`) mean the same. A refusal names every fault at once.
 """
 
+import reprlib
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
@@ -43,6 +44,11 @@ _RESOURCE: Final = "resource"
 _ID_CHARACTERS_MAX: Final = 256
 _REVISION_MAX: Final = 2**53 - 1
 """The reader of events takes no higher one: JSON's numbers are exact up to here."""
+_SHOWN_CHARACTERS_MAX: Final = 40
+_SHORT: Final = reprlib.Repr()
+"""Looks into a wrong value no deeper than it is shown: JSON nests deeper than Python's recursion goes."""
+_SHORT.maxlevel = 3
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 2 * _SHOWN_CHARACTERS_MAX
 
 
 class QueueChoice(Struct, frozen=True, kw_only=True):
@@ -117,7 +123,7 @@ def parse_update(raw: object, *, from_sync: bool = False) -> Update | Refusal:
     known = (*_FIELDS, "resume") if from_sync else _FIELDS
     for name in nested:
         if name not in (*known, _RESOURCE):
-            reader.fault(f"unknown field {name!r}: an update may have {', '.join(known)}")
+            reader.fault(f"unknown field {_shown(name)}: an update may have {', '.join(known)}")
     update = Update(
         queue=reader.queue(nested["queue"]) if "queue" in nested else UNSET,
         assigned_to=reader.user("assignedTo", nested["assignedTo"]) if "assignedTo" in nested else UNSET,
@@ -157,8 +163,14 @@ def _invalid(faults: list[str]) -> Refusal:
 
 
 def _shown(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 40 else f"{shown[:37]}..."
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case _:
+            shown = _SHORT.repr(value)
+            return shown if len(shown) <= _SHOWN_CHARACTERS_MAX else f"{shown[: _SHOWN_CHARACTERS_MAX - 3]}..."
 
 
 def _queue_as_wire(queue: QueueChoice | None) -> dict[str, Any] | None:
@@ -198,7 +210,7 @@ class _Reader:
         for head, parts in dotted.items():
             whole = nested.get(head, {})
             if not isinstance(whole, Mapping) or any(part in whole for part in parts):
-                self.fault(f"{head!r} stands twice, nested and dotted: send it once")
+                self.fault(f"{_shown(head)} stands twice, nested and dotted: send it once")
             else:
                 nested[head] = {**whole, **parts}
         return nested
@@ -288,7 +300,7 @@ class _Reader:
             return None
         for part in value:
             if part not in known:
-                self.fault(f"unknown field '{name}.{part}': {name!r} may have {', '.join(known)}")
+                self.fault(f"unknown field {_shown(f'{name}.{part}')}: {name!r} may have {', '.join(known)}")
         return value
 
     def _id(self, name: str, value: object, wanted: str = "an id") -> str:

@@ -20,7 +20,7 @@ from tests.commands.stages import a
 FIELDS: Final = "queue, assignedTo, status, paused, routed, accepted"
 
 INVALID: Final[list[tuple[Any, str]]] = [
-    (None, "the update must be an object, not None"),
+    (None, "the update must be an object, not null"),
     (["queue"], "the update must be an object, not ['queue']"),
     ({}, f"the update is empty: name at least one of {FIELDS}"),
     ({"rev": 3}, f"the update is empty: name at least one of {FIELDS}"),

@@ -13,6 +13,14 @@ from commands.work_item import Status
 from tests.commands.items import Json, parsed
 
 
+def nested(levels: int) -> list[Any]:
+    """A list in a list, deeper than Python's recursion goes."""
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 def faults(raw: object, *, from_sync: bool = False) -> list[str]:
     """The faults of an update that must be refused as invalid."""
     refusal = parse_update(raw, from_sync=from_sync)
@@ -220,10 +228,10 @@ class TestTheRevisionThatAClientKnew:
         [fault] = faults({"resource": {"rev": 4}, "rev": 2})
         assert fault.startswith("the update is empty")
 
-    @pytest.mark.parametrize("rev", [0, -1, True, "4", 1.5])
-    def test_another_value_is_a_fault(self, rev: object) -> None:
+    @pytest.mark.parametrize(("rev", "shown"), [(0, "0"), (-1, "-1"), (True, "true"), ("4", "'4'"), (1.5, "1.5")])
+    def test_another_value_is_a_fault(self, rev: object, shown: str) -> None:
         assert faults({"paused": True, "resource": {"rev": rev}}) == [
-            f"'resource.rev' must be a whole number above 0, not {rev!r}"
+            f"'resource.rev' must be a whole number above 0, not {shown}"
         ]
 
     def test_another_resource_is_a_fault(self) -> None:
@@ -286,3 +294,22 @@ def test_any_json_is_parsed_or_refused_and_never_raises(raw: Json, from_sync: bo
     assert isinstance(result, Update | Refusal)
     if isinstance(result, Refusal):
         assert result.message
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ({"queue": nested(100_000)}, "[[[[...]]]]"),
+        ({"assignedTo": {"x" * 10_000: nested(100_000)}}, "{'" + "x" * 35 + "..."),
+        ({"assignedTo": "x" * 10_000, "paused": "y" * 10_000}, "'" + "y" * 36 + "..."),
+        ({"x" * 10_000: 1}, "'" + "x" * 36 + "..."),
+        ({"queue": {"x" * 10_000: 1}}, "'queue." + "x" * 30 + "..."),
+        ({"x" * 10_000: {}, "x" * 10_000 + ".y": 1, "z": [None] * 100_000}, "'" + "x" * 36 + "..."),
+        ({"paused": None}, "not null"),
+        ({"rev": True, "paused": True}, "not true"),
+    ],
+)
+def test_a_wrong_value_is_shown_shortened_and_as_json_names_it(raw: Json, shown: str) -> None:
+    message = "; ".join(faults(raw))
+    assert shown in message
+    assert len(message) < 1_000
