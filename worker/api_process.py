@@ -132,7 +132,7 @@ class _ApiProcess:
         settings = self._settings
         database, deadline_s = settings.mongodb_database, settings.store_deadline_seconds
         adapters = self._adapters(clients)
-        readiness = Readiness(ping=partial(ping, clients.mongo, min(deadline_s, 2.0)), clock=self._clock)
+        readiness = Readiness(ping=partial(ping, clients.mongo, min(deadline_s, 2.0)), clock=self._clock, log=self._log)
         publisher = self._publisher(clients)
         pages = self._pages(clients, adapters)
         updates = Updates(self._use_case(adapters), announcer=publisher, telemetry=self._runtime.telemetry)

@@ -18,8 +18,11 @@ _JSON_TYPES: Final = frozenset({"application/json", "application/vnd.api+json"})
 async def json_body(request: Request) -> Any:
     """The request's body as a JSON value. Raises ApiError.
 
-    The body must be declared as JSON: a form of another site's page cannot do that.
+    The body must be declared as JSON: a form of another site's page cannot do that. A packed one is not unpacked: a few
+    bytes could become many.
     """
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ApiError(415, Fault(parameter="header", detail="send the body as it is, without a content encoding"))
     media_type, _, parameters = request.headers.get("content-type", "").partition(";")
     if media_type.strip().lower() not in _JSON_TYPES or not _is_utf8(parameters):
         raise ApiError(415, Fault(parameter="header", detail="send the body as application/json in UTF-8"))

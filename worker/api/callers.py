@@ -8,14 +8,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
+from starlette.datastructures import Headers
 
 from commands.rollout import UpdateOrigin
 from commands.update import Unset, Update
 from worker.api.errors import ApiError, Fault
 from worker.settings.api_tokens import ApiToken, Role
+from worker.settings.serve import is_loopback
 
 _SCOPE_KEY: Final = "routing_sync.caller"
-_LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+_FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+"""The headers with which a proxy names the client that it speaks for."""
 
 
 class Caller(Struct, frozen=True, kw_only=True):
@@ -57,16 +60,17 @@ class CallerTable:
         """Whether there are no tokens, so that only loopback is served."""
         return not self._callers
 
-    def caller(self, headers: Mapping[str, str], *, passwords: bool) -> Caller | None:
+    def caller(self, headers: Headers, *, passwords: bool) -> Caller | None:
         """The caller that the request's headers name; None: they name none.
 
         `passwords`: a browser may send the token as the password of basic authentication, with any name. A browser
         sends it by itself, for other sites' pages too, so only reads take it.
         """
         if self.local_only:
-            # A page of another site can reach a loopback address by a name of its own.
-            host = headers.get("host", "localhost")
-            return LOCAL if _without_port(host).lower() in _LOCAL_HOSTS else None
+            return LOCAL if _is_local(headers) else None
+        if len(headers.getlist("authorization")) > 1:
+            # Whoever checks before this process may have read the other one.
+            return None
         token = _token(headers.get("authorization", ""), passwords=passwords)
         if token is None:
             return None
@@ -103,8 +107,18 @@ def _token(authorization: str, *, passwords: bool) -> bytes | None:
             return None
 
 
+def _is_local(headers: Headers) -> bool:
+    """Whether a request to a loopback address comes from this machine, as far as its headers tell.
+
+    A page of another site can reach the address by a name of its own, and a proxy on this machine hands on the requests
+    of others.
+    """
+    host = headers.get("host", "localhost")
+    return is_loopback(_without_port(host)) and not any(name in headers for name in _FORWARDED)
+
+
 def _without_port(host: str) -> str:
-    return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
+    return host[1 : host.index("]")] if host.startswith("[") and "]" in host else host.partition(":")[0]
 
 
 def _forbidden(detail: str) -> ApiError:

@@ -3,10 +3,13 @@
 1. `/healthz`, `/readyz` and `/openapi.json` need nothing: probes and readers of the schema have no token.
 2. The caller is found by the token, else 401.
 3. The caller has a permit of the rate, else 429. Requests without a caller share one rate.
-4. There is room for one more request, else 503. A stream of events takes no room.
+4. There is room for one more request, else 503.
 5. A body is not larger than the limit, else 413. It is read whole before the route runs, so no route waits for a slow
    sender.
-6. A request under `/v1/` is answered in time, else 503. What it has begun to write is not interrupted.
+6. It is answered in time, else 503. What it has begun to write is not interrupted.
+
+A stream of events, under `/live/`, takes no room and no time: it stays for as long as a page is open, and
+`pages/live.py` bounds how many there are.
 """
 
 import asyncio
@@ -30,8 +33,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/openapi.json"})
-_TIMED: Final = "/v1/"
-_STREAM: Final = "text/event-stream"
+_API: Final = "/v1/"
+_STREAMS: Final = "/live/"
 _READS: Final = frozenset({"GET", "HEAD"})
 _WRITES: Final = frozenset({"PUT", "POST"})
 """The methods whose routes read a body."""
@@ -81,7 +84,7 @@ class Gate:
             await passed(scope, receive, answer.send)
             return
         note_caller(scope, passed)  # type: ignore[arg-type]
-        if _STREAM in headers.get("accept", "") and scope["method"] == "GET":
+        if scope["method"] == "GET" and scope["path"].startswith(_STREAMS):
             await self._app(scope, receive, answer.send)
             return
         if self._under_way >= self._limits.concurrency_max:
@@ -89,7 +92,7 @@ class Gate:
             await busy(scope, receive, answer.send)
             return
         self._under_way += 1
-        timer = asyncio.timeout(self._limits.timeout_s if scope["path"].startswith(_TIMED) else None)
+        timer = asyncio.timeout(self._limits.timeout_s)
         try:
             async with timer:
                 await self._run(scope, headers, receive, answer)
@@ -97,16 +100,13 @@ class Gate:
             if not timer.expired():
                 raise
             if answer.status is None:
-                late = error_answer(
-                    503, [Fault(parameter="path", code="TIMEOUT", detail="the answer took too long: try again later")]
-                )
-                await late(scope, receive, answer.send)
+                await _late(scope["method"])(scope, receive, answer.send)
         finally:
             self._under_way -= 1
 
     def _caller(self, headers: Headers, scope: Scope) -> Caller | Response:
         """The request's caller, who has a permit; else the answer."""
-        is_page = not scope["path"].startswith(_TIMED)
+        is_page = not scope["path"].startswith(_API)
         passwords = is_page and scope["method"] in _READS
         caller = self._callers.caller(headers, passwords=passwords)
         client = _NOBODY if caller is None else caller.name or _LOCAL
@@ -115,7 +115,8 @@ class Gate:
         if caller is not None:
             return caller
         if self._callers.local_only:
-            return _refusal(403, "header", "without tokens only loopback is served: ask for 127.0.0.1 or localhost")
+            detail = "without tokens only loopback is served: ask for 127.0.0.1 or localhost, and not through a proxy"
+            return _refusal(403, "header", detail)
         scheme = 'Basic realm="routing-sync", charset="UTF-8"' if passwords else 'Bearer realm="routing-sync"'
         detail = "the request has no known token: send `Authorization: Bearer TOKEN`"
         return error_answer(401, [Fault(parameter="header", detail=detail)], headers={"www-authenticate": scheme})
@@ -170,6 +171,12 @@ class _Answer:
 
 def _refusal(status: int, parameter: str, detail: str) -> Response:
     return error_answer(status, [Fault(parameter=parameter, detail=detail)])
+
+
+def _late(method: str) -> Response:
+    """The answer to a request that took too long. An update is finished all the same."""
+    again = "an update may have been written: send it again with its `rev`" if method == "PUT" else "try again later"
+    return error_answer(503, [Fault(parameter="path", code="TIMEOUT", detail=f"the answer took too long: {again}")])
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

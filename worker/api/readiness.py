@@ -16,6 +16,7 @@ from starlette.responses import Response
 from handlers.ports import Clock, StoreAway
 from worker.api.bodies import json_answer
 from worker.errors import first_line
+from worker.telemetry.logs import Log
 
 _KEPT_S: Final = 1.0
 """How long an answer of MongoDB's counts: many probes cause one call."""
@@ -24,10 +25,11 @@ _KEPT_S: Final = 1.0
 class Readiness:
     """One for the process: not ready until `mark_prepared`."""
 
-    def __init__(self, *, ping: Callable[[], Awaitable[None]], clock: Clock) -> None:
+    def __init__(self, *, ping: Callable[[], Awaitable[None]], clock: Clock, log: Log) -> None:
         """`ping` raises StoreAway if MongoDB does not answer."""
         self._ping = ping
         self._clock = clock
+        self._log = log
         self._starting: str | None = "starting"
         self._stopping = False
         self._store: str | None = None
@@ -61,13 +63,19 @@ class Readiness:
         now = self._clock.monotonic()
         if self._asked_at is None or now - self._asked_at >= _KEPT_S:
             self._asked_at = now
-            try:
-                await self._ping()
-            except StoreAway as away:
-                self._store = f"MongoDB is away: {first_line(away)}"
-            else:
-                self._store = None
+            was, self._store = self._store, await self._ping_store()
+            if self._store is not None and was is None:
+                self._log.error("store away", reason=self._store)
+            elif self._store is None and was is not None:
+                self._log.info("store back")
         return self._store
+
+    async def _ping_store(self) -> str | None:
+        try:
+            await self._ping()
+        except StoreAway as away:
+            return f"MongoDB is away: {first_line(away)}"
+        return None
 
 
 class Alive(BaseModel):

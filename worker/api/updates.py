@@ -4,6 +4,7 @@ What is committed is then in the audit and published at once, and not left to th
 """
 
 import asyncio
+from functools import partial
 from typing import assert_never
 
 from handlers.planning.update_planner import (
@@ -14,9 +15,12 @@ from handlers.planning.update_planner import (
     UpdateRequest,
     UpdateResult,
 )
+from handlers.ports import StoreAway
 from handlers.work_item_update import WorkItemUpdate
+from worker.errors import first_line
 from worker.ports import Announcer
 from worker.telemetry.audit_log import log_updated
+from worker.telemetry.logs import error_fields
 from worker.telemetry.metrics import Telemetry
 
 
@@ -34,15 +38,37 @@ class Updates:
         task = asyncio.create_task(self._handle(request, org))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(partial(self._tell_failure, request.work_item_id))
+            raise
 
     async def finish(self) -> None:
         """Wait for the updates under way."""
         if self._under_way:
             await asyncio.wait(self._under_way)
 
+    def _tell_failure(self, work_item_id: str, task: "asyncio.Task[UpdateResult]") -> None:
+        """Log an exception of an update that nobody waits for any more."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, StoreAway):
+            self._telemetry.log.error(
+                "an update ended by a fault in our code", workItemId=work_item_id, **error_fields(error)
+            )
+
     async def _handle(self, request: UpdateRequest, org: str | None) -> UpdateResult:
-        result = await self._use_case.handle(request, org=org)
+        try:
+            result = await self._use_case.handle(request, org=org)
+        except StoreAway as away:
+            # Without a store there is no audit record: whether the update was written is not known.
+            self._telemetry.log.warning(
+                "store away, an update may have been written",
+                workItemId=request.work_item_id,
+                client=request.client,
+                reason=first_line(away),
+            )
+            raise
         match result:
             case UpdatedWorkItem():
                 log_updated(result.audit, self._telemetry)

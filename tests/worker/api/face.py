@@ -194,7 +194,7 @@ def a_face(
         chance=FixedChance(),
         options=options or Options(),
     )
-    readiness = Readiness(ping=Pings(), clock=world.clock)
+    readiness = Readiness(ping=Pings(), clock=world.clock, log=recorder.telemetry.log)
     readiness.mark_prepared()
     parts = ApiParts(
         updates=Updates(use_case, announcer=Offered(), telemetry=recorder.telemetry),

@@ -3,6 +3,7 @@
 import hmac
 
 import pytest
+from starlette.datastructures import Headers
 
 from tests.worker.api.face import token_of
 from worker.api.callers import Caller, CallerTable
@@ -12,7 +13,7 @@ TOKENS = [token_of("reader"), token_of("crm", Role.WRITE, org="org-1"), token_of
 
 
 def test_a_caller_has_the_name_role_and_org_of_the_token() -> None:
-    found = CallerTable(TOKENS).caller({"authorization": "Bearer secret-crm"}, passwords=False)
+    found = CallerTable(TOKENS).caller(Headers({"authorization": "Bearer secret-crm"}), passwords=False)
     assert found == Caller(name="crm", role=Role.WRITE, org="org-1")
 
 
@@ -27,8 +28,15 @@ def test_every_digest_is_compared_in_constant_time(token: str, monkeypatch: pyte
         return constant_time(one, other)
 
     monkeypatch.setattr(hmac, "compare_digest", counting)
-    CallerTable(TOKENS).caller({"authorization": f"Bearer {token}"}, passwords=False)
+    CallerTable(TOKENS).caller(Headers({"authorization": f"Bearer {token}"}), passwords=False)
     assert compared == [(32, 32)] * 3
+
+
+@pytest.mark.parametrize("tokens", [("secret-crm", "secret-crm"), ("secret-crm", "other"), ("other", "secret-crm")])
+def test_two_tokens_are_none(tokens: tuple[str, str]) -> None:
+    """A proxy in front may have let the request pass for the other one."""
+    headers = Headers(raw=[(b"authorization", f"Bearer {token}".encode()) for token in tokens])
+    assert CallerTable(TOKENS).caller(headers, passwords=False) is None
 
 
 @pytest.mark.parametrize("role", Role)

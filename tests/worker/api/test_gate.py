@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import gc
 
 import pytest
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from handlers.ports import StoreAway
 from tests.handlers.wire_events import conversation, work_item
 from tests.handlers.world import World
 from tests.worker.api.face import LIMITS, Face, Offered, a_face, token_of
@@ -23,13 +25,13 @@ def a_world() -> World:
     return World().put(conversation(3, queue="q-1"), work_item(3, queue="q-1", status="queued", queuedCount=1))
 
 
-def a_page() -> APIRouter:
+def a_page(path: str = "/") -> APIRouter:
     pages = APIRouter()
 
     async def page() -> Response:
         return Response("<p>", media_type="text/html")
 
-    pages.add_api_route("/", page)
+    pages.add_api_route(path, page)
     return pages
 
 
@@ -68,15 +70,26 @@ class TestTokens:
 
 
 class TestLoopback:
-    @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8090", "127.0.0.1:8090", "[::1]:8090", "[::1]"])
+    @pytest.mark.parametrize(
+        "host", ["localhost", "LOCALHOST:8090", "127.0.0.1:8090", "[::1]:8090", "[::1]", "127.0.0.2:8090"]
+    )
     async def test_it_is_served_without_tokens_under_its_own_names(self, host: str) -> None:
         assert (await a_face(a_world()).get(PATH, host=host)).status == 200
 
-    @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:80", "", "[::2]", "10.0.0.1"])
+    @pytest.mark.parametrize(
+        "host", ["evil.example", "127.0.0.1.evil.example:80", "", "[::2]", "10.0.0.1", "[", "[127.0.0.1", "[]"]
+    )
     async def test_another_name_is_refused(self, host: str) -> None:
         """A page of another site reaches loopback by a name that its own name server resolves to it."""
         answer = await a_face(a_world()).get(PATH, host=host)
         assert (answer.status, answer.codes) == (403, ["forbidden"])
+
+    @pytest.mark.parametrize("header", ["x_forwarded_for", "forwarded", "via", "x_real_ip", "x_forwarded_host"])
+    async def test_a_proxy_on_this_machine_is_no_client_on_it(self, header: str) -> None:
+        """It reaches loopback for everybody, and many name it in the host as their upstream."""
+        answer = await a_face(a_world()).get(PATH, **{header: "for=203.0.113.7"})
+        assert (answer.status, answer.codes) == (403, ["forbidden"])
+        assert (await a_face(a_world(), tokens=TOKENS).get(PATH, token="reader", **{header: "1.2.3.4"})).status == 200
 
 
 class TestBodies:
@@ -92,6 +105,12 @@ class TestBodies:
         answer = await face.put(PATH, {"paused": True}, content_type=media_type)
         assert (answer.status, answer.codes) == (415, ["unsupportedmediatype"])
         assert face.world.w().rev == 3
+
+    @pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, identity", "x"])
+    async def test_a_packed_body_is_refused(self, face: Face, encoding: str) -> None:
+        answer = await face.put(PATH, {"paused": True}, content_encoding=encoding)
+        assert (answer.status, answer.codes) == (415, ["unsupportedmediatype"])
+        assert (await face.put(PATH, {"paused": True}, content_encoding="Identity")).status == 200
 
     @pytest.mark.parametrize(
         "media_type",
@@ -143,13 +162,15 @@ class TestRoomAndTime:
         slow = SlowStore(world.store)
         world.outer = slow
         limits = RequestLimits(body_bytes_max=4_096, concurrency_max=1, timeout_s=20)
-        face = a_face(world, limits=limits)
+        face = a_face(world, limits=limits, pages=[a_page("/live/page")])
         first = asyncio.create_task(face.put(PATH, {"paused": True}))
         await slow.waiting.wait()
         answer = await face.get(PATH)
         assert (answer.status, answer.codes, answer.headers["retry-after"]) == (503, ["serviceunavailable"], "1")
         # A stream of events takes no room: it would hold it for as long as a page is open.
-        assert (await face.get(PATH, accept="text/event-stream")).status == 200
+        assert (await face.get("/live/page")).status == 200
+        # Nothing else is one, whatever its client accepts.
+        assert (await face.get(PATH, accept="text/event-stream")).status == 503
         slow.go.set()
         assert (await first).status == 200
         assert (await face.get(PATH)).status == 200
@@ -171,10 +192,38 @@ class TestRoomAndTime:
         assert face.recorder.lines[-1]["outcome"] == "applied"
         await face.parts.updates.finish()
 
-    async def test_a_sender_that_is_too_slow_is_not_waited_for(self) -> None:
-        face = a_face(a_world(), limits=RequestLimits(body_bytes_max=4_096, concurrency_max=1, timeout_s=0.01))
-        answer = await face.ask("PUT", PATH, chunks=[b"{"], breaks_off=False)
+    @pytest.mark.parametrize(
+        ("fault", "told"),
+        [
+            (StoreAway("no primary"), "store away, an update may have been written"),
+            (ZeroDivisionError("a customer's words"), "an update ended by a fault in our code"),
+        ],
+    )
+    async def test_an_update_that_fails_without_its_client_is_told(
+        self, fault: Exception, told: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        world = a_world()
+        slow = SlowStore(world.store)
+        world.outer, slow.fault = slow, fault
+        face = a_face(world, limits=RequestLimits(body_bytes_max=4_096, concurrency_max=1, timeout_s=0.01))
+        assert (await face.put(PATH, {"paused": True})).codes == ["TIMEOUT"]
+        slow.go.set()
+        await face.parts.updates.finish()
+        await asyncio.sleep(0)
+        [line] = face.recorder.lines
+        assert (line["msg"], line["workItemId"]) == (told, "w-1")
+        assert "customer" not in str(line)
+        gc.collect()
+        assert caplog.records == []
+
+    @pytest.mark.parametrize(("method", "path"), [("PUT", PATH), ("POST", "/"), ("PUT", "/live/page"), ("POST", "/x")])
+    async def test_a_sender_that_is_too_slow_is_not_waited_for(self, method: str, path: str) -> None:
+        limits = RequestLimits(body_bytes_max=4_096, concurrency_max=1, timeout_s=0.01)
+        face = a_face(a_world(), limits=limits, pages=[a_page(), a_page("/live/page")])
+        async with asyncio.timeout(5):
+            answer = await face.ask(method, path, chunks=[b"{"], breaks_off=False)
         assert (answer.status, answer.codes) == (503, ["TIMEOUT"])
+        assert ("an update may have been written" in answer.details[0]) == (method == "PUT")
 
 
 async def test_requests_are_counted_by_route_and_never_by_id() -> None:

@@ -5,12 +5,13 @@ from typing import Any
 from handlers.ports import StoreAway
 from tests.handlers.small_ports import HandClock
 from tests.worker.api.face import Pings, a_face
+from tests.worker.telemetry_recorder import TelemetryRecorder
 from worker.api.readiness import Readiness
 
 
 async def test_it_is_ready_while_mongodb_answers() -> None:
-    ping, clock = Pings(), HandClock()
-    readiness = Readiness(ping=ping, clock=clock)
+    ping, clock, recorder = Pings(), HandClock(), TelemetryRecorder()
+    readiness = Readiness(ping=ping, clock=clock, log=recorder.telemetry.log)
     assert await _reasons(readiness) == {"store": "starting", "server": None}
     readiness.mark_unprepared("no server")
     assert await _reasons(readiness) == {"store": "no server", "server": None}
@@ -18,16 +19,23 @@ async def test_it_is_ready_while_mongodb_answers() -> None:
     assert await readiness.report() == {"ready": True, "checks": {"store": {"ok": True}, "server": {"ok": True}}}
     ping.fault = StoreAway("no primary\nand more")
     await clock.sleep(1)
-    assert await _reasons(readiness) == {"store": "MongoDB is away: no primary", "server": None}
+    for _ in range(3):
+        assert await _reasons(readiness) == {"store": "MongoDB is away: no primary", "server": None}
+        await clock.sleep(1)
     ping.fault = None
-    await clock.sleep(1)
+    assert await _reasons(readiness) == {"store": None, "server": None}
+    # An outage is told once, and its end.
+    assert [(line["msg"], line.get("reason")) for line in recorder.lines] == [
+        ("store away", "MongoDB is away: no primary"),
+        ("store back", None),
+    ]
     readiness.mark_stopping()
     assert await _reasons(readiness) == {"store": None, "server": "stopping"}
 
 
 async def test_many_probes_cause_one_call_a_second() -> None:
     ping, clock = Pings(), HandClock()
-    readiness = Readiness(ping=ping, clock=clock)
+    readiness = Readiness(ping=ping, clock=clock, log=TelemetryRecorder().telemetry.log)
     await readiness.report()
     readiness.mark_prepared()
     for _ in range(20):

@@ -184,6 +184,8 @@ class TestTheStore:
         face = a_face(world)
         answer = await face.put(PATHS[0], {"paused": True})
         assert (answer.status, answer.codes, answer.headers["retry-after"]) == (503, ["STORE_AWAY"], "1")
+        [line] = face.recorder.lines
+        assert (line["msg"], line["workItemId"]) == ("store away, an update may have been written", "w-1")
         assert (await face.get(PATHS[0])).status == 200
 
     async def test_others_are_always_faster(self) -> None:
