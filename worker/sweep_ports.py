@@ -60,11 +60,20 @@ class FleetWatermark(Struct, frozen=True, kw_only=True):
     now: datetime
 
 
+class LostItem(Struct, frozen=True, kw_only=True):
+    """An active session of this user holds a work-item that is not stored."""
+
+    work_item_id: str
+    session_id: str
+    user: str
+
+
 class StoredPage(Struct, frozen=True, kw_only=True):
-    """A page of a stage: what to load, and the last key; None: the stage ends here."""
+    """A page of a stage: what to load, and the last key; None: the stage ends here. `lost`: in the order of the ids."""
 
     requests: Sequence[LoadRequest]
     last: str | None
+    lost: tuple[LostItem, ...] = ()
 
 
 class StoredPairs(Protocol):

@@ -32,6 +32,13 @@ class ApiProcess(WorkerProcess):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.http_port}"
 
+    def page(self, path: str) -> str:
+        """The text of a page."""
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        with urllib.request.urlopen(urllib.request.Request(f"{self.url}{path}", headers=headers), timeout=30) as answer:
+            text: str = answer.read().decode()
+            return text
+
     def put(self, work_item: str, update: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Status and body of an update."""
         request = urllib.request.Request(

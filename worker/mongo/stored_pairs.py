@@ -15,8 +15,8 @@ from commands.instant import format_instant
 from handlers.ports import LoadRequest
 from worker.mongo.database import Client, database_of, store_deadline
 from worker.store.documents import Collection
-from worker.store.stored_pairs import merged_requests, missed_by_conversation
-from worker.sweep_ports import StoredPage, SweepPosition, SweepStage
+from worker.store.stored_pairs import merged_requests, missed_by_conversation, page_of_sessions
+from worker.sweep_ports import LostItem, StoredPage, SweepPosition, SweepStage
 
 PAGE_SIZE: Final = 200
 _TEXT_MARGIN: Final = timedelta(seconds=1)
@@ -104,24 +104,17 @@ class MongoStoredPairs:
             cut = sessions[-1]["user"]
             sessions = [each for each in sessions if each["user"] != cut] or sessions
             last = sessions[-1]["user"]
-        return StoredPage(requests=await self._of_sessions(sessions), last=last)
-
-    async def _of_sessions(self, sessions: Sequence[Mapping[str, Any]]) -> Sequence[LoadRequest]:
-        """The pairs of the work-items on these sessions; an entry without a work-item has no pair."""
-        users: dict[str, set[str]] = {}
-        for session in sessions:
-            for item in _items_on(session):
-                users.setdefault(item, set()).add(session["user"])
-        found = await self._named(Collection.WORK_ITEMS, sorted(users), ("conversationId",))
-        return merged_requests(
-            LoadRequest(
-                conversation_id=item["conversationId"],
-                work_item_ids=frozenset({item["_id"]}),
-                users=frozenset(users[item["_id"]]),
-            )
-            for item in found
-            if isinstance(item.get("conversationId"), str)
+        # The work-items are read later: what a transaction wrote with its place on a session is found.
+        held = [
+            LostItem(work_item_id=item, session_id=str(session["_id"]), user=session["user"])
+            for session in sessions
+            for item in _items_on(session)
+        ]
+        items = await self._named(
+            Collection.WORK_ITEMS, sorted({each.work_item_id for each in held}), ("conversationId",)
         )
+        stored = {each["_id"]: each.get("conversationId") for each in items}
+        return page_of_sessions(held, stored, last)
 
     async def _pages(
         self, collection: Collection, query: Mapping[str, Any], fields: Sequence[str]

@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any, Final, assert_never
 
 from commands.instant import parse_instant
+from commands.session import Session
 from handlers.ports import Document, LoadRequest
 from worker.store.documents import Collection
 from worker.store.memory import MemoryStore
-from worker.store.stored_pairs import merged_requests, missed_by_conversation
-from worker.sweep_ports import StoredPage, SweepPosition, SweepStage
+from worker.store.stored_pairs import merged_requests, missed_by_conversation, page_of_sessions
+from worker.sweep_ports import LostItem, StoredPage, SweepPosition, SweepStage
 
 PAGE_SIZE: Final = 200
 
@@ -65,22 +66,20 @@ class MemoryStoredPairs:
         sessions = [each for each in self._store.sessions() if each.active]
         left = sorted({each.user for each in sessions if after is None or each.user > after})
         users = left[:limit]
-        requests = []
-        for session in sessions:
-            if session.user not in users:
-                continue
-            entries = (*session.work_items, *session.paused_work_items)
-            for key in {*(entry.id for entry in entries), *filter(None, [session.pending_item])}:
-                item = self._store.work_item(key)
-                if item is not None:
-                    requests.append(
-                        LoadRequest(
-                            conversation_id=item["conversationId"],
-                            work_item_ids=frozenset({key}),
-                            users=frozenset({session.user}),
-                        )
-                    )
-        return StoredPage(requests=merged_requests(requests), last=users[-1] if len(users) == limit else None)
+        held = [
+            LostItem(work_item_id=key, session_id=session.id, user=session.user)
+            for session in sessions
+            if session.user in users
+            for key in _items_on(session)
+        ]
+        found = [item for each in held if (item := self._store.work_item(each.work_item_id)) is not None]
+        stored = {item["_id"]: item["conversationId"] for item in found}
+        return page_of_sessions(held, stored, users[-1] if len(users) == limit else None)
+
+
+def _items_on(session: Session) -> set[str]:
+    entries = (*session.work_items, *session.paused_work_items)
+    return {*(entry.id for entry in entries), *filter(None, [session.pending_item])}
 
 
 def _requests(documents: Sequence[Document]) -> Sequence[LoadRequest]:

@@ -3,7 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import astuple
+
 from handlers.ports import LoadRequest
+from worker.sweep_ports import LostItem, StoredPage
 
 
 def merged_requests(requests: Iterable[LoadRequest]) -> Sequence[LoadRequest]:
@@ -19,6 +22,22 @@ def merged_requests(requests: Iterable[LoadRequest]) -> Sequence[LoadRequest]:
             )
         merged[request.conversation_id] = request
     return list(merged.values())
+
+
+def page_of_sessions(held: Sequence[LostItem], stored: Mapping[str, Any], last: str | None) -> StoredPage:
+    """The page of the pairs whose work-items sessions hold. `stored`: by id, the conversation id of those that are
+    stored. A work-item that is of no conversation has no pair."""
+    requests = merged_requests(
+        LoadRequest(
+            conversation_id=stored[each.work_item_id],
+            work_item_ids=frozenset({each.work_item_id}),
+            users=frozenset({each.user}),
+        )
+        for each in held
+        if isinstance(stored.get(each.work_item_id), str)
+    )
+    lost = sorted((each for each in held if each.work_item_id not in stored), key=astuple)
+    return StoredPage(requests=requests, last=last, lost=tuple(lost))
 
 
 def missed_by_conversation(

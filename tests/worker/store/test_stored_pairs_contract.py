@@ -16,7 +16,7 @@ from worker.mongo.stored_pairs import MongoStoredPairs
 from worker.store.documents import Collection
 from worker.store.memory import MemoryStore
 from worker.store.memory_stored_pairs import MemoryStoredPairs
-from worker.sweep_ports import StoredPairs, SweepPosition, SweepStage
+from worker.sweep_ports import LostItem, StoredPairs, SweepPosition, SweepStage
 
 
 @pytest.fixture
@@ -133,6 +133,8 @@ async def test_sessions_lead_to_the_pairs_of_their_work_items(bench: Bench, pair
     ]
     by_page = {each.conversation_id for page in await _all(pairs, SweepStage.SESSIONS, 2) for each in page}
     assert by_page == {"c1", "c2", "c3"}
+    page = await pairs.page_after(SweepPosition(stage=SweepStage.SESSIONS), 9)
+    assert page.lost == (LostItem(work_item_id="w9", session_id="s1", user="u1"),)
 
 
 async def test_dates_are_found_as_texts_are(mongo: MongoBench) -> None:

@@ -14,7 +14,7 @@ from handlers.drift import Drift, DriftClass, DriftEnd, SweepLimits, SweptPair, 
 from handlers.ports import Clock, LoadRequest, StoreAway
 from worker.ports import Announcer, Outbox
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
-from worker.sweep_ports import PairSweeper, StoredPairs, SweepPosition, SweepStage
+from worker.sweep_ports import LostItem, PairSweeper, StoredPairs, SweepPosition, SweepStage
 
 PAGE_SIZE: Final = 200
 """Documents of one page."""
@@ -91,6 +91,8 @@ class SweepRun:
         began = self._clock.monotonic()
         page = await self._pairs.page_after(position, PAGE_SIZE)
         await self._sweep(page.requests, limits)
+        if page.lost:
+            self._observer.swept([_told_of_lost(each) for each in page.lost], looked_at=0)
         await self._pause(began)
         if page.last is not None:
             return SweepPosition(stage=position.stage, after=page.last)
@@ -148,6 +150,17 @@ class SweepRun:
     async def _pause(self, began: float) -> None:
         busy_s = self._clock.monotonic() - began
         await self._clock.sleep(min(busy_s * self._pause_ratio, _PAUSE_S_MAX))
+
+
+def _told_of_lost(lost: LostItem) -> SweptPair:
+    drift = Drift(
+        kind=DriftClass.SESSION_PLACE,
+        end=DriftEnd.TOLD,
+        conversation_id=None,
+        work_item_id=lost.work_item_id,
+        detail=f"the session {lost.session_id} of {lost.user} holds it, and the store has no such work-item",
+    )
+    return SweptPair(drift=drift)
 
 
 def shown_position(position: SweepPosition) -> str:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
+from commands.session import Session
 from handlers.ports import StoreAway
 from tests.worker.fake_clock import FakeClock, run_ready_tasks
 from tests.worker.store.plans import announcement, state_plan
@@ -241,6 +242,14 @@ async def test_a_work_item_that_stays_in_ivr_is_told_though_it_was_written_befor
     assert bench.found == [("c-1", "told")]
     [line] = bench.lines("drift found by the sweep")
     assert (line["drift"], line["workItemId"], line["level"]) == ("NEVER_QUEUED", "w-c-1", 40)
+
+
+async def test_a_session_that_holds_a_work_item_that_is_not_stored_is_told(bench: DriftBench) -> None:
+    bench.store.put_session(Session(id="s-1", user="u-1", capacity=9, pending_item="w-9"))
+    await bench.round()
+    [line] = bench.lines("drift found by the sweep")
+    assert (line["drift"], line["end"], line["workItemId"]) == ("SESSION_PLACE", "told", "w-9")
+    assert line["detail"] == "the session s-1 of u-1 holds it, and the store has no such work-item"
 
 
 async def test_announcements_left_in_the_outbox_are_told(bench: DriftBench) -> None:
