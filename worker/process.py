@@ -69,7 +69,7 @@ async def run_worker(settings: Settings, out: LineWriter) -> None:
     """Work until SIGTERM or SIGINT, with the log on `out`. Raises WorkerFailed."""
     out.bytes_max = settings.log_buffer_bytes
     clock = SystemClock()
-    identity = LogIdentity(service=settings.dd_service, version=settings.dd_version)
+    identity = LogIdentity(service=settings.dd_service, version=settings.dd_version, env=settings.dd_env)
     log = open_log(level=settings.log_level, identity=identity, clock=clock, to=out)
     redirect_library_logs(log)
     log_uncaught_errors(log, before_exit=partial(out.drain, DRAIN_S))

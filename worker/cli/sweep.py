@@ -143,7 +143,7 @@ def _audit_log(settings: Settings) -> Log | None:
     """The log for the audit lines, on standard error, where the log of a container goes; none for a terminal."""
     if sys.stderr.isatty():
         return None
-    identity = LogIdentity(service=settings.dd_service, version=settings.dd_version)
+    identity = LogIdentity(service=settings.dd_service, version=settings.dd_version, env=settings.dd_env)
     return open_log(level="info", identity=identity, clock=SystemClock(), to=sys.stderr.buffer)
 
 

@@ -32,7 +32,7 @@ class DatadogSettings(BaseSettings):
     dd_dogstatsd_port: int = Field(DEFAULT_PORT, ge=1, le=65_535, description="UDP port of DD_AGENT_HOST")
     dd_service: str = Field("routing-worker", description="service name in logs and metrics", min_length=1)
     dd_version: str = Field("unknown", description="version in logs and metrics", min_length=1)
-    dd_env: str | None = Field(None, description="environment name in metrics")
+    dd_env: str | None = Field(None, description="environment name in logs and metrics")
     dd_tags: str = Field(
         "",
         description="further tags of metrics, as `team:routing,tier:2`; its service, version and env stand where "

@@ -42,6 +42,7 @@ class LogIdentity(Struct, frozen=True, kw_only=True):
 
     service: str = NAME
     version: str = "unknown"
+    env: str | None = None
     hostname: str = socket.gethostname()
     pid: int = os.getpid()
 
@@ -124,6 +125,8 @@ def _renderer(identity: LogIdentity, clock: Clock) -> Processor:
     """Renders the lines of one log call as bytes, without the final line feed, which the logger adds."""
     head = {"name": NAME, "hostname": identity.hostname, "pid": identity.pid}
     service = {"service": identity.service, "version": identity.version}
+    if identity.env is not None:
+        service["env"] = identity.env
 
     def process(_: object, method: str, fields: MutableMapping[str, Any]) -> bytes:
         before = {**head, "level": LEVELS.get(method, LEVELS["error"])}

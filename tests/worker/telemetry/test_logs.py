@@ -40,7 +40,7 @@ def _lines(out: BytesIO) -> list[dict[str, Any]]:
 
 def test_a_line_has_the_keys_and_the_levels_of_the_old_logs() -> None:
     out = BytesIO()
-    identity = LogIdentity(service="routing-worker", version="1.2.3", hostname="host", pid=7)
+    identity = LogIdentity(service="routing-worker", version="1.2.3", env="test", hostname="host", pid=7)
     log = open_log(level="info", identity=identity, clock=FakeClock(), to=out)
     log.debug("below the level")
     log.info("a message", count=3)
@@ -55,7 +55,7 @@ def test_a_line_has_the_keys_and_the_levels_of_the_old_logs() -> None:
         "msg": "a message",
         "time": "2024-05-06T07:08:09.123Z",
         "v": 0,
-        "dd": {"service": "routing-worker", "version": "1.2.3"},
+        "dd": {"service": "routing-worker", "version": "1.2.3", "env": "test"},
     }
     assert [line["level"] for line in _lines(out)] == [30, 40, 50]
 
