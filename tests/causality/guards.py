@@ -195,6 +195,13 @@ GUARDS: Final[Mapping[str, Guard]] = {
         pair="snoozed",
         writes=3,
     ),
+    "one active work-item a conversation": Guard(
+        file="handlers/planning/routing_writes.py",
+        text="not is_routable(conversation) or draft.has_active_work_item():",
+        without="not is_routable(conversation):",
+        pair="no work-item, conversation assigned",
+        world=World(name="routing, the assignee alone, an event lost", routes=True, extras=(("losses", 1),), **_FEW),
+    ),
 }
 
 
