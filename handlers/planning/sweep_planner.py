@@ -183,11 +183,9 @@ class _SweepPlanner:
         return PlannedSweep(plan=plan, swept=swept)
 
     def _routed(self, conversation: Conversation | None) -> RoutedPair | None:
-        """Routing's writes for a pair that is reconciled; None: there are none."""
+        """Routing's writes for a pair that is reconciled, as an event would cause them; None: there are none."""
         draft = self._draft
         if conversation is None or draft.state.waiting is not None:
-            return None
-        if self._unrouted(conversation, draft.pair_item()) is None:
             return None
 
         def decide_again() -> tuple[PairDecision, WorkItem | None]:

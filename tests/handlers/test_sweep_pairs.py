@@ -468,6 +468,19 @@ async def test_an_ivr_work_item_that_was_never_queued_is_queued_by_the_rules() -
     assert (world.w().status.value, world.w().queue, world.c().queue) == ("queued", "q-1", "q-1")
 
 
+async def test_a_repaired_pair_is_routed_at_once_as_by_an_event() -> None:
+    """The repair writes the work-item, which is young then: the next sweep would meet it again."""
+    rules = MemoryQueueRules(queues=[{"_id": "q-1", "org": ORG, "default": True}])
+    world = SweptWorld(queue_rules=True, rules=rules).put(
+        at_start(conversation(2)), at_start(work_item(1, paused=True))
+    )
+    world.store.put_queue(RoutingQueue(id="q-1"))
+    drift = await world.drift(at=START + timedelta(seconds=90))
+    assert (drift.kind, drift.end) == (DriftClass.OUT_OF_STEP, DriftEnd.REPAIRED)
+    assert (world.w().status.value, world.w().paused, world.c().queue) == ("queued", False, "q-1")
+    assert await world.sweep() == []
+
+
 async def test_without_a_rule_that_holds_it_is_told() -> None:
     rules = MemoryQueueRules()
     world = SweptWorld(queue_rules=True, rules=rules).put(at_start(conversation(2)), at_start(work_item(1)))
