@@ -35,7 +35,7 @@ def test_row_20_the_policy_for_the_operator_allows_the_commands_of_the_docs_and_
     allowed = {action for statement in statements for action in statement["Action"]}
     named = {_action(command) for command in _commands()}
     assert len(named) >= 4
-    assert allowed == named | MOVING | {"sqs:GetQueueAttributes"}
+    assert allowed == named | MOVING | {"sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"}
     (back,) = [statement for statement in statements if "sqs:SendMessage" in statement["Action"]]
     assert back["Resource"].endswith(":QUEUE")
     assert "sqs:DeleteMessage" not in back["Action"]

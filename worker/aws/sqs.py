@@ -1,29 +1,33 @@
 """SQS: the adapter of the port `MessageQueue`, and the queue's attributes that the worker reads at start."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from botocore.exceptions import ClientError
 
 from handlers.ports import Clock
-from worker.aws.errors import error_code, may_pass, translated_errors, without_namespace
+from worker.aws.errors import translated_errors
 from worker.aws.responses import reading_response
+from worker.aws.sqs_calls import (
+    batched,
+    checked_text,
+    message_entry,
+    packed_into_calls,
+    queue_attributes,
+    read_delivery,
+    response_date,
+)
 from worker.errors import Misconfigured, QueueAway, first_line
 from worker.ports import (
-    SENT_LONG_AGO,
     SQS_ENTRIES_MAX,
     DeadLetter,
     EntryResults,
-    Message,
     QueueAttributes,
     ReceiveResponse,
     RefusedEntry,
     VisibilityChange,
-    size_bytes,
 )
 
 if TYPE_CHECKING:
@@ -34,14 +38,8 @@ if TYPE_CHECKING:
     HotPathClient = SQSClient | SqsHttp
     """The client of the calls that every message needs: receive, delete, change visibility."""
 
-PACKED_BYTES_MAX: Final = 262_144
-"""At most 256 KiB are packed into one call (SQS's limit before 2025; other implementations still have it). A larger
-single message goes in a call of its own."""
 _MESSAGE_BYTES_MAX_DEFAULT: Final = 262_144
 """`MaximumMessageSize` of a dead-letter queue whose attributes do not name it."""
-_NO_RESULT: Final = RefusedEntry(code="NOT_TOLD", reason="the SQS response has no result for this entry", final=False)
-
-T = TypeVar("T")
 
 
 class SqsQueue:
@@ -92,9 +90,8 @@ class SqsQueue:
             )
             now = self._clock.now()
             with reading_response():
-                messages = [_message(wire, now) for wire in response.get("Messages") or []]
-                headers = (response.get("ResponseMetadata") or {}).get("HTTPHeaders") or {}
-                return ReceiveResponse(messages=messages, date=_date(headers.get("date")))
+                messages = [read_delivery(wire, now) for wire in response.get("Messages") or []]
+                return ReceiveResponse(messages=messages, date=response_date(response))
 
     async def delete_batch(self, receipts: Sequence[str]) -> EntryResults:
         """Delete the messages with these receipts. Raises QueueAway."""
@@ -105,7 +102,7 @@ class SqsQueue:
                 Entries=[{"Id": str(index), "ReceiptHandle": receipt} for index, receipt in enumerate(chunk)],
             )
 
-        return await _batched("deleting from SQS", receipts, delete)
+        return await batched("deleting from SQS", receipts, delete)
 
     async def change_visibility_batch(self, changes: Sequence[VisibilityChange]) -> EntryResults:
         """Change when the messages become visible again. Raises QueueAway."""
@@ -119,18 +116,18 @@ class SqsQueue:
                 ],
             )
 
-        return await _batched("changing visibility in SQS", changes, change)
+        return await batched("changing visibility in SQS", changes, change)
 
     async def dead_letter_batch(self, letters: Sequence[DeadLetter]) -> EntryResults:
         """Send to the dead-letter queue. The source messages stay in their queue. Raises QueueAway."""
 
         async def send(chunk: Sequence[DeadLetter]) -> Mapping[str, Any]:
-            entries: Any = [_dead_letter_entry(index, letter) for index, letter in enumerate(chunk)]
+            entries: Any = [message_entry(index, letter) for index, letter in enumerate(chunk)]
             return await self._client.send_message_batch(QueueUrl=self._dead_letter_url, Entries=entries)
 
         results: list[RefusedEntry | None] = []
-        for chunk in _packed_into_calls(letters):
-            results.extend(await _batched("sending to the dead-letter queue", chunk, send))
+        for chunk in packed_into_calls(letters):
+            results.extend(await batched("sending to the dead-letter queue", chunk, send))
         return results
 
 
@@ -139,7 +136,7 @@ async def read_queue_attributes(client: "SQSClient", url: str) -> QueueAttribute
 
     Raises QueueAway; Misconfigured if a queue does not exist or cannot be read, or if there is no redrive policy.
     """
-    attributes = await _attributes(client, url, subject=f"SQS_QUEUE_URL {url}")
+    attributes = await queue_attributes(client, url, subject=f"SQS_QUEUE_URL {url}")
     try:
         redrive = orjson.loads(attributes.get("RedrivePolicy", "null"))
     except orjson.JSONDecodeError:
@@ -150,7 +147,7 @@ async def read_queue_attributes(client: "SQSClient", url: str) -> QueueAttribute
             "for ever: run `routing-sync provision`, or set the queue's RedrivePolicy"
         )
     dead_letter_url = await _queue_url(client, str(redrive["deadLetterTargetArn"]))
-    dead_letters = await _attributes(client, dead_letter_url, subject=f"the dead-letter queue {dead_letter_url}")
+    dead_letters = await queue_attributes(client, dead_letter_url, subject=f"the dead-letter queue {dead_letter_url}")
     with translated_errors(f"SQS_QUEUE_URL {url}", QueueAway), reading_response():
         return QueueAttributes(
             visibility_timeout_s=int(attributes.get("VisibilityTimeout", 30)),
@@ -170,16 +167,6 @@ def _created_at(attributes: Mapping[str, str]) -> datetime | None:
         return None
 
 
-async def _attributes(client: "SQSClient", url: str, *, subject: str) -> Mapping[str, str]:
-    try:
-        with translated_errors(subject, QueueAway, at_start=True):
-            response: Any = await client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-            with reading_response():
-                return {name: _text(value) for name, value in response.get("Attributes", {}).items()}
-    except ClientError as error:
-        raise Misconfigured(f"{subject}: {first_line(error)}: check the queue's URL") from error
-
-
 async def _queue_url(client: "SQSClient", arn: str) -> str:
     subject = f"the dead-letter queue {arn}"
     with translated_errors(subject, QueueAway), reading_response():
@@ -188,96 +175,6 @@ async def _queue_url(client: "SQSClient", arn: str) -> str:
         with translated_errors(subject, QueueAway, at_start=True):
             response: Any = await client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
             with reading_response():
-                return _text(response["QueueUrl"])
+                return checked_text(response["QueueUrl"])
     except ClientError as error:
         raise Misconfigured(f"{subject}: {first_line(error)}: check the RedrivePolicy of SQS_QUEUE_URL") from error
-
-
-async def _batched(
-    operation: str, entries: Sequence[T], send: Callable[[Sequence[T]], Awaitable[Mapping[str, Any]]]
-) -> EntryResults:
-    """Send all entries in one call; returns one result per entry. Raises QueueAway, whose message names `operation`.
-
-    If SQS refuses the call as a whole, each entry is sent in a call of its own. An entry without a result in the
-    response counts as refused.
-    """
-    try:
-        with translated_errors(operation, QueueAway):
-            response = await send(entries)
-            with reading_response():
-                results = _results_by_id(response)
-    except ClientError as error:
-        if len(entries) == 1:
-            return [RefusedEntry(code=error_code(error), reason=first_line(error), final=True)]
-        return [(await _batched(operation, [entry], send))[0] for entry in entries]
-    return [results.get(str(index), _NO_RESULT) for index in range(len(entries))]
-
-
-def _results_by_id(response: Mapping[str, Any]) -> dict[Any, RefusedEntry | None]:
-    results: dict[Any, RefusedEntry | None] = {
-        accepted.get("Id"): None for accepted in response.get("Successful") or ()
-    }
-    results.update({failure.get("Id"): _refused_entry(failure) for failure in response.get("Failed") or ()})
-    return results
-
-
-def _refused_entry(failure: Mapping[str, Any]) -> RefusedEntry:
-    code = without_namespace(failure.get("Code", "Unknown"))
-    final = bool(failure.get("SenderFault")) and not may_pass(code)
-    return RefusedEntry(code=code, reason=str(failure.get("Message", "")), final=final)
-
-
-def _message(wire: Mapping[str, Any], now: datetime) -> Message:
-    system = wire.get("Attributes") or {}
-    group = system.get("MessageGroupId")
-    sent_ms = system.get("SentTimestamp")
-    return Message(
-        id=_text(wire["MessageId"]),
-        receipt=_text(wire["ReceiptHandle"]),
-        body=_text(wire["Body"]),
-        attributes={name: dict(value) for name, value in (wire.get("MessageAttributes") or {}).items()},
-        receive_count=int(system.get("ApproximateReceiveCount", "1")),
-        sent_at=SENT_LONG_AGO if sent_ms is None else SENT_LONG_AGO + timedelta(milliseconds=int(sent_ms)),
-        received_at=now,
-        group=None if group is None else _text(group),
-    )
-
-
-@lru_cache(maxsize=4)
-def _date(text: str | None) -> datetime | None:
-    """The time of a `Date` header; None if there is none, or one that is not a date. Under load many responses have
-    the same header, and reading it takes as long as reading a message."""
-    try:
-        return parsedate_to_datetime(text).astimezone(UTC) if text else None
-    except ValueError:
-        return None
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, got {type(value).__name__}")
-    return value
-
-
-def _dead_letter_entry(index: int, letter: DeadLetter) -> dict[str, Any]:
-    entry: dict[str, Any] = {"Id": str(index), "MessageBody": letter.body}
-    if letter.attributes:
-        entry["MessageAttributes"] = letter.attributes
-    if letter.group is not None:
-        entry["MessageGroupId"] = letter.group
-    if letter.deduplication_id is not None:
-        entry["MessageDeduplicationId"] = letter.deduplication_id
-    return entry
-
-
-def _packed_into_calls(letters: Sequence[DeadLetter]) -> list[list[DeadLetter]]:
-    calls: list[list[DeadLetter]] = []
-    total_bytes = 0
-    for letter in letters:
-        letter_bytes = size_bytes(letter.body, letter.attributes)
-        if not calls or total_bytes + letter_bytes > PACKED_BYTES_MAX:
-            calls.append([])
-            total_bytes = 0
-        calls[-1].append(letter)
-        total_bytes += letter_bytes
-    return calls

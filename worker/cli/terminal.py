@@ -1,9 +1,9 @@
 """What the verbs share at the terminal: error lines, settings, `--json`, progress and tables."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import typer
 
@@ -46,23 +46,31 @@ def settings_or_exit(kind: type[S], verb: str) -> S:
     return settings
 
 
+class Advance(Protocol):
+    """Counts steps of long work."""
+
+    def __call__(self, steps: int = 1, /) -> None:
+        """So many more steps are done."""
+        ...
+
+
 @contextmanager
-def progress(doing: str, *, results_on_stdout: bool) -> Iterator[Callable[[], None]]:
-    """Counts steps on standard error where that is a terminal; yields the function that counts one.
+def progress(doing: str, *, results_on_stdout: bool, total: int | None = None) -> Iterator[Advance]:
+    """Counts steps on standard error where that is a terminal; yields the function that counts them.
 
     `results_on_stdout`: the verb prints results meanwhile. Then a terminal on standard output shows no progress, or
-    both would stand on one line.
+    both would stand on one line. `total`: about how many steps there are; None: unknown.
     """
     if not sys.stderr.isatty() or (results_on_stdout and sys.stdout.isatty()):
-        yield lambda: None
+        yield lambda _=1: None
         return
     from rich.console import Console  # noqa: PLC0415 - only for a terminal
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415
 
     columns = (SpinnerColumn(), TextColumn(doing), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(doing, total=None)
-        yield lambda: bar.advance(task)
+        task = bar.add_task(doing, total=total)
+        yield lambda steps=1: bar.advance(task, steps)
 
 
 def print_table(rows: Iterable[tuple[str, str]], notes: Iterable[str], conclusion: str) -> None:

@@ -23,6 +23,8 @@ VERBS: Final = {
     "publish": ("worker.cli.publish", "publish", "Publish captured events to their topics."),
     "replay": ("worker.cli.replay", "replay", "Run captured events through the rules, in memory."),
     "sweep": ("worker.cli.sweep", "sweep", "Find pairs that drifted apart, and repair them."),
+    "dead-letters": ("worker.cli.dead_letters", "dead_letters", "Show what lies in the dead-letter queue, and why."),
+    "redrive": ("worker.cli.redrive", "redrive", "Put dead letters back into the queue."),
     "decide": ("worker.cli.decide", "decide", "Read questions and print the decisions."),
 }
 """Verb → module, function, summary: a new verb is one module and one line here. `HELP` in the module, if it is there,

@@ -38,6 +38,8 @@ PRINTING: Final = {
     "run --help": ["run", "--help"],
     "serve --help": ["serve", "--help"],
     "sweep --help": ["sweep", "--help"],
+    "dead-letters --help": ["dead-letters", "--help"],
+    "redrive --help": ["redrive", "--help"],
 }
 """Command lines that print. The worker has line writers, which outlive its output (../test_broken_output.py)."""
 READING: Final = {

@@ -1,0 +1,219 @@
+"""`routing-sync dead-letters` and `redrive` on moto's server: what they print, what they leave, how they end."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from moto_server import MotoServer
+from tests.worker.cli.letter_desk import CONTENT, LetterDesk, good_body, unreadable_bodies
+from worker.cli.main import run
+
+_numbers = count(1)
+COMMAND = [sys.executable, "-c", "from worker.cli.main import main; main()"]
+
+
+@pytest.fixture
+def desk(moto: MotoServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[LetterDesk]:
+    """Eight letters of four kinds that the reader refuses, and three good ones."""
+    monkeypatch.delenv("SQS_DEAD_LETTER_QUEUE_URL", raising=False)
+    desk = LetterDesk(moto, f"letters-{next(_numbers)}")
+    for name, value in desk.variables.items():
+        monkeypatch.setenv(name, value)
+    desk.put_dead(unreadable_bodies(8))
+    desk.put_dead([good_body(f"c-{number}") for number in range(3)], prefix="good")
+    yield desk
+    desk.close()
+
+
+def test_the_summary_has_a_line_for_each_kind_and_every_letter_stays(
+    desk: LetterDesk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["dead-letters"]) == 0
+    out, errors = capsys.readouterr()
+    first, blank, heads, *lines = out.splitlines()
+    assert first.startswith(f"11 dead letters in {desk.dead_url.rpartition('/')[2]}: 3 can be put back, 8 would fail")
+    assert (blank, heads.split()[:3]) == ("", ["count", "code", "event"])
+    assert [line.split()[:3] for line in lines] == [
+        ["3", "NO_CODE", "kustomer.conversation.update"],
+        ["2", "BAD_REVISION", "kustomer.conversation.update"],
+        ["2", "INVALID_FIELD", "kustomer.conversation.update"],
+        ["2", "NOT_AN_EVENT", "–"],
+        ["2", "NOT_JSON", "–"],
+    ]
+    assert [" yes " in line for line in lines] == [True, False, False, False, False]
+    assert (errors, desk.depth(desk.dead_url)) == ("", (11, 0))
+
+
+def test_json_list_filter_and_export(desk: LetterDesk, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["dead-letters", "--json", "--code", "not_json", "--newer-than", "1h"]) == 0
+    group, summary = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (group["count"], group["code"], group["codeSource"]) == (2, "NOT_JSON", "attributes")
+    assert (summary["summary"]["letters"], summary["summary"]["lookedAt"]) == (2, 11)
+    file = tmp_path / "letters.ndjson"
+    assert run(["dead-letters", "--list", "--name", "kustomer.*", "--export", str(file)]) == 0
+    out, errors = capsys.readouterr()
+    assert len(out.splitlines()) == 8
+    assert "c-2 rev 2: SQS moved it" in out
+    assert CONTENT not in out + errors
+    assert errors == f"routing-sync dead-letters: 7 letters in {file}, with customers' words\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    assert run(["replay", "--json", str(file)]) == 1
+    out, errors = capsys.readouterr()
+    assert set(json.loads(out.splitlines()[-1])["final"]["conversations"]) == {"c-0", "c-1", "c-2"}
+    assert sorted(line.split(": ")[1] for line in errors.splitlines()) == ["BAD_REVISION"] * 2 + ["INVALID_FIELD"] * 2
+    assert run(["dead-letters", "--export", str(file)]) == 1
+    assert capsys.readouterr().err == (
+        f"routing-sync dead-letters: {file} exists: name a new file, or remove that one\n"
+    )
+    assert run(["dead-letters", "--export", str(tmp_path / "none" / "x")]) == 1
+    assert "cannot be written: No such file or directory" in capsys.readouterr().err
+    assert desk.depth(desk.dead_url) == (11, 0)
+
+
+def test_one_letter_whole_with_its_content_only_when_asked(
+    desk: LetterDesk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["dead-letters", "--id", "event-c-1-2-update"]) == 0
+    shown = capsys.readouterr().out
+    assert CONTENT not in shown
+    letter = json.loads(shown)
+    assert (letter["conversationId"], letter["event"]["data"]["attributes"]["status"]) == ("c-1", "open")
+    assert run(["dead-letters", "--id", letter["id"], "--show-content", "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["event"]["data"]["attributes"]["preview"] == CONTENT
+    assert run(["dead-letters", "--id", "nobody"]) == 1
+    assert capsys.readouterr().err == "routing-sync dead-letters: no letter here has the id nobody\n"
+    assert desk.depth(desk.dead_url) == (11, 0)
+
+
+def test_good_letters_go_back_as_they_were_and_the_others_stay(
+    desk: LetterDesk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["redrive", "--all", "--dry-run"]) == 1
+    assert capsys.readouterr().out.startswith("3 would be put back, 8 stay\n\nwould be put back:\n")
+    assert desk.depth(desk.url) == (0, 0)
+    assert run(["redrive", "--code", "NO_CODE", "--conversation", "c-1"]) == 0
+    assert capsys.readouterr().out == "1 put back, 0 stay, 10 are not meant\n"
+    assert run(["redrive", "--all"]) == 1
+    out, errors = capsys.readouterr()
+    assert out.startswith("2 put back, 8 stay\n\nstay:\ncount")
+    assert errors == (
+        "routing-sync redrive: 8 letters stay, because the reader refuses them: they would come back at once; "
+        "--also-unreadable puts them back all the same\n"
+    )
+    taken = desk.taken(desk.url)
+    assert sorted(message["Body"] for message in taken) == [good_body(f"c-{number}") for number in range(3)]
+    assert {name for message in taken for name in message["MessageAttributes"]} == {"_datadog"}
+    assert desk.depth(desk.dead_url) == (8, 0)
+
+
+def test_unreadable_letters_go_back_when_asked_without_the_workers_attributes(
+    desk: LetterDesk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["redrive", "--code", "NOT_JSON", "--also-unreadable", "--json"]) == 0
+    *lines, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert [line["end"] for line in lines] == ["put-back", "put-back"]
+    assert last["summary"]["ends"]["put-back"] == 2
+    assert all(set(message["MessageAttributes"]) == {"_datadog"} for message in desk.taken(desk.url))
+    assert desk.depth(desk.dead_url) == (9, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["redrive"], "say which letters: --code, --reason, --name, --older-than, --id and others, or --all"),
+        (["redrive", "--all", "--code", "X"], "--all means every letter: remove it, or the other conditions"),
+        (
+            ["redrive", "--all", "--rate", "0"],
+            "Invalid value for '--rate': Input should be greater than or equal to 0.1",
+        ),
+        (["dead-letters", "--older-than", "soon"], "an age is a number with a unit: 90s, 15m, 2h or 3d"),
+        (
+            ["dead-letters", "--older-than", "2h", "--newer-than", "60m"],
+            "no letter is older than 2h and newer than 60m",
+        ),
+        (["dead-letters", "--show-content"], "--show-content works only with --id: add it, or remove --show-content"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments) == 2
+    assert line in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_dead_letter_queue_with_a_redrive_policy_of_its_own_is_not_looked_at_unless_asked(
+    desk: LetterDesk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = json.dumps({"deadLetterTargetArn": desk.arn(desk.url), "maxReceiveCount": 7})
+    desk.sqs.set_queue_attributes(QueueUrl=desk.dead_url, Attributes={"RedrivePolicy": own})
+    for arguments in (["dead-letters"], ["redrive", "--all"]):
+        assert run(arguments) == 1
+        errors = capsys.readouterr().err
+        assert "has a redrive policy of its own: every look is a delivery, after 7 SQS moves a letter on" in errors
+    (message, *_) = desk.sqs.receive_message(
+        QueueUrl=desk.dead_url, MessageSystemAttributeNames=["All"], VisibilityTimeout=0
+    )["Messages"]
+    assert message["Attributes"]["ApproximateReceiveCount"] == "1"
+    assert run(["dead-letters", "--spend-deliveries"]) == 0
+
+
+@pytest.mark.usefixtures("desk")
+def test_wrong_settings_and_a_queue_that_is_not_there_are_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = os.environ["SQS_QUEUE_URL"]
+    monkeypatch.setenv("SQS_DEAD_LETTER_QUEUE_URL", url)
+    assert run(["dead-letters"]) == 2
+    assert "it is the queue of SQS_QUEUE_URL".removeprefix("it ") in capsys.readouterr().err
+    monkeypatch.setenv("SQS_DEAD_LETTER_QUEUE_URL", f"{url}.fifo")
+    assert run(["redrive", "--all"]) == 2
+    assert "only one is a FIFO queue: set both to queues of one kind" in capsys.readouterr().err
+    monkeypatch.setenv("SQS_DEAD_LETTER_QUEUE_URL", f"{url}-gone")
+    assert run(["dead-letters"]) == 1
+    assert re.fullmatch(
+        r"routing-sync dead-letters: the dead-letter queue \S+: QueueDoesNotExist: .*\n", capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.thorough)])
+def test_a_run_that_was_stopped_in_the_middle_is_gone_on_with(
+    desk: LetterDesk, number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.put_dead([good_body(f"more-{each}") for each in range(27)], prefix="more")
+    arguments = ["redrive", "--all", "--json", "--rate", "20"]
+    with subprocess.Popen(
+        [*COMMAND, *arguments], env=desk.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        while '"put-back"' not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(number)
+        assert process.wait(timeout=10) == (130 if number is signal.SIGINT else -number)
+        errors = process.stderr.read()
+    assert 0 < desk.depth(desk.url)[0] < 30
+    if number is signal.SIGINT:
+        assert errors.startswith("routing-sync redrive: interrupted: letters that cannot be given back")
+    # What a killed run has hidden comes back within a minute; the end-to-end suite waits for that.
+    hidden = desk.depth(desk.dead_url)[1]
+    assert (hidden == 0) is (number is signal.SIGINT)
+    run(["redrive", "--all"])
+    assert ("letters are in flight" in capsys.readouterr().err) is (hidden > 0)
+    bodies = [message["Body"] for message in desk.taken(desk.url)]
+    wanted = {*(good_body(f"c-{each}") for each in range(3)), *(good_body(f"more-{each}") for each in range(27))}
+    assert set(bodies) <= wanted
+    # A stop between sending and deleting leaves the letters of one call twice: ten at most.
+    assert len(bodies) - len(set(bodies)) <= 10
+    left = desk.depth(desk.dead_url)
+    assert left[1] == hidden
+    assert 38 <= len(set(bodies)) + sum(left) <= 48
+    if number is signal.SIGINT:
+        assert (set(bodies), left) == (wanted, (8, 0))

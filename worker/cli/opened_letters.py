@@ -1,0 +1,92 @@
+"""The dead-letter queue of the settings, opened for one scan: what `dead-letters` and `redrive` share."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from msgspec import Struct
+
+from handlers.events.envelope import Limits
+from handlers.ports import Clock
+from worker.aws.clients import sqs_client
+from worker.aws.letter_queue import SqsLetterQueue
+from worker.aws.sqs import read_queue_attributes
+from worker.cli.terminal import print_error
+from worker.errors import Misconfigured
+from worker.letters.scan import CALLS_MAX, WAIT_S, LetterScan, ScanLimits
+from worker.runtime.backoff import JitteredBackoff
+from worker.runtime.clock import SystemClock
+from worker.settings.letters import LetterSettings
+
+_FIRST_PAUSE_S: Final = 0.2
+_PAUSE_S_MAX: Final = 5.0
+
+
+class OpenedLetters(Struct, frozen=True, kw_only=True):
+    """A scan and what goes with it."""
+
+    queue: SqsLetterQueue
+    scan: LetterScan
+    reader_limits: Limits
+    clock: Clock
+    pause: JitteredBackoff
+
+
+@asynccontextmanager
+async def opened_letters(
+    settings: LetterSettings, limits: ScanLimits, *, verb: str, spend_deliveries: bool
+) -> AsyncIterator[OpenedLetters]:
+    """A scan of the dead-letter queue. At the end, after an error too, the letters are given back.
+
+    Raises QueueAway, Misconfigured.
+    """
+    clock = SystemClock()
+    pause = JitteredBackoff(first_s=_FIRST_PAUSE_S, max_s=_PAUSE_S_MAX, chance=random)
+    endpoint = settings.sqs_endpoint
+    async with sqs_client(endpoint, read_timeout_s=WAIT_S + 10, connections_max=2 * CALLS_MAX) as client:
+        url = settings.sqs_dead_letter_queue_url
+        if url is None:
+            url = (await read_queue_attributes(client, settings.sqs_queue_url)).dead_letter_url
+        queue = SqsLetterQueue(client=client, url=settings.sqs_queue_url, dead_letter_url=url, clock=clock)
+        state = await queue.describe()
+        if state.receive_count_max is not None and not spend_deliveries:
+            raise Misconfigured(
+                f"the dead-letter queue {state.name} has a redrive policy of its own: every look is a delivery, "
+                f"after {state.receive_count_max} SQS moves a letter on: remove that policy, or add --spend-deliveries"
+            )
+        scan = LetterScan(queue, state, limits=limits, clock=clock, pause=pause)
+        try:
+            yield OpenedLetters(
+                queue=queue,
+                scan=scan,
+                reader_limits=Limits(bytes_max=settings.event_bytes_max, depth_max=settings.event_depth_max),
+                clock=clock,
+                pause=pause,
+            )
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            print_error(
+                f"routing-sync {verb}: interrupted: letters that cannot be given back at once come back within "
+                f"{scan.hidden_s} s"
+            )
+            raise
+        finally:
+            left = await scan.give_back()
+            if left:
+                print_error(
+                    f"routing-sync {verb}: {left} letters were not given back: they come back within {scan.hidden_s} s"
+                )
+
+
+def run_interruptibly(work: Callable[[], Awaitable[None]]) -> bool:
+    """Run `work`; returns whether Ctrl-C ended it. What `work` gives back at its end has half a second."""
+
+    async def run() -> None:
+        await work()
+
+    try:
+        asyncio.run(run())
+    except KeyboardInterrupt:
+        return True
+    return False

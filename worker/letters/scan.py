@@ -1,0 +1,166 @@
+"""Every letter of a dead-letter queue, once, without keeping any.
+
+SQS has no snapshot and no way to look without receiving. So a letter is received, and hidden while the rest is looked
+at, or the next call would return it again. At the end every letter that was not deleted is given back. A scan that is
+killed leaves its letters hidden for `hidden_s`, at most ten minutes. A letter that comes back before the end, because
+the scan took longer, is known by its id.
+
+The end: SQS may answer a long poll with no letter although one is there. So the scan ends at an empty answer that the
+queue's approximate count confirms, or after several of them. Letters that were sent after the scan began are not its
+business: a letter that was put back may die again meanwhile, and would go round without end.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from msgspec import Struct
+
+from handlers.ports import Clock
+from worker.errors import QueueAway
+from worker.letter_ports import LetterDelivery, LetterQueue, LetterQueueState
+from worker.ports import SQS_ENTRIES_MAX
+from worker.runtime.backoff import JitteredBackoff
+
+LETTERS_MAX: Final = 100_000
+"""A queue keeps at most 120,000 messages in flight (Amazon SQS quotas), other readers' letters among them."""
+WAIT_S: Final = 1
+EMPTY_MAX: Final = 5
+"""After so many empty answers in a row the scan ends, whatever the approximate count says."""
+HIDDEN_S_MIN: Final = 30
+HIDDEN_S_MAX: Final = 600
+CALLS_MAX: Final = 8
+_LETTERS_PER_S: Final = 200
+"""A low guess of how many letters are looked at in a second."""
+_TRIES_MAX: Final = 4
+
+
+class ScanLimits(Struct, frozen=True, kw_only=True):
+    """`letters_max`: look at so many letters. `per_s`: no more in a second than this; None: as fast as SQS answers.
+    `calls`: receive calls side by side."""
+
+    letters_max: int = LETTERS_MAX
+    per_s: float | None = None
+    calls: int = CALLS_MAX
+
+    @property
+    def letters_per_call(self) -> int:
+        """How many letters one call may bring: a slow scan takes few, so that none waits hidden for its turn."""
+        return SQS_ENTRIES_MAX if self.per_s is None else max(1, min(SQS_ENTRIES_MAX, int(self.per_s)))
+
+
+class LetterScan:
+    """One scan. `state` is the queue as it was at the start."""
+
+    def __init__(
+        self, queue: LetterQueue, state: LetterQueueState, *, limits: ScanLimits, clock: Clock, pause: JitteredBackoff
+    ) -> None:
+        """`pause`: the backoff of a failed call."""
+        self._queue = queue
+        self._limits = limits
+        self._clock = clock
+        self._pause = pause
+        self._held: dict[str, str] = {}
+        self._done: set[str] = set()
+        self.state = state
+        # The time of the response has no fraction.
+        self.began_at = (state.read_at or clock.now()) + timedelta(seconds=1)
+        self.seen = 0
+        self.came_meanwhile = 0
+        expected_s = (state.visible + state.hidden) / min(limits.per_s or _LETTERS_PER_S, _LETTERS_PER_S)
+        self.hidden_s = int(min(HIDDEN_S_MAX, HIDDEN_S_MIN + expected_s))
+
+    async def rounds(self) -> AsyncGenerator[Sequence[LetterDelivery], None]:
+        """The letters, each once, a few at a time. They stay hidden until `give_back`, or `removed`.
+
+        Raises QueueAway.
+        """
+        empty = repeated = 0
+        while self.seen < self._limits.letters_max:
+            deliveries, away = await self._receive_round()
+            new = self._new(deliveries)
+            if away is not None:
+                # The letters of the other calls are known by now, and given back.
+                raise away
+            if new:
+                empty = repeated = 0
+                yield new
+            elif deliveries:
+                # Their time was over before the end. The unseen letters may come after all of them.
+                repeated += 1
+                if repeated > EMPTY_MAX + len(self._held) // self._limits.letters_per_call:
+                    return
+            else:
+                empty += 1
+                if empty >= EMPTY_MAX or (await self._queue.describe()).visible == 0:
+                    return
+
+    @property
+    def unseen(self) -> int:
+        """About how many letters were visible at the start and did not come: the scan has reached its limit, they lie
+        behind others of their FIFO group, or another reader was faster. SQS's count is approximate, too."""
+        return max(0, self.state.visible - self.seen)
+
+    def removed(self, letter_ids: Iterable[str]) -> None:
+        """These letters were deleted, or must not be given back: they are not held any more."""
+        for letter_id in letter_ids:
+            self._held.pop(letter_id, None)
+            self._done.add(letter_id)
+
+    async def give_back(self, advance: Callable[[int], None] = lambda _: None) -> int:
+        """Make every letter visible again that is still held; returns how many stay hidden for up to `hidden_s`,
+        because SQS is away. A letter whose time was over needs nothing."""
+        receipts = list(self._held.values())
+        self._held.clear()
+        chunks = [receipts[at : at + SQS_ENTRIES_MAX] for at in range(0, len(receipts), SQS_ENTRIES_MAX)]
+        left = len(receipts)
+        for at in range(0, len(chunks), CALLS_MAX):
+            together = chunks[at : at + CALLS_MAX]
+            answers = await asyncio.gather(*map(self._queue.give_back, together), return_exceptions=True)
+            for chunk, answer in zip(together, answers, strict=True):
+                if isinstance(answer, BaseException):
+                    if not isinstance(answer, QueueAway):
+                        raise answer
+                    return left
+                left -= len(chunk)
+                advance(len(chunk))
+        return left
+
+    def _new(self, deliveries: Sequence[LetterDelivery]) -> list[LetterDelivery]:
+        new: list[LetterDelivery] = []
+        for delivery in deliveries:
+            message = delivery.message
+            if message.id in self._done:
+                continue
+            is_known = message.id in self._held
+            # Of a letter that comes again the last receipt is the valid one.
+            self._held[message.id] = message.receipt
+            if is_known:
+                continue
+            if message.sent_at > self.began_at:
+                self.came_meanwhile += 1
+                continue
+            new.append(delivery)
+        self.seen += len(new)
+        return new
+
+    async def _receive_round(self) -> tuple[list[LetterDelivery], QueueAway | None]:
+        left = min(self._limits.letters_max - self.seen, max(self.state.visible - self.seen, 1))
+        count_max = self._limits.letters_per_call
+        calls = max(1, min(self._limits.calls, -(-left // count_max)))
+        answers = await asyncio.gather(*(self._receive(count_max) for _ in range(calls)))
+        away = next((answer for answer in answers if isinstance(answer, QueueAway)), None)
+        received = [answer for answer in answers if not isinstance(answer, QueueAway)]
+        return [delivery for answer in received for delivery in answer], away
+
+    async def _receive(self, count_max: int) -> Sequence[LetterDelivery] | QueueAway:
+        attempt = 1
+        while True:
+            try:
+                return await self._queue.receive(count_max=count_max, hidden_s=self.hidden_s, wait_s=WAIT_S)
+            except QueueAway as away:
+                if attempt == _TRIES_MAX:
+                    return away
+            await self._clock.sleep(self._pause.after(attempt))
+            attempt += 1
