@@ -36,20 +36,23 @@ def unreadable_bodies(count: int) -> list[str]:
     return [kinds[number % 4](f"bad-{number}") for number in range(count)]
 
 
+def _sqs_client(moto: MotoServer) -> Any:
+    return botocore.session.get_session().create_client(
+        "sqs",
+        region_name="us-east-1",
+        endpoint_url=moto.endpoint,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
 class LetterDesk:
     """The queues of one test. `variables` are the settings."""
 
     def __init__(
         self, moto: MotoServer, name: str, *, fifo: bool = False, dead_attributes: dict[str, str] | None = None
     ):
-        session = botocore.session.get_session()
-        self.sqs: Any = session.create_client(
-            "sqs",
-            region_name="us-east-1",
-            endpoint_url=moto.endpoint,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        self.sqs = _sqs_client(moto)
         kind, ending = ({"FifoQueue": "true"}, ".fifo") if fifo else ({}, "")
         self.fifo = fifo
         self.dead_url: str = self.sqs.create_queue(
