@@ -27,7 +27,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 # The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
 UV_INSTALL := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --require-hashes
 
-.PHONY: help demo test thorough check run localstack e2e browser pictures faults exhaustive simulate stories fuzz bench bench-growth bench-sweep bench-http bench-lock scale fmt docs lock clean setup localstack-setup
+.PHONY: help demo test thorough check run serve localstack e2e browser pictures faults exhaustive simulate stories fuzz bench bench-growth bench-sweep bench-http bench-lock scale fmt docs lock clean setup localstack-setup
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ check: $(SETUP) ## Format, lint, types, who may import whom, locks, known vulner
 run: $(SETUP) ## The worker against what `make localstack` started
 	@test -f .local/env || { echo "nothing to run against: start \`make localstack\` in another terminal first" >&2; exit 1; }
 	@set -a; source .local/env; set +a; exec $(BIN)/routing-sync run $(ARGS)
+
+serve: $(SETUP) ## The API and the status page, http://127.0.0.1:8090/, beside `make run`
+	@test -f .local/env || { echo "nothing to serve from: start \`make localstack\` in another terminal first" >&2; exit 1; }
+	@set -a; source .local/env; set +a; exec $(BIN)/routing-sync serve $(ARGS)
 
 localstack: $(SETUP) ## SNS, SQS and MongoDB here until Ctrl-C (DOCKER=no: without)
 	@if [ "$(DOCKER)" = no ] || ! docker compose version >/dev/null 2>&1 || ! docker info >/dev/null 2>&1; \

@@ -1,7 +1,7 @@
-"""`make localstack`: SNS, SQS and MongoDB on this machine until Ctrl-C, provisioned, and an env file for `make run`.
+"""`make localstack`: SNS, SQS and MongoDB on this machine until Ctrl-C, provisioned, and an env file.
 
-Where a Docker engine answers it starts the services of compose.yaml, otherwise LocalStack from its packages and the
-embedded MongoDB.
+The file is for `make run` and `make serve`. Where a Docker engine answers, the servers are services of compose.yaml,
+otherwise LocalStack from its packages and the embedded MongoDB.
 """
 
 import argparse
@@ -23,6 +23,8 @@ from server_process import ROOT, ServerError, free_port, port_taken, stop_on_sig
 ENV_FILE = ROOT / ".local" / "env"
 _SHOWN = ".local/env"
 _COMPOSE = ["docker", "compose", "--file", str(ROOT / "localstack" / "compose.yaml")]
+SETTINGS: Mapping[str, str] = {"MONGODB_DATABASE": "routing_sync", "STATUS_SECONDS": "5", "WAITING_TIMES": "true"}
+"""The settings of `make run` and `make serve`, besides where everything is: with them the status page has its parts."""
 _AWS_PORT = 4566
 _MONGODB_PORT = 27017
 
@@ -91,7 +93,9 @@ def provision(variables: Mapping[str, str]) -> dict[str, str]:
 
 def main() -> int:
     """Serve until Ctrl-C or SIGTERM; returns the exit status."""
-    parser = argparse.ArgumentParser(description="SNS, SQS and MongoDB on this machine, for `make run`")
+    parser = argparse.ArgumentParser(
+        description="SNS, SQS and MongoDB on this machine, for `make run` and `make serve`"
+    )
     parser.add_argument("--no-docker", action="store_true", help="use processes even where Docker answers")
     docker = not parser.parse_args().no_docker and docker_answers()
     stop_on_signals()
@@ -102,7 +106,7 @@ def main() -> int:
     written = ""
     try:
         with in_docker() if docker else on_this_machine() as places:
-            variables = {**places, "MONGODB_DATABASE": "routing_sync"}
+            variables = {**places, **SETTINGS}
             variables |= provision(variables)
             written = env_file.lines(variables)
             ENV_FILE.parent.mkdir(exist_ok=True)
@@ -141,7 +145,7 @@ def _print_places(variables: Mapping[str, str]) -> None:
     }
     for what, where in rows.items():
         print(f"  {what:<14} {where}")
-    print("Next, in another terminal:  make run        Ctrl-C here stops all of it.", flush=True)
+    print("Next, in other terminals:  make run, make serve        Ctrl-C here stops all of it.", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,10 @@
+"""`make localstack`: what it tells `make run` and `make serve` are settings of both."""
+
+import up
+from worker.settings.serve import ServeSettings
+from worker.settings.settings import Settings
+
+
+def test_its_settings_are_settings_of_both_processes() -> None:
+    names = {name.lower() for name in up.SETTINGS}
+    assert names <= Settings.model_fields.keys() & ServeSettings.model_fields.keys()
