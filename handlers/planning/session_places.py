@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from commands.session import Session, SessionMove, SessionPlace, SessionSlot, place_of
+from commands.session import Session, SessionMove, SessionPlace, SessionSlot, apply_moves, place_of
 from commands.work_item import WorkItem
 
 Placements = Mapping[str, Sequence[SessionPlace]]
@@ -27,19 +27,32 @@ def placements_of(sessions: Iterable[Session]) -> Placements:
     return places
 
 
-def moves_to_place(item: WorkItem, placements: Placements, sessions: Mapping[str, Session]) -> tuple[SessionMove, ...]:
-    """The moves after which the loaded sessions hold the item where it says it is, and nowhere else.
+def moves_to_places(
+    items: Sequence[WorkItem], placements: Placements, sessions: Mapping[str, Session]
+) -> tuple[SessionMove, ...]:
+    """The moves after which the loaded sessions hold each item where it says it is, and nowhere else.
 
     A session that is not loaded is left alone: it has ended or is another user's. An item takes no pending place that
-    another item holds.
+    another item holds, unless that one is of `items`, too, and leaves it.
     """
-    expected, found = place_of(item), placements.get(item.id, ())
-    wrong = [place for place in found if place != expected]
-    takes = expected is not None and found.count(expected) != 1 and _is_free(expected, item, sessions)
-    moves = [SessionMove(work_item=item.id, leave=place, take=None) for place in wrong]
-    if takes:
-        moves.append(SessionMove(work_item=item.id, leave=expected, take=expected))
-    return tuple(moves)
+    leaving = [
+        SessionMove(work_item=item.id, leave=place, take=None)
+        for item in items
+        for place in placements.get(item.id, ())
+        if place != place_of(item)
+    ]
+    if leaving:
+        # An entry leaves its list by the item's id, whatever its size is.
+        sessions = {**sessions, **apply_moves(sessions, leaving)}
+        placements = placements_of(sessions.values())
+    taking = [
+        SessionMove(work_item=item.id, leave=place, take=place)
+        for item in items
+        if (place := place_of(item)) is not None
+        and placements.get(item.id, ()).count(place) != 1
+        and _is_free(place, item, sessions)
+    ]
+    return (*leaving, *taking)
 
 
 def _is_free(place: SessionPlace, item: WorkItem, sessions: Mapping[str, Session]) -> bool:

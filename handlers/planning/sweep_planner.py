@@ -25,7 +25,7 @@ from handlers.planning.field_drifts import field_drifts
 from handlers.planning.pair_view import PairView
 from handlers.planning.routing_step import route_pair
 from handlers.planning.routing_writes import RoutedPair
-from handlers.planning.session_places import Placements, moves_to_place, placements_of
+from handlers.planning.session_places import Placements, moves_to_places, placements_of
 from handlers.planning.swept_draft import SweptDraft
 from handlers.ports import Announcement, Pair, Plan
 from handlers.routing.creation import is_routable
@@ -247,7 +247,7 @@ class _SweepPlanner:
         if plan.moves:
             sessions = {**sessions, **apply_moves(sessions, plan.moves)}
             placements = placements_of(sessions.values())
-        moves = tuple(move for item in draft.work_items() for move in moves_to_place(item, placements, sessions))
+        moves = moves_to_places(draft.work_items(), placements, sessions)
         if not moves:
             return plan, ()
         state = plan.state or replace(self._before, version=self._before.version + 1)

@@ -32,10 +32,7 @@ class SweptDraft(PairDraft):
         if item is not None and item.active:
             return item
         unknown = [each for each in self.work_items() if each.number > self.state.work_item_number]
-        latest = max(unknown, key=lambda each: each.number, default=None)
-        if latest is not None:
-            self.state = for_pair(self.state, latest)
-        return latest or item
+        return max(unknown, key=lambda each: each.number, default=item)
 
     def note_conversation_removed(self) -> Conversation | None:
         """The deleted conversation that was stored once and is stored no more; None: it was never stored."""

@@ -12,7 +12,7 @@ from sync.conversation import FIELDS, Conversation, Field
 from sync.state.agreement import shared_values
 from sync.state.reconciliation import after_waiting
 from sync.state.revision_runs import contains
-from sync.state.sync_state import SyncState, ViewedValue, Waiting, for_pair
+from sync.state.sync_state import SyncState, ViewedValue, Waiting, for_pair, new_history
 
 
 def is_stored_pair_observed(state: SyncState, conversation: Conversation | None, item: WorkItem | None) -> bool:
@@ -38,11 +38,12 @@ def with_stored_pair_observed(
     - Every stored revision counts as observed, and what changed without an event counts as changed, as at the end of a
       wait (`after_waiting`).
     - A field that was changed by hand counts as changed at the stored revision, and the work-item knew the one before.
-    - A work-item that is new to the state says what its creation knew: the stored `resourceRev`.
+    - A work-item that is new to the state says what its creation knew: the stored `resourceRev`. An active one is the
+      pair's whatever its number is: it may have been activated again by hand, after a later one.
     """
     by_hand = fields_changed_by_hand(state, conversation)
     is_new = item is not None and state.work_item != item.id
-    paired = state if item is None else for_pair(state, item)
+    paired = state if item is None else _paired(state, item)
     of_pair = item is not None and paired.work_item == item.id
     values = shared_values(conversation)
     waiting = Waiting(
@@ -69,6 +70,12 @@ def with_conversation_removed(state: SyncState) -> SyncState:
     event was lost."""
     highest_rev = max(state.conversation_rev, state.conversation_floor)
     return replace(state, deleted_rev=max(state.deleted_rev or 0, highest_rev))
+
+
+def _paired(state: SyncState, item: WorkItem) -> SyncState:
+    if item.active and item.number < state.work_item_number:
+        return new_history(state, item.id, item.number)
+    return for_pair(state, item)
 
 
 def _differs_at_its_revision(

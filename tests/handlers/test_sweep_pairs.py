@@ -177,6 +177,33 @@ async def test_a_completed_work_item_of_which_no_event_came_is_taken_in(world: S
     assert world.c().status == "done"
 
 
+async def test_one_that_was_made_for_a_re_opening_knew_it_and_closes_the_conversation() -> None:
+    """The re-opening's event came; none of its work-item did, from the creation to the completion."""
+    world = SweptWorld()
+    first = work_item(2, status="completed", queuedCount=1)
+    await world.take(event(at_start(conversation(1))), event(at_start(work_item(1, resourceRev=1))))
+    completed = {"status": ("ivr", "completed"), "rev": (1, 2)}
+    await world.take(event(at_start(first), changes=changes(completed)))
+    assert world.c().status == "done"
+    rev = world.c().rev + 1
+    reopened = {"status": ("done", "open"), "rev": (rev - 1, rev)}
+    await world.take(event(at_start(conversation(rev)), changes=changes(reopened)))
+    world.put(at_start(work_item(3, key="w-2", number=2, status="completed", resourceRev=rev)))
+    drift = await world.drift(items=("w-2",))
+    assert (drift.work_item_id, drift.conversation_fields) == ("w-2", {"status": "done"})
+
+
+async def test_an_active_work_item_of_a_lower_number_is_completed_with_its_conversation(world: SweptWorld) -> None:
+    """Somebody activated it again by hand, after a later one: the state names that one."""
+    later = at_start(work_item(1, key="w-2", number=2, status="completed", resourceRev=1))
+    world.edit("c-1", 4, status="done", assignedUsers=["u-2"])
+    await world.take(event(later))
+    assert (world.store.state("c-1").work_item, world.w().active) == ("w-2", True)
+    drift = await world.drift()
+    assert (drift.kind, drift.work_item_id) == (DriftClass.CLOSED_CONVERSATION, "w-1")
+    assert not world.w().active
+
+
 async def test_a_lost_deletion_completes_the_work_item(world: SweptWorld) -> None:
     world.edit("c-1", 4, deleted=True)
     drift = await world.drift()
@@ -386,6 +413,23 @@ async def test_a_session_that_holds_the_work_item_in_another_slot_is_put_right(w
     entry = SessionEntry(id="w-1", item_size=1)
     world.store.put_session(Session(id="s-1", user="u-1", capacity=10, paused_work_items=(entry,), pending_item="w-1"))
     assert (await world.drift()).kind is DriftClass.SESSION_PLACE
+    assert world.places() == world.places_said() != set()
+
+
+async def test_a_second_entry_of_another_size_costs_the_work_item_no_place(world: SweptWorld) -> None:
+    """An entry leaves its list by the work-item's id, so both do."""
+    entries = tuple(SessionEntry(id="w-1", item_size=size) for size in (1, 2))
+    world.store.put_session(Session(id="s-1", user="u-1", capacity=10, work_items=entries))
+    assert (await world.drift()).kind is DriftClass.SESSION_PLACE
+    assert world.places() == world.places_said() != set()
+
+
+async def test_a_pending_place_that_a_completed_one_of_the_pair_holds_is_freed_and_taken() -> None:
+    offer = at_start(work_item(1, key="w-2", number=2, status="routed", session="s-1", queuedCount=1))
+    offer["relationships"]["routedTo"] = {"data": {"type": "user", "id": "u-1"}}
+    world = SweptWorld().put(at_start(conversation(2)), at_start(work_item(3, status="completed")), offer)
+    world.store.put_session(Session(id="s-1", user="u-1", capacity=10, pending_item="w-1"))
+    assert (await world.drift(items=("w-1",))).kind is DriftClass.SESSION_PLACE
     assert world.places() == world.places_said() != set()
 
 
