@@ -1,9 +1,11 @@
 """The application: every route behind the gate, and the schema at `/openapi.json`, made from the routes' models."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Final
 
+import orjson
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
@@ -18,7 +20,7 @@ from handlers.documents.stored_forms import UnreadableDocument
 from handlers.ports import StoreAway, WorkItems
 from worker.api.callers import CallerTable
 from worker.api.errors import ApiError, ErrorAnswer, Fault, error_answer, not_found
-from worker.api.gate import OPEN_PATHS, App, Gate, RequestLimits
+from worker.api.gate import OPEN_PATHS, SCHEMA_PATH, App, Gate, RequestLimits
 from worker.api.rate import RequestRate
 from worker.api.readiness import Readiness, health_routes
 from worker.api.updates import Updates
@@ -57,7 +59,8 @@ def create_app(parts: ApiParts, runtime: RuntimeContext) -> App:
         # Their pages load scripts from other hosts.
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json",
+        # Served below: FastAPI would write it anew for every request, and a request for it needs no token.
+        openapi_url=None,
         redirect_slashes=False,
     )
     app.include_router(health_routes(parts.readiness))
@@ -72,7 +75,19 @@ def create_app(parts: ApiParts, runtime: RuntimeContext) -> App:
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(Exception, _unexpected_error)
     app.openapi = lambda: _schema(app)  # type: ignore[method-assign]
+    app.add_api_route(SCHEMA_PATH, _schema_route(app), include_in_schema=False)
     return Gate(app, callers=parts.callers, rate=parts.rate, limits=parts.limits, runtime=runtime)
+
+
+def _schema_route(app: FastAPI) -> Callable[[], Awaitable[Response]]:
+    @cache
+    def schema() -> bytes:
+        return orjson.dumps(app.openapi())
+
+    async def answer() -> Response:
+        return Response(schema(), media_type="application/json")
+
+    return answer
 
 
 def _schema(app: FastAPI) -> dict[str, Any]:

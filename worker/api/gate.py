@@ -32,7 +32,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/openapi.json"})
+SCHEMA_PATH: Final = "/openapi.json"
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", SCHEMA_PATH})
 _API: Final = "/v1/"
 _STREAMS: Final = "/live/"
 _READS: Final = frozenset({"GET", "HEAD"})

@@ -5,7 +5,10 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tests.handlers.wire_events import conversation, work_item
@@ -58,8 +61,8 @@ class Served:
 
 
 @asynccontextmanager
-async def served(app: App, *, stop_within_s: float) -> AsyncIterator[Served]:
-    server = ApiServer(app, stop_within_s=stop_within_s)
+async def served(app: App, **options: Any) -> AsyncIterator[Served]:
+    server = ApiServer(app, **options)
     sockets = await listening_sockets("127.0.0.1", 0, setting="API")
     running = asyncio.create_task(server.run_until_stopped(sockets))
     await until(lambda: server.started)
@@ -119,6 +122,41 @@ async def test_what_is_no_http_is_refused() -> None:
         long = await server.connect(b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000)
         with contextlib.suppress(ConnectionResetError):
             assert b" 200 " not in await long.read()
+
+
+async def test_silent_clients_keep_nobody_out() -> None:
+    """They need no token, so they could make the process look dead to its probes."""
+    async with served(a_face().app, stop_within_s=1, connections_max=20) as server:
+        begun = await server.connect(b"GET /healthz HTTP/1.1\r\nHost: loc")
+        silent = [await server.connect(b"") for _ in range(70)]
+        for _ in range(3):
+            reader = await server.connect(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200 ")
+        # Those that were idle for longest made room.
+        for gone in (begun, silent[0]):
+            assert await gone.read() == b""
+        assert len(server.server.server_state.connections) < 20
+
+
+async def test_a_client_that_reads_nothing_is_left() -> None:
+    """Else it holds its stream of events, of which there are few, and the end of the process."""
+    ended = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x" * 100_000
+                await asyncio.sleep(0)
+        finally:
+            ended.set()
+
+    pages = APIRouter()
+    pages.add_api_route("/live/endless", lambda: StreamingResponse(endless()), response_model=None)
+    async with served(a_face(pages=[pages]).app, stop_within_s=1, stall_s=0.05) as server:
+        async with asyncio.timeout(20):
+            await server.connect(b"GET /live/endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await ended.wait()
+        assert server.server.server_state.connections == set()
 
 
 async def test_an_answer_in_two_parts_waits_for_no_acknowledgement() -> None:

@@ -5,7 +5,8 @@ and none while nobody looks.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
@@ -16,8 +17,8 @@ from handlers.ports import Clock
 STREAMS_MAX: Final = 50
 """Streams at once: each holds a connection."""
 INTERVAL_S: Final = 2.0
-_COMMENT_S: Final = 15.0
-"""Proxies close a connection that is silent for long."""
+_BEAT_S: Final = 15.0
+"""Proxies close a connection that is silent for long, and a page takes a silent stream for a dead one (pages.js)."""
 _STREAM_S_MAX: Final = 600.0
 """A stream ends after this time, and the browser opens the next one: so a server that must go is left by all."""
 _RETRY_MS: Final = 2_000
@@ -53,7 +54,7 @@ class SharedRead(Generic[View]):
 
 
 class LiveStreams:
-    """The streams of the process; `open` counts those of the viewers of this moment."""
+    """The streams of the process; `open` counts the viewers of this moment."""
 
     def __init__(self, clock: Clock, *, interval_s: float = INTERVAL_S) -> None:
         """No stream is open."""
@@ -71,24 +72,29 @@ class LiveStreams:
         """End every stream: the server stops."""
         self._closing.set()
 
-    async def stream(self, render: Callable[[], Awaitable[Rendered]]) -> AsyncIterator[bytes]:
-        """The events of one viewer, until it leaves, the server stops, or the stream is old."""
+    @contextlib.contextmanager
+    def viewer(self) -> Iterator[None]:
+        """Count a viewer for as long as the block runs. Between a look at `full` and this nothing may be awaited."""
         self.open += 1
         try:
-            yield b"retry: %d\n\n" % _RETRY_MS
-            began_at = spoke_at = self._clock.monotonic()
-            last: Rendered | None = None
-            while not self._closing.is_set() and self._clock.monotonic() - began_at < _STREAM_S_MAX:
-                rendered = await render()
-                if rendered != last:
-                    last, spoke_at = rendered, self._clock.monotonic()
-                    yield b"event: page\ndata: " + encode(rendered) + b"\n\n"
-                elif self._clock.monotonic() - spoke_at >= _COMMENT_S:
-                    spoke_at = self._clock.monotonic()
-                    yield b": still here\n\n"
-                await self._pause()
+            yield
         finally:
             self.open -= 1
+
+    async def stream(self, render: Callable[[], Awaitable[Rendered]]) -> AsyncIterator[bytes]:
+        """The events of one viewer, until it leaves, the server stops, or the stream is old."""
+        yield b"retry: %d\n\n" % _RETRY_MS
+        began_at = spoke_at = self._clock.monotonic()
+        last: Rendered | None = None
+        while not self._closing.is_set() and self._clock.monotonic() - began_at < _STREAM_S_MAX:
+            rendered = await render()
+            if rendered != last:
+                last, spoke_at = rendered, self._clock.monotonic()
+                yield b"event: page\ndata: " + encode(rendered) + b"\n\n"
+            elif self._clock.monotonic() - spoke_at >= _BEAT_S:
+                spoke_at = self._clock.monotonic()
+                yield b"event: beat\ndata:\n\n"
+            await self._pause()
 
     async def _pause(self) -> None:
         closing = asyncio.ensure_future(self._closing.wait())

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from worker.api.callers import caller_of
 from worker.api.errors import ApiError, Fault
@@ -133,19 +134,35 @@ class Pages:
         return self._stream(rendered)
 
     def _stream(self, rendered: Callable[[], Awaitable[Rendered]]) -> Response:
-        if self._streams.full:
-            # A browser does not ask again by itself: the page then says that it is not live.
-            return PlainTextResponse("Too many viewers, or the server stops.\n", status_code=503, headers=_PAGE_HEADERS)
-        events = self._streams.stream(rendered)
-        # A proxy must not collect the events.
-        headers = {**_PAGE_HEADERS, "X-Accel-Buffering": "no"}
-        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+        return _LiveResponse(self._streams, rendered)
 
     async def _asset(self, name: str) -> Response:
         asset = ASSETS.get(name)
         if asset is None:
             return PlainTextResponse("There is no such file.\n", status_code=404, headers=_PAGE_HEADERS)
         return Response(asset.content, media_type=asset.media_type, headers=_ASSET_HEADERS)
+
+
+class _LiveResponse(Response):
+    """A stream of a page's events. It takes its place among the viewers when it is sent, not when it is made: many
+    requests that come at once are all made before the first is sent."""
+
+    def __init__(self, streams: LiveStreams, rendered: Callable[[], Awaitable[Rendered]]) -> None:
+        super().__init__()
+        self._streams = streams
+        self._rendered = rendered
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream, or a 503."""
+        if self._streams.full:
+            full = "Too many viewers, or the server stops.\n"
+            await PlainTextResponse(full, status_code=503, headers=_PAGE_HEADERS)(scope, receive, send)
+            return
+        with self._streams.viewer():
+            events = self._streams.stream(self._rendered)
+            # A proxy must not collect the events.
+            headers = {**_PAGE_HEADERS, "X-Accel-Buffering": "no"}
+            await StreamingResponse(events, media_type="text/event-stream", headers=headers)(scope, receive, send)
 
 
 def _status_of(view: PairPageView) -> int:

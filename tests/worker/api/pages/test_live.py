@@ -18,8 +18,9 @@ class Viewer:
         self.task = asyncio.ensure_future(self._read())
 
     async def _read(self) -> None:
-        async for part in self._streams.stream(self._render):
-            self.received.append(part)
+        with self._streams.viewer():
+            async for part in self._streams.stream(self._render):
+                self.received.append(part)
 
     async def _render(self) -> Rendered:
         return Rendered(main=self._shown[-1], summary="s")
@@ -46,7 +47,7 @@ async def test_a_page_is_sent_at_once_and_when_it_changed() -> None:
     await asyncio.wait([viewer.task])
 
 
-async def test_a_quiet_stream_is_kept_open_by_comments_and_ends_after_ten_minutes() -> None:
+async def test_a_quiet_stream_is_kept_open_by_beats_and_ends_after_ten_minutes() -> None:
     clock = FakeClock()
     streams = LiveStreams(clock, interval_s=2)
     viewer = Viewer(streams, ["one"])
@@ -55,8 +56,7 @@ async def test_a_quiet_stream_is_kept_open_by_comments_and_ends_after_ten_minute
         await clock.advance(2)
     assert viewer.task.done()
     assert streams.open == 0
-    comments = [part for part in viewer.received if part.startswith(b":")]
-    assert len(comments) == 600 // 16
+    assert viewer.received.count(b"event: beat\ndata:\n\n") == 600 // 16
     assert viewer.pages == ["one"]
 
 

@@ -1,5 +1,7 @@
 """The pages' answers over HTTP."""
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -9,6 +11,7 @@ from handlers.ports import StoreAway
 from tests.worker.api.pages import seeded
 from tests.worker.api.pages.page_server import served
 from tests.worker.api.pages.system import System
+from worker.api.pages.live import STREAMS_MAX
 from worker.api.pages.rendering import ASSETS, pair_path
 from worker.api.pages.router import Pages
 
@@ -124,3 +127,13 @@ async def test_live_updates_hold_the_page_and_no_customers_words(site: Site) -> 
             received += await answer.content.readany()
     assert seeded.WAITING.encode() in received
     assert seeded.CUSTOMER.encode() not in received
+
+
+async def test_viewers_that_come_at_once_are_no_more_than_one_by_one(site: Site) -> None:
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector) as http:
+        answers = await asyncio.gather(*(http.get(f"{site.url}/live/status") for _ in range(2 * STREAMS_MAX)))
+        statuses = Counter(answer.status for answer in answers)
+        for answer in answers:
+            answer.close()
+    assert statuses == {200: STREAMS_MAX, 503: STREAMS_MAX}
