@@ -93,8 +93,10 @@ def _readable_text(message: dict[str, Any], document: Document) -> str:
     document, because the announcement would become a dead letter when it comes back."""
     text = orjson.dumps(message, default=json_form, option=orjson.OPT_PASSTHROUGH_DATETIME)
     # The types of the modelled fields were checked when the document was read. Only these faults are left.
-    odd = b"\\u0000" in text or not all_spellable(document) or document["rev"] > REV_MAX
-    if odd or _nests_too_deep(text):
+    odd = b"\\u0000" in text or not all_spellable(document)
+    # These two are counted up, so they can leave the range in which they were read.
+    largest = max(document["rev"], document["attributes"].get("queuedCount") or 0)
+    if odd or largest > REV_MAX or _nests_too_deep(text):
         end = read_message(text.decode())
         # The publisher sets aside what is too large.
         if isinstance(end, Malformed) and end.code is not RejectionCode.TOO_LARGE:

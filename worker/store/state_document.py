@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from commands.instant import format_instant, parse_instant
-from handlers.documents.stored_forms import Form, form_of, unreadable
+from handlers.documents.stored_forms import Form, WholeNumber, form_of, unreadable
 from sync.state.revision_runs import RevisionRuns, highest
 from sync.state.sync_state import DoneBy, RecordedWait, SyncState, ViewedValue, Waiting
 
@@ -52,7 +52,7 @@ class _WaitingRevsForm(Form, kw_only=True):
 class StateForm(Form, kw_only=True):
     """The document of a state with the types of its fields."""
 
-    version: int
+    version: WholeNumber
     conversation: _ConversationStateForm | None = None
     work_item: _WorkItemStateForm | None = None
     view: dict[Any, _ViewForm] | None = None

@@ -255,3 +255,14 @@ async def test_row_4_nothing_is_announced_that_our_reader_refuses(
     assert reason.code.value == "STORED_DOCUMENT_UNREADABLE"
     assert "c-1 in the store cannot be announced: " in str(reason.meta)
     assert said in str(reason.meta)
+
+
+async def test_row_4_a_count_that_would_leave_the_readers_range_is_not_announced(mongo: MongoBench) -> None:
+    """A work-item that is queued once more counts it."""
+    item = work_item(5, user="u-1", session="s-1", queue="q-1", status="assigned", queuedCount=2**53 - 1)
+    await mongo.put(conversations=[stored(conversation(6, queue="q-1"))], work_items=[stored(item)])
+    thing = event(conversation(6, queue="q-1"), changes=changes({"assignedUsers": (["u-1"], [])}))
+    [end] = await handled(mongo, thing, policy=PolicyInUse.LEGACY)
+    [reason] = end.audit.reasons
+    assert reason.code.value == "STORED_DOCUMENT_UNREADABLE"
+    assert "w-1 in the store cannot be announced: data.attributes.queuedCount" in str(reason.meta)

@@ -26,6 +26,12 @@ def test_a_work_item_of_another_type_gets_into_no_query_and_cannot_be_read(part:
         state_of(document)
 
 
+def test_a_version_that_cannot_be_counted_on_is_unreadable() -> None:
+    """The next version would be no 64-bit integer."""
+    with pytest.raises(UnreadableDocument, match="c1 in the store cannot be read: version is the number"):
+        state_of({"_id": "c1", "version": 2**63 - 1})
+
+
 def test_a_state_names_its_work_item() -> None:
     document = {"_id": "c1", "version": 3, "workItem": {"id": "w1"}}
     assert work_item_id_of(document) == "w1"
