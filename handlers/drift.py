@@ -139,7 +139,8 @@ class SweepLimits(Struct, frozen=True, kw_only=True):
     - `watermark`: the time, by SQS's clock, before which nothing sent to the queue is still undelivered. A pair that
       was written since is left alone.
     - `certain_before`: a pair that was written before it has no event in flight, however wrong its writer's clock is.
-      A pair that was written between the two waits for its unobserved revisions.
+      A pair that was written between the two, or at an unknown time, waits for its unobserved revisions. The same as
+      `watermark`: nothing is in flight.
     - `repair` False: nothing is written, and the drift tells the plan.
     """
 

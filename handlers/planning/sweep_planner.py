@@ -88,8 +88,8 @@ class _SweepPlanner:
     def plan(self) -> PlannedSweep:
         draft = self._draft
         conversation, item = draft.conversation(), draft.latest_item()
-        written_at = _since((conversation, *draft.work_items()))
-        if written_at is not None and written_at >= self._limits.watermark:
+        times = map(self._time_of_writing, (conversation, *draft.work_items()))
+        if any(time is not None and time >= self._limits.watermark for time in times):
             return self._nothing()
         if conversation is None:
             if item is None or not item.active:
@@ -195,12 +195,24 @@ class _SweepPlanner:
         return route_pair(draft, self._cause, state=self._counted, planning=self._planning, decide_again=decide_again)
 
     def _may_be_in_flight(self, conversation: Conversation, item: WorkItem | None) -> bool:
-        """Whether the event of an unobserved revision may be in flight, if the clock of its writer is wrong."""
-        written_at = _since((conversation, item))
-        if written_at is None or written_at < self._limits.certain_before:
+        """Whether the event of an unobserved revision may be in flight, if the clock of its writer is wrong or tells
+        no time."""
+        before, limits = self._before, self._limits
+        if limits.certain_before >= limits.watermark:
+            # The caller says that nothing is in flight.
             return False
-        before = self._before
-        return before.version == 0 or not is_stored_pair_observed(before, conversation, item)
+        if before.version > 0 and is_stored_pair_observed(before, conversation, item):
+            return False
+        stored = (conversation if self._draft.conversation_document is not None else None, item)
+        times = [self._time_of_writing(record) for record in stored if record is not None]
+        return any(time is None or time >= limits.certain_before for time in times)
+
+    def _time_of_writing(self, record: Conversation | WorkItem | None) -> datetime | None:
+        """The record's time of writing; None where it is unknown. A time far ahead is none, for a pair would be left
+        alone until then."""
+        time, limits = None if record is None else record.updated_at, self._limits
+        latest = max(limits.watermark, self._planning.queue_now) + (limits.watermark - limits.certain_before)
+        return None if time is None or time > latest else time
 
     def _waiting(
         self, kind: DriftClass, conversation: Conversation, item: WorkItem | None, decided: PairDecision | None

@@ -391,6 +391,28 @@ async def test_a_pair_without_a_state_that_was_written_a_short_time_ago_waits() 
     assert world.w().assigned_to == "u-1"
 
 
+@pytest.mark.parametrize("updated_at", [None, "2099-01-01T00:00:00.000Z"])
+async def test_a_pair_whose_time_of_writing_is_unknown_waits_too(world: SweptWorld, updated_at: str | None) -> None:
+    """Nobody knows whether its event is in flight. A time far ahead is none: the pair would never be swept."""
+    world.clock.at = WATERMARK + timedelta(minutes=1)
+    world.edit("c-1", 4, assignedUsers=["u-2"], updatedAt=updated_at)
+    [swept] = await world.sweep(certain_before=START)
+    assert (swept.drift.kind, swept.drift.end) == (DriftClass.OUT_OF_STEP, DriftEnd.WAITS)
+    assert await world.sweep(certain_before=START) == []
+    waiting = world.store.state("c-1").waiting
+    assert waiting is not None
+    await world.handler.close_gaps(["c-1"], waiting.since + timedelta(milliseconds=1))
+    assert world.w().assigned_to == "u-2"
+    assert await world.sweep(certain_before=START) == []
+
+
+@pytest.mark.parametrize("updated_at", [None, "2099-01-01T00:00:00.000Z"])
+async def test_if_nothing_is_in_flight_it_is_repaired_at_once(world: SweptWorld, updated_at: str | None) -> None:
+    world.edit("c-1", 4, assignedUsers=["u-2"], updatedAt=updated_at)
+    assert (await world.drift(certain_before=WATERMARK)).end is DriftEnd.REPAIRED
+    assert world.w().assigned_to == "u-2"
+
+
 async def test_what_was_observed_and_changed_by_hand_is_repaired_at_once(world: SweptWorld) -> None:
     world.edit("c-1", assignedUsers=["u-2"])
     [swept] = await world.sweep(certain_before=START)
