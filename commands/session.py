@@ -31,11 +31,16 @@ class SessionPlace(Struct, frozen=True, kw_only=True):
 
 
 class SessionMove(Struct, frozen=True, kw_only=True):
-    """A change of an item's place: it leaves a place, takes a place, or both."""
+    """A change of an item's place: it leaves a place, takes a place, or both.
+
+    `only_if_free`: if another item holds the pending place that this one takes, the move is not written, nor anything
+    else of its transaction: it was decided on a session that has changed.
+    """
 
     work_item: str
     leave: SessionPlace | None
     take: SessionPlace | None
+    only_if_free: bool = False
 
 
 class SessionEntry(Struct, frozen=True, kw_only=True):

@@ -46,7 +46,7 @@ def moves_to_places(
         sessions = {**sessions, **apply_moves(sessions, leaving)}
         placements = placements_of(sessions.values())
     taking = [
-        SessionMove(work_item=item.id, leave=place, take=place)
+        SessionMove(work_item=item.id, leave=place, take=place, only_if_free=True)
         for item in items
         if (place := place_of(item)) is not None
         and placements.get(item.id, ()).count(place) != 1

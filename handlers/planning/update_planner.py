@@ -134,7 +134,10 @@ def plan_update(
             announcement = _write(draft, item, executed, planning)
             document = draft.work_item_document(item.id)
             result = UpdatedWorkItem(document=document, audit=audit, announcements=(announcement,))
-            return PlannedUpdate(plan=draft.plan(now=planning.now), result=result)
+            plan = draft.plan(now=planning.now)
+            # The commands refuse an offer to a locked session, and another offer may come before this one is written.
+            moves = tuple(replace(move, only_if_free=True) for move in plan.moves)
+            return PlannedUpdate(plan=replace(plan, moves=moves), result=result)
         case _:
             assert_never(executed)
 

@@ -45,6 +45,9 @@ async def _write_step(database: Database, session: AsyncClientSession, step: Tra
             # The server answers with the total only: one document less means that a condition does not hold.
             return matched == len(updates)
         case SessionChanges():
+            taken = [_pending_place_taken(change) for change in step.changes if change.pending_allowed is not None]
+            if taken and await _run_updates(database, session, Collection.WORK_SESSIONS, taken):
+                return False
             updates = [*_removals(step.changes), *_additions(step.changes)]
             # Ordered, so that all removals come before all additions.
             await _run_updates(database, session, Collection.WORK_SESSIONS, updates, ordered=True)
@@ -104,6 +107,13 @@ def _operators(paths: ChangedPaths) -> dict[str, Any]:
     if not paths.unset:
         return {"$set": paths.set}
     return {"$set": paths.set, "$unset": dict.fromkeys(paths.unset, "")}
+
+
+def _pending_place_taken(change: SessionChange) -> dict[str, Any]:
+    """An update that changes nothing, and matches a session on which another item is pending. An item that comes
+    between this condition and the write of the place is a write conflict."""
+    allowed = [None, *(change.pending_allowed or ())]
+    return _one({"_id": change.session, SessionSlot.PENDING_ITEM.value: {"$nin": allowed}}, {"$set": {}})
 
 
 def _removals(changes: Sequence[SessionChange]) -> Iterator[dict[str, Any]]:

@@ -34,7 +34,7 @@ from worker.store.pair_assembly import (
     with_waits,
     work_item_ids_to_read,
 )
-from worker.store.session_changes import SessionChange, changed_session
+from worker.store.session_changes import SessionChange, changed_session, is_pending_place_taken
 from worker.store.state_document import state_document, state_of
 from worker.store.transaction_result import TransactionEnd, TransactionResult
 from worker.store.transaction_steps import (
@@ -270,9 +270,7 @@ class MemoryStore:
             case DocumentChanges():
                 return _all(self._change(step.collection, change) for change in step.changes)
             case SessionChanges():
-                for change in step.changes:
-                    self._change_session(change)
-                return _COMMITTED
+                return _all(map(self._change_session, step.changes))
             case _:
                 assert_never(step)
 
@@ -293,10 +291,13 @@ class MemoryStore:
             return _LOST
         return _COMMITTED if self._write_document(collection, after) else _LOST
 
-    def _change_session(self, change: SessionChange) -> None:
+    def _change_session(self, change: SessionChange) -> TransactionResult:
         session = self._sessions.get(change.session)
+        if session is not None and is_pending_place_taken(session, change):
+            return _LOST
         if session is not None:
             self._journal.write(self._sessions, change.session, changed_session(session, change))
+        return _COMMITTED
 
     def _write_document(self, collection: Collection, document: Document) -> bool:
         """Returns False, and writes nothing, where a second work-item of the conversation would become active."""

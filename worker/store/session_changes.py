@@ -21,6 +21,8 @@ class SessionChange(Struct, frozen=True, kw_only=True):
 
     `pulled` has the ids to remove from each list, `added` the entries to append to it, in order. The pending item is
     removed if it is one of `pending_leaves`. `pending` is empty, or holds the pending item's new value.
+    `pending_allowed`: the change is not written if the session has another pending item than one of these; None: it is
+    written whichever it has.
     """
 
     session: str
@@ -28,6 +30,7 @@ class SessionChange(Struct, frozen=True, kw_only=True):
     added: Mapping[SessionSlot, tuple[SessionEntry, ...]]
     pending_leaves: tuple[str, ...]
     pending: tuple[()] | tuple[str | None]
+    pending_allowed: tuple[str, ...] | None = None
 
 
 def session_changes(moves: Iterable[SessionMove]) -> tuple[SessionChange, ...]:
@@ -37,8 +40,16 @@ def session_changes(moves: Iterable[SessionMove]) -> tuple[SessionChange, ...]:
         if move.leave is not None:
             drafts.setdefault(move.leave.session, _SessionChangeDraft()).leave(move.leave, move.work_item)
         if move.take is not None:
-            drafts.setdefault(move.take.session, _SessionChangeDraft()).take(move.take, move.work_item)
+            drafts.setdefault(move.take.session, _SessionChangeDraft()).take(
+                move.take, move.work_item, only_if_free=move.only_if_free
+            )
     return tuple(drafts[session].change(session) for session in sorted(drafts))
+
+
+def is_pending_place_taken(session: Session, change: SessionChange) -> bool:
+    """Whether another item holds the pending place that the change may take only if it is free."""
+    allowed = change.pending_allowed
+    return allowed is not None and session.pending_item is not None and session.pending_item not in allowed
 
 
 def changed_session(session: Session, change: SessionChange) -> Session:
@@ -65,6 +76,7 @@ class _SessionChangeDraft:
         self._added: dict[SessionSlot, dict[str, float]] = {slot: {} for slot in _LIST_SLOTS}
         self._pending_leaves: dict[str, None] = {}
         self._pending: tuple[()] | tuple[str | None] = ()
+        self._only_if_free = False
 
     def leave(self, place: SessionPlace, item: str) -> None:
         if place.slot is not SessionSlot.PENDING_ITEM:
@@ -75,9 +87,9 @@ class _SessionChangeDraft:
         elif self._pending == (item,):
             self._pending = (None,)
 
-    def take(self, place: SessionPlace, item: str) -> None:
+    def take(self, place: SessionPlace, item: str, *, only_if_free: bool) -> None:
         if place.slot is SessionSlot.PENDING_ITEM:
-            self._pending = (item,)
+            self._pending, self._only_if_free = (item,), only_if_free
             return
         self.leave(place, item)
         self._added[place.slot][item] = place.item_size
@@ -93,4 +105,9 @@ class _SessionChangeDraft:
             },
             pending_leaves=() if self._pending else tuple(self._pending_leaves),
             pending=self._pending,
+            pending_allowed=self._allowed() if self._only_if_free else None,
         )
+
+    def _allowed(self) -> tuple[str, ...]:
+        taking = (item for item in self._pending if item is not None)
+        return tuple(dict.fromkeys((*taking, *self._pending_leaves)))

@@ -51,7 +51,8 @@ class DocumentChanges(Struct, frozen=True, kw_only=True):
 
 
 class SessionChanges(Struct, frozen=True, kw_only=True):
-    """Changes of sessions, without a condition; a session that is not stored is ignored."""
+    """Changes of sessions; a session that is not stored is ignored. The condition: no other item holds a pending place
+    that is taken only if it is free."""
 
     changes: Sequence[SessionChange]
 

@@ -76,10 +76,10 @@ class Two:
             sessions=[session("s-1", "u-1"), session("s-2", "u-2")],
         )
 
-    async def update(self, raw: Json) -> UpdateResult:
+    async def update(self, raw: Json, *, key: str = "w-1", origin: UpdateOrigin = UpdateOrigin.API) -> UpdateResult:
         update = parse_update(raw)
         assert not isinstance(update, Refusal)
-        return await self.api.handle(UpdateRequest(work_item_id="w-1", update=update, origin=UpdateOrigin.API))
+        return await self.api.handle(UpdateRequest(work_item_id=key, update=update, origin=origin))
 
     async def announced(self) -> list[Json]:
         """The announced events of the work-item, by revision."""
@@ -159,3 +159,30 @@ async def test_two_updates_of_one_revision_are_one_write_and_one_refusal(two: Tw
     [document] = await two.bench.documents(Collection.WORK_ITEMS)
     assert document["rev"] == 2
     assert len(await two.announced()) == 1
+
+
+async def test_of_two_offers_to_one_agent_at_once_one_is_refused_and_the_other_is_pending(two: Two) -> None:
+    """Each was decided on a session without a pending item."""
+    await two.put(
+        conversation(1, key="c-2", queue="q-1"),
+        work_item(1, key="w-2", of="c-2", queue="q-1", status="queued", queuedCount=1),
+    )
+    offer = {"routed": {"to": "u-1"}}
+    results = await asyncio.gather(*(two.update(offer, key=key, origin=UpdateOrigin.ROUTER) for key in ("w-1", "w-2")))
+    refused = [result for result in results if isinstance(result, RefusedUpdate)]
+    assert [result.refusal.code for result in refused] == [RefusalCode.SESSION_LOCKED]
+    documents = await two.bench.documents(Collection.WORK_ITEMS)
+    routed = [document["_id"] for document in documents if document["attributes"]["status"] == "routed"]
+    held = await two.bench.session("s-1")
+    assert held is not None
+    assert [held.pending_item] == routed
+
+
+async def test_an_offer_moves_from_agent_to_agent_and_back(two: Two) -> None:
+    offer = {"routed": {"to": "u-1"}}
+    two.store.loads = count(3)
+    assert isinstance(await two.update(offer, origin=UpdateOrigin.ROUTER), UpdatedWorkItem)
+    assert isinstance(await two.update({"routed": {"to": "u-2"}}, origin=UpdateOrigin.ROUTER), UpdatedWorkItem)
+    assert isinstance(await two.update(offer, origin=UpdateOrigin.ROUTER), UpdatedWorkItem)
+    held = [await two.bench.session(key) for key in ("s-1", "s-2")]
+    assert [each and each.pending_item for each in held] == ["w-1", None]
