@@ -124,6 +124,11 @@ class VisibilityChange(Struct, frozen=True, kw_only=True):
     timeout_s: int
 
 
+NO_CODE: Final = "NO_CODE"
+"""The code under which operators see a dead letter that SQS moved after `maxReceiveCount` deliveries: such a letter has
+no attributes."""
+
+
 class DeadLetter(Struct, frozen=True, kw_only=True):
     """A message for the dead-letter queue. `group` and `deduplication_id` are set only if that queue is FIFO."""
 

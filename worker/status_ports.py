@@ -18,6 +18,8 @@ from msgspec import Struct
 
 DECISIONS_MAX: Final = 20
 """The decisions that a worker's report keeps, and the drifts."""
+DEAD_LETTERS_MAX: Final = 20
+"""The kinds of dead letters that a worker's report tells apart."""
 
 
 class DecisionReason(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -68,6 +70,17 @@ class FoundDrift(Struct, frozen=True, kw_only=True, rename="camel"):
     detail: str | None = None
 
 
+class DeadLetterCount(Struct, frozen=True, kw_only=True, rename="camel"):
+    """How many messages the worker gave up for one reason, and when the last one. `event`: the name of a handled
+    event, or `other`. `code`: as the letter has it, or `NO_CODE` where SQS moves the message."""
+
+    code: str
+    reason: str
+    event: str
+    count: int
+    last: datetime
+
+
 class PartHealth(Struct, frozen=True, kw_only=True, rename="camel"):
     """A part of a worker as its readiness check has it; `reason` None: it works."""
 
@@ -80,7 +93,7 @@ class WorkerReport(Struct, frozen=True, kw_only=True, rename="camel"):
     `stopped`.
 
     `watermark` is None if the worker has none; `no_watermark` then says why, None if its policy keeps none.
-    `decisions`, `drifts`: the last ones, oldest first.
+    `decisions`, `drifts`: the last ones, oldest first. `dead_letters`: since the process started.
     """
 
     worker: str
@@ -90,6 +103,7 @@ class WorkerReport(Struct, frozen=True, kw_only=True, rename="camel"):
     no_watermark: str | None = None
     decisions: tuple[RecentDecision, ...] = ()
     drifts: tuple[FoundDrift, ...] = ()
+    dead_letters: tuple[DeadLetterCount, ...] = ()
     stopped: bool = False
 
 

@@ -44,6 +44,12 @@ async def test_it_tells_what_is_away_what_waits_and_why_and_what_was_decided(sit
         ["q-mail", "2", "1 h 6 min", "none", "none"],
         ["q-voice", "0", "none", "33 s, ended 13 h 53 min ago", "w-93"],
     ]
+    letters = page.get_by_role("region", name="Dead letters")
+    assert [row[:3] for row in await rows_of(letters)] == [
+        ["INVALID_FIELD", "40", "02:58:50"],
+        ["NOT_JSON", "5", "02:51:40"],
+        ["NO_CODE", "1", "02:59:51"],
+    ]
     decisions = page.get_by_role("region", name="Last decisions")
     assert (await rows_of(decisions))[0][:3] == ["02:59:55", seeded.UNREADABLE, "failed"]
     await expect(page.get_by_role("region", name="Workers")).to_contain_text("not ready: queue")
@@ -207,7 +213,7 @@ async def test_it_has_landmarks_headings_and_captioned_tables(site: Site, width:
     for role in ("banner", "main", "contentinfo", "navigation", "search"):
         await expect(page.get_by_role(role)).to_have_count(1)
     levels = await page.locator("h1, h2, h3, h4").evaluate_all("(all) => all.map((each) => each.tagName)")
-    assert levels == ["H1", *["H2"] * 5]
+    assert levels == ["H1", *["H2"] * 6]
     tables = page.get_by_role("table")
     await expect(tables).to_have_count(5)
     for table in await tables.all():

@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 import typer
 
-from worker.letters.letter import NO_CODE
 from worker.letters.letter_filter import LetterFilter
+from worker.ports import NO_CODE
 
 CODE = Annotated[
     list[str] | None,

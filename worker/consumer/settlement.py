@@ -235,7 +235,7 @@ class Settler:
 
     def _log(self, settlement: Settlement) -> tuple[str, str]:
         """Log one settlement; returns the tags `outcome` and `reason` of its metric."""
-        metrics, log = self._telemetry.metrics, self._telemetry.log
+        metrics, log, recent = self._telemetry.metrics, self._telemetry.log, self._telemetry.decisions
         message, outcome = settlement.message, settlement.outcome
         delivery = {"messageId": message.id, "receiveCount": message.receive_count}
         match outcome:
@@ -244,11 +244,17 @@ class Settler:
                 return "done", reason
             case Retry(reason=reason):
                 log.warning("message goes back", reason=reason, **delivery)
-                if self._queue_attributes.receive_count_max - message.receive_count <= NEAR_RECEIVE_MAX:
+                deliveries_left = self._queue_attributes.receive_count_max - message.receive_count
+                if deliveries_left <= NEAR_RECEIVE_MAX:
                     metrics.count(Metric.NEAR_RECEIVE_MAX)
+                if deliveries_left <= 0 and recent is not None:
+                    # SQS moves it to the dead-letter queue instead of delivering it again.
+                    recent.dead_letters.note_given_up(reason, event_tag(settlement.event))
                 return "retry", reason
             case Poison(code=code, reason=reason):
                 metrics.count(Metric.DEAD_LETTER, code=code.value)
+                if recent is not None:
+                    recent.dead_letters.note(code.value, reason, event_tag(settlement.event))
                 log.warning("message dead-lettered", code=code.value, reason=reason, **delivery)
                 return "poison", code.value
             case _:

@@ -23,12 +23,11 @@ from handlers.events.envelope import Limits, UnwrappedEvent, unwrap_text
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import read_event
 from worker.letter_ports import LetterDelivery
-from worker.ports import Message
+from worker.ports import NO_CODE, Message
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
 
 EXPLAINING_ATTRIBUTES: Final = frozenset({"error_code", "error_reason", "source_message_id", "received_at"})
 """The attributes that the worker adds to a dead letter."""
-NO_CODE: Final = "NO_CODE"
 READ_FAULT: Final = "READ_FAULT"
 MOVED_BY_SQS: Final = "SQS moved it after maxReceiveCount deliveries"
 WITHOUT_A_CODE: Final = "SQS moved it, or its body left no room for a code"

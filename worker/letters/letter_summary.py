@@ -1,6 +1,5 @@
 """Dead letters summed up: how many of which code, reason and event name, how old, and whether they can be put back."""
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -9,11 +8,10 @@ from msgspec import Struct
 
 from commands.instant import format_instant
 from worker.letters.letter import CodeSource, Letter
+from worker.telemetry.dead_letter_counts import OTHER_REASONS, reason_class
 
 GROUPS_MAX: Final = 500
 """So many groups are told apart; the reasons of further ones are summed up as `OTHER_REASONS`."""
-OTHER_REASONS: Final = "other reasons"
-_SIZE: Final = re.compile(r"\b\d+ bytes")
 
 _Key = tuple[str, CodeSource, str, str | None, bool]
 
@@ -59,8 +57,7 @@ class LetterSummary:
         self.count += 1
         self.readable += letter.is_readable
         self.oldest = letter.sent_at if self.oldest is None else min(self.oldest, letter.sent_at)
-        # The size differs from letter to letter; the fault is the same.
-        reason = _SIZE.sub("N bytes", letter.reason)
+        reason = reason_class(letter.reason)
         key = (letter.code, letter.code_source, reason, letter.name, letter.is_readable)
         if key not in self._groups and len(self._groups) >= GROUPS_MAX:
             key = (letter.code, letter.code_source, OTHER_REASONS, None, letter.is_readable)

@@ -63,5 +63,6 @@ class StatusReporter:
             no_watermark=watermark["reason"],
             decisions=() if recent is None else recent.decisions(),
             drifts=() if recent is None else recent.drifts(),
+            dead_letters=() if recent is None else recent.dead_letters.counts(),
             stopped=stopped,
         )

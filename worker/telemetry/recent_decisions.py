@@ -1,5 +1,5 @@
-"""The last decisions of this process and the last drifts that its sweep found, kept in memory for the worker's report
-(worker/sweeps/status_report.py).
+"""The last decisions of this process, the last drifts that its sweep found, and how many messages it gave up, kept in
+memory for the worker's report (worker/sweeps/status_report.py).
 
 An event costs one look at its audit record's outcome. The part that is shown is taken from the record only when a
 report is made, and only of the records that are kept.
@@ -15,13 +15,15 @@ from handlers.drift import Drift, is_settled
 from handlers.ports import Clock
 from sync.audit import AuditOutcome, AuditRecord
 from worker.status_ports import DECISIONS_MAX, DecisionReason, FoundDrift, RecentDecision
+from worker.telemetry.dead_letter_counts import DeadLetterCounts
 
 
 class RecentDecisions:
     """The last decisions that wrote, were refused, failed, or wait for an event."""
 
     def __init__(self, clock: Clock) -> None:
-        """None yet."""
+        """None yet. `dead_letters`: the counts of messages that were given up."""
+        self.dead_letters = DeadLetterCounts(clock)
         self._clock = clock
         self._kept: deque[tuple[datetime, AuditRecord]] = deque(maxlen=DECISIONS_MAX)
         self._drifts: deque[tuple[datetime, Drift]] = deque(maxlen=DECISIONS_MAX)

@@ -19,6 +19,7 @@ from worker.errors import QueueAway
 from worker.ports import Message
 from worker.runtime.backoff import JitteredBackoff
 from worker.telemetry.metrics import Metric
+from worker.telemetry.recent_decisions import RecentDecisions
 
 DONE = Done(reason="APPLIED")
 AGAIN = Retry(reason="CONFLICT")
@@ -49,8 +50,10 @@ class SettlementBench:
 
 
 @asynccontextmanager
-async def _bench(*, fifo: bool = False) -> AsyncIterator[SettlementBench]:
+async def _bench(*, fifo: bool = False, reports: bool = False) -> AsyncIterator[SettlementBench]:
     clock, recorder = AutoAdvancingClock(), TelemetryRecorder()
+    if reports:
+        recorder.telemetry = replace(recorder.telemetry, decisions=RecentDecisions(clock))
     queue = StandInQueue(clock)
     queue.attributes = replace(queue.attributes, fifo=fifo)
     in_flight = InFlight(count_max=1_000, bytes_max=1_000_000, visibility_timeout_s=60, clock=clock)
@@ -106,6 +109,22 @@ async def test_a_message_that_goes_back_waits_longer_each_time_and_is_counted_ne
         await bench.clock.sleep(waits[-1])
     assert waits == [2, 3, 6, 12, 24, 48, 96, 192, 384]
     assert bench.recorder.total(Metric.NEAR_RECEIVE_MAX) == 2
+
+
+async def test_the_report_counts_what_was_dead_lettered_and_what_went_back_after_its_last_delivery() -> None:
+    async with _bench(reports=True) as bench:
+        await bench.settle_all(await bench.receive("a", "b"), DEAD, DEAD)
+        bench.queue.send("c")
+        for _ in range(bench.queue.attributes.receive_count_max):
+            (message,) = await bench.receive()
+            await bench.settle_all([message], AGAIN)
+            await bench.clock.sleep(bench.queue.hidden[-1].timeout_s)
+        recent = bench.recorder.telemetry.decisions
+        assert recent is not None
+        assert [(each.code, each.reason, each.count) for each in recent.dead_letters.counts()] == [
+            ("NOT_JSON", "the body is not JSON", 2),
+            ("NO_CODE", "CONFLICT at each delivery", 1),
+        ]
 
 
 async def test_a_retry_may_name_its_own_delay_within_what_sqs_takes(bench: SettlementBench) -> None:

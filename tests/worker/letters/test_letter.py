@@ -13,12 +13,13 @@ from tests.handlers.wire_events import conversation, event, notification, publis
 from tests.worker.fake_clock import T0
 from worker.captures import Capture, captures_of
 from worker.letter_ports import LetterDelivery
-from worker.letters.letter import MOVED_BY_SQS, NO_CODE, READ_FAULT, CodeSource, Letter, read_letters
+from worker.letters.letter import MOVED_BY_SQS, READ_FAULT, CodeSource, Letter, read_letters
 from worker.letters.letter_capture import capture_line
 from worker.letters.letter_filter import LetterFilter
-from worker.letters.letter_summary import GROUPS_MAX, OTHER_REASONS, LetterSummary
+from worker.letters.letter_summary import GROUPS_MAX, LetterSummary
 from worker.letters.shown_letter import letter_line, shown_letter
-from worker.ports import Message
+from worker.ports import NO_CODE, Message
+from worker.telemetry.dead_letter_counts import OTHER_REASONS
 
 WORDS = "Where is my parcel, Zoë?"
 GOOD = text(notification(published(event(work_item(3, of="c-9", preview=WORDS, mail="zoe@example.org")))))

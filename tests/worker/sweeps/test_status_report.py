@@ -15,6 +15,7 @@ from tests.worker.test_pipeline import CONVERSATION, WORK_ITEM
 from worker.status_ports import PostedReport, WorkerReport
 from worker.store.memory import MemoryStore
 from worker.store.memory_status import MemoryStatus
+from worker.store.status_documents import report_fields, report_of
 from worker.sweeps.status_report import StatusReporter
 from worker.telemetry.audit_log import log_swept
 from worker.telemetry.recent_decisions import RecentDecisions
@@ -90,6 +91,19 @@ async def test_reports_of_workers_that_went_long_ago_are_removed_once() -> None:
     await reporter.round()
     assert [posted.report.worker for posted in (await board.fleet(10)).reports] == ["w", "other"]
     await run_ready_tasks()
+
+
+async def test_messages_that_were_given_up_are_in_the_report_by_code_and_reason() -> None:
+    clock, recorder = FakeClock(), TelemetryRecorder()
+    recent = RecentDecisions(clock)
+    recorder.telemetry = replace(recorder.telemetry, decisions=recent)
+    recent.dead_letters.note("NOT_JSON", "the body is not JSON", "other")
+    board = MemoryStatus(MemoryStore(), clock)
+    await _reporter(board, clock, recorder).round()
+    ((posted,),) = [(await board.fleet(10)).reports]
+    (count,) = posted.report.dead_letters
+    assert (count.code, count.reason, count.count) == ("NOT_JSON", "the body is not JSON", 1)
+    assert report_of({"report": report_fields(posted.report)}) == posted.report
 
 
 async def test_what_the_sweep_found_is_in_the_report_and_its_repair_among_the_decisions() -> None:

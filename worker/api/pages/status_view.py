@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from handlers.ports import Clock, LoadRequest, Store, StoreAway
 from worker.api.pages.pair_report import PairReport, pair_report
@@ -19,6 +20,7 @@ from worker.ports import (
     WaitingTimes,
 )
 from worker.status_ports import (
+    DeadLetterCount,
     FleetStatus,
     FoundDrift,
     HeldLease,
@@ -30,6 +32,7 @@ from worker.status_ports import (
 
 PAIRS_MAX: Final = 20
 DECISIONS_SHOWN: Final = 20
+DEAD_LETTERS_SHOWN: Final = 20
 _QUEUES_MAX: Final = 100
 _WORKERS_MAX: Final = 50
 _OUTBOX_AGE_S_MAX: Final = 60.0
@@ -88,6 +91,7 @@ class StatusView(Struct, frozen=True, kw_only=True):
     outbox: OutboxBacklog = OutboxBacklog(count=0, oldest=None, set_aside=0)
     decisions: tuple[RecentDecision, ...] = ()
     drifts: tuple[FoundDrift, ...] = ()
+    dead_letters: tuple[DeadLetterCount, ...] = ()
     workers: tuple[WorkerRow, ...] = ()
     leases: tuple[HeldLease, ...] = ()
 
@@ -130,6 +134,7 @@ async def status_view(sources: PageSources) -> StatusView:
         outbox=outbox,
         decisions=last_decisions(fleet.reports),
         drifts=last_drifts(fleet.reports),
+        dead_letters=dead_letters(fleet.reports),
         workers=workers,
         leases=fleet.leases,
     )
@@ -164,6 +169,19 @@ def last_drifts(reports: Sequence[PostedReport], conversation_id: str | None = N
         if conversation_id is None or drift.conversation_id == conversation_id
     ]
     return tuple(sorted(found, key=lambda each: each.at, reverse=True)[:DECISIONS_SHOWN])
+
+
+def dead_letters(reports: Sequence[PostedReport]) -> tuple[DeadLetterCount, ...]:
+    """What all workers gave up, by code, reason and event, the most first. Workers that went within a day count."""
+    sums: dict[tuple[str, str, str], DeadLetterCount] = {}
+    for each in (count for posted in reports for count in posted.report.dead_letters):
+        key = (each.code, each.reason, each.event)
+        before = sums.get(key)
+        sums[key] = (
+            each if before is None else replace(each, count=before.count + each.count, last=max(before.last, each.last))
+        )
+    ordered = sorted(sums.values(), key=lambda each: (-each.count, each.code, each.reason, each.event))
+    return tuple(ordered[:DEAD_LETTERS_SHOWN])
 
 
 async def _queues(sources: PageSources, now: datetime) -> tuple[QueueRow, ...]:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from sync.conversation import FIELDS, Field
 from sync.state.sync_state import SyncState, ViewedValue, Waiting
 from tests.worker.store.plans import announcement, conversation, work_item
-from worker.status_ports import DecisionReason, FoundDrift, PartHealth, RecentDecision, WorkerReport
+from worker.status_ports import DeadLetterCount, DecisionReason, FoundDrift, PartHealth, RecentDecision, WorkerReport
 from worker.store.state_document import state_document
 
 NOW = datetime(2024, 5, 6, 3, 0, 0, tzinfo=UTC)
@@ -192,6 +192,17 @@ def drifts() -> tuple[FoundDrift, ...]:
     )
 
 
+UPDATED = "kustomer.conversation.update"
+NOT_JSON = ("NOT_JSON", "the body is not JSON: unexpected character", "other")
+WRONG_STATUS = ("INVALID_FIELD", "data.attributes.status: Input should be 'open', 'snoozed' or 'done'", UPDATED)
+GIVEN_UP = ("NO_CODE", "STORED_DOCUMENT_UNREADABLE at each delivery", UPDATED)
+
+
+def given_up(kind: tuple[str, str, str], count: int, age_s: float) -> DeadLetterCount:
+    code, reason, event = kind
+    return DeadLetterCount(code=code, reason=reason, event=event, count=count, last=ago(age_s))
+
+
 def reports() -> list[WorkerReport]:
     good = tuple(PartHealth(part=part) for part in ("queue", "store", "pipelines", "progress"))
     decisions = (
@@ -224,6 +235,7 @@ def reports() -> list[WorkerReport]:
             watermark=_text(ago(123)),
             decisions=decisions,
             drifts=drifts(),
+            dead_letters=(given_up(NOT_JSON, 3, 4_000), given_up(WRONG_STATUS, 40, 70)),
         ),
         WorkerReport(
             worker="routing-sync-7d9f-fghij:1",
@@ -231,5 +243,6 @@ def reports() -> list[WorkerReport]:
             parts=(PartHealth(part="queue", reason="queue away: could not connect"), *good[1:]),
             no_watermark="QUEUE_AWAY",
             decisions=others,
+            dead_letters=(given_up(GIVEN_UP, 1, 9), given_up(NOT_JSON, 2, 500)),
         ),
     ]

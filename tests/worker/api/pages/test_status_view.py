@@ -99,6 +99,16 @@ async def test_decisions_of_all_workers_stand_in_one_list_the_latest_first() -> 
     assert [each.conversation_id for each in pair.decisions] == [seeded.OUT_OF_STEP]
 
 
+async def test_dead_letters_of_all_workers_are_summed_up_by_reason_the_most_first() -> None:
+    system = await System.seeded()
+    found = (await status_view(system.sources)).dead_letters
+    assert found == (
+        seeded.given_up(seeded.WRONG_STATUS, 40, 70),
+        seeded.given_up(seeded.NOT_JSON, 5, 500),
+        seeded.given_up(seeded.GIVEN_UP, 1, 9),
+    )
+
+
 async def test_drift_that_no_sweep_repaired_is_in_the_sentence_and_on_the_pairs_page() -> None:
     system = await System.seeded()
     view = await status_view(system.sources)
