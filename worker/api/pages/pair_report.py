@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from commands.context import UnreadableRecord
 from commands.work_item import WorkItem
@@ -40,7 +41,10 @@ class Standing(StrEnum):
 
 
 class FieldRow(Struct, frozen=True, kw_only=True):
-    """A shared field of both records; None: the record is not stored. `newer` None: nobody need know, both agree."""
+    """A shared field of both records; None: the record is not stored.
+
+    `agrees` None: nothing is kept in step. `newer` None: nobody need know, both agree.
+    """
 
     name: Field
     conversation: str | None
@@ -126,13 +130,16 @@ def _report(
         policy=Policy.CAUSAL,
     )
     if closed is not None or conversation is None or item is None:
+        waits = pair.state.waiting is not None
+        rows = _rows(conversation, item, None)
         return PairReport(
             conversation_id=conversation_id,
-            standing=Standing.WAITS if pair.state.waiting is not None else Standing.ALONE,
+            standing=Standing.WAITS if waits else Standing.ALONE,
             conversation=conversation,
             item=item,
             state=state,
-            fields=tuple(_rows(conversation, item, None)),
+            # What is not kept in step need not agree.
+            fields=tuple(row if waits or row.agrees else replace(row, agrees=None) for row in rows),
         )
     evidence = evidence_of(pair.state, conversation, item)
     decided = decide_causal(evidence, context=pair.context, now=now, queue_now=now)

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from handlers.documents.document import document_from_snapshot
 from handlers.ports import Pair
 from sync.state.sync_state import SyncState
+from tests.handlers.wire_events import ORG, conversation, work_item
 from tests.worker.api.pages import seeded
 from tests.worker.api.pages.system import System
 from worker.api.pages.pair_report import MissingRevisions, PairReport, Standing, gaps_of, pair_report
@@ -106,3 +108,20 @@ def test_a_state_that_cannot_be_read_is_told() -> None:
 )
 def test_the_gaps_between_observed_revisions(observed: Any, first: int, last: int, gaps: Any) -> None:
     assert gaps_of(observed, first, last) == gaps
+
+
+async def test_of_a_pair_that_has_ended_no_difference_is_marked() -> None:
+    """A done conversation stays ended, and its completed work-item is in no wrap-up."""
+    documents = (
+        document_from_snapshot(snapshot, org=ORG, rev=7)
+        for snapshot in (conversation(7, status="done", ended=True), work_item(7, status="completed"))
+    )
+    pair = Pair(
+        conversation=next(documents), work_items=(next(documents),), state=SyncState(version=3, work_item="w-1")
+    )
+    report = pair_report("c-1", pair, now=seeded.NOW)
+    rows = {row.name: row for row in report.fields}
+    assert report.standing is Standing.ALONE
+    assert (rows["ended"].conversation, rows["ended"].work_item) == ("ended", "not wrap-up")
+    assert (rows["status"].agrees, rows["ended"].agrees) == (True, None)
+    assert report.out_of_step == ()
