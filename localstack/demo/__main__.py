@@ -36,11 +36,13 @@ def run(console: Console, *, pause: bool) -> Demo:
         tempfile.TemporaryDirectory(prefix="routing-sync-demo-") as folder,
         embedded(("legacy", "causal"), Path(folder)) as installations,
     ):
-        causal = installations[1]
+        legacy, causal = installations
         # It is not needed before the chat: it starts while the first scenes are played.
         causal.launch_api()
         demo.seed(causal)
         demo.play_incident(installations)
+        # Two cores have enough to do without it.
+        legacy.worker.stop()
         demo.play_day(causal)
         if pause:
             _wait_for_enter(console, causal)

@@ -43,6 +43,7 @@ class Process:
 
     def __init__(self, environment: Mapping[str, str], log: Path) -> None:
         self.started = False
+        self._stopping = False
         self._log = log
         self._read_bytes = 0
         with log.open("wb") as output, signals_later():
@@ -86,8 +87,10 @@ class Process:
             self.read_log()
 
     def stop(self) -> None:
-        """SIGTERM, without waiting for the end."""
-        self._process.send_signal(signal.SIGTERM)
+        """SIGTERM, once, without waiting for the end: a second one would end it at once."""
+        if not self._stopping:
+            self._stopping = True
+            self._process.send_signal(signal.SIGTERM)
 
     def status(self) -> int | None:
         """The exit status, once the process has ended; None if it does not end."""
