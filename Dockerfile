@@ -1,7 +1,23 @@
-# Both stages have the same base, because the environment is copied from one to the other.
+# Both stages have the same base, because the environment is copied from one to the other. A release names it by digest:
+# `docker build --build-arg RELEASE=yes --build-arg PYTHON=python:3.13-slim-bookworm@sha256:... .`
 ARG PYTHON=python:3.13-slim-bookworm
 
 FROM ${PYTHON} AS build
+ARG PYTHON
+ARG RELEASE=no
+RUN digest="${PYTHON#*@sha256:}"; \
+    case "$PYTHON" in \
+      *@sha256:*) case "${#digest}-$digest" in *-*[!0-9a-f]*) base=wrong ;; 64-*) base=digest ;; *) base=wrong ;; esac ;; \
+      *@*) base=wrong ;; \
+      *) base=tag ;; \
+    esac; \
+    case "$RELEASE-$base" in \
+      yes-digest | no-digest) ;; \
+      no-tag) echo "PYTHON=$PYTHON names no digest: an image that is released has RELEASE=yes" >&2 ;; \
+      yes-tag) echo "PYTHON=$PYTHON: RELEASE=yes needs a digest, NAME@sha256: and 64 hexadecimal digits" >&2; exit 1 ;; \
+      *-wrong) echo "PYTHON=$PYTHON: a digest is sha256: and 64 hexadecimal digits" >&2; exit 1 ;; \
+      *) echo "RELEASE=$RELEASE: it is yes or no" >&2; exit 1 ;; \
+    esac
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/build && python -m venv /opt/routing-sync
 COPY requirements.lock requirements-build.lock /src/
@@ -20,6 +36,8 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel .
 FROM ${PYTHON}
 # The kernel discards a signal to process 1 while that process has no handler for it, and Python needs some time before
 # it can have one. tini is process 1 instead and passes signals on. `-s`: also where it is not process 1.
+# Its version is that of the base's Debian release: a pinned one disappears from the mirrors with the next.
+# hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends tini \
  && rm -rf /var/lib/apt/lists/*

@@ -41,11 +41,12 @@ test: $(SETUP) ## The quick tests (ARGS="-k name" picks)
 thorough: $(SETUP) ## The finite spaces point by point, guards taken out, the worker as a process (ARGS="-k name")
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m thorough $(ARGS)
 
-check: $(SETUP) ## Format, lint, types, who may import whom, locks, known vulnerabilities
+check: $(SETUP) ## Format, lint, types, who may import whom, deployment files, locks, known vulnerabilities
 	@echo "format" && $(BIN)/ruff format --quiet --check . || { echo "unformatted files: run \`make fmt\`" >&2; exit 1; }
 	@echo "lint" && $(BIN)/ruff check --quiet .
 	@echo "types" && $(BIN)/mypy
 	@echo "imports" && $(BIN)/lint-imports --no-logo
+	@echo "deployment files" && $(BIN)/pytest -q --no-header tests/deploy
 	@echo "locks" && if grep -nE '://|^ *--(extra-)?index|^ *--find-links|^ *--trusted-host| @ ' $(LOCKS); \
 		then echo "a lock names where packages come from: run \`make lock\`" >&2; exit 1; fi
 	@echo "audit" && $(BIN)/python deploy/audit.py requirements.lock

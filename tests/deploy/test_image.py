@@ -1,0 +1,58 @@
+"""The Dockerfile: a linter takes it, and a release has its base by digest."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tests.deploy.image import DOCKERFILE
+
+DIGEST = f"sha256:{'0f' * 32}"
+
+
+def check_of_the_base() -> str:
+    """The command of the build that checks the argument PYTHON."""
+    (command,) = re.findall(r"^RUN (digest=.*?[^\\])\n", DOCKERFILE.read_text(), re.MULTILINE | re.DOTALL)
+    return str(command).replace("\\\n", "")
+
+
+def check(**arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", "-c", check_of_the_base()], env=arguments, check=False, capture_output=True, text=True
+    )
+
+
+def test_hadolint_finds_nothing() -> None:
+    linter = shutil.which("hadolint") or shutil.which("hadolint", path=".venv/bin")
+    if linter is None:
+        pytest.skip("hadolint is packaged for Linux on x86-64 alone")
+    found = subprocess.run([linter, "--no-color", str(DOCKERFILE)], check=False, capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("release", ["yes", "no"])
+def test_a_base_by_digest_is_taken(release: str) -> None:
+    taken = check(RELEASE=release, PYTHON=f"python:3.13-slim-bookworm@{DIGEST}")
+    assert (taken.returncode, taken.stderr) == (0, "")
+
+
+def test_a_base_by_tag_is_for_trying_out_alone() -> None:
+    tried = check(RELEASE="no", PYTHON="python:3.13-slim-bookworm")
+    assert tried.returncode == 0
+    assert "names no digest" in tried.stderr
+    refused = check(RELEASE="yes", PYTHON="python:3.13-slim-bookworm")
+    assert refused.returncode == 1
+    assert "needs a digest" in refused.stderr
+
+
+@pytest.mark.parametrize("digest", ["sha256:", "sha256:0f", f"sha256:{'0F' * 32}", f"{DIGEST}0", f"sha512:{'0f' * 32}"])
+@pytest.mark.parametrize("release", ["yes", "no"])
+def test_what_is_no_digest_is_refused(digest: str, release: str) -> None:
+    refused = check(RELEASE=release, PYTHON=f"python:3.13@{digest}")
+    assert refused.returncode == 1
+    assert "64 hexadecimal digits" in refused.stderr
+
+
+def test_release_is_yes_or_no() -> None:
+    assert check(RELEASE="true", PYTHON=f"python:3.13@{DIGEST}").returncode == 1
