@@ -514,6 +514,14 @@ async def test_a_routable_conversation_without_a_work_item_gets_one() -> None:
     assert len(world.store.documents(Collection.WORK_ITEMS)) == 1
 
 
+async def test_what_would_be_created_can_be_counted_beforehand() -> None:
+    world = SweptWorld(create_work_items=True).put(at_start(conversation(2)))
+    stored = world.stored()
+    [swept] = await world.sweep(repair=False)
+    assert (swept.drift.kind, swept.drift.end) == (DriftClass.NO_WORK_ITEM, DriftEnd.PLANNED)
+    assert world.stored() == stored
+
+
 async def test_where_work_items_are_not_created_such_a_conversation_is_no_drift() -> None:
     world = SweptWorld().put(at_start(conversation(3)))
     assert await world.sweep() == []
