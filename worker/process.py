@@ -12,15 +12,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from msgspec.structs import asdict
 
-from handlers.options import PolicyInUse
 from handlers.ports import Clock
 from worker.aws.sns import SnsTopics, check_topic
 from worker.aws.sqs import SqsQueue, read_queue_attributes
 from worker.clients import Clients, opened_clients
+from worker.doctor.limits import TRANSACTION_LIFETIME_S_MAX, gap_finding, is_lifetime_long, is_visibility_short
 from worker.errors import Misconfigured, WorkerFailed
 from worker.mongo.fleet import MongoFleet
 from worker.mongo.outbox import MongoOutbox
@@ -57,10 +57,6 @@ from worker.telemetry.recent_decisions import RecentDecisions
 from worker.telemetry.standard_streams import DRAIN_S
 from worker.telemetry.statsd import opened_metrics
 from worker.telemetry.store_observer import StoreMetrics
-
-TRANSACTION_LIFETIME_S_MAX: Final = 10
-"""The worker warns if MongoDB's `transactionLifetimeLimitSeconds` is longer: for so many seconds, the locks of a killed
-worker block the other workers."""
 
 T = TypeVar("T")
 
@@ -239,16 +235,9 @@ class _WorkerProcess:
         return attributes, min(started_at, attributes.created_at or started_at)
 
     def _check_gap(self, attributes: QueueAttributes) -> None:
-        settings = self._settings
-        if (
-            settings.sync_policy is not PolicyInUse.LEGACY
-            and settings.sync_gap_seconds <= attributes.visibility_timeout_s
-        ):
-            raise Misconfigured(
-                f"SYNC_GAP_SECONDS {settings.sync_gap_seconds:g}: it must be more than the queue's visibility timeout "
-                f"({attributes.visibility_timeout_s} s), as an event in flight is not lost: raise it or shorten the "
-                "timeout"
-            )
+        finding = gap_finding(self._settings, attributes.visibility_timeout_s)
+        if finding is not None:
+            raise Misconfigured(finding.line)
 
     async def _check_topics(self, clients: Clients) -> None:
         """Raise Misconfigured for a topic that does not exist: its announcements would wait in the outbox forever. Log
@@ -259,14 +248,14 @@ class _WorkerProcess:
                 self._log.warning("topic not checked", variable=variable, reason=unchecked_reason)
 
     def _log_warnings(self, attributes: QueueAttributes, lifetime_s: int | None) -> None:
-        if lifetime_s is not None and lifetime_s > TRANSACTION_LIFETIME_S_MAX:
+        if is_lifetime_long(lifetime_s):
             self._log.warning(
                 "MongoDB's transactionLifetimeLimitSeconds is long, a killed worker's locks block others that long: "
                 "set it to secondsMax or less",
                 seconds=lifetime_s,
                 secondsMax=TRANSACTION_LIFETIME_S_MAX,
             )
-        if attributes.visibility_timeout_s < 2 * self._settings.store_deadline_seconds:
+        if is_visibility_short(self._settings, attributes.visibility_timeout_s):
             self._log.warning(
                 "the queue's visibility timeout is shorter than twice STORE_DEADLINE_SECONDS: raise it",
                 visibilitySeconds=attributes.visibility_timeout_s,

@@ -23,6 +23,7 @@ import sync.rules_reverse
 import worker.api.errors
 from commands.reason import RefusalCode
 from docs.generators.decide_examples import decide_examples
+from docs.generators.findings import findings_table
 from docs.generators.metrics import metrics_table
 from docs.generators.structure import structure
 from worker.settings.table import serve_setting_rows, setting_rows, settings_table
@@ -60,6 +61,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "settings": lambda: settings_table(setting_rows()).strip(),
     "settings of serve": lambda: settings_table(serve_setting_rows()).strip(),
     "metrics": metrics_table,
+    "findings": findings_table,
     "structure": structure,
 }
 """The content of each block, by name."""

@@ -46,7 +46,7 @@ async def aws_clients(settings: Settings, clock: Clock) -> AsyncIterator[AwsClie
         session = await stack.enter_async_context(aws_session(settings.aws_region, clock))
 
         async def library_sqs(read_timeout_s: float, connections_max: int) -> "SQSClient":
-            client = _client(session, "sqs", settings.sqs_endpoint, read_timeout_s, connections_max)
+            client = library_client(session, "sqs", settings.sqs_endpoint, read_timeout_s, connections_max)
             opened: SQSClient = await stack.enter_async_context(client)
             return opened
 
@@ -76,7 +76,7 @@ async def aws_clients(settings: Settings, clock: Clock) -> AsyncIterator[AwsClie
         else:
             polling = await library_sqs(_POLL_TIMEOUT_S, settings.receivers)
         sns = await stack.enter_async_context(
-            _client(session, "sns", settings.sns_endpoint, CALL_TIMEOUT_S, _PUBLISHING_CONNECTIONS)
+            library_client(session, "sns", settings.sns_endpoint, CALL_TIMEOUT_S, _PUBLISHING_CONNECTIONS)
         )
         publishing: SNSClient | SnsHttp = sns
         if settings.sns_transport == "http":
@@ -108,15 +108,16 @@ async def _library_client(
 ) -> AsyncIterator[Any]:
     async with (
         aws_session(endpoint.region, SystemClock()) as session,
-        _client(session, service, endpoint, read_timeout_s, connections_max) as client,
+        library_client(session, service, endpoint, read_timeout_s, connections_max) as client,
     ):
         yield client
 
 
 @asynccontextmanager
-async def _client(
+async def library_client(
     session: Any, service: str, endpoint: AwsEndpoint, read_timeout_s: float, connections_max: int
 ) -> AsyncIterator[Any]:
+    """A client of AWS's library in the session, with a connection pool of its own. Raises Misconfigured."""
     config = AioConfig(
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=read_timeout_s,

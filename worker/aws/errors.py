@@ -100,7 +100,7 @@ def translated_errors(subject: str, away: type[AwsAway], *, at_start: bool = Fal
         line = f"{subject}: {code}: {error.response.get('Error', {}).get('Message', '')}"
         if is_overloaded(error):
             raise away(line) from error
-        if _is_of_another_time(error):
+        if is_of_another_time(error):
             raise away(f"{line}: this machine's clock is off: set it") from error
         if _is_refusal(code) or status in {401, 403}:
             raise (Misconfigured if at_start else away)(line) from error
@@ -135,7 +135,7 @@ def without_namespace(code: object) -> str:
     return str(code).removeprefix(_NAMESPACE)
 
 
-def _is_of_another_time(error: ClientError) -> bool:
+def is_of_another_time(error: ClientError) -> bool:
     """Whether AWS refused the time of the signature, which passes once the clock of this machine has been set."""
     message = str(error.response.get("Error", {}).get("Message", ""))
     return error_code(error) in _OTHER_TIME or message.startswith(_OTHER_TIME_MESSAGES)

@@ -5,6 +5,7 @@ By IAM's grammar ("Grammar of the IAM JSON policy language") `Statement` is one 
 """
 
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -46,6 +47,59 @@ def denials_of_sending(found: str | None) -> list[str]:
     """
     statements = enumerate(_statements(_policy(found)), start=1)
     return [str(each.get("Sid") or f"number {number}") for number, each in statements if _may_deny(each)]
+
+
+class Allowed(IntEnum):
+    """Whether a policy lets a topic send. `PERHAPS`: under conditions that this file does not judge."""
+
+    NO = 0
+    PERHAPS = 1
+    YES = 2
+
+
+def sending_allowed(found: str | None, queue_arn: str, topic_arn: str) -> Allowed:
+    """Whether the statements that allow let the topic send to the queue, however they are written.
+
+    Statements that deny are `denials_of_sending`. Raises ValueError if `found` is no policy.
+    """
+    return max((_allows(each, queue_arn, topic_arn) for each in _statements(_policy(found))), default=Allowed.NO)
+
+
+def _allows(statement: Mapping[str, Any], queue_arn: str, topic_arn: str) -> Allowed:
+    normal = _normal_form(statement)
+    if normal.get("Effect") != {"Allow"}:
+        return Allowed.NO
+    names = frozenset[str]().union(*normal.get("Principal", {}).values())
+    if any(element in normal for element in ("NotPrincipal", "NotAction", "NotResource")):
+        return Allowed.PERHAPS
+    applies = (
+        not _EVERY_SENDER.isdisjoint(names)
+        and any(fnmatchcase(_SEND, action) for action in normal.get("Action", ()))
+        # A queue's policy speaks of its own queue; where the element is missing, of nothing.
+        and any(fnmatchcase(queue_arn, resource) for resource in normal.get("Resource", ()))
+    )
+    if not applies:
+        return Allowed.NO
+    return min(
+        (_condition_holds(*condition, topic_arn=topic_arn) for condition in normal.get("Condition", ())),
+        default=Allowed.YES,
+    )
+
+
+def _condition_holds(operator: str, key: str, values: frozenset[str], *, topic_arn: str) -> Allowed:
+    """Whether one condition holds for what SNS sends for the topic."""
+    match operator.removesuffix("IfExists"), key:
+        case (("ArnEquals" | "StringLike"), "aws:sourcearn"):
+            holds = any(fnmatchcase(topic_arn, value) for value in values)
+        case "StringEquals", "aws:sourcearn":
+            holds = topic_arn in values
+        case (("StringEquals" | "StringLike"), "aws:sourceaccount"):
+            holds = any(fnmatchcase(topic_arn.split(":")[4], value) for value in values)
+        case "Bool", "aws:securetransport":
+            holds = "true" in values
+        case _:
+            return Allowed.PERHAPS
+    return Allowed.YES if holds else Allowed.NO
 
 
 def _may_deny(statement: Mapping[str, Any]) -> bool:

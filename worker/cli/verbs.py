@@ -19,6 +19,7 @@ from worker.cli.terminal import print_error
 VERBS: Final = {
     "run": ("worker.cli.run", "run", "Run the worker until SIGTERM or SIGINT."),
     "serve": ("worker.cli.serve", "serve", "Serve the API and the status page until SIGTERM or SIGINT."),
+    "doctor": ("worker.cli.doctor", "doctor", "Check everything that a start needs, without starting."),
     "provision": ("worker.cli.provision", "provision", "Make topics, queues and subscriptions."),
     "publish": ("worker.cli.publish", "publish", "Publish captured events to their topics."),
     "replay": ("worker.cli.replay", "replay", "Run captured events through the rules, in memory."),

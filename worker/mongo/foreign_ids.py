@@ -51,23 +51,43 @@ class StrayDocument(Struct, frozen=True, kw_only=True):
     id: str
 
 
+class ForeignIds(Struct, frozen=True, kw_only=True):
+    """A collection with `_id`s that are no texts: one of them, and whether there are no texts beside."""
+
+    collection: str
+    id: str
+    alone: bool
+
+    @property
+    def found(self) -> str:
+        """What stands in a collection without texts."""
+        return f"holds documents whose _id is no text ({self.id}), and events name documents by texts"
+
+
+ALONE_REMEDY: Final = "store them under the id as text, or point MONGODB_DATABASE at the right database"
+
+
 async def documents_under_foreign_ids(database: Database) -> list[StrayDocument]:
     """One document for each collection that has other `_id`s beside texts. `database` reads stored types.
 
     Raises StoreUnfit for a collection that has others and no text; pymongo's exceptions.
     """
-    strays: list[StrayDocument] = []
+    found = await foreign_ids(database)
+    for each in found:
+        if each.alone:
+            raise StoreUnfit(f"{each.collection} {each.found}: {ALONE_REMEDY}")
+    return [StrayDocument(collection=each.collection, id=each.id) for each in found]
+
+
+async def foreign_ids(database: Database) -> list[ForeignIds]:
+    """The collections with other `_id`s than texts. `database` reads stored types. Raises pymongo's exceptions."""
+    found: list[ForeignIds] = []
     for collection in _CHECKED:
         stray = await _one_of(database, collection, NO_TEXT)
-        if stray is None:
-            continue
-        if await _one_of(database, collection, ("string",)) is None:
-            raise StoreUnfit(
-                f"{collection.value} holds documents whose _id is no text ({shown(stray['_id'])}), and events name "
-                "documents by texts: store them under the id as text, or point MONGODB_DATABASE at the right database"
-            )
-        strays.append(StrayDocument(collection=collection.value, id=shown(stray["_id"])))
-    return strays
+        if stray is not None:
+            alone = await _one_of(database, collection, ("string",)) is None
+            found.append(ForeignIds(collection=collection.value, id=shown(stray["_id"]), alone=alone))
+    return found
 
 
 async def _one_of(database: Database, collection: Collection, types: Iterable[str]) -> Document | None:

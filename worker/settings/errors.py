@@ -1,4 +1,4 @@
-"""The error line of a setting: the variable, what is wrong with its value, and the remedy.
+"""The error of a setting: the variable, what is wrong with its value, and the remedy.
 
 The settings and the checks between them are in worker/settings/settings.py.
 """
@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, Final
 
 from annotated_types import Ge, Le
+from msgspec import Struct
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
@@ -32,21 +33,34 @@ class MismatchedSetting(ValueError):
         self.remedy = remedy
 
 
-def setting_error_line(kind: type[BaseSettings], invalid: dict[str, Any], mistyped: Mapping[str, str]) -> str:
-    """One of pydantic's errors as a line: the variable, what is wrong with it, the remedy. Secrets are left out.
+class SettingError(Struct, frozen=True, kw_only=True):
+    """An error in the environment: the variable (empty: no single one), what is wrong with it, and the remedy."""
+
+    variable: str
+    wrong: str
+    remedy: str
+
+    @property
+    def line(self) -> str:
+        """The error as one line."""
+        return ": ".join(filter(None, (self.variable, self.wrong, self.remedy)))
+
+
+def setting_error(kind: type[BaseSettings], invalid: dict[str, Any], mistyped: Mapping[str, str]) -> SettingError:
+    """One of pydantic's errors: the variable, what is wrong with it, the remedy. Secrets are left out.
 
     `mistyped`: by setting, the variable that was probably meant for it.
     """
     name = str(invalid["loc"][0]) if invalid["loc"] else ""
     field = kind.model_fields.get(name)
     if field is None:
-        return str(invalid["msg"])
+        return SettingError(variable="", wrong=str(invalid["msg"]), remedy="")
     error = invalid.get("ctx", {}).get("error")
     remedy = error.remedy if isinstance(error, MismatchedSetting) else _remedy(name, field)
     wrong = re.sub(rf"^it (?!{_NOT_SET})", lambda _: f"{_rejected_value(name, field)} ", _wrong(invalid))
     if wrong == f"it {_NOT_SET}" and name.upper() in mistyped:
         wrong = f"{wrong}, {mistyped[name.upper()]} is (mistyped?)"
-    return f"{name.upper()}: {_CREDENTIALS.sub('://***@', wrong)}: {remedy}"
+    return SettingError(variable=name.upper(), wrong=_CREDENTIALS.sub("://***@", wrong), remedy=remedy)
 
 
 def _rejected_value(name: str, field: FieldInfo) -> str:

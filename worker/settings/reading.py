@@ -14,7 +14,7 @@ from msgspec import Struct
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
-from worker.settings.errors import setting_error_line, shown_value
+from worker.settings.errors import SettingError, setting_error, shown_value
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -27,9 +27,14 @@ _SIMILARITY_MIN: Final = 0.85
 
 
 class SettingErrors(Struct, frozen=True, kw_only=True):
-    """Every error in the environment, a line each: the variable, what is wrong with it, and the remedy."""
+    """Every error in the environment."""
 
-    lines: tuple[str, ...]
+    errors: tuple[SettingError, ...]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A line for each: the variable, what is wrong with it, and the remedy."""
+        return tuple(error.line for error in self.errors)
 
 
 class NearMiss(Struct, frozen=True, kw_only=True):
@@ -46,15 +51,36 @@ def read_settings(kind: type[S]) -> S | SettingErrors:
         settings = kind()
     except UnicodeEncodeError:
         # Of a value that is not UTF-8, which `_blank_errors` has named. Pydantic checks no other variable then.
-        return SettingErrors(lines=tuple(blanks.values()))
+        return SettingErrors(errors=tuple(blanks.values()))
     except ValidationError as invalid:
         errors = invalid.errors(include_input=False)
         others = [error for error in errors if not error["loc"] or str(error["loc"][0]).upper() not in blanks]
         # The first by name, if several are near.
         mistyped = {miss.setting: miss.variable for miss in reversed(near_misses(kind, os.environ))}
-        lines = [setting_error_line(kind, dict(error), mistyped) for error in others]
-        return SettingErrors(lines=(*blanks.values(), *lines))
-    return SettingErrors(lines=tuple(blanks.values())) if blanks else settings
+        found = [setting_error(kind, dict(error), mistyped) for error in others]
+        return SettingErrors(errors=(*blanks.values(), *found))
+    return SettingErrors(errors=tuple(blanks.values())) if blanks else settings
+
+
+def read_what_can_be(kind: type[S], stand_ins: Mapping[str, object]) -> tuple[S | None, frozenset[str]]:
+    """The settings with defaults in the places of those that are wrong, and the wrong ones' names in lower case.
+
+    `stand_ins` holds values for settings without a default. None where the rest contradicts itself all the same.
+    """
+    wrong: set[str] = {name.lower() for name in _blank_errors(kind, os.environ)}
+    for _ in kind.model_fields:
+        defaults = {name: field.get_default() for name, field in kind.model_fields.items() if not field.is_required()}
+        given = {name: {**defaults, **stand_ins}[name] for name in wrong & {*defaults, *stand_ins}}
+        try:
+            return kind(**given), frozenset(wrong)
+        except UnicodeEncodeError:
+            return None, frozenset(wrong)
+        except ValidationError as invalid:
+            newly = {str(error["loc"][0]) for error in invalid.errors(include_input=False) if error["loc"]} - wrong
+            if not newly:
+                return None, frozenset(wrong)
+            wrong |= newly
+    return None, frozenset(wrong)
 
 
 def near_misses(kind: type[BaseSettings], variables: Iterable[str]) -> list[NearMiss]:
@@ -70,10 +96,10 @@ def near_misses(kind: type[BaseSettings], variables: Iterable[str]) -> list[Near
     return found
 
 
-def _blank_errors(kind: type[BaseSettings], environment: Mapping[str, str]) -> dict[str, str]:
-    """A line for each variable with a blank around its value, or a line break or bytes that are no text in it, by the
+def _blank_errors(kind: type[BaseSettings], environment: Mapping[str, str]) -> dict[str, SettingError]:
+    """An error for each variable with a blank around its value, or a line break or bytes that are no text in it, by the
     variable's name."""
-    lines: dict[str, str] = {}
+    found: dict[str, SettingError] = {}
     for variable, value in environment.items():
         name = variable.upper()
         field = kind.model_fields.get(name.lower())
@@ -81,8 +107,9 @@ def _blank_errors(kind: type[BaseSettings], environment: Mapping[str, str]) -> d
         if wrong is None or not (field or variable.startswith(_AWS) or name in _OTHERS_CHECKED):
             continue
         shown = "it" if field is None or field.annotation is SecretStr else shown_value(value)
-        lines[name] = f"{name}: {shown} {wrong}: remove it, a value is used as it is set"
-    return lines
+        remedy = "remove it, a value is used as it is set"
+        found[name] = SettingError(variable=name, wrong=f"{shown} {wrong}", remedy=remedy)
+    return found
 
 
 def _blank_in(value: str) -> str | None:

@@ -40,6 +40,8 @@ PRINTING: Final = {
     "sweep --help": ["sweep", "--help"],
     "dead-letters --help": ["dead-letters", "--help"],
     "redrive --help": ["redrive", "--help"],
+    "doctor --help": ["doctor", "--help"],
+    "doctor": ["doctor", "--check-seconds", "0.1"],
 }
 """Command lines that print. The worker has line writers, which outlive its output (../test_broken_output.py)."""
 READING: Final = {

@@ -1,0 +1,50 @@
+"""With parts that are away or never answer, the doctor ends in bounded time and says which ones."""
+
+import asyncio
+import time
+
+import pytest
+
+from tests.worker.doctor.patients import Patient, codes, findings_in, untried_in
+from tests.worker.tcp_server import TcpServer
+from worker.findings import FindingCode
+
+CHECK_S = 0.5
+
+
+class Silent(TcpServer):
+    """Takes connections and requests, and answers nothing."""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.read()
+        finally:
+            writer.close()
+
+
+async def test_parts_that_never_answer_take_their_time_and_no_more(patient: Patient) -> None:
+    patient.check_s = CHECK_S
+    async with Silent() as silent:
+        patient.set(
+            AWS_ENDPOINT_URL=f"http://127.0.0.1:{silent.port}",
+            MONGODB_URI=f"mongodb://127.0.0.1:{silent.port}/?directConnection=true",
+        )
+        began = time.monotonic()
+        reports = await patient.examined()
+        seconds = time.monotonic() - began
+    assert codes(findings_in(reports)) == [FindingCode.AWS_AWAY, FindingCode.STORE_AWAY]
+    untried = untried_in(reports)
+    assert untried["AWS identity"] == f"no answer within {CHECK_S} s"
+    assert untried["rights and topics"] == "SQS does not answer"
+    # The calls to STS, SQS and MongoDB, and the clients' own start and end on a busy machine.
+    assert seconds < 20 * CHECK_S
+
+
+@pytest.mark.thorough
+async def test_a_topic_service_that_never_answers_is_told_once_for_each_topic(patient: Patient) -> None:
+    patient.check_s = CHECK_S
+    async with Silent() as silent:
+        patient.set(AWS_ENDPOINT_URL_SNS=f"http://127.0.0.1:{silent.port}")
+        findings = await patient.findings()
+    assert codes(findings) == [FindingCode.AWS_AWAY]
+    assert {finding.subject for finding in findings} == {"SNS"}

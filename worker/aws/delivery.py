@@ -1,0 +1,181 @@
+"""Whether what the topics publish reaches the queue: the queue's policy, the subscriptions, and their filters.
+
+A queue that lacks one of them stays empty, and nothing else says so. `routing-sync doctor` looks once, the delivery
+watch (worker/sweeps/delivery_watch.py) every few minutes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from handlers.events.heartbeat import HEARTBEAT_NAME
+from handlers.events.readers import READERS_BY_NAME
+from worker.aws.filter_policy import judged_filter
+from worker.aws.inspection import Answer, Inspector, Refusal, answered
+from worker.aws.queue_policy import Allowed, denials_of_sending, sending_allowed
+from worker.findings import Finding, FindingCode, Result, Sound, Untried
+
+_PREFIXES: Final = {
+    "SNS_CONVERSATION_TOPIC_ARN": "kustomer.conversation.",
+    "SNS_WORK_ITEM_TOPIC_ARN": "kustomer.work-item.",
+}
+_PAGES_MAX: Final = 100
+_PROVISION: Final = "run `routing-sync provision`"
+_PENDING: Final = "PendingConfirmation"
+
+
+class DeliveryInspection:
+    """`worker.ports.DeliveryInspection` of one queue. `topics`: the ARNs by the variables that name them."""
+
+    def __init__(self, inspector: Inspector, *, queue_url: str, topics: Mapping[str, str]) -> None:
+        self._inspector = inspector
+        self._queue_url = queue_url
+        self._topics = topics
+
+    async def look(self) -> Sequence[Result]:
+        """What stands between the topics and the queue. Never raises for what AWS answers."""
+        answer = await self._inspector.queue_attributes(self._queue_url)
+        if answer.refusal is not None:
+            return [Untried(subject="delivery to the queue", reason=f"the queue cannot be read: {answer.words}")]
+        return await self.look_from(answer.response)
+
+    async def look_from(self, queue: Mapping[str, str]) -> Sequence[Result]:
+        """The same, with the queue's attributes as they were read."""
+        arn = str(queue.get("QueueArn", ""))
+        results: list[Result] = [*policy_results(queue.get("Policy"), arn, self._topics)]
+        for variable, topic in self._topics.items():
+            results += await self._subscription_results(variable, topic, arn)
+        return results
+
+    async def _subscription_results(self, variable: str, topic: str, queue_arn: str) -> Sequence[Result]:
+        subject = f"subscription to {variable} {topic}"
+        found = await self._subscription(topic, queue_arn)
+        if isinstance(found, Untried):
+            return [found]
+        if found is None:
+            return [
+                Finding(
+                    code=FindingCode.SUBSCRIPTION_ABSENT,
+                    subject=subject,
+                    found="the queue is not subscribed, so none of the topic's events reaches it",
+                    remedy=f"{_PROVISION}, or subscribe {queue_arn} to the topic",
+                )
+            ]
+        if not found.startswith("arn:"):
+            return [_pending(subject)]
+        answer = await answered(self._inspector.sns.get_subscription_attributes(SubscriptionArn=found))
+        if answer.refusal is not None:
+            return [_untried(subject, answer, "sns:GetSubscriptionAttributes")]
+        names = _names(variable, topic, self._topics)
+        return subscription_results(subject, answer.response.get("Attributes") or {}, names)
+
+    async def _subscription(self, topic: str, queue_arn: str) -> str | Untried | None:
+        """The ARN of the queue's subscription, another text while it is not confirmed; None: there is none."""
+        subject, token, pending = f"subscription to {topic}", "", None
+        for _ in range(_PAGES_MAX):
+            more: Any = {"NextToken": token} if token else {}
+            answer = await answered(self._inspector.sns.list_subscriptions_by_topic(TopicArn=topic, **more))
+            if answer.refusal is not None:
+                return _untried(subject, answer, "sns:ListSubscriptionsByTopic")
+            for each in answer.response.get("Subscriptions", []):
+                if each.get("Endpoint") == queue_arn:
+                    arn = str(each.get("SubscriptionArn", ""))
+                    if arn.startswith("arn:"):
+                        return arn
+                    pending = arn or _PENDING
+            token = answer.response.get("NextToken") or ""
+            if not token:
+                return pending
+        return Untried(subject=subject, reason=f"the topic has more than {_PAGES_MAX} pages of subscriptions")
+
+
+def policy_results(policy: str | None, queue_arn: str, topics: Mapping[str, str]) -> Sequence[Result]:
+    """What the queue's policy says about each topic."""
+    subject = "queue policy"
+    remedy = f"{_PROVISION}, or let sns.amazonaws.com send for the topic by aws:SourceArn"
+    results: list[Result] = []
+    try:
+        allowed = {variable: sending_allowed(policy, queue_arn, topic) for variable, topic in topics.items()}
+        denials = denials_of_sending(policy)
+    except ValueError as error:
+        found = f"it cannot be read, {error}"
+        return [
+            Finding(code=FindingCode.POLICY_UNREADABLE, subject=subject, found=found, remedy="correct or remove it")
+        ]
+    for variable, topic in topics.items():
+        named = f"{subject} for {variable} {topic}"
+        match allowed[variable]:
+            case Allowed.YES:
+                results.append(Sound(subject=named, found="the topic may send"))
+            case Allowed.PERHAPS:
+                found = "the topic may send only under conditions that only AWS can judge"
+                perhaps = "see that they hold for the topic"
+                code = FindingCode.TOPIC_PERHAPS_ALLOWED
+                results.append(Finding(code=code, subject=named, found=found, remedy=perhaps))
+            case Allowed.NO:
+                found = (
+                    "no statement lets the topic send" if policy else "the queue has no policy, so no topic may send"
+                )
+                code = FindingCode.TOPIC_NOT_ALLOWED
+                results.append(Finding(code=code, subject=named, found=found, remedy=remedy))
+    if denials:
+        found = f"its Deny statements ({', '.join(denials)}) may forbid SNS to send, whatever another one allows"
+        exempt = "except sns.amazonaws.com from them"
+        results.append(Finding(code=FindingCode.SENDING_DENIED, subject=subject, found=found, remedy=exempt))
+    return results
+
+
+def subscription_results(subject: str, attributes: Mapping[str, str], names: Sequence[str]) -> Sequence[Result]:
+    """What a subscription's attributes say; events of these names must come through."""
+    if attributes.get(_PENDING, "false") == "true":
+        return [_pending(subject)]
+    policy, scope = attributes.get("FilterPolicy"), attributes.get("FilterPolicyScope")
+    try:
+        judged = judged_filter(policy, scope, names)
+    except ValueError as error:
+        found = f"its filter policy cannot be read, {error}"
+        remedy = "set it anew: `routing-sync provision --filter`"
+        return [Finding(code=FindingCode.FILTER_UNREADABLE, subject=subject, found=found, remedy=remedy)]
+    if judged.blocked:
+        by = "by the body" if scope == "MessageBody" else "by message attributes, which not every event has"
+        blocked = ", ".join(judged.blocked)
+        return [
+            Finding(
+                code=FindingCode.FILTER_BLOCKS,
+                subject=subject,
+                found=f"its filter policy filters {by}: {blocked} may not come through",
+                remedy="`routing-sync provision --filter` sets one that lets through what the worker handles; "
+                "or remove it",
+            )
+        ]
+    if judged.others:
+        found = f"its filter policy also asks for {', '.join(judged.others)}: events without the right values are lost"
+        remedy = "see that every conversation's events have them, or filter by the name alone"
+        return [Finding(code=FindingCode.FILTER_NARROW, subject=subject, found=found, remedy=remedy)]
+    raw = attributes.get("RawMessageDelivery", "false") == "true"
+    how = "raw delivery" if raw else "wrapped in SNS notifications"
+    return [Sound(subject=subject, found=f"{how}, {'filtered by name' if policy else 'no filter'}")]
+
+
+def _names(variable: str, topic: str, topics: Mapping[str, str]) -> Sequence[str]:
+    """The names of the events that the topic brings and the worker needs."""
+    prefixes = [_PREFIXES[each] for each, arn in topics.items() if arn == topic]
+    names = [name for name in READERS_BY_NAME if name.startswith(tuple(prefixes))]
+    # The heartbeat goes to the topic of conversation events.
+    return [*names, HEARTBEAT_NAME] if variable == "SNS_CONVERSATION_TOPIC_ARN" else names
+
+
+def _pending(subject: str) -> Finding:
+    return Finding(
+        code=FindingCode.SUBSCRIPTION_PENDING,
+        subject=subject,
+        found="it is not confirmed, so the topic sends nothing",
+        remedy="confirm it, or remove it and run `routing-sync provision` with the rights of the queue's account",
+    )
+
+
+def _untried(subject: str, answer: Answer, action: str) -> Untried:
+    if answer.refusal is Refusal.DENIED:
+        return Untried(subject=subject, reason=f"the right {action} is missing, deploy/iam-doctor.json has it")
+    if answer.refusal is Refusal.ABSENT:
+        return Untried(subject=subject, reason="the topic does not exist")
+    return Untried(subject=subject, reason=answer.words)

@@ -1,0 +1,114 @@
+"""AWS: whose the credentials are, what they may do, and whether this machine's clock agrees."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from handlers.ports import Clock
+from worker.aws.inspection import Answer, Inspector, Refusal
+from worker.aws.trials import Trial, dead_letter_trials, queue_trials, topic_trials
+from worker.doctor.notebook import Notebook
+from worker.doctor.settings_area import UsableSettings
+from worker.findings import FindingCode
+
+CLOCK_S_MAX: Final = 2.0
+"""A `Date` header has whole seconds and is a while on its way."""
+_SIGNATURE_S_MAX: Final = 240.0
+"""AWS takes signatures that are up to five minutes off."""
+_SET_THE_CLOCK: Final = "set this machine's clock, by NTP"
+
+
+async def examine_identity(notebook: Notebook, inspector: Inspector, clock: Clock) -> bool:
+    """Note whose the credentials are, and the clock's difference. Returns whether AWS can be asked on."""
+    subject = "AWS identity"
+    answer = await notebook.within_time(subject, inspector.identity())
+    if answer is None:
+        return True
+    note_clock(notebook, "AWS", answer.date, clock)
+    if answer.refusal is Refusal.CREDENTIALS:
+        remedy = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the task its role"
+        notebook.finding(FindingCode.CREDENTIALS_REFUSED, subject, answer.words, remedy)
+        return False
+    if answer.refusal is None:
+        notebook.sound(subject, str(answer.response.get("Arn")))
+    else:
+        notebook.untried(subject, f"STS: {answer.words}")
+    return True
+
+
+def note_clock(notebook: Notebook, whose: str, theirs: datetime | None, clock: Clock) -> None:
+    """Note how far this machine's clock is from another one. Positive: this machine is ahead."""
+    if theirs is None:
+        return
+    subject = f"clock beside {whose}'s"
+    ahead_s = (clock.now() - theirs).total_seconds()
+    found = f"{abs(ahead_s):.0f} s {'ahead' if ahead_s > 0 else 'behind'}"
+    if abs(ahead_s) > _SIGNATURE_S_MAX:
+        notebook.finding(
+            FindingCode.CLOCK_OFF, subject, f"{found}: AWS refuses signatures five minutes off", _SET_THE_CLOCK
+        )
+    elif abs(ahead_s) > CLOCK_S_MAX:
+        found = f"{found}: lags and ages are wrong by as much"
+        notebook.finding(FindingCode.CLOCK_DRIFTS, subject, found, _SET_THE_CLOCK)
+    else:
+        notebook.sound(subject, "within two seconds")
+
+
+async def examine_rights(
+    notebook: Notebook, inspector: Inspector, usable: UsableSettings, dead_letter_arn: str | None
+) -> None:
+    """Try each right of the policy, all at once. `dead_letter_arn` None: the queue does not say."""
+    trials, untried = await _trials(inspector, usable, dead_letter_arn)
+    answers = await asyncio.gather(*(notebook.within_time(_subject(trial), trial.call()) for trial in trials))
+    allowed: list[str] = []
+    for trial, answer in zip(trials, answers, strict=True):
+        if answer is not None:
+            policy = "deploy/iam-serve.json" if usable.serves else "deploy/iam-policy.json"
+            _note_right(notebook, trial, answer, allowed, policy)
+    if allowed:
+        notebook.sound("rights", ", ".join(dict.fromkeys(allowed)))
+    for subject, reason in untried:
+        notebook.untried(subject, reason)
+
+
+async def _trials(
+    inspector: Inspector, usable: UsableSettings, dead_letter_arn: str | None
+) -> tuple[Sequence[Trial], Sequence[tuple[str, str]]]:
+    settings = usable.settings
+    trials: list[Trial] = []
+    untried: list[tuple[str, str]] = []
+    topics = {"SNS_WORK_ITEM_TOPIC_ARN": settings.sns_work_item_topic_arn}
+    if not usable.serves:
+        topics = {"SNS_CONVERSATION_TOPIC_ARN": settings.sns_conversation_topic_arn, **topics}
+        if usable.unusable("SQS_QUEUE_URL") is None:
+            trials += queue_trials(inspector, settings.sqs_queue_url)
+        if dead_letter_arn is None:
+            untried.append(("rights on the dead-letter queue", "the queue does not name it"))
+        else:
+            answer = await inspector.queue_url(dead_letter_arn)
+            url = answer.response.get("QueueUrl")
+            trials += dead_letter_trials(inspector, dead_letter_arn, url)
+            if url is None:
+                untried.append(("sqs:SendMessage on the dead-letter queue", "its URL cannot be looked up"))
+    for variable, arn in topics.items():
+        if usable.unusable(variable) is None:
+            trials += topic_trials(inspector, arn)
+    return trials, untried
+
+
+def _note_right(notebook: Notebook, trial: Trial, answer: Answer, allowed: list[str], policy: str) -> None:
+    match answer.refusal:
+        case None | Refusal.OTHER:
+            allowed.append(trial.action)
+        case Refusal.DENIED:
+            remedy = f"allow {trial.action} on it, see {policy}"
+            notebook.finding(FindingCode.RIGHT_MISSING, _subject(trial), answer.words, remedy)
+        case Refusal.ABSENT:
+            notebook.untried(_subject(trial), "it does not exist")
+        case Refusal.AWAY | Refusal.CREDENTIALS:
+            notebook.untried(_subject(trial), answer.words)
+
+
+def _subject(trial: Trial) -> str:
+    return f"{trial.action} on {trial.resource}"
