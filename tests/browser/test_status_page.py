@@ -215,7 +215,7 @@ async def test_it_has_landmarks_headings_and_captioned_tables(site: Site, width:
     levels = await page.locator("h1, h2, h3, h4").evaluate_all("(all) => all.map((each) => each.tagName)")
     assert levels == ["H1", *["H2"] * 6]
     tables = page.get_by_role("table")
-    await expect(tables).to_have_count(5)
+    await expect(tables).to_have_count(6)
     for table in await tables.all():
         assert await table.locator("caption").inner_text()
         assert await table.get_by_role("columnheader").count() >= 3
