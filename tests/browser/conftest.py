@@ -42,13 +42,17 @@ class Site(Struct, kw_only=True):
     findings: Findings = field(default_factory=Findings)
     contexts: list[BrowserContext] = field(default_factory=list)
 
-    async def open(self, path: str = "/", *, width: int = 1280, height: int = 800, **options: Any) -> Page:
-        """A page in a profile of its own. It is live where scripts run."""
+    async def open(
+        self, path: str = "/", *, width: int = 1280, height: int = 800, clock: bool = False, **options: Any
+    ) -> Page:
+        """A page in a profile of its own. It is live where scripts run. `clock`: the test moves the page's time on."""
         context = await self.browser.new_context(viewport=ViewportSize(width=width, height=height), **options)
         self.contexts.append(context)
         context.set_default_timeout(10_000)
         page = await context.new_page()
         self.findings.watch(page)
+        if clock:
+            await page.clock.install()
         await page.goto(self.url + path)
         if options.get("java_script_enabled", True):
             await page.get_by_text("Live", exact=True).wait_for()

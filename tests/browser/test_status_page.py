@@ -1,17 +1,21 @@
 """The status page in a real browser."""
 
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import Browser, Locator, expect
 
 from handlers.ports import StoreAway
-from tests.browser.conftest import Site
+from tests.browser.conftest import INTERVAL_S, Site
 from tests.browser.page_checks import faint_texts, out_of_sight
 from tests.worker.api.pages import seeded
+from tests.worker.api.pages.page_server import served
+from tests.worker.api.pages.system import System
+from worker.api.pages.router import Pages
 from worker.status_ports import PartHealth, WorkerReport
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 UNREADABLE = f"{seeded.UNREADABLE} in the store cannot be read: {seeded.FAULT}"
+NOT_LIVE = "UTC, trying again"
 OLD_LINK = f"#pair-{seeded.WAITING}"
 
 
@@ -35,7 +39,7 @@ async def test_it_tells_what_is_away_what_waits_and_why_and_what_was_decided(sit
         [seeded.ODD_ID, "15 s", "ended", "ended: no event of the conversation's revisions 2–3"],
     ]
     assert await rows_of(drift) == [
-        ["02:56:55", "5ff4a1b2c3d4e5f601234507", "NO_CONVERSATION", "unknown", "none", f"told {seeded.DETAIL}"],
+        ["02:56:55", "5ff4a1b2c3d4e5f601234507", "NO_CONVERSATION", "unknown", "none", f"not repaired {seeded.DETAIL}"],
         ["02:56:50", seeded.IN_STEP, "OUT_OF_STEP", "2024-05-05 03:00:00", "assignee, queue", "repaired"],
     ]
     queues = page.get_by_role("region", name="Queues")
@@ -234,8 +238,29 @@ async def test_without_scripts_it_shows_the_same_and_says_that_it_is_not_live(si
 async def test_a_server_that_stops_shows(site: Site, no_findings: None) -> None:
     page = await site.open()
     site.pages.close()
-    await expect(page.locator("#live-state")).to_have_text("Not live: reload the page")
+    await expect(page.locator("#live-state")).to_contain_text(NOT_LIVE)
     await expect(page.locator(OLD_LINK)).to_be_visible()
+
+
+async def test_a_page_that_was_refused_is_live_again_by_itself(site: Site, no_findings: None) -> None:
+    """A load balancer answers 503 while the process starts anew, and a browser then asks no more."""
+    page = await site.open("/", clock=True)
+    await page.route("**/live/**", lambda route: route.fulfill(status=503, body="no server"))
+    await page.clock.run_for(45_000)
+    await expect(page.locator("#live-state")).to_contain_text(NOT_LIVE)
+    site.system.store.put_state(seeded.ODD_ID, seeded.not_waiting(seeded.states()[seeded.ODD_ID]))
+    await page.unroute("**/live/**")
+    await page.clock.run_for(10_000)
+    await expect(page.locator("#live-state")).to_have_text("Live")
+    await expect(page.locator("#summary")).to_contain_text("3 pairs wait")
+
+
+async def test_a_stream_that_falls_silent_is_opened_anew(site: Site) -> None:
+    """A machine that slept has a stream that is dead, though its browser does not know."""
+    page = await site.open("/", clock=True)
+    async with page.expect_request("**/live/status"):
+        await page.clock.fast_forward(60_000)
+    await expect(page.locator("#live-state")).to_have_text("Live")
 
 
 async def test_a_page_that_is_left_costs_no_more_reads(site: Site) -> None:
@@ -272,6 +297,31 @@ async def test_ids_and_states_only(site: Site) -> None:
     for path in ("/", *(f"/conversations/{key}" for key in seeded.states() if key != seeded.ODD_ID)):
         page = await site.open(path)
         assert seeded.CUSTOMER not in await page.content()
+
+
+async def test_no_report_of_a_worker_is_no_good_news(browser: Browser) -> None:
+    """Workers that died long ago look like workers that never reported."""
+    system = System()
+    async with served(Pages(system.sources, may_read=lambda _: True, interval_s=INTERVAL_S)) as url:
+        page = await Site(system=system, pages=Pages(system.sources), url=url, browser=browser).open()
+        await expect(page.locator("#summary")).to_have_text("No worker reports, 0 pairs wait.")
+        away = page.get_by_role("region", name="Away")
+        await expect(away).to_contain_text("Whether one runs cannot be told from here.")
+        await expect(away).to_have_class("doubt")
+        await page.context.close()
+
+
+async def test_an_outage_that_all_workers_have_is_one_problem(site: Site) -> None:
+    reason = "queue away: could not connect"
+    for number in range(8):
+        await site.system.status.post(
+            WorkerReport(worker=f"other-{number}:1", interval_s=5, parts=(PartHealth(part="queue", reason=reason),))
+        )
+    page = await site.open()
+    away = page.get_by_role("region", name="Away")
+    await expect(away.locator("dt")).to_have_text(["queue, 9 workers", "SNS"])
+    await expect(away.locator("dd").first).to_have_text(f"{reason} (other-0:1, other-1:1, other-2:1 and 6 more)")
+    await expect(page.locator("#summary")).to_contain_text("2 problems")
 
 
 async def test_a_worker_that_falls_silent_is_away(site: Site) -> None:

@@ -35,7 +35,7 @@ class Standing(StrEnum):
     """A field waits for an event. The gap poll decides it once the watermark has passed."""
     OUT_OF_STEP = "out of step"
     """An open rule would write, and nothing waits: an event is on its way, or was lost."""
-    ALONE = "alone"
+    ALONE = "no active pair"
     """One of both records is missing, or no work-item is active: there is nothing to keep in step."""
     IN_STEP = "in step"
 

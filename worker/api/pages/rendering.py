@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from msgspec import Struct
 
 from commands.instant import format_instant
+from handlers.drift import DriftEnd
 from sync.audit import AuditOutcome
 from worker.api.pages.status_view import WorkerRow, counted, span
 from worker.status_ports import RecentDecision
@@ -75,6 +76,10 @@ def _outcome_text(decision: RecentDecision) -> str:
     return decision.outcome if decision.direction is None else f"{decision.outcome}, {decision.direction}"
 
 
+def _drift_end(end: str) -> str:
+    return "not repaired" if end == DriftEnd.TOLD.value else end
+
+
 def _worker_text(row: WorkerRow) -> str:
     if row.silent:
         return "silent"
@@ -100,6 +105,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         counted=counted,
+        drift_end=_drift_end,
         iso=format_instant,
         key=_key,
         outcome_kind=_outcome_kind,

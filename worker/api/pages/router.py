@@ -12,10 +12,12 @@ A page loads nothing from elsewhere and holds neither script nor style itself, a
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, StreamingResponse
+from msgspec.structs import replace
 from starlette.types import Receive, Scope, Send
 
 from worker.api.callers import caller_of
@@ -65,6 +67,7 @@ class Pages:
         that is looked at reads the store."""
         self._sources = sources
         self._may_read = may_read
+        self._away_since: datetime | None = None
         self._status = SharedRead(self._read_status, fresh_s=interval_s / 2, clock=sources.clock)
         self._streams = LiveStreams(sources.clock, interval_s=interval_s)
         self.router = APIRouter(include_in_schema=False, default_response_class=Response)
@@ -97,7 +100,9 @@ class Pages:
         self._streams.close()
 
     async def _read_status(self) -> StatusView:
-        return await status_view(self._sources)
+        view = await status_view(self._sources)
+        self._away_since = None if view.away is None else self._away_since or view.at
+        return replace(view, away_since=self._away_since)
 
     async def _status_page(self) -> Response:
         view = await self._status.get()
@@ -111,6 +116,8 @@ class Pages:
         return RedirectResponse(pair_path(conversation_id), status_code=303, headers=_PAGE_HEADERS)
 
     async def _pair_page(self, conversation_id: str) -> Response:
+        if not conversation_id:
+            return RedirectResponse("/", status_code=303, headers=_PAGE_HEADERS)
         if len(conversation_id) > CONVERSATION_ID_MAX:
             return PlainTextResponse("No id is that long.\n", status_code=404, headers=_PAGE_HEADERS)
         view = await pair_page_view(conversation_id, self._sources)

@@ -42,6 +42,7 @@ _GONE_S: Final = 3_600.0
 """A worker that reported for the last time so long ago is no longer shown."""
 _STOPPED_S: Final = 120.0
 """A worker that stopped is shown for so long."""
+_NAMES_MAX: Final = 3
 _FAR: Final = timedelta(days=1)
 """Clocks differ: a wait may begin in this process's future."""
 
@@ -80,10 +81,14 @@ class QueueRow(Struct, frozen=True, kw_only=True):
 
 
 class StatusView(Struct, frozen=True, kw_only=True):
-    """Everything that the status page shows. `away`: why the store cannot be read; the rest is then empty."""
+    """Everything that the status page shows. `away`: why the store cannot be read; the rest is then empty.
+
+    `away_since`: when that was seen first.
+    """
 
     at: datetime
     away: str | None = None
+    away_since: datetime | None = None
     problems: tuple[Problem, ...] = ()
     waiting: WaitingBacklog = WaitingBacklog(count=0, oldest=None)
     pairs: tuple[PairReport, ...] = ()
@@ -100,11 +105,17 @@ class StatusView(Struct, frozen=True, kw_only=True):
         """One sentence, which a screen reader speaks when it changes."""
         if self.away is not None:
             return "MongoDB is away."
-        wrong = f"{counted(len(self.problems), 'problem')}" if self.problems else "Nothing is away"
+        # Where no worker reports, nothing is known of them: that is not the same as that nothing is wrong.
+        calm = "Nothing is away" if self.workers else "No worker reports"
+        wrong = f"{counted(len(self.problems), 'problem')}" if self.problems else calm
         waiting = counted(self.waiting.count, "pair waits", "pairs wait")
-        left = len({drift.conversation_id for drift in self.drifts if not drift.settled})
-        drift = f", {counted(left, 'pair has', 'pairs have')} drift that no sweep repaired" if left else ""
+        drift = f", {counted(self.left, 'pair has', 'pairs have')} drift that no sweep repaired" if self.left else ""
         return f"{wrong}, {waiting}{drift}."
+
+    @property
+    def left(self) -> int:
+        """The pairs with drift that is left to a person."""
+        return len({drift.conversation_id for drift in self.drifts if not drift.settled})
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:
@@ -205,14 +216,10 @@ def _workers(fleet: FleetStatus) -> Iterator[WorkerRow]:
 
 
 def _problems(workers: Sequence[WorkerRow], outbox: OutboxBacklog, now: datetime) -> Iterator[Problem]:
-    for row in workers:
-        report = row.posted.report
-        if row.silent:
-            yield Problem(part=report.worker, text=f"no report for {span(row.posted.age_s)}")
-        elif not report.stopped:
-            for part in report.parts:
-                if part.reason is not None:
-                    yield Problem(part=f"{report.worker}, {part.part}", text=part.reason)
+    yield from _silent_workers(workers)
+    yield from _parts_away(workers)
+    if workers and all(row.posted.report.stopped for row in workers):
+        yield Problem(part="workers", text="each one that reported has stopped: no event is handled")
     working = [row.posted.report for row in workers if not row.silent and not row.posted.report.stopped]
     reasons = {report.no_watermark for report in working if report.no_watermark is not None}
     if reasons and all(report.watermark is None for report in working):
@@ -226,6 +233,42 @@ def _problems(workers: Sequence[WorkerRow], outbox: OutboxBacklog, now: datetime
     if outbox.set_aside:
         events = counted(outbox.set_aside, "event")
         yield Problem(part="outbox", text=f"{events} set aside: SNS can never accept them")
+
+
+def _silent_workers(workers: Sequence[WorkerRow]) -> Iterator[Problem]:
+    silent = [row for row in workers if row.silent]
+    match silent:
+        case []:
+            pass
+        case [row]:
+            yield Problem(part=row.posted.report.worker, text=f"no report for {span(row.posted.age_s)}")
+        case _:
+            least_s = min(row.posted.age_s for row in silent)
+            names = _listed([row.posted.report.worker for row in silent])
+            yield Problem(part=f"{len(silent)} workers", text=f"no report for {span(least_s)} or longer: {names}")
+
+
+def _parts_away(workers: Sequence[WorkerRow]) -> Iterator[Problem]:
+    """A problem for each part and reason, however many workers have it: an outage is one problem, not one a worker."""
+    having: dict[tuple[str, str], list[str]] = {}
+    for row in workers:
+        report = row.posted.report
+        if not row.silent and not report.stopped:
+            for part in report.parts:
+                if part.reason is not None:
+                    having.setdefault((part.part, part.reason), []).append(report.worker)
+    # What most workers have comes first.
+    for (part, reason), names in sorted(having.items(), key=lambda each: -len(each[1])):
+        match names:
+            case [name]:
+                yield Problem(part=f"{name}, {part}", text=reason)
+            case _:
+                yield Problem(part=f"{part}, {len(names)} workers", text=f"{reason} ({_listed(names)})")
+
+
+def _listed(names: Sequence[str]) -> str:
+    first = ", ".join(sorted(names)[:_NAMES_MAX])
+    return first if len(names) <= _NAMES_MAX else f"{first} and {len(names) - _NAMES_MAX} more"
 
 
 _SPANS: Final = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))

@@ -69,6 +69,24 @@ async def test_the_form_leads_to_the_pairs_page(site: Site, query: str, target: 
     assert (status, site.headers["Location"]) == (303, target)
 
 
+async def test_no_id_has_no_page(site: Site) -> None:
+    status, _ = await site.get("/conversations/")
+    assert (status, site.headers["Location"]) == (303, "/")
+
+
+async def test_an_outage_says_since_when_it_was_seen() -> None:
+    system = await System.seeded()
+    pages = Pages(system.sources, may_read=lambda _: True, interval_s=0)
+    async with served(pages) as url, aiohttp.ClientSession() as http:
+        site = Site(system, url, http)
+        system.away = StoreAway("no primary")
+        assert "Seen first at" in (await site.get("/"))[1]
+        system.clock.instant = seeded.ago(-200)
+        assert "3 min 20 s ago" in (await site.get("/"))[1]
+        system.away = None
+        assert "Seen first at" not in (await site.get("/"))[1]
+
+
 async def test_an_id_that_is_too_long_is_not_looked_for(site: Site) -> None:
     reads = site.system.reads
     for path in (f"/conversations/{'x' * 201}", f"/live/conversations/{'x' * 201}"):

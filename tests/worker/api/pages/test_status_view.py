@@ -47,10 +47,24 @@ async def test_a_worker_is_silent_once_three_reports_are_missing(
     assert problems(await view_of(worker(), later_s=later_s)) == expected
 
 
+async def test_what_several_workers_have_is_one_problem_with_the_first_names() -> None:
+    away, other = PartHealth(part="queue", reason="no answer"), PartHealth(part="store", reason="no primary")
+    view = await view_of(*(worker(f"w{n}", parts=(away, other) if n == 3 else (away,)) for n in range(5)))
+    assert problems(view) == [
+        ("queue, 5 workers", "no answer (w0, w1, w2 and 2 more)"),
+        ("w3, store", "no primary"),
+    ]
+    view = await view_of(worker("w0"), worker("w1"), later_s=90)
+    assert problems(view) == [("2 workers", "no report for 1 min 30 s or longer: w0, w1")]
+
+
 async def test_a_worker_that_stopped_is_no_problem_and_soon_gone() -> None:
     stopped = worker(stopped=True, parts=(PartHealth(part="pipelines", reason="stopping"),))
+    view = await view_of(stopped, worker("x", stopped=False, parts=()), later_s=10)
+    assert (problems(view), len(view.workers)) == ([], 2)
+    # Where no other runs, nobody handles events.
     view = await view_of(stopped, later_s=100)
-    assert (problems(view), len(view.workers)) == ([], 1)
+    assert problems(view) == [("workers", "each one that reported has stopped: no event is handled")]
     assert (await view_of(stopped, later_s=121)).workers == ()
 
 

@@ -55,12 +55,13 @@ function show(update) {
 }
 
 function tell(text, kind) {
-  state.textContent = text;
+  if (state.textContent !== text) state.textContent = text;
   state.className = `chip ${kind}`;
 }
 
 function told() {
-  if (paused) tell("Paused", "warn");
+  if (lostAt) tell(`Not live since ${lostAt} UTC, trying again`, "bad");
+  else if (paused) tell("Paused", "warn");
   else tell("Live", "good");
 }
 
@@ -71,14 +72,48 @@ pause.addEventListener("click", () => {
   if (!paused && latest) show(latest);
 });
 
-const events = new EventSource(main.dataset.live);
-events.addEventListener("open", told);
-events.addEventListener("page", (event) => {
-  latest = JSON.parse(event.data);
-  if (!paused) show(latest);
-});
-events.addEventListener("error", () => {
-  if (events.readyState === EventSource.CLOSED) tell("Not live: reload the page", "bad");
-  else tell("Interrupted, trying again", "warn");
-});
+// The server speaks at least every 15 s. A stream that says nothing for longer is dead, though the browser may not know:
+// the machine slept, or the network went. A page that looks live and is not would be worse than none.
+const SILENT_MS = 40000;
+// The server ends a stream now and then, and the browser opens the next one: that is no loss.
+const LOST_MS = 4000;
+const AGAIN_MS = 5000;
+let events = null;
+let askedAt = 0;
+let heardAt = Date.now();
+let failedAt = null;
+let lostAt = null;
+
+function heard() {
+  heardAt = Date.now();
+  failedAt = lostAt = null;
+  told();
+}
+
+function connect() {
+  if (events) events.close();
+  askedAt = Date.now();
+  events = new EventSource(main.dataset.live);
+  events.addEventListener("open", heard);
+  events.addEventListener("beat", heard);
+  events.addEventListener("page", (event) => {
+    heard();
+    latest = JSON.parse(event.data);
+    if (!paused) show(latest);
+  });
+  events.addEventListener("error", () => (failedAt ??= Date.now()));
+}
+
+setInterval(() => {
+  const now = Date.now();
+  const silent = now - Math.max(heardAt, askedAt) > SILENT_MS;
+  if (silent || (failedAt && now - failedAt > LOST_MS)) {
+    lostAt ??= new Date(heardAt).toISOString().slice(11, 19);
+    told();
+  }
+  // A browser does not ask again by itself where a server refused it, or where it takes the stream for alive.
+  if (silent || (events.readyState === EventSource.CLOSED && now - askedAt > AGAIN_MS)) connect();
+}, 1000);
+
+connect();
 pause.hidden = false;
