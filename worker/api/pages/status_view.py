@@ -254,11 +254,11 @@ def _parts_away(workers: Sequence[WorkerRow]) -> Iterator[Problem]:
     for row in workers:
         report = row.posted.report
         if not row.silent and not report.stopped:
-            for part in report.parts:
-                if part.reason is not None:
-                    having.setdefault((part.part, part.reason), []).append(report.worker)
+            for each in report.parts:
+                if each.reason is not None:
+                    having.setdefault((each.part, each.reason), []).append(report.worker)
     # What most workers have comes first.
-    for (part, reason), names in sorted(having.items(), key=lambda each: -len(each[1])):
+    for (part, reason), names in sorted(having.items(), key=lambda found: -len(found[1])):
         match names:
             case [name]:
                 yield Problem(part=f"{name}, {part}", text=reason)
