@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from commands.context import UnreadableRecord
 from commands.reason import ReasonCode
 from handlers.documents.stored_forms import UnreadableDocument
-from handlers.drift import DriftClass, DriftEnd, SweepLimits, SweptPage, SweptPair
+from handlers.drift import DriftClass, DriftEnd, SweepLimits, SweptPage, SweptPair, told_drift
 from handlers.events.event import Event
 from handlers.options import Options, PlanningContext
 from handlers.outcome import HandledEvent, PolledPair
@@ -20,7 +20,7 @@ from handlers.planning.endings import failed_ending, failed_poll_ending, own_syn
 from handlers.planning.event_batch import EventBatch, load_request_of
 from handlers.planning.planner import PlannedPair, plan_gap, plan_pair
 from handlers.planning.session_places import Placements, placements_of
-from handlers.planning.sweep_planner import PlannedSweep, plan_sweep, told
+from handlers.planning.sweep_planner import PlannedSweep, plan_sweep
 from handlers.ports import (
     Chance,
     Clock,
@@ -170,7 +170,7 @@ class BatchHandler:
         for each, result in zip(planned, results, strict=True):
             key = each.plan.conversation_id
             if isinstance(result, PlanRejected):
-                swept.append(told(DriftClass.UNREADABLE, key, detail=result.reason))
+                swept.append(told_drift(DriftClass.UNREADABLE, key, detail=result.reason))
             elif result is not CommitResult.COMMITTED:
                 left[key] = requests[key]
             elif each.swept is not None:
@@ -183,7 +183,7 @@ class BatchHandler:
         try:
             return plan_sweep(key, pair, limits=limits, placements=placements, planning=planning)
         except (UnreadableDocument, UnreadableRecord) as fault:
-            swept = told(DriftClass.UNREADABLE, key, detail=str(fault))
+            swept = told_drift(DriftClass.UNREADABLE, key, detail=str(fault))
             return PlannedSweep(plan=Plan(conversation_id=key), swept=swept)
 
     async def _attempt(

@@ -157,6 +157,26 @@ class SweptPair(Struct, frozen=True, kw_only=True):
     announcements: tuple[Announcement, ...] = ()
 
 
+def told_drift(
+    kind: DriftClass,
+    conversation_id: str | None,
+    *,
+    work_item_id: str | None = None,
+    since: datetime | None = None,
+    detail: str | None = None,
+) -> SweptPair:
+    """The ending of a pair whose drift the sweep only tells."""
+    drift = Drift(
+        kind=kind,
+        end=DriftEnd.TOLD,
+        conversation_id=conversation_id,
+        work_item_id=work_item_id,
+        since=since,
+        detail=detail,
+    )
+    return SweptPair(drift=drift)
+
+
 class SweptPage(Struct, frozen=True, kw_only=True):
     """The ending of one call of the sweep. `complete` False: the store went away before all pairs were handled."""
 

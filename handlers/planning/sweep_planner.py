@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from commands.session import SessionMove, apply_moves
 from commands.work_item import Status, WorkItem
 from handlers.documents.stored_forms import UnreadableDocument
-from handlers.drift import Drift, DriftClass, DriftEnd, FieldDrift, SweepLimits, SweptPair
+from handlers.drift import Drift, DriftClass, DriftEnd, FieldDrift, SweepLimits, SweptPair, told_drift
 from handlers.options import PlanningContext
 from handlers.planning.announcements import AnnouncementCause
 from handlers.planning.endings import PairAsRead, eventless_audit, outcome_of, routed_audit
@@ -35,6 +35,8 @@ from sync.decision import PairDecision
 from sync.state.agreement import all_agree
 from sync.state.stored_pair import fields_changed_by_hand, is_stored_pair_observed
 from sync.state.sync_state import SyncState
+
+_OF_ROUTING: Final = (DriftClass.NO_WORK_ITEM, DriftClass.NEVER_QUEUED)
 
 
 class PlannedSweep(Struct, frozen=True, kw_only=True):
@@ -58,11 +60,6 @@ def plan_sweep(
     if waiting is not None and waiting.since >= limits.watermark:
         return PlannedSweep(plan=Plan(conversation_id=conversation_id))
     return _SweepPlanner(conversation_id, pair, limits, placements, planning).plan()
-
-
-def told(kind: DriftClass, conversation_id: str | None, **more: object) -> SweptPair:
-    """A drift that the sweep only tells; `more` are fields of `Drift`."""
-    return SweptPair(drift=Drift(kind=kind, end=DriftEnd.TOLD, conversation_id=conversation_id, **more))  # type: ignore[arg-type]
 
 
 class _SweepPlanner:
@@ -97,10 +94,10 @@ class _SweepPlanner:
             conversation = draft.note_conversation_removed()
             if conversation is None:
                 detail = "the store never had its conversation"
-                swept = told(
+                told = told_drift(
                     DriftClass.NO_CONVERSATION, self._id, work_item_id=item.id, since=item.updated_at, detail=detail
                 )
-                return PlannedSweep(plan=Plan(conversation_id=self._id), swept=swept)
+                return PlannedSweep(plan=Plan(conversation_id=self._id), swept=told)
         return self._reconciled(conversation, item)
 
     def _reconciled(self, conversation: Conversation, item: WorkItem | None) -> PlannedSweep:
@@ -177,7 +174,8 @@ class _SweepPlanner:
             audit = routed_audit(self._id, audit, routed, trigger="sweep", options=planning.options, pair=pair)
         elif kind in _OF_ROUTING:
             # Nothing was written: no rule names a queue.
-            return PlannedSweep(plan=Plan(conversation_id=self._id), swept=_told_of(drift))
+            swept = SweptPair(drift=replace(drift, end=DriftEnd.TOLD))
+            return PlannedSweep(plan=Plan(conversation_id=self._id), swept=swept)
         plan, moves = self._with_places(draft.plan(now=planning.now))
         swept = SweptPair(drift=replace(drift, moves=moves), audit=audit, announcements=announcements)
         return PlannedSweep(plan=plan, swept=swept)
@@ -299,18 +297,11 @@ class _SweepPlanner:
             return self._drifted(kind, conversation, item, self._decided(conversation, item))
         entered_at = item.ivr.entered_at if item is not None and item.ivr is not None else None
         since = entered_at or _since((item,))
-        swept = told(kind, self._id, work_item_id=None if item is None else item.id, since=since)
-        return PlannedSweep(plan=Plan(conversation_id=self._id), swept=swept)
+        told = told_drift(kind, self._id, work_item_id=None if item is None else item.id, since=since)
+        return PlannedSweep(plan=Plan(conversation_id=self._id), swept=told)
 
     def _nothing(self) -> PlannedSweep:
         return PlannedSweep(plan=Plan(conversation_id=self._id))
-
-
-_OF_ROUTING: Final = (DriftClass.NO_WORK_ITEM, DriftClass.NEVER_QUEUED)
-
-
-def _told_of(drift: Drift) -> SweptPair:
-    return SweptPair(drift=replace(drift, end=DriftEnd.TOLD))
 
 
 def _is_in_step(conversation: Conversation, item: WorkItem | None) -> bool:
