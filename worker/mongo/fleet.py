@@ -81,13 +81,7 @@ class MongoFleet:
         """The bookmark that was kept last."""
         with store_deadline(self._deadline_s):
             found = await self._documents.find_one({"_id": _SWEEP}, {"bookmark": True})
-        kept = (found or {}).get("bookmark") or {}
-        position = kept.get("position")
-        return SweepBookmark(
-            written_until=kept.get("writtenUntil"),
-            full_ended_at=kept.get("fullEndedAt"),
-            position=position and SweepPosition(stage=SweepStage(position["stage"]), after=position["after"]),
-        )
+        return _bookmark_of((found or {}).get("bookmark"))
 
     async def keep_sweep_bookmark(self, bookmark: SweepBookmark) -> None:
         """Keep the bookmark."""
@@ -114,3 +108,24 @@ class MongoFleet:
         )
         assert changed is not None, "an upsert returns the document"
         return changed
+
+
+def _bookmark_of(kept: object) -> SweepBookmark:
+    """The bookmark, without what cannot be read: another version of the worker may have kept it. What it leaves open is
+    swept anew."""
+    if not isinstance(kept, dict):
+        return SweepBookmark()
+    written_until, full_ended_at = kept.get("writtenUntil"), kept.get("fullEndedAt")
+    return SweepBookmark(
+        written_until=written_until if isinstance(written_until, datetime) else None,
+        full_ended_at=full_ended_at if isinstance(full_ended_at, datetime) else None,
+        position=_position_of(kept.get("position")),
+    )
+
+
+def _position_of(kept: object) -> SweepPosition | None:
+    match kept:
+        case {"stage": str(stage), "after": str() | None as after} if stage in set(SweepStage):
+            return SweepPosition(stage=SweepStage(stage), after=after)
+        case _:
+            return None

@@ -4,6 +4,7 @@ stores."""
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from msgspec import Struct
@@ -141,3 +142,18 @@ async def test_a_sweeps_bookmark_is_kept_beside_its_lease(fleet: FleetBench) -> 
     await fleet.second.keep_sweep_bookmark(SweepBookmark(written_until=at))
     assert await fleet.first.sweep_bookmark() == SweepBookmark(written_until=at)
     assert not await fleet.second.acquire_lease("sweep", "b", 20)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        7,
+        {"writtenUntil": "2024-05-06", "fullEndedAt": 7, "position": {"stage": "queues", "after": "c-1"}},
+        {"position": {"stage": "work-items", "after": ["w-1"]}},
+        {"position": ["work-items"]},
+    ],
+)
+async def test_a_bookmark_of_another_version_is_none_and_stops_no_worker(mongo: MongoBench, kept: Any) -> None:
+    await mongo.database[Collection.FLEET].insert_one({"_id": "lease/sweep", "bookmark": kept})
+    fleet = MongoFleet(mongo.client, mongo.database.name, deadline_s=DEADLINE_S)
+    assert await fleet.sweep_bookmark() == SweepBookmark()
