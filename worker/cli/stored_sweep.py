@@ -27,6 +27,11 @@ from worker.sweeps.drift.drift_sweep import certain_s
 from worker.sweeps.drift.sweep_run import SweepObserver, SweepRun
 
 _ONLY_TOLD: Final = "nothing is repaired"
+_BUSY_SHARE: Final = 2 / 3
+"""More than the sweep of a worker, which takes its time from events. For most of it this process decides, and the
+database rests."""
+
+WentOn = Callable[[SweepPosition], None]
 
 
 class SweepRequest(Struct, frozen=True, kw_only=True):
@@ -76,10 +81,11 @@ class StoredSweep:
         limits = SweepLimits(watermark=watermark, certain_before=watermark - certain, repair=repairs)
         return SweepPlan(limits=limits, since=since, note="; ".join(notes) or None)
 
-    async def carry_out(self, plan: SweepPlan, after: SweepPosition | None) -> None:
-        """Sweep. A finished sweep that repairs is noted in the bookmark. Raises StoreAway."""
+    async def carry_out(self, plan: SweepPlan, after: SweepPosition | None, *, went_on: WentOn) -> None:
+        """Sweep. A finished sweep that repairs is noted in the bookmark. `went_on` is called after each page of a full
+        sweep. Raises StoreAway."""
         if plan.since is None:
-            await self._sweep_everything(plan.limits, after)
+            await self._sweep_everything(plan.limits, after, went_on)
         else:
             await self._run.sweep_written(plan.since, plan.limits.watermark, plan.limits)
             ivr = timedelta(seconds=self._settings.ivr_seconds)
@@ -89,10 +95,12 @@ class StoredSweep:
         if plan.limits.repair:
             await self._note(plan, is_whole=after is None)
 
-    async def _sweep_everything(self, limits: SweepLimits, after: SweepPosition | None) -> None:
+    async def _sweep_everything(self, limits: SweepLimits, after: SweepPosition | None, went_on: WentOn) -> None:
         self.position = after or SweepPosition()
         while self.position is not None:
             self.position = await self._run.sweep_page(self.position, limits)
+            if self.position is not None:
+                went_on(self.position)
 
     async def _note(self, plan: SweepPlan, *, is_whole: bool) -> None:
         bookmark = await self._fleet.sweep_bookmark()
@@ -159,14 +167,21 @@ async def opened_sweep(settings: Settings, observer: SweepObserver) -> AsyncIter
             announcer=None,
             observer=observer,
             clock=clock,
+            busy_share=_BUSY_SHARE,
         )
         yield StoredSweep(run=run, fleet=fleet, settings=settings)
 
 
 def run_sweep(
-    settings: Settings, request: SweepRequest, observer: SweepObserver, *, begins: Callable[[SweepPlan], None]
+    settings: Settings,
+    request: SweepRequest,
+    observer: SweepObserver,
+    *,
+    begins: Callable[[SweepPlan], None],
+    went_on: WentOn,
 ) -> None:
-    """Sweep the settings' store; `begins` is called with the plan before the first page.
+    """Sweep the settings' store; `begins` is called with the plan before the first page, `went_on` after each page of a
+    full sweep.
 
     Raises SetupError, StoreAway, and SweepInterrupted for Ctrl-C.
     """
@@ -177,7 +192,7 @@ def run_sweep(
             interrupted_at.append(sweep)
             plan = await sweep.plan(request)
             begins(plan)
-            await sweep.carry_out(plan, request.after)
+            await sweep.carry_out(plan, request.after, went_on=went_on)
 
     try:
         asyncio.run(run())

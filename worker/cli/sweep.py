@@ -4,7 +4,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import orjson
 import typer
@@ -59,12 +59,12 @@ def sweep(
         after=None if after is None else _position(after),
     )
     settings = settings_or_exit(Settings, "sweep")
-    printer = _DriftPrinter(as_json=as_json, audit_log=None if as_json else _audit_log(settings))
+    printer = DriftPrinter(as_json=as_json, audit_log=None if as_json else _audit_log(settings))
     began = time.monotonic()
     try:
         with progress("sweeping, pages", results_on_stdout=True) as advance:
             printer.advance = advance
-            run_sweep(settings, request, printer, begins=printer.begins)
+            run_sweep(settings, request, printer, begins=printer.begins, went_on=printer.went_on)
     except SweepInterrupted as interrupted:
         printer.print_summary(time.monotonic() - began)
         if interrupted.position is not None:
@@ -76,10 +76,15 @@ def sweep(
     raise typer.Exit(EXIT_FAILED if printer.is_drift_left else EXIT_DONE)
 
 
-class _DriftPrinter:
+_POSITION_S: Final = 60.0
+
+
+class DriftPrinter:
     """The observer that prints."""
 
-    def __init__(self, *, as_json: bool, audit_log: Log | None) -> None:
+    def __init__(
+        self, *, as_json: bool, audit_log: Log | None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self.advance: Callable[[], None] = lambda: None
         self._as_json = as_json
         self._audit_log = audit_log
@@ -88,6 +93,17 @@ class _DriftPrinter:
         self._faults = 0
         self._repairs = False
         self.is_drift_left = False
+        self._monotonic = monotonic
+        self._position_at = monotonic()
+
+    def went_on(self, position: SweepPosition) -> None:
+        """Print once a minute how far a full sweep has come, where no terminal shows its progress: after a kill it goes
+        on from there."""
+        now = self._monotonic()
+        if now - self._position_at < _POSITION_S or sys.stderr is None or sys.stderr.isatty():
+            return
+        self._position_at = now
+        print_error(f"routing-sync sweep: {self._pairs} pairs so far; after a kill: --all --after {_spelled(position)}")
 
     def begins(self, plan: SweepPlan) -> None:
         """Print the note of the plan."""

@@ -20,9 +20,11 @@ from mongod import Mongod
 from tests.handlers.wire_events import ORG, conversation, work_item
 from tests.worker.store.store_bench import DEADLINE_S
 from worker.cli.main import run
+from worker.cli.sweep import DriftPrinter
 from worker.mongo.client import mongo_client
 from worker.mongo.fleet import MongoFleet
 from worker.settings.table import setting_rows
+from worker.sweep_ports import SweepPosition
 from worker.sweeps.drift.sweep_run import PAGE_SIZE
 
 _numbers = count(1)
@@ -233,6 +235,20 @@ def test_a_store_that_is_away_is_one_line(
     out, errors = capsys.readouterr()
     assert (out, errors.count("\n")) == ("", 1)
     assert errors.startswith("routing-sync sweep: MongoDB cannot be reached")
+
+
+def test_a_long_full_sweep_says_once_a_minute_where_it_goes_on_after_a_kill(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    printer = DriftPrinter(as_json=True, audit_log=None, monotonic=lambda: now)
+    for page in range(10):
+        printer.swept([], looked_at=200)
+        now += 25
+        printer.went_on(SweepPosition(after=f"c-{page}"))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition("; ")[2] for line in lines] == [
+        f"after a kill: --all --after conversations:c-{page}" for page in (2, 5, 8)
+    ]
+    assert lines[0].startswith("routing-sync sweep: 600 pairs so far")
 
 
 @pytest.mark.thorough
