@@ -3,7 +3,7 @@
 
 locals {
   policies = {
-    for name in ["iam-policy", "iam-serve", "iam-provision", "iam-redrive"] : name =>
+    for name in ["iam-policy", "iam-serve", "iam-doctor", "iam-provision", "iam-redrive"] : name =>
     replace(replace(replace(replace(
       file("${path.module}/../${name}.json"),
       "arn:aws:sqs:REGION:ACCOUNT:QUEUE", aws_sqs_queue.events.arn),
@@ -76,6 +76,19 @@ resource "aws_iam_role_policy" "process" {
   name   = each.value.policy
   role   = aws_iam_role.process[each.key].id
   policy = local.policies[each.value.policy]
+}
+
+# What `routing-sync doctor` and the worker's watch of its delivery read beside: the subscriptions of the queue.
+resource "aws_iam_policy" "doctor" {
+  name        = "${var.name}-doctor"
+  description = "routing-sync doctor: reads the subscriptions of the queue."
+  policy      = local.policies["iam-doctor"]
+  tags        = var.tags
+}
+
+resource "aws_iam_role_policy_attachment" "doctor" {
+  role       = aws_iam_role.process["worker"].name
+  policy_arn = aws_iam_policy.doctor.arn
 }
 
 # For whoever runs `routing-sync provision`. This module does the same work, so mostly nobody needs it.

@@ -20,6 +20,7 @@ output "role_arns" {
 output "policy_arns" {
   description = "To attach to people, to a pipeline, and to KEDA's operator."
   value = {
+    doctor    = aws_iam_policy.doctor.arn
     provision = aws_iam_policy.provision.arn
     operators = aws_iam_policy.operators.arn
     scaler    = aws_iam_policy.scaler.arn

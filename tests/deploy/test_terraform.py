@@ -98,7 +98,11 @@ def test_the_subscriptions_filter_by_the_prefixes_of_the_events_that_are_handled
 
 def granted(parsed: dict[str, Any]) -> dict[str, Any]:
     """The policies that roles and people get, by the file that they come from, with the ids of this installation."""
-    names = {"aws_iam_policy.provision": "iam-provision", "aws_iam_policy.operators": "iam-redrive"}
+    names = {
+        "aws_iam_policy.doctor": "iam-doctor",
+        "aws_iam_policy.provision": "iam-provision",
+        "aws_iam_policy.operators": "iam-redrive",
+    }
     policies = {names[path]: each for path, each in by_name(parsed, "aws_iam_policy").items() if path in names}
     policies |= {each["name"]: each for each in parsed["aws_iam_role_policy"]}
     return {name: json.loads(each["policy"]) for name, each in policies.items()}

@@ -167,7 +167,7 @@ async def _examine_key(
         notebook.finding(FindingCode.KEY_UNUSABLE, subject, answer.words, "name a key that exists")
         return
     if answer.refusal is not None:
-        notebook.untried(subject, f"{answer.words}; deploy/iam-doctor.json has the right kms:DescribeKey")
+        notebook.untried(subject, f"{answer.words}; the right kms:DescribeKey lets it be asked")
         return
     metadata = answer.response.get("KeyMetadata", {})
     if metadata.get("KeyState") != "Enabled":
@@ -184,7 +184,7 @@ async def _examine_key_policy(notebook: Notebook, inspector: Inspector, subject:
     if answer is None:
         return
     if answer.refusal is not None:
-        notebook.untried(subject, f"{answer.words}; deploy/iam-doctor.json has the right kms:GetKeyPolicy")
+        notebook.untried(subject, f"{answer.words}; the right kms:GetKeyPolicy lets it be asked")
     elif sns_may_use(str(answer.response.get("Policy", ""))):
         notebook.sound(subject, "enabled, and SNS may use it")
     else:
