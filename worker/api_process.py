@@ -45,6 +45,7 @@ from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
 from worker.mongo.waiting_times import MongoWaitingTimes
 from worker.mongo.work_items import MongoWorkItems
 from worker.outbox.publisher import Publisher
+from worker.ports import Deployment
 from worker.runtime.backoff import JitteredBackoff, call_until_available
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.runtime.context import RuntimeContext
@@ -60,6 +61,7 @@ from worker.telemetry.listening_sockets import listening_sockets
 from worker.telemetry.logs import LogIdentity, log_uncaught_errors, open_log, redirect_library_logs
 from worker.telemetry.metrics import Telemetry
 from worker.telemetry.standard_streams import DRAIN_S
+from worker.telemetry.start_events import started
 from worker.telemetry.statsd import opened_metrics
 from worker.telemetry.store_observer import StoreMetrics
 
@@ -157,6 +159,8 @@ class _ApiProcess:
             publishing = tasks.create_task(publisher.run())
             serving = tasks.create_task(server.run_until_stopped(sockets))
             if await self._stopping.unless_requested(self._prepare(clients, adapters, readiness)):
+                deployment = Deployment(version=settings.dd_version, policy=settings.sync_policy.value)
+                self._runtime.telemetry.metrics.event(started("API", deployment))
                 self._log.info("API started")
                 await self._stopping.wait_until_requested()
             readiness.mark_stopping()

@@ -253,6 +253,13 @@ class SyncStatesByAge(Protocol):
 # The fleet
 
 
+class Deployment(Struct, frozen=True, kw_only=True):
+    """What a worker runs: DD_VERSION, and SYNC_POLICY."""
+
+    version: str
+    policy: str
+
+
 class Fleet(Protocol):
     """What the workers of one deployment agree on. All times are the database's: no worker's clock is trusted."""
 
@@ -264,6 +271,10 @@ class Fleet(Protocol):
     async def started_at(self) -> datetime:
         """The time at which the first worker of the deployment started: the first call stores it, and every call
         returns it."""
+        ...
+
+    async def replace_deployment(self, deployment: Deployment) -> Deployment | None:
+        """Store what the calling worker runs; returns what the worker ran that started before it. None: none did."""
         ...
 
 

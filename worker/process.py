@@ -32,7 +32,7 @@ from worker.mongo.stored_pairs import MongoStoredPairs
 from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
 from worker.mongo.waiting_times import MongoWaitingTimes
 from worker.pipeline import Adapters, Pipeline
-from worker.ports import QueueAttributes
+from worker.ports import Deployment, QueueAttributes
 from worker.runtime.backoff import JitteredBackoff, call_until_available
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.runtime.context import RuntimeContext
@@ -55,6 +55,7 @@ from worker.telemetry.logs import (
 from worker.telemetry.metrics import Telemetry
 from worker.telemetry.recent_decisions import RecentDecisions
 from worker.telemetry.standard_streams import DRAIN_S
+from worker.telemetry.start_events import tell_start
 from worker.telemetry.statsd import opened_metrics
 from worker.telemetry.store_observer import StoreMetrics
 
@@ -149,6 +150,8 @@ class _WorkerProcess:
         adapters = self._adapters(clients, store, attributes, fleet, deployed_at)
         pipeline = Pipeline(settings=settings, adapters=adapters, runtime=runtime)
         _tune_garbage_collection()
+        deployment = Deployment(version=settings.dd_version, policy=settings.sync_policy.value)
+        await tell_start(fleet, deployment, telemetry)
         self._log.info("worker started", policy=settings.sync_policy.value, fifo=attributes.fifo, lanes=settings.lanes)
         await pipeline.run(self._stopping)
 

@@ -8,6 +8,7 @@ from typing import Any
 from handlers.ports import Clock
 from tests.worker.fake_clock import FakeClock, FixedChance
 from worker.runtime.context import RuntimeContext
+from worker.telemetry.agent_event import AgentEvent
 from worker.telemetry.health import Health
 from worker.telemetry.logs import LogIdentity, open_log
 from worker.telemetry.metric_form import MetricKind
@@ -20,6 +21,7 @@ class TelemetryRecorder:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.gauges: dict[str, float] = {}
+        self.events: list[AgentEvent] = []
         self._out = BytesIO()
         log = open_log(level="debug", identity=LogIdentity(hostname="host", pid=7), clock=FakeClock(), to=self._out)
         self.telemetry = Telemetry(metrics=self, log=log)
@@ -32,6 +34,9 @@ class TelemetryRecorder:
 
     def distribution(self, metric: Metric, value: float, **tags: str) -> None:
         self.counts[_name(metric, MetricKind.DISTRIBUTION, tags)] += 1
+
+    def event(self, event: AgentEvent) -> None:
+        self.events.append(event)
 
     def close(self) -> None:
         pass

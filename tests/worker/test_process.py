@@ -192,6 +192,8 @@ def test_a_worker_that_starts_later_finds_the_start_of_the_deployment(mongod: Mo
         started.append(Worker(MONGODB_URI=mongod.uri, MONGODB_DATABASE="start"))
         started[-1].wait_for("worker started")
         assert start_of_deployment() == at
+        started.append(Worker(MONGODB_URI=mongod.uri, MONGODB_DATABASE="start", DD_VERSION="2.0"))
+        assert started[-1].wait_for("deployment changed")["title"] == "Deployed: version 2.0"
         for worker in started:
             assert worker.end(signal.SIGTERM) == (0, "")
 

@@ -3,6 +3,7 @@
 | `_id` | document |
 |---|---|
 | `start` | `at`: when the first worker of the deployment started |
+| `deployment` | `version` and `policy` of the worker that started last |
 | `lease/NAME` | `holder`, and `until` when it holds the lease |
 | `lease/sweep` | also the sweep's `bookmark` |
 | `watermarks` | `workers`: of each live one `holder`, its watermark `at`, and `until` when it counts as alive |
@@ -19,6 +20,7 @@ from pymongo.errors import DuplicateKeyError
 from handlers.documents.stored_forms import shown
 from worker.errors import StoreUnfit
 from worker.mongo.database import Client, database_of, store_deadline
+from worker.ports import Deployment
 from worker.store.documents import Collection
 from worker.sweep_ports import FleetWatermark, SweepBookmark, SweepPosition, SweepStage
 
@@ -55,6 +57,20 @@ class MongoFleet:
                 f"the document `start` of fleet: at is {shown(started_at)}, not a date: remove the document"
             )
         return started_at
+
+    async def replace_deployment(self, deployment: Deployment) -> Deployment | None:
+        """Store it; returns the one before."""
+        change: dict[str, Any] = {
+            "version": {"$literal": deployment.version},
+            "policy": {"$literal": deployment.policy},
+        }
+        # A stage sees the document as it was before it.
+        change["before"] = {"version": "$version", "policy": "$policy"}
+        found = (await self._change("deployment", change))["before"]
+        version, policy = found.get("version"), found.get("policy")
+        if not isinstance(version, str) or not isinstance(policy, str):
+            return None
+        return Deployment(version=version, policy=policy)
 
     async def leave_watermark(self, holder: str, watermark: datetime | None, seconds: float) -> None:
         """The worker lives for the next `seconds`, with this watermark."""

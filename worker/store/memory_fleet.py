@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from handlers.ports import Clock
+from worker.ports import Deployment
 from worker.sweep_ports import FleetWatermark, SweepBookmark
 
 
@@ -16,6 +17,7 @@ class MemoryFleet:
         self._started_at: datetime | None = None
         self._watermarks: dict[str, tuple[datetime | None, datetime]] = {}
         self._bookmark = SweepBookmark()
+        self._deployment: Deployment | None = None
 
     async def acquire_lease(self, name: str, holder: str, seconds: float) -> bool:
         """Whether `holder` has the lease for the next `seconds`."""
@@ -31,6 +33,11 @@ class MemoryFleet:
         if self._started_at is None:
             self._started_at = self._clock.now()
         return self._started_at
+
+    async def replace_deployment(self, deployment: Deployment) -> Deployment | None:
+        """Keep it; returns the one before."""
+        before, self._deployment = self._deployment, deployment
+        return before
 
     async def leave_watermark(self, holder: str, watermark: datetime | None, seconds: float) -> None:
         """The worker lives for the next `seconds`, with this watermark."""

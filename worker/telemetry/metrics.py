@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from handlers.events.heartbeat import HEARTBEAT_NAME
 from handlers.events.readers import READERS_BY_NAME
+from worker.telemetry.agent_event import AgentEvent
 from worker.telemetry.logs import Log
 from worker.telemetry.metric_form import MetricForm, count, distribution, gauge
 from worker.telemetry.recent_decisions import RecentDecisions
@@ -253,6 +254,10 @@ class Metrics(Protocol):
         """Add one measurement to a distribution."""
         ...
 
+    def event(self, event: AgentEvent) -> None:
+        """Show an event beside the graphs."""
+        ...
+
     def close(self) -> None:
         """Send the values that are still buffered."""
         ...
@@ -277,6 +282,9 @@ class NoMetrics:
 
     def distribution(self, metric: Metric, value: float, **tags: str) -> None:
         """Drop the value."""
+
+    def event(self, event: AgentEvent) -> None:
+        """Drop the event."""
 
     def close(self) -> None:
         """Do nothing."""

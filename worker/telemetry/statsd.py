@@ -14,6 +14,7 @@ from datadog.dogstatsd.base import DogStatsd
 from handlers.ports import Clock
 from worker.errors import thread_limit_named
 from worker.telemetry.agent_address import DEFAULT_PORT, AgentAddress, UdpAddress, UnixAddress
+from worker.telemetry.agent_event import AgentEvent
 from worker.telemetry.agent_socket import AgentSocket, unix_targets
 from worker.telemetry.agent_watch import AgentLookUp, AgentReport, LookUp, look_up_agent
 from worker.telemetry.logs import Log
@@ -44,6 +45,16 @@ class StatsdMetrics:
     def distribution(self, metric: Metric, value: float, **tags: str) -> None:
         """Add one measurement to a distribution."""
         self._statsd.distribution(metric.value, value, tags=_tags(tags))
+
+    def event(self, event: AgentEvent) -> None:
+        """Send an event; events of one kind are put together in Datadog."""
+        self._statsd.event(
+            event.title,
+            event.text,
+            alert_type="info",
+            aggregation_key=f"routing_sync.{event.kind.value}",
+            tags=[f"change:{event.kind.value}"],
+        )
 
     def close(self) -> None:
         """Send the values that are still buffered."""

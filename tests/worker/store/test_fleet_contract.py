@@ -12,6 +12,7 @@ from msgspec import Struct
 from tests.worker.fake_clock import FakeClock
 from tests.worker.store.store_bench import DEADLINE_S, Bench, MongoBench
 from worker.mongo.fleet import MongoFleet
+from worker.ports import Deployment
 from worker.store.documents import Collection
 from worker.store.memory_fleet import MemoryFleet
 from worker.sweep_ports import SweepBookmark, SweepPosition, SweepStage
@@ -97,6 +98,22 @@ async def test_the_start_stays_whoever_asks_later(fleet: FleetBench) -> None:
     started_at = await fleet.first.started_at()
     await fleet.pass_time(3_600)
     assert await fleet.second.started_at() == started_at
+
+
+async def test_a_start_finds_what_the_worker_ran_that_started_before_it(fleet: FleetBench) -> None:
+    old = Deployment(version="$version", policy="shadow")
+    new = Deployment(version="2.0", policy="causal")
+    assert await fleet.first.replace_deployment(old) is None
+    assert await fleet.second.replace_deployment(new) == old
+    assert await fleet.first.replace_deployment(new) == new
+    assert await fleet.first.replace_deployment(old) == new
+
+
+async def test_of_many_workers_that_start_at_once_one_finds_the_old_version(fleet: FleetBench) -> None:
+    old, new = (Deployment(version=version, policy="causal") for version in ("1.0", "2.0"))
+    assert await fleet.first.replace_deployment(old) is None
+    found = await asyncio.gather(*(each.replace_deployment(new) for each in (fleet.first, fleet.second) * 5))
+    assert sorted(str(each and each.version) for each in found) == ["1.0", *["2.0"] * 9]
 
 
 async def test_the_lowest_watermark_is_that_of_the_live_workers(fleet: FleetBench) -> None:

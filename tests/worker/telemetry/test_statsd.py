@@ -10,6 +10,7 @@ from tests.worker.fake_clock import FakeClock, until
 from tests.worker.telemetry.agents import port_of, received, target, to_udp, udp_agent, unix_agent
 from tests.worker.telemetry_recorder import TelemetryRecorder
 from worker.telemetry.agent_address import UdpAddress, UnixAddress
+from worker.telemetry.agent_event import AgentEvent, AgentEventKind
 from worker.telemetry.agent_socket import SocketTarget
 from worker.telemetry.metrics import Metric, NoMetrics
 from worker.telemetry.statsd import StatsdMetrics, opened_metrics
@@ -45,6 +46,18 @@ def test_counts_gauges_and_distributions_reach_the_agent_with_their_tags() -> No
     assert f"routing_sync.store.transaction_ms:250.0|d|#{CONSTANT}" in lines
     assert f"routing_sync.store.conflict:1|c|#{CONSTANT}" in lines
     assert f"routing_sync.store.transaction_aborted:1|c|#batch:many,{CONSTANT}" in lines
+
+
+def test_an_event_reaches_the_agent_with_the_tags() -> None:
+    event = AgentEvent(kind=AgentEventKind.DEPLOYED, title="Deployed: version 2", text="The version before is 1.")
+    with udp_agent() as agent:
+        metrics = StatsdMetrics(to_udp(port_of(agent)), tags=TAGS)
+        metrics.event(event)
+        metrics.close()
+        (line,) = received(agent, 1)
+    sizes = f"{len(event.title)},{len(event.text)}"
+    keys = f"k:routing_sync.deployed|t:info|#change:deployed,{CONSTANT}"
+    assert line == f"_e{{{sizes}}}:{event.title}|{event.text}|{keys}"
 
 
 def test_row_11_the_tags_that_the_agents_users_know_go_with_every_value_once(monkeypatch: pytest.MonkeyPatch) -> None:
