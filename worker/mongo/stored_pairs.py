@@ -4,7 +4,7 @@ A time of writing is a date or ISO text, as its writer stores it. MongoDB compar
 on `attributes.updatedAt` serves both: the query has a range of dates and a range of texts.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
@@ -21,8 +21,13 @@ from worker.sweep_ports import LostItem, StoredPage, SweepPosition, SweepStage
 PAGE_SIZE: Final = 200
 _TEXT_MARGIN: Final = timedelta(seconds=1)
 """`…:09Z` comes behind `…:09.250Z` in the order of texts, so the range of texts begins a second earlier."""
+PAGE_BYTES_MAX: Final = 16 * 2**20
+"""Conversations of one page: the sweep has all of them in memory. A larger one is a page of its own."""
+_SIZED: Final = {"_id": True, "size": {"$bsonSize": "$$ROOT"}}
 _ITEM: Final = ("conversationId", "active", "workItemNumber")
 _SESSION: Final = ("user", "workItems.id", "pausedWorkItems.id", "pendingItem")
+
+_Fields = Sequence[str] | Mapping[str, Any]
 
 
 class MongoStoredPairs:
@@ -44,9 +49,10 @@ class MongoStoredPairs:
                 async for page in pages:
                     yield _of_work_items(page)
             return
-        async with aclosing(self._pages(Collection.CONVERSATIONS, written, ("_id",))) as pages:
+        async with aclosing(self._pages(Collection.CONVERSATIONS, written, _SIZED)) as pages:
             async for page in pages:
-                yield _of_conversations(page)
+                for part in _parts(page):
+                    yield _of_conversations(part)
         async with aclosing(self._pages(Collection.WORK_ITEMS, written, ("conversationId",))) as pages:
             async for page in pages:
                 yield _of_work_items(page)
@@ -56,8 +62,10 @@ class MongoStoredPairs:
         with store_deadline(self._deadline_s):
             match position.stage:
                 case SweepStage.CONVERSATIONS:
-                    found = await self._by_id(Collection.CONVERSATIONS, position.after, limit, ("_id",))
-                    return StoredPage(requests=_of_conversations(found), last=_last(found, limit))
+                    found = await self._by_id(Collection.CONVERSATIONS, position.after, limit, _SIZED)
+                    part = next(_parts(found), [])
+                    last = _last(found, limit) if len(part) == len(found) else str(part[-1]["_id"])
+                    return StoredPage(requests=_of_conversations(part), last=last)
                 case SweepStage.WORK_ITEMS:
                     found = await self._by_id(Collection.WORK_ITEMS, position.after, limit, _ITEM)
                     return StoredPage(requests=await self._of_missed(found), last=_last(found, limit))
@@ -67,7 +75,7 @@ class MongoStoredPairs:
                     assert_never(position.stage)
 
     async def _by_id(
-        self, collection: Collection, after: str | None, limit: int, fields: Sequence[str]
+        self, collection: Collection, after: str | None, limit: int, fields: _Fields
     ) -> list[dict[str, Any]]:
         # Ids of other types are refused at the start, and a range of texts finds texts alone.
         query = {"_id": {"$gt": after} if after is not None else {"$gte": ""}}
@@ -117,7 +125,7 @@ class MongoStoredPairs:
         return page_of_sessions(held, stored, last)
 
     async def _pages(
-        self, collection: Collection, query: Mapping[str, Any], fields: Sequence[str]
+        self, collection: Collection, query: Mapping[str, Any], fields: _Fields
     ) -> AsyncGenerator[list[dict[str, Any]], None]:
         """The documents that match, as pages of one cursor."""
         cursor = self._database[collection].find(query, fields, batch_size=PAGE_SIZE)
@@ -136,6 +144,20 @@ def _written_between(since: datetime, until: datetime) -> dict[str, Any]:
     texts = {"$gte": format_instant(since - _TEXT_MARGIN), "$lt": format_instant(until)}
     ranges: tuple[dict[str, Any], ...] = ({"$gte": since, "$lt": until}, texts)
     return {"$or": [{"attributes.updatedAt": each} for each in ranges]}
+
+
+def _parts(found: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """The documents in parts of at most `PAGE_BYTES_MAX`, or of one."""
+    part: list[Mapping[str, Any]] = []
+    part_bytes = 0
+    for document in found:
+        if part and part_bytes + document["size"] > PAGE_BYTES_MAX:
+            yield part
+            part, part_bytes = [], 0
+        part.append(document)
+        part_bytes += document["size"]
+    if part:
+        yield part
 
 
 def _of_conversations(found: Iterable[Mapping[str, Any]]) -> Sequence[LoadRequest]:

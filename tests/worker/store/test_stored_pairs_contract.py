@@ -166,6 +166,19 @@ async def test_ids_that_are_no_texts_are_passed_over(mongo: MongoBench) -> None:
     assert await _all(pairs, SweepStage.SESSIONS, 9) == [[_wants("c2", "w2", users=["u1"])]]
 
 
+async def test_large_conversations_make_small_pages(mongo: MongoBench) -> None:
+    """The sweep has a page in memory: 200 documents of 16 MiB would end the worker."""
+    pairs = MongoStoredPairs(mongo.client, mongo.database.name, deadline_s=DEADLINE_S)
+    sizes = {"c1": 1, "c2": 6_000_000, "c3": 6_000_000, "c4": 6_000_000, "c5": 16_000_000, "c6": 1}
+    for key, size in sizes.items():
+        await mongo.put(conversations=[conversation(key, updatedAt=_text(1), preview="x" * size)])
+    expected = [["c1", "c2", "c3"], ["c4"], ["c5", "c6"]]
+    pages = await _all(pairs, SweepStage.CONVERSATIONS, 9)
+    assert [[each.conversation_id for each in page] for page in pages] == expected
+    written = [page async for page in pairs.written_between(_at(0), _at(2))]
+    assert [[each.conversation_id for each in page] for page in written] == expected
+
+
 @pytest.mark.parametrize("named", [[{"number": 1}], "w1", {"number": "one"}])
 async def test_a_state_that_names_no_number_hides_no_work_item_of_a_conversation_that_is_gone(
     mongo: MongoBench, named: Any
