@@ -67,7 +67,9 @@ class Gate:
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
+        """Handle one request. HEAD is a GET whose answer the server sends without its body."""
+        if scope["type"] == "http" and scope["method"] == "HEAD" and not scope["path"].startswith(_STREAMS):
+            scope = {**scope, "method": "GET"}
         if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
             return

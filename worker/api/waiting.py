@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,6 +22,27 @@ IDS_MAX: Final = 100
 CHART: Final = "work_items_latest_wait_time"
 _Ids = Annotated[str, Path(alias="ids", min_length=1, description="ids of queues, at most 100, separated by commas")]
 _AnId = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+# Not a union of a text and a list: each of its faults would be told twice, under names that no client has sent.
+_OneOrMany = Annotated[
+    Annotated[list[_AnId], Field(max_length=IDS_MAX)] | None,
+    BeforeValidator(_as_list),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1, "maxLength": 256},
+                {"type": "array", "maxItems": IDS_MAX, "items": {"type": "string", "minLength": 1, "maxLength": 256}},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+_DETAILS: Final = {"extra_forbidden": "there is no such field", "model_type": "it must be an object"}
 
 
 class _Target(BaseModel):
@@ -82,7 +104,7 @@ class ChartRange(_Part):
 class ChartSelection(_Part):
     """The queues; without any: all of the org's queues."""
 
-    queue_id: _AnId | Annotated[list[_AnId], Field(max_length=IDS_MAX)] | None = Field(None, alias="queueId")
+    queue_id: _OneOrMany = Field(None, alias="queueId")
 
 
 class ChartQuery(_Part):
@@ -123,9 +145,8 @@ def waiting_routes(waits: WaitingTimes, queues: QueueDirectory, clock: Clock) ->
         query = _chart_query(await json_body(request))
         span = time_range(query.range.begin, query.range.end, query.range.time_zone)
         asked = query.query.queue_id if query.query is not None else None
-        ids = [asked] if isinstance(asked, str) else asked or None
         org = caller_of(request.scope).org
-        latest = await waits.latest_in(span.begin, span.end, queue_ids=ids, org=org)
+        latest = await waits.latest_in(span.begin, span.end, queue_ids=asked or None, org=org)
         return json_answer({"data": {"results": {"latestWaitTime": _chart_figures(latest)}}})
 
     router.add_api_route(
@@ -153,7 +174,14 @@ def _chart_query(value: Any) -> ChartQuery:
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False, include_context=False)
         raise ApiError(
-            400, *(Fault(parameter=".".join(map(str, each["loc"])) or "body", detail=each["msg"]) for each in faults)
+            400,
+            *(
+                Fault(
+                    parameter=".".join(map(str, each["loc"])) or "body",
+                    detail=_DETAILS.get(each["type"], each["msg"]),
+                )
+                for each in faults
+            ),
         ) from error
 
 
@@ -175,7 +203,11 @@ def _session_queue(queue: QueueDescription, latest: EndedWait | None) -> dict[st
 
 
 def _relationship(kind: str, key: str | None, path: str) -> dict[str, Any]:
-    return {"data": None} if key is None else {"data": {"id": key, "type": kind}, "links": {"self": f"{path}{key}"}}
+    return (
+        {"data": None}
+        if key is None
+        else {"data": {"id": key, "type": kind}, "links": {"self": path + quote(key, safe="")}}
+    )
 
 
 def _chart_figures(latest: Mapping[str, EndedWait]) -> dict[str, Any]:

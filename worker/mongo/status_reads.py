@@ -67,7 +67,8 @@ class MongoStatusReads:
 
     async def _reports(self, limit: int) -> list[PostedReport]:
         latest: list[dict[str, Any]] = [
-            {"$match": {"_id": prefix_range(REPORT_PREFIX)}},
+            # A command fails as a whole on one `at` that is no date.
+            {"$match": {"_id": prefix_range(REPORT_PREFIX), "at": {"$type": "date"}}},
             {"$sort": {"at": DESCENDING, "_id": DESCENDING}},
             {"$limit": limit},
             {"$set": {"ageMs": {"$subtract": [_NOW, "$at"]}}},

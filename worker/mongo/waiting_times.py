@@ -44,7 +44,8 @@ class MongoWaitingTimes:
         of_org = {} if org is None else {"org": org}
         with store_deadline(self._deadline_s):
             if queue_ids is None:
-                queue_ids = await self._waits.distinct("queue", of_org)
+                # Of a record in another form than the worker's the queue may be anything.
+                queue_ids = [each for each in await self._waits.distinct("queue", of_org) if isinstance(each, str)]
             return await self._latest(queue_ids, {"endedAt": {"$gte": begin, "$lte": end}, **of_org})
 
     async def waiting(self, queue_ids: Sequence[str]) -> Mapping[str, int]:

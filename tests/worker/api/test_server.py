@@ -169,6 +169,17 @@ async def test_an_answer_in_two_parts_waits_for_no_acknowledgement() -> None:
         assert connection.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+async def test_a_head_is_a_get_without_its_body() -> None:
+    """Some monitors probe with it."""
+    async with served(a_face().app, stop_within_s=1) as server:
+        for path, status in ((b"/healthz", b"200"), (b"/readyz", b"200"), (b"/v1/routing/work-items/w-9", b"404")):
+            reader = await server.connect(b"HEAD %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % path)
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 %b " % status)
+            assert b"content-length: " in head
+            assert body == b""
+
+
 async def test_answers_let_no_browser_guess_their_type() -> None:
     async with served(a_face().app, stop_within_s=1) as server:
         reader = await server.connect(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

@@ -130,3 +130,12 @@ async def test_a_server_that_steps_down_is_the_store_being_away(
             await calls[command]()
     finally:
         await mongo.client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+
+
+async def test_a_report_in_another_form_is_passed_over(mongo: MongoBench, reads: MongoStatusReads) -> None:
+    """The page would take the fault of the whole command for an outage."""
+    fleet = mongo.database[Collection.FLEET]
+    await fleet.insert_many([{"_id": "worker/a", "at": "now", "report": {}}, {"_id": "worker/b", "at": None}])
+    board = MongoStatusBoard(mongo.client, mongo.database.name, deadline_s=DEADLINE_S)
+    await board.post(WorkerReport(worker="w", interval_s=5))
+    assert [posted.report.worker for posted in (await reads.fleet(10)).reports] == ["w"]

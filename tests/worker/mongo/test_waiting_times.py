@@ -109,3 +109,12 @@ async def test_only_a_batch_with_a_new_wait_costs_a_read_and_a_write_more(mongo:
     assert costs[True][:2] == [created, queued]
     assert sorted(costs[True][2]) == sorted([*assigned, "find", "insert"])
     assert costs[True][3:] == later
+
+
+async def test_a_record_in_another_form_is_passed_over(mongo: MongoBench) -> None:
+    """Any service may write the collection."""
+    await _recorded(mongo)
+    waits = mongo.database[Collection.WAITS]
+    await waits.insert_one({"_id": "other", "org": "o1", "queue": 7, "endedAt": T0, "durationMs": "long"})
+    found = await mongo.waiting_times.latest_in(T0, T0 + timedelta(days=1), queue_ids=None, org=None)
+    assert set(found) == {"q0", "q1", "q2"}
