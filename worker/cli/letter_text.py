@@ -66,10 +66,12 @@ def scan_notes(scan: LetterScan) -> Iterator[str]:
             "ten minutes ago"
         )
     if scan.unseen:
-        behind = ", they lie behind others of their FIFO group" if scan.state.fifo else ""
-        yield (
-            f"about {scan.unseen} of {scan.state.visible} letters were not seen: --max ended the look{behind}, or the "
-            "approximate count was too high"
-        )
+        if scan.is_cut:
+            why = f"the command ends after {scan.seen}"
+        elif scan.state.fifo:
+            why = "they lie behind others of their message group, or the approximate count was too high"
+        else:
+            why = "another reader was faster, or the approximate count was too high"
+        yield f"about {scan.unseen} of {scan.state.visible} letters were not seen: {why}"
     if scan.came_meanwhile:
         yield f"{scan.came_meanwhile} letters came meanwhile: run it again for them"

@@ -73,9 +73,10 @@ async def opened_letters(
             raise
         finally:
             left = await scan.give_back()
-            if left:
+            if left is not None:
                 print_error(
-                    f"routing-sync {verb}: {left} letters were not given back: they come back within {scan.hidden_s} s"
+                    f"routing-sync {verb}: {left.count} letters were not given back, they come back within "
+                    f"{scan.hidden_s} s: {left.reason}"
                 )
 
 

@@ -11,7 +11,7 @@ business: a letter that was put back may die again meanwhile, and would go round
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -20,6 +20,7 @@ from msgspec import Struct
 from handlers.ports import Clock
 from worker.errors import QueueAway
 from worker.letter_ports import LetterDelivery, LetterQueue, LetterQueueState
+from worker.letters.entry_retries import send_with_retries
 from worker.ports import SQS_ENTRIES_MAX
 from worker.runtime.backoff import JitteredBackoff
 
@@ -48,6 +49,13 @@ class ScanLimits(Struct, frozen=True, kw_only=True):
     def letters_per_call(self) -> int:
         """How many letters one call may bring: a slow scan takes few, so that none waits hidden for its turn."""
         return SQS_ENTRIES_MAX if self.per_s is None else max(1, min(SQS_ENTRIES_MAX, int(self.per_s)))
+
+
+class NotGivenBack(Struct, frozen=True, kw_only=True):
+    """Letters that stay hidden until their time is over, and why."""
+
+    count: int
+    reason: str
 
 
 class LetterScan:
@@ -97,6 +105,11 @@ class LetterScan:
                     return
 
     @property
+    def is_cut(self) -> bool:
+        """Whether the scan has ended at its limit."""
+        return self.seen >= self._limits.letters_max
+
+    @property
     def unseen(self) -> int:
         """About how many letters were visible at the start and did not come: the scan has reached its limit, they lie
         behind others of their FIFO group, or another reader was faster. SQS's count is approximate, too."""
@@ -108,24 +121,29 @@ class LetterScan:
             self._held.pop(letter_id, None)
             self._done.add(letter_id)
 
-    async def give_back(self, advance: Callable[[int], None] = lambda _: None) -> int:
-        """Make every letter visible again that is still held; returns how many stay hidden for up to `hidden_s`,
-        because SQS is away. A letter whose time was over needs nothing."""
+    async def give_back(self) -> NotGivenBack | None:
+        """Make every letter visible again that is still held; returns what could not be given back, None: nothing."""
         receipts = list(self._held.values())
         self._held.clear()
         chunks = [receipts[at : at + SQS_ENTRIES_MAX] for at in range(0, len(receipts), SQS_ENTRIES_MAX)]
-        left = len(receipts)
+        left, reason = 0, ""
         for at in range(0, len(chunks), CALLS_MAX):
-            together = chunks[at : at + CALLS_MAX]
-            answers = await asyncio.gather(*map(self._queue.give_back, together), return_exceptions=True)
-            for chunk, answer in zip(together, answers, strict=True):
-                if isinstance(answer, BaseException):
-                    if not isinstance(answer, QueueAway):
-                        raise answer
-                    return left
-                left -= len(chunk)
-                advance(len(chunk))
-        return left
+            for count, why in await asyncio.gather(*map(self._give_back_chunk, chunks[at : at + CALLS_MAX])):
+                left, reason = left + count, why or reason
+            if left:
+                # The rest would wait for the same service.
+                left += sum(map(len, chunks[at + CALLS_MAX :]))
+                return NotGivenBack(count=left, reason=reason)
+        return None
+
+    async def _give_back_chunk(self, receipts: Sequence[str]) -> tuple[int, str]:
+        """How many letters stay hidden, and why. A letter whose time was over needs nothing: its refusal is final."""
+        try:
+            refusals = await send_with_retries(self._queue.give_back, receipts, pause=self._pause, clock=self._clock)
+        except QueueAway as away:
+            return len(receipts), str(away)
+        reasons = [f"{refused.code}: {refused.reason}" for refused in refusals.values() if not refused.final]
+        return len(reasons), reasons[0] if reasons else ""
 
     def _new(self, deliveries: Sequence[LetterDelivery]) -> list[LetterDelivery]:
         new: list[LetterDelivery] = []

@@ -79,6 +79,29 @@ def test_json_list_filter_and_export(desk: LetterDesk, capsys: pytest.CaptureFix
     assert desk.depth(desk.dead_url) == (11, 0)
 
 
+@pytest.mark.parametrize(
+    ("limit", "arguments", "line"),
+    [
+        ("", ["--list"], "cannot write to standard output: Broken pipe; the rest of the output is lost"),
+        ("ulimit -f 0; ", ["--export", "FILE"], "FILE cannot be written: File too large: name a file elsewhere"),
+    ],
+)
+def test_output_that_cannot_be_written_is_one_line_and_the_letters_are_given_back(
+    desk: LetterDesk, tmp_path: Path, limit: str, arguments: list[str], line: str
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = ["sh", "-c", f'{limit}exec "$0" "$@"', *COMMAND, "dead-letters", *arguments]
+    done = subprocess.run(
+        [each.replace("FILE", str(tmp_path / "letters")) for each in command],
+        env=desk.environment(), stdout=writing, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(writing)
+    assert done.returncode == 1
+    assert done.stderr == f"routing-sync dead-letters: {line.replace('FILE', str(tmp_path / 'letters'))}\n"
+    assert (list(tmp_path.iterdir()), desk.depth(desk.dead_url)) == ([], (11, 0))
+
+
 def test_one_letter_whole_with_its_content_only_when_asked(
     desk: LetterDesk, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,6 +148,29 @@ def test_unreadable_letters_go_back_when_asked_without_the_workers_attributes(
     assert last["summary"]["ends"]["put-back"] == 2
     assert all(set(message["MessageAttributes"]) == {"_datadog"} for message in desk.taken(desk.url))
     assert desk.depth(desk.dead_url) == (9, 0)
+
+
+def test_on_a_fifo_queue_letters_keep_group_and_order_and_those_behind_one_that_stays_are_told(
+    moto: MotoServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = LetterDesk(moto, f"letters-{next(_numbers)}", fifo=True)
+    for name, value in desk.variables.items():
+        monkeypatch.setenv(name, value)
+    desk.put_dead([good_body(f"c-{number}") for number in range(12)], group="good", prefix="good")
+    desk.put_dead(["no JSON", *(good_body(f"d-{number}") for number in range(11))], group="bad", prefix="bad")
+    assert run(["redrive", "--all"]) == 1
+    out, errors = capsys.readouterr()
+    assert out.startswith("19 put back, 1 stay")
+    assert "about 4 of 24 letters were not seen: they lie behind others of their message group" in errors
+    taken = desk.taken(desk.url)
+    by_group = {
+        group: [each["Body"] for each in taken if each["Attributes"]["MessageGroupId"] == group]
+        for group in ("good", "bad")
+    }
+    assert by_group["good"] == [good_body(f"c-{number}") for number in range(12)]
+    assert by_group["bad"] == [good_body(f"d-{number}") for number in range(7)]
+    assert desk.depth(desk.dead_url) == (5, 0)
+    desk.close()
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ class StandInLetters:
         self.stale_count: int | None = None
         self.came_back: Callable[[ReturnedMessage], str | None] = lambda _: None
         self.send_refusals: dict[str, deque[RefusedEntry]] = {}
+        self.give_back_refusals: deque[RefusedEntry] = deque()
         self.delete_refusal: RefusedEntry | None = None
         self.receives = 0
         self._numbers = count()
@@ -112,10 +113,15 @@ class StandInLetters:
     async def give_back(self, receipts: Sequence[str]) -> EntryResults:
         if self.away and self.away.popleft():
             raise QueueAway("SQS is away")
+        answers: list[RefusedEntry | None] = []
         for receipt in receipts:
+            if self.give_back_refusals:
+                answers.append(self.give_back_refusals.popleft())
+                continue
+            answers.append(None)
             # Only letters that are still there: SQS refuses the receipt of a deleted one.
             self.letters[self._receipts[receipt]].visible_at = 0.0
-        return [None] * len(receipts)
+        return answers
 
     async def delete_batch(self, receipts: Sequence[str]) -> EntryResults:
         if self.delete_refusal is not None:
