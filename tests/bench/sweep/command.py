@@ -162,7 +162,7 @@ def _measure(name: str, mongod: Mongod, mongo: MongoClient[dict[str, Any]], *arg
     ends = [line["end"] for line in lines[:-1] if line["drift"] != "LEFT_IN_OUTBOX"]
     # No worker publishes here.
     mongo[_DATABASE][Collection.OUTBOX].delete_many({})
-    return SweepFigures(
+    figures = SweepFigures(
         name=name,
         seconds=seconds,
         resident_bytes=used.ru_maxrss * 1024,
@@ -174,6 +174,11 @@ def _measure(name: str, mongod: Mongod, mongo: MongoClient[dict[str, Any]], *arg
         latency=latency(),
         plans=profiled_plans(mongo[_DATABASE]),
     )
+    # A run takes up to half an hour: what is known already is not lost when it is stopped.
+    mb = figures.resident_bytes / 1e6
+    done = f"{name}: {seconds:,.0f} s, {mb:,.0f} MB, {figures.cpu_s:,.0f} s of CPU, {use.cpu_s:,.0f} s of mongod's"
+    sys.stderr.write(f"{done}, {figures.repaired:,} repaired, load {os.getloadavg()[0]:.1f}\n")
+    return figures
 
 
 @contextmanager
