@@ -253,6 +253,13 @@ class BatchHandler:
 
 def _untouched(swept: SweptPair) -> SweptPair:
     """The drift as a sweep that writes nothing tells it."""
-    is_planned = swept.drift.end in {DriftEnd.REPAIRED, DriftEnd.WAITS}
-    end = DriftEnd.PLANNED if is_planned else swept.drift.end
-    return SweptPair(drift=replace(swept.drift, end=end))
+    drift = swept.drift
+    is_planned = drift.end in {DriftEnd.REPAIRED, DriftEnd.WAITS}
+    return SweptPair(
+        drift=replace(
+            drift,
+            end=DriftEnd.PLANNED if is_planned else drift.end,
+            # A work-item that is not created has no id.
+            work_item_id=None if drift.creates else drift.work_item_id,
+        )
+    )

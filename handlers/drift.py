@@ -88,7 +88,8 @@ class FieldDrift(Struct, frozen=True, kw_only=True):
 class Drift(Struct, frozen=True, kw_only=True):
     """One pair's drift. `since`: the later time of writing of its documents; None: it is not known.
 
-    `conversation_fields`, `work_item_fields`: what the repair writes. `moves`: how it moves the work-item on sessions.
+    `conversation_fields`, `work_item_fields`: what the repair writes; `creates`: the latter are of a new work-item.
+    `moves`: how it moves the work-item on sessions.
     `detail` says more in words, without customers' content.
     """
 
@@ -100,6 +101,7 @@ class Drift(Struct, frozen=True, kw_only=True):
     fields: tuple[FieldDrift, ...] = ()
     conversation_fields: Mapping[str, Any] | None = None
     work_item_fields: Mapping[str, Any] | None = None
+    creates: bool = False
     moves: tuple[SessionMove, ...] = ()
     detail: str | None = None
 
@@ -108,11 +110,14 @@ class Drift(Struct, frozen=True, kw_only=True):
         conversation_fields: Mapping[str, Any] | None,
         work_item_fields: Mapping[str, Any] | None,
         work_item_id: str | None,
+        *,
+        creates: bool,
     ) -> "Drift":
-        """The drift whose repair also writes these fields; `work_item_id` of a work-item that it creates, else None."""
+        """The drift whose repair also writes these fields; `creates`: of a new work-item with this id."""
         return replace(
             self,
             work_item_id=work_item_id or self.work_item_id,
+            creates=creates,
             conversation_fields=_both(self.conversation_fields, conversation_fields),
             work_item_fields=_both(self.work_item_fields, work_item_fields),
         )

@@ -169,7 +169,12 @@ class _SweepPlanner:
             audit = eventless_audit(self._id, decided, trigger="sweep", options=planning.options, pair=pair)
         routed = None if drift.end is DriftEnd.REFUSED else self._routed(draft.conversation())
         if routed is not None:
-            drift = drift.also_writing(routed.conversation_fields, routed.work_item_fields, routed.work_item_id)
+            drift = drift.also_writing(
+                routed.conversation_fields,
+                routed.work_item_fields,
+                routed.work_item_id,
+                creates=routed.work_item_id is not None and routed.work_item_rev is None,
+            )
             announcements = (*announcements, *routed.announcements)
             audit = routed_audit(self._id, audit, routed, trigger="sweep", options=planning.options, pair=pair)
         elif kind in _OF_ROUTING:

@@ -522,6 +522,14 @@ async def test_what_would_be_created_can_be_counted_beforehand() -> None:
     assert world.stored() == stored
 
 
+async def test_a_work_item_that_would_be_created_has_no_id_yet() -> None:
+    world = SweptWorld(create_work_items=True).put(at_start(conversation(3, users=("u-1",))))
+    [swept] = await world.sweep(repair=False)
+    assert (swept.drift.end, swept.drift.work_item_id, swept.drift.creates) == (DriftEnd.PLANNED, None, True)
+    assert swept.drift.work_item_fields == {"status": "assigned", "assignedTo": "u-1"}
+    assert not world.store.documents(Collection.WORK_ITEMS)
+
+
 async def test_where_work_items_are_not_created_such_a_conversation_is_no_drift() -> None:
     world = SweptWorld().put(at_start(conversation(3)))
     assert await world.sweep() == []

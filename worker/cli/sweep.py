@@ -168,9 +168,10 @@ def drift_text(drift: Drift) -> str:
     pair = " ".join(filter(None, (drift.conversation_id, drift.work_item_id))) or "outbox"
     since = "" if drift.since is None else f", since {shown_time(drift.since)}"
     fields = "".join(f"; {_field_text(each)}" for each in drift.fields)
+    item = "new work-item" if drift.creates else "work-item"
     writes = "".join(
         f"; {record} {_values(values)}"
-        for record, values in (("conversation", drift.conversation_fields), ("work-item", drift.work_item_fields))
+        for record, values in (("conversation", drift.conversation_fields), (item, drift.work_item_fields))
         if values is not None
     )
     moves = f"; {len(drift.moves)} moves on sessions" if drift.moves else ""

@@ -113,6 +113,22 @@ def test_a_dry_run_prints_each_drift_with_its_plan_and_writes_nothing(
     assert database.everything() == before
 
 
+def test_a_dry_run_tells_the_work_item_that_would_be_created(
+    database: SweptDatabase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.live_worker()
+    monkeypatch.setenv("CREATE_WORK_ITEMS", "true")
+    database.put("c-1", users=("u-1",))
+    database.documents["work_items"].delete_many({})
+    assert run(["sweep", "--all", "--dry-run"]) == 1
+    since = format_instant(database.written_at)
+    told = f'NO_WORK_ITEM c-1, since {since}; new work-item status="assigned", assignedTo="u-1": planned'
+    assert capsys.readouterr().out.splitlines()[0] == told
+    assert run(["sweep", "--all"]) == 0
+    [item] = database.documents["work_items"].find()
+    assert capsys.readouterr().out.startswith(f"NO_WORK_ITEM c-1 {item['_id']}, since {since}; new work-item ")
+
+
 def test_it_repairs_tells_once_and_then_finds_nothing(
     database: SweptDatabase, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
