@@ -46,7 +46,9 @@ EXPORT = Annotated[
 SHOW_CONTENT = Annotated[
     bool, typer.Option("--show-content", help="With --id: customers' words and fields that are not modelled, too.")
 ]
-MAX = Annotated[int, typer.Option("--max", min=1, max=LETTERS_MAX, help="Look at so many letters at most.")]
+MAX = Annotated[
+    int, typer.Option("--max", metavar="N", min=1, max=LETTERS_MAX, help="Look at so many letters at most.")
+]
 JSON = Annotated[bool, json_option("One JSON object a line: a group or, with --list, a letter each, then the summary.")]
 
 
@@ -189,6 +191,8 @@ class _Look:
         sys.stdout.write(_sum_text(scan, summary, removed_at, now) + "\n")
         if with_groups and summary.count:
             sys.stdout.writelines(["\n", *(f"{line}\n" for line in group_lines(summary.groups(), now))])
+        # The notes on standard error follow what they are about.
+        sys.stdout.flush()
         for note in () if self._is_cut else scan_notes(scan):
             print_error(f"routing-sync dead-letters: {note}")
 

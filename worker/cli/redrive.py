@@ -39,7 +39,9 @@ UNREADABLE = Annotated[
         "--also-unreadable", help="Put back what the reader refuses, too; a worker of this version refuses it again."
     ),
 ]
-PER_S = Annotated[float, typer.Option("--rate", min=0.1, max=10_000, help="Letters per second, at most.")]
+PER_S = Annotated[
+    float, typer.Option("--rate", metavar="N", min=0.1, max=10_000, help="Letters per second, at most: 0.1 to 10000.")
+]
 JSON = Annotated[bool, json_option("One JSON object a line: a letter each that was meant, then the summary.")]
 
 
@@ -164,6 +166,8 @@ class _Report:
         for title, summary in ((done, self._going if self._dry_run else LetterSummary()), ("stay", self._staying)):
             if summary.count:
                 sys.stdout.writelines([f"\n{title}:\n", *(f"{line}\n" for line in group_lines(summary.groups(), now))])
+        # The notes on standard error follow what they are about.
+        sys.stdout.flush()
         if self._counts[LetterEnd.UNREADABLE]:
             print_error(
                 f"routing-sync redrive: {self._counts[LetterEnd.UNREADABLE]} letters stay, because the reader refuses "
