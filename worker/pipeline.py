@@ -42,6 +42,7 @@ from worker.outbox.publisher import Publisher
 from worker.outbox.relay import Relay, RelaySchedule
 from worker.ports import (
     SQS_ENTRIES_MAX,
+    DeliveryInspection,
     Fleet,
     MessageQueue,
     Outbox,
@@ -59,6 +60,7 @@ from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.settings import Settings
 from worker.status_ports import StatusBoard
 from worker.sweep_ports import StoredPairs, SweepFleet
+from worker.sweeps.delivery_watch import DeliveryWatch
 from worker.sweeps.drift.drift_sweep import drift_sweep
 from worker.sweeps.drift.watermark_report import WatermarkReport
 from worker.sweeps.gap_poll import GapPoll
@@ -75,7 +77,7 @@ class Adapters(Struct, frozen=True, kw_only=True):
     """The pipeline's connections to SQS, SNS and MongoDB, and its source of ids.
 
     `deployed_at` is what `fleet.started_at` returned; None: unknown. `worker`: the name of this process in its reports.
-    `queue_rules` None: there are none.
+    `queue_rules` None: there are none. `delivery` None: it is not watched.
     """
 
     queue: MessageQueue
@@ -94,6 +96,7 @@ class Adapters(Struct, frozen=True, kw_only=True):
     queues: QueueDirectory
     waiting_times: WaitingTimes
     queue_rules: QueueRules | None = None
+    delivery: DeliveryInspection | None = None
 
 
 class Pipeline:
@@ -198,6 +201,9 @@ class Pipeline:
             ids=adapters.ids,
             runtime=self._runtime,
         )
+        self._delivery_watch = (
+            None if adapters.delivery is None else DeliveryWatch(delivery=adapters.delivery, runtime=self._runtime)
+        )
         self._status_reporter = StatusReporter(
             board=adapters.status_board,
             worker=adapters.worker,
@@ -296,6 +302,8 @@ class Pipeline:
         yield "publisher", self._publisher.run
         yield "relay", self._relay.run
         yield "state expiry", self._state_expiry.run
+        if self._delivery_watch is not None:
+            yield "delivery watch", self._delivery_watch.run
         if self._settings.waiting_times and self._settings.queue_metrics_max:
             yield "queue metrics", self._queue_metrics.run
         if self._settings.status_seconds:

@@ -10,6 +10,7 @@ queues of work-items, and two between rooms of the worker.
 | `Fleet` | `mongo/fleet.py`, `store/memory_fleet.py` | `StoreAway` |
 | `WaitingTimes` | `mongo/waiting_times.py`, `store/memory_waiting_times.py` | `StoreAway` |
 | `QueueDirectory` | `mongo/queue_directory.py`, `store/memory_waiting_times.py` | `StoreAway`, `UnreadableDocument` |
+| `DeliveryInspection` | `aws/delivery.py` | – |
 | `Announcer` | `outbox/publisher.py` | – |
 | `Watermark` | `consumer/watermark.py` | – |
 
@@ -26,6 +27,7 @@ from typing import Any, Final, Protocol
 from msgspec import Struct
 
 from handlers.ports import Announcement
+from worker.findings import Result
 
 # Shared by SQS and SNS
 
@@ -353,6 +355,14 @@ class Announcer(Protocol):
 
     def offer(self, announcements: Sequence[Announcement]) -> None:
         """Accept the announcements or leave them to the relay; never waits."""
+        ...
+
+
+class DeliveryInspection(Protocol):
+    """Looks at what must stand for events to reach the queue: its policy and its subscriptions."""
+
+    async def look(self) -> Sequence[Result]:
+        """What was found; what AWS does not say is `Untried`, with the subject that a finding there has."""
         ...
 
 

@@ -17,6 +17,7 @@ from typing import TypeVar
 from msgspec.structs import asdict
 
 from handlers.ports import Clock
+from worker.aws.delivery import QueueDelivery
 from worker.aws.sns import SnsTopics, check_topic
 from worker.aws.sqs import SqsQueue, read_queue_attributes
 from worker.clients import Clients, opened_clients
@@ -191,7 +192,13 @@ class _WorkerProcess:
             queue_rules=MongoQueueRules(clients.mongo, database, deadline_s=deadline_s)
             if self._settings.queue_rules
             else None,
+            delivery=self._delivery(clients),
         )
+
+    def _delivery(self, clients: Clients) -> QueueDelivery:
+        variables = ("SNS_CONVERSATION_TOPIC_ARN", "SNS_WORK_ITEM_TOPIC_ARN")
+        topics = {variable: str(getattr(self._settings, variable.lower())) for variable in variables}
+        return QueueDelivery(clients.aws.sqs, clients.aws.sns, queue_url=self._settings.sqs_queue_url, topics=topics)
 
     async def _wait_for_services(
         self, clients: Clients, store: MongoStore, fleet: MongoFleet

@@ -5,14 +5,22 @@ watch (worker/sweeps/delivery_watch.py) every few minutes.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.parsers import ResponseParserError
 
 from handlers.events.heartbeat import HEARTBEAT_NAME
 from handlers.events.readers import READERS_BY_NAME
 from worker.aws.filter_policy import judged_filter
-from worker.aws.inspection import Answer, Inspector, Refusal, answered
+from worker.aws.inspection import Answer, Refusal, answered
 from worker.aws.queue_policy import Allowed, denials_of_sending, sending_allowed
+from worker.aws.responses import reading_response
+from worker.errors import first_line
 from worker.findings import Finding, FindingCode, Result, Sound, Untried
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sns.client import SNSClient
+    from types_aiobotocore_sqs.client import SQSClient
 
 _PREFIXES: Final = {
     "SNS_CONVERSATION_TOPIC_ARN": "kustomer.conversation.",
@@ -23,20 +31,27 @@ _PROVISION: Final = "run `routing-sync provision`"
 _PENDING: Final = "PendingConfirmation"
 
 
-class DeliveryInspection:
+class QueueDelivery:
     """`worker.ports.DeliveryInspection` of one queue. `topics`: the ARNs by the variables that name them."""
 
-    def __init__(self, inspector: Inspector, *, queue_url: str, topics: Mapping[str, str]) -> None:
-        self._inspector = inspector
+    def __init__(self, sqs: "SQSClient", sns: "SNSClient", *, queue_url: str, topics: Mapping[str, str]) -> None:
+        self._sqs = sqs
+        self._sns = sns
         self._queue_url = queue_url
         self._topics = topics
 
     async def look(self) -> Sequence[Result]:
-        """What stands between the topics and the queue. Never raises for what AWS answers."""
-        answer = await self._inspector.queue_attributes(self._queue_url)
-        if answer.refusal is not None:
-            return [Untried(subject="delivery to the queue", reason=f"the queue cannot be read: {answer.words}")]
-        return await self.look_from(answer.response)
+        """What stands between the topics and the queue. What AWS does not say is untried."""
+        call = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["Policy", "QueueArn"])
+        answer = await answered(call)
+        reason = answer.words
+        if answer.refusal is None:
+            try:
+                with reading_response():
+                    return await self.look_from(answer.response["Attributes"])
+            except ResponseParserError as error:
+                reason = first_line(error)
+        return [Untried(subject="delivery to the queue", reason=reason)]
 
     async def look_from(self, queue: Mapping[str, str]) -> Sequence[Result]:
         """The same, with the queue's attributes as they were read."""
@@ -48,7 +63,7 @@ class DeliveryInspection:
 
     async def _subscription_results(self, variable: str, topic: str, queue_arn: str) -> Sequence[Result]:
         subject = f"subscription to {variable} {topic}"
-        found = await self._subscription(topic, queue_arn)
+        found = await self._subscription(subject, topic, queue_arn)
         if isinstance(found, Untried):
             return [found]
         if found is None:
@@ -62,18 +77,18 @@ class DeliveryInspection:
             ]
         if not found.startswith("arn:"):
             return [_pending(subject)]
-        answer = await answered(self._inspector.sns.get_subscription_attributes(SubscriptionArn=found))
+        answer = await answered(self._sns.get_subscription_attributes(SubscriptionArn=found))
         if answer.refusal is not None:
             return [_untried(subject, answer, "sns:GetSubscriptionAttributes")]
         names = _names(variable, topic, self._topics)
         return subscription_results(subject, answer.response.get("Attributes") or {}, names)
 
-    async def _subscription(self, topic: str, queue_arn: str) -> str | Untried | None:
+    async def _subscription(self, subject: str, topic: str, queue_arn: str) -> str | Untried | None:
         """The ARN of the queue's subscription, another text while it is not confirmed; None: there is none."""
-        subject, token, pending = f"subscription to {topic}", "", None
+        token, pending = "", None
         for _ in range(_PAGES_MAX):
             more: Any = {"NextToken": token} if token else {}
-            answer = await answered(self._inspector.sns.list_subscriptions_by_topic(TopicArn=topic, **more))
+            answer = await answered(self._sns.list_subscriptions_by_topic(TopicArn=topic, **more))
             if answer.refusal is not None:
                 return _untried(subject, answer, "sns:ListSubscriptionsByTopic")
             for each in answer.response.get("Subscriptions", []):

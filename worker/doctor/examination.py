@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from handlers.ports import Clock
-from worker.aws.delivery import DeliveryInspection
+from worker.aws.delivery import QueueDelivery
 from worker.aws.inspection import Inspector, Refusal, opened_inspector
 from worker.doctor.aws_area import examine_identity, examine_rights
 from worker.doctor.notebook import Notebook
@@ -91,7 +91,7 @@ async def _examine_parts(
     await examine_rights(aws, inspector, usable, dead_letter_arn)
     if attributes is None or not topics:
         return
-    look = DeliveryInspection(inspector, queue_url=usable.settings.sqs_queue_url, topics=topics)
+    look = QueueDelivery(inspector.sqs, inspector.sns, queue_url=usable.settings.sqs_queue_url, topics=topics)
     results = await delivery.within_time("subscriptions", look.look_from(attributes))
     delivery.take(results or [])
 

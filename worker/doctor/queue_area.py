@@ -64,7 +64,7 @@ def _note_refusal(notebook: Notebook, subject: str, answer: Answer, absent: Find
 
 
 def _note_attributes(notebook: Notebook, settings: Settings, attributes: Mapping[str, str]) -> None:
-    visibility_s = int(attributes.get("VisibilityTimeout", 30))
+    visibility_s = _number(attributes, "VisibilityTimeout", 30)
     beyond = gap_finding(settings, visibility_s)
     if beyond is not None:
         notebook.take([beyond])
@@ -79,7 +79,7 @@ def _note_attributes(notebook: Notebook, settings: Settings, attributes: Mapping
     if attributes.get("DelaySeconds", "0") != "0":
         found = f"each message is delayed for {attributes['DelaySeconds']} s"
         notebook.finding(FindingCode.DELIVERY_DELAYED, "queue delay", found, "set DelaySeconds to 0")
-    size = int(attributes.get("MaximumMessageSize", _SNS_BYTES))
+    size = _number(attributes, "MaximumMessageSize", _SNS_BYTES)
     if size < _SNS_BYTES:
         found = f"{size} bytes: SNS's larger messages are lost"
         remedy = f"set MaximumMessageSize to {_SNS_BYTES} or more"
@@ -91,7 +91,7 @@ def _note_attributes(notebook: Notebook, settings: Settings, attributes: Mapping
 
 
 def _note_retention(notebook: Notebook, name: str, attributes: Mapping[str, str]) -> None:
-    retention_s = int(attributes.get("MessageRetentionPeriod", _RETENTION_S_MIN))
+    retention_s = _number(attributes, "MessageRetentionPeriod", _RETENTION_S_MIN)
     subject = f"{name} retention"
     if retention_s < _RETENTION_S_MIN:
         found = f"{retention_s} s: messages are deleted after {retention_s / _DAY_S:.1f} days, handled or not"
@@ -112,7 +112,7 @@ def _note_redrive(notebook: Notebook, attributes: Mapping[str, str]) -> str | No
         remedy = f"{_PROVISION}, or set the queue's RedrivePolicy"
         notebook.finding(FindingCode.REDRIVE_ABSENT, subject, found, remedy)
         return None
-    count = int(redrive.get("maxReceiveCount", _DELIVERIES_MIN))
+    count = _number(redrive, "maxReceiveCount", _DELIVERIES_MIN)
     remedy = "set maxReceiveCount to 10, as `routing-sync provision` does"
     if count == 1:
         found = "maxReceiveCount is 1: a message that fails once, or whose worker is stopped, is a dead letter"
@@ -138,7 +138,7 @@ async def _examine_dead_letters(notebook: Notebook, inspector: Inspector, arn: s
         return
     attributes: Mapping[str, str] = {name: str(value) for name, value in found.response.items()}
     _note_retention(notebook, "dead-letter queue", attributes)
-    ours, theirs = (int(each.get("MaximumMessageSize", _SNS_BYTES)) for each in (queue, attributes))
+    ours, theirs = (_number(each, "MaximumMessageSize", _SNS_BYTES) for each in (queue, attributes))
     if theirs < ours:
         words = f"{theirs} bytes, the queue takes {ours}: SQS and the worker cannot move larger messages whole"
         remedy = f"set its MaximumMessageSize to {ours}"
@@ -191,3 +191,9 @@ async def _examine_key_policy(notebook: Notebook, inspector: Inspector, subject:
         found = "its policy does not let SNS use it, so the topics cannot deliver"
         remedy = "allow sns.amazonaws.com kms:GenerateDataKey and kms:Decrypt in the key's policy"
         notebook.finding(FindingCode.KEY_CLOSED, subject, found, remedy)
+
+
+def _number(attributes: Mapping[str, object], name: str, default: int) -> int:
+    """A whole number among the attributes; the default where it is missing or none."""
+    found = str(attributes.get(name, ""))
+    return int(found) if found.isdecimal() else default

@@ -55,10 +55,13 @@ class StatusReporter:
     def _report(self, *, stopped: bool = False) -> WorkerReport:
         health, recent = self._runtime.health.report(), self._runtime.telemetry.decisions
         watermark = health["watermark"] or {"time": None, "reason": None}
+        checks = health["checks"].items()
+        found = (health["delivery"] or {}).get("findings", [])
+        delivery = [PartHealth(part="delivery", reason=line) for line in found]
         return WorkerReport(
             worker=self._worker,
             interval_s=self._interval_s,
-            parts=tuple(PartHealth(part=part, reason=check.get("reason")) for part, check in health["checks"].items()),
+            parts=(*(PartHealth(part=part, reason=check.get("reason")) for part, check in checks), *delivery),
             watermark=watermark["time"],
             no_watermark=watermark["reason"],
             decisions=() if recent is None else recent.decisions(),

@@ -5,7 +5,7 @@ report their state as they work, so a request to either address calls no service
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
 
@@ -29,6 +29,7 @@ class Health:
         self._reasons: dict[Part, str | None] = dict.fromkeys(PARTS, "starting")
         self._progress_at = clock.monotonic()
         self._watermark: dict[str, Any] | None = None
+        self._delivery: dict[str, Any] | None = None
 
     def mark_healthy(self, part: Part) -> None:
         """The part works."""
@@ -46,17 +47,24 @@ class Health:
         """The watermark, or the reason why there is none. Neither makes the process ready or unready."""
         self._watermark = {"time": time, "reason": reason}
 
-    def report(self) -> dict[str, Any]:
-        """The body of `/readyz`: `{ready, checks: {part: {ok, reason}}, watermark: {time, reason}}`.
+    def note_delivery(self, findings: Sequence[str], untried: Sequence[str]) -> None:
+        """What keeps published events from the queue, and what of it could not be looked at, a line each. Neither
+        makes the process ready or unready."""
+        self._delivery = {"findings": list(findings), "untried": list(untried)}
 
-        A check has a `reason` where `ok` is false. `watermark` is null under a policy that keeps none.
+    def report(self) -> dict[str, Any]:
+        """The body of `/readyz`: `{ready, checks: {part: {ok, reason}}, watermark: {time, reason}, delivery: {findings,
+        untried}}`.
+
+        A check has a `reason` where `ok` is false. `watermark` is null under a policy that keeps none, `delivery` until
+        it was looked at.
         """
         checks: dict[str, Any] = {part: _check(self._reasons[part]) for part in PARTS}
         silence_s = int(self.clock.monotonic() - self._progress_at)
         silent = silence_s > self._silence_s_max
         checks["progress"] = _check(f"nothing received or settled for {silence_s} s" if silent else None)
         ready = all(check["ok"] for check in checks.values())
-        return {"ready": ready, "checks": checks, "watermark": self._watermark}
+        return {"ready": ready, "checks": checks, "watermark": self._watermark, "delivery": self._delivery}
 
 
 def _check(reason: str | None) -> dict[str, Any]:

@@ -164,6 +164,12 @@ class Metric(StrEnum):
         "Queue rules and default queues that cannot be used and are passed over, each time they are read.",
     )
 
+    DELIVERY_FINDINGS = gauge(
+        "delivery.findings",
+        "item",
+        "What keeps published events from the queue: its policy, a subscription or its filter; 0 where nothing does.",
+    )
+
     # Batches and the store
     BATCH_SIZE = distribution("batch.size", "event", "Events of one batch.")
     BATCH_DURATION = distribution("batch.duration_ms", "millisecond", "One batch, from load to commit.")

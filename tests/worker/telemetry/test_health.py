@@ -57,6 +57,18 @@ async def test_setting_the_clock_neither_causes_nor_hides_a_silence() -> None:
     assert not health.report()["checks"]["progress"]["ok"]
 
 
+async def test_what_keeps_events_from_the_queue_is_shown_and_makes_nobody_unready() -> None:
+    health = Health(clock=FakeClock(), silence_s_max=90)
+    for part in PARTS:
+        health.mark_healthy(part)
+    assert health.report()["delivery"] is None
+    health.note_delivery(["no subscription"], ["queue policy: away"])
+    async with serve_health(health, host="127.0.0.1", port=0) as port:
+        status, said = await _ask(port, "/readyz")
+    assert (status, said["ready"]) == (200, True)
+    assert said["delivery"] == {"findings": ["no subscription"], "untried": ["queue policy: away"]}
+
+
 async def test_a_connection_without_a_request_is_closed_and_holds_no_file_descriptor_for_ever() -> None:
     clock = FakeClock()
     async with serve_health(Health(clock=clock, silence_s_max=90), host="127.0.0.1", port=0) as port:
