@@ -4,10 +4,12 @@
 |---|---|
 | `planner` | a pair and its events → a plan, by the policy in use |
 | `causal_planner`, `legacy_planner` | the planner of each policy |
+| `pair_records`, `draft_document` | the pair's documents as loaded and as they will be, with the sync state |
 | `pair_draft` | the pair while it is planned: observes events, applies decisions, becomes the plan |
 | `pair_view` | the observed pair as policy `causal` sees it: gates and decision |
 | `endings` | the endings of events, with their audit records |
 | `announcements` | the event that announces a write |
+| `routing_step`, `routing_writes` | the outside writes of routing, after the pair is reconciled |
 | `sweep_planner` | a pair as it is stored → its drift and the plan of the repair |
 | `swept_draft`, `field_drifts` | the draft of the sweep, and the fields on which a pair differs |
 | `session_places` | where sessions hold work-items, and where these say they are |
