@@ -12,7 +12,7 @@ from tests.faults.day.script import day_script
 
 CONVERSATIONS: Final = 200
 SECONDS: Final = 24.0
-STEPS: Final = 8
+STEPS: Final = 6
 TIMES: Final = DayTimes(kill_every_s=6, gap_s=60, full_sweep_s=3_600, live=False)
 
 

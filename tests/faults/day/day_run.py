@@ -31,6 +31,7 @@ from tests.faults.load.event_delivery import EventDelivery
 
 _PROCESSES: Final = 2
 _QUIET_S: Final = 1.0
+_STARTED_S: Final = 300.0
 
 
 class DayTimes(Struct, frozen=True, kw_only=True):
@@ -92,8 +93,7 @@ class DayRun:
         thread.join()
         if self._failed is not None:
             raise AssertionError("the actors failed") from self._failed
-        for process in self._processes:
-            process.wait_ready()
+        self._wait_ready()
         self.report(f"the day is over: {self.actors.delivery.published} events, {len(self.clients.calls)} calls")
         self._wait_quiet()
 
@@ -130,9 +130,16 @@ class DayRun:
         }
         self._workers = [self.stage.worker() for _ in range(_PROCESSES)]
         self._serving = [self._serve() for _ in range(_PROCESSES)]
-        for process in self._processes:
-            process.wait_ready()
+        self._wait_ready()
         self.report(f"seed {self.script.seed}: {len(self.script.conversations)} conversations begin")
+
+    def _wait_ready(self) -> None:
+        """Waits until all four are at work. On a busy machine the imports of a process alone take a minute."""
+        wait_until(
+            lambda: all(process.ready() for process in self._processes),
+            within_s=_STARTED_S,
+            what=lambda: f"ready: {[process.ready() for process in self._processes]}",
+        )
 
     def _serve(self) -> ApiProcess:
         return ApiProcess.on(self.stage, self.stage.folder, API_TOKENS=TOKENS)

@@ -141,8 +141,7 @@ def day_script(seed: int, *, conversations: int, seconds: float, steps: int) -> 
 
 def _conversation(key: str, chance: Random, seconds: float, steps: int) -> ConversationScript:
     begin_s = chance.uniform(0, seconds * 2 / 3)
-    length_s = seconds / 3
-    app, router = (max(1, round(chance.gauss(steps / 2, steps / 6))) for _ in range(2))
+    app, router = (_pauses(chance, max(1, round(chance.gauss(steps / 2, steps / 6))), seconds / 3) for _ in range(2))
     assigned, queued = chance.random() < 0.25, chance.random() < 0.4
     return ConversationScript(
         key=key,
@@ -151,23 +150,29 @@ def _conversation(key: str, chance: Random, seconds: float, steps: int) -> Conve
         user=chance.randrange(AGENTS) if assigned else None,
         queue=chance.choice(QUEUES) if queued else None,
         maker=chance.random() < 0.1,
-        app=tuple(_step(chance, "event", CONVERSATION_STEPS, 2 * length_s / app) for _ in range(app)),
-        router=tuple(_router_step(chance, 2 * length_s / router) for _ in range(router)),
+        app=tuple(_step(chance, "event", CONVERSATION_STEPS, pause_s) for pause_s in app),
+        router=tuple(_router_step(chance, pause_s) for pause_s in router),
         seed=chance.random(),
     )
 
 
-def _router_step(chance: Random, pause_s_max: float) -> Step:
+def _pauses(chance: Random, count: int, length_s: float) -> list[float]:
+    """So many pauses, which together take `length_s`."""
+    shares = [chance.random() for _ in range(count)]
+    return [length_s * share / sum(shares) for share in shares]
+
+
+def _router_step(chance: Random, pause_s: float) -> Step:
     if chance.random() < _BY_HTTP:
-        return _step(chance, "http", HTTP_STEPS, pause_s_max)
-    return _step(chance, "event", EVENT_STEPS, pause_s_max)
+        return _step(chance, "http", HTTP_STEPS, pause_s)
+    return _step(chance, "event", EVENT_STEPS, pause_s)
 
 
-def _step(chance: Random, way: Way, weights: Mapping[str, float], pause_s_max: float) -> Step:
+def _step(chance: Random, way: Way, weights: Mapping[str, float], pause_s: float) -> Step:
     return Step(
         way=way,
         name=chance.choices(list(weights), list(weights.values()))[0],
-        after_s=chance.uniform(0, pause_s_max),
+        after_s=pause_s,
         agent=chance.randrange(AGENTS),
         queue=chance.choice(QUEUES),
         behind=chance.randrange(1, 4) if chance.random() < _OUTDATED else 0,
