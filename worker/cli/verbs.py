@@ -31,6 +31,8 @@ VERBS: Final = {
 """Verb → module, function, summary: a new verb is one module and one line here. `HELP` in the module, if it is there,
 replaces the function's docstring."""
 
+_HELP: Final = {"help_option_names": ["-h", "--help"]}
+
 _CLICK_ERROR: Final[type[Exception]] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException" and issubclass(kind, Exception)
 )
@@ -49,6 +51,16 @@ class Verbs(TyperGroup):
         with formatter.section("Commands"):
             formatter.write_dl([(verb, does) for verb, (_, _, does) in VERBS.items()])
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The verb that a command line names. A mistyped one is an error that names the nearest: typer looks for it
+        among the verbs that are loaded, and none is."""
+        if args[0] not in VERBS and not args[0].startswith("-"):
+            from difflib import get_close_matches  # noqa: PLC0415 - for an error alone
+
+            nearest = "".join(f" Did you mean {verb!r}?" for verb in get_close_matches(args[0], VERBS, n=1))
+            ctx.fail(f"No such command {args[0]!r}.{nearest}")
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the signature is typer's
         """The verb, or None."""
         if cmd_name not in VERBS:
@@ -56,7 +68,7 @@ class Verbs(TyperGroup):
         module, function, _ = VERBS[cmd_name]
         verb_app = typer.Typer(add_completion=False, rich_markup_mode=None)
         verb = import_module(module)
-        verb_app.command(cmd_name, help=getattr(verb, "HELP", None))(getattr(verb, function))
+        verb_app.command(cmd_name, help=getattr(verb, "HELP", None), context_settings=_HELP)(getattr(verb, function))
         return typer.main.get_command(verb_app)
 
 
@@ -67,6 +79,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
+    context_settings=_HELP,
 )
 
 

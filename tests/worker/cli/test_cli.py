@@ -17,6 +17,7 @@ import pytest
 
 from moto_server import MotoServer
 from worker.cli.main import run
+from worker.cli.verbs import VERBS
 from worker.settings.table import setting_rows
 
 _numbers = count(1)
@@ -208,6 +209,9 @@ def test_an_endpoint_that_does_not_answer_is_one_line_and_exit_1(
     ("arguments", "line_start"),
     [
         (["guess"], "routing-sync: No such command 'guess'."),
+        (["redriv"], "routing-sync: No such command 'redriv'. Did you mean 'redrive'?"),
+        (["deadletters"], "routing-sync: No such command 'deadletters'. Did you mean 'dead-letters'?"),
+        (["decide", "--jsn"], "routing-sync decide: No such option: --jsn"),
         (["publish"], "routing-sync publish: Missing argument"),
         (
             ["provision", "--visibility-timeout", "3"],
@@ -248,3 +252,13 @@ def test_help_loads_no_metadata_of_packages() -> None:
         "import sys; from worker.cli.main import run; run(['--help']); sys.exit('importlib.metadata' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("verb", [*VERBS, None])
+def test_h_is_help_everywhere(verb: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    verbs = [] if verb is None else [verb]
+    shown = []
+    for option in ("-h", "--help"):
+        assert run([*verbs, option]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1] != ""
