@@ -15,8 +15,8 @@ pytestmark = pytest.mark.thorough
 ROOT = Path(__file__).parents[2]
 AWS = ("aiobotocore", "botocore")
 MONGO = ("bson", "pymongo")
-ROOMS = ("consumer", "outbox", "runtime", "settings", "store", "sweeps", "telemetry")
-FILES = ("captures", "errors", "pipeline", "ports")
+ROOMS = ("consumer", "letters", "outbox", "runtime", "settings", "store", "sweeps", "telemetry")
+FILES = ("captures", "errors", "letter_ports", "pipeline", "ports")
 
 SCRIPT = """
 import importlib, sys
