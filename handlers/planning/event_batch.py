@@ -59,10 +59,11 @@ def load_request_of(
     A conversation's snapshot names the users to whom the work-item may be assigned. A work-item's snapshot in wrap-up
     names the user on whose session it may resume.
     """
-    named = [_users_and_queues(event) for event in events if event.side == "conversation"]
-    statuses = [event.data["attributes"].get("status") for event in events if event.side == "conversation"]
+    of_conversation = [event for event in events if event.side == "conversation"]
+    named = [_users_and_queues(event) for event in of_conversation]
+    statuses = [event.data["attributes"].get("status") for event in of_conversation] if may_create else []
     # Policy `legacy` completes the work-item at one event and creates the next one at another of the same batch.
-    may_replace = may_create and len(events) > 1 and ConversationStatus.DONE in statuses
+    may_replace = len(events) > 1 and ConversationStatus.DONE in statuses
     is_same = len(named) == len(events) and all(one == named[0] for one in named)
     return LoadRequest(
         conversation_id=conversation_id,
