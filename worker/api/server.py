@@ -14,7 +14,7 @@ from worker.api.gate import App
 
 _CONNECTIONS_MAX: Final = 800
 """Connections at the same time, which leaves file descriptors of the usual 1,024 to MongoDB and SNS. Beyond them the
-one that has been idle for longest makes room; where all are busy, the server itself answers 503."""
+one that has been idle for longest makes room; where all others are busy, that is the new one."""
 _STALL_S: Final = 30.0
 """The time after which a client that reads nothing of its answer is left."""
 _KEEP_ALIVE_S: Final = 65
