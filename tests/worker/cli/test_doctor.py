@@ -11,9 +11,9 @@ import subprocess
 
 import pytest
 
-from tests.worker.cli.test_standard_streams import COMMAND, started
+from tests.worker.cli.test_standard_streams import started
 from tests.worker.doctor.conftest import mongo_client, patient
-from tests.worker.doctor.patients import Patient
+from tests.worker.doctor.patients import COMMAND, Patient
 from worker.cli.main import run
 
 __all__ = ["mongo_client", "patient"]

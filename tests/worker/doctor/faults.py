@@ -18,13 +18,15 @@ Inflict = Callable[[Patient], Awaitable[None]]
 
 
 class Fault(Struct, frozen=True):
-    """`codes`: all that is found, each once, in order. `subject`, `remedy`: parts of the first finding's."""
+    """`codes`: all that is found, each once, in order. `subject`, `remedy`: parts of the first finding's. `apart`: the
+    doctor looks in a process of its own."""
 
     name: str
     inflict: Inflict
     codes: tuple[Code, ...]
     subject: str
     remedy: str
+    apart: bool = False
 
 
 def environment(**variables: str | None) -> Inflict:
@@ -307,6 +309,7 @@ FAULTS = [
         (Code.STORE_AWAY,),
         "MongoDB",
         "correct MONGODB_URI",
+        apart=True,
     ),
     Fault(
         "another replica set",
@@ -314,6 +317,7 @@ FAULTS = [
         (Code.STORE_UNUSABLE,),
         "MONGODB_URI",
         "correct MONGODB_URI",
+        apart=True,
     ),
     Fault("long transactions", _long_transactions, (Code.TRANSACTIONS_LONG,), "transactionLifetime", "10 or less"),
     Fault(
