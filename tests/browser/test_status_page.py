@@ -263,6 +263,21 @@ async def test_a_stream_that_falls_silent_is_opened_anew(site: Site) -> None:
     await expect(page.locator("#live-state")).to_have_text("Live")
 
 
+async def test_a_tab_in_the_background_holds_no_connection(site: Site) -> None:
+    """A browser opens six connections to a server: with six pages open, a seventh would not load."""
+    page = await site.open()
+    turn = """(hidden) => {
+      Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    await page.evaluate(turn, True)
+    await site.system.until(lambda: site.pages.viewers == 0)
+    site.system.store.put_state(seeded.ODD_ID, seeded.not_waiting(seeded.states()[seeded.ODD_ID]))
+    await page.evaluate(turn, False)
+    await expect(page.locator("#summary")).to_contain_text("3 pairs wait")
+    await expect(page.locator("#live-state")).to_have_text("Live")
+
+
 async def test_a_page_that_is_left_costs_no_more_reads(site: Site) -> None:
     page = await site.open()
     assert site.pages.viewers == 1

@@ -105,6 +105,7 @@ function connect() {
 }
 
 setInterval(() => {
+  if (document.hidden) return;
   const now = Date.now();
   const silent = now - Math.max(heardAt, askedAt) > SILENT_MS;
   if (silent || (failedAt && now - failedAt > LOST_MS)) {
@@ -115,5 +116,12 @@ setInterval(() => {
   if (silent || (events.readyState === EventSource.CLOSED && now - askedAt > AGAIN_MS)) connect();
 }, 1000);
 
-connect();
+// A browser opens six connections to a server, and no page in a seventh tab would load beside six streams. A tab that
+// nobody sees needs none.
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) connect();
+  else if (events) events.close();
+});
+
+if (!document.hidden) connect();
 pause.hidden = false;
