@@ -105,6 +105,10 @@ class SweepFleet(Protocol):
         """The live workers and their lowest watermark."""
         ...
 
+    async def first_start(self) -> datetime | None:
+        """When the first worker of the deployment started; None: none has started yet."""
+        ...
+
     async def sweep_bookmark(self) -> SweepBookmark:
         """The bookmark that was kept last; an empty one before."""
         ...

@@ -35,6 +35,8 @@ class PairRecords:
             for document in pair.work_items
         }
         self._latest = self._work_items.get(pair.latest_work_item or "")
+        # The latest work-item, if no event of it can ever have been sent to this deployment.
+        self._not_ours: str | None = None
         self.state: SyncState = self._unless_restored(pair.state)
 
     def conversation(self) -> Conversation | None:
@@ -82,7 +84,7 @@ class PairRecords:
         flight: then the state may still learn of its completion."""
         item = None if self._latest is None else self._latest.noun()
         if item is not None and not planning.options.may_be_in_flight(item.updated_at, planning.now):
-            self._latest = None
+            self._latest, self._not_ours = None, item.id
 
     def has_active_work_item(self) -> bool:
         """Whether the conversation has an active work-item."""

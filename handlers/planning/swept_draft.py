@@ -31,7 +31,11 @@ class SweptDraft(PairDraft):
         item = self.pair_item()
         if item is not None and item.active:
             return item
-        unknown = [each for each in self.work_items() if each.number > self.state.work_item_number]
+        # A pair without a history has lost no event of a work-item from before the deployment.
+        not_ours = None if self.state.work_item is not None else self._not_ours
+        unknown = [
+            each for each in self.work_items() if each.number > self.state.work_item_number and each.id != not_ours
+        ]
         return max(unknown, key=lambda each: each.number, default=item)
 
     def note_conversation_removed(self) -> Conversation | None:

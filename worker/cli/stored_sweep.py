@@ -137,6 +137,8 @@ async def opened_sweep(settings: Settings, observer: SweepObserver) -> AsyncIter
     async with mongo_client(settings.mongodb_uri, deadline_s) as client:
         store = MongoStore(client, database, clock=clock, ids=ids, deadline_s=deadline_s)
         await store.check_server()
+        fleet = MongoFleet(client, database, deadline_s=deadline_s)
+        database_now = (await fleet.fleet_watermark()).now
         options = Options(
             policy=settings.sync_policy,
             rollout=settings.rollout,
@@ -144,13 +146,15 @@ async def opened_sweep(settings: Settings, observer: SweepObserver) -> AsyncIter
             waiting_times=settings.waiting_times,
             gap_seconds=settings.sync_gap_seconds,
             ivr_seconds=settings.ivr_seconds,
+            # A worker counts from the creation of its queue, if that was earlier. Of what was written in between,
+            # every event before the watermark was delivered.
+            deployed_at=await fleet.first_start() or database_now,
             create_work_items=settings.create_work_items,
             unassign_on_unavailable=settings.unassign_on_unavailable,
             queue_rules=settings.queue_rules,
         )
         rules = MongoQueueRules(client, database, deadline_s=deadline_s) if settings.queue_rules else None
-        fleet = MongoFleet(client, database, deadline_s=deadline_s)
-        ahead = (await fleet.fleet_watermark()).now - clock.now()
+        ahead = database_now - clock.now()
         handler = BatchHandler(
             store=store,
             clock=clock,

@@ -51,12 +51,13 @@ class MongoFleet:
 
     async def started_at(self) -> datetime:
         """The time at which the first worker of the deployment started. Raises StoreUnfit if no date is stored."""
-        started_at = (await self._change("start", {"at": {"$ifNull": ["$at", _NOW]}}))["at"]
-        if not isinstance(started_at, datetime):
-            raise StoreUnfit(
-                f"the document `start` of fleet: at is {shown(started_at)}, not a date: remove the document"
-            )
-        return started_at
+        return _start((await self._change("start", {"at": {"$ifNull": ["$at", _NOW]}}))["at"])
+
+    async def first_start(self) -> datetime | None:
+        """The same where a worker has started; None where none has. Raises StoreUnfit if no date is stored."""
+        with store_deadline(self._deadline_s):
+            found = await self._documents.find_one({"_id": "start"})
+        return None if found is None else _start(found.get("at"))
 
     async def replace_deployment(self, deployment: Deployment) -> Deployment | None:
         """Store it; returns the one before."""
@@ -145,3 +146,9 @@ def _position_of(kept: object) -> SweepPosition | None:
             return SweepPosition(stage=SweepStage(stage), after=after)
         case _:
             return None
+
+
+def _start(stored: object) -> datetime:
+    if not isinstance(stored, datetime):
+        raise StoreUnfit(f"the document `start` of fleet: at is {shown(stored)}, not a date: remove the document")
+    return stored

@@ -51,6 +51,10 @@ class MemoryFleet:
         lowest = min(known) if live and len(known) == len(live) else None
         return FleetWatermark(workers=len(live), lowest=lowest, now=now)
 
+    async def first_start(self) -> datetime | None:
+        """The time of the first call of `started_at`."""
+        return self._started_at
+
     async def sweep_bookmark(self) -> SweepBookmark:
         """The bookmark that was kept last."""
         return self._bookmark

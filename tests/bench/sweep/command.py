@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -154,7 +154,8 @@ def _measure(name: str, mongod: Mongod, mongo: MongoClient[dict[str, Any]], *arg
     with _pings(mongo) as latency, profiled(mongo[_DATABASE]):
         process = subprocess.Popen([*_COMMAND, *arguments], env=_environment(mongod.uri), stdout=subprocess.PIPE)
         assert process.stdout is not None
-        lines = [orjson.loads(line) for line in process.stdout]
+        with _peak_memory(process.pid) as resident_bytes:
+            lines = [orjson.loads(line) for line in process.stdout]
         _, _, used = os.wait4(process.pid, 0)
         process.returncode = 0
     seconds = time.monotonic() - began
@@ -165,7 +166,7 @@ def _measure(name: str, mongod: Mongod, mongo: MongoClient[dict[str, Any]], *arg
     figures = SweepFigures(
         name=name,
         seconds=seconds,
-        resident_bytes=used.ru_maxrss * 1024,
+        resident_bytes=resident_bytes(),
         cpu_s=used.ru_utime + used.ru_stime,
         repaired=ends.count("repaired"),
         left=len(ends) - ends.count("repaired"),
@@ -179,6 +180,31 @@ def _measure(name: str, mongod: Mongod, mongo: MongoClient[dict[str, Any]], *arg
     done = f"{name}: {seconds:,.0f} s, {mb:,.0f} MB, {figures.cpu_s:,.0f} s of CPU, {use.cpu_s:,.0f} s of mongod's"
     sys.stderr.write(f"{done}, {figures.repaired:,} repaired, load {os.getloadavg()[0]:.1f}\n")
     return figures
+
+
+@contextmanager
+def _peak_memory(pid: int) -> Iterator[Callable[[], int]]:
+    """Yields the function that returns the largest resident memory of the process, as Linux notes it.
+
+    `ru_maxrss` would not do: it counts what this process had when it made the other one.
+    """
+    stopping, status = Event(), Path(f"/proc/{pid}/status")
+    peaks = [0]
+
+    def read() -> None:
+        while not stopping.wait(0.2):
+            # A process that has ended has no such line.
+            for line in status.read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    peaks.append(int(line.split()[1]) * 1_024)
+
+    thread = Thread(target=read)
+    thread.start()
+    try:
+        yield lambda: max(peaks)
+    finally:
+        stopping.set()
+        thread.join()
 
 
 @contextmanager

@@ -129,6 +129,24 @@ def test_a_dry_run_tells_the_work_item_that_would_be_created(
     assert capsys.readouterr().out.startswith(f"NO_WORK_ITEM c-1 {item['_id']}, since {since}; new work-item ")
 
 
+@pytest.mark.parametrize("started", [True, False], ids=["a worker has started", "no worker yet"])
+def test_a_work_item_completed_before_the_deployment_closes_nothing(
+    database: SweptDatabase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, started: bool
+) -> None:
+    """No event of it was ever sent to this deployment, whose workers create a new one."""
+    if started:
+        database.live_worker()
+        database.documents["fleet"].insert_one({"_id": "start", "at": datetime.now(UTC) - timedelta(hours=1)})
+    monkeypatch.setenv("CREATE_WORK_ITEMS", "true")
+    database.put("c-1", users=("u-1",))
+    change = {"active": False, "attributes.status": "completed", "attributes.resourceRev": 2}
+    database.documents["work_items"].update_one({"_id": "w-c-1"}, {"$set": change})
+    before = database.everything()
+    assert run(["sweep", "--all", "--quiet-queue", "--dry-run"]) == 1
+    assert capsys.readouterr().out.startswith("NO_WORK_ITEM c-1, since")
+    assert database.everything() == before
+
+
 def test_it_repairs_tells_once_and_then_finds_nothing(
     database: SweptDatabase, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

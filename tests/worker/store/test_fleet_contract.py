@@ -95,9 +95,11 @@ async def test_any_number_of_workers_that_start_together_agree_on_the_start(flee
 
 
 async def test_the_start_stays_whoever_asks_later(fleet: FleetBench) -> None:
+    assert await fleet.second.first_start() is None
     started_at = await fleet.first.started_at()
     await fleet.pass_time(3_600)
     assert await fleet.second.started_at() == started_at
+    assert await fleet.second.first_start() == started_at
 
 
 async def test_a_start_finds_what_the_worker_ran_that_started_before_it(fleet: FleetBench) -> None:
