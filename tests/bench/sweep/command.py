@@ -194,9 +194,9 @@ def _peak_memory(pid: int) -> Iterator[Callable[[], int]]:
     def read() -> None:
         while not stopping.wait(0.2):
             # A process that has ended has no such line.
-            for line in status.read_text().splitlines():
-                if line.startswith("VmHWM:"):
-                    peaks.append(int(line.split()[1]) * 1_024)
+            peaks.extend(
+                int(line.split()[1]) * 1_024 for line in status.read_text().splitlines() if line.startswith("VmHWM:")
+            )
 
     thread = Thread(target=read)
     thread.start()
