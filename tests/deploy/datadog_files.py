@@ -18,11 +18,13 @@ _QUERY: Final = re.compile(
 
 
 class MetricQuery(Struct, frozen=True, kw_only=True):
-    """One metric of a query. `tags`: the names of the tags by which it filters and groups."""
+    """One metric of a query. `tags`: the names of the tags by which it filters and groups. `values`: those that it
+    filters by, each with its tag; without patterns and the dashboard's variables."""
 
     aggregator: str
     metric: str
     tags: frozenset[str]
+    values: frozenset[tuple[str, str]]
     as_count: bool
 
 
@@ -60,6 +62,7 @@ def metric_queries(text: str) -> list[MetricQuery]:
             aggregator=match["aggregator"],
             metric=match["metric"],
             tags=frozenset({*_filtered(match["scope"]), *filter(None, (match["by"] or "").split(","))}),
+            values=frozenset(_values(match["scope"])),
             as_count=match["count"] is not None,
         )
         for match in found
@@ -72,3 +75,9 @@ def _filtered(scope: str) -> Iterator[str]:
     for part in without_lists.split(","):
         if part != "*":
             yield part.removeprefix("$").partition(":")[0]
+
+
+def _values(scope: str) -> Iterator[tuple[str, str]]:
+    for tag, values in re.findall(r"(\w+) IN \(([^)]*)\)", scope):
+        yield from ((tag, value.strip()) for value in values.split(","))
+    yield from re.findall(r"(?<!\$)\b(\w+):(\w+)(?=,|$)", scope)

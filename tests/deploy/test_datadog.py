@@ -74,6 +74,8 @@ def check(query: MetricQuery) -> None:
     assert query.aggregator in AGGREGATORS[form.kind]
     assert query.as_count is (form.kind is MetricKind.COUNT)
     assert query.tags <= form.tags.keys() | UNIFIED, f"{query.metric} has no tag {query.tags - form.tags.keys()}"
+    for tag, value in query.values:
+        assert value in re.findall(r"\w+", form.tags[tag]), f"{query.metric} has no {tag}:{value}"
 
 
 def monitor_query(path: Path) -> str:

@@ -10,12 +10,20 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from commands.rollout import Engine, UpdateOrigin
+from handlers.drift import DriftClass, DriftEnd
 from handlers.events.heartbeat import HEARTBEAT_NAME
 from handlers.events.readers import READERS_BY_NAME
+from sync.audit import AuditOutcome
 from worker.telemetry.agent_event import AgentEvent
 from worker.telemetry.logs import Log
 from worker.telemetry.metric_form import MetricForm, count, distribution, gauge
 from worker.telemetry.recent_decisions import RecentDecisions
+
+
+def _one_of(values: type[StrEnum]) -> str:
+    return ", ".join(value.value for value in values)
+
 
 _EVENT: Final = "the event's name, or other"
 _EVENT_OR_NONE: Final = "the event's name, other, or none where no event triggered it"
@@ -101,8 +109,8 @@ class Metric(StrEnum):
         "Updates.",
         fields="their names, sorted, joined by +",
         count="the number of fields",
-        origin="sync, api or router",
-        engine="composed or legacy",
+        origin=_one_of(UpdateOrigin),
+        engine=_one_of(Engine),
         composed="true or false",
     )
     SUPPRESSED = count(
@@ -128,7 +136,7 @@ class Metric(StrEnum):
         "sync.gap_closed",
         "item",
         "Pairs that the gap poll decided without the missing event.",
-        outcome="the audit line's outcome",
+        outcome=_one_of(AuditOutcome),
     )
     GAP_GIVEN_UP = count(
         "sync.gap_given_up",
@@ -140,9 +148,9 @@ class Metric(StrEnum):
         "sweep.drift",
         "item",
         "Drifts that the sweep found.",
-        drift="the class of the drift",
+        drift=_one_of(DriftClass),
         age="hour, day, older or unknown",
-        end="repaired, planned, told or refused",
+        end=_one_of(DriftEnd),
     )
     SWEEP_BEHIND = gauge(
         "sweep.behind_s", "second", "How long ago the documents were written up to which the sweep has come."
