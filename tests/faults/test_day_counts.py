@@ -12,7 +12,7 @@ from tests.faults.day.api_count import api_writes_wrong, revisions_wrong
 from tests.faults.day.http_clients import Call
 from tests.faults.day.journal import Announced, ItemTimes, Revision
 from tests.faults.day.lossy_subscriptions import delivered_endings, is_lost
-from tests.faults.day.pair_count import OutsideFacts, pair_wrong, story_of
+from tests.faults.day.pair_count import OutsideFacts, PairStory, pair_wrong, story_of
 from tests.faults.day.script import day_script
 from tests.faults.day.session_count import places_wrong
 from tests.faults.day.wait_count import counted_waits, waits_wrong
@@ -234,8 +234,10 @@ class TestPairs:
         known_rev = None if revision.side == "conversation" else 1
         return OutsideFacts(changed_fields=fields, known_rev=known_rev, lost=lost)
 
-    def wrong(self, agent: str | None, item_agent: str | None, **changed: Any) -> list[str]:
-        story = story_of("c-1", self.WRITES, self.facts)
+    def wrong(
+        self, agent: str | None, item_agent: str | None, *, story: PairStory | None = None, **changed: Any
+    ) -> list[str]:
+        story = story or story_of("c-1", self.WRITES, self.facts)
         users = [] if agent is None else [agent]
         stored = {
             "_id": "c-1",
@@ -270,6 +272,17 @@ class TestPairs:
 
     def test_an_open_conversation_without_an_active_work_item_is_found(self) -> None:
         assert self.wrong("b", "b", status="completed")
+
+    def test_the_conversation_may_hold_what_a_silent_write_of_the_work_item_set(self) -> None:
+        """The last write did not know the conversation's: that one stands, or what the silent one made of it."""
+        writes = (conversation(1), item(1), conversation(2, agent="b"), item(2, agent="a"), item(3, agent="z"))
+        knew: dict[tuple[str, int], int | None] = {("w-1", 1): 1, ("w-1", 3): 1}
+
+        def facts(revision: Revision) -> OutsideFacts:
+            return replace(self.facts(revision), known_rev=knew.get((revision.key, revision.rev)))
+
+        ends = {agent: self.wrong(agent, agent, story=story_of("c-1", writes, facts)) for agent in ("a", "b", "z")}
+        assert [agent for agent, wrong in ends.items() if not wrong] == ["a", "b"]
 
     def test_too_many_syncs_are_found(self) -> None:
         sync = Announced(

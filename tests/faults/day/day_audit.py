@@ -130,7 +130,11 @@ class DayAudit:
         return {key: story_of(key, each, self._outside_event) for key, each in revisions.items()}
 
     def _outside_event(self, revision: Revision) -> OutsideFacts | None:
-        wire = self._run.actors.written.get((revision.key, revision.rev))
+        actors = self._run.actors
+        if revision.key in actors.removed and revision.deleted:
+            # The owner removed the document before its creation was stored from the event: the worker marks it.
+            return OutsideFacts(changed_fields=frozenset({"status"}), known_rev=None, lost=False)
+        wire = actors.written.get((revision.key, revision.rev))
         if wire is None:
             return None
         event = read_object(wire)

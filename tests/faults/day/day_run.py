@@ -11,6 +11,8 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Any, Final
 
@@ -211,25 +213,25 @@ class DayRun:
 
     def _sweep_twice(self) -> None:
         """`sweep --all` repairs what is left; once that is quiet, a second one finds nothing."""
-        if self.times.live:
-            # A killed worker's watermark holds the sweep up until its report expires.
-            wait_until(self._has_fresh_watermark, within_s=240, what=lambda: "the fleet has a watermark of now")
         for _ in range(2):
+            if self.times.live:
+                # A killed worker's watermark holds the sweep up until its report expires.
+                wait_until(
+                    partial(self._is_watermark_past, datetime.now(UTC)),
+                    within_s=_STARTED_S,
+                    what=lambda: "the fleet's lowest watermark is past the last write",
+                )
             outcome = self._sweep()
             self.swept.append(outcome)
             self.report(f"sweep --all: {outcome.pairs} pairs, {dict(outcome.drift) or 'no drift'}")
             self._wait_quiet()
 
-    def _has_fresh_watermark(self) -> bool:
-        """Whether the watermark of every live worker is later than the last write of the day."""
-        outcome = subprocess.run(
-            [COMMAND, "sweep", "--dry-run", "--json"],
-            env={**os.environ, **self.stage.variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return "watermark" not in outcome.stderr
+    def _is_watermark_past(self, instant: datetime) -> bool:
+        """Whether the watermark that each live worker has left in the store is later: then the sweep looks at all that
+        was written before."""
+        found = self.stage.database["fleet"].find_one({"_id": "watermarks"}) or {}
+        marks = [worker["at"] for worker in found.get("workers", ()) if worker["until"] > datetime.now(UTC)]
+        return len(marks) >= _PROCESSES and all(mark is not None and mark > instant for mark in marks)
 
     def _sweep(self) -> SweepOutcome:
         done = subprocess.run(

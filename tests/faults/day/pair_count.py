@@ -104,7 +104,22 @@ def _take(story: PairStory, revision: Revision, facts: OutsideFacts, before: Map
         story.written = story.written.after_work_item(
             revision.rev, fields, revision.values, known_conversation_rev=known_rev
         )
+        if known_rev is None:
+            story.written = _maybe_superseded(story.written, fields, revision.values)
     story.notes.append(_note(revision.side, revision, facts, before))
+
+
+def _maybe_superseded(written: FieldHistory, fields: frozenset[Field], values: Mapping[Field, Any]) -> FieldHistory:
+    """A work-item's write that does not say what it knew may have known the conversation's: the conversation may have
+    taken its value over, and a later write that knew less leaves it there."""
+    last_writes = dict(written.conversation)
+    for name in fields & last_writes.keys():
+        value = values[name]
+        if name == "assignee":
+            value = [] if value is None else [value]
+        last = last_writes[name]
+        last_writes[name] = replace(last, superseding_values=(*last.superseding_values, value))
+    return replace(written, conversation=last_writes)
 
 
 def _note(side: Side, revision: Revision, facts: OutsideFacts, before: Mapping[str, Any] | None) -> NotedWrite:
