@@ -79,7 +79,7 @@ class FindingCode(StrEnum):
     KEY_OF_AWS = "KEY_OF_AWS"
     """The queue is encrypted with a key whose policy cannot let SNS deliver."""
     KEY_UNUSABLE = "KEY_UNUSABLE"
-    """The key of a queue or a topic is disabled, pending deletion or absent."""
+    """The key of a queue is disabled, pending deletion or absent."""
     KEY_CLOSED = "KEY_CLOSED"
     """The policy of the queue's key does not let SNS use it."""
 
@@ -99,9 +99,9 @@ class FindingCode(StrEnum):
     SUBSCRIPTION_PENDING = "SUBSCRIPTION_PENDING"
     """The subscription is not confirmed."""
     FILTER_BLOCKS = "FILTER_BLOCKS"
-    """The subscription's filter policy lets events not through that the worker needs."""
+    """The subscription's filter policy keeps events back that the worker needs."""
     FILTER_NARROW = "FILTER_NARROW"
-    """The subscription's filter policy lets some events through and others not."""
+    """The subscription's filter policy also asks for other keys than the name: events that lack them are lost."""
     FILTER_UNREADABLE = "FILTER_UNREADABLE"
     """The subscription's filter policy is no JSON object."""
 

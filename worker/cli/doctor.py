@@ -11,7 +11,8 @@ import orjson
 import typer
 
 from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED
-from worker.cli.terminal import json_option, progress
+from worker.cli.terminal import exit_with_error, json_option, progress
+from worker.errors import Misconfigured
 from worker.findings import Finding, Result, Severity, Sound, Untried
 
 if TYPE_CHECKING:
@@ -44,8 +45,11 @@ def doctor(
     could not be tried is told, and changes no exit status. Takes the environment of the process that is to start.
     """
     began = time.monotonic()
-    with progress("checks", results_on_stdout=False) as advance:
-        reports = _examined(process, check_seconds, advance)
+    try:
+        with progress("checks", results_on_stdout=False) as advance:
+            reports = _examined(process, check_seconds, advance)
+    except Misconfigured as error:
+        exit_with_error("doctor", error)
     seconds = time.monotonic() - began
     if as_json:
         _print_json(reports, process, seconds)
@@ -59,11 +63,18 @@ def _examined(process: Process, check_s: float, advance: Callable[[], None]) -> 
     # Here, so that `--help` loads none of the adapters.
     from worker.doctor.examination import examine  # noqa: PLC0415
     from worker.runtime.clock import SystemClock  # noqa: PLC0415
+    from worker.runtime.lookup_threads import lookup_threads, run_with_few_threads  # noqa: PLC0415
     from worker.settings.serve import ServeSettings  # noqa: PLC0415
     from worker.settings.settings import Settings  # noqa: PLC0415
 
     kind = ServeSettings if process is Process.SERVE else Settings
-    return asyncio.run(examine(kind, SystemClock(), check_s=check_s, noted=lambda _: advance()))
+
+    async def examined() -> "Sequence[AreaReport]":
+        # A name server that never answers must not hold the end of the process up.
+        with lookup_threads(asyncio.get_running_loop()):
+            return await examine(kind, SystemClock(), check_s=check_s, noted=lambda _: advance())
+
+    return run_with_few_threads(examined())
 
 
 def _counts(reports: "Sequence[AreaReport]") -> dict[str, int]:

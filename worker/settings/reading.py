@@ -5,10 +5,11 @@ file or a secret store, where the same value is read by others, too.
 """
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 from pydantic import SecretStr, ValidationError
@@ -65,22 +66,33 @@ def read_settings(kind: type[S]) -> S | SettingErrors:
 def read_what_can_be(kind: type[S], stand_ins: Mapping[str, object]) -> tuple[S | None, frozenset[str]]:
     """The settings with defaults in the places of those that are wrong, and the wrong ones' names in lower case.
 
-    `stand_ins` holds values for settings without a default. None where the rest contradicts itself all the same.
+    `stand_ins` holds values for settings without a default. A setting that a default contradicts has its default, too.
+    None where the rest contradicts itself all the same.
     """
-    wrong: set[str] = {name.lower() for name in _blank_errors(kind, os.environ)}
+    wrong = {name.lower() for name in _blank_errors(kind, os.environ)}
+    replaced = set(wrong)
+    known = {name: field.get_default() for name, field in kind.model_fields.items() if not field.is_required()}
+    known |= stand_ins
     for _ in kind.model_fields:
-        defaults = {name: field.get_default() for name, field in kind.model_fields.items() if not field.is_required()}
-        given = {name: {**defaults, **stand_ins}[name] for name in wrong & {*defaults, *stand_ins}}
         try:
-            return kind(**given), frozenset(wrong)
+            return kind(**{name: known[name] for name in replaced & known.keys()}), frozenset(wrong)
         except UnicodeEncodeError:
-            return None, frozenset(wrong)
+            break
         except ValidationError as invalid:
-            newly = {str(error["loc"][0]) for error in invalid.errors(include_input=False) if error["loc"]} - wrong
-            if not newly:
-                return None, frozenset(wrong)
-            wrong |= newly
+            errors = [error for error in invalid.errors(include_input=False) if error["loc"]]
+        newly = {str(error["loc"][0]) for error in errors} - wrong
+        wrong |= newly
+        partners = newly or {name for error in errors for name in _named_in_remedy(kind, dict(error))} - replaced
+        if not partners:
+            break
+        replaced |= partners
     return None, frozenset(wrong)
+
+
+def _named_in_remedy(kind: type[BaseSettings], invalid: dict[str, Any]) -> set[str]:
+    """The settings that the remedy of a contradiction names."""
+    remedy = setting_error(kind, invalid, {}).remedy
+    return {word.lower() for word in re.findall(r"[A-Z][A-Z_]+", remedy)} & kind.model_fields.keys()
 
 
 def near_misses(kind: type[BaseSettings], variables: Iterable[str]) -> list[NearMiss]:

@@ -1,6 +1,8 @@
 """With parts that are away or never answer, the doctor ends in bounded time and says which ones."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -45,3 +47,33 @@ async def test_a_topic_service_that_never_answers_is_told_once_for_each_topic(pa
         findings = await patient.findings()
     assert codes(findings) == [FindingCode.AWS_AWAY]
     assert {finding.subject for finding in findings} == {"SNS"}
+
+
+SILENT_NAME_SERVER = """
+import socket, time
+look_up = socket.getaddrinfo
+def slow(host, *arguments, **more):
+    if host == "agent.example":
+        time.sleep(60)
+    return look_up(host, *arguments, **more)
+socket.getaddrinfo = slow
+from worker.cli.main import main
+main()
+"""
+
+
+@pytest.mark.thorough
+async def test_a_name_server_that_never_answers_does_not_hold_its_end_up(patient: Patient) -> None:
+    patient.set(STATSD_HOST="agent.example")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SILENT_NAME_SERVER, "doctor", "--check-seconds", "2", stdout=subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(40):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert "its name cannot be looked up within 2 s" in output.decode()
+    assert process.returncode == 0
