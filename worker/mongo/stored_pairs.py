@@ -96,7 +96,9 @@ class MongoStoredPairs:
     async def _named(self, collection: Collection, ids: Sequence[str], fields: Sequence[str]) -> list[dict[str, Any]]:
         if not ids:
             return []
-        return await self._database[collection].find({"_id": {"$in": ids}}, fields, batch_size=len(ids)).to_list()
+        # Without a limit the server keeps the cursor, and the driver asks once more.
+        query, count = {"_id": {"$in": ids}}, len(ids)
+        return await self._database[collection].find(query, fields, limit=count, batch_size=count).to_list()
 
     async def _page_of_sessions(self, after: str | None, limit: int) -> StoredPage:
         """The active sessions of the next users. A user's sessions stand on one page."""

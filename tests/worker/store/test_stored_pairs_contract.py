@@ -212,3 +212,16 @@ async def test_the_span_of_time_is_read_by_its_index(new_mongo: MongoBench, in_i
     for each in profile:
         assert "IXSCAN { attributes.updatedAt: 1 }" in each["planSummary"]
         assert each["docsExamined"] <= 6
+
+
+async def test_a_page_of_work_items_costs_three_commands(mongo: MongoBench) -> None:
+    await mongo.put(
+        conversations=[conversation(f"c{n}") for n in range(30)],
+        work_items=[work_item(f"w{n}", f"c{n}", active=n % 2 == 0) for n in range(30)],
+    )
+    states = [{"_id": f"c{n}", "version": 1, "workItem": {"id": f"w{n}", "number": 1}} for n in range(30)]
+    await mongo.database[Collection.SYNC_STATES].insert_many(states)
+    pairs = MongoStoredPairs(mongo.client, mongo.database.name, deadline_s=DEADLINE_S)
+    mongo.commands.take()
+    await pairs.page_after(SweepPosition(stage=SweepStage.WORK_ITEMS), 20)
+    assert mongo.commands.take() == ["find", "find", "find"]
