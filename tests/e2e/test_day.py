@@ -29,6 +29,6 @@ def test_a_small_day_in_the_life(stage: Stage, mongod: Mongod) -> None:
     assert any("is missing" in line for line in audit.waits_wrong())
     database["work_sessions"].update_one({}, {"$push": {"workItems": {"id": "nobody's", "itemSize": 1}}})
     assert any("too many" in line for line in audit.places_wrong())
-    held = {"active": True, "attributes.status": "queued"}
-    database["work_items"].update_one(held, {"$set": {"attributes.status": "completed", "active": False}})
+    queued = {"active": True, "attributes.status": "queued"}
+    database["work_items"].update_many(queued, {"$set": {"attributes.status": "completed", "active": False}})
     assert any("has no active work-item" in line for line in audit.pairs_wrong())
