@@ -1,11 +1,12 @@
 """The fleet of the simulation: workers that start, crash, are stopped and start again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
 from handlers.options import Options
+from handlers.outcome import HandledEvent
 from handlers.ports import Plan
 from handlers.routing.queue_rules import QueueRules
 from tests.causality.ports import AnyIds
@@ -34,6 +35,7 @@ class Fleet:
     tally: Tally
     workers: dict[int, SimulatedWorker]
     committed: Callable[[Plan], None]
+    handled: Callable[[Sequence[HandledEvent]], None]
     queue_rules: QueueRules | None = None
     over: bool = False
 
@@ -60,6 +62,7 @@ class Fleet:
             tally=self.tally,
             queue_rules=self.queue_rules,
             committed=self.committed,
+            handled=self.handled,
             lowest_watermark=self._lowest_watermark,
             over=lambda: self.over,
             crashed=lambda: self._crashed(number),

@@ -4,7 +4,7 @@ A receiver, a lane, the poll, the sweep and the watermark's look run side by sid
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -14,7 +14,7 @@ from typing import Final
 from handlers.batch_handler import BatchHandler
 from handlers.drift import DriftEnd, SweepLimits
 from handlers.options import FIRST_SIGHT_GAPS, Options
-from handlers.outcome import Retry
+from handlers.outcome import HandledEvent, Retry
 from handlers.planning.event_batch import EventBatch
 from handlers.ports import LoadRequest, Plan, StoreAway
 from handlers.routing.queue_rules import QueueRules
@@ -62,7 +62,8 @@ class WorkerClock:
 @dataclass(slots=True, kw_only=True)
 class WorkerContext:
     """What the worker with this number needs of its run. `lowest_watermark`: of the fleet. `over`: whether the run has
-    ended. `committed` is told each committed plan, and `crashed` that the worker crashed."""
+    ended. `committed` is told each committed plan, `handled` each batch's endings, and `crashed` that the worker
+    crashed."""
 
     number: int
     settings: SimulationSettings
@@ -77,6 +78,7 @@ class WorkerContext:
     tally: Tally
     queue_rules: QueueRules | None
     committed: Callable[[Plan], None]
+    handled: Callable[[Sequence[HandledEvent]], None]
     lowest_watermark: Callable[[], datetime | None]
     over: Callable[[], bool]
     crashed: Callable[[], None]
@@ -252,6 +254,7 @@ class SimulatedWorker:
                 await self._time.sleep(1)
                 if self.store_away() and self._time.passed_s - began_s > self._settings.gap_s / 2:
                     break
+        self._context.handled(batch.handled)
         again = [messages[id(event)] for event in batch.open]
         retried = [messages[id(one.event)] for one in batch.handled if isinstance(one.outcome, Retry)]
         done = [message for message in self._handled if message not in again and message not in retried]

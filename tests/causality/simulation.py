@@ -6,7 +6,7 @@ Every draw comes from one seed: a seed and a commit replay a run exactly.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from random import Random
 
@@ -18,6 +18,7 @@ from handlers.batch_handler import BatchHandler
 from handlers.documents.document_mapping import work_item_of
 from handlers.drift import DriftEnd, SweepLimits
 from handlers.options import Options, PolicyInUse
+from handlers.outcome import HandledEvent
 from handlers.ports import LoadRequest, Plan
 from sync.contract import sync_writes_max
 from tests.causality.end_checks import broken_promises, unrouted
@@ -39,9 +40,15 @@ from worker.store.org_queue_rules import MemoryQueueRules
 
 
 class Run:
-    """The run of one seed."""
+    """The run of one seed. `handled` is called with the endings of each batch."""
 
-    def __init__(self, seed: int, settings: SimulationSettings, policy: PolicyInUse = PolicyInUse.CAUSAL) -> None:
+    def __init__(
+        self,
+        seed: int,
+        settings: SimulationSettings,
+        policy: PolicyInUse = PolicyInUse.CAUSAL,
+        handled: Callable[[Sequence[HandledEvent]], None] = lambda _: None,
+    ) -> None:
         self._seed, self._settings, self._random = seed, settings, Random(seed)
         self._time = VirtualTime(start=NOW)
         self._store = MemoryStore()
@@ -87,6 +94,7 @@ class Run:
             tally=self._tally,
             workers={},
             committed=self._committed,
+            handled=handled,
             queue_rules=self._queue_rules,
         )
 

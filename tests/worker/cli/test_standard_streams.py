@@ -41,6 +41,7 @@ PRINTING: Final = {
     "dead-letters --help": ["dead-letters", "--help"],
     "redrive --help": ["redrive", "--help"],
     "doctor --help": ["doctor", "--help"],
+    "shadow-report": ["shadow-report", INCIDENT],
     "doctor": ["doctor", "--check-seconds", "0.1"],
 }
 """Command lines that print. The worker has line writers, which outlive its output (../test_broken_output.py)."""
@@ -50,6 +51,7 @@ READING: Final = {
     "replay simulate": ["replay", "simulate", "-"],
     "replay explore": ["replay", "explore", "-"],
     "decide": ["decide"],
+    "shadow-report": ["shadow-report", "-"],
 }
 
 
