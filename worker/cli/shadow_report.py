@@ -103,7 +103,7 @@ def _text_lines(report: "ShadowReport") -> Iterator[str]:
     wire = report_wire(report)
     compared, lines = wire["compared"], wire["lines"]
     about = "" if compared["pairsExact"] else "about "
-    versions = ", ".join(f"{version} ({count:,})" for version, count in compared["versions"].items())
+    versions = ", ".join(f"{_printable(version)} ({count:,})" for version, count in compared["versions"].items())
     yield (
         f"compared: {compared['events']:,} events of {about}{compared['pairs']:,} pairs in {compared['hours']} hours, "
         f"{compared['from']} to {compared['to']}"
@@ -133,7 +133,7 @@ def _kind_lines(report: "ShadowReport") -> Iterator[str]:
         rows = [(each, count) for each, count in report.kinds.most_common() if each.kind is kind]
         for each, count in rows:
             rules = f"legacy {each.legacy_rule or '-'}, causal {each.causal_rule or '-'}"
-            detail = f": {each.detail}" if each.detail else ""
+            detail = f": {_printable(each.detail)}" if each.detail else ""
             code = f" {each.code}" if each.code else ""
             yield f"  {count:>9,}  {each.field or '-'} {each.direction or '-'}: {rules}{code}{detail}"
         for example in report.examples(kind):
@@ -143,7 +143,8 @@ def _kind_lines(report: "ShadowReport") -> Iterator[str]:
 
 def _example_lines(wire: dict[str, Any]) -> Iterator[str]:
     event = wire["event"] or {}
-    yield f"  e.g. {wire['time']} conversation {wire['conversationId']}, {event.get('name')} rev {event.get('rev')}"
+    conversation, name = _printable(wire["conversationId"]), _printable(event.get("name"))
+    yield f"  e.g. {wire['time']} conversation {conversation}, {name} rev {event.get('rev')}"
     yield f"       before {_compact(wire['before'])}"
     for policy in ("legacy", "causal"):
         decision = wire[policy]
@@ -153,7 +154,13 @@ def _example_lines(wire: dict[str, Any]) -> Iterator[str]:
             if decision[key] is not None
         }
         held = "".join(f", {each}" for each in decision.get("suppressed", ()))
-        yield f"       {policy} {_compact(writes) if writes else 'nothing'}: {', '.join(decision['codes'])}{held}"
+        codes = _printable(", ".join(decision["codes"]))
+        yield f"       {policy} {_compact(writes) if writes else 'nothing'}: {codes}{held}"
+
+
+def _printable(text: str | None) -> str:
+    """The text; in JSON's form where it could steer a terminal."""
+    return text if text is not None and text.isprintable() else _compact(text)
 
 
 def _compact(value: Any) -> str:

@@ -10,6 +10,7 @@ import re
 import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Annotated, Any, Final, Literal
@@ -141,6 +142,7 @@ class UnreadableFile(Struct, frozen=True, kw_only=True):
 LogLine = AuditLine | StartLine | OtherLine | UnreadableLine
 
 _OTHER: Final = OtherLine()
+_FAULTS: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 _AUDITS: Final = msgspec.json.Decoder(AuditLine)
 _STARTS: Final = msgspec.json.Decoder(StartLine)
 
@@ -182,6 +184,9 @@ def read_line(text: bytes, *, file: str = "", number: int = 0) -> LogLine:
     if start is None:
         return _OTHER
     body = text[start.start() :].strip()
+    # Nearly always the line is an audit line of this form.
+    with suppress(*_FAULTS):
+        return _AUDITS.decode(body)
     try:
         keys = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         for wrapper in _WRAPPERS:
@@ -191,5 +196,5 @@ def read_line(text: bytes, *, file: str = "", number: int = 0) -> LogLine:
         if msg == AUDIT_MESSAGE:
             return _AUDITS.decode(body)
         return _STARTS.decode(body) if msg == _STARTED else _OTHER
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+    except _FAULTS as error:
         return UnreadableLine(file=file, line=number, reason=str(error))

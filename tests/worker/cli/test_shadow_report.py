@@ -143,10 +143,29 @@ def test_processes_under_other_policies_are_no_evidence(reporter: Reporter) -> N
     assert said["lines"]["otherPolicies"]["legacy"] > 100
 
 
+def test_a_process_that_starts_again_under_another_policy_is_another_one(reporter: Reporter) -> None:
+    """Each process of a container has the same name and number."""
+    start, *lines = [line for line in lines_of(fleet_log(1)) if line.get("shadow") is None]
+    said = reporter(log_of([start, *lines, start | {"policy": "legacy"}, *lines]), *FEW, "--json").report
+    assert said["compared"]["events"] == said["lines"]["otherPolicies"]["legacy"] > 100
+    unknown = reporter(log_of([*lines, start, *lines]), *FEW, "--json").report
+    assert unknown["lines"]["unknownPolicy"] == unknown["compared"]["events"] == said["compared"]["events"]
+
+
+def test_an_id_cannot_steer_the_terminal(reporter: Reporter) -> None:
+    lines = lines_of(fleet_log())
+    for line in lines:
+        if line.get("shadow"):
+            line["conversationId"] = "\x1b[2J"
+    out = reporter(log_of(lines), *FEW).out
+    assert r'conversation "\u001b[2J"' in out
+    assert "\x1b" not in out
+
+
 def test_unreadable_audit_lines_are_told_and_lack(reporter: Reporter) -> None:
     log = fleet_log()
     cut = b"".join(
-        line[:-9] + b"\n" if number % 20 == 1 else line + b"\n" for number, line in enumerate(log.split(b"\n"))
+        line[:-9] + b"\n" if number % 10 == 1 else line + b"\n" for number, line in enumerate(log.split(b"\n"))
     )
     said = reporter(cut, *FEW, "--json")
     assert "audit lines cannot be read" in missing(said.report)

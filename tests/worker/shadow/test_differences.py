@@ -21,7 +21,7 @@ def differences(line: Json) -> list[Difference]:
 
 
 def differing(*, routes: bool = False) -> list[Json]:
-    return [line for line in lines_of(fleet_log(routes=routes)) if line.get("shadow")]
+    return [line for line in lines_of(fleet_log(3, routes=True) if routes else fleet_log()) if line.get("shadow")]
 
 
 @pytest.mark.parametrize("routes", [False, True])
