@@ -8,7 +8,7 @@ from typing import Any, Final, assert_never
 
 from msgspec import Struct
 
-from commands.reason import ReasonAction
+from commands.reason import ReasonAction, ReasonCode
 from sync.conversation import Field
 from worker.shadow.audit_lines import AuditLine, LoggedDecision, LoggedSuppression
 
@@ -55,6 +55,9 @@ def contradictions(line: AuditLine, causal: LoggedDecision) -> Iterator[str]:
     if (causal.outcome == "applied") is not (conversation is not None or item is not None):
         yield f"its outcome is {causal.outcome}, against its writes"
     yield from _misplaced(causal)
+    waits = any(reason.code == ReasonCode.AWAITING_EARLIER_EVENT for reason in causal.reasons)
+    if waits and not any(each.code == "FIELD_WAITS" for each in causal.suppressed):
+        yield "it waits for an event, and no field waits"
     yield from _written_otherwise([rule for rule in rules if rule.startswith("A")], conversation)
     yield from _written_otherwise([rule for rule in rules if rule.startswith("B")], item)
     tables: dict[Field, set[str]] = {}

@@ -163,6 +163,12 @@ def a_rule_that_legacy_has_too(line: Json) -> bool:
     return True
 
 
+def waits_for_nothing(line: Json) -> bool:
+    shadow = line["shadow"]
+    shadow["suppressed"] = [each for each in shadow["suppressed"] if each["code"] != "FIELD_WAITS"]
+    return any(each["code"] == "AWAITING_EARLIER_EVENT" for each in shadow["reasons"])
+
+
 def of_policy_causal(line: Json) -> bool:
     line["policy"] = "causal"
     return True
@@ -176,7 +182,7 @@ MUTANTS: Final[list[Callable[[Json], bool]]] = [
     no_reason_for_a_loss, no_reason_for_a_wait, revisions_that_say_otherwise, the_other_side_is_newer,
     writes_what_it_withholds, another_value, another_agent, a_write_without_a_rule, a_rule_without_its_write,
     skipped_with_a_write, a_rule_of_nobody, the_same_as_legacy, a_conversation_that_is_not_stored,
-    a_rule_that_legacy_has_too, of_policy_causal,
+    a_rule_that_legacy_has_too, of_policy_causal, waits_for_nothing,
 ]  # fmt: skip
 """Each changes a line, if it can be changed so, and returns whether it did."""
 
