@@ -47,8 +47,13 @@ def test_a_pair_whose_event_is_lost_is_decided_by_the_poll_in_a_quiet_system(sta
     )
     (decided,) = _decided_by_poll(worker)
     assert decided["updatedConversation"]["assignedUsers"] == ["user-1"]
-    status, shown = worker.http("/readyz")
-    assert (status, shown["watermark"]["reason"]) == (200, None)
+    # On a busy machine the next heartbeat may just be overdue.
+    wait_until(
+        lambda: worker.http("/readyz")[1]["watermark"]["reason"] is None,
+        within_s=60,
+        what=lambda: f"there is a watermark again: {worker.http('/readyz')[1]}",
+    )
+    assert worker.http("/readyz")[0] == 200
     assert stage.database["fleet"].find_one({"_id": "lease/heartbeat"}) is not None
     assert stage.dead_letters() == []
     # Heartbeats leave no audit line.
