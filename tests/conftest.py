@@ -28,7 +28,12 @@ def pytest_collection() -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of two processes the first begins at the start, the second in the middle, and whoever is done takes over from the
-    end. So what needs servers begins in the middle: one process alone starts them."""
+    end. So what needs servers begins in the middle: one process alone starts them. A set's order differs from process
+    to process: an identifier of it would, too, and the processes would not agree on what they share."""
+    for item in items:
+        for value in item.callspec.params.values() if hasattr(item, "callspec") else ():
+            if isinstance(value, set | frozenset) and len(value) > 1 and str(value) in item.nodeid:
+                raise pytest.UsageError(f"{item.nodeid}: its identifier has a set in it: name the case by `ids`")
     served = [item for item in items if item.path.relative_to(_HERE).parts[0] in ("faults", "worker")]
     others = [item for item in items if item.path.relative_to(_HERE).parts[0] not in ("faults", "worker")]
     middle = len(items) // 2

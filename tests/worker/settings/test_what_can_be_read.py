@@ -53,7 +53,7 @@ def test_right_settings_are_read_as_they_are() -> None:
         ({"COMMAND_ENGINE": "legacy"}, {"sync_policy"}),
         ({"LOG_LEVEL": "\udcff"}, {"log_level"}),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
 )
 def test_the_wrong_ones_are_named_and_the_rest_is_kept(
     environment: pytest.MonkeyPatch, variables: dict[str, str | None], wrong: set[str]
