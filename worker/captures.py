@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from handlers.events.envelope import DEFAULT_LIMITS
 from handlers.events.event import Malformed, RejectionCode
-from handlers.events.json_text import too_deep
+from handlers.events.json_text import parse_rounded, too_deep
 
 CHARACTERS_MAX: Final = 8_388_608
 """The length of one value; an event is shorter."""
@@ -135,7 +135,7 @@ class _Scanner:
                     yield from self._drop(where, _rejection(RejectionCode.NOT_JSON, reason))
                 return
             except RecursionError:
-                yield from self._drop(line, _TOO_DEEP)
+                yield from self._drop(line, _too_deep(text[position:].rstrip(_BETWEEN)))
                 return
             capture = Capture(file=self._file, line=line, text=text[position:end])
             yield capture if is_object else capture.fault(_NO_OBJECT)
@@ -163,6 +163,14 @@ def _next_value(text: str, position: int) -> tuple[bool, int]:
     return isinstance(value, dict), end
 
 
+def _too_deep(rest: str) -> str:
+    """The rejection of a text on which the decoder ran out of stack. The text may be no JSON nearer than that depth, or
+    farther: the worker's own parser tells which of the two it meets first."""
+    found = parse_rounded(rest, "the value", depth_max=DEFAULT_LIMITS.depth_max)
+    rejection = found if isinstance(found, Malformed) else _DEEP
+    return _rejection(rejection.code, rejection.reason)
+
+
 def _is_event_line(text: str) -> bool:
     """Whether the line alone is an object with the keys of one of the five shapes."""
     line = text.rstrip(" \t\r\n,]")
@@ -180,7 +188,6 @@ def _rejection(code: RejectionCode, reason: str) -> str:
 
 
 _DEEP: Final = too_deep("the value", DEFAULT_LIMITS.depth_max)
-_TOO_DEEP: Final = _rejection(_DEEP.code, _DEEP.reason)
 _TOO_LONG: Final = _rejection(RejectionCode.TOO_LARGE, f"longer than {CHARACTERS_MAX} characters")
 _UNFINISHED: Final = _rejection(RejectionCode.NOT_JSON, "the value is not finished")
 _NO_OBJECT: Final = _rejection(RejectionCode.NOT_AN_EVENT, "an event is a JSON object")

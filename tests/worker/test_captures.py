@@ -50,6 +50,9 @@ def test_every_way_to_write_events_is_read(text: str, lines: list[int]) -> None:
         (f'5\n"text"\n{LINE}', ["f:1: NOT_AN_EVENT: an event is a JSON object",
                                  "f:2: NOT_AN_EVENT: an event is a JSON object", 3]),
         ('{"a":' * 200_000 + f"\n{LINE}", ["f:1: TOO_DEEP: the value nests deeper than 64 levels", 2]),
+        # The decoder runs out of stack before it meets what is wrong. The worker's parser takes 1,024 levels.
+        ('{"a":' + "[" * 1_010 + "?" + "]" * 1_010 + f"}}\n{LINE}",
+         ["f:1: NOT_JSON: the value is not JSON: unexpected character, expected a JSON value", 2]),
     ],
 )  # fmt: skip
 def test_an_unreadable_value_is_reported_and_the_rest_is_read(text: str, expected: list[object]) -> None:
