@@ -137,7 +137,12 @@ class _ApiProcess:
         readiness = Readiness(ping=partial(ping, clients.mongo, min(deadline_s, 2.0)), clock=self._clock, log=self._log)
         publisher = self._publisher(clients)
         pages = self._pages(clients, adapters)
-        updates = Updates(self._use_case(adapters), announcer=publisher, telemetry=self._runtime.telemetry)
+        updates = Updates(
+            self._use_case(adapters),
+            announcer=publisher,
+            telemetry=self._runtime.telemetry,
+            under_way_max=settings.api_concurrency_max,
+        )
         parts = ApiParts(
             updates=updates,
             work_items=adapters.work_items,

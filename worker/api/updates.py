@@ -1,6 +1,8 @@
 """Updates under way: an update is finished even if its client's time is up.
 
-What is committed is then in the audit and published at once, and not left to the relay.
+What is committed is then in the audit and published at once, and not left to the relay. They are
+bounded: a client whose time is up gives its room at the gate back and sends again, and a slow store would gather
+updates without end.
 """
 
 import asyncio
@@ -24,17 +26,27 @@ from worker.telemetry.logs import error_fields
 from worker.telemetry.metrics import Telemetry
 
 
+class TooManyUpdates(Exception):
+    """There is no room for one more update."""
+
+
 class Updates:
     """One for the process."""
 
-    def __init__(self, use_case: WorkItemUpdate, *, announcer: Announcer, telemetry: Telemetry) -> None:
+    def __init__(
+        self, use_case: WorkItemUpdate, *, announcer: Announcer, telemetry: Telemetry, under_way_max: int
+    ) -> None:
         self._use_case = use_case
+        self._under_way_max = under_way_max
         self._announcer = announcer
         self._telemetry = telemetry
         self._under_way: set[asyncio.Task[UpdateResult]] = set()
 
     async def handle(self, request: UpdateRequest, *, org: str | None) -> UpdateResult:
-        """The update's result; it is in the audit, and its event is on its way. Raises StoreAway."""
+        """The update's result; it is in the audit, and its event is on its way. Raises StoreAway, and TooManyUpdates:
+        then nothing of it was begun."""
+        if len(self._under_way) >= self._under_way_max:
+            raise TooManyUpdates(f"{len(self._under_way)} updates are under way")
         task = asyncio.create_task(self._handle(request, org))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)

@@ -20,7 +20,7 @@ from worker.api.bodies import json_answer, json_body, work_item_data
 from worker.api.callers import caller_of
 from worker.api.errors import ApiError, Fault, not_found, refused
 from worker.api.schemas import answers, ref
-from worker.api.updates import Updates
+from worker.api.updates import TooManyUpdates, Updates
 from worker.api.work_item_schemas import WorkItemAnswer, WorkItemsAnswer, WorkItemUpdateBody
 from worker.settings.api_tokens import Role
 
@@ -65,7 +65,10 @@ class WorkItemRoutes:
         sent = UpdateRequest(
             work_item_id=work_item_id, update=parsed, origin=caller.origin_of(parsed), client=caller.name
         )
-        result = await self._updates.handle(sent, org=caller.org)
+        try:
+            result = await self._updates.handle(sent, org=caller.org)
+        except TooManyUpdates as full:
+            raise ApiError(503, Fault(parameter="path", detail=f"{full}: try again later")) from None
         match result:
             case UpdatedWorkItem(document=document):
                 return json_answer({"data": work_item_data(document)})

@@ -197,7 +197,9 @@ def a_face(
     readiness = Readiness(ping=Pings(), clock=world.clock, log=recorder.telemetry.log)
     readiness.mark_prepared()
     parts = ApiParts(
-        updates=Updates(use_case, announcer=Offered(), telemetry=recorder.telemetry),
+        updates=Updates(
+            use_case, announcer=Offered(), telemetry=recorder.telemetry, under_way_max=limits.concurrency_max
+        ),
         work_items=work_items,
         waiting_times=MemoryWaitingTimes(world.store),
         queues=MemoryQueueDirectory(described),

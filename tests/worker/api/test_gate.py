@@ -192,6 +192,21 @@ class TestRoomAndTime:
         assert face.recorder.lines[-1]["outcome"] == "applied"
         await face.parts.updates.finish()
 
+    async def test_updates_whose_clients_are_gone_leave_no_room_for_more(self) -> None:
+        world = a_world()
+        slow = SlowStore(world.store)
+        world.outer = slow
+        face = a_face(world, limits=RequestLimits(body_bytes_max=4_096, concurrency_max=1, timeout_s=0.01))
+        assert (await face.put(PATH, {"paused": True})).codes == ["TIMEOUT"]
+        answer = await face.put(PATH, {"paused": True})
+        assert (answer.status, answer.codes, answer.headers["retry-after"]) == (503, ["serviceunavailable"], "1")
+        assert answer.details == ["1 updates are under way: try again later"]
+        assert (await face.get(PATH)).status == 200
+        slow.go.set()
+        await face.parts.updates.finish()
+        assert world.w().rev == 4
+        assert (await face.put(PATH, {"paused": False})).status == 200
+
     @pytest.mark.parametrize(
         ("fault", "told"),
         [
