@@ -26,7 +26,15 @@ from docs.generators.decide_examples import decide_examples
 from docs.generators.findings import findings_table
 from docs.generators.metrics import metrics_table
 from docs.generators.structure import structure
-from worker.settings.table import serve_setting_rows, setting_rows, settings_table
+from worker.cli.verbs import VERBS
+from worker.settings.table import (
+    letter_setting_rows,
+    protections_table,
+    serve_setting_rows,
+    setting_rows,
+    settings_table,
+    verbs_table,
+)
 
 ROOT: Final = Path(__file__).parents[2]
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[^>]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -60,6 +68,9 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "api errors": _table_of(worker.api.errors),
     "settings": lambda: settings_table(setting_rows()).strip(),
     "settings of serve": lambda: settings_table(serve_setting_rows()).strip(),
+    "settings of letters": lambda: settings_table(letter_setting_rows()).strip(),
+    "settings by verb": lambda: verbs_table(list(VERBS)),
+    "settings that protect": protections_table,
     "metrics": metrics_table,
     "findings": findings_table,
     "structure": structure,

@@ -1,13 +1,14 @@
 """All settings of `routing-sync serve`: those of the worker, of which the queue's is not needed, and the API's own."""
 
 import ipaddress
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from worker.settings.api_tokens import FORM, ApiToken, parse_api_tokens
 from worker.settings.aws import refuse_no_queue
 from worker.settings.errors import MismatchedSetting
+from worker.settings.protection import Protection
 from worker.settings.settings import Settings
 
 _LOOPBACK_NAME: Final = "localhost"
@@ -26,14 +27,40 @@ class ServeSettings(Settings):
         "127.0.0.1", description="address on which the API and the status page are served", min_length=1
     )
     api_port: int = Field(8090, ge=0, le=65_535, description="port of API_HOST; 0 takes a free one and logs it")
-    api_body_bytes_max: int = Field(
-        65_536, ge=1_024, le=1_048_576, description="size of the largest request body that is read, bytes"
-    )
-    api_requests_per_second: float = Field(
+    api_body_bytes_max: Annotated[
+        int,
+        Protection(
+            "memory from a huge request",
+            "updates that are meant are answered 413",
+            "a few clients can fill the memory: so many bytes for each request under way",
+        ),
+    ] = Field(65_536, ge=1_024, le=1_048_576, description="size of the largest request body that is read, bytes")
+    api_requests_per_second: Annotated[
+        float,
+        Protection(
+            "the other clients, and MongoDB, from a client that sends without a pause; each process counts alone",
+            "clients that work as they should are answered 429",
+            "one client takes the whole core",
+        ),
+    ] = Field(
         100, ge=0.1, le=100_000, description="requests that each client may send, over time; a burst may be twice that"
     )
-    api_concurrency_max: int = Field(64, ge=1, le=10_000, description="requests that are handled at the same time")
-    api_timeout_seconds: float = Field(10, ge=0.1, le=300, description="longest time until a request is answered")
+    api_concurrency_max: Annotated[
+        int,
+        Protection(
+            "memory, and MongoDB's connections, while MongoDB is slow",
+            "requests of a short burst are answered 503",
+            "more updates at once wait for a slow store, each with its memory and a connection",
+        ),
+    ] = Field(64, ge=1, le=10_000, description="requests that are handled at the same time")
+    api_timeout_seconds: Annotated[
+        float,
+        Protection(
+            "clients from waiting without an end",
+            "updates that the store finishes are answered 503, and clients send them again",
+            "a client waits for so long while MongoDB is slow",
+        ),
+    ] = Field(10, ge=0.1, le=300, description="longest time until a request is answered")
 
     @field_validator("sqs_queue_url")
     @classmethod
