@@ -1,0 +1,1 @@
+"""Investigation: from captured events and log lines to what happened, and why."""
