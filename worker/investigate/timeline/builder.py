@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from sync.gates import Side
 from worker.investigate.timeline.answers import answers_of
 from worker.investigate.timeline.entry import AuditEntry, TimelineEntry
+from worker.investigate.timeline.findings.finding_list import with_findings
 from worker.investigate.timeline.ordering import in_order_of_time
 from worker.investigate.timeline.record_history import RecordHistory
-from worker.investigate.timeline.timeline import Timeline
+from worker.investigate.timeline.timeline import DEFAULT_TIMELINE_LIMITS, Timeline, TimelineLimits
 
 _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -23,6 +24,7 @@ def build_timeline(
     audits: Iterable[AuditEntry] = (),
     *,
     captured_until: datetime | None = None,
+    limits: TimelineLimits = DEFAULT_TIMELINE_LIMITS,
 ) -> Timeline:
     """The timeline of a pair.
 
@@ -36,7 +38,7 @@ def build_timeline(
     histories = [RecordHistory.of(each) for _, each in sorted(by_record.items())]
     ordered = tuple(in_order_of_time([history.entries for history in histories]))
     recorded = _each_once(audits)
-    return Timeline(
+    timeline = Timeline(
         conversation_id=conversation_id,
         entries=ordered,
         audits=recorded,
@@ -47,6 +49,7 @@ def build_timeline(
         duplicates=sum(history.duplicates for history in histories),
         contradictions=tuple(text for history in histories for text in history.contradictions),
     )
+    return with_findings(timeline, limits)
 
 
 def latest_time(entries: Iterable[TimelineEntry]) -> datetime | None:

@@ -1,0 +1,213 @@
+"""The other kinds: for each the smallest capture that shows it, and one that nearly does."""
+
+from typing import Any, Final
+
+import pytest
+
+from tests.handlers.wire_events import UNASSIGN_WITHOUT_QUEUE
+from tests.worker.investigate.timeline.pair_story import PairStory, incident_timeline
+from tests.worker.replay.replays import QUEUE_2021
+from worker.investigate.timeline.timeline import FindingKind, Timeline, TimelineFinding
+
+KINDS: Final = FindingKind
+AGENT_2021: Final = "5f7d064afcc10579957f9217"
+
+
+def of(timeline: Timeline, kind: FindingKind) -> list[TimelineFinding]:
+    return [each for each in timeline.findings if each.kind is kind]
+
+
+def texts(timeline: Timeline, kind: FindingKind) -> str:
+    return "\n".join(each.text for each in of(timeline, kind))
+
+
+def test_the_incident_of_2021_names_its_cause() -> None:
+    timeline = incident_timeline(UNASSIGN_WITHOUT_QUEUE)
+    assert [(each.kind, each.field) for each in timeline.findings] == [
+        (KINDS.OUT_OF_STEP, "assignee"),
+        (KINDS.OUT_OF_STEP, "queue"),
+        (KINDS.ASSIGNED_WITHOUT_QUEUE, "queue"),
+        (KINDS.BOUNCE, "queue"),
+    ]
+    (assigned,) = of(timeline, KINDS.ASSIGNED_WITHOUT_QUEUE)
+    assert assigned.text == (
+        f"work-item 5 (sync) is assigned to {AGENT_2021} and has no queue, to the end of the capture 942 ms later. "
+        f"work-item 4 (sync) had taken its queue {QUEUE_2021}. The predecessor's queue command and the legacy funnel "
+        "cannot un-assign a work-item without a queue, which conversation 19 by api asks for."
+    )
+    assert [(each.side, each.rev) for each in assigned.evidence] == [
+        ("work-item", 5),
+        ("work-item", 4),
+        ("conversation", 19),
+    ]
+    unsynced = timeline.findings[0]
+    assert "out of step in assignee since conversation 19 by api" in unsynced.text
+    assert unsynced.text.endswith("No captured sync answers conversation 19.")
+    assert unsynced.missing[0].startswith("what follows conversation 19: the capture ends 225 ms after it")
+
+
+def test_the_incident_of_2021_gives_no_verdict_on_who_was_right_about_the_queue() -> None:
+    (question,) = incident_timeline(UNASSIGN_WITHOUT_QUEUE).questions
+    assert question.kind is KINDS.UPDATE_LOST
+    assert question.missing == ("conversation revisions 1 to 18, one of which may have changed queue",)
+
+
+def in_step() -> PairStory:
+    return PairStory().conversation(0, queue="q-1").item(1, knew=1, status="queued", queue="q-1")
+
+
+def test_a_pair_that_stays_out_of_step_is_found_and_one_that_is_answered_in_time_is_not() -> None:
+    late = in_step().conversation(2, queue="q-2").item(30, queue="q-2", sync=True).timeline()
+    (finding,) = late.findings
+    assert (finding.kind, finding.field, finding.missing) == (KINDS.OUT_OF_STEP, "queue", ())
+    assert "for 28.0 s, until work-item 2 (sync)" in finding.text
+    assert in_step().conversation(2, queue="q-2").item(12, queue="q-2", sync=True).timeline().findings == ()
+
+
+def test_a_pair_that_is_out_of_step_at_the_end_says_how_much_follows() -> None:
+    (short,) = in_step().conversation(2, queue="q-2").timeline(until=4).findings
+    assert "the capture ends 2.0 s after it" in short.missing[0]
+    (long,) = in_step().conversation(2, queue="q-2").timeline(until=600).findings
+    assert "to the end of the capture 9 min 58 s later. No captured sync answers conversation 2." in long.text
+    assert long.missing == ()
+
+
+def test_a_difference_that_no_rule_writes_is_not_out_of_step() -> None:
+    # A conversation's queue and an ivr work-item that was never queued: B8 asks for it, A6 does not.
+    story = PairStory().conversation(0, ended=True).item(1, knew=1).timeline(until=600)
+    assert story.findings == ()
+
+
+def test_revisions_that_are_missing_meanwhile_are_named() -> None:
+    story = in_step().conversation(2, queue="q-2").conversation(20, skip=3).item(90, queue="q-2", sync=True)
+    (finding,) = of(story.timeline(), KINDS.OUT_OF_STEP)
+    assert finding.missing == ("conversation revisions 3 to 5, in which the records may have agreed",)
+
+
+def test_a_new_work_item_begins_a_new_history() -> None:
+    story = in_step().item(2, status="completed", assignedTo="u-1").conversation(3, status="done", sync=True)
+    story.conversation(500, status="open").item(501, key="w-2", status="queued", queue="q-1", knew=3)
+    assert of(story.timeline(until=900), KINDS.OUT_OF_STEP) == []
+
+
+def test_a_work_item_that_is_assigned_without_a_queue_is_found_once_each_time() -> None:
+    story = in_step().item(2, queue=None, status="ivr").item(3, assignedTo="u-1", status="assigned")
+    story.item(4, paused=True).item(5, queue="q-1").item(6, queue=None)
+    found = of(story.timeline(), KINDS.ASSIGNED_WITHOUT_QUEUE)
+    assert [each.evidence[0].rev for each in found] == [3, 6]
+    assert found[0].until is not None
+    assert "work-item 2 by api had taken its queue q-1" in found[0].text
+
+
+@pytest.mark.parametrize(
+    "fields", [{"status": "assigned", "assignedTo": "u-1"}, {"status": "ivr", "queue": None}], ids=str
+)
+def test_a_work_item_with_a_queue_or_not_assigned_is_not(fields: dict[str, Any]) -> None:
+    assert of(in_step().item(2, **fields).timeline(), KINDS.ASSIGNED_WITHOUT_QUEUE) == []
+
+
+def test_an_assignment_without_a_queue_whose_past_is_missing_says_so() -> None:
+    story = in_step().item(2, queue=None, status="ivr").item(3, assignedTo="u-1", status="assigned")
+    del story.events[1:3]
+    (found,) = of(story.timeline(), KINDS.ASSIGNED_WITHOUT_QUEUE)
+    assert found.missing == ("work-item revisions 1 to 2",)
+    assert "the capture does not show" in found.text
+
+
+def test_a_completion_without_the_conversations_agent_is_found() -> None:
+    story = in_step().conversation(2, assignedUsers=["u-1"]).conversation(3, status="done")
+    timeline = story.item(4, status="completed", sync=True).timeline()
+    (found,) = of(timeline, KINDS.COMPLETED_WITHOUT_AGENT)
+    assert "its conversation was assigned to u-1 at conversation 3, by conversation 2 by api" in found.text
+    assert [(each.side, each.rev) for each in found.evidence] == [
+        ("work-item", 2),
+        ("conversation", 3),
+        ("conversation", 2),
+    ]
+
+
+def test_a_completion_with_its_agent_or_of_nobodys_conversation_is_not() -> None:
+    with_agent = in_step().conversation(2, assignedUsers=["u-1"]).item(3, assignedTo="u-1", status="assigned")
+    assert of(with_agent.item(4, status="completed").timeline(), KINDS.COMPLETED_WITHOUT_AGENT) == []
+    nobody = in_step().conversation(2, status="done").item(3, status="completed", sync=True)
+    assert of(nobody.timeline(), KINDS.COMPLETED_WITHOUT_AGENT) == []
+
+
+def test_a_completion_whose_conversation_is_not_captured_gets_no_verdict() -> None:
+    story = in_step().conversation(2, status="done").item(3, status="completed", sync=True)
+    del story.events[0], story.events[1]
+    (question,) = story.timeline().questions
+    assert (question.kind, question.missing) == (
+        KINDS.COMPLETED_WITHOUT_AGENT,
+        ("the conversation's revisions before it",),
+    )
+
+
+def commanded(update: dict[str, Any], command: str, **after: Any) -> Timeline:
+    reason = {
+        "action": "UPDATE_COMMAND",
+        "code": "WORK_ITEM_UPDATE_CMD",
+        "meta": {"data": {**update, "rev": 1}, "commandName": command},
+    }
+    return in_step().item(2, routingReasons=[reason], **after).timeline()
+
+
+@pytest.mark.parametrize(
+    ("update", "command", "after", "dropped"),
+    [
+        (
+            {"queue": {"id": "q-2"}, "assignedTo": "u-1"},
+            "queueCommandParams",
+            {"queue": "q-2"},
+            "assignedTo: assignedTo should be u-1, is none",
+        ),
+        (
+            {"assignedTo": None, "status": "completed"},
+            "queueCommandParams",
+            {},
+            "status should be completed, is queued",
+        ),
+        ({"paused": True, "status": "wrap-up"}, "wrapUpCommandParams", {"status": "wrap-up"}, "paused should be true"),
+        ({"queue": "q-2", "accepted": {"by": "u-1"}}, "queueCommandParams", {"queue": "q-2"}, "accepted was asked for"),
+        ({"queue.id": None, "paused": True}, "dequeueCommandParams", {"queue": None, "status": "ivr"}, "paused"),
+    ],
+)
+def test_a_field_that_a_command_dropped_is_found(
+    update: dict[str, Any], command: str, after: dict[str, Any], dropped: str
+) -> None:
+    (found,) = of(commanded(update, command, **after), KINDS.FIELDS_DROPPED)
+    assert dropped in found.text
+    assert f"the command {command} dropped" in found.text
+
+
+@pytest.mark.parametrize(
+    ("update", "after"),
+    [
+        ({"queue": {"id": "q-2", "rule": "r"}, "assignedTo": None}, {"queue": "q-2"}),
+        ({"queue": {"key": "chat"}}, {"queue": "q-2"}),
+        ({"status": "complete", "assignedTo": "u-1"}, {"status": "completed", "assignedTo": "u-1"}),
+        ({"accepted": {"by": "u-1"}, "paused": True}, {"status": "assigned", "assignedTo": "u-1", "paused": True}),
+        ({"assignedTo": 7, "queue": [], "status": {}, "paused": "no"}, {}),
+    ],
+)
+def test_an_update_that_was_carried_out_is_not(update: dict[str, Any], after: dict[str, Any]) -> None:
+    assert of(commanded(update, "assignCommandParams", **after), KINDS.FIELDS_DROPPED) == []
+
+
+def test_a_field_that_goes_away_and_back_by_a_sync_bounced() -> None:
+    story = in_step().conversation(2, assignedUsers=["u-1"]).conversation(3, assignedUsers=[], sync=True)
+    story.conversation(4, assignedUsers=["u-1"], client="app")
+    (found,) = of(story.timeline(), KINDS.BOUNCE)
+    assert [(each.rev, each.role) for each in found.evidence] == [(2, "away"), (3, "back"), (4, "away")]
+    assert "within 2.0 s: conversation 2 by api to u-1, conversation 3 (sync) to nobody" in found.text
+
+
+def test_a_slow_return_another_value_and_one_service_that_changes_its_mind_are_no_bounce() -> None:
+    slow = in_step().conversation(2, assignedUsers=["u-1"]).conversation(90, assignedUsers=[], sync=True)
+    other = in_step().conversation(2, queue="q-2").conversation(3, queue="q-3", sync=True)
+    mind = in_step().conversation(2, assignedUsers=["u-1"]).conversation(3, assignedUsers=[])
+    ended = in_step().item(2, status="wrap-up", assignedTo="u-1").item(3, status="completed", sync=True)
+    for story in (slow, other, mind, ended):
+        assert of(story.timeline(), KINDS.BOUNCE) == []
+    fight = in_step().conversation(2, assignedUsers=["u-1"], client="a").conversation(3, assignedUsers=[], client="b")
+    assert len(of(fight.timeline(), KINDS.BOUNCE)) == 1

@@ -1,0 +1,90 @@
+"""Work-items that are assigned and have no queue: `ASSIGNED_WITHOUT_QUEUE`.
+
+The legacy funnel un-assigns a work-item by queueing it where it was (docs/commands.md). Without a queue it refuses
+(`NO_QUEUE`), and its predecessor failed, so such a work-item cannot be un-assigned there.
+"""
+
+from collections.abc import Iterator
+
+from commands.work_item import Status
+from worker.investigate.timeline.entry import TimelineEntry
+from worker.investigate.timeline.findings.facts import TimelineFacts, lapse, named
+from worker.investigate.timeline.timeline import FindingKind, TimelineFinding, cite
+
+
+def assigned_without_queue(facts: TimelineFacts) -> Iterator[TimelineFinding]:
+    """The findings of each work-item, one for each time that it was so."""
+    for item in facts.timeline.work_items:
+        began: int | None = None
+        for place in facts.entries_of(item):
+            entry = facts.entries[place]
+            if _is_so(entry) and began is None:
+                began = place
+            elif not _is_so(entry) and began is not None:
+                yield _finding(facts, began, entry)
+                began = None
+        if began is not None:
+            yield _finding(facts, began, None)
+
+
+def _is_so(entry: TimelineEntry) -> bool:
+    state = entry.state
+    return state is not None and state.status == Status.ASSIGNED and state.queue is None
+
+
+def _finding(facts: TimelineFacts, began: int, end: TimelineEntry | None) -> TimelineFinding:
+    entry = facts.entries[began]
+    evidence = [cite(entry, "assigned, and no queue")]
+    removed = facts.last_change(entry.document_id, "queue", began + 1)
+    took = "Which write took its queue, the capture does not show."
+    missing: tuple[str, ...] = ()
+    if removed is not None and facts.entries[removed].creation:
+        took = "It never had a queue in the capture."
+    elif removed is not None:
+        remover = facts.entries[removed]
+        before = None if remover.before is None else remover.before.queue
+        took = f"{named(remover)} had taken its queue {before}."
+        if removed != began:
+            evidence.append(cite(remover, "took the queue"))
+    else:
+        gap = facts.missing_between(entry.document_id, 1, entry.rev)
+        missing = (gap or "the work-item's earlier revisions",)
+    if end is not None:
+        evidence.append(cite(end, "ended it"))
+    unassigned = list(_unassigned(facts, entry, end))
+    asked = "" if not unassigned else f", which {named(unassigned[0])} asks for"
+    return TimelineFinding(
+        kind=FindingKind.ASSIGNED_WITHOUT_QUEUE,
+        text=f"{named(entry)} is assigned to {', '.join(_users(entry)) or 'nobody'} and has no queue, "
+        f"{_until(facts, entry, end)}. {took} The predecessor's queue command and the legacy funnel cannot un-assign a "
+        f"work-item without a queue{asked}.",
+        field="queue",
+        since=entry.at,
+        until=None if end is None else end.at,
+        evidence=(*evidence, *(cite(each, "un-assigned the conversation meanwhile") for each in unassigned)),
+        missing=missing,
+    )
+
+
+def _users(entry: TimelineEntry) -> tuple[str, ...]:
+    return () if entry.state is None else entry.state.assignees
+
+
+def _until(facts: TimelineFacts, entry: TimelineEntry, end: TimelineEntry | None) -> str:
+    if end is None:
+        return f"to the end of the capture {lapse(entry.at, facts.timeline.captured_until)} later"
+    return f"until {named(end)} {lapse(entry.at, end.at)} later"
+
+
+def _unassigned(facts: TimelineFacts, entry: TimelineEntry, end: TimelineEntry | None) -> Iterator[TimelineEntry]:
+    """The conversation's writes meanwhile that un-assigned it: what the commands then could not carry out."""
+    for place in facts.changes_of(facts.timeline.conversation_id, "assignee"):
+        write = facts.entries[place]
+        is_meanwhile = (
+            write.at is not None
+            and entry.at is not None
+            and write.at >= entry.at
+            and (end is None or end.at is None or write.at < end.at)
+        )
+        if is_meanwhile and write.state is not None and not write.state.assignees and not write.creation:
+            yield write
