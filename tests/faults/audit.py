@@ -132,14 +132,15 @@ def _pairs_wrong(stage: Stage, load: Load, ledger: Ledger) -> Iterator[str]:
     for case in load.services.cases.values():
         if case.writes == 0:
             continue
-        yield from _broken(case, conversations[case.key], items.get(case.item_key))
+        yield from broken_promises(case, conversations[case.key], items.get(case.item_key))
         if isinstance(states[case.key].get("waitingSince"), str):
             yield f"{case.key}: a field waits although every event was delivered"
         if syncs[case.key] > sync_writes_max(case.writes):
             yield f"{case.key}: {syncs[case.key]} sync writes of {case.writes} outside writes"
 
 
-def _broken(case: PairHistory, conversation: dict[str, Any], item: dict[str, Any] | None) -> Iterator[str]:
+def broken_promises(case: PairHistory, conversation: dict[str, Any], item: dict[str, Any] | None) -> Iterator[str]:
+    """The contract's promises that a pair does not keep."""
     pair = conversation_of(conversation), None if item is None else work_item_of(item)
     for each in violations(case.history, *pair):
         yield f"{case.key} {each.point} {each.field}: {each.expected!r} expected, {each.found!r} found"

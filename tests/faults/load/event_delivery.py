@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from zlib import crc32
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -28,6 +28,16 @@ _POLL_S: Final = 0.05
 
 # Bodies that SQS accepts.
 POISON: Final = [kind for kind in MALFORMED if kind.sendable and len(kind.body) < 10_000]
+
+
+class Delivery(Protocol):
+    """What the services of a load need of it. `abandoned`: the run has failed, and nothing is written or published."""
+
+    abandoned: bool
+
+    def deliver(self, event: dict[str, Any]) -> None:
+        """Schedules a new event."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,7 +99,7 @@ class EventDelivery:
                     self._schedule(event, self.random.random() * self.release_s)
                 self._held.clear()
             if due:
-                await self._write_with_retries([_wrapped(self._cut(event)) for event in due])
+                await self._write_with_retries([wrapped(self._cut(event)) for event in due])
                 self._published.extend(due)
                 self.published += len(due)
             await self._send_poison(len(due))
@@ -127,7 +137,7 @@ class EventDelivery:
         return True
 
 
-def _wrapped(event: dict[str, Any]) -> dict[str, Any]:
+def wrapped(event: dict[str, Any]) -> dict[str, Any]:
     """The event as the producers publish it. `publishedAt` does not include the delay of this load."""
     return {
         "id": f"message-{event['id']}",

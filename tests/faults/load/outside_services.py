@@ -25,7 +25,7 @@ from tests.causality.outside import (
     work_item_updated,
 )
 from tests.faults.load.document_writer import SESSIONS, USERS, DocumentWriter, OutsideWrite, agent, now, stamped
-from tests.faults.load.event_delivery import EventDelivery
+from tests.faults.load.event_delivery import Delivery
 from tests.faults.load.pair_history import PairHistory
 from worker.store.documents import Collection
 
@@ -36,7 +36,7 @@ _KNOWN_REVISIONS: Final = 3
 
 
 @dataclass(slots=True, kw_only=True)
-class _Pair(PairHistory):
+class CrossingPair(PairHistory):
     """A pair with the writes that are made to it."""
 
     conversation_writes: Mapping[str, Any]
@@ -49,11 +49,11 @@ class OutsideServices:
 
     uri: str
     database: str
-    delivery: EventDelivery
+    delivery: Delivery
     random: Random
     per_second: float
     pairs: int
-    pairs_by_key: dict[str, _Pair] = field(default_factory=dict)
+    pairs_by_key: dict[str, CrossingPair] = field(default_factory=dict)
     stopping: bool = False
 
     @property
@@ -73,13 +73,14 @@ class OutsideServices:
             store = DocumentWriter(client=client, database=self.database, delivery=self.delivery)
             for writer in range(_WRITERS):
                 keys = [f"c{number}" for number in range(writer, self.pairs, _WRITERS)]
-                tasks.create_task(self._writer(store, [self._case(key) for key in keys]))
+                tasks.create_task(self._writer(store, [self.new_pair(key) for key in keys]))
 
-    def _case(self, key: str) -> _Pair:
+    def new_pair(self, key: str) -> CrossingPair:
+        """A pair that has not been written yet."""
         chance = Random(self.random.random())
         # Some conversations share an agent, so that their transactions write the same session.
         agents = {"u1": agent(chance.randrange(USERS)), "u2": agent(chance.randrange(USERS))}
-        case = _Pair(
+        case = CrossingPair(
             key=key,
             random=chance,
             conversation_writes=_with_agents(CONVERSATION_WRITES, agents),
@@ -88,16 +89,20 @@ class OutsideServices:
         self.pairs_by_key[key] = case
         return case
 
-    async def _writer(self, store: DocumentWriter, cases: list[_Pair]) -> None:
+    async def _writer(self, store: DocumentWriter, cases: list[CrossingPair]) -> None:
         chance = Random(self.random.random())
         while not self.stopping:
             number = chance.randrange(len(cases))
             case = cases[number]
             await asyncio.sleep(chance.expovariate(self.per_second / _WRITERS))
-            if await self._conversation(store, case, chance.random() < 0.5):
-                await self._work_item(store, case)
+            await self.step(store, case, conversation=chance.random() < 0.5)
 
-    async def _conversation(self, store: DocumentWriter, case: _Pair, writes: bool) -> bool:
+    async def step(self, store: DocumentWriter, case: CrossingPair, *, conversation: bool) -> None:
+        """Writes the conversation, or reads it and then writes the work-item; a new pair is created."""
+        if await self._conversation(store, case, conversation):
+            await self._work_item(store, case)
+
+    async def _conversation(self, store: DocumentWriter, case: CrossingPair, writes: bool) -> bool:
         """Reads or writes the conversation. Returns whether the work-item is written next."""
         first = not case.seen
         if not first and not writes:
@@ -110,11 +115,11 @@ class OutsideServices:
 
         written = await store.write(Collection.CONVERSATIONS, case.key, case.key, change)
         if written is not None:
-            self._publish(case, written)
+            self.publish(case, written)
             case.seen.append(written.after["rev"])
         return False
 
-    async def _work_item(self, store: DocumentWriter, case: _Pair) -> None:
+    async def _work_item(self, store: DocumentWriter, case: CrossingPair) -> None:
         known_rev = case.random.choice(case.seen[-_KNOWN_REVISIONS:])
         last = await store.read_or_none(Collection.WORK_ITEMS, case.item_key)
         if last is None or not last["active"]:
@@ -127,9 +132,9 @@ class OutsideServices:
 
         written = await store.write(Collection.WORK_ITEMS, case.item_key, case.key, change)
         if written is not None:
-            self._publish(case, written)
+            self.publish(case, written)
 
-    def _publish(self, case: _Pair, write: OutsideWrite) -> None:
+    def publish(self, case: CrossingPair, write: OutsideWrite) -> None:
         self.delivery.deliver(case.record(write))
 
 
@@ -141,7 +146,7 @@ def conversation_created(key: str) -> OutsideWrite:
     return OutsideWrite(before=None, after=stamped(document_from_snapshot(data, org="org", rev=1)))
 
 
-def _conversation_change(case: _Pair, before: Document | None) -> OutsideWrite | None:
+def _conversation_change(case: CrossingPair, before: Document | None) -> OutsideWrite | None:
     if before is None:
         return conversation_created(case.key)
     choices = [
@@ -154,7 +159,7 @@ def _conversation_change(case: _Pair, before: Document | None) -> OutsideWrite |
     return OutsideWrite(before=before, after=stamped(case.random.choice(choices))) if choices else None
 
 
-def _work_item_change(case: _Pair, before: Document | None, known_rev: int) -> OutsideWrite | None:
+def _work_item_change(case: CrossingPair, before: Document | None, known_rev: int) -> OutsideWrite | None:
     if before is None:
         after = work_item_created(case.key, case.items, known_rev, now(), key=case.item_key)
         return OutsideWrite(before=None, after=stamped(after), known_rev=known_rev)

@@ -1,0 +1,149 @@
+"""`make soak`: workers on real parts at the highest rate that the machine carries, for an hour or as long as asked.
+
+Prints progress on standard error, and a table on standard output, or JSON with `--json`. Exit status 0 where memory and
+descriptors are flat and nothing is lost; 1 where they are not, or where a part failed; 130 on Ctrl-C.
+"""
+
+import argparse
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from server_process import ServerError, stop_on_signals
+from tests.bench.runs.machine import machine
+from tests.faults.soak.soak_run import Reading, SoakResult, soak_run
+from tests.faults.soak.verdict import EventCost, Figure, costs, figures, warm_up
+
+_SHOWN = 12
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Soaks, prints, and returns the exit status."""
+    options = _options(arguments)
+    stop_on_signals()
+    began = time.monotonic()
+
+    def report(text: str) -> None:
+        sys.stderr.write(f"{time.monotonic() - began:7.1f} s  {text}\n")
+        sys.stderr.flush()
+
+    try:
+        with (
+            contextlib.ExitStack() as stack,
+            tempfile.TemporaryDirectory(prefix="routing-sync-soak-") as folder,
+            soak_run(
+                Path(folder),
+                report=report,
+                took=_kept_in(stack.enter_context(options.readings.open("wb"))) if options.readings else lambda _: None,
+                seed=options.seed,
+                workers=options.workers,
+                backlog=options.backlog,
+            ) as run,
+        ):
+            result = run.live(seconds=options.minutes * 60, interval_s=options.interval)
+    except (ServerError, AssertionError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return _print(result, as_json=options.json)
+
+
+def _kept_in(file: IO[bytes]) -> Callable[[Reading], None]:
+    def keep(reading: Reading) -> None:
+        file.write(msgspec.json.encode(reading) + b"\n")
+        file.flush()
+
+    return keep
+
+
+def faults(result: SoakResult) -> Iterator[str]:
+    """What a soak found: what is not flat, what is lost or broken."""
+    for each in figures(result.readings):
+        if not each.flat:
+            yield (
+                f"{each.name} grew by {each.trend.growth:.1f} {each.unit} after the warm-up: "
+                f"{each.trend.per_hour:.1f} an hour, allowed are {each.growth_max:.1f}"
+            )
+    yield from result.wrong
+
+
+def _print(result: SoakResult, *, as_json: bool) -> int:
+    found = list(faults(result))
+    spent = costs(result.readings)
+    if as_json:
+        shown = {
+            "machine": machine(),
+            "warmUpS": warm_up(result.readings),
+            "figures": [msgspec.to_builtins(each) for each in figures(result.readings)],
+            "costs": dict(zip(("start", "end", "whole"), map(msgspec.to_builtins, spent), strict=True)),
+            "counts": result.counts,
+            "faults": found,
+        }
+        sys.stdout.buffer.write(orjson.dumps(shown, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS) + b"\n")
+    else:
+        console = Console(width=120)
+        console.print(_figures_table(list(figures(result.readings)), warm_up(result.readings)))
+        console.print(_costs_table(*spent))
+        for name, value in result.counts.items():
+            console.print(f"{name}: {value:,}" if isinstance(value, int) else f"{name}: {value}", highlight=False)
+        console.print(f"Machine: {machine()}", highlight=False)
+        for each in found[:_SHOWN]:
+            console.print(each, highlight=False, markup=False)
+        console.print(f"{len(found)} faults" if found else "flat, and nothing lost", highlight=False)
+    return 1 if found else 0
+
+
+def _figures_table(some: Sequence[Figure], warm_up_s: float) -> Table:
+    table = Table(title=f"Line fitted after a warm-up of {warm_up_s:.0f} s")
+    for column in ("figure", "first", "last", "an hour", "growth", "allowed", ""):
+        table.add_column(column, justify="left" if column in ("figure", "") else "right")
+    for each in some:
+        fitted = each.trend
+        numbers = (fitted.first, fitted.last, fitted.per_hour, fitted.growth)
+        allowed = "" if each.growth_max is None else f"{each.growth_max:.1f}"
+        judged = "" if each.growth_max is None else "flat" if each.flat else "GROWS"
+        name = f"{each.name}, {each.unit}" if each.unit else each.name
+        table.add_row(name, *(f"{number:,.1f}" for number in numbers), allowed, judged)
+    return table
+
+
+def _costs_table(start: EventCost, end: EventCost, whole: EventCost) -> Table:
+    table = Table(title="Rate, and processor milliseconds an event")
+    for column in ("", "events", "a second", "workers", "LocalStack", "mongod", "load", "load average"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, each in (("start", start), ("end", end), ("whole run", whole)):
+        spent = (each.workers_ms, each.queue_server_ms, each.mongod_ms, each.load_ms)
+        table.add_row(
+            name,
+            f"{each.events:,}",
+            f"{each.per_second:.1f}",
+            *(f"{ms:.2f}" for ms in spent),
+            f"{each.load_average:.1f}",
+        )
+    return table
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60, help="how long the load lasts (60)")
+    parser.add_argument("--seed", type=int, default=1, help="of the load (1)")
+    parser.add_argument("--workers", type=int, default=2, help="worker processes (2)")
+    parser.add_argument("--backlog", type=int, default=600, help="events in flight at which the load waits (600)")
+    parser.add_argument("--interval", type=float, default=5, help="seconds between two readings (5)")
+    parser.add_argument("--readings", type=Path, help="keep every reading in this file, one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
