@@ -27,7 +27,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 # The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
 UV_INSTALL := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --require-hashes
 
-.PHONY: help demo test thorough check run serve localstack e2e browser pictures faults exhaustive simulate stories fuzz bench bench-growth bench-routing bench-sweep bench-http bench-lock scale fmt docs lock clean setup localstack-setup
+.PHONY: help demo test thorough check run serve localstack e2e browser pictures faults soak exhaustive simulate stories fuzz bench bench-growth bench-routing bench-sweep bench-http bench-lock scale fmt docs lock clean setup localstack-setup
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,9 +73,13 @@ browser: $(SETUP) ## The status page in a real browser, Debian's chromium (CHROM
 pictures: $(SETUP) ## Take the pictures of the status page in docs/pictures/ anew
 	@PYTHONPATH=localstack $(BIN)/python -m tests.browser.pictures
 
-faults: $(SETUP) $(LOCALSTACK_SETUP) ## Kills, outages, slow and full stores, under load (SEED=1 KILLS=40 FAULTS=outage or day ARGS="-k name")
+faults: $(SETUP) $(LOCALSTACK_SETUP) ## Kills, outages, slow and full stores, under load (SEED=1 KILLS=40 FAULTS=outage, day or soak ARGS="-k name")
 	@FAULT_SEED=$(or $(SEED),1) FAULT_KILLS=$(or $(KILLS),40) $(BIN)/python -m pytest -v -s \
 		-m "faults$(if $(FAULTS), and ($(FAULTS)))" tests/faults $(ARGS)
+
+soak: $(SETUP) $(LOCALSTACK_SETUP) ## Workers at the highest rate for an hour: memory and descriptors flat, no event lost (MINUTES=60 SEED=1)
+	@PYTHONPATH=localstack$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -m tests.faults.soak.command \
+		--minutes $(or $(MINUTES),60) --seed $(or $(SEED),1) $(ARGS)
 
 exhaustive: $(SETUP) ## Every interleaving of so many outside writes, checked (WRITES=2)
 	@$(BIN)/python -m tests.causality.exhaustive --writes $(or $(WRITES),2) --batches $(ARGS)

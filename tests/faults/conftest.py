@@ -28,7 +28,7 @@ _DRIVER_WARNINGS = (
     "ignore:Exception ignored in. <function _SelectorTransport.__del__:pytest.PytestUnraisableExceptionWarning",
 )
 
-_QUICK = {"test_aws_proxy.py", "test_day_counts.py", "test_expected_ends.py", "test_machine.py"}
+_QUICK = {"test_aws_proxy.py", "test_day_counts.py", "test_expected_ends.py", "test_machine.py", "test_soak_parts.py"}
 """Tests of the suite's own parts, which belong to the quick suite."""
 _RUNS = pytest.StashKey[list[FaultRun]]()
 

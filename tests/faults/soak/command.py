@@ -6,12 +6,14 @@ descriptors are flat and nothing is lost; 1 where they are not, or where a part 
 
 import argparse
 import contextlib
+import io
+import math
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 import msgspec
 import orjson
@@ -23,7 +25,9 @@ from tests.bench.runs.machine import machine
 from tests.faults.soak.soak_run import Reading, SoakResult, soak_run
 from tests.faults.soak.verdict import EventCost, Figure, costs, figures, warm_up
 
-_SHOWN = 12
+_SHOWN: Final = 12
+_READINGS_MIN: Final = 10
+_GOOD: Final = "Memory, descriptors, threads and connections are flat, and nothing is lost."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,54 +70,58 @@ def _kept_in(file: IO[bytes]) -> Callable[[Reading], None]:
     return keep
 
 
-def faults(result: SoakResult) -> Iterator[str]:
+def faults_of(result: SoakResult) -> Iterator[str]:
     """What a soak found: what is not flat, what is lost or broken."""
     for each in figures(result.readings):
         if not each.flat:
             yield (
-                f"{each.name} grew by {each.trend.growth:.1f} {each.unit} after the warm-up: "
-                f"{each.trend.per_hour:.1f} an hour, allowed are {each.growth_max:.1f}"
+                f"{each.title} grew by {each.trend.growth:.1f} after the warm-up, allowed are {each.growth_max:.1f}; "
+                f"that is {each.trend.per_hour:.1f} an hour"
             )
     yield from result.wrong
 
 
+def tables(result: SoakResult) -> str:
+    """The figures and the counts as a person reads them."""
+    text = io.StringIO()
+    console = Console(width=120, file=text, highlight=False)
+    console.print(_figures_table(list(figures(result.readings)), warm_up(result.readings)))
+    console.print(_costs_table(*costs(result.readings)))
+    for name, value in result.counts.items():
+        console.print(f"{name}: {value:,}" if isinstance(value, int) else f"{name}: {value}", markup=False)
+    console.print(f"Machine: {machine()}")
+    return text.getvalue()
+
+
 def _print(result: SoakResult, *, as_json: bool) -> int:
-    found = list(faults(result))
-    spent = costs(result.readings)
+    found = list(faults_of(result))
     if as_json:
+        spent = map(msgspec.to_builtins, costs(result.readings))
         shown = {
             "machine": machine(),
             "warmUpS": warm_up(result.readings),
-            "figures": [msgspec.to_builtins(each) for each in figures(result.readings)],
-            "costs": dict(zip(("start", "end", "whole"), map(msgspec.to_builtins, spent), strict=True)),
+            "figures": [{**msgspec.to_builtins(each), "flat": each.flat} for each in figures(result.readings)],
+            "costs": dict(zip(("start", "end", "whole"), spent, strict=True)),
             "counts": result.counts,
             "faults": found,
         }
-        sys.stdout.buffer.write(orjson.dumps(shown, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS) + b"\n")
+        sys.stdout.buffer.write(orjson.dumps(shown, option=orjson.OPT_INDENT_2) + b"\n")
     else:
-        console = Console(width=120)
-        console.print(_figures_table(list(figures(result.readings)), warm_up(result.readings)))
-        console.print(_costs_table(*spent))
-        for name, value in result.counts.items():
-            console.print(f"{name}: {value:,}" if isinstance(value, int) else f"{name}: {value}", highlight=False)
-        console.print(f"Machine: {machine()}", highlight=False)
-        for each in found[:_SHOWN]:
-            console.print(each, highlight=False, markup=False)
-        console.print(f"{len(found)} faults" if found else "flat, and nothing lost", highlight=False)
+        shown_faults = found if len(found) <= _SHOWN else [*found[:_SHOWN], f"and {len(found) - _SHOWN} more"]
+        sys.stdout.write("\n".join([tables(result), *shown_faults, ""] if found else [tables(result), _GOOD, ""]))
     return 1 if found else 0
 
 
 def _figures_table(some: Sequence[Figure], warm_up_s: float) -> Table:
     table = Table(title=f"Line fitted after a warm-up of {warm_up_s:.0f} s")
-    for column in ("figure", "first", "last", "an hour", "growth", "allowed", ""):
+    for column in ("figure", "first", "last", "median", "an hour", "growth", "allowed", ""):
         table.add_column(column, justify="left" if column in ("figure", "") else "right")
     for each in some:
         fitted = each.trend
-        numbers = (fitted.first, fitted.last, fitted.per_hour, fitted.growth)
+        numbers = (fitted.first, fitted.last, fitted.level, fitted.per_hour, fitted.growth)
         allowed = "" if each.growth_max is None else f"{each.growth_max:.1f}"
         judged = "" if each.growth_max is None else "flat" if each.flat else "GROWS"
-        name = f"{each.name}, {each.unit}" if each.unit else each.name
-        table.add_row(name, *(f"{number:,.1f}" for number in numbers), allowed, judged)
+        table.add_row(each.title, *(f"{number:,.1f}" for number in numbers), allowed, judged)
     return table
 
 
@@ -142,7 +150,15 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--interval", type=float, default=5, help="seconds between two readings (5)")
     parser.add_argument("--readings", type=Path, help="keep every reading in this file, one JSON object a line")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    taken = math.floor(options.minutes * 60 / options.interval)
+    if taken < _READINGS_MIN:
+        least = math.ceil(_READINGS_MIN * options.interval / 60)
+        parser.error(
+            f"--minutes {options.minutes:g} leaves {taken} readings: take at least {least} minutes, "
+            "or a shorter --interval"
+        )
+    return options
 
 
 if __name__ == "__main__":

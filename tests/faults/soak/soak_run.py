@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from localstack_server import LocalStack
 from mongod import Mongod
+from server_process import ROOT
 from tests.e2e.ledger import half_written, misplaced
 from tests.e2e.stage import Stage, staged_on
 from tests.e2e.worker_process import COMMAND, WorkerProcess
@@ -94,6 +95,7 @@ class SoakWorker(WorkerProcess):
         process = subprocess.Popen(
             self.command,
             env={**os.environ, **environment},
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -163,7 +165,8 @@ class SoakRun:
             status, took_s = process.terminate()
             assert status == 0, f"{process.log.name} ended with {status}"
             self.report(f"stopped in {took_s:.1f} s")
-        return SoakResult(readings=self.readings, counts=self._counts(), wrong=[*left, *self._wrong()])
+        wrong = [*left, *self._wrong()]
+        return SoakResult(readings=self.readings, counts=self._counts(), wrong=wrong)
 
     def _prepare(self) -> None:
         database = self.stage.database
@@ -305,7 +308,7 @@ class SoakRun:
             "poison": self._delivery.poisoned.total(),
             "dead letters": self.metrics.count(Metric.DEAD_LETTER),
             "conflicts": self.metrics.count(Metric.CONFLICT),
-            "pairs checked on the way": check.pairs,
+            "pairs checked": check.pairs,
             "pairs made old": check.made_old,
             "log": dict(count.messages),
         }
