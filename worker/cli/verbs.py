@@ -27,6 +27,7 @@ VERBS: Final = {
     "dead-letters": ("worker.cli.dead_letters", "dead_letters", "Show what lies in the dead-letter queue, and why."),
     "redrive": ("worker.cli.redrive", "redrive", "Put dead letters back into the queue."),
     "shadow-report": ("worker.cli.shadow_report", "shadow_report", "Say whether it is safe to move to causal."),
+    "size": ("worker.cli.size", "size", "Say what a load of your own takes and costs."),
     "decide": ("worker.cli.decide", "decide", "Read questions and print the decisions."),
 }
 """Verb → module, function, summary: a new verb is one module and one line here. `HELP` in the module, if it is there,

@@ -1,12 +1,16 @@
 """`make bench-growth`: the cost of an event with more lanes, documents, hot conversations, history and messages.
 
-The figures are ratios to the first row of a table, made within a round. Prints tables, or JSON with `--json`, and
-writes no file. `make scale` computes with the JSON of the part `costs`. Each run has a deadline (runs/fleet.py).
+The figures are ratios to the first row of a table, made within a round. Prints tables, or JSON with `--json`.
+`--update` replaces the parts `costs` and `footprint` in a file: `routing-sync size` and `make scale` compute with those
+of worker/sizing/measured_costs.json. Each run has a deadline (runs/fleet.py).
 """
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -15,18 +19,29 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.bench.growth.costs import EventCost, measure_costs
+from server_process import ROOT
+from tests.bench.growth.costs import measure_costs
+from tests.bench.growth.footprint import measure_footprint
 from tests.bench.growth.heat import measure_heat
 from tests.bench.growth.history import HistoryGrowth, as_json, measure_history
 from tests.bench.growth.lanes import COUNTS, LATENCIES_MS, PROCESSES, LanesRow, measure_lanes, shapes
 from tests.bench.growth.memory import WAVE, MemoryGrowth, measure_memory
 from tests.bench.growth.store import FEW, MANY, StoreGrowth, measure_store
-from tests.bench.growth.tables import costs_table, history_tables, lanes_tables, memory_table, rows_table, store_tables
+from tests.bench.growth.tables import (
+    costs_table,
+    footprint_table,
+    history_tables,
+    lanes_tables,
+    memory_table,
+    rows_table,
+    store_tables,
+)
 from tests.bench.loads.workload import LoadKind
 from tests.bench.runs.comparison import Row
 from tests.bench.runs.fleet import RunFailed
 from tests.bench.runs.machine import machine
 from tests.bench.runs.servers import BenchServers, running_servers
+from worker.sizing.costs import EventCost, Footprint, Measurement
 
 Done = Callable[[], None]
 Part = Callable[[BenchServers, argparse.Namespace, Progress], tuple[Any, list[Table]]]
@@ -36,7 +51,14 @@ Part = Callable[[BenchServers, argparse.Namespace, Progress], tuple[Any, list[Ta
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and prints. Returns 0, or 1 where a part failed or memory grew."""
     options = _options(arguments)
-    found: dict[str, Any] = {"machine": machine(), "messages": options.messages, "rounds": options.rounds}
+    measurement = Measurement(
+        machine=machine(),
+        commit=_commit(),
+        date=datetime.now(UTC).date().isoformat(),
+        messages=options.messages,
+        rounds=options.rounds,
+    )
+    found: dict[str, Any] = {"measured": {}}
     tables: list[Table] = []
     failures: list[str] = []
     # Standard output is for the figures, so progress goes to standard error.
@@ -46,9 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # The other parts are printed although one failed.
             try:
                 found[name], some = PARTS[name](servers, options, progress)
+                found["measured"][name] = msgspec.to_builtins(measurement)
                 tables += some
             except RunFailed as error:
                 failures.append(f"{name}: {error}\n")
+    if options.update is not None:
+        _update(options.update, found)
     if options.json:
         sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
     else:
@@ -56,9 +81,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console = Console(width=max(console.width, 132))
         for table in tables:
             console.print(table)
-        console.print(f"Machine: {found['machine']}; {options.messages:,} messages a run, medians of {options.rounds}")
+        where = f"{measurement.machine}; commit {measurement.commit}"
+        console.print(f"Machine: {where}; {options.messages:,} messages a run, medians of {options.rounds}")
     sys.stderr.writelines(failures)
     return 0 if not failures and found.get("memory", {"flat": True})["flat"] else 1
+
+
+def _commit() -> str:
+    """The commit that is checked out, shortened; marked where files differ from it."""
+    command = ["git", "describe", "--always", "--exclude=*", "--dirty=+changes"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def _update(path: Path, found: dict[str, Any]) -> None:
+    """Replaces the measured parts in the file, and keeps its other parts."""
+    kept: dict[str, Any] = orjson.loads(path.read_bytes()) if path.exists() else {}
+    parts = {name: value for name, value in found.items() if name in _SCALED}
+    provenance = {**kept.get("measured", {}), **{name: found["measured"][name] for name in parts}}
+    path.write_bytes(orjson.dumps({**kept, "measured": provenance, **parts}, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 def _lanes(servers: BenchServers, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
@@ -129,6 +170,12 @@ def _costs(servers: BenchServers, options: argparse.Namespace, progress: Progres
     return [msgspec.to_builtins(each) for each in found], [costs_table(found)]
 
 
+def _footprint(servers: BenchServers, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
+    done = _counted(progress, "footprint", 2)
+    found: Footprint = measure_footprint(servers, messages=options.messages, seed=options.seed, done=done)
+    return msgspec.to_builtins(found), [footprint_table(found)]
+
+
 PARTS: Final[dict[str, Part]] = {
     "lanes": _lanes,
     "store": _store,
@@ -136,7 +183,10 @@ PARTS: Final[dict[str, Part]] = {
     "history": _history,
     "memory": _memory,
     "costs": _costs,
+    "footprint": _footprint,
 }
+_SCALED: Final = ("costs", "footprint")
+"""The parts that worker/sizing/ computes with."""
 
 
 def _counted(progress: Progress, name: str, total: int) -> Done:
@@ -159,6 +209,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--revisions", type=int, default=10_000, help="events of the long history in the part history")
     parser.add_argument("--memory-messages", type=int, default=200_000, help="messages of the part memory")
     parser.add_argument("--wave", type=int, default=WAVE, help="messages between two memory readings")
+    parser.add_argument("--update", type=Path, help="file in which to replace the parts costs and footprint")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args(arguments)
     unknown = sorted(set(options.parts.split(",")) - set(PARTS))

@@ -3,30 +3,12 @@
 from collections.abc import Callable
 from statistics import median
 
-from msgspec import Struct
-
 from tests.bench.consumers.consumer import OURS
 from tests.bench.endpoint.queue import EMPTY
 from tests.bench.loads.workload import LoadKind, workload
 from tests.bench.runs.fleet import Figures
 from tests.bench.runs.servers import BenchServers
-
-
-class EventCost(Struct, frozen=True, kw_only=True):
-    """The costs of one event while the worker is fully busy; medians of the rounds, all per event."""
-
-    kind: LoadKind
-    worker_cpu_s: float
-    mongod_cpu_s: float
-    receive_calls: float
-    empty_receive_calls: float
-    delete_calls: float
-    publish_calls: float
-    published: float
-    transactions: float
-    stored_bytes: float
-    journal_bytes: float
-    network_bytes: float
+from worker.sizing.costs import EventCost
 
 
 def measure_costs(
@@ -46,7 +28,7 @@ def _cost(kind: LoadKind, runs: list[Figures]) -> EventCost:
         return median(figure(run) / run.messages for run in runs)
 
     return EventCost(
-        kind=kind,
+        kind=kind.value,
         worker_cpu_s=of(lambda run: run.cpu_s),
         mongod_cpu_s=of(lambda run: run.store.cpu_s),
         receive_calls=of(lambda run: run.calls.get("ReceiveMessage", 0)),

@@ -5,13 +5,13 @@ from typing import Final
 
 from rich.table import Table
 
-from tests.bench.growth.costs import EventCost
 from tests.bench.growth.history import HistoryGrowth
 from tests.bench.growth.lanes import LanesRow
 from tests.bench.growth.memory import MemoryGrowth
 from tests.bench.growth.store import ExaminedCounts, StoreGrowth
 from tests.bench.markdown import markdown_table
 from tests.bench.runs.comparison import Row
+from worker.sizing.costs import EventCost, Footprint
 
 _MIB: Final = 1_048_576
 _BAR_MAX: Final = 40
@@ -109,7 +109,16 @@ def costs_table(costs: Sequence[EventCost]) -> Table:
         "to and from mongod, bytes": [f"{each.network_bytes:,.0f}" for each in costs],
     }
     title = "The costs of one event while the worker is fully busy"
-    table = markdown_table(title, "per event", *(each.kind.value for each in costs))
+    table = markdown_table(title, "per event", *(each.kind for each in costs))
     for name, cells in rows.items():
         table.add_row(name, *cells)
+    return table
+
+
+def footprint_table(found: Footprint) -> Table:
+    """What a worker and a pair take."""
+    table = markdown_table("What does not go by the event", "", "")
+    table.add_row("resident memory of the worker, MiB", f"{found.resident_bytes / _MIB:,.1f}")
+    table.add_row("a pair in MongoDB, not compressed, with its indexes, bytes", f"{found.pair_bytes:,.0f}")
+    table.add_row("log for each event of the mix, bytes", f"{found.logged_bytes:,.0f}")
     return table

@@ -98,6 +98,10 @@ class Fleet:
         found = [_RESIDENT.search(Path(f"/proc/{one.pid}/status").read_text()) for one in self.processes]
         return sum(int(each[1]) * 1_024 for each in found if each is not None)
 
+    def output_bytes(self) -> int:
+        """The bytes that all processes have written to their standard output and error."""
+        return sum(os.fstat(output.fileno()).st_size for _, output in self._running)
+
     def wait_polled(self, receivers: int) -> None:
         """Waits until every process has started and polls with `receivers` receivers."""
         self._repeat_until_answered(lambda: self._endpoint.polled(self._queue, pollers=receivers * len(self._running)))

@@ -1,22 +1,21 @@
 """`make scale`: the measured costs of an event, projected to 1,000, 10,000 and 100,000 events a second.
 
-Reads the JSON of `make bench-growth PARTS=costs ARGS=--json`. Prints tables of the capacity that each rate requires
-(capacity.py), of its quotas and of its price (prices.py).
+Reads what `make bench-growth PARTS=costs,footprint ARGS="--update FILE"` wrote. Prints tables of the capacity that each
+rate requires, of its quotas and of its price, all computed by `worker/sizing/`, as `routing-sync size` does.
 """
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import orjson
 from rich.console import Console
 from rich.table import Table
 
 from tests.bench.markdown import markdown_table
-from tests.bench.scale import prices
-from tests.bench.scale.capacity import (
+from worker.sizing import prices
+from worker.sizing.capacity import (
     KEPT_DAYS,
     LANES,
     WORKER_BUSY,
@@ -25,9 +24,9 @@ from tests.bench.scale.capacity import (
     quota_uses,
     required_capacity,
 )
+from worker.sizing.costs import LETTERS, MEASURED_FILE, read_costs
 
 RATES: Final = (1_000, 10_000, 100_000)
-FIGURES: Final = Path(__file__).parent / "measured_costs.json"
 
 
 def _capacity_table(load: str, found: Sequence[RequiredCapacity]) -> Table:
@@ -43,7 +42,7 @@ def _capacity_table(load: str, found: Sequence[RequiredCapacity]) -> Table:
         "messages in flight, maximum": [f"{each.in_flight_max:,}" for each in found],
         "to and from mongod, MB/s": [f"{each.mongod_mb_s:,.0f}" for each in found],
         "journal, MB/s": [f"{each.journal_mb_s:,.1f}" for each in found],
-        f"stored in {KEPT_DAYS} days, GB": [f"{each.kept_gb:,.0f}" for each in found],
+        f"stored in {KEPT_DAYS} days, GB": [f"{each.kept_gb(KEPT_DAYS):,.0f}" for each in found],
     }
     return _table(f"Required capacity; load {load}", found, rows)
 
@@ -84,7 +83,7 @@ def _queues(fifo: bool) -> str:
 
 
 def _table(title: str, found: Sequence[RequiredCapacity], rows: Mapping[str, Sequence[str]]) -> Table:
-    table = markdown_table(title, "", *(f"{each.rate:,}/s" for each in found))
+    table = markdown_table(title, "", *(f"{each.rate:,.0f}/s" for each in found))
     for name, cells in rows.items():
         table.add_row(name, *cells)
     return table
@@ -93,22 +92,26 @@ def _table(title: str, found: Sequence[RequiredCapacity], rows: Mapping[str, Seq
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the tables. Returns 0."""
     parser = argparse.ArgumentParser(prog="make scale", description=__doc__)
-    parser.add_argument("--figures", type=Path, default=FIGURES, help="file with the JSON of `make bench-growth`")
+    parser.add_argument("--figures", type=Path, default=MEASURED_FILE, help="file that `make bench-growth` updated")
     parser.add_argument("--loads", default="dc", help="loads, by their letters: a, b, c, d")
     asked = parser.parse_args(arguments)
-    figures: dict[str, Any] = orjson.loads(asked.figures.read_bytes())
-    costs = {cost["kind"][0]: cost for cost in figures["costs"]}
+    unknown = sorted(set(asked.loads) - set(LETTERS))
+    if unknown:
+        parser.error(f"no such loads: {', '.join(unknown)}; the loads are {', '.join(LETTERS)}")
+    figures = read_costs(asked.figures)
     console = Console()
     console = Console(width=max(console.width, 132))
     for load in asked.loads:
-        cost = costs[load]
+        cost = figures.of(load)
         found = [required_capacity(cost, rate) for rate in RATES]
-        console.print(_capacity_table(cost["kind"], found))
+        console.print(_capacity_table(cost.kind, found))
         for fifo in (False, True):
-            console.print(_uses_table(cost["kind"], found, fifo=fifo))
-            console.print(_money_table(cost["kind"], found, fifo=fifo))
+            console.print(_uses_table(cost.kind, found, fifo=fifo))
+            console.print(_money_table(cost.kind, found, fifo=fifo))
     console.print(_quotas_table())
-    console.print(f"Measured: {figures['machine']}", highlight=False)
+    for part, measured in figures.measured.items():
+        where = f"{measured.date}, commit {measured.commit}, on {measured.machine}"
+        console.print(f"Measured ({part}): {where}", highlight=False)
     console.print(f"Quotas and prices as of {prices.AS_OF}: {'; '.join(prices.SOURCES)}", highlight=False)
     return 0
 

@@ -42,6 +42,7 @@ PRINTING: Final = {
     "redrive --help": ["redrive", "--help"],
     "doctor --help": ["doctor", "--help"],
     "shadow-report": ["shadow-report", INCIDENT],
+    "size": ["size"],
     "doctor": ["doctor", "--check-seconds", "0.1"],
 }
 """Command lines that print. The worker has line writers, which outlive its output (../test_broken_output.py)."""

@@ -1,4 +1,4 @@
-"""Quotas and prices for `make scale` and docs/scale.md, with their sources, as of one date.
+"""Quotas and prices for `routing-sync size` and `make scale`, with their sources, as of one date.
 
 Region us-east-1, on demand, US dollars, without taxes, free tiers and discounts. Prices change: check the sources
 before use. Each entry says whether it was looked up in a copy of its source (of 2025 or 2026) or written from memory.
@@ -95,22 +95,52 @@ SQS_STANDARD: Final[Tiers] = ((100_000, 0.40), (200_000, 0.30), (float("inf"), 0
 SQS_FIFO: Final[Tiers] = ((float("inf"), 0.50),)
 SNS_STANDARD: Final[Tiers] = ((float("inf"), 0.50),)
 SNS_FIFO: Final[Tiers] = ((float("inf"), 0.30),)
-FARGATE_VCPU_HOUR: Final = 0.04048
-FARGATE_GB_HOUR: Final = 0.004445
-CONTAINER_GB: Final = 2
-# From memory.
-SNS_FIFO_GB: Final = 0.017
-"""Dollars a gigabyte that is published to a FIFO topic. Delivery to standard queues is free."""
-MONGOD_NODE_HOUR: Final = 0.4032
-"""An EC2 instance of type r6g.2xlarge. MongoDB Atlas charges about as much again for operating it."""
-MONGOD_NODE_VCPUS: Final = 8
-STORAGE_GB_MONTH: Final = 0.08
-"""EBS gp3."""
-BETWEEN_ZONES_GB: Final = 0.02
-"""0.01 out of one availability zone and 0.01 into the other."""
+
+
+class Prices(Struct, frozen=True, kw_only=True):
+    """US dollars. The calls to SQS and SNS are priced a million; None: by AWS's tiers above."""
+
+    sqs_million: float | None = None
+    sns_million: float | None = None
+    # Fargate's, looked up.
+    vcpu_hour: float = 0.04048
+    gb_hour: float = 0.004445
+    container_gb: float = 2
+    """The least memory that Fargate sells with one vCPU."""
+    # From memory.
+    sns_fifo_gb: float = 0.017
+    """A gigabyte that is published to a FIFO topic. Delivery to standard queues is free."""
+    mongod_node_hour: float = 0.4032
+    """An EC2 instance of type r6g.2xlarge. MongoDB Atlas charges about as much again for operating it."""
+    mongod_node_vcpus: float = 8
+    storage_gb_month: float = 0.08
+    """EBS gp3."""
+    between_zones_gb: float = 0.02
+    """0.01 out of one availability zone and 0.01 into the other."""
+    metric_month: float = 0.05
+    """A time series of Datadog's custom metrics, beyond those that a plan includes."""
+    log_gb: float = 0.10
+    """A gigabyte of log that Datadog takes in."""
+    log_million: float = 1.70
+    """A million log lines that Datadog indexes for 15 days."""
+
+    def sqs(self, *, fifo: bool) -> Tiers:
+        """The tiers of SQS's calls."""
+        if self.sqs_million is not None:
+            return ((float("inf"), self.sqs_million),)
+        return SQS_FIFO if fifo else SQS_STANDARD
+
+    def sns(self, *, fifo: bool) -> Tiers:
+        """The tiers of SNS's publishes."""
+        if self.sns_million is not None:
+            return ((float("inf"), self.sns_million),)
+        return SNS_FIFO if fifo else SNS_STANDARD
+
+
+DEFAULT_PRICES: Final = Prices()
 
 SOURCES: Final = (
-    "aws.amazon.com/sqs/pricing, /sns/pricing, /fargate/pricing, /ec2/pricing, /ebs/pricing",
+    "aws.amazon.com/sqs/pricing, /sns/pricing, /fargate/pricing, /ec2/pricing, /ebs/pricing; datadoghq.com/pricing",
     "docs.aws.amazon.com: SQS Developer Guide (quotas-queues, quotas-messages), General Reference (sns), ECS (quotas)",
 )
 
