@@ -20,6 +20,7 @@ from msgspec import Struct
 from handlers.events.envelope import DEFAULT_LIMITS
 from handlers.events.event import Malformed, RejectionCode
 from handlers.events.json_text import parse_rounded, too_deep
+from sync.audit import AUDIT_MESSAGE
 
 CHARACTERS_MAX: Final = 8_388_608
 """The length of one value; an event is shorter."""
@@ -82,6 +83,17 @@ def captures_of(file: str, lines: Iterable[bytes]) -> Iterator[Capture | Capture
             continue
         yield from scanner.feed(text, number)
     yield from scanner.give_up()
+
+
+def is_audit_line(text: str) -> bool:
+    """Whether a captured object is an audit line. `import` leaves them among the events, for `timeline`."""
+    if AUDIT_MESSAGE not in text:
+        return False
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(value, dict) and value.get("msg") == AUDIT_MESSAGE
 
 
 class _Scanner:

@@ -12,7 +12,7 @@ from handlers.events.event import Malformed
 from handlers.events.half_surrogates import without_halves
 from handlers.events.parser import read_event
 from sync.gates import Side
-from worker.captures import Capture, CaptureFault
+from worker.captures import Capture, CaptureFault, is_audit_line
 from worker.errors import TopicsAway
 from worker.outbox.topic_message import SNS_BYTES_MAX, SNS_ENTRIES_MAX, pack_into_calls, topic_message
 from worker.ports import TopicMessage, Topics
@@ -116,11 +116,11 @@ class EventSender:
 
 
 def outgoing_event(capture: Capture, *, outside_only: bool) -> OutgoingEvent | CaptureFault | None:
-    """The event as its producer would publish it; None where it is left out, a fault where the worker could not read it
-    or no topic can take it."""
+    """The event as its producer would publish it; None where it is left out, as an audit line is; a fault where the
+    worker could not read it or no topic can take it."""
     unwrapped = unwrap_text(capture.text)
     if isinstance(unwrapped, Malformed):
-        return capture.rejection(unwrapped)
+        return None if is_audit_line(capture.text) else capture.rejection(unwrapped)
     event = unwrapped.event
     if outside_only and event.get("isSync") is True:
         return None

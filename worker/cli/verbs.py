@@ -23,6 +23,11 @@ VERBS: Final = {
     "provision": ("worker.cli.provision", "provision", "Make topics, queues and subscriptions."),
     "publish": ("worker.cli.publish", "publish", "Publish captured events to their topics."),
     "replay": ("worker.cli.replay", "replay", "Run captured events through the rules, in memory."),
+    "import": (
+        "worker.cli.import_captures",
+        "import_captures",
+        "Find, repair and redact the events in logs and notes.",
+    ),
     "sweep": ("worker.cli.sweep", "sweep", "Find pairs that drifted apart, and repair them."),
     "dead-letters": ("worker.cli.dead_letters", "dead_letters", "Show what lies in the dead-letter queue, and why."),
     "redrive": ("worker.cli.redrive", "redrive", "Put dead letters back into the queue."),

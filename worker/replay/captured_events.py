@@ -17,7 +17,7 @@ from msgspec import Struct
 from handlers.events.envelope import unwrap_text
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import read_event
-from worker.captures import STANDARD_INPUT, Capture, CaptureFault, captures_of, read_captures
+from worker.captures import STANDARD_INPUT, Capture, CaptureFault, captures_of, is_audit_line, read_captures
 from worker.errors import InputNotKept
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,6 +76,8 @@ class ReplayInput:
         for file in self._files:
             for capture in self._captures(file):
                 entry = capture if isinstance(capture, CaptureFault) else _entry(capture)
+                if entry is None:
+                    continue
                 about = entry.event.conversation_id if isinstance(entry, CapturedEvent) else None
                 if conversation is None or about == conversation or isinstance(entry, CaptureFault):
                     yield entry
@@ -119,10 +121,11 @@ def _name(file: Path) -> str:
     return STANDARD_INPUT if str(file) == "-" else str(file)
 
 
-def _entry(capture: Capture) -> ReplayInputEntry:
+def _entry(capture: Capture) -> ReplayInputEntry | None:
+    """None for an audit line, which `import` leaves among the events for `timeline`: it is no input of a replay."""
     unwrapped = unwrap_text(capture.text)
     if isinstance(unwrapped, Malformed):
-        return capture.rejection(unwrapped)
+        return None if is_audit_line(capture.text) else capture.rejection(unwrapped)
     event = read_event(unwrapped)
     match event:
         case Event():

@@ -43,6 +43,7 @@ PRINTING: Final = {
     "doctor --help": ["doctor", "--help"],
     "shadow-report": ["shadow-report", INCIDENT],
     "size": ["size"],
+    "import": ["import", "--keep-personal-data", INCIDENT],
     "doctor": ["doctor", "--check-seconds", "0.1"],
 }
 """Command lines that print. The worker has line writers, which outlive its output (../test_broken_output.py)."""
@@ -53,6 +54,7 @@ READING: Final = {
     "replay explore": ["replay", "explore", "-"],
     "decide": ["decide"],
     "shadow-report": ["shadow-report", "-"],
+    "import": ["import", "-"],
 }
 
 

@@ -1,0 +1,214 @@
+"""`routing-sync import FILE…`: messy captures to clean ones."""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final
+
+import orjson
+import typer
+
+from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED
+from worker.cli.terminal import exit_with_error, json_option, print_error, progress
+from worker.errors import InputNotKept
+
+if TYPE_CHECKING:
+    from worker.investigate.capture_import.importer import ImportCounts
+    from worker.investigate.capture_import.record_store import AddedRecord, RecordStore
+    from worker.investigate.capture_import.repairs import Repair
+    from worker.investigate.redaction.redactor import Redactor
+
+FILES = Annotated[
+    list[Path], typer.Argument(metavar="FILE…", help="Logs, exports or notes, gzip or not; `-` is standard input.")
+]
+OUTPUT = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE", help="The clean capture; `-` is standard output.")
+]
+KEEP = Annotated[bool, typer.Option("--keep-personal-data", help="Replace nothing.")]
+KEY_FILE = Annotated[
+    Path | None,
+    typer.Option(
+        "--redaction-key-file",
+        metavar="FILE",
+        help="Runs with the same key replace a value by the same stand-in.  [default: a key by chance]",
+    ),
+]
+JSON = Annotated[bool, json_option("The report as one JSON object a line.")]
+_STEP: Final = 1_000
+_KEY_BYTES_MIN: Final = 16
+
+
+def import_captures(
+    files: FILES,
+    output: OUTPUT = Path("-"),
+    keep_personal_data: KEEP = False,
+    redaction_key_file: KEY_FILE = None,
+    as_json: JSON = False,
+) -> None:
+    """Find the events in logs, exports and notes, repair damaged ones, and write them as a clean capture: one event a
+    line, each once, in the order of time and, of one record, by revision. Audit lines stay.
+
+    Personal data is replaced by stand-ins; ids and times stay. Every repair is reported with file, line and what was
+    assumed. What cannot be repaired is reported and left out, and the exit status is 1.
+    """
+    from worker.investigate.capture_import.importer import Importer  # noqa: PLC0415 - `--help` loads none of it
+    from worker.investigate.capture_import.record_store import RecordStore  # noqa: PLC0415
+
+    _check_paths(files, output)
+    redactor = None if keep_personal_data else _redactor(redaction_key_file)
+    is_result_on_stdout = str(output) == "-"
+    report = _Report(sys.stderr if is_result_on_stdout else sys.stdout, as_json=as_json)
+    try:
+        with RecordStore() as store, progress("lines", results_on_stdout=not is_result_on_stdout) as advance:
+            importer = Importer(store, redactor, report)
+            for file in files:
+                for number, _ in enumerate(importer.add(file), start=1):
+                    if number % _STEP == 0:
+                        advance(_STEP)
+            if not len(store):
+                report.summary(importer.counts, redactor)
+                exit_with_error("import", f"no event in {', '.join(map(str, files))}: nothing is written")
+            _write(output, store)
+    except InputNotKept as error:
+        exit_with_error("import", error)
+    report.summary(importer.counts, redactor)
+    raise typer.Exit(EXIT_FAILED if importer.counts.left_out else EXIT_DONE)
+
+
+def _check_paths(files: list[Path], output: Path) -> None:
+    if str(output) == "-":
+        return
+    for file in files:
+        if str(file) != "-" and file.exists() and output.exists() and file.samefile(output):
+            raise typer.BadParameter(f"{output} is an input, too: name another file for the output")
+    if output.is_dir():
+        raise typer.BadParameter(f"{output} is a folder: name a file in it")
+
+
+def _redactor(key_file: Path | None) -> "Redactor":
+    from worker.investigate.redaction.redactor import Redactor  # noqa: PLC0415
+    from worker.investigate.redaction.stand_ins import StandIns  # noqa: PLC0415
+
+    if key_file is None:
+        return Redactor(StandIns())
+    try:
+        key = key_file.read_bytes().strip()
+    except OSError as error:
+        raise typer.BadParameter(f"{key_file} cannot be read: {error.strerror}: name a file with the key") from error
+    if len(key) < _KEY_BYTES_MIN:
+        raise typer.BadParameter(
+            f"{key_file} holds {len(key)} bytes: a key of less than {_KEY_BYTES_MIN} could be guessed; make one, for "
+            f"example with `openssl rand -hex 32 > {key_file}`"
+        )
+    return Redactor(StandIns(key))
+
+
+def _write(output: Path, store: "RecordStore") -> None:
+    if str(output) == "-":
+        for text in store.in_order():
+            sys.stdout.buffer.write(text + b"\n")
+        return
+    try:
+        with _new_file(output) as file:
+            for text in store.in_order():
+                file.write(text + b"\n")
+    except OSError as error:
+        exit_with_error("import", f"{output} cannot be written: {error.strerror}: name a file elsewhere")
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that has its name when it is whole; until then it is `FILE.part`. Only the user can read it."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            yield file
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+class _Report:
+    """Prints repairs and what is left out as they come, on standard error; the summary to `out`."""
+
+    def __init__(self, out: IO[str], *, as_json: bool) -> None:
+        self._out = out
+        self._as_json = as_json
+
+    def repaired(self, file: str, line: int, repair: "Repair") -> None:
+        path = ".".join(repair.path)
+        self._tell(
+            {"repair": {**_place(file, line), "kind": repair.kind.value, "field": path, "assumed": repair.assumed}},
+            f"{file}:{line}: repaired: {f'{path}: ' if path else ''}{repair.assumed}",
+        )
+
+    def left_out(self, file: str, line: int, reason: str) -> None:
+        self._tell(
+            {"leftOut": {**_place(file, line), "reason": reason}},
+            f"{file}:{line}: left out: {reason}" if line else f"{file}: left out: {reason}",
+        )
+
+    def doubtful(self, file: str, line: int, added: "AddedRecord") -> None:
+        other_file, other_line = added.other or ("", 0)
+        meaning = _DOUBTS[added.added.value]
+        self._tell(
+            {"doubt": {**_place(file, line), "kind": added.added.value, "other": _place(other_file, other_line)}},
+            f"{file}:{line}: {meaning} {other_file}:{other_line}",
+        )
+
+    def summary(self, counts: "ImportCounts", redactor: "Redactor | None") -> None:
+        replaced: Counter[str] = Counter()
+        fields = []
+        for (kind, field), count in sorted((redactor.replaced if redactor is not None else Counter()).items()):
+            replaced[kind.value] += count
+            fields.append({"kind": kind.value, "field": field, "count": count})
+        if self._as_json:
+            wire = {
+                "events": counts.events,
+                "auditLines": counts.audit_lines,
+                "duplicates": counts.duplicates,
+                "repaired": counts.repaired,
+                "leftOut": counts.left_out,
+                "others": counts.others,
+                "redaction": None if redactor is None else {"replaced": replaced, "fields": fields},
+            }
+            self._print(orjson.dumps({"import": wire}).decode())
+            return
+        self._print(
+            f"{counts.events:,} events and {counts.audit_lines:,} audit lines; {counts.duplicates:,} duplicates, "
+            f"{counts.repaired:,} repaired, {counts.left_out:,} left out, {counts.others:,} other objects passed over"
+        )
+        if redactor is None:
+            self._print("personal data: kept")
+            return
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in replaced.most_common())
+        self._print(f"personal data: replaced {kinds}" if kinds else "personal data: nothing to replace")
+        for each in fields:
+            self._print(f"  {each['kind']} in {each['field']}: {each['count']:,}")
+
+    def _tell(self, wire: dict[str, Any], line: str) -> None:
+        if self._as_json:
+            self._print(orjson.dumps(wire).decode())
+        else:
+            print_error(line)
+
+    def _print(self, line: str) -> None:
+        if self._out is sys.stderr:
+            print_error(line)
+        else:
+            self._out.write(line + "\n")
+
+
+_DOUBTS: Final = {
+    "conflict": "another content has the same event id; both are kept: the other one is at",
+    "damaged-copy": "another content has the same event id; the copy without repairs is kept; the other one is at",
+    "same-revision": "another event has the same revision of the same record; both are kept: the other one is at",
+}
+
+
+def _place(file: str, line: int) -> dict[str, Any]:
+    return {"file": file, "line": line}

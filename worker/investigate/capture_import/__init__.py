@@ -1,0 +1,1 @@
+"""`import`: messy captures to clean ones."""

@@ -1,0 +1,134 @@
+"""The parts of a source by its format: Markdown notes, CSV exports, or lines.
+
+| format | known by | parts |
+|---|---|---|
+| Markdown | its file name, or a line that opens a code block | code blocks, and the prose between them |
+| CSV | a first line of column names, `@message`, `Message` or `Content` among them | the cells that hold JSON |
+| anything else | – | all its lines: log lines, NDJSON, arrays, wiki notes |
+
+Lines and CSV are read as they come. Notes are read whole, up to `NOTES_CHARACTERS_MAX`; longer ones are read as lines.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Final
+
+from markdown_it import MarkdownIt
+from msgspec import Struct
+
+from worker.captures import CHARACTERS_MAX
+from worker.investigate.capture_import.log_lines import LogLine, log_lines
+from worker.investigate.capture_import.sources import Source
+
+NOTES_CHARACTERS_MAX: Final = 16_777_216
+_NOTES_SUFFIXES: Final = (".md", ".markdown")
+_FENCE: Final = re.compile(r"^ {0,3}(?:>\s?)?(?:```|~~~)", re.MULTILINE)
+_COLUMN: Final = re.compile(r"[\w@ ./()-]{0,64}")
+_TEXT_COLUMNS: Final = frozenset({"@message", "message", "content", "log", "event", "@log", "attributes", "body"})
+_SKIPPED_RULES: Final = ("reference", "html_block")
+
+csv.field_size_limit(CHARACTERS_MAX)
+
+
+class Part(Struct, frozen=True):
+    """Lines that belong together. An object does not go on in the next part."""
+
+    lines: Iterable[LogLine]
+
+
+class UnreadLine(Struct, frozen=True):
+    """A line that is left out, and why."""
+
+    line: int
+    reason: str
+
+
+def parts_of(source: Source, file_name: str) -> Iterator[Part | UnreadLine]:
+    """The parts of a source. The lines of a part are read before the next part is asked for."""
+    too_long: list[UnreadLine] = []
+    lines = _without_long_lines(source.lines(), too_long)
+    beginning = source.beginning
+    if file_name.lower().endswith(_NOTES_SUFFIXES) or _FENCE.search(beginning):
+        yield from _note_parts(lines)
+    elif is_csv_header(beginning.partition("\n")[0]):
+        yield from _csv_parts(lines)
+    else:
+        yield Part(log_lines(lines))
+    yield from too_long
+
+
+def _without_long_lines(
+    lines: Iterable[tuple[int, str | None]], too_long: list[UnreadLine]
+) -> Iterator[tuple[int, str]]:
+    for number, text in lines:
+        if text is None:
+            too_long.append(UnreadLine(number, f"longer than {CHARACTERS_MAX} characters"))
+        else:
+            yield number, text
+
+
+def _note_parts(lines: Iterator[tuple[int, str]]) -> Iterator[Part]:
+    held: list[tuple[int, str]] = []
+    size = 0
+    for number, text in lines:
+        held.append((number, text))
+        size += len(text)
+        if size > NOTES_CHARACTERS_MAX:
+            yield Part(log_lines(chain(held, lines)))
+            return
+    first = held[0][0] if held else 1
+    prose: list[tuple[int, str]] = []
+    for token in _markdown().parse("".join(text for _, text in held)):
+        if token.map is None or token.type not in _CONTENT_TOKENS:
+            continue
+        is_code = token.type != "inline"
+        begin = first + token.map[0] + (token.type == "fence")
+        numbered = [(begin + index, f"{text}\n") for index, text in enumerate(token.content.split("\n"))]
+        if is_code and prose:
+            yield Part(log_lines(prose))
+            prose = []
+        if is_code:
+            yield Part(log_lines(numbered))
+        else:
+            prose += numbered
+    yield Part(log_lines(prose))
+
+
+_CONTENT_TOKENS: Final = frozenset({"fence", "code_block", "inline"})
+
+
+def _markdown() -> MarkdownIt:
+    """A parser that leaves the text as it stands: no links taken away, no characters replaced."""
+    parser = MarkdownIt("commonmark").enable("table").disable([*_SKIPPED_RULES])
+    parser.core.ruler.disable(["inline", "normalize"])
+    return parser
+
+
+def is_csv_header(line: str) -> bool:
+    """Whether a file's first line names the columns of an export, one of which holds log lines."""
+    if "{" in line:
+        return False
+    try:
+        columns = next(csv.reader([line.strip("\r\n")]), [])
+    except csv.Error:
+        return False
+    names = [column.strip().lower() for column in columns]
+    return bool(names) and all(map(_COLUMN.fullmatch, names)) and not _TEXT_COLUMNS.isdisjoint(names)
+
+
+def _csv_parts(lines: Iterator[tuple[int, str]]) -> Iterator[Part | UnreadLine]:
+    rows = csv.reader(text.replace("\0", "") for _, text in lines)
+    while True:
+        begin = rows.line_num + 1
+        try:
+            row = next(rows, None)
+        except csv.Error:
+            yield UnreadLine(begin, f"a cell is longer than {CHARACTERS_MAX} characters")
+            continue
+        if row is None:
+            return
+        for cell in row:
+            if "{" in cell:
+                yield Part(log_lines((begin, f"{text}\n") for text in cell.split("\n")))

@@ -1,0 +1,240 @@
+"""Messy captures to clean ones: every source's objects, repaired where they are damaged, each event once and in order.
+
+    source → parts → lines → objects → repaired objects → records → redacted → in order
+
+What is told on the way, goes to an `ImportReport`: every repair, everything that is left out, and why.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Protocol, assert_never
+
+import orjson
+from msgspec import Struct
+
+from handlers.events.event import Malformed
+from worker.captures import CHARACTERS_MAX
+from worker.investigate.capture_import.documents import UnreadLine, parts_of
+from worker.investigate.capture_import.log_lines import LogLine
+from worker.investigate.capture_import.record_store import Added, AddedRecord, RecordStore
+from worker.investigate.capture_import.records import NoRecord, Record, read_record
+from worker.investigate.capture_import.repairs import Repair, Unreadable
+from worker.investigate.capture_import.sources import SourceUnreadable, opened, shown_name
+from worker.investigate.capture_import.tolerant_reader import read_damaged
+from worker.investigate.capture_import.value_scanner import FoundText, Fragment, TooLong, ValueScanner
+from worker.investigate.capture_import.wrapped_texts import wrapped_texts
+from worker.investigate.captured_fields import CAPTURED
+from worker.investigate.json_spans import on_one_line
+from worker.investigate.redaction.redactor import Redactor
+from worker.investigate.soundness import has_its_lists
+
+_NESTED_MAX: Final = 4
+"""How many wrappers may stand around a log line, each as text in the next."""
+
+
+class ImportReport(Protocol):
+    """Takes what is told. `line` 0: the file as a whole."""
+
+    def repaired(self, file: str, line: int, repair: Repair) -> None:
+        """A damaged object was repaired."""
+
+    def left_out(self, file: str, line: int, reason: str) -> None:
+        """A part of the input is not in the output."""
+
+    def doubtful(self, file: str, line: int, added: AddedRecord) -> None:
+        """An event has the id or the revision of another one, with another content."""
+
+
+class ImportCounts(Struct, kw_only=True):
+    """How many objects were read and what became of them."""
+
+    events: int = 0
+    audit_lines: int = 0
+    duplicates: int = 0
+    repaired: int = 0
+    left_out: int = 0
+    others: int = 0
+
+
+class _Place(Struct, frozen=True):
+    file: str
+    line: int
+    wrappers: int = 0
+
+
+class Importer:
+    """Imports sources one after another into a store. `redactor` None: personal data stays."""
+
+    def __init__(self, store: RecordStore, redactor: Redactor | None, report: ImportReport) -> None:
+        self.counts = ImportCounts()
+        self._store = store
+        self._redactor = redactor
+        self._report = report
+
+    def add(self, path: Path) -> Iterator[int]:
+        """Import a source; yields the number of each line that is read. Raises InputNotKept."""
+        file = shown_name(path)
+        try:
+            with opened(path) as source:
+                for part in parts_of(source, path.name):
+                    if isinstance(part, UnreadLine):
+                        self._left_out(_Place(file, part.line), part.reason)
+                        continue
+                    scanner = ValueScanner()
+                    for line in part.lines:
+                        self._take_found(scanner.feed(line), _Place(file, 0))
+                        yield line.line
+                    self._take_found(scanner.end_part(), _Place(file, 0))
+        except SourceUnreadable as error:
+            self._left_out(_Place(file, 0), str(error))
+
+    def _take_found(self, found: Iterator[FoundText | Fragment | TooLong], around: _Place) -> None:
+        for one in found:
+            place = _Place(around.file, around.line or one.line, around.wrappers)
+            match one:
+                case FoundText(text=text):
+                    self._take_text(text, place)
+                case Fragment():
+                    self._left_out(place, "a part of an object without its beginning")
+                case TooLong():
+                    self._left_out(place, f"longer than {CHARACTERS_MAX} characters")
+                case _:
+                    assert_never(one)
+
+    def _take_text(self, text: str, place: _Place) -> None:
+        value = _sound(text)
+        if value is not None:
+            self._take_object(text, value, place, ())
+            return
+        try:
+            reading = read_damaged(text, of=CAPTURED)
+        except Unreadable as error:
+            self._left_out(_below(place, text, error.offset), error.reason)
+            return
+        self._take_object(
+            reading.text,
+            orjson.loads(reading.text),
+            place,
+            tuple((_below(place, text, repair.offset).line, repair) for repair in reading.repairs),
+        )
+        rest = text[reading.end :]
+        if "{" in rest:
+            self._take_lines(rest, _below(place, text, reading.end), first_line_is_known=place.wrappers == 0)
+
+    def _take_lines(self, text: str, place: _Place, *, first_line_is_known: bool) -> None:
+        """Take a text that may hold objects, as a wrapper's text or the rest of a damaged one."""
+        scanner = ValueScanner()
+        around = _Place(place.file, 0 if first_line_is_known else place.line, place.wrappers)
+        for index, line in enumerate(text.split("\n")):
+            self._take_found(scanner.feed(LogLine(place.line + index, f"{line}\n")), around)
+        self._take_found(scanner.end_part(), around)
+
+    def _take_object(
+        self, text: str, value: dict[str, Any], place: _Place, repairs: tuple[tuple[int, Repair], ...]
+    ) -> None:
+        record = read_record(value)
+        match record:
+            case Record():
+                self._take_record(text, value, record, place, repairs)
+            case Malformed(code=code, reason=reason):
+                self._tell_repairs(place, repairs)
+                self._left_out(place, f"{code.value}: {reason}")
+            case NoRecord():
+                self._take_wrapped(text, value, place, repairs)
+            case _:
+                assert_never(record)
+
+    def _take_wrapped(
+        self, text: str, value: dict[str, Any], place: _Place, repairs: tuple[tuple[int, Repair], ...]
+    ) -> None:
+        if place.wrappers >= _NESTED_MAX:
+            self._left_out(place, f"more than {_NESTED_MAX} wrappers stand around it")
+            return
+        inner = _Place(place.file, place.line, place.wrappers + 1)
+        is_wrapper = False
+        for wrapped in wrapped_texts(text, value):
+            is_wrapper = True
+            if wrapped.is_object:
+                self._take_text(wrapped.text, inner)
+            else:
+                self._take_lines(wrapped.text, inner, first_line_is_known=False)
+        if is_wrapper:
+            self._tell_repairs(place, repairs)
+        else:
+            self.counts.others += 1
+
+    def _take_record(
+        self,
+        text: str,
+        value: dict[str, Any],
+        record: Record,
+        place: _Place,
+        repairs: tuple[tuple[int, Repair], ...],
+    ) -> None:
+        self._tell_repairs(place, repairs)
+        contradiction = contradicted_repair(value, [repair for _, repair in repairs])
+        if contradiction is not None:
+            self._left_out(place, contradiction)
+            return
+        line = on_one_line(text)
+        clean = line if self._redactor is None else self._redactor.redact(line)
+        added = self._store.add(record, clean, (place.file, place.line), is_repaired=bool(repairs))
+        match added.added:
+            case Added.DUPLICATE:
+                self.counts.duplicates += 1
+            case Added.DAMAGED_COPY:
+                self._report.doubtful(place.file, place.line, added)
+            case Added.NEW | Added.CONFLICT | Added.SAME_REVISION:
+                if added.added is not Added.NEW:
+                    self._report.doubtful(place.file, place.line, added)
+                if record.event_id is None:
+                    self.counts.audit_lines += 1
+                else:
+                    self.counts.events += 1
+            case _:
+                assert_never(added.added)
+
+    def _tell_repairs(self, place: _Place, repairs: tuple[tuple[int, Repair], ...]) -> None:
+        self.counts.repaired += bool(repairs)
+        for line, repair in repairs:
+            self._report.repaired(place.file, line, repair)
+
+    def _left_out(self, place: _Place, reason: str) -> None:
+        self.counts.left_out += 1
+        self._report.left_out(place.file, place.line, reason)
+
+
+def contradicted_repair(value: dict[str, Any], repairs: list[Repair]) -> str | None:
+    """Why a repaired event contradicts itself: a repaired field has one value in `changes` and another in the snapshot.
+    None: it does not."""
+    event = value
+    while isinstance(event.get("body"), dict):
+        event = event["body"]
+    data, changes = event.get("data"), event.get("changes")
+    if not isinstance(data, dict) or not isinstance(changes, dict):
+        return None
+    for part in ("attributes", "relationships"):
+        now, changed = data.get(part), changes.get(part)
+        if not isinstance(now, dict) or not isinstance(changed, dict):
+            continue
+        for repair in repairs:
+            for name in set(repair.path) & set(changed):
+                change = changed[name]
+                if isinstance(change, dict) and "after" in change and change["after"] != now.get(name):
+                    return f"the repaired {name} contradicts itself: `changes` and the snapshot have two values"
+    return None
+
+
+def _sound(text: str) -> dict[str, Any] | None:
+    """The object of a text that needs no repair, else None."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) and has_its_lists(value, CAPTURED) else None
+
+
+def _below(place: _Place, text: str, offset: int) -> _Place:
+    """The place of an offset in a text that begins at a place. The text in a wrapper stands on the wrapper's line."""
+    lines = text.count("\n", 0, offset) if place.wrappers == 0 else 0
+    return _Place(place.file, place.line + lines, place.wrappers)

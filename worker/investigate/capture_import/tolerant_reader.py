@@ -1,0 +1,395 @@
+"""Reads one JSON object from a damaged text, by what is known of the fields' types.
+
+    grammar of JSON, and besides                                       assumed
+    "users":,           "users":}         the field is a list          []
+    "users":"a","b"     "users":{…},{…}   the field is a list          ["a","b"]
+    "tags":"a","b"                        of unknown type              ["a","b"]: nothing else has this form
+    ["a","b","rev":1                      a name follows               ["a","b"],"rev":1
+    {"a":1,}            ["a",]                                         the comma is one too many
+    “a”:“b”                                                            "a":"b"
+    a line break inside a text                                         text_mending.py
+    the text ends       one bracket open, or the event is whole        cut_tail.py
+
+A value of any other form, a lost value of a field that is no list, and a name that stands twice or in the wrong object
+raise Unreadable: a guess there would be a wrong value. Libraries that repair JSON guess without the types, and say
+neither where nor what they assumed; that is why this reader exists.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Final
+
+import orjson
+from msgspec import Struct
+
+from handlers.events.envelope import DEFAULT_LIMITS
+from worker.investigate.capture_import.cut_tail import Frame, close_cut_text
+from worker.investigate.capture_import.repairs import Ended, Repair, RepairKind, Unreadable
+from worker.investigate.capture_import.text_mending import (
+    MendedText,
+    QuotedText,
+    closing_smart_quote,
+    mend_name,
+    mend_text,
+    straight_content,
+)
+from worker.investigate.captured_fields import ENVELOPE
+from worker.investigate.edits import Edit, applied
+from worker.investigate.field_types import UNKNOWN, FieldKind, FieldType, object_of
+from worker.investigate.soundness import is_sound
+
+_BLANKS: Final = re.compile(r"[ \t\r\n]*")
+_ODD_BLANKS: Final = re.compile("[\u00a0\u200b\ufeff]+")
+_STRICT_STRING: Final = re.compile(r'"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*"')
+_BROKEN_STRING: Final = re.compile(r'"[^"\\]*(?:\\[\s\S][^"\\]*)*"')
+_SCALAR: Final = re.compile(r"(?:true|false|null|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.+-])")
+_SCALAR_START: Final = re.compile(r"[-\d]|true|false|null")
+_KEY_AFTER: Final = re.compile(r"[ \t\r\n]*:")
+_OWN_BRACKET: Final = re.compile(r"[ \t\r\n]*\][ \t\r\n]*(?:\}|,[ \t\r\n]*[\"“”„‟])")
+"""A closing bracket, behind which the object around the list goes on."""
+_OPENING: Final = frozenset('"“”„‟')
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """An object as JSON text. `end`: where it ends in the source. `repairs`: in their order; none: untouched."""
+
+    text: str
+    end: int
+    repairs: tuple[Repair, ...]
+
+
+def read_damaged(text: str, start: int = 0, of: FieldType = ENVELOPE) -> Reading:
+    """The object that begins at `start`. Raises Unreadable."""
+    reader = _Reader(text, start)
+    try:
+        reader.read_object(of)
+        end = reader.position
+        edits = reader.edits
+    except Ended as ended:
+        closed = close_cut_text(text, ended.offset, reader.frames, event_is_whole=reader.event_is_whole)
+        reader.repairs.append(closed.repair)
+        end = closed.end
+        edits = [*(edit for edit in reader.edits if edit.end <= closed.keep), closed.edit]
+    except RecursionError as error:
+        raise Unreadable(start, "nests too deep") from error
+    mended = applied(text, start, end, edits)
+    try:
+        orjson.loads(mended)
+    except orjson.JSONDecodeError as error:
+        raise Unreadable(start, f"no JSON: {error.msg.split(':')[0]}") from error
+    return Reading(text=mended, end=end, repairs=tuple(sorted(reader.repairs, key=lambda one: one.offset)))
+
+
+class _Reader:
+    """One pass over the text. `frames`: the open objects and lists, the innermost last."""
+
+    def __init__(self, text: str, start: int) -> None:
+        self.position = start
+        self.edits: list[Edit] = []
+        self.repairs: list[Repair] = []
+        self.frames: list[Frame] = []
+        self.event_is_whole = False
+        self._text = text
+        self._has_odd_quotes = False
+
+    # -- objects and lists
+
+    def read_object(self, of: FieldType) -> None:
+        """Read the object at the position."""
+        frame = self._open("}", of)
+        after_comma = -1
+        while True:
+            char = self._next()
+            if char == "}":
+                self._drop_comma(after_comma)
+                self.position += 1
+                break
+            if char == "]" and not after_comma >= 0 and self._closes_outer_list():
+                self._add_brace(frame)
+                break
+            if char not in _OPENING or (after_comma < 0 and frame.names):
+                raise self._stray(frame, after_comma)
+            after_comma = self._member(frame)
+        self._close(frame)
+
+    def _member(self, frame: Frame) -> int:
+        """Read a name and its value. Returns the position of the comma after it, -1 if there is none."""
+        at = self.position
+        name = self._name(frame.of)
+        if name in frame.names:
+            raise Unreadable(at, f"{_shown(name, frame.of)} stands twice in one object")
+        frame.add_name(name, self.frames[:-1])
+        if self._next() != ":":
+            raise Unreadable(self.position, f"no colon after {_shown(name, frame.of)}")
+        self.position += 1
+        self._field_value(frame.of.field(name), frame)
+        frame.end_value(self.position)
+        if self._next() != ",":
+            return -1
+        self.position += 1
+        return self.position - 1
+
+    def _field_value(self, of: FieldType, frame: Frame) -> None:
+        char = self._next()
+        if char in ",}" or (char == "]" and of.kind is FieldKind.LIST):
+            if of.kind is not FieldKind.LIST:
+                raise Unreadable(self.position, f"{frame.shown_name} has no value, and its type does not say which")
+            self._mend(RepairKind.EMPTY_LIST, self.position, "[" if char == "]" else "[]", "an empty list")
+            self.position += char == "]"
+            return
+        start = self.position
+        if of.kind is FieldKind.LIST and char != "[":
+            if char == "n":
+                self._scalar()
+            else:
+                self._bare_list(start, of.item_type, lambda: self._value(of.item_type))
+            return
+        self._value(of)
+        if not self._is_followed_by_item():
+            return
+        if of.kind is not FieldKind.UNKNOWN:
+            raise Unreadable(self.position, f"a second value follows {frame.shown_name}, which is no list")
+        self._bare_list(start, UNKNOWN, None)
+
+    def _bare_list(self, start: int, item: FieldType, first: Callable[[], None] | None) -> None:
+        """Read the items of a list that lost its brackets. `first` reads the first item; None: it is read."""
+        if first is not None:
+            first()
+        count = 1
+        while self._is_followed_by_item():
+            self._next()
+            self.position += 1
+            self._next()
+            self._value(item)
+            count += 1
+        self._mend(RepairKind.LIST_BRACKETS, start, "[", f"a list of {count}", length=0)
+        if self._peek_after_blanks() == "]" and _OWN_BRACKET.match(self._text, self.position):
+            self._next()
+            self.position += 1
+        else:
+            self.edits.append(Edit(self.position, self.position, "]"))
+
+    def _read_list(self, of: FieldType) -> None:
+        frame = self._open("]", of)
+        after_comma, is_empty = -1, True
+        while True:
+            char = self._next()
+            if char == "]":
+                self._drop_comma(after_comma)
+                self.position += 1
+                break
+            if self._misses_bracket(char, after_comma, is_empty=is_empty):
+                end = self.position if after_comma < 0 else after_comma
+                self._mend(RepairKind.LIST_BRACKETS, end, "]", "the list ended here", length=0)
+                self.position = end
+                break
+            if char == "," or (after_comma < 0 and not is_empty):
+                raise Unreadable(self.position, "no comma between two items of a list")
+            self._value(of.item_type)
+            frame.end_value(self.position)
+            is_empty, after_comma = False, -1
+            if self._next() == ",":
+                after_comma = self.position
+                self.position += 1
+        self._close(frame)
+
+    def _misses_bracket(self, char: str, after_comma: int, *, is_empty: bool) -> bool:
+        """Whether the list's closing bracket is lost: the object around it goes on, or ends."""
+        if char == "}":
+            return after_comma < 0
+        if char == "," and is_empty and after_comma < 0:
+            return True
+        return after_comma >= 0 and char in _OPENING and self._is_name()
+
+    def _value(self, of: FieldType) -> None:
+        char = self._next()
+        if char == "{":
+            self.read_object(of if of.kind is FieldKind.OBJECT else UNKNOWN)
+        elif char == "[":
+            self._read_list(of)
+        elif char in _OPENING:
+            self._string(of)
+        else:
+            self._scalar()
+
+    # -- texts and scalars
+
+    def _name(self, of: FieldType) -> str:
+        quoted = self._quoted()
+        mended = mend_name(quoted.content, lambda name: name in of.fields)
+        self._take(quoted, mended)
+        return _decoded(quoted.content if mended is None else mended.content, quoted.start)
+
+    def _string(self, of: FieldType) -> None:
+        quoted = self._quoted()
+        if of.kind is FieldKind.JSON_TEXT:
+            self._take(quoted, _mended_json_text(quoted.content, of))
+        else:
+            self._take(quoted, mend_text(quoted.content, of))
+
+    def _quoted(self) -> QuotedText:
+        """The text at the position, and its content between the quotes; the position is moved behind it."""
+        start = self.position
+        opening = self._text[start]
+        if opening == '"':
+            found = _STRICT_STRING.match(self._text, start) or _BROKEN_STRING.match(self._text, start)
+            if found is None:
+                raise Ended(len(self._text))
+            end = found.end()
+            content = self._text[start + 1 : end - 1]
+        else:
+            end = closing_smart_quote(self._text, start)
+            if end < 0:
+                raise Ended(len(self._text))
+            content = straight_content(self._text[start + 1 : end - 1])
+        self.position = end
+        return QuotedText(start=start, end=end, content=content, is_smart=opening != '"')
+
+    def _take(self, quoted: QuotedText, mended: MendedText | None) -> None:
+        content = quoted.content if mended is None else mended.content
+        if quoted.is_smart:
+            if not self._has_odd_quotes:
+                self._repaired(RepairKind.QUOTES, quoted.start, "typographic quotes stand for straight ones")
+            self._has_odd_quotes = True
+        if mended is not None:
+            self._repaired(mended.kind, quoted.start, mended.assumed)
+            for repair in mended.inner:
+                self._repaired(repair.kind, quoted.start, repair.assumed)
+        if mended is not None or quoted.is_smart:
+            self.edits.append(Edit(quoted.start, quoted.end, f'"{content}"'))
+
+    def _scalar(self) -> None:
+        found = _SCALAR.match(self._text, self.position)
+        if found is None:
+            if len(self._text.rstrip()) - self.position < len("false") and "\n" not in self._text[self.position :]:
+                raise Ended(len(self._text))
+            raise Unreadable(self.position, "no JSON value")
+        self.position = found.end()
+
+    # -- looking
+
+    def _next(self) -> str:
+        """Skip blanks; the character there. Raises Ended."""
+        while True:
+            self.position = self._after_blanks(self.position)
+            if self.position >= len(self._text):
+                raise Ended(len(self._text))
+            odd = _ODD_BLANKS.match(self._text, self.position)
+            if odd is None:
+                return self._text[self.position]
+            self._mend(RepairKind.BLANKS, self.position, " ", "no-break blanks are blanks", length=len(odd.group()))
+            self.position = odd.end()
+
+    def _after_blanks(self, at: int) -> int:
+        found = _BLANKS.match(self._text, at)
+        assert found is not None, "blanks may be none"
+        return found.end()
+
+    def _peek_after_blanks(self) -> str:
+        at = self._after_blanks(self.position)
+        return self._text[at : at + 1]
+
+    def _is_followed_by_item(self) -> bool:
+        """Whether a comma and then a value follow that is no name: the form of a list without brackets."""
+        at = self._after_blanks(self.position)
+        if self._text[at : at + 1] != ",":
+            return False
+        begin = self._after_blanks(at + 1)
+        char = self._text[begin : begin + 1]
+        if char == "{":
+            # Between two values of a capture stands a comma and a line break, too.
+            return "\n" not in self._text[at:begin] or len(self.frames) > 1
+        if char in _OPENING and char:
+            return not self._is_name(begin)
+        return char == "[" or _SCALAR_START.match(self._text, begin) is not None
+
+    def _is_name(self, at: int | None = None) -> bool:
+        """Whether the text there is followed by a colon. A text that is cut off counts as a name."""
+        start = self.position if at is None else at
+        if self._text[start] == '"':
+            found = _BROKEN_STRING.match(self._text, start)
+            end = -1 if found is None else found.end()
+        else:
+            end = closing_smart_quote(self._text, start)
+        return end < 0 or _KEY_AFTER.match(self._text, end) is not None
+
+    def _closes_outer_list(self) -> bool:
+        """Whether an object around this one stands in a list that is open. The outermost may stand in one, too."""
+        return len(self.frames) == 1 or any(frame.closer == "]" for frame in self.frames[:-1])
+
+    # -- frames and edits
+
+    def _open(self, closer: str, of: FieldType) -> Frame:
+        path = (*self.frames[-1].path, *self.frames[-1].last_name) if self.frames else ()
+        if len(self.frames) >= DEFAULT_LIMITS.depth_max:
+            raise Unreadable(self.position, f"nests deeper than {DEFAULT_LIMITS.depth_max} levels")
+        self.position += 1
+        frame = Frame(closer=closer, of=of, path=path, good_end=self.position)
+        self.frames.append(frame)
+        return frame
+
+    def _close(self, frame: Frame) -> None:
+        self.frames.pop()
+        if {"name", "data"} <= frame.names and "body" not in frame.names:
+            self.event_is_whole = True
+
+    def _add_brace(self, frame: Frame) -> None:
+        if frame.foreign is not None:
+            raise Unreadable(self.position, f"a brace is lost before {frame.foreign}")
+        self._mend(RepairKind.LAST_BRACE, frame.good_end, "}", "the last brace was lost", length=0)
+        self.position = frame.good_end
+
+    def _drop_comma(self, at: int) -> None:
+        if at >= 0:
+            self._mend(RepairKind.TRAILING_COMMA, at, "", "the comma before the bracket is one too many", length=1)
+
+    def _stray(self, frame: Frame, after_comma: int) -> Exception:
+        """What stands in an object's place for a name: the text of the next value on a line of its own, or damage."""
+        end = frame.good_end
+        if len(self.frames) == 1 and frame.names and "\n" in self._text[end : self.position]:
+            return Ended(end if after_comma < 0 else after_comma)
+        return Unreadable(self.position, "no name of a field, no comma and no closing brace")
+
+    def _mend(self, kind: RepairKind, at: int, text: str, assumed: str, *, length: int = 0) -> None:
+        self.edits.append(Edit(at, at + length, text))
+        self._repaired(kind, at, assumed)
+
+    def _repaired(self, kind: RepairKind, at: int, assumed: str) -> None:
+        frame = self.frames[-1] if self.frames else None
+        path = (*frame.path, *frame.last_name) if frame is not None else ()
+        self.repairs.append(Repair(kind=kind, offset=at, path=path, assumed=assumed))
+
+
+def _mended_json_text(content: str, of: FieldType) -> MendedText | None:
+    """The content of a text that holds JSON, repaired as JSON; None if that needs no repair."""
+    try:
+        inner = json.loads(f'"{content}"', strict=False)
+    except json.JSONDecodeError as error:
+        raise Unreadable(0, "a text that holds JSON has a character that is escaped wrongly") from error
+    start = inner.find("{")
+    if start < 0 or (is_sound(inner, of) and inner.isprintable()):
+        return mend_text(content, of)
+    reading = read_damaged(inner, start, object_of(of.fields))
+    if inner[:start].strip() or inner[reading.end :].strip():
+        raise Unreadable(0, "more than one value stands in a text that holds JSON")
+    if not reading.repairs:
+        return mend_text(content, of)
+    return MendedText(
+        content=json.dumps(reading.text, ensure_ascii=False)[1:-1],
+        assumed="the text holds JSON, which is repaired",
+        kind=RepairKind.JSON_TEXT,
+        inner=reading.repairs,
+    )
+
+
+def _decoded(content: str, at: int) -> str:
+    try:
+        decoded = orjson.loads(f'"{content}"')
+    except orjson.JSONDecodeError as error:
+        raise Unreadable(at, "the name of a field is no JSON text") from error
+    return str(decoded)
+
+
+def _shown(name: str, of: FieldType) -> str:
+    return name if name in of.fields else "a field"
