@@ -44,6 +44,9 @@ PRINTING: Final = {
     "shadow-report": ["shadow-report", INCIDENT],
     "size": ["size"],
     "import": ["import", "--keep-personal-data", INCIDENT],
+    "timeline": ["timeline", INCIDENT],
+    "timeline --json": ["timeline", "--json", INCIDENT],
+    "timeline --markdown": ["timeline", "--markdown", INCIDENT],
     "doctor": ["doctor", "--check-seconds", "0.1"],
 }
 """Command lines that print. The worker has line writers, which outlive its output (../test_broken_output.py)."""
@@ -55,6 +58,7 @@ READING: Final = {
     "decide": ["decide"],
     "shadow-report": ["shadow-report", "-"],
     "import": ["import", "-"],
+    "timeline": ["timeline", "-"],
 }
 
 

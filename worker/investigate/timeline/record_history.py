@@ -103,7 +103,7 @@ def _stay(run: Sequence[TimelineEntry], end: TimelineEntry | None, *, exact: boo
         last_rev=last.rev,
         entered_at=entered,
         left_at=left,
-        ms=None if entered is None or left is None else (left - entered) // _MILLISECOND,
+        ms=None if entered is None or left is None else max(0, (left - entered) // _MILLISECOND),
         exact=exact and end is not None,
     )
 

@@ -44,25 +44,25 @@ class Citation(Struct, frozen=True, kw_only=True):
 
 
 class FindingKind(StrEnum):
-    """What a finding says. The order is that of a report: causes of a lost update first.
+    """What a finding says, in the order of a report: what went wrong before what follows from it.
 
     | kind | it says |
     |---|---|
     | `UPDATE_LOST` | a sync overwrote an outside write that the write it carried did not know; nothing restored it |
     | `STALE_COMPARISON` | a sync was decided on a revision of the other record that was out of date for the field |
-    | `OUT_OF_STEP` | the records differed for longer than the limit, or still differ at the end of the capture |
     | `ASSIGNED_WITHOUT_QUEUE` | a work-item is assigned and has no queue to go back to |
-    | `COMPLETED_WITHOUT_AGENT` | a work-item is completed unassigned, and the conversation had an agent then |
     | `FIELDS_DROPPED` | a command did not carry out a field of its update |
+    | `COMPLETED_WITHOUT_AGENT` | a work-item is completed unassigned, and the conversation had an agent then |
+    | `OUT_OF_STEP` | the records differed for longer than the limit, or still differ at the end of the capture |
     | `BOUNCE` | a shared field changed away and back |
     """
 
     UPDATE_LOST = "UPDATE_LOST"
     STALE_COMPARISON = "STALE_COMPARISON"
-    OUT_OF_STEP = "OUT_OF_STEP"
     ASSIGNED_WITHOUT_QUEUE = "ASSIGNED_WITHOUT_QUEUE"
-    COMPLETED_WITHOUT_AGENT = "COMPLETED_WITHOUT_AGENT"
     FIELDS_DROPPED = "FIELDS_DROPPED"
+    COMPLETED_WITHOUT_AGENT = "COMPLETED_WITHOUT_AGENT"
+    OUT_OF_STEP = "OUT_OF_STEP"
     BOUNCE = "BOUNCE"
 
 

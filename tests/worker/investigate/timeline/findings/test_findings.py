@@ -4,9 +4,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.handlers.wire_events import UNASSIGN_WITHOUT_QUEUE
-from tests.worker.investigate.timeline.pair_story import PairStory, incident_timeline
-from tests.worker.replay.replays import QUEUE_2021
+from tests.handlers.wire_events import UNASSIGN_WITHOUT_QUEUE, captured
+from tests.worker.investigate.timeline.pair_story import PairStory, entry, incident_timeline
+from tests.worker.replay.replays import CONVERSATION_2021, QUEUE_2021
+from worker.investigate.timeline.builder import build_timeline
 from worker.investigate.timeline.timeline import FindingKind, Timeline, TimelineFinding
 
 KINDS: Final = FindingKind
@@ -24,9 +25,9 @@ def texts(timeline: Timeline, kind: FindingKind) -> str:
 def test_the_incident_of_2021_names_its_cause() -> None:
     timeline = incident_timeline(UNASSIGN_WITHOUT_QUEUE)
     assert [(each.kind, each.field) for each in timeline.findings] == [
+        (KINDS.ASSIGNED_WITHOUT_QUEUE, "queue"),
         (KINDS.OUT_OF_STEP, "assignee"),
         (KINDS.OUT_OF_STEP, "queue"),
-        (KINDS.ASSIGNED_WITHOUT_QUEUE, "queue"),
         (KINDS.BOUNCE, "queue"),
     ]
     (assigned,) = of(timeline, KINDS.ASSIGNED_WITHOUT_QUEUE)
@@ -40,7 +41,7 @@ def test_the_incident_of_2021_names_its_cause() -> None:
         ("work-item", 4),
         ("conversation", 19),
     ]
-    unsynced = timeline.findings[0]
+    unsynced = timeline.findings[1]
     assert "out of step in assignee since conversation 19 by api" in unsynced.text
     assert unsynced.text.endswith("No captured sync answers conversation 19.")
     assert unsynced.missing[0].startswith("what follows conversation 19: the capture ends 225 ms after it")
@@ -50,6 +51,18 @@ def test_the_incident_of_2021_gives_no_verdict_on_who_was_right_about_the_queue(
     (question,) = incident_timeline(UNASSIGN_WITHOUT_QUEUE).questions
     assert question.kind is KINDS.UPDATE_LOST
     assert question.missing == ("conversation revisions 1 to 18, one of which may have changed queue",)
+
+
+def test_the_incident_of_2021_without_the_conversations_queue() -> None:
+    """The conversation's queue is an assumption of the fixture."""
+    events = captured(UNASSIGN_WITHOUT_QUEUE)
+    del events[-1]["body"]["body"]["data"]["relationships"]["queue"]
+    timeline = build_timeline(CONVERSATION_2021, map(entry, events))
+    assert [(each.kind, each.field) for each in timeline.findings] == [
+        (KINDS.ASSIGNED_WITHOUT_QUEUE, "queue"),
+        (KINDS.OUT_OF_STEP, "assignee"),
+        (KINDS.BOUNCE, "queue"),
+    ]
 
 
 def in_step() -> PairStory:

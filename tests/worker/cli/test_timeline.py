@@ -1,0 +1,116 @@
+"""The verb `timeline`: what it prints, at 80 columns too, and its exit status."""
+
+import json
+import sys
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.handlers.wire_events import LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE
+from tests.worker.investigate.timeline.test_captured_pairs import steering_events
+from tests.worker.replay.replays import CONVERSATION_2021, CONVERSATION_2022, ITEM_2022, incident
+from worker.cli.main import run
+
+INCIDENT: Final = incident(LOST_ASSIGNMENT)
+AUDIT: Final = INCIDENT.replace("events.ndjson", "recorded-audit.ndjson")
+OTHER: Final = incident(UNASSIGN_WITHOUT_QUEUE)
+
+
+@pytest.fixture(autouse=True)
+def columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def test_the_incident_at_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["timeline", INCIDENT, AUDIT]) == 0
+    out = capsys.readouterr().out
+    assert max(len(line) for line in out.splitlines()) <= 80
+    assert not any(line.endswith(" ") for line in out.splitlines())
+    assert f"conversation {CONVERSATION_2022}" in out
+    assert "1. UPDATE_LOST" in out
+    assert "whose writer knew conversation 4" in out
+    for words in ("19:13:26.486  conversation 7  routing-worker", "audit line", "status: ivr → queued", "1 to 5"):
+        assert words in out
+
+
+def test_json_is_a_timeline_a_line_and_a_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["timeline", "--json", OTHER, INCIDENT, AUDIT]) == 0
+    *timelines, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["timeline"]["conversationId"] for each in timelines] == [CONVERSATION_2021, CONVERSATION_2022]
+    assert last["summary"]["pairs"] == 2
+    assert last["summary"]["findings"]["UPDATE_LOST"] == 1
+
+
+def test_one_pair_of_many_and_the_pairs_with_findings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["timeline", "--conversation", CONVERSATION_2022, OTHER, INCIDENT]) == 0
+    assert CONVERSATION_2021 not in capsys.readouterr().out
+    quiet = ["--only-findings", "--markdown", "--conversation", CONVERSATION_2021, OTHER]
+    assert run(["timeline", *quiet]) == 0
+    assert capsys.readouterr().out.startswith(f"## Conversation {CONVERSATION_2021}")
+
+
+def test_only_findings_leaves_the_others_out_and_counts_them(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lines = Path(INCIDENT).read_text().splitlines()
+    healthy = tmp_path / "healthy.ndjson"
+    healthy.write_text("\n".join(lines[:3]) + "\n")
+    assert run(["timeline", "--only-findings", "--out-of-step", "60", str(healthy)]) == 0
+    assert "OUT_OF_STEP" in capsys.readouterr().out
+    healthy.write_text(lines[0] + "\n")
+    assert run(["timeline", "--only-findings", str(healthy), OTHER]) == 0
+    out = capsys.readouterr().out
+    assert CONVERSATION_2022 not in out
+    assert "2 pairs, 1 with findings" in out
+
+
+def test_a_conversation_that_the_capture_does_not_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["timeline", "--conversation", "none", INCIDENT]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        f"routing-sync timeline: no event of conversation none in {INCIDENT}: check the id, or add the files that hold "
+        "its events\n"
+    )
+    assert run(["timeline", "--conversation", ITEM_2022, INCIDENT]) == 1
+    assert f"--conversation {CONVERSATION_2022}" in capsys.readouterr().err
+
+
+def test_damage_is_reported_the_rest_is_shown_and_the_status_is_1(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged.ndjson"
+    damaged.write_text(Path(INCIDENT).read_text() + '{"a": 1}\nnot JSON\n')
+    assert run(["timeline", str(damaged)]) == 1
+    captured = capsys.readouterr()
+    assert [line.split(" ")[0] for line in captured.err.splitlines()] == [f"{damaged}:5:", f"{damaged}:6:"]
+    assert "UPDATE_LOST" in captured.out
+    empty = tmp_path / "empty.ndjson"
+    empty.write_text("")
+    assert run(["timeline", str(empty)]) == 1
+    assert "no event or audit line" in capsys.readouterr().err
+
+
+def test_standard_input_is_read(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(Path(INCIDENT).read_bytes())))
+    assert run(["timeline", "-"]) == 0
+    assert "UPDATE_LOST" in capsys.readouterr().out
+
+
+def test_two_forms_at_once_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["timeline", "--json", "--markdown", INCIDENT]) == 2
+    assert "set only one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--markdown"]], ids=["text", "json", "markdown"])
+def test_a_captured_text_cannot_steer_a_terminal(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, form: list[str]
+) -> None:
+    capture = tmp_path / "events.ndjson"
+    capture.write_text("".join(json.dumps(each) + "\n" for each in steering_events()))
+    assert run(["timeline", *form, str(capture)]) == 0
+    out = capsys.readouterr().out
+    assert all(line.isprintable() for line in out.splitlines())
+    assert "x1b" in out or "u001b" in out

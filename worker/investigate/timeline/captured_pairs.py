@@ -1,0 +1,163 @@
+"""The pairs of a capture: its events and audit lines, packed, and a timeline of each pair.
+
+An event takes some 500 bytes while it is packed, so 100,000 events fit into 60 MB. One pair is unpacked at a time.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+import orjson
+
+from handlers.events.envelope import unwrap_text
+from handlers.events.event import Malformed, RejectionCode, UnsupportedEvent
+from handlers.events.parser import read_event
+from sync.audit import AUDIT_MESSAGE
+from worker.captures import STANDARD_INPUT, Capture, CaptureFault, captures_of, read_captures
+from worker.investigate.timeline.builder import build_timeline
+from worker.investigate.timeline.captured import audit_entry_of, entry_of, is_audit
+from worker.investigate.timeline.entry import AuditEntry, TimelineEntry
+from worker.investigate.timeline.timeline import DEFAULT_TIMELINE_LIMITS, Timeline, TimelineLimits
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_ENTRIES: Final = msgspec.msgpack.Decoder(TimelineEntry)
+_AUDITS: Final = msgspec.msgpack.Decoder(AuditEntry)
+
+
+class CapturedPairs:
+    """Takes the values of captures, in any order, and makes the timelines.
+
+    `conversation`: keep this conversation alone. `events`, `audits`: how many were kept; `passed_over`: events of other
+    kinds and other log lines; `faults`: how many values could not be read.
+    """
+
+    def __init__(self, conversation: str | None = None) -> None:
+        self.events = 0
+        self.audits = 0
+        self.passed_over = 0
+        self.faults = 0
+        self.captured_until: datetime | None = None
+        self._conversation = conversation
+        self._entries: dict[str, list[bytes]] = {}
+        self._audits: dict[str, list[bytes]] = {}
+        self._files: dict[str, str] = {}
+        self._owners: dict[str, str] = {}
+
+    def read(
+        self,
+        files: Iterable[Path],
+        *,
+        print_error: Callable[[str], None],
+        advance: Callable[[], None],
+        stdin: BinaryIO | None = None,
+    ) -> None:
+        """Take every value of the files, `-` for standard input. A value that cannot be read is an error line."""
+        for file in files:
+            if str(file) == "-":
+                captures = captures_of(STANDARD_INPUT, stdin or sys.stdin.buffer)
+            else:
+                captures = read_captures(file)
+            for capture in captures:
+                advance()
+                fault = capture if isinstance(capture, CaptureFault) else self.add(capture)
+                if fault is not None:
+                    self.faults += 1
+                    print_error(str(fault))
+
+    def add(self, capture: Capture) -> CaptureFault | None:
+        """Take one value. Returns the fault of a value from which neither an event nor an audit line can be read."""
+        if AUDIT_MESSAGE in capture.text:
+            audit = _audit_of(capture)
+            if audit is not None:
+                self._add_audit(audit)
+                return None
+        unwrapped = unwrap_text(capture.text)
+        if isinstance(unwrapped, Malformed):
+            if unwrapped.code is RejectionCode.NOT_AN_EVENT and _is_log_line(capture.text):
+                self.passed_over += 1
+                return None
+            return capture.rejection(unwrapped)
+        event = read_event(unwrapped)
+        if isinstance(event, Malformed):
+            return capture.rejection(event)
+        if isinstance(event, UnsupportedEvent):
+            self.passed_over += 1
+            return None
+        entry = entry_of(event, unwrapped.event, file=self._file(capture.file), line=capture.line)
+        self._saw(entry.at, entry.published_at)
+        if self._conversation is None or event.conversation_id == self._conversation:
+            self.events += 1
+            self._entries.setdefault(event.conversation_id, []).append(_ENCODER.encode(entry))
+        elif event.document_id == self._conversation:
+            self._owners[event.document_id] = event.conversation_id
+        return None
+
+    def _add_audit(self, audit: AuditEntry) -> None:
+        self._saw(audit.at)
+        if self._conversation is None or audit.conversation_id == self._conversation:
+            self.audits += 1
+            self._audits.setdefault(audit.conversation_id, []).append(_ENCODER.encode(audit))
+
+    def _file(self, name: str) -> str:
+        return self._files.setdefault(name, name)
+
+    def _saw(self, *times: datetime | None) -> None:
+        self.captured_until = max((each for each in (self.captured_until, *times) if each is not None), default=None)
+
+    @property
+    def conversations(self) -> Sequence[str]:
+        """The ids of the kept conversations, in the order of their first event, then of their first audit line."""
+        return list(dict.fromkeys((*self._entries, *self._audits)))
+
+    def owner_of(self, document_id: str) -> str | None:
+        """The conversation of the work-item with this id, if it was given in place of a conversation's."""
+        return self._owners.get(document_id)
+
+    def timelines(self, limits: TimelineLimits = DEFAULT_TIMELINE_LIMITS) -> Iterator[Timeline]:
+        """The timelines of the kept conversations, one after another. Each is built when it is asked for."""
+        for conversation_id in self.conversations:
+            yield build_timeline(
+                conversation_id,
+                map(_ENTRIES.decode, self._entries.get(conversation_id, ())),
+                map(_AUDITS.decode, self._audits.get(conversation_id, ())),
+                captured_until=self.captured_until,
+                limits=limits,
+            )
+
+
+class FindingCounts:
+    """What the timelines of a capture come to."""
+
+    def __init__(self) -> None:
+        self.pairs = 0
+        self.pairs_with_findings = 0
+        self.questions = 0
+        self.by_kind: Counter[str] = Counter()
+
+    def add(self, timeline: Timeline) -> None:
+        """Count a timeline."""
+        self.pairs += 1
+        self.pairs_with_findings += bool(timeline.findings)
+        self.questions += len(timeline.questions)
+        self.by_kind.update(each.kind.value for each in timeline.findings)
+
+
+def _audit_of(capture: Capture) -> AuditEntry | None:
+    try:
+        value = orjson.loads(capture.text)
+    except orjson.JSONDecodeError:
+        return None
+    return audit_entry_of(value, file=capture.file, line=capture.line) if is_audit(value) else None
+
+
+def _is_log_line(text: str) -> bool:
+    """Whether a value that is no event is a line of a service's log, which stands beside the events in a log file."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(value, dict) and isinstance(value.get("msg"), str) and "level" in value
