@@ -11,7 +11,8 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
@@ -22,7 +23,8 @@ from rich.table import Table
 
 from server_process import ServerError, stop_on_signals
 from tests.bench.runs.machine import machine
-from tests.faults.soak.soak_run import Reading, SoakResult, soak_run
+from tests.faults.soak.reading import Reading, SoakResult
+from tests.faults.soak.soak_run import soak_run
 from tests.faults.soak.verdict import EventCost, Figure, costs, figures, warm_up
 
 _SHOWN: Final = 12
@@ -40,34 +42,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{time.monotonic() - began:7.1f} s  {text}\n")
         sys.stderr.flush()
 
+    readings: list[Reading] = []
     try:
         with (
-            contextlib.ExitStack() as stack,
+            _readings_file(options.readings) as file,
             tempfile.TemporaryDirectory(prefix="routing-sync-soak-") as folder,
             soak_run(
                 Path(folder),
                 report=report,
-                took=_kept_in(stack.enter_context(options.readings.open("wb"))) if options.readings else lambda _: None,
+                took=partial(_keep, readings, file),
                 seed=options.seed,
                 workers=options.workers,
                 backlog=options.backlog,
             ) as run,
         ):
             result = run.live(seconds=options.minutes * 60, interval_s=options.interval)
-    except (ServerError, AssertionError) as error:
-        sys.stderr.write(f"{error}\n")
+    except (ServerError, AssertionError, OSError) as error:
+        sys.stderr.write(f"{_so_far(readings)}{error}\n")
         return 1
     except KeyboardInterrupt:
+        sys.stderr.write(f"{_so_far(readings)}interrupted: nothing is known of lost events\n")
         return 130
     return _print(result, as_json=options.json)
 
 
-def _kept_in(file: IO[bytes]) -> Callable[[Reading], None]:
-    def keep(reading: Reading) -> None:
+def _readings_file(path: Path | None) -> contextlib.AbstractContextManager[IO[bytes] | None]:
+    return contextlib.nullcontext() if path is None else path.open("wb")
+
+
+def _keep(readings: list[Reading], file: IO[bytes] | None, reading: Reading) -> None:
+    readings.append(reading)
+    if file is not None:
         file.write(msgspec.json.encode(reading) + b"\n")
         file.flush()
 
-    return keep
+
+def _so_far(readings: Sequence[Reading]) -> str:
+    """The figures of a run that did not come to its end; none where there are too few readings for a line."""
+    return "" if len(readings) < _READINGS_MIN else tables(SoakResult(readings=readings, counts={}, wrong=[]))
 
 
 def faults_of(result: SoakResult) -> Iterator[str]:

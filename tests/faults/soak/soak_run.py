@@ -6,30 +6,27 @@ The outside services keep the queue filled and wait while it is full, so the slo
 import asyncio
 import contextlib
 import os
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from msgspec import Struct
-
 from localstack_server import LocalStack
 from mongod import Mongod
-from server_process import ROOT
 from tests.e2e.ledger import half_written, misplaced
 from tests.e2e.stage import Stage, staged_on
-from tests.e2e.worker_process import COMMAND, WorkerProcess
 from tests.faults.load.document_writer import session_documents
 from tests.faults.services.statsd_listener import StatsdListener
 from tests.faults.soak.event_count import EventCount
 from tests.faults.soak.pair_check import PairCheck
 from tests.faults.soak.process_usage import ProcessUsage
+from tests.faults.soak.reading import Reading, SoakResult
 from tests.faults.soak.soak_delivery import SoakDelivery
 from tests.faults.soak.soak_services import SoakServices
+from tests.faults.soak.soak_worker import RUN, SoakWorker, worker_kind
 from worker.telemetry.metrics import Metric
 
 _RECEIVE_COUNT_MAX: Final = 1_000
@@ -46,81 +43,7 @@ EVERYTHING_ON: Final = {
     "SYNC_GAP_SECONDS": "300",
     "STORE_DEADLINE_SECONDS": "5",
 }
-RUN: Final = ("nice", "-n", "5", COMMAND, "run")
-"""A worker gives way to the load, so that the queue stays filled and the worker has always something to do."""
 """The settings of the workers beside the stage's: everything that runs by the clock runs often."""
-
-
-class Reading(Struct, frozen=True, kw_only=True):
-    """The system at one moment. `at_s`: seconds since the workers were ready. `workers`: one entry a worker.
-
-    `handled`: audit lines of events. `messages`: settled by the workers. `depth`: messages in the queue, in flight
-    included. `outbox`: events that wait to be published. `connections`: to mongod, of all clients.
-    """
-
-    at_s: float
-    workers: Sequence[ProcessUsage]
-    queue_server: ProcessUsage
-    mongod: ProcessUsage
-    load: ProcessUsage
-    handled: int
-    messages: int
-    depth: int
-    outbox: int
-    connections: int
-    documents: int
-    load_average: float
-
-
-class SoakResult(Struct, frozen=True, kw_only=True):
-    """The readings and the counts. `wrong`: what is lost or broken, empty if nothing is."""
-
-    readings: Sequence[Reading]
-    counts: Mapping[str, Any]
-    wrong: Sequence[str]
-
-
-class SoakWorker(WorkerProcess):
-    """`routing-sync run`, its log read from a pipe as it comes, so that an hour of it needs no disk."""
-
-    def __init__(self, environment: Mapping[str, str], folder: Path, name: str) -> None:
-        """Starts it. `take` of the environment's owner gets the lines: see `reading_into`."""
-        self.tail: list[bytes] = []
-        super().__init__(environment, folder, name)
-
-    command: Sequence[str] = RUN
-    take: Callable[[bytes], None]
-
-    def _start(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            self.command,
-            env={**os.environ, **environment},
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        self._reader = threading.Thread(target=self._read, args=(process,), daemon=True)
-        self._reader.start()
-        return process
-
-    def terminate(self, *, within_s: float = 40) -> tuple[int, float]:
-        """Also waits for the last line."""
-        ended = super().terminate(within_s=within_s)
-        self._reader.join(timeout=20)
-        return ended
-
-    def close(self) -> None:
-        """Also ends the reader."""
-        super().close()
-        self._reader.join(timeout=20)
-
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        with process.stdout as lines:
-            for line in lines:
-                self.tail = [*self.tail[-19:], line]
-                self.take(line)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -148,7 +71,7 @@ class SoakRun:
         """Runs for `seconds`, with a reading each `interval_s`. Raises AssertionError where a part has ended."""
         self._prepare()
         thread = threading.Thread(target=self._run_load, daemon=True)
-        processes = [self.stage.worker() for _ in range(self.workers)]
+        processes = [self._worker() for _ in range(self.workers)]
         for process in processes:
             process.wait_ready()
         thread.start()
@@ -163,10 +86,15 @@ class SoakRun:
             self._services.stopping = self._delivery.abandoned = True
         for process in processes:
             status, took_s = process.terminate()
-            assert status == 0, f"{process.log.name} ended with {status}"
+            assert status == 0, f"{process.log.stem} ended with {status}: {process.last_lines()}"
             self.report(f"stopped in {took_s:.1f} s")
         wrong = [*left, *self._wrong()]
         return SoakResult(readings=self.readings, counts=self._counts(), wrong=wrong)
+
+    def _worker(self) -> SoakWorker:
+        worker = self.stage.worker()
+        assert isinstance(worker, SoakWorker)
+        return worker
 
     def _prepare(self) -> None:
         database = self.stage.database
@@ -223,14 +151,14 @@ class SoakRun:
             raise AssertionError("the load itself failed") from self._failed
         assert not thread.is_alive(), f"the load did not end within {_END_S:.0f} s"
 
-    def _read_until(self, processes: Sequence[WorkerProcess], *, seconds: float, interval_s: float) -> None:
+    def _read_until(self, processes: Sequence[SoakWorker], *, seconds: float, interval_s: float) -> None:
         began = time.monotonic()
         told_s = 0.0
         while (at_s := time.monotonic() - began) < seconds:
             if self._failed is not None:
                 raise AssertionError("the load itself failed") from self._failed
             for process in processes:
-                assert process.process.poll() is None, f"{process.log.name} has ended"
+                assert process.process.poll() is None, f"{process.log.stem} has ended: {process.last_lines()}"
             reading = self._reading(at_s, processes)
             self.readings.append(reading)
             self.took(reading)
@@ -240,7 +168,7 @@ class SoakRun:
             self._check.round()
             time.sleep(max(0.0, began + (len(self.readings)) * interval_s - time.monotonic()))
 
-    def _reading(self, at_s: float, processes: Sequence[WorkerProcess]) -> Reading:
+    def _reading(self, at_s: float, processes: Sequence[SoakWorker]) -> Reading:
         database = self.stage.database
         return Reading(
             at_s=at_s,
@@ -345,5 +273,5 @@ def soak_run(
             report=report,
             took=took,
         )
-        stage.kind = type("CountedWorker", (SoakWorker,), {"command": command, "take": staticmethod(run.count.take)})
+        stage.kind = worker_kind(run.count.take, command)
         yield run

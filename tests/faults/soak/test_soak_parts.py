@@ -17,7 +17,7 @@ from tests.faults.soak.command import faults_of, main
 from tests.faults.soak.event_count import EventCount
 from tests.faults.soak.pair_check import PairCheck
 from tests.faults.soak.process_usage import ProcessUsage
-from tests.faults.soak.soak_run import Reading, SoakResult
+from tests.faults.soak.reading import Reading, SoakResult
 from tests.faults.soak.soak_services import SoakServices
 from tests.faults.soak.trend import trend
 

@@ -17,7 +17,7 @@ from typing import Final
 from msgspec import Struct
 
 from tests.faults.soak.process_usage import ProcessUsage
-from tests.faults.soak.soak_run import Reading
+from tests.faults.soak.reading import Reading
 from tests.faults.soak.trend import Trend, trend
 
 _OUTBOX_MAX: Final = 50.0
