@@ -107,6 +107,14 @@ def test_the_worker_is_scaled_by_depth_and_age() -> None:
     assert {policy["ScalingTargetId"]["Ref"] for policy in policies.values()} == {"WorkerCount"}
 
 
+def test_an_update_of_the_stack_leaves_the_number_of_workers_to_the_scaling() -> None:
+    services = resources("AWS::ECS::Service")
+    (target,) = resources("AWS::ApplicationAutoScaling::ScalableTarget").values()
+    assert "Worker.Name" in json.dumps(target["ResourceId"]), "the worker is the service that is scaled"
+    assert "DesiredCount" not in services["Worker"]
+    assert services["Serve"]["DesiredCount"] == target["MinCapacity"] == 2
+
+
 def test_every_parameter_is_used() -> None:
     text = json.dumps(template()["Resources"])
     assert [name for name in template()["Parameters"] if f'"{name}"' not in text and f"${{{name}}}" not in text] == []

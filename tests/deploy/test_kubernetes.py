@@ -188,6 +188,10 @@ def test_the_scaler_scales_the_worker_by_depth_and_age() -> None:
     authentications = of_kind("TriggerAuthentication", "keda")
     assert {trigger["authenticationRef"]["name"] for trigger in scaled["triggers"]} <= authentications.keys()
     assert 1 < scaled["minReplicaCount"] < scaled["maxReplicaCount"]
+    # KEDA's admission refuses a fallback with any other type, in 2.14 and 2.17.0 with none, too.
+    assert {trigger["metricType"] for trigger in scaled["triggers"]} == {"AverageValue"}
+    # The value is divided by the number of pods: with the fewest ones workers are added from 30 s on.
+    assert int(scaled["triggers"][1]["metadata"]["targetMetricValue"]) * scaled["minReplicaCount"] == 30
 
 
 def test_the_images_digest_has_its_form() -> None:
