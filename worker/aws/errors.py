@@ -46,6 +46,11 @@ KEYS_REFUSED: Final = frozenset({
     "UnrecognizedClientException",
 })  # fmt: skip
 """The access key or the session token is not valid any more, whatever their source said."""
+DENIED: Final = frozenset({
+    "AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException", "InvalidSecurity",
+    "NotAuthorized", "UnauthorizedOperation",
+})  # fmt: skip
+"""The identity has not the right to make the call."""
 _REFUSAL_PREFIXES: Final = ("Kms", "KMS")
 """The queue's encryption key is disabled, pending deletion or in another account: an operator mends all of them."""
 _NAMESPACE: Final = "AWS.SimpleQueueService."

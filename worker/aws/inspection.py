@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from handlers.ports import Clock
 from worker.aws.clients import library_client
-from worker.aws.errors import KEYS_REFUSED, error_code, is_of_another_time, is_overloaded, needs_operator
+from worker.aws.errors import DENIED, KEYS_REFUSED, error_code, is_of_another_time, is_overloaded, needs_operator
 from worker.aws.network import proxy_for, trusted_certificates
 from worker.aws.session import aws_session
 from worker.errors import first_line
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from types_aiobotocore_sns.client import SNSClient
     from types_aiobotocore_sqs.client import SQSClient
 
-_DENIED: Final = frozenset({
-    "AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException", "InvalidSecurity",
-    "NotAuthorized", "UnauthorizedOperation",
-})  # fmt: skip
 _ABSENT: Final = frozenset({
     "InvalidAddress", "NotFound", "NotFoundException", "QueueDeletedRecently", "QueueDoesNotExist",
 })  # fmt: skip
@@ -160,7 +156,7 @@ def _code_and_message(error: ClientError) -> tuple[str, str]:
 
 
 def _refusal(error: ClientError, code: str) -> Refusal:
-    if code in _DENIED:
+    if code in DENIED:
         return Refusal.DENIED
     if is_overloaded(error) or is_of_another_time(error):
         return Refusal.AWAY

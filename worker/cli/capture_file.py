@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -15,12 +16,12 @@ class CaptureFileFailed(Exception):
 
 
 class CaptureFile:
-    """A context manager. The lines go to `FILE.part`, which gets its name at the end. Others than the user cannot read
-    it, for it holds customers' words."""
+    """A context manager. The lines go to a new file, `FILE.….part`, which gets its name at the end. Others than its
+    owner cannot read it, for it holds customers' words."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._part = path.with_name(f"{path.name}.part")
+        self._part = path
         self._out: IO[str] | None = None
 
     def __enter__(self) -> Self:
@@ -30,9 +31,11 @@ class CaptureFile:
         if self._path.exists():
             raise CaptureFileFailed(f"{self._path} exists: name a new file, or remove that one")
         try:
-            descriptor = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            # A new one, whatever lies there: a file that others can read, a link to elsewhere, another export's part.
+            descriptor, part = tempfile.mkstemp(prefix=f"{self._path.name}.", suffix=".part", dir=self._path.parent)
         except OSError as error:
             raise self._failed(error) from error
+        self._part = Path(part)
         self._out = os.fdopen(descriptor, "w", encoding="utf-8")
         return self
 

@@ -5,35 +5,25 @@ from collections.abc import Callable
 from contextlib import aclosing, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 import typer
 
 from commands.instant import format_instant
 from handlers.events.envelope import Limits
+from worker.cli import letter_options as which
 from worker.cli.capture_file import CaptureFile, CaptureFileFailed
 from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
-from worker.cli.letter_options import (
-    CODE,
-    CONVERSATION,
-    LETTER_ID,
-    NAME,
-    NEWER,
-    OLDER,
-    REASON,
-    SPEND,
-    letter_filter,
-)
 from worker.cli.letter_text import age_text, group_lines, letter_text, scan_notes
-from worker.cli.opened_letters import OpenedLetters, opened_letters, run_interruptibly
-from worker.cli.terminal import exit_with_error, json_option, print_error, progress, settings_or_exit
+from worker.cli.opened_letters import OpenedLetters, opened_letters, run_interruptibly, told
+from worker.cli.terminal import exit_with_error, json_option, print_error, print_json, progress, settings_or_exit
 from worker.errors import AwsAway, SetupError
 from worker.letters.letter import Letter, read_letters
 from worker.letters.letter_filter import LetterFilter
 from worker.letters.letter_summary import LetterSummary
 from worker.letters.scan import LETTERS_MAX, LetterScan, ScanLimits
 from worker.letters.shown_letter import letter_line, shown_letter
+from worker.printable_text import printable_json
 from worker.settings.letters import LetterSettings
 
 LIST = Annotated[bool, typer.Option("--list", help="A line a letter, in place of the summary.")]
@@ -53,18 +43,18 @@ JSON = Annotated[bool, json_option("One JSON object a line: a group or, with --l
 
 
 def dead_letters(  # noqa: PLR0917 - typer passes options by name
-    code: CODE = None,
-    reason: REASON = "",
-    name: NAME = None,
-    conversation: CONVERSATION = None,
-    letter_id: LETTER_ID = None,
-    older_than: OLDER = None,
-    newer_than: NEWER = None,
+    code: which.CODE = None,
+    reason: which.REASON = "",
+    name: which.NAME = None,
+    conversation: which.CONVERSATION = None,
+    letter_id: which.LETTER_ID = None,
+    older_than: which.OLDER = None,
+    newer_than: which.NEWER = None,
     as_list: LIST = False,
     export: EXPORT = None,
     show_content: SHOW_CONTENT = False,
     letters_max: MAX = LETTERS_MAX,
-    spend_deliveries: SPEND = False,
+    spend_deliveries: which.SPEND = False,
     as_json: JSON = False,
 ) -> None:
     """Show what lies in the dead-letter queue: how many letters of which code, reason and event name, and how old.
@@ -73,7 +63,7 @@ def dead_letters(  # noqa: PLR0917 - typer passes options by name
     `put back: yes` means that the worker can read the letter now. The letters stay: each is hidden during the look and
     given back at its end. Exit status 0; 1 if no letter has an id that --id names.
     """
-    chosen = letter_filter(code, reason, name, conversation, letter_id, older_than, newer_than)
+    chosen = which.letter_filter(code, reason, name, conversation, letter_id, older_than, newer_than)
     is_whole = bool(chosen.ids) and not as_list and export is None
     if show_content and not is_whole:
         raise typer.BadParameter("--show-content works only with --id: add it, or remove --show-content")
@@ -91,7 +81,7 @@ def dead_letters(  # noqa: PLR0917 - typer passes options by name
     try:
         interrupted = run_interruptibly(work)
     except (AwsAway, SetupError, CaptureFileFailed) as error:
-        exit_with_error("dead-letters", error)
+        exit_with_error("dead-letters", told(error))
     if interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     if not is_whole and str(export) != "-":
@@ -111,12 +101,11 @@ def _printer(*, as_list: bool, is_whole: bool, show_content: bool, as_json: bool
 
     def print_whole(letter: Letter, limits: Limits, _: datetime) -> None:
         shown = shown_letter(letter, limits, with_content=show_content)
-        option = 0 if as_json else orjson.OPT_INDENT_2
-        sys.stdout.write(orjson.dumps(shown, option=option).decode() + "\n")
+        sys.stdout.write(printable_json(shown, indented=not as_json) + "\n")
 
     def print_line(letter: Letter, _: Limits, now: datetime) -> None:
         if as_json:
-            _print_json(letter_line(letter))
+            print_json(letter_line(letter))
         else:
             sys.stdout.write(letter_text(letter, now) + "\n")
 
@@ -174,7 +163,7 @@ class _Look:
         if as_json:
             if with_groups:
                 for group in summary.groups():
-                    _print_json(group.as_wire())
+                    print_json(group.as_wire())
             totals = {
                 "queue": scan.state.name,
                 "letters": summary.count,
@@ -186,7 +175,7 @@ class _Look:
                 "oldest": None if summary.oldest is None else format_instant(summary.oldest),
                 "oldestRemovedAt": None if removed_at is None else format_instant(removed_at),
             }
-            _print_json({"summary": totals})
+            print_json({"summary": totals})
             return
         sys.stdout.write(_sum_text(scan, summary, removed_at, now) + "\n")
         if with_groups and summary.count:
@@ -211,7 +200,3 @@ def _sum_text(scan: LetterScan, summary: LetterSummary, removed_at: datetime | N
         f"{summary.count} dead letters in {scan.state.name}{others}: {summary.readable} can be put back, "
         f"{summary.count - summary.readable} would fail again{removed}"
     )
-
-
-def _print_json(line: dict[str, Any]) -> None:
-    sys.stdout.write(orjson.dumps(line).decode() + "\n")

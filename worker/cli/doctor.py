@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, assert_never
 
-import orjson
 import typer
 
 from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED
 from worker.cli.terminal import exit_with_error, json_option, progress
 from worker.errors import Misconfigured
 from worker.findings import Finding, Result, Severity, Sound, Untried
+from worker.printable_text import printable, printable_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -113,6 +113,11 @@ def _parts(result: Result) -> dict[str, Any]:
             assert_never(result)
 
 
+def _printable_parts(result: Result) -> dict[str, Any]:
+    """The same for a terminal. Names of others stand in it: of documents, statements and filters' keys."""
+    return {name: part and printable(part) for name, part in _parts(result).items()}
+
+
 def _print_json(reports: "Sequence[AreaReport]", process: Process, seconds: float) -> None:
     lines: list[dict[str, Any]] = [
         {"result": _end(result), "area": report.area, **_parts(result)}
@@ -120,7 +125,7 @@ def _print_json(reports: "Sequence[AreaReport]", process: Process, seconds: floa
         for result in report.results
     ]
     lines.append({"summary": {"for": process.value, **_counts(reports), "seconds": round(seconds, 1)}})
-    sys.stdout.writelines(orjson.dumps(line).decode() + "\n" for line in lines)
+    sys.stdout.writelines(printable_json(line) + "\n" for line in lines)
 
 
 def _print_text(reports: "Sequence[AreaReport]", process: Process, seconds: float) -> None:
@@ -135,7 +140,7 @@ def _print_text(reports: "Sequence[AreaReport]", process: Process, seconds: floa
         return
     for report in reports:
         for result in report.results:
-            parts = _parts(result)
+            parts = _printable_parts(result)
             code = f" {parts['code']}" if parts["code"] else ""
             remedy = f" → {parts['remedy']}" if parts["remedy"] else ""
             sys.stdout.write(f"{_end(result)}{code} [{report.area}] {parts['subject']}: {parts['found']}{remedy}\n")
@@ -163,7 +168,7 @@ def _print_table(reports: "Sequence[AreaReport]", conclusion: str) -> None:
 def _add_row(table: "Table", area: str, result: Result) -> None:
     from rich.text import Text  # noqa: PLC0415 - only for a terminal
 
-    parts, end = _parts(result), _end(result)
+    parts, end = _printable_parts(result), _end(result)
     found = Text(parts["found"])
     if parts["remedy"]:
         found = Text(f"{parts['found']}\n").append(f"→ {parts['remedy']}", style="bold")

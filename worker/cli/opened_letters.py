@@ -11,6 +11,7 @@ from msgspec import Struct
 from handlers.events.envelope import Limits
 from handlers.ports import Clock
 from worker.aws.clients import sqs_client
+from worker.aws.errors import DENIED
 from worker.aws.letter_queue import SqsLetterQueue
 from worker.aws.sqs import read_queue_attributes
 from worker.cli.terminal import print_error
@@ -78,6 +79,14 @@ async def opened_letters(
                     f"routing-sync {verb}: {left.count} letters were not given back, they come back within "
                     f"{scan.hidden_s} s: {left.reason}"
                 )
+
+
+def told(error: Exception) -> str:
+    """The error's line, with the remedy where AWS denies a call."""
+    line = str(error)
+    if any(f": {code}: " in line for code in DENIED):
+        return f"{line}: this takes an operator's rights, deploy/iam-redrive.json; a worker's role has not got them"
+    return line
 
 
 def run_interruptibly(work: Callable[[], Awaitable[None]]) -> bool:

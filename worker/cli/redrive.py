@@ -2,26 +2,23 @@
 
 import sys
 from collections import Counter
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import orjson
 import typer
 
+from worker.cli import letter_options as which
 from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
-from worker.cli.letter_options import (
-    CODE,
-    CONVERSATION,
-    LETTER_ID,
-    NAME,
-    NEWER,
-    OLDER,
-    REASON,
-    SPEND,
-    letter_filter,
-)
 from worker.cli.letter_text import group_lines, scan_notes
-from worker.cli.opened_letters import opened_letters, run_interruptibly
-from worker.cli.terminal import Advance, exit_with_error, json_option, print_error, progress, settings_or_exit
+from worker.cli.opened_letters import opened_letters, run_interruptibly, told
+from worker.cli.terminal import (
+    Advance,
+    exit_with_error,
+    json_option,
+    print_error,
+    print_json,
+    progress,
+    settings_or_exit,
+)
 from worker.errors import AwsAway, SetupError
 from worker.letters.letter import Letter
 from worker.letters.letter_summary import LetterSummary
@@ -47,26 +44,26 @@ JSON = Annotated[bool, json_option("One JSON object a line: a letter each that w
 
 def redrive(  # noqa: PLR0917 - typer passes options by name
     everything: ALL = False,
-    code: CODE = None,
-    reason: REASON = "",
-    name: NAME = None,
-    conversation: CONVERSATION = None,
-    letter_id: LETTER_ID = None,
-    older_than: OLDER = None,
-    newer_than: NEWER = None,
+    code: which.CODE = None,
+    reason: which.REASON = "",
+    name: which.NAME = None,
+    conversation: which.CONVERSATION = None,
+    letter_id: which.LETTER_ID = None,
+    older_than: which.OLDER = None,
+    newer_than: which.NEWER = None,
     dry_run: DRY_RUN = False,
     also_unreadable: UNREADABLE = False,
     per_s: PER_S = RATE,
-    spend_deliveries: SPEND = False,
+    spend_deliveries: which.SPEND = False,
     as_json: JSON = False,
 ) -> None:
     """Put dead letters back into the queue: those that the options mean, or --all.
 
     A letter that the reader refuses would come back at once, so it stays. Run it again after a stop: a letter that was
     put back is not there any more; the few that a kill left in both queues are handled once more, which changes
-    nothing. Exit status 0 if no letter that was meant stays, 1 if one does.
+    nothing. Exit status 0 if no letter that was meant stays, 1 if one does, or if letters stay that could not be seen.
     """
-    chosen = letter_filter(code, reason, name, conversation, letter_id, older_than, newer_than)
+    chosen = which.letter_filter(code, reason, name, conversation, letter_id, older_than, newer_than)
     if chosen.accepts_all and not everything:
         raise typer.BadParameter("say which letters: --code, --reason, --name, --older-than, --id and others, or --all")
     if everything and not chosen.accepts_all:
@@ -97,7 +94,7 @@ def redrive(  # noqa: PLR0917 - typer passes options by name
         interrupted = run_interruptibly(work)
     except (AwsAway, SetupError) as error:
         report.print_summary()
-        exit_with_error("redrive", error)
+        exit_with_error("redrive", told(error))
     report.print_summary()
     if interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
@@ -131,7 +128,7 @@ class _Report:
                 "conversationId": letter.conversation_id,
                 "rev": letter.rev,
             }
-            _print_json(line)
+            print_json(line)
         elif end in {LetterEnd.REFUSED, LetterEnd.NOT_DELETED}:
             what = (
                 "stays" if end is LetterEnd.REFUSED else "was put back and is still here, the next run sends it again"
@@ -145,8 +142,9 @@ class _Report:
             sys.stdout.flush()
 
     def is_left(self, ids: object) -> bool:
-        """Whether a letter that was meant stays, or none was found that an id names."""
-        return self._staying.count > 0 or (bool(ids) and self._going.count == 0)
+        """Whether a letter that was meant stays or may stay unseen, or none was found that an id names."""
+        behind = self.scan is not None and not self._dry_run and min(self.scan.unseen, self.scan.left_visible) > 0
+        return self._staying.count > 0 or behind or (bool(ids) and self._going.count == 0)
 
     def print_summary(self) -> None:
         """Print what was put back and what stays."""
@@ -156,7 +154,13 @@ class _Report:
         if self._as_json:
             ends = {end.value: self._counts[end] for end in LetterEnd}
             stay = [group.as_wire() for group in self._staying.groups()]
-            _print_json({"summary": {"dryRun": self._dry_run, "lookedAt": scan.seen, "ends": ends, "staying": stay}})
+            looked = {
+                "lookedAt": scan.seen,
+                "inFlight": scan.state.hidden,
+                "unseen": scan.unseen,
+                "cameMeanwhile": scan.came_meanwhile,
+            }
+            print_json({"summary": {"dryRun": self._dry_run, **looked, "ends": ends, "staying": stay}})
             return
         now = scan.began_at
         done = "would be put back" if self._dry_run else "put back"
@@ -175,7 +179,3 @@ class _Report:
             )
         for note in scan_notes(scan):
             print_error(f"routing-sync redrive: {note}")
-
-
-def _print_json(line: dict[str, Any]) -> None:
-    sys.stdout.write(orjson.dumps(line).decode() + "\n")

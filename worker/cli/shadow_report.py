@@ -5,18 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import orjson
 import typer
 
 from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED
 from worker.cli.terminal import json_option, print_error, progress
+from worker.printable_text import printable_json
 
 if TYPE_CHECKING:
     from worker.shadow.report import ShadowReport
 
 FILES = Annotated[
     list[Path],
-    typer.Argument(metavar="FILE…", help="The workers' logs, gzip or not; `-` is standard input."),
+    typer.Argument(metavar="FILE…", help="The workers' logs, oldest first, gzip or not; `-` is standard input."),
 ]
 EVENTS = Annotated[int, typer.Option(min=1, help="A verdict takes so many compared events.")]
 PAIRS = Annotated[int, typer.Option(min=1, help="A verdict takes so many pairs.")]
@@ -90,11 +90,11 @@ def _json_lines(report: "ShadowReport") -> Iterator[str]:
     from worker.shadow.report import difference_wire, example_wire, report_wire  # noqa: PLC0415
 
     for difference, count in report.kinds.most_common():
-        yield orjson.dumps({"difference": {**difference_wire(difference), "count": count}}).decode()
+        yield printable_json({"difference": {**difference_wire(difference), "count": count}})
     for kind in DifferenceKind:
         for example in report.examples(kind):
-            yield orjson.dumps({"example": {"kind": kind.value, **example_wire(example)}}).decode()
-    yield orjson.dumps({"report": report_wire(report)}).decode()
+            yield printable_json({"example": {"kind": kind.value, **example_wire(example)}})
+    yield printable_json({"report": report_wire(report)})
 
 
 def _text_lines(report: "ShadowReport") -> Iterator[str]:
@@ -145,7 +145,7 @@ def _example_lines(wire: dict[str, Any]) -> Iterator[str]:
     event = wire["event"] or {}
     conversation, name = _printable(wire["conversationId"]), _printable(event.get("name"))
     yield f"  e.g. {wire['time']} conversation {conversation}, {name} rev {event.get('rev')}"
-    yield f"       before {_compact(wire['before'])}"
+    yield f"       before {printable_json(wire['before'])}"
     for policy in ("legacy", "causal"):
         decision = wire[policy]
         writes = {
@@ -155,13 +155,9 @@ def _example_lines(wire: dict[str, Any]) -> Iterator[str]:
         }
         held = "".join(f", {each}" for each in decision.get("suppressed", ()))
         codes = _printable(", ".join(decision["codes"]))
-        yield f"       {policy} {_compact(writes) if writes else 'nothing'}: {codes}{held}"
+        yield f"       {policy} {printable_json(writes) if writes else 'nothing'}: {codes}{held}"
 
 
 def _printable(text: str | None) -> str:
     """The text; in JSON's form where it could steer a terminal."""
-    return text if text is not None and text.isprintable() else _compact(text)
-
-
-def _compact(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    return text if text is not None and text.isprintable() else printable_json(text)

@@ -16,6 +16,7 @@ from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from worker.cli.stored_sweep import SweepInterrupted, SweepPlan, SweepRequest, run_sweep
 from worker.cli.terminal import exit_with_error, json_option, print_error, progress, settings_or_exit
 from worker.errors import SetupError, first_line
+from worker.printable_text import printable
 from worker.runtime.clock import SystemClock
 from worker.runtime.unexpected import UnexpectedError
 from worker.settings.settings import Settings
@@ -123,7 +124,7 @@ class DriftPrinter:
                 audit = None if pair.audit is None else pair.audit.as_wire()
                 self._print_json({**drift.as_wire(), "audit": audit})
             else:
-                sys.stdout.write(drift_text(drift) + "\n")
+                sys.stdout.write(printable(drift_text(drift)) + "\n")
         audits = [pair.audit for pair in pairs if pair.audit is not None]
         if audits and self._audit_log is not None:
             write_audit_lines(self._audit_log, (audit.as_wire() for audit in audits))

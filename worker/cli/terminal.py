@@ -1,7 +1,7 @@
 """What the verbs share at the terminal: error lines, settings, `--json`, progress and tables."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
@@ -26,6 +26,13 @@ def print_error(line: str) -> None:
     if sys.stderr is not None:
         with suppress(OSError):
             sys.stderr.write(line + "\n")
+
+
+def print_json(line: Mapping[str, Any]) -> None:
+    """Print the object to standard output, on one line."""
+    from worker.printable_text import printable_json  # noqa: PLC0415 - half of the verbs print none
+
+    sys.stdout.write(printable_json(line) + "\n")
 
 
 def exit_with_error(verb: str, error: Exception | str) -> NoReturn:

@@ -24,6 +24,7 @@ from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import read_event
 from worker.letter_ports import LetterDelivery
 from worker.ports import NO_CODE, Message
+from worker.printable_text import printable
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
 
 EXPLAINING_ATTRIBUTES: Final = frozenset({"error_code", "error_reason", "source_message_id", "received_at"})
@@ -31,7 +32,6 @@ EXPLAINING_ATTRIBUTES: Final = frozenset({"error_code", "error_reason", "source_
 READ_FAULT: Final = "READ_FAULT"
 MOVED_BY_SQS: Final = "SQS moved it after maxReceiveCount deliveries"
 WITHOUT_A_CODE: Final = "SQS moved it, or its body left no room for a code"
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _NAME: Final = re.compile(r"[\w.:/@-]{1,100}")
 """The form of an event's name. A name of another form may be a customer's words, and is not shown."""
 _TEXT_MAX: Final = 1_024
@@ -132,12 +132,12 @@ def _letter(
         fault=fault,
         name=_named(unwrapped, "name"),
         event_id=_named(unwrapped, "id"),
-        conversation_id=None if event is None else printable(event.conversation_id),
-        document_id=None if event is None else printable(event.document_id),
+        conversation_id=None if event is None else _shown(event.conversation_id),
+        document_id=None if event is None else _shown(event.document_id),
         rev=None if event is None else event.rev,
         sent_at=message.sent_at,
         receive_count=message.receive_count,
-        moved_from=None if delivery.moved_from is None else printable(delivery.moved_from),
+        moved_from=None if delivery.moved_from is None else _shown(delivery.moved_from),
         message=message,
     )
 
@@ -148,14 +148,14 @@ def _explanation(delivery: LetterDelivery, fault: ReadFault | None) -> tuple[str
     if code:
         return code, CodeSource.ATTRIBUTES, _attribute(delivery.message, "error_reason") or code
     if fault is not None:
-        return fault.code, CodeSource.READER, printable(fault.reason)
+        return fault.code, CodeSource.READER, _shown(fault.reason)
     moved = delivery.moved_from is not None
     return NO_CODE, CodeSource.NOBODY, MOVED_BY_SQS if moved else WITHOUT_A_CODE
 
 
 def _attribute(message: Message, name: str) -> str | None:
     value: Any = message.attributes.get(name, {}).get("StringValue")
-    return printable(value) if isinstance(value, str) else None
+    return _shown(value) if isinstance(value, str) else None
 
 
 def _named(unwrapped: UnwrappedEvent | None, key: str) -> str | None:
@@ -164,6 +164,5 @@ def _named(unwrapped: UnwrappedEvent | None, key: str) -> str | None:
     return value if isinstance(value, str) and _NAME.fullmatch(value) else None
 
 
-def printable(text: str) -> str:
-    """`text` on one line, without characters that a terminal would obey, at most 1,024 of them."""
-    return _UNPRINTABLE.sub("\ufffd", text[:_TEXT_MAX])
+def _shown(text: str) -> str:
+    return printable(text[:_TEXT_MAX])

@@ -127,7 +127,11 @@ class Redrive:
             for chunk in chunks:
                 await self._move_chunk(chunk)
         else:
-            await asyncio.gather(*map(self._move_chunk, chunks))
+            # What one call meets must not leave the others alone: their letters are sent, and have to be deleted.
+            ends = await asyncio.gather(*map(self._move_chunk, chunks), return_exceptions=True)
+            for error in ends:
+                if error is not None:
+                    raise error
 
     async def _pace(self, count: int) -> None:
         now = self._clock.monotonic()

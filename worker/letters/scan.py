@@ -59,7 +59,8 @@ class NotGivenBack(Struct, frozen=True, kw_only=True):
 
 
 class LetterScan:
-    """One scan. `state` is the queue as it was at the start."""
+    """One scan. `state` is the queue as it was at the start; `left_visible`: how many letters were visible at the end,
+    which nobody had received."""
 
     def __init__(
         self, queue: LetterQueue, state: LetterQueueState, *, limits: ScanLimits, clock: Clock, pause: JitteredBackoff
@@ -76,6 +77,7 @@ class LetterScan:
         self.began_at = (state.read_at or clock.now()) + timedelta(seconds=1)
         self.seen = 0
         self.came_meanwhile = 0
+        self.left_visible = 0
         expected_s = (state.visible + state.hidden) / min(limits.per_s or _LETTERS_PER_S, _LETTERS_PER_S)
         self.hidden_s = int(min(HIDDEN_S_MAX, HIDDEN_S_MIN + expected_s))
 
@@ -97,12 +99,18 @@ class LetterScan:
             elif deliveries:
                 # Their time was over before the end. The unseen letters may come after all of them.
                 repeated += 1
-                if repeated > EMPTY_MAX + len(self._held) // self._limits.letters_per_call:
+                if repeated > EMPTY_MAX + self._may_come_before() // self._limits.letters_per_call:
                     return
             else:
                 empty += 1
-                if empty >= EMPTY_MAX or (await self._queue.describe()).visible == 0:
+                self.left_visible = (await self._queue.describe()).visible
+                if empty >= EMPTY_MAX or self.left_visible == 0:
                     return
+
+    def _may_come_before(self) -> int:
+        """How many letters may come before one that was not seen yet. Those that came meanwhile count only while one is
+        missing: where letters keep coming as fast as they are received, the scan would never end."""
+        return len(self._held) - (0 if self.unseen else self.came_meanwhile)
 
     @property
     def is_cut(self) -> bool:

@@ -13,7 +13,8 @@ from handlers.events.envelope import Limits, UnwrappedEvent, unwrap_text
 from handlers.events.event import Malformed
 from handlers.events.json_text import parse_json
 from handlers.events.schema import MODELLED_NAMES
-from worker.letters.letter import EXPLAINING_ATTRIBUTES, Letter, printable
+from worker.letters.letter import EXPLAINING_ATTRIBUTES, Letter
+from worker.printable_text import printable
 
 _SHOWN_NAMES: Final = MODELLED_NAMES | {
     "publishedAt", "version", "sourceId", "sourceType", "persist", "body", "links", "self", "org", "conversationRev",

@@ -2,10 +2,13 @@
 
 An audit line without a difference looks the same under `legacy` and under `shadow`. A process is under `shadow` where
 its line `worker started` says so, or where it wrote a difference.
+
+Containers that start again keep name and process id. So where the lines of a process go back in time, as in rotated
+logs that are read newest first, nothing that is known of it holds for them.
 """
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from worker.shadow.audit_lines import AuditLine, StartLine
@@ -15,6 +18,8 @@ _PROCESSES_MAX: Final = 1_000
 _VERSIONS_MAX: Final = 50
 _OTHER_VERSIONS: Final = "others"
 _HOUR_S: Final = 3_600
+_CLOCK_STEP: Final = timedelta(minutes=1)
+"""So far a line may go back where the clock was set."""
 
 Process = tuple[str, int]
 
@@ -70,6 +75,7 @@ class ComparedLines:
         self._assume_shadow = assume_shadow
         self._policies: dict[Process, str] = {}
         self._undecided: dict[Process, Evidence] = {}
+        self._latest: dict[Process, datetime] = {}
         self._not_kept = 0
         self.other_policies: Counter[str] = Counter()
 
@@ -83,6 +89,7 @@ class ComparedLines:
     def add(self, line: AuditLine) -> None:
         """Note a line of an event."""
         process = (line.hostname, line.pid)
+        self._keep_order(process, line.time)
         if line.policy != "legacy":
             self.other_policies[line.policy] += 1
             return
@@ -106,6 +113,14 @@ class ComparedLines:
     def unknown_policy(self) -> int:
         """How many lines may be of `legacy` or of `shadow`."""
         return self._not_kept + sum(each.events for each in self._undecided.values())
+
+    def _keep_order(self, process: Process, time: datetime) -> None:
+        latest = self._latest.get(process)
+        if latest is not None and time < latest - _CLOCK_STEP:
+            self._give_up(process)
+            self._policies.pop(process, None)
+        if latest is not None or len(self._latest) < _PROCESSES_MAX:
+            self._latest[process] = time
 
     def _give_up(self, process: Process) -> None:
         earlier = self._undecided.pop(process, None)

@@ -168,8 +168,9 @@ class ShadowReport:
             yield f"events of {evidence.hours} hours, at least {demands.hours_min} wanted (--min-hours)"
         if self.compared.unknown_policy:
             yield (
-                f"{self.compared.unknown_policy:,} lines are of legacy or of shadow, the log does not say which: add "
-                "the line 'worker started' of each process, or --assume-shadow if none ran legacy"
+                f"{self.compared.unknown_policy:,} lines are of legacy or of shadow, the log does not say which: name "
+                "the files oldest first, add the line 'worker started' of each process, or --assume-shadow if none ran "
+                "legacy"
             )
         total = self.audit_lines + self.lines_unreadable
         if 100 * self.lines_unreadable > _UNREADABLE_PERCENT_MAX * total:

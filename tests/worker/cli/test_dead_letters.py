@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -118,6 +120,70 @@ def test_one_letter_whole_with_its_content_only_when_asked(
     assert desk.depth(desk.dead_url) == (11, 0)
 
 
+def test_shown_content_cannot_steer_the_terminal(desk: LetterDesk, capsys: pytest.CaptureFixture[str]) -> None:
+    words = "\x9b2J \u202e parcel\x1b[31m"
+    desk.put_dead([good_body("c-9", note=words), words], prefix="steering")
+    assert run(["dead-letters", "--id", "event-c-9-2-update", "--show-content"]) == 0
+    shown = capsys.readouterr().out
+    assert all(character.isprintable() or character == "\n" for character in shown)
+    assert json.loads(shown)["event"]["data"]["attributes"]["note"] == words
+
+
+def test_an_export_is_a_new_file_that_only_its_owner_reads_whatever_lay_there(
+    desk: LetterDesk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / "letters.part").symlink_to(elsewhere)
+    assert run(["dead-letters", "--code", "NO_CODE", "--export", str(tmp_path / "letters")]) == 0
+    assert (tmp_path / "letters").stat().st_mode & 0o777 == 0o600
+    assert not elsewhere.exists()
+    assert not (tmp_path / "letters").is_symlink()
+    assert "3 letters in" in capsys.readouterr().err
+    assert desk.depth(desk.dead_url) == (11, 0)
+
+
+class _Denies(BaseHTTPRequestHandler):
+    """AWS, which denies every call."""
+
+    def do_POST(self) -> None:
+        body = json.dumps(
+            {
+                "__type": "com.amazonaws.sqs#AccessDeniedException",
+                "message": "User: arn:aws:sts::1:assumed-role/worker is not authorized to perform: sqs:ReceiveMessage",
+            }
+        ).encode()
+        self.send_response(403)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize("verb", [["dead-letters"], ["redrive", "--all"]])
+def test_a_missing_right_names_the_policy_that_has_it(
+    verb: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with the role of a worker, which must not receive dead letters."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Denies) as denies:
+        Thread(target=denies.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{denies.server_port}"
+        for name, value in {
+            "AWS_ENDPOINT_URL": address, "SQS_QUEUE_URL": f"{address}/1/q", "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        assert run(verb) == 1
+        denies.shutdown()
+    error = capsys.readouterr().err
+    assert "not authorized to perform: sqs:ReceiveMessage" in error
+    assert error.endswith(
+        ": this takes an operator's rights, deploy/iam-redrive.json; a worker's role has not got them\n"
+    )
+
+
 def test_good_letters_go_back_as_they_were_and_the_others_stay(
     desk: LetterDesk, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,6 +212,8 @@ def test_unreadable_letters_go_back_when_asked_without_the_workers_attributes(
     *lines, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert [line["end"] for line in lines] == ["put-back", "put-back"]
     assert last["summary"]["ends"]["put-back"] == 2
+    names = ("lookedAt", "inFlight", "unseen", "cameMeanwhile")
+    assert [last["summary"][name] for name in names] == [11, 0, 0, 0]
     assert all(set(message["MessageAttributes"]) == {"_datadog"} for message in desk.taken(desk.url))
     assert desk.depth(desk.dead_url) == (9, 0)
 
@@ -170,6 +238,22 @@ def test_on_a_fifo_queue_letters_keep_group_and_order_and_those_behind_one_that_
     assert by_group["good"] == [good_body(f"c-{number}") for number in range(12)]
     assert by_group["bad"] == [good_body(f"d-{number}") for number in range(7)]
     assert desk.depth(desk.dead_url) == (5, 0)
+    desk.close()
+
+
+def test_letters_that_are_meant_and_lie_unseen_behind_others_of_their_group_are_not_done(
+    moto: MotoServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = LetterDesk(moto, f"letters-{next(_numbers)}", fifo=True)
+    for name, value in desk.variables.items():
+        monkeypatch.setenv(name, value)
+    desk.put_dead(["no JSON", *(good_body(f"d-{number}") for number in range(11))])
+    assert run(["redrive", "--code", "NO_CODE", "--json"]) == 1
+    *_, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (last["summary"]["ends"]["put-back"], last["summary"]["unseen"]) == (9, 2)
+    # The letter that is not meant is the first of the group again; with it the rest goes.
+    assert run(["redrive", "--all", "--also-unreadable"]) == 0
+    assert desk.depth(desk.dead_url) == (0, 0)
     desk.close()
 
 

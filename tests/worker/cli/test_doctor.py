@@ -44,14 +44,18 @@ async def test_a_fault_ends_with_1_and_each_line_is_an_object(patient: Patient) 
 
 async def test_warnings_end_with_0_unless_they_are_to_count(patient: Patient) -> None:
     patient.set(HEARTBEAT_SECONDS="0")
+    # Names of others, which cannot steer a terminal.
+    patient.documents["work_sessions"].insert_one({"_id": "s-\x1b[2J\x9b2J", "active": "yes"})
     status, output, _ = await doctor()
     assert status == 0
-    (line,) = [line for line in output if line.startswith("warning")]
+    (field,) = [line for line in output if line.startswith("warning FOREIGN_FIELD")]
+    assert "s-\ufffd[2J\ufffd2J" in field
+    (line,) = [line for line in output if line.startswith("warning HEARTBEAT_OFF")]
     assert line == (
         "warning HEARTBEAT_OFF [settings] HEARTBEAT_SECONDS: it is 0: a quiet queue cannot be told from SNS being "
         "silent, so quiet times close no gaps → set it to a number from 1 to 30"
     )
-    assert re.fullmatch(r"\d+ checks for run in [\d.]+ s: 0 faults, 1 warnings, 1 not tried", output[-1])
+    assert re.fullmatch(r"\d+ checks for run in [\d.]+ s: 0 faults, 2 warnings, 1 not tried", output[-1])
     assert (await doctor("--strict"))[0] == 1
 
 

@@ -152,14 +152,25 @@ def test_a_process_that_starts_again_under_another_policy_is_another_one(reporte
     assert unknown["lines"]["unknownPolicy"] == unknown["compared"]["events"] == said["compared"]["events"]
 
 
+def test_rotated_logs_that_are_read_newest_first_are_no_evidence_of_what_ran_before(reporter: Reporter) -> None:
+    """The older log has no start: it may be of legacy."""
+    start, *lines = [line for line in lines_of(fleet_log(1)) if line.get("shadow") is None]
+    older = [line | {"time": "2024-05-05T07:08:09.123Z"} for line in lines if "policy" in line]
+    said = reporter(log_of([start, *lines, *older]), *FEW, "--json").report
+    assert said["compared"]["events"] == said["lines"]["unknownPolicy"] > 100
+    assert "name the files oldest first" in missing(said)
+    in_order = reporter(log_of([*older, start, *lines]), *FEW, "--json").report
+    assert in_order["lines"]["unknownPolicy"] == said["lines"]["unknownPolicy"]
+
+
 def test_an_id_cannot_steer_the_terminal(reporter: Reporter) -> None:
     lines = lines_of(fleet_log())
     for line in lines:
         if line.get("shadow"):
-            line["conversationId"] = "\x1b[2J"
+            line["conversationId"] = "\x1b[2J\x9b2J\u202e"
     out = reporter(log_of(lines), *FEW).out
-    assert r'conversation "\u001b[2J"' in out
-    assert "\x1b" not in out
+    assert r'conversation "\u001b[2J\u009b2J\u202e"' in out
+    assert all(character.isprintable() or character == "\n" for character in out)
 
 
 def test_unreadable_audit_lines_are_told_and_lack(reporter: Reporter) -> None:

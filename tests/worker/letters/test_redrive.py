@@ -1,5 +1,6 @@
 """Putting letters back: which, how fast, what stays, and what a stop in the middle leaves."""
 
+import asyncio
 from collections import deque
 from typing import Any
 
@@ -138,6 +139,28 @@ async def test_a_letter_that_cannot_be_deleted_is_told_and_not_sent_again_by_the
     told = await redriven(queue, per_s=0.5)
     assert told.count(LetterEnd.NOT_DELETED) == len(told.ends) == len(queue.put_back)
     assert len(queue.letters) == 400
+
+
+class _TheFirstCallDiesAtOnce(StandInLetters):
+    calls = 0
+
+    async def put_back_batch(self, messages: Any) -> EntryResults:
+        self.calls += 1
+        if self.calls == 1:
+            raise Killed
+        for _ in range(100):
+            await asyncio.sleep(0)
+        return await super().put_back_batch(messages)
+
+
+async def test_what_one_call_meets_does_not_leave_the_letters_of_the_others_sent_and_not_deleted() -> None:
+    queue = _TheFirstCallDiesAtOnce(AutoAdvancingClock())
+    for number in range(80):
+        queue.add(good(number))
+    with pytest.raises(Killed):
+        await redriven(queue, per_s=1_000.0)
+    assert len(queue.put_back) == len(queue.deleted) == 70
+    assert (len(queue.letters), queue.hidden) == (10, [])
 
 
 class Killed(Exception):

@@ -147,6 +147,29 @@ async def test_letters_behind_others_of_their_group_are_not_seen_and_counted() -
     assert queue.hidden == []
 
 
+class _Flooded(StandInLetters):
+    """Workers dead-letter a thousand messages a second, twice as many as are received."""
+
+    async def receive(self, *, count_max: int, hidden_s: int, wait_s: int) -> Sequence[LetterDelivery]:
+        for _ in range(20):
+            self.add("late")
+        return await super().receive(count_max=count_max, hidden_s=hidden_s, wait_s=wait_s)
+
+
+async def test_a_scan_ends_although_letters_come_faster_than_they_are_received() -> None:
+    queue = _Flooded(AutoAdvancingClock(), call_s=0.02)
+    for _ in range(300):
+        queue.add("old")
+    scan = await scan_of(queue)
+    seen = await seen_by(scan)
+    # Those of the second in which the scan began cannot be told apart.
+    assert 300 <= len(seen) <= 1_500
+    assert scan.came_meanwhile > 0
+    assert queue.clock.monotonic() < 5
+    await scan.give_back()
+    assert queue.hidden == []
+
+
 class _Many(StandInLetters):
     """It forgets each letter once it is received."""
 
