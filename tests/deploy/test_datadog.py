@@ -153,6 +153,27 @@ def test_a_monitors_query_and_options_have_one_threshold(path: Path) -> None:
         assert thresholds["warning"] < thresholds["critical"]
 
 
+@pytest.mark.parametrize("path", MONITORS, ids=lambda path: path.stem)
+def test_a_monitor_says_what_it_means_that_nothing_is_sent(path: Path) -> None:
+    """A count that is 0 is not sent, so an alert on one ends when nothing is sent any more. A gauge that is not sent
+    says nothing: whether anybody sends is the business of one monitor."""
+    monitor = loaded(path)
+    counts = monitor["type"] == "log alert" or all(
+        BY_NAME[each.metric].form.kind is MetricKind.COUNT for each in metric_queries(monitor["query"])
+    )
+    expected = "show_and_notify_no_data" if path.stem == "silence" else "resolve" if counts else "show_no_data"
+    assert monitor["options"]["on_missing_data"] == expected
+    # Datadog takes one of the two ways to say it.
+    assert monitor["options"].keys().isdisjoint({"notify_no_data", "no_data_timeframe"})
+
+
+def test_an_alert_lasts_as_long_as_the_outage_that_it_is_about() -> None:
+    """A count of outages is sent once, when one begins."""
+    for name in ("store-away", "delivery-blocked", "watermark-missing"):
+        (query,) = metric_queries(monitor_query(FOLDER / "monitors" / f"{name}.json"))
+        assert BY_NAME[query.metric].form.kind is MetricKind.GAUGE
+
+
 def test_every_section_of_the_runbook_says_what_to_do() -> None:
     _, *sections = RUNBOOK.read_text().split("\n## ")
     lacking = {

@@ -6,7 +6,7 @@ always noticed, because the lanes repeat their batches and the relay and the swe
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from handlers.ports import Clock, StoreAway
 from worker.errors import first_line
@@ -15,6 +15,9 @@ from worker.telemetry.health import Health
 from worker.telemetry.metrics import Metric, Telemetry
 
 T = TypeVar("T")
+
+_STEADY_S: Final = 30.0
+"""The metric calls the store away for so long after the last failure: one that comes and goes is away."""
 
 
 class StoreAvailability:
@@ -32,6 +35,7 @@ class StoreAvailability:
         """A call to the store raised StoreAway; `reason` is one line. Only the first of an outage is logged and
         counted."""
         self._failed_at = self._clock.monotonic()
+        self._telemetry.metrics.gauge(Metric.STORE_AWAY, 1)
         self._health.mark_unhealthy("store", f"MongoDB is away: {reason}")
         if self._available.is_set():
             self._available.clear()
@@ -41,6 +45,7 @@ class StoreAvailability:
     def mark_back(self) -> None:
         """A call to the store succeeded."""
         self._health.mark_healthy("store")
+        self._telemetry.metrics.gauge(Metric.STORE_AWAY, int(not self.has_worked_for(_STEADY_S)))
         if not self._available.is_set():
             self._available.set()
             self._telemetry.log.info("store back, receiving goes on")

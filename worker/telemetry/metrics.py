@@ -191,6 +191,7 @@ class Metric(StrEnum):
         batch="many where its halves are tried next, else one",
     )
     STORE_PAUSE = count("store.pause", "occurrence", "Outages of the store, in which receiving paused.")
+    STORE_AWAY = gauge("store.away", "unit", "1 while the store is away and for half a minute after, else 0.")
     QUEUE_AWAY = count("queue.away", "request", "Receive calls that failed because SQS was away.")
 
     # Outbox

@@ -56,6 +56,26 @@ async def test_an_outage_is_counted_and_logged_once(runtime: RuntimeContext, rec
     assert recorder.messages == ["store away, receiving pauses", "store back, receiving goes on"]
 
 
+async def test_the_gauge_says_away_as_long_as_it_is_and_while_it_comes_and_goes(
+    clock: FakeClock, runtime: RuntimeContext, recorder: TelemetryRecorder
+) -> None:
+    """A monitor goes by it: the count of outages falls silent while the outage goes on."""
+    runtime.store_availability.mark_back()
+    assert recorder.gauges[Metric.STORE_AWAY.value] == 0
+    for _ in range(20):
+        runtime.store_availability.mark_away("no primary")
+        assert recorder.gauges[Metric.STORE_AWAY.value] == 1
+        await clock.advance(5)
+    for _ in range(20):
+        runtime.store_availability.mark_back()
+        assert recorder.gauges[Metric.STORE_AWAY.value] == 1
+        runtime.store_availability.mark_away("it takes reads and refuses writes")
+        await clock.advance(5)
+    await clock.advance(30)
+    runtime.store_availability.mark_back()
+    assert recorder.gauges[Metric.STORE_AWAY.value] == 0
+
+
 async def test_work_is_repeated_with_a_growing_pause_until_the_store_is_back(
     clock: FakeClock, runtime: RuntimeContext
 ) -> None:
