@@ -39,16 +39,19 @@ async def examine_process(notebook: Notebook, usable: UsableSettings) -> None:
 async def _examine_address(notebook: Notebook, setting: str, host: str, port: int) -> None:
     subject = f"{setting}_HOST {host}, {setting}_PORT {port}"
     try:
-        for each in await notebook.within_time(subject, listening_sockets(host, port, setting=setting)) or ():
-            each.close()
+        sockets = await notebook.within_time(subject, listening_sockets(host, port, setting=setting))
     except Misconfigured as error:
         if await _is_alive(host, port):
             notebook.sound(subject, "a process of ours serves there already")
-            return
-        _, found, remedy = first_line(error).rsplit(": ", 2)
-        notebook.finding(FindingCode.ADDRESS_TAKEN, subject, found, remedy)
-    else:
-        notebook.sound(subject, "it can be listened on")
+        else:
+            _, found, remedy = first_line(error).rsplit(": ", 2)
+            notebook.finding(FindingCode.ADDRESS_TAKEN, subject, found, remedy)
+        return
+    if sockets is None:
+        return
+    for each in sockets:
+        each.close()
+    notebook.sound(subject, "it can be listened on")
 
 
 async def _is_alive(host: str, port: int) -> bool:
