@@ -1,19 +1,23 @@
-"""`make pictures`: the pictures of the pages in docs/pictures/, of a made-up system at 3 a.m."""
+"""`make pictures`: the pictures in docs/pictures/, of a made-up system at 3 a.m. and of an incident."""
 
 import asyncio
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from msgspec import Struct, field
 from playwright.async_api import Browser, ViewportSize, async_playwright
 
 from tests.browser.chromium import ARGUMENTS, chromium, missing_browser
+from tests.handlers.wire_events import LOST_ASSIGNMENT
 from tests.worker.api.pages import seeded
 from tests.worker.api.pages.page_server import served
 from tests.worker.api.pages.system import System
+from tests.worker.replay.replays import incident
 from worker.api.pages.rendering import pair_path
 from worker.api.pages.router import Pages
+from worker.cli.main import run
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "pictures"
 
@@ -46,12 +50,28 @@ async def take(browser: Browser, url: str, picture: Picture) -> bytes:
     return taken
 
 
+async def take_report(browser: Browser) -> bytes:
+    """The picture of what happened in the incident of 2022, as `timeline --html` draws it."""
+    with TemporaryDirectory() as folder:
+        report = Path(folder) / "report.html"
+        # The verb runs a loop of its own.
+        status = await asyncio.to_thread(run, ["timeline", "--html", str(report), incident(LOST_ASSIGNMENT)])
+        assert status == 0, "the incident's report was not written"
+        context = await browser.new_context(viewport=ViewportSize(width=1_100, height=800), color_scheme="light")
+        page = await context.new_page()
+        await page.goto(report.as_uri())
+        taken = await page.locator(".drawing").screenshot(animations="disabled")
+        await context.close()
+    return taken
+
+
 async def take_all() -> dict[str, bytes]:
     """Every picture by its name."""
     pages = Pages((await System.seeded()).sources, may_read=lambda _: True)
     async with served(pages) as url, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
         taken = {picture.name: await take(browser, url, picture) for picture in PICTURES}
+        taken["report"] = await take_report(browser)
         await browser.close()
     return taken
 

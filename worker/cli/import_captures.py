@@ -1,10 +1,7 @@
 """`routing-sync import FILE…`: messy captures to clean ones."""
 
-import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Final
 
@@ -12,6 +9,7 @@ import orjson
 import typer
 
 from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED
+from worker.cli.new_file import new_file
 from worker.cli.terminal import exit_with_error, json_option, print_error, progress
 from worker.errors import InputNotKept
 
@@ -112,24 +110,11 @@ def _write(output: Path, store: "RecordStore") -> None:
             sys.stdout.buffer.write(text + b"\n")
         return
     try:
-        with _new_file(output) as file:
+        with new_file(output) as file:
             for text in store.in_order():
                 file.write(text + b"\n")
     except OSError as error:
         exit_with_error("import", f"{output} cannot be written: {error.strerror}: name a file elsewhere")
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that has its name when it is whole; until then it is `FILE.part`. Only the user can read it."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            yield file
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 class _Report:

@@ -3,13 +3,15 @@
 import json
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED
-from worker.cli.terminal import json_option, print_error, progress
+from worker.cli.terminal import exit_with_error, json_option, print_error, progress
+from worker.errors import InputNotKept
 
 if TYPE_CHECKING:
     from worker.investigate.timeline.captured_pairs import CapturedPairs, FindingCounts
@@ -28,6 +30,14 @@ OUT_OF_STEP = Annotated[
 ]
 BOUNCE = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="A field that comes back later has not bounced.")]
 JSON = Annotated[bool, json_option("One JSON object a line: a timeline each, then the summary.")]
+HTML = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        metavar="FILE",
+        help="A page that needs nothing else: the pair drawn, and what policy causal would have done.",
+    ),
+]
 MARKDOWN = Annotated[bool, typer.Option("--markdown", help="Markdown, for a ticket.")]
 _VERB: Final = "routing-sync timeline"
 
@@ -40,14 +50,18 @@ def timeline(  # noqa: PLR0917 - typer passes options by name
     bounce: BOUNCE = 60,
     as_json: JSON = False,
     markdown: MARKDOWN = False,
+    html: HTML = None,
 ) -> None:
     """Show what happened to a pair: each revision of both records, which sync answers which write, and findings.
 
     Calls no server. Findings come with their evidence; where the capture lacks what a finding would rest on, it says
     what is missing. What cannot be read is reported with file and line, and the exit status is 1.
     """
-    if as_json and markdown:
-        raise typer.BadParameter("--json and --markdown are set: set only one")
+    chosen = [name for name, given in (("--json", as_json), ("--markdown", markdown), ("--html", html)) if given]
+    if len(chosen) > 1:
+        raise typer.BadParameter(f"{' and '.join(chosen)} are set: set only one")
+    if html is not None:
+        _check_html(html, files)
     from worker.investigate.timeline.captured_pairs import CapturedPairs  # noqa: PLC0415 - `--help` loads none of it
     from worker.investigate.timeline.timeline import TimelineLimits  # noqa: PLC0415
 
@@ -59,7 +73,9 @@ def timeline(  # noqa: PLR0917 - typer passes options by name
         print_error(f"{_VERB}: {missing}")
         raise typer.Exit(EXIT_FAILED)
     limits = TimelineLimits(out_of_step_s=out_of_step, bounce_s=bounce)
-    if as_json:
+    if html is not None:
+        _write_html(html, files, pairs, limits, conversation, only_findings=only_findings)
+    elif as_json:
         _print_json(pairs, limits, only_findings=only_findings)
     elif markdown:
         _print_markdown(pairs, limits, only_findings=only_findings)
@@ -91,6 +107,40 @@ def _shown(
             counts.add(each)
             if each.findings or not only_findings:
                 yield each
+
+
+def _check_html(html: Path, files: list[Path]) -> None:
+    if find_spec("jinja2") is None:
+        exit_with_error("timeline", "the extra api is not installed: install routing-sync[api]")
+    if html.is_dir():
+        raise typer.BadParameter(f"{html} is a folder: name a file in it")
+    if any(str(file) != "-" and file.exists() and html.exists() and html.samefile(file) for file in files):
+        raise typer.BadParameter(f"{html} is an input, too: name another file for the page")
+
+
+def _write_html(
+    html: Path,
+    files: list[Path],
+    pairs: "CapturedPairs",
+    limits: "TimelineLimits",
+    conversation: str | None,
+    *,
+    only_findings: bool,
+) -> None:
+    from worker.cli.timeline_report import Drawn, write_report  # noqa: PLC0415
+    from worker.investigate.timeline.captured_pairs import FindingCounts  # noqa: PLC0415
+
+    counts, drawn = FindingCounts(), Drawn()
+    for each in _shown(pairs, limits, counts, only_findings=only_findings):
+        drawn.add(each)
+    try:
+        with progress("drawing", results_on_stdout=False) as advance:
+            count = write_report(html, files, drawn, conversation=conversation, advance=advance)
+    except OSError as error:
+        exit_with_error("timeline", f"{html} cannot be written: {error.strerror}: name a file elsewhere")
+    except InputNotKept as error:
+        exit_with_error("timeline", error)
+    sys.stdout.write(f"{html}: {count:,} of {counts.pairs:,} conversations drawn\n")
 
 
 def _print_json(pairs: "CapturedPairs", limits: "TimelineLimits", *, only_findings: bool) -> None:

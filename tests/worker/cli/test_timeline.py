@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from tests.handlers.wire_events import LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE
+from tests.worker.investigate.timeline.pair_story import PairStory
 from tests.worker.investigate.timeline.test_captured_pairs import steering_events
 from tests.worker.replay.replays import CONVERSATION_2021, CONVERSATION_2022, ITEM_2022, incident
 from worker.cli.main import run
@@ -114,3 +115,73 @@ def test_a_captured_text_cannot_steer_a_terminal(
     out = capsys.readouterr().out
     assert all(line.isprintable() for line in out.splitlines())
     assert "x1b" in out or "u001b" in out
+
+
+class TestHtml:
+    """`--html FILE`."""
+
+    def test_the_page_has_the_pair_and_what_our_policy_would_have_done(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        page = tmp_path / "report.html"
+        assert run(["timeline", "--html", str(page), INCIDENT, AUDIT, OTHER]) == 0
+        assert capsys.readouterr().out == f"{page}: 2 of 2 conversations drawn\n"
+        text = page.read_text()
+        for words in (
+            "update lost",
+            "What policy causal would have done",
+            "The simulation keeps the contract",
+            "interleavings lead to",
+        ):
+            assert words in text
+        assert page.stat().st_mode & 0o077 == 0
+        assert list(tmp_path.iterdir()) == [page]
+
+    def test_standard_input_cannot_be_replayed_and_the_page_says_so(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(Path(INCIDENT).read_bytes())))
+        page = tmp_path / "report.html"
+        assert run(["timeline", "--html", str(page), "-"]) == 0
+        capsys.readouterr()
+        assert "Standard input is read once: name a file" in page.read_text()
+
+    def test_a_long_capture_is_not_explored_and_the_page_names_the_command(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        story = PairStory().conversation(0).item(1)
+        for number in range(9):
+            story.conversation(10 + number, assignedUsers=[f"u-{number}"])
+        capture, page = tmp_path / "long.ndjson", tmp_path / "report.html"
+        capture.write_text("".join(json.dumps(each) + "\n" for each in story.events))
+        assert run(["timeline", "--html", str(page), str(capture)]) == 0
+        capsys.readouterr()
+        assert "routing-sync replay explore --conversation c-1" in page.read_text()
+        assert "interleavings lead to" not in page.read_text()
+
+    def test_where_it_cannot_be_written_nothing_is_and_the_remedy_is_told(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        assert run(["timeline", "--html", str(tmp_path / "none" / "report.html"), INCIDENT]) == 1
+        assert "name a file elsewhere" in capsys.readouterr().err
+        assert run(["timeline", "--html", str(tmp_path), INCIDENT]) == 2
+        capture = tmp_path / "events.ndjson"
+        capture.write_text(Path(INCIDENT).read_text())
+        assert run(["timeline", "--html", str(capture), str(capture)]) == 2
+        assert capture.read_text() == Path(INCIDENT).read_text()
+        assert run(["timeline", "--html", str(tmp_path / "report.html"), "--json", str(capture)]) == 2
+        assert list(tmp_path.iterdir()) == [capture]
+
+    def test_more_pairs_than_a_page_shows_are_counted_and_those_with_findings_stay(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        first = Path(INCIDENT).read_text().splitlines()[0]
+        capture, page = tmp_path / "many.ndjson", tmp_path / "report.html"
+        others = [
+            first.replace(CONVERSATION_2022, f"c-{number}").replace(ITEM_2022, f"w-{number}") for number in range(60)
+        ]
+        capture.write_text("\n".join(others) + "\n" + Path(INCIDENT).read_text())
+        assert run(["timeline", "--html", str(page), str(capture)]) == 0
+        assert capsys.readouterr().out == f"{page}: 50 of 61 conversations drawn\n"
+        assert "11 more conversations are not drawn" in page.read_text()
+        assert CONVERSATION_2022 in page.read_text()

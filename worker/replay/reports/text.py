@@ -77,7 +77,7 @@ class TextReport(Report):
 
     def _end_state(self, end_state: JsonObject) -> None:
         if end_state["conversation"] is not None:
-            self.line(f"     conversation: {_conversation_text(end_state['conversation'])}")
+            self.line(f"     conversation: {flat_conversation_text(end_state['conversation'])}")
         if end_state["workItem"] is not None:
             self.line(f"     work-item: {work_item_text(end_state['workItem'])}")
         for violation in end_state["violations"]:
@@ -166,10 +166,11 @@ def conversation_text(pair: Pair) -> str:
     """The pair's conversation in a few words."""
     if pair.conversation is None:
         return "not in the capture"
-    return _conversation_text(shown_conversation(pair.conversation))
+    return flat_conversation_text(shown_conversation(pair.conversation))
 
 
-def _conversation_text(flat: JsonObject) -> str:
+def flat_conversation_text(flat: JsonObject) -> str:
+    """A conversation in a few words."""
     words = ["deleted" if flat["deleted"] else flat["status"], *(["ended"] if flat["ended"] else [])]
     users = ", ".join(flat["assignedUsers"])
     words += [f"assigned to {users}" if users else "unassigned", _queue_text(flat), f"rev {flat['rev']}"]

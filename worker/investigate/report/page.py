@@ -1,0 +1,65 @@
+"""The page of a report: one file with its style, its script and its drawings, which loads nothing.
+
+The content security policy in the file allows its own style and script by their hashes and nothing else, so a text of
+the capture can do nothing, and the page asks no server.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from msgspec import Struct
+
+from worker.investigate.report.drawing import Drawing
+from worker.investigate.report.policy_panel import PolicyPanel
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+"""The folder of the templates; `drawing.html` has the macros that the pair's page uses, too."""
+_ASSETS: Final = Path(__file__).parent / "assets"
+DRAWING_STYLE: Final = (_ASSETS / "drawing.css").read_text("utf-8")
+DRAWING_SCRIPT: Final = (_ASSETS / "drawing.js").read_text("utf-8")
+_PAGE_STYLE: Final = (_ASSETS / "page.css").read_text("utf-8")
+
+
+class ReportedPair(Struct, frozen=True, kw_only=True):
+    """A pair of a report. `panel` None: what the policy would have done was not asked for."""
+
+    drawing: Drawing
+    panel: PolicyPanel | None
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """What a report says. `sources`: the names of the files. `remarks`: what is left out of it, and why."""
+
+    sources: Sequence[str]
+    pairs: Sequence[ReportedPair]
+    remarks: Sequence[str] = ()
+
+
+def report_page(report: Report) -> Iterable[str]:
+    """The page's text, in parts."""
+    style, script = _PAGE_STYLE + DRAWING_STYLE, DRAWING_SCRIPT
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
+    )
+    values: dict[str, Any] = {
+        "report": report,
+        # The two are files of this package, and no text of theirs ends an element.
+        "style": Markup(style),  # noqa: S704
+        "script": Markup(script),  # noqa: S704
+        "policy": policy,
+    }
+    return _ENVIRONMENT.get_template("report.html").generate(**values)
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+_ENVIRONMENT: Final = Environment(
+    loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
