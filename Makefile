@@ -27,7 +27,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 # The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
 UV_INSTALL := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --require-hashes
 
-.PHONY: help demo test thorough check run serve localstack e2e browser pictures faults soak exhaustive simulate stories fuzz bench bench-growth bench-routing bench-sweep bench-http bench-lock scale fmt docs lock clean setup localstack-setup
+.PHONY: help demo test thorough check run serve localstack e2e browser pictures faults soak exhaustive simulate stories fuzz bench bench-growth bench-routing bench-sweep bench-timeline bench-http bench-lock scale fmt docs lock clean setup localstack-setup
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,6 +112,9 @@ bench-routing: $(SETUP) ## What creation, queue rules and waiting times add to a
 bench-sweep: $(SETUP) ## What a full sweep costs, and what it leaves to the events (DOCUMENTS=1000000)
 	@PYTHONPATH=localstack$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -m tests.bench.sweep.command \
 		$(if $(DOCUMENTS),--documents $(DOCUMENTS)) $(ARGS)
+
+bench-timeline: $(SETUP) ## A timeline of 100,000 events: time, memory, Ctrl-C (EVENTS=100000)
+	@PYTHONPATH=localstack$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -m tests.bench.timeline.command $(if $(EVENTS),--events $(EVENTS)) $(ARGS)
 
 bench-http: $(SETUP) ## Requests a second at 1, 2 and 4 clients, beside FastAPI's bare endpoint (REQUESTS=1200 ROUNDS=5)
 	@PYTHONPATH=localstack $(BIN)/python -m tests.bench.http.command $(if $(REQUESTS),--requests $(REQUESTS)) \

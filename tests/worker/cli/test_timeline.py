@@ -32,7 +32,7 @@ def test_the_incident_at_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"conversation {CONVERSATION_2022}" in out
     assert "1. UPDATE_LOST" in out
     assert "whose writer knew conversation 4" in out
-    for words in ("19:13:26.486  conversation 7  routing-worker", "audit line", "status: ivr → queued", "1 to 5"):
+    for words in ("19:13:26.486  conversation 7   routing-worker", "audit line", "status: ivr → queued", "1 to 5"):
         assert words in out
 
 
