@@ -15,7 +15,7 @@ PAGE = (ROOT / "docs" / "timeline.md").read_text()
 
 
 def test_the_page_shows_the_output(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    ((arguments, printed),) = re.findall(r"```\n\$ routing-sync ([^\n]*)\n(.*?)```\n", PAGE, re.DOTALL)
+    (arguments, printed), *_ = re.findall(r"```\n\$ routing-sync ([^\n]*)\n(.*?)```\n", PAGE, re.DOTALL)
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("COLUMNS", "80")
     assert run(shlex.split(arguments)) == 0
