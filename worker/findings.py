@@ -101,7 +101,7 @@ class FindingCode(StrEnum):
     FILTER_BLOCKS = "FILTER_BLOCKS"
     """The subscription's filter policy keeps events back that the worker needs."""
     FILTER_NARROW = "FILTER_NARROW"
-    """The subscription's filter policy also asks for other keys than the name: events that lack them are lost."""
+    """The filter policy asks for whole names, or for other keys too: the events without them are lost."""
     FILTER_UNREADABLE = "FILTER_UNREADABLE"
     """The subscription's filter policy is no JSON object."""
 

@@ -4,7 +4,7 @@ A queue that lacks one of them stays empty, and nothing else says so. `routing-s
 watch (worker/sweeps/delivery_watch.py) every few minutes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.parsers import ResponseParserError
@@ -29,6 +29,8 @@ _PREFIXES: Final = {
 _PAGES_MAX: Final = 100
 _PROVISION: Final = "run `routing-sync provision`"
 _PENDING: Final = "PendingConfirmation"
+_UNHEARD_OF: Final = "routing-sync-doctor"
+"""The end of a name that no event has: a filter by the beginnings of names lets it through."""
 
 
 class QueueDelivery:
@@ -162,13 +164,38 @@ def subscription_results(subject: str, attributes: Mapping[str, str], names: Seq
                 "or remove it",
             )
         ]
-    if judged.others:
-        found = f"its filter policy also asks for {', '.join(judged.others)}: events without the right values are lost"
-        remedy = "see that every conversation's events have them, or filter by the name alone"
-        return [Finding(code=FindingCode.FILTER_NARROW, subject=subject, found=found, remedy=remedy)]
+    narrow = [*_by_whole_names(subject, policy, scope, names), *_by_other_keys(subject, judged.others)]
+    if narrow:
+        return narrow
     raw = attributes.get("RawMessageDelivery", "false") == "true"
     how = "raw delivery" if raw else "wrapped in SNS notifications"
     return [Sound(subject=subject, found=f"{how}, {'filtered by name' if policy else 'no filter'}")]
+
+
+def _by_whole_names(subject: str, policy: str | None, scope: str | None, names: Sequence[str]) -> Iterator[Finding]:
+    """The worker handles some names, and notes the revisions of every other event of a conversation or work-item."""
+    prefixes = {f"{name.rpartition('.')[0]}." for name in names if name != HEARTBEAT_NAME}
+    unheard_of = [f"{prefix}{_UNHEARD_OF}" for prefix in sorted(prefixes)]
+    blocked = judged_filter(policy, scope, unheard_of).blocked
+    if blocked:
+        kinds = ", ".join(name.removesuffix(_UNHEARD_OF) for name in blocked)
+        yield Finding(
+            code=FindingCode.FILTER_NARROW,
+            subject=subject,
+            found=f"its filter policy lets only some names of {kinds} through: a pair waits for the revisions of the "
+            "other events as long as for lost ones",
+            remedy="`routing-sync provision --filter` sets one by the beginnings of the names",
+        )
+
+
+def _by_other_keys(subject: str, keys: Sequence[str]) -> Iterator[Finding]:
+    if keys:
+        yield Finding(
+            code=FindingCode.FILTER_NARROW,
+            subject=subject,
+            found=f"its filter policy also asks for {', '.join(keys)}: events without the right values are lost",
+            remedy="see that every conversation's events have them, or filter by the name alone",
+        )
 
 
 def _names(variable: str, topic: str, topics: Mapping[str, str]) -> Sequence[str]:

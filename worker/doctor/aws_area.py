@@ -59,7 +59,7 @@ async def examine_rights(
     notebook: Notebook, inspector: Inspector, usable: UsableSettings, dead_letter_arn: str | None
 ) -> None:
     """Try each right of the policy, all at once. `dead_letter_arn` None: the queue does not say."""
-    trials, untried = await _trials(inspector, usable, dead_letter_arn)
+    trials, untried = await _trials(notebook, inspector, usable, dead_letter_arn)
     answers = await asyncio.gather(*(notebook.within_time(_subject(trial), trial.call()) for trial in trials))
     allowed: list[str] = []
     for trial, answer in zip(trials, answers, strict=True):
@@ -73,7 +73,7 @@ async def examine_rights(
 
 
 async def _trials(
-    inspector: Inspector, usable: UsableSettings, dead_letter_arn: str | None
+    notebook: Notebook, inspector: Inspector, usable: UsableSettings, dead_letter_arn: str | None
 ) -> tuple[Sequence[Trial], Sequence[tuple[str, str]]]:
     settings = usable.settings
     trials: list[Trial] = []
@@ -86,8 +86,8 @@ async def _trials(
         if dead_letter_arn is None:
             untried.append(("rights on the dead-letter queue", "the queue does not name it"))
         else:
-            answer = await inspector.queue_url(dead_letter_arn)
-            url = answer.response.get("QueueUrl")
+            answer = await notebook.within_time(f"URL of {dead_letter_arn}", inspector.queue_url(dead_letter_arn))
+            url = None if answer is None else answer.response.get("QueueUrl")
             trials += dead_letter_trials(inspector, dead_letter_arn, url)
             if url is None:
                 untried.append(("sqs:SendMessage on the dead-letter queue", "its URL cannot be looked up"))

@@ -128,6 +128,10 @@ async def _topic_stands(notebook: Notebook, inspector: Inspector, subject: str, 
         return False
     if answer.refusal is None:
         notebook.sound(subject, "it exists")
+        key = answer.response.get("KmsMasterKeyId")
+        if key:
+            rights = f"kms:Decrypt, kms:GenerateDataKey on {key}, the key of {subject}"
+            notebook.untried(rights, "no call tries them without an event")
     else:
         notebook.untried(subject, answer.words)
     return True

@@ -75,6 +75,17 @@ def test_a_policy_that_is_none_is_a_finding(text: str) -> None:
         ({"FilterPolicy": "{", "FilterPolicyScope": "MessageBody"}, FindingCode.FILTER_UNREADABLE),
         ({"FilterPolicy": '{"name": ["a"]}', "FilterPolicyScope": "MessageBody"}, FindingCode.FILTER_BLOCKS),
         ({"FilterPolicy": '{"org": ["a"]}', "FilterPolicyScope": "MessageBody"}, FindingCode.FILTER_NARROW),
+        (
+            {"FilterPolicy": '{"name": ["kustomer.conversation.update"]}', "FilterPolicyScope": "MessageBody"},
+            FindingCode.FILTER_NARROW,
+        ),
+        (
+            {
+                "FilterPolicy": '{"name": [{"prefix": "kustomer.conversation."}]}',
+                "FilterPolicyScope": "MessageBody",
+            },
+            None,
+        ),
         ({}, None),
         ({"RawMessageDelivery": "true", "PendingConfirmation": "false"}, None),
     ],
@@ -84,6 +95,16 @@ def test_a_subscription_is_judged(attributes: dict[str, str], code: FindingCode 
     (result,) = subscription_results("subscription", attributes, ["kustomer.conversation.update"])
     assert (result.code if isinstance(result, Finding) else None) is code
     assert isinstance(result, Sound) is (code is None)
+
+
+def test_a_filter_by_whole_names_and_one_by_other_keys_are_two_findings_and_the_heartbeats_name_is_none() -> None:
+    names = ["kustomer.conversation.update", "routing-sync.heartbeat"]
+    narrow = json.dumps({"name": names, "org": ["o"]})
+    results = subscription_results("s", {"FilterPolicy": narrow, "FilterPolicyScope": "MessageBody"}, names)
+    assert [result.code for result in results if isinstance(result, Finding)] == [FindingCode.FILTER_NARROW] * 2
+    wide = json.dumps({"name": [{"prefix": "kustomer.conversation."}, "routing-sync.heartbeat"]})
+    (result,) = subscription_results("s", {"FilterPolicy": wide, "FilterPolicyScope": "MessageBody"}, names)
+    assert isinstance(result, Sound)
 
 
 @pytest.mark.parametrize(

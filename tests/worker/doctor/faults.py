@@ -8,6 +8,8 @@ from typing import Any
 from aiobotocore.session import get_session
 from msgspec import Struct
 
+from handlers.events.heartbeat import HEARTBEAT_NAME
+from handlers.events.readers import READERS_BY_NAME
 from tests.handlers.wire_events import conversation, work_item
 from tests.worker.doctor.patients import Patient
 from tests.worker.moto_clients import Aws
@@ -295,6 +297,13 @@ FAULTS = [
         (Code.FILTER_BLOCKS,),
         "subscription to SNS_CONVERSATION_TOPIC_ARN",
         "provision --filter",
+    ),
+    Fault(
+        "a filter by whole names",
+        lambda p: p.filter({"name": [*(each for each in READERS_BY_NAME if "conversation" in each), HEARTBEAT_NAME]}),
+        (Code.FILTER_NARROW,),
+        "subscription to SNS_CONVERSATION_TOPIC_ARN",
+        "by the beginnings of the names",
     ),
     Fault(
         "a filter by org",

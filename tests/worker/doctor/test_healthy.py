@@ -48,6 +48,16 @@ async def test_every_way_to_provision_is_all_right(
     assert await patient.findings() == []
 
 
+async def test_the_rights_on_the_key_of_a_topic_are_told_as_untried(patient: Patient) -> None:
+    await patient.aws.sns.set_topic_attributes(
+        TopicArn=patient.made.work_item_topic_arn, AttributeName="KmsMasterKeyId", AttributeValue="alias/events"
+    )
+    reports = await patient.examined()
+    assert findings_in(reports) == []
+    (subject,) = [each for each in untried_in(reports) if "kms:" in each]
+    assert subject.startswith("kms:Decrypt, kms:GenerateDataKey on alias/events, the key of SNS_WORK_ITEM_TOPIC_ARN")
+
+
 async def test_it_writes_nothing_and_no_message_is_sent(patient: Patient) -> None:
     await patient.aws.sqs.send_message(QueueUrl=patient.made.queue_url, MessageBody="{}")
     await patient.findings()

@@ -3,10 +3,13 @@
 import asyncio
 import subprocess
 import sys
+import time
 
+import aiohttp
 import pytest
+from aiohttp import web
 
-from tests.worker.doctor.patients import Patient, codes, examined_apart
+from tests.worker.doctor.patients import Patient, codes, examined_apart, findings_in, untried_in
 from tests.worker.tcp_server import TcpServer
 from worker.findings import FindingCode
 
@@ -37,6 +40,40 @@ async def test_parts_that_never_answer_take_their_time_and_no_more(patient: Pati
     assert untried["rights and topics"] == "SQS does not answer"
     # The calls to STS, SQS and MongoDB, and the clients' own start and end on a busy machine.
     assert last["summary"]["seconds"] < 20 * CHECK_S
+
+
+async def test_a_call_that_hangs_where_the_others_are_answered_takes_the_time_of_its_checks(patient: Patient) -> None:
+    """A proxy before AWS that swallows one operation."""
+    patient.check_s = 2
+    moto = patient.aws.endpoint.url
+    ended = asyncio.Event()
+
+    async def passed_on(request: web.Request) -> web.Response:
+        if request.headers.get("X-Amz-Target", "").endswith(".GetQueueUrl"):
+            await ended.wait()
+            return web.Response(status=503)
+        async with aiohttp.ClientSession() as http:
+            headers = {name: value for name, value in request.headers.items() if name != "Host"}
+            async with http.post(f"{moto}{request.path}", data=await request.read(), headers=headers) as answer:
+                return web.Response(body=await answer.read(), status=answer.status, content_type=answer.content_type)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", passed_on)
+    runner = web.AppRunner(app, shutdown_timeout=0)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    patient.set(AWS_ENDPOINT_URL_SQS=f"http://127.0.0.1:{runner.addresses[0][1]}")
+    began = time.monotonic()
+    reports = await patient.examined()
+    seconds = time.monotonic() - began
+    ended.set()
+    await runner.cleanup()
+    assert findings_in(reports) == []
+    assert any(subject.startswith("dead-letter queue arn:") for subject in untried_in(reports))
+    assert "sqs:SendMessage on the dead-letter queue" in untried_in(reports)
+    # Left to itself, the client would try this one call for more than twenty seconds.
+    assert seconds < 20
 
 
 @pytest.mark.thorough
