@@ -38,8 +38,9 @@ async def test_parts_that_never_answer_take_their_time_and_no_more(patient: Pati
     untried = {line["subject"]: line["found"] for line in lines if line["result"] == "untried"}
     assert untried["AWS identity"] == f"no answer within {CHECK_S} s"
     assert untried["rights and topics"] == "SQS does not answer"
-    # The calls to STS, SQS and MongoDB, and the clients' own start and end on a busy machine.
-    assert last["summary"]["seconds"] < 20 * CHECK_S
+    # The calls to STS, SQS and MongoDB, and the clients' own start and end on a busy machine. Left to themselves, the
+    # clients would try for more than half a minute.
+    assert last["summary"]["seconds"] < 20
 
 
 async def test_a_call_that_hangs_where_the_others_are_answered_takes_the_time_of_its_checks(patient: Patient) -> None:
