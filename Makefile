@@ -27,7 +27,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 # The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
 UV_INSTALL := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --require-hashes
 
-.PHONY: help demo test thorough check run serve localstack e2e browser pictures faults soak exhaustive simulate stories fuzz bench bench-growth bench-routing bench-sweep bench-timeline bench-http bench-lock scale fmt docs lock clean setup localstack-setup
+.PHONY: help demo test thorough check run serve localstack e2e browser pictures faults soak exhaustive simulate stories fuzz bench bench-growth bench-audit bench-routing bench-sweep bench-timeline bench-http bench-lock scale fmt docs lock clean setup localstack-setup
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,6 +107,10 @@ bench-growth: $(SETUP) ## The same with more of everything (PARTS=lanes,store,he
 
 bench-routing: $(SETUP) ## What creation, queue rules and waiting times add to an event (EVENTS=100 ROUNDS=40)
 	@PYTHONPATH=localstack$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -m tests.bench.routing.command \
+		$(if $(EVENTS),--events $(EVENTS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(ARGS)
+
+bench-audit: $(SETUP) ## What the kept audit (AUDIT_DAYS) adds to an event on a real mongod (EVENTS=1000 ROUNDS=11)
+	@PYTHONPATH=localstack$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -m tests.bench.audit.command \
 		$(if $(EVENTS),--events $(EVENTS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(ARGS)
 
 bench-sweep: $(SETUP) ## What a full sweep costs, and what it leaves to the events (DOCUMENTS=1000000)

@@ -55,6 +55,7 @@ class Options(Struct, frozen=True, kw_only=True):
     - `unassign_on_unavailable`: a re-opened conversation whose users are away is un-assigned when its work-item is
       created.
     - `queue_rules`: an ivr work-item is queued by the queue rules of its org.
+    - `keeps_audit`: the audit records of decisions are stored with them (`handlers/planning/kept_audit.py`).
     """
 
     policy: PolicyInUse = PolicyInUse.CAUSAL
@@ -69,6 +70,7 @@ class Options(Struct, frozen=True, kw_only=True):
     create_work_items: bool = False
     unassign_on_unavailable: bool = False
     queue_rules: bool = False
+    keeps_audit: bool = False
 
     @property
     def routes(self) -> bool:

@@ -107,20 +107,24 @@ class DocumentWrite(Struct, frozen=True, kw_only=True):
 
 
 class Announcement(Struct, frozen=True, kw_only=True):
-    """An outbox entry: the event that announces a write. `id` stays the same each time the event is published."""
+    """An outbox entry: the event that announces a write. `id` stays the same each time the event is published.
+
+    `write`: the write in the form of the audit record's `written`; None for an entry that was read from the store.
+    """
 
     id: str
     conversation_id: str
     side: Side
     message: str
     created_at: datetime
+    write: Mapping[str, Any] | None = None
 
 
 class Plan(Struct, frozen=True, kw_only=True):
     """All writes of one conversation's events, committed whole or not at all.
 
     `state` None: unchanged. Else its write succeeds only while the stored version is `state.version - 1` (0: none is
-    stored).
+    stored). `audits`: the kept records of the decisions (handlers/planning/kept_audit.py).
     """
 
     conversation_id: str
@@ -131,6 +135,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     waits: tuple[DocumentWrite, ...] = ()
     moves: tuple[SessionMove, ...] = ()
     announcements: tuple[Announcement, ...] = ()
+    audits: tuple[Document, ...] = ()
 
     @property
     def empty(self) -> bool:

@@ -39,9 +39,10 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
     """One event's record. Revisions are as read. `lag_ms` is the time from `publishedAt` to the decision.
 
     `event` None: no event triggered the decision, but the gap poll, the sweep or a request to the API. `trigger` None:
-    the event is of neither side. `shadow`: the decision of policy `causal`, where it differs from the decision of
-    `legacy` that was applied. `before`: the values that the written fields had (`values_before`). `client`: the name of
-    the API's client that sent the update.
+    the event is of neither side. `written`: the decision's writes, `{side, id, rev, isSync, eventId, changes}` each.
+    `shadow`: the decision of policy `causal`, where it differs from the decision
+    of `legacy` that was applied. `before`: the values that the written fields had (`values_before`). `client`: the name
+    of the API's client that sent the update.
     """
 
     event: Mapping[str, Any] | None
@@ -56,6 +57,7 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
     updated_conversation: Mapping[str, Any] | None = None
     updated_work_item: Mapping[str, Any] | None = None
     before: Mapping[str, Any] | None = None
+    written: tuple[Mapping[str, Any], ...] = ()
     command: CommandRecord | None = None
     conversation_rev: int | None = None
     work_item_rev: int | None = None
@@ -75,6 +77,7 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
             "updatedConversation": None if self.updated_conversation is None else dict(self.updated_conversation),
             "updatedWorkItem": None if self.updated_work_item is None else dict(self.updated_work_item),
             "before": None if self.before is None else dict(self.before),
+            "written": [dict(write) for write in self.written],
             "reasons": [reason.as_wire() for reason in self.reasons],
             "suppressed": [field.as_wire() for field in self.suppressed],
             "command": None

@@ -227,6 +227,7 @@ class _ApiProcess:
                 policy=self._settings.sync_policy,
                 rollout=self._settings.rollout,
                 waiting_times=self._settings.waiting_times,
+                keeps_audit=self._settings.audit_days > 0,
             ),
         )
 
@@ -251,7 +252,9 @@ class _ApiProcess:
 
         async def prepare() -> None:
             await adapters.store.check_server()
-            await adapters.store.ensure_indexes(revision_days=self._settings.revision_days)
+            await adapters.store.ensure_indexes(
+                revision_days=self._settings.revision_days, audit_days=self._settings.audit_days
+            )
             await adapters.work_items.ensure_indexes()
             await adapters.status.ensure_indexes()
 

@@ -118,6 +118,7 @@ class Pipeline:
             create_work_items=settings.create_work_items,
             unassign_on_unavailable=settings.unassign_on_unavailable,
             queue_rules=settings.queue_rules,
+            keeps_audit=settings.audit_days > 0,
         )
         self._call_pause = self._backoff(settings.call_retry_first_seconds, settings.call_retry_max_seconds)
         self._in_flight = InFlight(

@@ -223,6 +223,7 @@ class _WorkerProcess:
                 create_work_items=self._settings.create_work_items,
                 queue_rules=self._settings.queue_rules,
                 by_time_of_writing=self._settings.sweep_interval_seconds > 0,
+                audit_days=self._settings.audit_days,
             )
             for foreign in await store.foreign_fields():
                 self._log.warning(

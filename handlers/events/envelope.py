@@ -250,9 +250,15 @@ def _from_headers(text: object) -> dict[str, str] | None:
         headers = orjson.loads(text) if isinstance(text, str | bytes) else None
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(headers, dict) or not _is_trace_id(headers.get("x-datadog-trace-id")):
+    return trace_of_headers(headers) if isinstance(headers, dict) else None
+
+
+def trace_of_headers(headers: Mapping[str, Any]) -> dict[str, str] | None:
+    """`{trace_id, span_id}` of a tracer's headers, as a request and a message attribute have them; None: of none."""
+    trace_id = headers.get("x-datadog-trace-id")
+    if not _is_trace_id(trace_id):
         return None
-    trace: dict[str, str] = {"trace_id": headers["x-datadog-trace-id"]}
+    trace: dict[str, str] = {"trace_id": trace_id}
     parent = headers.get("x-datadog-parent-id")
     return {**trace, "span_id": parent} if _is_trace_id(parent) else trace
 

@@ -71,6 +71,8 @@ class Event(Struct, frozen=True, kw_only=True):
     `is_sync`: a sync made the write. `is_own_sync`: a sync of this worker, not of its predecessor.
     `known_conversation_rev`: the conversation revision that a work-item's write knew; None if the event does not say.
     `status_change`: None unless the event is of a work-item and says that the write changed its status.
+    `told_changes`: what the event tells of the write's changes, in the audit's form (told_changes.py); None: nothing,
+    and for this worker's own syncs, whose decisions the audit has already.
     `supported` False: the event's name is unknown, and only its revision is observed.
     `is_mended`: a text that no field models had half a surrogate pair, and has U+FFFD in its place.
     """
@@ -94,6 +96,7 @@ class Event(Struct, frozen=True, kw_only=True):
     known_conversation_rev: int | None = None
     work_item_number: int = 0
     status_change: StatusChange | None = None
+    told_changes: Mapping[str, Any] | None = None
     supported: bool = True
     trace: Mapping[str, Any] | None = None
     is_mended: bool = False
@@ -140,6 +143,11 @@ class Event(Struct, frozen=True, kw_only=True):
             work_item_number=self.work_item_number,
         )
 
+    @property
+    def _hides_changes(self) -> bool:
+        """Whether the event is of an outside update that does not say what it changed."""
+        return self.changed_fields is None and self.supported and not self.is_own_sync
+
     def as_audit(self) -> dict[str, Any]:
         """The event as the audit record's `event`."""
         return {
@@ -149,4 +157,5 @@ class Event(Struct, frozen=True, kw_only=True):
             "client": self.client if self.client and _CLIENT.fullmatch(self.client) else None,
             "isSync": self.is_sync,
             "publishedAt": format_instant(self.published_at) if self.published_at else None,
+            **({} if self.told_changes is None and not self._hides_changes else {"changes": self.told_changes}),
         }

@@ -15,6 +15,7 @@ from commands.work_item import STATUS_ALIASES, Status
 from handlers.documents.relationships import related_id
 from handlers.events.event import Event, Malformed, StatusChange, UnsupportedEvent
 from handlers.events.schema import EventEnvelope, FieldChange, RoutingReason
+from handlers.events.told_changes import told_changes, told_creation
 from handlers.events.validation import InvalidFields, rejection_of, validate_conversation, validate_work_item
 from sync.conversation import FIELDS, Field
 from sync.gates import Side
@@ -49,6 +50,7 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
         document; they are the fields of `Event` with the same names."""
         envelope, snapshot = self.values, self.snapshot
         is_sync = envelope.get("isSync") is True
+        is_own_sync = is_sync and self._has_sync_action()
         return Event(
             id=envelope["id"],
             name=envelope["name"],
@@ -61,7 +63,7 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
             data=snapshot,
             client=envelope.get("client"),
             is_sync=is_sync,
-            is_own_sync=is_sync and self._has_sync_action(),
+            is_own_sync=is_own_sync,
             published_at=self.published_at,
             creation=self.is_creation,
             deletion=deletion,
@@ -69,6 +71,7 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
             known_conversation_rev=known_conversation_rev,
             work_item_number=work_item_number,
             status_change=status_change,
+            told_changes=None if is_own_sync or not self.supported else self._told_changes(side),
             supported=self.supported,
             trace=self.trace,
         )
@@ -95,6 +98,9 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
     def reasons(self) -> Sequence[RoutingReason]:
         """The routing reasons, each with the modelled part of its `meta`."""
         return self.values.get("routingReasons") or ()
+
+    def _told_changes(self, side: Side) -> Mapping[str, Any] | None:
+        return told_creation(side, self.snapshot) if self.is_creation else told_changes(side, *self.changes())
 
     def _has_sync_action(self) -> bool:
         """True if a routing reason's action begins with `SYNC_`. This worker gives each of its syncs such a reason; the

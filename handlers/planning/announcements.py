@@ -16,6 +16,7 @@ from handlers.events.envelope import DEFAULT_LIMITS
 from handlers.events.event import Event, Malformed, RejectionCode
 from handlers.events.json_text import depth_of
 from handlers.events.parser import read_message
+from handlers.events.told_changes import told_changes, told_creation
 from handlers.options import PlanningContext
 from handlers.ports import Announcement, Document
 from sync.gates import Side
@@ -85,7 +86,22 @@ def new_announcement(
         side=side,
         message=_readable_text(message, after),
         created_at=planning.now,
+        write={
+            "side": side,
+            "id": after["_id"],
+            "rev": after["rev"],
+            "isSync": is_sync,
+            "eventId": event["id"],
+            "changes": _told(side, event) or {},
+        },
     )
+
+
+def _told(side: Side, event: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    changes = event["changes"]
+    if changes is None:
+        return told_creation(side, event["data"])
+    return told_changes(side, changes["attributes"], changes["relationships"])
 
 
 def _readable_text(message: dict[str, Any], document: Document) -> str:

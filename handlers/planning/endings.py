@@ -1,6 +1,6 @@
 """Endings of events: each event's outcome with its audit record (docs/events.md, *The audit line*)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from msgspec import Struct
@@ -76,7 +76,7 @@ def decided_ending(
     return HandledEvent(
         event=event,
         outcome=Done(reason=reason),
-        audit=_with_writes(audit, decided, pair),
+        audit=_with_writes(audit, decided, announcements, pair),
         announcements=announcements,
     )
 
@@ -109,18 +109,24 @@ def polled_ending(
     pair: PairAsRead,
 ) -> PolledPair:
     """The ending of a pair that the gap poll decided."""
-    audit = eventless_audit(conversation_id, decided, trigger="gap", options=options, pair=pair)
+    audit = eventless_audit(conversation_id, decided, announcements, trigger="gap", options=options, pair=pair)
     return PolledPair(audit=audit, announcements=announcements)
 
 
 def eventless_audit(
-    conversation_id: str, decided: PairDecision, *, trigger: AuditTrigger, options: Options, pair: PairAsRead
+    conversation_id: str,
+    decided: PairDecision,
+    announcements: tuple[Announcement, ...],
+    *,
+    trigger: AuditTrigger,
+    options: Options,
+    pair: PairAsRead,
 ) -> AuditRecord:
     """The record of a decision that no event triggered."""
     audit = _eventless_audit(
         conversation_id, outcome_of(decided), decided.audited, trigger=trigger, options=options, pair=pair
     )
-    return _with_writes(audit, decided, pair)
+    return _with_writes(audit, decided, announcements, pair)
 
 
 def routed_ending(ending: HandledEvent, routed: RoutedPair) -> HandledEvent:
@@ -224,7 +230,14 @@ def _eventless_audit(
     )
 
 
-def _with_writes(audit: AuditRecord, decided: PairDecision, pair: PairAsRead) -> AuditRecord:
+def writes_of(announcements: Iterable[Announcement]) -> tuple[Mapping[str, Any], ...]:
+    """The audit record's `written`."""
+    return tuple(each.write for each in announcements if each.write is not None)
+
+
+def _with_writes(
+    audit: AuditRecord, decided: PairDecision, announcements: tuple[Announcement, ...], pair: PairAsRead
+) -> AuditRecord:
     # `rev` is the revision before the write, on which the write is conditional.
     of_conversation, of_item = decided.decision.conversation_fields, decided.decision.work_item_fields
     before = None
@@ -240,6 +253,7 @@ def _with_writes(audit: AuditRecord, decided: PairDecision, pair: PairAsRead) ->
         updated_conversation=None if of_conversation is None else {**of_conversation, "rev": audit.conversation_rev},
         updated_work_item=None if of_item is None else {**of_item, "rev": audit.work_item_rev},
         before=before,
+        written=writes_of(announcements),
         command=None if decided.command is None else decided.command.command,
     )
 
@@ -279,6 +293,7 @@ def _with_routing(audit: AuditRecord, routed: RoutedPair) -> AuditRecord:
             "conversation": _merged(before.get("conversation"), routed.conversation_before),
             "workItem": _merged(routed.work_item_before, before.get("workItem")),
         },
+        written=(*audit.written, *writes_of(routed.announcements)),
         command=routed.command or audit.command,
     )
 

@@ -100,6 +100,12 @@ class PairRecords:
         """The draft's current document of the conversation."""
         return self._conversation.current
 
+    @property
+    def org(self) -> object:
+        """The `org` of the conversation's document, else of a work-item's; unchecked."""
+        documents = [self._conversation.current, *(slot.current for slot in self._work_items.values())]
+        return next((document.get("org") for document in documents if document is not None), None)
+
     def _unless_restored(self, state: SyncState) -> SyncState:
         slot = self._work_items.get(state.work_item or "")
         return reset_if_restored(

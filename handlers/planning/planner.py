@@ -12,9 +12,11 @@ from handlers.events.event import Event
 from handlers.options import PlanningContext, PolicyInUse
 from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.causal_planner import CausalPlanner
+from handlers.planning.kept_audit import is_kept, kept_records
 from handlers.planning.legacy_planner import LegacyPlanner
 from handlers.planning.pair_draft import PairDraft
 from handlers.ports import Pair, Plan
+from sync.audit import AuditRecord
 
 _EPOCH: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -46,7 +48,10 @@ def plan_pair(conversation_id: str, pair: Pair, events: Sequence[Event], *, plan
             assert_never(planning.options.policy)
     if draft.gaps_given_up:
         handled[-1] = replace(handled[-1], gaps_given_up=draft.gaps_given_up)
-    return PlannedPair(plan=draft.plan(now=planning.now), handled=tuple(handled))
+    plan = draft.plan(now=planning.now)
+    if planning.options.keeps_audit:
+        plan = _with_audits(plan, draft, [each.audit for each in handled if is_kept(each)], planning)
+    return PlannedPair(plan=plan, handled=tuple(handled))
 
 
 def plan_gap(
@@ -64,7 +69,17 @@ def plan_gap(
         return Plan(conversation_id=conversation_id), None
     draft = _draft(conversation_id, pair, planning)
     polled = CausalPlanner(draft, planning).close_gap()
-    return draft.plan(now=planning.now), polled
+    plan = draft.plan(now=planning.now)
+    if planning.options.keeps_audit and polled is not None:
+        plan = _with_audits(plan, draft, [polled.audit], planning)
+    return plan, polled
+
+
+def _with_audits(plan: Plan, draft: PairDraft, records: Sequence[AuditRecord], planning: PlanningContext) -> Plan:
+    """The plan with the records that it keeps. A plan that writes nothing keeps none: it has no transaction."""
+    if plan.empty or not records:
+        return plan
+    return replace(plan, audits=kept_records(plan.conversation_id, draft.org, records, planning=planning))
 
 
 def _draft(conversation_id: str, pair: Pair, planning: PlanningContext) -> PairDraft:

@@ -22,6 +22,7 @@ from handlers.options import PlanningContext
 from handlers.planning.announcements import AnnouncementCause
 from handlers.planning.endings import PairAsRead, eventless_audit, outcome_of, routed_audit
 from handlers.planning.field_drifts import field_drifts
+from handlers.planning.kept_audit import kept_records
 from handlers.planning.pair_view import PairView
 from handlers.planning.routing_step import route_pair
 from handlers.planning.routing_writes import RoutedPair
@@ -166,7 +167,9 @@ class _SweepPlanner:
                 detail=decided.audited.reasons[-1].code if refused else None,
             )
             announcements = draft.apply(decided, item, self._cause, planning)
-            audit = eventless_audit(self._id, decided, trigger="sweep", options=planning.options, pair=pair)
+            audit = eventless_audit(
+                self._id, decided, announcements, trigger="sweep", options=planning.options, pair=pair
+            )
         routed = None if drift.end is DriftEnd.REFUSED else self._routed(draft.conversation())
         if routed is not None:
             drift = drift.also_writing(
@@ -182,6 +185,8 @@ class _SweepPlanner:
             swept = SweptPair(drift=replace(drift, end=DriftEnd.TOLD))
             return PlannedSweep(plan=Plan(conversation_id=self._id), swept=swept)
         plan, moves = self._with_places(draft.plan(now=planning.now))
+        if planning.options.keeps_audit and audit is not None and not plan.empty:
+            plan = replace(plan, audits=kept_records(self._id, draft.org, [audit], planning=planning))
         swept = SweptPair(drift=replace(drift, moves=moves), audit=audit, announcements=announcements)
         return PlannedSweep(plan=plan, swept=swept)
 

@@ -4,6 +4,7 @@ The update is an outside write. The commands execute it, and the event that anno
 syncs the conversation when that event comes through the queue, as after every other service's write.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final, assert_never
 
 from msgspec import Struct
@@ -19,6 +20,8 @@ from handlers.events.event import Event, Malformed, RejectionCode
 from handlers.events.parser import read_message
 from handlers.options import PlanningContext
 from handlers.planning.announcements import AnnouncementCause, new_announcement
+from handlers.planning.endings import writes_of
+from handlers.planning.kept_audit import kept_records
 from handlers.planning.pair_draft import PairDraft
 from handlers.ports import Announcement, Document, LoadRequest, Pair, Plan
 from sync.audit import AuditOutcome, AuditRecord
@@ -28,7 +31,8 @@ from sync.state.reconciliation import next_rev
 class UpdateRequest(Struct, frozen=True, kw_only=True):
     """An update of one work-item, and the client that sent it.
 
-    `queue_id`: the id of the queue whose key the update names, where that queue is stored.
+    `queue_id`: the id of the queue whose key the update names, where that queue is stored. `trace`: the trace that the
+    request's headers name.
     """
 
     work_item_id: str
@@ -36,6 +40,7 @@ class UpdateRequest(Struct, frozen=True, kw_only=True):
     origin: UpdateOrigin
     client: str | None = None
     queue_id: str | None = None
+    trace: Mapping[str, Any] | None = None
 
     def load_request(self, conversation_id: str, *, waiting_times: bool = False) -> LoadRequest:
         """The records that the update may need: the work-item, and the sessions and queues that it names.
@@ -131,10 +136,13 @@ def plan_update(
             document = draft.work_item_document(item.id)
             return PlannedUpdate(plan=nothing, result=UpdatedWorkItem(document=document, audit=audit))
         case Applied():
-            announcement = _write(draft, item, executed, planning)
+            announcement = _write(draft, item, executed, request, planning)
             document = draft.work_item_document(item.id)
+            audit = replace(audit, written=writes_of((announcement,)))
             result = UpdatedWorkItem(document=document, audit=audit, announcements=(announcement,))
             plan = draft.plan(now=planning.now)
+            if planning.options.keeps_audit:
+                plan = replace(plan, audits=kept_records(conversation_id, draft.org, [audit], planning=planning))
             # The commands refuse an offer to a locked session, and another offer may come before this one is written.
             moves = tuple(replace(move, only_if_free=True) for move in plan.moves)
             return PlannedUpdate(plan=replace(plan, moves=moves), result=result)
@@ -142,7 +150,9 @@ def plan_update(
             assert_never(executed)
 
 
-def _write(draft: PairDraft, item: WorkItem, applied: Applied, planning: PlanningContext) -> Announcement:
+def _write(
+    draft: PairDraft, item: WorkItem, applied: Applied, request: UpdateRequest, planning: PlanningContext
+) -> Announcement:
     """Write the update and observe the write; its announcement.
 
     The state takes in what the announcing event says, so that the event changes nothing in it when it comes back.
@@ -157,7 +167,7 @@ def _write(draft: PairDraft, item: WorkItem, applied: Applied, planning: Plannin
         before=old,
         after=new,
         reasons=(applied.reason,),
-        cause=AnnouncementCause(conversation_id=draft.conversation_id),
+        cause=AnnouncementCause(conversation_id=draft.conversation_id, trace=request.trace),
         planning=planning,
         is_sync=False,
     )
@@ -184,6 +194,7 @@ def failed_update(
         conversation_id=conversation_id,
         work_item_id=request.work_item_id,
         client=request.client,
+        trace=request.trace,
     )
     return FailedUpdate(code=code, detail=detail, audit=audit)
 
@@ -225,6 +236,7 @@ def _audit(
         conversation_rev=None if conversation is None else conversation.rev,
         work_item_rev=item.rev,
         client=request.client,
+        trace=request.trace,
     )
 
 

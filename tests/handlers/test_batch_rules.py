@@ -117,8 +117,8 @@ ENVELOPE = {
 }  # fmt: skip
 AUDIT_KEYS = {
     "event", "direction", "outcome", "reasons", "suppressed", "updatedConversation", "updatedWorkItem", "before",
-    "command", "conversationRev", "workItemRev", "policy", "shadow", "trigger", "lagMs", "conversationId", "workItemId",
-    "dd",
+    "written", "command", "conversationRev", "workItemRev", "policy", "shadow", "trigger", "lagMs", "conversationId",
+    "workItemId", "dd",
 }  # fmt: skip
 """The audit line (docs/events.md) without the keys of every log line: name, hostname, pid, level, msg, time, v."""
 
@@ -204,6 +204,9 @@ async def test_rule_a(name: str, rule: Rule, policy: PolicyInUse) -> None:
     audit = end.audit.as_wire()
     assert set(audit) == AUDIT_KEYS
     suppressed = audit.pop("suppressed")
+    [written] = audit.pop("written")
+    assert written.pop("changes").keys() <= {"status", "assignedUsers", "queue", "ended", "deleted"}
+    assert written == {"side": "conversation", "id": "c-1", "rev": 5, "isSync": True, "eventId": body["id"]}
     assert audit == {
         "event": end.event.as_audit(),
         "direction": "reverse",
@@ -259,6 +262,9 @@ async def test_rule_b(name: str, rule: Rule, policy: PolicyInUse) -> None:
     assert set(audit) == AUDIT_KEYS
     assert audit["updatedWorkItem"] == {**rule.to, "rev": 7}
     assert audit["before"] == {"conversation": None, "workItem": values_of(rule.w, rule.to)}
+    [written] = audit["written"]
+    assert (written["side"], written["id"], written["rev"], written["isSync"]) == ("work-item", "w-1", 8, True)
+    assert (written["eventId"], written["changes"]) != (None, {})
     assert audit["command"] == {
         "engine": "composed",
         "name": "composedCommandParams",

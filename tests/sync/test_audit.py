@@ -40,6 +40,7 @@ FULL: Final = AuditRecord(
     updated_conversation={"ended": True, "rev": 3},
     updated_work_item={"queue": {"id": "q1"}, "rev": 7},
     before={"conversation": {"ended": False}, "workItem": {"queue": None}},
+    written=({"side": "conversation", "id": "c1", "rev": 4},),
     command=COMMAND,
     conversation_rev=3,
     work_item_rev=7,
@@ -58,6 +59,7 @@ def test_a_record_with_every_value() -> None:
         "updatedConversation": {"ended": True, "rev": 3},
         "updatedWorkItem": {"queue": {"id": "q1"}, "rev": 7},
         "before": {"conversation": {"ended": False}, "workItem": {"queue": None}},
+        "written": [{"side": "conversation", "id": "c1", "rev": 4}],
         "reasons": [{"action": "SYNC_WORK_ITEM", "code": "CONVERSATION_QUEUE_CHANGED", "meta": {"rule": "B8"}}],
         "suppressed": [
             {"field": "assignee", "code": "CONVERSATION_IS_NEWER", "conversationRev": 6, "knownRev": 4},
@@ -89,6 +91,7 @@ def test_a_missing_value_is_null_and_no_key_is_left_out() -> None:
         "outcome": "skipped",
         "trigger": "gap",
         "policy": "legacy",
+        "written": [],
         "reasons": [],
         "suppressed": [],
         "event": {},

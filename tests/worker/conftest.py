@@ -32,7 +32,7 @@ async def _mongo_bench(mongod: Mongod, database: str) -> AsyncIterator[MongoBenc
     async with client:
         bench = MongoBench(client, database, commands)
         # Records never expire: the tests' clocks stand in the past.
-        await bench.store.ensure_indexes(revision_days=0, wait_days=0, waiting_times=True)
+        await bench.store.ensure_indexes(revision_days=0, wait_days=0, waiting_times=True, audit_days=3_650)
         for collection in Collection:
             await bench.database[collection].delete_many({})
         commands.take()

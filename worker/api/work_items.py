@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from commands.reason import ReasonCode, Refusal
 from commands.update import parse_update
+from handlers.events.envelope import trace_of_headers
 from handlers.planning.update_planner import (
     FailedUpdate,
     NoWorkItem,
@@ -63,7 +64,11 @@ class WorkItemRoutes:
         if isinstance(parsed, Refusal):
             raise refused(parsed)
         sent = UpdateRequest(
-            work_item_id=work_item_id, update=parsed, origin=caller.origin_of(parsed), client=caller.name
+            work_item_id=work_item_id,
+            update=parsed,
+            origin=caller.origin_of(parsed),
+            client=caller.name,
+            trace=trace_of_headers(request.headers),
         )
         try:
             result = await self._updates.handle(sent, org=caller.org)

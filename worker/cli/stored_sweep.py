@@ -152,6 +152,7 @@ async def opened_sweep(settings: Settings, observer: SweepObserver) -> AsyncIter
             create_work_items=settings.create_work_items,
             unassign_on_unavailable=settings.unassign_on_unavailable,
             queue_rules=settings.queue_rules,
+            keeps_audit=settings.audit_days > 0,
         )
         rules = MongoQueueRules(client, database, deadline_s=deadline_s) if settings.queue_rules else None
         ahead = database_now - clock.now()

@@ -111,6 +111,7 @@ async def _examine_indexes(notebook: Notebook, inspection: StoreInspection, usab
         create_work_items=settings.create_work_items and worker,
         queue_rules=settings.queue_rules and worker,
         by_time_of_writing=settings.sweep_interval_seconds > 0 and worker,
+        audit_days=settings.audit_days,
         api=usable.serves,
     )
     facts = await notebook.if_there("indexes", looking)

@@ -134,6 +134,11 @@ QUEUE_RULE_INDEXES: Final = (
     Index(collection=Collection.QUEUES, name="by_org", fields=("org",)),
 )
 
+AUDIT_INDEXES: Final = (
+    Index(collection=Collection.SYNC_AUDIT, name="by_conversation_and_time", fields=("conversationId", "at", "_id")),
+)
+"""For reading the kept audit of a conversation, the latest first."""
+
 API_INDEXES: Final = (
     *CREATION_INDEXES,
     Index(collection=Collection.QUEUES, name="by_key", fields=("key",)),
@@ -143,7 +148,7 @@ API_INDEXES: Final = (
 
 
 def wanted_indexes(
-    *, waiting_times: bool, create_work_items: bool, queue_rules: bool, by_time_of_writing: bool
+    *, waiting_times: bool, create_work_items: bool, queue_rules: bool, by_time_of_writing: bool, keeps_audit: bool
 ) -> tuple[Index, ...]:
     """The indexes that the queries of the worker use, without those that let documents expire. The flags are those of
     `ensure_indexes`."""
@@ -153,6 +158,7 @@ def wanted_indexes(
         *(CREATION_INDEXES if create_work_items else ()),
         *(QUEUE_RULE_INDEXES if queue_rules else ()),
         *(WRITTEN_INDEXES if by_time_of_writing else ()),
+        *(AUDIT_INDEXES if keeps_audit else ()),
     )
 
 
@@ -170,6 +176,7 @@ class Expiry(Struct, frozen=True, kw_only=True):
 
 
 REVISIONS: Final = Expiry(collection=Collection.WORK_ITEM_REVISIONS, name="expired_revisions", field="createdAt")
+AUDIT: Final = Expiry(collection=Collection.SYNC_AUDIT, name="expired_audit", field="at")
 WAITS: Final = Expiry(collection=Collection.WAITS, name="expired_waits", field="endedAt")
 
 _TELLING: Final = ("unique", "sparse", "partialFilterExpression", "collation")

@@ -22,6 +22,7 @@ from worker.mongo.driver_words import driver_words
 from worker.mongo.index_definitions import (
     ACTIVE,
     API_INDEXES,
+    AUDIT,
     REVISIONS,
     WAIT_DAYS,
     WAITING_INDEXES,
@@ -63,14 +64,16 @@ async def ensure_indexes(
     create_work_items: bool = False,
     queue_rules: bool = False,
     by_time_of_writing: bool = False,
+    audit_days: int = 0,
 ) -> None:
     """Create the collections, which must exist before a transaction, and exactly the indexes that the queries use.
 
     Records of `work_item_revisions` expire after `revision_days`, those of `waits` after `wait_days`, by a time-to-live
     index each; 0: never, and without it. `waiting_times`: the waiting work-items of a queue are counted.
     `create_work_items`, `queue_rules`: these are on. `by_time_of_writing`: the sweep looks for documents by it. An
-    index that was made for one of the four stays. May be called again, and by several workers at once. Raises
-    StoreAway, StoreUnfit, Misconfigured.
+    index that was made for one of the four stays. `audit_days`: after so many days the records of `sync_audit` expire;
+    0: no audit is kept, and what stands there stays as it is, so that records of before still expire. May be called
+    again, and by several workers at once. Raises StoreAway, StoreUnfit, Misconfigured.
     """
     with calls_of_the_start(database.client, _BUILD_S_MAX):
         existing = await database.list_collection_names()
@@ -79,15 +82,19 @@ async def ensure_indexes(
             create_work_items=create_work_items,
             queue_rules=queue_rules,
             by_time_of_writing=by_time_of_writing,
+            keeps_audit=audit_days > 0,
         )
         indexed = {index.collection for index in wanted}
         # Creating an index creates its collection.
-        missing = [each for each in Collection if each not in existing and each not in indexed]
+        unused = {*existing, *indexed, *(() if audit_days else (Collection.SYNC_AUDIT,))}
+        missing = [each for each in Collection if each not in unused]
         await asyncio.gather(
             *(_create_collection(database, each) for each in missing), *(_ensure(database, each) for each in wanted)
         )
         await _ensure_expiry(database, REVISIONS, revision_days)
         await _ensure_expiry(database, WAITS, wait_days)
+        if audit_days:
+            await _ensure_expiry(database, AUDIT, audit_days)
 
 
 async def ensure_waiting_indexes(database: Database) -> None:

@@ -15,6 +15,7 @@ from worker.mongo.foreign_fields import ForeignField, foreign_fields
 from worker.mongo.foreign_ids import ForeignIds, foreign_ids
 from worker.mongo.index_definitions import (
     API_INDEXES,
+    AUDIT,
     REVISIONS,
     WAIT_DAYS,
     WAITING_INDEXES,
@@ -133,6 +134,7 @@ class StoreInspection:
         create_work_items: bool,
         queue_rules: bool,
         by_time_of_writing: bool,
+        audit_days: int = 0,
         api: bool = False,
     ) -> IndexFacts:
         """How the indexes of the database compare with those that the process uses; nothing is made.
@@ -144,8 +146,10 @@ class StoreInspection:
             create_work_items=create_work_items,
             queue_rules=queue_rules,
             by_time_of_writing=by_time_of_writing,
+            keeps_audit=audit_days > 0,
         )
         expiring = [REVISIONS.index(revision_days)] if revision_days else []
+        expiring += [AUDIT.index(audit_days)] if audit_days else []
         every = (*wanted, *expiring, WAITS.index(WAIT_DAYS), *(_OF_API if api else ()))
         once = {(index.collection, index.name): index for index in every}
         with calls_of_the_start(self._client, self._deadline_s):

@@ -110,13 +110,15 @@ class MongoStore:
         create_work_items: bool = False,
         queue_rules: bool = False,
         by_time_of_writing: bool = False,
+        audit_days: int = 0,
     ) -> None:
         """Create missing collections and indexes; called before the first commit.
 
         `revision_days`, `wait_days`: how long the records of revisions and of waits are kept; 0: for ever.
         `waiting_times`: `MongoWaitingTimes.waiting` is used. `create_work_items`, `queue_rules`: these are on.
-        `by_time_of_writing`: `MongoStoredPairs` is used. Raises
-        StoreUnfit if stored data or another index forbids an index; Misconfigured if no waiting helps; StoreAway.
+        `by_time_of_writing`: `MongoStoredPairs` is used. `audit_days`: how long the kept audit stays; 0: none is kept.
+        Raises StoreUnfit if stored data or another index forbids an index; Misconfigured if no waiting helps;
+        StoreAway.
         """
         await indexes.ensure_indexes(
             self._database,
@@ -126,6 +128,7 @@ class MongoStore:
             create_work_items=create_work_items,
             queue_rules=queue_rules,
             by_time_of_writing=by_time_of_writing,
+            audit_days=audit_days,
         )
 
     async def load(self, requests: Sequence[LoadRequest]) -> Mapping[str, Pair]:

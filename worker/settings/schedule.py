@@ -64,6 +64,19 @@ class ScheduleSettings(BaseSettings):
         le=3_650,
         description="days for which the timings of a work-item's revisions are kept; 0 keeps them for ever",
     )
+    audit_days: Annotated[
+        int,
+        Protection(
+            "MongoDB's disk and its writes",
+            "who changed an older conversation, and why, stands in the log alone",
+            "one record of about a kilobyte is kept for each decision",
+        ),
+    ] = Field(
+        30,
+        ge=0,
+        le=3_650,
+        description="days for which the audit records of decisions are kept in the store; 0: none are",
+    )
     queue_metrics_max: Annotated[
         int,
         Protection(

@@ -174,5 +174,6 @@ class Collection(StrEnum):
     SYNC_STATES = "sync_states"
     OUTBOX = "outbox"
     WAITS = "waits"
+    SYNC_AUDIT = "sync_audit"
     FLEET = "fleet"
     QUEUE_RULES = "queue_rules"

@@ -1,6 +1,6 @@
 """The steps of one transaction that writes plans. Both stores execute the same steps in the same order.
 
-    1. insert outbox entries, revisions, waits, new sync states, new conversations
+    1. insert outbox entries, revisions, kept audit records, waits, new sync states, new conversations
     2. change sync states, then waits
     3. change work-items, those that complete before those that become active
     4. insert work-items
@@ -65,7 +65,8 @@ def check_plan(plan: Plan) -> None:
 
     Without a state there is no commit id, and an unknown commit result could not be looked up.
     """
-    writes = (plan.conversation, *plan.work_items, *plan.revisions, *plan.waits, *plan.moves, *plan.announcements)
+    records = (*plan.revisions, *plan.waits, *plan.audits)
+    writes = (plan.conversation, *plan.work_items, *records, *plan.moves, *plan.announcements)
     if plan.state is None and any(write is not None for write in writes):
         raise ValueError(f"the plan of conversation {plan.conversation_id} writes and leaves the sync state as it was")
 
@@ -79,6 +80,7 @@ def transaction_steps(plans: Sequence[Plan], commit_id: str) -> tuple[Transactio
     inserts: tuple[tuple[Collection, Sequence[Mapping[str, Any]]], ...] = (
         (Collection.OUTBOX, [announcement_document(entry) for plan in plans for entry in plan.announcements]),
         (Collection.WORK_ITEM_REVISIONS, [revision for plan in plans for revision in plan.revisions]),
+        (Collection.SYNC_AUDIT, [record for plan in plans for record in plan.audits]),
         (Collection.WAITS, _new(waits)),
         (Collection.SYNC_STATES, new_states),
         (Collection.CONVERSATIONS, _new(conversations)),

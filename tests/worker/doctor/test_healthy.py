@@ -70,11 +70,11 @@ async def test_it_writes_nothing_and_no_message_is_sent(patient: Patient) -> Non
 async def test_indexes_that_the_start_has_made_are_known(patient: Patient, mongod: Mongod) -> None:
     async with opened_mongo(SecretStr(mongod.uri), DEADLINE_S) as client:
         store = MongoStore(client, patient.database, clock=SystemClock(), ids=ObjectIds(), deadline_s=DEADLINE_S)
-        await store.ensure_indexes(revision_days=400, by_time_of_writing=True)
+        await store.ensure_indexes(revision_days=400, by_time_of_writing=True, audit_days=30)
     reports = await patient.examined()
     assert findings_in(reports) == []
     sound = [result for report in reports for result in report.results if isinstance(result, Sound)]
-    assert [result.found for result in sound if result.subject == "indexes"] == ["11 stand"]
+    assert [result.found for result in sound if result.subject == "indexes"] == ["13 stand"]
 
 
 def test_every_code_says_what_it_means_and_how_bad_it_is() -> None:

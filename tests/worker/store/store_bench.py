@@ -9,8 +9,10 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 from commands.context import RoutingQueue
 from commands.session import Session
 from handlers.ports import Document, Store
+from worker.history_ports import PairHistory
 from worker.mongo.database import Client, database_of
 from worker.mongo.outbox import MongoOutbox
+from worker.mongo.pair_history import MongoPairHistory
 from worker.mongo.store import MongoStore
 from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
 from worker.mongo.waiting_times import MongoWaitingTimes
@@ -18,6 +20,7 @@ from worker.ports import Outbox, SyncStatesByAge, WaitingTimes
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.store.documents import Collection, session_document, session_of
 from worker.store.memory import MemoryStore
+from worker.store.memory_pair_history import MemoryPairHistory
 from worker.store.memory_waiting_times import MemoryWaitingTimes
 
 DEADLINE_S = 5.0
@@ -35,6 +38,9 @@ class Bench(Protocol):
 
     @property
     def waiting_times(self) -> WaitingTimes: ...
+
+    @property
+    def history(self) -> PairHistory: ...
 
     async def put(
         self,
@@ -73,6 +79,7 @@ class MemoryBench:
         self.outbox = self.store
         self.states_by_age = self.store
         self.waiting_times = MemoryWaitingTimes(self.store)
+        self.history = MemoryPairHistory(self.store)
 
     async def put(
         self,
@@ -159,6 +166,7 @@ class MongoBench:
         self.outbox = MongoOutbox(client, name, deadline_s=DEADLINE_S)
         self.states_by_age = MongoSyncStatesByAge(client, name, deadline_s=DEADLINE_S)
         self.waiting_times = MongoWaitingTimes(client, name, deadline_s=DEADLINE_S)
+        self.history = MongoPairHistory(client, name, deadline_s=DEADLINE_S)
         self.database = database_of(client, name)
 
     async def put(

@@ -21,7 +21,7 @@ from worker.telemetry.metrics import Metric
 ENVELOPE = ["name", "hostname", "pid", "level"]
 AUDIT = [
     *ENVELOPE, "conversationId", "workItemId", "outcome", "direction", "updatedConversation", "updatedWorkItem",
-    "before", "reasons", "suppressed", "command", "event", "trigger", "policy", "shadow", "conversationRev",
+    "before", "written", "reasons", "suppressed", "command", "event", "trigger", "policy", "shadow", "conversationRev",
     "workItemRev", "lagMs", "msg", "time", "v", "dd",
 ]  # fmt: skip
 
