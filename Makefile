@@ -73,7 +73,7 @@ browser: $(SETUP) ## The status page in a real browser, Debian's chromium (CHROM
 pictures: $(SETUP) ## Take the pictures of the status page in docs/pictures/ anew
 	@PYTHONPATH=localstack $(BIN)/python -m tests.browser.pictures
 
-faults: $(SETUP) $(LOCALSTACK_SETUP) ## Kills, outages, slow and full stores, under load (SEED=1 KILLS=40 FAULTS=outage, day or soak ARGS="-k name")
+faults: $(SETUP) $(LOCALSTACK_SETUP) ## Kills, outages, slow and full stores, under load (SEED=1 KILLS=40 FAULTS=outage, upgrade, day or soak ARGS="-k name")
 	@FAULT_SEED=$(or $(SEED),1) FAULT_KILLS=$(or $(KILLS),40) $(BIN)/python -m pytest -v -s \
 		-m "faults$(if $(FAULTS), and ($(FAULTS)))" tests/faults $(ARGS)
 

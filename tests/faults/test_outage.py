@@ -28,7 +28,7 @@ from tests.faults.proxies.aws_fault import SNS_UNAVAILABLE
 from tests.faults.proxies.aws_proxy import AwsProxy
 from tests.faults.proxies.aws_record import rightly_redelivered
 from tests.faults.proxies.mongo_proxy import MongoProxy
-from tests.faults.services.worker_at_commit import worker_at
+from tests.releases.worker_at_commit import worker_at
 from worker.telemetry.metrics import Metric
 
 OUTAGE_S = float(os.environ.get("FAULT_OUTAGE_SECONDS", "300"))

@@ -1,34 +1,23 @@
-"""A rolling upgrade: workers of the version before and of this one, side by side on one queue and one database."""
+"""A rolling upgrade and a roll-back under load: workers of the last version and of this one, side by side on one queue
+and one database, replaced one at a time."""
 
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.faults.fault_run import FaultRun
-from tests.faults.services.worker_at_commit import BEFORE, worker_at
+from tests.faults.upgrade_run import upgrade
+from tests.releases.rolling_fleet import ROLL_BACK, UPGRADE, Fleet
 
-BESIDE_S = 60
-EACH_ALONE_S = 10
+EVENTS = 2_000
+
+pytestmark = [pytest.mark.upgrade, pytest.mark.needs("history")]
 
 
-@pytest.mark.needs("history")
-def test_upgrade_with_both_versions_side_by_side(run: FaultRun, tmp_path: Path) -> None:
-    this_kind = run.stage.kind
-    run.stage.kind = worker_at(BEFORE, tmp_path / "before")
-    before = run.workers(2)
-    time.sleep(EACH_ALONE_S)
-    run.stage.kind = this_kind
-    run.workers(1)
-    run.report("one worker of this version beside two of the version before")
-    time.sleep(BESIDE_S)
-    for worker in before:
-        status, _ = worker.terminate()
-        assert status == 0
-    run.workers(1)
-    run.report("only workers of this version")
-    time.sleep(EACH_ALONE_S)
-    run.finish(within_s=120)
-    handled = [sum(1 for _ in worker.audits()) for worker in run.stage.workers]
-    run.notes["events by worker"] = ", ".join(map(str, handled))
-    assert all(handled)
+@pytest.mark.parametrize(
+    "fleets",
+    [(*UPGRADE, *ROLL_BACK, *UPGRADE[1:]), (*UPGRADE, *ROLL_BACK)],
+    ids=["forth_back_and_forth", "forth_and_back"],
+)
+def test_upgrade(run: FaultRun, tmp_path: Path, fleets: tuple[Fleet, ...]) -> None:
+    upgrade(run, fleets, folder=tmp_path / "old", events=EVENTS)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from commands.instant import format_instant, parse_instant
 from handlers.documents.stored_forms import Form, WholeNumber, form_of, unreadable
 from sync.state.revision_runs import RevisionRuns, highest
@@ -63,6 +65,7 @@ class StateForm(Form, kw_only=True):
     done_by: _DoneByForm | None = None
     waiting_since: str | None = None
     waiting_revs: _WaitingRevsForm | None = None
+    history_of: str | None = None
     recorded_wait: _RecordedWaitForm | None = None
     deleted_rev: int | None = None
     finished_at: str | None = None
@@ -100,6 +103,8 @@ def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
         "doneBy": {"number": state.done_by.number, "rev": state.done_by.rev} if state.done_by else None,
         "waitingSince": format_instant(waiting.since) if waiting else None,
         "waitingRevs": _waiting_revs(waiting) if waiting else None,
+        # An older worker that meets a new work-item leaves what it does not know of the one before it.
+        "historyOf": state.work_item,
         "recordedWait": {"id": wait.id, "rev": wait.rev} if wait else None,
         "deletedRev": state.deleted_rev,
         "finishedAt": format_instant(state.finished_at) if state.finished_at else None,
@@ -134,7 +139,7 @@ def state_of(document: Mapping[str, Any] | None) -> SyncState:
         changed=form.changed or {},
         known=form.known or {},
         known_at=form.known_at or {},
-        touched=form.touched or {},
+        touched={} if _is_of_other_item(form) else form.touched or {},
         done_by=DoneBy(number=form.done_by.number, rev=form.done_by.rev) if form.done_by else None,
         waiting=_waiting(document, form, conversation_rev, work_item_rev),
         recorded_wait=RecordedWait(id=form.recorded_wait.id, rev=form.recorded_wait.rev)
@@ -180,12 +185,22 @@ def _waiting(document: Mapping[str, Any], form: StateForm, conversation_rev: int
     if revs is None or revs.since != form.waiting_since:
         # An older worker notes no revisions. The pair then waits for those that were stored at the last commit.
         revs = _NO_WAITING_REVS
+    elif _is_of_other_item(form):
+        # As for a new history (`sync_state.new_history`): the new work-item's revisions are not waited for.
+        work_item_rev, revs = 0, replace(revs, work_item=None)
     return Waiting(
         since=since,
         conversation_rev=conversation_rev if revs.conversation is None else revs.conversation,
         work_item_rev=work_item_rev if revs.work_item is None else revs.work_item,
         values=revs.values or {},
     )
+
+
+def _is_of_other_item(form: StateForm) -> bool:
+    """Whether `touched` and `waitingRevs` are of the work-item before the state's: an older worker started the new
+    history, and leaves names that it does not know as they stand."""
+    item = None if form.work_item is None else form.work_item.id
+    return form.history_of is not None and form.history_of != item
 
 
 def _instant(document: Mapping[str, Any], text: str | None, name: str) -> datetime | None:

@@ -8,10 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from server_process import ROOT
 from tests.faults.services.fake_clock import NO_LIBRARY, clock_library
 from tests.faults.services.name_server import isolated
-from tests.faults.services.worker_at_commit import BEFORE
+from tests.releases.last_release import lacking_history, last_release
 
 _BLOCK: Final = bytes(1_048_576)
 
@@ -65,9 +64,7 @@ def _no_own_name_server() -> str | None:
 
 
 def _no_history() -> str | None:
-    command = ["git", "-C", str(ROOT), "cat-file", "-e", f"{BEFORE}^{{commit}}"]
-    found = subprocess.run(command, capture_output=True, check=False).returncode == 0
-    return None if found else f"git has no commit {BEFORE} here"
+    return lacking_history(last_release().commit)
 
 
 _TRIALS: Final[Mapping[str, Callable[[], str | None]]] = {

@@ -255,6 +255,7 @@ class TestStateDocument:
                 "workItem": 2,
                 "values": {"queue": "q-2"},
             },
+            "historyOf": "w-1",
             "recordedWait": {"id": "w-1:0:25", "rev": 3},
             "deletedRev": None,
             "finishedAt": "2024-05-07T00:00:00.000Z",

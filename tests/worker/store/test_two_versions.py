@@ -105,5 +105,13 @@ def test_the_revisions_of_an_earlier_wait_do_not_count_for_a_wait_of_0_2() -> No
     assert state_of(document).waiting == Waiting(since=again, conversation_rev=6, work_item_rev=1)
 
 
+def test_a_work_item_that_0_2_met_has_nothing_of_the_one_before_it() -> None:
+    """Version 0.2 started the new history and leaves, as they stand, names that it does not know: the wait goes on."""
+    item = {"id": "w2", "number": 2, "observed": [[1, 1]], "rev": 1, "reconciled": False}
+    state = state_of(written_by_0_2(state_document("c1", STATE), workItem=item, known={}, knownAt={}))
+    assert state.touched == {}, "the old work-item's write tells nothing of the new one"
+    assert state.waiting == Waiting(since=SINCE, conversation_rev=5, work_item_rev=0, values={"queue": "q2"})
+
+
 def test_a_wait_that_0_2_ended_has_ended() -> None:
     assert state_of(written_by_0_2(state_document("c1", STATE), waitingSince=None)).waiting is None
