@@ -180,7 +180,7 @@ def test_what_the_last_version_keeps_of_a_state_that_this_version_wrote(stage: S
     assert completed is not None
     created = stamped(work_item_created("next", 2, 1, now(), key="next-w2"))
     database["work_items"].replace_one({"_id": "next-w1"}, stamped(completed))
-    database["work_items"].insert_one(created)
+    database["work_items"].insert_one(dict(created))
     same = owners.pairs["same"].record(OutsideWrite(before=item, after=after, known_rev=1))
     new_item = owners.pairs["next"].record(OutsideWrite(before=None, after=created, known_rev=1))
     with owners.worker("old", "causal"):

@@ -33,7 +33,9 @@ def upgrade(run: FaultRun, fleets: tuple[Fleet, ...], *, folder: Path, events: i
 
     def start(version: Version) -> WorkerProcess:
         run.stage.kind = kinds[version]
-        return run.workers(1)[0]
+        worker = run.stage.worker()
+        worker.wait_ready(within_s=_STAGE_S)
+        return worker
 
     fleet = RollingFleet(start)
     for number, versions in enumerate(fleet.roll(*fleets), 1):
