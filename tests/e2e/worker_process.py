@@ -91,8 +91,8 @@ class WorkerProcess:
         except OSError:
             return 0, {}
 
-    def wait_ready(self, *, within_s: float = 90) -> None:
-        wait_until(self.ready, within_s=within_s, what=lambda: f"the worker is ready: {self.log.read_text()[-2000:]}")
+    def wait_ready(self) -> None:
+        wait_until(self.ready, within_s=90, what=lambda: f"the worker is ready: {self.log.read_text()[-2000:]}")
 
     def terminate(self, *, within_s: float = 40) -> tuple[int, float]:
         """Send SIGTERM; returns the exit status and the seconds until the exit."""

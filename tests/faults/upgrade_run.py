@@ -8,7 +8,7 @@ new versions side by side*). So the sweep looks at the end, as after every upgra
 from pathlib import Path
 from typing import Final
 
-from tests.e2e.worker_process import WorkerProcess
+from tests.e2e.worker_process import WorkerProcess, wait_until
 from tests.faults.fault_run import FaultRun
 from tests.faults.proxied_run import set_visibility
 from tests.releases.last_release import last_release
@@ -34,7 +34,10 @@ def upgrade(run: FaultRun, fleets: tuple[Fleet, ...], *, folder: Path, events: i
     def start(version: Version) -> WorkerProcess:
         run.stage.kind = kinds[version]
         worker = run.stage.worker()
-        worker.wait_ready(within_s=_STAGE_S)
+        # On a busy machine the imports alone take a minute.
+        wait_until(
+            worker.ready, within_s=_STAGE_S, what=lambda: f"the {version} worker is ready: {worker.lines()[-5:]}"
+        )
         return worker
 
     fleet = RollingFleet(start)
