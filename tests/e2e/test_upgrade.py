@@ -4,6 +4,7 @@ other wrote, and a rolling upgrade in a small form. The long one is among the fa
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -23,7 +24,7 @@ from tests.e2e.worker_process import WorkerProcess
 from tests.faults.fault_run import fault_run
 from tests.faults.load.document_writer import OutsideWrite, now, stamped
 from tests.faults.load.event_delivery import wrapped
-from tests.faults.load.outside_services import conversation_created
+from tests.faults.load.outside_services import OutsideServices, conversation_created
 from tests.faults.load.pair_history import PairHistory
 from tests.faults.services.forked_worker import ForkedWorker
 from tests.faults.upgrade_run import upgrade
@@ -200,7 +201,8 @@ def test_what_the_last_version_keeps_of_a_state_that_this_version_wrote(stage: S
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_a_small_rolling_upgrade_and_roll_back(stage: Stage, mongod: Mongod, kinds: Kinds, tmp_path: Path) -> None:
     fleets = (*UPGRADE, ("old", "new"), ("new", "new"))
-    with fault_run(stage, uri=mongod.uri, name="upgrade", seed=1) as run:
+    services = partial(OutsideServices, pairs=40, per_second=12)
+    with fault_run(stage, uri=mongod.uri, name="upgrade", seed=1, services=services) as run:
         upgrade(run, fleets, folder=tmp_path / "again", events=EVENTS)
 
 
