@@ -18,9 +18,10 @@ from worker.aws.sqs_calls import (
     dated_queue_attributes,
     message_entry,
     packed_into_calls,
+    queue_attributes,
     read_delivery,
 )
-from worker.errors import QueueAway, first_line
+from worker.errors import Misconfigured, QueueAway, first_line
 from worker.letter_ports import LetterDelivery, LetterQueueState, ReturnedMessage
 from worker.ports import EntryResults, RefusedEntry, is_fifo
 
@@ -119,14 +120,34 @@ class SqsLetterQueue:
         return results
 
 
+async def refuse_other_queues_letters(client: "SQSClient", url: str, dead_letter_url: str) -> None:
+    """Raises Misconfigured where the redrive policy of the queue at `url` names another dead-letter queue: the letters
+    would be those of another queue, or of another environment. Raises QueueAway."""
+    subject = f"SQS_QUEUE_URL {url}"
+    attributes = await queue_attributes(client, url, subject=subject)
+    named = _redrive_policy(attributes).get("deadLetterTargetArn")
+    account_and_name = dead_letter_url.rstrip("/").split("/")[-2:]
+    if isinstance(named, str) and named.split(":")[-2:] != account_and_name:
+        raise Misconfigured(
+            f"SQS_DEAD_LETTER_QUEUE_URL {dead_letter_url}: the redrive policy of {url} names {named}: unset it, or add "
+            "--other-queue if its letters belong into this queue"
+        )
+
+
 def _moved_from(wire: Mapping[str, Any]) -> str | None:
     arn = (wire.get("Attributes") or {}).get("DeadLetterQueueSourceArn")
     return None if arn is None else checked_text(arn)
 
 
 def _receive_count_max(attributes: Mapping[str, str]) -> int | None:
+    policy = _redrive_policy(attributes)
+    return int(policy["maxReceiveCount"]) if "maxReceiveCount" in policy else None
+
+
+def _redrive_policy(attributes: Mapping[str, str]) -> Mapping[str, Any]:
+    """Empty where there is none."""
     try:
         policy = orjson.loads(attributes.get("RedrivePolicy", "null"))
     except orjson.JSONDecodeError:
-        return None
-    return int(policy["maxReceiveCount"]) if isinstance(policy, dict) and "maxReceiveCount" in policy else None
+        return {}
+    return policy if isinstance(policy, dict) else {}

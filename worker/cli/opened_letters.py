@@ -12,7 +12,7 @@ from handlers.events.envelope import Limits
 from handlers.ports import Clock
 from worker.aws.clients import sqs_client
 from worker.aws.errors import DENIED
-from worker.aws.letter_queue import SqsLetterQueue
+from worker.aws.letter_queue import SqsLetterQueue, refuse_other_queues_letters
 from worker.aws.sqs import read_queue_attributes
 from worker.cli.terminal import print_error
 from worker.errors import Misconfigured
@@ -37,10 +37,11 @@ class OpenedLetters(Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def opened_letters(
-    settings: LetterSettings, limits: ScanLimits, *, verb: str, spend_deliveries: bool
+    settings: LetterSettings, limits: ScanLimits, *, verb: str, spend_deliveries: bool, of_any_queue: bool = True
 ) -> AsyncIterator[OpenedLetters]:
     """A scan of the dead-letter queue. At the end, after an error too, the letters are given back.
 
+    `of_any_queue`: the letters need not be those of the settings' queue.
     Raises QueueAway, Misconfigured.
     """
     clock = SystemClock()
@@ -50,6 +51,8 @@ async def opened_letters(
         url = settings.sqs_dead_letter_queue_url
         if url is None:
             url = (await read_queue_attributes(client, settings.sqs_queue_url)).dead_letter_url
+        elif not of_any_queue:
+            await refuse_other_queues_letters(client, settings.sqs_queue_url, url)
         queue = SqsLetterQueue(client=client, url=settings.sqs_queue_url, dead_letter_url=url, clock=clock)
         state = await queue.describe()
         if state.receive_count_max is not None and not spend_deliveries:

@@ -39,6 +39,12 @@ UNREADABLE = Annotated[
 PER_S = Annotated[
     float, typer.Option("--rate", metavar="N", min=0.1, max=10_000, help="Letters per second, at most: 0.1 to 10000.")
 ]
+OTHER_QUEUE = Annotated[
+    bool,
+    typer.Option(
+        "--other-queue", help="Although the queue's redrive policy names another one than SQS_DEAD_LETTER_QUEUE_URL."
+    ),
+]
 JSON = Annotated[bool, json_option("One JSON object a line: a letter each that was meant, then the summary.")]
 
 
@@ -55,6 +61,7 @@ def redrive(  # noqa: PLR0917 - typer passes options by name
     also_unreadable: UNREADABLE = False,
     per_s: PER_S = RATE,
     spend_deliveries: which.SPEND = False,
+    other_queue: OTHER_QUEUE = False,
     as_json: JSON = False,
 ) -> None:
     """Put dead letters back into the queue: those that the options mean, or --all.
@@ -74,7 +81,11 @@ def redrive(  # noqa: PLR0917 - typer passes options by name
 
     async def work() -> None:
         async with opened_letters(
-            settings, request.scan_limits, verb="redrive", spend_deliveries=spend_deliveries
+            settings,
+            request.scan_limits,
+            verb="redrive",
+            spend_deliveries=spend_deliveries,
+            of_any_queue=other_queue,
         ) as letters:
             scan = letters.scan
             report.scan = scan

@@ -295,6 +295,26 @@ def test_a_dead_letter_queue_with_a_redrive_policy_of_its_own_is_not_looked_at_u
     assert run(["dead-letters", "--spend-deliveries"]) == 0
 
 
+def test_letters_of_another_queue_do_not_go_into_this_one_unless_asked(
+    desk: LetterDesk, moto: MotoServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where one variable is of staging and the other of production."""
+    staging = LetterDesk(moto, f"letters-{next(_numbers)}")
+    staging.put_dead([good_body("c-0")])
+    monkeypatch.setenv("SQS_DEAD_LETTER_QUEUE_URL", staging.dead_url)
+    assert run(["redrive", "--all"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"routing-sync redrive: SQS_DEAD_LETTER_QUEUE_URL {staging.dead_url}: the redrive policy")
+    assert error.endswith("unset it, or add --other-queue if its letters belong into this queue\n")
+    assert (desk.depth(desk.url), staging.depth(staging.dead_url)) == ((0, 0), (1, 0))
+    assert run(["dead-letters"]) == 0
+    assert run(["redrive", "--all", "--other-queue"]) == 0
+    assert (desk.depth(desk.url), staging.depth(staging.dead_url)) == ((1, 0), (0, 0))
+    monkeypatch.setenv("SQS_DEAD_LETTER_QUEUE_URL", desk.dead_url)
+    assert run(["redrive", "--conversation", "c-1"]) == 0
+    staging.close()
+
+
 @pytest.mark.usefixtures("desk")
 def test_wrong_settings_and_a_queue_that_is_not_there_are_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
