@@ -95,11 +95,17 @@ class ServerProcess(ABC):
         """One line with the remedy where a server ended while starting and its output is a known case."""
         return None
 
+    def _parent_of_temporary_data(self) -> Path | None:
+        """The folder in which temporary data gets a folder; None: the system's."""
+        return None
+
     @property
     def data(self) -> Path:
         """The folder of the server's data and log."""
         if self._data is None:
-            self._data = Path(tempfile.mkdtemp(prefix=f"routing-sync-{self.name.lower()}-"))
+            self._data = Path(
+                tempfile.mkdtemp(prefix=f"routing-sync-{self.name.lower()}-", dir=self._parent_of_temporary_data())
+            )
         self._data.mkdir(parents=True, exist_ok=True)
         return self._data
 

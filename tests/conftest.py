@@ -2,8 +2,10 @@
 
 import gc
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import settings
@@ -47,8 +49,21 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+_IN_MEMORY: Final = Path("/dev/shm")
+_ROOM_BYTES: Final = 4 * 1_073_741_824
+"""A mongod of the quick tests takes some hundred megabytes, and several run side by side."""
+
+
 class _TestableMongod(Mongod):
-    """With fail points, through which a test makes the server fail a command. It looks for expired documents often."""
+    """With fail points, through which a test makes the server fail a command. It looks for expired documents often.
+
+    Its files are in memory where there is room: most tests take a database of their own, and making its collections and
+    indexes is mostly waiting for the disk.
+    """
+
+    def _parent_of_temporary_data(self) -> Path | None:
+        usable = os.access(_IN_MEMORY, os.W_OK) and shutil.disk_usage(_IN_MEMORY).free > _ROOM_BYTES
+        return _IN_MEMORY if usable else None
 
     def _command(self) -> Sequence[str]:
         parameters = ("enableTestCommands=1", "ttlMonitorSleepSecs=1")
