@@ -5,6 +5,7 @@ LocalStack, MongoDB and a worker under `causal`; the question about the policy h
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from cfnlint.decode import decode_str
 from localstack_server import LocalStack
 from mongod import Mongod
 from server_process import ROOT
-from tests.docs.runbook import questions
+from tests.docs.runbook import RUNBOOK, questions
 from tests.e2e.on_call import (
     Answer,
     OnCall,
@@ -77,6 +78,16 @@ def test_who_un_assigned_this(on_call: OnCall) -> None:
     # No sync un-assigned the other one.
     found, story = on_call.ask("Who un-assigned this?", ID="conversation-100")
     assert (found.lines, "assignedTo none" in story.out) == ([], False)
+
+
+def test_what_the_page_asks_of_readyz_is_there(on_call: OnCall) -> None:
+    if shutil.which("jq") is None or shutil.which("curl") is None:
+        pytest.skip("curl or jq is not installed")
+    asked = sorted(set(re.findall(r"`(curl -s localhost:8080/readyz \| jq [.\w]+)`", RUNBOOK.read_text())))
+    assert len(asked) >= 3
+    for command in asked:
+        answer = on_call.run(command.replace(":8080/", f":{on_call.worker.http_port}/"))
+        assert json.loads(answer.out) is not None, command
 
 
 GOOD, OF_EACH_KIND = 120, 45
