@@ -66,7 +66,9 @@ def test_who_un_assigned_this(on_call: OnCall) -> None:
     found, story = on_call.ask("Who un-assigned this?", ID="conversation-10")
     (line,) = (json.loads(line) for line in found.lines)
     assert (line["conversationId"], line["workItemId"]) == ("conversation-10", "work-item-10")
-    assert line["before"]["workItem"]["assignedTo"] == "user-1"
+    assert line["event"]["changes"] == {"assignedUsers": {"before": ["user-1"], "after": []}}
+    (written,) = line["written"]
+    assert written["changes"]["assignedTo"] == {"before": "user-1", "after": None}
     assert (line["event"]["client"], line["event"]["rev"], line["trigger"]) == ("workflow-engine", 3, "conversation")
     assert [(reason["code"], reason["meta"]["rule"], reason["meta"]["policy"]) for reason in line["reasons"]] == [
         ("CONVERSATION_UNASSIGNED", "B3", "causal")
@@ -75,7 +77,7 @@ def test_who_un_assigned_this(on_call: OnCall) -> None:
     told = [" ".join(line.split()) for line in story.lines]
     at = told.index("wrote work-item against revision 2: assignedTo none")
     assert told[at + 1] == "SYNC_WORK_ITEM CONVERSATION_UNASSIGNED: B3 causal"
-    # No sync un-assigned the other one.
+    # Nobody un-assigned the other one.
     found, story = on_call.ask("Who un-assigned this?", ID="conversation-100")
     assert (found.lines, "assignedTo none" in story.out) == ([], False)
 
