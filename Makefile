@@ -94,6 +94,10 @@ fuzz: $(SETUP) ## Bad input by number, wherever bytes enter (INPUTS=100000 SEED=
 	@$(BIN)/python -m tests.fuzz.fuzz --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),1) --first $(or $(FROM),0) \
 		$(if $(TARGET),--target $(TARGET)) $(ARGS)
 
+.PHONY: damage
+damage: $(SETUP) ## Captured events damaged at random and imported: restored, or reported (INPUTS=10000 SEED=1 ARGS="--first N --show")
+	@$(BIN)/python -m tests.worker.investigate.damage.run --inputs $(or $(INPUTS),10000) --seed $(or $(SEED),1) $(ARGS)
+
 # The peers' environment is needed where a peer is measured: without ONLY or with a peer in it, and never with BASE.
 BENCH_PEERS := $(if $(BASE),,$(if $(ONLY),$(filter $(PEERS),$(subst $(COMMA), ,$(ONLY))),$(PEERS)))
 

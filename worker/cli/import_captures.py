@@ -131,10 +131,12 @@ class _Report:
             f"{file}:{line}: repaired: {f'{path}: ' if path else ''}{repair.assumed}",
         )
 
-    def left_out(self, file: str, line: int, reason: str) -> None:
+    def left_out(self, file: str, line: int, last_line: int, reason: str) -> None:
+        where = f"{file}:{line}" if line else file
+        until = f" to line {last_line}" if last_line > line else ""
         self._tell(
-            {"leftOut": {**_place(file, line), "reason": reason}},
-            f"{file}:{line}: left out: {reason}" if line else f"{file}: left out: {reason}",
+            {"leftOut": {**_place(file, line), "lastLine": last_line, "reason": reason}},
+            f"{where}: left out{until}: {reason}",
         )
 
     def doubtful(self, file: str, line: int, added: "AddedRecord") -> None:

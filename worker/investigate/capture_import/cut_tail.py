@@ -7,6 +7,7 @@
 | inside the event | Unreadable: fields of the event are lost, and without them it would say something else |
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,13 +18,14 @@ from worker.investigate.edits import Edit
 from worker.investigate.field_types import FieldType
 
 _LONGEST_SHOWN: Final = 64
+_COMMA_BETWEEN: Final = re.compile(r"\s*,\r?\n?")
 
 
 class Frame(Struct, kw_only=True):
     """An object or list that is open while it is read.
 
     `closer`: its closing bracket. `path`: the names down to it. `good_end`: where its last whole field or item ends;
-    `previous_end`: the one before. `foreign`: a name in it that belongs to an object around it; None: no such name.
+    `previous_end`: the one before.
     """
 
     closer: str
@@ -33,7 +35,6 @@ class Frame(Struct, kw_only=True):
     previous_end: int = -1
     names: set[str] = set()
     name: str | None = None
-    foreign: str | None = None
 
     @property
     def last_name(self) -> tuple[str, ...]:
@@ -45,12 +46,12 @@ class Frame(Struct, kw_only=True):
         """The same for a message: a name that is not known may be a customer's words."""
         return self.name if self.name is not None and self.name in self.of.fields else "a field"
 
-    def add_name(self, name: str, around: Sequence["Frame"]) -> None:
-        """The next field has this name."""
+    def add_name(self, name: str, around: Sequence["Frame"]) -> bool:
+        """The next field has this name. Returns whether the name belongs to an object around this one: then a closing
+        brace was lost before it."""
         self.names.add(name)
         self.name = name
-        if self.of.fields and name not in self.of.fields and any(name in frame.of.fields for frame in around):
-            self.foreign = name
+        return bool(self.of.fields) and name not in self.of.fields and any(name in one.of.fields for one in around)
 
     def end_value(self, position: int) -> None:
         """A field or item ended there."""
@@ -66,22 +67,23 @@ class ClosedText(Struct, frozen=True, kw_only=True):
     repair: Repair
 
 
-def close_cut_text(text: str, ended_at: int, frames: Sequence[Frame], *, event_is_whole: bool) -> ClosedText:
-    """Close the text whose reading ended in these frames. Raises Unreadable."""
-    foreign = next((frame.foreign for frame in frames if frame.foreign is not None), None)
-    if foreign is not None:
-        raise Unreadable(ended_at, f"a closing brace is lost before {foreign}")
+def close_cut_text(
+    text: str, start: int, ended_at: int, frames: Sequence[Frame], *, event_is_whole: bool
+) -> ClosedText:
+    """Close the text that begins at `start` and whose reading ended in these frames. Raises Unreadable."""
     root = frames[0]
     rest = text[frames[-1].good_end : ended_at].strip()
-    if len(frames) == 1 and root.names and not rest:
+    # Behind a comma stands the next value of a list. Behind a comma, a line break and blanks stood the next field.
+    is_complete = not rest or _COMMA_BETWEEN.fullmatch(text, frames[-1].good_end, ended_at) is not None
+    if len(frames) == 1 and root.names and is_complete:
         return _closed(frames, root.good_end, ended_at, RepairKind.LAST_BRACE, "only the last brace was lost")
     if not event_is_whole:
-        raise Unreadable(ended_at, "the text is cut off inside the event")
+        raise Unreadable(start, "the text is cut off inside the event")
     open_frames = list(frames)
     while open_frames and open_frames[-1].previous_end < 0:
         open_frames.pop()
     if not open_frames:
-        raise Unreadable(ended_at, "the text is cut off inside the event")
+        raise Unreadable(start, "the text is cut off inside the event")
     innermost = open_frames[-1]
     keep = innermost.good_end
     if not rest and keep == ended_at and text[keep - 1].isdigit() and len(open_frames) == len(frames):

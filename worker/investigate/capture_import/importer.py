@@ -15,11 +15,13 @@ from msgspec import Struct
 from handlers.events.event import Malformed
 from worker.captures import CHARACTERS_MAX
 from worker.investigate.capture_import.documents import UnreadLine, parts_of
+from worker.investigate.capture_import.heads import next_beginning
 from worker.investigate.capture_import.log_lines import LogLine
 from worker.investigate.capture_import.record_store import Added, AddedRecord, RecordStore
 from worker.investigate.capture_import.records import NoRecord, Record, read_record
-from worker.investigate.capture_import.repairs import Repair, Unreadable
+from worker.investigate.capture_import.repairs import Repair, RepairKind, Unreadable
 from worker.investigate.capture_import.sources import SourceUnreadable, opened, shown_name
+from worker.investigate.capture_import.text_mending import wrapped_at
 from worker.investigate.capture_import.tolerant_reader import read_damaged
 from worker.investigate.capture_import.value_scanner import FoundText, Fragment, TooLong, ValueScanner
 from worker.investigate.capture_import.wrapped_texts import wrapped_texts
@@ -28,6 +30,8 @@ from worker.investigate.json_spans import on_one_line
 from worker.investigate.redaction.redactor import Redactor
 from worker.investigate.soundness import has_its_lists
 
+_AROUND_EVENTS: Final = ("publishedAt", "version", "producer", "hostname", "dd", "time")
+"""Names of the objects around an event."""
 _NESTED_MAX: Final = 4
 """How many wrappers may stand around a log line, each as text in the next."""
 
@@ -38,8 +42,8 @@ class ImportReport(Protocol):
     def repaired(self, file: str, line: int, repair: Repair) -> None:
         """A damaged object was repaired."""
 
-    def left_out(self, file: str, line: int, reason: str) -> None:
-        """A part of the input is not in the output."""
+    def left_out(self, file: str, line: int, last_line: int, reason: str) -> None:
+        """A part of the input, which ends on `last_line`, is not in the output; the reason is in `line`."""
 
     def doubtful(self, file: str, line: int, added: AddedRecord) -> None:
         """An event has the id or the revision of another one, with another content."""
@@ -60,6 +64,7 @@ class _Place(Struct, frozen=True):
     file: str
     line: int
     wrappers: int = 0
+    width: int = 0
 
 
 class Importer:
@@ -90,7 +95,7 @@ class Importer:
 
     def _take_found(self, found: Iterator[FoundText | Fragment | TooLong], around: _Place) -> None:
         for one in found:
-            place = _Place(around.file, around.line or one.line, around.wrappers)
+            place = _Place(around.file, around.line or one.line, around.wrappers, around.width)
             match one:
                 case FoundText(text=text):
                     self._take_text(text, place)
@@ -101,15 +106,24 @@ class Importer:
                 case _:
                     assert_never(one)
 
-    def _take_text(self, text: str, place: _Place) -> None:
-        value = _sound(text)
+    def _take_text(self, text: str, place: _Place, *, is_behind_damage: bool = False) -> None:
+        value = None if is_behind_damage else _sound(text)
         if value is not None:
             self._take_object(text, value, place, ())
             return
+        width = wrapped_at(text)
+        if width:
+            self._take_unwrapped(text.replace("\n", ""), width, place)
+            return
         try:
-            reading = read_damaged(text, of=CAPTURED)
+            reading = read_damaged(text, of=CAPTURED, is_behind_damage=is_behind_damage)
         except Unreadable as error:
-            self._left_out(_below(place, text, error.offset), error.reason)
+            again = next_beginning(text, error.offset)
+            dropped = text[:again].rstrip() if again > 0 else text.rstrip()
+            last_line = _below(place, text, len(dropped)).line
+            self._left_out(_below(place, text, error.offset), error.reason, last_line)
+            if again > 0:
+                self._take_text(text[again:], _below(place, text, again), is_behind_damage=True)
             return
         self._take_object(
             reading.text,
@@ -120,6 +134,20 @@ class Importer:
         rest = text[reading.end :]
         if "{" in rest:
             self._take_lines(rest, _below(place, text, reading.end), first_line_is_known=place.wrappers == 0)
+
+    def _take_unwrapped(self, text: str, width: int, place: _Place) -> None:
+        """Take a text that a viewer had wrapped."""
+        self._report.repaired(
+            place.file,
+            place.line,
+            Repair(
+                kind=RepairKind.LINE_BREAK,
+                offset=0,
+                path=(),
+                assumed=f"the text is wrapped at {width} columns, and the line breaks are none of its characters",
+            ),
+        )
+        self._take_text(text, _Place(place.file, place.line, place.wrappers, width))
 
     def _take_lines(self, text: str, place: _Place, *, first_line_is_known: bool) -> None:
         """Take a text that may hold objects, as a wrapper's text or the rest of a damaged one."""
@@ -150,7 +178,7 @@ class Importer:
         if place.wrappers >= _NESTED_MAX:
             self._left_out(place, f"more than {_NESTED_MAX} wrappers stand around it")
             return
-        inner = _Place(place.file, place.line, place.wrappers + 1)
+        inner = _Place(place.file, place.line, place.wrappers + 1, place.width)
         is_wrapper = False
         for wrapped in wrapped_texts(text, value):
             is_wrapper = True
@@ -160,6 +188,8 @@ class Importer:
                 self._take_lines(wrapped.text, inner, first_line_is_known=False)
         if is_wrapper:
             self._tell_repairs(place, repairs)
+        elif repairs:
+            self._left_out(place, "it is damaged, and no event as far as it can be read")
         else:
             self.counts.others += 1
 
@@ -199,9 +229,9 @@ class Importer:
         for line, repair in repairs:
             self._report.repaired(place.file, line, repair)
 
-    def _left_out(self, place: _Place, reason: str) -> None:
+    def _left_out(self, place: _Place, reason: str, last_line: int = 0) -> None:
         self.counts.left_out += 1
-        self._report.left_out(place.file, place.line, reason)
+        self._report.left_out(place.file, place.line, max(place.line, last_line), reason)
 
 
 def contradicted_repair(value: dict[str, Any], repairs: list[Repair]) -> str | None:
@@ -210,6 +240,9 @@ def contradicted_repair(value: dict[str, Any], repairs: list[Repair]) -> str | N
     event = value
     while isinstance(event.get("body"), dict):
         event = event["body"]
+    strange = next((name for name in _AROUND_EVENTS if name in event), None)
+    if repairs and strange is not None:
+        return f"a closing brace is lost before {strange}"
     data, changes = event.get("data"), event.get("changes")
     if not isinstance(data, dict) or not isinstance(changes, dict):
         return None
@@ -236,5 +269,7 @@ def _sound(text: str) -> dict[str, Any] | None:
 
 def _below(place: _Place, text: str, offset: int) -> _Place:
     """The place of an offset in a text that begins at a place. The text in a wrapper stands on the wrapper's line."""
-    lines = text.count("\n", 0, offset) if place.wrappers == 0 else 0
-    return _Place(place.file, place.line + lines, place.wrappers)
+    lines = 0
+    if place.wrappers == 0:
+        lines = offset // place.width if place.width else text.count("\n", 0, offset)
+    return _Place(place.file, place.line + lines, place.wrappers, place.width)

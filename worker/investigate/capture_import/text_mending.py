@@ -21,8 +21,27 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f]")
 _BREAKS: Final = re.compile(r"[ \t]*[\r\n][ \t\r\n]*")
 _BROKEN_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\[\r\n]")
 _UNBROKEN_WORD: Final = re.compile(r"[\w./:+-]+")
+IN_TEXT: Final = "the line break is one of the text's characters"
 _NAME: Final = re.compile(r"[\w$.:-]{1,128}")
 _WITHOUT_BREAKS: Final = frozenset({FieldKind.ID, FieldKind.TIME, FieldKind.WORD, FieldKind.PATH})
+
+
+_WRAPPED_LINES_MIN: Final = 3
+_WIDTH_MIN: Final = 40
+
+
+def wrapped_at(text: str) -> int:
+    """The width at which a viewer wrapped a text; 0 where its lines have no common width."""
+    lines = text.rstrip("\n").split("\n")
+    width = len(lines[1]) if len(lines) >= _WRAPPED_LINES_MIN else 0
+    # A prefix may have stood before the first line.
+    is_wrapped = (
+        width >= _WIDTH_MIN
+        and (len(lines[0]) == width or (len(lines[0]) < width and len(lines) > _WRAPPED_LINES_MIN))
+        and len(lines[-1]) <= width
+        and all(len(line) == width for line in lines[1:-1])
+    )
+    return width if is_wrapped else 0
 
 
 class QuotedText(Struct, frozen=True, kw_only=True):
@@ -49,7 +68,7 @@ def closing_smart_quote(text: str, start: int) -> int:
     for found in _QUOTES.finditer(text, start + 1):
         at = found.start()
         before = at
-        while text[before - 1] == "\\":
+        while before > 0 and text[before - 1] == "\\":
             before -= 1
         if (at - before) % 2 == 0 and _STRUCTURE.match(text, at + 1):
             return at + 1
@@ -76,8 +95,11 @@ def mend_name(content: str, is_known: Callable[[str], bool]) -> MendedText | Non
     return MendedText(content=joined, assumed="the line break in a field's name is none of its characters")
 
 
-def mend_text(content: str, of: FieldType) -> MendedText | None:
-    """A text's content without raw line breaks; None if it has none. Raises Unreadable."""
+def mend_text(content: str, of: FieldType, *, breaks_are_inserted: bool = False) -> MendedText | None:
+    """A text's content without raw line breaks; None if it has none. Raises Unreadable.
+
+    `breaks_are_inserted`: the object has breaks in other places where none can have been.
+    """
     if _CONTROLS.search(content) is None:
         return None
     joined = _joined(content)
@@ -85,10 +107,13 @@ def mend_text(content: str, of: FieldType) -> MendedText | None:
         if not conforms(joined, of):
             raise Unreadable(0, f"a line break stands in a text, and without it the text is no {of.kind.value}")
         return MendedText(content=joined, assumed=f"the line break is none of the {of.kind.value}'s characters")
-    if of.kind is FieldKind.UNKNOWN and _UNBROKEN_WORD.fullmatch(joined):
+    if _UNBROKEN_WORD.fullmatch(joined):
         return MendedText(content=joined, assumed="the line break is none of the characters of a text without blanks")
+    if breaks_are_inserted:
+        without = _CONTROLS.sub(_escaped, content.replace("\r", "").replace("\n", ""))
+        return MendedText(content=without, assumed="the line break is none of the text's characters, as elsewhere here")
     escaped = _CONTROLS.sub(_escaped, content.replace("\r\n", "\n"))
-    return MendedText(content=escaped, assumed="the line break is one of the text's characters")
+    return MendedText(content=escaped, assumed=IN_TEXT)
 
 
 def _joined(content: str) -> str:

@@ -25,14 +25,17 @@ from msgspec import Struct
 
 from handlers.events.envelope import DEFAULT_LIMITS
 from worker.investigate.capture_import.cut_tail import Frame, close_cut_text
+from worker.investigate.capture_import.heads import BEGINNING
 from worker.investigate.capture_import.repairs import Ended, Repair, RepairKind, Unreadable
 from worker.investigate.capture_import.text_mending import (
+    IN_TEXT,
     MendedText,
     QuotedText,
     closing_smart_quote,
     mend_name,
     mend_text,
     straight_content,
+    wrapped_at,
 )
 from worker.investigate.captured_fields import ENVELOPE
 from worker.investigate.edits import Edit, applied
@@ -43,6 +46,7 @@ _BLANKS: Final = re.compile(r"[ \t\r\n]*")
 _ODD_BLANKS: Final = re.compile("[\u00a0\u200b\ufeff]+")
 _STRICT_STRING: Final = re.compile(r'"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*"')
 _BROKEN_STRING: Final = re.compile(r'"[^"\\]*(?:\\[\s\S][^"\\]*)*"')
+_INDENTED_BREAK: Final = re.compile(r"[ \t][\r\n]|[\r\n][ \t]")
 _SCALAR: Final = re.compile(r"(?:true|false|null|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.+-])")
 _SCALAR_START: Final = re.compile(r"[-\d]|true|false|null")
 _KEY_AFTER: Final = re.compile(r"[ \t\r\n]*:")
@@ -51,23 +55,47 @@ _OWN_BRACKET: Final = re.compile(r"[ \t\r\n]*\][ \t\r\n]*(?:\}|,[ \t\r\n]*[\"“
 _OPENING: Final = frozenset('"“”„‟')
 
 
+_SIMPLE_KINDS: Final = frozenset({
+    FieldKind.ID, FieldKind.TIME, FieldKind.WORD, FieldKind.PATH, FieldKind.NUMBER, FieldKind.FLAG, FieldKind.JSON_TEXT,
+    FieldKind.CREDENTIAL,
+})  # fmt: skip
+
+
 class Reading(Struct, frozen=True, kw_only=True):
-    """An object as JSON text. `end`: where it ends in the source. `repairs`: in their order; none: untouched."""
+    """An object as JSON text. `end`: where it ends in the source. `repairs`: in their order; none: untouched.
+    `foreign`: the place and name of the first field that belongs to an object around its own."""
 
     text: str
     end: int
+    foreign: tuple[int, str] | None
     repairs: tuple[Repair, ...]
 
 
-def read_damaged(text: str, start: int = 0, of: FieldType = ENVELOPE) -> Reading:
-    """The object that begins at `start`. Raises Unreadable."""
-    reader = _Reader(text, start)
+def read_damaged(text: str, start: int = 0, of: FieldType = ENVELOPE, *, is_behind_damage: bool = False) -> Reading:
+    """The object that begins at `start`. Raises Unreadable.
+
+    `is_behind_damage`: the object stands in a text that is damaged before it, so a brace that closes it may be
+    another's.
+    """
+    reading = _read(text, start, of, breaks_are_inserted=False)
+    if is_behind_damage and reading.foreign is not None:
+        raise _lost_brace(*reading.foreign)
+    breaks = {repair.assumed for repair in reading.repairs if repair.kind is RepairKind.LINE_BREAK}
+    if IN_TEXT in breaks and len(breaks) > 1:
+        return _read(text, start, of, breaks_are_inserted=True)
+    return reading
+
+
+def _read(text: str, start: int, of: FieldType, *, breaks_are_inserted: bool) -> Reading:
+    reader = _Reader(text, start, breaks_are_inserted=breaks_are_inserted)
     try:
         reader.read_object(of)
         end = reader.position
         edits = reader.edits
     except Ended as ended:
-        closed = close_cut_text(text, ended.offset, reader.frames, event_is_whole=reader.event_is_whole)
+        if reader.foreign is not None:
+            raise _lost_brace(*reader.foreign) from ended
+        closed = close_cut_text(text, start, ended.offset, reader.frames, event_is_whole=reader.event_is_whole)
         reader.repairs.append(closed.repair)
         end = closed.end
         edits = [*(edit for edit in reader.edits if edit.end <= closed.keep), closed.edit]
@@ -78,20 +106,26 @@ def read_damaged(text: str, start: int = 0, of: FieldType = ENVELOPE) -> Reading
         orjson.loads(mended)
     except orjson.JSONDecodeError as error:
         raise Unreadable(start, f"no JSON: {error.msg.split(':')[0]}") from error
-    return Reading(text=mended, end=end, repairs=tuple(sorted(reader.repairs, key=lambda one: one.offset)))
+    return Reading(
+        text=mended, end=end, foreign=reader.foreign, repairs=tuple(sorted(reader.repairs, key=lambda one: one.offset))
+    )
 
 
 class _Reader:
-    """One pass over the text. `frames`: the open objects and lists, the innermost last."""
+    """One pass over the text. `frames`: the open objects and lists, the innermost last. `foreign`: the first name that
+    stands in an object and belongs to one around it, with its place."""
 
-    def __init__(self, text: str, start: int) -> None:
+    def __init__(self, text: str, start: int, *, breaks_are_inserted: bool) -> None:
+        self._breaks_are_inserted = breaks_are_inserted
         self.position = start
         self.edits: list[Edit] = []
         self.repairs: list[Repair] = []
         self.frames: list[Frame] = []
         self.event_is_whole = False
+        self.foreign: tuple[int, str] | None = None
         self._text = text
         self._has_odd_quotes = False
+        self._has_odd_blanks = False
 
     # -- objects and lists
 
@@ -119,7 +153,8 @@ class _Reader:
         name = self._name(frame.of)
         if name in frame.names:
             raise Unreadable(at, f"{_shown(name, frame.of)} stands twice in one object")
-        frame.add_name(name, self.frames[:-1])
+        if frame.add_name(name, self.frames[:-1]) and self.foreign is None:
+            self.foreign = at, name
         if self._next() != ":":
             raise Unreadable(self.position, f"no colon after {_shown(name, frame.of)}")
         self.position += 1
@@ -204,6 +239,8 @@ class _Reader:
 
     def _value(self, of: FieldType) -> None:
         char = self._next()
+        if char in "{[" and of.kind in _SIMPLE_KINDS:
+            raise Unreadable(self.position, f"an object or a list stands in the place of a {of.kind.value}")
         if char == "{":
             self.read_object(of if of.kind is FieldKind.OBJECT else UNKNOWN)
         elif char == "[":
@@ -226,7 +263,7 @@ class _Reader:
         if of.kind is FieldKind.JSON_TEXT:
             self._take(quoted, _mended_json_text(quoted.content, of))
         else:
-            self._take(quoted, mend_text(quoted.content, of))
+            self._take(quoted, mend_text(quoted.content, of, breaks_are_inserted=self._breaks_are_inserted))
 
     def _quoted(self) -> QuotedText:
         """The text at the position, and its content between the quotes; the position is moved behind it."""
@@ -262,7 +299,8 @@ class _Reader:
     def _scalar(self) -> None:
         found = _SCALAR.match(self._text, self.position)
         if found is None:
-            if len(self._text.rstrip()) - self.position < len("false") and "\n" not in self._text[self.position :]:
+            rest = self._text[self.position :].rstrip()
+            if rest == "-" or any(word.startswith(rest) for word in ("true", "false", "null")):
                 raise Ended(len(self._text))
             raise Unreadable(self.position, "no JSON value")
         self.position = found.end()
@@ -278,7 +316,10 @@ class _Reader:
             odd = _ODD_BLANKS.match(self._text, self.position)
             if odd is None:
                 return self._text[self.position]
-            self._mend(RepairKind.BLANKS, self.position, " ", "no-break blanks are blanks", length=len(odd.group()))
+            self.edits.append(Edit(self.position, odd.end(), " "))
+            if not self._has_odd_blanks:
+                self._repaired(RepairKind.BLANKS, self.position, "no-break blanks are blanks")
+            self._has_odd_blanks = True
             self.position = odd.end()
 
     def _after_blanks(self, at: int) -> int:
@@ -298,8 +339,8 @@ class _Reader:
         begin = self._after_blanks(at + 1)
         char = self._text[begin : begin + 1]
         if char == "{":
-            # Between two values of a capture stands a comma and a line break, too.
-            return "\n" not in self._text[at:begin] or len(self.frames) > 1
+            # Between two values of a capture stand a comma and a line break, too.
+            return len(self.frames) > 1 or "\n" not in self._text[at:begin] or not BEGINNING.match(self._text, begin)
         if char in _OPENING and char:
             return not self._is_name(begin)
         return char == "[" or _SCALAR_START.match(self._text, begin) is not None
@@ -331,12 +372,12 @@ class _Reader:
 
     def _close(self, frame: Frame) -> None:
         self.frames.pop()
-        if {"name", "data"} <= frame.names and "body" not in frame.names:
+        if {"name", "data"} <= frame.names and "body" not in frame.names and "changes" in frame.of.fields:
             self.event_is_whole = True
 
     def _add_brace(self, frame: Frame) -> None:
-        if frame.foreign is not None:
-            raise Unreadable(self.position, f"a brace is lost before {frame.foreign}")
+        if self.foreign is not None:
+            raise _lost_brace(*self.foreign)
         self._mend(RepairKind.LAST_BRACE, frame.good_end, "}", "the last brace was lost", length=0)
         self.position = frame.good_end
 
@@ -347,8 +388,9 @@ class _Reader:
     def _stray(self, frame: Frame, after_comma: int) -> Exception:
         """What stands in an object's place for a name: the text of the next value on a line of its own, or damage."""
         end = frame.good_end
-        if len(self.frames) == 1 and frame.names and "\n" in self._text[end : self.position]:
-            return Ended(end if after_comma < 0 else after_comma)
+        is_next_value = after_comma < 0 and self._text[self.position] == "{"
+        if len(self.frames) == 1 and frame.names and (is_next_value or "\n" in self._text[end : self.position]):
+            return Ended(end)
         return Unreadable(self.position, "no name of a field, no comma and no closing brace")
 
     def _mend(self, kind: RepairKind, at: int, text: str, assumed: str, *, length: int = 0) -> None:
@@ -363,6 +405,16 @@ class _Reader:
 
 def _mended_json_text(content: str, of: FieldType) -> MendedText | None:
     """The content of a text that holds JSON, repaired as JSON; None if that needs no repair."""
+    joined = re.sub(r"[\r\n]+", "", content)
+    if (
+        joined != content
+        and (wrapped_at(content) or not _INDENTED_BREAK.search(content))
+        and (text := _loaded(joined)) is not None
+        and is_sound(text, object_of(of.fields))
+    ):
+        return MendedText(
+            content=joined, assumed="the line breaks are none of the characters of a text that holds JSON"
+        )
     try:
         inner = json.loads(f'"{content}"', strict=False)
     except json.JSONDecodeError as error:
@@ -383,12 +435,23 @@ def _mended_json_text(content: str, of: FieldType) -> MendedText | None:
     )
 
 
+def _loaded(content: str) -> str | None:
+    try:
+        return str(json.loads(f'"{content}"', strict=False))
+    except json.JSONDecodeError:
+        return None
+
+
 def _decoded(content: str, at: int) -> str:
     try:
         decoded = orjson.loads(f'"{content}"')
     except orjson.JSONDecodeError as error:
         raise Unreadable(at, "the name of a field is no JSON text") from error
     return str(decoded)
+
+
+def _lost_brace(offset: int, name: str) -> Unreadable:
+    return Unreadable(offset, f"a closing brace is lost before {name}")
 
 
 def _shown(name: str, of: FieldType) -> str:

@@ -12,24 +12,32 @@ import orjson
 from msgspec import Struct
 
 from worker.captures import CHARACTERS_MAX
+from worker.investigate.capture_import.heads import HEAD, QUOTE
 from worker.investigate.capture_import.log_lines import LogLine
 from worker.investigate.capture_import.text_mending import closing_smart_quote
 
 _BETWEEN: Final = " \t\r\n,[]"
-_BEGIN: Final = re.compile(r'\{(?=\s*["“”„‟])|(?:(?<=^)|(?<=[\s,\[]))\{(?=\s*$)', re.MULTILINE)
-"""A brace before a name, or alone at the end of a line: `{code}` and `f() {` in prose are no objects."""
+_BEGIN: Final = re.compile(rf"\{{(?=\s*{QUOTE})|\{{(?=\s*$)")
+"""A brace before a name, or at the end of a line: `{code}` in prose is no object."""
 _LIST_OF_VALUES: Final = re.compile(r'\s*\{\s*"(?:data|results|events|logs|hits|Records)"\s*:\s*\[')
 """The head of an answer of Datadog's and CloudWatch's APIs; what it lists is read one by one."""
+_BEHIND_LIST: Final = re.compile(r'[\s\],]*"(?:links|meta|statistics|page)"\s*:\s*')
+"""What stands in such an answer behind its list."""
 _MARKS: Final = re.compile(r'["\\“”„‟{}]')
 _STRING_END: Final = re.compile(r'["\\]')
-_HEAD: Final = re.compile(
-    r'[\[,]?\s{0,3}\{\s*["“”](?:dd["“”]\s*:\s*\{|level["“”]\s*:|hostname["“”]\s*:|name["“”]\s*:\s*["“]|MessageId|'
-    r"ReceiptHandle|Type[\"“”]\s*:\s*[\"“]Notification|log[\"“”]\s*:|@timestamp|@message|"
-    r"id[\"“”]\s*:\s*[\"“][^\"”]+[\"”]\s*,\s*[\"“]name[\"”]\s*:)"
-)
+_HEAD: Final = re.compile(rf"[\[,]?\s{{0,3}}{HEAD}")
 """The beginning of a log line, a message or an event at the beginning of a line."""
 _JSON_LIKE: Final = re.compile(r"\s*(?:[\"“”„‟{}\[\],:]|-?\d|true|false|null|$)")
+_COMPACT: Final = re.compile(rf"\{{{QUOTE}")
+"""The beginning of an object on one line."""
+_MACRO: Final = re.compile(r"\s*(?:\{[a-z][\w:=|#. -]*\}|```|~~~)", re.IGNORECASE)
+"""A macro of a wiki, or the end of a code block."""
 _FRAGMENT: Final = re.compile(r'["“”][\w@.-]+["“”]\s*:.*["“”][\w@.-]+["“”]\s*:.*\}', re.DOTALL)
+_WIDTH_MIN: Final = 40
+_WIDTH_MAX: Final = 512
+"""The widths at which viewers wrap."""
+_FIELD: Final = re.compile(rf"{QUOTE}[\w@.-]+{QUOTE}\s*:\s*$")
+"""A field's name: the object behind it is the value of an object whose beginning is lost."""
 
 
 class FoundText(Struct, frozen=True, kw_only=True):
@@ -64,6 +72,9 @@ class ValueScanner:
         self._depth = 0
         self._quote = ""
         self._last_char = ""
+        self._in_fragment = False
+        self._is_escaped = False
+        self._is_listed = False
 
     def scan(self, lines: Iterable[LogLine]) -> Iterator[Found]:
         """Every object of a document without parts."""
@@ -80,6 +91,7 @@ class ValueScanner:
                 return
             yield from self.end_part()
         head = _LIST_OF_VALUES.match(text)
+        self._is_listed |= head is not None
         yield from self._fresh(line.line, text, head.end() if head is not None else 0)
 
     def end_part(self) -> Iterator[Found]:
@@ -87,7 +99,7 @@ class ValueScanner:
         if self._held:
             text, line = "".join(self._held), self._first_line
             self._held, self._length, self._depth, self._quote = [], 0, 0, ""
-            yield FoundText(line=line, text=text)
+            yield FoundText(line=line, text=text.lstrip(" \t"))
 
     def _ends_before(self, line: LogLine) -> bool:
         """Whether the held object ends before this line, which belongs to another or to the prose."""
@@ -95,10 +107,30 @@ class ValueScanner:
         if line.has_prefix and text.startswith(("{", "[{")):
             return True
         if _HEAD.match(text):
-            return self._last_char != ":" or self._quote != "" or _is_object(text.strip(_BETWEEN))
-        if text.rstrip() == "{" and not text[:1].isspace() and self._held[0].rstrip() == "{":
-            return len(self._held) > 1 and self._held[1][:1].isspace()
-        return self._quote == "" and _JSON_LIKE.match(text) is None
+            # A field's value begins a line only where a viewer wrapped it, or is indented with the lines before it.
+            is_value = self._quote == "" and self._last_char == ":" and len(self._held) > 1
+            is_indented = any(line[:1].isspace() for line in self._held[1:])
+            return not is_value or is_indented or _is_object(text.strip(_BETWEEN))
+        if _COMPACT.match(text):
+            return _COMPACT.match(self._held[0]) is not None and not self._may_be_wrapped(text)
+        if text.strip() == "{":
+            return self._begins_another(text)
+        if _MACRO.match(text):
+            return True
+        return self._quote == "" and _JSON_LIKE.match(text) is None and not self._may_be_wrapped(text)
+
+    def _may_be_wrapped(self, text: str) -> bool:
+        """Whether the held lines have one length, as a viewer that wraps at a width makes them, and this one fits."""
+        # A prefix may have stood before the first line.
+        width, *others = {len(line) for line in self._held[1:]} or {len(self._held[0])}
+        return not others and _WIDTH_MIN < width <= _WIDTH_MAX and len(text) <= width
+
+    def _begins_another(self, text: str) -> bool:
+        """Whether a line with nothing but a brace begins the next object, not a value in the held one."""
+        if _indentation(text) > _indentation(self._held[0]):
+            return False
+        is_flat = len(self._held) > 1 and not any(line[:1].isspace() for line in self._held[1:])
+        return self._quote != "" or not is_flat or self._last_char not in ":,[{"
 
     def _fresh(self, line: int, text: str, at: int) -> Iterator[Found]:
         """Take a line where nothing is held."""
@@ -106,10 +138,12 @@ class ValueScanner:
             found = _BEGIN.search(text, at)
             if found is None:
                 if _FRAGMENT.search(text, at):
-                    yield Fragment(line=line)
+                    yield from self._fragment(line)
                 return
-            if _FRAGMENT.search(text[at : found.start()]):
-                yield Fragment(line=line)
+            if self._is_fragment(text[at : found.start()]):
+                yield from self._fragment(line)
+            else:
+                self._in_fragment = False
             begin = found.start()
             rest = text[begin:].rstrip(_BETWEEN)
             if rest.endswith("}") and len(rest) <= CHARACTERS_MAX and _is_object(rest):
@@ -118,12 +152,27 @@ class ValueScanner:
             self._depth, self._quote = 0, ""
             end = self._track(text, begin)
             if end < 0:
-                self._held, self._length, self._first_line = [text[begin:]], len(text) - begin, line
+                # The held text keeps its indentation for the comparison with later lines.
+                indentation = text[:begin] if not text[:begin].strip() else ""
+                self._held, self._first_line = [indentation + text[begin:]], line
+                self._length = len(self._held[0])
                 self._last_char = text.rstrip()[-1:]
                 yield from self._check_length()
                 return
             yield FoundText(line=line, text=text[begin:end])
             at = end
+
+    def _is_fragment(self, before: str) -> bool:
+        """Whether the text before an object is a part of another one."""
+        if self._is_listed and _BEHIND_LIST.fullmatch(before):
+            return False
+        return _FRAGMENT.search(before) is not None or _FIELD.search(before) is not None
+
+    def _fragment(self, line: int) -> Iterator[Found]:
+        """Tell the first of the fragments that follow each other."""
+        if not self._in_fragment:
+            yield Fragment(line=line)
+        self._in_fragment = True
 
     def _continue(self, line: int, text: str) -> Iterator[Found]:
         end = self._track(text, 0)
@@ -142,24 +191,18 @@ class ValueScanner:
             yield TooLong(line=self._first_line)
             self._held, self._length, self._depth, self._quote = [], 0, 0, ""
 
-    def _track(self, text: str, at: int) -> int:  # noqa: C901 - one case for each mark
+    def _track(self, text: str, at: int) -> int:
         """Follow quotes and braces from `at`. Returns where the outermost brace closes, -1 if it stays open."""
+        if self._is_escaped and self._held:
+            at += 1
+        self._is_escaped = False
         while True:
-            if self._quote == '"':
-                found = _STRING_END.search(text, at)
-                if found is None:
-                    return -1
-                at = found.end() + (found.group() == "\\")
-                if found.group() == '"':
-                    self._quote = ""
-                continue
-            found = _MARKS.search(text, at)
+            at = self._after_string(text, at)
+            found = None if at < 0 else _MARKS.search(text, at)
             if found is None:
                 return -1
             at = found.end()
             match found.group():
-                case '"':
-                    self._quote = '"'
                 case "{":
                     self._depth += 1
                 case "}":
@@ -168,10 +211,30 @@ class ValueScanner:
                         return at
                 case "\\":
                     at += 1
-                case _:
-                    # The reader finds out where a text ends that does not end on its line.
-                    end = closing_smart_quote(text, found.start())
-                    at = end if end > 0 else len(text)
+                case quote:
+                    self._quote = quote
+
+    def _after_string(self, text: str, at: int) -> int:
+        """Where the text ends in which `at` stands; `at` outside texts, -1 where it does not end on this line."""
+        if self._quote == "":
+            return at
+        if self._quote != '"':
+            end = closing_smart_quote(text, at - 1)
+            self._quote = self._quote if end < 0 else ""
+            return end
+        while (found := _STRING_END.search(text, at)) is not None:
+            at = found.end()
+            if found.group() == '"':
+                self._quote = ""
+                return at
+            at += 1
+            # The break of a wrapped line stands between the backslash and its character.
+            self._is_escaped = text[found.end() :] in ("\n", "\r\n")
+        return -1
+
+
+def _indentation(text: str) -> int:
+    return len(text) - len(text.lstrip(" \t"))
 
 
 def _is_object(text: str) -> bool:

@@ -1,0 +1,24 @@
+"""How a captured value begins: by the first names of log lines, messages, events and of the wrappers of exports."""
+
+import re
+from typing import Final
+
+QUOTE: Final = '["“”„‟]'
+"""Any quote that may stand for a straight one."""
+HEAD: Final = (
+    rf"\{{\s*{QUOTE}(?:dd{QUOTE}\s*:\s*\{{|level{QUOTE}\s*:\s*\d|hostname{QUOTE}\s*:|name{QUOTE}\s*:\s*{QUOTE}event|"
+    rf"MessageId|ReceiptHandle|Type{QUOTE}\s*:\s*{QUOTE}Notification|log{QUOTE}\s*:|@timestamp|@message|"
+    rf"id{QUOTE}\s*:\s*{QUOTE}[^\"“”]+{QUOTE}\s*,\s*{QUOTE}name{QUOTE}\s*:)"
+)
+"""The beginning of a value. An event's stands in the messages around it, too."""
+BEGINNING: Final = re.compile(HEAD)
+_NEXT_OUTER: Final = re.compile(rf"(?<!:)(?<!: ){HEAD}")
+
+
+def next_beginning(text: str, fault_at: int) -> int:
+    """Where reading goes on in a text that begins at 0 and is damaged at `fault_at`; -1 where no value begins behind.
+
+    `fault_at` 0: the text breaks off somewhere, and values in it are no beginnings.
+    """
+    found = BEGINNING.search(text, fault_at) if fault_at else _NEXT_OUTER.search(text, 1)
+    return -1 if found is None else found.start()
