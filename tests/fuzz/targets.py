@@ -25,6 +25,7 @@ from tests.fuzz.mutation import MARK, Mutator, dumped
 from tests.fuzz.service_answers import answers as service_answers
 from tests.fuzz.settings_input import settings
 from tests.fuzz.stored_pairs import stored_documents
+from tests.fuzz.timelines import timelines
 from tests.handlers.dry_run.test_question import COMMAND, SYNC
 from tests.handlers.events.malformed import MALFORMED
 from tests.handlers.events.malformed_kind import CONTENT, good
@@ -285,4 +286,5 @@ TARGETS: Final[Mapping[str, Target]] = {
     "settings": Target(feed=settings, share=1),
     "reader": Target(feed=reader, share=10),
     "documents": Target(feed=stored_documents, share=15),
+    "timelines": Target(feed=timelines, share=5),
 }

@@ -86,7 +86,9 @@ def test_damage_is_reported_the_rest_is_shown_and_the_status_is_1(
     damaged.write_text(Path(INCIDENT).read_text() + '{"a": 1}\nnot JSON\n')
     assert run(["timeline", str(damaged)]) == 1
     captured = capsys.readouterr()
-    assert [line.split(" ")[0] for line in captured.err.splitlines()] == [f"{damaged}:5:", f"{damaged}:6:"]
+    *faults, remedy = captured.err.splitlines()
+    assert [line.split(" ")[0] for line in faults] == [f"{damaged}:5:", f"{damaged}:6:"]
+    assert remedy.startswith("routing-sync timeline: 2 parts could not be read: `routing-sync import` repairs")
     assert "UPDATE_LOST" in captured.out
     empty = tmp_path / "empty.ndjson"
     empty.write_text("")

@@ -71,7 +71,7 @@ class CapturedPairs:
     def add(self, capture: Capture) -> CaptureFault | None:
         """Take one value. Returns the fault of a value from which neither an event nor an audit line can be read."""
         if AUDIT_MESSAGE in capture.text:
-            audit = _audit_of(capture)
+            audit = _audit_of(capture, self._file(capture.file))
             if audit is not None:
                 self._add_audit(audit)
                 return None
@@ -103,7 +103,11 @@ class CapturedPairs:
             self._audits.setdefault(audit.conversation_id, []).append(_ENCODER.encode(audit))
 
     def _file(self, name: str) -> str:
-        return self._files.setdefault(name, name)
+        """The file's name, once for all its entries. A byte that is no UTF-8 is written as an escape."""
+        known = self._files.get(name)
+        if known is None:
+            known = self._files[name] = name.encode("utf-8", "backslashreplace").decode()
+        return known
 
     def _saw(self, *times: datetime | None) -> None:
         self.captured_until = max((each for each in (self.captured_until, *times) if each is not None), default=None)
@@ -146,12 +150,12 @@ class FindingCounts:
         self.by_kind.update(each.kind.value for each in timeline.findings)
 
 
-def _audit_of(capture: Capture) -> AuditEntry | None:
+def _audit_of(capture: Capture, file: str) -> AuditEntry | None:
     try:
         value = orjson.loads(capture.text)
     except orjson.JSONDecodeError:
         return None
-    return audit_entry_of(value, file=capture.file, line=capture.line) if is_audit(value) else None
+    return audit_entry_of(value, file=file, line=capture.line) if is_audit(value) else None
 
 
 def _is_log_line(text: str) -> bool:

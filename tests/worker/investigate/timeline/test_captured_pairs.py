@@ -1,8 +1,9 @@
 """Captures to pairs: what is kept, what is passed over, what cannot be read, and texts that cannot steer a terminal."""
 
 import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -14,7 +15,8 @@ from worker.investigate.timeline.markdown import markdown_lines
 from worker.investigate.timeline.timeline import FindingKind
 from worker.investigate.timeline.wire import summary_wire, timeline_wire
 
-STEERING = "\x1b[2J\x9b1m\u202e|<b>@all`x`[a](http://b)\n# c"
+AUDIT: Final = {"msg": "CONVERSATION_SYNC_AUDIT", "conversationId": "c-1", "time": 1715000000000}
+STEERING: Final = "\x1b[2J\x9b1m\u202e|<b>@all`x`[a](http://b)\n# c"
 
 
 def pairs_of(*values: Any, conversation_id: str | None = None) -> tuple[CapturedPairs, list[str]]:
@@ -32,13 +34,7 @@ def test_all_five_shapes_and_audit_lines_are_read() -> None:
     events = PairStory().conversation(0).conversation(1, queue="q-1").item(2, knew=2).events
     wrapped = [events[0], published(events[1]), log_line(published(events[2]))]
     again = [notification(published(events[1])), queued(text(notification(published(events[0]))))]
-    line = {
-        "msg": "CONVERSATION_SYNC_AUDIT",
-        "conversationId": "c-1",
-        "time": 1715000000000,
-        "updatedConversation": None,
-    }
-    pairs, faults = pairs_of(*wrapped, *again, line)
+    pairs, faults = pairs_of(*wrapped, *again, AUDIT)
     assert faults == []
     (timeline,) = pairs.timelines()
     assert [each.label for each in timeline.entries] == ["conversation 1", "conversation 2", "work-item 1"]
@@ -128,6 +124,16 @@ def test_values_of_an_unknown_form_are_kept_small_and_take_nothing_back(value: A
     (entry,) = timeline.entries
     assert (entry.before is None) is not isinstance(value, str)
     assert len(json.dumps(timeline_wire(timeline))) < 5_000
+
+
+def test_a_files_name_may_be_no_unicode(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.ndjson")
+    path.write_text("".join(json.dumps(each) + "\n" for each in (*PairStory().conversation(0).events, AUDIT)))
+    pairs = CapturedPairs()
+    pairs.read([path], print_error=print, advance=lambda: None)
+    (timeline,) = pairs.timelines()
+    assert timeline.entries[0].file.endswith("caf\\udce9.ndjson")
+    assert timeline.audits[0].file == timeline.entries[0].file
 
 
 def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:

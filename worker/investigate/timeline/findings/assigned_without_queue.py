@@ -4,12 +4,17 @@ The legacy funnel un-assigns a work-item by queueing it where it was (docs/comma
 (`NO_QUEUE`), and its predecessor failed, so such a work-item cannot be un-assigned there.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from typing import Final
 
 from commands.work_item import Status
 from worker.investigate.timeline.entry import TimelineEntry
 from worker.investigate.timeline.findings.facts import TimelineFacts, lapse, named
-from worker.investigate.timeline.timeline import FindingKind, TimelineFinding, cite
+from worker.investigate.timeline.timeline import FindingKind, TimelineFinding, cite, key_of
+
+_CITED_MAX: Final = 10
+"""How many of the conversation's writes a finding looks at."""
 
 
 def assigned_without_queue(facts: TimelineFacts) -> Iterator[TimelineFinding]:
@@ -78,13 +83,10 @@ def _until(facts: TimelineFacts, entry: TimelineEntry, end: TimelineEntry | None
 
 def _unassigned(facts: TimelineFacts, entry: TimelineEntry, end: TimelineEntry | None) -> Iterator[TimelineEntry]:
     """The conversation's writes meanwhile that un-assigned it: what the commands then could not carry out."""
-    for place in facts.changes_of(facts.timeline.conversation_id, "assignee"):
+    places = facts.changes_of(facts.timeline.conversation_id, "assignee")
+    first = bisect_left(places, facts.place_of[key_of(entry)])
+    last = len(places) if end is None else bisect_left(places, facts.place_of[key_of(end)])
+    for place in places[first : min(last, first + _CITED_MAX)]:
         write = facts.entries[place]
-        is_meanwhile = (
-            write.at is not None
-            and entry.at is not None
-            and write.at >= entry.at
-            and (end is None or end.at is None or write.at < end.at)
-        )
-        if is_meanwhile and write.state is not None and not write.state.assignees and not write.creation:
+        if write.state is not None and not write.state.assignees and not write.creation:
             yield write

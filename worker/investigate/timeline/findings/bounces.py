@@ -4,11 +4,15 @@ Two writes by one service, neither of them a sync, are no bounce: that service c
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from sync.conversation import FIELDS, Field
 from worker.investigate.timeline.entry import TimelineEntry
 from worker.investigate.timeline.findings.facts import TimelineFacts, lapse, named, shown_value
 from worker.investigate.timeline.timeline import FindingKind, TimelineFinding, TimelineLimits, cite
+
+_SHOWN_MAX: Final = 9
+"""How many changes a finding names."""
 
 
 def bounces(facts: TimelineFacts, limits: TimelineLimits) -> Iterator[TimelineFinding]:
@@ -56,14 +60,21 @@ def _takes_back(away: TimelineEntry, back: TimelineEntry, field: Field, limits: 
 
 def _finding(facts: TimelineFacts, chain: Sequence[TimelineEntry], field: Field) -> TimelineFinding:
     first, last = chain[0], chain[-1]
-    steps = ", ".join(f"{named(each)} to {shown_value(field, each)}" for each in chain)
+    shown = chain if len(chain) <= _SHOWN_MAX else [*chain[: _SHOWN_MAX - 1], last]
+    steps = ", ".join(f"{named(each)} to {shown_value(field, each)}" for each in shown)
+    more = f" ({len(chain)} times, the first and the last are named)" if len(shown) < len(chain) else ""
+    away = _value(field, first)
     gap = facts.missing_between(first.document_id, first.rev, last.rev)
     return TimelineFinding(
         kind=FindingKind.BOUNCE,
-        text=f"{field} of the {first.side} changed away and back within {lapse(first.at, last.at)}: {steps}.",
+        text=f"{field} of the {first.side} changed away and back within {lapse(first.at, last.at)}{more}: {steps}.",
         field=field,
         since=first.at,
         until=last.at,
-        evidence=tuple(cite(each, "away" if number % 2 == 0 else "back") for number, each in enumerate(chain)),
+        evidence=tuple(cite(each, "away" if _value(field, each) == away else "back") for each in shown),
         missing=() if gap is None else (gap,),
     )
+
+
+def _value(field: Field, entry: TimelineEntry) -> object:
+    return None if entry.state is None else entry.state.value(field)

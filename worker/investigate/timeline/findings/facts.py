@@ -1,13 +1,16 @@
 """What the findings ask of a timeline: who changed a field last, which revisions are missing, the pair at a place."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from commands.instant import format_instant
 from sync.conversation import FIELDS, Field
 from worker.investigate.timeline.entry import TimelineEntry
-from worker.investigate.timeline.timeline import EntryKey, SyncAnswer, Timeline, key_of
+from worker.investigate.timeline.timeline import EntryKey, RevisionGap, SyncAnswer, Timeline, key_of
+
+_GAPS_SHOWN: Final = 5
 
 
 class TimelineFacts:
@@ -18,8 +21,12 @@ class TimelineFacts:
         self.entries: Sequence[TimelineEntry] = timeline.entries
         self.answers: Mapping[EntryKey, SyncAnswer] = {answer.sync: answer for answer in timeline.answers}
         self.by_key: Mapping[EntryKey, TimelineEntry] = {key_of(each): each for each in timeline.entries}
+        self.place_of: Mapping[EntryKey, int] = {key_of(each): place for place, each in enumerate(timeline.entries)}
         self._changes: dict[tuple[str, Field], list[int]] = {}
         self._places: dict[str, list[int]] = {}
+        self._gaps: dict[str, list[RevisionGap]] = {}
+        for gap in timeline.gaps:
+            self._gaps.setdefault(gap.document_id, []).append(gap)
         self.latest_item: list[str | None] = []
         """By place: the work-item of the last work-item entry at or before it."""
         item: str | None = None
@@ -47,6 +54,11 @@ class TimelineFacts:
         """The place of the record's last entry before a place."""
         return _last_below(self.entries_of(document_id), before)
 
+    def last_entry_at(self, document_id: str, key: EntryKey) -> TimelineEntry | None:
+        """The record's last entry at the place of an entry, or before it."""
+        place = self.last_entry(document_id, self.place_of[key] + 1)
+        return None if place is None else self.entries[place]
+
     def other_record(self, place: int) -> str | None:
         """The record that a sync at this place copies: the conversation, or the pair's work-item then."""
         entry = self.entries[place]
@@ -58,17 +70,17 @@ class TimelineFacts:
 
     def missing_between(self, document_id: str, first: int, last: int) -> str | None:
         """The revisions of a record from `first` to `last` that are not captured, in words; None if all are."""
-        found = [
-            f"{max(gap.first, first)} to {min(gap.last, last)}"
-            if max(gap.first, first) < min(gap.last, last)
-            else f"{max(gap.first, first)}"
-            for gap in self.timeline.gaps
-            if gap.document_id == document_id and gap.first <= last and gap.last >= first
-        ]
+        gaps = self._gaps.get(document_id, ())
+        begin = bisect_left(gaps, first, key=lambda gap: gap.last)
+        end = bisect_right(gaps, last, key=lambda gap: gap.first)
+        found = [(max(gap.first, first), min(gap.last, last)) for gap in gaps[begin : min(end, begin + _GAPS_SHOWN)]]
         if not found:
             return None
         side = "conversation" if document_id == self.timeline.conversation_id else "work-item"
-        return f"{side} revisions {', '.join(found)}" if " to " in "".join(found) else f"{side} revision {found[0]}"
+        runs = ", ".join(f"{low}" if low == high else f"{low} to {high}" for low, high in found)
+        more = f" and {end - begin - _GAPS_SHOWN} more runs" if end - begin > _GAPS_SHOWN else ""
+        is_one = len(found) == 1 and found[0][0] == found[0][1]
+        return f"{side} revision{'' if is_one else 's'} {runs}{more}"
 
     def known_rev(self, place: int) -> int | None:
         """The conversation revision that a work-item's write knew; of a sync, the revision it was decided on."""

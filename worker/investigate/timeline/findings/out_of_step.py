@@ -160,15 +160,8 @@ def _other(episode: _Episode) -> TimelineEntry:
 def _missing(facts: TimelineFacts, episode: _Episode, end: TimelineEntry | None) -> Iterator[str]:
     """The revisions within the episode that are not captured: the records may have agreed meanwhile."""
     for record in (episode.conversation, episode.item):
-        same = end is not None and end.document_id == record.document_id
-        last = end.rev - 1 if end is not None and same else _last_rev(facts, record, end)
-        gap = facts.missing_between(record.document_id, record.rev + 1, last)
+        places = facts.entries_of(record.document_id)
+        last = facts.entries[places[-1]] if end is None else facts.last_entry_at(record.document_id, key_of(end))
+        gap = None if last is None else facts.missing_between(record.document_id, record.rev + 1, last.rev)
         if gap is not None:
             yield f"{gap}, in which the records may have agreed"
-
-
-def _last_rev(facts: TimelineFacts, record: TimelineEntry, end: TimelineEntry | None) -> int:
-    """The last captured revision of a record before the end of the episode."""
-    revs = [facts.entries[place] for place in facts.entries_of(record.document_id)]
-    before = [each.rev for each in revs if end is None or end.at is None or each.at is None or each.at <= end.at]
-    return max(before, default=record.rev)

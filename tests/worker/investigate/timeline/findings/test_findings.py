@@ -215,6 +215,26 @@ def test_a_field_that_goes_away_and_back_by_a_sync_bounced() -> None:
     assert "within 2.0 s: conversation 2 by api to u-1, conversation 3 (sync) to nobody" in found.text
 
 
+def test_a_long_bounce_names_its_first_changes_and_its_last() -> None:
+    story = in_step()
+    for number in range(30):
+        story.conversation(2 + number, assignedUsers=["u-1"] if number % 2 == 0 else [], sync=number % 2 == 1)
+    (found,) = of(story.timeline(), KINDS.BOUNCE)
+    assert [each.rev for each in found.evidence] == [2, 3, 4, 5, 6, 7, 8, 9, 31]
+    assert found.evidence[-1].role == "back"
+    assert "(30 times, the first and the last are named)" in found.text
+
+
+def test_many_missing_runs_are_counted() -> None:
+    story = in_step().conversation(2, queue="q-2")
+    for number in range(9):
+        story.conversation(3 + number, skip=1)
+    (found,) = of(story.item(90, queue="q-2", sync=True).timeline(), KINDS.OUT_OF_STEP)
+    assert found.missing == (
+        "conversation revisions 3, 5, 7, 9, 11 and 4 more runs, in which the records may have agreed",
+    )
+
+
 def test_a_slow_return_another_value_and_one_service_that_changes_its_mind_are_no_bounce() -> None:
     slow = in_step().conversation(2, assignedUsers=["u-1"]).conversation(90, assignedUsers=[], sync=True)
     other = in_step().conversation(2, queue="q-2").conversation(3, queue="q-3", sync=True)
