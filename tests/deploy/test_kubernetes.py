@@ -194,6 +194,20 @@ def test_the_scaler_scales_the_worker_by_depth_and_age() -> None:
     assert int(scaled["triggers"][1]["metadata"]["targetMetricValue"]) * scaled["minReplicaCount"] == 30
 
 
+def test_commands_in_the_docs_select_pods_by_labels_that_they_have_and_read_the_logs_of_all() -> None:
+    """Of a deployment kubectl reads the log of one pod, and of a selector ten lines unless all are asked for."""
+    labels = {
+        each["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]
+        for each in of_kind("Deployment").values()
+    }
+    pages = {page.name: page.read_text() for page in (ROOT / "docs").glob("*.md")}
+    selected = {name for text in pages.values() for name in re.findall(r"app\.kubernetes\.io/name=([\w-]+)", text)}
+    assert "routing-sync" in selected <= labels
+    logs = [command for text in pages.values() for command in re.findall(r"kubectl logs [^`\n]* > ", text)]
+    assert logs
+    assert [command for command in logs if " -l " not in command or "--tail=-1" not in command] == []
+
+
 def test_the_images_digest_has_its_form() -> None:
     (example,) = documents(FOLDER / "example" / "kustomization.yaml")
     (image,) = example["images"]

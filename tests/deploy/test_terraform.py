@@ -79,12 +79,23 @@ def test_the_visibility_timeout_fits_the_workers_settings() -> None:
 
 
 def test_the_queues_policy_lets_the_topics_send(parsed: dict[str, Any]) -> None:
-    (policy,) = parsed["aws_sqs_queue_policy"]
+    policy = by_name(parsed, "aws_sqs_queue_policy")["aws_sqs_queue_policy.events"]
     queue = by_name(parsed, "aws_sqs_queue")["aws_sqs_queue.events"]
     topics = sorted(each["id"] for each in parsed["aws_sns_topic"])
     assert policy["queue_url"] == queue["id"]
     assert policy_for_topics(policy["policy"], queue["id"], topics) is None, "provision would change it"
     assert denials_of_sending(policy["policy"]) == []
+
+
+def test_both_queues_take_calls_over_tls_alone(parsed: dict[str, Any]) -> None:
+    queues = {each["id"] for each in parsed["aws_sqs_queue"]}
+    closed = {
+        policy["queue_url"]
+        for policy in parsed["aws_sqs_queue_policy"]
+        for each in json.loads(policy["policy"])["Statement"]
+        if each["Effect"] == "Deny" and each["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    }
+    assert closed == queues
 
 
 def test_the_subscriptions_filter_by_the_prefixes_of_the_events_that_are_handled(parsed: dict[str, Any]) -> None:
