@@ -36,6 +36,7 @@ LINES: Final = (
     {**AUDIT, "suppressed": [{"field": "assignee", "code": "FIELD_WAITS"}]},
     {**AUDIT, "command": {"engine": "legacy", "name": "queueCommandParams", "fields": ["queue"]}},
     {"msg": "a fault in our code", "level": 50, "error": "KeyError", "stack": ["f"]},
+    {"msg": "worker started", "level": 30, "policy": "causal", "dd": {"version": "1"}},
     *(
         {"msg": message, "level": 40, "reason": "r"}
         for message in (
