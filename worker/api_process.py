@@ -32,12 +32,14 @@ from worker.api.pages.status_view import PageSources
 from worker.api.rate import RequestRate
 from worker.api.readiness import Readiness
 from worker.api.server import ApiServer
+from worker.api.timeline import TimelineSources
 from worker.api.updates import Updates
 from worker.aws.sns import SnsTopics, check_topic
 from worker.clients import Clients, opened_clients
 from worker.errors import WorkerFailed
 from worker.mongo.database import ping
 from worker.mongo.outbox import MongoOutbox
+from worker.mongo.pair_history import MongoPairHistory
 from worker.mongo.queue_directory import MongoQueueDirectory
 from worker.mongo.status_reads import MongoStatusReads
 from worker.mongo.store import MongoStore
@@ -155,6 +157,11 @@ class _ApiProcess:
                 body_bytes_max=settings.api_body_bytes_max,
                 concurrency_max=settings.api_concurrency_max,
                 timeout_s=settings.api_timeout_seconds,
+            ),
+            timeline=TimelineSources(
+                store=adapters.store,
+                history=MongoPairHistory(clients.mongo, database, deadline_s=deadline_s),
+                audit_days=settings.audit_days,
             ),
             pages=[pages.router],
         )

@@ -157,5 +157,6 @@ class Event(Struct, frozen=True, kw_only=True):
             "client": self.client if self.client and _CLIENT.fullmatch(self.client) else None,
             "isSync": self.is_sync,
             "publishedAt": format_instant(self.published_at) if self.published_at else None,
+            **({} if self.known_conversation_rev is None else {"knew": self.known_conversation_rev}),
             **({} if self.told_changes is None and not self._hides_changes else {"changes": self.told_changes}),
         }

@@ -23,6 +23,7 @@ from worker.api.errors import ApiError, ErrorAnswer, Fault, error_answer, not_fo
 from worker.api.gate import OPEN_PATHS, SCHEMA_PATH, App, Gate, RequestLimits
 from worker.api.rate import RequestRate
 from worker.api.readiness import Readiness, health_routes
+from worker.api.timeline import TimelineSources, timeline_routes
 from worker.api.updates import Updates
 from worker.api.waiting import ChartQuery, waiting_routes
 from worker.api.work_item_schemas import WorkItemUpdateBody
@@ -47,6 +48,7 @@ class ApiParts(Struct, frozen=True, kw_only=True):
     callers: CallerTable
     rate: RequestRate
     limits: RequestLimits
+    timeline: TimelineSources
     pages: Sequence[APIRouter] = ()
 
 
@@ -65,6 +67,7 @@ def create_app(parts: ApiParts, runtime: RuntimeContext) -> App:
     )
     app.include_router(health_routes(parts.readiness))
     app.include_router(work_item_routes(parts.work_items, parts.updates))
+    app.include_router(timeline_routes(parts.timeline, parts.work_items, runtime.clock))
     app.include_router(waiting_routes(parts.waiting_times, parts.queues, runtime.clock))
     for pages in parts.pages:
         app.include_router(pages, include_in_schema=False)

@@ -29,6 +29,7 @@ VERBS: Final = {
         "Find, repair and redact the events in logs and notes.",
     ),
     "timeline": ("worker.cli.timeline", "timeline", "Show what happened to a pair, and what went wrong."),
+    "explain": ("worker.cli.explain", "explain", "Say who did what to a conversation, and why."),
     "sweep": ("worker.cli.sweep", "sweep", "Find pairs that drifted apart, and repair them."),
     "dead-letters": ("worker.cli.dead_letters", "dead_letters", "Show what lies in the dead-letter queue, and why."),
     "redrive": ("worker.cli.redrive", "redrive", "Put dead letters back into the queue."),

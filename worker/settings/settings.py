@@ -23,6 +23,19 @@ _TRANSPORT_ALIASES: Final = {"lean": "http"}
 """Former values that stay valid."""
 
 
+def check_connection_string(value: SecretStr) -> SecretStr:
+    """The value, a MongoDB connection string. Raises ValueError."""
+    if not re.match(r"mongodb(\+srv)?://\S+$", value.get_secret_value()):
+        raise ValueError("it is not a MongoDB connection string")
+    # The driver would take what stands before the / or ? for the host, and look up a part of the password. In the
+    # value of an option, an @ is none of a user.
+    if re.match(r"[^:]+://[^@/?]*(/[^?]*@|/?\?[^=]*@)", value.get_secret_value()):
+        raise MismatchedSetting(
+            "it has an @ behind a / or ?", "write %2F for a / in the password, %3F for a ?, %40 for an @"
+        )
+    return value
+
+
 class Settings(TopicSettings, ScheduleSettings, ConsumptionSettings, DatadogSettings):
     """All settings of `routing-sync run`."""
 
@@ -133,15 +146,7 @@ class Settings(TopicSettings, ScheduleSettings, ConsumptionSettings, DatadogSett
     @field_validator("mongodb_uri")
     @classmethod
     def _check_connection_string(cls, value: SecretStr) -> SecretStr:
-        if not re.match(r"mongodb(\+srv)?://\S+$", value.get_secret_value()):
-            raise ValueError("it is not a MongoDB connection string")
-        # The driver would take what stands before the / or ? for the host, and look up a part of the password. In the
-        # value of an option, an @ is none of a user.
-        if re.match(r"[^:]+://[^@/?]*(/[^?]*@|/?\?[^=]*@)", value.get_secret_value()):
-            raise MismatchedSetting(
-                "it has an @ behind a / or ?", "write %2F for a / in the password, %3F for a ?, %40 for an @"
-            )
-        return value
+        return check_connection_string(value)
 
     @field_validator("composed_updates")
     @classmethod

@@ -13,6 +13,7 @@ from worker.settings.aws import AwsSettings, TopicSettings
 from worker.settings.consumption import ConsumptionSettings
 from worker.settings.datadog import DatadogSettings
 from worker.settings.errors import bounds_of, choices_of
+from worker.settings.explain import ExplainSettings
 from worker.settings.letters import LetterSettings
 from worker.settings.protection import Protection, protection_of
 from worker.settings.schedule import ScheduleSettings
@@ -28,6 +29,7 @@ SETTINGS_BY_VERB: Final[Mapping[str, type[BaseSettings]]] = {
     "publish": TopicSettings,
     "dead-letters": LetterSettings,
     "redrive": LetterSettings,
+    "explain": ExplainSettings,
 }
 """The class of the settings that a verb reads, with the most that it may read. The other verbs read none."""
 
@@ -131,6 +133,8 @@ def _read_by(verb: str) -> str:
     if kind is ServeSettings:
         return "those [of the worker](#of-the-worker), without the queue, and [of the API](#of-the-api)"
     own = [f"`{name.upper()}`" for name in kind.model_fields if name not in AwsSettings.model_fields]
+    if not issubclass(kind, AwsSettings):
+        return ", ".join(own)
     return ", ".join([f"the {len(AwsSettings.model_fields)} of AWS", *own])
 
 

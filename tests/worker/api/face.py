@@ -22,9 +22,11 @@ from worker.api.callers import CallerTable
 from worker.api.gate import App, RequestLimits
 from worker.api.rate import RequestRate
 from worker.api.readiness import Readiness
+from worker.api.timeline import TimelineSources
 from worker.api.updates import Updates
 from worker.ports import QueueDescription
 from worker.settings.api_tokens import ApiToken, Role
+from worker.store.memory_pair_history import MemoryPairHistory
 from worker.store.memory_waiting_times import MemoryQueueDirectory, MemoryWaitingTimes
 from worker.store.memory_work_items import MemoryWorkItems
 
@@ -207,6 +209,7 @@ def a_face(
         callers=CallerTable(tokens),
         rate=RequestRate(per_second=per_second, clock=world.clock),
         limits=limits,
+        timeline=TimelineSources(store=world.store, history=MemoryPairHistory(world.store), audit_days=30),
         pages=pages,
     )
     return Face(world, parts, recorder, create_app(parts, runtime))

@@ -29,6 +29,7 @@ async def test_every_route_is_named_and_needs_a_token_but_for_the_probes(schema:
         "GET /readyz": False,
         **{f"{method} {path}": True for path in items for method in ("GET", "PUT")},
         "GET /v1/routing/conversations/{id}/work-items": True,
+        "GET /v1/routing/conversations/{id}/timeline": True,
         "GET /v1/chat/queues/metrics/{ids}": True,
         "POST /v1/charts/query/standard/work_items_latest_wait_time": True,
     }

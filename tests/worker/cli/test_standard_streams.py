@@ -44,6 +44,7 @@ PRINTING: Final = {
     "shadow-report": ["shadow-report", INCIDENT],
     "size": ["size"],
     "import": ["import", "--keep-personal-data", INCIDENT],
+    "explain": ["explain", "621fc1d36a39b4aa389cb72b", "--logs", INCIDENT],
     "timeline": ["timeline", INCIDENT],
     "timeline --json": ["timeline", "--json", INCIDENT],
     "timeline --markdown": ["timeline", "--markdown", INCIDENT],
@@ -59,6 +60,7 @@ READING: Final = {
     "shadow-report": ["shadow-report", "-"],
     "import": ["import", "-"],
     "timeline": ["timeline", "-"],
+    "explain": ["explain", "c-1", "--logs", "-"],
 }
 
 

@@ -1,0 +1,156 @@
+"""`routing-sync explain` on a real MongoDB with a history that the worker made: its first line, forms and statuses."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+from pydantic import SecretStr
+
+from mongod import Mongod
+from tests.worker.investigate.explain.stories import STORED, Played, by_a_person_in_the_app, by_the_router, over_http
+from tests.worker.store.store_bench import DEADLINE_S
+from worker.mongo.client import mongo_client
+from worker.mongo.database import database_of
+from worker.mongo.store import MongoStore
+from worker.runtime.clock import ObjectIds, SystemClock
+from worker.settings.table import setting_rows
+from worker.store.documents import Collection
+
+_COMMAND: Final = (sys.executable, "-c", "from worker.cli.main import main; main()")
+_numbers = count(1)
+Story = Callable[[Played], Awaitable[None]]
+
+
+class Told:
+    """The verb in a process of its own."""
+
+    def __init__(self, uri: str | None, database: str, lines: list[Any]) -> None:
+        self.database, self.lines = database, lines
+        names = {row.name for row in setting_rows()}
+        self._environment = {name: value for name, value in os.environ.items() if name not in names}
+        self._environment |= {} if uri is None else {"MONGODB_URI": uri, "MONGODB_DATABASE": database}
+
+    def run(self, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [*_COMMAND, "explain", *arguments],
+            env={**self._environment, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+
+async def _play(uri: str, database: str, story: Story, *, keeps_audit: bool) -> list[Any]:
+    async with mongo_client(SecretStr(uri), DEADLINE_S) as client:
+        store = MongoStore(client, database, clock=SystemClock(), ids=ObjectIds(), deadline_s=DEADLINE_S)
+        await store.ensure_indexes(revision_days=0, audit_days=3_650 if keeps_audit else 0)
+        documents = database_of(client, database)
+        for collection, document in zip((Collection.CONVERSATIONS, Collection.WORK_ITEMS), STORED, strict=True):
+            await documents[collection].insert_one(dict(document))
+        played = Played(store, keeps_audit=keeps_audit)
+        await story(played)
+        return played.lines
+
+
+def a_past(mongod: Mongod, story: Story, *, keeps_audit: bool = True) -> Told:
+    database = f"test_explain_{next(_numbers)}"
+    lines = asyncio.run(_play(mongod.uri, database, story, keeps_audit=keeps_audit))
+    return Told(mongod.uri, database, lines)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "worker.log"
+
+
+@pytest.mark.parametrize(
+    ("story", "begin", "end"),
+    [
+        (
+            by_a_person_in_the_app,
+            "agent u-1 was un-assigned from work-item w-1 at 2024-05-06T07:10:09.250Z by rule B3 (policy causal), ",
+            "(kustomer.conversation.update, conversation 5 by client agent-app); written as work-item 8",
+        ),
+        (
+            by_the_router,
+            "agent u-1 was un-assigned from the conversation at 2024-05-06T07:10:09.250Z by rule A3 (policy causal), ",
+            "(kustomer.work-item.update, work-item 8 by client router); written as conversation 5",
+        ),
+        (
+            over_http,
+            "agent u-1 was un-assigned from the conversation at 2024-05-06T07:10:10.250Z by rule A3 (policy causal), ",
+            "; the API client crm had sent that update over HTTP",
+        ),
+    ],
+    ids=["a person in the app", "the router", "over HTTP"],
+)
+def test_the_first_line_says_who_unassigned_it_and_why(mongod: Mongod, story: Story, begin: str, end: str) -> None:
+    done = a_past(mongod, story).run("c-1")
+    first, *rest = done.stdout.splitlines()
+    assert first.startswith(begin), done.stderr
+    assert first.endswith(end)
+    assert "conversation c-1" in rest
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_json_markdown_and_a_time(mongod: Mongod) -> None:
+    told = a_past(mongod, by_the_router)
+    wire = json.loads(told.run("c-1", "--json").stdout)["explanation"]
+    assert (wire["answer"]["kind"], wire["answer"]["rule"], wire["missing"]) == ("unassigned", "A3", [])
+    assert [each["rev"] for each in wire["timeline"]["entries"]] == [4, 7, 8, 5]
+    markdown = told.run("c-1", "--markdown").stdout
+    assert markdown.startswith("**agent u-1 was un-assigned from the conversation at ")
+    early = told.run("c-1", "--at", "2024-05-06T07:09:14Z", "--json")
+    assert json.loads(early.stdout)["explanation"]["answer"]["kind"] == "assigned"
+
+
+def test_without_a_kept_audit_it_says_so_and_the_log_answers(mongod: Mongod, log: Path) -> None:
+    told = a_past(mongod, by_the_router, keeps_audit=False)
+    done = told.run("c-1", AUDIT_DAYS="0")
+    first, second, *_ = done.stdout.splitlines()
+    assert first == "it is not known who changed conversation c-1 last, or why"
+    assert second == "missing: AUDIT_DAYS is 0: no decision is kept: name the workers' log with --logs FILE"
+    assert done.returncode == 1
+    log.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in told.lines))
+    with_log = told.run("c-1", "--logs", str(log), AUDIT_DAYS="0")
+    assert "by rule A3 (policy causal), because event event-w-1-8-update" in with_log.stdout.splitlines()[0]
+    assert with_log.returncode == 0
+
+
+def test_of_a_log_alone(log: Path, mongod: Mongod) -> None:
+    told = a_past(mongod, over_http)
+    log.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in told.lines) + b"{broken\n")
+    done = Told(None, "none", []).run("c-1", "--logs", str(log))
+    assert "the API client crm had sent that update over HTTP" in done.stdout.splitlines()[0]
+    assert done.returncode == 1, "a value could not be read"
+    assert str(log) in done.stderr
+
+
+def test_unknown_ids_and_wrong_usage(mongod: Mongod, log: Path) -> None:
+    told = a_past(mongod, by_the_router)
+    unknown = told.run("c-9")
+    assert unknown.returncode == 1
+    assert unknown.stderr == "routing-sync explain: nothing of conversation c-9 is in the store: check the id\n"
+    assert unknown.stdout == ""
+    for arguments, text in (
+        (("c-1", "--at", "yesterday"), "--at yesterday is no time: write it as 2022-03-02T19:13:26Z"),
+        (("c-1", "--json", "--markdown"), "set only one"),
+        ((), "Missing argument"),
+    ):
+        done = told.run(*arguments)
+        assert (done.returncode, text in done.stderr) == (2, True), done.stderr
+    without = Told(None, "none", []).run("c-1")
+    assert without.returncode == 2
+    assert "MONGODB_URI" in without.stderr
+    missing = told.run("c-1", "--logs", str(log))
+    assert missing.returncode == 1
+    assert str(log) in missing.stderr

@@ -1,0 +1,121 @@
+"""`routing-sync explain CONVERSATION_ID`: who un-assigned it, and why, in the first line; then its timeline."""
+
+import asyncio
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED
+from worker.cli.terminal import exit_with_error, json_option, print_error, progress, settings_or_exit
+
+if TYPE_CHECKING:
+    from worker.investigate.explain.explanation import Explanation
+    from worker.investigate.explain.log_files import LoggedPast
+    from worker.investigate.explain.stored_past import StoredPast
+
+CONVERSATION = Annotated[str, typer.Argument(metavar="CONVERSATION_ID", help="The conversation's id.")]
+AT = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Answer as of this time, for example 2022-03-02T19:13:26Z.")
+]
+LOGS = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE", help="A log of the workers, or captured events; may be repeated; `-` is standard input."
+    ),
+]
+JSON = Annotated[bool, json_option("The answer, what is missing and the timeline as one JSON object.")]
+MARKDOWN = Annotated[bool, typer.Option("--markdown", help="Markdown, for a ticket.")]
+_VERB: Final = "routing-sync explain"
+
+
+def explain(
+    conversation_id: CONVERSATION,
+    at: AT = None,
+    logs: LOGS = None,
+    as_json: JSON = False,
+    markdown: MARKDOWN = False,
+) -> None:
+    """Say who un-assigned a conversation's agent, and why; else who assigned it, or what changed last. Then its
+    timeline.
+
+    Reads the kept audit (AUDIT_DAYS) and the records of the store that MONGODB_URI names, and writes nothing. With
+    --logs also log files; without MONGODB_URI only these. Exit status 1 where nothing is known, or a file cannot be
+    read.
+    """
+    if as_json and markdown:
+        raise typer.BadParameter("--json and --markdown are set: set only one")
+    from commands.instant import parse_instant  # noqa: PLC0415 - `--help` loads none of it
+    from worker.investigate.explain.explanation import explain as explained  # noqa: PLC0415
+
+    instant = None if at is None else parse_instant(at)
+    if at is not None and instant is None:
+        raise typer.BadParameter(f"--at {at} is no time: write it as 2022-03-02T19:13:26Z")
+    logged = None if not logs else _logged(logs, conversation_id)
+    uses_store = bool(os.environ.get("MONGODB_URI")) or logged is None
+    stored = _stored(conversation_id) if uses_store else None
+    is_known = (stored is not None and stored.known) or (
+        logged is not None and bool(logged.records or logged.entries or logged.audits)
+    )
+    if not is_known:
+        where = " or ".join([*(["the store"] if uses_store else []), *(["the files"] if logs else [])])
+        print_error(f"{_VERB}: nothing of conversation {conversation_id} is in {where}: check the id")
+        raise typer.Exit(EXIT_FAILED)
+    explanation = explained(conversation_id, stored, logged, at=instant, now=datetime.now(UTC) if uses_store else None)
+    if as_json:
+        _print_json(explanation)
+    elif markdown:
+        _print_markdown(explanation)
+    else:
+        _print_text(explanation)
+    is_whole = logged is None or not logged.faults
+    raise typer.Exit(EXIT_DONE if explanation.is_answered and is_whole else EXIT_FAILED)
+
+
+def _logged(files: list[Path], conversation_id: str) -> "LoggedPast":
+    from worker.investigate.explain.log_files import read_logs  # noqa: PLC0415
+
+    with progress("reading", results_on_stdout=False) as advance:
+        return read_logs(files, conversation_id, print_error=print_error, advance=advance, stdin=sys.stdin.buffer)
+
+
+def _stored(conversation_id: str) -> "StoredPast":
+    from handlers.ports import StoreAway  # noqa: PLC0415
+    from worker.cli.stored_past import read_stored_past  # noqa: PLC0415
+    from worker.errors import SetupError, first_line  # noqa: PLC0415
+    from worker.settings.explain import ExplainSettings  # noqa: PLC0415
+
+    settings = settings_or_exit(ExplainSettings, "explain")
+    try:
+        return asyncio.run(read_stored_past(settings, conversation_id))
+    except (SetupError, StoreAway) as error:
+        exit_with_error("explain", first_line(error))
+
+
+def _print_json(explanation: "Explanation") -> None:
+    from worker.investigate.explain.explanation import explanation_wire  # noqa: PLC0415
+
+    # The escapes of json keep a stored or logged text from steering a terminal; orjson has none.
+    sys.stdout.write(json.dumps({"explanation": explanation_wire(explanation)}, separators=(",", ":")) + "\n")
+
+
+def _print_markdown(explanation: "Explanation") -> None:
+    from worker.investigate.timeline.markdown import escaped, markdown_lines  # noqa: PLC0415
+
+    lines = [f"**{escaped(explanation.answer.text)}**", ""]
+    lines += [f"- missing: {escaped(each)}" for each in explanation.missing]
+    sys.stdout.writelines(f"{line}\n" for line in (*lines, "", *markdown_lines(explanation.timeline)))
+
+
+def _print_text(explanation: "Explanation") -> None:
+    from worker.cli.timeline_text import TimelineText  # noqa: PLC0415
+    from worker.investigate.timeline.harmless import harmless  # noqa: PLC0415
+
+    sys.stdout.write(f"{harmless(explanation.answer.text)}\n")
+    sys.stdout.writelines(f"missing: {harmless(each)}\n" for each in explanation.missing)
+    sys.stdout.write("\n")
+    TimelineText(sys.stdout).timeline(explanation.timeline)

@@ -1,0 +1,72 @@
+"""What log files and captures say of a conversation: this worker's audit lines whole, and captured events."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+from msgspec import Struct
+
+from sync.audit import AUDIT_MESSAGE
+from worker.captures import STANDARD_INPUT, Capture, CaptureFault, captures_of, read_captures
+from worker.investigate.explain.record_source import TellingRecord, telling_record_of_line
+from worker.investigate.timeline.captured_pairs import CapturedPairs
+from worker.investigate.timeline.entry import AuditEntry, TimelineEntry
+
+
+class LoggedPast(Struct, frozen=True, kw_only=True):
+    """What was read. `faults`: how many values could not be read."""
+
+    records: tuple[TellingRecord, ...] = ()
+    entries: tuple[TimelineEntry, ...] = ()
+    audits: tuple[AuditEntry, ...] = ()
+    faults: int = 0
+
+
+def read_logs(
+    files: Iterable[Path],
+    conversation_id: str,
+    *,
+    print_error: Callable[[str], None],
+    advance: Callable[[], None],
+    stdin: BinaryIO,
+) -> LoggedPast:
+    """The conversation's lines and events of these files, `-` for standard input. A value that cannot be read is an
+    error line."""
+    pairs, records, faults = CapturedPairs(conversation_id), [], 0
+    for file in files:
+        captures = captures_of(STANDARD_INPUT, stdin) if str(file) == "-" else read_captures(file)
+        for capture in captures:
+            advance()
+            fault: CaptureFault | None
+            if isinstance(capture, CaptureFault):
+                fault = capture
+            else:
+                record = _own_record(capture)
+                if record is not None:
+                    records += [record] if record.record.get("conversationId") == conversation_id else []
+                    continue
+                fault = pairs.add(capture)
+            if fault is not None:
+                faults += 1
+                print_error(str(fault))
+    timeline = next(iter(pairs.timelines()), None)
+    return LoggedPast(
+        records=tuple(records),
+        entries=() if timeline is None else timeline.entries,
+        audits=() if timeline is None else timeline.audits,
+        faults=faults,
+    )
+
+
+def _own_record(capture: Capture) -> TellingRecord | None:
+    """The record of this worker's audit line; None for anything else."""
+    if AUDIT_MESSAGE not in capture.text:
+        return None
+    try:
+        value = orjson.loads(capture.text)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(value, dict) or value.get("msg") != AUDIT_MESSAGE:
+        return None
+    return telling_record_of_line(value, file=capture.file, line=capture.line)
