@@ -19,6 +19,7 @@ from worker.ports import DeadLetter, Message, QueueAttributes, size_bytes
 REASON_BYTES_MAX: Final = 1_024
 ATTRIBUTES_MAX: Final = 10
 """SQS accepts at most so many attributes per message."""
+_TRACE: Final = "_datadog"
 
 _REFUSED_BY_SQS: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters outside the set that SQS accepts:
@@ -37,7 +38,8 @@ def dead_letter(message: Message, poison: Poison, queue_attributes: QueueAttribu
     room_bytes = queue_attributes.dead_letter_bytes_max - size_bytes(message.body, {})
     explanation = _explanation(message, poison, room_bytes)
     attributes = dict(explanation)
-    for name, value in message.attributes.items():
+    # The trace first: by it a letter's event is found beside the others of its trace.
+    for name, value in sorted(message.attributes.items(), key=lambda each: each[0] != _TRACE):
         extended = {**attributes, name: _own(value)}
         if name not in explanation and len(extended) <= ATTRIBUTES_MAX and size_bytes("", extended) <= room_bytes:
             attributes = extended

@@ -58,6 +58,16 @@ def test_the_messages_attributes_are_copied_while_there_is_room() -> None:
     )
 
 
+def test_of_the_messages_attributes_the_trace_comes_first() -> None:
+    """SNS's raw delivery brings up to ten attributes, and four are the letter's own."""
+    trace = {"DataType": "Binary", "BinaryValue": b'{"x-datadog-trace-id":"7"}'}
+    others = {f"other-{number}": {"DataType": "String", "StringValue": "x"} for number in range(9)}
+    message = replace(MESSAGE, attributes={**others, "_datadog": trace})
+    attributes = dead_letter(message, POISON, QUEUE_ATTRIBUTES).letter.attributes
+    assert len(attributes) == ATTRIBUTES_MAX
+    assert attributes["_datadog"] == trace
+
+
 def test_a_body_that_leaves_little_room_shortens_the_reason() -> None:
     body = "x" * (QUEUE_ATTRIBUTES.dead_letter_bytes_max - 160)
     written = dead_letter(replace(MESSAGE, body=body), replace(POISON, reason="because " * 50), QUEUE_ATTRIBUTES)
