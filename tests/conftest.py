@@ -22,6 +22,16 @@ settings.register_profile("deep", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+_OF_ONE_MARK: Final = ("browser", "e2e")
+"""The folders of which every test has the mark of the folder's name (tests/test_marks.py)."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Whether the path is a folder without a test for this run: reading it costs a second in every process."""
+    ignored = {_HERE / mark for mark in _OF_ONE_MARK if f"not {mark}" in config.option.markexpr}
+    return True if collection_path in ignored else None
+
+
 def pytest_collection() -> None:
     """What is collected is no garbage: it is not looked for meanwhile."""
     gc.disable()

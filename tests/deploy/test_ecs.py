@@ -4,8 +4,6 @@ import json
 from typing import Any, Final
 
 import pytest
-from cfnlint import lint
-from cfnlint.decode import decode_str
 
 from server_process import ROOT
 from tests.deploy.deployed_settings import SECRETS, read_as, unknown_variables
@@ -26,6 +24,8 @@ PORT: Final = {"run": "http_port", "serve": "api_port"}
 
 
 def template() -> dict[str, Any]:
+    from cfnlint.decode import decode_str  # noqa: PLC0415 - it takes a second, which every process would pay
+
     decoded, errors = decode_str(TEMPLATE.read_text())
     assert not errors
     plain: dict[str, Any] = json.loads(json.dumps(decoded))
@@ -53,6 +53,8 @@ def variables_of(verb: str) -> dict[str, str]:
 
 def findings(text: str) -> list[str]:
     # One region: the resources have the same form in each.
+    from cfnlint import lint  # noqa: PLC0415 - as above
+
     return [f"{match.rule.id} {match.message}" for match in lint(text, regions=["eu-central-1"])]
 
 
