@@ -21,6 +21,7 @@ from handlers.events.event import Event, Malformed, RejectionCode, UnsupportedEv
 from handlers.events.parser import read_message
 from handlers.outcome import Done, Retry
 from handlers.ports import LoadRequest, Pair
+from tests.fuzz.import_input import imported
 from tests.fuzz.mutation import MARK, Mutator, dumped
 from tests.fuzz.service_answers import answers as service_answers
 from tests.fuzz.settings_input import settings
@@ -287,4 +288,5 @@ TARGETS: Final[Mapping[str, Target]] = {
     "reader": Target(feed=reader, share=10),
     "documents": Target(feed=stored_documents, share=15),
     "timelines": Target(feed=timelines, share=5),
+    "import": Target(feed=imported, share=2),
 }
