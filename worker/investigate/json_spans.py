@@ -23,7 +23,11 @@ class Span(Struct, frozen=True, kw_only=True):
 
     def value(self, text: str) -> Any:
         """The value of a text, a name or a scalar."""
-        return json.loads(text[self.start : self.end])
+        written = text[self.start : self.end]
+        # Nearly all texts have no escape, and the parser takes ten times as long.
+        if written[0] == '"' and "\\" not in written:
+            return written[1:-1]
+        return json.loads(written)
 
 
 def spans_of(text: str) -> Span:

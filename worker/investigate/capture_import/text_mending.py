@@ -15,6 +15,8 @@ from worker.investigate.conforming import conforms
 from worker.investigate.field_types import FieldKind, FieldType
 
 _QUOTES: Final = re.compile(r'[“”„‟"]')
+_SMART_QUOTES: Final = re.compile("[“”„‟]")
+"""A word processor makes both quotes of a text typographic, so a straight one closes none."""
 _STRUCTURE: Final = re.compile(r"[ \t\r\n]*(?:[:,}\]]|$)")
 _INNER_QUOTES: Final = re.compile(r'\\(?P<escaped>.)|"', re.DOTALL)
 _CONTROLS: Final = re.compile(r"[\x00-\x1f]")
@@ -65,7 +67,7 @@ class MendedText(Struct, frozen=True, kw_only=True):
 def closing_smart_quote(text: str, start: int) -> int:
     """The end of the text whose typographic quote stands at `start`; -1 if none closes it. A quote closes it where
     JSON's structure goes on behind."""
-    for found in _QUOTES.finditer(text, start + 1):
+    for found in _SMART_QUOTES.finditer(text, start + 1):
         at = found.start()
         before = at
         while before > 0 and text[before - 1] == "\\":

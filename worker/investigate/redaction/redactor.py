@@ -8,7 +8,7 @@ unknown fields too. What is not replaced stays byte for byte.
 import json
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -31,8 +31,19 @@ class Redactor:
 
     def redact(self, text: str, of: FieldType = ENVELOPE) -> str:
         """The object's text, which is JSON, with stand-ins."""
+        if self._is_clean(text, of):
+            return text
         span = spans_of(text)
         return applied(text, 0, len(text), self._edits(text, span, of, ()))
+
+    @staticmethod
+    def _is_clean(text: str, of: FieldType) -> bool:
+        """Whether nothing has to be replaced: most events of work-items. Looking takes a fifth of the time of edits."""
+        try:
+            return _is_kept(orjson.loads(text), of)
+        except orjson.JSONDecodeError:
+            # Half a surrogate pair.
+            return False
 
     def _edits(self, text: str, span: Span, of: FieldType, path: tuple[str, ...]) -> Iterator[Edit]:
         match span.kind:
@@ -86,6 +97,16 @@ class Redactor:
     def _replaced(self, span: Span, kind: PersonalKind, value: str, path: tuple[str, ...]) -> Edit:
         self.replaced[kind, ".".join(path)] += 1
         return Edit(span.start, span.end, json.dumps(self._stand_ins.text(kind, value)))
+
+
+def _is_kept(value: Any, of: FieldType) -> bool:
+    """Whether every name and value in a value is one that stays."""
+    if isinstance(value, dict):
+        fields = of.fields if of.kind is FieldKind.OBJECT else {}
+        return all(name in fields and _is_kept(inner, fields[name]) for name, inner in value.items())
+    if isinstance(value, list):
+        return all(_is_kept(inner, of.item_type) for inner in value)
+    return value == "" or conforms(value, of)
 
 
 def _is_object(text: str) -> bool:
