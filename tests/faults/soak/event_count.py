@@ -13,8 +13,15 @@ import orjson
 
 _AUDIT: Final = "CONVERSATION_SYNC_AUDIT"
 _WARNING: Final = 40
-_TOLERATED: Final = frozenset(("message dead-lettered", "visibility lost, another worker may get the messages"))
-"""Poison is dead-lettered, and a machine that is too busy delivers messages twice: both are counted and told."""
+_TOLERATED: Final = (
+    "message dead-lettered",
+    "visibility lost, another worker may get the messages",
+    "store away, receiving pauses",
+)
+"""Poison is dead-lettered. On a machine that is too busy messages come twice and calls to the store time out. All of
+these are counted and told."""
+_DETAILS: Final = ("drift", "end", "reason", "error")
+"""Fields of a warning that are told with it."""
 _HANDLED: Final = frozenset(("applied", "skipped", "refused"))
 
 
@@ -63,7 +70,8 @@ class EventCount:
             return
         self.messages[line["msg"]] += 1
         if line["level"] >= _WARNING:
-            self.warnings[line["msg"]] += 1
+            details = [f"{name} {line[name]}" for name in _DETAILS if name in line]
+            self.warnings[": ".join([line["msg"], *([", ".join(details)] if details else [])])] += 1
 
     def quiet(self, pair: str) -> bool:
         """Whether each event of the pair has its audit line."""
@@ -85,7 +93,7 @@ class EventCount:
     def unwanted(self) -> list[tuple[str, int]]:
         """The warnings and errors in the logs, and how often, without those that are tolerated."""
         with self._lock:
-            return [(text, times) for text, times in self.warnings.items() if text not in _TOLERATED]
+            return [(text, times) for text, times in self.warnings.items() if not text.startswith(_TOLERATED)]
 
     def lost(self) -> list[str]:
         """The events without an audit line, the oldest first."""
