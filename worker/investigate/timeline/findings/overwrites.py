@@ -131,14 +131,15 @@ def _judged(
             )
             yield _question(facts, overwrite.place, field, text, judgement.missing)
         case _Newer.OVERWRITTEN:
-            yield from _lost(facts, overwrite, judgement, limits)
+            evidence = _evidence(facts, overwrite)
+            yield from _lost(facts, overwrite, judgement, limits, evidence)
             yield TimelineFinding(
                 kind=FindingKind.STALE_COMPARISON,
                 text=f"{named(sync)} rests on a stale comparison: {judgement.because}.",
                 field=field,
                 since=written.at,
                 until=sync.at,
-                evidence=_evidence(facts, overwrite),
+                evidence=evidence,
                 missing=judgement.missing,
             )
 
@@ -255,7 +256,11 @@ def audit_citations(facts: TimelineFacts, sync: TimelineEntry) -> tuple[Citation
 
 
 def _lost(
-    facts: TimelineFacts, overwrite: _Overwrite, judgement: _Judgement, limits: TimelineLimits
+    facts: TimelineFacts,
+    overwrite: _Overwrite,
+    judgement: _Judgement,
+    limits: TimelineLimits,
+    evidence: tuple[Citation, ...],
 ) -> Iterator[TimelineFinding]:
     sync, written, field = facts.entries[overwrite.place], facts.entries[overwrite.overwritten], overwrite.field
     changes = facts.changes_of(sync.document_id, field)
@@ -269,7 +274,6 @@ def _lost(
             return
         did = "restored it" if restored else f"set it to {shown_value(field, end)}"
         after = f"{named(end)} {did} {lapse(sync.at, until)} later."
-    evidence = (*_evidence(facts, overwrite), *((cite(end, "ended it"),) if end is not None else ()))
     yield TimelineFinding(
         kind=FindingKind.UPDATE_LOST,
         text=f"{named(written)} set {field} to {shown_value(field, written)}; {named(sync)} set it to "
@@ -278,7 +282,7 @@ def _lost(
         field=field,
         since=sync.at,
         until=until,
-        evidence=evidence,
+        evidence=evidence if end is None else (*evidence, cite(end, "ended it")),
         missing=judgement.missing,
     )
 
