@@ -219,6 +219,8 @@ class _ApiProcess:
                 status=adapters.status,
                 queues=MongoQueueDirectory(mongo, database, deadline_s=deadline_s),
                 waiting_times=MongoWaitingTimes(mongo, database, deadline_s=deadline_s),
+                history=MongoPairHistory(mongo, database, deadline_s=deadline_s),
+                audit_days=self._settings.audit_days,
                 clock=self._clock,
             )
         )

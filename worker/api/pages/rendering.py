@@ -13,12 +13,18 @@ from commands.instant import format_instant
 from handlers.drift import DriftEnd
 from sync.audit import AuditOutcome
 from worker.api.pages.status_view import WorkerRow, counted, span
+from worker.investigate.report.page import ASSETS as DRAWING_ASSETS
+from worker.investigate.report.page import TEMPLATES
 from worker.status_ports import RecentDecision
 
 CONVERSATION_ID_MAX: Final = 200
 """The longest id that the pages take."""
 _HERE: Final = Path(__file__).parent
-_MEDIA_TYPES: Final = {"pages.css": "text/css", "pages.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_MEDIA_TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_FILES: Final = (
+    *(_HERE / "assets" / name for name in ("pages.css", "pages.js", "icon.svg")),
+    *(DRAWING_ASSETS / name for name in ("drawing.css", "drawing.js")),
+)
 
 
 class Asset(Struct, frozen=True, kw_only=True):
@@ -29,8 +35,8 @@ class Asset(Struct, frozen=True, kw_only=True):
 
 
 ASSETS: Final = {
-    name: Asset(content=(_HERE / "assets" / name).read_bytes(), media_type=media_type)
-    for name, media_type in _MEDIA_TYPES.items()
+    path.name: Asset(content=path.read_bytes(), media_type=_MEDIA_TYPES[path.suffix.removeprefix(".")])
+    for path in _FILES
 }
 _VERSION: Final = hashlib.sha256(b"".join(asset.content for asset in ASSETS.values())).hexdigest()[:12]
 """A part of the assets' addresses, so that no page meets the assets of another version in a cache."""
@@ -97,7 +103,7 @@ def _worker_kind(row: WorkerRow) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
+        loader=FileSystemLoader([_HERE / "templates", TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from handlers.ports import Clock, LoadRequest, Store, StoreAway
 from worker.api.pages.pair_report import PairReport, pair_report
 from worker.errors import first_line
+from worker.history_ports import PairHistory
 from worker.ports import (
     EndedWait,
     Outbox,
@@ -48,7 +49,7 @@ _FAR: Final = timedelta(days=1)
 
 
 class PageSources(Struct, frozen=True, kw_only=True):
-    """The ports that the pages read, and the clock of ages."""
+    """The ports that the pages read, and the clock of ages. `audit_days`: the setting `AUDIT_DAYS`."""
 
     store: Store
     sync_states: SyncStatesByAge
@@ -56,6 +57,8 @@ class PageSources(Struct, frozen=True, kw_only=True):
     status: StatusReads
     queues: QueueDirectory
     waiting_times: WaitingTimes
+    history: PairHistory
+    audit_days: int
     clock: Clock
 
 

@@ -19,10 +19,10 @@ from worker.investigate.report.policy_panel import PolicyPanel
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 """The folder of the templates; `drawing.html` has the macros that the pair's page uses, too."""
-_ASSETS: Final = Path(__file__).parent / "assets"
-DRAWING_STYLE: Final = (_ASSETS / "drawing.css").read_text("utf-8")
-DRAWING_SCRIPT: Final = (_ASSETS / "drawing.js").read_text("utf-8")
-_PAGE_STYLE: Final = (_ASSETS / "page.css").read_text("utf-8")
+ASSETS: Final = Path(__file__).parent / "assets"
+"""The folder of the style and script of the drawing, `drawing.css` and `drawing.js`, and of the report's own page."""
+_STYLE: Final = "".join((ASSETS / name).read_text("utf-8") for name in ("page.css", "drawing.css"))
+_SCRIPT: Final = (ASSETS / "drawing.js").read_text("utf-8")
 
 
 class ReportedPair(Struct, frozen=True, kw_only=True):
@@ -42,16 +42,13 @@ class Report(Struct, frozen=True, kw_only=True):
 
 def report_page(report: Report) -> Iterable[str]:
     """The page's text, in parts."""
-    style, script = _PAGE_STYLE + DRAWING_STYLE, DRAWING_SCRIPT
-    policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
-    )
+    allowed = f"style-src {_hash(_STYLE)}; script-src {_hash(_SCRIPT)}"
     values: dict[str, Any] = {
         "report": report,
         # The two are files of this package, and no text of theirs ends an element.
-        "style": Markup(style),  # noqa: S704
-        "script": Markup(script),  # noqa: S704
-        "policy": policy,
+        "style": Markup(_STYLE),  # noqa: S704
+        "script": Markup(_SCRIPT),  # noqa: S704
+        "policy": f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'",
     }
     return _ENVIRONMENT.get_template("report.html").generate(**values)
 

@@ -11,6 +11,7 @@ from tests.worker.api.pages import seeded
 from worker.api.pages.status_view import PageSources
 from worker.ports import QueueDescription, WaitingBacklog
 from worker.store.memory import MemoryStore
+from worker.store.memory_pair_history import MemoryPairHistory
 from worker.store.memory_status import MemoryStatus
 from worker.store.memory_waiting_times import MemoryQueueDirectory, MemoryWaitingTimes
 
@@ -78,6 +79,8 @@ class System:
             status=self.status,
             queues=queues,
             waiting_times=MemoryWaitingTimes(self.store),
+            history=MemoryPairHistory(self.store),
+            audit_days=30,
             clock=self.clock,
         )
 
