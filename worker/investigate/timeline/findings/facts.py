@@ -20,7 +20,6 @@ class TimelineFacts:
         self.timeline = timeline
         self.entries: Sequence[TimelineEntry] = timeline.entries
         self.answers: Mapping[EntryKey, SyncAnswer] = {answer.sync: answer for answer in timeline.answers}
-        self.by_key: Mapping[EntryKey, TimelineEntry] = {key_of(each): each for each in timeline.entries}
         self.place_of: Mapping[EntryKey, int] = {key_of(each): place for place, each in enumerate(timeline.entries)}
         self._changes: dict[tuple[str, Field], list[int]] = {}
         self._places: dict[str, list[int]] = {}
@@ -53,6 +52,10 @@ class TimelineFacts:
     def last_entry(self, document_id: str, before: int) -> int | None:
         """The place of the record's last entry before a place."""
         return _last_below(self.entries_of(document_id), before)
+
+    def entry_of(self, key: EntryKey) -> TimelineEntry:
+        """The entry with this key."""
+        return self.entries[self.place_of[key]]
 
     def last_entry_at(self, document_id: str, key: EntryKey) -> TimelineEntry | None:
         """The record's last entry at the place of an entry, or before it."""

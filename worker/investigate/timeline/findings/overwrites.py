@@ -221,7 +221,7 @@ def _judge_echo(
 
 def _cause(facts: TimelineFacts, place: int) -> TimelineEntry | None:
     answer = facts.answers.get(key_of(facts.entries[place]))
-    return None if answer is None or answer.cause is None else facts.by_key.get(answer.cause)
+    return None if answer is None or answer.cause is None else facts.entry_of(answer.cause)
 
 
 def _evidence(facts: TimelineFacts, overwrite: _Overwrite) -> tuple[Citation, ...]:
