@@ -22,7 +22,7 @@ from worker.investigate.capture_import.records import NoRecord, Record, read_rec
 from worker.investigate.capture_import.repairs import Repair, RepairKind, Unreadable
 from worker.investigate.capture_import.sources import SourceUnreadable, opened, shown_name
 from worker.investigate.capture_import.text_mending import wrapped_at
-from worker.investigate.capture_import.tolerant_reader import read_damaged
+from worker.investigate.capture_import.tolerant_reader import Reading, read_damaged
 from worker.investigate.capture_import.value_scanner import FoundText, Fragment, TooLong, ValueScanner
 from worker.investigate.capture_import.wrapped_texts import wrapped_texts
 from worker.investigate.captured_fields import CAPTURED
@@ -30,6 +30,9 @@ from worker.investigate.json_spans import on_one_line
 from worker.investigate.redaction.redactor import Redactor
 from worker.investigate.soundness import has_its_lists
 
+_BEGINNINGS_MAX: Final = 100
+"""How often reading begins anew in one damaged text."""
+_RESTS_MAX: Final = 20
 _AROUND_EVENTS: Final = ("publishedAt", "version", "producer", "hostname", "dd", "time")
 """Names of the objects around an event."""
 _NESTED_MAX: Final = 4
@@ -65,6 +68,7 @@ class _Place(Struct, frozen=True):
     line: int
     wrappers: int = 0
     width: int = 0
+    rests: int = 0
 
 
 class Importer:
@@ -95,7 +99,7 @@ class Importer:
 
     def _take_found(self, found: Iterator[FoundText | Fragment | TooLong], around: _Place) -> None:
         for one in found:
-            place = _Place(around.file, around.line or one.line, around.wrappers, around.width)
+            place = _Place(around.file, around.line or one.line, around.wrappers, around.width, around.rests)
             match one:
                 case FoundText(text=text):
                     self._take_text(text, place)
@@ -106,8 +110,9 @@ class Importer:
                 case _:
                     assert_never(one)
 
-    def _take_text(self, text: str, place: _Place, *, is_behind_damage: bool = False) -> None:
-        value = None if is_behind_damage else _sound(text)
+    def _take_text(self, text: str, place: _Place) -> None:
+        """Take an object's text. Where it is damaged beyond repair, reading goes on at each beginning behind."""
+        value = _sound(text)
         if value is not None:
             self._take_object(text, value, place, ())
             return
@@ -115,16 +120,23 @@ class Importer:
         if width:
             self._take_unwrapped(text.replace("\n", ""), width, place)
             return
-        try:
-            reading = read_damaged(text, of=CAPTURED, is_behind_damage=is_behind_damage)
-        except Unreadable as error:
-            again = next_beginning(text, error.offset)
-            dropped = text[:again].rstrip() if again > 0 else text.rstrip()
-            last_line = _below(place, text, len(dropped)).line
-            self._left_out(_below(place, text, error.offset), error.reason, last_line)
-            if again > 0:
-                self._take_text(text[again:], _below(place, text, again), is_behind_damage=True)
-            return
+        for number in range(_BEGINNINGS_MAX):
+            try:
+                reading = read_damaged(text, of=CAPTURED, is_behind_damage=number > 0)
+            except Unreadable as error:
+                again = next_beginning(text, error.offset) if number < _BEGINNINGS_MAX - 1 else -1
+                dropped = text[:again].rstrip() if again > 0 else text.rstrip()
+                last_line = _below(place, text, len(dropped)).line
+                self._left_out(_below(place, text, error.offset), error.reason, last_line)
+                if again <= 0:
+                    return
+                text, place = text[again:], _below(place, text, again)
+            else:
+                self._take_reading(reading, text, place)
+                return
+
+    def _take_reading(self, reading: Reading, text: str, place: _Place) -> None:
+        """Take a repaired object, and what stands behind it."""
         self._take_object(
             reading.text,
             orjson.loads(reading.text),
@@ -132,8 +144,14 @@ class Importer:
             tuple((_below(place, text, repair.offset).line, repair) for repair in reading.repairs),
         )
         rest = text[reading.end :]
-        if "{" in rest:
-            self._take_lines(rest, _below(place, text, reading.end), first_line_is_known=place.wrappers == 0)
+        if "{" not in rest:
+            return
+        behind = _below(place, text, reading.end)
+        if place.rests >= _RESTS_MAX:
+            self._left_out(behind, f"more than {_RESTS_MAX} damaged objects stand in one another")
+            return
+        behind = _Place(behind.file, behind.line, behind.wrappers, behind.width, place.rests + 1)
+        self._take_lines(rest, behind, first_line_is_known=place.wrappers == 0)
 
     def _take_unwrapped(self, text: str, width: int, place: _Place) -> None:
         """Take a text that a viewer had wrapped."""
@@ -147,12 +165,12 @@ class Importer:
                 assumed=f"the text is wrapped at {width} columns, and the line breaks are none of its characters",
             ),
         )
-        self._take_text(text, _Place(place.file, place.line, place.wrappers, width))
+        self._take_text(text, _Place(place.file, place.line, place.wrappers, width, place.rests))
 
     def _take_lines(self, text: str, place: _Place, *, first_line_is_known: bool) -> None:
         """Take a text that may hold objects, as a wrapper's text or the rest of a damaged one."""
         scanner = ValueScanner()
-        around = _Place(place.file, 0 if first_line_is_known else place.line, place.wrappers)
+        around = _Place(place.file, 0 if first_line_is_known else place.line, place.wrappers, 0, place.rests)
         for index, line in enumerate(text.split("\n")):
             self._take_found(scanner.feed(LogLine(place.line + index, f"{line}\n")), around)
         self._take_found(scanner.end_part(), around)
@@ -178,7 +196,7 @@ class Importer:
         if place.wrappers >= _NESTED_MAX:
             self._left_out(place, f"more than {_NESTED_MAX} wrappers stand around it")
             return
-        inner = _Place(place.file, place.line, place.wrappers + 1, place.width)
+        inner = _Place(place.file, place.line, place.wrappers + 1, place.width, place.rests)
         is_wrapper = False
         for wrapped in wrapped_texts(text, value):
             is_wrapper = True
@@ -272,4 +290,4 @@ def _below(place: _Place, text: str, offset: int) -> _Place:
     lines = 0
     if place.wrappers == 0:
         lines = offset // place.width if place.width else text.count("\n", 0, offset)
-    return _Place(place.file, place.line + lines, place.wrappers, place.width)
+    return _Place(place.file, place.line + lines, place.wrappers, place.width, place.rests)

@@ -131,3 +131,11 @@ def test_a_part_without_its_beginning_is_reported(importing: ImportRunner) -> No
     imported = importing.text(f"{whole[40:]}\n{whole}\n")
     assert imported.lines == [whole.encode()]
     assert {each["reason"] for each in imported.told("leftOut")} == {"a part of an object without its beginning"}
+
+
+@pytest.mark.parametrize(
+    "piece", ['{"dd":{', '{"', "{\n", '{"a":', '{"a":1\n}', "{“a“ ", '{"a":1},"', "“", '{"level":3{']
+)
+def test_thousands_of_beginnings_end_in_a_report(importing: ImportRunner, piece: str) -> None:
+    imported = importing.text(piece * 2_000)
+    assert (imported.status, imported.output) == (1, None)
