@@ -63,7 +63,14 @@ def test_who_un_assigned_this(on_call: OnCall) -> None:
         within_s=30,
         what=lambda: "the audit line is in the log",
     )
-    found, story = on_call.ask("Who un-assigned this?", ID="conversation-10")
+    explained, story = on_call.ask("Who un-assigned this?", ID="conversation-10")
+    assert (explained.status, explained.err) == (0, "")
+    assert re.match(
+        r"agent user-1 was un-assigned from work-item work-item-10 at \S+ by rule B3 \(policy causal\), because event "
+        r"\S+ \(kustomer.conversation.update, conversation 3 by client workflow-engine\)",
+        explained.lines[0],
+    ), explained.lines[0]
+    found = on_call.run(_grep("conversation-10"))
     (line,) = (json.loads(line) for line in found.lines)
     assert (line["conversationId"], line["workItemId"]) == ("conversation-10", "work-item-10")
     assert line["event"]["changes"] == {"assignedUsers": {"before": ["user-1"], "after": []}}
@@ -78,8 +85,15 @@ def test_who_un_assigned_this(on_call: OnCall) -> None:
     at = told.index("wrote work-item against revision 2: assignedTo none")
     assert told[at + 1] == "SYNC_WORK_ITEM CONVERSATION_UNASSIGNED: B3 causal"
     # Nobody un-assigned the other one.
-    found, story = on_call.ask("Who un-assigned this?", ID="conversation-100")
-    assert (found.lines, "assignedTo none" in story.out) == ([], False)
+    explained, story = on_call.ask("Who un-assigned this?", ID="conversation-100")
+    assert "un-assigned" not in explained.lines[0]
+    assert (on_call.run(_grep("conversation-100")).lines, "assignedTo none" in story.out) == ([], False)
+
+
+def _grep(conversation_id: str) -> str:
+    """The command by hand, as the page has it."""
+    (command,) = re.findall(r"^grep -e 'ID.*$", RUNBOOK.read_text(), re.MULTILINE)
+    return str(command).replace("ID", conversation_id)
 
 
 def test_what_the_page_asks_of_readyz_is_there(on_call: OnCall) -> None:
