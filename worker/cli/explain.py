@@ -57,7 +57,7 @@ def explain(
         raise typer.BadParameter(f"--at {at} is no time: write it as 2022-03-02T19:13:26Z")
     logged = None if not logs else _logged(logs, conversation_id)
     uses_store = bool(os.environ.get("MONGODB_URI")) or logged is None
-    stored = _stored(conversation_id) if uses_store else None
+    stored = _stored(conversation_id, is_alone=logged is None) if uses_store else None
     is_known = (stored is not None and stored.known) or (
         logged is not None and bool(logged.records or logged.entries or logged.audits)
     )
@@ -83,17 +83,22 @@ def _logged(files: list[Path], conversation_id: str) -> "LoggedPast":
         return read_logs(files, conversation_id, print_error=print_error, advance=advance, stdin=sys.stdin.buffer)
 
 
-def _stored(conversation_id: str) -> "StoredPast":
+def _stored(conversation_id: str, *, is_alone: bool) -> "StoredPast":
+    """The store's part. Where it cannot be read the files have to do, and the explanation says so; `is_alone`: there
+    are none."""
     from handlers.ports import StoreAway  # noqa: PLC0415
     from worker.cli.stored_past import read_stored_past  # noqa: PLC0415
     from worker.errors import SetupError, first_line  # noqa: PLC0415
+    from worker.investigate.explain.stored_past import StoredPast  # noqa: PLC0415
     from worker.settings.explain import ExplainSettings  # noqa: PLC0415
 
     settings = settings_or_exit(ExplainSettings, "explain")
     try:
         return asyncio.run(read_stored_past(settings, conversation_id))
     except (SetupError, StoreAway) as error:
-        exit_with_error("explain", first_line(error))
+        if is_alone:
+            exit_with_error("explain", first_line(error))
+        return StoredPast(missing=(f"only the files were read: {first_line(error)}",))
 
 
 def _print_json(explanation: "Explanation") -> None:

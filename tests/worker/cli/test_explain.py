@@ -133,6 +133,12 @@ def test_of_a_log_alone(log: Path, mongod: Mongod) -> None:
     assert "the API client crm had sent that update over HTTP" in done.stdout.splitlines()[0]
     assert done.returncode == 1, "a value could not be read"
     assert str(log) in done.stderr
+    away = Told("mongodb://127.0.0.1:9/?directConnection=true", "none", []).run(
+        "c-1", "--logs", str(log), STORE_DEADLINE_SECONDS="1"
+    )
+    first, second, *_ = away.stdout.splitlines()
+    assert "the API client crm had sent that update over HTTP" in first
+    assert second.startswith("missing: only the files were read: MongoDB cannot be reached")
 
 
 def test_unknown_ids_and_wrong_usage(mongod: Mongod, log: Path) -> None:
