@@ -127,7 +127,9 @@ class Importer:
                 again = next_beginning(text, error.offset) if number < _BEGINNINGS_MAX - 1 else -1
                 dropped = text[:again].rstrip() if again > 0 else text.rstrip()
                 last_line = _below(place, text, len(dropped)).line
-                self._left_out(_below(place, text, error.offset), error.reason, last_line)
+                # In a text that was wrapped, the line of an offset is not exact.
+                fault = place if place.width else _below(place, text, error.offset)
+                self._left_out(fault, error.reason, last_line)
                 if again <= 0:
                     return
                 text, place = text[again:], _below(place, text, again)

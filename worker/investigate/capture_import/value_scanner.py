@@ -166,7 +166,9 @@ class ValueScanner:
         """Whether the text before an object is a part of another one."""
         if self._is_listed and _BEHIND_LIST.fullmatch(before):
             return False
-        return _FRAGMENT.search(before) is not None or _FIELD.search(before) is not None
+        # A brace directly before another one is all that is left of an object.
+        is_cut = before.rstrip().endswith("{")
+        return is_cut or _FRAGMENT.search(before) is not None or _FIELD.search(before) is not None
 
     def _fragment(self, line: int) -> Iterator[Found]:
         """Tell the first of the fragments that follow each other."""
