@@ -1,6 +1,7 @@
 """Both captured incidents in all three modes, fact by fact."""
 
 import json
+import re
 
 import pytest
 
@@ -293,6 +294,11 @@ def test_two_replays_print_the_same_bytes(replay: Runner, mode: str, style: list
     assert first
 
 
+def _without_made_ids(out: str) -> list[str]:
+    """The lines of a replay without the ids of what it would publish, which count through all conversations."""
+    return re.sub(r'"eventId":"\d{24}"', '"eventId":""', out).splitlines()
+
+
 @pytest.mark.parametrize("mode", ["observe", "simulate", "explore"])
 def test_other_conversations_of_a_capture_make_no_difference(replay: Runner, mode: str) -> None:
     alone = replay("--mode", mode, "--json", incident(UNASSIGN_WITHOUT_QUEUE))
@@ -306,8 +312,8 @@ def test_other_conversations_of_a_capture_make_no_difference(replay: Runner, mod
         *map(incident, (LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE)),
     )
     assert chosen.out == alone.out
-    about = [line for line in later_first.out.splitlines() if CONVERSATION_2021 in line and '"final"' not in line]
-    assert sorted(about) == sorted(line for line in alone.out.splitlines() if '"final"' not in line)
+    about = [line for line in _without_made_ids(later_first.out) if CONVERSATION_2021 in line and '"final"' not in line]
+    assert sorted(about) == sorted(line for line in _without_made_ids(alone.out) if '"final"' not in line)
     if mode != "explore":
         assert (
             later_first.final["workItems"][ITEM_2021]

@@ -1,5 +1,6 @@
 """Re-enacted writes: the document before, the document after, and the revision that a write knew."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -215,9 +216,16 @@ def test_an_update_without_changes_assigns_as_one_that_tells_its_changes(replay:
         assigned = event(conversation(2, users=("u-1",)), at=0.2, changes=told)
         return replay.file([event(conversation(1), at=0.0), event(work_item(1, resourceRev=1), at=0.1), assigned], name)
 
+    def said(out: str) -> list[Json]:
+        """The lines, but for what the event itself says that it changed."""
+        lines: list[Json] = [json.loads(line) for line in out.splitlines()]
+        for line in lines:
+            (line.get("event") or {}).pop("changes", None)
+        return lines
+
     silent = replay("--mode", mode, "--json", capture(None, "silent.ndjson"))
     told = changed({"assignedUsers": change([], ["u-1"]), "rev": change(1, 2)})
-    assert silent.out == replay("--mode", mode, "--json", capture(told, "told.ndjson")).out
+    assert said(silent.out) == said(replay("--mode", mode, "--json", capture(told, "told.ndjson")).out)
     assert '"assignedTo":"u-1"' in silent.out.replace(" ", "")
 
 
