@@ -13,6 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from worker.investigate.capture_import.heads import BEGINNING
 from worker.investigate.capture_import.repairs import Repair, RepairKind, Unreadable
 from worker.investigate.edits import Edit
 from worker.investigate.field_types import FieldType
@@ -86,6 +87,9 @@ def close_cut_text(
         raise Unreadable(start, "the text is cut off inside the event")
     innermost = open_frames[-1]
     keep = innermost.good_end
+    # A text that is cut off runs into the value behind it.
+    behind = BEGINNING.search(text, keep, ended_at)
+    ended_at = ended_at if behind is None else behind.start()
     if not rest and keep == ended_at and text[keep - 1].isdigit() and len(open_frames) == len(frames):
         # The cut may have gone through the number.
         keep = innermost.previous_end

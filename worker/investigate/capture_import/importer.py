@@ -208,7 +208,7 @@ class Importer:
                 self._take_lines(wrapped.text, inner, first_line_is_known=False)
         if is_wrapper:
             self._tell_repairs(place, repairs)
-        elif repairs:
+        elif repairs or place.width:
             self._left_out(place, "it is damaged, and no event as far as it can be read")
         else:
             self.counts.others += 1
