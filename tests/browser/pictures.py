@@ -1,13 +1,20 @@
 """`make pictures`: the pictures in docs/pictures/, of a made-up system at 3 a.m. and of an incident."""
 
 import asyncio
+import os
+import re
+import subprocess
 import sys
+from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from msgspec import Struct, field
 from playwright.async_api import Browser, ViewportSize, async_playwright
+from rich.console import Console
+from rich.text import Text
 
 from tests.browser.chromium import ARGUMENTS, chromium, missing_browser
 from tests.handlers.wire_events import LOST_ASSIGNMENT
@@ -65,6 +72,20 @@ async def take_report(browser: Browser) -> bytes:
     return taken
 
 
+def terminal_picture(command: Sequence[str]) -> str:
+    """The verb's output in a terminal of 80 columns, as SVG. Raises CalledProcessError."""
+    environment = {**os.environ, "COLUMNS": "80", "FORCE_COLOR": "1", "TERM": "xterm-256color"}
+    done = subprocess.run(
+        [sys.executable, "-c", "from worker.cli.main import main; main()", *command],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    console = Console(record=True, width=80, file=StringIO(), force_terminal=True)
+    console.print(Text.from_ansi(done.stdout), soft_wrap=True)
+    # A fixed name, so that the same output is the same picture. It loads no font from elsewhere.
+    picture = console.export_svg(title=f"routing-sync {command[0]}", unique_id=command[0])
+    return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+
+
 async def take_all() -> dict[str, bytes]:
     """Every picture by its name."""
     pages = Pages((await System.seeded()).sources, may_read=lambda _: True)
@@ -82,6 +103,9 @@ def write() -> None:
     for name, picture in asyncio.run(take_all()).items():
         (FOLDER / f"{name}.png").write_bytes(picture)
         sys.stdout.write(f"docs/pictures/{name}.png\n")
+    terminal = terminal_picture(["timeline", os.path.relpath(incident(LOST_ASSIGNMENT))])
+    (FOLDER / "timeline.svg").write_text(terminal, encoding="utf-8")
+    sys.stdout.write("docs/pictures/timeline.svg\n")
 
 
 if __name__ == "__main__":
