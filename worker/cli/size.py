@@ -229,6 +229,10 @@ def _notes(found: "Estimate") -> Iterator[str]:
         f"{found.sns_calls_month / 1e6:,.1f} million to SNS"
     )
     yield (
+        f"Workers that keep up find fewer messages a call: up to {found.sqs_calls_month_more / 1e6:,.1f} million more "
+        "receives a month"
+    )
+    yield (
         f"MongoDB's disk, each member: {found.documents_gb:,.1f} GB of documents, not compressed, and after "
         f"{load.retention_days:g} days {found.records_gb:,.1f} GB of records"
     )
@@ -280,6 +284,7 @@ def _wire(found: "Estimate", measured: "MeasuredCosts", prices_now: "Prices") ->
         },
         "month": {
             "sqsCalls": found.sqs_calls_month,
+            "sqsCallsMoreAtMost": found.sqs_calls_month_more,
             "snsCalls": found.sns_calls_month,
             "logGb": found.logged_gb_month,
             "dollars": found.dollars,

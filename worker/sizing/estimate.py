@@ -60,6 +60,7 @@ class Lag(Struct, frozen=True, kw_only=True):
 class Estimate(Struct, frozen=True, kw_only=True):
     """The answer. `peak.containers` are those that the peak takes without a backlog; `workers` are those that run.
 
+    `sqs_calls_month_more`: the receives more that workers make which find one message a call, and not ten.
     `memory_gb`: of each worker. Storage is of each member of a replica set, all shards together.
     """
 
@@ -73,6 +74,7 @@ class Estimate(Struct, frozen=True, kw_only=True):
     records_gb: float
     logged_gb_month: float
     sqs_calls_month: float
+    sqs_calls_month_more: float
     sns_calls_month: float
     dollars: Mapping[str, float]
     over_quota: Mapping[str, float]
@@ -109,6 +111,7 @@ def estimate(load: Load, measured: MeasuredCosts, prices_now: Prices) -> Estimat
         records_gb=average.kept_gb(load.retention_days),
         logged_gb_month=logged_gb,
         sqs_calls_month=sqs_calls_s(average) * prices.SECONDS_A_MONTH,
+        sqs_calls_month_more=max(average.rate - average.receives_s, 0) * prices.SECONDS_A_MONTH,
         sns_calls_month=average.publishes_s * prices.SECONDS_A_MONTH,
         dollars=dollars,
         over_quota={use.quota.name: use.share for use in quota_uses(peak, fifo=load.fifo) if use.share > 1},
