@@ -1,6 +1,9 @@
+data "aws_region" "current" {}
+
 output "settings" {
   description = "The worker's environment variables of these parts."
   value = {
+    AWS_REGION                 = data.aws_region.current.region
     SQS_QUEUE_URL              = aws_sqs_queue.events.url
     SNS_CONVERSATION_TOPIC_ARN = local.topics["conversation"]
     SNS_WORK_ITEM_TOPIC_ARN    = local.topics["work-item"]

@@ -1,6 +1,7 @@
 """What kustomize makes of the example installation."""
 
 import subprocess
+from pathlib import Path
 from typing import Any, Final
 
 import kubernetes_validate
@@ -17,16 +18,20 @@ PROCESSES: Final = ("routing-sync", "routing-sync-serve")
 Objects = dict[tuple[str, str], dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def built() -> Objects:
-    """The objects by kind and name."""
-    command = [str(tool("kubectl")), "kustomize", str(EXAMPLE)]
+def objects_of(folder: Path) -> Objects:
+    """The objects that kustomize makes of a folder, by kind and name."""
+    command = [str(tool("kubectl")), "kustomize", str(folder)]
     made = subprocess.run(command, check=True, capture_output=True, text=True)
     assert made.stderr == "", "kustomize warns"
     documents = list(yaml.safe_load_all(made.stdout))
     objects = {(each["kind"], each["metadata"]["name"]): each for each in documents}
     assert len(objects) == len(documents)
     return objects
+
+
+@pytest.fixture(scope="module")
+def built() -> Objects:
+    return objects_of(EXAMPLE)
 
 
 def template_of(built: Objects, name: str) -> dict[str, Any]:
@@ -82,3 +87,23 @@ def test_the_accounts_have_roles_of_their_own(built: Objects) -> None:
     }
     assert len(set(roles.values())) == len(PROCESSES)
     assert {template_of(built, name)["spec"]["serviceAccountName"] for name in PROCESSES} == set(PROCESSES)
+
+
+def test_the_doctor_is_a_job_of_the_workers_pod_and_nothing_else_is_rolled(built: Objects) -> None:
+    doctor = objects_of(EXAMPLE.parent / "doctor")
+    for each in doctor.values():
+        kubernetes_validate.validate(each, SCHEMAS_OF, strict=True)
+    job = doctor.pop(("Job", "routing-sync-doctor"))
+    assert doctor == {
+        key: each for key, each in built.items() if key[0] in ("Namespace", "ServiceAccount", "ConfigMap")
+    }
+    pod, worker = job["spec"]["template"], template_of(built, "routing-sync")
+    assert pod["metadata"]["labels"].pop("app.kubernetes.io/name") == "routing-sync-doctor"
+    assert pod["metadata"]["labels"].items() <= worker["metadata"]["labels"].items()
+    ((own,), (workers,)) = pod["spec"].pop("containers"), worker["spec"]["containers"]
+    assert own.pop("args") == ["doctor", "--strict"]
+    assert own.keys() == workers.keys() - {"args", "ports", "startupProbe", "livenessProbe", "readinessProbe"}
+    assert own.items() <= workers.items()
+    assert pod["spec"].pop("restartPolicy") == "Never"
+    assert pod["spec"].items() <= worker["spec"].items()
+    assert worker["spec"].keys() - pod["spec"].keys() == {"containers", "topologySpreadConstraints"}
