@@ -86,7 +86,7 @@ def test_a_manifest_that_kubernetes_would_refuse_is_noticed() -> None:
         kubernetes_validate.validate(deployment, SCHEMAS_OF, strict=True)
 
 
-@pytest.mark.parametrize("folder", ["base", "keda", "example", "doctor"])
+@pytest.mark.parametrize("folder", ["base", "keda", "example"])
 def test_a_kustomization_names_every_file_beside_it_and_no_other(folder: str) -> None:
     (kustomization,) = documents(FOLDER / folder / "kustomization.yaml")
     patches = [patch["path"] for patch in kustomization.get("patches", ()) if "path" in patch]

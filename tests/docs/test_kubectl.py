@@ -19,7 +19,7 @@ import yaml
 
 from server_process import ROOT
 from tests.deploy.test_kubernetes import FOLDER, container_of, of_kind
-from tests.deploy.test_kustomize import EXAMPLE, Objects, objects_of
+from tests.deploy.test_kustomize import EXAMPLE, Objects, doctor_of_a_copy, objects_of
 from tests.deploy.tools import tool
 
 PAGES: Final = ("runbook.md", "deploy.md")
@@ -71,8 +71,8 @@ def value_of(option: str, words: list[str]) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def built() -> Objects:
-    return {**objects_of(EXAMPLE), **objects_of(FOLDER / "doctor")}
+def built(tmp_path_factory: pytest.TempPathFactory) -> Objects:
+    return {**objects_of(EXAMPLE), **objects_of(doctor_of_a_copy(tmp_path_factory.mktemp("copy")))}
 
 
 def test_the_pages_have_that_many_commands() -> None:
