@@ -7,12 +7,13 @@ QUOTE: Final = '["“”„‟]'
 """Any quote that may stand for a straight one."""
 HEAD: Final = (
     rf"\{{\s*{QUOTE}(?:dd{QUOTE}\s*:\s*\{{|level{QUOTE}\s*:\s*\d|hostname{QUOTE}\s*:|name{QUOTE}\s*:\s*{QUOTE}event|"
+    rf"name{QUOTE}\s*:\s*{QUOTE}[^\"“”]+{QUOTE}\s*,\s*{QUOTE}hostname{QUOTE}\s*:|"
     rf"MessageId|ReceiptHandle|Type{QUOTE}\s*:\s*{QUOTE}Notification|log{QUOTE}\s*:|@timestamp|@message|"
     rf"id{QUOTE}\s*:\s*{QUOTE}[^\"“”]+{QUOTE}\s*,\s*{QUOTE}name{QUOTE}\s*:)"
 )
 """The beginning of a value. An event's stands in the messages around it, too."""
 BEGINNING: Final = re.compile(HEAD)
-_NEXT_OUTER: Final = re.compile(rf"(?<!:)(?<!: ){HEAD}")
+_NEXT_OUTER: Final = re.compile(rf"(?<!{QUOTE}:)(?<!{QUOTE}: ){HEAD}")
 
 
 def next_beginning(text: str, fault_at: int) -> int:

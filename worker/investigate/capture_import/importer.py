@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, assert_never
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
 from handlers.events.event import Malformed
 from worker.captures import CHARACTERS_MAX
@@ -46,7 +47,7 @@ class ImportReport(Protocol):
         """A damaged object was repaired."""
 
     def left_out(self, file: str, line: int, last_line: int, reason: str) -> None:
-        """A part of the input, which ends on `last_line`, is not in the output; the reason is in `line`."""
+        """A part of the input, which ends on `last_line`, is not in the output."""
 
     def doubtful(self, file: str, line: int, added: AddedRecord) -> None:
         """An event has the id or the revision of another one, with another content."""
@@ -64,11 +65,14 @@ class ImportCounts(Struct, kw_only=True):
 
 
 class _Place(Struct, frozen=True):
+    """Where a text begins. `lines`: the number of each of its lines, where they are known."""
+
     file: str
     line: int
     wrappers: int = 0
     width: int = 0
     rests: int = 0
+    lines: tuple[int, ...] = ()
 
 
 class Importer:
@@ -101,12 +105,13 @@ class Importer:
         for one in found:
             place = _Place(around.file, around.line or one.line, around.wrappers, around.width, around.rests)
             match one:
-                case FoundText(text=text):
-                    self._take_text(text, place)
+                case FoundText(text=text, lines=lines):
+                    self._take_text(text, replace(place, lines=() if around.line else lines))
                 case Fragment():
                     self._left_out(place, "a part of an object without its beginning")
-                case TooLong():
-                    self._left_out(place, f"longer than {CHARACTERS_MAX} characters")
+                case TooLong(last_line=last_line):
+                    last_line = 0 if around.line else last_line
+                    self._left_out(place, f"longer than {CHARACTERS_MAX} characters", last_line)
                 case _:
                     assert_never(one)
 
@@ -126,10 +131,11 @@ class Importer:
             except Unreadable as error:
                 again = next_beginning(text, error.offset) if number < _BEGINNINGS_MAX - 1 else -1
                 dropped = text[:again].rstrip() if again > 0 else text.rstrip()
-                last_line = _below(place, text, len(dropped)).line
+                last_line = _line_at(place, text, len(dropped))
                 # In a text that was wrapped, the line of an offset is not exact.
-                fault = place if place.width else _below(place, text, error.offset)
-                self._left_out(fault, error.reason, last_line)
+                fault = place.line if place.width else _line_at(place, text, error.offset)
+                reason = error.reason if fault == place.line else f"{error.reason} (on line {fault})"
+                self._left_out(place, reason, last_line)
                 if again <= 0:
                     return
                 text, place = text[again:], _below(place, text, again)
@@ -143,7 +149,7 @@ class Importer:
             reading.text,
             orjson.loads(reading.text),
             place,
-            tuple((_below(place, text, repair.offset).line, repair) for repair in reading.repairs),
+            tuple((_line_at(place, text, repair.offset), repair) for repair in reading.repairs),
         )
         rest = text[reading.end :]
         if "{" not in rest:
@@ -152,7 +158,7 @@ class Importer:
         if place.rests >= _RESTS_MAX:
             self._left_out(behind, f"more than {_RESTS_MAX} damaged objects stand in one another")
             return
-        behind = _Place(behind.file, behind.line, behind.wrappers, behind.width, place.rests + 1)
+        behind = replace(behind, rests=place.rests + 1)
         self._take_lines(rest, behind, first_line_is_known=place.wrappers == 0)
 
     def _take_unwrapped(self, text: str, width: int, place: _Place) -> None:
@@ -167,14 +173,15 @@ class Importer:
                 assumed=f"the text is wrapped at {width} columns, and the line breaks are none of its characters",
             ),
         )
-        self._take_text(text, _Place(place.file, place.line, place.wrappers, width, place.rests))
+        self._take_text(text, replace(place, width=width))
 
     def _take_lines(self, text: str, place: _Place, *, first_line_is_known: bool) -> None:
         """Take a text that may hold objects, as a wrapper's text or the rest of a damaged one."""
         scanner = ValueScanner()
         around = _Place(place.file, 0 if first_line_is_known else place.line, place.wrappers, 0, place.rests)
         for index, line in enumerate(text.split("\n")):
-            self._take_found(scanner.feed(LogLine(place.line + index, f"{line}\n")), around)
+            number = place.lines[index] if index < len(place.lines) else place.line + index
+            self._take_found(scanner.feed(LogLine(number, f"{line}\n")), around)
         self._take_found(scanner.end_part(), around)
 
     def _take_object(
@@ -288,8 +295,17 @@ def _sound(text: str) -> dict[str, Any] | None:
 
 
 def _below(place: _Place, text: str, offset: int) -> _Place:
-    """The place of an offset in a text that begins at a place. The text in a wrapper stands on the wrapper's line."""
-    lines = 0
-    if place.wrappers == 0:
-        lines = offset // place.width if place.width else text.count("\n", 0, offset)
-    return _Place(place.file, place.line + lines, place.wrappers, place.width, place.rests)
+    """The place of an offset in a text that begins at a place."""
+    return replace(place, line=_line_at(place, text, offset), lines=place.lines[_lines_before(place, text, offset) :])
+
+
+def _line_at(place: _Place, text: str, offset: int) -> int:
+    """The line of an offset. The text in a wrapper stands on the wrapper's line."""
+    lines = _lines_before(place, text, offset)
+    return place.lines[lines] if lines < len(place.lines) else place.line + lines
+
+
+def _lines_before(place: _Place, text: str, offset: int) -> int:
+    if place.wrappers:
+        return 0
+    return offset // place.width if place.width else text.count("\n", 0, offset)

@@ -12,13 +12,14 @@ import orjson
 from msgspec import Struct
 
 from worker.captures import CHARACTERS_MAX
-from worker.investigate.capture_import.heads import HEAD, QUOTE
+from worker.investigate.capture_import.heads import BEGINNING, HEAD, QUOTE
 from worker.investigate.capture_import.log_lines import LogLine
 from worker.investigate.capture_import.text_mending import closing_smart_quote
 
 _BETWEEN: Final = " \t\r\n,[]"
-_BEGIN: Final = re.compile(rf"\{{(?=\s*{QUOTE})|\{{(?=\s*$)")
-"""A brace before a name, or at the end of a line: `{code}` in prose is no object."""
+_BEGIN: Final = re.compile(rf"\{{(?=\s*{QUOTE})|\{{(?=[\s,]*$)")
+"""A brace before a name, or at the end of a line: `{code}` in prose is no object. Of an object in a list that is cut
+off behind its brace a comma follows."""
 _LIST_OF_VALUES: Final = re.compile(r'\s*\{\s*"(?:data|results|events|logs|hits|Records)"\s*:\s*\[')
 """The head of an answer of Datadog's and CloudWatch's APIs; what it lists is read one by one."""
 _BEHIND_LIST: Final = re.compile(r'[\s\],]*"(?:links|meta|statistics|page)"\s*:\s*')
@@ -41,10 +42,12 @@ _FIELD: Final = re.compile(rf"{QUOTE}[\w@.-]+{QUOTE}\s*:\s*$")
 
 
 class FoundText(Struct, frozen=True, kw_only=True):
-    """A text that begins with an object's brace. `line`: of its beginning."""
+    """A text that begins with an object's brace. `line`: of its beginning. `lines`: the number of each of its lines;
+    in a note, lines between them may be none of its text."""
 
     line: int
     text: str
+    lines: tuple[int, ...] = ()
 
 
 class Fragment(Struct, frozen=True, kw_only=True):
@@ -54,9 +57,10 @@ class Fragment(Struct, frozen=True, kw_only=True):
 
 
 class TooLong(Struct, frozen=True, kw_only=True):
-    """An object that is longer than `worker.captures.CHARACTERS_MAX`."""
+    """An object that is longer than `worker.captures.CHARACTERS_MAX`, which is passed over until `last_line`."""
 
     line: int
+    last_line: int
 
 
 Found = FoundText | Fragment | TooLong
@@ -67,6 +71,7 @@ class ValueScanner:
 
     def __init__(self) -> None:
         self._held: list[str] = []
+        self._lines: list[int] = []
         self._first_line = 0
         self._length = 0
         self._depth = 0
@@ -87,6 +92,7 @@ class ValueScanner:
         text = line.text
         if self._held:
             if not self._ends_before(line):
+                self._add_lines(line.line, text)
                 yield from self._continue(line.line, text)
                 return
             yield from self.end_part()
@@ -97,9 +103,15 @@ class ValueScanner:
     def end_part(self) -> Iterator[Found]:
         """Hand on what is held."""
         if self._held:
-            text, line = "".join(self._held), self._first_line
-            self._held, self._length, self._depth, self._quote = [], 0, 0, ""
-            yield FoundText(line=line, text=text.lstrip(" \t"))
+            text, line, lines = "".join(self._held), self._first_line, tuple(self._lines)
+            self._let_go()
+            yield FoundText(line=line, text=text.lstrip(" \t"), lines=lines)
+
+    def _let_go(self) -> None:
+        self._held, self._lines, self._length, self._depth, self._quote = [], [], 0, 0, ""
+
+    def _add_lines(self, line: int, text: str) -> None:
+        self._lines += range(line, line + text.rstrip("\n").count("\n") + 1)
 
     def _ends_before(self, line: LogLine) -> bool:
         """Whether the held object ends before this line, which belongs to another or to the prose."""
@@ -115,7 +127,7 @@ class ValueScanner:
             return _COMPACT.match(self._held[0]) is not None and not self._may_be_wrapped(text)
         if text.strip() == "{":
             return self._begins_another(text)
-        if _MACRO.match(text):
+        if _MACRO.match(text) or _has_record_behind_prose(text):
             return True
         return self._quote == "" and _JSON_LIKE.match(text) is None and not self._may_be_wrapped(text)
 
@@ -155,6 +167,7 @@ class ValueScanner:
                 # The held text keeps its indentation for the comparison with later lines.
                 indentation = text[:begin] if not text[:begin].strip() else ""
                 self._held, self._first_line = [indentation + text[begin:]], line
+                self._add_lines(line, self._held[0])
                 self._length = len(self._held[0])
                 self._last_char = text.rstrip()[-1:]
                 yield from self._check_length()
@@ -190,8 +203,8 @@ class ValueScanner:
 
     def _check_length(self) -> Iterator[Found]:
         if self._length > CHARACTERS_MAX:
-            yield TooLong(line=self._first_line)
-            self._held, self._length, self._depth, self._quote = [], 0, 0, ""
+            yield TooLong(line=self._first_line, last_line=self._lines[-1])
+            self._let_go()
 
     def _track(self, text: str, at: int) -> int:
         """Follow quotes and braces from `at`. Returns where the outermost brace closes, -1 if it stays open."""
@@ -237,6 +250,16 @@ class ValueScanner:
 
 def _indentation(text: str) -> int:
     return len(text) - len(text.lstrip(" \t"))
+
+
+def _has_record_behind_prose(text: str) -> bool:
+    """Whether words and then a whole record stand on the line: `audit: {…}`. In a damaged text that runs into the line,
+    no quote and no brace says that it ended."""
+    found = BEGINNING.search(text)
+    if found is None:
+        return False
+    before = text[: found.start()].strip(_BETWEEN)
+    return before != "" and _FIELD.search(before) is None and _is_object(text[found.start() :].rstrip(_BETWEEN))
 
 
 def _is_object(text: str) -> bool:

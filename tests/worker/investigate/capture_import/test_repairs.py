@@ -1,7 +1,10 @@
 """Each form of damage alone: how it is repaired, what is assumed, and what is refused."""
 
+import json
+
 import pytest
 
+from sync.audit import AUDIT_MESSAGE
 from tests.handlers.wire_events import conversation, event
 from tests.worker.investigate.capture_import.imports import ImportRunner, importing, one_line
 from worker.investigate.capture_import.repairs import RepairKind, Unreadable
@@ -139,3 +142,51 @@ def test_a_part_without_its_beginning_is_reported(importing: ImportRunner) -> No
 def test_thousands_of_beginnings_end_in_a_report(importing: ImportRunner, piece: str) -> None:
     imported = importing.text(piece * 2_000)
     assert (imported.status, imported.output) == (1, None)
+
+
+@pytest.mark.parametrize("name", ["note.md", "note.log"])
+@pytest.mark.parametrize("lost", [2, 300])
+@pytest.mark.parametrize("word", ["audit: ", "event: ", "then, says Anna: "])
+def test_a_record_behind_a_word_is_found_though_the_event_before_it_is_cut_off(
+    importing: ImportRunner, name: str, lost: int, word: str
+) -> None:
+    first = one_line({**event(conversation(2)), "client": "api"})
+    second = one_line(event(conversation(3)))
+    audit = one_line(
+        {"name": "routing-worker", "hostname": "h", "pid": 1, "msg": AUDIT_MESSAGE, "conversationId": "c-1"}
+    )
+    imported = importing.text(f"{first[:-lost]}\n\n{word}{second}\n\n{word}{audit}\n", name=name)
+    assert sorted(imported.lines) == sorted([second.encode(), audit.encode()])
+    assert [(each["line"], each["lastLine"]) for each in imported.told("leftOut")] == [(1, 1)]
+
+
+@pytest.mark.parametrize("word", ["then: ", '"then": '])
+def test_a_record_on_many_lines_behind_a_word_is_found(importing: ImportRunner, word: str) -> None:
+    first, second = (event(conversation(rev)) for rev in (2, 3))
+    imported = importing.text(f"{one_line(first)[:-2]}\n\n{word}{json.dumps(second, indent=1)}\n", name="note.md")
+    assert imported.events == [second]
+    assert [each["line"] for each in imported.told("leftOut")] == [1]
+
+
+def test_a_report_names_the_lines_from_the_first_to_the_last_of_what_is_left_out(importing: ImportRunner) -> None:
+    whole = json.dumps(event(conversation(2)), indent=1).replace('"rev": 2', '"rev": ')
+    imported = importing.text(f"text\n\n```\n{whole}\n```\n", name="note.md")
+    (left_out,) = imported.told("leftOut")
+    assert (left_out["line"], left_out["lastLine"]) == (4, 4 + whole.count("\n"))
+    fault = 4 + whole[: whole.index('"rev": ')].count("\n")
+    assert f"(on line {fault})" in left_out["reason"]
+
+
+def test_the_lines_of_a_note_are_counted_over_its_blank_ones(importing: ImportRunner) -> None:
+    whole = one_line(event(conversation(2, users=("u-1",))))
+    cut, damaged = whole[:-300], whole.replace('["u-1"]', '"u-1"')
+    imported = importing.text(f"{cut}\n\n\n{damaged}\n", name="note.md")
+    assert [each["line"] for each in imported.told("leftOut")] == [1]
+    assert [each["line"] for each in imported.told("repair")] == [4]
+
+
+def test_an_event_in_a_list_that_is_cut_off_behind_its_brace_is_reported(importing: ImportRunner) -> None:
+    first, second = (one_line(event(conversation(rev))) for rev in (2, 3))
+    imported = importing.text(f"[{first},\n{{,\n{second}]\n")
+    assert imported.lines == [first.encode(), second.encode()]
+    assert [each["line"] for each in imported.told("leftOut")] == [2]
