@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from commands.context import UnreadableRecord
 from commands.reason import ReasonCode
 from handlers.documents.stored_forms import UnreadableDocument
-from handlers.drift import DriftClass, DriftEnd, SweepLimits, SweptPage, SweptPair, told_drift
+from handlers.drift import DriftClass, DriftEnd, LeftAlone, LeftPair, SweepLimits, SweptPage, SweptPair, told_drift
 from handlers.events.event import Event
 from handlers.options import Options, PlanningContext
 from handlers.outcome import HandledEvent, PolledPair
@@ -130,9 +130,10 @@ class BatchHandler:
         return reported
 
     async def sweep_pairs(self, requests: Sequence[LoadRequest], limits: SweepLimits) -> SweptPage:
-        """Look for drift in these pairs, as they are stored, and repair it; the pairs with drift. Raises StoreAway
-        where no pair was handled."""
+        """Look for drift in these pairs, as they are stored, and repair it; the pairs with drift, and those that differ
+        and were left alone. Raises StoreAway where no pair was handled."""
         swept: list[SweptPair] = []
+        alone: list[LeftPair] = []
         waits = () if self._options.waiting_times else None
         may_create = self._options.create_work_items
         left = {
@@ -142,26 +143,37 @@ class BatchHandler:
             try:
                 if attempt:
                     await self._clock.sleep(self._options.conflict_pause_s(attempt - 1, self._chance))
-                left = await self._sweep(left, limits, swept)
+                left = await self._sweep(left, limits, swept, alone)
             except StoreAway:
                 if not swept:
                     raise
-                return SweptPage(pairs=tuple(swept), complete=False)
+                return SweptPage(pairs=tuple(swept), left_alone=tuple(alone), complete=False)
             if not left:
                 break
         # What still conflicts is being written: the pair's next time of writing brings it back.
-        return SweptPage(pairs=tuple(swept))
+        alone.extend(LeftPair(conversation_id=key, why=LeftAlone.CONFLICTS) for key in left)
+        return SweptPage(pairs=tuple(swept), left_alone=tuple(alone))
 
     async def _sweep(
-        self, requests: Mapping[str, LoadRequest], limits: SweepLimits, swept: list[SweptPair]
+        self,
+        requests: Mapping[str, LoadRequest],
+        limits: SweepLimits,
+        swept: list[SweptPair],
+        alone: list[LeftPair],
     ) -> dict[str, LoadRequest]:
-        """Load, plan and commit these pairs once; adds to `swept`, and returns those that had a write conflict."""
+        """Load, plan and commit these pairs once; adds to `swept` and `alone`, and returns those that had a write
+        conflict."""
         pairs = await self._store.load(list(requests.values()))
         planning = await self._planning_of(pairs.values())
         # One context for all pairs of a load.
         sessions = next((pair.context.sessions for pair in pairs.values()), {})
         placements = placements_of(sessions.values())
         planned = [self._plan_sweep(key, pairs[key], limits, placements, planning) for key in requests]
+        alone.extend(
+            LeftPair(conversation_id=each.plan.conversation_id, why=each.left_alone)
+            for each in planned
+            if each.left_alone is not None
+        )
         if not limits.repair:
             swept.extend(_untouched(each.swept) for each in planned if each.swept is not None)
             return {}

@@ -58,6 +58,24 @@ class DriftEnd(StrEnum):
     the gap poll repairs it."""
 
 
+class LeftAlone(StrEnum):
+    """Why a sweep has not judged a pair that differs."""
+
+    WRITTEN = "written"
+    """It was written since the watermark: an event of it may be in flight."""
+    WAITS = "waits"
+    """It waits for an event since the watermark or later: the gap poll decides it."""
+    CONFLICTS = "conflicts"
+    """Other writers were faster, each time."""
+
+
+class LeftPair(Struct, frozen=True, kw_only=True):
+    """A pair that differs and was not judged."""
+
+    conversation_id: str
+    why: LeftAlone
+
+
 class FieldDrift(Struct, frozen=True, kw_only=True):
     """A shared field on which the records differ: both values, which side wins, and the revisions that say so.
 
@@ -183,9 +201,11 @@ def told_drift(
 
 
 class SweptPage(Struct, frozen=True, kw_only=True):
-    """The ending of one call of the sweep. `complete` False: the store went away before all pairs were handled."""
+    """The ending of one call of the sweep: the pairs with drift, and those that differ and were left alone. `complete`
+    False: the store went away before all pairs were handled."""
 
     pairs: tuple[SweptPair, ...] = ()
+    left_alone: tuple[LeftPair, ...] = ()
     complete: bool = True
 
 

@@ -122,5 +122,5 @@ class PairSweeper(Protocol):
     """Looks for drift in pairs and repairs it."""
 
     async def sweep_pairs(self, requests: Sequence[LoadRequest], limits: SweepLimits) -> SweptPage:
-        """The pairs with drift."""
+        """The pairs with drift, and those that differ and were left alone."""
         ...

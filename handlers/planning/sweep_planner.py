@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from commands.session import SessionMove, apply_moves
 from commands.work_item import Status, WorkItem
 from handlers.documents.stored_forms import UnreadableDocument
-from handlers.drift import Drift, DriftClass, DriftEnd, FieldDrift, SweepLimits, SweptPair, told_drift
+from handlers.drift import Drift, DriftClass, DriftEnd, FieldDrift, LeftAlone, SweepLimits, SweptPair, told_drift
 from handlers.options import PlanningContext
 from handlers.planning.announcements import AnnouncementCause
 from handlers.planning.endings import PairAsRead, eventless_audit, outcome_of, routed_audit
@@ -41,10 +41,14 @@ _OF_ROUTING: Final = (DriftClass.NO_WORK_ITEM, DriftClass.NEVER_QUEUED)
 
 
 class PlannedSweep(Struct, frozen=True, kw_only=True):
-    """A pair's plan, and its drift as it is once the plan is committed; None: there is none, and the plan is empty."""
+    """A pair's plan, and its drift as it is once the plan is committed; None: there is none, and the plan is empty.
+
+    `left_alone`: why a pair that differs was not judged; None: it was judged, or its records agree.
+    """
 
     plan: Plan
     swept: SweptPair | None = None
+    left_alone: LeftAlone | None = None
 
 
 def plan_sweep(
@@ -52,14 +56,11 @@ def plan_sweep(
 ) -> PlannedSweep:
     """Look for drift in a loaded pair and plan its repair.
 
-    A pair that waits since the watermark or later is left to the gap poll. `placements`: of the sessions in the pair's
-    context. Raises UnreadableDocument.
+    A pair that waits since the watermark or later is left to the gap poll, one that was written since to a later sweep.
+    `placements`: of the sessions in the pair's context. Raises UnreadableDocument.
     """
     if pair.unreadable is not None:
         raise UnreadableDocument(pair.unreadable)
-    waiting = pair.state.waiting
-    if waiting is not None and waiting.since >= limits.watermark:
-        return PlannedSweep(plan=Plan(conversation_id=conversation_id))
     return _SweepPlanner(conversation_id, pair, limits, placements, planning).plan()
 
 
@@ -84,11 +85,25 @@ class _SweepPlanner:
         self._planning = planning
 
     def plan(self) -> PlannedSweep:
+        why = self._why_left_alone()
+        judged = self._judged()
+        if why is None:
+            return judged
+        # Where the records agree, an event in flight is as usual, and nothing is left to say.
+        differs = judged.swept is not None and judged.swept.drift.kind is not DriftClass.UNOBSERVED
+        return PlannedSweep(plan=Plan(conversation_id=self._id), left_alone=why if differs else None)
+
+    def _why_left_alone(self) -> LeftAlone | None:
+        """Why an event of the pair may be in flight; None: every one was delivered or lost."""
+        waiting, watermark = self._before.waiting, self._limits.watermark
+        if waiting is not None and waiting.since >= watermark:
+            return LeftAlone.WAITS
+        times = map(self._time_of_writing, (self._draft.conversation(), *self._draft.work_items()))
+        return LeftAlone.WRITTEN if any(time is not None and time >= watermark for time in times) else None
+
+    def _judged(self) -> PlannedSweep:
         draft = self._draft
         conversation, item = draft.conversation(), draft.latest_item()
-        times = map(self._time_of_writing, (conversation, *draft.work_items()))
-        if any(time is not None and time >= self._limits.watermark for time in times):
-            return self._nothing()
         if conversation is None:
             if item is None or not item.active:
                 return self._nothing()

@@ -11,7 +11,7 @@ from commands.context import RoutingQueue
 from commands.instant import format_instant
 from commands.rollout import EngineRollout, UpdateOrigin
 from commands.session import Session, SessionEntry
-from handlers.drift import Drift, DriftClass, DriftEnd, SweepLimits, SweptPair
+from handlers.drift import Drift, DriftClass, DriftEnd, LeftAlone, SweepLimits, SweptPair
 from handlers.ports import LoadRequest
 from sync.audit import AuditOutcome
 from sync.state.sync_state import SyncState
@@ -26,7 +26,10 @@ LONG_AGO = format_instant(START)
 
 
 class SweptWorld(World):
-    """A world whose documents were all written at `START`, an hour before the watermark."""
+    """A world whose documents were all written at `START`, an hour before the watermark. `left_alone`: by the last
+    sweep."""
+
+    left_alone: Sequence[tuple[str, LeftAlone]] = ()
 
     async def sweep(
         self,
@@ -38,7 +41,9 @@ class SweptWorld(World):
     ) -> list[SweptPair]:
         requests = [LoadRequest(conversation_id=key, work_item_ids=frozenset(items)) for key in keys or ("c-1",)]
         limits = SweepLimits(watermark=at, certain_before=certain_before or at, repair=repair)
-        return list((await self.handler.sweep_pairs(requests, limits)).pairs)
+        page = await self.handler.sweep_pairs(requests, limits)
+        self.left_alone = [(each.conversation_id, each.why) for each in page.left_alone]
+        return list(page.pairs)
 
     async def drift(self, *keys: str, **more: Any) -> Drift:
         """The drift of the one pair that has any; afterwards a second sweep finds nothing."""
@@ -278,8 +283,24 @@ async def test_a_restored_work_item_is_in_step_after_one_sweep(world: SweptWorld
 async def test_a_pair_that_was_written_after_the_watermark_is_left_alone(world: SweptWorld, key: str) -> None:
     world.edit("c-1", 4, assignedUsers=["u-2"])
     world.edit(key, updatedAt=format_instant(WATERMARK))
+    before = world.store.state("c-1"), world.c(), world.w()
     assert await world.sweep() == []
+    assert world.left_alone == [("c-1", LeftAlone.WRITTEN)]
+    assert (world.store.state("c-1"), world.c(), world.w()) == before
     assert len(await world.sweep(at=WATERMARK + timedelta(milliseconds=1))) == 1
+    assert world.left_alone == []
+
+
+async def test_a_pair_that_agrees_is_not_told_to_be_left_alone_while_its_event_is_in_flight(world: SweptWorld) -> None:
+    world.edit("c-1", 4, name="n", updatedAt=format_instant(WATERMARK))
+    assert await world.sweep() == []
+    assert world.left_alone == []
+
+
+async def test_a_restored_conversation_written_since_the_watermark_is_told_to_be_left_alone(world: SweptWorld) -> None:
+    world.edit("c-1", 1, updatedAt=format_instant(WATERMARK))
+    assert await world.sweep() == []
+    assert world.left_alone == [("c-1", LeftAlone.WRITTEN)]
 
 
 async def test_a_pair_that_waits_since_the_watermark_is_left_to_the_poll(world: SweptWorld) -> None:
@@ -289,6 +310,7 @@ async def test_a_pair_that_waits_since_the_watermark_is_left_to_the_poll(world: 
     waiting = world.store.state("c-1").waiting
     assert waiting is not None
     assert await world.sweep(at=waiting.since) == []
+    assert world.left_alone == [("c-1", LeftAlone.WAITS)]
     assert len(await world.sweep(at=waiting.since + timedelta(milliseconds=1))) == 1
 
 
@@ -346,6 +368,10 @@ async def test_a_pair_that_meets_another_writer_is_looked_at_again() -> None:
     drift = await world.drift()
     assert drift.end is DriftEnd.REPAIRED
     assert world.w().assigned_to == "u-2"
+    world.edit("c-1", world.c().rev + 1, assignedUsers=["u-3"])
+    disturbances.update(dict.fromkeys(range(1, 100), another_writes))
+    assert await world.sweep() == []
+    assert world.left_alone == [("c-1", LeftAlone.CONFLICTS)]
 
 
 # Written a short time ago

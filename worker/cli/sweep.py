@@ -10,9 +10,10 @@ import orjson
 import typer
 
 from commands.reason import ReasonCode
-from handlers.drift import Drift, FieldDrift, SweptPair, is_settled
+from handlers.drift import Drift, FieldDrift, LeftPair, SweptPair, is_settled
 from handlers.ports import StoreAway
 from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
+from worker.cli.not_judged import NotJudged
 from worker.cli.stored_sweep import SweepInterrupted, SweepPlan, SweepRequest, run_sweep
 from worker.cli.terminal import exit_with_error, json_option, print_error, progress, settings_or_exit
 from worker.errors import SetupError, first_line
@@ -49,7 +50,8 @@ def sweep(
 
     Sweeps what was written since the last sweep, or with --all everything. Takes the settings of `routing-sync run`.
     Live workers say up to when nothing is in flight, and publish what is repaired. The audit lines go to standard
-    error, if that is no terminal. Exit status 0 where no drift is left, 1 where some is.
+    error, if that is no terminal. Exit status 0 where no drift is left, 1 where some is, or where a pair that differs
+    was not judged by a sweep of everything: written since the live workers' watermark, or waiting.
     """
     if after is not None and not everything:
         raise typer.BadParameter("--after works only with --all: add it, or remove --after")
@@ -93,6 +95,8 @@ class DriftPrinter:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._faults = 0
         self._repairs = False
+        self._everything = True
+        self._not_judged = NotJudged()
         self.is_drift_left = False
         self._monotonic = monotonic
         self._position_at = monotonic()
@@ -109,6 +113,8 @@ class DriftPrinter:
     def begins(self, plan: SweepPlan) -> None:
         """Print the note of the plan."""
         self._repairs = plan.limits.repair
+        self._everything = plan.since is None
+        self._not_judged.watermark = plan.limits.watermark
         if plan.note is not None:
             print_error(f"routing-sync sweep: {plan.note}")
 
@@ -131,6 +137,11 @@ class DriftPrinter:
         if pairs:
             sys.stdout.flush()
 
+    def left_alone(self, pairs: Sequence[LeftPair]) -> None:
+        """Count them. A sweep by time of writing leaves them to the next one, which begins where it ends."""
+        self._not_judged.add(pairs)
+        self.is_drift_left |= self._everything
+
     def unexpected(self, conversation_ids: Sequence[str], unexpected: UnexpectedError) -> None:
         """Print the error where it is known which pair meets it."""
         if len(conversation_ids) > 1:
@@ -147,10 +158,15 @@ class DriftPrinter:
         if self._as_json:
             drift = [{"drift": kind, "end": end, "count": count} for (kind, end), count in counts]
             summary = {"repairs": self._repairs, "pairs": self._pairs, "drift": drift, "faults": self._faults}
-            self._print_json({"summary": summary})
+            self._print_json({"summary": {**summary, **self._not_judged.as_wire()}})
             return
-        found = ", ".join(f"{count} {kind} {end}" for (kind, end), count in counts) or "no drift"
-        sys.stdout.write(f"{self._pairs} pairs in {seconds:.0f} s: {found}\n")
+        found = ", ".join(f"{count} {kind} {end}" for (kind, end), count in counts)
+        alone = self._not_judged.text()
+        if not found:
+            found = f"no drift in {self._pairs - self._not_judged.times}" if alone else "no drift"
+        which = "" if self._everything else f" written before {shown_time(self._not_judged.watermark)}"
+        line = f"{self._pairs} pairs{which} in {seconds:.0f} s: {'; '.join(filter(None, (found, alone)))}"
+        sys.stdout.write(printable(line) + "\n")
 
     def _print_json(self, line: Mapping[str, Any]) -> None:
         sys.stdout.write(orjson.dumps(line, default=str).decode() + "\n")

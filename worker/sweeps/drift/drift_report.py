@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from handlers.drift import Drift, SweptPair, is_settled
+from handlers.drift import Drift, LeftPair, SweptPair, is_settled
 from handlers.ports import Clock
 from worker.runtime.unexpected import UnexpectedError
 from worker.telemetry.audit_log import log_swept
@@ -32,6 +32,10 @@ class DriftReport:
             metrics.count(Metric.DRIFT, drift=drift.kind.value, age=self._age_of(drift), end=drift.end.value)
             write = log.info if is_settled(drift.end) else log.warning
             write("drift found by the sweep", **drift.as_wire())
+
+    def left_alone(self, pairs: Sequence[LeftPair]) -> None:
+        """Log how many: on a busy system there are always some, and a later round judges them."""
+        self._telemetry.log.debug("pairs that differ were left alone by the sweep", count=len(pairs))
 
     def unexpected(self, conversation_ids: Sequence[str], unexpected: UnexpectedError) -> None:
         """Log and count the error that a page met."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final, Protocol, assert_never
 
 from commands.instant import format_instant
-from handlers.drift import Drift, DriftClass, DriftEnd, SweepLimits, SweptPair, is_settled
+from handlers.drift import Drift, DriftClass, DriftEnd, LeftPair, SweepLimits, SweptPair, is_settled
 from handlers.ports import Clock, LoadRequest, StoreAway
 from worker.ports import Announcer, Outbox
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
@@ -37,6 +37,10 @@ class SweepObserver(Protocol):
 
     def swept(self, pairs: Sequence[SweptPair], *, looked_at: int) -> None:
         """One page is done: it had so many pairs, and `pairs` had drift."""
+        ...
+
+    def left_alone(self, pairs: Sequence[LeftPair]) -> None:
+        """These pairs differ and were not judged. One may come again at another stage of a full sweep."""
         ...
 
     def unexpected(self, conversation_ids: Sequence[str], unexpected: UnexpectedError) -> None:
@@ -132,6 +136,8 @@ class SweepRun:
             return
         # The audit lines are written before the events are published: a kill in between loses none of them.
         self._observer.swept([pair for pair in done.pairs if self._is_news(pair)], looked_at=len(page))
+        if done.left_alone:
+            self._observer.left_alone(done.left_alone)
         if self._announcer is not None:
             self._announcer.offer([each for pair in done.pairs for each in pair.announcements])
         if not done.complete:
