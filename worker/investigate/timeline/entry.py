@@ -148,6 +148,12 @@ class TimelineEntry(Struct, frozen=True, kw_only=True, array_like=True):
             return self.before.value(field) != self.state.value(field)
         return not self.creation and self.changed_fields is not None and field in self.changed_fields
 
+    def follows_from_closing(self, field: Field) -> bool:
+        """Whether the field has its value because the record is closed: a conversation that is done is not snoozed any
+        more, and a completed work-item has left its wrap-up. Whoever closed it did not write the field."""
+        is_closed = self.state is not None and self.state.closed
+        return is_closed and field == ("paused" if self.side == "conversation" else "ended")
+
 
 class AuditEntry(Struct, frozen=True, kw_only=True, array_like=True):
     """A recorded audit line (docs/events.md, *The audit line*), this worker's or its predecessor's.

@@ -48,8 +48,7 @@ def _takes_back(away: TimelineEntry, back: TimelineEntry, field: Field, limits: 
     was, there, still_there, now = [state.value(field) for state in states if state is not None]
     if was != now or there != still_there:
         return False
-    if field == "ended" and back.side == "work-item" and back.state is not None and back.state.closed:
-        # A work-item in wrap-up that is completed has ended for good.
+    if back.follows_from_closing(field):
         return False
     if not away.is_sync and not back.is_sync and away.client == back.client:
         return False

@@ -8,7 +8,8 @@ write that it copies is newer, and a write is newer if its writer knew the other
 | the conversation | a work-item's, which knew conversation revision k | its revision is above k |
 | the work-item | a conversation's, at revision c | its writer knew c, or a later revision |
 
-`paused`, and `status` of a closed conversation, always are the conversation's.
+`paused`, and `status` of a closed conversation, always are the conversation's. A work-item in ivr that was never queued
+takes no queue away, whatever its writer knew.
 """
 
 from bisect import bisect_left
@@ -18,7 +19,9 @@ from enum import Enum
 
 from msgspec import Struct
 
+from commands.work_item import Status
 from sync.conversation import FIELDS, Field
+from sync.gates import Policy
 from worker.investigate.timeline.answers import agree
 from worker.investigate.timeline.entry import TimelineEntry
 from worker.investigate.timeline.findings.facts import TimelineFacts, is_before, lapse, named, shown_value
@@ -62,7 +65,7 @@ def overwrites(facts: TimelineFacts, limits: TimelineLimits) -> Iterator[Timelin
         if not sync.is_sync or sync.state is None or sync.before is None:
             continue
         for field in FIELDS:
-            if not sync.changed(field):
+            if not sync.changed(field) or sync.follows_from_closing(field):
                 continue
             overwrite = _overwrite(facts, place, field)
             stale = _outdated(facts, place, field)
@@ -155,6 +158,10 @@ def _judge_conversation_sync(facts: TimelineFacts, overwrite: _Overwrite) -> _Ju
     gap = None if last is None else facts.missing_between(copied.document_id, copied.rev + 1, facts.entries[last].rev)
     if gap is not None:
         return _Judgement(newer=_Newer.UNKNOWN, missing=(gap,))
+    item = copied if last is None else facts.entries[last]
+    if field == "queue" and _was_never_queued(item, facts.entries[overwrite.place]):
+        because = f"{item.label} was in ivr and never queued, so it takes no queue away"
+        return _Judgement(newer=_Newer.OVERWRITTEN, because=because)
     cause = _cause(facts, overwrite.place)
     if knew is not None and knew >= written.rev:
         return _Judgement(newer=_Newer.COPIED)
@@ -171,6 +178,16 @@ def _judge_conversation_sync(facts: TimelineFacts, overwrite: _Overwrite) -> _Ju
         f"{named(written)} and so did not know it"
     )
     return _Judgement(newer=_Newer.OVERWRITTEN, because=because, missing=(f"{says}: the clocks of both writers tell",))
+
+
+def _was_never_queued(item: TimelineEntry, sync: TimelineEntry) -> bool:
+    """Whether the sync took the conversation's queue for a work-item that queue rules had yet to look at, which rule A6
+    does not allow (docs/rules.md). Policy `causal` looks: it was decided on a later revision of the work-item, whose clock is behind."""
+    state = item.state
+    if any(reason.meta.get("policy") == Policy.CAUSAL for reason in sync.reasons) or state is None:
+        return False
+    takes = sync.state is not None and sync.state.queue is None
+    return takes and state.status == Status.IVR and not state.queued_count
 
 
 def _judge_item_sync(facts: TimelineFacts, overwrite: _Overwrite) -> _Judgement:

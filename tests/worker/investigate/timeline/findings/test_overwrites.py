@@ -185,3 +185,46 @@ def test_an_audit_line_says_on_which_work_item_the_sync_was_decided() -> None:
     assert about_overwrites(story.timeline(audit(**line, workItemRev=2))) == [(STALE, "queue")]
     assert about_overwrites(story.timeline(audit(**line, workItemRev=3))) == []
     assert about_overwrites(story.timeline()) == []
+
+
+def test_a_completion_that_ends_a_wrap_up_writes_no_end_of_it() -> None:
+    """Policy `causal` does both: B6 completes, and A1 closes a snoozed conversation."""
+    story = PairStory().conversation(0).item(1, knew=1).item(2, status="wrap-up", knew=1).conversation(3, status="done")
+    assert about_overwrites(story.item(4, sync=True, status="completed", knew=2).timeline()) == []
+
+
+def test_a_conversation_that_is_closed_while_snoozed_loses_no_snooze() -> None:
+    story = PairStory().conversation(0).item(1, knew=1).conversation(2, status="snoozed")
+    story.item(3, status="completed", knew=2).conversation(4, sync=True, status="done")
+    timeline = story.timeline()
+    assert about_overwrites(timeline) == []
+    assert [each.field for each in timeline.findings if each.kind is FindingKind.BOUNCE] == []
+
+
+def test_a_work_item_that_was_never_queued_takes_no_queue_away() -> None:
+    """Rule A6 of the predecessor did: queue rules were about to queue the work-item."""
+    story = PairStory().conversation(0).conversation(1, queue="q-1").item(2, knew=2)
+    timeline = story.conversation(3, queue=None, sync=True).timeline()
+    assert about_overwrites(timeline) == [(LOST, "queue"), (STALE, "queue")]
+    assert "work-item 1 was in ivr and never queued" in timeline.findings[0].text
+
+
+def test_a_work_item_that_left_its_queue_knowingly_takes_it_away() -> None:
+    story = PairStory().conversation(0).conversation(1, queue="q-1").item(2, knew=2)
+    story.item(3, status="queued", queue="q-1", queuedCount=1, knew=2).item(4, status="ivr", queue=None, knew=2)
+    assert about_overwrites(story.conversation(5, queue=None, sync=True).timeline()) == []
+
+
+def test_a_work_item_that_was_assigned_without_a_queue_takes_the_queue_away() -> None:
+    """By rule A6, under both policies: queue rules no longer look at it."""
+    story = PairStory().conversation(0).conversation(1, queue="q-1").item(2, knew=2)
+    story.item(3, status="assigned", assignedTo="u-1", knew=2)
+    assert about_overwrites(story.conversation(4, queue=None, sync=True).timeline()) == []
+
+
+def test_a_sync_by_the_rules_of_causal_looked_at_a_later_revision_of_the_work_item() -> None:
+    """The clock of the work-item's owner is behind the sync's."""
+    story = PairStory().conversation(0).conversation(1, queue="q-1").item(2, knew=2)
+    reason = {"action": "SYNC_CONVERSATION", "code": "WORK_ITEM_QUEUE_REMOVED", "meta": {"policy": "causal"}}
+    story.conversation(3, queue=None, sync=True, routingReasons=[reason]).item(4, status="assigned", assignedTo="u-1")
+    assert about_overwrites(story.timeline()) == []
