@@ -145,6 +145,7 @@ def draw(timeline: Timeline, *, steps_max: int) -> Drawing:
     arrows = _arrows(timeline, rows)
     marks, cited = _marks(timeline.findings)
     tracks = _tracks(arrows)
+    lines_in, lines_above = _drawn_lines(arrows, tracks, marks, entries)
     answers = {answer.sync: answer for answer in timeline.answers}
     answered: dict[EntryKey, list[EntryKey]] = {}
     for each in timeline.answers:
@@ -172,8 +173,8 @@ def draw(timeline: Timeline, *, steps_max: int) -> Drawing:
                 clock="unknown time" if entry.at is None else f"{entry.at:%H:%M:%S}.{entry.at.microsecond // 1000:03}",
                 pause=pause,
                 pause_step=pause_step,
-                pause_lines=tuple(_passing(arrows, tracks, marks, row)),
-                lines=tuple(_lines(arrows, tracks, marks, entries, row)),
+                pause_lines=tuple(lines_above[row]),
+                lines=tuple(lines_in[row]),
                 event_id=entry.event_id,
                 event_name=entry.name,
                 trace_id=entry.trace_id,
@@ -253,31 +254,33 @@ def _tracks(arrows: Sequence[_Arrow]) -> Sequence[int]:
     return tracks
 
 
-def _lines(
-    arrows: Sequence[_Arrow],
-    tracks: Sequence[int],
-    marks: Mapping[EntryKey, Mark],
-    entries: Sequence[TimelineEntry],
-    row: int,
-) -> Iterable[Line]:
-    edge = 0 if entries[row].side == "conversation" else 100
-    for number, (arrow, track) in enumerate(zip(arrows, tracks, strict=True)):
-        if not arrow.first <= row <= arrow.last:
-            continue
-        x = _track_x(track, max(tracks) + 1)
-        start = (edge, 50) if row == arrow.first else (x, 0)
-        end = (edge, 50) if row == arrow.last else (x, 100)
-        yield Line(start=start, end=end, lost=marks.get(arrow.sync) == "overwrote", number=number)
+def _drawn_lines(
+    arrows: Sequence[_Arrow], tracks: Sequence[int], marks: Mapping[EntryKey, Mark], entries: Sequence[TimelineEntry]
+) -> tuple[Sequence[Sequence[Line]], Sequence[Sequence[Line]]]:
+    """By row: the parts of the lines in it, and those that come to it from above.
+
+    Lines that share a track coincide, and one of them is drawn, a lost update's before others: so a row has a few lines
+    however many syncs answer one write.
+    """
+    rows: list[dict[tuple[tuple[int, int], tuple[int, int]], Line]] = [{} for _ in entries]
+    above: list[dict[int, Line]] = [{} for _ in entries]
+    width = max(tracks, default=0) + 1
+    numbered = [(marks.get(arrow.sync) == "overwrote", number) for number, arrow in enumerate(arrows)]
+    for lost, number in sorted(numbered, key=lambda each: not each[0]):
+        arrow, x = arrows[number], _track_x(tracks[number], width)
+        for row in range(arrow.first, arrow.last + 1):
+            edge = 0 if entries[row].side == "conversation" else 100
+            start = (edge, 50) if row == arrow.first else (x, 0)
+            end = (edge, 50) if row == arrow.last else (x, 100)
+            if (start, end) not in rows[row]:
+                rows[row][start, end] = Line(start=start, end=end, lost=lost, number=number)
+            if row > arrow.first and x not in above[row]:
+                above[row][x] = Line(start=(x, 0), end=(x, 100), lost=lost, number=number)
+    return [_by_number(each.values()) for each in rows], [_by_number(each.values()) for each in above]
 
 
-def _passing(
-    arrows: Sequence[_Arrow], tracks: Sequence[int], marks: Mapping[EntryKey, Mark], row: int
-) -> Iterable[Line]:
-    """The lines that come to a row from above."""
-    for number, (arrow, track) in enumerate(zip(arrows, tracks, strict=True)):
-        if arrow.first < row <= arrow.last:
-            x = _track_x(track, max(tracks) + 1)
-            yield Line(start=(x, 0), end=(x, 100), lost=marks.get(arrow.sync) == "overwrote", number=number)
+def _by_number(lines: Iterable[Line]) -> Sequence[Line]:
+    return tuple(sorted(lines, key=lambda line: line.number))
 
 
 def _track_x(track: int, tracks: int) -> int:

@@ -90,3 +90,16 @@ def test_what_is_not_drawn_is_counted_and_no_link_leads_to_it() -> None:
 def test_a_pair_without_a_revision_is_drawn_empty() -> None:
     drawing = draw(build_timeline("c-1", ()), steps_max=10)
     assert (drawing.steps, drawing.tracks) == ((), 1)
+
+
+def test_a_storm_of_syncs_draws_a_few_lines_in_each_row() -> None:
+    """Nothing answers but one write, so every sync's line begins there."""
+    story = PairStory().conversation(0).item(1, knew=1).item(2, knew=1, status="queued", queue="q-1")
+    for number in range(200):
+        story.conversation(3 + number, sync=True, queue=f"q-{1 + number % 2}")
+    drawing = draw(story.timeline(), steps_max=1_000)
+    assert sum(step.answers is not None for step in drawing.steps) == 100
+    assert max(len(step.lines) for step in drawing.steps) <= 2 * TRACKS
+    assert max(len(step.pause_lines) for step in drawing.steps) <= TRACKS
+    # Each sync that answers has its own end.
+    assert all(any(line.end == (0, 50) for line in step.lines) for step in drawing.steps if step.answers)

@@ -39,7 +39,8 @@ def _judged(facts: TimelineFacts, place: int, entry: TimelineEntry) -> Iterator[
             missing=(later or "the conversation's revisions before it",),
         )
         return
-    if not told.state.assignees:
+    if told.state.deleted or not told.state.assignees:
+        # Of a deleted conversation the work-item is completed and nothing else (docs/rules.md, rule B9).
         return
     assigned = facts.last_change(conversation_id, "assignee", place)
     by = "" if assigned is None else f", by {named(facts.entries[assigned])}"

@@ -182,7 +182,8 @@ def _judge_conversation_sync(facts: TimelineFacts, overwrite: _Overwrite) -> _Ju
 
 def _was_never_queued(item: TimelineEntry, sync: TimelineEntry) -> bool:
     """Whether the sync took the conversation's queue for a work-item that queue rules had yet to look at, which rule A6
-    does not allow (docs/rules.md). Policy `causal` looks: it was decided on a later revision of the work-item, whose clock is behind."""
+    does not allow (docs/rules.md). Policy `causal` looks: it was decided on a later revision of the work-item, whose
+    clock is behind."""
     state = item.state
     if any(reason.meta.get("policy") == Policy.CAUSAL for reason in sync.reasons) or state is None:
         return False

@@ -244,3 +244,15 @@ def test_a_slow_return_another_value_and_one_service_that_changes_its_mind_are_n
         assert of(story.timeline(), KINDS.BOUNCE) == []
     fight = in_step().conversation(2, assignedUsers=["u-1"], client="a").conversation(3, assignedUsers=[], client="b")
     assert len(of(fight.timeline(), KINDS.BOUNCE)) == 1
+
+
+def test_the_work_item_of_a_deleted_conversation_is_completed_and_nothing_else() -> None:
+    """Rule B9 does not wait for the assignment."""
+    story = PairStory().conversation(0).item(1, knew=1).conversation(2, assignedUsers=["u-1"])
+    story.conversation(3).item(4, status="completed", sync=True, knew=4)
+    events = [
+        {**each, "name": "kustomer.conversation.delete"} if number == 3 else each
+        for number, each in enumerate(story.events)
+    ]
+    story.events = events
+    assert [each.kind for each in story.timeline().findings if each.kind is FindingKind.COMPLETED_WITHOUT_AGENT] == []
