@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -48,10 +49,11 @@ def imported(random: Random) -> str:
 class _Reports:
     """Checks what is reported."""
 
-    def repaired(self, file: str, line: int, repair: Repair) -> None:
+    def repaired(self, file: str, line: int, repairs: Sequence[tuple[int, Repair]]) -> None:
         assert file
         assert line > 0
-        assert MARK not in repair.assumed
+        assert repairs
+        assert not [repair for _, repair in repairs if MARK in repair.assumed]
 
     def left_out(self, file: str, line: int, last_line: int, reason: str) -> None:
         assert file

@@ -14,6 +14,8 @@ from worker.cli.terminal import exit_with_error, json_option, print_error, progr
 from worker.errors import InputNotKept
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from worker.investigate.capture_import.importer import ImportCounts
     from worker.investigate.capture_import.record_store import AddedRecord, RecordStore
     from worker.investigate.capture_import.repairs import Repair
@@ -36,6 +38,7 @@ KEY_FILE = Annotated[
 ]
 JSON = Annotated[bool, json_option("The report as one JSON object a line.")]
 _STEP: Final = 1_000
+_LEFT_OUT_SHOWN: Final = 20
 _KEY_BYTES_MIN: Final = 16
 
 
@@ -118,26 +121,33 @@ def _write(output: Path, store: "RecordStore") -> None:
 
 
 class _Report:
-    """Prints repairs and what is left out as they come, on standard error; the summary to `out`."""
+    """Prints repairs and what is left out as they come, on standard error; the summary to `out`. For readers, the
+    repairs of an event are one line, and what was left out stands before the summary once more."""
 
     def __init__(self, out: IO[str], *, as_json: bool) -> None:
         self._out = out
         self._as_json = as_json
+        self._left_out: list[str] = []
+        self._left_out_count = 0
+        self._is_told_behind = False
 
-    def repaired(self, file: str, line: int, repair: "Repair") -> None:
-        path = ".".join(repair.path)
-        self._tell(
-            {"repair": {**_place(file, line), "kind": repair.kind.value, "field": path, "assumed": repair.assumed}},
-            f"{file}:{line}: repaired: {f'{path}: ' if path else ''}{repair.assumed}",
-        )
+    def repaired(self, file: str, line: int, repairs: "Sequence[tuple[int, Repair]]") -> None:
+        if not self._as_json:
+            print_error(f"{file}:{line}: repaired: {shown_repairs([repair for _, repair in repairs])}")
+            self._is_told_behind = self._left_out_count > 0
+            return
+        for at, repair in repairs:
+            wire = {"kind": repair.kind.value, "field": ".".join(repair.path), "assumed": repair.assumed}
+            self._print_json({"repair": {**_place(file, at), **wire}})
 
     def left_out(self, file: str, line: int, last_line: int, reason: str) -> None:
         where = f"{file}:{line}" if line else file
         until = f" to line {last_line}" if last_line > line else ""
-        self._tell(
-            {"leftOut": {**_place(file, line), "lastLine": last_line, "reason": reason}},
-            f"{where}: left out{until}: {reason}",
-        )
+        told = f"{where}: left out{until}: {reason}"
+        self._left_out_count += 1
+        if len(self._left_out) < _LEFT_OUT_SHOWN:
+            self._left_out.append(told)
+        self._tell({"leftOut": {**_place(file, line), "lastLine": last_line, "reason": reason}}, told)
 
     def doubtful(self, file: str, line: int, added: "AddedRecord") -> None:
         other_file, other_line = added.other or ("", 0)
@@ -163,8 +173,10 @@ class _Report:
                 "others": counts.others,
                 "redaction": None if redactor is None else {"replaced": replaced, "fields": fields},
             }
-            self._print(orjson.dumps({"import": wire}).decode())
+            self._print_json({"import": wire})
             return
+        if self._is_told_behind:
+            self._repeat_left_out()
         self._print(
             f"{counts.events:,} events and {counts.audit_lines:,} audit lines; {counts.duplicates:,} duplicates, "
             f"{counts.repaired:,} repaired, {counts.left_out:,} left out, {counts.others:,} other objects passed over"
@@ -177,9 +189,19 @@ class _Report:
         for each in fields:
             self._print(f"  {each['kind']} in {each['field']}: {each['count']:,}")
 
+    def _repeat_left_out(self) -> None:
+        print_error(f"left out, {self._left_out_count:,} in all:")
+        for line in self._left_out:
+            print_error(f"  {line}")
+        if self._left_out_count > len(self._left_out):
+            print_error(f"  and {self._left_out_count - len(self._left_out):,} more, told above")
+
+    def _print_json(self, wire: dict[str, Any]) -> None:
+        self._print(orjson.dumps(wire).decode())
+
     def _tell(self, wire: dict[str, Any], line: str) -> None:
         if self._as_json:
-            self._print(orjson.dumps(wire).decode())
+            self._print_json(wire)
         else:
             print_error(line)
 
@@ -195,6 +217,20 @@ _DOUBTS: Final = {
     "damaged-copy": "another content has the same event id; the copy without repairs is kept; the other one is at",
     "same-revision": "another event has the same revision of the same record; both are kept: the other one is at",
 }
+
+
+def shown_repairs(repairs: "Sequence[Repair]") -> str:
+    """The repairs of one event on a line: what was assumed, and the names of the fields it was assumed of."""
+    fields: dict[str, Counter[str]] = {}
+    for repair in repairs:
+        is_change = repair.path[-1:] in (("before",), ("after",))
+        fields.setdefault(repair.assumed, Counter())[".".join(repair.path[-2 if is_change else -1 :])] += 1
+    return "; ".join(f"{assumed}{_shown_names(names)}" for assumed, names in fields.items())
+
+
+def _shown_names(names: Counter[str]) -> str:
+    shown = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in names.items() if name)
+    return f" ({shown})" if shown else ""
 
 
 def _place(file: str, line: int) -> dict[str, Any]:

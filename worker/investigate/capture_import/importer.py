@@ -5,7 +5,7 @@
 What is told on the way, goes to an `ImportReport`: every repair, everything that is left out, and why.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, assert_never
 
@@ -43,8 +43,8 @@ _NESTED_MAX: Final = 4
 class ImportReport(Protocol):
     """Takes what is told. `line` 0: the file as a whole."""
 
-    def repaired(self, file: str, line: int, repair: Repair) -> None:
-        """A damaged object was repaired."""
+    def repaired(self, file: str, line: int, repairs: Sequence[tuple[int, Repair]]) -> None:
+        """A damaged object, which begins on `line`, was repaired: each repair with its own line."""
 
     def left_out(self, file: str, line: int, last_line: int, reason: str) -> None:
         """A part of the input, which ends on `last_line`, is not in the output."""
@@ -163,16 +163,13 @@ class Importer:
 
     def _take_unwrapped(self, text: str, width: int, place: _Place) -> None:
         """Take a text that a viewer had wrapped."""
-        self._report.repaired(
-            place.file,
-            place.line,
-            Repair(
-                kind=RepairKind.LINE_BREAK,
-                offset=0,
-                path=(),
-                assumed=f"the text is wrapped at {width} columns, and the line breaks are none of its characters",
-            ),
+        repair = Repair(
+            kind=RepairKind.LINE_BREAK,
+            offset=0,
+            path=(),
+            assumed=f"the text is wrapped at {width} columns, and the line breaks are none of its characters",
         )
+        self._report.repaired(place.file, place.line, [(place.line, repair)])
         self._take_text(text, replace(place, width=width))
 
     def _take_lines(self, text: str, place: _Place, *, first_line_is_known: bool) -> None:
@@ -253,8 +250,8 @@ class Importer:
 
     def _tell_repairs(self, place: _Place, repairs: tuple[tuple[int, Repair], ...]) -> None:
         self.counts.repaired += bool(repairs)
-        for line, repair in repairs:
-            self._report.repaired(place.file, line, repair)
+        if repairs:
+            self._report.repaired(place.file, place.line, repairs)
 
     def _left_out(self, place: _Place, reason: str, last_line: int = 0) -> None:
         self.counts.left_out += 1

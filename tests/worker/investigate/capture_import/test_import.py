@@ -141,3 +141,19 @@ def test_help_names_what_stays() -> None:
         output, _ = process.communicate()
     assert process.returncode == 0
     assert b"Personal data is replaced" in output
+
+
+def test_the_repairs_of_an_event_are_one_line_and_what_was_left_out_is_told_again_at_the_end(
+    importing: ImportRunner, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = _conversation(2, 1.0)[:-300]
+    damaged = _conversation(3, 2.0, users=("u-1",)).replace('["u-1"]', '"u-1"')[:-1]
+    file = importing.file(f"{cut}\n{damaged}\n")
+    assert run(["import", "--keep-personal-data", file, "-o", str(importing.folder / "out.ndjson")]) == 1
+    left_out = f"{file}:1: left out: the text is cut off inside the event"
+    assert capsys.readouterr().err.splitlines() == [
+        left_out,
+        f"{file}:2: repaired: a list of 1 (assignedUsers); only the last brace was lost",
+        "left out, 1 in all:",
+        f"  {left_out}",
+    ]

@@ -8,7 +8,7 @@ violation    it is another one or not there, and nothing is reported
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -38,9 +38,9 @@ class _Reports:
         self.left_out_lines: list[int] = []
         self.reasons: list[str] = []
 
-    def repaired(self, file: str, line: int, repair: Repair) -> None:
-        del file, repair
-        self.repaired_lines.append(line)
+    def repaired(self, file: str, line: int, repairs: Sequence[tuple[int, Repair]]) -> None:
+        del file, line
+        self.repaired_lines += [at for at, _ in repairs]
 
     def left_out(self, file: str, line: int, last_line: int, reason: str) -> None:
         del file
