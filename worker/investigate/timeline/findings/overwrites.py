@@ -335,6 +335,7 @@ def _outdated(facts: TimelineFacts, place: int, field: Field) -> TimelineFinding
         since=newer.at,
         until=sync.at,
         evidence=(cite(newer, f"changed {field}"), cite(sync, "was decided without it"), *audit_citations(facts, sync)),
+        missing=(f"whether {newer.label} was before {sync.label}: the clocks of both writers tell",),
     )
 
 

@@ -172,6 +172,10 @@ def test_a_sync_that_names_an_outdated_revision_is_stale() -> None:
     assert "was decided on conversation 2, and conversation 3 by api had set queue to q-2 1.0 s before" in (
         timeline.findings[0].text
     )
+    # A clock that is behind would show the same of a sync that was right.
+    assert timeline.findings[0].missing == (
+        "whether conversation 3 was before work-item 2: the clocks of both writers tell",
+    )
 
 
 def test_a_sync_that_names_the_latest_revision_is_not() -> None:
