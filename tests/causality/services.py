@@ -1,6 +1,6 @@
 """The outside services of the simulation: they read, wait, and write; each write is noted in the history."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
@@ -80,6 +80,8 @@ class Services:
     tally: Tally
     cases: dict[str, ConversationRecord] = field(default_factory=dict)
     writing: int = 0
+    heard: Callable[[str, Mapping[str, Any]], None] = lambda _key, _event: None
+    """Called with each event that anybody publishes, outside services and workers, and its conversation."""
 
     def begin(self, story: Work, *, after_s: float = 0.0) -> None:
         """Start a story's coroutine; the run goes on until it ends."""
@@ -150,6 +152,7 @@ class Services:
             published = orjson.loads(announcement.message)["body"]
             event = read_event(published)
             if event.is_sync:
+                self.heard(plan.conversation_id, published)
                 continue
             case = self.cases[plan.conversation_id]
             if event.creation:
@@ -174,6 +177,7 @@ class Services:
         self, case: ConversationRecord, published: Mapping[str, Any], after: Document, knew: int | None = None
     ) -> None:
         event = read_event(published)
+        self.heard(case.key, published)
         case.writes += 1
         self.tally.outside += 1
         case.history = with_outside_write(case.history, event, after, knew)

@@ -6,9 +6,10 @@ Every draw comes from one seed: a seed and a commit replay a run exactly.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 import orjson
 from msgspec.structs import replace
@@ -40,7 +41,8 @@ from worker.store.org_queue_rules import MemoryQueueRules
 
 
 class Run:
-    """The run of one seed. `handled` is called with the endings of each batch."""
+    """The run of one seed. `handled` is called with the endings of each batch, `heard`
+    with each published event and its conversation."""
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Run:
         settings: SimulationSettings,
         policy: PolicyInUse = PolicyInUse.CAUSAL,
         handled: Callable[[Sequence[HandledEvent]], None] = lambda _: None,
+        heard: Callable[[str, Mapping[str, Any]], None] = lambda _key, _event: None,
     ) -> None:
         self._seed, self._settings, self._random = seed, settings, Random(seed)
         self._time = VirtualTime(start=NOW)
@@ -76,6 +79,7 @@ class Run:
             store=self._store,
             queue=self._queue,
             tally=self._tally,
+            heard=heard,
         )
         self._stories: dict[str, str] = {}
         self._waits = WaitLog(
