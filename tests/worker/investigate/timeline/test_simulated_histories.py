@@ -15,7 +15,7 @@ from worker.investigate.timeline.builder import build_timeline
 from worker.investigate.timeline.entry import TimelineEntry
 from worker.investigate.timeline.timeline import FindingKind
 
-CALM: Final = SimulationSettings(conversations=(10, 12), troubles=())
+CALM: Final = SimulationSettings(conversations=(10, 14), troubles=())
 
 
 def lost_updates(seed: int, policy: PolicyInUse) -> tuple[Tally, list[str]]:
