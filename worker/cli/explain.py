@@ -28,13 +28,19 @@ LOGS = Annotated[
         metavar="FILE", help="A log of the workers, or captured events; may be repeated; `-` is standard input."
     ),
 ]
+FILES = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[FILE]...", help="More such files, as a shell's `logs/*.ndjson` names them."),
+]
 JSON = Annotated[bool, json_option("The answer, what is missing and the timeline as one JSON object.")]
 MARKDOWN = Annotated[bool, typer.Option("--markdown", help="Markdown, for a ticket.")]
 _VERB: Final = "routing-sync explain"
+_IDS_MAX: Final = 10
 
 
-def explain(
+def explain(  # noqa: PLR0917 - typer passes options by name
     conversation_id: CONVERSATION,
+    files: FILES = None,
     at: AT = None,
     logs: LOGS = None,
     as_json: JSON = False,
@@ -44,7 +50,7 @@ def explain(
     timeline.
 
     Reads the kept audit (AUDIT_DAYS) and the records of the store that MONGODB_URI names, and writes nothing. With
-    --logs also log files; without MONGODB_URI only these. Exit status 1 where nothing is known, or a file cannot be
+    files also these; without MONGODB_URI only these. Exit status 1 where nothing is known, or a file cannot be
     read.
     """
     if as_json and markdown:
@@ -55,15 +61,16 @@ def explain(
     instant = None if at is None else parse_instant(at)
     if at is not None and instant is None:
         raise typer.BadParameter(f"--at {at} is no time: write it as 2022-03-02T19:13:26Z")
-    logged = None if not logs else _logged(logs, conversation_id)
+    paths = [*(logs or ()), *(files or ())]
+    logged = _logged(paths, conversation_id) if paths else None
     uses_store = bool(os.environ.get("MONGODB_URI")) or logged is None
     stored = _stored(conversation_id, is_alone=logged is None) if uses_store else None
     is_known = (stored is not None and stored.known) or (
         logged is not None and bool(logged.records or logged.entries or logged.audits)
     )
     if not is_known:
-        where = " or ".join([*(["the store"] if uses_store else []), *(["the files"] if logs else [])])
-        print_error(f"{_VERB}: nothing of conversation {conversation_id} is in {where}: check the id")
+        where = " or ".join([*(["the store"] if uses_store else []), *(["the files"] if paths else [])])
+        print_error(f"{_VERB}: nothing of conversation {conversation_id} is in {where}: {_remedy(logged)}")
         raise typer.Exit(EXIT_FAILED)
     explanation = explained(conversation_id, stored, logged, at=instant, now=datetime.now(UTC) if uses_store else None)
     if as_json:
@@ -74,6 +81,19 @@ def explain(
         _print_text(explanation)
     is_whole = logged is None or not logged.faults
     raise typer.Exit(EXIT_DONE if explanation.is_answered and is_whole else EXIT_FAILED)
+
+
+def _remedy(logged: "LoggedPast | None") -> str:
+    """What to do about an id of which nothing was found."""
+    if logged is None or not logged.others:
+        return "check the id"
+    if logged.owner is not None:
+        return f"it is a work-item's id: its conversation is {logged.owner}"
+    if len(logged.others) > _IDS_MAX:
+        return (
+            f"the files hold {', '.join(logged.others[:_IDS_MAX])} and others, which `routing-sync timeline FILE` lists"
+        )
+    return f"the files hold {', '.join(logged.others)}"
 
 
 def _logged(files: list[Path], conversation_id: str) -> "LoggedPast":

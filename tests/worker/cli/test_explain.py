@@ -25,6 +25,8 @@ from worker.settings.table import setting_rows
 from worker.store.documents import Collection
 
 _COMMAND: Final = (sys.executable, "-c", "from worker.cli.main import main; main()")
+_INCIDENT: Final = Path(__file__).parents[2] / "fixtures/captured/incident-2022-03-02-lost-assignment"
+_CONVERSATION, _WORK_ITEM = "621fc1d36a39b4aa389cb72b", "621fc1d5cb4ca800935aa935"
 _numbers = count(1)
 Story = Callable[[Played], Awaitable[None]]
 
@@ -160,3 +162,28 @@ def test_unknown_ids_and_wrong_usage(mongod: Mongod, log: Path) -> None:
     missing = told.run("c-1", "--logs", str(log))
     assert missing.returncode == 1
     assert str(log) in missing.stderr
+
+
+def test_many_files_as_a_shell_names_them() -> None:
+    """`--logs a b`, `a b` and `--logs a --logs b` are one."""
+    told, (events, audit) = Told(None, "none", []), sorted(str(each) for each in _INCIDENT.glob("*.ndjson"))
+    ways = (["--logs", audit, "--logs", events], ["--logs", audit, events], [audit, events])
+    for arguments in ways:
+        done = told.run(_CONVERSATION, *arguments)
+        assert "which the write that it carried did not know (finding 1)" in done.stdout.splitlines()[0], done.stderr
+        assert "4 revisions, 1 audit line" in done.stdout
+
+
+def test_an_id_that_the_logs_do_not_hold_names_those_that_they_hold(log: Path) -> None:
+    told, events = Told(None, "none", []), str(_INCIDENT / "events.ndjson")
+    begin = "routing-sync explain: nothing of conversation "
+    unknown = told.run("c-9", "--logs", events)
+    assert unknown.stderr == f"{begin}c-9 is in the files: the files hold {_CONVERSATION}\n"
+    item = told.run(_WORK_ITEM, "--logs", events)
+    remedy = f"it is a work-item's id: its conversation is {_CONVERSATION}"
+    assert item.stderr == f"{begin}{_WORK_ITEM} is in the files: {remedy}\n"
+    line = {"msg": "CONVERSATION_SYNC_AUDIT", "outcome": "applied", "time": "2024-05-06T07:08:09Z"}
+    log.write_bytes(b"".join(orjson.dumps({**line, "conversationId": f"c-1{n:02}"}) + b"\n" for n in range(20)))
+    many = told.run("c-9", "--logs", str(log))
+    assert many.stderr.endswith("c-108, c-109 and others, which `routing-sync timeline FILE` lists\n")
+    assert [each.returncode for each in (unknown, item, many)] == [1, 1, 1]

@@ -23,7 +23,7 @@ _REVISIONS_MAX: Final = 300
 
 
 class PairPast(Struct, frozen=True, kw_only=True):
-    """What is kept of a pair's past: the answer of `routing-sync explain`, what it lacks, and the drawing."""
+    """What is kept of a pair's past: the answer of `routing-sync explain` as a sentence, what it lacks, the drawing."""
 
     answer: str
     missing: tuple[str, ...]
@@ -73,7 +73,12 @@ async def pair_page_view(conversation_id: str, sources: PageSources) -> PairPage
         conversation_id=conversation_id,
         at=now,
         report=report,
-        past=PairPast(answer=explained.answer.text, missing=explained.missing, drawing=drawing),
+        past=PairPast(answer=_sentence(explained.answer.text), missing=explained.missing, drawing=drawing),
         decisions=last_decisions(fleet.reports, conversation_id),
         drifts=last_drifts(fleet.reports, conversation_id),
     )
+
+
+def _sentence(text: str) -> str:
+    """The text with a capital and a full stop. `str.capitalize` would make the letters of ids small."""
+    return f"{text[:1].upper()}{text[1:]}."

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from commands.instant import format_instant
 from commands.reason import ReasonAction
+from worker.investigate.explain.lost_update import LostUpdate, lost_update
 from worker.investigate.explain.record_source import TellingRecord
 from worker.investigate.timeline.entry import TimelineEntry
 from worker.investigate.timeline.timeline import EntryKey, SyncAnswer, Timeline, key_of
@@ -38,6 +39,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     `entry`: the revision that it speaks of. `rule`, `policy`: of the sync that wrote it; None for another's write.
     `event_id`, `client`: the event that caused it, or that announced it where no sync made it, and who wrote that.
     `api_client`: the name of the API's client, where the write came over HTTP.
+    `lost`: what the write overwrote, where a finding says that it should not have.
     """
 
     kind: AnswerKind
@@ -52,6 +54,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     client: str | None = None
     api_client: str | None = None
     trace_id: str | None = None
+    lost: LostUpdate | None = None
 
 
 def answer_of(timeline: Timeline, records: Sequence[TellingRecord], *, at: datetime | None = None) -> Answer:
@@ -87,6 +90,9 @@ class _Answers:
     def _told(self, kind: AnswerKind, entry: TimelineEntry, agents: tuple[str, ...]) -> Answer:
         record = self._by_write.get((entry.side, entry.document_id, entry.rev))
         answer = self._by(kind, entry, agents, record)
+        lost = lost_update(self._timeline, entry, is_of_assignee=kind is not AnswerKind.CHANGED)
+        if lost is not None:
+            answer = replace(answer, text=f"{answer.text}; {lost.text}", lost=lost)
         later = [each for each in self._entries[self._entries.index(entry) + 1 :] if _got(each)]
         if kind is AnswerKind.UNASSIGNED and later:
             got, since = ", ".join(_got(later[-1])), later[-1]

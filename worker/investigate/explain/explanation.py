@@ -10,6 +10,7 @@ from msgspec import Struct
 from commands.instant import format_instant
 from worker.investigate.explain.answer import Answer, AnswerKind, answer_of
 from worker.investigate.explain.log_files import LoggedPast
+from worker.investigate.explain.lost_update import finding_wire
 from worker.investigate.explain.record_source import TellingRecord, audits_of, entries_of
 from worker.investigate.explain.stored_past import StoredPast, since, timing_entries
 from worker.investigate.timeline.builder import build_timeline
@@ -75,6 +76,7 @@ def explanation_wire(explanation: Explanation) -> dict[str, Any]:
             "client": answer.client,
             "apiClient": answer.api_client,
             "traceId": answer.trace_id,
+            "finding": finding_wire(answer.lost),
         },
         "at": None if explanation.at is None else format_instant(explanation.at),
         "missing": list(explanation.missing),

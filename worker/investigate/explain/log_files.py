@@ -15,12 +15,18 @@ from worker.investigate.timeline.entry import AuditEntry, TimelineEntry
 
 
 class LoggedPast(Struct, frozen=True, kw_only=True):
-    """What was read. `faults`: how many values could not be read."""
+    """What was read. `faults`: how many values could not be read.
+
+    `others`: the first few other conversations that the files hold. `owner`: the conversation of the work-item whose id
+    was given in place of a conversation's.
+    """
 
     records: tuple[TellingRecord, ...] = ()
     entries: tuple[TimelineEntry, ...] = ()
     audits: tuple[AuditEntry, ...] = ()
     faults: int = 0
+    others: tuple[str, ...] = ()
+    owner: str | None = None
 
 
 def read_logs(
@@ -44,7 +50,8 @@ def read_logs(
             else:
                 record = _own_record(capture)
                 if record is not None:
-                    records += [record] if record.record.get("conversationId") == conversation_id else []
+                    if pairs.is_kept(record.record.get("conversationId"), record.record.get("workItemId")):
+                        records.append(record)
                     continue
                 fault = pairs.add(capture)
             if fault is not None:
@@ -56,6 +63,8 @@ def read_logs(
         entries=() if timeline is None else timeline.entries,
         audits=() if timeline is None else timeline.audits,
         faults=faults,
+        others=tuple(pairs.others),
+        owner=pairs.owner_of(conversation_id),
     )
 
 

@@ -28,6 +28,8 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 _ENTRIES: Final = msgspec.msgpack.Decoder(TimelineEntry)
 _REPEATED: Final = ("document_id", "name", "client", "file")
 """The texts that many entries of a pair have alike."""
+OTHERS_MAX: Final = 11
+"""How many of the conversations that are not kept are remembered: enough for a message that names ten, and `…`."""
 _AUDITS: Final = msgspec.msgpack.Decoder(AuditEntry)
 
 
@@ -49,6 +51,7 @@ class CapturedPairs:
         self._audits: dict[str, list[bytes]] = {}
         self._files: dict[str, str] = {}
         self._owners: dict[str, str] = {}
+        self._others: dict[str, None] = {}
 
     def read(
         self,
@@ -92,16 +95,25 @@ class CapturedPairs:
             return None
         entry = entry_of(event, unwrapped.event, file=self._file(capture.file), line=capture.line)
         self._saw(entry.at, entry.published_at)
-        if self._conversation is None or event.conversation_id == self._conversation:
+        if self.is_kept(event.conversation_id, event.document_id):
             self.events += 1
             self._entries.setdefault(event.conversation_id, []).append(_ENCODER.encode(entry))
-        elif event.document_id == self._conversation:
-            self._owners[event.document_id] = event.conversation_id
         return None
+
+    def is_kept(self, conversation_id: object, document_id: object) -> bool:
+        """Whether what is of this conversation is kept; else its id is remembered, and whose the work-item is."""
+        if self._conversation is None or conversation_id == self._conversation:
+            return True
+        if isinstance(conversation_id, str):
+            if document_id == self._conversation:
+                self._owners[self._conversation] = conversation_id
+            if len(self._others) < OTHERS_MAX:
+                self._others[conversation_id] = None
+        return False
 
     def _add_audit(self, audit: AuditEntry) -> None:
         self._saw(audit.at)
-        if self._conversation is None or audit.conversation_id == self._conversation:
+        if self.is_kept(audit.conversation_id, audit.work_item_id):
             self.audits += 1
             self._audits.setdefault(audit.conversation_id, []).append(_ENCODER.encode(audit))
 
@@ -119,6 +131,11 @@ class CapturedPairs:
     def conversations(self) -> Sequence[str]:
         """The ids of the kept conversations, in the order of their first event, then of their first audit line."""
         return list(dict.fromkeys((*self._entries, *self._audits)))
+
+    @property
+    def others(self) -> Sequence[str]:
+        """The ids of the first conversations that were not kept, at most `OTHERS_MAX`."""
+        return list(self._others)
 
     def owner_of(self, document_id: str) -> str | None:
         """The conversation of the work-item with this id, if it was given in place of a conversation's."""
