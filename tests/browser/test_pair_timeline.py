@@ -1,5 +1,7 @@
 """The pair's timeline on its page: the drawing of the report, of what the store keeps."""
 
+import re
+
 import pytest
 from playwright.async_api import expect
 
@@ -24,7 +26,7 @@ async def _unassigned(site: Site) -> str:
 async def test_it_says_who_un_assigned_it_and_draws_the_line_to_the_sync(site: Site) -> None:
     page = await site.open(await _unassigned(site))
     timeline = page.get_by_role("region", name="What happened")
-    await expect(timeline).to_contain_text("u-1 was un-assigned")
+    await expect(timeline.locator("p").first).to_have_text(re.compile(r"^Agent u-1 was un-assigned .*\.$"))
     await expect(timeline).to_contain_text("router")
     sync = timeline.locator(".step.sync.conversation .card")
     await expect(sync).to_contain_text("answers work-item 8")
