@@ -238,7 +238,7 @@ def test_the_version_is_that_of_the_installed_package(capsys: pytest.CaptureFixt
     assert run(["--version"]) == 0
     printed = capsys.readouterr().out
     assert printed == f"routing-sync {version('routing-sync')}\n"
-    assert re.fullmatch(r"routing-sync \d+\.\d+\.\d+\n", printed)
+    assert re.fullmatch(r"routing-sync \d+\.\d+\.\d+(\.dev\d+)?\n", printed)
 
 
 @pytest.mark.parametrize("package", ["commands", "sync", "handlers", "worker"])
