@@ -14,7 +14,7 @@ from handlers.options import Options, PolicyInUse
 from handlers.ports import Pair
 from worker.cli.new_file import new_file
 from worker.investigate.report.drawing import draw
-from worker.investigate.report.page import Report, ReportedPair, report_page
+from worker.investigate.report.page import ReportedPair, TimelineReport, report_page
 from worker.investigate.report.policy_panel import PolicyDecision, PolicyEnd, PolicyPanel, decision_of
 from worker.investigate.timeline.timeline import Timeline
 from worker.replay.captured_events import ReplayInput
@@ -81,7 +81,7 @@ def write_report(
         revisions -= len(drawing.steps)
         pairs.append(ReportedPair(drawing=drawing, panel=panels.get(each.conversation_id)))
     with new_file(output) as file:
-        for part in report_page(Report(sources=[_name(each) for each in files], pairs=pairs, remarks=remarks)):
+        for part in report_page(TimelineReport(sources=[_name(each) for each in files], pairs=pairs, remarks=remarks)):
             file.write(part.encode("utf-8", "backslashreplace"))
     return len(pairs)
 

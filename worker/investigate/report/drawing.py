@@ -6,9 +6,9 @@ needs, because each row draws its own part of the lines that pass it. Time is co
 row, by steps.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -16,35 +16,28 @@ from msgspec import Struct
 from commands.instant import format_instant
 from sync.gates import Side
 from worker.investigate.report.shown_values import shown_value
+from worker.investigate.report.tracks import Arrow, Line, arrows_of, drawn_lines, tracks_of
 from worker.investigate.timeline.entry import AuditEntry, ChangedValue, EntryReason, TimelineEntry
 from worker.investigate.timeline.findings.facts import duration_text
 from worker.investigate.timeline.timeline import (
+    OVERWROTE,
     EntryKey,
     FindingKind,
     OpenQuestion,
+    RevisionGap,
+    StatusStay,
     SyncAnswer,
     Timeline,
     TimelineFinding,
     key_of,
 )
 
-TRACKS: Final = 6
-"""How many lines run side by side; more share a track."""
 _PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (0.25, 1, 10, 60, 600, 3_600, 86_400))
 """The least pause of each step; a shorter one is not drawn."""
 _SUMMARIZED_MAX: Final = 4
 """How many changes a row shows; the revision's own block has them all."""
 
 Mark = Literal["lost", "overwrote", "cited", ""]
-
-
-class Line(Struct, frozen=True, kw_only=True):
-    """The part of a sync's line in one row, in percent of the row: `(x, y)` from where, to where."""
-
-    start: tuple[int, int]
-    end: tuple[int, int]
-    lost: bool
-    number: int
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -55,7 +48,7 @@ class Change(Struct, frozen=True, kw_only=True):
     after: str
 
 
-class Link(Struct, frozen=True, kw_only=True):
+class RevisionLink(Struct, frozen=True, kw_only=True):
     """Another revision of the drawing: its name, its address within the page (None: it is not drawn)."""
 
     text: str
@@ -84,8 +77,8 @@ class Step(Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...] | None
     other_changes: tuple[str, ...]
     reasons: tuple[str, ...]
-    answers: Link | None
-    answered_by: tuple[Link, ...]
+    answers: RevisionLink | None
+    answered_by: tuple[RevisionLink, ...]
     basis: str
     known: str
     audits: tuple[str, ...]
@@ -99,14 +92,14 @@ class Step(Struct, frozen=True, kw_only=True):
         return (self.changes or ())[:_SUMMARIZED_MAX]
 
 
-class Finding(Struct, frozen=True, kw_only=True):
+class DrawnFinding(Struct, frozen=True, kw_only=True):
     """A finding, or a question that the capture leaves open, in words. `number` counts from 1."""
 
     number: int
     kind: str
     text: str
     grave: bool
-    evidence: tuple[tuple[str, Link], ...]
+    evidence: tuple[tuple[str, RevisionLink], ...]
     missing: tuple[str, ...]
 
 
@@ -116,8 +109,8 @@ class Drawing(Struct, frozen=True, kw_only=True):
     conversation_id: str
     work_items: tuple[str, ...]
     steps: tuple[Step, ...]
-    findings: tuple[Finding, ...]
-    questions: tuple[Finding, ...]
+    findings: tuple[DrawnFinding, ...]
+    questions: tuple[DrawnFinding, ...]
     stays: tuple[tuple[str, str, str, str, str], ...]
     gaps: tuple[str, ...]
     contradictions: tuple[str, ...]
@@ -140,151 +133,109 @@ class Drawing(Struct, frozen=True, kw_only=True):
 def draw(timeline: Timeline, *, steps_max: int) -> Drawing:
     """The drawing of a timeline: its first `steps_max` revisions, and every finding."""
     entries = timeline.entries[:steps_max]
-    rows = {key_of(entry): row for row, entry in enumerate(entries)}
-    titles = _titles(timeline)
-    arrows = _arrows(timeline, rows)
-    marks, cited = _marks(timeline.findings)
-    tracks = _tracks(arrows)
-    lines_in, lines_above = _drawn_lines(arrows, tracks, marks, entries)
-    answers = {answer.sync: answer for answer in timeline.answers}
-    answered: dict[EntryKey, list[EntryKey]] = {}
-    for each in timeline.answers:
-        if each.cause is not None:
-            answered.setdefault(each.cause, []).append(each.sync)
-
-    def link(key: EntryKey) -> Link:
-        return Link(text=titles.get(key, f"{key.side} {key.rev}"), anchor=_anchor(key) if key in rows else None)
-
-    steps: list[Step] = []
-    previous: datetime | None = None
-    for row, entry in enumerate(entries):
-        key = key_of(entry)
-        answer = answers.get(key)
-        pause, pause_step = _pause(previous, entry.at)
-        steps.append(
-            Step(
-                anchor=_anchor(key),
-                side=entry.side,
-                title=titles[key],
-                document_id=entry.document_id,
-                writer=_writer(entry),
-                is_sync=entry.is_sync,
-                at="" if entry.at is None else format_instant(entry.at),
-                clock="unknown time" if entry.at is None else f"{entry.at:%H:%M:%S}.{entry.at.microsecond // 1000:03}",
-                pause=pause,
-                pause_step=pause_step,
-                pause_lines=tuple(lines_above[row]),
-                lines=tuple(lines_in[row]),
-                event_id=entry.event_id,
-                event_name=entry.name,
-                trace_id=entry.trace_id,
-                changes=None if entry.changes is None else tuple(_change(each) for each in entry.changes),
-                other_changes=entry.other_changes,
-                reasons=tuple(_reason(each) for each in entry.reasons),
-                answers=None if answer is None or answer.cause is None else link(answer.cause),
-                answered_by=tuple(link(sync) for sync in answered.get(key, ())),
-                basis="" if answer is None or answer.basis is None else answer.basis.value,
-                known=_known(entry, answer),
-                audits=tuple(_audit(timeline.audits[place]) for place in answer.audits) if answer is not None else (),
-                findings=tuple(cited.get(key, ())),
-                mark=marks.get(key, "cited" if key in cited else ""),
-                place=f"{entry.file}:{entry.line}" if entry.file else "",
-            )
-        )
-        previous = entry.at or previous
+    names = _Names(timeline, {key_of(entry) for entry in entries})
+    arrows = arrows_of(timeline, {key_of(entry): row for row, entry in enumerate(entries)})
+    tracks = tracks_of(arrows)
     return Drawing(
         conversation_id=timeline.conversation_id,
         work_items=timeline.work_items,
-        steps=tuple(steps),
-        findings=tuple(_finding(number, each, link) for number, each in enumerate(timeline.findings, start=1)),
-        questions=tuple(_finding(number, each, link) for number, each in enumerate(timeline.questions, start=1)),
-        stays=tuple(
-            (
-                _record(timeline, stay.side, stay.document_id),
-                stay.status,
-                "before the capture" if stay.entered_at is None else format_instant(stay.entered_at),
-                "to the end of the capture" if stay.left_at is None else format_instant(stay.left_at),
-                _stay_length(stay.ms, exact=stay.exact),
-            )
-            for stay in timeline.stays
-        ),
-        gaps=tuple(
-            f"{_record(timeline, gap.side, gap.document_id)}: "
-            + (f"revision {gap.first}" if gap.first == gap.last else f"revisions {gap.first} to {gap.last}")
-            + (" (before the first captured one)" if gap.leading else "")
-            for gap in timeline.gaps
-        ),
+        steps=tuple(_steps(timeline, entries, names, arrows, tracks)),
+        findings=tuple(_finding(number, each, names) for number, each in enumerate(timeline.findings, start=1)),
+        questions=tuple(_finding(number, each, names) for number, each in enumerate(timeline.questions, start=1)),
+        stays=tuple(_stay(each, names) for each in timeline.stays),
+        gaps=tuple(_gap(each, names) for each in timeline.gaps),
         contradictions=timeline.contradictions,
         tracks=max(tracks, default=0) + 1,
         left_out=len(timeline.entries) - len(entries),
     )
 
 
-class _Arrow(Struct, frozen=True, kw_only=True):
-    cause: EntryKey
-    sync: EntryKey
-    first: int
-    last: int
+class _Names:
+    """What records and revisions are called, and where the drawn ones stand in the page."""
+
+    def __init__(self, timeline: Timeline, drawn: Collection[EntryKey]) -> None:
+        self._are_several = len(timeline.work_items) > 1
+        self._drawn = drawn
+
+    def record(self, side: Side, document_id: str) -> str:
+        """`conversation`, or `work-item`; with its id where the pair has several."""
+        return f"work-item {document_id}" if side == "work-item" and self._are_several else side
+
+    def revision(self, key: EntryKey) -> str:
+        """The record and the revision."""
+        return f"{self.record(key.side, key.document_id)} {key.rev}"
+
+    def link(self, key: EntryKey) -> RevisionLink:
+        """A link to the revision, without an address where it is not drawn."""
+        return RevisionLink(text=self.revision(key), anchor=_anchor(key) if key in self._drawn else None)
 
 
-def _arrows(timeline: Timeline, rows: Mapping[EntryKey, int]) -> Sequence[_Arrow]:
-    """The lines whose two ends are drawn, by their first row."""
-    found = [
-        _Arrow(
-            cause=answer.cause,
-            sync=answer.sync,
-            first=min(rows[answer.cause], rows[answer.sync]),
-            last=max(rows[answer.cause], rows[answer.sync]),
+def _steps(
+    timeline: Timeline,
+    entries: Sequence[TimelineEntry],
+    names: _Names,
+    arrows: Sequence[Arrow],
+    tracks: Sequence[int],
+) -> Iterator[Step]:
+    marks, cited = _marks(timeline.findings)
+    overwrote = {key for key, mark in marks.items() if mark == "overwrote"}
+    lines_in, lines_above = drawn_lines(arrows, tracks, overwrote, entries)
+    answers = {answer.sync: answer for answer in timeline.answers}
+    answered: dict[EntryKey, list[EntryKey]] = {}
+    for each in timeline.answers:
+        if each.cause is not None:
+            answered.setdefault(each.cause, []).append(each.sync)
+    previous: datetime | None = None
+    for row, entry in enumerate(entries):
+        key = key_of(entry)
+        answer = answers.get(key)
+        pause, pause_step = _pause(previous, entry.at)
+        yield Step(
+            anchor=_anchor(key),
+            side=entry.side,
+            title=names.revision(key),
+            document_id=entry.document_id,
+            writer=_writer(entry),
+            is_sync=entry.is_sync,
+            at="" if entry.at is None else format_instant(entry.at),
+            clock="unknown time" if entry.at is None else f"{entry.at:%H:%M:%S}.{entry.at.microsecond // 1000:03}",
+            pause=pause,
+            pause_step=pause_step,
+            pause_lines=tuple(lines_above[row]),
+            lines=tuple(lines_in[row]),
+            event_id=entry.event_id,
+            event_name=entry.name,
+            trace_id=entry.trace_id,
+            changes=None if entry.changes is None else tuple(_change(each) for each in entry.changes),
+            other_changes=entry.other_changes,
+            reasons=tuple(_reason(each) for each in entry.reasons),
+            answers=None if answer is None or answer.cause is None else names.link(answer.cause),
+            answered_by=tuple(names.link(sync) for sync in answered.get(key, ())),
+            basis="" if answer is None or answer.basis is None else answer.basis.value,
+            known=_known(entry, answer),
+            audits=tuple(_audit(timeline.audits[place]) for place in answer.audits) if answer is not None else (),
+            findings=tuple(cited.get(key, ())),
+            mark=marks.get(key, "cited" if key in cited else ""),
+            place=f"{entry.file}:{entry.line}" if entry.file else "",
         )
-        for answer in timeline.answers
-        if answer.cause is not None and answer.cause in rows and answer.sync in rows
-    ]
-    return sorted(found, key=lambda arrow: (arrow.first, arrow.last))
+        previous = entry.at or previous
 
 
-def _tracks(arrows: Sequence[_Arrow]) -> Sequence[int]:
-    """The track of each line: the first one that is free from its first row on; else the one that is free soonest."""
-    free_from = [0] * TRACKS
-    tracks: list[int] = []
-    for arrow in arrows:
-        free = [track for track, row in enumerate(free_from) if row <= arrow.first]
-        track = free[0] if free else min(range(TRACKS), key=free_from.__getitem__)
-        free_from[track] = max(free_from[track], arrow.last)
-        tracks.append(track)
-    return tracks
+def _stay(stay: StatusStay, names: _Names) -> tuple[str, str, str, str, str]:
+    """Record, status, since, until and duration."""
+    return (
+        names.record(stay.side, stay.document_id),
+        stay.status,
+        "before the capture" if stay.entered_at is None else format_instant(stay.entered_at),
+        "to the end of the capture" if stay.left_at is None else format_instant(stay.left_at),
+        _stay_length(stay.ms, exact=stay.exact),
+    )
 
 
-def _drawn_lines(
-    arrows: Sequence[_Arrow], tracks: Sequence[int], marks: Mapping[EntryKey, Mark], entries: Sequence[TimelineEntry]
-) -> tuple[Sequence[Sequence[Line]], Sequence[Sequence[Line]]]:
-    """By row: the parts of the lines in it, and those that come to it from above.
-
-    Lines that share a track coincide, and one of them is drawn, a lost update's before others: so a row has a few lines
-    however many syncs answer one write.
-    """
-    rows: list[dict[tuple[tuple[int, int], tuple[int, int]], Line]] = [{} for _ in entries]
-    above: list[dict[int, Line]] = [{} for _ in entries]
-    width = max(tracks, default=0) + 1
-    numbered = [(marks.get(arrow.sync) == "overwrote", number) for number, arrow in enumerate(arrows)]
-    for lost, number in sorted(numbered, key=lambda each: not each[0]):
-        arrow, x = arrows[number], _track_x(tracks[number], width)
-        for row in range(arrow.first, arrow.last + 1):
-            edge = 0 if entries[row].side == "conversation" else 100
-            start = (edge, 50) if row == arrow.first else (x, 0)
-            end = (edge, 50) if row == arrow.last else (x, 100)
-            if (start, end) not in rows[row]:
-                rows[row][start, end] = Line(start=start, end=end, lost=lost, number=number)
-            if row > arrow.first and x not in above[row]:
-                above[row][x] = Line(start=(x, 0), end=(x, 100), lost=lost, number=number)
-    return [_by_number(each.values()) for each in rows], [_by_number(each.values()) for each in above]
-
-
-def _by_number(lines: Iterable[Line]) -> Sequence[Line]:
-    return tuple(sorted(lines, key=lambda line: line.number))
-
-
-def _track_x(track: int, tracks: int) -> int:
-    return 100 * (track + 1) // (tracks + 1)
+def _gap(gap: RevisionGap, names: _Names) -> str:
+    missing = f"revision {gap.first}" if gap.first == gap.last else f"revisions {gap.first} to {gap.last}"
+    before = " (before the first captured one)" if gap.leading else ""
+    return f"{names.record(gap.side, gap.document_id)}: {missing}{before}"
 
 
 def _marks(findings: Sequence[TimelineFinding]) -> tuple[dict[EntryKey, Mark], dict[EntryKey, list[int]]]:
@@ -305,19 +256,17 @@ def _marks(findings: Sequence[TimelineFinding]) -> tuple[dict[EntryKey, Mark], d
     return marks, cited
 
 
-OVERWROTE: Final = "overwrote it"
-"""The role of the sync in the evidence of a lost update; the lost write is the first of the evidence."""
-
-
-def _finding(number: int, finding: TimelineFinding | OpenQuestion, link: Any) -> Finding:
-    evidence: list[tuple[str, Link]] = []
+def _finding(number: int, finding: TimelineFinding | OpenQuestion, names: _Names) -> DrawnFinding:
+    evidence: list[tuple[str, RevisionLink]] = []
     for each in finding.evidence:
         if each.side is not None and each.document_id is not None and each.rev is not None:
-            evidence.append((each.role, link(EntryKey(side=each.side, document_id=each.document_id, rev=each.rev))))
+            evidence.append(
+                (each.role, names.link(EntryKey(side=each.side, document_id=each.document_id, rev=each.rev)))
+            )
         else:
             where = f"audit line {each.file}:{each.line}" if each.file else "audit line"
-            evidence.append((each.role, Link(text=where, anchor=None)))
-    return Finding(
+            evidence.append((each.role, RevisionLink(text=where, anchor=None)))
+    return DrawnFinding(
         number=number,
         kind=finding.kind.value.replace("_", " ").lower(),
         text=finding.text,
@@ -325,15 +274,6 @@ def _finding(number: int, finding: TimelineFinding | OpenQuestion, link: Any) ->
         evidence=tuple(evidence),
         missing=finding.missing,
     )
-
-
-def _titles(timeline: Timeline) -> dict[EntryKey, str]:
-    return {key_of(each): f"{_record(timeline, each.side, each.document_id)} {each.rev}" for each in timeline.entries}
-
-
-def _record(timeline: Timeline, side: Side, document_id: str) -> str:
-    """`conversation`, or `work-item`; with its id where the pair has several."""
-    return f"work-item {document_id}" if side == "work-item" and len(timeline.work_items) > 1 else side
 
 
 def _anchor(key: EntryKey) -> str:

@@ -32,7 +32,7 @@ class ReportedPair(Struct, frozen=True, kw_only=True):
     panel: PolicyPanel | None
 
 
-class Report(Struct, frozen=True, kw_only=True):
+class TimelineReport(Struct, frozen=True, kw_only=True):
     """What a report says. `sources`: the names of the files. `remarks`: what is left out of it, and why."""
 
     sources: Sequence[str]
@@ -40,7 +40,7 @@ class Report(Struct, frozen=True, kw_only=True):
     remarks: Sequence[str] = ()
 
 
-def report_page(report: Report) -> Iterable[str]:
+def report_page(report: TimelineReport) -> Iterable[str]:
     """The page's text, in parts."""
     allowed = f"style-src {_hash(_STYLE)}; script-src {_hash(_SCRIPT)}"
     values: dict[str, Any] = {

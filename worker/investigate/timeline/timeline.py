@@ -18,6 +18,10 @@ WIRE_VERSION: Final = 1
 """The version of the JSON shape. It grows when a key changes its meaning or goes; a new key is no new version."""
 
 
+OVERWROTE: Final = "overwrote it"
+"""The role of the sync in the evidence of a lost update; the lost write is the first of the evidence."""
+
+
 class EntryKey(Struct, frozen=True, kw_only=True):
     """The revision of a record: which entry of the timeline something speaks of."""
 

@@ -7,7 +7,8 @@ import pytest
 from sync.gates import Side
 from tests.handlers.wire_events import LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE
 from tests.worker.investigate.timeline.pair_story import PairStory, incident_timeline
-from worker.investigate.report.drawing import TRACKS, Drawing, Line, draw
+from worker.investigate.report.drawing import Drawing, draw
+from worker.investigate.report.tracks import TRACKS, Line
 from worker.investigate.timeline.builder import build_timeline
 
 EDGES: dict[Side, int] = {"conversation": 0, "work-item": 100}

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from tests.handlers.wire_events import LOST_ASSIGNMENT
 from tests.worker.investigate.timeline.pair_story import PairStory, incident_timeline
 from worker.investigate.report.drawing import draw
-from worker.investigate.report.page import Report, ReportedPair, report_page
+from worker.investigate.report.page import ReportedPair, TimelineReport, report_page
 from worker.investigate.report.policy_panel import PolicyPanel
 from worker.investigate.timeline.timeline import Timeline
 
@@ -39,7 +39,7 @@ class Elements(HTMLParser):
 
 def page_of(*timelines: Timeline, panel: PolicyPanel | None = None, source: str = "events.ndjson") -> str:
     pairs = [ReportedPair(drawing=draw(each, steps_max=100), panel=panel) for each in timelines]
-    return "".join(report_page(Report(sources=[source], pairs=pairs)))
+    return "".join(report_page(TimelineReport(sources=[source], pairs=pairs)))
 
 
 def test_the_policy_allows_the_page_s_own_style_and_script_and_nothing_else() -> None:

@@ -26,6 +26,7 @@ from worker.investigate.timeline.answers import agree
 from worker.investigate.timeline.entry import TimelineEntry
 from worker.investigate.timeline.findings.facts import TimelineFacts, is_before, lapse, named, shown_value
 from worker.investigate.timeline.timeline import (
+    OVERWROTE,
     Citation,
     FindingKind,
     OpenQuestion,
@@ -244,7 +245,7 @@ def _cause(facts: TimelineFacts, place: int) -> TimelineEntry | None:
 
 def _evidence(facts: TimelineFacts, overwrite: _Overwrite) -> tuple[Citation, ...]:
     sync, written, field = facts.entries[overwrite.place], facts.entries[overwrite.overwritten], overwrite.field
-    cited = {key_of(written): cite(written, f"changed {field}"), key_of(sync): cite(sync, "overwrote it")}
+    cited = {key_of(written): cite(written, f"changed {field}"), key_of(sync): cite(sync, OVERWROTE)}
     if overwrite.copied is not None:
         copied = facts.entries[overwrite.copied]
         cited.setdefault(key_of(copied), cite(copied, f"last write of {field} on the other side"))
