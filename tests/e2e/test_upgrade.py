@@ -1,6 +1,7 @@
 """Workers of the last version and of this one on one queue and one database: what each makes of the states that the
 other wrote, and a rolling upgrade in a small form. The long one is among the faults (`make faults FAULTS=upgrade`)."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -94,9 +95,11 @@ class Owners:
         assert worker.terminate()[0] == 0
 
     def deliver(self, *events: dict[str, Any]) -> None:
-        """Publishes the events in this order, and waits until they are handled."""
-        for event in events:
-            self.stage.publish([wrapped(event)])
+        """Sends the events in this order, and waits until they are handled.
+
+        Straight into the queue, as SNS would: SNS delivers after it has answered, and two events in any order.
+        """
+        self.stage.send([json.dumps({"Type": "Notification", "Message": json.dumps(wrapped(each))}) for each in events])
         self.stage.wait_drained(within_s=60)
 
     def broken(self, key: str) -> set[Field]:
