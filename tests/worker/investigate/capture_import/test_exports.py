@@ -37,6 +37,15 @@ def test_compressed_and_wide_files_are_read(importing: ImportRunner, encode: obj
     assert importing.text(encode((EXPORTS / "cloudwatch-export.log").read_bytes())).output == EVENTS
 
 
+def test_an_export_to_s3_is_read_as_it_lies_in_the_bucket(importing: ImportRunner) -> None:
+    """CloudWatch writes a file `000000.gz` per stream, promises no order in it, and leaves a file of its own beside."""
+    lines = (EXPORTS / "cloudwatch-export.log").read_bytes().splitlines(keepends=True)
+    first = importing.file(gzip.compress(b"".join(reversed(lines[2:]))), "000000.gz")
+    second = importing.file(gzip.compress(b"".join(lines[:2])), "000001.gz")
+    imported = importing(first, importing.file("Permission Check Successful", "aws-logs-write-test"), second)
+    assert (imported.status, imported.output) == (0, EVENTS)
+
+
 def test_a_damaged_gzip_file_is_reported_with_what_was_read_before(importing: ImportRunner, tmp_path: Path) -> None:
     imported = importing.text(gzip.compress(EVENTS)[:-20])
     (left_out,) = imported.told("leftOut")
