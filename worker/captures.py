@@ -10,7 +10,8 @@ that the worker would give.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,9 @@ CHARACTERS_MAX: Final = 8_388_608
 STANDARD_INPUT: Final = "standard input"
 """The file name of standard input in faults and messages."""
 
+UNREAD_SHOWN_MAX: Final = 10
+"""So many faults of a run are printed; the others are counted. A note of many lines would hide everything else."""
+
 _BETWEEN: Final = " \t\r\n,[]"
 """The characters between two values. They include those of an array, so an array needs no code of its own."""
 _DECODER: Final = json.JSONDecoder(parse_int=float)
@@ -35,11 +39,15 @@ makes is kept, and `int` would refuse a number of more than 4,300 digits."""
 
 
 class CaptureFault(Struct, frozen=True, kw_only=True):
-    """A part of a capture that could not be read. `line` 0: the file as a whole."""
+    """A part of a capture that could not be read. `line` 0: the file as a whole.
+
+    `is_damage`: an import of the file may find an event there.
+    """
 
     file: str
     line: int
     message: str
+    is_damage: bool = True
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
@@ -60,6 +68,44 @@ class Capture(Struct, frozen=True, kw_only=True):
     def rejection(self, malformed: Malformed) -> CaptureFault:
         """The fault of a captured value that no event can be read from."""
         return self.fault(_rejection(malformed.code, malformed.reason))
+
+
+class UnreadParts:
+    """What a run could not read of its input: the first faults are printed as they come, the others counted.
+
+    `print_line` takes a line for standard error. `count`: how many faults there were, files that cannot be opened
+    included.
+    """
+
+    def __init__(self, print_line: Callable[[str], None]) -> None:
+        self.count = 0
+        self._print_line = print_line
+        self._places = 0
+        self._damaged_file = ""
+
+    def add(self, fault: CaptureFault) -> None:
+        """Take the next fault."""
+        self.count += 1
+        if fault.line:
+            self._places += 1
+        if fault.line and fault.is_damage:
+            self._damaged_file = self._damaged_file or fault.file
+        # The command line names few files, so each that cannot be opened is told.
+        if not fault.line or self._places <= UNREAD_SHOWN_MAX:
+            self._print_line(str(fault))
+
+    def summary(self) -> str | None:
+        """How many parts could not be read, and the remedy; None where no import would help."""
+        if not self._damaged_file:
+            return None
+        more = self._places - UNREAD_SHOWN_MAX
+        parts = "1 part" if self._places == 1 else f"{self._places:,} parts"
+        shown = f", the {UNREAD_SHOWN_MAX} above and {more:,} more" if more > 0 else ""
+        file = "-" if self._damaged_file == STANDARD_INPUT else shlex.quote(self._damaged_file)
+        return (
+            f"{parts} could not be read{shown}: `routing-sync import {file} -o events.ndjson` "
+            "finds the events in logs and notes, and repairs damaged ones"
+        )
 
 
 def read_captures(path: Path) -> Iterator[Capture | CaptureFault]:
@@ -94,6 +140,17 @@ def is_audit_line(text: str) -> bool:
     except orjson.JSONDecodeError:
         return False
     return isinstance(value, dict) and value.get("msg") == AUDIT_MESSAGE
+
+
+def is_question(text: str) -> bool:
+    """Whether a captured object is a question of `decide`, or the pair in one: it has the keys of both records."""
+    if '"workItem"' not in text:
+        return False
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(value, dict) and {"conversation", "workItem"} <= value.keys()
 
 
 class _Scanner:

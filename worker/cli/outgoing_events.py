@@ -12,7 +12,7 @@ from handlers.events.event import Malformed
 from handlers.events.half_surrogates import without_halves
 from handlers.events.parser import read_event
 from sync.gates import Side
-from worker.captures import Capture, CaptureFault, is_audit_line
+from worker.captures import Capture, CaptureFault, UnreadParts, is_audit_line
 from worker.errors import TopicsAway
 from worker.outbox.topic_message import SNS_BYTES_MAX, SNS_ENTRIES_MAX, pack_into_calls, topic_message
 from worker.ports import TopicMessage, Topics
@@ -55,13 +55,15 @@ class EventSender:
         self._arns = arns
         self._outside_only = outside_only
         self._print_error = print_error
+        self._unread = UnreadParts(print_error)
         self._waiting: dict[Side, list[OutgoingEvent]] = {}
         self._away: set[Side] = set()
 
     async def add(self, capture: Capture | CaptureFault) -> None:
         """Publish the event, at the latest in `finish`. After a topic went away, its events only count as failed."""
         if isinstance(capture, CaptureFault):
-            self._fail(capture)
+            self.counts.failed += 1
+            self._unread.add(capture)
             return
         outgoing = outgoing_event(capture, outside_only=self._outside_only)
         match outgoing:
@@ -78,9 +80,12 @@ class EventSender:
                     await self._flush(side)
 
     async def finish(self) -> None:
-        """Publish what still waits for its call to fill."""
+        """Publish what still waits for its call to fill, and tell how much could not be read."""
         for side in list(self._waiting):
             await self._flush(side)
+        summary = self._unread.summary()
+        if summary is not None:
+            self._print_error(summary)
 
     async def _flush(self, side: Side) -> None:
         left = self._waiting.pop(side, [])

@@ -104,18 +104,22 @@ def _text_lines(report: "ShadowReport") -> Iterator[str]:
     compared, lines = wire["compared"], wire["lines"]
     about = "" if compared["pairsExact"] else "about "
     versions = ", ".join(f"{_printable(version)} ({count:,})" for version, count in compared["versions"].items())
-    yield (
-        f"compared: {compared['events']:,} events of {about}{compared['pairs']:,} pairs in {compared['hours']} hours, "
-        f"{compared['from']} to {compared['to']}"
-    )
-    yield f"versions: {versions or 'none'}"
+    if compared["events"]:
+        yield (
+            f"compared: {compared['events']:,} events of {about}{compared['pairs']:,} pairs in "
+            f"{compared['hours']} hours, {compared['from']} to {compared['to']}"
+        )
+        yield f"versions: {versions}"
+    else:
+        yield "compared: no event"
     others = "".join(f", {count:,} of policy {name}" for name, count in lines["otherPolicies"].items())
     yield (
         f"lines: {lines['audit']:,} audit lines{others}, {lines['unknownPolicy']:,} of legacy or shadow, "
         f"{lines['failed']:,} of failed attempts; "
         f"{lines['unreadable']:,} unreadable, {lines['passedOver']:,} passed over"
     )
-    yield f"differing: {compared['differing']:,} events"
+    if compared["events"]:
+        yield f"differing: {compared['differing']:,} events"
     yield from _kind_lines(report)
     yield from (f"no: {each}" for each in wire["objections"])
     yield from (f"missing: {each}" for each in wire["missing"])

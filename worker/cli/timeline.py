@@ -68,9 +68,6 @@ def timeline(  # noqa: PLR0917 - typer passes options by name
     pairs = CapturedPairs(conversation)
     with progress("reading", results_on_stdout=False) as advance:
         pairs.read(files, print_error=print_error, advance=advance)
-    if pairs.faults:
-        parts = "1 part" if pairs.faults == 1 else f"{pairs.faults:,} parts"
-        print_error(f"{_VERB}: {parts} could not be read: `routing-sync import` repairs damaged logs and notes")
     missing = _missing(pairs, conversation, files)
     if missing is not None:
         print_error(f"{_VERB}: {missing}")

@@ -13,11 +13,20 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Final, assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from handlers.events.envelope import unwrap_text
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import read_event
-from worker.captures import STANDARD_INPUT, Capture, CaptureFault, captures_of, is_audit_line, read_captures
+from worker.captures import (
+    STANDARD_INPUT,
+    Capture,
+    CaptureFault,
+    captures_of,
+    is_audit_line,
+    is_question,
+    read_captures,
+)
 from worker.errors import InputNotKept
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,6 +38,10 @@ HELD_MAX: Final = 1_000
 COPY_IN_MEMORY_MAX: Final = 8_388_608
 """The size, in bytes, above which the copy of an input is a temporary file."""
 
+_QUESTION: Final = (
+    "a pair or a question of decide, and no event: give questions to `routing-sync decide`, one a line; "
+    "replay takes the events that brought a pair there"
+)
 _Slot = tuple[datetime, int, str]
 
 
@@ -125,7 +138,11 @@ def _entry(capture: Capture) -> ReplayInputEntry | None:
     """None for an audit line, which `import` leaves among the events for `timeline`: it is no input of a replay."""
     unwrapped = unwrap_text(capture.text)
     if isinstance(unwrapped, Malformed):
-        return None if is_audit_line(capture.text) else capture.rejection(unwrapped)
+        if is_audit_line(capture.text):
+            return None
+        if is_question(capture.text):
+            return replace(capture.fault(_QUESTION), is_damage=False)
+        return capture.rejection(unwrapped)
     event = read_event(unwrapped)
     match event:
         case Event():

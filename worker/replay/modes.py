@@ -25,7 +25,7 @@ from handlers.options import Options
 from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.endings import unsupported_audit
 from sync.audit import AuditRecord
-from worker.captures import CaptureFault
+from worker.captures import CaptureFault, UnreadParts
 from worker.errors import NotReenacted, TooManyStates
 from worker.replay.captured_events import EPOCH, HELD_MAX, CapturedEvent, ReplayInput, in_order
 from worker.replay.environment import ReplayEnvironment, ReplayMode
@@ -80,6 +80,7 @@ class Replay:
         self._input = replay_input
         self._report = report
         self._print_error = print_error
+        self._unread = UnreadParts(print_error)
         self._advance = advance
         self._environment = ReplayEnvironment(options=request.options)
         self._result = ReplayResult()
@@ -201,10 +202,14 @@ class Replay:
         for entry in self._input.entries(self._request.conversation):
             self._advance()
             if isinstance(entry, CaptureFault):
-                self._report_fault(entry)
+                self._result.faults += 1
+                self._unread.add(entry)
             else:
                 self._events[type(entry)] += 1
                 yield entry
+        summary = self._unread.summary()
+        if summary is not None:
+            self._print_error(summary)
 
     def _report_fault(self, fault: CaptureFault) -> None:
         self._result.faults += 1

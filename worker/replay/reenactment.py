@@ -96,8 +96,11 @@ def reenact(
     }
     event = read_object(message)
     if isinstance(event, Malformed | UnsupportedEvent):
-        why = event.reason if isinstance(event, Malformed) else "it is no event of a pair"
-        raise NotReenacted(f"cannot be re-enacted: {why}")
+        why = event.reason if isinstance(event, Malformed) else "it belongs to no conversation there"
+        raise NotReenacted(
+            f"the write of {captured.document_id} rev {captured.rev} cannot be re-enacted without the syncs before it: "
+            f"{why}: `replay observe` takes it as it was captured"
+        )
     document = document_from_snapshot(data, org=captured.org, rev=event.rev, deletion=captured.deletion)
     return ReenactedWrite(event=event, document=document, message=message)
 

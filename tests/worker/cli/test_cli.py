@@ -179,7 +179,7 @@ def test_publish_reports_each_failed_event_and_goes_on(
     printed = capsys.readouterr()
     assert printed.out == "24 published, 0 left out, 5 failed\n"
     places = [line.partition(": ")[0] for line in printed.err.splitlines()]
-    assert places == [*(f"{file}:{line}" for line in (2, 3, 4, 5)), f"{tmp_path}/none"]
+    assert places == [*(f"{file}:{line}" for line in (2, 3, 4, 5)), f"{tmp_path}/none", "1 part could not be read"]
     assert len(_queued(moto, made["SQS_QUEUE_URL"])) == 24
 
 

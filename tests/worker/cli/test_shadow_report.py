@@ -187,6 +187,9 @@ def test_unreadable_audit_lines_are_told_and_lack(reporter: Reporter) -> None:
 def test_no_audit_line_and_no_file(reporter: Reporter) -> None:
     said = reporter(b"nothing\n", "--json")
     assert "no audit line: read the standard output of the workers" in missing(said.report)
+    in_words = reporter(b"nothing\n").out
+    assert in_words.startswith("compared: no event\nlines: 0 audit lines")
+    assert "None" not in in_words
     said = reporter.run("/nowhere/worker.log", "--json")
     assert said.status == 1
     where = "routing-sync shadow-report: /nowhere/worker.log"

@@ -88,7 +88,7 @@ def test_damage_is_reported_the_rest_is_shown_and_the_status_is_1(
     captured = capsys.readouterr()
     *faults, remedy = captured.err.splitlines()
     assert [line.split(" ")[0] for line in faults] == [f"{damaged}:5:", f"{damaged}:6:"]
-    assert remedy.startswith("routing-sync timeline: 2 parts could not be read: `routing-sync import` repairs")
+    assert remedy.startswith(f"2 parts could not be read: `routing-sync import {damaged} -o events.ndjson` finds")
     assert "UPDATE_LOST" in captured.out
     empty = tmp_path / "empty.ndjson"
     empty.write_text("")

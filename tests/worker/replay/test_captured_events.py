@@ -78,6 +78,7 @@ def test_each_fault_is_reported_once_with_file_and_line_and_the_rest_is_replayed
         [f"{file}:4", "NOT_AN_EVENT"],
         [f"{file}:5", "BAD_REVISION"],
         [f"{replay.folder}/none", "cannot be read"],
+        ["3 parts could not be read", replayed.err[-1].partition(": ")[2]],
     ]
     assert replayed.out == replay("--mode", mode, "--json", incident(LOST_ASSIGNMENT)).out
 
@@ -175,11 +176,40 @@ class TestEmptyInput:
         replayed = replay(mode, file)
         assert (replayed.status, replayed.out) == (1, "")
         assert replayed.err[0].startswith(f"{file}:1: NOT_AN_EVENT")
-        assert replayed.err[1:] == [f"no events in {file}"]
+        assert replayed.err[1].startswith("1 part could not be read: ")
+        assert replayed.err[2:] == [f"no events in {file}"]
 
     def test_names_standard_input(self, replay: Runner, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
         assert replay(mode, "-").err == ["no events in standard input"]
+
+    def test_many_parts_that_cannot_be_read_are_few_lines_and_a_remedy(self, replay: Runner, mode: str) -> None:
+        good = json.dumps(captured(LOST_ASSIGNMENT)[0])
+        file = replay.folder / "the note.md"
+        file.write_text("\n".join(["{broken prose", *(["{and more"] * 299), good]))
+        for arguments in ([str(file)], [str(file), str(replay.folder / "none")]):
+            replayed = replay(mode, *arguments)
+            assert replayed.status == 1
+            shown, (summary,) = replayed.err[:10], [line for line in replayed.err if "could not be read" in line]
+            assert [line.startswith(f"{file}:{number}: NOT_JSON") for number, line in enumerate(shown, 1)] == [
+                True
+            ] * 10
+            assert summary == (
+                "300 parts could not be read, the 10 above and 290 more: "
+                f"`routing-sync import '{file}' -o events.ndjson` "
+                "finds the events in logs and notes, and repairs damaged ones"
+            )
+            assert len(replayed.err) == 10 + len(arguments)
+
+    def test_a_pair_is_told_apart_from_an_event(self, replay: Runner, mode: str) -> None:
+        file = replay.file([{"conversation": {"id": "c", "rev": 1}, "workItem": None}])
+        replayed = replay(mode, file)
+        assert (replayed.status, replayed.out) == (1, "")
+        pair, empty = replayed.err
+        assert pair.startswith(
+            f"{file}:1: a pair or a question of decide, and no event: give questions to `routing-sync"
+        )
+        assert empty == f"no events in {file}"
 
 
 class _Terminal(io.TextIOWrapper):

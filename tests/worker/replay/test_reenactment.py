@@ -183,6 +183,19 @@ def test_the_known_revision_decides_in_a_simulation(replay: Runner, knew: int, u
     assert replayed.final["workItems"]["w-1"]["assignedTo"] == (users[0] if users else None)
 
 
+@pytest.mark.parametrize(("mode", "where"), [("simulate", "{file}:2"), ("explore", "conversation c-1")])
+def test_a_write_that_cannot_be_reenacted_names_itself_and_the_remedy(replay: Runner, mode: str, where: str) -> None:
+    """The sync that made the work-item one of the conversation is left out, so the next write belongs to none."""
+    sync = event(work_item(2), changes=changed({"resourceType": change("email", "conversation")})) | {"isSync": True}
+    write = event(work_item(3, status="queued"), changes=changed({"status": change("ivr", "queued")}))
+    file = replay.file([sync, write])
+    replayed = replay(mode, file)
+    (line,) = replayed.err
+    assert replayed.status == 1
+    assert line.startswith(f"{where.format(file=file)}: the write of w-1 rev 3 cannot be re-enacted without the syncs ")
+    assert line.endswith("it belongs to no conversation there: `replay observe` takes it as it was captured")
+
+
 def test_a_write_that_was_captured_twice_is_reenacted_once(replay: Runner) -> None:
     things = history(knew=4)
     once = replay("simulate", "--json", replay.file(things))

@@ -8,7 +8,7 @@ import orjson
 from msgspec import Struct
 
 from sync.audit import AUDIT_MESSAGE
-from worker.captures import STANDARD_INPUT, Capture, CaptureFault, captures_of, read_captures
+from worker.captures import STANDARD_INPUT, Capture, CaptureFault, UnreadParts, captures_of, read_captures
 from worker.investigate.explain.record_source import TellingRecord, telling_record_of_line
 from worker.investigate.timeline.captured_pairs import CapturedPairs
 from worker.investigate.timeline.entry import AuditEntry, TimelineEntry
@@ -37,9 +37,9 @@ def read_logs(
     advance: Callable[[], None],
     stdin: BinaryIO,
 ) -> LoggedPast:
-    """The conversation's lines and events of these files, `-` for standard input. A value that cannot be read is an
-    error line."""
-    pairs, records, faults = CapturedPairs(conversation_id), [], 0
+    """The conversation's lines and events of these files, `-` for standard input. The first values that
+    cannot be read are error lines, the others are counted in the last one."""
+    pairs, records, unread = CapturedPairs(conversation_id), [], UnreadParts(print_error)
     for file in files:
         captures = captures_of(STANDARD_INPUT, stdin) if str(file) == "-" else read_captures(file)
         for capture in captures:
@@ -55,14 +55,16 @@ def read_logs(
                     continue
                 fault = pairs.add(capture)
             if fault is not None:
-                faults += 1
-                print_error(str(fault))
+                unread.add(fault)
+    summary = unread.summary()
+    if summary is not None:
+        print_error(summary)
     timeline = next(iter(pairs.timelines()), None)
     return LoggedPast(
         records=tuple(records),
         entries=() if timeline is None else timeline.entries,
         audits=() if timeline is None else timeline.audits,
-        faults=faults,
+        faults=unread.count,
         others=tuple(pairs.others),
         owner=pairs.owner_of(conversation_id),
     )

@@ -18,7 +18,7 @@ from handlers.events.envelope import unwrap_text
 from handlers.events.event import Malformed, RejectionCode, UnsupportedEvent
 from handlers.events.parser import read_event
 from sync.audit import AUDIT_MESSAGE
-from worker.captures import STANDARD_INPUT, Capture, CaptureFault, captures_of, read_captures
+from worker.captures import STANDARD_INPUT, Capture, CaptureFault, UnreadParts, captures_of, read_captures
 from worker.investigate.timeline.builder import build_timeline
 from worker.investigate.timeline.captured import audit_entry_of, entry_of, is_audit
 from worker.investigate.timeline.entry import AuditEntry, TimelineEntry
@@ -61,7 +61,9 @@ class CapturedPairs:
         advance: Callable[[], None],
         stdin: BinaryIO | None = None,
     ) -> None:
-        """Take every value of the files, `-` for standard input. A value that cannot be read is an error line."""
+        """Take every value of the files, `-` for standard input. The first values that cannot be read are error lines,
+        the others are counted in the last one."""
+        unread = UnreadParts(print_error)
         for file in files:
             if str(file) == "-":
                 captures = captures_of(STANDARD_INPUT, stdin or sys.stdin.buffer)
@@ -71,8 +73,11 @@ class CapturedPairs:
                 advance()
                 fault = capture if isinstance(capture, CaptureFault) else self.add(capture)
                 if fault is not None:
-                    self.faults += 1
-                    print_error(str(fault))
+                    unread.add(fault)
+        self.faults = unread.count
+        summary = unread.summary()
+        if summary is not None:
+            print_error(summary)
 
     def add(self, capture: Capture) -> CaptureFault | None:
         """Take one value. Returns the fault of a value from which neither an event nor an audit line can be read."""
