@@ -2,7 +2,7 @@
 
 | format | known by | parts |
 |---|---|---|
-| Markdown | its file name, or a line that opens a code block | code blocks, and the prose between them |
+| Markdown | its file name, or a line that opens a fenced block, or an object in a quote | fenced blocks, the rest |
 | CSV | a first line of column names, `@message`, `Message` or `Content` among them | the cells that hold JSON |
 | anything else | – | all its lines: log lines, NDJSON, arrays, wiki notes |
 
@@ -11,11 +11,12 @@ Lines and CSV are read as they come. Notes are read whole, up to `NOTES_CHARACTE
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from msgspec import Struct
 
 from worker.captures import CHARACTERS_MAX
@@ -24,7 +25,7 @@ from worker.investigate.capture_import.sources import Source
 
 NOTES_CHARACTERS_MAX: Final = 16_777_216
 _NOTES_SUFFIXES: Final = (".md", ".markdown")
-_FENCE: Final = re.compile(r"^ {0,3}(?:>\s?)?(?:```|~~~)", re.MULTILINE)
+_NOTES: Final = re.compile(r"^ {0,3}(?:(?:>\s?)?(?:```|~~~)|>\s?\{)", re.MULTILINE)
 _COLUMN: Final = re.compile(r"[\w@ ./()-]{0,64}")
 _TEXT_COLUMNS: Final = frozenset({"@message", "message", "content", "log", "event", "@log", "attributes", "body"})
 _SKIPPED_RULES: Final = ("reference", "html_block")
@@ -50,7 +51,7 @@ def parts_of(source: Source, file_name: str) -> Iterator[Part | UnreadLine]:
     too_long: list[UnreadLine] = []
     lines = _without_long_lines(source.lines(), too_long)
     beginning = source.beginning
-    if file_name.lower().endswith(_NOTES_SUFFIXES) or _FENCE.search(beginning):
+    if file_name.lower().endswith(_NOTES_SUFFIXES) or _NOTES.search(beginning):
         yield from _note_parts(lines)
     elif is_csv_header(beginning.partition("\n")[0]):
         yield from _csv_parts(lines)
@@ -78,22 +79,28 @@ def _note_parts(lines: Iterator[tuple[int, str]]) -> Iterator[Part]:
         if size > NOTES_CHARACTERS_MAX:
             yield Part(log_lines(chain(held, lines)))
             return
-    first = held[0][0] if held else 1
     prose: list[tuple[int, str]] = []
     for token in _markdown().parse("".join(text for _, text in held)):
         if token.map is None or token.type not in _CONTENT_TOKENS:
             continue
-        is_code = token.type != "inline"
-        begin = first + token.map[0] + (token.type == "fence")
-        numbered = [(begin + index, f"{text}\n") for index, text in enumerate(token.content.split("\n"))]
-        if is_code and prose:
+        if token.type == "fence":
             yield Part(log_lines(prose))
             prose = []
-        if is_code:
-            yield Part(log_lines(numbered))
+            yield Part(log_lines(_content_lines(token, held)))
+        elif token.level > (token.type == "inline"):
+            prose += _content_lines(token, held)
         else:
-            prose += numbered
+            # As it stands: an object's lines have their indentation. An indented block may be the rest of an object,
+            # whose lost bracket left an empty line.
+            prose += held[token.map[0] : token.map[1]]
     yield Part(log_lines(prose))
+
+
+def _content_lines(token: Token, held: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """The lines of a block without its marks: the fence, the `>` of a quote, the indentation of a list's item."""
+    assert token.map is not None, "a block has lines"
+    begin = held[0][0] + token.map[0] + (token.type == "fence")
+    return [(begin + index, f"{text}\n") for index, text in enumerate(token.content.split("\n"))]
 
 
 _CONTENT_TOKENS: Final = frozenset({"fence", "code_block", "inline"})

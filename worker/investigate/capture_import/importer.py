@@ -226,7 +226,8 @@ class Importer:
         repairs: tuple[tuple[int, Repair], ...],
     ) -> None:
         self._tell_repairs(place, repairs)
-        contradiction = contradicted_repair(value, [repair for _, repair in repairs])
+        is_event = record.event_id is not None
+        contradiction = contradicted_repair(value, [repair for _, repair in repairs]) if is_event else None
         if contradiction is not None:
             self._left_out(place, contradiction)
             return

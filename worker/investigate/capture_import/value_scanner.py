@@ -249,7 +249,8 @@ class ValueScanner:
 
 
 def _indentation(text: str) -> int:
-    return len(text) - len(text.lstrip(" \t"))
+    # A viewer may have made the blanks no-break blanks.
+    return len(text) - len(text.lstrip())
 
 
 def _has_record_behind_prose(text: str) -> bool:
