@@ -60,6 +60,11 @@ class CallerTable:
         """Whether there are no tokens, so that only loopback is served."""
         return not self._callers
 
+    @property
+    def count(self) -> int:
+        """How many tokens are known."""
+        return len(self._callers)
+
     def caller(self, headers: Headers, *, passwords: bool) -> Caller | None:
         """The caller that the request's headers name; None: they name none.
 

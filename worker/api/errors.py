@@ -12,7 +12,7 @@
 | 413 | `payloadtoolarge` | the body is larger than API_BODY_BYTES_MAX |
 | 415 | `unsupportedmediatype` | the body is not declared as JSON |
 | 422 | the refusal's code | the commands refuse the update; every fault is an error of its own |
-| 429 | `toomanyrequests` | more requests than API_REQUESTS_PER_SECOND |
+| 429 | `toomanyrequests` | more requests than API_REQUESTS_PER_SECOND, or half of API_CONCURRENCY_MAX under way |
 | 500 | `internalservererror`, `STORED_DOCUMENT_UNREADABLE`, `PLAN_REJECTED` | a fault in our code or in the store |
 | 503 | `serviceunavailable`, `STORE_AWAY`, `TIMEOUT`, `CONFLICT` | try again later |
 

@@ -3,7 +3,8 @@
 1. `/healthz`, `/readyz` and `/openapi.json` need nothing: probes and readers of the schema have no token.
 2. The caller is found by the token, else 401.
 3. The caller has a permit of the rate, else 429. Requests without a caller share one rate.
-4. There is room for one more request, else 503.
+4. There is room for one more request, else 503. Where several tokens are known, each has a share of the room, half of
+   it, else 429: a client whose requests hang leaves the other half to the others.
 5. A body is not larger than the limit, else 413. It is read whole before the route runs, so no route waits for a slow
    sender.
 6. It is answered in time, else 503. What it has begun to write is not interrupted.
@@ -13,6 +14,7 @@ A stream of events, under `/live/`, takes no room and no time: it stays for as l
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
@@ -64,7 +66,8 @@ class Gate:
         self._limits = limits
         self._clock = runtime.clock
         self._metrics = runtime.telemetry.metrics
-        self._under_way = 0
+        self._share = _share(limits.concurrency_max, callers.count)
+        self._under_way: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request. HEAD is a GET whose answer the server sends without its body."""
@@ -90,11 +93,12 @@ class Gate:
         if scope["method"] == "GET" and scope["path"].startswith(_STREAMS):
             await self._app(scope, receive, answer.send)
             return
-        if self._under_way >= self._limits.concurrency_max:
-            busy = _refusal(503, "path", f"{self._under_way} requests are under way: try again later")
+        client = passed.name or _LOCAL
+        busy = self._busy(client)
+        if busy is not None:
             await busy(scope, receive, answer.send)
             return
-        self._under_way += 1
+        self._under_way[client] += 1
         timer = asyncio.timeout(self._limits.timeout_s)
         try:
             async with timer:
@@ -105,7 +109,19 @@ class Gate:
             if answer.status is None:
                 await _late(scope["method"])(scope, receive, answer.send)
         finally:
-            self._under_way -= 1
+            self._under_way[client] -= 1
+
+    def _busy(self, client: str) -> Response | None:
+        """The answer where there is no room for one more request, or where the client has its share of it."""
+        under_way = self._under_way.total()
+        if under_way >= self._limits.concurrency_max:
+            return _refusal(503, "path", f"{under_way} requests are under way: try again later")
+        own = self._under_way[client]
+        if own < self._share:
+            return None
+        requests = "1 request" if own == 1 else f"{own} requests"
+        detail = f"{requests} of the token {client} under way, its share of API_CONCURRENCY_MAX: wait for an answer"
+        return _refusal(429, "header", detail)
 
     def _caller(self, headers: Headers, scope: Scope) -> Caller | Response:
         """The request's caller, who has a permit; else the answer."""
@@ -170,6 +186,11 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
         await self._send(message)
+
+
+def _share(room: int, tokens: int) -> int:
+    """How many requests one client may have under way: all, where it has the room for itself."""
+    return max(room // 2, 1) if tokens > 1 else room
 
 
 def _refusal(status: int, parameter: str, detail: str) -> Response:

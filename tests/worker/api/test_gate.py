@@ -175,6 +175,37 @@ class TestRoomAndTime:
         assert (await first).status == 200
         assert (await face.get(PATH)).status == 200
 
+    async def test_one_token_takes_half_of_the_room_and_leaves_the_rest_to_the_others(self) -> None:
+        world = a_world()
+        slow = SlowStore(world.store)
+        world.outer = slow
+        limits = RequestLimits(body_bytes_max=4_096, concurrency_max=5, timeout_s=20)
+        face = a_face(world, limits=limits, tokens=TOKENS)
+        held = [asyncio.create_task(face.put(PATH, {"paused": True}, token="crm")) for _ in range(2)]
+        await slow.waiting.wait()
+        for _ in range(3):
+            beyond = await face.get(PATH, token="crm")
+            assert (beyond.status, beyond.codes, beyond.headers["retry-after"]) == (429, ["toomanyrequests"], "1")
+            assert beyond.details == [
+                "2 requests of the token crm under way, its share of API_CONCURRENCY_MAX: wait for an answer"
+            ]
+        assert (await face.get(PATH, token="reader")).status == 200
+        slow.go.set()
+        assert {(await each).status for each in held} <= {200, 409}
+        assert (await face.get(PATH, token="crm")).status == 200
+
+    async def test_a_token_that_is_alone_has_the_whole_room(self) -> None:
+        world = a_world()
+        slow = SlowStore(world.store)
+        world.outer = slow
+        limits = RequestLimits(body_bytes_max=4_096, concurrency_max=2, timeout_s=20)
+        face = a_face(world, limits=limits, tokens=[token_of("crm", Role.WRITE)])
+        held = asyncio.create_task(face.put(PATH, {"paused": True}, token="crm"))
+        await slow.waiting.wait()
+        assert (await face.get(PATH, token="crm")).status == 200
+        slow.go.set()
+        assert (await held).status == 200
+
     async def test_an_update_that_takes_too_long_is_finished_without_its_client(self) -> None:
         world = a_world()
         slow = SlowStore(world.store)
