@@ -52,7 +52,12 @@ class ServeSettings(Settings):
             "requests of a short burst are answered 503",
             "more updates at once wait for a slow store, each with its memory and a connection",
         ),
-    ] = Field(64, ge=1, le=10_000, description="requests that are handled at the same time; of several tokens each may take half")
+    ] = Field(
+        64,
+        ge=1,
+        le=10_000,
+        description="requests that are handled at the same time; of several tokens each may take half",
+    )
     api_timeout_seconds: Annotated[
         float,
         Protection(
