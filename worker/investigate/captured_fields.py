@@ -8,6 +8,7 @@ from typing import Final
 
 from handlers.events import schema
 from worker.investigate.field_types import (
+    COUNT,
     CREDENTIAL,
     FLAG,
     ID,
@@ -16,6 +17,7 @@ from worker.investigate.field_types import (
     PERSON,
     TEXT,
     TIME,
+    TRACE_HEADERS,
     UNKNOWN,
     WORD,
     FieldKind,
@@ -45,7 +47,7 @@ _MESSAGE_SUMMARY: Final = object_of({
 })  # fmt: skip
 _RESPONSE_SUMMARY: Final = object_of({
     "id": ID, "createdAt": TIME, "createdBy": ID, "sentAt": TIME, "time": NUMBER, "businessTime": NUMBER,
-    "messageCount": NUMBER, "createdByTeams": _IDS, "assignedTeams": _IDS, "assignedUsers": _IDS,
+    "messageCount": COUNT, "createdByTeams": _IDS, "assignedTeams": _IDS, "assignedUsers": _IDS,
 })  # fmt: skip
 _TEXTS: Final = list_of(TEXT)
 
@@ -54,7 +56,7 @@ _OUTSIDE_THE_MODELS: Final = {
     **dict.fromkeys(("createdAt", "modifiedAt", "lastActivityAt", "lastMessageAt", "endedAt", "deletedAt", "snoozedAt",
                      "lockedAt", "importedAt", "enteredQueueAt", "removedAt"), TIME),
     **dict.fromkeys(("messageCount", "noteCount", "outboundMessageCount", "inboundMessageCount", "satisfaction",
-                     "reopenCount", "doneCount", "shortcutCount", "sharedCount", "totalDone", "priority"), NUMBER),
+                     "reopenCount", "doneCount", "shortcutCount", "sharedCount", "totalDone", "priority"), COUNT),
     **dict.fromkeys(("spam", "merged", "outboundConversation"), FLAG),
     "channels": list_of(_CHANNEL),
     "channel": _CHANNEL,
@@ -114,11 +116,19 @@ def _changes_of(parts: FieldType) -> FieldType:
 _QUEUE_CHOICE: Final = object_of({"id": ID, "key": WORD, "rule": ID, "enteredAt": TIME})
 _SESSION_CHOICE: Final = object_of({"to": ID, "rejectedBy": ID, "timedOut": ID, "by": ID, "workSession": ID})
 _UPDATE: Final = object_of({
-    "assignedTo": ID, "assignedUsers": _IDS, "queue": _QUEUE_CHOICE, "status": _ATTRIBUTES.fields["status"],
-    "paused": FLAG, "ended": FLAG, "deleted": FLAG, "resume": FLAG, "rev": NUMBER,
-    "resource": object_of({"id": ID, "rev": NUMBER}), "routed": _SESSION_CHOICE, "accepted": _SESSION_CHOICE,
+    "assignedTo": ID, "routedTo": ID, "assignedUsers": _IDS, "queue": _QUEUE_CHOICE,
+    "status": _ATTRIBUTES.fields["status"], "paused": FLAG, "ended": FLAG, "deleted": FLAG, "resume": FLAG,
+    "rev": NUMBER, "resource": object_of({"id": ID, "rev": NUMBER}),
+    "routed": _SESSION_CHOICE, "accepted": _SESSION_CHOICE,
 })  # fmt: skip
 """An update of either side, as commands and audit lines write it."""
+_TOLD_CHANGES: Final = object_of(
+    {
+        name: object_of({"before": _UPDATE.fields[name], "after": _UPDATE.fields[name]})
+        for name in ("status", "assignedUsers", "assignedTo", "routedTo", "queue", "paused", "ended", "deleted")
+    }
+)
+"""What a write changed, as audit lines write it (`handlers.events.told_changes`)."""
 _FIELD_NAME: Final = one_of("assignee", "queue", "status", "ended", "paused")
 _REASON: Final = object_of({
     "action": WORD,
@@ -141,8 +151,15 @@ _AUDIT: Final = {
     **_DECISION,
     "conversationId": ID, "workItemId": ID, "before": object_of({"conversation": _UPDATE, "workItem": _UPDATE}),
     "command": _COMMAND, "trigger": WORD, "shadow": object_of(_DECISION), "conversationRev": NUMBER,
-    "workItemRev": NUMBER, "lagMs": NUMBER,
-    "event": object_of({"id": ID, "name": WORD, "rev": NUMBER, "client": WORD, "isSync": FLAG, "publishedAt": TIME}),
+    "workItemRev": NUMBER, "lagMs": NUMBER, "shortened": FLAG,
+    "event": object_of({
+        "id": ID, "name": WORD, "rev": NUMBER, "client": WORD, "isSync": FLAG, "publishedAt": TIME, "knew": NUMBER,
+        "changes": _TOLD_CHANGES,
+    }),
+    "written": list_of(object_of({
+        "side": one_of("conversation", "work-item"), "id": ID, "rev": NUMBER, "isSync": FLAG, "eventId": ID,
+        "changes": _TOLD_CHANGES,
+    })),
     "obj": object_of({}),
 }  # fmt: skip
 _LOG_LINE: Final = {
@@ -154,13 +171,20 @@ _SENT_ATTRIBUTE: Final = object_of({
     **dict.fromkeys(("Type", "DataType"), WORD),
     **dict.fromkeys(("Value", "StringValue", "BinaryValue"), UNKNOWN),
 })  # fmt: skip
+
+
+def _sent(of: FieldType) -> FieldType:
+    """A message attribute whose value has this type."""
+    return object_of({**_SENT_ATTRIBUTE.fields, **dict.fromkeys(("Value", "StringValue", "BinaryValue"), of)})
+
+
 _DELIVERED: Final = {
     "MessageId": ID, "ReceiptHandle": CREDENTIAL, "MD5OfBody": CREDENTIAL, "MD5OfMessageAttributes": CREDENTIAL,
     "Attributes": object_of({
         "SentTimestamp": ID, "ApproximateReceiveCount": ID, "ApproximateFirstReceiveTimestamp": ID, "SenderId": ID,
         "MessageGroupId": ID, "MessageDeduplicationId": ID, "SequenceNumber": ID, "DeadLetterQueueSourceArn": ID,
     }),
-    "MessageAttributes": object_of({}, others=_SENT_ATTRIBUTE),
+    "MessageAttributes": object_of({"name": _sent(WORD), "_datadog": _sent(TRACE_HEADERS)}, others=_SENT_ATTRIBUTE),
     "Type": WORD, "TopicArn": ID, "Timestamp": TIME, "SignatureVersion": WORD, "Signature": CREDENTIAL,
     "SigningCertURL": CREDENTIAL, "UnsubscribeURL": CREDENTIAL, "Subject": TEXT, "SequenceNumber": ID,
 }  # fmt: skip

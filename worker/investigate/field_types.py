@@ -5,7 +5,7 @@ audit line.
 fields are read from the models of `handlers.events.schema`. `captured_fields.py` lists the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Required, Union, get_args, get_origin, get_type_hints
@@ -27,6 +27,7 @@ class FieldKind(StrEnum):
     | `WORD` | a word that a program chose: a status, a service, an event's name |
     | `PATH` | the path of a document in the API |
     | `JSON_TEXT` | a text that holds JSON of any of the five shapes |
+    | `TRACE_HEADERS` | a tracer's headers, as JSON text or as its base64 |
     | `CREDENTIAL` | a token, a signature, a cookie |
     | `PERSON` | a person's name |
     | `TEXT` | free text |
@@ -42,6 +43,7 @@ class FieldKind(StrEnum):
     LIST = "list"
     OBJECT = "object"
     JSON_TEXT = "json-text"
+    TRACE_HEADERS = "trace-headers"
     CREDENTIAL = "credential"
     PERSON = "person"
     TEXT = "text"
@@ -51,12 +53,14 @@ class FieldKind(StrEnum):
 class FieldType(Struct, frozen=True, kw_only=True, eq=False):
     """The type of a field.
 
-    `words`: all values of a WORD; empty: any word. `item`: the type of a list's items. `fields`: those of an object by
-    name. `others`: the type of an object's fields under other names.
+    `words`: all values of a WORD; empty: any word. `below`: a NUMBER is less than it; None: any number. `item`: the
+    type of a list's items. `fields`: those of an object by name. `others`: the type of an object's fields under other
+    names.
     """
 
     kind: FieldKind
     words: frozenset[str] = frozenset()
+    below: int | None = None
     item: "FieldType | None" = None
     fields: Mapping[str, "FieldType"] = {}
     others: "FieldType | None" = None
@@ -64,6 +68,16 @@ class FieldType(Struct, frozen=True, kw_only=True, eq=False):
     def field(self, name: str) -> "FieldType":
         """The type of an object's field, or of a text's part; UNKNOWN where nothing is known of it."""
         return self.fields.get(name) or self.others or UNKNOWN
+
+    def shown_path(self, path: Sequence[str]) -> tuple[str, ...]:
+        """The names down to a field, for a report: `*` for a name that is not known, which may be a customer's."""
+        shown: list[str] = []
+        of = self
+        for name in path:
+            of = of.item_type if of.kind is FieldKind.LIST else of
+            shown.append(name if name in of.fields else "*")
+            of = of.field(name)
+        return tuple(shown)
 
     @property
     def item_type(self) -> "FieldType":
@@ -77,7 +91,10 @@ TIME: Final = FieldType(kind=FieldKind.TIME)
 WORD: Final = FieldType(kind=FieldKind.WORD)
 PATH: Final = FieldType(kind=FieldKind.PATH)
 NUMBER: Final = FieldType(kind=FieldKind.NUMBER)
+COUNT: Final = FieldType(kind=FieldKind.NUMBER, below=10**6)
+"""A counter: a number with fewer digits than a telephone number."""
 FLAG: Final = FieldType(kind=FieldKind.FLAG)
+TRACE_HEADERS: Final = FieldType(kind=FieldKind.TRACE_HEADERS)
 CREDENTIAL: Final = FieldType(kind=FieldKind.CREDENTIAL)
 PERSON: Final = FieldType(kind=FieldKind.PERSON)
 TEXT: Final = FieldType(kind=FieldKind.TEXT)

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from worker.investigate.capture_import.heads import BEGINNING
 from worker.investigate.capture_import.repairs import Repair, RepairKind, Unreadable
+from worker.investigate.captured_fields import CAPTURED
 from worker.investigate.edits import Edit
 from worker.investigate.field_types import FieldType
 
@@ -93,7 +94,7 @@ def close_cut_text(
     if not rest and keep == ended_at and text[keep - 1].isdigit() and len(open_frames) == len(frames):
         # The cut may have gone through the number.
         keep = innermost.previous_end
-    path = ".".join([*innermost.path, "…"])[-_LONGEST_SHOWN:]
+    path = ".".join([*CAPTURED.shown_path(innermost.path), "…"])[-_LONGEST_SHOWN:]
     return _closed(
         open_frames, keep, ended_at, RepairKind.CUT_TAIL, f"the event is whole; what follows in {path} is lost"
     )

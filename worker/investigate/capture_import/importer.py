@@ -13,7 +13,9 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
+from handlers.events.envelope import DEFAULT_LIMITS
 from handlers.events.event import Malformed
+from handlers.events.json_text import depth_of
 from worker.captures import CHARACTERS_MAX
 from worker.investigate.capture_import.documents import UnreadLine, parts_of
 from worker.investigate.capture_import.heads import next_beginning
@@ -36,6 +38,8 @@ _BEGINNINGS_MAX: Final = 100
 _RESTS_MAX: Final = 20
 _AROUND_EVENTS: Final = ("publishedAt", "version", "producer", "hostname", "dd", "time")
 """Names of the objects around an event."""
+_DEPTH_MAX: Final = 2 * DEFAULT_LIMITS.depth_max
+"""How deep an object may nest: as deep as an event, and wrappers around it."""
 _NESTED_MAX: Final = 4
 """How many wrappers may stand around a log line, each as text in the next."""
 
@@ -252,7 +256,8 @@ class Importer:
     def _tell_repairs(self, place: _Place, repairs: tuple[tuple[int, Repair], ...]) -> None:
         self.counts.repaired += bool(repairs)
         if repairs:
-            self._report.repaired(place.file, place.line, repairs)
+            shown = [(line, replace(each, path=CAPTURED.shown_path(each.path))) for line, each in repairs]
+            self._report.repaired(place.file, place.line, shown)
 
     def _left_out(self, place: _Place, reason: str, last_line: int = 0) -> None:
         self.counts.left_out += 1
@@ -279,7 +284,8 @@ def contradicted_repair(value: dict[str, Any], repairs: list[Repair]) -> str | N
             for name in set(repair.path) & set(changed):
                 change = changed[name]
                 if isinstance(change, dict) and "after" in change and change["after"] != now.get(name):
-                    return f"the repaired {name} contradicts itself: `changes` and the snapshot have two values"
+                    shown = name if name in CAPTURED.field("data").field(part).fields else "field"
+                    return f"the repaired {shown} contradicts itself: `changes` and the snapshot have two values"
     return None
 
 
@@ -289,7 +295,9 @@ def _sound(text: str) -> dict[str, Any] | None:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
-    return value if isinstance(value, dict) and has_its_lists(value, CAPTURED) else None
+    if not isinstance(value, dict) or depth_of(value, stop_above=_DEPTH_MAX) > _DEPTH_MAX:
+        return None
+    return value if has_its_lists(value, CAPTURED) else None
 
 
 def _below(place: _Place, text: str, offset: int) -> _Place:

@@ -57,7 +57,7 @@ _OPENING: Final = frozenset('"“”„‟')
 
 _SIMPLE_KINDS: Final = frozenset({
     FieldKind.ID, FieldKind.TIME, FieldKind.WORD, FieldKind.PATH, FieldKind.NUMBER, FieldKind.FLAG, FieldKind.JSON_TEXT,
-    FieldKind.CREDENTIAL,
+    FieldKind.TRACE_HEADERS, FieldKind.CREDENTIAL,
 })  # fmt: skip
 
 

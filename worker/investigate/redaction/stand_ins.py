@@ -1,37 +1,25 @@
-"""Stand-ins for personal data: the same value has the same one, and without the key none can be traced back."""
+"""Stand-ins for personal data: the same value has the same one, and without the key none can be traced back.
+
+A stand-in is known as one by its form, so redacting a redacted capture changes nothing.
+"""
 
 import hashlib
 import hmac
 import re
 import secrets
-from enum import StrEnum
 from typing import Final
 
-import phonenumbers
+from worker.investigate.redaction.text_kinds import PersonalKind, canonical, kind_of_text
 
-_EMAIL: Final = re.compile(r"[^@\s]{1,128}@[^@\s]{1,255}")
-_PHONE_LIKE: Final = re.compile(r"\+?[\d\s().\-/]{6,40}")
-_TOKEN: Final = re.compile(
-    r"(?i:bearer |basic )\S+|eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|(?:AKIA|ASIA)[A-Z0-9]{16}|"
-    r"(?:sk|pk|xox[a-z]|gh[a-z])[-_][\w-]{16,}"
-)
-_COOKIE: Final = re.compile(r"[\w.-]{1,64}=[^;\s]+(?:; ?[\w.-]{1,64}(?:=[^;]*)?)+")
 _DIGEST_CHARACTERS: Final = 16
-_NUMBER_BELOW: Final = 10**9
-
-
-class PersonalKind(StrEnum):
-    """The kind of a value that a stand-in replaces."""
-
-    EMAIL = "email"
-    PHONE = "phone"
-    TOKEN = "token"  # noqa: S105 - the kind of a value
-    COOKIE = "cookie"
-    NAME = "name"
-    TEXT = "text"
-    NUMBER = "number"
-    FLAG = "flag"
-    FIELD_NAME = "field-name"
+_STAND_IN: Final = re.compile(
+    rf"(?:{'|'.join(PersonalKind)})-[0-9a-f]{{{_DIGEST_CHARACTERS}}}|"
+    rf"[0-9a-f]{{{_DIGEST_CHARACTERS}}}@redacted\.invalid"
+)
+_NUMBER_FROM: Final = -(2**53 - 1)
+_NUMBER_TO: Final = -(10**15)
+"""Stand-ins of numbers have sixteen digits, are negative, and are exact in every reader of JSON. No telephone, card,
+count or amount is such a number."""
 
 
 class StandIns:
@@ -40,49 +28,28 @@ class StandIns:
     def __init__(self, key: bytes | None = None) -> None:
         self._key = hashlib.sha256(key).digest() if key is not None else secrets.token_bytes(32)
 
-    def text(self, kind: PersonalKind, value: str) -> str:
-        """The stand-in of a text, a token, a name."""
-        digest = self._digest(kind, _canonical(kind, value))
-        return f"{digest}@redacted.invalid" if kind is PersonalKind.EMAIL else f"{kind.value}-{digest}"
+    def text(self, value: str, kind: PersonalKind = PersonalKind.TEXT) -> str:
+        """The stand-in of a text. It goes by the value's form, and by `kind` where the form says nothing: a value has
+        the same digest wherever it stands."""
+        form = kind_of_text(value)
+        digest = self._digest(canonical(value))
+        if form is PersonalKind.EMAIL:
+            return f"{digest}@redacted.invalid"
+        return f"{(kind if form is PersonalKind.TEXT else form).value}-{digest}"
 
-    def number(self, value: str) -> str:
-        """The stand-in of a number, as JSON."""
-        return str(int(self._digest(PersonalKind.NUMBER, value), 16) % _NUMBER_BELOW)
+    def number(self, value: int | float) -> int:
+        """The stand-in of a number."""
+        # 7 and 7.0 are one number.
+        written = repr(int(value)) if isinstance(value, float) and value.is_integer() else repr(value)
+        return _NUMBER_FROM + int(self._digest(written), 16) % (_NUMBER_TO - _NUMBER_FROM + 1)
 
-    def _digest(self, kind: PersonalKind, value: str) -> str:
-        message = f"{kind.value}\0{value}".encode("utf-8", "surrogatepass")
+    def _digest(self, value: str) -> str:
+        message = value.encode("utf-8", "surrogatepass")
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:_DIGEST_CHARACTERS]
 
 
-def kind_of_text(value: str) -> PersonalKind:
-    """The kind of a text that no rule keeps."""
-    stripped = value.strip()
-    if _EMAIL.fullmatch(stripped):
-        return PersonalKind.EMAIL
-    if _phone(stripped) is not None:
-        return PersonalKind.PHONE
-    if _TOKEN.fullmatch(stripped):
-        return PersonalKind.TOKEN
-    return PersonalKind.COOKIE if _COOKIE.fullmatch(stripped) else PersonalKind.TEXT
-
-
-def _canonical(kind: PersonalKind, value: str) -> str:
-    """One spelling for the same mailbox or telephone."""
-    match kind:
-        case PersonalKind.EMAIL:
-            return value.strip().lower()
-        case PersonalKind.PHONE:
-            return _phone(value.strip()) or value
-        case _:
-            return value
-
-
-def _phone(value: str) -> str | None:
-    """The number as E.164, or its digits where it names no country; None for another text."""
-    if not _PHONE_LIKE.fullmatch(value) or sum(map(str.isdigit, value)) < 7:
-        return None
-    try:
-        number = phonenumbers.parse(value, None)
-    except phonenumbers.NumberParseException:
-        return "".join(filter(str.isdigit, value))
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+def is_stand_in(value: object) -> bool:
+    """Whether a value has the form of a stand-in."""
+    if isinstance(value, str):
+        return _STAND_IN.fullmatch(value) is not None
+    return isinstance(value, int) and _NUMBER_FROM <= value <= _NUMBER_TO

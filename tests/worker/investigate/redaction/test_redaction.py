@@ -11,7 +11,8 @@ from tests.worker.investigate.capture_import.imports import ImportRunner, import
 from tests.worker.replay.replays import incident
 from worker.cli.main import run
 from worker.investigate.redaction.redactor import Redactor
-from worker.investigate.redaction.stand_ins import PersonalKind, StandIns, kind_of_text
+from worker.investigate.redaction.stand_ins import StandIns
+from worker.investigate.redaction.text_kinds import PersonalKind, kind_of_text
 
 __all__ = ["importing"]
 
