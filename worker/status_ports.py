@@ -93,7 +93,8 @@ class WorkerReport(Struct, frozen=True, kw_only=True, rename="camel"):
     `stopped`.
 
     `watermark` is None if the worker has none; `no_watermark` then says why, None if its policy keeps none.
-    `decisions`, `drifts`: the last ones, oldest first. `dead_letters`: since the process started.
+    `decisions`, `drifts`: the last ones, oldest first. `dead_letters`: since the process started, `up_s` ago; a worker
+    of an earlier version reports no `up_s`.
     """
 
     worker: str
@@ -105,6 +106,7 @@ class WorkerReport(Struct, frozen=True, kw_only=True, rename="camel"):
     drifts: tuple[FoundDrift, ...] = ()
     dead_letters: tuple[DeadLetterCount, ...] = ()
     stopped: bool = False
+    up_s: float | None = None
 
 
 class StatusBoard(Protocol):

@@ -32,8 +32,7 @@ _INCIDENT = """
 [bold]2022-03-02: an agent is assigned, and un-assigned a tenth of a second later[/bold]
 Queue rules (the service routing-worker) queue a work-item. They do not know
 that a workflow has assigned the conversation to agent …77c1. All three writes
-are stored before the first event is delivered.
-"""
+are stored before the first event is delivered."""
 _DAY = "\n[bold]A day in the life of the causal worker[/bold]"
 
 

@@ -124,7 +124,8 @@ def save_picture(console: Console, to: Path) -> None:
 
 
 def _table(title: str, columns: Mapping[str, int]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", show_lines=False)
+    # The blank line sets the title off from the table or the text above.
+    table = Table(title=f"\n{title}", title_justify="left", title_style="bold", show_lines=False)
     for name, width in columns.items():
         table.add_column(name, overflow="fold", width=width)
     return table

@@ -33,6 +33,7 @@ class StatusReporter:
         self._worker = worker
         self._interval_s = interval_s
         self._runtime = runtime
+        self._started_at = runtime.clock.monotonic()
         self._removed_old = False
 
     async def run(self) -> None:
@@ -68,4 +69,5 @@ class StatusReporter:
             drifts=() if recent is None else recent.drifts(),
             dead_letters=() if recent is None else recent.dead_letters.counts(),
             stopped=stopped,
+            up_s=round(self._runtime.clock.monotonic() - self._started_at, 1),
         )

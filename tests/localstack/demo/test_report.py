@@ -115,6 +115,8 @@ def test_a_table_fits_80_columns_and_breaks_no_word(table: Table, words: set[str
         console.print(table)
     lines = captured.get().splitlines()
     assert max(map(len, lines)) <= WIDTH
+    # What stands above is another table or a text.
+    assert (lines[0].strip(), bool(lines[1].strip())) == ("", True)
     assert words <= words_of(captured.get())
 
 

@@ -33,6 +33,8 @@ async def test_a_running_worker_tells_its_health_and_its_last_decisions() -> Non
         await pipeline.clock.advance(8)
         posted = await _report(pipeline)
         assert (posted.report.worker, posted.report.interval_s, posted.report.stopped) == ("worker-1", 5, False)
+        assert posted.report.up_s is not None
+        assert 0 < posted.report.up_s <= 8
         parts = {part.part: part.reason for part in posted.report.parts}
         assert (parts["pipelines"], parts["progress"]) == (None, None)
         (decision,) = posted.report.decisions

@@ -12,7 +12,7 @@ from msgspec import Struct
 from commands.instant import format_instant
 from handlers.drift import DriftEnd
 from sync.audit import AuditOutcome
-from worker.api.pages.status_view import WorkerRow, counted, span
+from worker.api.pages.status_problems import WorkerRow, counted, span
 from worker.investigate.report.page import ASSETS as DRAWING_ASSETS
 from worker.investigate.report.page import TEMPLATES
 from worker.status_ports import RecentDecision

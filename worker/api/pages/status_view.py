@@ -1,6 +1,6 @@
 """The status page as data: what is away, the pairs that wait and why, queues, the last decisions, the workers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from handlers.ports import Clock, LoadRequest, Store, StoreAway
 from worker.api.pages.pair_report import PairReport, pair_report
+from worker.api.pages.status_problems import Problem, WorkerRow, counted, not_measured, problems_of, worker_rows
 from worker.errors import first_line
 from worker.history_ports import PairHistory
 from worker.ports import (
@@ -22,7 +23,6 @@ from worker.ports import (
 )
 from worker.status_ports import (
     DeadLetterCount,
-    FleetStatus,
     FoundDrift,
     HeldLease,
     PostedReport,
@@ -36,14 +36,6 @@ DECISIONS_SHOWN: Final = 20
 DEAD_LETTERS_SHOWN: Final = 20
 _QUEUES_MAX: Final = 100
 _WORKERS_MAX: Final = 50
-_OUTBOX_AGE_S_MAX: Final = 60.0
-"""An announcement leaves the outbox within seconds, and a relay takes it after half a minute."""
-_SILENT_INTERVALS: Final = 3
-_GONE_S: Final = 3_600.0
-"""A worker that reported for the last time so long ago is no longer shown."""
-_STOPPED_S: Final = 120.0
-"""A worker that stopped is shown for so long."""
-_NAMES_MAX: Final = 3
 _FAR: Final = timedelta(days=1)
 """Clocks differ: a wait may begin in this process's future."""
 
@@ -62,20 +54,6 @@ class PageSources(Struct, frozen=True, kw_only=True):
     clock: Clock
 
 
-class Problem(Struct, frozen=True, kw_only=True):
-    """A part that is away or late: its name, and what is wrong in one line."""
-
-    part: str
-    text: str
-
-
-class WorkerRow(Struct, frozen=True, kw_only=True):
-    """A worker's last report, and whether the next one is overdue."""
-
-    posted: PostedReport
-    silent: bool
-
-
 class QueueRow(Struct, frozen=True, kw_only=True):
     """A queue: the work-items that wait in it, and the wait that ended last, within a day."""
 
@@ -86,13 +64,14 @@ class QueueRow(Struct, frozen=True, kw_only=True):
 class StatusView(Struct, frozen=True, kw_only=True):
     """Everything that the status page shows. `away`: why the store cannot be read; the rest is then empty.
 
-    `away_since`: when that was seen first.
+    `away_since`: when that was seen first. `not_measured`: what is not known yet, as the workers have just started.
     """
 
     at: datetime
     away: str | None = None
     away_since: datetime | None = None
     problems: tuple[Problem, ...] = ()
+    not_measured: str | None = None
     waiting: WaitingBacklog = WaitingBacklog(count=0, oldest=None)
     pairs: tuple[PairReport, ...] = ()
     queues: tuple[QueueRow, ...] = ()
@@ -111,6 +90,8 @@ class StatusView(Struct, frozen=True, kw_only=True):
         # Where no worker reports, nothing is known of them: that is not the same as that nothing is wrong.
         calm = "Nothing is away" if self.workers else "No worker reports"
         wrong = f"{counted(len(self.problems), 'problem')}" if self.problems else calm
+        if self.not_measured is not None:
+            wrong += ", no watermark is measured yet"
         waiting = counted(self.waiting.count, "pair waits", "pairs wait")
         drift = f", {counted(self.left, 'pair has', 'pairs have')} drift that no sweep repaired" if self.left else ""
         return f"{wrong}, {waiting}{drift}."
@@ -119,11 +100,6 @@ class StatusView(Struct, frozen=True, kw_only=True):
     def left(self) -> int:
         """The pairs with drift that is left to a person."""
         return len({drift.conversation_id for drift in self.drifts if not drift.settled})
-
-
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """`1 pair waits`, `2 pairs wait`; `many` is by default `one` with an s."""
-    return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
 async def status_view(sources: PageSources) -> StatusView:
@@ -138,10 +114,11 @@ async def status_view(sources: PageSources) -> StatusView:
         fleet = await sources.status.fleet(_WORKERS_MAX)
     except StoreAway as away:
         return StatusView(at=now, away=first_line(away))
-    workers = tuple(_workers(fleet))
+    workers = tuple(worker_rows(fleet))
     return StatusView(
         at=now,
-        problems=tuple(_problems(workers, outbox, now)),
+        problems=tuple(problems_of(workers, outbox, now)),
+        not_measured=not_measured(workers),
         waiting=waiting,
         pairs=tuple(pairs),
         queues=queues,
@@ -208,80 +185,3 @@ async def _queues(sources: PageSources, now: datetime) -> tuple[QueueRow, ...]:
         QueueRow(backlog=each, latest=None if each.queue is None else latest.get(each.queue))
         for each in (*backlogs.values(), *empty)
     )
-
-
-def _workers(fleet: FleetStatus) -> Iterator[WorkerRow]:
-    for posted in fleet.reports:
-        shown_s = _STOPPED_S if posted.report.stopped else _GONE_S
-        if posted.age_s <= shown_s:
-            overdue = posted.age_s > posted.report.interval_s * _SILENT_INTERVALS
-            yield WorkerRow(posted=posted, silent=overdue and not posted.report.stopped)
-
-
-def _problems(workers: Sequence[WorkerRow], outbox: OutboxBacklog, now: datetime) -> Iterator[Problem]:
-    yield from _silent_workers(workers)
-    yield from _parts_away(workers)
-    if workers and all(row.posted.report.stopped for row in workers):
-        yield Problem(part="workers", text="each one that reported has stopped: no event is handled")
-    working = [row.posted.report for row in workers if not row.silent and not row.posted.report.stopped]
-    reasons = {report.no_watermark for report in working if report.no_watermark is not None}
-    if reasons and all(report.watermark is None for report in working):
-        yield Problem(
-            part="watermark",
-            text=f"no worker has one ({', '.join(sorted(reasons))}): no waiting pair is decided by time",
-        )
-    if outbox.oldest is not None and (age_s := (now - outbox.oldest).total_seconds()) > _OUTBOX_AGE_S_MAX:
-        events = counted(outbox.count, "event waits", "events wait")
-        yield Problem(part="SNS", text=f"{events} to be published, the oldest for {span(age_s)}")
-    if outbox.set_aside:
-        events = counted(outbox.set_aside, "event")
-        yield Problem(part="outbox", text=f"{events} set aside: SNS can never accept them")
-
-
-def _silent_workers(workers: Sequence[WorkerRow]) -> Iterator[Problem]:
-    silent = [row for row in workers if row.silent]
-    match silent:
-        case []:
-            pass
-        case [row]:
-            yield Problem(part=row.posted.report.worker, text=f"no report for {span(row.posted.age_s)}")
-        case _:
-            least_s = min(row.posted.age_s for row in silent)
-            names = _listed([row.posted.report.worker for row in silent])
-            yield Problem(part=f"{len(silent)} workers", text=f"no report for {span(least_s)} or longer: {names}")
-
-
-def _parts_away(workers: Sequence[WorkerRow]) -> Iterator[Problem]:
-    """A problem for each part and reason, however many workers have it: an outage is one problem, not one a worker."""
-    having: dict[tuple[str, str], list[str]] = {}
-    for row in workers:
-        report = row.posted.report
-        if not row.silent and not report.stopped:
-            for each in report.parts:
-                if each.reason is not None:
-                    having.setdefault((each.part, each.reason), []).append(report.worker)
-    # What most workers have comes first.
-    for (part, reason), names in sorted(having.items(), key=lambda found: -len(found[1])):
-        match names:
-            case [name]:
-                yield Problem(part=f"{name}, {part}", text=reason)
-            case _:
-                yield Problem(part=f"{part}, {len(names)} workers", text=f"{reason} ({_listed(names)})")
-
-
-def _listed(names: Sequence[str]) -> str:
-    first = ", ".join(sorted(names)[:_NAMES_MAX])
-    return first if len(names) <= _NAMES_MAX else f"{first} and {len(names) - _NAMES_MAX} more"
-
-
-_SPANS: Final = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
-
-
-def span(seconds: float) -> str:
-    """A time span in its two largest units, rounded down: `2 min 5 s`; a negative one counts as 0."""
-    whole = max(int(seconds), 0)
-    for unit_s, unit, part_s, part in _SPANS:
-        if whole >= unit_s:
-            rest = whole % unit_s // part_s
-            return f"{whole // unit_s} {unit} {rest} {part}" if rest else f"{whole // unit_s} {unit}"
-    return f"{whole} s"

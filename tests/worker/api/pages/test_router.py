@@ -14,6 +14,7 @@ from tests.worker.api.pages.system import System
 from worker.api.pages.live import STREAMS_MAX
 from worker.api.pages.rendering import ASSETS, pair_path
 from worker.api.pages.router import Pages
+from worker.status_ports import WorkerReport
 
 PATHS = ["/", f"/conversations/{seeded.WAITING}", "/live/status", f"/live/conversations/{seeded.WAITING}"]
 
@@ -72,6 +73,18 @@ async def test_the_form_leads_to_the_pairs_page(site: Site, query: str, target: 
 async def test_no_id_has_no_page(site: Site) -> None:
     status, _ = await site.get("/conversations/")
     assert (status, site.headers["Location"]) == (303, "/")
+
+
+async def test_a_watermark_that_is_not_measured_yet_is_no_alarm() -> None:
+    system = System()
+    await system.status.post(WorkerReport(worker="w", interval_s=5, no_watermark="SILENCE", up_s=40.0))
+    async with served(Pages(system.sources, may_read=lambda _: True)) as url, aiohttp.ClientSession() as http:
+        _, page = await Site(system, url, http).get("/")
+    assert (
+        "not measured yet</span> no worker has measured a watermark yet (SILENCE): the first one started 40 s ago"
+        in page
+    )
+    assert 'id="away" class="doubt"' in page
 
 
 async def test_an_outage_says_since_when_it_was_seen() -> None:

@@ -8,7 +8,8 @@ from handlers.ports import StoreAway
 from tests.worker.api.pages import seeded
 from tests.worker.api.pages.system import System
 from worker.api.pages.pair_view import pair_page_view
-from worker.api.pages.status_view import StatusView, span, status_view
+from worker.api.pages.status_problems import span
+from worker.api.pages.status_view import StatusView, status_view
 from worker.status_ports import PartHealth, WorkerReport
 
 
@@ -81,6 +82,30 @@ async def test_a_fleet_without_any_watermark_is_a_problem_and_one_with_a_single_
     assert problems(await view_of(silent, worker("b", watermark="2024-05-06T02:58:00.000Z"))) == []
     # A policy that keeps none has no reason either.
     assert problems(await view_of(worker())) == []
+
+
+@pytest.mark.parametrize("reason", ["BACKLOG_UNKNOWN", "SILENCE"])
+async def test_a_fleet_that_has_just_started_has_not_measured_a_watermark_yet(reason: str) -> None:
+    view = await view_of(worker("a", no_watermark=reason, up_s=100), worker("b", no_watermark=reason, up_s=5))
+    assert problems(view) == []
+    assert view.not_measured == (
+        f"no worker has measured a watermark yet ({reason}): the first one started 1 min 40 s ago, and it takes "
+        "about two minutes in which events come; until then no waiting pair is decided by time"
+    )
+    assert view.summary == "Nothing is away, no watermark is measured yet, 0 pairs wait."
+
+
+@pytest.mark.parametrize(
+    ("reason", "up_s"), [("SILENCE", 301.0), ("SILENCE", None), ("QUEUE_AWAY", 5.0), ("RECEIVING_PAUSED", 5.0)]
+)
+async def test_a_worker_that_runs_for_long_or_cannot_receive_lacks_its_watermark(
+    reason: str, up_s: float | None
+) -> None:
+    """None: a worker of an earlier version, which does not report how long it runs."""
+    young = worker("b", no_watermark="BACKLOG_UNKNOWN", up_s=1.0)
+    view = await view_of(worker("a", no_watermark=reason, up_s=up_s), young)
+    assert [part for part, _ in problems(view)] == ["watermark"]
+    assert view.not_measured is None
 
 
 async def test_events_that_wait_for_sns_are_a_problem_once_the_oldest_is_a_minute_old() -> None:
