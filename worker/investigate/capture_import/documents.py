@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from worker.captures import CHARACTERS_MAX
 from worker.investigate.capture_import.log_lines import LogLine, log_lines
+from worker.investigate.capture_import.safety_net import passed_over_in_note
 from worker.investigate.capture_import.sources import Source
 
 NOTES_CHARACTERS_MAX: Final = 16_777_216
@@ -40,10 +41,11 @@ class Part(Struct, frozen=True):
 
 
 class UnreadLine(Struct, frozen=True):
-    """A line that is left out, and why."""
+    """Lines that are left out, and why. `last_line` 0: it is one line."""
 
     line: int
     reason: str
+    last_line: int = 0
 
 
 def parts_of(source: Source, file_name: str) -> Iterator[Part | UnreadLine]:
@@ -70,7 +72,7 @@ def _without_long_lines(
             yield number, text
 
 
-def _note_parts(lines: Iterator[tuple[int, str]]) -> Iterator[Part]:
+def _note_parts(lines: Iterator[tuple[int, str]]) -> Iterator[Part | UnreadLine]:
     held: list[tuple[int, str]] = []
     size = 0
     for number, text in lines:
@@ -79,28 +81,39 @@ def _note_parts(lines: Iterator[tuple[int, str]]) -> Iterator[Part]:
         if size > NOTES_CHARACTERS_MAX:
             yield Part(log_lines(chain(held, lines)))
             return
-    prose: list[tuple[int, str]] = []
-    for token in _markdown().parse("".join(text for _, text in held)):
+    parts = list(_blocks_of_note(held))
+    for part in parts:
+        yield Part(log_lines(part))
+    for line in passed_over_in_note(held, parts):
+        yield UnreadLine(line, "an event or audit line begins in a part of the note that shows no text")
+
+
+def _blocks_of_note(note: Sequence[tuple[int, str]]) -> Iterator[Sequence[tuple[int, str]]]:
+    """The numbered lines of each fenced block, and of the rest between two of them."""
+    rest: list[tuple[int, str]] = []
+    for token in _markdown().parse("".join(text for _, text in note)):
         if token.map is None or token.type not in _CONTENT_TOKENS:
             continue
         if token.type == "fence":
-            yield Part(log_lines(prose))
-            prose = []
-            yield Part(log_lines(_content_lines(token, held)))
+            yield rest
+            rest = []
+            yield _content_lines(token, note)
         elif token.level > (token.type == "inline"):
-            prose += _content_lines(token, held)
+            rest += _content_lines(token, note)
         else:
             # As it stands: an object's lines have their indentation. An indented block may be the rest of an object,
             # whose lost bracket left an empty line.
-            prose += held[token.map[0] : token.map[1]]
-    yield Part(log_lines(prose))
+            rest += note[token.map[0] : token.map[1]]
+    yield rest
 
 
-def _content_lines(token: Token, held: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+def _content_lines(token: Token, note: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
     """The lines of a block without its marks: the fence, the `>` of a quote, the indentation of a list's item."""
     assert token.map is not None, "a block has lines"
-    begin = held[0][0] + token.map[0] + (token.type == "fence")
-    return [(begin + index, f"{text}\n") for index, text in enumerate(token.content.split("\n"))]
+    begin = note[0][0] + token.map[0]
+    # A chat writes the first line directly behind the fence, where Markdown has the name of the language.
+    beside_fence = [token.info if "{" in token.info else ""] if token.type == "fence" else []
+    return [(begin + index, f"{text}\n") for index, text in enumerate([*beside_fence, *token.content.split("\n")])]
 
 
 _CONTENT_TOKENS: Final = frozenset({"fence", "code_block", "inline"})
@@ -132,7 +145,7 @@ def _csv_parts(lines: Iterator[tuple[int, str]]) -> Iterator[Part | UnreadLine]:
         try:
             row = next(rows, None)
         except csv.Error:
-            yield UnreadLine(begin, f"a cell is longer than {CHARACTERS_MAX} characters")
+            yield UnreadLine(begin, f"a cell is longer than {CHARACTERS_MAX} characters", rows.line_num)
             continue
         if row is None:
             return

@@ -13,6 +13,13 @@ HEAD: Final = (
 )
 """The beginning of a value. An event's stands in the messages around it, too."""
 BEGINNING: Final = re.compile(HEAD)
+EVENT_NAMES: Final = ("kustomer.", "routing-sync.")
+"""How the names of events begin."""
+EVENT_BEGINNING: Final = re.compile(
+    rf"\{{\s*{QUOTE}id{QUOTE}\s*:\s*{QUOTE}[^\"“”]+{QUOTE}\s*,\s*{QUOTE}name{QUOTE}\s*:\s*{QUOTE}"
+    rf"(?:{'|'.join(map(re.escape, EVENT_NAMES))})"
+)
+"""The beginning of an event, or of the message around it."""
 _NEXT_OUTER: Final = re.compile(rf"(?<!{QUOTE}:)(?<!{QUOTE}: ){HEAD}")
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, assert_never
 
-import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -17,27 +16,27 @@ from handlers.events.envelope import DEFAULT_LIMITS
 from handlers.events.event import Malformed
 from handlers.events.json_text import depth_of
 from worker.captures import CHARACTERS_MAX
+from worker.investigate.capture_import.contradictions import contradicted_repair, field_around
 from worker.investigate.capture_import.documents import UnreadLine, parts_of
 from worker.investigate.capture_import.heads import next_beginning
 from worker.investigate.capture_import.log_lines import LogLine
 from worker.investigate.capture_import.record_store import Added, AddedRecord, RecordStore
 from worker.investigate.capture_import.records import NoRecord, Record, read_record
 from worker.investigate.capture_import.repairs import Repair, RepairKind, Unreadable
+from worker.investigate.capture_import.safety_net import WatchedScanner, swallowed_at
 from worker.investigate.capture_import.sources import SourceUnreadable, opened, shown_name
 from worker.investigate.capture_import.text_mending import wrapped_at
-from worker.investigate.capture_import.tolerant_reader import Reading, read_damaged
-from worker.investigate.capture_import.value_scanner import FoundText, Fragment, TooLong, ValueScanner
+from worker.investigate.capture_import.tolerant_reader import read_damaged
+from worker.investigate.capture_import.value_scanner import Found, FoundText, Fragment, PassedOver, TooLong
 from worker.investigate.capture_import.wrapped_texts import wrapped_texts
 from worker.investigate.captured_fields import CAPTURED
 from worker.investigate.json_spans import on_one_line
 from worker.investigate.redaction.redactor import Redactor
-from worker.investigate.soundness import has_its_lists
+from worker.investigate.soundness import has_its_lists, parsed
 
 _BEGINNINGS_MAX: Final = 100
 """How often reading begins anew in one damaged text."""
 _RESTS_MAX: Final = 20
-_AROUND_EVENTS: Final = ("publishedAt", "version", "producer", "hostname", "dd", "time")
-"""Names of the objects around an event."""
 _DEPTH_MAX: Final = 2 * DEFAULT_LIMITS.depth_max
 """How deep an object may nest: as deep as an event, and wrappers around it."""
 _NESTED_MAX: Final = 4
@@ -95,9 +94,9 @@ class Importer:
             with opened(path) as source:
                 for part in parts_of(source, path.name):
                     if isinstance(part, UnreadLine):
-                        self._left_out(_Place(file, part.line), part.reason)
+                        self._left_out(_Place(file, part.line), part.reason, part.last_line)
                         continue
-                    scanner = ValueScanner()
+                    scanner = WatchedScanner()
                     for line in part.lines:
                         self._take_found(scanner.feed(line), _Place(file, 0))
                         yield line.line
@@ -105,33 +104,36 @@ class Importer:
         except SourceUnreadable as error:
             self._left_out(_Place(file, 0), str(error))
 
-    def _take_found(self, found: Iterator[FoundText | Fragment | TooLong], around: _Place) -> None:
+    def _take_found(self, found: Iterator[Found], around: _Place) -> None:
         for one in found:
             place = _Place(around.file, around.line or one.line, around.wrappers, around.width, around.rests)
             match one:
                 case FoundText(text=text, lines=lines):
                     self._take_text(text, replace(place, lines=() if around.line else lines))
-                case Fragment():
-                    self._left_out(place, "a part of an object without its beginning")
+                case Fragment(last_line=last_line):
+                    last_line = 0 if around.line else last_line
+                    self._left_out(place, "a part of an object without its beginning", last_line)
                 case TooLong(last_line=last_line):
                     last_line = 0 if around.line else last_line
                     self._left_out(place, f"longer than {CHARACTERS_MAX} characters", last_line)
+                case PassedOver():
+                    self._left_out(place, "an event or audit line begins here, and was not read")
                 case _:
                     assert_never(one)
 
     def _take_text(self, text: str, place: _Place) -> None:
         """Take an object's text. Where it is damaged beyond repair, reading goes on at each beginning behind."""
-        value = _sound(text)
-        if value is not None:
-            self._take_object(text, value, place, ())
-            return
-        width = wrapped_at(text)
-        if width:
+        if (value := _sound(text)) is not None:
+            record = read_record(text, value)
+            if not isinstance(record, Record) or swallowed_at(text, value) < 0:
+                self._take_object(text, value, record, place, ())
+                return
+        elif (width := wrapped_at(text)) > 0:
             self._take_unwrapped(text.replace("\n", ""), width, place)
             return
         for number in range(_BEGINNINGS_MAX):
             try:
-                reading = read_damaged(text, of=CAPTURED, is_behind_damage=number > 0)
+                self._take_damaged(text, place, is_behind_damage=number > 0)
             except Unreadable as error:
                 again = next_beginning(text, error.offset) if number < _BEGINNINGS_MAX - 1 else -1
                 dropped = text[:again].rstrip() if again > 0 else text.rstrip()
@@ -144,17 +146,25 @@ class Importer:
                     return
                 text, place = text[again:], _below(place, text, again)
             else:
-                self._take_reading(reading, text, place)
                 return
 
-    def _take_reading(self, reading: Reading, text: str, place: _Place) -> None:
-        """Take a repaired object, and what stands behind it."""
-        self._take_object(
-            reading.text,
-            orjson.loads(reading.text),
-            place,
-            tuple((_line_at(place, text, repair.offset), repair) for repair in reading.repairs),
-        )
+    def _take_damaged(self, text: str, place: _Place, *, is_behind_damage: bool) -> None:
+        """Take a text's first object, repaired, and what stands behind it. Raises Unreadable, and has taken nothing."""
+        reading = read_damaged(text, of=CAPTURED, is_behind_damage=is_behind_damage)
+        value = parsed(reading.text)
+        record = read_record(reading.text, value)
+        another = swallowed_at(text[: reading.end], value) if isinstance(record, Record) else -1
+        if another >= 0:
+            raise Unreadable(another, "another record begins inside it")
+        repairs = tuple((_line_at(place, text, repair.offset), repair) for repair in reading.repairs)
+        is_event = isinstance(record, Record) and record.event_id is not None
+        strange = field_around(value) if is_event and (repairs or is_behind_damage) else None
+        if strange is None:
+            self._take_object(reading.text, value, record, place, repairs)
+        else:
+            self._tell_repairs(place, repairs)
+            last_line = _line_at(place, text, reading.end)
+            self._left_out(place, f"a closing brace is lost before {strange}", last_line)
         rest = text[reading.end :]
         if "{" not in rest:
             return
@@ -178,7 +188,7 @@ class Importer:
 
     def _take_lines(self, text: str, place: _Place, *, first_line_is_known: bool) -> None:
         """Take a text that may hold objects, as a wrapper's text or the rest of a damaged one."""
-        scanner = ValueScanner()
+        scanner = WatchedScanner()
         around = _Place(place.file, 0 if first_line_is_known else place.line, place.wrappers, 0, place.rests)
         for index, line in enumerate(text.split("\n")):
             number = place.lines[index] if index < len(place.lines) else place.line + index
@@ -186,9 +196,13 @@ class Importer:
         self._take_found(scanner.end_part(), around)
 
     def _take_object(
-        self, text: str, value: dict[str, Any], place: _Place, repairs: tuple[tuple[int, Repair], ...]
+        self,
+        text: str,
+        value: dict[str, Any],
+        record: Record | Malformed | NoRecord,
+        place: _Place,
+        repairs: tuple[tuple[int, Repair], ...],
     ) -> None:
-        record = read_record(value)
         match record:
             case Record():
                 self._take_record(text, value, record, place, repairs)
@@ -230,8 +244,7 @@ class Importer:
         repairs: tuple[tuple[int, Repair], ...],
     ) -> None:
         self._tell_repairs(place, repairs)
-        is_event = record.event_id is not None
-        contradiction = contradicted_repair(value, [repair for _, repair in repairs]) if is_event else None
+        contradiction = contradicted_repair(value, [repair for _, repair in repairs])
         if contradiction is not None:
             self._left_out(place, contradiction)
             return
@@ -264,36 +277,11 @@ class Importer:
         self._report.left_out(place.file, place.line, max(place.line, last_line), reason)
 
 
-def contradicted_repair(value: dict[str, Any], repairs: list[Repair]) -> str | None:
-    """Why a repaired event contradicts itself: a repaired field has one value in `changes` and another in the snapshot.
-    None: it does not."""
-    event = value
-    while isinstance(event.get("body"), dict):
-        event = event["body"]
-    strange = next((name for name in _AROUND_EVENTS if name in event), None)
-    if repairs and strange is not None:
-        return f"a closing brace is lost before {strange}"
-    data, changes = event.get("data"), event.get("changes")
-    if not isinstance(data, dict) or not isinstance(changes, dict):
-        return None
-    for part in ("attributes", "relationships"):
-        now, changed = data.get(part), changes.get(part)
-        if not isinstance(now, dict) or not isinstance(changed, dict):
-            continue
-        for repair in repairs:
-            for name in set(repair.path) & set(changed):
-                change = changed[name]
-                if isinstance(change, dict) and "after" in change and change["after"] != now.get(name):
-                    shown = name if name in CAPTURED.field("data").field(part).fields else "field"
-                    return f"the repaired {shown} contradicts itself: `changes` and the snapshot have two values"
-    return None
-
-
 def _sound(text: str) -> dict[str, Any] | None:
     """The object of a text that needs no repair, else None."""
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        value = parsed(text)
+    except ValueError:
         return None
     if not isinstance(value, dict) or depth_of(value, stop_above=_DEPTH_MAX) > _DEPTH_MAX:
         return None

@@ -9,10 +9,14 @@ import orjson
 from msgspec import Struct
 
 from commands.instant import parse_instant
-from handlers.events.envelope import UnwrappedEvent, unwrap_value
+from handlers.events.envelope import UnwrappedEvent, unwrap_text, unwrap_value
 from handlers.events.event import Event, Malformed, RejectionCode, UnsupportedEvent
 from handlers.events.parser import read_event
 from sync.audit import AUDIT_MESSAGE
+from worker.investigate.capture_import.heads import EVENT_NAMES
+
+_TEXT_CHARACTERS_MAX: Final = 250_000
+"""The size of a text that is below the limit of a message in any case: a character takes four bytes at most."""
 
 
 class Record(Struct, frozen=True, kw_only=True):
@@ -38,15 +42,18 @@ class NoRecord(Struct, frozen=True):
 NO_RECORD: Final = NoRecord()
 
 
-def read_record(value: Mapping[str, Any]) -> Record | Malformed | NoRecord:
-    """What the object is. Malformed: it has an event's form, and the worker would dead-letter it."""
+def read_record(text: str, value: Mapping[str, Any]) -> Record | Malformed | NoRecord:
+    """What an object's JSON text is; `value`: the same parsed. Malformed: it has an event's form, and the worker would
+    dead-letter it."""
     if value.get("msg") == AUDIT_MESSAGE and "body" not in value:
         return _audit(value)
-    if not has_event_form(value):
+    if not has_event_form(value) and not names_event(value):
         return NO_RECORD
-    unwrapped = unwrap_value(value)
+    # The reader of texts takes a fifth of the time, and finds a number beyond 64 bits, which `value` has rounded.
+    unwrapped = unwrap_text(text) if len(text) <= _TEXT_CHARACTERS_MAX else unwrap_value(value)
     if isinstance(unwrapped, Malformed):
-        return NO_RECORD if unwrapped.code is RejectionCode.NOT_AN_EVENT else unwrapped
+        is_other = unwrapped.code is RejectionCode.NOT_AN_EVENT and not names_event(_innermost(value))
+        return NO_RECORD if is_other else unwrapped
     event = read_event(unwrapped)
     if isinstance(event, Malformed):
         return event
@@ -61,6 +68,18 @@ def has_event_form(value: Mapping[str, Any]) -> bool:
         or isinstance(value.get("body"), dict)
         or (isinstance(value.get("data"), dict) and "name" in value)
     )
+
+
+def names_event(value: Mapping[str, Any]) -> bool:
+    """Whether the object has an id and the name of an event."""
+    name = value.get("name")
+    return isinstance(value.get("id"), str) and isinstance(name, str) and name.startswith(EVENT_NAMES)
+
+
+def _innermost(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    while isinstance(inner := value.get("body"), dict):
+        value = inner
+    return value
 
 
 def _record(unwrapped: UnwrappedEvent, event: Event | UnsupportedEvent) -> Record:

@@ -40,7 +40,7 @@ from worker.investigate.capture_import.text_mending import (
 from worker.investigate.captured_fields import ENVELOPE
 from worker.investigate.edits import Edit, applied
 from worker.investigate.field_types import UNKNOWN, FieldKind, FieldType, object_of
-from worker.investigate.soundness import is_sound
+from worker.investigate.soundness import is_sound, parsed
 
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
 _ODD_BLANKS: Final = re.compile("[\u00a0\u200b\ufeff]+")
@@ -103,9 +103,9 @@ def _read(text: str, start: int, of: FieldType, *, breaks_are_inserted: bool) ->
         raise Unreadable(start, "nests too deep") from error
     mended = applied(text, start, end, edits)
     try:
-        orjson.loads(mended)
-    except orjson.JSONDecodeError as error:
-        raise Unreadable(start, f"no JSON: {error.msg.split(':')[0]}") from error
+        parsed(mended)
+    except ValueError as error:
+        raise Unreadable(start, f"no JSON: {str(error).split(':')[0]}") from error
     return Reading(
         text=mended, end=end, foreign=reader.foreign, repairs=tuple(sorted(reader.repairs, key=lambda one: one.offset))
     )
@@ -280,6 +280,9 @@ class _Reader:
             if end < 0:
                 raise Ended(len(self._text))
             content = straight_content(self._text[start + 1 : end - 1])
+        if "{" in content and (another := BEGINNING.search(self._text, start + 1, end - 1)) is not None:
+            # A text that is cut off ends at a quote of the record behind it.
+            raise Unreadable(another.start(), "another record begins inside a text")
         self.position = end
         return QuotedText(start=start, end=end, content=content, is_smart=opening != '"')
 

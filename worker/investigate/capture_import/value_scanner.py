@@ -5,7 +5,7 @@ where a line begins another one, where a line is no JSON, or where its part of t
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import orjson
@@ -51,7 +51,14 @@ class FoundText(Struct, frozen=True, kw_only=True):
 
 
 class Fragment(Struct, frozen=True, kw_only=True):
-    """A line that holds a part of an object without its beginning."""
+    """Lines that hold parts of objects without their beginnings, and no other object between them."""
+
+    line: int
+    last_line: int
+
+
+class PassedOver(Struct, frozen=True, kw_only=True):
+    """A line in which a record begins that nothing was made of."""
 
     line: int
 
@@ -63,7 +70,7 @@ class TooLong(Struct, frozen=True, kw_only=True):
     last_line: int
 
 
-Found = FoundText | Fragment | TooLong
+Found = FoundText | Fragment | TooLong | PassedOver
 
 
 class ValueScanner:
@@ -77,15 +84,9 @@ class ValueScanner:
         self._depth = 0
         self._quote = ""
         self._last_char = ""
-        self._in_fragment = False
+        self._fragment: tuple[int, int] | None = None
         self._is_escaped = False
         self._is_listed = False
-
-    def scan(self, lines: Iterable[LogLine]) -> Iterator[Found]:
-        """Every object of a document without parts."""
-        for line in lines:
-            yield from self.feed(line)
-        yield from self.end_part()
 
     def feed(self, line: LogLine) -> Iterator[Found]:
         """Take a line."""
@@ -95,13 +96,22 @@ class ValueScanner:
                 self._add_lines(line.line, text)
                 yield from self._continue(line.line, text)
                 return
-            yield from self.end_part()
+            yield from self._hand_on()
         head = _LIST_OF_VALUES.match(text)
         self._is_listed |= head is not None
         yield from self._fresh(line.line, text, head.end() if head is not None else 0)
 
+    @property
+    def held_lines(self) -> int:
+        """How many of the lines that were taken last are held; of the first maybe only its end."""
+        return len(self._held)
+
     def end_part(self) -> Iterator[Found]:
         """Hand on what is held."""
+        yield from self._end_fragment()
+        yield from self._hand_on()
+
+    def _hand_on(self) -> Iterator[Found]:
         if self._held:
             text, line, lines = "".join(self._held), self._first_line, tuple(self._lines)
             self._let_go()
@@ -150,12 +160,12 @@ class ValueScanner:
             found = _BEGIN.search(text, at)
             if found is None:
                 if _FRAGMENT.search(text, at):
-                    yield from self._fragment(line)
+                    self._add_fragment(line)
                 return
             if self._is_fragment(text[at : found.start()]):
-                yield from self._fragment(line)
+                self._add_fragment(line)
             else:
-                self._in_fragment = False
+                yield from self._end_fragment()
             begin = found.start()
             rest = text[begin:].rstrip(_BETWEEN)
             if rest.endswith("}") and len(rest) <= CHARACTERS_MAX and _is_object(rest):
@@ -183,11 +193,15 @@ class ValueScanner:
         is_cut = before.rstrip().endswith("{")
         return is_cut or _FRAGMENT.search(before) is not None or _FIELD.search(before) is not None
 
-    def _fragment(self, line: int) -> Iterator[Found]:
-        """Tell the first of the fragments that follow each other."""
-        if not self._in_fragment:
-            yield Fragment(line=line)
-        self._in_fragment = True
+    def _add_fragment(self, line: int) -> None:
+        self._fragment = (line if self._fragment is None else self._fragment[0], line)
+
+    def _end_fragment(self) -> Iterator[Found]:
+        """Tell the fragments that follow each other."""
+        if self._fragment is not None:
+            first, last = self._fragment
+            self._fragment = None
+            yield Fragment(line=first, last_line=last)
 
     def _continue(self, line: int, text: str) -> Iterator[Found]:
         end = self._track(text, 0)
@@ -198,7 +212,7 @@ class ValueScanner:
             yield from self._check_length()
             return
         self._held.append(text[:end])
-        yield from self.end_part()
+        yield from self._hand_on()
         yield from self._fresh(line, text, end)
 
     def _check_length(self) -> Iterator[Found]:

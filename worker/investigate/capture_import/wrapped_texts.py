@@ -31,10 +31,10 @@ def wrapped_texts(text: str, value: Mapping[str, Any]) -> Iterator[WrappedText]:
 
 def _wrapped(text: str, span: Span, value: Any) -> Iterator[WrappedText]:
     if isinstance(value, dict):
-        # Of two values under one name the parser keeps the last.
-        spans = {name.value(text): inner for name, inner in span.members}
-        for name, inner in value.items():
-            yield from _in_wrapper(text, spans[name], inner)
+        for name, inner in span.members:
+            # Of two values under one name the parser keeps the last.
+            is_parsed = len(span.members) == len(value)
+            yield from _in_wrapper(text, inner, value[name.value(text)] if is_parsed else inner.value(text))
     elif isinstance(value, list):
         for inner_span, inner in zip(span.items, value, strict=True):
             yield from _in_wrapper(text, inner_span, inner)

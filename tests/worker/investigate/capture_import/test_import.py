@@ -157,3 +157,18 @@ def test_the_repairs_of_an_event_are_one_line_and_what_was_left_out_is_told_agai
         "left out, 1 in all:",
         f"  {left_out}",
     ]
+
+
+def test_an_event_with_half_a_surrogate_pair_is_read_as_the_worker_reads_it(importing: ImportRunner) -> None:
+    half = _conversation(2, 1.0).replace("Anna", "Anna \\ud83d")
+    damaged = _conversation(3, 2.0, users=("u-1",)).replace("Anna", "Anna \\uDE00").replace('["u-1"]', '"u-1"')
+    imported = importing.text(f"{half}\n{damaged}\n")
+    assert imported.lines[0] == half.encode()
+    assert imported.events[1]["data"]["attributes"]["assignedUsers"] == ["u-1"]
+    assert imported.told("leftOut") == []
+    assert importing.text(half.replace('"Anna', 'NaN,"Anna'), redact=True).output is None
+
+
+def test_a_number_beyond_64_bits_is_left_out_with_the_workers_code(importing: ImportRunner) -> None:
+    imported = importing.text(_conversation(2, 1.0).replace('"Anna"', "123456789012345678901234567890") + "\n")
+    assert [each["reason"].partition(":")[0] for each in imported.told("leftOut")] == ["INVALID_FIELD"]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from sync.audit import AUDIT_MESSAGE
-from tests.handlers.wire_events import conversation, event
+from tests.handlers.wire_events import conversation, event, log_line, published
 from tests.worker.investigate.capture_import.imports import ImportRunner, importing, one_line
 from worker.investigate.capture_import.repairs import RepairKind, Unreadable
 from worker.investigate.capture_import.tolerant_reader import read_damaged
@@ -190,3 +190,20 @@ def test_an_event_in_a_list_that_is_cut_off_behind_its_brace_is_reported(importi
     imported = importing.text(f"[{first},\n{{,\n{second}]\n")
     assert imported.lines == [first.encode(), second.encode()]
     assert [each["line"] for each in imported.told("leftOut")] == [2]
+
+
+def test_an_audit_line_is_repaired_too(importing: ImportRunner) -> None:
+    whole = one_line(
+        {"name": "routing-worker", "hostname": "h", "pid": 1, "updatedConversation": {"assignedUsers": []},
+         "msg": AUDIT_MESSAGE, "time": "2022-03-02T19:13:26.510Z", "v": 0}
+    )  # fmt: skip
+    imported = importing.text(whole.replace(":[]", ":") + "\n")
+    assert imported.lines == [whole.encode()]
+    assert [each["kind"] for each in imported.told("repair")] == ["empty-list"]
+
+
+def test_of_an_event_that_lost_its_brace_no_part_is_taken(importing: ImportRunner) -> None:
+    whole = one_line(log_line(published(event(conversation(2)))))
+    imported = importing.text(whole.replace('},"publishedAt"', ',"publishedAt"') + "\n")
+    assert imported.output is None
+    assert [each["reason"] for each in imported.told("leftOut")] == ["a closing brace is lost before publishedAt"]
