@@ -145,12 +145,12 @@ def _write_html(
 
 def _print_json(pairs: "CapturedPairs", limits: "TimelineLimits", *, only_findings: bool) -> None:
     from worker.investigate.timeline.captured_pairs import FindingCounts  # noqa: PLC0415
-    from worker.investigate.timeline.wire import summary_wire, timeline_wire  # noqa: PLC0415
+    from worker.investigate.timeline.wire import summary_wire, timeline_json  # noqa: PLC0415
 
     counts = FindingCounts()
     for each in _shown(pairs, limits, counts, only_findings=only_findings):
-        # The escapes of json keep a captured text from steering a terminal; orjson has none.
-        sys.stdout.write(json.dumps({"timeline": timeline_wire(each)}, separators=(",", ":")) + "\n")
+        sys.stdout.writelines(timeline_json(each))
+        sys.stdout.write("\n")
     sys.stdout.write(json.dumps({"summary": summary_wire(pairs, counts)}, separators=(",", ":")) + "\n")
 
 

@@ -16,7 +16,7 @@ from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.gates import Side
 
 
-class RecordState(Struct, frozen=True, kw_only=True, array_like=True):
+class RecordState(Struct, frozen=True, kw_only=True, gc=False, array_like=True):
     """What a record had after a write, or before it, as far as both records share it. Users and queues are ids.
 
     `status`: a conversation's `open`, `snoozed` or `done`, a work-item's `ivr` to `completed`. `assignees`: of a
@@ -79,7 +79,7 @@ class RecordState(Struct, frozen=True, kw_only=True, array_like=True):
         )
 
 
-class ChangedValue(Struct, frozen=True, kw_only=True, array_like=True):
+class ChangedValue(Struct, frozen=True, kw_only=True, gc=False, array_like=True):
     """An attribute or a relationship before and after a write; of a relationship the id that it names.
 
     `name` is the wire's (`assignedUsers`, `queue`). None: it had, or has, no value.
@@ -90,7 +90,7 @@ class ChangedValue(Struct, frozen=True, kw_only=True, array_like=True):
     after: Any
 
 
-class EntryReason(Struct, frozen=True, kw_only=True, array_like=True):
+class EntryReason(Struct, frozen=True, kw_only=True, gc=False, array_like=True):
     """A routing reason of the event. `meta` holds the known keys alone (docs/events.md)."""
 
     action: str | None
@@ -98,7 +98,7 @@ class EntryReason(Struct, frozen=True, kw_only=True, array_like=True):
     meta: Mapping[str, Any] = {}
 
 
-class TimelineEntry(Struct, frozen=True, kw_only=True, array_like=True):
+class TimelineEntry(Struct, frozen=True, kw_only=True, gc=False, array_like=True):
     """One revision of a record.
 
     `at`: the time of the write by its owner's clock (`updatedAt`), else the time of publication; None if the source
@@ -155,7 +155,7 @@ class TimelineEntry(Struct, frozen=True, kw_only=True, array_like=True):
         return is_closed and field == ("paused" if self.side == "conversation" else "ended")
 
 
-class AuditEntry(Struct, frozen=True, kw_only=True, array_like=True):
+class AuditEntry(Struct, frozen=True, kw_only=True, gc=False, array_like=True):
     """A recorded audit line (docs/events.md, *The audit line*), this worker's or its predecessor's.
 
     The predecessor's lines have the ids, the time, the trace id and `updated_conversation` alone. `is_own` is False

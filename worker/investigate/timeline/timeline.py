@@ -22,7 +22,7 @@ OVERWROTE: Final = "overwrote it"
 """The role of the sync in the evidence of a lost update; the lost write is the first of the evidence."""
 
 
-class EntryKey(Struct, frozen=True, kw_only=True):
+class EntryKey(Struct, frozen=True, kw_only=True, gc=False):
     """The revision of a record: which entry of the timeline something speaks of."""
 
     side: Side
@@ -30,7 +30,7 @@ class EntryKey(Struct, frozen=True, kw_only=True):
     rev: int
 
 
-class Citation(Struct, frozen=True, kw_only=True):
+class Citation(Struct, frozen=True, kw_only=True, gc=False):
     """An entry or an audit line on which a finding rests.
 
     `role`: what it did, in a few words ("overwrote it"). `rev` and `event_id` are None for an audit line that names
@@ -70,7 +70,7 @@ class FindingKind(StrEnum):
     BOUNCE = "BOUNCE"
 
 
-class TimelineFinding(Struct, frozen=True, kw_only=True):
+class TimelineFinding(Struct, frozen=True, kw_only=True, gc=False):
     """A finding with its evidence.
 
     `text`: one or two sentences that name the revisions, the values and the times. `field`: the shared field, if it is
@@ -88,7 +88,7 @@ class TimelineFinding(Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...] = ()
 
 
-class OpenQuestion(Struct, frozen=True, kw_only=True):
+class OpenQuestion(Struct, frozen=True, kw_only=True, gc=False):
     """A finding that the capture neither shows nor excludes: no verdict. `missing`: what would decide it."""
 
     kind: FindingKind
@@ -109,7 +109,7 @@ class AnswerBasis(StrEnum):
     """It is the last outside write before the sync after which the other record had the value that the sync wrote."""
 
 
-class SyncAnswer(Struct, frozen=True, kw_only=True):
+class SyncAnswer(Struct, frozen=True, kw_only=True, gc=False):
     """A sync, and the write of the other record that it answers.
 
     `cause` None: that write is not in the capture, or cannot be told. `conversation_rev` and `work_item_rev`: the
@@ -125,7 +125,7 @@ class SyncAnswer(Struct, frozen=True, kw_only=True):
     audits: tuple[int, ...] = ()
 
 
-class StatusStay(Struct, frozen=True, kw_only=True):
+class StatusStay(Struct, frozen=True, kw_only=True, gc=False):
     """How long a record was in one status without a break.
 
     `entered_at` None: before the first captured revision. `left_at` None: it still was at the end of the capture. `ms`:
@@ -144,7 +144,7 @@ class StatusStay(Struct, frozen=True, kw_only=True):
     exact: bool
 
 
-class RevisionGap(Struct, frozen=True, kw_only=True):
+class RevisionGap(Struct, frozen=True, kw_only=True, gc=False):
     """Revisions of a record, from `first` to `last`, that are not in the capture.
 
     `leading`: they are before the first captured one, so they may simply be older than the capture.

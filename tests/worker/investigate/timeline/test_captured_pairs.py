@@ -97,6 +97,20 @@ def steering_events() -> list[Json]:
     return story.item(1, queue=STEERING, knew=1).item(2, queue=None, routingReasons=[reason]).events
 
 
+def test_equal_parts_of_a_long_pair_are_one_object() -> None:
+    story = PairStory()
+    for second in range(6):
+        story.conversation(second, status="open" if second % 2 else "snoozed")
+    audits = [{**AUDIT, "event": {"id": f"e-{number}"}, "before": {"status": "open"}} for number in range(2)]
+    (timeline,) = pairs_of(*story.events, *audits)[0].timelines()
+    _, second, third, fourth, *_ = timeline.entries
+    assert fourth.state is second.state is third.before
+    assert fourth.changes is second.changes
+    assert fourth.changed_fields is second.changed_fields
+    one, other = timeline.audits
+    assert one.before is other.before
+
+
 def test_what_a_capture_says_becomes_no_markup_of_a_ticket() -> None:
     (timeline,) = pairs_of(*steering_events())[0].timelines()
     lines = list(markdown_lines(timeline))
