@@ -99,16 +99,15 @@ def steering_events() -> list[Json]:
 
 def test_equal_parts_of_a_long_pair_are_one_object() -> None:
     story = PairStory()
-    for second in range(6):
-        story.conversation(second, status="open" if second % 2 else "snoozed")
+    for at in range(6):
+        story.conversation(at, status="open" if at % 2 else "snoozed")
     audits = [{**AUDIT, "event": {"id": f"e-{number}"}, "before": {"status": "open"}} for number in range(2)]
     (timeline,) = pairs_of(*story.events, *audits)[0].timelines()
-    _, second, third, fourth, *_ = timeline.entries
+    second, third, fourth = timeline.entries[1:4]
     assert fourth.state is second.state is third.before
     assert fourth.changes is second.changes
     assert fourth.changed_fields is second.changed_fields
-    one, other = timeline.audits
-    assert one.before is other.before
+    assert timeline.audits[0].before is timeline.audits[1].before
 
 
 def test_what_a_capture_says_becomes_no_markup_of_a_ticket() -> None:
