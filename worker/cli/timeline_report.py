@@ -19,6 +19,7 @@ from worker.investigate.report.policy_panel import PolicyDecision, PolicyEnd, Po
 from worker.investigate.timeline.timeline import Timeline
 from worker.replay.captured_events import ReplayInput
 from worker.replay.environment import ReplayMode
+from worker.replay.half_pairs import lack_of, sides_of
 from worker.replay.modes import Replay, ReplayRequest
 from worker.replay.pair_archive import work_item_in
 from worker.replay.recorded_syncs import DecisionLine
@@ -145,9 +146,11 @@ def _panel(
         remarks.append(f"{len(ends) - _ENDS_MAX} more ends are not shown.")
     violations = simulated.violations[key]
     conversation, item = pair
+    lacks = simulated.lacks[key]
     return PolicyPanel(
         policy=_POLICY.value,
-        kept=not violations,
+        kept=None if lacks is not None and not violations else not violations,
+        lacks=lacks,
         violations=tuple(violations),
         decisions=tuple(simulated.decisions[key]),
         conversation=conversation,
@@ -196,6 +199,7 @@ class _Collected(ReplayReport):
         self.decisions: dict[str, list[PolicyDecision]] = defaultdict(list)
         self.violations: dict[str, list[str]] = defaultdict(list)
         self.ends: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self.lacks: dict[str, str | None] = {}
         self.explorations: dict[str, JsonObject] = {}
         self.faults: list[str] = []
 
@@ -221,6 +225,7 @@ class _Collected(ReplayReport):
             self.violations[key].append(violation_text(violation))
         for key, pair in pairs:
             item = work_item_in(pair)
+            self.lacks[key] = lack_of(sides_of(pair))
             self.ends[key] = (
                 () if pair.conversation is None else (flat_conversation_text(shown_conversation(pair.conversation)),),
                 () if item is None else (work_item_text(shown_work_item(item)),),

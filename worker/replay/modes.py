@@ -30,6 +30,7 @@ from worker.errors import NotReenacted, TooManyStates
 from worker.replay.captured_events import EPOCH, HELD_MAX, CapturedEvent, ReplayInput, in_order
 from worker.replay.environment import ReplayEnvironment, ReplayMode
 from worker.replay.explore import EndState, Exploration
+from worker.replay.half_pairs import HalfPairs, lack_of
 from worker.replay.initial_pairs import InitialPairs
 from worker.replay.observe import Observer
 from worker.replay.pair_archive import work_item_in
@@ -146,9 +147,10 @@ class Replay:
         is_empty = not self._events[CapturedEvent]
         if is_empty:
             self._report_empty_input()
-        self._report.final(simulator.pairs(), violations)
+        pairs = HalfPairs()
+        self._report.final(pairs.counted(simulator.pairs()), violations)
         if not is_empty:
-            self._report.remark(contract_text(violations))
+            self._report.remark(contract_text(violations, pairs))
 
     async def _explore(self) -> None:
         initial_pairs = InitialPairs()
@@ -169,7 +171,7 @@ class Replay:
             pair = initial_pairs.pair(conversation_id)
             history = WriteHistory(conversation_id, tuple(writes.values()), pair, self._request.options)
             try:
-                await self._explore_one(history)
+                await self._explore_one(history, lack_of(each.event.side for each in captured))
             except TooManyStates:
                 self._report_unexplored(
                     conversation_id,
@@ -179,7 +181,7 @@ class Replay:
             except NotReenacted as why:
                 self._report_unexplored(conversation_id, str(why))
 
-    async def _explore_one(self, history: WriteHistory) -> None:
+    async def _explore_one(self, history: WriteHistory, lack: str | None) -> None:
         exploration = Exploration(
             history,
             duplicates=self._request.duplicates,
@@ -193,6 +195,7 @@ class Replay:
                 "conversation": history.conversation_id,
                 "policy": self._request.options.policy.value,
                 "interleavings": sum(end_state.count for end_state in end_states),
+                **({} if lack is None else {"lacks": lack}),
                 "endStates": [await _end_state_wire(history, exploration, end_state) for end_state in end_states],
             }
         )

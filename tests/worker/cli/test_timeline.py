@@ -139,6 +139,15 @@ class TestHtml:
         assert page.stat().st_mode & 0o077 == 0
         assert list(tmp_path.iterdir()) == [page]
 
+    def test_the_page_gives_no_verdict_on_half_a_pair(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        page, half = tmp_path / "report.html", tmp_path / "half.ndjson"
+        half.write_text("".join(Path(INCIDENT).read_text().splitlines(keepends=True)[:2]))
+        assert run(["timeline", "--html", str(page), str(half)]) == 0
+        capsys.readouterr()
+        text = page.read_text()
+        assert "No verdict on the contract: the capture has no event of the conversation itself." in text
+        assert "keeps the contract" not in text
+
     def test_standard_input_cannot_be_replayed_and_the_page_says_so(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:

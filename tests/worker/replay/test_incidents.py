@@ -21,6 +21,7 @@ from tests.worker.replay.replays import (
     replay,
 )
 from worker.replay.captured_events import EPOCH
+from worker.replay.half_pairs import HalfPairs
 from worker.replay.recorded_syncs import DecisionLine
 from worker.replay.reports.text import contract_text, details
 
@@ -222,11 +223,25 @@ class TestLastLine:
     def test_of_simulate_says_that_the_contract_holds(self, replay: Runner) -> None:
         assert replay("simulate", incident(LOST_ASSIGNMENT)).out.splitlines()[-2:] == ["", "the contract holds"]
 
+    @pytest.mark.parametrize(("kept", "lacks"), [
+        (slice(0, 2), "the capture has no event of the conversation itself"),
+        (slice(2, 3), "the capture has no event of a work-item"),
+    ])  # fmt: skip
+    def test_there_is_no_verdict_on_half_a_pair(self, replay: Runner, kept: slice, lacks: str) -> None:
+        half = replay.file(captured(LOST_ASSIGNMENT)[kept])
+        assert replay("simulate", half).out.splitlines()[-1] == f"no verdict: conversation {CONVERSATION_2022}: {lacks}"
+        assert f"no verdict: {lacks}" in replay("explore", half).out.splitlines()[0]
+        assert replay("explore", "--json", half).explored[0]["lacks"] == lacks
+        both = replay("simulate", half, incident(UNASSIGN_WITHOUT_QUEUE)).out.splitlines()[-1]
+        assert both == (
+            f"the contract holds in 1 of 2 pairs, no verdict on the others: conversation {CONVERSATION_2022}: {lacks}"
+        )
+
     def test_of_simulate_names_the_violations(self) -> None:
         broken = {"point": 2, "field": "queue", "expected": "q", "found": None}
         violation = 'point 2: queue should be "q", is null'
-        assert contract_text([("c-1", broken)]) == f"the contract is broken: conversation c-1: {violation}"
-        many = contract_text([(f"c-{number}", broken) for number in range(5)])
+        assert contract_text([("c-1", broken)], HalfPairs()) == f"the contract is broken: conversation c-1: {violation}"
+        many = contract_text([(f"c-{number}", broken) for number in range(5)], HalfPairs())
         assert many.endswith(f"conversation c-2: {violation}; and 2 more")
 
     def test_observe_breaks_no_contract(self, replay: Runner) -> None:

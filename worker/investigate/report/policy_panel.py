@@ -33,8 +33,8 @@ class PolicyEnd(Struct, frozen=True, kw_only=True):
 class PolicyPanel(Struct, frozen=True, kw_only=True):
     """A simulation of the outside writes under a policy and, of a short capture, every order of delivery.
 
-    `kept`: whether the simulation keeps the contract; None: it was not run. `interleavings` 0: not explored.
-    `remarks`: why something is not there.
+    `kept`: whether the simulation keeps the contract; None: it was not run, or, with `lacks`, no verdict rests on what
+    the capture has. `interleavings` 0: not explored. `remarks`: why something is not there.
     """
 
     policy: str
@@ -46,6 +46,7 @@ class PolicyPanel(Struct, frozen=True, kw_only=True):
     interleavings: int = 0
     ends: tuple[PolicyEnd, ...] = ()
     remarks: tuple[str, ...] = ()
+    lacks: str | None = None
 
 
 def decision_of(audit: Mapping[str, Any], at: str) -> PolicyDecision:

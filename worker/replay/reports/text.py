@@ -8,6 +8,7 @@ from commands.instant import format_instant
 from commands.reason import ReasonCode
 from handlers.dry_run.flat_form import shown_conversation, shown_work_item
 from handlers.ports import Pair
+from worker.replay.half_pairs import HalfPairs
 from worker.replay.recorded_syncs import DecisionLine
 from worker.replay.reports.report import JsonObject, Report
 
@@ -64,11 +65,12 @@ class TextReport(Report):
     def explored(self, explored: JsonObject) -> None:
         """The end states, each with its example."""
         end_states = explored["endStates"]
+        held = f"no verdict: {explored['lacks']}" if "lacks" in explored else "the contract holds in all"
         broken = sum(end_state["count"] for end_state in end_states if end_state["violations"])
         self.line(
             f"conversation {explored['conversation']} under {explored['policy']}: {explored['interleavings']} "
             f"interleavings, {len(end_states)} end {'state' if len(end_states) == 1 else 'states'}, "
-            f"{f'{broken} interleavings break the contract' if broken else 'the contract holds in all'}"
+            f"{f'{broken} interleavings break the contract' if broken else held}"
         )
         for number, end_state in enumerate(end_states, start=1):
             self.line("")
@@ -192,13 +194,20 @@ def violation_text(violation: JsonObject) -> str:
     return f"point {violation['point']}: {violation['field']} should be {expected}, is {found}"
 
 
-def contract_text(violations: Sequence[tuple[str, JsonObject]]) -> str:
-    """Whether the contract holds, and the violations, in one line."""
+def contract_text(violations: Sequence[tuple[str, JsonObject]], pairs: HalfPairs) -> str:
+    """Whether the contract holds, the violations, and on which pairs there is no verdict, in one line."""
     if not violations:
-        return "the contract holds"
+        return "the contract holds" if not pairs.halves else _no_verdict_text(pairs)
     texts = [f"conversation {key}: {violation_text(violation)}" for key, violation in violations[:_VIOLATIONS_MAX]]
     more = len(violations) - len(texts)
     return f"the contract is broken: {'; '.join([*texts, *([f'and {more} more'] if more else [])])}"
+
+
+def _no_verdict_text(pairs: HalfPairs) -> str:
+    held = f"the contract holds in {pairs.whole} of {pairs.whole + pairs.halves} pairs, no verdict on the others"
+    texts = [f"conversation {key}: {lack}" for key, lack in pairs.named]
+    more = [f"and {pairs.halves - len(texts)} more"] if pairs.halves > len(texts) else []
+    return f"{held if pairs.whole else 'no verdict'}: {'; '.join([*texts, *more])}"
 
 
 def _queue_text(flat: JsonObject) -> str:
