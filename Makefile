@@ -17,7 +17,7 @@ SETUP := .venv/.stamp
 LOCALSTACK_SETUP := .venv-localstack/.stamp
 BENCH_SETUP := .venv-bench/.stamp
 # Those that `make bench` measures beside the worker, and that have packages of their own.
-PEERS := fanferro tomodachi taskiq
+PEERS := fanferro tomodachi taskiq powertools
 COMMA := ,
 # fanferro, one of those that `make bench` measures beside the worker, needs 3.12.
 BENCH_PYTHONS ?= python3.12 python3.13 python3.14 $(wildcard $(HOME)/.pyenv/versions/3.1[2-4]*/bin/python)

@@ -59,7 +59,9 @@ _NEEDS_OPERATOR: Final = (
     # Credentials
     library.LoginError, library.MissingDependencyException, library.NoAuthTokenError, library.NoCredentialsError,
     library.PartialCredentialsError, library.RefreshWithMFAUnsupportedError, library.SSOError,
-    library.TokenRetrievalError, library.UnknownCredentialError, library.UnknownTokenProviderError,
+    library.TokenRetrievalError, library.UnknownCredentialError,
+    # The oldest releases of the library that we take have none.
+    getattr(library, "UnknownTokenProviderError", library.TokenRetrievalError),
     # The library's configuration, from variables and profiles
     library.ConfigNotFound, library.ConfigParseError, library.InvalidChecksumConfigError, library.InvalidConfigError,
     library.InvalidDefaultsMode, library.InvalidEndpointDiscoveryConfigurationError,

@@ -52,4 +52,5 @@ ALL: Final[Sequence[Consumer]] = (
         one_at_a_time=True,
     ),
     Consumer(name="taskiq", command=(_PEER, "-m", "tests.bench.peers.taskiq_consumer"), one_at_a_time=True),
+    Consumer(name="powertools", command=(_PEER, "-m", "tests.bench.peers.powertools_consumer"), one_at_a_time=True),
 )
