@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct, field
 
+from handlers.documents.json_values import INT64_MAX, INT64_MIN
 from handlers.documents.stored_values import ForeignValue
 
 REV_MAX: Final = 2**53 - 1
@@ -21,7 +22,8 @@ Org = Annotated[str, Meta(max_length=256)]
 Revision = Annotated[int, Meta(ge=1, le=REV_MAX)]
 WholeNumber = Annotated[int, Meta(ge=0, le=REV_MAX)]
 _DOUBLE_MAX: Final = 1.7976931348623157e308
-FiniteNumber = int | Annotated[float, Meta(ge=-_DOUBLE_MAX, le=_DOUBLE_MAX)]
+Integer = Annotated[int, Meta(ge=INT64_MIN, le=INT64_MAX)]
+FiniteNumber = Integer | Annotated[float, Meta(ge=-_DOUBLE_MAX, le=_DOUBLE_MAX)]
 
 
 class UnreadableDocument(Exception):
@@ -80,8 +82,8 @@ class QueuePassForm(Form, kw_only=True):
     """A work-item's `lastRevision`."""
 
     entered_queue_at: str | None = None
-    queue_time: int | None = None
-    queue_business_time: int | None = None
+    queue_time: Integer | None = None
+    queue_business_time: Integer | None = None
     routed_at: str | None = None
     accepted_at: str | None = None
 
@@ -90,14 +92,14 @@ class StatusDurationForm(Form, kw_only=True):
     """A work-item's `ivr` or `wrapUp`."""
 
     entered_at: str | None = None
-    time: int | None = None
-    business_time: int | None = None
+    time: Integer | None = None
+    business_time: Integer | None = None
 
 
 class HandleDurationForm(Form, kw_only=True):
     """A work-item's `handle`."""
 
-    time: int | None = None
+    time: Integer | None = None
     resumed_at: str | None = None
 
 
@@ -109,7 +111,7 @@ class WorkItemAttributesForm(Form, kw_only=True):
     paused: bool | None = None
     work_item_number: WholeNumber | None = None
     item_size: FiniteNumber | None = None
-    priority: int | None = None
+    priority: Integer | None = None
     queued_count: WholeNumber | None = None
     resource_rev: Revision | None = None
     first_enter_queue_at: str | None = None
@@ -118,9 +120,9 @@ class WorkItemAttributesForm(Form, kw_only=True):
     wrap_up: StatusDurationForm | None = None
     handle: HandleDurationForm | None = None
     resource_created_at: str | None = None
-    resource_first_queue_time: int | None = None
-    resource_first_route_time: int | None = None
-    resource_first_assign_time: int | None = None
+    resource_first_queue_time: Integer | None = None
+    resource_first_route_time: Integer | None = None
+    resource_first_assign_time: Integer | None = None
     completed_at: str | None = None
     updated_at: str | None = None
 

@@ -223,10 +223,13 @@ def trace_of(wrapper: Mapping[str, Any]) -> dict[str, str] | None:
 
     None where the wrapper has no trace or an unreadable one. An unreadable trace does not make a message malformed.
     """
-    dd = wrapper.get("dd")
+    return trace_in(wrapper.get("dd"), wrapper.get("MessageAttributes"))
+
+
+def trace_in(dd: object, attributes: object) -> dict[str, str] | None:
+    """The same of a wrapper's `dd` and message attributes."""
     if isinstance(dd, dict) and _is_trace_id(dd.get("trace_id")):
         return {key: value for key in ("trace_id", "span_id") if _is_trace_id(value := dd.get(key))}
-    attributes = wrapper.get("MessageAttributes")
     carrier = attributes.get("_datadog") if isinstance(attributes, dict) else None
     if not isinstance(carrier, dict):
         return None

@@ -1,4 +1,5 @@
-"""The three results of reading a message: an event, an unsupported event, or a malformed message."""
+"""The four results of reading a message: an event, one of this worker's own syncs, an unsupported event, or a malformed
+message."""
 
 import re
 from collections.abc import Mapping
@@ -18,6 +19,10 @@ from sync.state.observation import Observation
 
 _CLIENT: Final = re.compile(r"[\w.:/@-]{1,64}")
 """The form of a service's name. A `client` of another form may be a customer's words, and the audit leaves it out."""
+
+
+SYNC_ACTION_PREFIX: Final = "SYNC_"
+"""The beginning of a routing reason's action that this worker gives each of its syncs; its predecessor gave none."""
 
 
 class RejectionCode(StrEnum):
@@ -53,6 +58,29 @@ class UnsupportedEvent(Struct, frozen=True, kw_only=True):
 
     id: str | None
     name: str
+
+
+class OwnSync(Struct, frozen=True, kw_only=True):
+    """One of this worker's own syncs, of which no more was read than its ending needs (`own_syncs.py`).
+
+    Only the queue of a running worker has them: the transaction of the write has stored the document and observed its
+    revision. The fields are those of `Event` with the same names.
+    """
+
+    id: str
+    name: str
+    side: Side
+    conversation_id: str
+    document_id: str
+    rev: int
+    client: str | None
+    published_at: datetime | None
+    known_conversation_rev: int | None = None
+    trace: Mapping[str, Any] | None = None
+
+    def as_audit(self) -> dict[str, Any]:
+        """The event as the audit record's `event`, as `Event.as_audit` has it."""
+        return _audited(self, is_sync=True)
 
 
 class StatusChange(Struct, frozen=True, kw_only=True):
@@ -150,13 +178,21 @@ class Event(Struct, frozen=True, kw_only=True):
 
     def as_audit(self) -> dict[str, Any]:
         """The event as the audit record's `event`."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "rev": self.rev,
-            "client": self.client if self.client and _CLIENT.fullmatch(self.client) else None,
-            "isSync": self.is_sync,
-            "publishedAt": format_instant(self.published_at) if self.published_at else None,
-            **({} if self.known_conversation_rev is None else {"knew": self.known_conversation_rev}),
-            **({} if self.told_changes is None and not self._hides_changes else {"changes": self.told_changes}),
-        }
+        audited = _audited(self, is_sync=self.is_sync)
+        if self.told_changes is not None or self._hides_changes:
+            audited["changes"] = self.told_changes
+        return audited
+
+
+def _audited(event: Event | OwnSync, *, is_sync: bool) -> dict[str, Any]:
+    audited: dict[str, Any] = {
+        "id": event.id,
+        "name": event.name,
+        "rev": event.rev,
+        "client": event.client if event.client and _CLIENT.fullmatch(event.client) else None,
+        "isSync": is_sync,
+        "publishedAt": format_instant(event.published_at) if event.published_at else None,
+    }
+    if event.known_conversation_rev is not None:
+        audited["knew"] = event.known_conversation_rev
+    return audited

@@ -8,10 +8,18 @@ from msgspec.structs import replace
 from commands.instant import parse_instant
 from handlers.documents.json_values import all_spellable, unstorable
 from handlers.events.envelope import DEFAULT_LIMITS, Limits, UnwrappedEvent, trace_of, unwrap_text, unwrap_value
-from handlers.events.event import Event, Malformed, RejectionCode, UnsupportedEvent
+from handlers.events.event import Event, Malformed, OwnSync, RejectionCode, UnsupportedEvent
 from handlers.events.half_surrogates import names_with_halves
+from handlers.events.own_syncs import read_own_sync
 from handlers.events.readers import ParsedEnvelope, read_snapshot
 from handlers.events.validation import InvalidFields, rejection_of, validate_envelope
+
+
+def read_delivered(
+    body: str, attributes: Mapping[str, Any] | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Event | OwnSync | UnsupportedEvent | Malformed:
+    """As `read_message`, for a message of the worker's queue. Most of the worker's own syncs become an `OwnSync`."""
+    return read_own_sync(body, attributes, limits) or read_message(body, attributes, limits)
 
 
 def read_message(

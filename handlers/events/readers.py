@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from commands.work_item import STATUS_ALIASES, Status
 from handlers.documents.relationships import related_id
-from handlers.events.event import Event, Malformed, StatusChange, UnsupportedEvent
+from handlers.events.event import SYNC_ACTION_PREFIX, Event, Malformed, StatusChange, UnsupportedEvent
 from handlers.events.schema import EventEnvelope, FieldChange, RoutingReason
 from handlers.events.told_changes import told_changes, told_creation
 from handlers.events.validation import InvalidFields, rejection_of, validate_conversation, validate_work_item
@@ -106,7 +106,7 @@ class ParsedEnvelope(Struct, frozen=True, kw_only=True):
         """True if a routing reason's action begins with `SYNC_`. This worker gives each of its syncs such a reason; the
         predecessor gives none."""
         for reason in self.reasons():  # noqa: SIM110 - a generator takes 0.5 µs more of the 50 that a message takes
-            if (reason.get("action") or "").startswith("SYNC_"):
+            if (reason.get("action") or "").startswith(SYNC_ACTION_PREFIX):
                 return True
         return False
 

@@ -1,6 +1,7 @@
 """Endings of events: each event's outcome with its audit record (docs/events.md, *The audit line*)."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
@@ -10,7 +11,7 @@ from commands.execute import Applied, Refused
 from commands.reason import Reason, ReasonAction, ReasonCode
 from commands.timings import elapsed_ms
 from commands.work_item import WorkItem
-from handlers.events.event import Event, UnsupportedEvent
+from handlers.events.event import Event, OwnSync, UnsupportedEvent
 from handlers.options import Options, PlanningContext
 from handlers.outcome import Done, HandledEvent, PolledPair, Retry
 from handlers.planning.routing_writes import RoutedPair
@@ -44,12 +45,28 @@ class PairAsRead(Struct, frozen=True, kw_only=True):
 
 
 _NOT_READ: Final = PairAsRead()
+_IS_SYNC: Final = skip_decision(ReasonCode.IS_SYNC)
 
 
 def own_sync_ending(event: Event, *, planning: PlanningContext) -> HandledEvent:
     """The ending of the worker's own sync. Nothing is left to do for its event: the transaction of the write has stored
     the document and observed the revision."""
-    return skipped_ending(event, skip_decision(ReasonCode.IS_SYNC), planning=planning)
+    return skipped_ending(event, _IS_SYNC, planning=planning)
+
+
+def own_sync_audit(sync: OwnSync, *, policy: Policy, now: datetime) -> AuditRecord:
+    """The record of the same ending, where no more of the event was read than it needs."""
+    return AuditRecord(
+        event=sync.as_audit(),
+        outcome=AuditOutcome.SKIPPED,
+        trigger=sync.side,
+        policy=policy,
+        reasons=_IS_SYNC.reasons,
+        conversation_id=sync.conversation_id,
+        work_item_id=sync.document_id if sync.side == "work-item" else None,
+        lag_ms=elapsed_ms(sync.published_at, now) if sync.published_at else None,
+        trace=sync.trace,
+    )
 
 
 def skipped_ending(

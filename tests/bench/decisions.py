@@ -13,7 +13,7 @@ import orjson
 from msgspec import Struct
 
 from handlers.events.event import Event
-from handlers.events.parser import read_message
+from handlers.events.parser import read_delivered, read_message
 from handlers.options import Options, PlanningContext
 from handlers.outcome import HandledEvent
 from handlers.planning.endings import own_sync_ending
@@ -100,7 +100,7 @@ def _loads(case: _Case) -> object:
 
 
 def _read(case: _Case) -> object:
-    return read_message(case.body)
+    return read_delivered(case.body)
 
 
 def _observe(case: _Case) -> object:
@@ -130,7 +130,7 @@ _TELEMETRY: Final = Telemetry(
     metrics=NoMetrics(), log=open_log(level="info", identity=LogIdentity(), clock=_CLOCK, to=_SINK)
 )
 _STEPS: Final[Mapping[str, Callable[[_Case], object]]] = {
-    "parse (read_message)": _read,
+    "parse (read_delivered)": _read,
     "observe (draft, snapshot, state)": _observe,
     "observe and reconcile (plan_pair)": _plan,
     "audit line (log_handled)": _audit,

@@ -30,6 +30,7 @@ from tests.fuzz.timelines import timelines
 from tests.handlers.dry_run.test_question import COMMAND, SYNC
 from tests.handlers.events.malformed import MALFORMED
 from tests.handlers.events.malformed_kind import CONTENT, good
+from tests.handlers.events.own_sync_comparison import compared, own_sync
 from tests.handlers.wire_events import (
     LOST_ASSIGNMENT,
     UNASSIGN_WITHOUT_QUEUE,
@@ -132,6 +133,24 @@ def envelope(random: Random) -> str:
         read_stored = conversation_of if end.side == "conversation" else work_item_of
         assert read_stored(document).rev == end.rev, "what an event brings is as readable where it is stored"
     return _told(end)
+
+
+_OWN_SYNCS: Final = tuple(dumped(own_sync(side)) for side in ("conversation", "work-item"))
+
+
+def own_syncs(random: Random) -> str:
+    """A message that is taken for an own sync, and read in part, ends as with the full reader."""
+    mutator = Mutator(random)
+    tree = orjson.loads(random.choice(_OWN_SYNCS))
+    if random.randrange(4):
+        tree = mutator.tree(tree)
+    raw = dumped(tree)
+    if random.randrange(3) == 0:
+        raw = mutator.text(raw)
+    if random.randrange(2):
+        wrapped = notification(raw.decode("utf-8", "surrogateescape"))
+        raw = dumped(mutator.tree(wrapped) if random.randrange(3) == 0 else wrapped)
+    return compared(raw.decode("utf-8", "surrogateescape"), {"_datadog": mutator.atom()})
 
 
 def _read(random: Random) -> Event | UnsupportedEvent | Malformed:
@@ -279,6 +298,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
 TARGETS: Final[Mapping[str, Target]] = {
     "envelope": Target(feed=envelope, share=50),
+    "own-syncs": Target(feed=own_syncs, share=15),
     "events": Target(feed=events, share=15),
     "updates": Target(feed=updates, share=15),
     "decide": Target(feed=decide, share=10),

@@ -12,11 +12,13 @@ from commands.instant import format_instant
 from commands.rollout import EngineRollout, UpdateOrigin
 from commands.session import Session, SessionEntry
 from handlers.drift import Drift, DriftClass, DriftEnd, LeftAlone, SweepLimits, SweptPair
+from handlers.events.event import OwnSync
+from handlers.events.parser import read_delivered
 from handlers.ports import LoadRequest
 from sync.audit import AuditOutcome
 from sync.state.sync_state import SyncState
 from tests.handlers.small_ports import START
-from tests.handlers.wire_events import ORG, Json, changes, conversation, event, work_item
+from tests.handlers.wire_events import ORG, Json, changes, conversation, event, published, text, work_item
 from tests.handlers.world import DisturbedStore, RejectingStore, World
 from worker.store.documents import Collection
 from worker.store.org_queue_rules import MemoryQueueRules
@@ -596,3 +598,15 @@ async def test_without_a_rule_that_holds_it_is_told() -> None:
     [swept] = await world.sweep()
     assert (swept.drift.kind, swept.drift.end, swept.audit) == (DriftClass.NEVER_QUEUED, DriftEnd.TOLD, None)
     assert world.stored() == before
+
+
+async def test_an_outside_write_in_the_dress_of_an_own_sync_is_found() -> None:
+    """Its event is deleted unseen, for it says to be an own sync; so its revision was never observed."""
+    world = await SweptWorld().agreed()
+    dressed = {**assigned(3, ("u-1",), ("u-2",)), "isSync": True, "routingReasons": [{"action": "SYNC_X"}]}
+    read = read_delivered(text(published(dressed)))
+    assert isinstance(read, OwnSync)
+    world.edit("c-1", rev=3, assignedUsers=["u-2"])
+    drift = await world.drift()
+    assert drift.end is DriftEnd.REPAIRED
+    assert (world.c().assigned_users, world.w().assigned_to) == (("u-2",), "u-2")

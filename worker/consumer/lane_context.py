@@ -5,7 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from handlers.events.event import Event, Malformed, UnsupportedEvent
+from handlers.events.event import Event, Malformed, OwnSync, UnsupportedEvent
 from handlers.outcome import HandledEvent
 from handlers.planning.event_batch import EventBatch
 from sync.gates import Policy
@@ -21,12 +21,12 @@ class LaneEntry(Struct, frozen=True, kw_only=True):
     """A message with the result of parsing it."""
 
     message: Message
-    parsed: Event | UnsupportedEvent | Malformed | UnexpectedError
+    parsed: Event | OwnSync | UnsupportedEvent | Malformed | UnexpectedError
 
     @property
     def name(self) -> str | None:
         """The event's name, None if it could not be read."""
-        return self.parsed.name if isinstance(self.parsed, Event | UnsupportedEvent) else None
+        return self.parsed.name if isinstance(self.parsed, Event | OwnSync | UnsupportedEvent) else None
 
     def ordering_keys(self, *, fifo: bool) -> frozenset[str]:
         """The keys whose messages must keep their order: the conversation id and, on a FIFO queue, the message group.

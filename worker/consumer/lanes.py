@@ -14,7 +14,7 @@ from typing import assert_never
 from zlib import crc32
 
 from commands.reason import ReasonCode
-from handlers.events.event import Event, Malformed, UnsupportedEvent
+from handlers.events.event import Event, Malformed, OwnSync, UnsupportedEvent
 from handlers.events.heartbeat import is_heartbeat
 from handlers.outcome import Done, MessageOutcome, Poison, Retry
 from handlers.planning.event_batch import EventBatch
@@ -22,7 +22,7 @@ from worker.consumer.contention import Contention, split_finished
 from worker.consumer.lane_context import LaneContext, LaneEntry
 from worker.consumer.settlement import ReturnReason, Settlement
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected, log_unexpected
-from worker.telemetry.audit_log import log_handled, log_unsupported
+from worker.telemetry.audit_log import log_handled, log_own_syncs, log_unsupported
 from worker.telemetry.logs import error_fields
 from worker.telemetry.metrics import Metric
 
@@ -131,6 +131,8 @@ class Lane:
         # Before settling: if the process is killed in between, an audit line is written twice. In the other order, the
         # only audit line would be lost.
         log_handled(handled, telemetry)
+        own_syncs = [entry.parsed for entry in entries if isinstance(entry.parsed, OwnSync)]
+        log_own_syncs(own_syncs, context.policy, self._runtime.clock.now(), telemetry)
         unsupported = [entry.parsed for entry in entries if isinstance(entry.parsed, UnsupportedEvent)]
         log_unsupported([event for event in unsupported if not is_heartbeat(event)], context.policy, telemetry)
         settled = self._in_flight_entries(entries)
@@ -145,6 +147,8 @@ class Lane:
             case Event():
                 ending = batch.ending(entry.parsed)
                 outcome = Retry(reason=ReturnReason.EARLIER_OF_GROUP_WENT_BACK) if ending is None else ending.outcome
+            case OwnSync():
+                outcome = Done(reason=ReasonCode.IS_SYNC)
             case UnsupportedEvent():
                 outcome = Done(reason=ReasonCode.UNSUPPORTED_EVENT)
             case Malformed(code=code, reason=reason):
@@ -196,7 +200,9 @@ class Lanes:
     def _lane(self, parsed: object) -> Lane:
         if isinstance(parsed, Malformed):
             return self._for_malformed
-        if not isinstance(parsed, Event) or (parsed.is_own_sync and not self._fifo):
+        if not isinstance(parsed, Event | OwnSync):
+            return self._for_storeless
+        if not self._fifo and (isinstance(parsed, OwnSync) or parsed.is_own_sync):
             return self._for_storeless
         return self._for_pairs[crc32(parsed.conversation_id.encode()) % len(self._for_pairs)]
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from handlers.events.envelope import Limits
 from handlers.events.event import Event
-from handlers.events.parser import read_message
+from handlers.events.parser import read_delivered
 from worker.consumer.in_flight import InFlight
 from worker.consumer.lane_context import LaneEntry
 from worker.consumer.lanes import Lanes
@@ -139,7 +139,7 @@ class Receivers:
     async def _read(self, received: Sequence[Message]) -> Sequence[LaneEntry]:
         limits = self._context.limits
         entries = [
-            LaneEntry(message=message, parsed=read_message(message.body, message.attributes, limits))
+            LaneEntry(message=message, parsed=read_delivered(message.body, message.attributes, limits))
             for message in received
         ]
         for entry in entries:

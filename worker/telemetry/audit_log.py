@@ -2,14 +2,15 @@
 audit line*)."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from commands.execute import CommandRecord
 from commands.reason import ReasonAction
 from handlers.drift import SweptPair
-from handlers.events.event import UnsupportedEvent
+from handlers.events.event import OwnSync, UnsupportedEvent
 from handlers.outcome import HandledEvent, PolledPair
-from handlers.planning.endings import unsupported_audit
+from handlers.planning.endings import own_sync_audit, unsupported_audit
 from sync.audit import AuditOutcome, AuditRecord
 from sync.gates import Policy
 from worker.telemetry.logs import write_audit_lines
@@ -38,6 +39,16 @@ def log_handled(handled: Sequence[HandledEvent], telemetry: Telemetry) -> None:
             metrics.count(Metric.GAP_GIVEN_UP, ending.gaps_given_up)
         if audit.shadow is not None:
             metrics.count(Metric.SHADOW_DIFFERS, event=event)
+
+
+def log_own_syncs(syncs: Sequence[OwnSync], policy: Policy, now: datetime, telemetry: Telemetry) -> None:
+    """Write the audit lines of the worker's own syncs, and count them. None of them is a decision to be shown."""
+    audits = [own_sync_audit(sync, policy=policy, now=now) for sync in syncs]
+    if audits:
+        write_audit_lines(telemetry.log, (audit.as_wire() for audit in audits))
+    for sync, audit in zip(syncs, audits, strict=True):
+        if audit.lag_ms is not None:
+            telemetry.metrics.distribution(Metric.LAG, audit.lag_ms, event=event_tag(sync.name))
 
 
 def log_polled(polled: PolledPair, telemetry: Telemetry) -> None:

@@ -179,7 +179,7 @@ class Metric(StrEnum):
     )
 
     # Batches and the store
-    BATCH_SIZE = distribution("batch.size", "event", "Events of one batch.")
+    BATCH_SIZE = distribution("batch.size", "event", "Events of one batch, without the worker's own syncs.")
     BATCH_DURATION = distribution("batch.duration_ms", "millisecond", "One batch, from load to commit.")
     BATCH_FAULT = count("batch.fault", "fault", "Batches that met an unexpected error.")
     TRANSACTION_DURATION = distribution("store.transaction_ms", "millisecond", "One transaction, committed or not.")

@@ -5,11 +5,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.worker.consumer.consumer_bench import FOREIGN, ConsumerBench, body, own
+from handlers.planning.endings import own_sync_ending
+from tests.handlers.events.own_sync_comparison import own_sync
+from tests.handlers.wire_events import notification, read, text
+from tests.worker.consumer.consumer_bench import FOREIGN, PLANNING, ConsumerBench, body, own
 from tests.worker.fake_clock import FakeClock, run_ready_tasks, until
 from worker.errors import QueueAway
 from worker.ports import RefusedEntry
 from worker.telemetry.metrics import Metric
+
+SIDES = ("conversation", "work-item")
 
 
 @pytest.fixture
@@ -60,6 +65,45 @@ async def test_malformed_and_unsupported_messages_do_not_wait_for_the_store(benc
     assert audit["reasons"] == [{"action": "SKIP_SYNC", "code": "UNSUPPORTED_EVENT", "meta": {}}]
     bench.handler.gate.set()
     await bench.drained()
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+async def test_own_syncs_end_without_the_handler(fifo: bool) -> None:
+    """On a FIFO queue each keeps its place in its group; on both kinds none is part of a batch."""
+    bench = ConsumerBench(FakeClock(), fifo=fifo, lanes=1)
+    for side in ("conversation", "work-item"):
+        message = own_sync(side)
+        bench.queue.send(text(notification(message)), group="c-1")
+        bench.queue.send(text(message), group="c-1")
+    bench.start()
+    await bench.drained()
+    assert bench.handler.batches == []
+    assert bench.recorder.total(Metric.BATCH_SIZE) == 0
+    assert bench.recorder.total(Metric.OUTCOME) == 4
+    assert bench.recorder.total(Metric.LAG) == 4
+    whole = [own_sync_ending(read(own_sync(side)), planning=PLANNING).audit.as_wire() for side in SIDES]
+    names = [line["event"]["name"] for line in whole]
+    assert sorted(audit["event"]["name"] for audit in bench.audits) == sorted([*names, *names])
+    for line in whole:
+        told = [audit for audit in bench.audits if audit["event"] == line["event"]]
+        assert [{name: audit[name] for name in line if name not in {"dd", "lagMs"}} for audit in told] == [
+            {name: value for name, value in line.items() if name not in {"dd", "lagMs"}}
+        ] * 2
+    await bench.stop()
+
+
+async def test_on_a_fifo_queue_an_own_sync_waits_for_the_message_before_it() -> None:
+    bench = ConsumerBench(FakeClock(), fifo=True, lanes=1)
+    bench.handler.contend("c-1")
+    bench.queue.send(body("c-1", 7), group="c-1")
+    bench.queue.send(text(own_sync()), group="c-1")
+    bench.start()
+    await until(lambda: bench.handler.retried == ["c-1"])
+    assert bench.queue.left == ["m1", "m2"]
+    bench.handler.release("c-1")
+    await bench.drained()
+    assert [audit["event"]["rev"] for audit in bench.audits] == [7, 2]
+    await bench.stop()
 
 
 async def test_while_the_store_is_away_nothing_is_settled_and_receiving_pauses() -> None:
@@ -183,8 +227,8 @@ async def test_idle_waits_for_the_batch_under_way(bench: ConsumerBench) -> None:
 async def test_a_dead_letter_queue_that_refuses_delays_no_other_message(fifo: bool) -> None:
     bench = ConsumerBench(FakeClock(), fifo=fifo, batch_max=1)
     bench.queue.refuse("dead_letter", *[RefusedEntry(code="Throttled", reason="", final=False)] * 50)
-    for text in ("{nonsense", own("c1"), FOREIGN):
-        bench.queue.send(text)
+    for sent in ("{nonsense", own("c1"), FOREIGN):
+        bench.queue.send(sent)
     bench.start()
     await run_ready_tasks()
     assert bench.queue.left == ["m1"]
