@@ -5,7 +5,7 @@ document and observed its revision, so the message is logged and deleted, and no
 published. `read_own_sync` returns an `OwnSync` only for a message that the full reader (`parser.py`) would end in the
 same way, and None for every other: a None says nothing about the message, and the full reader reads it.
 
-What is read: every field that `schema.py` models, in the envelope and in the snapshot, with the types that it has there.
+What is read: every field that `schema.py` models, in the envelope and the snapshot, with the types that it has there.
 The whole text is checked to be JSON. Where anything is wrong or unusual the result is None: a field of a wrong type, a
 missing one, half a surrogate pair, an escaped null character. Of a name that is there twice both readers take the last.
 
