@@ -8,6 +8,8 @@ from msgspec import Struct
 
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
 _STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NAME: Final = re.compile(r'[ \t\r\n]*("[^"\\]*(?:\\.[^"\\]*)*")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
+_COMMA_OR_END: Final = re.compile(r"[ \t\r\n]*([,}])")
 _SCALAR: Final = re.compile(r"[^\s,\]}]+")
 _TOKEN_OR_BLANKS: Final = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\r\n]+', re.DOTALL)
 
@@ -43,9 +45,7 @@ def on_one_line(text: str) -> str:
 
 
 def _skip(text: str, at: int) -> int:
-    found = _BLANKS.match(text, at)
-    assert found is not None, "blanks may be none"
-    return found.end()
+    return _matched(_BLANKS, text, at).end()
 
 
 def _value(text: str, at: int) -> Span:
@@ -54,30 +54,22 @@ def _value(text: str, at: int) -> Span:
         return _object(text, at)
     if char == "[":
         return _list(text, at)
-    return _string(text, at) if char == '"' else _matched(text, at, _SCALAR, "scalar")
-
-
-def _string(text: str, at: int) -> Span:
-    return _matched(text, at, _STRING, "string")
-
-
-def _matched(text: str, at: int, form: re.Pattern[str], kind: Literal["string", "scalar"]) -> Span:
-    found = form.match(text, at)
-    assert found is not None, "the text is JSON"
-    return Span(kind=kind, start=at, end=found.end())
+    if char == '"':
+        return Span(kind="string", start=at, end=_matched(_STRING, text, at).end())
+    return Span(kind="scalar", start=at, end=_matched(_SCALAR, text, at).end())
 
 
 def _object(text: str, start: int) -> Span:
     members: list[tuple[Span, Span]] = []
-    at = _skip(text, start + 1)
-    while text[at] != "}":
-        name = _string(text, at)
-        value = _value(text, _skip(text, _skip(text, name.end) + 1))
-        members.append((name, value))
-        at = _skip(text, value.end)
-        if text[at] == ",":
-            at = _skip(text, at + 1)
-    return Span(kind="object", start=start, end=at + 1, members=tuple(members))
+    at = start + 1
+    while (name := _NAME.match(text, at)) is not None:
+        value = _value(text, name.end())
+        members.append((Span(kind="string", start=name.start(1), end=name.end(1)), value))
+        at = value.end
+        after = _matched(_COMMA_OR_END, text, at)
+        if after.group(1) == ",":
+            at = after.end()
+    return Span(kind="object", start=start, end=_matched(_COMMA_OR_END, text, at).end(), members=tuple(members))
 
 
 def _list(text: str, start: int) -> Span:
@@ -90,3 +82,9 @@ def _list(text: str, start: int) -> Span:
         if text[at] == ",":
             at = _skip(text, at + 1)
     return Span(kind="list", start=start, end=at + 1, items=tuple(items))
+
+
+def _matched(form: re.Pattern[str], text: str, at: int) -> re.Match[str]:
+    found = form.match(text, at)
+    assert found is not None, "the text is JSON"
+    return found
