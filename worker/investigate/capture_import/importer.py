@@ -20,6 +20,7 @@ from worker.investigate.capture_import.contradictions import contradicted_repair
 from worker.investigate.capture_import.documents import UnreadLine, parts_of
 from worker.investigate.capture_import.heads import next_beginning
 from worker.investigate.capture_import.log_lines import LogLine
+from worker.investigate.capture_import.place import Place
 from worker.investigate.capture_import.record_store import Added, AddedRecord, RecordStore
 from worker.investigate.capture_import.records import NoRecord, Record, read_record
 from worker.investigate.capture_import.repairs import Repair, RepairKind, Unreadable
@@ -67,17 +68,6 @@ class ImportCounts(Struct, kw_only=True):
     others: int = 0
 
 
-class _Place(Struct, frozen=True):
-    """Where a text begins. `lines`: the number of each of its lines, where they are known."""
-
-    file: str
-    line: int
-    wrappers: int = 0
-    width: int = 0
-    rests: int = 0
-    lines: tuple[int, ...] = ()
-
-
 class Importer:
     """Imports sources one after another into a store. `redactor` None: personal data stays."""
 
@@ -94,19 +84,19 @@ class Importer:
             with opened(path) as source:
                 for part in parts_of(source, path.name):
                     if isinstance(part, UnreadLine):
-                        self._left_out(_Place(file, part.line), part.reason, part.last_line)
+                        self._left_out(Place(file, part.line), part.reason, part.last_line)
                         continue
                     scanner = WatchedScanner()
                     for line in part.lines:
-                        self._take_found(scanner.feed(line), _Place(file, 0))
+                        self._take_found(scanner.feed(line), Place(file, 0))
                         yield line.line
-                    self._take_found(scanner.end_part(), _Place(file, 0))
+                    self._take_found(scanner.end_part(), Place(file, 0))
         except SourceUnreadable as error:
-            self._left_out(_Place(file, 0), str(error))
+            self._left_out(Place(file, 0), str(error))
 
-    def _take_found(self, found: Iterator[Found], around: _Place) -> None:
+    def _take_found(self, found: Iterator[Found], around: Place) -> None:
         for one in found:
-            place = _Place(around.file, around.line or one.line, around.wrappers, around.width, around.rests)
+            place = Place(around.file, around.line or one.line, around.wrappers, around.width, around.rests)
             match one:
                 case FoundText(text=text, lines=lines):
                     self._take_text(text, replace(place, lines=() if around.line else lines))
@@ -121,7 +111,7 @@ class Importer:
                 case _:
                     assert_never(one)
 
-    def _take_text(self, text: str, place: _Place) -> None:
+    def _take_text(self, text: str, place: Place) -> None:
         """Take an object's text. Where it is damaged beyond repair, reading goes on at each beginning behind."""
         if (value := _sound(text)) is not None:
             record = read_record(text, value)
@@ -137,18 +127,18 @@ class Importer:
             except Unreadable as error:
                 again = next_beginning(text, error.offset) if number < _BEGINNINGS_MAX - 1 else -1
                 dropped = text[:again].rstrip() if again > 0 else text.rstrip()
-                last_line = _line_at(place, text, len(dropped))
+                last_line = place.line_at(text, len(dropped))
                 # In a text that was wrapped, the line of an offset is not exact.
-                fault = place.line if place.width else _line_at(place, text, error.offset)
+                fault = place.line if place.width else place.line_at(text, error.offset)
                 reason = error.reason if fault == place.line else f"{error.reason} (on line {fault})"
                 self._left_out(place, reason, last_line)
                 if again <= 0:
                     return
-                text, place = text[again:], _below(place, text, again)
+                text, place = text[again:], place.below(text, again)
             else:
                 return
 
-    def _take_damaged(self, text: str, place: _Place, *, is_behind_damage: bool) -> None:
+    def _take_damaged(self, text: str, place: Place, *, is_behind_damage: bool) -> None:
         """Take a text's first object, repaired, and what stands behind it. Raises Unreadable, and has taken nothing."""
         reading = read_damaged(text, of=CAPTURED, is_behind_damage=is_behind_damage)
         value = parsed(reading.text)
@@ -156,26 +146,26 @@ class Importer:
         another = swallowed_at(text[: reading.end], value) if isinstance(record, Record) else -1
         if another >= 0:
             raise Unreadable(another, "another record begins inside it")
-        repairs = tuple((_line_at(place, text, repair.offset), repair) for repair in reading.repairs)
+        repairs = tuple((place.line_at(text, repair.offset), repair) for repair in reading.repairs)
         is_event = isinstance(record, Record) and record.event_id is not None
         strange = field_around(value) if is_event and (repairs or is_behind_damage) else None
         if strange is None:
             self._take_object(reading.text, value, record, place, repairs)
         else:
             self._tell_repairs(place, repairs)
-            last_line = _line_at(place, text, reading.end)
+            last_line = place.line_at(text, reading.end)
             self._left_out(place, f"a closing brace is lost before {strange}", last_line)
         rest = text[reading.end :]
         if "{" not in rest:
             return
-        behind = _below(place, text, reading.end)
+        behind = place.below(text, reading.end)
         if place.rests >= _RESTS_MAX:
             self._left_out(behind, f"more than {_RESTS_MAX} damaged objects stand in one another")
             return
         behind = replace(behind, rests=place.rests + 1)
         self._take_lines(rest, behind, first_line_is_known=place.wrappers == 0)
 
-    def _take_unwrapped(self, text: str, width: int, place: _Place) -> None:
+    def _take_unwrapped(self, text: str, width: int, place: Place) -> None:
         """Take a text that a viewer had wrapped."""
         repair = Repair(
             kind=RepairKind.LINE_BREAK,
@@ -186,10 +176,10 @@ class Importer:
         self._report.repaired(place.file, place.line, [(place.line, repair)])
         self._take_text(text, replace(place, width=width))
 
-    def _take_lines(self, text: str, place: _Place, *, first_line_is_known: bool) -> None:
+    def _take_lines(self, text: str, place: Place, *, first_line_is_known: bool) -> None:
         """Take a text that may hold objects, as a wrapper's text or the rest of a damaged one."""
         scanner = WatchedScanner()
-        around = _Place(place.file, 0 if first_line_is_known else place.line, place.wrappers, 0, place.rests)
+        around = Place(place.file, 0 if first_line_is_known else place.line, place.wrappers, 0, place.rests)
         for index, line in enumerate(text.split("\n")):
             number = place.lines[index] if index < len(place.lines) else place.line + index
             self._take_found(scanner.feed(LogLine(number, f"{line}\n")), around)
@@ -200,7 +190,7 @@ class Importer:
         text: str,
         value: dict[str, Any],
         record: Record | Malformed | NoRecord,
-        place: _Place,
+        place: Place,
         repairs: tuple[tuple[int, Repair], ...],
     ) -> None:
         match record:
@@ -215,12 +205,12 @@ class Importer:
                 assert_never(record)
 
     def _take_wrapped(
-        self, text: str, value: dict[str, Any], place: _Place, repairs: tuple[tuple[int, Repair], ...]
+        self, text: str, value: dict[str, Any], place: Place, repairs: tuple[tuple[int, Repair], ...]
     ) -> None:
         if place.wrappers >= _NESTED_MAX:
             self._left_out(place, f"more than {_NESTED_MAX} wrappers stand around it")
             return
-        inner = _Place(place.file, place.line, place.wrappers + 1, place.width, place.rests)
+        inner = Place(place.file, place.line, place.wrappers + 1, place.width, place.rests)
         is_wrapper = False
         for wrapped in wrapped_texts(text, value):
             is_wrapper = True
@@ -240,7 +230,7 @@ class Importer:
         text: str,
         value: dict[str, Any],
         record: Record,
-        place: _Place,
+        place: Place,
         repairs: tuple[tuple[int, Repair], ...],
     ) -> None:
         self._tell_repairs(place, repairs)
@@ -266,13 +256,13 @@ class Importer:
             case _:
                 assert_never(added.added)
 
-    def _tell_repairs(self, place: _Place, repairs: tuple[tuple[int, Repair], ...]) -> None:
+    def _tell_repairs(self, place: Place, repairs: tuple[tuple[int, Repair], ...]) -> None:
         self.counts.repaired += bool(repairs)
         if repairs:
             shown = [(line, replace(each, path=CAPTURED.shown_path(each.path))) for line, each in repairs]
             self._report.repaired(place.file, place.line, shown)
 
-    def _left_out(self, place: _Place, reason: str, last_line: int = 0) -> None:
+    def _left_out(self, place: Place, reason: str, last_line: int = 0) -> None:
         self.counts.left_out += 1
         self._report.left_out(place.file, place.line, max(place.line, last_line), reason)
 
@@ -292,20 +282,3 @@ def _is_too_deep(text: str, value: dict[str, Any]) -> bool:
     # A value nests at most as deep as its text has opening brackets, which take a tenth of the walk's time to count.
     is_flat = text.count("{") + text.count("[") <= _DEPTH_MAX
     return not is_flat and depth_of(value, stop_above=_DEPTH_MAX) > _DEPTH_MAX
-
-
-def _below(place: _Place, text: str, offset: int) -> _Place:
-    """The place of an offset in a text that begins at a place."""
-    return replace(place, line=_line_at(place, text, offset), lines=place.lines[_lines_before(place, text, offset) :])
-
-
-def _line_at(place: _Place, text: str, offset: int) -> int:
-    """The line of an offset. The text in a wrapper stands on the wrapper's line."""
-    lines = _lines_before(place, text, offset)
-    return place.lines[lines] if lines < len(place.lines) else place.line + lines
-
-
-def _lines_before(place: _Place, text: str, offset: int) -> int:
-    if place.wrappers:
-        return 0
-    return offset // place.width if place.width else text.count("\n", 0, offset)

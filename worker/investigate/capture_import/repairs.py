@@ -44,3 +44,8 @@ class Ended(Exception):
     def __init__(self, offset: int) -> None:
         super().__init__()
         self.offset = offset
+
+
+def lost_brace(offset: int, name: str) -> Unreadable:
+    """The field of that name belongs to an object around the one that it stands in."""
+    return Unreadable(offset, f"a closing brace is lost before {name}")
