@@ -20,11 +20,9 @@ from worker.investigate.timeline.timeline import FindingKind, Timeline, key_of
 from worker.investigate.timeline.wording import (
     EntryWords,
     audit_lines,
-    citation_text,
     counted,
     gap_text,
     in_order_with_audits,
-    stay_text,
 )
 
 _COLUMNS_IN_A_FILE: Final = 100
@@ -54,15 +52,16 @@ class TimelineText:
 
     def timeline(self, timeline: Timeline) -> None:
         """One pair."""
+        words = EntryWords(timeline)
         self._head(timeline)
-        self._findings(timeline)
+        self._findings(timeline, words)
         self._list("missing revisions", [gap_text(each) for each in timeline.gaps])
         self._list("contradictions", list(timeline.contradictions))
         self._heading("revisions")
-        for cells, colour in _rows(timeline):
+        for cells, colour in _rows(timeline, words):
             self._row(cells, colour)
         for side in ("conversation", "work-item"):
-            stays = [stay_text(each, timeline) for each in timeline.stays if each.side == side]
+            stays = [words.stay(each) for each in timeline.stays if each.side == side]
             self._list(f"time in each status of the {side}", stays)
         self._to.write("\n")
 
@@ -82,13 +81,13 @@ class TimelineText:
         span = f", {format_instant(min(times))} to {format_instant(max(times))}" if times else ""
         self._line(f"{counted(len(timeline.entries), 'revision')}, {counted(len(timeline.audits), 'audit line')}{span}")
 
-    def _findings(self, timeline: Timeline) -> None:
+    def _findings(self, timeline: Timeline, words: EntryWords) -> None:
         self._heading("findings" if timeline.findings else "findings: none")
         for number, finding in enumerate(timeline.findings, start=1):
             self._line(f"{number}. {finding.kind.value}", indent=2, colour=_COLOURS[finding.kind], bold=True)
             self._line(finding.text, indent=5)
             for citation in finding.evidence:
-                self._line(f"- {citation_text(citation)}", indent=5, hanging=2, dim=True)
+                self._line(f"- {words.citation(citation)}", indent=5, hanging=2, dim=True)
             for each in finding.missing:
                 self._line(f"missing: {each}", indent=5, hanging=2)
         if timeline.questions:
@@ -168,9 +167,8 @@ def _fits(text: str, width: int) -> bool:
     return len(text) <= width and (text.isascii() or cell_len(text) <= width)
 
 
-def _rows(timeline: Timeline) -> Iterator[tuple[tuple[Sequence[str], ...], str | None]]:
+def _rows(timeline: Timeline, words: EntryWords) -> Iterator[tuple[tuple[Sequence[str], ...], str | None]]:
     """The cells of each row, and its colour."""
-    words = EntryWords(timeline)
     day: date | None = None
     for each in in_order_with_audits(timeline):
         time, day = _time(each.at, day)

@@ -13,6 +13,7 @@ from commands.instant import format_instant
 from handlers.drift import DriftEnd
 from sync.audit import AuditOutcome
 from worker.api.pages.status_problems import WorkerRow, counted, span
+from worker.investigate.report.isolated_text import isolated
 from worker.investigate.report.page import ASSETS as DRAWING_ASSETS
 from worker.investigate.report.page import TEMPLATES
 from worker.status_ports import RecentDecision
@@ -105,6 +106,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader([_HERE / "templates", TEMPLATES]),
         autoescape=True,
+        finalize=isolated,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

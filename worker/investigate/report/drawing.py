@@ -12,6 +12,7 @@ from typing import Final, Literal
 from urllib.parse import quote
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from commands.instant import format_instant
 from sync.gates import Side
@@ -162,8 +163,9 @@ class _Names:
         return f"work-item {document_id}" if side == "work-item" and self._are_several else side
 
     def revision(self, key: EntryKey) -> str:
-        """The record and the revision."""
-        return f"{self.record(key.side, key.document_id)} {key.rev}"
+        """`conversation 7`, `work-item 2`; with the work-item's id where the pair has several, as in the findings."""
+        of_item = f" of {key.document_id}" if key.side == "work-item" and self._are_several else ""
+        return f"{key.side} {key.rev}{of_item}"
 
     def link(self, key: EntryKey) -> RevisionLink:
         """A link to the revision, without an address where it is not drawn."""
@@ -212,7 +214,7 @@ def _steps(
             answers=None if answer is None or answer.cause is None else names.link(answer.cause),
             answered_by=tuple(names.link(sync) for sync in answered.get(key, ())),
             basis="" if answer is None or answer.basis is None else answer.basis.value,
-            known=_known(entry, answer),
+            known=_known(entry, answer, names),
             audits=tuple(_audit(timeline.audits[place]) for place in answer.audits) if answer is not None else (),
             findings=tuple(cited.get(key, ())),
             mark=marks.get(key, "cited" if key in cited else ""),
@@ -288,12 +290,17 @@ def _writer(entry: TimelineEntry) -> str:
     return by
 
 
-def _known(entry: TimelineEntry, answer: SyncAnswer | None) -> str:
+def _known(entry: TimelineEntry, answer: SyncAnswer | None, names: _Names) -> str:
     """The revisions that the write knew, or that the sync compared."""
-    if answer is not None:
-        compared = (("conversation", answer.conversation_rev), ("work-item", answer.work_item_rev))
-        return ", ".join(f"{side} {rev}" for side, rev in compared if rev is not None)
-    return "" if entry.known_conversation_rev is None else f"conversation {entry.known_conversation_rev}"
+    if answer is None:
+        return "" if entry.known_conversation_rev is None else f"conversation {entry.known_conversation_rev}"
+    known = [] if answer.conversation_rev is None else [f"conversation {answer.conversation_rev}"]
+    if answer.work_item_rev is not None:
+        item = answer.sync if entry.side == "work-item" else answer.cause
+        is_item = item is not None and item.side == "work-item"
+        named = names.revision(replace(item, rev=answer.work_item_rev)) if item is not None and is_item else ""
+        known.append(named or f"work-item {answer.work_item_rev}")
+    return ", ".join(known)
 
 
 def _pause(since: datetime | None, until: datetime | None) -> tuple[str, int]:

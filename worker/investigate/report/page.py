@@ -15,6 +15,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from worker.investigate.report.drawing import Drawing
+from worker.investigate.report.isolated_text import isolated
 from worker.investigate.report.policy_panel import PolicyPanel
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -58,5 +59,10 @@ def _hash(text: str) -> str:
 
 
 _ENVIRONMENT: Final = Environment(
-    loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    loader=FileSystemLoader(TEMPLATES),
+    autoescape=True,
+    finalize=isolated,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
 )

@@ -12,11 +12,9 @@ from worker.investigate.timeline.timeline import Timeline, key_of
 from worker.investigate.timeline.wording import (
     EntryWords,
     audit_lines,
-    citation_text,
     counted,
     gap_text,
     in_order_with_audits,
-    stay_text,
 )
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~!])")
@@ -24,21 +22,22 @@ _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~!])")
 
 def markdown_lines(timeline: Timeline) -> Iterator[str]:
     """The lines of one pair's timeline."""
+    words = EntryWords(timeline)
     items = ", ".join(timeline.work_items) or "none captured"
     yield f"## Conversation {escaped(timeline.conversation_id)}"
     yield ""
     counts = f"{counted(len(timeline.entries), 'revision')}, {counted(len(timeline.audits), 'audit line')}"
     yield f"Work-item: {escaped(items)}. {counts}."
-    yield from _findings(timeline)
+    yield from _findings(timeline, words)
     yield from _list("Missing revisions", [gap_text(each) for each in timeline.gaps])
     yield from _list("Contradictions", list(timeline.contradictions))
-    yield from _table(timeline)
+    yield from _table(timeline, words)
     for side in ("conversation", "work-item"):
-        stays = [stay_text(each, timeline) for each in timeline.stays if each.side == side]
+        stays = [words.stay(each) for each in timeline.stays if each.side == side]
         yield from _list(f"Time in each status of the {side}", stays)
 
 
-def _findings(timeline: Timeline) -> Iterator[str]:
+def _findings(timeline: Timeline, words: EntryWords) -> Iterator[str]:
     yield ""
     yield "### Findings"
     yield ""
@@ -46,7 +45,7 @@ def _findings(timeline: Timeline) -> Iterator[str]:
         yield "None."
     for number, finding in enumerate(timeline.findings, start=1):
         yield f"{number}. **{escaped(finding.kind.value)}** {escaped(finding.text)}"
-        yield from (f"   - {escaped(citation_text(each))}" for each in finding.evidence)
+        yield from (f"   - {escaped(words.citation(each))}" for each in finding.evidence)
         yield from (f"   - missing: {escaped(each)}" for each in finding.missing)
     if timeline.questions:
         yield ""
@@ -65,8 +64,7 @@ def _list(heading: str, lines: list[str]) -> Iterator[str]:
         yield from (f"- {escaped(line)}" for line in lines)
 
 
-def _table(timeline: Timeline) -> Iterator[str]:
-    words = EntryWords(timeline)
+def _table(timeline: Timeline, words: EntryWords) -> Iterator[str]:
     yield ""
     yield "### Revisions"
     yield ""

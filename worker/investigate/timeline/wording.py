@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from commands.instant import format_instant
+from sync.gates import Side
 from worker.investigate.timeline.entry import AuditEntry, EntryReason, TimelineEntry
 from worker.investigate.timeline.findings.facts import duration_text
 from worker.investigate.timeline.timeline import (
@@ -39,7 +40,8 @@ class EntryWords:
     """The entries of one timeline in words."""
 
     def __init__(self, timeline: Timeline) -> None:
-        self._items = timeline.work_items
+        self._timeline = timeline
+        self._several_items = len(timeline.work_items) > 1
         self._answers = {answer.sync: answer for answer in timeline.answers}
         self._answered_by: dict[EntryKey, list[EntryKey]] = {}
         for answer in timeline.answers:
@@ -48,8 +50,10 @@ class EntryWords:
 
     def revision(self, key: EntryKey) -> str:
         """`conversation 7`, `work-item 2`; with the work-item's id where the pair has several."""
-        several = key.side == "work-item" and len(self._items) > 1
-        return f"{key.side} {key.rev}{f' of {key.document_id}' if several else ''}"
+        return f"{key.side} {key.rev}{self._of_item(key.side, key.document_id)}"
+
+    def _of_item(self, side: Side, document_id: str) -> str:
+        return f" of {document_id}" if side == "work-item" and self._several_items else ""
 
     def lines(self, entry: TimelineEntry) -> Iterator[str]:
         """What the write changed, why, what it knew, and what it answers, a line each."""
@@ -60,16 +64,45 @@ class EntryWords:
             yield f"knew conversation {entry.known_conversation_rev}"
         key = key_of(entry)
         if entry.is_sync:
-            yield self._answer_text(self._answers.get(key))
+            yield self._answer_text(key, self._answers.get(key))
         elif key in self._answered_by:
             yield f"answered by {', '.join(self.revision(each) for each in self._answered_by[key])}"
 
-    def _answer_text(self, answer: SyncAnswer | None) -> str:
+    def citation(self, citation: Citation) -> str:
+        """A piece of evidence: the revision, what it did, when, and where it stands."""
+        side, document_id = citation.side, citation.document_id
+        subject = citation.role
+        if side is not None and document_id is not None:
+            subject = f"{side} {citation.rev}{self._of_item(side, document_id)}: {citation.role}"
+        event = f", event {citation.event_id}" if citation.event_id else ""
+        at = f", {format_instant(citation.at)}" if citation.at is not None else ""
+        place = f", {PurePath(citation.file).name}:{citation.line}" if citation.file else ""
+        return f"{subject}{event}{at}{place}"
+
+    def stay(self, stay: StatusStay) -> str:
+        """How long a record was in a status."""
+        captured_until = self._timeline.captured_until
+        revs = (
+            f"revision {stay.first_rev}" if stay.first_rev == stay.last_rev else f"{stay.first_rev} to {stay.last_rev}"
+        )
+        if stay.ms is not None:
+            lasted = f"{'' if stay.exact else 'about '}{duration_text(timedelta(milliseconds=stay.ms))}"
+        elif stay.left_at is None and stay.entered_at is not None and captured_until is not None:
+            lasted = f"{duration_text(captured_until - stay.entered_at)} to the end of the capture"
+        else:
+            lasted = "unknown: its begin is not captured" if stay.entered_at is None else "unknown"
+        return f"{stay.status}: {lasted} ({revs}{self._of_item(stay.side, stay.document_id)})"
+
+    def _answer_text(self, sync: EntryKey, answer: SyncAnswer | None) -> str:
         if answer is None or answer.cause is None:
             return "answers a write that is not captured"
+        item = self._of_item("work-item", (sync if sync.side == "work-item" else answer.cause).document_id)
         compared = [
-            f"{side} {rev}"
-            for side, rev in (("conversation", answer.conversation_rev), ("work-item", answer.work_item_rev))
+            f"{side} {rev}{of}"
+            for side, rev, of in (
+                ("conversation", answer.conversation_rev, ""),
+                ("work-item", answer.work_item_rev, item),
+            )
             if rev is not None
         ]
         on = f", decided on {' and '.join(compared)}" if compared else ""
@@ -151,30 +184,9 @@ def gap_text(gap: RevisionGap) -> str:
     return f"{gap.side} {gap.document_id}: {runs}{' (before the first captured one)' if gap.leading else ''}"
 
 
-def stay_text(stay: StatusStay, timeline: Timeline) -> str:
-    """How long a record was in a status."""
-    revs = f"revision {stay.first_rev}" if stay.first_rev == stay.last_rev else f"{stay.first_rev} to {stay.last_rev}"
-    if stay.ms is not None:
-        lasted = f"{'' if stay.exact else 'about '}{duration_text(timedelta(milliseconds=stay.ms))}"
-    elif stay.left_at is None and stay.entered_at is not None and timeline.captured_until is not None:
-        lasted = f"{duration_text(timeline.captured_until - stay.entered_at)} to the end of the capture"
-    else:
-        lasted = "unknown: its begin is not captured" if stay.entered_at is None else "unknown"
-    return f"{stay.status}: {lasted} ({revs})"
-
-
 def counted(number: int, thing: str) -> str:
     """`1 revision`, `2 revisions`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
-def citation_text(citation: Citation) -> str:
-    """A piece of evidence: the revision, what it did, when, and where it stands."""
-    subject = citation.role if citation.side is None else f"{citation.side} {citation.rev}: {citation.role}"
-    event = f", event {citation.event_id}" if citation.event_id else ""
-    at = f", {format_instant(citation.at)}" if citation.at is not None else ""
-    place = f", {PurePath(citation.file).name}:{citation.line}" if citation.file else ""
-    return f"{subject}{event}{at}{place}"
 
 
 def in_order_with_audits(timeline: Timeline) -> Iterator[TimelineEntry | AuditEntry]:

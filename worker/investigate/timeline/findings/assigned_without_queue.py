@@ -10,7 +10,7 @@ from typing import Final
 
 from commands.work_item import Status
 from worker.investigate.timeline.entry import TimelineEntry
-from worker.investigate.timeline.findings.facts import TimelineFacts, lapse, named
+from worker.investigate.timeline.findings.facts import TimelineFacts, lapse
 from worker.investigate.timeline.timeline import FindingKind, TimelineFinding, cite, key_of
 
 _CITED_MAX: Final = 10
@@ -48,7 +48,7 @@ def _finding(facts: TimelineFacts, began: int, end: TimelineEntry | None) -> Tim
     elif removed is not None:
         remover = facts.entries[removed]
         before = None if remover.before is None else remover.before.queue
-        took = f"{named(remover)} had taken its queue {before}."
+        took = f"{facts.named(remover)} had taken its queue {before}."
         if removed != began:
             evidence.append(cite(remover, "took the queue"))
     else:
@@ -57,10 +57,10 @@ def _finding(facts: TimelineFacts, began: int, end: TimelineEntry | None) -> Tim
     if end is not None:
         evidence.append(cite(end, "ended it"))
     unassigned = list(_unassigned(facts, entry, end))
-    asked = "" if not unassigned else f", which {named(unassigned[0])} asks for"
+    asked = "" if not unassigned else f", which {facts.named(unassigned[0])} asks for"
     return TimelineFinding(
         kind=FindingKind.ASSIGNED_WITHOUT_QUEUE,
-        text=f"{named(entry)} is assigned to {', '.join(_users(entry)) or 'nobody'} and has no queue, "
+        text=f"{facts.named(entry)} is assigned to {', '.join(_users(entry)) or 'nobody'} and has no queue, "
         f"{_until(facts, entry, end)}. {took} The predecessor's queue command and the legacy funnel cannot un-assign a "
         f"work-item without a queue{asked}.",
         field="queue",
@@ -78,7 +78,7 @@ def _users(entry: TimelineEntry) -> tuple[str, ...]:
 def _until(facts: TimelineFacts, entry: TimelineEntry, end: TimelineEntry | None) -> str:
     if end is None:
         return f"to the end of the capture {lapse(entry.at, facts.timeline.captured_until)} later"
-    return f"until {named(end)} {lapse(entry.at, end.at)} later"
+    return f"until {facts.named(end)} {lapse(entry.at, end.at)} later"
 
 
 def _unassigned(facts: TimelineFacts, entry: TimelineEntry, end: TimelineEntry | None) -> Iterator[TimelineEntry]:

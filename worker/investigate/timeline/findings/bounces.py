@@ -8,7 +8,7 @@ from typing import Final
 
 from sync.conversation import FIELDS, Field
 from worker.investigate.timeline.entry import TimelineEntry
-from worker.investigate.timeline.findings.facts import TimelineFacts, lapse, named, shown_value
+from worker.investigate.timeline.findings.facts import TimelineFacts, lapse, shown_value
 from worker.investigate.timeline.timeline import FindingKind, TimelineFinding, TimelineLimits, cite
 
 _SHOWN_MAX: Final = 9
@@ -60,7 +60,7 @@ def _takes_back(away: TimelineEntry, back: TimelineEntry, field: Field, limits: 
 def _finding(facts: TimelineFacts, chain: Sequence[TimelineEntry], field: Field) -> TimelineFinding:
     first, last = chain[0], chain[-1]
     shown = chain if len(chain) <= _SHOWN_MAX else [*chain[: _SHOWN_MAX - 1], last]
-    steps = ", ".join(f"{named(each)} to {shown_value(field, each)}" for each in shown)
+    steps = ", ".join(f"{facts.named(each)} to {shown_value(field, each)}" for each in shown)
     more = f" ({len(chain)} times, the first and the last are named)" if len(shown) < len(chain) else ""
     away = _value(field, first)
     gap = facts.missing_between(first.document_id, first.rev, last.rev)

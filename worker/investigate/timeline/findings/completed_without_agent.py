@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from worker.investigate.timeline.entry import TimelineEntry
-from worker.investigate.timeline.findings.facts import TimelineFacts, named
+from worker.investigate.timeline.findings.facts import TimelineFacts
 from worker.investigate.timeline.timeline import FindingKind, OpenQuestion, TimelineFinding, cite
 
 
@@ -32,8 +32,8 @@ def _judged(facts: TimelineFacts, place: int, entry: TimelineEntry) -> Iterator[
     if told is None or told.state is None or later is not None:
         yield OpenQuestion(
             kind=FindingKind.COMPLETED_WITHOUT_AGENT,
-            text=f"{named(entry)} completed the work-item unassigned: whether its conversation had an agent then, the "
-            "capture does not show.",
+            text=f"{facts.named(entry)} completed the work-item unassigned: whether its conversation had an agent "
+            "then, the capture does not show.",
             field="assignee",
             evidence=(cite(entry, "completed it"),),
             missing=(later or "the conversation's revisions before it",),
@@ -43,14 +43,14 @@ def _judged(facts: TimelineFacts, place: int, entry: TimelineEntry) -> Iterator[
         # Of a deleted conversation the work-item is completed and nothing else (docs/rules.md, rule B9).
         return
     assigned = facts.last_change(conversation_id, "assignee", place)
-    by = "" if assigned is None else f", by {named(facts.entries[assigned])}"
+    by = "" if assigned is None else f", by {facts.named(facts.entries[assigned])}"
     evidence = [cite(entry, "completed it unassigned"), cite(told, "the conversation then")]
     if assigned is not None and assigned != last:
         evidence.append(cite(facts.entries[assigned], "assigned the conversation"))
     yield TimelineFinding(
         kind=FindingKind.COMPLETED_WITHOUT_AGENT,
-        text=f"{named(entry)} completed the work-item unassigned, and its conversation was assigned to "
-        f"{', '.join(told.state.assignees)} at {told.label}{by}: reports count the work-item to nobody.",
+        text=f"{facts.named(entry)} completed the work-item unassigned, and its conversation was assigned to "
+        f"{', '.join(told.state.assignees)} at {facts.label(told)}{by}: reports count the work-item to nobody.",
         field="assignee",
         since=entry.at,
         until=None,

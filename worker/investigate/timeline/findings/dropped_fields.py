@@ -11,7 +11,7 @@ from commands.reason import ReasonAction
 from commands.work_item import STATUS_ALIASES, Status
 from sync.conversation import Field
 from worker.investigate.timeline.entry import EntryReason, RecordState, TimelineEntry
-from worker.investigate.timeline.findings.facts import TimelineFacts, named
+from worker.investigate.timeline.findings.facts import TimelineFacts
 from worker.investigate.timeline.timeline import FindingKind, TimelineFinding, cite
 
 _COMMANDS_BY_OFFER: Final = {
@@ -31,16 +31,18 @@ def dropped_fields(facts: TimelineFacts) -> Iterator[TimelineFinding]:
             if reason.action == ReasonAction.UPDATE_COMMAND and isinstance(update, Mapping):
                 dropped = list(_dropped(reason, update, entry.state))
                 if dropped:
-                    yield _finding(entry, reason, dropped)
+                    yield _finding(facts, entry, reason, dropped)
 
 
-def _finding(entry: TimelineEntry, reason: EntryReason, dropped: list[tuple[str, str]]) -> TimelineFinding:
+def _finding(
+    facts: TimelineFacts, entry: TimelineEntry, reason: EntryReason, dropped: list[tuple[str, str]]
+) -> TimelineFinding:
     names = [name for name, _ in dropped]
     command = reason.meta.get("commandName")
     said = "; ".join(text for _, text in dropped)
     return TimelineFinding(
         kind=FindingKind.FIELDS_DROPPED,
-        text=f"{named(entry)}: the command {command if isinstance(command, str) else 'of its update'} dropped "
+        text=f"{facts.named(entry)}: the command {command if isinstance(command, str) else 'of its update'} dropped "
         f"{' and '.join(names)}: {said}.",
         field=_FIELD_BY_NAME.get(names[0]),
         since=entry.at,

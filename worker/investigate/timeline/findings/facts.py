@@ -26,6 +26,7 @@ class TimelineFacts:
         self._gaps: dict[str, list[RevisionGap]] = {}
         for gap in timeline.gaps:
             self._gaps.setdefault(gap.document_id, []).append(gap)
+        self._several_items = len(timeline.work_items) > 1
         self.latest_item: list[str | None] = []
         """By place: the work-item of the last work-item entry at or before it."""
         item: str | None = None
@@ -83,7 +84,7 @@ class TimelineFacts:
         runs = ", ".join(f"{low}" if low == high else f"{low} to {high}" for low, high in found)
         more = f" and {end - begin - _GAPS_SHOWN} more runs" if end - begin > _GAPS_SHOWN else ""
         is_one = len(found) == 1 and found[0][0] == found[0][1]
-        return f"{side} revision{'' if is_one else 's'} {runs}{more}"
+        return f"{side} revision{'' if is_one else 's'} {runs}{more}{self.of_item(document_id)}"
 
     def known_rev(self, place: int) -> int | None:
         """The conversation revision that a work-item's write knew; of a sync, the revision it was decided on."""
@@ -96,6 +97,20 @@ class TimelineFacts:
         if answer.conversation_rev is not None:
             return answer.conversation_rev
         return answer.cause.rev if answer.cause is not None and answer.cause.side == "conversation" else None
+
+    def of_item(self, document_id: str) -> str:
+        """` of w-2`, to follow a revision of this record where the pair has several work-items; else nothing."""
+        is_told = self._several_items and document_id != self.timeline.conversation_id
+        return f" of {document_id}" if is_told else ""
+
+    def label(self, entry: TimelineEntry) -> str:
+        """`conversation 7`, `work-item 2`; `work-item 2 of w-2` where the pair has several work-items."""
+        return f"{entry.label}{self.of_item(entry.document_id)}"
+
+    def named(self, entry: TimelineEntry) -> str:
+        """`conversation 6 by workflow`, `work-item 4 (sync)`."""
+        by = f" by {entry.client}" if entry.client and not entry.is_sync else ""
+        return f"{self.label(entry)}{by}{' (sync)' if entry.is_sync else ''}"
 
 
 def _last_below(places: Sequence[int], limit: int) -> int | None:
@@ -127,12 +142,6 @@ def shown_value(field: Field, entry: TimelineEntry) -> str:
         case "paused":
             paused = "snoozed" if is_conversation else "paused"
             return paused if value else f"not {paused}"
-
-
-def named(entry: TimelineEntry) -> str:
-    """`conversation 6 by workflow`, `work-item 4 (sync)`."""
-    by = f" by {entry.client}" if entry.client and not entry.is_sync else ""
-    return f"{entry.label}{by}{' (sync)' if entry.is_sync else ''}"
 
 
 def lapse(since: datetime | None, until: datetime | None) -> str:

@@ -13,7 +13,7 @@ from sync.gates import Policy
 from sync.rules_forward import assignee_after_forward, work_item_writes
 from sync.rules_reverse import conversation_writes
 from worker.investigate.timeline.entry import TimelineEntry
-from worker.investigate.timeline.findings.facts import TimelineFacts, lapse, named, shown_value
+from worker.investigate.timeline.findings.facts import TimelineFacts, lapse, shown_value
 from worker.investigate.timeline.timeline import (
     FindingKind,
     TimelineFinding,
@@ -108,7 +108,7 @@ def _ended(
         return
     yield TimelineFinding(
         kind=FindingKind.OUT_OF_STEP,
-        text=f"{_difference(episode)} for {lapse(since, until)}, until {named(end)}.",
+        text=f"{_difference(facts, episode)} for {lapse(since, until)}, until {facts.named(end)}.",
         field=episode.field,
         since=since,
         until=until,
@@ -127,14 +127,16 @@ def _unended(facts: TimelineFacts, episode: _Episode, limits: TimelineLimits) ->
     lasted = None if since is None or until is None else (until - since).total_seconds()
     if lasted is None or lasted <= limits.out_of_step_s:
         missing.append(
-            f"what follows {episode.since.label}: the capture ends {lapse(since, until)} after it, so a sync may have "
-            "answered later"
+            f"what follows {facts.label(episode.since)}: the capture ends {lapse(since, until)} after it, so a sync "
+            "may have answered later"
         )
     is_answered = any(answer.cause == key_of(episode.since) for answer in facts.timeline.answers)
-    answered = "" if episode.since.is_sync or is_answered else f" No captured sync answers {episode.since.label}."
+    answered = (
+        "" if episode.since.is_sync or is_answered else f" No captured sync answers {facts.label(episode.since)}."
+    )
     return TimelineFinding(
         kind=FindingKind.OUT_OF_STEP,
-        text=f"{_difference(episode)}, to the end of the capture {lapse(since, until)} later.{answered}",
+        text=f"{_difference(facts, episode)}, to the end of the capture {lapse(since, until)} later.{answered}",
         field=episode.field,
         since=since,
         until=None,
@@ -143,13 +145,14 @@ def _unended(facts: TimelineFacts, episode: _Episode, limits: TimelineLimits) ->
     )
 
 
-def _difference(episode: _Episode) -> str:
+def _difference(facts: TimelineFacts, episode: _Episode) -> str:
     field, since = episode.field, episode.since
     known = "since" if episode.begins else "at the latest since"
     return (
-        f"The pair is out of step in {field} {known} {named(since)}: the conversation has "
+        f"The pair is out of step in {field} {known} {facts.named(since)}: the conversation has "
         f"{shown_value(field, episode.conversation)} (revision {episode.conversation.rev}), the work-item "
-        f"{shown_value(field, episode.item)} (revision {episode.item.rev})"
+        f"{shown_value(field, episode.item)} (revision {episode.item.rev}"
+        f"{facts.of_item(episode.item.document_id)})"
     )
 
 

@@ -7,7 +7,9 @@ import pytest
 from tests.handlers.wire_events import UNASSIGN_WITHOUT_QUEUE, captured
 from tests.worker.investigate.timeline.pair_story import PairStory, entry, incident_timeline
 from tests.worker.replay.replays import CONVERSATION_2021, QUEUE_2021
+from worker.investigate.report.drawing import draw
 from worker.investigate.timeline.builder import build_timeline
+from worker.investigate.timeline.markdown import markdown_lines
 from worker.investigate.timeline.timeline import FindingKind, Timeline, TimelineFinding
 
 KINDS: Final = FindingKind
@@ -256,3 +258,26 @@ def test_the_work_item_of_a_deleted_conversation_is_completed_and_nothing_else()
     ]
     story.events = events
     assert [each.kind for each in story.timeline().findings if each.kind is FindingKind.COMPLETED_WITHOUT_AGENT] == []
+
+
+def test_a_finding_of_a_pair_with_several_work_items_names_the_work_item() -> None:
+    story = in_step().conversation(300, status="done").item(301, sync=True, status="completed")
+    story.item(310, key="w-2", status="assigned", assignedTo="u-1", knew=3)
+    found = of(story.timeline(until=900), FindingKind.ASSIGNED_WITHOUT_QUEUE)
+    assert found[0].text.startswith("work-item 1 of w-2 by api is assigned to u-1 and has no queue")
+    timeline = story.item(320, key="w-2", skip=2, queue="q-1", knew=3).timeline(until=900)
+    assert "missing: work-item revisions 2 to 3 of w-2" in "\n".join(
+        f"missing: {each}" for finding in timeline.findings for each in finding.missing
+    )
+
+
+def test_words_and_drawing_name_the_work_item_where_the_pair_has_several() -> None:
+    story = in_step().item(310, key="w-2", status="assigned", assignedTo="u-1", knew=2)
+    timeline = story.timeline(until=900)
+    lines = "\n".join(markdown_lines(timeline))
+    assert "work-item 1 of w-2: assigned, and no queue" in lines
+    assert "(revision 1 of w-2)" in lines
+    drawing = draw(timeline, steps_max=10)
+    assert [step.title for step in drawing.steps][-1] == "work-item 1 of w-2"
+    one = in_step().timeline()
+    assert [step.title for step in draw(one, steps_max=10).steps] == [f"{each.side} {each.rev}" for each in one.entries]
