@@ -122,7 +122,7 @@ def parse_update(raw: object, *, from_sync: bool = False) -> Update | Refusal:
     nested = reader.nested(raw)
     known = (*_FIELDS, "resume") if from_sync else _FIELDS
     for name in nested:
-        if name not in (*known, _RESOURCE):
+        if name not in known and name != _RESOURCE:
             reader.fault(f"unknown field {_shown(name)}: an update may have {', '.join(known)}")
     update = Update(
         queue=reader.queue(nested["queue"]) if "queue" in nested else UNSET,

@@ -56,6 +56,7 @@ from worker.runtime.lookup_threads import lookup_threads
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.reading import near_misses
 from worker.settings.serve import ServeSettings
+from worker.telemetry.build import BUILD
 from worker.telemetry.dropped_lines import reported_drops
 from worker.telemetry.health import Health
 from worker.telemetry.line_writer import LineWriter
@@ -173,7 +174,7 @@ class _ApiProcess:
             if await self._stopping.unless_requested(self._prepare(clients, adapters, readiness)):
                 deployment = Deployment(version=settings.dd_version, policy=settings.sync_policy.value)
                 self._runtime.telemetry.metrics.event(started("API", deployment))
-                self._log.info("API started")
+                self._log.info("API started", build=BUILD)
                 await self._stopping.wait_until_requested()
             readiness.mark_stopping()
             pages.close()

@@ -43,6 +43,7 @@ from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.reading import near_misses
 from worker.settings.settings import Settings
 from worker.sweeps.status_report import process_name
+from worker.telemetry.build import BUILD
 from worker.telemetry.dropped_lines import reported_drops
 from worker.telemetry.health import Health, Part, serve_health
 from worker.telemetry.line_writer import LineWriter
@@ -153,7 +154,13 @@ class _WorkerProcess:
         _tune_garbage_collection()
         deployment = Deployment(version=settings.dd_version, policy=settings.sync_policy.value)
         await tell_start(fleet, deployment, telemetry)
-        self._log.info("worker started", policy=settings.sync_policy.value, fifo=attributes.fifo, lanes=settings.lanes)
+        self._log.info(
+            "worker started",
+            policy=settings.sync_policy.value,
+            fifo=attributes.fifo,
+            lanes=settings.lanes,
+            build=BUILD,
+        )
         await pipeline.run(self._stopping)
 
     def _adapters(

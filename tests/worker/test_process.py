@@ -24,6 +24,7 @@ from tests.worker.test_pipeline import CONVERSATION, WORK_ITEM
 from worker.cli.main import run
 from worker.settings.table import setting_rows
 from worker.store.status_documents import report_of
+from worker.telemetry.build import BUILD
 
 pytestmark = pytest.mark.thorough
 
@@ -111,7 +112,7 @@ def test_it_works_until_sigterm_and_exits_0(mongod: Mongod, started: list[Worker
     port = worker.wait_for("worker starting")["httpPort"]
     mistyped = worker.wait_for("unknown variable, mistyped?")
     assert (mistyped["variable"], mistyped["setting"]) == ("SYNC_POLCY", "SYNC_POLICY")
-    worker.wait_for("worker started")
+    assert worker.wait_for("worker started")["build"] == BUILD
     audit = worker.wait_for("CONVERSATION_SYNC_AUDIT")
     with urlopen(f"http://127.0.0.1:{port}/readyz") as response:
         watermark = json.load(response)["watermark"]

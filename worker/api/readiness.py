@@ -16,6 +16,7 @@ from starlette.responses import Response
 from handlers.ports import Clock, StoreAway
 from worker.api.bodies import json_answer
 from worker.errors import first_line
+from worker.telemetry.build import BUILD, Build
 from worker.telemetry.logs import Log
 
 _KEPT_S: Final = 1.0
@@ -48,7 +49,8 @@ class Readiness:
         self._stopping = True
 
     async def report(self) -> dict[str, Any]:
-        """The body of `/readyz`: `{ready, checks: {part: {ok, reason}}}`. `reason` stands where `ok` is false."""
+        """The body of `/readyz`: `{ready, checks: {part: {ok, reason}}, build}`. `reason` stands
+        where `ok` is false."""
         reasons = {
             "store": self._starting or await self._store_away(),
             "server": "stopping" if self._stopping else None,
@@ -57,7 +59,7 @@ class Readiness:
             part: {"ok": True} if reason is None else {"ok": False, "reason": reason}
             for part, reason in reasons.items()
         }
-        return {"ready": all(reason is None for reason in reasons.values()), "checks": checks}
+        return {"ready": all(reason is None for reason in reasons.values()), "checks": checks, "build": BUILD}
 
     async def _store_away(self) -> str | None:
         now = self._clock.monotonic()
@@ -96,6 +98,7 @@ class Ready(BaseModel):
 
     ready: bool
     checks: dict[str, Check]
+    build: Build
 
 
 def health_routes(readiness: Readiness) -> APIRouter:

@@ -119,12 +119,14 @@ def _printable_parts(result: Result) -> dict[str, Any]:
 
 
 def _print_json(reports: "Sequence[AreaReport]", process: Process, seconds: float) -> None:
+    from worker.telemetry.build import BUILD  # noqa: PLC0415
+
     lines: list[dict[str, Any]] = [
         {"result": _end(result), "area": report.area, **_parts(result)}
         for report in reports
         for result in report.results
     ]
-    lines.append({"summary": {"for": process.value, **_counts(reports), "seconds": round(seconds, 1)}})
+    lines.append({"summary": {"for": process.value, **_counts(reports), "seconds": round(seconds, 1), "build": BUILD}})
     sys.stdout.writelines(printable_json(line) + "\n" for line in lines)
 
 

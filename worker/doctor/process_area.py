@@ -14,6 +14,7 @@ from worker.findings import FindingCode
 from worker.settings.serve import ServeSettings
 from worker.telemetry.agent_address import UdpAddress
 from worker.telemetry.agent_probe import agent_fault
+from worker.telemetry.build import BUILD
 from worker.telemetry.listening_sockets import listening_sockets
 
 _EXTRA: Final = ("fastapi", "jinja2", "uvicorn")
@@ -25,6 +26,7 @@ _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked 
 async def examine_process(notebook: Notebook, usable: UsableSettings) -> None:
     """Note what the process needs of this machine."""
     settings = usable.settings
+    notebook.sound("build", BUILD)
     if isinstance(settings, ServeSettings):
         missing = [name for name in _EXTRA if find_spec(name) is None]
         if missing:

@@ -13,6 +13,7 @@ import orjson
 from aiohttp import web
 
 from handlers.ports import Clock
+from worker.telemetry.build import BUILD
 from worker.telemetry.listening_sockets import listening_sockets
 
 Part = Literal["queue", "store", "pipelines"]
@@ -54,17 +55,23 @@ class Health:
 
     def report(self) -> dict[str, Any]:
         """The body of `/readyz`: `{ready, checks: {part: {ok, reason}}, watermark: {time, reason}, delivery: {findings,
-        untried}}`.
+        untried}, build}`.
 
         A check has a `reason` where `ok` is false. `watermark` is null under a policy that keeps none, `delivery` until
-        it was looked at.
+        it was looked at. `build` says whether the decisions are compiled or interpreted.
         """
         checks: dict[str, Any] = {part: _check(self._reasons[part]) for part in PARTS}
         silence_s = int(self.clock.monotonic() - self._progress_at)
         silent = silence_s > self._silence_s_max
         checks["progress"] = _check(f"nothing received or settled for {silence_s} s" if silent else None)
         ready = all(check["ok"] for check in checks.values())
-        return {"ready": ready, "checks": checks, "watermark": self._watermark, "delivery": self._delivery}
+        return {
+            "ready": ready,
+            "checks": checks,
+            "watermark": self._watermark,
+            "delivery": self._delivery,
+            "build": BUILD,
+        }
 
 
 def _check(reason: str | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from tests.handlers.small_ports import HandClock
 from tests.worker.api.face import Pings, a_face
 from tests.worker.telemetry_recorder import TelemetryRecorder
 from worker.api.readiness import Readiness
+from worker.telemetry.build import BUILD
 
 
 async def test_it_is_ready_while_mongodb_answers() -> None:
@@ -16,7 +17,8 @@ async def test_it_is_ready_while_mongodb_answers() -> None:
     readiness.mark_unprepared("no server")
     assert await _reasons(readiness) == {"store": "no server", "server": None}
     readiness.mark_prepared()
-    assert await readiness.report() == {"ready": True, "checks": {"store": {"ok": True}, "server": {"ok": True}}}
+    checks = {"store": {"ok": True}, "server": {"ok": True}}
+    assert await readiness.report() == {"ready": True, "checks": checks, "build": BUILD}
     ping.fault = StoreAway("no primary\nand more")
     await clock.sleep(1)
     for _ in range(3):
@@ -48,7 +50,7 @@ async def test_the_addresses_answer_with_it() -> None:
     face = a_face()
     alive, ready = await face.get("/healthz"), await face.get("/readyz")
     assert (alive.status, alive.json) == (200, {"status": "alive"})
-    assert (ready.status, ready.json["ready"]) == (200, True)
+    assert (ready.status, ready.json["ready"], ready.json["build"]) == (200, True, BUILD)
     face.parts.readiness.mark_stopping()
     stopping = await face.get("/readyz")
     assert (stopping.status, stopping.json["checks"]["server"]["reason"]) == (503, "stopping")

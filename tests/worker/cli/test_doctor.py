@@ -15,6 +15,7 @@ from tests.worker.cli.test_standard_streams import started
 from tests.worker.doctor.conftest import mongo_client, patient
 from tests.worker.doctor.patients import COMMAND, Patient
 from worker.cli.main import run
+from worker.telemetry.build import BUILD
 
 __all__ = ["mongo_client", "patient"]
 
@@ -37,9 +38,12 @@ async def test_a_fault_ends_with_1_and_each_line_is_an_object(patient: Patient) 
     assert [line["code"] for line in lines if line["result"] == "fault"] == ["TOPIC_ABSENT"]
     assert {frozenset(line) for line in lines} == {frozenset({"result", "area", "code", "subject", "found", "remedy"})}
     summary = last["summary"]
-    counts = {result: sum(line["result"] == result for line in lines) for result in summary.keys() - {"for", "seconds"}}
+    ends = summary.keys() - {"for", "seconds", "build"}
+    counts = {result: sum(line["result"] == result for line in lines) for result in ends}
     assert {name: summary[name] for name in counts} == counts
     assert summary["for"] == "run"
+    assert summary["build"] == BUILD
+    assert ("process", "build", BUILD) in {(line["area"], line["subject"], line["found"]) for line in lines}
 
 
 async def test_warnings_end_with_0_unless_they_are_to_count(patient: Patient) -> None:

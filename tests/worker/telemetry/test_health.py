@@ -9,6 +9,7 @@ import pytest
 
 from tests.worker.fake_clock import FakeClock
 from worker.errors import Misconfigured
+from worker.telemetry.build import BUILD
 from worker.telemetry.health import PARTS, Health, serve_health
 
 
@@ -33,7 +34,7 @@ async def test_a_worker_is_ready_when_every_part_is_and_names_the_part_that_is_n
         health.mark_healthy(part)
     async with serve_health(health, host="127.0.0.1", port=0) as port:
         status, said = await _ask(port, "/readyz")
-        assert (status, said["ready"]) == (200, True)
+        assert (status, said["ready"], said["build"]) == (200, True, BUILD)
         health.mark_unhealthy("store", "MongoDB is away: no primary")
         status, said = await _ask(port, "/readyz")
         assert status == 503
