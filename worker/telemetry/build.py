@@ -1,4 +1,4 @@
-"""Which build runs: the pure rooms as ordinary Python, or compiled (docs/benchmarks.md, *The compiled build*)."""
+"""Which build runs: the pure rooms as ordinary Python, or compiled."""
 
 from pathlib import Path
 from types import ModuleType
