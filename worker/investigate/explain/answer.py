@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from commands.instant import format_instant
 from commands.reason import ReasonAction
+from worker.investigate.explain.assignees import assigned_by, unassigned_by
 from worker.investigate.explain.lost_update import LostUpdate, lost_update
 from worker.investigate.explain.record_source import TellingRecord
 from worker.investigate.timeline.entry import TimelineEntry
 from worker.investigate.timeline.timeline import EntryKey, SyncAnswer, Timeline, key_of
 
-_USERS: Final = ("assignedUsers", "assignedTo")
 _ACTIONS: Final = {"conversation": ReasonAction.SYNC_CONVERSATION, "work-item": ReasonAction.SYNC_WORK_ITEM}
 _ASSIGNEE_RULES: Final = frozenset({"A2", "A3", "B1", "B2", "B3"})
 
@@ -76,7 +76,7 @@ class _Answers:
         self._by_key = {key_of(each): each for each in timeline.entries}
 
     def answer(self) -> Answer:
-        for kind, who in ((AnswerKind.UNASSIGNED, _lost), (AnswerKind.ASSIGNED, _got)):
+        for kind, who in ((AnswerKind.UNASSIGNED, unassigned_by), (AnswerKind.ASSIGNED, assigned_by)):
             for entry in reversed(self._entries):
                 agents = who(entry)
                 if agents:
@@ -90,12 +90,12 @@ class _Answers:
     def _told(self, kind: AnswerKind, entry: TimelineEntry, agents: tuple[str, ...]) -> Answer:
         record = self._by_write.get((entry.side, entry.document_id, entry.rev))
         answer = self._by(kind, entry, agents, record)
-        lost = lost_update(self._timeline, entry, is_of_assignee=kind is not AnswerKind.CHANGED)
+        lost = lost_update(self._timeline, entry, record, is_of_assignee=kind is not AnswerKind.CHANGED)
         if lost is not None:
             answer = replace(answer, text=f"{answer.text}; {lost.text}", lost=lost)
-        later = [each for each in self._entries[self._entries.index(entry) + 1 :] if _got(each)]
+        later = [each for each in self._entries[self._entries.index(entry) + 1 :] if assigned_by(each)]
         if kind is AnswerKind.UNASSIGNED and later:
-            got, since = ", ".join(_got(later[-1])), later[-1]
+            got, since = ", ".join(assigned_by(later[-1])), later[-1]
             return replace(answer, text=f"{answer.text}; {got} was assigned {_at(since)} ({since.label})")
         return answer
 
@@ -163,34 +163,6 @@ class _Answers:
     def _cause(self, entry: TimelineEntry) -> TimelineEntry | None:
         answer = self._answers.get(key_of(entry))
         return None if answer is None or answer.cause is None else self._by_key.get(answer.cause)
-
-
-def _lost(entry: TimelineEntry) -> tuple[str, ...]:
-    """The agents whom the write un-assigned."""
-    return tuple(
-        user
-        for change in entry.changes or ()
-        if change.name in _USERS
-        for user in _ids(change.before)
-        if user not in _ids(change.after)
-    )
-
-
-def _got(entry: TimelineEntry) -> tuple[str, ...]:
-    """The agents whom the write assigned."""
-    return tuple(
-        user
-        for change in entry.changes or ()
-        if change.name in _USERS
-        for user in _ids(change.after)
-        if user not in _ids(change.before)
-    )
-
-
-def _ids(value: object) -> Sequence[str]:
-    if isinstance(value, str):
-        return [value]
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list | tuple) else []
 
 
 def _subject(kind: AnswerKind, entry: TimelineEntry, agents: Iterable[str]) -> str:

@@ -20,6 +20,13 @@ WIRE_VERSION: Final = 1
 
 OVERWROTE: Final = "overwrote it"
 """The role of the sync in the evidence of a lost update; the lost write is the first of the evidence."""
+DECIDED_WITHOUT: Final = "was decided without it"
+"""The role of the sync in the evidence of a stale comparison that overwrote nothing."""
+
+
+def changed_role(field: str | None) -> str:
+    """The role of the write that was lost, or overlooked, in the evidence of either."""
+    return f"changed {field}"
 
 
 class EntryKey(Struct, frozen=True, kw_only=True, gc=False):

@@ -45,11 +45,11 @@ async def explained(bench: Bench, **options: Any) -> Explanation:
     return explain("c-1", await past_of(bench), None, **options)
 
 
-def logged(tmp_path: Path, lines: list[Any]) -> LoggedPast:
+def logged(tmp_path: Path, lines: list[Any], of: str = "c-1") -> LoggedPast:
     log = tmp_path / "worker.log"
     log.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
     faults: list[str] = []
-    past = read_logs([log], "c-1", print_error=faults.append, advance=lambda: None, stdin=BytesIO())
+    past = read_logs([log], of, print_error=faults.append, advance=lambda: None, stdin=BytesIO())
     assert faults == []
     return past
 

@@ -13,7 +13,7 @@ _CAPTURE = Path(__file__).parents[3] / "fixtures/captured/incident-2022-03-02-lo
 _CONVERSATION, _WORK_ITEM = "621fc1d36a39b4aa389cb72b", "621fc1d5cb4ca800935aa935"
 
 
-def _read(*files: Path, of: str = _CONVERSATION) -> LoggedPast:
+def read(*files: Path, of: str = _CONVERSATION) -> LoggedPast:
     faults: list[str] = []
     past = read_logs(files, of, print_error=faults.append, advance=lambda: None, stdin=BytesIO())
     assert faults == []
@@ -21,7 +21,7 @@ def _read(*files: Path, of: str = _CONVERSATION) -> LoggedPast:
 
 
 def _explained(*files: Path, at: datetime | None = None) -> Explanation:
-    return explain(_CONVERSATION, None, _read(*files), at=at)
+    return explain(_CONVERSATION, None, read(*files), at=at)
 
 
 def test_the_incident_says_which_assignment_was_overwritten() -> None:
@@ -59,8 +59,8 @@ def test_logs_tell_which_conversations_they_hold_and_whose_a_work_item_is(tmp_pa
               "outcome": "applied", "time": "2024-05-06T07:08:09Z"} for number in range(30)]  # fmt: skip
     log = tmp_path / "worker.log"
     log.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
-    past = _read(log, *sorted(_CAPTURE.glob("*.ndjson")), of="w-29")
+    past = read(log, *sorted(_CAPTURE.glob("*.ndjson")), of="w-29")
     assert past.others == tuple(f"c-{number}" for number in range(11)), "bounded"
     assert past.owner == "c-29"
-    assert _read(_CAPTURE / "events.ndjson", of=_WORK_ITEM).owner == _CONVERSATION
-    assert _read(_CAPTURE / "recorded-audit.ndjson", of="c-9").others == (_CONVERSATION,)
+    assert read(_CAPTURE / "events.ndjson", of=_WORK_ITEM).owner == _CONVERSATION
+    assert read(_CAPTURE / "recorded-audit.ndjson", of="c-9").others == (_CONVERSATION,)

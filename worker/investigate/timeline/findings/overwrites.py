@@ -19,12 +19,14 @@ from worker.investigate.timeline.findings.newer_write import (
     judged,
 )
 from worker.investigate.timeline.timeline import (
+    DECIDED_WITHOUT,
     OVERWROTE,
     Citation,
     FindingKind,
     OpenQuestion,
     TimelineFinding,
     TimelineLimits,
+    changed_role,
     cite,
     key_of,
 )
@@ -116,7 +118,7 @@ def _findings(
 
 def _evidence(facts: TimelineFacts, overwrite: FieldOverwrite) -> tuple[Citation, ...]:
     sync, written, field = facts.entries[overwrite.place], facts.entries[overwrite.overwritten], overwrite.field
-    cited = {key_of(written): cite(written, f"changed {field}"), key_of(sync): cite(sync, OVERWROTE)}
+    cited = {key_of(written): cite(written, changed_role(field)), key_of(sync): cite(sync, OVERWROTE)}
     if overwrite.copied is not None:
         copied = facts.entries[overwrite.copied]
         cited.setdefault(key_of(copied), cite(copied, f"last write of {field} on the other side"))
@@ -206,7 +208,7 @@ def _outdated(facts: TimelineFacts, place: int, field: Field) -> TimelineFinding
         field=field,
         since=newer.at,
         until=sync.at,
-        evidence=(cite(newer, f"changed {field}"), cite(sync, "was decided without it"), *audit_citations(facts, sync)),
+        evidence=(cite(newer, changed_role(field)), cite(sync, DECIDED_WITHOUT), *audit_citations(facts, sync)),
         missing=(f"whether {facts.label(newer)} was before {facts.label(sync)}: the clocks of both writers tell",),
     )
 
