@@ -62,6 +62,8 @@ def explain(  # noqa: PLR0917 - typer passes options by name
     if at is not None and instant is None:
         raise typer.BadParameter(f"--at {at} is no time: write it as 2022-03-02T19:13:26Z")
     paths = [*(logs or ()), *(files or ())]
+    if not paths:
+        _check_alone(conversation_id)
     logged = _logged(paths, conversation_id) if paths else None
     uses_store = bool(os.environ.get("MONGODB_URI")) or logged is None
     stored = _stored(conversation_id, is_alone=logged is None) if uses_store else None
@@ -81,6 +83,21 @@ def explain(  # noqa: PLR0917 - typer passes options by name
         _print_text(explanation)
     is_whole = logged is None or not logged.faults
     raise typer.Exit(EXIT_DONE if explanation.is_answered and is_whole else EXIT_FAILED)
+
+
+def _check_alone(conversation_id: str) -> None:
+    """Where no file is named, the store is asked: there has to be one, and the id has to be no file's name."""
+    if os.environ.get("MONGODB_URI"):
+        return
+    if Path(conversation_id).is_file():
+        raise typer.BadParameter(
+            f"{conversation_id} is a file: name the conversation's id before it, as in `routing-sync explain ID "
+            f"{conversation_id}`; the first lines of `routing-sync timeline {conversation_id}` have the ids"
+        )
+    raise typer.BadParameter(
+        f"MONGODB_URI is not set, and no file is named: set it, or name files, as in `routing-sync explain "
+        f"{conversation_id} events.ndjson`"
+    )
 
 
 def _remedy(logged: "LoggedPast | None") -> str:

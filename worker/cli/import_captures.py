@@ -177,9 +177,12 @@ class _Report:
             return
         if self._is_told_behind:
             self._repeat_left_out()
+        from worker.investigate.timeline.wording import counted  # noqa: PLC0415 - `--help` loads none of it
+
         self._print(
-            f"{counts.events:,} events and {counts.audit_lines:,} audit lines; {counts.duplicates:,} duplicates, "
-            f"{counts.repaired:,} repaired, {counts.left_out:,} left out, {counts.others:,} other objects passed over"
+            f"{counted(counts.events, 'event')} and {counted(counts.audit_lines, 'audit line')}; "
+            f"{counted(counts.duplicates, 'duplicate')}, {counts.repaired:,} repaired, {counts.left_out:,} left out, "
+            f"{counted(counts.others, 'other object')} passed over"
         )
         if redactor is None:
             self._print("personal data: kept")

@@ -133,13 +133,15 @@ def _called(arguments: list[str]) -> int:
     except typer.Abort:
         return EXIT_INTERRUPTED
     except _CLICK_ERROR as error:
-        return _wrong_usage(error)
+        return _wrong_usage(error, arguments)
     return status if isinstance(status, int) else EXIT_DONE
 
 
-def _wrong_usage(error: Any) -> int:
+def _wrong_usage(error: Any, arguments: list[str]) -> int:
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "routing-sync"
+    # An option that lacks its value is an error without a context.
+    verb = " ".join(["routing-sync", *(each for each in arguments[:1] if each in VERBS)])
+    path = context.command_path if context is not None else verb
     message = str(error.format_message())
     if type(error).__name__ == "NoArgsIsHelpError":
         print_error(message)

@@ -158,7 +158,18 @@ def test_unknown_ids_and_wrong_usage(mongod: Mongod, log: Path) -> None:
         assert (done.returncode, text in done.stderr) == (2, True), done.stderr
     without = Told(None, "none", []).run("c-1")
     assert without.returncode == 2
-    assert "MONGODB_URI" in without.stderr
+    assert without.stderr.startswith(
+        "routing-sync explain: Invalid value: MONGODB_URI is not set, and no file is named: set it, or name files, "
+        "as in `routing-sync explain c-1 events.ndjson`"
+    )
+    log.write_text("{}\n")
+    forgotten = Told(None, "none", []).run(str(log))
+    assert forgotten.returncode == 2
+    assert (
+        f"{log} is a file: name the conversation's id before it, as in `routing-sync explain ID {log}`"
+        in forgotten.stderr
+    )
+    log.unlink()
     missing = told.run("c-1", "--logs", str(log))
     assert missing.returncode == 1
     assert str(log) in missing.stderr
@@ -172,6 +183,8 @@ def test_many_files_as_a_shell_names_them() -> None:
         done = told.run(_CONVERSATION, *arguments)
         assert "which the write that it carried did not know (finding 1)" in done.stdout.splitlines()[0], done.stderr
         assert "4 revisions, 1 audit line" in done.stdout
+        # The audit line is the latest of the capture, as for `timeline`.
+        assert "queued: 352 ms to the end of the capture" in done.stdout
 
 
 def test_an_id_that_the_logs_do_not_hold_names_those_that_they_hold(log: Path) -> None:

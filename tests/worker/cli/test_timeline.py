@@ -122,6 +122,13 @@ def test_a_captured_text_cannot_steer_a_terminal(
 class TestHtml:
     """`--html FILE`."""
 
+    def test_without_its_file_it_names_the_verb(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run(["timeline", INCIDENT, "--html"]) == 2
+        help_of_the_verb = "(see `routing-sync timeline --help`)"
+        assert capsys.readouterr().err == (
+            f"routing-sync timeline: Option '--html' requires an argument. {help_of_the_verb}\n"
+        )
+
     def test_the_page_has_the_pair_and_what_our_policy_would_have_done(
         self, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:

@@ -45,17 +45,17 @@ def build_timeline(
         answers=tuple(answers_of(ordered, recorded)),
         stays=tuple(stay for history in histories for stay in history.stays()),
         gaps=tuple(gap for history in histories for gap in history.gaps()),
-        captured_until=captured_until or latest_time(ordered),
+        captured_until=captured_until or latest_time(ordered, recorded),
         duplicates=sum(history.duplicates for history in histories),
         contradictions=tuple(text for history in histories for text in history.contradictions),
     )
     return with_findings(timeline, limits)
 
 
-def latest_time(entries: Iterable[TimelineEntry]) -> datetime | None:
-    """The latest time of a write or of its publication; None if no entry has one."""
-    times = (at for each in entries for at in (each.at, each.published_at) if at is not None)
-    return max(times, default=None)
+def latest_time(entries: Iterable[TimelineEntry], audits: Iterable[AuditEntry] = ()) -> datetime | None:
+    """The latest time of a write, of its publication or of an audit line; None if none has one."""
+    written = (at for each in entries for at in (each.at, each.published_at))
+    return max((at for at in (*written, *(each.at for each in audits)) if at is not None), default=None)
 
 
 def _each_once(audits: Iterable[AuditEntry]) -> tuple[AuditEntry, ...]:
