@@ -5,7 +5,7 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
@@ -35,7 +35,7 @@ class Source:
         self._raw = buffered
         self.beginning = start.decode(self._encoding, "replace").removeprefix("\ufeff")
 
-    def lines(self) -> Iterator[tuple[int, str | None]]:
+    def lines(self) -> Generator[tuple[int, str | None], None, None]:
         """The lines with their numbers, with their line ends. None for a line that is too long.
 
         Bytes that are no text become half surrogates, which no JSON text has.
@@ -50,7 +50,9 @@ class Source:
                     yield number, (chunk.removeprefix("\ufeff") if number == 1 else chunk) if is_whole else None
                 is_rest = not is_whole
         finally:
-            text.detach()
+            # Without this, dropping the text would close standard input.
+            if not self._raw.closed:
+                text.detach()
 
 
 @contextmanager
