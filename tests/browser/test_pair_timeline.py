@@ -62,3 +62,20 @@ async def test_a_pair_of_which_nothing_is_kept_says_what_would_keep_it(site: Sit
     page = await site.open(pair_path(seeded.WAITING))
     timeline = page.get_by_role("region", name="What happened")
     await expect(timeline).to_contain_text("no decision is kept: AUDIT_DAYS keeps them")
+
+
+async def test_it_prints_in_black_on_white_from_a_dark_screen(site: Site) -> None:
+    page = await site.open(await _unassigned(site), color_scheme="dark")
+    await page.emulate_media(media="print", color_scheme="dark")
+    assert await faint_texts(page) == []
+    assert await page.evaluate("getComputedStyle(document.querySelector('section')).backgroundColor") == (
+        "rgb(255, 255, 255)"
+    )
+
+
+@pytest.mark.usefixtures("no_findings")
+async def test_an_id_cannot_reorder_the_words_of_the_page(site: Site) -> None:
+    page = await site.open(pair_path("w-\u202e\u05d0\u05d1"))
+    await expect(page.get_by_role("heading", level=1)).to_contain_text(r"w-\u202e")
+    assert "\u202e" not in await page.title()
+    assert "\u2068" in await page.title()

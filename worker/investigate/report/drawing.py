@@ -8,6 +8,7 @@ row, by steps.
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import PurePath
 from typing import Final, Literal
 from urllib.parse import quote
 
@@ -218,7 +219,7 @@ def _steps(
             audits=tuple(_audit(timeline.audits[place]) for place in answer.audits) if answer is not None else (),
             findings=tuple(cited.get(key, ())),
             mark=marks.get(key, "cited" if key in cited else ""),
-            place=f"{entry.file}:{entry.line}" if entry.file else "",
+            place=_place(entry.file, entry.line),
         )
         previous = entry.at or previous
 
@@ -266,7 +267,7 @@ def _finding(number: int, finding: TimelineFinding | OpenQuestion, names: _Names
                 (each.role, names.link(EntryKey(side=each.side, document_id=each.document_id, rev=each.rev)))
             )
         else:
-            where = f"audit line {each.file}:{each.line}" if each.file else "audit line"
+            where = f"audit line {_place(each.file, each.line)}".rstrip()
             evidence.append((each.role, RevisionLink(text=where, anchor=None)))
     return DrawnFinding(
         number=number,
@@ -276,6 +277,11 @@ def _finding(number: int, finding: TimelineFinding | OpenQuestion, names: _Names
         evidence=tuple(evidence),
         missing=finding.missing,
     )
+
+
+def _place(file: str, line: int) -> str:
+    """The file's name and the line: a page that goes into a ticket tells nobody's folders."""
+    return f"{PurePath(file).name}:{line}" if file else ""
 
 
 def _anchor(key: EntryKey) -> str:
@@ -335,6 +341,6 @@ def _audit(audit: AuditEntry) -> str:
         f"policy {audit.policy}" if audit.policy else "",
         f"because of event {audit.event_id}" if audit.event_id else "",
         *(f"{each.action}, {each.code}" for each in audit.reasons),
-        f"{audit.file}:{audit.line}" if audit.file else "",
+        _place(audit.file, audit.line),
     ]
     return " · ".join(part for part in parts if part)
