@@ -9,8 +9,10 @@ message's body (`handlers.events.envelope.unwrap_text`), so both give the same v
 that the worker would give.
 """
 
+import gzip
 import json
 import shlex
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -31,6 +33,7 @@ STANDARD_INPUT: Final = "standard input"
 UNREAD_SHOWN_MAX: Final = 10
 """So many faults of a run are printed; the others are counted. A note of many lines would hide everything else."""
 
+_GZIP_MAGIC: Final = b"\x1f\x8b"
 _BETWEEN: Final = " \t\r\n,[]"
 """The characters between two values. They include those of an array, so an array needs no code of its own."""
 _DECODER: Final = json.JSONDecoder(parse_int=float)
@@ -109,10 +112,12 @@ class UnreadParts:
 
 
 def read_captures(path: Path) -> Iterator[Capture | CaptureFault]:
-    """The values of a file in order. A file that cannot be opened is one fault."""
+    """The values of a file in order, gzip or not. A file that cannot be opened or unpacked is one fault."""
     try:
-        with path.open("rb") as lines:
-            yield from captures_of(str(path), lines)
+        with path.open("rb") as raw:
+            yield from captures_of(str(path), gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == _GZIP_MAGIC else raw)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        yield CaptureFault(file=str(path), line=0, message=f"the gzip file is damaged: {error}: fetch it again")
     except OSError as error:
         yield CaptureFault(file=str(path), line=0, message=f"cannot be read: {error.strerror}")
 

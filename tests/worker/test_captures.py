@@ -1,5 +1,6 @@
 """Capture files: three formats, and errors that name file and line and do not stop the reading."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,3 +109,15 @@ def test_a_value_over_several_lines_has_its_text_as_written() -> None:
     text = json.dumps(EVENT, indent=2)
     (capture,) = captures_of("f", f"[\n{text},\n]".encode().splitlines(keepends=True))
     assert capture == Capture(file="f", line=2, text=text)
+
+
+def test_a_gzip_file_is_read_and_a_damaged_one_is_one_fault(tmp_path: Path) -> None:
+    path = tmp_path / "events.gz"
+    whole = gzip.compress(f"{LINE}\n{LINE}\n".encode())
+    path.write_bytes(whole)
+    assert [one.line for one in read_captures(path) if isinstance(one, Capture)] == [1, 2]
+    for damaged in (whole[:-9], whole[:12] + b"\xff\xff" + whole[14:], whole[:3]):
+        path.write_bytes(damaged)
+        faults = [str(one) for one in read_captures(path) if isinstance(one, CaptureFault)]
+        assert f"{path}: the gzip file is damaged: " in faults[-1]
+        assert faults[-1].endswith(": fetch it again")

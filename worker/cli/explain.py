@@ -36,6 +36,7 @@ JSON = Annotated[bool, json_option("The answer, what is missing and the timeline
 MARKDOWN = Annotated[bool, typer.Option("--markdown", help="Markdown, for a ticket.")]
 _VERB: Final = "routing-sync explain"
 _IDS_MAX: Final = 10
+_ID_CHARACTERS_MAX: Final = 256
 
 
 def explain(  # noqa: PLR0917 - typer passes options by name
@@ -57,13 +58,15 @@ def explain(  # noqa: PLR0917 - typer passes options by name
         raise typer.BadParameter("--json and --markdown are set: set only one")
     from commands.instant import parse_instant  # noqa: PLC0415 - `--help` loads none of it
     from worker.investigate.explain.explanation import explain as explained  # noqa: PLC0415
+    from worker.investigate.timeline.harmless import harmless  # noqa: PLC0415
 
-    instant = None if at is None else parse_instant(at)
+    conversation_id = _checked_id(conversation_id)
+    instant = None if at is None else parse_instant(at.strip())
     if at is not None and instant is None:
-        raise typer.BadParameter(f"--at {at} is no time: write it as 2022-03-02T19:13:26Z")
+        raise typer.BadParameter(_no_time(at.strip()))
     paths = [*(logs or ()), *(files or ())]
     if not paths:
-        _check_alone(conversation_id)
+        _check_alone(harmless(conversation_id))
     logged = _logged(paths, conversation_id) if paths else None
     uses_store = bool(os.environ.get("MONGODB_URI")) or logged is None
     stored = _stored(conversation_id, is_alone=logged is None) if uses_store else None
@@ -72,7 +75,8 @@ def explain(  # noqa: PLR0917 - typer passes options by name
     )
     if not is_known:
         where = " or ".join([*(["the store"] if uses_store else []), *(["the files"] if paths else [])])
-        print_error(f"{_VERB}: nothing of conversation {conversation_id} is in {where}: {_remedy(logged)}")
+        shown = harmless(conversation_id)
+        print_error(f"{_VERB}: nothing of conversation {shown} is in {where}: {harmless(_remedy(logged))}")
         raise typer.Exit(EXIT_FAILED)
     explanation = explained(conversation_id, stored, logged, at=instant, now=datetime.now(UTC) if uses_store else None)
     if as_json:
@@ -100,9 +104,35 @@ def _check_alone(conversation_id: str) -> None:
     )
 
 
+def _checked_id(given: str) -> str:
+    """The id without the blanks that a copied one has around it."""
+    conversation_id = given.strip()
+    if not conversation_id:
+        raise typer.BadParameter("CONVERSATION_ID is empty: name a conversation, as its audit lines do")
+    if len(conversation_id) > _ID_CHARACTERS_MAX:
+        raise typer.BadParameter(
+            f"CONVERSATION_ID has {len(conversation_id):,} characters, and no id has more than {_ID_CHARACTERS_MAX}"
+        )
+    return conversation_id
+
+
+def _no_time(text: str) -> str:
+    from commands.instant import parse_instant  # noqa: PLC0415
+    from worker.investigate.timeline.harmless import harmless  # noqa: PLC0415
+
+    shown = harmless(text[:_ID_CHARACTERS_MAX])
+    if parse_instant(f"{text}Z") is not None:
+        return f"--at {shown} names no zone: write {shown}Z for UTC, or add the zone's distance, as +02:00"
+    return f"--at {shown} is no time: write it as 2022-03-02T19:13:26Z"
+
+
 def _remedy(logged: "LoggedPast | None") -> str:
     """What to do about an id of which nothing was found."""
-    if logged is None or not logged.others:
+    if logged is not None and not logged.others:
+        if logged.faults:
+            return "what could be read of them holds no audit line and no event"
+        return "they hold no audit line and no event of a pair: name the workers' log, or captured events"
+    if logged is None:
         return "check the id"
     if logged.owner is not None:
         return f"it is a work-item's id: its conversation is {logged.owner}"

@@ -1,6 +1,7 @@
 """`routing-sync explain` on a real MongoDB with a history that the worker made: its first line, forms and statuses."""
 
 import asyncio
+import gzip
 import json
 import os
 import subprocess
@@ -200,3 +201,33 @@ def test_an_id_that_the_logs_do_not_hold_names_those_that_they_hold(log: Path) -
     many = told.run("c-9", "--logs", str(log))
     assert many.stderr.endswith("c-108, c-109 and others, which `routing-sync timeline FILE` lists\n")
     assert [each.returncode for each in (unknown, item, many)] == [1, 1, 1]
+
+
+def test_ids_and_times_as_people_paste_them(log: Path) -> None:
+    told, events = Told(None, "none", []), str(_INCIDENT / "events.ndjson")
+    assert told.run(f" {_CONVERSATION}\n", "--logs", events).returncode == 0
+    for odd, shown in (("c\n2", "c\\n2"), ("\u202ec", "\\u202ec"), ("c\x1b[31m", "c\\x1b[31m")):
+        done = told.run(odd, "--logs", events)
+        assert done.returncode == 1
+        assert f"nothing of conversation {shown} is in the files" in done.stderr
+        assert done.stderr.count("\n") == 1
+    for arguments, text in (
+        ((" ",), "CONVERSATION_ID is empty"),
+        (("c" * 300,), "CONVERSATION_ID has 300 characters"),
+        (("c-1", "--at", "2024-05-06T07:09:14"), "names no zone: write 2024-05-06T07:09:14Z for UTC"),
+        (("c-1", "--at", "2024-05-06\u202e"), "--at 2024-05-06\\u202e is no time"),
+    ):
+        done = told.run(*arguments, "--logs", events)
+        assert (done.returncode, text in done.stderr) == (2, True), done.stderr
+    log.write_text("")
+    assert "they hold no audit line and no event of a pair" in told.run("c-1", str(log)).stderr
+    log.write_text("{broken")
+    assert "what could be read of them holds no audit line" in told.run("c-1", str(log)).stderr
+
+
+def test_logs_as_they_are_rotated_away(tmp_path: Path) -> None:
+    told, packed = Told(None, "none", []), tmp_path / "events.ndjson.gz"
+    packed.write_bytes(gzip.compress((_INCIDENT / "events.ndjson").read_bytes()))
+    done = told.run(_CONVERSATION, "--logs", str(packed))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("agent 61a6a83fdf1e2d21501a77c1 was un-assigned")

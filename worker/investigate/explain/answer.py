@@ -93,11 +93,19 @@ class _Answers:
         lost = lost_update(self._timeline, entry, record, is_of_assignee=kind is not AnswerKind.CHANGED)
         if lost is not None:
             answer = replace(answer, text=f"{answer.text}; {lost.text}", lost=lost)
-        later = [each for each in self._entries[self._entries.index(entry) + 1 :] if assigned_by(each)]
-        if kind is AnswerKind.UNASSIGNED and later:
-            got, since = ", ".join(assigned_by(later[-1])), later[-1]
-            return replace(answer, text=f"{answer.text}; {got} was assigned {_at(since)} ({since.label})")
-        return answer
+        return self._with_others(answer, entry) if kind is AnswerKind.UNASSIGNED else answer
+
+    def _with_others(self, answer: Answer, entry: TimelineEntry) -> Answer:
+        """The answer, with how often this record's agent was un-assigned before, and who was assigned since."""
+        place = self._entries.index(entry)
+        text = answer.text
+        before = sum(each.side == entry.side and bool(unassigned_by(each)) for each in self._entries[:place])
+        if before:
+            text = f"{text}; it was the last of {before + 1:,} un-assignments of {_side(entry)}"
+        since = next((each for each in reversed(self._entries[place + 1 :]) if assigned_by(each)), None)
+        if since is not None:
+            text = f"{text}; {', '.join(assigned_by(since))} was assigned {_at(since)} ({since.label})"
+        return replace(answer, text=text)
 
     def _by(
         self, kind: AnswerKind, entry: TimelineEntry, agents: tuple[str, ...], record: TellingRecord | None
@@ -180,6 +188,10 @@ def _subject(kind: AnswerKind, entry: TimelineEntry, agents: Iterable[str]) -> s
 
 def _record(entry: TimelineEntry) -> str:
     return f"the {entry.side}" if entry.side == "conversation" else f"work-item {entry.document_id}"
+
+
+def _side(entry: TimelineEntry) -> str:
+    return "the conversation" if entry.side == "conversation" else "its work-items"
 
 
 def _event(entry: TimelineEntry) -> str:

@@ -1,6 +1,6 @@
 """The explanation of a conversation: the answer, what is missing, and the timeline (docs/explain.md)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from worker.investigate.explain.answer import Answer, AnswerKind, answer_of
 from worker.investigate.explain.log_files import LoggedPast
 from worker.investigate.explain.lost_update import finding_wire
 from worker.investigate.explain.record_source import TellingRecord, audits_of, entries_of
-from worker.investigate.explain.stored_past import StoredPast, since, timing_entries
+from worker.investigate.explain.stored_past import StoredPast, timing_entries
 from worker.investigate.timeline.builder import build_timeline
 from worker.investigate.timeline.entry import TimelineEntry
 from worker.investigate.timeline.timeline import Timeline
@@ -49,13 +49,26 @@ def explain(
     )
     audits = [*logged_past.audits, *audits_of(records)]
     timeline = build_timeline(conversation_id, entries, audits, captured_until=now)
-    missing = list(stored_past.missing)
-    oldest = since(records)
-    if at is not None and (oldest is None or at < oldest):
-        told = "nothing" if oldest is None else f"nothing before {format_instant(oldest)}"
-        missing.append(f"what is kept and logged says {told}, and {format_instant(at)} was asked for")
+    missing = [*stored_past.missing, *logged_past.missing]
+    if at is not None:
+        missing += _outside(at, timeline, records, now)
     answer = answer_of(timeline, records, at=at)
     return Explanation(answer=answer, timeline=timeline, missing=tuple(dict.fromkeys(missing)), at=at)
+
+
+def _outside(at: datetime, timeline: Timeline, records: Iterable[TellingRecord], now: datetime | None) -> Iterator[str]:
+    """What is not known of a time that lies outside what was read."""
+    times = [*(each.at for each in timeline.entries if each.at is not None), *(each.at for each in records)]
+    oldest, latest = min(times, default=None), max(times, default=None)
+    if oldest is None or latest is None:
+        yield f"what is kept and logged says nothing, and {format_instant(at)} was asked for"
+    elif at < oldest:
+        told = f"nothing before {format_instant(oldest)}"
+        yield f"what is kept and logged says {told}, and {format_instant(at)} was asked for"
+    elif now is not None and at > now:
+        yield f"{format_instant(at)} has not come yet: the answer is as of {format_instant(now)}"
+    elif now is None and at > latest:
+        yield f"the files say nothing of it after {format_instant(latest)}, and {format_instant(at)} was asked for"
 
 
 def explanation_wire(explanation: Explanation) -> dict[str, Any]:

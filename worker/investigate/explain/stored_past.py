@@ -1,7 +1,6 @@
 """What the store says of a pair: the kept audit, the kept timings, both records as they are now, the sync state."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
@@ -154,8 +153,3 @@ def _unobserved(conversation: Document | None, state: SyncState, documents: Iter
                 f"{side} revision {rev} is stored, and its event was not handled yet: lost, late, or under way"
             )
     return found
-
-
-def since(records: Iterable[TellingRecord]) -> datetime | None:
-    """The time of the oldest record."""
-    return min((each.at for each in records), default=None)
