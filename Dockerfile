@@ -20,18 +20,37 @@ RUN digest="${PYTHON#*@sha256:}"; \
     esac
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/build && python -m venv /opt/routing-sync
-COPY requirements.lock requirements-build.lock /src/
+# 1 compiles the rooms that decide, 0 leaves them to the interpreter (docs/benchmarks.md, *The compiled build*).
+ARG ROUTING_SYNC_COMPILE=0
+# hadolint ignore=DL3008
+RUN if [ "$ROUTING_SYNC_COMPILE" = 1 ]; then \
+      apt-get update \
+      && apt-get install --yes --no-install-recommends gcc libc6-dev \
+      && rm -rf /var/lib/apt/lists/*; \
+    fi
+COPY requirements.lock requirements-build.lock requirements-compile.lock /src/
 RUN /opt/build/bin/pip install --require-hashes --only-binary :all: -r /src/requirements-build.lock \
  && /opt/routing-sync/bin/pip install --require-hashes --only-binary :all: -r /src/requirements.lock
+RUN if [ "$ROUTING_SYNC_COMPILE" = 1 ]; then \
+      /opt/build/bin/pip install --require-hashes --only-binary :all: -r /src/requirements-compile.lock; \
+    fi
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
+COPY compiled_build compiled_build
 COPY commands commands
 COPY sync sync
 COPY handlers handlers
 COPY worker worker
-RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
+RUN export ROUTING_SYNC_COMPILE="$ROUTING_SYNC_COMPILE" \
+ && /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
  && /opt/routing-sync/bin/pip install --no-deps --no-index /wheel/*.whl \
  && /opt/routing-sync/bin/pip uninstall --yes pip
+# -P keeps the sources in this folder off the module search path.
+RUN build=$(/opt/routing-sync/bin/python -P -c 'from worker.telemetry.build import BUILD; print(BUILD)') \
+ && case "$ROUTING_SYNC_COMPILE-$build" in \
+      1-compiled | 0-interpreted) ;; \
+      *) echo "ROUTING_SYNC_COMPILE=$ROUTING_SYNC_COMPILE, and the build is $build" >&2; exit 1 ;; \
+    esac
 
 FROM ${PYTHON}
 # The kernel discards a signal to process 1 while that process has no handler for it, and Python needs some time before

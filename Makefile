@@ -15,13 +15,14 @@ DOCKER ?= yes
 BIN := .venv/bin
 SETUP := .venv/.stamp
 LOCALSTACK_SETUP := .venv-localstack/.stamp
+COMPILED_SETUP := .compiled/.stamp
 BENCH_SETUP := .venv-bench/.stamp
 # Those that `make bench` measures beside the worker, and that have packages of their own.
 PEERS := fanferro tomodachi taskiq powertools
 COMMA := ,
 # fanferro, one of those that `make bench` measures beside the worker, needs 3.12.
 BENCH_PYTHONS ?= python3.12 python3.13 python3.14 $(wildcard $(HOME)/.pyenv/versions/3.1[2-4]*/bin/python)
-LOCKS := requirements.lock requirements-dev.lock requirements-build.lock localstack/localstack.lock tests/bench/peers/peers.lock
+LOCKS := requirements.lock requirements-dev.lock requirements-build.lock requirements-compile.lock localstack/localstack.lock tests/bench/peers/peers.lock
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --generate-hashes \
 	--no-emit-index-url --no-annotate --python-version 3.11 $(if $(UPGRADE),--upgrade)
 # The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
@@ -94,6 +95,12 @@ fuzz: $(SETUP) ## Bad input by number, wherever bytes enter (INPUTS=100000 SEED=
 	@$(BIN)/python -m tests.fuzz.fuzz --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),1) --first $(or $(FROM),0) \
 		$(if $(TARGET),--target $(TARGET)) $(ARGS)
 
+.PHONY: compiled
+compiled: $(COMPILED_SETUP) ## The pure rooms compiled, held against the interpreted ones, then the tests of their rooms on them (ARGS="-k name")
+	@$(BIN)/python -m compiled_build.comparison .compiled/tree
+	@cd .compiled/tree && PYTHONPATH= ../../$(BIN)/pytest -q -p no:cacheprovider $(or $(ARGS),--deselect tests/commands/test_reason.py \
+		tests/test_values.py tests/commands tests/sync tests/handlers tests/causality tests/worker/store tests/worker/replay)
+
 .PHONY: damage
 damage: $(SETUP) ## Captured events damaged at random and imported: restored, or reported (INPUTS=10000 SEED=1 ARGS="--first N --show")
 	@$(BIN)/python -m tests.worker.investigate.damage.run --inputs $(or $(INPUTS),10000) --seed $(or $(SEED),1) $(ARGS)
@@ -141,6 +148,7 @@ lock: $(SETUP) ## Make the locks anew after a change of dependencies (UPGRADE=1:
 	@$(COMPILE) --extra api pyproject.toml -o requirements.lock
 	@$(COMPILE) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	@$(COMPILE) -c requirements-dev.lock <(printf 'hatchling\nuv\n') -o requirements-build.lock
+	@$(COMPILE) -c requirements-dev.lock <(printf 'hatchling\nmsgspec\nmypy\norjson\nsetuptools\n') -o requirements-compile.lock
 	@$(COMPILE) localstack/localstack-constraints.txt -o localstack/localstack.lock
 
 bench-lock: $(SETUP) ## Make the lock of the benchmark's other consumers anew (UPGRADE=1: newest releases)
@@ -148,7 +156,7 @@ bench-lock: $(SETUP) ## Make the lock of the benchmark's other consumers anew (U
 		--python-version 3.12 $(if $(UPGRADE),--upgrade) tests/bench/peers/peers.in -o tests/bench/peers/peers.lock
 
 clean: ## Remove environments, caches and local state
-	@rm -rf .venv .venv-localstack .venv-bench .local dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-localstack .venv-bench .compiled .local dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup: $(SETUP)
@@ -178,6 +186,18 @@ $(LOCALSTACK_SETUP): localstack/localstack.lock | $(SETUP)
 	@$(UV_INSTALL) --python .venv-localstack/bin/python -r $< 2>/dev/null || \
 		.venv-localstack/bin/pip install -qq --disable-pip-version-check --require-hashes -r $< || \
 		{ echo "LocalStack 4.9.2 could not be installed: it is known to work with Python 3.11 to 3.13" >&2; exit 1; }
+	@touch $@
+
+# The wheel as the image has it, and a tree in which it stands beside the tests. No other target needs the compiler.
+$(COMPILED_SETUP): requirements-compile.lock pyproject.toml $(shell find commands sync handlers worker compiled_build -name '*.py') | $(SETUP)
+	@command -v cc >/dev/null || { echo "a C compiler is needed: \`apt-get install gcc\`" >&2; exit 1; }
+	@echo "Compiling the pure rooms in .compiled (minutes, after each change of them) ..."
+	@rm -rf .compiled && $(BIN)/python -m venv .compiled/build
+	@$(UV_INSTALL) --python .compiled/build/bin/python -r $< 2>/dev/null || \
+		.compiled/build/bin/pip install -qq --disable-pip-version-check --require-hashes -r $<
+	@ROUTING_SYNC_COMPILE=1 $(BIN)/python -m pip --python .compiled/build/bin/python wheel -qq --disable-pip-version-check \
+		--no-deps --no-build-isolation --wheel-dir .compiled .
+	@$(BIN)/python -m compiled_build.tree .compiled/*.whl .compiled/tree
 	@touch $@
 
 # Without a Python that they need, `make bench` says which it leaves out.

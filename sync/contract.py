@@ -132,8 +132,8 @@ def violations(
         if name == "paused" and conversation.status is ConversationStatus.DONE:
             # The conversation stores both in one attribute: a conversation that is done is no longer snoozed.
             continue
-        expected = (wrote.value, *wrote.superseding_values) if wrote else ()
-        if owner is _Owner.CONVERSATION and wrote and values[name] not in expected:
+        kept = (wrote.value, *wrote.superseding_values) if wrote else ()
+        if owner is _Owner.CONVERSATION and wrote and values[name] not in kept:
             broken.append(Violation(point=NOTHING_LOST, field=name, expected=wrote.value, found=values[name]))
         elif owner is _Owner.CONVERSATION and name not in agreed and _is_last_word(history, name, conversation, item):
             broken.append(Violation(point=NOTHING_LOST, field=name, expected=values[name], found=item_values[name]))

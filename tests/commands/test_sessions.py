@@ -136,7 +136,7 @@ class TestChoice:
             ({"capacity": 9, "pending_item": "x"}, {"capacity": 1, "work_items": (X,)}, "s2"),
             ({"capacity": 2, "pending_item": "x"}, {"capacity": 3, "pending_item": "y"}, "s2"),
             ({"capacity": 2, "pending_item": "x"}, {"capacity": 2, "pending_item": "y"}, "s1"),
-            ({"capacity": 2, "work_items": (X,)}, {"capacity": 0.5}, "s2"),
+            ({"capacity": 3, "work_items": (X,)}, {"capacity": 1}, "s2"),
             ({"capacity": 5, "work_items": (X,)}, {"capacity": 2, "paused_work_items": (X,)}, "s1"),
             ({"capacity": 5, "active": False}, {"capacity": 0}, "s2"),
         ],

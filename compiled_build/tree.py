@@ -1,0 +1,48 @@
+"""`python -m compiled_build.tree WHEEL FOLDER`: the wheel's packages beside the tests, so that the tests run on them.
+
+The tests get the `replace` that takes native values; else they are what they are. The folder has no source of the
+packages but the wheel's, so nothing but the wheel can be tested in it.
+"""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Final
+
+from compiled_build.native_values import with_native_replace
+from compiled_build.rooms import PACKAGES
+
+_ROOT: Final = Path(__file__).resolve().parent.parent
+
+
+def main(arguments: list[str]) -> int:
+    """Lays the folder anew. Returns 0, or 2 where the arguments are wrong."""
+    if len(arguments) != 2 or not Path(arguments[0]).is_file():
+        sys.stderr.write("usage: python -m compiled_build.tree WHEEL FOLDER, where WHEEL is one wheel\n")
+        return 2
+    wheel, folder = Path(arguments[0]), Path(arguments[1])
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(folder)
+    for name in _tracked_files():
+        target = folder / name
+        if name.split("/")[0] in PACKAGES:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".py"):
+            target.write_text(with_native_replace((_ROOT / name).read_text()))
+        elif (_ROOT / name).is_file():
+            shutil.copyfile(_ROOT / name, target)
+    return 0
+
+
+def _tracked_files() -> list[str]:
+    listed = subprocess.run(["git", "-C", str(_ROOT), "ls-files"], check=True, capture_output=True, text=True)
+    return listed.stdout.splitlines()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
