@@ -31,6 +31,7 @@ from worker.api.pages.router import Pages
 from worker.api.pages.status_view import PageSources
 from worker.api.rate import RequestRate
 from worker.api.readiness import Readiness
+from worker.api.room import Room
 from worker.api.server import ApiServer
 from worker.api.timeline import TimelineSources
 from worker.api.updates import Updates
@@ -144,7 +145,7 @@ class _ApiProcess:
             self._use_case(adapters),
             announcer=publisher,
             telemetry=self._runtime.telemetry,
-            under_way_max=settings.api_concurrency_max,
+            room=Room("updates", most=settings.api_concurrency_max, tokens=len(settings.tokens)),
         )
         parts = ApiParts(
             updates=updates,

@@ -14,7 +14,6 @@ A stream of events, under `/live/`, takes no room and no time: it stays for as l
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
@@ -25,6 +24,7 @@ from starlette.responses import Response
 from worker.api.callers import Caller, CallerTable, note_caller
 from worker.api.errors import Fault, error_answer
 from worker.api.rate import RequestRate
+from worker.api.room import Room
 from worker.runtime.context import RuntimeContext
 from worker.telemetry.metrics import Metric
 
@@ -66,8 +66,7 @@ class Gate:
         self._limits = limits
         self._clock = runtime.clock
         self._metrics = runtime.telemetry.metrics
-        self._share = _share(limits.concurrency_max, callers.count)
-        self._under_way: Counter[str] = Counter()
+        self._room = Room("requests", most=limits.concurrency_max, tokens=callers.count)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request. HEAD is a GET whose answer the server sends without its body."""
@@ -93,12 +92,12 @@ class Gate:
         if scope["method"] == "GET" and scope["path"].startswith(_STREAMS):
             await self._app(scope, receive, answer.send)
             return
-        client = passed.name or _LOCAL
-        busy = self._busy(client)
-        if busy is not None:
+        taken = self._room.taken(passed.name)
+        if taken is not None:
+            busy = _refusal(*((429, "header") if taken.by_client else (503, "path")), taken.detail)
             await busy(scope, receive, answer.send)
             return
-        self._under_way[client] += 1
+        self._room.enter(passed.name)
         timer = asyncio.timeout(self._limits.timeout_s)
         try:
             async with timer:
@@ -109,19 +108,7 @@ class Gate:
             if answer.status is None:
                 await _late(scope["method"])(scope, receive, answer.send)
         finally:
-            self._under_way[client] -= 1
-
-    def _busy(self, client: str) -> Response | None:
-        """The answer where there is no room for one more request, or where the client has its share of it."""
-        under_way = self._under_way.total()
-        if under_way >= self._limits.concurrency_max:
-            return _refusal(503, "path", f"{under_way} requests are under way: try again later")
-        own = self._under_way[client]
-        if own < self._share:
-            return None
-        requests = "1 request" if own == 1 else f"{own} requests"
-        detail = f"{requests} of the token {client} under way, its share of API_CONCURRENCY_MAX: wait for an answer"
-        return _refusal(429, "header", detail)
+            self._room.leave(passed.name)
 
     def _caller(self, headers: Headers, scope: Scope) -> Caller | Response:
         """The request's caller, who has a permit; else the answer."""
@@ -186,11 +173,6 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
         await self._send(message)
-
-
-def _share(room: int, tokens: int) -> int:
-    """How many requests one client may have under way: all, where it has the room for itself."""
-    return max(room // 2, 1) if tokens > 1 else room
 
 
 def _refusal(status: int, parameter: str, detail: str) -> Response:

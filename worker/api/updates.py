@@ -19,6 +19,7 @@ from handlers.planning.update_planner import (
 )
 from handlers.ports import StoreAway
 from handlers.work_item_update import WorkItemUpdate
+from worker.api.room import Room, RoomTaken
 from worker.errors import first_line
 from worker.ports import Announcer
 from worker.telemetry.audit_log import log_updated
@@ -27,17 +28,19 @@ from worker.telemetry.metrics import Telemetry
 
 
 class TooManyUpdates(Exception):
-    """There is no room for one more update."""
+    """There is no room for one more update. `taken`: why."""
+
+    def __init__(self, taken: RoomTaken) -> None:
+        super().__init__(taken.detail)
+        self.taken = taken
 
 
 class Updates:
     """One for the process."""
 
-    def __init__(
-        self, use_case: WorkItemUpdate, *, announcer: Announcer, telemetry: Telemetry, under_way_max: int
-    ) -> None:
+    def __init__(self, use_case: WorkItemUpdate, *, announcer: Announcer, telemetry: Telemetry, room: Room) -> None:
         self._use_case = use_case
-        self._under_way_max = under_way_max
+        self._room = room
         self._announcer = announcer
         self._telemetry = telemetry
         self._under_way: set[asyncio.Task[UpdateResult]] = set()
@@ -45,16 +48,22 @@ class Updates:
     async def handle(self, request: UpdateRequest, *, org: str | None) -> UpdateResult:
         """The update's result; it is in the audit, and its event is on its way. Raises StoreAway, and TooManyUpdates:
         then nothing of it was begun."""
-        if len(self._under_way) >= self._under_way_max:
-            raise TooManyUpdates(f"{len(self._under_way)} updates are under way")
+        taken = self._room.taken(request.client)
+        if taken is not None:
+            raise TooManyUpdates(taken)
         task = asyncio.create_task(self._handle(request, org))
+        self._room.enter(request.client)
         self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(partial(self._ended, request.client))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             task.add_done_callback(partial(self._tell_failure, request.work_item_id))
             raise
+
+    def _ended(self, client: str | None, task: "asyncio.Task[UpdateResult]") -> None:
+        self._under_way.discard(task)
+        self._room.leave(client)
 
     async def finish(self) -> None:
         """Wait for the updates under way."""

@@ -73,7 +73,8 @@ class WorkItemRoutes:
         try:
             result = await self._updates.handle(sent, org=caller.org)
         except TooManyUpdates as full:
-            raise ApiError(503, Fault(parameter="path", detail=f"{full}: try again later")) from None
+            status, parameter = (429, "header") if full.taken.by_client else (503, "path")
+            raise ApiError(status, Fault(parameter=parameter, detail=str(full))) from None
         match result:
             case UpdatedWorkItem(document=document):
                 return json_answer({"data": work_item_data(document)})

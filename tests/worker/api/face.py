@@ -22,6 +22,7 @@ from worker.api.callers import CallerTable
 from worker.api.gate import App, RequestLimits
 from worker.api.rate import RequestRate
 from worker.api.readiness import Readiness
+from worker.api.room import Room
 from worker.api.timeline import TimelineSources
 from worker.api.updates import Updates
 from worker.ports import QueueDescription
@@ -200,7 +201,10 @@ def a_face(
     readiness.mark_prepared()
     parts = ApiParts(
         updates=Updates(
-            use_case, announcer=Offered(), telemetry=recorder.telemetry, under_way_max=limits.concurrency_max
+            use_case,
+            announcer=Offered(),
+            telemetry=recorder.telemetry,
+            room=Room("updates", most=limits.concurrency_max, tokens=len(tokens)),
         ),
         work_items=work_items,
         waiting_times=MemoryWaitingTimes(world.store),

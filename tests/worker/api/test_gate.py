@@ -187,7 +187,7 @@ class TestRoomAndTime:
             beyond = await face.get(PATH, token="crm")
             assert (beyond.status, beyond.codes, beyond.headers["retry-after"]) == (429, ["toomanyrequests"], "1")
             assert beyond.details == [
-                "2 requests of the token crm under way, its share of API_CONCURRENCY_MAX: wait for an answer"
+                "2 requests of the token crm under way, its share of API_CONCURRENCY_MAX: try again later"
             ]
         assert (await face.get(PATH, token="reader")).status == 200
         slow.go.set()
@@ -237,6 +237,25 @@ class TestRoomAndTime:
         await face.parts.updates.finish()
         assert world.w().rev == 4
         assert (await face.put(PATH, {"paused": False})).status == 200
+
+    async def test_updates_of_one_token_whose_client_is_gone_leave_room_for_the_others(self) -> None:
+        world = a_world()
+        slow = SlowStore(world.store)
+        world.outer = slow
+        tokens = [token_of("crm", Role.WRITE), token_of("bot", Role.WRITE)]
+        face = a_face(
+            world, limits=RequestLimits(body_bytes_max=4_096, concurrency_max=2, timeout_s=0.01), tokens=tokens
+        )
+        assert (await face.put(PATH, {"paused": True}, token="crm")).codes == ["TIMEOUT"]
+        answer = await face.put(PATH, {"paused": True}, token="crm")
+        assert (answer.status, answer.codes, answer.headers["retry-after"]) == (429, ["toomanyrequests"], "1")
+        assert answer.details == [
+            "1 updates of the token crm under way, its share of API_CONCURRENCY_MAX: try again later"
+        ]
+        # The other one's is begun, and waits for the same store.
+        assert (await face.put(PATH, {"paused": True}, token="bot")).codes == ["TIMEOUT"]
+        slow.go.set()
+        await face.parts.updates.finish()
 
     @pytest.mark.parametrize(
         ("fault", "told"),
