@@ -128,7 +128,7 @@ bench-sweep: $(SETUP) ## What a full sweep costs, and what it leaves to the even
 	@PYTHONPATH=localstack$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -m tests.bench.sweep.command \
 		$(if $(DOCUMENTS),--documents $(DOCUMENTS)) $(ARGS)
 
-bench-timeline: $(SETUP) ## A timeline of 100,000 events: time, memory, Ctrl-C (EVENTS=100000)
+bench-timeline: $(SETUP) ## Import and timeline of 100,000 events: time, memory, Ctrl-C (EVENTS=100000)
 	@PYTHONPATH=localstack$${PYTHONPATH:+:$$PYTHONPATH} $(BIN)/python -m tests.bench.timeline.command $(if $(EVENTS),--events $(EVENTS)) $(ARGS)
 
 bench-http: $(SETUP) ## Requests a second at 1, 2 and 4 clients, beside FastAPI's bare endpoint (REQUESTS=1200 ROUNDS=5)
