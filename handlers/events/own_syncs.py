@@ -138,8 +138,9 @@ def read_own_sync(
 
     None if the message is none, or if the full reader has to read it. `attributes` are the message's own.
     """
-    # One search of the text, so that other messages cost no decode. Its size in bytes is at most four times as large.
-    if SYNC_ACTION_PREFIX not in body or len(body) * _UTF8_BYTES_MAX > limits.bytes_max:
+    # One search of the text, so that other messages cost no decode. It begins at the end, where the reasons stand.
+    # A character has at most four bytes.
+    if body.rfind(SYNC_ACTION_PREFIX) < 0 or len(body) * _UTF8_BYTES_MAX > limits.bytes_max:
         return None
     try:
         return _read(body, attributes)
@@ -158,7 +159,10 @@ def _read(text: str, attributes: Mapping[str, Any] | None) -> OwnSync | None:
         trace = trace or trace_in(wrapper.dd, wrapper.message_attributes)
     event = wrapper.body
     wraps_more = wrapper.type is not UNSET or wrapper.quoted_body is not UNSET
-    if wraps_more or event is UNSET or _ESCAPED_NULL in text or not _is_own_sync(event):
+    if wraps_more or event is UNSET or not _is_own_sync(event):
+        return None
+    # Most texts have no escape at all, which the first search tells in a twentieth of the second's time.
+    if "\\" in text and _ESCAPED_NULL in text:
         return None
     if event.body is not UNSET or event.quoted_body is not UNSET or event.type is not UNSET:
         return None
