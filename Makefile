@@ -105,11 +105,15 @@ compiled: $(COMPILED_SETUP) ## The pure rooms compiled, held against the interpr
 damage: $(SETUP) ## Captured events damaged at random and imported: restored, or reported (INPUTS=10000 SEED=1 ARGS="--first N --show")
 	@$(BIN)/python -m tests.worker.investigate.damage.run --inputs $(or $(INPUTS),10000) --seed $(or $(SEED),1) $(ARGS)
 
+# With BUILD=compiled the benchmark runs in the folder where the wheel stands beside it: what it measures is the wheel.
+IN_BUILD := $(if $(filter compiled,$(BUILD)),cd .compiled/tree && PYTHONPATH=$(CURDIR)/.compiled/tree:$(CURDIR)/.compiled/tree/localstack,PYTHONPATH=localstack)
+BIN_FROM_BUILD := $(if $(filter compiled,$(BUILD)),$(CURDIR)/)$(BIN)
+
 # The peers' environment is needed where a peer is measured: without ONLY or with a peer in it, and never with BASE.
 BENCH_PEERS := $(if $(BASE),,$(if $(ONLY),$(filter $(PEERS),$(subst $(COMMA), ,$(ONLY))),$(PEERS)))
 
-bench: $(SETUP) $(if $(BENCH_PEERS),$(BENCH_SETUP)) ## What an event costs, beside other consumers (MESSAGES=1000 ROUNDS=3 ONLY=ours), or beside a commit (BASE=<commit>)
-	@PYTHONPATH=localstack $(BIN)/python -m tests.bench.bench $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+bench: $(SETUP) $(if $(BENCH_PEERS),$(BENCH_SETUP)) $(if $(filter compiled,$(BUILD)),$(COMPILED_SETUP)) ## What an event costs, beside other consumers (MESSAGES=1000 ROUNDS=3 ONLY=ours BUILD=compiled), or beside a commit (BASE=<commit>)
+	@$(IN_BUILD) $(BIN_FROM_BUILD)/python -m tests.bench.bench $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(BASE),--base $(BASE)) $(if $(ONLY),--only $(ONLY)) $(if $(KINDS),--kinds $(KINDS)) $(ARGS)
 
 bench-growth: $(SETUP) ## The same with more of everything (PARTS=lanes,store,heat,history,memory,costs,footprint MESSAGES=1000 ROUNDS=3)

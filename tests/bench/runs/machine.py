@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mongod import find_mongod
 from tests.bench.consumers.consumer import PEERS_BIN
+from worker.telemetry.build import BUILD
 
 _MODEL = re.compile(r"^model name\s*:\s*(.+)$", re.MULTILINE)
 
@@ -24,6 +25,7 @@ def machine() -> str:
         f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), load {load}",
         f"Linux {platform.release()}",
         f"Python {platform.python_version()}",
+        f"the decisions {BUILD}",
         f"MongoDB {_version_of(find_mongod())}",
         versions,
     ]

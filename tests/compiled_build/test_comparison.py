@@ -1,0 +1,30 @@
+"""The comparison compares nothing but a compiled build with the source."""
+
+from pathlib import Path
+
+import pytest
+
+from compiled_build import comparison, tree
+from server_process import ROOT
+from worker.telemetry.build import BUILD
+
+
+@pytest.mark.skipif(BUILD == "compiled", reason="the folder of the tests is the compiled one")
+def test_a_folder_that_is_not_compiled_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert comparison.main([str(ROOT)]) == 1
+    assert f"{ROOT} is interpreted" in capsys.readouterr().err
+
+
+def test_a_folder_without_packages_is_no_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # The environment of the tests has the packages, so the folder hides them.
+    for name in ("worker", "sync"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    assert comparison.main([str(tmp_path)]) == 1
+    assert "no build" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [comparison.main, tree.main], ids=["comparison", "tree"])
+def test_wrong_arguments_end_with_2(command, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+    assert command([]) == 2
+    assert capsys.readouterr().err.startswith("usage: ")
