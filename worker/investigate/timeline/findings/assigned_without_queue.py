@@ -40,20 +40,9 @@ def _is_so(entry: TimelineEntry) -> bool:
 def _finding(facts: TimelineFacts, began: int, end: TimelineEntry | None) -> TimelineFinding:
     entry = facts.entries[began]
     evidence = [cite(entry, "assigned, and no queue")]
-    removed = facts.last_change(entry.document_id, "queue", began + 1)
-    took = "Which write took its queue, the capture does not show."
-    missing: tuple[str, ...] = ()
-    if removed is not None and facts.entries[removed].creation:
-        took = "It never had a queue in the capture."
-    elif removed is not None:
-        remover = facts.entries[removed]
-        before = None if remover.before is None else remover.before.queue
-        took = f"{facts.named(remover)} had taken its queue {before}."
-        if removed != began:
-            evidence.append(cite(remover, "took the queue"))
-    else:
-        gap = facts.missing_between(entry.document_id, 1, entry.rev)
-        missing = (gap or "the work-item's earlier revisions",)
+    took, remover, missing = _taken(facts, began)
+    if remover is not None and remover is not entry:
+        evidence.append(cite(remover, "took the queue"))
     if end is not None:
         evidence.append(cite(end, "ended it"))
     unassigned = list(_unassigned(facts, entry, end))
@@ -69,6 +58,25 @@ def _finding(facts: TimelineFacts, began: int, end: TimelineEntry | None) -> Tim
         evidence=(*evidence, *(cite(each, "un-assigned the conversation meanwhile") for each in unassigned)),
         missing=missing,
     )
+
+
+def _taken(facts: TimelineFacts, began: int) -> tuple[str, TimelineEntry | None, tuple[str, ...]]:
+    """Which write took the queue, in words; that write, where the capture shows it; and what the capture lacks."""
+    entry = facts.entries[began]
+    unknown = "Which write took its queue, the capture does not show."
+    place = facts.last_change(entry.document_id, "queue", began + 1)
+    if place is None:
+        gap = facts.missing_between(entry.document_id, 1, entry.rev)
+        return unknown, None, (gap or "the work-item's earlier revisions",)
+    changed = facts.entries[place]
+    gap = facts.missing_between(entry.document_id, changed.rev + 1, entry.rev)
+    if changed.state is None or changed.state.queue is not None:
+        return unknown, None, (gap or "the work-item's earlier revisions",)
+    missing = () if gap is None else (f"{gap}, in which it may have had another queue",)
+    if changed.creation:
+        return "It never had a queue in the capture.", None, missing
+    before = None if changed.before is None else changed.before.queue
+    return f"{facts.named(changed)} had taken its queue {before or 'which is not captured'}.", changed, missing
 
 
 def _users(entry: TimelineEntry) -> tuple[str, ...]:

@@ -130,6 +130,14 @@ def _unended(facts: TimelineFacts, episode: _Episode, limits: TimelineLimits) ->
             f"what follows {facts.label(episode.since)}: the capture ends {lapse(since, until)} after it, so a sync "
             "may have answered later"
         )
+    elif episode.since.file and until is not None:
+        # The end of the store's own past is now; a capture may hold other pairs for longer than this one.
+        last = max((each.at for each in facts.entries if each.at is not None), default=until)
+        if (until - last).total_seconds() > limits.out_of_step_s:
+            missing.append(
+                f"whether the capture covers this pair to its end: nothing of the pair is captured in the last "
+                f"{lapse(last, until)}"
+            )
     is_answered = any(answer.cause == key_of(episode.since) for answer in facts.timeline.answers)
     answered = (
         "" if episode.since.is_sync or is_answered else f" No captured sync answers {facts.label(episode.since)}."

@@ -3,7 +3,7 @@
 `newer_write.py` judges which of two writes is newer.
 """
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -155,17 +155,20 @@ def _lost(
     evidence: tuple[Citation, ...],
 ) -> Iterator[TimelineFinding]:
     sync, written, field = facts.entries[overwrite.place], facts.entries[overwrite.overwritten], overwrite.field
-    changes = facts.changes_of(sync.document_id, field)
-    number = bisect_left(changes, overwrite.place) + 1
-    end = facts.entries[changes[number]] if number < len(changes) else None
+    end, last = _end_of(facts, overwrite)
     until = None if end is None else end.at
     after = "Nothing in the capture restores it."
+    restored = False
     if end is not None:
-        restored = _value(field, end) == _value(field, written)
+        lost = _value(field, written)
+        found = None if end.before is None else end.before.value(field)
+        restored = lost in (found, _value(field, end))
         if restored and _within(sync.at, until, limits.out_of_step_s):
             return
-        did = "restored it" if restored else f"set it to {shown_value(field, end)}"
+        did = "found it restored" if found == lost else f"set it to {shown_value(field, end)}"
+        did = "restored it" if restored and found != lost else did
         after = f"{facts.named(end)} {did} {lapse(sync.at, until)} later."
+    gap = None if restored else facts.missing_between(sync.document_id, sync.rev + 1, last.rev)
     yield TimelineFinding(
         kind=FindingKind.UPDATE_LOST,
         text=f"{facts.named(written)} set {field} to {shown_value(field, written)}; {facts.named(sync)} set it to "
@@ -175,8 +178,23 @@ def _lost(
         since=sync.at,
         until=until,
         evidence=evidence if end is None else (*evidence, cite(end, "ended it")),
-        missing=judgement.missing,
+        missing=judgement.missing if gap is None else (*judgement.missing, f"{gap}, which may have restored it"),
     )
+
+
+def _end_of(facts: TimelineFacts, overwrite: FieldOverwrite) -> tuple[TimelineEntry | None, TimelineEntry]:
+    """The record's first entry after the sync that shows another value, after its write or before it; and the last
+    entry that was looked at. Before it: where revisions are missing, one of them has set that value."""
+    sync = facts.entries[overwrite.place]
+    wrote = _value(overwrite.field, sync)
+    places = facts.entries_of(sync.document_id)
+    entry = sync
+    for number in range(bisect_right(places, overwrite.place), len(places)):
+        entry = facts.entries[places[number]]
+        was = wrote if entry.before is None else entry.before.value(overwrite.field)
+        if (was, _value(overwrite.field, entry)) != (wrote, wrote):
+            return entry, entry
+    return None, entry
 
 
 def _value(field: Field, entry: TimelineEntry) -> object:
