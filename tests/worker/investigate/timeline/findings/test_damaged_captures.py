@@ -67,7 +67,7 @@ def test_no_choice_of_lines_gives_another_verdict(incident: str) -> None:
 def test_the_lost_assignment_is_found_or_asked_about_wherever_both_writes_are_captured() -> None:
     for timeline in damaged(LOST_ASSIGNMENT):
         if {6, 7} <= {each.rev for each in timeline.entries if each.side == "conversation"}:
-            kinds = {each.kind for each in (*timeline.findings, *timeline.questions)}
+            kinds = {*(each.kind for each in timeline.findings), *(each.kind for each in timeline.questions)}
             assert FindingKind.UPDATE_LOST in kinds
 
 
