@@ -18,6 +18,7 @@ from worker.investigate.timeline.entry import AuditEntry
 from worker.investigate.timeline.harmless import harmless
 from worker.investigate.timeline.timeline import FindingKind, Timeline, key_of
 from worker.investigate.timeline.wording import (
+    NOT_LOOKED_FOR,
     EntryWords,
     audit_lines,
     counted,
@@ -82,7 +83,9 @@ class TimelineText:
         self._line(f"{counted(len(timeline.entries), 'revision')}, {counted(len(timeline.audits), 'audit line')}{span}")
 
     def _findings(self, timeline: Timeline, words: EntryWords) -> None:
-        self._heading("findings" if timeline.findings else "findings: none")
+        self._heading("findings" if timeline.findings or not timeline.entries else "findings: none")
+        if not timeline.entries:
+            self._line(NOT_LOOKED_FOR, indent=2)
         for number, finding in enumerate(timeline.findings, start=1):
             self._line(f"{number}. {finding.kind.value}", indent=2, colour=_COLOURS[finding.kind], bold=True)
             self._line(finding.text, indent=5)

@@ -203,3 +203,13 @@ class TestHtml:
         assert capsys.readouterr().out == f"{page}: 50 of 61 conversations drawn\n"
         assert "11 more conversations are not drawn" in page.read_text()
         assert CONVERSATION_2022 in page.read_text()
+
+
+@pytest.mark.parametrize("form", [[], ["--markdown"]], ids=["text", "Markdown"])
+def test_of_audit_lines_alone_no_verdict_is_given(form: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """ "None" would be a verdict on revisions that nobody looked at."""
+    assert run(["timeline", *form, AUDIT]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Not looked for: of this pair there are audit lines alone" in out
+    assert "findings: none" not in out
+    assert "Findings None." not in out

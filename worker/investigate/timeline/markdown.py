@@ -10,6 +10,7 @@ from worker.investigate.timeline.entry import AuditEntry, TimelineEntry
 from worker.investigate.timeline.harmless import harmless
 from worker.investigate.timeline.timeline import Timeline, key_of
 from worker.investigate.timeline.wording import (
+    NOT_LOOKED_FOR,
     EntryWords,
     audit_lines,
     counted,
@@ -42,7 +43,7 @@ def _findings(timeline: Timeline, words: EntryWords) -> Iterator[str]:
     yield "### Findings"
     yield ""
     if not timeline.findings:
-        yield "None."
+        yield "None." if timeline.entries else NOT_LOOKED_FOR
     for number, finding in enumerate(timeline.findings, start=1):
         yield f"{number}. **{escaped(finding.kind.value)}** {escaped(finding.text)}"
         yield from (f"   - {escaped(words.citation(each))}" for each in finding.evidence)

@@ -189,6 +189,13 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
+NOT_LOOKED_FOR: Final = (
+    "Not looked for: of this pair there are audit lines alone, and no event. `routing-sync explain ID FILE` reads its "
+    "revisions out of this worker's audit lines."
+)
+"""What a report says in the place of findings where no revision is captured: "none" would be a verdict."""
+
+
 def in_order_with_audits(timeline: Timeline) -> Iterator[TimelineEntry | AuditEntry]:
     """The entries in their order. An audit line stands after the sync that it records, else after the last entry that
     is not later."""
