@@ -83,6 +83,11 @@ def with_native_values(source: str, path: str) -> str:
         assert node.end_lineno is not None
         if _is_value(node):
             lines[node.lineno - 1 : node.end_lineno] = _native_class(node, source.splitlines(), path)
+        elif node.keywords or any(_is_named_field(one) for one in node.body):
+            dropped = (
+                "mypyc drops the arguments of its class statement or of its fields: name the module in INTERPRETED."
+            )
+            raise UnknownValueClass(f"{path}, class {node.name}: the compiled build takes no such class, {dropped}")
         elif any(_name(base) == "Protocol" for base in node.bases):
             # A native protocol is a trait, and takes only classes that are compiled with it.
             lines.insert(node.lineno - 1, "@mypyc_attr(native_class=False)")
@@ -122,6 +127,12 @@ def _annotations(node: ast.AST) -> Iterable[ast.expr]:
 
 def _is_value(node: ast.ClassDef) -> bool:
     return any(_name(base) == "Struct" for base in node.bases)
+
+
+def _is_named_field(statement: ast.stmt) -> bool:
+    """Whether the statement is a field that says more of itself than its type, as msgspec's forms do."""
+    value = statement.value if isinstance(statement, ast.AnnAssign) else None
+    return isinstance(value, ast.Call) and _name(value.func) == "field"
 
 
 def _native_class(node: ast.ClassDef, source: Sequence[str], path: str) -> list[str]:

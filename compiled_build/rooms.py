@@ -31,6 +31,7 @@ INTERPRETED: Final = {
     "handlers/documents/stored_forms.py": "msgspec reads its forms by their annotations, which mypyc does not keep",
     "handlers/documents/stored_values.py": "its numbers are subclasses of int, and mypyc's int is no object",
     "handlers/events/half_surrogates.py": "mypyc takes no half of a surrogate pair in a literal",
+    "handlers/events/own_syncs.py": "msgspec reads its forms by their annotations, which mypyc does not keep",
     "handlers/events/schema.py": "pydantic reads its annotations",
     "handlers/events/validation.py": "pydantic reads its annotations",
     "handlers/routing/queue_rules.py": "msgspec reads its forms by their annotations, which mypyc does not keep",

@@ -111,5 +111,13 @@ def test_what_the_step_does_not_know_is_refused(line: str, named: str) -> None:
         with_native_values(SOURCE.replace(line, wrong), "made.py")
 
 
+@pytest.mark.parametrize(
+    "form", ["class Form(Base, kw_only=True):\n    id: str", "class Form(Base):\n    id: str = field(name='_id')"]
+)
+def test_a_form_that_msgspec_reads_by_its_annotations_is_refused(form: str) -> None:
+    with pytest.raises(UnknownValueClass, match=r"made\.py, class Form: .* name the module in INTERPRETED"):
+        with_native_values(f"{SOURCE}\n\n{form}\n", "made.py")
+
+
 def test_interpreted_modules_get_the_same_replace() -> None:
     assert "from commands.native_replace import replace\n" in with_native_replace(SOURCE)
