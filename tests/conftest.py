@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ settings.register_profile("deep", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+>")
 _OF_ONE_MARK: Final = ("browser", "e2e")
 """The folders of which every test has the mark of the folder's name (tests/test_marks.py)."""
 
@@ -40,12 +42,16 @@ def pytest_collection() -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of two processes the first begins at the start, the second in the middle, and whoever is done takes over from the
-    end. So what needs servers begins in the middle: one process alone starts them. A set's order differs from process
-    to process: an identifier of it would, too, and the processes would not agree on what they share."""
+    end. So what needs servers begins in the middle: one process alone starts them.
+
+    A set's order and an object's address differ from process to process: an identifier of them would, too, and the
+    processes would not agree on what they share."""
     for item in items:
         for value in item.callspec.params.values() if hasattr(item, "callspec") else ():
             if isinstance(value, set | frozenset) and len(value) > 1 and str(value) in item.nodeid:
                 raise pytest.UsageError(f"{item.nodeid}: its identifier has a set in it: name the case by `ids`")
+        if _ADDRESS.search(item.nodeid):
+            raise pytest.UsageError(f"{item.nodeid}: its identifier has an address in it: name the case by `ids`")
     served = [item for item in items if item.path.relative_to(_HERE).parts[0] in ("faults", "worker")]
     others = [item for item in items if item.path.relative_to(_HERE).parts[0] not in ("faults", "worker")]
     middle = len(items) // 2

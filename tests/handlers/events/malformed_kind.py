@@ -19,7 +19,13 @@ BYTES_MAX: Final = 1_048_576
 
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\U0010ffff]")
 
-GONE: Final = object()
+
+class _Gone:
+    def __repr__(self) -> str:
+        return "GONE"
+
+
+GONE: Final = _Gone()
 """In the place of a value: the key is removed."""
 
 
