@@ -19,6 +19,7 @@ from typing import Final
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
 from handlers.events.envelope import DEFAULT_LIMITS
 from handlers.events.event import Malformed, RejectionCode
@@ -39,6 +40,10 @@ _BETWEEN: Final = " \t\r\n,[]"
 _DECODER: Final = json.JSONDecoder(parse_int=float)
 """Finds the end of a value. It takes more than JSON: NaN, half surrogate pairs, numbers of any size. No value that it
 makes is kept, and `int` would refuse a number of more than 4,300 digits."""
+
+
+_DAMAGE: Final = frozenset({RejectionCode.NOT_JSON, RejectionCode.NOT_AN_EVENT})
+"""What an import may mend. A worker would dead-letter an event of any other fault, and no import makes it another."""
 
 
 class CaptureFault(Struct, frozen=True, kw_only=True):
@@ -70,7 +75,8 @@ class Capture(Struct, frozen=True, kw_only=True):
 
     def rejection(self, malformed: Malformed) -> CaptureFault:
         """The fault of a captured value that no event can be read from."""
-        return self.fault(_rejection(malformed.code, malformed.reason))
+        fault = self.fault(_rejection(malformed.code, malformed.reason))
+        return fault if malformed.code in _DAMAGE else replace(fault, is_damage=False)
 
 
 class UnreadParts:
@@ -98,12 +104,12 @@ class UnreadParts:
             self._print_line(str(fault))
 
     def summary(self) -> str | None:
-        """How many parts could not be read, and the remedy; None where no import would help."""
-        if not self._damaged_file:
-            return None
+        """How many parts could not be read, and the remedy if there is one; None where the lines above say it all."""
         more = self._places - UNREAD_SHOWN_MAX
         parts = "1 part" if self._places == 1 else f"{self._places:,} parts"
         shown = f", the {UNREAD_SHOWN_MAX} above and {more:,} more" if more > 0 else ""
+        if not self._damaged_file:
+            return f"{parts} could not be read{shown}" if shown else None
         file = "-" if self._damaged_file == STANDARD_INPUT else shlex.quote(self._damaged_file)
         return (
             f"{parts} could not be read{shown}: `routing-sync import {file} -o events.ndjson` "

@@ -6,6 +6,7 @@ Ids may be written.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -185,7 +186,10 @@ def capture(tmp_path: Path) -> Path:
 def test_replays(mode: str, capture: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["replay", mode, str(capture)]) == 1
     out, errors = capfd.readouterr()
-    assert errors.count("events.ndjson:") > 300
+    counted = re.search(r"(\d+) parts could not be read, the 10 above", errors)
+    assert counted is not None
+    assert int(counted[1]) > 300
+    assert errors.count("events.ndjson:") == 10
     assert_no_marks(out + errors)
 
 
