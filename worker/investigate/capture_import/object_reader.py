@@ -63,7 +63,7 @@ class ObjectReader:
                 self._drop_comma(after_comma)
                 self.position += 1
                 break
-            if char == "]" and not after_comma >= 0 and self._closes_outer_list():
+            if char == "]" and after_comma < 0 and self._closes_outer_list():
                 self._add_brace(frame)
                 break
             if char not in OPENING_QUOTES or (after_comma < 0 and frame.names):
