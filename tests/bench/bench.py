@@ -123,6 +123,9 @@ def _print(found: BenchReport, console: Console) -> None:
     if found.outcome.cells:
         console.print(cost_table(found.outcome.cells, messages=plan.messages, rounds=plan.rounds))
         console.print(wall_table(found.outcome.cells))
+        disturbed = sum(cell.disturbed for cell in found.outcome.cells)
+        measured = sum(cell.rounds for cell in found.outcome.cells)
+        console.print(f"A core was slow beside {disturbed} of these {measured} figures of a round.")
     console.print(decisions_table(found.steps))
     if found.profiles:
         console.print(packages_table(found.profiles))

@@ -19,14 +19,16 @@ from tests.bench.consumers.consumer import Consumer
 from tests.bench.endpoint.process import BenchEndpoint
 from tests.bench.loads.workload import LoadKind
 from tests.bench.runs.fleet import Figures
+from tests.bench.runs.machine_speed import MachineSpeed
 from tests.bench.runs.servers import BenchServers
 from tests.bench.runs.store_use import StoreUse
 
+ANY_SPEED = MachineSpeed(calibration_s=0, slow=float("inf"))
 _USE = StoreUse(cpu_s=1, committed=1, aborted=0, stored_bytes=0, journal_bytes=0, network_bytes=0, pages_read=0)
 
 
 def _figures(cpu_s: float, wall_s: float) -> Figures:
-    return Figures(messages=1_000, cpu_s=cpu_s, wall_s=wall_s, calls={}, published=0, store=_USE)
+    return Figures(messages=1_000, cpu_s=cpu_s, wall_s=wall_s, calls={}, published=0, store=_USE, disturbed=False)
 
 
 def _plan(base: Consumer, tree: Consumer, *, kinds: str = "a", messages: int = 20, rounds: int = 1) -> PairedPlan:
@@ -155,7 +157,7 @@ def test_the_report_holds_every_ratio() -> None:
 def servers(mongod: Mongod) -> Iterator[BenchServers]:
     mongo: MongoClient[dict[str, Any]] = MongoClient(mongod.uri)
     with mongo, BenchEndpoint() as endpoint:
-        yield BenchServers(endpoint=endpoint, mongod=mongod, mongo=mongo)
+        yield BenchServers(endpoint=endpoint, mongod=mongod, mongo=mongo, speed=ANY_SPEED)
 
 
 @pytest.mark.e2e

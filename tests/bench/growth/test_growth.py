@@ -19,21 +19,24 @@ from tests.bench.loads.many_pairs import DOCUMENTS_A_PAIR, put_pairs
 from tests.bench.loads.workload import LoadKind, workload
 from tests.bench.runs.comparison import Variant, compare
 from tests.bench.runs.fleet import Figures
+from tests.bench.runs.machine_speed import MachineSpeed
 from tests.bench.runs.servers import BenchServers
 from tests.bench.runs.store_use import StoreUse
 from worker.store.documents import Collection
+
+ANY_SPEED = MachineSpeed(calibration_s=0, slow=float("inf"))
 
 
 @pytest.fixture
 def servers(mongod: Mongod) -> Iterator[BenchServers]:
     mongo: MongoClient[dict[str, Any]] = MongoClient(mongod.uri)
     with mongo, BenchEndpoint() as endpoint:
-        yield BenchServers(endpoint=endpoint, mongod=mongod, mongo=mongo)
+        yield BenchServers(endpoint=endpoint, mongod=mongod, mongo=mongo, speed=ANY_SPEED)
 
 
 def _figures(cpu_s: float, wall_s: float) -> Figures:
     use = StoreUse(cpu_s=cpu_s, committed=5, aborted=1, stored_bytes=0, journal_bytes=0, network_bytes=0, pages_read=3)
-    return Figures(messages=1_000, cpu_s=cpu_s, wall_s=wall_s, calls={}, published=0, store=use)
+    return Figures(messages=1_000, cpu_s=cpu_s, wall_s=wall_s, calls={}, published=0, store=use, disturbed=False)
 
 
 def test_ratios_are_made_within_a_round_and_their_median_is_shown() -> None:

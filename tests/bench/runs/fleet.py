@@ -22,6 +22,7 @@ from server_process import ROOT
 from tests.bench.consumers.consumer import BARE, Consumer
 from tests.bench.endpoint.process import BenchEndpoint, Drained
 from tests.bench.loads.workload import Workload
+from tests.bench.runs.machine_speed import MachineSpeed
 from tests.bench.runs.store_use import StoreUse, cpu_s
 from worker.store.documents import Collection
 
@@ -42,7 +43,10 @@ class RunFailed(Exception):
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """The cost of emptying a queue once. `calls`: calls to SQS and SNS by action. `store`: the work of mongod."""
+    """The cost of emptying a queue once.
+
+    `calls`: calls to SQS and SNS by action. `store`: the work of mongod. `disturbed`: a core was slow before or after.
+    """
 
     messages: int
     cpu_s: float
@@ -50,6 +54,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     calls: Mapping[str, int]
     published: int
     store: StoreUse
+    disturbed: bool
 
     @property
     def cpu_s_per_1000(self) -> float:
@@ -78,6 +83,7 @@ class Fleet:
         endpoint: BenchEndpoint,
         mongod: Mongod,
         mongo: MongoClient[dict[str, Any]],
+        speed: MachineSpeed,
         running: Sequence[tuple[Process, IO[bytes]]],
     ) -> None:
         """`queue`: the name of the queue and of the database. `running`: processes, each with its output."""
@@ -86,6 +92,7 @@ class Fleet:
         self._endpoint = endpoint
         self._mongod = mongod
         self._mongo = mongo
+        self._speed = speed
         self._running = running
 
     @property
@@ -119,22 +126,26 @@ class Fleet:
         self._endpoint.stage(self._queue, bodies)
 
     def drain(self, *, messages: int, announced: int) -> Figures:
-        """Releases the staged messages, waits until all are settled, and returns the cost.
+        """Releases the staged messages once no core is slow, waits until all are settled, and returns the cost.
 
         `messages`: the number of staged messages. `announced`: events that the consumer must publish.
         """
+        undisturbed = self._speed.wait_until_full()
         store = StoreUse.now(self._mongod, self._mongo, self._queue)
         began = self._cpu_s()
         self._endpoint.release(self._queue)
         drained = self._drained(announced, within_s=_DRAINED_WITHIN_S + messages * _SECONDS_A_MESSAGE_MAX)
         self._wait_cleared()
+        used_s = self._cpu_s() - began
+        use = StoreUse.now(self._mongod, self._mongo, self._queue).since(store)
         return Figures(
             messages=messages,
-            cpu_s=self._cpu_s() - began,
+            cpu_s=used_s,
             wall_s=drained.wall_s,
             calls=drained.calls,
             published=drained.published,
-            store=StoreUse.now(self._mongod, self._mongo, self._queue).since(store),
+            store=use,
+            disturbed=not (undisturbed and self._speed.full()),
         )
 
     def _cpu_s(self) -> float:

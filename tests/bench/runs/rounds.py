@@ -30,7 +30,10 @@ class BenchPlan(Struct, frozen=True, kw_only=True):
 
 
 class Cell(Struct, frozen=True, kw_only=True):
-    """A consumer on a load: medians of the rounds. `cpu` and `wall` are ratios to the bare loop."""
+    """A consumer on a load: medians of the rounds. `cpu` and `wall` are ratios to the bare loop.
+
+    `disturbed`: in so many rounds a core was slow beside the consumer's run or the bare loop's, however often repeated.
+    """
 
     consumer: str
     kind: LoadKind
@@ -39,6 +42,7 @@ class Cell(Struct, frozen=True, kw_only=True):
     wall_s_per_1000: float
     wall: float
     rounds: int
+    disturbed: int
 
 
 class BenchOutcome(Struct, frozen=True, kw_only=True):
@@ -88,4 +92,5 @@ def _cell(name: str, kind: LoadKind, pairs: Sequence[tuple[Figures, Figures]]) -
         wall_s_per_1000=median(each.wall_s_per_1000 for each, _ in pairs),
         wall=median(each.wall_s_per_1000 / bare.wall_s_per_1000 for each, bare in pairs),
         rounds=len(pairs),
+        disturbed=sum(each.disturbed or bare.disturbed for each, bare in pairs),
     )

@@ -1,0 +1,73 @@
+"""Whether the cores run at their full speed.
+
+A core of a shared machine does a fixed piece of work at times in half as much CPU time again, for seconds, because of
+other machines on the same processor. No load average shows that. Runs beside it are no measurement and are repeated.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Final
+
+_ADDITIONS: Final = 100_000
+_PROBES: Final = 3
+_PAUSE_S: Final = 0.2
+
+
+class MachineSpeed:
+    """Probes the cores that this process may use, a few milliseconds each."""
+
+    def __init__(
+        self,
+        *,
+        calibration_s: float = 5.0,
+        slow: float = 1.25,
+        within_s: float = 30.0,
+        probe: Callable[[int], float] | None = None,
+    ) -> None:
+        """Takes `calibration_s`: the fastest probe in it is the full speed.
+
+        A core is slow where its probe takes more than `slow` times the fastest that was seen. `within_s`: how long
+        `wait_until_full` waits. `probe` takes the number of a core, and returns the CPU seconds of a fixed work on it.
+        """
+        self._fastest = float("inf")
+        self._slow = slow
+        self._within_s = within_s
+        self._probe = probe or _core_s
+        end = time.monotonic() + calibration_s
+        while time.monotonic() < end:
+            self.full()
+            time.sleep(_PAUSE_S)
+
+    def full(self) -> bool:
+        """Whether every core is at full speed now."""
+        cores = os.sched_getaffinity(0)
+        try:
+            slowest = max(self._probe(core) for core in cores)
+        finally:
+            os.sched_setaffinity(0, cores)
+        self._fastest = min(self._fastest, slowest)
+        return slowest <= self._fastest * self._slow
+
+    def wait_until_full(self) -> bool:
+        """Waits `within_s` at most. Returns whether every core is at full speed."""
+        end = time.monotonic() + self._within_s
+        while not self.full():
+            if time.monotonic() > end:
+                return False
+            time.sleep(_PAUSE_S)
+        return True
+
+
+def _core_s(core: int) -> float:
+    """CPU seconds of the work on a core: the least of some, since a probe is interrupted at times."""
+    os.sched_setaffinity(0, {core})
+    return min(_work_s() for _ in range(_PROBES))
+
+
+def _work_s() -> float:
+    began = time.thread_time()
+    total = 0
+    for number in range(_ADDITIONS):
+        total += number
+    return time.thread_time() - began
