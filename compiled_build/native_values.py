@@ -81,7 +81,7 @@ def with_native_values(source: str, path: str) -> str:
     protocols = False
     for node in reversed(classes):
         assert node.end_lineno is not None
-        if _is_value(node):
+        if is_value(node):
             lines[node.lineno - 1 : node.end_lineno] = _native_class(node, source.splitlines(), path)
         elif node.keywords or any(_is_named_field(one) for one in node.body):
             dropped = (
@@ -101,7 +101,7 @@ def with_native_values(source: str, path: str) -> str:
 
 def value_classes(source: str) -> list[str]:
     """The names of the module's value classes."""
-    return [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and _is_value(node)]
+    return [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and is_value(node)]
 
 
 def _without_floats(source: str) -> str:
@@ -125,7 +125,8 @@ def _annotations(node: ast.AST) -> Iterable[ast.expr]:
             return ()
 
 
-def _is_value(node: ast.ClassDef) -> bool:
+def is_value(node: ast.ClassDef) -> bool:
+    """Whether the class is a value class: a Struct by its own class statement."""
     return any(_name(base) == "Struct" for base in node.bases)
 
 

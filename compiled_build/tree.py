@@ -13,6 +13,7 @@ from typing import Final
 
 from compiled_build.native_values import with_native_replace
 from compiled_build.rooms import PACKAGES
+from compiled_build.value_list import write_value_list
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -27,22 +28,25 @@ def main(arguments: list[str]) -> int:
     folder.mkdir(parents=True)
     with zipfile.ZipFile(wheel) as packed:
         packed.extractall(folder)
-    for name in _tracked_files():
+    for name in _files():
         target = folder / name
-        if name.split("/")[0] in PACKAGES:
+        if name.split("/")[0] in PACKAGES or not (_ROOT / name).is_file():
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if name.endswith(".py"):
             target.write_text(with_native_replace((_ROOT / name).read_text()))
-        elif (_ROOT / name).is_file():
+        else:
             shutil.copyfile(_ROOT / name, target)
+    write_value_list(_ROOT, folder)
     # The peers that `make bench` measures stay where they are.
     (folder / ".venv-bench").symlink_to(_ROOT / ".venv-bench")
     return 0
 
 
-def _tracked_files() -> list[str]:
-    listed = subprocess.run(["git", "-C", str(_ROOT), "ls-files"], check=True, capture_output=True, text=True)
+def _files() -> list[str]:
+    """What git tracks, and what is new and not ignored."""
+    command = ["git", "-C", str(_ROOT), "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True)
     return listed.stdout.splitlines()
 
 

@@ -1,49 +1,30 @@
 """Two equal copies of a value are one value: equal, with one hash. A compiler that takes `==` for identity, or that
 drops what a class statement says, fails here.
 
-Every value class is gone over, on whichever build runs: the source says which there are and what their fields hold,
+Every value class is gone over, on whichever build runs: `value_list` says which there are and what their fields hold,
 the copies are made of the class that was imported. No object of one copy is an object of the other.
 """
 
-import ast
 import enum
 import importlib
 import types
+import typing
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import pytest
+from msgspec import Struct
+from typing_extensions import is_typeddict
 
+from compiled_build.native_values import MARKS_MODULE
+from compiled_build.rooms import compiled_modules
+from compiled_build.value_list import ValueClass, value_list
 from server_process import ROOT
+from worker.telemetry.build import BUILD
 
-PACKAGES = ("commands", "sync", "handlers", "worker")
 NO_VALUES = {"worker.consumer.receivers._ReceiveCall", "worker.investigate.field_types.FieldType"}
 """They say `eq=False`: two of them are equal where they are the same object."""
-
-
-class ValueClass(NamedTuple):
-    module: str
-    name: str
-    frozen: bool
-    fields: tuple[tuple[str, str], ...]
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
-
-    @property
-    def loaded(self) -> Any:
-        return getattr(importlib.import_module(self.module), self.name)
-
-    def sample(self, seed: int, *, other: str | None = None) -> Any:
-        """A value with each field of its own. `other` names a field that has another value than with None."""
-        scope = {**vars(typing_names()), **vars(importlib.import_module(self.module))}
-        return self.loaded(
-            **{
-                name: sample(eval(kind, scope), seed + number + (1_000 if name == other else 0))
-                for number, (name, kind) in enumerate(self.fields)
-            }
-        )
 
 
 class Opaque:
@@ -59,33 +40,23 @@ class Opaque:
         return hash(self.number)
 
 
-def typing_names() -> types.ModuleType:
-    return importlib.import_module("typing")
-
-
-def value_classes() -> Iterable[ValueClass]:
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            for node in ast.parse(path.read_text()).body:
-                if isinstance(node, ast.ClassDef) and any(_name(base) == "Struct" for base in node.bases):
-                    fields = tuple(
-                        (one.target.id, ast.unparse(one.annotation))
-                        for one in node.body
-                        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
-                    )
-                    frozen = any(one.arg == "frozen" for one in node.keywords)
-                    yield ValueClass(module, node.name, frozen, fields)
-
-
-def _name(node: ast.expr) -> str:
-    if isinstance(node, ast.Subscript):
-        return _name(node.value)
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-CLASSES = [one for one in value_classes() if str(one) not in NO_VALUES and one.fields]
+CLASSES = [one for one in value_list(ROOT) if str(one) not in NO_VALUES and one.fields]
 BY_NAME = {one.name: one for one in CLASSES}
+
+
+def loaded(value: ValueClass) -> Any:
+    return getattr(importlib.import_module(value.module), value.name)
+
+
+def made(value: ValueClass, seed: int, *, other: str | None = None) -> Any:
+    """A value with each field of its own. `other` names a field that has another value than with None."""
+    scope = {**vars(typing), **vars(importlib.import_module(value.module))}
+    return loaded(value)(
+        **{
+            name: sample(eval(kind, scope), seed + number + (1_000 if name == other else 0))
+            for number, (name, kind) in enumerate(value.fields)
+        }
+    )
 
 
 def sample(kind: Any, seed: int) -> Any:
@@ -98,7 +69,7 @@ def sample(kind: Any, seed: int) -> Any:
     if origin is Literal:
         return of[seed // 1_000 % len(of)]
     if origin is tuple:
-        return tuple(sample(one, seed) for one in of[:1])
+        return tuple(sample(one, seed) for one in (of[:1] if ... in of else of))
     if origin in (frozenset, set):
         return origin([sample(of[0], seed)])
     if origin is type:
@@ -120,8 +91,10 @@ def _plain(kind: Any, seed: int) -> Any:
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         members = list(kind)
         return members[seed // 1_000 % len(members)]
-    if isinstance(kind, type) and kind.__name__ in BY_NAME and BY_NAME[kind.__name__].loaded is kind:
-        return BY_NAME[kind.__name__].sample(seed)
+    if is_typeddict(kind):
+        return {"seed": seed}
+    if isinstance(kind, type) and kind.__name__ in BY_NAME and loaded(BY_NAME[kind.__name__]) is kind:
+        return made(BY_NAME[kind.__name__], seed)
     return Opaque(seed)
 
 
@@ -130,13 +103,23 @@ def test_the_classes_are_found() -> None:
     assert len(CLASSES) > 200
 
 
+@pytest.mark.skipif(BUILD == "interpreted", reason="nothing is compiled")
+def test_a_compiled_build_has_compiled_each_of_its_modules() -> None:
+    names = (name for name in compiled_modules(ROOT) if name != MARKS_MODULE)
+    compiled = {name.removesuffix(".py").replace("/", ".") for name in names}
+    of_them = [one for one in CLASSES if one.module in compiled]
+    assert len(of_them) > 100
+    assert [str(one) for one in of_them if issubclass(loaded(one), Struct)] == []
+    assert [name for name in compiled if str(importlib.import_module(name).__file__).endswith(".py")] == []
+
+
 @pytest.mark.parametrize("value", CLASSES, ids=str)
 def test_two_equal_copies_are_one_value(value: ValueClass) -> None:
-    one, other = value.sample(1), value.sample(1)
+    one, other = made(value, 1), made(value, 1)
     assert one is not other
     assert one == other
     assert (one != other) is False
-    assert repr(value.loaded.__name__).strip("'") in repr(one)
+    assert value.name in repr(one)
     if not value.frozen:
         with pytest.raises(TypeError):
             hash(one)
@@ -154,9 +137,9 @@ def test_two_equal_copies_are_one_value(value: ValueClass) -> None:
 
 @pytest.mark.parametrize("value", CLASSES, ids=str)
 def test_each_field_counts(value: ValueClass) -> None:
-    one = value.sample(1)
+    one = made(value, 1)
     for name, _ in value.fields:
-        other = value.sample(1, other=name)
+        other = made(value, 1, other=name)
         if getattr(one, name) != getattr(other, name):
             assert one != other, name
     assert one != Opaque(1)
