@@ -18,7 +18,7 @@ LOCALSTACK_SETUP := .venv-localstack/.stamp
 COMPILED_SETUP := .compiled/.stamp
 BENCH_SETUP := .venv-bench/.stamp
 # Those that `make bench` measures beside the worker, and that have packages of their own.
-PEERS := fanferro tomodachi taskiq powertools
+PEERS := fanferro tomodachi taskiq powertools aws-sdk
 COMMA := ,
 # fanferro, one of those that `make bench` measures beside the worker, needs 3.12.
 BENCH_PYTHONS ?= python3.12 python3.13 python3.14 $(wildcard $(HOME)/.pyenv/versions/3.1[2-4]*/bin/python)

@@ -53,4 +53,5 @@ ALL: Final[Sequence[Consumer]] = (
     ),
     Consumer(name="taskiq", command=(_PEER, "-m", "tests.bench.peers.taskiq_consumer"), one_at_a_time=True),
     Consumer(name="powertools", command=(_PEER, "-m", "tests.bench.peers.powertools_consumer"), one_at_a_time=True),
+    Consumer(name="aws-sdk", command=(_PEER, "-m", "tests.bench.peers.aws_sdk_consumer"), one_at_a_time=True),
 )
