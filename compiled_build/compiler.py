@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -38,10 +39,10 @@ class CompilationFailed(Exception):
     """The message has the end of the compiler's output, and the remedy."""
 
 
-def compile_packages(root: Path, folder: Path) -> None:
+def compile_packages(root: Path, folder: Path, modules: Collection[str] | None = None) -> None:
     """Makes the packages of `root` in the empty `folder`: every module as the wheel has it, and beside it the compiled
-    ones. Raises CompilationFailed, UnknownValueClass."""
-    compiled = compiled_modules(root)
+    ones. `modules`: these alone are compiled, for a test. Raises CompilationFailed, UnknownValueClass."""
+    compiled = compiled_modules(root) if modules is None else list(modules)
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
             _copy_module(path.relative_to(root).as_posix(), root, folder, natively=frozenset(compiled))

@@ -72,7 +72,7 @@ def _cases(kind: LoadKind, seed: int, events: int) -> list[_Case]:
     for body in load.bodies:
         event = read_message(body)
         assert isinstance(event, Event), event
-        pair = None if kind is LoadKind.OWN else _pair(event, load.documents)
+        pair = None if kind is LoadKind.OWN else pair_of_load(event, load.documents)
         case = _Case(body=body, event=event, pair=pair, handled=own_sync_ending(event, planning=_planning()))
         if pair is not None:
             [handled] = _plan(case).handled
@@ -81,7 +81,8 @@ def _cases(kind: LoadKind, seed: int, events: int) -> list[_Case]:
     return cases
 
 
-def _pair(event: Event, documents: Mapping[Collection, Sequence[Mapping[str, Any]]]) -> Pair:
+def pair_of_load(event: Event, documents: Mapping[Collection, Sequence[Mapping[str, Any]]]) -> Pair:
+    """The event's pair, of the documents that are stored before a load."""
     keyed = {collection: {one["_id"]: dict(one) for one in some} for collection, some in documents.items()}
     key = event.conversation_id
     items = [one for one in keyed[Collection.WORK_ITEMS].values() if one["conversationId"] == key]

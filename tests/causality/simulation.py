@@ -41,17 +41,20 @@ from worker.store.org_queue_rules import MemoryQueueRules
 
 
 class Run:
-    """The run of one seed. `handled` is called with the endings of each batch, `heard`
-    with each published event and its conversation."""
+    """The run of one seed. `handled` is called with the endings of each batch, `planned` with each committed plan,
+    `heard` with each published event and its conversation."""
 
     def __init__(
         self,
         seed: int,
         settings: SimulationSettings,
         policy: PolicyInUse = PolicyInUse.CAUSAL,
+        *,
         handled: Callable[[Sequence[HandledEvent]], None] = lambda _: None,
         heard: Callable[[str, Mapping[str, Any]], None] = lambda _key, _event: None,
+        planned: Callable[[Plan], None] = lambda _: None,
     ) -> None:
+        self._planned = planned
         self._seed, self._settings, self._random = seed, settings, Random(seed)
         self._time = VirtualTime(start=NOW)
         self._store = MemoryStore()
@@ -124,6 +127,7 @@ class Run:
         return self._tally
 
     def _committed(self, plan: Plan) -> None:
+        self._planned(plan)
         self._waits.committed(plan)
         self._services.workers_wrote(plan)
 

@@ -5,6 +5,7 @@ import pytest
 
 import commands.reason
 from commands.reason import Reason, ReasonAction, ReasonCode, RefusalCode
+from tests.compiled_build.of_the_source import OF_THE_SOURCE
 
 ROWS = [
     [cell.strip().strip("`") for cell in line.strip("|").split("|")]
@@ -13,10 +14,12 @@ ROWS = [
 ]
 
 
+@OF_THE_SOURCE
 def test_the_table_has_a_row_for_every_code_in_the_enums_order() -> None:
     assert [code for _, code, _ in ROWS] == [code.value for code in ReasonCode]
 
 
+@OF_THE_SOURCE
 def test_the_table_names_every_action() -> None:
     assert {action for action, _, _ in ROWS} == set(ReasonAction)
 

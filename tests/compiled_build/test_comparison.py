@@ -24,7 +24,8 @@ def test_a_folder_without_packages_is_no_build(tmp_path: Path, capsys: pytest.Ca
     assert "no build" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [comparison.main, tree.main], ids=["comparison", "tree"])
-def test_wrong_arguments_end_with_2(command, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
-    assert command([]) == 2
-    assert capsys.readouterr().err.startswith("usage: ")
+def test_wrong_arguments_end_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tree.main([]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        comparison.main([])
+    assert capsys.readouterr().err.count("usage: ") == 2

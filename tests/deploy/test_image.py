@@ -1,11 +1,14 @@
-"""The Dockerfile: a linter takes it, and a release has its base by digest."""
+"""The Dockerfile: a linter takes it, and a release has its base by digest. Its build stage runs in test_image_build."""
 
 import re
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.deploy.image import DOCKERFILE
+from tests.deploy.image_build import ImageBuild, StepFailed
 from tests.deploy.tools import tool
 
 DIGEST = f"sha256:{'0f' * 32}"
@@ -54,3 +57,27 @@ def test_what_is_no_digest_is_refused(digest: str, release: str) -> None:
 
 def test_release_is_yes_or_no() -> None:
     assert check(RELEASE="true", PYTHON=f"python:3.13@{DIGEST}").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ("RUN true \\\n && ( echo broken; exit 3 )", r"Dockerfile, line 2: RUN true .*: exit status 3\nbroken"),
+        ("COPY Makefile ./", "COPY Makefile: .dockerignore leaves it out"),
+        ("VOLUME /src", "line 2: VOLUME /src: the test knows no such instruction"),
+    ],
+    ids=["RUN", "COPY", "VOLUME"],
+)
+def test_a_step_that_fails_ends_the_stage_that_runs_here(stage: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(StepFailed, match=said):
+        ImageBuild(tmp_path / "root", Path(sys.executable)).run(f"FROM a AS build\n{stage}\nFROM a\n")
+
+
+def test_the_stage_that_runs_here_has_its_folder_arguments_and_files(tmp_path: Path) -> None:
+    stage = "ARG GIVEN=no\nENV SET=1\nWORKDIR /src\nCOPY LICENSE ./\nCOPY sync sync\nRUN true \\\n"
+    check = ' && test "$BEFORE-$GIVEN-$SET" = 1-yes-1 && test -f /src/LICENSE && test -d sync && mkdir -p /opt/a'
+    stage += f"{check} && apt-get install gcc && python -c 'import venv'"
+    image = ImageBuild(tmp_path / "root", Path(sys.executable), GIVEN="yes")
+    image.run(f"# comment\nARG BEFORE=1\nFROM a AS build\n{stage}\nFROM a\nRUN false\n")
+    assert image.asked_of_apt == ["apt-get install gcc"]
+    assert (image.installed.parent / "a").is_dir()

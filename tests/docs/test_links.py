@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from server_process import ROOT
+from tests.compiled_build.of_the_source import OF_THE_SOURCE
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
@@ -87,6 +88,7 @@ def test_every_log_message_of_the_operations_page_is_logged() -> None:
         assert message in code
 
 
+@OF_THE_SOURCE
 def test_the_code_map_names_every_package_and_every_module_of_the_pure_rooms() -> None:
     code_map = (ROOT / "docs" / "design.md").read_text().partition("## Code map")[2].partition("## What is written")[0]
     folders = [path.parent.name for room in ("worker", "handlers") for path in (ROOT / room).glob("*/__init__.py")]

@@ -28,10 +28,13 @@ from sync.audit import AuditOutcome, AuditRecord
 from sync.conversation import FIELDS
 from sync.gates import Policy
 from sync.state.sync_state import SyncState
+from tests.compiled_build.of_the_source import OF_THE_SOURCE
 from worker.consumer.settlement import ReturnReason
 from worker.settings.table import setting_rows
 from worker.store.state_document import state_document
 from worker.store.transaction_steps import COMMIT_ID
+
+pytestmark = OF_THE_SOURCE
 
 LOG_KEYS = {"name", "hostname", "pid", "level", "msg", "time", "v"}
 

@@ -14,6 +14,7 @@ from demo.messages import described
 from demo.report import GATES, WIDTH, EventRow, IncidentRow, ends_table, events_table, incident_table, waits_table
 from demo.story import PAIRS, EventStep, UpdateStep, story
 from demo.waits import OwnClock, Span, ToldWait, ToldWaits
+from tests.compiled_build.of_the_source import OF_THE_SOURCE
 
 LOSING = {"action": "SYNC_CONVERSATION", "code": "WORK_ITEM_QUEUED_UNASSIGNED", "meta": {"rule": "A3"}}
 LONGEST = {"action": "SYNC_WORK_ITEM", "code": "CONVERSATION_QUEUE_CHANGED", "meta": {"rule": "B8"}}
@@ -134,6 +135,7 @@ def test_no_cell_of_an_event_is_empty() -> None:
     assert all(str(cell) for column in table.columns for cell in column.cells)
 
 
+@OF_THE_SOURCE
 def test_every_gate_is_explained() -> None:
     for code in GATES:
         assert f"`{code}`" in (sync.gates.__doc__ or "")

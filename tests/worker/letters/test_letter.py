@@ -5,8 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from handlers.events.envelope import DEFAULT_LIMITS, Limits
+from handlers.events.envelope import DEFAULT_LIMITS
 from handlers.events.event import Event
 from handlers.events.parser import read_message
 from tests.handlers.wire_events import conversation, event, notification, published, text, work_item
@@ -63,10 +64,21 @@ async def test_an_unsupported_event_is_readable_for_the_worker_deletes_it() -> N
     assert (await letter_of(body)).is_readable
 
 
+class _Undecided:
+    """A name of an attribute that cannot be told from `_datadog`, where the reader looks for the trace."""
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError
+
+    def __hash__(self) -> int:
+        return hash("_datadog")
+
+
 async def test_an_error_of_the_reader_is_the_fault_of_its_letter_alone() -> None:
-    limits = Limits(bytes_max=1_000_000, depth_max="many")  # type: ignore[arg-type]
     deliveries = [delivered(GOOD, letter_id="a"), delivered("no JSON", letter_id="b")]
-    first, second = await read_letters(deliveries, limits)
+    attributes: dict[Any, Any] = {_Undecided(): {}}
+    deliveries[0] = replace(deliveries[0], message=replace(deliveries[0].message, attributes=attributes))
+    first, second = await read_letters(deliveries, DEFAULT_LIMITS)
     assert (first.code, first.is_readable) == (READ_FAULT, False)
     assert "TypeError" in first.reason
     assert second.code == "NOT_JSON"

@@ -31,7 +31,7 @@ def fleet_log(seeds: int = 8, *, routes: bool = False) -> bytes:
                 write_audit_lines(log, [each.audit.as_wire() for each in endings])
 
         settings = SimulationSettings(routes=routes)
-        Run(seed, settings, PolicyInUse.SHADOW, handled).run()
+        Run(seed, settings, PolicyInUse.SHADOW, handled=handled).run()
     return out.getvalue()
 
 
