@@ -20,8 +20,9 @@ RUN digest="${PYTHON#*@sha256:}"; \
     esac
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/build && python -m venv /opt/routing-sync
-# 1 compiles the rooms that decide, 0 leaves them to the interpreter (docs/benchmarks.md, *The compiled build*).
-ARG ROUTING_SYNC_COMPILE=0
+# 1 compiles the rooms that decide, 0 leaves them to the interpreter: the same decisions, for more CPU
+# (docs/benchmarks.md, *The compiled build*).
+ARG ROUTING_SYNC_COMPILE=1
 # hadolint ignore=DL3008
 RUN if [ "$ROUTING_SYNC_COMPILE" = 1 ]; then \
       apt-get update \

@@ -95,11 +95,20 @@ fuzz: $(SETUP) ## Bad input by number, wherever bytes enter (INPUTS=100000 SEED=
 	@$(BIN)/python -m tests.fuzz.fuzz --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),1) --first $(or $(FROM),0) \
 		$(if $(TARGET),--target $(TARGET)) $(ARGS)
 
+# The tests run in the tree of the wheel: what they import is the wheel, also in the processes that they start.
+IN_COMPILED := cd .compiled/tree && export PYTHONPATH=$(CURDIR)/.compiled/tree:$(CURDIR)/.compiled/tree/localstack &&
+COMPILED_BIN := $(CURDIR)/$(BIN)
+COMPILED_ROOMS := tests/test_values.py tests/commands tests/sync tests/handlers tests/causality tests/worker/store tests/worker/replay
+
 .PHONY: compiled
-compiled: $(COMPILED_SETUP) ## The pure rooms compiled, held against the interpreted ones, then the tests of their rooms on them (ARGS="-k name")
-	@$(BIN)/python -m compiled_build.comparison .compiled/tree
-	@cd .compiled/tree && PYTHONPATH= ../../$(BIN)/pytest -q -p no:cacheprovider $(or $(ARGS),--deselect tests/commands/test_reason.py \
-		tests/test_values.py tests/commands tests/sync tests/handlers tests/causality tests/worker/store tests/worker/replay)
+compiled: $(COMPILED_SETUP) ## The pure rooms compiled, held against the source event by event, and their tests (WHOLE=yes: all quick tests, interleavings, stories, fuzz)
+	@$(BIN)/python -m compiled_build.tree .compiled/*.whl .compiled/tree
+	@$(BIN)/python -m compiled_build.comparison .compiled/tree $(if $(WHOLE),--seeds 200 --inputs 20000)
+	@$(IN_COMPILED) $(COMPILED_BIN)/pytest -q -n 2 --dist worksteal -p no:cacheprovider $(or $(ARGS),$(if $(WHOLE),,$(COMPILED_ROOMS)))
+	@$(if $(WHOLE),PYTHONPATH=localstack $(BIN)/python -m tests.compiled_build.guards)
+	@$(if $(WHOLE),$(IN_COMPILED) $(COMPILED_BIN)/python -m tests.causality.exhaustive --writes $(or $(WRITES),1) --batches)
+	@$(if $(WHOLE),$(IN_COMPILED) $(COMPILED_BIN)/python -m tests.causality.stories)
+	@$(if $(WHOLE),$(IN_COMPILED) $(COMPILED_BIN)/python -m tests.fuzz.fuzz --inputs $(or $(INPUTS),200000) --seed $(or $(SEED),1))
 
 .PHONY: damage
 damage: $(SETUP) ## Captured events damaged at random and imported: restored, or reported (INPUTS=10000 SEED=1 ARGS="--first N --show")

@@ -14,8 +14,9 @@ from types import ModuleType
 import pytest
 
 from tests.causality.guards import GUARDS, Guard
+from tests.compiled_build.of_the_source import OF_THE_SOURCE
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, OF_THE_SOURCE]
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("commands", "sync", "handlers", "worker")

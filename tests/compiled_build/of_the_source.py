@@ -1,4 +1,4 @@
-"""The mark of tests that hold the source itself, and so have nothing to look at in a compiled build."""
+"""The mark of tests that hold the source itself, or change it: a compiled build has none."""
 
 from typing import Final
 
@@ -7,5 +7,5 @@ import pytest
 from worker.telemetry.build import BUILD
 
 OF_THE_SOURCE: Final = pytest.mark.skipif(
-    BUILD == "compiled", reason="of the source: a compiled module has no docstring"
+    BUILD == "compiled", reason="of the source, which a compiled build does not have"
 )
