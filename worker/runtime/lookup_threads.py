@@ -46,7 +46,7 @@ def run_with_few_threads(work: Coroutine[Any, Any, T]) -> T:
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    async def shutdown_default_executor(self) -> None:
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - 3.12 and newer pass it
         """Do nothing. asyncio starts a thread here, in which it shuts the executor down."""
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,15 @@ def test_the_loop_ends_when_no_thread_can_be_started_any_more() -> None:
 
     with ExitStack() as stack:
         assert run_with_few_threads(work(stack)) > 0
+
+
+def test_the_loop_ends_as_the_runner_of_python_3_12_and_newer_ends_it() -> None:
+    async def work() -> None:
+        loop: Any = asyncio.get_running_loop()
+        await loop.shutdown_default_executor(300.0)
+        await loop.shutdown_default_executor(timeout=300.0)
+
+    run_with_few_threads(work())
 
 
 async def test_a_start_without_threads_names_the_limit() -> None:
