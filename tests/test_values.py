@@ -11,7 +11,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import pytest
 from msgspec import Struct
@@ -66,6 +66,8 @@ def sample(kind: Any, seed: int) -> Any:
         return Opaque(seed)
     if origin in (Union, types.UnionType):
         return sample(next(one for one in of if one is not type(None)), seed)
+    if origin is Annotated:
+        return sample(of[0], seed)
     if origin is Literal:
         return of[seed // 1_000 % len(of)]
     if origin is tuple:

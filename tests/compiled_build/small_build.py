@@ -26,8 +26,14 @@ class Wrong(NamedTuple):
     wrong: str
 
 
+class Refused(Exception):
+    """The modules cannot be compiled. The message has the compiler's."""
+
+
 def built(folder: Path, modules: Sequence[str], wrong: Wrong | None) -> Path:
-    """A tree with these modules compiled, from a copy of the source and by a copy of the source step."""
+    """A tree with these modules compiled, from a copy of the source and by a copy of the source step.
+
+    Raises Refused."""
     source, tree = folder / "source", folder / "tree"
     for name in (*PACKAGES, "compiled_build"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -37,7 +43,8 @@ def built(folder: Path, modules: Sequence[str], wrong: Wrong | None) -> Path:
         (source / wrong.file).write_text(text.replace(wrong.text, wrong.wrong))
     tree.mkdir()
     done = python(source, "-c", _COMPILE, str(source), str(tree), *modules)
-    assert done.returncode == 0, done.stderr
+    if done.returncode != 0:
+        raise Refused(done.stderr)
     for name in modules:
         assert list((tree / name).parent.glob(f"{Path(name).stem}.*.so")), name
     add_tests(tree)

@@ -13,7 +13,7 @@ import pytest
 
 from compiled_build.comparison import compared
 from server_process import ROOT
-from tests.compiled_build.guards import is_found
+from tests.compiled_build.guards import found_by
 from tests.compiled_build.small_build import Wrong, built, python
 from worker.telemetry.build import BUILD
 
@@ -63,4 +63,4 @@ def test_a_right_build_is_found_right(tmp_path: Path) -> None:
 
 
 def test_a_compiled_module_without_its_guard_breaks_the_contract() -> None:
-    assert is_found("waiting for the conversation")
+    assert found_by("waiting for the conversation") == "a violation is found without it"
