@@ -22,7 +22,7 @@ class MachineSpeed:
         *,
         calibration_s: float = 5.0,
         slow: float = 1.25,
-        within_s: float = 30.0,
+        within_s: float = 10.0,
         probe: Callable[[int], float] | None = None,
     ) -> None:
         """Takes `calibration_s`: the fastest probe in it is the full speed.

@@ -18,7 +18,7 @@ from tests.bench.runs.fleet import Figures, Fleet, Process, RunFailed, running
 from tests.bench.runs.machine_speed import MachineSpeed
 
 _ARN: Final = "arn:aws:sns:us-east-1:000000000000:"
-_RUNS_MAX: Final = 8
+_RUNS_MAX: Final = 5
 """Of one measurement, while a core is slow before or after each."""
 _numbers = count(1)
 
@@ -48,7 +48,7 @@ class BenchServers(Struct, frozen=True, kw_only=True):
     ) -> Figures:
         """Measures one consumer on one load. Calls `begin` before the queue is released, `end` when it is empty.
 
-        A disturbed run is repeated, eight runs in all at most. `extra`: environment variables for this run. Raises
+        A disturbed run is repeated, five runs in all at most. `extra`: environment variables for this run. Raises
         RunFailed.
         """
         runs = 1
