@@ -18,12 +18,17 @@ COMPILED: Final = (
     "handlers/planning/",
     "handlers/ports.py",
     "handlers/routing/",
+    "worker/aws/sigv4.py",
+    "worker/mongo/update_commands.py",
+    "worker/outbox/topic_message.py",
     "worker/store/bson_limits.py",
     "worker/store/changed_paths.py",
     "worker/store/pair_assembly.py",
     "worker/store/session_changes.py",
+    "worker/store/state_document.py",
     "worker/store/transaction_result.py",
     "worker/store/transaction_steps.py",
+    "worker/telemetry/audit_log.py",
 )
 """Folders and modules."""
 
@@ -31,7 +36,7 @@ INTERPRETED: Final = {
     "handlers/documents/stored_forms.py": "msgspec reads its forms by their annotations, which mypyc does not keep",
     "handlers/documents/stored_values.py": "its numbers are subclasses of int, and mypyc's int is no object",
     "handlers/events/half_surrogates.py": "mypyc takes no half of a surrogate pair in a literal",
-    "handlers/events/own_syncs.py": "msgspec reads its forms by their annotations, which mypyc does not keep",
+    "handlers/events/own_sync_forms.py": "msgspec reads its forms by their annotations, which mypyc does not keep",
     "handlers/events/schema.py": "pydantic reads its annotations",
     "handlers/events/validation.py": "pydantic reads its annotations",
     "handlers/routing/queue_rules.py": "msgspec reads its forms by their annotations, which mypyc does not keep",

@@ -17,23 +17,15 @@ same message ends in the same way. Source: docs/events.md, *The worker's own syn
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET, UnsetType, field
+from msgspec import UNSET
 
 from commands.instant import parse_instant
-from handlers.documents.stored_forms import (
-    ConversationAttributesForm,
-    ConversationRelationshipsForm,
-    Form,
-    Id,
-    Revision,
-    WorkItemAttributesForm,
-    WorkItemRelationshipsForm,
-)
 from handlers.events.envelope import DEFAULT_LIMITS, Limits, trace_in
 from handlers.events.event import SYNC_ACTION_PREFIX, OwnSync
+from handlers.events.own_sync_forms import OwnConversation, OwnEvent, OwnWorkItem, OwnWrapper
 from sync.gates import Side
 
 _UTF8_BYTES_MAX: Final = 4
@@ -41,91 +33,7 @@ _UTF8_BYTES_MAX: Final = 4
 _ESCAPED_NULL: Final = "\\u0000"
 
 
-class _ConversationAttributes(ConversationAttributesForm, kw_only=True):
-    rev: Revision
-
-
-class _WorkItemAttributes(WorkItemAttributesForm, kw_only=True):
-    rev: Revision
-
-
-class _Conversation(Form, kw_only=True, tag_field="type", tag="conversation"):
-    id: Id
-    attributes: _ConversationAttributes
-    relationships: ConversationRelationshipsForm | None = None
-
-
-class _WorkItem(Form, kw_only=True, tag_field="type", tag="work_item"):
-    id: Id
-    attributes: _WorkItemAttributes
-    relationships: WorkItemRelationshipsForm
-
-
-class _DashedWorkItem(_WorkItem, kw_only=True, tag_field="type", tag="work-item"):
-    """The other name of the type, as some documents have it."""
-
-
-class _Change(Form, kw_only=True):
-    op: Literal["add", "replace", "remove"] | None = None
-
-
-class _Changes(Form, kw_only=True):
-    attributes: dict[str, _Change] | None = None
-    relationships: dict[str, _Change] | None = None
-
-
-class _KnownResource(Form, kw_only=True):
-    rev: Revision | None = None
-
-
-class _CommandData(Form, kw_only=True):
-    resource: _KnownResource | None = None
-
-
-class _Meta(Form, kw_only=True):
-    conversation_rev: Revision | None = None
-    data: _CommandData | None = None
-
-
-class _Reason(Form, kw_only=True):
-    action: str | None = None
-    code: str | None = None
-    meta: _Meta | None = None
-
-
-class _Event(Form, kw_only=True):
-    """The event. A name in capitals, or `body`, would make it a wrapper of another event (`envelope.py`)."""
-
-    id: Id
-    name: Literal["kustomer.conversation.update", "kustomer.work-item.update"]
-    org: Id | None = None
-    partition: str | None = None
-    data: _Conversation | _WorkItem | _DashedWorkItem
-    created_at: str | None = None
-    changes: _Changes | None = None
-    client: str | None = None
-    is_sync: bool
-    routing_reasons: list[_Reason]
-    dd: Any = None
-    message_attributes: Any = field(name="MessageAttributes", default=None)
-    body: Any = UNSET
-    quoted_body: Any = field(name="Body", default=UNSET)
-    type: Any = field(name="Type", default=UNSET)
-
-
-class _Wrapper(Form, kw_only=True):
-    """An SNS notification, which quotes the published message as `Message`, or the published message itself."""
-
-    type: Literal["Notification"] | UnsetType = field(name="Type", default=UNSET)
-    message: str | UnsetType = field(name="Message", default=UNSET)
-    body: _Event | UnsetType = UNSET
-    quoted_body: Any = field(name="Body", default=UNSET)
-    published_at: str | None = None
-    dd: Any = None
-    message_attributes: Any = field(name="MessageAttributes", default=None)
-
-
-_DECODER: Final = msgspec.json.Decoder(_Wrapper)
+_DECODER: Final = msgspec.json.Decoder(OwnWrapper)
 _CONVERSATION_UPDATE: Final = "kustomer.conversation.update"
 _WORK_ITEM_UPDATE: Final = "kustomer.work-item.update"
 _SIDES: Final[Mapping[str, Side]] = {_CONVERSATION_UPDATE: "conversation", _WORK_ITEM_UPDATE: "work-item"}
@@ -185,7 +93,7 @@ def _read(text: str, attributes: Mapping[str, Any] | None) -> OwnSync | None:
     )
 
 
-def _is_own_sync(event: _Event) -> bool:
+def _is_own_sync(event: OwnEvent) -> bool:
     """As `readers.py` has it: a sync, with a reason that only this worker gives."""
     if event.is_sync:
         for reason in event.routing_reasons:
@@ -194,17 +102,17 @@ def _is_own_sync(event: _Event) -> bool:
     return False
 
 
-def _conversation_id(event: _Event) -> str | None:
+def _conversation_id(event: OwnEvent) -> str | None:
     """None where the event's name is one of the other side's, or where the work-item is not a conversation's."""
     data = event.data
-    if isinstance(data, _Conversation):
+    if isinstance(data, OwnConversation):
         return data.id if event.name == _CONVERSATION_UPDATE else None
     kind, resource = data.attributes.resource_type, data.relationships.resource.data
     of_conversation = kind == "conversation" or (not kind and resource.type in (None, "conversation"))
     return resource.id if of_conversation and event.name == _WORK_ITEM_UPDATE else None
 
 
-def _instants(event: _Event, published_at: str | None) -> dict[str, datetime] | None:
+def _instants(event: OwnEvent, published_at: str | None) -> dict[str, datetime] | None:
     """The instants of the modelled fields by their texts; None if one has another form, which the full reader refuses.
 
     Most of them are the same text.
@@ -219,8 +127,8 @@ def _instants(event: _Event, published_at: str | None) -> dict[str, datetime] | 
     return found
 
 
-def _instant_texts(data: _Conversation | _WorkItem) -> Iterator[str | None]:
-    if isinstance(data, _Conversation):
+def _instant_texts(data: OwnConversation | OwnWorkItem) -> Iterator[str | None]:
+    if isinstance(data, OwnConversation):
         yield data.attributes.updated_at
         return
     item = data.attributes
@@ -235,7 +143,7 @@ def _instant_texts(data: _Conversation | _WorkItem) -> Iterator[str | None]:
         yield item.handle.resumed_at
 
 
-def _known_conversation_rev(event: _Event) -> int | None:
+def _known_conversation_rev(event: OwnEvent) -> int | None:
     """As `readers.py` has it: the first `meta.conversationRev`, else the first `meta.data.resource.rev`."""
     metas = [reason.meta for reason in event.routing_reasons if reason.meta is not None]
     for meta in metas:

@@ -52,7 +52,8 @@ class Signer:
 
     def headers(self, fixed: Mapping[str, str], *, body: bytes, keys: AccessKeys, at: datetime) -> dict[str, str]:
         """All headers of the request, `authorization` among them. `fixed` are the others, with lower-case names."""
-        timestamp = at.strftime("%Y%m%dT%H%M%SZ")
+        # `strftime` takes ten times as long.
+        timestamp = at.isoformat(timespec="seconds")[:19].replace("-", "").replace(":", "") + "Z"
         unsorted = {**fixed, "x-amz-date": timestamp}
         if keys.token:
             unsorted["x-amz-security-token"] = keys.token

@@ -7,73 +7,14 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from commands.instant import format_instant, parse_instant
-from handlers.documents.stored_forms import Form, WholeNumber, form_of, unreadable
+from handlers.documents.stored_forms import form_of, unreadable
 from sync.state.revision_runs import RevisionRuns, highest
 from sync.state.sync_state import DoneBy, RecordedWait, SyncState, ViewedValue, Waiting
+from worker.store.state_forms import ConversationStateForm, StateForm, WaitingRevsForm, WorkItemStateForm
 
-_SharedValue = bool | str | list[str] | None
-
-
-class _ViewForm(Form, kw_only=True):
-    value: _SharedValue
-    rev: int
-
-
-class _DoneByForm(Form, kw_only=True):
-    number: int
-    rev: int
-
-
-class _RecordedWaitForm(Form, kw_only=True):
-    id: str
-    rev: int
-
-
-class _ConversationStateForm(Form, kw_only=True):
-    observed: list[tuple[int, int]] | None = None
-    rev: int | None = None
-    floor: int = 0
-    inserted: bool = False
-
-
-class _WorkItemStateForm(Form, kw_only=True):
-    id: str | None = None
-    number: int = 0
-    observed: list[tuple[int, int]] | None = None
-    rev: int | None = None
-    floor: int = 0
-
-
-class _WaitingRevsForm(Form, kw_only=True):
-    since: str | None = None
-    conversation: int | None = None
-    work_item: int | None = None
-    values: dict[Any, _SharedValue] | None = None
-
-
-class StateForm(Form, kw_only=True):
-    """The document of a state with the types of its fields."""
-
-    version: WholeNumber
-    conversation: _ConversationStateForm | None = None
-    work_item: _WorkItemStateForm | None = None
-    view: dict[Any, _ViewForm] | None = None
-    changed: dict[Any, int] | None = None
-    known: dict[Any, int] | None = None
-    known_at: dict[Any, int] | None = None
-    touched: dict[Any, int] | None = None
-    done_by: _DoneByForm | None = None
-    waiting_since: str | None = None
-    waiting_revs: _WaitingRevsForm | None = None
-    history_of: str | None = None
-    recorded_wait: _RecordedWaitForm | None = None
-    deleted_rev: int | None = None
-    finished_at: str | None = None
-
-
-_NO_CONVERSATION: Final = _ConversationStateForm()
-_NO_WORK_ITEM: Final = _WorkItemStateForm()
-_NO_WAITING_REVS: Final = _WaitingRevsForm()
+_NO_CONVERSATION: Final = ConversationStateForm()
+_NO_WORK_ITEM: Final = WorkItemStateForm()
+_NO_WAITING_REVS: Final = WaitingRevsForm()
 
 
 def state_document(conversation_id: str, state: SyncState) -> dict[str, Any]:
