@@ -28,7 +28,6 @@ COMPILED: Final = (
     "worker/store/state_document.py",
     "worker/store/transaction_result.py",
     "worker/store/transaction_steps.py",
-    "worker/telemetry/audit_log.py",
 )
 """Folders and modules."""
 
