@@ -48,7 +48,7 @@ class Signer:
         self._region = region
         self._service = service
         self._key_for: tuple[str, str] | None = None
-        self._key = b""
+        self._key = hmac.new(b"", digestmod="sha256")
 
     def headers(self, fixed: Mapping[str, str], *, body: bytes, keys: AccessKeys, at: datetime) -> dict[str, str]:
         """All headers of the request, `authorization` among them. `fixed` are the others, with lower-case names."""
@@ -63,17 +63,20 @@ class Signer:
         request = f"POST\n/\n\n{lines}\n\n{names}\n{hashlib.sha256(body).hexdigest()}"
         scope = f"{timestamp[:8]}/{self._region}/{self._service}/aws4_request"
         to_sign = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-        key = self._signing_key(timestamp[:8], keys.secret_key or "")
-        signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+        # The copy of a keyed hash takes half of the time of keying one.
+        keyed = self._keyed(timestamp[:8], keys.secret_key or "").copy()
+        keyed.update(to_sign.encode())
+        signature = keyed.hexdigest()
         headers["authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
         )
         return headers
 
-    def _signing_key(self, day: str, secret: str) -> bytes:
+    def _keyed(self, day: str, secret: str) -> hmac.HMAC:
+        """The hash with the signing key, of nothing yet."""
         if self._key_for != (day, secret):
             key = b"AWS4" + secret.encode()
             for part in (day, self._region, self._service, "aws4_request"):
                 key = hmac.digest(key, part.encode(), "sha256")
-            self._key_for, self._key = (day, secret), key
+            self._key_for, self._key = (day, secret), hmac.new(key, digestmod="sha256")
         return self._key
