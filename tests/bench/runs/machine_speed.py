@@ -22,17 +22,17 @@ class MachineSpeed:
         *,
         calibration_s: float = 5.0,
         slow: float = 1.25,
-        within_s: float = 10.0,
+        patience_s: float = 240.0,
         probe: Callable[[int], float] | None = None,
     ) -> None:
         """Takes `calibration_s`: the fastest probe in it is the full speed.
 
-        A core is slow where its probe takes more than `slow` times the fastest that was seen. `within_s`: how long
-        `wait_until_full` waits. `probe` takes the number of a core, and returns the CPU seconds of a fixed work on it.
+        A core is slow where its probe takes more than `slow` times the fastest that was seen. `patience_s`: how long
+        `wait_until_full` waits in all, whatever the number of its calls. `probe` takes the number of a core, and returns the CPU seconds of a fixed work on it.
         """
         self._fastest = float("inf")
         self._slow = slow
-        self._within_s = within_s
+        self._patience_s = patience_s
         self._probe = probe or _core_s
         end = time.monotonic() + calibration_s
         while time.monotonic() < end:
@@ -50,13 +50,23 @@ class MachineSpeed:
         return slowest <= self._fastest * self._slow
 
     def wait_until_full(self) -> bool:
-        """Waits `within_s` at most. Returns whether every core is at full speed."""
-        end = time.monotonic() + self._within_s
+        """Waits while the patience lasts. Returns whether every core is at full speed."""
         while not self.full():
-            if time.monotonic() > end:
+            if not self.patient:
                 return False
+            began = time.monotonic()
             time.sleep(_PAUSE_S)
+            self.spend(time.monotonic() - began)
         return True
+
+    @property
+    def patient(self) -> bool:
+        """Whether it is still worth while to wait, and to repeat a disturbed run."""
+        return self._patience_s > 0
+
+    def spend(self, seconds: float) -> None:
+        """Take the time of a wait, or of a run that is repeated, off the patience."""
+        self._patience_s -= seconds
 
 
 def _core_s(core: int) -> float:

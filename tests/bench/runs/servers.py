@@ -1,6 +1,7 @@
 """The servers of the benchmark, and one measured run: store filled, consumer warmed up, queue released, cost read."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import Any, Final
@@ -18,8 +19,6 @@ from tests.bench.runs.fleet import Figures, Fleet, Process, RunFailed, running
 from tests.bench.runs.machine_speed import MachineSpeed
 
 _ARN: Final = "arn:aws:sns:us-east-1:000000000000:"
-_RUNS_MAX: Final = 5
-"""Of one measurement, while a core is slow before or after each."""
 _numbers = count(1)
 
 Watcher = Callable[[Process], None]
@@ -48,13 +47,15 @@ class BenchServers(Struct, frozen=True, kw_only=True):
     ) -> Figures:
         """Measures one consumer on one load. Calls `begin` before the queue is released, `end` when it is empty.
 
-        A disturbed run is repeated, five runs in all at most. `extra`: environment variables for this run. Raises
+        A disturbed run is repeated while the patience lasts. `extra`: environment variables for this run. Raises
         RunFailed.
         """
-        runs = 1
-        while (figures := self._run(consumer, load, extra=extra, begin=begin, end=end)).disturbed and runs < _RUNS_MAX:
-            runs += 1
-        return figures
+        while True:
+            began = time.monotonic()
+            figures = self._run(consumer, load, extra=extra, begin=begin, end=end)
+            if not figures.disturbed or not self.speed.patient:
+                return figures
+            self.speed.spend(time.monotonic() - began)
 
     def _run(
         self, consumer: Consumer, load: Workload, *, extra: Mapping[str, str] | None, begin: Watcher, end: Watcher

@@ -28,8 +28,8 @@ class Core:
         return self._last
 
 
-def _speed(core: Core) -> MachineSpeed:
-    return MachineSpeed(calibration_s=0, within_s=0, probe=core)
+def _speed(core: Core, *, patience_s: float = 0) -> MachineSpeed:
+    return MachineSpeed(calibration_s=0, patience_s=patience_s, probe=core)
 
 
 @pytest.fixture(autouse=True)
@@ -56,20 +56,21 @@ def test_it_waits_until_the_core_is_at_full_speed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "probes", "disturbed"),
+    ("seconds", "patience_s", "probes", "disturbed"),
     [
-        pytest.param([1.0], 2, 0, id="at full speed"),
-        pytest.param([1.0, 2.0, 1.0], 4, 0, id="slow after the first run"),
-        pytest.param([1.0, 2.0], 6, 1, id="slow for ever: five runs, all but the first begun beside it"),
+        pytest.param([1.0], 1, 2, 0, id="at full speed"),
+        pytest.param([1.0, 2.0, 1.0], 1, 4, 0, id="slow after the first run"),
+        pytest.param([1.0, 2.0, 1.0], 0, 2, 1, id="slow after the first run, and no patience"),
+        pytest.param([1.0, 2.0], 1e-9, 3, 1, id="slow for ever: the one repetition uses the patience up"),
     ],
 )
 def test_a_disturbed_run_is_repeated_and_counted(
-    mongod: Mongod, seconds: list[float], probes: int, disturbed: int
+    mongod: Mongod, seconds: list[float], patience_s: float, probes: int, disturbed: int
 ) -> None:
     mongo: MongoClient[dict[str, Any]] = MongoClient(mongod.uri)
     core = Core(*seconds)
     with mongo, BenchEndpoint() as endpoint:
-        servers = BenchServers(endpoint=endpoint, mongod=mongod, mongo=mongo, speed=_speed(core))
+        servers = BenchServers(endpoint=endpoint, mongod=mongod, mongo=mongo, speed=_speed(core, patience_s=patience_s))
         plan = BenchPlan(consumers=[BARE], kinds=[LoadKind.OWN], messages=10, rounds=1, seed=1, agents=None)
         outcome = measure_rounds(servers, plan)
     [cell] = outcome.cells
