@@ -28,7 +28,8 @@ class MachineSpeed:
         """Takes `calibration_s`: the fastest probe in it is the full speed.
 
         A core is slow where its probe takes more than `slow` times the fastest that was seen. `patience_s`: how long
-        `wait_until_full` waits in all, whatever the number of its calls. `probe` takes the number of a core, and returns the CPU seconds of a fixed work on it.
+        `wait_until_full` waits in all, whatever the number of its calls. `probe` takes the number of a core and returns
+        the CPU seconds of a fixed work on it.
         """
         self._fastest = float("inf")
         self._slow = slow
