@@ -98,17 +98,19 @@ fuzz: $(SETUP) ## Bad input by number, wherever bytes enter (INPUTS=100000 SEED=
 # The tests run in the tree of the wheel: what they import is the wheel, also in the processes that they start.
 IN_COMPILED := cd .compiled/tree && export PYTHONPATH=$(CURDIR)/.compiled/tree:$(CURDIR)/.compiled/tree/localstack &&
 COMPILED_BIN := $(CURDIR)/$(BIN)
-COMPILED_ROOMS := tests/test_values.py tests/commands tests/sync tests/handlers tests/causality tests/worker/store tests/worker/replay
+COMPILED_ROOMS := tests/test_values.py tests/commands tests/sync tests/handlers tests/causality tests/worker/aws tests/worker/mongo \
+	tests/worker/outbox tests/worker/replay tests/worker/store
+WHOLE_BUILD := $(filter yes,$(WHOLE))
 
 .PHONY: compiled
 compiled: $(COMPILED_SETUP) ## The pure rooms compiled, held against the source event by event, and their tests (WHOLE=yes: all quick tests, interleavings, stories, fuzz)
 	@$(BIN)/python -m compiled_build.tree .compiled/*.whl .compiled/tree
-	@$(BIN)/python -m compiled_build.comparison .compiled/tree $(if $(WHOLE),--seeds 200 --inputs 20000)
-	@$(IN_COMPILED) $(COMPILED_BIN)/pytest -q -n 2 --dist worksteal -p no:cacheprovider $(or $(ARGS),$(if $(WHOLE),,$(COMPILED_ROOMS)))
-	@$(if $(WHOLE),PYTHONPATH=localstack $(BIN)/python -m tests.compiled_build.guards)
-	@$(if $(WHOLE),$(IN_COMPILED) $(COMPILED_BIN)/python -m tests.causality.exhaustive --writes $(or $(WRITES),1) --batches)
-	@$(if $(WHOLE),$(IN_COMPILED) $(COMPILED_BIN)/python -m tests.causality.stories)
-	@$(if $(WHOLE),$(IN_COMPILED) $(COMPILED_BIN)/python -m tests.fuzz.fuzz --inputs $(or $(INPUTS),200000) --seed $(or $(SEED),1))
+	@$(BIN)/python -m compiled_build.comparison .compiled/tree $(if $(WHOLE_BUILD),--seeds 200 --inputs 20000)
+	@$(IN_COMPILED) $(COMPILED_BIN)/pytest -q -n 2 --dist worksteal -p no:cacheprovider $(or $(ARGS),$(if $(WHOLE_BUILD),,$(COMPILED_ROOMS)))
+	@$(if $(WHOLE_BUILD),PYTHONPATH=localstack $(BIN)/python -m tests.compiled_build.guards)
+	@$(if $(WHOLE_BUILD),$(IN_COMPILED) $(COMPILED_BIN)/python -m tests.causality.exhaustive --writes $(or $(WRITES),1) --batches)
+	@$(if $(WHOLE_BUILD),$(IN_COMPILED) $(COMPILED_BIN)/python -m tests.causality.stories)
+	@$(if $(WHOLE_BUILD),$(IN_COMPILED) $(COMPILED_BIN)/python -m tests.fuzz.fuzz --inputs $(or $(INPUTS),200000) --seed $(or $(SEED),1))
 
 .PHONY: damage
 damage: $(SETUP) ## Captured events damaged at random and imported: restored, or reported (INPUTS=10000 SEED=1 ARGS="--first N --show")
@@ -122,6 +124,7 @@ BIN_FROM_BUILD := $(if $(filter compiled,$(BUILD)),$(CURDIR)/)$(BIN)
 BENCH_PEERS := $(if $(BASE),,$(if $(ONLY),$(filter $(PEERS),$(subst $(COMMA), ,$(ONLY))),$(PEERS)))
 
 bench: $(SETUP) $(if $(BENCH_PEERS),$(BENCH_SETUP)) $(if $(filter compiled,$(BUILD)),$(COMPILED_SETUP)) ## What an event costs, beside other consumers (MESSAGES=1000 ROUNDS=3 ONLY=ours BUILD=compiled), or beside a commit (BASE=<commit>)
+	@$(if $(filter compiled,$(BUILD)),$(BIN)/python -m compiled_build.tree .compiled/*.whl .compiled/tree)
 	@$(IN_BUILD) $(BIN_FROM_BUILD)/python -m tests.bench.bench $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(BASE),--base $(BASE)) $(if $(ONLY),--only $(ONLY)) $(if $(KINDS),--kinds $(KINDS)) $(ARGS)
 
@@ -202,7 +205,8 @@ $(LOCALSTACK_SETUP): localstack/localstack.lock | $(SETUP)
 	@touch $@
 
 # The wheel as the image has it, and a tree in which it stands beside the tests. No other target needs the compiler.
-$(COMPILED_SETUP): requirements-compile.lock pyproject.toml $(shell find commands sync handlers worker compiled_build -name '*.py') | $(SETUP)
+$(COMPILED_SETUP): requirements-compile.lock pyproject.toml $(shell find commands sync handlers worker -name '*.py') \
+		$(addprefix compiled_build/,hatch_hook.py compiler.py native_values.py rooms.py) | $(SETUP)
 	@command -v cc >/dev/null || { echo "a C compiler is needed: \`apt-get install gcc\`" >&2; exit 1; }
 	@echo "Compiling the pure rooms in .compiled (minutes, after each change of them) ..."
 	@rm -rf .compiled && $(BIN)/python -m venv .compiled/build
@@ -210,7 +214,6 @@ $(COMPILED_SETUP): requirements-compile.lock pyproject.toml $(shell find command
 		.compiled/build/bin/pip install -qq --disable-pip-version-check --require-hashes -r $<
 	@ROUTING_SYNC_COMPILE=1 $(BIN)/python -m pip --python .compiled/build/bin/python wheel -qq --disable-pip-version-check \
 		--no-deps --no-build-isolation --wheel-dir .compiled .
-	@$(BIN)/python -m compiled_build.tree .compiled/*.whl .compiled/tree
 	@touch $@
 
 # Without a Python that they need, `make bench` says which it leaves out.

@@ -1,4 +1,4 @@
-"""Which modules are compiled: those that decide, plan and turn documents, and wait for nothing."""
+"""Which modules are compiled: those that decide, plan, turn documents and sign calls, and wait for nothing."""
 
 import ast
 from pathlib import Path

@@ -46,3 +46,11 @@ def test_no_source_has_a_decorated_value() -> None:
     """A decorator of one's own makes mypyc compile `==` as identity; the source step spells out Structs alone."""
     pattern = re.compile(r"^@.*dataclass", re.MULTILINE)
     assert [name for name in MODULES if pattern.search((ROOT / name).read_text())] == []
+
+
+def test_make_compiled_runs_the_tests_of_every_compiled_room() -> None:
+    found = re.search(r"^COMPILED_ROOMS := ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert found is not None
+    rooms = found[1].replace("\\", "").split()
+    untested = [name for name in MODULES if not f"tests/{name}".startswith(tuple(f"{room}/" for room in rooms))]
+    assert untested == []

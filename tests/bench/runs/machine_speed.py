@@ -11,7 +11,6 @@ from typing import Final
 
 _ADDITIONS: Final = 100_000
 _PROBES: Final = 3
-_PAUSE_S: Final = 0.2
 
 
 class MachineSpeed:
@@ -23,22 +22,24 @@ class MachineSpeed:
         calibration_s: float = 5.0,
         slow: float = 1.25,
         patience_s: float = 240.0,
+        pause_s: float = 0.2,
         probe: Callable[[int], float] | None = None,
     ) -> None:
-        """Takes `calibration_s`: the fastest probe in it is the full speed.
+        """Takes `calibration_s`: the fastest moment in it is the full speed.
 
-        A core is slow where its probe takes more than `slow` times the fastest that was seen. `patience_s`: how long
-        `wait_until_full` waits in all, whatever the number of its calls. `probe` takes the number of a core and returns
-        the CPU seconds of a fixed work on it.
+        A core is slow where its probe takes more than `slow` times what the slowest core took at the fastest moment.
+        `patience_s`: how long `wait_until_full` waits in all, whatever the number of its calls; `pause_s`: between two
+        looks. `probe` takes the number of a core and returns the CPU seconds of a fixed work on it.
         """
         self._fastest = float("inf")
         self._slow = slow
         self._patience_s = patience_s
+        self._pause_s = pause_s
         self._probe = probe or _core_s
         end = time.monotonic() + calibration_s
         while time.monotonic() < end:
             self.full()
-            time.sleep(_PAUSE_S)
+            time.sleep(pause_s)
 
     def full(self) -> bool:
         """Whether every core is at full speed now."""
@@ -52,13 +53,14 @@ class MachineSpeed:
 
     def wait_until_full(self) -> bool:
         """Waits while the patience lasts. Returns whether every core is at full speed."""
-        while not self.full():
+        while True:
+            began = time.monotonic()
+            if self.full():
+                return True
             if not self.patient:
                 return False
-            began = time.monotonic()
-            time.sleep(_PAUSE_S)
+            time.sleep(self._pause_s)
             self.spend(time.monotonic() - began)
-        return True
 
     @property
     def patient(self) -> bool:

@@ -29,7 +29,7 @@ class Core:
 
 
 def _speed(core: Core, *, patience_s: float = 0) -> MachineSpeed:
-    return MachineSpeed(calibration_s=0, patience_s=patience_s, probe=core)
+    return MachineSpeed(calibration_s=0, patience_s=patience_s, pause_s=0, probe=core)
 
 
 @pytest.fixture(autouse=True)
@@ -50,11 +50,12 @@ def test_the_wait_ends_while_the_core_is_slow() -> None:
 
 
 def test_it_waits_until_the_core_is_at_full_speed() -> None:
-    speed = MachineSpeed(calibration_s=0, probe=Core(1.0, 2.0, 1.0))
+    speed = _speed(Core(1.0, 2.0, 1.0), patience_s=1)
     assert speed.full()
     assert speed.wait_until_full()
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("seconds", "patience_s", "probes", "disturbed"),
     [
