@@ -30,7 +30,7 @@ _BEFORE: Final = 120
 _AFTER: Final = 200
 
 
-class Found(NamedTuple):
+class RunComparison(NamedTuple):
     """The lines of one run of both builds: how many of each kind (the first key of a JSON object), and how many
     differ. Of these `shown` has the first ones."""
 
@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
     return 1 if differing else 0
 
 
-def compared(folder: Path, root: Path, run: Sequence[str]) -> Found:
+def compared(folder: Path, root: Path, run: Sequence[str]) -> RunComparison:
     """One run of the code `run[0]` with the arguments behind it, on the packages of both folders, line by line.
 
     A run without a line counts as a difference, and so does an exit status other than 0.
@@ -85,9 +85,9 @@ def compared(folder: Path, root: Path, run: Sequence[str]) -> Found:
         if len(shown) < _SHOWN_MAX:
             shown.append(f"{' '.join(run[1:])}, line {number}:\n{_difference(one, other)}")
     if not kinds.total() - kinds[""] and not differing:
-        return Found(kinds, 1, [f"{' '.join(run[1:])}: nothing came out\n"])
+        return RunComparison(kinds, 1, [f"{' '.join(run[1:])}: nothing came out\n"])
     del kinds[""]
-    return Found(kinds, differing, shown)
+    return RunComparison(kinds, differing, shown)
 
 
 def _kind(line: str) -> str:

@@ -12,17 +12,17 @@ from pathlib import Path
 from compiled_build.rooms import compiled_modules
 from server_process import ROOT
 from tests.causality.guards import GUARDS
-from tests.compiled_build.small_build import Refused, Wrong, built, python
+from tests.compiled_build.small_build import CompilationRefused, SourceFault, built, python
 
 
 def found_by(name: str) -> str | None:
     """What finds that the guard is missing: the search, or the compiler by the types; None: nothing."""
     guard = GUARDS[name]
     with tempfile.TemporaryDirectory() as folder:
-        wrong = Wrong(guard.file, guard.text, guard.without)
+        wrong = SourceFault(guard.file, guard.text, guard.without)
         try:
             tree = built(Path(folder), [guard.file], wrong)
-        except Refused as refused:
+        except CompilationRefused as refused:
             if f"{guard.file}:" not in str(refused):
                 raise
             return "the compiler refuses its module without it"

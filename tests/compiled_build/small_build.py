@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,7 +19,11 @@ _COMPILE: Final = (
 )
 
 
-class Wrong(NamedTuple):
+HEADERS: Final = Path(sysconfig.get_path("include"), "Python.h")
+"""What a compiled module is built with, beside the compiler."""
+
+
+class SourceFault(NamedTuple):
     """`text` occurs once in `file`, of the packages or of the source step; `wrong` takes its place."""
 
     file: str
@@ -26,14 +31,14 @@ class Wrong(NamedTuple):
     wrong: str
 
 
-class Refused(Exception):
+class CompilationRefused(Exception):
     """The modules cannot be compiled. The message has the compiler's."""
 
 
-def built(folder: Path, modules: Sequence[str], wrong: Wrong | None) -> Path:
+def built(folder: Path, modules: Sequence[str], wrong: SourceFault | None) -> Path:
     """A tree with these modules compiled, from a copy of the source and by a copy of the source step.
 
-    Raises Refused."""
+    Raises CompilationRefused."""
     source, tree = folder / "source", folder / "tree"
     for name in (*PACKAGES, "compiled_build"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -44,7 +49,7 @@ def built(folder: Path, modules: Sequence[str], wrong: Wrong | None) -> Path:
     tree.mkdir()
     done = python(source, "-c", _COMPILE, str(source), str(tree), *modules)
     if done.returncode != 0:
-        raise Refused(done.stderr)
+        raise CompilationRefused(done.stderr)
     for name in modules:
         assert list((tree / name).parent.glob(f"{Path(name).stem}.*.so")), name
     add_tests(tree)

@@ -5,6 +5,8 @@ Two small modules are compiled, from a copy of the source or by a copy of the so
 """
 
 import shutil
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -14,12 +16,16 @@ import pytest
 from compiled_build.comparison import compared
 from server_process import ROOT
 from tests.compiled_build.guards import found_by
-from tests.compiled_build.small_build import Wrong, built, python
+from tests.compiled_build.small_build import HEADERS, SourceFault, built, python
 from worker.telemetry.build import BUILD
 
 pytestmark = [
     pytest.mark.thorough,
     pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler: `apt-get install gcc`"),
+    pytest.mark.skipif(
+        not HEADERS.exists(),
+        reason=f"no {HEADERS}: `apt-get install python{sys.version_info.major}.{sys.version_info.minor}-dev`",
+    ),
     pytest.mark.skipif(find_spec("setuptools") is None, reason="no setuptools, by which mypyc builds"),
     pytest.mark.skipif(BUILD == "compiled", reason="the tree of the compiled build has no source to build from"),
 ]
@@ -31,16 +37,15 @@ _GENERATED: Final = (
 )
 
 
-RULE: Final = Wrong("sync/rules_reverse.py", "(causal and item.assigned_to not in users)", "False")
-EQUALITY: Final = Wrong(
+RULE: Final = SourceFault("sync/rules_reverse.py", "(causal and item.assigned_to not in users)", "False")
+EQUALITY: Final = SourceFault(
     "compiled_build/native_values.py", "*_equality(node.name, fields, frozen=frozen), *_repr", "*_repr"
 )
 
 
-def of_values(tree: Path) -> str:
-    """What the tests of the values say of the compiled values."""
-    done = python(tree, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_values.py", "-k", "conversation")
-    return done.stdout
+def of_values(tree: Path) -> subprocess.CompletedProcess[str]:
+    """The tests of the values, run on the compiled values."""
+    return python(tree, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_values.py", "-k", "conversation")
 
 
 def test_a_wrong_rule_is_found_by_the_comparison(tmp_path: Path) -> None:
@@ -50,8 +55,11 @@ def test_a_wrong_rule_is_found_by_the_comparison(tmp_path: Path) -> None:
 
 
 def test_values_without_equality_are_found_by_their_tests(tmp_path: Path) -> None:
-    said = of_values(built(tmp_path, MODULES, EQUALITY))
-    assert "FAILED tests/test_values.py::test_two_equal_copies_are_one_value[sync.conversation.Conversation]" in said
+    run = of_values(built(tmp_path, MODULES, EQUALITY))
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert " failed" in run.stdout
+    failed = "FAILED tests/test_values.py::test_two_equal_copies_are_one_value[sync.conversation.Conversation]"
+    assert failed in run.stdout
 
 
 def test_a_right_build_is_found_right(tmp_path: Path) -> None:
@@ -59,7 +67,9 @@ def test_a_right_build_is_found_right(tmp_path: Path) -> None:
     found = compared(tree, ROOT, _GENERATED)
     assert (found.differing, found.shown) == (0, [])
     assert found.kinds["handled"] > 100
-    assert " failed" not in of_values(tree)
+    run = of_values(tree)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert " passed" in run.stdout
 
 
 def test_a_compiled_module_without_its_guard_breaks_the_contract() -> None:

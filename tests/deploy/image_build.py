@@ -2,7 +2,7 @@
 
 Every absolute path of the image (`/opt`, `/src`, `/wheel`, `/var`) becomes a path in that folder. The base's Python is
 one of this machine, of the version that the Dockerfile names. `apt-get` is a stand-in that installs nothing: the
-compiler is this machine's.
+compiler is this machine's. A command with any other path of this machine does not run.
 """
 
 import os
@@ -18,8 +18,18 @@ from server_process import ROOT
 from tests.deploy.image import DOCKERFILE
 
 _OF_THE_IMAGE: Final = re.compile(r"(?<![\w./-])/(?=(?:opt|src|wheel|var)\b)")
+_OF_THIS_MACHINE: Final = re.compile(
+    r"""
+    (?: (?<![\w./})*-]) | (?<=:[-=+]) | (?<=\s-\w) )   # where a path starts: a word, ${NAME:-/path}, -I/path
+    /(?!/|dev/null\b)[^\s;|&"')}]*
+    | (?<!\w)~ | \$\{?HOME\b
+    """,
+    re.VERBOSE,
+)
+"""An absolute path in a command from which the paths of the image were taken, or the home folder."""
 _CONTINUED: Final = re.compile(r"\\\n")
 _APT_GET: Final = '#!/bin/sh\necho "apt-get $*" >> "$APT_GET_LOG"\n'
+_INCLUDE: Final = "import sysconfig; print(sysconfig.get_path('include'))"
 _LINES_MAX: Final = 30
 
 
@@ -35,7 +45,8 @@ class Instruction(NamedTuple):
 
 
 class StepFailed(Exception):
-    """A command of the build stage ended with another exit status than 0. The message has its output's end."""
+    """A command of the build stage ended with another exit status than 0, or cannot run here. The message has the
+    command, and the end of its output."""
 
 
 def instructions(text: str) -> Iterator[Instruction]:
@@ -84,6 +95,12 @@ def base_python() -> Path:
     return Path(sys.executable).resolve()
 
 
+def headers_of(python: Path) -> Path:
+    """Where that Python has its Python.h, if it has it."""
+    said = subprocess.run([python, "-c", _INCLUDE], check=True, capture_output=True, text=True).stdout
+    return Path(said.strip(), "Python.h")
+
+
 class ImageBuild:
     """A run of the build stage in a folder. `arguments` are those of `docker build --build-arg`."""
 
@@ -120,10 +137,13 @@ class ImageBuild:
             self._step(one)
 
     def run_again(self, start: str, **values: str) -> None:
-        """Runs the one instruction that starts so once more, with other values. Raises StepFailed."""
+        """Runs the one instruction that starts so once more, with other values for it alone. Raises StepFailed."""
         [one] = [each for each in build_stage(DOCKERFILE.read_text()) if f"{each.name} {each.rest}".startswith(start)]
-        self._values |= values
-        self._step(one)
+        before, self._values = self._values, {**self._values, **values}
+        try:
+            self._step(one)
+        finally:
+            self._values = before
 
     def _step(self, one: Instruction) -> None:
         match one.name:
@@ -155,7 +175,10 @@ class ImageBuild:
                 shutil.copyfile(source, target / source.name)
 
     def _run(self, one: Instruction) -> None:
-        command = _OF_THE_IMAGE.sub(f"{self._folder}/", _CONTINUED.sub("", one.rest))
+        command = _CONTINUED.sub("", one.rest)
+        if outside := _OF_THIS_MACHINE.search(_OF_THE_IMAGE.sub("", command)):
+            raise StepFailed(f"{one}: {outside[0]} would be a path of this machine: add it to _OF_THE_IMAGE")
+        command = _OF_THE_IMAGE.sub(f"{self._folder}/", command)
         environment = {**self._environment, **self._values}
         done = subprocess.run(
             ["/bin/sh", "-c", command], env=environment, cwd=self._at, check=False, capture_output=True, text=True

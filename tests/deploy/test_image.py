@@ -73,10 +73,31 @@ def test_a_step_that_fails_ends_the_stage_that_runs_here(stage: str, said: str, 
         ImageBuild(tmp_path / "root", Path(sys.executable)).run(f"FROM a AS build\n{stage}\nFROM a\n")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("touch {path}", 'touch "{path}"', "true >{path}", "true 2>{path}", "cc -I{path} a.c", "a=${{A:-{path}}}"),
+        *("cp /opt/a {path}", "true > /dev/null; touch {path}", "tool --to={path}", "PATH=/opt/a:{path} true"),
+    ],
+)
+def test_a_command_with_a_path_of_this_machine_does_not_run(command: str, tmp_path: Path) -> None:
+    path = tmp_path / "touched"
+    stage = f"FROM a AS build\nRUN {command.format(path=path)}\nFROM a\n"
+    with pytest.raises(StepFailed, match=f"line 2: RUN .*: {path} would be a path of this machine"):
+        ImageBuild(tmp_path / "root", Path(sys.executable)).run(stage)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("command", ["rm -rf ~/a", "rm -rf $HOME/a", 'rm -rf "${HOME}"', "ls /", "ls / >/dev/null"])
+def test_a_command_on_the_home_folder_or_the_root_does_not_run(command: str, tmp_path: Path) -> None:
+    with pytest.raises(StepFailed, match="would be a path of this machine"):
+        ImageBuild(tmp_path / "root", Path(sys.executable)).run(f"FROM a AS build\nRUN false {command}\nFROM a\n")
+
+
 def test_the_stage_that_runs_here_has_its_folder_arguments_and_files(tmp_path: Path) -> None:
     stage = "ARG GIVEN=no\nENV SET=1\nWORKDIR /src\nCOPY LICENSE ./\nCOPY sync sync\nRUN true \\\n"
     check = ' && test "$BEFORE-$GIVEN-$SET" = 1-yes-1 && test -f /src/LICENSE && test -d sync && mkdir -p /opt/a'
-    stage += f"{check} && apt-get install gcc && python -c 'import venv'"
+    stage += f"{check} 2>/dev/null && apt-get install gcc && python -c 'import venv'"
     image = ImageBuild(tmp_path / "root", Path(sys.executable), GIVEN="yes")
     image.run(f"# comment\nARG BEFORE=1\nFROM a AS build\n{stage}\nFROM a\nRUN false\n")
     assert image.asked_of_apt == ["apt-get install gcc"]

@@ -10,12 +10,15 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from io import StringIO
+from threading import Timer
+from typing import Final
 
 import pytest
 
 from mongod import Mongod
 from moto_server import MotoServer
-from tests.deploy.image_build import ImageBuild, StepFailed, base_python
+from tests.deploy.image_build import ImageBuild, StepFailed, base_python, headers_of
+from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED
 from worker.cli.main import run
 from worker.telemetry.build import BUILD
 
@@ -26,24 +29,32 @@ pytestmark = [
 ]
 
 
+_WORKER_S: Final = 60
+
+
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> ImageBuild:
     """The image's build as it is by default."""
-    made = ImageBuild(tmp_path_factory.mktemp("image") / "root", base_python())
+    python = base_python()
+    headers = headers_of(python)
+    if not headers.exists():
+        pytest.skip(f"no {headers}: `apt-get install {headers.parent.name}-dev`")
+    made = ImageBuild(tmp_path_factory.mktemp("image") / "root", python)
     made.run()
     return made
 
 
 def test_the_stage_installs_a_compiled_worker(image: ImageBuild) -> None:
     assert image.asked_of_apt == ["apt-get update", "apt-get install --yes --no-install-recommends gcc libc6-dev"]
-    said = _said(image, ["--version"])
+    said = _said(image, ["--version"], exit_status=EXIT_DONE)
     assert said.startswith("routing-sync ")
     assert not (image.installed / "bin" / "pip").exists()
 
 
 def test_the_doctor_says_that_it_is_compiled(image: ImageBuild) -> None:
-    lines = [json.loads(line) for line in _said(image, ["doctor", "--json", "--check-seconds", "0.2"]).splitlines()]
-    assert lines[-1]["summary"]["build"] == "compiled"
+    # It has no service to reach.
+    said = _said(image, ["doctor", "--json", "--check-seconds", "0.2"], exit_status=EXIT_FAILED)
+    assert json.loads(said.splitlines()[-1])["summary"]["build"] == "compiled"
 
 
 def test_the_start_line_says_that_it_is_compiled(image: ImageBuild, mongod: Mongod, moto: MotoServer) -> None:
@@ -54,22 +65,32 @@ def test_the_start_line_says_that_it_is_compiled(image: ImageBuild, mongod: Mong
     environment = {**moto.environment, **json.loads(out.getvalue())}
     environment |= {"MONGODB_URI": mongod.uri, "MONGODB_DATABASE": "image", "HTTP_PORT": "0"}
     with subprocess.Popen(_command(image, ["run"]), env=_environment(environment), stdout=subprocess.PIPE) as worker:
-        assert worker.stdout is not None
-        started = next(line for line in map(json.loads, worker.stdout) if line["msg"] == "worker started")
-        worker.terminate()
-        worker.communicate(timeout=30)
+        guard = Timer(_WORKER_S, worker.kill)
+        guard.start()
+        try:
+            assert worker.stdout is not None
+            lines = map(json.loads, worker.stdout)
+            started = next((line for line in lines if line["msg"] == "worker started"), None)
+            worker.terminate()
+            worker.communicate()
+        finally:
+            guard.cancel()
+            worker.kill()
+    assert started is not None, f"the worker ended, or was killed after {_WORKER_S} s, and had not started"
     assert (started["build"], worker.returncode) == ("compiled", 0)
 
 
-def test_the_stage_refuses_a_build_that_was_not_asked_for(image: ImageBuild) -> None:
+def test_the_check_at_the_end_of_the_stage_refuses_a_compiled_worker_for_0(image: ImageBuild) -> None:
     with pytest.raises(StepFailed, match="ROUTING_SYNC_COMPILE=0, and the build is compiled"):
         image.run_again("RUN build=", ROUTING_SYNC_COMPILE="0")
 
 
-def _said(image: ImageBuild, arguments: list[str]) -> str:
+def _said(image: ImageBuild, arguments: list[str], *, exit_status: int) -> str:
+    """The output of the installed worker, which must end with that exit status."""
     done = subprocess.run(
         _command(image, arguments), env=_environment({}), check=False, capture_output=True, text=True, timeout=60
     )
+    assert done.returncode == exit_status, done.stdout + done.stderr
     return done.stdout
 
 
