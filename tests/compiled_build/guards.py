@@ -1,12 +1,15 @@
 """`python -m tests.compiled_build.guards [NAME…]`: the guards of the algorithm, taken out of compiled modules.
 
-For each guard its module is compiled without it, and the search must find a violation, as the tests of the source have
-it (tests/causality/test_guards.py). Exit status 1 where it finds none. Guards of interpreted modules are left out.
+For each guard its module is compiled without it. The compiler refuses some by the types. Of the rest the search must
+find a violation, as in the tests of the source (tests/causality/test_guards.py). Exit status 1 where it finds none.
+Guards of interpreted modules are left out.
 """
 
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 
 from compiled_build.rooms import compiled_modules
@@ -15,8 +18,16 @@ from tests.causality.guards import GUARDS
 from tests.compiled_build.small_build import CompilationRefused, SourceFault, built, python
 
 
-def found_by(name: str) -> str | None:
-    """What finds that the guard is missing: the search, or the compiler by the types; None: nothing."""
+class WithoutGuard(Enum):
+    """What becomes of a compiled module without its guard."""
+
+    FOUND = "a violation is found without it"
+    REFUSED = "the compiler refuses its module without it"
+    MISSED = "NOT FOUND"
+
+
+def without_guard(name: str) -> WithoutGuard:
+    """Compiles the guard's module without it, and searches."""
     guard = GUARDS[name]
     with tempfile.TemporaryDirectory() as folder:
         wrong = SourceFault(guard.file, guard.text, guard.without)
@@ -25,24 +36,26 @@ def found_by(name: str) -> str | None:
         except CompilationRefused as refused:
             if f"{guard.file}:" not in str(refused):
                 raise
-            return "the compiler refuses its module without it"
+            return WithoutGuard.REFUSED
         done = python(tree, "-m", "tests.causality.guards", name)
-    return "a violation is found without it" if done.returncode == 1 and "→" in done.stdout else None
+    return WithoutGuard.FOUND if done.returncode == 1 and "→" in done.stdout else WithoutGuard.MISSED
 
 
 def main(names: Sequence[str]) -> int:
-    """Prints a line for each guard; the exit status."""
+    """Prints a line for each guard, and how many had each end; the exit status."""
     compiled = set(compiled_modules(ROOT))
-    missed = 0
+    ends: Counter[WithoutGuard] = Counter()
     for name in names or GUARDS:
         if GUARDS[name].file not in compiled:
             sys.stdout.write(f"{name}: {GUARDS[name].file} is not compiled\n")
             continue
-        found = found_by(name)
-        missed += found is None
-        sys.stdout.write(f"{name}: {found or 'NOT FOUND'}\n")
+        end = without_guard(name)
+        ends[end] += 1
+        sys.stdout.write(f"{name}: {end.value}\n")
         sys.stdout.flush()
-    return int(bool(missed))
+    counts = "; ".join(f"{ends[end]}: {end.value}" for end in WithoutGuard)
+    sys.stdout.write(f"{ends.total()} guards of compiled modules. {counts}\n")
+    return int(bool(ends[WithoutGuard.MISSED]))
 
 
 if __name__ == "__main__":

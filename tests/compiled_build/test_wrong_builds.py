@@ -15,7 +15,7 @@ import pytest
 
 from compiled_build.comparison import compared
 from server_process import ROOT
-from tests.compiled_build.guards import found_by
+from tests.compiled_build.guards import WithoutGuard, without_guard
 from tests.compiled_build.small_build import HEADERS, SourceFault, built, python
 from worker.telemetry.build import BUILD
 
@@ -73,4 +73,4 @@ def test_a_right_build_is_found_right(tmp_path: Path) -> None:
 
 
 def test_a_compiled_module_without_its_guard_breaks_the_contract() -> None:
-    assert found_by("waiting for the conversation") == "a violation is found without it"
+    assert without_guard("waiting for the conversation") is WithoutGuard.FOUND
