@@ -1,6 +1,6 @@
 """Whether the cores run at their full speed.
 
-A core of a shared machine does a fixed piece of work at times in half as much CPU time again, for seconds, because of
+A core of a shared machine takes up to twice the CPU time for a fixed piece of work at times, for seconds, because of
 other machines on the same processor. No load average shows that. Runs beside it are no measurement and are repeated.
 """
 
