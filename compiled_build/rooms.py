@@ -19,7 +19,7 @@ COMPILED: Final = (
     "handlers/ports.py",
     "handlers/routing/",
     "worker/aws/sigv4.py",
-    "worker/mongo/update_commands.py",
+    "worker/mongo/write_commands.py",
     "worker/outbox/topic_message.py",
     "worker/store/bson_limits.py",
     "worker/store/changed_paths.py",

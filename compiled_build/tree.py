@@ -52,9 +52,9 @@ def add_tests(folder: Path) -> None:
 
 def _files() -> list[str]:
     """What git tracks, and what is new and not ignored."""
-    command = ["git", "-C", str(_ROOT), "ls-files", "--cached", "--others", "--exclude-standard"]
+    command = ["git", "-C", str(_ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, check=True, capture_output=True, text=True)
-    return listed.stdout.splitlines()
+    return listed.stdout.split("\0")[:-1]
 
 
 if __name__ == "__main__":

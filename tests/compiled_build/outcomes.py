@@ -39,7 +39,7 @@ from tests.causality.simulation import Run
 from tests.causality.tally import SimulationSettings
 from tests.fuzz.targets import envelope_bytes
 from tests.handlers.world import World
-from worker.mongo.update_commands import additions, inserted_document, removals, update_of_document
+from worker.mongo.write_commands import additions, inserted_document, removals, update_of_document
 from worker.store.documents import Collection
 from worker.store.transaction_steps import (
     DocumentChanges,

@@ -7,7 +7,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import BulkWriteError, DocumentTooLarge
 
 from worker.mongo.database import Database
-from worker.mongo.update_commands import additions, inserted_document, pending_place_taken, removals, update_of_document
+from worker.mongo.write_commands import additions, inserted_document, pending_place_taken, removals, update_of_document
 from worker.store.documents import Collection
 from worker.store.transaction_steps import DocumentChanges, DocumentInserts, SessionChanges, TransactionStep
 

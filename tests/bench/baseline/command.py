@@ -86,6 +86,9 @@ def _measured(options: argparse.Namespace, base: Commit, kinds: Sequence[LoadKin
 def _print(report: BaselineReport, console: Console) -> None:
     console = Console(width=max(console.width, 132))
     console.print(ratios_table(report.outcome.rows, messages=report.messages, rounds=report.rounds))
+    disturbed = sum(row.disturbed for row in report.outcome.rows)
+    measured = sum(len(row.cpu.rounds) for row in report.outcome.rows)
+    console.print(f"A core was slow beside {disturbed} of these {measured} ratios.")
     console.print(f"Base: {report.base}; working tree: {report.tree}", highlight=False)
     console.print(f"Machine: {report.machine}", highlight=False)
 

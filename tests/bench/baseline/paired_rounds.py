@@ -37,7 +37,10 @@ class Ratios(Struct, frozen=True, kw_only=True):
 
 
 class PairedRow(Struct, frozen=True, kw_only=True):
-    """One load: the working tree's cost to the base's, and medians of both costs in seconds per 1,000 messages."""
+    """One load: the working tree's cost to the base's, and medians of both costs in seconds per 1,000 messages.
+
+    `disturbed`: in so many rounds a core was slow beside one of the two runs, however often repeated.
+    """
 
     kind: LoadKind
     cpu: Ratios
@@ -46,6 +49,7 @@ class PairedRow(Struct, frozen=True, kw_only=True):
     tree_cpu_s_per_1000: float
     base_wall_s_per_1000: float
     tree_wall_s_per_1000: float
+    disturbed: int
 
 
 class PairedOutcome(Struct, frozen=True, kw_only=True):
@@ -94,6 +98,7 @@ def paired_row(kind: LoadKind, pairs: Sequence[Pair]) -> PairedRow:
         tree_cpu_s_per_1000=median(tree.cpu_s_per_1000 for _, tree in pairs),
         base_wall_s_per_1000=median(base.wall_s_per_1000 for base, _ in pairs),
         tree_wall_s_per_1000=median(tree.wall_s_per_1000 for _, tree in pairs),
+        disturbed=sum(base.disturbed or tree.disturbed for base, tree in pairs),
     )
 
 

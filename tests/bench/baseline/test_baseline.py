@@ -19,16 +19,15 @@ from tests.bench.consumers.consumer import Consumer
 from tests.bench.endpoint.process import BenchEndpoint
 from tests.bench.loads.workload import LoadKind
 from tests.bench.runs.fleet import Figures
-from tests.bench.runs.machine_speed import MachineSpeed
+from tests.bench.runs.machine_speed import ANY_SPEED
 from tests.bench.runs.servers import BenchServers
 from tests.bench.runs.store_use import StoreUse
 
-ANY_SPEED = MachineSpeed(calibration_s=0, slow=float("inf"))
 _USE = StoreUse(cpu_s=1, committed=1, aborted=0, stored_bytes=0, journal_bytes=0, network_bytes=0, pages_read=0)
 
 
-def _figures(cpu_s: float, wall_s: float) -> Figures:
-    return Figures(messages=1_000, cpu_s=cpu_s, wall_s=wall_s, calls={}, published=0, store=_USE, disturbed=False)
+def _figures(cpu_s: float, wall_s: float, *, disturbed: bool = False) -> Figures:
+    return Figures(messages=1_000, cpu_s=cpu_s, wall_s=wall_s, calls={}, published=0, store=_USE, disturbed=disturbed)
 
 
 def _plan(base: Consumer, tree: Consumer, *, kinds: str = "a", messages: int = 20, rounds: int = 1) -> PairedPlan:
@@ -132,6 +131,11 @@ def test_a_ratio_is_made_within_a_round() -> None:
     assert (row.wall.minimum, row.wall.median, row.wall.maximum) == (0.5, 0.5, 0.5)
     assert (row.base_cpu_s_per_1000, row.tree_cpu_s_per_1000) == (1, 2)
     assert (row.base_wall_s_per_1000, row.tree_wall_s_per_1000) == (2, 1)
+
+
+def test_a_ratio_beside_a_slow_core_is_counted() -> None:
+    full, slow = _figures(1, 1), _figures(1, 1, disturbed=True)
+    assert paired_row(LoadKind.MIX, [(full, full), (slow, full), (full, slow), (slow, slow)]).disturbed == 3
 
 
 def test_the_report_holds_every_ratio() -> None:

@@ -43,7 +43,7 @@ def measure_heat(
         for count in processes
         for hot in heats
     ]
-    return compare(variants, rounds=rounds, seed=seed, done=done)
+    return compare(variants, rounds=rounds, seed=seed, speed=servers.speed, done=done)
 
 
 def _run(servers: BenchServers, number: int, *, messages: int, hot: bool, processes: int, seed: int) -> Figures:

@@ -67,7 +67,8 @@ def measure_history(
         histories.append(history_of(servers, events, step))
         done()
     variants = [Variant(name=each.name, run=partial(_one_more, servers, each, messages)) for each in histories]
-    return HistoryGrowth(histories=histories, rows=compare(variants, rounds=rounds, seed=seed, done=done))
+    rows = compare(variants, rounds=rounds, seed=seed, speed=servers.speed, done=done)
+    return HistoryGrowth(histories=histories, rows=rows)
 
 
 def history_of(servers: BenchServers, events: int, step: int) -> History:

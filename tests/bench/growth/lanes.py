@@ -73,7 +73,7 @@ def measure_lanes(
                 Variant(name=str(one), run=partial(_run, slow, kind, one, messages=messages, seed=seed))
                 for one in among
             ]
-            rows = compare(variants, rounds=rounds, seed=seed, done=done)
+            rows = compare(variants, rounds=rounds, seed=seed, speed=servers.speed, done=done)
         found += [LanesRow(latency_ms=latency_ms, row=row) for row in rows]
     return found
 

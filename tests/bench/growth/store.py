@@ -90,7 +90,7 @@ def measure_store(
                 Variant(name=f"{few:,} documents", run=on_few),
                 Variant(name=f"{many:,} documents", run=on_many),
             ]
-            found = compare(variants, rounds=rounds, seed=seed, done=done)
+            found = compare(variants, rounds=rounds, seed=seed, speed=servers.speed, done=done)
             rows += [StoreRow(kind=kind, row=row) for row in found]
         examined += examined_on_few(servers, messages=messages, seed=seed, few=few)
         examined += _examined(servers, large, _load(LoadKind.SYNCS, messages, seed, pair_numbers), many)

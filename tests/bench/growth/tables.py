@@ -38,6 +38,8 @@ def rows_table(title: str, rows: Sequence[Row]) -> Table:
             f"{row.pages_read_per_1000:,.0f}",
             together,
         )
+    disturbed, measured = sum(row.disturbed for row in rows), sum(row.rounds for row in rows)
+    table.caption = f"A core was slow beside {disturbed} of these {measured} figures of a round."
     return table
 
 

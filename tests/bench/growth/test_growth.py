@@ -15,16 +15,15 @@ from tests.bench.growth.history import history_of
 from tests.bench.growth.lanes import Shape, shapes
 from tests.bench.growth.memory import growth_share, measure_memory
 from tests.bench.growth.store import examined_on_few
+from tests.bench.growth.tables import rows_table
 from tests.bench.loads.many_pairs import DOCUMENTS_A_PAIR, put_pairs
 from tests.bench.loads.workload import LoadKind, workload
 from tests.bench.runs.comparison import Variant, compare
 from tests.bench.runs.fleet import Figures
-from tests.bench.runs.machine_speed import MachineSpeed
+from tests.bench.runs.machine_speed import ANY_SPEED, MachineSpeed
 from tests.bench.runs.servers import BenchServers
 from tests.bench.runs.store_use import StoreUse
 from worker.store.documents import Collection
-
-ANY_SPEED = MachineSpeed(calibration_s=0, slow=float("inf"))
 
 
 @pytest.fixture
@@ -34,22 +33,36 @@ def servers(mongod: Mongod) -> Iterator[BenchServers]:
         yield BenchServers(endpoint=endpoint, mongod=mongod, mongo=mongo, speed=ANY_SPEED)
 
 
-def _figures(cpu_s: float, wall_s: float) -> Figures:
+def _figures(cpu_s: float, wall_s: float, *, disturbed: bool = False) -> Figures:
     use = StoreUse(cpu_s=cpu_s, committed=5, aborted=1, stored_bytes=0, journal_bytes=0, network_bytes=0, pages_read=3)
-    return Figures(messages=1_000, cpu_s=cpu_s, wall_s=wall_s, calls={}, published=0, store=use, disturbed=False)
+    return Figures(messages=1_000, cpu_s=cpu_s, wall_s=wall_s, calls={}, published=0, store=use, disturbed=disturbed)
 
 
 def test_ratios_are_made_within_a_round_and_their_median_is_shown() -> None:
     slow_day = [1.0, 10.0, 1.0]
     base = Variant(name="base", run=lambda number: _figures(slow_day[number], slow_day[number]))
     twice = Variant(name="twice", run=lambda number: _figures(2 * slow_day[number], 4 * slow_day[number]))
-    rows = compare([base, twice], rounds=3, seed=1)
+    rows = compare([base, twice], rounds=3, seed=1, speed=ANY_SPEED)
     assert [(row.variant, row.cpu, row.mongod_cpu, row.rate) for row in rows] == [
         ("base", 1, 1, 1),
         ("twice", 2, 2, 0.25),
     ]
     assert [(row.cpu_s_per_1000, row.rate_per_s, row.aborted_per_1000) for row in rows] == [(1, 1_000, 1), (2, 250, 1)]
     assert rows[0].messages_a_transaction == 200
+
+
+def test_a_disturbed_run_of_a_variant_is_repeated_and_counted_where_it_stays_so() -> None:
+    runs = {"base": iter([False]), "once": iter([True, False]), "ever": iter([True])}
+
+    def variant(name: str) -> Variant:
+        return Variant(name=name, run=lambda _: _figures(1, 1, disturbed=next(runs[name])))
+
+    rows = compare([variant("base"), variant("once")], rounds=1, seed=1, speed=ANY_SPEED)
+    assert [(row.variant, row.rounds, row.disturbed) for row in rows] == [("base", 1, 0), ("once", 1, 0)]
+    impatient = MachineSpeed(calibration_s=0, patience_s=0)
+    [row] = compare([variant("ever")], rounds=1, seed=1, speed=impatient)
+    assert row.disturbed == 1
+    assert "A core was slow beside 1 of these 1 figures of a round." in str(rows_table("", [row]).caption)
 
 
 def test_the_smallest_shape_comes_first_and_the_shipped_one_is_among_them() -> None:

@@ -4,12 +4,14 @@ Ratios are made within a round because the machine's speed varies from minute to
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from statistics import median
 
 from msgspec import Struct
 
 from tests.bench.runs.fleet import Figures
+from tests.bench.runs.machine_speed import MachineSpeed
 
 
 class Variant(Struct, frozen=True, kw_only=True):
@@ -23,7 +25,8 @@ class Row(Struct, frozen=True, kw_only=True):
     """The medians of a variant. `cpu`, `mongod_cpu` and `rate` are ratios to the first variant.
 
     `rate_per_s`: messages a second. `aborted_per_1000`: aborted transactions, and `pages_read_per_1000`: pages that
-    mongod read into its cache, both per 1,000 messages.
+    mongod read into its cache, both per 1,000 messages. `disturbed`: in so many of the `rounds` a core was slow beside
+    the variant's run or the first variant's, however often repeated.
     """
 
     variant: str
@@ -36,19 +39,29 @@ class Row(Struct, frozen=True, kw_only=True):
     aborted_per_1000: float
     pages_read_per_1000: float
     messages_a_transaction: float | None
+    rounds: int
+    disturbed: int
 
 
 def compare(
-    variants: Sequence[Variant], *, rounds: int, seed: int, done: Callable[[], None] = lambda: None
+    variants: Sequence[Variant],
+    *,
+    rounds: int,
+    seed: int,
+    speed: MachineSpeed,
+    done: Callable[[], None] = lambda: None,
 ) -> list[Row]:
-    """Runs all rounds, each in a random order of the variants. Calls `done` after every run. Raises RunFailed."""
+    """Runs all rounds, each in a random order of the variants. Calls `done` after every run. Raises RunFailed.
+
+    A disturbed run is repeated while the patience of `speed` lasts.
+    """
     found: dict[str, list[tuple[Figures, Figures]]] = {variant.name: [] for variant in variants}
     for number in range(rounds):
         order = list(variants)
         Random(f"{seed}/{number}").shuffle(order)
         figures: dict[str, Figures] = {}
         for variant in order:
-            figures[variant.name] = variant.run(number)
+            figures[variant.name] = speed.undisturbed(partial(variant.run, number))
             done()
         for name, each in figures.items():
             found[name].append((each, figures[variants[0].name]))
@@ -68,4 +81,6 @@ def _row(name: str, pairs: Sequence[tuple[Figures, Figures]]) -> Row:
         aborted_per_1000=sum(each.store.aborted / each.messages * 1_000 for each, _ in pairs) / len(pairs),
         pages_read_per_1000=sum(each.store.pages_read / each.messages * 1_000 for each, _ in pairs) / len(pairs),
         messages_a_transaction=sum(each.messages for each, _ in pairs) / committed if committed else None,
+        rounds=len(pairs),
+        disturbed=sum(each.disturbed or first.disturbed for each, first in pairs),
     )

@@ -7,10 +7,22 @@ other machines on the same processor. No load average shows that. Runs beside it
 import os
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 _ADDITIONS: Final = 100_000
 _PROBES: Final = 3
+
+
+class Measured(Protocol):
+    """What a run measured."""
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether a core was slow before or after."""
+        ...
+
+
+M = TypeVar("M", bound=Measured)
 
 
 class MachineSpeed:
@@ -28,8 +40,8 @@ class MachineSpeed:
         """Takes `calibration_s`: the fastest moment in it is the full speed.
 
         A core is slow where its probe takes more than `slow` times what the slowest core took at the fastest moment.
-        `patience_s`: how long `wait_until_full` waits in all, whatever the number of its calls; `pause_s`: between two
-        looks. `probe` takes the number of a core and returns the CPU seconds of a fixed work on it.
+        `patience_s`: how long waits and repeated runs may take together; `pause_s`: between two looks. `probe` takes
+        the number of a core and returns the CPU seconds of a fixed work on it.
         """
         self._fastest = float("inf")
         self._slow = slow
@@ -57,19 +69,19 @@ class MachineSpeed:
             began = time.monotonic()
             if self.full():
                 return True
-            if not self.patient:
+            if self._patience_s <= 0:
                 return False
             time.sleep(self._pause_s)
-            self.spend(time.monotonic() - began)
+            self._patience_s -= time.monotonic() - began
 
-    @property
-    def patient(self) -> bool:
-        """Whether it is still worth while to wait, and to repeat a disturbed run."""
-        return self._patience_s > 0
-
-    def spend(self, seconds: float) -> None:
-        """Take the time of a wait, or of a run that is repeated, off the patience."""
-        self._patience_s -= seconds
+    def undisturbed(self, run: Callable[[], M]) -> M:
+        """The first result of `run` beside which no core was slow, or the last one that the patience allows."""
+        while True:
+            began = time.monotonic()
+            found = run()
+            if not found.disturbed or self._patience_s <= 0:
+                return found
+            self._patience_s -= time.monotonic() - began
 
 
 def _core_s(core: int) -> float:
@@ -84,3 +96,7 @@ def _work_s() -> float:
     for number in range(_ADDITIONS):
         total += number
     return time.thread_time() - began
+
+
+ANY_SPEED: Final = MachineSpeed(calibration_s=0, slow=float("inf"))
+"""Takes no core for slow: for runs whose figures do not count."""

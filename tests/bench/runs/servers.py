@@ -1,7 +1,6 @@
 """The servers of the benchmark, and one measured run: store filled, consumer warmed up, queue released, cost read."""
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import Any, Final
@@ -50,12 +49,7 @@ class BenchServers(Struct, frozen=True, kw_only=True):
         A disturbed run is repeated while the patience lasts. `extra`: environment variables for this run. Raises
         RunFailed.
         """
-        while True:
-            began = time.monotonic()
-            figures = self._run(consumer, load, extra=extra, begin=begin, end=end)
-            if not figures.disturbed or not self.speed.patient:
-                return figures
-            self.speed.spend(time.monotonic() - began)
+        return self.speed.undisturbed(lambda: self._run(consumer, load, extra=extra, begin=begin, end=end))
 
     def _run(
         self, consumer: Consumer, load: Workload, *, extra: Mapping[str, str] | None, begin: Watcher, end: Watcher
