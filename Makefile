@@ -128,7 +128,7 @@ bench: $(SETUP) $(if $(BENCH_PEERS),$(BENCH_SETUP)) $(if $(filter compiled,$(BUI
 	@$(IN_BUILD) $(BIN_FROM_BUILD)/python -m tests.bench.bench $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(BASE),--base $(BASE)) $(if $(ONLY),--only $(ONLY)) $(if $(KINDS),--kinds $(KINDS)) $(ARGS)
 
-bench-growth: $(SETUP) ## The same with more of everything (PARTS=lanes,store,heat,history,memory,costs,footprint MESSAGES=1000 ROUNDS=3)
+bench-growth: $(SETUP) ## The same with more of everything (PARTS=lanes,rates,store,heat,history,memory,costs,footprint MESSAGES=1000 ROUNDS=3)
 	@PYTHONPATH=localstack $(BIN)/python -m tests.bench.growth.command $(if $(PARTS),--parts $(PARTS)) \
 		$(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(ARGS)
 

@@ -77,7 +77,7 @@ def _found(options: argparse.Namespace, console: Console) -> BenchReport:
     )
     about = machine()
     with (
-        running_servers(latency_ms=options.latency_ms) as servers,
+        running_servers(latency_ms=options.latency_ms, patience_s=options.patience) as servers,
         tempfile.TemporaryDirectory() as folder,
         Progress(console=console, transient=True) as progress,
     ):
@@ -109,6 +109,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the loads and of the order of the runs")
     parser.add_argument("--agents", type=int, help="agents that all pairs share; by default two a pair")
     parser.add_argument("--latency-ms", type=float, default=0, help="minimum duration of a call to SQS")
+    parser.add_argument("--patience", type=float, default=240, help="seconds to wait for a core at full speed, in all")
     parser.add_argument("--no-profile", dest="profile", action="store_false", help="leave out the runs under cProfile")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args(arguments)

@@ -42,9 +42,9 @@ class BenchEndpoint(ServerProcess):
         for start in range(0, len(bodies), _CHUNK):
             self._call(queue, "stage", orjson.dumps(bodies[start : start + _CHUNK]))
 
-    def release(self, queue: str) -> None:
-        """Makes all staged messages visible at once; starts the clock and the counters."""
-        self._call(queue, "release")
+    def release(self, queue: str, *, per_s: float | None = None) -> None:
+        """Makes all staged messages visible, at once or so many a second; starts the clock and the counters."""
+        self._call(queue, "release" if per_s is None else f"release?per_s={per_s}")
 
     def drained(self, queue: str, *, published: int) -> Drained:
         """Waits until all messages are deleted and `published` events published. Raises TimeoutError after 2 s."""

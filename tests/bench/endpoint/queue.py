@@ -54,15 +54,21 @@ class BenchQueue:
             self._rendered[number] = orjson.dumps(message)
             self._staged.append(number)
 
-    def release(self) -> None:
-        """Makes all staged messages visible; starts the clock and the counters."""
+    def release(self, per_s: float | None = None) -> None:
+        """Makes all staged messages visible, at once or so many a second; starts the clock and the counters."""
         self.calls.clear()
         self._published = 0
         self._released_at = self._settled_at = perf_counter()
         self._undeleted.update(self._staged)
-        self._ready.extend(self._staged)
-        self._staged = []
-        self._serve()
+        released, self._staged = self._staged, []
+        if per_s is None:
+            self._ready.extend(released)
+            self._serve()
+            return
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for place, number in enumerate(released):
+            loop.call_at(now + place / per_s, self._return, number)
 
     def receive(self, call: PendingCall, count: int, wait_s: float) -> None:
         """Answers with up to `count` messages: at once, or as soon as one arrives within `wait_s`."""

@@ -10,6 +10,7 @@ The control interface of the benchmark is `POST /bench/<queue>/<action>`:
 |---|---|
 | `stage` | adds messages, invisible for now, from a JSON array of bodies |
 | `release` | makes all staged messages visible at once, and starts the clock and the counters |
+| `release?per_s=N` | the same, N messages a second |
 | `done?published=N` | answers when all messages are deleted and N events published: wall seconds, calls by action |
 | `polled?pollers=N` | answers when N receivers wait for messages |
 | `drop` | removes the queue |
@@ -102,7 +103,8 @@ class Endpoint:
                 queue.stage(orjson.loads(body))
                 call.answer(b"{}")
             case "release":
-                queue.release()
+                rate = parse_qs(path.query).get("per_s")
+                queue.release(float(rate[0]) if rate else None)
                 call.answer(b"{}")
             case "done":
                 queue.answer_when_done(call, int(parse_qs(path.query)["published"][0]))

@@ -26,6 +26,7 @@ from tests.bench.growth.heat import measure_heat
 from tests.bench.growth.history import HistoryGrowth, as_json, measure_history
 from tests.bench.growth.lanes import COUNTS, LATENCIES_MS, PROCESSES, LanesRow, measure_lanes, shapes
 from tests.bench.growth.memory import WAVE, MemoryGrowth, measure_memory
+from tests.bench.growth.rates import LATENCY_MS, RATES_PER_S, measure_rates
 from tests.bench.growth.store import FEW, MANY, StoreGrowth, measure_store
 from tests.bench.growth.tables import (
     costs_table,
@@ -103,7 +104,7 @@ def _update(path: Path, found: dict[str, Any]) -> None:
 
 
 def _lanes(servers: BenchServers, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
-    kind = next(one for one in LoadKind if one.value.startswith(options.load))
+    kind = _load(options)
     counts = [each for each in COUNTS if each <= options.most]
     among = shapes(counts, [each for each in PROCESSES if each <= options.processes])
     done = _counted(progress, "lanes", len(among) * len(LATENCIES_MS) * options.rounds)
@@ -111,6 +112,16 @@ def _lanes(servers: BenchServers, options: argparse.Namespace, progress: Progres
         servers, kind, messages=options.messages, rounds=options.rounds, seed=options.seed, among=among, done=done
     )
     return [msgspec.to_builtins(each) for each in found], list(lanes_tables(found, kind.value))
+
+
+def _rates(servers: BenchServers, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
+    kind = _load(options)
+    done = _counted(progress, "rates", len(RATES_PER_S) * options.rounds)
+    found: list[Row] = measure_rates(
+        servers, kind, messages=options.messages, rounds=options.rounds, seed=options.seed, done=done
+    )
+    title = f"Messages a second; load {kind.value}; a call to SQS takes {LATENCY_MS:.0f} ms"
+    return [msgspec.to_builtins(each) for each in found], [rows_table(title, found)]
 
 
 def _store(servers: BenchServers, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
@@ -178,6 +189,7 @@ def _footprint(servers: BenchServers, options: argparse.Namespace, progress: Pro
 
 PARTS: Final[dict[str, Part]] = {
     "lanes": _lanes,
+    "rates": _rates,
     "store": _store,
     "heat": _heat,
     "history": _history,
@@ -187,6 +199,10 @@ PARTS: Final[dict[str, Part]] = {
 }
 _SCALED: Final = ("costs", "footprint")
 """The parts that worker/sizing/ computes with."""
+
+
+def _load(options: argparse.Namespace) -> LoadKind:
+    return next(one for one in LoadKind if one.value.startswith(options.load))
 
 
 def _counted(progress: Progress, name: str, total: int) -> Done:
@@ -200,7 +216,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--messages", type=int, default=1_000, help="messages a run")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of every part but memory")
     parser.add_argument("--seed", type=int, default=1, help="of the loads and of the order of the runs")
-    parser.add_argument("--load", default="d", choices="abcd", help="load of the part lanes, by its letter")
+    parser.add_argument("--load", default="d", choices="abcd", help="load of the parts lanes and rates, by its letter")
     parser.add_argument("--most", type=int, default=max(COUNTS), help="most lanes and receivers in the part lanes")
     parser.add_argument("--processes", type=int, default=max(PROCESSES), help="most processes in the part lanes")
     parser.add_argument("--few", type=int, default=FEW, help="documents of the small store in the part store")

@@ -26,6 +26,7 @@ def rows_table(title: str, rows: Sequence[Row]) -> Table:
         "mongod CPU s/1,000",
         "aborted/1,000",
         "pages read/1,000",
+        "calls/1,000",
         "a transaction",
     )
     for row in rows:
@@ -36,6 +37,7 @@ def rows_table(title: str, rows: Sequence[Row]) -> Table:
             f"{row.mongod_cpu_s_per_1000:.3f} {row.mongod_cpu:6.2f}",
             f"{row.aborted_per_1000:.1f}",
             f"{row.pages_read_per_1000:,.0f}",
+            f"{row.calls_per_1000:,.0f}",
             together,
         )
     disturbed, measured = sum(row.disturbed for row in rows), sum(row.rounds for row in rows)

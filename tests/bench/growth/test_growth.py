@@ -14,6 +14,7 @@ from tests.bench.growth.heat import measure_heat
 from tests.bench.growth.history import history_of
 from tests.bench.growth.lanes import Shape, shapes
 from tests.bench.growth.memory import growth_share, measure_memory
+from tests.bench.growth.rates import measure_rates
 from tests.bench.growth.store import examined_on_few
 from tests.bench.growth.tables import rows_table
 from tests.bench.loads.many_pairs import DOCUMENTS_A_PAIR, put_pairs
@@ -90,6 +91,17 @@ def test_hot_conversations_end_at_their_last_revision_with_two_processes(
 ) -> None:
     [row] = measure_heat(servers, messages=100, rounds=1, seed=1, heats=[True], processes=[2])
     assert row.rate_per_s > 0
+
+
+@pytest.mark.e2e
+def test_messages_at_a_rate_come_alone_and_share_no_transaction(servers: BenchServers) -> None:
+    at_once, quiet = measure_rates(servers, LoadKind.UNSHARED, messages=40, rounds=1, seed=1, rates_per_s=[None, 20])
+    # The last of forty is released after 1.95 seconds.
+    assert quiet.rate_per_s < 40 / 1.95
+    assert at_once.messages_a_transaction is not None
+    assert quiet.messages_a_transaction is not None
+    assert quiet.messages_a_transaction < at_once.messages_a_transaction
+    assert at_once.calls_per_1000 < quiet.calls_per_1000
 
 
 @pytest.mark.e2e

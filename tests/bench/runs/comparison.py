@@ -25,8 +25,8 @@ class Row(Struct, frozen=True, kw_only=True):
     """The medians of a variant. `cpu`, `mongod_cpu` and `rate` are ratios to the first variant.
 
     `rate_per_s`: messages a second. `aborted_per_1000`: aborted transactions, and `pages_read_per_1000`: pages that
-    mongod read into its cache, both per 1,000 messages. `disturbed`: in so many of the `rounds` a core was slow beside
-    the variant's run or the first variant's, however often repeated.
+    mongod read into its cache, both per 1,000 messages. `calls_per_1000`: calls to SQS and SNS. `disturbed`: in so many
+    of the `rounds` a core was slow beside the variant's run or the first variant's, however often repeated.
     """
 
     variant: str
@@ -38,6 +38,7 @@ class Row(Struct, frozen=True, kw_only=True):
     rate: float
     aborted_per_1000: float
     pages_read_per_1000: float
+    calls_per_1000: float
     messages_a_transaction: float | None
     rounds: int
     disturbed: int
@@ -80,6 +81,7 @@ def _row(name: str, pairs: Sequence[tuple[Figures, Figures]]) -> Row:
         rate=median(first.wall_s_per_1000 / each.wall_s_per_1000 for each, first in pairs),
         aborted_per_1000=sum(each.store.aborted / each.messages * 1_000 for each, _ in pairs) / len(pairs),
         pages_read_per_1000=sum(each.store.pages_read / each.messages * 1_000 for each, _ in pairs) / len(pairs),
+        calls_per_1000=median(each.calls_per_1000 for each, _ in pairs),
         messages_a_transaction=sum(each.messages for each, _ in pairs) / committed if committed else None,
         rounds=len(pairs),
         disturbed=sum(each.disturbed or first.disturbed for each, first in pairs),

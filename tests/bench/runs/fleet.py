@@ -21,6 +21,7 @@ from mongod import Mongod
 from server_process import ROOT
 from tests.bench.consumers.consumer import BARE, Consumer
 from tests.bench.endpoint.process import BenchEndpoint, Drained
+from tests.bench.endpoint.queue import EMPTY
 from tests.bench.loads.workload import Workload
 from tests.bench.runs.machine_speed import MachineSpeed
 from tests.bench.runs.store_use import StoreUse, cpu_s
@@ -65,6 +66,11 @@ class Figures(Struct, frozen=True, kw_only=True):
     def wall_s_per_1000(self) -> float:
         """Wall seconds per 1,000 messages."""
         return self.wall_s / self.messages * 1_000
+
+    @property
+    def calls_per_1000(self) -> float:
+        """Calls to SQS and SNS per 1,000 messages."""
+        return sum(count for action, count in self.calls.items() if action != EMPTY) / self.messages * 1_000
 
     @property
     def mongod_cpu_s_per_1000(self) -> float:
@@ -125,16 +131,19 @@ class Fleet:
         """Adds messages that stay invisible until `drain`."""
         self._endpoint.stage(self._queue, bodies)
 
-    def drain(self, *, messages: int, announced: int) -> Figures:
+    def drain(self, *, messages: int, announced: int, per_s: float | None = None) -> Figures:
         """Releases the staged messages once no core is slow, waits until all are settled, and returns the cost.
 
-        `messages`: the number of staged messages. `announced`: events that the consumer must publish.
+        `messages`: the number of staged messages. `announced`: events that the consumer must publish. `per_s`: messages
+        that become visible a second; None: all at once.
         """
         undisturbed = self._speed.wait_until_full()
         store = StoreUse.now(self._mongod, self._mongo, self._queue)
         began = self._cpu_s()
-        self._endpoint.release(self._queue)
-        drained = self._drained(announced, within_s=_DRAINED_WITHIN_S + messages * _SECONDS_A_MESSAGE_MAX)
+        self._endpoint.release(self._queue, per_s=per_s)
+        released_s = 0 if per_s is None else messages / per_s
+        within_s = _DRAINED_WITHIN_S + released_s + messages * _SECONDS_A_MESSAGE_MAX
+        drained = self._drained(announced, within_s=within_s)
         self._wait_cleared()
         used_s = self._cpu_s() - began
         use = StoreUse.now(self._mongod, self._mongo, self._queue).since(store)

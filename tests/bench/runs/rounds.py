@@ -1,8 +1,10 @@
-"""Rounds of all consumers on all loads, each as ratio to the bare loop on the same load in the same round.
+"""Rounds of all consumers on all loads, each wave as ratio to the bare loop's directly before and after it.
 
-Ratios are made within a round because the machine's speed varies from minute to minute; a cell shows their median.
+A cell shows the median of the ratios. The bare loop is among the consumers: its ratio to another of its kind is what
+equal consumers differ by.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from statistics import median
@@ -10,9 +12,10 @@ from statistics import median
 from msgspec import Struct
 
 from tests.bench.consumers.consumer import BARE, Consumer
-from tests.bench.loads.workload import LoadKind, workload
-from tests.bench.runs.fleet import Figures, RunFailed
+from tests.bench.loads.workload import LoadKind
+from tests.bench.runs.fleet import RunFailed
 from tests.bench.runs.servers import BenchServers
+from tests.bench.runs.standing import Beside, StandingConsumer, Waves, measure_beside, standing
 
 _ONE_AT_A_TIME_SHARE = {LoadKind.OWN: 1.0, LoadKind.UNSHARED: 0.25, LoadKind.SYNCS: 0.25, LoadKind.MIX: 0.5}
 """The share of the messages that a consumer of single messages gets: it is slow, and its mean needs no more."""
@@ -32,7 +35,8 @@ class BenchPlan(Struct, frozen=True, kw_only=True):
 class Cell(Struct, frozen=True, kw_only=True):
     """A consumer on a load: medians of the rounds. `cpu` and `wall` are ratios to the bare loop.
 
-    `disturbed`: in so many rounds a core was slow beside the consumer's run or the bare loop's, however often repeated.
+    `disturbed`: in so many rounds a core was slow beside the consumer's wave or one of the bare
+    loop's, however often repeated.
     """
 
     consumer: str
@@ -53,44 +57,62 @@ class BenchOutcome(Struct, frozen=True, kw_only=True):
 
 
 def measure_rounds(servers: BenchServers, plan: BenchPlan, done: Callable[[], None] = lambda: None) -> BenchOutcome:
-    """Runs all rounds. Calls `done` after every run."""
-    found: dict[tuple[str, LoadKind], list[tuple[Figures, Figures]]] = {}
+    """Runs all rounds. Calls `done` after every wave of a measured consumer."""
+    found: dict[tuple[str, LoadKind], list[Beside]] = {}
     failures: dict[str, None] = {}
-    for number in range(plan.rounds):
-        for kind in plan.kinds:
-            figures: dict[str, Figures] = {}
-            for consumer in _in_turn(plan, number, kind):
-                try:
-                    figures[consumer.name] = _run(servers, plan, consumer, kind, number)
-                except RunFailed as error:
-                    failures[str(error)] = None
+    for kind in plan.kinds:
+        try:
+            for name, beside in _of_kind(servers, plan, kind, failures):
+                found.setdefault((name, kind), []).append(beside)
                 done()
-            for name, each in figures.items():
-                if BARE.name in figures:
-                    found.setdefault((name, kind), []).append((each, figures[BARE.name]))
+        except RunFailed as error:
+            failures[str(error)] = None
     order = [(consumer.name, kind) for kind in plan.kinds for consumer in plan.consumers]
     return BenchOutcome(cells=[_cell(*key, found[key]) for key in order if key in found], failures=list(failures))
 
 
-def _in_turn(plan: BenchPlan, number: int, kind: LoadKind) -> Iterator[Consumer]:
-    order = list(plan.consumers)
-    Random(f"{plan.seed}/{number}/{kind.value}").shuffle(order)
-    yield from order
+def _of_kind(
+    servers: BenchServers, plan: BenchPlan, kind: LoadKind, failures: dict[str, None]
+) -> Iterator[tuple[str, Beside]]:
+    """The waves of all consumers. One that fails has no more of them. Raises RunFailed where the bare loop fails."""
+    with contextlib.ExitStack() as stack:
+        bare = stack.enter_context(standing(servers, BARE, _waves(plan, BARE, kind)))
+        running: dict[str, StandingConsumer] = {}
+        for consumer in plan.consumers:
+            try:
+                running[consumer.name] = stack.enter_context(standing(servers, consumer, _waves(plan, consumer, kind)))
+            except RunFailed as error:
+                failures[str(error)] = None
+        for number in range(plan.rounds):
+            for name in _in_turn(plan, number, kind):
+                if name not in running:
+                    continue
+                try:
+                    yield name, measure_beside(servers.speed, bare, running[name])
+                except RunFailed as error:
+                    failures[str(error)] = None
+                    del running[name]
 
 
-def _run(servers: BenchServers, plan: BenchPlan, consumer: Consumer, kind: LoadKind, number: int) -> Figures:
+def _waves(plan: BenchPlan, consumer: Consumer, kind: LoadKind) -> Waves:
     messages = round(plan.messages * (_ONE_AT_A_TIME_SHARE[kind] if consumer.one_at_a_time else 1))
-    return servers.run(consumer, workload(kind, messages, seed=plan.seed + number, agents=plan.agents))
+    return Waves(kind=kind, messages=messages, seed=plan.seed, agents=plan.agents)
 
 
-def _cell(name: str, kind: LoadKind, pairs: Sequence[tuple[Figures, Figures]]) -> Cell:
+def _in_turn(plan: BenchPlan, number: int, kind: LoadKind) -> Sequence[str]:
+    order = [consumer.name for consumer in plan.consumers]
+    Random(f"{plan.seed}/{number}/{kind.value}").shuffle(order)
+    return order
+
+
+def _cell(name: str, kind: LoadKind, waves: Sequence[Beside]) -> Cell:
     return Cell(
         consumer=name,
         kind=kind,
-        cpu_s_per_1000=median(each.cpu_s_per_1000 for each, _ in pairs),
-        cpu=median(each.cpu_s_per_1000 / bare.cpu_s_per_1000 for each, bare in pairs),
-        wall_s_per_1000=median(each.wall_s_per_1000 for each, _ in pairs),
-        wall=median(each.wall_s_per_1000 / bare.wall_s_per_1000 for each, bare in pairs),
-        rounds=len(pairs),
-        disturbed=sum(each.disturbed or bare.disturbed for each, bare in pairs),
+        cpu_s_per_1000=median(each.figures.cpu_s_per_1000 for each in waves),
+        cpu=median(each.cpu for each in waves),
+        wall_s_per_1000=median(each.figures.wall_s_per_1000 for each in waves),
+        wall=median(each.wall for each in waves),
+        rounds=len(waves),
+        disturbed=sum(each.disturbed for each in waves),
     )

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 from pymongo import MongoClient
+from pymongo.errors import BulkWriteError
 
 from localstack_server import aws_environment
 from mongod import Mongod
@@ -18,6 +19,7 @@ from tests.bench.runs.fleet import Figures, Fleet, Process, RunFailed, running
 from tests.bench.runs.machine_speed import MachineSpeed
 
 _ARN: Final = "arn:aws:sns:us-east-1:000000000000:"
+_DUPLICATE_KEY: Final = 11_000
 _numbers = count(1)
 
 Watcher = Callable[[Process], None]
@@ -77,10 +79,15 @@ class BenchServers(Struct, frozen=True, kw_only=True):
             self.mongo.drop_database(name)
 
     def fill(self, database: str, documents_by_collection: Documents) -> None:
-        """Inserts documents into a database."""
+        """Inserts documents into a database. Those that are there already stay as they are."""
         for collection, documents in documents_by_collection.items():
-            if documents:
+            if not documents:
+                continue
+            try:
                 self.mongo[database][collection].insert_many([dict(one) for one in documents], ordered=False)
+            except BulkWriteError as error:
+                if any(each["code"] != _DUPLICATE_KEY for each in error.details["writeErrors"]):
+                    raise
 
     @contextlib.contextmanager
     def fleet(
@@ -118,9 +125,9 @@ class BenchServers(Struct, frozen=True, kw_only=True):
 
 
 @contextlib.contextmanager
-def running_servers(*, latency_ms: float) -> Iterator[BenchServers]:
-    """Starts the servers, and stops them at the end."""
+def running_servers(*, latency_ms: float, patience_s: float = 240) -> Iterator[BenchServers]:
+    """Starts the servers, and stops them at the end. `patience_s`: for the cores, see MachineSpeed."""
     with BenchEndpoint(latency_ms=latency_ms) as endpoint, Mongod() as mongod:
         mongo: MongoClient[dict[str, Any]] = MongoClient(mongod.uri)
         with mongo:
-            yield BenchServers(endpoint=endpoint, mongod=mongod, mongo=mongo, speed=MachineSpeed())
+            yield BenchServers(endpoint=endpoint, mongod=mongod, mongo=mongo, speed=MachineSpeed(patience_s=patience_s))

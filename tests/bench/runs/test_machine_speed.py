@@ -59,13 +59,13 @@ def test_it_waits_until_the_core_is_at_full_speed() -> None:
 @pytest.mark.parametrize(
     ("seconds", "patience_s", "probes", "disturbed"),
     [
-        pytest.param([1.0], 1, 2, 0, id="at full speed"),
-        pytest.param([1.0, 2.0, 1.0], 1, 4, 0, id="slow after the first run"),
-        pytest.param([1.0, 2.0, 1.0], 0, 2, 1, id="slow after the first run, and no patience"),
-        pytest.param([1.0, 2.0], 1e-9, 3, 1, id="slow for ever: the one repetition uses the patience up"),
+        pytest.param([1.0], 60, 6, 0, id="at full speed"),
+        pytest.param([1.0, 2.0, 1.0], 60, 8, 0, id="slow after the first wave"),
+        pytest.param([1.0, 2.0, 1.0], 0, 6, 1, id="slow after the first wave, and no patience"),
+        pytest.param([1.0, 2.0], 1e-9, 5, 1, id="slow for ever: the one repetition uses the patience up"),
     ],
 )
-def test_a_disturbed_run_is_repeated_and_counted(
+def test_a_disturbed_wave_of_the_three_is_repeated_and_counted(
     mongod: Mongod, seconds: list[float], patience_s: float, probes: int, disturbed: int
 ) -> None:
     mongo: MongoClient[dict[str, Any]] = MongoClient(mongod.uri)
