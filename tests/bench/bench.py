@@ -29,7 +29,7 @@ from tests.bench.runs.rounds import BenchOutcome, BenchPlan, measure_rounds
 from tests.bench.runs.servers import running_servers
 from tests.bench.tables import cost_table, decisions_table, functions_table, packages_table, wall_table
 
-ROUNDS: Final = 3
+ROUNDS: Final = 5
 """Where `--rounds` is not given."""
 
 

@@ -70,7 +70,7 @@ def _measured(options: argparse.Namespace, base: Commit, kinds: Sequence[LoadKin
             running_servers(latency_ms=options.latency_ms) as servers,
             Progress(console=console, transient=True) as progress,
         ):
-            task = progress.add_task("runs", total=2 * rounds * len(kinds))
+            task = progress.add_task("rounds", total=rounds * len(kinds))
             outcome = measure_pairs(servers, plan, lambda: progress.advance(task))
     return BaselineReport(
         machine=about,

@@ -1,7 +1,6 @@
 """Rounds of two workers, base and working tree, on the same load: one ratio a round, working tree to base.
 
-The two runs of a round follow each other directly, and the order changes every round: whatever slows the machine for
-longer than a run slows both.
+Both stay running. In each round the working tree handles a wave of messages between two of the base's.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,9 +9,10 @@ from statistics import median
 from msgspec import Struct
 
 from tests.bench.consumers.consumer import Consumer
-from tests.bench.loads.workload import LoadKind, workload
-from tests.bench.runs.fleet import Figures, RunFailed
+from tests.bench.loads.workload import LoadKind
+from tests.bench.runs.fleet import RunFailed
 from tests.bench.runs.servers import BenchServers
+from tests.bench.runs.standing import Beside, Waves, measure_beside, standing
 
 
 class PairedPlan(Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class Ratios(Struct, frozen=True, kw_only=True):
 class PairedRow(Struct, frozen=True, kw_only=True):
     """One load: the working tree's cost to the base's, and medians of both costs in seconds per 1,000 messages.
 
-    `disturbed`: in so many rounds a core was slow beside one of the two runs, however often repeated.
+    `disturbed`: in so many rounds a core was slow beside one of the three waves, however often repeated.
     """
 
     kind: LoadKind
@@ -53,52 +53,40 @@ class PairedRow(Struct, frozen=True, kw_only=True):
 
 
 class PairedOutcome(Struct, frozen=True, kw_only=True):
-    """A row a load, and the error of each run that failed. A round with a failed run has no ratio."""
+    """A row a load, and the error of each worker that failed. A round with a failed wave has no ratio."""
 
     rows: Sequence[PairedRow]
     failures: Sequence[str]
 
 
-Pair = tuple[Figures, Figures]
-"""The base's figures and the working tree's, of one round."""
-
-
 def measure_pairs(servers: BenchServers, plan: PairedPlan, done: Callable[[], None] = lambda: None) -> PairedOutcome:
-    """All rounds; calls `done` after every run."""
-    pairs: dict[LoadKind, list[Pair]] = {kind: [] for kind in plan.kinds}
+    """All rounds; calls `done` after every ratio. A load on which a worker fails has no further ratios."""
+    found: dict[LoadKind, list[Beside]] = {kind: [] for kind in plan.kinds}
     failures: dict[str, None] = {}
-    for number in range(plan.rounds):
-        for kind in plan.kinds:
-            figures: dict[str, Figures] = {}
-            for consumer in in_turn(plan, number):
-                try:
-                    load = workload(kind, plan.messages, seed=plan.seed + number, agents=plan.agents)
-                    figures[consumer.name] = servers.run(consumer, load)
-                except RunFailed as error:
-                    failures[str(error)] = None
-                done()
-            if len(figures) == 2:
-                pairs[kind].append((figures[plan.base.name], figures[plan.tree.name]))
-    rows = [paired_row(kind, measure_rounds) for kind, measure_rounds in pairs.items() if measure_rounds]
+    for kind in plan.kinds:
+        waves = Waves(kind=kind, messages=plan.messages, seed=plan.seed, agents=plan.agents)
+        try:
+            with standing(servers, plan.base, waves) as base, standing(servers, plan.tree, waves) as tree:
+                for _ in range(plan.rounds):
+                    found[kind].append(measure_beside(servers.speed, base, tree))
+                    done()
+        except RunFailed as error:
+            failures[str(error)] = None
+    rows = [paired_row(kind, ratios) for kind, ratios in found.items() if ratios]
     return PairedOutcome(rows=rows, failures=list(failures))
 
 
-def in_turn(plan: PairedPlan, number: int) -> tuple[Consumer, Consumer]:
-    """The order of a round: the base first in rounds of even number, the working tree first in the others."""
-    return (plan.tree, plan.base) if number % 2 else (plan.base, plan.tree)
-
-
-def paired_row(kind: LoadKind, pairs: Sequence[Pair]) -> PairedRow:
+def paired_row(kind: LoadKind, rounds: Sequence[Beside]) -> PairedRow:
     """The row of a load with at least one round."""
     return PairedRow(
         kind=kind,
-        cpu=_ratios([tree.cpu_s_per_1000 / base.cpu_s_per_1000 for base, tree in pairs]),
-        wall=_ratios([tree.wall_s_per_1000 / base.wall_s_per_1000 for base, tree in pairs]),
-        base_cpu_s_per_1000=median(base.cpu_s_per_1000 for base, _ in pairs),
-        tree_cpu_s_per_1000=median(tree.cpu_s_per_1000 for _, tree in pairs),
-        base_wall_s_per_1000=median(base.wall_s_per_1000 for base, _ in pairs),
-        tree_wall_s_per_1000=median(tree.wall_s_per_1000 for _, tree in pairs),
-        disturbed=sum(base.disturbed or tree.disturbed for base, tree in pairs),
+        cpu=_ratios([each.cpu for each in rounds]),
+        wall=_ratios([each.wall for each in rounds]),
+        base_cpu_s_per_1000=median(each.reference_cpu_s_per_1000 for each in rounds),
+        tree_cpu_s_per_1000=median(each.figures.cpu_s_per_1000 for each in rounds),
+        base_wall_s_per_1000=median(each.reference_wall_s_per_1000 for each in rounds),
+        tree_wall_s_per_1000=median(each.figures.wall_s_per_1000 for each in rounds),
+        disturbed=sum(each.disturbed for each in rounds),
     )
 
 
