@@ -67,7 +67,7 @@ def _measured(options: argparse.Namespace, base: Commit, kinds: Sequence[LoadKin
         )
         about, tree = machine(), working_tree()
         with (
-            running_servers(latency_ms=options.latency_ms) as servers,
+            running_servers(latency_ms=options.latency_ms, patience_s=options.patience) as servers,
             Progress(console=console, transient=True) as progress,
         ):
             task = progress.add_task("rounds", total=rounds * len(kinds))

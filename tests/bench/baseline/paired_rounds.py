@@ -1,6 +1,6 @@
 """Rounds of two workers, base and working tree, on the same load: one ratio a round, working tree to base.
 
-Both stay running. In each round the working tree handles a wave of messages between two of the base's.
+Both stay running. In each round one handles a wave of messages between two of the other's, in turn.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from tests.bench.consumers.consumer import Consumer
 from tests.bench.loads.workload import LoadKind
 from tests.bench.runs.fleet import RunFailed
 from tests.bench.runs.servers import BenchServers
-from tests.bench.runs.standing import Beside, Waves, measure_beside, standing
+from tests.bench.runs.standing import Beside, ReferenceFailed, Waves, measure_beside, standing
 
 
 class PairedPlan(Struct, frozen=True, kw_only=True):
@@ -52,6 +52,16 @@ class PairedRow(Struct, frozen=True, kw_only=True):
     disturbed: int
 
 
+class PairedRound(Struct, frozen=True, kw_only=True):
+    """One round: the cost of both workers, one of them the mean of two waves. `disturbed`: beside a slow core."""
+
+    base_cpu_s_per_1000: float
+    tree_cpu_s_per_1000: float
+    base_wall_s_per_1000: float
+    tree_wall_s_per_1000: float
+    disturbed: bool
+
+
 class PairedOutcome(Struct, frozen=True, kw_only=True):
     """A row a load, and the error of each worker that failed. A round with a failed wave has no ratio."""
 
@@ -61,31 +71,58 @@ class PairedOutcome(Struct, frozen=True, kw_only=True):
 
 def measure_pairs(servers: BenchServers, plan: PairedPlan, done: Callable[[], None] = lambda: None) -> PairedOutcome:
     """All rounds; calls `done` after every ratio. A load on which a worker fails has no further ratios."""
-    found: dict[LoadKind, list[Beside]] = {kind: [] for kind in plan.kinds}
+    found: dict[LoadKind, list[PairedRound]] = {kind: [] for kind in plan.kinds}
     failures: dict[str, None] = {}
     for kind in plan.kinds:
         waves = Waves(kind=kind, messages=plan.messages, seed=plan.seed, agents=plan.agents)
         try:
             with standing(servers, plan.base, waves) as base, standing(servers, plan.tree, waves) as tree:
-                for _ in range(plan.rounds):
-                    found[kind].append(measure_beside(servers.speed, base, tree))
+                for number in range(plan.rounds):
+                    if number % 2:
+                        found[kind].append(_reversed(measure_beside(servers.speed, tree, base)))
+                    else:
+                        found[kind].append(_straight(measure_beside(servers.speed, base, tree)))
                     done()
+        except ReferenceFailed as error:
+            failures[str(error)] = None
         except RunFailed as error:
             failures[str(error)] = None
     rows = [paired_row(kind, ratios) for kind, ratios in found.items() if ratios]
     return PairedOutcome(rows=rows, failures=list(failures))
 
 
-def paired_row(kind: LoadKind, rounds: Sequence[Beside]) -> PairedRow:
+def _straight(beside: Beside) -> PairedRound:
+    """The round of a tree between two waves of the base."""
+    return PairedRound(
+        base_cpu_s_per_1000=beside.reference_cpu_s_per_1000,
+        tree_cpu_s_per_1000=beside.figures.cpu_s_per_1000,
+        base_wall_s_per_1000=beside.reference_wall_s_per_1000,
+        tree_wall_s_per_1000=beside.figures.wall_s_per_1000,
+        disturbed=beside.disturbed,
+    )
+
+
+def _reversed(beside: Beside) -> PairedRound:
+    """The round of a base between two waves of the tree."""
+    return PairedRound(
+        base_cpu_s_per_1000=beside.figures.cpu_s_per_1000,
+        tree_cpu_s_per_1000=beside.reference_cpu_s_per_1000,
+        base_wall_s_per_1000=beside.figures.wall_s_per_1000,
+        tree_wall_s_per_1000=beside.reference_wall_s_per_1000,
+        disturbed=beside.disturbed,
+    )
+
+
+def paired_row(kind: LoadKind, rounds: Sequence[PairedRound]) -> PairedRow:
     """The row of a load with at least one round."""
     return PairedRow(
         kind=kind,
-        cpu=_ratios([each.cpu for each in rounds]),
-        wall=_ratios([each.wall for each in rounds]),
-        base_cpu_s_per_1000=median(each.reference_cpu_s_per_1000 for each in rounds),
-        tree_cpu_s_per_1000=median(each.figures.cpu_s_per_1000 for each in rounds),
-        base_wall_s_per_1000=median(each.reference_wall_s_per_1000 for each in rounds),
-        tree_wall_s_per_1000=median(each.figures.wall_s_per_1000 for each in rounds),
+        cpu=_ratios([each.tree_cpu_s_per_1000 / each.base_cpu_s_per_1000 for each in rounds]),
+        wall=_ratios([each.tree_wall_s_per_1000 / each.base_wall_s_per_1000 for each in rounds]),
+        base_cpu_s_per_1000=median(each.base_cpu_s_per_1000 for each in rounds),
+        tree_cpu_s_per_1000=median(each.tree_cpu_s_per_1000 for each in rounds),
+        base_wall_s_per_1000=median(each.base_wall_s_per_1000 for each in rounds),
+        tree_wall_s_per_1000=median(each.tree_wall_s_per_1000 for each in rounds),
         disturbed=sum(each.disturbed for each in rounds),
     )
 

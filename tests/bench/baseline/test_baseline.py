@@ -7,32 +7,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pymongo import MongoClient
 
 from mongod import Mongod
 from server_process import ROOT
 from tests.bench.baseline.checkout import Commit, UnknownCommit, find_commit, unpack_packages, worker_in
 from tests.bench.baseline.command import BaselineReport, as_json, ratios_table
-from tests.bench.baseline.paired_rounds import PairedOutcome, PairedPlan, measure_pairs, paired_row
+from tests.bench.baseline.paired_rounds import PairedOutcome, PairedPlan, PairedRound, measure_pairs, paired_row
 from tests.bench.bench import main
 from tests.bench.consumers.consumer import Consumer
 from tests.bench.endpoint.process import BenchEndpoint
 from tests.bench.loads.workload import LoadKind
-from tests.bench.runs.fleet import Figures
 from tests.bench.runs.machine_speed import ANY_SPEED
 from tests.bench.runs.servers import BenchServers
-from tests.bench.runs.standing import Beside
-from tests.bench.runs.store_use import StoreUse
-
-_USE = StoreUse(cpu_s=1, committed=1, aborted=0, stored_bytes=0, journal_bytes=0, network_bytes=0, pages_read=0)
 
 
-def _figures(cpu_s: float, wall_s: float, *, disturbed: bool = False) -> Figures:
-    return Figures(messages=1_000, cpu_s=cpu_s, wall_s=wall_s, calls={}, published=0, store=_USE, disturbed=disturbed)
-
-
-def _beside(base: Figures, tree: Figures) -> Beside:
-    return Beside(before=base, figures=tree, after=base)
+def _round(base_cpu_s: float, base_wall_s: float, tree_cpu_s: float, tree_wall_s: float) -> PairedRound:
+    return PairedRound(
+        base_cpu_s_per_1000=base_cpu_s,
+        tree_cpu_s_per_1000=tree_cpu_s,
+        base_wall_s_per_1000=base_wall_s,
+        tree_wall_s_per_1000=tree_wall_s,
+        disturbed=False,
+    )
 
 
 def _plan(base: Consumer, tree: Consumer, *, kinds: str = "a", messages: int = 20, rounds: int = 1) -> PairedPlan:
@@ -123,11 +121,7 @@ def test_a_base_and_chosen_consumers_exclude_each_other(capsys: pytest.CaptureFi
 
 def test_a_ratio_is_made_within_a_round() -> None:
     # The second round is of a machine ten times as slow.
-    rounds = [
-        _beside(_figures(1, 2), _figures(1.1, 1)),
-        _beside(_figures(10, 20), _figures(9, 10)),
-        _beside(_figures(1, 2), _figures(2, 1)),
-    ]
+    rounds = [_round(1, 2, 1.1, 1), _round(10, 20, 9, 10), _round(1, 2, 2, 1)]
     row = paired_row(LoadKind.MIX, rounds)
     assert (row.cpu.minimum, row.cpu.median, row.cpu.maximum) == pytest.approx((0.9, 1.1, 2.0))
     assert row.cpu.rounds == pytest.approx([1.1, 0.9, 2.0])
@@ -137,13 +131,12 @@ def test_a_ratio_is_made_within_a_round() -> None:
 
 
 def test_a_ratio_beside_a_slow_core_is_counted() -> None:
-    full, slow = _figures(1, 1), _figures(1, 1, disturbed=True)
-    rounds = [_beside(base, tree) for base in (full, slow) for tree in (full, slow)]
-    assert paired_row(LoadKind.MIX, rounds).disturbed == 3
+    rounds = [replace(_round(1, 1, 1, 1), disturbed=disturbed) for disturbed in (True, False, True)]
+    assert paired_row(LoadKind.MIX, rounds).disturbed == 2
 
 
 def test_the_report_holds_every_ratio() -> None:
-    row = paired_row(LoadKind.OWN, [_beside(_figures(1, 1), _figures(1.5, 2))])
+    row = paired_row(LoadKind.OWN, [_round(1, 1, 1.5, 2)])
     report = BaselineReport(
         machine="a machine",
         base=Commit(hash="a" * 40, subject="A subject"),

@@ -1,4 +1,4 @@
-"""The bare loop, the 1.0 of every ratio: aiobotocore, four receivers of ten, `orjson.loads`, batch deletes."""
+"""The bare loop, which every ratio is made to: aiobotocore, four receivers of ten, `orjson.loads`, batch deletes."""
 
 import asyncio
 import os

@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failures: list[str] = []
     # Standard output is for the figures, so progress goes to standard error.
     progress = Progress(console=Console(stderr=True), transient=True)
-    with running_servers(latency_ms=0) as servers, progress:
+    with running_servers(latency_ms=0, patience_s=options.patience) as servers, progress:
         for name in options.parts.split(","):
             # The other parts are printed although one failed.
             try:
@@ -225,6 +225,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--revisions", type=int, default=10_000, help="events of the long history in the part history")
     parser.add_argument("--memory-messages", type=int, default=200_000, help="messages of the part memory")
     parser.add_argument("--wave", type=int, default=WAVE, help="messages between two memory readings")
+    parser.add_argument("--patience", type=float, default=240, help="seconds to wait for a core at full speed, in all")
     parser.add_argument("--update", type=Path, help="file in which to replace the parts costs and footprint")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args(arguments)

@@ -13,7 +13,6 @@ from msgspec import Struct
 from tests.bench.consumers.consumer import OURS
 from tests.bench.loads.workload import WARM_UP, LoadKind, workload
 from tests.bench.runs.servers import BenchServers
-from worker.store.documents import Collection
 
 WAVE: Final = 10_000
 FLAT_SHARE_MAX: Final = 0.02
@@ -52,7 +51,7 @@ def measure_memory(
         for number, start in enumerate(range(WARM_UP, WARM_UP + messages, wave)):
             numbers = range(start, start + wave)
             load = workload(LoadKind.MIX, wave, seed=seed + number, warm_up=0, numbers=numbers)
-            servers.fill(queue, {each: some for each, some in load.documents.items() if each not in _SHARED})
+            servers.fill(queue, load.documents)
             fleet.stage(load.bodies)
             figures = fleet.drain(messages=wave, announced=load.announced)
             reading = MemoryReading(
@@ -72,7 +71,3 @@ def growth_share(values: Sequence[int]) -> float:
         return 0.0
     line = linear_regression(range(len(half)), half)
     return line.slope * (len(half) - 1) / line.intercept
-
-
-_SHARED: Final = frozenset({Collection.QUEUES})
-"""Stored once, since all waves share them."""

@@ -15,7 +15,7 @@ from tests.bench.consumers.consumer import OURS
 from tests.bench.loads.many_pairs import DOCUMENTS_A_PAIR, put_pairs
 from tests.bench.loads.workload import LoadKind, Workload, workload
 from tests.bench.runs.comparison import Row, Variant, compare
-from tests.bench.runs.fleet import Figures
+from tests.bench.runs.fleet import Figures, RunFailed
 from tests.bench.runs.servers import BenchServers
 
 FEW: Final = 10_000
@@ -99,7 +99,8 @@ def measure_store(
 
 def _load(kind: LoadKind, messages: int, seed: int, numbers: Iterator[int]) -> Workload:
     load = workload(kind, messages, seed=seed, numbers=numbers)
-    assert len(load.bodies) == messages, "the store has too few pairs for so many messages"
+    if len(load.bodies) < messages:
+        raise RunFailed("the large store has too few pairs for so many messages and repeated runs: give more --many")
     return load
 
 

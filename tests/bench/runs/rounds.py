@@ -15,7 +15,7 @@ from tests.bench.consumers.consumer import BARE, Consumer
 from tests.bench.loads.workload import LoadKind
 from tests.bench.runs.fleet import RunFailed
 from tests.bench.runs.servers import BenchServers
-from tests.bench.runs.standing import Beside, StandingConsumer, Waves, measure_beside, standing
+from tests.bench.runs.standing import Beside, ReferenceFailed, StandingConsumer, Waves, measure_beside, standing
 
 _ONE_AT_A_TIME_SHARE = {LoadKind.OWN: 1.0, LoadKind.UNSHARED: 0.25, LoadKind.SYNCS: 0.25, LoadKind.MIX: 0.5}
 """The share of the messages that a consumer of single messages gets: it is slow, and its mean needs no more."""
@@ -74,13 +74,15 @@ def measure_rounds(servers: BenchServers, plan: BenchPlan, done: Callable[[], No
 def _of_kind(
     servers: BenchServers, plan: BenchPlan, kind: LoadKind, failures: dict[str, None]
 ) -> Iterator[tuple[str, Beside]]:
-    """The waves of all consumers. One that fails has no more of them. Raises RunFailed where the bare loop fails."""
-    with contextlib.ExitStack() as stack:
-        bare = stack.enter_context(standing(servers, BARE, _waves(plan, BARE, kind)))
+    """The waves of all consumers. One that fails is ended at once. Raises RunFailed where the bare loop fails."""
+    with contextlib.ExitStack() as all_ends:
+        bare = all_ends.enter_context(standing(servers, BARE, _waves(plan, BARE, kind)))
         running: dict[str, StandingConsumer] = {}
+        ends: dict[str, contextlib.ExitStack] = {}
         for consumer in plan.consumers:
+            end = ends[consumer.name] = all_ends.enter_context(contextlib.ExitStack())
             try:
-                running[consumer.name] = stack.enter_context(standing(servers, consumer, _waves(plan, consumer, kind)))
+                running[consumer.name] = end.enter_context(standing(servers, consumer, _waves(plan, consumer, kind)))
             except RunFailed as error:
                 failures[str(error)] = None
         for number in range(plan.rounds):
@@ -89,9 +91,12 @@ def _of_kind(
                     continue
                 try:
                     yield name, measure_beside(servers.speed, bare, running[name])
+                except ReferenceFailed as error:
+                    raise error.failure from error
                 except RunFailed as error:
                     failures[str(error)] = None
                     del running[name]
+                    ends[name].close()
 
 
 def _waves(plan: BenchPlan, consumer: Consumer, kind: LoadKind) -> Waves:

@@ -17,9 +17,12 @@ from tests.bench.endpoint.process import BenchEndpoint
 from tests.bench.loads.workload import Documents, Workload
 from tests.bench.runs.fleet import Figures, Fleet, Process, RunFailed, running
 from tests.bench.runs.machine_speed import MachineSpeed
+from worker.store.documents import Collection
 
 _ARN: Final = "arn:aws:sns:us-east-1:000000000000:"
 _DUPLICATE_KEY: Final = 11_000
+_SHARED: Final = frozenset({Collection.QUEUES, Collection.WORK_SESSIONS})
+"""The collections whose documents can be those of several loads."""
 _numbers = count(1)
 
 Watcher = Callable[[Process], None]
@@ -79,14 +82,15 @@ class BenchServers(Struct, frozen=True, kw_only=True):
             self.mongo.drop_database(name)
 
     def fill(self, database: str, documents_by_collection: Documents) -> None:
-        """Inserts documents into a database. Those that are there already stay as they are."""
+        """Inserts documents into a database. Queues and sessions that are there already stay as they are."""
         for collection, documents in documents_by_collection.items():
             if not documents:
                 continue
             try:
                 self.mongo[database][collection].insert_many([dict(one) for one in documents], ordered=False)
             except BulkWriteError as error:
-                if any(each["code"] != _DUPLICATE_KEY for each in error.details["writeErrors"]):
+                kept = collection in _SHARED
+                if not kept or any(each["code"] != _DUPLICATE_KEY for each in error.details["writeErrors"]):
                     raise
 
     @contextlib.contextmanager

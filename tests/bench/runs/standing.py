@@ -10,7 +10,7 @@ from itertools import count
 
 from msgspec import Struct
 
-from tests.bench.consumers.consumer import Consumer
+from tests.bench.consumers.consumer import BARE, Consumer
 from tests.bench.loads.workload import WARM_UP, LoadKind, Workload, workload
 from tests.bench.runs.fleet import Figures, Fleet, RunFailed
 from tests.bench.runs.machine_speed import MachineSpeed
@@ -29,7 +29,8 @@ class Waves(Struct, frozen=True, kw_only=True):
 class StandingConsumer:
     """A running consumer, its queue and its database. Each wave meets pairs that no wave has met."""
 
-    def __init__(self, servers: BenchServers, queue: str, waves: Waves, fleet: Fleet) -> None:
+    def __init__(self, servers: BenchServers, name: str, queue: str, waves: Waves, fleet: Fleet) -> None:
+        self._name = name
         self._servers = servers
         self._queue = queue
         self._waves = waves
@@ -41,20 +42,38 @@ class StandingConsumer:
         """Lets the consumer handle the warm-up messages. Raises RunFailed."""
         self._fleet.warm_up(self._load(0))
 
-    def wave(self) -> Figures:
-        """Lets the consumer handle one more wave, and returns its cost. Raises RunFailed."""
+    def wave(self, *, wait: bool = True) -> Figures:
+        """Lets the consumer handle one more wave, and returns its cost. Raises RunFailed.
+
+        `wait`: until no core is slow.
+        """
         load = self._load(self._waves.messages, warm_up=0)
         self._fleet.stage(load.bodies)
         try:
-            return self._fleet.drain(messages=len(load.bodies), announced=load.announced)
+            return self._fleet.drain(messages=len(load.bodies), announced=load.announced, wait=wait)
         except RunFailed as error:
             raise RunFailed(f"{load.kind.value}: {error}") from error
+
+    def kill(self) -> None:
+        """Ends the consumer at once."""
+        for process in self._fleet.processes:
+            process.kill()
 
     def _load(self, messages: int, *, warm_up: int = WARM_UP) -> Workload:
         waves, seed = self._waves, next(self._seeds)
         load = workload(waves.kind, messages, seed=seed, agents=waves.agents, warm_up=warm_up, numbers=self._pairs)
-        self._servers.fill(self._queue, load.documents)
+        # The bare loop reads no store.
+        if self._name != BARE.name:
+            self._servers.fill(self._queue, load.documents)
         return load
+
+
+class ReferenceFailed(Exception):
+    """The reference has not emptied its queue, so there is nothing to compare with."""
+
+    def __init__(self, failure: RunFailed) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
 
 
 class Beside(Struct, frozen=True, kw_only=True):
@@ -94,7 +113,7 @@ class Beside(Struct, frozen=True, kw_only=True):
 def standing(servers: BenchServers, consumer: Consumer, waves: Waves) -> Iterator[StandingConsumer]:
     """Yields a consumer that runs and is warmed up. Raises RunFailed."""
     with servers.place() as queue, servers.fleet(consumer, queue) as fleet:
-        found = StandingConsumer(servers, queue, waves, fleet)
+        found = StandingConsumer(servers, consumer.name, queue, waves, fleet)
         try:
             found.warm_up()
         except RunFailed as error:
@@ -103,9 +122,21 @@ def standing(servers: BenchServers, consumer: Consumer, waves: Waves) -> Iterato
 
 
 def measure_beside(speed: MachineSpeed, reference: StandingConsumer, consumer: StandingConsumer) -> Beside:
-    """Measures a wave of the consumer between two of the reference's. Raises RunFailed.
+    """Measures a wave of the consumer between two of the reference's. Raises RunFailed, and ReferenceFailed.
 
-    A wave beside which a core is slow is repeated while the patience of `speed` lasts.
+    The three are repeated while a core is slow beside one of them and the patience of `speed` lasts.
     """
-    before, figures, after = (speed.undisturbed(each.wave) for each in (reference, consumer, reference))
-    return Beside(before=before, figures=figures, after=after)
+
+    def waves() -> Beside:
+        before = _of_reference(reference, wait=True)
+        figures = consumer.wave(wait=False)
+        return Beside(before=before, figures=figures, after=_of_reference(reference, wait=False))
+
+    return speed.undisturbed(waves)
+
+
+def _of_reference(reference: StandingConsumer, *, wait: bool) -> Figures:
+    try:
+        return reference.wave(wait=wait)
+    except RunFailed as error:
+        raise ReferenceFailed(error) from error

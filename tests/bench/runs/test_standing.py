@@ -10,11 +10,11 @@ from mongod import Mongod
 from tests.bench.consumers.consumer import BARE, OURS, Consumer
 from tests.bench.endpoint.process import BenchEndpoint
 from tests.bench.loads.workload import LoadKind
-from tests.bench.runs.fleet import Figures
+from tests.bench.runs.fleet import Figures, RunFailed
 from tests.bench.runs.machine_speed import ANY_SPEED
 from tests.bench.runs.rounds import BenchPlan, measure_rounds
 from tests.bench.runs.servers import BenchServers
-from tests.bench.runs.standing import Beside, Waves, standing
+from tests.bench.runs.standing import Beside, ReferenceFailed, Waves, measure_beside, standing
 from tests.bench.runs.store_use import StoreUse
 from worker.store.documents import Collection
 
@@ -55,6 +55,17 @@ def test_every_wave_meets_new_pairs(servers: BenchServers, agents: int | None) -
     # Warm-up included, and every conversation was written once.
     assert len(revs) == 240
     assert len(set(revs)) == 1
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(("killed", "failure"), [(0, ReferenceFailed), (1, RunFailed)], ids=["reference", "consumer"])
+def test_it_is_told_whose_wave_failed(servers: BenchServers, killed: int, failure: type[Exception]) -> None:
+    waves = Waves(kind=LoadKind.OWN, messages=10, seed=1, agents=None)
+    with standing(servers, BARE, waves) as reference, standing(servers, BARE, waves) as consumer:
+        measure_beside(ANY_SPEED, reference, consumer)
+        (reference, consumer)[killed].kill()
+        with pytest.raises(failure, match="a  own syncs: bare did not empty its queue"):
+            measure_beside(ANY_SPEED, reference, consumer)
 
 
 @pytest.mark.e2e
