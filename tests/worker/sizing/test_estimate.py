@@ -1,5 +1,7 @@
 """The lag of a queue that is filled faster than it is emptied, storage, and a month's price."""
 
+import math
+
 import msgspec
 import pytest
 
@@ -56,7 +58,9 @@ def test_mongodb_bounds_a_fleet_that_is_large_enough() -> None:
 
 def test_without_workers_named_the_average_says_how_many() -> None:
     found = estimate(msgspec.structs.replace(LOAD, workers=None, average_s=10_000, peak_s=10_000), MEASURED, PRICES)
-    assert found.workers == found.average.containers == found.peak.containers == 13
+    assert found.workers == found.average.containers == found.peak.containers
+    # A container has one core, and is busy for six tenths.
+    assert found.workers == math.ceil(10_000 * COST.worker_cpu_s / 0.6)
 
 
 def test_the_documents_go_by_the_conversations_and_the_records_by_the_days() -> None:
