@@ -76,6 +76,8 @@ def measure_store(
     with servers.place() as large:
         pairs = many // DOCUMENTS_A_PAIR
         put_pairs(servers.mongo, large, pairs, done=stored)
+        # What filling leaves in the cache is written now, not beside the first runs.
+        servers.mongo.admin.command("fsync")
         # Every pair gets one event in all runs together.
         pair_numbers = iter(Random(seed).sample(range(pairs), pairs))
         for kind in kinds:
