@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from worker.cli.verbs import run_verb
+from worker.sizing.costs import read_costs
 
 Printed = Callable[..., tuple[int, str, str]]
 
@@ -28,7 +29,9 @@ def test_it_prints_both_rates_the_lag_the_price_and_the_measurement(printed: Pri
     assert (status, errors) == (0, "")
     lines = output.splitlines()
     assert any(line.split() == ["events/s", "1,000", "20,000"] for line in lines)
-    assert any(line.startswith("Lag at the peak: 65 min after 10 min") for line in lines)
+    carried = 2 / read_costs().mixed({"a": 0.8, "b": 0.15, "c": 0.05}).worker_cpu_s
+    minutes = round((20_000 / carried - 1) * 10)
+    assert any(line.startswith(f"Lag at the peak: {minutes} min after 10 min") for line in lines)
     assert any(line.startswith("Over a quota at the peak: Fargate") for line in lines)
     assert any(line.strip().startswith("total ") for line in lines)
     assert any(line.startswith("Measured (costs): 20") and "commit" in line for line in lines)
