@@ -123,7 +123,7 @@ BIN_FROM_BUILD := $(if $(filter compiled,$(BUILD)),$(CURDIR)/)$(BIN)
 # The peers' environment is needed where a peer is measured: without ONLY or with a peer in it, and never with BASE.
 BENCH_PEERS := $(if $(BASE),,$(if $(ONLY),$(filter $(PEERS),$(subst $(COMMA), ,$(ONLY))),$(PEERS)))
 
-bench: $(SETUP) $(if $(BENCH_PEERS),$(BENCH_SETUP)) $(if $(filter compiled,$(BUILD)),$(COMPILED_SETUP)) ## What an event costs, beside other consumers (MESSAGES=1000 ROUNDS=5 ONLY=ours BUILD=compiled), or beside a commit (BASE=<commit>)
+bench: $(SETUP) $(if $(BENCH_PEERS),$(BENCH_SETUP)) $(if $(filter compiled,$(BUILD)),$(COMPILED_SETUP)) ## What an event costs, beside other consumers (MESSAGES=1000 ROUNDS=5 ONLY=ours BUILD=compiled), or the working tree beside a commit (BASE=<commit>)
 	@$(if $(filter compiled,$(BUILD)),$(BIN)/python -m compiled_build.tree .compiled/*.whl .compiled/tree)
 	@$(IN_BUILD) $(BIN_FROM_BUILD)/python -m tests.bench.bench $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(BASE),--base $(BASE)) $(if $(ONLY),--only $(ONLY)) $(if $(KINDS),--kinds $(KINDS)) $(ARGS)
