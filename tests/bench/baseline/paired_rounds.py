@@ -83,9 +83,7 @@ def measure_pairs(servers: BenchServers, plan: PairedPlan, done: Callable[[], No
                     else:
                         found[kind].append(_straight(measure_beside(servers.speed, base, tree)))
                     done()
-        except ReferenceFailed as error:
-            failures[str(error)] = None
-        except RunFailed as error:
+        except (ReferenceFailed, RunFailed) as error:
             failures[str(error)] = None
     rows = [paired_row(kind, ratios) for kind, ratios in found.items() if ratios]
     return PairedOutcome(rows=rows, failures=list(failures))
