@@ -60,12 +60,12 @@ def test_it_waits_until_the_core_is_at_full_speed() -> None:
     ("seconds", "patience_s", "probes", "disturbed"),
     [
         pytest.param([1.0], 60, 6, 0, id="at full speed"),
-        pytest.param([1.0, 2.0, 1.0], 60, 8, 0, id="slow after the first wave"),
+        pytest.param([1.0, 2.0, 1.0], 60, 12, 0, id="slow after the first wave"),
         pytest.param([1.0, 2.0, 1.0], 0, 6, 1, id="slow after the first wave, and no patience"),
-        pytest.param([1.0, 2.0], 1e-9, 5, 1, id="slow for ever: the one repetition uses the patience up"),
+        pytest.param([1.0, 2.0], 1e-9, 7, 1, id="slow for ever: the one repetition uses the patience up"),
     ],
 )
-def test_a_disturbed_wave_of_the_three_is_repeated_and_counted(
+def test_the_three_waves_are_repeated_where_one_is_disturbed_and_counted(
     mongod: Mongod, seconds: list[float], patience_s: float, probes: int, disturbed: int
 ) -> None:
     mongo: MongoClient[dict[str, Any]] = MongoClient(mongod.uri)
