@@ -28,7 +28,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet -
 # The same locks and hashes as with pip, in a tenth of the time; where it cannot reach what pip can, pip does it.
 UV_INSTALL := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --require-hashes
 
-.PHONY: help demo test thorough check run serve localstack e2e browser pictures faults soak exhaustive simulate stories fuzz bench bench-growth bench-audit bench-routing bench-sweep bench-timeline bench-http bench-lock scale fmt docs lock clean setup localstack-setup
+.PHONY: help demo test thorough check run serve localstack e2e browser pictures faults soak exhaustive simulate stories fuzz bench bench-growth bench-audit bench-routing bench-sweep bench-timeline bench-http bench-lock scale fmt docs lock clean setup localstack-setup compiled-setup
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -179,6 +179,9 @@ setup: $(SETUP)
 	@:
 
 localstack-setup: $(LOCALSTACK_SETUP)
+	@:
+
+compiled-setup: $(COMPILED_SETUP)
 	@:
 
 $(SETUP): requirements-build.lock requirements-dev.lock pyproject.toml
