@@ -1,7 +1,8 @@
 """The use case: a batch of events in, their endings out, each with its audit record.
 
-A batch costs one load, one decision per conversation and one commit. A conversation whose plan has a write conflict is
-loaded, decided and committed again, alone and after a growing, jittered delay, so the others do not wait.
+A batch costs one load, one decision per conversation and one commit. Where the caller limits the conversations of a
+commit, the batch is handled in parts, one after the other, each at that cost. A conversation whose plan has a write
+conflict is loaded, decided and committed again, alone and after a growing, jittered delay, so the others do not wait.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,7 @@ from handlers.ports import (
     Chance,
     Clock,
     CommitResult,
+    CommitTimeout,
     Ids,
     LoadRequest,
     Pair,
@@ -33,6 +35,7 @@ from handlers.ports import (
     QueueClock,
     Store,
     StoreAway,
+    StoreTimeout,
 )
 from handlers.routing.queue_rules import QueueRules
 
@@ -69,19 +72,27 @@ class BatchHandler:
             batch.end(await self.handle_contended(contended))
         return batch.handled
 
-    async def handle_batch(self, batch: EventBatch) -> None:
+    async def handle_batch(self, batch: EventBatch, conversations_max: int | None = None) -> int:
         """End each open event of the batch. The events of a conversation with a write conflict stay open, for
         `handle_contended`.
 
+        `conversations_max`, at least 1: how many conversations are loaded, decided and committed at once; None: all.
+        Returns how many the largest commit held, 0 where no event needed the store.
+
         Raises StoreAway: call again with the same batch. A conversation whose plan was committed before the store went
-        away has its endings in the batch and is not decided a second time.
+        away has its endings in the batch and is not decided a second time. Raises CommitTimeout: fewer conversations
+        at once may succeed.
         """
         if self._options.own_syncs_stored:
             planning = self._planning()
             batch.end([own_sync_ending(event, planning=planning) for event in batch.open if event.is_own_sync])
-        by_conversation = batch.open_by_conversation()
-        if not by_conversation:
-            return
+        parts = _parts(batch.open_by_conversation(), conversations_max)
+        for part in parts:
+            await self._handle_part(batch, part)
+        return len(parts[0]) if parts else 0
+
+    async def _handle_part(self, batch: EventBatch, by_conversation: Mapping[str, Sequence[Event]]) -> None:
+        """End the events of these conversations of the batch. Raises StoreAway, CommitTimeout."""
         away = False
         planned, results = await self._attempt(by_conversation)
         for one, result in zip(planned, results, strict=True):
@@ -201,7 +212,10 @@ class BatchHandler:
     async def _attempt(
         self, by_conversation: Mapping[str, Sequence[Event]]
     ) -> tuple[list[PlannedPair], Sequence[CommitResult | PlanRejected]]:
-        """Load, plan and commit these conversations; returns each plan and the result of its commit."""
+        """Load, plan and commit these conversations; returns each plan and the result of its commit.
+
+        Raises StoreAway; CommitTimeout where the load had its answer and the commit has none.
+        """
         options = self._options
         requests = [
             load_request_of(
@@ -218,7 +232,10 @@ class BatchHandler:
             self._plan(conversation_id, pairs[conversation_id], events, planning)
             for conversation_id, events in by_conversation.items()
         ]
-        return planned, await self._store.commit([one.plan for one in planned])
+        try:
+            return planned, await self._store.commit([one.plan for one in planned])
+        except StoreTimeout as timeout:
+            raise CommitTimeout(str(timeout), conversations=len(planned)) from timeout
 
     async def _planning_of(self, pairs: Iterable[Pair], batches: Iterable[Sequence[Event]] = ()) -> PlanningContext:
         """The context of planning these pairs with these events. Raises StoreAway."""
@@ -261,6 +278,15 @@ class BatchHandler:
             return list(planned.handled)
         planning, code = self._planning(), ReasonCode.PLAN_REJECTED
         return [failed_ending(one.event, code, result.reason, planning=planning) for one in planned.handled]
+
+
+def _parts(by_conversation: dict[str, list[Event]], size: int | None) -> list[dict[str, list[Event]]]:
+    """The conversations in parts of at most `size`, in their order; the first part is the largest."""
+    if size is None or len(by_conversation) <= size:
+        return [by_conversation] if by_conversation else []
+    keys = list(by_conversation)
+    starts = range(0, len(keys), size)
+    return [{key: by_conversation[key] for key in keys[start : start + size]} for start in starts]
 
 
 def _untouched(swept: SweptPair) -> SweptPair:

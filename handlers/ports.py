@@ -21,6 +21,19 @@ class StoreAway(Exception):
     """The store cannot be reached or cannot write. No message is at fault: wait, then hand the same batch in again."""
 
 
+class StoreTimeout(StoreAway):
+    """The store did not answer within its deadline."""
+
+
+class CommitTimeout(StoreTimeout):
+    """The store answered the load of `conversations` conversations, and then did not answer the commit of their plans
+    within its deadline. A commit of fewer may succeed."""
+
+    def __init__(self, reason: str, conversations: int) -> None:
+        super().__init__(reason)
+        self.conversations = conversations
+
+
 class WaitSighting(Struct, frozen=True, kw_only=True):
     """A wait of a work-item in a queue, as an event or a stored document shows it after its end
     (handlers/routing/waiting_times.py).
@@ -180,7 +193,7 @@ class Store(Protocol):
         """Each plan's result, in order.
 
         Nothing of a plan that conflicts is written: load and decide again. Raises StoreAway only where no plan has a
-        result; else the plans without one are `AWAY`.
+        result (StoreTimeout: because the deadline passed); else the plans without one are `AWAY`.
         """
         ...
 

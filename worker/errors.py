@@ -2,6 +2,8 @@
 
     Exception
     ├─ StoreAway            MongoDB cannot be used now; the use case's own error, in handlers/ports.py
+    │  └─ StoreTimeout      it did not answer within the deadline
+    │     └─ CommitTimeout  it answered the load, and then not the commit
     ├─ AwsAway              an AWS service cannot be used now
     │  ├─ QueueAway         SQS
     │  └─ TopicsAway        SNS

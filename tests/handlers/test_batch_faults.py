@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from handlers.documents.document import document_from_snapshot
+from handlers.events.event import Event
 from handlers.outcome import Retry
 from handlers.planning.event_batch import EventBatch
-from handlers.ports import Store, StoreAway
+from handlers.ports import CommitTimeout, Store, StoreAway, StoreTimeout
 from tests.handlers.wire_events import Json, conversation, event, read, work_item
 from tests.handlers.world import (
     AwayStore,
@@ -16,6 +17,7 @@ from tests.handlers.world import (
     HalfAwayStore,
     LosingStore,
     RejectingStore,
+    SilentStore,
     World,
     WrappedStore,
     code_of,
@@ -29,6 +31,20 @@ def two_pairs(wrapped: Callable[[Store], Store] | None = None, **options: Any) -
     return World(wrapped, **options).put(
         conversation(3), work_item(7), conversation(3, key="c-2"), work_item(7, key="w-2", of="c-2")
     )
+
+
+def pairs(count: int, wrapped: Callable[[Store], Store]) -> World:
+    """The pairs c-1 and w-1, c-2 and w-2, …"""
+    world = World(wrapped)
+    for number in range(1, count + 1):
+        key = f"c-{number}"
+        world.put(conversation(3, key=key), work_item(7, key=f"w-{number}", of=key))
+    return world
+
+
+def assignments(count: int) -> list[Event]:
+    """An event of each of the first `count` pairs, by which its work-item is assigned."""
+    return [read(event(conversation(4, key=f"c-{number}", users=("u-1",)))) for number in range(1, count + 1)]
 
 
 def put_item(world: World, data: Json) -> None:
@@ -163,6 +179,66 @@ class TestStoreAway:
         ours = event(work_item(4), isSync=True, routingReasons=[{"action": "SYNC_WORK_ITEM"}])
         world = World(lambda inner: AwayStore(inner, "load"))
         assert code_of(await world.one(ours)) == "IS_SYNC"
+
+
+class TestParts:
+    """A batch of which so many conversations are committed at once."""
+
+    @pytest.mark.parametrize(
+        ("conversations_max", "parts"),
+        [
+            (1, [["c-1"], ["c-2"], ["c-3"]]),
+            (2, [["c-1", "c-2"], ["c-3"]]),
+            (3, [["c-1", "c-2", "c-3"]]),
+            (200, [["c-1", "c-2", "c-3"]]),
+            (None, [["c-1", "c-2", "c-3"]]),
+        ],
+    )
+    async def test_each_is_one_load_and_one_commit(self, conversations_max: int | None, parts: list[list[str]]) -> None:
+        world = pairs(3, WrappedStore)
+        # The second event of the first conversation stands behind the others.
+        batch = EventBatch([*assignments(3), read(event(conversation(5, users=("u-1",))))])
+        assert await world.handler.handle_batch(batch, conversations_max) == len(parts[0])
+        assert isinstance(world.outer, WrappedStore)
+        assert (world.outer.loads, world.outer.commits) == (parts, parts)
+        assert [code_of(end) for end in batch.handled] == ["STALE_REV", "APPLIED", "APPLIED", "APPLIED"]
+
+    async def test_a_part_that_was_committed_is_not_decided_again(self) -> None:
+        world = pairs(5, lambda inner: SilentStore(inner, "c-4"))
+        batch = EventBatch(assignments(5))
+        with pytest.raises(CommitTimeout, match="no answer") as raised:
+            await world.handler.handle_batch(batch, 2)
+        assert raised.value.conversations == 2
+        assert [end.event.conversation_id for end in batch.handled] == ["c-1", "c-2"]
+        assert isinstance(world.outer, SilentStore)
+        world.outer.conversation_id = "none"
+        await world.handler.handle_batch(batch, 1)
+        assert world.outer.commits == [["c-1", "c-2"], ["c-3", "c-4"], ["c-3"], ["c-4"], ["c-5"]]
+        assert [len(end.announcements) for end in batch.handled] == [1] * 5
+        assert len(world.announced()) == 5
+
+    async def test_a_conversation_that_loses_in_its_part_stays_open(self) -> None:
+        world = pairs(2, lambda inner: LosingStore(inner, "c-1", times=1))
+        batch = EventBatch(assignments(2))
+        await world.handler.handle_batch(batch, 1)
+        assert [event.conversation_id for event in batch.open] == ["c-1"]
+
+    @pytest.mark.parametrize("at", ["load", "commit"])
+    async def test_an_outage_says_nothing_about_the_size(self, at: str) -> None:
+        """Nor does a load without an answer."""
+
+        class SilentLoads(WrappedStore):
+            async def load(self, wants: Any) -> Any:
+                raise StoreTimeout("no answer")
+
+        world = pairs(2, SilentLoads if at == "load" else lambda inner: AwayStore(inner, at))
+        with pytest.raises(StoreAway) as raised:
+            await world.handler.handle_batch(EventBatch(assignments(2)))
+        assert not isinstance(raised.value, CommitTimeout)
+
+    async def test_own_syncs_need_no_commit(self) -> None:
+        ours = event(work_item(4), isSync=True, routingReasons=[{"action": "SYNC_WORK_ITEM"}])
+        assert await World().handler.handle_batch(EventBatch([read(ours)]), 1) == 0
 
 
 @pytest.mark.parametrize("wrong", [{"status": "archived"}, {"status": None}, {}], ids=repr)

@@ -14,7 +14,17 @@ from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.events.event import Event
 from handlers.options import Options, PolicyInUse
 from handlers.outcome import Done, HandledEvent, Retry
-from handlers.ports import CommitResult, Document, LoadRequest, Pair, Plan, PlanRejected, Store, StoreAway
+from handlers.ports import (
+    CommitResult,
+    Document,
+    LoadRequest,
+    Pair,
+    Plan,
+    PlanRejected,
+    Store,
+    StoreAway,
+    StoreTimeout,
+)
 from handlers.routing.queue_rules import QueueRules
 from sync.conversation import Conversation
 from tests.handlers.small_ports import CountedIds, FixedChance, HandClock
@@ -213,3 +223,37 @@ class HalfAwayStore(WrappedStore):
         if self.commits:
             return await super().commit(plans)
         return [*await super().commit(plans[:1]), *(CommitResult.AWAY for _ in plans[1:])]
+
+
+class SilentStore(WrappedStore):
+    """A store that does not answer a commit with a plan of one conversation, and writes nothing of it."""
+
+    def __init__(self, inner: Store, conversation_id: str) -> None:
+        super().__init__(inner)
+        self.conversation_id = conversation_id
+
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
+        if self.conversation_id in {plan.conversation_id for plan in plans}:
+            self.commits.append([plan.conversation_id for plan in plans])
+            raise StoreTimeout("no answer")
+        return await super().commit(plans)
+
+
+class SlowStore(WrappedStore):
+    """A store that does not answer a commit of more than `plans_max` plans, and writes nothing of it.
+
+    `committed`: the conversations of each commit that was answered; `timed_out`: the number of plans of each other.
+    """
+
+    def __init__(self, inner: Store, plans_max: int) -> None:
+        super().__init__(inner)
+        self.plans_max = plans_max
+        self.committed: list[list[str]] = []
+        self.timed_out: list[int] = []
+
+    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
+        if len(plans) > self.plans_max:
+            self.timed_out.append(len(plans))
+            raise StoreTimeout("no answer")
+        self.committed.append([plan.conversation_id for plan in plans])
+        return await super().commit(plans)

@@ -2,8 +2,9 @@
 announcements on.
 
 A conversation that meets another writer is retried beside its lane (`contention.py`). While the store is away, a lane
-repeats its batch. If the batch meets an unexpected error, the lane splits it by conversation, and returns only the
-messages of the conversation with the error to the queue.
+repeats its batch, in smaller transactions where the store was too slow for one (`transaction_limit.py`). If the batch
+meets an unexpected error, the lane splits it by conversation, and returns only the messages of the conversation with
+the error to the queue.
 """
 
 import asyncio
@@ -18,9 +19,12 @@ from handlers.events.event import Event, Malformed, OwnSync, UnsupportedEvent
 from handlers.events.heartbeat import is_heartbeat
 from handlers.outcome import Done, MessageOutcome, Poison, Retry
 from handlers.planning.event_batch import EventBatch
+from handlers.ports import CommitTimeout
 from worker.consumer.contention import Contention, split_finished
 from worker.consumer.lane_context import LaneContext, LaneEntry
 from worker.consumer.settlement import ReturnReason, Settlement
+from worker.consumer.transaction_limit import TransactionLimit
+from worker.errors import first_line
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected, log_unexpected
 from worker.telemetry.audit_log import log_handled, log_own_syncs, log_unsupported
 from worker.telemetry.logs import error_fields
@@ -30,9 +34,10 @@ from worker.telemetry.metrics import Metric
 class Lane:
     """A queue of entries in memory, and the work on it. `idle` is set while no entry waits and none is handled."""
 
-    def __init__(self, batch_max: int, context: LaneContext) -> None:
+    def __init__(self, batch_max: int, context: LaneContext, transaction_limit: TransactionLimit) -> None:
         self._batch_max = batch_max
         self._context = context
+        self._transaction_limit = transaction_limit
         self._runtime = context.runtime
         self._waiting: deque[LaneEntry] = deque()
         self._work_arrived = asyncio.Event()
@@ -106,7 +111,7 @@ class Lane:
         """End the events of the batch. The events of a conversation that met another writer stay open."""
         context, runtime = self._context, self._runtime
         began_at = runtime.clock.monotonic()
-        handle = partial(context.handler.handle_batch, batch)
+        handle = partial(self._handle_open, batch)
         result = await catch_unexpected(runtime.store_availability.retry_while_away(handle, context.store_pause))
         if not isinstance(result, UnexpectedError):
             metrics = runtime.telemetry.metrics
@@ -122,6 +127,16 @@ class Lane:
             part = EventBatch(events)
             await self._handle(part)
             batch.end(part.handled)
+
+    async def _handle_open(self, batch: EventBatch) -> None:
+        """Hand the open events to the handler, in transactions within the limit. Raises StoreAway."""
+        limit = self._transaction_limit
+        try:
+            committed = await self._context.handler.handle_batch(batch, limit.conversations_max)
+        except CommitTimeout as timeout:
+            limit.timed_out(timeout.conversations, reason=first_line(timeout))
+            raise
+        limit.committed(committed)
 
     async def _finish(self, entries: Sequence[LaneEntry], batch: EventBatch) -> None:
         """Log, settle and announce entries. The message of an event without an ending is returned to the queue."""
@@ -187,9 +202,10 @@ class Lanes:
     """
 
     def __init__(self, *, count: int, batch_max: int, context: LaneContext) -> None:
-        self._for_pairs = [Lane(batch_max, context) for _ in range(count)]
-        self._for_storeless = Lane(batch_max, context)
-        self._for_malformed = Lane(batch_max, context)
+        limit = TransactionLimit(batch_max, context.runtime)
+        self._for_pairs = [Lane(batch_max, context, limit) for _ in range(count)]
+        self._for_storeless = Lane(batch_max, context, limit)
+        self._for_malformed = Lane(batch_max, context, limit)
         self._all = (*self._for_pairs, self._for_storeless, self._for_malformed)
         self._fifo = context.fifo
 

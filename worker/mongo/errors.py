@@ -7,6 +7,7 @@
 | a write conflict, the label `TransientTransactionError` | DISTURBED: the transaction may be tried again |
 | a document that the server or the encoder refuses | REJECTED, with the reason |
 | the label `UnknownTransactionCommitResult` | UNKNOWN |
+| no answer within the deadline | `StoreTimeout` |
 | every other error | `StoreAway` |
 
 What no waiting ends is a setup error at start (setup_errors.py).
@@ -33,7 +34,7 @@ from pymongo.errors import (
     WaitQueueTimeoutError,
 )
 
-from handlers.ports import StoreAway
+from handlers.ports import StoreAway, StoreTimeout
 from worker.mongo.driver_words import driver_words
 from worker.store.transaction_result import (
     DOCUMENT_TOO_DEEP,
@@ -116,9 +117,10 @@ _REMEDIES: Final = {
 def store_away(error: Exception) -> StoreAway:
     """The exception for one of `DRIVER_ERRORS` that no plan causes; its message is one line for an operator.
 
-    Raises an error that is not the driver's, which is a defect in the code.
+    It is a StoreTimeout where the deadline passed. Raises an error that is not the driver's: a defect in the code.
     """
-    return StoreAway(_connection_line(error) or _client_line(error))
+    line = _connection_line(error) or _client_line(error)
+    return StoreTimeout(line) if line == _DEADLINE else StoreAway(line)
 
 
 def _connection_line(error: Exception) -> str | None:

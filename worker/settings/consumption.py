@@ -36,9 +36,16 @@ class ConsumptionSettings(BaseSettings):
         Protection(
             "the size of one transaction, with which its time and its write conflicts grow",
             "more transactions for the same events: more CPU in the worker and in MongoDB",
-            "transactions reach STORE_DEADLINE_SECONDS or fill a small MongoDB, and a conflict repeats more work",
+            "transactions reach STORE_DEADLINE_SECONDS or fill a small MongoDB, which costs a deadline each time until "
+            "the worker makes them smaller, and a conflict repeats more work",
         ),
-    ] = Field(200, ge=1, le=500, description="largest number of messages in a batch")
+    ] = Field(
+        200,
+        ge=1,
+        le=500,
+        description="largest number of messages in a batch; after a commit without an answer in "
+        "STORE_DEADLINE_SECONDS the worker handles a batch in smaller transactions for a while",
+    )
     in_hand_max: Annotated[
         int,
         Protection(

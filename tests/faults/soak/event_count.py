@@ -17,6 +17,7 @@ _TOLERATED: Final = (
     "message dead-lettered",
     "visibility lost, another worker may get the messages",
     "store away, receiving pauses",
+    "smaller transactions: a commit timed out",
 )
 """Poison is dead-lettered. On a machine that is too busy messages come twice and calls to the store time out. All of
 these are counted and told."""

@@ -21,7 +21,7 @@ from tests.worker.fake_clock import T0, FakeClock, FixedChance, until
 from tests.worker.stand_in_queue import StandInQueue
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.in_flight import InFlight
-from worker.consumer.lane_context import LaneContext
+from worker.consumer.lane_context import EventHandler, LaneContext
 from worker.consumer.lanes import Lanes
 from worker.consumer.receivers import ReceiverContext, Receivers
 from worker.consumer.settlement import Settler
@@ -69,7 +69,7 @@ class ScriptedHandler:
         self.gate: asyncio.Event | None = None
         self.takes: Callable[[], Awaitable[None]] | None = None
 
-    async def handle_batch(self, batch: EventBatch) -> None:
+    async def handle_batch(self, batch: EventBatch, conversations_max: int) -> int:
         if self.gate is not None:
             await self.gate.wait()
         if self.takes is not None:
@@ -83,6 +83,7 @@ class ScriptedHandler:
             batch.end([self._end(event) for event in batch.events if event.is_own_sync])
             raise KeyError("a customer's words")
         batch.end([self._end(event) for event in batch.events if event.conversation_id not in self.contended])
+        return len({event.conversation_id for event in batch.events})
 
     def contend(self, *conversations: str) -> None:
         """These conversations meet another writer."""
@@ -112,7 +113,7 @@ class ScriptedHandler:
 
 
 class ConsumerBench:
-    """Queue, receivers, lanes and settler, with a scripted handler."""
+    """Queue, receivers, lanes and settler, with a scripted handler, or with `handler` in its place."""
 
     def __init__(
         self,
@@ -124,6 +125,7 @@ class ConsumerBench:
         lanes: int = 4,
         receivers: int = 1,
         receive_count_max: int = 10,
+        handler: EventHandler | None = None,
     ) -> None:
         self.clock, self.recorder, self.handler = clock, TelemetryRecorder(), ScriptedHandler()
         self.queue = queue or StandInQueue(clock)
@@ -155,7 +157,7 @@ class ConsumerBench:
             count=lanes,
             batch_max=batch_max,
             context=LaneContext(
-                handler=self.handler,
+                handler=handler or self.handler,
                 fifo=fifo,
                 policy=Policy.LEGACY,
                 failed=self._failed,

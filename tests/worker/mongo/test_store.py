@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 
 from commands.context import RoutingQueue
 from commands.instant import format_instant
-from handlers.ports import CommitResult, DocumentWrite, LoadRequest, StoreAway
+from handlers.ports import CommitResult, DocumentWrite, LoadRequest, StoreAway, StoreTimeout
 from mongod import Mongod
 from tests.handlers.small_ports import HandClock
 from tests.worker.store.plans import T0, announcement, changed, first_plan, held, loaded, next_plan, session, work_item
@@ -393,6 +393,22 @@ async def test_a_server_that_refuses_is_away(
             )
     assert str(mongod.port) not in str(away.value)
     assert "127.0.0.1" not in str(away.value)
+    assert isinstance(away.value, StoreTimeout) == ("deadline" in str(away.value))
+    assert await everything(mongo) == before
+
+
+@pytest.mark.parametrize("command", ["find", "insert"])
+async def test_a_server_that_does_not_answer_in_time_is_a_timeout(mongo: MongoBench, command: str) -> None:
+    """Half a batch, which takes less of the server's cache, may then be committed."""
+    before = await everything(mongo)
+    store = _store(mongo.client, mongo, deadline_s=0.3)
+    async with _failing(mongo, command, blockConnection=True, blockTimeMS=500):
+        with pytest.raises(StoreTimeout, match="deadline"):
+            await (
+                store.load([LoadRequest(conversation_id="c1")])
+                if command == "find"
+                else store.commit([first_plan("c1"), first_plan("c2")])
+            )
     assert await everything(mongo) == before
 
 
