@@ -60,28 +60,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rounds=options.rounds,
     )
     found: dict[str, Any] = {"measured": {}}
-    tables: list[Table] = []
     failures: list[str] = []
+    console = Console()
+    console = Console(width=max(console.width, 132))
     # Standard output is for the figures, so progress goes to standard error.
-    progress = Progress(console=Console(stderr=True), transient=True)
+    progress = Progress(console=Console(stderr=True), transient=True, redirect_stdout=False)
     with running_servers(latency_ms=0, patience_s=options.patience) as servers, progress:
         for name in options.parts.split(","):
             # The other parts are printed although one failed.
             try:
-                found[name], some = PARTS[name](servers, options, progress)
-                found["measured"][name] = msgspec.to_builtins(measurement)
-                tables += some
+                found[name], tables = PARTS[name](servers, options, progress)
             except RunFailed as error:
                 failures.append(f"{name}: {error}\n")
-    if options.update is not None:
-        _update(options.update, found)
+                continue
+            found["measured"][name] = msgspec.to_builtins(measurement)
+            # Each part is kept as soon as it is measured: the next may take minutes, and be stopped.
+            if options.update is not None:
+                _update(options.update, found)
+            if not options.json:
+                progress.stop()
+                for table in tables:
+                    console.print(table)
+                progress.start()
     if options.json:
         sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
     else:
-        console = Console()
-        console = Console(width=max(console.width, 132))
-        for table in tables:
-            console.print(table)
         where = f"{measurement.machine}; commit {measurement.commit}"
         console.print(f"Machine: {where}; {options.messages:,} messages a run, medians of {options.rounds}")
     sys.stderr.writelines(failures)
