@@ -123,6 +123,11 @@ def _on_few(servers: BenchServers, load: Workload, documents: int) -> Figures:
         return _on(servers, queue, load)
 
 
+_SMALL_TRANSACTIONS: Final = {"BATCH_MAX": "50"}
+"""mongod writes the profiler's entry of an operation in a transaction of its own, while the worker's is open. Where the
+two are more than a small cache may hold changed, mongod 6.0.5 waits for itself and does not come back."""
+
+
 def examined_on_few(servers: BenchServers, *, messages: int, seed: int, few: int) -> list[ExaminedCounts]:
     """What mongod examines in the small store. Raises RunFailed."""
     with servers.place() as queue:
@@ -133,7 +138,7 @@ def examined_on_few(servers: BenchServers, *, messages: int, seed: int, few: int
 def _examined(servers: BenchServers, queue: str, load: Workload, documents: int) -> list[ExaminedCounts]:
     """What mongod's profiler records of the worker's operations, in a run that is not measured."""
     database = servers.mongo[queue]
-    with servers.fleet(OURS, queue) as fleet:
+    with servers.fleet(OURS, queue, extra=_SMALL_TRANSACTIONS) as fleet:
         fleet.warm_up(load)
         database.create_collection("system.profile", capped=True, size=_PROFILE_BYTES)
         database.command("profile", 2)
