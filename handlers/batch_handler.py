@@ -72,12 +72,13 @@ class BatchHandler:
             batch.end(await self.handle_contended(contended))
         return batch.handled
 
-    async def handle_batch(self, batch: EventBatch, conversations_max: int | None = None) -> int:
+    async def handle_batch(self, batch: EventBatch, conversations_max: int | None = None) -> int | None:
         """End each open event of the batch. The events of a conversation with a write conflict stay open, for
         `handle_contended`.
 
         `conversations_max`, at least 1: how many conversations are loaded, decided and committed at once; None: all.
-        Returns how many the largest commit held, 0 where no event needed the store.
+        Returns of how many of them plans that write something were committed, at most, whether or not a write conflict
+        divided their commit; None: no event needed the store.
 
         Raises StoreAway: call again with the same batch. A conversation whose plan was committed before the store went
         away has its endings in the batch and is not decided a second time. Raises CommitTimeout: fewer conversations
@@ -87,21 +88,27 @@ class BatchHandler:
             planning = self._planning()
             batch.end([own_sync_ending(event, planning=planning) for event in batch.open if event.is_own_sync])
         parts = _parts(batch.open_by_conversation(), conversations_max)
-        for part in parts:
-            await self._handle_part(batch, part)
-        return len(parts[0]) if parts else 0
+        return max([await self._handle_part(batch, part) for part in parts], default=None)
 
-    async def _handle_part(self, batch: EventBatch, by_conversation: Mapping[str, Sequence[Event]]) -> None:
-        """End the events of these conversations of the batch. Raises StoreAway, CommitTimeout."""
-        away = False
+    async def _handle_part(self, batch: EventBatch, by_conversation: Mapping[str, Sequence[Event]]) -> int:
+        """End the events of these conversations of the batch; returns how many plans that write something were
+        committed. Raises StoreAway, CommitTimeout."""
+        committed = 0
+        missing: CommitResult | None = None
         planned, results = await self._attempt(by_conversation)
         for one, result in zip(planned, results, strict=True):
-            if result is CommitResult.AWAY:
-                away = True
-            elif result is not CommitResult.CONFLICT:
+            if result is CommitResult.COMMITTED:
+                committed += not one.plan.empty
+                batch.end(one.handled)
+            elif isinstance(result, PlanRejected):
                 batch.end(self._endings(one, result))
-        if away:
+            elif result is not CommitResult.CONFLICT:
+                missing = result
+        if missing is CommitResult.TIMED_OUT:
+            raise CommitTimeout("the deadline passed in the middle of a batch", conversations=len(planned))
+        if missing is not None:
             raise StoreAway("the store went away in the middle of a batch")
+        return committed
 
     async def handle_contended(self, events: Sequence[Event]) -> list[HandledEvent]:
         """The endings of one conversation's events, after its plan had a write conflict. Raises StoreAway.
@@ -214,7 +221,7 @@ class BatchHandler:
     ) -> tuple[list[PlannedPair], Sequence[CommitResult | PlanRejected]]:
         """Load, plan and commit these conversations; returns each plan and the result of its commit.
 
-        Raises StoreAway; CommitTimeout where the load had its answer and the commit has none.
+        Raises StoreAway; CommitTimeout where the load had its answer and no part of the commit has one.
         """
         options = self._options
         requests = [

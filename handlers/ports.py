@@ -26,8 +26,8 @@ class StoreTimeout(StoreAway):
 
 
 class CommitTimeout(StoreTimeout):
-    """The store answered the load of `conversations` conversations, and then did not answer the commit of their plans
-    within its deadline. A commit of fewer may succeed."""
+    """The store answered the load of `conversations` conversations, and then did not answer the commit of their plans,
+    or of a part of them, within its deadline. A commit of fewer may succeed."""
 
     def __init__(self, reason: str, conversations: int) -> None:
         super().__init__(reason)
@@ -163,6 +163,8 @@ class CommitResult(Enum):
     CONFLICT = "conflict"
     AWAY = "away"
     """The store went away before this plan was committed, while other plans of the batch have their results."""
+    TIMED_OUT = "timed out"
+    """The deadline passed before this plan was committed, while other plans of the batch have their results."""
 
 
 class PlanRejected(Struct, frozen=True, kw_only=True):
@@ -193,7 +195,7 @@ class Store(Protocol):
         """Each plan's result, in order.
 
         Nothing of a plan that conflicts is written: load and decide again. Raises StoreAway only where no plan has a
-        result (StoreTimeout: because the deadline passed); else the plans without one are `AWAY`.
+        result (StoreTimeout: because the deadline passed); else the plans without one are `AWAY`, or `TIMED_OUT`.
         """
         ...
 

@@ -85,7 +85,7 @@ class WorkItemUpdate:
                     return planned.result
                 case CommitResult.CONFLICT:
                     continue
-                case CommitResult.AWAY:
+                case CommitResult.AWAY | CommitResult.TIMED_OUT:
                     raise StoreAway("the store went away while the update was written")
                 case PlanRejected(reason=reason):
                     return self._failed(conversation_id, request, ReasonCode.PLAN_REJECTED, reason)

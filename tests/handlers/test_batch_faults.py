@@ -9,7 +9,7 @@ from handlers.documents.document import document_from_snapshot
 from handlers.events.event import Event
 from handlers.outcome import Retry
 from handlers.planning.event_batch import EventBatch
-from handlers.ports import CommitTimeout, Store, StoreAway, StoreTimeout
+from handlers.ports import CommitResult, CommitTimeout, Store, StoreAway, StoreTimeout
 from tests.handlers.wire_events import Json, conversation, event, read, work_item
 from tests.handlers.world import (
     AwayStore,
@@ -238,7 +238,14 @@ class TestParts:
 
     async def test_own_syncs_need_no_commit(self) -> None:
         ours = event(work_item(4), isSync=True, routingReasons=[{"action": "SYNC_WORK_ITEM"}])
-        assert await World().handler.handle_batch(EventBatch([read(ours)]), 1) == 0
+        assert await World().handler.handle_batch(EventBatch([read(ours)]), 1) is None
+
+    async def test_a_plan_that_writes_nothing_or_is_not_committed_does_not_count(self) -> None:
+        world = pairs(5, lambda inner: LosingStore(RejectingStore(inner, "c-2"), "c-1", times=1))
+        assert await world.handler.handle_batch(EventBatch(assignments(5))) == 3
+        assert await world.handler.handle_batch(EventBatch(assignments(5))) == 1
+        world = pairs(5, WrappedStore)
+        assert [await world.handler.handle_batch(EventBatch(assignments(5)), 3) for _ in range(2)] == [3, 0]
 
 
 @pytest.mark.parametrize("wrong", [{"status": "archived"}, {"status": None}, {}], ids=repr)
@@ -251,12 +258,18 @@ async def test_an_unreadable_document_fails_its_own_conversation_alone(wrong: Js
     assert code_of(ends[1]) == "APPLIED"
 
 
-async def test_a_plan_committed_before_the_store_went_away_ends_once() -> None:
-    world = two_pairs(HalfAwayStore)
+@pytest.mark.parametrize("missing", [CommitResult.AWAY, CommitResult.TIMED_OUT])
+async def test_a_plan_committed_before_the_store_went_away_ends_once(missing: CommitResult) -> None:
+    world = two_pairs(lambda inner: HalfAwayStore(inner, missing))
     events = [read(ASSIGNED), read(BESIDE)]
     batch = EventBatch(events)
-    with pytest.raises(StoreAway):
+    with pytest.raises(StoreAway, match="in the middle of a batch") as raised:
         await world.handler.handle_batch(batch)
+    if missing is CommitResult.TIMED_OUT:
+        assert isinstance(raised.value, CommitTimeout)
+        assert raised.value.conversations == 2
+    else:
+        assert not isinstance(raised.value, CommitTimeout)
     assert [code_of(end) for end in batch.handled] == ["APPLIED"]
     await world.handler.handle_batch(batch)
     assert [code_of(end) for end in batch.handled] == ["APPLIED", "APPLIED"]

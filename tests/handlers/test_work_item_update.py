@@ -50,10 +50,14 @@ def queue(key: str, name: str) -> RoutingQueue:
 
 
 class GoneStore(WrappedStore):
-    """A store that goes away in the middle of every commit."""
+    """A store that goes away in the middle of every commit, whose plans get the result `missing`."""
+
+    def __init__(self, inner: Store, missing: CommitResult) -> None:
+        super().__init__(inner)
+        self.missing = missing
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
-        return [CommitResult.AWAY for _ in plans]
+        return [self.missing for _ in plans]
 
 
 async def update(
@@ -291,9 +295,10 @@ class TestTheStore:
         with pytest.raises(StoreAway):
             await update(world, {"assignedTo": "u-1"})
 
-    async def test_it_goes_away_in_the_middle(self) -> None:
+    @pytest.mark.parametrize("missing", [CommitResult.AWAY, CommitResult.TIMED_OUT])
+    async def test_it_goes_away_in_the_middle(self, missing: CommitResult) -> None:
         world = a_world()
-        world.outer = GoneStore(world.store)
+        world.outer = GoneStore(world.store, missing)
         with pytest.raises(StoreAway):
             await update(world, {"assignedTo": "u-1"})
 

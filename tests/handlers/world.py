@@ -217,12 +217,19 @@ class AwayStore(WrappedStore):
 
 
 class HalfAwayStore(WrappedStore):
-    """A store that goes away once, in the middle of the first commit: only the first plan is committed."""
+    """A store that goes away once, in the middle of the first commit: only the first plan is committed.
+
+    `missing`: the result of the other plans.
+    """
+
+    def __init__(self, inner: Store, missing: CommitResult = CommitResult.AWAY) -> None:
+        super().__init__(inner)
+        self.missing = missing
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         if self.commits:
             return await super().commit(plans)
-        return [*await super().commit(plans[:1]), *(CommitResult.AWAY for _ in plans[1:])]
+        return [*await super().commit(plans[:1]), *(self.missing for _ in plans[1:])]
 
 
 class SilentStore(WrappedStore):

@@ -40,11 +40,12 @@ class LaneEntry(Struct, frozen=True, kw_only=True):
 class EventHandler(Protocol):
     """Handles a lane's events (`handlers/batch_handler.py`)."""
 
-    async def handle_batch(self, batch: EventBatch, conversations_max: int) -> int:
+    async def handle_batch(self, batch: EventBatch, conversations_max: int) -> int | None:
         """Add an ending to each open event of the batch, except where its conversation met another writer.
 
-        It commits `conversations_max` conversations at once, or fewer, and returns how many the largest commit held; 0:
-        there was none. After StoreAway, call it again with the same batch; after CommitTimeout with a lower number.
+        It commits `conversations_max` conversations at once, or fewer, and returns of how many of them something was
+        written, at most; None: no event needed the store. After StoreAway, call it again with the same batch; after
+        CommitTimeout with a lower number.
         """
         ...
 

@@ -32,10 +32,12 @@ from worker.telemetry.metrics import Metric
 
 
 class Lane:
-    """A queue of entries in memory, and the work on it. `idle` is set while no entry waits and none is handled."""
+    """A queue of entries in memory, and the work on it. `idle` is set while no entry waits and none is handled.
 
-    def __init__(self, batch_max: int, context: LaneContext, transaction_limit: TransactionLimit) -> None:
-        self._batch_max = batch_max
+    A batch has no more entries than the limit has conversations: `BATCH_MAX` while it is whole.
+    """
+
+    def __init__(self, context: LaneContext, transaction_limit: TransactionLimit) -> None:
         self._context = context
         self._transaction_limit = transaction_limit
         self._runtime = context.runtime
@@ -64,15 +66,16 @@ class Lane:
                     self._update_idle()
 
     def _next_entries(self) -> list[LaneEntry]:
-        """Up to `batch_max` entries, the oldest first, without those that wait for a conflict group."""
+        """As many entries as the limit allows, the oldest first, without those that wait for a conflict group."""
+        entries_max = self._transaction_limit.conversations_max
         if not self._contention.held_keys:
-            return [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max))]
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), entries_max))]
         taken: list[LaneEntry] = []
         kept: deque[LaneEntry] = deque()
         held_keys = set(self._contention.held_keys)
         for entry in self._waiting:
             keys = entry.ordering_keys(fifo=self._context.fifo)
-            if len(taken) < self._batch_max and held_keys.isdisjoint(keys):
+            if len(taken) < entries_max and held_keys.isdisjoint(keys):
                 taken.append(entry)
             else:
                 # No later entry may overtake the one that waits.
@@ -136,7 +139,8 @@ class Lane:
         except CommitTimeout as timeout:
             limit.timed_out(timeout.conversations, reason=first_line(timeout))
             raise
-        limit.committed(committed)
+        if committed is not None:
+            limit.committed(committed)
 
     async def _finish(self, entries: Sequence[LaneEntry], batch: EventBatch) -> None:
         """Log, settle and announce entries. The message of an event without an ending is returned to the queue."""
@@ -192,7 +196,7 @@ class Lane:
 
 class Lanes:
     """`count` lanes for events that need the store, and two lanes for entries that do not; a batch holds up to
-    `batch_max` entries.
+    `batch_max` entries, or fewer in the lanes of the first kind while the store is too slow for so many.
 
     A conversation always goes to the same lane, so two lanes never conflict. The gap poll of the process works beside
     the lanes and can conflict with one. The order of unsupported events does not matter, nor, on a standard queue, the
@@ -203,9 +207,11 @@ class Lanes:
 
     def __init__(self, *, count: int, batch_max: int, context: LaneContext) -> None:
         limit = TransactionLimit(batch_max, context.runtime)
-        self._for_pairs = [Lane(batch_max, context, limit) for _ in range(count)]
-        self._for_storeless = Lane(batch_max, context, limit)
-        self._for_malformed = Lane(batch_max, context, limit)
+        self._for_pairs = [Lane(context, limit) for _ in range(count)]
+        # Nothing is committed in these two, so nothing lowers their limit.
+        without_commits = TransactionLimit(batch_max, context.runtime)
+        self._for_storeless = Lane(context, without_commits)
+        self._for_malformed = Lane(context, without_commits)
         self._all = (*self._for_pairs, self._for_storeless, self._for_malformed)
         self._fifo = context.fifo
 

@@ -5,40 +5,43 @@ hold changed, mongod stalls, and the commit has no answer within the deadline. T
 the limit falls to half of what was tried whenever the store answers a load and then not the commit. An outage in which
 the load fails, or in which MongoDB refuses the commit, says nothing about the size: the limit stays.
 
-The limit doubles after a commit of that many conversations, once the store has worked for a minute. If a doubled limit
-times out, the next attempt comes after twice that time, and so on up to an hour, because an attempt that fails stops
-the lanes for a deadline. The first commit at the whole limit that is as large as the last one that timed out resets the
-time to a minute.
+A minute after its last change, the next batch that is handled doubles the limit, whatever its size. If a limit that has
+grown times out, that minute becomes two, and so on up to an hour, because such an attempt stops the lanes for a
+deadline. A commit of as many conversations as the last that timed out ends this: it is a minute again.
 """
 
 from typing import Final
 
 from worker.runtime.context import RuntimeContext
 
-_WORKED_S_FIRST: Final = 60.0
-_WORKED_S_MAX: Final = 3_600.0
+_WAIT_S_FIRST: Final = 60.0
+_WAIT_S_MAX: Final = 3_600.0
+
+_CONVERSATIONS_MIN: Final = 10
+"""A commit of so few that times out has another cause than its size, so it is ignored, and the limit falls no lower:
+commits of 50 pass with a cache of 0.25 GB (docs/growth.md), the smallest that mongod can have."""
 
 
 class TransactionLimit:
-    """One for all lanes of the process, which share MongoDB's cache. `conversations_max` is at first `whole`."""
+    """One for all lanes that commit, which share MongoDB's cache. `conversations_max` is at first `whole`."""
 
     def __init__(self, whole: int, runtime: RuntimeContext) -> None:
         self.conversations_max = whole
         self._whole = whole
+        self._clock = runtime.clock
         self._log = runtime.telemetry.log
-        self._store_availability = runtime.store_availability
         self._timed_out = 0
-        self._worked_s = _WORKED_S_FIRST
+        self._changed_at = 0.0
+        self._wait_s = _WAIT_S_FIRST
 
     def timed_out(self, conversations: int, *, reason: str) -> None:
         """A commit of so many conversations had no answer within the deadline, `reason` in one line."""
-        half = conversations // 2
-        # A single conversation cannot be split. Where another lane timed out first, the limit is low already.
-        if not half or half >= self.conversations_max:
+        half = _half_of(conversations)
+        # Where another lane timed out first, the limit is low already.
+        if conversations <= _CONVERSATIONS_MIN or half >= self.conversations_max:
             return
-        has_grown = self.conversations_max > self._timed_out // 2
-        if self._timed_out and has_grown:
-            self._worked_s = min(self._worked_s * 2, _WORKED_S_MAX)
+        if self._timed_out and self.conversations_max > _half_of(self._timed_out):
+            self._wait_s = min(self._wait_s * 2, _WAIT_S_MAX)
         self._log.warning(
             "smaller transactions: a commit timed out",
             conversations=half,
@@ -47,14 +50,24 @@ class TransactionLimit:
             reason=reason,
         )
         self._timed_out = conversations
-        self.conversations_max = half
+        self._change_to(half)
 
     def committed(self, conversations: int) -> None:
-        """A batch is committed; its largest commit held so many conversations."""
-        if self.conversations_max == self._whole:
-            if self._timed_out and conversations >= self._timed_out:
-                self._timed_out, self._worked_s = 0, _WORKED_S_FIRST
-        elif conversations >= self.conversations_max and self._store_availability.has_worked_for(self._worked_s):
-            self.conversations_max = min(self.conversations_max * 2, self._whole)
+        """A batch is handled; something was written of so many conversations at once, at most.
+
+        A write conflict may have divided their commit: then a smaller one counts as that of all of them.
+        """
+        if self._timed_out and conversations >= self._timed_out:
+            self._timed_out, self._wait_s = 0, _WAIT_S_FIRST
+        if self.conversations_max < self._whole and self._clock.monotonic() - self._changed_at >= self._wait_s:
+            self._change_to(min(self.conversations_max * 2, self._whole))
             if self.conversations_max == self._whole:
                 self._log.info("transactions whole again", conversations=self._whole)
+
+    def _change_to(self, conversations_max: int) -> None:
+        self.conversations_max = conversations_max
+        self._changed_at = self._clock.monotonic()
+
+
+def _half_of(conversations: int) -> int:
+    return max(conversations // 2, _CONVERSATIONS_MIN)

@@ -6,7 +6,7 @@
 | a duplicate key of another unique index | REJECTED, with the index's name |
 | a write conflict, the label `TransientTransactionError` | DISTURBED: the transaction may be tried again |
 | a document that the server or the encoder refuses | REJECTED, with the reason |
-| the label `UnknownTransactionCommitResult` | UNKNOWN |
+| the label `UnknownTransactionCommitResult` | UNKNOWN, with the reason where the deadline passed |
 | no answer within the deadline | `StoreTimeout` |
 | every other error | `StoreAway` |
 
@@ -182,7 +182,8 @@ def result_of(error: Exception) -> TransactionResult:
     if isinstance(error, ENCODING_ERRORS):
         return TransactionResult(end=TransactionEnd.REJECTED, reason=_encoding_reason(error))
     if is_commit_unknown(error):
-        return TransactionResult(end=TransactionEnd.UNKNOWN)
+        reason = _DEADLINE if _connection_line(error) == _DEADLINE else ""
+        return TransactionResult(end=TransactionEnd.UNKNOWN, reason=reason)
     if isinstance(error, OperationFailure):
         result = _server_result(error)
         if result is not None:

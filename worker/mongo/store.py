@@ -22,7 +22,7 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
-from handlers.ports import Clock, CommitResult, Ids, LoadRequest, Pair, Plan, PlanRejected, StoreAway
+from handlers.ports import Clock, CommitResult, Ids, LoadRequest, Pair, Plan, PlanRejected, StoreAway, StoreTimeout
 from worker.mongo import indexes
 from worker.mongo.database import (
     MAJORITY,
@@ -137,22 +137,23 @@ class MongoStore:
             return await read_pairs(self._unread_documents, requests)
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
-        """The result of each plan, in order. Raises StoreAway, and then no plan is known to be committed."""
+        """The result of each plan, in order. Raises StoreAway, and then no plan is known to be committed; StoreTimeout
+        where the deadline passed."""
         for plan in plans:
             check_plan(plan)
         full = [plan for plan in plans if not plan.empty]
         results: dict[str, CommitResult | PlanRejected] = {}
+        without = CommitResult.AWAY
         try:
             if full:
                 await self._commit_all(full, results)
-        except StoreAway:
+        except StoreAway as away:
             # Results that are known already go to the caller: it publishes and settles the committed plans.
             if not results:
                 raise
-        return [
-            CommitResult.COMMITTED if plan.empty else results.get(plan.conversation_id, CommitResult.AWAY)
-            for plan in plans
-        ]
+            if isinstance(away, StoreTimeout):
+                without = CommitResult.TIMED_OUT
+        return [CommitResult.COMMITTED if plan.empty else results.get(plan.conversation_id, without) for plan in plans]
 
     async def _commit_all(self, plans: Sequence[Plan], results: dict[str, CommitResult | PlanRejected]) -> None:
         """Commit in one transaction, or by halves, which finds few conflicts in few transactions; fills `results`."""
@@ -184,7 +185,7 @@ class MongoStore:
         try:
             result = await self._attempt(session, transaction_steps(plans, commit_id))
             if result.end is TransactionEnd.UNKNOWN:
-                result = await self._look_up_result(session, plans, commit_id)
+                result = await self._look_up_result(session, plans, commit_id, reason=result.reason)
             committed = result.end is TransactionEnd.COMMITTED
         finally:
             await self._end_session(session)
@@ -229,12 +230,15 @@ class MongoStore:
                 await session.commit_transaction()
 
     async def _look_up_result(
-        self, session: AsyncClientSession, plans: Sequence[Plan], commit_id: str
+        self, session: AsyncClientSession, plans: Sequence[Plan], commit_id: str, *, reason: str
     ) -> TransactionResult:
         """COMMITTED if a sync state holds the commit id; one state is enough, since a transaction is atomic.
 
         Otherwise DISTURBED: the transaction was not committed, or another writer has replaced the states since. The
         conditions of the next attempt tell the two apart.
+
+        Raises StoreAway; StoreTimeout with `reason` in place of DISTURBED, where `reason` says that the deadline passed
+        at the commit: the same transaction would only meet it again.
         """
         # A majority read may miss a commit that no majority has acknowledged yet; a linearizable read waits for it.
         states = self._database.get_collection(Collection.SYNC_STATES, read_concern=ReadConcern("linearizable"))
@@ -242,6 +246,8 @@ class MongoStore:
         with store_deadline(self._deadline_s):
             await self._end_on_server(session)
             found = await states.find_one(query, {"_id": True})
+        if found is None and reason:
+            raise StoreTimeout(reason)
         return TransactionResult(end=TransactionEnd.DISTURBED if found is None else TransactionEnd.COMMITTED)
 
     async def _end_on_server(self, session: AsyncClientSession) -> None:

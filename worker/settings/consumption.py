@@ -43,8 +43,8 @@ class ConsumptionSettings(BaseSettings):
         200,
         ge=1,
         le=500,
-        description="largest number of messages in a batch; after a commit without an answer in "
-        "STORE_DEADLINE_SECONDS the worker handles a batch in smaller transactions for a while",
+        description="largest number of messages in a batch; for a while after a commit without an answer in "
+        "STORE_DEADLINE_SECONDS: half the number of conversations in that commit, and at least 10",
     )
     in_hand_max: Annotated[
         int,

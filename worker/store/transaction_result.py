@@ -34,7 +34,10 @@ class TransactionEnd(Enum):
 
 
 class TransactionResult(Struct, frozen=True, kw_only=True):
-    """A transaction's end; `reason` is empty unless the end is REJECTED."""
+    """A transaction's end.
+
+    `reason`: why it was REJECTED, or that the deadline passed, where its end is UNKNOWN for that; else empty.
+    """
 
     end: TransactionEnd
     reason: str = ""

@@ -5,7 +5,17 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from handlers.ports import CommitResult, LoadRequest, Pair, Plan, PlanRejected, Store, StoreAway, StoreTimeout
+from handlers.ports import (
+    CommitResult,
+    CommitTimeout,
+    LoadRequest,
+    Pair,
+    Plan,
+    PlanRejected,
+    Store,
+    StoreAway,
+    StoreTimeout,
+)
 from tests.handlers.wire_events import conversation, event, text, work_item
 from tests.handlers.world import SlowStore, World
 from tests.worker.consumer.consumer_bench import ConsumerBench
@@ -19,18 +29,15 @@ WHOLE = "transactions whole again"
 
 
 class LimitBench:
-    """A limit of 200, and a store that works or is away."""
+    """A limit of 200, on a clock of its own."""
 
     def __init__(self) -> None:
         self.clock, self.recorder = FakeClock(), TelemetryRecorder()
-        self.runtime = runtime_of(self.clock, self.recorder)
-        self.limit = TransactionLimit(200, self.runtime)
+        self.limit = TransactionLimit(200, runtime_of(self.clock, self.recorder))
 
     def time_out(self, conversations: int) -> int:
-        """A commit without an answer, as a lane tells of it; returns the limit after it."""
+        """A commit without an answer; returns the limit after it."""
         self.limit.timed_out(conversations, reason="no answer")
-        self.runtime.store_availability.mark_away("no answer")
-        self.runtime.store_availability.mark_back()
         return self.limit.conversations_max
 
     async def commit_after(self, seconds: float, conversations: int) -> int:
@@ -45,11 +52,21 @@ def bench() -> LimitBench:
     return LimitBench()
 
 
-def test_it_falls_to_half_of_what_was_tried(bench: LimitBench) -> None:
-    assert [bench.time_out(tried) for tried in (200, 100, 31, 15, 7, 3, 1)] == [100, 50, 15, 7, 3, 1, 1]
+def test_it_falls_to_half_of_what_was_tried_and_not_below_ten(bench: LimitBench) -> None:
+    assert [bench.time_out(tried) for tried in (200, 100, 31, 15, 10)] == [100, 50, 15, 10, 10]
     lines = [(line["msg"], line["before"], line["conversations"], line["reason"]) for line in bench.recorder.lines[:1]]
     assert lines == [(SMALLER, 200, 100, "no answer")]
-    assert bench.recorder.messages.count(SMALLER) == 6
+    assert bench.recorder.messages.count(SMALLER) == 4
+
+
+def test_a_commit_of_ten_that_times_out_says_nothing_of_the_size(bench: LimitBench) -> None:
+    assert [bench.time_out(tried) for tried in (10, 3, 1, 11)] == [200, 200, 200, 10]
+
+
+def test_a_whole_below_ten_stays() -> None:
+    limit = TransactionLimit(4, runtime_of(FakeClock(), TelemetryRecorder()))
+    limit.timed_out(4, reason="no answer")
+    assert limit.conversations_max == 4
 
 
 def test_a_lane_that_was_under_way_with_more_lowers_it_no_further(bench: LimitBench) -> None:
@@ -57,70 +74,70 @@ def test_a_lane_that_was_under_way_with_more_lowers_it_no_further(bench: LimitBe
     assert bench.recorder.messages.count(SMALLER) == 2
 
 
-async def test_it_doubles_once_the_store_has_worked_for_a_minute(bench: LimitBench) -> None:
+async def test_it_doubles_a_minute_after_its_last_change_whatever_is_committed(bench: LimitBench) -> None:
     bench.time_out(200)
+    await bench.clock.advance(30)
     bench.time_out(100)
-    assert [await bench.commit_after(20, 50) for _ in range(3)] == [50, 50, 50]
-    assert await bench.commit_after(1, 50) == 100
+    assert [await bench.commit_after(seconds, 0) for seconds in (59, 1, 0, 59)] == [50, 100, 100, 100]
     assert WHOLE not in bench.recorder.messages
-    assert await bench.commit_after(0, 100) == 200
+    assert await bench.commit_after(1, 3) == 200
+    assert await bench.commit_after(600, 200) == 200
     assert bench.recorder.messages.count(WHOLE) == 1
-    assert await bench.commit_after(0, 200) == 200
-    assert bench.recorder.messages.count(WHOLE) == 1
-
-
-async def test_a_commit_of_fewer_conversations_proves_nothing(bench: LimitBench) -> None:
-    bench.time_out(200)
-    assert await bench.commit_after(600, 99) == 100
-    assert await bench.commit_after(0, 100) == 200
 
 
 async def test_a_limit_that_is_not_a_fraction_of_the_whole_ends_at_the_whole(bench: LimitBench) -> None:
     bench.time_out(150)
-    assert [await bench.commit_after(61, tried) for tried in (75, 150)] == [150, 200]
+    assert [await bench.commit_after(60, 1) for _ in range(2)] == [150, 200]
 
 
-async def test_each_attempt_that_fails_doubles_the_time_before_the_next_up_to_an_hour(bench: LimitBench) -> None:
+async def test_each_attempt_that_fails_doubles_the_wait_up_to_an_hour(bench: LimitBench) -> None:
     bench.time_out(200)
     bench.time_out(100)
     for seconds in (60, 120, 240, 480, 960, 1_920, 3_600, 3_600):
-        assert await bench.commit_after(seconds, 50) == 50
+        assert await bench.commit_after(seconds - 1, 50) == 50
         assert await bench.commit_after(1, 50) == 100
         assert bench.time_out(100) == 50
-    # The cause is gone: the limit is whole, and the next time out is the first of another.
-    assert [await bench.commit_after(3_601, tried) for tried in (50, 100, 200)] == [100, 200, 200]
+    # The cause is gone: a commit of as many conversations resets the wait, before the limit is whole.
+    assert [await bench.commit_after(seconds, 100) for seconds in (3_600, 60)] == [100, 200]
     bench.time_out(200)
-    assert await bench.commit_after(61, 100) == 200
+    assert await bench.commit_after(60, 100) == 200
 
 
-async def test_a_smaller_commit_at_the_whole_limit_does_not_reset_the_time(bench: LimitBench) -> None:
+async def test_falling_further_without_growth_does_not_double_the_wait(bench: LimitBench) -> None:
+    for tried in (200, 100, 50, 25):
+        bench.time_out(tried)
+    assert [await bench.commit_after(60, 1) for _ in range(2)] == [24, 48]
+
+
+async def test_a_smaller_commit_does_not_reset_the_wait(bench: LimitBench) -> None:
     bench.time_out(200)
-    for tried in (100, 110):
-        await bench.commit_after(61, tried)
+    assert await bench.commit_after(60, 199) == 200
     bench.time_out(200)
-    assert [await bench.commit_after(seconds, 100) for seconds in (120, 1)] == [100, 200]
+    assert [await bench.commit_after(seconds, 100) for seconds in (119, 1)] == [100, 200]
 
 
-async def test_an_outage_that_went_down_to_one_is_over_after_a_minute(bench: LimitBench) -> None:
-    """MongoDB without a majority answers loads, and no commit whatever its size."""
-    for _ in range(3):
-        for tried in (200, 100, 50, 25, 12, 6, 3, 1):
+async def test_batches_of_fewer_conversations_than_messages_do_not_keep_it_low(bench: LimitBench) -> None:
+    """200 messages of 80 conversations, and each day an outage in which MongoDB answers no commit."""
+    for _ in range(8):
+        for tried in (80, 40, 20, 10, 10):
             bench.time_out(tried)
-        assert await bench.commit_after(61, 1) == 2
-        assert [await bench.commit_after(0, 2**power) for power in range(1, 8)] == [4, 8, 16, 32, 64, 128, 200]
-        assert await bench.commit_after(0, 128) == 200
+        assert bench.limit.conversations_max == 10
+        assert [await bench.commit_after(60, min(80, size)) for size in (10, 20, 40, 80, 80)] == [20, 40, 80, 160, 200]
+        assert await bench.commit_after(86_400, 80) == 200
 
 
 class ScriptedStore(SlowStore):
     """A SlowStore that can also be away, at a load or at a commit. Each load waits for `gate`.
 
-    It answers no commit of `heavy` with another conversation.
+    It answers no commit of more than ten plans with one of `heavy`. Where `halves` is set, it commits the first half of
+    a commit of more than `plans_max`, and answers no more.
     """
 
     def __init__(self, inner: Store, plans_max: int) -> None:
         super().__init__(inner, plans_max)
         self.away_at = ""
         self.heavy = ""
+        self.halves = False
         self.gate = asyncio.Event()
 
     async def load(self, wants: Sequence[LoadRequest]) -> Mapping[str, Pair]:
@@ -132,9 +149,13 @@ class ScriptedStore(SlowStore):
     async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         if self.away_at == "commit":
             raise StoreAway("no primary")
-        if len(plans) > 1 and self.heavy in {plan.conversation_id for plan in plans}:
+        if len(plans) > 10 and self.heavy in {plan.conversation_id for plan in plans}:
             self.timed_out.append(len(plans))
             raise StoreTimeout("no answer")
+        if self.halves and len(plans) > self.plans_max:
+            self.timed_out.append(len(plans))
+            first, rest = plans[: len(plans) // 2], plans[len(plans) // 2 :]
+            return [*await self.inner.commit(first), *(CommitResult.TIMED_OUT for _ in rest)]
         return await super().commit(plans)
 
 
@@ -188,29 +209,42 @@ class LaneBench(ConsumerBench):
 
 @pytest.mark.parametrize("fifo", [False, True])
 async def test_a_store_too_slow_for_a_batch_gets_it_in_smaller_transactions(fifo: bool) -> None:
-    bench = LaneBench(count=40, plans_max=3, fifo=fifo)
+    bench = LaneBench(count=80, plans_max=12, fifo=fifo)
     sent = bench.sent(2)
     await bench.handle(events=2)
-    assert bench.store.timed_out == [40, 20, 10, 5]
+    assert bench.store.timed_out == [80, 40, 20]
     # Each conversation is decided once, with both events, in the order in which they came.
-    assert [len(part) for part in bench.store.committed] == [2] * 20
+    assert [len(part) for part in bench.store.committed] == [10] * 8
     assert [key for part in bench.store.committed for key in part] == bench.keys
     audits = [(audit["conversationId"], audit["event"]["rev"]) for audit in bench.audits]
     assert audits == [("c-0", 4), *sent]
-    assert len(bench.offered) == len(set(bench.offered)) == len(bench.world.announced()) == 41
+    assert len(bench.offered) == len(set(bench.offered)) == len(bench.world.announced()) == 81
     assert bench.queue.dead == []
-    assert [line["conversations"] for line in bench.recorder.lines if line["msg"] == SMALLER] == [20, 10, 5, 2]
+    assert [line["conversations"] for line in bench.recorder.lines if line["msg"] == SMALLER] == [40, 20, 10]
     await bench.stop()
 
 
 async def test_what_is_committed_before_a_part_times_out_is_decided_and_announced_once() -> None:
-    bench = LaneBench(count=8, plans_max=100)
-    bench.store.heavy = "c-6"
+    bench = LaneBench(count=40, plans_max=100)
+    bench.store.heavy = "c-26"
     await bench.handle()
-    assert bench.store.timed_out == [8, 4, 2]
-    assert bench.store.committed == [["c-1", "c-2", "c-3", "c-4"], ["c-5"], ["c-6"], ["c-7"], ["c-8"]]
+    assert bench.store.timed_out == [40, 20]
+    assert [len(part) for part in bench.store.committed] == [20, 10, 10]
+    assert [key for part in bench.store.committed for key in part] == bench.keys
     assert [audit["conversationId"] for audit in bench.audits] == ["c-0", *bench.keys]
-    assert len(bench.offered) == len(set(bench.offered)) == len(bench.world.announced()) == 9
+    assert len(bench.offered) == len(set(bench.offered)) == len(bench.world.announced()) == 41
+    await bench.stop()
+
+
+async def test_a_deadline_in_the_middle_of_a_commit_by_halves_lowers_the_limit() -> None:
+    bench = LaneBench(count=80, plans_max=20)
+    bench.store.halves = True
+    await bench.handle()
+    assert bench.store.timed_out == [80, 40]
+    assert bench.store.committed == [bench.keys[60:]]
+    assert [line["conversations"] for line in bench.recorder.lines if line["msg"] == SMALLER] == [40, 20]
+    assert [audit["conversationId"] for audit in bench.audits] == ["c-0", *bench.keys]
+    assert len(bench.offered) == len(set(bench.offered)) == len(bench.world.announced()) == 81
     await bench.stop()
 
 
@@ -228,18 +262,81 @@ async def test_an_outage_leaves_the_limit_as_it_is(at: str) -> None:
     await bench.stop()
 
 
-async def test_the_transactions_are_whole_again_a_minute_after_the_store_is_fast_again() -> None:
-    bench = LaneBench(count=16, plans_max=3, batch_max=16)
+async def test_after_a_time_out_each_batch_is_one_transaction() -> None:
+    """A batch in parts would be settled only after its last part."""
+    bench = LaneBench(count=40, plans_max=12, batch_max=40)
+    await bench.handle()
+    handled = bench.recorder.total(Metric.BATCH_SIZE)
+    await bench.handle()
+    assert [len(part) for part in bench.store.committed] == [10] * 4
+    assert bench.recorder.total(Metric.BATCH_SIZE) - handled == 1 + 4
+    await bench.stop()
+
+
+async def test_the_transactions_are_whole_again_some_minutes_after_the_store_is_fast_again() -> None:
+    bench = LaneBench(count=80, plans_max=12, batch_max=80)
     sizes: list[list[int]] = []
-    for _ in range(2):
-        await bench.handle()
-        sizes.append([len(part) for part in bench.store.committed])
-        bench.store.plans_max = 100
-    await bench.clock.advance(10)
     for _ in range(4):
         await bench.handle()
+        # `handle` takes 50 seconds.
+        await bench.clock.advance(15)
         sizes.append([len(part) for part in bench.store.committed])
-    assert sizes == [[2] * 8, [2] * 8, [2] * 8, [4] * 4, [8] * 2, [16]]
-    assert bench.store.timed_out == [16, 8, 4]
+        bench.store.plans_max = 100
+    assert sizes == [[10] * 8, [20] * 4, [40] * 2, [80]]
+    assert bench.store.timed_out == [80, 40, 20]
     assert [each for each in bench.recorder.messages if each in {SMALLER, WHOLE}] == [*[SMALLER] * 3, WHOLE]
+    await bench.stop()
+
+
+async def test_a_batch_as_large_as_the_last_that_timed_out_resets_the_wait() -> None:
+    bench = LaneBench(count=40, plans_max=20, batch_max=40)
+    sizes: list[list[int]] = []
+    for plans_max in (20, 20, 100, 100, 20, 100):
+        bench.store.plans_max = plans_max
+        await bench.handle()
+        sizes.append([len(part) for part in bench.store.committed])
+        # `handle` takes 50 seconds.
+        await bench.clock.advance(15)
+    assert bench.store.timed_out == [40, 40, 40]
+    assert sizes == [[20, 20], [20, 20], [20, 20], [40], [20, 20], [40]]
+    await bench.stop()
+
+
+async def test_own_syncs_alone_raise_no_limit() -> None:
+    """They go on while the store is away."""
+    bench = LaneBench(count=40, plans_max=20, batch_max=40, fifo=True)
+    await bench.handle()
+    await bench.clock.advance(15)
+    ours = event(work_item(7), isSync=True, routingReasons=[{"action": "SYNC_WORK_ITEM"}])
+    handled = bench.recorder.total(Metric.BATCH_SIZE)
+    bench.queue.send(text(ours), group="c-1")
+    await until(lambda: bench.recorder.total(Metric.BATCH_SIZE) > handled)
+    await bench.drained()
+    assert WHOLE not in bench.recorder.messages
+    await bench.handle()
+    assert WHOLE in bench.recorder.messages
+    await bench.stop()
+
+
+async def test_the_lanes_that_commit_nothing_keep_their_batches() -> None:
+    bench = ConsumerBench(FakeClock(), lanes=1, batch_max=40)
+
+    async def time_out_once() -> None:
+        bench.handler.takes = None
+        raise CommitTimeout("no answer", conversations=40)
+
+    bench.handler.takes = time_out_once
+    bench.start()
+    bench.queue.send(text(event(conversation(4))))
+    await until(lambda: SMALLER in bench.recorder.messages)
+    await bench.clock.advance(1)
+    await bench.drained()
+    bench.handler.gate = asyncio.Event()
+    for number in range(40):
+        ours = event(work_item(7 + number), isSync=True, routingReasons=[{"action": "SYNC_WORK_ITEM"}])
+        bench.queue.send(text(ours))
+    await until(lambda: len(bench.in_flight) == 40)
+    bench.handler.gate.set()
+    await bench.drained()
+    assert [len(ids) for ids in bench.handler.batches] == [1, 40]
     await bench.stop()

@@ -1,6 +1,7 @@
 """The store against a real server: round trips, indexes, write conflicts, lost answers, outages."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -339,11 +340,23 @@ async def test_a_commit_that_stays_unknown_is_found_committed(mongo: MongoBench)
     assert mongo.watch.aborts == []
 
 
-async def test_a_commit_that_never_arrives_is_found_not_committed(mongo: MongoBench) -> None:
+async def test_a_commit_that_is_not_done_is_found_not_committed(mongo: MongoBench) -> None:
+    store = _store(mongo.client, mongo)
+    before = await everything(mongo)
+    async with _failing(mongo, "commitTransaction", errorCode=24, errorLabels=["UnknownTransactionCommitResult"]):
+        assert await store.commit([first_plan()]) == [CONFLICT]
+    assert await everything(mongo) == before
+    # The transaction holds no lock on the server.
+    assert await mongo.store.commit([first_plan()]) == [COMMITTED]
+
+
+async def test_a_commit_that_never_arrives_leaves_neither_locks_nor_writes(mongo: MongoBench) -> None:
     store = _store(mongo.client, mongo, deadline_s=0.7)
     before = await everything(mongo)
     async with _failing(mongo, "commitTransaction", closeConnection=True):
-        assert await store.commit([first_plan()]) == [CONFLICT]
+        # The driver connects anew for each repeat, and the deadline may pass in the last.
+        with contextlib.suppress(StoreTimeout):
+            assert await store.commit([first_plan()]) == [CONFLICT]
     assert await everything(mongo) == before
     # The transaction holds no lock on the server.
     assert await mongo.store.commit([first_plan()]) == [COMMITTED]
@@ -361,6 +374,36 @@ async def test_a_commit_whose_answer_is_lost_is_done_once(mongo: MongoBench, mon
     assert await ids(mongo, Collection.OUTBOX) == ["a-c1-1"]
     assert await mongo.session("s1") == session("s1", "u1", work_items=(held("w-c1"),))
     assert (await loaded(mongo)).state.version == 1
+
+
+async def test_a_commit_that_stalls_past_the_deadline_is_a_timeout(mongo: MongoBench) -> None:
+    """The halves of the batch are not tried: each would wait for a deadline."""
+    before = await everything(mongo)
+    store = _store(mongo.client, mongo, deadline_s=0.4)
+    async with _failing(mongo, "commitTransaction", blockConnection=True, blockTimeMS=700):
+        with pytest.raises(StoreTimeout, match="deadline"):
+            await store.commit([first_plan("c1"), first_plan("c2")])
+        assert mongo.commands.take().count("commitTransaction") == 1
+    assert await everything(mongo) == before
+    assert mongo.watch.aborts == [2]
+
+
+@pytest.mark.parametrize(
+    ("how", "missing"),
+    [
+        ({"blockConnection": True, "blockTimeMS": 700}, CommitResult.TIMED_OUT),
+        ({"errorCode": 18}, CommitResult.AWAY),
+    ],
+    ids=["stall", "refusal"],
+)
+async def test_a_commit_by_halves_tells_why_a_plan_has_no_result(
+    mongo: MongoBench, how: dict[str, Any], missing: CommitResult
+) -> None:
+    assert await mongo.store.commit([first_plan("c1")]) == [COMMITTED]
+    store = _store(mongo.client, mongo, deadline_s=0.4)
+    async with _failing(mongo, "commitTransaction", **how):
+        assert await store.commit([first_plan("c1"), first_plan("c2")]) == [CONFLICT, missing]
+    assert await ids(mongo, Collection.OUTBOX) == ["a-c1-1"]
 
 
 # An absent or unfit server
