@@ -1,9 +1,9 @@
 """The transaction limit: how many conversations the lanes commit at once.
 
-A transaction keeps the pages that it changes in MongoDB's cache until it ends. Where they are more than the cache may
-hold changed, mongod stalls, and the commit has no answer within the deadline. The same batch would stall it again. So
-the limit falls to half of what was tried whenever the store answers a load and then not the commit. An outage in which
-the load fails, or in which MongoDB refuses the commit, says nothing about the size: the limit stays.
+A transaction that takes longer than the store's deadline would take as long again, and its batch would be repeated for
+ever: on slow disks, under other load, or where a small cache must make room for all that it changes. So the limit falls
+to half of what was tried whenever the store answers a load and then not the commit. An outage in which the load fails,
+or in which MongoDB refuses the commit, says nothing about the size: the limit stays.
 
 A minute after its last change, the next batch that is handled doubles the limit, whatever its size. If a limit that has
 grown times out, that minute becomes two, and so on up to an hour, because such an attempt stops the lanes for a
@@ -18,12 +18,12 @@ _WAIT_S_FIRST: Final = 60.0
 _WAIT_S_MAX: Final = 3_600.0
 
 _CONVERSATIONS_MIN: Final = 10
-"""A commit of so few that times out has another cause than its size, so it is ignored, and the limit falls no lower:
-commits of 50 pass with a cache of 0.25 GB (docs/growth.md), the smallest that mongod can have."""
+"""A commit of so few that times out has another cause than its size, so it is ignored, and the limit falls no lower.
+Commits of 125 pass where MongoDB's cache is the smallest that it can have (docs/growth.md)."""
 
 
 class TransactionLimit:
-    """One for all lanes that commit, which share MongoDB's cache. `conversations_max` is at first `whole`."""
+    """One for all lanes that commit, which share MongoDB. `conversations_max` is at first `whole`."""
 
     def __init__(self, whole: int, runtime: RuntimeContext) -> None:
         self.conversations_max = whole

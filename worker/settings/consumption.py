@@ -36,7 +36,7 @@ class ConsumptionSettings(BaseSettings):
         Protection(
             "the size of one transaction, with which its time and its write conflicts grow",
             "more transactions for the same events: more CPU in the worker and in MongoDB",
-            "transactions reach STORE_DEADLINE_SECONDS or fill a small MongoDB, which costs a deadline each time until "
+            "transactions reach STORE_DEADLINE_SECONDS on a slow MongoDB, which costs a deadline each time until "
             "the worker makes them smaller, and a conflict repeats more work",
         ),
     ] = Field(
