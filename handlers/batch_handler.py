@@ -72,13 +72,12 @@ class BatchHandler:
             batch.end(await self.handle_contended(contended))
         return batch.handled
 
-    async def handle_batch(self, batch: EventBatch, conversations_max: int | None = None) -> int | None:
+    async def handle_batch(self, batch: EventBatch, conversations_max: int | None = None) -> bool:
         """End each open event of the batch. The events of a conversation with a write conflict stay open, for
         `handle_contended`.
 
         `conversations_max`, at least 1: how many conversations are loaded, decided and committed at once; None: all.
-        Returns of how many of them plans that write something were committed, at most, whether or not a write conflict
-        divided their commit; None: no event needed the store.
+        Returns whether an event needed the store.
 
         Raises StoreAway: call again with the same batch. A conversation whose plan was committed before the store went
         away has its endings in the batch and is not decided a second time. Raises CommitTimeout: fewer conversations
@@ -88,27 +87,17 @@ class BatchHandler:
             planning = self._planning()
             batch.end([own_sync_ending(event, planning=planning) for event in batch.open if event.is_own_sync])
         parts = _parts(batch.open_by_conversation(), conversations_max)
-        return max([await self._handle_part(batch, part) for part in parts], default=None)
+        for part in parts:
+            await self._handle_part(batch, part)
+        return bool(parts)
 
-    async def _handle_part(self, batch: EventBatch, by_conversation: Mapping[str, Sequence[Event]]) -> int:
-        """End the events of these conversations of the batch; returns how many plans that write something were
-        committed. Raises StoreAway, CommitTimeout."""
-        committed = 0
-        missing: CommitResult | None = None
+    async def _handle_part(self, batch: EventBatch, by_conversation: Mapping[str, Sequence[Event]]) -> None:
+        """End the events of these conversations of the batch. Raises StoreAway, CommitTimeout."""
         planned, results = await self._attempt(by_conversation)
         for one, result in zip(planned, results, strict=True):
-            if result is CommitResult.COMMITTED:
-                committed += not one.plan.empty
-                batch.end(one.handled)
-            elif isinstance(result, PlanRejected):
+            if result is CommitResult.COMMITTED or isinstance(result, PlanRejected):
                 batch.end(self._endings(one, result))
-            elif result is not CommitResult.CONFLICT:
-                missing = result
-        if missing is CommitResult.TIMED_OUT:
-            raise CommitTimeout("the deadline passed in the middle of a batch", conversations=len(planned))
-        if missing is not None:
-            raise StoreAway("the store went away in the middle of a batch")
-        return committed
+        _raise_where_missing(results)
 
     async def handle_contended(self, events: Sequence[Event]) -> list[HandledEvent]:
         """The endings of one conversation's events, after its plan had a write conflict. Raises StoreAway.
@@ -119,6 +108,7 @@ class BatchHandler:
         for attempt in range(self._options.conflict_attempts_max):
             await self._clock.sleep(self._options.conflict_pause_s(attempt, self._chance))
             planned, results = await self._attempt({events[0].conversation_id: events})
+            _raise_where_missing(results)
             if results[0] is not CommitResult.CONFLICT:
                 return self._endings(planned[0], results[0])
         detail = f"lost {self._options.conflict_attempts_max + 1} times against other writers"
@@ -285,6 +275,14 @@ class BatchHandler:
             return list(planned.handled)
         planning, code = self._planning(), ReasonCode.PLAN_REJECTED
         return [failed_ending(one.event, code, result.reason, planning=planning) for one in planned.handled]
+
+
+def _raise_where_missing(results: Sequence[CommitResult | PlanRejected]) -> None:
+    """Raise CommitTimeout or StoreAway where the store gave a plan no result."""
+    if timed_out := sum(result is CommitResult.TIMED_OUT for result in results):
+        raise CommitTimeout("the deadline passed in the middle of a batch", conversations=timed_out)
+    if CommitResult.AWAY in results:
+        raise StoreAway("the store went away in the middle of a batch")
 
 
 def _parts(by_conversation: dict[str, list[Event]], size: int | None) -> list[dict[str, list[Event]]]:

@@ -198,7 +198,7 @@ class TestParts:
         world = pairs(3, WrappedStore)
         # The second event of the first conversation stands behind the others.
         batch = EventBatch([*assignments(3), read(event(conversation(5, users=("u-1",))))])
-        assert await world.handler.handle_batch(batch, conversations_max) == len(parts[0])
+        assert await world.handler.handle_batch(batch, conversations_max)
         assert isinstance(world.outer, WrappedStore)
         assert (world.outer.loads, world.outer.commits) == (parts, parts)
         assert [code_of(end) for end in batch.handled] == ["STALE_REV", "APPLIED", "APPLIED", "APPLIED"]
@@ -238,14 +238,7 @@ class TestParts:
 
     async def test_own_syncs_need_no_commit(self) -> None:
         ours = event(work_item(4), isSync=True, routingReasons=[{"action": "SYNC_WORK_ITEM"}])
-        assert await World().handler.handle_batch(EventBatch([read(ours)]), 1) is None
-
-    async def test_a_plan_that_writes_nothing_or_is_not_committed_does_not_count(self) -> None:
-        world = pairs(5, lambda inner: LosingStore(RejectingStore(inner, "c-2"), "c-1", times=1))
-        assert await world.handler.handle_batch(EventBatch(assignments(5))) == 3
-        assert await world.handler.handle_batch(EventBatch(assignments(5))) == 1
-        world = pairs(5, WrappedStore)
-        assert [await world.handler.handle_batch(EventBatch(assignments(5)), 3) for _ in range(2)] == [3, 0]
+        assert not await World().handler.handle_batch(EventBatch([read(ours)]), 1)
 
 
 @pytest.mark.parametrize("wrong", [{"status": "archived"}, {"status": None}, {}], ids=repr)
@@ -267,7 +260,7 @@ async def test_a_plan_committed_before_the_store_went_away_ends_once(missing: Co
         await world.handler.handle_batch(batch)
     if missing is CommitResult.TIMED_OUT:
         assert isinstance(raised.value, CommitTimeout)
-        assert raised.value.conversations == 2
+        assert raised.value.conversations == 1
     else:
         assert not isinstance(raised.value, CommitTimeout)
     assert [code_of(end) for end in batch.handled] == ["APPLIED"]
@@ -275,6 +268,17 @@ async def test_a_plan_committed_before_the_store_went_away_ends_once(missing: Co
     assert [code_of(end) for end in batch.handled] == ["APPLIED", "APPLIED"]
     assert [len(end.announcements) for end in batch.handled] == [1, 1]
     assert len(world.announced()) == 2
+
+
+@pytest.mark.parametrize("missing", [CommitResult.AWAY, CommitResult.TIMED_OUT])
+async def test_a_contended_conversation_without_a_result_has_no_ending(missing: CommitResult) -> None:
+    class MissingStore(WrappedStore):
+        async def commit(self, plans: Any) -> Any:
+            return [missing for _ in plans]
+
+    world = two_pairs(MissingStore)
+    with pytest.raises(StoreAway):
+        await world.handler.handle_contended([read(ASSIGNED)])
 
 
 async def test_a_contended_conversation_stays_open_until_it_is_handled_alone() -> None:

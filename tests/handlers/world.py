@@ -244,23 +244,3 @@ class SilentStore(WrappedStore):
             self.commits.append([plan.conversation_id for plan in plans])
             raise StoreTimeout("no answer")
         return await super().commit(plans)
-
-
-class SlowStore(WrappedStore):
-    """A store that does not answer a commit of more than `plans_max` plans, and writes nothing of it.
-
-    `committed`: the conversations of each commit that was answered; `timed_out`: the number of plans of each other.
-    """
-
-    def __init__(self, inner: Store, plans_max: int) -> None:
-        super().__init__(inner)
-        self.plans_max = plans_max
-        self.committed: list[list[str]] = []
-        self.timed_out: list[int] = []
-
-    async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
-        if len(plans) > self.plans_max:
-            self.timed_out.append(len(plans))
-            raise StoreTimeout("no answer")
-        self.committed.append([plan.conversation_id for plan in plans])
-        return await super().commit(plans)

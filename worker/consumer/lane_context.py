@@ -40,12 +40,11 @@ class LaneEntry(Struct, frozen=True, kw_only=True):
 class EventHandler(Protocol):
     """Handles a lane's events (`handlers/batch_handler.py`)."""
 
-    async def handle_batch(self, batch: EventBatch, conversations_max: int) -> int | None:
+    async def handle_batch(self, batch: EventBatch, conversations_max: int) -> bool:
         """Add an ending to each open event of the batch, except where its conversation met another writer.
 
-        It commits `conversations_max` conversations at once, or fewer, and returns of how many of them something was
-        written, at most; None: no event needed the store. After StoreAway, call it again with the same batch; after
-        CommitTimeout with a lower number.
+        It commits `conversations_max` conversations at once, or fewer; returns whether an event needed the store. After
+        StoreAway, call it again with the same batch; after CommitTimeout with a lower number.
         """
         ...
 

@@ -134,13 +134,15 @@ class Lane:
     async def _handle_open(self, batch: EventBatch) -> None:
         """Hand the open events to the handler, in transactions within the limit. Raises StoreAway."""
         limit = self._transaction_limit
+        began_with = limit.conversations_max
         try:
-            committed = await self._context.handler.handle_batch(batch, limit.conversations_max)
+            needed_store = await self._context.handler.handle_batch(batch, began_with)
         except CommitTimeout as timeout:
-            limit.timed_out(timeout.conversations, reason=first_line(timeout))
+            limit.timed_out(timeout.conversations, began_with=began_with, reason=first_line(timeout))
             raise
-        if committed is not None:
-            limit.committed(committed)
+        # Own syncs go on while the store is away, and say nothing of it.
+        if needed_store:
+            limit.handled()
 
     async def _finish(self, entries: Sequence[LaneEntry], batch: EventBatch) -> None:
         """Log, settle and announce entries. The message of an event without an ending is returned to the queue."""

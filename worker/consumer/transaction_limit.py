@@ -7,7 +7,7 @@ or in which MongoDB refuses the commit, says nothing about the size: the limit s
 
 A minute after its last change, the next batch that is handled doubles the limit, whatever its size. If a limit that has
 grown times out, that minute becomes two, and so on up to an hour, because such an attempt stops the lanes for a
-deadline. A commit of as many conversations as the last that timed out ends this: it is a minute again.
+deadline. Where the whole has stood as long without a time-out, it is a minute again.
 """
 
 from typing import Final
@@ -30,18 +30,20 @@ class TransactionLimit:
         self._whole = whole
         self._clock = runtime.clock
         self._log = runtime.telemetry.log
-        self._timed_out = 0
+        self._has_grown = False
         self._changed_at = 0.0
         self._wait_s = _WAIT_S_FIRST
 
-    def timed_out(self, conversations: int, *, reason: str) -> None:
-        """A commit of so many conversations had no answer within the deadline, `reason` in one line."""
-        half = _half_of(conversations)
-        # Where another lane timed out first, the limit is low already.
-        if conversations <= _CONVERSATIONS_MIN or half >= self.conversations_max:
+    def timed_out(self, conversations: int, *, began_with: int, reason: str) -> None:
+        """A commit of so many conversations had no answer within the deadline, `reason` in one line.
+
+        `began_with`: the limit when its batch began. Another lane may have lowered it since, in the same stall.
+        """
+        if conversations <= _CONVERSATIONS_MIN or began_with != self.conversations_max:
             return
-        if self._timed_out and self.conversations_max > _half_of(self._timed_out):
+        if self._has_grown:
             self._wait_s = min(self._wait_s * 2, _WAIT_S_MAX)
+        half = max(conversations // 2, _CONVERSATIONS_MIN)
         self._log.warning(
             "smaller transactions: a commit timed out",
             conversations=half,
@@ -49,25 +51,22 @@ class TransactionLimit:
             timedOut=conversations,
             reason=reason,
         )
-        self._timed_out = conversations
+        self._has_grown = False
         self._change_to(half)
 
-    def committed(self, conversations: int) -> None:
-        """A batch is handled; something was written of so many conversations at once, at most.
-
-        A write conflict may have divided their commit: then a smaller one counts as that of all of them.
-        """
-        if self._timed_out and conversations >= self._timed_out:
-            self._timed_out, self._wait_s = 0, _WAIT_S_FIRST
-        if self.conversations_max < self._whole and self._clock.monotonic() - self._changed_at >= self._wait_s:
-            self._change_to(min(self.conversations_max * 2, self._whole))
-            if self.conversations_max == self._whole:
-                self._log.info("transactions whole again", conversations=self._whole)
+    def handled(self) -> None:
+        """A batch that needed the store is handled."""
+        is_whole = self.conversations_max == self._whole
+        if (is_whole and not self._has_grown) or self._clock.monotonic() - self._changed_at < self._wait_s:
+            return
+        if is_whole:
+            self._has_grown, self._wait_s = False, _WAIT_S_FIRST
+            return
+        self._has_grown = True
+        self._change_to(min(self.conversations_max * 2, self._whole))
+        if self.conversations_max == self._whole:
+            self._log.info("transactions whole again", conversations=self._whole)
 
     def _change_to(self, conversations_max: int) -> None:
         self.conversations_max = conversations_max
         self._changed_at = self._clock.monotonic()
-
-
-def _half_of(conversations: int) -> int:
-    return max(conversations // 2, _CONVERSATIONS_MIN)

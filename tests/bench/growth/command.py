@@ -1,6 +1,7 @@
 """`make bench-growth`: the cost of an event with more lanes, documents, hot conversations, history and messages.
 
-The figures are ratios to the first row of a table, made within a round. Prints tables, or JSON with `--json`.
+The figures are ratios to the first row of a table, made within a round. Prints the tables of each part as soon as it is
+measured; with `--json`, all figures at the end.
 `--update` replaces the parts `costs` and `footprint` in a file: `routing-sync size` and `make scale` compute with those
 of worker/sizing/measured_costs.json. Each run has a deadline (runs/fleet.py).
 """
@@ -60,9 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rounds=options.rounds,
     )
     found: dict[str, Any] = {"measured": {}}
-    failures: list[str] = []
+    failed = False
     console = Console()
     console = Console(width=max(console.width, 132))
+    if not options.json:
+        where = f"{measurement.machine}; commit {measurement.commit}"
+        console.print(f"Machine: {where}; {options.messages:,} messages a run, medians of {options.rounds}")
     # Standard output is for the figures, so progress goes to standard error.
     progress = Progress(console=Console(stderr=True), transient=True, redirect_stdout=False)
     with running_servers(latency_ms=0, patience_s=options.patience) as servers, progress:
@@ -71,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             try:
                 found[name], tables = PARTS[name](servers, options, progress)
             except RunFailed as error:
-                failures.append(f"{name}: {error}\n")
+                progress.console.print(f"{name}: {error}", markup=False, highlight=False)
+                failed = True
                 continue
             found["measured"][name] = msgspec.to_builtins(measurement)
             # Each part is kept as soon as it is measured: the next may take minutes, and be stopped.
@@ -84,11 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 progress.start()
     if options.json:
         sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
-    else:
-        where = f"{measurement.machine}; commit {measurement.commit}"
-        console.print(f"Machine: {where}; {options.messages:,} messages a run, medians of {options.rounds}")
-    sys.stderr.writelines(failures)
-    return 0 if not failures and found.get("memory", {"flat": True})["flat"] else 1
+    return 0 if not failed and found.get("memory", {"flat": True})["flat"] else 1
 
 
 def _commit() -> str:

@@ -69,7 +69,7 @@ class ScriptedHandler:
         self.gate: asyncio.Event | None = None
         self.takes: Callable[[], Awaitable[None]] | None = None
 
-    async def handle_batch(self, batch: EventBatch, conversations_max: int) -> int:
+    async def handle_batch(self, batch: EventBatch, conversations_max: int) -> bool:
         if self.gate is not None:
             await self.gate.wait()
         if self.takes is not None:
@@ -83,7 +83,7 @@ class ScriptedHandler:
             batch.end([self._end(event) for event in batch.events if event.is_own_sync])
             raise KeyError("a customer's words")
         batch.end([self._end(event) for event in batch.events if event.conversation_id not in self.contended])
-        return len({event.conversation_id for event in batch.events})
+        return any(not event.is_own_sync for event in batch.events)
 
     def contend(self, *conversations: str) -> None:
         """These conversations meet another writer."""

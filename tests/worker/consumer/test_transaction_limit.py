@@ -17,7 +17,7 @@ from handlers.ports import (
     StoreTimeout,
 )
 from tests.handlers.wire_events import conversation, event, text, work_item
-from tests.handlers.world import SlowStore, World
+from tests.handlers.world import World, WrappedStore
 from tests.worker.consumer.consumer_bench import ConsumerBench
 from tests.worker.fake_clock import FakeClock, until
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
@@ -35,15 +35,16 @@ class LimitBench:
         self.clock, self.recorder = FakeClock(), TelemetryRecorder()
         self.limit = TransactionLimit(200, runtime_of(self.clock, self.recorder))
 
-    def time_out(self, conversations: int) -> int:
-        """A commit without an answer; returns the limit after it."""
-        self.limit.timed_out(conversations, reason="no answer")
+    def time_out(self, conversations: int, *, began_with: int | None = None) -> int:
+        """A commit without an answer, under the present limit where no other is given; returns the limit after it."""
+        began_with = self.limit.conversations_max if began_with is None else began_with
+        self.limit.timed_out(conversations, began_with=began_with, reason="no answer")
         return self.limit.conversations_max
 
-    async def commit_after(self, seconds: float, conversations: int) -> int:
-        """A commit after so long; returns the limit after it."""
+    async def handle_after(self, seconds: float) -> int:
+        """A batch that is handled after so long; returns the limit after it."""
         await self.clock.advance(seconds)
-        self.limit.committed(conversations)
+        self.limit.handled()
         return self.limit.conversations_max
 
 
@@ -65,76 +66,90 @@ def test_a_commit_of_ten_that_times_out_says_nothing_of_the_size(bench: LimitBen
 
 def test_a_whole_below_ten_stays() -> None:
     limit = TransactionLimit(4, runtime_of(FakeClock(), TelemetryRecorder()))
-    limit.timed_out(4, reason="no answer")
+    limit.timed_out(4, began_with=4, reason="no answer")
     assert limit.conversations_max == 4
 
 
 def test_a_lane_that_was_under_way_with_more_lowers_it_no_further(bench: LimitBench) -> None:
-    assert [bench.time_out(tried) for tried in (200, 200, 100, 100)] == [100, 100, 50, 50]
+    tried = [(200, 200), (200, 200), (60, 200), (100, 100), (60, 100)]
+    assert [bench.time_out(size, began_with=limit) for size, limit in tried] == [100, 100, 100, 50, 50]
     assert bench.recorder.messages.count(SMALLER) == 2
 
 
-async def test_it_doubles_a_minute_after_its_last_change_whatever_is_committed(bench: LimitBench) -> None:
+async def test_it_doubles_a_minute_after_its_last_change(bench: LimitBench) -> None:
     bench.time_out(200)
     await bench.clock.advance(30)
     bench.time_out(100)
-    assert [await bench.commit_after(seconds, 0) for seconds in (59, 1, 0, 59)] == [50, 100, 100, 100]
+    assert [await bench.handle_after(seconds) for seconds in (59, 1, 0, 59)] == [50, 100, 100, 100]
     assert WHOLE not in bench.recorder.messages
-    assert await bench.commit_after(1, 3) == 200
-    assert await bench.commit_after(600, 200) == 200
+    assert await bench.handle_after(1) == 200
+    assert await bench.handle_after(600) == 200
     assert bench.recorder.messages.count(WHOLE) == 1
 
 
 async def test_a_limit_that_is_not_a_fraction_of_the_whole_ends_at_the_whole(bench: LimitBench) -> None:
     bench.time_out(150)
-    assert [await bench.commit_after(60, 1) for _ in range(2)] == [150, 200]
+    assert [await bench.handle_after(60) for _ in range(2)] == [150, 200]
 
 
 async def test_each_attempt_that_fails_doubles_the_wait_up_to_an_hour(bench: LimitBench) -> None:
     bench.time_out(200)
     bench.time_out(100)
     for seconds in (60, 120, 240, 480, 960, 1_920, 3_600, 3_600):
-        assert await bench.commit_after(seconds - 1, 50) == 50
-        assert await bench.commit_after(1, 50) == 100
+        assert await bench.handle_after(seconds - 1) == 50
+        assert await bench.handle_after(1) == 100
         assert bench.time_out(100) == 50
-    # The cause is gone: a commit of as many conversations resets the wait, before the limit is whole.
-    assert [await bench.commit_after(seconds, 100) for seconds in (3_600, 60)] == [100, 200]
-    bench.time_out(200)
-    assert await bench.commit_after(60, 100) == 200
 
 
 async def test_falling_further_without_growth_does_not_double_the_wait(bench: LimitBench) -> None:
     for tried in (200, 100, 50, 25):
         bench.time_out(tried)
-    assert [await bench.commit_after(60, 1) for _ in range(2)] == [24, 48]
+    assert [await bench.handle_after(60) for _ in range(2)] == [24, 48]
 
 
-async def test_a_smaller_commit_does_not_reset_the_wait(bench: LimitBench) -> None:
+async def test_falling_further_after_growth_doubles_the_wait_once(bench: LimitBench) -> None:
     bench.time_out(200)
-    assert await bench.commit_after(60, 199) == 200
+    await bench.handle_after(60)
+    for tried in (200, 100, 50):
+        bench.time_out(tried)
+    assert [await bench.handle_after(seconds) for seconds in (119, 1)] == [25, 50]
+
+
+@pytest.mark.parametrize(("stood", "wait"), [(119, 240), (120, 60)])
+async def test_it_is_a_minute_again_where_the_whole_has_stood_as_long_as_it_was_waited_for(
+    bench: LimitBench, stood: float, wait: float
+) -> None:
     bench.time_out(200)
-    assert [await bench.commit_after(seconds, 100) for seconds in (119, 1)] == [100, 200]
+    await bench.handle_after(60)
+    bench.time_out(200)
+    assert [await bench.handle_after(seconds) for seconds in (119, 1, stood)] == [100, 200, 200]
+    bench.time_out(200)
+    assert [await bench.handle_after(seconds) for seconds in (wait - 1, 1)] == [100, 200]
 
 
-async def test_batches_of_fewer_conversations_than_messages_do_not_keep_it_low(bench: LimitBench) -> None:
-    """200 messages of 80 conversations, and each day an outage in which MongoDB answers no commit."""
+async def test_an_outage_a_day_in_which_no_commit_is_answered_keeps_it_low_for_minutes(bench: LimitBench) -> None:
     for _ in range(8):
         for tried in (80, 40, 20, 10, 10):
             bench.time_out(tried)
         assert bench.limit.conversations_max == 10
-        assert [await bench.commit_after(60, min(80, size)) for size in (10, 20, 40, 80, 80)] == [20, 40, 80, 160, 200]
-        assert await bench.commit_after(86_400, 80) == 200
+        assert [await bench.handle_after(60) for _ in range(5)] == [20, 40, 80, 160, 200]
+        assert await bench.handle_after(86_400) == 200
 
 
-class ScriptedStore(SlowStore):
-    """A SlowStore that can also be away, at a load or at a commit. Each load waits for `gate`.
+class ScriptedStore(WrappedStore):
+    """A store that does not answer a commit of more than `plans_max` plans, and writes nothing of it. It can also be
+    away, at a load or at a commit. Each load waits for `gate`.
 
     It answers no commit of more than ten plans with one of `heavy`. Where `halves` is set, it commits the first half of
-    a commit of more than `plans_max`, and answers no more.
+    a commit of more than `plans_max`, and answers no more. `committed`: the conversations of each commit that was
+    answered; `timed_out`: the number of plans of each other.
     """
 
     def __init__(self, inner: Store, plans_max: int) -> None:
-        super().__init__(inner, plans_max)
+        super().__init__(inner)
+        self.plans_max = plans_max
+        self.committed: list[list[str]] = []
+        self.timed_out: list[int] = []
         self.away_at = ""
         self.heavy = ""
         self.halves = False
@@ -149,13 +164,16 @@ class ScriptedStore(SlowStore):
     async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         if self.away_at == "commit":
             raise StoreAway("no primary")
-        if len(plans) > 10 and self.heavy in {plan.conversation_id for plan in plans}:
-            self.timed_out.append(len(plans))
-            raise StoreTimeout("no answer")
-        if self.halves and len(plans) > self.plans_max:
+        keys = [plan.conversation_id for plan in plans]
+        too_slow = len(plans) > self.plans_max
+        if self.halves and too_slow:
             self.timed_out.append(len(plans))
             first, rest = plans[: len(plans) // 2], plans[len(plans) // 2 :]
             return [*await self.inner.commit(first), *(CommitResult.TIMED_OUT for _ in rest)]
+        if too_slow or (len(plans) > 10 and self.heavy in keys):
+            self.timed_out.append(len(plans))
+            raise StoreTimeout("no answer")
+        self.committed.append(keys)
         return await super().commit(plans)
 
 
@@ -240,9 +258,10 @@ async def test_a_deadline_in_the_middle_of_a_commit_by_halves_lowers_the_limit()
     bench = LaneBench(count=80, plans_max=20)
     bench.store.halves = True
     await bench.handle()
-    assert bench.store.timed_out == [80, 40]
-    assert bench.store.committed == [bench.keys[60:]]
-    assert [line["conversations"] for line in bench.recorder.lines if line["msg"] == SMALLER] == [40, 20]
+    # Of 80, the second 40 had no result.
+    assert bench.store.timed_out == [80]
+    assert bench.store.committed == [bench.keys[40:60], bench.keys[60:]]
+    assert [line["conversations"] for line in bench.recorder.lines if line["msg"] == SMALLER] == [20]
     assert [audit["conversationId"] for audit in bench.audits] == ["c-0", *bench.keys]
     assert len(bench.offered) == len(set(bench.offered)) == len(bench.world.announced()) == 81
     await bench.stop()
@@ -288,20 +307,6 @@ async def test_the_transactions_are_whole_again_some_minutes_after_the_store_is_
     await bench.stop()
 
 
-async def test_a_batch_as_large_as_the_last_that_timed_out_resets_the_wait() -> None:
-    bench = LaneBench(count=40, plans_max=20, batch_max=40)
-    sizes: list[list[int]] = []
-    for plans_max in (20, 20, 100, 100, 20, 100):
-        bench.store.plans_max = plans_max
-        await bench.handle()
-        sizes.append([len(part) for part in bench.store.committed])
-        # `handle` takes 50 seconds.
-        await bench.clock.advance(15)
-    assert bench.store.timed_out == [40, 40, 40]
-    assert sizes == [[20, 20], [20, 20], [20, 20], [40], [20, 20], [40]]
-    await bench.stop()
-
-
 async def test_own_syncs_alone_raise_no_limit() -> None:
     """They go on while the store is away."""
     bench = LaneBench(count=40, plans_max=20, batch_max=40, fifo=True)
@@ -315,6 +320,30 @@ async def test_own_syncs_alone_raise_no_limit() -> None:
     assert WHOLE not in bench.recorder.messages
     await bench.handle()
     assert WHOLE in bench.recorder.messages
+    await bench.stop()
+
+
+async def test_two_lanes_in_one_stall_lower_the_limit_once() -> None:
+    bench = ConsumerBench(FakeClock(), lanes=2, batch_max=40)
+    stalled = asyncio.Event()
+    sizes = [40, 30]
+
+    async def time_out() -> None:
+        if sizes:
+            size = sizes.pop(0)
+            await stalled.wait()
+            raise CommitTimeout("no answer", conversations=size)
+
+    bench.handler.takes = time_out
+    bench.start()
+    for number in range(8):
+        bench.queue.send(text(event(conversation(4, key=f"c-{number}"))))
+    await until(lambda: not sizes)
+    stalled.set()
+    await until(lambda: SMALLER in bench.recorder.messages)
+    await bench.clock.advance(1)
+    await bench.drained()
+    assert [line["conversations"] for line in bench.recorder.lines if line["msg"] == SMALLER] == [20]
     await bench.stop()
 
 
