@@ -44,7 +44,8 @@ class ConsumptionSettings(BaseSettings):
         ge=1,
         le=500,
         description="largest number of messages in a batch; for a while after a commit without an answer in "
-        "STORE_DEADLINE_SECONDS: half the number of conversations in that commit, and at least 10",
+        "STORE_DEADLINE_SECONDS: half the number of conversations in that commit, and at least 10, or BATCH_MAX "
+        "where that is less",
     )
     in_hand_max: Annotated[
         int,
