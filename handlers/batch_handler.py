@@ -286,7 +286,7 @@ def _raise_where_missing(results: Sequence[CommitResult | PlanRejected]) -> None
 
 
 def _parts(by_conversation: dict[str, list[Event]], size: int | None) -> list[dict[str, list[Event]]]:
-    """The conversations in parts of at most `size`, in their order; the first part is the largest."""
+    """The conversations in parts of at most `size`, in their order; None: in one part."""
     if size is None or len(by_conversation) <= size:
         return [by_conversation] if by_conversation else []
     keys = list(by_conversation)

@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             try:
                 found[name], tables = PARTS[name](servers, options, progress)
             except RunFailed as error:
-                progress.console.print(f"{name}: {error}", markup=False, highlight=False)
+                progress.console.print(f"{name}: {error}", markup=False, highlight=False, soft_wrap=True)
                 failed = True
                 continue
             found["measured"][name] = msgspec.to_builtins(measurement)

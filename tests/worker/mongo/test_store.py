@@ -442,7 +442,7 @@ async def test_a_server_that_refuses_is_away(
 
 @pytest.mark.parametrize("command", ["find", "insert"])
 async def test_a_server_that_does_not_answer_in_time_is_a_timeout(mongo: MongoBench, command: str) -> None:
-    """Half a batch, which takes less of the server's cache, may then be committed."""
+    """Half a batch may then be committed in time."""
     before = await everything(mongo)
     store = _store(mongo.client, mongo, deadline_s=0.3)
     async with _failing(mongo, command, blockConnection=True, blockTimeMS=500):
