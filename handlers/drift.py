@@ -64,7 +64,7 @@ class LeftAlone(StrEnum):
     WRITTEN = "written"
     """It was written since the watermark: an event of it may be in flight."""
     WAITS = "waits"
-    """It waits for an event since the watermark or later: the gap poll decides it."""
+    """It waits for an event: the gap poll decides it."""
     CONFLICTS = "conflicts"
     """Other writers were faster, each time."""
 

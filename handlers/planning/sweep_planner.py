@@ -87,10 +87,13 @@ class _SweepPlanner:
     def plan(self) -> PlannedSweep:
         why = self._why_left_alone()
         judged = self._judged()
-        if why is None:
+        if why is None or judged.swept is None:
             return judged
+        return self._left_alone(judged.swept.drift.kind, why)
+
+    def _left_alone(self, kind: DriftClass, why: LeftAlone) -> PlannedSweep:
         # Where the records agree, an event in flight is as usual, and nothing is left to say.
-        differs = judged.swept is not None and judged.swept.drift.kind is not DriftClass.UNOBSERVED
+        differs = kind is not DriftClass.UNOBSERVED
         return PlannedSweep(plan=Plan(conversation_id=self._id), left_alone=why if differs else None)
 
     def _why_left_alone(self) -> LeftAlone | None:
@@ -240,7 +243,11 @@ class _SweepPlanner:
     def _waiting(
         self, kind: DriftClass, conversation: Conversation, item: WorkItem | None, decided: PairDecision | None
     ) -> PlannedSweep:
-        """The drift of a pair that waits for its events from now on, by SQS's clock."""
+        """The drift of a pair that waits for its events from now on, by SQS's clock; none of one that waits already."""
+        waiting = SweptDraft(self._id, self._pair)
+        if not waiting.wait_for_stored(conversation, item, self._planning.queue_now):
+            # The gap poll has not come by yet.
+            return self._left_alone(kind, LeftAlone.WAITS)
         fields: tuple[FieldDrift, ...] = ()
         if decided is not None and item is not None:
             fields = field_drifts(self._draft.state, conversation, item, decided)
@@ -252,8 +259,6 @@ class _SweepPlanner:
             since=_since((conversation, item)),
             fields=fields,
         )
-        waiting = SweptDraft(self._id, self._pair)
-        waiting.wait_for_stored(conversation, item, self._planning.queue_now)
         return PlannedSweep(plan=waiting.plan(now=self._planning.now), swept=SweptPair(drift=drift))
 
     def _placed(self, conversation: Conversation, item: WorkItem | None) -> PlannedSweep:

@@ -80,6 +80,9 @@ class SweptWorld(World):
         assert document is not None
         more = {} if rev is None else {"rev": rev}
         edited = {**document, **more, "attributes": {**document["attributes"], **attributes, **more}}
+        if queue is not None:
+            target = {"data": {"type": "queue", "id": queue}}
+            edited["relationships"] = {**document["relationships"], "queue": target}
         if document["type"] == "conversation":
             self.store.put_conversation(edited)
         else:
@@ -399,6 +402,60 @@ async def test_a_pair_written_a_short_time_ago_waits_by_sqs_clock_and_the_poll_r
     await recent.handler.close_gaps(["c-1"], waiting.since + timedelta(milliseconds=1))
     assert recent.w().assigned_to == "u-2"
     assert await recent.sweep(at=WATERMARK + timedelta(days=1)) == []
+
+
+async def test_a_sweep_that_comes_before_the_poll_tells_a_waiting_pair_no_second_time(recent: SweptWorld) -> None:
+    """The watermark has passed the beginning of the wait, and the poll has not come by."""
+    await recent.sweep(certain_before=START)
+    waiting = recent.store.state("c-1").waiting
+    assert waiting is not None
+    stored, later = recent.stored(), waiting.since + timedelta(milliseconds=1)
+    assert await recent.sweep(at=later, certain_before=START) == []
+    assert recent.left_alone == [("c-1", LeftAlone.WAITS)]
+    assert recent.stored() == stored
+    await recent.handler.close_gaps(["c-1"], later)
+    assert recent.w().assigned_to == "u-2"
+
+
+@pytest.mark.parametrize(("queue", "user"), [("q-1", "u-3"), ("q-2", "u-2"), ("q-2", "u-3")])
+async def test_what_is_written_during_such_a_wait_waits_in_its_turn(recent: SweptWorld, queue: str, user: str) -> None:
+    """The event of the later write is lost as well, and the sweep's bookmark passes its time of writing."""
+    await recent.sweep(certain_before=START)
+    recent.edit("c-1", 5, assignedUsers=[user], queue=queue, updatedAt=format_instant(recent.clock.now()))
+    later = recent.clock.now() + timedelta(milliseconds=1)
+    recent.clock.at += timedelta(minutes=2)
+    [swept] = await recent.sweep(at=later, certain_before=START)
+    assert (swept.drift.kind, swept.drift.end) == (DriftClass.OUT_OF_STEP, DriftEnd.WAITS)
+    state = recent.store.state("c-1")
+    assert state.waiting is not None
+    assert (state.waiting.since, state.waiting.conversation_rev) == (recent.clock.now(), 5)
+    assert state.changed["assignee"] == 4, "the end of the first wait is kept"
+    await recent.handler.close_gaps(["c-1"], recent.clock.now() + timedelta(milliseconds=1))
+    assert (recent.w().assigned_to, recent.w().queue) == (user, queue)
+
+
+async def test_so_does_a_write_of_the_work_item(recent: SweptWorld) -> None:
+    await recent.sweep(certain_before=START)
+    recent.edit("w-1", recent.w().rev + 1, updatedAt=format_instant(recent.clock.now()))
+    later = recent.clock.now() + timedelta(milliseconds=1)
+    [swept] = await recent.sweep(at=later, certain_before=START)
+    assert swept.drift.end is DriftEnd.WAITS
+    waiting = recent.store.state("c-1").waiting
+    assert waiting is not None
+    assert waiting.work_item_rev == recent.w().rev
+    assert await recent.sweep(at=later, certain_before=START) == []
+
+
+async def test_a_restored_pair_that_waited_is_told_once(recent: SweptWorld) -> None:
+    await recent.sweep(certain_before=START)
+    state = recent.store.state("c-1")
+    recent.store.put_state("c-1", replace(state, conversation_observed=((1, 1), (3, 3))))
+    recent.edit("c-1", 2, assignedUsers=["u-4"], updatedAt=format_instant(WATERMARK - timedelta(seconds=1)))
+    later = recent.clock.now() + timedelta(milliseconds=1)
+    [swept] = await recent.sweep(at=later, certain_before=START)
+    assert (swept.drift.kind, swept.drift.end) == (DriftClass.RESTORED, DriftEnd.WAITS)
+    assert await recent.sweep(at=later + timedelta(minutes=1), certain_before=START) == []
+    assert recent.left_alone == [("c-1", LeftAlone.WAITS)]
 
 
 async def test_the_event_of_a_pair_that_the_sweep_lets_wait_decides_it(recent: SweptWorld) -> None:
