@@ -28,7 +28,8 @@ _numbers = count(1)
 async def _mongo_bench(mongod: Mongod, database: str) -> AsyncIterator[MongoBench]:
     """A bench on that database, with indexes and without documents."""
     commands = Commands()
-    client: Client = AsyncMongoClient(mongod.uri, event_listeners=[commands])
+    # A server that a fail point made say that it is no primary is one again at the next heartbeat.
+    client: Client = AsyncMongoClient(mongod.uri, event_listeners=[commands], heartbeatFrequencyMS=500)
     async with client:
         bench = MongoBench(client, database, commands)
         # Records never expire: the tests' clocks stand in the past.

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -25,11 +25,13 @@ class BoundedConnection(H11Protocol):
     """One connection. Neither a client that sends no request nor one that reads no answer keeps it from others: both
     would hold it for ever, and need no token for that."""
 
-    def __init__(self, *args: Any, stall_s: float, **options: Any) -> None:
-        """`stall_s`: the time after which a client that reads nothing is left; the rest is uvicorn's."""
+    def __init__(self, *args: Any, stall_s: float, is_stopping: Callable[[], bool], **options: Any) -> None:
+        """`stall_s`: the time after which a client that reads nothing is left. `is_stopping`: whether the server has
+        closed its idle connections. The rest is uvicorn's."""
         super().__init__(*args, **options)
         self.idle_since = self.loop.time()
         self._stall_s = stall_s
+        self._is_stopping = is_stopping
         self._stalled: asyncio.TimerHandle | None = None
 
     @property
@@ -41,6 +43,10 @@ class BoundedConnection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, and close the one that has been idle for longest if there are too many."""
         super().connection_made(transport)
+        if self._is_stopping():
+            # It was accepted before the sockets were closed. Nobody else closes it, and the server would wait for it.
+            self.shutdown()
+            return
         open_ones = [each for each in self.connections if not each.transport.is_closing()]
         if self.limit_concurrency is not None and len(open_ones) >= self.limit_concurrency:
             idle = [each for each in open_ones if isinstance(each, BoundedConnection) and each.idle]
@@ -79,10 +85,12 @@ class ApiServer(uvicorn.Server):
         self, app: App, *, stop_within_s: float, connections_max: int = _CONNECTIONS_MAX, stall_s: float = _STALL_S
     ) -> None:
         """`stop_within_s`: the time that the requests under way have after `stop`; then they are cancelled."""
+        self._is_stopping = False
+        connection = partial(BoundedConnection, stall_s=stall_s, is_stopping=lambda: self._is_stopping)
         super().__init__(
             uvicorn.Config(
                 app,
-                http=partial(BoundedConnection, stall_s=stall_s),  # type: ignore[arg-type]
+                http=connection,  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -104,6 +112,11 @@ class ApiServer(uvicorn.Server):
     async def run_until_stopped(self, sockets: Sequence[socket.socket]) -> None:
         """Serve on the sockets until `stop`; closes them."""
         await self.serve(sockets=list(sockets))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the sockets and the idle connections, and wait for the requests under way."""
+        self._is_stopping = True
+        await super().shutdown(sockets)
 
     def stop(self) -> None:
         """Take no more connections, and end once the requests under way are answered."""

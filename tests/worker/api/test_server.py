@@ -44,6 +44,20 @@ class Served:
         await writer.drain()
         return reader
 
+    async def connect_late(self) -> asyncio.StreamReader:
+        """A connection that was accepted before the server closed its sockets, and is made known to it only now."""
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            accepted, _ = listening.accept()
+        self._writers.append(writer)
+        config, state = self.server.config, self.server.server_state
+        await loop.connect_accepted_socket(
+            lambda: config.http_protocol_class(config=config, server_state=state, app_state={}),  # type: ignore[call-arg]
+            accepted,
+        )
+        return reader
+
     async def refuses(self) -> bool:
         """Whether the server refuses connections, at the latest when it has seen that it is to stop."""
         for _ in range(10_000):
@@ -92,6 +106,21 @@ async def test_a_request_under_way_is_answered_and_no_other_is_taken() -> None:
         assert answer.startswith(b"HTTP/1.1 200 ")
         await asyncio.wait([server.running])
     assert world.w().paused
+
+
+async def test_a_connection_that_comes_while_it_stops_holds_it_up_no_longer() -> None:
+    """As one does that is accepted just when the server closes the others."""
+    world, slow = a_slow_world()
+    async with served(a_face(world).app, stop_within_s=30) as server:
+        reader = await server.connect(PUT)
+        await slow.waiting.wait()
+        server.server.stop()
+        assert await server.refuses()
+        late = await server.connect_late()
+        async with asyncio.timeout(10):
+            assert await late.read() == b""
+        slow.go.set()
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_request_that_takes_too_long_is_cancelled_and_its_update_finished() -> None:

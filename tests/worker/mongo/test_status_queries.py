@@ -114,10 +114,9 @@ async def test_a_report_of_another_version_hides_no_other(mongo: MongoBench, rea
 
 
 @pytest.mark.parametrize("command", ["aggregate", "update", "delete"])
-async def test_a_server_that_steps_down_is_the_store_being_away(
-    mongo: MongoBench, reads: MongoStatusReads, command: str
-) -> None:
-    board = MongoStatusBoard(mongo.client, mongo.database.name, deadline_s=DEADLINE_S)
+async def test_a_server_that_steps_down_is_the_store_being_away(mongo: MongoBench, command: str) -> None:
+    reads = MongoStatusReads(mongo.client, mongo.database.name, deadline_s=0.5)
+    board = MongoStatusBoard(mongo.client, mongo.database.name, deadline_s=0.5)
     calls: dict[str, Callable[[], Awaitable[object]]] = {
         "aggregate": lambda: reads.fleet(10),
         "update": lambda: board.post(WorkerReport(worker="w", interval_s=5)),

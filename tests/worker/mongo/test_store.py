@@ -51,6 +51,11 @@ async def _failing(bench: MongoBench, command: str, times: int | None = None, **
         bench.commands.take()
 
 
+async def _end_transactions(bench: MongoBench) -> None:
+    """End what a failed commit has left open: the locks would hold the next test up for a transaction's lifetime."""
+    await bench.client.admin.command("killAllSessions", [])
+
+
 # Round trips
 
 
@@ -404,6 +409,7 @@ async def test_a_commit_by_halves_tells_why_a_plan_has_no_result(
     async with _failing(mongo, "commitTransaction", **how):
         assert await store.commit([first_plan("c1"), first_plan("c2")]) == [CONFLICT, missing]
     assert await ids(mongo, Collection.OUTBOX) == ["a-c1-1"]
+    await _end_transactions(mongo)
 
 
 # An absent or unfit server
@@ -434,6 +440,7 @@ async def test_a_server_that_refuses_is_away(
             await (
                 store.load([LoadRequest(conversation_id="c1")]) if command == "find" else store.commit([first_plan()])
             )
+    await _end_transactions(mongo)
     assert str(mongod.port) not in str(away.value)
     assert "127.0.0.1" not in str(away.value)
     assert isinstance(away.value, StoreTimeout) == ("deadline" in str(away.value))
