@@ -39,7 +39,7 @@ demo: $(SETUP) ## The worker on embedded parts, in less than a minute: the incid
 test: $(SETUP) ## The quick tests (ARGS="-k name" picks)
 	@$(BIN)/pytest -q -n 2 --dist worksteal $(ARGS)
 
-thorough: $(SETUP) ## The finite spaces point by point, guards taken out, the worker as a process (ARGS="-k name")
+thorough: $(SETUP) ## Finite spaces point by point, guards taken out, verbs and worker as processes, real waits (ARGS="-k name")
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m thorough $(ARGS)
 
 check: $(SETUP) ## Format, lint, types, who may import whom, deployment files, locks, known vulnerabilities

@@ -10,6 +10,8 @@ from server_process import ROOT
 from tests.compiled_build.outcomes import plain
 from worker.telemetry.build import BUILD
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.skipif(BUILD == "compiled", reason="the folder of the tests is the compiled one")
 def test_a_folder_that_is_not_compiled_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,8 @@ import pytest
 
 from server_process import ROOT
 
+pytestmark = pytest.mark.thorough
+
 FOLDER: Final = ROOT / "deploy" / "datadog"
 API: Final = "https://api.datadoghq.com"
 KEYS: Final = {"DD_API_KEY": "an-api-key", "DD_APP_KEY": "an-application-key"}

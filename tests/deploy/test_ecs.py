@@ -10,6 +10,8 @@ from tests.deploy.deployed_settings import SECRETS, read_as, unknown_variables
 from tests.deploy.image import image_user
 from worker.cli.healthcheck import ADDRESSES
 
+pytestmark = pytest.mark.thorough
+
 TEMPLATE: Final = ROOT / "deploy" / "ecs" / "routing-sync.yaml"
 PARAMETERS: Final = {
     "AWS::Region": "eu-central-1",

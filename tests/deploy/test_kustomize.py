@@ -13,6 +13,8 @@ from server_process import ROOT
 from tests.deploy.test_kubernetes import OTHERS, SCHEMAS_OF, of_kind, settings_files
 from tests.deploy.tools import tool
 
+pytestmark = pytest.mark.thorough
+
 EXAMPLE: Final = ROOT / "deploy" / "kubernetes" / "example"
 PROCESSES: Final = ("routing-sync", "routing-sync-serve")
 

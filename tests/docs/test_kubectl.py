@@ -22,6 +22,8 @@ from tests.deploy.test_kubernetes import FOLDER, container_of, of_kind
 from tests.deploy.test_kustomize import EXAMPLE, Objects, doctor_of_a_copy, objects_of
 from tests.deploy.tools import tool
 
+pytestmark = pytest.mark.thorough
+
 PAGES: Final = ("runbook.md", "deploy.md")
 KINDS: Final = {"deploy": "Deployment", "job": "Job", "scaledobject": "ScaledObject"}
 """The names of kinds in commands."""

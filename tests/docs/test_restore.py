@@ -6,6 +6,7 @@ import subprocess
 import sys
 from typing import Any, Final
 
+import pytest
 from pymongo import MongoClient
 
 from mongod import Mongod
@@ -19,6 +20,7 @@ _PAGE: Final = (ROOT / "docs" / "operations.md").read_text()
 _MARK: Final = "RAISE\n"
 
 
+@pytest.mark.thorough
 def test_the_line_for_mongosh_and_the_script_raise_the_same_floors(mongod: Mongod) -> None:
     step = json.loads(_PAGE.split("db.sync_states.updateMany({}, ", 1)[1].split(")\n", 1)[0])
     script = "\n".join(

@@ -20,6 +20,8 @@ from worker.settings.api_tokens import parse_api_tokens
 from worker.settings.serve import ServeSettings
 from worker.settings.settings import Settings
 
+pytestmark = pytest.mark.thorough
+
 FILE = ROOT / "localstack" / "compose.yaml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]

@@ -4,6 +4,7 @@ The tests share one MongoDB database, emptied before each test: creating a datab
 long. A test of the creation uses `new_mongo`.
 """
 
+import asyncio
 import logging
 import sys
 import threading
@@ -22,6 +23,8 @@ from worker.mongo.database import Client
 from worker.store.documents import Collection
 
 _numbers = count(1)
+_indexed: set[tuple[int, str]] = set()
+"""The databases that have their indexes, by the port of their server."""
 
 
 @asynccontextmanager
@@ -32,10 +35,11 @@ async def _mongo_bench(mongod: Mongod, database: str) -> AsyncIterator[MongoBenc
     client: Client = AsyncMongoClient(mongod.uri, event_listeners=[commands], heartbeatFrequencyMS=500)
     async with client:
         bench = MongoBench(client, database, commands)
-        # Records never expire: the tests' clocks stand in the past.
-        await bench.store.ensure_indexes(revision_days=0, wait_days=0, waiting_times=True, audit_days=3_650)
-        for collection in Collection:
-            await bench.database[collection].delete_many({})
+        if (mongod.port, database) not in _indexed:
+            # Records never expire: the tests' clocks stand in the past.
+            await bench.store.ensure_indexes(revision_days=0, wait_days=0, waiting_times=True, audit_days=3_650)
+            _indexed.add((mongod.port, database))
+        await asyncio.gather(*(bench.database[each].delete_many({}) for each in Collection))
         commands.take()
         # The database is not dropped: the server and its data end with the test session.
         yield bench

@@ -16,6 +16,8 @@ from tests.e2e.worker_process import COMMAND, free_port, wait_until
 from tests.worker.cli.test_main import AWAY
 from worker.cli.healthcheck import check
 
+pytestmark = pytest.mark.thorough
+
 BLOCK = b"x" * 65_536
 
 
@@ -60,14 +62,12 @@ def full_pipe() -> Iterator[tuple[int, int]]:
     os.close(writer)
 
 
-@pytest.mark.thorough
 def test_row_1_the_reader_of_both_streams_stands_still(full_pipe: tuple[int, int]) -> None:
     _, writer = full_pipe
     with worker(writer, writer) as (process, where):
         assert stop_when_alive(process, where) == 0
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(("variable", "value", "status"), [("LANES", "none", 2), ("HTTP_HOST", "203.0.113.1", 1)])
 def test_row_1_the_reader_of_both_streams_stands_still_and_a_setting_is_wrong(
     full_pipe: tuple[int, int], variable: str, value: str, status: int
@@ -78,7 +78,6 @@ def test_row_1_the_reader_of_both_streams_stands_still_and_a_setting_is_wrong(
     assert done.returncode == status
 
 
-@pytest.mark.thorough
 def test_row_1_the_reader_leaves_after_the_first_line() -> None:
     with worker(subprocess.PIPE) as (process, where):
         assert process.stdout is not None
@@ -87,14 +86,12 @@ def test_row_1_the_reader_leaves_after_the_first_line() -> None:
         assert stop_when_alive(process, where) == 0
 
 
-@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has /dev/full")
 def test_row_1_both_streams_are_full() -> None:
     with Path("/dev/full").open("wb") as full, worker(full, full) as (process, where):
         assert stop_when_alive(process, where) == 0
 
 
-@pytest.mark.thorough
 def test_row_1_the_streams_are_closed() -> None:
     where = {"HTTP_PORT": str(free_port())}
     closing = ["sh", "-c", 'exec "$0" run <&- >&- 2>&-', COMMAND]

@@ -13,6 +13,8 @@ from worker.outbox.topic_message import topic_message
 from worker.runtime.clock import SystemClock
 from worker.settings.settings import Settings
 
+pytestmark = pytest.mark.thorough
+
 Transport = Literal["http", "library"]
 ARN = "arn:aws:sns:us-east-1:123456789012:clients"
 

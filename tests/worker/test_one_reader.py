@@ -167,6 +167,7 @@ def test_row_7_half_a_pair_is_replaced_in_the_producers_trace_too(tmp_path: Path
     assert orjson.loads(published_text)["dd"] == {"service": "\ufffd"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("indent", [None, 2])
 def test_wrappers_and_blanks_do_not_count_for_the_limit(replay: Runner, indent: int | None) -> None:
     """A captured log line is larger than its published message, and an indented one larger still."""

@@ -138,6 +138,7 @@ async def test_a_clock_that_was_set_back_does_not_delay_the_stop() -> None:
         await asyncio.wait_for(pipeline.stop(), timeout=5)
 
 
+@pytest.mark.thorough
 async def test_messages_that_cannot_be_finished_in_time_are_handed_back() -> None:
     async with running_pipeline(WORK_ITEM, CONVERSATION, away=True) as pipeline:
         await until(lambda: "store away, receiving pauses" in pipeline.recorder.messages)

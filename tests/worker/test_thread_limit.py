@@ -14,6 +14,8 @@ from tests.worker.cli.test_main import AWAY
 from worker.cli.healthcheck import check
 from worker.runtime.lookup_threads import LOOKUPS_MAX
 
+pytestmark = pytest.mark.thorough
+
 SCRIPT = """
 import sys, threading
 from worker.cli.main import main

@@ -1,7 +1,11 @@
 """`make bench-audit` handles each load with and without the kept audit. No figure is asserted."""
 
+import pytest
+
 from mongod import Mongod
 from tests.bench.audit.command import measure_audit
+
+pytestmark = pytest.mark.thorough
 
 
 def test_a_sync_keeps_a_record_and_an_event_that_changes_nothing_of_ours_none(mongod: Mongod) -> None:

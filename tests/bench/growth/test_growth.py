@@ -73,6 +73,7 @@ def test_the_smallest_shape_comes_first_and_the_shipped_one_is_among_them() -> N
     assert len(found) == len(set(found)) == 18
 
 
+@pytest.mark.thorough
 def test_many_pairs_are_those_that_a_load_meets(servers: BenchServers) -> None:
     load = workload(LoadKind.UNSHARED, 3, seed=1, warm_up=0)
     inserted: list[int] = []

@@ -25,6 +25,7 @@ async def port() -> AsyncIterator[int]:
     await running
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("clients", [1, 4])
 async def test_all_requests_are_sent_and_timed(port: int, clients: int) -> None:
     figures = await measured(port, BARE.written("token"), clients=clients, total=40)
@@ -32,6 +33,7 @@ async def test_all_requests_are_sent_and_timed(port: int, clients: int) -> None:
     assert 0 < figures.median_ms <= figures.p99_ms
 
 
+@pytest.mark.thorough
 async def test_another_answer_than_200_ends_it(port: int) -> None:
     wrong = Requests(name="wrong", paths=["/nothing"])
     with pytest.raises(WrongAnswer, match="404"):

@@ -37,6 +37,8 @@ from tests.faults.proxies.aws_fault import (
 )
 from tests.faults.proxies.aws_proxy import AwsProxy
 
+pytestmark = pytest.mark.thorough
+
 _numbers = count(1)
 
 

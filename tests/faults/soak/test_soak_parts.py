@@ -195,6 +195,7 @@ def check(mongod: Mongod) -> Any:
         client.drop_database("soak")
 
 
+@pytest.mark.thorough
 def test_a_pair_that_keeps_the_contract_passes(check: PairCheck) -> None:
     assert check.at_the_end() == []
     assert check.checked == {"c1": 2}

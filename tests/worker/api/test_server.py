@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -19,6 +20,8 @@ from tests.worker.fake_clock import until
 from worker.api.gate import App
 from worker.api.server import ApiServer
 from worker.telemetry.listening_sockets import listening_sockets
+
+pytestmark = pytest.mark.thorough
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 BODY = b'{"paused": true}'

@@ -76,6 +76,7 @@ async def _clients(*found: Any, transport: Transport = "http") -> AsyncIterator[
             yield clients, settings.sqs_queue_url
 
 
+@pytest.mark.thorough
 class TestRow6AtTheStart:
     """What may come by itself is waited for; what an operator must mend ends the start with the remedy."""
 
@@ -207,6 +208,7 @@ def _short_lived_keys() -> str:
     return json.dumps({"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": "secret", "Expiration": expires})
 
 
+@pytest.mark.thorough
 class TestRow6WhileRunning:
     """A renewal that fails is the service being away: no message is lost by it, and the work goes on afterwards."""
 

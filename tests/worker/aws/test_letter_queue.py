@@ -20,6 +20,7 @@ def letters_of(aws: Aws, url: str, dead_url: str) -> SqsLetterQueue:
     return SqsLetterQueue(client=aws.sqs, url=url, dead_letter_url=dead_url, clock=SystemClock())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fifo", [False, True])
 async def test_a_letter_is_received_given_back_put_back_and_deleted(aws: Aws, fifo: bool) -> None:
     url, dead_url = await aws.queue(fifo=fifo)

@@ -17,6 +17,8 @@ from worker.errors import Misconfigured, QueueAway
 from worker.runtime.clock import SystemClock
 from worker.settings.settings import Settings
 
+pytestmark = pytest.mark.thorough
+
 Transport = Literal["http", "library"]
 BOTH: tuple[Transport, ...] = ("http", "library")
 SQS = "https://sqs.eu-central-1.amazonaws.com"

@@ -12,6 +12,8 @@ from worker.aws.provisioning import ProvisioningSpec, provision
 from worker.errors import Misconfigured
 from worker.ports import AwsEndpoint
 
+pytestmark = pytest.mark.thorough
+
 
 async def _attributes(aws: Aws, url: str) -> dict[str, Any]:
     answer: Any = await aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])

@@ -126,6 +126,7 @@ def _called(aws: Aws, sources: Iterator[str]) -> set[str]:
     return found
 
 
+@pytest.mark.thorough
 async def test_no_other_file_makes_other_calls(aws: Aws) -> None:
     """The recorded calls are all calls: a new call needs an action in the policy."""
     provisioning: ModuleType = worker.aws.provisioning

@@ -94,6 +94,7 @@ async def test_a_queue_that_goes_missing_later_is_away(aws: Aws) -> None:
         await queue.delete_batch(["x"])
 
 
+@pytest.mark.thorough
 async def test_an_unreachable_service_is_away(aws: Aws) -> None:
     endpoint = _nowhere()
     async with (

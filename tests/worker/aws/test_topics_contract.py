@@ -139,6 +139,7 @@ async def test_ten_messages_are_sent_in_one_call(bench: Bench) -> None:
     assert sorted(text for text, _ in await bench.arrived()) == sorted(one.text for one in batch)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("filler", ["x", '"', "你"])
 async def test_a_message_of_the_largest_size_is_taken(bench: Bench, filler: str) -> None:
     frame_bytes = message("a", filler="").size_bytes
@@ -154,6 +155,7 @@ async def test_a_missing_topic_is_away(bench: Bench) -> None:
         await bench.topics.publish(bench.none, [message("a")])
 
 
+@pytest.mark.thorough
 async def test_fifo_messages_keep_their_order_and_are_taken_once(fifo: Bench) -> None:
     batch = [message(str(number)) for number in range(4)]
     await fifo.publish(*batch)

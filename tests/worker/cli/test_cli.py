@@ -86,6 +86,7 @@ def test_provision_prints_json_or_lines_for_a_shell(capsys: pytest.CaptureFixtur
     assert lines == [f"export {name}={printed[name]}" for name in names]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("environment")
 def test_row_17_provision_says_what_it_changes_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["provision", "--prefix", "lines", "--dry-run"]) == 0
@@ -196,6 +197,7 @@ def test_all_wrong_settings_are_reported_at_once_with_exit_2(
     }  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_an_endpoint_that_does_not_answer_is_one_line_and_exit_1(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,8 @@ from moto_server import MotoServer
 from tests.worker.cli.letter_desk import CONTENT, LetterDesk, good_body, unreadable_bodies
 from worker.cli.main import run
 
+pytestmark = pytest.mark.thorough
+
 _numbers = count(1)
 COMMAND = [sys.executable, "-c", "from worker.cli.main import main; main()"]
 

@@ -17,6 +17,8 @@ from tests.worker.doctor.patients import COMMAND, Patient
 from worker.cli.main import run
 from worker.telemetry.build import BUILD
 
+pytestmark = pytest.mark.thorough
+
 __all__ = ["mongo_client", "patient"]
 
 
@@ -123,7 +125,6 @@ def test_wrong_usage_is_one_line_and_2(arguments: list[str], words: str, capsys:
     assert errors.count("\n") == 1
 
 
-@pytest.mark.thorough
 def test_ctrl_c_ends_it_while_a_part_does_not_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(30)

@@ -25,6 +25,8 @@ from worker.runtime.clock import ObjectIds, SystemClock
 from worker.settings.table import setting_rows
 from worker.store.documents import Collection
 
+pytestmark = pytest.mark.thorough
+
 _COMMAND: Final = (sys.executable, "-c", "from worker.cli.main import main; main()")
 _INCIDENT: Final = Path(__file__).parents[2] / "fixtures/captured/incident-2022-03-02-lost-assignment"
 _CONVERSATION, _WORK_ITEM = "621fc1d36a39b4aa389cb72b", "621fc1d5cb4ca800935aa935"

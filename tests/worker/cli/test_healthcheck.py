@@ -59,6 +59,7 @@ async def test_row_16_it_asks_the_address_that_the_worker_serves(host: str) -> N
     assert re.fullmatch(rf"healthy: http://\S+:{port}/healthz", line)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost", "::", "::1"])
 async def test_it_asks_the_address_at_which_serve_listens(host: str) -> None:
     if ":" in host and not socket.has_dualstack_ipv6():

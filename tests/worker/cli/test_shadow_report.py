@@ -55,6 +55,7 @@ def reporter(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Reporter:
     return Reporter(capsys, tmp_path)
 
 
+@pytest.mark.thorough
 def test_a_fleet_whose_differences_are_explained_is_safe(reporter: Reporter) -> None:
     said = reporter(fleet_log(), *FEW)
     assert (said.status, said.err) == (0, [])
@@ -69,6 +70,7 @@ def test_a_fleet_whose_differences_are_explained_is_safe(reporter: Reporter) -> 
     assert compared["versions"] == {"1.2": compared["events"]}
 
 
+@pytest.mark.thorough
 def test_one_line_that_the_rules_do_not_explain_makes_it_a_no(reporter: Reporter) -> None:
     lines = lines_of(fleet_log())
     wrong = next(line for line in lines if (line.get("shadow") or {}).get("suppressed"))
@@ -87,6 +89,7 @@ def test_one_line_that_the_rules_do_not_explain_makes_it_a_no(reporter: Reporter
     assert {"time", "before", "legacy", "causal"} <= set(example)
 
 
+@pytest.mark.thorough
 def test_a_no_stands_where_the_evidence_is_not_enough(reporter: Reporter) -> None:
     lines = lines_of(fleet_log())
     next(line for line in lines if line.get("shadow"))["policy"] = "causal"

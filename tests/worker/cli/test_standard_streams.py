@@ -19,6 +19,8 @@ from tests.worker.replay.replays import incident
 from worker.cli.decide import EXAMPLES
 from worker.cli.verbs import VERBS
 
+pytestmark = pytest.mark.thorough
+
 ROOT: Final = Path(__file__).parents[3]
 COMMAND: Final = [sys.executable, "-c", "from worker.cli.main import main; main()"]
 WITHOUT_FILES: Final = ["sh", "-c", 'ulimit -f 0 && exec "$0" "$@"', *COMMAND]
@@ -123,7 +125,6 @@ def test_row_1_wrong_settings_and_options_have_their_status_where_a_stream_is_cl
     assert len(errors.splitlines()) == (1 if closed == ">&-" else 0)
 
 
-@pytest.mark.thorough
 def test_row_19_a_slow_reader_of_a_non_blocking_pipe_gets_all() -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -148,7 +149,6 @@ def test_row_19_standard_input_needs_no_temporary_folder(mode: str) -> None:
         assert process.communicate()[0] == output
 
 
-@pytest.mark.thorough
 def test_row_19_standard_input_that_cannot_be_copied_is_one_line_that_does_not_blame_it() -> None:
     with started(["replay", "simulate", "-"], WITHOUT_FILES) as process:
         output, errors = process.communicate((b" " * 1_000_000 + b"\n") * 9)
@@ -189,7 +189,6 @@ def test_row_19_ctrl_c_ends_a_replay_whose_output_nobody_reads(tmp_path: Path, m
         assert process.stderr.read().strip() == b""
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("verb", ["publish", "provision"])
 def test_row_19_ctrl_c_ends_the_wait_for_a_service(tmp_path: Path, verb: str) -> None:
     file = tmp_path / "capture"
@@ -207,7 +206,6 @@ def test_row_19_ctrl_c_ends_the_wait_for_a_service(tmp_path: Path, verb: str) ->
             assert process.stderr.read().strip() == b""
 
 
-@pytest.mark.thorough
 def test_ctrl_c_stays_ignored_where_the_parent_ignores_it() -> None:
     ignoring = ["sh", "-c", 'trap "" INT; exec "$0" "$@"', *COMMAND]
     with started(["decide"], ignoring) as process:

@@ -199,6 +199,7 @@ def test_wrong_usage_is_one_line(arguments: list[str], line: str, capsys: pytest
     assert line in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("database")
 def test_a_store_that_is_away_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1:1/?directConnection=true")

@@ -129,6 +129,7 @@ async def test_a_start_into_a_backlog_waits_for_a_minute_and_then_stays_behind_i
         assert bench.is_in_time()
 
 
+@pytest.mark.thorough
 async def test_a_queue_that_is_full_for_an_hour_holds_the_watermark_back_all_the_time() -> None:
     """Three events come in ten seconds, and two are handled in eight."""
     async with watermark_bench(lanes=1, batch_max=2) as bench:

@@ -16,6 +16,8 @@ from worker.doctor.store_area import note_server
 from worker.findings import FindingCode, Severity, findings_of
 from worker.mongo.inspection import ServerFacts
 
+pytestmark = pytest.mark.thorough
+
 QUICK = {"no subscription", "no policy of the queue", "two active work-items", "a gap below the visibility timeout"}
 
 
@@ -53,7 +55,6 @@ async def test_all_faults_are_named_at_once(patient: Patient) -> None:
     ]
 
 
-@pytest.mark.thorough
 async def test_a_fifo_queue_with_the_throughput_of_one_group(
     aws: Aws, mongo_client: MongoClient[dict[str, Any]], mongod: Mongod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,7 +75,6 @@ class Standalone(Mongod):
         return port_taken(self.port)
 
 
-@pytest.mark.thorough
 async def test_a_mongodb_without_transactions(patient: Patient) -> None:
     with Standalone() as standalone:
         patient.set(MONGODB_URI=f"mongodb://127.0.0.1:{standalone.port}/?directConnection=true")

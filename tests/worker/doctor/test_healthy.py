@@ -18,6 +18,8 @@ from worker.runtime.clock import ObjectIds, SystemClock
 from worker.settings.serve import ServeSettings
 from worker.settings.settings import Settings
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.parametrize("kind", [Settings, ServeSettings], ids=["run", "serve"])
 async def test_what_provision_made_is_all_right_and_all_of_it_was_looked_at(

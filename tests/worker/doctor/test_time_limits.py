@@ -13,6 +13,8 @@ from tests.worker.doctor.patients import Patient, codes, examined_apart, finding
 from tests.worker.tcp_server import TcpServer
 from worker.findings import FindingCode
 
+pytestmark = pytest.mark.thorough
+
 CHECK_S = 0.5
 
 
@@ -77,7 +79,6 @@ async def test_a_call_that_hangs_where_the_others_are_answered_takes_the_time_of
     assert seconds < 20
 
 
-@pytest.mark.thorough
 async def test_a_topic_service_that_never_answers_is_told_once_for_each_topic(patient: Patient) -> None:
     patient.check_s = CHECK_S
     async with Silent() as silent:
@@ -100,7 +101,6 @@ main()
 """
 
 
-@pytest.mark.thorough
 async def test_a_name_server_that_never_answers_does_not_hold_its_end_up(patient: Patient) -> None:
     patient.set(STATSD_HOST="agent.example")
     process = await asyncio.create_subprocess_exec(

@@ -79,6 +79,7 @@ async def test_queues_and_sessions_are_not_read_if_queue_and_agent_stay(mongo: M
     assert mongo.commands.take() == [*["find"] * 3, "insert", "update", "commitTransaction"]
 
 
+@pytest.mark.thorough
 @KEYS
 async def test_a_round_of_the_poll_costs_the_same_for_any_number_of_waiting_pairs(
     mongo: MongoBench, pairs: int

@@ -35,6 +35,7 @@ OTHER_IDS: list[tuple[Any, str]] = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("collection", COLLECTIONS)
 @pytest.mark.parametrize(("key", "shown"), OTHER_IDS)
 async def test_row_5_the_start_names_a_collection_of_ids_that_are_no_texts(
@@ -45,6 +46,7 @@ async def test_row_5_the_start_names_a_collection_of_ids_that_are_no_texts(
         await mongo.store.documents_under_foreign_ids()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("collection", COLLECTIONS)
 @pytest.mark.parametrize(("key", "shown"), OTHER_IDS)
 async def test_row_5_a_document_under_another_id_beside_texts_does_not_end_the_start(

@@ -12,6 +12,8 @@ from tests.worker.store.store_bench import MongoBench
 from worker.errors import StoreUnfit
 from worker.store.documents import Collection
 
+pytestmark = pytest.mark.thorough
+
 DAY_S = 86_400
 ACTIVE = {"active": True}
 

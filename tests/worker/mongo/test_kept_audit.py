@@ -35,6 +35,7 @@ async def test_the_indexes_follow_the_setting_and_off_leaves_what_is_there_to_ex
     assert await _indexes(new_mongo) == {"by_conversation_and_time": None, "expired_audit": 7 * DAY_S}
 
 
+@pytest.mark.thorough
 async def test_a_record_expires(new_mongo: MongoBench) -> None:
     """The test's server looks every second."""
     await new_mongo.store.ensure_indexes(revision_days=0, audit_days=1)

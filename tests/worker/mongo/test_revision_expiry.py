@@ -60,6 +60,7 @@ async def test_an_index_of_another_owner_on_the_same_field_makes_the_store_unfit
     assert await _expiry(new_mongo) == {"theirs": None}
 
 
+@pytest.mark.thorough
 async def test_a_record_expires_and_one_without_a_date_stays(new_mongo: MongoBench) -> None:
     """The test's server looks every second."""
     await new_mongo.store.ensure_indexes(revision_days=1)

@@ -113,6 +113,7 @@ async def test_a_report_of_another_version_hides_no_other(mongo: MongoBench, rea
     assert found.leases == ()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", ["aggregate", "update", "delete"])
 async def test_a_server_that_steps_down_is_the_store_being_away(mongo: MongoBench, command: str) -> None:
     reads = MongoStatusReads(mongo.client, mongo.database.name, deadline_s=0.5)

@@ -91,6 +91,7 @@ async def test_the_number_of_commands_does_not_grow_with_the_batch(mongo: MongoB
     assert (mongo.watch.aborts, mongo.watch.conflicts, mongo.watch.transactions) == ([], 0, 2)
 
 
+@pytest.mark.thorough
 async def test_a_batch_larger_than_a_command_is_sent_in_several_of_one_transaction(mongo: MongoBench) -> None:
     keys = [f"c{number}" for number in range(8)]
     assert await mongo.store.commit([first_plan(key) for key in keys]) == [COMMITTED] * 8
@@ -304,6 +305,7 @@ async def test_two_workers_that_share_a_session_both_commit(mongo: MongoBench, m
     assert [entry.id for entry in kept.work_items] == ["w-c0", "w-c1", "w-c2", "w-c9"]
 
 
+@pytest.mark.thorough
 async def test_a_cancelled_commit_leaves_neither_locks_nor_writes(mongo: MongoBench) -> None:
     await mongo.store.commit([first_plan()])
     pair = await loaded(mongo)
@@ -355,6 +357,7 @@ async def test_a_commit_that_is_not_done_is_found_not_committed(mongo: MongoBenc
     assert await mongo.store.commit([first_plan()]) == [COMMITTED]
 
 
+@pytest.mark.thorough
 async def test_a_commit_that_never_arrives_leaves_neither_locks_nor_writes(mongo: MongoBench) -> None:
     store = _store(mongo.client, mongo, deadline_s=0.7)
     before = await everything(mongo)
@@ -367,6 +370,7 @@ async def test_a_commit_that_never_arrives_leaves_neither_locks_nor_writes(mongo
     assert await mongo.store.commit([first_plan()]) == [COMMITTED]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("times", [1, 1000], ids=["once", "always"])
 async def test_a_commit_whose_answer_is_lost_is_done_once(mongo: MongoBench, mongod: Mongod, times: int) -> None:
     await mongo.put(sessions=[session("s1", "u1")])
@@ -381,6 +385,7 @@ async def test_a_commit_whose_answer_is_lost_is_done_once(mongo: MongoBench, mon
     assert (await loaded(mongo)).state.version == 1
 
 
+@pytest.mark.thorough
 async def test_a_commit_that_stalls_past_the_deadline_is_a_timeout(mongo: MongoBench) -> None:
     """The halves of the batch are not tried: each would wait for a deadline."""
     before = await everything(mongo)
@@ -393,6 +398,7 @@ async def test_a_commit_that_stalls_past_the_deadline_is_a_timeout(mongo: MongoB
     assert mongo.watch.aborts == [2]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("how", "missing"),
     [
@@ -415,6 +421,7 @@ async def test_a_commit_by_halves_tells_why_a_plan_has_no_result(
 # An absent or unfit server
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("command", "code", "says"),
     [
@@ -447,6 +454,7 @@ async def test_a_server_that_refuses_is_away(
     assert await everything(mongo) == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", ["find", "insert"])
 async def test_a_server_that_does_not_answer_in_time_is_a_timeout(mongo: MongoBench, command: str) -> None:
     """Half a batch may then be committed in time."""
@@ -462,6 +470,7 @@ async def test_a_server_that_does_not_answer_in_time_is_a_timeout(mongo: MongoBe
     assert await everything(mongo) == before
 
 
+@pytest.mark.thorough
 async def test_a_killed_server_is_away_within_the_deadline_and_then_back() -> None:
     commands = Commands()
     with Mongod() as server:
@@ -512,6 +521,7 @@ class _Standalone(Mongod):
             return False
 
 
+@pytest.mark.thorough
 async def test_a_server_without_transactions_is_unfit() -> None:
     with _Standalone() as server:
         client: Client = AsyncMongoClient(server.uri)

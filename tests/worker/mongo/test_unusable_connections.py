@@ -32,6 +32,7 @@ DEADLINE_S = 0.4
 
 # The driver leaves a socket open when a connection fails between connecting and its first command.
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
     pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"),
 ]

@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from handlers.batch_handler import BatchHandler
 from handlers.options import Options
 from tests.handlers.routing.queue_history import QueueHistory
@@ -73,6 +75,7 @@ async def test_the_reads_of_an_answer_are_few(mongo: MongoBench) -> None:
     assert mongo.commands.take() == ["distinct", "aggregate"]
 
 
+@pytest.mark.thorough
 async def test_records_expire_ninety_days_after_the_end_of_the_wait(new_mongo: MongoBench) -> None:
     """The test's server looks every second."""
     await new_mongo.store.ensure_indexes(revision_days=0)

@@ -54,6 +54,7 @@ def history_of(file: str, policy: PolicyInUse) -> WriteHistory:
     return WriteHistory(key, writes, initial_pairs.pair(key), Options(policy=policy, own_syncs_stored=False))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "policy", "again"),
     [
@@ -142,6 +143,7 @@ def test_too_many_states_are_reported_with_the_remedy_and_the_next_conversation_
     assert [each["interleavings"] for each in replayed.explored] == [15]
 
 
+@pytest.mark.thorough
 def test_a_longer_history_has_far_fewer_states_than_interleavings(replay: Runner) -> None:
     users: list[list[str]] = [["u-1"], ["u-2"], [], ["u-1"]]
     writes = [

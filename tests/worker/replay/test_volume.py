@@ -46,6 +46,7 @@ def _event(turn: int, of: str, item: str, *, at: float) -> Json:
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mode", [ReplayMode.OBSERVE, ReplayMode.SIMULATE])
 async def test_memory_does_not_grow_with_the_events(tmp_path: Path, mode: ReplayMode) -> None:
     file = tmp_path / "capture.ndjson"

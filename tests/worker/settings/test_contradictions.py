@@ -226,6 +226,7 @@ PROFILES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("variables", [{}, {"AWS_PROFILE": "work"}, {"AWS_DEFAULT_PROFILE": "work"}], ids=str)
 @pytest.mark.parametrize("default_region", [None, "sa-east-1"])
 @pytest.mark.parametrize("files", PROFILES)

@@ -24,6 +24,7 @@ def differing(*, routes: bool = False) -> list[Json]:
     return [line for line in lines_of(fleet_log(3, routes=True) if routes else fleet_log()) if line.get("shadow")]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("routes", [False, True])
 def test_each_difference_of_a_simulated_fleet_is_explained(*, routes: bool) -> None:
     found = [each for line in differing(routes=routes) for each in differences(line)]
@@ -187,6 +188,7 @@ MUTANTS: Final[list[Callable[[Json], bool]]] = [
 """Each changes a line, if it can be changed so, and returns whether it did."""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mutate", MUTANTS, ids=lambda mutate: mutate.__name__)
 def test_a_difference_that_the_rules_do_not_explain_is_unexplained(mutate: Callable[[Json], bool]) -> None:
     mutants = [line for line in differing() if mutate(line)]

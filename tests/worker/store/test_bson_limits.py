@@ -58,6 +58,7 @@ def test_the_size_is_counted_to_the_byte(document: dict[str, Any]) -> None:
     assert rejection_reason({**document, "room": "x" * (room + 1)}) == DOCUMENT_TOO_LARGE
 
 
+@pytest.mark.thorough
 def test_a_list_of_small_numbers_grows_most() -> None:
     """The list's JSON text is a sixth of the limit; its BSON, with a key for each position, is beyond it."""
     assert len(bson.encode({"a": [0] * 1_400_000})) > DOCUMENT_BYTES_MAX

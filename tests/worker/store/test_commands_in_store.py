@@ -329,6 +329,7 @@ class Day:
         )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rollout", [DEFAULT_ROLLOUT, LEGACY, ROLLED_OUT], ids=["composed", "legacy", "rolled out"])
 async def test_random_days(bench: Bench, rollout: EngineRollout) -> None:
     life = await Life(bench, rollout).begin()

@@ -166,6 +166,7 @@ async def test_ids_that_are_no_texts_are_passed_over(mongo: MongoBench) -> None:
     assert await _all(pairs, SweepStage.SESSIONS, 9) == [[_wants("c2", "w2", users=["u1"])]]
 
 
+@pytest.mark.thorough
 async def test_large_conversations_make_small_pages(mongo: MongoBench) -> None:
     """The sweep has a page in memory: 200 documents of 16 MiB would end the worker."""
     pairs = MongoStoredPairs(mongo.client, mongo.database.name, deadline_s=DEADLINE_S)

@@ -79,6 +79,7 @@ async def test_every_read_on_mongodb_uses_an_index(new_mongo: MongoBench) -> Non
         await new_mongo.client.admin.command("setParameter", 1, notablescan=False)
 
 
+@pytest.mark.thorough
 async def test_a_server_that_is_away_is_said(mongo: MongoBench) -> None:
     work_items = MongoWorkItems(mongo.client, mongo.database.name, deadline_s=0.5)
     for command, call in (("find", work_items.work_item), ("find", work_items.queue_id)):

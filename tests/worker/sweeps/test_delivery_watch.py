@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from tests.worker.fake_clock import FakeClock, run_ready_tasks
 from tests.worker.moto_clients import Aws
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
@@ -107,6 +109,7 @@ def delivery(aws: Aws, made: ProvisioningResult) -> QueueDelivery:
     return QueueDelivery(aws.sqs, aws.sns, queue_url=made.queue_url, topics=topics)
 
 
+@pytest.mark.thorough
 async def test_a_policy_and_a_subscription_that_are_removed_are_found_in_a_real_queue(aws: Aws) -> None:
     made = await aws.provisioned()
     looks = delivery(aws, made)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
 
 from handlers.drift import Drift, DriftClass, DriftEnd, SweptPair
@@ -70,6 +71,7 @@ def _reporter(board: MemoryStatus, clock: FakeClock, recorder: TelemetryRecorder
     return StatusReporter(board=board, worker="w", interval_s=5, runtime=runtime)
 
 
+@pytest.mark.thorough
 async def test_a_store_that_is_away_keeps_no_worker_from_stopping() -> None:
     clock = FakeClock()
     board = AwayBoard(MemoryStore(), clock)

@@ -182,6 +182,7 @@ def capture(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mode", ["observe", "simulate", "explore"])
 def test_replays(mode: str, capture: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["replay", mode, str(capture)]) == 1

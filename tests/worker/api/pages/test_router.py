@@ -16,6 +16,8 @@ from worker.api.pages.rendering import ASSETS, pair_path
 from worker.api.pages.router import Pages
 from worker.status_ports import WorkerReport
 
+pytestmark = pytest.mark.thorough
+
 PATHS = ["/", f"/conversations/{seeded.WAITING}", "/live/status", f"/live/conversations/{seeded.WAITING}"]
 
 

@@ -125,6 +125,7 @@ def test_a_replay_of_the_result_is_the_replay_of_the_input(
     assert (after.out, after.err) == (before.out, "")
 
 
+@pytest.mark.thorough
 def test_ctrl_c_leaves_no_half_file(tmp_path: Path) -> None:
     output = tmp_path / "events.ndjson"
     with started(["import", "-", "-o", str(output)]) as process:

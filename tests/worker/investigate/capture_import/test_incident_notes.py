@@ -90,6 +90,7 @@ def _meaning(record: Json) -> Any:
     return json.dumps(body.get("body", body), sort_keys=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["note.md", "note.txt"])
 @pytest.mark.parametrize("form", NOTES)
 @pytest.mark.parametrize("which", [UNASSIGN_WITHOUT_QUEUE, LOST_ASSIGNMENT])

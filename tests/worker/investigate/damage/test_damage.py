@@ -12,6 +12,7 @@ from tests.worker.investigate.damage.trial import tried
 INPUTS: Final = 150
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "seed", ["quick", *(pytest.param(f"thorough-{n}", marks=pytest.mark.thorough) for n in range(5))]
 )
@@ -24,6 +25,7 @@ def test_no_damage_makes_a_wrong_value_in_silence(tmp_path: Path, seed: str) -> 
     assert exact > 2 * INPUTS, "most events are restored"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["all brackets", "some brackets", "one bracket", "commas", "quotes", "blanks"])
 def test_these_damages_are_repaired_in_every_event_and_form(tmp_path: Path, name: str) -> None:
     for number in range(20):

@@ -30,6 +30,7 @@ def lost_updates(seed: int, policy: PolicyInUse) -> tuple[Tally, list[str]]:
     return tally, [each.text for each in found if each.kind is FindingKind.UPDATE_LOST]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(3, 7))
 def test_a_history_that_keeps_the_contract_lost_no_update(seed: int) -> None:
     tally, lost = lost_updates(seed, PolicyInUse.CAUSAL)
