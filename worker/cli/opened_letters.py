@@ -1,10 +1,11 @@
 """The dead-letter queue of the settings, opened for one scan: what `dead-letters` and `redrive` share."""
 
 import asyncio
+import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -92,14 +93,18 @@ def told(error: Exception) -> str:
     return line
 
 
-def run_interruptibly(work: Callable[[], Awaitable[None]]) -> bool:
+def run_interruptibly(work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
     """Run `work`; returns whether Ctrl-C ended it. What `work` gives back at its end has half a second."""
-
-    async def run() -> None:
-        await work()
-
-    try:
-        asyncio.run(run())
-    except KeyboardInterrupt:
-        return True
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        working = loop.create_task(work())
+        try:
+            loop.run_until_complete(working)
+        except KeyboardInterrupt:
+            # asyncio.run would cancel every task. The calls under way end first: SQS has hidden their letters.
+            working.cancel()
+            if not working.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    loop.run_until_complete(working)
+            return True
     return False

@@ -32,6 +32,8 @@ EMPTY_MAX: Final = 5
 HIDDEN_S_MIN: Final = 30
 HIDDEN_S_MAX: Final = 600
 CALLS_MAX: Final = 8
+_LAST_CALLS_S: Final = 0.2
+"""How long a cancelled scan waits for its calls. After Ctrl-C a verb has half a second, and then gives letters back."""
 _LETTERS_PER_S: Final = 200
 """A low guess of how many letters are looked at in a second."""
 _TRIES_MAX: Final = 4
@@ -175,10 +177,27 @@ class LetterScan:
         left = min(self._limits.letters_max - self.seen, max(self.state.visible - self.seen, 1))
         count_max = self._limits.letters_per_call
         calls = max(1, min(self._limits.calls, -(-left // count_max)))
-        answers = await asyncio.gather(*(self._receive(count_max) for _ in range(calls)))
+        receiving = [asyncio.ensure_future(self._receive(count_max)) for _ in range(calls)]
+        try:
+            await asyncio.wait(receiving)
+        except asyncio.CancelledError:
+            await self._hold_last(receiving)
+            raise
+        # Without waiting again: a cancellation there would lose the letters.
+        answers = [call.result() for call in receiving]
         away = next((answer for answer in answers if isinstance(answer, QueueAway)), None)
         received = [answer for answer in answers if not isinstance(answer, QueueAway)]
         return [delivery for answer in received for delivery in answer], away
+
+    async def _hold_last(self, receiving: Iterable["asyncio.Future[Sequence[LetterDelivery] | QueueAway]"]) -> None:
+        """Hold what the calls under way still bring. SQS hides the letters of a call that is broken off all the same,
+        and then nobody could give them back."""
+        done, pending = await asyncio.wait(receiving, timeout=_LAST_CALLS_S)
+        for call in pending:
+            call.cancel()
+        for call in done:
+            if not (call.cancelled() or call.exception() or isinstance(answer := call.result(), QueueAway)):
+                self._new(answer)
 
     async def _receive(self, count_max: int) -> Sequence[LetterDelivery] | QueueAway:
         attempt = 1

@@ -1,5 +1,6 @@
 """Every letter once, none kept: the end of the queue, letters that come back, a service that is away."""
 
+import asyncio
 import tracemalloc
 from collections import deque
 from collections.abc import Sequence
@@ -104,6 +105,47 @@ async def test_a_service_that_is_away_for_a_moment_is_asked_again() -> None:
     queue = queue_of(12)
     queue.away = deque([True, True, False, True])
     assert len(await seen_by(await scan_of(queue))) == 12
+
+
+class LateLetters(StandInLetters):
+    """A queue whose answers are on their way: its letters are hidden already."""
+
+    def __init__(self) -> None:
+        super().__init__(AutoAdvancingClock())
+        self.taken, self.answered = asyncio.Event(), asyncio.Event()
+
+    async def receive(self, *, count_max: int, hidden_s: int, wait_s: int) -> Sequence[LetterDelivery]:
+        letters = await super().receive(count_max=count_max, hidden_s=hidden_s, wait_s=wait_s)
+        self.taken.set()
+        await self.answered.wait()
+        return letters
+
+
+async def test_letters_that_are_on_their_way_when_a_scan_is_cancelled_are_given_back() -> None:
+    queue = LateLetters()
+    for number in range(35):
+        queue.add(f"body {number}")
+    scan = await scan_of(queue, ScanLimits(letters_max=20))
+    looking = asyncio.ensure_future(seen_by(scan))
+    await queue.taken.wait()
+    looking.cancel()
+    asyncio.get_running_loop().call_soon(queue.answered.set)
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    assert len(queue.hidden) == 20
+    assert await scan.give_back() is None
+    assert queue.hidden == []
+
+
+async def test_a_cancelled_scan_waits_for_no_service_that_hangs() -> None:
+    queue = LateLetters()
+    scan = await scan_of(queue)
+    looking = asyncio.ensure_future(seen_by(scan))
+    await queue.taken.wait()
+    looking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(10):
+            await looking
 
 
 async def test_a_service_that_stays_away_ends_the_scan_and_what_the_other_calls_brought_is_given_back() -> None:
