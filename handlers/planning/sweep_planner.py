@@ -18,7 +18,7 @@ from commands.session import SessionMove, apply_moves
 from commands.work_item import Status, WorkItem
 from handlers.documents.stored_forms import UnreadableDocument
 from handlers.drift import Drift, DriftClass, DriftEnd, FieldDrift, LeftAlone, SweepLimits, SweptPair, told_drift
-from handlers.options import PlanningContext
+from handlers.options import PlanningContext, PolicyInUse
 from handlers.planning.announcements import AnnouncementCause
 from handlers.planning.endings import PairAsRead, eventless_audit, outcome_of, routed_audit
 from handlers.planning.field_drifts import field_drifts
@@ -56,7 +56,8 @@ def plan_sweep(
 ) -> PlannedSweep:
     """Look for drift in a loaded pair and plan its repair.
 
-    A pair that waits since the watermark or later is left to the gap poll, one that was written since to a later sweep.
+    A pair that waits is left to the gap poll: one that waits since the watermark or later, and under `causal` any that
+    was written a short time ago. One that was written since the watermark is left to a later sweep.
     `placements`: of the sessions in the pair's context. Raises UnreadableDocument.
     """
     if pair.unreadable is not None:
@@ -245,9 +246,10 @@ class _SweepPlanner:
     ) -> PlannedSweep:
         """The drift of a pair that waits for its events from now on, by SQS's clock; none of one that waits already."""
         waiting = SweptDraft(self._id, self._pair)
-        if not waiting.wait_for_stored(conversation, item, self._planning.queue_now):
-            # The gap poll has not come by yet.
+        if waiting.state.waiting is not None and self._planning.options.policy is PolicyInUse.CAUSAL:
+            # The gap poll has not come by yet. It lets the pair wait anew for what was written meanwhile.
             return self._left_alone(kind, LeftAlone.WAITS)
+        waiting.wait_for_stored(conversation, item, self._planning.queue_now)
         fields: tuple[FieldDrift, ...] = ()
         if decided is not None and item is not None:
             fields = field_drifts(self._draft.state, conversation, item, decided)

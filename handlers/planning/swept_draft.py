@@ -10,7 +10,6 @@ from handlers.planning.pair_draft import PairDraft
 from handlers.ports import Pair
 from sync.conversation import Conversation
 from sync.state.agreement import shared_values
-from sync.state.reconciliation import after_waiting
 from sync.state.stored_pair import with_conversation_removed, with_stored_pair_observed
 from sync.state.sync_state import Waiting, for_pair
 
@@ -46,11 +45,8 @@ class SweptDraft(PairDraft):
         self.state = with_conversation_removed(self.state)
         return self.conversation()
 
-    def wait_for_stored(self, conversation: Conversation, item: WorkItem | None, queue_now: datetime) -> bool:
-        """The pair waits from now on for the stored revisions that were not observed; False: it does so already.
-
-        A wait for earlier ones is over: the watermark has passed it. `queue_now`: by SQS's clock.
-        """
+    def wait_for_stored(self, conversation: Conversation, item: WorkItem | None, queue_now: datetime) -> None:
+        """The pair waits from now on for the stored revisions that were not observed. `queue_now`: by SQS's clock."""
         state = self.state if item is None else for_pair(self.state, item)
         waiting = Waiting(
             since=queue_now,
@@ -58,15 +54,8 @@ class SweptDraft(PairDraft):
             work_item_rev=item.rev if item is not None and state.work_item == item.id else 0,
             values=shared_values(conversation),
         )
-        if state.waiting is not None and _is_as_late(state.waiting, waiting):
-            return False
-        self.state = replace(after_waiting(state, conversation), waiting=waiting)
-        return True
+        self.state = replace(state, waiting=state.waiting or waiting)
 
     def count_stored_as_observed(self, conversation: Conversation, item: WorkItem | None, at: datetime) -> None:
         """Every event of the stored revisions was delivered or lost. `at`: the watermark."""
         self.state = with_stored_pair_observed(self.state, conversation, item, at=at)
-
-
-def _is_as_late(waiting: Waiting, other: Waiting) -> bool:
-    return waiting.conversation_rev >= other.conversation_rev and waiting.work_item_rev >= other.work_item_rev
