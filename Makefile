@@ -47,7 +47,7 @@ check: $(SETUP) ## Format, lint, types, who may import whom, deployment files, l
 	@echo "lint" && $(BIN)/ruff check --quiet .
 	@echo "types" && $(BIN)/mypy
 	@echo "imports" && $(BIN)/lint-imports --no-logo
-	@echo "deployment files" && $(BIN)/pytest -q --no-header tests/deploy
+	@echo "deployment files" && $(BIN)/pytest -q --no-header -m "thorough or not thorough" --ignore=tests/deploy/test_image_build.py tests/deploy
 	@echo "locks" && if grep -nE '://|^ *--(extra-)?index|^ *--find-links|^ *--trusted-host| @ ' $(LOCKS); \
 		then echo "a lock names where packages come from: run \`make lock\`" >&2; exit 1; fi
 	@echo "audit" && $(BIN)/python deploy/audit.py requirements.lock
@@ -100,6 +100,8 @@ IN_COMPILED := cd .compiled/tree && export PYTHONPATH=$(CURDIR)/.compiled/tree:$
 COMPILED_BIN := $(CURDIR)/$(BIN)
 COMPILED_ROOMS := tests/test_values.py tests/commands tests/sync tests/handlers tests/causality tests/worker/aws tests/worker/mongo \
 	tests/worker/outbox tests/worker/replay tests/worker/store
+# Of these rooms the thorough tests run too: what the compiled modules do on real servers that fail.
+COMPILED_PARTS := $(addprefix tests/worker/,aws mongo replay store)
 WHOLE_BUILD := $(filter yes,$(WHOLE))
 
 .PHONY: compiled
@@ -107,6 +109,7 @@ compiled: $(COMPILED_SETUP) ## The pure rooms compiled, held against the source 
 	@$(BIN)/python -m compiled_build.tree .compiled/*.whl .compiled/tree
 	@$(BIN)/python -m compiled_build.comparison .compiled/tree $(if $(WHOLE_BUILD),--seeds 200 --inputs 20000)
 	@$(IN_COMPILED) $(COMPILED_BIN)/pytest -q -n 2 --dist worksteal -p no:cacheprovider $(or $(ARGS),$(if $(WHOLE_BUILD),,$(COMPILED_ROOMS)))
+	@$(if $(ARGS),,$(IN_COMPILED) $(COMPILED_BIN)/pytest -q -n 2 --dist worksteal -p no:cacheprovider -m thorough $(COMPILED_PARTS))
 	@$(if $(WHOLE_BUILD),PYTHONPATH=localstack $(BIN)/python -m tests.compiled_build.guards)
 	@$(if $(WHOLE_BUILD),$(IN_COMPILED) $(COMPILED_BIN)/python -m tests.causality.exhaustive --writes $(or $(WRITES),1) --batches)
 	@$(if $(WHOLE_BUILD),$(IN_COMPILED) $(COMPILED_BIN)/python -m tests.causality.stories)

@@ -103,8 +103,9 @@ def after_waiting(state: SyncState, conversation: Conversation) -> SyncState:
     - Every revision up to those noted in `waiting` counts as observed.
     - A field whose value at the noted revision differs from an older view changed without an event, at the highest
       noted revision whose event did not come: an event that came would have told of it. (At the noted revision if every
-      event came: one of an unknown name tells nothing.) A state of an older worker has noted no values. Later revisions
-      have their own events, so there the stored value shows it only once all of them are observed.
+      event came: one of an unknown name tells nothing.) Its view is then that value, at the noted revision, or a second
+      wait would count the change again. A state of an older worker has noted no values. Later revisions have their own
+      events, so there the stored value shows it only once all of them are observed.
     - A field that no event told anything about is the conversation's, which is the source of truth.
     """
     waiting = state.waiting
@@ -130,6 +131,7 @@ def after_waiting(state: SyncState, conversation: Conversation) -> SyncState:
         conversation_observed=observed,
         work_item_observed=with_range(state.work_item_observed, 1, waiting.work_item_rev),
         changed=raised_revisions(state.changed, unannounced, unannounced_rev),
+        view=with_views(state.view, {name: values[name] for name in unannounced if name in state.view}, noted),
         waiting=None,
     )
 

@@ -28,8 +28,8 @@ _DRIVER_WARNINGS = (
     "ignore:Exception ignored in. <function _SelectorTransport.__del__:pytest.PytestUnraisableExceptionWarning",
 )
 
-_QUICK = {"test_aws_proxy.py", "test_day_counts.py", "test_expected_ends.py", "test_machine.py", "test_soak_parts.py"}
-"""Tests of the suite's own parts, which belong to the quick suite."""
+_PARTS = {"test_aws_proxy.py", "test_day_counts.py", "test_expected_ends.py", "test_machine.py", "test_soak_parts.py"}
+"""Tests of the suite's own parts, which belong to the quick tests and the thorough ones."""
 _RUNS = pytest.StashKey[list[FaultRun]]()
 
 
@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if Path(__file__).parent in item.path.parents and item.path.name not in _QUICK:
+        if Path(__file__).parent in item.path.parents and item.path.name not in _PARTS:
             item.add_marker(pytest.mark.faults)
             for warning in _DRIVER_WARNINGS:
                 item.add_marker(pytest.mark.filterwarnings(warning))

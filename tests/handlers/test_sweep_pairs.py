@@ -434,21 +434,31 @@ async def test_the_poll_repairs_what_is_written_during_such_a_wait(recent: Swept
     assert (recent.w().assigned_to, recent.w().queue) == (user, queue)
 
 
-async def test_a_sweep_before_the_poll_costs_an_agent_nothing(recent: SweptWorld) -> None:
-    """Another write without an event, of the name alone, makes the agent's later write no older."""
+def accepted(world: SweptWorld, user: str, *, knew: int) -> Json:
+    """An agent's write that knew this revision of the conversation, which is stored; its event."""
+    item = work_item(world.w().rev + 1, status="assigned", user=user, queue="q-1", queuedCount=1, resourceRev=1)
+    said = changes(None, {"assignedTo": (world.w().assigned_to, user)})
+    world.put(item)
+    return event(item, changes=said, routingReasons=[{"action": "ROUTE", "meta": {"conversationRev": knew}}])
+
+
+@pytest.mark.parametrize("first", ["sweep", "poll", "agent"])
+async def test_an_agent_who_knew_a_lost_write_stands_whatever_is_lost_after_it(recent: SweptWorld, first: str) -> None:
+    """Revision 5 changes the name alone. Its event is lost too, so the assignee waits a second time."""
     await recent.sweep(certain_before=START)
     recent.edit("c-1", 5, name="another", updatedAt=format_instant(recent.clock.now()))
     later = recent.clock.now() + timedelta(milliseconds=1)
     recent.clock.at += timedelta(minutes=2)
-    await recent.sweep(at=later, certain_before=START)
-    await recent.handler.close_gaps(["c-1"], later)
-    item = work_item(recent.w().rev + 1, status="assigned", user="u-3", queue="q-1", queuedCount=1, resourceRev=1)
-    routed = [{"action": "ROUTE", "meta": {"conversationRev": 4}}]
-    said = changes(None, {"assignedTo": (recent.w().assigned_to, "u-3")})
-    await recent.put(item).take(event(item, changes=said, routingReasons=routed))
-    recent.clock.at += timedelta(hours=1)
-    await recent.handler.close_gaps(["c-1"], recent.clock.now())
+    if first == "sweep":
+        await recent.sweep(at=later, certain_before=START)
+    if first != "agent":
+        await recent.handler.close_gaps(["c-1"], later)
+    await recent.take(accepted(recent, "u-3", knew=4))
+    for _ in range(2):
+        recent.clock.at += timedelta(hours=1)
+        await recent.handler.close_gaps(["c-1"], recent.clock.now())
     assert (recent.w().assigned_to, recent.c().assigned_users) == ("u-3", ("u-3",))
+    assert recent.store.state("c-1").waiting is None
 
 
 @pytest.mark.parametrize("policy", [PolicyInUse.LEGACY, PolicyInUse.SHADOW])

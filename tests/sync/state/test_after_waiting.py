@@ -49,6 +49,15 @@ def test_a_value_unlike_its_view_changed_at_the_highest_revision_without_an_even
     assert after_waiting(state, _conversation(8, queue="q2")).changed["queue"] == 7
 
 
+def test_a_second_wait_counts_no_change_again() -> None:
+    view = {"queue": ViewedValue(value="q1", rev=4)}
+    state = _waiting(5, conversation_observed=((1, 4), (6, 6)), view=view)
+    ended = after_waiting(state, _conversation(5, queue="q2"))
+    assert (ended.changed["queue"], ended.view["queue"]) == (5, ViewedValue(value="q2", rev=5))
+    again = replace(ended, waiting=Waiting(since=NOW, conversation_rev=8, work_item_rev=4, values={"queue": "q2"}))
+    assert after_waiting(again, _conversation(8, queue="q2")).changed["queue"] == 5
+
+
 def test_a_value_unlike_its_view_changed_at_the_noted_revision_where_every_event_came() -> None:
     # The event of revision 5 had an unknown name: it was observed, and told nothing.
     view = {"queue": ViewedValue(value="q1", rev=4)}

@@ -18,13 +18,8 @@ from worker.mongo.inspection import ServerFacts
 
 pytestmark = pytest.mark.thorough
 
-QUICK = {"no subscription", "no policy of the queue", "two active work-items", "a gap below the visibility timeout"}
 
-
-@pytest.mark.parametrize(
-    "fault",
-    [pytest.param(fault, id=fault.name, marks=() if fault.name in QUICK else pytest.mark.thorough) for fault in FAULTS],
-)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 async def test_a_fault_is_named_with_its_remedy(patient: Patient, fault: Fault) -> None:
     await fault.inflict(patient)
     findings = await patient.findings(apart=fault.apart)
