@@ -116,11 +116,14 @@ def announce_queued_pairs(on_call: OnCall, numbers: Sequence[int]) -> None:
                 outside.message("kustomer.work-item.create", item, None),
             ]
         )
-    stored = {"_id": {"$in": [f"work-item-{number}" for number in numbers]}}
-    items = on_call.stage.database["work_items"]
-    wait_until(
-        lambda: items.count_documents(stored) == len(numbers), within_s=60, what=lambda: "all work-items are stored"
-    )
+    # SNS delivers the events of two topics in any order.
+    ids = [f"{kind}-{number}" for kind in ("conversation", "work-item") for number in numbers]
+    collections = [on_call.stage.database[name] for name in ("conversations", "work_items")]
+
+    def stored() -> int:
+        return sum(each.count_documents({"_id": {"$in": ids}}) for each in collections)
+
+    wait_until(lambda: stored() == len(ids), within_s=60, what=lambda: f"all pairs are stored: {stored()}")
 
 
 def wait_for_agent(on_call: OnCall, number: int, agent: str | None) -> None:

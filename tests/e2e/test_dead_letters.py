@@ -88,7 +88,7 @@ def _hidden(stage: Stage) -> int:
 
 def _killed_redrive(stage: Stage) -> None:
     """Start a redrive, and kill it in the middle."""
-    arguments = ["redrive", "--all", "--json", "--rate", "40"]
+    arguments = ["redrive", "--all", "--json", "--rate", "10"]
     with subprocess.Popen(
         [COMMAND, *arguments], env={**os.environ, **stage.variables}, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -42,8 +42,8 @@ def test_what_provision_made_has_no_finding_and_what_is_removed_is_named(stage: 
 def test_the_running_worker_warns_and_says_so_in_its_readiness(stage: Stage) -> None:
     stage.sqs.set_queue_attributes(QueueUrl=stage.variables["SQS_QUEUE_URL"], Attributes={"Policy": ""})
     worker = stage.worker()
-    wait_until(lambda: worker.says("published events may not reach the queue"), within_s=30, what=lambda: "no warning")
     worker.wait_ready()
+    wait_until(lambda: worker.says("published events may not reach the queue"), within_s=30, what=lambda: "no warning")
     status, body = worker.http("/readyz")
     assert (status, body["ready"]) == (200, True)
     assert [line.partition(" for ")[0] for line in body["delivery"]["findings"]] == ["queue policy", "queue policy"]

@@ -36,7 +36,7 @@ def test_mongodb_away_at_the_start(staged: Callable[[str], AbstractContextManage
     with Mongod() as mongod, staged(mongod.uri) as stage:
         mongod.kill()
         worker = stage.worker(STORE_DEADLINE_SECONDS="2")
-        wait_until(lambda: worker.http("/healthz")[0] == 200, within_s=30, what=lambda: "the worker lives")
+        wait_until(lambda: worker.http("/healthz")[0] == 200, within_s=90, what=lambda: "the worker lives")
         assert worker.http("/readyz")[0] == 503
         mongod.start()
         worker.wait_ready()

@@ -25,7 +25,9 @@ def test_sigterm_under_load_settles_batches_in_flight_and_hands_the_rest_back(st
     stage.sqs.set_queue_attributes(QueueUrl=stage.variables["SQS_QUEUE_URL"], Attributes=long_visibility)
     stage.publish(messages)
 
-    first = stage.worker(SHUTDOWN_SECONDS=str(SHUTDOWN_SECONDS), SYNC_GAP_SECONDS=gap)
+    # One receiver: a call that the stop breaks off takes its messages along, for the visibility timeout.
+    first = stage.worker(SHUTDOWN_SECONDS=str(SHUTDOWN_SECONDS), SYNC_GAP_SECONDS=gap, RECEIVERS="1")
+    first.wait_ready()
     wait_until(lambda: len(first.audits()) > 60, within_s=30, what=lambda: "the worker is under load")
     status, took_s = first.terminate()
     assert status == 0
@@ -73,14 +75,15 @@ def test_a_second_signal_does_not_wait(staged: Callable[[str], AbstractContextMa
 def test_a_hanging_mongodb_does_not_hold_up_the_stop(staged: Callable[[str], AbstractContextManager[Stage]]) -> None:
     outside = Outside(6)
     with Mongod() as mongod, staged(mongod.uri) as stage:
-        worker = stage.worker(SHUTDOWN_SECONDS="6", STORE_DEADLINE_SECONDS="30")
+        worker = stage.worker(SHUTDOWN_SECONDS="6", STORE_DEADLINE_SECONDS="120")
         worker.wait_ready()
         mongod.suspend()
         stage.publish(list(outside.pair(1, 4)))
         wait_until(lambda: stage.in_flight() > 0, within_s=30, what=lambda: "messages are in flight")
         status, took_s = worker.terminate()
         assert status == 0
-        assert took_s < 6 + MARGIN_S
+        # The store's deadline would be two minutes; the exact bound is a test's in virtual time.
+        assert took_s < 30
         mongod.resume()
         second = stage.worker()
         stage.wait_drained(within_s=60)

@@ -43,7 +43,7 @@ def test_a_kill_under_load_loses_no_event_and_leaves_no_write_half_done(stage: S
     ledger = Ledger(stage.database)
     stage.publish(delivered)
 
-    first, second = stage.worker(), stage.worker()
+    first, second = stage.worker(BATCH_MAX=str(BATCH_MAX), LANES="1"), stage.worker()
     wait_until(
         lambda: handled(first, second) > len(delivered) // 4,
         within_s=60,

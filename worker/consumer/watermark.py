@@ -17,7 +17,7 @@ There is no watermark
 - while receive calls fail or do not return (`QUEUE_AWAY`);
 - while no receive call has been under way for ten seconds (`RECEIVING_PAUSED`): the store or the queue is away, too
   many messages are in flight, or the process slept;
-- after the start, after such a pause and after a jump of SQS's clock, until a long poll comes back empty or responses
+- after the start, after such a pause and after a leap of SQS's clock, until a long poll comes back empty or responses
   have come for a minute (`BACKLOG_UNKNOWN`): the messages that lie in the queue for longest may not have been seen yet.
   So it is, too, while no response had a `Date`;
 - while no message has come for the first time for a minute, and for a minute after that ends (`SILENCE`): SNS may hold
@@ -46,7 +46,10 @@ _RESPONSE_S_MAX: Final = LONG_POLL_S + _PAUSE_S_MAX
 _EMPTY_POLL_S_MIN: Final = LONG_POLL_S - 1.0
 _DATE_RESOLUTION: Final = timedelta(seconds=1)
 """A `Date` header is cut to the second, so SQS's clock may be ahead of it by so much."""
-_STEP_BACK_S_MAX: Final = 2.0
+_STEP_BACK_S_MAX: Final = 1.0
+"""The clocks of SQS's servers may differ by so much."""
+_LEAP_S_MAX: Final = 2.0
+"""SQS's clock gains so much at most on what was known of it: the second of a `Date`, and the difference of servers."""
 _LOOK_INTERVAL_S: Final = 1.0
 
 
@@ -135,7 +138,7 @@ class QueueWatermark:
             return
         self._responded_at = now
         if response.date is not None and began_at >= self._resumed_at:
-            self._set_queue_clock(response.date, now)
+            self._set_queue_clock(response.date, began_at, now)
         if response.messages:
             self._note_messages(response.messages, now)
         if began_at >= self._resumed_at:
@@ -200,16 +203,22 @@ class QueueWatermark:
         time = self._queue_zero + timedelta(seconds=now)
         return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
-    def _set_queue_clock(self, date: datetime, now: float) -> None:
-        zero = date - timedelta(seconds=now)
-        if self._queue_zero is not None and abs((zero - self._queue_zero).total_seconds()) > _PAUSE_S_MAX:
-            # The machine was suspended and no clock of it shows that, or this response's `Date` is wrong.
+    def _set_queue_clock(self, date: datetime, began_at: float, now: float) -> None:
+        """SQS wrote the `Date` at some time of the call: nobody says when of a long poll, and a busy process reads it
+        late. So it sets the clock back only where no time of the call explains it."""
+        earliest = date - timedelta(seconds=now)
+        latest = date + _DATE_RESOLUTION - timedelta(seconds=began_at)
+        zero = self._queue_zero
+        if zero is None:
+            self._queue_zero = earliest
+            return
+        ahead_s, back_s = (earliest - zero).total_seconds(), (zero - latest).total_seconds()
+        if ahead_s > _LEAP_S_MAX or back_s > _PAUSE_S_MAX:
+            # The clock was behind until now, so pairs that wait have an earlier time than they should; or the machine
+            # was suspended and no clock of it shows that, or this response's `Date` is wrong.
             self._resume(now)
-        # A `Date` is read up to a second too early, and a busy process reads it late. Neither sets the clock back.
-        if self._queue_zero is None or abs((zero - self._queue_zero).total_seconds()) > _STEP_BACK_S_MAX:
-            self._queue_zero = zero
-        else:
-            self._queue_zero = max(zero, self._queue_zero)
+        if ahead_s > 0 or back_s > _STEP_BACK_S_MAX:
+            self._queue_zero = earliest
 
     # Pauses
 

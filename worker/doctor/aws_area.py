@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from handlers.ports import Clock
@@ -13,7 +13,7 @@ from worker.doctor.settings_area import UsableSettings
 from worker.findings import FindingCode
 
 CLOCK_S_MAX: Final = 2.0
-"""A `Date` header has whole seconds and is a while on its way."""
+"""A `Date` header has whole seconds."""
 _SIGNATURE_S_MAX: Final = 240.0
 """AWS takes signatures that are up to five minutes off."""
 _SET_THE_CLOCK: Final = "set this machine's clock, by NTP"
@@ -22,10 +22,11 @@ _SET_THE_CLOCK: Final = "set this machine's clock, by NTP"
 async def examine_identity(notebook: Notebook, inspector: Inspector, clock: Clock) -> bool:
     """Note whose the credentials are, and the clock's difference. Returns whether AWS can be asked on."""
     subject = "AWS identity"
+    asked_at = clock.now()
     answer = await notebook.within_time(subject, inspector.identity())
     if answer is None:
         return True
-    note_clock(notebook, "AWS", answer.date, clock)
+    note_clock(notebook, "AWS", answer.date, asked_at=asked_at, answered_at=clock.now())
     if answer.refusal is Refusal.CREDENTIALS:
         remedy = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the task its role"
         notebook.finding(FindingCode.CREDENTIALS_REFUSED, subject, answer.words, remedy)
@@ -37,12 +38,15 @@ async def examine_identity(notebook: Notebook, inspector: Inspector, clock: Cloc
     return True
 
 
-def note_clock(notebook: Notebook, whose: str, theirs: datetime | None, clock: Clock) -> None:
-    """Note how far this machine's clock is from another one. Positive: this machine is ahead."""
+def note_clock(
+    notebook: Notebook, whose: str, theirs: datetime | None, *, asked_at: datetime, answered_at: datetime
+) -> None:
+    """Note how far this machine's clock is from another one, by whose time the answer was given: at least so far, for
+    nobody knows when between `asked_at` and `answered_at` that was."""
     if theirs is None:
         return
     subject = f"clock beside {whose}'s"
-    ahead_s = (clock.now() - theirs).total_seconds()
+    ahead_s = (asked_at - theirs if asked_at > theirs else min(answered_at - theirs, timedelta())).total_seconds()
     found = f"{abs(ahead_s):.0f} s {'ahead' if ahead_s > 0 else 'behind'}"
     if abs(ahead_s) > _SIGNATURE_S_MAX:
         notebook.finding(

@@ -40,6 +40,7 @@ async def examine_store(notebook: Notebook, usable: UsableSettings, clock: Clock
 
 
 async def _examine_server(notebook: Notebook, inspection: StoreInspection, clock: Clock) -> ServerFacts | None:
+    asked_at = clock.now()
     try:
         facts = await inspection.server()
     except StoreUnfit as unfit:
@@ -49,7 +50,7 @@ async def _examine_server(notebook: Notebook, inspection: StoreInspection, clock
     version = ".".join(map(str, facts.version))
     notebook.sound("MongoDB", f"version {version}, with transactions")
     note_server(notebook, facts)
-    note_clock(notebook, "MongoDB", facts.time, clock)
+    note_clock(notebook, "MongoDB", facts.time, asked_at=asked_at, answered_at=clock.now())
     return facts
 
 

@@ -359,6 +359,12 @@ class SingleWatermark:
         await self.clock.advance(seconds)
         self.watermark.call_ended(began_at, ReceiveResponse(messages=messages, date=self.queue_now))
 
+    async def poll_dated_at_its_beginning(self, *messages: Message, seconds: float = 20) -> None:
+        """A receive call whose response has the time at which SQS took it, as that of LocalStack has."""
+        began_at, date = self.watermark.call_began(), self.queue_now
+        await self.clock.advance(seconds)
+        self.watermark.call_ended(began_at, ReceiveResponse(messages=messages, date=date))
+
     async def warm_up(self) -> None:
         """Receive until there is a watermark."""
         for _ in range(7):
@@ -467,6 +473,29 @@ async def test_a_date_that_is_read_late_does_not_set_the_queues_clock_back(singl
     single.ahead = timedelta(seconds=-10)
     await single.poll(seconds=1)
     assert single.watermark.now() == single.queue_now
+
+
+async def test_a_date_from_the_beginning_of_a_long_poll_does_not_set_the_queues_clock_back(
+    single: SingleWatermark,
+) -> None:
+    await single.warm_up()
+    for _ in range(3):
+        await single.poll_dated_at_its_beginning()
+        assert single.watermark.now() == single.queue_now
+    assert single.watermark.reading() is not NoWatermark.BACKLOG_UNKNOWN
+
+
+async def test_a_clock_that_long_polls_held_back_leaps_and_voids_what_was_known_of_the_backlog(
+    single: SingleWatermark,
+) -> None:
+    """A pair that began to wait before the leap has an earlier time than it should, and would be decided too early."""
+    for _ in range(4):
+        await single.poll_dated_at_its_beginning(single.message())
+    assert single.queue_now - single.watermark.now() == timedelta(seconds=20)
+    for seconds in (15, 10, 5):
+        await single.poll_dated_at_its_beginning(single.message(), seconds=seconds)
+        assert single.queue_now - single.watermark.now() == timedelta(seconds=seconds)
+        assert single.watermark.reading() is NoWatermark.BACKLOG_UNKNOWN
 
 
 @pytest.mark.parametrize("jump_s", [300, -300])

@@ -47,7 +47,7 @@ async def test_parts_that_never_answer_take_their_time_and_no_more(patient: Pati
 
 async def test_a_call_that_hangs_where_the_others_are_answered_takes_the_time_of_its_checks(patient: Patient) -> None:
     """A proxy before AWS that swallows one operation."""
-    patient.check_s = 2
+    patient.check_s = 4
     moto = patient.aws.endpoint.url
     ended = asyncio.Event()
 
@@ -80,7 +80,7 @@ async def test_a_call_that_hangs_where_the_others_are_answered_takes_the_time_of
 
 
 async def test_a_topic_service_that_never_answers_is_told_once_for_each_topic(patient: Patient) -> None:
-    patient.check_s = CHECK_S
+    patient.check_s = 4
     async with Silent() as silent:
         patient.set(AWS_ENDPOINT_URL_SNS=f"http://127.0.0.1:{silent.port}")
         findings = await patient.findings()
