@@ -131,7 +131,11 @@ def after_waiting(state: SyncState, conversation: Conversation) -> SyncState:
         conversation_observed=observed,
         work_item_observed=with_range(state.work_item_observed, 1, waiting.work_item_rev),
         changed=raised_revisions(state.changed, unannounced, unannounced_rev),
-        view=with_views(state.view, {name: values[name] for name in unannounced if name in state.view}, noted),
+        view=with_views(
+            state.view,
+            {name: values[name] for name in unannounced if name in state.view},
+            noted if waiting.values else conversation.rev,
+        ),
         waiting=None,
     )
 

@@ -41,6 +41,8 @@ def with_stored_pair_observed(
     - A work-item that is new to the state says what its creation knew: the stored `resourceRev`. An active one is the
       pair's whatever its number is: it may have been activated again by hand, after a later one.
     """
+    # A pair's own wait is for the revisions that it noted, and what changed up to those counts at those.
+    state = after_waiting(state, conversation)
     by_hand = fields_changed_by_hand(state, conversation)
     is_new = item is not None and state.work_item != item.id
     paired = state if item is None else _paired(state, item)

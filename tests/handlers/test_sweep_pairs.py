@@ -442,8 +442,11 @@ def accepted(world: SweptWorld, user: str, *, knew: int) -> Json:
     return event(item, changes=said, routingReasons=[{"action": "ROUTE", "meta": {"conversationRev": knew}}])
 
 
+@pytest.mark.parametrize("end", ["poll", "sweep of a quiet queue"])
 @pytest.mark.parametrize("first", ["sweep", "poll", "agent"])
-async def test_an_agent_who_knew_a_lost_write_stands_whatever_is_lost_after_it(recent: SweptWorld, first: str) -> None:
+async def test_an_agent_who_knew_a_lost_write_stands_whatever_is_lost_after_it(
+    recent: SweptWorld, first: str, end: str
+) -> None:
     """Revision 5 changes the name alone. Its event is lost too, so the assignee waits a second time."""
     await recent.sweep(certain_before=START)
     recent.edit("c-1", 5, name="another", updatedAt=format_instant(recent.clock.now()))
@@ -456,7 +459,10 @@ async def test_an_agent_who_knew_a_lost_write_stands_whatever_is_lost_after_it(r
     await recent.take(accepted(recent, "u-3", knew=4))
     for _ in range(2):
         recent.clock.at += timedelta(hours=1)
-        await recent.handler.close_gaps(["c-1"], recent.clock.now())
+        if end == "poll":
+            await recent.handler.close_gaps(["c-1"], recent.clock.now())
+        else:
+            await recent.sweep(at=recent.clock.now())
     assert (recent.w().assigned_to, recent.c().assigned_users) == ("u-3", ("u-3",))
     assert recent.store.state("c-1").waiting is None
 

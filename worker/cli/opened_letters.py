@@ -71,18 +71,34 @@ async def opened_letters(
                 pause=pause,
             )
         except (asyncio.CancelledError, KeyboardInterrupt):
-            print_error(
-                f"routing-sync {verb}: interrupted: letters that cannot be given back at once come back within "
-                f"{scan.hidden_s} s"
-            )
+            _tell_interrupted(scan, verb)
             raise
         finally:
-            left = await scan.give_back()
-            if left is not None:
-                print_error(
-                    f"routing-sync {verb}: {left.count} letters were not given back, they come back within "
-                    f"{scan.hidden_s} s: {left.reason}"
-                )
+            await give_back_letters(scan, verb)
+
+
+async def give_back_letters(scan: LetterScan, verb: str) -> None:
+    """Give the letters back, all of them after a cancellation too; tell of those that stay hidden."""
+    giving = asyncio.ensure_future(scan.give_back())
+    try:
+        await asyncio.shield(giving)
+    except asyncio.CancelledError:
+        _tell_interrupted(scan, verb)
+        raise
+    finally:
+        left = await giving
+        if left is not None:
+            print_error(
+                f"routing-sync {verb}: {left.count} letters were not given back, they come back within "
+                f"{scan.hidden_s} s: {left.reason}"
+            )
+
+
+def _tell_interrupted(scan: LetterScan, verb: str) -> None:
+    print_error(
+        f"routing-sync {verb}: interrupted: letters that cannot be given back at once come back within "
+        f"{scan.hidden_s} s"
+    )
 
 
 def told(error: Exception) -> str:

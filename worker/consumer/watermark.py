@@ -47,8 +47,8 @@ _EMPTY_POLL_S_MIN: Final = LONG_POLL_S - 1.0
 _DATE_RESOLUTION: Final = timedelta(seconds=1)
 """A `Date` header is cut to the second, so SQS's clock may be ahead of it by so much."""
 _STEP_BACK_S_MAX: Final = 1.0
-"""The clocks of SQS's servers may differ by so much."""
-_LEAP_S_MAX: Final = 2.0
+"""A server's clock may be so far behind the other servers' and still be no reason to set the clock back."""
+_LEAP_S_MAX: Final = 5.0
 """SQS's clock gains so much at most on what was known of it: the second of a `Date`, and the difference of servers."""
 _LOOK_INTERVAL_S: Final = 1.0
 
@@ -76,8 +76,11 @@ class QueueWatermark:
         self._clock = runtime.clock
         self._looked_at_monotonic, self._looked_at_wall = self._clock.monotonic(), self._clock.now()
         self._passed_s = 0.0
-        # SQS's clock at the zero of `_elapsed_s`; None before the first response.
+        # SQS's clock at the zero of `_elapsed_s`, None before the first response; the least since the last resumption,
+        # by which pairs may wait; and whether a sleep that was none may have moved it.
         self._queue_zero: datetime | None = None
+        self._least_zero: datetime | None = None
+        self._clock_doubtful = False
         self._calls = 0
         self._idle_since = 0.0
         self._responded_at = 0.0
@@ -192,6 +195,7 @@ class QueueWatermark:
         self._looked_at_monotonic, self._looked_at_wall = monotonic, wall
         if slept_s > _PAUSE_S_MAX:
             passed_s += slept_s
+            self._clock_doubtful = True
         self._passed_s += passed_s
         if passed_s > _PAUSE_S_MAX:
             self._resume(self._passed_s)
@@ -208,17 +212,21 @@ class QueueWatermark:
         late. So it sets the clock back only where no time of the call explains it."""
         earliest = date - timedelta(seconds=now)
         latest = date + _DATE_RESOLUTION - timedelta(seconds=began_at)
-        zero = self._queue_zero
-        if zero is None:
-            self._queue_zero = earliest
+        zero, least = self._queue_zero, self._least_zero
+        if zero is None or least is None or self._clock_doubtful:
+            self._clock_doubtful = False
+            self._queue_zero = self._least_zero = earliest
             return
-        ahead_s, back_s = (earliest - zero).total_seconds(), (zero - latest).total_seconds()
-        if ahead_s > _LEAP_S_MAX or back_s > _PAUSE_S_MAX:
+        back_s = (zero - latest).total_seconds()
+        if earliest > zero or back_s > _STEP_BACK_S_MAX:
+            zero = earliest
+        least = min(least, zero)
+        if (zero - least).total_seconds() > _LEAP_S_MAX or back_s > _PAUSE_S_MAX:
             # The clock was behind until now, so pairs that wait have an earlier time than they should; or the machine
             # was suspended and no clock of it shows that, or this response's `Date` is wrong.
             self._resume(now)
-        if ahead_s > 0 or back_s > _STEP_BACK_S_MAX:
-            self._queue_zero = earliest
+            least = zero
+        self._queue_zero, self._least_zero = zero, least
 
     # Pauses
 

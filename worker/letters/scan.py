@@ -183,7 +183,11 @@ class LetterScan:
         except asyncio.CancelledError:
             await self._hold_last(receiving)
             raise
-        # Without waiting again: a cancellation there would lose the letters.
+        # From here on without waiting: a cancellation would lose the letters.
+        failed = [error for call in receiving if (error := call.exception()) is not None]
+        if failed:
+            self._hold(receiving)
+            raise failed[0]
         answers = [call.result() for call in receiving]
         away = next((answer for answer in answers if isinstance(answer, QueueAway)), None)
         received = [answer for answer in answers if not isinstance(answer, QueueAway)]
@@ -195,7 +199,10 @@ class LetterScan:
         done, pending = await asyncio.wait(receiving, timeout=_LAST_CALLS_S)
         for call in pending:
             call.cancel()
-        for call in done:
+        self._hold(done)
+
+    def _hold(self, ended: Iterable["asyncio.Future[Sequence[LetterDelivery] | QueueAway]"]) -> None:
+        for call in ended:
             if not (call.cancelled() or call.exception() or isinstance(answer := call.result(), QueueAway)):
                 self._new(answer)
 

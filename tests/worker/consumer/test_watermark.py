@@ -4,7 +4,7 @@ The consumer is real but for its handler and its queue (`watermark_bench.py`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -485,17 +485,37 @@ async def test_a_date_from_the_beginning_of_a_long_poll_does_not_set_the_queues_
     assert single.watermark.reading() is not NoWatermark.BACKLOG_UNKNOWN
 
 
+@pytest.mark.parametrize("calls_s", [(14,), (17, 14), (16, 15, 14.5)])
 async def test_a_clock_that_long_polls_held_back_leaps_and_voids_what_was_known_of_the_backlog(
-    single: SingleWatermark,
+    single: SingleWatermark, calls_s: Sequence[float]
 ) -> None:
     """A pair that began to wait before the leap has an earlier time than it should, and would be decided too early."""
     for _ in range(4):
         await single.poll_dated_at_its_beginning(single.message())
     assert single.queue_now - single.watermark.now() == timedelta(seconds=20)
-    for seconds in (15, 10, 5):
+    for seconds in calls_s:
+        assert single.watermark.reading() is not NoWatermark.BACKLOG_UNKNOWN
         await single.poll_dated_at_its_beginning(single.message(), seconds=seconds)
         assert single.queue_now - single.watermark.now() == timedelta(seconds=seconds)
-        assert single.watermark.reading() is NoWatermark.BACKLOG_UNKNOWN
+    assert single.watermark.reading() is NoWatermark.BACKLOG_UNKNOWN
+
+
+async def test_servers_whose_clocks_differ_by_seconds_cost_no_watermark(single: SingleWatermark) -> None:
+    await single.warm_up()
+    for number in range(100):
+        single.ahead = timedelta(seconds=4 * (number % 2))
+        await single.poll(single.message(), seconds=0.5)
+        assert isinstance(single.watermark.reading(), datetime)
+
+
+async def test_a_machines_clock_that_is_set_forward_does_not_set_sqs_clock_ahead(single: SingleWatermark) -> None:
+    """It counts as a sleep, and long polls alone would explain it."""
+    await single.warm_up()
+    single.clock.put(15)
+    single.ahead -= timedelta(seconds=15)
+    for _ in range(3):
+        await single.poll(single.message())
+    assert single.watermark.now() == single.queue_now
 
 
 @pytest.mark.parametrize("jump_s", [300, -300])

@@ -137,6 +137,31 @@ async def test_letters_that_are_on_their_way_when_a_scan_is_cancelled_are_given_
     assert queue.hidden == []
 
 
+class FaultyOnce(StandInLetters):
+    """A queue whose fourth answer meets a fault of ours; its letters are hidden."""
+
+    answers = 0
+
+    async def receive(self, *, count_max: int, hidden_s: int, wait_s: int) -> Sequence[LetterDelivery]:
+        letters = await super().receive(count_max=count_max, hidden_s=hidden_s, wait_s=wait_s)
+        self.answers += 1
+        if self.answers == 4:
+            raise ZeroDivisionError
+        return letters
+
+
+async def test_a_fault_of_ours_in_one_call_leaves_no_letter_of_another_hidden() -> None:
+    queue = FaultyOnce(AutoAdvancingClock())
+    for number in range(40):
+        queue.add(f"body {number}")
+    scan = await scan_of(queue)
+    with pytest.raises(ZeroDivisionError):
+        await seen_by(scan)
+    assert len(queue.hidden) == 40
+    await scan.give_back()
+    assert len(queue.hidden) == 10
+
+
 async def test_a_cancelled_scan_waits_for_no_service_that_hangs() -> None:
     queue = LateLetters()
     scan = await scan_of(queue)
