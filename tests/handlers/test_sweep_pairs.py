@@ -1,8 +1,7 @@
 """The sweep of pairs: what the store holds is compared with what was observed, and repaired through the reconcile."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any, Self
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -11,101 +10,17 @@ from commands.context import RoutingQueue
 from commands.instant import format_instant
 from commands.rollout import EngineRollout, UpdateOrigin
 from commands.session import Session, SessionEntry
-from handlers.drift import Drift, DriftClass, DriftEnd, LeftAlone, SweepLimits, SweptPair
+from handlers.drift import DriftClass, DriftEnd, LeftAlone
 from handlers.events.event import OwnSync
 from handlers.events.parser import read_delivered
-from handlers.options import PolicyInUse
-from handlers.ports import LoadRequest
 from sync.audit import AuditOutcome
 from sync.state.sync_state import SyncState
 from tests.handlers.small_ports import START
+from tests.handlers.swept_world import WATERMARK, SweptWorld, assigned, at_start
 from tests.handlers.wire_events import ORG, Json, changes, conversation, event, published, text, work_item
-from tests.handlers.world import DisturbedStore, RejectingStore, World
+from tests.handlers.world import DisturbedStore, RejectingStore
 from worker.store.documents import Collection
 from worker.store.org_queue_rules import MemoryQueueRules
-
-WATERMARK = START + timedelta(hours=1)
-LONG_AGO = format_instant(START)
-
-
-class SweptWorld(World):
-    """A world whose documents were all written at `START`, an hour before the watermark. `left_alone`: by the last
-    sweep."""
-
-    left_alone: Sequence[tuple[str, LeftAlone]] = ()
-
-    async def sweep(
-        self,
-        *keys: str,
-        repair: bool = True,
-        at: datetime = WATERMARK,
-        items: Sequence[str] = (),
-        certain_before: datetime | None = None,
-    ) -> list[SweptPair]:
-        requests = [LoadRequest(conversation_id=key, work_item_ids=frozenset(items)) for key in keys or ("c-1",)]
-        limits = SweepLimits(watermark=at, certain_before=certain_before or at, repair=repair)
-        page = await self.handler.sweep_pairs(requests, limits)
-        self.left_alone = [(each.conversation_id, each.why) for each in page.left_alone]
-        return list(page.pairs)
-
-    async def drift(self, *keys: str, **more: Any) -> Drift:
-        """The drift of the one pair that has any; afterwards a second sweep finds nothing."""
-        [swept] = await self.sweep(*keys, **more)
-        assert await self.sweep(*keys, **more) == []
-        return swept.drift
-
-    async def agreed(self) -> Self:
-        """A pair that was created and assigned by events, all of which came."""
-        await self.take(
-            event(at_start(conversation(1, queue="q-1"))),
-            event(at_start(work_item(1, status="queued", queue="q-1", queuedCount=1, resourceRev=1))),
-        )
-        await self.take(assigned(2, (), ("u-1",)))
-        assert (self.w().assigned_to, self.c().queue) == ("u-1", "q-1")
-        self.age()
-        return self
-
-    def age(self) -> None:
-        """The pair's documents have been written at `START`."""
-        for document in (self.store.conversation("c-1"), self.store.work_item("w-1")):
-            assert document is not None
-            old = {**document, "attributes": {**document["attributes"], "updatedAt": LONG_AGO}}
-            if document["type"] == "conversation":
-                self.store.put_conversation(old)
-            else:
-                self.store.put_work_item(old)
-
-    def edit(self, key: str, rev: int | None = None, queue: str | None = None, **attributes: Any) -> None:
-        """A write of a document beside all events, with a revision of its own or, in a shell, without one."""
-        document = self.store.conversation(key) or self.store.work_item(key)
-        assert document is not None
-        more = {} if rev is None else {"rev": rev}
-        edited = {**document, **more, "attributes": {**document["attributes"], **attributes, **more}}
-        if queue is not None:
-            target = {"data": {"type": "queue", "id": queue}}
-            edited["relationships"] = {**document["relationships"], "queue": target}
-        if document["type"] == "conversation":
-            self.store.put_conversation(edited)
-        else:
-            self.store.put_work_item(edited)
-
-    def assign(self, user: str | None, rev: int | None = None) -> None:
-        """The same of the work-item's assignee."""
-        self.edit("w-1", rev, status="queued" if user is None else "assigned")
-        document = self.store.work_item("w-1")
-        assert document is not None
-        target = {"data": None if user is None else {"type": "user", "id": user}}
-        self.store.put_work_item({**document, "relationships": {**document["relationships"], "assignedTo": target}})
-
-
-def at_start(data: Json) -> Json:
-    data["attributes"]["updatedAt"] = LONG_AGO
-    return data
-
-
-def assigned(rev: int, before: tuple[str, ...], after: tuple[str, ...]) -> Json:
-    said = changes({"assignedUsers": (list(before), list(after))})
-    return event(at_start(conversation(rev, users=after, queue="q-1")), changes=said)
 
 
 @pytest.fixture
@@ -378,163 +293,6 @@ async def test_a_pair_that_meets_another_writer_is_looked_at_again() -> None:
     disturbances.update(dict.fromkeys(range(1, 100), another_writes))
     assert await world.sweep() == []
     assert world.left_alone == [("c-1", LeftAlone.CONFLICTS)]
-
-
-# Written a short time ago
-
-
-@pytest.fixture
-async def recent(world: SweptWorld) -> SweptWorld:
-    """The conversation was written just before the watermark, says its writer's clock."""
-    world.clock.at = WATERMARK + timedelta(minutes=1)
-    world.edit("c-1", 4, assignedUsers=["u-2"], updatedAt=format_instant(WATERMARK - timedelta(seconds=1)))
-    return world
-
-
-async def test_a_pair_written_a_short_time_ago_waits_by_sqs_clock_and_the_poll_repairs_it(recent: SweptWorld) -> None:
-    [swept] = await recent.sweep(certain_before=START)
-    assert (swept.drift.kind, swept.drift.end, swept.audit) == (DriftClass.OUT_OF_STEP, DriftEnd.WAITS, None)
-    assert swept.drift.fields[0].winner == "CONVERSATION_IS_NEWER"
-    assert recent.w().assigned_to == "u-1"
-    waiting = recent.store.state("c-1").waiting
-    assert waiting is not None
-    assert (waiting.since, waiting.conversation_rev) == (recent.clock.now(), 4)
-    assert await recent.sweep(certain_before=START) == []
-    await recent.handler.close_gaps(["c-1"], waiting.since + timedelta(milliseconds=1))
-    assert recent.w().assigned_to == "u-2"
-    assert await recent.sweep(at=WATERMARK + timedelta(days=1)) == []
-
-
-async def test_a_sweep_that_comes_before_the_poll_tells_a_waiting_pair_no_second_time(recent: SweptWorld) -> None:
-    """The watermark has passed the beginning of the wait, and the poll has not come by."""
-    await recent.sweep(certain_before=START)
-    waiting = recent.store.state("c-1").waiting
-    assert waiting is not None
-    stored, later = recent.stored(), waiting.since + timedelta(milliseconds=1)
-    assert await recent.sweep(at=later, certain_before=START) == []
-    assert recent.left_alone == [("c-1", LeftAlone.WAITS)]
-    assert recent.stored() == stored
-    await recent.handler.close_gaps(["c-1"], later)
-    assert recent.w().assigned_to == "u-2"
-
-
-@pytest.mark.parametrize(("queue", "user"), [("q-1", "u-3"), ("q-2", "u-2"), ("q-2", "u-3")])
-async def test_the_poll_repairs_what_is_written_during_such_a_wait(recent: SweptWorld, queue: str, user: str) -> None:
-    """The event of the later write is lost as well, and the sweep's bookmark passes its time of writing."""
-    await recent.sweep(certain_before=START)
-    recent.edit("c-1", 5, assignedUsers=[user], queue=queue, updatedAt=format_instant(recent.clock.now()))
-    waits = 0
-    while (waiting := recent.store.state("c-1").waiting) is not None:
-        waits += 1
-        recent.clock.at += timedelta(minutes=2)
-        later = waiting.since + timedelta(minutes=1)
-        assert await recent.sweep(at=later, certain_before=START) == []
-        await recent.handler.close_gaps(["c-1"], later)
-    assert waits <= 2
-    assert (recent.w().assigned_to, recent.w().queue) == (user, queue)
-
-
-def accepted(world: SweptWorld, user: str, *, knew: int) -> Json:
-    """An agent's write that knew this revision of the conversation, which is stored; its event."""
-    item = work_item(world.w().rev + 1, status="assigned", user=user, queue="q-1", queuedCount=1, resourceRev=1)
-    said = changes(None, {"assignedTo": (world.w().assigned_to, user)})
-    world.put(item)
-    return event(item, changes=said, routingReasons=[{"action": "ROUTE", "meta": {"conversationRev": knew}}])
-
-
-@pytest.mark.parametrize("end", ["poll", "sweep of a quiet queue"])
-@pytest.mark.parametrize("first", ["sweep", "poll", "agent"])
-async def test_an_agent_who_knew_a_lost_write_stands_whatever_is_lost_after_it(
-    recent: SweptWorld, first: str, end: str
-) -> None:
-    """Revision 5 changes the name alone. Its event is lost too, so the assignee waits a second time."""
-    await recent.sweep(certain_before=START)
-    recent.edit("c-1", 5, name="another", updatedAt=format_instant(recent.clock.now()))
-    later = recent.clock.now() + timedelta(milliseconds=1)
-    recent.clock.at += timedelta(minutes=2)
-    if first == "sweep":
-        await recent.sweep(at=later, certain_before=START)
-    if first != "agent":
-        await recent.handler.close_gaps(["c-1"], later)
-    await recent.take(accepted(recent, "u-3", knew=4))
-    for _ in range(2):
-        recent.clock.at += timedelta(hours=1)
-        if end == "poll":
-            await recent.handler.close_gaps(["c-1"], recent.clock.now())
-        else:
-            await recent.sweep(at=recent.clock.now())
-    assert (recent.w().assigned_to, recent.c().assigned_users) == ("u-3", ("u-3",))
-    assert recent.store.state("c-1").waiting is None
-
-
-@pytest.mark.parametrize("policy", [PolicyInUse.LEGACY, PolicyInUse.SHADOW])
-async def test_without_a_poll_a_pair_that_waits_is_told_each_time(recent: SweptWorld, policy: PolicyInUse) -> None:
-    """Its wait is left over from `causal`."""
-    await recent.sweep(certain_before=START)
-    world = SweptWorld(lambda _: recent.store, policy=policy)
-    later = recent.clock.now() + timedelta(milliseconds=1)
-    for _ in range(2):
-        [swept] = await world.sweep(at=later, certain_before=START, repair=False)
-        assert (swept.drift.kind, swept.drift.end) == (DriftClass.OUT_OF_STEP, DriftEnd.PLANNED)
-
-
-async def test_a_restored_pair_that_waited_is_told_once(recent: SweptWorld) -> None:
-    await recent.sweep(certain_before=START)
-    state = recent.store.state("c-1")
-    recent.store.put_state("c-1", replace(state, conversation_observed=((1, 1), (3, 3))))
-    recent.edit("c-1", 2, assignedUsers=["u-4"], updatedAt=format_instant(WATERMARK - timedelta(seconds=1)))
-    later = recent.clock.now() + timedelta(milliseconds=1)
-    [swept] = await recent.sweep(at=later, certain_before=START)
-    assert (swept.drift.kind, swept.drift.end) == (DriftClass.RESTORED, DriftEnd.WAITS)
-    assert await recent.sweep(at=later + timedelta(minutes=1), certain_before=START) == []
-    assert recent.left_alone == [("c-1", LeftAlone.WAITS)]
-
-
-async def test_the_event_of_a_pair_that_the_sweep_lets_wait_decides_it(recent: SweptWorld) -> None:
-    """The writer's clock was wrong: its event was in flight all the while."""
-    await recent.sweep(certain_before=START)
-    await recent.take(assigned(3, ("u-1",), ("u-1",)), assigned(4, ("u-1",), ("u-2",)))
-    assert recent.w().assigned_to == "u-2"
-    assert recent.store.state("c-1").waiting is None
-
-
-async def test_a_pair_without_a_state_that_was_written_a_short_time_ago_waits() -> None:
-    world = SweptWorld().put(at_start(conversation(2, users=("u-1",))), at_start(work_item(1, queuedCount=1)))
-    [swept] = await world.sweep(certain_before=START)
-    assert swept.drift.end is DriftEnd.WAITS
-    waiting = world.store.state("c-1").waiting
-    assert waiting is not None
-    await world.handler.close_gaps(["c-1"], waiting.since + timedelta(milliseconds=1))
-    assert world.w().assigned_to == "u-1"
-
-
-@pytest.mark.parametrize("updated_at", [None, "2099-01-01T00:00:00.000Z"])
-async def test_a_pair_whose_time_of_writing_is_unknown_waits_too(world: SweptWorld, updated_at: str | None) -> None:
-    """Nobody knows whether its event is in flight. A time far ahead is none: the pair would never be swept."""
-    world.clock.at = WATERMARK + timedelta(minutes=1)
-    world.edit("c-1", 4, assignedUsers=["u-2"], updatedAt=updated_at)
-    [swept] = await world.sweep(certain_before=START)
-    assert (swept.drift.kind, swept.drift.end) == (DriftClass.OUT_OF_STEP, DriftEnd.WAITS)
-    assert await world.sweep(certain_before=START) == []
-    waiting = world.store.state("c-1").waiting
-    assert waiting is not None
-    await world.handler.close_gaps(["c-1"], waiting.since + timedelta(milliseconds=1))
-    assert world.w().assigned_to == "u-2"
-    assert await world.sweep(certain_before=START) == []
-
-
-@pytest.mark.parametrize("updated_at", [None, "2099-01-01T00:00:00.000Z"])
-async def test_if_nothing_is_in_flight_it_is_repaired_at_once(world: SweptWorld, updated_at: str | None) -> None:
-    world.edit("c-1", 4, assignedUsers=["u-2"], updatedAt=updated_at)
-    assert (await world.drift(certain_before=WATERMARK)).end is DriftEnd.REPAIRED
-    assert world.w().assigned_to == "u-2"
-
-
-async def test_what_was_observed_and_changed_by_hand_is_repaired_at_once(world: SweptWorld) -> None:
-    world.edit("c-1", assignedUsers=["u-2"])
-    [swept] = await world.sweep(certain_before=START)
-    assert swept.drift.end is DriftEnd.REPAIRED
-    assert world.w().assigned_to == "u-2"
 
 
 # Sessions

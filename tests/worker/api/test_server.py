@@ -70,6 +70,14 @@ class Served:
                 return True
         return False
 
+    async def stop_under(self, slow: SlowStore) -> asyncio.StreamReader:
+        """Stop while an update is under way; returns the reader of its answer."""
+        reader = await self.connect(PUT)
+        await slow.waiting.wait()
+        self.server.stop()
+        assert await self.refuses()
+        return reader
+
     async def close(self) -> None:
         for writer in self._writers:
             writer.close()
@@ -100,10 +108,7 @@ def a_slow_world() -> tuple[World, SlowStore]:
 async def test_a_request_under_way_is_answered_and_no_other_is_taken() -> None:
     world, slow = a_slow_world()
     async with served(a_face(world).app, stop_within_s=30) as server:
-        reader = await server.connect(PUT)
-        await slow.waiting.wait()
-        server.server.stop()
-        assert await server.refuses()
+        reader = await server.stop_under(slow)
         slow.go.set()
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 200 ")
@@ -115,10 +120,7 @@ async def test_a_connection_that_comes_while_it_stops_holds_it_up_no_longer() ->
     """As one does that is accepted just when the server closes the others."""
     world, slow = a_slow_world()
     async with served(a_face(world).app, stop_within_s=30) as server:
-        reader = await server.connect(PUT)
-        await slow.waiting.wait()
-        server.server.stop()
-        assert await server.refuses()
+        reader = await server.stop_under(slow)
         late = await server.connect_late()
         async with asyncio.timeout(10):
             assert await late.read() == b""
