@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 from msgspec import Struct, field
-from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, async_playwright, expect
 
 from tests.browser.chromium import ARGUMENTS, chromium, missing_browser
 from tests.browser.page_checks import Findings
@@ -16,6 +16,11 @@ from worker.api.pages.router import Pages
 
 INTERVAL_S: Final = 0.05
 """How often the pages read the store in these tests."""
+PATIENCE_MS: Final = 30_000
+"""How long a page may take for what a test expects of it. A page says that it is no longer live after up to five
+seconds, and a busy machine makes everything slower; a test that passes waits for none of it."""
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -48,7 +53,7 @@ class Site(Struct, kw_only=True):
         """A page in a profile of its own. It is live where scripts run. `clock`: the test moves the page's time on."""
         context = await self.browser.new_context(viewport=ViewportSize(width=width, height=height), **options)
         self.contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE_MS)
         page = await context.new_page()
         self.findings.watch(page)
         if clock:
