@@ -58,6 +58,27 @@ def logging_as_it_was() -> Iterator[None]:
     root.setLevel(level)
 
 
+class _Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@pytest.fixture
+def log_records() -> Iterator[list[logging.LogRecord]]:
+    """What the test's code and its libraries log to Python's `logging`. pytest's own plugin for it is off: around each
+    of thousands of tests it costs more than most of them."""
+    kept, root = _Kept(), logging.getLogger()
+    root.addHandler(kept)
+    yield kept.records
+    root.removeHandler(kept)
+
+
 @pytest.fixture
 async def mongo(mongod: Mongod) -> AsyncIterator[MongoBench]:
     async with _mongo_bench(mongod, "test") as bench:

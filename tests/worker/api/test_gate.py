@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import gc
+import logging
 
 import pytest
 from fastapi import APIRouter
@@ -265,7 +266,7 @@ class TestRoomAndTime:
         ],
     )
     async def test_an_update_that_fails_without_its_client_is_told(
-        self, fault: Exception, told: str, caplog: pytest.LogCaptureFixture
+        self, fault: Exception, told: str, log_records: list[logging.LogRecord]
     ) -> None:
         world = a_world()
         slow = SlowStore(world.store)
@@ -279,7 +280,7 @@ class TestRoomAndTime:
         assert (line["msg"], line["workItemId"]) == (told, "w-1")
         assert "customer" not in str(line)
         gc.collect()
-        assert caplog.records == []
+        assert log_records == []
 
     @pytest.mark.parametrize(("method", "path"), [("PUT", PATH), ("POST", "/"), ("PUT", "/live/page"), ("POST", "/x")])
     async def test_a_sender_that_is_too_slow_is_not_waited_for(self, method: str, path: str) -> None:

@@ -1,6 +1,7 @@
 """Metrics as the agent receives them: lines with tags on a socket."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Sequence
 
@@ -76,7 +77,7 @@ def test_row_11_the_tags_that_the_agents_users_know_go_with_every_value_once(mon
     assert sorted(tags.removeprefix("#").split(",")) == sorted([*TAGS, "dd.internal.entity_id:pod-uid", "team:routing"])
 
 
-def test_row_12_an_agent_that_is_away_leaves_no_line_of_the_client(caplog: pytest.LogCaptureFixture) -> None:
+def test_row_12_an_agent_that_is_away_leaves_no_line_of_the_client(log_records: list[logging.LogRecord]) -> None:
     with udp_agent() as agent:
         port = port_of(agent)
     agent_socket = to_udp(port)
@@ -86,7 +87,7 @@ def test_row_12_an_agent_that_is_away_leaves_no_line_of_the_client(caplog: pytes
         metrics.count(Metric.RECEIVED)
     metrics.close()
     assert agent_socket.lost > 5
-    assert caplog.records == []
+    assert log_records == []
 
 
 async def test_row_11_metrics_begin_once_the_agents_name_has_an_address() -> None:
