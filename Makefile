@@ -83,10 +83,10 @@ soak: $(SETUP) $(LOCALSTACK_SETUP) ## Workers at the highest rate for an hour: m
 		--minutes $(or $(MINUTES),60) --seed $(or $(SEED),1) $(ARGS)
 
 exhaustive: $(SETUP) ## Every interleaving of so many outside writes, checked (WRITES=2)
-	@$(BIN)/python -m tests.causality.exhaustive --writes $(or $(WRITES),2) --batches $(ARGS)
+	@$(BIN)/python -m tests.causality.search.exhaustive --writes $(or $(WRITES),2) --batches $(ARGS)
 
 simulate: $(SETUP) ## Seeded fleets in virtual time: late, lost and doubled events, crashes (SEEDS=100)
-	@$(BIN)/python -m tests.causality.simulate --seeds $(or $(SEEDS),100) $(ARGS)
+	@$(BIN)/python -m tests.causality.simulation.simulate --seeds $(or $(SEEDS),100) $(ARGS)
 
 stories: $(SETUP) ## The stories of a day in every order of delivery: their ends, and the flips that a person sees
 	@$(BIN)/python -m tests.causality.stories $(ARGS)
@@ -111,7 +111,7 @@ compiled: $(COMPILED_SETUP) ## The pure rooms compiled, held against the source 
 	@$(IN_COMPILED) $(COMPILED_BIN)/pytest -q -n 2 --dist worksteal -p no:cacheprovider $(or $(ARGS),$(if $(WHOLE_BUILD),,$(COMPILED_ROOMS)))
 	@$(if $(ARGS),,$(IN_COMPILED) $(COMPILED_BIN)/pytest -q -n 2 --dist worksteal -p no:cacheprovider -m thorough $(COMPILED_PARTS))
 	@$(if $(WHOLE_BUILD),PYTHONPATH=localstack $(BIN)/python -m tests.compiled_build.guards)
-	@$(if $(WHOLE_BUILD),$(IN_COMPILED) $(COMPILED_BIN)/python -m tests.causality.exhaustive --writes $(or $(WRITES),1) --batches)
+	@$(if $(WHOLE_BUILD),$(IN_COMPILED) $(COMPILED_BIN)/python -m tests.causality.search.exhaustive --writes $(or $(WRITES),1) --batches)
 	@$(if $(WHOLE_BUILD),$(IN_COMPILED) $(COMPILED_BIN)/python -m tests.causality.stories)
 	@$(if $(WHOLE_BUILD),$(IN_COMPILED) $(COMPILED_BIN)/python -m tests.fuzz.fuzz --inputs $(or $(INPUTS),200000) --seed $(or $(SEED),1))
 

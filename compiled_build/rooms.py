@@ -19,15 +19,11 @@ COMPILED: Final = (
     "handlers/ports.py",
     "handlers/routing/",
     "worker/aws/sigv4.py",
-    "worker/mongo/write_commands.py",
+    "worker/mongo/batch/write_commands.py",
     "worker/outbox/topic_message.py",
-    "worker/store/bson_limits.py",
-    "worker/store/changed_paths.py",
     "worker/store/pair_assembly.py",
-    "worker/store/session_changes.py",
     "worker/store/state_document.py",
-    "worker/store/transaction_result.py",
-    "worker/store/transaction_steps.py",
+    "worker/store/transaction/",
 )
 """Folders and modules."""
 

@@ -20,8 +20,8 @@ from handlers.outcome import HandledEvent, PolledPair
 from handlers.planning.endings import failed_ending, failed_poll_ending, own_sync_ending
 from handlers.planning.event_batch import EventBatch, load_request_of
 from handlers.planning.planner import PlannedPair, plan_gap, plan_pair
+from handlers.planning.planners.sweep import PlannedSweep, plan_sweep
 from handlers.planning.session_places import Placements, placements_of
-from handlers.planning.sweep_planner import PlannedSweep, plan_sweep
 from handlers.ports import (
     Chance,
     Clock,

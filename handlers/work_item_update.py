@@ -15,7 +15,7 @@ from commands.reason import ReasonCode
 from commands.update import QueueChoice
 from handlers.documents.stored_forms import UnreadableDocument, unreadable
 from handlers.options import Options, PlanningContext
-from handlers.planning.update_planner import (
+from handlers.planning.planners.update import (
     FailedUpdate,
     NoWorkItem,
     UpdateRequest,

@@ -34,19 +34,19 @@ from worker.api.readiness import Readiness
 from worker.api.room import Room
 from worker.api.server import ApiServer
 from worker.api.timeline import TimelineSources
-from worker.api.updates import Updates
-from worker.aws.sns import SnsTopics, check_topic
+from worker.api.work_items.updates import Updates
+from worker.aws.sns.topics import SnsTopics, check_topic
 from worker.clients import Clients, opened_clients
 from worker.errors import WorkerFailed
+from worker.mongo.collections.outbox import MongoOutbox
+from worker.mongo.collections.pair_history import MongoPairHistory
+from worker.mongo.collections.queue_directory import MongoQueueDirectory
+from worker.mongo.collections.status_reads import MongoStatusReads
+from worker.mongo.collections.sync_states_by_age import MongoSyncStatesByAge
+from worker.mongo.collections.waiting_times import MongoWaitingTimes
+from worker.mongo.collections.work_items import MongoWorkItems
 from worker.mongo.database import ping
-from worker.mongo.outbox import MongoOutbox
-from worker.mongo.pair_history import MongoPairHistory
-from worker.mongo.queue_directory import MongoQueueDirectory
-from worker.mongo.status_reads import MongoStatusReads
 from worker.mongo.store import MongoStore
-from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
-from worker.mongo.waiting_times import MongoWaitingTimes
-from worker.mongo.work_items import MongoWorkItems
 from worker.outbox.publisher import Publisher
 from worker.ports import Deployment
 from worker.runtime.backoff import JitteredBackoff, call_until_available
@@ -56,17 +56,17 @@ from worker.runtime.failure import log_failure
 from worker.runtime.lookup_threads import lookup_threads
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.reading import near_misses
-from worker.settings.serve import ServeSettings
+from worker.settings.verbs.serve import ServeSettings
+from worker.telemetry.agent.statsd import opened_metrics
 from worker.telemetry.build import BUILD
 from worker.telemetry.dropped_lines import reported_drops
 from worker.telemetry.health import Health
-from worker.telemetry.line_writer import LineWriter
 from worker.telemetry.listening_sockets import listening_sockets
 from worker.telemetry.logs import LogIdentity, log_uncaught_errors, open_log, redirect_library_logs
 from worker.telemetry.metrics import Telemetry
-from worker.telemetry.standard_streams import DRAIN_S
+from worker.telemetry.output.line_writer import LineWriter
+from worker.telemetry.output.standard_streams import DRAIN_S
 from worker.telemetry.start_events import started
-from worker.telemetry.statsd import opened_metrics
 from worker.telemetry.store_observer import StoreMetrics
 
 _REST: Final = 1 / 4

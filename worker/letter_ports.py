@@ -2,7 +2,7 @@
 
 | port | adapter | raises |
 |---|---|---|
-| `LetterQueue` | `aws/letter_queue.py` | `QueueAway`, and `describe` Misconfigured |
+| `LetterQueue` | `aws/sqs/letter_queue.py` | `QueueAway`, and `describe` Misconfigured |
 
 The worker itself only sends dead letters (`MessageQueue` in worker/ports.py).
 """

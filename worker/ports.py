@@ -3,21 +3,21 @@ queues of work-items, and two between rooms of the worker.
 
 | port | adapter | raises |
 |---|---|---|
-| `MessageQueue` | `aws/sqs.py` | `QueueAway` |
-| `Topics` | `aws/sns.py` | `TopicsAway` |
-| `Outbox` | `mongo/outbox.py`, `store/memory.py` | `StoreAway` |
-| `SyncStatesByAge` | `mongo/sync_states_by_age.py`, `store/memory.py` | `StoreAway` |
-| `Fleet` | `mongo/fleet.py`, `store/memory_fleet.py` | `StoreAway` |
-| `WaitingTimes` | `mongo/waiting_times.py`, `store/memory_waiting_times.py` | `StoreAway` |
-| `QueueDirectory` | `mongo/queue_directory.py`, `store/memory_waiting_times.py` | `StoreAway`, `UnreadableDocument` |
-| `DeliveryInspection` | `aws/delivery.py` | – |
+| `MessageQueue` | `aws/sqs/message_queue.py` | `QueueAway` |
+| `Topics` | `aws/sns/topics.py` | `TopicsAway` |
+| `Outbox` | `mongo/collections/outbox.py`, `store/memory/store.py` | `StoreAway` |
+| `SyncStatesByAge` | `mongo/collections/sync_states_by_age.py`, `store/memory/store.py` | `StoreAway` |
+| `Fleet` | `mongo/collections/fleet.py`, `store/memory/fleet.py` | `StoreAway` |
+| `WaitingTimes` | `mongo/collections/waiting_times.py`, `store/memory/waiting_times.py` | `StoreAway` |
+| `QueueDirectory` | `mongo/collections/queue_directory.py`, `store/memory/waiting_times.py` | `StoreAway` |
+| `DeliveryInspection` | `aws/checks/delivery.py` | – |
 | `Announcer` | `outbox/publisher.py` | – |
 | `Watermark` | `consumer/watermark.py` | – |
 
 The ports of the use case (`Store`, `Clock`, `QueueClock`, `Ids`, `Chance`) are in handlers/ports.py. An `…Away` error
-means that the service cannot be used now: wait and call again. Every call of `Outbox`, `SyncStatesByAge`, `Fleet`,
-`WaitingTimes` and `QueueDirectory` may be repeated. A batch call to SQS or SNS does not raise for a single bad entry:
-it returns one result per entry, in the order of the entries.
+means that the service cannot be used now: wait and call again. `QueueDirectory` raises `UnreadableDocument`, too. Every
+call of `Outbox`, `SyncStatesByAge`, `Fleet`, `WaitingTimes` and `QueueDirectory` may be repeated. A batch call to SQS
+or SNS does not raise for a single bad entry: it returns one result per entry, in the order of the entries.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -17,21 +17,21 @@ from typing import TypeVar
 from msgspec.structs import asdict
 
 from handlers.ports import Clock
-from worker.aws.delivery import QueueDelivery
-from worker.aws.sns import SnsTopics, check_topic
-from worker.aws.sqs import SqsQueue, read_queue_attributes
+from worker.aws.checks.delivery import QueueDelivery
+from worker.aws.sns.topics import SnsTopics, check_topic
+from worker.aws.sqs.message_queue import SqsQueue, read_queue_attributes
 from worker.clients import Clients, opened_clients
 from worker.doctor.limits import TRANSACTION_LIFETIME_S_MAX, gap_finding, is_lifetime_long, is_visibility_short
 from worker.errors import Misconfigured, WorkerFailed
-from worker.mongo.fleet import MongoFleet
-from worker.mongo.outbox import MongoOutbox
-from worker.mongo.queue_directory import MongoQueueDirectory
-from worker.mongo.queue_rules import MongoQueueRules
-from worker.mongo.status_board import MongoStatusBoard
+from worker.mongo.collections.fleet import MongoFleet
+from worker.mongo.collections.outbox import MongoOutbox
+from worker.mongo.collections.queue_directory import MongoQueueDirectory
+from worker.mongo.collections.queue_rules import MongoQueueRules
+from worker.mongo.collections.status_board import MongoStatusBoard
+from worker.mongo.collections.stored_pairs import MongoStoredPairs
+from worker.mongo.collections.sync_states_by_age import MongoSyncStatesByAge
+from worker.mongo.collections.waiting_times import MongoWaitingTimes
 from worker.mongo.store import MongoStore
-from worker.mongo.stored_pairs import MongoStoredPairs
-from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
-from worker.mongo.waiting_times import MongoWaitingTimes
 from worker.pipeline import Adapters, Pipeline
 from worker.ports import Deployment, QueueAttributes
 from worker.runtime.backoff import JitteredBackoff, call_until_available
@@ -43,10 +43,10 @@ from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.reading import near_misses
 from worker.settings.settings import Settings
 from worker.sweeps.status_report import process_name
+from worker.telemetry.agent.statsd import opened_metrics
 from worker.telemetry.build import BUILD
 from worker.telemetry.dropped_lines import reported_drops
 from worker.telemetry.health import Health, Part, serve_health
-from worker.telemetry.line_writer import LineWriter
 from worker.telemetry.logs import (
     Log,
     LogIdentity,
@@ -55,10 +55,10 @@ from worker.telemetry.logs import (
     redirect_library_logs,
 )
 from worker.telemetry.metrics import Telemetry
-from worker.telemetry.recent_decisions import RecentDecisions
-from worker.telemetry.standard_streams import DRAIN_S
+from worker.telemetry.output.line_writer import LineWriter
+from worker.telemetry.output.standard_streams import DRAIN_S
+from worker.telemetry.recent.decisions import RecentDecisions
 from worker.telemetry.start_events import tell_start
-from worker.telemetry.statsd import opened_metrics
 from worker.telemetry.store_observer import StoreMetrics
 
 T = TypeVar("T")

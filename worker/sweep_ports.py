@@ -2,8 +2,8 @@
 
 | port | adapter | raises |
 |---|---|---|
-| `StoredPairs` | `mongo/stored_pairs.py`, `store/memory_stored_pairs.py` | `StoreAway` |
-| `SweepFleet` | `mongo/fleet.py`, `store/memory_fleet.py` | `StoreAway` |
+| `StoredPairs` | `mongo/collections/stored_pairs.py`, `store/memory/stored_pairs.py` | `StoreAway` |
+| `SweepFleet` | `mongo/collections/fleet.py`, `store/memory/fleet.py` | `StoreAway` |
 | `PairSweeper` | `handlers/batch_handler.py` | `StoreAway` |
 """
 

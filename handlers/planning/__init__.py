@@ -3,16 +3,17 @@
 | file | holds |
 |---|---|
 | `planner` | a pair and its events → a plan, by the policy in use |
-| `causal_planner`, `legacy_planner` | the planner of each policy |
-| `pair_records`, `draft_document` | the pair's documents as loaded and as they will be, with the sync state |
-| `pair_draft` | the pair while it is planned: observes events, applies decisions, becomes the plan |
+| `planners/causal`, `planners/legacy` | the planner of each policy |
+| `planners/sweep` | a pair as it is stored → its drift and the plan of the repair |
+| `planners/update` | a pair and an update that a client of the API sent → a plan and the update's result |
+| `drafts/pair_records`, `drafts/draft_document` | the pair's documents as loaded and as they will be, with the state |
+| `drafts/pair_draft` | the pair while it is planned: observes events, applies decisions, becomes the plan |
+| `drafts/swept_draft` | the draft of the sweep |
 | `pair_view` | the observed pair as policy `causal` sees it: gates and decision |
 | `endings` | the endings of events, with their audit records |
 | `announcements` | the event that announces a write |
 | `routing_step`, `routing_writes` | the outside writes of routing, after the pair is reconciled |
-| `sweep_planner` | a pair as it is stored → its drift and the plan of the repair |
-| `swept_draft`, `field_drifts` | the draft of the sweep, and the fields on which a pair differs |
+| `field_drifts` | the fields on which a swept pair differs |
 | `session_places` | where sessions hold work-items, and where these say they are |
 | `event_batch` | the events of a batch and their endings |
-| `update_planner` | a pair and an update that a client of the API sent → a plan and the update's result |
 """

@@ -8,7 +8,7 @@ from commands.context import CommandContext
 from commands.work_item import WorkItem
 from handlers.events.event import Event
 from handlers.options import PlanningContext
-from handlers.planning.pair_draft import PairDraft
+from handlers.planning.drafts.pair_draft import PairDraft
 from sync.conversation import Conversation, Field
 from sync.decision import PairDecision
 from sync.evidence import FirstSight, evidence_of, unknown_fields

@@ -11,10 +11,10 @@ from handlers.documents.stored_forms import UnreadableDocument
 from handlers.events.event import Event
 from handlers.options import PlanningContext, PolicyInUse
 from handlers.outcome import HandledEvent, PolledPair
-from handlers.planning.causal_planner import CausalPlanner
+from handlers.planning.drafts.pair_draft import PairDraft
 from handlers.planning.kept_audit import is_kept, kept_records
-from handlers.planning.legacy_planner import LegacyPlanner
-from handlers.planning.pair_draft import PairDraft
+from handlers.planning.planners.causal import CausalPlanner
+from handlers.planning.planners.legacy import LegacyPlanner
 from handlers.ports import Pair, Plan
 from sync.audit import AuditRecord
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from commands.work_item import WorkItem
 from handlers.options import PlanningContext
 from handlers.planning.announcements import AnnouncementCause
-from handlers.planning.pair_draft import PairDraft
+from handlers.planning.drafts.pair_draft import PairDraft
 from handlers.planning.routing_writes import RoutedPair, RoutingWriter
 from sync.audit import values_before
 from sync.decision import PairDecision

@@ -19,7 +19,7 @@ from handlers.documents.document import rev_of
 from handlers.documents.document_mapping import conversation_of
 from handlers.options import Options, PlanningContext, PolicyInUse
 from handlers.planning.announcements import AnnouncementCause, new_announcement
-from handlers.planning.pair_draft import PairDraft
+from handlers.planning.drafts.pair_draft import PairDraft
 from handlers.ports import Announcement, Document
 from handlers.routing.creation import (
     Assignment,

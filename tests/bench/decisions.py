@@ -16,9 +16,9 @@ from handlers.events.event import Event
 from handlers.events.parser import read_delivered, read_message
 from handlers.options import Options, PlanningContext
 from handlers.outcome import HandledEvent
+from handlers.planning.drafts.pair_draft import PairDraft
 from handlers.planning.endings import own_sync_ending
 from handlers.planning.event_batch import load_request_of
-from handlers.planning.pair_draft import PairDraft
 from handlers.planning.planner import plan_pair
 from handlers.ports import Pair
 from tests.bench.loads.workload import LoadKind, workload

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from handlers.ports import CommitResult, LoadRequest, Pair, Plan, PlanRejected
 from tests.causality.outside import NOW
-from worker.store.memory import MemoryStore
+from worker.store.memory.store import MemoryStore
 
 T = TypeVar("T")
 

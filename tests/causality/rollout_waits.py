@@ -29,7 +29,7 @@ from tests.causality.outside import (
 )
 from tests.causality.ports import AnyIds
 from tests.causality.virtual_time import VirtualTime
-from worker.store.memory import MemoryStore
+from worker.store.memory.store import MemoryStore
 
 AGES_S: Final[Mapping[str, tuple[float, float]]] = {
     "in the last minute": (1, 60),

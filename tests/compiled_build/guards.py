@@ -1,7 +1,8 @@
 """`python -m tests.compiled_build.guards [NAME…]`: the guards of the algorithm, taken out of compiled modules.
 
 For each guard its module is compiled without it. The compiler refuses some by the types. Of the rest the search must
-find a violation, as in the tests of the source (tests/causality/test_guards.py). Exit status 1 where it finds none.
+find a violation, as in the tests of the source (tests/causality/search/test_guards.py). The exit status is 1 where it
+finds none.
 Guards of interpreted modules are left out.
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from compiled_build.rooms import compiled_modules
 from server_process import ROOT
-from tests.causality.guards import GUARDS
+from tests.causality.search.guards import GUARDS
 from tests.compiled_build.small_build import CompilationRefused, SourceFault, built, python
 
 
@@ -37,7 +38,7 @@ def without_guard(name: str) -> WithoutGuard:
             if f"{guard.file}:" not in str(refused):
                 raise
             return WithoutGuard.REFUSED
-        done = python(tree, "-m", "tests.causality.guards", name)
+        done = python(tree, "-m", "tests.causality.search.guards", name)
     return WithoutGuard.FOUND if done.returncode == 1 and "→" in done.stdout else WithoutGuard.MISSED
 
 

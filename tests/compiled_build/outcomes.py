@@ -35,13 +35,13 @@ from tests.bench.decisions import pair_of_load
 from tests.bench.loads.workload import LoadKind, workload
 from tests.causality.outside import NOW
 from tests.causality.ports import AnyIds, run_to_end
-from tests.causality.simulation import Run
-from tests.causality.tally import SimulationSettings
+from tests.causality.simulation.simulation import Run
+from tests.causality.simulation.tally import SimulationSettings
 from tests.fuzz.targets import envelope_bytes
 from tests.handlers.world import World
-from worker.mongo.write_commands import additions, inserted_document, removals, update_of_document
+from worker.mongo.batch.write_commands import additions, inserted_document, removals, update_of_document
 from worker.store.documents import Collection
-from worker.store.transaction_steps import (
+from worker.store.transaction.steps import (
     DocumentChanges,
     DocumentInserts,
     SessionChanges,

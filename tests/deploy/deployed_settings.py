@@ -7,8 +7,8 @@ from typing import Final
 import pytest
 
 from worker.settings.reading import SettingErrors, near_misses, read_settings
-from worker.settings.serve import ServeSettings
 from worker.settings.settings import Settings
+from worker.settings.verbs.serve import ServeSettings
 
 KINDS: Final[Mapping[str, type[Settings]]] = {"run": Settings, "serve": ServeSettings}
 """The settings of each verb."""

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 from server_process import ROOT
-from worker.settings.serve import ServeSettings
+from worker.settings.verbs.serve import ServeSettings
 
 ROOT_USER = {"root", "0"}
 

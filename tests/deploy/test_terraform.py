@@ -14,8 +14,8 @@ import pytest
 
 from server_process import ROOT
 from tests.docs.test_links import anchors
+from worker.aws.policies.queue import denials_of_sending, policy_for_topics
 from worker.aws.provisioning import EVENT_PREFIXES, RETENTION_S, ProvisioningSpec
-from worker.aws.queue_policy import denials_of_sending, policy_for_topics
 from worker.settings.settings import Settings
 
 load_from_path = pytest.importorskip(
@@ -120,7 +120,7 @@ def granted(parsed: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_policy_of_deploy_is_granted_as_it_stands(parsed: dict[str, Any]) -> None:
-    """tests/worker/aws/test_rights.py holds the files against the calls that the code makes."""
+    """tests/worker/aws/policies/test_rights.py holds the files against the calls that the code makes."""
     found = granted(parsed)
     assert found.keys() == POLICIES
     topics = {each["__tfmeta"]["path"]: each["id"] for each in parsed["aws_sns_topic"]}

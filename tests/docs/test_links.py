@@ -47,6 +47,26 @@ def test_every_path_of_the_repo_exists(page: Path) -> None:
     assert [path for path in _PATH.findall(page.read_text()) if not (ROOT / path).exists()] == []
 
 
+def named_files() -> list[tuple[Path, str]]:
+    """Every file that a docstring or comment of the packages names by a path: the naming file, the path."""
+    found = []
+    for path in (path for room in _CITING for path in sorted((ROOT / room).rglob("*.py"))):
+        found += [(path, name) for name in re.findall(r"(?<![\w./])((?:[a-z_]+/)+[a-z_]+\.py)\b", path.read_text())]
+    return found
+
+
+def test_every_file_that_code_names_by_a_path_exists() -> None:
+    """A path begins at the root, in the naming file's package, or in its folder."""
+    named = named_files()
+    assert len(named) >= 60
+    lost = []
+    for path, name in named:
+        begins = (ROOT, ROOT / path.relative_to(ROOT).parts[0], path.parent)
+        if not any((begin / name).is_file() for begin in begins):
+            lost.append((path.relative_to(ROOT).as_posix(), name))
+    assert lost == []
+
+
 def citations() -> list[tuple[str, str, str]]:
     """Every section that code cites: the citing file, the page, the section. A citation may span lines."""
     found = []

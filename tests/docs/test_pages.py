@@ -32,7 +32,7 @@ from tests.compiled_build.of_the_source import OF_THE_SOURCE
 from worker.consumer.settlement import ReturnReason
 from worker.settings.table import setting_rows
 from worker.store.state_document import state_document
-from worker.store.transaction_steps import COMMIT_ID
+from worker.store.transaction.steps import COMMIT_ID
 
 pytestmark = OF_THE_SOURCE
 

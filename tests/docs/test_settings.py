@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings
 import worker
 from docs.generators.blocks import ROOT
 from worker.cli.verbs import VERBS
-from worker.settings.protection import Protection, protection_of
+from worker.settings.sections.protection import Protection, protection_of
 from worker.settings.table import SETTINGS_BY_VERB
 
 PAGE = (ROOT / "docs" / "settings.md").read_text()
@@ -86,7 +86,7 @@ def test_a_number_that_does_not_say_so_would_be_missed() -> None:
 def _verbs_with_settings() -> dict[str, str]:
     """The class that a verb hands to `settings_or_exit`, by verb, as the code of `worker/cli/` has it."""
     found: dict[str, str] = {}
-    for path in (ROOT / "worker" / "cli").glob("*.py"):
+    for path in (ROOT / "worker" / "cli").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.Call(func=ast.Name("settings_or_exit"), args=[ast.Name(kind), ast.Constant(str(verb))]):

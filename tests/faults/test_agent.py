@@ -14,7 +14,7 @@ from tests.faults.fault_run import FaultRun
 from tests.faults.load.outside_services import OutsideServices
 from tests.faults.services.name_server import IsolatedWorker, SystemNameServer
 from tests.faults.services.statsd_listener import StatsdListener
-from worker.telemetry.agent_watch import LOOK_UP_S, REPORT_S
+from worker.telemetry.agent.watch import LOOK_UP_S, REPORT_S
 from worker.telemetry.metrics import Metric
 
 AWAY = "the Datadog agent takes no metrics"

@@ -19,10 +19,10 @@ from tests.fuzz.mutation import Mutator, dumped
 from tests.handlers.small_ports import HandClock
 from worker.aws.http_calls import ServiceEndpoint
 from worker.aws.responses import CheckedParsers
-from worker.aws.sns import SnsTopics
-from worker.aws.sns_http import SnsHttp
-from worker.aws.sqs import SqsQueue, read_queue_attributes
-from worker.aws.sqs_http import SqsHttp
+from worker.aws.sns.http_transport import SnsHttp
+from worker.aws.sns.topics import SnsTopics
+from worker.aws.sqs.http_transport import SqsHttp
+from worker.aws.sqs.message_queue import SqsQueue, read_queue_attributes
 from worker.errors import Misconfigured, QueueAway, TopicsAway
 from worker.outbox.topic_message import topic_message
 from worker.ports import Message, QueueAttributes, RefusedEntry, VisibilityChange

@@ -32,10 +32,10 @@ from tests.fuzz.mutation import Mutator
 from tests.handlers.small_ports import START, CountedIds
 from tests.handlers.wire_events import ORG, Json, changes, conversation, event, read, work_item
 from worker.mongo.stored_types import STORED_TYPES, as_bson
-from worker.store.changed_paths import changed_paths
 from worker.store.documents import session_document
 from worker.store.pair_assembly import BatchDocuments, active_item_faults, context_of, keyed, pairs_of
 from worker.store.state_document import state_document
+from worker.store.transaction.changed_paths import changed_paths
 
 _RAW: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     tz_aware=True, tzinfo=UTC, datetime_conversion=DatetimeConversion.DATETIME_AUTO

@@ -10,7 +10,7 @@ from tests.fuzz.mutation import Mutator, dumped
 from tests.handlers.wire_events import LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE, captured
 from tests.worker.investigate.timeline.pair_story import PairStory
 from worker.captures import CaptureFault, captures_of
-from worker.cli.timeline_text import TimelineText
+from worker.cli.history.text import TimelineText
 from worker.investigate.timeline.captured_pairs import CapturedPairs
 from worker.investigate.timeline.markdown import markdown_lines
 from worker.investigate.timeline.wire import timeline_wire

@@ -20,7 +20,7 @@ from tests.handlers.small_ports import START
 from tests.handlers.wire_events import ORG, Json, changes, conversation, event, link, work_item
 from tests.handlers.world import USERS, World
 from worker.store.documents import Collection
-from worker.store.memory_stored_pairs import MemoryStoredPairs
+from worker.store.memory.stored_pairs import MemoryStoredPairs
 from worker.store.org_queue_rules import MemoryQueueRules
 from worker.sweep_ports import SweepPosition, SweepStage
 

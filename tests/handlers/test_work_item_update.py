@@ -12,7 +12,7 @@ from commands.update import parse_update
 from commands.work_item import Status
 from handlers.documents.document import document_from_snapshot
 from handlers.options import Options
-from handlers.planning.update_planner import (
+from handlers.planning.planners.update import (
     FailedUpdate,
     NoWorkItem,
     RefusedUpdate,
@@ -36,7 +36,7 @@ from tests.handlers.world import (
     code_of,
 )
 from worker.store.documents import Collection
-from worker.store.memory_work_items import MemoryWorkItems
+from worker.store.memory.work_items import MemoryWorkItems
 
 
 def request(raw: Json, *, key: str = "w-1", origin: UpdateOrigin = UpdateOrigin.API) -> UpdateRequest:

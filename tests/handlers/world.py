@@ -30,7 +30,7 @@ from sync.conversation import Conversation
 from tests.handlers.small_ports import CountedIds, FixedChance, HandClock
 from tests.handlers.wire_events import ORG, Json, read
 from worker.store.documents import Collection
-from worker.store.memory import MemoryStore
+from worker.store.memory.store import MemoryStore
 
 EITHER_POLICY: Final = pytest.mark.parametrize(
     "policy", [PolicyInUse.CAUSAL, PolicyInUse.LEGACY], ids=lambda policy: policy.value

@@ -17,8 +17,8 @@ import yaml
 from server_process import ROOT
 from worker.cli.healthcheck import ADDRESSES, verb_in
 from worker.settings.api_tokens import parse_api_tokens
-from worker.settings.serve import ServeSettings
 from worker.settings.settings import Settings
+from worker.settings.verbs.serve import ServeSettings
 
 pytestmark = pytest.mark.thorough
 

@@ -1,8 +1,8 @@
 """`make localstack`: what it tells `make run` and `make serve` are settings of both."""
 
 import up
-from worker.settings.serve import ServeSettings
 from worker.settings.settings import Settings
+from worker.settings.verbs.serve import ServeSettings
 
 
 def test_its_settings_are_settings_of_both_processes() -> None:

@@ -12,9 +12,9 @@ from worker.aws.clients import sns_client, sqs_client
 from worker.aws.http_calls import ServiceEndpoint, http_session
 from worker.aws.provisioning import ProvisioningResult, ProvisioningSpec, provision
 from worker.aws.session import aws_session
-from worker.aws.sns_http import SnsHttp
-from worker.aws.sqs import SqsQueue
-from worker.aws.sqs_http import SqsHttp
+from worker.aws.sns.http_transport import SnsHttp
+from worker.aws.sqs.http_transport import SqsHttp
+from worker.aws.sqs.message_queue import SqsQueue
 from worker.ports import AwsEndpoint
 from worker.runtime.clock import SystemClock
 

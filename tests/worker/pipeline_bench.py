@@ -19,13 +19,13 @@ from worker.ports import QueueDescription
 from worker.runtime.clock import ObjectIds
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.settings import Settings
-from worker.store.memory import MemoryStore
-from worker.store.memory_fleet import MemoryFleet
-from worker.store.memory_status import MemoryStatus
-from worker.store.memory_stored_pairs import MemoryStoredPairs
-from worker.store.memory_waiting_times import MemoryQueueDirectory, MemoryWaitingTimes
+from worker.store.memory.fleet import MemoryFleet
+from worker.store.memory.status import MemoryStatus
+from worker.store.memory.store import MemoryStore
+from worker.store.memory.stored_pairs import MemoryStoredPairs
+from worker.store.memory.waiting_times import MemoryQueueDirectory, MemoryWaitingTimes
 from worker.telemetry.health import Health
-from worker.telemetry.recent_decisions import RecentDecisions
+from worker.telemetry.recent.decisions import RecentDecisions
 
 
 class InterruptibleStore(MemoryStore):

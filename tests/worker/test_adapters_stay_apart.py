@@ -38,8 +38,8 @@ def modules_of(*rooms: str) -> list[str]:
     ("modules", "libraries"),
     [
         ([*(f"worker.{file}" for file in FILES), *modules_of(*ROOMS)], AWS + MONGO),
-        ([*modules_of("replay"), "worker.cli.replay", "worker.cli.decide"], AWS + MONGO),
-        ([*modules_of("aws"), "worker.cli.publish", "worker.cli.provision"], MONGO),
+        ([*modules_of("replay"), "worker.cli.captures.replay", "worker.cli.captures.decide"], AWS + MONGO),
+        ([*modules_of("aws"), "worker.cli.captures.publish", "worker.cli.provision"], MONGO),
         (modules_of("mongo"), AWS),
     ],
     ids=["rooms", "replay", "aws", "mongo"],

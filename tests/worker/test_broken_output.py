@@ -107,7 +107,7 @@ def test_row_1_a_non_blocking_pipe_loses_no_line_and_breaks_none() -> None:
     script = """
 from worker.runtime.clock import SystemClock
 from worker.telemetry.logs import LogIdentity, open_log, write_audit_lines
-from worker.telemetry.standard_streams import bounded_streams
+from worker.telemetry.output.standard_streams import bounded_streams
 
 with bounded_streams() as streams:
     log = open_log(level="info", identity=LogIdentity(), clock=SystemClock(), to=streams.out)
@@ -133,7 +133,7 @@ def test_row_1_what_python_itself_would_print_goes_the_same_way(place: str, full
 import sys, threading, warnings
 from worker.runtime.clock import SystemClock
 from worker.telemetry.logs import LogIdentity, log_uncaught_errors, open_log, redirect_library_logs
-from worker.telemetry.standard_streams import bounded_streams
+from worker.telemetry.output.standard_streams import bounded_streams
 
 class Finalized:
     def __del__(self):

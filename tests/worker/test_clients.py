@@ -6,9 +6,9 @@ import pytest
 
 from moto_server import MotoServer
 from worker.aws.clients import aws_clients
-from worker.aws.sns import SnsTopics
-from worker.aws.sns_http import SnsHttp
-from worker.aws.sqs_http import SqsHttp
+from worker.aws.sns.http_transport import SnsHttp
+from worker.aws.sns.topics import SnsTopics
+from worker.aws.sqs.http_transport import SqsHttp
 from worker.outbox.topic_message import topic_message
 from worker.runtime.clock import SystemClock
 from worker.settings.settings import Settings

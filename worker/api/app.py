@@ -24,10 +24,10 @@ from worker.api.gate import OPEN_PATHS, SCHEMA_PATH, App, Gate, RequestLimits
 from worker.api.rate import RequestRate
 from worker.api.readiness import Readiness, health_routes
 from worker.api.timeline import TimelineSources, timeline_routes
-from worker.api.updates import Updates
-from worker.api.waiting import ChartQuery, waiting_routes
-from worker.api.work_item_schemas import WorkItemUpdateBody
-from worker.api.work_items import work_item_routes
+from worker.api.waiting_times.routes import ChartQuery, waiting_routes
+from worker.api.work_items.routes import work_item_routes
+from worker.api.work_items.schemas import WorkItemUpdateBody
+from worker.api.work_items.updates import Updates
 from worker.errors import first_line
 from worker.ports import QueueDirectory, WaitingTimes
 from worker.runtime.context import RuntimeContext

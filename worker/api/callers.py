@@ -14,7 +14,7 @@ from commands.rollout import UpdateOrigin
 from commands.update import Unset, Update
 from worker.api.errors import ApiError, Fault
 from worker.settings.api_tokens import ApiToken, Role
-from worker.settings.serve import is_loopback
+from worker.settings.verbs.serve import is_loopback
 
 _SCOPE_KEY: Final = "routing_sync.caller"
 _FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")

@@ -12,8 +12,8 @@ from handlers.ports import Clock
 from worker.aws.http_calls import ServiceEndpoint, http_session
 from worker.aws.network import ca_bundle, proxy_for, trusted_certificates
 from worker.aws.session import CALL_TIMEOUT_S, CONNECT_TIMEOUT_S, RETRIES, aws_session
-from worker.aws.sns_http import SnsHttp
-from worker.aws.sqs_http import SqsHttp
+from worker.aws.sns.http_transport import SnsHttp
+from worker.aws.sqs.http_transport import SqsHttp
 from worker.errors import Misconfigured, first_line
 from worker.ports import LONG_POLL_S, AwsEndpoint
 from worker.runtime.clock import SystemClock

@@ -12,7 +12,7 @@
 | every other error code | botocore's `ClientError`: the caller decides, or it is a defect in the code |
 | a call that our code makes wrongly (`_DEFECTS`) | not translated: a defect in the code |
 
-Error codes: "Common Errors" of the Amazon SQS and Amazon SNS API references; botocore's `retries/standard.py`.
+Error codes: "Common Errors" of the Amazon SQS and Amazon SNS API references; the module `botocore.retries.standard`.
 """
 
 from collections.abc import Iterator

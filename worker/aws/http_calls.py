@@ -2,7 +2,7 @@
 
 AWS's client spends several times the CPU of the rest of the worker on the calls that each message needs
 (docs/benchmarks.md). Those calls are made here. AWS's client makes all other calls, and finds and renews the
-credentials. worker/aws/sqs_http.py and worker/aws/sns_http.py hold the two protocols.
+credentials. worker/aws/sqs/http_transport.py and worker/aws/sns/http_transport.py hold the two protocols.
 
 A call behaves like a call of AWS's client:
 - It is sent a second time after a broken connection and after a status 5xx.

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from msgspec import Struct
 
 from worker.aws.errors import error_code, translated_errors
-from worker.aws.queue_policy import denials_of_sending, policy_for_topics
+from worker.aws.policies.queue import denials_of_sending, policy_for_topics
 from worker.errors import Misconfigured, QueueAway, first_line
 
 if TYPE_CHECKING:

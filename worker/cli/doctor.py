@@ -64,8 +64,8 @@ def _examined(process: Process, check_s: float, advance: Callable[[], None]) -> 
     from worker.doctor.examination import examine  # noqa: PLC0415
     from worker.runtime.clock import SystemClock  # noqa: PLC0415
     from worker.runtime.lookup_threads import lookup_threads, run_with_few_threads  # noqa: PLC0415
-    from worker.settings.serve import ServeSettings  # noqa: PLC0415
     from worker.settings.settings import Settings  # noqa: PLC0415
+    from worker.settings.verbs.serve import ServeSettings  # noqa: PLC0415
 
     kind = ServeSettings if process is Process.SERVE else Settings
 

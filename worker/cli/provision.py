@@ -13,7 +13,7 @@ from worker.aws.provisioning import ProvisioningResult, ProvisioningSpec
 from worker.aws.provisioning import provision as make
 from worker.cli.terminal import exit_with_error, json_option, print_error, print_table, settings_or_exit
 from worker.errors import AwsAway, Misconfigured
-from worker.settings.aws import AwsSettings
+from worker.settings.sections.aws import AwsSettings
 
 CONVERSATION_TOPIC = Annotated[str, typer.Option(help="Name of the topic of conversation events.")]
 WORK_ITEM_TOPIC = Annotated[str, typer.Option(help="Name of the topic of work-item events.")]

@@ -3,7 +3,7 @@
 from worker.cli.terminal import exit_with_error, settings_or_exit
 from worker.errors import Misconfigured, WorkerFailed
 from worker.settings.settings import Settings
-from worker.telemetry.standard_streams import StandardStreams, bounded_streams
+from worker.telemetry.output.standard_streams import StandardStreams, bounded_streams
 
 
 def run() -> None:

@@ -4,8 +4,8 @@ from importlib.util import find_spec
 
 from worker.cli.terminal import exit_with_error, settings_or_exit
 from worker.errors import Misconfigured, WorkerFailed
-from worker.settings.serve import ServeSettings
-from worker.telemetry.standard_streams import StandardStreams, bounded_streams
+from worker.settings.verbs.serve import ServeSettings
+from worker.telemetry.output.standard_streams import StandardStreams, bounded_streams
 
 
 def serve() -> None:

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from handlers.ports import Clock
-from worker.aws.inspection import Answer, Inspector, Refusal
-from worker.aws.trials import Trial, dead_letter_trials, queue_trials, topic_trials
+from worker.aws.checks.inspection import Answer, Inspector, Refusal
+from worker.aws.checks.trials import Trial, dead_letter_trials, queue_trials, topic_trials
 from worker.doctor.notebook import Notebook
 from worker.doctor.settings_area import UsableSettings
 from worker.findings import FindingCode

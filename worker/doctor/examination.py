@@ -12,8 +12,8 @@ from typing import Final
 from msgspec import Struct
 
 from handlers.ports import Clock
-from worker.aws.delivery import QueueDelivery
-from worker.aws.inspection import Inspector, Refusal, opened_inspector
+from worker.aws.checks.delivery import QueueDelivery
+from worker.aws.checks.inspection import Inspector, Refusal, opened_inspector
 from worker.doctor.aws_area import examine_identity, examine_rights
 from worker.doctor.notebook import Notebook
 from worker.doctor.process_area import examine_process

@@ -11,9 +11,9 @@ from worker.doctor.notebook import Notebook
 from worker.doctor.settings_area import UsableSettings
 from worker.errors import Misconfigured, first_line
 from worker.findings import FindingCode
-from worker.settings.serve import ServeSettings
-from worker.telemetry.agent_address import UdpAddress
-from worker.telemetry.agent_probe import agent_fault
+from worker.settings.verbs.serve import ServeSettings
+from worker.telemetry.agent.address import UdpAddress
+from worker.telemetry.agent.probe import agent_fault
 from worker.telemetry.build import BUILD
 from worker.telemetry.listening_sockets import listening_sockets
 

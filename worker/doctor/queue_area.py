@@ -5,8 +5,8 @@ from typing import Final
 
 import orjson
 
-from worker.aws.inspection import Answer, Inspector, Refusal
-from worker.aws.key_policy import sns_may_use
+from worker.aws.checks.inspection import Answer, Inspector, Refusal
+from worker.aws.policies.key import sns_may_use
 from worker.doctor.limits import gap_finding, is_visibility_short
 from worker.doctor.notebook import Notebook
 from worker.doctor.settings_area import UsableSettings

@@ -9,8 +9,8 @@ from handlers.options import PolicyInUse
 from worker.doctor.notebook import Notebook
 from worker.findings import FindingCode
 from worker.settings.reading import SettingErrors, near_misses, read_settings, read_what_can_be
-from worker.settings.serve import ServeSettings
 from worker.settings.settings import Settings
+from worker.settings.verbs.serve import ServeSettings
 
 _NOWHERE_TOPIC: Final = "arn:aws:sns::0:not-set.fifo"
 _NOWHERE: Final = {

@@ -9,9 +9,9 @@ from worker.doctor.notebook import Notebook
 from worker.doctor.settings_area import UsableSettings
 from worker.errors import Misconfigured, StoreUnfit, first_line
 from worker.findings import FindingCode
+from worker.mongo.checks.foreign_ids import ALONE_REMEDY
+from worker.mongo.checks.inspection import ServerFacts, StoreInspection
 from worker.mongo.client import mongo_client
-from worker.mongo.foreign_ids import ALONE_REMEDY
-from worker.mongo.inspection import ServerFacts, StoreInspection
 
 _TRIED: Final = (6, 0)
 """The oldest release on which the tests run."""

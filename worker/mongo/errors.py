@@ -1,4 +1,4 @@
-"""Pymongo's exceptions translated for the store (worker/errors.py, worker/store/transaction_result.py).
+"""Pymongo's exceptions translated for the store (worker/errors.py, worker/store/transaction/result.py).
 
 | pymongo raises | the store has |
 |---|---|
@@ -36,7 +36,7 @@ from pymongo.errors import (
 
 from handlers.ports import StoreAway, StoreTimeout
 from worker.mongo.driver_words import driver_words
-from worker.store.transaction_result import (
+from worker.store.transaction.result import (
     DOCUMENT_TOO_DEEP,
     DOCUMENT_TOO_LARGE,
     NOT_BSON,
@@ -58,7 +58,7 @@ MONGO_ERRORS: Final = (*DRIVER_ERRORS, *ENCODING_ERRORS)
 
 _DUPLICATE_KEY: Final = 11000
 _OUR_UNIQUE_KEYS: Final = (["_id"], ["conversationId"])
-"""The fields of our unique indexes. The start refuses others on `conversationId` (indexes.py)."""
+"""The fields of our unique indexes. The start refuses others on `conversationId` (indexes/store_indexes.py)."""
 _INDEX_NAME: Final = re.compile(r" index: (.{1,128}?)(?: collation: | dup key: )")
 _WRITE_CONFLICT: Final = 112
 

@@ -23,7 +23,10 @@ from pymongo.read_concern import ReadConcern
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
 from handlers.ports import Clock, CommitResult, Ids, LoadRequest, Pair, Plan, PlanRejected, StoreAway, StoreTimeout
-from worker.mongo import indexes
+from worker.mongo.batch.reads import read_pairs
+from worker.mongo.batch.writes import write_steps
+from worker.mongo.checks.foreign_fields import ForeignField, foreign_fields
+from worker.mongo.checks.foreign_ids import StrayDocument, documents_under_foreign_ids
 from worker.mongo.database import (
     MAJORITY,
     Client,
@@ -34,15 +37,12 @@ from worker.mongo.database import (
     store_deadline,
 )
 from worker.mongo.errors import MONGO_ERRORS, is_commit_unknown, result_of
-from worker.mongo.foreign_fields import ForeignField, foreign_fields
-from worker.mongo.foreign_ids import StrayDocument, documents_under_foreign_ids
-from worker.mongo.index_definitions import WAIT_DAYS
-from worker.mongo.reads import read_pairs
+from worker.mongo.indexes import store_indexes
+from worker.mongo.indexes.definitions import WAIT_DAYS
 from worker.mongo.stored_types import STORED_TYPES, UNREAD_DOCUMENTS
-from worker.mongo.writes import write_steps
 from worker.store.documents import Collection
-from worker.store.transaction_result import TransactionEnd, TransactionResult
-from worker.store.transaction_steps import COMMIT_ID, TransactionStep, check_plan, transaction_steps
+from worker.store.transaction.result import TransactionEnd, TransactionResult
+from worker.store.transaction.steps import COMMIT_ID, TransactionStep, check_plan, transaction_steps
 from worker.telemetry.store_observer import NO_OBSERVER, StoreObserver
 
 _COMMITS_MAX: Final = 6
@@ -120,7 +120,7 @@ class MongoStore:
         Raises StoreUnfit if stored data or another index forbids an index; Misconfigured if no waiting helps;
         StoreAway.
         """
-        await indexes.ensure_indexes(
+        await store_indexes.ensure_indexes(
             self._database,
             revision_days=revision_days,
             wait_days=wait_days,

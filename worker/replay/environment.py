@@ -18,7 +18,7 @@ from handlers.options import Options
 from handlers.outcome import HandledEvent, PolledPair
 from sync.state.sync_state import Waiting
 from worker.replay.captured_events import EPOCH, CapturedEvent
-from worker.store.memory import MemoryStore
+from worker.store.memory.store import MemoryStore
 
 DELIVERIES_MAX: Final = 5
 """The most deliveries of an event whose outcome is Retry: each later event of its conversation brings one more."""

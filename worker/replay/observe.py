@@ -23,8 +23,8 @@ from msgspec.structs import replace
 
 from handlers.events.event import Event
 from handlers.outcome import Retry
+from handlers.planning.drafts.pair_draft import PairDraft
 from handlers.planning.event_batch import load_request_of
-from handlers.planning.pair_draft import PairDraft
 from handlers.ports import Pair
 from sync.audit import AuditOutcome
 from sync.conversation import FIELDS
@@ -32,7 +32,7 @@ from sync.state.reconciliation import Reconciled, after_reconcile
 from worker.replay.captured_events import EPOCH, CapturedEvent
 from worker.replay.environment import DELIVERIES_MAX, DecisionSink, ReplayEnvironment, time_after
 from worker.replay.pair_archive import PairArchive, pair_in
-from worker.store.memory import MemoryStore
+from worker.store.memory.store import MemoryStore
 
 
 class Observer:

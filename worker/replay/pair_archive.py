@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 
 from handlers.ports import Document, Pair
 from worker.store.documents import Collection
-from worker.store.memory import MemoryStore
+from worker.store.memory.store import MemoryStore
 
 UNPACKED_MAX: Final = 200
 """How many values the archive keeps unpacked: some 20 kB each."""

@@ -21,7 +21,7 @@ from worker.replay.environment import DELIVERIES_MAX, DecisionSink, ReplayEnviro
 from worker.replay.initial_pairs import InitialPairs
 from worker.replay.pair_archive import PairArchive, pair_in
 from worker.replay.reenactment import ReenactedWrite, Revisions, reenact
-from worker.store.memory import MemoryStore
+from worker.store.memory.store import MemoryStore
 
 
 class Simulator:

@@ -26,7 +26,7 @@ from worker.replay.environment import ReplayEnvironment, SequentialIds, time_aft
 from worker.replay.pair_archive import pair_in
 from worker.replay.reenactment import ReenactedWrite, Revisions, reenact
 from worker.replay.simulate import document_in, put
-from worker.store.memory import MemoryStore
+from worker.store.memory.store import MemoryStore
 from worker.store.state_document import state_document
 
 ExplorationStep = tuple[int, int]

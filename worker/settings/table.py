@@ -9,16 +9,16 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from worker.settings.aws import AwsSettings, TopicSettings
-from worker.settings.consumption import ConsumptionSettings
-from worker.settings.datadog import DatadogSettings
 from worker.settings.errors import bounds_of, choices_of
-from worker.settings.explain import ExplainSettings
-from worker.settings.letters import LetterSettings
-from worker.settings.protection import Protection, protection_of
-from worker.settings.schedule import ScheduleSettings
-from worker.settings.serve import ServeSettings
+from worker.settings.sections.aws import AwsSettings, TopicSettings
+from worker.settings.sections.consumption import ConsumptionSettings
+from worker.settings.sections.datadog import DatadogSettings
+from worker.settings.sections.protection import Protection, protection_of
+from worker.settings.sections.schedule import ScheduleSettings
 from worker.settings.settings import Settings
+from worker.settings.verbs.explain import ExplainSettings
+from worker.settings.verbs.letters import LetterSettings
+from worker.settings.verbs.serve import ServeSettings
 
 SETTINGS_BY_VERB: Final[Mapping[str, type[BaseSettings]]] = {
     "run": Settings,

@@ -5,13 +5,13 @@ from types import ModuleType
 from typing import Final, Literal
 
 import commands.execute
-import handlers.planning.pair_draft
+import handlers.planning.drafts.pair_draft
 import sync.policy_causal
 
 Build = Literal["compiled", "interpreted"]
 
 # One module of each room that the compiled build compiles.
-_WITNESSES: Final = (commands.execute, sync.policy_causal, handlers.planning.pair_draft)
+_WITNESSES: Final = (commands.execute, sync.policy_causal, handlers.planning.drafts.pair_draft)
 
 
 def build_of(modules: tuple[ModuleType, ...]) -> Build:

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from handlers.ports import Clock
-from worker.telemetry.line_writer import LineWriter
 from worker.telemetry.metrics import Metric, Telemetry
-from worker.telemetry.standard_streams import DRAIN_S
+from worker.telemetry.output.line_writer import LineWriter
+from worker.telemetry.output.standard_streams import DRAIN_S
 
 INTERVAL_S: Final = 1.0
 

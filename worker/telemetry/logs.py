@@ -1,7 +1,8 @@
 """Logs: one JSON object per line on standard output, with the keys that existing log searches use (docs/events.md).
 
 No line holds a message body or a customer's content. An exception is logged by its type and its stack and never by its
-message, which may quote the input. In the worker a thread writes the lines (line_writer.py): a log call never waits.
+message, which may quote the input. In the worker a thread writes the lines (output/line_writer.py), so that a log call
+never waits.
 """
 
 import json

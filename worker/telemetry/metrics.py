@@ -18,7 +18,7 @@ from sync.audit import AuditOutcome
 from worker.telemetry.agent_event import AgentEvent
 from worker.telemetry.logs import Log
 from worker.telemetry.metric_form import MetricForm, count, distribution, gauge
-from worker.telemetry.recent_decisions import RecentDecisions
+from worker.telemetry.recent.decisions import RecentDecisions
 
 
 def _one_of(values: type[StrEnum]) -> str:

@@ -16,8 +16,8 @@ PEERS_BIN: Final = ROOT / ".venv-bench" / "bin"
 class Consumer(Struct, frozen=True, kw_only=True):
     """A consumer of the queue.
 
-    `one_at_a_time`: it handles single messages, and gets fewer of them (runs/rounds.py). `variables`: environment
-    variables beside those that every consumer gets.
+    `one_at_a_time`: it handles single messages, and gets fewer of them (tests/bench/runs/rounds.py). `variables`:
+    environment variables beside those that every consumer gets.
     """
 
     name: str

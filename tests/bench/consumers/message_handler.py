@@ -15,9 +15,9 @@ from handlers.events.event import Event
 from handlers.events.parser import read_message
 from handlers.options import Options
 from worker.aws.clients import sns_client
-from worker.aws.sns import SnsTopics
+from worker.aws.sns.topics import SnsTopics
 from worker.mongo.client import mongo_client
-from worker.mongo.outbox import MongoOutbox
+from worker.mongo.collections.outbox import MongoOutbox
 from worker.mongo.store import MongoStore
 from worker.outbox.topic_message import topic_message
 from worker.ports import AwsEndpoint

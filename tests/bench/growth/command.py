@@ -3,7 +3,7 @@
 The figures are ratios to the first row of a table, made within a round. Prints the tables of each part as soon as it is
 measured; with `--json`, all figures at the end.
 `--update` replaces the parts `costs` and `footprint` in a file: `routing-sync size` and `make scale` compute with those
-of worker/sizing/measured_costs.json. Each run has a deadline (runs/fleet.py).
+of worker/sizing/measured_costs.json. Each run has a deadline (tests/bench/runs/fleet.py).
 """
 
 import argparse

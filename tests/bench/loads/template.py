@@ -18,7 +18,7 @@ from handlers.outcome import HandledEvent
 from tests.bench.loads import wire
 from tests.handlers.small_ports import START, CountedIds, FixedChance, HandClock
 from worker.store.documents import Collection, session_document
-from worker.store.memory import MemoryStore
+from worker.store.memory.store import MemoryStore
 
 CONVERSATION: Final = "@C@-the-conversation-@C@"
 WORK_ITEM: Final = "@W@-the-work-item-id-@W@"

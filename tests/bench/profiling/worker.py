@@ -8,7 +8,7 @@ from pathlib import Path
 from worker.process import run_worker
 from worker.runtime.lookup_threads import run_with_few_threads
 from worker.settings.settings import Settings
-from worker.telemetry.standard_streams import bounded_streams
+from worker.telemetry.output.standard_streams import bounded_streams
 
 
 def main() -> None:

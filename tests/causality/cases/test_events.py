@@ -16,7 +16,7 @@ from tests.causality.stories.story import ANNA, CONVERSATION, Story, conversatio
 from tests.handlers.wire_events import read
 from worker.settings.settings import Settings
 from worker.store.documents import Collection
-from worker.store.memory import MemoryStore
+from worker.store.memory.store import MemoryStore
 
 
 class TestCase11:

@@ -18,7 +18,7 @@ from handlers.documents.document_mapping import work_item_of
 from handlers.events.event import Event
 from handlers.options import Options
 from handlers.ports import Document
-from tests.causality.keys import conversation_key, history_key
+from tests.causality.search.keys import conversation_key, history_key
 from tests.causality.stories.flips import Sight
 from tests.causality.stories.pair_world import PairWorld, Values
 from tests.causality.stories.story import CONVERSATION, Story

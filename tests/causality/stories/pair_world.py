@@ -34,7 +34,7 @@ from tests.causality.stories.story import CONVERSATION, Knew, OutsideWrite, Stor
 from tests.handlers.small_ports import HandClock
 from tests.handlers.wire_events import read
 from worker.store.documents import Collection
-from worker.store.memory import MemoryStore
+from worker.store.memory.store import MemoryStore
 
 _LONG: Final = timedelta(days=1)
 

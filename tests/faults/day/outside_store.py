@@ -13,10 +13,10 @@ from pymongo.errors import BulkWriteError, OperationFailure
 from commands.session import Session
 from handlers.ports import Document
 from tests.faults.load.document_writer import OutsideWrite
+from worker.mongo.batch.writes import write_steps
 from worker.mongo.database import MAJORITY
-from worker.mongo.writes import write_steps
 from worker.store.documents import Collection, session_of
-from worker.store.transaction_steps import transaction_steps
+from worker.store.transaction.steps import transaction_steps
 
 _DUPLICATE_KEY: Final = 11_000
 _ATTEMPTS_MAX: Final = 50

@@ -18,10 +18,10 @@ from commands.session import Session, move_between
 from handlers.documents.document_mapping import work_item_of
 from handlers.ports import Document, DocumentWrite, Plan
 from tests.faults.load.event_delivery import Delivery
+from worker.mongo.batch.writes import write_steps
 from worker.mongo.database import MAJORITY
-from worker.mongo.writes import write_steps
 from worker.store.documents import Collection
-from worker.store.transaction_steps import transaction_steps
+from worker.store.transaction.steps import transaction_steps
 
 USERS: Final = 16
 _ANSWER_WITHIN_S: Final = 5.0

@@ -19,8 +19,8 @@ from sync.state.sync_state import DoneBy, RecordedWait, SyncState, ViewedValue, 
 from tests.handlers.events.test_parser_properties import scalars
 from tests.handlers.wire_events import Json, conversation, event
 from tests.handlers.world import World
-from worker.store.changed_paths import ChangedPaths, changed_paths
 from worker.store.state_document import state_document, state_of
+from worker.store.transaction.changed_paths import ChangedPaths, changed_paths
 
 
 def applied(document: Json, paths: ChangedPaths) -> Json:

@@ -14,7 +14,7 @@ from handlers.ports import CommitResult, LoadRequest, Pair, Plan, PlanRejected
 from tests.handlers.routing.queue_history import CountedWait, QueueHistory, counted
 from tests.handlers.world import World, WrappedStore
 from worker.store.documents import Collection
-from worker.store.memory import MemoryStore
+from worker.store.memory.store import MemoryStore
 
 HOW: Final = settings(max_examples=60, deadline=None)
 

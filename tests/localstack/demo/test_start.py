@@ -11,8 +11,8 @@ import pytest
 from demo.__main__ import is_watched
 from demo.installation import SETTINGS
 from demo.processes import WORKER_SETTINGS, api_settings
-from worker.settings.serve import ServeSettings
 from worker.settings.settings import Settings
+from worker.settings.verbs.serve import ServeSettings
 
 
 def test_its_settings_are_settings_of_both_processes() -> None:

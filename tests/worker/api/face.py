@@ -24,12 +24,12 @@ from worker.api.rate import RequestRate
 from worker.api.readiness import Readiness
 from worker.api.room import Room
 from worker.api.timeline import TimelineSources
-from worker.api.updates import Updates
+from worker.api.work_items.updates import Updates
 from worker.ports import QueueDescription
 from worker.settings.api_tokens import ApiToken, Role
-from worker.store.memory_pair_history import MemoryPairHistory
-from worker.store.memory_waiting_times import MemoryQueueDirectory, MemoryWaitingTimes
-from worker.store.memory_work_items import MemoryWorkItems
+from worker.store.memory.pair_history import MemoryPairHistory
+from worker.store.memory.waiting_times import MemoryQueueDirectory, MemoryWaitingTimes
+from worker.store.memory.work_items import MemoryWorkItems
 
 LIMITS: Final = RequestLimits(body_bytes_max=4_096, concurrency_max=8, timeout_s=20)
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from commands.reason import Refusal, RefusalCode
 from commands.update import parse_update
 from tests.worker.api.face import Face, a_face
-from worker.api.work_item_schemas import WorkItemUpdateBody
+from worker.api.work_items.schemas import WorkItemUpdateBody
 
 
 @pytest.fixture

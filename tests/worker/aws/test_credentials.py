@@ -17,14 +17,14 @@ import pytest
 from botocore.credentials import ReadOnlyCredentials
 
 from tests.handlers.small_ports import HandClock
-from tests.worker.aws.credential_services import CredentialServices
-from tests.worker.aws.scripted_service import Answer, scripted
-from tests.worker.aws.worker_queue import BOTH_TRANSPORTS, TOPIC, Transport, worker_queue, worker_settings
+from tests.worker.aws.services.credential_services import CredentialServices
+from tests.worker.aws.services.scripted_service import Answer, scripted
+from tests.worker.aws.services.worker_queue import BOTH_TRANSPORTS, TOPIC, Transport, worker_queue, worker_settings
 from worker.aws.clients import AwsClients, aws_clients
 from worker.aws.credentials import SharedCredentials
 from worker.aws.errors import CredentialsAway
-from worker.aws.sns import SnsTopics
-from worker.aws.sqs import read_queue_attributes
+from worker.aws.sns.topics import SnsTopics
+from worker.aws.sqs.message_queue import read_queue_attributes
 from worker.errors import Misconfigured, QueueAway, TopicsAway
 from worker.outbox.topic_message import topic_message
 from worker.runtime.clock import SystemClock

@@ -12,12 +12,12 @@ from botocore.credentials import ReadOnlyCredentials
 from msgspec import Struct
 
 from tests.handlers.small_ports import HandClock
-from tests.worker.aws.scripted_service import Answer, scripted
+from tests.worker.aws.services.scripted_service import Answer, scripted
 from worker.aws.errors import translated_errors
 from worker.aws.http_calls import ServiceEndpoint
 from worker.aws.sigv4 import Signer
-from worker.aws.sns_http import SnsHttp
-from worker.aws.sqs_http import SqsHttp
+from worker.aws.sns.http_transport import SnsHttp
+from worker.aws.sqs.http_transport import SqsHttp
 from worker.errors import AwsAway, QueueAway, TopicsAway
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)

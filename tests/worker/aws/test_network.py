@@ -8,11 +8,11 @@ from typing import Literal
 
 import pytest
 
-from tests.worker.aws.http_proxy import HttpProxy, own_certificate
-from tests.worker.aws.scripted_service import Answer, scripted
+from tests.worker.aws.services.http_proxy import HttpProxy, own_certificate
+from tests.worker.aws.services.scripted_service import Answer, scripted
 from worker.aws.clients import aws_clients
 from worker.aws.network import proxy_for
-from worker.aws.sqs import SqsQueue
+from worker.aws.sqs.message_queue import SqsQueue
 from worker.errors import Misconfigured, QueueAway
 from worker.runtime.clock import SystemClock
 from worker.settings.settings import Settings

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from tests.handlers.small_ports import HandClock
-from tests.worker.aws.scripted_service import Answer, endpoint_at, scripted
-from worker.aws.sns import SnsTopics
-from worker.aws.sns_http import SnsHttp
-from worker.aws.sqs import SqsQueue
-from worker.aws.sqs_http import SqsHttp
+from tests.worker.aws.services.scripted_service import Answer, endpoint_at, scripted
+from worker.aws.sns.http_transport import SnsHttp
+from worker.aws.sns.topics import SnsTopics
+from worker.aws.sqs.http_transport import SqsHttp
+from worker.aws.sqs.message_queue import SqsQueue
 from worker.errors import QueueAway
 from worker.outbox.topic_message import topic_message
 from worker.ports import RefusedEntry

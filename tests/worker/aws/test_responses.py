@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 import pytest
 
-from tests.worker.aws.scripted_service import Answer, Script, scripted
+from tests.worker.aws.services.scripted_service import Answer, Script, scripted
 from worker.aws.clients import sns_client, sqs_client
 from worker.aws.errors import translated_errors
 from worker.aws.responses import reading_response
-from worker.aws.sns import SnsTopics
-from worker.aws.sns_http import SnsHttp
-from worker.aws.sqs import SqsQueue, read_queue_attributes
-from worker.aws.sqs_http import SqsHttp
+from worker.aws.sns.http_transport import SnsHttp
+from worker.aws.sns.topics import SnsTopics
+from worker.aws.sqs.http_transport import SqsHttp
+from worker.aws.sqs.message_queue import SqsQueue, read_queue_attributes
 from worker.errors import AwsAway, QueueAway, TopicsAway
 from worker.outbox.topic_message import topic_message
 from worker.ports import SENT_LONG_AGO, AwsEndpoint, DeadLetter, EntryResults, VisibilityChange

@@ -15,8 +15,8 @@ from tests.worker.fake_clock import FakeClock, until
 from worker.api.server import ApiServer
 from worker.cli.healthcheck import ADDRESSES, RUN, check, verb_in
 from worker.cli.verbs import VERBS
-from worker.settings.serve import ServeSettings
 from worker.settings.settings import Settings
+from worker.settings.verbs.serve import ServeSettings
 from worker.telemetry.health import Health, serve_health
 from worker.telemetry.listening_sockets import listening_sockets
 

@@ -13,7 +13,7 @@ from handlers.events.readers import READERS_BY_NAME
 from tests.handlers.wire_events import conversation, work_item
 from tests.worker.doctor.patients import Patient
 from tests.worker.moto_clients import Aws
-from tests.worker.telemetry.agents import free_port
+from tests.worker.telemetry.agent.agents import free_port
 from worker.findings import FindingCode as Code
 
 Inflict = Callable[[Patient], Awaitable[None]]

@@ -14,7 +14,7 @@ from tests.worker.moto_clients import Aws
 from worker.doctor.notebook import Notebook
 from worker.doctor.store_area import note_server
 from worker.findings import FindingCode, Severity, findings_of
-from worker.mongo.inspection import ServerFacts
+from worker.mongo.checks.inspection import ServerFacts
 
 pytestmark = pytest.mark.thorough
 
@@ -94,7 +94,7 @@ ELSEWHERE = {
     FindingCode.FIFO_THROUGHPUT,
     FindingCode.TRANSACTIONS_ABSENT,
     FindingCode.STORE_OLD,
-    # ../aws/test_delivery.py: moto confirms every subscription and refuses what cannot be read
+    # ../aws/checks/test_delivery.py: moto confirms every subscription and refuses what cannot be read
     FindingCode.SUBSCRIPTION_PENDING,
     FindingCode.POLICY_UNREADABLE,
     FindingCode.FILTER_UNREADABLE,

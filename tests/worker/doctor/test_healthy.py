@@ -10,13 +10,13 @@ from mongod import Mongod
 from tests.worker.doctor.patients import Patient, findings_in, healthy_patient, untried_in
 from tests.worker.moto_clients import Aws
 from tests.worker.store.store_bench import DEADLINE_S
-from tests.worker.telemetry.agents import port_of, udp_agent
+from tests.worker.telemetry.agent.agents import port_of, udp_agent
 from worker.findings import FindingCode, Severity, Sound
 from worker.mongo.client import mongo_client as opened_mongo
 from worker.mongo.store import MongoStore
 from worker.runtime.clock import ObjectIds, SystemClock
-from worker.settings.serve import ServeSettings
 from worker.settings.settings import Settings
+from worker.settings.verbs.serve import ServeSettings
 
 pytestmark = pytest.mark.thorough
 

@@ -15,8 +15,8 @@ from server_process import ROOT
 from tests.worker.doctor.patients import Patient, codes, findings_in, healthy_patient, untried_in
 from tests.worker.moto_clients import opened
 from worker.findings import FindingCode, Severity
-from worker.settings.serve import ServeSettings
 from worker.settings.settings import Settings
+from worker.settings.verbs.serve import ServeSettings
 
 pytestmark = pytest.mark.thorough
 

@@ -23,7 +23,7 @@ from tests.worker.store.store_bench import Commands, MongoBench, everything, ids
 from tests.worker.tcp_proxy import TcpProxy
 from worker.errors import StoreUnfit
 from worker.mongo.database import Client
-from worker.mongo.index_definitions import has_timestamp
+from worker.mongo.indexes.definitions import has_timestamp
 from worker.mongo.store import MongoStore
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.store.documents import Collection

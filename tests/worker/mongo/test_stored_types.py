@@ -24,11 +24,11 @@ from handlers.options import Options, PlanningContext, PolicyInUse
 from handlers.planning.announcements import AnnouncementCause, new_announcement
 from tests.handlers.small_ports import CountedIds
 from tests.handlers.wire_events import Json, changes, conversation, event, work_item
+from tests.worker.store.documents.test_unreadable_documents import handled, stored, with_value
 from tests.worker.store.store_bench import MongoBench
-from tests.worker.store.test_unreadable_documents import handled, stored, with_value
 from worker.mongo.stored_types import STORED_TYPES, as_bson
-from worker.store.changed_paths import changed_paths
 from worker.store.documents import Collection
+from worker.store.transaction.changed_paths import changed_paths
 
 AT = datetime(2024, 5, 6, 7, 8, 9, 120_000, tzinfo=UTC)
 NOW = AT + timedelta(minutes=1)

@@ -16,7 +16,7 @@ from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.outbox.heartbeat import Heartbeat
 from worker.ports import RefusedEntry
 from worker.runtime.clock import ObjectIds
-from worker.store.memory_fleet import MemoryFleet
+from worker.store.memory.fleet import MemoryFleet
 
 ARN = "arn:aws:sns:us-east-1:1:conversations"
 

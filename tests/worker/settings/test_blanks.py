@@ -3,8 +3,8 @@
 import pytest
 
 from tests.worker.settings.test_settings import GOOD
-from worker.settings.aws import AwsSettings
 from worker.settings.reading import SettingErrors, read_settings
+from worker.settings.sections.aws import AwsSettings
 from worker.settings.settings import Settings
 from worker.settings.table import SettingRow, setting_rows
 

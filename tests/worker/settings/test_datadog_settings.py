@@ -8,7 +8,7 @@ from tests.worker.settings.test_settings import GOOD
 from worker.settings.reading import SettingErrors, read_settings
 from worker.settings.settings import Settings
 from worker.settings.table import setting_rows
-from worker.telemetry.agent_address import AgentAddress, UdpAddress, UnixAddress
+from worker.telemetry.agent.address import AgentAddress, UdpAddress, UnixAddress
 
 SOCKET = "/var/run/datadog/dsd.socket"
 

@@ -7,8 +7,8 @@ import pytest
 from tests.worker.settings.test_settings import GOOD
 from worker.settings.api_tokens import Role
 from worker.settings.reading import SettingErrors, read_settings
-from worker.settings.serve import ServeSettings, is_loopback
 from worker.settings.table import serve_setting_rows, setting_rows, settings_table
+from worker.settings.verbs.serve import ServeSettings, is_loopback
 
 DIGEST = hashlib.sha256(b"a token").hexdigest()
 OTHER = hashlib.sha256(b"another").hexdigest()

@@ -10,18 +10,18 @@ from commands.context import RoutingQueue
 from commands.session import Session
 from handlers.ports import Document, Store
 from worker.history_ports import PairHistory
+from worker.mongo.collections.outbox import MongoOutbox
+from worker.mongo.collections.pair_history import MongoPairHistory
+from worker.mongo.collections.sync_states_by_age import MongoSyncStatesByAge
+from worker.mongo.collections.waiting_times import MongoWaitingTimes
 from worker.mongo.database import Client, database_of
-from worker.mongo.outbox import MongoOutbox
-from worker.mongo.pair_history import MongoPairHistory
 from worker.mongo.store import MongoStore
-from worker.mongo.sync_states_by_age import MongoSyncStatesByAge
-from worker.mongo.waiting_times import MongoWaitingTimes
 from worker.ports import Outbox, SyncStatesByAge, WaitingTimes
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.store.documents import Collection, session_document, session_of
-from worker.store.memory import MemoryStore
-from worker.store.memory_pair_history import MemoryPairHistory
-from worker.store.memory_waiting_times import MemoryWaitingTimes
+from worker.store.memory.pair_history import MemoryPairHistory
+from worker.store.memory.store import MemoryStore
+from worker.store.memory.waiting_times import MemoryWaitingTimes
 
 DEADLINE_S = 5.0
 

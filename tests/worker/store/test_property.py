@@ -12,7 +12,7 @@ from commands.session import Session, SessionMove, SessionPlace, SessionSlot, ap
 from handlers.ports import DocumentWrite, LoadRequest, Pair, Plan
 from tests.worker.store.plans import announcement, changed, conversation, held, session, work_item
 from tests.worker.store.store_bench import Bench, MemoryBench, MongoBench, everything
-from worker.store.session_changes import changed_session, session_changes
+from worker.store.transaction.session_changes import changed_session, session_changes
 
 pytestmark = pytest.mark.thorough
 

@@ -15,7 +15,7 @@ from handlers.batch_handler import BatchHandler
 from handlers.documents.document import document_from_snapshot
 from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.options import Options
-from handlers.planning.update_planner import RefusedUpdate, UpdatedWorkItem, UpdateRequest, UpdateResult
+from handlers.planning.planners.update import RefusedUpdate, UpdatedWorkItem, UpdateRequest, UpdateResult
 from handlers.ports import CommitResult, LoadRequest, Pair, Plan, PlanRejected, Store, WorkItems
 from handlers.work_item_update import WorkItemUpdate
 from sync.audit import AuditOutcome
@@ -23,11 +23,11 @@ from tests.handlers.small_ports import FixedChance
 from tests.handlers.wire_events import ORG, Json, changes, conversation, event, read, work_item
 from tests.worker.store.plans import session
 from tests.worker.store.store_bench import DEADLINE_S, Bench, MongoBench
-from worker.mongo.work_items import MongoWorkItems
+from worker.mongo.collections.work_items import MongoWorkItems
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.store.documents import Collection
-from worker.store.memory import MemoryStore
-from worker.store.memory_work_items import MemoryWorkItems
+from worker.store.memory.store import MemoryStore
+from worker.store.memory.work_items import MemoryWorkItems
 
 
 class MeetingStore:

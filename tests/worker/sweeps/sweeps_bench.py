@@ -14,7 +14,7 @@ from tests.worker.fake_clock import FakeClock, FixedChance
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.ports import WaitingBacklog
 from worker.runtime.clock import ObjectIds
-from worker.store.memory import MemoryStore
+from worker.store.memory.store import MemoryStore
 from worker.sweeps.gap_poll import GapPoll
 
 

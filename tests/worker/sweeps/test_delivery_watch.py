@@ -8,7 +8,7 @@ import pytest
 from tests.worker.fake_clock import FakeClock, run_ready_tasks
 from tests.worker.moto_clients import Aws
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
-from worker.aws.delivery import QueueDelivery
+from worker.aws.checks.delivery import QueueDelivery
 from worker.aws.provisioning import ProvisioningResult
 from worker.findings import Finding, FindingCode, Result, Sound, Untried
 from worker.sweeps.delivery_watch import INTERVAL_S, DeliveryWatch

@@ -11,9 +11,9 @@ from tests.worker.store.plans import state_plan, wait_write
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.ports import QueueDescription
 from worker.runtime.clock import ObjectIds
-from worker.store.memory import MemoryStore
-from worker.store.memory_fleet import MemoryFleet
-from worker.store.memory_waiting_times import MemoryQueueDirectory, MemoryWaitingTimes
+from worker.store.memory.fleet import MemoryFleet
+from worker.store.memory.store import MemoryStore
+from worker.store.memory.waiting_times import MemoryQueueDirectory, MemoryWaitingTimes
 from worker.sweeps.queue_metrics import QueueMetrics
 
 WAITING, LATEST = "routing_sync.routing.queued", "routing_sync.routing.latest_wait_s"

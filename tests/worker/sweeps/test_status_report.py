@@ -10,16 +10,16 @@ from handlers.ports import StoreAway
 from sync.audit import AuditOutcome
 from tests.worker.fake_clock import FakeClock, run_ready_tasks, until
 from tests.worker.pipeline_bench import RunningPipeline, running_pipeline
-from tests.worker.telemetry.test_recent_decisions import record
+from tests.worker.telemetry.recent.test_decisions import record
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from tests.worker.test_pipeline import CONVERSATION, WORK_ITEM
 from worker.status_ports import PostedReport, WorkerReport
-from worker.store.memory import MemoryStore
-from worker.store.memory_status import MemoryStatus
+from worker.store.memory.status import MemoryStatus
+from worker.store.memory.store import MemoryStore
 from worker.store.status_documents import report_fields, report_of
 from worker.sweeps.status_report import StatusReporter
 from worker.telemetry.audit_log import log_swept
-from worker.telemetry.recent_decisions import RecentDecisions
+from worker.telemetry.recent.decisions import RecentDecisions
 
 
 async def _report(pipeline: RunningPipeline) -> PostedReport:

@@ -9,9 +9,9 @@ import pytest
 from tests.worker.fake_clock import FakeClock
 from tests.worker.telemetry_recorder import TelemetryRecorder
 from worker.telemetry.dropped_lines import DroppedLines
-from worker.telemetry.line_writer import LineWriter
 from worker.telemetry.logs import LogIdentity, open_log
 from worker.telemetry.metrics import Metric, Telemetry
+from worker.telemetry.output.line_writer import LineWriter
 
 LINE = b"x" * 999 + b"\n"
 

@@ -4,7 +4,7 @@ from handlers.ports import StoreAway
 from tests.worker.fake_clock import FakeClock
 from tests.worker.telemetry_recorder import TelemetryRecorder
 from worker.ports import Deployment
-from worker.store.memory_fleet import MemoryFleet
+from worker.store.memory.fleet import MemoryFleet
 from worker.telemetry.agent_event import AgentEventKind
 from worker.telemetry.start_events import tell_start
 

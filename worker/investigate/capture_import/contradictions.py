@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from worker.investigate.capture_import.repairs import Repair
+from worker.investigate.capture_import.repair.repairs import Repair
 from worker.investigate.captured_fields import CAPTURED
 
 _AROUND_EVENTS: Final = ("publishedAt", "version", "producer", "hostname", "dd", "time")

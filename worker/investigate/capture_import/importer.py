@@ -23,11 +23,11 @@ from worker.investigate.capture_import.log_lines import LogLine
 from worker.investigate.capture_import.place import Place
 from worker.investigate.capture_import.record_store import Added, AddedRecord, RecordStore
 from worker.investigate.capture_import.records import NoRecord, Record, read_record
-from worker.investigate.capture_import.repairs import Repair, RepairKind, Unreadable
+from worker.investigate.capture_import.repair.repairs import Repair, RepairKind, Unreadable
+from worker.investigate.capture_import.repair.text_mending import wrapped_at
+from worker.investigate.capture_import.repair.tolerant_reader import read_damaged
 from worker.investigate.capture_import.safety_net import WatchedScanner, swallowed_at
 from worker.investigate.capture_import.sources import SourceUnreadable, opened, shown_name
-from worker.investigate.capture_import.text_mending import wrapped_at
-from worker.investigate.capture_import.tolerant_reader import read_damaged
 from worker.investigate.capture_import.value_scanner import Found, FoundText, Fragment, PassedOver, TooLong
 from worker.investigate.capture_import.wrapped_texts import wrapped_texts
 from worker.investigate.captured_fields import CAPTURED

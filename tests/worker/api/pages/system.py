@@ -10,10 +10,10 @@ from sync.state.sync_state import SyncState
 from tests.worker.api.pages import seeded
 from worker.api.pages.status_view import PageSources
 from worker.ports import QueueDescription, WaitingBacklog
-from worker.store.memory import MemoryStore
-from worker.store.memory_pair_history import MemoryPairHistory
-from worker.store.memory_status import MemoryStatus
-from worker.store.memory_waiting_times import MemoryQueueDirectory, MemoryWaitingTimes
+from worker.store.memory.pair_history import MemoryPairHistory
+from worker.store.memory.status import MemoryStatus
+from worker.store.memory.store import MemoryStore
+from worker.store.memory.waiting_times import MemoryQueueDirectory, MemoryWaitingTimes
 
 
 class SettableClock:

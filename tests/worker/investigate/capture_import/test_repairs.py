@@ -7,8 +7,8 @@ import pytest
 from sync.audit import AUDIT_MESSAGE
 from tests.handlers.wire_events import conversation, event, log_line, published
 from tests.worker.investigate.capture_import.imports import ImportRunner, importing, one_line
-from worker.investigate.capture_import.repairs import RepairKind, Unreadable
-from worker.investigate.capture_import.tolerant_reader import read_damaged
+from worker.investigate.capture_import.repair.repairs import RepairKind, Unreadable
+from worker.investigate.capture_import.repair.tolerant_reader import read_damaged
 
 __all__ = ["importing"]
 

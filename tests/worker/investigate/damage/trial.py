@@ -16,7 +16,7 @@ from msgspec import Struct
 from tests.worker.investigate.damage.documents import Document, PlacedEvent, event_in
 from worker.investigate.capture_import.importer import Importer
 from worker.investigate.capture_import.record_store import AddedRecord, RecordStore
-from worker.investigate.capture_import.repairs import Repair
+from worker.investigate.capture_import.repair.repairs import Repair
 
 
 class Verdict(Struct, kw_only=True):

@@ -11,7 +11,7 @@ from handlers.documents.document import document_from_snapshot
 from handlers.events.event import Event
 from handlers.events.parser import read_message
 from handlers.options import Options
-from handlers.planning.update_planner import UpdatedWorkItem, UpdateRequest
+from handlers.planning.planners.update import UpdatedWorkItem, UpdateRequest
 from handlers.ports import Store
 from handlers.work_item_update import WorkItemUpdate
 from tests.handlers.small_ports import FixedChance, HandClock

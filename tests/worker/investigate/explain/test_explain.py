@@ -21,8 +21,8 @@ from tests.worker.investigate.explain.stories import (
     seen,
 )
 from tests.worker.store.plans import state_plan
+from tests.worker.store.ports.test_pair_history import kept, timing
 from tests.worker.store.store_bench import Bench, MemoryBench
-from tests.worker.store.test_pair_history_contract import kept, timing
 from worker.investigate.explain.explanation import Explanation, explain, explanation_wire
 from worker.investigate.explain.log_files import LoggedPast, read_logs
 from worker.investigate.explain.stored_past import StoredPast, read_past

@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from handlers.options import PolicyInUse
-from tests.causality.simulation import Run
-from tests.causality.tally import SimulationSettings, Tally
+from tests.causality.simulation.simulation import Run
+from tests.causality.simulation.tally import SimulationSettings, Tally
 from tests.worker.investigate.timeline.pair_story import entry
 from worker.investigate.timeline.builder import build_timeline
 from worker.investigate.timeline.entry import TimelineEntry

@@ -15,8 +15,8 @@ from tests.worker.fake_clock import AutoAdvancingClock, FakeClock, FixedChance
 from tests.worker.sweeps.sweeps_bench import Store
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.runtime.clock import ObjectIds
-from worker.store.memory_fleet import MemoryFleet
-from worker.store.memory_stored_pairs import MemoryStoredPairs
+from worker.store.memory.fleet import MemoryFleet
+from worker.store.memory.stored_pairs import MemoryStoredPairs
 from worker.sweeps.drift.drift_report import DriftReport
 from worker.sweeps.drift.drift_sweep import DriftSweep, SweepSchedule
 from worker.sweeps.drift.sweep_run import SweepRun

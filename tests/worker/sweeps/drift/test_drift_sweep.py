@@ -15,7 +15,7 @@ from worker.store.documents import Collection
 from worker.sweep_ports import SweepStage
 from worker.sweeps.drift.sweep_run import PAGE_SIZE
 from worker.telemetry.metrics import Metric
-from worker.telemetry.recent_decisions import RecentDecisions
+from worker.telemetry.recent.decisions import RecentDecisions
 
 
 @pytest.fixture

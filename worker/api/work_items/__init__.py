@@ -1,0 +1,1 @@
+"""The routes of work-items, the updates under way, and their schemas."""

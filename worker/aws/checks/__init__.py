@@ -1,0 +1,1 @@
+"""Calls that only look: what AWS answers about topics, queues, subscriptions and rights."""

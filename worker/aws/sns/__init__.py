@@ -1,0 +1,1 @@
+"""SNS: the adapter of the port `Topics`, and the transport over signed HTTP."""

@@ -1,0 +1,1 @@
+"""SQS: the adapters of the ports, and the transport over signed HTTP."""

@@ -1,0 +1,1 @@
+"""The verbs for captured events: they import, publish, replay and judge them."""

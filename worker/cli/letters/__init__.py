@@ -1,0 +1,1 @@
+"""The verbs for dead letters, and what they share."""

@@ -1,0 +1,1 @@
+"""The ports beside the store, each on the collections that it reads and writes."""

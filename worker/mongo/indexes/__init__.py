@@ -1,0 +1,1 @@
+"""The collections' indexes: their definitions, and how a start makes them."""

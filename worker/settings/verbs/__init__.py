@@ -1,0 +1,1 @@
+"""The settings of the verbs that need others than `routing-sync run`."""

@@ -1,0 +1,1 @@
+"""The transaction that writes plans: its steps, in one order for both stores, and its result."""

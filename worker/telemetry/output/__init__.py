@@ -1,0 +1,1 @@
+"""The standard streams, behind writers that never make the worker wait."""
