@@ -48,7 +48,7 @@ from worker.mongo.collections.work_items import MongoWorkItems
 from worker.mongo.database import ping
 from worker.mongo.store import MongoStore
 from worker.outbox.publisher import Publisher
-from worker.ports import Deployment
+from worker.ports.fleet import Deployment
 from worker.runtime.backoff import JitteredBackoff, call_until_available
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.runtime.context import RuntimeContext

@@ -40,26 +40,25 @@ from worker.errors import QueueAway
 from worker.outbox.heartbeat import Heartbeat
 from worker.outbox.publisher import Publisher
 from worker.outbox.relay import Relay, RelaySchedule
-from worker.ports import (
+from worker.ports.fleet import Fleet
+from worker.ports.message_queue import (
     SQS_ENTRIES_MAX,
     DeliveryInspection,
-    Fleet,
     MessageQueue,
-    Outbox,
     QueueAttributes,
-    QueueDirectory,
-    SyncStatesByAge,
-    Topics,
     VisibilityChange,
-    WaitingTimes,
 )
+from worker.ports.outbox import Outbox
+from worker.ports.status import StatusBoard
+from worker.ports.sweeps import StoredPairs, SweepFleet
+from worker.ports.sync_states import SyncStatesByAge
+from worker.ports.topics import Topics
+from worker.ports.waiting_times import QueueDirectory, WaitingTimes
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.cached_queue_rules import CachedQueueRules
 from worker.runtime.context import RuntimeContext
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.settings import Settings
-from worker.status_ports import StatusBoard
-from worker.sweep_ports import StoredPairs, SweepFleet
 from worker.sweeps.delivery_watch import DeliveryWatch
 from worker.sweeps.drift.drift_sweep import drift_sweep
 from worker.sweeps.drift.watermark_report import WatermarkReport

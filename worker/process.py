@@ -33,7 +33,8 @@ from worker.mongo.collections.sync_states_by_age import MongoSyncStatesByAge
 from worker.mongo.collections.waiting_times import MongoWaitingTimes
 from worker.mongo.store import MongoStore
 from worker.pipeline import Adapters, Pipeline
-from worker.ports import Deployment, QueueAttributes
+from worker.ports.fleet import Deployment
+from worker.ports.message_queue import QueueAttributes
 from worker.runtime.backoff import JitteredBackoff, call_until_available
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.runtime.context import RuntimeContext

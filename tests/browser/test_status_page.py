@@ -10,7 +10,7 @@ from tests.worker.api.pages import seeded
 from tests.worker.api.pages.page_server import served
 from tests.worker.api.pages.system import System
 from worker.api.pages.router import Pages
-from worker.status_ports import PartHealth, WorkerReport
+from worker.ports.status import PartHealth, WorkerReport
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 

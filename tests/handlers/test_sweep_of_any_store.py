@@ -19,10 +19,10 @@ from handlers.ports import Document
 from tests.handlers.small_ports import START
 from tests.handlers.wire_events import ORG, Json, changes, conversation, event, link, work_item
 from tests.handlers.world import USERS, World
+from worker.ports.sweeps import SweepPosition, SweepStage
 from worker.store.documents import Collection
 from worker.store.memory.stored_pairs import MemoryStoredPairs
 from worker.store.org_queue_rules import MemoryQueueRules
-from worker.sweep_ports import SweepPosition, SweepStage
 
 HISTORIES: Final = 60
 WATERMARK: Final = START + timedelta(hours=1)

@@ -15,7 +15,7 @@ from tests.worker.stand_in_queue import StandInQueue
 from tests.worker.stand_in_topics import StandInTopics
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.pipeline import Adapters, Pipeline
-from worker.ports import QueueDescription
+from worker.ports.waiting_times import QueueDescription
 from worker.runtime.clock import ObjectIds
 from worker.runtime.shutdown_signal import ShutdownSignal
 from worker.settings.settings import Settings

@@ -10,14 +10,13 @@ from typing import Any
 
 from handlers.ports import Clock
 from worker.errors import QueueAway
-from worker.ports import (
+from worker.ports.aws_entries import EntryResults, RefusedEntry
+from worker.ports.message_queue import (
     SQS_ENTRIES_MAX,
     DeadLetter,
-    EntryResults,
     Message,
     QueueAttributes,
     ReceiveResponse,
-    RefusedEntry,
     VisibilityChange,
 )
 

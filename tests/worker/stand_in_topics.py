@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from tests.worker.stand_in_queue import StandInQueue
 from worker.errors import TopicsAway
 from worker.outbox.topic_message import SNS_BYTES_MAX, SNS_ENTRIES_MAX
-from worker.ports import RefusedEntry, TopicMessage, is_fifo
+from worker.ports.aws_entries import RefusedEntry, is_fifo
+from worker.ports.topics import TopicMessage
 
 
 class StandInTopics:

@@ -18,7 +18,7 @@ from tests.worker.pipeline_bench import InterruptibleStore, RunningPipeline, run
 from tests.worker.stand_in_queue import StandInQueue
 from tests.worker.store.plans import state_plan
 from worker.errors import QueueAway
-from worker.ports import ReceiveResponse
+from worker.ports.message_queue import ReceiveResponse
 from worker.store.documents import Collection
 from worker.telemetry.metrics import Metric
 

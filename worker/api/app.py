@@ -29,7 +29,7 @@ from worker.api.work_items.routes import work_item_routes
 from worker.api.work_items.schemas import WorkItemUpdateBody
 from worker.api.work_items.updates import Updates
 from worker.errors import first_line
-from worker.ports import QueueDirectory, WaitingTimes
+from worker.ports.waiting_times import QueueDirectory, WaitingTimes
 from worker.runtime.context import RuntimeContext
 
 MODELS: Final = (WorkItemUpdateBody, ChartQuery, ErrorAnswer)

@@ -13,9 +13,9 @@ from worker.api.bodies import json_answer
 from worker.api.callers import caller_of
 from worker.api.errors import not_found
 from worker.api.schemas import answers
-from worker.history_ports import PairHistory
 from worker.investigate.explain.explanation import explain, explanation_wire
 from worker.investigate.explain.stored_past import read_past
+from worker.ports.history import PairHistory
 
 _DECISIONS_MAX: Final = 500
 """The decisions of which an answer tells, the latest."""

@@ -13,7 +13,8 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from worker.errors import QueueAway
-from worker.ports import SQS_ENTRIES_MAX, EntryResults, RefusedEntry
+from worker.ports.aws_entries import EntryResults, RefusedEntry
+from worker.ports.message_queue import SQS_ENTRIES_MAX
 
 E = TypeVar("E")
 AWAY = "AWAY"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from handlers.ports import Clock
-from worker.ports import Message
+from worker.ports.message_queue import Message
 
 
 @dataclass(slots=True, kw_only=True)

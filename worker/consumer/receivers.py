@@ -19,7 +19,7 @@ from worker.consumer.lane_context import LaneEntry
 from worker.consumer.lanes import Lanes
 from worker.consumer.watermark import QueueWatermark
 from worker.errors import QueueAway
-from worker.ports import LONG_POLL_S, SQS_ENTRIES_MAX, Message, MessageQueue
+from worker.ports.message_queue import LONG_POLL_S, SQS_ENTRIES_MAX, Message, MessageQueue
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.context import RuntimeContext
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected

@@ -25,7 +25,14 @@ from handlers.outcome import Done, MessageOutcome, Poison, Retry
 from worker.consumer.call_batcher import CallBatcher
 from worker.consumer.dead_letters import dead_letter
 from worker.consumer.in_flight import InFlight
-from worker.ports import VISIBILITY_TIMEOUT_S_MAX, DeadLetter, Message, MessageQueue, QueueAttributes, VisibilityChange
+from worker.ports.message_queue import (
+    VISIBILITY_TIMEOUT_S_MAX,
+    DeadLetter,
+    Message,
+    MessageQueue,
+    QueueAttributes,
+    VisibilityChange,
+)
 from worker.runtime.backoff import JitteredBackoff, retry_until_done
 from worker.runtime.context import RuntimeContext
 from worker.telemetry.metrics import Metric, event_tag

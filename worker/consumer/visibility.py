@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from worker.consumer.in_flight import InFlight
 from worker.consumer.watermark import RECEIVE_COUNT_MAX
 from worker.errors import QueueAway
-from worker.ports import SQS_ENTRIES_MAX, Message, MessageQueue, QueueAttributes, VisibilityChange
+from worker.ports.message_queue import SQS_ENTRIES_MAX, Message, MessageQueue, QueueAttributes, VisibilityChange
 from worker.runtime.context import RuntimeContext
 from worker.telemetry.metrics import Metric
 

@@ -34,7 +34,7 @@ from typing import Final
 
 from commands.instant import format_instant
 from worker.consumer.in_flight import InFlight
-from worker.ports import LONG_POLL_S, Message, ReceiveResponse
+from worker.ports.message_queue import LONG_POLL_S, Message, ReceiveResponse
 from worker.runtime.context import RuntimeContext
 from worker.telemetry.metrics import Metric
 

@@ -22,8 +22,8 @@ from msgspec import Struct
 from handlers.events.envelope import Limits, UnwrappedEvent, unwrap_text
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import read_event
-from worker.letter_ports import LetterDelivery
-from worker.ports import NO_CODE, Message
+from worker.ports.letters import LetterDelivery
+from worker.ports.message_queue import NO_CODE, Message
 from worker.printable_text import printable
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
 

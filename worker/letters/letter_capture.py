@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.letters.letter import Letter
-from worker.ports import SENT_LONG_AGO
+from worker.ports.message_queue import SENT_LONG_AGO
 
 
 def capture_line(letter: Letter) -> str:

@@ -20,12 +20,13 @@ from msgspec import Struct
 from handlers.events.envelope import Limits
 from handlers.ports import Clock
 from worker.errors import QueueAway
-from worker.letter_ports import LetterQueue, ReturnedMessage
 from worker.letters.entry_retries import send_with_retries
 from worker.letters.letter import EXPLAINING_ATTRIBUTES, Letter, read_letters
 from worker.letters.letter_filter import LetterFilter
 from worker.letters.scan import CALLS_MAX, LetterScan, ScanLimits
-from worker.ports import SQS_ENTRIES_MAX, RefusedEntry
+from worker.ports.aws_entries import RefusedEntry
+from worker.ports.letters import LetterQueue, ReturnedMessage
+from worker.ports.message_queue import SQS_ENTRIES_MAX
 from worker.runtime.backoff import JitteredBackoff
 
 _PER_CALL_S: Final = 100

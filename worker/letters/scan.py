@@ -19,9 +19,9 @@ from msgspec import Struct
 
 from handlers.ports import Clock
 from worker.errors import QueueAway
-from worker.letter_ports import LetterDelivery, LetterQueue, LetterQueueState
 from worker.letters.entry_retries import send_with_retries
-from worker.ports import SQS_ENTRIES_MAX
+from worker.ports.letters import LetterDelivery, LetterQueue, LetterQueueState
+from worker.ports.message_queue import SQS_ENTRIES_MAX
 from worker.runtime.backoff import JitteredBackoff
 
 LETTERS_MAX: Final = 100_000

@@ -11,7 +11,8 @@ from handlers.events.heartbeat import heartbeat_message
 from handlers.ports import Ids
 from worker.errors import TopicsAway
 from worker.outbox.topic_message import topic_message
-from worker.ports import Fleet, Topics
+from worker.ports.fleet import Fleet
+from worker.ports.topics import Topics
 from worker.runtime.context import RuntimeContext
 
 LEASE_NAME: Final = "heartbeat"

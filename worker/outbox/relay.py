@@ -14,7 +14,7 @@ from msgspec import Struct
 from handlers.ports import Announcement
 from sync.gates import Side
 from worker.outbox.publisher import Publisher
-from worker.ports import Outbox
+from worker.ports.outbox import Outbox
 from worker.runtime.context import RuntimeContext
 from worker.telemetry.metrics import Metric
 

@@ -8,7 +8,8 @@ from typing import Final
 
 import orjson
 
-from worker.ports import TopicMessage, size_bytes
+from worker.ports.aws_entries import size_bytes
+from worker.ports.topics import TopicMessage
 
 SNS_ENTRIES_MAX: Final = 10
 """Messages that SNS takes in one call."""

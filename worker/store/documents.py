@@ -15,7 +15,7 @@ from commands.session import DEFAULT_ITEM_SIZE, Session, SessionEntry
 from handlers.documents.stored_forms import FiniteNumber, Form, Id, RelationshipForm, form_of
 from handlers.ports import Announcement
 from sync.gates import Side
-from worker.ports import QueueDescription
+from worker.ports.waiting_times import QueueDescription
 
 
 def queue_of(document: Mapping[str, Any]) -> RoutingQueue:

@@ -10,7 +10,7 @@ from msgspec import field
 
 from commands.instant import parse_instant
 from handlers.documents.stored_forms import Form, Id, Org, Revision, UnreadableDocument, form_of, unreadable
-from worker.history_ports import HistoryPage, KeptDecision, KeptTiming, PageMark, TimeWindow
+from worker.ports.history import HistoryPage, KeptDecision, KeptTiming, PageMark, TimeWindow
 
 Kept = TypeVar("Kept", KeptDecision, KeptTiming)
 Document = Mapping[str, Any]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from worker.status_ports import WorkerReport
+from worker.ports.status import WorkerReport
 
 REPORT_PREFIX: Final = "worker/"
 """The `_id` of a report is this and the worker's name."""

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.structs import astuple
 
 from handlers.ports import LoadRequest
-from worker.sweep_ports import LostItem, StoredPage
+from worker.ports.sweeps import LostItem, StoredPage
 
 
 def merged_requests(requests: Iterable[LoadRequest]) -> Sequence[LoadRequest]:

@@ -12,7 +12,8 @@ from typing import Final, Protocol
 
 from handlers.outcome import PolledPair
 from handlers.ports import QueueClock
-from worker.ports import Announcer, SyncStatesByAge, Watermark
+from worker.ports.sync_states import SyncStatesByAge, Watermark
+from worker.ports.topics import Announcer
 from worker.runtime.context import RuntimeContext
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
 from worker.telemetry.audit_log import log_polled

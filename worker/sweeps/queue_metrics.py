@@ -8,7 +8,8 @@ QUEUE_METRICS_MAX of them, those with the lowest ids: the same ones in every rou
 from typing import Final
 
 from handlers.ports import Ids
-from worker.ports import Fleet, QueueDirectory, WaitingTimes
+from worker.ports.fleet import Fleet
+from worker.ports.waiting_times import QueueDirectory, WaitingTimes
 from worker.runtime.context import RuntimeContext
 from worker.telemetry.metrics import Metric
 

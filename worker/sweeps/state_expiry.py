@@ -7,7 +7,7 @@ The documents stay: they belong to other services.
 from datetime import timedelta
 from typing import Final
 
-from worker.ports import SyncStatesByAge
+from worker.ports.sync_states import SyncStatesByAge
 from worker.runtime.context import RuntimeContext
 
 REMOVED_MAX: Final = 1_000

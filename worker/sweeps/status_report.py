@@ -1,6 +1,6 @@
 """The worker's report for the status page: every few seconds its health and its last decisions, left in the store.
 
-The page is served by another process, which cannot see this one's memory (worker/status_ports.py). A report that cannot
+The page is served by another process, which cannot see this one's memory (worker/ports/status.py). A report that cannot
 be left is not kept: the next one follows.
 """
 
@@ -11,8 +11,8 @@ import socket
 from typing import Final
 
 from handlers.ports import StoreAway
+from worker.ports.status import PartHealth, StatusBoard, WorkerReport
 from worker.runtime.context import RuntimeContext
-from worker.status_ports import PartHealth, StatusBoard, WorkerReport
 
 _OLD_S: Final = 86_400.0
 """Reports of workers that left none for so long are removed when a worker starts."""

@@ -7,7 +7,7 @@ version, however many workers start: the first of them finds the old version the
 from typing import Final
 
 from handlers.ports import StoreAway
-from worker.ports import Deployment, Fleet
+from worker.ports.fleet import Deployment, Fleet
 from worker.telemetry.agent_event import AgentEvent, AgentEventKind
 from worker.telemetry.metrics import Telemetry
 

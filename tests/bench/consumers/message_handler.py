@@ -20,7 +20,7 @@ from worker.mongo.client import mongo_client
 from worker.mongo.collections.outbox import MongoOutbox
 from worker.mongo.store import MongoStore
 from worker.outbox.topic_message import topic_message
-from worker.ports import AwsEndpoint
+from worker.ports.aws_entries import AwsEndpoint
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.telemetry.audit_log import log_handled
 from worker.telemetry.logs import LogIdentity, open_log

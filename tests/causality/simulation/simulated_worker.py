@@ -27,7 +27,7 @@ from tests.causality.simulation.weather import Trouble, Weather
 from tests.causality.virtual_time import VirtualTime
 from worker.consumer.in_flight import InFlight
 from worker.consumer.watermark import QueueWatermark
-from worker.ports import Message, ReceiveResponse
+from worker.ports.message_queue import Message, ReceiveResponse
 from worker.runtime.context import RuntimeContext
 from worker.store.documents import Collection
 from worker.store.memory.store import MemoryStore

@@ -16,7 +16,7 @@ from tests.handlers.events.malformed_kind import GONE, altered, good
 from tests.handlers.small_ports import START, CountedIds
 from tests.handlers.wire_events import Json, text
 from worker.consumer.lane_context import LaneEntry
-from worker.ports import SENT_LONG_AGO, Message
+from worker.ports.message_queue import SENT_LONG_AGO, Message
 
 UNREAD: Final = (
     " nests deeper than ",

@@ -25,7 +25,7 @@ from worker.api.readiness import Readiness
 from worker.api.room import Room
 from worker.api.timeline import TimelineSources
 from worker.api.work_items.updates import Updates
-from worker.ports import QueueDescription
+from worker.ports.waiting_times import QueueDescription
 from worker.settings.api_tokens import ApiToken, Role
 from worker.store.memory.pair_history import MemoryPairHistory
 from worker.store.memory.waiting_times import MemoryQueueDirectory, MemoryWaitingTimes

@@ -10,7 +10,7 @@ from tests.worker.moto_clients import Aws
 from worker.aws.clients import sqs_client
 from worker.aws.provisioning import ProvisioningSpec, provision
 from worker.errors import Misconfigured
-from worker.ports import AwsEndpoint
+from worker.ports.aws_entries import AwsEndpoint
 
 pytestmark = pytest.mark.thorough
 

@@ -13,7 +13,7 @@ from worker.aws.sqs.http_transport import SqsHttp
 from worker.aws.sqs.message_queue import SqsQueue
 from worker.errors import QueueAway
 from worker.outbox.topic_message import topic_message
-from worker.ports import RefusedEntry
+from worker.ports.aws_entries import RefusedEntry
 
 
 def _refusal(shape: str, query_code: str | None = None, status: int = 400) -> Answer:

@@ -16,7 +16,8 @@ from worker.aws.sqs.http_transport import SqsHttp
 from worker.aws.sqs.message_queue import SqsQueue, read_queue_attributes
 from worker.errors import AwsAway, QueueAway, TopicsAway
 from worker.outbox.topic_message import topic_message
-from worker.ports import SENT_LONG_AGO, AwsEndpoint, DeadLetter, EntryResults, VisibilityChange
+from worker.ports.aws_entries import AwsEndpoint, EntryResults
+from worker.ports.message_queue import SENT_LONG_AGO, DeadLetter, VisibilityChange
 from worker.runtime.clock import SystemClock
 
 Transport = Literal["library", "http"]

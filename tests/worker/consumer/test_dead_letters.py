@@ -11,7 +11,8 @@ from handlers.events.event import RejectionCode
 from handlers.outcome import Poison
 from tests.worker.fake_clock import T0
 from worker.consumer.dead_letters import ATTRIBUTES_MAX, REASON_BYTES_MAX, dead_letter, shortened
-from worker.ports import Message, QueueAttributes, size_bytes
+from worker.ports.aws_entries import size_bytes
+from worker.ports.message_queue import Message, QueueAttributes
 
 QUEUE_ATTRIBUTES = QueueAttributes(
     visibility_timeout_s=60, receive_count_max=10, fifo=False, dead_letter_url="dead", dead_letter_bytes_max=262_144

@@ -10,7 +10,7 @@ from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.in_flight import InFlight
 from worker.consumer.visibility import VisibilityExtender
 from worker.errors import QueueAway
-from worker.ports import Message
+from worker.ports.message_queue import Message
 from worker.telemetry.metrics import Metric
 
 

@@ -16,7 +16,7 @@ from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.in_flight import InFlight
 from worker.consumer.settlement import Settlement, Settler
 from worker.errors import QueueAway
-from worker.ports import Message
+from worker.ports.message_queue import Message
 from worker.runtime.backoff import JitteredBackoff
 from worker.telemetry.metrics import Metric
 from worker.telemetry.recent.decisions import RecentDecisions

@@ -18,7 +18,7 @@ from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.in_flight import InFlight
 from worker.consumer.watermark import NoWatermark, QueueWatermark
 from worker.errors import QueueAway
-from worker.ports import SENT_LONG_AGO, Message, ReceiveResponse
+from worker.ports.message_queue import SENT_LONG_AGO, Message, ReceiveResponse
 from worker.telemetry.metrics import Metric
 
 CLOCK_S = 1

@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from tests.worker.fake_clock import AutoAdvancingClock
 from worker.errors import QueueAway
-from worker.letter_ports import LetterDelivery, LetterQueueState, ReturnedMessage
-from worker.ports import EntryResults, Message, RefusedEntry
+from worker.ports.aws_entries import EntryResults, RefusedEntry
+from worker.ports.letters import LetterDelivery, LetterQueueState, ReturnedMessage
+from worker.ports.message_queue import Message
 
 REFUSED = RefusedEntry(code="InvalidMessageContents", reason="no", final=True)
 THROTTLED = RefusedEntry(code="Throttling", reason="slowly", final=False)

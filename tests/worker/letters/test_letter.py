@@ -13,13 +13,13 @@ from handlers.events.parser import read_message
 from tests.handlers.wire_events import conversation, event, notification, published, text, work_item
 from tests.worker.fake_clock import T0
 from worker.captures import Capture, captures_of
-from worker.letter_ports import LetterDelivery
 from worker.letters.letter import MOVED_BY_SQS, READ_FAULT, CodeSource, Letter, read_letters
 from worker.letters.letter_capture import capture_line
 from worker.letters.letter_filter import LetterFilter
 from worker.letters.letter_summary import GROUPS_MAX, LetterSummary
 from worker.letters.shown_letter import letter_line, shown_letter
-from worker.ports import NO_CODE, Message
+from worker.ports.letters import LetterDelivery
+from worker.ports.message_queue import NO_CODE, Message
 from worker.telemetry.recent.dead_letter_counts import OTHER_REASONS
 
 WORDS = "Where is my parcel, Zoë?"

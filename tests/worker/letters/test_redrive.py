@@ -11,12 +11,12 @@ from tests.handlers.wire_events import conversation, event, published, text
 from tests.worker.fake_clock import AutoAdvancingClock, FixedChance
 from tests.worker.letters.stand_in_letters import REFUSED, THROTTLED, StandInLetters
 from worker.errors import QueueAway
-from worker.letter_ports import ReturnedMessage
 from worker.letters.letter import Letter
 from worker.letters.letter_filter import LetterFilter
 from worker.letters.redrive import LetterEnd, Redrive, RedriveRequest
 from worker.letters.scan import LetterScan
-from worker.ports import EntryResults
+from worker.ports.aws_entries import EntryResults
+from worker.ports.letters import ReturnedMessage
 from worker.runtime.backoff import JitteredBackoff
 
 

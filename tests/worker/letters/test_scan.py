@@ -11,8 +11,8 @@ import pytest
 from tests.worker.fake_clock import AutoAdvancingClock, FixedChance
 from tests.worker.letters.stand_in_letters import REFUSED, THROTTLED, StandInLetters
 from worker.errors import QueueAway
-from worker.letter_ports import LetterDelivery
 from worker.letters.scan import EMPTY_MAX, HIDDEN_S_MAX, LetterScan, NotGivenBack, ScanLimits
+from worker.ports.letters import LetterDelivery
 from worker.runtime.backoff import JitteredBackoff
 
 

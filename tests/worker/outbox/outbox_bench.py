@@ -10,7 +10,7 @@ from tests.worker.stand_in_topics import StandInTopics
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.outbox.publisher import Publisher
 from worker.outbox.relay import Relay, RelaySchedule
-from worker.ports import OutboxBacklog
+from worker.ports.outbox import OutboxBacklog
 from worker.runtime.backoff import JitteredBackoff
 
 

@@ -14,7 +14,7 @@ from tests.worker.fake_clock import FakeClock, run_ready_tasks
 from tests.worker.stand_in_topics import StandInTopics
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.outbox.heartbeat import Heartbeat
-from worker.ports import RefusedEntry
+from worker.ports.aws_entries import RefusedEntry
 from worker.runtime.clock import ObjectIds
 from worker.store.memory.fleet import MemoryFleet
 

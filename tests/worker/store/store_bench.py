@@ -9,14 +9,16 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 from commands.context import RoutingQueue
 from commands.session import Session
 from handlers.ports import Document, Store
-from worker.history_ports import PairHistory
 from worker.mongo.collections.outbox import MongoOutbox
 from worker.mongo.collections.pair_history import MongoPairHistory
 from worker.mongo.collections.sync_states_by_age import MongoSyncStatesByAge
 from worker.mongo.collections.waiting_times import MongoWaitingTimes
 from worker.mongo.database import Client, database_of
 from worker.mongo.store import MongoStore
-from worker.ports import Outbox, SyncStatesByAge, WaitingTimes
+from worker.ports.history import PairHistory
+from worker.ports.outbox import Outbox
+from worker.ports.sync_states import SyncStatesByAge
+from worker.ports.waiting_times import WaitingTimes
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.store.documents import Collection, session_document, session_of
 from worker.store.memory.pair_history import MemoryPairHistory

@@ -12,7 +12,7 @@ from handlers.ports import Announcement, CommitResult, Plan, PlanRejected, Store
 from tests.handlers.wire_events import changes, conversation, event, read, work_item
 from tests.worker.fake_clock import FakeClock, FixedChance
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
-from worker.ports import WaitingBacklog
+from worker.ports.sync_states import WaitingBacklog
 from worker.runtime.clock import ObjectIds
 from worker.store.memory.store import MemoryStore
 from worker.sweeps.gap_poll import GapPoll

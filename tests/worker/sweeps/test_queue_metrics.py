@@ -9,7 +9,7 @@ from tests.handlers.wire_events import ORG, work_item
 from tests.worker.fake_clock import AutoAdvancingClock, FakeClock, run_ready_tasks
 from tests.worker.store.plans import state_plan, wait_write
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
-from worker.ports import QueueDescription
+from worker.ports.waiting_times import QueueDescription
 from worker.runtime.clock import ObjectIds
 from worker.store.memory.fleet import MemoryFleet
 from worker.store.memory.store import MemoryStore

@@ -13,7 +13,7 @@ from tests.worker.pipeline_bench import RunningPipeline, running_pipeline
 from tests.worker.telemetry.recent.test_decisions import record
 from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from tests.worker.test_pipeline import CONVERSATION, WORK_ITEM
-from worker.status_ports import PostedReport, WorkerReport
+from worker.ports.status import PostedReport, WorkerReport
 from worker.store.memory.status import MemoryStatus
 from worker.store.memory.store import MemoryStore
 from worker.store.status_documents import report_fields, report_of

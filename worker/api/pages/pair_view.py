@@ -12,7 +12,7 @@ from worker.errors import first_line
 from worker.investigate.explain.explanation import explain
 from worker.investigate.explain.stored_past import read_past
 from worker.investigate.report.drawing import Drawing, draw
-from worker.status_ports import FoundDrift, RecentDecision
+from worker.ports.status import FoundDrift, RecentDecision
 
 _WORKERS_MAX = 50
 

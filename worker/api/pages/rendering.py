@@ -16,7 +16,7 @@ from worker.api.pages.status_problems import WorkerRow, counted, span
 from worker.investigate.report.isolated_text import isolated
 from worker.investigate.report.page import ASSETS as DRAWING_ASSETS
 from worker.investigate.report.page import TEMPLATES
-from worker.status_ports import RecentDecision
+from worker.ports.status import RecentDecision
 
 CONVERSATION_ID_MAX: Final = 200
 """The longest id that the pages take."""

@@ -6,8 +6,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from worker.ports import OutboxBacklog
-from worker.status_ports import FleetStatus, PostedReport, WorkerReport
+from worker.ports.outbox import OutboxBacklog
+from worker.ports.status import FleetStatus, PostedReport, WorkerReport
 
 _OUTBOX_AGE_S_MAX: Final = 60.0
 """An announcement leaves the outbox within seconds, and a relay takes it after half a minute."""

@@ -11,17 +11,9 @@ from handlers.ports import Clock, LoadRequest, Store, StoreAway
 from worker.api.pages.pair_report import PairReport, pair_report
 from worker.api.pages.status_problems import Problem, WorkerRow, counted, not_measured, problems_of, worker_rows
 from worker.errors import first_line
-from worker.history_ports import PairHistory
-from worker.ports import (
-    EndedWait,
-    Outbox,
-    OutboxBacklog,
-    QueueDirectory,
-    SyncStatesByAge,
-    WaitingBacklog,
-    WaitingTimes,
-)
-from worker.status_ports import (
+from worker.ports.history import PairHistory
+from worker.ports.outbox import Outbox, OutboxBacklog
+from worker.ports.status import (
     DeadLetterCount,
     FoundDrift,
     HeldLease,
@@ -30,6 +22,8 @@ from worker.status_ports import (
     RecentDecision,
     StatusReads,
 )
+from worker.ports.sync_states import SyncStatesByAge, WaitingBacklog
+from worker.ports.waiting_times import EndedWait, QueueDirectory, WaitingTimes
 
 PAIRS_MAX: Final = 20
 DECISIONS_SHOWN: Final = 20

@@ -15,7 +15,7 @@ from worker.api.callers import caller_of
 from worker.api.errors import ApiError, Fault, not_found
 from worker.api.schemas import answers, ref
 from worker.api.waiting_times.time_range import time_range
-from worker.ports import EndedWait, QueueDescription, QueueDirectory, WaitingTimes
+from worker.ports.waiting_times import EndedWait, QueueDescription, QueueDirectory, WaitingTimes
 
 IDS_MAX: Final = 100
 """The queues that one request may name."""

@@ -7,7 +7,8 @@ from botocore.exceptions import ClientError
 
 from worker.aws.errors import error_code, is_throttling, translated_errors
 from worker.errors import Misconfigured, TopicsAway, first_line
-from worker.ports import RefusedEntry, TopicMessage, is_fifo
+from worker.ports.aws_entries import RefusedEntry, is_fifo
+from worker.ports.topics import TopicMessage
 
 if TYPE_CHECKING:
     from types_aiobotocore_sns.client import SNSClient
@@ -26,7 +27,7 @@ _NO_RESULT: Final = RefusedEntry(code="NOT_TOLD", reason="the SNS response has n
 
 
 class SnsTopics:
-    """`worker.ports.Topics`: publishes in batches. A FIFO topic gets the message group and the deduplication id."""
+    """`worker.ports.topics.Topics`: publishes in batches. A FIFO topic gets message group and deduplication id."""
 
     def __init__(self, client: "SNSClient | SnsHttp") -> None:
         self._client = client

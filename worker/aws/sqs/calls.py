@@ -12,8 +12,9 @@ from botocore.exceptions import ClientError
 from worker.aws.errors import error_code, may_pass, translated_errors, without_namespace
 from worker.aws.responses import reading_response
 from worker.errors import Misconfigured, QueueAway, first_line
-from worker.letter_ports import ReturnedMessage
-from worker.ports import SENT_LONG_AGO, DeadLetter, EntryResults, Message, RefusedEntry, size_bytes
+from worker.ports.aws_entries import EntryResults, RefusedEntry, size_bytes
+from worker.ports.letters import ReturnedMessage
+from worker.ports.message_queue import SENT_LONG_AGO, DeadLetter, Message
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs.client import SQSClient

@@ -22,8 +22,8 @@ from worker.aws.sqs.calls import (
     read_delivery,
 )
 from worker.errors import Misconfigured, QueueAway, first_line
-from worker.letter_ports import LetterDelivery, LetterQueueState, ReturnedMessage
-from worker.ports import EntryResults, RefusedEntry, is_fifo
+from worker.ports.aws_entries import EntryResults, RefusedEntry, is_fifo
+from worker.ports.letters import LetterDelivery, LetterQueueState, ReturnedMessage
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs.client import SQSClient
@@ -36,7 +36,7 @@ _HIDDEN: Final = ("ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfM
 
 
 class SqsLetterQueue:
-    """`worker.letter_ports.LetterQueue`: the dead-letter queue at `dead_letter_url`, the queue of events at `url`."""
+    """`worker.ports.letters.LetterQueue`: the dead-letter queue at `dead_letter_url`, the queue of events at `url`."""
 
     def __init__(self, *, client: "SQSClient", url: str, dead_letter_url: str, clock: Clock) -> None:
         self._client = client

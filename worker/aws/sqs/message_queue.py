@@ -20,15 +20,8 @@ from worker.aws.sqs.calls import (
     response_date,
 )
 from worker.errors import Misconfigured, QueueAway, first_line
-from worker.ports import (
-    SQS_ENTRIES_MAX,
-    DeadLetter,
-    EntryResults,
-    QueueAttributes,
-    ReceiveResponse,
-    RefusedEntry,
-    VisibilityChange,
-)
+from worker.ports.aws_entries import EntryResults, RefusedEntry
+from worker.ports.message_queue import SQS_ENTRIES_MAX, DeadLetter, QueueAttributes, ReceiveResponse, VisibilityChange
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs.client import SQSClient
@@ -43,7 +36,7 @@ _MESSAGE_BYTES_MAX_DEFAULT: Final = 262_144
 
 
 class SqsQueue:
-    """`worker.ports.MessageQueue`: one queue with its dead-letter queue.
+    """`worker.ports.message_queue.MessageQueue`: one queue with its dead-letter queue.
 
     `polling` makes the long polls; its read timeout is longer than a poll. `settling` deletes messages and changes
     their visibility. It has connections of its own, so a long poll never delays a settlement. `client` sends the dead

@@ -15,7 +15,7 @@ from sync.gates import Side
 from worker.captures import Capture, CaptureFault, UnreadParts, is_audit_line
 from worker.errors import TopicsAway
 from worker.outbox.topic_message import SNS_BYTES_MAX, SNS_ENTRIES_MAX, pack_into_calls, topic_message
-from worker.ports import TopicMessage, Topics
+from worker.ports.topics import TopicMessage, Topics
 
 _TRIES_MAX: Final = 3
 _WORK_ITEM_TYPES: Final = frozenset({"work_item", "work-item"})

@@ -23,7 +23,7 @@ from worker.cli.terminal import (
     settings_or_exit,
 )
 from worker.errors import AwsAway, Misconfigured
-from worker.ports import AwsEndpoint
+from worker.ports.aws_entries import AwsEndpoint
 from worker.settings.sections.aws import TopicSettings
 
 EVENT_FILES = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Captured events; `-` is standard input.")]

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from worker.letters.letter_filter import LetterFilter
-from worker.ports import NO_CODE
+from worker.ports.message_queue import NO_CODE
 
 CODE = Annotated[
     list[str] | None,

@@ -20,9 +20,9 @@ from worker.mongo.collections.outbox import MongoOutbox
 from worker.mongo.collections.queue_rules import MongoQueueRules
 from worker.mongo.collections.stored_pairs import MongoStoredPairs
 from worker.mongo.store import MongoStore
+from worker.ports.sweeps import SweepFleet, SweepPosition
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.settings.settings import Settings
-from worker.sweep_ports import SweepFleet, SweepPosition
 from worker.sweeps.drift.drift_sweep import certain_s
 from worker.sweeps.drift.sweep_run import SweepObserver, SweepRun
 

@@ -17,11 +17,11 @@ from worker.cli.sweeps.not_judged import NotJudged
 from worker.cli.sweeps.stored_sweep import SweepInterrupted, SweepPlan, SweepRequest, run_sweep
 from worker.cli.terminal import exit_with_error, json_option, print_error, progress, settings_or_exit
 from worker.errors import SetupError, first_line
+from worker.ports.sweeps import SweepPosition, SweepStage
 from worker.printable_text import printable
 from worker.runtime.clock import SystemClock
 from worker.runtime.unexpected import UnexpectedError
 from worker.settings.settings import Settings
-from worker.sweep_ports import SweepPosition, SweepStage
 from worker.sweeps.drift.sweep_run import shown_time
 from worker.telemetry.logs import Log, LogIdentity, error_fields, open_log, write_audit_lines
 

@@ -10,9 +10,9 @@ from handlers.documents.document_mapping import conversation_of, work_item_of
 from handlers.documents.stored_forms import UnreadableDocument
 from handlers.ports import Document, LoadRequest, Store
 from sync.state.sync_state import SyncState
-from worker.history_ports import KeptTiming, PageMark, PairHistory
 from worker.investigate.explain.record_source import CLIENT, TellingRecord
 from worker.investigate.timeline.entry import TimelineEntry
+from worker.ports.history import KeptTiming, PageMark, PairHistory
 
 DECISIONS_MAX: Final = 5_000
 TIMINGS_MAX: Final = 1_000

@@ -20,9 +20,9 @@ from pymongo.errors import DuplicateKeyError
 from handlers.documents.stored_forms import shown
 from worker.errors import StoreUnfit
 from worker.mongo.database import Client, database_of, store_deadline
-from worker.ports import Deployment
+from worker.ports.fleet import Deployment
+from worker.ports.sweeps import FleetWatermark, SweepBookmark, SweepPosition, SweepStage
 from worker.store.documents import Collection
-from worker.sweep_ports import FleetWatermark, SweepBookmark, SweepPosition, SweepStage
 
 _NOW: Final = "$$NOW"
 _WATERMARKS: Final = "watermarks"
@@ -30,7 +30,7 @@ _SWEEP: Final = "lease/sweep"
 
 
 class MongoFleet:
-    """`worker.ports.Fleet` and `worker.sweep_ports.SweepFleet`.
+    """`worker.ports.fleet.Fleet` and `worker.ports.sweeps.SweepFleet`.
 
     Each call takes at most `deadline_s` and raises StoreAway.
     """

@@ -9,12 +9,12 @@ from pymongo import ASCENDING
 from handlers.documents.stored_forms import UnreadableDocument
 from handlers.ports import Announcement
 from worker.mongo.database import Client, database_of, store_deadline
-from worker.ports import OutboxBacklog
+from worker.ports.outbox import OutboxBacklog
 from worker.store.documents import Collection, OutboxEntryStatus, announcement_from_document
 
 
 class MongoOutbox:
-    """`worker.ports.Outbox`. `deadline_s` bounds each call, which is one command. Each raises StoreAway."""
+    """`worker.ports.outbox.Outbox`. `deadline_s` bounds each call, which is one command. Each raises StoreAway."""
 
     def __init__(self, client: Client, database: str, *, deadline_s: float) -> None:
         """The client's owner closes it."""

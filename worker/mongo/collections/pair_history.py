@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from pymongo import DESCENDING
 
-from worker.history_ports import ALWAYS, PAGE_MAX, HistoryPage, KeptDecision, KeptTiming, PageMark, TimeWindow
 from worker.mongo.database import Client, database_of, store_deadline
 from worker.mongo.indexes.definitions import AUDIT_INDEXES
+from worker.ports.history import ALWAYS, PAGE_MAX, HistoryPage, KeptDecision, KeptTiming, PageMark, TimeWindow
 from worker.store.documents import Collection
 from worker.store.history_documents import decision_of, page_of, timing_of
 
@@ -25,7 +25,7 @@ _ITEMS_MAX: Final = 100
 
 
 class MongoPairHistory:
-    """`worker.history_ports.PairHistory`. Each call takes at most `deadline_s` and raises StoreAway."""
+    """`worker.ports.history.PairHistory`. Each call takes at most `deadline_s` and raises StoreAway."""
 
     def __init__(self, client: Client, database: str, *, deadline_s: float) -> None:
         """The client's owner closes it."""

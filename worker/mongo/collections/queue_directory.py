@@ -7,14 +7,14 @@ from pymongo import ASCENDING
 
 from worker.mongo.database import Client, database_of, store_deadline
 from worker.mongo.stored_types import STORED_TYPES
-from worker.ports import QueueDescription
+from worker.ports.waiting_times import QueueDescription
 from worker.store.documents import Collection, queue_description_of
 
 _FIELDS: Final = ("name", "org", "attributes.name", "relationships.org")
 
 
 class MongoQueueDirectory:
-    """`worker.ports.QueueDirectory`. Each call takes at most `deadline_s` and raises StoreAway."""
+    """`worker.ports.waiting_times.QueueDirectory`. Each call takes at most `deadline_s` and raises StoreAway."""
 
     def __init__(self, client: Client, database: str, *, deadline_s: float) -> None:
         """The client's owner closes it."""

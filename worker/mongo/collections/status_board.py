@@ -10,7 +10,7 @@ from typing import Any, Final
 from pymongo.errors import DuplicateKeyError
 
 from worker.mongo.database import Client, database_of, store_deadline
-from worker.status_ports import WorkerReport
+from worker.ports.status import WorkerReport
 from worker.store.documents import Collection
 from worker.store.status_documents import REPORT_PREFIX, prefix_range, report_fields
 
@@ -18,7 +18,7 @@ _NOW: Final = "$$NOW"
 
 
 class MongoStatusBoard:
-    """`worker.status_ports.StatusBoard`. Each call takes at most `deadline_s` and raises StoreAway."""
+    """`worker.ports.status.StatusBoard`. Each call takes at most `deadline_s` and raises StoreAway."""
 
     def __init__(self, client: Client, database: str, *, deadline_s: float) -> None:
         """The client's owner closes it."""

@@ -16,7 +16,7 @@ from commands.instant import parse_instant
 from worker.mongo.database import Client, database_of, store_deadline
 from worker.mongo.indexes.definitions import QUEUED, QUEUED_BY_QUEUE_KEYS
 from worker.mongo.indexes.store_indexes import ensure_waiting_indexes
-from worker.status_ports import FleetStatus, HeldLease, PostedReport, QueueBacklog
+from worker.ports.status import FleetStatus, HeldLease, PostedReport, QueueBacklog
 from worker.store.documents import Collection
 from worker.store.status_documents import LEASE_PREFIX, REPORT_PREFIX, prefix_range, report_of
 
@@ -25,7 +25,7 @@ _NOW: Final = "$$NOW"
 
 
 class MongoStatusReads:
-    """`worker.status_ports.StatusReads`. Each call takes at most `deadline_s` and raises StoreAway."""
+    """`worker.ports.status.StatusReads`. Each call takes at most `deadline_s` and raises StoreAway."""
 
     def __init__(self, client: Client, database: str, *, deadline_s: float) -> None:
         """The client's owner closes it."""

@@ -14,9 +14,9 @@ from pymongo import ASCENDING
 from commands.instant import format_instant
 from handlers.ports import LoadRequest
 from worker.mongo.database import Client, database_of, store_deadline
+from worker.ports.sweeps import LostItem, StoredPage, SweepPosition, SweepStage
 from worker.store.documents import Collection
 from worker.store.stored_pairs import merged_requests, missed_by_conversation, page_of_sessions
-from worker.sweep_ports import LostItem, StoredPage, SweepPosition, SweepStage
 
 PAGE_SIZE: Final = 200
 _TEXT_MARGIN: Final = timedelta(seconds=1)
@@ -31,7 +31,7 @@ _Fields = Sequence[str] | Mapping[str, Any]
 
 
 class MongoStoredPairs:
-    """`worker.sweep_ports.StoredPairs`. Each command takes at most `deadline_s` and raises StoreAway."""
+    """`worker.ports.sweeps.StoredPairs`. Each command takes at most `deadline_s` and raises StoreAway."""
 
     def __init__(self, client: Client, database: str, *, deadline_s: float) -> None:
         """The client's owner closes it."""

@@ -12,12 +12,12 @@ from pymongo import ASCENDING
 from commands.instant import format_instant, parse_instant
 from worker.mongo.database import Client, database_of, store_deadline
 from worker.mongo.indexes.definitions import has_timestamp
-from worker.ports import WaitingBacklog
+from worker.ports.sync_states import WaitingBacklog
 from worker.store.documents import Collection
 
 
 class MongoSyncStatesByAge:
-    """`worker.ports.SyncStatesByAge`. Each call takes at most `deadline_s` and raises StoreAway."""
+    """`worker.ports.sync_states.SyncStatesByAge`. Each call takes at most `deadline_s` and raises StoreAway."""
 
     def __init__(self, client: Client, database: str, *, deadline_s: float) -> None:
         """The caller closes the client."""

@@ -15,7 +15,7 @@ from pymongo import DESCENDING
 
 from worker.mongo.database import Client, database_of, store_deadline
 from worker.mongo.indexes.definitions import QUEUED, QUEUED_BY_QUEUE_KEYS
-from worker.ports import LATEST_WAIT_WITHIN, EndedWait
+from worker.ports.waiting_times import LATEST_WAIT_WITHIN, EndedWait
 from worker.store.documents import Collection
 
 _UNIONS_MAX: Final = 100
@@ -23,7 +23,7 @@ _UNIONS_MAX: Final = 100
 
 
 class MongoWaitingTimes:
-    """`worker.ports.WaitingTimes`. Each call takes at most `deadline_s` and raises StoreAway."""
+    """`worker.ports.waiting_times.WaitingTimes`. Each call takes at most `deadline_s` and raises StoreAway."""
 
     def __init__(self, client: Client, database: str, *, deadline_s: float) -> None:
         """The client's owner closes it."""

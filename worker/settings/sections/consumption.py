@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from worker.ports import SQS_ENTRIES_MAX
+from worker.ports.message_queue import SQS_ENTRIES_MAX
 from worker.settings.errors import MismatchedSetting
 from worker.settings.sections.protection import Protection
 

@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 
 from handlers.ports import Clock
-from worker.ports import Deployment
-from worker.sweep_ports import FleetWatermark, SweepBookmark
+from worker.ports.fleet import Deployment
+from worker.ports.sweeps import FleetWatermark, SweepBookmark
 
 
 class MemoryFleet:
-    """`worker.ports.Fleet` and `worker.sweep_ports.SweepFleet`. It is never away."""
+    """`worker.ports.fleet.Fleet` and `worker.ports.sweeps.SweepFleet`. It is never away."""
 
     def __init__(self, clock: Clock) -> None:
         """No lease is held, and no worker has started."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
-from worker.history_ports import ALWAYS, PAGE_MAX, HistoryPage, KeptDecision, KeptTiming, PageMark, TimeWindow
+from worker.ports.history import ALWAYS, PAGE_MAX, HistoryPage, KeptDecision, KeptTiming, PageMark, TimeWindow
 from worker.store.documents import Collection
 from worker.store.history_documents import Document, decision_of, is_within, page_of, timing_of
 from worker.store.memory.store import MemoryStore
 
 
 class MemoryPairHistory:
-    """`worker.history_ports.PairHistory`."""
+    """`worker.ports.history.PairHistory`."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store

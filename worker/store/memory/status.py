@@ -6,7 +6,7 @@ from typing import Any
 
 from commands.instant import parse_instant
 from handlers.ports import Clock, Document
-from worker.status_ports import FleetStatus, HeldLease, PostedReport, QueueBacklog, WorkerReport
+from worker.ports.status import FleetStatus, HeldLease, PostedReport, QueueBacklog, WorkerReport
 from worker.store.documents import Collection
 from worker.store.memory.store import MemoryStore
 

@@ -19,7 +19,8 @@ from commands.instant import format_instant, parse_instant
 from commands.session import Session
 from handlers.ports import Announcement, CommitResult, Document, LoadRequest, Pair, Plan, PlanRejected
 from sync.state.sync_state import SyncState
-from worker.ports import OutboxBacklog, WaitingBacklog
+from worker.ports.outbox import OutboxBacklog
+from worker.ports.sync_states import WaitingBacklog
 from worker.store.documents import Collection, OutboxEntryStatus, announcement_from_document
 from worker.store.memory.journal import Journal
 from worker.store.pair_assembly import (
@@ -52,7 +53,7 @@ _LOST: Final = TransactionResult(end=TransactionEnd.LOST)
 
 
 class MemoryStore:
-    """The ports `handlers.ports.Store`, `worker.ports.Outbox` and `worker.ports.SyncStatesByAge`; it can be seeded."""
+    """The ports `Store` (handlers/ports.py), `Outbox` and `SyncStatesByAge` (worker/ports/); it can be seeded."""
 
     def __init__(self) -> None:
         """Empty."""

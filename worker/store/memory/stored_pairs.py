@@ -7,16 +7,16 @@ from typing import Any, Final, assert_never
 from commands.instant import parse_instant
 from commands.session import Session
 from handlers.ports import Document, LoadRequest
+from worker.ports.sweeps import LostItem, StoredPage, SweepPosition, SweepStage
 from worker.store.documents import Collection
 from worker.store.memory.store import MemoryStore
 from worker.store.stored_pairs import merged_requests, missed_by_conversation, page_of_sessions
-from worker.sweep_ports import LostItem, StoredPage, SweepPosition, SweepStage
 
 PAGE_SIZE: Final = 200
 
 
 class MemoryStoredPairs:
-    """`worker.sweep_ports.StoredPairs`. It is never away."""
+    """`worker.ports.sweeps.StoredPairs`. It is never away."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store

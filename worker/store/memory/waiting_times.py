@@ -6,13 +6,13 @@ from datetime import datetime
 
 from handlers.documents.relationships import related_id
 from handlers.ports import Document
-from worker.ports import LATEST_WAIT_WITHIN, EndedWait, QueueDescription
+from worker.ports.waiting_times import LATEST_WAIT_WITHIN, EndedWait, QueueDescription
 from worker.store.documents import Collection
 from worker.store.memory.store import MemoryStore
 
 
 class MemoryWaitingTimes:
-    """`worker.ports.WaitingTimes` on the store in memory. Records do not expire."""
+    """`worker.ports.waiting_times.WaitingTimes` on the store in memory. Records do not expire."""
 
     def __init__(self, store: MemoryStore) -> None:
         """The store that records the waits."""
@@ -58,7 +58,7 @@ def _latest(waits: Iterable[Document]) -> dict[str, EndedWait]:
 
 
 class MemoryQueueDirectory:
-    """`worker.ports.QueueDirectory` of given queues."""
+    """`worker.ports.waiting_times.QueueDirectory` of given queues."""
 
     def __init__(self, queues: Iterable[QueueDescription]) -> None:
         """The queues that there are."""

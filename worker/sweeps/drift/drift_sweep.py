@@ -14,10 +14,12 @@ from msgspec.structs import replace
 from handlers.drift import SweepLimits
 from handlers.options import FIRST_SIGHT_GAPS, PolicyInUse
 from handlers.ports import Ids
-from worker.ports import Announcer, Fleet, Outbox
+from worker.ports.fleet import Fleet
+from worker.ports.outbox import Outbox
+from worker.ports.sweeps import PairSweeper, StoredPairs, SweepBookmark, SweepFleet, SweepPosition
+from worker.ports.topics import Announcer
 from worker.runtime.context import RuntimeContext
 from worker.settings.settings import Settings
-from worker.sweep_ports import PairSweeper, StoredPairs, SweepBookmark, SweepFleet, SweepPosition
 from worker.sweeps.drift.drift_report import DriftReport
 from worker.sweeps.drift.sweep_run import SweepRun, shown_position, shown_time
 from worker.telemetry.metrics import Metric

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Final
 
 from handlers.ports import Ids
-from worker.ports import Watermark
+from worker.ports.sweeps import SweepFleet
+from worker.ports.sync_states import Watermark
 from worker.runtime.context import RuntimeContext
-from worker.sweep_ports import SweepFleet
 
 INTERVAL_S: Final = 10.0
 LIFETIME_S: Final = 60.0

@@ -9,8 +9,8 @@ from collections import OrderedDict
 from typing import Final
 
 from handlers.ports import Clock
-from worker.ports import NO_CODE
-from worker.status_ports import DEAD_LETTERS_MAX, DeadLetterCount
+from worker.ports.message_queue import NO_CODE
+from worker.ports.status import DEAD_LETTERS_MAX, DeadLetterCount
 
 OTHER_REASONS: Final = "other reasons"
 OTHER_EVENT: Final = "other"

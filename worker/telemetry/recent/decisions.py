@@ -14,7 +14,7 @@ from commands.reason import ReasonCode
 from handlers.drift import Drift, is_settled
 from handlers.ports import Clock
 from sync.audit import AuditOutcome, AuditRecord
-from worker.status_ports import DECISIONS_MAX, DecisionReason, FoundDrift, RecentDecision
+from worker.ports.status import DECISIONS_MAX, DecisionReason, FoundDrift, RecentDecision
 from worker.telemetry.recent.dead_letter_counts import DeadLetterCounts
 
 

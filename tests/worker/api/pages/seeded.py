@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from sync.conversation import FIELDS, Field
 from sync.state.sync_state import SyncState, ViewedValue, Waiting
 from tests.worker.store.plans import announcement, conversation, work_item
-from worker.status_ports import DeadLetterCount, DecisionReason, FoundDrift, PartHealth, RecentDecision, WorkerReport
+from worker.ports.status import DeadLetterCount, DecisionReason, FoundDrift, PartHealth, RecentDecision, WorkerReport
 from worker.store.state_document import state_document
 
 NOW = datetime(2024, 5, 6, 3, 0, 0, tzinfo=UTC)

@@ -9,7 +9,8 @@ from handlers.ports import CommitResult, DocumentWrite, LoadRequest, Pair, Plan,
 from sync.state.sync_state import SyncState
 from tests.worker.api.pages import seeded
 from worker.api.pages.status_view import PageSources
-from worker.ports import QueueDescription, WaitingBacklog
+from worker.ports.sync_states import WaitingBacklog
+from worker.ports.waiting_times import QueueDescription
 from worker.store.memory.pair_history import MemoryPairHistory
 from worker.store.memory.status import MemoryStatus
 from worker.store.memory.store import MemoryStore

@@ -14,7 +14,7 @@ from tests.worker.api.pages.system import System
 from worker.api.pages.live import STREAMS_MAX
 from worker.api.pages.rendering import ASSETS, pair_path
 from worker.api.pages.router import Pages
-from worker.status_ports import WorkerReport
+from worker.ports.status import WorkerReport
 
 pytestmark = pytest.mark.thorough
 

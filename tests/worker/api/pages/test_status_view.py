@@ -10,7 +10,7 @@ from tests.worker.api.pages.system import System
 from worker.api.pages.pair_view import pair_page_view
 from worker.api.pages.status_problems import span
 from worker.api.pages.status_view import StatusView, status_view
-from worker.status_ports import PartHealth, WorkerReport
+from worker.ports.status import PartHealth, WorkerReport
 
 
 async def view_of(*reports: WorkerReport, later_s: float = 0) -> StatusView:

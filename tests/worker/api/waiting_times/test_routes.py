@@ -12,7 +12,7 @@ from handlers.routing.waiting_times import wait_record
 from sync.state.sync_state import SyncState
 from tests.handlers.small_ports import START, HandClock
 from tests.worker.api.face import Face, a_face, token_of
-from worker.ports import QueueDescription
+from worker.ports.waiting_times import QueueDescription
 
 METRICS = "/v1/chat/queues/metrics/"
 CHART = "/v1/charts/query/standard/work_items_latest_wait_time"

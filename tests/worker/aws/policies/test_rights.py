@@ -21,7 +21,7 @@ from worker.aws.provisioning import ProvisioningSpec, provision
 from worker.aws.sns.topics import SnsTopics, check_topic
 from worker.aws.sqs.message_queue import SqsQueue, read_queue_attributes
 from worker.outbox.topic_message import topic_message
-from worker.ports import DeadLetter, VisibilityChange
+from worker.ports.message_queue import DeadLetter, VisibilityChange
 
 PLACEHOLDER = re.compile(
     r"arn:aws:(sqs|sns):REGION:ACCOUNT:(QUEUE|DEAD_LETTER_QUEUE|CONVERSATION_TOPIC|WORK_ITEM_TOPIC)"

@@ -15,7 +15,7 @@ from worker.aws.sns.http_transport import SnsHttp
 from worker.aws.sns.topics import SnsTopics
 from worker.errors import TopicsAway
 from worker.outbox.topic_message import topic_message
-from worker.ports import RefusedEntry
+from worker.ports.aws_entries import RefusedEntry
 
 if TYPE_CHECKING:
     from types_aiobotocore_sns.client import SNSClient

@@ -16,7 +16,7 @@ from worker.aws.provisioning import ProvisioningResult
 from worker.aws.sns.topics import SnsTopics
 from worker.errors import TopicsAway
 from worker.outbox.topic_message import PACKED_BYTES_MAX, pack_into_calls, topic_message
-from worker.ports import TopicMessage, Topics
+from worker.ports.topics import TopicMessage, Topics
 
 NAME = "kustomer.conversation.update"
 

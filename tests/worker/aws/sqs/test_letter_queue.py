@@ -10,7 +10,7 @@ from tests.worker.moto_clients import Aws
 from worker.aws.sqs.letter_queue import QUEUE_AWAY, SqsLetterQueue
 from worker.aws.sqs.message_queue import read_queue_attributes
 from worker.errors import Misconfigured
-from worker.letter_ports import ReturnedMessage
+from worker.ports.letters import ReturnedMessage
 from worker.runtime.clock import SystemClock
 
 TRACE: Any = {"_datadog": {"DataType": "Binary", "BinaryValue": b"\x00\xff"}}

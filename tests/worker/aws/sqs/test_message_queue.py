@@ -12,7 +12,7 @@ from worker.aws.sns.topics import SnsTopics
 from worker.aws.sqs.message_queue import SqsQueue, read_queue_attributes
 from worker.errors import Misconfigured, QueueAway, TopicsAway
 from worker.outbox.topic_message import topic_message
-from worker.ports import AwsEndpoint
+from worker.ports.aws_entries import AwsEndpoint
 from worker.runtime.clock import SystemClock
 
 

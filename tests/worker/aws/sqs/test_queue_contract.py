@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tests.worker.fake_clock import FakeClock
 from tests.worker.moto_clients import Aws, opened
 from tests.worker.stand_in_queue import StandInQueue
-from worker.ports import DeadLetter, Message, MessageQueue, VisibilityChange
+from worker.ports.message_queue import DeadLetter, Message, MessageQueue, VisibilityChange
 
 Send = Callable[..., Awaitable[object]]
 

@@ -14,7 +14,7 @@ from moto_server import MotoServer
 from tests.handlers.wire_events import conversation, event, notification, published, text
 from tests.worker.fake_clock import T0
 from worker.consumer.dead_letters import dead_letter
-from worker.ports import Message, QueueAttributes
+from worker.ports.message_queue import Message, QueueAttributes
 
 CONTENT: Final = "Where is my parcel, Zoë?"
 """A customer's words."""

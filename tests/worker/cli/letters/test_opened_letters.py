@@ -9,7 +9,7 @@ from tests.worker.fake_clock import AutoAdvancingClock, FixedChance
 from tests.worker.letters.stand_in_letters import StandInLetters
 from worker.cli.letters.opened_letters import give_back_letters, run_interruptibly
 from worker.letters.scan import LetterScan, ScanLimits
-from worker.ports import EntryResults
+from worker.ports.aws_entries import EntryResults
 from worker.runtime.backoff import JitteredBackoff
 
 

@@ -15,7 +15,7 @@ from mongod import Mongod
 from tests.worker.cli.sweeps.swept_database import SweptDatabase, swept_database
 from worker.cli.main import run
 from worker.cli.sweeps.sweep import DriftPrinter
-from worker.sweep_ports import SweepPosition
+from worker.ports.sweeps import SweepPosition
 from worker.sweeps.drift.sweep_run import PAGE_SIZE
 
 _COMMAND = (sys.executable, "-c", "from worker.cli.main import main; main()")

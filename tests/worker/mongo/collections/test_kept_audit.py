@@ -11,8 +11,8 @@ from tests.worker.store.plans import state_plan
 from tests.worker.store.ports.test_pair_history import at, kept
 from tests.worker.store.store_bench import DEADLINE_S, MongoBench
 from worker.errors import StoreUnfit
-from worker.history_ports import PageMark, TimeWindow
 from worker.mongo.checks.inspection import StoreInspection
+from worker.ports.history import PageMark, TimeWindow
 from worker.store.documents import Collection
 
 DAY_S: Final = 86_400

@@ -8,7 +8,7 @@ from bson import ObjectId
 from handlers.documents.stored_forms import UnreadableDocument
 from tests.worker.store.store_bench import DEADLINE_S, MongoBench
 from worker.mongo.collections.queue_directory import MongoQueueDirectory
-from worker.ports import QueueDescription
+from worker.ports.waiting_times import QueueDescription
 from worker.store.documents import Collection
 
 QUEUES: Final[list[dict[str, Any]]] = [

@@ -13,7 +13,7 @@ from worker.mongo.collections.status_board import MongoStatusBoard
 from worker.mongo.collections.status_reads import MongoStatusReads
 from worker.mongo.collections.waiting_times import MongoWaitingTimes
 from worker.mongo.indexes.definitions import QUEUED, QUEUED_BY_QUEUE
-from worker.status_ports import WorkerReport
+from worker.ports.status import WorkerReport
 from worker.store.documents import Collection
 
 

@@ -1,4 +1,4 @@
-"""The contract of the ports `Fleet` (worker/ports.py) and `SweepFleet` (worker/sweep_ports.py): one suite for both
+"""The contract of the ports `Fleet` (worker/ports.py) and `SweepFleet` (worker/ports/sweeps.py): one suite for both
 stores."""
 
 import asyncio
@@ -12,10 +12,10 @@ from msgspec import Struct
 from tests.worker.fake_clock import FakeClock
 from tests.worker.store.store_bench import DEADLINE_S, Bench, MongoBench
 from worker.mongo.collections.fleet import MongoFleet
-from worker.ports import Deployment
+from worker.ports.fleet import Deployment
+from worker.ports.sweeps import SweepBookmark, SweepPosition, SweepStage
 from worker.store.documents import Collection
 from worker.store.memory.fleet import MemoryFleet
-from worker.sweep_ports import SweepBookmark, SweepPosition, SweepStage
 
 
 class FleetBench(Struct, frozen=True):

@@ -5,7 +5,7 @@ from datetime import timedelta
 from handlers.ports import CommitResult
 from tests.worker.store.plans import T0, announcement, state_plan
 from tests.worker.store.store_bench import Bench, ids
-from worker.ports import OutboxBacklog
+from worker.ports.outbox import OutboxBacklog
 from worker.store.documents import Collection
 
 COMMITTED, CONFLICT = CommitResult.COMMITTED, CommitResult.CONFLICT

@@ -1,4 +1,4 @@
-"""The contract of the port `PairHistory` (worker/history_ports.py): one suite for both adapters."""
+"""The contract of the port `PairHistory` (worker/ports/history.py): one suite for both adapters."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from handlers.ports import CommitResult, Document
 from sync.state.sync_state import SyncState
 from tests.worker.store.plans import T0, first_plan, loaded, next_plan, state_plan
 from tests.worker.store.store_bench import Bench, ids
-from worker.history_ports import PageMark, TimeWindow
+from worker.ports.history import PageMark, TimeWindow
 from worker.store.documents import Collection
 
 

@@ -1,4 +1,4 @@
-"""The contract of the ports `StatusBoard` and `StatusReads` (worker/status_ports.py): one suite for both stores."""
+"""The contract of the ports `StatusBoard` and `StatusReads` (worker/ports/status.py): one suite for both stores."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from tests.worker.store.store_bench import DEADLINE_S, Bench, MemoryBench, Mongo
 from worker.mongo.collections.fleet import MongoFleet
 from worker.mongo.collections.status_board import MongoStatusBoard
 from worker.mongo.collections.status_reads import MongoStatusReads
-from worker.status_ports import (
+from worker.ports.status import (
     DecisionReason,
     PartHealth,
     QueueBacklog,

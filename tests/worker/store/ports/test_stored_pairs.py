@@ -1,4 +1,4 @@
-"""The contract of the port `StoredPairs` (worker/sweep_ports.py): one suite for both stores."""
+"""The contract of the port `StoredPairs` (worker/ports/sweeps.py): one suite for both stores."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -13,10 +13,10 @@ from sync.state.sync_state import SyncState
 from tests.worker.store.plans import T0, conversation, session, state_plan, work_item
 from tests.worker.store.store_bench import DEADLINE_S, Bench, MongoBench
 from worker.mongo.collections.stored_pairs import MongoStoredPairs
+from worker.ports.sweeps import LostItem, StoredPairs, SweepPosition, SweepStage
 from worker.store.documents import Collection
 from worker.store.memory.store import MemoryStore
 from worker.store.memory.stored_pairs import MemoryStoredPairs
-from worker.sweep_ports import LostItem, StoredPairs, SweepPosition, SweepStage
 
 
 @pytest.fixture

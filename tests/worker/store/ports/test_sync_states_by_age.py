@@ -8,7 +8,7 @@ from handlers.ports import CommitResult
 from sync.state.sync_state import SyncState, Waiting
 from tests.worker.store.plans import T0, first_plan, loaded, next_plan, state_plan
 from tests.worker.store.store_bench import Bench, ids
-from worker.ports import WaitingBacklog
+from worker.ports.sync_states import WaitingBacklog
 from worker.store.documents import Collection
 
 COMMITTED, CONFLICT = CommitResult.COMMITTED, CommitResult.CONFLICT

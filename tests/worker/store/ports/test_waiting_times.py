@@ -7,7 +7,7 @@ from typing import Final
 from handlers.ports import CommitResult, WaitSighting
 from tests.worker.store.plans import T0, in_queue, state_plan, wait, wait_write, work_item
 from tests.worker.store.store_bench import Bench
-from worker.ports import EndedWait
+from worker.ports.waiting_times import EndedWait
 
 DAY_S: Final = 86_400
 

@@ -11,8 +11,8 @@ from handlers.ports import StoreAway
 from tests.worker.fake_clock import FakeClock, run_ready_tasks
 from tests.worker.store.plans import announcement, state_plan
 from tests.worker.sweeps.drift.drift_bench import DriftBench
+from worker.ports.sweeps import SweepStage
 from worker.store.documents import Collection
-from worker.sweep_ports import SweepStage
 from worker.sweeps.drift.sweep_run import PAGE_SIZE
 from worker.telemetry.metrics import Metric
 from worker.telemetry.recent.decisions import RecentDecisions

@@ -1,7 +1,7 @@
 """The dead letters that a worker counts for its report: by code and reason, in bounded memory."""
 
 from tests.worker.fake_clock import T0, FakeClock
-from worker.status_ports import DEAD_LETTERS_MAX, DeadLetterCount
+from worker.ports.status import DEAD_LETTERS_MAX, DeadLetterCount
 from worker.telemetry.recent.dead_letter_counts import OTHER_REASONS, DeadLetterCounts
 
 

@@ -9,7 +9,7 @@ from sync.audit import AuditOutcome, AuditRecord
 from sync.decision import SuppressedField
 from sync.gates import Policy
 from tests.worker.fake_clock import T0, FakeClock
-from worker.status_ports import DECISIONS_MAX, DecisionReason, RecentDecision, WorkerReport
+from worker.ports.status import DECISIONS_MAX, DecisionReason, RecentDecision, WorkerReport
 from worker.store.status_documents import report_fields, report_of
 from worker.telemetry.recent.decisions import RecentDecisions
 

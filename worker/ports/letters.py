@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from worker.ports import EntryResults, Message
+from worker.ports.aws_entries import EntryResults
+from worker.ports.message_queue import Message
 
 
 class LetterDelivery(Struct, frozen=True, kw_only=True):
