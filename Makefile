@@ -47,7 +47,7 @@ check: $(SETUP) ## Format, lint, types, who may import whom, deployment files, l
 	@echo "lint" && $(BIN)/ruff check --quiet .
 	@echo "types" && $(BIN)/mypy
 	@echo "imports" && $(BIN)/lint-imports --no-logo
-	@echo "deployment files" && $(BIN)/pytest -q --no-header -m "thorough or not thorough" --ignore=tests/deploy/test_image_build.py tests/deploy
+	@echo "deployment files" && $(BIN)/pytest -q --no-header -m "thorough or not thorough" --ignore=tests/deploy/image/test_build_stage.py tests/deploy
 	@echo "locks" && if grep -nE '://|^ *--(extra-)?index|^ *--find-links|^ *--trusted-host| @ ' $(LOCKS); \
 		then echo "a lock names where packages come from: run \`make lock\`" >&2; exit 1; fi
 	@echo "audit" && $(BIN)/python deploy/audit.py requirements.lock

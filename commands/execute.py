@@ -9,11 +9,11 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from commands.composed_engine import COMMAND_NAME, Composed, compose
 from commands.context import CommandContext
-from commands.legacy_engine import FunnelRow, funnel
+from commands.engines.composed import COMMAND_NAME, Composed, compose
+from commands.engines.legacy import FunnelRow, funnel
+from commands.engines.rollout import DEFAULT_ROLLOUT, Engine, EngineRollout, UpdateOrigin
 from commands.reason import Reason, ReasonAction, ReasonCode, Refusal, RefusalCode
-from commands.rollout import DEFAULT_ROLLOUT, Engine, EngineRollout, UpdateOrigin
 from commands.session import SessionMove, move_between
 from commands.timings import Calendar, always_open
 from commands.update import Unset, Update

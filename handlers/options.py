@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
+from commands.engines.rollout import DEFAULT_ROLLOUT, EngineRollout
 from handlers.ports import Chance, Ids
 from handlers.routing.queue_rules import OrgQueueRules
 from sync.gates import Policy

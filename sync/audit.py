@@ -10,9 +10,9 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
+from commands.engines.rollout import UpdateOrigin
 from commands.execute import CommandRecord
 from commands.reason import Reason
-from commands.rollout import UpdateOrigin
 from commands.work_item import WorkItem
 from sync.conversation import Conversation
 from sync.decision import Direction, SuppressedField

@@ -8,9 +8,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from commands.context import CommandContext
+from commands.engines.rollout import EngineRollout
 from commands.execute import Applied, Refused, Unchanged, execute
 from commands.reason import Reason, ReasonAction, ReasonCode, Refusal
-from commands.rollout import EngineRollout
 from commands.update import parse_update
 from commands.work_item import WorkItem
 from sync.conversation import Conversation, Field, with_fields

@@ -25,9 +25,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from commands.context import CommandContext
+from commands.engines.rollout import DEFAULT_ROLLOUT, EngineRollout
 from commands.execute import Applied, Refused
 from commands.reason import ReasonCode
-from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
 from commands.work_item import Status
 from sync.conversation import FIELDS, Conversation, ConversationStatus, Field
 from sync.decision import (

@@ -8,9 +8,9 @@ that a team can switch policies at any time.
 from datetime import datetime
 
 from commands.context import CommandContext
+from commands.engines.rollout import DEFAULT_ROLLOUT, EngineRollout
 from commands.execute import Refused, Unchanged
 from commands.reason import ReasonCode
-from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
 from commands.work_item import WorkItem
 from sync.conversation import Conversation
 from sync.decision import Decision, PairDecision, decided_pair, merged_fields, run_command, skip_decision

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-import commands.composed_engine
-import commands.legacy_engine
+import commands.engines.composed
+import commands.engines.legacy
 import commands.reason
 import commands.timings
 import commands.update
@@ -60,8 +60,8 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "reason codes": _table_of(commands.reason),
     "refusal codes": _table_of(RefusalCode),
     "update fields": _table_of(commands.update),
-    "funnel": _table_of(commands.legacy_engine),
-    "composed engine": _table_of(commands.composed_engine),
+    "funnel": _table_of(commands.engines.legacy),
+    "composed engine": _table_of(commands.engines.composed),
     "timings": _table_of(commands.timings),
     "queue rule operators": _table_of(handlers.routing.queue_rules),
     "decide": decide_examples,

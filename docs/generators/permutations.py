@@ -6,9 +6,9 @@ from itertools import product
 from typing import Any, Final
 
 from commands.context import CommandContext
+from commands.engines.rollout import DEFAULT_ROLLOUT, Engine, EngineRollout
 from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute
 from commands.reason import Refusal
-from commands.rollout import DEFAULT_ROLLOUT, Engine, EngineRollout
 from commands.session import Session, SessionEntry, place_of
 from commands.update import Update, parse_update
 from commands.work_item import QueuePass, Status, WorkItem

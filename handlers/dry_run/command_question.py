@@ -21,10 +21,10 @@ from typing import Any, Literal, assert_never
 from pydantic import Field
 
 from commands.context import CommandContext, RoutingQueue
+from commands.engines.rollout import Engine, EngineRollout
 from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute, not_executed
 from commands.instant import parse_instant
 from commands.reason import Refusal
-from commands.rollout import Engine, EngineRollout
 from commands.session import Session, SessionEntry, apply_moves
 from commands.update import parse_update
 from handlers.documents.document import changes_between

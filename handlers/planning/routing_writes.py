@@ -10,9 +10,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from commands.engines.rollout import UpdateOrigin
 from commands.execute import Applied, CommandRecord, execute
 from commands.reason import Reason, ReasonAction, ReasonCode
-from commands.rollout import UpdateOrigin
 from commands.update import QueueChoice, Update
 from commands.work_item import Status, WorkItem
 from handlers.documents.document import rev_of

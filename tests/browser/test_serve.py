@@ -16,7 +16,7 @@ from moto_server import MotoServer
 from tests.browser.page_checks import Findings
 from tests.browser.serve_process import ServeProcess
 from tests.worker.api.pages import seeded
-from tests.worker.moto_clients import opened
+from tests.worker.stand_ins.moto_clients import opened
 from worker.mongo.collections.status_board import MongoStatusBoard
 from worker.store.documents import Collection, announcement_document
 

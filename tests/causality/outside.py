@@ -12,9 +12,9 @@ from typing import Any, Final, Literal, assert_never
 from msgspec.structs import replace
 
 from commands.context import CommandContext
+from commands.engines.rollout import UpdateOrigin
 from commands.execute import Applied, execute
 from commands.instant import format_instant
-from commands.rollout import UpdateOrigin
 from commands.session import Session
 from commands.update import Update, parse_update
 from handlers.documents.document import changes_between, document_from_snapshot, snapshot_of

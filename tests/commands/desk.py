@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from commands.context import CommandContext
+from commands.engines.rollout import DEFAULT_ROLLOUT, Engine, EngineRollout, UpdateOrigin
 from commands.execute import Applied, Refused, Unchanged, execute
-from commands.rollout import DEFAULT_ROLLOUT, Engine, EngineRollout, UpdateOrigin
 from commands.session import Session, SessionSlot, apply_moves
 from commands.work_item import Status, StatusDuration, WorkItem
 from tests.commands.items import CONTEXT, LEGACY, T0, Json, parsed

@@ -6,10 +6,10 @@ from typing import Any, Final
 from msgspec import Struct
 
 from commands.context import CommandContext, RoutingQueue
+from commands.engines.rollout import DEFAULT_ROLLOUT, Engine, EngineRollout
 from commands.execute import Applied, Refused, execute
 from commands.instant import format_instant, parse_instant
 from commands.reason import Refusal, RefusalCode
-from commands.rollout import DEFAULT_ROLLOUT, Engine, EngineRollout
 from commands.session import Session, SessionEntry, apply_moves
 from commands.update import Update, parse_update
 from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from msgspec import Struct
 
 from commands.context import CommandContext
-from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
+from commands.engines.rollout import DEFAULT_ROLLOUT, EngineRollout
 from commands.work_item import WorkItem
 from tests.commands.items import (
     CONTEXT,

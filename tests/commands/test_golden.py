@@ -13,8 +13,8 @@ import pytest
 from msgspec import Struct
 
 from commands.context import CommandContext
+from commands.engines.rollout import DEFAULT_ROLLOUT, EngineRollout
 from commands.execute import Applied, execute
-from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
 from handlers.documents.document import changes_between, document_from_snapshot
 from handlers.documents.document_mapping import updated_work_item_document, work_item_of
 from tests.commands.items import LEGACY, NOW, Json, at, parsed

@@ -10,9 +10,9 @@ import pytest
 from msgspec import Struct
 
 from commands.context import CommandContext
+from commands.engines.rollout import DEFAULT_ROLLOUT, EngineRollout
 from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute
 from commands.reason import RefusalCode
-from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
 from commands.session import Session, SessionEntry, SessionSlot, apply_moves, move_between, place_of
 from commands.work_item import QueuePass, Status, WorkItem
 from tests.commands.items import CONTEXT, LEGACY, NOW, T0, Json, parsed

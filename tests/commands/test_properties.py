@@ -11,10 +11,10 @@ from typing import Any, Final
 from hypothesis import event, example, given
 from msgspec.structs import replace
 
+from commands.engines.rollout import DEFAULT_ROLLOUT, Engine
 from commands.execute import Applied, Refused, Unchanged
 from commands.instant import parse_instant
 from commands.reason import RefusalCode
-from commands.rollout import DEFAULT_ROLLOUT, Engine
 from commands.session import SessionMove, SessionSlot, apply_moves, move_between, place_of
 from commands.update import QueueChoice
 from commands.work_item import Status, WorkItem

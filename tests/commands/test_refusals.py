@@ -8,9 +8,9 @@ from typing import Any, Final
 import pytest
 
 from commands.context import CommandContext
+from commands.engines.rollout import DEFAULT_ROLLOUT, EngineRollout, UpdateOrigin
 from commands.execute import Refused, execute
 from commands.reason import Refusal, RefusalCode
-from commands.rollout import DEFAULT_ROLLOUT, EngineRollout, UpdateOrigin
 from commands.session import Session
 from commands.update import parse_update
 from commands.work_item import Status

@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from commands.context import CommandContext
+from commands.engines.rollout import DEFAULT_ROLLOUT, EngineRollout
 from commands.execute import Applied, Refused, execute
 from commands.reason import RefusalCode
-from commands.rollout import DEFAULT_ROLLOUT, EngineRollout
 from commands.session import (
     Session,
     SessionEntry,

@@ -7,7 +7,7 @@ import pytest
 
 from server_process import ROOT
 from tests.deploy.deployed_settings import SECRETS, read_as, unknown_variables
-from tests.deploy.image import image_user
+from tests.deploy.image.dockerfile import image_user
 from worker.cli.healthcheck import ADDRESSES
 
 pytestmark = pytest.mark.thorough

@@ -15,7 +15,7 @@ import yaml
 
 from server_process import ROOT
 from tests.deploy.deployed_settings import SECRETS, read_as, unknown_variables
-from tests.deploy.image import image_user
+from tests.deploy.image.dockerfile import image_user
 from worker.api.gate import OPEN_PATHS
 
 FOLDER: Final = ROOT / "deploy" / "kubernetes"

@@ -7,8 +7,8 @@ from types import ModuleType
 
 import pytest
 
-import commands.composed_engine
-import commands.legacy_engine
+import commands.engines.composed
+import commands.engines.legacy
 import commands.reason
 import commands.timings
 import commands.update
@@ -17,7 +17,7 @@ import sync.contract
 import sync.gates
 import sync.rules_forward
 import sync.rules_reverse
-from commands.legacy_engine import FUNNEL
+from commands.engines.legacy import FUNNEL
 from commands.reason import ReasonCode, RefusalCode
 from docs.generators.blocks import BLOCKS, ROOT, docstring_table, names_in, pages, with_blocks
 from docs.generators.permutations import page
@@ -72,11 +72,11 @@ def test_every_block_has_its_one_place() -> None:
         (sync.rules_reverse, 7),
         (sync.rules_forward, 10),
         (sync.gates, len(sync.gates.SKIP_CODES)),
-        (commands.legacy_engine, len(FUNNEL)),
+        (commands.engines.legacy, len(FUNNEL)),
         (commands.reason, len(ReasonCode)),
         (RefusalCode, len(RefusalCode)),
         (commands.update, 9),
-        (commands.composed_engine, 10),
+        (commands.engines.composed, 10),
         (commands.timings, 9),
         (sync.contract, 3),
         (handlers.routing.queue_rules, 7),
@@ -122,7 +122,7 @@ def test_nothing_is_left_to_be_filled_in(path: Path) -> None:
 
 
 def test_the_composed_table_names_every_field_of_an_update() -> None:
-    told = docstring_table(commands.composed_engine)
+    told = docstring_table(commands.engines.composed)
     for name in ("queue", "assignedTo", "status", "paused", "resume", "routed", "accepted"):
         assert f"`{name}" in told
 
@@ -140,7 +140,7 @@ def test_the_refusal_table_names_the_codes_in_their_order() -> None:
 def test_the_funnels_table_has_its_rows() -> None:
     rows = [
         [cell.strip() for cell in row.strip("|").split("|")]
-        for row in docstring_table(commands.legacy_engine).splitlines()[2:]
+        for row in docstring_table(commands.engines.legacy).splitlines()[2:]
     ]
     assert [(named(row[1])[0], row[2]) for row in rows] == [(row.name, row.command) for row in FUNNEL]
 

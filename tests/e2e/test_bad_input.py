@@ -3,7 +3,7 @@
 from tests.e2e.outside import Outside, body
 from tests.e2e.stage import Stage
 from tests.e2e.worker_process import wait_until
-from tests.handlers.events.malformed import MALFORMED
+from tests.handlers.events.malformed.messages import MALFORMED
 
 
 def test_malformed_messages_become_dead_letters_with_their_reason(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from tests.e2e.worker_process import WorkerProcess, wait_until
 from tests.faults.fault_run import FaultRun
 from tests.faults.services.forked_worker import ForkedWorker, run_worker
 from tests.faults.test_mongodb import unready
-from tests.worker.name_server import HOST, name_server, resolver_at
+from tests.worker.stand_ins.name_server import HOST, name_server, resolver_at
 
 NAME_SERVER_PORT = "NAME_SERVER_PORT"
 

@@ -28,9 +28,9 @@ from tests.fuzz.settings_input import settings
 from tests.fuzz.stored_pairs import stored_documents
 from tests.fuzz.timelines import timelines
 from tests.handlers.dry_run.test_question import COMMAND, SYNC
-from tests.handlers.events.malformed import MALFORMED
-from tests.handlers.events.malformed_kind import CONTENT, good
-from tests.handlers.events.own_sync_comparison import compared, own_sync
+from tests.handlers.events.malformed.kind import CONTENT, good
+from tests.handlers.events.malformed.messages import MALFORMED
+from tests.handlers.events.own_syncs.comparison import compared, own_sync
 from tests.handlers.wire_events import (
     LOST_ASSIGNMENT,
     UNASSIGN_WITHOUT_QUEUE,

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from commands.context import RoutingQueue
+from commands.engines.rollout import EngineRollout, UpdateOrigin
 from commands.reason import ReasonCode, Refusal, RefusalCode
-from commands.rollout import EngineRollout, UpdateOrigin
 from commands.update import parse_update
 from commands.work_item import Status
 from handlers.documents.document import document_from_snapshot

@@ -5,9 +5,9 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
+from commands.engines.rollout import Engine
 from commands.execute import CommandRecord
 from commands.reason import Reason, ReasonAction, ReasonCode
-from commands.rollout import Engine
 from commands.work_item import Status
 from sync.audit import AUDIT_MESSAGE, AuditOutcome, AuditRecord, values_before
 from sync.conversation import ConversationStatus

@@ -17,7 +17,7 @@ from pymongo import AsyncMongoClient
 
 from mongod import Mongod
 from moto_server import MotoServer
-from tests.worker.moto_clients import Aws, opened
+from tests.worker.stand_ins.moto_clients import Aws, opened
 from tests.worker.store.store_bench import Bench, Commands, MemoryBench, MongoBench
 from worker.mongo.database import Client
 from worker.store.documents import Collection

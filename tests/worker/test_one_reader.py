@@ -15,10 +15,10 @@ import pytest
 from handlers.events.event import Event, Malformed
 from handlers.events.parser import read_message
 from sync.gates import Side
-from tests.handlers.events.malformed_kind import BYTES_MAX, CONTENT, good
+from tests.handlers.events.malformed.kind import BYTES_MAX, CONTENT, good
 from tests.handlers.wire_events import Json, conversation, event, log_line, notification, published, text
 from tests.worker.replay.replays import Runner, replay
-from tests.worker.stand_in_topics import StandInTopics
+from tests.worker.stand_ins.topics import StandInTopics
 from worker.captures import read_captures
 from worker.cli.captures.outgoing_events import EventSender, PublishCounts
 

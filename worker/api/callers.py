@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec import Struct
 from starlette.datastructures import Headers
 
-from commands.rollout import UpdateOrigin
+from commands.engines.rollout import UpdateOrigin
 from commands.update import Unset, Update
 from worker.api.errors import ApiError, Fault
 from worker.settings.api_tokens import ApiToken, Role

@@ -4,7 +4,7 @@
 |---|---|---|
 | `LetterQueue` | `aws/sqs/letter_queue.py` | `QueueAway`, and `describe` Misconfigured |
 
-The worker itself only sends dead letters (`MessageQueue` in worker/ports.py).
+The worker itself only sends dead letters (`MessageQueue` in worker/ports/message_queue.py).
 """
 
 from collections.abc import Mapping, Sequence

@@ -11,7 +11,7 @@ from handlers.ports import Pair
 from sync.contract import FieldHistory, LastWrite, sync_writes_max, violations
 from sync.conversation import Field
 from sync.state.agreement import shared_values, work_item_values
-from worker.replay.pair_archive import work_item_in
+from worker.replay.pairs.pair_archive import work_item_in
 from worker.replay.reenactment import ReenactedWrite
 
 NO_LOOPS: Final = 3

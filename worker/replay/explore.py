@@ -20,7 +20,7 @@ from handlers.outcome import HandledEvent, Retry
 from handlers.ports import Pair
 from worker.errors import TooManyStates
 from worker.replay.contract_check import OutsideWrites
-from worker.replay.pair_archive import work_item_in
+from worker.replay.pairs.pair_archive import work_item_in
 from worker.replay.state_space import REDELIVER, ExplorationState, ExplorationStep, WriteHistory
 
 StepPath = tuple[ExplorationStep, ...]

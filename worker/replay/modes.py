@@ -30,10 +30,10 @@ from worker.errors import NotReenacted, TooManyStates
 from worker.replay.captured_events import EPOCH, HELD_MAX, CapturedEvent, ReplayInput, in_order
 from worker.replay.environment import ReplayEnvironment, ReplayMode
 from worker.replay.explore import EndState, Exploration
-from worker.replay.half_pairs import HalfPairs, lack_of
-from worker.replay.initial_pairs import InitialPairs
 from worker.replay.observe import Observer
-from worker.replay.pair_archive import work_item_in
+from worker.replay.pairs.half_pairs import HalfPairs, lack_of
+from worker.replay.pairs.initial_pairs import InitialPairs
+from worker.replay.pairs.pair_archive import work_item_in
 from worker.replay.recorded_syncs import DecisionLine, RecordedSyncs
 from worker.replay.reports.report import Report
 from worker.replay.reports.text import contract_text

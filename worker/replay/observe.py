@@ -31,7 +31,7 @@ from sync.conversation import FIELDS
 from sync.state.reconciliation import Reconciled, after_reconcile
 from worker.replay.captured_events import EPOCH, CapturedEvent
 from worker.replay.environment import DELIVERIES_MAX, DecisionSink, ReplayEnvironment, time_after
-from worker.replay.pair_archive import PairArchive, pair_in
+from worker.replay.pairs.pair_archive import PairArchive, pair_in
 from worker.store.memory.store import MemoryStore
 
 

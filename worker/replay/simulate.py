@@ -18,8 +18,8 @@ from worker.errors import NotReenacted
 from worker.replay.captured_events import EPOCH, CapturedEvent
 from worker.replay.contract_check import OutsideWrites
 from worker.replay.environment import DELIVERIES_MAX, DecisionSink, ReplayEnvironment, time_after
-from worker.replay.initial_pairs import InitialPairs
-from worker.replay.pair_archive import PairArchive, pair_in
+from worker.replay.pairs.initial_pairs import InitialPairs
+from worker.replay.pairs.pair_archive import PairArchive, pair_in
 from worker.replay.reenactment import ReenactedWrite, Revisions, reenact
 from worker.store.memory.store import MemoryStore
 

@@ -23,7 +23,7 @@ from sync.conversation import Conversation
 from sync.state.sync_state import SyncState
 from worker.replay.captured_events import EPOCH, CapturedEvent
 from worker.replay.environment import ReplayEnvironment, SequentialIds, time_after
-from worker.replay.pair_archive import pair_in
+from worker.replay.pairs.pair_archive import pair_in
 from worker.replay.reenactment import ReenactedWrite, Revisions, reenact
 from worker.replay.simulate import document_in, put
 from worker.store.memory.store import MemoryStore

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from commands.rollout import FUNNEL_ROW_NAMES, UpdateOrigin
+from commands.engines.rollout import FUNNEL_ROW_NAMES, UpdateOrigin
 
 _PROVISIONED: Final = "`routing-sync provision --env` prints it"
 _CREDENTIALS: Final = re.compile(r"://\S*@")

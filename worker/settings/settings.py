@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from commands.rollout import FUNNEL_ROW_NAMES, Engine, EngineRollout, UpdateOrigin
+from commands.engines.rollout import FUNNEL_ROW_NAMES, Engine, EngineRollout, UpdateOrigin
 from handlers.options import PolicyInUse
 from worker.settings.errors import MismatchedSetting
 from worker.settings.sections.aws import TopicSettings, refuse_no_queue

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from commands.rollout import Engine, UpdateOrigin
+from commands.engines.rollout import Engine, UpdateOrigin
 from handlers.drift import DriftClass, DriftEnd
 from handlers.events.heartbeat import HEARTBEAT_NAME
 from handlers.events.readers import READERS_BY_NAME

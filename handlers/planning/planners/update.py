@@ -10,9 +10,9 @@ from typing import Any, Final, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
+from commands.engines.rollout import UpdateOrigin
 from commands.execute import Applied, Refused, Unchanged, execute
 from commands.reason import Reason, ReasonAction, ReasonCode, Refusal
-from commands.rollout import UpdateOrigin
 from commands.update import QueueChoice, Unset, Update
 from commands.work_item import WorkItem
 from handlers.documents.stored_forms import UnreadableDocument

@@ -7,7 +7,7 @@ import pytest
 
 from tests.bench.http.bare import app
 from tests.bench.http.load import Requests, WrongAnswer, measured
-from tests.worker.fake_clock import until
+from tests.worker.stand_ins.fake_clock import until
 from worker.api.server import ApiServer
 from worker.telemetry.listening_sockets import listening_sockets
 

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from commands.instant import format_instant
 from tests.e2e.stage import Stage
-from tests.handlers.events.malformed import MALFORMED
+from tests.handlers.events.malformed.messages import MALFORMED
 
 _LATE: Final = 0.3
 _LATE_S_MAX: Final = 2.0

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commands.composed_engine import Composed, compose
 from commands.context import CommandContext
+from commands.engines.composed import Composed, compose
 from commands.execute import Applied, execute
 from commands.timings import always_open
 from commands.update import parse_update
@@ -25,7 +25,7 @@ from handlers.documents.relationships import related_id, relationship
 from handlers.documents.stored_forms import UnreadableDocument
 from handlers.ports import Document
 from sync.conversation import Conversation, ConversationStatus
-from tests.handlers.events.malformed_kind import good
+from tests.handlers.events.malformed.kind import good
 from tests.handlers.events.test_parser_properties import json_values
 from tests.handlers.wire_events import LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE, Json, captured, conversation, work_item
 

@@ -55,7 +55,7 @@ def test_causal_with_a_state_agrees_with_the_oracle() -> None:
     """Random states: any revisions, known before or after the change, some missing, some unobserved. The trigger has no
     influence.
 
-    `tests/sync/test_causal_exhaustive.py` covers each direction's combinations at every point.
+    `tests/sync/causal/test_exhaustive.py` covers each direction's combinations at every point.
     """
     draw = random.Random(7)
 

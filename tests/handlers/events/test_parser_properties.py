@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.parser import read_message, read_object
-from tests.handlers.events.malformed_kind import good
+from tests.handlers.events.malformed.kind import good
 from tests.handlers.wire_events import (
     LOST_ASSIGNMENT,
     UNASSIGN_WITHOUT_QUEUE,

@@ -11,8 +11,8 @@ from typing_extensions import is_typeddict
 from commands.instant import parse_instant
 from handlers.events import schema
 from handlers.events.validation import InvalidFields, validate_conversation, validate_envelope, validate_work_item
-from tests.handlers.events.malformed_fields import WRONG_IN_A_CONVERSATION, WRONG_IN_A_WORK_ITEM, WRONG_IN_THE_EVENT
-from tests.handlers.events.malformed_kind import GONE, altered, good
+from tests.handlers.events.malformed.fields import WRONG_IN_A_CONVERSATION, WRONG_IN_A_WORK_ITEM, WRONG_IN_THE_EVENT
+from tests.handlers.events.malformed.kind import GONE, altered, good
 
 ODD: Final[tuple[Any, ...]] = (None, True, 0, 1, -1, 2.0, 2**53, "", "x", "x\0", "y" * 257, [], {}, [None], GONE)
 """Values that a less strict check would convert or let through."""

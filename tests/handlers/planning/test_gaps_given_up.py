@@ -7,7 +7,7 @@ from handlers.outcome import HandledEvent
 from sync.state.revision_runs import RUNS_MAX, contains
 from tests.handlers.owners import Owners, begun
 from tests.handlers.wire_events import Json
-from tests.worker.telemetry_recorder import TelemetryRecorder
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder
 from worker.telemetry.audit_log import log_handled
 from worker.telemetry.metrics import Metric
 

@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from commands.context import CommandContext
+from commands.engines.rollout import DEFAULT_ROLLOUT
 from commands.execute import Applied
-from commands.rollout import DEFAULT_ROLLOUT
 from commands.work_item import Status
 from sync.conversation import FIELDS, ConversationStatus
 from sync.decision import Decision, decided_pair, run_command

@@ -16,7 +16,7 @@ from handlers.work_item_update import WorkItemUpdate
 from tests.handlers.small_ports import FixedChance
 from tests.handlers.wire_events import ORG
 from tests.handlers.world import World
-from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.api.app import ApiParts, create_app
 from worker.api.callers import CallerTable
 from worker.api.gate import App, RequestLimits

@@ -5,7 +5,7 @@ from typing import Any
 from handlers.ports import StoreAway
 from tests.handlers.small_ports import HandClock
 from tests.worker.api.face import Pings, a_face
-from tests.worker.telemetry_recorder import TelemetryRecorder
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder
 from worker.api.readiness import Readiness
 from worker.telemetry.build import BUILD
 

@@ -16,7 +16,7 @@ from tests.handlers.wire_events import conversation, work_item
 from tests.handlers.world import World
 from tests.worker.api.face import a_face
 from tests.worker.api.slow_store import SlowStore
-from tests.worker.fake_clock import until
+from tests.worker.stand_ins.fake_clock import until
 from worker.api.gate import App
 from worker.api.server import ApiServer
 from worker.telemetry.listening_sockets import listening_sockets

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.worker.aws.services.scripted_service import scripted
-from tests.worker.moto_clients import Aws
+from tests.worker.stand_ins.moto_clients import Aws
 from worker.aws.clients import sqs_client
 from worker.aws.provisioning import ProvisioningSpec, provision
 from worker.errors import Misconfigured

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.worker.api.face import a_face
-from tests.worker.fake_clock import FakeClock, until
+from tests.worker.stand_ins.fake_clock import FakeClock, until
 from worker.api.server import ApiServer
 from worker.cli.healthcheck import ADDRESSES, RUN, check, verb_in
 from worker.cli.verbs import VERBS

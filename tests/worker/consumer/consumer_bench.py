@@ -17,9 +17,9 @@ from handlers.planning.event_batch import EventBatch
 from handlers.ports import Announcement, StoreAway
 from sync.gates import Policy
 from tests.handlers.small_ports import CountedIds
-from tests.worker.fake_clock import T0, FakeClock, FixedChance, until
-from tests.worker.stand_in_queue import StandInQueue
-from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.stand_ins.fake_clock import T0, FakeClock, FixedChance, until
+from tests.worker.stand_ins.message_queue import StandInQueue
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.in_flight import InFlight
 from worker.consumer.lane_context import EventHandler, LaneContext
 from worker.consumer.lanes import Lanes

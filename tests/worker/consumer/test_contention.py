@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 import pytest
 
 from tests.worker.consumer.consumer_bench import ConsumerBench, body
-from tests.worker.fake_clock import FakeClock, run_ready_tasks, until
+from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks, until
 
 
 async def test_a_contended_conversation_delays_no_other_conversation() -> None:

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from tests.worker.fake_clock import FakeClock, run_ready_tasks
-from tests.worker.stand_in_queue import LATER, NEVER, StandInQueue
-from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks
+from tests.worker.stand_ins.message_queue import LATER, NEVER, StandInQueue
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.in_flight import InFlight
 from worker.consumer.visibility import VisibilityExtender
 from worker.errors import QueueAway

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from handlers.planning.endings import own_sync_ending
-from tests.handlers.events.own_sync_comparison import own_sync
+from tests.handlers.events.own_syncs.comparison import own_sync
 from tests.handlers.wire_events import notification, read, text
 from tests.worker.consumer.consumer_bench import FOREIGN, PLANNING, ConsumerBench, body, own
-from tests.worker.fake_clock import FakeClock, run_ready_tasks, until
+from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks, until
 from worker.errors import QueueAway
 from worker.ports.aws_entries import RefusedEntry
 from worker.telemetry.metrics import Metric

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from handlers.events.event import RejectionCode
 from handlers.outcome import Done, MessageOutcome, Poison, Retry
-from tests.worker.fake_clock import AutoAdvancingClock, FixedChance
-from tests.worker.stand_in_queue import LATER, NEVER, StandInQueue
-from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, FixedChance
+from tests.worker.stand_ins.message_queue import LATER, NEVER, StandInQueue
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.in_flight import InFlight
 from worker.consumer.settlement import Settlement, Settler
 from worker.errors import QueueAway

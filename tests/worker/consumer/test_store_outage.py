@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.worker.consumer.consumer_bench import ConsumerBench, body
-from tests.worker.fake_clock import FakeClock, run_ready_tasks
+from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks
 from worker.errors import QueueAway
 from worker.telemetry.metrics import Metric
 

@@ -19,8 +19,8 @@ from handlers.ports import (
 from tests.handlers.wire_events import conversation, event, text, work_item
 from tests.handlers.world import World, WrappedStore
 from tests.worker.consumer.consumer_bench import ConsumerBench
-from tests.worker.fake_clock import FakeClock, until
-from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.stand_ins.fake_clock import FakeClock, until
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.transaction_limit import TransactionLimit
 from worker.telemetry.metrics import Metric
 

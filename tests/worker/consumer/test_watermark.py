@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from tests.worker.consumer.consumer_bench import body
 from tests.worker.consumer.watermark_bench import BEHIND_S, watermark_bench
-from tests.worker.fake_clock import FakeClock, run_ready_tasks
-from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.in_flight import InFlight
 from worker.consumer.watermark import NoWatermark, QueueWatermark
 from worker.errors import QueueAway

@@ -8,8 +8,8 @@ from typing import Any
 
 from handlers.events.heartbeat import heartbeat_message
 from tests.worker.consumer.consumer_bench import ConsumerBench
-from tests.worker.fake_clock import FakeClock, run_ready_tasks
-from tests.worker.stand_in_queue import StandInQueue
+from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks
+from tests.worker.stand_ins.message_queue import StandInQueue
 from worker.consumer.watermark import NoWatermark
 
 T_BEATS = datetime(2024, 5, 6, tzinfo=UTC)

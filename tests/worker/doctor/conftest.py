@@ -8,7 +8,7 @@ from pymongo import MongoClient
 
 from mongod import Mongod
 from tests.worker.doctor.patients import Patient, healthy_patient
-from tests.worker.moto_clients import Aws
+from tests.worker.stand_ins.moto_clients import Aws
 
 
 @pytest.fixture

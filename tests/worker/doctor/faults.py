@@ -12,7 +12,7 @@ from handlers.events.heartbeat import HEARTBEAT_NAME
 from handlers.events.readers import READERS_BY_NAME
 from tests.handlers.wire_events import conversation, work_item
 from tests.worker.doctor.patients import Patient
-from tests.worker.moto_clients import Aws
+from tests.worker.stand_ins.moto_clients import Aws
 from tests.worker.telemetry.agent.agents import free_port
 from worker.findings import FindingCode as Code
 

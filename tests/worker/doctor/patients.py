@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from tests.worker.moto_clients import Aws
+from tests.worker.stand_ins.moto_clients import Aws
 from worker.aws.provisioning import ProvisioningResult
 from worker.doctor.examination import AreaReport, examine
 from worker.findings import Finding, FindingCode, Untried, findings_of

@@ -10,7 +10,7 @@ from mongod import Mongod
 from server_process import port_taken
 from tests.worker.doctor.faults import FAULTS, Fault
 from tests.worker.doctor.patients import Patient, codes, healthy_patient
-from tests.worker.moto_clients import Aws
+from tests.worker.stand_ins.moto_clients import Aws
 from worker.doctor.notebook import Notebook
 from worker.doctor.store_area import note_server
 from worker.findings import FindingCode, Severity, findings_of

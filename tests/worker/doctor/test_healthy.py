@@ -8,7 +8,7 @@ from pymongo import MongoClient
 
 from mongod import Mongod
 from tests.worker.doctor.patients import Patient, findings_in, healthy_patient, untried_in
-from tests.worker.moto_clients import Aws
+from tests.worker.stand_ins.moto_clients import Aws
 from tests.worker.store.store_bench import DEADLINE_S
 from tests.worker.telemetry.agent.agents import port_of, udp_agent
 from worker.findings import FindingCode, Severity, Sound

@@ -13,7 +13,7 @@ from mongod import Mongod
 from moto_server import MotoServer
 from server_process import ROOT
 from tests.worker.doctor.patients import Patient, codes, findings_in, healthy_patient, untried_in
-from tests.worker.moto_clients import opened
+from tests.worker.stand_ins.moto_clients import opened
 from worker.findings import FindingCode, Severity
 from worker.settings.settings import Settings
 from worker.settings.verbs.serve import ServeSettings

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from tests.worker.doctor.patients import Patient, codes, examined_apart, findings_in, untried_in
-from tests.worker.tcp_server import TcpServer
+from tests.worker.stand_ins.tcp_server import TcpServer
 from worker.findings import FindingCode
 
 pytestmark = pytest.mark.thorough

@@ -7,7 +7,7 @@ from itertools import count
 
 from msgspec import Struct
 
-from tests.worker.fake_clock import AutoAdvancingClock
+from tests.worker.stand_ins.fake_clock import AutoAdvancingClock
 from worker.errors import QueueAway
 from worker.ports.aws_entries import EntryResults, RefusedEntry
 from worker.ports.letters import LetterDelivery, LetterQueueState, ReturnedMessage

@@ -11,7 +11,7 @@ from handlers.events.envelope import DEFAULT_LIMITS
 from handlers.events.event import Event
 from handlers.events.parser import read_message
 from tests.handlers.wire_events import conversation, event, notification, published, text, work_item
-from tests.worker.fake_clock import T0
+from tests.worker.stand_ins.fake_clock import T0
 from worker.captures import Capture, captures_of
 from worker.letters.letter import MOVED_BY_SQS, READ_FAULT, CodeSource, Letter, read_letters
 from worker.letters.letter_capture import capture_line

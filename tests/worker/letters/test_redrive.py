@@ -8,8 +8,8 @@ import pytest
 
 from handlers.events.envelope import DEFAULT_LIMITS
 from tests.handlers.wire_events import conversation, event, published, text
-from tests.worker.fake_clock import AutoAdvancingClock, FixedChance
 from tests.worker.letters.stand_in_letters import REFUSED, THROTTLED, StandInLetters
+from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, FixedChance
 from worker.errors import QueueAway
 from worker.letters.letter import Letter
 from worker.letters.letter_filter import LetterFilter

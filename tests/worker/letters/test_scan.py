@@ -8,8 +8,8 @@ from itertools import repeat
 
 import pytest
 
-from tests.worker.fake_clock import AutoAdvancingClock, FixedChance
 from tests.worker.letters.stand_in_letters import REFUSED, THROTTLED, StandInLetters
+from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, FixedChance
 from worker.errors import QueueAway
 from worker.letters.scan import EMPTY_MAX, HIDDEN_S_MAX, LetterScan, NotGivenBack, ScanLimits
 from worker.ports.letters import LetterDelivery

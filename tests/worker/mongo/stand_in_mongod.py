@@ -7,7 +7,7 @@ from typing import Any
 
 import bson
 
-from tests.worker.tcp_server import TcpServer
+from tests.worker.stand_ins.tcp_server import TcpServer
 
 REPLICA_SET = "rs0"
 _HEADER = struct.Struct("<iiii")

@@ -13,7 +13,7 @@ from handlers.planning.event_batch import load_request_of
 from handlers.ports import LoadRequest
 from mongod import Mongod
 from sync.state.sync_state import SyncState
-from tests.handlers.events.malformed_kind import altered, good
+from tests.handlers.events.malformed.kind import altered, good
 from tests.handlers.wire_events import text
 from tests.worker.store.store_bench import Commands, MongoBench
 from worker.store.documents import Collection

@@ -18,9 +18,9 @@ from commands.instant import format_instant
 from handlers.ports import CommitResult, DocumentWrite, LoadRequest, StoreAway, StoreTimeout
 from mongod import Mongod
 from tests.handlers.small_ports import HandClock
+from tests.worker.stand_ins.tcp_proxy import TcpProxy
 from tests.worker.store.plans import T0, announcement, changed, first_plan, held, loaded, next_plan, session, work_item
 from tests.worker.store.store_bench import Commands, MongoBench, everything, ids
-from tests.worker.tcp_proxy import TcpProxy
 from worker.errors import StoreUnfit
 from worker.mongo.database import Client
 from worker.mongo.indexes.definitions import has_timestamp

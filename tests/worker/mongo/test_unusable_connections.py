@@ -20,9 +20,9 @@ from handlers.ports import StoreAway
 from mongod import Mongod
 from tests.worker.aws.services.http_proxy import own_certificate
 from tests.worker.mongo.stand_in_mongod import StandInMongod
-from tests.worker.name_server import HOST, SrvNameServer, name_server, resolver_at
+from tests.worker.stand_ins.name_server import HOST, SrvNameServer, name_server, resolver_at
+from tests.worker.stand_ins.tcp_server import TcpServer
 from tests.worker.store.store_bench import MongoBench
-from tests.worker.tcp_server import TcpServer
 from worker.errors import Misconfigured
 from worker.mongo.client import mongo_client
 from worker.mongo.database import Client, check_server, store_deadline

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from handlers.ports import Announcement, StoreAway
-from tests.worker.fake_clock import T0, AutoAdvancingClock, FakeClock, FixedChance
-from tests.worker.stand_in_topics import StandInTopics
-from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.stand_ins.fake_clock import T0, AutoAdvancingClock, FakeClock, FixedChance
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.stand_ins.topics import StandInTopics
 from worker.outbox.publisher import Publisher
 from worker.outbox.relay import Relay, RelaySchedule
 from worker.ports.outbox import OutboxBacklog

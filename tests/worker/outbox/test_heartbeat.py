@@ -10,9 +10,9 @@ from handlers.events.event import UnsupportedEvent
 from handlers.events.heartbeat import HEARTBEAT_NAME, is_heartbeat
 from handlers.events.parser import read_message
 from handlers.ports import StoreAway
-from tests.worker.fake_clock import FakeClock, run_ready_tasks
-from tests.worker.stand_in_topics import StandInTopics
-from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.stand_ins.topics import StandInTopics
 from worker.outbox.heartbeat import Heartbeat
 from worker.ports.aws_entries import RefusedEntry
 from worker.runtime.clock import ObjectIds

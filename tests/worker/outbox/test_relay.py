@@ -2,8 +2,8 @@
 
 import asyncio
 
-from tests.worker.fake_clock import FakeClock, run_ready_tasks
 from tests.worker.outbox.outbox_bench import OutboxBench, announcement
+from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks
 from worker.telemetry.metrics import Metric
 
 

@@ -17,8 +17,8 @@ from tests.worker.replay.test_reenactment import change, changed
 from worker.replay.captured_events import CapturedEvent, ReplayInput, in_order
 from worker.replay.contract_check import OutsideWrites
 from worker.replay.explore import Exploration
-from worker.replay.initial_pairs import InitialPairs
-from worker.replay.pair_archive import work_item_in
+from worker.replay.pairs.initial_pairs import InitialPairs
+from worker.replay.pairs.pair_archive import work_item_in
 from worker.replay.state_space import DELIVER, REDELIVER, WRITE, ExplorationStep, WriteHistory
 
 __all__ = ["replay"]

@@ -21,7 +21,7 @@ from tests.worker.replay.replays import (
     replay,
 )
 from worker.replay.captured_events import EPOCH
-from worker.replay.half_pairs import HalfPairs
+from worker.replay.pairs.half_pairs import HalfPairs
 from worker.replay.recorded_syncs import DecisionLine
 from worker.replay.reports.text import contract_text, details
 

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from tests.worker.fake_clock import AutoAdvancingClock, FixedChance
+from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, FixedChance
 from worker.runtime.backoff import JitteredBackoff, retry_until_done
 
 

@@ -10,7 +10,7 @@ import pytest
 from handlers.ports import StoreAway
 from handlers.routing.queue_rules import OrgQueueRules
 from tests.handlers.small_ports import HandClock
-from tests.worker.telemetry_recorder import TelemetryRecorder
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder
 from worker.runtime.cached_queue_rules import CachedQueueRules
 from worker.telemetry.metrics import Metric
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.worker.thread_limit import no_more_threads
+from tests.worker.stand_ins.thread_limit import no_more_threads
 from worker.errors import Misconfigured
 from worker.runtime.lookup_threads import LOOKUPS_MAX, lookup_threads, run_with_few_threads
 

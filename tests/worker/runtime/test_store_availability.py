@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from handlers.ports import StoreAway
-from tests.worker.fake_clock import FakeClock, FixedChance, run_ready_tasks
-from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.stand_ins.fake_clock import FakeClock, FixedChance, run_ready_tasks
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.context import RuntimeContext
 from worker.telemetry.metrics import Metric

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from commands.rollout import DEFAULT_ROLLOUT, FUNNEL_ROW_NAMES, Engine, EngineRollout, UpdateOrigin
+from commands.engines.rollout import DEFAULT_ROLLOUT, FUNNEL_ROW_NAMES, Engine, EngineRollout, UpdateOrigin
 from handlers.options import PolicyInUse
 from handlers.outcome import HandledEvent
 from tests.handlers.wire_events import Json, conversation, event, work_item
 from tests.handlers.world import World, code_of
 from tests.worker.settings.test_settings import GOOD
-from tests.worker.telemetry_recorder import TelemetryRecorder
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder
 from worker.settings.reading import SettingErrors, read_settings
 from worker.settings.settings import Settings
 from worker.settings.table import setting_rows

@@ -14,8 +14,8 @@ import orjson
 import pytest
 
 from commands.context import CommandContext, RoutingQueue
+from commands.engines.rollout import DEFAULT_ROLLOUT, Engine, EngineRollout, UpdateOrigin
 from commands.execute import Applied, Refused, Unchanged, execute
-from commands.rollout import DEFAULT_ROLLOUT, Engine, EngineRollout, UpdateOrigin
 from commands.session import Session, SessionPlace, SessionSlot, place_of
 from commands.update import Update, parse_update
 from handlers.batch_handler import BatchHandler

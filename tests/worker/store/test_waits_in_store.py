@@ -15,7 +15,7 @@ from handlers.routing.waiting_times import wait_of_document, wait_record
 from sync.state.sync_state import RecordedWait, SyncState
 from tests.handlers.routing.queue_history import CONVERSATION, QueueHistory, counted
 from tests.handlers.small_ports import HandClock
-from tests.worker.fake_clock import FixedChance
+from tests.worker.stand_ins.fake_clock import FixedChance
 from tests.worker.store.plans import T0, first_plan, loaded, state_plan, wait, wait_write, work_item
 from tests.worker.store.store_bench import Bench, ids
 from worker.runtime.clock import ObjectIds, SystemClock

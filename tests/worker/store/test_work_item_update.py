@@ -7,8 +7,8 @@ from itertools import count
 import orjson
 import pytest
 
+from commands.engines.rollout import UpdateOrigin
 from commands.reason import Refusal, RefusalCode
-from commands.rollout import UpdateOrigin
 from commands.update import parse_update
 from commands.work_item import Status
 from handlers.batch_handler import BatchHandler

@@ -10,8 +10,8 @@ from handlers.options import Options
 from handlers.outcome import PolledPair
 from handlers.ports import Announcement, CommitResult, Plan, PlanRejected, StoreAway
 from tests.handlers.wire_events import changes, conversation, event, read, work_item
-from tests.worker.fake_clock import FakeClock, FixedChance
-from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.stand_ins.fake_clock import FakeClock, FixedChance
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.ports.sync_states import WaitingBacklog
 from worker.runtime.clock import ObjectIds
 from worker.store.memory.store import MemoryStore

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.worker.fake_clock import FakeClock, run_ready_tasks
-from tests.worker.moto_clients import Aws
-from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks
+from tests.worker.stand_ins.moto_clients import Aws
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.aws.checks.delivery import QueueDelivery
 from worker.aws.provisioning import ProvisioningResult
 from worker.findings import Finding, FindingCode, Result, Sound, Untried

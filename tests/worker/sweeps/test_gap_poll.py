@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from commands.instant import format_instant
 from sync.state.sync_state import SyncState, Waiting
-from tests.worker.fake_clock import T0, run_ready_tasks
+from tests.worker.stand_ins.fake_clock import T0, run_ready_tasks
 from tests.worker.store.plans import state_plan
 from tests.worker.sweeps.sweeps_bench import GapPollBench
 from worker.sweeps.gap_poll import PAGE_SIZE

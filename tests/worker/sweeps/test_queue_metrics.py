@@ -6,9 +6,9 @@ from datetime import timedelta
 from handlers.documents.document import document_from_snapshot
 from handlers.ports import WaitSighting
 from tests.handlers.wire_events import ORG, work_item
-from tests.worker.fake_clock import AutoAdvancingClock, FakeClock, run_ready_tasks
+from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, FakeClock, run_ready_tasks
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from tests.worker.store.plans import state_plan, wait_write
-from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.ports.waiting_times import QueueDescription
 from worker.runtime.clock import ObjectIds
 from worker.store.memory.fleet import MemoryFleet

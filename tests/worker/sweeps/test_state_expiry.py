@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from sync.state.sync_state import SyncState
-from tests.worker.fake_clock import AutoAdvancingClock, run_ready_tasks
+from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, run_ready_tasks
 from tests.worker.store.plans import state_plan
 from tests.worker.sweeps.sweeps_bench import GapPollBench
 from worker.sweeps.state_expiry import REMOVED_MAX, StateExpiry

@@ -8,10 +8,10 @@ from msgspec.structs import replace
 from handlers.drift import Drift, DriftClass, DriftEnd, SweptPair
 from handlers.ports import StoreAway
 from sync.audit import AuditOutcome
-from tests.worker.fake_clock import FakeClock, run_ready_tasks, until
-from tests.worker.pipeline_bench import RunningPipeline, running_pipeline
+from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks, until
+from tests.worker.stand_ins.pipeline_bench import RunningPipeline, running_pipeline
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from tests.worker.telemetry.recent.test_decisions import record
-from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from tests.worker.test_pipeline import CONVERSATION, WORK_ITEM
 from worker.ports.status import PostedReport, WorkerReport
 from worker.store.memory.status import MemoryStatus

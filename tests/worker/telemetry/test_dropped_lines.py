@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.worker.fake_clock import FakeClock
-from tests.worker.telemetry_recorder import TelemetryRecorder
+from tests.worker.stand_ins.fake_clock import FakeClock
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder
 from worker.telemetry.dropped_lines import DroppedLines
 from worker.telemetry.logs import LogIdentity, open_log
 from worker.telemetry.metrics import Metric, Telemetry

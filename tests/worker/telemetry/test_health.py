@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.worker.fake_clock import FakeClock
+from tests.worker.stand_ins.fake_clock import FakeClock
 from worker.errors import Misconfigured
 from worker.telemetry.build import BUILD
 from worker.telemetry.health import PARTS, Health, serve_health

@@ -12,8 +12,8 @@ from handlers.options import Options, PlanningContext
 from handlers.planning.endings import own_sync_ending
 from sync.gates import Policy
 from tests.handlers.small_ports import CountedIds
-from tests.worker.fake_clock import T0, FakeClock
-from tests.worker.telemetry_recorder import TelemetryRecorder
+from tests.worker.stand_ins.fake_clock import T0, FakeClock
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder
 from worker.telemetry.audit_log import log_handled, log_unsupported
 from worker.telemetry.logs import LogIdentity, error_fields, open_log, redirect_library_logs
 from worker.telemetry.metrics import Metric

@@ -6,7 +6,7 @@ from io import BytesIO
 
 import orjson
 
-from tests.worker.fake_clock import FakeClock
+from tests.worker.stand_ins.fake_clock import FakeClock
 from worker.telemetry.logs import LogIdentity, open_log, redirect_library_logs
 from worker.telemetry.repeated_lines import RepeatedLines
 

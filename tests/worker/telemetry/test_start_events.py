@@ -1,8 +1,8 @@
 """The events of a start, and what it changed since the start before."""
 
 from handlers.ports import StoreAway
-from tests.worker.fake_clock import FakeClock
-from tests.worker.telemetry_recorder import TelemetryRecorder
+from tests.worker.stand_ins.fake_clock import FakeClock
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder
 from worker.ports.fleet import Deployment
 from worker.store.memory.fleet import MemoryFleet
 from worker.telemetry.agent_event import AgentEventKind

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from commands.rollout import Engine, EngineRollout
+from commands.engines.rollout import Engine, EngineRollout
 from handlers.options import Options, PolicyInUse
 from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED
 from worker.cli.terminal import exit_with_error, json_option, print_error, progress

@@ -7,8 +7,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
+from commands.engines.rollout import Engine, EngineRollout
 from commands.instant import format_instant
-from commands.rollout import Engine, EngineRollout
 from handlers.dry_run.flat_form import shown_conversation, shown_work_item
 from handlers.options import Options, PolicyInUse
 from handlers.ports import Pair
@@ -19,9 +19,9 @@ from worker.investigate.report.policy_panel import PolicyDecision, PolicyEnd, Po
 from worker.investigate.timeline.timeline import Timeline
 from worker.replay.captured_events import ReplayInput
 from worker.replay.environment import ReplayMode
-from worker.replay.half_pairs import lack_of, sides_of
 from worker.replay.modes import Replay, ReplayRequest
-from worker.replay.pair_archive import work_item_in
+from worker.replay.pairs.half_pairs import lack_of, sides_of
+from worker.replay.pairs.pair_archive import work_item_in
 from worker.replay.recorded_syncs import DecisionLine
 from worker.replay.reports.report import JsonObject
 from worker.replay.reports.report import Report as ReplayReport

@@ -8,7 +8,7 @@ from commands.instant import format_instant
 from commands.reason import ReasonCode
 from handlers.dry_run.flat_form import shown_conversation, shown_work_item
 from handlers.ports import Pair
-from worker.replay.half_pairs import HalfPairs
+from worker.replay.pairs.half_pairs import HalfPairs
 from worker.replay.recorded_syncs import DecisionLine
 from worker.replay.reports.report import JsonObject, Report
 

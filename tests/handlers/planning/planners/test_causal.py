@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from commands.rollout import EngineRollout, UpdateOrigin
+from commands.engines.rollout import EngineRollout, UpdateOrigin
 from handlers.outcome import Done
 from sync.audit import AuditOutcome
 from tests.handlers.owners import PAST_THE_GAP, Owners, begun

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from commands.rollout import EngineRollout, UpdateOrigin
+from commands.engines.rollout import EngineRollout, UpdateOrigin
 from commands.work_item import Status
 from handlers.options import PolicyInUse
 from handlers.outcome import Done

@@ -4,7 +4,7 @@ import asyncio
 
 from msgspec.json import decode
 
-from tests.worker.fake_clock import FakeClock, run_ready_tasks
+from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks
 from worker.api.pages.live import STREAMS_MAX, LiveStreams, Rendered, SharedRead
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from commands.rollout import EngineRollout, UpdateOrigin
+from commands.engines.rollout import EngineRollout, UpdateOrigin
 from handlers.options import Options
 from tests.handlers.wire_events import conversation, work_item
 from tests.handlers.world import AwayStore, LosingStore, RejectingStore, World

@@ -16,7 +16,7 @@ from server_process import ROOT
 from tests.handlers.wire_events import conversation, work_item
 from tests.handlers.world import World
 from tests.worker.api.face import a_face
-from tests.worker.moto_clients import Aws
+from tests.worker.stand_ins.moto_clients import Aws
 from worker.aws.provisioning import ProvisioningSpec, provision
 from worker.aws.sns.topics import SnsTopics, check_topic
 from worker.aws.sqs.message_queue import SqsQueue, read_queue_attributes

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.worker.tcp_server import TcpServer
+from tests.worker.stand_ins.tcp_server import TcpServer
 
 
 class HttpProxy(TcpServer):

@@ -10,7 +10,7 @@ from botocore.serialize import create_serializer
 
 from moto_server import MotoServer
 from tests.worker.aws.services.scripted_service import scripted
-from tests.worker.moto_clients import Aws, opened
+from tests.worker.stand_ins.moto_clients import Aws, opened
 from worker.aws.sns.http_transport import SnsHttp
 from worker.aws.sns.topics import SnsTopics
 from worker.errors import TopicsAway

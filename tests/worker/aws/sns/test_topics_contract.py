@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from handlers.events.envelope import trace_of
 from moto_server import MotoServer
-from tests.worker.moto_clients import Aws, opened
-from tests.worker.stand_in_topics import StandInTopics
+from tests.worker.stand_ins.moto_clients import Aws, opened
+from tests.worker.stand_ins.topics import StandInTopics
 from worker.aws.provisioning import ProvisioningResult
 from worker.aws.sns.topics import SnsTopics
 from worker.errors import TopicsAway

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from moto_server import MotoServer
 from tests.worker.aws.services.scripted_service import scripted
-from tests.worker.moto_clients import Aws, opened
+from tests.worker.stand_ins.moto_clients import Aws, opened
 from worker.aws.sqs.http_transport import SqsHttp
 
 

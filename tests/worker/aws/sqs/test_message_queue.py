@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.worker.moto_clients import Aws
+from tests.worker.stand_ins.moto_clients import Aws
 from worker.aws.clients import sns_client, sqs_client
 from worker.aws.sns.topics import SnsTopics
 from worker.aws.sqs.message_queue import SqsQueue, read_queue_attributes

@@ -8,9 +8,9 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tests.worker.fake_clock import FakeClock
-from tests.worker.moto_clients import Aws, opened
-from tests.worker.stand_in_queue import StandInQueue
+from tests.worker.stand_ins.fake_clock import FakeClock
+from tests.worker.stand_ins.message_queue import StandInQueue
+from tests.worker.stand_ins.moto_clients import Aws, opened
 from worker.ports.message_queue import DeadLetter, Message, MessageQueue, VisibilityChange
 
 Send = Callable[..., Awaitable[object]]

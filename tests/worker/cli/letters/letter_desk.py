@@ -12,7 +12,7 @@ from handlers.events.parser import read_message
 from handlers.outcome import Poison
 from moto_server import MotoServer
 from tests.handlers.wire_events import conversation, event, notification, published, text
-from tests.worker.fake_clock import T0
+from tests.worker.stand_ins.fake_clock import T0
 from worker.consumer.dead_letters import dead_letter
 from worker.ports.message_queue import Message, QueueAttributes
 

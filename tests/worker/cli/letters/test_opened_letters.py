@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.worker.fake_clock import AutoAdvancingClock, FixedChance
 from tests.worker.letters.stand_in_letters import StandInLetters
+from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, FixedChance
 from worker.cli.letters.opened_letters import give_back_letters, run_interruptibly
 from worker.letters.scan import LetterScan, ScanLimits
 from worker.ports.aws_entries import EntryResults

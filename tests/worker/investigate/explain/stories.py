@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import Any, Final
 
+from commands.engines.rollout import UpdateOrigin
 from commands.reason import Refusal
-from commands.rollout import UpdateOrigin
 from commands.update import parse_update
 from handlers.batch_handler import BatchHandler
 from handlers.documents.document import document_from_snapshot

@@ -1,5 +1,5 @@
-"""The contract of the ports `Fleet` (worker/ports.py) and `SweepFleet` (worker/ports/sweeps.py): one suite for both
-stores."""
+"""The contract of the ports `Fleet` (worker/ports/fleet.py) and `SweepFleet` (worker/ports/sweeps.py): one suite for
+both stores."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from tests.worker.fake_clock import FakeClock
+from tests.worker.stand_ins.fake_clock import FakeClock
 from tests.worker.store.store_bench import DEADLINE_S, Bench, MongoBench
 from worker.mongo.collections.fleet import MongoFleet
 from worker.ports.fleet import Deployment

@@ -1,4 +1,4 @@
-"""The contract of the port `Outbox` (worker/ports.py): one suite for both stores."""
+"""The contract of the port `Outbox` (worker/ports/outbox.py): one suite for both stores."""
 
 from datetime import timedelta
 

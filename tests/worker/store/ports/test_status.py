@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from tests.worker.fake_clock import FakeClock
+from tests.worker.stand_ins.fake_clock import FakeClock
 from tests.worker.store.plans import T0, work_item
 from tests.worker.store.store_bench import DEADLINE_S, Bench, MemoryBench, MongoBench
 from worker.mongo.collections.fleet import MongoFleet

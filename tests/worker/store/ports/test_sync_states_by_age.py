@@ -1,4 +1,4 @@
-"""The contract of the port `SyncStatesByAge` (worker/ports.py): one suite for both stores."""
+"""The contract of the port `SyncStatesByAge` (worker/ports/sync_states.py): one suite for both stores."""
 
 from datetime import datetime, timedelta
 

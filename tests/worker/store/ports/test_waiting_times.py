@@ -1,4 +1,4 @@
-"""The contract of the port `WaitingTimes` (worker/ports.py): one suite for both adapters."""
+"""The contract of the port `WaitingTimes` (worker/ports/waiting_times.py): one suite for both adapters."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta

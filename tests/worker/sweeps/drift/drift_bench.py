@@ -11,9 +11,9 @@ from handlers.drift import SweepLimits, SweptPage
 from handlers.options import Options
 from handlers.ports import Announcement, LoadRequest, StoreAway
 from tests.handlers.wire_events import ORG, Json, conversation, work_item
-from tests.worker.fake_clock import AutoAdvancingClock, FakeClock, FixedChance
+from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, FakeClock, FixedChance
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from tests.worker.sweeps.sweeps_bench import Store
-from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.runtime.clock import ObjectIds
 from worker.store.memory.fleet import MemoryFleet
 from worker.store.memory.stored_pairs import MemoryStoredPairs

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from commands.session import Session
 from handlers.ports import StoreAway
-from tests.worker.fake_clock import FakeClock, run_ready_tasks
+from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks
 from tests.worker.store.plans import announcement, state_plan
 from tests.worker.sweeps.drift.drift_bench import DriftBench
 from worker.ports.sweeps import SweepStage

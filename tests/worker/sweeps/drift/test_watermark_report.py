@@ -3,8 +3,8 @@
 import asyncio
 from datetime import datetime, timedelta
 
-from tests.worker.fake_clock import T0, FakeClock, run_ready_tasks
-from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.stand_ins.fake_clock import T0, FakeClock, run_ready_tasks
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.runtime.clock import ObjectIds
 from worker.store.memory.fleet import MemoryFleet
 from worker.sweeps.drift.watermark_report import WatermarkReport

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.worker.fake_clock import FakeClock, until
+from tests.worker.stand_ins.fake_clock import FakeClock, until
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder
 from tests.worker.telemetry.agent.agents import port_of, received, target, to_udp, udp_agent, unix_agent
-from tests.worker.telemetry_recorder import TelemetryRecorder
 from worker.telemetry.agent.address import UdpAddress, UnixAddress
 from worker.telemetry.agent.packet_socket import SocketTarget
 from worker.telemetry.agent.statsd import StatsdMetrics, opened_metrics

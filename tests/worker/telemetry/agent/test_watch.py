@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.worker.fake_clock import FakeClock
+from tests.worker.stand_ins.fake_clock import FakeClock
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder
+from tests.worker.stand_ins.thread_limit import no_more_threads
 from tests.worker.telemetry.agent.agents import free_port, port_of, target, to_udp, udp_agent
-from tests.worker.telemetry_recorder import TelemetryRecorder
-from tests.worker.thread_limit import no_more_threads
 from worker.runtime.lookup_threads import lookup_threads
 from worker.telemetry.agent.address import UdpAddress
 from worker.telemetry.agent.packet_socket import AgentSocket, SocketTarget

@@ -1,6 +1,6 @@
 """The dead letters that a worker counts for its report: by code and reason, in bounded memory."""
 
-from tests.worker.fake_clock import T0, FakeClock
+from tests.worker.stand_ins.fake_clock import T0, FakeClock
 from worker.ports.status import DEAD_LETTERS_MAX, DeadLetterCount
 from worker.telemetry.recent.dead_letter_counts import OTHER_REASONS, DeadLetterCounts
 

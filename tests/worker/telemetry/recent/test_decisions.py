@@ -8,7 +8,7 @@ from handlers.drift import Drift, DriftClass, DriftEnd, FieldDrift
 from sync.audit import AuditOutcome, AuditRecord
 from sync.decision import SuppressedField
 from sync.gates import Policy
-from tests.worker.fake_clock import T0, FakeClock
+from tests.worker.stand_ins.fake_clock import T0, FakeClock
 from worker.ports.status import DECISIONS_MAX, DecisionReason, RecentDecision, WorkerReport
 from worker.store.status_documents import report_fields, report_of
 from worker.telemetry.recent.decisions import RecentDecisions

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from tests.worker.tcp_server import TcpServer
+from tests.worker.stand_ins.tcp_server import TcpServer
 
 
 class TcpProxy(TcpServer):

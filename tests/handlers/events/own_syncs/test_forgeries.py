@@ -9,15 +9,15 @@ from handlers.events.envelope import Limits
 from handlers.events.event import Event, Malformed, UnsupportedEvent
 from handlers.events.own_syncs import read_own_sync
 from handlers.events.parser import read_delivered
-from tests.handlers.events.malformed_fields import (
+from tests.handlers.events.malformed.fields import (
     MISSING,
     WRONG_IN_A_CONVERSATION,
     WRONG_IN_A_REASON,
     WRONG_IN_A_WORK_ITEM,
     WRONG_IN_THE_EVENT,
 )
-from tests.handlers.events.malformed_kind import GONE, altered
-from tests.handlers.events.own_sync_comparison import compared, left, own_sync, own_sync_text
+from tests.handlers.events.malformed.kind import GONE, altered
+from tests.handlers.events.own_syncs.comparison import compared, left, own_sync, own_sync_text
 from tests.handlers.wire_events import (
     LOST_ASSIGNMENT,
     UNASSIGN_WITHOUT_QUEUE,

@@ -14,14 +14,14 @@ from handlers.events.envelope import Limits
 from handlers.events.event import Event, Malformed, RejectionCode
 from handlers.events.parser import read_message
 from handlers.events.schema import ConversationData, EventEnvelope, WorkItemData
-from tests.handlers.events.malformed import MALFORMED
-from tests.handlers.events.malformed_fields import (
+from tests.handlers.events.malformed.fields import (
     WRONG_IN_A_CONVERSATION,
     WRONG_IN_A_REASON,
     WRONG_IN_A_WORK_ITEM,
     WRONG_IN_THE_EVENT,
 )
-from tests.handlers.events.malformed_kind import CONTENT, Kind, altered, good
+from tests.handlers.events.malformed.kind import CONTENT, Kind, altered, good
+from tests.handlers.events.malformed.messages import MALFORMED
 from tests.handlers.wire_events import text
 
 REASON_CHARACTERS_MAX = 2_000

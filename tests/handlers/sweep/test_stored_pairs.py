@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from commands.context import RoutingQueue
+from commands.engines.rollout import EngineRollout, UpdateOrigin
 from commands.instant import format_instant
-from commands.rollout import EngineRollout, UpdateOrigin
 from commands.session import Session, SessionEntry
 from handlers.drift import DriftClass, DriftEnd, LeftAlone
 from handlers.events.event import OwnSync
@@ -16,7 +16,7 @@ from handlers.events.parser import read_delivered
 from sync.audit import AuditOutcome
 from sync.state.sync_state import SyncState
 from tests.handlers.small_ports import START
-from tests.handlers.swept_world import WATERMARK, SweptWorld, assigned, at_start
+from tests.handlers.sweep.swept_world import WATERMARK, SweptWorld, assigned, at_start
 from tests.handlers.wire_events import ORG, Json, changes, conversation, event, published, text, work_item
 from tests.handlers.world import DisturbedStore, RejectingStore
 from worker.store.documents import Collection

@@ -15,7 +15,7 @@ from datadog_api_client.v1.model.metric_metadata import MetricMetadata
 from datadog_api_client.v1.model.monitor import Monitor
 
 from server_process import ROOT
-from tests.deploy.datadog_files import (
+from tests.deploy.datadog.files import (
     FOLDER,
     MONITORS,
     MetricQuery,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from handlers.events.event import RejectionCode
-from tests.handlers.events.malformed_kind import CONTENT, GONE, Kind, altered, good
+from tests.handlers.events.malformed.kind import CONTENT, GONE, Kind, altered, good
 from tests.handlers.wire_events import text
 
 WRONG_IN_THE_EVENT: Final[Mapping[str, Any]] = {

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import Any
 
 from handlers.ports import Clock
-from tests.worker.fake_clock import FakeClock, FixedChance
+from tests.worker.stand_ins.fake_clock import FakeClock, FixedChance
 from worker.runtime.context import RuntimeContext
 from worker.telemetry.agent_event import AgentEvent
 from worker.telemetry.health import Health

@@ -6,8 +6,8 @@ from typing import Any, Final
 import orjson
 
 from handlers.events.event import RejectionCode
-from tests.handlers.events.malformed_fields import ids, missing_fields, revisions, wrong_fields
-from tests.handlers.events.malformed_kind import BYTES_MAX, CONTENT, GONE, Kind, altered, good
+from tests.handlers.events.malformed.fields import ids, missing_fields, revisions, wrong_fields
+from tests.handlers.events.malformed.kind import BYTES_MAX, CONTENT, GONE, Kind, altered, good
 from tests.handlers.wire_events import Json, notification, queued, text
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from server_process import ROOT
-from tests.deploy.image import DOCKERFILE
+from tests.deploy.image.dockerfile import DOCKERFILE
 
 _OF_THE_IMAGE: Final = re.compile(r"(?<![\w./-])/(?=(?:opt|src|wheel|var)\b)")
 _OF_THIS_MACHINE: Final = re.compile(

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from handlers.options import PolicyInUse
 from handlers.ports import LoadRequest, Pair, StoreAway
 from handlers.routing.queue_rules import QueueRules
-from tests.worker.fake_clock import FakeClock
-from tests.worker.stand_in_queue import StandInQueue
-from tests.worker.stand_in_topics import StandInTopics
-from tests.worker.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.stand_ins.fake_clock import FakeClock
+from tests.worker.stand_ins.message_queue import StandInQueue
+from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
+from tests.worker.stand_ins.topics import StandInTopics
 from worker.pipeline import Adapters, Pipeline
 from worker.ports.waiting_times import QueueDescription
 from worker.runtime.clock import ObjectIds

@@ -10,7 +10,7 @@ from commands.instant import format_instant
 from handlers.drift import DriftClass, DriftEnd, LeftAlone
 from handlers.options import PolicyInUse
 from tests.handlers.small_ports import START
-from tests.handlers.swept_world import WATERMARK, SweptWorld, assigned, at_start
+from tests.handlers.sweep.swept_world import WATERMARK, SweptWorld, assigned, at_start
 from tests.handlers.wire_events import Json, changes, conversation, event, work_item
 
 

@@ -7,10 +7,10 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
+from commands.engines.legacy import FUNNEL
+from commands.engines.rollout import FUNNEL_ROW_NAMES
 from commands.execute import Applied, CommandRecord, Refused, Unchanged, execute
-from commands.legacy_engine import FUNNEL
 from commands.reason import RefusalCode
-from commands.rollout import FUNNEL_ROW_NAMES
 from commands.session import SessionSlot, place_of
 from commands.update import Update, parse_update
 from commands.work_item import HandleDuration, QueuePass, Status, StatusDuration, WorkItem

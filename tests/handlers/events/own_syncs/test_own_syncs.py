@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from handlers.events.event import OwnSync
 from handlers.events.own_syncs import read_own_sync
 from handlers.events.parser import read_delivered, read_message
-from tests.handlers.events.malformed_fields import (
+from tests.handlers.events.malformed.fields import (
     MISSING,
 )
-from tests.handlers.events.malformed_kind import GONE, altered
-from tests.handlers.events.own_sync_comparison import compared, left, own_sync, own_sync_text
+from tests.handlers.events.malformed.kind import GONE, altered
+from tests.handlers.events.own_syncs.comparison import compared, left, own_sync, own_sync_text
 from tests.handlers.events.test_parser_properties import json_values, ways
 from tests.handlers.wire_events import (
     Json,

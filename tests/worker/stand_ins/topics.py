@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from tests.worker.stand_in_queue import StandInQueue
+from tests.worker.stand_ins.message_queue import StandInQueue
 from worker.errors import TopicsAway
 from worker.outbox.topic_message import SNS_BYTES_MAX, SNS_ENTRIES_MAX
 from worker.ports.aws_entries import RefusedEntry, is_fifo

@@ -5,13 +5,13 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
+from commands.engines.rollout import DEFAULT_ROLLOUT, FUNNEL_ROW_NAMES, Engine, EngineRollout, UpdateOrigin
 from commands.execute import Applied, Refused, Unchanged, execute, not_executed
 from commands.reason import Refusal, RefusalCode
-from commands.rollout import DEFAULT_ROLLOUT, FUNNEL_ROW_NAMES, Engine, EngineRollout, UpdateOrigin
 from commands.work_item import Status, WorkItem
+from tests.commands.engines.test_legacy import COMMAND_NAMES, SAYING
 from tests.commands.items import CONTEXT, LEGACY, NOW, Json, applied, parsed
 from tests.commands.stages import a
-from tests.commands.test_legacy_engine import COMMAND_NAMES, SAYING
 
 FOUR: Final[Json] = {"queue": "q2", "assignedTo": "u2", "status": "wrap-up", "paused": True}
 

@@ -12,7 +12,7 @@ from handlers.events.parser import read_delivered, read_message
 from handlers.events.validation import validate_conversation, validate_envelope, validate_work_item
 from handlers.options import Options, PlanningContext
 from handlers.planning.endings import own_sync_audit, own_sync_ending
-from tests.handlers.events.malformed_kind import GONE, altered, good
+from tests.handlers.events.malformed.kind import GONE, altered, good
 from tests.handlers.small_ports import START, CountedIds
 from tests.handlers.wire_events import Json, text
 from worker.consumer.lane_context import LaneEntry

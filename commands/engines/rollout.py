@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from commands.legacy_engine import FUNNEL, FunnelRow, row_of
+from commands.engines.legacy import FUNNEL, FunnelRow, row_of
 from commands.update import Update
 
 

@@ -11,7 +11,7 @@ from handlers.ports import Document, Pair
 from sync.state.agreement import shared_values
 from sync.state.sync_state import SyncState, ViewedValue
 from worker.replay.captured_events import CapturedEvent
-from worker.replay.pair_archive import PairArchive
+from worker.replay.pairs.pair_archive import PairArchive
 from worker.replay.reenactment import start_of
 
 

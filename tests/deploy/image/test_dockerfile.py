@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.image import DOCKERFILE
-from tests.deploy.image_build import ImageBuild, StepFailed
+from tests.deploy.image.build_stage import ImageBuild, StepFailed
+from tests.deploy.image.dockerfile import DOCKERFILE
 from tests.deploy.tools import tool
 
 DIGEST = f"sha256:{'0f' * 32}"

@@ -17,7 +17,7 @@ import pytest
 
 from mongod import Mongod
 from moto_server import MotoServer
-from tests.deploy.image_build import ImageBuild, StepFailed, base_python, headers_of
+from tests.deploy.image.build_stage import ImageBuild, StepFailed, base_python, headers_of
 from worker.cli.exit_status import EXIT_DONE, EXIT_FAILED
 from worker.cli.main import run
 from worker.telemetry.build import BUILD
