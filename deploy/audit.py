@@ -21,28 +21,28 @@ _COMMAND: Final = (
 )
 
 
-class Verdict(Struct, frozen=True, kw_only=True):
+class AuditVerdict(Struct, frozen=True, kw_only=True):
     """The lines to print, and whether the check passes."""
 
     lines: tuple[str, ...]
     passes: bool
 
 
-def verdict_of(out: str, errors: str) -> Verdict:
+def verdict_of(out: str, errors: str) -> AuditVerdict:
     """The verdict from pip-audit's JSON, or from its standard error if there is no JSON."""
     try:
         audited: list[dict[str, Any]] = json.loads(out)["dependencies"]
     except (ValueError, KeyError, TypeError):
         last = (errors.strip().splitlines() or ["it said nothing"])[-1]
         if any(fault in last for fault in _SERVICE_FAULTS):
-            return Verdict(lines=(NOT_REACHED,), passes=True)
-        return Verdict(lines=(f"the audit is broken: {last}",), passes=False)
+            return AuditVerdict(lines=(NOT_REACHED,), passes=True)
+        return AuditVerdict(lines=(f"the audit is broken: {last}",), passes=False)
     found = [_line(one, fault) for one in audited for fault in one.get("vulns", ())]
     skipped = sorted(one["name"] for one in audited if "skip_reason" in one)
     if skipped:
         # The service may answer for some dependencies only; the others are not audited.
         found.append(f"not audited: {', '.join(skipped)}")
-    return Verdict(lines=tuple(found), passes=not any(one.get("vulns") for one in audited))
+    return AuditVerdict(lines=tuple(found), passes=not any(one.get("vulns") for one in audited))
 
 
 def _line(dependency: dict[str, Any], fault: dict[str, Any]) -> str:

@@ -51,7 +51,7 @@ class _Change(Form, kw_only=True):
     op: Literal["add", "replace", "remove"] | None = None
 
 
-class _Changes(Form, kw_only=True):
+class _ChangesForm(Form, kw_only=True):
     attributes: dict[str, _Change] | None = None
     relationships: dict[str, _Change] | None = None
 
@@ -84,7 +84,7 @@ class OwnEvent(Form, kw_only=True):
     partition: str | None = None
     data: OwnConversation | OwnWorkItem | _DashedWorkItem
     created_at: str | None = None
-    changes: _Changes | None = None
+    changes: _ChangesForm | None = None
     client: str | None = None
     is_sync: bool
     routing_reasons: list[_Reason]

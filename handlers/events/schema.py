@@ -131,7 +131,7 @@ class WorkItemAttributes(TypedDict, total=False):
     handle: HandleTime | None
 
 
-class Resource(TypedDict):
+class ConversationLink(TypedDict):
     """A work-item's conversation. Unlike another relationship it always names a document."""
 
     data: LinkTarget
@@ -140,7 +140,7 @@ class Resource(TypedDict):
 class WorkItemRelationships(TypedDict, total=False):
     """A work-item's modelled relationships."""
 
-    resource: Required[Resource]
+    resource: Required[ConversationLink]
     queue: Relationship | None
     rule: Relationship | None
     assignedTo: Relationship | None
@@ -151,7 +151,7 @@ class WorkItemRelationships(TypedDict, total=False):
     lastRevision: Relationship | None
 
 
-class WorkItemData(TypedDict):
+class WorkItemSnapshot(TypedDict):
     """A work-item's snapshot."""
 
     id: Id
@@ -175,7 +175,7 @@ class EventChanges(TypedDict, total=False):
     relationships: dict[str, FieldChange] | None
 
 
-class KnownResource(TypedDict, total=False):
+class KnownConversation(TypedDict, total=False):
     """The conversation revision that an update's author knew."""
 
     rev: Revision | None
@@ -184,7 +184,7 @@ class KnownResource(TypedDict, total=False):
 class CommandData(TypedDict, total=False):
     """The update that a command executed."""
 
-    resource: KnownResource | None
+    resource: KnownConversation | None
 
 
 class ReasonMeta(TypedDict, total=False):
@@ -218,8 +218,8 @@ class EventEnvelope(TypedDict, total=False):
 
 SHAPES: Final = (
     LinkTarget, Relationship, ConversationAttributes, ConversationRelationships, ConversationData, LastRevision,
-    StatusTime, HandleTime, WorkItemAttributes, Resource, WorkItemRelationships, WorkItemData, FieldChange,
-    EventChanges, KnownResource, CommandData, ReasonMeta, RoutingReason, EventEnvelope,
+    StatusTime, HandleTime, WorkItemAttributes, ConversationLink, WorkItemRelationships, WorkItemSnapshot, FieldChange,
+    EventChanges, KnownConversation, CommandData, ReasonMeta, RoutingReason, EventEnvelope,
 )  # fmt: skip
 MODELLED_NAMES: Final = frozenset(name for shape in SHAPES for name in shape.__annotations__)
 """The names of all modelled fields. A reason may show these; any other name may be a customer's words."""

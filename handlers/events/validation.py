@@ -15,7 +15,7 @@ from handlers.events.schema import (
     EventEnvelope,
     ReasonMeta,
     RoutingReason,
-    WorkItemData,
+    WorkItemSnapshot,
 )
 
 FieldPath = tuple[int | str, ...]
@@ -37,7 +37,7 @@ class InvalidFields(Exception):
 # `TypeAdapter.validate_python` takes 0.6 µs more per call than its validator, and a message is read in 50.
 _ENVELOPE: Final = TypeAdapter(EventEnvelope).validator
 _CONVERSATION: Final = TypeAdapter(ConversationData).validator
-_WORK_ITEM: Final = TypeAdapter(WorkItemData).validator
+_WORK_ITEM: Final = TypeAdapter(WorkItemSnapshot).validator
 _REASON_META: Final = TypeAdapter(ReasonMeta).validator
 
 
@@ -50,10 +50,10 @@ def validate_conversation(snapshot: object) -> ConversationData:
     return conversation
 
 
-def validate_work_item(snapshot: object) -> WorkItemData:
+def validate_work_item(snapshot: object) -> WorkItemSnapshot:
     """The modelled fields of a work-item's snapshot. Raises InvalidFields with every fault."""
     try:
-        work_item: WorkItemData = _WORK_ITEM.validate_python(snapshot, strict=True)
+        work_item: WorkItemSnapshot = _WORK_ITEM.validate_python(snapshot, strict=True)
     except ValidationError as error:
         raise invalid_fields(error) from error
     return work_item

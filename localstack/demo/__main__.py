@@ -20,7 +20,7 @@ from rich.console import Console
 
 from demo.installation import Installation, embedded
 from demo.play import Demo
-from demo.processes import Client, DemoError
+from demo.processes import ApiClient, DemoError
 from demo.report import WIDTH, save_picture
 from demo.story import CHAT
 from server_process import ServerError, stop_on_signals
@@ -93,7 +93,7 @@ def _wait_for_enter(console: Console, installation: Installation) -> None:
     console.print(
         f"\n[bold]The status page[/bold]  {api.url}/\n"
         f"[bold]The chat's pair[/bold]  {api.url}/conversations/{CHAT}\n"
-        f"The browser asks for a name and a password: any name, [bold]{api.tokens[Client.READ]}[/bold]\n"
+        f"The browser asks for a name and a password: any name, [bold]{api.tokens[ApiClient.READ]}[/bold]\n"
         "They stay open until Enter, which ends the demo. ",
         highlight=False,
         end="",

@@ -14,7 +14,7 @@ from msgspec import Struct
 from pymongo import MongoClient
 
 from demo.messages import ORG, Data, Message, side_of
-from demo.processes import COMMAND, POLL_S, Answer, Api, Client, DemoError, Process, Record, Worker
+from demo.processes import COMMAND, POLL_S, Api, ApiClient, DemoError, DemoWorker, HttpAnswer, Record, VerbProcess
 from env_file import provisioned
 from handlers.documents.document import document_from_snapshot, snapshot_of
 from mongod import Mongod
@@ -72,7 +72,7 @@ class Installation:
         self._folder = folder
         self._sns, self._sqs = services.sns, services.sqs
         self.database = services.mongo[variables["MONGODB_DATABASE"]]
-        self.worker = Worker(self._variables, folder / f"{policy}.log")
+        self.worker = DemoWorker(self._variables, folder / f"{policy}.log")
         self._api: Api | None = None
         self._published: set[str] = set()
         self._updated: set[tuple[str, int]] = set()
@@ -85,7 +85,7 @@ class Installation:
         return self._api
 
     @property
-    def processes(self) -> Sequence[Process]:
+    def processes(self) -> Sequence[VerbProcess]:
         """The worker, and the API if there is one."""
         return [self.worker] if self._api is None else [self.worker, self._api]
 
@@ -126,7 +126,7 @@ class Installation:
 
         return _wait(lambda: self._handled(is_it), f"event {event_id}")
 
-    def update(self, work_item: str, update: Mapping[str, Any], *, client: Client) -> Record:
+    def update(self, work_item: str, update: Mapping[str, Any], *, client: ApiClient) -> Record:
         """Update a work-item over HTTP, and wait until the worker has handled the update's event; its audit record."""
         answer = self.api.put(work_item, update, client=client)
         if answer.status != 200:
@@ -166,7 +166,7 @@ class Installation:
             raise DemoError(f"{conversation} has no work-item: the worker should have created one")
         return str(found[0]["id"])
 
-    def page(self, path: str, *, until: Callable[[str], bool]) -> Answer | None:
+    def page(self, path: str, *, until: Callable[[str], bool]) -> HttpAnswer | None:
         """A page of the API, once it shows what it should; None if it does not."""
         try:
             return _wait(lambda: answer if until((answer := self.api.page(path)).text) else None, f"the page {path}")

@@ -12,10 +12,10 @@ from rich.console import Console
 from demo.incident import CONVERSATION, ENDS, WORK_ITEM, deliveries, recorded_write, stored_writes
 from demo.installation import Installation
 from demo.messages import described
-from demo.processes import Client, Record
+from demo.processes import ApiClient, Record
 from demo.report import (
-    Check,
     End,
+    EndCheck,
     EventRow,
     IncidentRow,
     end_of,
@@ -26,7 +26,7 @@ from demo.report import (
     waits_table,
 )
 from demo.story import CHAT, PAIRS, QUEUES, RULES, SESSIONS, EventStep, Step, UpdateStep, story
-from demo.waits import OwnClock, Span
+from demo.waits import OwnClock, StepSpan
 
 _INCIDENT = """
 [bold]2022-03-02: an agent is assigned, and un-assigned a tenth of a second later[/bold]
@@ -40,7 +40,7 @@ class Demo(Struct, kw_only=True):
     """`checks`: every sentence about the ends, and whether it is true. `printed`: what was printed, for scripts."""
 
     console: Console
-    checks: list[Check]
+    checks: list[EndCheck]
     printed: dict[str, Any]
 
     def seed(self, installation: Installation) -> None:
@@ -92,7 +92,7 @@ class Demo(Struct, kw_only=True):
                         installation.api.wait_until_started()
                     begun = datetime.now(UTC)
                     audit = _play(installation, step)
-                    clock.note(step, Span(begun, datetime.now(UTC)))
+                    clock.note(step, StepSpan(begun, datetime.now(UTC)))
                     scene_rows.append(EventRow(scene=scene, what=step.what, audit=audit))
             self.console.print(f"\n{about[scene]}", highlight=False)
             self.console.print(events_table(scene, scene_rows))
@@ -136,7 +136,7 @@ class Demo(Struct, kw_only=True):
             self._check("no agent's session holds a completed work-item", not entries)
 
     def _check_api(self, installation: Installation, work_item: str) -> None:
-        refused = installation.api.put(work_item, {"routed": {"to": "agent-anna"}}, client=Client.WRITE)
+        refused = installation.api.put(work_item, {"routed": {"to": "agent-anna"}}, client=ApiClient.WRITE)
         self._check("a token of the role write may not route: 403", refused.status == 403)
         shown = [
             installation.page("/", until=lambda text: CHAT in text and "queue-support" in text),
@@ -154,7 +154,7 @@ class Demo(Struct, kw_only=True):
         self._check(f"{policy}: no message is left in the queue, no event in the outbox", left == (0, 0))
 
     def _check(self, what: str, holds: bool) -> None:
-        self.checks.append(Check(what=what, holds=holds))
+        self.checks.append(EndCheck(what=what, holds=holds))
 
     @contextmanager
     def _checking(self) -> Iterator[None]:

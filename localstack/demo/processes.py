@@ -35,7 +35,7 @@ class DemoError(Exception):
     """The demo cannot go on; one line."""
 
 
-class Process:
+class VerbProcess:
     """A process of `routing-sync` and what it has logged. If the demo dies, even by SIGKILL, it dies too."""
 
     verb: ClassVar[str]
@@ -108,7 +108,7 @@ class Process:
         """Take in one line of the log."""
 
 
-class Worker(Process):
+class DemoWorker(VerbProcess):
     """A `routing-sync run` process, and the audit lines that it has logged."""
 
     verb = "run"
@@ -123,7 +123,7 @@ class Worker(Process):
             self.audits.append(record)
 
 
-class Client(StrEnum):
+class ApiClient(StrEnum):
     """A client of the API, named for the role of its token."""
 
     READ = "read"
@@ -131,7 +131,7 @@ class Client(StrEnum):
     ROUTER = "router"
 
 
-class Answer(Struct, frozen=True):
+class HttpAnswer(Struct, frozen=True):
     """A status, and the body."""
 
     status: int
@@ -146,7 +146,7 @@ class Answer(Struct, frozen=True):
             raise DemoError(f"the API answered {self.status}: {self.text[:300]}") from error
 
 
-def api_settings(tokens: Mapping[Client, str]) -> dict[str, str]:
+def api_settings(tokens: Mapping[ApiClient, str]) -> dict[str, str]:
     """The API's own settings: loopback, a free port, and the digest of each client's token."""
     digests = {client: hashlib.sha256(token.encode()).hexdigest() for client, token in tokens.items()}
     return {
@@ -156,14 +156,14 @@ def api_settings(tokens: Mapping[Client, str]) -> dict[str, str]:
     }
 
 
-class Api(Process):
+class Api(VerbProcess):
     """A `routing-sync serve` process on loopback, and its clients, each with a token of its own."""
 
     verb = "serve"
     started_line = "API started"
 
     def __init__(self, environment: Mapping[str, str], log: Path) -> None:
-        self.tokens = {client: secrets.token_hex(8) for client in Client}
+        self.tokens = {client: secrets.token_hex(8) for client in ApiClient}
         self._port = 0
         super().__init__({**environment, **api_settings(self.tokens)}, log)
 
@@ -172,31 +172,31 @@ class Api(Process):
         """Where it serves."""
         return f"http://127.0.0.1:{self._port}"
 
-    def get(self, path: str) -> Answer:
+    def get(self, path: str) -> HttpAnswer:
         """An answer of the API, for the client that reads."""
-        return self._ask("GET", path, authorization=f"Bearer {self.tokens[Client.READ]}")
+        return self._ask("GET", path, authorization=f"Bearer {self.tokens[ApiClient.READ]}")
 
-    def post(self, path: str, body: Any) -> Answer:
+    def post(self, path: str, body: Any) -> HttpAnswer:
         """The answer to a query, for the client that reads."""
-        return self._ask("POST", path, body, authorization=f"Bearer {self.tokens[Client.READ]}")
+        return self._ask("POST", path, body, authorization=f"Bearer {self.tokens[ApiClient.READ]}")
 
-    def put(self, work_item: str, update: Mapping[str, Any], *, client: Client) -> Answer:
+    def put(self, work_item: str, update: Mapping[str, Any], *, client: ApiClient) -> HttpAnswer:
         """The answer to an update of a work-item."""
         token = self.tokens[client]
         return self._ask("PUT", f"/v1/routing/work-items/{work_item}", update, authorization=f"Bearer {token}")
 
-    def page(self, path: str) -> Answer:
+    def page(self, path: str) -> HttpAnswer:
         """A page, as a browser asks for it: the token is the password."""
-        name_and_password = b64encode(f"demo:{self.tokens[Client.READ]}".encode()).decode()
+        name_and_password = b64encode(f"demo:{self.tokens[ApiClient.READ]}".encode()).decode()
         return self._ask("GET", path, authorization=f"Basic {name_and_password}")
 
-    def _ask(self, method: str, path: str, body: Any = None, *, authorization: str) -> Answer:
+    def _ask(self, method: str, path: str, body: Any = None, *, authorization: str) -> HttpAnswer:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_ANSWERED_WITHIN_S)
         headers = {"content-type": "application/json", "authorization": authorization}
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
-            return Answer(answer.status, answer.read().decode())
+            return HttpAnswer(answer.status, answer.read().decode())
         except (OSError, http.client.HTTPException) as error:
             raise DemoError(f"{method} {path}: the API does not answer: {error}") from error
         finally:

@@ -51,7 +51,7 @@ class IncidentRow(Struct, frozen=True, kw_only=True):
     audits: Mapping[str, Mapping[str, Any] | None]
 
 
-class Check(Struct, frozen=True, kw_only=True):
+class EndCheck(Struct, frozen=True, kw_only=True):
     """A sentence about the end of the demo, and whether it is true."""
 
     what: str
@@ -110,7 +110,7 @@ def waits_table(told: ToldWaits, clock: OwnClock) -> Table:
     return table
 
 
-def show_checks(console: Console, checks: Sequence[Check]) -> None:
+def show_checks(console: Console, checks: Sequence[EndCheck]) -> None:
     """Print a line for each check."""
     for check in checks:
         line = f"[green]✓[/green] {check.what}" if check.holds else f"[red]✗ {check.what}[/red]"

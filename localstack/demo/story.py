@@ -23,7 +23,7 @@ from demo.messages import (
     unsupported,
     updated,
 )
-from demo.processes import Client
+from demo.processes import ApiClient
 
 ANNA, BEN = "agent-anna", "agent-ben"
 SALES, SUPPORT = "queue-sales", "queue-support"
@@ -66,7 +66,7 @@ class UpdateStep(Struct, frozen=True, kw_only=True):
     enters: QueueEntry | None = None
     leaves: str | None = None
     conversation: str
-    client: Client
+    client: ApiClient
     update: Callable[[], Mapping[str, Any]]
 
 
@@ -189,7 +189,7 @@ class _PairWriters(Struct, frozen=True, kw_only=True):
         key = ("conversations", self.conversation_id)
         return self.step(what, lambda read: updated(read(*key), "api", changed))
 
-    def put(self, what: str, client: Client, update: Callable[[], Mapping[str, Any]], **waits: Any) -> UpdateStep:
+    def put(self, what: str, client: ApiClient, update: Callable[[], Mapping[str, Any]], **waits: Any) -> UpdateStep:
         key = self.conversation_id
         return UpdateStep(scene=self.scene, what=what, conversation=key, client=client, update=update, **waits)
 
@@ -223,22 +223,24 @@ def _call(scene: str) -> Iterator[Step]:
 def _chat(scene: str) -> Iterator[Step]:
     chat = _PairWriters(scene=scene, conversation_id=CHAT)
     yield replace(chat.new_conversation("a customer opens a chat", channels=["chat"]), enters=QueueEntry(SALES))
-    yield chat.put("PUT: the router offers it to Anna", Client.ROUTER, lambda: {"routed": {"to": ANNA}}, leaves=SALES)
-    yield chat.put("PUT: Anna accepts", Client.ROUTER, lambda: {"accepted": {"by": ANNA}})
+    yield chat.put(
+        "PUT: the router offers it to Anna", ApiClient.ROUTER, lambda: {"routed": {"to": ANNA}}, leaves=SALES
+    )
+    yield chat.put("PUT: Anna accepts", ApiClient.ROUTER, lambda: {"accepted": {"by": ANNA}})
     yield chat.conversation("Anna snoozes the chat", status="snoozed")
     yield chat.conversation("the customer writes: it is open again", status="open")
     yield chat.put(
         f"PUT: Anna gives it to support, with a place of {KEPT_PLACE_S} s ago",
-        Client.WRITE,
+        ApiClient.WRITE,
         _handed_to_support,
         enters=QueueEntry(SUPPORT, KEPT_PLACE_S),
     )
-    yield chat.put("PUT: the router assigns Ben", Client.ROUTER, lambda: {"assignedTo": BEN}, leaves=SUPPORT)
+    yield chat.put("PUT: the router assigns Ben", ApiClient.ROUTER, lambda: {"assignedTo": BEN}, leaves=SUPPORT)
     yield chat.new_conversation("the first event is delivered again", channels=["chat"])
     yield chat.conversation("the customer ends the chat", ended=True)
     yield chat.conversation("the customer comes back: not ended", ended=False)
     yield chat.conversation("the customer ends it for good", ended=True)
-    yield chat.put("PUT: Ben completes the work-item", Client.WRITE, lambda: {"status": "completed"})
+    yield chat.put("PUT: Ben completes the work-item", ApiClient.WRITE, lambda: {"status": "completed"})
     yield chat.step("an event of another kind: a message", lambda _: unsupported())
     yield chat.step(
         "an event whose revision is 'seven'", lambda read: malformed(read("conversations", CHAT)), dead_letter=True

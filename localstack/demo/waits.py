@@ -11,7 +11,7 @@ from demo.processes import Api, DemoError
 from demo.story import Step, UpdateStep
 
 
-class Span(Struct, frozen=True):
+class StepSpan(Struct, frozen=True):
     """The time of a step: its write happened in between."""
 
     begun: datetime
@@ -39,14 +39,14 @@ class OwnClock:
 
     def __init__(self) -> None:
         self._begun = datetime.now(UTC)
-        self._entered: dict[str, Span] = {}
-        self._left: dict[str, Span] = {}
+        self._entered: dict[str, StepSpan] = {}
+        self._left: dict[str, StepSpan] = {}
 
-    def note(self, step: Step, span: Span) -> None:
+    def note(self, step: Step, span: StepSpan) -> None:
         """A step of the story was played in that time."""
         if step.enters is not None:
             earlier = timedelta(seconds=step.enters.earlier_s)
-            self._entered[step.enters.queue] = Span(span.begun - earlier, span.ended - earlier)
+            self._entered[step.enters.queue] = StepSpan(span.begun - earlier, span.ended - earlier)
         if isinstance(step, UpdateStep) and step.leaves is not None:
             self._left[step.leaves] = span
 

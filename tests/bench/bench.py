@@ -20,7 +20,7 @@ from tests.bench.baseline import command as baseline
 from tests.bench.baseline.checkout import UnknownCommit
 from tests.bench.baseline.command import compare_with_base
 from tests.bench.consumers.consumer import ALL, BARE, OURS
-from tests.bench.decisions import Step, decisions
+from tests.bench.decisions import MeasuredStep, decisions
 from tests.bench.loads.workload import LoadKind
 from tests.bench.profiling.profile import Profile
 from tests.bench.profiling.run import profile_run
@@ -39,7 +39,7 @@ class BenchReport(Struct, frozen=True, kw_only=True):
     machine: str
     plan: BenchPlan
     outcome: BenchOutcome
-    steps: Sequence[Step]
+    steps: Sequence[MeasuredStep]
     profiles: Mapping[LoadKind, Profile]
     left_out: Sequence[str]
 

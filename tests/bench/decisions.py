@@ -36,7 +36,7 @@ EVENTS: Final = 60
 _KINDS: Final = (LoadKind.OWN, LoadKind.UNSHARED, LoadKind.SYNCS)
 
 
-class Step(Struct, frozen=True, kw_only=True):
+class MeasuredStep(Struct, frozen=True, kw_only=True):
     """One step on the events of one load: microseconds an event, and their ratio to `orjson.loads` of the bodies."""
 
     kind: LoadKind
@@ -52,7 +52,7 @@ class _Case(Struct, frozen=True, kw_only=True):
     handled: HandledEvent
 
 
-def decisions(*, seed: int, events: int = EVENTS, seconds: float = 0.5) -> list[Step]:
+def decisions(*, seed: int, events: int = EVENTS, seconds: float = 0.5) -> list[MeasuredStep]:
     """Every step on every load. Each step is repeated for `seconds` in all; its fastest pass over all events counts.
 
     The steps take turns, since the machine is slow for seconds at times.
@@ -63,7 +63,9 @@ def decisions(*, seed: int, events: int = EVENTS, seconds: float = 0.5) -> list[
     for _ in range(_TURNS):
         for kind, name in wanted:
             least[kind, name] = min(least[kind, name], _us(_STEPS[name], cases[kind], seconds / _TURNS))
-    return [Step(kind=kind, name=name, us=us, ratio=us / least[kind, _LOADS]) for (kind, name), us in least.items()]
+    return [
+        MeasuredStep(kind=kind, name=name, us=us, ratio=us / least[kind, _LOADS]) for (kind, name), us in least.items()
+    ]
 
 
 def _cases(kind: LoadKind, seed: int, events: int) -> list[_Case]:

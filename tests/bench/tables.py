@@ -5,7 +5,7 @@ from typing import Final
 
 from rich.table import Table
 
-from tests.bench.decisions import Step
+from tests.bench.decisions import MeasuredStep
 from tests.bench.loads.workload import LoadKind
 from tests.bench.markdown import markdown_table
 from tests.bench.profiling.profile import Profile
@@ -40,7 +40,7 @@ def _by_kind(title: str, cells: Mapping[tuple[str, LoadKind], str]) -> Table:
     return table
 
 
-def decisions_table(steps: Sequence[Step]) -> Table:
+def decisions_table(steps: Sequence[MeasuredStep]) -> Table:
     """A row a step, a column a load: microseconds an event, and their ratio to `orjson.loads` of the same body."""
     rows = {(step.name, step.kind): f"{step.us:,.1f} µs {step.ratio:6.1f}" for step in steps}
     return _by_kind("Decisions alone: microseconds of CPU an event, and their ratio to orjson.loads of its body", rows)

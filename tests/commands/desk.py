@@ -34,7 +34,7 @@ ROLLOUTS: Final = ((DEFAULT_ROLLOUT,), (LEGACY,), (DEFAULT_ROLLOUT, LEGACY, ROLL
 """One engine for the whole sequence, or engines that are switched while the items live on."""
 
 
-class Step(Struct, frozen=True, kw_only=True):
+class DeskStep(Struct, frozen=True, kw_only=True):
     item: str
     update: Json
     seconds: int
@@ -104,12 +104,12 @@ _updates = st.one_of(
 )
 
 
-def sequences(*, earliest: int = -3) -> st.SearchStrategy[list[Step]]:
+def sequences(*, earliest: int = -3) -> st.SearchStrategy[list[DeskStep]]:
     """Updates one after another, `earliest` seconds apart or more. Below zero: the clock is turned back at times."""
 
-    def steps(rollouts: Sequence[EngineRollout], shortest: int) -> st.SearchStrategy[list[Step]]:
+    def steps(rollouts: Sequence[EngineRollout], shortest: int) -> st.SearchStrategy[list[DeskStep]]:
         step = st.builds(
-            Step,
+            DeskStep,
             item=st.sampled_from(["w1", "w1", "w1", "w2", "w3"]),
             update=_updates,
             seconds=st.integers(min_value=earliest, max_value=60),
@@ -125,7 +125,7 @@ def sequences(*, earliest: int = -3) -> st.SearchStrategy[list[Step]]:
 class StepResult(Struct, frozen=True, kw_only=True):
     """A step's result. `after` is `before` where nothing was written."""
 
-    step: Step
+    step: DeskStep
     before: WorkItem
     after: WorkItem
     result: Applied | Unchanged | Refused
@@ -137,7 +137,7 @@ class Desk:
     sessions: dict[str, Session] = field(default_factory=lambda: dict(SESSIONS))
     now: datetime = T0
 
-    def take(self, step: Step) -> StepResult:
+    def take(self, step: DeskStep) -> StepResult:
         self.now += timedelta(seconds=step.seconds)
         before = self.items[step.item]
         context = CommandContext(queues=CONTEXT.queues, sessions=self.sessions)

@@ -24,7 +24,7 @@ EVERY_ENGINE: Final = pytest.mark.parametrize(
 )
 
 
-class Ended(Struct, frozen=True, kw_only=True):
+class UpdateOutcome(Struct, frozen=True, kw_only=True):
     """An update's result: the item and the sessions after it."""
 
     item: WorkItem
@@ -56,21 +56,21 @@ def sessions_with(item: WorkItem) -> dict[str, Session]:
     return sessions | apply_moves(sessions, [move] if move else [])
 
 
-def ended(item: WorkItem, update: Json, rollout: EngineRollout) -> Ended:
+def ended(item: WorkItem, update: Json, rollout: EngineRollout) -> UpdateOutcome:
     sessions = sessions_with(item)
     context = CommandContext(queues=CONTEXT.queues, sessions=sessions)
     result = execute(item, parsed(update), context=context, now=NOW, rollout=rollout)
     match result:
         case Refused(command=command, refusal=refusal):
-            return Ended(item=item, command=command, refusal=refusal.code, sessions=sessions)
+            return UpdateOutcome(item=item, command=command, refusal=refusal.code, sessions=sessions)
         case Unchanged(command=command):
-            return Ended(item=item, command=command, refusal=None, sessions=sessions)
+            return UpdateOutcome(item=item, command=command, refusal=None, sessions=sessions)
         case Applied(after=after, command=command, move=move):
             sessions |= apply_moves(sessions, [move] if move else [])
-            return Ended(item=after, command=command, refusal=None, sessions=sessions)
+            return UpdateOutcome(item=after, command=command, refusal=None, sessions=sessions)
 
 
-def both(item: WorkItem, update: Json) -> tuple[Ended, Ended]:
+def both(item: WorkItem, update: Json) -> tuple[UpdateOutcome, UpdateOutcome]:
     """The funnel's result, and the composed engine's."""
     return ended(item, update, LEGACY), ended(item, update, DEFAULT_ROLLOUT)
 

@@ -18,7 +18,7 @@ from commands.reason import RefusalCode
 from commands.session import SessionMove, SessionSlot, apply_moves, move_between, place_of
 from commands.update import QueueChoice
 from commands.work_item import Status, WorkItem
-from tests.commands.desk import SESSIONS, Desk, Step, StepResult, desk, sequences
+from tests.commands.desk import SESSIONS, Desk, DeskStep, StepResult, desk, sequences
 from tests.commands.items import CONTEXT, LEGACY, T0, Json, parsed
 
 SAID_ONCE: Final = (
@@ -157,8 +157,8 @@ OFFERED_AND_WRAPPED_UP: Final[list[tuple[Json, ...]]] = [
 ]
 
 
-def by(rollout: Any, updates: tuple[Json, ...]) -> list[Step]:
-    return [Step(item="w1", update=update, seconds=1, rollout=rollout) for update in updates]
+def by(rollout: Any, updates: tuple[Json, ...]) -> list[DeskStep]:
+    return [DeskStep(item="w1", update=update, seconds=1, rollout=rollout) for update in updates]
 
 
 @example(steps=by(DEFAULT_ROLLOUT, OFFERED_AND_WRAPPED_UP[0]))
@@ -166,7 +166,7 @@ def by(rollout: Any, updates: tuple[Json, ...]) -> list[Step]:
 @example(steps=by(DEFAULT_ROLLOUT, OFFERED_AND_WRAPPED_UP[1]))
 @example(steps=by(LEGACY, OFFERED_AND_WRAPPED_UP[1]))
 @given(steps=sequences())
-def test_any_sequence_of_updates_on_items_that_share_sessions(steps: list[Step]) -> None:
+def test_any_sequence_of_updates_on_items_that_share_sessions(steps: list[DeskStep]) -> None:
     state, overwrites = desk(), False
     for step in steps:
         taken = state.take(step)
@@ -180,7 +180,7 @@ def test_any_sequence_of_updates_on_items_that_share_sessions(steps: list[Step])
 
 
 @given(steps=sequences())
-def test_moves_applied_at_once_end_as_moves_applied_one_by_one(steps: list[Step]) -> None:
+def test_moves_applied_at_once_end_as_moves_applied_one_by_one(steps: list[DeskStep]) -> None:
     """A transaction applies a batch's moves together."""
     one_by_one = desk()
     moves: list[SessionMove] = []
@@ -191,7 +191,7 @@ def test_moves_applied_at_once_end_as_moves_applied_one_by_one(steps: list[Step]
 
 
 @given(steps=sequences())
-def test_the_composed_engine_is_idempotent(steps: list[Step]) -> None:
+def test_the_composed_engine_is_idempotent(steps: list[DeskStep]) -> None:
     """At the same instant, from the same origin: no revision, no event, no second count."""
     state = desk()
     for step in steps:
@@ -231,7 +231,7 @@ def found_the_same_queue_the_first_time(taken: StepResult) -> bool:
 
 
 @dataclass(slots=True)
-class Ledger:
+class TimeLedger:
     """An item's times, kept independently: how long it was in which status, and since when it waits."""
 
     since: datetime = T0
@@ -275,9 +275,9 @@ def milliseconds(span: timedelta) -> int:
     )
 )
 @given(steps=sequences(earliest=0))
-def test_no_time_is_lost_and_none_is_counted_twice(steps: list[Step]) -> None:
+def test_no_time_is_lost_and_none_is_counted_twice(steps: list[DeskStep]) -> None:
     """While clocks only go forward, every timing record agrees with the ledger."""
-    state, ledgers = desk(), {item: Ledger() for item in desk().items}
+    state, ledgers = desk(), {item: TimeLedger() for item in desk().items}
     for step in steps:
         taken = state.take(step)
         ledger = ledgers[step.item]

@@ -25,7 +25,7 @@ FOUND = "drift found by the sweep"
 HOUR = timedelta(hours=1)
 
 
-class Owners:
+class LossyOwners:
     """The services that own the records: they write MongoDB, and announce what a test does not lose."""
 
     def __init__(self, stage: Stage) -> None:
@@ -127,7 +127,7 @@ def _repairs(worker: WorkerProcess) -> dict[str, str]:
 def test_the_sweeps_of_a_worker_repair_what_no_event_brings_back(stage: Stage, tmp_path: Path) -> None:
     stage.database["work_sessions"].insert_many(sessions())
     stage.database["queues"].insert_many(queues())
-    owners = Owners(stage)
+    owners = LossyOwners(stage)
     # The stage's visibility timeout is 10 s.
     stage.variables |= {"SYNC_GAP_SECONDS": "11"}
     worker = stage.worker(
@@ -230,7 +230,7 @@ def test_after_a_restored_backup_a_full_sweep_is_the_whole_repair(stage: Stage, 
     database["outbox"].delete_many({})
     status, (summary,) = _sweep(stage, "--all", "--quiet-queue")
     assert (status, summary["summary"]["drift"]) == (0, [])
-    assert Owners(stage).apart() == []
+    assert LossyOwners(stage).apart() == []
     assert misplaced(database) == {}
     ledger.read()
     assert [each for each, times in Counter(ledger.announced_revisions()).items() if times > 1] == []

@@ -26,7 +26,7 @@ from tests.faults.fault_run import fault_run
 from tests.faults.load.document_writer import OutsideWrite, now, stamped
 from tests.faults.load.event_delivery import wrapped
 from tests.faults.load.outside_services import OutsideServices, conversation_created
-from tests.faults.load.pair_history import PairHistory
+from tests.faults.load.pair_history import WrittenPair
 from tests.faults.services.forked_worker import ForkedWorker
 from tests.faults.upgrade_run import upgrade
 from tests.releases.last_release import lacking_history, last_release
@@ -51,19 +51,19 @@ def kinds(tmp_path: Path) -> Kinds:
     return {"old": worker_at(release.commit, tmp_path / "old"), "new": ForkedWorker}
 
 
-class Owners:
+class DelayedOwners:
     """The services that own the records of some pairs: they write MongoDB, and deliver the events when a test says."""
 
     def __init__(self, stage: Stage, kinds: Kinds) -> None:
         self.stage = stage
         self.kinds = kinds
-        self.pairs: dict[str, PairHistory] = {}
+        self.pairs: dict[str, WrittenPair] = {}
         # No wait ends by time, and no document counts as old. One receiver keeps the order of the events.
         stage.variables |= {"SYNC_GAP_SECONDS": "3600", "RECEIVERS": "1"}
 
     def created(self, key: str) -> Iterator[dict[str, Any]]:
         """A conversation with its work-item, then an agent on the conversation."""
-        self.pairs[key] = PairHistory(key=key, random=Random(0), items=1)
+        self.pairs[key] = WrittenPair(key=key, random=Random(0), items=1)
         yield self._write(key, "conversations", conversation_created(key))
         item = stamped(work_item_created(key, 1, 1, now(), key=f"{key}-w1"))
         yield self._write(key, "work_items", OutsideWrite(before=None, after=item, known_rev=1))
@@ -126,7 +126,7 @@ def test_each_version_goes_on_from_the_others_states_under_every_policy(
 ) -> None:
     """Of two writes that cross, the later one under `legacy` or `shadow` loses the agent, and the audit's contract says
     so: the guard taken out. Under `causal` it is kept, whichever version and policy wrote the state."""
-    owners = Owners(stage, kinds)
+    owners = DelayedOwners(stage, kinds)
     waiting: dict[str, dict[str, Any]] = {}
     for before in POLICIES:
         keys = [f"{before} {when} {after}" for when in ("then", "until") for after in POLICIES]
@@ -153,7 +153,7 @@ def test_each_version_goes_on_from_the_others_states_under_every_policy(
 
 def test_what_the_last_version_keeps_of_a_state_that_this_version_wrote(stage: Stage, kinds: Kinds) -> None:
     """docs/operations.md, *Old and new versions side by side*, tells it."""
-    owners = Owners(stage, kinds)
+    owners = DelayedOwners(stage, kinds)
     database = stage.database
     for key in ("same", "next"):
         list(owners.created(key))

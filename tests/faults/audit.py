@@ -20,8 +20,8 @@ from handlers.documents.document_mapping import conversation_of, work_item_of
 from sync.contract import sync_writes_max, violations
 from tests.e2e.ledger import Ledger, half_written, misplaced
 from tests.e2e.stage import Stage
-from tests.faults.load.load import Load
-from tests.faults.load.pair_history import PairHistory
+from tests.faults.load.load import WriteLoad
+from tests.faults.load.pair_history import WrittenPair
 
 _SHOWN = 12
 
@@ -54,7 +54,7 @@ class RunFigures(Struct, frozen=True, kw_only=True):
 
 def audit(
     stage: Stage,
-    load: Load,
+    load: WriteLoad,
     ledger: Ledger,
     lines: WorkerLog,
     *,
@@ -100,7 +100,7 @@ _CODE_FAULTS = (
 _SETTLED = ("message done", "message dead-lettered")
 
 
-def _unsettled(stage: Stage, load: Load, lines: WorkerLog, lines_dropped_max: int) -> Iterator[str]:
+def _unsettled(stage: Stage, load: WriteLoad, lines: WorkerLog, lines_dropped_max: int) -> Iterator[str]:
     if not stage.drained():
         yield f"{stage.depth()} messages and {stage.database['outbox'].count_documents({})} announcements are left"
     missing = load.delivery.event_ids - set(lines.events())
@@ -108,7 +108,7 @@ def _unsettled(stage: Stage, load: Load, lines: WorkerLog, lines_dropped_max: in
         yield from (f"event {each} is in no audit line" for each in sorted(missing))
 
 
-def _letters_wrong(load: Load, letters: Iterable[dict[str, Any]]) -> Iterator[str]:
+def _letters_wrong(load: WriteLoad, letters: Iterable[dict[str, Any]]) -> Iterator[str]:
     sources: dict[str, set[str]] = {}
     for letter in letters:
         attributes = letter.get("MessageAttributes", {})
@@ -123,7 +123,7 @@ def _letters_wrong(load: Load, letters: Iterable[dict[str, Any]]) -> Iterator[st
         yield f"dead letters are not the poison that was sent: {sum(found.values())} of {poisoned.total()}"
 
 
-def _pairs_wrong(stage: Stage, load: Load, ledger: Ledger) -> Iterator[str]:
+def _pairs_wrong(stage: Stage, load: WriteLoad, ledger: Ledger) -> Iterator[str]:
     database = stage.database
     conversations = {document["_id"]: document for document in database["conversations"].find()}
     items = {document["_id"]: document for document in database["work_items"].find()}
@@ -139,7 +139,7 @@ def _pairs_wrong(stage: Stage, load: Load, ledger: Ledger) -> Iterator[str]:
             yield f"{case.key}: {syncs[case.key]} sync writes of {case.writes} outside writes"
 
 
-def broken_promises(case: PairHistory, conversation: dict[str, Any], item: dict[str, Any] | None) -> Iterator[str]:
+def broken_promises(case: WrittenPair, conversation: dict[str, Any], item: dict[str, Any] | None) -> Iterator[str]:
     """The contract's promises that a pair does not keep."""
     pair = conversation_of(conversation), None if item is None else work_item_of(item)
     for each in violations(case.history, *pair):

@@ -14,9 +14,9 @@ from tests.e2e.stage import Stage
 from tests.e2e.worker_process import WorkerProcess
 from tests.faults.audit import RunFigures, WorkerLog, audit
 from tests.faults.load.document_writer import session_documents
-from tests.faults.load.load import Load
+from tests.faults.load.load import WriteLoad
 from tests.faults.load.outside_services import OutsideServices
-from tests.faults.load.pair_history import Services
+from tests.faults.load.pair_history import LoadServices
 from tests.faults.services.forked_worker import ForkedWorker
 from tests.faults.services.statsd_listener import StatsdListener
 from worker.telemetry.metrics import Metric
@@ -36,7 +36,7 @@ class FaultRun:
     seed: int
     random: Random
     stage: Stage
-    load: Load
+    load: WriteLoad
     ledger: Ledger
     metrics: StatsdListener
     began: float = field(default_factory=time.monotonic)
@@ -122,7 +122,7 @@ class FaultRun:
 
 @contextlib.contextmanager
 def fault_run(
-    stage: Stage, *, uri: str, name: str, seed: int, services: Callable[..., Services] = CROSSING_WRITES
+    stage: Stage, *, uri: str, name: str, seed: int, services: Callable[..., LoadServices] = CROSSING_WRITES
 ) -> Iterator[FaultRun]:
     """Yields a run whose load has begun, and ends the load in any case."""
     stage.kind = ForkedWorker
@@ -134,7 +134,7 @@ def fault_run(
             "STATSD_PORT": str(metrics.port),
             "SYNC_GAP_SECONDS": str(GAP_SECONDS),
         }
-        load = Load(stage, uri=uri, seed=seed, services=services)
+        load = WriteLoad(stage, uri=uri, seed=seed, services=services)
         run = FaultRun(
             name=name,
             seed=seed,

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from sync.conversation import FIELDS, Field
 from tests.faults.day.api_count import api_writes_wrong, revisions_wrong
-from tests.faults.day.http_clients import Call
+from tests.faults.day.http_clients import SentUpdate
 from tests.faults.day.journal import Announced, ItemTimes, Revision
 from tests.faults.day.lossy_subscriptions import delivered_endings, is_lost
-from tests.faults.day.pair_count import OutsideFacts, PairStory, pair_wrong, story_of
+from tests.faults.day.pair_count import CountedPair, OutsideFacts, pair_wrong, story_of
 from tests.faults.day.script import day_script
 from tests.faults.day.session_count import places_wrong
 from tests.faults.day.wait_count import counted_waits, waits_wrong
@@ -157,13 +157,13 @@ class TestUpdates:
         update={"assignedTo": "u-1", "rev": 1},
     )
 
-    def call(self, rev: int = 2, status: int | None = 200, agent: str = "u-1") -> Call:
+    def call(self, rev: int = 2, status: int | None = 200, agent: str = "u-1") -> SentUpdate:
         after = {
             "attributes": {"rev": rev, "status": "assigned", "paused": False},
             "relationships": {"assignedTo": {"data": {"id": agent}}},
         }
         update = {"assignedTo": "u-1", "rev": 1}
-        return Call(item="w-1", update=update, status=status, after=after if status == 200 else None)
+        return SentUpdate(item="w-1", update=update, status=status, after=after if status == 200 else None)
 
     def test_an_answered_update_is_one_revision(self) -> None:
         written = [item(1), item(2, announced=self.MADE, agent="u-1")]
@@ -235,7 +235,7 @@ class TestPairs:
         return OutsideFacts(changed_fields=fields, known_rev=known_rev, lost=lost)
 
     def wrong(
-        self, agent: str | None, item_agent: str | None, *, story: PairStory | None = None, **changed: Any
+        self, agent: str | None, item_agent: str | None, *, story: CountedPair | None = None, **changed: Any
     ) -> list[str]:
         story = story or story_of("c-1", self.WRITES, self.facts)
         users = [] if agent is None else [agent]

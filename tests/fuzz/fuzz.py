@@ -18,7 +18,7 @@ from rich.table import Table
 
 from handlers.events.event import RejectionCode
 from tests.fuzz.chunks import Chunk, chunks
-from tests.fuzz.runs import Tally, run
+from tests.fuzz.runs import TargetTally, run
 from tests.fuzz.targets import TARGETS
 
 CHUNK_CPU_SECONDS_MAX: Final = 120
@@ -38,7 +38,7 @@ class Progress:
     """The tallies so far. Prints a line every twenty seconds, and each violation as soon as it is known."""
 
     def __init__(self, inputs: int, first: int) -> None:
-        self.tallies: dict[str, Tally] = {}
+        self.tallies: dict[str, TargetTally] = {}
         self._end = first + inputs
         self._first = self._next = first
         self._violations = 0
@@ -54,10 +54,10 @@ class Progress:
         """The number of violations so far."""
         return self._violations
 
-    def add(self, chunk: Chunk, tally: Tally) -> None:
+    def add(self, chunk: Chunk, tally: TargetTally) -> None:
         """Add the tally of the next chunk in the order of the run."""
         self._next = chunk.whole_from
-        self.tallies.setdefault(chunk.target, Tally()).add(tally)
+        self.tallies.setdefault(chunk.target, TargetTally()).add(tally)
         for violation in tally.violations:
             self._violations += 1
             if self._violations <= SHOWN_MAX:
@@ -77,7 +77,7 @@ class Progress:
         )
 
 
-def work(chunk: Chunk) -> tuple[Chunk, Tally]:
+def work(chunk: Chunk) -> tuple[Chunk, TargetTally]:
     """Run one chunk under two alarms. An input that hangs is a violation, and the rest goes on."""
     signal.signal(signal.SIGPROF, _hung)
     signal.signal(signal.SIGALRM, _hung)
@@ -140,7 +140,7 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _table(tallies: dict[str, Tally], seed: int, seconds: float) -> Table:
+def _table(tallies: dict[str, TargetTally], seed: int, seconds: float) -> Table:
     total = sum(tally.inputs for tally in tallies.values())
     table = Table(title=f"{total:,} inputs of seed {seed} in {seconds:,.0f} s")
     for column in ("target", "inputs", "ends"):
@@ -154,7 +154,7 @@ def _table(tallies: dict[str, Tally], seed: int, seconds: float) -> Table:
     return table
 
 
-def _ends(tally: Tally) -> str:
+def _ends(tally: TargetTally) -> str:
     letters = {code.value for code in RejectionCode}
     lines = [f"{end} {count:,}" for end, count in tally.ends.most_common() if end not in letters]
     dead = [f"{end} {count:,}" for end, count in tally.ends.most_common() if end in letters]

@@ -33,7 +33,7 @@ def imported(random: Random) -> str:
             raw = raw[:at] + random.randbytes(random.randrange(20)) + raw[at:]
         case _:
             pass
-    counts = _Reports()
+    counts = _CheckedReports()
     with tempfile.TemporaryDirectory() as folder, RecordStore() as store:
         path = Path(folder) / random.choice(_NAMES)
         path.write_bytes(raw)
@@ -46,7 +46,7 @@ def imported(random: Random) -> str:
         return "events" if len(store) else "nothing"
 
 
-class _Reports:
+class _CheckedReports:
     """Checks what is reported."""
 
     def repaired(self, file: str, line: int, repairs: Sequence[tuple[int, Repair]]) -> None:

@@ -15,7 +15,7 @@ INPUT_SECONDS_MAX: Final = 1.0
 """The most CPU time that one input may take."""
 
 
-class Violation(Struct, frozen=True, kw_only=True):
+class InputViolation(Struct, frozen=True, kw_only=True):
     """An input that violated its target's conditions, and how to repeat it."""
 
     target: str
@@ -29,16 +29,16 @@ class Violation(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(slots=True, kw_only=True)
-class Tally:
+class TargetTally:
     """The results of some inputs of one target."""
 
     ends: Counter[str] = field(default_factory=Counter)
     slowest_ms: float = 0.0
     slowest: int = -1
     cpu_seconds: float = 0.0
-    violations: list[Violation] = field(default_factory=list)
+    violations: list[InputViolation] = field(default_factory=list)
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "TargetTally") -> None:
         """Add another tally's results."""
         self.ends += other.ends
         self.cpu_seconds += other.cpu_seconds
@@ -52,9 +52,9 @@ class Tally:
         return self.ends.total() + len(self.violations)
 
 
-def run(target: str, seed: int, numbers: Iterable[int]) -> Tally:
+def run(target: str, seed: int, numbers: Iterable[int]) -> TargetTally:
     """Run the inputs with these numbers. A violation does not stop the rest."""
-    tally, feed = Tally(), TARGETS[target].feed
+    tally, feed = TargetTally(), TARGETS[target].feed
     began = time.thread_time()
     for number in numbers:
         start = time.thread_time()
@@ -62,12 +62,12 @@ def run(target: str, seed: int, numbers: Iterable[int]) -> Tally:
             tally.ends[feed(Random(f"{seed}/{target}/{number}"))] += 1
         except Exception as fault:  # noqa: BLE001 - a violation is any exception
             what = f"{type(fault).__name__}: {str(fault)[:200]}"
-            tally.violations.append(Violation(target=target, seed=seed, number=number, what=what))
+            tally.violations.append(InputViolation(target=target, seed=seed, number=number, what=what))
         seconds = time.thread_time() - start
         if seconds * 1_000 > tally.slowest_ms:
             tally.slowest_ms, tally.slowest = seconds * 1_000, number
         if seconds > INPUT_SECONDS_MAX:
             what = f"it took {seconds:.1f} s"
-            tally.violations.append(Violation(target=target, seed=seed, number=number, what=what))
+            tally.violations.append(InputViolation(target=target, seed=seed, number=number, what=what))
     tally.cpu_seconds = time.thread_time() - began
     return tally

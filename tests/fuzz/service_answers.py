@@ -72,7 +72,7 @@ _DATES: Final = (
 _CODES: Final = (None, "", "AWS.SimpleQueueService.NonExistentQueue;Sender", "RequestThrottled;Sender", ";", "KMS.X")
 
 
-class _Answers:
+class _MadeUpAnswers:
     """Made-up answers, each to one request: a status, headers and a body."""
 
     def __init__(self, random: Random) -> None:
@@ -143,7 +143,7 @@ class _LibraryClient:
     _model = get_session().get_service_model("sqs")
     _parser = CheckedParsers().create_parser("json")
 
-    def __init__(self, answers: _Answers) -> None:
+    def __init__(self, answers: _MadeUpAnswers) -> None:
         self._answers = answers
 
     async def get_queue_attributes(self, **_: Any) -> Any:
@@ -163,8 +163,13 @@ class _LibraryClient:
 
 def answers(random: Random) -> str:
     """A call meets a made-up answer."""
-    made = _Answers(random)
-    calls: tuple[Callable[[_Answers], Coroutine[Any, Any, str]], ...] = (_received, _settled, _published, _started)
+    made = _MadeUpAnswers(random)
+    calls: tuple[Callable[[_MadeUpAnswers], Coroutine[Any, Any, str]], ...] = (
+        _received,
+        _settled,
+        _published,
+        _started,
+    )
     return _ended(random.choice(calls)(made))
 
 
@@ -195,7 +200,7 @@ def _queue(answer: Callable[[], tuple[int, CIMultiDict[str], bytes]]) -> SqsQueu
     )
 
 
-async def _received(made: _Answers) -> str:
+async def _received(made: _MadeUpAnswers) -> str:
     try:
         response = await _queue(lambda: made.json("ReceiveMessage")).receive(wait_s=0)
     except ClientError as error:
@@ -207,7 +212,7 @@ async def _received(made: _Answers) -> str:
     return "received"
 
 
-async def _settled(made: _Answers) -> str:
+async def _settled(made: _MadeUpAnswers) -> str:
     queue = _queue(lambda: made.json("Batch"))
     changes = [VisibilityChange(receipt=receipt, timeout_s=30) for receipt in _RECEIPTS]
     _check_results(await queue.delete_batch(_RECEIPTS))
@@ -215,13 +220,13 @@ async def _settled(made: _Answers) -> str:
     return "settled"
 
 
-async def _published(made: _Answers) -> str:
+async def _published(made: _MadeUpAnswers) -> str:
     messages = [topic_message(id=each, group="c", text="{}") for each in _RECEIPTS]
     _check_results(await SnsTopics(SnsHttp(_endpoint("sns", made.xml))).publish("arn:aws:sns:us-east-1:1:t", messages))
     return "published"
 
 
-async def _started(made: _Answers) -> str:
+async def _started(made: _MadeUpAnswers) -> str:
     client: Any = _LibraryClient(made)
     assert isinstance(await read_queue_attributes(client, _URL), QueueAttributes)
     return "started"

@@ -9,7 +9,7 @@ import pytest
 from handlers.events.event import RejectionCode
 from tests.fuzz.chunks import CHUNK, Chunk, chunks
 from tests.fuzz.fuzz import Progress
-from tests.fuzz.runs import Tally, run
+from tests.fuzz.runs import TargetTally, run
 from tests.fuzz.targets import TARGETS, envelope_bytes, shows_nothing
 
 QUICK_INPUTS_A_SHARE = 20
@@ -59,7 +59,7 @@ def test_a_run_says_how_to_go_on() -> None:
     progress = Progress(3 * a_round, 20_000)
     second_round = next(number for number, chunk in enumerate(todo) if chunk.whole_from > 20_000)
     for chunk in todo[: second_round + 1]:
-        progress.add(chunk, Tally(ends=Counter(event=chunk.count)))
+        progress.add(chunk, TargetTally(ends=Counter(event=chunk.count)))
     assert progress.line().endswith(f"FROM={20_000 + a_round} INPUTS={2 * a_round} goes on here")
 
 

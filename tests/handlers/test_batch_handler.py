@@ -12,60 +12,60 @@ from tests.handlers.world import EITHER_POLICY, World, code_of
 from worker.store.documents import Collection
 
 
-class Gate(Struct, frozen=True):
+class GateCase(Struct, frozen=True):
     code: str
     stored: tuple[Json, ...]
     event: Json
 
 
 GATES = {
-    "unsupported-name-of-a-conversation": Gate(
+    "unsupported-name-of-a-conversation": GateCase(
         "UNSUPPORTED_EVENT",
         (conversation(2), work_item(2, user="u-1")),
         {**event(conversation(3, users=("u-2",))), "name": "kustomer.conversation.merged"},
     ),
-    "unsupported-name-of-a-work-item": Gate(
+    "unsupported-name-of-a-work-item": GateCase(
         "UNSUPPORTED_EVENT",
         (conversation(2), work_item(2)),
         {**event(work_item(3, user="u-2")), "name": "kustomer.work-item.delete"},
     ),
-    "a-sync-of-a-conversation": Gate(
+    "a-sync-of-a-conversation": GateCase(
         "IS_SYNC", (conversation(3, users=("u-1",)), work_item(2)), event(conversation(3, users=("u-1",)), isSync=True)
     ),
-    "a-sync-of-a-work-item": Gate(
+    "a-sync-of-a-work-item": GateCase(
         "IS_SYNC", (conversation(2), work_item(3, user="u-1")), event(work_item(3, user="u-1"), isSync=True)
     ),
-    "a-sync-before-no-conversation": Gate("IS_SYNC", (), event(work_item(3, user="u-1"), isSync=True)),
-    "no-conversation": Gate("NO_CONVERSATION", (), event(work_item(3, user="u-1"))),
-    "no-conversation-before-stale": Gate("NO_CONVERSATION", (work_item(9),), event(work_item(3, user="u-1"))),
-    "no-work-item": Gate("NO_ACTIVE_WORK_ITEM", (), event(conversation(3, users=("u-1",)))),
-    "no-work-item-before-stale": Gate("NO_ACTIVE_WORK_ITEM", (conversation(9),), event(conversation(3))),
-    "a-completed-one-on-the-conversations-event": Gate(
+    "a-sync-before-no-conversation": GateCase("IS_SYNC", (), event(work_item(3, user="u-1"), isSync=True)),
+    "no-conversation": GateCase("NO_CONVERSATION", (), event(work_item(3, user="u-1"))),
+    "no-conversation-before-stale": GateCase("NO_CONVERSATION", (work_item(9),), event(work_item(3, user="u-1"))),
+    "no-work-item": GateCase("NO_ACTIVE_WORK_ITEM", (), event(conversation(3, users=("u-1",)))),
+    "no-work-item-before-stale": GateCase("NO_ACTIVE_WORK_ITEM", (conversation(9),), event(conversation(3))),
+    "a-completed-one-on-the-conversations-event": GateCase(
         "NO_ACTIVE_WORK_ITEM", (conversation(3), work_item(3, status="completed")), event(conversation(3))
     ),
-    "a-completed-one-whose-conversation-is-done": Gate(
+    "a-completed-one-whose-conversation-is-done": GateCase(
         "NO_ACTIVE_WORK_ITEM", (conversation(3, status="done"),), event(work_item(3, status="completed"))
     ),
-    "a-completed-one-whose-conversation-is-deleted": Gate(
+    "a-completed-one-whose-conversation-is-deleted": GateCase(
         "NO_ACTIVE_WORK_ITEM", (conversation(3, deleted=True),), event(work_item(3, status="completed"))
     ),
-    "stale-conversation": Gate(
+    "stale-conversation": GateCase(
         "STALE_REV", (conversation(4), work_item(2)), event(conversation(3, users=("u-1",), status="done"))
     ),
-    "stale-work-item": Gate("STALE_REV", (conversation(4), work_item(4)), event(work_item(3, user="u-1"))),
-    "stale-completion": Gate("STALE_REV", (conversation(4), work_item(4)), event(work_item(3, status="completed"))),
-    "in-sync-conversation": Gate(
+    "stale-work-item": GateCase("STALE_REV", (conversation(4), work_item(4)), event(work_item(3, user="u-1"))),
+    "stale-completion": GateCase("STALE_REV", (conversation(4), work_item(4)), event(work_item(3, status="completed"))),
+    "in-sync-conversation": GateCase(
         "IN_SYNC",
         (conversation(3, users=("u-1",)), work_item(2, user="u-1")),
         event(conversation(3, users=("u-1",))),
     ),
-    "in-sync-work-item": Gate("IN_SYNC", (conversation(3), work_item(2)), event(work_item(2))),
+    "in-sync-work-item": GateCase("IN_SYNC", (conversation(3), work_item(2)), event(work_item(2))),
 }
 
 
 @EITHER_POLICY
 @pytest.mark.parametrize("gate", GATES.values(), ids=GATES.keys())
-async def test_gate(gate: Gate, policy: PolicyInUse) -> None:
+async def test_gate(gate: GateCase, policy: PolicyInUse) -> None:
     world = World(policy=policy).put(*gate.stored)
     end = await world.one(gate.event)
     assert end.outcome == Done(reason=gate.code)
@@ -80,7 +80,7 @@ async def test_gate(gate: Gate, policy: PolicyInUse) -> None:
 
 @EITHER_POLICY
 @pytest.mark.parametrize("gate", GATES.values(), ids=GATES.keys())
-async def test_whatever_the_gate_the_revision_is_observed(gate: Gate, policy: PolicyInUse) -> None:
+async def test_whatever_the_gate_the_revision_is_observed(gate: GateCase, policy: PolicyInUse) -> None:
     world = World(policy=policy).put(*gate.stored)
     end = await world.one(gate.event)
     state = world.store.state("c-1")

@@ -5,7 +5,6 @@ observed, policy `causal` would take every conversation revision as observed and
 assignment of 2022-03-02 was lost.
 """
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -19,18 +18,10 @@ from handlers.ports import Document, Pair
 from sync.gates import Side
 from sync.state.revision_runs import contains
 from sync.state.sync_state import SyncState
+from tests.handlers.small_ports import CountedIds
 
 NOW: Final = datetime(2022, 3, 2, 19, 13, 27, tzinfo=UTC)
 EVERY_POLICY: Final = pytest.mark.parametrize("policy", list(PolicyInUse), ids=lambda policy: policy.value)
-
-
-@dataclass(slots=True)
-class CountedIds:
-    given: int = field(default=0)
-
-    def new(self) -> str:
-        self.given += 1
-        return f"{self.given:024x}"
 
 
 def conversation_data(rev: int, **attributes: Any) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def logging_as_it_was() -> Iterator[None]:
     root.setLevel(level)
 
 
-class _Kept(logging.Handler):
+class _RecordKeeper(logging.Handler):
     """Keeps what is logged."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class _Kept(logging.Handler):
 def log_records() -> Iterator[list[logging.LogRecord]]:
     """What the test's code and its libraries log to Python's `logging`. pytest's own plugin for it is off: around each
     of thousands of tests it costs more than most of them."""
-    kept, root = _Kept(), logging.getLogger()
+    kept, root = _RecordKeeper(), logging.getLogger()
     root.addHandler(kept)
     yield kept.records
     root.removeHandler(kept)

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from worker.doctor.examination import AreaReport
 
 
-class Process(StrEnum):
+class CheckedVerb(StrEnum):
     """The verbs whose start is checked."""
 
     RUN = "run"
     SERVE = "serve"
 
 
-FOR = Annotated[Process, typer.Option("--for", help="Which process is to start here.")]
+FOR = Annotated[CheckedVerb, typer.Option("--for", help="Which process is to start here.")]
 STRICT = Annotated[bool, typer.Option("--strict", help="Warnings end with exit status 1, too.")]
 CHECK_SECONDS = Annotated[float, typer.Option(min=0.1, max=60, help="Time that one check may take.")]
 JSON = Annotated[bool, json_option("One JSON object a line: a check each, then the summary.")]
@@ -36,7 +36,7 @@ _STYLES = {"fault": "bold red", "warning": "yellow", "untried": "dim", "ok": "gr
 
 
 def doctor(
-    process: FOR = Process.RUN, strict: STRICT = False, check_seconds: CHECK_SECONDS = 5, as_json: JSON = False
+    process: FOR = CheckedVerb.RUN, strict: STRICT = False, check_seconds: CHECK_SECONDS = 5, as_json: JSON = False
 ) -> None:
     """Check everything that a start needs, without starting: settings, rights, queue, subscriptions, topics, MongoDB,
     the Datadog agent and the clock. Nothing is written anywhere.
@@ -59,7 +59,7 @@ def doctor(
     raise typer.Exit(EXIT_FAILED if counts["fault"] or (strict and counts["warning"]) else EXIT_DONE)
 
 
-def _examined(process: Process, check_s: float, advance: Callable[[], None]) -> "Sequence[AreaReport]":
+def _examined(process: CheckedVerb, check_s: float, advance: Callable[[], None]) -> "Sequence[AreaReport]":
     # Here, so that `--help` loads none of the adapters.
     from worker.doctor.examination import examine  # noqa: PLC0415
     from worker.runtime.clock import SystemClock  # noqa: PLC0415
@@ -67,7 +67,7 @@ def _examined(process: Process, check_s: float, advance: Callable[[], None]) -> 
     from worker.settings.settings import Settings  # noqa: PLC0415
     from worker.settings.verbs.serve import ServeSettings  # noqa: PLC0415
 
-    kind = ServeSettings if process is Process.SERVE else Settings
+    kind = ServeSettings if process is CheckedVerb.SERVE else Settings
 
     async def examined() -> "Sequence[AreaReport]":
         # A name server that never answers must not hold the end of the process up.
@@ -118,7 +118,7 @@ def _printable_parts(result: Result) -> dict[str, Any]:
     return {name: part and printable(part) for name, part in _parts(result).items()}
 
 
-def _print_json(reports: "Sequence[AreaReport]", process: Process, seconds: float) -> None:
+def _print_json(reports: "Sequence[AreaReport]", process: CheckedVerb, seconds: float) -> None:
     from worker.telemetry.build import BUILD  # noqa: PLC0415
 
     lines: list[dict[str, Any]] = [
@@ -130,7 +130,7 @@ def _print_json(reports: "Sequence[AreaReport]", process: Process, seconds: floa
     sys.stdout.writelines(printable_json(line) + "\n" for line in lines)
 
 
-def _print_text(reports: "Sequence[AreaReport]", process: Process, seconds: float) -> None:
+def _print_text(reports: "Sequence[AreaReport]", process: CheckedVerb, seconds: float) -> None:
     counts = _counts(reports)
     total = sum(counts.values())
     conclusion = (

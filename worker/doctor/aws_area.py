@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from handlers.ports import Clock
-from worker.aws.checks.inspection import Answer, Inspector, Refusal
+from worker.aws.checks.inspection import CallRefusal, CallResult, Inspector
 from worker.aws.checks.trials import Trial, dead_letter_trials, queue_trials, topic_trials
 from worker.doctor.notebook import Notebook
 from worker.doctor.settings_area import UsableSettings
@@ -27,7 +27,7 @@ async def examine_identity(notebook: Notebook, inspector: Inspector, clock: Cloc
     if answer is None:
         return True
     note_clock(notebook, "AWS", answer.date, asked_at=asked_at, answered_at=clock.now())
-    if answer.refusal is Refusal.CREDENTIALS:
+    if answer.refusal is CallRefusal.CREDENTIALS:
         remedy = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the task its role"
         notebook.finding(FindingCode.CREDENTIALS_REFUSED, subject, answer.words, remedy)
         return False
@@ -101,16 +101,16 @@ async def _trials(
     return trials, untried
 
 
-def _note_right(notebook: Notebook, trial: Trial, answer: Answer, allowed: list[str], policy: str) -> None:
+def _note_right(notebook: Notebook, trial: Trial, answer: CallResult, allowed: list[str], policy: str) -> None:
     match answer.refusal:
-        case None | Refusal.OTHER:
+        case None | CallRefusal.OTHER:
             allowed.append(trial.action)
-        case Refusal.DENIED:
+        case CallRefusal.DENIED:
             remedy = f"allow {trial.action} on it, see {policy}"
             notebook.finding(FindingCode.RIGHT_MISSING, _subject(trial), answer.words, remedy)
-        case Refusal.ABSENT:
+        case CallRefusal.ABSENT:
             notebook.untried(_subject(trial), "it does not exist")
-        case Refusal.AWAY | Refusal.CREDENTIALS:
+        case CallRefusal.AWAY | CallRefusal.CREDENTIALS:
             notebook.untried(_subject(trial), answer.words)
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from handlers.ports import Clock
 from worker.aws.checks.delivery import QueueDelivery
-from worker.aws.checks.inspection import Inspector, Refusal, opened_inspector
+from worker.aws.checks.inspection import CallRefusal, Inspector, opened_inspector
 from worker.doctor.aws_area import examine_identity, examine_rights
 from worker.doctor.notebook import Notebook
 from worker.doctor.process_area import examine_process
@@ -117,12 +117,12 @@ async def _examine_topics(notebook: Notebook, inspector: Inspector, usable: Usab
 
 async def _topic_stands(notebook: Notebook, inspector: Inspector, subject: str, arn: str) -> bool:
     answer = await notebook.within_time(subject, inspector.topic_attributes(arn))
-    if answer is None or answer.refusal is Refusal.AWAY:
+    if answer is None or answer.refusal is CallRefusal.AWAY:
         words = f"no answer within {notebook.check_s:g} s" if answer is None else answer.words
         remedy = "check the network, the proxy, AWS_REGION and AWS_ENDPOINT_URL"
         notebook.finding(FindingCode.AWS_AWAY, "SNS", words, remedy)
         return False
-    if answer.refusal is Refusal.ABSENT:
+    if answer.refusal is CallRefusal.ABSENT:
         remedy = "correct the ARN; `routing-sync provision --env` prints it"
         notebook.finding(FindingCode.TOPIC_ABSENT, subject, answer.words, remedy)
         return False

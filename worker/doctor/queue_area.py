@@ -5,7 +5,7 @@ from typing import Final
 
 import orjson
 
-from worker.aws.checks.inspection import Answer, Inspector, Refusal
+from worker.aws.checks.inspection import CallRefusal, CallResult, Inspector
 from worker.aws.policies.key import sns_may_use
 from worker.doctor.limits import gap_finding, is_visibility_short
 from worker.doctor.notebook import Notebook
@@ -49,14 +49,14 @@ async def examine_queue(
     return attributes, dead_letter_arn
 
 
-def _note_refusal(notebook: Notebook, subject: str, answer: Answer, absent: FindingCode, remedy: str) -> None:
+def _note_refusal(notebook: Notebook, subject: str, answer: CallResult, absent: FindingCode, remedy: str) -> None:
     match answer.refusal:
-        case Refusal.ABSENT:
+        case CallRefusal.ABSENT:
             notebook.finding(absent, subject, answer.words, remedy)
-        case Refusal.AWAY:
+        case CallRefusal.AWAY:
             mend = "check the network, the proxy, AWS_REGION and AWS_ENDPOINT_URL"
             notebook.finding(FindingCode.AWS_AWAY, "SQS", answer.words, mend)
-        case Refusal.CREDENTIALS:
+        case CallRefusal.CREDENTIALS:
             mend = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the task its role"
             notebook.finding(FindingCode.CREDENTIALS_REFUSED, subject, answer.words, mend)
         case _:
@@ -163,7 +163,7 @@ async def _examine_key(
     answer = await notebook.within_time(subject, inspector.key(key))
     if answer is None:
         return
-    if answer.refusal is Refusal.ABSENT:
+    if answer.refusal is CallRefusal.ABSENT:
         notebook.finding(FindingCode.KEY_UNUSABLE, subject, answer.words, "name a key that exists")
         return
     if answer.refusal is not None:

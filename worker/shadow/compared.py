@@ -24,7 +24,7 @@ _CLOCK_STEP: Final = timedelta(minutes=1)
 Process = tuple[str, int]
 
 
-class Evidence:
+class ComparedEvents:
     """Events that were decided by both policies."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Evidence:
         self._hours.add(int(line.time.timestamp()) // _HOUR_S)
         self._extend(line.time, line.time)
 
-    def merge(self, other: "Evidence") -> None:
+    def merge(self, other: "ComparedEvents") -> None:
         """Note the lines of another."""
         self.events += other.events
         self.differing_events += other.differing_events
@@ -71,10 +71,10 @@ class ComparedLines:
     """Sorts the lines by what is known of the process that wrote them."""
 
     def __init__(self, *, assume_shadow: bool) -> None:
-        self.evidence = Evidence()
+        self.evidence = ComparedEvents()
         self._assume_shadow = assume_shadow
         self._policies: dict[Process, str] = {}
-        self._undecided: dict[Process, Evidence] = {}
+        self._undecided: dict[Process, ComparedEvents] = {}
         self._latest: dict[Process, datetime] = {}
         self._not_kept = 0
         self.other_policies: Counter[str] = Counter()
@@ -105,7 +105,7 @@ class ComparedLines:
         elif policy is not None:
             self.other_policies[policy] += 1
         elif process in self._undecided or len(self._undecided) < _PROCESSES_MAX:
-            self._undecided.setdefault(process, Evidence()).add(line)
+            self._undecided.setdefault(process, ComparedEvents()).add(line)
         else:
             self._not_kept += 1
 

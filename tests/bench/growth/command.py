@@ -39,7 +39,7 @@ from tests.bench.growth.tables import (
     store_tables,
 )
 from tests.bench.loads.workload import LoadKind
-from tests.bench.runs.comparison import Row
+from tests.bench.runs.comparison import VariantRow
 from tests.bench.runs.fleet import RunFailed
 from tests.bench.runs.machine import machine
 from tests.bench.runs.servers import BenchServers, running_servers
@@ -121,7 +121,7 @@ def _lanes(servers: BenchServers, options: argparse.Namespace, progress: Progres
 def _rates(servers: BenchServers, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
     kind = _load(options)
     done = _counted(progress, "rates", len(RATES_PER_S) * options.rounds)
-    found: list[Row] = measure_rates(
+    found: list[VariantRow] = measure_rates(
         servers, kind, messages=options.messages, rounds=options.rounds, seed=options.seed, done=done
     )
     title = f"Messages a second; load {kind.value}; a call to SQS takes {LATENCY_MS:.0f} ms"
@@ -148,7 +148,7 @@ def _store(servers: BenchServers, options: argparse.Namespace, progress: Progres
 
 def _heat(servers: BenchServers, options: argparse.Namespace, progress: Progress) -> tuple[Any, list[Table]]:
     done = _counted(progress, "heat", 4 * options.rounds)
-    found: list[Row] = measure_heat(
+    found: list[VariantRow] = measure_heat(
         servers, messages=options.messages, rounds=options.rounds, seed=options.seed, done=done
     )
     return [msgspec.to_builtins(each) for each in found], [

@@ -13,7 +13,7 @@ from typing import Final
 
 from tests.bench.consumers.consumer import OURS
 from tests.bench.loads.long_history import FIRST_REV, bodies_of, documents_of
-from tests.bench.runs.comparison import Row, Variant, compare
+from tests.bench.runs.comparison import Variant, VariantRow, compare
 from tests.bench.runs.fleet import Figures, RunFailed
 from tests.bench.runs.servers import BenchServers
 from worker.store.documents import Collection
@@ -33,7 +33,7 @@ def measure_heat(
     heats: Sequence[bool] = (False, True),
     processes: Sequence[int] = (1, 2),
     done: Callable[[], None] = lambda: None,
-) -> list[Row]:
+) -> list[VariantRow]:
     """Measures cold and hot events with one process and with two. Raises RunFailed."""
     variants = [
         Variant(

@@ -17,7 +17,7 @@ from tests.bench.consumers.consumer import OURS
 from tests.bench.loads import wire
 from tests.bench.loads.long_history import FIRST_REV, bodies_of, documents_of
 from tests.bench.loads.workload import filled, names_of
-from tests.bench.runs.comparison import Row, Variant, compare
+from tests.bench.runs.comparison import Variant, VariantRow, compare
 from tests.bench.runs.fleet import Figures
 from tests.bench.runs.servers import BenchServers
 from worker.store.documents import Collection
@@ -47,7 +47,7 @@ class HistoryGrowth(Struct, frozen=True, kw_only=True):
     """The histories, and a row for one more event after each."""
 
     histories: Sequence[History]
-    rows: Sequence[Row]
+    rows: Sequence[VariantRow]
 
 
 def measure_history(

@@ -10,7 +10,7 @@ from msgspec import Struct
 from tests.bench.consumers.consumer import OURS
 from tests.bench.endpoint.process import BenchEndpoint
 from tests.bench.loads.workload import LoadKind, workload
-from tests.bench.runs.comparison import Row, Variant, compare
+from tests.bench.runs.comparison import Variant, VariantRow, compare
 from tests.bench.runs.fleet import Figures
 from tests.bench.runs.servers import BenchServers
 
@@ -50,7 +50,7 @@ class LanesRow(Struct, frozen=True, kw_only=True):
     """The row of a shape at one latency of SQS calls."""
 
     latency_ms: float
-    row: Row
+    row: VariantRow
 
 
 def measure_lanes(

@@ -13,7 +13,7 @@ import msgspec
 from tests.bench.consumers.consumer import OURS
 from tests.bench.endpoint.process import BenchEndpoint
 from tests.bench.loads.workload import LoadKind, workload
-from tests.bench.runs.comparison import Row, Variant, compare
+from tests.bench.runs.comparison import Variant, VariantRow, compare
 from tests.bench.runs.fleet import Figures
 from tests.bench.runs.servers import BenchServers
 
@@ -34,7 +34,7 @@ def measure_rates(
     seed: int,
     rates_per_s: Sequence[int | None] = RATES_PER_S,
     done: Callable[[], None] = lambda: None,
-) -> list[Row]:
+) -> list[VariantRow]:
     """Measures every rate, for 20 seconds or `messages`, whichever are fewer messages. Raises RunFailed."""
     with BenchEndpoint(latency_ms=LATENCY_MS) as endpoint:
         slow = msgspec.structs.replace(servers, endpoint=endpoint)

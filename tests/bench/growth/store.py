@@ -14,7 +14,7 @@ from pymongo.database import Database
 from tests.bench.consumers.consumer import OURS
 from tests.bench.loads.many_pairs import DOCUMENTS_A_PAIR, put_pairs
 from tests.bench.loads.workload import LoadKind, Workload, workload
-from tests.bench.runs.comparison import Row, Variant, compare
+from tests.bench.runs.comparison import Variant, VariantRow, compare
 from tests.bench.runs.fleet import Figures, RunFailed
 from tests.bench.runs.servers import BenchServers
 
@@ -28,7 +28,7 @@ class StoreRow(Struct, frozen=True, kw_only=True):
     """The row of a load on a store of one size, as ratio to the small store."""
 
     kind: LoadKind
-    row: Row
+    row: VariantRow
 
 
 class ExaminedCounts(Struct, frozen=True, kw_only=True):

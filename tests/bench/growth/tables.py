@@ -10,14 +10,14 @@ from tests.bench.growth.lanes import LanesRow
 from tests.bench.growth.memory import MemoryGrowth
 from tests.bench.growth.store import ExaminedCounts, StoreGrowth
 from tests.bench.markdown import markdown_table
-from tests.bench.runs.comparison import Row
+from tests.bench.runs.comparison import VariantRow
 from worker.sizing.costs import EventCost, Footprint
 
 _MIB: Final = 1_048_576
 _BAR_MAX: Final = 40
 
 
-def rows_table(title: str, rows: Sequence[Row]) -> Table:
+def rows_table(title: str, rows: Sequence[VariantRow]) -> Table:
     """A row a variant, with its ratios to the first variant."""
     table = markdown_table(
         title,

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from handlers.documents.document import document_from_snapshot
 from server_process import free_port, port_taken
-from tests.bench.http.load import Figures, Requests, measured
+from tests.bench.http.load import RequestFigures, Requests, measured
 from tests.bench.markdown import markdown_table
 from tests.bench.runs.machine import machine
 from tests.bench.runs.servers import BenchServers, running_servers
@@ -58,7 +58,7 @@ ROWS: Final = (
     ),
 )
 
-Measured = dict[tuple[str, int], list[Figures]]
+Measured = dict[tuple[str, int], list[RequestFigures]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -30,7 +30,7 @@ class Requests(Struct, frozen=True, kw_only=True):
         return f"PUT {path} HTTP/1.1\r\n{head}{kind}\r\n".encode() + body
 
 
-class Figures(Struct, frozen=True, kw_only=True):
+class RequestFigures(Struct, frozen=True, kw_only=True):
     """Requests a second of all clients together, and one client's time for a request, in milliseconds."""
 
     per_second: float
@@ -42,7 +42,7 @@ class WrongAnswer(Exception):
     """An answer that is not 200."""
 
 
-async def measured(port: int, requests: Sequence[bytes], *, clients: int, total: int) -> Figures:
+async def measured(port: int, requests: Sequence[bytes], *, clients: int, total: int) -> RequestFigures:
     """Send `total` requests, in turn, by so many clients. Raises WrongAnswer."""
     connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(clients)]
     turns = (requests[number % len(requests)] for number in range(total))
@@ -56,7 +56,7 @@ async def measured(port: int, requests: Sequence[bytes], *, clients: int, total:
             writer.close()
             await writer.wait_closed()
     times.sort()
-    return Figures(
+    return RequestFigures(
         per_second=total / seconds, median_ms=median(times) * 1_000, p99_ms=times[int(len(times) * 0.99)] * 1_000
     )
 

@@ -12,7 +12,7 @@ _NAME: Final = os.environ["SQS_QUEUE_URL"].rpartition("/")[2]
 _URL: Final = os.environ["AWS_ENDPOINT_URL_SQS"]
 
 
-class BenchServers(tomodachi.Service):  # type: ignore[misc]
+class QueueService(tomodachi.Service):  # type: ignore[misc]
     """The service: one queue with one handler."""
 
     name = "bench"

@@ -21,7 +21,7 @@ class Variant(Struct, frozen=True, kw_only=True):
     run: Callable[[int], Figures]
 
 
-class Row(Struct, frozen=True, kw_only=True):
+class VariantRow(Struct, frozen=True, kw_only=True):
     """The medians of a variant. `cpu`, `mongod_cpu` and `rate` are ratios to the first variant.
 
     `rate_per_s`: messages a second. `aborted_per_1000`: aborted transactions, and `pages_read_per_1000`: pages that
@@ -51,7 +51,7 @@ def compare(
     seed: int,
     speed: MachineSpeed,
     done: Callable[[], None] = lambda: None,
-) -> list[Row]:
+) -> list[VariantRow]:
     """Runs all rounds, each in a random order of the variants. Calls `done` after every run. Raises RunFailed.
 
     A disturbed run is repeated while the patience of `speed` lasts.
@@ -69,9 +69,9 @@ def compare(
     return [_row(name, pairs) for name, pairs in found.items()]
 
 
-def _row(name: str, pairs: Sequence[tuple[Figures, Figures]]) -> Row:
+def _row(name: str, pairs: Sequence[tuple[Figures, Figures]]) -> VariantRow:
     committed = sum(each.store.committed for each, _ in pairs)
-    return Row(
+    return VariantRow(
         variant=name,
         cpu_s_per_1000=median(each.cpu_s_per_1000 for each, _ in pairs),
         cpu=median(each.cpu_s_per_1000 / first.cpu_s_per_1000 for each, first in pairs),

@@ -78,7 +78,7 @@ class Figures(Struct, frozen=True, kw_only=True):
         return self.store.cpu_s / self.messages * 1_000
 
 
-class Fleet:
+class ConsumerFleet:
     """The running processes. Methods that wait raise RunFailed after their deadline."""
 
     def __init__(

@@ -15,7 +15,7 @@ from server_process import ROOT
 from tests.bench.consumers.consumer import Consumer
 from tests.bench.endpoint.process import BenchEndpoint
 from tests.bench.loads.workload import Documents, Workload
-from tests.bench.runs.fleet import Figures, Fleet, Process, RunFailed, running
+from tests.bench.runs.fleet import ConsumerFleet, Figures, Process, RunFailed, running
 from tests.bench.runs.machine_speed import MachineSpeed
 from worker.store.documents import Collection
 
@@ -96,11 +96,11 @@ class BenchServers(Struct, frozen=True, kw_only=True):
     @contextlib.contextmanager
     def fleet(
         self, consumer: Consumer, queue: str, *, processes: int = 1, extra: Mapping[str, str] | None = None
-    ) -> Iterator[Fleet]:
+    ) -> Iterator[ConsumerFleet]:
         """Runs processes of a consumer on a queue and the database of the same name; kills them at the end."""
         variables = {**self.environment(queue), **consumer.variables, **(extra or {})}
         with contextlib.ExitStack() as stack:
-            yield Fleet(
+            yield ConsumerFleet(
                 consumer,
                 queue,
                 endpoint=self.endpoint,

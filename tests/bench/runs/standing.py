@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tests.bench.consumers.consumer import BARE, Consumer
 from tests.bench.loads.workload import WARM_UP, LoadKind, Workload, workload
-from tests.bench.runs.fleet import Figures, Fleet, RunFailed
+from tests.bench.runs.fleet import ConsumerFleet, Figures, RunFailed
 from tests.bench.runs.machine_speed import MachineSpeed
 from tests.bench.runs.servers import BenchServers
 
@@ -29,7 +29,7 @@ class Waves(Struct, frozen=True, kw_only=True):
 class StandingConsumer:
     """A running consumer, its queue and its database. Each wave meets pairs that no wave has met."""
 
-    def __init__(self, servers: BenchServers, name: str, queue: str, waves: Waves, fleet: Fleet) -> None:
+    def __init__(self, servers: BenchServers, name: str, queue: str, waves: Waves, fleet: ConsumerFleet) -> None:
         self._name = name
         self._servers = servers
         self._queue = queue

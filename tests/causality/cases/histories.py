@@ -8,8 +8,8 @@ from tests.causality.stories.story import (
     BEN,
     SECOND_ITEM,
     Knew,
-    OutsideWrite,
     Story,
+    StoryWrite,
     conversation,
     message,
     new_conversation,
@@ -19,7 +19,7 @@ from tests.causality.stories.story import (
 
 SESSIONS: Final = tuple(Session(id=f"s-{user}", user=user, capacity=3) for user in (ANNA, BEN))
 
-QUEUED: Final[tuple[OutsideWrite, ...]] = (
+QUEUED: Final[tuple[StoryWrite, ...]] = (
     new_conversation("a customer opens a chat"),
     new_work_item("its work-item is made"),
     work_item("queue rules put it into the chat queue", {"queue": "chat"}),

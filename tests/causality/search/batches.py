@@ -18,7 +18,7 @@ from tests.causality.search.steps import event_name, writes
 from worker.store.documents import Collection
 
 
-class End(Struct, frozen=True):
+class PairEnd(Struct, frozen=True):
     """An end: the values of both sides, and for each work-item whether its acceptance and its handling were timed."""
 
     values: str
@@ -76,19 +76,19 @@ def _partitions(order: Sequence[Event]) -> Iterator[tuple[tuple[Event, ...], ...
             yield tuple(tuple(order[low:high]) for low, high in zip((0, *cuts), (*cuts, len(order)), strict=True))
 
 
-def _end(node: Node, batches: Sequence[Sequence[Event]]) -> End:
+def _end(node: Node, batches: Sequence[Sequence[Event]]) -> PairEnd:
     node = node.copy("the batches")
     for batch in batches:
         node.deliver(batch)
     node = node.settled()
     items = [work_item_of(document) for document in node.store.documents(Collection.WORK_ITEMS)]
     values = [(item.id, item.status.value, item.assigned_to, item.queue, item.paused) for item in items]
-    return End(
+    return PairEnd(
         f"{shared_values(conversation_of(node.conversation()))}, {values}",
         tuple((bool(item.last_revision and item.last_revision.accepted_at), item.handle is not None) for item in items),
     )
 
 
-def _told(node: Node, batches: Sequence[Sequence[Event]], end: End, one_by_one: Iterable[End]) -> str:
+def _told(node: Node, batches: Sequence[Sequence[Event]], end: PairEnd, one_by_one: Iterable[PairEnd]) -> str:
     said = " then ".join(" with ".join(map(event_name, batch)) for batch in batches)
     return "\n    ".join((" | ".join(node.steps), f"{said} → {end}", *(f"one by one → {each}" for each in one_by_one)))

@@ -22,14 +22,14 @@ from tests.causality.outside import CONVERSATION_WRITES, WORK_ITEM_WRITES, Chang
 from tests.causality.search.batches import Partitions, compare_partitions
 from tests.causality.search.node import Budget
 from tests.causality.search.search import Found, search
-from tests.causality.search.starts import PAIRS, Age, Start
+from tests.causality.search.starts import PAIRS, Age, SearchStart
 from worker.store.org_queue_rules import MemoryQueueRules
 
 FEW_CONVERSATION_WRITES: Final = ("assign u2", "un-assign", "queue q2", "no queue", "done", "end", "snooze", "delete")
 FEW_WORK_ITEM_WRITES: Final = ("assign u2", "un-assign", "queue q2", "no queue", "complete", "wrap up")
 
 
-class World(Struct, frozen=True, kw_only=True):
+class SearchWorld(Struct, frozen=True, kw_only=True):
     """One row of the table. `known`: the start's revisions are observed. Kinds of writes: all where none is named.
     `routes`: the worker creates work-items, un-assigns and queues by a rule; no agent has a session."""
 
@@ -74,43 +74,43 @@ _AHEAD_S: Final = 7_200.0
 _DEFAULT_QUEUE: Final = MemoryQueueRules(queues=[{"_id": "q3", "org": "org", "default": True}])
 
 WORLDS: Final = (
-    World(name="observed from the start"),
-    World(name="nothing observed, written lately", known=False),
-    World(name="nothing observed, written long ago", known=False, age="old"),
-    World(name="nothing observed, only C written long ago", known=False, age="old conversation"),
-    World(name="nothing observed, only W written long ago", known=False, age="old work-item"),
-    World(name="silent writes", extras=(("silent", True),)),
-    World(name="silent writes, nothing observed, lately", known=False, extras=(("silent", True),)),
-    World(name="silent writes, nothing observed, long ago", known=False, age="old", extras=(("silent", True),)),
-    World(name="one event delivered again", extras=(("repeats", 1),)),
-    World(name="two workers on one pair", extras=(("meetings", 1),)),
-    World(name="one event lost", extras=(("losses", 1),)),
-    World(name="nothing observed, delivered again", known=False, extras=(("repeats", 1),)),
-    World(name="nothing observed, two workers", known=False, extras=(("meetings", 1),)),
-    World(name="nothing observed, one event lost", known=False, extras=(("losses", 1),)),
-    World(name="services' clocks behind", known=False, age="old", services_ahead_s=_BEHIND_S),
-    World(name="services' clocks ahead", known=False, age="old", services_ahead_s=_AHEAD_S),
-    World(name="services' clocks an hour behind", services_ahead_s=-3_600.0),
-    World(name="a sync of another worker's", extras=(("foreign", 1),)),
-    World(name="updates without changes", form="none"),
-    World(name="updates without changes, nothing observed", known=False, form="none"),
-    World(name="unchanged relationships in changes", form="unchanged relationships too"),
-    World(name="two events in one batch", extras=(("batches", 1),)),
-    World(name="nothing observed, two in one batch", known=False, extras=(("batches", 1),)),
-    World(name="the conversation is removed", extras=(("removals", 1),)),
-    World(name="nothing observed, removed", known=False, extras=(("removals", 1),)),
-    World(name="routing", routes=True),
-    World(name="routing, nothing observed", known=False, routes=True),
-    World(name="routing, two workers", routes=True, extras=(("meetings", 1),)),
-    World(name="routing, delivered again", routes=True, extras=(("repeats", 1),)),
-    World(name="routing, one event lost", routes=True, extras=(("losses", 1),)),
-    World(name="observed from the start", policy=PolicyInUse.LEGACY),
+    SearchWorld(name="observed from the start"),
+    SearchWorld(name="nothing observed, written lately", known=False),
+    SearchWorld(name="nothing observed, written long ago", known=False, age="old"),
+    SearchWorld(name="nothing observed, only C written long ago", known=False, age="old conversation"),
+    SearchWorld(name="nothing observed, only W written long ago", known=False, age="old work-item"),
+    SearchWorld(name="silent writes", extras=(("silent", True),)),
+    SearchWorld(name="silent writes, nothing observed, lately", known=False, extras=(("silent", True),)),
+    SearchWorld(name="silent writes, nothing observed, long ago", known=False, age="old", extras=(("silent", True),)),
+    SearchWorld(name="one event delivered again", extras=(("repeats", 1),)),
+    SearchWorld(name="two workers on one pair", extras=(("meetings", 1),)),
+    SearchWorld(name="one event lost", extras=(("losses", 1),)),
+    SearchWorld(name="nothing observed, delivered again", known=False, extras=(("repeats", 1),)),
+    SearchWorld(name="nothing observed, two workers", known=False, extras=(("meetings", 1),)),
+    SearchWorld(name="nothing observed, one event lost", known=False, extras=(("losses", 1),)),
+    SearchWorld(name="services' clocks behind", known=False, age="old", services_ahead_s=_BEHIND_S),
+    SearchWorld(name="services' clocks ahead", known=False, age="old", services_ahead_s=_AHEAD_S),
+    SearchWorld(name="services' clocks an hour behind", services_ahead_s=-3_600.0),
+    SearchWorld(name="a sync of another worker's", extras=(("foreign", 1),)),
+    SearchWorld(name="updates without changes", form="none"),
+    SearchWorld(name="updates without changes, nothing observed", known=False, form="none"),
+    SearchWorld(name="unchanged relationships in changes", form="unchanged relationships too"),
+    SearchWorld(name="two events in one batch", extras=(("batches", 1),)),
+    SearchWorld(name="nothing observed, two in one batch", known=False, extras=(("batches", 1),)),
+    SearchWorld(name="the conversation is removed", extras=(("removals", 1),)),
+    SearchWorld(name="nothing observed, removed", known=False, extras=(("removals", 1),)),
+    SearchWorld(name="routing", routes=True),
+    SearchWorld(name="routing, nothing observed", known=False, routes=True),
+    SearchWorld(name="routing, two workers", routes=True, extras=(("meetings", 1),)),
+    SearchWorld(name="routing, delivered again", routes=True, extras=(("repeats", 1),)),
+    SearchWorld(name="routing, one event lost", routes=True, extras=(("losses", 1),)),
+    SearchWorld(name="observed from the start", policy=PolicyInUse.LEGACY),
 )
 
 
-def look(world: World, pair: str, writes: int, *, to_the_first: bool = False) -> Found:
+def look(world: SearchWorld, pair: str, writes: int, *, to_the_first: bool = False) -> Found:
     """Search one world from one pair."""
-    start = Start(
+    start = SearchStart(
         pair=pair,
         observed=world.known,
         age=world.age,
@@ -165,7 +165,9 @@ def _task(task: tuple[int, str, int]) -> tuple[int, Found]:
 
 
 def _in_batches(pair: str) -> Partitions:
-    return compare_partitions(Start(pair=pair).node(options=Options(), budget=World(name="batches").budget(2)))
+    return compare_partitions(
+        SearchStart(pair=pair).node(options=Options(), budget=SearchWorld(name="batches").budget(2))
+    )
 
 
 def _table(found: dict[int, Found], writes: int) -> Table:

@@ -10,16 +10,16 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from tests.causality.search.exhaustive import World, look
+from tests.causality.search.exhaustive import SearchWorld, look
 
-_OBSERVED: Final = World(name="observed")
+_OBSERVED: Final = SearchWorld(name="observed")
 _FEW: Final[dict[str, Any]] = {
     "conversation_kinds": ("assign u2", "un-assign"),
     "work_item_kinds": ("assign u2", "un-assign"),
 }
-_ASSIGNEE: Final = World(name="the assignee alone", **_FEW)
-_LOST: Final = World(name="the assignee alone, an event lost", extras=(("losses", 1),), **_FEW)
-_COMPLETED: Final = World(
+_ASSIGNEE: Final = SearchWorld(name="the assignee alone", **_FEW)
+_LOST: Final = SearchWorld(name="the assignee alone, an event lost", extras=(("losses", 1),), **_FEW)
+_COMPLETED: Final = SearchWorld(
     name="two work-items one after the other",
     conversation_kinds=("open", "done"),
     work_item_kinds=("complete",),
@@ -44,7 +44,7 @@ class Guard(Struct, frozen=True, kw_only=True):
     without: str
     pair: str = "assigned"
     writes: int = 2
-    world: World = _OBSERVED
+    world: SearchWorld = _OBSERVED
 
 
 GUARDS: Final[Mapping[str, Guard]] = {
@@ -66,32 +66,34 @@ GUARDS: Final[Mapping[str, Guard]] = {
         text="unannounced_rev = highest_gap(state.conversation_observed, noted)",
         without="unannounced_rev = noted",
         pair="ivr, conversation assigned",
-        world=World(name="nothing observed", known=False, **_FEW),
+        world=SearchWorld(name="nothing observed", known=False, **_FEW),
     ),
     "a silent write outweighs an assumption": Guard(
         file="sync/evidence.py",
         text="is_touched = name not in basis.view and basis.touched.get(name, 0) >= unobserved_from",
         without="is_touched = False",
         pair="ivr, conversation assigned",
-        world=World(name="nothing observed, silent", known=False, extras=(("silent", True),), **_FEW),
+        world=SearchWorld(name="nothing observed, silent", known=False, extras=(("silent", True),), **_FEW),
     ),
     "first sight of old documents alone": Guard(
         file="handlers/planning/pair_view.py",
         text="if not self.planning.options.is_long_before_deployment(other_written_at):",
         without="if False:",
-        world=World(name="nothing observed", known=False, **_FEW),
+        world=SearchWorld(name="nothing observed", known=False, **_FEW),
     ),
     "first sight field by field": Guard(
         file="handlers/planning/pair_view.py",
         text="fields = unknown_fields(self.before, item.id)",
         without='fields = frozenset(("assignee", "queue", "status", "ended", "paused"))',
-        world=World(name="services' clocks an hour behind", services_ahead_s=-3600.0, **_FEW),
+        world=SearchWorld(name="services' clocks an hour behind", services_ahead_s=-3600.0, **_FEW),
     ),
     "the wait of B6": Guard(
         file="sync/policy_causal.py",
         text="and waits & _LAST_WORDS:",
         without="and False:",
-        world=World(name="take and close", conversation_kinds=("assign u2", "done"), work_item_kinds=("assign u2",)),
+        world=SearchWorld(
+            name="take and close", conversation_kinds=("assign u2", "done"), work_item_kinds=("assign u2",)
+        ),
     ),
     "A7": Guard(
         file="sync/policy_causal.py",
@@ -111,7 +113,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
         text="was_stored = self.state.conversation_rev > 0 or self.state.deleted_rev is not None",
         without="was_stored = False",
         writes=1,
-        world=World(name="removed", extras=(("removals", 1),), **_FEW),
+        world=SearchWorld(name="removed", extras=(("removals", 1),), **_FEW),
     ),
     "waiting for the work-item": Guard(
         file="sync/evidence.py",
@@ -135,7 +137,7 @@ GUARDS: Final[Mapping[str, Guard]] = {
         file="handlers/planning/pair_view.py",
         text="has_waiting_field=self.state.waiting is not None",
         without="has_waiting_field=False",
-        world=World(name="with another worker's sync", extras=(("foreign", 1),), **_FEW),
+        world=SearchWorld(name="with another worker's sync", extras=(("foreign", 1),), **_FEW),
     ),
     "known from the event": Guard(
         file="handlers/events/readers.py",
@@ -148,13 +150,13 @@ GUARDS: Final[Mapping[str, Guard]] = {
         text="if event.rev > known_at.get(name, 0):",
         without="if True:",
         writes=3,
-        world=World(name="the assignee alone, nothing else", extras=(("touches", False),), **_FEW),
+        world=SearchWorld(name="the assignee alone, nothing else", extras=(("touches", False),), **_FEW),
     ),
     "the conditional write": Guard(
         file="worker/store/memory/store.py",
         text="if stored is None or after is None or stored.get(condition_field) != expected:",
         without="if stored is None or after is None:",
-        world=World(name="two workers", extras=(("meetings", 1),), **_FEW),
+        world=SearchWorld(name="two workers", extras=(("meetings", 1),), **_FEW),
     ),
     "the second direction": Guard(
         file="handlers/planning/pair_view.py",
@@ -200,7 +202,9 @@ GUARDS: Final[Mapping[str, Guard]] = {
         text="not is_routable(conversation) or draft.has_active_work_item():",
         without="not is_routable(conversation):",
         pair="no work-item, conversation assigned",
-        world=World(name="routing, the assignee alone, an event lost", routes=True, extras=(("losses", 1),), **_FEW),
+        world=SearchWorld(
+            name="routing, the assignee alone, an event lost", routes=True, extras=(("losses", 1),), **_FEW
+        ),
     ),
 }
 

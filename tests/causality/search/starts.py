@@ -22,7 +22,7 @@ from sync.state.sync_state import SyncState, ViewedValue
 from tests.causality.outside import NOW, ChangesForm
 from tests.causality.ports import run_to_end
 from tests.causality.search.node import Budget, C, Node
-from tests.causality.search.record import OutsideWrites, Version
+from tests.causality.search.record import Version, WriteRecord
 from worker.store.memory.store import MemoryStore
 
 REV: Final = 5
@@ -50,7 +50,7 @@ Age = Literal["young", "old", "old conversation", "old work-item"]
 """The documents that were written long before the first worker of the deployment started."""
 
 
-class Start(Struct, frozen=True, kw_only=True):
+class SearchStart(Struct, frozen=True, kw_only=True):
     """A start: its pair, and what is known of it. `observed`: all revisions so far are observed. `services_ahead_s`: by
     how much the services' clocks are ahead of the workers'."""
 
@@ -77,7 +77,7 @@ class Start(Struct, frozen=True, kw_only=True):
             store=store,
             options=replace(options, deployed_at=NOW),
             budget=budget,
-            writes=OutsideWrites(start_rev=REV, written=Version(history=history)),
+            writes=WriteRecord(start_rev=REV, written=Version(history=history)),
             known=self.observed,
             services_now=NOW + timedelta(seconds=self.services_ahead_s),
             form=self.form,

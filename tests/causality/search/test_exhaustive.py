@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from handlers.options import Options, PolicyInUse
 from tests.causality.search.batches import compare_partitions
-from tests.causality.search.exhaustive import WORLDS, World, look
-from tests.causality.search.starts import Start
+from tests.causality.search.exhaustive import WORLDS, SearchWorld, look
+from tests.causality.search.starts import SearchStart
 
 CAUSAL = [world for world in WORLDS if world.policy is PolicyInUse.CAUSAL]
 LEGACY = [world for world in WORLDS if world.policy is PolicyInUse.LEGACY]
@@ -16,7 +16,7 @@ FEW: dict[str, Any] = {"conversation_kinds": ("assign u2", "done"), "work_item_k
 
 
 @pytest.mark.parametrize("world", CAUSAL, ids=lambda world: world.name)
-def test_causal_keeps_the_contract_after_one_write(world: World) -> None:
+def test_causal_keeps_the_contract_after_one_write(world: SearchWorld) -> None:
     if world.extras in ((("removals", 1),), (("foreign", 1),)):
         # Another write beside the one that is counted multiplies the states.
         world = replace(world, **FEW)
@@ -29,12 +29,12 @@ def test_causal_keeps_the_contract_after_one_write(world: World) -> None:
 @pytest.mark.parametrize(
     ("pair", "world"),
     [
-        ("queued", World(name="observed from the start", **FEW)),
-        ("assigned", World(name="one event lost", extras=(("losses", 1),), **FEW)),
-        ("ivr, conversation assigned", World(name="silent", known=False, extras=(("silent", True),), **FEW)),
+        ("queued", SearchWorld(name="observed from the start", **FEW)),
+        ("assigned", SearchWorld(name="one event lost", extras=(("losses", 1),), **FEW)),
+        ("ivr, conversation assigned", SearchWorld(name="silent", known=False, extras=(("silent", True),), **FEW)),
     ],
 )
-def test_causal_keeps_the_contract_after_two_writes(pair: str, world: World) -> None:
+def test_causal_keeps_the_contract_after_two_writes(pair: str, world: SearchWorld) -> None:
     found = look(world, pair, 2)
     assert (found.bad, found.examples) == (0, [])
     assert found.ends > 50
@@ -43,7 +43,9 @@ def test_causal_keeps_the_contract_after_two_writes(pair: str, world: World) -> 
 @pytest.mark.parametrize("pair", ["queued", "assigned"])
 def test_a_batch_ends_as_its_events_do_one_by_one(pair: str) -> None:
     kinds = {**FEW, "work_item_kinds": ("assign u2", "complete", "wrap up")}
-    found = compare_partitions(Start(pair=pair).node(options=Options(), budget=World(name="few", **kinds).budget(2)))
+    found = compare_partitions(
+        SearchStart(pair=pair).node(options=Options(), budget=SearchWorld(name="few", **kinds).budget(2))
+    )
     assert (found.bad, found.examples) == (0, [])
     assert found.partitions > 50
 

@@ -11,11 +11,11 @@ from commands.work_item import Status, WorkItem
 from handlers.documents.document_mapping import conversation_of, work_item_of
 from sync.contract import FieldHistory, Violation, violations
 from sync.conversation import Conversation, ConversationStatus, Field
-from tests.causality.simulation.services import ConversationRecord, Services
+from tests.causality.simulation.services import ConversationRecord, SimulatedServices
 from worker.store.documents import Collection
 
 
-def broken_promises(services: Services, case: ConversationRecord) -> list[str]:
+def broken_promises(services: SimulatedServices, case: ConversationRecord) -> list[str]:
     """The broken promises of a conversation, once all events are handled."""
     document, item = services.conversation(case), _pair_item(services, case)
     conversation = None if document is None else conversation_of(document)
@@ -33,7 +33,7 @@ def broken_promises(services: Services, case: ConversationRecord) -> list[str]:
     return said
 
 
-def unrouted(services: Services, case: ConversationRecord) -> list[str]:
+def unrouted(services: SimulatedServices, case: ConversationRecord) -> list[str]:
     """What workers that route leave undone: each open, not ended conversation has an active work-item, and each active
     one has been queued or assigned."""
     document = services.conversation(case)
@@ -140,7 +140,7 @@ def _completed_with_its_agent(case: ConversationRecord, conversation: Conversati
             yield f"completed: {name} {expected[0]!r} expected, {found!r} found"
 
 
-def _pair_item(services: Services, case: ConversationRecord) -> WorkItem | None:
+def _pair_item(services: SimulatedServices, case: ConversationRecord) -> WorkItem | None:
     """The latest work-item; None where it is completed and none of its events was ever sent."""
     last = services.store.work_item(case.item_key)
     unannounced = case.items > case.items_announced and not case.existed

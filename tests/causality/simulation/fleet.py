@@ -20,7 +20,7 @@ from worker.store.memory.store import MemoryStore
 
 
 @dataclass(slots=True, kw_only=True)
-class Fleet:
+class SimulatedFleet:
     """All workers of a run. `over`: the run has ended, and the workers end with it."""
 
     settings: SimulationSettings

@@ -17,7 +17,7 @@ from tests.causality.outside import (
     work_item_created,
     work_item_updated,
 )
-from tests.causality.simulation.services import ConversationRecord, Services
+from tests.causality.simulation.services import ConversationRecord, SimulatedServices
 from tests.causality.virtual_time import Work
 
 ROUTER_WRITES: Final[Mapping[str, Fields]] = {
@@ -38,7 +38,7 @@ _STORM_WRITES: Final = 300
 # Single writes
 
 
-def write_conversation(services: Services, case: ConversationRecord, fields: Fields) -> None:
+def write_conversation(services: SimulatedServices, case: ConversationRecord, fields: Fields) -> None:
     """Edit the conversation; no write where the edit changes nothing or the conversation is gone."""
     before = services.conversation(case)
     after = None if before is None else conversation_written(before, fields, services.conversation_now())
@@ -46,7 +46,7 @@ def write_conversation(services: Services, case: ConversationRecord, fields: Fie
         services.wrote_conversation(case, before, after)
 
 
-def touch(services: Services, case: ConversationRecord) -> None:
+def touch(services: SimulatedServices, case: ConversationRecord) -> None:
     """The customer writes a message: no shared field changes."""
     before = services.conversation(case)
     if before is not None and not before["attributes"].get("deleted"):
@@ -55,7 +55,7 @@ def touch(services: Services, case: ConversationRecord) -> None:
         services.wrote_conversation(case, before, updated_conversation_document(before, message, now=now))
 
 
-def write_item(services: Services, case: ConversationRecord, fields: Fields, knew: int | None = None) -> None:
+def write_item(services: SimulatedServices, case: ConversationRecord, fields: Fields, knew: int | None = None) -> None:
     """Update the active work-item; no write where there is none or the commands refuse it."""
     before = services.active_item(case)
     if before is None:
@@ -65,7 +65,7 @@ def write_item(services: Services, case: ConversationRecord, fields: Fields, kne
         services.wrote_item(case, before, after, case.last_rev if knew is None else knew)
 
 
-async def any_conversation_write(services: Services, case: ConversationRecord) -> None:
+async def any_conversation_write(services: SimulatedServices, case: ConversationRecord) -> None:
     """One edit of any kind that changes something."""
     before = services.conversation(case)
     kinds = _KINDS if services.random.random() < 0.2 else _KINDS_BUT_DELETION
@@ -74,7 +74,7 @@ async def any_conversation_write(services: Services, case: ConversationRecord) -
         services.wrote_conversation(case, before, services.random.choice(choices)[1])
 
 
-async def any_item_write(services: Services, case: ConversationRecord) -> None:
+async def any_item_write(services: SimulatedServices, case: ConversationRecord) -> None:
     """Read the conversation, wait, and write the work-item as it is stored by then; make one where there is none."""
     knew = _rev(services, case)
     await services.time.sleep(services.random.random() * services.settings.reading_late_s)
@@ -90,7 +90,7 @@ async def any_item_write(services: Services, case: ConversationRecord) -> None:
             return
 
 
-def any_write(services: Services, case: ConversationRecord) -> Work:
+def any_write(services: SimulatedServices, case: ConversationRecord) -> Work:
     write = any_conversation_write if services.random.random() < 0.5 else any_item_write
     return write(services, case)
 
@@ -98,13 +98,13 @@ def any_write(services: Services, case: ConversationRecord) -> Work:
 # Stories
 
 
-async def random_writes(services: Services, case: ConversationRecord) -> None:
+async def random_writes(services: SimulatedServices, case: ConversationRecord) -> None:
     """Writes of any kind, at any time of the run: in a burst, or minutes apart."""
     for _ in range(services.random.randint(*services.settings.writes)):
         services.begin(any_write(services, case), after_s=services.random.random() * services.weather.writing_s)
 
 
-async def lively_chat(services: Services, case: ConversationRecord) -> None:
+async def lively_chat(services: SimulatedServices, case: ConversationRecord) -> None:
     """A customer writes every 20 s for many minutes; now and then an agent or the router writes, too."""
     await any_item_write(services, case)
     for _ in range(services.random.randint(6, 30)):
@@ -114,7 +114,7 @@ async def lively_chat(services: Services, case: ConversationRecord) -> None:
             services.begin(any_write(services, case), after_s=services.random.random() * 20)
 
 
-async def queued(services: Services, case: ConversationRecord) -> None:
+async def queued(services: SimulatedServices, case: ConversationRecord) -> None:
     """A work-item in a queue, as the queue rules leave it."""
     if services.active_item(case) is None:
         services.create_item(case, _rev(services, case))
@@ -122,7 +122,7 @@ async def queued(services: Services, case: ConversationRecord) -> None:
     write_item(services, case, {"queue": "q1"})
 
 
-async def take_reply_close(services: Services, case: ConversationRecord) -> None:
+async def take_reply_close(services: SimulatedServices, case: ConversationRecord) -> None:
     """An agent takes a queued conversation, replies and closes it, in quick succession."""
     await queued(services, case)
     await services.time.sleep(services.random.choice((1.0, 60.0)))
@@ -133,7 +133,7 @@ async def take_reply_close(services: Services, case: ConversationRecord) -> None
     write_conversation(services, case, {"status": "done"})
 
 
-async def next_message(services: Services, case: ConversationRecord) -> None:
+async def next_message(services: SimulatedServices, case: ConversationRecord) -> None:
     """An agent completes the work-item while the customer writes: the message makes the next work-item."""
     await queued(services, case)
     await services.time.sleep(services.random.choice((1.0, 60.0)))
@@ -148,7 +148,7 @@ async def next_message(services: Services, case: ConversationRecord) -> None:
         write_item(services, case, {"queue": "q1"}, knew)
 
 
-async def ends_in_queue(services: Services, case: ConversationRecord) -> None:
+async def ends_in_queue(services: SimulatedServices, case: ConversationRecord) -> None:
     """A chat ends while it waits in its queue; later an agent may take it."""
     await queued(services, case)
     await services.time.sleep(services.random.random() * 5)
@@ -163,7 +163,7 @@ async def ends_in_queue(services: Services, case: ConversationRecord) -> None:
             pass
 
 
-async def ivr_of_queued(services: Services, case: ConversationRecord) -> None:
+async def ivr_of_queued(services: SimulatedServices, case: ConversationRecord) -> None:
     """A conversation that has a queue and an agent gets a work-item in ivr, without a queue."""
     write_conversation(services, case, {"queue": {"id": "q2"}})
     await services.time.sleep(services.random.random())
@@ -173,7 +173,7 @@ async def ivr_of_queued(services: Services, case: ConversationRecord) -> None:
         services.create_item(case, _rev(services, case))
 
 
-async def deleted(services: Services, case: ConversationRecord) -> None:
+async def deleted(services: SimulatedServices, case: ConversationRecord) -> None:
     """A conversation is deleted, mostly so that its document is gone before its event comes."""
     for _ in range(services.random.randint(1, 3)):
         await any_write(services, case)
@@ -186,7 +186,7 @@ async def deleted(services: Services, case: ConversationRecord) -> None:
         await any_item_write(services, case)
 
 
-async def storm(services: Services, case: ConversationRecord) -> None:
+async def storm(services: SimulatedServices, case: ConversationRecord) -> None:
     """More writes in three seconds than the queue can keep in order; one of them assigns an agent."""
     await queued(services, case)
     await services.time.sleep(5)
@@ -199,7 +199,7 @@ async def storm(services: Services, case: ConversationRecord) -> None:
         await services.time.sleep(3 / _STORM_WRITES)
 
 
-STORIES: Final[Mapping[str, tuple[int, Callable[[Services, ConversationRecord], Work]]]] = {
+STORIES: Final[Mapping[str, tuple[int, Callable[[SimulatedServices, ConversationRecord], Work]]]] = {
     "random": (40, random_writes),
     "chat": (8, lively_chat),
     "take-reply-close": (8, take_reply_close),
@@ -215,20 +215,20 @@ STORIES: Final[Mapping[str, tuple[int, Callable[[Services, ConversationRecord], 
 # How a conversation begins
 
 
-async def open_conversation(services: Services, case: ConversationRecord) -> None:
+async def open_conversation(services: SimulatedServices, case: ConversationRecord) -> None:
     """A conversation is made and announced; its story follows."""
     data = _conversation_data(case.key, 1, format_instant(services.conversation_now()))
     services.wrote_conversation(case, None, document_from_snapshot(data, org="org", rev=1))
     await STORIES[case.story][1](services, case)
 
 
-async def story_of_old_pair(services: Services, case: ConversationRecord) -> None:
+async def story_of_old_pair(services: SimulatedServices, case: ConversationRecord) -> None:
     """The story of a pair that stood already when the first worker started."""
     await services.time.sleep(services.random.random() * min(services.weather.writing_s, 60))
     await STORIES[case.story][1](services, case)
 
 
-def put_old_pair(services: Services, case: ConversationRecord) -> None:
+def put_old_pair(services: SimulatedServices, case: ConversationRecord) -> None:
     """Store a pair of before the deployment. Each document was last written seconds, minutes or hours ago, without an
     event for us; sometimes both sides disagree."""
     random = services.random
@@ -252,7 +252,7 @@ def put_old_pair(services: Services, case: ConversationRecord) -> None:
     services.store.put_work_item({**item, "attributes": attributes})
 
 
-def _ago(services: Services, clock: timedelta) -> str:
+def _ago(services: SimulatedServices, clock: timedelta) -> str:
     """A time before the deployment, by the clock of the owner."""
     random = services.random
     seconds = random.choice((random.uniform(1, 50), random.uniform(60, 1_200), 7_200.0))
@@ -264,7 +264,7 @@ def _conversation_data(key: str, rev: int, updated_at: str) -> dict[str, Any]:
     return {"id": key, "type": "conversation", "attributes": attributes, "relationships": {}}
 
 
-def _rev(services: Services, case: ConversationRecord) -> int:
+def _rev(services: SimulatedServices, case: ConversationRecord) -> int:
     """The conversation's revision as it is stored now; of a conversation that is gone, its last one."""
     document = services.conversation(case)
     return case.last_rev if document is None else int(document["rev"])

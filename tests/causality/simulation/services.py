@@ -68,7 +68,7 @@ class ConversationRecord:
 
 
 @dataclass(slots=True, kw_only=True)
-class Services:
+class SimulatedServices:
     """All outside services, with their conversations. `writing`: how many of their stories have not ended."""
 
     settings: SimulationSettings

@@ -25,9 +25,9 @@ from sync.contract import sync_writes_max
 from tests.causality.outside import NOW, published_event
 from tests.causality.ports import AnyIds
 from tests.causality.simulation.end_checks import broken_promises, unrouted
-from tests.causality.simulation.fleet import Fleet
+from tests.causality.simulation.fleet import SimulatedFleet
 from tests.causality.simulation.service_stories import STORIES, open_conversation, put_old_pair, story_of_old_pair
-from tests.causality.simulation.services import USERS, ConversationRecord, Services, read_event
+from tests.causality.simulation.services import USERS, ConversationRecord, SimulatedServices, read_event
 from tests.causality.simulation.shaky_store import ToldStore
 from tests.causality.simulation.simulated_queue import SimulatedQueue
 from tests.causality.simulation.simulated_worker import POLL_S, WorkerClock
@@ -74,7 +74,7 @@ class Run:
         )
         self._queue_rules = MemoryQueueRules(queues=[{"_id": "q3", "org": "org", "default": True}])
         self._ids = AnyIds()
-        self._services = Services(
+        self._services = SimulatedServices(
             settings=settings,
             weather=self.weather,
             random=self._random,
@@ -88,7 +88,7 @@ class Run:
         self._waits = WaitLog(
             self._time, self._stories, self._tally, calm=self.weather.keeps_watermark and self.weather.heartbeat
         )
-        self._fleet = Fleet(
+        self._fleet = SimulatedFleet(
             settings=settings,
             weather=self.weather,
             random=self._random,

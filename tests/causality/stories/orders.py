@@ -28,7 +28,7 @@ from worker.store.state_document import state_document
 Path = tuple[str, ...]
 
 
-class End(Struct, frozen=True, kw_only=True):
+class StoryEnd(Struct, frozen=True, kw_only=True):
     """Interleavings that end alike for a person. `example`: the first path that ends so."""
 
     values: Values
@@ -48,7 +48,7 @@ class Orders(Struct, frozen=True, kw_only=True):
     """
 
     interleavings: int
-    ends: tuple[End, ...]
+    ends: tuple[StoryEnd, ...]
     waiting: int
     flips: Counter[tuple[int, int]] = field(default_factory=Counter)
     worst: Path = ()
@@ -178,7 +178,7 @@ def _own_events(world: PairWorld) -> list[tuple[int, Event]]:
 
 
 def _orders(ended: Iterable[_Reached]) -> Orders:
-    ends: dict[str, End] = {}
+    ends: dict[str, StoryEnd] = {}
     flips: Counter[tuple[int, int]] = Counter()
     worst, worst_path, waiting = -1, Path(), 0
     for reached in ended:
@@ -195,7 +195,7 @@ def _orders(ended: Iterable[_Reached]) -> Orders:
         key = repr((values, broken))
         count = reached.count + (ends[key].count if key in ends else 0)
         example = ends[key].example if key in ends else reached.path
-        ends[key] = End(values=values, broken_promises=broken, count=count, example=example)
+        ends[key] = StoryEnd(values=values, broken_promises=broken, count=count, example=example)
     return Orders(
         interleavings=flips.total(),
         ends=tuple(sorted(ends.values(), key=lambda end: -end.count)),

@@ -30,7 +30,7 @@ from tests.causality.outside import (
     work_item_updated,
 )
 from tests.causality.ports import AnyIds, NoJitter, run_to_end
-from tests.causality.stories.story import CONVERSATION, Knew, OutsideWrite, Story
+from tests.causality.stories.story import CONVERSATION, Knew, Story, StoryWrite
 from tests.handlers.small_ports import HandClock
 from tests.handlers.wire_events import read
 from worker.store.documents import Collection
@@ -89,7 +89,7 @@ class PairWorld:
 
     # The services
 
-    def write(self, write: OutsideWrite) -> Event | None:
+    def write(self, write: StoryWrite) -> Event | None:
         """The write's event; None where the service refuses the write or it would change nothing."""
         self.clock.at += timedelta(seconds=write.after_s)
         before = self._document(write.document)
@@ -207,7 +207,7 @@ class PairWorld:
 
     # Parts
 
-    def _written(self, write: OutsideWrite, before: Document | None, knew: int | None) -> Document | None:
+    def _written(self, write: StoryWrite, before: Document | None, knew: int | None) -> Document | None:
         now = self.clock.now() + timedelta(seconds=write.clock_error_s)
         if write.of_conversation:
             return _conversation_written(before, write.fields, format_instant(now), now)
@@ -223,7 +223,7 @@ class PairWorld:
             return _with_attributes(before, write.fields, format_instant(now))
         return work_item_updated(before, write.fields, now, self._sessions())
 
-    def _knew(self, write: OutsideWrite) -> int | None:
+    def _knew(self, write: StoryWrite) -> int | None:
         if write.of_conversation or write.knew is Knew.UNSAID:
             return None
         return self.conversation_rev if write.knew is Knew.CURRENT else self.revs[write.knew]

@@ -11,8 +11,8 @@ from handlers.options import Options
 from tests.causality.stories.story import (
     ANNA,
     BEN,
-    OutsideWrite,
     Story,
+    StoryWrite,
     conversation,
     message,
     new_conversation,
@@ -48,7 +48,7 @@ _REOPENED: Final = (
 )
 
 
-def _closed(queue: str | None) -> tuple[OutsideWrite, ...]:
+def _closed(queue: str | None) -> tuple[StoryWrite, ...]:
     return (
         new_conversation("a customer writes", **({} if queue is None else {"queue": queue})),
         work_item("Anna takes it", {"assignedTo": ANNA}, document=FIRST_MADE),

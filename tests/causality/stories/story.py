@@ -21,7 +21,7 @@ class Knew(Enum):
     UNSAID = "unsaid"
 
 
-class OutsideWrite(Struct, frozen=True, kw_only=True):
+class StoryWrite(Struct, frozen=True, kw_only=True):
     """One write of an outside service.
 
     - `what`: the write, for a person.
@@ -61,35 +61,33 @@ class Story(Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    writes: tuple[OutsideWrite, ...]
-    before: tuple[OutsideWrite, ...] = ()
+    writes: tuple[StoryWrite, ...]
+    before: tuple[StoryWrite, ...] = ()
     sessions: tuple[Session, ...] = ()
     queue_rules: QueueRules | None = None
     ends: int = 1
 
 
-def new_conversation(what: str, **fields: Any) -> OutsideWrite:
+def new_conversation(what: str, **fields: Any) -> StoryWrite:
     """The creation of the conversation: open, unassigned, without a queue, where `fields` does not say otherwise."""
-    return OutsideWrite(what=what, document=CONVERSATION, fields=fields, creation=True)
+    return StoryWrite(what=what, document=CONVERSATION, fields=fields, creation=True)
 
 
-def conversation(what: str, *, after_s: float = 0.0, without_changes: bool = False, **fields: Any) -> OutsideWrite:
+def conversation(what: str, *, after_s: float = 0.0, without_changes: bool = False, **fields: Any) -> StoryWrite:
     """An update of the conversation; `queue` is a queue's id or None."""
-    return OutsideWrite(
-        what=what, document=CONVERSATION, fields=fields, after_s=after_s, without_changes=without_changes
-    )
+    return StoryWrite(what=what, document=CONVERSATION, fields=fields, after_s=after_s, without_changes=without_changes)
 
 
-def message(what: str, *, after_s: float = 0.0) -> OutsideWrite:
+def message(what: str, *, after_s: float = 0.0) -> StoryWrite:
     """A message in the conversation: an update that changes no shared field."""
     return conversation(what, after_s=after_s, preview=what)
 
 
 def new_work_item(
     what: str, *, document: str = FIRST_ITEM, knew: int | Knew = Knew.CURRENT, after_s: float = 0.0
-) -> OutsideWrite:
+) -> StoryWrite:
     """The creation of a work-item: ivr, without a queue."""
-    return OutsideWrite(what=what, document=document, creation=True, knew=knew, after_s=after_s)
+    return StoryWrite(what=what, document=document, creation=True, knew=knew, after_s=after_s)
 
 
 def work_item(
@@ -101,9 +99,9 @@ def work_item(
     holder: str | None = None,
     after_s: float = 0.0,
     clock_error_s: float = 0.0,
-) -> OutsideWrite:
+) -> StoryWrite:
     """An update of a work-item through the commands; `priority` alone is written as its owner writes it."""
-    return OutsideWrite(
+    return StoryWrite(
         what=what,
         document=document,
         fields=fields,

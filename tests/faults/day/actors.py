@@ -22,7 +22,7 @@ from tests.causality.outside import (
 from tests.faults.day.http_clients import CRM_TOKEN, ROUTER_TOKEN, HttpClients
 from tests.faults.day.lossy_subscriptions import is_lost
 from tests.faults.day.outside_store import OutsideStore
-from tests.faults.day.script import AGENTS, ConversationScript, DayScript, Shift, Step
+from tests.faults.day.script import AGENTS, ActorStep, ConversationScript, DayScript, Shift
 from tests.faults.load.document_writer import OutsideWrite, agent, now
 from tests.faults.load.event_delivery import EventDelivery
 from worker.store.documents import Collection
@@ -157,7 +157,7 @@ class _Life:
         data = {"id": self._key, "type": "conversation", "attributes": attributes, "relationships": relationships}
         return OutsideWrite(before=None, after=document_from_snapshot(data, org=ORG, rev=1))
 
-    def _edited(self, step: Step, before: Document | None) -> OutsideWrite | None:
+    def _edited(self, step: ActorStep, before: Document | None) -> OutsideWrite | None:
         if before is None:
             return None
         after = conversation_written(before, _edit_of(step, before), now())
@@ -182,7 +182,7 @@ class _Life:
 
     # The router's side
 
-    def _known_rev(self, step: Step) -> int:
+    def _known_rev(self, step: ActorStep) -> int:
         behind = min(step.behind, len(self.seen) - 1)
         return self.seen[-1 - behind]
 
@@ -200,7 +200,7 @@ class _Life:
         if written is not None:
             self.actors.publish(None, written.after, known_rev=known_rev)
 
-    async def _write_item(self, step: Step, key: str) -> None:
+    async def _write_item(self, step: ActorStep, key: str) -> None:
         sessions = await self.actors.store.sessions(agent(step.agent))
         conversation = await self.actors.store.read(Collection.CONVERSATIONS, self._key)
         if conversation is not None and not step.behind:
@@ -219,7 +219,7 @@ class _Life:
             return
         self.actors.publish(written.before, written.after, known_rev=None if step.silent else known_rev)
 
-    async def _send(self, step: Step, item: Document) -> None:
+    async def _send(self, step: ActorStep, item: Document) -> None:
         update = update_of(step, item)
         if update is not None and not step.silent:
             update = {**update, "resource": {"rev": self._known_rev(step)}}
@@ -235,7 +235,7 @@ class _Life:
             await put(process=processes[0] + 1)
 
 
-def _edit_of(step: Step, before: Document) -> dict[str, Any]:
+def _edit_of(step: ActorStep, before: Document) -> dict[str, Any]:
     """The fields that an edit of the conversation sets."""
     edits: dict[str, dict[str, Any]] = {
         "touch": {"messageCount": before["attributes"].get("messageCount", 0) + 1},
@@ -253,7 +253,7 @@ def _edit_of(step: Step, before: Document) -> dict[str, Any]:
     return edits[step.name]
 
 
-def _item_after(step: Step, before: Document, sessions: Mapping[str, Session]) -> Document | None:
+def _item_after(step: ActorStep, before: Document, sessions: Mapping[str, Session]) -> Document | None:
     """The work-item after a service's write; None where the commands refuse it or it changes nothing."""
     updates: dict[str, dict[str, Any]] = {
         "assign": {"assignedTo": agent(step.agent)},
@@ -267,7 +267,7 @@ def _item_after(step: Step, before: Document, sessions: Mapping[str, Session]) -
     return work_item_updated(before, updates[step.name], now(), sessions)
 
 
-def update_of(step: Step, item: Document) -> dict[str, Any] | None:
+def update_of(step: ActorStep, item: Document) -> dict[str, Any] | None:
     """The body of an update; None: it is no JSON."""
     who = agent(step.agent)
     routed_to = (item["relationships"].get("routedTo") or {}).get("data", {}).get("id", who)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.faults.day.http_clients import Call
+from tests.faults.day.http_clients import SentUpdate
 from tests.faults.day.journal import Revision
 from tests.faults.expected_ends import values_of
 
@@ -14,15 +14,15 @@ def is_api_write(revision: Revision) -> bool:
     return announced is not None and not announced.is_sync and announced.actions == ("UPDATE_COMMAND",)
 
 
-def api_writes_wrong(calls: Sequence[Call], revisions: Iterable[Revision]) -> Iterator[str]:
+def api_writes_wrong(calls: Sequence[SentUpdate], revisions: Iterable[Revision]) -> Iterator[str]:
     """What of the calls and of the revisions does not fit, a line each.
 
     Each revision that an update made is claimed by the one call that was answered with it. A call without an answer may
     claim one revision. An answer whose revision was made by another call is that of an update that changed nothing.
     """
     stored = {(revision.key, revision.rev): revision for revision in revisions if revision.side == "work-item"}
-    answered: dict[tuple[str, int], list[Call]] = {}
-    open_calls: dict[str, list[Call]] = {}
+    answered: dict[tuple[str, int], list[SentUpdate]] = {}
+    open_calls: dict[str, list[SentUpdate]] = {}
     for call in calls:
         if call.after is not None:
             attributes = call.after["attributes"]
@@ -43,7 +43,7 @@ def api_writes_wrong(calls: Sequence[Call], revisions: Iterable[Revision]) -> It
             open_calls[revision.key].remove(lost)
 
 
-def _answer_wrong(call: Call, revision: Revision | None) -> Iterator[str]:
+def _answer_wrong(call: SentUpdate, revision: Revision | None) -> Iterator[str]:
     assert call.after is not None
     rev = call.after["attributes"]["rev"]
     if revision is None:
@@ -52,7 +52,7 @@ def _answer_wrong(call: Call, revision: Revision | None) -> Iterator[str]:
         yield f"{call.item} was answered with other values than revision {rev} has"
 
 
-def _made(call: Call, revision: Revision) -> bool:
+def _made(call: SentUpdate, revision: Revision) -> bool:
     """Whether the call's update is the one that the revision's event names."""
     sent = {name: value for name, value in (call.update or {}).items() if name != "rev"}
     return sent == _data(revision)

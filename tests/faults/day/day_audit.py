@@ -12,7 +12,7 @@ from tests.faults.day.api_count import api_writes_wrong, is_api_write, revisions
 from tests.faults.day.day_run import DayRun
 from tests.faults.day.journal import Revision
 from tests.faults.day.lossy_subscriptions import is_lost
-from tests.faults.day.pair_count import OutsideFacts, PairStory, pair_wrong, story_of
+from tests.faults.day.pair_count import CountedPair, OutsideFacts, pair_wrong, story_of
 from tests.faults.day.session_count import places_wrong
 from tests.faults.day.wait_count import CountedWait, counted_waits, waits_wrong
 
@@ -125,7 +125,7 @@ class DayAudit:
             f"{sum(not wait.told for wait in self.waits)} of which every event was lost",
         }
 
-    def _stories(self) -> dict[str, PairStory]:
+    def _stories(self) -> dict[str, CountedPair]:
         revisions = self._run.journal.by_conversation()
         return {key: story_of(key, each, self._outside_event) for key, each in revisions.items()}
 

@@ -25,7 +25,7 @@ from tests.e2e.stage import Stage
 from tests.e2e.worker_process import COMMAND, WorkerProcess, wait_until
 from tests.faults.day.actors import ORG, Actors, first_sessions
 from tests.faults.day.http_clients import TOKENS, HttpClients
-from tests.faults.day.journal import Journal
+from tests.faults.day.journal import RevisionJournal
 from tests.faults.day.lossy_subscriptions import lose_events
 from tests.faults.day.outside_store import OutsideStore
 from tests.faults.day.script import QUEUES, DayScript
@@ -67,7 +67,7 @@ class DayRun:
     script: DayScript
     times: DayTimes
     sweeps: bool = True
-    journal: Journal = field(init=False)
+    journal: RevisionJournal = field(init=False)
     actors: Actors = field(init=False)
     clients: HttpClients = field(init=False)
     kills: Counter[str] = field(default_factory=Counter)
@@ -111,7 +111,7 @@ class DayRun:
 
     def _prepare(self) -> None:
         database, times = self.stage.database, self.times
-        self.journal = Journal(database)
+        self.journal = RevisionJournal(database)
         self.journal.start()
         database["work_sessions"].insert_many(first_sessions())
         database["queues"].insert_many(queue_documents())

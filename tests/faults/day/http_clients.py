@@ -18,7 +18,7 @@ TOKENS: Final = ",".join(
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 
 
-class Call(Struct, frozen=True, kw_only=True):
+class SentUpdate(Struct, frozen=True, kw_only=True):
     """An update that was sent. `status` None: no answer came, so the update may have been written.
 
     `code`: the error's code of a refusal. `after`: the work-item of the answer.
@@ -37,16 +37,16 @@ class HttpClients:
 
     http: aiohttp.ClientSession
     urls: Callable[[], Sequence[str]]
-    calls: list[Call] = field(default_factory=list)
+    calls: list[SentUpdate] = field(default_factory=list)
 
-    async def put(self, item: str, update: Mapping[str, Any] | None, *, process: int, token: str) -> Call:
+    async def put(self, item: str, update: Mapping[str, Any] | None, *, process: int, token: str) -> SentUpdate:
         """Send the update; None: a body that is no JSON."""
         urls = self.urls()
         call = await self._put(urls[process % len(urls)], item, update, token)
         self.calls.append(call)
         return call
 
-    async def _put(self, url: str, item: str, update: Mapping[str, Any] | None, token: str) -> Call:
+    async def _put(self, url: str, item: str, update: Mapping[str, Any] | None, token: str) -> SentUpdate:
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         body = b"{not json" if update is None else json.dumps(update).encode()
         where = f"{url}/v1/routing/work-items/{item}"
@@ -54,7 +54,7 @@ class HttpClients:
             async with self.http.put(where, data=body, headers=headers, timeout=_TIMEOUT) as answer:
                 said = await answer.json()
         except (aiohttp.ClientError, TimeoutError, ValueError):
-            return Call(item=item, update=update, status=None)
+            return SentUpdate(item=item, update=update, status=None)
         if answer.status == 200:
-            return Call(item=item, update=update, status=200, after=said["data"])
-        return Call(item=item, update=update, status=answer.status, code=said["errors"][0]["code"])
+            return SentUpdate(item=item, update=update, status=200, after=said["data"])
+        return SentUpdate(item=item, update=update, status=answer.status, code=said["errors"][0]["code"])

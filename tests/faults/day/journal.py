@@ -72,7 +72,7 @@ class Revision(Struct, frozen=True, kw_only=True):
     announced: Announced | None = None
 
 
-class Journal:
+class RevisionJournal:
     """`start` before the first write, `stop` after the last. `revisions`: in the order in which they were committed."""
 
     def __init__(self, database: Database[dict[str, Any]]) -> None:

@@ -31,7 +31,7 @@ class OutsideFacts(Struct, frozen=True, kw_only=True):
     lost: bool
 
 
-class PairStory(Struct, kw_only=True):
+class CountedPair(Struct, kw_only=True):
     """The writes of one conversation and of its latest work-item. `notes`: for the independent count."""
 
     key: str
@@ -50,9 +50,9 @@ class PairStory(Struct, kw_only=True):
         return with_unknown_knew_of_fields(self.written, self.lost)
 
 
-def story_of(key: str, revisions: Sequence[Revision], outside_event: OutsideEvent) -> PairStory:
+def story_of(key: str, revisions: Sequence[Revision], outside_event: OutsideEvent) -> CountedPair:
     """The story of the conversation `key`."""
-    story = PairStory(key=key)
+    story = CountedPair(key=key)
     plain: dict[str, Mapping[str, Any]] = {}
     for revision in revisions:
         announced = revision.announced
@@ -83,7 +83,7 @@ def _facts(revision: Revision) -> OutsideFacts:
     return OutsideFacts(changed_fields=announced.changed_fields, known_rev=announced.known_rev, lost=False)
 
 
-def _take(story: PairStory, revision: Revision, facts: OutsideFacts, before: Mapping[str, Any] | None) -> None:
+def _take(story: CountedPair, revision: Revision, facts: OutsideFacts, before: Mapping[str, Any] | None) -> None:
     if revision.side == "conversation":
         fields = facts.changed_fields
         story.written = story.written.after_conversation(revision.rev, fields, revision.values)
@@ -134,7 +134,7 @@ def _note(side: Side, revision: Revision, facts: OutsideFacts, before: Mapping[s
 
 
 def pair_wrong(
-    story: PairStory, conversation: Mapping[str, Any] | None, items: Sequence[Mapping[str, Any]]
+    story: CountedPair, conversation: Mapping[str, Any] | None, items: Sequence[Mapping[str, Any]]
 ) -> Iterator[str]:
     """What is wrong with a stored pair, a line each."""
     yield from _number_wrong(story.key, conversation, sum(item["active"] for item in items))

@@ -69,7 +69,7 @@ _TWICE_AT_ONCE: Final = 0.1
 _BY_HTTP: Final = 0.6
 
 
-class Step(Struct, frozen=True, kw_only=True):
+class ActorStep(Struct, frozen=True, kw_only=True):
     """One attempt of an actor, `after_s` after the step before it.
 
     - `behind`: how many revisions of the conversation the actor's knowledge is old.
@@ -101,8 +101,8 @@ class ConversationScript(Struct, frozen=True, kw_only=True):
     user: int | None
     queue: str | None
     maker: bool
-    app: tuple[Step, ...]
-    router: tuple[Step, ...]
+    app: tuple[ActorStep, ...]
+    router: tuple[ActorStep, ...]
     seed: float
 
 
@@ -162,14 +162,14 @@ def _pauses(chance: Random, count: int, length_s: float) -> list[float]:
     return [length_s * share / sum(shares) for share in shares]
 
 
-def _router_step(chance: Random, pause_s: float) -> Step:
+def _router_step(chance: Random, pause_s: float) -> ActorStep:
     if chance.random() < _BY_HTTP:
         return _step(chance, "http", HTTP_STEPS, pause_s)
     return _step(chance, "event", EVENT_STEPS, pause_s)
 
 
-def _step(chance: Random, way: Way, weights: Mapping[str, float], pause_s: float) -> Step:
-    return Step(
+def _step(chance: Random, way: Way, weights: Mapping[str, float], pause_s: float) -> ActorStep:
+    return ActorStep(
         way=way,
         name=chance.choices(list(weights), list(weights.values()))[0],
         after_s=pause_s,

@@ -17,7 +17,7 @@ from pymongo.read_concern import ReadConcern
 from commands.session import Session, move_between
 from handlers.documents.document_mapping import work_item_of
 from handlers.ports import Document, DocumentWrite, Plan
-from tests.faults.load.event_delivery import Delivery
+from tests.faults.load.event_delivery import LoadDelivery
 from worker.mongo.batch.writes import write_steps
 from worker.mongo.database import MAJORITY
 from worker.store.documents import Collection
@@ -76,7 +76,7 @@ class DocumentWriter(Struct, frozen=True, kw_only=True):
 
     client: AsyncMongoClient[dict[str, Any]]
     database: str
-    delivery: Delivery
+    delivery: LoadDelivery
 
     async def write(
         self, collection: Collection, key: str, conversation_id: str, change: Change

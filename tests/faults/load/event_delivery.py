@@ -30,7 +30,7 @@ _POLL_S: Final = 0.05
 POISON: Final = [kind for kind in MALFORMED if kind.sendable and len(kind.body) < 10_000]
 
 
-class Delivery(Protocol):
+class LoadDelivery(Protocol):
     """What the services of a load need of it. `abandoned`: the run has failed, and nothing is written or published."""
 
     abandoned: bool

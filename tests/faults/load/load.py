@@ -8,15 +8,15 @@ from random import Random
 
 from tests.e2e.stage import Stage
 from tests.faults.load.event_delivery import EventDelivery
-from tests.faults.load.pair_history import Services
+from tests.faults.load.pair_history import LoadServices
 
 _END_S = 60.0
 
 
-class Load:
+class WriteLoad:
     """Writes from `start` until `stop`."""
 
-    def __init__(self, stage: Stage, *, uri: str, seed: int, services: Callable[..., Services]) -> None:
+    def __init__(self, stage: Stage, *, uri: str, seed: int, services: Callable[..., LoadServices]) -> None:
         """`uri`: MongoDB itself. The outside services do not pass through a proxy of the worker.
 
         `services` makes them of `uri`, `database`, `delivery` and `random`.

@@ -25,8 +25,8 @@ from tests.causality.outside import (
     work_item_updated,
 )
 from tests.faults.load.document_writer import SESSIONS, USERS, DocumentWriter, OutsideWrite, agent, now, stamped
-from tests.faults.load.event_delivery import Delivery
-from tests.faults.load.pair_history import PairHistory
+from tests.faults.load.event_delivery import LoadDelivery
+from tests.faults.load.pair_history import WrittenPair
 from worker.store.documents import Collection
 
 _WRITERS: Final = 6
@@ -36,7 +36,7 @@ _KNOWN_REVISIONS: Final = 3
 
 
 @dataclass(slots=True, kw_only=True)
-class CrossingPair(PairHistory):
+class CrossingPair(WrittenPair):
     """A pair with the writes that are made to it."""
 
     conversation_writes: Mapping[str, Any]
@@ -49,7 +49,7 @@ class OutsideServices:
 
     uri: str
     database: str
-    delivery: Delivery
+    delivery: LoadDelivery
     random: Random
     per_second: float
     pairs: int
@@ -57,7 +57,7 @@ class OutsideServices:
     stopping: bool = False
 
     @property
-    def cases(self) -> dict[str, PairHistory]:
+    def cases(self) -> dict[str, WrittenPair]:
         """The pairs by the conversation's id."""
         return dict(self.pairs_by_key)
 

@@ -18,7 +18,7 @@ from tests.faults.load.document_writer import OutsideWrite
 
 
 @dataclass(slots=True, kw_only=True)
-class PairHistory:
+class WrittenPair:
     """One conversation with its work-items: the writes so far, and what each field must hold.
 
     `seen`: the conversation's revisions that the services have read, the latest last.
@@ -60,13 +60,13 @@ class PairHistory:
         return wire
 
 
-class Services(Protocol):
+class LoadServices(Protocol):
     """The services of a load. `run` writes until `stopping` is set."""
 
     stopping: bool
 
     @property
-    def cases(self) -> dict[str, PairHistory]:
+    def cases(self) -> dict[str, WrittenPair]:
         """The pairs by the conversation's id."""
         ...
 

@@ -23,7 +23,7 @@ from tests.faults.expected_ends import NotedWrite, noted_write, values_of
 from tests.faults.load.document_writer import SESSIONS, USERS, DocumentWriter, OutsideWrite, agent, now, stamped
 from tests.faults.load.event_delivery import EventDelivery
 from tests.faults.load.outside_services import conversation_created
-from tests.faults.load.pair_history import PairHistory
+from tests.faults.load.pair_history import WrittenPair
 from worker.store.documents import Collection
 
 _LOST: Final = 1 / 50
@@ -42,7 +42,7 @@ class StoryTimes(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(slots=True, kw_only=True)
-class StoryPair(PairHistory):
+class SlowPair(WrittenPair):
     """A pair with the list of its writes."""
 
     agents: tuple[str, ...]
@@ -85,11 +85,11 @@ class SlowStories:
     random: Random
     pairs: int
     times: StoryTimes
-    stories: dict[str, StoryPair] = field(default_factory=dict)
+    stories: dict[str, SlowPair] = field(default_factory=dict)
     stopping: bool = False
 
     @property
-    def cases(self) -> dict[str, PairHistory]:
+    def cases(self) -> dict[str, WrittenPair]:
         """The pairs by the conversation's id."""
         return dict(self.stories)
 
@@ -116,7 +116,7 @@ class SlowStories:
         if self.stopping:
             return
         agents = tuple(agent(each) for each in chance.sample(range(USERS), 3))
-        case = StoryPair(key=f"c{number}", random=chance, agents=agents)
+        case = SlowPair(key=f"c{number}", random=chance, agents=agents)
         self.stories[case.key] = case
         await self._conversation(store, case, "create", may_be_lost=False)
         await self._pause(chance.uniform(0, 2))
@@ -130,7 +130,7 @@ class SlowStories:
             if not self.stopping:
                 await self._drawn_step(store, case)
 
-    async def _smallest_story(self, store: DocumentWriter, case: StoryPair) -> None:
+    async def _smallest_story(self, store: DocumentWriter, case: SlowPair) -> None:
         await self._pause(case.random.uniform(*_SECONDS))
         await self._conversation(store, case, "assign", may_be_lost=False)
         await self._pause(case.random.uniform(*_SECONDS))
@@ -138,7 +138,7 @@ class SlowStories:
         await self._pause(case.random.uniform(*self.times.pause_s))
         await self._conversation(store, case, "touch", may_be_lost=False)
 
-    async def _drawn_step(self, store: DocumentWriter, case: StoryPair) -> None:
+    async def _drawn_step(self, store: DocumentWriter, case: SlowPair) -> None:
         chance = case.random
         step = chance.choices(list(_STEPS), list(_STEPS.values()))[0]
         if step not in _ITEM_STEPS:
@@ -154,7 +154,7 @@ class SlowStories:
         await self._work_item(store, case, step, known_rev=known_rev)
 
     async def _conversation(
-        self, store: DocumentWriter, case: StoryPair, step: str, *, may_be_lost: bool = True
+        self, store: DocumentWriter, case: SlowPair, step: str, *, may_be_lost: bool = True
     ) -> None:
         change = partial(_conversation_change, case, step)
         written = await store.write(Collection.CONVERSATIONS, case.key, case.key, change)
@@ -163,7 +163,7 @@ class SlowStories:
             self._publish(case, written, may_be_lost=may_be_lost)
 
     async def _work_item(
-        self, store: DocumentWriter, case: StoryPair, step: str, *, known_rev: int | None, may_be_lost: bool = True
+        self, store: DocumentWriter, case: SlowPair, step: str, *, known_rev: int | None, may_be_lost: bool = True
     ) -> None:
         case.items = 1
         change = partial(_work_item_change, case, step, known_rev)
@@ -171,7 +171,7 @@ class SlowStories:
         if written is not None:
             self._publish(case, written, may_be_lost=may_be_lost)
 
-    def _publish(self, case: StoryPair, write: OutsideWrite, *, may_be_lost: bool) -> None:
+    def _publish(self, case: SlowPair, write: OutsideWrite, *, may_be_lost: bool) -> None:
         lost = may_be_lost and case.random.random() < _LOST
         case.noted.append(noted_write(write.before, write.after, known_rev=write.known_rev, lost=lost))
         wire = case.record(write, lost=lost)
@@ -184,7 +184,7 @@ class SlowStories:
             seconds -= _TAIL_S
 
 
-def _conversation_change(case: StoryPair, step: str, before: Document | None) -> OutsideWrite | None:
+def _conversation_change(case: SlowPair, step: str, before: Document | None) -> OutsideWrite | None:
     if before is None:
         return conversation_created(case.key)
     fields: dict[str, Any]
@@ -207,9 +207,7 @@ def _conversation_change(case: StoryPair, step: str, before: Document | None) ->
     return None if after is None else OutsideWrite(before=before, after=stamped(after))
 
 
-def _work_item_change(
-    case: StoryPair, step: str, known_rev: int | None, before: Document | None
-) -> OutsideWrite | None:
+def _work_item_change(case: SlowPair, step: str, known_rev: int | None, before: Document | None) -> OutsideWrite | None:
     if before is None:
         after = work_item_created(case.key, 1, known_rev or 1, now(), key=case.item_key)
         return OutsideWrite(before=None, after=stamped(after), known_rev=known_rev)
@@ -232,7 +230,7 @@ def _work_item_change(
     return OutsideWrite(before=before, after=stamped(changed), known_rev=known_rev)
 
 
-def _another_agent(case: StoryPair) -> str:
+def _another_agent(case: SlowPair) -> str:
     """Not the agent who was assigned last, by whichever side."""
     assigned = [write.sets["agent"] for write in case.noted if "agent" in write.sets]
     return case.random.choice([each for each in case.agents if each not in assigned[-1:]])

@@ -20,7 +20,7 @@ _MEMBER: Final = re.compile(rf"{_ENTRIES}\.(?:member|entry)\.(\d+)\.(.+)")
 _SUCCESSFUL: Final = re.compile(r"<Id>([^<]*)</Id>")
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class AwsHttpAnswer(Struct, frozen=True, kw_only=True):
     """An HTTP answer to the client."""
 
     status: int
@@ -56,22 +56,22 @@ class AwsCall(Struct, frozen=True, kw_only=True):
         ]
         return urlencode(rest + members).encode()
 
-    def failure(self, status: int, code: str, message: str = "made to fail") -> Answer:
+    def failure(self, status: int, code: str, message: str = "made to fail") -> AwsHttpAnswer:
         """The service's error answer for the whole call."""
         if self.service == "sqs":
             answer = json.dumps({"__type": f"com.amazonaws.sqs#{code}", "message": message}).encode()
             side = "Receiver" if status >= 500 else "Sender"
             headers = {"Content-Type": JSON_TYPE, "x-amzn-query-error": f"{code};{side}"}
-            return Answer(status=status, body=answer, headers=headers)
+            return AwsHttpAnswer(status=status, body=answer, headers=headers)
         side = "Receiver" if status >= 500 else "Sender"
         xml = (
             '<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error>'
             f"<Type>{side}</Type><Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
             "</Error><RequestId>made-to-fail</RequestId></ErrorResponse>"
         )
-        return Answer(status=status, body=xml.encode(), headers={"Content-Type": XML_TYPE})
+        return AwsHttpAnswer(status=status, body=xml.encode(), headers={"Content-Type": XML_TYPE})
 
-    def partly(self, carried_out: bytes | None, failed: Sequence[str], fault: EntryFault) -> Answer:
+    def partly(self, carried_out: bytes | None, failed: Sequence[str], fault: EntryFault) -> AwsHttpAnswer:
         """The answer to a batch with failed entries. `carried_out`: the service's answer to the others, if any."""
         if self.service == "sqs":
             answer: dict[str, Any] = json.loads(carried_out or b"{}")
@@ -80,7 +80,7 @@ class AwsCall(Struct, frozen=True, kw_only=True):
                 for each in failed
             ]
             answer = {"Successful": [], **answer, "Failed": [*(answer.get("Failed") or []), *more]}
-            return Answer(status=200, body=json.dumps(answer).encode(), headers={"Content-Type": JSON_TYPE})
+            return AwsHttpAnswer(status=200, body=json.dumps(answer).encode(), headers={"Content-Type": JSON_TYPE})
         successful = "".join(
             f"<member><Id>{one}</Id><MessageId>m-{one}</MessageId></member>"
             for one in _SUCCESSFUL.findall((carried_out or b"").decode())
@@ -95,7 +95,7 @@ class AwsCall(Struct, frozen=True, kw_only=True):
             f"<Successful>{successful}</Successful><Failed>{failures}</Failed></PublishBatchResult>"
             "<ResponseMetadata><RequestId>made-to-fail</RequestId></ResponseMetadata></PublishBatchResponse>"
         )
-        return Answer(status=200, body=xml.encode(), headers={"Content-Type": XML_TYPE})
+        return AwsHttpAnswer(status=200, body=xml.encode(), headers={"Content-Type": XML_TYPE})
 
 
 def call_of(headers: Mapping[str, str], body: bytes) -> AwsCall:

@@ -25,7 +25,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from server_process import free_port
-from tests.faults.proxies.aws_call import JSON_TYPE, Answer, AwsCall, call_of
+from tests.faults.proxies.aws_call import JSON_TYPE, AwsCall, AwsHttpAnswer, call_of
 from tests.faults.proxies.aws_fault import (
     SKEW_MAX,
     AnswerWithError,
@@ -42,7 +42,9 @@ from tests.faults.proxies.aws_fault import (
 
 _KEPT: Final = frozenset({"content-type", "x-amz-target", "x-amz-date", "authorization", "accept", "user-agent"})
 _BODY_BYTES_MAX: Final = 8 * 1024 * 1024
-_GARBAGE: Final = Answer(status=200, body=b"<html><body>It works!</body></html>", headers={"Content-Type": "text/html"})
+_GARBAGE: Final = AwsHttpAnswer(
+    status=200, body=b"<html><body>It works!</body></html>", headers={"Content-Type": "text/html"}
+)
 
 T = TypeVar("T")
 
@@ -59,7 +61,7 @@ class ActiveFault:
     lifted: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Call(Struct, frozen=True, kw_only=True):
+class RecordedCall(Struct, frozen=True, kw_only=True):
     """A recorded call. `failed`: ids of entries that the proxy let fail. `status`: HTTP status for the client, None
     without an answer. `delivered`: ids of received messages by receipt. `at`: monotonic seconds at its end."""
 
@@ -75,7 +77,7 @@ class Call(Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class _CallResult:
-    answer: Answer | None
+    answer: AwsHttpAnswer | None
     """None: the proxy breaks the connection."""
     carried_out: bool = False
     failed: frozenset[str] = frozenset()
@@ -91,7 +93,7 @@ class AwsProxy:
         self._active_faults: tuple[ActiveFault, ...] = ()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="aws-proxy", daemon=True)
-        self._calls: list[Call] = []
+        self._calls: list[RecordedCall] = []
         self._runner: web.AppRunner | None = None
 
     @property
@@ -99,11 +101,11 @@ class AwsProxy:
         return f"http://127.0.0.1:{self._port}"
 
     @property
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[RecordedCall]:
         """The calls that have ended."""
         return list(self._calls)
 
-    def calls_of(self, *actions: str) -> list[Call]:
+    def calls_of(self, *actions: str) -> list[RecordedCall]:
         """The ended calls of some actions."""
         return [call for call in self._calls if call.action in actions]
 
@@ -195,7 +197,7 @@ class AwsProxy:
         result = await self._result_of(call, request, active)
         answer = result.answer
         self._calls.append(
-            Call(
+            RecordedCall(
                 action=call.action,
                 at=time.monotonic(),
                 entries=call.entries if call.action.endswith("Batch") else (),
@@ -273,13 +275,13 @@ class AwsProxy:
             refused = call.failure(
                 403, code, f"{reason}: signed at {signed:%Y%m%dT%H%M%SZ}, it is {now:%Y%m%dT%H%M%SZ}"
             )
-            return _CallResult(Answer(status=403, body=refused.body, headers={**refused.headers, **date}))
+            return _CallResult(AwsHttpAnswer(status=403, body=refused.body, headers={**refused.headers, **date}))
         answer = await self._forward(request, call.body)
         if answer is not None:
-            answer = Answer(status=answer.status, body=answer.body, headers={**answer.headers, **date})
+            answer = AwsHttpAnswer(status=answer.status, body=answer.body, headers={**answer.headers, **date})
         return _CallResult(answer, carried_out=_succeeded(answer))
 
-    async def _forward(self, request: web.Request, body: bytes) -> Answer | None:
+    async def _forward(self, request: web.Request, body: bytes) -> AwsHttpAnswer | None:
         """The service's answer; None where it gave none."""
         headers = {name: value for name, value in request.headers.items() if name.lower() in _KEPT}
         try:
@@ -290,16 +292,16 @@ class AwsProxy:
                 answer_to_client = {"Content-Type": kind}
                 if "x-amzn-query-error" in got.headers:
                     answer_to_client["x-amzn-query-error"] = got.headers["x-amzn-query-error"]
-                return Answer(status=got.status, body=await got.read(), headers=answer_to_client)
+                return AwsHttpAnswer(status=got.status, body=await got.read(), headers=answer_to_client)
         except (aiohttp.ClientError, TimeoutError):
             return None
 
 
-def _delivered(call: AwsCall, answer: Answer | None) -> Mapping[str, str]:
+def _delivered(call: AwsCall, answer: AwsHttpAnswer | None) -> Mapping[str, str]:
     if call.action != "ReceiveMessage" or answer is None or not _succeeded(answer) or answer is _GARBAGE:
         return {}
     return {one["ReceiptHandle"]: one["MessageId"] for one in json.loads(answer.body).get("Messages") or ()}
 
 
-def _succeeded(answer: Answer | None) -> bool:
+def _succeeded(answer: AwsHttpAnswer | None) -> bool:
     return answer is not None and answer.status < 300

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.faults.proxies.aws_proxy import Call
+from tests.faults.proxies.aws_proxy import RecordedCall
 
 _ORDER_KNOWN_S: Final = 0.5
 """The proxy records a call at its end, so two calls closer than this may have been carried out in the other order."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Delivery:
+class ReceivedMessage:
     """A message that a worker received. `tries`: its deletes: time, whether carried out, whether the worker knows."""
 
     message_id: str
@@ -25,12 +25,12 @@ class Delivery:
         return next((at for at, done, known in self.tries if done and known), None)
 
 
-def deliveries(calls: Iterable[Call]) -> dict[str, Delivery]:
+def deliveries(calls: Iterable[RecordedCall]) -> dict[str, ReceivedMessage]:
     """The deliveries by receipt."""
-    found: dict[str, Delivery] = {}
+    found: dict[str, ReceivedMessage] = {}
     for call in calls:
         for receipt, message_id in call.delivered.items():
-            found[receipt] = Delivery(message_id=message_id, at=call.at)
+            found[receipt] = ReceivedMessage(message_id=message_id, at=call.at)
         if call.action == "DeleteMessageBatch":
             for entry in call.entries:
                 done = call.carried_out and entry["Id"] not in call.failed
@@ -40,9 +40,9 @@ def deliveries(calls: Iterable[Call]) -> dict[str, Delivery]:
     return found
 
 
-def rightly_redelivered(calls: Sequence[Call]) -> set[str]:
+def rightly_redelivered(calls: Sequence[RecordedCall]) -> set[str]:
     """The messages that SQS rightly delivered again: before their delete, or because no delete was confirmed."""
-    by_message: dict[str, list[Delivery]] = {}
+    by_message: dict[str, list[ReceivedMessage]] = {}
     for delivery in deliveries(calls).values():
         by_message.setdefault(delivery.message_id, []).append(delivery)
     again = set()
@@ -54,7 +54,7 @@ def rightly_redelivered(calls: Sequence[Call]) -> set[str]:
     return again
 
 
-def published(calls: Iterable[Call]) -> list[Mapping[str, Any]]:
+def published(calls: Iterable[RecordedCall]) -> list[Mapping[str, Any]]:
     """The announcements that SNS accepted, whether or not the worker got the answer. A heartbeat is none."""
     messages = [
         json.loads(entry["Message"])

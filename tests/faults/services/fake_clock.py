@@ -19,7 +19,7 @@ _TRIED_OFFSET_S: Final = 86_400
 _TRIED: Final = "import time; time.sleep(0.001); print(time.time())"
 
 
-class FakeClock:
+class OffsetClock:
     """The offset of a clock, kept in a file that `variables` name to the worker."""
 
     def __init__(self, folder: Path, name: str) -> None:

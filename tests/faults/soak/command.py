@@ -23,9 +23,9 @@ from rich.table import Table
 
 from server_process import ServerError, stop_on_signals
 from tests.bench.runs.machine import machine
-from tests.faults.soak.reading import Reading, SoakResult
+from tests.faults.soak.reading import SoakResult, SystemReading
 from tests.faults.soak.soak_run import soak_run
-from tests.faults.soak.verdict import EventCost, Figure, costs, figures, warm_up
+from tests.faults.soak.verdict import Figure, SoakCost, costs, figures, warm_up
 
 _SHOWN: Final = 12
 _READINGS_MIN: Final = 10
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{time.monotonic() - began:7.1f} s  {text}\n")
         sys.stderr.flush()
 
-    readings: list[Reading] = []
+    readings: list[SystemReading] = []
     try:
         with (
             _readings_file(options.readings) as file,
@@ -70,14 +70,14 @@ def _readings_file(path: Path | None) -> contextlib.AbstractContextManager[IO[by
     return contextlib.nullcontext() if path is None else path.open("wb")
 
 
-def _keep(readings: list[Reading], file: IO[bytes] | None, reading: Reading) -> None:
+def _keep(readings: list[SystemReading], file: IO[bytes] | None, reading: SystemReading) -> None:
     readings.append(reading)
     if file is not None:
         file.write(msgspec.json.encode(reading) + b"\n")
         file.flush()
 
 
-def _so_far(readings: Sequence[Reading]) -> str:
+def _so_far(readings: Sequence[SystemReading]) -> str:
     """The figures of a run that did not come to its end; none where there are too few readings for a line."""
     return "" if len(readings) < _READINGS_MIN else tables(SoakResult(readings=readings, counts={}, wrong=[]))
 
@@ -137,7 +137,7 @@ def _figures_table(some: Sequence[Figure], warm_up_s: float) -> Table:
     return table
 
 
-def _costs_table(start: EventCost, end: EventCost, whole: EventCost) -> Table:
+def _costs_table(start: SoakCost, end: SoakCost, whole: SoakCost) -> Table:
     table = Table(title="Rate, and processor milliseconds an event")
     for column in ("", "events", "a second", "workers", "LocalStack", "mongod", "load", "load average"):
         table.add_column(column, justify="right" if column else "left")

@@ -20,7 +20,7 @@ from pymongo.database import Database
 
 from commands.instant import format_instant
 from tests.faults.audit import broken_promises
-from tests.faults.load.pair_history import PairHistory
+from tests.faults.load.pair_history import WrittenPair
 from tests.faults.soak.event_count import EventCount, pair_of
 from tests.faults.soak.soak_delivery import LATEST_S
 from tests.faults.soak.soak_services import SoakServices
@@ -115,7 +115,7 @@ class PairCheck:
                     yield f"{document['_id']}: revision {document['rev']} after its check at {rev}"
 
 
-def _broken(case: PairHistory, documents: Mapping[str, Document], state: Document | None) -> Iterator[str]:
+def _broken(case: WrittenPair, documents: Mapping[str, Document], state: Document | None) -> Iterator[str]:
     yield from broken_promises(case, documents[case.key], documents.get(case.item_key))
     if state is not None and isinstance(state.get("waitingSince"), str):
         yield f"{case.key}: a field waits although every event was delivered"

@@ -8,7 +8,7 @@ from msgspec import Struct
 from tests.faults.soak.process_usage import ProcessUsage
 
 
-class Reading(Struct, frozen=True, kw_only=True):
+class SystemReading(Struct, frozen=True, kw_only=True):
     """The system at one moment. `at_s`: seconds since the workers were ready. `workers`: one entry a worker.
 
     `handled`: audit lines of events. `messages`: settled by the workers. `depth`: messages in the queue, in flight
@@ -32,6 +32,6 @@ class Reading(Struct, frozen=True, kw_only=True):
 class SoakResult(Struct, frozen=True, kw_only=True):
     """The readings and the counts. `wrong`: what is lost or broken, empty if nothing is."""
 
-    readings: Sequence[Reading]
+    readings: Sequence[SystemReading]
     counts: Mapping[str, Any]
     wrong: Sequence[str]

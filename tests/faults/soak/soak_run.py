@@ -25,7 +25,7 @@ from tests.faults.services.statsd_listener import StatsdListener
 from tests.faults.soak.event_count import EventCount
 from tests.faults.soak.pair_check import PairCheck
 from tests.faults.soak.process_usage import ProcessUsage
-from tests.faults.soak.reading import Reading, SoakResult
+from tests.faults.soak.reading import SoakResult, SystemReading
 from tests.faults.soak.soak_delivery import SoakDelivery
 from tests.faults.soak.soak_services import SoakServices
 from tests.faults.soak.soak_worker import RUN, SoakWorker, worker_kind
@@ -62,9 +62,9 @@ class SoakRun:
     backlog: int
     drop: int
     report: Callable[[str], None]
-    took: Callable[[Reading], None] = field(default=lambda _: None)
+    took: Callable[[SystemReading], None] = field(default=lambda _: None)
     count: EventCount = field(default_factory=EventCount)
-    readings: list[Reading] = field(default_factory=list)
+    readings: list[SystemReading] = field(default_factory=list)
     _delivery: SoakDelivery = field(init=False)
     _services: SoakServices = field(init=False)
     _check: PairCheck = field(init=False)
@@ -171,9 +171,9 @@ class SoakRun:
             self._check.round()
             time.sleep(max(0.0, began + (len(self.readings)) * interval_s - time.monotonic()))
 
-    def _reading(self, at_s: float, processes: Sequence[SoakWorker]) -> Reading:
+    def _reading(self, at_s: float, processes: Sequence[SoakWorker]) -> SystemReading:
         database = self.stage.database
-        return Reading(
+        return SystemReading(
             at_s=at_s,
             workers=[ProcessUsage.of(each.process.pid) for each in processes],
             queue_server=ProcessUsage.of(self.queue_server.pid),
@@ -188,7 +188,7 @@ class SoakRun:
             load_average=os.getloadavg()[0],
         )
 
-    def _tell(self, reading: Reading) -> None:
+    def _tell(self, reading: SystemReading) -> None:
         before = next((each for each in self.readings if each.at_s > reading.at_s - 60), reading)
         spent_s = max(reading.at_s - before.at_s, 1e-9)
         rate = (reading.handled - before.handled) / spent_s
@@ -264,7 +264,7 @@ def soak_run(
     folder: Path,
     *,
     report: Callable[[str], None],
-    took: Callable[[Reading], None] = lambda _: None,
+    took: Callable[[SystemReading], None] = lambda _: None,
     seed: int = 1,
     workers: int = 2,
     backlog: int = 600,

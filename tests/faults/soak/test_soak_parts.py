@@ -17,7 +17,7 @@ from tests.faults.soak.command import faults_of, main
 from tests.faults.soak.event_count import EventCount
 from tests.faults.soak.pair_check import PairCheck
 from tests.faults.soak.process_usage import ProcessUsage
-from tests.faults.soak.reading import Reading, SoakResult
+from tests.faults.soak.reading import SoakResult, SystemReading
 from tests.faults.soak.soak_services import SoakServices
 from tests.faults.soak.trend import trend
 
@@ -63,7 +63,7 @@ STEADY: Final[dict[str, Rising]] = {
 }
 
 
-def readings(count: int = 100, *, every_s: float = 1.0, **rising: Rising) -> list[Reading]:
+def readings(count: int = 100, *, every_s: float = 1.0, **rising: Rising) -> list[SystemReading]:
     """Readings of one worker, whose memory is in MB. A figure that is not given stands still."""
     read = STEADY | rising
 
@@ -76,7 +76,7 @@ def readings(count: int = 100, *, every_s: float = 1.0, **rising: Rising) -> lis
         )
 
     return [
-        Reading(
+        SystemReading(
             at_s=number * every_s,
             workers=[usage(number)],
             queue_server=usage(number),
@@ -109,7 +109,7 @@ def readings(count: int = 100, *, every_s: float = 1.0, **rising: Rising) -> lis
     ],
     ids=["flat", "memory", "settling", "settled", "descriptors", "slowly", "threads", "connections", "outbox"],
 )
-def test_what_grows_is_named(some: Sequence[Reading], said: list[str]) -> None:
+def test_what_grows_is_named(some: Sequence[SystemReading], said: list[str]) -> None:
     found = list(faults_of(SoakResult(readings=some, counts={}, wrong=[])))
     assert [each.startswith(start) for each, start in zip(found, said, strict=True)] == [True] * len(said)
 

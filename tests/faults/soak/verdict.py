@@ -17,7 +17,7 @@ from typing import Final
 from msgspec import Struct
 
 from tests.faults.soak.process_usage import ProcessUsage
-from tests.faults.soak.reading import Reading
+from tests.faults.soak.reading import SystemReading
 from tests.faults.soak.trend import Trend, trend
 
 _OUTBOX_MAX: Final = 50.0
@@ -25,15 +25,15 @@ _WARM_UP_SHARE: Final = 0.5
 _WARM_UP_S_MAX: Final = 600.0
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class GrowthLimits(Struct, frozen=True, kw_only=True):
     """The most growth: of memory as share of its level, of descriptors, threads and connections in their number."""
 
     memory_share: float
     number: float
 
 
-SETTLED: Final = Limits(memory_share=0.02, number=2)
-SETTLING: Final = Limits(memory_share=0.05, number=8)
+SETTLED: Final = GrowthLimits(memory_share=0.02, number=2)
+SETTLING: Final = GrowthLimits(memory_share=0.05, number=8)
 
 
 class Figure(Struct, frozen=True, kw_only=True):
@@ -55,7 +55,7 @@ class Figure(Struct, frozen=True, kw_only=True):
         return self.growth_max is None or self.trend.growth <= self.growth_max
 
 
-class EventCost(Struct, frozen=True, kw_only=True):
+class SoakCost(Struct, frozen=True, kw_only=True):
     """Rate and processor milliseconds an event, of the parts of the system, over some readings."""
 
     events: int
@@ -67,7 +67,7 @@ class EventCost(Struct, frozen=True, kw_only=True):
     load_average: float
 
 
-def figures(readings: Sequence[Reading]) -> Iterator[Figure]:
+def figures(readings: Sequence[SystemReading]) -> Iterator[Figure]:
     """Every figure of a run. Raises ValueError where it was too short."""
     limits = SETTLED if warm_up(readings) >= _WARM_UP_S_MAX else SETTLING
     for number in range(len(readings[0].workers)):
@@ -81,7 +81,7 @@ def figures(readings: Sequence[Reading]) -> Iterator[Figure]:
     yield _figure(readings, "load: memory", "MB", lambda each: each.load.resident_bytes / 1e6, None)
 
 
-def costs(readings: Sequence[Reading]) -> tuple[EventCost, EventCost, EventCost]:
+def costs(readings: Sequence[SystemReading]) -> tuple[SoakCost, SoakCost, SoakCost]:
     """The cost over the first quarter after the warm-up, over the last quarter, and over the whole run."""
     warm_up_s = warm_up(readings)
     after = [each for each in readings if each.at_s - readings[0].at_s >= warm_up_s]
@@ -89,15 +89,15 @@ def costs(readings: Sequence[Reading]) -> tuple[EventCost, EventCost, EventCost]
     return _cost(after[:quarter]), _cost(after[-quarter:]), _cost(readings)
 
 
-def warm_up(readings: Sequence[Reading]) -> float:
+def warm_up(readings: Sequence[SystemReading]) -> float:
     """The seconds that are left out: half of the run, ten minutes at most."""
     return min(_WARM_UP_S_MAX, _WARM_UP_SHARE * (readings[-1].at_s - readings[0].at_s))
 
 
-def _of_worker(readings: Sequence[Reading], number: int, limits: Limits) -> Iterator[Figure]:
+def _of_worker(readings: Sequence[SystemReading], number: int, limits: GrowthLimits) -> Iterator[Figure]:
     name = f"worker {number + 1}"
 
-    def of(read: Callable[[ProcessUsage], float]) -> Callable[[Reading], float]:
+    def of(read: Callable[[ProcessUsage], float]) -> Callable[[SystemReading], float]:
         return lambda each: read(each.workers[number])
 
     memory = _figure(readings, f"{name}: memory", "MB", of(lambda each: each.resident_bytes / 1e6), None)
@@ -109,20 +109,24 @@ def _of_worker(readings: Sequence[Reading], number: int, limits: Limits) -> Iter
 
 
 def _figure(
-    readings: Sequence[Reading], name: str, unit: str, read: Callable[[Reading], float], growth_max: float | None
+    readings: Sequence[SystemReading],
+    name: str,
+    unit: str,
+    read: Callable[[SystemReading], float],
+    growth_max: float | None,
 ) -> Figure:
     fitted = trend([each.at_s for each in readings], [read(each) for each in readings], warm_up_s=warm_up(readings))
     return Figure(name=name, unit=unit, trend=fitted, growth_max=growth_max)
 
 
-def _cost(some: Sequence[Reading]) -> EventCost:
+def _cost(some: Sequence[SystemReading]) -> SoakCost:
     first, last = some[0], some[-1]
     events = max(1, last.handled - first.handled)
 
     def ms(spent_s: float) -> float:
         return spent_s / events * 1_000
 
-    return EventCost(
+    return SoakCost(
         events=last.handled - first.handled,
         per_second=(last.handled - first.handled) / max(1e-9, last.at_s - first.at_s),
         workers_ms=ms(sum(b.cpu_s - a.cpu_s for a, b in zip(first.workers, last.workers, strict=True))),

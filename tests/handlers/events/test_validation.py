@@ -18,7 +18,7 @@ ODD: Final[tuple[Any, ...]] = (None, True, 0, 1, -1, 2.0, 2**53, "", "x", "x\0",
 """Values that a less strict check would convert or let through."""
 
 
-class Check(Struct, frozen=True, kw_only=True):
+class PartCheck(Struct, frozen=True, kw_only=True):
     """A check, the event that it passes, the path of its part in the event, and a wrong value for each field."""
 
     validate: Callable[[object], Any]
@@ -33,20 +33,20 @@ class Check(Struct, frozen=True, kw_only=True):
 
 
 CHECKS: Final = {
-    "envelope": Check(
+    "envelope": PartCheck(
         validate=validate_envelope,
         side="conversation",
         part="",
         wrong={path: wrong for path, wrong in WRONG_IN_THE_EVENT.items() if ".meta." not in path},
     ),
-    "conversation": Check(
+    "conversation": PartCheck(
         validate=validate_conversation, side="conversation", part="data", wrong=WRONG_IN_A_CONVERSATION
     ),
-    "work-item": Check(validate=validate_work_item, side="work-item", part="data", wrong=WRONG_IN_A_WORK_ITEM),
+    "work-item": PartCheck(validate=validate_work_item, side="work-item", part="data", wrong=WRONG_IN_A_WORK_ITEM),
 }
 
 
-def passes(check: Check, value: object) -> bool:
+def passes(check: PartCheck, value: object) -> bool:
     """Whether the value passes. A value that does is returned as it came, without the names that are not modelled."""
     try:
         modelled = check.validate(value)

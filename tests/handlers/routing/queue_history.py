@@ -22,7 +22,7 @@ WORK_ITEM: Final = "w-1"
 SESSIONS: Final = {f"s-{user}": Session(id=f"s-{user}", user=user, capacity=9) for user in ("u-1", "u-2")}
 
 
-class CountedWait(Struct, frozen=True, kw_only=True, order=True):
+class HistoryWait(Struct, frozen=True, kw_only=True, order=True):
     """A wait as the count has it."""
 
     ended_at: datetime
@@ -39,7 +39,7 @@ class QueueHistory:
         self.document: Document = work_item_created(CONVERSATION, 1, 1, START, WORK_ITEM)
         self.documents = [self.document]
         self.events: list[Event] = [event_of_write(None, self.document)]
-        self.waits: list[CountedWait] = []
+        self.waits: list[HistoryWait] = []
         self._entered_at: datetime | None = None
 
     def write(self, fields: Mapping[str, Any], *, after_ms: int = 0) -> Event | None:
@@ -70,13 +70,13 @@ class QueueHistory:
             assert was.queue is not None
             assert self._entered_at is not None
             duration_ms = (self.now - self._entered_at) // timedelta(milliseconds=1)
-            self.waits.append(CountedWait(ended_at=self.now, queue=was.queue, duration_ms=duration_ms))
+            self.waits.append(HistoryWait(ended_at=self.now, queue=was.queue, duration_ms=duration_ms))
 
 
-def counted(records: Sequence[Mapping[str, Any]]) -> list[CountedWait]:
+def counted(records: Sequence[Mapping[str, Any]]) -> list[HistoryWait]:
     """The records of `waits` in the form of the count, in the order of their ends."""
     assert {(record["workItemId"], record["conversationId"]) for record in records} <= {(WORK_ITEM, CONVERSATION)}
     return sorted(
-        CountedWait(ended_at=record["endedAt"], queue=record["queue"], duration_ms=record["durationMs"])
+        HistoryWait(ended_at=record["endedAt"], queue=record["queue"], duration_ms=record["durationMs"])
         for record in records
     )

@@ -13,7 +13,7 @@ from handlers.ports import CommitResult, Document, LoadRequest, Pair, Plan, Plan
 from handlers.routing.waiting_times import wait_of_document
 from sync.state.sync_state import SyncState
 from tests.causality.outside import ChangesForm
-from tests.handlers.routing.queue_history import CONVERSATION, WORK_ITEM, CountedWait, QueueHistory, counted
+from tests.handlers.routing.queue_history import CONVERSATION, WORK_ITEM, HistoryWait, QueueHistory, counted
 from tests.handlers.small_ports import START
 from tests.handlers.wire_events import (
     LOST_ASSIGNMENT,
@@ -45,19 +45,19 @@ def _history(*writes: tuple[float, dict[str, Any]], **options: Any) -> QueueHist
     return history
 
 
-def _wait(ended_s: float, seconds: float, queue: str = "q-1") -> CountedWait:
-    return CountedWait(ended_at=START + timedelta(seconds=ended_s), queue=queue, duration_ms=round(seconds * SECOND))
+def _wait(ended_s: float, seconds: float, queue: str = "q-1") -> HistoryWait:
+    return HistoryWait(ended_at=START + timedelta(seconds=ended_s), queue=queue, duration_ms=round(seconds * SECOND))
 
 
 def _world(**options: Any) -> World:
     return World(waiting_times=True, **options)
 
 
-def _waits(world: World) -> list[CountedWait]:
+def _waits(world: World) -> list[HistoryWait]:
     return counted(world.store.documents(Collection.WAITS))
 
 
-CASES: Final[dict[str, tuple[Any, list[CountedWait]]]] = {
+CASES: Final[dict[str, tuple[Any, list[HistoryWait]]]] = {
     "offered, accepted, done": ([(0, QUEUE), (25, ROUTE), (45, ACCEPT), (75, DONE)], [_wait(25, 25)]),
     "assigned, done": ([(0, QUEUE), (33, {"assignedTo": "u-1"}), (50, DONE)], [_wait(33, 33)]),
     "assigned and done in one write": ([(0, QUEUE), (9, {"assignedTo": "u-1", "status": "completed"})], [_wait(9, 9)]),
@@ -85,7 +85,7 @@ CASES: Final[dict[str, tuple[Any, list[CountedWait]]]] = {
 
 @EITHER_POLICY
 @pytest.mark.parametrize(("writes", "waits"), CASES.values(), ids=CASES)
-async def test_each_end_of_a_wait_has_one_record(policy: PolicyInUse, writes: Any, waits: list[CountedWait]) -> None:
+async def test_each_end_of_a_wait_has_one_record(policy: PolicyInUse, writes: Any, waits: list[HistoryWait]) -> None:
     """The two worked cases are the first two."""
     history = _history(*writes)
     assert history.waits == waits

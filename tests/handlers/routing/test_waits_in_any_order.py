@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from handlers.events.event import Event
 from handlers.options import PolicyInUse
 from handlers.ports import CommitResult, LoadRequest, Pair, Plan, PlanRejected
-from tests.handlers.routing.queue_history import CountedWait, QueueHistory, counted
+from tests.handlers.routing.queue_history import HistoryWait, QueueHistory, counted
 from tests.handlers.world import World, WrappedStore
 from worker.store.documents import Collection
 from worker.store.memory.store import MemoryStore
@@ -61,7 +61,7 @@ def deliveries(draw: st.DrawFn, events: Sequence[Event]) -> list[list[Event]]:
     return [list(order[low:high]) for low, high in zip([0, *cuts], [*cuts, len(order)], strict=True) if low < high]
 
 
-def _told(batches: Sequence[Sequence[Event]], **options: Any) -> list[CountedWait]:
+def _told(batches: Sequence[Sequence[Event]], **options: Any) -> list[HistoryWait]:
     world = World(waiting_times=True, **options)
 
     async def run() -> None:
@@ -115,7 +115,7 @@ def _pause() -> Generator[None]:
     yield
 
 
-class Worker:
+class SteppedWorker:
     """A worker that handles batches of its own on a store that it shares; it takes one step at a time."""
 
     def __init__(self, store: MemoryStore, batches: Sequence[Sequence[Event]]) -> None:
@@ -154,7 +154,7 @@ def test_workers_that_meet_and_are_killed_record_each_wait_once(
     data: st.DataObject, history: QueueHistory, steps: list[tuple[int, bool]]
 ) -> None:
     store = MemoryStore()
-    workers = [Worker(store, data.draw(deliveries(history.events))) for _ in range(2)]
+    workers = [SteppedWorker(store, data.draw(deliveries(history.events))) for _ in range(2)]
     for number, killed in steps:
         workers[number].kill() if killed else workers[number].step()
     for worker in workers:
@@ -163,7 +163,7 @@ def test_workers_that_meet_and_are_killed_record_each_wait_once(
     assert counted(store.documents(Collection.WAITS)) == history.waits
 
 
-def _ends(history: QueueHistory) -> list[tuple[Any, CountedWait]]:
+def _ends(history: QueueHistory) -> list[tuple[Any, HistoryWait]]:
     """The document after each write that ended a wait, with that wait."""
     by_time = {wait.ended_at: wait for wait in history.waits}
     found = []

@@ -13,7 +13,7 @@ from demo.incident import ENDS, deliveries
 from demo.messages import described
 from demo.report import GATES, WIDTH, EventRow, IncidentRow, ends_table, events_table, incident_table, waits_table
 from demo.story import PAIRS, EventStep, UpdateStep, story
-from demo.waits import OwnClock, Span, ToldWait, ToldWaits
+from demo.waits import OwnClock, StepSpan, ToldWait, ToldWaits
 from tests.compiled_build.of_the_source import OF_THE_SOURCE
 
 LOSING = {"action": "SYNC_CONVERSATION", "code": "WORK_ITEM_QUEUED_UNASSIGNED", "meta": {"rule": "A3"}}
@@ -41,7 +41,7 @@ def own_clock() -> OwnClock:
     steps = [step for step in story() if step.enters or (isinstance(step, UpdateStep) and step.leaves)]
     now = datetime.now(UTC)
     for seconds, step in enumerate(steps):
-        clock.note(step, Span(now + timedelta(seconds=seconds), now + timedelta(seconds=seconds, milliseconds=400)))
+        clock.note(step, StepSpan(now + timedelta(seconds=seconds), now + timedelta(seconds=seconds, milliseconds=400)))
     return clock
 
 

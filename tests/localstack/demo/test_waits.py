@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from demo.story import CHAT, KEPT_PLACE_S, SALES, SUPPORT, UpdateStep, story
-from demo.waits import OwnClock, Span, ToldWait, ToldWaits
+from demo.waits import OwnClock, StepSpan, ToldWait, ToldWaits
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TOLD = ToldWaits(
@@ -25,7 +25,7 @@ def played() -> OwnClock:
     steps = [step for step in story() if step.enters or (isinstance(step, UpdateStep) and step.leaves)]
     for seconds, step in enumerate(steps):
         begun = NOON + timedelta(seconds=seconds)
-        clock.note(step, Span(begun, begun + timedelta(seconds=0.5)))
+        clock.note(step, StepSpan(begun, begun + timedelta(seconds=0.5)))
     return clock
 
 

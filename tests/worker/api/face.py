@@ -34,7 +34,7 @@ from worker.store.memory.work_items import MemoryWorkItems
 LIMITS: Final = RequestLimits(body_bytes_max=4_096, concurrency_max=8, timeout_s=20)
 
 
-class Answer(Struct, frozen=True):
+class ApiAnswer(Struct, frozen=True):
     """A status, headers, and the body: JSON where it is JSON."""
 
     status: int
@@ -91,7 +91,7 @@ class Face:
         self.parts = parts
         self.recorder = recorder
         self.app = app
-        self.last: Answer
+        self.last: ApiAnswer
 
     async def ask(
         self,
@@ -103,7 +103,7 @@ class Face:
         chunks: Iterable[bytes] | None = None,
         breaks_off: bool = True,
         **headers: str,
-    ) -> Answer:
+    ) -> ApiAnswer:
         """Send a request; `body` is JSON, or bytes as they are. Headers have underscores for hyphens.
 
         `chunks`: the body as it comes, without a declared length and without an end: then the client is gone, or, where
@@ -137,20 +137,20 @@ class Face:
             self.last = _answer_of(answer)
         return self.last
 
-    async def get(self, path: str, **more: Any) -> Answer:
+    async def get(self, path: str, **more: Any) -> ApiAnswer:
         return await self.ask("GET", path, **more)
 
-    async def put(self, path: str, body: Any, **more: Any) -> Answer:
+    async def put(self, path: str, body: Any, **more: Any) -> ApiAnswer:
         return await self.ask("PUT", path, body, **more)
 
-    async def post(self, path: str, body: Any, **more: Any) -> Answer:
+    async def post(self, path: str, body: Any, **more: Any) -> ApiAnswer:
         return await self.ask("POST", path, body, **more)
 
 
-def _answer_of(messages: Sequence[Mapping[str, Any]]) -> Answer:
+def _answer_of(messages: Sequence[Mapping[str, Any]]) -> ApiAnswer:
     start, *parts = messages
     text = b"".join(part.get("body", b"") for part in parts).decode()
-    return Answer(start["status"], {name.decode(): value.decode() for name, value in start["headers"]}, text)
+    return ApiAnswer(start["status"], {name.decode(): value.decode() for name, value in start["headers"]}, text)
 
 
 def _scope(method: str, path: str, headers: Mapping[str, str]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ PUT = (
 )
 
 
-class Served:
+class ServedFace:
     """A server, and the connections to it."""
 
     def __init__(self, server: ApiServer, port: int, running: "asyncio.Task[None]") -> None:
@@ -86,12 +86,12 @@ class Served:
 
 
 @asynccontextmanager
-async def served(app: App, **options: Any) -> AsyncIterator[Served]:
+async def served(app: App, **options: Any) -> AsyncIterator[ServedFace]:
     server = ApiServer(app, **options)
     sockets = await listening_sockets("127.0.0.1", 0, setting="API")
     running = asyncio.create_task(server.run_until_stopped(sockets))
     await until(lambda: server.started)
-    served = Served(server, sockets[0].getsockname()[1], running)
+    served = ServedFace(server, sockets[0].getsockname()[1], running)
     try:
         yield served
     finally:

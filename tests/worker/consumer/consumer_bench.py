@@ -17,7 +17,7 @@ from handlers.planning.event_batch import EventBatch
 from handlers.ports import Announcement, StoreAway
 from sync.gates import Policy
 from tests.handlers.small_ports import CountedIds
-from tests.worker.stand_ins.fake_clock import T0, FakeClock, FixedChance, until
+from tests.worker.stand_ins.fake_clock import T0, FakeClock, MiddleChance, until
 from tests.worker.stand_ins.message_queue import StandInQueue
 from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.in_flight import InFlight
@@ -136,7 +136,7 @@ class ConsumerBench:
         self.health.mark_healthy("store")
         self.in_flight = InFlight(count_max=200, bytes_max=1_000_000, visibility_timeout_s=60, clock=clock)
         self.offered: list[str] = []
-        pause = JitteredBackoff(first_s=1, max_s=8, chance=FixedChance())
+        pause = JitteredBackoff(first_s=1, max_s=8, chance=MiddleChance())
         self.settler = Settler(
             queue=self.queue,
             queue_attributes=self.queue.attributes,

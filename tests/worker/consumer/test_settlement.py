@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from handlers.events.event import RejectionCode
 from handlers.outcome import Done, MessageOutcome, Poison, Retry
-from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, FixedChance
+from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, MiddleChance
 from tests.worker.stand_ins.message_queue import LATER, NEVER, StandInQueue
 from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.consumer.in_flight import InFlight
@@ -61,8 +61,8 @@ async def _bench(*, fifo: bool = False, reports: bool = False) -> AsyncIterator[
         queue=queue,
         queue_attributes=queue.attributes,
         in_flight=in_flight,
-        retry=JitteredBackoff(first_s=2, max_s=900, chance=FixedChance()),
-        pause=JitteredBackoff(first_s=0.2, max_s=1, chance=FixedChance()),
+        retry=JitteredBackoff(first_s=2, max_s=900, chance=MiddleChance()),
+        pause=JitteredBackoff(first_s=0.2, max_s=1, chance=MiddleChance()),
         runtime=runtime_of(clock, recorder),
     )
     running = asyncio.create_task(settler.run())

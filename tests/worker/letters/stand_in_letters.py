@@ -17,7 +17,7 @@ REFUSED = RefusedEntry(code="InvalidMessageContents", reason="no", final=True)
 THROTTLED = RefusedEntry(code="Throttling", reason="slowly", final=False)
 
 
-class _Kept(Struct, kw_only=True):
+class _KeptLetter(Struct, kw_only=True):
     message: Message
     moved_from: str | None
     visible_at: float = 0.0
@@ -34,7 +34,7 @@ class StandInLetters:
         self.fifo = fifo
         self.call_s = call_s
         self.receipt_length = receipt_length
-        self.letters: dict[str, _Kept] = {}
+        self.letters: dict[str, _KeptLetter] = {}
         self.put_back: list[ReturnedMessage] = []
         self.deleted: list[str] = []
         self.empty_answers = 0
@@ -61,7 +61,7 @@ class StandInLetters:
             received_at=self.clock.now(),
             group=group,
         )
-        self.letters[key] = _Kept(message=message, moved_from=moved_from)
+        self.letters[key] = _KeptLetter(message=message, moved_from=moved_from)
         return key
 
     @property

@@ -9,7 +9,7 @@ import pytest
 from handlers.events.envelope import DEFAULT_LIMITS
 from tests.handlers.wire_events import conversation, event, published, text
 from tests.worker.letters.stand_in_letters import REFUSED, THROTTLED, StandInLetters
-from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, FixedChance
+from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, MiddleChance
 from worker.errors import QueueAway
 from worker.letters.letter import Letter
 from worker.letters.letter_filter import LetterFilter
@@ -24,7 +24,7 @@ def good(number: int = 0) -> str:
     return text(published(event(conversation(2, key=f"c-{number}"))))
 
 
-class Told:
+class KeptObserver:
     """A `RedriveObserver` that keeps what it is told."""
 
     def __init__(self) -> None:
@@ -42,9 +42,9 @@ class Told:
         return [each for each, _ in self.ends.values()].count(end)
 
 
-async def redriven(queue: StandInLetters, *, give_back: bool = True, **request: Any) -> Told:
-    told = Told()
-    pause = JitteredBackoff(first_s=0.2, max_s=5, chance=FixedChance())
+async def redriven(queue: StandInLetters, *, give_back: bool = True, **request: Any) -> KeptObserver:
+    told = KeptObserver()
+    pause = JitteredBackoff(first_s=0.2, max_s=5, chance=MiddleChance())
     asked = {"chosen": LetterFilter(), "also_unreadable": False, "dry_run": False, "per_s": 100.0, **request}
     state = await queue.describe()
     wanted = RedriveRequest(**asked)

@@ -9,7 +9,7 @@ from itertools import repeat
 import pytest
 
 from tests.worker.letters.stand_in_letters import REFUSED, THROTTLED, StandInLetters
-from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, FixedChance
+from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, MiddleChance
 from worker.errors import QueueAway
 from worker.letters.scan import EMPTY_MAX, HIDDEN_S_MAX, LetterScan, NotGivenBack, ScanLimits
 from worker.ports.letters import LetterDelivery
@@ -24,7 +24,7 @@ def queue_of(count: int, **more: float) -> StandInLetters:
 
 
 async def scan_of(queue: StandInLetters, limits: ScanLimits | None = None) -> LetterScan:
-    pause = JitteredBackoff(first_s=0.2, max_s=5, chance=FixedChance())
+    pause = JitteredBackoff(first_s=0.2, max_s=5, chance=MiddleChance())
     return LetterScan(queue, await queue.describe(), limits=limits or ScanLimits(), clock=queue.clock, pause=pause)
 
 

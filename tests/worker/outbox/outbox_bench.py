@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from handlers.ports import Announcement, StoreAway
-from tests.worker.stand_ins.fake_clock import T0, AutoAdvancingClock, FakeClock, FixedChance
+from tests.worker.stand_ins.fake_clock import T0, AutoAdvancingClock, FakeClock, MiddleChance
 from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from tests.worker.stand_ins.topics import StandInTopics
 from worker.outbox.publisher import Publisher
@@ -78,7 +78,7 @@ class OutboxBench:
             topics=self.topics,
             arns={"conversation": "arn:conversations", "work-item": "arn:work-items"},
             outbox=self.outbox,  # type: ignore[arg-type]
-            pause=JitteredBackoff(first_s=0.1, max_s=1, chance=FixedChance()),
+            pause=JitteredBackoff(first_s=0.1, max_s=1, chance=MiddleChance()),
             waiting_max=waiting_max,
             runtime=runtime,
         )

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, FixedChance
+from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, MiddleChance
 from worker.runtime.backoff import JitteredBackoff, retry_until_done
 
 
@@ -12,7 +12,7 @@ from worker.runtime.backoff import JitteredBackoff, retry_until_done
     ("attempt", "seconds"), [(-1, 1.5), (0, 1.5), (1, 1.5), (2, 3), (5, 24), (12, 675), (5_000, 675)]
 )
 def test_a_delay_doubles_up_to_its_maximum(attempt: int, seconds: float) -> None:
-    assert JitteredBackoff(first_s=2, max_s=900, chance=FixedChance()).after(attempt) == seconds
+    assert JitteredBackoff(first_s=2, max_s=900, chance=MiddleChance()).after(attempt) == seconds
 
 
 def test_a_delay_falls_between_half_of_its_ceiling_and_the_ceiling() -> None:
@@ -34,6 +34,6 @@ async def test_a_call_is_retried_until_done_or_until_the_limit_with_a_growing_pa
         return tries == tries_needed
 
     await retry_until_done(
-        once, tries_max=4, pause=JitteredBackoff(first_s=2, max_s=900, chance=FixedChance()), clock=clock
+        once, tries_max=4, pause=JitteredBackoff(first_s=2, max_s=900, chance=MiddleChance()), clock=clock
     )
     assert (tries, clock.slept) == (min(tries_needed, 4), slept)

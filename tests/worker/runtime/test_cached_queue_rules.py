@@ -38,7 +38,7 @@ class Stored:
         return {org: OrgQueueRules(default=f"{org}-{len(self.asked)}", unreadable=self.unreadable) for org in orgs}
 
 
-class World:
+class RulesWorld:
     def __init__(self, stored: Stored, seconds: float = 30) -> None:
         self.clock = HandClock()
         self.telemetry = TelemetryRecorder()
@@ -53,7 +53,7 @@ class World:
 
 async def test_an_org_is_asked_for_once_in_a_while() -> None:
     stored = Stored()
-    world = World(stored)
+    world = RulesWorld(stored)
     assert await world.defaults("o-1") == {"o-1": "o-1-1"}
     world.wait(29)
     assert await world.defaults("o-1", "o-2") == {"o-1": "o-1-1", "o-2": "o-2-2"}
@@ -64,7 +64,7 @@ async def test_an_org_is_asked_for_once_in_a_while() -> None:
 
 async def test_with_0_seconds_every_batch_asks() -> None:
     stored = Stored()
-    world = World(stored, seconds=0)
+    world = RulesWorld(stored, seconds=0)
     await world.defaults("o-1")
     await world.defaults("o-1")
     assert stored.asked == [["o-1"], ["o-1"]]
@@ -72,13 +72,13 @@ async def test_with_0_seconds_every_batch_asks() -> None:
 
 async def test_no_org_asks_nothing() -> None:
     stored = Stored()
-    assert await World(stored).defaults() == {}
+    assert await RulesWorld(stored).defaults() == {}
     assert stored.asked == []
 
 
 async def test_while_the_store_is_away_expired_rules_are_not_used() -> None:
     stored = Stored()
-    world = World(stored)
+    world = RulesWorld(stored)
     await world.defaults("o-1")
     stored.away = True
     assert await world.defaults("o-1") == {"o-1": "o-1-1"}
@@ -88,7 +88,7 @@ async def test_while_the_store_is_away_expired_rules_are_not_used() -> None:
 
 
 async def test_what_cannot_be_used_is_named_and_counted_each_time_that_it_is_read() -> None:
-    world = World(Stored((BAD,)))
+    world = RulesWorld(Stored((BAD,)))
     for _ in range(3):
         await world.defaults("o-1")
         world.wait(15)
@@ -103,7 +103,7 @@ async def test_what_cannot_be_used_is_named_and_counted_each_time_that_it_is_rea
 
 async def test_an_org_that_another_batch_forgets_meanwhile_is_still_answered() -> None:
     stored = Stored()
-    world = World(stored)
+    world = RulesWorld(stored)
     await world.defaults("o-1")
     world.wait(29.9)
     held = stored.held = asyncio.Barrier(2)

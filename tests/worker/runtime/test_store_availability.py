@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from handlers.ports import StoreAway
-from tests.worker.stand_ins.fake_clock import FakeClock, FixedChance, run_ready_tasks
+from tests.worker.stand_ins.fake_clock import FakeClock, MiddleChance, run_ready_tasks
 from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.context import RuntimeContext
 from worker.telemetry.metrics import Metric
 
-PAUSE = JitteredBackoff(first_s=4, max_s=100, chance=FixedChance())
+PAUSE = JitteredBackoff(first_s=4, max_s=100, chance=MiddleChance())
 """3 s, 6 s, ..."""
 
 

@@ -87,7 +87,7 @@ class AutoAdvancingClock(FakeClock):
         await asyncio.sleep(0)
 
 
-class FixedChance:
+class MiddleChance:
     """Always 0.5: a delay of JitteredBackoff is then three quarters of its ceiling."""
 
     def random(self) -> float:

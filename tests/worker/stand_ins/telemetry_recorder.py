@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import Any
 
 from handlers.ports import Clock
-from tests.worker.stand_ins.fake_clock import FakeClock, FixedChance
+from tests.worker.stand_ins.fake_clock import FakeClock, MiddleChance
 from worker.runtime.context import RuntimeContext
 from worker.telemetry.agent_event import AgentEvent
 from worker.telemetry.health import Health
@@ -57,7 +57,7 @@ class TelemetryRecorder:
 def runtime_of(clock: Clock, recorder: TelemetryRecorder) -> RuntimeContext:
     """A runtime context for the parts under test, made as `process.py` makes it."""
     health = Health(clock=clock, silence_s_max=90)
-    return RuntimeContext.create(clock=clock, chance=FixedChance(), telemetry=recorder.telemetry, health=health)
+    return RuntimeContext.create(clock=clock, chance=MiddleChance(), telemetry=recorder.telemetry, health=health)
 
 
 def _name(metric: Metric, kind: MetricKind, tags: dict[str, str]) -> str:

@@ -46,7 +46,7 @@ SESSIONS: Final = {
 
 
 @dataclass(slots=True)
-class Recorded:
+class RecordingStore:
     """A store that forwards every call and records the committed plans."""
 
     inner: Store
@@ -73,7 +73,7 @@ class Life:
         self.bench = bench
         self.rollout = rollout
         self.clock = HandClock()
-        self.store = Recorded(bench.store)
+        self.store = RecordingStore(bench.store)
         self.handler = BatchHandler(
             store=self.store,
             clock=self.clock,

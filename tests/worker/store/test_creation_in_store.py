@@ -113,7 +113,7 @@ class TestCreating:
     async def test_the_un_assignment_is_in_the_same_transaction(self, bench: Bench) -> None:
         await bench.put(conversations=[stored(conversation(7, users=("u-9",)))])
         reopened = event(conversation(7, users=("u-9",)), changes=changes({"status": ("done", "open"), "rev": (6, 7)}))
-        recorded = Recorded(bench.store)
+        recorded = CountingStore(bench.store)
         await handler_on(recorded, unassign_on_unavailable=True).handle([read(reopened)])
         [made] = await work_items(bench)
         [after] = await bench.documents(Collection.CONVERSATIONS)
@@ -122,7 +122,7 @@ class TestCreating:
         assert recorded.commits == 1
 
 
-class Recorded:
+class CountingStore:
     """A store that counts commits, and where something happens before the first one."""
 
     def __init__(self, inner: Store, first: Callable[[], Coroutine[Any, Any, object]] | None = None) -> None:
@@ -149,7 +149,7 @@ class TestRaces:
         async def meet() -> None:
             await both.wait()
 
-        workers = [handler_on(Recorded(bench.store, meet)) for _ in range(2)]
+        workers = [handler_on(CountingStore(bench.store, meet)) for _ in range(2)]
         events = [read(event(conversation(2))), read(event(conversation(2), at=1))]
         ends = await asyncio.gather(*(worker.handle([one]) for worker, one in zip(workers, events, strict=True)))
         codes = sorted(end.outcome.reason for [end] in ends)
@@ -164,7 +164,7 @@ class TestRaces:
         async def create() -> None:
             await bench.put(work_items=[stored(theirs)])
 
-        worker = handler_on(Recorded(bench.store, create))
+        worker = handler_on(CountingStore(bench.store, create))
         [end] = await worker.handle([read(event(conversation(2)))])
         assert end.outcome == Done(reason="IN_SYNC")
         assert [item["_id"] for item in await work_items(bench)] == ["w-theirs"]
@@ -180,7 +180,7 @@ class TestRaces:
         async def close() -> None:
             await bench.put(conversations=[stored(closed)])
 
-        worker = handler_on(Recorded(bench.store, close))
+        worker = handler_on(CountingStore(bench.store, close))
         await worker.handle([read(event(conversation(2)))])
         [made] = await work_items(bench)
         assert made["active"] is True
@@ -198,7 +198,7 @@ class TestRaces:
         async def write() -> None:
             await bench.put(conversations=[stored(second)])
 
-        worker = handler_on(Recorded(bench.store, write), unassign_on_unavailable=True)
+        worker = handler_on(CountingStore(bench.store, write), unassign_on_unavailable=True)
         await worker.handle([read(reopened)])
         await worker.handle([read(event(second, at=1))])
         [after] = await bench.documents(Collection.CONVERSATIONS)

@@ -15,7 +15,7 @@ from handlers.routing.waiting_times import wait_of_document, wait_record
 from sync.state.sync_state import RecordedWait, SyncState
 from tests.handlers.routing.queue_history import CONVERSATION, QueueHistory, counted
 from tests.handlers.small_ports import HandClock
-from tests.worker.stand_ins.fake_clock import FixedChance
+from tests.worker.stand_ins.fake_clock import MiddleChance
 from tests.worker.store.plans import T0, first_plan, loaded, state_plan, wait, wait_write, work_item
 from tests.worker.store.store_bench import Bench, ids
 from worker.runtime.clock import ObjectIds, SystemClock
@@ -132,7 +132,7 @@ async def test_workers_that_handle_the_same_events_at_once_record_each_wait_once
     assert history.write({"routed": {"to": "u-1"}}, after_ms=25_000) is not None
     workers = [
         BatchHandler(
-            store=bench.store, clock=clock, ids=ObjectIds(), chance=FixedChance(), options=Options(waiting_times=True)
+            store=bench.store, clock=clock, ids=ObjectIds(), chance=MiddleChance(), options=Options(waiting_times=True)
         )
         for clock in (SystemClock(), SystemClock(), SystemClock())
     ]
@@ -149,7 +149,11 @@ async def test_events_that_are_delivered_again_leave_one_record(bench: Bench) ->
     history.write({"queue": "q-1"})
     history.write({"assignedTo": "u-1"}, after_ms=33_000)
     handler = BatchHandler(
-        store=bench.store, clock=HandClock(), ids=ObjectIds(), chance=FixedChance(), options=Options(waiting_times=True)
+        store=bench.store,
+        clock=HandClock(),
+        ids=ObjectIds(),
+        chance=MiddleChance(),
+        options=Options(waiting_times=True),
     )
     for _ in range(3):
         await handler.handle(history.events)

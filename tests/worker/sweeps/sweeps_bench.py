@@ -10,7 +10,7 @@ from handlers.options import Options
 from handlers.outcome import PolledPair
 from handlers.ports import Announcement, CommitResult, Plan, PlanRejected, StoreAway
 from tests.handlers.wire_events import changes, conversation, event, read, work_item
-from tests.worker.stand_ins.fake_clock import FakeClock, FixedChance
+from tests.worker.stand_ins.fake_clock import FakeClock, MiddleChance
 from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from worker.ports.sync_states import WaitingBacklog
 from worker.runtime.clock import ObjectIds
@@ -18,7 +18,7 @@ from worker.store.memory.store import MemoryStore
 from worker.sweeps.gap_poll import GapPoll
 
 
-class Store(MemoryStore):
+class SweepsStore(MemoryStore):
     """A store in memory that can be away, and that calls `before_commit` before each commit."""
 
     away = False
@@ -49,9 +49,9 @@ class GapPollBench:
     """
 
     def __init__(self, clock: FakeClock | None = None) -> None:
-        self.clock, self.recorder, self.store = clock or FakeClock(), TelemetryRecorder(), Store()
+        self.clock, self.recorder, self.store = clock or FakeClock(), TelemetryRecorder(), SweepsStore()
         self.handler = BatchHandler(
-            store=self.store, clock=self.clock, ids=ObjectIds(), chance=FixedChance(), options=Options()
+            store=self.store, clock=self.clock, ids=ObjectIds(), chance=MiddleChance(), options=Options()
         )
         self.runtime = runtime_of(self.clock, self.recorder)
         self.health = self.runtime.health

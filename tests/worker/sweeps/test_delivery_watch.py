@@ -22,7 +22,7 @@ UNSEEN = Untried(subject="subscription", reason="the right is missing")
 AWAY = Untried(subject="delivery to the queue", reason="no connection")
 
 
-class Bench:
+class DeliveryWatchBench:
     """A watch that sees what the test puts there."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Bench:
 
 
 async def test_what_is_found_is_warned_of_once_and_shown_as_long_as_it_stands() -> None:
-    bench = Bench()
+    bench = DeliveryWatchBench()
     assert bench.runtime.health.report()["delivery"] is None
     await bench.sees(SOUND, ABSENT)
     await bench.sees(SOUND, ABSENT)
@@ -66,7 +66,7 @@ async def test_what_is_found_is_warned_of_once_and_shown_as_long_as_it_stands() 
 
 
 async def test_what_is_mended_is_told() -> None:
-    bench = Bench()
+    bench = DeliveryWatchBench()
     await bench.sees(ABSENT)
     await bench.sees(SOUND)
     assert bench.recorder.messages[-1].startswith("published events reach the queue again")
@@ -77,7 +77,7 @@ async def test_what_is_mended_is_told() -> None:
 
 
 async def test_what_cannot_be_looked_at_counts_neither_as_mended_nor_as_found() -> None:
-    bench = Bench()
+    bench = DeliveryWatchBench()
     await bench.sees(SOUND, UNSEEN)
     await bench.sees(SOUND, UNSEEN)
     assert bench.recorder.messages == ["delivery not checked"]
@@ -91,7 +91,7 @@ async def test_what_cannot_be_looked_at_counts_neither_as_mended_nor_as_found() 
 
 
 async def test_it_looks_at_the_start_and_then_every_few_minutes() -> None:
-    bench = Bench()
+    bench = DeliveryWatchBench()
     running = asyncio.create_task(bench.watch.run())
     await run_ready_tasks()
     assert bench.looks == 1

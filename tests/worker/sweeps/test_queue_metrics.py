@@ -19,7 +19,7 @@ from worker.sweeps.queue_metrics import QueueMetrics
 WAITING, LATEST = "routing_sync.routing.queued", "routing_sync.routing.latest_wait_s"
 
 
-class Bench:
+class QueueMetricsBench:
     """The metrics of the queues q-1 to q-`queues`, of one worker or several."""
 
     def __init__(self, *, queues: int = 2, queues_max: int = 100, clock: FakeClock | None = None) -> None:
@@ -54,7 +54,7 @@ class Bench:
 
 
 async def test_each_stored_queue_has_its_gauges() -> None:
-    bench = Bench()
+    bench = QueueMetricsBench()
     bench.queued("w-1", "q-1")
     bench.queued("w-2", "q-1")
     bench.queued("w-3", "a queue that is not stored")
@@ -65,7 +65,7 @@ async def test_each_stored_queue_has_its_gauges() -> None:
 
 
 async def test_a_wait_of_the_day_before_yesterday_is_not_sent() -> None:
-    bench = Bench(queues=1)
+    bench = QueueMetricsBench(queues=1)
     await bench.ended("q-1", 25_000, ago_s=2 * 86_400)
     metrics, recorder = bench.worker()
     await metrics.round()
@@ -73,7 +73,7 @@ async def test_a_wait_of_the_day_before_yesterday_is_not_sent() -> None:
 
 
 async def test_one_worker_of_the_fleet_sends_and_another_takes_over() -> None:
-    bench = Bench()
+    bench = QueueMetricsBench()
     (first, told), (second, silent) = bench.worker(), bench.worker()
     await first.round()
     await second.round()
@@ -84,7 +84,7 @@ async def test_one_worker_of_the_fleet_sends_and_another_takes_over() -> None:
 
 
 async def test_of_too_many_queues_the_same_first_ones_have_metrics() -> None:
-    bench = Bench(queues=4, queues_max=3)
+    bench = QueueMetricsBench(queues=4, queues_max=3)
     bench.queued("w-1", "q-4")
     metrics, recorder = bench.worker()
     for _ in range(2):
@@ -94,13 +94,13 @@ async def test_of_too_many_queues_the_same_first_ones_have_metrics() -> None:
 
 
 async def test_without_queues_nothing_is_sent() -> None:
-    metrics, recorder = Bench(queues=0).worker()
+    metrics, recorder = QueueMetricsBench(queues=0).worker()
     await metrics.round()
     assert (recorder.gauges, recorder.lines) == ({}, [])
 
 
 async def test_it_runs_every_minute() -> None:
-    bench = Bench(clock=AutoAdvancingClock())
+    bench = QueueMetricsBench(clock=AutoAdvancingClock())
     metrics, recorder = bench.worker()
     running = asyncio.ensure_future(metrics.run())
     await run_ready_tasks(5)

@@ -11,7 +11,7 @@ from botocore.parsers import ResponseParserError
 
 from handlers.events.heartbeat import HEARTBEAT_NAME
 from handlers.events.readers import READERS_BY_NAME
-from worker.aws.checks.inspection import Answer, Refusal, answered
+from worker.aws.checks.inspection import CallRefusal, CallResult, answered
 from worker.aws.policies.queue import Allowed, denials_of_sending, sending_allowed
 from worker.aws.policies.subscription_filter import judged_filter
 from worker.aws.responses import reading_response
@@ -215,9 +215,9 @@ def _pending(subject: str) -> Finding:
     )
 
 
-def _untried(subject: str, answer: Answer, action: str) -> Untried:
-    if answer.refusal is Refusal.DENIED:
+def _untried(subject: str, answer: CallResult, action: str) -> Untried:
+    if answer.refusal is CallRefusal.DENIED:
         return Untried(subject=subject, reason=f"the right {action} is missing, deploy/iam-doctor.json has it")
-    if answer.refusal is Refusal.ABSENT:
+    if answer.refusal is CallRefusal.ABSENT:
         return Untried(subject=subject, reason="the topic does not exist")
     return Untried(subject=subject, reason=answer.words)

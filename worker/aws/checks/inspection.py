@@ -42,7 +42,7 @@ _READ_TIMEOUT_S: Final = 10
 _CONNECTIONS: Final = 20
 
 
-class Refusal(StrEnum):
+class CallRefusal(StrEnum):
     """Why there is no response. `OTHER`: AWS looked at the call itself, so the rights let it through."""
 
     DENIED = "denied"
@@ -52,14 +52,14 @@ class Refusal(StrEnum):
     OTHER = "other"
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class CallResult(Struct, frozen=True, kw_only=True):
     """What a call came to. `words` are AWS's or the library's, one line, where `refusal` is set.
 
     `date`: AWS's clock, from the header `Date`; None where no response came or it has none.
     """
 
     response: Mapping[str, Any] = {}
-    refusal: Refusal | None = None
+    refusal: CallRefusal | None = None
     words: str = ""
     date: datetime | None = None
 
@@ -72,40 +72,40 @@ class Inspector(Struct, frozen=True, kw_only=True):
     sts: Any
     kms: Any
 
-    async def identity(self) -> Answer:
+    async def identity(self) -> CallResult:
         """STS's answer to GetCallerIdentity, which needs no right."""
         return await answered(self.sts.get_caller_identity())
 
-    async def queue_attributes(self, url: str) -> Answer:
+    async def queue_attributes(self, url: str) -> CallResult:
         """The attributes of a queue: `response` holds them themselves."""
         answer = await answered(self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]))
-        return Answer(
+        return CallResult(
             response=answer.response.get("Attributes") or {},
             refusal=answer.refusal,
             words=answer.words,
             date=answer.date,
         )
 
-    async def queue_url(self, arn: str) -> Answer:
+    async def queue_url(self, arn: str) -> CallResult:
         """The URL of a queue, under `QueueUrl`."""
         account, _, name = arn.rpartition(":")
         return await answered(self.sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account.rpartition(":")[2]))
 
-    async def topic_attributes(self, arn: str) -> Answer:
+    async def topic_attributes(self, arn: str) -> CallResult:
         """The attributes of a topic: `response` holds them themselves."""
         answer = await answered(self.sns.get_topic_attributes(TopicArn=arn))
-        return Answer(
+        return CallResult(
             response=answer.response.get("Attributes") or {},
             refusal=answer.refusal,
             words=answer.words,
             date=answer.date,
         )
 
-    async def key(self, key: str) -> Answer:
+    async def key(self, key: str) -> CallResult:
         """An encryption key's `KeyMetadata`."""
         return await answered(self.kms.describe_key(KeyId=key))
 
-    async def key_policy(self, arn: str) -> Answer:
+    async def key_policy(self, arn: str) -> CallResult:
         """An encryption key's policy, under `Policy`."""
         return await answered(self.kms.get_key_policy(KeyId=arn, PolicyName="default"))
 
@@ -133,17 +133,17 @@ async def opened_inspector(settings: AwsSettings, clock: Clock) -> AsyncIterator
         yield Inspector(**clients)
 
 
-async def answered(call: Awaitable[Any]) -> Answer:
+async def answered(call: Awaitable[Any]) -> CallResult:
     """The answer to a call of AWS's client. Raises the library's exceptions only for a defect in the code."""
     try:
         response = await call
     except ClientError as error:
         code, message = _code_and_message(error)
-        return Answer(refusal=_refusal(error, code), words=f"{code}: {message}", date=_date(error.response))
+        return CallResult(refusal=_refusal(error, code), words=f"{code}: {message}", date=_date(error.response))
     except (BotoCoreError, ResponseParserError, OSError) as error:
-        refusal = Refusal.CREDENTIALS if needs_operator(error) else Refusal.AWAY
-        return Answer(refusal=refusal, words=first_line(error))
-    return Answer(response=response, date=_date(response))
+        refusal = CallRefusal.CREDENTIALS if needs_operator(error) else CallRefusal.AWAY
+        return CallResult(refusal=refusal, words=first_line(error))
+    return CallResult(response=response, date=_date(response))
 
 
 def _code_and_message(error: ClientError) -> tuple[str, str]:
@@ -155,17 +155,17 @@ def _code_and_message(error: ClientError) -> tuple[str, str]:
     return code, " ".join(words.split())
 
 
-def _refusal(error: ClientError, code: str) -> Refusal:
+def _refusal(error: ClientError, code: str) -> CallRefusal:
     if code in DENIED:
-        return Refusal.DENIED
+        return CallRefusal.DENIED
     if is_overloaded(error) or is_of_another_time(error):
-        return Refusal.AWAY
+        return CallRefusal.AWAY
     if code in _KEYS:
-        return Refusal.CREDENTIALS
+        return CallRefusal.CREDENTIALS
     if code in _ABSENT:
-        return Refusal.ABSENT
+        return CallRefusal.ABSENT
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return Refusal.DENIED if status in {401, 403} else Refusal.OTHER
+    return CallRefusal.DENIED if status in {401, 403} else CallRefusal.OTHER
 
 
 def _date(response: Mapping[str, Any]) -> datetime | None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from worker.aws.checks.inspection import Answer, Inspector, answered
+from worker.aws.checks.inspection import CallResult, Inspector, answered
 from worker.ports.aws_entries import is_fifo
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ class Trial(Struct, frozen=True, kw_only=True):
 
     action: str
     resource: str
-    call: Callable[[], Awaitable[Answer]]
+    call: Callable[[], Awaitable[CallResult]]
 
 
 def queue_trials(inspector: Inspector, url: str) -> Sequence[Trial]:
     """The rights on the queue of events."""
     sqs: SQSClient = inspector.sqs
 
-    def receive() -> Awaitable[Answer]:
+    def receive() -> Awaitable[CallResult]:
         wait: Any = {"WaitTimeSeconds": 0, "VisibilityTimeout": 0}
         return answered(sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=_MESSAGES_TOO_MANY, **wait))
 
@@ -66,7 +66,7 @@ def dead_letter_trials(inspector: Inspector, arn: str, url: str | None) -> Seque
     if url is None:
         return [look_up]
 
-    def send() -> Awaitable[Answer]:
+    def send() -> Awaitable[CallResult]:
         more: Any = {"MessageGroupId": _NO_RECEIPT} if is_fifo(url) else {}
         call = inspector.sqs.send_message(QueueUrl=url, MessageBody="", DelaySeconds=_DELAY_TOO_LONG_S, **more)
         return answered(call)
@@ -81,7 +81,7 @@ def dead_letter_trials(inspector: Inspector, arn: str, url: str | None) -> Seque
 def topic_trials(inspector: Inspector, arn: str) -> Sequence[Trial]:
     """The rights on a topic."""
 
-    def publish() -> Awaitable[Answer]:
+    def publish() -> Awaitable[CallResult]:
         return answered(inspector.sns.publish(TopicArn=arn, Message="", Subject=_SUBJECT_TOO_LONG))
 
     return [
@@ -90,5 +90,5 @@ def topic_trials(inspector: Inspector, arn: str) -> Sequence[Trial]:
     ]
 
 
-def _trial(action: str, resource: str, call: Callable[[], Awaitable[Answer]]) -> Trial:
+def _trial(action: str, resource: str, call: Callable[[], Awaitable[CallResult]]) -> Trial:
     return Trial(action=action, resource=resource, call=call)

@@ -61,7 +61,7 @@ def import_captures(
     _check_paths(files, output)
     redactor = None if keep_personal_data else _redactor(redaction_key_file)
     is_result_on_stdout = str(output) == "-"
-    report = _Report(sys.stderr if is_result_on_stdout else sys.stdout, as_json=as_json)
+    report = _ImportReport(sys.stderr if is_result_on_stdout else sys.stdout, as_json=as_json)
     try:
         with RecordStore() as store, progress("lines", results_on_stdout=not is_result_on_stdout) as advance:
             importer = Importer(store, redactor, report)
@@ -120,7 +120,7 @@ def _write(output: Path, store: "RecordStore") -> None:
         exit_with_error("import", f"{output} cannot be written: {error.strerror}: name a file elsewhere")
 
 
-class _Report:
+class _ImportReport:
     """Prints repairs and what is left out as they come, on standard error; the summary to `out`. For readers, the
     repairs of an event are one line, and what was left out stands before the summary once more."""
 

@@ -77,7 +77,7 @@ def redrive(  # noqa: PLR0917 - typer passes options by name
         raise typer.BadParameter("--all means every letter: remove it, or the other conditions")
     settings = settings_or_exit(LetterSettings, "redrive")
     request = RedriveRequest(chosen=chosen, also_unreadable=also_unreadable, dry_run=dry_run, per_s=per_s)
-    report = _Report(as_json=as_json, dry_run=dry_run)
+    report = _RedriveReport(as_json=as_json, dry_run=dry_run)
 
     async def work() -> None:
         async with opened_letters(
@@ -112,7 +112,7 @@ def redrive(  # noqa: PLR0917 - typer passes options by name
     raise typer.Exit(EXIT_FAILED if report.is_left(chosen.ids) else EXIT_DONE)
 
 
-class _Report:
+class _RedriveReport:
     """Prints what becomes of the letters. A `RedriveObserver`."""
 
     def __init__(self, *, as_json: bool, dry_run: bool) -> None:

@@ -21,7 +21,7 @@ from worker.ports.topics import TopicMessage, Topics
 NAME = "kustomer.conversation.update"
 
 
-class Bench(Struct, frozen=True):
+class TopicsBench(Struct, frozen=True):
     """Topics under test: an existing one, a missing one, and the messages that arrived, as (text, attributes)."""
 
     topics: Topics
@@ -38,7 +38,7 @@ def _values(attributes: Any) -> dict[str, str]:
     return {name: value["StringValue"] for name, value in attributes.items()}
 
 
-def _stand_in(*, fifo: bool) -> Bench:
+def _stand_in(*, fifo: bool) -> TopicsBench:
     topics = StandInTopics()
     arn, none = ("arn:t.fifo", "arn:none.fifo") if fifo else ("arn:t", "arn:none")
     topics.refusing = {none}
@@ -46,7 +46,7 @@ def _stand_in(*, fifo: bool) -> Bench:
     async def arrived() -> list[tuple[str, dict[str, str]]]:
         return [(one.text, _values(one.attributes)) for _, batch in topics.calls for one in batch]
 
-    return Bench(topics, arn, none, arrived)
+    return TopicsBench(topics, arn, none, arrived)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def kept() -> list[ProvisioningResult]:
     return []
 
 
-async def _sns(aws: Aws, kept: list[ProvisioningResult], *, fifo: bool) -> Bench:
+async def _sns(aws: Aws, kept: list[ProvisioningResult], *, fifo: bool) -> TopicsBench:
     if fifo or not kept:
         made = await aws.provisioned(raw=True, fifo=fifo)
         # A FIFO topic takes a deduplication id once, across tests too.
@@ -72,10 +72,12 @@ async def _sns(aws: Aws, kept: list[ProvisioningResult], *, fifo: bool) -> Bench
             await aws.sqs.delete_message_batch(QueueUrl=made.queue_url, Entries=entries)
         return found
 
-    return Bench(SnsTopics(aws.publishing), arn, f"{arn.removesuffix('.fifo')}-none{'.fifo' if fifo else ''}", arrived)
+    return TopicsBench(
+        SnsTopics(aws.publishing), arn, f"{arn.removesuffix('.fifo')}-none{'.fifo' if fifo else ''}", arrived
+    )
 
 
-async def _bench(request: pytest.FixtureRequest, *, fifo: bool) -> AsyncIterator[Bench]:
+async def _bench(request: pytest.FixtureRequest, *, fifo: bool) -> AsyncIterator[TopicsBench]:
     if request.param == "stand-in":
         yield _stand_in(fifo=fifo)
         return
@@ -87,13 +89,13 @@ async def _bench(request: pytest.FixtureRequest, *, fifo: bool) -> AsyncIterator
 
 
 @pytest.fixture(params=["stand-in", "library", "http"])
-async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[TopicsBench]:
     async for one in _bench(request, fifo=False):
         yield one
 
 
 @pytest.fixture(params=["stand-in", "library", "http"])
-async def fifo(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+async def fifo(request: pytest.FixtureRequest) -> AsyncIterator[TopicsBench]:
     async for one in _bench(request, fifo=True):
         yield one
 
@@ -102,7 +104,7 @@ def message(key: str, **more: Any) -> TopicMessage:
     return topic_message(id=key, group="c1", text=json.dumps({"id": key, **more}, ensure_ascii=False))
 
 
-async def test_a_message_arrives_unchanged_with_its_attributes(bench: Bench) -> None:
+async def test_a_message_arrives_unchanged_with_its_attributes(bench: TopicsBench) -> None:
     odd = message("a", name=NAME, text='+&%=;/?:@ "\\\r\n\t<>é你📦')
     await bench.publish(odd)
     [(text, attributes)] = await bench.arrived()
@@ -128,12 +130,12 @@ async def test_row_13_a_trace_arrives_as_a_binary_attribute(moto: MotoServer, ht
         assert trace_of(json.loads(arrived["Body"])) == {"trace_id": "12", "span_id": "34"}
 
 
-async def test_a_message_needs_no_attributes(bench: Bench) -> None:
+async def test_a_message_needs_no_attributes(bench: TopicsBench) -> None:
     await bench.publish(message("a"))
     assert await bench.arrived() == [('{"id": "a"}', {})]
 
 
-async def test_ten_messages_are_sent_in_one_call(bench: Bench) -> None:
+async def test_ten_messages_are_sent_in_one_call(bench: TopicsBench) -> None:
     batch = [message(str(number)) for number in range(10)]
     await bench.publish(*batch)
     assert sorted(text for text, _ in await bench.arrived()) == sorted(one.text for one in batch)
@@ -141,7 +143,7 @@ async def test_ten_messages_are_sent_in_one_call(bench: Bench) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("filler", ["x", '"', "你"])
-async def test_a_message_of_the_largest_size_is_taken(bench: Bench, filler: str) -> None:
+async def test_a_message_of_the_largest_size_is_taken(bench: TopicsBench, filler: str) -> None:
     frame_bytes = message("a", filler="").size_bytes
     spelt_bytes = message("a", filler=filler).size_bytes - frame_bytes
     largest = message("a", filler=filler * ((PACKED_BYTES_MAX - frame_bytes) // spelt_bytes))
@@ -150,13 +152,13 @@ async def test_a_message_of_the_largest_size_is_taken(bench: Bench, filler: str)
     assert [len(text) for text, _ in await bench.arrived()] == [len(largest.text)]
 
 
-async def test_a_missing_topic_is_away(bench: Bench) -> None:
+async def test_a_missing_topic_is_away(bench: TopicsBench) -> None:
     with pytest.raises(TopicsAway):
         await bench.topics.publish(bench.none, [message("a")])
 
 
 @pytest.mark.thorough
-async def test_fifo_messages_keep_their_order_and_are_taken_once(fifo: Bench) -> None:
+async def test_fifo_messages_keep_their_order_and_are_taken_once(fifo: TopicsBench) -> None:
     batch = [message(str(number)) for number in range(4)]
     await fifo.publish(*batch)
     await fifo.publish(*batch[2:])

@@ -59,7 +59,7 @@ async def test_a_queue_without_redrive_policy_is_refused_with_the_remedy(aws: Aw
     ],
 )
 async def test_attributes_that_sqs_never_sends_are_an_answer_that_is_not_aws_s(attributes: dict[str, str]) -> None:
-    class Client:
+    class AttributesClient:
         async def get_queue_attributes(self, **_: Any) -> Any:
             policy = '{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:1:dead","maxReceiveCount":5}'
             return {"Attributes": {"RedrivePolicy": policy, **attributes}}
@@ -67,7 +67,7 @@ async def test_attributes_that_sqs_never_sends_are_an_answer_that_is_not_aws_s(a
         async def get_queue_url(self, **_: Any) -> Any:
             return {"QueueUrl": "http://127.0.0.1/1/dead"}
 
-    client: Any = Client()
+    client: Any = AttributesClient()
     with pytest.raises(QueueAway, match="the response is not AWS's"):
         await read_queue_attributes(client, "http://127.0.0.1/1/events")
 

@@ -16,7 +16,7 @@ from worker.ports.message_queue import DeadLetter, Message, MessageQueue, Visibi
 Send = Callable[..., Awaitable[object]]
 
 
-class Bench(Struct, frozen=True):
+class QueueBench(Struct, frozen=True):
     """A queue under test, a way to send to it, and its dead letters as (body, attributes, group)."""
 
     queue: MessageQueue
@@ -27,7 +27,7 @@ class Bench(Struct, frozen=True):
         return (await self.queue.receive(wait_s=0)).messages
 
 
-def _stand_in(*, fifo: bool) -> Bench:
+def _stand_in(*, fifo: bool) -> QueueBench:
     queue = StandInQueue(FakeClock())
     queue.attributes = replace(queue.attributes, fifo=fifo)
 
@@ -40,10 +40,10 @@ def _stand_in(*, fifo: bool) -> Bench:
             for letter in queue.dead
         ]
 
-    return Bench(queue, send, dead)
+    return QueueBench(queue, send, dead)
 
 
-async def _sqs(aws: Aws, *, fifo: bool) -> Bench:
+async def _sqs(aws: Aws, *, fifo: bool) -> QueueBench:
     url, dead_url = await aws.queue(fifo=fifo)
 
     async def send(body: str, group: str | None = None, attributes: Any = None) -> object:
@@ -60,10 +60,10 @@ async def _sqs(aws: Aws, *, fifo: bool) -> Bench:
             for one in await aws.taken(dead_url)
         ]
 
-    return Bench(aws.adapter(url, dead_url), send, dead)
+    return QueueBench(aws.adapter(url, dead_url), send, dead)
 
 
-async def _bench(request: pytest.FixtureRequest, *, fifo: bool) -> AsyncIterator[Bench]:
+async def _bench(request: pytest.FixtureRequest, *, fifo: bool) -> AsyncIterator[QueueBench]:
     if request.param == "stand-in":
         yield _stand_in(fifo=fifo)
         return
@@ -72,18 +72,18 @@ async def _bench(request: pytest.FixtureRequest, *, fifo: bool) -> AsyncIterator
 
 
 @pytest.fixture(params=["stand-in", "sqs", "http"])
-async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[QueueBench]:
     async for one in _bench(request, fifo=False):
         yield one
 
 
 @pytest.fixture(params=["stand-in", "sqs", "http"])
-async def fifo(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+async def fifo(request: pytest.FixtureRequest) -> AsyncIterator[QueueBench]:
     async for one in _bench(request, fifo=True):
         yield one
 
 
-async def test_a_message_is_received_with_all_its_parts(bench: Bench) -> None:
+async def test_a_message_is_received_with_all_its_parts(bench: QueueBench) -> None:
     attribute = {"DataType": "String", "StringValue": "v"}
     await bench.send("hello", attributes={"a": attribute})
     (message,) = await bench.receive()
@@ -93,7 +93,7 @@ async def test_a_message_is_received_with_all_its_parts(bench: Bench) -> None:
     assert message.group is None
 
 
-async def test_a_message_has_the_time_at_which_it_was_sent_and_a_response_the_queues_clock(bench: Bench) -> None:
+async def test_a_message_has_the_time_at_which_it_was_sent_and_a_response_the_queues_clock(bench: QueueBench) -> None:
     await bench.send("a")
     response = await bench.queue.receive(wait_s=0)
     (message,) = response.messages
@@ -105,22 +105,22 @@ async def test_a_message_has_the_time_at_which_it_was_sent_and_a_response_the_qu
     assert again.sent_at == message.sent_at
 
 
-async def test_an_empty_response_has_the_queues_clock(bench: Bench) -> None:
+async def test_an_empty_response_has_the_queues_clock(bench: QueueBench) -> None:
     assert (await bench.queue.receive(wait_s=0)).date is not None
 
 
-async def test_a_fifo_message_has_the_time_at_which_it_was_sent(fifo: Bench) -> None:
+async def test_a_fifo_message_has_the_time_at_which_it_was_sent(fifo: QueueBench) -> None:
     await fifo.send("a", group="g1")
     response = await fifo.queue.receive(wait_s=0)
     assert response.date is not None
     assert timedelta(seconds=-1) < response.date - response.messages[0].sent_at < timedelta(seconds=30)
 
 
-async def test_an_empty_queue_yields_no_message(bench: Bench) -> None:
+async def test_an_empty_queue_yields_no_message(bench: QueueBench) -> None:
     assert await bench.receive() == []
 
 
-async def test_one_call_yields_at_most_ten_and_received_messages_are_hidden(bench: Bench) -> None:
+async def test_one_call_yields_at_most_ten_and_received_messages_are_hidden(bench: QueueBench) -> None:
     for number in range(12):
         await bench.send(str(number))
     assert len(await bench.receive()) == 10
@@ -128,13 +128,13 @@ async def test_one_call_yields_at_most_ten_and_received_messages_are_hidden(benc
     assert await bench.receive() == []
 
 
-async def test_a_deleted_message_is_not_delivered_again(bench: Bench) -> None:
+async def test_a_deleted_message_is_not_delivered_again(bench: QueueBench) -> None:
     await bench.send("a")
     (message,) = await bench.receive()
     assert await bench.queue.delete_batch([message.receipt]) == [None]
 
 
-async def test_a_message_with_visibility_0_is_redelivered_at_once_and_counted(bench: Bench) -> None:
+async def test_a_message_with_visibility_0_is_redelivered_at_once_and_counted(bench: QueueBench) -> None:
     await bench.send("a")
     (first,) = await bench.receive()
     assert await bench.queue.change_visibility_batch([VisibilityChange(receipt=first.receipt, timeout_s=0)]) == [None]
@@ -143,7 +143,7 @@ async def test_a_message_with_visibility_0_is_redelivered_at_once_and_counted(be
     assert second.receipt != first.receipt
 
 
-async def test_a_message_with_longer_visibility_stays_hidden(bench: Bench) -> None:
+async def test_a_message_with_longer_visibility_stays_hidden(bench: QueueBench) -> None:
     await bench.send("a")
     (message,) = await bench.receive()
     assert await bench.queue.change_visibility_batch([VisibilityChange(receipt=message.receipt, timeout_s=600)]) == [
@@ -152,7 +152,7 @@ async def test_a_message_with_longer_visibility_stays_hidden(bench: Bench) -> No
     assert await bench.receive() == []
 
 
-async def test_a_bad_entry_is_refused_alone(bench: Bench) -> None:
+async def test_a_bad_entry_is_refused_alone(bench: QueueBench) -> None:
     await bench.send("a")
     (message,) = await bench.receive()
     bad, good = await bench.queue.change_visibility_batch(
@@ -162,7 +162,7 @@ async def test_a_bad_entry_is_refused_alone(bench: Bench) -> None:
     assert (bad.final, good) == (True, None)
 
 
-async def test_a_dead_letter_keeps_body_and_attributes_and_its_source_stays(bench: Bench) -> None:
+async def test_a_dead_letter_keeps_body_and_attributes_and_its_source_stays(bench: QueueBench) -> None:
     await bench.send("bad")
     (message,) = await bench.receive()
     why = {"error_code": {"DataType": "String", "StringValue": "NOT_JSON"}}
@@ -173,13 +173,13 @@ async def test_a_dead_letter_keeps_body_and_attributes_and_its_source_stays(benc
     assert [one.body for one in await bench.receive()] == ["bad"]
 
 
-async def test_large_dead_letters_are_sent(bench: Bench) -> None:
+async def test_large_dead_letters_are_sent(bench: QueueBench) -> None:
     letters = [DeadLetter(body=str(number) * 200_000, attributes={}) for number in range(3)]
     assert await bench.queue.dead_letter_batch(letters) == [None, None, None]
     assert len(await bench.dead()) == 3
 
 
-async def test_a_fifo_message_names_its_group_and_locks_it_while_in_flight(fifo: Bench) -> None:
+async def test_a_fifo_message_names_its_group_and_locks_it_while_in_flight(fifo: QueueBench) -> None:
     for body, group in (("a", "g1"), ("b", "g1"), ("c", "g2")):
         await fifo.send(body, group=group)
     received = await fifo.receive()
@@ -188,7 +188,7 @@ async def test_a_fifo_message_names_its_group_and_locks_it_while_in_flight(fifo:
     assert await fifo.receive() == []
 
 
-async def test_fifo_dead_letters_have_a_group(fifo: Bench) -> None:
+async def test_fifo_dead_letters_have_a_group(fifo: QueueBench) -> None:
     letter = DeadLetter(body="bad", attributes={}, group="g1", deduplication_id="m1")
     assert await fifo.queue.dead_letter_batch([letter]) == [None]
     assert await fifo.dead() == [("bad", {}, "g1")]

@@ -34,7 +34,7 @@ _numbers = count(1)
 Story = Callable[[Played], Awaitable[None]]
 
 
-class Told:
+class ExplainProcess:
     """The verb in a process of its own."""
 
     def __init__(self, uri: str | None, database: str, lines: list[Any]) -> None:
@@ -66,10 +66,10 @@ async def _play(uri: str, database: str, story: Story, *, keeps_audit: bool) -> 
         return played.lines
 
 
-def a_past(mongod: Mongod, story: Story, *, keeps_audit: bool = True) -> Told:
+def a_past(mongod: Mongod, story: Story, *, keeps_audit: bool = True) -> ExplainProcess:
     database = f"test_explain_{next(_numbers)}"
     lines = asyncio.run(_play(mongod.uri, database, story, keeps_audit=keeps_audit))
-    return Told(mongod.uri, database, lines)
+    return ExplainProcess(mongod.uri, database, lines)
 
 
 @pytest.fixture
@@ -134,11 +134,11 @@ def test_without_a_kept_audit_it_says_so_and_the_log_answers(mongod: Mongod, log
 def test_of_a_log_alone(log: Path, mongod: Mongod) -> None:
     told = a_past(mongod, over_http)
     log.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in told.lines) + b"{broken\n")
-    done = Told(None, "none", []).run("c-1", "--logs", str(log))
+    done = ExplainProcess(None, "none", []).run("c-1", "--logs", str(log))
     assert "the API client crm had sent that update over HTTP" in done.stdout.splitlines()[0]
     assert done.returncode == 1, "a value could not be read"
     assert str(log) in done.stderr
-    away = Told("mongodb://127.0.0.1:9/?directConnection=true", "none", []).run(
+    away = ExplainProcess("mongodb://127.0.0.1:9/?directConnection=true", "none", []).run(
         "c-1", "--logs", str(log), STORE_DEADLINE_SECONDS="1"
     )
     first, second, *_ = away.stdout.splitlines()
@@ -159,14 +159,14 @@ def test_unknown_ids_and_wrong_usage(mongod: Mongod, log: Path) -> None:
     ):
         done = told.run(*arguments)
         assert (done.returncode, text in done.stderr) == (2, True), done.stderr
-    without = Told(None, "none", []).run("c-1")
+    without = ExplainProcess(None, "none", []).run("c-1")
     assert without.returncode == 2
     assert without.stderr.startswith(
         "routing-sync explain: Invalid value: MONGODB_URI is not set, and no file is named: set it, or name files, "
         "as in `routing-sync explain c-1 events.ndjson`"
     )
     log.write_text("{}\n")
-    forgotten = Told(None, "none", []).run(str(log))
+    forgotten = ExplainProcess(None, "none", []).run(str(log))
     assert forgotten.returncode == 2
     assert (
         f"{log} is a file: name the conversation's id before it, as in `routing-sync explain ID {log}`"
@@ -180,7 +180,7 @@ def test_unknown_ids_and_wrong_usage(mongod: Mongod, log: Path) -> None:
 
 def test_many_files_as_a_shell_names_them() -> None:
     """`--logs a b`, `a b` and `--logs a --logs b` are one."""
-    told, (events, audit) = Told(None, "none", []), sorted(str(each) for each in _INCIDENT.glob("*.ndjson"))
+    told, (events, audit) = ExplainProcess(None, "none", []), sorted(str(each) for each in _INCIDENT.glob("*.ndjson"))
     ways = (["--logs", audit, "--logs", events], ["--logs", audit, events], [audit, events])
     for arguments in ways:
         done = told.run(_CONVERSATION, *arguments)
@@ -191,7 +191,7 @@ def test_many_files_as_a_shell_names_them() -> None:
 
 
 def test_an_id_that_the_logs_do_not_hold_names_those_that_they_hold(log: Path) -> None:
-    told, events = Told(None, "none", []), str(_INCIDENT / "events.ndjson")
+    told, events = ExplainProcess(None, "none", []), str(_INCIDENT / "events.ndjson")
     begin = "routing-sync explain: nothing of conversation "
     unknown = told.run("c-9", "--logs", events)
     assert unknown.stderr == f"{begin}c-9 is in the files: the files hold {_CONVERSATION}\n"
@@ -206,7 +206,7 @@ def test_an_id_that_the_logs_do_not_hold_names_those_that_they_hold(log: Path) -
 
 
 def test_ids_and_times_as_people_paste_them(log: Path) -> None:
-    told, events = Told(None, "none", []), str(_INCIDENT / "events.ndjson")
+    told, events = ExplainProcess(None, "none", []), str(_INCIDENT / "events.ndjson")
     assert told.run(f" {_CONVERSATION}\n", "--logs", events).returncode == 0
     for odd, shown in (("c\n2", "c\\n2"), ("\u202ec", "\\u202ec"), ("c\x1b[31m", "c\\x1b[31m")):
         done = told.run(odd, "--logs", events)
@@ -228,7 +228,7 @@ def test_ids_and_times_as_people_paste_them(log: Path) -> None:
 
 
 def test_logs_as_they_are_rotated_away(tmp_path: Path) -> None:
-    told, packed = Told(None, "none", []), tmp_path / "events.ndjson.gz"
+    told, packed = ExplainProcess(None, "none", []), tmp_path / "events.ndjson.gz"
     packed.write_bytes(gzip.compress((_INCIDENT / "events.ndjson").read_bytes()))
     done = told.run(_CONVERSATION, "--logs", str(packed))
     assert (done.returncode, done.stderr) == (0, "")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.worker.letters.stand_in_letters import StandInLetters
-from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, FixedChance
+from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, MiddleChance
 from worker.cli.letters.opened_letters import give_back_letters, run_interruptibly
 from worker.letters.scan import LetterScan, ScanLimits
 from worker.ports.aws_entries import EntryResults
@@ -32,7 +32,7 @@ async def test_a_cancellation_while_letters_are_given_back_leaves_none_hidden(
     queue = SlowToTakeBack()
     for number in range(250):
         queue.add(f"body {number}")
-    pause = JitteredBackoff(first_s=0.2, max_s=5, chance=FixedChance())
+    pause = JitteredBackoff(first_s=0.2, max_s=5, chance=MiddleChance())
     scan = LetterScan(queue, await queue.describe(), limits=ScanLimits(), clock=queue.clock, pause=pause)
     assert sum([len(deliveries) async for deliveries in scan.rounds()]) == 250
     giving = asyncio.ensure_future(give_back_letters(scan, "redrive"))

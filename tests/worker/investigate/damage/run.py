@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 from tests.worker.investigate.damage.documents import Document, document
-from tests.worker.investigate.damage.trial import Verdict, tried
+from tests.worker.investigate.damage.trial import TrialVerdict, tried
 
 SHOWN_MAX: Final = 20
 _KINDS: Final = ("exact", "left out", "differs", "violation")
@@ -23,7 +23,7 @@ class Summary:
         self.by_damage: dict[str, Counter[str]] = {}
         self._shown: Counter[str] = Counter()
 
-    def add(self, number: int, made: Document, verdict: Verdict) -> None:
+    def add(self, number: int, made: Document, verdict: TrialVerdict) -> None:
         """Count a document's verdicts; print the first violations and differences."""
         self.counts += verdict.counts
         ids = Counter(one.event["id"] for one in made.events)

@@ -19,7 +19,7 @@ from worker.investigate.capture_import.record_store import AddedRecord, RecordSt
 from worker.investigate.capture_import.repair.repairs import Repair
 
 
-class Verdict(Struct, kw_only=True):
+class TrialVerdict(Struct, kw_only=True):
     """The verdicts on a document's events, with the violations and the differences in words."""
 
     counts: Counter[str]
@@ -30,7 +30,7 @@ class Verdict(Struct, kw_only=True):
     different: set[object]
 
 
-class _Reports:
+class _CollectedReports:
     """Collects the reports: the lines of repairs, and of what is left out."""
 
     def __init__(self) -> None:
@@ -53,11 +53,11 @@ class _Reports:
         self.repaired_lines.append(line)
 
 
-def tried(document: Document, folder: Path) -> Verdict:
+def tried(document: Document, folder: Path) -> TrialVerdict:
     """Import the document, and judge each of its events."""
     path = folder / document.name
     path.write_text(document.text, newline="")
-    reports = _Reports()
+    reports = _CollectedReports()
     with RecordStore() as store:
         for _ in Importer(store, None, reports).add(path):
             pass
@@ -65,8 +65,8 @@ def tried(document: Document, folder: Path) -> Verdict:
     return _judged(document, texts, reports)
 
 
-def _judged(document: Document, texts: list[str], reports: _Reports) -> Verdict:
-    verdict = Verdict(
+def _judged(document: Document, texts: list[str], reports: _CollectedReports) -> TrialVerdict:
+    verdict = TrialVerdict(
         counts=Counter(), violations=[], differences=[], lost=set(), different=set(), reasons=reports.reasons
     )
     values = [json.loads(text) for text in texts]
@@ -101,7 +101,7 @@ def _judged(document: Document, texts: list[str], reports: _Reports) -> Verdict:
     return verdict
 
 
-def _kind(text: str, value: object, placed: list[PlacedEvent], reports: _Reports) -> str:
+def _kind(text: str, value: object, placed: list[PlacedEvent], reports: _CollectedReports) -> str:
     event = event_in(value)
     is_repaired = any(_covers(line, one) for line in reports.repaired_lines for one in placed)
     if event != placed[0].event:

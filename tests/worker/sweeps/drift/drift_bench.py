@@ -11,9 +11,9 @@ from handlers.drift import SweepLimits, SweptPage
 from handlers.options import Options
 from handlers.ports import Announcement, LoadRequest, StoreAway
 from tests.handlers.wire_events import ORG, Json, conversation, work_item
-from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, FakeClock, FixedChance
+from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, FakeClock, MiddleChance
 from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
-from tests.worker.sweeps.sweeps_bench import Store
+from tests.worker.sweeps.sweeps_bench import SweepsStore
 from worker.runtime.clock import ObjectIds
 from worker.store.memory.fleet import MemoryFleet
 from worker.store.memory.stored_pairs import MemoryStoredPairs
@@ -27,9 +27,9 @@ class DriftBench:
 
     def __init__(self, clock: FakeClock | None = None, *, repairs: bool = True) -> None:
         self.clock = clock or AutoAdvancingClock()
-        self.recorder, self.store = TelemetryRecorder(), Store()
+        self.recorder, self.store = TelemetryRecorder(), SweepsStore()
         self.handler = BatchHandler(
-            store=self.store, clock=self.clock, ids=ObjectIds(), chance=FixedChance(), options=Options()
+            store=self.store, clock=self.clock, ids=ObjectIds(), chance=MiddleChance(), options=Options()
         )
         self.runtime = runtime_of(self.clock, self.recorder)
         self.fleet = MemoryFleet(self.clock)

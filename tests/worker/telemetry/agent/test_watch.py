@@ -35,7 +35,7 @@ class StandInLookUp:
         return self.targets
 
 
-class Bench:
+class AgentWatchBench:
     def __init__(self, agent_socket: AgentSocket) -> None:
         self.clock = FakeClock()
         self.names = StandInLookUp()
@@ -59,7 +59,7 @@ class Bench:
 
 async def test_row_11_a_name_server_that_is_away_then_answers_then_answers_another_address() -> None:
     with udp_agent() as first, udp_agent() as second:
-        bench = Bench(AgentSocket(AGENT))
+        bench = AgentWatchBench(AgentSocket(AGENT))
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(bench.lookup.run())
             await bench.clock.advance(0)
@@ -83,7 +83,7 @@ async def test_row_11_a_name_server_that_is_away_then_answers_then_answers_anoth
 
 
 async def test_row_11_the_name_is_looked_up_sooner_while_packets_are_lost() -> None:
-    bench = Bench(AgentSocket(AGENT))
+    bench = AgentWatchBench(AgentSocket(AGENT))
     bench.names.targets = [target(free_port())]
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(bench.lookup.run())
@@ -102,7 +102,7 @@ async def test_row_11_the_name_is_looked_up_sooner_while_packets_are_lost() -> N
 
 async def test_row_12_an_agent_that_is_away_is_reported_once_then_once_a_minute_and_once_when_it_is_back() -> None:
     port = free_port()
-    bench = Bench(to_udp(port))
+    bench = AgentWatchBench(to_udp(port))
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(bench.report.run())
         await bench.pass_s(150)
@@ -122,7 +122,7 @@ async def test_row_12_an_agent_that_is_away_is_reported_once_then_once_a_minute_
 async def test_row_12_an_agent_that_comes_and_goes_fills_no_log() -> None:
     """As with a remote host, whose answers are limited to one a second."""
     port = free_port()
-    bench = Bench(to_udp(port))
+    bench = AgentWatchBench(to_udp(port))
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(bench.report.run())
         for _ in range(30):
@@ -135,7 +135,7 @@ async def test_row_12_an_agent_that_comes_and_goes_fills_no_log() -> None:
 
 
 async def test_row_11_a_first_look_up_that_takes_long_is_no_agent_that_is_away() -> None:
-    bench = Bench(AgentSocket(AGENT))
+    bench = AgentWatchBench(AgentSocket(AGENT))
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(bench.report.run())
         await bench.pass_s(5)
