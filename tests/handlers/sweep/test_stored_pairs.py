@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from commands.context import RoutingQueue
 from commands.engines.rollout import EngineRollout, UpdateOrigin
 from commands.instant import format_instant
 from commands.session import Session, SessionEntry
@@ -14,13 +13,10 @@ from handlers.drift import DriftClass, DriftEnd, LeftAlone
 from handlers.events.event import OwnSync
 from handlers.events.parser import read_delivered
 from sync.audit import AuditOutcome
-from sync.state.sync_state import SyncState
 from tests.handlers.small_ports import START
 from tests.handlers.sweep.swept_world import WATERMARK, SweptWorld, assigned, at_start
-from tests.handlers.wire_events import ORG, Json, changes, conversation, event, published, text, work_item
+from tests.handlers.wire_events import changes, conversation, event, published, text, work_item
 from tests.handlers.world import DisturbedStore, RejectingStore
-from worker.store.documents import Collection
-from worker.store.org_queue_rules import MemoryQueueRules
 
 
 @pytest.fixture
@@ -293,158 +289,6 @@ async def test_a_pair_that_meets_another_writer_is_looked_at_again() -> None:
     disturbances.update(dict.fromkeys(range(1, 100), another_writes))
     assert await world.sweep() == []
     assert world.left_alone == [("c-1", LeftAlone.CONFLICTS)]
-
-
-# Sessions
-
-
-async def test_a_session_that_lacks_the_work_item_gets_it(world: SweptWorld) -> None:
-    assert world.places() == world.places_said() != set()
-    world.store.put_session(Session(id="s-1", user="u-1", capacity=10))
-    drift = await world.drift()
-    assert (drift.kind, len(drift.moves)) == (DriftClass.SESSION_PLACE, 1)
-    assert world.places() == world.places_said() != set()
-
-
-async def test_a_session_that_holds_the_work_item_in_another_slot_is_put_right(world: SweptWorld) -> None:
-    entry = SessionEntry(id="w-1", item_size=1)
-    world.store.put_session(Session(id="s-1", user="u-1", capacity=10, paused_work_items=(entry,), pending_item="w-1"))
-    assert (await world.drift()).kind is DriftClass.SESSION_PLACE
-    assert world.places() == world.places_said() != set()
-
-
-async def test_a_second_entry_of_another_size_costs_the_work_item_no_place(world: SweptWorld) -> None:
-    """An entry leaves its list by the work-item's id, so both do."""
-    entries = tuple(SessionEntry(id="w-1", item_size=size) for size in (1, 2))
-    world.store.put_session(Session(id="s-1", user="u-1", capacity=10, work_items=entries))
-    assert (await world.drift()).kind is DriftClass.SESSION_PLACE
-    assert world.places() == world.places_said() != set()
-
-
-async def test_a_pending_place_that_a_completed_one_of_the_pair_holds_is_freed_and_taken() -> None:
-    offer = at_start(work_item(1, key="w-2", number=2, status="routed", session="s-1", queuedCount=1))
-    offer["relationships"]["routedTo"] = {"data": {"type": "user", "id": "u-1"}}
-    world = SweptWorld().put(at_start(conversation(2)), at_start(work_item(3, status="completed")), offer)
-    world.store.put_session(Session(id="s-1", user="u-1", capacity=10, pending_item="w-1"))
-    assert (await world.drift(items=("w-1",))).kind is DriftClass.SESSION_PLACE
-    assert world.places() == world.places_said() != set()
-
-
-async def test_a_completed_work_item_leaves_the_session_that_still_holds_it(world: SweptWorld) -> None:
-    world.edit("c-1", 4, status="done")
-    await world.drift()
-    assert world.places() == set()
-    world.store.put_session(
-        Session(id="s-1", user="u-1", capacity=10, work_items=(SessionEntry(id="w-1", item_size=1),))
-    )
-    assert (await world.drift()).kind is DriftClass.SESSION_PLACE
-    assert world.places() == set()
-
-
-async def test_another_items_pending_place_is_left_alone() -> None:
-    world = SweptWorld().put(
-        at_start(conversation(2, users=("u-1",))),
-        at_start(work_item(1, status="routed", session="s-1", user="u-1")),
-    )
-    world.store.put_session(Session(id="s-1", user="u-1", capacity=10, pending_item="w-7"))
-    await world.sweep()
-    session = world.store.session("s-1")
-    assert session is not None
-    assert session.pending_item == "w-7"
-
-
-# Never queued
-
-
-async def test_an_ivr_work_item_that_was_never_queued_is_told_after_a_while() -> None:
-    world = SweptWorld().put(at_start(conversation(2)), at_start(work_item(1)))
-    assert await world.sweep(at=START + timedelta(seconds=300)) == []
-    [swept] = await world.sweep(at=START + timedelta(seconds=301))
-    assert (swept.drift.kind, swept.drift.end, swept.drift.since) == (DriftClass.NEVER_QUEUED, DriftEnd.TOLD, START)
-
-
-async def test_a_pair_without_a_state_that_agrees_gets_none() -> None:
-    world = SweptWorld().put(at_start(conversation(2)), at_start(work_item(1, queuedCount=1)))
-    assert await world.sweep() == []
-    assert world.store.state("c-1") == SyncState()
-
-
-# What routing has left out
-
-
-async def test_a_routable_conversation_without_a_work_item_gets_one() -> None:
-    world = SweptWorld(create_work_items=True).put(at_start(conversation(3, users=("u-1",), queue="q-1")))
-    [swept] = await world.sweep()
-    assert (swept.drift.kind, swept.drift.end) == (DriftClass.NO_WORK_ITEM, DriftEnd.REPAIRED)
-    [document] = world.store.documents(Collection.WORK_ITEMS)
-    assert (document["conversationId"], document["active"]) == ("c-1", True)
-    assert swept.drift.work_item_id == document["_id"]
-    assert swept.audit is not None
-    assert (swept.audit.trigger, swept.audit.outcome.value) == ("sweep", "applied")
-    assert [reason.code for reason in swept.audit.reasons] == ["CONVERSATION_ROUTABLE"]
-    assert len(swept.announcements) == 1
-    assert await world.sweep() == []
-    # Its announcement comes back as a duplicate.
-    await world.take(*world.announced())
-    assert len(world.store.documents(Collection.WORK_ITEMS)) == 1
-
-
-async def test_what_would_be_created_can_be_counted_beforehand() -> None:
-    world = SweptWorld(create_work_items=True).put(at_start(conversation(2)))
-    stored = world.stored()
-    [swept] = await world.sweep(repair=False)
-    assert (swept.drift.kind, swept.drift.end) == (DriftClass.NO_WORK_ITEM, DriftEnd.PLANNED)
-    assert world.stored() == stored
-
-
-async def test_a_work_item_that_would_be_created_has_no_id_yet() -> None:
-    world = SweptWorld(create_work_items=True).put(at_start(conversation(3, users=("u-1",))))
-    [swept] = await world.sweep(repair=False)
-    assert (swept.drift.end, swept.drift.work_item_id, swept.drift.creates) == (DriftEnd.PLANNED, None, True)
-    assert swept.drift.work_item_fields == {"status": "assigned", "assignedTo": "u-1"}
-    assert not world.store.documents(Collection.WORK_ITEMS)
-
-
-async def test_where_work_items_are_not_created_such_a_conversation_is_no_drift() -> None:
-    world = SweptWorld().put(at_start(conversation(3)))
-    assert await world.sweep() == []
-
-
-@pytest.mark.parametrize("attributes", [{"status": "done"}, {"ended": True}, {"deleted": True}], ids=str)
-async def test_a_conversation_that_is_not_routable_gets_none(attributes: Json) -> None:
-    world = SweptWorld(create_work_items=True).put(at_start(conversation(3, **attributes)))
-    assert await world.sweep() == []
-
-
-async def test_an_ivr_work_item_that_was_never_queued_is_queued_by_the_rules() -> None:
-    rules = MemoryQueueRules(queues=[{"_id": "q-1", "org": ORG, "default": True}])
-    world = SweptWorld(queue_rules=True, rules=rules).put(at_start(conversation(2)), at_start(work_item(1)))
-    world.store.put_queue(RoutingQueue(id="q-1"))
-    drift = await world.drift()
-    assert (drift.kind, drift.end) == (DriftClass.NEVER_QUEUED, DriftEnd.REPAIRED)
-    assert (world.w().status.value, world.w().queue, world.c().queue) == ("queued", "q-1", "q-1")
-
-
-async def test_a_repaired_pair_is_routed_at_once_as_by_an_event() -> None:
-    """The repair writes the work-item, which is young then: the next sweep would meet it again."""
-    rules = MemoryQueueRules(queues=[{"_id": "q-1", "org": ORG, "default": True}])
-    world = SweptWorld(queue_rules=True, rules=rules).put(
-        at_start(conversation(2)), at_start(work_item(1, paused=True))
-    )
-    world.store.put_queue(RoutingQueue(id="q-1"))
-    drift = await world.drift(at=START + timedelta(seconds=90))
-    assert (drift.kind, drift.end) == (DriftClass.OUT_OF_STEP, DriftEnd.REPAIRED)
-    assert (world.w().status.value, world.w().paused, world.c().queue) == ("queued", False, "q-1")
-    assert await world.sweep() == []
-
-
-async def test_without_a_rule_that_holds_it_is_told() -> None:
-    rules = MemoryQueueRules()
-    world = SweptWorld(queue_rules=True, rules=rules).put(at_start(conversation(2)), at_start(work_item(1)))
-    before = world.stored()
-    [swept] = await world.sweep()
-    assert (swept.drift.kind, swept.drift.end, swept.audit) == (DriftClass.NEVER_QUEUED, DriftEnd.TOLD, None)
-    assert world.stored() == before
 
 
 async def test_an_outside_write_in_the_dress_of_an_own_sync_is_found() -> None:

@@ -1,59 +1,28 @@
-"""The store against a real server: round trips, indexes, write conflicts, lost answers, outages."""
+"""The store against a real server: round trips, indexes, write conflicts."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 from bson import Int64, ObjectId
 from msgspec.structs import replace
-from pymongo import AsyncMongoClient, MongoClient
-from pymongo.errors import PyMongoError
+from pymongo import AsyncMongoClient
 
 from commands.context import RoutingQueue
 from commands.instant import format_instant
-from handlers.ports import CommitResult, DocumentWrite, LoadRequest, StoreAway, StoreTimeout
+from handlers.ports import CommitResult, DocumentWrite, LoadRequest
 from mongod import Mongod
-from tests.handlers.small_ports import HandClock
-from tests.worker.stand_ins.tcp_proxy import TcpProxy
+from tests.worker.mongo.failing_server import failing, store_on
 from tests.worker.store.plans import T0, announcement, changed, first_plan, held, loaded, next_plan, session, work_item
-from tests.worker.store.store_bench import Commands, MongoBench, everything, ids
+from tests.worker.store.store_bench import MongoBench, everything
 from worker.errors import StoreUnfit
 from worker.mongo.database import Client
 from worker.mongo.indexes.definitions import has_timestamp
-from worker.mongo.store import MongoStore
-from worker.runtime.clock import ObjectIds, SystemClock
 from worker.store.documents import Collection
 
 COMMITTED, CONFLICT = CommitResult.COMMITTED, CommitResult.CONFLICT
-
-
-def _store(client: Client, bench: MongoBench, deadline_s: float = 5) -> MongoStore:
-    """Another store on the bench's database, whose retries do not wait."""
-    return MongoStore(
-        client, bench.database.name, clock=HandClock(), ids=ObjectIds(), deadline_s=deadline_s, observer=bench.watch
-    )
-
-
-@asynccontextmanager
-async def _failing(bench: MongoBench, command: str, times: int | None = None, **how: Any) -> AsyncIterator[None]:
-    """The server fails a command of the bench's client, a number of times or always."""
-    mode: Any = "alwaysOn" if times is None else {"times": times}
-    data = {"failCommands": [command], **how}
-    await bench.client.admin.command({"configureFailPoint": "failCommand", "mode": mode, "data": data})
-    try:
-        yield
-    finally:
-        await bench.client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
-        bench.commands.take()
-
-
-async def _end_transactions(bench: MongoBench) -> None:
-    """End what a failed commit has left open: the locks would hold the next test up for a transaction's lifetime."""
-    await bench.client.admin.command("killAllSessions", [])
 
 
 # Round trips
@@ -124,7 +93,7 @@ async def test_a_read_preference_of_the_connection_string_does_not_stop_writes(
     uri = f"{mongod.uri}{'&' if '?' in mongod.uri else '?'}readPreference={preference}"
     client: Client = AsyncMongoClient(uri)
     async with client:
-        assert await _store(client, mongo).commit([first_plan()]) == [COMMITTED]
+        assert await store_on(client, mongo).commit([first_plan()]) == [COMMITTED]
 
 
 async def test_an_empty_query_is_not_sent(mongo: MongoBench) -> None:
@@ -262,7 +231,7 @@ async def test_of_two_workers_on_one_conversation_exactly_one_commits(mongo: Mon
     await mongo.store.commit([first_plan()])
     other_client: Client = AsyncMongoClient(mongod.uri)
     async with other_client:
-        other = _store(other_client, mongo)
+        other = store_on(other_client, mongo)
         for _ in range(10):
             plan = next_plan(await loaded(mongo))
             rival = replace(plan, announcements=(), revisions=())
@@ -294,10 +263,10 @@ async def test_a_session_whose_lists_are_null_gets_and_loses_an_item(mongo: Mong
 
 async def test_two_workers_that_share_a_session_both_commit(mongo: MongoBench, mongod: Mongod) -> None:
     await mongo.put(sessions=[session("s1", "u1")])
-    async with _failing(mongo, "update", times=1, errorCode=112):
+    async with failing(mongo, "update", times=1, errorCode=112):
         assert await mongo.store.commit([first_plan(f"c{number}") for number in range(3)]) == [COMMITTED] * 3
     assert mongo.watch.aborts == [3]
-    async with _failing(mongo, "update", times=1, errorCode=112):
+    async with failing(mongo, "update", times=1, errorCode=112):
         assert await mongo.store.commit([first_plan("c9")]) == [COMMITTED]
     assert mongo.watch.conflicts == 0
     kept = await mongo.session("s1")
@@ -310,7 +279,7 @@ async def test_a_cancelled_commit_leaves_neither_locks_nor_writes(mongo: MongoBe
     await mongo.store.commit([first_plan()])
     pair = await loaded(mongo)
     before = await everything(mongo)
-    async with _failing(mongo, "update", times=1, blockConnection=True, blockTimeMS=400):
+    async with failing(mongo, "update", times=1, blockConnection=True, blockTimeMS=400):
         updating = mongo.commands.under_way("update")
         committing = asyncio.ensure_future(mongo.store.commit([next_plan(pair)]))
         await updating.wait()
@@ -322,213 +291,3 @@ async def test_a_cancelled_commit_leaves_neither_locks_nor_writes(mongo: MongoBe
     assert await mongo.store.commit([next_plan(pair)]) == [COMMITTED]
     # The server's own limit is five seconds.
     assert time.monotonic() - started < 2
-
-
-# Lost answers
-
-
-async def test_an_unknown_commit_is_repeated(mongo: MongoBench) -> None:
-    store = _store(mongo.client, mongo)
-    unknown = {"writeConcernError": {"code": 64, "errmsg": "timed out"}}
-    async with _failing(mongo, "commitTransaction", times=2, **unknown):
-        assert await store.commit([first_plan()]) == [COMMITTED]
-        assert mongo.commands.take().count("commitTransaction") == 3
-    assert await ids(mongo, Collection.OUTBOX) == ["a-c1-1"]
-
-
-async def test_a_commit_that_stays_unknown_is_found_committed(mongo: MongoBench) -> None:
-    await mongo.put(sessions=[session("s1", "u1")])
-    store = _store(mongo.client, mongo)
-    async with _failing(mongo, "commitTransaction", writeConcernError={"code": 64, "errmsg": "timed out"}):
-        assert await store.commit([first_plan("c1"), first_plan("c2")]) == [COMMITTED] * 2
-        assert mongo.commands.take()[-2:] == ["killSessions", "find"]
-    assert await ids(mongo, Collection.OUTBOX) == ["a-c1-1", "a-c2-1"]
-    assert await mongo.session("s1") == session("s1", "u1", work_items=(held("w-c1"), held("w-c2")))
-    assert mongo.watch.aborts == []
-
-
-async def test_a_commit_that_is_not_done_is_found_not_committed(mongo: MongoBench) -> None:
-    store = _store(mongo.client, mongo)
-    before = await everything(mongo)
-    async with _failing(mongo, "commitTransaction", errorCode=24, errorLabels=["UnknownTransactionCommitResult"]):
-        assert await store.commit([first_plan()]) == [CONFLICT]
-    assert await everything(mongo) == before
-    # The transaction holds no lock on the server.
-    assert await mongo.store.commit([first_plan()]) == [COMMITTED]
-
-
-@pytest.mark.thorough
-async def test_a_commit_that_never_arrives_leaves_neither_locks_nor_writes(mongo: MongoBench) -> None:
-    store = _store(mongo.client, mongo, deadline_s=0.7)
-    before = await everything(mongo)
-    async with _failing(mongo, "commitTransaction", closeConnection=True):
-        # The driver connects anew for each repeat, and the deadline may pass in the last.
-        with contextlib.suppress(StoreTimeout):
-            assert await store.commit([first_plan()]) == [CONFLICT]
-    assert await everything(mongo) == before
-    # The transaction holds no lock on the server.
-    assert await mongo.store.commit([first_plan()]) == [COMMITTED]
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("times", [1, 1000], ids=["once", "always"])
-async def test_a_commit_whose_answer_is_lost_is_done_once(mongo: MongoBench, mongod: Mongod, times: int) -> None:
-    await mongo.put(sessions=[session("s1", "u1")])
-    async with TcpProxy(mongod.port) as proxy:
-        client: Client = AsyncMongoClient("127.0.0.1", proxy.port, directConnection=True)
-        async with client:
-            proxy.lose_answers(b"commitTransaction", times)
-            assert await _store(client, mongo, deadline_s=1).commit([first_plan()]) == [COMMITTED]
-            assert proxy.lost >= 1
-    assert await ids(mongo, Collection.OUTBOX) == ["a-c1-1"]
-    assert await mongo.session("s1") == session("s1", "u1", work_items=(held("w-c1"),))
-    assert (await loaded(mongo)).state.version == 1
-
-
-@pytest.mark.thorough
-async def test_a_commit_that_stalls_past_the_deadline_is_a_timeout(mongo: MongoBench) -> None:
-    """The halves of the batch are not tried: each would wait for a deadline."""
-    before = await everything(mongo)
-    store = _store(mongo.client, mongo, deadline_s=0.4)
-    async with _failing(mongo, "commitTransaction", blockConnection=True, blockTimeMS=700):
-        with pytest.raises(StoreTimeout, match="deadline"):
-            await store.commit([first_plan("c1"), first_plan("c2")])
-        assert mongo.commands.take().count("commitTransaction") == 1
-    assert await everything(mongo) == before
-    assert mongo.watch.aborts == [2]
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize(
-    ("how", "missing"),
-    [
-        ({"blockConnection": True, "blockTimeMS": 700}, CommitResult.TIMED_OUT),
-        ({"errorCode": 18}, CommitResult.AWAY),
-    ],
-    ids=["stall", "refusal"],
-)
-async def test_a_commit_by_halves_tells_why_a_plan_has_no_result(
-    mongo: MongoBench, how: dict[str, Any], missing: CommitResult
-) -> None:
-    assert await mongo.store.commit([first_plan("c1")]) == [COMMITTED]
-    store = _store(mongo.client, mongo, deadline_s=0.4)
-    async with _failing(mongo, "commitTransaction", **how):
-        assert await store.commit([first_plan("c1"), first_plan("c2")]) == [CONFLICT, missing]
-    assert await ids(mongo, Collection.OUTBOX) == ["a-c1-1"]
-    await _end_transactions(mongo)
-
-
-# An absent or unfit server
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize(
-    ("command", "code", "says"),
-    [
-        ("insert", 13, "credentials"),
-        ("insert", 50, "deadline"),
-        ("update", 14031, "disk is full"),
-        ("update", 10107, "no primary"),
-        ("commitTransaction", 18, "credentials"),
-        ("find", 13, "credentials"),
-        # Reads are repeated until the deadline, and either error may end the last repeat.
-        ("find", 10107, "no primary|reached|deadline"),
-    ],
-    ids=str,
-)
-async def test_a_server_that_refuses_is_away(
-    mongo: MongoBench, mongod: Mongod, command: str, code: int, says: str
-) -> None:
-    await mongo.put(sessions=[session("s1", "u1")])
-    before = await everything(mongo)
-    store = _store(mongo.client, mongo, deadline_s=0.7)
-    async with _failing(mongo, command, errorCode=code):
-        with pytest.raises(StoreAway, match=says) as away:
-            await (
-                store.load([LoadRequest(conversation_id="c1")]) if command == "find" else store.commit([first_plan()])
-            )
-    await _end_transactions(mongo)
-    assert str(mongod.port) not in str(away.value)
-    assert "127.0.0.1" not in str(away.value)
-    assert isinstance(away.value, StoreTimeout) == ("deadline" in str(away.value))
-    assert await everything(mongo) == before
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("command", ["find", "insert"])
-async def test_a_server_that_does_not_answer_in_time_is_a_timeout(mongo: MongoBench, command: str) -> None:
-    """Half a batch may then be committed in time."""
-    before = await everything(mongo)
-    store = _store(mongo.client, mongo, deadline_s=0.3)
-    async with _failing(mongo, command, blockConnection=True, blockTimeMS=500):
-        with pytest.raises(StoreTimeout, match="deadline"):
-            await (
-                store.load([LoadRequest(conversation_id="c1")])
-                if command == "find"
-                else store.commit([first_plan("c1"), first_plan("c2")])
-            )
-    assert await everything(mongo) == before
-
-
-@pytest.mark.thorough
-async def test_a_killed_server_is_away_within_the_deadline_and_then_back() -> None:
-    commands = Commands()
-    with Mongod() as server:
-        client: Client = AsyncMongoClient(server.uri, event_listeners=[commands])
-        async with client:
-            bench = MongoBench(client, "killed", commands)
-            await bench.store.ensure_indexes(revision_days=400)
-            store = MongoStore(client, "killed", clock=SystemClock(), ids=ObjectIds(), deadline_s=0.4)
-            assert await bench.store.commit([first_plan()]) == [COMMITTED]
-            pair = await loaded(bench)
-            server.kill()
-            for call in (
-                store.commit([next_plan(pair)]),
-                store.load([LoadRequest(conversation_id="c1")]),
-                store.check_server(),
-            ):
-                started = time.monotonic()
-                with pytest.raises(StoreAway, match=r"reached|broke") as away:
-                    await call
-                assert time.monotonic() - started < 2
-                assert str(server.port) not in str(away.value)
-            server.start()
-            assert await bench.store.commit([next_plan(pair)]) == [COMMITTED]
-            assert (await bench.outbox.backlog()).count == 2
-
-
-async def test_the_server_says_how_long_a_transaction_may_live(mongo: MongoBench) -> None:
-    assert await mongo.store.check_server() == 5
-    async with _failing(mongo, "getParameter", errorCode=13):
-        assert await mongo.store.check_server() is None
-
-
-class _Standalone(Mongod):
-    """A server outside of a replica set."""
-
-    @property
-    def uri(self) -> str:
-        return f"mongodb://127.0.0.1:{self.port}"
-
-    def _command(self) -> Sequence[str]:
-        return [part for part in super()._command() if part not in ("--replSet", "rs0")]
-
-    def _answers(self) -> bool:
-        try:
-            with MongoClient[dict[str, Any]](self.uri, serverSelectionTimeoutMS=1_000) as client:
-                return bool(client.admin.command("ping")["ok"])
-        except PyMongoError:
-            return False
-
-
-@pytest.mark.thorough
-async def test_a_server_without_transactions_is_unfit() -> None:
-    with _Standalone() as server:
-        client: Client = AsyncMongoClient(server.uri)
-        async with client:
-            store = MongoStore(client, "alone", clock=SystemClock(), ids=ObjectIds(), deadline_s=5)
-            with pytest.raises(StoreUnfit, match="replica set"):
-                await store.check_server()
-            await store.ensure_indexes(revision_days=400)
-            with pytest.raises(StoreAway, match="no replica set"):
-                await store.commit([first_plan()])

@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -79,30 +80,10 @@ def redrive(  # noqa: PLR0917 - typer passes options by name
     request = RedriveRequest(chosen=chosen, also_unreadable=also_unreadable, dry_run=dry_run, per_s=per_s)
     report = _RedriveReport(as_json=as_json, dry_run=dry_run)
 
-    async def work() -> None:
-        async with opened_letters(
-            settings,
-            request.scan_limits,
-            verb="redrive",
-            spend_deliveries=spend_deliveries,
-            of_any_queue=other_queue,
-        ) as letters:
-            scan = letters.scan
-            report.scan = scan
-            with progress("putting back", results_on_stdout=as_json, total=scan.state.visible) as advance:
-                report.advance = advance
-                await Redrive(
-                    request,
-                    queue=letters.queue,
-                    scan=scan,
-                    reader_limits=letters.reader_limits,
-                    observer=report,
-                    clock=letters.clock,
-                    pause=letters.pause,
-                ).run(scan.state.read_at or letters.clock.now())
-
     try:
-        interrupted = run_interruptibly(work)
+        interrupted = run_interruptibly(
+            partial(_put_back, settings, request, report, spend_deliveries=spend_deliveries, of_any_queue=other_queue)
+        )
     except (AwsAway, SetupError) as error:
         report.print_summary()
         exit_with_error("redrive", told(error))
@@ -112,13 +93,39 @@ def redrive(  # noqa: PLR0917 - typer passes options by name
     raise typer.Exit(EXIT_FAILED if report.is_left(chosen.ids) else EXIT_DONE)
 
 
+async def _put_back(
+    settings: LetterSettings,
+    request: RedriveRequest,
+    report: "_RedriveReport",
+    *,
+    spend_deliveries: bool,
+    of_any_queue: bool,
+) -> None:
+    """Raises AwsAway and SetupError."""
+    async with opened_letters(
+        settings, request.scan_limits, verb="redrive", spend_deliveries=spend_deliveries, of_any_queue=of_any_queue
+    ) as letters:
+        scan = report.scan = letters.scan
+        with progress("putting back", results_on_stdout=report.as_json, total=scan.state.visible) as advance:
+            report.advance = advance
+            await Redrive(
+                request,
+                queue=letters.queue,
+                scan=scan,
+                reader_limits=letters.reader_limits,
+                observer=report,
+                clock=letters.clock,
+                pause=letters.pause,
+            ).run(scan.state.read_at or letters.clock.now())
+
+
 class _RedriveReport:
     """Prints what becomes of the letters. A `RedriveObserver`."""
 
     def __init__(self, *, as_json: bool, dry_run: bool) -> None:
         self.scan: LetterScan | None = None
         self.advance: Advance = lambda _=1: None
-        self._as_json = as_json
+        self.as_json = as_json
         self._dry_run = dry_run
         self._counts: Counter[LetterEnd] = Counter()
         self._going = LetterSummary()
@@ -128,7 +135,7 @@ class _RedriveReport:
         """Count the letter, and print its line where lines are wanted."""
         self._counts[end] += 1
         (self._going if end in {LetterEnd.PUT_BACK, LetterEnd.PLANNED} else self._staying).add(letter)
-        if self._as_json:
+        if self.as_json:
             line = {
                 "id": letter.id,
                 "end": end.value,
@@ -149,7 +156,7 @@ class _RedriveReport:
     def looked_at(self, count: int) -> None:
         """Show the progress, and the lines so far."""
         self.advance(count)
-        if self._as_json:
+        if self.as_json:
             sys.stdout.flush()
 
     def is_left(self, ids: object) -> bool:
@@ -162,7 +169,7 @@ class _RedriveReport:
         scan = self.scan
         if scan is None:
             return
-        if self._as_json:
+        if self.as_json:
             ends = {end.value: self._counts[end] for end in LetterEnd}
             stay = [group.as_wire() for group in self._staying.groups()]
             looked = {
