@@ -118,7 +118,7 @@ class BatchHandler:
         """Decide the pairs that wait since before `watermark`; the endings of those that the audit reports.
 
         `watermark`: the time, by SQS's clock, before which nothing sent to the queue is still undelivered. A pair with
-        a write conflict is left to the next poll. Raises StoreAway.
+        a write conflict is left to the next poll. Raises StoreAway, CommitTimeout.
         """
         waits = () if self._options.waiting_times else None
         may_create = self._options.create_work_items
@@ -127,7 +127,7 @@ class BatchHandler:
         )
         planning = await self._planning_of(pairs.values())
         planned = [self._plan_gap(each, pairs[each], watermark, planning) for each in conversation_ids]
-        results = await self._store.commit([plan for plan, _ in planned])
+        results = await self._commit([plan for plan, _ in planned], conversations=len(planned))
         reported: list[PolledPair] = []
         for (_, polled), result in zip(planned, results, strict=True):
             if isinstance(result, PlanRejected):
@@ -139,7 +139,8 @@ class BatchHandler:
 
     async def sweep_pairs(self, requests: Sequence[LoadRequest], limits: SweepLimits) -> SweptPage:
         """Look for drift in these pairs, as they are stored, and repair it; the pairs with drift, and those that differ
-        and were left alone. Raises StoreAway where no pair was handled."""
+        and were left alone. Where no pair was handled it raises StoreAway, or CommitTimeout: a repair of fewer may
+        succeed."""
         swept: list[SweptPair] = []
         alone: list[LeftPair] = []
         waits = () if self._options.waiting_times else None
@@ -185,7 +186,9 @@ class BatchHandler:
         if not limits.repair:
             swept.extend(_untouched(each.swept) for each in planned if each.swept is not None)
             return {}
-        results = await self._store.commit([each.plan for each in planned])
+        plans = [each.plan for each in planned]
+        # Most pairs of a page have no drift, and what writes nothing takes no time.
+        results = await self._commit(plans, conversations=sum(not plan.empty for plan in plans))
         left: dict[str, LoadRequest] = {}
         for each, result in zip(planned, results, strict=True):
             key = each.plan.conversation_id
@@ -229,10 +232,14 @@ class BatchHandler:
             self._plan(conversation_id, pairs[conversation_id], events, planning)
             for conversation_id, events in by_conversation.items()
         ]
+        return planned, await self._commit([one.plan for one in planned], conversations=len(planned))
+
+    async def _commit(self, plans: Sequence[Plan], *, conversations: int) -> Sequence[CommitResult | PlanRejected]:
+        """Raises StoreAway; CommitTimeout, with `conversations`, where no plan has a result."""
         try:
-            return planned, await self._store.commit([one.plan for one in planned])
+            return await self._store.commit(plans)
         except StoreTimeout as timeout:
-            raise CommitTimeout(str(timeout), conversations=len(planned)) from timeout
+            raise CommitTimeout(str(timeout), conversations=conversations) from timeout
 
     async def _planning_of(self, pairs: Iterable[Pair], batches: Iterable[Sequence[Event]] = ()) -> PlanningContext:
         """The context of planning these pairs with these events. Raises StoreAway."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec import Struct, field
 
@@ -25,9 +25,14 @@ class StoreTimeout(StoreAway):
     """The store did not answer within its deadline."""
 
 
+COMMIT_MIN: Final = 10
+"""A commit of so few conversations that times out has another cause than its size. Commits of 125 pass where MongoDB's
+cache is the smallest that it can have (docs/growth.md)."""
+
+
 class CommitTimeout(StoreTimeout):
     """The store answered the load of `conversations` conversations, and then did not answer the commit of their plans,
-    or of a part of them, within its deadline. A commit of fewer may succeed."""
+    or of a part of them, within its deadline. A commit of fewer may succeed, where it was more than `COMMIT_MIN`."""
 
     def __init__(self, reason: str, conversations: int) -> None:
         super().__init__(reason)

@@ -12,18 +12,16 @@ deadline. Where the whole has stood as long without a time-out, it is a minute a
 
 from typing import Final
 
+from handlers.ports import COMMIT_MIN
 from worker.runtime.context import RuntimeContext
 
 _WAIT_S_FIRST: Final = 60.0
 _WAIT_S_MAX: Final = 3_600.0
 
-_CONVERSATIONS_MIN: Final = 10
-"""A commit of so few that times out has another cause than its size, so it is ignored, and the limit falls no lower.
-Commits of 125 pass where MongoDB's cache is the smallest that it can have (docs/growth.md)."""
-
 
 class TransactionLimit:
-    """One for all lanes that commit, which share MongoDB. `conversations_max` is at first `whole`."""
+    """One for all lanes that commit, which share MongoDB. `conversations_max` is at first `whole`, and falls no lower
+    than `COMMIT_MIN`."""
 
     def __init__(self, whole: int, runtime: RuntimeContext) -> None:
         self.conversations_max = whole
@@ -39,11 +37,11 @@ class TransactionLimit:
 
         `began_with`: the limit when its batch began. Another lane may have lowered it since, in the same stall.
         """
-        if conversations <= _CONVERSATIONS_MIN or began_with != self.conversations_max:
+        if conversations <= COMMIT_MIN or began_with != self.conversations_max:
             return
         if self._has_grown:
             self._wait_s = min(self._wait_s * 2, _WAIT_S_MAX)
-        half = max(conversations // 2, _CONVERSATIONS_MIN)
+        half = max(conversations // 2, COMMIT_MIN)
         self._log.warning(
             "smaller transactions: a commit timed out",
             conversations=half,

@@ -122,5 +122,6 @@ class PairSweeper(Protocol):
     """Looks for drift in pairs and repairs it."""
 
     async def sweep_pairs(self, requests: Sequence[LoadRequest], limits: SweepLimits) -> SweptPage:
-        """The pairs with drift, and those that differ and were left alone."""
+        """The pairs with drift, and those that differ and were left alone. Raises CommitTimeout where a repair of fewer
+        pairs may succeed."""
         ...

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from handlers.outcome import PolledPair
-from handlers.ports import QueueClock
+from handlers.ports import COMMIT_MIN, CommitTimeout, QueueClock
 from worker.ports.sync_states import SyncStatesByAge, Watermark
 from worker.ports.topics import Announcer
 from worker.runtime.context import RuntimeContext
@@ -29,7 +29,7 @@ class GapCloser(Protocol):
     """Decides pairs without the event that they wait for (`handlers/batch_handler.py`)."""
 
     async def close_gaps(self, conversation_ids: Sequence[str], watermark: datetime) -> list[PolledPair]:
-        """Decide the pairs that wait since before the watermark, and return those. Raises StoreAway."""
+        """Decide the pairs that wait since before the watermark, and return those. Raises StoreAway, CommitTimeout."""
         ...
 
 
@@ -91,7 +91,17 @@ class GapPoll:
 
     async def _close(self, page: Sequence[str], watermark: datetime) -> None:
         telemetry = self._runtime.telemetry
-        decided = await catch_unexpected(self._closer.close_gaps(page, watermark))
+        try:
+            decided = await catch_unexpected(self._closer.close_gaps(page, watermark))
+        except CommitTimeout as timeout:
+            if timeout.conversations <= COMMIT_MIN:
+                raise
+            # The next round would begin with the same pairs, and no pair behind them would be decided.
+            telemetry.log.warning("the poll decides a page by halves: a commit timed out", conversations=len(page))
+            middle = len(page) // 2
+            for half in (page[:middle], page[middle:]):
+                await self._close(half, watermark)
+            return
         if isinstance(decided, UnexpectedError):
             telemetry.metrics.count(Metric.BATCH_FAULT)
             telemetry.log.error(

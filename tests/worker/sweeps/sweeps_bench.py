@@ -8,7 +8,7 @@ from commands.instant import format_instant
 from handlers.batch_handler import BatchHandler
 from handlers.options import Options
 from handlers.outcome import PolledPair
-from handlers.ports import Announcement, CommitResult, Plan, PlanRejected, StoreAway
+from handlers.ports import Announcement, CommitResult, Plan, PlanRejected, StoreAway, StoreTimeout
 from tests.handlers.wire_events import changes, conversation, event, read, work_item
 from tests.worker.stand_ins.fake_clock import FakeClock, MiddleChance
 from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
@@ -19,9 +19,11 @@ from worker.sweeps.gap_poll import GapPoll
 
 
 class SweepsStore(MemoryStore):
-    """A store in memory that can be away, and that calls `before_commit` before each commit."""
+    """A store in memory that can be away, and that calls `before_commit` before each commit. A commit of more than
+    `commit_max` plans has no answer in time."""
 
     away = False
+    commit_max: int | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,6 +32,8 @@ class SweepsStore(MemoryStore):
 
     async def commit(self, plans: Sequence[Plan]) -> Sequence[CommitResult | PlanRejected]:
         self.before_commit()
+        if self.commit_max is not None and sum(not plan.empty for plan in plans) > self.commit_max:
+            raise StoreTimeout("no answer within 10 s")
         return await super().commit(plans)
 
     async def waiting_backlog(self) -> WaitingBacklog:

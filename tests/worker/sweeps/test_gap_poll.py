@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from commands.instant import format_instant
+from handlers.ports import StoreAway
 from sync.state.sync_state import SyncState, Waiting
 from tests.worker.stand_ins.fake_clock import T0, run_ready_tasks
 from tests.worker.store.plans import state_plan
@@ -105,6 +106,31 @@ async def test_many_gaps_are_closed_in_pages(bench: GapPollBench) -> None:
     assert sorted(key for page in bench.asked for key in page) == keys
     assert {bench.assigned(key) for key in keys} == {"u-1"}
     assert bench.recorder.total(Metric.GAP_CLOSED) == len(keys)
+
+
+async def test_where_the_store_is_too_slow_for_a_page_it_is_decided_by_halves(bench: GapPollBench) -> None:
+    keys = [f"c-{number:03}" for number in range(PAGE_SIZE + 3)]
+    for key in keys:
+        await bench.waits(key)
+    bench.store.commit_max = 13
+    await bench.later(61)
+    await bench.poll.round()
+    assert {bench.assigned(key) for key in keys} == {"u-1"}
+    assert [len(page) for page in bench.asked] == [PAGE_SIZE, 25, 12, 13, 25, 12, 13, 3]
+    assert bench.recorder.total(Metric.GAP_CLOSED) == len(keys)
+
+
+async def test_a_store_that_answers_no_commit_at_all_is_away(bench: GapPollBench) -> None:
+    keys = [f"c-{number:03}" for number in range(PAGE_SIZE)]
+    for key in keys:
+        await bench.waits(key)
+    bench.store.commit_max = 0
+    await bench.later(61)
+    with pytest.raises(StoreAway):
+        await bench.poll.round()
+    # Each attempt takes a deadline: there are few.
+    assert [len(page) for page in bench.asked] == [PAGE_SIZE, 25, 12, 6]
+    assert bench.waiting(*keys) == keys
 
 
 async def test_pairs_that_still_wait_hide_no_other_pair_and_are_polled_once_a_round(bench: GapPollBench) -> None:

@@ -11,7 +11,7 @@ from typing import Final, Protocol, assert_never
 
 from commands.instant import format_instant
 from handlers.drift import Drift, DriftClass, DriftEnd, LeftPair, SweepLimits, SweptPair, is_settled
-from handlers.ports import Clock, LoadRequest, StoreAway
+from handlers.ports import COMMIT_MIN, Clock, CommitTimeout, LoadRequest, StoreAway
 from worker.ports.outbox import Outbox
 from worker.ports.sweeps import LostItem, PairSweeper, StoredPairs, SweepPosition, SweepStage
 from worker.ports.topics import Announcer
@@ -128,7 +128,16 @@ class SweepRun:
     async def _sweep(self, page: Sequence[LoadRequest], limits: SweepLimits) -> None:
         if not page:
             return
-        done = await catch_unexpected(self._sweeper.sweep_pairs(page, limits))
+        try:
+            done = await catch_unexpected(self._sweeper.sweep_pairs(page, limits))
+        except CommitTimeout as timeout:
+            if timeout.conversations <= COMMIT_MIN or len(page) == 1:
+                raise
+            # The next round would begin with the same page.
+            middle = len(page) // 2
+            for half in (page[:middle], page[middle:]):
+                await self._sweep(half, limits)
+            return
         if isinstance(done, UnexpectedError):
             self._observer.unexpected([request.conversation_id for request in page], done)
             # Each pair alone, so that only the pair with the error is left.

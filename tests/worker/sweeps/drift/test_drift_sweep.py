@@ -289,6 +289,31 @@ async def test_an_unexpected_error_of_one_pair_stops_no_other(bench: DriftBench)
     assert bench.lines("the sweep met a fault in our code")[0]["conversations"] == ["c-1", "c-2", "c-3"]
 
 
+async def test_where_the_store_is_too_slow_for_a_pages_repairs_it_is_repaired_by_halves(bench: DriftBench) -> None:
+    await _swept_fully(bench)
+    keys = [f"c-{number:02}" for number in range(30)]
+    for key in keys:
+        bench.put(key, ["u-1"])
+    bench.store.commit_max = 10
+    await bench.later(600)
+    await bench.round()
+    assert [len(page) for page in bench.asked][:7] == [30, 15, 7, 8, 15, 7, 8]
+    assert {key for key, _ in bench.found} == set(keys)
+
+
+async def test_a_store_that_answers_no_repair_at_all_is_away(bench: DriftBench) -> None:
+    await _swept_fully(bench)
+    for number in range(30):
+        bench.put(f"c-{number:02}", ["u-1"] if number < 12 else [])
+    bench.store.commit_max = 0
+    await bench.later(600)
+    with pytest.raises(StoreAway):
+        await bench.round()
+    # Twelve of the thirty have drift; of the first half's twelve a half is too few to have timed out by its size.
+    assert [len(page) for page in bench.asked] == [30, 15, 7]
+    assert bench.found == []
+
+
 async def test_rounds_come_every_interval_and_report_whether_the_store_answers() -> None:
     bench = DriftBench(FakeClock())
     running = asyncio.ensure_future(bench.sweep.run())
