@@ -35,6 +35,7 @@ class StatusReporter:
         self._runtime = runtime
         self._started_at = runtime.clock.monotonic()
         self._removed_old = False
+        self._posting: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Leave a report every `interval_s` or so, until cancelled."""
@@ -42,15 +43,21 @@ class StatusReporter:
 
     async def round(self) -> None:
         """Leave a report. Raises StoreAway."""
-        await self._board.post(self._report())
+        self._posting = asyncio.ensure_future(self._board.post(self._report()))
+        # A call that is given up may reach the store all the same, and later than the farewell: so a round that is
+        # cancelled leaves its call to it.
+        await asyncio.shield(self._posting)
         if not self._removed_old:
             await self._board.remove_old(_OLD_S)
             self._removed_old = True
 
     async def farewell(self) -> None:
-        """Leave the last report: this worker has stopped. A store that is away is not waited for."""
+        """Leave the last report, after the one under way: this worker has stopped. A store that is away is not waited
+        for."""
         with contextlib.suppress(StoreAway, TimeoutError):
             async with asyncio.timeout(_FAREWELL_S_MAX):
+                if self._posting is not None:
+                    await asyncio.wait([self._posting])
                 await self._board.post(self._report(stopped=True))
 
     def _report(self, *, stopped: bool = False) -> WorkerReport:

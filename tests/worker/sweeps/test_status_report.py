@@ -82,6 +82,42 @@ async def test_a_store_that_is_away_keeps_no_worker_from_stopping() -> None:
     assert (await board.fleet(10)).reports == ()
 
 
+class SlowBoard(MemoryStatus):
+    """A board that takes the first report once the test lets it, though the call was given up: it was on its way."""
+
+    def __init__(self, store: MemoryStore, clock: FakeClock) -> None:
+        super().__init__(store, clock)
+        self.takes = asyncio.Event()
+        self.first: asyncio.Future[None] | None = None
+
+    async def post(self, report: WorkerReport) -> None:
+        if self.first is None:
+            self.first = asyncio.ensure_future(self._take(report))
+            await asyncio.shield(self.first)
+        else:
+            await super().post(report)
+
+    async def _take(self, report: WorkerReport) -> None:
+        await self.takes.wait()
+        await super().post(report)
+
+
+async def test_the_farewell_comes_after_the_report_under_way() -> None:
+    clock = FakeClock()
+    board = SlowBoard(MemoryStore(), clock)
+    reporter = _reporter(board, clock)
+    running = asyncio.create_task(reporter.round())
+    await run_ready_tasks()
+    running.cancel()
+    farewell = asyncio.create_task(reporter.farewell())
+    await run_ready_tasks()
+    board.takes.set()
+    await farewell
+    await run_ready_tasks()
+    ((posted,),) = [(await board.fleet(10)).reports]
+    assert posted.report.stopped
+
+
 async def test_reports_of_workers_that_went_long_ago_are_removed_once() -> None:
     clock = FakeClock()
     board = MemoryStatus(MemoryStore(), clock)

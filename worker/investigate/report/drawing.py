@@ -33,6 +33,7 @@ from worker.investigate.timeline.timeline import (
     TimelineFinding,
     key_of,
 )
+from worker.investigate.timeline.wording import NOT_LOOKED_FOR
 
 _PAUSES: Final = tuple(timedelta(seconds=seconds) for seconds in (0.25, 1, 10, 60, 600, 3_600, 86_400))
 """The least pause of each step; a shorter one is not drawn."""
@@ -120,8 +121,17 @@ class Drawing(Struct, frozen=True, kw_only=True):
     left_out: int = 0
 
     @property
+    def no_findings(self) -> str:
+        """What stands in the place of findings where there are none."""
+        if not self.steps:
+            return NOT_LOOKED_FOR.replace("`", "")
+        return "None is certain: see the open questions." if self.questions else "None."
+
+    @property
     def summary(self) -> str:
         """What the drawing shows, in one sentence."""
+        if not self.steps:
+            return "no revision is captured"
         syncs = sum(step.is_sync for step in self.steps)
         lost = sum(step.mark == "lost" for step in self.steps)
         told = f"{len(self.steps)} revisions, {syncs} of them syncs"

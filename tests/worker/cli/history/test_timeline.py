@@ -213,3 +213,12 @@ def test_of_audit_lines_alone_no_verdict_is_given(form: list[str], capsys: pytes
     assert "Not looked for: of this pair there are audit lines alone" in out
     assert "findings: none" not in out
     assert "Findings None." not in out
+
+
+def test_of_audit_lines_alone_the_page_gives_no_verdict_either(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert run(["timeline", "--html", str(page), AUDIT]) == 0
+    text = " ".join(page.read_text().split())
+    assert "<p>Not looked for: of this pair there are audit lines alone" in text
+    assert "no lost update is shown" not in text
+    assert "<p>None." not in text
