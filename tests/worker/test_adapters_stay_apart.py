@@ -15,8 +15,8 @@ pytestmark = pytest.mark.thorough
 ROOT = Path(__file__).parents[2]
 AWS = ("aiobotocore", "botocore")
 MONGO = ("bson", "pymongo")
-ROOMS = ("consumer", "letters", "outbox", "runtime", "settings", "store", "sweeps", "telemetry")
-FILES = ("captures", "errors", "letter_ports", "pipeline", "ports")
+ROOMS = ("consumer", "letters", "outbox", "ports", "runtime", "settings", "store", "sweeps", "telemetry")
+FILES = ("captures", "errors", "pipeline")
 
 SCRIPT = """
 import importlib, sys
@@ -30,6 +30,7 @@ for module in modules:
 
 
 def modules_of(*rooms: str) -> list[str]:
+    assert all((ROOT / "worker" / room).is_dir() for room in rooms)
     files = [file for room in rooms for file in sorted((ROOT / "worker" / room).rglob("*.py"))]
     return [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files if file.name != "__init__.py"]
 
