@@ -86,7 +86,7 @@ exhaustive: $(SETUP) ## Every interleaving of so many outside writes, checked (W
 	@$(BIN)/python -m tests.causality.search.exhaustive --writes $(or $(WRITES),2) --batches $(ARGS)
 
 simulate: $(SETUP) ## Seeded fleets in virtual time: late, lost and doubled events, crashes (SEEDS=100)
-	@$(BIN)/python -m tests.causality.simulation.simulate --seeds $(or $(SEEDS),100) $(ARGS)
+	@$(BIN)/python -m tests.causality.simulation.command --seeds $(or $(SEEDS),100) $(ARGS)
 
 stories: $(SETUP) ## The stories of a day in every order of delivery: their ends, and the flips that a person sees
 	@$(BIN)/python -m tests.causality.stories $(ARGS)

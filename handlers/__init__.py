@@ -9,8 +9,10 @@ The room reads the wire and owns the ports that the use case needs: store, clock
 | `ports` | the ports, and the values that pass through them |
 | `outcome` | the outcome of a message, the ending of an event |
 | `options` | the options of a deployment |
+| `drift` | what the sweep finds |
 | `events/` | a message's body to an event |
 | `documents/` | stored documents to nouns and back |
 | `planning/` | one conversation's events to one plan |
+| `routing/` | beside the sync: creating work-items, queue rules, waiting times |
 | `dry_run/` | the questions of `decide` |
 """

@@ -27,7 +27,7 @@ def _of_several_files(root: Path) -> dict[str, list[str]]:
 def _crowded(root: Path) -> list[str]:
     """The packages with more than a dozen files."""
     packages = (path.parent for room in _PACKAGES for path in (root / room).rglob("__init__.py"))
-    return [each.name for each in packages if len(list(each.glob("*.py"))) - 1 > _FILES_MAX]
+    return [each.relative_to(root).as_posix() for each in packages if len(list(each.glob("*.py"))) - 1 > _FILES_MAX]
 
 
 def test_a_class_name_means_one_thing() -> None:
@@ -56,4 +56,4 @@ def test_a_thirteenth_file_would_be_found(tmp_path: Path) -> None:
         (room / f"verb_{number}.py").touch()
     assert _crowded(tmp_path) == []
     (room / "last.py").touch()
-    assert _crowded(tmp_path) == ["cli"]
+    assert _crowded(tmp_path) == ["worker/cli"]

@@ -38,13 +38,13 @@ from worker.api.work_items.updates import Updates
 from worker.aws.sns.topics import SnsTopics, check_topic
 from worker.clients import Clients, opened_clients
 from worker.errors import WorkerFailed
-from worker.mongo.collections.outbox import MongoOutbox
-from worker.mongo.collections.pair_history import MongoPairHistory
-from worker.mongo.collections.queue_directory import MongoQueueDirectory
-from worker.mongo.collections.status_reads import MongoStatusReads
-from worker.mongo.collections.sync_states_by_age import MongoSyncStatesByAge
-from worker.mongo.collections.waiting_times import MongoWaitingTimes
-from worker.mongo.collections.work_items import MongoWorkItems
+from worker.mongo.adapters.outbox import MongoOutbox
+from worker.mongo.adapters.pair_history import MongoPairHistory
+from worker.mongo.adapters.queue_directory import MongoQueueDirectory
+from worker.mongo.adapters.status_reads import MongoStatusReads
+from worker.mongo.adapters.sync_states_by_age import MongoSyncStatesByAge
+from worker.mongo.adapters.waiting_times import MongoWaitingTimes
+from worker.mongo.adapters.work_items import MongoWorkItems
 from worker.mongo.database import ping
 from worker.mongo.store import MongoStore
 from worker.outbox.publisher import Publisher

@@ -41,18 +41,12 @@ from worker.outbox.heartbeat import Heartbeat
 from worker.outbox.publisher import Publisher
 from worker.outbox.relay import Relay, RelaySchedule
 from worker.ports.fleet import Fleet
-from worker.ports.message_queue import (
-    SQS_ENTRIES_MAX,
-    DeliveryInspection,
-    MessageQueue,
-    QueueAttributes,
-    VisibilityChange,
-)
+from worker.ports.message_queue import SQS_ENTRIES_MAX, MessageQueue, QueueAttributes, VisibilityChange
 from worker.ports.outbox import Outbox
 from worker.ports.status import StatusBoard
 from worker.ports.sweeps import StoredPairs, SweepFleet
 from worker.ports.sync_states import SyncStatesByAge
-from worker.ports.topics import Topics
+from worker.ports.topics import DeliveryInspection, Topics
 from worker.ports.waiting_times import QueueDirectory, WaitingTimes
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.cached_queue_rules import CachedQueueRules

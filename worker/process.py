@@ -23,14 +23,14 @@ from worker.aws.sqs.message_queue import SqsQueue, read_queue_attributes
 from worker.clients import Clients, opened_clients
 from worker.doctor.limits import TRANSACTION_LIFETIME_S_MAX, gap_finding, is_lifetime_long, is_visibility_short
 from worker.errors import Misconfigured, WorkerFailed
-from worker.mongo.collections.fleet import MongoFleet
-from worker.mongo.collections.outbox import MongoOutbox
-from worker.mongo.collections.queue_directory import MongoQueueDirectory
-from worker.mongo.collections.queue_rules import MongoQueueRules
-from worker.mongo.collections.status_board import MongoStatusBoard
-from worker.mongo.collections.stored_pairs import MongoStoredPairs
-from worker.mongo.collections.sync_states_by_age import MongoSyncStatesByAge
-from worker.mongo.collections.waiting_times import MongoWaitingTimes
+from worker.mongo.adapters.fleet import MongoFleet
+from worker.mongo.adapters.outbox import MongoOutbox
+from worker.mongo.adapters.queue_directory import MongoQueueDirectory
+from worker.mongo.adapters.queue_rules import MongoQueueRules
+from worker.mongo.adapters.status_board import MongoStatusBoard
+from worker.mongo.adapters.stored_pairs import MongoStoredPairs
+from worker.mongo.adapters.sync_states_by_age import MongoSyncStatesByAge
+from worker.mongo.adapters.waiting_times import MongoWaitingTimes
 from worker.mongo.store import MongoStore
 from worker.pipeline import Adapters, Pipeline
 from worker.ports.fleet import Deployment
@@ -58,8 +58,8 @@ from worker.telemetry.logs import (
 from worker.telemetry.metrics import Telemetry
 from worker.telemetry.output.line_writer import LineWriter
 from worker.telemetry.output.standard_streams import DRAIN_S
-from worker.telemetry.recent.decisions import RecentDecisions
 from worker.telemetry.start_events import tell_start
+from worker.telemetry.status_page.decisions import RecentDecisions
 from worker.telemetry.store_observer import StoreMetrics
 
 T = TypeVar("T")

@@ -1,1 +1,1 @@
-"""The two engines that carry out an update, and the roll-out that chooses between them."""
+"""The two engines that carry out an update, and the rollout that chooses between them."""

@@ -56,12 +56,12 @@ class _ChangesForm(Form, kw_only=True):
     relationships: dict[str, _Change] | None = None
 
 
-class _KnownResource(Form, kw_only=True):
+class _KnownRevision(Form, kw_only=True):
     rev: Revision | None = None
 
 
 class _CommandData(Form, kw_only=True):
-    resource: _KnownResource | None = None
+    resource: _KnownRevision | None = None
 
 
 class _Meta(Form, kw_only=True):

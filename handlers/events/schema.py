@@ -70,7 +70,7 @@ class ConversationRelationships(TypedDict, total=False):
     queue: Relationship | None
 
 
-class ConversationData(TypedDict, total=False):
+class ConversationSnapshot(TypedDict, total=False):
     """A conversation's snapshot."""
 
     id: Required[Id]
@@ -175,7 +175,7 @@ class EventChanges(TypedDict, total=False):
     relationships: dict[str, FieldChange] | None
 
 
-class KnownConversation(TypedDict, total=False):
+class KnownRevision(TypedDict, total=False):
     """The conversation revision that an update's author knew."""
 
     rev: Revision | None
@@ -184,7 +184,7 @@ class KnownConversation(TypedDict, total=False):
 class CommandData(TypedDict, total=False):
     """The update that a command executed."""
 
-    resource: KnownConversation | None
+    resource: KnownRevision | None
 
 
 class ReasonMeta(TypedDict, total=False):
@@ -217,9 +217,9 @@ class EventEnvelope(TypedDict, total=False):
 
 
 SHAPES: Final = (
-    LinkTarget, Relationship, ConversationAttributes, ConversationRelationships, ConversationData, LastRevision,
+    LinkTarget, Relationship, ConversationAttributes, ConversationRelationships, ConversationSnapshot, LastRevision,
     StatusTime, HandleTime, WorkItemAttributes, ConversationLink, WorkItemRelationships, WorkItemSnapshot, FieldChange,
-    EventChanges, KnownConversation, CommandData, ReasonMeta, RoutingReason, EventEnvelope,
+    EventChanges, KnownRevision, CommandData, ReasonMeta, RoutingReason, EventEnvelope,
 )  # fmt: skip
 MODELLED_NAMES: Final = frozenset(name for shape in SHAPES for name in shape.__annotations__)
 """The names of all modelled fields. A reason may show these; any other name may be a customer's words."""

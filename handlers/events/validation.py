@@ -11,7 +11,7 @@ from commands.reason import ReasonAction
 from handlers.events.event import Malformed, RejectionCode
 from handlers.events.schema import (
     MODELLED_NAMES,
-    ConversationData,
+    ConversationSnapshot,
     EventEnvelope,
     ReasonMeta,
     RoutingReason,
@@ -36,15 +36,15 @@ class InvalidFields(Exception):
 
 # `TypeAdapter.validate_python` takes 0.6 µs more per call than its validator, and a message is read in 50.
 _ENVELOPE: Final = TypeAdapter(EventEnvelope).validator
-_CONVERSATION: Final = TypeAdapter(ConversationData).validator
+_CONVERSATION: Final = TypeAdapter(ConversationSnapshot).validator
 _WORK_ITEM: Final = TypeAdapter(WorkItemSnapshot).validator
 _REASON_META: Final = TypeAdapter(ReasonMeta).validator
 
 
-def validate_conversation(snapshot: object) -> ConversationData:
+def validate_conversation(snapshot: object) -> ConversationSnapshot:
     """The modelled fields of a conversation's snapshot. Raises InvalidFields with every fault."""
     try:
-        conversation: ConversationData = _CONVERSATION.validate_python(snapshot, strict=True)
+        conversation: ConversationSnapshot = _CONVERSATION.validate_python(snapshot, strict=True)
     except ValidationError as error:
         raise invalid_fields(error) from error
     return conversation

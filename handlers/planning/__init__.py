@@ -11,6 +11,7 @@
 | `drafts/swept_draft` | the draft of the sweep |
 | `pair_view` | the observed pair as policy `causal` sees it: gates and decision |
 | `endings` | the endings of events, with their audit records |
+| `kept_audit` | the audit records that a plan stores |
 | `announcements` | the event that announces a write |
 | `routing_step`, `routing_writes` | the outside writes of routing, after the pair is reconciled |
 | `field_drifts` | the fields on which a swept pair differs |

@@ -77,7 +77,7 @@ STORIES: Final[Mapping[str, Callable[[], PairStory]]] = {
 SMALL: Final = ("several", "calm", "no-conversation")
 
 
-class OpensReport(Protocol):
+class ReportOpener(Protocol):
     async def __call__(self, name: str, *, width: int = 1280, **options: Any) -> Page: ...
 
 
@@ -93,7 +93,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def opened(browser: Browser, reports: Path) -> AsyncIterator[OpensReport]:
+async def opened(browser: Browser, reports: Path) -> AsyncIterator[ReportOpener]:
     """Opens a page. At the end it has asked for nothing but itself, and met no error."""
     findings, contexts = Findings(), list[BrowserContext]()
 
@@ -115,7 +115,7 @@ async def opened(browser: Browser, reports: Path) -> AsyncIterator[OpensReport]:
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("width", [1280, 320])
 async def test_it_can_be_read_in_light_and_dark_and_nothing_is_scrolled_sideways(
-    opened: OpensReport, name: str, width: int
+    opened: ReportOpener, name: str, width: int
 ) -> None:
     page = await opened(name, width=width, color_scheme="dark")
     assert await out_of_sight(page) == []
@@ -125,7 +125,7 @@ async def test_it_can_be_read_in_light_and_dark_and_nothing_is_scrolled_sideways
 
 
 @pytest.mark.parametrize("name", SMALL)
-async def test_it_prints_in_black_on_white_from_a_dark_screen(opened: OpensReport, name: str) -> None:
+async def test_it_prints_in_black_on_white_from_a_dark_screen(opened: ReportOpener, name: str) -> None:
     page = await opened(name, color_scheme="dark")
     await page.emulate_media(media="print", color_scheme="dark")
     assert await faint_texts(page) == []
@@ -135,7 +135,7 @@ async def test_it_prints_in_black_on_white_from_a_dark_screen(opened: OpensRepor
 
 
 @pytest.mark.parametrize("name", SMALL)
-async def test_everything_has_a_name_and_an_id_of_its_own(opened: OpensReport, name: str) -> None:
+async def test_everything_has_a_name_and_an_id_of_its_own(opened: ReportOpener, name: str) -> None:
     page = await opened(name)
     await page.locator(".card").last.click()
     assert await page.evaluate(_NAMELESS) == []
@@ -145,7 +145,7 @@ async def test_everything_has_a_name_and_an_id_of_its_own(opened: OpensReport, n
     )
 
 
-async def test_a_finding_links_to_the_work_item_that_it_names(opened: OpensReport) -> None:
+async def test_a_finding_links_to_the_work_item_that_it_names(opened: ReportOpener) -> None:
     page = await opened("several")
     finding = page.locator(".finding", has_text="assigned without queue")
     await expect(finding).to_contain_text(f"work-item 2 of {LONG_ID} by api is assigned to u-2")
@@ -154,7 +154,7 @@ async def test_a_finding_links_to_the_work_item_that_it_names(opened: OpensRepor
     await expect(page.get_by_role("article", name=f"work-item 2 of {LONG_ID}")).to_be_in_viewport()
 
 
-async def test_an_id_of_a_right_to_left_script_keeps_the_words_around_it_in_their_order(opened: OpensReport) -> None:
+async def test_an_id_of_a_right_to_left_script_keeps_the_words_around_it_in_their_order(opened: ReportOpener) -> None:
     page = await opened("several")
     heading = page.locator("h4", has_text=f"of \u2068{HEBREW}\u2069").first
     assert await heading.evaluate(_LEFT_OF, ["work-item", HEBREW])
@@ -163,14 +163,14 @@ async def test_an_id_of_a_right_to_left_script_keeps_the_words_around_it_in_thei
     await expect(page.locator("h4", has_text=r"w-\u202e")).to_have_count(1)
 
 
-async def test_a_pair_without_a_finding_says_so(opened: OpensReport) -> None:
+async def test_a_pair_without_a_finding_says_so(opened: ReportOpener) -> None:
     page = await opened("calm")
     await expect(page.get_by_role("heading", name="Findings").locator("+ p")).to_have_text("None.")
     page = await opened("no-conversation")
     await expect(page.get_by_role("heading", name="Open questions")).to_be_visible()
 
 
-async def test_two_thousand_revisions_can_be_gone_through_by_keys_and_read(opened: OpensReport) -> None:
+async def test_two_thousand_revisions_can_be_gone_through_by_keys_and_read(opened: ReportOpener) -> None:
     page = await opened("many", color_scheme="dark")
     cards = page.locator(".card")
     assert await cards.count() == REVISIONS

@@ -17,7 +17,7 @@ from tests.browser.page_checks import Findings
 from tests.browser.serve_process import ServeProcess
 from tests.worker.api.pages import seeded
 from tests.worker.stand_ins.moto_clients import opened
-from worker.mongo.collections.status_board import MongoStatusBoard
+from worker.mongo.adapters.status_board import MongoStatusBoard
 from worker.store.documents import Collection, announcement_document
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]

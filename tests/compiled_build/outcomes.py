@@ -35,7 +35,7 @@ from tests.bench.decisions import pair_of_load
 from tests.bench.loads.workload import LoadKind, workload
 from tests.causality.outside import NOW
 from tests.causality.ports import AnyIds, run_to_end
-from tests.causality.simulation.simulation import Run
+from tests.causality.simulation.run import Run
 from tests.causality.simulation.tally import SimulationSettings
 from tests.fuzz.targets import envelope_bytes
 from tests.handlers.world import World

@@ -120,7 +120,7 @@ def granted(parsed: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_policy_of_deploy_is_granted_as_it_stands(parsed: dict[str, Any]) -> None:
-    """tests/worker/aws/policies/test_rights.py holds the files against the calls that the code makes."""
+    """tests/worker/aws/test_rights.py holds the files against the calls that the code makes."""
     found = granted(parsed)
     assert found.keys() == POLICIES
     topics = {each["__tfmeta"]["path"]: each["id"] for each in parsed["aws_sns_topic"]}

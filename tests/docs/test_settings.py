@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings
 import worker
 from docs.generators.blocks import ROOT
 from worker.cli.verbs import VERBS
-from worker.settings.sections.protection import Protection, protection_of
+from worker.settings.protection import Protection, protection_of
 from worker.settings.table import SETTINGS_BY_VERB
 
 PAGE = (ROOT / "docs" / "settings.md").read_text()

@@ -27,7 +27,7 @@ GAP_S: Final = 31
 """Above the visibility timeout: the doctor warns of the suite's own, so these tests set 30 s."""
 
 
-class CommandOutput(Struct, frozen=True, kw_only=True):
+class ShellOutput(Struct, frozen=True, kw_only=True):
     """What a command printed, and its exit status."""
 
     status: int
@@ -45,12 +45,12 @@ class OnCall(Struct, frozen=True, kw_only=True):
     stage: Stage
     worker: WorkerProcess
 
-    def ask(self, question: str, *more: str, **names: str) -> tuple[CommandOutput, ...]:
+    def ask(self, question: str, *more: str, **names: str) -> tuple[ShellOutput, ...]:
         """The answers to the question's commands, each with `more` after it; `names` are put in the place of words in
         capitals."""
         return tuple(self.run(" ".join([command, *more]), **names) for command in questions()[question])
 
-    def run(self, command: str, **names: str) -> CommandOutput:
+    def run(self, command: str, **names: str) -> ShellOutput:
         for name, value in names.items():
             command, times = re.subn(rf"\b{name}\b", value, command)
             assert times, f"{name} is not in {command}"
@@ -68,7 +68,7 @@ class OnCall(Struct, frozen=True, kw_only=True):
             text=True,
             check=False,
         )
-        return CommandOutput(status=done.returncode, out=done.stdout, err=done.stderr)
+        return ShellOutput(status=done.returncode, out=done.stdout, err=done.stderr)
 
 
 def on_call_of(stage: Stage, **variables: str) -> OnCall:

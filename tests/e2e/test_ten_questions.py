@@ -19,8 +19,8 @@ from mongod import Mongod
 from server_process import ROOT
 from tests.docs.runbook import RUNBOOK, questions
 from tests.e2e.on_call import (
-    CommandOutput,
     OnCall,
+    ShellOutput,
     announce_queued_pairs,
     conversation_update,
     on_call_of,
@@ -139,7 +139,7 @@ def test_what_are_these_300_dead_letters(on_call: OnCall) -> None:
     assert stage.depth(dead_url) == letters
 
 
-def _counts(answer: CommandOutput) -> dict[tuple[str, str], int]:
+def _counts(answer: ShellOutput) -> dict[tuple[str, str], int]:
     """The table of the summary: code and `put back` → letters."""
     rows = re.findall(r"^ *(\d+)  ([A-Z_]+) .*  (yes|no)  ", answer.out, re.MULTILINE)
     return {(code, put_back): int(count) for count, code, put_back in rows}
@@ -184,7 +184,7 @@ def test_which_pairs_are_out_of_step(on_call: OnCall) -> None:
     wait_for_agent(on_call, 21, None)
 
 
-def _listed(answer: CommandOutput) -> set[str]:
+def _listed(answer: ShellOutput) -> set[str]:
     """The files that `ls` of several folders printed, with their folders."""
     blocks = (block.splitlines() for block in answer.out.split("\n\n"))
     return {f"{head.removesuffix(':')}/{name}" for head, *names in blocks for name in names}

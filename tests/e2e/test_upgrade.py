@@ -26,7 +26,7 @@ from tests.faults.fault_run import fault_run
 from tests.faults.load.document_writer import OutsideWrite, now, stamped
 from tests.faults.load.event_delivery import wrapped
 from tests.faults.load.outside_services import OutsideServices, conversation_created
-from tests.faults.load.pair_history import WrittenPair
+from tests.faults.load.written_pair import WrittenPair
 from tests.faults.services.forked_worker import ForkedWorker
 from tests.faults.upgrade_run import upgrade
 from tests.releases.last_release import lacking_history, last_release

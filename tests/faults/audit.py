@@ -21,7 +21,7 @@ from sync.contract import sync_writes_max, violations
 from tests.e2e.ledger import Ledger, half_written, misplaced
 from tests.e2e.stage import Stage
 from tests.faults.load.load import WriteLoad
-from tests.faults.load.pair_history import WrittenPair
+from tests.faults.load.written_pair import WrittenPair
 
 _SHOWN = 12
 

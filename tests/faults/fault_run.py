@@ -16,7 +16,7 @@ from tests.faults.audit import RunFigures, WorkerLog, audit
 from tests.faults.load.document_writer import session_documents
 from tests.faults.load.load import WriteLoad
 from tests.faults.load.outside_services import OutsideServices
-from tests.faults.load.pair_history import LoadServices
+from tests.faults.load.written_pair import LoadServices
 from tests.faults.services.forked_worker import ForkedWorker
 from tests.faults.services.statsd_listener import StatsdListener
 from worker.telemetry.metrics import Metric

@@ -13,7 +13,7 @@ from tests.faults.fault_run import FaultRun
 from tests.faults.proxied_run import finish, set_visibility
 from tests.faults.proxies.aws_fault import ClockSkew
 from tests.faults.proxies.aws_proxy import AwsProxy
-from tests.faults.services.fake_clock import OffsetClock
+from tests.faults.services.clock_offset import ClockOffset
 from worker.telemetry.metrics import Metric
 
 HOUR_S = 3_600
@@ -38,7 +38,7 @@ def clocked_run(run: FaultRun) -> FaultRun:
 def test_the_clock_of_a_worker_jumps(clocked_run: FaultRun, proxy: AwsProxy) -> None:
     run = clocked_run
     set_visibility(run, PATIENT_VISIBILITY_S)
-    clock = OffsetClock(run.stage.folder, "jumping")
+    clock = ClockOffset(run.stage.folder, "jumping")
     (jumping,) = run.workers(1, **clock.variables)
     run.workers(1)
     hours = _logged_hours(jumping)
@@ -57,7 +57,7 @@ def test_the_clocks_of_workers_differ_by_hours(clocked_run: FaultRun, proxy: Aws
     """One worker is an hour ahead to its end, one two hours behind; a third has the true time."""
     run = clocked_run
     set_visibility(run, PATIENT_VISIBILITY_S)
-    clocks = [OffsetClock(run.stage.folder, "ahead"), OffsetClock(run.stage.folder, "behind")]
+    clocks = [ClockOffset(run.stage.folder, "ahead"), ClockOffset(run.stage.folder, "behind")]
     for clock in clocks:
         run.workers(1, **clock.variables)
     run.workers(1)
@@ -81,7 +81,7 @@ def test_the_clocks_of_workers_differ_by_hours(clocked_run: FaultRun, proxy: Aws
 def test_the_clock_of_a_worker_is_off_when_it_starts(clocked_run: FaultRun, proxy: AwsProxy) -> None:
     """The worker waits, and says why, until the clock has been set."""
     run = clocked_run
-    clock = OffsetClock(run.stage.folder, "off")
+    clock = ClockOffset(run.stage.folder, "off")
     with proxy.failing(TRUE_TIME):
         for seconds in (HOUR_S, -HOUR_S):
             clock.set(seconds)
@@ -101,7 +101,7 @@ def test_the_clock_of_a_worker_is_off_when_it_starts(clocked_run: FaultRun, prox
 def test_the_clock_of_a_worker_on_the_aws_library_jumps(clocked_run: FaultRun, proxy: AwsProxy) -> None:
     """The library signs by the worker's clock: SQS and SNS refuse it until the clock is right again."""
     run = clocked_run
-    clock = OffsetClock(run.stage.folder, "library")
+    clock = ClockOffset(run.stage.folder, "library")
     library = {"SQS_TRANSPORT": "library", "SNS_TRANSPORT": "library"}
     (jumping,) = run.workers(1, **library, **clock.variables)
     run.workers(1)

@@ -13,7 +13,7 @@ from tests.e2e.worker_process import WorkerProcess, wait_until
 from tests.faults.fault_run import FaultRun
 from tests.faults.proxied_run import finish
 from tests.faults.proxies.aws_proxy import AwsProxy
-from tests.worker.aws.services.credential_services import CredentialServices
+from tests.worker.aws.stand_ins.credential_services import CredentialServices
 
 NO_KEYS = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": ""}
 FAILURES = ((400, "InvalidIdentityToken"), (400, "IDPCommunicationError"), (500, "InternalFailure"))

@@ -12,7 +12,7 @@ from tests.faults.day.api_count import api_writes_wrong, revisions_wrong
 from tests.faults.day.http_clients import SentUpdate
 from tests.faults.day.journal import Announced, ItemTimes, Revision
 from tests.faults.day.lossy_subscriptions import delivered_endings, is_lost
-from tests.faults.day.pair_count import CountedPair, OutsideFacts, pair_wrong, story_of
+from tests.faults.day.pair_count import CountedPair, OutsideFacts, counted_pair_of, pair_wrong
 from tests.faults.day.script import day_script
 from tests.faults.day.session_count import places_wrong
 from tests.faults.day.wait_count import counted_waits, waits_wrong
@@ -235,9 +235,9 @@ class TestPairs:
         return OutsideFacts(changed_fields=fields, known_rev=known_rev, lost=lost)
 
     def wrong(
-        self, agent: str | None, item_agent: str | None, *, story: CountedPair | None = None, **changed: Any
+        self, agent: str | None, item_agent: str | None, *, pair: CountedPair | None = None, **changed: Any
     ) -> list[str]:
-        story = story or story_of("c-1", self.WRITES, self.facts)
+        pair = pair or counted_pair_of("c-1", self.WRITES, self.facts)
         users = [] if agent is None else [agent]
         stored = {
             "_id": "c-1",
@@ -259,7 +259,7 @@ class TestPairs:
             "attributes": attributes,
             "relationships": {"resource": {"data": {"type": "conversation", "id": "c-1"}}, **linked},
         }
-        return list(pair_wrong(story, stored, [work_item]))
+        return list(pair_wrong(pair, stored, [work_item]))
 
     def test_the_last_write_stands(self) -> None:
         assert not self.wrong("b", "b")
@@ -281,16 +281,18 @@ class TestPairs:
         def facts(revision: Revision) -> OutsideFacts:
             return replace(self.facts(revision), known_rev=knew.get((revision.key, revision.rev)))
 
-        ends = {agent: self.wrong(agent, agent, story=story_of("c-1", writes, facts)) for agent in ("a", "b", "z")}
+        ends = {
+            agent: self.wrong(agent, agent, pair=counted_pair_of("c-1", writes, facts)) for agent in ("a", "b", "z")
+        }
         assert [agent for agent, wrong in ends.items() if not wrong] == ["a", "b"]
 
     def test_too_many_syncs_are_found(self) -> None:
         sync = Announced(
             message_id="m", is_sync=True, changed_fields=frozenset(), known_rev=None, actions=(), update=None
         )
-        story = story_of("c-1", (*self.WRITES, *[replace(item(9), announced=sync)] * 9), self.facts)
-        assert (story.outside_writes, story.sync_writes) == (4, 9)
+        pair = counted_pair_of("c-1", (*self.WRITES, *[replace(item(9), announced=sync)] * 9), self.facts)
+        assert (pair.outside_writes, pair.sync_writes) == (4, 9)
 
     def test_a_write_that_nobody_announced_is_found(self) -> None:
-        story = story_of("c-1", self.WRITES, lambda revision: None if revision.rev == 2 else self.facts(revision))
-        assert story.unannounced == ["w-1 2", "c-1 2"]
+        pair = counted_pair_of("c-1", self.WRITES, lambda revision: None if revision.rev == 2 else self.facts(revision))
+        assert pair.unannounced == ["w-1 2", "c-1 2"]

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.faults.services.fake_clock import clock_library
+from tests.faults.services.clock_offset import clock_library
 from tests.faults.services.machine import lacking
 
 SHIPPED = sys.platform == "linux" and platform.machine() == "x86_64"

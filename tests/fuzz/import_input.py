@@ -11,8 +11,8 @@ from sync.audit import AUDIT_MESSAGE
 from tests.fuzz.mutation import MARK, Mutator
 from tests.worker.investigate.damage.documents import document
 from worker.investigate.capture_import.importer import Importer
+from worker.investigate.capture_import.json_repair.repairs import Repair
 from worker.investigate.capture_import.record_store import AddedRecord, RecordStore
-from worker.investigate.capture_import.repair.repairs import Repair
 from worker.investigate.redaction.redactor import Redactor
 from worker.investigate.redaction.stand_ins import StandIns
 

@@ -25,7 +25,7 @@ from worker.aws.sqs.http_transport import SqsHttp
 from worker.aws.sqs.message_queue import SqsQueue, read_queue_attributes
 from worker.errors import Misconfigured, QueueAway, TopicsAway
 from worker.outbox.topic_message import topic_message
-from worker.ports.aws_entries import RefusedEntry
+from worker.ports.aws_calls import RefusedEntry
 from worker.ports.message_queue import Message, QueueAttributes, VisibilityChange
 
 _URL: Final = "http://127.0.0.1:9/000000000000/events"

@@ -44,7 +44,7 @@ from tests.handlers.wire_events import (
 )
 from tests.handlers.world import World, WrappedStore
 from worker.captures import Capture, CaptureFault, captures_of
-from worker.cli.captures.decide import answers
+from worker.cli.input_files.decide import answers
 
 REASON_CHARACTERS_MAX: Final = 2_000
 

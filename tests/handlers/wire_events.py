@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from commands.instant import format_instant
-from handlers.events.event import Event, Malformed, UnsupportedEvent
+from handlers.events.event import Event, UnsupportedEvent
 from handlers.events.parser import read_object
 from tests.handlers.small_ports import START
 
@@ -180,10 +180,4 @@ def read(thing: object) -> Event:
 def read_unsupported(thing: object) -> UnsupportedEvent:
     result = read_object(thing)
     assert isinstance(result, UnsupportedEvent), result
-    return result
-
-
-def read_malformed(thing: object) -> Malformed:
-    result = read_object(thing)
-    assert isinstance(result, Malformed), result
     return result

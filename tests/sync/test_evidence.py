@@ -1,6 +1,6 @@
 """Evidence of the newer side, sentence by sentence of docs/rules.md (*Who is newer*).
 
-First sight: test_first_sight.py. The end of a wait: test_waiting_ends.py.
+First sight: test_first_sight.py. The end of a wait: state/test_waiting_ends.py.
 """
 
 from collections.abc import Iterator

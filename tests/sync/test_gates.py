@@ -1,6 +1,6 @@
 """Each gate by its code: the smallest case that it closes, the nearest one that it lets through; and their order.
 
-Policy `legacy`; the gates of `causal` are in test_causal_gates.py.
+Policy `legacy`; the gates of `causal` are in causal/test_gates.py.
 """
 
 from typing import Any

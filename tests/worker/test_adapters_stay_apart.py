@@ -39,8 +39,8 @@ def modules_of(*rooms: str) -> list[str]:
     ("modules", "libraries"),
     [
         ([*(f"worker.{file}" for file in FILES), *modules_of(*ROOMS)], AWS + MONGO),
-        ([*modules_of("replay"), "worker.cli.captures.replay", "worker.cli.captures.decide"], AWS + MONGO),
-        ([*modules_of("aws"), "worker.cli.captures.publish", "worker.cli.provision"], MONGO),
+        ([*modules_of("replay"), "worker.cli.input_files.replay", "worker.cli.input_files.decide"], AWS + MONGO),
+        ([*modules_of("aws"), "worker.cli.input_files.publish", "worker.cli.provision"], MONGO),
         (modules_of("mongo"), AWS),
     ],
     ids=["rooms", "replay", "aws", "mongo"],

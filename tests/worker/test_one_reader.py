@@ -20,7 +20,7 @@ from tests.handlers.wire_events import Json, conversation, event, log_line, noti
 from tests.worker.replay.replays import Runner, replay
 from tests.worker.stand_ins.topics import StandInTopics
 from worker.captures import read_captures
-from worker.cli.captures.outgoing_events import EventSender, PublishCounts
+from worker.cli.input_files.outgoing_events import EventSender, PublishCounts
 
 __all__ = ["replay"]
 

@@ -13,9 +13,9 @@ from handlers.options import PolicyInUse
 from handlers.ports import LoadRequest, Pair
 from sync.state.sync_state import SyncState
 from tests.handlers.wire_events import conversation, work_item
+from tests.worker.pipeline_bench import InterruptibleStore, RunningPipeline, running_pipeline
 from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks, until
 from tests.worker.stand_ins.message_queue import StandInQueue
-from tests.worker.stand_ins.pipeline_bench import InterruptibleStore, RunningPipeline, running_pipeline
 from tests.worker.store.plans import state_plan
 from worker.errors import QueueAway
 from worker.ports.message_queue import ReceiveResponse

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from handlers.documents.document_mapping import work_item_of
 from tests.handlers.wire_events import conversation, event, published, text
+from tests.worker.pipeline_bench import RunningPipeline, running_pipeline
 from tests.worker.stand_ins.fake_clock import until
-from tests.worker.stand_ins.pipeline_bench import RunningPipeline, running_pipeline
 from worker.store.documents import Collection
-from worker.store.org_queue_rules import MemoryQueueRules
+from worker.store.memory.queue_rules import MemoryQueueRules
 from worker.telemetry.metrics import Metric
 
 BODY: Final = text(published(event(conversation(3, channel="email"), "update")))

@@ -15,7 +15,7 @@ from worker.aws.session import CALL_TIMEOUT_S, CONNECT_TIMEOUT_S, RETRIES, aws_s
 from worker.aws.sns.http_transport import SnsHttp
 from worker.aws.sqs.http_transport import SqsHttp
 from worker.errors import Misconfigured, first_line
-from worker.ports.aws_entries import AwsEndpoint
+from worker.ports.aws_calls import AwsEndpoint
 from worker.ports.message_queue import LONG_POLL_S
 from worker.runtime.clock import SystemClock
 from worker.settings.settings import Settings

@@ -2,7 +2,7 @@
 
 A verb reads files and calls services, whose errors are OSErrors too. `OutputLost` is none, so no verb takes a broken
 pipe or a full disk behind its output for a fault of its input. `run` has line writers instead
-(worker/telemetry/), because a worker outlives its output.
+(worker/telemetry/output/), because a worker outlives its output.
 """
 
 import io

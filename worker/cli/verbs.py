@@ -21,16 +21,16 @@ VERBS: Final = {
     "serve": ("worker.cli.serve", "serve", "Serve the API and the status page until SIGTERM or SIGINT."),
     "doctor": ("worker.cli.doctor", "doctor", "Check everything that a start needs, without starting."),
     "provision": ("worker.cli.provision", "provision", "Make topics, queues and subscriptions."),
-    "publish": ("worker.cli.captures.publish", "publish", "Publish captured events to their topics."),
-    "replay": ("worker.cli.captures.replay", "replay", "Run captured events through the rules, in memory."),
+    "publish": ("worker.cli.input_files.publish", "publish", "Publish captured events to their topics."),
+    "replay": ("worker.cli.input_files.replay", "replay", "Run captured events through the rules, in memory."),
     "import": (
-        "worker.cli.captures.import_captures",
+        "worker.cli.input_files.import_captures",
         "import_captures",
         "Find, repair and redact the events in logs and notes.",
     ),
     "timeline": ("worker.cli.history.timeline", "timeline", "Show what happened to a pair, and what went wrong."),
     "explain": ("worker.cli.history.explain", "explain", "Say who did what to a conversation, and why."),
-    "sweep": ("worker.cli.sweeps.sweep", "sweep", "Find pairs that drifted apart, and repair them."),
+    "sweep": ("worker.cli.drift.sweep", "sweep", "Find pairs that drifted apart, and repair them."),
     "dead-letters": (
         "worker.cli.letters.dead_letters",
         "dead_letters",
@@ -38,12 +38,12 @@ VERBS: Final = {
     ),
     "redrive": ("worker.cli.letters.redrive", "redrive", "Put dead letters back into the queue."),
     "shadow-report": (
-        "worker.cli.captures.shadow_report",
+        "worker.cli.input_files.shadow_report",
         "shadow_report",
         "Say whether it is safe to move to causal.",
     ),
     "size": ("worker.cli.size", "size", "Say what a load of your own takes and costs."),
-    "decide": ("worker.cli.captures.decide", "decide", "Read questions and print the decisions."),
+    "decide": ("worker.cli.input_files.decide", "decide", "Read questions and print the decisions."),
 }
 """Verb → module, function, summary: a new verb is one module and one line here. `HELP` in the module, if it is there,
 replaces the function's docstring."""

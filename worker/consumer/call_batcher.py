@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from worker.errors import QueueAway
-from worker.ports.aws_entries import EntryResults, RefusedEntry
+from worker.ports.aws_calls import EntryResults, RefusedEntry
 from worker.ports.message_queue import SQS_ENTRIES_MAX
 
 E = TypeVar("E")

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from commands.instant import format_instant
 from handlers.outcome import Poison
-from worker.ports.aws_entries import size_bytes
+from worker.ports.aws_calls import size_bytes
 from worker.ports.message_queue import DeadLetter, Message, QueueAttributes
 
 REASON_BYTES_MAX: Final = 1_024

@@ -12,7 +12,7 @@ from sync.gates import Policy
 from worker.consumer.in_flight import InFlight
 from worker.consumer.settlement import Settlement
 from worker.ports.message_queue import Message
-from worker.ports.topics import Announcer
+from worker.ports.outbox import Announcer
 from worker.runtime.backoff import JitteredBackoff
 from worker.runtime.context import RuntimeContext
 from worker.runtime.unexpected import UnexpectedError

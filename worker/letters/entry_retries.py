@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 from handlers.ports import Clock
-from worker.ports.aws_entries import EntryResults, RefusedEntry
+from worker.ports.aws_calls import EntryResults, RefusedEntry
 from worker.runtime.backoff import JitteredBackoff, retry_until_done
 
 TRIES_MAX: Final = 4

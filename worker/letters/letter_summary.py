@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from commands.instant import format_instant
 from worker.letters.letter import CodeSource, Letter
-from worker.telemetry.recent.dead_letter_counts import OTHER_REASONS, reason_class
+from worker.telemetry.status_page.dead_letter_counts import OTHER_REASONS, reason_class
 
 GROUPS_MAX: Final = 500
 """So many groups are told apart; the reasons of further ones are summed up as `OTHER_REASONS`."""

@@ -24,7 +24,7 @@ from worker.letters.entry_retries import send_with_retries
 from worker.letters.letter import EXPLAINING_ATTRIBUTES, Letter, read_letters
 from worker.letters.letter_filter import LetterFilter
 from worker.letters.scan import CALLS_MAX, LetterScan, ScanLimits
-from worker.ports.aws_entries import RefusedEntry
+from worker.ports.aws_calls import RefusedEntry
 from worker.ports.letters import LetterQueue, ReturnedMessage
 from worker.ports.message_queue import SQS_ENTRIES_MAX
 from worker.runtime.backoff import JitteredBackoff

@@ -58,7 +58,7 @@ MONGO_ERRORS: Final = (*DRIVER_ERRORS, *ENCODING_ERRORS)
 
 _DUPLICATE_KEY: Final = 11000
 _OUR_UNIQUE_KEYS: Final = (["_id"], ["conversationId"])
-"""The fields of our unique indexes. The start refuses others on `conversationId` (indexes/store_indexes.py)."""
+"""The fields of our unique indexes. The start refuses others on `conversationId` (indexes/creation.py)."""
 _INDEX_NAME: Final = re.compile(r" index: (.{1,128}?)(?: collation: | dup key: )")
 _WRITE_CONFLICT: Final = 112
 

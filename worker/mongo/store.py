@@ -37,7 +37,7 @@ from worker.mongo.database import (
     store_deadline,
 )
 from worker.mongo.errors import MONGO_ERRORS, is_commit_unknown, result_of
-from worker.mongo.indexes import store_indexes
+from worker.mongo.indexes import creation
 from worker.mongo.indexes.definitions import WAIT_DAYS
 from worker.mongo.stored_types import STORED_TYPES, UNREAD_DOCUMENTS
 from worker.store.documents import Collection
@@ -120,7 +120,7 @@ class MongoStore:
         Raises StoreUnfit if stored data or another index forbids an index; Misconfigured if no waiting helps;
         StoreAway.
         """
-        await store_indexes.ensure_indexes(
+        await creation.ensure_indexes(
             self._database,
             revision_days=revision_days,
             wait_days=wait_days,

@@ -14,7 +14,7 @@ from handlers.ports import Announcement, StoreAway
 from sync.gates import Side
 from worker.errors import TopicsAway
 from worker.outbox.topic_message import SNS_BYTES_MAX, pack_into_calls, topic_message
-from worker.ports.aws_entries import is_fifo
+from worker.ports.aws_calls import is_fifo
 from worker.ports.outbox import Outbox
 from worker.ports.topics import TopicMessage, Topics
 from worker.runtime.backoff import JitteredBackoff, retry_until_done

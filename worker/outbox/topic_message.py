@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from worker.ports.aws_entries import size_bytes
+from worker.ports.aws_calls import size_bytes
 from worker.ports.topics import TopicMessage
 
 SNS_ENTRIES_MAX: Final = 10

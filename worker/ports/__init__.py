@@ -6,12 +6,12 @@
 | `DeliveryInspection` | `aws/checks/delivery.py` | – |
 | `Topics` | `aws/sns/topics.py` | `TopicsAway` |
 | `Announcer` | `outbox/publisher.py` | – |
-| `Outbox` | `mongo/collections/outbox.py`, `store/memory/store.py` | `StoreAway` |
-| `SyncStatesByAge` | `mongo/collections/sync_states_by_age.py`, `store/memory/store.py` | `StoreAway` |
+| `Outbox` | `mongo/adapters/outbox.py`, `store/memory/store.py` | `StoreAway` |
+| `SyncStatesByAge` | `mongo/adapters/sync_states_by_age.py`, `store/memory/store.py` | `StoreAway` |
 | `Watermark` | `consumer/watermark.py` | – |
-| `Fleet` | `mongo/collections/fleet.py`, `store/memory/fleet.py` | `StoreAway` |
-| `WaitingTimes` | `mongo/collections/waiting_times.py`, `store/memory/waiting_times.py` | `StoreAway` |
-| `QueueDirectory` | `mongo/collections/queue_directory.py`, `store/memory/waiting_times.py` | `StoreAway` |
+| `Fleet` | `mongo/adapters/fleet.py`, `store/memory/fleet.py` | `StoreAway` |
+| `WaitingTimes` | `mongo/adapters/waiting_times.py`, `store/memory/waiting_times.py` | `StoreAway` |
+| `QueueDirectory` | `mongo/adapters/queue_directory.py`, `store/memory/waiting_times.py` | `StoreAway` |
 
 `QueueDirectory` raises `UnreadableDocument`, too. `history`, `letters`, `status` and `sweeps` say of theirs in their
 own heads. An `…Away` error means that the service cannot be used now: wait and call again.

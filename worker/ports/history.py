@@ -8,7 +8,7 @@
 Which revisions were observed, and both records as they are now, `handlers.ports.Store.load` returns. The values of
 other revisions are in no collection: their events have them, and the log.
 
-Adapters: `worker/mongo/collections/pair_history.py`, `worker/store/memory/pair_history.py`.
+Adapters: `worker/mongo/adapters/pair_history.py`, `worker/store/memory/pair_history.py`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from worker.ports.aws_entries import EntryResults
+from worker.ports.aws_calls import EntryResults
 from worker.ports.message_queue import Message
 
 

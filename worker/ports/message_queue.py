@@ -1,4 +1,4 @@
-"""The ports of SQS: the queue with its dead-letter queue, and the look at what must stand for events to reach it."""
+"""The port of SQS: the queue with its dead-letter queue."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -6,8 +6,7 @@ from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
-from worker.findings import Result
-from worker.ports.aws_entries import EntryResults
+from worker.ports.aws_calls import EntryResults
 
 SQS_ENTRIES_MAX: Final = 10
 """Entries of one call to SQS."""
@@ -98,12 +97,4 @@ class MessageQueue(Protocol):
 
     async def dead_letter_batch(self, letters: Sequence[DeadLetter]) -> EntryResults:
         """Send to the dead-letter queue; the source messages stay in their queue."""
-        ...
-
-
-class DeliveryInspection(Protocol):
-    """Looks at what must stand for events to reach the queue: its policy and its subscriptions."""
-
-    async def look(self) -> Sequence[Result]:
-        """What was found; what AWS does not say is `Untried`, with the subject that a finding there has."""
         ...

@@ -1,4 +1,4 @@
-"""The port of the outbox. Every call may be repeated."""
+"""The ports of the outbox, every call of which may be repeated, and of the publisher beside it."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -40,4 +40,12 @@ class Outbox(Protocol):
 
     async def backlog(self) -> OutboxBacklog:
         """The present backlog."""
+        ...
+
+
+class Announcer(Protocol):
+    """Publishes the announcements of settled events."""
+
+    def offer(self, announcements: Sequence[Announcement]) -> None:
+        """Accept the announcements or leave them to the relay; never waits."""
         ...

@@ -2,8 +2,8 @@
 
 | port | adapter | raises |
 |---|---|---|
-| `StatusBoard` | `mongo/collections/status_board.py`, `store/memory/status.py` | `StoreAway` |
-| `StatusReads` | `mongo/collections/status_reads.py`, `store/memory/status.py` | `StoreAway` |
+| `StatusBoard` | `mongo/adapters/status_board.py`, `store/memory/status.py` | `StoreAway` |
+| `StatusReads` | `mongo/adapters/status_reads.py`, `store/memory/status.py` | `StoreAway` |
 
 The page is another process than the workers, so each worker leaves a report in the store every few seconds: its health
 and its last decisions. A report is one document of bounded size, written beside the transactions of the events and

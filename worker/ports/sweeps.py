@@ -2,8 +2,8 @@
 
 | port | adapter | raises |
 |---|---|---|
-| `StoredPairs` | `mongo/collections/stored_pairs.py`, `store/memory/stored_pairs.py` | `StoreAway` |
-| `SweepFleet` | `mongo/collections/fleet.py`, `store/memory/fleet.py` | `StoreAway` |
+| `StoredPairs` | `mongo/adapters/stored_pairs.py`, `store/memory/stored_pairs.py` | `StoreAway` |
+| `SweepFleet` | `mongo/adapters/fleet.py`, `store/memory/fleet.py` | `StoreAway` |
 | `PairSweeper` | `handlers/batch_handler.py` | `StoreAway` |
 """
 

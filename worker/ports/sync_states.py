@@ -1,4 +1,4 @@
-"""The ports of what waits: the sync states by age, and the watermark. Every call may be repeated."""
+"""The port of the sync states by age. Every call may be repeated."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -32,12 +32,4 @@ class SyncStatesByAge(Protocol):
         A state that another writer changes meanwhile stays if its pair is no longer finished. If the state is removed
         first, the other writer meets a conflict.
         """
-        ...
-
-
-class Watermark(Protocol):
-    """The time before which nothing sent to the queue is still undelivered, by SQS's clock."""
-
-    def current(self) -> datetime | None:
-        """The present watermark; None while there is none. A later call may return an earlier time."""
         ...

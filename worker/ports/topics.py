@@ -1,12 +1,12 @@
-"""The ports of SNS: the topics, and the announcer that takes what was settled."""
+"""The ports of SNS: the topics, and the look at whether what they publish reaches the queue."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
-from handlers.ports import Announcement
-from worker.ports.aws_entries import EntryResults
+from worker.findings import Result
+from worker.ports.aws_calls import EntryResults
 
 
 class TopicMessage(Struct, frozen=True, kw_only=True):
@@ -30,9 +30,9 @@ class Topics(Protocol):
         ...
 
 
-class Announcer(Protocol):
-    """Publishes the announcements of settled events."""
+class DeliveryInspection(Protocol):
+    """Looks at what must stand for events to reach the queue: its policy and its subscriptions."""
 
-    def offer(self, announcements: Sequence[Announcement]) -> None:
-        """Accept the announcements or leave them to the relay; never waits."""
+    async def look(self) -> Sequence[Result]:
+        """What was found; what AWS does not say is `Untried`, with the subject that a finding there has."""
         ...

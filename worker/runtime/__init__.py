@@ -1,1 +1,5 @@
-"""Services that every part of the process uses: clock, backoff, store availability, shutdown, unexpected errors."""
+"""Services that every part of a process uses.
+
+The context (clock, chance, telemetry, health, store availability), backoff, shutdown, unexpected errors, the failure
+that ends a process, threads for look-ups, and queue rules that are kept for a while.
+"""

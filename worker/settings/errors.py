@@ -1,6 +1,6 @@
 """The error of a setting: the variable, what is wrong with its value, and the remedy.
 
-The settings and the checks between them are in worker/settings/settings.py.
+The settings and the checks between them are in worker/settings/settings.py and its sections.
 """
 
 import os

@@ -12,10 +12,10 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from commands.engines.rollout import FUNNEL_ROW_NAMES, Engine, EngineRollout, UpdateOrigin
 from handlers.options import PolicyInUse
 from worker.settings.errors import MismatchedSetting
+from worker.settings.protection import Protection
 from worker.settings.sections.aws import TopicSettings, refuse_no_queue
 from worker.settings.sections.consumption import ConsumptionSettings
 from worker.settings.sections.datadog import DatadogSettings
-from worker.settings.sections.protection import Protection
 from worker.settings.sections.schedule import ScheduleSettings
 
 Transport = Literal["http", "library"]

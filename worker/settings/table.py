@@ -10,10 +10,10 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from worker.settings.errors import bounds_of, choices_of
+from worker.settings.protection import Protection, protection_of
 from worker.settings.sections.aws import AwsSettings, TopicSettings
 from worker.settings.sections.consumption import ConsumptionSettings
 from worker.settings.sections.datadog import DatadogSettings
-from worker.settings.sections.protection import Protection, protection_of
 from worker.settings.sections.schedule import ScheduleSettings
 from worker.settings.settings import Settings
 from worker.settings.verbs.explain import ExplainSettings

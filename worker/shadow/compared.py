@@ -24,8 +24,8 @@ _CLOCK_STEP: Final = timedelta(minutes=1)
 Process = tuple[str, int]
 
 
-class ComparedEvents:
-    """Events that were decided by both policies."""
+class ShadowEvidence:
+    """How many events, pairs and hours both policies decided."""
 
     def __init__(self) -> None:
         self.events = 0
@@ -52,7 +52,7 @@ class ComparedEvents:
         self._hours.add(int(line.time.timestamp()) // _HOUR_S)
         self._extend(line.time, line.time)
 
-    def merge(self, other: "ComparedEvents") -> None:
+    def merge(self, other: "ShadowEvidence") -> None:
         """Note the lines of another."""
         self.events += other.events
         self.differing_events += other.differing_events
@@ -71,10 +71,10 @@ class ComparedLines:
     """Sorts the lines by what is known of the process that wrote them."""
 
     def __init__(self, *, assume_shadow: bool) -> None:
-        self.evidence = ComparedEvents()
+        self.evidence = ShadowEvidence()
         self._assume_shadow = assume_shadow
         self._policies: dict[Process, str] = {}
-        self._undecided: dict[Process, ComparedEvents] = {}
+        self._undecided: dict[Process, ShadowEvidence] = {}
         self._latest: dict[Process, datetime] = {}
         self._not_kept = 0
         self.other_policies: Counter[str] = Counter()
@@ -105,7 +105,7 @@ class ComparedLines:
         elif policy is not None:
             self.other_policies[policy] += 1
         elif process in self._undecided or len(self._undecided) < _PROCESSES_MAX:
-            self._undecided.setdefault(process, ComparedEvents()).add(line)
+            self._undecided.setdefault(process, ShadowEvidence()).add(line)
         else:
             self._not_kept += 1
 

@@ -1,7 +1,7 @@
-"""The queue rules of several orgs from stored documents, for both stores; and the queue rules in memory."""
+"""The queue rules of several orgs from stored documents, for both stores."""
 
 from collections.abc import Collection as AnyCollection
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from handlers.ports import Document
 from handlers.routing.queue_rules import OrgQueueRules, org_queue_rules
@@ -21,15 +21,3 @@ def queue_rules_by_org(
         )
         for org in orgs
     }
-
-
-class MemoryQueueRules:
-    """`handlers.routing.queue_rules.QueueRules` in memory; it is never away. Documents may be added at any time."""
-
-    def __init__(self, rules: Iterable[Document] = (), queues: Iterable[Document] = ()) -> None:
-        self.rules = list(rules)
-        self.queues = list(queues)
-
-    async def of_orgs(self, orgs: AnyCollection[str]) -> Mapping[str, OrgQueueRules]:
-        """The rules of each of the orgs."""
-        return queue_rules_by_org(orgs, self.rules, self.queues)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from worker.findings import Finding, Result, Sound, Untried, findings_of
-from worker.ports.message_queue import DeliveryInspection
+from worker.ports.topics import DeliveryInspection
 from worker.runtime.context import RuntimeContext
 from worker.telemetry.metrics import Metric
 

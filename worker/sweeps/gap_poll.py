@@ -12,8 +12,9 @@ from typing import Final, Protocol
 
 from handlers.outcome import PolledPair
 from handlers.ports import COMMIT_MIN, CommitTimeout, QueueClock
-from worker.ports.sync_states import SyncStatesByAge, Watermark
-from worker.ports.topics import Announcer
+from worker.ports.outbox import Announcer
+from worker.ports.sync_states import SyncStatesByAge
+from worker.ports.watermark import Watermark
 from worker.runtime.context import RuntimeContext
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
 from worker.telemetry.audit_log import log_polled

@@ -15,10 +15,10 @@ from handlers.drift import DriftClass, DriftEnd
 from handlers.events.heartbeat import HEARTBEAT_NAME
 from handlers.events.readers import READERS_BY_NAME
 from sync.audit import AuditOutcome
-from worker.telemetry.agent_event import AgentEvent
+from worker.telemetry.datadog_event import AgentEvent
 from worker.telemetry.logs import Log
 from worker.telemetry.metric_form import MetricForm, count, distribution, gauge
-from worker.telemetry.recent.decisions import RecentDecisions
+from worker.telemetry.status_page.decisions import RecentDecisions
 
 
 def _one_of(values: type[StrEnum]) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from handlers.ports import StoreAway
 from worker.ports.fleet import Deployment, Fleet
-from worker.telemetry.agent_event import AgentEvent, AgentEventKind
+from worker.telemetry.datadog_event import AgentEvent, AgentEventKind
 from worker.telemetry.metrics import Telemetry
 
 _VERSION_CHARACTERS_MAX: Final = 200

@@ -16,11 +16,11 @@ from handlers.events.parser import read_message
 from handlers.options import Options
 from worker.aws.clients import sns_client
 from worker.aws.sns.topics import SnsTopics
+from worker.mongo.adapters.outbox import MongoOutbox
 from worker.mongo.client import mongo_client
-from worker.mongo.collections.outbox import MongoOutbox
 from worker.mongo.store import MongoStore
 from worker.outbox.topic_message import topic_message
-from worker.ports.aws_entries import AwsEndpoint
+from worker.ports.aws_calls import AwsEndpoint
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.telemetry.audit_log import log_handled
 from worker.telemetry.logs import LogIdentity, open_log

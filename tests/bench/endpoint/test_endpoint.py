@@ -7,7 +7,7 @@ import pytest
 from tests.bench.endpoint.process import BenchEndpoint
 from worker.aws.clients import sqs_client
 from worker.aws.sqs.message_queue import SqsQueue, read_queue_attributes
-from worker.ports.aws_entries import AwsEndpoint
+from worker.ports.aws_calls import AwsEndpoint
 from worker.runtime.clock import SystemClock
 
 

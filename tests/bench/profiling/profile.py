@@ -73,4 +73,8 @@ def _package(function: Function) -> str:
 
 def _name(function: Function) -> str:
     path, _, name = function
-    return f"{_package(function)}: {Path(path).stem}.{name}" if path != "~" else name
+    if path == "~":
+        return name
+    # Two rooms may have a file of the same name.
+    below = Path(path).relative_to(ROOT).parts[1:-1] if path.startswith(str(ROOT)) else ()
+    return f"{_package(function)}: {'/'.join([*below, Path(path).stem])}.{name}"

@@ -34,8 +34,8 @@ from tests.bench.runs.machine import machine
 from tests.handlers.small_ports import FixedChance
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.store.documents import Collection, queue_of, session_of
+from worker.store.memory.queue_rules import MemoryQueueRules
 from worker.store.memory.store import MemoryStore
-from worker.store.org_queue_rules import MemoryQueueRules
 
 ROUNDS: Final = 40
 EVENTS: Final = 100

@@ -20,10 +20,10 @@ from rich.table import Table
 from handlers.options import GAP_SECONDS, Options, PolicyInUse
 from tests.causality.outside import CONVERSATION_WRITES, WORK_ITEM_WRITES, ChangesForm
 from tests.causality.search.batches import Partitions, compare_partitions
+from tests.causality.search.depth_first import Found, search
 from tests.causality.search.node import Budget
-from tests.causality.search.search import Found, search
 from tests.causality.search.starts import PAIRS, Age, SearchStart
-from worker.store.org_queue_rules import MemoryQueueRules
+from worker.store.memory.queue_rules import MemoryQueueRules
 
 FEW_CONVERSATION_WRITES: Final = ("assign u2", "un-assign", "queue q2", "no queue", "done", "end", "snooze", "delete")
 FEW_WORK_ITEM_WRITES: Final = ("assign u2", "un-assign", "queue q2", "no queue", "complete", "wrap up")

@@ -40,7 +40,7 @@ from tests.causality.outside import (
 )
 from tests.causality.ports import AnyIds, FixedClock, InterruptedStore, NoJitter, run_to_end
 from tests.causality.search.keys import conversation_key, event_key, state_key, version_key, work_item_key
-from tests.causality.search.record import WriteRecord
+from tests.causality.search.record import OutsideHistory
 from worker.store.documents import Collection
 from worker.store.memory.store import MemoryStore
 
@@ -93,7 +93,7 @@ class Node:
     store: MemoryStore
     options: Options
     budget: Budget
-    writes: WriteRecord
+    writes: OutsideHistory
     known: bool = True
     services_now: datetime = NOW
     form: ChangesForm = "those that changed"

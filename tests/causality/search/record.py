@@ -49,7 +49,7 @@ class Version(Struct, frozen=True, kw_only=True):
         return Version(history=history, at_done=at_done)
 
 
-class WriteRecord(Struct, frozen=True, kw_only=True):
+class OutsideHistory(Struct, frozen=True, kw_only=True):
     """The outside writes so far.
 
     - `start_rev`: the conversation's revision at the start; what a silent write of the work-item knew at least.
@@ -70,7 +70,7 @@ class WriteRecord(Struct, frozen=True, kw_only=True):
     unaware: bool = False
     count: int = 0
 
-    def after_conversation(self, event: Event, changed: frozenset[Field], after: Document) -> "WriteRecord":
+    def after_conversation(self, event: Event, changed: frozenset[Field], after: Document) -> "OutsideHistory":
         """The writes with one of the conversation. `changed`: the shared fields that it changed."""
         conversation = conversation_of(after)
         values, done = shared_values(conversation), conversation.status is ConversationStatus.DONE
@@ -88,7 +88,7 @@ class WriteRecord(Struct, frozen=True, kw_only=True):
 
     def after_work_item(
         self, event: Event, changed: frozenset[Field], after: Document, knew: int | None, *, done: bool
-    ) -> "WriteRecord":
+    ) -> "OutsideHistory":
         """The writes with one of the work-item. `done`: the conversation is done."""
         values = work_item_values(work_item_of(after))
 
@@ -113,7 +113,7 @@ class WriteRecord(Struct, frozen=True, kw_only=True):
             count=self.count + 1,
         )
 
-    def after_creation(self, *, unaware: bool) -> "WriteRecord":
+    def after_creation(self, *, unaware: bool) -> "OutsideHistory":
         """The writes before a new work-item's: those of the one before it decide nothing any more."""
 
         def without_items(version: Version) -> Version:
@@ -129,7 +129,7 @@ class WriteRecord(Struct, frozen=True, kw_only=True):
             unaware=unaware,
         )
 
-    def without(self, event: Event, changed: frozenset[Field]) -> "WriteRecord":
+    def without(self, event: Event, changed: frozenset[Field]) -> "OutsideHistory":
         """The writes where this one's event is lost, or does not name its changes."""
         without = self.without_lost or self.written
         if event.side == "conversation":

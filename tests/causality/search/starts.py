@@ -22,7 +22,7 @@ from sync.state.sync_state import SyncState, ViewedValue
 from tests.causality.outside import NOW, ChangesForm
 from tests.causality.ports import run_to_end
 from tests.causality.search.node import Budget, C, Node
-from tests.causality.search.record import Version, WriteRecord
+from tests.causality.search.record import OutsideHistory, Version
 from worker.store.memory.store import MemoryStore
 
 REV: Final = 5
@@ -77,7 +77,7 @@ class SearchStart(Struct, frozen=True, kw_only=True):
             store=store,
             options=replace(options, deployed_at=NOW),
             budget=budget,
-            writes=WriteRecord(start_rev=REV, written=Version(history=history)),
+            writes=OutsideHistory(start_rev=REV, written=Version(history=history)),
             known=self.observed,
             services_now=NOW + timedelta(seconds=self.services_ahead_s),
             form=self.form,

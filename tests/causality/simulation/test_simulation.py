@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from handlers.options import PolicyInUse
 from tests.causality.rollout_waits import Rollout
-from tests.causality.simulation.simulation import Run
+from tests.causality.simulation.run import Run
 from tests.causality.simulation.tally import SimulationSettings, Tally
 from tests.causality.simulation.weather import Trouble
 

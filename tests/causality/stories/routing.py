@@ -18,7 +18,7 @@ from tests.causality.stories.story import (
     new_conversation,
     work_item,
 )
-from worker.store.org_queue_rules import MemoryQueueRules
+from worker.store.memory.queue_rules import MemoryQueueRules
 
 CREATES: Final = Options(create_work_items=True, unassign_on_unavailable=True)
 CREATES_AND_QUEUES: Final = Options(create_work_items=True, unassign_on_unavailable=True, queue_rules=True)

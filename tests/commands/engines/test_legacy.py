@@ -231,7 +231,7 @@ class TestTimings:
 
 
 class TestFlaws:
-    """Flaws kept on purpose. test_known_failures.py has what the composed engine does instead."""
+    """Flaws kept on purpose. tests/commands/test_known_failures.py has what the composed engine does instead."""
 
     def test_an_assignment_is_lost_when_the_queue_changes_in_the_same_update(self) -> None:
         after = funnelled(a(Status.QUEUED), {"queue": "q2", "assignedTo": "u2"})

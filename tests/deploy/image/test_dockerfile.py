@@ -1,4 +1,4 @@
-"""The Dockerfile: a linter takes it, and a release has its base by digest. Its build stage runs in test_image_build."""
+"""The Dockerfile: a linter takes it, and a release has its base by digest. test_build_stage.py runs it."""
 
 import re
 import subprocess

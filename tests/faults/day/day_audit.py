@@ -12,7 +12,7 @@ from tests.faults.day.api_count import api_writes_wrong, is_api_write, revisions
 from tests.faults.day.day_run import DayRun
 from tests.faults.day.journal import Revision
 from tests.faults.day.lossy_subscriptions import is_lost
-from tests.faults.day.pair_count import CountedPair, OutsideFacts, pair_wrong, story_of
+from tests.faults.day.pair_count import CountedPair, OutsideFacts, counted_pair_of, pair_wrong
 from tests.faults.day.session_count import places_wrong
 from tests.faults.day.wait_count import CountedWait, counted_waits, waits_wrong
 
@@ -26,7 +26,7 @@ class DayAudit:
     def __init__(self, run: DayRun) -> None:
         self._run = run
         self._database = run.stage.database
-        self.stories = self._stories()
+        self.pairs = self._pairs()
         self.waits = self._waits()
 
     def findings(self) -> list[str]:
@@ -57,10 +57,10 @@ class DayAudit:
         items: dict[str, list[Mapping[str, Any]]] = {}
         for document in self._database["work_items"].find():
             items.setdefault(document["conversationId"], []).append(document)
-        for story in self.stories.values():
-            found = list(pair_wrong(story, conversations.get(story.key), items.get(story.key, ())))
+        for pair in self.pairs.values():
+            found = list(pair_wrong(pair, conversations.get(pair.key), items.get(pair.key, ())))
             if found:
-                yield "\n      ".join([*found, *story.lines])
+                yield "\n      ".join([*found, *pair.lines])
 
     def places_wrong(self) -> Iterator[str]:
         """Sessions against work-items."""
@@ -73,14 +73,14 @@ class DayAudit:
     def updates_wrong(self) -> Iterator[str]:
         """Accepted and refused updates against the revisions."""
         journal = self._run.journal
-        yield from api_writes_wrong(self._run.clients.calls, journal.revisions)
+        yield from api_writes_wrong(self._run.clients.updates, journal.revisions)
         yield from revisions_wrong(journal.of_items())
 
     def announcements_wrong(self) -> Iterator[str]:
         """Every write of the worker is announced in its transaction, once, and as it is stored."""
         yield from (f"announced otherwise: {each}" for each in self._run.journal.announced_otherwise)
-        for story in self.stories.values():
-            yield from (f"written and not announced: {each}" for each in story.unannounced)
+        for pair in self.pairs.values():
+            yield from (f"written and not announced: {each}" for each in pair.unannounced)
         left = self._database["outbox"].count_documents({})
         if left:
             yield f"{left} announcements are left"
@@ -102,11 +102,11 @@ class DayAudit:
                 drift[f"{line['drift']} {line['end']}"] += 1
         statuses = Counter(
             "no answer" if call.status is None else f"{call.status}{f' {call.code}' * bool(call.code)}"
-            for call in run.clients.calls
+            for call in run.clients.updates
         )
         lost = sum(map(was_lost, run.actors.written.values())) + sum(is_lost(each.message_id) for each in announced)
         return {
-            "conversations": len(self.stories),
+            "conversations": len(self.pairs),
             "work-items": sum(1 for _ in run.journal.of_items()),
             "outside writes": len(run.actors.written) + len(run.actors.removed),
             "written by the worker": {
@@ -125,9 +125,9 @@ class DayAudit:
             f"{sum(not wait.told for wait in self.waits)} of which every event was lost",
         }
 
-    def _stories(self) -> dict[str, CountedPair]:
+    def _pairs(self) -> dict[str, CountedPair]:
         revisions = self._run.journal.by_conversation()
-        return {key: story_of(key, each, self._outside_event) for key, each in revisions.items()}
+        return {key: counted_pair_of(key, each, self._outside_event) for key, each in revisions.items()}
 
     def _outside_event(self, revision: Revision) -> OutsideFacts | None:
         actors = self._run.actors

@@ -96,7 +96,7 @@ class DayRun:
         if self._failed is not None:
             raise AssertionError("the actors failed") from self._failed
         self._wait_ready()
-        self.report(f"the day is over: {self.actors.delivery.published} events, {len(self.clients.calls)} calls")
+        self.report(f"the day is over: {self.actors.delivery.published} events, {len(self.clients.updates)} calls")
         self._wait_quiet()
 
     def end(self) -> None:

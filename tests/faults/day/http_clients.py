@@ -1,4 +1,4 @@
-"""The clients of the HTTP face: each call, and its answer, is kept for the audit."""
+"""The clients of the HTTP face: each update, and its answer, is kept for the audit."""
 
 import hashlib
 import json
@@ -37,13 +37,13 @@ class HttpClients:
 
     http: aiohttp.ClientSession
     urls: Callable[[], Sequence[str]]
-    calls: list[SentUpdate] = field(default_factory=list)
+    updates: list[SentUpdate] = field(default_factory=list)
 
     async def put(self, item: str, update: Mapping[str, Any] | None, *, process: int, token: str) -> SentUpdate:
         """Send the update; None: a body that is no JSON."""
         urls = self.urls()
         call = await self._put(urls[process % len(urls)], item, update, token)
-        self.calls.append(call)
+        self.updates.append(call)
         return call
 
     async def _put(self, url: str, item: str, update: Mapping[str, Any] | None, token: str) -> SentUpdate:

@@ -50,31 +50,31 @@ class CountedPair(Struct, kw_only=True):
         return with_unknown_knew_of_fields(self.written, self.lost)
 
 
-def story_of(key: str, revisions: Sequence[Revision], outside_event: OutsideEvent) -> CountedPair:
-    """The story of the conversation `key`."""
-    story = CountedPair(key=key)
+def counted_pair_of(key: str, revisions: Sequence[Revision], outside_event: OutsideEvent) -> CountedPair:
+    """The conversation `key`, by its revisions."""
+    pair = CountedPair(key=key)
     plain: dict[str, Mapping[str, Any]] = {}
     for revision in revisions:
         announced = revision.announced
         if announced is not None and announced.is_sync:
-            story.sync_writes += 1
+            pair.sync_writes += 1
             what = f"sync {', '.join(sorted(announced.changed_fields))}"
         else:
             facts = outside_event(revision) if announced is None else _facts(revision)
             if facts is None:
-                story.unannounced.append(f"{revision.key} {revision.rev}")
+                pair.unannounced.append(f"{revision.key} {revision.rev}")
                 continue
-            story.outside_writes += 1
-            _take(story, revision, facts, plain.get(revision.key))
+            pair.outside_writes += 1
+            _take(pair, revision, facts, plain.get(revision.key))
             who = "outside" if announced is None else "+".join(announced.actions)
             what = f"{who}, knew {facts.known_rev}{', LOST' * facts.lost}"
         changed = {
             name: value for name, value in revision.plain.items() if plain.get(revision.key, {}).get(name) != value
         }
         status = "" if revision.times is None else f" {revision.times.status}"
-        story.lines.append(f"{revision.key} {revision.rev}{status} {changed}: {what}")
+        pair.lines.append(f"{revision.key} {revision.rev}{status} {changed}: {what}")
         plain[revision.key] = revision.plain
-    return story
+    return pair
 
 
 def _facts(revision: Revision) -> OutsideFacts:
@@ -83,30 +83,30 @@ def _facts(revision: Revision) -> OutsideFacts:
     return OutsideFacts(changed_fields=announced.changed_fields, known_rev=announced.known_rev, lost=False)
 
 
-def _take(story: CountedPair, revision: Revision, facts: OutsideFacts, before: Mapping[str, Any] | None) -> None:
+def _take(pair: CountedPair, revision: Revision, facts: OutsideFacts, before: Mapping[str, Any] | None) -> None:
     if revision.side == "conversation":
         fields = facts.changed_fields
-        story.written = story.written.after_conversation(revision.rev, fields, revision.values)
+        pair.written = pair.written.after_conversation(revision.rev, fields, revision.values)
         if facts.lost:
-            story.lost |= fields
+            pair.lost |= fields
         else:
-            story.lost -= fields
+            pair.lost -= fields
     else:
         fields = frozenset(FIELDS) if revision.created else facts.changed_fields
         if revision.created:
             # A new work-item starts a new history.
-            story.written = replace(story.written, work_item={})
-            story.notes = [note for note in story.notes if note.side == "conversation"]
-            story.item = revision.key
-        if revision.key != story.item:
+            pair.written = replace(pair.written, work_item={})
+            pair.notes = [note for note in pair.notes if note.side == "conversation"]
+            pair.item = revision.key
+        if revision.key != pair.item:
             return
         known_rev = None if facts.lost else facts.known_rev
-        story.written = story.written.after_work_item(
+        pair.written = pair.written.after_work_item(
             revision.rev, fields, revision.values, known_conversation_rev=known_rev
         )
         if known_rev is None:
-            story.written = _maybe_superseded(story.written, fields, revision.values)
-    story.notes.append(_note(revision.side, revision, facts, before))
+            pair.written = _maybe_superseded(pair.written, fields, revision.values)
+    pair.notes.append(_note(revision.side, revision, facts, before))
 
 
 def _maybe_superseded(written: FieldHistory, fields: frozenset[Field], values: Mapping[Field, Any]) -> FieldHistory:
@@ -134,21 +134,21 @@ def _note(side: Side, revision: Revision, facts: OutsideFacts, before: Mapping[s
 
 
 def pair_wrong(
-    story: CountedPair, conversation: Mapping[str, Any] | None, items: Sequence[Mapping[str, Any]]
+    pair: CountedPair, conversation: Mapping[str, Any] | None, items: Sequence[Mapping[str, Any]]
 ) -> Iterator[str]:
     """What is wrong with a stored pair, a line each."""
-    yield from _number_wrong(story.key, conversation, sum(item["active"] for item in items))
-    if story.sync_writes > sync_writes_max(story.outside_writes):
-        yield f"{story.key}: {story.sync_writes} sync writes of {story.outside_writes} outside writes"
+    yield from _number_wrong(pair.key, conversation, sum(item["active"] for item in items))
+    if pair.sync_writes > sync_writes_max(pair.outside_writes):
+        yield f"{pair.key}: {pair.sync_writes} sync writes of {pair.outside_writes} outside writes"
     latest = max(items, key=lambda item: (item["active"], item["workItemNumber"]), default=None)
     if conversation is None or latest is None:
         return
     read = conversation_of(conversation)
-    for each in violations(story.history, read, work_item_of(latest)):
-        yield f"{story.key} {each.point} {each.field}: {each.expected!r} expected, {each.found!r} found"
+    for each in violations(pair.history, read, work_item_of(latest)):
+        yield f"{pair.key} {each.point} {each.field}: {each.expected!r} expected, {each.found!r} found"
     if not read.deleted:
-        for difference in differences(story.notes, conversation, latest):
-            yield f"{story.key} counted: {difference}"
+        for difference in differences(pair.notes, conversation, latest):
+            yield f"{pair.key} counted: {difference}"
 
 
 def _number_wrong(key: str, conversation: Mapping[str, Any] | None, active: int) -> Iterator[str]:

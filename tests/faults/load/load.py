@@ -8,7 +8,7 @@ from random import Random
 
 from tests.e2e.stage import Stage
 from tests.faults.load.event_delivery import EventDelivery
-from tests.faults.load.pair_history import LoadServices
+from tests.faults.load.written_pair import LoadServices
 
 _END_S = 60.0
 

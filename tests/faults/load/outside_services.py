@@ -26,7 +26,7 @@ from tests.causality.outside import (
 )
 from tests.faults.load.document_writer import SESSIONS, USERS, DocumentWriter, OutsideWrite, agent, now, stamped
 from tests.faults.load.event_delivery import LoadDelivery
-from tests.faults.load.pair_history import WrittenPair
+from tests.faults.load.written_pair import WrittenPair
 from worker.store.documents import Collection
 
 _WRITERS: Final = 6

@@ -23,7 +23,7 @@ from tests.faults.expected_ends import NotedWrite, noted_write, values_of
 from tests.faults.load.document_writer import SESSIONS, USERS, DocumentWriter, OutsideWrite, agent, now, stamped
 from tests.faults.load.event_delivery import EventDelivery
 from tests.faults.load.outside_services import conversation_created
-from tests.faults.load.pair_history import WrittenPair
+from tests.faults.load.written_pair import WrittenPair
 from worker.store.documents import Collection
 
 _LOST: Final = 1 / 50

@@ -12,7 +12,7 @@ _ORDER_KNOWN_S: Final = 0.5
 
 
 @dataclass(slots=True, kw_only=True)
-class ReceivedMessage:
+class RecordedDelivery:
     """A message that a worker received. `tries`: its deletes: time, whether carried out, whether the worker knows."""
 
     message_id: str
@@ -25,12 +25,12 @@ class ReceivedMessage:
         return next((at for at, done, known in self.tries if done and known), None)
 
 
-def deliveries(calls: Iterable[RecordedCall]) -> dict[str, ReceivedMessage]:
+def deliveries(calls: Iterable[RecordedCall]) -> dict[str, RecordedDelivery]:
     """The deliveries by receipt."""
-    found: dict[str, ReceivedMessage] = {}
+    found: dict[str, RecordedDelivery] = {}
     for call in calls:
         for receipt, message_id in call.delivered.items():
-            found[receipt] = ReceivedMessage(message_id=message_id, at=call.at)
+            found[receipt] = RecordedDelivery(message_id=message_id, at=call.at)
         if call.action == "DeleteMessageBatch":
             for entry in call.entries:
                 done = call.carried_out and entry["Id"] not in call.failed
@@ -42,7 +42,7 @@ def deliveries(calls: Iterable[RecordedCall]) -> dict[str, ReceivedMessage]:
 
 def rightly_redelivered(calls: Sequence[RecordedCall]) -> set[str]:
     """The messages that SQS rightly delivered again: before their delete, or because no delete was confirmed."""
-    by_message: dict[str, list[ReceivedMessage]] = {}
+    by_message: dict[str, list[RecordedDelivery]] = {}
     for delivery in deliveries(calls).values():
         by_message.setdefault(delivery.message_id, []).append(delivery)
     again = set()

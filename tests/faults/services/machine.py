@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from tests.faults.services.fake_clock import NO_LIBRARY, clock_library
+from tests.faults.services.clock_offset import NO_LIBRARY, clock_library
 from tests.faults.services.name_server import isolated
 from tests.releases.last_release import lacking_history, last_release
 

@@ -20,7 +20,7 @@ from pymongo.database import Database
 
 from commands.instant import format_instant
 from tests.faults.audit import broken_promises
-from tests.faults.load.pair_history import WrittenPair
+from tests.faults.load.written_pair import WrittenPair
 from tests.faults.soak.event_count import EventCount, pair_of
 from tests.faults.soak.soak_delivery import LATEST_S
 from tests.faults.soak.soak_services import SoakServices

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from handlers.dry_run.question import BadQuestion, answer
 from tests.handlers.events.test_parser_properties import json_values, ways
 from tests.handlers.wire_events import Json
-from worker.cli.captures.decide import answers
+from worker.cli.input_files.decide import answers
 
 NOW: Final = datetime(2024, 5, 6, 8, 0, tzinfo=UTC)
 

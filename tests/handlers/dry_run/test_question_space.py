@@ -13,7 +13,7 @@ from tests.handlers.wire_events import Json
 from tests.oracle import causal_oracle, points, rules_oracle
 from tests.oracle.causal_oracle import FIELDS, in_order_of_the_tables
 from tests.oracle.rules_oracle import table_a, table_b
-from worker.cli.captures.decide import answers
+from worker.cli.input_files.decide import answers
 
 pytestmark = pytest.mark.thorough
 

@@ -21,8 +21,8 @@ from tests.handlers.wire_events import ORG, Json, changes, conversation, event, 
 from tests.handlers.world import USERS, World
 from worker.ports.sweeps import SweepPosition, SweepStage
 from worker.store.documents import Collection
+from worker.store.memory.queue_rules import MemoryQueueRules
 from worker.store.memory.stored_pairs import MemoryStoredPairs
-from worker.store.org_queue_rules import MemoryQueueRules
 
 HISTORIES: Final = 60
 WATERMARK: Final = START + timedelta(hours=1)

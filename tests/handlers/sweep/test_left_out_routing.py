@@ -6,12 +6,11 @@ import pytest
 
 from commands.context import RoutingQueue
 from handlers.drift import DriftClass, DriftEnd
-from sync.state.sync_state import SyncState
 from tests.handlers.small_ports import START
 from tests.handlers.sweep.swept_world import SweptWorld, at_start
 from tests.handlers.wire_events import ORG, Json, conversation, work_item
 from worker.store.documents import Collection
-from worker.store.org_queue_rules import MemoryQueueRules
+from worker.store.memory.queue_rules import MemoryQueueRules
 
 
 async def test_an_ivr_work_item_that_was_never_queued_is_told_after_a_while() -> None:
@@ -19,12 +18,6 @@ async def test_an_ivr_work_item_that_was_never_queued_is_told_after_a_while() ->
     assert await world.sweep(at=START + timedelta(seconds=300)) == []
     [swept] = await world.sweep(at=START + timedelta(seconds=301))
     assert (swept.drift.kind, swept.drift.end, swept.drift.since) == (DriftClass.NEVER_QUEUED, DriftEnd.TOLD, START)
-
-
-async def test_a_pair_without_a_state_that_agrees_gets_none() -> None:
-    world = SweptWorld().put(at_start(conversation(2)), at_start(work_item(1, queuedCount=1)))
-    assert await world.sweep() == []
-    assert world.store.state("c-1") == SyncState()
 
 
 async def test_a_routable_conversation_without_a_work_item_gets_one() -> None:

@@ -23,7 +23,6 @@ from worker.telemetry.listening_sockets import listening_sockets
 
 pytestmark = pytest.mark.thorough
 
-Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 BODY = b'{"paused": true}'
 PUT = (
     b"PUT /v1/routing/work-items/w-1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

@@ -17,9 +17,9 @@ import pytest
 from botocore.credentials import ReadOnlyCredentials
 
 from tests.handlers.small_ports import HandClock
-from tests.worker.aws.services.credential_services import CredentialServices
-from tests.worker.aws.services.scripted_service import Answer, scripted
-from tests.worker.aws.services.worker_queue import BOTH_TRANSPORTS, TOPIC, Transport, worker_queue, worker_settings
+from tests.worker.aws.stand_ins.credential_services import CredentialServices
+from tests.worker.aws.stand_ins.scripted_service import Answer, scripted
+from tests.worker.aws.worker_queue import BOTH_TRANSPORTS, TOPIC, Transport, worker_queue, worker_settings
 from worker.aws.clients import AwsClients, aws_clients
 from worker.aws.credentials import SharedCredentials
 from worker.aws.errors import CredentialsAway

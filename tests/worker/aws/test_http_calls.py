@@ -12,7 +12,7 @@ from botocore.credentials import ReadOnlyCredentials
 from msgspec import Struct
 
 from tests.handlers.small_ports import HandClock
-from tests.worker.aws.services.scripted_service import Answer, scripted
+from tests.worker.aws.stand_ins.scripted_service import Answer, scripted
 from worker.aws.errors import translated_errors
 from worker.aws.http_calls import ServiceEndpoint
 from worker.aws.sigv4 import Signer

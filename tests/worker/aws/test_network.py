@@ -8,8 +8,8 @@ from typing import Literal
 
 import pytest
 
-from tests.worker.aws.services.http_proxy import HttpProxy, own_certificate
-from tests.worker.aws.services.scripted_service import Answer, scripted
+from tests.worker.aws.stand_ins.http_proxy import HttpProxy, own_certificate
+from tests.worker.aws.stand_ins.scripted_service import Answer, scripted
 from worker.aws.clients import aws_clients
 from worker.aws.network import proxy_for
 from worker.aws.sqs.message_queue import SqsQueue

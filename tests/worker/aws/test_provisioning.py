@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.worker.aws.services.scripted_service import scripted
+from tests.worker.aws.stand_ins.scripted_service import scripted
 from tests.worker.stand_ins.moto_clients import Aws
 from worker.aws.clients import sqs_client
 from worker.aws.provisioning import ProvisioningSpec, provision
 from worker.errors import Misconfigured
-from worker.ports.aws_entries import AwsEndpoint
+from worker.ports.aws_calls import AwsEndpoint
 
 pytestmark = pytest.mark.thorough
 

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from tests.handlers.small_ports import HandClock
-from tests.worker.aws.services.scripted_service import Answer, endpoint_at, scripted
+from tests.worker.aws.stand_ins.scripted_service import Answer, endpoint_at, scripted
 from worker.aws.sns.http_transport import SnsHttp
 from worker.aws.sns.topics import SnsTopics
 from worker.aws.sqs.http_transport import SqsHttp
 from worker.aws.sqs.message_queue import SqsQueue
 from worker.errors import QueueAway
 from worker.outbox.topic_message import topic_message
-from worker.ports.aws_entries import RefusedEntry
+from worker.ports.aws_calls import RefusedEntry
 
 
 def _refusal(shape: str, query_code: str | None = None, status: int = 400) -> Answer:

@@ -11,8 +11,8 @@ from aiobotocore.credentials import AioRefreshableCredentials
 from aiohttp import web
 
 from tests.handlers.small_ports import HandClock
-from tests.worker.aws.services.credential_services import CredentialServices
-from tests.worker.aws.services.worker_queue import BOTH_TRANSPORTS, Transport, worker_queue, worker_settings
+from tests.worker.aws.stand_ins.credential_services import CredentialServices
+from tests.worker.aws.worker_queue import BOTH_TRANSPORTS, Transport, worker_queue, worker_settings
 from worker.aws.clients import aws_clients
 from worker.aws.credentials import SharedCredentials
 from worker.errors import QueueAway

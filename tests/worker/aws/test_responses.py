@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from tests.worker.aws.services.scripted_service import Answer, Script, scripted
+from tests.worker.aws.stand_ins.scripted_service import Answer, Script, scripted
 from worker.aws.clients import sns_client, sqs_client
 from worker.aws.errors import translated_errors
 from worker.aws.responses import reading_response
@@ -16,7 +16,7 @@ from worker.aws.sqs.http_transport import SqsHttp
 from worker.aws.sqs.message_queue import SqsQueue, read_queue_attributes
 from worker.errors import AwsAway, QueueAway, TopicsAway
 from worker.outbox.topic_message import topic_message
-from worker.ports.aws_entries import AwsEndpoint, EntryResults
+from worker.ports.aws_calls import AwsEndpoint, EntryResults
 from worker.ports.message_queue import SENT_LONG_AGO, DeadLetter, VisibilityChange
 from worker.runtime.clock import SystemClock
 

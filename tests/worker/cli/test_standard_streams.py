@@ -16,7 +16,7 @@ from moto_server import MotoServer
 from tests.handlers.wire_events import LOST_ASSIGNMENT, conversation, event, published, text
 from tests.worker.cli.test_main import AWAY
 from tests.worker.replay.replays import incident
-from worker.cli.captures.decide import EXAMPLES
+from worker.cli.input_files.decide import EXAMPLES
 from worker.cli.verbs import VERBS
 
 pytestmark = pytest.mark.thorough

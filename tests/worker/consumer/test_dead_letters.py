@@ -11,7 +11,7 @@ from handlers.events.event import RejectionCode
 from handlers.outcome import Poison
 from tests.worker.stand_ins.fake_clock import T0
 from worker.consumer.dead_letters import ATTRIBUTES_MAX, REASON_BYTES_MAX, dead_letter, shortened
-from worker.ports.aws_entries import size_bytes
+from worker.ports.aws_calls import size_bytes
 from worker.ports.message_queue import Message, QueueAttributes
 
 QUEUE_ATTRIBUTES = QueueAttributes(

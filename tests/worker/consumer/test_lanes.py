@@ -11,7 +11,7 @@ from tests.handlers.wire_events import notification, read, text
 from tests.worker.consumer.consumer_bench import FOREIGN, PLANNING, ConsumerBench, body, own
 from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks, until
 from worker.errors import QueueAway
-from worker.ports.aws_entries import RefusedEntry
+from worker.ports.aws_calls import RefusedEntry
 from worker.telemetry.metrics import Metric
 
 SIDES = ("conversation", "work-item")

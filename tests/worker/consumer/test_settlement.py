@@ -19,7 +19,7 @@ from worker.errors import QueueAway
 from worker.ports.message_queue import Message
 from worker.runtime.backoff import JitteredBackoff
 from worker.telemetry.metrics import Metric
-from worker.telemetry.recent.decisions import RecentDecisions
+from worker.telemetry.status_page.decisions import RecentDecisions
 
 DONE = Done(reason="APPLIED")
 AGAIN = Retry(reason="CONFLICT")

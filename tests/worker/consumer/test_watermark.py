@@ -1,6 +1,7 @@
 """The watermark, in virtual time: nothing sent before it is undelivered, on every second; and when there is none, why.
 
-The consumer is real but for its handler and its queue (`watermark_bench.py`).
+The consumer is real but for its handler and its queue (`watermark_bench.py`). `test_watermark_clock.py` makes single
+calls.
 """
 
 import asyncio
@@ -16,10 +17,6 @@ from worker.consumer.watermark import NoWatermark
 from worker.errors import QueueAway
 from worker.ports.message_queue import SENT_LONG_AGO
 from worker.telemetry.metrics import Metric
-
-CLOCK_S = 1
-"""A `Date` header is cut to the second, so a worker's idea of SQS's clock is behind by so much at most."""
-
 
 # A quiet system
 

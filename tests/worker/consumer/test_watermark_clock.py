@@ -1,4 +1,4 @@
-"""The watermark and the clocks: that of SQS by its responses, the machine's wall clock, and its monotonic clock."""
+"""The watermark call by call: SQS's clock by its responses, the machine's clocks, polls that hang or end too early."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

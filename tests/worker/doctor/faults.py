@@ -19,7 +19,7 @@ from worker.findings import FindingCode as Code
 Inflict = Callable[[Patient], Awaitable[None]]
 
 
-class SetUpFault(Struct, frozen=True):
+class SetupFault(Struct, frozen=True):
     """`codes`: all that is found, each once, in order. `subject`, `remedy`: parts of the first finding's. `apart`: the
     doctor looks in a process of its own."""
 
@@ -159,174 +159,174 @@ HIDDEN = {"_id": "s-1", "user": "u-1", "active": "true"}
 STRAY = [{**conversation(1), "_id": "c-1"}, {**conversation(1), "_id": 7}]
 
 FAULTS = [
-    SetUpFault(
+    SetupFault(
         "no setting", environment(MONGODB_URI=None), (Code.SETTING_WRONG,), "MONGODB_URI", "set it to mongodb://"
     ),
-    SetUpFault(
+    SetupFault(
         "settings that contradict each other",
         environment(IN_HAND_MAX="10", RECEIVERS="8"),
         (Code.SETTING_WRONG,),
         "IN_HAND_MAX",
         "RECEIVERS to at most 1",
     ),
-    SetUpFault(
+    SetupFault(
         "a blank behind a value", environment(SYNC_POLICY="causal "), (Code.SETTING_WRONG,), "SYNC_POLICY", "remove it"
     ),
-    SetUpFault(
+    SetupFault(
         "a mistyped variable",
         environment(SYNC_POLCY="legacy"),
         (Code.SETTING_MISTYPED,),
         "SYNC_POLCY",
         "rename it to SYNC_POLICY",
     ),
-    SetUpFault("one topic for both", _one_topic, (Code.TOPICS_DOUBTFUL,), "topics", "each to its own topic"),
-    SetUpFault(
+    SetupFault("one topic for both", _one_topic, (Code.TOPICS_DOUBTFUL,), "topics", "each to its own topic"),
+    SetupFault(
         "no heartbeat", environment(HEARTBEAT_SECONDS="0"), (Code.HEARTBEAT_OFF,), "HEARTBEAT_SECONDS", "from 1"
     ),
-    SetUpFault("a port that is taken", _port_taken, (Code.ADDRESS_TAKEN,), "HTTP_PORT", "choose another port"),
-    SetUpFault(
+    SetupFault("a port that is taken", _port_taken, (Code.ADDRESS_TAKEN,), "HTTP_PORT", "choose another port"),
+    SetupFault(
         "no agent at its port", _agent_closed, (Code.AGENT_UNREACHABLE,), "Datadog agent 127.0.0.1", "start the agent"
     ),
-    SetUpFault(
+    SetupFault(
         "no socket of the agent",
         environment(DD_DOGSTATSD_SOCKET="/nowhere/dsd.socket"),
         (Code.AGENT_UNREACHABLE,),
         "/nowhere/dsd.socket",
         "start the agent",
     ),
-    SetUpFault("no certificates", _certificates, (Code.AWS_UNUSABLE,), "AWS_CA_BUNDLE", "a file of PEM certificates"),
-    SetUpFault(
+    SetupFault("no certificates", _certificates, (Code.AWS_UNUSABLE,), "AWS_CA_BUNDLE", "a file of PEM certificates"),
+    SetupFault(
         "no AWS at its address",
         environment(AWS_ENDPOINT_URL="http://127.0.0.1:9"),
         (Code.AWS_AWAY,),
         "SQS",
         "AWS_ENDPOINT_URL",
     ),
-    SetUpFault("a clock minutes off", _clock_off, (Code.CLOCK_OFF,), "clock beside AWS's", "set this machine's clock"),
-    SetUpFault(
+    SetupFault("a clock minutes off", _clock_off, (Code.CLOCK_OFF,), "clock beside AWS's", "set this machine's clock"),
+    SetupFault(
         "a clock seconds off", _clock_drifts, (Code.CLOCK_DRIFTS,), "clock beside AWS's", "set this machine's clock"
     ),
-    SetUpFault("no queue", _no_queue, (Code.QUEUE_ABSENT,), "SQS_QUEUE_URL", "check the queue's URL"),
-    SetUpFault(
+    SetupFault("no queue", _no_queue, (Code.QUEUE_ABSENT,), "SQS_QUEUE_URL", "check the queue's URL"),
+    SetupFault(
         "no redrive policy", queue(RedrivePolicy=""), (Code.REDRIVE_ABSENT,), "redrive", "routing-sync provision"
     ),
-    SetUpFault(
+    SetupFault(
         "no dead-letter queue",
         _no_dead_letter_queue,
         (Code.DEAD_LETTER_QUEUE_ABSENT,),
         "dead-letters",
         "correct the RedrivePolicy",
     ),
-    SetUpFault("one delivery", lambda p: p.redrive(1), (Code.ONE_DELIVERY,), "redrive", "set maxReceiveCount to 10"),
-    SetUpFault(
+    SetupFault("one delivery", lambda p: p.redrive(1), (Code.ONE_DELIVERY,), "redrive", "set maxReceiveCount to 10"),
+    SetupFault(
         "few deliveries", lambda p: p.redrive(3), (Code.FEW_DELIVERIES,), "redrive", "set maxReceiveCount to 10"
     ),
-    SetUpFault(
+    SetupFault(
         "a gap below the visibility timeout",
         environment(SYNC_GAP_SECONDS="20"),
         (Code.VISIBILITY_ABOVE_GAP,),
         "SYNC_GAP_SECONDS 20",
         "raise it or shorten the timeout",
     ),
-    SetUpFault(
+    SetupFault(
         "a short visibility timeout",
         queue(VisibilityTimeout="15"),
         (Code.VISIBILITY_SHORT,),
         "visibility timeout",
         "raise it to 20 s",
     ),
-    SetUpFault(
+    SetupFault(
         "a short retention",
         queue(MessageRetentionPeriod="3600"),
         (Code.RETENTION_SHORT,),
         "queue retention",
         "routing-sync provision",
     ),
-    SetUpFault(
+    SetupFault(
         "dead letters that are gone in an hour",
         lambda p: p.dead_letter_queue(MessageRetentionPeriod="3600"),
         (Code.RETENTION_SHORT,),
         "dead-letter queue retention",
         "routing-sync provision",
     ),
-    SetUpFault("delayed messages", queue(DelaySeconds="60"), (Code.DELIVERY_DELAYED,), "delay", "DelaySeconds to 0"),
-    SetUpFault(
+    SetupFault("delayed messages", queue(DelaySeconds="60"), (Code.DELIVERY_DELAYED,), "delay", "DelaySeconds to 0"),
+    SetupFault(
         "a queue of small messages",
         queue(MaximumMessageSize="1024"),
         (Code.MESSAGE_SIZE_SHORT,),
         "queue message size",
         "MaximumMessageSize to 262144",
     ),
-    SetUpFault(
+    SetupFault(
         "small dead letters",
         lambda p: p.dead_letter_queue(MaximumMessageSize="1024"),
         (Code.MESSAGE_SIZE_SHORT,),
         "dead-letter queue message size",
         "MaximumMessageSize to 1048576",
     ),
-    SetUpFault(
+    SetupFault(
         "a key of AWS's", queue(KmsMasterKeyId="alias/aws/sqs"), (Code.KEY_OF_AWS,), "alias/aws/sqs", "with SSE-SQS"
     ),
-    SetUpFault("a disabled key", _key_disabled, (Code.KEY_UNUSABLE,), "encryption key", "enable it"),
-    SetUpFault("an absent key", queue(KmsMasterKeyId="alias/none"), (Code.KEY_UNUSABLE,), "alias/none", "that exists"),
-    SetUpFault(
+    SetupFault("a disabled key", _key_disabled, (Code.KEY_UNUSABLE,), "encryption key", "enable it"),
+    SetupFault("an absent key", queue(KmsMasterKeyId="alias/none"), (Code.KEY_UNUSABLE,), "alias/none", "that exists"),
+    SetupFault(
         "a key that SNS may not use", _key_closed, (Code.KEY_CLOSED,), "encryption key", "allow sns.amazonaws.com"
     ),
-    SetUpFault("no topic", _no_topic, (Code.TOPIC_ABSENT,), "SNS_WORK_ITEM_TOPIC_ARN", "correct the ARN"),
-    SetUpFault(
+    SetupFault("no topic", _no_topic, (Code.TOPIC_ABSENT,), "SNS_WORK_ITEM_TOPIC_ARN", "correct the ARN"),
+    SetupFault(
         "no policy of the queue", queue(Policy=""), (Code.TOPIC_NOT_ALLOWED,), "queue policy", "routing-sync provision"
     ),
-    SetUpFault(
+    SetupFault(
         "a policy for the other topic",
         _other_source,
         (Code.TOPIC_NOT_ALLOWED,),
         "queue policy for SNS_WORK_ITEM_TOPIC_ARN",
         "aws:SourceArn",
     ),
-    SetUpFault(
+    SetupFault(
         "a policy that only AWS can judge",
         _other_conditions,
         (Code.TOPIC_PERHAPS_ALLOWED,),
         "queue policy for SNS_CONVERSATION_TOPIC_ARN",
         "see that they hold",
     ),
-    SetUpFault("a policy that denies", _denied, (Code.SENDING_DENIED,), "queue policy", "except sns.amazonaws.com"),
-    SetUpFault(
+    SetupFault("a policy that denies", _denied, (Code.SENDING_DENIED,), "queue policy", "except sns.amazonaws.com"),
+    SetupFault(
         "no subscription",
         _unsubscribed,
         (Code.SUBSCRIPTION_ABSENT,),
         "subscription to SNS_WORK_ITEM_TOPIC_ARN",
         "routing-sync provision",
     ),
-    SetUpFault(
+    SetupFault(
         "a filter without the heartbeat",
         lambda p: p.filter({"name": [{"prefix": "kustomer.conversation."}]}),
         (Code.FILTER_BLOCKS,),
         "subscription to SNS_CONVERSATION_TOPIC_ARN",
         "provision --filter",
     ),
-    SetUpFault(
+    SetupFault(
         "a filter by attributes",
         lambda p: p.filter({"name": [{"exists": True}]}, "MessageAttributes"),
         (Code.FILTER_BLOCKS,),
         "subscription to SNS_CONVERSATION_TOPIC_ARN",
         "provision --filter",
     ),
-    SetUpFault(
+    SetupFault(
         "a filter by whole names",
         lambda p: p.filter({"name": [*(each for each in READERS_BY_NAME if "conversation" in each), HEARTBEAT_NAME]}),
         (Code.FILTER_NARROW,),
         "subscription to SNS_CONVERSATION_TOPIC_ARN",
         "by the beginnings of the names",
     ),
-    SetUpFault(
+    SetupFault(
         "a filter by org",
         lambda p: p.filter({"org": ["o-1"]}),
         (Code.FILTER_NARROW,),
         "subscription to SNS_CONVERSATION_TOPIC_ARN",
         "filter by the name alone",
     ),
-    SetUpFault(
+    SetupFault(
         "no MongoDB at its address",
         environment(MONGODB_URI="mongodb://127.0.0.1:9/?replicaSet=rs0", STORE_DEADLINE_SECONDS="1"),
         (Code.STORE_AWAY,),
@@ -334,7 +334,7 @@ FAULTS = [
         "correct MONGODB_URI",
         apart=True,
     ),
-    SetUpFault(
+    SetupFault(
         "another replica set",
         lambda p: environment(MONGODB_URI=p.uri.replace("rs0", "rs1"), STORE_DEADLINE_SECONDS="1")(p),
         (Code.STORE_UNUSABLE,),
@@ -342,41 +342,41 @@ FAULTS = [
         "correct MONGODB_URI",
         apart=True,
     ),
-    SetUpFault("long transactions", _long_transactions, (Code.TRANSACTIONS_LONG,), "transactionLifetime", "10 or less"),
-    SetUpFault(
+    SetupFault("long transactions", _long_transactions, (Code.TRANSACTIONS_LONG,), "transactionLifetime", "10 or less"),
+    SetupFault(
         "few connections",
         lambda p: environment(MONGODB_URI=f"{p.uri}&maxPoolSize=100000")(p),
         (Code.CONNECTIONS_FEW,),
         "MongoDB connections",
         "raise maxIncomingConnections",
     ),
-    SetUpFault(
+    SetupFault(
         "a user who only reads", _read_only_user, (Code.STORE_RIGHT_MISSING,), "MongoDB rights", "the role readWrite"
     ),
-    SetUpFault(
+    SetupFault(
         "a unique index of others", _unique_index, (Code.INDEX_IN_THE_WAY,), "work_items", 'dropIndex("theirs")'
     ),
-    SetUpFault(
+    SetupFault(
         "another index of our name", _same_name, (Code.INDEX_IN_THE_WAY,), "outbox", 'dropIndex("by_status_and_age")'
     ),
-    SetUpFault(
+    SetupFault(
         "a large collection without index", _large_collection, (Code.INDEX_TO_BUILD,), "outbox", "build them before"
     ),
-    SetUpFault(
+    SetupFault(
         "two active work-items",
         _stored("work_items", *TWICE),
         (Code.DUPLICATE_WORK_ITEMS,),
         "work_items",
         "complete all",
     ),
-    SetUpFault("ids of another type", _stored("queues", {"_id": 1}), (Code.FOREIGN_IDS,), "queues", "MONGODB_DATABASE"),
-    SetUpFault(
+    SetupFault("ids of another type", _stored("queues", {"_id": 1}), (Code.FOREIGN_IDS,), "queues", "MONGODB_DATABASE"),
+    SetupFault(
         "a stray id", _stored("conversations", *STRAY), (Code.STRAY_ID,), "conversations", "under the id as text"
     ),
-    SetUpFault(
+    SetupFault(
         "a field of another type", _stored("work_sessions", HIDDEN), (Code.FOREIGN_FIELD,), "active", "right type"
     ),
-    SetUpFault(
+    SetupFault(
         "an empty database",
         environment(STATE_FROM_EVENTS="false"),
         (Code.NO_CONVERSATIONS,),

@@ -8,7 +8,7 @@ from pymongo import MongoClient
 
 from mongod import Mongod
 from server_process import port_taken
-from tests.worker.doctor.faults import FAULTS, SetUpFault
+from tests.worker.doctor.faults import FAULTS, SetupFault
 from tests.worker.doctor.patients import Patient, codes, healthy_patient
 from tests.worker.stand_ins.moto_clients import Aws
 from worker.doctor.notebook import Notebook
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.thorough
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-async def test_a_fault_is_named_with_its_remedy(patient: Patient, fault: SetUpFault) -> None:
+async def test_a_fault_is_named_with_its_remedy(patient: Patient, fault: SetupFault) -> None:
     await fault.inflict(patient)
     findings = await patient.findings(apart=fault.apart)
     assert codes(findings) == list(fault.codes), findings

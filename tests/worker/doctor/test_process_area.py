@@ -1,6 +1,6 @@
 """What the process needs of this machine."""
 
-from tests.worker.aws.services.worker_queue import worker_settings
+from tests.worker.aws.worker_queue import worker_settings
 from worker.doctor.notebook import Notebook
 from worker.doctor.process_area import examine_process
 from worker.doctor.settings_area import UsableSettings

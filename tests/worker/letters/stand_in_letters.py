@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tests.worker.stand_ins.fake_clock import AutoAdvancingClock
 from worker.errors import QueueAway
-from worker.ports.aws_entries import EntryResults, RefusedEntry
+from worker.ports.aws_calls import EntryResults, RefusedEntry
 from worker.ports.letters import LetterDelivery, LetterQueueState, ReturnedMessage
 from worker.ports.message_queue import Message
 

@@ -20,7 +20,7 @@ from worker.letters.letter_summary import GROUPS_MAX, LetterSummary
 from worker.letters.shown_letter import letter_line, shown_letter
 from worker.ports.letters import LetterDelivery
 from worker.ports.message_queue import NO_CODE, Message
-from worker.telemetry.recent.dead_letter_counts import OTHER_REASONS
+from worker.telemetry.status_page.dead_letter_counts import OTHER_REASONS
 
 WORDS = "Where is my parcel, Zoë?"
 GOOD = text(notification(published(event(work_item(3, of="c-9", preview=WORDS, mail="zoe@example.org")))))

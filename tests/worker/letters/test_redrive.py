@@ -15,7 +15,7 @@ from worker.letters.letter import Letter
 from worker.letters.letter_filter import LetterFilter
 from worker.letters.redrive import LetterEnd, Redrive, RedriveRequest
 from worker.letters.scan import LetterScan
-from worker.ports.aws_entries import EntryResults
+from worker.ports.aws_calls import EntryResults
 from worker.ports.letters import ReturnedMessage
 from worker.runtime.backoff import JitteredBackoff
 
@@ -24,7 +24,7 @@ def good(number: int = 0) -> str:
     return text(published(event(conversation(2, key=f"c-{number}"))))
 
 
-class KeptObserver:
+class RecordingObserver:
     """A `RedriveObserver` that keeps what it is told."""
 
     def __init__(self) -> None:
@@ -42,8 +42,8 @@ class KeptObserver:
         return [each for each, _ in self.ends.values()].count(end)
 
 
-async def redriven(queue: StandInLetters, *, give_back: bool = True, **request: Any) -> KeptObserver:
-    told = KeptObserver()
+async def redriven(queue: StandInLetters, *, give_back: bool = True, **request: Any) -> RecordingObserver:
+    told = RecordingObserver()
     pause = JitteredBackoff(first_s=0.2, max_s=5, chance=MiddleChance())
     asked = {"chosen": LetterFilter(), "also_unreadable": False, "dry_run": False, "per_s": 100.0, **request}
     state = await queue.describe()

@@ -18,7 +18,7 @@ from sync.audit import AuditOutcome
 from tests.handlers.small_ports import FixedChance, HandClock
 from tests.handlers.wire_events import ORG, Json, changes, conversation, event, read, work_item
 from tests.worker.store.store_bench import MongoBench
-from worker.mongo.collections.sync_states_by_age import MongoSyncStatesByAge
+from worker.mongo.adapters.sync_states_by_age import MongoSyncStatesByAge
 from worker.runtime.clock import ObjectIds
 
 KEYS = pytest.mark.parametrize("pairs", [1, 40])

@@ -1,6 +1,8 @@
-"""Commits whose answer is lost, late or never comes: each is done once, or not at all."""
+"""Commits that are given up, or whose answer is lost, late or never comes: each is done once, or not at all."""
 
+import asyncio
 import contextlib
+import time
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from handlers.ports import CommitResult, StoreTimeout
 from mongod import Mongod
 from tests.worker.mongo.failing_server import end_transactions, failing, store_on
 from tests.worker.stand_ins.tcp_proxy import TcpProxy
-from tests.worker.store.plans import first_plan, held, loaded, session
+from tests.worker.store.plans import first_plan, held, loaded, next_plan, session
 from tests.worker.store.store_bench import MongoBench, everything, ids
 from worker.mongo.database import Client
 from worker.store.documents import Collection
@@ -107,3 +109,22 @@ async def test_a_commit_by_halves_tells_why_a_plan_has_no_result(
         assert await store.commit([first_plan("c1"), first_plan("c2")]) == [CONFLICT, missing]
     assert await ids(mongo, Collection.OUTBOX) == ["a-c1-1"]
     await end_transactions(mongo)
+
+
+@pytest.mark.thorough
+async def test_a_cancelled_commit_leaves_neither_locks_nor_writes(mongo: MongoBench) -> None:
+    await mongo.store.commit([first_plan()])
+    pair = await loaded(mongo)
+    before = await everything(mongo)
+    async with failing(mongo, "update", times=1, blockConnection=True, blockTimeMS=400):
+        updating = mongo.commands.under_way("update")
+        committing = asyncio.ensure_future(mongo.store.commit([next_plan(pair)]))
+        await updating.wait()
+        committing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await committing
+    assert await everything(mongo) == before
+    started = time.monotonic()
+    assert await mongo.store.commit([next_plan(pair)]) == [COMMITTED]
+    # The server's own limit is five seconds.
+    assert time.monotonic() - started < 2

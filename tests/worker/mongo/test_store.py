@@ -1,9 +1,6 @@
-"""The store against a real server: round trips, indexes, write conflicts."""
+"""The store against a real server: round trips and write conflicts."""
 
 import asyncio
-import time
-from collections.abc import Iterator, Mapping
-from typing import Any
 
 import pytest
 from bson import Int64, ObjectId
@@ -11,15 +8,12 @@ from msgspec.structs import replace
 from pymongo import AsyncMongoClient
 
 from commands.context import RoutingQueue
-from commands.instant import format_instant
 from handlers.ports import CommitResult, DocumentWrite, LoadRequest
 from mongod import Mongod
 from tests.worker.mongo.failing_server import failing, store_on
-from tests.worker.store.plans import T0, announcement, changed, first_plan, held, loaded, next_plan, session, work_item
-from tests.worker.store.store_bench import MongoBench, everything
-from worker.errors import StoreUnfit
+from tests.worker.store.plans import announcement, changed, first_plan, held, loaded, next_plan, session, work_item
+from tests.worker.store.store_bench import MongoBench
 from worker.mongo.database import Client
-from worker.mongo.indexes.definitions import has_timestamp
 from worker.store.documents import Collection
 
 COMMITTED, CONFLICT = CommitResult.COMMITTED, CommitResult.CONFLICT
@@ -111,90 +105,9 @@ async def test_a_completed_work_item_that_the_state_names_costs_no_other_command
     assert mongo.commands.take() == ["find"] * 3
 
 
-def _stages(plan: Mapping[str, Any]) -> Iterator[str]:
-    """The names of all stages of a query plan."""
-    if "stage" in plan:
-        yield plan["stage"]
-    below: list[Any] = [plan.get("inputStage"), *plan.get("inputStages", ()), *plan.get("shards", ())]
-    for stage in below:
-        if stage:
-            yield from _stages(stage)
-
-
-@pytest.mark.parametrize(
-    ("collection", "query", "sort"),
-    [
-        (
-            Collection.WORK_ITEMS,
-            {"$or": [{"conversationId": {"$in": ["c1", "c2"]}, "active": True}, {"_id": {"$in": ["w1", "w2"]}}]},
-            {},
-        ),
-        (Collection.WORK_SESSIONS, {"user": {"$in": ["u1", "u2"]}, "active": True}, {}),
-        (Collection.OUTBOX, {"status": "waiting", "createdAt": {"$lt": T0}}, {"createdAt": 1}),
-        (Collection.SYNC_STATES, has_timestamp("waitingSince"), {}),
-        (
-            Collection.SYNC_STATES,
-            {"waitingSince": {"$type": "string", "$lt": format_instant(T0)}},
-            {"waitingSince": 1},
-        ),
-        (Collection.SYNC_STATES, {"finishedAt": {"$type": "string", "$lt": format_instant(T0)}}, {"finishedAt": 1}),
-        (
-            Collection.SYNC_STATES,
-            {"_id": {"$in": ["c1", "c2"]}, "finishedAt": {"$type": "string", "$lt": format_instant(T0)}},
-            {},
-        ),
-    ],
-    ids=str,
-)
-async def test_every_query_uses_an_index(
-    mongo: MongoBench, collection: Collection, query: dict[str, Any], sort: dict[str, Any]
-) -> None:
-    await mongo.put(work_items=[work_item(f"w{number}", f"c{number}") for number in range(20)])
-    explained = await mongo.database.command(
-        {"explain": {"find": collection.value, "filter": query, "sort": sort, "limit": 10}}
-    )
-    stages = set(_stages(explained["queryPlanner"]["winningPlan"]))
-    assert "IXSCAN" in stages
-    assert not stages & {"COLLSCAN", "SORT"}
-
-
-async def test_the_indexes_are_created_once(new_mongo: MongoBench) -> None:
-    for waiting_times in (False, True):
-        await new_mongo.client.drop_database(new_mongo.database.name)
-        starts = [new_mongo.store.ensure_indexes(revision_days=400, waiting_times=waiting_times) for _ in range(2)]
-        await asyncio.gather(*starts)
-        # The kept audit is off.
-        made_collections = sorted(set(Collection) - {Collection.SYNC_AUDIT})
-        assert sorted(await new_mongo.database.list_collection_names()) == made_collections
-        made = {
-            collection.value: sorted((await new_mongo.database[collection].index_information()).keys() - {"_id_"})
-            for collection in made_collections
-        }
-        assert {name: indexes for name, indexes in made.items() if indexes} == {
-            # The index of the waiting work-items would cost every write of a queued one.
-            "work_items": ["one_active_a_conversation", *(["queued_by_queue"] if waiting_times else [])],
-            "work_sessions": ["active_by_user"],
-            "sync_states": ["finished_by_age", "waiting_by_age"],
-            "outbox": ["by_status_and_age"],
-            "work_item_revisions": ["expired_revisions"],
-            "waits": ["by_org_and_queue", "by_queue_and_end", "expired_waits"],
-        }
-
-
-async def test_data_that_forbids_an_index_makes_the_store_unfit(new_mongo: MongoBench) -> None:
-    items = new_mongo.database[Collection.WORK_ITEMS]
-    await items.drop_indexes()
-    await items.insert_many([work_item("w1", "c1"), work_item("w2", "c1")])
-    with pytest.raises(StoreUnfit, match="more than one active work-item"):
-        await new_mongo.store.ensure_indexes(revision_days=400)
-    await items.delete_one({"_id": "w2"})
-    await items.create_index([("conversationId", 1)], name="one_active_a_conversation")
-    with pytest.raises(StoreUnfit, match="another index"):
-        await new_mongo.store.ensure_indexes(revision_days=400)
-
-
 async def test_queues_and_sessions_of_other_services_are_read(mongo: MongoBench) -> None:
-    """Rows 3 and 4: numbers of any type are read; a document of a wrong type fails the commands that need it."""
+    """Rows 3 and 4 of the public failures: numbers of any type are read; a document of a wrong type fails the commands
+    that need it."""
     await mongo.database[Collection.QUEUES].insert_many(
         [
             {"_id": "q1", "attributes": {"key": "one", "itemSize": 2.0, "priority": Int64(3)}},
@@ -272,22 +185,3 @@ async def test_two_workers_that_share_a_session_both_commit(mongo: MongoBench, m
     kept = await mongo.session("s1")
     assert kept is not None
     assert [entry.id for entry in kept.work_items] == ["w-c0", "w-c1", "w-c2", "w-c9"]
-
-
-@pytest.mark.thorough
-async def test_a_cancelled_commit_leaves_neither_locks_nor_writes(mongo: MongoBench) -> None:
-    await mongo.store.commit([first_plan()])
-    pair = await loaded(mongo)
-    before = await everything(mongo)
-    async with failing(mongo, "update", times=1, blockConnection=True, blockTimeMS=400):
-        updating = mongo.commands.under_way("update")
-        committing = asyncio.ensure_future(mongo.store.commit([next_plan(pair)]))
-        await updating.wait()
-        committing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await committing
-    assert await everything(mongo) == before
-    started = time.monotonic()
-    assert await mongo.store.commit([next_plan(pair)]) == [COMMITTED]
-    # The server's own limit is five seconds.
-    assert time.monotonic() - started < 2

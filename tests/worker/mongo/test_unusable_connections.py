@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from handlers.ports import StoreAway
 from mongod import Mongod
-from tests.worker.aws.services.http_proxy import own_certificate
+from tests.worker.aws.stand_ins.http_proxy import own_certificate
 from tests.worker.mongo.stand_in_mongod import StandInMongod
 from tests.worker.stand_ins.name_server import HOST, SrvNameServer, name_server, resolver_at
 from tests.worker.stand_ins.tcp_server import TcpServer

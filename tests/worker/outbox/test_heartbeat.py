@@ -14,7 +14,7 @@ from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks
 from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
 from tests.worker.stand_ins.topics import StandInTopics
 from worker.outbox.heartbeat import Heartbeat
-from worker.ports.aws_entries import RefusedEntry
+from worker.ports.aws_calls import RefusedEntry
 from worker.runtime.clock import ObjectIds
 from worker.store.memory.fleet import MemoryFleet
 

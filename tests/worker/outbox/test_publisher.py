@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tests.worker.outbox.outbox_bench import OutboxBench, announcement
 from worker.outbox.topic_message import SNS_BYTES_MAX
-from worker.ports.aws_entries import RefusedEntry
+from worker.ports.aws_calls import RefusedEntry
 from worker.telemetry.metrics import Metric
 
 LATER = RefusedEntry(code="InternalError", reason="try again", final=False)

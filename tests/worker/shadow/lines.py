@@ -9,7 +9,7 @@ import orjson
 
 from handlers.options import PolicyInUse
 from handlers.outcome import HandledEvent
-from tests.causality.simulation.simulation import Run
+from tests.causality.simulation.run import Run
 from tests.causality.simulation.tally import SimulationSettings
 from tests.worker.stand_ins.fake_clock import FakeClock
 from worker.telemetry.logs import LogIdentity, open_log, write_audit_lines

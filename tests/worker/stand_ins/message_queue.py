@@ -10,7 +10,7 @@ from typing import Any
 
 from handlers.ports import Clock
 from worker.errors import QueueAway
-from worker.ports.aws_entries import EntryResults, RefusedEntry
+from worker.ports.aws_calls import EntryResults, RefusedEntry
 from worker.ports.message_queue import (
     SQS_ENTRIES_MAX,
     DeadLetter,

@@ -15,7 +15,7 @@ from worker.aws.session import aws_session
 from worker.aws.sns.http_transport import SnsHttp
 from worker.aws.sqs.http_transport import SqsHttp
 from worker.aws.sqs.message_queue import SqsQueue
-from worker.ports.aws_entries import AwsEndpoint
+from worker.ports.aws_calls import AwsEndpoint
 from worker.runtime.clock import SystemClock
 
 if TYPE_CHECKING:

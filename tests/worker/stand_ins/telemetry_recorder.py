@@ -8,7 +8,7 @@ from typing import Any
 from handlers.ports import Clock
 from tests.worker.stand_ins.fake_clock import FakeClock, MiddleChance
 from worker.runtime.context import RuntimeContext
-from worker.telemetry.agent_event import AgentEvent
+from worker.telemetry.datadog_event import AgentEvent
 from worker.telemetry.health import Health
 from worker.telemetry.logs import LogIdentity, open_log
 from worker.telemetry.metric_form import MetricKind
@@ -55,7 +55,7 @@ class TelemetryRecorder:
 
 
 def runtime_of(clock: Clock, recorder: TelemetryRecorder) -> RuntimeContext:
-    """A runtime context for the parts under test, made as `process.py` makes it."""
+    """A runtime context for the parts under test, made as `worker/process.py` makes it."""
     health = Health(clock=clock, silence_s_max=90)
     return RuntimeContext.create(clock=clock, chance=MiddleChance(), telemetry=recorder.telemetry, health=health)
 

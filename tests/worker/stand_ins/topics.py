@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from tests.worker.stand_ins.message_queue import StandInQueue
 from worker.errors import TopicsAway
 from worker.outbox.topic_message import SNS_BYTES_MAX, SNS_ENTRIES_MAX
-from worker.ports.aws_entries import RefusedEntry, is_fifo
+from worker.ports.aws_calls import RefusedEntry, is_fifo
 from worker.ports.topics import TopicMessage
 
 

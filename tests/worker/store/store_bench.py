@@ -9,10 +9,10 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 from commands.context import RoutingQueue
 from commands.session import Session
 from handlers.ports import Document, Store
-from worker.mongo.collections.outbox import MongoOutbox
-from worker.mongo.collections.pair_history import MongoPairHistory
-from worker.mongo.collections.sync_states_by_age import MongoSyncStatesByAge
-from worker.mongo.collections.waiting_times import MongoWaitingTimes
+from worker.mongo.adapters.outbox import MongoOutbox
+from worker.mongo.adapters.pair_history import MongoPairHistory
+from worker.mongo.adapters.sync_states_by_age import MongoSyncStatesByAge
+from worker.mongo.adapters.waiting_times import MongoWaitingTimes
 from worker.mongo.database import Client, database_of
 from worker.mongo.store import MongoStore
 from worker.ports.history import PairHistory

@@ -23,7 +23,7 @@ from tests.handlers.small_ports import FixedChance
 from tests.handlers.wire_events import ORG, Json, changes, conversation, event, read, work_item
 from tests.worker.store.plans import session
 from tests.worker.store.store_bench import DEADLINE_S, Bench, MongoBench
-from worker.mongo.collections.work_items import MongoWorkItems
+from worker.mongo.adapters.work_items import MongoWorkItems
 from worker.runtime.clock import ObjectIds, SystemClock
 from worker.store.documents import Collection
 from worker.store.memory.store import MemoryStore

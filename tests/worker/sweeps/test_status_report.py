@@ -8,10 +8,10 @@ from msgspec.structs import replace
 from handlers.drift import Drift, DriftClass, DriftEnd, SweptPair
 from handlers.ports import StoreAway
 from sync.audit import AuditOutcome
+from tests.worker.pipeline_bench import RunningPipeline, running_pipeline
 from tests.worker.stand_ins.fake_clock import FakeClock, run_ready_tasks, until
-from tests.worker.stand_ins.pipeline_bench import RunningPipeline, running_pipeline
 from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder, runtime_of
-from tests.worker.telemetry.recent.test_decisions import record
+from tests.worker.telemetry.status_page.test_decisions import record
 from tests.worker.test_pipeline import CONVERSATION, WORK_ITEM
 from worker.ports.status import PostedReport, WorkerReport
 from worker.store.memory.status import MemoryStatus
@@ -19,7 +19,7 @@ from worker.store.memory.store import MemoryStore
 from worker.store.status_documents import report_fields, report_of
 from worker.sweeps.status_report import StatusReporter
 from worker.telemetry.audit_log import log_swept
-from worker.telemetry.recent.decisions import RecentDecisions
+from worker.telemetry.status_page.decisions import RecentDecisions
 
 
 async def _report(pipeline: RunningPipeline) -> PostedReport:

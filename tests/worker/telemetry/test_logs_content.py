@@ -18,8 +18,8 @@ from tests.handlers.events.malformed.kind import CONTENT, altered, good
 from tests.handlers.events.malformed.messages import MALFORMED
 from tests.handlers.events.test_parser_properties import ways
 from tests.handlers.wire_events import Json, conversation, event, notification, published, queued, text, work_item
+from tests.worker.pipeline_bench import InterruptibleStore, RunningPipeline, running_pipeline
 from tests.worker.stand_ins.fake_clock import until
-from tests.worker.stand_ins.pipeline_bench import InterruptibleStore, RunningPipeline, running_pipeline
 from worker.cli.main import run
 
 MARK: Final = "Zz9kQ"

@@ -5,7 +5,7 @@ from tests.worker.stand_ins.fake_clock import FakeClock
 from tests.worker.stand_ins.telemetry_recorder import TelemetryRecorder
 from worker.ports.fleet import Deployment
 from worker.store.memory.fleet import MemoryFleet
-from worker.telemetry.agent_event import AgentEventKind
+from worker.telemetry.datadog_event import AgentEventKind
 from worker.telemetry.start_events import tell_start
 
 OLD = Deployment(version="1.0", policy="shadow")

@@ -21,7 +21,7 @@ from handlers.ports import StoreAway
 from handlers.work_item_update import WorkItemUpdate
 from worker.api.room import Room, RoomTaken
 from worker.errors import first_line
-from worker.ports.topics import Announcer
+from worker.ports.outbox import Announcer
 from worker.telemetry.audit_log import log_updated
 from worker.telemetry.logs import error_fields
 from worker.telemetry.metrics import Telemetry

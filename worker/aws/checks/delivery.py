@@ -34,7 +34,7 @@ _UNHEARD_OF: Final = "routing-sync-doctor"
 
 
 class QueueDelivery:
-    """`worker.ports.message_queue.DeliveryInspection` of one queue. `topics`: the ARNs by their variables."""
+    """`worker.ports.topics.DeliveryInspection` of one queue. `topics`: the ARNs by their variables."""
 
     def __init__(self, sqs: "SQSClient", sns: "SNSClient", *, queue_url: str, topics: Mapping[str, str]) -> None:
         self._sqs = sqs

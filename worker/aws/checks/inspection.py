@@ -22,7 +22,7 @@ from worker.aws.errors import DENIED, KEYS_REFUSED, error_code, is_of_another_ti
 from worker.aws.network import proxy_for, trusted_certificates
 from worker.aws.session import aws_session
 from worker.errors import first_line
-from worker.ports.aws_entries import AwsEndpoint
+from worker.ports.aws_calls import AwsEndpoint
 from worker.settings.sections.aws import AwsSettings
 
 if TYPE_CHECKING:

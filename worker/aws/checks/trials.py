@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from worker.aws.checks.inspection import CallResult, Inspector, answered
-from worker.ports.aws_entries import is_fifo
+from worker.ports.aws_calls import is_fifo
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs.client import SQSClient

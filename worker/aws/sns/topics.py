@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from worker.aws.errors import error_code, is_throttling, translated_errors
 from worker.errors import Misconfigured, TopicsAway, first_line
-from worker.ports.aws_entries import RefusedEntry, is_fifo
+from worker.ports.aws_calls import RefusedEntry, is_fifo
 from worker.ports.topics import TopicMessage
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from worker.aws.errors import error_code, may_pass, translated_errors, without_namespace
 from worker.aws.responses import reading_response
 from worker.errors import Misconfigured, QueueAway, first_line
-from worker.ports.aws_entries import EntryResults, RefusedEntry, size_bytes
+from worker.ports.aws_calls import EntryResults, RefusedEntry, size_bytes
 from worker.ports.letters import ReturnedMessage
 from worker.ports.message_queue import SENT_LONG_AGO, DeadLetter, Message
 

@@ -22,7 +22,7 @@ from worker.aws.sqs.calls import (
     read_delivery,
 )
 from worker.errors import Misconfigured, QueueAway, first_line
-from worker.ports.aws_entries import EntryResults, RefusedEntry, is_fifo
+from worker.ports.aws_calls import EntryResults, RefusedEntry, is_fifo
 from worker.ports.letters import LetterDelivery, LetterQueueState, ReturnedMessage
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from worker.aws.sqs.calls import (
     response_date,
 )
 from worker.errors import Misconfigured, QueueAway, first_line
-from worker.ports.aws_entries import EntryResults, RefusedEntry
+from worker.ports.aws_calls import EntryResults, RefusedEntry
 from worker.ports.message_queue import SQS_ENTRIES_MAX, DeadLetter, QueueAttributes, ReceiveResponse, VisibilityChange
 
 if TYPE_CHECKING:

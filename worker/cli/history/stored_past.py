@@ -1,8 +1,8 @@
 """The past of a conversation out of the settings' store, for `routing-sync explain`. Nothing is written."""
 
 from worker.investigate.explain.stored_past import StoredPast, read_past
+from worker.mongo.adapters.pair_history import MongoPairHistory
 from worker.mongo.client import mongo_client
-from worker.mongo.collections.pair_history import MongoPairHistory
 from worker.mongo.database import check_server
 from worker.mongo.store import MongoStore
 from worker.runtime.clock import ObjectIds, SystemClock

@@ -16,16 +16,16 @@ from handlers.events.envelope import DEFAULT_LIMITS
 from handlers.events.event import Malformed
 from handlers.events.json_text import depth_of
 from worker.captures import CHARACTERS_MAX
-from worker.investigate.capture_import.contradictions import contradicted_repair, field_around
 from worker.investigate.capture_import.documents import UnreadLine, parts_of
 from worker.investigate.capture_import.heads import next_beginning
+from worker.investigate.capture_import.json_repair.contradicted_repairs import contradicted_repair, field_around
+from worker.investigate.capture_import.json_repair.repairs import Repair, RepairKind, Unreadable
+from worker.investigate.capture_import.json_repair.text_mending import wrapped_at
+from worker.investigate.capture_import.json_repair.tolerant_reader import read_damaged
 from worker.investigate.capture_import.log_lines import LogLine
 from worker.investigate.capture_import.place import Place
 from worker.investigate.capture_import.record_store import Added, AddedRecord, RecordStore
 from worker.investigate.capture_import.records import NoRecord, Record, read_record
-from worker.investigate.capture_import.repair.repairs import Repair, RepairKind, Unreadable
-from worker.investigate.capture_import.repair.text_mending import wrapped_at
-from worker.investigate.capture_import.repair.tolerant_reader import read_damaged
 from worker.investigate.capture_import.safety_net import WatchedScanner, swallowed_at
 from worker.investigate.capture_import.sources import SourceUnreadable, opened, shown_name
 from worker.investigate.capture_import.value_scanner import Found, FoundText, Fragment, PassedOver, TooLong

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from worker.captures import CHARACTERS_MAX
 from worker.investigate.capture_import.heads import BEGINNING, HEAD, QUOTE
+from worker.investigate.capture_import.json_repair.text_mending import closing_smart_quote
 from worker.investigate.capture_import.log_lines import LogLine
-from worker.investigate.capture_import.repair.text_mending import closing_smart_quote
 
 _BETWEEN: Final = " \t\r\n,[]"
 _BEGIN: Final = re.compile(rf"\{{(?=\s*{QUOTE})|\{{(?=[\s,]*$)")

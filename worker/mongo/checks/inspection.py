@@ -13,6 +13,7 @@ from pymongo.errors import OperationFailure
 from worker.mongo.checks.foreign_fields import ForeignField, foreign_fields
 from worker.mongo.checks.foreign_ids import ForeignIds, foreign_ids
 from worker.mongo.database import Client, Database, calls_of_the_start, check_server, database_of
+from worker.mongo.indexes.creation import clash_line, duplicates_line, refusal_line
 from worker.mongo.indexes.definitions import (
     API_INDEXES,
     AUDIT,
@@ -23,7 +24,6 @@ from worker.mongo.indexes.definitions import (
     Index,
     wanted_indexes,
 )
-from worker.mongo.indexes.store_indexes import clash_line, duplicates_line, refusal_line
 from worker.mongo.stored_types import STORED_TYPES
 from worker.store.documents import Collection
 

@@ -1,6 +1,6 @@
 """The definitions of the indexes: their keys, their options, and how they compare with those that MongoDB describes.
 
-store_indexes.py makes them at start, worker/mongo/checks/inspection.py only looks.
+creation.py makes them at start, worker/mongo/checks/inspection.py only looks.
 """
 
 from collections.abc import Mapping

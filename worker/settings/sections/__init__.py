@@ -1,1 +1,1 @@
-"""The settings by subject. `settings` puts them together."""
+"""The settings by subject; `settings` puts them together."""

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sync.gates import Side
-from worker.ports.aws_entries import AwsEndpoint, is_fifo
+from worker.ports.aws_calls import AwsEndpoint, is_fifo
 from worker.settings.errors import MismatchedSetting
 from worker.settings.sections.aws_region import default_region, region_source
 

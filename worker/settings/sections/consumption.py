@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.ports.message_queue import SQS_ENTRIES_MAX
 from worker.settings.errors import MismatchedSetting
-from worker.settings.sections.protection import Protection
+from worker.settings.protection import Protection
 
 
 class ConsumptionSettings(BaseSettings):

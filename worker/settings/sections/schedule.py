@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from handlers.options import GAP_SECONDS, IVR_SECONDS
 from worker.settings.errors import MismatchedSetting
-from worker.settings.sections.protection import Protection
+from worker.settings.protection import Protection
 
 
 class ScheduleSettings(BaseSettings):

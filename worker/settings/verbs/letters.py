@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from worker.ports.aws_entries import is_fifo
+from worker.ports.aws_calls import is_fifo
 from worker.settings.errors import MismatchedSetting
 from worker.settings.sections.aws import AwsSettings, refuse_no_queue
 from worker.settings.settings import Settings

@@ -7,8 +7,8 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from worker.settings.api_tokens import FORM, ApiToken, parse_api_tokens
 from worker.settings.errors import MismatchedSetting
+from worker.settings.protection import Protection
 from worker.settings.sections.aws import refuse_no_queue
-from worker.settings.sections.protection import Protection
 from worker.settings.settings import Settings
 
 _LOOPBACK_NAME: Final = "localhost"

@@ -10,7 +10,7 @@ from handlers.ports import Document, LoadRequest
 from worker.ports.sweeps import LostItem, StoredPage, SweepPosition, SweepStage
 from worker.store.documents import Collection
 from worker.store.memory.store import MemoryStore
-from worker.store.stored_pairs import merged_requests, missed_by_conversation, page_of_sessions
+from worker.store.sweep_pages import merged_requests, missed_by_conversation, page_of_sessions
 
 PAGE_SIZE: Final = 200
 

@@ -15,9 +15,8 @@ from handlers.drift import SweepLimits
 from handlers.options import FIRST_SIGHT_GAPS, PolicyInUse
 from handlers.ports import Ids
 from worker.ports.fleet import Fleet
-from worker.ports.outbox import Outbox
+from worker.ports.outbox import Announcer, Outbox
 from worker.ports.sweeps import PairSweeper, StoredPairs, SweepBookmark, SweepFleet, SweepPosition
-from worker.ports.topics import Announcer
 from worker.runtime.context import RuntimeContext
 from worker.settings.settings import Settings
 from worker.sweeps.drift.drift_report import DriftReport

@@ -12,9 +12,8 @@ from typing import Final, Protocol, assert_never
 from commands.instant import format_instant
 from handlers.drift import Drift, DriftClass, DriftEnd, LeftPair, SweepLimits, SweptPair, is_settled
 from handlers.ports import COMMIT_MIN, Clock, CommitTimeout, LoadRequest, StoreAway
-from worker.ports.outbox import Outbox
+from worker.ports.outbox import Announcer, Outbox
 from worker.ports.sweeps import LostItem, PairSweeper, StoredPairs, SweepPosition, SweepStage
-from worker.ports.topics import Announcer
 from worker.runtime.unexpected import UnexpectedError, catch_unexpected
 
 PAGE_SIZE: Final = 200

@@ -11,7 +11,7 @@ from typing import Final
 
 from handlers.ports import Ids
 from worker.ports.sweeps import SweepFleet
-from worker.ports.sync_states import Watermark
+from worker.ports.watermark import Watermark
 from worker.runtime.context import RuntimeContext
 
 INTERVAL_S: Final = 10.0

@@ -16,7 +16,7 @@ from worker.errors import thread_limit_named
 from worker.telemetry.agent.address import DEFAULT_PORT, AgentAddress, UdpAddress, UnixAddress
 from worker.telemetry.agent.packet_socket import AgentSocket, unix_targets
 from worker.telemetry.agent.watch import AgentLookUp, AgentReport, LookUp, look_up_agent
-from worker.telemetry.agent_event import AgentEvent
+from worker.telemetry.datadog_event import AgentEvent
 from worker.telemetry.logs import Log
 from worker.telemetry.metrics import Metric, Metrics, NoMetrics
 

@@ -13,7 +13,7 @@ from typing_extensions import is_typeddict
 from handlers.events.envelope import Limits
 from handlers.events.event import Event, Malformed, RejectionCode
 from handlers.events.parser import read_message
-from handlers.events.schema import ConversationData, EventEnvelope, WorkItemSnapshot
+from handlers.events.schema import ConversationSnapshot, EventEnvelope, WorkItemSnapshot
 from tests.handlers.events.malformed.fields import (
     WRONG_IN_A_CONVERSATION,
     WRONG_IN_A_REASON,
@@ -86,7 +86,7 @@ def _starred(path: str) -> str:
 def test_every_modelled_field_has_its_kind() -> None:
     modelled = {
         *paths_of(EventEnvelope),
-        *paths_of(ConversationData, "data."),
+        *paths_of(ConversationSnapshot, "data."),
         *paths_of(WorkItemSnapshot, "data."),
     }
     wrong = {

@@ -19,7 +19,7 @@ from tests.handlers.planning.routing.routing_world import (
 from tests.handlers.wire_events import ORG, Json, changes, conversation, event, read, work_item
 from tests.handlers.world import EITHER_POLICY, World, code_of
 from worker.store.documents import Collection
-from worker.store.org_queue_rules import MemoryQueueRules
+from worker.store.memory.queue_rules import MemoryQueueRules
 
 HIT: Final = ("QUEUE_WORK_ITEM", "QUEUE_RULES_HIT")
 DEFAULT: Final = ("QUEUE_WORK_ITEM", "QUEUE_DEFAULT")

@@ -21,7 +21,9 @@ pytestmark = pytest.mark.thorough
 PATHS = ["/", f"/conversations/{seeded.WAITING}", "/live/status", f"/live/conversations/{seeded.WAITING}"]
 
 
-class RoutedSite:
+class PagesClient:
+    """Asks for the pages of a system. `allowed`: whether its client may read them."""
+
     def __init__(self, system: System, url: str, http: aiohttp.ClientSession) -> None:
         self.system = system
         self.url = url
@@ -35,20 +37,20 @@ class RoutedSite:
 
 
 @pytest.fixture
-async def site() -> AsyncIterator[RoutedSite]:
+async def site() -> AsyncIterator[PagesClient]:
     system = await System.seeded()
-    site: RoutedSite | None = None
+    site: PagesClient | None = None
 
     def may_read(_: object) -> bool:
         return site is not None and site.allowed
 
     async with served(Pages(system.sources, may_read=may_read)) as url, aiohttp.ClientSession() as http:
-        site = RoutedSite(system, url, http)
+        site = PagesClient(system, url, http)
         yield site
 
 
 @pytest.mark.parametrize("key", [*seeded.states(), "with space", "ünïcode"])
-async def test_every_id_has_its_page(site: RoutedSite, key: str) -> None:
+async def test_every_id_has_its_page(site: PagesClient, key: str) -> None:
     status, text = await site.get(pair_path(key))
     assert status == (200 if key in seeded.states() else 404)
     assert text.count("<h1>") == 1
@@ -67,12 +69,12 @@ async def test_every_id_has_its_page(site: RoutedSite, key: str) -> None:
         (f"?id={'x' * 201}", "/"),
     ],
 )
-async def test_the_form_leads_to_the_pairs_page(site: RoutedSite, query: str, target: str) -> None:
+async def test_the_form_leads_to_the_pairs_page(site: PagesClient, query: str, target: str) -> None:
     status, _ = await site.get(f"/conversations{query}")
     assert (status, site.headers["Location"]) == (303, target)
 
 
-async def test_no_id_has_no_page(site: RoutedSite) -> None:
+async def test_no_id_has_no_page(site: PagesClient) -> None:
     status, _ = await site.get("/conversations/")
     assert (status, site.headers["Location"]) == (303, "/")
 
@@ -81,7 +83,7 @@ async def test_a_watermark_that_is_not_measured_yet_is_no_alarm() -> None:
     system = System()
     await system.status.post(WorkerReport(worker="w", interval_s=5, no_watermark="SILENCE", up_s=40.0))
     async with served(Pages(system.sources, may_read=lambda _: True)) as url, aiohttp.ClientSession() as http:
-        _, page = await RoutedSite(system, url, http).get("/")
+        _, page = await PagesClient(system, url, http).get("/")
     assert (
         "not measured yet</span> no worker has measured a watermark yet (SILENCE): the first one started 40 s ago"
         in page
@@ -93,7 +95,7 @@ async def test_an_outage_says_since_when_it_was_seen() -> None:
     system = await System.seeded()
     pages = Pages(system.sources, may_read=lambda _: True, interval_s=0)
     async with served(pages) as url, aiohttp.ClientSession() as http:
-        site = RoutedSite(system, url, http)
+        site = PagesClient(system, url, http)
         system.away = StoreAway("no primary")
         assert "Seen first at" in (await site.get("/"))[1]
         system.clock.instant = seeded.ago(-200)
@@ -102,7 +104,7 @@ async def test_an_outage_says_since_when_it_was_seen() -> None:
         assert "Seen first at" not in (await site.get("/"))[1]
 
 
-async def test_an_id_that_is_too_long_is_not_looked_for(site: RoutedSite) -> None:
+async def test_an_id_that_is_too_long_is_not_looked_for(site: PagesClient) -> None:
     reads = site.system.reads
     for path in (f"/conversations/{'x' * 201}", f"/live/conversations/{'x' * 201}"):
         assert (await site.get(path))[0] == 404
@@ -110,7 +112,7 @@ async def test_an_id_that_is_too_long_is_not_looked_for(site: RoutedSite) -> Non
 
 
 @pytest.mark.parametrize("path", PATHS[:2])
-async def test_a_store_that_is_away_is_a_503_that_says_so(site: RoutedSite, path: str) -> None:
+async def test_a_store_that_is_away_is_a_503_that_says_so(site: PagesClient, path: str) -> None:
     site.system.away = StoreAway("no primary")
     status, text = await site.get(path)
     assert status == 503
@@ -118,7 +120,7 @@ async def test_a_store_that_is_away_is_a_503_that_says_so(site: RoutedSite, path
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_who_may_not_read_every_org_sees_none(site: RoutedSite, path: str) -> None:
+async def test_who_may_not_read_every_org_sees_none(site: PagesClient, path: str) -> None:
     site.allowed = False
     status, text = await site.get(path)
     assert status == 403
@@ -127,7 +129,7 @@ async def test_who_may_not_read_every_org_sees_none(site: RoutedSite, path: str)
 
 
 @pytest.mark.parametrize("path", PATHS[:2])
-async def test_a_page_is_kept_by_no_cache_and_framed_by_nobody(site: RoutedSite, path: str) -> None:
+async def test_a_page_is_kept_by_no_cache_and_framed_by_nobody(site: PagesClient, path: str) -> None:
     await site.get(path)
     policy = site.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
@@ -140,18 +142,18 @@ async def test_a_page_is_kept_by_no_cache_and_framed_by_nobody(site: RoutedSite,
 
 
 @pytest.mark.parametrize("name", ASSETS)
-async def test_a_pages_files_are_served(site: RoutedSite, name: str) -> None:
+async def test_a_pages_files_are_served(site: PagesClient, name: str) -> None:
     status, text = await site.get(f"/assets/{name}")
     assert (status, text.encode()) == (200, ASSETS[name].content)
     assert site.headers["Content-Type"].startswith(ASSETS[name].media_type)
 
 
-async def test_no_other_file_is_served(site: RoutedSite) -> None:
+async def test_no_other_file_is_served(site: PagesClient) -> None:
     for name in ("router.py", "..%2Frouter.py", "%2Fetc%2Fpasswd"):
         assert (await site.get(f"/assets/{name}"))[0] == 404
 
 
-async def test_live_updates_hold_the_page_and_no_customers_words(site: RoutedSite) -> None:
+async def test_live_updates_hold_the_page_and_no_customers_words(site: PagesClient) -> None:
     async with site.http.get(f"{site.url}/live/status") as answer:
         assert answer.content_type == "text/event-stream"
         assert answer.headers["Cache-Control"] == "no-store"
@@ -162,7 +164,7 @@ async def test_live_updates_hold_the_page_and_no_customers_words(site: RoutedSit
     assert seeded.CUSTOMER.encode() not in received
 
 
-async def test_viewers_that_come_at_once_are_no_more_than_one_by_one(site: RoutedSite) -> None:
+async def test_viewers_that_come_at_once_are_no_more_than_one_by_one(site: PagesClient) -> None:
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http:
         answers = await asyncio.gather(*(http.get(f"{site.url}/live/status") for _ in range(2 * STREAMS_MAX)))

@@ -1,4 +1,4 @@
-"""SNS over HTTP: the query protocol. test_http_calls.py and test_topics_contract.py test the rest."""
+"""SNS over HTTP: the query protocol. ../test_http_calls.py and test_topics_contract.py test the rest."""
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
@@ -9,13 +9,13 @@ from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
 from moto_server import MotoServer
-from tests.worker.aws.services.scripted_service import scripted
+from tests.worker.aws.stand_ins.scripted_service import scripted
 from tests.worker.stand_ins.moto_clients import Aws, opened
 from worker.aws.sns.http_transport import SnsHttp
 from worker.aws.sns.topics import SnsTopics
 from worker.errors import TopicsAway
 from worker.outbox.topic_message import topic_message
-from worker.ports.aws_entries import RefusedEntry
+from worker.ports.aws_calls import RefusedEntry
 
 if TYPE_CHECKING:
     from types_aiobotocore_sns.client import SNSClient

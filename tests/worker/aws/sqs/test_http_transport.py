@@ -1,4 +1,4 @@
-"""SQS over HTTP: the JSON protocol. test_http_calls.py and test_queue_contract.py test the rest."""
+"""SQS over HTTP: the JSON protocol. ../test_http_calls.py and test_queue_contract.py test the rest."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from moto_server import MotoServer
-from tests.worker.aws.services.scripted_service import scripted
+from tests.worker.aws.stand_ins.scripted_service import scripted
 from tests.worker.stand_ins.moto_clients import Aws, opened
 from worker.aws.sqs.http_transport import SqsHttp
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.worker.aws.policies.test_rights import Calls, policy
+from tests.worker.aws.test_rights import Calls, policy
 from tests.worker.stand_ins.moto_clients import Aws
 from worker.aws.sqs.letter_queue import QUEUE_AWAY, SqsLetterQueue
 from worker.aws.sqs.message_queue import read_queue_attributes

@@ -9,7 +9,7 @@ from tests.worker.letters.stand_in_letters import StandInLetters
 from tests.worker.stand_ins.fake_clock import AutoAdvancingClock, MiddleChance
 from worker.cli.letters.opened_letters import give_back_letters, run_interruptibly
 from worker.letters.scan import LetterScan, ScanLimits
-from worker.ports.aws_entries import EntryResults
+from worker.ports.aws_calls import EntryResults
 from worker.runtime.backoff import JitteredBackoff
 
 

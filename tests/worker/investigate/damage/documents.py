@@ -1,7 +1,6 @@
 """Documents of captured events, some of them damaged, by number."""
 
 import json
-import re
 from random import Random
 from typing import Any, Final
 
@@ -132,8 +131,3 @@ def _frame(random: Random, form: str) -> tuple[str, str, str, str]:
             return "Date,Host,Content\n", "\n", "\n", ".csv"
         case _:
             return "", "\n", "\n", ".log"
-
-
-def mentions(text: str, event: Json) -> bool:
-    """Whether a text still names the event."""
-    return re.search(re.escape(str(event["id"])), text) is not None

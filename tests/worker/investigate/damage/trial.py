@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from tests.worker.investigate.damage.documents import Document, PlacedEvent, event_in
 from worker.investigate.capture_import.importer import Importer
+from worker.investigate.capture_import.json_repair.repairs import Repair
 from worker.investigate.capture_import.record_store import AddedRecord, RecordStore
-from worker.investigate.capture_import.repair.repairs import Repair
 
 
 class TrialVerdict(Struct, kw_only=True):

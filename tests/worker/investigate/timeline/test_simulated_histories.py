@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from handlers.options import PolicyInUse
-from tests.causality.simulation.simulation import Run
+from tests.causality.simulation.run import Run
 from tests.causality.simulation.tally import SimulationSettings, Tally
 from tests.worker.investigate.timeline.pair_story import entry
 from worker.investigate.timeline.builder import build_timeline

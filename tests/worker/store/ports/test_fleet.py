@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tests.worker.stand_ins.fake_clock import FakeClock
 from tests.worker.store.store_bench import DEADLINE_S, Bench, MongoBench
-from worker.mongo.collections.fleet import MongoFleet
+from worker.mongo.adapters.fleet import MongoFleet
 from worker.ports.fleet import Deployment
 from worker.ports.sweeps import SweepBookmark, SweepPosition, SweepStage
 from worker.store.documents import Collection

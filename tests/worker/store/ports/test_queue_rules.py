@@ -11,9 +11,9 @@ from bson.int64 import Int64
 from handlers.routing.queue_rules import QueueRules, RuleHit, first_hit
 from tests.handlers.wire_events import Json
 from tests.worker.store.store_bench import DEADLINE_S, Bench, MongoBench
-from worker.mongo.collections.queue_rules import MongoQueueRules
+from worker.mongo.adapters.queue_rules import MongoQueueRules
 from worker.store.documents import Collection
-from worker.store.org_queue_rules import MemoryQueueRules
+from worker.store.memory.queue_rules import MemoryQueueRules
 
 Seeded = Callable[[Iterable[Json], Iterable[Json]], Awaitable[QueueRules]]
 

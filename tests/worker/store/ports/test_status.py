@@ -10,9 +10,9 @@ from msgspec import Struct
 from tests.worker.stand_ins.fake_clock import FakeClock
 from tests.worker.store.plans import T0, work_item
 from tests.worker.store.store_bench import DEADLINE_S, Bench, MemoryBench, MongoBench
-from worker.mongo.collections.fleet import MongoFleet
-from worker.mongo.collections.status_board import MongoStatusBoard
-from worker.mongo.collections.status_reads import MongoStatusReads
+from worker.mongo.adapters.fleet import MongoFleet
+from worker.mongo.adapters.status_board import MongoStatusBoard
+from worker.mongo.adapters.status_reads import MongoStatusReads
 from worker.ports.status import (
     DecisionReason,
     PartHealth,

@@ -12,7 +12,7 @@ from handlers.ports import LoadRequest
 from sync.state.sync_state import SyncState
 from tests.worker.store.plans import T0, conversation, session, state_plan, work_item
 from tests.worker.store.store_bench import DEADLINE_S, Bench, MongoBench
-from worker.mongo.collections.stored_pairs import MongoStoredPairs
+from worker.mongo.adapters.stored_pairs import MongoStoredPairs
 from worker.ports.sweeps import LostItem, StoredPairs, SweepPosition, SweepStage
 from worker.store.documents import Collection
 from worker.store.memory.store import MemoryStore

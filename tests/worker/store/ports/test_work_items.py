@@ -5,7 +5,7 @@ import pytest
 from handlers.ports import StoreAway, WorkItems
 from tests.worker.store.plans import conversation, work_item
 from tests.worker.store.store_bench import Bench, MongoBench
-from worker.mongo.collections.work_items import MongoWorkItems
+from worker.mongo.adapters.work_items import MongoWorkItems
 from worker.store.documents import Collection
 from worker.store.memory.store import MemoryStore
 from worker.store.memory.work_items import MemoryWorkItems

@@ -15,7 +15,7 @@ from worker.ports.sweeps import SweepStage
 from worker.store.documents import Collection
 from worker.sweeps.drift.sweep_run import PAGE_SIZE
 from worker.telemetry.metrics import Metric
-from worker.telemetry.recent.decisions import RecentDecisions
+from worker.telemetry.status_page.decisions import RecentDecisions
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.worker.telemetry.agent.agents import port_of, received, target, to_ud
 from worker.telemetry.agent.address import UdpAddress, UnixAddress
 from worker.telemetry.agent.packet_socket import SocketTarget
 from worker.telemetry.agent.statsd import StatsdMetrics, opened_metrics
-from worker.telemetry.agent_event import AgentEvent, AgentEventKind
+from worker.telemetry.datadog_event import AgentEvent, AgentEventKind
 from worker.telemetry.metrics import Metric, NoMetrics
 from worker.telemetry.store_observer import StoreMetrics
 

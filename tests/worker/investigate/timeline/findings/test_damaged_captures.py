@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from handlers.options import PolicyInUse
-from tests.causality.simulation.simulation import Run
+from tests.causality.simulation.run import Run
 from tests.handlers.wire_events import LOST_ASSIGNMENT, UNASSIGN_WITHOUT_QUEUE, captured
 from tests.worker.investigate.timeline.pair_story import (
     CONVERSATIONS,

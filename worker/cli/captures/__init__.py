@@ -1,1 +1,0 @@
-"""The verbs for captured events: they import, publish, replay and judge them."""

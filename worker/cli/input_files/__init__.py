@@ -1,0 +1,1 @@
+"""The verbs that read files: captured events, questions, audit lines."""
